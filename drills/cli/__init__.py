@@ -1,0 +1,1 @@
+"""The command line: one module a command. Bodies live elsewhere and are imported when called."""

@@ -1,0 +1,53 @@
+"""`./everline bench`. The benchmarks are `loadtests.bench`, run as a program of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import cyclopts
+
+from drills.cli.errors import CommandError, Exit
+from drills.lab.enter import enter
+from drills.lab.errors import EnterError
+
+Name = Annotated[Literal["edge", "relay"], cyclopts.Parameter(help="Which benchmark.")]
+Json = Annotated[Path | None, cyclopts.Parameter(help="Write the figures to this file, as JSON.")]
+Quick = Annotated[bool, cyclopts.Parameter(help="Fewer and shorter slices: a first idea.")]
+Profile = Annotated[bool, cyclopts.Parameter(help="edge: show where the time of a call goes.")]
+
+
+def bench(
+    name: Name, /, *, json: Json = None, quick: Quick = False, profile: Profile = False
+) -> int:
+    """Measure what a call costs here, and how many a second there may be.
+
+    edge    one edge process: CPU a call and highest clean rate, without
+            and with rtpengine; time from INVITE in to an agent's INVITE out.
+    relay   Kamailio with our KEMI route against the same checks in native
+            configuration: CPU a call, highest clean rate.
+
+    Medians over slices, with their spread; the machine and the versions.
+    A few minutes each. Run it on a quiet machine. Leaves nothing running.
+
+    For example:
+      ./everline bench edge
+      ./everline bench relay --json figures.json
+      ./everline bench edge --profile
+    """
+    words: list[str] = [name]
+    if json is not None:
+        file = json.absolute()
+        if not file.parent.is_dir():
+            raise CommandError(f"no such folder for the figures: {file.parent}", Exit.USAGE)
+        if file.is_relative_to("/run"):
+            raise CommandError(f"{file} is out of reach in there; choose a file outside /run")
+        words += ["--json", str(file)]
+    if quick:
+        words.append("--quick")
+    if profile:
+        words += ["--profile", "direct"]
+    try:
+        return enter("loadtests.bench", words)
+    except EnterError as error:
+        raise CommandError(str(error), Exit.SETUP) from error

@@ -1,0 +1,57 @@
+"""`./everline up` and `./everline call`."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import cyclopts
+
+from drills.cli.asking import LabOption, asking
+from drills.cli.errors import CommandError, Exit
+from drills.demo import calling
+from drills.desk.asks import PlaceAsk
+from drills.lab.enter import enter
+from drills.lab.errors import EnterError
+from drills.setup.say import note
+
+Did = Annotated[str, cyclopts.Parameter(help="The number to dial, such as 15550100.")]
+First = Annotated[str, cyclopts.Parameter(help="The site that the carrier tries first. Default a.")]
+TalkS = Annotated[float, cyclopts.Parameter(help="How long to talk, in seconds. Default 5.")]
+
+
+def up() -> int:
+    """Bring three sites up with a call center in them, until Ctrl-C.
+
+    The demo's queues and agents, idle and ready. Prints the addresses and
+    what to type next. Ctrl-C takes everything down.
+
+    For example:
+      ./everline up
+      ./everline call 15550100      (in another terminal)
+      ./everline status --watch     (in yet another)
+    """
+    try:
+        return enter("drills.demo.up", [str(os.getpid())])
+    except EnterError as error:
+        raise CommandError(str(error), Exit.SETUP) from error
+
+
+def call(did: Did, /, *, first: First = "a", talk: TalkS = 5.0, lab: LabOption = None) -> int:
+    """Place a test call into the sites that ./everline up has brought up.
+
+    A caller behind the carrier dials the number, waits for an agent, talks
+    and hangs up; each step is printed as it happens. Ctrl-C hangs up.
+    Exit code 0 if an agent was heard.
+
+    For example:
+      ./everline call 15550100
+      ./everline call 15550102 --first c --talk 20
+    """
+    with asking(lab) as line:
+        try:
+            heard = calling.place(line, PlaceAsk(did=did, first=first, talk_s=talk))
+        except KeyboardInterrupt:
+            note("hung up")
+            return Exit.INTERRUPTED
+    return Exit.OK if heard else Exit.FAILED

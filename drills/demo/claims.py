@@ -1,0 +1,222 @@
+"""What the demo stands for, claim by claim, and the numbers as others read them. PURE.
+
+Owns when a claim is broken, and the names in the JSON of `--json`. The shell prints what stands
+here and exits by it; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+from drills.demo import failover
+from drills.demo.figures import Count, Figures, Run
+
+RTO_LIMIT_S = 5.0
+NOTICE_LIMIT_S = 5.0
+SETUP_LIMIT_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One sentence that the demo stands for, and whether it held."""
+
+    text: str
+    held: bool
+    numbers: str
+
+
+def claims(run: Run, figures: Figures) -> tuple[Claim, ...]:
+    """Return every claim, held or broken, with its numbers."""
+    return (
+        *_claims_of_calls(run, figures),
+        *_claims_of_routing(figures),
+        *_claims_of_audio(figures),
+        *_claims_of_failover(figures),
+        *_claims_of_housekeeping(figures),
+    )
+
+
+def _claims_of_calls(run: Run, figures: Figures) -> tuple[Claim, ...]:
+    people, edges = figures.by_people, figures.by_edges
+    planned = len(run.scenario.calls)
+    return (
+        Claim(
+            text="Every call of the plan was placed",
+            held=figures.offered == planned,
+            numbers=f"{figures.offered} of {planned}",
+        ),
+        Claim(
+            text="Every call came to exactly one end",
+            held=people.adds_up and edges.adds_up,
+            numbers=f"{people.offered} = {people.answered} answered + {people.abandoned} abandoned"
+            f" + {people.refused} refused + {people.lost} lost",
+        ),
+        Claim(
+            text="Callers and edges tell the same story of every call",
+            held=people == edges and not figures.mismatches,
+            numbers=f"{len(figures.mismatches)} differ",
+        ),
+        Claim(
+            text="Calls were answered, and some had to queue first",
+            held=people.answered > 0 and figures.waits.queued > 0,
+            numbers=f"{people.answered} answered, {figures.waits.queued} of them queued",
+        ),
+    )
+
+
+def _claims_of_routing(figures: Figures) -> tuple[Claim, ...]:
+    return (
+        Claim(
+            text="Nobody was rung for a call that they lack the skill for",
+            held=not figures.wrong_skill,
+            numbers=f"{len(figures.wrong_skill)} wrong",
+        ),
+        Claim(
+            text="No agent was offered two calls, and no call two agents",
+            held=not figures.double_offers,
+            numbers=f"{len(figures.double_offers)} double",
+        ),
+    )
+
+
+def _claims_of_audio(figures: Figures) -> tuple[Claim, ...]:
+    checked, both = figures.audio_checked, figures.audio_both_ways
+    return (
+        Claim(
+            text="Audio was checked on every answered call of our phones, and on half of all",
+            held=figures.audio_due_checked == figures.audio_due
+            and 2 * checked >= figures.by_people.answered > 0,
+            numbers=f"{figures.audio_due_checked} of {figures.audio_due};"
+            f" {checked} of {figures.by_people.answered}",
+        ),
+        Claim(
+            text="Each side heard the other, and nobody else",
+            held=both == checked > 0,
+            numbers=f"{both} of {checked}",
+        ),
+    )
+
+
+def _claims_of_failover(figures: Figures) -> tuple[Claim, ...]:
+    rto = "never" if figures.rto_s is None else f"{figures.rto_s:.2f} s"
+    return (
+        Claim(
+            text="The site that was killed held the etcd leader, and another took over",
+            held=figures.killed is not None
+            and figures.killed == figures.leader
+            and figures.successor not in {None, figures.killed},
+            numbers=f"{figures.killed or 'none'} killed; leader at {figures.leader or 'none'},"
+            f" then at {figures.successor or 'none'}",
+        ),
+        Claim(
+            text=f"The dead site's callers were served elsewhere within {RTO_LIMIT_S:g} s",
+            held=figures.rto_s is not None and figures.rto_s <= RTO_LIMIT_S,
+            numbers=f"{rto}, {figures.redirected} such calls, {figures.slow} slow",
+        ),
+        Claim(
+            text=f"Carrier, edges and etcd each noticed within {NOTICE_LIMIT_S:g} s",
+            held=all(
+                figures.noticed_s.get(each, inf) <= NOTICE_LIMIT_S for each in failover.Detector
+            ),
+            numbers=", ".join(
+                f"{each} {figures.noticed_s[each]:.2f} s"
+                if each in figures.noticed_s
+                else f"{each} never"
+                for each in failover.Detector
+            ),
+        ),
+        Claim(
+            text=f"After {NOTICE_LIMIT_S:g} s nobody was sent to an agent of the dead site",
+            held=figures.killed is not None and figures.last_offer_s <= NOTICE_LIMIT_S,
+            numbers=f"the last {figures.last_offer_s:.2f} s after the kill"
+            if figures.last_offer_s
+            else "none after the kill",
+        ),
+        Claim(
+            text="No call was lost that was not on the dead site",
+            held=not figures.lost_elsewhere,
+            numbers=f"{len(figures.lost_elsewhere)} lost elsewhere",
+        ),
+    )
+
+
+def _claims_of_housekeeping(figures: Figures) -> tuple[Claim, ...]:
+    silent = "".join(f", {edge} did not answer" for edge in figures.unanswered_stock)
+    return (
+        Claim(
+            text="Nothing is left behind: no leg, media, ticket or offer",
+            held=figures.leaks == 0 and not figures.unanswered_stock,
+            numbers=f"{figures.leaks} left{silent}",
+        ),
+        Claim(
+            text=f"The three sites were up within {SETUP_LIMIT_S:g} s",
+            held=figures.setup_s <= SETUP_LIMIT_S,
+            numbers=f"{figures.setup_s:.1f} s",
+        ),
+    )
+
+
+def as_json(run: Run, figures: Figures, found: Sequence[Claim]) -> dict[str, object]:
+    """Return the figures as JSON values, under the names that others read."""
+    people, edges = figures.by_people, figures.by_edges
+    return {
+        "seed": run.scenario.seed,
+        "calls": {**_as_json(people), "by_edges": _as_json(edges)},
+        "mismatches": [
+            {"call": each.call, "people": each.people, "edges": each.edges}
+            for each in figures.mismatches
+        ],
+        "sites": {"same": figures.same_site, "other": figures.other_site},
+        "waits": {
+            "mean_s": round(figures.waits.mean_s, 3),
+            "p95_s": round(figures.waits.p95_s, 3),
+            "max_s": round(figures.waits.max_s, 3),
+            "queued": figures.waits.queued,
+        },
+        "routing": {
+            "wrong_skill": len(figures.wrong_skill),
+            "double_offers": len(figures.double_offers),
+            "faults": [
+                f"{fault.agent}: {fault.why}"
+                for fault in (*figures.wrong_skill, *figures.double_offers)
+            ],
+        },
+        "audio": {
+            "checked": figures.audio_checked,
+            "both_ways": figures.audio_both_ways,
+            "faults": list(figures.audio_faults),
+        },
+        "failover": {
+            "killed": figures.killed,
+            "leader": figures.leader,
+            "successor": figures.successor,
+            "rto_s": figures.rto_s,
+            "redirected": figures.redirected,
+            "noticed_s": {each: round(s, 3) for each, s in figures.noticed_s.items()},
+            "last_offer_s": round(figures.last_offer_s, 3),
+            "lost_elsewhere": len(figures.lost_elsewhere),
+            "lost_elsewhere_calls": list(figures.lost_elsewhere),
+            "timeline": [
+                {"after_s": round(each.after_s, 3), "who": each.who, "what": each.what}
+                for each in figures.timeline
+            ],
+        },
+        "leaks": figures.leaks + len(figures.unanswered_stock),
+        "setup_s": round(figures.setup_s, 2),
+        "claims": [
+            {"text": each.text, "held": each.held, "numbers": each.numbers} for each in found
+        ],
+        "held": all(each.held for each in found),
+    }
+
+
+def _as_json(count: Count) -> dict[str, int]:
+    return {
+        "offered": count.offered,
+        "answered": count.answered,
+        "abandoned": count.abandoned,
+        "refused": count.refused,
+        "lost": count.lost,
+    }

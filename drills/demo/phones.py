@@ -1,0 +1,172 @@
+"""What our phones are told, and what they tell. PURE.
+
+Owns the two JSON formats as far as the demo uses them: the plan that `python -m edge.phone` reads
+and the lines that it writes. The program itself is in another process, and another package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from drills.demo.reports import AgentReport, CallerReport, End
+from drills.demo.scenario import (
+    AGENT_DECLINES,
+    AGENT_IGNORES,
+    AGENT_TALK_S,
+    Behaviour,
+    Dialler,
+    PlannedCall,
+    Scenario,
+)
+from state.keys import call_id_for
+from state.model import AgentId, CallId, SiteId
+
+CALLER_SILENCE_S = 4.0
+"""A caller who hears nothing at all for so long takes the line for dead."""
+AGENT_SILENCE_S = 3.0
+REGISTER_EVERY_S = 30
+
+
+class Line(msgspec.Struct, kw_only=True):
+    """One line of a phone's output; `call` lines have all fields, others those that fit."""
+
+    event: str
+    wall_ms: int = 0
+    phone: str = ""
+    role: str = ""
+    sip_call_id: str = ""
+    local_tag: str = ""
+    call: str = ""
+    sent_chord: str = ""
+    heard: dict[str, int] = {}
+    invite_ms: int = 0
+    answered_ms: int | None = None
+    joined_ms: int | None = None
+    hung_up_ms: int | None = None
+    ended_ms: int | None = None
+    held: int = 0
+    how: str = ""
+    status: int | None = None
+    reason: str = ""
+
+
+_lines = msgspec.json.Decoder(Line)
+
+
+def agents_plan(
+    scenario: Scenario,
+    site: SiteId,
+    *,
+    registrar: str,
+    passwords: Mapping[AgentId, str],
+) -> bytes:
+    """Return the plan of the phones of all agents who are at home at a site."""
+    agents = [
+        {
+            "id": agent.id,
+            "registrar": registrar,
+            "password": passwords[agent.id],
+            "expires_s": REGISTER_EVERY_S,
+            "answer_after_s": (0.2, 0.6),
+            "talk_s": (AGENT_TALK_S, AGENT_TALK_S + 0.5),
+            "silence_s": AGENT_SILENCE_S,
+            "decline": AGENT_DECLINES,
+            "ignore": AGENT_IGNORES,
+        }
+        for agent in scenario.agents
+        if agent.site == site
+    ]
+    return msgspec.json.encode({"agents": agents})
+
+
+def callers_plan(scenario: Scenario, *, carrier: str, start_mono_s: float) -> bytes:
+    """Return the plan of all calls of our own phone; their time begins at `start_mono_s`."""
+    callers = [_caller(call, carrier) for call in scenario.calls if call.dialler is Dialler.PHONE]
+    return msgspec.json.encode({"start_mono_s": start_mono_s, "callers": callers})
+
+
+def _caller(call: PlannedCall, carrier: str) -> dict[str, object]:
+    return {
+        "id": call.number,
+        "carrier": carrier,
+        "did": call.did,
+        "number": call.number,
+        "at_s": call.at_s,
+        "headers": {"X-First-Site": call.first_site},
+        "patience_s": call.patience_s,
+        "talk_s": call.talk_s,
+        "hold_after_s": 2.0 if call.behaviour is Behaviour.HOLDS else None,
+        "hold_s": 1.0,
+        "silence_s": CALLER_SILENCE_S,
+    }
+
+
+def parse(text: bytes) -> Line | None:
+    """Return what a line of output says; None for one that is not JSON of ours."""
+    try:
+        return _lines.decode(text)
+    except msgspec.MsgspecError:
+        return None
+
+
+def caller_reports(lines: Iterable[Line]) -> tuple[CallerReport, ...]:
+    """Return a report for each call that a phone placed, also for those without an end."""
+    found: dict[str, CallerReport] = {}
+    for line in lines:
+        if line.role != "caller" or not line.sip_call_id:
+            continue
+        if line.event == "call" or line.sip_call_id not in found:
+            found[line.sip_call_id] = _caller_report(line)
+    return tuple(found.values())
+
+
+def agent_reports(lines: Iterable[Line]) -> tuple[AgentReport, ...]:
+    """Return a report for each INVITE that reached an agent's phone, also for endless ones."""
+    found: dict[tuple[str, str], AgentReport] = {}
+    for line in lines:
+        if line.role != "agent" or not line.sip_call_id:
+            continue
+        key = (line.phone, line.sip_call_id)
+        if line.event == "call" or key not in found:
+            found[key] = _agent_report(line)
+    return tuple(found.values())
+
+
+def _caller_report(line: Line) -> CallerReport:
+    return CallerReport(
+        number=line.phone,
+        sip_call_id=line.sip_call_id,
+        call=call_id_for(line.sip_call_id, line.local_tag),
+        dialler=Dialler.PHONE,
+        invite_ms=line.invite_ms or line.wall_ms,
+        ok_ms=line.answered_ms,
+        joined_ms=line.joined_ms,
+        ended_ms=line.ended_ms,
+        end=_end(line),
+        status=line.status,
+        reason=line.reason,
+        sent=line.sent_chord,
+        heard=frozenset(line.heard),
+        held=line.held > 0,
+    )
+
+
+def _agent_report(line: Line) -> AgentReport:
+    return AgentReport(
+        agent=AgentId(line.phone),
+        sip_call_id=line.sip_call_id,
+        call=CallId(line.call) if line.call else None,
+        invite_ms=line.invite_ms or line.wall_ms,
+        answered_ms=line.answered_ms,
+        hung_up_ms=line.hung_up_ms,
+        ended_ms=line.ended_ms,
+        end=_end(line),
+        sent=line.sent_chord,
+        heard=frozenset(line.heard),
+    )
+
+
+def _end(line: Line) -> End:
+    return End(line.how) if line.event == "call" else End.UNFINISHED

@@ -1,0 +1,108 @@
+"""What the people on the phones saw, as values. PURE.
+
+Owns the words in which callers and agents report, whichever program spoke for them. Knows nothing
+of what the edges say: the ledger compares the two.
+
+Stamps end in `_ms` and are wall-clock milliseconds of this one machine, on which everybody runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from drills.demo.scenario import Dialler
+from state.model import AgentId, CallId
+
+
+class End(StrEnum):
+    """How a phone's half of a call ended, as the phone saw it."""
+
+    HUNG_UP = "hung_up"
+    """It said BYE and was answered 200."""
+    UNHEARD = "unheard"
+    """It said BYE and nobody was there: no answer, or one that knows no such call."""
+    FAR_END = "far_end"
+    """It was hung up on."""
+    CANCELLED = "cancelled"
+    """The INVITE was withdrawn before the answer, by whoever sent it."""
+    REFUSED = "refused"
+    """The INVITE got a final answer above 299."""
+    SILENCE = "silence"
+    """The INVITE never got a final answer."""
+    FAULT = "fault"
+    """Its own user agent gave the dialog up: no ACK, or the session timer ran out."""
+    UNFINISHED = "unfinished"
+    """The report has no end: the program died, or was stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerReport:
+    """One call, as its caller saw it."""
+
+    number: str
+    sip_call_id: str
+    call: CallId
+    """Our name for it, made of the Call-ID and From tag that the caller itself chose."""
+    dialler: Dialler
+    invite_ms: int
+    ok_ms: int | None = None
+    """When the 200 came."""
+    joined_ms: int | None = None
+    """When an agent's audio was joined: SIPp goes by the re-INVITE, our phone by what it hears."""
+    ended_ms: int | None = None
+    end: End = End.UNFINISHED
+    status: int | None = None
+    """Of a refusal."""
+    reason: str = ""
+    """The Reason field of the BYE that ended it."""
+    sent: str | None = None
+    """Its chord; None: it echoed what it heard."""
+    heard: frozenset[str] = frozenset()
+    """Chords that came in."""
+    held: bool = False
+    """It put the agent on hold and came back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentReport:
+    """One INVITE that reached an agent's phone, as the agent saw it."""
+
+    agent: AgentId
+    sip_call_id: str
+    call: CallId | None
+    """From the token of the offer; None when the INVITE bore none."""
+    invite_ms: int
+    answered_ms: int | None = None
+    hung_up_ms: int | None = None
+    """When the agent put the phone down."""
+    ended_ms: int | None = None
+    """When that, or the other side's doing, was settled."""
+    end: End = End.UNFINISHED
+    sent: str = ""
+    heard: frozenset[str] = frozenset()
+
+    @property
+    def busy_until_ms(self) -> int | None:
+        """Return when the agent was free again; None: never."""
+        return self.ended_ms if self.hung_up_ms is None else self.hung_up_ms
+
+
+class OfferChange(StrEnum):
+    """What an etcd event did to an agent's offer key."""
+
+    PUT = "put"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferEvent:
+    """One change of `/everline/state/offer/AGENT`, as a watch saw it."""
+
+    revision: int
+    at_ms: int
+    """When the watch delivered it, here."""
+    change: OfferChange
+    agent: AgentId
+    call: CallId | None = None
+    """None for a deletion."""

@@ -1,0 +1,98 @@
+"""Whether every offer was a right one. PURE.
+
+Judges by the plan and by two independent witnesses: the agents' own phones and the history of the
+offer keys. Knows nothing of how a winner is chosen.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from drills.demo.ledger import Ledger
+from drills.demo.reports import AgentReport, OfferChange, OfferEvent
+from drills.demo.scenario import Scenario
+from state.model import AgentId, CallId, QueueId, SkillNeed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One offer that should not have been made."""
+
+    agent: AgentId
+    why: str
+
+
+def wrong_skills(
+    scenario: Scenario, ledger: Ledger, agents: Iterable[AgentReport], offers: Iterable[OfferEvent]
+) -> tuple[Fault, ...]:
+    """Return every offer of a call to an agent who lacks what its queue needs, once a pair."""
+    queue_of = {row.caller.call: row.planned.queue for row in ledger.rows if row.caller}
+    offered = {(each.agent, each.call) for each in agents if each.call}
+    offered |= {(each.agent, each.call) for each in offers if each.call}
+    pairs = {(agent, queue_of[call]) for agent, call in offered if call in queue_of}
+    faults = []
+    for agent, queue in sorted(pairs):
+        missing = lacking(scenario, agent, queue)
+        if missing:
+            needs = ", ".join(f"{need.skill} {need.level}" for need in missing)
+            faults.append(Fault(agent=agent, why=f"rung for {queue}, which needs {needs}"))
+    return tuple(faults)
+
+
+def lacking(scenario: Scenario, agent: AgentId, queue: QueueId) -> tuple[SkillNeed, ...]:
+    """Return what the queue needs and the agent has not."""
+    skills = scenario.agent(agent).skills
+    return tuple(
+        need for need in scenario.queue(queue).needs if skills.get(need.skill, 0) < need.level
+    )
+
+
+def double_offers(agents: Iterable[AgentReport], offers: Sequence[OfferEvent]) -> tuple[Fault, ...]:
+    """Return every moment in which an agent had two calls, or a call two agents."""
+    return (*_overlaps_on_phones(agents), *_overlaps_in_store(offers))
+
+
+def _overlaps_on_phones(agents: Iterable[AgentReport]) -> list[Fault]:
+    """Find a phone that was rung while it still had a call.
+
+    The stamps of one phone are made in order by one process, so that equality is no overlap.
+    """
+    by_agent: defaultdict[AgentId, list[AgentReport]] = defaultdict(list)
+    for report in agents:
+        by_agent[report.agent].append(report)
+    faults = []
+    for agent, reports in by_agent.items():
+        reports.sort(key=lambda each: each.invite_ms)
+        for index, earlier in enumerate(reports):
+            for later in reports[index + 1 :]:
+                free_ms = earlier.busy_until_ms
+                if free_ms is None or later.invite_ms < free_ms:
+                    why = f"rung for {later.call} while busy with {earlier.call}"
+                    faults.append(Fault(agent=agent, why=why))
+    return faults
+
+
+def _overlaps_in_store(offers: Sequence[OfferEvent]) -> list[Fault]:
+    """Replay the offer keys in the order of their revisions."""
+    faults = []
+    given: dict[AgentId, CallId] = {}
+    for event in sorted(offers, key=lambda each: each.revision):
+        if event.change is OfferChange.DELETED or event.call is None:
+            given.pop(event.agent, None)
+            continue
+        before = given.get(event.agent)
+        if before is not None and before != event.call:
+            why = f"offer of {before} overwritten by {event.call} at revision {event.revision}"
+            faults.append(Fault(agent=event.agent, why=why))
+        rivals = [who for who, call in given.items() if call == event.call and who != event.agent]
+        faults += [
+            Fault(
+                agent=event.agent,
+                why=f"{event.call} offered while {rival} has it, at revision {event.revision}",
+            )
+            for rival in rivals
+        ]
+        given[event.agent] = event.call
+    return faults

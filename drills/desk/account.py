@@ -1,0 +1,130 @@
+"""Why a call has the agent it has. PURE.
+
+For a call that is over: what its record in the ledger keeps of the decision. For one that runs: the
+account of every agent as things stand, by the rules of `edge.acd`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from drills.desk.answers import CandidateRow, Explained
+from drills.desk.look import ended_row, levels, out_of_reach, running_row
+from edge.acd.explain import AgentAccount, Explanation, explain
+from edge.acd.needs import Needs
+from state.model import AgentId, CallRecord, Decision, Now, SiteId, Ticket, TicketState
+from state.snapshot import Snapshot
+
+
+def of_record(lab: int, snapshot: Snapshot, record: CallRecord, now: Now) -> Explained:
+    """Return what the ledger keeps of a call's decision; names and skills are the present ones."""
+    decision = record.decision
+    queue = snapshot.queues.get(record.queue)
+    needs = Needs() if queue is None else Needs.of_queue(queue.value)
+    told = Explained(
+        lab=lab,
+        now_ms=now.wall_ms,
+        call=ended_row(record),
+        source="ledger",
+        needs=levels(needs.all_of),
+        also=also(needs),
+        step=0 if decision is None else decision.step,
+        revision=None,
+        decided_ms=None,
+        winner=None,
+        candidates=(),
+        excluded={},
+        tried=record.tried,
+        place=None,
+        note="No agent was ever chosen for it." if decision is None else "",
+    )
+    if decision is None:
+        return told
+    return replace(
+        told,
+        revision=decision.revision,
+        decided_ms=decision.wall_ms,
+        winner=decision.winner,
+        candidates=_ranked(snapshot, decision),
+        excluded=dict(decision.excluded),
+    )
+
+
+def _ranked(snapshot: Snapshot, decision: Decision) -> tuple[CandidateRow, ...]:
+    ranked = ((decision.winner, decision.score), *decision.runners_up)
+    return tuple(
+        replace(
+            _candidate(snapshot, agent, score),
+            parts=dict(decision.parts) if agent == decision.winner else {},
+        )
+        for agent, score in ranked
+    )
+
+
+def of_ticket(lab: int, snapshot: Snapshot, ticket: Ticket, now: Now) -> Explained:
+    """Return every agent's account for a call that runs, as things stand."""
+    account = explain(snapshot, ticket.call, now, unreachable=out_of_reach(snapshot))
+    if account is None:
+        raise ValueError(f"call {ticket.call} has no ticket in this snapshot")
+    needs = account.effective.needs
+    return Explained(
+        lab=lab,
+        now_ms=now.wall_ms,
+        call=running_row(snapshot, ticket, now.wall_ms),
+        source="present",
+        needs=levels(needs.all_of),
+        also=also(needs),
+        step=account.effective.step,
+        revision=account.revision,
+        decided_ms=None,
+        winner=account.best if ticket.state is TicketState.QUEUED else ticket.agent,
+        candidates=tuple(_of_account(snapshot, each) for each in account.agents),
+        excluded=Counter(each.excluded.value for each in account.agents if each.excluded),
+        tried=ticket.tried,
+        place=account.place,
+        note=_note(ticket, account),
+    )
+
+
+def also(needs: Needs) -> tuple[str, ...]:
+    """Return what is needed beside the skills that all are needed, in words."""
+    groups = (" or ".join(f"{n.skill} {n.level}" for n in group) for group in needs.any_of)
+    attributes = (f"{need.name} {need.value}" for need in needs.attributes)
+    return (*groups, *attributes)
+
+
+def _of_account(snapshot: Snapshot, account: AgentAccount) -> CandidateRow:
+    score = account.score
+    return replace(
+        _candidate(snapshot, account.agent, None if score is None else score.total),
+        excluded=account.excluded,
+        given_to=account.given_to,
+        parts={} if score is None else score.parts(),
+    )
+
+
+def _candidate(snapshot: Snapshot, agent: AgentId, score: float | None) -> CandidateRow:
+    entry = snapshot.agents.get(agent)
+    site: SiteId | None = None if entry is None else entry.value.site
+    skills = {} if entry is None else dict(entry.value.skills)
+    return CandidateRow(agent=agent, site=site, score=score, skills=skills)
+
+
+def _note(ticket: Ticket, account: Explanation) -> str:
+    match ticket.state:
+        case TicketState.GREETING:
+            return "It hears the greeting, and is not in the line yet."
+        case TicketState.QUEUED if account.not_served_because is not None:
+            return f"It is not served now: {account.not_served_because}."
+        case TicketState.QUEUED if account.best is None:
+            return "It waits: nobody can take it now."
+        case TicketState.QUEUED:
+            return f"It is about to ring {account.best}."
+        case TicketState.OFFERED:
+            return f"It rings {ticket.agent}. The scores are those of now, without them."
+        case TicketState.CONNECTED:
+            return (
+                f"It talks with {ticket.agent}. The scores are those of now, without them; "
+                "those of the decision are told when it is over."
+            )

@@ -1,0 +1,257 @@
+"""What a lab that is up answers. PURE.
+
+These values are also what the commands print with `--json`: a field's name is its key there.
+Stamps in `_ms` are wall-clock milliseconds; ages are in seconds at `now_ms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from edge.acd.agent_state import AgentState
+from state.model import (
+    AgentId,
+    CallId,
+    DidNumber,
+    EdgeId,
+    Outcome,
+    PresenceState,
+    QueueId,
+    SiteId,
+    SkillId,
+    TicketState,
+)
+
+
+class Role(StrEnum):
+    """What an etcd member says of itself."""
+
+    LEADER = "leader"
+    FOLLOWER = "follower"
+    NO_LEADER = "no_leader"
+    """It lives, and knows of no leader: it serves nobody."""
+    SILENT = "silent"
+
+
+class Health(StrEnum):
+    """How a process of the lab is."""
+
+    UP = "up"
+    STARTING = "starting"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRow:
+    """One agent."""
+
+    agent: AgentId
+    name: str
+    site: SiteId
+    presence: PresenceState
+    """What the home site says; `signed_out`: no phone is registered."""
+    state: AgentState
+    """What follows from everything: presence, offers, rest, the site's health."""
+    since_ms: int | None
+    """Since when; None: nothing tells."""
+    calls: int
+    skills: Mapping[SkillId, int]
+    reason: str = ""
+    """Why they asked to be paused."""
+    call: CallId | None = None
+    """Which call they have, if any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agents:
+    """Everybody, by home site and id."""
+
+    lab: int
+    now_ms: int
+    agents: tuple[AgentRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WishRow:
+    """What became of one agent's wish."""
+
+    agent: AgentRow
+    missing: str | None
+    """What keeps it from counting; None: the home site has taken it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wished:
+    """What became of the wishes; all of them have been written."""
+
+    lab: int
+    now_ms: int
+    took_s: float
+    wishes: tuple[WishRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteRow:
+    """One site, as the lab sees it from outside."""
+
+    site: SiteId
+    name: str
+    address: str
+    is_cut_off: bool
+    """All its links are cut."""
+    is_draining: bool
+    processes: Mapping[str, Health]
+    """By name: `etcd-a`, `kamailio-a`, ..."""
+    restarts: int
+    """How often something here died and was started again."""
+    etcd: Role
+    calls: int
+    """Whose callers are held here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeRow:
+    """One edge: by its own word, and by its lease."""
+
+    edge: EdgeId
+    site: SiteId
+    has_lease: bool
+    answers: bool
+    """False: silent on its command socket; the fields below then say nothing."""
+    state: str = ""
+    snapshot: str = ""
+    """`live` or `stale`."""
+    snapshot_age_s: float | None = None
+    revision: int = 0
+    proxy_is_in_step: bool = False
+    unreachable: tuple[SiteId, ...] = ()
+    """Which sites its probes find down."""
+    calls: Mapping[str, int] = field(default_factory=dict)
+    calls_taken: int = 0
+    legs: int = 0
+    media_calls: int | None = None
+    """None: its rtpengine does not answer."""
+    landed: int = 0
+    """Reservations that it won."""
+    refused: int = 0
+    """Reservations that another edge had won before, or that rested on old news."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRow:
+    """One queue."""
+
+    queue: QueueId
+    dids: tuple[DidNumber, ...]
+    needs: Mapping[SkillId, int]
+    waiting: int
+    longest_s: float | None
+    """How long the first of those who wait has waited."""
+    ringing: int
+    talking: int
+    free: int
+    """Agents who could take a call of it now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How everything is."""
+
+    lab: int
+    kind: str
+    """What brought it up: `up` or `demo`."""
+    up_s: float
+    now_ms: int
+    revision: int
+    snapshot: str
+    """Whether what is below of queues and agents is `live` or `stale`."""
+    snapshot_age_s: float | None
+    sites: tuple[SiteRow, ...]
+    edges: tuple[EdgeRow, ...]
+    queues: tuple[QueueRow, ...]
+    agents: Mapping[SiteId, Mapping[AgentState, int]]
+    bad_records: Mapping[str, str]
+    """Key -> why it cannot be read and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRow:
+    """One call, running or over. The caller's number is nobody's business here."""
+
+    call: CallId
+    did: DidNumber
+    queue: QueueId
+    site: SiteId
+    edge: EdgeId
+    arrived_ms: int
+    state: TicketState | None
+    """None: it is over."""
+    outcome: Outcome | None
+    cause: str
+    waited_s: float | None
+    """Until an agent answered, or until it ended without; None: it still waits."""
+    talked_s: float | None
+    ended_ms: int | None
+    agent: AgentId | None
+    agent_site: SiteId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """Those that run, then those that are over, the newest first."""
+
+    lab: int
+    now_ms: int
+    calls: tuple[CallRow, ...]
+    total: int
+    """How many records the ledger has."""
+    bad_records: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateRow:
+    """One agent, as a call sees them."""
+
+    agent: AgentId
+    site: SiteId | None
+    """None: no longer configured."""
+    score: float | None
+    excluded: str | None = None
+    """Why not; None: they were in the running."""
+    given_to: CallId | None = None
+    """The call before this one that gets them, when that is why."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    skills: Mapping[SkillId, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """Why a call has the agent it has, or none."""
+
+    lab: int
+    now_ms: int
+    call: CallRow
+    source: str
+    """`ledger`: as it was decided. `present`: as it would be decided now."""
+    needs: Mapping[SkillId, int]
+    """Skills that all are needed."""
+    also: tuple[str, ...]
+    """What else is needed, in words."""
+    step: int
+    """How many of the queue's steps had softened that; 0: none."""
+    revision: int | None
+    """Of the snapshot on which it was decided; None: it never was."""
+    decided_ms: int | None
+    winner: AgentId | None
+    candidates: tuple[CandidateRow, ...]
+    """Best first; from the present, those excluded after them."""
+    excluded: Mapping[str, int]
+    """Why -> how many agents."""
+    tried: tuple[AgentId, ...]
+    """Agents who refused it or let it ring."""
+    place: int | None
+    """In the line of all who wait, 1 is the next."""
+    note: str
+    """What else there is to know, in words."""

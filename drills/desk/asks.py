@@ -1,0 +1,74 @@
+"""What one may ask a lab that is up: one JSON object a line. PURE.
+
+Owns the questions; the answers are in `answers`. Who asks and who answers are two processes of the
+same checkout, so there is no version to negotiate.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from state.model import AgentId, Readiness
+
+
+class _Ask(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", forbid_unknown_fields=True):
+    """Any question; its kind stands in the field `ask`."""
+
+
+class StatusAsk(_Ask, frozen=True, kw_only=True, tag="status"):
+    """How is everything? Answer: `Status`."""
+
+
+class AgentsAsk(_Ask, frozen=True, kw_only=True, tag="agents"):
+    """What is everybody doing? Answer: `Agents`."""
+
+
+class WishAsk(_Ask, frozen=True, kw_only=True, tag="wish"):
+    """Let these agents be ready or paused. Answer, when their homes have taken it: `Wished`."""
+
+    agents: tuple[AgentId, ...]
+    readiness: Readiness
+    reason: str = ""
+
+
+class CallsAsk(_Ask, frozen=True, kw_only=True, tag="calls"):
+    """Which calls are there, and which were the last? Answer: `Calls`."""
+
+    last: int
+
+
+class ExplainAsk(_Ask, frozen=True, kw_only=True, tag="explain"):
+    """Why does this call have the agent it has? Answer: `Explained`."""
+
+    call: str = ""
+    """How its id begins; empty: the newest call of which there is a decision."""
+
+
+class PlaceAsk(_Ask, frozen=True, kw_only=True, tag="place"):
+    """Place a test call. Answers: what the caller's phone reports, line by line."""
+
+    did: str
+    first: str = "a"
+    talk_s: float = 5.0
+
+
+Ask: TypeAlias = StatusAsk | AgentsAsk | WishAsk | CallsAsk | ExplainAsk | PlaceAsk
+
+
+NOTHING = msgspec.Raw()
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of an answer."""
+
+    ok: msgspec.Raw = NOTHING
+    error: str = ""
+    """Why there is no answer, and the way out; empty: there is one."""
+    is_end: bool = False
+    """After an answer of many lines: that was all."""
+
+
+asks: msgspec.json.Decoder[Ask] = msgspec.json.Decoder(Ask)
+replies = msgspec.json.Decoder(Reply)

@@ -1,0 +1,314 @@
+"""Answers what is asked of a lab that is up. It runs in the lab's own process.
+
+Owns a mirror of the shared state, which is what the edges see too: so it can tell how long an agent
+has rested, and asks etcd for the ledger alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from drills.desk import account, ledger, look, machines, wishes
+from drills.desk.answers import Agents, Calls, Explained, Status, Wished, WishRow
+from drills.desk.asks import (
+    AgentsAsk,
+    Ask,
+    CallsAsk,
+    ExplainAsk,
+    PlaceAsk,
+    Reply,
+    StatusAsk,
+    WishAsk,
+    asks,
+)
+from drills.desk.errors import RefusedError
+from drills.desk.path import socket_path, within_reach
+from drills.lab.errors import LabError
+from drills.lab.lab import Lab
+from state.clock import Clock, SystemClock
+from state.errors import StateError
+from state.mirror import Mirror
+from state.store import Store
+
+log = structlog.get_logger(__name__)
+
+Answer = Status | Agents | Wished | Calls | Explained
+FIRST_LIST_S = 5.0
+
+
+class Placer(Protocol):
+    """Places a test call, and tells each line of what its phone reports until it is over."""
+
+    async def __call__(self, ask: PlaceAsk, tell: Callable[[bytes], None], /) -> None:
+        """Place it; cancelled, hang up. RefusedError when it cannot be placed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Whose desk it is."""
+
+    launcher: int
+    """PID of `./everline ...` outside: the lab's name."""
+    kind: str
+    """Which command brought it up."""
+
+
+class Desk:
+    """Answers one question after the other, from as many people as come."""
+
+    def __init__(
+        self, place: Place, lab: Lab, store: Store, placer: Placer, clock: Clock | None = None
+    ) -> None:
+        self._place = place
+        self._lab = lab
+        self._store = store
+        self._placer = placer
+        self._clock = clock or SystemClock()
+        self._mirror = Mirror(store, self._clock)
+        self._began_s = self._clock.now().mono_s
+
+    async def follow(self) -> None:
+        """Keep the mirror current until cancelled."""
+        await self._mirror.run()
+
+    async def listen(self, server: socket.socket) -> None:
+        """Answer whoever connects, until cancelled; then all have been hung up on."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as people:
+
+            def welcome() -> None:
+                with contextlib.suppress(BlockingIOError):
+                    connected, _ = server.accept()
+                    talk = people.create_task(self._converse(connected))
+                    # Here, since a task that is cancelled early runs none of its own code.
+                    talk.add_done_callback(partial(_hang_up, connected))
+
+            # Not sock_accept: cancelled at the wrong moment, it loses whom it has let in.
+            loop.add_reader(server, welcome)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                loop.remove_reader(server)
+
+    async def _converse(self, connected: socket.socket) -> None:
+        """Answer one who has connected until they leave."""
+        connected.setblocking(False)  # noqa: FBT003 - its only parameter
+        reader, writer = await asyncio.open_unix_connection(sock=connected)
+        try:
+            while line := await reader.readline():
+                await self._serve(line, reader, writer)
+                await writer.drain()
+        except (ConnectionError, ValueError):
+            pass  # they left, or sent a line beyond all measure
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _serve(
+        self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            ask = asks.decode(line)
+            if isinstance(ask, PlaceAsk):
+                await self._place_call(ask, reader, writer)
+            else:
+                answer = msgspec.json.encode(await self.answer(ask))
+                _put(writer, Reply(ok=msgspec.Raw(answer)))
+        except (msgspec.MsgspecError, LabError, StateError) as error:
+            _put(writer, Reply(error=str(error)))
+        except Exception as error:  # noqa: BLE001 - no question may take the lab down
+            log.error("desk_fault", fault=type(error).__name__)  # noqa: TRY400 - no records in logs
+            _put(writer, Reply(error=f"the lab could not answer ({type(error).__name__})"))
+
+    async def _place_call(
+        self, ask: PlaceAsk, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Place a call; hang up when whoever asked for it leaves."""
+
+        def tell(line: bytes) -> None:
+            _put(writer, Reply(ok=msgspec.Raw(line.strip())))
+
+        calling = asyncio.create_task(self._placer(ask, tell))
+        leaving = asyncio.create_task(reader.read(1))
+        try:
+            await asyncio.wait((calling, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Only one may read at a time: let go before the next question is waited for.
+            calling.cancel()
+            leaving.cancel()
+            await asyncio.wait((calling, leaving))
+        if not calling.cancelled():
+            calling.result()
+        _put(writer, Reply(is_end=True))
+
+    async def answer(self, ask: Ask) -> Answer:
+        """Answer a question. LabError or StateError when that is not to be had."""
+        await self._first_list()
+        match ask:
+            case StatusAsk():
+                return await self._status()
+            case AgentsAsk():
+                return self._agents()
+            case WishAsk():
+                return await self._wish(ask)
+            case CallsAsk(last=last):
+                return await self._calls(last)
+            case ExplainAsk(call=call):
+                return await self._explain(call)
+            case PlaceAsk():
+                raise RefusedError("a call has no answer but what its phone tells")
+
+    async def _first_list(self) -> None:
+        try:
+            await self._mirror.wait_until(lambda snapshot: snapshot.revision > 0, FIRST_LIST_S)
+        except TimeoutError:
+            raise RefusedError("etcd has not answered yet: try again in a moment") from None
+
+    # -- the answers
+
+    async def _status(self) -> Status:
+        snapshot = self._mirror.snapshot
+        words, roles = await asyncio.gather(
+            machines.ask_edges(self._lab, snapshot), machines.ask_etcd(self._lab)
+        )
+        snapshot, now = self._mirror.snapshot, self._clock.now()
+        agents = look.agent_rows(snapshot, now)
+        age_s = self._mirror.age_s
+        bad = dict(snapshot.bad)
+        for word in words:
+            bad |= word.bad_records
+        return Status(
+            lab=self._place.launcher,
+            kind=self._place.kind,
+            up_s=round(now.mono_s - self._began_s, 1),
+            now_ms=now.wall_ms,
+            revision=snapshot.revision,
+            snapshot=self._mirror.state,
+            snapshot_age_s=round(age_s, 3) if math.isfinite(age_s) else None,
+            sites=machines.site_rows(self._lab, snapshot, roles),
+            edges=tuple(word.row for word in words),
+            queues=look.queue_rows(snapshot, agents, now.wall_ms),
+            agents=look.states_by_site(agents),
+            bad_records=bad,
+        )
+
+    def _agents(self) -> Agents:
+        now = self._clock.now()
+        rows = look.agent_rows(self._mirror.snapshot, now)
+        return Agents(lab=self._place.launcher, now_ms=now.wall_ms, agents=rows)
+
+    async def _wish(self, ask: WishAsk) -> Wished:
+        wishes.check_agents(self._mirror.snapshot, ask.agents)
+        began_s = self._clock.now().mono_s
+        await wishes.write(self._store, self._mirror.snapshot, ask)
+        snapshot = await wishes.until_taken(self._mirror, ask)
+        now = self._clock.now()
+        rows = {row.agent: row for row in look.agent_rows(snapshot, now)}
+        return Wished(
+            lab=self._place.launcher,
+            now_ms=now.wall_ms,
+            took_s=round(now.mono_s - began_s, 3),
+            wishes=tuple(
+                WishRow(agent=rows[agent], missing=wishes.missing(snapshot, agent, ask.readiness))
+                for agent in dict.fromkeys(ask.agents)
+            ),
+        )
+
+    async def _calls(self, last: int) -> Calls:
+        over = await ledger.read_ledger(self._store)
+        now = self._clock.now()
+        running = look.running(self._mirror.snapshot, now.wall_ms)
+        ended = {record.call for record in over.records}
+        rows = (
+            *(row for row in running if row.call not in ended),
+            *(look.ended_row(record) for record in over.records[:last]),
+        )
+        return Calls(
+            lab=self._place.launcher,
+            now_ms=now.wall_ms,
+            calls=rows[:last],
+            total=over.total,
+            bad_records=over.bad,
+        )
+
+    async def _explain(self, begins: str) -> Explained:
+        if not begins:
+            return await self._explain_newest()
+        begins = ledger.check_prefix(begins)
+        over = await ledger.read_ledger(self._store, begins)
+        snapshot, now = self._mirror.snapshot, self._clock.now()
+        call = ledger.only_one(begins, snapshot, over)
+        for record in over.records:
+            if record.call == call:
+                return account.of_record(self._place.launcher, snapshot, record, now)
+        ticket = snapshot.tickets[call].value
+        return account.of_ticket(self._place.launcher, snapshot, ticket, now)
+
+    async def _explain_newest(self) -> Explained:
+        over = await ledger.read_ledger(self._store)
+        decided = [record for record in over.records if record.decision is not None]
+        if not decided:
+            raise RefusedError(
+                "no call has come to an agent and ended yet: place one by ./everline call"
+            )
+        now = self._clock.now()
+        return account.of_record(self._place.launcher, self._mirror.snapshot, decided[0], now)
+
+
+def _hang_up(connected: socket.socket, _talk: asyncio.Task[None]) -> None:
+    connected.close()
+
+
+def _put(writer: asyncio.StreamWriter, reply: Reply) -> None:
+    writer.write(msgspec.json.encode(reply) + b"\n")
+
+
+@contextlib.asynccontextmanager
+async def open_desk(place: Place, lab: Lab, store: Store, placer: Placer) -> AsyncIterator[Desk]:
+    """Let a lab be asked until the block ends. LabError when its socket cannot be made."""
+    desk, path = Desk(place, lab, store, placer), socket_path(place.launcher)
+    with _listening(path) as server:
+        tasks = {asyncio.create_task(work) for work in (desk.follow(), desk.listen(server))}
+        try:
+            yield desk
+        finally:
+            path.unlink(missing_ok=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+def _listening(path: Path) -> socket.socket:
+    """Return a socket that its owner alone (and root) can connect to."""
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.setblocking(False)  # noqa: FBT003 - its only parameter
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            with within_reach(path) as short:
+                server.bind(short)
+        finally:
+            os.umask(before)
+        server.listen()
+    except OSError as error:
+        server.close()
+        raise LabError(
+            f"{path.parent} takes no socket ({error.strerror}): let us write there"
+        ) from error
+    return server

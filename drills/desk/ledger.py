@@ -1,0 +1,83 @@
+"""Reads the calls that are over, and finds a call by how its id begins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from drills.desk.errors import RefusedError
+from state import keys
+from state.codec import decode_at
+from state.errors import StateError
+from state.listing import read_all
+from state.model import CallId, CallRecord
+from state.raw import KeyValue
+from state.snapshot import Snapshot
+from state.store import Store
+
+SHORT = 8
+"""How many characters of an id are shown; more where they do not tell calls apart."""
+MOST_NAMED = 5
+_PREFIX = re.compile(r"[0-9a-f]{1,24}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """The records that could be read, the newest first, and why the others could not."""
+
+    records: tuple[CallRecord, ...]
+    bad: dict[str, str]
+
+    @property
+    def total(self) -> int:
+        """How many records there are."""
+        return len(self.records) + len(self.bad)
+
+
+async def read_ledger(store: Store, begins: str = "") -> Ledger:
+    """Return the calls that are over and whose ids begin so."""
+    return parse((await read_all(store, f"{keys.ENDED}{begins}")).records)
+
+
+def parse(listing: Iterable[KeyValue]) -> Ledger:
+    """Decode the ledger, the newest first by the order of the store."""
+    records, bad = [], {}
+    for each in sorted(listing, key=lambda each: -each.mod_revision):
+        try:
+            value = decode_at(each.key, each.value)
+        except StateError as error:
+            bad[each.key] = str(error)
+            continue
+        if isinstance(value, CallRecord):
+            records.append(value)
+    return Ledger(records=tuple(records), bad=bad)
+
+
+def check_prefix(begins: str) -> str:
+    """Return how an id begins, in small letters; RefusedError when none can begin so."""
+    wanted = begins.strip().lower()
+    if _PREFIX.fullmatch(wanted) is None:
+        raise RefusedError(
+            f"{begins[:40]!r} is not how a call's id begins: it has up to 24 of 0-9 a-f;"
+            " ./everline calls lists them"
+        )
+    return wanted
+
+
+def only_one(begins: str, snapshot: Snapshot, ledger: Ledger) -> CallId:
+    """Return the one call whose id begins so; RefusedError when there is none, or several.
+
+    A call that is just over may be in both: it is still one.
+    """
+    found = {call for call in snapshot.tickets if call.startswith(begins)}
+    found |= {record.call for record in ledger.records}
+    if len(found) == 1:
+        return found.pop()
+    if not found and ledger.bad:
+        raise RefusedError(next(iter(ledger.bad.values())))
+    if not found:
+        raise RefusedError(f"no call's id begins with {begins}; ./everline calls lists them")
+    named = ", ".join(sorted(found)[:MOST_NAMED])
+    more = " and more" if len(found) > MOST_NAMED else ""
+    raise RefusedError(f"{len(found)} calls' ids begin with {begins}: {named}{more}; say more")

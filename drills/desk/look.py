@@ -1,0 +1,197 @@
+"""What a snapshot tells of agents, queues and calls. PURE.
+
+Owns how records become rows. The states and the choices are those of `edge.acd`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from drills.desk.answers import AgentRow, CallRow, QueueRow
+from edge.acd.agent_state import AgentState, agent_states
+from edge.acd.eligibility import rest_of_s, unsuited_because
+from edge.acd.needs import Needs
+from state.model import (
+    AgentId,
+    CallRecord,
+    Now,
+    PresenceState,
+    Queue,
+    SiteId,
+    SkillId,
+    SkillNeed,
+    Ticket,
+    TicketState,
+)
+from state.snapshot import Snapshot
+
+MS = 1000
+_WAITING = frozenset({TicketState.GREETING, TicketState.QUEUED})
+
+
+def out_of_reach(snapshot: Snapshot) -> frozenset[SiteId]:
+    """Return the sites that every edge elsewhere finds down. Its own edges are no witnesses."""
+    probes = [entry.value for entry in snapshot.probes.values()]
+    homes = {edge: entry.value.site for edge, entry in snapshot.edges.items()}
+    found = set()
+    for site in snapshot.sites:
+        others = [probe for probe in probes if homes.get(probe.edge) not in {site, None}]
+        if others and all(site in probe.down for probe in others):
+            found.add(site)
+    return frozenset(found)
+
+
+def agent_rows(snapshot: Snapshot, now: Now) -> tuple[AgentRow, ...]:
+    """Return every agent, by home site and id."""
+    states = agent_states(snapshot, now, unreachable=out_of_reach(snapshot))
+    rows = [_agent_row(snapshot, agent, state) for agent, state in states.items()]
+    return tuple(sorted(rows, key=lambda row: (row.site, row.agent)))
+
+
+def states_by_site(rows: Iterable[AgentRow]) -> dict[SiteId, dict[AgentState, int]]:
+    """Return how many agents of each site are in each state."""
+    counts: dict[SiteId, dict[AgentState, int]] = {}
+    for row in rows:
+        here = counts.setdefault(row.site, {})
+        here[row.state] = here.get(row.state, 0) + 1
+    return counts
+
+
+def presence_of(snapshot: Snapshot, agent: AgentId) -> PresenceState:
+    """Return what the agent's present home says; the word of a former home is void."""
+    entry = snapshot.presences.get(agent)
+    if entry is None or entry.value.site != snapshot.agents[agent].value.site:
+        return PresenceState.SIGNED_OUT
+    return entry.value.state
+
+
+def _agent_row(snapshot: Snapshot, agent: AgentId, state: AgentState) -> AgentRow:
+    record = snapshot.agents[agent].value
+    work, offer = snapshot.works.get(agent), snapshot.offers.get(agent)
+    wish = snapshot.wishes.get(agent)
+    return AgentRow(
+        agent=agent,
+        name=record.name,
+        site=record.site,
+        presence=presence_of(snapshot, agent),
+        state=state,
+        since_ms=_since_ms(snapshot, agent, state),
+        calls=0 if work is None else work.value.calls,
+        skills=dict(record.skills),
+        reason="" if wish is None else wish.value.reason,
+        call=None if offer is None else offer.value.call,
+    )
+
+
+def _since_ms(snapshot: Snapshot, agent: AgentId, state: AgentState) -> int | None:
+    """Return since when, by the writers' wall clocks."""
+    presence, work = snapshot.presences.get(agent), snapshot.works.get(agent)
+    offer = snapshot.offers.get(agent)
+    match state:
+        case AgentState.OFFERED | AgentState.TALKING:
+            return None if offer is None else offer.value.since_ms
+        case AgentState.WRAP_UP:
+            return None if work is None else work.value.ended_ms
+        case AgentState.READY:
+            rested_ms = 0
+            if work is not None:
+                rested_ms = work.value.ended_ms + round(rest_of_s(work, presence) * MS)
+            return None if presence is None else max(presence.value.since_ms, rested_ms)
+        case AgentState.PAUSED | AgentState.SIGNED_OUT:
+            return None if presence is None else presence.value.since_ms
+        case AgentState.UNREACHABLE:
+            return None
+
+
+def queue_rows(
+    snapshot: Snapshot, agents: Iterable[AgentRow], wall_ms: int
+) -> tuple[QueueRow, ...]:
+    """Return every queue, by id."""
+    free = [row for row in agents if row.state is AgentState.READY]
+    return tuple(
+        _queue_row(snapshot, snapshot.queues[queue].value, free, wall_ms)
+        for queue in sorted(snapshot.queues)
+    )
+
+
+def _queue_row(
+    snapshot: Snapshot, queue: Queue, free: Iterable[AgentRow], wall_ms: int
+) -> QueueRow:
+    tickets = [e.value for e in snapshot.tickets.values() if e.value.queue == queue.id]
+    agents = (snapshot.agents[row.agent].value for row in free)
+    needs = Needs.of_queue(queue)
+    states = Counter(ticket.state for ticket in tickets)
+    since_ms = min((t.arrived_ms for t in tickets if t.state in _WAITING), default=None)
+    dids = sorted(n for n, entry in snapshot.dids.items() if entry.value.queue == queue.id)
+    return QueueRow(
+        queue=queue.id,
+        dids=tuple(dids),
+        needs=levels(queue.needs),
+        waiting=sum(states[state] for state in _WAITING),
+        longest_s=None if since_ms is None else _between_s(since_ms, wall_ms),
+        ringing=states[TicketState.OFFERED],
+        talking=states[TicketState.CONNECTED],
+        free=sum(1 for agent in agents if unsuited_because(agent, needs) is None),
+    )
+
+
+def levels(needs: Iterable[SkillNeed]) -> Mapping[SkillId, int]:
+    """Return the highest level needed of each skill."""
+    found: dict[SkillId, int] = {}
+    for need in needs:
+        found[need.skill] = max(need.level, found.get(need.skill, 0))
+    return found
+
+
+def running(snapshot: Snapshot, wall_ms: int) -> tuple[CallRow, ...]:
+    """Return the calls that have a ticket, the newest first."""
+    tickets = sorted(snapshot.tickets.values(), key=lambda entry: -entry.create_revision)
+    return tuple(running_row(snapshot, entry.value, wall_ms) for entry in tickets)
+
+
+def running_row(snapshot: Snapshot, ticket: Ticket, wall_ms: int) -> CallRow:
+    """Return one call that has a ticket."""
+    connected_ms = ticket.connected_ms
+    agent = None if ticket.agent is None else snapshot.agents.get(ticket.agent)
+    return CallRow(
+        call=ticket.call,
+        did=ticket.did,
+        queue=ticket.queue,
+        site=ticket.site,
+        edge=ticket.holder,
+        arrived_ms=ticket.arrived_ms,
+        state=ticket.state,
+        outcome=None,
+        cause="",
+        waited_s=_between_s(ticket.arrived_ms, connected_ms or wall_ms),
+        talked_s=None if connected_ms is None else _between_s(connected_ms, wall_ms),
+        ended_ms=None,
+        agent=ticket.agent,
+        agent_site=None if agent is None else agent.value.site,
+    )
+
+
+def ended_row(record: CallRecord) -> CallRow:
+    """Return one call of the ledger."""
+    connected_ms = record.connected_ms
+    return CallRow(
+        call=record.call,
+        did=record.did,
+        queue=record.queue,
+        site=record.site,
+        edge=record.edge,
+        arrived_ms=record.arrived_ms,
+        state=None,
+        outcome=record.outcome,
+        cause=record.cause,
+        waited_s=_between_s(record.arrived_ms, connected_ms or record.ended_ms),
+        talked_s=None if connected_ms is None else _between_s(connected_ms, record.ended_ms),
+        ended_ms=record.ended_ms,
+        agent=record.agent,
+        agent_site=record.agent_site,
+    )
+
+
+def _between_s(earlier_ms: int, later_ms: int) -> float:
+    return round(max(0, later_ms - earlier_ms) / MS, 3)

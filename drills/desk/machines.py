@@ -1,0 +1,163 @@
+"""Asks the machines of a lab how they are: etcd members, edges, and the lab's own supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from drills.desk.answers import EdgeRow, Health, Role, SiteRow
+from drills.lab.lab import Lab
+from drills.lab.plan import LabPlan
+from drills.lab.probes import http_get
+from drills.lab.site import ETCD_HEALTH_PORT
+from state.model import EdgeId, SiteId
+from state.snapshot import Snapshot
+
+ANSWER_TIMEOUT_S = 1.0
+_LINE_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeWord:
+    """What an edge says of itself."""
+
+    row: EdgeRow
+    bad_records: Mapping[str, str]
+
+
+async def ask_edges(lab: Lab, snapshot: Snapshot) -> tuple[EdgeWord, ...]:
+    """Ask all edges at once; who is silent for a second is told so."""
+    places = [(edge, site) for site in lab.plan.sites for edge in lab.plan.edges(site)]
+    return tuple(
+        await asyncio.gather(
+            *(
+                _ask_edge(edge, site, lab.paths.of(site) / f"edge-{edge}.sock", snapshot)
+                for edge, site in places
+            )
+        )
+    )
+
+
+async def _ask_edge(edge: EdgeId, site: SiteId, path: Path, snapshot: Snapshot) -> EdgeWord:
+    has_lease = edge in snapshot.edges
+    try:
+        status, stock = await _exchange(path, ("status", "stock"))
+        return edge_word(edge, site, status, stock, has_lease=has_lease)
+    except (OSError, ValueError, KeyError, TypeError):
+        row = EdgeRow(edge=edge, site=site, has_lease=has_lease, answers=False)
+        return EdgeWord(row=row, bad_records={})
+
+
+def edge_word(
+    edge: EdgeId,
+    site: SiteId,
+    status: Mapping[str, object],
+    stock: Mapping[str, object],
+    *,
+    has_lease: bool,
+) -> EdgeWord:
+    """Return what two answers of its command socket say. ValueError when they make no sense."""
+    calls, won = _numbers(status["calls"]), _numbers(status["reservations"])
+    bad, unreachable = status["bad_records"], status["unreachable"]
+    if not isinstance(bad, dict) or not isinstance(unreachable, list):
+        raise ValueError(f"edge {edge} says what is no status")  # noqa: TRY004 - one kind
+    age_s, media_calls = status["snapshot_age_s"], stock["media_calls"]
+    row = EdgeRow(
+        edge=edge,
+        site=site,
+        has_lease=has_lease,
+        answers=True,
+        state=str(status["state"]),
+        snapshot=str(status["snapshot"]),
+        snapshot_age_s=age_s if isinstance(age_s, float) and age_s < float("inf") else None,
+        revision=int(str(status["revision"])),
+        proxy_is_in_step=status["proxy_is_in_step"] is True,
+        unreachable=tuple(SiteId(str(each)) for each in unreachable),
+        calls=calls,
+        calls_taken=int(str(status["calls_taken"])),
+        legs=int(str(stock["legs"])),
+        media_calls=media_calls if isinstance(media_calls, int) else None,
+        landed=won["landed"],
+        refused=won["refused"],
+    )
+    return EdgeWord(row=row, bad_records={str(key): str(why) for key, why in bad.items()})
+
+
+def _numbers(value: object) -> dict[str, int]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r} should be an object")  # noqa: TRY004 - one kind
+    return {str(name): int(number) for name, number in value.items()}
+
+
+async def _exchange(path: Path, commands: Iterable[str]) -> list[dict[str, object]]:
+    """Ask one edge; OSError when it does not answer, ValueError when it refuses."""
+    answers = []
+    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        reader, writer = await asyncio.open_unix_connection(path, limit=_LINE_LIMIT)
+        try:
+            for command in commands:
+                writer.write(json.dumps({"cmd": command}).encode() + b"\n")
+                answer = json.loads(await reader.readline())
+                if not (isinstance(answer, dict) and answer.get("ok")):
+                    raise ValueError(f"{command} was refused: {answer}")
+                answers.append(answer)
+        finally:
+            writer.close()
+    return answers
+
+
+async def ask_etcd(lab: Lab) -> Mapping[SiteId, Role]:
+    """Ask every etcd member for its role."""
+    sites = lab.plan.sites
+    roles = await asyncio.gather(*(_ask_member(site) for site in sites))
+    return dict(zip(sites, roles, strict=True))
+
+
+async def _ask_member(site: SiteId) -> Role:
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            return role(await http_get(site, "127.0.0.1", ETCD_HEALTH_PORT, "/metrics"))
+    except OSError:
+        return Role.SILENT
+
+
+def role(metrics: bytes) -> Role:
+    """Return the role that a member's metrics tell."""
+
+    def says(name: bytes) -> bool:
+        return re.search(rb"^" + name + rb" 1$", metrics, re.MULTILINE) is not None
+
+    if says(b"etcd_server_is_leader"):
+        return Role.LEADER
+    return Role.FOLLOWER if says(b"etcd_server_has_leader") else Role.NO_LEADER
+
+
+def site_rows(lab: Lab, snapshot: Snapshot, roles: Mapping[SiteId, Role]) -> tuple[SiteRow, ...]:
+    """Return every site of the plan, with what the supervisor knows of its processes."""
+    return tuple(_site_row(lab, lab.plan, snapshot, site, roles[site]) for site in lab.plan.sites)
+
+
+def _site_row(lab: Lab, plan: LabPlan, snapshot: Snapshot, site: SiteId, etcd: Role) -> SiteRow:
+    names = lab.supervisor.names(site)
+    entry = snapshot.sites.get(site)
+    return SiteRow(
+        site=site,
+        name=site if entry is None else entry.value.name,
+        address=plan.host(site).address,
+        is_cut_off=site in lab.wan.state.isolated,
+        is_draining=entry is not None and entry.value.draining,
+        processes={name: _health(lab, name) for name in names},
+        restarts=sum(max(0, lab.supervisor.starts(name) - 1) for name in names),
+        etcd=etcd,
+        calls=sum(1 for each in snapshot.tickets.values() if each.value.site == site),
+    )
+
+
+def _health(lab: Lab, name: str) -> Health:
+    if lab.supervisor.pid(name) is None:
+        return Health.DOWN
+    return Health.UP if lab.supervisor.is_ready(name) else Health.STARTING

@@ -1,0 +1,261 @@
+"""PURE. What runs at a site, at the carrier and in the router: commands, files and probes.
+
+Everything is a value: the lab writes the files and hands the processes to the supervisor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from drills.lab.errors import PlanError
+from drills.lab.plan import Host, HostKind, LabPlan, Part, edge_port
+from drills.lab.process import (
+    DatagramProbe,
+    HttpProbe,
+    Identity,
+    NgProbe,
+    ProcessSpec,
+    UnixProbe,
+)
+from state.model import EdgeId, SiteId
+
+ETCD_HEALTH_PORT = 2381
+"""On the site's loopback: /health and /metrics, in plain HTTP."""
+EVAPI = "127.0.0.1:8448"
+NG = "127.0.0.1:2223"
+NO_NG = "direct"
+"""What an edge is told where no rtpengine runs: the telephones send to each other."""
+RELAY = "relay"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Where a lab keeps what."""
+
+    run: Path
+    """The run directory; a host's own is a directory in it."""
+    project: Path
+    """The checkout: working directory of our own programs."""
+    python: Path
+    kemi: Path
+    """Where a site's kamailio.cfg and edge_routes.py are."""
+    carrier: Path
+    """Where the carrier's kamailio.cfg is."""
+
+    def of(self, host: str) -> Path:
+        """Return a host's run directory, `RUN` in docs/architecture.md."""
+        return self.run / host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Processes to run, and the files that have to be there before."""
+
+    processes: tuple[ProcessSpec, ...] = ()
+    files: Mapping[Path, str] = field(default_factory=dict)
+
+    def plus(self, other: Work) -> Work:
+        """Return both together."""
+        return Work(processes=self.processes + other.processes, files={**self.files, **other.files})
+
+
+def compose(plan: LabPlan, paths: Paths, identities: Mapping[str, Identity]) -> Work:
+    """Return all that runs in the lab, the plan's own commands put in place of ours.
+
+    `identities` has an entry for every site (its etcd member) and for every edge.
+    """
+    work = Work()
+    for site in plan.sites:
+        work = work.plus(_site(plan, paths, identities, site))
+    if Part.CARRIER in plan.parts:
+        work = work.plus(_carrier(plan, paths))
+    names = {process.name for process in work.processes}
+    unknown = set(plan.commands) - names
+    if unknown:
+        raise PlanError(
+            f"the plan has commands for {', '.join(sorted(unknown))}, which it does not run; "
+            f"it runs: {', '.join(sorted(names))}"
+        )
+    processes = tuple(
+        replace(process, argv=plan.commands.get(process.name, process.argv))
+        for process in work.processes
+    )
+    return replace(work, processes=processes)
+
+
+def relay(paths: Paths) -> ProcessSpec:
+    """Return the process that delays packets (see relay.py). It runs in the router."""
+    return ProcessSpec(
+        name=RELAY,
+        host=None,
+        argv=(str(paths.python), "-m", "drills.lab.relay", str(paths.run)),
+        cwd=paths.project,
+        ready=DatagramProbe(path=paths.run / "relay.sock", ask=b"read", expect=b"read"),
+    )
+
+
+def etcd_endpoints(plan: LabPlan, first: SiteId | None = None) -> tuple[str, ...]:
+    """Return every member's client endpoint as host:port, that of `first` first."""
+    sites = sorted(plan.sites, key=lambda site: (site != first, site))
+    return tuple(f"{plan.host(site).address}:2379" for site in sites)
+
+
+def _site(plan: LabPlan, paths: Paths, identities: Mapping[str, Identity], site: SiteId) -> Work:
+    host, run = plan.host(site), paths.of(site)
+    work = Work()
+    if Part.ETCD in plan.parts:
+        work = work.plus(Work(processes=(_etcd(plan, host, run, identities[site]),)))
+    if Part.RTPENGINE in plan.parts:
+        work = work.plus(Work(processes=(_rtpengine(host, run),)))
+    if Part.KAMAILIO in plan.parts:
+        work = work.plus(Work(processes=(_kamailio(host, run, paths.kemi),)))
+    if Part.EDGE in plan.parts:
+        for edge in plan.edges(site):
+            work = work.plus(_edge(plan, paths, edge, site, identities[edge]))
+    return work
+
+
+def _etcd(plan: LabPlan, host: Host, run: Path, identity: Identity) -> ProcessSpec:
+    peers = ",".join(f"{site}=https://{plan.host(site).address}:2380" for site in plan.sites)
+    client, peer = f"https://{host.address}:2379", f"https://{host.address}:2380"
+    health = f"http://127.0.0.1:{ETCD_HEALTH_PORT}"
+    return ProcessSpec(
+        name=f"etcd-{host.name}",
+        host=host.name,
+        cwd=run,
+        argv=(
+            "etcd",
+            *("--name", host.name, "--data-dir", str(run / "etcd")),
+            *("--listen-client-urls", client, "--advertise-client-urls", client),
+            *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
+            *("--initial-cluster", peers, "--initial-cluster-state", "new"),
+            *("--listen-metrics-urls", health),
+            # A member that was cut off and comes back then asks before it unseats the leader.
+            *("--heartbeat-interval", "100", "--election-timeout", "1000", "--pre-vote"),
+            *("--trusted-ca-file", str(identity.ca), "--client-cert-auth"),
+            *("--cert-file", str(identity.cert), "--key-file", str(identity.key)),
+            *("--peer-trusted-ca-file", str(identity.ca), "--peer-client-cert-auth"),
+            *("--peer-cert-file", str(identity.cert), "--peer-key-file", str(identity.key)),
+            *("--logger", "zap", "--log-outputs", "stderr", "--log-level", "warn"),
+        ),
+        ready=HttpProbe(
+            address="127.0.0.1", port=ETCD_HEALTH_PORT, path="/health", expect=b'"true"'
+        ),
+    )
+
+
+def _rtpengine(host: Host, run: Path) -> ProcessSpec:
+    return ProcessSpec(
+        name=f"rtpengine-{host.name}",
+        host=host.name,
+        cwd=run,
+        argv=(
+            "rtpengine",
+            # Without this it reads Debian's /etc/rtpengine/rtpengine.conf.
+            "--config-file=none",
+            *("--foreground", "--log-stderr", "--log-level=5", "--table=-1"),
+            *(f"--interface={host.address}", f"--listen-ng={NG}"),
+            *("--port-min=30000", "--port-max=39999"),
+            # Else a call keeps its ports for 30 s after its end.
+            "--delete-delay=0",
+            # With strict-source in the offer: the only way that no stranger can take over a stream.
+            "--endpoint-learning=off",
+            # By default a caller who sends nothing, on hold or muted, is thrown out after a minute,
+            # music and all. Edges end their calls, those of their former lives and of dead edges.
+            *("--timeout=43200", "--silent-timeout=43200"),
+            "--num-threads=2",
+        ),
+        ready=NgProbe(),
+    )
+
+
+def _kamailio(host: Host, run: Path, kemi: Path) -> ProcessSpec:
+    """Return a site's Kamailio, started as the head of its kamailio.cfg says."""
+    words = {
+        "SITE_ID": host.name,
+        "SITE_ADDR": host.address,
+        "RUN_DIR": str(run),
+        "ROUTES": str(kemi / "edge_routes.py"),
+    }
+    return ProcessSpec(
+        name=f"kamailio-{host.name}",
+        host=host.name,
+        cwd=run,
+        argv=_kamailio_argv(kemi / "kamailio.cfg", run, words),
+        ready=_kamailio_answers(run / "kamailio.rpc"),
+    )
+
+
+def _kamailio_argv(cfg: Path, run: Path, words: Mapping[str, str]) -> tuple[str, ...]:
+    return (
+        *("kamailio", "-DD", "-E", "-f", str(cfg)),
+        # Debian's default allocator costs four times the CPU a call.
+        *("-x", "fm", "-X", "fm", "-m", "256", "-M", "16", "-Y", str(run)),
+        *(word for name, value in words.items() for word in ("--substdef", f"!{name}!{value}!")),
+    )
+
+
+def _kamailio_answers(rpc: Path) -> DatagramProbe:
+    return DatagramProbe(
+        path=rpc, ask=b'{"jsonrpc":"2.0","method":"core.uptime","id":1}', expect=b'"result"'
+    )
+
+
+def _edge(plan: LabPlan, paths: Paths, edge: EdgeId, site: SiteId, identity: Identity) -> Work:
+    run = paths.of(site)
+    config, command_socket = run / f"edge-{edge}.toml", run / f"edge-{edge}.sock"
+    endpoints = ", ".join(f'"{endpoint}"' for endpoint in etcd_endpoints(plan, first=site))
+    content = f"""\
+edge = "{edge}"
+site = "{site}"
+sip = "{plan.host(site).address}:{edge_port(edge)}"
+kamailio_rpc = "{run / "kamailio.rpc"}"
+evapi = "{EVAPI}"
+ng = "{NG if Part.RTPENGINE in plan.parts else NO_NG}"
+etcd = [{endpoints}]
+etcd_ca = "{identity.ca}"
+etcd_cert = "{identity.cert}"
+etcd_key = "{identity.key}"
+run_dir = "{run}"
+command_socket = "{command_socket}"
+log_level = "info"
+"""
+    needed = {Part.ETCD: "etcd", Part.RTPENGINE: "rtpengine", Part.KAMAILIO: "kamailio"}
+    process = ProcessSpec(
+        name=f"edge-{edge}",
+        host=site,
+        cwd=paths.project,
+        argv=(str(paths.python), "-m", "edge", "--config", str(config)),
+        after=tuple(f"{name}-{site}" for part, name in needed.items() if part in plan.parts),
+        ready=UnixProbe(path=command_socket),
+    )
+    return Work(processes=(process,), files={config: content})
+
+
+def _carrier(plan: LabPlan, paths: Paths) -> Work:
+    """Return the carrier's Kamailio, and the lists of sites that it hunts through."""
+    (host,) = plan.hosts_of(HostKind.CARRIER)
+    run = paths.of(host.name)
+    sites = run / "dispatcher.list"
+    words = {"CARRIER_ADDR": host.address, "RUN_DIR": str(run), "DISPATCHER": str(sites)}
+    process = ProcessSpec(
+        name="kamailio-carrier",
+        host=host.name,
+        cwd=run,
+        argv=_kamailio_argv(paths.carrier / "kamailio.cfg", run, words),
+        ready=_kamailio_answers(run / "kamailio.rpc"),
+    )
+    return Work(processes=(process,), files={sites: _sites_list(plan)})
+
+
+def _sites_list(plan: LabPlan) -> str:
+    """Return a dispatcher list: set 1 begins with the first site, set 2 with the second, ..."""
+    count = len(plan.sites)
+    rows = ["# setid destination flags priority"]
+    for first in range(count):
+        for place in range(count):
+            address = plan.host(plan.sites[(first + place) % count]).address
+            rows.append(f"{first + 1} sip:{address}:5060 0 {(count - place) * 10}")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,118 @@
+"""The WAN between the hosts: cut, heal, slow down and lose packets, by direction.
+
+Every call has taken effect when it returns. Cuts and loss are nft rules in the router, replaced in
+one transaction; delay is netem or the relay (see delays.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from drills.lab.delays import Delays
+from drills.lab.errors import NetworkError
+from drills.lab.network import run_tool
+from drills.lab.plan import Host
+from drills.lab.wan_rules import Direction, Link, WanState, nft_script
+
+
+class Wan:
+    """What is broken between the hosts of one lab."""
+
+    def __init__(self, hosts: Sequence[Host], delays: Delays) -> None:
+        self._addresses = {host.name: host.address for host in hosts}
+        self._delays = delays
+        self._state = WanState()
+
+    @property
+    def state(self) -> WanState:
+        """All that is broken now."""
+        return self._state
+
+    @property
+    def delay_means(self) -> str:
+        """How delay is made here: `netem`, `relay` or `none`."""
+        return self._delays.name
+
+    def cut(self, source: str, target: str) -> None:
+        """Drop every packet from `source` to `target`; the other direction stays."""
+        direction = self._direction(source, target)
+        self._change(direction, replace(self._state.link(direction), cut=True))
+
+    def heal(self, source: str, target: str) -> None:
+        """Make the direction sound again: no cut, no delay, no loss."""
+        self._change(self._direction(source, target), Link())
+
+    def shape(
+        self,
+        source: str,
+        target: str,
+        *,
+        delay_ms: float = 0.0,
+        jitter_ms: float = 0.0,
+        loss_pct: float = 0.0,
+    ) -> None:
+        """Give the direction this delay and loss, in place of what it had; a cut stays.
+
+        DelayError when delay cannot be had here.
+        """
+        direction = self._direction(source, target)
+        cut = self._state.link(direction).cut
+        link = Link(cut=cut, delay_ms=delay_ms, jitter_ms=jitter_ms, loss_pct=loss_pct)
+        wrong = link.wrong_because()
+        if wrong is not None:
+            raise NetworkError(f"{source} to {target}: {wrong}")
+        self._change(direction, link)
+
+    def cut_between(self, one: str, other: str) -> None:
+        """Cut both directions, in one transaction."""
+        state = self._state
+        for direction in (self._direction(one, other), self._direction(other, one)):
+            state = state.with_link(direction, replace(state.link(direction), cut=True))
+        self._apply(state)
+
+    def heal_between(self, one: str, other: str) -> None:
+        """Make both directions sound again."""
+        state = self._state.with_link(self._direction(one, other), Link())
+        self._apply(state.with_link(self._direction(other, one), Link()))
+
+    def isolate(self, host: str) -> None:
+        """Cut all links of the host, both directions, in one transaction."""
+        self._known(host)
+        self._apply(replace(self._state, isolated=self._state.isolated | {host}))
+
+    def reconnect(self, host: str) -> None:
+        """Undo `isolate`; what was broken link by link stays broken."""
+        self._known(host)
+        self._apply(replace(self._state, isolated=self._state.isolated - {host}))
+
+    def heal_all(self) -> None:
+        """Make everything sound."""
+        self._apply(WanState())
+
+    def _change(self, direction: Direction, link: Link) -> None:
+        self._apply(self._state.with_link(direction, link))
+
+    def _apply(self, state: WanState) -> None:
+        """Make `state` true, or leave all as it was. Rules first: a cut waits for no relay."""
+        run_tool(("nft", "-f", "-"), nft_script(state, self._addresses))
+        if state.slow() != self._state.slow():
+            try:
+                self._delays.apply(state)
+            except NetworkError:
+                run_tool(("nft", "-f", "-"), nft_script(self._state, self._addresses))
+                raise
+        self._state = state
+
+    def _direction(self, source: str, target: str) -> Direction:
+        self._known(source)
+        self._known(target)
+        if source == target:
+            raise NetworkError(f"{source} has no link to itself")
+        return Direction(source, target)
+
+    def _known(self, host: str) -> None:
+        if host not in self._addresses:
+            raise NetworkError(
+                f"there is no host {host!r}; there are: {', '.join(self._addresses)}"
+            )

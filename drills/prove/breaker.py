@@ -1,0 +1,142 @@
+"""Carries the faults of a run out, and undoes each when its time is over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from drills.lab.lab import Lab
+from drills.prove.faults import SITES, Fault
+from drills.prove.history import Broken, FaultKind, History, Mended
+from drills.prove.people import Crowd
+from drills.prove.proxy import Proxy
+from state.clock import Clock
+
+WRONG_MS = 600_000
+LOST, LATE_S = 0.01, 0.4
+DISK_STALLS_S, DISK_WORKS_S = 0.15, 0.05
+"""A member is stopped for the one and runs for the other: its disk's fsync as good as takes so
+long. There is no way to slow fsync alone down without a kernel module or a debugger."""
+UP_WITHIN_S = 20.0
+
+
+class Breaker:
+    """Breaks one lab."""
+
+    def __init__(  # noqa: PLR0913 - all that can be broken
+        self,
+        *,
+        lab: Lab,
+        proxies: dict[str, Proxy],
+        crowd: Crowd,
+        history: History,
+        clock: Clock,
+        plant: str | None,
+    ) -> None:
+        self._lab = lab
+        self._proxies = proxies
+        self._crowd = crowd
+        self._history = history
+        self._clock = clock
+        self._said: dict[str, dict[str, Any]] = {
+            edge: {"plant": plant} for site in lab.plan.sites for edge in lab.plan.edges(site)
+        }
+
+    async def run(self, faults: Sequence[Fault]) -> None:
+        """Do them all; return when all are over."""
+        began_s = self._clock.now().mono_s
+        async with asyncio.TaskGroup() as group:
+            for fault in faults:
+                group.create_task(self._one(fault, began_s + fault.at_s))
+
+    async def _one(self, fault: Fault, at_s: float) -> None:
+        await self._sleep_until(at_s)
+        now_s = self._clock.now().mono_s
+        self._history.note(Broken(at_s=now_s, kind=fault.kind, target=fault.target))
+        try:
+            await self._break(fault)
+        finally:
+            now_s = self._clock.now().mono_s
+            self._history.note(Mended(at_s=now_s, kind=fault.kind, target=fault.target))
+
+    async def _break(self, fault: Fault) -> None:  # noqa: C901, PLR0912 - one case a kind
+        supervisor, target = self._lab.supervisor, fault.target
+        match fault.kind:
+            case FaultKind.KILL_EDGE:
+                await self._kill_edge(target, fault.for_s)
+            case FaultKind.FREEZE_EDGE:
+                await self._freeze(f"edge-{target}", fault.for_s)
+            case FaultKind.KILL_ETCD:
+                supervisor.kill(f"etcd-{target}")
+                await supervisor.wait_ready(f"etcd-{target}", UP_WITHIN_S)
+            case FaultKind.FREEZE_ETCD:
+                await self._freeze(f"etcd-{target}", fault.for_s)
+            case FaultKind.SLOW_DISK:
+                await self._stutter(f"etcd-{target}", fault.for_s)
+            case FaultKind.CUT:
+                others = [site for site in SITES if site != target]
+                for other in others:
+                    self._lab.wan.cut_between(target, other)
+                await asyncio.sleep(fault.for_s)
+                for other in others:
+                    self._lab.wan.heal_between(target, other)
+            case FaultKind.CUT_ONE_WAY:
+                source, _, sink = target.partition(">")
+                self._lab.wan.cut(source, sink)
+                await asyncio.sleep(fault.for_s)
+                self._lab.wan.heal(source, sink)
+            case FaultKind.LOSE_EVENTS:
+                await self._disturb(target, fault.for_s, lose=LOST)
+            case FaultKind.LATE_EVENTS:
+                await self._disturb(target, fault.for_s, late_s=LATE_S)
+            case FaultKind.WRONG_CLOCK:
+                skew_ms = WRONG_MS if int(fault.at_s) % 2 else -WRONG_MS
+                await self._disturb(target, fault.for_s, skew_ms=skew_ms)
+            case FaultKind.RESTART_PROXY:
+                self._proxies[target].restart()
+                self._crowd.proxy_restarted(target)
+
+    async def _kill_edge(self, edge: str, for_s: float) -> None:
+        until_s = self._clock.now().mono_s + for_s
+        self.say(edge, not_before_s=until_s)
+        supervisor = self._lab.supervisor
+        if supervisor.pid(f"edge-{edge}") is not None:
+            supervisor.kill(f"edge-{edge}")
+        await self._sleep_until(until_s)
+        await supervisor.wait_ready(f"edge-{edge}", UP_WITHIN_S)
+
+    async def _freeze(self, process: str, for_s: float) -> None:
+        pid = self._lab.supervisor.pid(process)
+        if pid is None:
+            return
+        self._lab.supervisor.freeze(process)
+        try:
+            await asyncio.sleep(for_s)
+        finally:
+            if self._lab.supervisor.pid(process) == pid:
+                self._lab.supervisor.thaw(process)
+
+    async def _stutter(self, process: str, for_s: float) -> None:
+        ends_s = self._clock.now().mono_s + for_s
+        while self._clock.now().mono_s < ends_s:
+            await self._freeze(process, DISK_STALLS_S)
+            await asyncio.sleep(DISK_WORKS_S)
+
+    async def _disturb(self, edge: str, for_s: float, **how: float) -> None:
+        self.say(edge, **how)
+        await asyncio.sleep(for_s)
+        self.say(edge, **dict.fromkeys(how))
+
+    async def _sleep_until(self, at_s: float) -> None:
+        await asyncio.sleep(max(0.0, at_s - self._clock.now().mono_s))
+
+    def say(self, edge: str, **what: object) -> None:
+        """Change what the edge is told to suffer."""
+        said = self._said[edge]
+        said.update(what)
+        path = self._lab.paths.of(edge[0]) / f"edge-{edge}.disturb"
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(said))
+        part.replace(path)

@@ -1,0 +1,23 @@
+"""All laws over one history. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drills.prove.history import Event
+from drills.prove.laws_end import check_end, check_freed
+from drills.prove.laws_order import check_order
+from drills.prove.laws_people import check_gates, check_telephones
+from drills.prove.laws_store import check_store
+from drills.prove.violations import Violation
+
+LAWS = (check_store, check_order, check_gates, check_telephones, check_freed, check_end)
+
+
+def check(events: Sequence[Event]) -> tuple[Violation, ...]:
+    """Return every breach that the history shows so far, the earliest first.
+
+    A prefix of a history is a history: what is not known yet is not held against anybody.
+    """
+    found = [violation for law in LAWS for violation in law(events)]
+    return tuple(sorted(found, key=lambda each: each.at_s))

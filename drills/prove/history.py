@@ -1,0 +1,194 @@
+"""What has happened in a run, as frozen values in the order in which it was recorded. PURE.
+
+Two sources: the store's own history, complete and in the order of its revisions; and what callers,
+telephones and gates have seen. Instants are the machine's monotonic clock, which all share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from state.codec import Record
+from state.keys import Kind
+from state.model import AgentId, CallId, EdgeId, SiteId
+
+Token: TypeAlias = tuple[int, int]
+"""Epoch and revision."""
+PASSED = "passed"
+"""The verdict of a gate that let an offer through; any other is its reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The store was written; everything with one revision is one transaction."""
+
+    at_s: float
+    revision: int
+    kind: Kind
+    id: str
+    value: Record | None
+    """None: deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A caller has sent an INVITE to a site."""
+
+    at_s: float
+    call: CallId
+    site: SiteId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A caller was answered, by the edge at this address."""
+
+    at_s: float
+    call: CallId
+    edge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedAway:
+    """A caller was refused, or got no answer from anybody (status 0)."""
+
+    at_s: float
+    call: CallId
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerOver:
+    """An answered caller's leg is over."""
+
+    at_s: float
+    call: CallId
+    by_caller: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtGate:
+    """A gate has decided on an offer."""
+
+    at_s: float
+    site: SiteId
+    agent: AgentId
+    call: CallId
+    token: Token
+    verdict: str
+    is_late: bool
+    """A copy that the network delivers long after the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegUp:
+    """An agent has answered and the edge has acknowledged it."""
+
+    at_s: float
+    agent: AgentId
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegOver:
+    """An agent's telephone is through with an offer that the gate had let through."""
+
+    at_s: float
+    agent: AgentId
+    call: CallId
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """A telephone was rung while it still had a leg that nobody had ended."""
+
+    at_s: float
+    agent: AgentId
+    old_call: CallId
+    new_call: CallId
+    old_edge: str
+    old_since_s: float
+
+
+class FaultKind(StrEnum):
+    """What is done to the system."""
+
+    KILL_EDGE = "kill_edge"
+    FREEZE_EDGE = "freeze_edge"
+    KILL_ETCD = "kill_etcd"
+    FREEZE_ETCD = "freeze_etcd"
+    SLOW_DISK = "slow_disk"
+    CUT = "cut"
+    """A site from both others, both ways."""
+    CUT_ONE_WAY = "cut_one_way"
+    """What one site sends to another; `target` is `a>b`."""
+    LOSE_EVENTS = "lose_events"
+    LATE_EVENTS = "late_events"
+    WRONG_CLOCK = "wrong_clock"
+    RESTART_PROXY = "restart_proxy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """A fault has begun."""
+
+    at_s: float
+    kind: FaultKind
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mended:
+    """A fault is over: what was killed is ready again, what was cut is joined."""
+
+    at_s: float
+    kind: FaultKind
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """What was left when all faults were over, all calls hung up, and time had been given."""
+
+    at_s: float
+    gates: Mapping[AgentId, str]
+    """State of each agent's gate, as the home site's proxy has it."""
+    phones: Mapping[AgentId, CallId]
+    """Telephones that still have a leg."""
+    edges: Mapping[EdgeId, Mapping[str, int]]
+    """What each edge says that it holds; empty: it did not answer."""
+
+
+Event: TypeAlias = (
+    Stored
+    | Placed
+    | Answered
+    | TurnedAway
+    | CallerOver
+    | AtGate
+    | LegUp
+    | LegOver
+    | Overlap
+    | Broken
+    | Mended
+    | Stock
+)
+OPERATIONS = (Placed, CallerOver, AtGate, LegUp, LegOver)
+"""What people asked of the edges, and the edges of people; each has an outcome that is checked."""
+
+
+@dataclass(slots=True)
+class History:
+    """One run."""
+
+    events: list[Event] = field(default_factory=list)
+    operations: int = 0
+
+    def note(self, event: Event) -> None:
+        """Append an event."""
+        self.events.append(event)
+        self.operations += isinstance(event, OPERATIONS)

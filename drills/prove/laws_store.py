@@ -1,0 +1,150 @@
+"""The laws that every revision of the shared state keeps. PURE.
+
+They need no leniency: a transaction is one revision, and the history of the store is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from drills.prove.history import Broken, Event, FaultKind, Stored
+from drills.prove.violations import Law, Violation
+from drills.prove.world import World, revisions
+from state.keys import Kind
+from state.model import (
+    CallRecord,
+    Offer,
+    OfferState,
+    Outcome,
+    PresenceState,
+    Ticket,
+    TicketState,
+)
+
+EDGE_DIED = "edge_died"
+
+
+def check_store(events: Sequence[Event]) -> Iterator[Violation]:
+    """Yield what breaks a law, in the order of revisions."""
+    kills = _kills(events)
+    world = World()
+    for changes in revisions(events):
+        before = _Before(world, changes)
+        world.apply(changes)
+        for change in changes:
+            match change.value:
+                case Offer() as offer:
+                    yield from _offer_put(before, world, change, offer)
+                case Ticket() as ticket:
+                    yield from _ticket_put(before, change, ticket)
+                case CallRecord() as record:
+                    yield from _record_put(before, world, change, record, kills)
+                case None if change.kind is Kind.TICKET:
+                    yield from _ticket_gone(before, world, change)
+                case _:
+                    pass
+        yield from _offers_fit(world, changes)
+
+
+class _Before:
+    """What stood, just before a revision, under the keys that it changes and that its laws ask."""
+
+    def __init__(self, world: World, changes: Sequence[Stored]) -> None:
+        ids = {change.id for change in changes}
+        self.tickets = {key: world.tickets[key] for key in ids & world.tickets.keys()}
+        self.offers = {key: world.offers[key] for key in ids & world.offers.keys()}
+        self.records = {key: world.records[key] for key in ids & world.records.keys()}
+        self.presences = {key: world.presences[key] for key in ids & world.presences.keys()}
+
+
+def _offer_put(before: _Before, world: World, change: Stored, offer: Offer) -> Iterator[Violation]:
+    held = before.offers.get(change.id)
+    if held is not None and (held[0].call != offer.call or offer.state is OfferState.RINGING):
+        yield _say(
+            Law.TWO_OFFERS, change, f"{offer.agent} given to {offer.call}, held by {held[0].call}"
+        )
+    others = [
+        agent
+        for agent, (other, _) in world.offers.items()
+        if other.call == offer.call and agent != offer.agent
+    ]
+    if others:
+        yield _say(Law.TWO_AGENTS, change, f"{offer.call} has {offer.agent} and {others[0]}")
+    if held is not None:
+        return
+    ticket = before.tickets.get(offer.call)
+    if ticket is None or ticket[0].state is not TicketState.QUEUED:
+        state = "no place" if ticket is None else ticket[0].state
+        yield _say(
+            Law.NOT_WAITING, change, f"{offer.agent} given to {offer.call}, which is {state}"
+        )
+    presence = world.presences.get(offer.agent)
+    if presence is None or presence[0].state is not PresenceState.READY:
+        state = "unknown" if presence is None else presence[0].state
+        yield _say(Law.NOT_READY, change, f"{offer.agent} given to {offer.call} while {state}")
+
+
+def _ticket_put(before: _Before, change: Stored, ticket: Ticket) -> Iterator[Violation]:
+    record = before.records.get(change.id)
+    if record is not None and record[0].outcome is not Outcome.REFUSED:
+        yield _say(Law.RISEN, change, f"{ticket.call} has a place after its end")
+    held = before.tickets.get(change.id)
+    if held is not None and held[0].holder != ticket.holder:
+        yield _say(Law.TWO_HOLDERS, change, f"{ticket.call}: {held[0].holder}, {ticket.holder}")
+
+
+def _record_put(
+    before: _Before,
+    world: World,
+    change: Stored,
+    record: CallRecord,
+    kills: dict[str, list[float]],
+) -> Iterator[Violation]:
+    held = before.tickets.get(change.id)
+    if change.id in before.records:
+        yield _say(Law.TWO_RECORDS, change, f"{record.call}: {record.cause}, written over another")
+    if held is None and record.outcome is not Outcome.REFUSED:
+        yield _say(Law.TWO_RECORDS, change, f"{record.call}: {record.cause}, without a place")
+    if change.id in world.tickets:
+        yield _say(Law.RISEN, change, f"{record.call} has ended and keeps its place")
+    if record.cause == EDGE_DIED and held is not None and record.edge in world.edges:
+        # An edge that lives clears away what its own former life has left.
+        was_killed = any(at_s >= change.at_s - _SINCE_KILL_S for at_s in kills.get(record.edge, []))
+        if not was_killed:
+            text = f"{record.call} closed for {record.edge}, which lives"
+            yield _say(Law.CLOSED_OF_LIVING, change, text)
+
+
+_SINCE_KILL_S = 60.0
+
+
+def _ticket_gone(before: _Before, world: World, change: Stored) -> Iterator[Violation]:
+    if change.id in before.tickets and change.id not in world.records:
+        yield _say(Law.NO_RECORD, change, f"{change.id} lost its place without a record")
+
+
+def _offers_fit(world: World, changes: Sequence[Stored]) -> Iterator[Violation]:
+    """Yield offers among what has changed that are for a call which does not have that agent."""
+    calls = {change.id for change in changes if change.kind is Kind.TICKET}
+    agents = {change.id for change in changes if change.kind is Kind.OFFER}
+    if not calls and not agents:
+        return
+    for agent, (offer, _) in world.offers.items():
+        if agent not in agents and offer.call not in calls:
+            continue
+        ticket = world.tickets.get(offer.call)
+        if ticket is None or ticket[0].agent != agent:
+            why = "is over" if ticket is None else f"has {ticket[0].agent}"
+            yield _say(Law.OFFER_LEFT, changes[0], f"{agent} is held for {offer.call}, which {why}")
+
+
+def _kills(events: Sequence[Event]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for event in events:
+        if isinstance(event, Broken) and event.kind is FaultKind.KILL_EDGE:
+            found.setdefault(event.target, []).append(event.at_s)
+    return found
+
+
+def _say(law: Law, change: Stored, text: str) -> Violation:
+    return Violation(law=law, at_s=change.at_s, revision=change.revision, text=text)

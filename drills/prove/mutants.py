@@ -1,0 +1,138 @@
+"""The bugs that are planted to see whether the checker finds them.
+
+Those of the edge are planted by `tests/prove/planted.py`, which starts an edge with one function of
+it replaced; those of the gate here, in the script that a site's proxy has loaded. Neither leaves a
+switch in the product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from drills.prove.faults import LONG_DEATH_S, Fault, schedule
+from drills.prove.history import FaultKind
+
+_F = FaultKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """One planted bug, and the faults under which it shows."""
+
+    name: str
+    line: str
+    kinds: tuple[FaultKind, ...] = ()
+    """Random faults of these kinds..."""
+    every_s: float = 1.5
+    plan: tuple[Fault, ...] = ()
+    """... and these."""
+
+    def faults(self, seed: int, seconds: float) -> tuple[Fault, ...]:
+        """Return what is broken in a run of that length."""
+        found = schedule(seed, seconds, self.kinds, self.every_s) if self.kinds else ()
+        return (*found, *self.plan)
+
+
+def _fault(at_s: float, kind: FaultKind, target: str, for_s: float) -> Fault:
+    return Fault(at_s=at_s, kind=kind, target=target, for_s=for_s)
+
+
+LONG_DEATH = (_fault(2.0, _F.KILL_EDGE, "a1", LONG_DEATH_S),)
+OUTLIVED = (_fault(1.0, _F.FREEZE_EDGE, "a1", 12.0), _fault(1.5, _F.FREEZE_EDGE, "b1", 12.0))
+"""Two edges sleep until a third has closed their calls, and wake up."""
+UNHEARD = (
+    _fault(0.5, _F.KILL_EDGE, "a1", 14.0),
+    *(_fault(at, _F.CUT_ONE_WAY, "b>a", 0.8) for at in (3.0, 6.0, 9.0, 12.0)),
+    *(_fault(at, _F.CUT_ONE_WAY, "c>a", 0.8) for at in (4.5, 7.5, 10.5, 13.5)),
+)
+"""Edges take calls, and their answers do not arrive: the call is given to the next one too."""
+
+OF_EDGES = (
+    Mutant(
+        name="offer_not_compared",
+        line="reserves without comparing that no offer stands",
+        kinds=(_F.LATE_EVENTS,),
+    ),
+    Mutant(
+        name="presence_not_compared",
+        line="reserves without comparing the presence",
+        kinds=(_F.LATE_EVENTS,),
+    ),
+    Mutant(
+        name="arrival_not_compared",
+        line="creates a ticket over another edge's",
+        plan=UNHEARD,
+    ),
+    Mutant(name="record_not_compared", line="writes a call's record over another's", plan=OUTLIVED),
+    Mutant(name="last_come_first", line="serves the youngest call first"),
+    Mutant(name="offer_kept_at_end", line="ends a call and keeps its agent"),
+    Mutant(name="offer_kept_at_refusal", line="puts a caller back and keeps the agent"),
+    Mutant(name="record_left_out", line="ends a call without a record"),
+    Mutant(name="token_of_snapshot", line="puts the snapshot's revision into the token"),
+    Mutant(name="life_without_lease", line="lives for ever in the store", plan=LONG_DEATH),
+    Mutant(name="dead_left_alone", line="closes no dead edge's calls", plan=LONG_DEATH),
+    Mutant(name="living_closed", line="takes every other edge for dead"),
+    Mutant(
+        name="gates_left_alone",
+        line="frees no gate that is held for nothing",
+        kinds=(_F.RESTART_PROXY,),
+        every_s=0.7,
+    ),
+)
+
+
+def _equal_token(gate: Any) -> None:  # noqa: ANN401 - a module without types
+    take = gate.take
+
+    def mutated(agent: str, token: tuple[int, int], call: str) -> None:
+        known = gate.read(agent)[0]
+        if token == known:
+            gate.write(agent, (known[0], known[1] - 1), gate.read(agent)[1], call)
+        take(agent, token, call)
+
+    gate.take = mutated
+
+
+def _old_token(gate: Any) -> None:  # noqa: ANN401 - as above
+    take = gate.take
+
+    def mutated(agent: str, token: tuple[int, int], call: str) -> None:
+        known, state, _ = gate.read(agent)
+        if token < known:
+            gate.write(agent, (0, 0), state, call)
+        take(agent, token, call)
+
+    gate.take = mutated
+
+
+def _no_floor(gate: Any) -> None:  # noqa: ANN401 - as above
+    gate.floor = lambda: (0, 0)
+
+
+def _never_shut(gate: Any) -> None:  # noqa: ANN401 - as above
+    gate.KSR.htable.sht_sets("meta", "gate_loaded", "1")
+
+
+GATE_FAULTS: Mapping[str, Callable[[Any], None]] = {
+    "equal_token": _equal_token,
+    "old_token": _old_token,
+    "no_floor": _no_floor,
+    "never_shut": _never_shut,
+}
+OF_GATES = (
+    Mutant(name="equal_token", line="the gate lets a token through twice"),
+    Mutant(name="old_token", line="the gate lets an older token through"),
+    Mutant(
+        name="no_floor",
+        line="a restarted gate knows no floor",
+        kinds=(_F.RESTART_PROXY,),
+    ),
+    Mutant(
+        name="never_shut",
+        line="a restarted gate is open before it is loaded",
+        kinds=(_F.RESTART_PROXY,),
+    ),
+)
+MUTANTS = OF_EDGES + OF_GATES

@@ -1,0 +1,224 @@
+"""Callers and agents of a run, and who of them is in which call. Sans I/O.
+
+Given a proxy for each site, a way to be called later, and a random source: everything else follows.
+They behave as people and their telephones do: they hang up, decline, let it ring, answer at the
+last moment, and give up when nobody speaks any more. What they see goes into the history.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from drills.prove.callers import Caller
+from drills.prove.history import PASSED, AtGate, Event
+from drills.prove.ksr import Message
+from drills.prove.phones import Phone, PhoneLeg
+from loadtests.bench.wire import Heard, hear
+from state.model import AgentId, CallId, SiteId
+
+AGAIN_S = 20.0
+"""So long what an edge sends again is answered again."""
+
+
+class Way(Protocol):
+    """A site's proxy, as people need it."""
+
+    address: str
+
+    def send(self, datagram: bytes, to: str) -> None:
+        """Send a datagram to an edge."""
+
+    def targets(self, number: str, sip_call_id: str) -> list[str]:
+        """Return the edges to try for a call, best first."""
+
+    def was_silent(self, target: str) -> None:
+        """Remember that an edge did not answer in time."""
+
+    def offer(self, agent: str, offer: str, call_id: str) -> Message:
+        """Put an INVITE to an agent to the gate."""
+
+    def answered(self, message: Message) -> None:
+        """Let the script see the telephone's 200."""
+
+    def failed(self, message: Message) -> None:
+        """Let the script see that it came to nothing."""
+
+    def goodbye(self, agent: str, token: tuple[int, int]) -> None:
+        """Let the gate see a BYE."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What everybody in a run needs."""
+
+    ways: Mapping[str, Way]
+    note: Callable[[Event], None]
+    later: Callable[[float, Callable[[], object]], None]
+    now: Callable[[], float]
+    chance: random.Random
+    run: str
+    """Makes this run's Call-IDs its own."""
+
+
+class Crowd:
+    """Everybody."""
+
+    def __init__(self, world: World, agents: Mapping[str, str], did: str, patience: int) -> None:
+        """`agents`: home site by agent. `patience`: how many callers there are at a time."""
+        self._world = world
+        self._did = did
+        self._wanted = patience
+        self._count = 0
+        self._calling = 0
+        self._callers: dict[str, Caller] = {}
+        """With those who are through but to whom an edge may still send something again."""
+        self._legs: dict[str, PhoneLeg] = {}
+        self._refusals: dict[str, bytes] = {}
+        self._seen: deque[tuple[str, str, str, str]] = deque(maxlen=400)
+        """Offers that went through a gate: site, agent, header, Call-ID."""
+        self.phones = {
+            agent: Phone(agent=AgentId(agent), site=site, way=world.ways[site], world=world)
+            for agent, site in agents.items()
+        }
+        self.is_over = False
+
+    # -- what the run asks
+
+    @property
+    def callers(self) -> int:
+        """How many callers are not through."""
+        return self._calling
+
+    def fill(self) -> None:
+        """Let new callers call until there are enough."""
+        while not self.is_over and self._calling < self._wanted:
+            self._calling += 1
+            self._count += 1
+            site = self._world.chance.choice(list(self._world.ways))
+            number = f"49{self._count:08d}"
+            caller = Caller(
+                world=self._world,
+                site=SiteId(site),
+                number=number,
+                did=self._did,
+                over=self._caller_over,
+            )
+            self._callers[caller.sip_call_id] = caller
+            caller.call()
+
+    def close(self) -> None:
+        """Let nobody call any more, and those who wait give up."""
+        self.is_over = True
+        for caller in list(self._callers.values()):
+            caller.leave()
+
+    def on_phones(self) -> dict[AgentId, CallId]:
+        """Return the telephones that have a leg, and for which call."""
+        return {
+            phone.agent: phone.leg.call for phone in self.phones.values() if phone.leg is not None
+        }
+
+    def deliver_late_copy(self) -> None:
+        """Let the network deliver a copy of some offer that a gate has let through before."""
+        if not self._seen:
+            return
+        chance = self._world.chance
+        # Mostly of the last ones: those are the ones that a gate may mistake for new.
+        back = chance.choice((1, 2, 3, chance.randint(1, len(self._seen))))
+        place = -min(back, len(self._seen))
+        site, agent, header, call_id = self._seen[place]
+        leg = self.phones[agent].leg
+        if leg is not None and leg.sip_call_id == call_id:
+            return  # still the proxy's own transaction: absorbed there
+        message = self._ask_gate(site, agent, header, call_id, is_late=True)
+        if message.is_relayed:
+            self._world.ways[site].failed(message)
+
+    # -- what the edges send
+
+    def take(self, site: str, datagram: bytes, source: str) -> None:
+        """Take a datagram of an edge."""
+        heard = hear(datagram)
+        call_id = heard.call_id.decode()
+        if heard.status:
+            self._take_response(heard, call_id, source)
+        elif heard.start.startswith(b"OPTIONS"):
+            self._world.ways[site].send(heard.answer(b"200 OK", tag=b"up"), source)
+        elif (caller := self._callers.get(call_id)) is not None:
+            caller.take_request(heard, source)
+        elif (leg := self._legs.get(call_id)) is not None:
+            leg.take_request(heard, source)
+        elif heard.start.startswith(b"INVITE") and b";tag=" not in heard.first(b"to"):
+            self._offer(site, heard, call_id, source)
+        elif not heard.start.startswith(b"ACK"):
+            gone = heard.answer(b"481 Call/Transaction Does Not Exist")
+            self._world.ways[site].send(gone, source)
+
+    def ringing_ended(self, sip_call_id: str) -> None:
+        """Take a CANCEL of the proxy's own."""
+        leg = self._legs.get(sip_call_id)
+        if leg is not None:
+            leg.cancelled("forgotten")
+
+    def proxy_restarted(self, site: str) -> None:
+        """Forget the transactions that the site's proxy had."""
+        for phone in self.phones.values():
+            if phone.site == site and phone.leg is not None:
+                phone.leg.transaction_lost()
+
+    def _take_response(self, heard: Heard, call_id: str, source: str) -> None:
+        if (caller := self._callers.get(call_id)) is not None:
+            caller.take_response(heard, source)
+        elif (leg := self._legs.get(call_id)) is not None:
+            leg.take_response(heard)
+
+    def _offer(self, site: str, heard: Heard, call_id: str, source: str) -> None:
+        way = self._world.ways[site]
+        if call_id in self._refusals:
+            way.send(self._refusals[call_id], source)
+            return
+        agent = heard.request_user.decode()
+        header = heard.first(b"x-everline-offer").decode()
+        message = self._ask_gate(site, agent, header, call_id, is_late=False)
+        if message.reply is not None:
+            status, reason = message.reply
+            answer = heard.answer(f"{status} {reason}".encode(), tag=b"no")
+            self._refusals[call_id] = answer
+            self._world.later(10.0, lambda: self._refusals.pop(call_id, None))
+            way.send(answer, source)
+            return
+        self._seen.append((site, agent, header, call_id))
+        leg = self.phones[agent].ring(heard, message, source, header, self._leg_over)
+        self._legs[call_id] = leg
+        leg.begin()
+
+    def _ask_gate(
+        self, site: str, agent: str, header: str, call_id: str, *, is_late: bool
+    ) -> Message:
+        message = self._world.ways[site].offer(agent, header, call_id)
+        call, epoch, revision = header.split()
+        self._world.note(
+            AtGate(
+                at_s=self._world.now(),
+                site=SiteId(site),
+                agent=AgentId(agent),
+                call=CallId(call),
+                token=(int(epoch), int(revision)),
+                verdict=PASSED if message.is_relayed else str(message.reply and message.reply[1]),
+                is_late=is_late,
+            )
+        )
+        return message
+
+    def _caller_over(self, caller: Caller) -> None:
+        self._calling -= 1
+        self._world.later(AGAIN_S, lambda: self._callers.pop(caller.sip_call_id, None))
+        # A breath between two calls: a center that refuses everybody must not be a busy loop.
+        self._world.later(0.02, self.fill)
+
+    def _leg_over(self, leg: PhoneLeg) -> None:
+        self._world.later(AGAIN_S, lambda: self._legs.pop(leg.sip_call_id, None))

@@ -1,0 +1,237 @@
+"""One agent's telephone behind the site's proxy, and its legs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from drills.prove import sip
+from drills.prove.history import LegOver, LegUp, Overlap, Token
+from drills.prove.ksr import Message
+from loadtests.bench.wire import Heard
+from state.model import AgentId, CallId
+
+if TYPE_CHECKING:
+    from drills.prove.people import Way, World
+
+RESEND_S = 0.5
+ACK_PATIENCE_S = 6.0
+SILENCE_S = 8.0
+"""Who hears nothing for so long hangs up."""
+BYE_FOR_S = 8.0
+DECLINES, IGNORES, HESITATES = 0.05, 0.10, 0.14
+
+
+class _At(Enum):
+    RINGING = auto()
+    ANSWERED = auto()
+    UP = auto()
+    LEAVING = auto()
+    OVER = auto()
+
+
+class Phone:
+    """One telephone. It takes every call that the gate lets through: the gate's word is law."""
+
+    def __init__(self, *, agent: AgentId, site: str, way: Way, world: World) -> None:
+        self.agent = agent
+        self.site = site
+        self.way = way
+        self.world = world
+        self.leg: PhoneLeg | None = None
+
+    def ring(
+        self,
+        heard: Heard,
+        message: Message,
+        source: str,
+        header: str,
+        over: Callable[[PhoneLeg], None],
+    ) -> PhoneLeg:
+        """Take an offer. A leg that is still there is dropped, and that is noted."""
+        old = self.leg
+        new = PhoneLeg(self, heard, message, source, header, over)
+        if old is not None:
+            self.world.note(
+                Overlap(
+                    at_s=self.world.now(),
+                    agent=self.agent,
+                    old_call=old.call,
+                    new_call=new.call,
+                    old_edge=old.edge,
+                    old_since_s=old.since_s,
+                )
+            )
+            old.drop()
+        self.leg = new
+        return new
+
+
+class PhoneLeg:
+    """One offer at one telephone."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what comes with an INVITE
+        self,
+        phone: Phone,
+        heard: Heard,
+        message: Message,
+        source: str,
+        header: str,
+        over: Callable[[PhoneLeg], None],
+    ) -> None:
+        call, epoch, revision = header.split()
+        self.call = CallId(call)
+        self.token: Token = (int(epoch), int(revision))
+        self.sip_call_id = message.call_id
+        self.edge = source
+        self.since_s = phone.world.now()
+        self._phone = phone
+        self._world = phone.world
+        self._invite = heard
+        self._message = message
+        self._over = over
+        self._at = _At.RINGING
+        self._final = b""
+        self._answers: dict[bytes, bytes] = {}
+        self._has_transaction = True
+        self._dialog = sip.of_telephone(phone.way.address, heard, "phone")
+
+    def begin(self) -> None:
+        """Ring, and decide what the agent will do."""
+        self._send(self._invite.answer(b"100 Trying"))
+        self._final = self._answer(b"180 Ringing")
+        self._send(self._final)
+        chance = self._world.chance
+        roll = chance.random()
+        if roll < DECLINES:
+            self._world.later(chance.uniform(0.02, 0.3), self._decline)
+        elif roll < IGNORES:
+            self._world.later(20.0, lambda: self.cancelled("nobody came"))
+        elif roll < HESITATES:
+            # About when the edge gives up: its CANCEL and our 200 may cross.
+            self._world.later(chance.uniform(0.97, 1.03), self._pick_up)
+        else:
+            self._world.later(chance.uniform(0.01, 0.1), self._pick_up)
+
+    # -- what the agent does
+
+    def _decline(self) -> None:
+        if self._at is _At.RINGING:
+            self._final = self._answer(b"603 Decline")
+            self._send(self._final)
+            self._to_script(self._phone.way.failed)
+            self._end("declined")
+
+    def _pick_up(self) -> None:
+        if self._at is not _At.RINGING:
+            return
+        self._at = _At.ANSWERED
+        self._final = self._answer(b"200 OK", sip.BODY)
+        self._to_script(self._phone.way.answered)
+        self._repeat_answer(ACK_PATIENCE_S)
+
+    def _repeat_answer(self, for_s: float) -> None:
+        if self._at is not _At.ANSWERED:
+            return
+        if for_s <= 0:
+            self._hang_up()
+            return
+        self._send(self._final)
+        self._world.later(RESEND_S, lambda: self._repeat_answer(for_s - RESEND_S))
+
+    def _hang_up(self) -> None:
+        if self._at in (_At.ANSWERED, _At.UP):
+            self._at = _At.LEAVING
+            self._goodbye(BYE_FOR_S)
+
+    def _goodbye(self, for_s: float) -> None:
+        if self._at is not _At.LEAVING:
+            return
+        self._phone.way.goodbye(self._phone.agent, self.token)
+        if for_s <= 0:
+            self._end("hung up, unanswered")
+            return
+        bye = sip.request(self._dialog, "BYE", f"{self.sip_call_id}.bye")
+        self._phone.way.send(bye, self.edge)
+        self._world.later(RESEND_S, lambda: self._goodbye(for_s - RESEND_S))
+
+    # -- what the edge does
+
+    def take_request(self, heard: Heard, source: str) -> None:
+        """Take a request of the edge."""
+        if heard.start.startswith(b"ACK"):
+            if self._at is _At.ANSWERED:
+                self._up()
+            return
+        key = heard.first(b"cseq")
+        if heard.start.startswith(b"INVITE") and key == self._invite.first(b"cseq"):
+            self._phone.way.send(self._final, source)
+            return
+        if key not in self._answers:
+            is_invite = heard.start.startswith(b"INVITE")
+            contact = sip.contact(self._phone.way.address, self._phone.agent)
+            body = sip.BODY if is_invite else b""
+            self._answers[key] = heard.answer(b"200 OK", contact, body, tag=b"phone")
+        self._phone.way.send(self._answers[key], source)
+        if heard.start.startswith(b"CANCEL"):
+            self.cancelled("cancelled")
+        elif heard.start.startswith(b"BYE"):
+            self._phone.way.goodbye(self._phone.agent, self.token)
+            if self._at is not _At.OVER:
+                self._end("edge hung up")
+
+    def take_response(self, heard: Heard) -> None:
+        """Take the answer to our BYE."""
+        if heard.method == b"BYE" and self._at is _At.LEAVING:
+            self._end("hung up")
+
+    def cancelled(self, how: str) -> None:
+        """Stop ringing."""
+        if self._at is _At.RINGING:
+            self._final = self._answer(b"487 Request Terminated")
+            self._send(self._final)
+            self._to_script(self._phone.way.failed)
+            self._end(how)
+
+    def transaction_lost(self) -> None:
+        """Take in that the proxy has restarted: nobody there knows of our INVITE any more."""
+        self._has_transaction = False
+        if self._at is _At.RINGING:
+            self._end("proxy restarted")
+
+    def drop(self) -> None:
+        """Leave this leg for a new call."""
+        self._end("dropped for another")
+
+    # -- parts
+
+    def _up(self) -> None:
+        self._at = _At.UP
+        note = LegUp(at_s=self._world.now(), agent=self._phone.agent, call=self.call)
+        self._world.note(note)
+        hangs_up = self._world.chance.random() < 0.5  # noqa: PLR2004 - half of them
+        talk_s = self._world.chance.uniform(0.1, 0.4)
+        self._world.later(talk_s if hangs_up else SILENCE_S, self._hang_up)
+
+    def _answer(self, status: bytes, body: bytes = b"") -> bytes:
+        contact = sip.contact(self._phone.way.address, self._phone.agent)
+        return self._invite.answer(status, contact, body, tag=b"phone")
+
+    def _to_script(self, tell: Callable[[Message], None]) -> None:
+        if self._has_transaction:
+            tell(self._message)
+
+    def _end(self, how: str) -> None:
+        if self._at is _At.OVER:
+            return
+        self._at = _At.OVER
+        if self._phone.leg is self:
+            self._phone.leg = None
+        self._world.note(
+            LegOver(at_s=self._world.now(), agent=self._phone.agent, call=self.call, how=how)
+        )
+        self._over(self)
+
+    def _send(self, datagram: bytes) -> None:
+        self._phone.way.send(datagram, self.edge)

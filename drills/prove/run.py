@@ -1,0 +1,358 @@
+"""One run after another in one lab: traffic, faults, peace, and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drills.lab.lab import PROJECT, Lab, default_paths
+from drills.lab.plan import Part, plan_lab
+from drills.prove.breaker import Breaker
+from drills.prove.center import DID, agents, configuration
+from drills.prove.checker import check
+from drills.prove.faults import EDGES, SITES, Fault
+from drills.prove.history import History, Stock
+from drills.prove.mutants import GATE_FAULTS
+from drills.prove.people import Crowd
+from drills.prove.people import World as PeopleWorld
+from drills.prove.proxy import Proxy
+from drills.prove.violations import Violation
+from drills.prove.watcher import Watcher
+from state import keys
+from state.clock import SystemClock
+from state.codec import encode
+from state.errors import StoreError
+from state.etcd import EtcdStore, Tls
+from state.listing import read_all
+from state.model import AgentId, EdgeId, Readiness, Wish
+from state.publishing import OPERATIONS_IN_TXN, publish
+from state.store import Delete, Put
+
+LAUNCHER = PROJECT / "tests" / "prove" / "planted.py"
+CALLERS = 27
+PEACE_S = 45.0
+"""How long all may take to settle after the last fault."""
+READY_S = 25.0
+LOOK_S = 2.0
+_OF_CALLS = tuple(f"{keys.STATE}{kind}/" for kind in ("ticket", "offer", "work", "presence"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a run is to be."""
+
+    seed: int
+    faults: tuple[Fault, ...]
+    operations: int
+    """Traffic ends when so many are done..."""
+    seconds: float
+    """... and so many seconds have passed."""
+    plant: str | None = None
+    stop_at_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to."""
+
+    operations: int
+    seconds: float
+    """Of traffic."""
+    violations: tuple[Violation, ...]
+    figures: Mapping[str, int] = field(default_factory=dict)
+
+
+class Ground:
+    """The lab in which runs are made: members and proxies stay up, edges get new lives."""
+
+    def __init__(self, lab: Lab, proxies: dict[str, Proxy], store: EtcdStore) -> None:
+        self._lab = lab
+        self._proxies = proxies
+        self._store = store
+        self._clock = SystemClock()
+        self._runs = 0
+
+    def keep_logs(self, directory: Path) -> Path:
+        """Copy the logs of all processes to a directory; return it."""
+        return self._lab.keep_logs(directory)
+
+    async def run(self, order: Order, tell: Callable[[int], None]) -> Outcome:
+        """Make one run. `tell` hears now and then how many operations are done."""
+        self._runs += 1
+        history = History()
+        crowd = self._crowd(order, history)
+        breaker = Breaker(
+            lab=self._lab,
+            proxies=self._proxies,
+            crowd=crowd,
+            history=history,
+            clock=self._clock,
+            plant=None if order.plant in GATE_FAULTS else order.plant,
+        )
+        await self._begin_anew(order, crowd, breaker)
+        watcher = Watcher(self._store, self._clock, history)
+        await watcher.start()
+        began_s = self._now()
+        found = await self._traffic(order, history, crowd, breaker, tell)
+        spent_s = self._now() - began_s
+        if not (found and order.stop_at_first):
+            await self._peace(crowd, history, watcher)
+            found = check(history.events)
+        else:
+            crowd.close()
+            with contextlib.suppress(TimeoutError, StoreError):
+                await watcher.stop()
+        return Outcome(
+            operations=history.operations,
+            seconds=spent_s,
+            violations=found,
+            figures=_figures(history),
+        )
+
+    # -- a run's beginning
+
+    def _crowd(self, order: Order, history: History) -> Crowd:
+        loop, run = asyncio.get_running_loop(), self._runs
+
+        def later(delay_s: float, do: Callable[[], object]) -> None:
+            # People of a run that is over do nothing more.
+            loop.call_later(delay_s, lambda: do() if self._runs == run else None)
+
+        world = PeopleWorld(
+            ways=self._proxies,
+            note=history.note,
+            later=later,
+            now=self._now,
+            chance=random.Random(order.seed),  # noqa: S311 - no secret: a seed is to repeat it
+            run=f"r{self._runs}x{order.seed}",
+        )
+        crowd = Crowd(world, agents(SITES), DID, CALLERS)
+        for proxy in self._proxies.values():
+            proxy.people = crowd
+        return crowd
+
+    async def _begin_anew(self, order: Order, crowd: Crowd, breaker: Breaker) -> None:
+        """Give the edges new lives in a center that has seen no call yet."""
+        for edge in EDGES:
+            breaker.say(edge, not_before_s=self._now() + 60.0)
+            if self._lab.supervisor.pid(f"edge-{edge}") is not None:
+                self._lab.supervisor.kill(f"edge-{edge}")
+        await asyncio.sleep(0.1)
+        for edge in EDGES:
+            for file in (f"journal-{edge}", f"snapshot-{edge}.json"):
+                (self._lab.paths.of(edge[0]) / file).unlink(missing_ok=True)
+        await self._clear()
+        for proxy in self._proxies.values():
+            proxy.bug = GATE_FAULTS.get(order.plant or "")
+            proxy.restart()
+        for edge in EDGES:
+            breaker.say(edge, not_before_s=0.0)
+        await self._wishes(dict.fromkeys(crowd.phones, Readiness.READY))
+        await self._until_serving()
+
+    async def _clear(self) -> None:
+        more = (f"{keys.STATE}{kind}/" for kind in ("place", "edge", "probe"))
+        doomed = [keys.ENDED, *_OF_CALLS, *more]
+        for prefix in doomed:
+            listing = await read_all(self._store, prefix, keys_only=True)
+            deletes = [Delete(key=record.key) for record in listing.records]
+            for start in range(0, len(deletes), OPERATIONS_IN_TXN):
+                await self._store.txn((), deletes[start : start + OPERATIONS_IN_TXN])
+
+    async def _wishes(self, wishes: Mapping[str, Readiness]) -> None:
+        puts = []
+        for agent, readiness in wishes.items():
+            wish = Wish(agent=AgentId(agent), readiness=readiness)
+            puts.append(Put(key=keys.wish(wish.agent), value=encode(wish)))
+        await self._store.txn((), puts)
+
+    async def _until_serving(self) -> None:
+        async with asyncio.timeout(READY_S):
+            for edge in EDGES:
+                while not await self._serves(edge):  # noqa: ASYNC110 - another process's state
+                    await asyncio.sleep(0.1)
+
+    async def _serves(self, edge: str) -> bool:
+        status = await self._ask(edge, "status")
+        listing = await read_all(self._store, f"{keys.STATE}presence/", keys_only=True)
+        return (
+            status.get("snapshot") == "live"
+            and bool(status.get("proxy_is_in_step"))
+            and len(listing.records) == len(agents(SITES))
+        )
+
+    # -- traffic
+
+    async def _traffic(
+        self,
+        order: Order,
+        history: History,
+        crowd: Crowd,
+        breaker: Breaker,
+        tell: Callable[[int], None],
+    ) -> tuple[Violation, ...]:
+        """Let everybody call, and break things; return what was seen on the way."""
+        crowd.fill()
+        helpers = [
+            asyncio.create_task(breaker.run(order.faults)),
+            asyncio.create_task(self._pauses(order.seed, crowd)),
+            asyncio.create_task(self._late_copies(crowd)),
+        ]
+        began_s = self._now()
+        try:
+            while history.operations < order.operations or self._now() - began_s < order.seconds:
+                await asyncio.sleep(LOOK_S)
+                tell(history.operations)
+                if order.stop_at_first and (found := check(history.events)):
+                    return found
+                for helper in helpers:
+                    if helper.done():
+                        helper.result()
+            await helpers[0]
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            for result in await asyncio.gather(*helpers, return_exceptions=True):
+                if isinstance(result, Exception):
+                    raise result
+            self._mend()
+        return ()
+
+    async def _pauses(self, seed: int, crowd: Crowd) -> None:
+        """Let agents pause for a moment, again and again."""
+        chance = random.Random(seed + 1)  # noqa: S311 - no secret
+        while True:
+            agent = chance.choice(list(crowd.phones))
+            for readiness in (Readiness.PAUSED, Readiness.READY):
+                with contextlib.suppress(StoreError):
+                    await self._wishes({agent: readiness})
+                await asyncio.sleep(chance.uniform(0.05, 0.4))
+
+    async def _late_copies(self, crowd: Crowd) -> None:
+        while True:
+            await asyncio.sleep(0.15)
+            crowd.deliver_late_copy()
+
+    def _mend(self) -> None:
+        self._lab.wan.heal_all()
+        for name in self._lab.supervisor.names():
+            if self._lab.supervisor.pid(name) is not None:
+                self._lab.supervisor.thaw(name)
+
+    # -- peace
+
+    async def _peace(self, crowd: Crowd, history: History, watcher: Watcher) -> None:
+        """Let all calls end, give time, and take stock."""
+        crowd.close()
+        await self._until_done(lambda: self._wishes(dict.fromkeys(crowd.phones, Readiness.READY)))
+        ends_s = self._now() + PEACE_S
+        while self._now() < ends_s and not await self._is_quiet(crowd):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.3)
+        await watcher.stop()
+        history.note(await self._stock(crowd))
+
+    async def _until_done(self, do: Callable[[], Any]) -> None:
+        async with asyncio.timeout(PEACE_S):
+            while True:
+                with contextlib.suppress(StoreError):
+                    await do()
+                    return
+                await asyncio.sleep(0.2)
+
+    async def _is_quiet(self, crowd: Crowd) -> bool:
+        stock = await self._stock(crowd)
+        if crowd.callers or stock.phones or any(v != "idle" for v in stock.gates.values()):
+            return False
+        if not all(held and not any(held.values()) for held in stock.edges.values()):
+            return False
+        try:
+            for prefix in _OF_CALLS[:2]:
+                if (await self._store.range(prefix, prefix=True, limit=1)).records:
+                    return False
+            presences = await read_all(self._store, _OF_CALLS[3])
+        except StoreError:
+            return False
+        return all(json.loads(each.value)["state"] == "ready" for each in presences.records)
+
+    async def _stock(self, crowd: Crowd) -> Stock:
+        gates = [proxy.gates() for proxy in self._proxies.values()]
+        edges: dict[EdgeId, Mapping[str, int]] = {}
+        for edge in EDGES:
+            said = await self._ask(edge, "stock")
+            edges[EdgeId(edge)] = {k: int(said[k]) for k in ("calls", "legs") if k in said}
+        return Stock(
+            at_s=self._now(),
+            gates={AgentId(agent): state for each in gates for agent, state in each.items()},
+            phones=crowd.on_phones(),
+            edges=edges,
+        )
+
+    async def _ask(self, edge: str, command: str) -> Mapping[str, Any]:
+        """Ask an edge; nothing if it does not answer."""
+        path = self._lab.paths.of(edge[0]) / f"edge-{edge}.sock"
+        try:
+            async with asyncio.timeout(2.0):
+                reader, writer = await asyncio.open_unix_connection(path)
+                writer.write(json.dumps({"cmd": command}).encode() + b"\n")
+                answer: Mapping[str, Any] = json.loads(await reader.readline())
+                writer.close()
+        except (OSError, ValueError):
+            return {}
+        return answer
+
+    def _now(self) -> float:
+        return self._clock.now().mono_s
+
+
+def _figures(history: History) -> dict[str, int]:
+    """Count the events by their kind."""
+    counts: dict[str, int] = {}
+    for event in history.events:
+        name = type(event).__name__
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+@contextlib.asynccontextmanager
+async def ground() -> AsyncIterator[Ground]:
+    """Bring up three members, three proxies and three edges, in the lab's namespaces."""
+    paths = default_paths()
+    commands = {
+        f"edge-{edge}": (
+            str(paths.python),
+            str(LAUNCHER),
+            "--config",
+            str(paths.of(edge[0]) / f"edge-{edge}.toml"),
+        )
+        for edge in EDGES
+    }
+    parts = frozenset({Part.ETCD, Part.EDGE})
+    async with Lab(plan_lab(edges=1, parts=parts, commands=commands), paths) as lab:
+        proxies = {site: _proxy(lab, site, paths.of(site)) for site in SITES}
+        own = lab.operator
+        store = EtcdStore(lab.etcd_endpoints, tls=Tls(ca=own.ca, cert=own.cert, key=own.key))
+        try:
+            for proxy in proxies.values():
+                await proxy.start()
+            await publish(store, configuration({s: p.address for s, p in proxies.items()}))
+            yield Ground(lab, proxies, store)
+        finally:
+            for proxy in proxies.values():
+                proxy.close()
+            await store.close()
+
+
+def _proxy(lab: Lab, site: str, run_dir: Path) -> Proxy:
+    homes = agents(SITES)
+    return Proxy(
+        site=site,
+        address=lab.addresses[site],
+        run_dir=run_dir,
+        registered=lambda: [agent for agent, home in homes.items() if home == site],
+    )

@@ -1,0 +1,39 @@
+"""What can be broken, by name, and what was. PURE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Law(StrEnum):
+    """One law each; the value is what a report says."""
+
+    TWO_OFFERS = "agent in two offers"
+    TWO_AGENTS = "call with two agents"
+    NOT_WAITING = "agent given to a call that does not wait"
+    NOT_READY = "agent given who is not ready"
+    RISEN = "call goes on after its end"
+    TWO_HOLDERS = "call with two holders"
+    TWO_RECORDS = "call ended in two ways"
+    NO_RECORD = "call ended in no way"
+    CLOSED_OF_LIVING = "call of a living edge closed for it"
+    OFFER_LEFT = "agent held for a call that does not have them"
+    STALE_TOKEN = "stale token let through"  # noqa: S105 - no password
+    FALSE_TOKEN = "token let through that no reservation made"  # noqa: S105
+    TWO_CALLS = "telephone rung while in a call"
+    OVERTAKEN = "call served before one that came first"
+    NOT_FREED = "dead edge's calls not closed in time"
+    STUCK = "stuck at the end"
+    UNTRUE = "record that does not say what happened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One breach."""
+
+    law: Law
+    at_s: float
+    text: str
+    revision: int = 0
+    """Of the store, where the breach is one revision."""

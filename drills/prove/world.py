@@ -1,0 +1,70 @@
+"""The shared state as a fold over the store's history, one revision at a time. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TypeVar
+
+from drills.prove.history import Event, Stored
+from state.keys import Kind
+from state.model import CallRecord, EdgeId, EdgeLife, Offer, Presence, Probe, SiteId, Ticket
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class World:
+    """What stands under the keys that the laws are about; each value with its create revision."""
+
+    revision: int = 0
+    tickets: dict[str, tuple[Ticket, int]] = field(default_factory=dict)
+    offers: dict[str, tuple[Offer, int]] = field(default_factory=dict)
+    presences: dict[str, tuple[Presence, int]] = field(default_factory=dict)
+    edges: dict[str, tuple[EdgeLife, int]] = field(default_factory=dict)
+    probes: dict[str, tuple[Probe, int]] = field(default_factory=dict)
+    records: dict[str, tuple[CallRecord, int]] = field(default_factory=dict)
+
+    def apply(self, changes: Sequence[Stored]) -> None:
+        """Take one revision."""
+        for change in changes:
+            self.revision = change.revision
+            self._put(change)
+
+    def out_of_reach(self, edge: EdgeId) -> frozenset[SiteId]:
+        """Return the sites that an edge says it cannot reach."""
+        probe = self.probes.get(edge)
+        return frozenset() if probe is None else frozenset(probe[0].down)
+
+    def _put(self, change: Stored) -> None:
+        match change.kind:
+            case Kind.TICKET:
+                _set(self.tickets, change, Ticket)
+            case Kind.OFFER:
+                _set(self.offers, change, Offer)
+            case Kind.PRESENCE:
+                _set(self.presences, change, Presence)
+            case Kind.EDGE:
+                _set(self.edges, change, EdgeLife)
+            case Kind.PROBE:
+                _set(self.probes, change, Probe)
+            case Kind.ENDED:
+                _set(self.records, change, CallRecord)
+            case _:
+                pass
+
+
+def _set(table: dict[str, tuple[T, int]], change: Stored, kind: type[T]) -> None:
+    if change.value is None:
+        table.pop(change.id, None)
+    elif isinstance(change.value, kind):
+        held = table.get(change.id)
+        table[change.id] = (change.value, change.revision if held is None else held[1])
+
+
+def revisions(events: Sequence[Event]) -> Iterator[tuple[Stored, ...]]:
+    """Yield the store's changes, one revision at a time."""
+    stored = (event for event in events if isinstance(event, Stored))
+    for _, changes in groupby(stored, key=lambda change: change.revision):
+        yield tuple(changes)

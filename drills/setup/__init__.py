@@ -1,0 +1,1 @@
+"""Sets the machine up. Standard library only: it runs before anything is installed."""

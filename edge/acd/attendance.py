@@ -1,0 +1,141 @@
+"""What an agent's home edge says of them: there or not, paused or not, and how long they rest.
+
+Owns what goes into a presence record, whose one writer is the home edge. Knows nothing of
+registrations but whether there is one.
+
+The laws:
+
+- One writer a fact. The rest after an offer stands in the work record, written by the edge of that
+  offer. When an agent ends it early, or wants more of it, the home edge says so in the presence
+  record, of that very work record (`rest_of`, its mod_revision): so it never applies to a later
+  one, and a reservation, which compares both revisions, is refused if either has changed.
+- An agent who lets `pause_after` offers in a row ring is paused, until they (or somebody for them)
+  wish anew to be ready; after that it takes as many again. Offers that ended by a fault, or that
+  the agent declined, are none of these.
+- Whoever wrote the wish last is obeyed, an agent or a supervisor (`Wish.by`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, assert_never
+
+from edge.acd.eligibility import rest_ends_s, rest_of_s
+from state.model import (
+    Agent,
+    Entry,
+    Now,
+    Presence,
+    PresenceState,
+    Readiness,
+    Wish,
+    Work,
+    WorkEnd,
+)
+
+UNANSWERED: Final = "unanswered"
+"""The reason of a pause that is not the agent's own."""
+LONGEST_REST_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """Whether an agent is there, and why not at work if they are."""
+
+    state: PresenceState
+    reason: str = ""
+
+
+def attendance(
+    agent: Agent, *, registered: bool, wish: Entry[Wish] | None, work: Entry[Work] | None
+) -> Attendance:
+    """Return what the home site says of an agent. Who never said "ready" is paused."""
+    if not registered:
+        return Attendance(PresenceState.SIGNED_OUT)
+    if wish is None:
+        return Attendance(PresenceState.PAUSED)
+    match wish.value.readiness:
+        case Readiness.SIGNED_OUT:
+            return Attendance(PresenceState.SIGNED_OUT, wish.value.reason)
+        case Readiness.PAUSED:
+            return Attendance(PresenceState.PAUSED, wish.value.reason)
+        case Readiness.READY:
+            if _lets_it_ring(agent, wish, work):
+                return Attendance(PresenceState.PAUSED, UNANSWERED)
+            return Attendance(PresenceState.READY)
+
+
+def _lets_it_ring(agent: Agent, wish: Entry[Wish], work: Entry[Work] | None) -> bool:
+    if work is None or agent.pause_after <= 0 or wish.mod_revision > work.mod_revision:
+        return False
+    done = work.value
+    is_last_one = done.unanswered > 0 and done.unanswered % agent.pause_after == 0
+    return done.end is WorkEnd.NO_ANSWER and is_last_one
+
+
+def presence_due(
+    held: Entry[Presence] | None, agent: Agent, found: Attendance, wall_ms: int
+) -> Presence | None:
+    """Return the presence to be written, or None if the one that is held says it already.
+
+    What it says of the rest stays: a pause does not give a changed rest back.
+    """
+    if held is None and found.state is PresenceState.SIGNED_OUT:
+        return None
+    if held is None or held.value.site != agent.site:
+        return Presence(
+            agent=agent.id,
+            site=agent.site,
+            state=found.state,
+            since_ms=wall_ms,
+            reason=found.reason,
+        )
+    before = held.value
+    if (before.state, before.reason) == (found.state, found.reason):
+        return None
+    since_ms = before.since_ms if before.state is found.state else wall_ms
+    return replace(before, state=found.state, reason=found.reason, since_ms=since_ms)
+
+
+# ---- the rest ------------------------------------------------------------------------------------
+
+
+class RestChange(StrEnum):
+    """What may be done to a rest that runs."""
+
+    FINISH = "finish"
+    EXTEND = "extend"
+
+
+class NoRest(StrEnum):
+    """Why there is nothing to change."""
+
+    NOT_SIGNED_IN = "not_signed_in"
+    NOT_RESTING = "not_resting"
+
+
+def rest_changed(
+    presence: Entry[Presence] | None,
+    work: Entry[Work] | None,
+    change: RestChange,
+    by_s: float,
+    now: Now,
+) -> Presence | NoRest:
+    """Return the presence with the agent's rest ended now, or prolonged by `by_s`.
+
+    None is prolonged beyond LONGEST_REST_S.
+    """
+    if presence is None or presence.value.state is PresenceState.SIGNED_OUT:
+        return NoRest.NOT_SIGNED_IN
+    if work is None or now.mono_s >= rest_ends_s(work, presence):
+        return NoRest.NOT_RESTING
+    match change:
+        case RestChange.FINISH:
+            rest_s = now.mono_s - work.seen_s
+        case RestChange.EXTEND:
+            before_s = rest_of_s(work, presence)
+            rest_s = max(before_s, min(before_s + by_s, LONGEST_REST_S))
+        case _:
+            assert_never(change)
+    return replace(presence.value, rest_of=work.mod_revision, rest_s=max(0.0, rest_s))

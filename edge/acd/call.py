@@ -1,0 +1,154 @@
+"""One caller's call, as the edge that holds it sees it: a frozen value.
+
+Owns what is remembered between two events. What an event does is in `edge.acd.call_state`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from edge.acd.call_events import NO_ATTEMPT, Attempt
+from edge.acd.reservation import AgentPart
+from state.model import AgentId, CallId, Decision, Now, Outcome, Queue
+
+
+class State(StrEnum):
+    """Where a call stands."""
+
+    ARRIVING = "arriving"
+    """Not answered yet."""
+    GREETING = "greeting"
+    QUEUED = "queued"
+    RINGING = "ringing"
+    """An agent is reserved and is being rung; the caller hears music."""
+    JOINING = "joining"
+    """The agent has answered; the caller's re-INVITE is not through yet."""
+    CONNECTED = "connected"
+    ENDING = "ending"
+    """The outcome is decided; legs and records are being closed."""
+    ENDED = "ended"
+
+
+class CallerLeg(StrEnum):
+    """How far the caller's leg is."""
+
+    EARLY = "early"
+    UP = "up"
+    CLOSING = "closing"
+    """BYE is on its way."""
+    OVER = "over"
+
+
+class AgentLeg(StrEnum):
+    """How far the leg of the present attempt is. One that is being ended is in `Call.closing`."""
+
+    NONE = "none"
+    PREPARING = "preparing"
+    """Waiting for a session description to offer; nothing has been sent."""
+    RINGING = "ringing"
+    UP = "up"
+
+
+class Exchange(StrEnum):
+    """Whose offer is open on the caller's leg. There can be one at a time (RFC 3264 §4)."""
+
+    NONE = "none"
+    OURS = "ours"
+    THEIRS = "theirs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the queue and the DID say about this call. Times in seconds."""
+
+    greeting: bool
+    ring_timeout_s: float = 15.0
+    wrap_up_s: float = 5.0
+    no_answer_pause_s: float = 10.0
+    refused_pause_s: float = 1.0
+    """For an agent whom the gate would not let us ring: time for the truth to get round."""
+    release_s: float = 2.0
+    """How long a call that ends waits for its legs before it lets go of the agent."""
+
+    @classmethod
+    def of(cls, queue: Queue, *, greeting: bool) -> Rules:
+        """Return the rules of a queue."""
+        return cls(
+            greeting=greeting,
+            ring_timeout_s=queue.ring_timeout_s,
+            wrap_up_s=queue.wrap_up_s,
+            no_answer_pause_s=queue.no_answer_pause_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How the call ended, decided on entering ENDING."""
+
+    outcome: Outcome
+    cause: str
+    part: AgentPart
+    """The agent's, if one is held."""
+    at: Now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call at one moment."""
+
+    id: CallId
+    rules: Rules
+    state: State = State.ARRIVING
+    caller: CallerLeg = CallerLeg.EARLY
+    needs_ack: bool = False
+    """The offer was late: what the caller can do is not known before the ACK."""
+    exchange: Exchange = Exchange.NONE
+    owed_sdp: bytes | None = None
+    """To be offered to the caller once the open exchange is over."""
+    is_media_moving: bool = False
+    """Between RequeueMedia and MediaRequeued."""
+    is_joined: bool = False
+    """The relay has joined the two."""
+    attempt: Attempt = NO_ATTEMPT
+    agent_leg: AgentLeg = AgentLeg.NONE
+    closing: frozenset[Attempt] = frozenset()
+    """Attempts whose legs are being ended."""
+    decision: Decision | None = None
+    """The last one: by it the agent of the present attempt was chosen."""
+    is_agent_held: bool = False
+    """The decision's winner is reserved, and neither given back nor freed."""
+    is_ticket_lost: bool = False
+    verdict: Verdict | None = None
+    is_released: bool = False
+    """The timer RELEASE has run out."""
+    writes: int = 0
+    """Asked for, and neither landed nor refused."""
+    is_close_asked: bool = False
+    is_closed: bool = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether this call can take an agent now."""
+        return self.state is State.QUEUED and not self.needs_ack and not self.is_media_moving
+
+    @property
+    def agent(self) -> AgentId | None:
+        """The agent of the present attempt."""
+        if self.agent_leg is AgentLeg.NONE or self.decision is None:
+            return None
+        return self.decision.winner
+
+    @property
+    def has_legs(self) -> bool:
+        """Whether a leg is left that is not over."""
+        return (
+            self.caller is not CallerLeg.OVER
+            or self.agent_leg is not AgentLeg.NONE
+            or bool(self.closing)
+        )
+
+    def without_agent(self, *, still_closing: bool) -> Call:
+        """Return the call with no present attempt; its leg may still have to end."""
+        closing = self.closing | {self.attempt} if still_closing else self.closing
+        return replace(self, agent_leg=AgentLeg.NONE, closing=closing, is_joined=False)

@@ -1,0 +1,76 @@
+"""Where a call goes on when another process takes it up: a state, and what it must hear first.
+
+What was under way when the former process died is decided here: an answer that nobody can wait for
+any more is taken for the event that loses least.
+"""
+
+from __future__ import annotations
+
+from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, Rules, State
+from edge.acd.call_events import (
+    NO_ATTEMPT,
+    AgentRejected,
+    Attempt,
+    CallerReinvited,
+    Event,
+    GreetingOver,
+)
+from state.model import CallId, Decision
+
+_GATE = (503, "gate not loaded")
+"""A refusal that is nobody's fault: see `edge.acd.refusal`."""
+
+
+def resumed(
+    call: CallId,
+    rules: Rules,
+    state: State,
+    *,
+    attempt: Attempt = NO_ATTEMPT,
+    decision: Decision | None = None,
+) -> tuple[Call, tuple[Event, ...]]:
+    """Return the call that stood in `state`, and the events to give it at once.
+
+    Only calls whose caller has been answered can be taken up, and of those that are ending none:
+    ValueError. In the greeting: it has been heard, as far as anybody knows. Ringing: our INVITE is
+    lost, so the caller waits on, at the old place. Joining: the relay has joined the two already.
+    """
+    base = Call(id=call, rules=rules, caller=CallerLeg.UP, state=state)
+    match state:
+        case State.GREETING:
+            return base, (GreetingOver(),)
+        case State.QUEUED:
+            return base, ()
+        case State.RINGING:
+            ringing = _with_agent(base, AgentLeg.RINGING, attempt, decision)
+            status, reason = _GATE
+            return ringing, (AgentRejected(attempt=attempt, status=status, reason=reason),)
+        case State.JOINING:
+            joining = _with_agent(base, AgentLeg.UP, attempt, decision, exchange=Exchange.OURS)
+            return joining, (CallerReinvited(),)
+        case State.CONNECTED:
+            return _with_agent(base, AgentLeg.UP, attempt, decision), ()
+        case State.ARRIVING | State.ENDING | State.ENDED:
+            raise ValueError(f"a call that is {state} cannot be taken up")
+
+
+def _with_agent(
+    call: Call,
+    leg: AgentLeg,
+    attempt: Attempt,
+    decision: Decision | None,
+    *,
+    exchange: Exchange = Exchange.NONE,
+) -> Call:
+    return Call(
+        id=call.id,
+        rules=call.rules,
+        state=call.state,
+        caller=call.caller,
+        attempt=attempt,
+        agent_leg=leg,
+        decision=decision,
+        is_agent_held=True,
+        is_joined=leg is AgentLeg.UP,
+        exchange=exchange,
+    )

@@ -1,0 +1,213 @@
+"""What each event does to a call: a table of states and events, and the moves it names.
+
+The laws:
+
+- All changes of state are here. `step` touches nothing: it returns the next value and what is to be
+  done, and the shell does it.
+- Every pair of state and event stands in the table: it acts, or is ignored for a stated reason.
+- A call ends once. On entering ENDING the outcome is decided, both legs and the media are told, and
+  nothing starts any more. It is ENDED when no leg is left and every record is written.
+- The agent is not kept waiting: if a leg does not end within `Rules.release_s`, the agent is let go
+  before it does.
+- An edge that has lost its ticket ends its legs, offers nobody and writes no record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias, get_args
+
+from edge.acd import call_events as ev
+from edge.acd import call_moves as moves
+from edge.acd.call import Call, Rules, State
+from edge.acd.call_moves import Step
+from state.model import CallId, Now
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The event does nothing in this state, because."""
+
+    because: str
+
+
+Move: TypeAlias = Callable[..., Step]
+"""(call, event, now) -> the next call and the effects."""
+Row: TypeAlias = Mapping[type[ev.Event], Move | Ignored]
+
+
+def start(call: CallId, rules: Rules, sdp: bytes | None, now: Now) -> Step:
+    """Return the call for an INVITE that has just come, and what to do first."""
+    return moves.arrive(Call(id=call, rules=rules, needs_ack=sdp is None), sdp, now)
+
+
+def step(call: Call, event: ev.Event, now: Now) -> Step:
+    """Return what `event` makes of the call, and what is to be done."""
+    move = TABLE[call.state][type(event)]
+    if isinstance(move, Ignored):
+        return call, ()
+    after, effects = move(call, event, now)
+    if after.state is not State.ENDING:
+        return after, effects
+    settled, more = moves.settle(after)
+    return settled, (*effects, *more)
+
+
+def ignored_because(call: Call, event: ev.Event) -> str | None:
+    """Return why the event does nothing in the call's state, or None if it may do something."""
+    move = TABLE[call.state][type(event)]
+    return move.because if isinstance(move, Ignored) else None
+
+
+# ---- the table -----------------------------------------------------------------------------------
+
+_ANSWERED = Ignored("the caller has been answered already")
+_NOT_ANSWERED = Ignored("the caller has not been answered yet")
+_NO_AGENT = Ignored("no agent has been rung yet")
+_NO_MEDIA_YET = Ignored("no agent has been rung, so nothing was asked of the relay for one")
+_STALE_MEDIA = Ignored("the relay answers what was asked for an agent who has left since")
+_NOT_WAITING = Ignored("an agent is reserved for the call already")
+_NO_RING = Ignored("the ring timer was stopped just as it ran out")
+_NOT_ENDING = Ignored("nothing is being released")
+_NOT_QUEUED = Ignored("the caller does not wait in the queue yet")
+_OFFERED = Ignored("an agent is reserved: should they not answer, the queue decides anew")
+_SERVED = Ignored("an agent has answered")
+_RINGS = Ignored("the caller goes on hearing music while a telephone rings")
+_GREETED = Ignored("the greeting was over already")
+_ENDING = Ignored("the call is ending: its outcome stands and nothing starts any more")
+_OVER = Ignored("the call is over")
+
+_ALWAYS: Row = {
+    ev.Written: moves.written,
+    ev.WriteRefused: moves.write_refused,
+    ev.TicketLost: moves.ticket_lost,
+    ev.Stop: moves.stop,
+    ev.MediaLost: moves.media_lost,
+    ev.ReleaseTimeout: _NOT_ENDING,
+    ev.AgentProgress: _RINGS,
+}
+_UNANSWERED_AGENTS: Row = {
+    ev.AgentMediaReady: _NO_MEDIA_YET,
+    ev.AgentMediaRefused: _NO_MEDIA_YET,
+    ev.MediaJoined: _NO_MEDIA_YET,
+    ev.MediaRequeued: _NO_MEDIA_YET,
+    ev.AgentAnswered: _NO_AGENT,
+    ev.AgentRejected: _NO_AGENT,
+    ev.AgentEnded: _NO_AGENT,
+    ev.RingTimeout: _NO_AGENT,
+}
+_ANSWERED_CALLER: Row = {
+    ev.MediaOpened: _ANSWERED,
+    ev.MediaFailed: _ANSWERED,
+    ev.Confirmed: moves.confirmed,
+    ev.CallerReinvited: moves.caller_reinvited,
+    ev.CallerReinviteRefused: moves.caller_reinvite_refused,
+    ev.OfferMade: moves.offer_made,
+    ev.Renegotiated: moves.renegotiated,
+    ev.RenegotiationFailed: moves.renegotiation_failed,
+}
+_EARLIER_AGENTS: Row = {
+    ev.AgentAnswered: moves.answered_too_late,
+    ev.AgentRejected: moves.agent_over,
+    ev.AgentEnded: moves.agent_over,
+}
+_AGENT_MEDIA_STALE: Row = {
+    ev.AgentMediaReady: _STALE_MEDIA,
+    ev.AgentMediaRefused: _STALE_MEDIA,
+    ev.MediaJoined: _STALE_MEDIA,
+    ev.MediaRequeued: _STALE_MEDIA,
+}
+
+TABLE: Final[Mapping[State, Row]] = {
+    State.ARRIVING: {
+        **_ALWAYS,
+        ev.TurnedAway: _NOT_QUEUED,
+        **_UNANSWERED_AGENTS,
+        ev.MediaOpened: moves.media_opened,
+        ev.MediaFailed: moves.media_failed,
+        ev.CallerEnded: moves.caller_left,
+        ev.Confirmed: _NOT_ANSWERED,
+        ev.CallerReinvited: _NOT_ANSWERED,
+        ev.CallerReinviteRefused: _NOT_ANSWERED,
+        ev.OfferMade: _NOT_ANSWERED,
+        ev.Renegotiated: _NOT_ANSWERED,
+        ev.RenegotiationFailed: _NOT_ANSWERED,
+        ev.GreetingOver: _NOT_ANSWERED,
+        ev.Reserved: _NOT_ANSWERED,
+    },
+    State.GREETING: {
+        **_ALWAYS,
+        ev.TurnedAway: _NOT_QUEUED,
+        **_ANSWERED_CALLER,
+        **_UNANSWERED_AGENTS,
+        ev.CallerEnded: moves.caller_left,
+        ev.GreetingOver: moves.greeting_over,
+        ev.Reserved: Ignored("the greeting is not over: the ticket was not to be matched"),
+    },
+    State.QUEUED: {
+        **_ALWAYS,
+        ev.TurnedAway: moves.turned_away,
+        **_ANSWERED_CALLER,
+        **_EARLIER_AGENTS,
+        **_AGENT_MEDIA_STALE,
+        ev.CallerEnded: moves.caller_left,
+        ev.MediaRequeued: moves.media_requeued,
+        ev.GreetingOver: _GREETED,
+        ev.Reserved: moves.reserved,
+        ev.RingTimeout: _NO_RING,
+    },
+    State.RINGING: {
+        **_ALWAYS,
+        ev.TurnedAway: _OFFERED,
+        **_ANSWERED_CALLER,
+        **_AGENT_MEDIA_STALE,
+        ev.CallerEnded: moves.caller_left,
+        ev.GreetingOver: _GREETED,
+        ev.Reserved: _NOT_WAITING,
+        ev.AgentMediaReady: moves.agent_media_ready,
+        ev.AgentAnswered: moves.agent_answered,
+        ev.AgentRejected: moves.agent_rejected,
+        ev.AgentEnded: moves.agent_left,
+        ev.RingTimeout: moves.ring_timeout,
+    },
+    State.JOINING: {
+        **_ALWAYS,
+        ev.TurnedAway: _SERVED,
+        **_ANSWERED_CALLER,
+        **_EARLIER_AGENTS,
+        **_AGENT_MEDIA_STALE,
+        ev.CallerEnded: moves.caller_left,
+        ev.GreetingOver: _GREETED,
+        ev.Reserved: _NOT_WAITING,
+        ev.AgentMediaRefused: moves.agent_media_refused,
+        ev.MediaJoined: moves.media_joined,
+        ev.AgentEnded: moves.agent_left,
+        ev.RingTimeout: _NO_RING,
+    },
+    State.CONNECTED: {
+        **_ALWAYS,
+        ev.TurnedAway: _SERVED,
+        **_ANSWERED_CALLER,
+        **_EARLIER_AGENTS,
+        **_AGENT_MEDIA_STALE,
+        ev.CallerEnded: moves.caller_done,
+        ev.GreetingOver: _GREETED,
+        ev.Reserved: _NOT_WAITING,
+        ev.AgentEnded: moves.agent_done,
+        ev.RingTimeout: _NO_RING,
+    },
+    State.ENDING: {
+        **dict.fromkeys(get_args(ev.Event), _ENDING),
+        ev.Written: moves.written,
+        ev.WriteRefused: moves.write_refused_ending,
+        ev.TicketLost: moves.ticket_lost_ending,
+        ev.Reserved: moves.reserved_too_late,
+        ev.CallerEnded: moves.caller_over,
+        ev.AgentAnswered: moves.answered_too_late,
+        ev.AgentRejected: moves.agent_over,
+        ev.AgentEnded: moves.agent_over,
+        ev.ReleaseTimeout: moves.release_timeout,
+    },
+    State.ENDED: dict.fromkeys(get_args(ev.Event), _OVER),
+}

@@ -1,0 +1,233 @@
+"""Why an agent cannot take a call, or None if they can.
+
+Owns the rules of eligibility and their order. Knows nothing of scores, or of what becomes of
+an offer. A reason comes from shared facts (the same for every edge with the same snapshot) or from
+this edge's own opinion of a site, which may only remove agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from edge.acd.needs import Needs, is_met
+from state import keys
+from state.model import (
+    ANYBODY,
+    Agent,
+    AgentId,
+    AttributeNeed,
+    Entry,
+    Now,
+    Presence,
+    PresenceState,
+    Scope,
+    SiteId,
+    SkillId,
+    Ticket,
+    Work,
+)
+from state.snapshot import Snapshot
+
+
+class Reason(StrEnum):
+    """Why an agent is not considered; the first that holds, in this order, is the one reported."""
+
+    NOT_SIGNED_IN = "not_signed_in"
+    PAUSED = "paused"
+    SITE_NOT_LIVE = "site_not_live"
+    """No edge of the agent's home site lives, or the site is not configured."""
+    HAS_OFFER = "has_offer"
+    WRAP_UP = "wrap_up"
+    """Resting after a call, or after a ring that was not answered."""
+    SITE_UNREACHABLE = "site_unreachable"
+    """The call's holder cannot reach the agent's home site, or this edge thinks that nobody can."""
+    NOT_PREFERRED = "not_preferred"
+    """The caller still waits for another agent, and for nobody else."""
+    OUT_OF_SCOPE = "out_of_scope"
+    """Of a site, a team or an employer to which the queue does not turn yet."""
+    MISSING_SKILL = "missing_skill"
+    SKILL_TOO_LOW = "skill_too_low"
+    MISSING_ATTRIBUTE = "missing_attribute"
+    TAKEN = "taken"
+    """Given to a call before this one in the same match."""
+    TRIED_BEFORE = "tried_before"
+    """Refused this very call, or let it ring, and someone else can take it now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentFacts:
+    """What a snapshot says of one agent. No slots: what follows from it is worked out once."""
+
+    agent: Agent
+    presence: Entry[Presence] | None
+    has_offer: bool
+    """An offer stands, readable or not."""
+    work: Entry[Work] | None
+    work_revision: int
+    """Mod_revision of the work record, readable or not; 0: there is none."""
+    site_is_live: bool
+
+    @cached_property
+    def barred_because(self) -> Reason | None:
+        """Why the agent can take no call whatever the time and whoever asks, or None."""
+        presence = self.presence
+        if presence is None or presence.value.state is PresenceState.SIGNED_OUT:
+            return Reason.NOT_SIGNED_IN
+        if presence.value.site != self.agent.site:
+            # The agent was moved to another home: what the old one says of them is void.
+            return Reason.NOT_SIGNED_IN
+        if presence.value.state is PresenceState.PAUSED:
+            return Reason.PAUSED
+        if not self.site_is_live:
+            return Reason.SITE_NOT_LIVE
+        return Reason.HAS_OFFER if self.has_offer else None
+
+    @cached_property
+    def rested_s(self) -> float:
+        """The monotonic instant from which the agent is rested."""
+        return rest_ends_s(self.work, self.presence)
+
+
+def live_sites(snapshot: Snapshot) -> frozenset[SiteId]:
+    """Return the configured sites where at least one edge lives."""
+    lit = {life.value.site for life in snapshot.edges.values()}
+    return frozenset(site for site in lit if site in snapshot.sites)
+
+
+def agent_facts(snapshot: Snapshot) -> Mapping[AgentId, AgentFacts]:
+    """Return what the snapshot says of every agent, in the order of their ids."""
+    live = live_sites(snapshot)
+    return {agent_id: facts_of(snapshot, agent_id, live) for agent_id in sorted(snapshot.agents)}
+
+
+def facts_of(snapshot: Snapshot, agent_id: AgentId, live: frozenset[SiteId]) -> AgentFacts:
+    """Return what the snapshot says of a configured agent; `live`: its `live_sites`."""
+    agent = snapshot.agents[agent_id].value
+    return AgentFacts(
+        agent=agent,
+        presence=snapshot.presences.get(agent_id),
+        has_offer=agent_id in snapshot.offers
+        or (bool(snapshot.bad) and keys.offer(agent_id) in snapshot.bad),
+        work=snapshot.works.get(agent_id),
+        work_revision=work_revision(snapshot, agent_id),
+        site_is_live=agent.site in live,
+    )
+
+
+def work_revision(snapshot: Snapshot, agent: AgentId) -> int:
+    """Return the mod_revision of the agent's work record, readable or not; 0: there is none."""
+    work = snapshot.works.get(agent)
+    if work is not None:
+        return work.mod_revision
+    # One that cannot be read is written anew by the next offer: it must not lock the agent out.
+    raw = snapshot.raw.get(keys.work(agent)) if snapshot.bad else None
+    return 0 if raw is None else raw.mod_revision
+
+
+def out_of_reach(snapshot: Snapshot, ticket: Ticket) -> frozenset[SiteId]:
+    """Return the sites that the ticket's holder has published to be down for it.
+
+    Everybody takes its word for its own calls: an agent whom the holder cannot ring would else be
+    kept for that call by all the others, and ring for nobody.
+    """
+    probe = snapshot.probes.get(ticket.holder)
+    return frozenset() if probe is None else frozenset(probe.value.down)
+
+
+def rest_of_s(work: Entry[Work], presence: Entry[Presence] | None) -> float:
+    """Return how long the agent rests after the offer of that work record.
+
+    As the record says, or as the agent's home edge has changed it since.
+    """
+    rest_s = work.value.rest_s
+    if presence is not None and presence.value.rest_of == work.mod_revision:
+        rest_s = presence.value.rest_s
+    return max(0.0, rest_s)
+
+
+def rest_ends_s(work: Entry[Work] | None, presence: Entry[Presence] | None) -> float:
+    """Return the monotonic instant from which the agent is rested; minus infinity if never at work.
+
+    Measured from the moment this process saw the record, so that no other clock matters. After a
+    restart the whole rest is counted again.
+    """
+    return float("-inf") if work is None else work.seen_s + rest_of_s(work, presence)
+
+
+def unavailable_because(
+    facts: AgentFacts, now: Now, *, unreachable: frozenset[SiteId] = frozenset()
+) -> Reason | None:
+    """Return why the agent can take no call at all, or None if they are free.
+
+    Being rested counts from the very instant at which the rest ends.
+    """
+    if facts.barred_because is not None:
+        return facts.barred_because
+    if now.mono_s < facts.rested_s:
+        return Reason.WRAP_UP
+    return Reason.SITE_UNREACHABLE if facts.agent.site in unreachable else None
+
+
+def unsuited_because(agent: Agent, needs: Needs) -> Reason | None:
+    """Return why an agent, however free, does not meet the needs, or None if they do."""
+    if needs.only is not None and agent.id != needs.only:
+        return Reason.NOT_PREFERRED
+    if needs.scope is not ANYBODY and not is_in_scope(agent, needs.scope):
+        return Reason.OUT_OF_SCOPE
+    return _unskilled_because(agent.skills, needs) or (
+        None if all(has(agent, need) for need in needs.attributes) else Reason.MISSING_ATTRIBUTE
+    )
+
+
+def _unskilled_because(skills: Mapping[SkillId, int], needs: Needs) -> Reason | None:
+    if any(need.skill not in skills for need in needs.all_of):
+        return Reason.MISSING_SKILL
+    because = None
+    if any(skills[need.skill] < need.level for need in needs.all_of):
+        because = Reason.SKILL_TOO_LOW
+    for group in needs.any_of:
+        if not any(is_met(skills, need) for need in group):
+            if not any(need.skill in skills for need in group):
+                return Reason.MISSING_SKILL
+            because = Reason.SKILL_TOO_LOW
+    return because
+
+
+def has(agent: Agent, need: AttributeNeed) -> bool:
+    """Tell whether the agent has this value under this name."""
+    return need.value in agent.attributes.get(need.name, ())
+
+
+def is_in_scope(agent: Agent, scope: Scope) -> bool:
+    """Tell whether a queue with this scope turns to the agent."""
+    return (
+        (not scope.sites or agent.site in scope.sites)
+        and (not scope.teams or agent.team in scope.teams)
+        and (not scope.employers or agent.employer in scope.employers)
+    )
+
+
+def ineligible_because(
+    facts: AgentFacts,
+    ticket: Ticket,
+    now: Now,
+    *,
+    unreachable: frozenset[SiteId] = frozenset(),
+    needs: Needs | None = None,
+) -> Reason | None:
+    """Return why the agent cannot be offered this call, or None if they can.
+
+    `unreachable` is this edge's own opinion and what `out_of_reach` says of the ticket's holder;
+    `needs` are those in force, by default what the ticket itself says. TRIED_BEFORE is the weakest
+    reason: such an agent is the last resort, and is offered the call again (once rested) when at
+    that moment nobody else can take it, lest the caller starve.
+    """
+    because = unavailable_because(facts, now, unreachable=unreachable) or unsuited_because(
+        facts.agent, Needs.of_ticket(ticket) if needs is None else needs
+    )
+    if because is None and facts.agent.id in ticket.tried:
+        return Reason.TRIED_BEFORE
+    return because

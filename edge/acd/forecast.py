@@ -1,0 +1,151 @@
+"""How long a caller will probably wait, and how wrong such forecasts were.
+
+Owns the formula and the measure of its error. It looks at what is there: the calls ahead, the
+agents who are present, and how long they have been taking for a call in about the last hour.
+
+The formula: of the `staff` agents who are present and suit the call, one becomes free every
+`handling_s / staff` seconds on average. A call ahead that also suits others takes only its share of
+those: the part of its own agents who are among ours. With `ahead` such shares before it, and `free`
+agents free, the call gets the (ahead + 1 - free)th agent to become free, and none has to when that
+is not positive.
+
+What it does not know: calls of higher levels that are still to come, steps that are still to fall
+due, and agents who come and go. So for a low priority it is too short, which is what the measured
+error is there to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from edge.acd.eligibility import (
+    AgentFacts,
+    Reason,
+    agent_facts,
+    unavailable_because,
+    unsuited_because,
+)
+from edge.acd.line import Waiting, waiting_calls
+from edge.acd.needs import Needs
+from edge.acd.service_level import wait_s
+from state.model import AgentId, CallId, CallRecord, Now, Queue
+from state.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a caller may be told."""
+
+    position: int
+    """1: the next of those who compete for the same agents."""
+    staff: int
+    """Agents who are present and suit the call, busy or not."""
+    wait_s: float | None
+    """None: nobody suits who is present, or nobody has finished a call lately."""
+
+
+def forecast(snapshot: Snapshot, call: CallId, now: Now) -> Forecast | None:
+    """Return the forecast for a call that waits in line; None: it does not."""
+    line = waiting_calls(snapshot, now)
+    for place, each in enumerate(line):
+        if each.entry.value.call == call:
+            return _forecast(snapshot, each.effective.needs, line[:place], now)
+    return None
+
+
+def forecast_for_newcomer(snapshot: Snapshot, queue: Queue, now: Now) -> Forecast:
+    """Return the forecast for a caller who would come to a queue now."""
+    line = waiting_calls(snapshot, now)
+    ahead = [each for each in line if each.level >= queue.priority]
+    return _forecast(snapshot, Needs.of_queue(queue), ahead, now)
+
+
+def _forecast(snapshot: Snapshot, needs: Needs, ahead: Iterable[Waiting], now: Now) -> Forecast:
+    present = {
+        agent: facts
+        for agent, facts in agent_facts(snapshot).items()
+        if facts.barred_because in {None, Reason.HAS_OFFER}
+    }
+    pools: dict[Needs, frozenset[AgentId]] = {}
+    pool = pools[needs] = _pool(present, needs)
+    shares = []
+    for each in ahead:
+        theirs = each.effective.needs
+        if theirs not in pools:
+            pools[theirs] = _pool(present, theirs)
+        if common := len(pools[theirs] & pool):
+            shares.append(common / len(pools[theirs]))
+    free = sum(1 for agent in pool if unavailable_because(present[agent], now) is None)
+    missing = sum(shares) + 1.0 - free
+    return Forecast(
+        position=len(shares) + 1,
+        staff=len(pool),
+        wait_s=_wait_s(missing, [present[agent] for agent in pool]),
+    )
+
+
+def _pool(present: Mapping[AgentId, AgentFacts], needs: Needs) -> frozenset[AgentId]:
+    return frozenset(
+        agent for agent, facts in present.items() if unsuited_because(facts.agent, needs) is None
+    )
+
+
+def _wait_s(missing: float, staff: list[AgentFacts]) -> float | None:
+    if staff and missing <= 0.0:
+        return 0.0
+    handling = handling_s(staff)
+    return missing * handling / len(staff) if staff and handling is not None else None
+
+
+def handling_s(staff: Iterable[AgentFacts]) -> float | None:
+    """Return how long a call keeps one of these agents, wrap-up included; None: nothing seen yet.
+
+    Of about the last hour, and of all of them together.
+    """
+    works = [facts.work.value for facts in staff if facts.work is not None]
+    calls = sum(max(0.0, work.recent_calls) for work in works)
+    busy_s = sum(max(0.0, work.busy_s) for work in works)
+    return busy_s / calls if calls > 0.0 else None
+
+
+# ---- how wrong it was ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """How estimates compare with what happened, in seconds."""
+
+    count: int
+    bias_s: float
+    """Mean of estimate - wait: above 0, callers were told too much."""
+    mean_error_s: float
+    """Mean of the size of that."""
+    median_error_s: float
+
+
+def accuracy(estimates: Iterable[tuple[float, float]]) -> Accuracy | None:
+    """Return the error of pairs of (estimated, waited); None: there is nothing to compare."""
+    errors = [estimated - waited for estimated, waited in estimates]
+    if not errors:
+        return None
+    sizes = [abs(error) for error in errors]
+    return Accuracy(
+        count=len(errors),
+        bias_s=fmean(errors),
+        mean_error_s=fmean(sizes),
+        median_error_s=median(sizes),
+    )
+
+
+def accuracy_of(records: Iterable[CallRecord]) -> Accuracy | None:
+    """Return the error of what was estimated for the calls that an agent has answered.
+
+    Who left earlier has not waited to the end, and would make estimates look too long.
+    """
+    return accuracy(
+        (record.estimate_s, wait_s(record))
+        for record in records
+        if record.estimate_s is not None and record.connected_ms is not None
+    )

@@ -1,0 +1,226 @@
+"""How well an eligible agent suits a call, as a number and as a sort key.
+
+Owns the formulas of the score, one a strategy, and the rule for ties. Knows nothing of who is
+eligible. A skewed clock or a corrupt sum can misplace an agent in the order, and no more.
+
+By strategy of the queue the higher is first of:
+
+- `weighted`: weight * part, summed: skill fit, 1 - occupancy, idle time / IDLE_FULL_S and nearness
+  to the caller's site, each part in [0, 1];
+- `longest_idle`: seconds since the agent was last at work, or came;
+- `least_occupied`: 1 - occupancy;
+- `fewest_calls`: minus the calls of about the last hour;
+- `most_skilled`: the sum of the levels in what the call asks for;
+- `least_skilled_sufficient`: minus the sum of the levels in all skills, so that who can do little
+  else comes first;
+- `round_robin`: minus the mod_revision of the work record: whose last offer ended first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from edge.acd.eligibility import AgentFacts, rest_of_s
+from edge.acd.needs import Needs, asked_of
+from state.model import (
+    AgentId,
+    Entry,
+    Now,
+    Presence,
+    Queue,
+    ScoreWeights,
+    Site,
+    SiteId,
+    SkillId,
+    SkillNeed,
+    Strategy,
+    Work,
+)
+
+IDLE_FULL_S = 300.0
+"""From here on, idle time counts no more: it saturates, so that it never drowns fit and load."""
+
+LONGEST_IDLE_S = 86_400.0
+"""From here on `longest_idle` tells nobody apart."""
+
+DISTANCE_FULL_MS = 200.0
+"""A site so far away, or that nobody has measured, is not near at all."""
+
+SortKey = tuple[float, int, AgentId]
+
+
+_EQUAL = ScoreWeights()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """By what the agents are ordered for a class of calls."""
+
+    strategy: Strategy = Strategy.WEIGHTED
+    weights: ScoreWeights = _EQUAL
+    nearness: tuple[tuple[SiteId, float], ...] = ()
+    """From 0 to 1, of each site to the caller's. Empty when it has no weight."""
+
+    @classmethod
+    def of(cls, queue: Queue | None, site: SiteId, sites: Mapping[SiteId, Entry[Site]]) -> Ranking:
+        """Return how a queue orders agents for a caller at `site`.
+
+        What the strategy does not look at is left out, so that equal orders are equal values.
+        """
+        if queue is None:
+            return cls()
+        if queue.strategy is not Strategy.WEIGHTED:
+            return cls(strategy=queue.strategy)
+        weights = queue.weights
+        return cls(
+            weights=weights,
+            nearness=tuple(_nearness(site, sites)) if weights.distance else (),
+        )
+
+
+def _nearness(site: SiteId, sites: Mapping[SiteId, Entry[Site]]) -> Iterator[tuple[SiteId, float]]:
+    own = sites.get(site)
+    distances = {} if own is None else own.value.distance_ms
+    for other in sorted(sites):
+        distance_ms = 0.0 if other == site else distances.get(other, DISTANCE_FULL_MS)
+        yield other, _unit(1.0 - distance_ms / DISTANCE_FULL_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The number by which agents are ordered, higher first, and what it is made of."""
+
+    total: float
+    made_of: tuple[tuple[str, float], ...]
+
+    def parts(self) -> dict[str, float]:
+        """Return the parts by name, as a Decision keeps them."""
+        return dict(self.made_of)
+
+
+def skill_fit(skills: Mapping[SkillId, int], needs: tuple[SkillNeed, ...]) -> float:
+    """Return the share of the agent's skill that the call asks for, so that experts are not wasted.
+
+    (1 + sum of the levels needed) / (1 + sum of the agent's levels, in all skills). 1 means that
+    the agent has just what is needed; an expert at an easy call, or one whose other skills
+    someone else will need, scores less. The ones keep it defined for an agent without skills.
+    """
+    asked: dict[SkillId, int] = {}
+    for need in needs:
+        asked[need.skill] = max(need.level, asked.get(need.skill, 0))
+    had = sum(max(0, level) for level in skills.values())
+    return _unit((1 + sum(asked.values())) / (1 + had))
+
+
+def occupancy(work: Work | None) -> float:
+    """Return busy time / (busy + idle time), as far as the work record counts; 0 for a newcomer."""
+    if work is None:
+        return 0.0
+    busy_s, idle_s = max(0.0, work.busy_s), max(0.0, work.idle_s)
+    total_s = busy_s + idle_s
+    return _unit(busy_s / total_s) if total_s > 0.0 else 0.0
+
+
+def idle_s(
+    presence: Entry[Presence] | None,
+    work: Entry[Work] | None,
+    now: Now,
+    most_s: float = IDLE_FULL_S,
+) -> float:
+    """Return for how long the agent has been free, in seconds, at most `most_s`.
+
+    Counted from the end of the last rest or from the last change of presence, whichever came later.
+    By the wall clocks of their writers, but never less than this process has itself seen, and never
+    less than nothing: a writer whose clock is ahead does not make an agent look busy for long.
+    """
+    if presence is None and work is None:
+        return 0.0
+    age_s = most_s
+    if presence is not None:
+        age_s = min(age_s, _age_s(presence.value.since_ms, presence.seen_s, now))
+    if work is not None:
+        rested_s = _age_s(work.value.ended_ms, work.seen_s, now) - rest_of_s(work, presence)
+        age_s = min(age_s, rested_s)
+    return max(0.0, age_s)
+
+
+def score(facts: AgentFacts, needs: Needs, ranking: Ranking, now: Now) -> Score:
+    """Return the score with its parts."""
+    total = total_score(steady_score(facts, needs, ranking), facts, ranking, now)
+    if ranking.strategy is not Strategy.WEIGHTED:
+        return Score(total, ((ranking.strategy.value, total),))
+    parts = [*_steady_parts(facts, needs, ranking), ("idle", _idle_part(facts, ranking, now))]
+    return Score(total, tuple(parts))
+
+
+def steady_score(  # noqa: PLR0911  one a strategy
+    facts: AgentFacts, needs: Needs, ranking: Ranking
+) -> float:
+    """Return the part of the score that time does not change; see `total_score`."""
+    work = None if facts.work is None else facts.work.value
+    skills = facts.agent.skills
+    match ranking.strategy:
+        case Strategy.WEIGHTED:
+            total = 0.0
+            for _, part in _steady_parts(facts, needs, ranking):
+                total += part
+            return total
+        case Strategy.LONGEST_IDLE:
+            return 0.0
+        case Strategy.LEAST_OCCUPIED:
+            return 1.0 - occupancy(work)
+        case Strategy.FEWEST_CALLS:
+            return 0.0 if work is None else -max(0.0, work.recent_calls)
+        case Strategy.MOST_SKILLED:
+            return float(sum(skills[n.skill] for n in asked_of(skills, needs) if n.skill in skills))
+        case Strategy.LEAST_SKILLED_SUFFICIENT:
+            return -float(sum(skills.values()))
+        case Strategy.ROUND_ROBIN:
+            return 0.0 if facts.work is None else -float(facts.work.mod_revision)
+        case _:
+            assert_never(ranking.strategy)
+
+
+def total_score(steady: float, facts: AgentFacts, ranking: Ranking, now: Now) -> float:
+    """Return `score(...).total` from its steady part: to the last bit the same."""
+    match ranking.strategy:
+        case Strategy.WEIGHTED:
+            return steady + _idle_part(facts, ranking, now)
+        case Strategy.LONGEST_IDLE:
+            return idle_s(facts.presence, facts.work, now, LONGEST_IDLE_S)
+        case _:
+            return steady
+
+
+def _steady_parts(facts: AgentFacts, needs: Needs, ranking: Ranking) -> Iterator[tuple[str, float]]:
+    weights, skills = ranking.weights, facts.agent.skills
+    work = None if facts.work is None else facts.work.value
+    yield "skill_fit", weights.skill_fit * skill_fit(skills, asked_of(skills, needs))
+    yield "load", weights.load * (1.0 - occupancy(work))
+    if ranking.nearness:
+        near = next((near for site, near in ranking.nearness if site == facts.agent.site), 0.0)
+        yield "distance", weights.distance * near
+
+
+def _idle_part(facts: AgentFacts, ranking: Ranking, now: Now) -> float:
+    return ranking.weights.idle * idle_s(facts.presence, facts.work, now) / IDLE_FULL_S
+
+
+def sort_key(facts: AgentFacts, total: float) -> SortKey:
+    """Return the key by which agents are ordered, best first.
+
+    Higher total; then the lower mod_revision of the work record, who has been idle longer by the
+    order of the store (an agent who never worked first); then the agent's id. Never chance.
+    """
+    return (-total, 0 if facts.work is None else facts.work.mod_revision, facts.agent.id)
+
+
+def _age_s(since_ms: int, seen_s: float, now: Now) -> float:
+    return max((now.wall_ms - since_ms) / 1000.0, now.mono_s - seen_s)
+
+
+def _unit(value: float) -> float:
+    return min(1.0, max(0.0, value)) if math.isfinite(value) else 0.0

@@ -1,0 +1,191 @@
+"""How a call's rules change while it waits: which steps of its queue are in force.
+
+Owns the clock of waiting and the meaning of a step. Knows nothing of agents, nor of who carries out
+an overflow or a goodbye.
+
+The laws:
+
+- **Waiting is measured without wall clocks** where that is possible. The holder writes into the
+  ticket how long the caller had waited (`Ticket.waited_s`, by its monotonic clock), and each reader
+  adds what has passed since it saw that record: so a caller's clock goes on through offers, edges
+  and restarts. A reader who saw the record being written is wrong by no more than the time the
+  watch takes.
+- A reader who *found* the record in a listing, being younger than it, cannot know how old it was.
+  It asks the wall clocks, but never takes less than what is certain, nor more than
+  `GUESSED_MOST_S` above it. So a clock that is wrong by minutes misplaces, in the eyes of a process
+  that has just started, calls that came before it by that much at most, until their next write;
+  and no safety rests on it.
+- Steps add up, in the order of their times. The place in the queue is the ticket's create_revision
+  and no step touches it.
+- An overflow hands the caller to another queue's needs, scope and strategy. The steps of the first
+  queue go on; those of the other do not count, so that queues cannot send callers in a circle. What
+  the caller gave up before does not count against the other queue's needs.
+- A preference for an agent is the first to go: when its time is over, when a step drops it, or when
+  that agent has refused the call or let it ring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from edge.acd.needs import Needs
+from state.model import (
+    ANYBODY,
+    AgentId,
+    AttributeNeed,
+    Entry,
+    Now,
+    Queue,
+    QueueId,
+    Scope,
+    SkillId,
+    SkillNeed,
+    Step,
+    Ticket,
+    TurnAway,
+)
+
+GUESSED_MOST_S: Final = 600.0
+"""How far wall clocks may lengthen a waiting of which this process did not see the beginning."""
+
+Queues = Mapping[QueueId, Entry[Queue]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effective:
+    """By which rules a call is served at one moment of its waiting."""
+
+    queue: QueueId
+    """Its own, or the one that it has overflowed to."""
+    needs: Needs
+    priority: int
+    """With what steps have raised it by; aging is `edge.acd.fairness`."""
+    step: int = 0
+    """How many of the queue's steps are in force; 0: none."""
+    turn_away: TurnAway | None = None
+    """The caller has waited for too long."""
+    next_due_s: float | None = None
+    """Seconds of waiting at which the next of these changes; None: nothing more will."""
+
+    @property
+    def scope(self) -> Scope:
+        """Which agents it is for."""
+        return self.needs.scope
+
+
+def waited_s(entry: Entry[Ticket], now: Now) -> float:
+    """Return how long the caller has waited in the queue."""
+    ticket = entry.value
+    certain_s = max(0.0, ticket.waited_s) + max(0.0, now.mono_s - entry.seen_s)
+    if not entry.is_found or ticket.queued_ms is None:
+        return certain_s
+    guessed_s = (now.wall_ms - ticket.queued_ms) / 1000.0
+    return max(certain_s, min(guessed_s, certain_s + GUESSED_MOST_S))
+
+
+def in_force(
+    queue: Queue | None, ticket: Ticket, waits_s: float, *, queues: Queues | None = None
+) -> Effective:
+    """Return the rules for a call that has waited `waits_s`; a step counts from its very second.
+
+    `queues`: where those to overflow to are looked up; one that is not there is passed over.
+    """
+    scope = ANYBODY if queue is None else queue.scope
+    effective = _at_first(
+        ticket.queue, ticket.needs, ticket.any_of, ticket.attributes, scope, ticket.priority
+    )
+    steps = () if queue is None else steps_of(queue)
+    if not steps and ticket.prefers is None:
+        return effective
+    due = [step for step in steps if step.after_s <= waits_s]
+    for step in due:
+        effective = _relaxed(effective, step, queues)
+    later = [step.after_s for step in steps[len(due) :]]
+    only = _preferred(ticket, waits_s, due)
+    if only is not None:
+        effective = replace(effective, needs=replace(effective.needs, only=only))
+        later.append(ticket.prefers_for_s)
+    return replace(effective, step=len(due), next_due_s=min(later, default=None))
+
+
+def steps_of(queue: Queue) -> tuple[Step, ...]:
+    """Return the steps in the order of their times; the longest wait is the last of its second."""
+    if queue.longest_wait_s is None and len(queue.steps) <= 1:
+        return queue.steps
+    limit = queue.longest_wait_s
+    last: tuple[Step, ...] = ()
+    if limit is not None:
+        turn_away = limit.turn_away if limit.overflow is None else None
+        last = (Step(after_s=limit.most, overflow=limit.overflow, turn_away=turn_away),)
+    return tuple(sorted((*queue.steps, *last), key=lambda step: step.after_s))
+
+
+def effective_now(queues: Queues, entry: Entry[Ticket], now: Now) -> Effective:
+    """Return the rules for a call as things stand."""
+    queue = queues.get(entry.value.queue)
+    return in_force(
+        None if queue is None else queue.value, entry.value, waited_s(entry, now), queues=queues
+    )
+
+
+def next_step_s(queues: Queues, entry: Entry[Ticket], now: Now) -> float | None:
+    """Return the monotonic instant of the next change in a call's rules; None: none will come."""
+    due_s = effective_now(queues, entry, now).next_due_s
+    return None if due_s is None else now.mono_s + max(0.0, due_s - waited_s(entry, now))
+
+
+@lru_cache(maxsize=4096)
+def _at_first(  # noqa: PLR0913, PLR0917  the parts of a ticket that many share
+    queue: QueueId,
+    all_of: tuple[SkillNeed, ...],
+    any_of: tuple[tuple[SkillNeed, ...], ...],
+    attributes: tuple[AttributeNeed, ...],
+    scope: Scope,
+    priority: int,
+) -> Effective:
+    """Return the rules before any step; the same object for calls that are alike."""
+    needs = Needs(all_of=all_of, any_of=any_of, attributes=attributes, scope=scope)
+    return Effective(queue=queue, needs=needs, priority=priority)
+
+
+def _preferred(ticket: Ticket, waits_s: float, due: Iterable[Step]) -> AgentId | None:
+    is_over = waits_s >= ticket.prefers_for_s or ticket.prefers in ticket.tried
+    return None if is_over or any(step.drop_preference for step in due) else ticket.prefers
+
+
+def _relaxed(effective: Effective, step: Step, queues: Queues | None) -> Effective:
+    other = None
+    if step.overflow is not None and queues is not None:
+        other = queues.get(step.overflow)
+    needs = effective.needs if other is None else Needs.of_queue(other.value)
+    return replace(
+        effective,
+        queue=effective.queue if other is None else other.value.id,
+        needs=_lowered(needs, step),
+        priority=effective.priority + step.raise_priority,
+        turn_away=step.turn_away or effective.turn_away,
+    )
+
+
+def _lowered(needs: Needs, step: Step) -> Needs:
+    levels = {need.skill: need.level for need in step.lower}
+    return replace(
+        needs,
+        all_of=tuple(_lower(n, levels) for n in needs.all_of if n.skill not in step.drop),
+        # To do without one of a group is to do without the group: a step never asks for more.
+        any_of=tuple(
+            tuple(_lower(need, levels) for need in group)
+            for group in needs.any_of
+            if not any(need.skill in step.drop for need in group)
+        ),
+        attributes=tuple(a for a in needs.attributes if a.name not in step.drop_attributes),
+        scope=needs.scope if step.scope is None else step.scope,
+    )
+
+
+def _lower(need: SkillNeed, levels: Mapping[SkillId, int]) -> SkillNeed:
+    level = levels.get(need.skill, need.level)
+    return need if level >= need.level else replace(need, level=level)

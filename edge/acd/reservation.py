@@ -1,0 +1,499 @@
+"""The transactions of a call's life, as values: what is compared, what is written.
+
+Owns what may be written over what. Knows nothing of how a transaction is carried out, nor when one
+is due (`edge.acd.call_state`).
+
+The laws:
+
+- Every record that a plan replaces or deletes is compared by mod_revision, and every record that it
+  creates is compared to be absent. A stale plan fails; it never overwrites.
+- An agent's work record is written only with the deletion of their offer, so whoever holds the
+  offer is its one writer. A ticket is deleted only with the writing of the call's record, so that
+  there is one record.
+- A plan may be sent again when its outcome is unknown: if it had been carried out the compares
+  fail, and `landed_at` tells from the answer that it had.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from edge.acd.eligibility import work_revision
+from edge.acd.match import Offering
+from edge.acd.relaxation import waited_s
+from edge.acd.work import idle_before_s, work_after
+from state import keys
+from state.codec import encode
+from state.model import (
+    AgentId,
+    CallRecord,
+    Decision,
+    EdgeId,
+    Entry,
+    Now,
+    Offer,
+    OfferState,
+    Outcome,
+    Place,
+    SiteId,
+    Ticket,
+    TicketState,
+    Work,
+    WorkEnd,
+)
+from state.snapshot import Snapshot
+from state.store import Absent, Compare, Delete, Get, Got, ModIs, Put, TxnResult
+
+UNKNOWN_CALLER = "anonymous"
+"""In place of a number that was withheld: nobody is known by it."""
+OWN = 0
+"""A revision in `Plan.after` that is this plan's own, not known before it has landed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenAgent:
+    """The agent given to a call: their offer, and what their work record will be reckoned from."""
+
+    offer: Entry[Offer]
+    work: Entry[Work] | None
+    """As it stood when the agent was given; None: they have none that can be read."""
+    work_revision: int
+    """Of the work record, also of one that cannot be read; 0: there is none."""
+    idle_s: float
+    """For how long the agent had been free."""
+    since_s: float
+    """When the agent was given to the call, on this process's monotonic clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The records of one call that its holder answers for, as the store has them."""
+
+    ticket: Entry[Ticket]
+    given: GivenAgent | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A transaction, what is held once it has landed, and how to recognise that it has.
+
+    Send it as `store.txn(plan.compares, plan.success, plan.failure)`.
+    """
+
+    compares: tuple[Compare, ...]
+    success: tuple[Put | Delete, ...]
+    proof: Put
+    """One of `success`: what stands at its key shows whether the plan was carried out."""
+    after: Held | None
+    """None: the call is over. Read it through `held_after`, which fills the revisions in."""
+
+    @property
+    def failure(self) -> tuple[Get, ...]:
+        """What to read, in the same round trip, when a compare fails."""
+        return (Get(key=self.proof.key),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentPart:
+    """How an agent's part in a call ended, and for how long they are left alone."""
+
+    end: WorkEnd
+    rest_s: float = 0.0
+
+
+WITHDRAWN = AgentPart(end=WorkEnd.WITHDRAWN)
+"""Nothing the agent did: free at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a call ended, for its record."""
+
+    outcome: Outcome
+    cause: str
+    decision: Decision | None = None
+    """The last one made for this call."""
+    agent_site: SiteId | None = None
+    agent_sip_call_id: str | None = None
+
+
+# ---- judging the answer --------------------------------------------------------------------------
+
+
+def landed_at(plan: Plan, result: TxnResult) -> int | None:
+    """Return the revision at which the plan's writes stand, or None if it was refused.
+
+    A refusal of a plan that an earlier, unanswered attempt had carried out counts as landed.
+    """
+    if result.succeeded:
+        return result.revision
+    for response in result.responses:
+        if isinstance(response, Got) and response.record is not None:
+            found = response.record
+            if (found.key, found.value) == (plan.proof.key, plan.proof.value):
+                return found.mod_revision
+    return None
+
+
+def held_after(plan: Plan, revision: int) -> Held | None:
+    """Return what is held once the plan has landed at `revision`; None: nothing any more."""
+    after = plan.after
+    if after is None:
+        return None
+    given = after.given
+    if given is not None and given.offer.mod_revision == OWN:
+        created = given.offer.create_revision or revision
+        offer = replace(given.offer, mod_revision=revision, create_revision=created)
+        given = replace(given, offer=offer)
+    ticket = after.ticket
+    if ticket.mod_revision == OWN:
+        created = ticket.create_revision or revision
+        ticket = replace(ticket, mod_revision=revision, create_revision=created)
+    return Held(ticket=ticket, given=given)
+
+
+# ---- a call's life, by its holder ----------------------------------------------------------------
+
+
+def created(ticket: Ticket, at: Now) -> Plan:
+    """Plan for an arrival: the ticket, unless some edge has, or had, this very call."""
+    put = _put_ticket(ticket)
+    entry = Entry(value=ticket, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)
+    return Plan(
+        compares=(Absent(key=put.key), Absent(key=keys.ended(ticket.call))),
+        success=(put,),
+        proof=put,
+        after=Held(ticket=entry),
+    )
+
+
+def created_after_refusal(ticket: Ticket, refused_revision: int, at: Now) -> Plan:
+    """Plan for an arrival that another edge refused just before: its record makes room.
+
+    `refused_revision`: the mod_revision of that record. The proxy sends a call on when an edge
+    cannot serve it, and a call has one record: that of the edge which tried last.
+    """
+    put = _put_ticket(ticket)
+    entry = Entry(value=ticket, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)
+    record = keys.ended(ticket.call)
+    return Plan(
+        compares=(Absent(key=put.key), ModIs(key=record, mod_revision=refused_revision)),
+        success=(put, Delete(key=record)),
+        proof=put,
+        after=Held(ticket=entry),
+    )
+
+
+def turned_away(ticket: Ticket, ending: Ending, at: Now) -> Plan:
+    """Plan for a caller who may not wait: the record alone, unless some edge has the call."""
+    record = _record(ticket, ending, at)
+    put = Put(key=keys.ended(record.call), value=encode(record))
+    return Plan(
+        compares=(Absent(key=put.key), Absent(key=keys.ticket(record.call))),
+        success=(put,),
+        proof=put,
+        after=None,
+    )
+
+
+def queued(held: Held, at: Now) -> Plan:
+    """Plan for the end of the greeting: the caller waits for an agent."""
+    value = replace(held.ticket.value, state=TicketState.QUEUED, queued_ms=at.wall_ms, waited_s=0.0)
+    put = _put_ticket(value)
+    return Plan(
+        compares=(_same_ticket(held.ticket),),
+        success=(put,),
+        proof=put,
+        after=replace(held, ticket=_rewritten(held.ticket, value, at)),
+    )
+
+
+def reserved(offering: Offering, held: Held, snapshot: Snapshot, *, edge: EdgeId, at: Now) -> Plan:
+    """Plan to give the agent to the call, if nothing on which the match rested has changed.
+
+    `snapshot` is the one of the match; only the agent's past comes from it. The revision at which
+    this lands is the token's.
+    """
+    agent = offering.agent
+    ticket = replace(
+        held.ticket.value,
+        state=TicketState.OFFERED,
+        agent=agent,
+        waited_s=waited_s(held.ticket, at),
+    )
+    offer = Offer(
+        agent=agent,
+        call=offering.call,
+        edge=edge,
+        state=OfferState.RINGING,
+        since_ms=at.wall_ms,
+    )
+    work = snapshot.works.get(agent)
+    given = GivenAgent(
+        offer=Entry(value=offer, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s),
+        work=work,
+        work_revision=offering.work_revision,
+        idle_s=idle_before_s(snapshot.presences.get(agent), work, at),
+        since_s=at.mono_s,
+    )
+    put_ticket, put_offer = _put_ticket(ticket), _put_offer(offer)
+    rests_on: tuple[Compare, ...] = (
+        ModIs(key=put_ticket.key, mod_revision=offering.ticket_revision),
+        _same_ticket(held.ticket),
+        ModIs(key=keys.presence(agent), mod_revision=offering.presence_revision),
+        _same_work(agent, offering.work_revision),
+        Absent(key=put_offer.key),
+    )
+    return Plan(
+        compares=tuple(dict.fromkeys(rests_on)),
+        success=(put_offer, put_ticket),
+        proof=put_offer,
+        after=Held(ticket=_rewritten(held.ticket, ticket, at), given=given),
+    )
+
+
+def place_given_back(held: Held, lost: Entry[Place], at: Now) -> Plan:
+    """Plan to let a caller who came again have the place of the call that they lost, once."""
+    before, place = held.ticket.value, lost.value
+    waited_s = before.waited_s + place.waited_s
+    value = replace(before, place=place.place, waited_s=waited_s)
+    put, key = _put_ticket(value), keys.place(place.call)
+    return Plan(
+        compares=(_same_ticket(held.ticket), ModIs(key=key, mod_revision=lost.mod_revision)),
+        success=(put, Delete(key=key)),
+        proof=put,
+        after=replace(held, ticket=_rewritten(held.ticket, value, at)),
+    )
+
+
+def connected(held: Held, given: GivenAgent, at: Now) -> Plan:
+    """Plan for the moment from which the agent and the caller hear each other."""
+    offer = replace(given.offer.value, state=OfferState.TALKING, since_ms=at.wall_ms)
+    ticket = replace(
+        held.ticket.value,
+        state=TicketState.CONNECTED,
+        connected_ms=at.wall_ms,
+        waited_s=waited_s(held.ticket, at),
+    )
+    put_ticket, put_offer = _put_ticket(ticket), _put_offer(offer)
+    return Plan(
+        compares=(_same_ticket(held.ticket), _same_offer(given.offer)),
+        success=(put_offer, put_ticket),
+        proof=put_offer,
+        after=Held(
+            ticket=_rewritten(held.ticket, ticket, at),
+            given=replace(given, offer=_rewritten(given.offer, offer, at)),
+        ),
+    )
+
+
+def offer_failed(held: Held, given: GivenAgent, part: AgentPart, at: Now, *, tried: bool) -> Plan:
+    """Plan for an agent who did not take the call: the caller waits on, the agent rests.
+
+    With `tried` the others come before this agent when the call is matched again.
+    """
+    before = held.ticket.value
+    agent = given.offer.value.agent
+    more = (agent,) if tried and agent not in before.tried else ()
+    ticket = replace(
+        before,
+        state=TicketState.QUEUED,
+        agent=None,
+        tried=(*before.tried, *more),
+        waited_s=waited_s(held.ticket, at),
+    )
+    put = _put_ticket(ticket)
+    freeing = _freeing(given, part, at)
+    return Plan(
+        compares=(_same_ticket(held.ticket), *freeing.compares),
+        success=(put, *freeing.success),
+        proof=put,
+        after=Held(ticket=_rewritten(held.ticket, ticket, at)),
+    )
+
+
+def agent_freed(held: Held, given: GivenAgent, part: AgentPart, at: Now) -> Plan:
+    """Plan to free the agent of a call whose end is not known yet: its ticket stays."""
+    freeing = _freeing(given, part, at)
+    return Plan(
+        compares=freeing.compares,
+        success=freeing.success,
+        proof=freeing.proof,
+        after=Held(ticket=held.ticket),
+    )
+
+
+def ended(held: Held, ending: Ending, part: AgentPart, at: Now) -> Plan:
+    """Plan for the end: the record instead of the ticket; an agent who is held is freed.
+
+    `part` says how, and is ignored when nobody is held.
+    """
+    return _closing(held, ending, part, at, guard=())
+
+
+# ---- what the dead leave -------------------------------------------------------------------------
+
+
+def edge_is_dead(edge: EdgeId) -> Compare:
+    """Return the condition that the edge's lease has run out."""
+    return Absent(key=keys.edge(edge))
+
+
+def orphan_closed(
+    ticket: Entry[Ticket],
+    given: GivenAgent | None,
+    at: Now,
+    *,
+    cause: str = "edge_died",
+    guard: Compare | None,
+) -> Plan:
+    """Plan to close, as lost, a ticket whose holder is gone, and to free its agent.
+
+    A survivor passes `guard=edge_is_dead(holder)`, so that an edge which lives again keeps its
+    calls. An edge that clears away what its own former life left passes None.
+    """
+    held = Held(ticket=ticket, given=given)
+    ending = Ending(outcome=Outcome.LOST, cause=cause)
+    return _closing(held, ending, WITHDRAWN, at, guard=() if guard is None else (guard,))
+
+
+def orphan_freed(given: GivenAgent, at: Now, *, guard: Compare | None) -> Plan:
+    """Plan to free an agent whose offer is by an edge that is gone and has no ticket."""
+    freeing = _freeing(given, WITHDRAWN, at)
+    return Plan(
+        compares=freeing.compares if guard is None else (*freeing.compares, guard),
+        success=freeing.success,
+        proof=freeing.proof,
+        after=None,
+    )
+
+
+def given_agent(snapshot: Snapshot, offer: Entry[Offer]) -> GivenAgent:
+    """Return what somebody who did not make the offer needs in order to end it."""
+    agent = offer.value.agent
+    return GivenAgent(
+        offer=offer,
+        work=snapshot.works.get(agent),
+        work_revision=work_revision(snapshot, agent),
+        idle_s=0.0,
+        since_s=offer.seen_s,
+    )
+
+
+# ---- parts ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Freeing:
+    """The part of a plan that deletes an offer and writes what its agent has done."""
+
+    compares: tuple[Compare, ...]
+    success: tuple[Put | Delete, ...]
+    proof: Put
+
+
+def _freeing(given: GivenAgent, part: AgentPart, at: Now) -> _Freeing:
+    agent = given.offer.value.agent
+    work = work_after(
+        agent,
+        None if given.work is None else given.work.value,
+        end=part.end,
+        rest_s=part.rest_s,
+        idle_s=given.idle_s,
+        busy_s=at.mono_s - given.since_s,
+        at=at,
+    )
+    put = Put(key=keys.work(agent), value=encode(work))
+    return _Freeing(
+        compares=(_same_offer(given.offer), _same_work(agent, given.work_revision)),
+        success=(put, Delete(key=keys.offer(agent))),
+        proof=put,
+    )
+
+
+def _closing(
+    held: Held, ending: Ending, part: AgentPart, at: Now, *, guard: tuple[Compare, ...]
+) -> Plan:
+    record = _record(held.ticket.value, ending, at)
+    put = Put(key=keys.ended(record.call), value=encode(record))
+    compares: tuple[Compare, ...] = (Absent(key=put.key), _same_ticket(held.ticket))
+    success: tuple[Put | Delete, ...] = (put, Delete(key=keys.ticket(record.call)))
+    if held.given is not None:
+        freeing = _freeing(held.given, part, at)
+        compares += freeing.compares
+        success += freeing.success
+    kept = _place_kept(held.ticket, ending)
+    if kept is not None:
+        success += (kept,)
+    return Plan(compares=(*compares, *guard), success=success, proof=put, after=None)
+
+
+def _place_kept(ticket: Entry[Ticket], ending: Ending) -> Put | None:
+    """Return what keeps the place of a caller who was cut off while waiting; None: no such one."""
+    value = ticket.value
+    is_waiting = value.connected_ms is None and value.caller != UNKNOWN_CALLER
+    if ending.outcome is not Outcome.LOST or not is_waiting:
+        return None
+    place = Place(
+        call=value.call,
+        did=value.did,
+        caller=value.caller,
+        place=ticket.create_revision if value.place is None else value.place,
+        waited_s=value.waited_s,
+        has_heard_greeting=value.state is not TicketState.GREETING,
+    )
+    return Put(key=keys.place(value.call), value=encode(place))
+
+
+def _record(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
+    talked = ticket.connected_ms is not None
+    return CallRecord(
+        call=ticket.call,
+        did=ticket.did,
+        queue=ticket.queue,
+        outcome=ending.outcome,
+        cause=ending.cause,
+        edge=ticket.holder,
+        site=ticket.site,
+        via=ticket.via,
+        sip_call_id=ticket.sip_call_id,
+        arrived_ms=ticket.arrived_ms,
+        queued_ms=ticket.queued_ms,
+        connected_ms=ticket.connected_ms,
+        ended_ms=at.wall_ms,
+        agent=ticket.agent if talked else None,
+        agent_site=ending.agent_site if talked else None,
+        agent_sip_call_id=ending.agent_sip_call_id if talked else None,
+        tried=ticket.tried,
+        decision=ending.decision,
+        estimate_s=ticket.estimate_s,
+    )
+
+
+def _put_ticket(ticket: Ticket) -> Put:
+    return Put(key=keys.ticket(ticket.call), value=encode(ticket))
+
+
+def _put_offer(offer: Offer) -> Put:
+    return Put(key=keys.offer(offer.agent), value=encode(offer))
+
+
+def _same_ticket(ticket: Entry[Ticket]) -> Compare:
+    return ModIs(key=keys.ticket(ticket.value.call), mod_revision=ticket.mod_revision)
+
+
+def _same_offer(offer: Entry[Offer]) -> Compare:
+    return ModIs(key=keys.offer(offer.value.agent), mod_revision=offer.mod_revision)
+
+
+def _same_work(agent: AgentId, revision: int) -> Compare:
+    key = keys.work(agent)
+    return Absent(key=key) if revision == 0 else ModIs(key=key, mod_revision=revision)
+
+
+_R = TypeVar("_R", Ticket, Offer)
+
+
+def _rewritten(entry: Entry[_R], value: _R, at: Now) -> Entry[_R]:
+    return replace(entry, value=value, mod_revision=OWN, seen_s=at.mono_s)

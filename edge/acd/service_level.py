@@ -1,0 +1,137 @@
+"""How well callers were served: each formula by name, computed from the records of calls.
+
+Owns the definitions. Every figure comes from the stamps of the records alone, so that it is the
+same after a restart or a failover. A figure without anything to count is None, never 0.
+
+Common to all:
+
+- a call is *queued* if it reached the queue; only such calls count. Its *wait* runs from then until
+  an agent and the caller heard each other, or until its end;
+- *answered*: an agent and the caller heard each other, however the call ended;
+- *abandoned*: the caller left the queue before that. Calls that a fault cut off in the queue, or
+  that were refused, are neither: they are counted as outcomes, not as service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from state.model import CallRecord, Outcome
+
+_MS = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The waits, in seconds, of the calls that count."""
+
+    answered: tuple[float, ...]
+    abandoned: tuple[float, ...]
+
+    @classmethod
+    def of(cls, records: Iterable[CallRecord]) -> Queued:
+        """Sort the records."""
+        queued = [record for record in records if record.queued_ms is not None]
+        return cls(
+            answered=tuple(wait_s(each) for each in queued if each.connected_ms is not None),
+            abandoned=tuple(
+                wait_s(each)
+                for each in queued
+                if each.connected_ms is None and each.outcome is Outcome.ABANDONED
+            ),
+        )
+
+
+def wait_s(record: CallRecord) -> float:
+    """Return how long the caller waited in the queue; never negative, whatever the clocks say."""
+    until_ms = record.ended_ms if record.connected_ms is None else record.connected_ms
+    since_ms = until_ms if record.queued_ms is None else record.queued_ms
+    return max(0.0, (until_ms - since_ms) / _MS)
+
+
+def talk_s(record: CallRecord) -> float:
+    """Return how long the two talked; 0 when they did not."""
+    if record.connected_ms is None:
+        return 0.0
+    return max(0.0, (record.ended_ms - record.connected_ms) / _MS)
+
+
+# ---- service levels, within `target_s` -----------------------------------------------------------
+
+
+def answered_in_time_of_answered(queued: Queued, target_s: float) -> float | None:
+    """Return answered in time / answered. Asterisk's `ServicelevelPerf` (queues.conf.sample)."""
+    return _share(_within(queued.answered, target_s), len(queued.answered))
+
+
+def ended_in_time_of_all(queued: Queued, target_s: float) -> float | None:
+    """Return (answered in time + abandoned in time) / (answered + abandoned).
+
+    Asterisk's `ServicelevelPerf2` (queues.conf.sample).
+    """
+    in_time = _within(queued.answered, target_s) + _within(queued.abandoned, target_s)
+    return _share(in_time, len(queued.answered) + len(queued.abandoned))
+
+
+def answered_in_time_of_all(queued: Queued, target_s: float) -> float | None:
+    """Return answered in time / (answered + abandoned). Genesys Cloud's with abandons included."""
+    return _share(_within(queued.answered, target_s), len(queued.answered) + len(queued.abandoned))
+
+
+def answered_in_time_short_abandons_out(queued: Queued, target_s: float) -> float | None:
+    """Return answered in time / (answered + abandoned after the target).
+
+    Genesys Cloud's with short abandons excluded, short being: within the target.
+    """
+    late = len(queued.abandoned) - _within(queued.abandoned, target_s)
+    return _share(_within(queued.answered, target_s), len(queued.answered) + late)
+
+
+SERVICE_LEVELS: Final[Mapping[str, Callable[[Queued, float], float | None]]] = {
+    "answered_in_time_of_answered": answered_in_time_of_answered,
+    "ended_in_time_of_all": ended_in_time_of_all,
+    "answered_in_time_of_all": answered_in_time_of_all,
+    "answered_in_time_short_abandons_out": answered_in_time_short_abandons_out,
+}
+"""By name, for reports and settings."""
+
+
+# ---- the others ----------------------------------------------------------------------------------
+
+
+def average_speed_of_answer_s(queued: Queued) -> float | None:
+    """Return the mean wait of answered calls (ASA), in seconds."""
+    return _share(sum(queued.answered), len(queued.answered))
+
+
+def abandon_rate(queued: Queued) -> float | None:
+    """Return abandoned / (answered + abandoned)."""
+    return _share(len(queued.abandoned), len(queued.answered) + len(queued.abandoned))
+
+
+def average_handling_time_s(records: Iterable[CallRecord], wrap_up_s: float) -> float | None:
+    """Return the mean of talk + wrap-up over answered calls (AHT), in seconds.
+
+    Hold counts as talk. The wrap-up is the queue's: every answered call is given it.
+    """
+    talks = [talk_s(record) for record in records if record.connected_ms is not None]
+    return _share(sum(talks) + wrap_up_s * len(talks), len(talks))
+
+
+def occupancy(records: Iterable[CallRecord], wrap_up_s: float, staffed_s: float) -> float | None:
+    """Return time handling calls / time signed in and not paused: Erlang's a / N, measured.
+
+    `staffed_s` is the sum over the agents; above 1, it did not cover the records.
+    """
+    talks = [talk_s(record) for record in records if record.connected_ms is not None]
+    return _share(sum(talks) + wrap_up_s * len(talks), staffed_s)
+
+
+def _within(waits: tuple[float, ...], target_s: float) -> int:
+    return sum(wait <= target_s for wait in waits)
+
+
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole > 0 else None

@@ -1,0 +1,410 @@
+"""One call's shell: gives events to the state machine and carries its effects out.
+
+Decides nothing. Every event goes through `deliver`, one at a time; SIP effects are done at once,
+media effects one after the other, writes in their order, each telling its result as another event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import assert_never
+
+import structlog
+
+from edge.acd import call_effects as fx
+from edge.acd import call_events as ev
+from edge.acd.call import AgentLeg, Call, Rules, State
+from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
+from edge.acd.call_resume import resumed
+from edge.acd.call_state import start, step
+from edge.acd.call_writes import Write
+from edge.call_media import CallMedia, MediaEffect
+from edge.call_records import AgentLegFacts, CallWriter
+from edge.call_timers import CallTimers, Own
+from edge.journal import AgentNote, CallNote, Journal
+from edge.log import fault
+from edge.records import CallRecords
+from edge.ringing import Ringing
+from edge.sip.errors import LocalError
+from edge.sip.events import LegId
+from edge.telephony import Telephony
+from state.clock import Clock
+from state.model import AgentId, CallId, Decision, Ticket
+
+log = structlog.get_logger()
+
+RETRY_AFTER_S = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What every call of this edge works with."""
+
+    clock: Clock
+    sip: Telephony
+    ringing: Ringing
+    """Rings agents through their home sites."""
+    own_leg: Callable[[LegId, CallId, Attempt | None], None]
+    """Tells the switchboard whose leg this is; attempt None: the caller's."""
+    journal: Journal
+    wants_agent: Callable[[], None]
+    """Is told when a call begins to wait: the shared state may not change with it."""
+    finished: Callable[[CallId], None]
+
+
+class CallShell:
+    """A call that this edge holds."""
+
+    def __init__(
+        self, *, tools: Tools, ticket: Ticket, leg: LegId, media: CallMedia, records: CallRecords
+    ) -> None:
+        self.id = ticket.call
+        self.records = records
+        self._tools = tools
+        self._ticket = ticket
+        self._leg = leg
+        self._media = media
+        self._writer = CallWriter(records, ticket, self._agent_facts)
+        self._call: Call | None = None
+        self._agent_legs: dict[Attempt, LegId] = {}
+        self._agents: dict[Attempt, AgentLegFacts] = {}
+        self._open_offers: set[Side] = set()
+        """Whose offer is with the relay."""
+        self._token = 0
+        self._timers = CallTimers()
+        self._inbox: deque[ev.Event] = deque()
+        self._is_busy = False
+        self._is_confirmed = False
+        """Whether the caller has acknowledged our answer: now the dialog can be taken up."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- what others ask
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it wants an agent."""
+        return self._call is not None and self._call.is_waiting
+
+    @property
+    def state(self) -> str:
+        """Where it stands, for people."""
+        return "new" if self._call is None else self._call.state.value
+
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt that is current."""
+        return Attempt(0) if self._call is None else self._call.attempt
+
+    @property
+    def has_media(self) -> bool:
+        """Whether the relay should know it."""
+        return self._call is not None and self._call.state in _WITH_MEDIA
+
+    # -- what happens to it
+
+    def begin(self, rules: Rules, sdp: bytes | None) -> None:
+        """Take the INVITE."""
+        self._call, effects = start(self.id, rules, sdp, self._tools.clock.now())
+        self._carry_out(effects)
+
+    def adopt_agent(self, agent: AgentNote) -> None:
+        """Take up the leg of the agent whom the former life had given to this call."""
+        self._token = agent.token
+        self._agents[agent.attempt] = AgentLegFacts(site=agent.site, sip_call_id=agent.sip_call_id)
+        if agent.dialog is not None:
+            leg = self._tools.sip.adopt(agent.dialog)
+            self._agent_legs[agent.attempt] = leg
+            self._tools.own_leg(leg, self.id, agent.attempt)
+
+    def resume(self, note: CallNote) -> None:
+        """Go on where the former life of this edge left off; nothing if it has gone on already."""
+        if self._call is not None:
+            return
+        agent = note.agent
+        self._media.restore(said=note.said, told=note.told, is_joined=note.is_joined)
+        self._is_confirmed = True
+        self._call, first = resumed(
+            self.id,
+            note.rules,
+            note.state,
+            attempt=agent.attempt if agent is not None else NO_ATTEMPT,
+            decision=note.decision,
+        )
+        self._inbox.extendleft(reversed(first))
+        self._take_all()
+        if self._call.is_waiting:
+            self._tools.wants_agent()
+
+    def on_reserved(self, decision: Decision, revision: int) -> None:
+        """Take the agent whom the store has granted; `revision` goes into the token."""
+        self._token = revision
+        self.deliver(ev.Reserved(decision=decision))
+
+    def deliver(self, event: ev.Event) -> None:
+        """Take one event, after those that are being taken."""
+        self._inbox.append(event)
+        self._take_all()
+
+    def _take_all(self) -> None:
+        if self._is_busy:
+            return
+        self._is_busy = True
+        try:
+            while self._inbox and self._call is not None:
+                self._try_to_take(self._inbox.popleft(), self._call)
+        finally:
+            self._is_busy = False
+
+    def _try_to_take(self, event: ev.Event, before: Call) -> None:
+        try:
+            self._take(event, before)
+        except Exception as error:  # noqa: BLE001 - a fault in one call must not reach the others
+            self._fault(error)
+
+    def _take(self, event: ev.Event, before: Call) -> None:
+        self._call, effects = step(before, event, self._tools.clock.now())
+        if self._call.state is not before.state:
+            log.info(
+                "call_state",
+                call=self.id,
+                was=before.state,
+                state=self._call.state,
+                because=type(event).__name__,
+                agent=self._call.agent,
+            )
+        self._carry_out(effects)
+        self._write_down(event, before, self._call)
+        if not self._call.is_waiting:
+            return
+        # The mirror may show a ticket before the store's answer says that it is ours: then nothing
+        # could be done about it when it was seen, and nothing more would change.
+        if not before.is_waiting or isinstance(event, ev.Written):
+            self._tools.wants_agent()
+
+    # -- what its next life has to know
+
+    def _write_down(self, event: ev.Event, before: Call, call: Call) -> None:
+        if isinstance(event, ev.Confirmed) and event.side is Side.CALLER:
+            self._is_confirmed = True
+        if call.state in _PAST_TAKING_UP:
+            self._tools.journal.forget(self.id)
+        elif self._is_confirmed and (
+            call.state is not before.state or isinstance(event, ev.Confirmed | ev.Renegotiated)
+        ):
+            try:
+                self._tools.journal.note(self._note(call))
+            except LocalError as error:
+                log.info("leg_gone", call=self.id, effect="journal", because=str(error))
+            except UnicodeEncodeError:
+                # A dialog named in no Unicode: served, and lost if this process dies.
+                log.info("call_not_journalled", call=self.id)
+
+    def _note(self, call: Call) -> CallNote:
+        sip = self._tools.sip
+        agent = None
+        if call.agent_leg is not AgentLeg.NONE:
+            facts = self._agents.get(call.attempt, AgentLegFacts())
+            is_up = call.agent_leg is AgentLeg.UP
+            agent = AgentNote(
+                attempt=call.attempt,
+                token=self._token,
+                site=facts.site,
+                sip_call_id=facts.sip_call_id,
+                dialog=sip.dialog(self._agent_legs[call.attempt]) if is_up else None,
+            )
+        return CallNote(
+            ticket=self._ticket,
+            rules=call.rules,
+            state=call.state,
+            caller=sip.dialog(self._leg),
+            said=self._media.said,
+            told=self._media.told,
+            is_joined=self._media.is_joined,
+            decision=call.decision,
+            agent=agent,
+        )
+
+    # -- what it does
+
+    def _carry_out(self, effects: tuple[fx.Effect, ...]) -> None:
+        for effect in effects:
+            try:
+                self._do(effect)
+            except LocalError as error:
+                # The leg has just ended by itself; the event that says so is on its way.
+                log.info("leg_gone", call=self.id, effect=type(effect).__name__, because=str(error))
+                self._not_done(effect)
+            except Exception as error:  # noqa: BLE001 - the effects that follow are wanted all the same
+                self._fault(error)
+
+    def _not_done(self, effect: fx.Effect) -> None:
+        """Tell what nobody else will tell of a command that was refused."""
+        match effect:
+            case fx.ReinviteCaller():
+                self.deliver(ev.CallerReinviteRefused(status=_PENDING))
+            case fx.InviteAgent(attempt=attempt):
+                self.deliver(ev.AgentRejected(attempt=attempt, status=500, reason="not sent"))
+            case _:
+                pass
+
+    def _do(self, effect: fx.Effect) -> None:  # noqa: C901, PLR0912 - one case an effect
+        sip = self._tools.sip
+        match effect:
+            case fx.Store(write=write):
+                self._spawn(self._tell(self._write(write)))
+            case fx.AnswerCaller(sdp=sdp):
+                sip.answer(self._leg, sdp)
+            case fx.RejectCaller(status=status, reason=reason):
+                headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}  # noqa: PLR2004
+                sip.reject(self._leg, status, reason=reason, headers=headers)
+            case fx.ReinviteCaller(sdp=sdp):
+                sip.reinvite(self._leg, sdp)
+            case fx.HangUpCaller(reason=reason):
+                sip.bye(self._leg, reason=_reason(reason))
+            case fx.InviteAgent(attempt=attempt, agent=agent, sdp=sdp):
+                self._ring(attempt, agent, sdp)
+            case fx.CancelAgent(attempt=attempt, reason=reason):
+                sip.cancel(self._agent_legs[attempt], reason=_reason(reason))
+            case fx.HangUpAgent(attempt=attempt, reason=reason):
+                sip.bye(self._agent_legs[attempt], reason=_reason(reason))
+            case fx.AnswerOffer(side=side, sdp=sdp):
+                sip.answer_offer(self._leg_of(side), sdp)
+            case fx.RefuseOffer(side=side, status=status):
+                sip.refuse_offer(self._leg_of(side), status)
+            case fx.StartTimer(timer=timer, seconds=seconds):
+                self._timers.start(timer, seconds, partial(self.deliver, _TIMEOUTS[timer]))
+            case fx.StopTimer(timer=timer):
+                self._timers.stop(timer)
+            case fx.Finished():
+                self._finish(effect)
+            case _:
+                self._do_media(effect)
+
+    def withdraw_offer(self, side: Side) -> None:
+        """Take in that a side has cancelled its offer before we answered it."""
+        if side in self._open_offers:
+            self._media.withdraw(side)
+
+    def _do_media(self, effect: MediaEffect) -> None:
+        if isinstance(effect, fx.Renegotiate):
+            self._open_offers.add(effect.side)
+        self._spawn(self._tell(self._carry_out_media(effect)))
+
+    async def _carry_out_media(self, effect: MediaEffect) -> ev.Event | None:
+        event = await self._media.carry_out(effect)
+        if isinstance(effect, fx.Renegotiate):
+            self._open_offers.discard(effect.side)
+        if isinstance(effect, fx.Play) and effect.prompt is fx.Prompt.GREETING and event is None:
+            over = partial(self.deliver, ev.GreetingOver())
+            self._timers.start(Own.GREETING, self._media.greeting_s, over)
+        return event
+
+    def _ring(self, attempt: Attempt, agent: AgentId, sdp: bytes) -> None:
+        rung = self._tools.ringing.ring(self._ticket, agent, sdp, self._token)
+        if rung is None:
+            self.deliver(ev.AgentRejected(attempt=attempt, status=480, reason="not configured"))
+            return
+        self._agent_legs[attempt] = rung.leg
+        self._agents[attempt] = AgentLegFacts(site=rung.site, sip_call_id=rung.sip_call_id)
+        self._tools.own_leg(rung.leg, self.id, attempt)
+
+    def _leg_of(self, side: Side) -> LegId:
+        match side:
+            case Side.CALLER:
+                return self._leg
+            case Side.AGENT:
+                return self._agent_legs[self.attempt]
+            case _:
+                assert_never(side)
+
+    def _agent_facts(self) -> AgentLegFacts:
+        return self._agents.get(self.attempt, AgentLegFacts())
+
+    # -- tasks, and the end
+
+    def _finish(self, effect: fx.Finished) -> None:
+        self._timers.stop_all()
+        log.info(
+            "call_ended",
+            call=self.id,
+            outcome=effect.outcome,
+            cause=effect.cause,
+            did=self._ticket.did,
+        )
+        self._tools.finished(self.id)
+
+    async def _tell(self, doing: Coroutine[None, None, ev.Event | None]) -> None:
+        event = await doing
+        if event is not None:
+            self.deliver(event)
+
+    def _spawn(self, doing: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fault(error)
+
+    async def _write(self, write: Write) -> ev.Event:
+        try:
+            return await self._writer.carry_out(write)
+        except Exception as error:  # noqa: BLE001 - a write that is never told of would keep the call
+            self._fault(error)
+            return ev.WriteRefused(write=write)
+
+    # -- faults of ours
+
+    def _fault(self, error: BaseException) -> None:
+        """End the call: it must neither leave the caller in silence nor keep an agent."""
+        log.error("call_fault", call=self.id, **fault(error))
+        if not self._timers.has(Own.LAST_RESORT):
+            self._timers.start(Own.LAST_RESORT, _LAST_RESORT_S, self._give_up)
+            self.deliver(ev.Stop(cause=_FAULT))
+
+    def _give_up(self) -> None:
+        """Let go of everything: the state machine waits for what will never come."""
+        if self._call is None or self._call.state is State.ENDED:
+            return
+        log.error("call_given_up", call=self.id, state=self._call.state)
+        self._call = None
+        self._tools.journal.forget(self.id)
+        self._timers.stop_all()
+        for leg in (self._leg, *self._agent_legs.values()):
+            try:
+                self._tools.sip.let_go(leg, reason=_reason(_FAULT))
+            except Exception as error:  # noqa: BLE001 - the other legs are to be let go too
+                log.error("leg_not_let_go", call=self.id, **fault(error))  # noqa: TRY400 - one line
+        self._spawn(self._clear())
+
+    async def _clear(self) -> None:
+        try:
+            await self._media.carry_out(fx.CloseMedia())
+            await self._writer.abandon(_FAULT)
+        finally:
+            self._tools.finished(self.id)
+
+
+_PAST_TAKING_UP = frozenset({State.ENDING, State.ENDED})
+_FAULT = "internal_error"
+_LAST_RESORT_S = 4.0
+"""How long a call may take to end in order after a fault of ours."""
+_PENDING = 491
+_WITH_MEDIA = frozenset(
+    {State.GREETING, State.QUEUED, State.RINGING, State.JOINING, State.CONNECTED}
+)
+_TIMEOUTS: dict[fx.Timer, ev.Event] = {
+    fx.Timer.RING: ev.RingTimeout(),
+    fx.Timer.RELEASE: ev.ReleaseTimeout(),
+}
+
+
+def _reason(word: str) -> str:
+    """Return a Reason header field's value: RFC 3326 wants a protocol, a cause and a text."""
+    return f'Q.850;cause=16;text="{word}"'

@@ -1,0 +1,233 @@
+"""The media of one call: what `edge.acd` wants of the relay, one step after the other.
+
+Keeps what rtpengine does not: the last session description of each side, and what the caller hears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+import structlog
+
+from edge.acd import call_effects as fx
+from edge.acd import call_events as ev
+from edge.acd.call_events import Side
+from edge.media.errors import MediaError, MediaExhausted, MediaRefused, MediaUnavailable, SdpError
+from edge.media.facing import standing_answer
+from edge.media.plan import AGENT, CALLER, Party
+from edge.media.relay import Relay
+from edge.media.rtpengine.engine import FOREVER
+from state.model import CallId
+
+log = structlog.get_logger()
+
+MediaEffect = (
+    fx.OpenMedia
+    | fx.Play
+    | fx.PrepareAgent
+    | fx.JoinMedia
+    | fx.RequeueMedia
+    | fx.SettleMedia
+    | fx.Renegotiate
+    | fx.CloseMedia
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sounds:
+    """The files that a call plays."""
+
+    greeting: Path | None
+    music: Path
+
+
+class CallMedia:
+    """One call's dealings with the relay."""
+
+    def __init__(self, engine: Relay, call: CallId, sounds: Sounds) -> None:
+        self._engine = engine
+        self._call = call
+        self._sounds = sounds
+        self._turn = asyncio.Lock()
+        self._said: dict[Side, bytes] = {}
+        """What each side last said of itself."""
+        self._withdrawn: set[Side] = set()
+        """Whose offer has been cancelled while it was with the relay."""
+        self._told: dict[Side, bytes] = {}
+        """What each side was last told."""
+        self._is_joined = False
+        self.greeting_s = 0.0
+        """How long the greeting lasts that has been started; 0 when it could not be played."""
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the relay has joined the two."""
+        return self._is_joined
+
+    @property
+    def said(self) -> Mapping[Side, bytes]:
+        """What each side last said of itself."""
+        return self._said
+
+    @property
+    def told(self) -> Mapping[Side, bytes]:
+        """What each side was last told."""
+        return self._told
+
+    def restore(
+        self, *, said: Mapping[Side, bytes], told: Mapping[Side, bytes], is_joined: bool
+    ) -> None:
+        """Go on where a former process left off."""
+        self._said.update(said)
+        self._told.update(told)
+        self._is_joined = is_joined
+
+    async def carry_out(self, effect: MediaEffect) -> ev.Event | None:
+        """Do one step, after those before it; tell what came of it, if anything does."""
+        async with self._turn:
+            try:
+                return await self._do(effect)
+            except MediaError as error:
+                log.warning(
+                    "media_failed",
+                    call=self._call,
+                    step=type(effect).__name__,
+                    error=str(error),
+                )
+                return _failure(effect, error)
+
+    async def _do(self, effect: MediaEffect) -> ev.Event | None:  # noqa: PLR0911 - one case an effect
+        match effect:
+            case fx.OpenMedia(sdp=sdp):
+                return ev.MediaOpened(sdp=await self._open(sdp))
+            case fx.Play(prompt=prompt):
+                await self._play(prompt)
+                return None
+            case fx.PrepareAgent(attempt=attempt):
+                sdp = await self._engine.offer_to_agent(self._call, self._said[Side.CALLER])
+                self._told[Side.AGENT] = sdp
+                return ev.AgentMediaReady(attempt=attempt, sdp=sdp)
+            case fx.JoinMedia(attempt=attempt, sdp=sdp):
+                return ev.MediaJoined(attempt=attempt, sdp=await self._join(sdp))
+            case fx.RequeueMedia():
+                return ev.MediaRequeued(sdp=await self._requeue())
+            case fx.SettleMedia(side=side, sdp=sdp):
+                await self._settle(side, sdp)
+                return None
+            case fx.Renegotiate(side=side, sdp=sdp):
+                return await self._offered(side, sdp)
+            case fx.CloseMedia():
+                await self._engine.release(self._call)
+                return None
+            case _:
+                assert_never(effect)
+
+    async def _open(self, sdp: bytes | None) -> bytes:
+        if sdp is None:
+            told = await self._engine.offer_caller(self._call)
+        else:
+            self._said[Side.CALLER] = sdp
+            told = await self._engine.hold_caller(self._call, sdp)
+        self._told[Side.CALLER] = told
+        return told
+
+    async def _play(self, prompt: fx.Prompt) -> None:
+        greeting = self._sounds.greeting
+        if prompt is fx.Prompt.GREETING and greeting is not None:
+            self.greeting_s = await self._engine.play(self._call, greeting)
+        else:
+            await self._engine.play(self._call, self._sounds.music, times=FOREVER)
+
+    async def _join(self, sdp: bytes) -> bytes:
+        self._said[Side.AGENT] = sdp
+        told = await self._engine.join(self._call, sdp)
+        self._is_joined = True
+        self._told[Side.CALLER] = told
+        return told
+
+    async def _requeue(self) -> bytes:
+        told = await self._engine.hold_caller(self._call, self._said[Side.CALLER])
+        await self._engine.drop_agent(self._call)
+        await self._engine.play(self._call, self._sounds.music, times=FOREVER)
+        self._is_joined = False
+        self._told[Side.CALLER] = told
+        return told
+
+    async def _settle(self, side: Side, sdp: bytes) -> None:
+        """Take in what a side answered to an offer of ours."""
+        is_first = side not in self._said
+        self._said[side] = sdp
+        if side is Side.CALLER and not self._is_joined and is_first:
+            await self._engine.caller_answered(self._call, sdp)
+            return
+        # To the relay it is as if that side had made the offer itself: only its address matters.
+        await self._renegotiate(side, sdp)
+
+    def withdraw(self, side: Side) -> None:
+        """Take in that a side has cancelled the offer that is with the relay."""
+        self._withdrawn.add(side)
+
+    async def _offered(self, side: Side, sdp: bytes | None) -> ev.Event:
+        """Take their offer to the relay; if it is cancelled meanwhile, put the relay back."""
+        said, told = self._said.get(side), self._told.get(side)
+        try:
+            answer = await self._renegotiate(side, sdp)
+            if side not in self._withdrawn:
+                return ev.Renegotiated(side=side, sdp=answer)
+            if said is not None and told is not None:
+                await self._renegotiate(side, said)
+                # They were never told otherwise.
+                self._told[side] = told
+            return ev.RenegotiationFailed(side=side)
+        finally:
+            self._withdrawn.discard(side)
+
+    async def _renegotiate(self, side: Side, sdp: bytes | None) -> bytes:
+        """Take an offer of one side to the relay and answer for the other."""
+        if sdp is None:
+            return self._told[side]
+        if not self._is_joined:
+            told = await self._engine.hold_caller(self._call, sdp)
+            try:
+                await self._play(fx.Prompt.MUSIC)
+            except MediaRefused:
+                # Who has put us on hold does not listen; they will again when they resume.
+                log.info("nobody_listens", call=self._call)
+        else:
+            other = Side.AGENT if side is Side.CALLER else Side.CALLER
+            answer = standing_answer(self._said[other], sdp)
+            me, them = _PARTY[side], _PARTY[other]
+            await self._engine.relay_offer(self._call, me, them, sdp)
+            told = await self._engine.relay_answer(self._call, me, them, answer)
+        self._said[side] = sdp
+        self._told[side] = told
+        return told
+
+
+_PARTY: dict[Side, Party] = {Side.CALLER: CALLER, Side.AGENT: AGENT}
+
+
+def _failure(effect: MediaEffect, error: MediaError) -> ev.Event | None:  # noqa: PLR0911 - as above
+    """Return what a failed step means to the call; None: nothing that it could do about it."""
+    match effect:
+        case fx.OpenMedia():
+            if isinstance(error, SdpError):
+                return ev.MediaFailed(status=488, cause="no_common_codec")
+            if isinstance(error, MediaExhausted):
+                return ev.MediaFailed(status=503, cause="no_media_ports")
+            return ev.MediaFailed(status=503, cause="media_unavailable")
+        case fx.JoinMedia(attempt=attempt) if isinstance(error, SdpError):
+            return ev.AgentMediaRefused(attempt=attempt)
+        case fx.Renegotiate(side=side) if not isinstance(error, MediaUnavailable):
+            return ev.RenegotiationFailed(side=side)
+        case fx.CloseMedia() | fx.SettleMedia():
+            return None
+        case fx.Play() if not isinstance(error, MediaUnavailable):
+            # A prompt that cannot be played is no reason to lose the caller.
+            return None
+        case _:
+            return ev.MediaLost()

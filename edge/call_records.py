@@ -1,0 +1,118 @@
+"""Turns what a call wants written into plans, and their fate into events.
+
+Owns the writes of one call; the order of them is `edge.records`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from edge.acd import reservation
+from edge.acd.call_events import Event, WriteRefused, Written
+from edge.acd.call_writes import (
+    Close,
+    CreateTicket,
+    FreeAgent,
+    GiveBack,
+    MarkConnected,
+    MarkQueued,
+    Write,
+)
+from edge.acd.reservation import WITHDRAWN, Ending, Held, Plan
+from edge.records import CallRecords, Landed, PlanMaker
+from state.model import Now, Outcome, SiteId, Ticket, TicketState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLegFacts:
+    """What the record says of the agent's leg."""
+
+    site: SiteId | None = None
+    sip_call_id: str | None = None
+
+
+class CallWriter:
+    """Writes for one call, whose `ticket` is as it arrived."""
+
+    def __init__(
+        self, records: CallRecords, ticket: Ticket, agent_leg: Callable[[], AgentLegFacts]
+    ) -> None:
+        self._records = records
+        self._ticket = ticket
+        self._agent_leg = agent_leg
+
+    async def carry_out(self, write: Write) -> Event:
+        """Carry the write out, however long that takes, and tell what became of it."""
+        if isinstance(write, CreateTicket):
+            made = await self._records.create(self._ticket_at_arrival(write), write.at)
+            return Written(write=write) if isinstance(made, Landed) else WriteRefused(write=write)
+        maker, is_needed = self._maker(write)
+        written = await self._records.write(maker)
+        if isinstance(written, Landed) or not is_needed(self._records.held):
+            return Written(write=write)
+        if isinstance(write, FreeAgent):
+            # Somebody else has freed them: the record must not wait for an offer that is gone.
+            self._records.forget_given()
+        return WriteRefused(write=write)
+
+    async def abandon(self, cause: str) -> None:
+        """Close whatever is held, as lost: nobody is left to say more of it."""
+        ending = Ending(outcome=Outcome.LOST, cause=cause)
+        await self._records.write(
+            _for_held(lambda held, at: reservation.ended(held, ending, WITHDRAWN, at))
+        )
+
+    def _maker(
+        self, write: MarkQueued | MarkConnected | GiveBack | FreeAgent | Close
+    ) -> tuple[PlanMaker, Callable[[Held | None], bool]]:
+        match write:
+            case MarkQueued(at=at):
+                return _for_held(lambda held, _: reservation.queued(held, at)), lambda _: True
+            case MarkConnected(at=at):
+                return _for_given(lambda h, g: reservation.connected(h, g, at)), lambda _: True
+            case GiveBack(part=part, tried=tried, at=at):
+                return (
+                    _for_given(lambda h, g: reservation.offer_failed(h, g, part, at, tried=tried)),
+                    lambda _: True,
+                )
+            case FreeAgent(part=part, at=at):
+                return (
+                    _for_given(lambda h, g: reservation.agent_freed(h, g, part, at)),
+                    lambda held: held is not None and held.given is not None,
+                )
+            case Close():
+                return self._close(write), lambda held: held is not None
+            case _:
+                assert_never(write)
+
+    def _ticket_at_arrival(self, write: CreateTicket) -> Ticket:
+        state = TicketState.GREETING if write.greeting else TicketState.QUEUED
+        queued_ms = None if write.greeting else write.at.wall_ms
+        return replace(self._ticket, state=state, queued_ms=queued_ms)
+
+    def _close(self, write: Close) -> PlanMaker:
+        leg = self._agent_leg()
+        ending = Ending(
+            outcome=write.outcome,
+            cause=write.cause,
+            decision=write.decision,
+            agent_site=leg.site,
+            agent_sip_call_id=leg.sip_call_id,
+        )
+        return _for_held(lambda held, _: reservation.ended(held, ending, write.part, write.at))
+
+
+def _for_held(plan: Callable[[Held, Now], Plan]) -> PlanMaker:
+    def make(held: Held | None, now: Now) -> Plan | None:
+        return None if held is None else plan(held, now)
+
+    return make
+
+
+def _for_given(plan: Callable[[Held, reservation.GivenAgent], Plan]) -> PlanMaker:
+    def make(held: Held | None, _: Now) -> Plan | None:
+        return None if held is None or held.given is None else plan(held, held.given)
+
+    return make

@@ -1,0 +1,158 @@
+"""Closes what dead edges leave in the shared state, and what this edge's own former life left.
+
+An edge is dead when its lease has run out; each of its tickets is closed by one survivor, by a
+transaction that compares, so that two who try do it once and an edge that lives after all keeps its
+calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+import structlog
+
+from edge.acd.reservation import Plan, edge_is_dead, given_agent, orphan_closed, orphan_freed
+from edge.steering import janitor
+from state import keys
+from state.clock import Clock
+from state.errors import StoreError
+from state.mirror import Mirror, MirrorState
+from state.model import CallId, EdgeId, Entry, Now, Offer, Ticket
+from state.snapshot import Snapshot
+from state.store import Delete, ModIs, Store
+
+log = structlog.get_logger()
+
+PERIOD_S = 0.5
+PLACE_KEPT_S = 600.0
+"""How long a caller who was cut off may come again and have the old place."""
+GRACE_S = 1.0
+"""A lost lease may be a hiccup: an edge that lives writes its life anew within this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """Something to be cleared away, and what the log says once it is."""
+
+    event: str
+    plan: Plan
+    call: CallId
+    edge: EdgeId
+
+
+class Janitor:
+    """Looks twice a second for what nobody holds any more."""
+
+    def __init__(  # noqa: PLR0913 - what it looks at, and whom it tells
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        mirror: Mirror,
+        edge: EdgeId,
+        holds: Callable[[CallId], bool],
+        on_dead: Callable[[EdgeId], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._mirror = mirror
+        self._edge = edge
+        self._holds = holds
+        self._on_dead = on_dead
+        self._absent_since: dict[EdgeId, float] = {}
+
+    async def run(self) -> None:
+        """Clear away until cancelled."""
+        while True:
+            await asyncio.sleep(PERIOD_S)
+            if self._mirror.state is not MirrorState.LIVE:
+                continue
+            snapshot, now = self._mirror.snapshot, self._clock.now()
+            dead = self._dead(snapshot, now)
+            mine = frozenset(edge for edge in dead if janitor(snapshot, edge) == self._edge)
+            for due in list(self._due(snapshot, mine, now)):
+                await self._carry_out(due)
+            for edge in dead:
+                await self._on_dead(edge)
+            await self._forget_old_places(snapshot, now)
+
+    def _dead(self, snapshot: Snapshot, now: Now) -> frozenset[EdgeId]:
+        """Return the edges that have left something and have been away long enough."""
+        named = {ticket.value.holder for ticket in snapshot.tickets.values()}
+        named |= {offer.value.edge for offer in snapshot.offers.values()}
+        # Once noticed, an edge is absent until it comes back: somebody else may have closed all
+        # that named it, and its media and gates are at some site all the same.
+        named |= self._absent_since.keys()
+        absent = {edge for edge in named if edge not in snapshot.edges and edge != self._edge}
+        for edge in self._absent_since.keys() - absent:
+            del self._absent_since[edge]
+        for edge in absent - self._absent_since.keys():
+            self._absent_since[edge] = now.mono_s
+            log.warning("edge_away", edge=edge)
+        dead = {e for e, since in self._absent_since.items() if now.mono_s - since >= GRACE_S}
+        return frozenset(dead)
+
+    def _due(self, snapshot: Snapshot, dead: frozenset[EdgeId], now: Now) -> Iterator[_Due]:
+        for ticket in snapshot.tickets.values():
+            holder = ticket.value.holder
+            if holder in dead:
+                yield self._closing(snapshot, ticket, now, is_mine=False)
+            elif holder == self._edge and self._is_left_over(ticket, now):
+                yield self._closing(snapshot, ticket, now, is_mine=True)
+        for offer in snapshot.offers.values():
+            if offer.value.call in snapshot.tickets:
+                continue
+            edge = offer.value.edge
+            if edge in dead:
+                given = given_agent(snapshot, offer)
+                plan = orphan_freed(given, now, guard=edge_is_dead(edge))
+                yield _Due("agent_freed_for", plan, offer.value.call, edge)
+            elif edge == self._edge and self._is_left_over(offer, now):
+                plan = orphan_freed(given_agent(snapshot, offer), now, guard=None)
+                yield _Due("agent_freed_for", plan, offer.value.call, edge)
+
+    def _is_left_over(self, entry: Entry[Ticket] | Entry[Offer], now: Now) -> bool:
+        """Tell whether a record in this edge's name is none of its calls: a former life's.
+
+        A record just seen may be of a call that is ending this moment.
+        """
+        return not self._holds(entry.value.call) and now.mono_s - entry.seen_s >= GRACE_S
+
+    def _closing(
+        self, snapshot: Snapshot, ticket: Entry[Ticket], now: Now, *, is_mine: bool
+    ) -> _Due:
+        agent = ticket.value.agent
+        offer = None if agent is None else snapshot.offers.get(agent)
+        is_its = offer is not None and offer.value.call == ticket.value.call
+        given = given_agent(snapshot, offer) if offer is not None and is_its else None
+        guard = None if is_mine else edge_is_dead(ticket.value.holder)
+        plan = orphan_closed(ticket, given, now, guard=guard)
+        return _Due("ticket_closed_for", plan, ticket.value.call, ticket.value.holder)
+
+    async def _forget_old_places(self, snapshot: Snapshot, now: Now) -> None:
+        if min(snapshot.edges, default=None) != self._edge:
+            return
+        for place in snapshot.places.values():
+            if now.mono_s - place.seen_s < PLACE_KEPT_S:
+                continue
+            key = keys.place(place.value.call)
+            same = ModIs(key=key, mod_revision=place.mod_revision)
+            try:
+                await self._store.txn((same,), (Delete(key=key),))
+            except StoreError as error:
+                log.warning("janitor_waits", error=str(error))
+                return
+
+    async def _carry_out(self, due: _Due) -> None:
+        plan = due.plan
+        try:
+            result = await self._store.txn(plan.compares, plan.success, plan.failure)
+        except StoreError as error:
+            # Looked at again half a second later, from what is there then.
+            log.warning("janitor_waits", error=str(error))
+            return
+        if result.succeeded:
+            # Refused: it was done already, by its own edge or by another survivor.
+            log.warning(due.event, call=due.call, edge=due.edge)

@@ -1,0 +1,168 @@
+"""What an edge writes down of its calls, so that its next life can go on with them.
+
+One file, appended to: a line whenever a call has reached a point from which it can be taken up, a
+line when it is over. It outlives the process and not the machine, so nothing waits for the disk; a
+caller whose machine is gone has lost the audio anyway.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from edge.acd.call import Rules, State
+from edge.acd.call_events import Attempt, Side
+from edge.sip.dialog import Dialog
+from state.model import CallId, Decision, SiteId, Ticket
+
+log = structlog.get_logger()
+
+FORMAT = 1
+BIGGEST_BYTES = 32 * 1024 * 1024
+"""Beyond it the file is written anew, with nothing but the calls that are up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentNote:
+    """The agent of the present attempt."""
+
+    attempt: Attempt
+    token: int
+    """The revision in the offer's token."""
+    site: SiteId | None = None
+    sip_call_id: str | None = None
+    dialog: Dialog | None = None
+    """None: not answered yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallNote:
+    """One call, at a point from which it can be taken up."""
+
+    ticket: Ticket
+    """As it arrived: what has become of it is in the shared state."""
+    rules: Rules
+    state: State
+    caller: Dialog
+    said: Mapping[Side, bytes]
+    """What each side last said of its media; with `told`, all that the relay does not remember."""
+    told: Mapping[Side, bytes]
+    is_joined: bool
+    decision: Decision | None = None
+    agent: AgentNote | None = None
+
+
+class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    v: int
+    call: str
+    note: CallNote | None = None
+
+
+class Journal:
+    """One edge's journal. A disk that cannot be written costs the next life its calls, no more."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._lines: dict[CallId, bytes] = {}
+        self._size = 0
+        self._is_failing = False
+
+    def load(self) -> dict[CallId, CallNote]:
+        """Return the calls that were up when the former life ended; what is torn is left out."""
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            log.warning("journal_not_read", path=str(self._path), reason=error.strerror)
+            return {}
+        notes: dict[CallId, CallNote] = {}
+        for line in content.splitlines():
+            try:
+                known = msgspec.json.decode(line, type=_Line)
+            except msgspec.MsgspecError as error:
+                log.warning("journal_line_unreadable", reason=str(error)[:200])
+                continue
+            if known.v != FORMAT or known.note is None:
+                notes.pop(CallId(known.call), None)
+            else:
+                notes[CallId(known.call)] = known.note
+        return notes
+
+    def open(self, notes: Mapping[CallId, CallNote]) -> None:
+        """Begin a new file with what `load` has returned: this life may end before it is used."""
+        self._lines = {
+            call: _encode(_Line(v=FORMAT, call=call, note=note)) for call, note in notes.items()
+        }
+        self._rewrite()
+
+    def note(self, note: CallNote) -> None:
+        """Write down where a call stands."""
+        call = note.ticket.call
+        line = _encode(_Line(v=FORMAT, call=call, note=note))
+        self._lines[call] = line
+        self._append(line)
+
+    def forget(self, call: CallId) -> None:
+        """Write down that a call is over, or past being taken up."""
+        if self._lines.pop(call, None) is not None:
+            self._append(_encode(_Line(v=FORMAT, call=call)))
+
+    def close(self) -> None:
+        """Close the file; what is in it stays."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _append(self, line: bytes) -> None:
+        if self._descriptor is None:
+            return
+        try:
+            os.write(self._descriptor, line)
+        except OSError as error:
+            self._failed(error)
+            return
+        self._is_failing = False
+        self._size += len(line)
+        if self._size > BIGGEST_BYTES:
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        part = self._path.with_name(f"{self._path.name}.part")
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+            content = b"".join(self._lines.values())
+            os.write(descriptor, content)
+            part.replace(self._path)
+        except OSError as error:
+            self._failed(error)
+            return
+        self.close()
+        self._descriptor, self._size = descriptor, len(content)
+
+    def _failed(self, error: OSError) -> None:
+        if not self._is_failing:
+            log.warning(
+                "journal_not_written",
+                path=str(self._path),
+                reason=error.strerror,
+                remedy="make room; calls go on, but would not outlive this process",
+            )
+        self._is_failing = True
+
+
+def _encode(line: _Line) -> bytes:
+    return msgspec.json.encode(line, enc_hook=_as_dict) + b"\n"
+
+
+def _as_dict(value: object) -> object:
+    """Let any Mapping stand where JSON has an object."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise NotImplementedError(f"{type(value).__name__} has no place in a journal")

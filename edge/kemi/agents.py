@@ -1,0 +1,87 @@
+"""Agents among the strangers: digest, registration, and keeping guessers out."""
+
+import re
+import secrets
+
+import door
+import KSR
+import wire
+
+REALM = "everline"
+AGENT_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
+
+# Checked for users that do not exist, so that they cost and answer like those that do.
+NOBODY_HA1 = secrets.token_hex(16)
+
+# Flags and verdicts of Kamailio's auth module.
+HA1_GIVEN = 1
+QOP_AUTH = 1
+STALE = 16
+WRONG_PASSWORD = -2
+OLD_NONCE = (-4, -6)
+
+WRONG_PASSWORDS = 10  # within the lifetime of a `strike`; then `ban`, for its own lifetime
+ONE_CONTACT = 0x04
+
+
+def is_cut_off(ip):
+    """Whether this stranger has guessed too many passwords, or floods us."""
+    if KSR.htable.sht_get("ban", ip):
+        return True
+    return KSR.pike.pike_check_req() < 0
+
+
+def authenticated():
+    """Return the agent who proved it with a digest, or "" after a challenge.
+
+    A user who does not exist and a wrong password look the same.
+    """
+    if KSR.auth.has_credentials(REALM) < 0:
+        KSR.auth.auth_challenge(REALM, QOP_AUTH)
+        return ""
+    user = KSR.kx.gete_au()
+    ip = KSR.kx.get_srcip()
+    if KSR.htable.sht_get("ban", f"{ip} {user}"):
+        return ""
+    ha1 = KSR.htable.sht_get("ha1", user) if AGENT_ID.fullmatch(user) else None
+    verdict = KSR.auth.pv_auth_check(REALM, ha1 or NOBODY_HA1, HA1_GIVEN, 0)
+    if verdict < 0 or ha1 is None:
+        if verdict == WRONG_PASSWORD:
+            strike(ip, user)
+        KSR.auth.auth_challenge(REALM, QOP_AUTH | (STALE if verdict in OLD_NONCE else 0))
+        return ""
+    KSR.htable.sht_sets("known", ip, "1")
+    return user
+
+
+def strike(ip, user):
+    """Count a wrong password; too many cut off that user from there, or the whole address.
+
+    An address from which somebody signed in lately is an office behind one NAT: one phone with
+    an old password must not silence it.
+    """
+    if KSR.htable.sht_inc("strike", f"{ip} {user}") >= WRONG_PASSWORDS:
+        KSR.htable.sht_sets("ban", f"{ip} {user}", "1")
+    if (
+        KSR.htable.sht_inc("strike", ip) >= WRONG_PASSWORDS
+        and KSR.htable.sht_get("known", ip) is None
+    ):
+        KSR.htable.sht_sets("ban", ip, "1")
+
+
+def register(agent):
+    """Save where the agent's phone is: one phone an agent, the last one to say so."""
+    if KSR.kx.gete_tuser() != agent:
+        wire.answer(403, "Forbidden")
+        return
+    # A phone is reached where it speaks from, whatever its Contact says.
+    KSR.nathelper.fix_nated_register()
+    if KSR.registrar.save("location", ONE_CONTACT) < 0:
+        return
+    uri = f"sip:{agent}@{REALM}"
+    if KSR.registrar.reg_fetch_contacts("location", uri, "now") > 0:
+        left_s = KSR.pv.geti("$ulc(now=>expires)") - KSR.pv.geti("$Ts")
+        KSR.registrar.reg_free_contacts("now")
+        door.tell(event="registered", agent=agent, expires=left_s)
+    else:
+        door.tell(event="unregistered", agent=agent, expires=0)

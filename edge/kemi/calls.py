@@ -1,0 +1,151 @@
+"""A call that comes in: which edges to try, in what order, and for how long."""
+
+import re
+import time
+import zlib
+
+import KSR
+import wire
+
+# How long a target may stay silent to an INVITE (no 100). The first is this site's own edge; the
+# rest follow faster, so that four silent ones fit into the budget. Kamailio's timers tick at
+# 62.5 ms.
+FIRST_SILENCE_MS = 500
+NEXT_SILENCE_MS = 350
+BUDGET_MS = 1900
+LEAST_TRY_MS = 150
+# A datagram that is lost on the way is sent again before the target counts as silent.
+RETRANSMIT_MS = 200
+# An edge answers within milliseconds: one that said 100 and then nothing is frozen. Once it has
+# rung or answered early it has taken charge, and may take its time.
+FROZEN_MS = 4000
+CALLER_WAIT_MS = 120_000
+
+TRYING = 100
+SUCCESS = range(200, 300)
+
+NUMBER = re.compile(r"\+?[0-9A-Za-z*#_.\-]{1,40}")
+
+
+def now_ms():
+    """Return the machine's monotonic clock: the same in every process."""
+    return int(time.monotonic() * 1000)
+
+
+def row_of(number, *, or_any=True):
+    """Return the steering row of a number; None: we have no such number.
+
+    What carriers add to it (`;npdi`, `;phone-context=...`) is not part of it.
+    """
+    number = number.partition(";")[0]
+    if not NUMBER.fullmatch(number):
+        return None
+    row = KSR.htable.sht_get("steer", number)
+    if row is None and or_any:
+        row = KSR.htable.sht_get("steer", "*")
+    return row
+
+
+def order(row, spin, is_out):
+    """Turn a row into targets, best first.
+
+    Calls spread over the edges of a group by `spin`. The first group is tried whole: its edges
+    die one by one. Then one edge of each further group before a second one of any: silence from
+    afar is more often a site's than an edge's. Targets that are out come in only if all are.
+    """
+    groups = []
+    for group in row.split("|"):
+        targets = [target for target in group.split(",") if ":" in target]
+        if targets:
+            at = spin % len(targets)
+            groups.append(targets[at:] + targets[:at])
+    if not groups:
+        return []
+    far = [
+        group[turn]
+        for turn in range(max(map(len, groups)))
+        for group in groups[1:]
+        if turn < len(group)
+    ]
+    targets = list(dict.fromkeys(groups[0] + far))
+    return [target for target in targets if not is_out(target)] or targets
+
+
+def is_down(target):
+    """Whether the edge was silent within the last seconds."""
+    return KSR.htable.sht_get("down", target) is not None
+
+
+def call_in(site, row):
+    """Send the call to the first edge of `row` that takes it; None: we have no such number."""
+    if row is None:
+        # A proxy without tables does not know which numbers exist: that is its own failure.
+        if KSR.htable.sht_get("meta", "tables"):
+            wire.answer(404, "Not Found")
+        else:
+            wire.answer(wire.UNAVAILABLE, "No Tables Yet")
+        return
+    targets = order(row, zlib.crc32(KSR.kx.get_callid().encode()), is_down)
+    KSR.hdr.append(f"X-Everline-Via: {site}\r\n")
+    KSR.textops.remove_hf("Route")
+    KSR.rr.record_route()
+    KSR.pvx.avp_sets("targets", " ".join(targets))
+    KSR.pvx.avp_sets("deadline", str(now_ms() + BUDGET_MS))
+    try_next(FIRST_SILENCE_MS)
+
+
+def try_next(silence_ms):
+    """Relay to the next target while time is left, else 503."""
+    left_ms = int(KSR.pvx.avp_gete("deadline")) - now_ms()
+    target, _, rest = KSR.pvx.avp_gete("targets").partition(" ")
+    if not target or left_ms < LEAST_TRY_MS:
+        wire.answer(wire.UNAVAILABLE, "Service Unavailable")
+        return
+    KSR.pvx.avp_sets("target", target)
+    KSR.pvx.avp_sets("targets", rest)
+    # In a failure route only a Request-URI that was set anew makes a branch.
+    KSR.seturi(KSR.kx.get_ruri())
+    KSR.setdsturi(f"sip:{target}")
+    KSR.tm.t_set_fr(FROZEN_MS, min(silence_ms, left_ms))
+    KSR.tm.t_set_retr(RETRANSMIT_MS, 0)
+    KSR.tm.t_on_reply("ksr_edge_replies")
+    KSR.tm.t_on_failure("ksr_edge_failed")
+    if KSR.tm.t_relay() < 0:
+        wire.answer(wire.UNAVAILABLE, "Service Unavailable")
+
+
+def edge_failed():
+    """Go on to the next edge after silence or a failure; what the edge refuses stays refused."""
+    if KSR.tm.t_is_canceled() > 0:
+        return
+    if KSR.tm.t_branch_timeout() > 0:
+        target = KSR.pvx.avp_gete("target")
+        KSR.htable.sht_sets("down", target, "1")
+        # Should it wake up, its answer must not reach a caller whom another edge serves.
+        KSR.htable.sht_sets("silent", f"{KSR.kx.get_callid()} {target}", "1")
+        if KSR.tm.t_branch_replied() > 0:
+            # It froze after its 100. Seconds are gone already: the others get a full round.
+            KSR.pvx.avp_sets("deadline", str(now_ms() + BUDGET_MS))
+    elif KSR.tm.t_check_status("5[0-9][0-9]") < 0:
+        return
+    try_next(NEXT_SILENCE_MS)
+
+
+def drop_late_replies():
+    """Drop what no transaction waits for: an edge that woke up late, or a stranger's noise.
+
+    A 2xx to INVITE may come again long after its transaction, until the ACK has arrived. A late
+    100 is kept if tm still knows the call: tm answers it with the CANCEL that was due.
+    """
+    status = KSR.kx.get_status()
+    is_invite = KSR.pv.gete("$rm") == "INVITE"
+    if KSR.tm.t_check_trans() < 0:
+        if not is_invite or status not in SUCCESS:
+            KSR.set_drop()
+            return
+    elif status == TRYING:
+        return
+    if is_invite:
+        target = f"{KSR.kx.get_srcip()}:{KSR.kx.get_srcport()}"
+        if KSR.htable.sht_get("silent", f"{KSR.kx.get_callid()} {target}"):
+            KSR.set_drop()

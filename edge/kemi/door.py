@@ -1,0 +1,29 @@
+"""The edges' door (evapi): JSON objects in netstrings, both ways."""
+
+import json
+
+import KSR
+
+
+def tell(**event):
+    """Tell every edge that has been listening within the last seconds.
+
+    Not simply all: evapi writes to its clients with blocking sockets, and one that is frozen
+    would, once its buffers are full, stop every SIP worker.
+    """
+    names = KSR.htable.sht_get("meta", "listeners")
+    if names:
+        text = json.dumps(event)
+        for name in names.split():
+            if KSR.htable.sht_get("listen", name):
+                KSR.evapi.relay_multicast(text, name)
+
+
+def listen(name):
+    """Note that an edge listens, and tell it so. It says so every second."""
+    KSR.evapi.set_tag(name)
+    KSR.htable.sht_sets("listen", name, "1")
+    names = {name, *(KSR.htable.sht_get("meta", "listeners") or "").split()}
+    alive = sorted(each for each in names if KSR.htable.sht_get("listen", each))
+    KSR.htable.sht_sets("meta", "listeners", " ".join(alive))
+    KSR.evapi.relay_multicast(json.dumps({"event": "listening"}), name)

@@ -1,0 +1,316 @@
+"""The proxy's decisions: who may speak, which edge takes a call, and whether an agent may be rung.
+
+Runs inside Kamailio (KEMI), which loads this file; the modules beside it are its parts. They ask
+Kamailio's modules and obey the htables that the edges keep: nothing here blocks, starts a thread,
+or imports anything but KSR and the standard library.
+
+After a reply, a timeout or a failure the next lines run in another process: whatever must last is
+in an $avp of the transaction or in an htable, never in a Python global. The globals are read-only
+and made before the fork.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import agents
+import calls
+import door
+import gate
+import KSR
+import seal
+import wire
+
+# Ringing is the edge's business; an agent's phone that does not even say 100 is gone.
+RINGING_MS = 120_000
+AGENT_SILENCE_MS = 2000
+IN_DIALOG_SILENCE_MS = 5000
+
+OFFER = re.compile(r"([A-Za-z0-9_.\-]{1,128}) +(\d{1,18}) +(\d{1,18})")
+NO_TOKEN = (0, 0)
+TABLES_VERSION = 1
+
+
+def mod_init():
+    """Give Kamailio the object whose methods are its callbacks."""
+    return Routes(Path(KSR.kx.get_def("RUN_DIR")), KSR.kx.get_def("SITE_ID"))
+
+
+class Routes:
+    """What Kamailio calls, by the names `ksr_*`. Holds only what was known before the fork."""
+
+    def __init__(self, run_dir, site):
+        self.site = site
+        self.tables = run_dir / "tables.json"
+        self.sealer = seal.Sealer(run_dir / "kamailio.secret")
+
+    def child_init(self, _rank):
+        """Be called in every new process; there is nothing to do."""
+        return 0
+
+    # -- requests
+
+    def ksr_request_route(self, _msg):
+        """Take one request."""
+        try:
+            self.request()
+        except UnicodeDecodeError:
+            # KSR hands out str. What is no UTF-8 in the fields that we need is no call of ours.
+            wire.answer(400, "Bad Request")
+        except Exception as error:  # noqa: BLE001 - the top: a fault of ours is a 503, not silence
+            KSR.err(f"request not served: {error!r}\n")
+            wire.answer(wire.UNAVAILABLE, "Internal Failure")
+        return 1
+
+    def request(self):
+        """Turn away what is malformed, and hand the rest to the route of whoever speaks."""
+        peer = wire.source()
+        if peer == wire.STRANGER and agents.is_cut_off(KSR.kx.get_srcip()):
+            return
+        if KSR.maxfwd.process_maxfwd(70) < 0:
+            wire.answer(483, "Too Many Hops")
+            return
+        if KSR.sanity.sanity_check(17895, 7) < 0:
+            return
+        KSR.force_rport()
+        if KSR.is_CANCEL():
+            if KSR.tm.t_check_trans() > 0:
+                KSR.tm.t_relay()
+        elif KSR.siputils.has_totag() > 0:
+            self.in_dialog(peer)
+        elif not wire.is_retransmission():
+            self.out_of_dialog(peer)
+
+    def out_of_dialog(self, peer):
+        """Take a new request: calls from trunks, offers from edges, agents among the strangers."""
+        if peer == wire.STRANGER:
+            self.from_stranger()
+        elif KSR.is_OPTIONS():
+            self.alive()
+        elif not KSR.is_INVITE():
+            wire.answer(405, "Method Not Allowed")
+        elif peer == wire.EDGE:
+            self.offer()
+        else:
+            wire.take_off_our_headers()
+            KSR.hdr.append(f"X-Everline-Trunk: {peer.removeprefix(wire.TRUNK)}\r\n")
+            calls.call_in(self.site, calls.row_of(KSR.kx.gete_ruser()))
+
+    def from_stranger(self):
+        """Serve agents, who prove it; nobody else gets a reply that tells users apart."""
+        if KSR.is_REGISTER():
+            agent = agents.authenticated()
+            if agent:
+                agents.register(agent)
+        elif KSR.is_INVITE():
+            agent = agents.authenticated()
+            if agent:
+                self.call_from_agent(agent)
+
+    def alive(self):
+        """Answer a keepalive: a carrier's, or an edge's probe."""
+        if KSR.htable.sht_get("meta", "draining"):
+            wire.answer(wire.UNAVAILABLE, "Draining")
+        else:
+            wire.answer(200, "OK")
+
+    def call_from_agent(self, agent):
+        """Connect an agent to numbers that we answer; anything else would be toll fraud."""
+        row = calls.row_of(KSR.kx.gete_ruser(), or_any=False)
+        if KSR.kx.gete_fuser() != agent or row is None:
+            wire.answer(403, "Forbidden")
+            return
+        wire.take_off_our_headers()
+        KSR.auth.consume_credentials()
+        KSR.nathelper.add_contact_alias()
+        KSR.hdr.append(f"X-Everline-Agent: {agent}\r\n")
+        KSR.rr.add_rr_param(self.sealer.param(agent, NO_TOKEN))
+        calls.call_in(self.site, row)
+
+    def ksr_edge_replies(self, _msg):
+        """Reply route: an edge that rings or speaks early has taken charge of the call."""
+        if KSR.kx.get_status() in range(101, 200):
+            KSR.tm.t_set_fr(calls.CALLER_WAIT_MS, 0)
+        return 1
+
+    def ksr_edge_failed(self, _msg):
+        """Failure route: the edge was silent, froze, or refused."""
+        calls.edge_failed()
+        return 1
+
+    # -- an agent is rung
+
+    def offer(self):
+        """Ring an agent for an edge, if the gate lets it."""
+        agent = KSR.kx.gete_ruser()
+        words = OFFER.fullmatch(KSR.hdr.gete("X-Everline-Offer").strip())
+        if not words:
+            wire.answer(403, "No Offer")
+            return
+        call, token = words[1], (int(words[2]), int(words[3]))
+        if KSR.tm.t_newtran() <= 0:
+            return
+        try:
+            if not agents.AGENT_ID.fullmatch(agent) or KSR.registrar.lookup("location") < 0:
+                raise gate.RefusedError(480, "not registered")  # noqa: TRY301 - one way out for all
+            gate.take(agent, token, call)
+        except gate.RefusedError as no:
+            door.tell(event="refused", agent=agent, call=call, why=no.reason)
+            wire.answer(no.status, no.reason)
+            return
+        end_forgotten_leg(agent)
+        KSR.htable.sht_sets("leg", agent, this_leg())
+        KSR.pvx.avp_sets("gate", f"{agent} {token[0]} {token[1]}")
+        KSR.textops.remove_hf("Route")
+        KSR.rr.add_rr_param(self.sealer.param(agent, token))
+        KSR.rr.record_route()
+        KSR.tm.t_set_fr(RINGING_MS, AGENT_SILENCE_MS)
+        KSR.tm.t_on_reply("ksr_agent_replies")
+        KSR.tm.t_on_failure("ksr_agent_failed")
+        if KSR.tm.t_relay() < 0:
+            self.ksr_agent_failed(None)
+            wire.answer(480, "not reachable")
+
+    def ksr_agent_replies(self, _msg):
+        """Reply route: the phone rings, or the agent has answered."""
+        KSR.nathelper.add_contact_alias()
+        if KSR.kx.get_status() in range(200, 300):
+            agent, epoch, revision = KSR.pvx.avp_gete("gate").split()
+            forget_leg(agent)
+            gate.talk(agent, (int(epoch), int(revision)))
+        return 1
+
+    def ksr_agent_failed(self, _msg):
+        """Failure route: refused, silent, or cancelled by the edge."""
+        agent, epoch, revision = KSR.pvx.avp_gete("gate").split()
+        forget_leg(agent)
+        gate.free(agent, (int(epoch), int(revision)))
+        return 1
+
+    # -- inside a dialog
+
+    def in_dialog(self, peer):
+        """Relay what belongs to a dialog of ours, and nothing else."""
+        if KSR.is_ACK() and KSR.tm.t_check_trans() == 0:
+            return  # to a refusal of ours, in whose INVITE a Route was preset
+        leg = self.sealer.read(KSR.pv.gete("$route_uri"))
+        if peer == wire.STRANGER and not leg:
+            return
+        if KSR.rr.loose_route() < 0:
+            if not KSR.is_ACK():
+                wire.answer(481, "Call/Transaction Does Not Exist")
+            return
+        if not self.may_pass(peer):
+            wire.answer(403, "Forbidden")
+            return
+        if leg:
+            KSR.tm.t_on_reply("ksr_in_dialog_replies")
+            if KSR.is_BYE():
+                gate.free(*leg)
+        KSR.tm.t_set_fr(RINGING_MS, IN_DIALOG_SILENCE_MS)
+        KSR.tm.t_relay()
+
+    def may_pass(self, peer):
+        """Whether the next hop is one that `peer` may reach; the other end of all is an edge."""
+        if peer == wire.EDGE:
+            if not KSR.isdsturiset():
+                KSR.nathelper.handle_ruri_alias()
+            return True
+        wire.take_off_our_headers()
+        if peer == wire.STRANGER:
+            KSR.nathelper.add_contact_alias()
+        return wire.peer_of(KSR.pv.gete("$nh(d)"), KSR.pv.gete("$nh(p)")) == wire.EDGE
+
+    def ksr_in_dialog_replies(self, _msg):
+        """Reply route: the phone may answer a re-INVITE from behind its NAT."""
+        if wire.source() != wire.EDGE:
+            KSR.nathelper.add_contact_alias()
+        return 1
+
+    # -- what Kamailio calls for everything
+
+    def ksr_reply_route(self, _msg):
+        """Take one reply, before tm does."""
+        try:
+            calls.drop_late_replies()
+        except UnicodeDecodeError:
+            KSR.set_drop()
+        return 1
+
+    def ksr_onsend_route(self, _msg):
+        """Be there: without it app_python3 leaves an exception pending, and later calls fail."""
+        return 1
+
+    # -- what happens outside SIP
+
+    def ksr_tables_from_file(self, _msg, _event):
+        """Load the last good tables at start, so that a restart serves at once."""
+        try:
+            tables = json.loads(self.tables.read_text())
+            if tables["v"] != TABLES_VERSION:
+                raise ValueError(f"version {tables['v']}")  # noqa: TRY301 - as any other misfit
+            rows = [
+                (name, key, str(value))
+                for name in ("steer", "peers", "ha1")
+                for key, value in tables[name].items()
+            ]
+        except FileNotFoundError:
+            return 1
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            KSR.err(f"{self.tables}: {error!r}; no tables until an edge writes them\n")
+            return 1
+        for name, key, value in rows:
+            KSR.htable.sht_sets(name, key, value)
+        KSR.htable.sht_sets("meta", "tables", "1")
+        return 1
+
+    def ksr_contact_expired(self, _msg, _event):
+        """Tell the edges of a phone that has not been heard of in time."""
+        door.tell(event="expired", agent=KSR.pv.gete("$ulc(exp=>aor)"), expires=0)
+        return 1
+
+    def ksr_edge_says(self, _msg, event):
+        """Take a message of an edge. All of them come through one process, one by one."""
+        if event == "evapi:message-received":
+            try:
+                obey(json.loads(KSR.pv.get("$evapi(msg)")))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                KSR.err(f"evapi: message not understood: {error!r}\n")
+        return 1
+
+
+def obey(message):
+    """Do what an edge asks: listen, load the gate after a start, free a gate that is stuck."""
+    match message["do"]:
+        case "listen":
+            door.listen(message["name"])
+        case "load_gate":
+            gate.load(message["id"], message["offers"])
+        case "open_gate":
+            gate.open_after(message["id"], message["count"], message["floor"])
+        case "free_gate":
+            agent = message["agent"]
+            if gate.free(agent, (int(message["epoch"]), int(message["revision"]))):
+                end_forgotten_leg(agent)
+        case other:
+            KSR.err(f"evapi: unknown request {other!r}\n")
+
+
+def this_leg():
+    """Return what names the transaction at hand."""
+    return f"{KSR.kx.get_callid()} {KSR.pv.gete('$cs')}"
+
+
+def forget_leg(agent):
+    """Note that the transaction at hand no longer rings the agent."""
+    if KSR.htable.sht_get("leg", agent) == this_leg():
+        KSR.htable.sht_rm("leg", agent)
+
+
+def end_forgotten_leg(agent):
+    """Stop ringing for an offer whose edge died in mid-ring: its gate is free, its phone rings."""
+    old = KSR.htable.sht_get("leg", agent)
+    if old:
+        KSR.htable.sht_rm("leg", agent)
+        callid, cseq = old.rsplit(" ", 1)
+        KSR.tmx.t_cancel_callid(callid, cseq, 0)

@@ -1,0 +1,125 @@
+"""The gate before each agent's phone: `epoch.revision.state.call` in the htable `gate`.
+
+Its laws, whatever crashes, freezes or comes late:
+
+1. Only a token higher than every one seen before rings the agent, and only while the agent is idle.
+2. A token that has been let through is spent, however its call ends.
+3. Only the token that holds the gate changes its state.
+4. After a restart nothing passes until an edge has loaded which offers stand.
+
+Entries are read and written under the lock of their htable slot. It is the process's own, so the
+calls inside may take it again; it is released in `finally`, and nothing between can block.
+"""
+
+import door
+import KSR
+import wire
+
+IDLE = "idle"
+RINGING = "ringing"
+TALKING = "talking"
+
+
+class RefusedError(Exception):
+    """The gate, or the location table, says no."""
+
+    def __init__(self, status, reason):
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def read(agent):
+    """Return (token, state, call) of the highest token seen for the agent."""
+    text = KSR.htable.sht_get("gate", agent)
+    if text is None:
+        return floor(), IDLE, ""
+    epoch, revision, state, call = text.split(".", 3)
+    return (int(epoch), int(revision)), state, call
+
+
+def floor():
+    """Return the token up to which none is new: where the state stood when the gate was loaded."""
+    epoch, revision = (KSR.htable.sht_get("meta", "gate_floor") or "0.0").split(".")
+    return int(epoch), int(revision)
+
+
+def write(agent, token, state, call):
+    """Set the agent's entry. The caller holds the lock."""
+    KSR.htable.sht_sets("gate", agent, f"{token[0]}.{token[1]}.{state}.{call}")
+
+
+def take(agent, token, call):
+    """Let this offer ring the agent, or raise RefusedError."""
+    if not KSR.htable.sht_get("meta", "gate_loaded"):
+        raise RefusedError(wire.UNAVAILABLE, "gate not loaded")
+    oldest_epoch = int(KSR.htable.sht_get("meta", "epoch") or 0)
+    KSR.htable.sht_lock("gate", agent)
+    try:
+        highest, state, _ = read(agent)
+        if token <= highest or token[0] < oldest_epoch:
+            raise RefusedError(403, "stale token")
+        if state != IDLE:
+            raise RefusedError(486, "busy")
+        write(agent, token, RINGING, call)
+    finally:
+        KSR.htable.sht_unlock("gate", agent)
+    tell(agent, token, RINGING, call)
+
+
+def talk(agent, token):
+    """Note that the agent has answered."""
+    turn(agent, token, from_states=(RINGING,), to_state=TALKING)
+
+
+def free(agent, token):
+    """Note that the call is over, however it ended; return whether it was the token's to end."""
+    return turn(agent, token, from_states=(RINGING, TALKING), to_state=IDLE)
+
+
+def turn(agent, token, *, from_states, to_state):
+    """Change the agent's state if it is still this token's; return whether it was."""
+    KSR.htable.sht_lock("gate", agent)
+    try:
+        highest, state, call = read(agent)
+        is_ours = highest == token and state in from_states
+        if is_ours:
+            write(agent, token, to_state, "" if to_state == IDLE else call)
+    finally:
+        KSR.htable.sht_unlock("gate", agent)
+    if is_ours:
+        tell(agent, token, to_state, call)
+    return is_ours
+
+
+def tell(agent, token, state, call):
+    """Tell the edges what has become of the agent's gate."""
+    door.tell(event="gate", agent=agent, epoch=token[0], revision=token[1], state=state, call=call)
+
+
+def load(load_id, offers):
+    """Take offers that stood when Kamailio started, and count them."""
+    if KSR.htable.sht_get("meta", "gate_loaded"):
+        return
+    for agent, epoch, revision, state, call in offers:
+        token = (int(epoch), int(revision))
+        if token > read(agent)[0]:
+            write(agent, token, state, call)
+    taken = int(KSR.htable.sht_get("loading", load_id) or 0) + len(offers)
+    KSR.htable.sht_sets("loading", load_id, str(taken))
+
+
+def open_after(load_id, count, new_floor):
+    """Open the gate if none of that load was lost. The first edge to get here wins.
+
+    A load that comes later may be of an older snapshot, without the offer that rang meanwhile.
+    """
+    if KSR.htable.sht_get("meta", "gate_loaded"):
+        return
+    taken = int(KSR.htable.sht_get("loading", load_id) or 0)
+    if taken != count:
+        KSR.err(f"gate not opened: {taken} of {count} offers came; the edge tries again\n")
+        return
+    epoch, revision = new_floor
+    KSR.htable.sht_sets("meta", "gate_floor", f"{int(epoch)}.{int(revision)}")
+    KSR.htable.sht_sets("meta", "gate_loaded", "1")

@@ -1,0 +1,45 @@
+"""The seal in the Record-Route of an agent's dialog: whose it is, and that we let it through.
+
+With it an agent's phone, a stranger by its address, may speak inside its dialogs, also after a
+restart of Kamailio; and BYE frees the gate of the right agent.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+
+import KSR
+
+LEG = re.compile(r";leg=([A-Za-z0-9_.\-]{1,64})~(\d{1,18})~(\d{1,18})~([0-9a-f]{20})(?![0-9a-f])")
+
+
+class Sealer:
+    """Seals and reads with a key that outlives restarts."""
+
+    def __init__(self, path):
+        try:
+            self.key = path.read_bytes()
+        except FileNotFoundError:
+            self.key = secrets.token_bytes(32)
+            path.touch(mode=0o600)
+            path.write_bytes(self.key)
+
+    def param(self, agent, token):
+        """Return the parameter for Record-Route."""
+        return f";leg={agent}~{token[0]}~{token[1]}~{self.seal(agent, token)}"
+
+    def read(self, route_uri):
+        """Return (agent, token) of the dialog of the message at hand, None if it is not ours."""
+        found = LEG.search(route_uri)
+        if not found:
+            return None
+        agent, token = found[1], (int(found[2]), int(found[3]))
+        if not hmac.compare_digest(found[4], self.seal(agent, token)):
+            return None
+        return agent, token
+
+    def seal(self, agent, token):
+        """Return what only we can write, and only for this Call-ID."""
+        text = f"{agent} {token[0]} {token[1]} {KSR.kx.get_callid()}"
+        return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()[:20]

@@ -1,0 +1,46 @@
+"""Who speaks, and the short answers: what every route needs."""
+
+import KSR
+
+EDGE = "edge"
+TRUNK = "trunk:"
+STRANGER = ""
+
+# Our own failures are always this one: carriers hunt on to the next site on no other.
+UNAVAILABLE = 503
+
+
+def peer_of(ip, port):
+    """Return who speaks from this address: `edge`, `trunk:ID`, or a stranger."""
+    if KSR.htable.sht_get("peers", f"{ip}:{port}") == EDGE:
+        return EDGE
+    peer = KSR.htable.sht_gete("peers", ip)
+    return peer if peer.startswith(TRUNK) else STRANGER
+
+
+def source():
+    """Return who sent the message at hand."""
+    return peer_of(KSR.kx.get_srcip(), KSR.kx.get_srcport())
+
+
+def is_retransmission():
+    """Let tm deal with what it has seen before, and with ACKs to its own refusals."""
+    if KSR.is_ACK():
+        KSR.tm.t_check_trans()
+        return True
+    if KSR.tmx.t_precheck_trans() > 0:
+        KSR.tm.t_check_trans()
+        return True
+    return KSR.tm.t_check_trans() == 0
+
+
+def take_off_our_headers():
+    """Let nobody outside speak for us: the name is matched without case, up to any blank."""
+    KSR.textops.remove_hf_re("^X-Everline")
+
+
+def answer(status, reason):
+    """Answer the request at hand, through its transaction if there is one."""
+    if status == UNAVAILABLE:
+        KSR.hdr.append_to_reply("Retry-After: 2\r\n")
+    KSR.sl.send_reply(status, reason)

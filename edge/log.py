@@ -1,0 +1,67 @@
+"""How the edge logs: one JSON line an event, to standard error.
+
+The event is a constant word; values are fields; identifiers, never objects. Numbers of callers
+stand under `pii.` only; digits, keys and tokens nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+_FRAMES: Final = 4
+_encoder: Final = msgspec.json.Encoder(enc_hook=repr)
+
+
+def configure(level: str, **bound: str) -> None:
+    """Set up structlog for this process; `bound` (edge, site) stands on every line."""
+
+    def add_bound(
+        _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        event.update(bound)
+        return event
+
+    structlog.configure(
+        processors=[
+            add_bound,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+        ),
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
+        cache_logger_on_first_use=True,
+    )
+
+
+def fault(error: BaseException) -> dict[str, str]:
+    """Return the fields that say of an exception what it is and where it came from.
+
+    Its text stays out: it may quote what somebody sent, and a traceback is no line.
+    """
+    if isinstance(error, BaseExceptionGroup) and error.exceptions:
+        return fault(error.exceptions[0])
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    at = " < ".join(f"{Path(each.filename).name}:{each.lineno}" for each in reversed(frames))
+    return {"fault": type(error).__name__, "at": at or "?"}
+
+
+def render(_logger: object, _method: str, event: MutableMapping[str, Any]) -> bytes:
+    """Return the line. A call logs several: this is a few times quicker than `json`."""
+    try:
+        return _encoder.encode(event)
+    except (UnicodeEncodeError, TypeError):
+        # What came over the wire may be no Unicode: a line must not be lost of it.
+        return json.dumps(event, default=repr).encode()

@@ -1,0 +1,148 @@
+"""The NG control protocol of rtpengine, as JSON: commands to datagrams, datagrams to replies.
+
+Owns the names on the wire. Knows no call flow (`plan`) and no socket (`rtpengine`). PURE.
+
+A datagram is `cookie SP payload`. rtpengine answers in the encoding it was asked in and repeats its
+answer to a repeated cookie without doing the work twice, so that a lost datagram is simply sent
+again. JSON rather than bencode, because rtpengine does not sort the keys of its dictionaries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+
+class NgError(ValueError):
+    """A datagram that is not an NG reply."""
+
+
+class Verb(StrEnum):
+    """What rtpengine is asked to do."""
+
+    PING = "ping"
+    OFFER = "offer"
+    ANSWER = "answer"
+    DELETE = "delete"
+    QUERY = "query"
+    LIST = "list"
+    STATISTICS = "statistics"
+    PLAY_MEDIA = "play media"
+    STOP_MEDIA = "stop media"
+    BLOCK_MEDIA = "block media"
+    UNBLOCK_MEDIA = "unblock media"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One request. Fields left at their defaults are not sent."""
+
+    verb: Verb
+    call: str = ""
+    from_tag: str = ""
+    to_tag: str = ""
+    sdp: str = ""
+    flags: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+    ice: str = ""
+    transport: str = ""
+    rtcp_mux: tuple[str, ...] = ()
+    via_branch: str = ""
+    file: str = ""
+    repeat_times: int = 0
+    limit: int = 0
+    delete_delay_s: int | None = None
+
+
+_WIRE_NAMES = {
+    "call": "call-id",
+    "from_tag": "from-tag",
+    "to_tag": "to-tag",
+    "sdp": "sdp",
+    "flags": "flags",
+    "replace": "replace",
+    "ice": "ICE",
+    "transport": "transport-protocol",
+    "rtcp_mux": "rtcp-mux",
+    "via_branch": "via-branch",
+    "file": "file",
+    "repeat_times": "repeat-times",
+    "limit": "limit",
+}
+
+
+class Counters(msgspec.Struct, frozen=True, kw_only=True):
+    """Packets, octets and errors."""
+
+    packets: int = 0
+    bytes: int = 0
+    errors: int = 0
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """One socket of a party: RTP or RTCP."""
+
+    local_port: int = msgspec.field(name="local port", default=0)
+    stats: Counters = Counters()
+    stats_out: Counters = Counters()
+
+
+class Media(msgspec.Struct, frozen=True, kw_only=True):
+    """One m-line of a party."""
+
+    type: str = ""
+    streams: tuple[Stats, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+class Party(msgspec.Struct, frozen=True, kw_only=True):
+    """One tag of a call."""
+
+    tag: str = ""
+    medias: tuple[Media, ...] = ()
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What rtpengine said. Fields that a verb does not fill keep their defaults."""
+
+    result: str
+    error_reason: str = msgspec.field(name="error-reason", default="")
+    sdp: str = ""
+    duration_ms: int = msgspec.field(name="duration", default=0)
+    calls: tuple[str, ...] = ()
+    tags: dict[str, Party] = msgspec.field(default_factory=dict)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Reply)
+
+
+def encode(cookie: str, command: Command) -> bytes:
+    """Write `command` as a datagram under `cookie` (no blanks in it)."""
+    fields: dict[str, object] = {"command": command.verb.value}
+    for name, wire_name in _WIRE_NAMES.items():
+        value = getattr(command, name)
+        if value:
+            fields[wire_name] = value
+    if command.delete_delay_s is not None:
+        fields["delete-delay"] = command.delete_delay_s
+    return cookie.encode() + b" " + _encoder.encode(fields)
+
+
+def cookie_of(datagram: bytes) -> str:
+    """Return the cookie that a datagram answers."""
+    cookie, blank, _ = datagram.partition(b" ")
+    if not blank or not cookie.isascii():
+        raise NgError("a datagram without a cookie")
+    return cookie.decode("ascii")
+
+
+def decode(datagram: bytes) -> Reply:
+    """Read a reply; `NgError` if it is none."""
+    _, _, payload = datagram.partition(b" ")
+    try:
+        return _decoder.decode(payload)
+    except msgspec.DecodeError as error:
+        raise NgError(f"not an NG reply in JSON: {error}") from error

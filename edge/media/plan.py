@@ -1,0 +1,107 @@
+"""What rtpengine is asked for at each step of a call. PURE.
+
+A call in rtpengine has up to three parties, by tags of our own: the **caller**, the **queue**
+(nobody: a session description at the discard port) and the **agent**. Laws, each found by trying:
+
+1. Every offer names both parties. An offer without a to-tag hands out the queue's port again, and
+   an agent who sends there is dropped by `strict source`.
+2. An offer to a further party takes the caller's audio from the present one. So a call is moved
+   to the queue first, then offered to the next agent.
+3. Refusals need no undoing: the next agent is offered the same port under the same tag, and the
+   music has not stopped. Deleting the refused branch would stop it.
+4. An agent's party is blocked until it has answered: its address is unknown until then, so that
+   anybody could talk to the waiting caller.
+5. `port latching` keeps our port towards each party through every step, so a caller who cannot be
+   re-INVITEd hears the agent all the same.
+6. Out of ports, rtpengine destroys the whole call, not just the new branch.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import NewType
+
+from edge.media import sdp as sdp_rules
+from edge.media.ng import Command, Verb
+
+Party = NewType("Party", str)
+CALLER = Party("caller")
+QUEUE = Party("queue")
+AGENT = Party("agent")
+
+_FLAGS = ("strict-source", "trust-address", "port-latching")
+"""Only from the address that the party signalled, which never is learnt from packets."""
+_REPLACE = ("origin", "session-connection", "sdp-version", "username", "session-name")
+"""To each side it is one session whose versions count up (RFC 3264 §8), whoever is behind it."""
+
+
+def offer(call: str, sender: Party, receiver: Party, sdp: bytes) -> Command:
+    """`sender` has offered `sdp`; the reply is for `receiver`."""
+    return _exchange(Verb.OFFER, call, sender, receiver, sdp)
+
+
+def answer(call: str, offerer: Party, answerer: Party, sdp: bytes) -> Command:
+    """`answerer` has answered `sdp`; the reply is for `offerer`."""
+    return _exchange(Verb.ANSWER, call, offerer, answerer, sdp)
+
+
+def _exchange(verb: Verb, call: str, offerer: Party, answerer: Party, sdp: bytes) -> Command:
+    return Command(
+        verb=verb,
+        call=call,
+        from_tag=offerer,
+        to_tag=answerer,
+        sdp=_ours(call, sdp),
+        flags=_FLAGS,
+        replace=_REPLACE,
+        ice="remove",
+        rtcp_mux=("demux",),
+    )
+
+
+def _ours(call: str, sdp: bytes) -> str:
+    # JSON carries no bytes outside UTF-8, and after the origin nothing that matters can hold any.
+    return sdp_rules.with_origin(sdp, zlib.crc32(call.encode())).decode("utf-8", "replace")
+
+
+def to_queue(call: str, caller_sdp: bytes) -> tuple[Command, Command]:
+    """Bring the caller to the queue; the reply to the second command is for the caller."""
+    inert = sdp_rules.inert_answer(caller_sdp)
+    return offer(call, CALLER, QUEUE, caller_sdp), answer(call, CALLER, QUEUE, inert)
+
+
+def from_queue(call: str) -> Command:
+    """Offer for the queue to a caller who sent no offer; the reply is for the caller."""
+    return offer(call, QUEUE, CALLER, sdp_rules.inert_offer())
+
+
+def play(call: str, listener: Party, file: str, times: int) -> Command:
+    """Play `file` to `listener`; what was playing stops."""
+    return Command(
+        verb=Verb.PLAY_MEDIA, call=call, from_tag=listener, file=file, repeat_times=times
+    )
+
+
+def stop(call: str, listener: Party) -> Command:
+    """Stop what is played to `listener`."""
+    return Command(verb=Verb.STOP_MEDIA, call=call, from_tag=listener)
+
+
+def block(call: str, speaker: Party) -> Command:
+    """Drop what `speaker` sends."""
+    return Command(verb=Verb.BLOCK_MEDIA, call=call, from_tag=speaker)
+
+
+def unblock(call: str, speaker: Party) -> Command:
+    """Let `speaker` be heard again."""
+    return Command(verb=Verb.UNBLOCK_MEDIA, call=call, from_tag=speaker)
+
+
+def drop(call: str, party: Party) -> Command:
+    """Take `party` out, with its ports. Stops what is played to the caller."""
+    return Command(verb=Verb.DELETE, call=call, from_tag=CALLER, to_tag=party, delete_delay_s=0)
+
+
+def release(call: str) -> Command:
+    """End the whole call at once; a delay would keep its ports."""
+    return Command(verb=Verb.DELETE, call=call, delete_delay_s=0)

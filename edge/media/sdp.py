@@ -1,0 +1,223 @@
+"""Session descriptions as far as the edge has to understand them: RFC 8866, RFC 3264.
+
+Owns the few questions the edge asks (can we talk to this side at all, is it on hold) and the
+session descriptions of a party that is not there: a queue, whose music rtpengine makes.
+Everything else about session descriptions is rtpengine's work. PURE.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from edge.media.errors import SdpError
+
+NOWHERE_PORT = 9
+"""The discard port (RFC 863): where the queue pretends to listen."""
+_STATIC_ENCODINGS = {"0": "PCMU/8000", "8": "PCMA/8000"}
+"""RFC 3551 §6: payload types that need no a=rtpmap."""
+_AUDIO = frozenset({"PCMU/8000", "PCMA/8000"})
+_EVENTS = "TELEPHONE-EVENT/8000"
+_PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
+_LONGEST = 16_384
+_OLD_HOLD = "0.0.0.0"  # noqa: S104 - a value read, not an address bound
+
+
+class Direction(StrEnum):
+    """RFC 3264 §5.1, seen from whoever wrote the description."""
+
+    SENDRECV = "sendrecv"
+    SENDONLY = "sendonly"
+    RECVONLY = "recvonly"
+    INACTIVE = "inactive"
+
+
+FACING = {
+    Direction.SENDRECV: Direction.SENDRECV,
+    Direction.SENDONLY: Direction.RECVONLY,
+    Direction.RECVONLY: Direction.SENDONLY,
+    Direction.INACTIVE: Direction.INACTIVE,
+}
+"""RFC 3264 §6.1, what may answer it. Never less than it allows: a caller told that the queue only
+sends might stop sending, and would look dead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One m= section."""
+
+    kind: str
+    port: int
+    profile: str
+    formats: tuple[str, ...]
+    encodings: dict[str, str]
+    """Format -> `NAME/RATE` in capitals."""
+    host: str
+    direction: Direction
+
+    @property
+    def is_on_hold(self) -> bool:
+        """Whether its writer will not listen: RFC 3264 §8.4, or the old way with 0.0.0.0."""
+        return self.direction in (Direction.SENDONLY, Direction.INACTIVE) or self.host == _OLD_HOLD
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether this is audio over plain RTP in a codec of ours."""
+        return (
+            self.kind == "audio"
+            and self.port > 0
+            and self.profile in _PROFILES
+            and any(self.encodings.get(item) in _AUDIO for item in self.formats)
+        )
+
+
+def parse(sdp: bytes) -> tuple[Section, ...]:
+    """Read the m= sections; `SdpError` when there is none or one makes no sense."""
+    if len(sdp) > _LONGEST:
+        raise SdpError(f"session description of {len(sdp)} bytes, more than {_LONGEST}")
+    try:
+        text = sdp.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SdpError("session description is not UTF-8") from error
+    head, *groups = _split(text)
+    if not head or not head[0].startswith("v=0"):
+        raise SdpError("session description does not begin with v=0")
+    if not groups:
+        raise SdpError("session description without a medium (m= line)")
+    return tuple(_section(group, head) for group in groups)
+
+
+def audio(sdp: bytes) -> Section:
+    """Return the section that we can talk on; `SdpError` (answer 488) if there is none."""
+    sections = parse(sdp)
+    return sections[_first_usable(sections)]
+
+
+def inert_answer(offer: bytes) -> bytes:
+    """Answer `offer` for a party that only plays: every audio codec of ours, at the discard port.
+
+    Sections we have no use for are refused with port 0 (RFC 3264 §6).
+    """
+    sections = parse(offer)
+    chosen = _first_usable(sections)
+    lines = _head()
+    for index, section in enumerate(sections):
+        if index == chosen:
+            ours = [(item, section.encodings.get(item, "")) for item in section.formats]
+            lines += _audio_lines(
+                section.profile,
+                [pair for pair in ours if _is_ours(pair[1])],
+                FACING[section.direction],
+            )
+        else:
+            lines.append(f"m={section.kind} 0 {section.profile} {' '.join(section.formats)}")
+    return _join(lines)
+
+
+def inert_offer() -> bytes:
+    """Offer for a party that only plays, to someone who sent no offer of their own."""
+    formats = [("0", "PCMU/8000"), ("8", "PCMA/8000"), ("101", "telephone-event/8000")]
+    return _join([*_head(), *_audio_lines("RTP/AVP", formats, Direction.SENDRECV)])
+
+
+def with_origin(sdp: bytes, session_id: int) -> bytes:
+    """Put our own origin and session name in place of the writer's.
+
+    Each side then sees one session from beginning to end, whoever is behind it (RFC 3264 §8), and
+    learns neither user nor host names of the other. Versions are rtpengine's to count.
+    """
+    lines = sdp.split(b"\n")
+    for index, line in enumerate(lines):
+        if line.startswith(b"m="):
+            break
+        if line.startswith(b"o="):
+            lines[index] = b"o=everline %d 1 IN IP4 127.0.0.1\r" % session_id
+        elif line.startswith((b"s=", b"i=")):
+            lines[index] = line[:2] + b"-\r"
+    return b"\n".join(lines)
+
+
+def _first_usable(sections: tuple[Section, ...]) -> int:
+    for index, section in enumerate(sections):
+        if section.is_usable:
+            return index
+    raise SdpError("session description offers no audio in PCMU or PCMA over plain RTP")
+
+
+def _is_ours(encoding: str) -> bool:
+    return encoding in _AUDIO or encoding == _EVENTS
+
+
+def _head() -> list[str]:
+    return ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"]
+
+
+def _audio_lines(profile: str, formats: list[tuple[str, str]], direction: Direction) -> list[str]:
+    return [
+        f"m=audio {NOWHERE_PORT} {profile} {' '.join(item for item, _ in formats)}",
+        *(
+            f"a=rtpmap:{item} {'telephone-event/8000' if encoding == _EVENTS else encoding}"
+            for item, encoding in formats
+        ),
+        "a=ptime:20",
+        f"a={direction}",
+    ]
+
+
+def _join(lines: list[str]) -> bytes:
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def _split(text: str) -> list[list[str]]:
+    """Cut at the m= lines: first what stands before them all, then one group a section."""
+    groups: list[list[str]] = [[]]
+    for raw in text.split("\n"):
+        line = raw.rstrip("\r")
+        if not line:
+            continue
+        if line.startswith("m="):
+            groups.append([])
+        groups[-1].append(line)
+    return groups
+
+
+def _section(lines: list[str], head: list[str]) -> Section:
+    words = lines[0][2:].split()
+    if len(words) < 4 or not words[1].partition("/")[0].isdecimal():  # noqa: PLR2004 - its four words
+        raise SdpError("malformed m= line")
+    port = int(words[1].partition("/")[0])
+    if port > 65_535:  # noqa: PLR2004 - the largest port
+        raise SdpError(f"port {port} does not exist")
+    formats = tuple(words[3:])
+    return Section(
+        kind=words[0],
+        port=port,
+        profile=words[2],
+        formats=formats,
+        encodings=_encodings(lines, formats),
+        host=_host(lines) or _host(head),
+        direction=_direction(lines) or _direction(head) or Direction.SENDRECV,
+    )
+
+
+def _encodings(lines: list[str], formats: tuple[str, ...]) -> dict[str, str]:
+    found = {item: _STATIC_ENCODINGS[item] for item in formats if item in _STATIC_ENCODINGS}
+    for line in lines:
+        if line.startswith("a=rtpmap:"):
+            item, _, encoding = line[9:].partition(" ")
+            found[item] = "/".join(encoding.strip().upper().split("/")[:2])
+    return found
+
+
+def _host(lines: list[str]) -> str:
+    for line in lines:
+        if line.startswith("c="):
+            return line.split()[-1].partition("/")[0]
+    return ""
+
+
+def _direction(lines: list[str]) -> Direction | None:
+    for line in lines:
+        if line.startswith("a=") and line[2:] in Direction._value2member_map_:
+            return Direction(line[2:])
+    return None

@@ -1,0 +1,84 @@
+"""Gives callers who were cut off while waiting, and come again, the place that they had.
+
+By calling number and DID, each place once. Numbers can be spoofed and shared: all that is to be had
+by that is a better place in a queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import structlog
+
+from edge.acd.reservation import UNKNOWN_CALLER, Held, Plan, place_given_back
+from edge.records import CallRecords, Landed
+from state.model import CallId, DidNumber, Entry, Now, Place, TicketState
+from state.snapshot import Snapshot
+
+log = structlog.get_logger()
+
+_WAITING = frozenset({TicketState.GREETING, TicketState.QUEUED})
+
+
+class PlacedCall(Protocol):
+    """What is needed of a call that waits here."""
+
+    id: CallId
+    records: CallRecords
+
+
+def place_lost(places: Iterable[Entry[Place]], caller: str, did: DidNumber) -> Entry[Place] | None:
+    """Return the best place that a caller to this DID has lost, or None."""
+    if caller in {"", UNKNOWN_CALLER}:
+        return None
+    lost = [each for each in places if (each.value.caller, each.value.did) == (caller, did)]
+    return min(lost, key=lambda each: each.value.place, default=None)
+
+
+class PlaceGiver:
+    """Looks, whenever it is woken, for callers here who have a place to get back."""
+
+    def __init__(
+        self, *, snapshot: Callable[[], Snapshot], calls: Callable[[], Sequence[PlacedCall]]
+    ) -> None:
+        self._snapshot = snapshot
+        self._calls = calls
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look again: a place has been lost, or somebody has come."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Give places back until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for call in self._calls():
+                await self._give(call)
+
+    async def _give(self, call: PlacedCall) -> None:
+        held = call.records.held
+        if held is None or not _may_have_one(held):
+            return
+        ticket = held.ticket.value
+        lost = place_lost(self._snapshot().places.values(), ticket.caller, ticket.did)
+        if lost is None or lost.value.call == call.id:
+            return
+
+        def make(now_held: Held | None, at: Now) -> Plan | None:
+            if now_held is None or not _may_have_one(now_held):
+                return None
+            return place_given_back(now_held, lost, at)
+
+        # Not worth waiting for: while the store is away nobody is served by the order of the queue.
+        written = await call.records.write(make, wait=False)
+        if isinstance(written, Landed):
+            log.info("place_given_back", call=call.id, lost=lost.value.call)
+
+
+def _may_have_one(held: Held) -> bool:
+    ticket = held.ticket.value
+    return held.given is None and ticket.place is None and ticket.state in _WAITING

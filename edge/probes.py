@@ -1,0 +1,105 @@
+"""Asks every site's Kamailio over SIP, once a second, whether it is there.
+
+Owns this edge's private opinion of the sites. An opinion may only remove candidates: a site that
+this edge cannot reach is no use to this edge, whatever others say of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+
+from edge.settings import address
+from edge.sip.errors import LocalError
+from edge.sip.events import Address, ResponseReceived, TransactionId
+from edge.telephony import Telephony
+from state.model import EdgeId, Probe, Site, SiteId
+
+log = structlog.get_logger()
+
+PERIOD_S = 1.0
+TIMEOUT_S = 0.9
+MISSES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the probes of one site have shown."""
+
+    misses: int = 0
+    heard: bool = False
+    """Whether it ever answered: a site that has not come up yet is down too."""
+
+    @property
+    def is_down(self) -> bool:
+        """Two misses in a row."""
+        return self.misses >= MISSES
+
+    def after(self, *, answered: bool) -> Health:
+        """Return the health after one more probe."""
+        if answered:
+            return Health(misses=0, heard=True)
+        return replace(self, misses=min(self.misses + 1, MISSES))
+
+
+class Prober:
+    """Sends the probes and keeps the opinion; `on_change` is called when a site goes down or up."""
+
+    def __init__(self, *, edge: EdgeId, sip: Telephony, on_change: Callable[[Probe], None]) -> None:
+        self._edge = edge
+        self._sip = sip
+        self._on_change = on_change
+        self._health: dict[SiteId, Health] = {}
+        self._asked: dict[TransactionId, SiteId] = {}
+
+    @property
+    def unreachable(self) -> frozenset[SiteId]:
+        """The sites that this edge takes for down."""
+        return frozenset(site for site, health in self._health.items() if health.is_down)
+
+    async def run(self, sites: Callable[[], Mapping[SiteId, Site]]) -> None:
+        """Probe what `sites` returns, until cancelled."""
+        while True:
+            known = sites()
+            for gone in self._health.keys() - known.keys():
+                del self._health[gone]
+            for site in known.values():
+                self._ask(site)
+            await asyncio.sleep(PERIOD_S)
+
+    def take(self, event: ResponseReceived) -> bool:
+        """Take the response if it is to one of our probes."""
+        site = self._asked.pop(event.transaction, None)
+        if site is None:
+            return False
+        # Any answer but our own time-out shows a Kamailio that works, except its own "not serving".
+        self._note(site, answered=not event.timeout and event.status != _NOT_SERVING)
+        return True
+
+    def _ask(self, site: Site) -> None:
+        try:
+            there = Address(*address(site.sip))
+            transaction = self._sip.options(to=there, from_user=self._edge, timeout_s=TIMEOUT_S)
+        except (ValueError, LocalError) as error:
+            # Whoever configured it has to mend it; meanwhile the other sites are probed.
+            log.error("site_not_probed", site=site.id, error=str(error))  # noqa: TRY400 - one line
+            self._note(site.id, answered=False)
+            return
+        self._asked[transaction] = site.id
+
+    def _note(self, site: SiteId, *, answered: bool) -> None:
+        before = self._health.get(site, Health())
+        after = before.after(answered=answered)
+        self._health[site] = after
+        if before.is_down == after.is_down and before.heard == after.heard:
+            return
+        log.info("site_down" if after.is_down else "site_up", site=site, edge=self._edge)
+        down = self.unreachable
+        up = tuple(sorted(self._health.keys() - down))
+        self._on_change(Probe(edge=self._edge, up=up, down=tuple(sorted(down))))
+
+
+_NOT_SERVING = 503

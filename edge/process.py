@@ -1,0 +1,359 @@
+"""One edge process: makes its parts, joins them, runs them until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Coroutine, Mapping
+from dataclasses import asdict
+
+import structlog
+
+from edge.acd.attendance import RestChange
+from edge.commands import Command, CommandPort
+from edge.errors import CommandError, PartDiedError
+from edge.janitor import Janitor
+from edge.journal import Journal
+from edge.life import Life
+from edge.log import fault
+from edge.media.direct import DirectMedia
+from edge.media.errors import MediaError
+from edge.media.relay import Relay
+from edge.media.rtpengine.engine import MediaEngine
+from edge.media_watch import MediaWatch
+from edge.places import PlaceGiver
+from edge.presence import PresenceKeeper
+from edge.probes import Prober
+from edge.reserve import Reserver
+from edge.ringing import Ringing
+from edge.settings import DIRECT, Settings, address
+from edge.sip.endpoint import SipEndpoint
+from edge.sip.events import Address, Event, ResponseReceived
+from edge.steward import Steward
+from edge.switchboard import Switchboard
+from edge.takeover import Takeover
+from edge.telephony import Telephony
+from state.clock import SystemClock
+from state.etcd import EtcdStore, Tls
+from state.keys import Kind
+from state.mirror import DiskCopy, Mirror
+from state.model import AgentId, CallId, EdgeState, Probe, Site, SiteId, Work, WorkEnd
+from state.snapshot import Delta, Snapshot
+
+log = structlog.get_logger()
+
+PRODUCT = "Everline"
+MAX_INVITE_AGE_S = 0.4
+"""Older than this the proxy is about to give the INVITE to another edge: it waits 0.5 s."""
+BYE_TIMEOUT_S = 8.0
+"""An edge says BYE to Kamailios on a private network only: one that has not answered five of them
+is gone, and the call need not linger for 32 s."""
+SESSION_EXPIRES_S = 300
+"""A dialog whose other end has vanished is over after so long at most (RFC 4028)."""
+_DECIDING = frozenset(
+    {
+        Kind.TICKET,
+        Kind.OFFER,
+        Kind.WORK,
+        Kind.PRESENCE,
+        Kind.EDGE,
+        Kind.AGENT,
+        Kind.QUEUE,
+        Kind.SITE,
+        Kind.PROBE,
+    }
+)
+_OF_PLACES = frozenset({Kind.PLACE, Kind.TICKET})
+_OF_PRESENCE = frozenset({Kind.WISH, Kind.PRESENCE, Kind.EDGE, Kind.AGENT})
+
+
+class EdgeProcess:
+    """The parts of one edge and how they hear of each other."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        clock = self._clock = SystemClock()
+        store = self._store = EtcdStore(settings.etcd, tls=_tls(settings))
+        disk = DiskCopy(settings.run_dir / f"snapshot-{settings.edge}.json")
+        mirror = self._mirror = Mirror(store, clock, disk=disk)
+        self._endpoint = SipEndpoint.open(
+            local=Address(*address(settings.sip)),
+            product=PRODUCT,
+            on_event=self._take_sip,
+            session_expires_s=SESSION_EXPIRES_S,
+            max_invite_age_s=MAX_INVITE_AGE_S,
+            bye_timeout_s=BYE_TIMEOUT_S,
+        )
+        telephony = self._telephony = Telephony(self._endpoint)
+        self._media = _relay(settings)
+        edge, site = settings.edge, settings.site
+        self._journal = Journal(settings.run_dir / f"journal-{edge}")
+        self._life = Life(store=store, clock=clock, edge=edge, site=site, sip=settings.sip)
+        self._prober = Prober(edge=edge, sip=telephony, on_change=self._sites_changed)
+        self._switchboard = Switchboard(
+            settings=settings,
+            clock=clock,
+            store=store,
+            sip=telephony,
+            media=self._media,
+            ringing=Ringing(
+                sip=telephony, snapshot=self._snapshot, token=lambda: secrets.token_hex(4)
+            ),
+            snapshot=self._snapshot,
+            journal=self._journal,
+            wants_agent=self._call_waits,
+        )
+        self._reserver = Reserver(
+            edge=edge,
+            clock=clock,
+            snapshot=self._snapshot,
+            unreachable=lambda: self._prober.unreachable,
+            call=self._switchboard.call,
+        )
+        self._keeper = PresenceKeeper(
+            store=store, clock=clock, edge=edge, site=site, snapshot=self._snapshot
+        )
+        self._steward = Steward(
+            settings=settings,
+            clock=clock,
+            mirror=mirror,
+            media=self._media,
+            unreachable=lambda: self._prober.unreachable,
+            keeper=self._keeper,
+        )
+        self._janitor = Janitor(
+            store=store,
+            clock=clock,
+            mirror=mirror,
+            edge=edge,
+            holds=self._switchboard.holds,
+            on_dead=self._steward.edge_died,
+        )
+        self._places = PlaceGiver(snapshot=self._snapshot, calls=self._switchboard.waiting)
+        self._media_watch = MediaWatch(
+            relay=self._media,
+            calls=self._switchboard.with_media,
+            on_lost=self._switchboard.media_lost,
+        )
+        commands: Mapping[str, Command] = {
+            "stock": self._stock,
+            "status": self._status,
+            "drain": self._drain,
+            "undrain": self._undrain,
+            "wrap_up": self._wrap_up,
+        }
+        self._commands = CommandPort(settings.command_socket, commands)
+        self._is_leaving = False
+        mirror.subscribe(self._snapshot_changed)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then let go of the calls and leave."""
+        await self._media.start()
+        notes = self._journal.load()
+        self._journal.open(notes)
+        takeover = Takeover(
+            edge=self._settings.edge,
+            clock=self._clock,
+            mirror=self._mirror,
+            switchboard=self._switchboard,
+            notes=notes,
+        )
+        await self._forget_former_life(takeover.calls)
+        await self._commands.start()
+        log.info("edge_started", sip=self._settings.sip)
+        parts: Mapping[str, Coroutine[None, None, None]] = {
+            "mirror": self._mirror.run(),
+            "life": self._life.run(on_lease=self._reserver.wake),
+            "prober": self._prober.run(self._sites),
+            "keeper": self._keeper.run(),
+            "reserver": self._reserver.run(),
+            "janitor": self._janitor.run(),
+            "places": self._places.run(),
+            "steward": self._steward.run(),
+            "media_watch": self._media_watch.run(),
+            "takeover": self._take_over(takeover),
+        }
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._part(name, parts[name])) for name in parts]
+                await stop.wait()
+                await self._leave()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await self._close()
+        log.info("edge_stopped")
+
+    async def _part(self, name: str, running: Coroutine[None, None, None]) -> None:
+        """Run a part for as long as the process. Half an edge is worse than none: end it with it.
+
+        Nobody is told goodbye then: the next life takes the calls up.
+        """
+        try:
+            await running
+        except Exception as error:
+            log.critical("edge_part_died", part=name, **fault(error))
+            raise PartDiedError(f"{name} has died of {type(error).__name__}") from error
+        if not self._is_leaving and name not in _MAY_END:
+            log.critical("edge_part_ended", part=name)
+            raise PartDiedError(f"{name} has ended, which it never should")
+
+    async def _close(self) -> None:
+        await self._commands.close()
+        self._endpoint.close()
+        self._media.close()
+        await self._store.close()
+
+    async def _leave(self) -> None:
+        """Let go of the calls, and give the lease back so that nobody waits for it to run out."""
+        log.info("edge_leaves", calls=sum(self._switchboard.states().values()))
+        self._is_leaving = True
+        self._switchboard.is_draining = True
+        self._life.set_state(EdgeState.DRAINING)
+        self._switchboard.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_S):
+                while self._switchboard.states():  # noqa: ASYNC110 - once, at the end of a life
+                    await asyncio.sleep(_LOOK_S)
+        await self._life.end()
+
+    async def _forget_former_life(self, kept: frozenset[CallId]) -> None:
+        """End the media of calls that a process of this name left and that cannot be taken up."""
+        try:
+            left = [call for call in await self._media.calls() if call not in kept]
+            for call in left:
+                await self._media.release(call)
+        except MediaError as error:
+            log.warning("media_not_reached", error=str(error))
+            return
+        if left:
+            log.warning("media_of_former_life_released", calls=len(left))
+
+    async def _take_over(self, takeover: Takeover) -> None:
+        await takeover.run()
+        if takeover.calls:
+            # Agents who were being rung are free again, and only we can tell their gate.
+            await asyncio.sleep(_TOLD_S)
+            await self._steward.settle()
+
+    # -- who hears of what
+
+    def _snapshot(self) -> Snapshot:
+        return self._mirror.snapshot
+
+    def _sites(self) -> Mapping[SiteId, Site]:
+        return {key: entry.value for key, entry in self._mirror.snapshot.sites.items()}
+
+    def _take_sip(self, event: Event) -> None:
+        if isinstance(event, ResponseReceived) and self._prober.take(event):
+            return
+        self._switchboard.take(event)
+
+    def _snapshot_changed(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
+        kinds = {delta.kind for delta in deltas}
+        self._reserver.take(deltas)
+        if kinds & _DECIDING:
+            self._reserver.wake()
+        if snapshot.places and kinds & _OF_PLACES:
+            self._places.wake()
+        if kinds & _OF_PRESENCE or any(map(_lets_it_ring, deltas)):
+            self._keeper.wake()
+        self._steward.take(deltas)
+        for delta in deltas:
+            self._switchboard.take_delta(delta)
+
+    def _call_waits(self) -> None:
+        self._reserver.wake()
+        if self._mirror.snapshot.places:
+            self._places.wake()
+
+    def _sites_changed(self, probe: Probe) -> None:
+        self._life.set_probe(probe)
+        self._reserver.wake()
+        self._steward.wake()
+
+    # -- commands
+
+    async def _stock(self, _: Mapping[str, object]) -> Mapping[str, object]:
+        try:
+            media_calls: int | None = len(await self._media.calls())
+        except MediaError:
+            media_calls = None
+        return {
+            "edge": self._settings.edge,
+            "calls": sum(self._switchboard.states().values()),
+            "legs": self._telephony.legs,
+            "transactions": self._telephony.transactions,
+            "media_calls": media_calls,
+        }
+
+    async def _status(self, _: Mapping[str, object]) -> Mapping[str, object]:
+        return {
+            "edge": self._settings.edge,
+            "site": self._settings.site,
+            "state": self._life.state,
+            "revision": self._mirror.snapshot.revision,
+            "snapshot_age_s": round(self._mirror.age_s, 3),
+            "snapshot": self._mirror.state,
+            "proxy_is_in_step": self._steward.is_in_step,
+            "unreachable": sorted(self._prober.unreachable),
+            "calls": self._switchboard.states(),
+            "calls_taken": self._switchboard.taken,
+            "reservations": {"landed": self._reserver.landed, "refused": self._reserver.refused},
+            "sip": {
+                "received": self._endpoint.received,
+                "sent": self._endpoint.sent,
+                "unsent": self._endpoint.unsent,
+                "stale_invites": self._endpoint.stack.stale_invites,
+            },
+            "mirror": asdict(self._mirror.counters),
+            "bad_records": dict(self._mirror.snapshot.bad),
+        }
+
+    async def _drain(self, _: Mapping[str, object]) -> Mapping[str, object]:
+        self._switchboard.is_draining = True
+        self._life.set_state(EdgeState.DRAINING)
+        return {"state": self._life.state}
+
+    async def _wrap_up(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        agent, by_s = request.get("agent"), request.get("s", 0)
+        try:
+            change = RestChange(str(request.get("do")))
+        except ValueError:
+            raise CommandError(f"do should be one of {', '.join(RestChange)}") from None
+        if not isinstance(agent, str) or not isinstance(by_s, int | float) or by_s < 0:
+            raise CommandError("name the agent, and to extend the seconds: agent, s")
+        left_s = await self._keeper.change_rest(AgentId(agent), change, float(by_s))
+        return {"agent": agent, "left_s": round(left_s, 3)}
+
+    async def _undrain(self, _: Mapping[str, object]) -> Mapping[str, object]:
+        self._switchboard.is_draining = False
+        self._life.set_state(EdgeState.SERVING)
+        return {"state": self._life.state}
+
+
+def _lets_it_ring(delta: Delta) -> bool:
+    """Tell whether an agent has just let a call ring, for which they may be paused."""
+    work = None if delta.after is None else delta.after.value
+    return isinstance(work, Work) and work.end is WorkEnd.NO_ANSWER
+
+
+_MAY_END = frozenset({"takeover"})
+_LEAVE_S = 1.5
+"""How long the calls may take to end; giving the lease back may take another second."""
+_TOLD_S = 0.5
+"""By then this edge's own mirror shows what the takeover has written."""
+_LOOK_S = 0.05
+
+
+def _relay(settings: Settings) -> Relay:
+    if settings.ng == DIRECT:
+        return DirectMedia()
+    host, port = address(settings.ng)
+    return MediaEngine(owner=settings.edge, host=host, port=port)
+
+
+def _tls(settings: Settings) -> Tls | None:
+    ca, cert, key = settings.etcd_ca, settings.etcd_cert, settings.etcd_key
+    return Tls(ca=ca, cert=cert, key=key) if ca and cert and key else None

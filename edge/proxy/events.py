@@ -1,0 +1,161 @@
+"""What Kamailio tells the edges over evapi: JSON in netstrings, as frozen values. PURE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from edge.proxy.gate import GateState, Token
+from state.model import AgentId, CallId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """The stream is (again) there. Events may have been lost: compare with `registered()`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnected:
+    """Kamailio has died or is restarting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Kamailio has heard that we listen: nothing is lost from here on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """An agent's phone has registered, or refreshed."""
+
+    agent: AgentId
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unregistered:
+    """An agent's phone has signed off, or (`expired`) has not been heard of in time."""
+
+    agent: AgentId
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateChanged:
+    """An agent's gate has let an offer through, or has become free."""
+
+    agent: AgentId
+    token: Token
+    state: GateState
+    call: CallId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """An offer was not let through."""
+
+    agent: AgentId
+    call: CallId
+    why: str
+    """`busy`, `stale token`, `not registered`, `gate not loaded`."""
+
+
+Event = Connected | Disconnected | Registered | Unregistered | GateChanged | Refused
+
+
+class _Listening(msgspec.Struct, tag_field="event", tag="listening"):
+    def event(self) -> Listening:
+        return Listening()
+
+
+class _Registered(msgspec.Struct, tag_field="event", tag="registered"):
+    agent: str
+    expires: int
+
+    def event(self) -> Registered:
+        return Registered(agent=AgentId(self.agent), expires_s=self.expires)
+
+
+class _Unregistered(msgspec.Struct, tag_field="event", tag="unregistered"):
+    agent: str
+
+    def event(self) -> Unregistered:
+        return Unregistered(agent=AgentId(self.agent), expired=False)
+
+
+class _Expired(msgspec.Struct, tag_field="event", tag="expired"):
+    agent: str
+
+    def event(self) -> Unregistered:
+        return Unregistered(agent=AgentId(self.agent), expired=True)
+
+
+class _Gate(msgspec.Struct, tag_field="event", tag="gate"):
+    agent: str
+    epoch: int
+    revision: int
+    state: GateState
+    call: str
+
+    def event(self) -> GateChanged:
+        return GateChanged(
+            agent=AgentId(self.agent),
+            token=Token(epoch=self.epoch, revision=self.revision),
+            state=self.state,
+            call=CallId(self.call) if self.call else None,
+        )
+
+
+class _Refused(msgspec.Struct, tag_field="event", tag="refused"):
+    agent: str
+    call: str
+    why: str
+
+    def event(self) -> Refused:
+        return Refused(agent=AgentId(self.agent), call=CallId(self.call), why=self.why)
+
+
+_Frame = _Listening | _Registered | _Unregistered | _Expired | _Gate | _Refused
+_decoder: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
+
+
+def decode(frame: bytes) -> Event | Listening | None:
+    """Read one message. None: not one that this version knows."""
+    try:
+        return _decoder.decode(frame).event()
+    except msgspec.MsgspecError:
+        return None
+
+
+BIGGEST_FRAME = 1 << 20
+
+
+class NetstringError(ValueError):
+    """What came is not a netstring: the stream is out of step."""
+
+
+def netstring(frame: bytes) -> bytes:
+    """Wrap one message."""
+    return b"%d:%b," % (len(frame), frame)
+
+
+def split(buffer: bytearray) -> list[bytes]:
+    """Take the complete netstrings from the front of `buffer`. Raises NetstringError."""
+    frames = []
+    while buffer:
+        head, colon, _ = buffer.partition(b":")
+        if len(head) > len(str(BIGGEST_FRAME)) or (head and not head.isdigit()):
+            raise NetstringError(f"no netstring: {bytes(head[:20])!r}")
+        if not colon:
+            break
+        size, start = int(head or b"-1"), len(head) + 1
+        if not 0 <= size <= BIGGEST_FRAME:
+            raise NetstringError(f"no netstring: a size of {size}")
+        if len(buffer) <= start + size:
+            break
+        if buffer[start + size] != ord(","):
+            raise NetstringError("no netstring: the comma is missing")
+        frames.append(bytes(buffer[start : start + size]))
+        del buffer[: start + size + 1]
+    return frames

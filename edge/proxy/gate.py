@@ -1,0 +1,117 @@
+"""The gate before each agent's phone, as Kamailio keeps it: tokens, entries, what to load. PURE.
+
+The gate itself is in edge/kemi/edge_routes.py; here is what an edge reads of it and writes to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from state.model import AgentId, CallId, OfferState, SiteId
+from state.snapshot import Snapshot
+
+CHUNK = 50
+"""Offers in one message: evapi's buffer is 32 KB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Token:
+    """What an offer carries; only a higher one than ever seen rings the agent."""
+
+    epoch: int
+    revision: int
+    """The offer's create_revision."""
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.revision}"
+
+
+class GateState(StrEnum):
+    """Whether an offer holds the agent."""
+
+    IDLE = "idle"
+    RINGING = "ringing"
+    TALKING = "talking"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateEntry:
+    """The highest token seen for an agent, and what became of it."""
+
+    token: Token
+    state: GateState
+    call: CallId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateLoad:
+    """What a gate has to know after a restart."""
+
+    floor: Token
+    """No token up to this one is new. Its revision is the snapshot's."""
+    offers: Mapping[AgentId, GateEntry]
+    """The offers that stand, for agents homed at this site."""
+
+
+def gate_load(snapshot: Snapshot, site: SiteId, epoch: int) -> GateLoad:
+    """Return what the gate of `site` has to know, from a snapshot that is not stale."""
+    states = {OfferState.RINGING: GateState.RINGING, OfferState.TALKING: GateState.TALKING}
+    return GateLoad(
+        floor=Token(epoch=epoch, revision=snapshot.revision),
+        offers={
+            agent: GateEntry(
+                token=Token(epoch=epoch, revision=entry.create_revision),
+                state=states[entry.value.state],
+                call=entry.value.call,
+            )
+            for agent, entry in snapshot.offers.items()
+            if (known := snapshot.agents.get(agent)) is not None and known.value.site == site
+        },
+    )
+
+
+def parse_entry(text: str) -> GateEntry:
+    """Read a value of the htable `gate`. Raises ValueError."""
+    epoch, revision, state, call = text.split(".", 3)
+    return GateEntry(
+        token=Token(epoch=int(epoch), revision=int(revision)),
+        state=GateState(state),
+        call=CallId(call) if call else None,
+    )
+
+
+def is_stuck(agent: AgentId, entry: GateEntry, standing: GateLoad) -> bool:
+    """Whether the gate still holds the agent for an offer that no longer stands.
+
+    What is newer than the snapshot is not ours to judge.
+    """
+    if entry.state is GateState.IDLE or entry.token > standing.floor:
+        return False
+    offer = standing.offers.get(agent)
+    return offer is None or offer.token != entry.token
+
+
+def load_messages(load: GateLoad, load_id: str) -> list[Mapping[str, object]]:
+    """Return the messages that load a gate; the last one opens it, if none before it was lost."""
+    offers = [
+        [agent, entry.token.epoch, entry.token.revision, entry.state, entry.call or ""]
+        for agent, entry in load.offers.items()
+    ]
+    messages: list[Mapping[str, object]] = [
+        {"do": "load_gate", "id": load_id, "offers": offers[at : at + CHUNK]}
+        for at in range(0, len(offers), CHUNK)
+    ]
+    floor = [load.floor.epoch, load.floor.revision]
+    return [*messages, {"do": "open_gate", "id": load_id, "count": len(offers), "floor": floor}]
+
+
+def free_message(agent: AgentId, token: Token) -> Mapping[str, object]:
+    """Return the message that frees an agent's gate, if it is still that token's."""
+    return {
+        "do": "free_gate",
+        "agent": agent,
+        "epoch": token.epoch,
+        "revision": token.revision,
+    }

@@ -1,0 +1,330 @@
+"""One site's Kamailio, as an edge sees it: told what to do, asked what is, listened to.
+
+Owns keeping Kamailio in step: what was applied last is applied again, and the gate loaded, whenever
+Kamailio comes (back) up. Knows nothing of where the rows come from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from edge.proxy import gate, tables
+from edge.proxy.errors import ProxyError, ProxyRefusedError, ProxyUnreachableError, TablesFileError
+from edge.proxy.events import Connected, Disconnected, Event
+from edge.proxy.gate import GateEntry, GateLoad, Token
+from edge.proxy.rpc import RpcClient
+from edge.proxy.stream import EventStream
+from edge.proxy.tables import Drop, Key, Put, Tables
+from state.model import AgentId, EdgeId
+
+log = structlog.get_logger()
+
+RETRY_S = 0.2
+SETTLE_S = 15.0
+"""How often the gate is compared with the offers that stand."""
+GATE_OPENS_S = 0.5
+"""How long a loaded gate may take to open before it is loaded again."""
+AFTER_LOAD_S = 1.0
+"""How long after a load it is compared the first time."""
+EVENTS_KEPT = 10_000
+"""Beyond this many unread events the oldest go: `registered()` makes up for them."""
+
+
+class Proxy:
+    """`run` keeps Kamailio in step until cancelled; everything else may be called meanwhile."""
+
+    def __init__(
+        self,
+        *,
+        edge: EdgeId,
+        rpc_socket: Path,
+        evapi: tuple[str, int],
+        tables_file: Path,
+        standing: Callable[[], GateLoad | None],
+    ) -> None:
+        """`standing` returns the offers that stand, None while there is no fresh snapshot."""
+        self._rpc = RpcClient(rpc_socket)
+        self._tables_file = tables_file
+        self._edge = edge
+        self._standing = standing
+        self._stream = EventStream(address=evapi, name=edge, on_event=self._note)
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._wanted: Tables | None = None
+        self._told: dict[Key, str] | None = None
+        """What Kamailio has, as far as we know; None: it is new to us."""
+        self._life = 0
+        """Changes whenever Kamailio comes or goes."""
+        self._out_of_step = asyncio.Event()
+        self._gate_opened = asyncio.Event()
+        self._is_gate_known_open = False
+        self._telling = asyncio.Lock()
+
+    # -- telling
+
+    async def apply(self, wanted: Tables) -> None:
+        """Make Kamailio's tables these, now or as soon as it is there; and tables.json too."""
+        if wanted == self._wanted:
+            return
+        self._wanted = wanted
+        self._write_file(wanted)
+        if not self._stream.is_connected:
+            return  # to be told everything as soon as it is there
+        try:
+            await self._tell()
+        except ProxyError as error:
+            log.warning("proxy_not_told", error=str(error))
+            self._out_of_step.set()
+
+    async def free_gate(self, agent: AgentId, token: Token) -> None:
+        """Free the agent's gate if that token still holds it.
+
+        For offers that are gone and whose edge is too: else BYE and CANCEL do it. Safe to repeat.
+        """
+        self._stream.say(gate.free_message(agent, token))
+
+    # -- asking
+
+    async def registered(self) -> frozenset[AgentId]:
+        """Return the agents whose phones are registered here. Raises ProxyError."""
+        try:
+            return _aors(await self._rpc.call("ul.dump", "brief"))
+        except ProxyRefusedError:
+            raise
+        except ProxyError:
+            # Too many for one datagram, or Kamailio is away: the next call tells which.
+            known = self._wanted.ha1 if self._wanted else {}
+            found = await asyncio.gather(*(self._is_registered(agent) for agent in known))
+            return frozenset(agent for agent, here in zip(known, found, strict=True) if here)
+
+    async def gate_of(self, agent: AgentId) -> GateEntry | None:
+        """Return what the gate knows of the agent; None: nothing. Raises ProxyError."""
+        text = await self._get("gate", agent)
+        return None if text is None else gate.parse_entry(text)
+
+    async def is_gate_open(self) -> bool:
+        """Whether the gate was loaded since Kamailio's start. Raises ProxyError."""
+        return await self._get("meta", "gate_loaded") is not None
+
+    async def load_gate(self, load: GateLoad) -> None:
+        """Load the gate after a restart, unless an edge has done so already. Raises ProxyError.
+
+        `run` does it by itself.
+        """
+        life = self._life
+        for message in gate.load_messages(load, secrets.token_hex(8)):
+            self._stream.say(message)
+            # One at a time: evapi throws away what it reads in awkward pieces.
+            await asyncio.sleep(0)
+        until_s = asyncio.get_running_loop().time() + GATE_OPENS_S
+        while asyncio.get_running_loop().time() < until_s:
+            if await self.is_gate_open():
+                return
+            if life != self._life:
+                break
+            await asyncio.sleep(GATE_OPENS_S / 10)
+        raise ProxyUnreachableError("the gate did not open after it was loaded: tried again soon")
+
+    # -- listening
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield what Kamailio tells, for ever. One reader."""
+        while True:
+            yield await self._events.get()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether Kamailio was there when last heard of."""
+        return self._stream.is_connected
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether Kamailio is there, has all that it was to be told, and its gate is open."""
+        if not self._is_gate_known_open or self._wanted is None or self._told is None:
+            return False
+        return not tables.changes(self._told, tables.rows(self._wanted))
+
+    # -- keeping in step
+
+    async def run(self) -> None:
+        """Keep the connection, tables and gate, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._stream.run())
+                group.create_task(self._keep_in_step())
+                group.create_task(self._keep_gate_settled())
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the RPC socket; `run` does so at its end."""
+        self._rpc.close()
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Connected | Disconnected):
+            # What we told was told to a former life; the next knows no more than tables.json.
+            self._told = None
+            self._is_gate_known_open = False
+            self._life += 1
+            self._out_of_step.set()
+        if self._events.qsize() >= EVENTS_KEPT:
+            self._events.get_nowait()
+        self._events.put_nowait(event)
+
+    async def _keep_in_step(self) -> None:
+        while True:
+            await self._out_of_step.wait()
+            self._out_of_step.clear()
+            try:
+                if self._stream.is_connected:
+                    await self._tell()
+                    await self._ensure_gate()
+                    self._is_gate_known_open = True
+                    continue
+            except ProxyError as error:
+                log.warning("proxy_not_in_step", error=str(error))
+            self._out_of_step.set()
+            await asyncio.sleep(RETRY_S)
+
+    async def _ensure_gate(self) -> None:
+        if await self.is_gate_open():
+            return
+        load = self._standing()
+        if load is None:
+            raise ProxyError("the gate stays shut until this edge has a fresh snapshot")
+        await self.load_gate(load)
+        self._gate_opened.set()
+        log.info("gate_loaded", edge=self._edge, offers=len(load.offers), floor=str(load.floor))
+
+    async def _keep_gate_settled(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(SETTLE_S):
+                    await self._gate_opened.wait()
+                # An offer that stood when the gate was loaded may have been refused just before,
+                # by the gate that was still shut: no BYE or CANCEL will ever free it.
+                self._gate_opened.clear()
+                await asyncio.sleep(AFTER_LOAD_S)
+            except TimeoutError:
+                pass
+            with contextlib.suppress(ProxyError):
+                await self.settle_gate()
+
+    async def settle_gate(self) -> frozenset[AgentId]:
+        """Free the gates that hold agents for offers that are gone; return whose.
+
+        `run` does it from time to time. Raises ProxyError.
+        """
+        standing = self._standing()
+        freed = set()
+        for agent in self._wanted.ha1 if self._wanted and standing else ():
+            entry = await self.gate_of(agent)
+            if entry is not None and standing and gate.is_stuck(agent, entry, standing):
+                log.warning("gate_stuck", agent=agent, token=str(entry.token), state=entry.state)
+                await self.free_gate(agent, entry.token)
+                freed.add(agent)
+        return frozenset(freed)
+
+    async def _tell(self) -> None:
+        async with self._telling:
+            if self._wanted is None:
+                return
+            told = self._told
+            if told is None:
+                told = await self._read()
+                self._told = told
+            for change in tables.changes(told, tables.rows(self._wanted)):
+                await self._do(change)
+                match change:
+                    case Put(table=table, key=key, value=value):
+                        told[table, key] = value
+                    case Drop(table=table, key=key):
+                        told.pop((table, key), None)
+
+    async def _do(self, change: Put | Drop) -> None:
+        match change:
+            case Put(table=table, key=key, value=value):
+                await self._rpc.call("htable.sets", table, key, value)
+            case Drop(table=table, key=key):
+                try:
+                    await self._rpc.call("htable.delete", table, key)
+                except ProxyRefusedError as gone:
+                    if gone.code != NOT_FOUND:
+                        raise
+
+    async def _read(self) -> dict[Key, str]:
+        """Return what Kamailio has now: what an edge of an earlier life told it must go too."""
+        found: dict[Key, str] = {}
+        for table in tables.OWNED:
+            try:
+                found |= _entries(table, await self._rpc.call("htable.dump", table))
+            except ProxyRefusedError:
+                raise
+            except ProxyError:
+                # Too big for a datagram, or Kamailio is away and the next call says so.
+                found |= {key: "" for key in self._file_rows() if key[0] == table}
+        for name in ("tables", "epoch", "draining"):
+            value = await self._get("meta", name)
+            if value is not None:
+                found["meta", name] = value
+        return found
+
+    async def _get(self, table: str, key: str) -> str | None:
+        try:
+            answer = await self._rpc.call("htable.get", table, key)
+        except ProxyRefusedError as missing:
+            if missing.code == NO_SUCH_KEY:
+                return None
+            raise
+        return str(answer["item"]["value"])
+
+    async def _is_registered(self, agent: AgentId) -> bool:
+        try:
+            await self._rpc.call("ul.lookup", "location", agent)
+        except ProxyRefusedError as missing:
+            if missing.code == NOT_FOUND:
+                return False
+            raise
+        return True
+
+    # -- tables.json
+
+    def _file_rows(self) -> Mapping[Key, str]:
+        try:
+            return tables.decode_file(self._tables_file.read_bytes())
+        except (OSError, TablesFileError):
+            return {}
+
+    def _write_file(self, wanted: Tables) -> None:
+        """Replace the file in one step; a full disk leaves the old one, and says so."""
+        fresh = self._tables_file.with_name(f".{self._tables_file.name}.{self._edge}")
+        try:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(tables.encode_file(wanted))
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._tables_file)
+        except OSError as error:
+            log.warning("tables_file_not_written", file=str(self._tables_file), error=str(error))
+
+
+NOT_FOUND = 404
+NO_SUCH_KEY = 500
+"""What htable.get says of a key that is not there."""
+
+
+def _entries(table: str, dump: list[dict[str, list[dict[str, str]]]]) -> dict[Key, str]:
+    return {(table, cell["name"]): str(cell["value"]) for slot in dump for cell in slot["slot"]}
+
+
+def _aors(dump: dict[str, list[dict[str, dict[str, list[dict[str, str]]]]]]) -> frozenset[AgentId]:
+    return frozenset(
+        AgentId(entry["AoR"]) for domain in dump["Domains"] for entry in domain["Domain"]["AoRs"]
+    )

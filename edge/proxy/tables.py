@@ -1,0 +1,126 @@
+"""What an edge tells its site's Kamailio: rows of htables, and how two sets differ. PURE.
+
+Rows are idempotent: every edge of a site may write the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from edge.proxy.errors import TablesFileError
+from state.model import Agent, AgentId, SiteId, Trunk
+
+FILE_VERSION = 1
+EDGE = "edge"
+
+Key = tuple[str, str]
+"""htable, key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """Everything that a Kamailio is told, except its gate."""
+
+    steer: Mapping[str, str] = field(default_factory=dict)
+    """DID (or `*`) -> groups of `host:port`, `|` between groups, `,` within. A number that exists
+    and that nobody can serve has a row without targets: it gets 503, not 404."""
+    peers: Mapping[str, str] = field(default_factory=dict)
+    """`ip` -> `trunk:ID`, `ip:port` -> `edge`."""
+    ha1: Mapping[AgentId, str] = field(default_factory=dict, repr=False)
+    """For the agents homed here."""
+    epoch: int = 0
+    """Tokens of an older epoch are refused whatever their revision."""
+    draining: bool = False
+    """Keepalives are answered 503, so that carriers and sites send no more calls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """Set one row."""
+
+    table: str
+    key: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """Remove one row."""
+
+    table: str
+    key: str
+
+
+def rows(tables: Tables) -> dict[Key, str]:
+    """Return the rows that `tables` stands for.
+
+    An empty row of `steer` is written as `|`: an htable value must not be empty.
+    """
+    told = {("steer", did): row or "|" for did, row in tables.steer.items()}
+    told |= {("peers", source): who for source, who in tables.peers.items()}
+    told |= {("ha1", str(agent)): ha1 for agent, ha1 in tables.ha1.items()}
+    told["meta", "tables"] = "1"
+    told["meta", "epoch"] = str(tables.epoch)
+    if tables.draining:
+        told["meta", "draining"] = "1"
+    return told
+
+
+OWNED = ("steer", "peers", "ha1")
+"""Tables that hold nothing but what edges told."""
+
+
+def changes(before: Mapping[Key, str], after: Mapping[Key, str]) -> tuple[Put | Drop, ...]:
+    """Return what turns `before` into `after`: additions first, so that no call meets a gap."""
+    puts = tuple(
+        Put(table=table, key=key, value=value)
+        for (table, key), value in after.items()
+        if before.get((table, key)) != value
+    )
+    drops = tuple(Drop(table=table, key=key) for table, key in before if (table, key) not in after)
+    return puts + drops
+
+
+def peers(trunks: Iterable[Trunk], edges: Iterable[str]) -> dict[str, str]:
+    """Return who may speak, from the trunks' addresses and the edges' `host:port`."""
+    known = {address: f"trunk:{trunk.id}" for trunk in trunks for address in trunk.addresses}
+    return known | dict.fromkeys(edges, EDGE)
+
+
+def ha1(agents: Iterable[Agent], site: SiteId) -> dict[AgentId, str]:
+    """Return the secrets of the agents homed at `site`; an agent without one cannot register."""
+    return {agent.id: agent.ha1 for agent in agents if agent.site == site and agent.ha1}
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    v: int
+    steer: dict[str, str]
+    peers: dict[str, str]
+    ha1: dict[str, str]
+
+
+def encode_file(tables: Tables) -> bytes:
+    """Return what tables.json holds: the rows with which a restarted Kamailio begins."""
+    told = rows(tables)
+    parts = {
+        name: {key: value for (table, key), value in told.items() if table == name}
+        for name in OWNED
+    }
+    return msgspec.json.encode(_File(v=FILE_VERSION, **parts))
+
+
+def decode_file(content: bytes) -> dict[Key, str]:
+    """Return the rows in a tables.json. Raises TablesFileError."""
+    try:
+        file = msgspec.json.decode(content, type=_File)
+    except msgspec.MsgspecError as error:
+        raise TablesFileError(f"tables.json is unreadable: {error}") from error
+    if file.v != FILE_VERSION:
+        raise TablesFileError(f"tables.json has version {file.v}, this is {FILE_VERSION}")
+    named = {"steer": file.steer, "peers": file.peers, "ha1": file.ha1}
+    return {
+        (table, key): value for table, entries in named.items() for key, value in entries.items()
+    }

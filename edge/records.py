@@ -1,0 +1,179 @@
+"""Writes the records of one call, in order, whatever the store does meanwhile.
+
+A call goes on without etcd; its writes wait here. Each is a plan (`edge.acd.reservation`) made from
+what is held when its turn comes, and repeated until the store has said what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from edge.acd.reservation import (
+    Held,
+    Plan,
+    created,
+    created_after_refusal,
+    held_after,
+    landed_at,
+)
+from state import keys
+from state.clock import Clock
+from state.codec import decode
+from state.errors import (
+    CodecError,
+    OutcomeUnknownError,
+    RejectedError,
+    StoreError,
+    UnavailableError,
+)
+from state.model import CallId, CallRecord, Now, Outcome, Ticket
+from state.store import Store
+
+log = structlog.get_logger()
+
+REFUSAL_S = 1.0
+"""How long an edge that has refused a call may take to write that down."""
+_LOOK_S = 0.05
+_RETRY_MIN_S = 0.1
+_RETRY_MAX_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """The plan was carried out."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Something on which the plan rested has changed: decide again, at `revision` or later."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAsked:
+    """The store is away and nothing was done."""
+
+
+Written = Landed | Refused | NotAsked
+PlanMaker = Callable[[Held | None, Now], Plan | None]
+"""Returns what to write, given what is held; None: it is no longer needed."""
+
+
+class CallRecords:
+    """What one call holds in the shared state."""
+
+    def __init__(self, *, store: Store, clock: Clock, call: CallId, is_known: bool = True) -> None:
+        self._store = store
+        self._clock = clock
+        self._call = call
+        self._turn = asyncio.Lock()
+        self._known = asyncio.Event()
+        if is_known:
+            self._known.set()
+        self.held: Held | None = None
+        """As the store has it, once the writes that are under way have landed."""
+
+    def restore(self, held: Held | None) -> None:
+        """Say what a call that was taken up holds; its writes have waited for that."""
+        self.held = held
+        self._known.set()
+
+    async def recreate(self, ticket: Ticket, at: Now) -> Held | None:
+        """Create the ticket of a call that was taken up, if there neither is one nor was.
+
+        The former life had answered the caller, and may have died before it could write. Return
+        what is held now, for `restore`: until then all other writes wait.
+        """
+        await self._carry_out(created(ticket, at), wait=True)
+        return self.held
+
+    async def write(self, make: PlanMaker, *, wait: bool = True) -> Written:
+        """Carry out what `make` returns, after all that was asked for before.
+
+        With `wait`, go on asking while the store is away; else return NotAsked, unless an earlier
+        attempt may have been carried out: then what became of it has to be known.
+        """
+        async with self._turn:
+            await self._known.wait()
+            plan = make(self.held, self._clock.now())
+            if plan is None:
+                return Refused(revision=0)
+            return await self._carry_out(plan, wait=wait)
+
+    def forget_given(self) -> None:
+        """Hold no agent any more: somebody else has freed them."""
+        if self.held is not None:
+            self.held = replace(self.held, given=None)
+
+    async def _refused_before(self) -> int | None:
+        """Return the revision of this call's record if some edge refused it; None: it did not.
+
+        An edge refuses first and writes that down a moment later; so a ticket that stands is given
+        that moment. Goes on asking while the store is away.
+        """
+        key = keys.ended(self._call)
+        patience_s = REFUSAL_S
+        while True:
+            try:
+                found = await self._store.range(key)
+                for each in found.records:
+                    is_refused = decode(CallRecord, each.value, key).outcome is Outcome.REFUSED
+                    return each.mod_revision if is_refused else None
+            except UnavailableError:
+                await asyncio.sleep(_RETRY_MAX_S)
+                continue
+            except (StoreError, CodecError) as error:
+                log.warning("record_not_read", call=self._call, error=str(error))
+                return None
+            if patience_s <= 0:
+                return None
+            await asyncio.sleep(_LOOK_S)
+            patience_s -= _LOOK_S
+
+    async def create(self, ticket: Ticket, at: Now) -> Written:
+        """Create the ticket, in one turn with taking the call over from an edge that refused it.
+
+        The proxy sends a call on that an edge has just refused, and that one's record stands.
+        """
+        async with self._turn:
+            written = await self._carry_out(created(ticket, at), wait=True)
+            if isinstance(written, Refused):
+                refused = await self._refused_before()
+                if refused is not None:
+                    plan = created_after_refusal(ticket, refused, at)
+                    written = await self._carry_out(plan, wait=True)
+            return written
+
+    async def _carry_out(self, plan: Plan, *, wait: bool) -> Written:
+        retry_s = _RETRY_MIN_S
+        is_open = False
+        while True:
+            try:
+                result = await self._store.txn(plan.compares, plan.success, plan.failure)
+            except UnavailableError as error:
+                if not wait and not is_open:
+                    return NotAsked()
+                problem: StoreError = error
+            except OutcomeUnknownError as error:
+                is_open = True
+                problem = error
+            except RejectedError as error:
+                # Asking again cannot help. It should not happen, so it has to be seen.
+                log.error("write_rejected", call=self._call, error=str(error))  # noqa: TRY400 - one line
+                return Refused(revision=0)
+            else:
+                revision = landed_at(plan, result)
+                if revision is None:
+                    return Refused(revision=result.revision)
+                self.held = held_after(plan, revision)
+                return Landed(revision=revision)
+            log.warning("write_waits", call=self._call, error=str(problem), retry_s=retry_s)
+            await asyncio.sleep(retry_s)
+            retry_s = min(retry_s * 2, _RETRY_MAX_S)

@@ -1,0 +1,223 @@
+"""The shell of `edge.acd.match`: snapshot -> match -> one transaction -> the call is told.
+
+Every edge computes the same matching; each reserves only for the callers that it holds, and matches
+only while one of them waits. What it has asked for and the snapshot does not show yet counts as
+given. A refused transaction means that the snapshot was old: the call is left alone until a newer
+one is here, and decided again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
+from edge.acd.call_events import TurnedAway
+from edge.acd.match import Offering, match, next_due_s
+from edge.acd.relaxation import effective_now
+from edge.acd.reservation import Held, Plan, reserved
+from edge.acd.roster import Roster
+from edge.log import fault
+from edge.records import CallRecords, Landed, NotAsked, Refused
+from state.clock import Clock
+from state.keys import Kind
+from state.model import AgentId, CallId, Decision, EdgeId, Now, SiteId, Ticket, TicketState
+from state.snapshot import Delta, Snapshot
+
+log = structlog.get_logger()
+
+_AWAY_S = 0.25
+"""How long a call waits before it is tried again when the store was away, or would not have it."""
+_NEWER_S = 1.0
+"""How long a newer snapshot is waited for: the store counts writes too that no mirror sees, and a
+watch may lose some. Deciding on an old one again does no harm, waiting for ever does."""
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldBack:
+    """A call that is not to be decided on what is known of it now."""
+
+    revision: int | None
+    """A snapshot as new as this will do; None: only time helps."""
+    until_s: float
+    """From then on it is decided on whatever there is."""
+
+    def is_over(self, snapshot: Snapshot, now: Now) -> bool:
+        is_newer = self.revision is not None and snapshot.revision >= self.revision
+        return is_newer or now.mono_s >= self.until_s
+
+
+class WaitingCall(Protocol):
+    """What the reserver needs of a call that this edge holds."""
+
+    records: CallRecords
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it wants an agent."""
+        ...
+
+    def on_reserved(self, decision: Decision, revision: int) -> None:
+        """Take the agent: the offer stands since `revision`."""
+        ...
+
+    def deliver(self, event: TurnedAway) -> None:
+        """Take the news that the queue serves the caller no longer."""
+        ...
+
+
+class Reserver:
+    """Matches whenever something has changed, and reserves for this edge's calls."""
+
+    def __init__(
+        self,
+        *,
+        edge: EdgeId,
+        clock: Clock,
+        snapshot: Callable[[], Snapshot],
+        unreachable: Callable[[], frozenset[SiteId]],
+        call: Callable[[CallId], WaitingCall | None],
+    ) -> None:
+        self._edge = edge
+        self._clock = clock
+        self._snapshot = snapshot
+        self._unreachable = unreachable
+        self._call = call
+        self._wake = asyncio.Event()
+        self._not_before: dict[CallId, _HeldBack] = {}
+        self._looked = clock.now()
+        """When agents and calls were looked at last: what falls due later is still to be seen."""
+        self._asked: dict[CallId, AgentId] = {}
+        """Reservations that are under way, or that the snapshot does not show yet."""
+        self._waiting: set[CallId] = set()
+        """This edge's calls that wait, by the snapshot."""
+        self._roster = Roster()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.landed = 0
+        self.refused = 0
+
+    def wake(self) -> None:
+        """Match again soon."""
+        self._wake.set()
+
+    def take(self, deltas: Iterable[Delta]) -> None:
+        """Note which calls of this edge wait now, by what has changed in the snapshot."""
+        for delta in deltas:
+            if delta.kind is Kind.TICKET:
+                call = CallId(delta.id)
+                ticket = None if delta.after is None else delta.after.value
+                if isinstance(ticket, Ticket) and self._is_waiting(ticket):
+                    self._waiting.add(call)
+                else:
+                    self._waiting.discard(call)
+
+    def _is_waiting(self, ticket: Ticket) -> bool:
+        return ticket.state is TicketState.QUEUED and ticket.holder == self._edge
+
+    async def run(self) -> None:
+        """Match and reserve until cancelled."""
+        while True:
+            await self._wait()
+            self._match(self._snapshot(), self._clock.now())
+
+    async def _wait(self) -> None:
+        due_s = self._due_s()
+        left_s = None if due_s is None else max(0.0, due_s - self._clock.now().mono_s)
+        try:
+            async with asyncio.timeout(left_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._wake.clear()
+
+    def _due_s(self) -> float | None:
+        """Return when to match again though nothing has been heard of."""
+        due = [held_back.until_s for held_back in self._not_before.values()]
+        # Only for a call that nobody could take does it matter when an agent is rested, or when
+        # it asks for less.
+        if any(self._may_reserve(call) for call in self._waiting):
+            next_s = next_due_s(self._snapshot(), self._looked, self._waiting)
+            due += [] if next_s is None else [next_s]
+        return min(due, default=None)
+
+    def _match(self, snapshot: Snapshot, now: Now) -> None:
+        self._looked = now
+        for waited, held_back in list(self._not_before.items()):
+            if held_back.is_over(snapshot, now):
+                del self._not_before[waited]
+                self._asked.pop(waited, None)
+        self._turn_away(snapshot, now)
+        if not any(self._may_reserve(call) for call in self._waiting):
+            return
+        offerings = match(
+            snapshot,
+            now,
+            unreachable=self._unreachable(),
+            asked=self._asked,
+            roster=self._roster,
+        )
+        for offering in offerings:
+            call = self._call(offering.call) if offering.holder == self._edge else None
+            if call is None or not self._may_reserve(offering.call):
+                continue
+            self._asked[offering.call] = offering.agent
+            task = asyncio.create_task(self._reserve(call, offering, snapshot))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _turn_away(self, snapshot: Snapshot, now: Now) -> None:
+        """Let those go who have waited for too long, before an agent is looked for."""
+        for call_id in filter(self._may_reserve, list(self._waiting)):
+            call, entry = self._call(call_id), snapshot.tickets.get(call_id)
+            if call is None or entry is None:
+                continue
+            turn_away = effective_now(snapshot.queues, entry, now).turn_away
+            if turn_away is not None:
+                outcome = OUTCOMES[turn_away]
+                call.deliver(TurnedAway(outcome=outcome, cause=WAITED_TOO_LONG))
+
+    def _may_reserve(self, call: CallId) -> bool:
+        if call in self._asked or call in self._not_before:
+            return False
+        held = self._call(call)
+        return held is not None and held.is_waiting
+
+    async def _reserve(self, call: WaitingCall, offering: Offering, snapshot: Snapshot) -> None:
+        def make(held: Held | None, at: Now) -> Plan | None:
+            if held is None or held.given is not None or not call.is_waiting:
+                return None
+            return reserved(offering, held, snapshot, edge=self._edge, at=at)
+
+        try:
+            written = await call.records.write(make, wait=False)
+            match written:
+                case Landed(revision=revision):
+                    self.landed += 1
+                    self._hold_back(offering.call, revision)
+                    call.on_reserved(offering.decision, revision)
+                case Refused(revision=revision):
+                    self.refused += 1
+                    del self._asked[offering.call]
+                    self._hold_back(offering.call, revision or None)
+                    log.info("reservation_refused", call=offering.call, agent=offering.agent)
+                case NotAsked():
+                    await asyncio.sleep(_AWAY_S)
+        except Exception as error:  # noqa: BLE001 - the top of a task; the call is tried again
+            log.error("reservation_fault", call=offering.call, **fault(error))  # noqa: TRY400 - one line
+            self._asked.pop(offering.call, None)
+            self._hold_back(offering.call, None)
+        finally:
+            if offering.call not in self._not_before:
+                self._asked.pop(offering.call, None)
+            # A newer snapshot may have come while this was under way.
+            self._wake.set()
+
+    def _hold_back(self, call: CallId, revision: int | None) -> None:
+        wait_s = _AWAY_S if revision is None else _NEWER_S
+        until_s = self._clock.now().mono_s + wait_s
+        self._not_before[call] = _HeldBack(revision=revision, until_s=until_s)

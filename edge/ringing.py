@@ -1,0 +1,61 @@
+"""Rings an agent: one INVITE to the Kamailio of the home site, with the reservation's token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.settings import address
+from edge.sip.events import Address, LegId
+from edge.telephony import Telephony
+from state.model import AgentId, SiteId, Ticket
+from state.snapshot import Snapshot
+
+EPOCH = 1
+"""The sites' epoch: the first part of every token, above the store's revision. It stays the same
+as long as every reservation is made by the store."""
+TIMER_B_S = 2.5
+"""A home site that says nothing for so long is gone: the caller must not wait 32 s to learn it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """An agent's leg that has been started."""
+
+    leg: LegId
+    site: SiteId
+    sip_call_id: str
+
+
+class Ringing:
+    """Knows how to reach an agent."""
+
+    def __init__(
+        self, *, sip: Telephony, snapshot: Callable[[], Snapshot], token: Callable[[], str]
+    ) -> None:
+        self._sip = sip
+        self._snapshot = snapshot
+        self._token = token
+
+    def ring(self, ticket: Ticket, agent: AgentId, sdp: bytes, revision: int) -> Rung | None:
+        """Send the INVITE; None: the agent or their site is no longer configured."""
+        snapshot = self._snapshot()
+        who = snapshot.agents.get(agent)
+        site = snapshot.sites.get(who.value.site) if who is not None else None
+        if who is None or site is None:
+            return None
+        sip_call_id = f"{ticket.call}-{self._token()}"
+        leg = self._sip.invite(
+            request_uri=f"sip:{agent}@everline",
+            from_uri=f"sip:{ticket.caller}@everline",
+            to_uri=f"sip:{agent}@everline",
+            next_hop=Address(*address(site.value.sip)),
+            sdp=sdp,
+            headers={
+                "X-Everline-Offer": f"{ticket.call} {EPOCH} {revision}",
+                "X-Everline-Call": ticket.call,
+            },
+            sip_call_id=sip_call_id,
+            timer_b_s=TIMER_B_S,
+        )
+        return Rung(leg=leg, site=site.value.id, sip_call_id=sip_call_id)

@@ -1,0 +1,169 @@
+"""A dialog (RFC 3261 §12) as a frozen value: whoever holds it can go on with the call.
+
+Written down with `to_json`, another process can take it up with `from_json`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+from edge.sip.errors import LocalError, RemoteError
+from edge.sip.events import Address
+from edge.sip.message import Message, Request, Response
+from edge.sip.session_timer import SessionTimer
+from edge.sip.uri import parse_uri
+
+FORMAT = 1
+BRANCH_COOKIE = "z9hG4bK"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialog:
+    """One dialog, as our side sees it."""
+
+    sip_call_id: str
+    local_tag: str
+    remote_tag: str
+    local: str
+    """Our From value in requests, tag included."""
+    remote: str
+    """Their To value in our requests, tag included."""
+    local_seq: int
+    """CSeq of our last request; 0 before the first."""
+    remote_seq: int
+    """CSeq of their last request; -1 before the first."""
+    remote_target: str
+    """Their Contact URI."""
+    route_set: tuple[str, ...]
+    hop: Address
+    """Where the dialog was established: next hop where the route names no IP literal."""
+    caller: bool
+    """We sent the INVITE: the owner of the Call-ID waits longer after glare (RFC 3261 §14.1)."""
+    can_update: bool = False
+    """Their Allow names UPDATE."""
+    session: SessionTimer | None = None
+
+    def to_json(self) -> str:
+        """Write this dialog down."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, separators=(",", ":"))
+
+    @property
+    def target(self) -> tuple[str, tuple[str, ...]]:
+        """Request-URI and Route fields of a request within this dialog (§12.2.1.1)."""
+        if not self.route_set:
+            return self.remote_target, ()
+        first = _route_uri(self.route_set[0])
+        if parse_uri(first).is_loose:
+            return self.remote_target, self.route_set
+        # A strict router takes its own URI in the request line and looks for the target at the end.
+        return first.partition("?")[0], (*self.route_set[1:], f"<{self.remote_target}>")
+
+    @property
+    def next_hop(self) -> Address:
+        """Where its requests are sent."""
+        uri = _route_uri(self.route_set[0]) if self.route_set else self.remote_target
+        try:
+            return parse_uri(uri).address or self.hop
+        except RemoteError:
+            return self.hop
+
+
+def from_json(text: str) -> Dialog:
+    """Read what `to_json` wrote. LocalError if it is something else or of another version."""
+    try:
+        fields = json.loads(text)
+        if fields.pop("format") != FORMAT:
+            raise LocalError(f"dialog written in a format other than {FORMAT}: drop it")
+        fields["route_set"] = tuple(fields["route_set"])
+        fields["hop"] = Address(**fields["hop"])
+        if fields["session"] is not None:
+            fields["session"] = SessionTimer(**fields["session"])
+        return Dialog(**fields)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LocalError("not a dialog that was written down by this stack") from error
+
+
+def dialog_of_uas(request: Request, local_tag: str, hop: Address) -> Dialog:
+    """Return the dialog that our response to `request` makes (§12.1.1), or raise RemoteError."""
+    target = request.contact
+    if not target:
+        if request.via.branch.startswith(BRANCH_COOKIE):
+            raise RemoteError(400, "Missing Contact")
+        # RFC 2543 did not ask for one.
+        target = request.from_.uri
+    parse_uri(target)
+    to = request.first("to")
+    return Dialog(
+        sip_call_id=request.call_id,
+        local_tag=local_tag,
+        remote_tag=request.from_.tag,
+        local=to if request.to.tag else f"{to};tag={local_tag}",
+        remote=request.first("from"),
+        local_seq=0,
+        remote_seq=request.cseq[0],
+        remote_target=target,
+        route_set=_routes(request),
+        hop=hop,
+        caller=False,
+        can_update="UPDATE" in request.tokens("allow"),
+    )
+
+
+def dialog_of_uac(
+    response: Response, *, local: str, local_tag: str, target: str, hop: Address
+) -> Dialog:
+    """Return the dialog that a response to our INVITE makes (§12.1.2).
+
+    `target` stands in for a Contact that is missing or unusable.
+    """
+    try:
+        contact = response.contact or target
+        parse_uri(contact)
+    except RemoteError:
+        contact = target
+    return Dialog(
+        sip_call_id=response.call_id,
+        local_tag=local_tag,
+        remote_tag=response.to.tag,
+        local=local,
+        remote=response.first("to"),
+        local_seq=response.cseq[0],
+        remote_seq=-1,
+        remote_target=contact,
+        route_set=tuple(reversed(_routes(response))),
+        hop=hop,
+        caller=True,
+        can_update="UPDATE" in response.tokens("allow"),
+    )
+
+
+def refreshed(dialog: Dialog, message: Message) -> Dialog:
+    """Return the dialog with the remote target that a target refresh brings (§12.2)."""
+    try:
+        contact = message.contact
+        if contact:
+            parse_uri(contact)
+    except RemoteError:
+        return dialog
+    allow = message.tokens("allow")
+    can_update = "UPDATE" in allow if allow else dialog.can_update
+    if (
+        contact or dialog.remote_target
+    ) == dialog.remote_target and can_update == dialog.can_update:
+        return dialog
+    return replace(dialog, remote_target=contact or dialog.remote_target, can_update=can_update)
+
+
+def _routes(message: Message) -> tuple[str, ...]:
+    held = message.elements("record-route")
+    for route in held:
+        parse_uri(_route_uri(route))
+    return tuple(held)
+
+
+def _route_uri(route: str) -> str:
+    opening = route.find("<")
+    return (
+        route[opening + 1 : route.find(">", opening)] if opening >= 0 else route.partition(";")[0]
+    )

@@ -1,0 +1,243 @@
+"""What the SIP stack tells the process that uses it: frozen values, nothing else.
+
+A *leg* is our half of a call: one INVITE dialog, ours (UAC) or theirs (UAS). Session descriptions
+are opaque bytes here: the stack enforces who may offer when (RFC 3264, RFC 6337), never what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+LegId = NewType("LegId", str)
+TransactionId = NewType("TransactionId", str)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An IPv4 or IPv6 host and a UDP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class EndedBy(StrEnum):
+    """Whose doing the end of an established or early leg was."""
+
+    REMOTE = "remote"
+    """BYE received, or CANCEL before the answer."""
+    LOCAL = "local"
+    """We said BYE or CANCEL, and it is over."""
+    FAULT = "fault"
+    """No answer to a request of ours, no ACK, or a session timer ran out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingInvite:
+    """A new INVITE; 100 Trying has already been sent. Answer it with progress/answer/reject."""
+
+    leg: LegId
+    source: Address
+    request_uri: str
+    from_uri: str
+    to_uri: str
+    from_tag: str
+    sip_call_id: str
+    sdp: bytes | None
+    """None: a late offer is wanted, our answer carries the offer and ACK brings theirs."""
+    headers: Mapping[str, str]
+    """Header fields by lower-case long name, values joined by ', '."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """The ACK to our 2xx came. `sdp` is the answer to our offer when the offer was late."""
+
+    leg: LegId
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """The caller gave up before we answered; 487 has been sent. The leg is gone."""
+
+    leg: LegId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A provisional response above 100 to our INVITE. Reliable ones have been PRACKed."""
+
+    leg: LegId
+    status: int
+    sdp: bytes | None
+    needs_prack_sdp: bool = False
+    """We sent no offer and this reliable response brings theirs: call `acknowledge(leg, sdp)`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The first 2xx to our INVITE; ACK has been sent unless `needs_ack_sdp`.
+
+    Later 2xx of other forks are acknowledged and ended by the stack itself (RFC 3261 §13.2.2.4).
+    """
+
+    leg: LegId
+    sdp: bytes
+    needs_ack_sdp: bool = False
+    """We sent no offer, so `sdp` is theirs: call `acknowledge(leg, sdp)`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """Our INVITE ended without an answer. 408 with `timeout` set is ours; the leg is gone."""
+
+    leg: LegId
+    status: int
+    reason: str
+    timeout: bool
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferReceived:
+    """re-INVITE, UPDATE or PRACK with an offer, or a re-INVITE without one (they want ours).
+
+    Answer it with `answer_offer` or `refuse_offer`. An UPDATE without a body, which only refreshes
+    the session, never gets here.
+    """
+
+    leg: LegId
+    method: str
+    """`200` for the offer that our own re-INVITE without one asked for: it cannot be refused."""
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferWithdrawn:
+    """Their re-INVITE was cancelled before we answered it: nothing is left to answer."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferAnswered:
+    """The answer to the offer that we made with `reinvite` or `update`."""
+
+    leg: LegId
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferRefused:
+    """The other side refused our offer and the session stays as it was.
+
+    491 is not reported before the stack has retried it (RFC 3261 §14.1).
+    """
+
+    leg: LegId
+    status: int
+    timeout: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The leg is over and nothing of it is left but timers that end by themselves."""
+
+    leg: LegId
+    by: EndedBy
+    cause: str
+    """A constant word: `bye`, `bye_timeout`, `no_ack`, `no_prack`, `session_expired`, `cancelled`,
+    `gone` (481 or 408: the other side knows nothing of it)."""
+    reason: str = ""
+    """The Reason header field that came with it (RFC 3326)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfoReceived:
+    """INFO inside a dialog; 200 has been sent."""
+
+    leg: LegId
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferReceived:
+    """REFER inside a dialog. Answer with `accept_refer` (202 and NOTIFYs) or `refuse_refer`."""
+
+    leg: LegId
+    transaction: TransactionId
+    refer_to: str
+    referred_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notified:
+    """A NOTIFY for a REFER of ours: the status it reports, and whether it is the last."""
+
+    leg: LegId
+    status: int
+    final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReceived:
+    """A request outside any dialog whose method the stack was told to hand out. Use `respond`.
+
+    Without being told, the stack answers OPTIONS with 200 and other methods with 405 or 501.
+    """
+
+    transaction: TransactionId
+    method: str
+    source: Address
+    request_uri: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseReceived:
+    """The final response to a request of ours outside any dialog (OPTIONS, REGISTER, MESSAGE)."""
+
+    transaction: TransactionId
+    status: int
+    reason: str
+    timeout: bool
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discarded:
+    """Something that was not SIP, or that no transaction or dialog wanted: counted, never fatal."""
+
+    source: Address
+    why: str
+
+
+Event = (
+    IncomingInvite
+    | Confirmed
+    | Cancelled
+    | Progress
+    | Answered
+    | Rejected
+    | OfferReceived
+    | OfferWithdrawn
+    | OfferAnswered
+    | OfferRefused
+    | Ended
+    | InfoReceived
+    | ReferReceived
+    | Notified
+    | RequestReceived
+    | ResponseReceived
+    | Discarded
+)

@@ -1,0 +1,43 @@
+"""Which edge sees to what can be seen to by several: all edges with the same snapshot agree.
+
+By rendezvous hashing: when an edge comes or goes, only what it had changes hands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from state.model import AgentId, EdgeId, EdgeState
+from state.snapshot import Snapshot
+
+
+def home_edge(snapshot: Snapshot, agent: AgentId) -> EdgeId | None:
+    """Return the edge that writes the agent's presence and loads their gate.
+
+    One that lives at the agent's home site and, if there is one, does not drain. None: the agent is
+    not configured, or no edge of their home site lives.
+    """
+    entry = snapshot.agents.get(agent)
+    if entry is None:
+        return None
+    home = [life.value for life in snapshot.edges.values() if life.value.site == entry.value.site]
+    serving = [life.edge for life in home if life.state is EdgeState.SERVING]
+    return _chosen(serving or [life.edge for life in home], agent)
+
+
+def janitor(snapshot: Snapshot, dead: EdgeId) -> EdgeId | None:
+    """Return the survivor who closes a dead edge's tickets and frees its agents.
+
+    None: nobody lives. The dead edge is not asked, though it may be in the snapshot of one who
+    knows better.
+    """
+    return _chosen((edge for edge in snapshot.edges if edge != dead), dead)
+
+
+def _chosen(edges: Iterable[EdgeId], task: str) -> EdgeId | None:
+    return max(edges, key=lambda edge: (_weight(edge, task), edge), default=None)
+
+
+def _weight(edge: EdgeId, task: str) -> bytes:
+    return hashlib.blake2b(f"{edge}\0{task}".encode(), digest_size=8).digest()

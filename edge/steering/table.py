@@ -1,0 +1,104 @@
+"""Which edges serve a DID, in order of preference, as one site sees it: the rows of `steer`.
+
+Owns the order of sites. Knows nothing of htables but how a row is written.
+
+The laws:
+
+- The own site comes first unless it drains. Then the others: those where an agent who can take the
+  DID's calls is free, before those without; the nearer first; by id.
+- Dead edges, and sites that this one cannot reach, are left out. Edges that drain, and sites that
+  do, come after all others. Whoever is left out for a reason that may be mistaken comes back in
+  when nobody else is left: the last good site is never removed.
+- A row changes only with what it rests on: whether an agent is free, not how many are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeAlias
+
+from edge.acd.eligibility import agent_facts, unavailable_because, unsuited_because
+from edge.acd.needs import Needs
+from state.model import Agent, DidNumber, EdgeLife, EdgeState, Now, SiteId
+from state.snapshot import Snapshot
+
+ANY: Final = DidNumber("*")
+"""The row for numbers without one of their own: an edge says whether it knows the number."""
+
+Groups: TypeAlias = tuple[tuple[str, ...], ...]
+"""`host:port` of edges: each group before the next, no preference within one."""
+
+_FAR_MS: Final = 1_000_000
+"""The distance of a site that nobody has measured."""
+
+
+def rows(
+    snapshot: Snapshot, site: SiteId, now: Now, *, unreachable: frozenset[SiteId] = frozenset()
+) -> Mapping[DidNumber, Groups]:
+    """Return the row of every DID, and of ANY, as seen from `site`.
+
+    Empty when no edge at all is known to live, which says nothing: keep the rows that there are.
+    """
+    lives = [life.value for life in snapshot.edges.values()]
+    lives = [life for life in lives if life.site == site or life.site not in unreachable] or lives
+    if not lives:
+        return {}
+    view = _View(snapshot, site, lives)
+    free = _free_agents(snapshot, now)
+    by_needs: dict[Needs | None, Groups] = {None: view.groups(frozenset())}
+    table = {ANY: by_needs[None]}
+    for number, did in snapshot.dids.items():
+        queue = snapshot.queues.get(did.value.queue)
+        needs = None if queue is None else Needs.of_queue(queue.value)
+        if needs is not None and needs not in by_needs:
+            by_needs[needs] = view.groups(_staffed_sites(free, needs))
+        table[number] = by_needs[needs]
+    return table
+
+
+def encode(groups: Groups) -> str:
+    """Return the row as Kamailio reads it: `|` between groups, `,` within."""
+    return "|".join(",".join(group) for group in groups)
+
+
+class _View:
+    """The edges that can be asked, by site, as `own` sees them."""
+
+    def __init__(self, snapshot: Snapshot, own: SiteId, lives: Iterable[EdgeLife]) -> None:
+        self._snapshot = snapshot
+        self._own = own
+        self._serving: dict[SiteId, list[str]] = defaultdict(list)
+        self._leaving: dict[SiteId, list[str]] = defaultdict(list)
+        for life in lives:
+            kept = self._leaving if life.state is EdgeState.DRAINING else self._serving
+            kept[life.site].append(life.sip)
+
+    def groups(self, staffed: frozenset[SiteId]) -> Groups:
+        """Return one group a site, best first; then one a site of the edges that drain."""
+        return tuple(
+            tuple(sorted(edges[site]))
+            for edges in (self._serving, self._leaving)
+            for site in sorted(edges, key=lambda each: self._preference(each, staffed))
+        )
+
+    def _preference(
+        self, site: SiteId, staffed: frozenset[SiteId]
+    ) -> tuple[bool, bool, bool, int, SiteId]:
+        known, own = self._snapshot.sites.get(site), self._snapshot.sites.get(self._own)
+        is_draining = known is not None and known.value.draining
+        distances = {} if own is None else own.value.distance_ms
+        distance_ms = distances.get(site, _FAR_MS)
+        return (is_draining, site != self._own, site not in staffed, distance_ms, site)
+
+
+def _free_agents(snapshot: Snapshot, now: Now) -> list[Agent]:
+    return [
+        facts.agent
+        for facts in agent_facts(snapshot).values()
+        if unavailable_because(facts, now) is None
+    ]
+
+
+def _staffed_sites(free: Iterable[Agent], needs: Needs) -> frozenset[SiteId]:
+    return frozenset(agent.site for agent in free if unsuited_because(agent, needs) is None)

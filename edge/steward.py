@@ -1,0 +1,190 @@
+"""Keeps this site's Kamailio told, and hears from it who is registered.
+
+The shell of `edge.steering` on one side and of `edge.proxy` on the other: snapshot -> rows ->
+htables; registrations -> presence. Both edges of a site do it; what they tell is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from edge.media.errors import MediaError
+from edge.media.relay import Relay
+from edge.presence import PresenceKeeper
+from edge.proxy.errors import ProxyError
+from edge.proxy.events import Connected, Event, Registered, Unregistered
+from edge.proxy.gate import GateLoad, gate_load
+from edge.proxy.proxy import Proxy
+from edge.proxy.tables import Tables, ha1, peers
+from edge.ringing import EPOCH
+from edge.settings import Settings, address
+from edge.steering import encode, rows
+from state.clock import Clock
+from state.keys import Kind
+from state.mirror import Mirror, MirrorState
+from state.model import EdgeId, SiteId
+from state.snapshot import Delta, Snapshot
+
+log = structlog.get_logger()
+
+RECONCILE_S = 10.0
+"""How often the location table is compared, since events may be lost."""
+_SOON_S = 0.01
+_LATER_S = 0.3
+"""Whether agents are free changes with every call, and moves a row only now and then."""
+_URGENT = frozenset({Kind.EDGE, Kind.SITE, Kind.TRUNK, Kind.DID, Kind.QUEUE, Kind.AGENT})
+_CALM = frozenset({Kind.OFFER, Kind.WORK, Kind.PRESENCE})
+
+
+class Steward:
+    """One edge's care for the Kamailio of its site."""
+
+    def __init__(  # noqa: PLR0913 - both sides of what it joins
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        mirror: Mirror,
+        media: Relay,
+        unreachable: Callable[[], frozenset[SiteId]],
+        keeper: PresenceKeeper,
+    ) -> None:
+        self._site = settings.site
+        self._clock = clock
+        self._mirror = mirror
+        self._media = media
+        self._unreachable = unreachable
+        self._keeper = keeper
+        self._edges_known = {settings.sip}
+        """Every edge address seen in this life: one whose lease has just run out may still live."""
+        self._dead: set[EdgeId] = set()
+        self._soon = asyncio.Event()
+        self._later = asyncio.Event()
+        self._proxy = Proxy(
+            edge=settings.edge,
+            rpc_socket=settings.kamailio_rpc,
+            evapi=address(settings.evapi),
+            tables_file=settings.run_dir / "tables.json",
+            standing=self._standing,
+        )
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether Kamailio has what follows from the snapshot."""
+        return not self._soon.is_set() and self._proxy.is_in_step
+
+    def wake(self) -> None:
+        """Look again soon: what this edge can reach has changed."""
+        self._soon.set()
+
+    def take(self, deltas: Iterable[Delta]) -> None:
+        """See what of the snapshot's news concerns Kamailio."""
+        kinds = {delta.kind for delta in deltas}
+        if kinds & _URGENT:
+            self._soon.set()
+        elif kinds & _CALM:
+            self._later.set()
+        if Kind.EDGE in kinds:
+            self._dead.difference_update(self._mirror.snapshot.edges)
+
+    async def settle(self) -> None:
+        """Free the gates of agents whose offers are gone."""
+        try:
+            await self._proxy.settle_gate()
+        except ProxyError as error:
+            log.warning("gates_not_settled", error=str(error))
+
+    async def edge_died(self, edge: EdgeId) -> None:
+        """Free what a dead edge left here: its media if it was of this site, and agents' gates."""
+        if edge in self._dead:
+            return
+        self._dead.add(edge)
+        try:
+            released = await self._media.release_all_of(edge)
+            freed = await self._proxy.settle_gate()
+        except (MediaError, ProxyError) as error:
+            log.warning("dead_edge_not_cleared", edge=edge, error=str(error))
+            self._dead.discard(edge)
+            return
+        log.warning("dead_edge_cleared", edge=edge, media_calls=released, gates=len(freed))
+
+    async def run(self) -> None:
+        """Keep Kamailio told and listened to, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._proxy.run())
+            group.create_task(self._listen())
+            group.create_task(self._reconcile())
+            group.create_task(self._tell())
+
+    async def _tell(self) -> None:
+        while True:
+            await self._until_due()
+            tables = self._tables(self._mirror.snapshot)
+            if tables is not None:
+                await self._proxy.apply(tables)
+
+    async def _until_due(self) -> None:
+        """Wait for something urgent, or for a while after something that is not."""
+        soon = asyncio.create_task(self._soon.wait())
+        later = asyncio.create_task(self._later.wait())
+        try:
+            await asyncio.wait((soon, later), return_when=asyncio.FIRST_COMPLETED)
+            if not soon.done():
+                await asyncio.wait((soon,), timeout=_LATER_S)
+            # Changes come in bursts: at a start, each edge of each site.
+            await asyncio.sleep(_SOON_S)
+        finally:
+            soon.cancel()
+            later.cancel()
+        self._soon.clear()
+        self._later.clear()
+
+    def _tables(self, snapshot: Snapshot) -> Tables | None:
+        steer = rows(snapshot, self._site, self._clock.now(), unreachable=self._unreachable())
+        site = snapshot.sites.get(self._site)
+        if not steer or site is None:
+            return None
+        self._edges_known.update(life.value.sip for life in snapshot.edges.values())
+        trunks = (trunk.value for trunk in snapshot.trunks.values())
+        return Tables(
+            steer={number: encode(groups) for number, groups in steer.items()},
+            peers=peers(trunks, self._edges_known),
+            ha1=ha1((agent.value for agent in snapshot.agents.values()), self._site),
+            epoch=EPOCH,
+            draining=site.value.draining,
+        )
+
+    def _standing(self) -> GateLoad | None:
+        if self._mirror.state is not MirrorState.LIVE:
+            return None
+        return gate_load(self._mirror.snapshot, self._site, EPOCH)
+
+    async def _listen(self) -> None:
+        async for event in self._proxy.events():
+            await self._hear(event)
+
+    async def _hear(self, event: Event) -> None:
+        match event:
+            case Registered(agent=agent):
+                self._keeper.note(agent, registered=True)
+            case Unregistered(agent=agent):
+                self._keeper.note(agent, registered=False)
+            case Connected():
+                await self._read_registered()
+            case _:
+                pass
+
+    async def _reconcile(self) -> None:
+        while True:
+            await asyncio.sleep(RECONCILE_S)
+            await self._read_registered()
+
+    async def _read_registered(self) -> None:
+        self._keeper.reading()
+        try:
+            self._keeper.set_registered(await self._proxy.registered())
+        except ProxyError as error:
+            log.warning("registrations_not_read", error=str(error))

@@ -1,0 +1,129 @@
+"""Goes on with the calls of this edge's former life, from its journal and the shared state.
+
+The dialogs are taken up at once, so that nobody who hangs up meanwhile is left without an answer;
+the calls go on as soon as the shared state has been read, or a little later without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+import structlog
+
+from edge.acd.call import State
+from edge.acd.call_events import TicketLost
+from edge.acd.reservation import WITHDRAWN, GivenAgent, Held, Plan, given_agent, offer_failed
+from edge.call import CallShell
+from edge.journal import CallNote
+from edge.switchboard import Switchboard
+from state.clock import Clock
+from state.mirror import Mirror, MirrorState
+from state.model import CallId, EdgeId, Now, TicketState
+from state.snapshot import Snapshot
+
+log = structlog.get_logger()
+
+PATIENCE_S = 2.0
+"""How long the calls wait for the shared state before they go on without it."""
+_LOOK_S = 0.02
+
+
+class Takeover:
+    """Brings the calls of `notes` back to life."""
+
+    def __init__(
+        self,
+        *,
+        edge: EdgeId,
+        clock: Clock,
+        mirror: Mirror,
+        switchboard: Switchboard,
+        notes: Mapping[CallId, CallNote],
+    ) -> None:
+        self._edge = edge
+        self._clock = clock
+        self._mirror = mirror
+        self._notes = notes
+        self._shells: dict[CallId, CallShell] = {}
+        for call, note in notes.items():
+            shell = switchboard.adopt(note)
+            if shell is not None:
+                self._shells[call] = shell
+
+    @property
+    def calls(self) -> frozenset[CallId]:
+        """The calls that have been taken up."""
+        return frozenset(self._shells)
+
+    async def run(self) -> None:
+        """Let the calls go on; return when all of them know what they hold."""
+        if not self._shells:
+            return
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._until_current()
+        except TimeoutError:
+            log.warning("takeover_without_state", calls=len(self._shells))
+            self._resume_all()
+            await self._until_current()
+        snapshot = self._mirror.snapshot
+        restoring = asyncio.gather(
+            *(self._restore(snapshot, call, shell) for call, shell in self._shells.items())
+        )
+        # The store may be away again: nobody waits for it to be served.
+        self._resume_all()
+        await restoring
+        for call, shell in self._shells.items():
+            await self._settle(call, shell)
+        log.warning("calls_taken_over", edge=self._edge, calls=len(self._shells))
+
+    async def _until_current(self) -> None:
+        while self._mirror.state is not MirrorState.LIVE:  # noqa: ASYNC110 - once in a life
+            await asyncio.sleep(_LOOK_S)
+
+    async def _restore(self, snapshot: Snapshot, call: CallId, shell: CallShell) -> None:
+        held, note = self._held(snapshot, call), self._notes[call]
+        if held is None and call not in snapshot.tickets and note.state in _WITHOUT_AGENT:
+            at = self._clock.now()
+            ticket = note.ticket
+            if note.state is State.QUEUED:
+                ticket = replace(ticket, state=TicketState.QUEUED, queued_ms=at.wall_ms)
+            held = await shell.records.recreate(ticket, at)
+        shell.records.restore(held)
+
+    def _resume_all(self) -> None:
+        for call, shell in self._shells.items():
+            shell.resume(self._notes[call])
+
+    async def _settle(self, call: CallId, shell: CallShell) -> None:
+        """See to what the journal did not know: a ticket that is gone, an agent just reserved."""
+        held = shell.records.held
+        if held is None:
+            shell.deliver(TicketLost())
+        elif held.given is not None and self._notes[call].state in _WITHOUT_AGENT:
+            given = held.given
+
+            def give_back(now_held: Held | None, at: Now) -> Plan | None:
+                if now_held is None or now_held.given is None:
+                    return None
+                return offer_failed(now_held, given, WITHDRAWN, at, tried=False)
+
+            await shell.records.write(give_back)
+
+    def _held(self, snapshot: Snapshot, call: CallId) -> Held | None:
+        ticket = snapshot.tickets.get(call)
+        if ticket is None or ticket.value.holder != self._edge:
+            return None
+        return Held(ticket=ticket, given=self._given(snapshot, call))
+
+    def _given(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
+        agent = snapshot.tickets[call].value.agent
+        offer = None if agent is None else snapshot.offers.get(agent)
+        if offer is None or offer.value.call != call:
+            return None
+        return given_agent(snapshot, offer)
+
+
+_WITHOUT_AGENT = frozenset({State.GREETING, State.QUEUED})

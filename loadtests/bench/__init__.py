@@ -1,0 +1,1 @@
+"""What a call costs, and how many a second there may be: `python -m loadtests.bench NAME`."""

@@ -1,0 +1,61 @@
+"""CPU time of processes and all their threads, from the scheduler's own count.
+
+/proc/PID/task/TID/schedstat counts nanoseconds on a core. /proc/stat and the sampled times of
+/proc/PID/stat miss much of what short tasks use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def parse_schedstat(text: str) -> int:
+    """Return the nanoseconds on a core: the first of three numbers."""
+    return int(text.split(maxsplit=1)[0])
+
+
+def parse_session(stat: str) -> int:
+    """Return the session id in the text of /proc/PID/stat; the name in it may hold anything."""
+    return int(stat.rpartition(")")[2].split()[3])
+
+
+def session_members(leader: int, proc: Path = PROC) -> list[int]:
+    """Return every process of the session that `leader` leads: a Kamailio is a dozen."""
+    members = []
+    for entry in proc.iterdir():
+        if entry.name.isdigit():
+            try:
+                if parse_session((entry / "stat").read_text()) == leader:
+                    members.append(int(entry.name))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return sorted(members)
+
+
+class CpuMeter:
+    """The CPU time of some processes; threads that have ended count as when last read."""
+
+    def __init__(self, pids: Iterable[int], proc: Path = PROC) -> None:
+        self._pids = tuple(pids)
+        self._proc = proc
+        self._seen_ns: dict[str, int] = {}
+
+    def read_s(self) -> float:
+        """Return the seconds that they have been on a core since they began."""
+        for pid in self._pids:
+            for task in self._tasks(pid):
+                try:
+                    spent_ns = parse_schedstat((task / "schedstat").read_text())
+                except (FileNotFoundError, ProcessLookupError):
+                    continue
+                self._seen_ns[str(task)] = spent_ns
+        return sum(self._seen_ns.values()) / 1e9
+
+    def _tasks(self, pid: int) -> list[Path]:
+        try:
+            return list((self._proc / str(pid) / "task").iterdir())
+        except (FileNotFoundError, ProcessLookupError):
+            return []

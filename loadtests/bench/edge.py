@@ -1,0 +1,185 @@
+"""`bench edge`: what one edge process takes for a call, and how many a second it can do.
+
+A call is answered, queued (no greeting), given to a free agent, bridged, and ended after 0.2 s.
+Slices with and without a media relay alternate, each with a fresh edge on the same etcd. CPU is the
+edge's own, over all its threads, of a whole slice: also of its probes, its lease and its watch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from drills.cli.progress import Task, progress
+from loadtests.bench import servers
+from loadtests.bench.ladder import Climb, climb
+from loadtests.bench.stage import Slice, Stage, staged
+from loadtests.bench.stats import Spread, spread
+
+NGS: Final = (servers.DIRECT, servers.NG)
+"""Without media, with media."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much is measured."""
+
+    agents: int = 200
+    slices: int = 5
+    """Of each kind."""
+    seconds: float = 3.0
+    rate: float = 100.0
+    """Calls a second at which CPU is measured."""
+    first_rate: float = 100.0
+    growth: float = 1.25
+    tries: int = 2
+    """A rung of the ladder holds if one of so many is clean: others' noise is no fault of ours."""
+    most: float = 5000.0
+
+
+QUICK: Final = Effort(
+    agents=50, slices=1, seconds=0.5, rate=40.0, first_rate=40.0, growth=2.0, most=40.0, tries=1
+)
+"""Shows that it works; the figures mean little."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeFigures:
+    """What came out; of each pair, the first is without media."""
+
+    effort: Effort
+    costs: tuple[tuple[Slice, ...], tuple[Slice, ...]]
+    climbs: tuple[Climb, Climb]
+    at_highest_ms: tuple[float, float]
+    """CPU ms a call in the clean slice at the highest rate: work comes in bunches there."""
+    waits: tuple[Slice, ...]
+    """Slices at half of the highest clean rate, without media."""
+    wait_rate: float
+
+    def cpu(self, kind: int) -> Spread:
+        """Return CPU ms a call, of the clean slices: calls that fail cost something else."""
+        clean = [each for each in self.costs[kind] if each.summary.is_clean]
+        return spread(each.cpu_ms for each in clean or self.costs[kind])
+
+    def to_agent(self, share: str) -> Spread:
+        """Return ms from INVITE in to INVITE out, of the slices' `p50` or `p99`."""
+        return spread(getattr(each.summary, f"to_agent_{share}_ms") for each in self.waits)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the figures under the names that others read."""
+        return {
+            "cpu_ms": round(self.cpu(0).median, 3),
+            "cpu_ms_media": round(self.cpu(1).median, 3),
+            "cpu_ms_at_highest": _or_none(self.at_highest_ms[0]),
+            "cpu_ms_media_at_highest": _or_none(self.at_highest_ms[1]),
+            "calls_per_s": round(self.climbs[0].highest, 1),
+            "calls_per_s_media": round(self.climbs[1].highest, 1),
+            "to_agent_ms": {
+                share: round(self.to_agent(share).median, 2) for share in ("p50", "p99")
+            },
+            "spread": {
+                "cpu_ms": self.cpu(0).as_json(),
+                "cpu_ms_media": self.cpu(1).as_json(),
+                "to_agent_ms": {s: self.to_agent(s).as_json() for s in ("p50", "p99")},
+            },
+            "of_others_ms": {
+                "generator": _others(self.costs[0], "generator_s"),
+                "etcd": _others(self.costs[0], "etcd_s"),
+                "rtpengine": _others(self.costs[1], "relay_s"),
+            },
+            "rate": self.effort.rate,
+            "to_agent_rate": round(self.wait_rate, 1),
+            "agents": self.effort.agents,
+            "ended_the_ladder": [each.ended_by for each in self.climbs],
+        }
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 3)
+
+
+def _others(slices: Sequence[Slice], name: str) -> float:
+    return round(spread(1e3 * getattr(s, name) / s.summary.offered for s in slices).median, 3)
+
+
+async def measure(effort: Effort) -> EdgeFigures:
+    """Bring everything up and measure."""
+    async with staged(effort.agents, media=True) as stage:
+        with progress("bench edge: CPU a call", total=2 * effort.slices) as task:
+            costs = await _costs(stage, effort, task)
+        climbs, at_highest_ms = [], []
+        for ng in NGS:
+            name = "without media" if ng == servers.DIRECT else "with media"
+            with progress(f"bench edge: highest clean rate {name}") as task:
+                found, cost_ms = await _climb(stage, effort, ng, task)
+            climbs.append(found)
+            at_highest_ms.append(cost_ms)
+        wait_rate = max(effort.first_rate / 2, climbs[0].highest / 2)
+        with progress("bench edge: time to the agent", total=effort.slices) as task:
+            waits = await _waits(stage, effort, wait_rate, task)
+    return EdgeFigures(
+        effort=effort,
+        costs=(tuple(costs[0]), tuple(costs[1])),
+        climbs=(climbs[0], climbs[1]),
+        at_highest_ms=(at_highest_ms[0], at_highest_ms[1]),
+        waits=waits,
+        wait_rate=wait_rate,
+    )
+
+
+async def sample(effort: Effort, ng: str, out: Path) -> Slice:
+    """Run one long slice under the sampler, which leaves its counts in `out`."""
+    async with staged(effort.agents, media=ng != servers.DIRECT) as stage:
+        await stage.edge_up(ng, profile=out)
+        measured = await stage.measure(effort.rate, effort.seconds * effort.slices)
+        await stage.edge_down()
+        return measured
+
+
+async def _costs(stage: Stage, effort: Effort, task: Task) -> tuple[list[Slice], list[Slice]]:
+    found: tuple[list[Slice], list[Slice]] = ([], [])
+    for _ in range(effort.slices):
+        for kind, ng in enumerate(NGS):
+            await stage.edge_up(ng)
+            measured = await stage.measure(effort.rate, effort.seconds)
+            await stage.edge_down()
+            found[kind].append(measured)
+            task.advance(f"{ng} {measured.cpu_ms:.2f} ms {measured.summary.dirt}")
+    return found
+
+
+async def _climb(stage: Stage, effort: Effort, ng: str, task: Task) -> tuple[Climb, float]:
+    await stage.edge_up(ng)
+    clean_ms: dict[float, float] = {}
+
+    async def try_rate(rate: float) -> str:
+        measured = await stage.measure(rate, effort.seconds)
+        if measured.summary.is_clean:
+            clean_ms[rate] = measured.cpu_ms
+        else:
+            await stage.settle()
+        task.advance(f"{rate:.0f}/s {measured.summary.dirt or 'clean'}")
+        return measured.summary.dirt
+
+    found = await climb(
+        try_rate,
+        first=effort.first_rate,
+        growth=effort.growth,
+        tries=effort.tries,
+        most=effort.most,
+    )
+    await stage.edge_down()
+    return found, clean_ms.get(found.highest, math.nan)
+
+
+async def _waits(stage: Stage, effort: Effort, rate: float, task: Task) -> tuple[Slice, ...]:
+    await stage.edge_up(servers.DIRECT)
+    found = []
+    for _ in range(effort.slices):
+        found.append(await stage.measure(rate, effort.seconds))
+        task.advance(f"p99 {found[-1].summary.to_agent_p99_ms:.1f} ms")
+    await stage.edge_down()
+    return tuple(found)

@@ -1,0 +1,54 @@
+"""Finds the highest clean rate: climbs until nothing holds, then tries between the last two."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+TryRate = Callable[[float], Awaitable[str]]
+"""Runs a slice at a rate; returns what was not clean, nothing if all was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Climb:
+    """How far it went."""
+
+    highest: float
+    """The highest clean rate; 0 if not even the first was."""
+    ended_by: str
+    """What was not clean at the rate that did not hold."""
+
+
+async def climb(
+    try_rate: TryRate, *, first: float, growth: float, tries: int, most: float
+) -> Climb:
+    """Climb by `growth` from `first`; then try once half-way between the last two rungs.
+
+    A rung holds if one of `tries` slices is clean. If the first does not hold, it goes down.
+    """
+    highest, rate = 0.0, first
+    while True:
+        dirt = await _dirt_at(try_rate, rate, tries)
+        if dirt and highest == 0.0 and rate > first / 8:
+            rate /= 2
+            if rate <= first / 8:
+                return Climb(highest=0.0, ended_by=dirt)
+            continue
+        if dirt:
+            break
+        highest, rate = rate, rate * growth
+        if rate > most or (highest < first):
+            return Climb(highest=highest, ended_by=f"no rate above {highest:.0f} was tried")
+    between = (highest * rate) ** 0.5
+    if highest and not await _dirt_at(try_rate, between, tries):
+        highest = between
+    return Climb(highest=highest, ended_by=f"{rate:.0f}/s: {dirt}")
+
+
+async def _dirt_at(try_rate: TryRate, rate: float, tries: int) -> str:
+    dirt = ""
+    for _ in range(tries):
+        dirt = await try_rate(rate)
+        if not dirt:
+            return ""
+    return dirt

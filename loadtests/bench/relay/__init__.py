@@ -1,0 +1,1 @@
+"""`bench relay`: Kamailio with our KEMI route against the same in its own language."""

@@ -1,0 +1,120 @@
+"""The proxies that are compared, and what they are told. All are alive; one works at a time.
+
+Both configurations have the same modules, parameters and sockets: the native one is
+`edge/kemi/kamailio.cfg` without its Python engine, and with `native.cfg` after it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from drills.lab.process import DatagramProbe, ProcessSpec, RestartPolicy
+from loadtests.bench.errors import BenchError
+from loadtests.bench.servers import PROJECT
+
+KEMI_DIR: Final = PROJECT / "edge" / "kemi"
+NATIVE: Final = Path(__file__).with_name("native.cfg")
+TRUNK: Final = "127.0.0.10"
+EDGES: Final = ("127.0.0.20:5081", "127.0.0.20:5082")
+STEER: Final = "|".join(
+    (",".join(EDGES), "127.0.0.21:5081,127.0.0.21:5082", "127.0.0.22:5081,127.0.0.22:5082")
+)
+SHARED_MB: Final = 1024
+"""tm keeps 32 KB a call for 5 s: at thousands of calls a second the shipped 256 would run out."""
+_PYTHON_ONLY: Final = re.compile(
+    r'^(cfgengine .*|loadmodule "app_python3\.so"|modparam\("app_python3".*|'
+    r'modparam\(.*"event_callback".*)$',
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """One Kamailio of the comparison."""
+
+    name: str
+    address: str
+    is_native: bool
+
+    def run(self, root: Path) -> Path:
+        """Return its run directory."""
+        return root / self.name
+
+
+KEMI: Final = Proxy(name="kemi", address="127.0.0.11", is_native=False)
+PLAIN: Final = Proxy(name="native", address="127.0.0.12", is_native=True)
+CONTROL: Final = Proxy(name="control", address="127.0.0.13", is_native=True)
+ALL: Final = (KEMI, PLAIN, CONTROL)
+
+
+def native_configuration(shipped: str, routes: str) -> str:
+    """Return the shipped configuration with native routes in place of the Python engine."""
+    kept, count = _PYTHON_ONLY.subn("", shipped)
+    if count < 3 or "python" in kept.split("loadmodule", 1)[1]:  # noqa: PLR2004 - load, its parameter, engine
+        raise BenchError("edge/kemi/kamailio.cfg is no longer what native.cfg was written for")
+    return f"{kept}\n{routes}"
+
+
+def specification(proxy: Proxy, root: Path) -> ProcessSpec:
+    """Write the proxy's files and return how it is started: as its configuration file says."""
+    run = proxy.run(root)
+    run.mkdir(mode=0o700)
+    cfg = KEMI_DIR / "kamailio.cfg"
+    if proxy.is_native:
+        text = native_configuration(cfg.read_text(), NATIVE.read_text())
+        cfg = run / "kamailio.cfg"
+        cfg.write_text(text)
+    words = {
+        "SITE_ID": "a",
+        "SITE_ADDR": proxy.address,
+        "RUN_DIR": str(run),
+        "ROUTES": str(KEMI_DIR / "edge_routes.py"),
+    }
+    return ProcessSpec(
+        name=proxy.name,
+        host=None,
+        cwd=run,
+        restart=RestartPolicy(restarts=False),
+        argv=(
+            *("kamailio", "-DD", "-E", "-f", str(cfg), "-x", "fm", "-X", "fm"),
+            *("-m", str(SHARED_MB), "-M", "16", "-Y", str(run)),
+            *("-A", f'EVENTS_ADDRESS="{proxy.address}:8448"'),
+            *(
+                word
+                for name, value in words.items()
+                for word in ("--substdef", f"!{name}!{value}!")
+            ),
+        ),
+        ready=DatagramProbe(
+            path=run / "kamailio.rpc",
+            ask=b'{"jsonrpc":"2.0","method":"core.uptime","id":1}',
+            expect=b'"result"',
+        ),
+    )
+
+
+def tell(proxy: Proxy, root: Path) -> None:
+    """Write the tables that an edge would: who the trunk and the edges are, and where calls go."""
+    rows: Mapping[tuple[str, str], str] = {
+        ("peers", TRUNK): "trunk:bench",
+        **{("peers", edge): "edge" for edge in EDGES},
+        ("steer", "15550100"): STEER,
+        ("meta", "tables"): "1",
+    }
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+        end.bind("")
+        end.settimeout(2.0)
+        for (table, key), value in rows.items():
+            question = {"jsonrpc": "2.0", "method": "htable.sets", "params": [table, key, value]}
+            end.sendto(
+                json.dumps(question | {"id": 1}).encode(), str(proxy.run(root) / "kamailio.rpc")
+            )
+            answer = json.loads(end.recv(65536))
+            if "error" in answer:
+                raise BenchError(f"{proxy.name} refused its table {table}: {answer['error']}")

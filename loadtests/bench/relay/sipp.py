@@ -1,0 +1,144 @@
+"""SIPp on both sides of a proxy: the carrier, started for each slice, and two edges that stay."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from drills.lab.process import ProcessSpec, RestartPolicy, SipProbe
+from loadtests.bench.cpu import CpuMeter
+from loadtests.bench.errors import BenchError
+from loadtests.bench.relay.proxies import EDGES, TRUNK, Proxy
+
+SCENARIOS: Final = Path(__file__).parent
+PATIENCE_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What SIPp's statistics say of one run."""
+
+    created: int
+    succeeded: int
+    failed: int
+    retransmissions: int
+
+    def plus_retransmissions(self, more: int) -> Tally:
+        """Return it with what the other side has sent again."""
+        return Tally(
+            created=self.created,
+            succeeded=self.succeeded,
+            failed=self.failed,
+            retransmissions=self.retransmissions + more,
+        )
+
+    @property
+    def dirt(self) -> str:
+        """Say what was not clean; nothing if all was."""
+        parts = []
+        if self.failed or self.succeeded != self.created:
+            parts.append(f"{self.created - self.succeeded} of {self.created} failed")
+        if self.retransmissions:
+            parts.append(f"{self.retransmissions} retransmissions")
+        return ", ".join(parts)
+
+
+def parse_statistics(text: str) -> Tally:
+    """Read the last row of a SIPp statistics file (`-trace_stat`). ValueError if there is none."""
+    rows = list(csv.DictReader(text.splitlines(), delimiter=";"))
+    if not rows:
+        raise ValueError("no row of statistics")
+    last = rows[-1]
+    return Tally(
+        created=int(last["TotalCallCreated"]),
+        succeeded=int(last["SuccessfulCall(C)"]),
+        failed=int(last["FailedCall(C)"]),
+        retransmissions=int(last["Retransmissions(C)"]),
+    )
+
+
+def name_of(address: str) -> str:
+    """Return the process name of an edge."""
+    return f"sipp-{address.partition(':')[2]}"
+
+
+def edge(address: str, run: Path) -> ProcessSpec:
+    """Return an edge that answers every call."""
+    host, _, port = address.partition(":")
+    (run / f"edge-{port}.csv").unlink(missing_ok=True)
+    return ProcessSpec(
+        name=name_of(address),
+        host=None,
+        cwd=run,
+        restart=RestartPolicy(restarts=False),
+        argv=(
+            *_program(),
+            *("-sf", str(SCENARIOS / "uas.xml"), "-i", host, "-p", port, "-nostdin"),
+            *("-trace_stat", "-stf", str(run / f"edge-{port}.csv"), "-fd", "1"),
+            *("-aa", "-buff_size", "4194304", "-l", "100000"),
+        ),
+        ready=SipProbe(address=host, port=int(port)),
+    )
+
+
+def edges_retransmissions(run: Path) -> int:
+    """Return what both edges have sent again so far; they say so once a second."""
+    total = 0
+    for address in EDGES:
+        file = run / f"edge-{address.partition(':')[2]}.csv"
+        try:
+            total += parse_statistics(file.read_text()).retransmissions
+        except (OSError, ValueError):
+            continue
+    return total
+
+
+async def carrier(proxy: Proxy, run: Path, *, rate: float, calls: int) -> tuple[Tally, float]:
+    """Place `calls` at `rate` through the proxy; return the tally, and SIPp's own CPU seconds."""
+    file = run / "carrier.csv"
+    file.unlink(missing_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        *_program(),
+        f"{proxy.address}:5060",
+        *("-sf", str(SCENARIOS / "uac.xml"), "-i", TRUNK, "-p", "5060", "-nostdin"),
+        *("-r", f"{rate:.0f}", "-rp", "1000", "-m", str(calls), "-l", "100000"),
+        *("-trace_stat", "-stf", str(file), "-fd", "1"),
+        *("-buff_size", "4194304", "-recv_timeout", "8000", "-timeout", "60"),
+        cwd=run,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    meter = CpuMeter([process.pid])
+    waiting = asyncio.create_task(process.communicate())
+    spent_s = 0.0
+    try:
+        async with asyncio.timeout(PATIENCE_S + calls / rate):
+            while not waiting.done():
+                spent_s = meter.read_s()
+                await asyncio.wait({waiting}, timeout=0.05)
+    except TimeoutError as error:
+        raise BenchError(f"SIPp did not end its {calls} calls to {proxy.name}") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    try:
+        return parse_statistics(file.read_text()), spent_s
+    except (OSError, ValueError, KeyError) as error:
+        _, said = await waiting
+        what = said.decode(errors="replace").strip() or "nothing"
+        raise BenchError(
+            f"SIPp counted none of its calls to {proxy.name}; it said: {what}"
+        ) from error
+
+
+def _program() -> Sequence[str]:
+    if shutil.which("sipp") is None:
+        raise BenchError("sipp is missing: apt-get install sip-tester")
+    return ("sipp",)

@@ -1,0 +1,86 @@
+"""Benchmarks as people read them: tables on standard output."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from drills.cli.progress import console
+from loadtests.bench.edge import EdgeFigures
+from loadtests.bench.machine import machine
+from loadtests.bench.profile import by_group
+from loadtests.bench.relay.measure import RelayFigures
+from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
+from loadtests.bench.stage import Slice
+from loadtests.bench.stats import Spread, spread
+
+
+def edge(figures: EdgeFigures) -> dict[str, object]:
+    """Print what `bench edge` found; return it as JSON values."""
+    table = Table(title=f"One edge process, {figures.effort.agents} agents")
+    for column in ("", "without media", "with media"):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row(
+        f"CPU a call at {figures.effort.rate:.0f}/s, ms", *(_of(figures.cpu(k)) for k in (0, 1))
+    )
+    table.add_row("highest clean rate, calls/s", *(f"{c.highest:.0f}" for c in figures.climbs))
+    table.add_row("CPU a call at that rate, ms", *(f"{ms:.2f}" for ms in figures.at_highest_ms))
+    table.add_row("the next did not hold", *(c.ended_by for c in figures.climbs))
+    for share in ("p50", "p99"):
+        table.add_row(
+            f"INVITE in to INVITE out at {figures.wait_rate:.0f}/s, {share}, ms",
+            _of(figures.to_agent(share)),
+            "",
+        )
+    found = figures.as_json() | {"machine": machine()}
+    console().print(table, _others(found), _machine(), sep="\n")
+    return found
+
+
+def relay(figures: RelayFigures) -> dict[str, object]:
+    """Print what `bench relay` found; return it as JSON values."""
+    table = Table(title="Kamailio: our KEMI route and the same in its own language")
+    for column in ("", "KEMI", "native", "native, again"):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row(
+        f"CPU a call at {figures.effort.rate:.0f}/s, us",
+        *(_of(spread(figures.cpu_us[each.name]), 0) for each in (KEMI, PLAIN, CONTROL)),
+    )
+    table.add_row(
+        "ratio to native, slice by slice",
+        _of(figures.ratio(KEMI)),
+        "1",
+        _of(figures.ratio(CONTROL)),
+    )
+    climbs = [figures.climbs[each.name] for each in (KEMI, PLAIN)]
+    table.add_row("highest clean rate, calls/s", *(f"{each.highest:.0f}" for each in climbs), "")
+    table.add_row("the next did not hold", *(each.ended_by for each in climbs), "")
+    found = figures.as_json() | {"machine": machine()}
+    sipp = f"SIPp itself (the carrier's side): {_of(spread(figures.sipp_us), 0)} us a call"
+    console().print(table, sipp, _machine(), sep="\n")
+    return found
+
+
+def profile(measured: Slice, samples: dict[str, int]) -> dict[str, object]:
+    """Print where the time of a call goes."""
+    total = sum(samples.values())
+    table = Table(title=f"Where {measured.cpu_ms:.2f} ms of CPU a call go")
+    table.add_column("part")
+    table.add_column("share", justify="right")
+    table.add_column("ms a call", justify="right")
+    shares = {name: count / total for name, count in by_group(samples).items()}
+    for name, share in shares.items():
+        table.add_row(name, f"{100 * share:.1f} %", f"{share * measured.cpu_ms:.3f}")
+    console().print(table, _machine(), sep="\n")
+    return {"cpu_ms": round(measured.cpu_ms, 3), "shares": shares, "machine": machine()}
+
+
+def _of(found: Spread, digits: int = 2) -> str:
+    return f"{found.median:.{digits}f} ({found.least:.{digits}f} to {found.most:.{digits}f})"
+
+
+def _others(found: dict[str, object]) -> str:
+    return f"CPU ms a call of the others: {found['of_others_ms']}"
+
+
+def _machine() -> str:
+    return "\n".join(f"{name}: {value}" for name, value in machine().items())

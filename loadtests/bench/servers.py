@@ -1,0 +1,107 @@
+"""The servers of a benchmark: what they are told, and when they are ready. All on one loopback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from drills.lab.process import (
+    HttpProbe,
+    Identity,
+    NgProbe,
+    ProcessSpec,
+    RestartPolicy,
+    UnixProbe,
+)
+
+PROJECT: Final = Path(__file__).resolve().parents[2]
+MEMBERS: Final = {"m1": "127.0.1.1", "m2": "127.0.1.2", "m3": "127.0.1.3"}
+ENDPOINTS: Final = tuple(f"{address}:2379" for address in MEMBERS.values())
+NG: Final = "127.0.0.1:2223"
+DIRECT: Final = "direct"
+EDGE: Final = "a1"
+EDGE_SIP: Final = "127.0.0.1:5081"
+SITE: Final = "a"
+_ONCE: Final = RestartPolicy(restarts=False)
+"""A server that dies in a benchmark is a result, not something to mend."""
+
+
+def etcd(name: str, run: Path, identity: Identity) -> ProcessSpec:
+    """Return one member, set up as a site's is."""
+    address = MEMBERS[name]
+    client, peer = f"https://{address}:2379", f"https://{address}:2380"
+    return ProcessSpec(
+        name=name,
+        host=None,
+        cwd=run,
+        restart=_ONCE,
+        argv=(
+            "etcd",
+            *("--name", name, "--data-dir", str(run / name)),
+            *("--listen-client-urls", client, "--advertise-client-urls", client),
+            *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
+            *("--initial-cluster", ",".join(f"{n}=https://{a}:2380" for n, a in MEMBERS.items())),
+            *("--initial-cluster-state", "new", "--listen-metrics-urls", f"http://{address}:2381"),
+            *("--heartbeat-interval", "100", "--election-timeout", "1000", "--pre-vote"),
+            *("--trusted-ca-file", str(identity.ca), "--client-cert-auth"),
+            *("--cert-file", str(identity.cert), "--key-file", str(identity.key)),
+            *("--peer-trusted-ca-file", str(identity.ca), "--peer-client-cert-auth"),
+            *("--peer-cert-file", str(identity.cert), "--peer-key-file", str(identity.key)),
+            *("--logger", "zap", "--log-outputs", "stderr", "--log-level", "warn"),
+        ),
+        ready=HttpProbe(address=address, port=2381, path="/health", expect=b'"true"'),
+    )
+
+
+def rtpengine(run: Path) -> ProcessSpec:
+    """Return the media relay, set up as a site's is."""
+    return ProcessSpec(
+        name="rtpengine",
+        host=None,
+        cwd=run,
+        restart=_ONCE,
+        argv=(
+            *("rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=5"),
+            *("--table=-1", "--interface=127.0.0.1", f"--listen-ng={NG}"),
+            *("--port-min=30000", "--port-max=39999", "--delete-delay=0"),
+            *("--endpoint-learning=off", "--num-threads=2"),
+        ),
+        ready=NgProbe(),
+    )
+
+
+def edge(run: Path, identity: Identity, *, ng: str, profile: Path | None = None) -> ProcessSpec:
+    """Return the edge under test; with `profile`, under the sampler, which writes there."""
+    config, command_socket = run / "edge.toml", run / "edge.sock"
+    config.write_text(
+        f"""\
+edge = "{EDGE}"
+site = "{SITE}"
+sip = "{EDGE_SIP}"
+kamailio_rpc = "{run / "kamailio.rpc"}"
+evapi = "127.0.0.1:8448"
+ng = "{ng}"
+etcd = [{", ".join(f'"{endpoint}"' for endpoint in ENDPOINTS)}]
+etcd_ca = "{identity.ca}"
+etcd_cert = "{identity.cert}"
+etcd_key = "{identity.key}"
+run_dir = "{run}"
+command_socket = "{command_socket}"
+log_level = "info"
+"""
+    )
+    program: tuple[str, ...] = ("edge",)
+    if profile is not None:
+        program = ("loadtests.bench.sampler", str(profile), "edge")
+    environment: Mapping[str, str] = {"PYTHONPATH": str(PROJECT)}
+    return ProcessSpec(
+        name="edge",
+        host=None,
+        cwd=PROJECT,
+        env=environment,
+        restart=_ONCE,
+        argv=(sys.executable, "-m", *program, "--config", str(config)),
+        ready=UnixProbe(path=command_socket),
+    )

@@ -1,0 +1,176 @@
+"""What the edge stands on in a benchmark: three etcd members, a media relay, and the generator."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from drills.lab.certs import make_authority
+from drills.lab.enter import RUN_ROOT
+from drills.lab.errors import LabError
+from drills.lab.process import Identity
+from drills.lab.supervisor import Supervisor
+from loadtests.bench import servers
+from loadtests.bench.center import DID, configuration, furnish
+from loadtests.bench.cpu import CpuMeter
+from loadtests.bench.crowd import DEADLINE_S, Scene
+from loadtests.bench.errors import BenchError
+from loadtests.bench.ledger import Summary
+from state.clock import SystemClock
+from state.etcd import Tls
+
+SCENE: Final = Scene(
+    edge=servers.EDGE_SIP, callers="127.0.0.2:5060", agents="127.0.0.3:5060", did=DID
+)
+WARM_UP: Final = (100.0, 1.0)
+_READY_S: Final = 15.0
+_SETTLE_S: Final = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """One slice: what became of its calls, and what they cost."""
+
+    summary: Summary
+    edge_s: float
+    """CPU seconds of the edge process."""
+    generator_s: float
+    etcd_s: float
+    relay_s: float
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU milliseconds of the edge for each call."""
+        return 1e3 * self.edge_s / self.summary.offered
+
+
+class Stage:
+    """Servers that are up; the edge comes and goes."""
+
+    def __init__(self, run: Path, supervisor: Supervisor, identity: Identity) -> None:
+        self._run = run
+        self._supervisor = supervisor
+        self._identity = identity
+        self._generator = subprocess.Popen(  # noqa: S603 - our own program
+            (sys.executable, "-m", "loadtests.bench.generator", json.dumps(asdict(SCENE))),
+            cwd=servers.PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def close(self) -> None:
+        """End the generator."""
+        self._generator.kill()
+        self._generator.wait()
+
+    async def edge_up(self, ng: str, profile: Path | None = None) -> None:
+        """Start a fresh edge, and let it take calls until all goes well."""
+        spec = servers.edge(self._run, self._identity, ng=ng, profile=profile)
+        await self._supervisor.start([spec])
+        ends_s = time.monotonic() + _READY_S
+        while True:
+            summary = await self._calls(20.0, 0.2)
+            if summary.is_clean:
+                break
+            if time.monotonic() > ends_s:
+                raise BenchError(f"the edge serves no calls: {summary.dirt}; {self.log_tail()}")
+        await self._calls(*WARM_UP)
+
+    async def edge_down(self) -> None:
+        """End the edge."""
+        await self._supervisor.stop("edge", grace_s=5.0)
+
+    async def settle(self) -> None:
+        """Wait until the edge has no call left: the next slice finds nothing of this one."""
+        ends_s = time.monotonic() + _SETTLE_S
+        while await self._edge_calls() and time.monotonic() < ends_s:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.2)
+
+    async def _edge_calls(self) -> int:
+        reader, writer = await asyncio.open_unix_connection(self._run / "edge.sock")
+        try:
+            writer.write(b'{"cmd": "stock"}\n')
+            return int(json.loads(await reader.readline())["calls"])
+        finally:
+            writer.close()
+
+    async def measure(self, rate: float, seconds: float) -> Slice:
+        """Run one slice."""
+        meters = {name: self._meter(name) for name in ("edge", "relay", "etcd")}
+        meters["generator"] = CpuMeter([self._generator.pid])
+        before = {name: meter.read_s() for name, meter in meters.items()}
+        summary = await self._calls(rate, seconds)
+        spent = {name: meter.read_s() - before[name] for name, meter in meters.items()}
+        return Slice(
+            summary=summary,
+            edge_s=spent["edge"],
+            generator_s=spent["generator"],
+            etcd_s=spent["etcd"],
+            relay_s=spent["relay"],
+        )
+
+    def log_tail(self) -> str:
+        """Return the end of what the edge logged."""
+        text = self._supervisor.log_path("edge").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-5:])
+
+    def _meter(self, name: str) -> CpuMeter:
+        of = {"edge": ("edge",), "relay": ("rtpengine",), "etcd": tuple(servers.MEMBERS)}[name]
+        known = self._supervisor.names()
+        pids = (self._supervisor.pid(each) for each in of if each in known)
+        return CpuMeter(pid for pid in pids if pid is not None)
+
+    async def _calls(self, rate: float, seconds: float) -> Summary:
+        order = json.dumps({"rate": rate, "seconds": seconds}).encode() + b"\n"
+        limit_s = seconds + SCENE.length_s + DEADLINE_S + 10.0
+        try:
+            async with asyncio.timeout(limit_s):
+                line = await asyncio.to_thread(self._exchange, order)
+        except TimeoutError as error:
+            raise BenchError(f"the generator said nothing for {limit_s:.0f} s") from error
+        if not line:
+            raise BenchError("the generator died; what it said is above")
+        return Summary(**json.loads(line))
+
+    def _exchange(self, order: bytes) -> bytes:
+        if self._generator.stdin is None or self._generator.stdout is None:
+            raise BenchError("the generator has no pipes")
+        self._generator.stdin.write(order)
+        self._generator.stdin.flush()
+        return self._generator.stdout.readline()
+
+
+@contextlib.asynccontextmanager
+async def staged(agents: int, *, media: bool) -> AsyncIterator[Stage]:
+    """Bring up what the edge stands on, the call center written into it."""
+    run = RUN_ROOT
+    supervisor = Supervisor(run / "log")
+    authority = make_authority(
+        run / "certs", now=dt.datetime.fromtimestamp(SystemClock().now().wall_ms / 1000, dt.UTC)
+    )
+    identity = authority.issue("bench", addresses=("127.0.0.1", *servers.MEMBERS.values()))
+    specs = [servers.etcd(name, run, identity) for name in servers.MEMBERS]
+    if media:
+        specs.append(servers.rtpengine(run))
+    try:
+        await supervisor.start(specs)
+        tls = Tls(ca=identity.ca, cert=identity.cert, key=identity.key)
+        await furnish(servers.ENDPOINTS, tls, configuration(agents, SCENE.agents))
+        stage = Stage(run, supervisor, identity)
+        try:
+            yield stage
+        finally:
+            stage.close()
+    except LabError as error:
+        raise BenchError(str(error)) from error
+    finally:
+        await supervisor.close()

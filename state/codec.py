@@ -1,0 +1,232 @@
+"""Records as JSON bytes and back. PURE.
+
+A record is a JSON object: `"v": 1` and the fields of its dataclass in `state.model`, whose type
+hints are the schema. Fields that this version does not know are ignored when read, and kept when a
+record that was read with `decode_with_extras` is written again with its extras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, Final, Generic, TypeAlias, TypeVar, get_type_hints
+
+import msgspec
+
+from state.errors import CodecError, FutureVersionError
+from state.keys import Kind, parse
+from state.model import (
+    Agent,
+    CallRecord,
+    Did,
+    EdgeLife,
+    Offer,
+    Place,
+    Presence,
+    Probe,
+    Queue,
+    Site,
+    Ticket,
+    Trunk,
+    Wish,
+    Work,
+)
+
+VERSION: Final = 1
+
+Record: TypeAlias = (
+    Site
+    | Trunk
+    | Did
+    | Queue
+    | Agent
+    | Wish
+    | Presence
+    | EdgeLife
+    | Probe
+    | Ticket
+    | Place
+    | Offer
+    | Work
+    | CallRecord
+)
+R = TypeVar("R", bound=Record)
+
+Extras: TypeAlias = Mapping[str, Any]
+"""Unknown fields by name; under a nested record's field, that record's own unknown fields.
+
+Those of records inside lists are not kept: an element of a list has no name to keep them under.
+"""
+
+RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
+    Kind.SITE: Site,
+    Kind.TRUNK: Trunk,
+    Kind.DID: Did,
+    Kind.QUEUE: Queue,
+    Kind.AGENT: Agent,
+    Kind.WISH: Wish,
+    Kind.PRESENCE: Presence,
+    Kind.EDGE: EdgeLife,
+    Kind.PROBE: Probe,
+    Kind.TICKET: Ticket,
+    Kind.PLACE: Place,
+    Kind.OFFER: Offer,
+    Kind.WORK: Work,
+    Kind.ENDED: CallRecord,
+}
+
+_ID_FIELDS: Final[Mapping[Kind, str]] = {
+    Kind.SITE: "id",
+    Kind.TRUNK: "id",
+    Kind.DID: "number",
+    Kind.QUEUE: "id",
+    Kind.AGENT: "id",
+    Kind.WISH: "agent",
+    Kind.PRESENCE: "agent",
+    Kind.EDGE: "edge",
+    Kind.PROBE: "edge",
+    Kind.TICKET: "call",
+    Kind.PLACE: "call",
+    Kind.OFFER: "agent",
+    Kind.WORK: "agent",
+    Kind.ENDED: "call",
+}
+
+
+class _Version(msgspec.Struct):
+    """The one field that every version has."""
+
+    v: int
+
+
+_version: Final = msgspec.json.Decoder(_Version)
+_builtins: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded(Generic[R]):
+    """A record with the fields that this version does not know."""
+
+    value: R
+    extras: Extras
+
+
+def encode(value: Record, extras: Extras | None = None) -> bytes:
+    """Return the record's bytes, with `extras` of an earlier read kept beside its fields.
+
+    What it returns can be read again: a value that cannot (a NaN, a lone surrogate, a wrong type)
+    is a CodecError here, at its writer, and not at every reader.
+    """
+    try:
+        if extras:
+            known = msgspec.to_builtins(value, enc_hook=_as_dict)
+            data = _encoder.encode({"v": VERSION} | _merge(known, extras))
+        else:
+            data = b'{"v":1,' + _encoder.encode(value)[1:]
+        _decoders[type(value)].decode(data)
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        name = type(value).__name__
+        raise CodecError(name, f"cannot be written as JSON: {error}") from error
+    return data
+
+
+def decode(cls: type[R], data: bytes, key: str) -> R:
+    """Return the record of type `cls` that `data` holds; `key` is only for the error.
+
+    Raises CodecError when the bytes are no such record, or of a later version than this one reads.
+    """
+    try:
+        version = _version.decode(data).v
+        if version == VERSION:
+            value: R = _decoders[cls].decode(data)
+            return value
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise CodecError(
+            key, f"no readable {cls.__name__} ({error}): write it anew or delete the key"
+        ) from error
+    problem = (
+        f"version {version} of {cls.__name__}, and this program reads only {VERSION}: "
+        "update it, or delete the key"
+    )
+    raise (FutureVersionError if version > VERSION else CodecError)(key, problem)
+
+
+def decode_with_extras(cls: type[R], data: bytes, key: str) -> Decoded[R]:
+    """Return the record with what `encode` needs to keep unknown fields when it is rewritten."""
+    value = decode(cls, data, key)
+    raw = _builtins.decode(data)
+    del raw["v"]
+    return Decoded(value=value, extras=_extras(cls, raw))
+
+
+def decode_at(key: str, data: bytes) -> Record:
+    """Return the record at `key`, of the type that the key says and with the id that it says.
+
+    Raises BadKeyError for a key that is none of ours, CodecError as `decode` does.
+    """
+    parsed = parse(key)
+    value: Record = decode(RECORD_TYPES[parsed.kind], data, key)
+    field = _ID_FIELDS[parsed.kind]
+    if getattr(value, field) != parsed.id:
+        raise CodecError(key, f"its field {field!r} names another record: delete the key")
+    return value
+
+
+def id_of(kind: Kind, value: Record) -> str:
+    """Return the id under which this record stands."""
+    identifier: str = getattr(value, _ID_FIELDS[kind])
+    return identifier
+
+
+def _as_dict(value: object) -> object:
+    """Let any Mapping stand where JSON has an object."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no place in a record")
+
+
+_encoder: Final = msgspec.json.Encoder(enc_hook=_as_dict)
+
+
+_decoders: Final[Mapping[type, Any]] = {
+    cls: msgspec.json.Decoder(cls) for cls in RECORD_TYPES.values()
+}
+
+
+@cache
+def _nested(cls: type) -> Mapping[str, type | None]:
+    """Return the fields of a record; with each, the record type nested there, or None."""
+    hints = get_type_hints(cls)
+    return {field.name: _record_type(hints[field.name]) for field in fields(cls)}
+
+
+def _record_type(hint: object) -> type | None:
+    """Return the dataclass that a hint (`X` or `X | None`) allows."""
+    options = getattr(hint, "__args__", ()) if not isinstance(hint, type) else (hint,)
+    return next((each for each in options if isinstance(each, type) and is_dataclass(each)), None)
+
+
+def _extras(cls: type, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `raw` holds beyond the fields of `cls`, nested records included."""
+    known = _nested(cls)
+    found: dict[str, Any] = {}
+    for name, value in raw.items():
+        if name not in known:
+            found[name] = value
+            continue
+        inner = known[name]
+        if inner is not None and isinstance(value, dict) and (below := _extras(inner, value)):
+            found[name] = below
+    return found
+
+
+def _merge(known: Mapping[str, Any], extras: Extras) -> dict[str, Any]:
+    """Return `known` with the unknown fields put back where they stood."""
+    merged = dict(known)
+    for name, value in extras.items():
+        if name not in merged:
+            merged[name] = value
+        elif isinstance(merged[name], dict) and isinstance(value, Mapping):
+            merged[name] = _merge(merged[name], value)
+    return merged

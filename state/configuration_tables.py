@@ -1,0 +1,295 @@
+"""The tables of the operator's file, and the nouns that they become. PURE.
+
+Owns the spelling of each table and what is wrong within one; what one table says of another is
+`state.configuration`'s to check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from state import keys
+from state.model import (
+    Agent,
+    AgentId,
+    AttributeNeed,
+    Did,
+    DidNumber,
+    Limit,
+    Queue,
+    QueueId,
+    Scope,
+    ScoreWeights,
+    Site,
+    SiteId,
+    SkillId,
+    SkillNeed,
+    Step,
+    Strategy,
+    Trunk,
+    TrunkId,
+    TurnAway,
+)
+
+REALM: Final = "everline"
+
+_Level = Annotated[int, Meta(ge=1, le=10)]
+_Seconds = Annotated[float, Meta(ge=0, le=3600)]
+_Weight = Annotated[float, Meta(ge=0, le=1000)]
+_Prompt = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
+_Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
+_Employer = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{0,64}$")]
+"""A word, or empty: ours."""
+_Values = _Word | Annotated[list[_Word], Meta(min_length=1)]
+_HA1 = re.compile(r"[0-9a-f]{32}")
+_PORT_MAX = 65535
+
+
+def ha1_of(agent: str, password: str) -> str:
+    """Return MD5(agent:everline:password), RFC 2617 §3.2.2.2."""
+    text = f"{agent}:{REALM}:{password}".encode()
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+# ---- the file's tables ---------------------------------------------------------------------------
+
+
+class Table(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One table of the file; a misspelt field is an error, not a default."""
+
+
+class SiteTable(Table):
+    """`[sites.ID]`."""
+
+    sip: str
+    name: str = ""
+    distance_ms: dict[str, Annotated[int, Meta(ge=0, le=60_000)]] = msgspec.field(
+        default_factory=dict
+    )
+    draining: bool = False
+
+
+class TrunkTable(Table):
+    """`[trunks.ID]`."""
+
+    addresses: Annotated[list[str], Meta(min_length=1)]
+
+
+class _WeightsTable(Table):
+    skill_fit: _Weight = 1.0
+    load: _Weight = 1.0
+    idle: _Weight = 1.0
+    distance: _Weight = 0.0
+
+
+class _ScopeTable(Table):
+    sites: list[str] = msgspec.field(default_factory=list)
+    teams: list[_Employer] = msgspec.field(default_factory=list)
+    employers: list[_Employer] = msgspec.field(default_factory=list)
+
+
+class _StepTable(Table):
+    after_s: _Seconds
+    lower: dict[str, _Level] = msgspec.field(default_factory=dict)
+    drop: list[str] = msgspec.field(default_factory=list)
+    drop_attributes: list[_Word] = msgspec.field(default_factory=list)
+    drop_preference: bool = False
+    scope: _ScopeTable | None = None
+    raise_priority: Annotated[int, Meta(ge=0, le=1000)] = 0
+    overflow: str | None = None
+    turn_away: TurnAway | None = None
+
+
+class _LimitTable(Table):
+    most: Annotated[float, Meta(ge=0, le=100_000)]
+    overflow: str | None = None
+    turn_away: TurnAway = TurnAway.REFUSE
+
+
+class QueueTable(Table):
+    """`[queues.ID]`."""
+
+    needs: dict[str, _Level]
+    priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
+    greeting: _Prompt | None = None
+    music: _Prompt = "music"
+    ring_timeout_s: Annotated[float, Meta(gt=0, le=300)] = 15.0
+    wrap_up_s: _Seconds = 5.0
+    no_answer_pause_s: _Seconds = 10.0
+    weights: _WeightsTable = msgspec.field(default_factory=_WeightsTable)
+    any_of: list[Annotated[dict[str, _Level], Meta(min_length=1)]] = msgspec.field(
+        default_factory=list
+    )
+    attributes: dict[_Word, _Values] = msgspec.field(default_factory=dict)
+    scope: _ScopeTable = msgspec.field(default_factory=_ScopeTable)
+    steps: list[_StepTable] = msgspec.field(default_factory=list)
+    strategy: Strategy = Strategy.WEIGHTED
+    aging_s: Annotated[float, Meta(gt=0, le=3600)] | None = None
+    aging_ceiling: Annotated[int, Meta(ge=-1000, le=1000)] = 1000
+    longest_queue: _LimitTable | None = None
+    longest_wait_s: _LimitTable | None = None
+    longest_estimate_s: _LimitTable | None = None
+
+
+class DidTable(Table):
+    """`[dids.NUMBER]`."""
+
+    queue: str
+    greeting: _Prompt | None = None
+
+
+class AgentTable(Table):
+    """`[agents.ID]`."""
+
+    site: str
+    skills: dict[str, _Level]
+    name: str = ""
+    password: str | None = None
+    ha1: str | None = None
+    attributes: dict[_Word, _Values] = msgspec.field(default_factory=dict)
+    team: _Employer = ""
+    employer: _Employer = ""
+    pause_after: Annotated[int, Meta(ge=0, le=100)] = 0
+
+
+# ---- a table becomes a noun ----------------------------------------------------------------------
+
+
+def site_of(identifier: str, table: SiteTable) -> Site:
+    """Return the site that a table describes; ValueError: why it is none."""
+    host, colon, port = table.sip.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) <= _PORT_MAX):
+        raise ValueError(f"sip = {table.sip!r} is no host:port")
+    return Site(
+        id=SiteId(identifier),
+        name=table.name or identifier,
+        sip=table.sip,
+        distance_ms={SiteId(other): ms for other, ms in table.distance_ms.items()},
+        draining=table.draining,
+    )
+
+
+def trunk_of(identifier: str, table: TrunkTable) -> Trunk:
+    """Return the trunk that a table describes; ValueError: why it is none."""
+    addresses = tuple(str(ipaddress.ip_address(address)) for address in table.addresses)
+    return Trunk(id=TrunkId(identifier), addresses=addresses)
+
+
+def queue_of(identifier: str, table: QueueTable) -> Queue:
+    """Return the queue that a table describes; ValueError: why it is none."""
+    for group in (table.needs, *table.any_of):
+        _check_skills(group)
+    weights = table.weights
+    return Queue(
+        id=QueueId(identifier),
+        needs=_needs(table.needs),
+        priority=table.priority,
+        greeting=table.greeting,
+        music=table.music,
+        ring_timeout_s=table.ring_timeout_s,
+        wrap_up_s=table.wrap_up_s,
+        no_answer_pause_s=table.no_answer_pause_s,
+        weights=ScoreWeights(
+            skill_fit=weights.skill_fit,
+            load=weights.load,
+            idle=weights.idle,
+            distance=weights.distance,
+        ),
+        any_of=tuple(_needs(group) for group in table.any_of),
+        attributes=tuple(
+            AttributeNeed(name=name, value=value)
+            for name, values in table.attributes.items()
+            for value in _values(values)
+        ),
+        scope=_scope(table.scope),
+        steps=tuple(_step(step) for step in sorted(table.steps, key=lambda step: step.after_s)),
+        strategy=table.strategy,
+        aging_s=table.aging_s,
+        aging_ceiling=table.aging_ceiling,
+        longest_queue=_limit(table.longest_queue),
+        longest_wait_s=_limit(table.longest_wait_s),
+        longest_estimate_s=_limit(table.longest_estimate_s),
+    )
+
+
+def _needs(levels: Mapping[str, int]) -> tuple[SkillNeed, ...]:
+    return tuple(SkillNeed(skill=SkillId(skill), level=level) for skill, level in levels.items())
+
+
+def _values(values: str | list[str]) -> tuple[str, ...]:
+    return (values,) if isinstance(values, str) else tuple(values)
+
+
+def _scope(table: _ScopeTable) -> Scope:
+    sites = tuple(SiteId(site) for site in table.sites)
+    return Scope(sites=sites, teams=tuple(table.teams), employers=tuple(table.employers))
+
+
+def _step(table: _StepTable) -> Step:
+    _check_skills((*table.lower, *table.drop))
+    if table.overflow is not None and table.turn_away is not None:
+        raise ValueError(
+            f"the step after {table.after_s:g} s: give overflow or turn_away, not both"
+        )
+    return Step(
+        after_s=table.after_s,
+        lower=_needs(table.lower),
+        drop=tuple(SkillId(skill) for skill in table.drop),
+        drop_attributes=tuple(table.drop_attributes),
+        drop_preference=table.drop_preference,
+        scope=None if table.scope is None else _scope(table.scope),
+        raise_priority=table.raise_priority,
+        overflow=None if table.overflow is None else QueueId(table.overflow),
+        turn_away=table.turn_away,
+    )
+
+
+def _limit(table: _LimitTable | None) -> Limit | None:
+    if table is None:
+        return None
+    overflow = None if table.overflow is None else QueueId(table.overflow)
+    return Limit(most=table.most, overflow=overflow, turn_away=table.turn_away)
+
+
+def did_of(number: str, table: DidTable) -> Did:
+    """Return the DID that a table describes; ValueError: why it is none."""
+    return Did(number=DidNumber(number), queue=QueueId(table.queue), greeting=table.greeting)
+
+
+def agent_of(identifier: str, table: AgentTable) -> Agent:
+    """Return the agent that a table describes; ValueError: why it is none."""
+    _check_skills(table.skills)
+    if (table.password is None) == (table.ha1 is None):
+        raise ValueError("give password or ha1, one of the two")
+    ha1 = table.ha1 if table.password is None else ha1_of(identifier, table.password)
+    if ha1 is None or _HA1.fullmatch(ha1) is None:
+        raise ValueError("ha1 is not 32 lower-case hex digits")
+    return Agent(
+        id=AgentId(identifier),
+        name=table.name or identifier,
+        site=SiteId(table.site),
+        skills={SkillId(skill): level for skill, level in table.skills.items()},
+        ha1=ha1,
+        attributes={name: _values(values) for name, values in table.attributes.items()},
+        team=table.team,
+        employer=table.employer,
+        pause_after=table.pause_after,
+    )
+
+
+def _check_skills(skills: Iterable[str]) -> None:
+    for skill in skills:
+        check_id(skill, "a skill")
+
+
+def check_id(text: str, what: str) -> None:
+    """Raise ValueError if the text cannot name `what`."""
+    if not keys.is_id(text):
+        raise ValueError(f"{text[:80]!r} is no id for {what}: use 1 to 64 of A-Z a-z 0-9 _ . + -")

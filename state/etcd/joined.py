@@ -1,0 +1,180 @@
+"""Sends transactions to etcd one request at a time; those asked for meanwhile go together.
+
+A request costs this process and the members far more than a transaction in it. So while one is on
+its way the others wait, and then go as one transaction that has each of them nested inside: each
+still with conditions and an outcome of its own, all at one revision. Under load the requests get
+fewer; without load nothing waits.
+
+The laws:
+
+- Only transactions that share no key go together: none of them can see or spoil another's work,
+  so that it is as if they had come one after the other.
+- Those that name a lease, and large ones, go alone: etcd refuses the whole request for them.
+- What is known of the request is known of each. Refused together, they are asked one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from state.errors import OutcomeUnknownError, RejectedError, StoreError, UnavailableError
+from state.etcd import wire
+from state.etcdpb import rpc_pb2 as pb
+from state.store import Compare, Operation, Put, TxnResult
+
+MOST_TOGETHER: Final = 32
+MOST_OPERATIONS: Final = 16
+"""In one that goes with others. etcd takes 128 in all, nested ones counted on their own."""
+
+Send = Callable[[pb.TxnRequest], Awaitable[pb.TxnResponse]]
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A transaction that waits."""
+
+    request: pb.TxnRequest
+    keys: frozenset[str]
+    answer: asyncio.Future[TxnResult]
+
+
+class Joiner:
+    """Takes transactions; `send` carries one request out and raises as `Store.txn` does."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_busy = False
+        self._waiting: deque[_Asked] = deque()
+        self._draining: asyncio.Task[None] | None = None
+        self.requests = 0
+        self.transactions = 0
+
+    async def txn(
+        self,
+        compares: Sequence[Compare],
+        success: Sequence[Operation],
+        failure: Sequence[Operation],
+    ) -> TxnResult:
+        """Carry out one transaction; see `Store.txn`."""
+        self.transactions += 1
+        request = wire.txn_request(compares, success, failure)
+        if not _may_join(compares, success, failure):
+            return wire.txn_result(await self._sent(request))
+        if self._is_busy:
+            keys = frozenset(each.key for part in (compares, success, failure) for each in part)
+            answer: asyncio.Future[TxnResult] = asyncio.get_running_loop().create_future()
+            self._waiting.append(_Asked(request, keys, answer))
+            return await answer
+        self._is_busy = True
+        try:
+            return wire.txn_result(await self._sent(request))
+        except UnavailableError as error:
+            self._fail_waiting(error)
+            raise
+        finally:
+            self._go_on()
+
+    def close(self) -> None:
+        """Fail whatever waits."""
+        self._fail_waiting(UnavailableError("this etcd client was closed"))
+        if self._draining is not None:
+            self._draining.cancel()
+
+    async def _sent(self, request: pb.TxnRequest) -> pb.TxnResponse:
+        self.requests += 1
+        return await self._send(request)
+
+    def _go_on(self) -> None:
+        if self._waiting:
+            self._draining = asyncio.create_task(self._drain())
+        else:
+            self._is_busy = False
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                await self._carry_out(self._next())
+        finally:
+            self._is_busy = False
+
+    def _next(self) -> list[_Asked]:
+        """Take those from the front that may go together; what shares a key with one stays."""
+        together: list[_Asked] = []
+        left: deque[_Asked] = deque()
+        keys: set[str] = set()
+        while self._waiting and len(together) < MOST_TOGETHER:
+            asked = self._waiting.popleft()
+            if asked.answer.done():
+                continue  # who asked has gone, and nothing was done
+            if keys.isdisjoint(asked.keys):
+                together.append(asked)
+            else:
+                left.append(asked)
+            # Also of one that stays: a later one must not overtake it.
+            keys |= asked.keys
+        self._waiting.extendleft(reversed(left))
+        return together
+
+    async def _carry_out(self, together: list[_Asked]) -> None:
+        if len(together) == 1:
+            await self._carry_out_alone(together[0])
+            return
+        if not together:
+            return
+        try:
+            reply = await self._sent(wire.joined_request([each.request for each in together]))
+        except RejectedError:
+            # One of them cannot be done, and etcd has done none.
+            for each in together:
+                await self._carry_out_alone(each)
+        except StoreError as error:
+            self._fail(together, error)
+        else:
+            results = wire.joined_results(reply)
+            for asked, result in zip(together, results, strict=True):
+                if not asked.answer.done():
+                    asked.answer.set_result(result)
+        finally:
+            # Cut off, or a fault of ours: nobody is to wait for ever.
+            self._fail(
+                together, OutcomeUnknownError("etcd txn: broken off; read before asking again")
+            )
+
+    async def _carry_out_alone(self, asked: _Asked) -> None:
+        try:
+            result = wire.txn_result(await self._sent(asked.request))
+        except StoreError as error:
+            self._fail([asked], error)
+        else:
+            if not asked.answer.done():
+                asked.answer.set_result(result)
+
+    def _fail(self, together: Sequence[_Asked], error: StoreError) -> None:
+        for asked in together:
+            if not asked.answer.done():
+                asked.answer.set_exception(error)
+        if isinstance(error, UnavailableError):
+            # Nobody is there: the rest need not wait in line to hear it.
+            self._fail_waiting(error)
+
+    def _fail_waiting(self, error: UnavailableError) -> None:
+        while self._waiting:
+            asked = self._waiting.popleft()
+            if not asked.answer.done():
+                asked.answer.set_exception(error)
+
+
+def _may_join(
+    compares: Sequence[Compare], success: Sequence[Operation], failure: Sequence[Operation]
+) -> bool:
+    if max(len(compares), len(success), len(failure)) > MOST_OPERATIONS:
+        return False
+    return not any(
+        isinstance(each, Put) and each.lease is not None
+        for part in (success, failure)
+        for each in part
+    )

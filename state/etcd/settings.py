@@ -1,0 +1,34 @@
+"""How the etcd client finds, trusts and waits for its members."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Paths of PEM files for mTLS."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EtcdSettings:
+    """How patient the client is. Seconds."""
+
+    attempt_s: float = 1.0
+    """One request to one member; a frozen member costs this much, once."""
+    total_s: float = 3.0
+    """All attempts of one call together, waiting for a usable member included."""
+    connect_s: float = 1.0
+    probe_every_s: float = 0.1
+    """Between the first probes of a benched member; grows to five times as much."""
+    probe_s: float = 0.5
+    """How long a probe waits for its answer."""
+    heartbeat_s: float = 1.0
+    """How often a silent watch is asked for a sign of life."""
+    silence_s: float = 2.5
+    """A watch that has said nothing for so long, though asked, is given up."""

@@ -1,0 +1,173 @@
+"""Build and parse every key of the shared state. PURE.
+
+Owns the spelling of keys (`docs/architecture.md`, "The shared state") and of ids; knows nothing of
+what stands under them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+from state.errors import BadKeyError
+from state.model import (
+    AgentId,
+    CallId,
+    DidNumber,
+    EdgeId,
+    QueueId,
+    SiteId,
+    TrunkId,
+)
+
+ROOT: Final = "/everline/"
+STATE: Final = "/everline/state/"
+"""What every mirror holds."""
+CONFIG: Final = "/everline/state/config/"
+ENDED: Final = "/everline/ended/"
+"""The ledger: written, not watched."""
+
+_ID = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
+_CALL_ID = re.compile(r"[0-9a-f]{24}")
+_CALL_ID_CHARS = 24
+
+
+class Kind(StrEnum):
+    """The kinds of record; the value is the path between `/everline/` and the id."""
+
+    SITE = "state/config/site"
+    TRUNK = "state/config/trunk"
+    DID = "state/config/did"
+    QUEUE = "state/config/queue"
+    AGENT = "state/config/agent"
+    WISH = "state/wish"
+    PRESENCE = "state/presence"
+    EDGE = "state/edge"
+    PROBE = "state/probe"
+    TICKET = "state/ticket"
+    PLACE = "state/place"
+    OFFER = "state/offer"
+    WORK = "state/work"
+    ENDED = "ended"
+
+
+_KINDS: Final = {f"{ROOT}{kind.value}": kind for kind in Kind}
+_OF_CALLS: Final = frozenset({Kind.TICKET, Kind.PLACE, Kind.ENDED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A parsed key."""
+
+    kind: Kind
+    id: str
+
+
+@lru_cache(maxsize=16_384)
+def build(kind: Kind, identifier: str) -> str:
+    """Return the key of the record `identifier` of this kind; raise BadKeyError if it is no id."""
+    pattern = _CALL_ID if kind in _OF_CALLS else _ID
+    if pattern.fullmatch(identifier) is None:
+        wanted = "24 hex digits" if kind in _OF_CALLS else "1 to 64 of A-Z a-z 0-9 _ . + -"
+        raise BadKeyError(f"{identifier[:80]!r} is no id for {kind.name.lower()}: use {wanted}")
+    return f"{ROOT}{kind.value}/{identifier}"
+
+
+@lru_cache(maxsize=16_384)
+def parse(key: str) -> Key:
+    """Return the kind and id that `key` names; raise BadKeyError if it is none of ours."""
+    path, _, identifier = key.rpartition("/")
+    kind = _KINDS.get(path)
+    if kind is None:
+        raise BadKeyError(f"{key[:160]!r} is no key of ours: no kind of record is kept there")
+    build(kind, identifier)
+    return Key(kind=kind, id=identifier)
+
+
+def is_id(text: str) -> bool:
+    """Say whether `text` may be the id of a site, trunk, DID, queue, skill, agent or edge."""
+    return _ID.fullmatch(text) is not None
+
+
+def call_id_for(sip_call_id: str, from_tag: str) -> CallId:
+    """Return our name for the call that a dialog-forming INVITE with these two makes.
+
+    The same two always give the same CallId, on every edge; that is what lets "create the ticket
+    only if absent" decide between two edges that hold the same INVITE.
+    """
+    text = f"{sip_call_id}\0{from_tag}".encode("utf-8", "surrogateescape")
+    return CallId(hashlib.sha256(text).hexdigest()[:_CALL_ID_CHARS])
+
+
+def site(identifier: SiteId) -> str:
+    """Return the key of a site's configuration."""
+    return build(Kind.SITE, identifier)
+
+
+def trunk(identifier: TrunkId) -> str:
+    """Return the key of a trunk's configuration."""
+    return build(Kind.TRUNK, identifier)
+
+
+def did(number: DidNumber) -> str:
+    """Return the key of a DID's configuration."""
+    return build(Kind.DID, number)
+
+
+def queue(identifier: QueueId) -> str:
+    """Return the key of a queue's configuration."""
+    return build(Kind.QUEUE, identifier)
+
+
+def agent(identifier: AgentId) -> str:
+    """Return the key of an agent's configuration."""
+    return build(Kind.AGENT, identifier)
+
+
+def wish(identifier: AgentId) -> str:
+    """Return the key of what an agent asked to be."""
+    return build(Kind.WISH, identifier)
+
+
+def presence(identifier: AgentId) -> str:
+    """Return the key of what an agent's home site says of them."""
+    return build(Kind.PRESENCE, identifier)
+
+
+def edge(identifier: EdgeId) -> str:
+    """Return the key of an edge's life."""
+    return build(Kind.EDGE, identifier)
+
+
+def probe(identifier: EdgeId) -> str:
+    """Return the key of an edge's probe results."""
+    return build(Kind.PROBE, identifier)
+
+
+def ticket(call: CallId) -> str:
+    """Return the key of a caller's place."""
+    return build(Kind.TICKET, call)
+
+
+def place(call: CallId) -> str:
+    """Return the key of the place that a lost call had."""
+    return build(Kind.PLACE, call)
+
+
+def offer(identifier: AgentId) -> str:
+    """Return the key of the offer of an agent."""
+    return build(Kind.OFFER, identifier)
+
+
+def work(identifier: AgentId) -> str:
+    """Return the key of what an agent has done."""
+    return build(Kind.WORK, identifier)
+
+
+def ended(call: CallId) -> str:
+    """Return the key of a call's record in the ledger."""
+    return build(Kind.ENDED, call)

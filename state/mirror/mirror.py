@@ -1,0 +1,326 @@
+"""List and watch: the current snapshot of the shared state, kept current, and how far to trust it.
+
+Owns the loop that follows the store, the check that heals what a watch lost, and the disk copy to
+start from when the store is away. Decides nothing about calls. It never dies: whatever fails is one
+log line, is counted, and is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import traceback
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import structlog
+
+from state import keys
+from state.errors import CompactedError, StateError
+from state.listing import read_all
+from state.snapshot import Delta, Listener, Snapshot, digest, digest_of, replace, step
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from state.clock import Clock
+    from state.listing import Listing
+    from state.mirror.disk import DiskCopy
+    from state.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+class MirrorState(StrEnum):
+    """Whether the snapshot may be taken for the present."""
+
+    LIVE = "live"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorSettings:
+    """How a mirror follows. Seconds."""
+
+    stale_after_s: float = 3.0
+    """Without a proof for so long, the snapshot is stale."""
+    check_every_s: float = 20.0
+    """Between two comparisons with the store."""
+    grace_s: float = 1.0
+    """How long a difference may be an event still on its way, before it counts as lost."""
+    retry_s: float = 0.2
+    """Before the first new attempt; doubles up to `retry_max_s`."""
+    retry_max_s: float = 2.0
+    save_every_s: float = 2.0
+
+
+@dataclass(slots=True, kw_only=True)
+class MirrorCounters:
+    """What has happened since the start."""
+
+    changes: int = 0
+    """Changes taken from the watch."""
+    lists: int = 0
+    compactions: int = 0
+    """Watches that had to start anew from a listing because their revision was no longer kept."""
+    checks: int = 0
+    healed: int = 0
+    """Keys that were wrong here and put right by a check: events that the watch lost."""
+    errors: int = 0
+    listener_errors: int = 0
+    save_errors: int = 0
+
+
+class Mirror:
+    """Follows one store; `run` does the work, the rest may be read any time."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        disk: DiskCopy | None = None,
+        settings: MirrorSettings | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._disk = disk
+        self._settings = settings or MirrorSettings()
+        self._snapshot = Snapshot()
+        self._proved_s = -math.inf
+        self._listeners: list[Listener] = []
+        self._turned = asyncio.Event()
+        self._saved_checksum = self._snapshot.checksum
+        self._to_heal: frozenset[str] | None = None
+        """What a check found wrong, and a new list is to put right; None: nothing."""
+        self.counters = MirrorCounters()
+
+    # ---- reading ---------------------------------------------------------------------------------
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The newest snapshot; empty at revision 0 before anything was read."""
+        return self._snapshot
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last proof that the snapshot was current; inf if there was none."""
+        return self._clock.now().mono_s - self._proved_s
+
+    @property
+    def state(self) -> MirrorState:
+        """Whether the last proof is recent enough."""
+        is_live = self.age_s <= self._settings.stale_after_s
+        return MirrorState.LIVE if is_live else MirrorState.STALE
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener(snapshot, deltas)` on every new snapshot; return what ends that.
+
+        Called in the event loop, in the order of revisions; it must not block. One that raises is
+        logged and counted, and goes on being called.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def wait_until(
+        self, is_so: Callable[[Snapshot], bool], timeout_s: float | None = None
+    ) -> Snapshot:
+        """Return the first snapshot for which `is_so`; raise TimeoutError after `timeout_s`."""
+        async with asyncio.timeout(timeout_s):
+            while not is_so(self._snapshot):
+                await self._turned.wait()
+            return self._snapshot
+
+    # ---- following -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Follow the store until cancelled; save a last time then."""
+        self._start_from_disk()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow_for_ever())
+                tasks.create_task(self._check_for_ever())
+                if self._disk is not None:
+                    tasks.create_task(self._save_for_ever(self._disk))
+        finally:
+            if self._disk is not None and self._snapshot.revision:
+                self._disk.save(self._snapshot, self._clock.now())
+
+    def _start_from_disk(self) -> None:
+        if self._disk is None:
+            return
+        now = self._clock.now()
+        copy = self._disk.load()
+        if copy is None:
+            return
+        # Only the wall clock can tell how old a file of an earlier process is. For people: stale it
+        # is.
+        age_s = max((now.wall_ms - copy.saved_ms) / 1000, self._settings.stale_after_s + 1)
+        self._proved_s = now.mono_s - age_s
+        snapshot, deltas = replace(self._snapshot, copy.records, copy.revision, now.mono_s)
+        log.info("mirror_starts_from_disk", revision=copy.revision, age_s=round(age_s, 1))
+        self._turn(snapshot, deltas)
+
+    async def _follow_for_ever(self) -> None:
+        retry_s = self._settings.retry_s
+        while True:
+            lists = self.counters.lists
+            is_well = await self._attempt("follow", self._follow)
+            if is_well or self.counters.lists > lists:
+                retry_s = self._settings.retry_s
+            if not is_well:
+                await asyncio.sleep(retry_s)
+                retry_s = min(retry_s * 2, self._settings.retry_max_s)
+
+    async def _attempt(self, work_name: str, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do some work and say whether it ended well; whatever fails is logged and counted."""
+        try:
+            await work()
+        except CompactedError as error:
+            self.counters.compactions += 1
+            log.warning("mirror_lists_again", reason=str(error))
+        except (StateError, OSError) as error:
+            self.counters.errors += 1
+            log.warning("mirror_retries", work=work_name, reason=str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 - no fault of ours may leave an edge without it
+            self.counters.errors += 1
+            _log_fault("mirror_fault", error)
+            return False
+        return True
+
+    async def _follow(self) -> None:
+        """List, then watch until that ends."""
+        await self._list()
+        await self._watch()
+
+    async def _list(self) -> None:
+        """Make the snapshot what the store says it is."""
+        asked_s = self._clock.now().mono_s
+        listing = await read_all(self._store, keys.STATE)
+        revision = listing.revision
+        to_heal, self._to_heal = self._to_heal, None
+        now_s = self._clock.now().mono_s
+        snapshot, deltas = replace(self._snapshot, listing.records, revision, now_s)
+        self.counters.lists += 1
+        if to_heal is not None:
+            healed = to_heal & _differing(self._snapshot, _revisions(listing), revision)
+            self.counters.healed += len(healed)
+            log.warning("mirror_healed", keys=len(healed), revision=revision)
+        self._proved_s = asked_s
+        if deltas or snapshot.revision != self._snapshot.revision:
+            self._turn(snapshot, deltas)
+
+    async def _watch(self) -> None:
+        """Follow the changes until the watch ends or a check asks for a new list."""
+        async with aclosing(self._store.watch(keys.STATE, self._snapshot.revision + 1)) as batches:
+            async for batch in batches:
+                now_s = self._clock.now().mono_s
+                self._proved_s = now_s
+                if batch.changes:
+                    self.counters.changes += len(batch.changes)
+                    self._turn(*step(self._snapshot, batch.changes, batch.revision, now_s))
+                if self._to_heal is not None:
+                    return
+
+    def _turn(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
+        """Let `snapshot` be the current one, and tell everybody."""
+        for key, reason in snapshot.bad.items():
+            if self._snapshot.bad.get(key) != reason:
+                log.warning("record_unreadable", reason=reason)
+        self._snapshot = snapshot
+        turned, self._turned = self._turned, asyncio.Event()
+        turned.set()
+        for listener in tuple(self._listeners):
+            try:
+                listener(snapshot, deltas)
+            except Exception as error:  # noqa: BLE001 - the other listeners are to hear it too
+                self.counters.listener_errors += 1
+                _log_fault("mirror_listener_failed", error)
+
+    # ---- checking --------------------------------------------------------------------------------
+
+    async def _check_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.check_every_s)
+            await self._attempt("check", self._check)
+
+    async def _check(self) -> None:
+        """Compare with the store; ask for a new list if an event has been lost.
+
+        A difference may be an event still on its way. It is a lost one if, a while later, the store
+        still says the same of the key and the snapshot still something else.
+        """
+        if self.state is not MirrorState.LIVE:
+            return
+        asked_at = self._snapshot.revision
+        listing = await read_all(self._store, keys.STATE, keys_only=True)
+        self.counters.checks += 1
+        if listing.revision < asked_at:
+            log.warning("mirror_ahead_of_store", revision=asked_at, store=listing.revision)
+            self._to_heal = frozenset(self._snapshot.raw)
+            return
+        first = _revisions(listing)
+        if digest_of(first.items()) == digest(self._snapshot):
+            return
+        suspects = _differing(self._snapshot, first, listing.revision)
+        await asyncio.sleep(self._settings.grace_s)
+        listing = await read_all(self._store, keys.STATE, keys_only=True)
+        second = _revisions(listing)
+        lost = _differing(self._snapshot, second, listing.revision) & suspects
+        lost = {key for key in lost if first.get(key) == second.get(key)}
+        if lost:
+            log.warning("mirror_differs_from_store", keys=len(lost))
+            self._to_heal = frozenset(lost)
+
+    # ---- saving ----------------------------------------------------------------------------------
+
+    async def _save_for_ever(self, disk: DiskCopy) -> None:
+        while True:
+            while self._snapshot.checksum == self._saved_checksum:
+                await self._turned.wait()
+            await self._attempt("save", lambda: self._save(disk))
+            await asyncio.sleep(self._settings.save_every_s)
+
+    async def _save(self, disk: DiskCopy) -> None:
+        """Save the snapshot in a thread, which may read it while the loop goes on: it is frozen."""
+        snapshot = self._snapshot
+        saving = asyncio.create_task(asyncio.to_thread(disk.save, snapshot, self._clock.now()))
+        try:
+            is_saved = await asyncio.shield(saving)
+        except asyncio.CancelledError:
+            # The thread cannot be stopped, and two at one file would spoil it.
+            await saving
+            raise
+        if is_saved:
+            self._saved_checksum = snapshot.checksum
+        else:
+            self.counters.save_errors += 1
+
+
+def _log_fault(event: str, error: Exception) -> None:
+    """Log a fault of ours by its kind and place: a whole traceback may quote records."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
+    log.error(event, fault=type(error).__name__, at=at)
+
+
+def _revisions(listing: Listing) -> dict[str, int]:
+    """Return the mod_revision of each key of a listing."""
+    return {record.key: record.mod_revision for record in listing.records}
+
+
+def _differing(snapshot: Snapshot, listed: Mapping[str, int], revision: int) -> set[str]:
+    """Return the keys of which the store said otherwise at `revision` than the snapshot does.
+
+    What the snapshot has seen after `revision` is no difference.
+    """
+    held = snapshot.raw
+    return {
+        key
+        for key in listed.keys() | set(held)
+        if (mine := held.get(key)) is None
+        or (mine.mod_revision <= revision and mine.mod_revision != listed.get(key))
+    }

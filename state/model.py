@@ -1,0 +1,495 @@
+"""The nouns of the shared state, as frozen values.
+
+Owns what a record means and which field is whose. Knows nothing of etcd, JSON, SIP or HTTP.
+
+Every record has exactly one writer (named in its docstring); everybody else reads. Durations are in
+seconds. Wall-clock stamps end in `_ms` (milliseconds since the epoch, UTC) and are for people and
+reports: no decision about safety or order rests on them. Order is by etcd revision; elapsed time is
+measured by each reader on its own monotonic clock from the moment it saw the record
+(`Entry.seen_s`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, NewType, TypeVar
+
+SiteId = NewType("SiteId", str)
+EdgeId = NewType("EdgeId", str)
+TrunkId = NewType("TrunkId", str)
+DidNumber = NewType("DidNumber", str)
+QueueId = NewType("QueueId", str)
+SkillId = NewType("SkillId", str)
+AgentId = NewType("AgentId", str)
+CallId = NewType("CallId", str)
+"""Ours: names one caller's call for its whole life. SIP's is always `sip_call_id`."""
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """One instant on both clocks. Pure code takes it as an argument and never asks for it."""
+
+    mono_s: float
+    """This process's monotonic clock: the only one durations are measured on."""
+    wall_ms: int
+    """UTC, for records and people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Generic[T_co]):
+    """A record with what the store knows of it."""
+
+    value: T_co
+    create_revision: int
+    mod_revision: int
+    seen_s: float
+    """When this process first saw this `mod_revision`, on its monotonic clock."""
+    is_found: bool = field(default=False, compare=False)
+    """This process did not see it being written, but found it in a listing: it may be older than
+    `seen_s` says."""
+
+
+# ---- configuration: written by the control plane (at this stage by the CLI) ----------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A place with a Kamailio, an rtpengine and edges."""
+
+    id: SiteId
+    name: str
+    sip: str
+    """`host:port` of its Kamailio, as the other sites and the carriers reach it (UDP)."""
+    distance_ms: Mapping[SiteId, int] = field(default_factory=dict)
+    """Round trip to the other sites, for choosing the nearer one."""
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trunk:
+    """A carrier's connection: who may send us calls from the outside."""
+
+    id: TrunkId
+    addresses: tuple[str, ...]
+    """Source IP addresses, without ports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Did:
+    """A number that callers dial."""
+
+    number: DidNumber
+    queue: QueueId
+    greeting: str | None = None
+    """Prompt name; None: the queue's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillNeed:
+    """A skill that an agent must have, at least at `level` (1 to 10)."""
+
+    skill: SkillId
+    level: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeNeed:
+    """A value that an agent must have under a name: `language` = `de`."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which agents a queue turns to. An empty tuple does not restrict."""
+
+    sites: tuple[SiteId, ...] = ()
+    teams: tuple[str, ...] = ()
+    employers: tuple[str, ...] = ()
+
+
+ANYBODY = Scope()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreWeights:
+    """How much each part of an agent's score counts; see `edge.acd.rank`."""
+
+    skill_fit: float = 1.0
+    load: float = 1.0
+    idle: float = 1.0
+    distance: float = 0.0
+
+
+class Strategy(StrEnum):
+    """By what a queue chooses among the agents who can take a call; see `edge.acd.rank`."""
+
+    WEIGHTED = "weighted"
+    LONGEST_IDLE = "longest_idle"
+    LEAST_OCCUPIED = "least_occupied"
+    FEWEST_CALLS = "fewest_calls"
+    MOST_SKILLED = "most_skilled"
+    LEAST_SKILLED_SUFFICIENT = "least_skilled_sufficient"
+    ROUND_ROBIN = "round_robin"
+
+
+class TurnAway(StrEnum):
+    """What becomes of a caller whom a queue serves no longer, or not at all."""
+
+    REFUSE = "refuse"
+    CALLBACK = "callback"
+    """To be called back. The call's record says so; whoever dials reads it there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a queue gives up for a caller who has waited so long; see `edge.acd.relaxation`.
+
+    Steps add up, and the place in the queue stays.
+    """
+
+    after_s: float
+    lower: tuple[SkillNeed, ...] = ()
+    """New least levels; a level that is lower already stays."""
+    drop: tuple[SkillId, ...] = ()
+    drop_attributes: tuple[str, ...] = ()
+    drop_preference: bool = False
+    scope: Scope | None = None
+    """The scope from now on; None: as it was."""
+    raise_priority: int = 0
+    overflow: QueueId | None = None
+    """From now on the caller is served by that queue's needs, scope and strategy."""
+    turn_away: TurnAway | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How much a queue takes, and what becomes of a caller beyond that."""
+
+    most: float
+    """Calls for a length, seconds for a time."""
+    overflow: QueueId | None = None
+    """They go to that queue."""
+    turn_away: TurnAway = TurnAway.REFUSE
+    """What they get when no queue to overflow to is named, or it is beyond its own limits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """Where callers wait, and by which rules."""
+
+    id: QueueId
+    needs: tuple[SkillNeed, ...]
+    priority: int = 0
+    """Higher is served first."""
+    greeting: str | None = None
+    music: str = "music"
+    ring_timeout_s: float = 15.0
+    wrap_up_s: float = 5.0
+    no_answer_pause_s: float = 10.0
+    """How long an agent who let it ring, or refused, is left alone."""
+    weights: ScoreWeights = ScoreWeights()
+    any_of: tuple[tuple[SkillNeed, ...], ...] = ()
+    """Of each group an agent must meet one."""
+    attributes: tuple[AttributeNeed, ...] = ()
+    scope: Scope = ANYBODY
+    """Whom the queue turns to at first."""
+    steps: tuple[Step, ...] = ()
+    strategy: Strategy = Strategy.WEIGHTED
+    aging_s: float | None = None
+    """Waiting so long raises the priority by one; None: it does not."""
+    aging_ceiling: int = 1000
+    """The priority up to which waiting raises."""
+    longest_queue: Limit | None = None
+    longest_wait_s: Limit | None = None
+    longest_estimate_s: Limit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A person who answers calls."""
+
+    id: AgentId
+    """Also the user part of the AOR `sip:ID@everline`."""
+    name: str
+    site: SiteId
+    """Home site: where the agent registers, and whose gate has the last word."""
+    skills: Mapping[SkillId, int]
+    ha1: str = field(repr=False, default="")
+    """MD5(id:everline:password), RFC 2617 §3.2.2.2; what Kamailio checks digests against."""
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Values by name: `language` = `de`, `en`."""
+    team: str = ""
+    employer: str = ""
+    """Who pays them: empty for us, else the outsourcer's name."""
+    pause_after: int = 0
+    """How many offers in a row they may let ring before they are paused; 0: any number."""
+
+
+# ---- what people want ----------------------------------------------------------------------------
+
+
+class Readiness(StrEnum):
+    """What the agent has said of themself."""
+
+    READY = "ready"
+    PAUSED = "paused"
+    SIGNED_OUT = "signed_out"
+    """As if no telephone were registered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What an agent asked to be, or a supervisor for them (at this stage through the CLI).
+
+    The last one counts.
+    """
+
+    agent: AgentId
+    readiness: Readiness
+    reason: str = ""
+    """A word of the center's own: `lunch`, `training`."""
+    by: str = ""
+    """Who asked, when it was not the agent."""
+
+
+# ---- what is going on ----------------------------------------------------------------------------
+
+
+class PresenceState(StrEnum):
+    """What an agent's home site says of them."""
+
+    SIGNED_OUT = "signed_out"
+    PAUSED = "paused"
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """An agent's registration and wish in one. Written by the agent's home edge alone."""
+
+    agent: AgentId
+    site: SiteId
+    state: PresenceState
+    since_ms: int
+    reason: str = ""
+    """Why paused; see `edge.acd.attendance`."""
+    rest_of: int = 0
+    """The mod_revision of the work record of which the rest is `rest_s` instead; 0: of none."""
+    rest_s: float = 0.0
+
+
+class EdgeState(StrEnum):
+    """Whether an edge takes new calls."""
+
+    SERVING = "serving"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeLife:
+    """An edge process that lives. Written by itself, under its lease."""
+
+    edge: EdgeId
+    site: SiteId
+    sip: str
+    """`host:port` where it takes SIP from the Kamailios."""
+    state: EdgeState
+    started_ms: int
+
+
+class TicketState(StrEnum):
+    """How far a caller has come."""
+
+    GREETING = "greeting"
+    QUEUED = "queued"
+    OFFERED = "offered"
+    CONNECTED = "connected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """A caller's place. Written by the edge that holds the caller (`holder`).
+
+    Its place in the queue is its create_revision, or `place`. It outlives its holder.
+    """
+
+    call: CallId
+    did: DidNumber
+    queue: QueueId
+    needs: tuple[SkillNeed, ...]
+    priority: int
+    state: TicketState
+    holder: EdgeId
+    site: SiteId
+    """The holder's site: where the media is anchored."""
+    via: SiteId
+    """The site whose Kamailio carries the caller's dialog."""
+    caller: str = field(repr=False)
+    """Calling number: personal data."""
+    sip_call_id: str
+    arrived_ms: int
+    queued_ms: int | None = None
+    connected_ms: int | None = None
+    agent: AgentId | None = None
+    tried: tuple[AgentId, ...] = ()
+    """Agents who refused or let it ring, so that others come first."""
+    any_of: tuple[tuple[SkillNeed, ...], ...] = ()
+    attributes: tuple[AttributeNeed, ...] = ()
+    prefers: AgentId | None = None
+    """Waits for this agent alone, as long as `prefers_for_s` of waiting are not over."""
+    prefers_for_s: float = 0.0
+    waited_s: float = 0.0
+    """How long the caller had waited when this was written, by its holder's monotonic clock."""
+    place: int | None = None
+    """The create_revision of the ticket that this caller had lost before; None: its own counts."""
+    estimate_s: float | None = None
+    """How long a wait was estimated on arrival."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What is left to a caller whose call was cut off before an agent answered.
+
+    Whoever dials the same DID from the same number within ten minutes has it back, once.
+    Written by whoever closes the lost ticket; deleted by the edge that gives the place back, or
+    when it is too old.
+    """
+
+    call: CallId
+    """The lost one."""
+    did: DidNumber
+    caller: str = field(repr=False)
+    """Calling number: personal data."""
+    place: int
+    """The revision that says who comes first."""
+    waited_s: float = 0.0
+    """As the lost ticket said."""
+    has_heard_greeting: bool = False
+
+
+class OfferState(StrEnum):
+    """How far an agent's call has come."""
+
+    RINGING = "ringing"
+    TALKING = "talking"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One agent given to one call. Created, changed and deleted by the edge that won it."""
+
+    agent: AgentId
+    call: CallId
+    edge: EdgeId
+    state: OfferState
+    since_ms: int
+
+
+class WorkEnd(StrEnum):
+    """How an agent's last offer ended."""
+
+    TALKED = "talked"
+    NO_ANSWER = "no_answer"
+    DECLINED = "declined"
+    UNREACHABLE = "unreachable"
+    WITHDRAWN = "withdrawn"
+    """The caller left, or a fault ended it: nothing the agent did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What an agent has done so far. Written, with the deletion of the offer, by that offer's edge.
+
+    The agent rests for `rest_s` from the moment each reader saw this record: wrap-up after a call,
+    a pause after an unanswered ring.
+    """
+
+    agent: AgentId
+    calls: int = 0
+    busy_s: float = 0.0
+    idle_s: float = 0.0
+    end: WorkEnd = WorkEnd.TALKED
+    rest_s: float = 0.0
+    ended_ms: int = 0
+    recent_calls: float = 0.0
+    """Calls that fade with `busy_s` and `idle_s`: those of about the last hour."""
+    unanswered: int = 0
+    """How many offers in a row the agent has let ring."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What one edge's SIP probes say of the sites. Written by that edge, when it changes."""
+
+    edge: EdgeId
+    up: tuple[SiteId, ...]
+    down: tuple[SiteId, ...]
+
+
+# ---- what has been -------------------------------------------------------------------------------
+
+
+class Outcome(StrEnum):
+    """How a call ended, exactly one per call."""
+
+    ANSWERED = "answered"
+    """An agent talked with the caller, and one of the two ended it."""
+    ABANDONED = "abandoned"
+    """The caller left before an agent answered."""
+    REFUSED = "refused"
+    """We would not or could not serve it, and said so."""
+    LOST = "lost"
+    """Cut off by a fault."""
+    CALLBACK = "callback"
+    """Sent away by a limit or a step of the queue, to be called back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Why this agent got this call, as far as the hot path keeps it."""
+
+    revision: int
+    """Of the snapshot on which it was made."""
+    wall_ms: int
+    winner: AgentId
+    score: float
+    parts: Mapping[str, float]
+    """What the score is made of, by name; see `edge.acd.rank`."""
+    runners_up: tuple[tuple[AgentId, float], ...] = ()
+    """At most ten, best first."""
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> how many agents it excluded."""
+    step: int = 0
+    """How many of the queue's steps were in force; 0: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """The end of a call. Written once, with the deletion of its ticket."""
+
+    call: CallId
+    did: DidNumber
+    queue: QueueId
+    outcome: Outcome
+    cause: str
+    """A constant word: `caller_hung_up`, `agent_hung_up`, `edge_died`, ..."""
+    edge: EdgeId
+    site: SiteId
+    via: SiteId
+    sip_call_id: str
+    arrived_ms: int
+    queued_ms: int | None
+    connected_ms: int | None
+    ended_ms: int
+    agent: AgentId | None = None
+    agent_site: SiteId | None = None
+    agent_sip_call_id: str | None = None
+    tried: tuple[AgentId, ...] = ()
+    decision: Decision | None = None
+    estimate_s: float | None = None

@@ -1,0 +1,258 @@
+"""The whole of `/everline/state/` at one revision, as a frozen value. PURE.
+
+A snapshot shares its parts with the one before it, so keeping an old one costs little. It holds
+each key twice: as it came (`raw`, for saving, comparing and healing) and decoded. A record that
+cannot be decoded stands in `bad` with the reason and in no other map; it harms nobody but itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from immutables import Map
+
+from state.codec import Record, decode_at
+from state.errors import BadKeyError, CodecError
+from state.keys import Kind, parse
+from state.model import (
+    Agent,
+    AgentId,
+    CallId,
+    Did,
+    DidNumber,
+    EdgeId,
+    EdgeLife,
+    Entry,
+    Offer,
+    Place,
+    Presence,
+    Probe,
+    Queue,
+    QueueId,
+    Site,
+    SiteId,
+    Ticket,
+    Trunk,
+    TrunkId,
+    Wish,
+    Work,
+)
+from state.raw import Change, KeyValue
+
+_SUM_BYTES = 16
+_SUM_MODULUS = 1 << (8 * _SUM_BYTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything that every edge knows, at one revision."""
+
+    revision: int = 0
+    """No change up to and including this one is missing, unless the store lost it."""
+    sites: Map[SiteId, Entry[Site]] = field(default_factory=Map)
+    trunks: Map[TrunkId, Entry[Trunk]] = field(default_factory=Map)
+    dids: Map[DidNumber, Entry[Did]] = field(default_factory=Map)
+    queues: Map[QueueId, Entry[Queue]] = field(default_factory=Map)
+    agents: Map[AgentId, Entry[Agent]] = field(default_factory=Map)
+    wishes: Map[AgentId, Entry[Wish]] = field(default_factory=Map)
+    presences: Map[AgentId, Entry[Presence]] = field(default_factory=Map)
+    edges: Map[EdgeId, Entry[EdgeLife]] = field(default_factory=Map)
+    probes: Map[EdgeId, Entry[Probe]] = field(default_factory=Map)
+    tickets: Map[CallId, Entry[Ticket]] = field(default_factory=Map)
+    places: Map[CallId, Entry[Place]] = field(default_factory=Map)
+    offers: Map[AgentId, Entry[Offer]] = field(default_factory=Map)
+    works: Map[AgentId, Entry[Work]] = field(default_factory=Map)
+    bad: Map[str, str] = field(default_factory=Map)
+    """Key -> why it cannot be read and what to do."""
+    raw: Map[str, KeyValue] = field(default_factory=Map, repr=False)
+    checksum: int = 0
+    """Sum over the keys of a hash of key and mod_revision; see `digest`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """What a change did to one record, decoded. Keys that are none of ours make no delta."""
+
+    kind: Kind
+    id: str
+    before: Entry[Record] | None
+    """None: it was absent, or could not be read."""
+    after: Entry[Record] | None
+    """None: it is gone, or cannot be read."""
+
+
+FIELDS: Final[Mapping[Kind, str]] = {
+    Kind.SITE: "sites",
+    Kind.TRUNK: "trunks",
+    Kind.DID: "dids",
+    Kind.QUEUE: "queues",
+    Kind.AGENT: "agents",
+    Kind.WISH: "wishes",
+    Kind.PRESENCE: "presences",
+    Kind.EDGE: "edges",
+    Kind.PROBE: "probes",
+    Kind.TICKET: "tickets",
+    Kind.PLACE: "places",
+    Kind.OFFER: "offers",
+    Kind.WORK: "works",
+}
+"""Which map of a snapshot holds the records of a kind. The ledger (`Kind.ENDED`) is in none."""
+
+
+def apply(snapshot: Snapshot, changes: Iterable[Change], revision: int, seen_s: float) -> Snapshot:
+    """Return the snapshot after `changes`, complete up to `revision`. See `step`."""
+    return step(snapshot, changes, revision, seen_s)[0]
+
+
+def step(
+    snapshot: Snapshot, changes: Iterable[Change], revision: int, seen_s: float
+) -> tuple[Snapshot, tuple[Delta, ...]]:
+    """Return the snapshot after `changes`, and what they did, in their order.
+
+    `seen_s` is this process's monotonic time. A change that is not newer than what the snapshot
+    holds of its key is skipped, so playing the same changes twice does nothing.
+    """
+    builder = _Builder(snapshot, seen_s)
+    for change in changes:
+        builder.take(change)
+    return builder.finish(max(revision, snapshot.revision))
+
+
+def replace(
+    snapshot: Snapshot, listing: Iterable[KeyValue], revision: int, seen_s: float
+) -> tuple[Snapshot, tuple[Delta, ...]]:
+    """Return the snapshot that holds exactly `listing`, and what changed against the old one.
+
+    Records whose mod_revision is the same keep their entries, `seen_s` included; the others are
+    `is_found`.
+    """
+    builder = _Builder(snapshot, seen_s)
+    listed: set[str] = set()
+    for record in listing:
+        listed.add(record.key)
+        held = snapshot.raw.get(record.key)
+        if held is None or held.mod_revision != record.mod_revision:
+            builder.put(record, is_found=True)
+    for key in snapshot.raw:
+        if key not in listed:
+            builder.drop(key)
+    return builder.finish(revision)
+
+
+def digest(snapshot: Snapshot) -> str:
+    """Return a hash over the (key, mod_revision) pairs, the same in whatever order they came."""
+    return f"{snapshot.checksum:032x}"
+
+
+def digest_of(pairs: Iterable[tuple[str, int]]) -> str:
+    """Return what `digest` says of a snapshot with just these (key, mod_revision) pairs."""
+    return f"{sum(pair_sum(key, revision) for key, revision in pairs) % _SUM_MODULUS:032x}"
+
+
+def pair_sum(key: str, mod_revision: int) -> int:
+    """Return what one pair adds to the digest's sum."""
+    text = f"{key}\0{mod_revision}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=_SUM_BYTES).digest(), "big")
+
+
+class _Builder:
+    """Makes the next snapshot; opens only the maps that change."""
+
+    def __init__(self, snapshot: Snapshot, seen_s: float) -> None:
+        self._old = snapshot
+        self._seen_s = seen_s
+        self._sum = snapshot.checksum
+        # MapMutation is invariant in types that differ from map to map: Any, inside this class
+        # alone.
+        self._open: dict[str, Any] = {}
+        self._deltas: list[Delta] = []
+
+    def take(self, change: Change) -> None:
+        """Take one change from a watch, unless it is old news."""
+        held = self._map("raw").get(change.key)
+        if change.mod_revision <= self._old.revision:
+            return
+        if held is not None and held.mod_revision >= change.mod_revision:
+            return
+        if change.value is None:
+            self.drop(change.key)
+        else:
+            self.put(
+                KeyValue(
+                    key=change.key,
+                    value=change.value,
+                    create_revision=change.create_revision,
+                    mod_revision=change.mod_revision,
+                )
+            )
+
+    def put(self, record: KeyValue, *, is_found: bool = False) -> None:
+        """Let `record` stand at its key. `is_found`: it may have stood there for long."""
+        self._forget_sum(record.key)
+        self._map("raw")[record.key] = record
+        self._sum += pair_sum(record.key, record.mod_revision)
+        try:
+            value = decode_at(record.key, record.value)
+        except (BadKeyError, CodecError) as error:
+            self._map("bad")[record.key] = str(error)
+            self._place(record.key, None)
+            return
+        self._map("bad").pop(record.key, None)
+        entry = Entry(
+            value=value,
+            create_revision=record.create_revision,
+            mod_revision=record.mod_revision,
+            seen_s=self._seen_s,
+            is_found=is_found,
+        )
+        self._place(record.key, entry)
+
+    def drop(self, key: str) -> None:
+        """Let nothing stand at `key`."""
+        self._forget_sum(key)
+        self._map("raw").pop(key, None)
+        self._map("bad").pop(key, None)
+        self._place(key, None)
+
+    def finish(self, revision: int) -> tuple[Snapshot, tuple[Delta, ...]]:
+        """Close the maps and return the snapshot with what was done."""
+        old = self._old
+        maps = {name: mutation.finish() for name, mutation in self._open.items()}
+        same = {name: getattr(old, name) for name in _MAPS if name not in maps}
+        checksum = self._sum % _SUM_MODULUS
+        return Snapshot(revision=revision, checksum=checksum, **same, **maps), tuple(self._deltas)
+
+    def _forget_sum(self, key: str) -> None:
+        held = self._map("raw").get(key)
+        if held is not None:
+            self._sum -= pair_sum(key, held.mod_revision)
+
+    def _place(self, key: str, entry: Entry[Record] | None) -> None:
+        """Put the decoded record in its kind's map, and note the delta."""
+        try:
+            parsed = parse(key)
+        except BadKeyError:
+            return
+        if parsed.kind not in FIELDS:
+            return
+        records = self._map(FIELDS[parsed.kind])
+        before = records.pop(parsed.id, None)
+        if entry is not None:
+            records[parsed.id] = entry
+        if before is not None or entry is not None:
+            self._deltas.append(Delta(kind=parsed.kind, id=parsed.id, before=before, after=entry))
+
+    def _map(self, name: str) -> Any:  # noqa: ANN401 - see __init__
+        mutation = self._open.get(name)
+        if mutation is None:
+            mutation = self._open[name] = getattr(self._old, name).mutate()
+        return mutation
+
+
+_MAPS: Final = (*FIELDS.values(), "bad", "raw")
+
+Listener = Callable[[Snapshot, tuple[Delta, ...]], None]
+"""Is told of a new snapshot and of what made it new."""

@@ -1,0 +1,406 @@
+"""Everything around one call, played: the caller, agents, the media relay and the store.
+
+It carries effects out as the shell, the SIP stack and the store would, refuses any that makes no
+sense at that moment, and lets the test choose what happens next, and in which order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+from typing import TypeAlias, assert_never
+
+from edge.acd import call_effects as ef
+from edge.acd import call_events as ev
+from edge.acd import call_writes as wr
+from edge.acd.call import Rules, State
+from edge.acd.call_events import Attempt, By, Side
+from edge.acd.call_state import start, step
+from state.model import AgentId, Decision, Outcome
+from tests.acd.worlds import NOW, call_id
+
+SDP = b"v=0"
+
+
+class Leg(StrEnum):
+    """Where a leg is, as the SIP stack has it."""
+
+    RINGING = "ringing"
+    UP = "up"
+    CANCELLED = "cancelled"
+    BYE_SENT = "bye_sent"
+    OVER = "over"
+
+
+class Wanting(StrEnum):
+    """A reservation that the reserver has put in line."""
+
+    RESERVATION = "reservation"
+
+
+MediaStep: TypeAlias = (
+    ef.OpenMedia
+    | ef.Play
+    | ef.PrepareAgent
+    | ef.JoinMedia
+    | ef.RequeueMedia
+    | ef.SettleMedia
+    | ef.Renegotiate
+    | ef.CloseMedia
+)
+
+
+def decision(agent: str = "ann") -> Decision:
+    """Return a decision for an agent."""
+    return Decision(revision=7, wall_ms=NOW.wall_ms, winner=AgentId(agent), score=1.0, parts={})
+
+
+class Stage:
+    """One call with its surroundings."""
+
+    def __init__(self, *, greeting: bool = True, sdp: bytes | None = SDP) -> None:
+        self.caller = Leg.RINGING
+        self.offer_open: Side | None = None
+        """Whose re-INVITE is open on the caller's leg; CALLER: theirs."""
+        self.agent_offer_open = False
+        self.agents: dict[Attempt, Leg] = {}
+        self.media: deque[MediaStep] = deque()
+        self.is_media_closed = False
+        self.is_greeting = False
+        self.timers: set[ef.Timer] = set()
+        self.line: deque[wr.Write | Wanting] = deque()
+        """Writes in the order in which they were asked for."""
+        self.has_ticket = False
+        self.has_offer = False
+        self.is_taken = False
+        """Somebody else has closed this call's records."""
+        self.closed: list[wr.Close] = []
+        self.freed: list[wr.GiveBack | wr.FreeAgent | wr.Close] = []
+        self.finished: list[ef.Finished] = []
+        self.log: list[ef.Effect] = []
+        self.call, effects = start(call_id(1), Rules(greeting=greeting), sdp, NOW)
+        self._carry_out(effects)
+
+    def deliver(self, event: ev.Event) -> tuple[ef.Effect, ...]:
+        """Let something happen."""
+        before = self.call
+        self.call, effects = step(before, event, NOW)
+        if before.state is State.ENDED:
+            assert (self.call, effects) == (before, ())
+        if before.state is State.ENDING:
+            assert self.call.state in {State.ENDING, State.ENDED}
+        self._carry_out(effects)
+        return effects
+
+    def _carry_out(self, effects: tuple[ef.Effect, ...]) -> None:
+        for effect in effects:
+            assert not self.finished, effect
+            self.log.append(effect)
+            self._do(effect)
+
+    def _do(self, effect: ef.Effect) -> None:  # noqa: C901, PLR0912  one case an effect
+        match effect:
+            case ef.Store(write=write):
+                self.line.append(write)
+            case ef.AnswerCaller():
+                assert self.caller is Leg.RINGING
+                self.caller = Leg.UP
+            case ef.RejectCaller(status=status):
+                assert self.caller is Leg.RINGING
+                assert status >= 400
+                self.caller = Leg.OVER
+            case ef.HangUpCaller():
+                assert self.caller is Leg.UP
+                self.caller = Leg.BYE_SENT
+                self.offer_open = None
+            case ef.ReinviteCaller():
+                assert self.caller is Leg.UP
+                assert self.offer_open is None
+                self.offer_open = Side.AGENT
+            case ef.InviteAgent(attempt=attempt):
+                assert attempt not in self.agents
+                assert not self.ringing_or_up
+                self.agents[attempt] = Leg.RINGING
+            case ef.CancelAgent(attempt=attempt):
+                assert self.agents[attempt] is Leg.RINGING
+                self.agents[attempt] = Leg.CANCELLED
+            case ef.HangUpAgent(attempt=attempt):
+                assert self.agents[attempt] is Leg.UP
+                self.agents[attempt] = Leg.BYE_SENT
+                self.agent_offer_open = False
+            case ef.AnswerOffer(side=side) | ef.RefuseOffer(side=side):
+                self._reply_to_offer(side)
+            case ef.StartTimer(timer=timer, seconds=seconds):
+                assert seconds > 0
+                self.timers.add(timer)
+            case ef.StopTimer(timer=timer):
+                self.timers.discard(timer)
+            case ef.Finished():
+                self.finished.append(effect)
+            case ef.CloseMedia():
+                assert ef.CloseMedia() not in self.media
+                assert not self.is_media_closed
+                self.media.append(effect)
+            case _:
+                assert ef.CloseMedia() not in self.media
+                assert not self.is_media_closed
+                self.media.append(effect)
+
+    def _reply_to_offer(self, side: Side) -> None:
+        if side is Side.CALLER:
+            assert self.caller is Leg.UP
+            if self.offer_open is Side.CALLER:
+                self.offer_open = None
+        else:
+            assert self.agent_offer_open
+            self.agent_offer_open = False
+
+    def is_in(self, state: State) -> bool:
+        """Tell whether the call is in this state now."""
+        return self.call.state is state
+
+    @property
+    def ringing_or_up(self) -> list[Attempt]:
+        """The agents who are being rung or talked to."""
+        return [a for a, leg in self.agents.items() if leg in {Leg.RINGING, Leg.UP}]
+
+    # -- the store
+
+    def want_agent(self) -> None:
+        """Let the reserver put a reservation in line."""
+        self.line.append(Wanting.RESERVATION)
+
+    def write(self, agent: str = "ann") -> None:
+        """Let the store answer the first in line."""
+        write = self.line.popleft()
+        if isinstance(write, Wanting):
+            can_land = self.has_ticket and not self.has_offer and not self.is_taken
+            if can_land and self.call.is_waiting:
+                self.has_offer = True
+                self.deliver(ev.Reserved(decision=decision(agent)))
+            return
+        landed = self._land(write)
+        self.deliver(ev.Written(write=write) if landed else ev.WriteRefused(write=write))
+
+    def _land(self, write: wr.Write) -> bool:
+        if self.is_taken:
+            return False
+        match write:
+            case wr.CreateTicket():
+                self.has_ticket = True
+            case wr.MarkQueued():
+                assert self.has_ticket
+            case wr.MarkConnected():
+                assert self.has_ticket
+                assert self.has_offer
+            case wr.GiveBack():
+                assert self.has_ticket
+                assert self.has_offer
+                self.has_offer = False
+                self.freed.append(write)
+            case wr.FreeAgent():
+                if self.has_offer:
+                    self.freed.append(write)
+                self.has_offer = False
+            case wr.Close():
+                assert self.has_ticket
+                if self.has_offer:
+                    self.freed.append(write)
+                self.has_ticket = self.has_offer = False
+                self.closed.append(write)
+            case _:
+                assert_never(write)
+        return True
+
+    def take_away(self) -> None:
+        """Let another edge close this call's records, or have the call all along."""
+        self.is_taken = True
+        self.has_ticket = self.has_offer = False
+
+    # -- the media relay
+
+    def relay(self, *, works: bool = True) -> None:
+        """Let the relay answer the first thing asked of it."""
+        asked = self.media.popleft()
+        event = _relayed(asked) if works else _failed(asked)
+        if asked == ef.Play(prompt=ef.Prompt.GREETING):
+            self.is_greeting = True
+        if asked == ef.CloseMedia():
+            self.is_media_closed = True
+        if event is not None:
+            self.deliver(event)
+
+    def greeting_ends(self) -> None:
+        """Let the greeting be over."""
+        self.is_greeting = False
+        self.deliver(ev.GreetingOver())
+
+    # -- people
+
+    def caller_ends(self, by: By) -> None:
+        """Let the caller's leg end."""
+        self.caller = Leg.OVER
+        self.offer_open = None
+        self.deliver(ev.CallerEnded(by=by, cause="session_expired" if by is By.FAULT else ""))
+
+    def agent_answers(self, attempt: Attempt) -> None:
+        """Let the agent pick up; it may cross our CANCEL."""
+        self.agents[attempt] = Leg.UP
+        self.deliver(ev.AgentAnswered(attempt=attempt, sdp=SDP))
+
+    def agent_rejects(self, attempt: Attempt, status: int, reason: str = "") -> None:
+        """Let the INVITE to the agent fail."""
+        self.agents[attempt] = Leg.OVER
+        self.deliver(ev.AgentRejected(attempt=attempt, status=status, reason=reason))
+
+    def agent_ends(self, attempt: Attempt, by: By) -> None:
+        """Let the agent's leg end."""
+        self.agents[attempt] = Leg.OVER
+        self.agent_offer_open = False
+        self.deliver(ev.AgentEnded(attempt=attempt, by=by))
+
+    def caller_accepts(self) -> None:
+        """Let the caller answer our re-INVITE."""
+        self.offer_open = None
+        self.deliver(ev.CallerReinvited(sdp=SDP))
+
+    def offers(self, side: Side, sdp: bytes | None = SDP) -> None:
+        """Let somebody hold, resume or move."""
+        if side is Side.CALLER:
+            self.offer_open = self.offer_open or Side.CALLER
+        else:
+            self.agent_offer_open = True
+        self.deliver(ev.OfferMade(side=side, sdp=sdp))
+
+    def time_out(self, timer: ef.Timer) -> None:
+        """Let a timer run out."""
+        self.timers.remove(timer)
+        fires = ev.RingTimeout() if timer is ef.Timer.RING else ev.ReleaseTimeout()
+        self.deliver(fires)
+
+    # -- a usual call
+
+    def bring_to(self, state: State) -> Stage:
+        """Let the call go the usual way, one step at a time, until it is in `state`."""
+        for _ in range(50):
+            if self.call.state is state:
+                return self
+            self.usual_step()
+        raise AssertionError(f"{self.call.state} does not lead to {state}")
+
+    def usual_step(self) -> None:
+        """Let the next thing happen that usually does; a connected caller hangs up."""
+        ringing = [a for a, leg in self.agents.items() if leg is Leg.RINGING]
+        if self.line:
+            self.write()
+        elif self.media:
+            self.relay()
+        elif self.call.needs_ack:
+            self.deliver(ev.Confirmed(side=Side.CALLER, sdp=SDP))
+        elif self.is_greeting:
+            self.greeting_ends()
+        elif self.call.is_waiting:
+            self.want_agent()
+        elif ringing:
+            self.agent_answers(ringing[0])
+        elif self.offer_open is Side.AGENT:
+            self.caller_accepts()
+        elif self.call.state is State.CONNECTED:
+            self.caller_ends(By.THEM)
+        else:
+            self._settle_one()
+
+    # -- to the end
+
+    def settle(self) -> None:
+        """Let everything that is under way come to its normal end, without anything new."""
+        for _ in range(200):
+            if not self._settle_one():
+                return
+        raise AssertionError("it never settles")
+
+    def _settle_one(self) -> bool:
+        cancelled = [a for a, leg in self.agents.items() if leg in {Leg.CANCELLED, Leg.BYE_SENT}]
+        if self.line:
+            self.write()
+        elif self.media:
+            self.relay()
+        elif self.caller is Leg.BYE_SENT:
+            self.caller_ends(By.US)
+        elif cancelled:
+            self.agent_ends(cancelled[0], By.US)
+        elif self.offer_open is Side.AGENT:
+            self.caller_accepts()
+        else:
+            return False
+        return True
+
+    def end(self) -> None:
+        """Let the caller hang up if they have not, and everything come to its end."""
+        self.settle()
+        if self.caller in {Leg.RINGING, Leg.UP}:
+            self.caller_ends(By.THEM)
+        self.settle()
+
+    def check_ended(self) -> None:
+        """Check that nothing of the call is left anywhere."""
+        assert self.call.state is State.ENDED
+        assert self.caller is Leg.OVER
+        assert all(leg is Leg.OVER for leg in self.agents.values())
+        assert not self.timers
+        assert not self.line
+        assert self.is_media_closed
+        assert not self.has_ticket
+        assert not self.has_offer
+        (finished,) = self.finished
+        if self.is_taken and not self.closed:
+            assert finished.outcome is None
+        else:
+            (close,) = self.closed
+            assert (finished.outcome, finished.cause) == (close.outcome, close.cause)
+
+    @property
+    def has_asked_to_close(self) -> bool:
+        """Whether a record was to be written."""
+        stores = [effect for effect in self.log if isinstance(effect, ef.Store)]
+        return any(isinstance(each.write, wr.Close) for each in stores)
+
+    @property
+    def outcome(self) -> tuple[Outcome | None, str]:
+        """How it ended."""
+        (finished,) = self.finished
+        return finished.outcome, finished.cause
+
+
+def _relayed(asked: MediaStep) -> ev.Event | None:
+    match asked:
+        case ef.OpenMedia():
+            return ev.MediaOpened(sdp=SDP)
+        case ef.PrepareAgent(attempt=attempt):
+            return ev.AgentMediaReady(attempt=attempt, sdp=SDP)
+        case ef.JoinMedia(attempt=attempt):
+            return ev.MediaJoined(attempt=attempt, sdp=SDP)
+        case ef.RequeueMedia():
+            return ev.MediaRequeued(sdp=SDP)
+        case ef.Renegotiate(side=side):
+            return ev.Renegotiated(side=side, sdp=SDP)
+        case ef.Play() | ef.SettleMedia() | ef.CloseMedia():
+            return None
+        case _:
+            assert_never(asked)
+
+
+def _failed(asked: MediaStep) -> ev.Event | None:
+    match asked:
+        case ef.OpenMedia():
+            return ev.MediaFailed(status=488, cause="no_common_codec")
+        case ef.JoinMedia(attempt=attempt):
+            return ev.AgentMediaRefused(attempt=attempt)
+        case ef.Renegotiate(side=side):
+            return ev.RenegotiationFailed(side=side)
+        case ef.PrepareAgent() | ef.RequeueMedia():
+            return ev.MediaLost()
+        case ef.Play() | ef.SettleMedia() | ef.CloseMedia():
+            return None
+        case _:
+            assert_never(asked)

@@ -1,0 +1,194 @@
+"""Any sequence of events, in any order that the world allows, ends with nothing left behind."""
+# ruff: noqa: D102, FBT001 - the rules' names are sentences, and their booleans are drawn
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from edge.acd import call_effects as ef
+from edge.acd import call_events as ev
+from edge.acd.call import Exchange, State
+from edge.acd.call_events import Attempt, By, Side
+from state.model import Outcome, WorkEnd
+from tests.acd.stage import SDP, Leg, Stage
+
+REFUSALS = [(486, "busy"), (403, "stale token"), (503, "gate not loaded"), (480, "not registered")]
+REFUSALS += [(486, "Busy Here"), (603, "Decline"), (408, "Request Timeout"), (500, "Oops")]
+
+
+USUAL = [State.ARRIVING, State.GREETING, State.QUEUED, State.RINGING, State.JOINING]
+USUAL += [State.CONNECTED]
+AWAY = ev.TurnedAway(outcome=Outcome.CALLBACK, cause="waited_too_long")
+RARELY = st.integers(1, 12).map(lambda die: die == 1)
+
+
+class CallMachine(RuleBasedStateMachine):
+    """Lets whatever can happen happen."""
+
+    stage: Stage
+
+    @initialize(
+        greeting=st.booleans(), sdp=st.sampled_from([SDP, None]), state=st.sampled_from(USUAL)
+    )
+    def arrive(self, greeting: bool, sdp: bytes | None, state: State) -> None:
+        self.stage = Stage(greeting=greeting or state is State.GREETING, sdp=sdp).bring_to(state)
+
+    # -- the store, the relay, time
+
+    @precondition(lambda self: self.stage.line)
+    @rule(agent=st.sampled_from(["ann", "bob"]))
+    def the_store_answers(self, agent: str) -> None:
+        self.stage.write(agent)
+
+    @precondition(lambda self: self.stage.call.is_waiting)
+    @rule()
+    def an_agent_is_found(self) -> None:
+        self.stage.want_agent()
+
+    @precondition(lambda self: not self.stage.is_taken and not self.stage.closed)
+    @rule(told=st.booleans(), now=RARELY)
+    def another_edge_takes_over(self, told: bool, now: bool) -> None:
+        if not now:
+            return
+        self.stage.take_away()
+        if told:
+            self.stage.deliver(ev.TicketLost())
+
+    @precondition(lambda self: self.stage.media)
+    @rule(works=st.sampled_from([True] * 11 + [False]))
+    def the_relay_answers(self, works: bool) -> None:
+        self.stage.relay(works=works)
+
+    @precondition(lambda self: self.stage.is_greeting)
+    @rule()
+    def the_greeting_ends(self) -> None:
+        self.stage.greeting_ends()
+
+    @precondition(lambda self: self.stage.timers)
+    @rule(data=st.data())
+    def a_timer_runs_out(self, data: st.DataObject) -> None:
+        self.stage.time_out(data.draw(st.sampled_from(sorted(self.stage.timers))))
+
+    # -- the caller
+
+    @precondition(lambda self: self.stage.caller is not Leg.OVER)
+    @rule(by=st.sampled_from([By.THEM, By.THEM, By.FAULT]), now=RARELY)
+    def the_caller_ends(self, by: By, now: bool) -> None:
+        if now:
+            self.stage.caller_ends(by)
+
+    @precondition(lambda self: self.stage.caller is Leg.BYE_SENT)
+    @rule()
+    def the_caller_takes_our_goodbye(self) -> None:
+        self.stage.caller_ends(By.US)
+
+    @precondition(lambda self: self.stage.caller is Leg.UP)
+    @rule(sdp=st.sampled_from([SDP] * 5 + [None]))
+    def the_caller_confirms(self, sdp: bytes | None) -> None:
+        self.stage.deliver(ev.Confirmed(side=Side.CALLER, sdp=sdp))
+
+    @precondition(lambda self: self.stage.offer_open is Side.AGENT)
+    @rule(accepts=st.sampled_from([True, True, False]))
+    def the_caller_answers_our_offer(self, accepts: bool) -> None:
+        if accepts:
+            self.stage.caller_accepts()
+        else:
+            self.stage.offer_open = None
+            self.stage.deliver(ev.CallerReinviteRefused(status=488))
+
+    @precondition(lambda self: self.stage.caller is Leg.UP)
+    @precondition(lambda self: self.stage.offer_open is not Side.CALLER)
+    @rule(sdp=st.sampled_from([SDP, None]))
+    def the_caller_offers(self, sdp: bytes | None) -> None:
+        self.stage.offers(Side.CALLER, sdp)
+
+    # -- agents
+
+    @precondition(lambda self: self.attempts(Leg.RINGING, Leg.CANCELLED))
+    @rule(data=st.data())
+    def an_agent_answers(self, data: st.DataObject) -> None:
+        self.stage.agent_answers(self.draw(data, Leg.RINGING, Leg.CANCELLED))
+
+    @precondition(lambda self: self.attempts(Leg.RINGING))
+    @rule(data=st.data(), refusal=st.sampled_from(REFUSALS))
+    def an_agent_refuses(self, data: st.DataObject, refusal: tuple[int, str]) -> None:
+        self.stage.agent_rejects(self.draw(data, Leg.RINGING), *refusal)
+
+    @precondition(lambda self: self.attempts(Leg.CANCELLED, Leg.BYE_SENT))
+    @rule(data=st.data(), by=st.sampled_from(By))
+    def an_agents_leg_is_over(self, data: st.DataObject, by: By) -> None:
+        self.stage.agent_ends(self.draw(data, Leg.CANCELLED, Leg.BYE_SENT), by)
+
+    @precondition(lambda self: self.attempts(Leg.UP))
+    @rule(data=st.data(), by=st.sampled_from([By.THEM, By.FAULT]))
+    def an_agent_ends(self, data: st.DataObject, by: By) -> None:
+        self.stage.agent_ends(self.draw(data, Leg.UP), by)
+
+    @precondition(lambda self: self.attempts(Leg.UP) and not self.stage.agent_offer_open)
+    @rule(sdp=st.sampled_from([SDP, None]))
+    def the_agent_offers(self, sdp: bytes | None) -> None:
+        self.stage.offers(Side.AGENT, sdp)
+
+    # -- faults
+
+    @rule(event=st.sampled_from([ev.MediaLost(), ev.Stop(), AWAY]), now=RARELY)
+    def something_breaks(self, event: ev.Event, now: bool) -> None:
+        if now:
+            self.stage.deliver(event)
+
+    @precondition(lambda self: self.stage.call.state is not State.CONNECTED)
+    @rule(steps=st.integers(1, 4))
+    def all_goes_on_as_usual(self, steps: int) -> None:
+        for _ in range(steps):
+            self.stage.usual_step()
+
+    @rule()
+    def a_telephone_rings(self) -> None:
+        self.stage.deliver(ev.AgentProgress(attempt=self.stage.call.attempt, status=180))
+
+    def attempts(self, *legs: Leg) -> list[Attempt]:
+        return sorted(a for a, leg in self.stage.agents.items() if leg in legs)
+
+    def draw(self, data: st.DataObject, *legs: Leg) -> Attempt:
+        return data.draw(st.sampled_from(self.attempts(*legs)))
+
+    @invariant()
+    def at_most_one_agent_is_in_the_call(self) -> None:
+        assert len(self.stage.ringing_or_up) <= 1
+
+    @invariant()
+    def an_agent_is_rung_only_while_reserved(self) -> None:
+        stage = self.stage
+        ending = stage.call.state in {State.ENDING, State.ENDED}
+        if stage.ringing_or_up and not stage.is_taken and not ending:
+            assert stage.has_offer
+
+    @invariant()
+    def the_call_knows_whose_offer_is_open(self) -> None:
+        open_ = {None: Exchange.NONE, Side.AGENT: Exchange.OURS, Side.CALLER: Exchange.THEIRS}
+        if self.stage.call.state not in {State.ENDING, State.ENDED}:
+            assert self.stage.call.exchange is open_[self.stage.offer_open]
+
+    def teardown(self) -> None:
+        if not hasattr(self, "stage"):
+            return
+        stage = self.stage
+        stage.end()
+        stage.check_ended()
+        if stage.outcome[0] is Outcome.ANSWERED:
+            assert stage.freed[-1].part.end is WorkEnd.TALKED
+        # One offer, one end: an agent is freed as often as given.
+        given = sum(isinstance(effect, ef.PrepareAgent) for effect in stage.log)
+        if not stage.is_taken:
+            assert given <= len(stage.freed) <= given + 1
+
+
+CallMachine.TestCase.settings = settings(
+    max_examples=120,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestCallMachine = CallMachine.TestCase

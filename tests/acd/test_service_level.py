@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+
+from edge.acd.service_level import (
+    SERVICE_LEVELS,
+    Queued,
+    abandon_rate,
+    average_handling_time_s,
+    average_speed_of_answer_s,
+    occupancy,
+    talk_s,
+    wait_s,
+)
+from state.model import CallRecord, DidNumber, EdgeId, Outcome, QueueId, SiteId
+from tests.acd.worlds import call_id
+
+START_MS = 1_000_000
+
+
+def record(
+    *,
+    wait_s: float | None = 0.0,
+    talk_s: float | None = None,
+    outcome: Outcome = Outcome.ANSWERED,
+) -> CallRecord:
+    """Return a call that waited (None: never reached the queue) and talked (None: never)."""
+    waited_ms = round((wait_s or 0.0) * 1000)
+    talked_ms = round((talk_s or 0.0) * 1000)
+    return CallRecord(
+        call=call_id(1),
+        did=DidNumber("1"),
+        queue=QueueId("q"),
+        outcome=outcome,
+        cause="",
+        edge=EdgeId("a1"),
+        site=SiteId("a"),
+        via=SiteId("a"),
+        sip_call_id="x",
+        arrived_ms=START_MS - 4000,
+        queued_ms=None if wait_s is None else START_MS,
+        connected_ms=None if talk_s is None else START_MS + waited_ms,
+        ended_ms=START_MS + waited_ms + talked_ms,
+    )
+
+
+DAY = [
+    record(wait_s=5, talk_s=60),
+    record(wait_s=20, talk_s=120),
+    record(wait_s=50, talk_s=30, outcome=Outcome.LOST),
+    record(wait_s=4, outcome=Outcome.ABANDONED),
+    record(wait_s=90, outcome=Outcome.ABANDONED),
+    record(wait_s=None, outcome=Outcome.ABANDONED),
+    record(wait_s=30, outcome=Outcome.LOST),
+    record(wait_s=None, outcome=Outcome.REFUSED),
+]
+
+
+def test_only_calls_that_reached_the_queue_count_and_each_by_what_became_of_it() -> None:
+    assert Queued.of(DAY) == Queued(answered=(5.0, 20.0, 50.0), abandoned=(4.0, 90.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        ("answered_in_time_of_answered", 2 / 3),
+        ("ended_in_time_of_all", 3 / 5),
+        ("answered_in_time_of_all", 2 / 5),
+        ("answered_in_time_short_abandons_out", 2 / 4),
+    ],
+)
+def test_each_service_level_is_what_its_name_says(name: str, level: float) -> None:
+    assert SERVICE_LEVELS[name](Queued.of(DAY), 20.0) == level
+
+
+def test_every_service_level_is_covered_by_the_table_above() -> None:
+    assert len(SERVICE_LEVELS) == 4
+
+
+def test_the_other_figures() -> None:
+    queued = Queued.of(DAY)
+    assert average_speed_of_answer_s(queued) == 25.0
+    assert abandon_rate(queued) == 2 / 5
+    assert average_handling_time_s(DAY, wrap_up_s=5.0) == 75.0
+    assert occupancy(DAY, wrap_up_s=5.0, staffed_s=900.0) == 0.25
+
+
+def test_a_figure_without_anything_to_count_is_none() -> None:
+    nothing = Queued.of([])
+    assert [level(nothing, 20.0) for level in SERVICE_LEVELS.values()] == [None] * 4
+    assert average_speed_of_answer_s(nothing) is None
+    assert abandon_rate(nothing) is None
+    assert average_handling_time_s([], wrap_up_s=5.0) is None
+    assert occupancy([], wrap_up_s=5.0, staffed_s=0.0) is None
+
+
+def test_clocks_that_went_back_make_no_negative_times() -> None:
+    strange = record(wait_s=-3, talk_s=-3)
+    assert (wait_s(strange), talk_s(strange)) == (0.0, 0.0)
+    assert (wait_s(record(wait_s=None)), talk_s(record())) == (0.0, 0.0)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.acd.work import WINDOW_S, idle_before_s, work_after
+from state.model import AgentId, Work, WorkEnd
+from tests.acd.worlds import NOW, PATIENT, World, at
+
+ANN = AgentId("ann")
+
+
+def after(work: Work | None, *, end: WorkEnd = WorkEnd.TALKED, **durations: float) -> Work:
+    return work_after(
+        ANN,
+        work,
+        end=end,
+        rest_s=durations.get("rest_s", 0.0),
+        idle_s=durations.get("idle_s", 0.0),
+        busy_s=durations.get("busy_s", 0.0),
+        at=NOW,
+    )
+
+
+def test_a_first_call_makes_the_record() -> None:
+    done = after(None, rest_s=5.0, idle_s=20.0, busy_s=60.0)
+    assert done == Work(
+        agent=ANN,
+        calls=1,
+        busy_s=65.0,
+        idle_s=20.0,
+        end=WorkEnd.TALKED,
+        rest_s=5.0,
+        ended_ms=NOW.wall_ms,
+        recent_calls=1.0,
+    )
+
+
+def test_a_ring_that_was_not_answered_is_no_call_and_its_pause_no_work() -> None:
+    before = after(None, busy_s=60.0)
+    done = after(before, end=WorkEnd.NO_ANSWER, rest_s=10.0, busy_s=15.0)
+    assert (done.calls, done.busy_s, done.rest_s) == (1, 75.0, 10.0)
+
+
+@PATIENT
+@given(durations=st.lists(st.tuples(st.floats(0, 5000), st.floats(0, 5000)), max_size=30))
+def test_old_work_fades_so_that_occupancy_follows_the_last_hour(
+    durations: list[tuple[float, float]],
+) -> None:
+    work = None
+    for idle_s, busy_s in durations:
+        work = after(work, idle_s=idle_s, busy_s=busy_s)
+        assert 0.0 <= work.busy_s + work.idle_s <= WINDOW_S * (1 + 1e-9)
+    for _ in range(40):
+        work = after(work, idle_s=1800.0)
+    assert work is None or work.busy_s < 1.0
+    assert work is None or work.recent_calls < 41
+
+
+def test_durations_that_make_no_sense_count_for_nothing() -> None:
+    done = after(Work(agent=ANN, busy_s=-3.0, idle_s=-3.0), idle_s=-1.0, busy_s=-1.0, rest_s=-1.0)
+    assert (done.busy_s, done.idle_s, done.rest_s) == (0.0, 0.0, 0.0)
+
+
+def test_idling_is_counted_from_the_end_of_the_rest_or_from_signing_in() -> None:
+    world = World()
+    world.agent("ann")
+    presence = world.snapshot.presences[ANN]
+    assert idle_before_s(presence, None, at(7)) == 7.0
+    world.work("ann", seen_s=NOW.mono_s, rest_s=5.0)
+    work = world.snapshot.works[ANN]
+    assert idle_before_s(presence, work, at(7)) == 2.0
+    assert idle_before_s(None, work, at(3)) == 0.0
+    assert idle_before_s(None, None, at(3)) == 0.0

@@ -1,0 +1,44 @@
+"""Each benchmark once, as small as it can be: that it runs, and what its JSON holds."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.parts
+PROJECT = Path(__file__).parents[2]
+
+
+def run(name: str, folder: Path) -> dict[str, float | dict[str, float]]:
+    file = folder / "figures.json"
+    command = [sys.executable, "-m", "loadtests.bench", name, "--quick", "--json", str(file)]
+    done = subprocess.run(
+        command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, float | dict[str, float]] = json.loads(file.read_text())
+    return found
+
+
+def test_the_relay_benchmark_writes_its_figures(tmp_path: Path) -> None:
+    found = run("relay", tmp_path)
+    assert isinstance(found["clean_rate"], dict)
+    assert {"kemi", "native"} <= found["clean_rate"].keys()
+    for name in ("cpu_ratio", "control_ratio"):
+        assert isinstance(found[name], float)
+        assert math.isfinite(float(str(found[name])))
+
+
+def test_the_edge_benchmark_writes_its_figures(tmp_path: Path) -> None:
+    found = run("edge", tmp_path)
+    for name in ("cpu_ms", "cpu_ms_media"):
+        assert float(str(found[name])) > 0
+    for name in ("calls_per_s", "calls_per_s_media"):
+        assert float(str(found[name])) >= 0
+    assert isinstance(found["to_agent_ms"], dict)
+    assert {"p50", "p99"} <= found["to_agent_ms"].keys()

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from loadtests.bench.errors import BenchError
+from loadtests.bench.relay.proxies import KEMI_DIR, NATIVE, native_configuration
+from loadtests.bench.relay.sipp import Tally, parse_statistics
+
+HEAD = "StartTime;TotalCallCreated;SuccessfulCall(P);SuccessfulCall(C);FailedCall(C);"
+HEAD += "Retransmissions(P);Retransmissions(C)"
+
+
+def test_the_last_row_of_the_statistics_counts() -> None:
+    text = f"{HEAD}\n1;10;10;10;0;0;0\n2;80;70;78;2;5;7\n"
+    assert parse_statistics(text) == Tally(created=80, succeeded=78, failed=2, retransmissions=7)
+
+
+def test_a_file_without_rows_is_no_result() -> None:
+    with pytest.raises(ValueError, match="no row"):
+        parse_statistics(HEAD + "\n")
+
+
+def test_clean_is_every_call_done_and_nothing_sent_twice() -> None:
+    clean = Tally(created=9, succeeded=9, failed=0, retransmissions=0)
+    assert clean.dirt == ""
+    assert clean.plus_retransmissions(1).dirt == "1 retransmissions"
+    late = Tally(created=9, succeeded=7, failed=1, retransmissions=0)
+    assert late.dirt == "2 of 9 failed"
+
+
+def test_the_native_configuration_is_the_shipped_one_without_python() -> None:
+    shipped = (KEMI_DIR / "kamailio.cfg").read_text()
+    native = native_configuration(shipped, NATIVE.read_text())
+    kept = [line for line in shipped.splitlines() if line.startswith(("modparam", "loadmodule"))]
+    dropped = [line for line in kept if line not in native]
+    assert all("app_python3" in line or "event_callback" in line for line in dropped)
+    assert len(dropped) == 5
+    assert "cfgengine" not in native
+    assert "request_route {" in native
+
+
+def test_a_configuration_that_has_changed_its_engine_is_refused() -> None:
+    with pytest.raises(BenchError, match=r"native\.cfg"):
+        native_configuration('loadmodule "tm.so"\n', "")

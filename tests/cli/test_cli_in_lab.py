@@ -1,0 +1,171 @@
+"""The operator's whole way: up, call, status, pause, explain, down; as a person types it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.lab(outside=True)
+
+ROOT = Path(__file__).parents[2]
+EVERLINE = (sys.executable, "-m", "drills")
+UP_WITHIN_S, DOWN_WITHIN_S = 90.0, 30.0
+
+
+@dataclass(slots=True)
+class Sites:
+    """Sites that are up, and how they are asked."""
+
+    up: asyncio.subprocess.Process
+
+    async def say(self, *words: str) -> tuple[int, str]:
+        """Run a command on this lab; return its exit code and all that it printed."""
+        done = await asyncio.create_subprocess_exec(
+            *EVERLINE,
+            *words,
+            *("--lab", str(self.up.pid)),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        printed, _ = await done.communicate()
+        return done.returncode or 0, printed.decode()
+
+    async def ask(self, *words: str) -> dict[str, Any]:
+        """Run a command with --json and return what it prints."""
+        code, printed = await self.say(*words, "--json")
+        assert code == 0, printed
+        found: dict[str, Any] = json.loads(printed)
+        return found
+
+    async def running(self) -> dict[str, Any]:
+        """Return the call that is up, as soon as an agent talks in it."""
+        async with asyncio.timeout(30):
+            while True:
+                first = (await self.ask("calls"))["calls"][:1]
+                if first and first[0]["state"] == "connected":
+                    return dict(first[0])
+
+    def inside(self) -> set[int]:
+        """Return every process below the launcher."""
+        (unshared,) = children(self.up.pid)
+        found, todo = {unshared}, [unshared]
+        while todo:
+            below = children(todo.pop()) - found
+            found |= below
+            todo += below
+        return found
+
+
+def children(pid: int) -> set[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return {int(child) for child in path.read_text().split()} if path.exists() else set()
+
+
+@pytest.fixture
+async def sites() -> AsyncIterator[Sites]:
+    up = await asyncio.create_subprocess_exec(
+        *(*EVERLINE, "up"), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert up.stdout is not None
+    try:
+        async with asyncio.timeout(UP_WITHIN_S):
+            async for line in up.stdout:
+                if b"Ctrl-C" in line:
+                    break
+            else:
+                pytest.fail("the sites did not come up")
+        yield Sites(up)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            up.send_signal(signal.SIGINT)
+        await up.wait()
+
+
+async def test_an_operator_calls_looks_pauses_asks_why_and_leaves_nothing(sites: Sites) -> None:
+    calling = asyncio.create_task(sites.say("call", "15550100", "--talk", "4"))
+    call = await sites.running()
+
+    status = await sites.ask("status")
+    assert [site["etcd"] for site in status["sites"]].count("leader") == 1
+    assert all(edge["answers"] and edge["snapshot"] == "live" for edge in status["edges"])
+    (orders,) = (queue for queue in status["queues"] if queue["queue"] == "orders")
+    assert (orders["talking"], status["bad_records"]) == (1, {})
+
+    # Paused while they talk: the call goes on.
+    agent = call["agent"]
+    code, printed = await sites.say("agent", "pause", agent, "--reason", "lunch")
+    assert code == 0, printed
+    (row,) = (a for a in (await sites.ask("agent", "list"))["agents"] if a["agent"] == agent)
+    assert (row["presence"], row["reason"]) == ("paused", "lunch")
+
+    code, printed = await calling
+    assert code == 0, printed
+    assert f"Why so: ./everline explain {call['call'][:8]}" in printed
+
+    explained = await sites.ask("explain", call["call"][:8])
+    assert (explained["source"], explained["winner"]) == ("ledger", agent)
+    assert explained["call"]["outcome"] == "answered"
+    code, printed = await sites.say("explain", call["call"])
+    assert code == 0, printed
+    assert f"{agent} was chosen" in " ".join(printed.split())
+
+    # The next caller gets somebody else.
+    code, printed = await sites.say("call", "15550100", "--first", "c", "--talk", "1")
+    assert code == 0, printed
+    newest = (await sites.ask("calls"))["calls"][0]
+    assert (newest["site"], newest["outcome"]) == ("c", "answered")
+    assert newest["agent"] != agent
+
+    code, printed = await sites.say("call", "999")
+    assert code == 1
+    assert "refused with 404: nobody has that number" in printed
+
+    left = sites.inside()
+    assert len(left) > 20, "three sites are many processes"
+    sites.up.send_signal(signal.SIGINT)
+    async with asyncio.timeout(DOWN_WITHIN_S):
+        await sites.up.communicate()
+    assert sites.up.returncode == 0
+    assert not [pid for pid in left if os.path.exists(f"/proc/{pid}")]  # noqa: ASYNC240, PTH110
+    code, printed = await sites.say("status")
+    assert code == 1
+    assert str(sites.up.pid) in printed or "./everline up" in printed
+
+
+async def test_a_frozen_edge_and_a_missing_phone_are_named(sites: Sites) -> None:
+    processes = {pid: words(pid) for pid in sites.inside()}
+    (edge,) = (pid for pid, line in processes.items() if line.endswith("/edge-b1.toml"))
+    os.kill(edge, signal.SIGSTOP)
+    try:
+        edges = {row["edge"]: row for row in (await sites.ask("status"))["edges"]}
+        assert [name for name, row in edges.items() if not row["answers"]] == ["b1"]
+    finally:
+        os.kill(edge, signal.SIGCONT)
+    (phones,) = (
+        pid for pid, line in processes.items() if "edge.phone" in line and "198.18.21.10" in line
+    )
+    os.kill(phones, signal.SIGTERM)
+    async with asyncio.timeout(30):
+        while True:
+            code, printed = await sites.say("agent", "ready", "alba")
+            if code:
+                break
+    assert "no phone is registered at the home site a" in " ".join(printed.split())
+
+
+def words(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode()
+    except OSError:
+        return ""

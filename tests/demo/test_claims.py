@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from drills.demo.claims import as_json, claims
+from drills.demo.failover import Detector
+from drills.demo.figures import Run, Stock, measure
+from drills.demo.reports import End
+from drills.demo.scenario import Dialler
+from state.model import AgentId, EdgeId, Outcome, SiteId
+from tests.demo import invented
+
+GOOD = invented.run()
+FIRST = next(call.index for call in invented.ANSWERED if call.dialler is Dialler.PHONE)
+LAST_OF_DEAD = max(
+    call.index for call in invented.SCENARIO.calls if call.first_site == invented.DEAD
+)
+
+
+def broken(run: Run) -> set[str]:
+    return {claim.text for claim in claims(run, measure(run)) if not claim.held}
+
+
+def with_callers(index: int, **changes: object) -> Run:
+    return invented.run(callers=invented.swap(invented.CALLERS, index, **changes))
+
+
+def agents_but_for(index: int, **changes: object) -> Run:
+    agents = tuple(
+        replace(each, **changes) if each.call == invented.call_id(index) else each  # type: ignore[arg-type]
+        for each in invented.AGENTS
+    )
+    return invented.run(agents=agents)
+
+
+def needlessly_lost() -> Run:
+    record = replace(invented.RECORDS[FIRST], outcome=Outcome.LOST)
+    return invented.run(
+        callers=invented.swap(invented.CALLERS, FIRST, end=End.UNHEARD),
+        records=(*invented.RECORDS[:FIRST], record, *invented.RECORDS[FIRST + 1 :]),
+    )
+
+
+def recovered_late() -> Run:
+    slow_until_ms = invented.KILL_MS + 5500
+    return invented.run(
+        callers=tuple(
+            replace(each, ok_ms=each.invite_ms + 2500)
+            if invented.KILL_MS <= each.invite_ms < slow_until_ms
+            else each
+            for each in invented.CALLERS
+        )
+    )
+
+
+def offered_late() -> Run:
+    late = replace(
+        invented.OFFERS[0], agent=AgentId("bela"), at_ms=invented.KILL_MS + 5001, revision=9999
+    )
+    return invented.run(offers=(*invented.OFFERS, late))
+
+
+def never_queued() -> Run:
+    rung = {report.call: report.invite_ms for report in invented.AGENTS}
+    return invented.run(
+        records=tuple(
+            replace(each, queued_ms=rung.get(each.call, each.arrived_ms) - 500)
+            for each in invented.RECORDS
+        )
+    )
+
+
+def rung_for_all(agent: str) -> Run:
+    return invented.run(
+        offers=tuple(replace(each, agent=AgentId(agent)) for each in invented.OFFERS)
+    )
+
+
+def test_a_good_run_holds_every_claim() -> None:
+    assert broken(GOOD) == set()
+
+
+@pytest.mark.parametrize(
+    ("run", "claim"),
+    [
+        pytest.param(
+            invented.run(callers=invented.CALLERS[:-1], records=invented.RECORDS[:-1]),
+            "Every call of the plan was placed",
+            id="a-call-was-not-placed",
+        ),
+        pytest.param(
+            invented.run(records=invented.RECORDS[:-1]),
+            "Callers and edges tell the same story of every call",
+            id="a-record-is-missing",
+        ),
+        pytest.param(
+            never_queued(),
+            "Calls were answered, and some had to queue first",
+            id="nobody-queued",
+        ),
+        pytest.param(
+            rung_for_all("alba"),
+            "Nobody was rung for a call that they lack the skill for",
+            id="unskilled",
+        ),
+        pytest.param(
+            agents_but_for(invented.ANSWERED[0].index, ended_ms=None),
+            "No agent was offered two calls, and no call two agents",
+            id="double-offer",
+        ),
+        pytest.param(
+            agents_but_for(FIRST, heard=frozenset({"another-chord"})),
+            "Each side heard the other, and nobody else",
+            id="agent-heard-another-call",
+        ),
+        pytest.param(
+            replace(GOOD, leader=SiteId("c")),
+            "The site that was killed held the etcd leader, and another took over",
+            id="another-site-was-killed",
+        ),
+        pytest.param(
+            replace(GOOD, successor=None),
+            "The site that was killed held the etcd leader, and another took over",
+            id="nobody-leads-any-more",
+        ),
+        pytest.param(
+            with_callers(LAST_OF_DEAD, ok_ms=None),
+            "The dead site's callers were served elsewhere within 5 s",
+            id="never-recovered",
+        ),
+        pytest.param(
+            recovered_late(),
+            "The dead site's callers were served elsewhere within 5 s",
+            id="recovered-too-late",
+        ),
+        pytest.param(
+            replace(GOOD, sightings=GOOD.sightings[1:]),
+            "Carrier, edges and etcd each noticed within 5 s",
+            id="etcd-never-noticed",
+        ),
+        pytest.param(
+            replace(GOOD, sightings=(*GOOD.sightings[:2], invented.sighting(5001, Detector.EDGES))),
+            "Carrier, edges and etcd each noticed within 5 s",
+            id="an-edge-noticed-late",
+        ),
+        pytest.param(
+            offered_late(),
+            "After 5 s nobody was sent to an agent of the dead site",
+            id="an-agent-of-the-dead-site-is-offered-late",
+        ),
+        pytest.param(
+            needlessly_lost(),
+            "No call was lost that was not on the dead site",
+            id="lost-elsewhere",
+        ),
+        pytest.param(
+            replace(GOOD, stocks=(Stock(place="a1", legs=1),)),
+            "Nothing is left behind: no leg, media, ticket or offer",
+            id="a-leg-is-left",
+        ),
+        pytest.param(
+            replace(GOOD, unanswered_stock=(EdgeId("c2"),)),
+            "Nothing is left behind: no leg, media, ticket or offer",
+            id="an-edge-would-not-say",
+        ),
+        pytest.param(
+            replace(GOOD, setup_s=15.1), "The three sites were up within 15 s", id="slow-setup"
+        ),
+    ],
+)
+def test_each_claim_can_be_broken(run: Run, claim: str) -> None:
+    assert claim in broken(run)
+
+
+def test_an_unchecked_answer_of_our_phone_breaks_the_audio_claim() -> None:
+    figures = measure(GOOD)
+    unchecked = replace(figures, audio_due_checked=figures.audio_due - 1)
+    held = {claim.text: claim.held for claim in claims(GOOD, unchecked)}
+    assert not held["Audio was checked on every answered call of our phones, and on half of all"]
+
+
+def test_ends_that_do_not_add_up_break_the_sum() -> None:
+    figures = measure(GOOD)
+    people = replace(figures.by_people, answered=figures.by_people.answered - 1)
+    held = {claim.text: claim.held for claim in claims(GOOD, replace(figures, by_people=people))}
+    assert not held["Every call came to exactly one end"]
+
+
+@pytest.mark.parametrize("field", ["legs", "calls", "media_calls", "tickets", "offers"])
+def test_everything_left_is_a_leak(field: str) -> None:
+    stock = replace(Stock(place="x"), **{field: 2})  # type: ignore[arg-type]
+    assert measure(replace(GOOD, stocks=(stock,))).leaks == 2
+
+
+def test_transactions_that_end_by_themselves_are_no_leak() -> None:
+    assert measure(replace(GOOD, stocks=(Stock(place="x", transactions=3),))).leaks == 0
+
+
+def test_waits_are_of_the_answered_from_invite_to_voice() -> None:
+    waits = measure(GOOD).waits
+    taken = [
+        (report.joined_ms - report.invite_ms) / 1000
+        for report in invented.CALLERS
+        if report.joined_ms is not None
+    ]
+    assert waits.max_s == max(taken)
+    assert waits.mean_s == pytest.approx(sum(taken) / len(taken))
+    assert sorted(taken)[-6] < waits.p95_s <= waits.max_s
+
+
+def test_same_site_and_other_site_make_up_the_answered() -> None:
+    figures = measure(GOOD)
+    assert figures.same_site > 0
+    assert figures.other_site > 0
+    assert figures.same_site + figures.other_site == figures.by_people.answered
+
+
+def test_the_json_has_the_names_that_others_read() -> None:
+    figures = measure(GOOD)
+    written = json.loads(json.dumps(as_json(GOOD, figures, claims(GOOD, figures))))
+    calls = written["calls"]
+    assert calls["offered"] == 72
+    assert calls["offered"] == sum(
+        calls[end] for end in ("answered", "abandoned", "refused", "lost")
+    )
+    assert calls["by_edges"] == {key: value for key, value in calls.items() if key != "by_edges"}
+    assert written["routing"]["wrong_skill"] == 0
+    assert written["routing"]["double_offers"] == 0
+    assert written["audio"]["both_ways"] == written["audio"]["checked"] >= calls["answered"] / 2
+    assert 0 <= written["failover"]["rto_s"] <= 5
+    assert written["failover"]["lost_elsewhere"] == 0
+    assert written["leaks"] == 0
+    assert written["setup_s"] == 9.5
+    assert written["held"] is True

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from drills.demo.ledger import Audio, join, outcome_by_people
+from drills.demo.reports import AgentReport, CallerReport, End
+from drills.demo.scenario import Dialler
+from state.model import CallId, Outcome
+from tests.demo import invented
+
+CALLER = next(invented.caller(call) for call in invented.ANSWERED if call.dialler is Dialler.PHONE)
+AGENT = next(report for report in invented.AGENTS if report.call == CALLER.call)
+GOOD = Audio(caller_heard_agent=True, agent_heard_caller=True, strangers=frozenset())
+MUTE = replace(GOOD, caller_heard_agent=False)
+
+
+@pytest.mark.parametrize(
+    ("end", "agent", "audio", "outcome"),
+    [
+        pytest.param(End.HUNG_UP, AGENT, GOOD, Outcome.ANSWERED, id="caller-ends-the-talk"),
+        pytest.param(
+            End.FAR_END,
+            replace(AGENT, end=End.HUNG_UP),
+            GOOD,
+            Outcome.ANSWERED,
+            id="agent-ends-the-talk",
+        ),
+        pytest.param(End.HUNG_UP, None, None, Outcome.ABANDONED, id="leaves-the-queue"),
+        pytest.param(End.CANCELLED, None, None, Outcome.ABANDONED, id="leaves-before-the-answer"),
+        pytest.param(End.REFUSED, None, None, Outcome.REFUSED, id="turned-away"),
+        pytest.param(
+            End.FAR_END,
+            replace(AGENT, end=End.FAR_END),
+            GOOD,
+            Outcome.LOST,
+            id="cut-off-while-both-talk",
+        ),
+        pytest.param(
+            End.FAR_END,
+            replace(AGENT, end=End.UNHEARD),
+            GOOD,
+            Outcome.LOST,
+            id="agent-hung-up-into-the-void",
+        ),
+        pytest.param(End.FAR_END, None, None, Outcome.LOST, id="hung-up-on-in-the-queue"),
+        pytest.param(End.HUNG_UP, AGENT, MUTE, Outcome.LOST, id="agent-answered-unheard"),
+        pytest.param(End.UNHEARD, AGENT, GOOD, Outcome.LOST, id="nobody-took-the-bye"),
+        pytest.param(End.FAULT, AGENT, GOOD, Outcome.LOST, id="the-dialog-was-given-up"),
+        pytest.param(End.SILENCE, None, None, Outcome.LOST, id="no-final-answer"),
+        pytest.param(End.UNFINISHED, None, None, Outcome.LOST, id="no-end-reported"),
+    ],
+)
+def test_the_people_say_how_a_call_ended(
+    end: End, agent: AgentReport | None, audio: Audio | None, outcome: Outcome
+) -> None:
+    assert outcome_by_people(replace(CALLER, end=end), agent, audio) is outcome
+
+
+def test_a_good_run_has_no_mismatch() -> None:
+    assert invented.run().ledger.mismatches() == ()
+
+
+def test_each_row_knows_its_agent_by_the_token_of_the_offer() -> None:
+    ledger = invented.run().ledger
+    for row in ledger.rows:
+        assert (row.agent is not None) == (row.planned in invented.ANSWERED)
+        if row.agent is not None and row.caller is not None:
+            assert row.agent.call == row.caller.call
+
+
+def test_a_call_without_record_is_told_by_the_people_alone() -> None:
+    ledger = invented.run(records=invented.RECORDS[1:]).ledger
+    (mismatch,) = ledger.mismatches()
+    assert mismatch.call == f"call 0 from {invented.SCENARIO.calls[0].number}"
+    assert mismatch.edges == "no record"
+    assert mismatch.people.startswith("answered: caller")
+
+
+def test_a_call_with_two_records_is_a_mismatch_with_both_stories() -> None:
+    twice = (*invented.RECORDS, invented.RECORDS[3])
+    (mismatch,) = invented.run(records=twice).ledger.mismatches()
+    assert mismatch.edges.count(" at a1 via a") == 2
+
+
+def test_edges_that_say_otherwise_are_named() -> None:
+    changed = replace(invented.RECORDS[0], outcome=Outcome.LOST, cause="edge_died")
+    (mismatch,) = invented.run(records=(changed, *invented.RECORDS[1:])).ledger.mismatches()
+    assert mismatch.edges.startswith("lost: edge_died at a1 via a")
+
+
+def test_a_record_that_no_caller_of_ours_made_is_named() -> None:
+    stranger = replace(invented.RECORDS[0], call=CallId("f" * 24), sip_call_id="stranger")
+    (mismatch,) = invented.run(records=(*invented.RECORDS, stranger)).ledger.mismatches()
+    assert mismatch.people == "no caller of ours placed it"
+
+
+def test_an_agent_who_answered_nobody_is_named() -> None:
+    lonely = replace(invented.AGENTS[0], call=CallId("e" * 24), sip_call_id="lonely")
+    ledger = join(invented.SCENARIO, invented.CALLERS, (*invented.AGENTS, lonely), invented.RECORDS)
+    (mismatch,) = ledger.mismatches()
+    assert "no caller heard it" in mismatch.people
+
+
+def test_a_caller_who_never_reported_is_a_mismatch_not_a_call() -> None:
+    ledger = invented.run(callers=invented.CALLERS[1:], records=invented.RECORDS[1:]).ledger
+    assert len(ledger.placed) == len(invented.CALLERS) - 1
+    assert any(each.people == "the caller never reported" for each in ledger.mismatches())
+
+
+@pytest.mark.parametrize(
+    ("heard", "story"),
+    [
+        (frozenset(), "caller did not hear the agent"),
+        (frozenset({"another"}), "heard other calls: another"),
+    ],
+    ids=["silence", "another-call"],
+)
+def test_audio_is_judged_by_content(heard: frozenset[str], story: str) -> None:
+    index = next(i for i, each in enumerate(invented.CALLERS) if each.call == CALLER.call)
+    ledger = invented.run(callers=invented.swap(invented.CALLERS, index, heard=heard)).ledger
+    row = ledger.rows[index]
+    assert row.audio is not None
+    assert not row.audio.both_ways
+    assert row.by_people is Outcome.LOST
+    assert any(story in each.people for each in ledger.mismatches())
+
+
+def test_an_echo_proves_both_ways_by_the_agents_ear() -> None:
+    call = next(call for call in invented.ANSWERED if call.dialler is Dialler.SIPP)
+    position = next(
+        i for i, each in enumerate(invented.AGENTS) if each.call == invented.call_id(call.index)
+    )
+    row = invented.run().ledger.rows[call.index]
+    assert row.audio is not None
+    assert row.audio.both_ways
+    deaf = replace(invented.AGENTS[position], heard=frozenset())
+    agents = (*invented.AGENTS[:position], deaf, *invented.AGENTS[position + 1 :])
+    row = invented.run(agents=agents).ledger.rows[call.index]
+    assert row.audio is not None
+    assert not row.audio.caller_heard_agent
+    assert not row.audio.agent_heard_caller
+
+
+def test_the_last_agent_who_answered_has_the_call() -> None:
+    first = replace(
+        AGENT, invite_ms=AGENT.invite_ms - 500, sip_call_id="first", sent="first", heard=frozenset()
+    )
+    agents = (*invented.AGENTS, first)
+    ledger = join(invented.SCENARIO, invented.CALLERS, agents, invented.RECORDS)
+    row = next(row for row in ledger.rows if row.caller and row.caller.call == AGENT.call)
+    assert row.agent == AGENT
+
+
+def test_a_refusal_is_told_with_its_status() -> None:
+    refused: CallerReport = replace(
+        CALLER, end=End.REFUSED, status=503, ok_ms=None, joined_ms=None, ended_ms=CALLER.invite_ms
+    )
+    index = invented.CALLERS.index(CALLER)
+    callers = (*invented.CALLERS[:index], refused, *invented.CALLERS[index + 1 :])
+    (mismatch,) = invented.run(callers=callers).ledger.mismatches()
+    assert mismatch.people.startswith("refused: caller refused, status 503")

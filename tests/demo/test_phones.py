@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+
+from drills.demo import phones
+from drills.demo.reports import End
+from drills.demo.scenario import Behaviour, Dialler
+from state.keys import call_id_for
+from tests.demo import invented
+
+CALL = {
+    "event": "call",
+    "wall_ms": 5000,
+    "phone": "15550200007",
+    "role": "caller",
+    "sip_call_id": "abc@host",
+    "local_tag": "t1",
+    "sent_chord": "300-400-500-600",
+    "heard": {"700-800-900-1000": 150},
+    "invite_ms": 1000,
+    "answered_ms": 1020,
+    "joined_ms": 3000,
+    "ended_ms": 5000,
+    "held": 1,
+    "how": "hung_up",
+    "status": None,
+    "reason": "",
+    "something_new": {"a": 1},
+}
+
+
+def line(**changes: object) -> phones.Line:
+    found = phones.parse(json.dumps(CALL | changes).encode())
+    assert found is not None
+    return found
+
+
+def test_a_callers_summary_becomes_a_report() -> None:
+    (report,) = phones.caller_reports([line()])
+    assert report.number == "15550200007"
+    assert report.call == call_id_for("abc@host", "t1")
+    assert report.dialler is Dialler.PHONE
+    assert (report.invite_ms, report.ok_ms, report.joined_ms) == (1000, 1020, 3000)
+    assert report.end is End.HUNG_UP
+    assert report.heard == {"700-800-900-1000"}
+    assert report.held
+
+
+def test_a_call_without_summary_is_unfinished() -> None:
+    (report,) = phones.caller_reports([line(event="invite", invite_ms=0, ended_ms=None)])
+    assert (report.end, report.invite_ms, report.ended_ms) == (End.UNFINISHED, 5000, None)
+
+
+def test_the_summary_stands_for_the_events_before_it() -> None:
+    (report,) = phones.caller_reports([line(event="invite"), line(), line(event="ended")])
+    assert report.end is End.HUNG_UP
+
+
+def test_agents_and_callers_are_told_apart() -> None:
+    agent = line(role="agent", phone="alba", call="f" * 24, hung_up_ms=4000)
+    assert phones.caller_reports([agent]) == ()
+    (report,) = phones.agent_reports([agent, line()])
+    assert (report.agent, report.call) == ("alba", "f" * 24)
+    assert report.busy_until_ms == 4000
+
+
+def test_events_of_the_process_and_noise_are_no_calls() -> None:
+    assert phones.parse(b"Traceback (most recent call last):\n") is None
+    ready = phones.parse(b'{"event": "ready", "wall_ms": 1, "agents": 5}')
+    assert ready is not None
+    assert phones.caller_reports([ready]) == ()
+    assert phones.agent_reports([ready]) == ()
+
+
+def test_the_callers_plan_has_every_call_of_our_phone_and_no_other() -> None:
+    plan = json.loads(
+        phones.callers_plan(invented.SCENARIO, carrier="198.18.10.10:5060", start_mono_s=7.5)
+    )
+    ours = [call for call in invented.SCENARIO.calls if call.dialler is Dialler.PHONE]
+    assert plan["start_mono_s"] == 7.5
+    assert [each["number"] for each in plan["callers"]] == [call.number for call in ours]
+    for each, call in zip(plan["callers"], ours, strict=True):
+        assert each["headers"] == {"X-First-Site": call.first_site}
+        assert (each["hold_after_s"] is not None) == (call.behaviour is Behaviour.HOLDS)
+
+
+def test_the_agents_plan_has_a_sites_agents_with_their_passwords() -> None:
+    passwords = {agent.id: f"secret-{agent.id}" for agent in invented.SCENARIO.agents}
+    site = invented.SCENARIO.sites[0]
+    plan = json.loads(
+        phones.agents_plan(
+            invented.SCENARIO, site, registrar="198.18.1.10:5060", passwords=passwords
+        )
+    )
+    homed = [agent.id for agent in invented.SCENARIO.agents if agent.site == site]
+    assert [each["id"] for each in plan["agents"]] == homed
+    assert plan["agents"][0]["password"] == f"secret-{homed[0]}"

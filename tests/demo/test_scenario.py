@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from drills.demo.routing import lacking
+from drills.demo.scenario import Behaviour, Dialler, Scenario, plan
+
+
+@pytest.fixture(params=[(1, 60), (2, 72), (3, 200)], ids=lambda pair: f"seed{pair[0]}-{pair[1]}")
+def scenario(request: pytest.FixtureRequest) -> Scenario:
+    seed, calls = request.param
+    return plan(seed=seed, calls=calls)
+
+
+def test_the_same_seed_gives_the_same_plan() -> None:
+    assert plan(seed=7, calls=72) == plan(seed=7, calls=72)
+    assert plan(seed=7, calls=72) != plan(seed=8, calls=72)
+
+
+def test_a_dozen_agents_or_more_are_spread_evenly_over_three_sites(scenario: Scenario) -> None:
+    homes = Counter(agent.site for agent in scenario.agents)
+    assert len(scenario.agents) >= 12
+    assert len(homes) == 3
+    assert len(set(homes.values())) == 1
+    assert len({agent.id for agent in scenario.agents}) == len(scenario.agents)
+
+
+def test_every_queue_has_able_and_unable_agents_at_every_site(scenario: Scenario) -> None:
+    for queue in scenario.queues:
+        for site in scenario.sites:
+            able = [
+                not lacking(scenario, agent.id, queue.id)
+                for agent in scenario.agents
+                if agent.site == site
+            ]
+            assert any(able)
+            assert not all(able)
+
+
+def test_there_are_more_calls_than_agents_to_three_numbers(scenario: Scenario) -> None:
+    assert len(scenario.calls) > len(scenario.agents)
+    assert len({call.did for call in scenario.calls}) == 3
+    assert len({call.number for call in scenario.calls}) == len(scenario.calls)
+
+
+def test_calls_come_in_order_several_a_second(scenario: Scenario) -> None:
+    starts = [call.at_s for call in scenario.calls]
+    assert starts == sorted(starts)
+    assert starts[0] >= 0
+    assert 3 <= len(starts) / starts[-1] <= 5
+
+
+def test_the_kill_comes_when_half_of_the_calls_have_been_placed(scenario: Scenario) -> None:
+    placed = sum(1 for call in scenario.calls if call.at_s < scenario.kill_at_s)
+    assert placed == len(scenario.calls) // 2
+
+
+def test_every_site_is_the_first_choice_of_a_call_in_each_second_and_a_half_after_the_kill(
+    scenario: Scenario,
+) -> None:
+    later = [call for call in scenario.calls if call.at_s >= scenario.kill_at_s]
+    for site in scenario.sites:
+        starts = [scenario.kill_at_s, *(call.at_s for call in later if call.first_site == site)]
+        gaps = [after - before for before, after in pairwise(starts)]
+        assert max(gaps) < 1.6
+
+
+def test_sipp_places_a_quarter_and_holds_no_call(scenario: Scenario) -> None:
+    by_sipp = [call for call in scenario.calls if call.dialler is Dialler.SIPP]
+    assert len(by_sipp) == len(scenario.calls) // 4
+    assert {call.behaviour for call in by_sipp} <= {
+        Behaviour.CALLER_ENDS,
+        Behaviour.AGENT_ENDS,
+        Behaviour.IMPATIENT,
+    }
+
+
+def test_every_behaviour_occurs(scenario: Scenario) -> None:
+    assert {call.behaviour for call in scenario.calls} == set(Behaviour)
+
+
+def test_too_few_calls_are_refused_with_the_number_that_is_enough() -> None:
+    with pytest.raises(ValueError, match="at least 24 calls, not 23"):
+        plan(seed=1, calls=23)
+    assert len(plan(seed=1, calls=24).calls) == 24

@@ -1,0 +1,363 @@
+# ruff: noqa: D102 - what the commands do is said in edge.telephony
+"""Telephony without a network: legs are remembered, commands recorded, the far sides moved by hand.
+
+Keeps the contract of `edge.telephony.Telephony` and of the stack below it: what a leg's state
+forbids raises `LocalError`, and events come as the stack would give them, never from a command.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from edge.sip import events as sip
+from edge.sip.dialog import Dialog
+from edge.sip.errors import LocalError
+from edge.sip.events import Address, EndedBy, LegId, TransactionId
+from edge.telephony import Telephony
+
+CALLER_SDP = (
+    b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+    b"m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n"
+)
+AGENT_SDP = CALLER_SDP.replace(b"192.0.2.1", b"192.0.2.2")
+_CALLS = itertools.count(1)
+
+
+class S(StrEnum):
+    """How far a leg is."""
+
+    ARRIVED = "arrived"
+    ANSWERED = "answered"
+    """Ours is the 200, theirs not yet the ACK."""
+    CALLING = "calling"
+    CANCELLING = "cancelling"
+    UP = "up"
+    ENDING = "ending"
+
+
+@dataclass
+class FakeLeg:
+    """One leg that is not over."""
+
+    id: LegId
+    state: S
+    sip_call_id: str
+    said: list[str] = field(default_factory=list)
+    """The commands given for it, in their order."""
+    told: list[bytes] = field(default_factory=list)
+    """The session descriptions sent on it."""
+    reasons: list[str] = field(default_factory=list)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    to: str = ""
+    status: int = 0
+    """With which it was refused."""
+    our_offer: bytes | None = None
+    queued_offer: bytes | None = None
+    """Waits for the ACK."""
+    their_offer: bool = False
+    bye_after_ack: str | None = None
+
+
+class FakeTelephony(Telephony):
+    """One edge's telephony."""
+
+    def __init__(self, take: Callable[[sip.Event], None]) -> None:  # no endpoint below
+        self._take = take
+        self._count = itertools.count(1)
+        self.open: dict[LegId, FakeLeg] = {}
+        self.over: dict[LegId, FakeLeg] = {}
+        self.refused_refers: list[TransactionId] = []
+        self.faults: dict[str, Exception] = {}
+        """Command -> what it raises, once."""
+        self.probed: list[Address] = []
+
+    # -- commands
+
+    @property
+    def legs(self) -> int:
+        return len(self.open)
+
+    @property
+    def transactions(self) -> int:
+        return 0
+
+    def dialog(self, leg: LegId) -> Dialog:
+        held = self.open.get(leg)
+        if held is None:
+            raise LocalError(f"no leg {leg}: it is over, or belongs to another stack")
+        self._must(held, S.ANSWERED, S.UP)
+        return Dialog(
+            sip_call_id=held.sip_call_id,
+            local_tag=leg,
+            remote_tag="them",
+            local=f"<sip:everline>;tag={leg}",
+            remote="<sip:them>;tag=them",
+            local_seq=1,
+            remote_seq=1,
+            remote_target="sip:them@192.0.2.1",
+            route_set=(),
+            caller=False,
+            hop=Address("192.0.2.1", 5060),
+        )
+
+    def adopt(self, dialog: Dialog) -> LegId:
+        leg = LegId(dialog.local_tag)
+        if leg in self.open:
+            raise LocalError(f"leg {leg} lives here already")
+        self.open[leg] = FakeLeg(leg, S.UP, dialog.sip_call_id)
+        return leg
+
+    def answer(self, leg: LegId, sdp: bytes) -> None:
+        held = self._leg("answer", leg)
+        self._must(held, S.ARRIVED)
+        held.state = S.ANSWERED
+        held.told.append(sdp)
+
+    def reject(
+        self, leg: LegId, status: int, *, reason: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        held = self._leg("reject", leg)
+        self._must(held, S.ARRIVED)
+        held.status = status
+        held.reasons.append(reason)
+        held.headers = headers or {}
+        self._forget(held)
+
+    def invite(  # noqa: PLR0913 - what an INVITE is made of
+        self,
+        *,
+        request_uri: str,
+        from_uri: str,
+        to_uri: str,
+        next_hop: Address,
+        sdp: bytes,
+        headers: Mapping[str, str],
+        sip_call_id: str,
+        timer_b_s: float,
+    ) -> LegId:
+        del to_uri, next_hop, timer_b_s
+        self._fault("invite")
+        for text in (request_uri, from_uri, sip_call_id):
+            if any(character in text for character in "\r\n\0"):
+                raise LocalError("more than one line")
+        leg = LegId(f"out-{next(self._count)}")
+        agent = request_uri.removeprefix("sip:").partition("@")[0]
+        held = FakeLeg(leg, S.CALLING, sip_call_id, headers=headers, to=agent)
+        held.said.append("invite")
+        held.told.append(sdp)
+        self.open[leg] = held
+        return leg
+
+    def cancel(self, leg: LegId, *, reason: str) -> None:
+        held = self._leg("cancel", leg)
+        self._must(held, S.CALLING)
+        held.state = S.CANCELLING
+        held.reasons.append(reason)
+
+    def bye(self, leg: LegId, *, reason: str) -> None:
+        held = self._leg("bye", leg)
+        self._must(held, S.ANSWERED, S.UP)
+        if held.bye_after_ack is not None:
+            raise LocalError(f"leg {leg} is ending")
+        held.reasons.append(reason)
+        if held.state is S.ANSWERED:
+            held.bye_after_ack = reason
+        else:
+            held.state = S.ENDING
+            held.their_offer = False
+
+    def reinvite(self, leg: LegId, sdp: bytes) -> None:
+        held = self._leg("reinvite", leg)
+        self._must(held, S.ANSWERED, S.UP)
+        if held.our_offer is not None or held.queued_offer is not None or held.their_offer:
+            raise LocalError(f"leg {leg} has an offer pending")
+        if held.bye_after_ack is not None:
+            raise LocalError(f"leg {leg} is ending")
+        if held.state is S.ANSWERED:
+            held.queued_offer = sdp
+        else:
+            held.our_offer = sdp
+            held.told.append(sdp)
+
+    def answer_offer(self, leg: LegId, sdp: bytes) -> None:
+        held = self._leg("answer_offer", leg)
+        if not held.their_offer:
+            raise LocalError(f"leg {leg} has no offer to answer")
+        held.their_offer = False
+        held.told.append(sdp)
+
+    def refuse_offer(self, leg: LegId, status: int) -> None:
+        held = self._leg("refuse_offer", leg)
+        if not held.their_offer:
+            raise LocalError(f"leg {leg} has no offer to refuse")
+        held.their_offer = False
+        held.status = status
+
+    def refuse_refer(self, transaction: TransactionId, status: int) -> None:
+        del status
+        self._fault("refuse_refer")
+        self.refused_refers.append(transaction)
+
+    def options(self, *, to: Address, from_user: str, timeout_s: float) -> TransactionId:
+        del from_user, timeout_s
+        self._fault("options")
+        self.probed.append(to)
+        return TransactionId(f"options-{next(self._count)}")
+
+    # -- what the far side does; nothing, where the leg's state does not allow it
+
+    def arrive(
+        self,
+        number: str,
+        *,
+        sip_call_id: str | None = None,
+        sdp: bytes | None = CALLER_SDP,
+        caller: str = "+4930123",
+        headers: Mapping[str, str] | None = None,
+    ) -> LegId:
+        """Let an INVITE come."""
+        serial = next(self._count)
+        leg = LegId(f"in-{serial}")
+        held = FakeLeg(leg, S.ARRIVED, sip_call_id or f"call-{next(_CALLS)}@192.0.2.1")
+        self.open[leg] = held
+        self._take(
+            sip.IncomingInvite(
+                leg=leg,
+                source=Address("198.18.1.10", 5060),
+                request_uri=f"sip:{number}@198.18.1.10",
+                from_uri=f"sip:{caller}@192.0.2.1",
+                to_uri=f"sip:{number}@198.18.1.10",
+                from_tag="theirs",
+                sip_call_id=held.sip_call_id,
+                sdp=sdp,
+                headers=headers or {},
+            )
+        )
+        return leg
+
+    def acknowledge(self, leg: LegId, sdp: bytes | None = None) -> None:
+        """Let the ACK to our 200 come."""
+        held = self.open.get(leg)
+        if held is None or held.state is not S.ANSWERED:
+            return
+        held.state = S.UP
+        if held.queued_offer is not None:
+            held.our_offer, held.queued_offer = held.queued_offer, None
+            held.told.append(held.our_offer)
+        if held.bye_after_ack is not None:
+            held.state = S.ENDING
+        self._take(sip.Confirmed(leg=leg, sdp=sdp))
+
+    def hang_up(self, leg: LegId) -> None:
+        """Let a CANCEL or BYE come."""
+        held = self.open.get(leg)
+        if held is None:
+            return
+        if held.state is S.ARRIVED:
+            self._forget(held)
+            self._take(sip.Cancelled(leg=leg, reason=""))
+        elif held.state in {S.ANSWERED, S.UP}:
+            self._forget(held)
+            self._take(sip.Ended(leg=leg, by=EndedBy.REMOTE, cause="bye"))
+        elif held.state is S.ENDING:
+            self._forget(held)
+            self._take(sip.Ended(leg=leg, by=EndedBy.LOCAL, cause="bye"))
+
+    def ring(self, leg: LegId) -> None:
+        """Let a 180 come."""
+        if leg in self.open and self.open[leg].state is S.CALLING:
+            self._take(sip.Progress(leg=leg, status=180, sdp=None))
+
+    def pick_up(self, leg: LegId, sdp: bytes = AGENT_SDP) -> None:
+        """Let a 200 to our INVITE come."""
+        held = self.open.get(leg)
+        if held is None:
+            return
+        if held.state is S.CANCELLING:  # the stack hangs up by itself
+            self._forget(held)
+            self._take(sip.Ended(leg=leg, by=EndedBy.LOCAL, cause="cancelled"))
+        elif held.state is S.CALLING:
+            held.state = S.UP
+            self._take(sip.Answered(leg=leg, sdp=sdp))
+
+    def decline(self, leg: LegId, status: int = 603, reason: str = "Decline") -> None:
+        """Let a failure to our INVITE come; 487 after our CANCEL."""
+        held = self.open.get(leg)
+        if held is None or held.state not in {S.CALLING, S.CANCELLING}:
+            return
+        self._forget(held)
+        if held.state is S.CANCELLING:
+            self._take(sip.Ended(leg=leg, by=EndedBy.LOCAL, cause="cancelled"))
+        else:
+            self._take(sip.Rejected(leg=leg, status=status, reason=reason, timeout=status == 408))
+
+    def vanish(self, leg: LegId, cause: str = "session_expired") -> None:
+        """Let a time-out of the stack's come."""
+        held = self.open.get(leg)
+        if held is None or held.state is S.ARRIVED:
+            return
+        if held.state in {S.CALLING, S.CANCELLING}:
+            self.decline(leg, 408, "Request Timeout")
+            return
+        self._forget(held)
+        cause = "bye_timeout" if held.state is S.ENDING else cause
+        self._take(sip.Ended(leg=leg, by=EndedBy.FAULT, cause=cause))
+
+    def answer_ours(self, leg: LegId, sdp: bytes | None = CALLER_SDP) -> None:
+        """Let the answer to our re-INVITE come."""
+        held = self.open.get(leg)
+        if held is not None and held.our_offer is not None and held.state is S.UP:
+            held.our_offer = None
+            self._take(sip.OfferAnswered(leg=leg, sdp=sdp))
+
+    def refuse_ours(self, leg: LegId, status: int = 488) -> None:
+        """Let a refusal of our re-INVITE come."""
+        held = self.open.get(leg)
+        if held is not None and held.our_offer is not None and held.state is S.UP:
+            held.our_offer = None
+            self._take(sip.OfferRefused(leg=leg, status=status, timeout=False))
+
+    def offer(self, leg: LegId, sdp: bytes | None = CALLER_SDP) -> None:
+        """Let a re-INVITE come; the stack itself refuses one that crosses ours."""
+        held = self.open.get(leg)
+        if held is None or held.state is not S.UP or held.our_offer or held.their_offer:
+            return
+        held.their_offer = True
+        self._take(sip.OfferReceived(leg=leg, method="INVITE", sdp=sdp))
+
+    def withdraw(self, leg: LegId) -> None:
+        """Let the CANCEL of their re-INVITE come."""
+        held = self.open.get(leg)
+        if held is not None and held.their_offer:
+            held.their_offer = False
+            self._take(sip.OfferWithdrawn(leg=leg))
+
+    def rung(self, agent: str) -> list[LegId]:
+        """Return the legs on which an agent is being rung."""
+        return [leg.id for leg in self.open.values() if leg.to == agent and leg.state is S.CALLING]
+
+    # -- inside
+
+    def _leg(self, command: str, leg: LegId) -> FakeLeg:
+        self._fault(command)
+        held = self.open.get(leg)
+        if held is None:
+            raise LocalError(f"no leg {leg}: it is over, or belongs to another stack")
+        held.said.append(command)
+        return held
+
+    def _fault(self, command: str) -> None:
+        fault = self.faults.pop(command, None)
+        if fault is not None:
+            raise fault
+
+    @staticmethod
+    def _must(leg: FakeLeg, *states: S) -> None:
+        if leg.state not in states:
+            raise LocalError(f"leg {leg.id} is {leg.state}")
+
+    def _forget(self, leg: FakeLeg) -> None:
+        self.over[leg.id] = self.open.pop(leg.id)

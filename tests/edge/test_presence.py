@@ -1,0 +1,221 @@
+"""Presence: written by the home edge alone, when it changes, and put right when news is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+from edge.presence import PresenceKeeper
+from edge.steering import home_edge
+from state import keys
+from state.mirror import Mirror
+from state.model import (
+    AgentId,
+    EdgeId,
+    EdgeLife,
+    EdgeState,
+    PresenceState,
+    Readiness,
+    SiteId,
+    Wish,
+)
+from state.store import Delete
+from tests.edge.stage import Center, TroubledStore
+from tests.edge.virtual_time import WALL_MS, LoopClock, in_virtual_time, settle, until
+
+ANN, BOB = AgentId("ann"), AgentId("bob")
+
+
+class Desk:
+    """One edge's keeper of presence."""
+
+    def __init__(self, center: Center, name: str) -> None:
+        clock = LoopClock()
+        self.store = TroubledStore(center.store)
+        self.mirror = Mirror(self.store, clock)
+        self.keeper = PresenceKeeper(
+            store=self.store,
+            clock=clock,
+            edge=EdgeId(name),
+            site=SiteId("a"),
+            snapshot=lambda: self.mirror.snapshot,
+        )
+        self.mirror.subscribe(lambda _, __: self.keeper.wake())
+        self.tasks = [
+            asyncio.create_task(self.mirror.run()),
+            asyncio.create_task(self.keeper.run()),
+        ]
+
+    def state(self, agent: AgentId = ANN) -> PresenceState | None:
+        """Return what the snapshot says."""
+        entry = self.mirror.snapshot.presences.get(agent)
+        return None if entry is None else entry.value.state
+
+    async def end(self) -> None:
+        """Die."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+async def _center() -> Center:
+    center = Center()
+    await center.configure()
+    for name in (ANN, BOB):
+        await center.agent(name)
+        await center.store.txn((), (Delete(key=keys.presence(name)),))
+    return center
+
+
+async def _lives(center: Center, name: str) -> None:
+    life = EdgeLife(
+        edge=EdgeId(name),
+        site=SiteId(name[0]),
+        sip=f"198.18.1.10:508{name[1]}",
+        state=EdgeState.SERVING,
+        started_ms=WALL_MS,
+    )
+    await center.put(keys.edge(EdgeId(name)), life)
+
+
+async def _wishes(center: Center, readiness: Readiness = Readiness.READY) -> None:
+    await center.put(keys.wish(ANN), Wish(agent=ANN, readiness=readiness))
+
+
+@in_virtual_time
+async def test_an_agent_is_ready_when_registered_and_wishing_to_be_in_whatever_order() -> None:
+    center = await _center()
+    await _lives(center, "a1")
+    desk = Desk(center, "a1")
+    await _wishes(center)
+    desk.keeper.set_registered(frozenset())
+    await asyncio.sleep(0.1)
+    assert desk.state() is None
+    desk.keeper.note(ANN, registered=True)
+    await until(lambda: desk.state() is PresenceState.READY, "ready")
+    await _wishes(center, Readiness.PAUSED)
+    await until(lambda: desk.state() is PresenceState.PAUSED, "paused")
+    desk.keeper.note(ANN, registered=False)
+    await until(lambda: desk.state() is PresenceState.SIGNED_OUT, "signed out")
+    desk.keeper.note(BOB, registered=True)
+    await until(lambda: desk.state(BOB) is PresenceState.PAUSED, "without a wish: paused")
+    await desk.end()
+
+
+@in_virtual_time
+async def test_only_the_home_edge_writes_and_the_next_one_goes_on_when_it_dies() -> None:
+    center = await _center()
+    desks = {}
+    for name in ("a1", "a2"):
+        await _lives(center, name)
+        desks[name] = Desk(center, name)
+    await _wishes(center)
+    for desk in desks.values():
+        desk.keeper.set_registered(frozenset({ANN}))
+    first = desks["a1"]
+    await until(lambda: first.state() is PresenceState.READY, "ready")
+    home = home_edge(first.mirror.snapshot, ANN)
+    assert home is not None
+    other = "a2" if home == "a1" else "a1"
+    assert desks[other].store.txns == 0
+    # The home edge dies, and the agent signs out where only the other can hear it.
+    await desks[home].end()
+    desks[other].keeper.note(ANN, registered=False)
+    await center.store.txn((), (Delete(key=keys.edge(home)),))
+    await until(lambda: desks[other].state() is PresenceState.SIGNED_OUT, "the other goes on")
+    await desks[other].end()
+
+
+@in_virtual_time
+async def test_an_event_that_was_lost_is_made_up_for_by_the_next_reading() -> None:
+    center = await _center()
+    await _lives(center, "a1")
+    desk = Desk(center, "a1")
+    await _wishes(center)
+    desk.keeper.note(ANN, registered=True)  # before the first reading: it is in that
+    desk.keeper.set_registered(frozenset({ANN}))
+    await until(lambda: desk.state() is PresenceState.READY, "ready")
+    desk.keeper.set_registered(frozenset())
+    await until(lambda: desk.state() is PresenceState.SIGNED_OUT, "signed out")
+    await desk.end()
+
+
+@in_virtual_time
+async def test_what_happens_while_the_table_is_read_is_newer_than_what_is_read() -> None:
+    center = await _center()
+    await _lives(center, "a1")
+    desk = Desk(center, "a1")
+    await _wishes(center)
+    desk.keeper.set_registered(frozenset({BOB}))
+    await asyncio.sleep(0.1)
+    desk.keeper.reading()
+    desk.keeper.note(ANN, registered=True)
+    desk.keeper.note(BOB, registered=False)
+    desk.keeper.set_registered(frozenset({BOB}))
+    await until(lambda: desk.state() is PresenceState.READY, "ready")
+    assert desk.state(BOB) is PresenceState.SIGNED_OUT
+    await desk.end()
+
+
+@in_virtual_time
+async def test_registrations_that_are_renewed_write_nothing() -> None:
+    center = await _center()
+    await _lives(center, "a1")
+    desk = Desk(center, "a1")
+    await _wishes(center)
+    desk.keeper.set_registered(frozenset({ANN}))
+    await until(lambda: desk.state() is PresenceState.READY, "ready")
+    before = desk.store.txns
+    for _ in range(100):
+        desk.keeper.note(ANN, registered=True)
+        desk.keeper.set_registered(frozenset({ANN}))
+        await asyncio.sleep(0.1)
+    assert desk.store.txns == before == 1
+    await desk.end()
+
+
+@in_virtual_time
+async def test_a_store_in_trouble_is_asked_again_and_not_stormed() -> None:
+    center = await _center()
+    await _lives(center, "a1")
+    desk = Desk(center, "a1")
+    await _wishes(center)
+    await until(lambda: ANN in desk.mirror.snapshot.wishes, "seen")
+    desk.store.loses_answers = 3
+    desk.store.rejects = 5
+    desk.keeper.set_registered(frozenset({ANN}))
+    await until(lambda: desk.state() is PresenceState.READY, "ready")
+    assert desk.store.txns < 15
+    await desk.end()
+
+
+@in_virtual_time
+async def test_a_mirror_that_is_late_makes_no_storm_of_writes() -> None:
+    center = await _center()
+    await _lives(center, "a1")
+    desk = Desk(center, "a1")
+    await _wishes(center)
+    await until(lambda: ANN in desk.mirror.snapshot.wishes, "seen")
+    desk.store.watch_latency_s = 2.0
+    desk.keeper.set_registered(frozenset({ANN}))
+    for _ in range(50):
+        desk.keeper.wake()
+        await settle(5)
+        await asyncio.sleep(0.01)
+    revision = (await center.store.range(keys.presence(ANN))).records[0]
+    assert revision.version == 1
+    await until(lambda: desk.state() is PresenceState.READY, "ready")
+    await desk.end()
+
+
+@in_virtual_time
+async def test_an_agent_moved_to_another_site_is_written_by_its_edge() -> None:
+    center = await _center()
+    for name in ("a1", "b1"):
+        await _lives(center, name)
+    desk = Desk(center, "a1")
+    await center.agent("ann", site="b")
+    await _wishes(center)
+    desk.keeper.set_registered(frozenset({ANN}))
+    await asyncio.sleep(1)
+    assert desk.store.txns == 0
+    await desk.end()

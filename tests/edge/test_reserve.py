@@ -1,0 +1,194 @@
+"""The reserver on a store in memory, its mirror always a little behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from edge.acd.call_events import TurnedAway
+from edge.acd.reservation import created
+from edge.records import CallRecords, Landed
+from edge.reserve import Reserver
+from state import keys
+from state.clock import SystemClock
+from state.codec import Record, encode
+from state.memory import MemoryStore
+from state.mirror import Mirror
+from state.model import (
+    AgentId,
+    CallId,
+    Decision,
+    EdgeId,
+    Offer,
+    Outcome,
+    Queue,
+    QueueId,
+    SkillId,
+    SkillNeed,
+    Step,
+    Ticket,
+    TicketState,
+    TurnAway,
+    Work,
+)
+from state.snapshot import Delta, Snapshot
+from state.store import Delete, Put
+from tests.acd.worlds import World, ticket
+
+PATIENCE_S = 5.0
+EDGE = EdgeId("a1")
+SALES = QueueId("sales")
+
+
+@dataclass(kw_only=True)
+class Caller:
+    """A call of this edge."""
+
+    records: CallRecords
+    given: list[AgentId] = field(default_factory=list)
+    turned_away: list[tuple[Outcome, str]] = field(default_factory=list)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Until an agent has been given, or the queue has let go."""
+        return not (self.given or self.turned_away)
+
+    def on_reserved(self, decision: Decision, revision: int) -> None:
+        """Note the agent."""
+        assert revision > 0
+        self.given.append(decision.winner)
+
+    def deliver(self, event: TurnedAway) -> None:
+        """Note how the queue let the caller go."""
+        self.turned_away.append((event.outcome, event.cause))
+
+
+class Center:
+    """A store with agents in it, and one edge's reserver."""
+
+    def __init__(self) -> None:
+        self.clock = SystemClock()
+        self.store = MemoryStore(self.clock)
+        self.mirror = Mirror(self.store, self.clock)
+        self.callers: dict[CallId, Caller] = {}
+        self.reserver = Reserver(
+            edge=EDGE,
+            clock=self.clock,
+            snapshot=lambda: self.mirror.snapshot,
+            unreachable=frozenset,
+            call=self.callers.get,
+        )
+        self.mirror.subscribe(self._heard)
+
+    def _heard(self, _: Snapshot, deltas: tuple[Delta, ...]) -> None:
+        self.reserver.take(deltas)
+        self.reserver.wake()
+
+    async def put(self, key: str, record: Record) -> None:
+        """Write a record as some other edge would."""
+        await self.store.txn((), (Put(key=key, value=encode(record)),))
+
+    async def furnish(self, *names: str) -> None:
+        """Let these agents be ready."""
+        world = World()
+        world.queue("sales")
+        for name in names:
+            world.agent(name, sales=2)
+        for record in world.snapshot.raw.values():
+            await self.store.txn((), (Put(key=record.key, value=record.value),))
+
+    async def call(self, number: int, *, level: int = 1) -> Caller:
+        """Let a caller wait here."""
+        place: Ticket = ticket(number, sales=level)
+        records = CallRecords(store=self.store, clock=self.clock, call=place.call)
+        caller = self.callers[place.call] = Caller(records=records)
+        at = self.clock.now()
+        assert isinstance(await records.write(lambda _, __: created(place, at)), Landed)
+        return caller
+
+
+@asynccontextmanager
+async def center(*names: str) -> AsyncIterator[Center]:
+    """Run a center with these agents ready."""
+    made = Center()
+    await made.furnish(*names)
+    tasks = [asyncio.create_task(made.mirror.run()), asyncio.create_task(made.reserver.run())]
+    try:
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.005)
+
+
+async def test_callers_who_come_together_get_an_agent_each_and_nothing_is_asked_twice() -> None:
+    async with center("ann", "bob", "cyd", "dan") as made:
+        callers = await asyncio.gather(*(made.call(number) for number in range(4)))
+        await until(lambda: all(caller.given for caller in callers))
+        assert sorted(caller.given[0] for caller in callers) == ["ann", "bob", "cyd", "dan"]
+        assert (made.reserver.landed, made.reserver.refused) == (4, 0)
+
+
+async def test_a_caller_who_found_nobody_gets_the_agent_who_becomes_free() -> None:
+    async with center("ann") as made:
+        first, second = await made.call(1), await made.call(2)
+        await until(lambda: bool(first.given))
+        await made.mirror.wait_until(lambda s: AgentId("ann") in s.offers, PATIENCE_S)
+        assert not second.given
+        offer: Offer = made.mirror.snapshot.offers[AgentId("ann")].value
+        assert offer.call == next(iter(made.callers))
+        made.callers.pop(offer.call)
+        await made.store.txn((), (_freed("ann"), Delete(key=keys.offer(AgentId("ann")))))
+        await until(lambda: second.given == ["ann"])
+
+
+async def test_a_caller_is_served_when_the_agents_rest_is_over() -> None:
+    async with center("ann") as made:
+        resting = Work(agent=AgentId("ann"), rest_s=0.1)
+        await made.put(keys.work(resting.agent), resting)
+        caller = await made.call(1)
+        await until(lambda: caller.given == ["ann"])
+
+
+async def test_a_caller_of_another_edge_is_left_to_that_edge() -> None:
+    async with center("ann") as made:
+        theirs = ticket(7, sales=1, holder="b1")
+        await made.put(keys.ticket(theirs.call), theirs)
+        await made.mirror.wait_until(lambda s: theirs.call in s.tickets, PATIENCE_S)
+        ours = await made.call(8)
+        await made.mirror.wait_until(lambda s: len(s.tickets) == 2, PATIENCE_S)
+        # Ann is for the one who came first.
+        connected = ticket(7, sales=1, holder="b1", state=TicketState.CONNECTED)
+        await made.put(keys.ticket(theirs.call), connected)
+        await until(lambda: ours.given == ["ann"])
+        assert made.reserver.landed == 1
+
+
+def _freed(name: str) -> Put:
+    return Put(key=keys.work(AgentId(name)), value=encode(Work(agent=AgentId(name))))
+
+
+async def test_who_has_waited_for_too_long_is_let_go_when_the_step_falls_due() -> None:
+    async with center() as made:
+        step = Step(after_s=0.2, turn_away=TurnAway.CALLBACK)
+        await made.put(keys.queue(SALES), Queue(id=SALES, needs=(), steps=(step,)))
+        caller = await made.call(1)
+        await until(lambda: bool(caller.turned_away))
+        assert caller.turned_away == [(Outcome.CALLBACK, "waited_too_long")]
+
+
+async def test_a_call_gets_an_agent_when_it_asks_for_less() -> None:
+    async with center("ann") as made:
+        step = Step(after_s=0.2, lower=(SkillNeed(skill=SkillId("sales"), level=1),))
+        await made.put(keys.queue(SALES), Queue(id=SALES, needs=(), steps=(step,)))
+        caller = await made.call(1, level=5)
+        await until(lambda: bool(caller.given))
+        assert caller.given == ["ann"]

@@ -1,0 +1,231 @@
+"""The reserver among calls: no wake is lost, nobody is stranded, starved or given twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from edge.sip.events import LegId
+from state import keys
+from state.model import AgentId, Now, PresenceState, SiteId, Work
+from tests.edge.fake_telephony import S
+from tests.edge.stage import PAUSE_S, SALES, Center, Edge, center
+from tests.edge.virtual_time import in_virtual_time, settle, until
+
+
+async def _ends(made: Center) -> None:
+    for _ in range(4):
+        for edge in made.edges.values():
+            for leg in list(edge.sip.open):
+                edge.sip.hang_up(leg)
+                edge.sip.decline(leg)
+        await settle()
+    await made.nothing_is_left()
+
+
+@in_virtual_time
+async def test_an_agent_who_comes_is_given_to_a_caller_who_waits() -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        await a1.waiting()
+        await asyncio.sleep(1)
+        await made.agent("ann")
+        await a1.rung("ann")
+        await _ends(made)
+
+
+@in_virtual_time
+async def test_an_agent_who_becomes_ready_is_given_to_a_caller_who_waits() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        await made.presence("ann", PresenceState.PAUSED)
+        await settle()
+        await a1.waiting()
+        await asyncio.sleep(1)
+        assert not a1.sip.rung("ann")
+        await made.presence("ann", PresenceState.READY)
+        await a1.rung("ann")
+        await _ends(made)
+
+
+@in_virtual_time
+async def test_a_site_that_can_be_reached_again_gives_its_agents_to_callers_who_wait() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        a1.unreachable = frozenset({SiteId("a")})
+        await a1.waiting()
+        await asyncio.sleep(1)
+        assert not a1.sip.rung("ann")
+        a1.unreachable = frozenset()
+        a1.reserver.wake()
+        await a1.rung("ann")
+        await _ends(made)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("slow_s", [0.001, 0.01])
+async def test_a_rest_that_ends_while_the_match_is_made_is_seen(slow_s: float) -> None:
+    """Time passes between the match and the waiting: a rest that ends in between is due too."""
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        loop = asyncio.get_running_loop()
+        await made.put(keys.work(AgentId("ann")), Work(agent=AgentId("ann"), rest_s=2.0))
+        await until(lambda: AgentId("ann") in a1.snapshot.works, "seen")
+        ends_s = a1.snapshot.works[AgentId("ann")].seen_s + 2.0
+        await a1.waiting()
+        await asyncio.sleep(ends_s - loop.time() - slow_s / 2)
+        # A match just before the end, which lasts until just after it.
+        clock = a1.reserver._clock  # noqa: SLF001 - a clock that moves between two looks
+        looks = iter([clock.now()])
+
+        class Slow:
+            def now(self) -> Now:
+                later = clock.now()
+                late = Now(mono_s=later.mono_s + slow_s, wall_ms=later.wall_ms)
+                return next(looks, None) or late
+
+        a1.reserver._clock = Slow()  # noqa: SLF001 - as above
+        a1.reserver.wake()
+        await asyncio.sleep(slow_s)
+        await until(lambda: bool(a1.sip.rung("ann")), "rung", within_s=0.5)
+        await _ends(made)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("trouble", ["rejects", "loses_requests", "loses_answers"])
+async def test_a_reservation_that_goes_wrong_is_made_anew(trouble: str) -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        await made.presence("ann", PresenceState.PAUSED)
+        await settle()
+        await a1.waiting()
+        await asyncio.sleep(1)
+        setattr(a1.store, trouble, 2)
+        await made.presence("ann", PresenceState.READY)
+        await a1.rung("ann")
+        assert a1.store.txns < 20
+        await _ends(made)
+
+
+@in_virtual_time
+async def test_a_store_that_rejects_is_not_asked_in_a_storm() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        await made.presence("ann", PresenceState.PAUSED)
+        await settle()
+        await a1.waiting()
+        await asyncio.sleep(1)
+        before = a1.store.txns
+        a1.store.rejects = 1_000_000
+        await made.presence("ann", PresenceState.READY)
+        await asyncio.sleep(2)
+        assert a1.store.txns - before < 20
+        a1.store.rejects = 0
+        await a1.rung("ann")
+        await _ends(made)
+
+
+@in_virtual_time
+async def test_a_caller_is_given_an_agent_when_the_store_is_back() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        await made.presence("ann", PresenceState.PAUSED)
+        await settle()
+        await a1.waiting()
+        await asyncio.sleep(1)
+        await made.presence("ann", PresenceState.READY)
+        await until(
+            lambda: a1.snapshot.presences[AgentId("ann")].value.state is PresenceState.READY
+        )
+        a1.store.is_away = True
+        await asyncio.sleep(6)
+        a1.store.is_away = False
+        await a1.rung("ann")
+        await _ends(made)
+
+
+@in_virtual_time
+async def test_a_refusal_at_a_revision_that_this_mirror_never_sees_strands_nobody() -> None:
+    """The store's revision also counts writes that no mirror watches."""
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        await made.presence("ann", PresenceState.PAUSED)
+        await settle()
+        await a1.waiting()
+        await asyncio.sleep(1)
+        a1.store.latency_s = 0.2
+        a1.store.watch_latency_s = 0.1
+        await made.presence("ann", PresenceState.READY)
+        await asyncio.sleep(0.15)  # the reservation is under way, on this presence
+        await made.presence("ann", PresenceState.READY)
+        await made.put("/somebody/else", b"1")
+        await until(lambda: a1.reserver.refused == 1, "refused")
+        a1.store.latency_s = 0.0
+        await until(lambda: bool(a1.sip.rung("ann")), "rung", within_s=2)
+        await _ends(made)
+
+
+def _everybody_takes_part(edge: Edge) -> None:
+    """Let agents pick up, callers agree to be joined, and whoever is told goodbye be gone."""
+    for leg in list(edge.sip.open.values()):
+        if leg.to:
+            edge.sip.pick_up(leg.id)
+        edge.sip.answer_ours(leg.id)
+        if leg.state is S.ENDING:
+            edge.sip.hang_up(leg.id)
+
+
+@in_virtual_time
+async def test_two_edges_share_the_agents_and_none_is_given_twice() -> None:
+    names = [f"agent{number}" for number in range(6)]
+    async with center(*names, edges=("a1", "a2")) as made:
+        edges = [made.edges["a1"], made.edges["a2"]]
+        for edge in edges:
+            edge.store.latency_s = 0.005
+            edge.store.watch_latency_s = 0.01
+        order = []
+        for number in range(24):
+            edge = edges[number % 2]
+            order.append((edge, await edge.waiting(SALES)))
+            await asyncio.sleep(0.03)
+        served: list[tuple[Edge, LegId]] = []
+        for _ in range(4000):
+            most = Counter(each.agent for each in await made.offers()).most_common(1)
+            assert not most or most[0][1] == 1
+            for edge in edges:
+                _everybody_takes_part(edge)
+            talking = [each for each in order if each[0].state_of(each[1]) == "connected"]
+            for edge, caller in talking:
+                served.append((edge, caller))
+                edge.sip.hang_up(caller)
+            if len(served) == len(order):
+                break
+            await asyncio.sleep(0.01)
+        assert len(served) == len(order), (len(served), await made.left())
+        # First come, first served, but for those who are given agents at the same moment.
+        places = [order.index(each) for each in served]
+        assert all(abs(place - index) < len(names) + 2 for index, place in enumerate(places))
+        await _ends(made)
+        records = (await made.records()).values()
+        assert len(records) == len(order)
+        assert {each.outcome for each in records} == {"answered"}
+
+
+@in_virtual_time
+async def test_a_fault_in_reserving_is_told_and_the_call_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+
+        def broken(*_: object, **__: object) -> None:
+            raise KeyError("a bug")
+
+        monkeypatch.setattr("edge.reserve.reserved", broken)
+        await a1.waiting()
+        await asyncio.sleep(2 * PAUSE_S)
+        monkeypatch.undo()
+        await a1.rung("ann")
+        await _ends(made)

@@ -1,0 +1,129 @@
+"""The home edge writes what it knows of its agents, and changes their rests when asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edge.acd.attendance import RestChange
+from edge.errors import CommandError
+from edge.presence import PresenceKeeper, due
+from state import keys
+from state.clock import ManualClock
+from state.codec import decode
+from state.memory import MemoryStore
+from state.model import (
+    Agent,
+    AgentId,
+    EdgeId,
+    Presence,
+    PresenceState,
+    Readiness,
+    SiteId,
+    Wish,
+    Work,
+    WorkEnd,
+)
+from state.snapshot import Snapshot
+from state.snapshot import replace as relist
+from state.store import Put
+from tests.acd.worlds import WALL_MS, World
+
+ANN = AgentId("ann")
+A1, B1 = EdgeId("a1"), EdgeId("b1")
+NOBODY: frozenset[AgentId] = frozenset()
+
+
+class Home:
+    """A store with ann in it, who rests, and the keepers of two sites."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.store = MemoryStore(self.clock)
+        self.snapshot = Snapshot()
+
+    async def furnish(self, *, rest_s: float) -> None:
+        """Let ann be there, just out of a call."""
+        world = World()
+        world.agent("ann", sales=1)
+        world.work("ann", rest_s=rest_s)
+        for record in world.snapshot.raw.values():
+            await self.store.txn((), (Put(key=record.key, value=record.value),))
+        await self.look()
+
+    async def look(self) -> None:
+        """Let the mirrors catch up."""
+        listing = await self.store.range(keys.STATE, prefix=True)
+        seen_s = self.clock.now().mono_s
+        self.snapshot = relist(self.snapshot, listing.records, listing.revision, seen_s)[0]
+
+    def keeper(self, edge: EdgeId) -> PresenceKeeper:
+        """Return the keeper of an edge."""
+        return PresenceKeeper(
+            store=self.store,
+            clock=self.clock,
+            edge=edge,
+            site=SiteId(edge[0]),
+            snapshot=lambda: self.snapshot,
+        )
+
+    async def presence(self) -> Presence:
+        """Return what stands in the store."""
+        (record,) = (await self.store.range(keys.presence(ANN))).records
+        return decode(Presence, record.value, record.key)
+
+
+@pytest.fixture
+async def home() -> Home:
+    made = Home()
+    await made.furnish(rest_s=30.0)
+    return made
+
+
+async def test_a_rest_is_finished_or_prolonged_by_the_home_edge(home: Home) -> None:
+    keeper = home.keeper(A1)
+    work = home.snapshot.works[ANN].mod_revision
+    home.clock.advance(10.0)
+    assert await keeper.change_rest(ANN, RestChange.EXTEND, 15.0) == pytest.approx(35.0)
+    said = await home.presence()
+    assert (said.rest_of, said.rest_s) == (work, 45.0)
+    await home.look()
+    assert await keeper.change_rest(ANN, RestChange.FINISH, 0.0) == 0.0
+    await home.look()
+    with pytest.raises(CommandError, match="not_resting"):
+        await keeper.change_rest(ANN, RestChange.FINISH, 0.0)
+
+
+async def test_another_edge_says_whom_to_ask(home: Home) -> None:
+    with pytest.raises(CommandError, match="ask a1"):
+        await home.keeper(B1).change_rest(ANN, RestChange.FINISH, 0.0)
+    with pytest.raises(CommandError, match="not configured"):
+        await home.keeper(B1).change_rest(AgentId("zoe"), RestChange.FINISH, 0.0)
+
+
+async def test_a_presence_that_has_just_changed_is_not_written_over(home: Home) -> None:
+    keeper = home.keeper(A1)
+    await keeper.change_rest(ANN, RestChange.EXTEND, 1.0)
+    with pytest.raises(CommandError, match="ask again"):
+        await keeper.change_rest(ANN, RestChange.EXTEND, 1.0)
+    assert (await home.presence()).rest_s == 31.0
+
+
+def test_an_agent_who_lets_it_ring_too_often_is_paused_until_they_say_they_are_back() -> None:
+    world = World()
+    world.set_agent(Agent(id=ANN, name="ann", site=SiteId("a"), skills={}, pause_after=2))
+    asked = Wish(agent=ANN, readiness=Readiness.READY)
+    world.put(keys.wish(ANN), asked)
+    there = frozenset({ANN})
+    assert not list(due(world.snapshot, A1, there, WALL_MS))
+    done = Work(agent=ANN, end=WorkEnd.NO_ANSWER, unanswered=2)
+    world.put(keys.work(ANN), done)
+    ((said, _),) = due(world.snapshot, A1, there, WALL_MS)
+    assert (said.state, said.reason) == (PresenceState.PAUSED, "unanswered")
+    world.put(keys.presence(ANN), said)
+    assert not list(due(world.snapshot, A1, there, WALL_MS))
+    world.put(keys.wish(ANN), replace(asked, by="sue"))
+    ((said, _),) = due(world.snapshot, A1, there, WALL_MS)
+    assert (said.state, said.reason) == (PresenceState.READY, "")
+    assert not list(due(world.snapshot, B1, NOBODY, WALL_MS))

@@ -1,0 +1,46 @@
+"""One real Kamailio for each file of tests, with empty tables before each test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kemi.site import Site, running
+
+
+@pytest.fixture(scope="module")
+def kamailio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Run a site for the whole file."""
+    site = Site(tmp_path_factory.mktemp("site"))
+    with running(site):
+        yield site
+
+
+@pytest.fixture
+def site(kamailio: Site) -> Iterator[Site]:
+    """Return the site with nothing but its gate open; see that no worker died and nobody raised."""
+    for table in ("steer", "peers", "ha1", "gate", "leg", "meta", "down", "silent", "strike"):
+        kamailio.rpc("htable.flush", table)
+    for table in ("ban", "known"):
+        kamailio.rpc("htable.flush", table)
+    kamailio.put("meta", "tables", "1")
+    kamailio.put("meta", "gate_loaded", "1")
+    before = len(kamailio.log_text())
+    yield kamailio
+    kamailio.close_peers()
+    assert kamailio.process is not None
+    assert kamailio.process.poll() is None
+    said = kamailio.log_text()[before:]
+    assert "Traceback" not in said, said
+    assert "exception" not in said.lower(), said
+    assert_alive(kamailio)
+
+
+def assert_alive(site: Site) -> None:
+    """See that every process that Kamailio started still runs, and that it answers at once."""
+    start = time.monotonic()
+    processes = site.rpc("core.psx")
+    assert time.monotonic() - start < 1
+    assert len(processes) >= 10

@@ -1,0 +1,133 @@
+"""What runs at the sites, and how it is started."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from drills.lab.errors import PlanError
+from drills.lab.plan import LabPlan, Part, plan_lab
+from drills.lab.process import Identity, ProcessSpec
+from drills.lab.site import Paths, Work, compose, etcd_endpoints
+from edge.settings import parse
+from state.model import SiteId
+
+PATHS = Paths(
+    run=Path("/run/everline"),
+    project=Path("/srv/everline"),
+    python=Path("/srv/everline/.venv/bin/python"),
+    kemi=Path("/srv/everline/edge/kemi"),
+    carrier=Path("/srv/everline/drills/lab/carrier"),
+)
+
+
+def composed(plan: LabPlan) -> Work:
+    names = [*plan.sites, *(edge for site in plan.sites for edge in plan.edges(site))]
+    identity = Identity(ca=Path("/ca.pem"), cert=Path("/own.pem"), key=Path("/own.key"))
+    return compose(plan, PATHS, dict.fromkeys(names, identity))
+
+
+def process(work: Work, name: str) -> ProcessSpec:
+    return next(process for process in work.processes if process.name == name)
+
+
+def test_three_whole_sites_and_a_carrier_are_sixteen_processes() -> None:
+    names = sorted(process.name for process in composed(plan_lab()).processes)
+    assert names == sorted(
+        [
+            *(f"{part}-{site}" for part in ("etcd", "kamailio", "rtpengine") for site in "abc"),
+            *(f"edge-{site}{number}" for site in "abc" for number in (1, 2)),
+            "kamailio-carrier",
+        ]
+    )
+
+
+def test_every_process_runs_on_its_own_host_with_unique_names() -> None:
+    plan = plan_lab()
+    work = composed(plan)
+    assert len({process.name for process in work.processes}) == len(work.processes)
+    for spec in work.processes:
+        assert spec.host is not None
+        assert plan.host(spec.host).name in spec.name
+
+
+def test_only_the_planned_parts_run() -> None:
+    work = composed(plan_lab(sites=2, parts=frozenset({Part.ETCD})))
+    assert [process.name for process in work.processes] == ["etcd-a", "etcd-b"]
+
+
+def test_an_edge_reads_its_settings_from_the_file_that_the_lab_writes() -> None:
+    path = Path("/run/everline/b/edge-b2.toml")
+    settings = parse(tomllib.loads(composed(plan_lab()).files[path]), str(path))
+    assert settings.edge == "b2"
+    assert settings.sip == "198.18.2.10:5082"
+    assert settings.etcd == ("198.18.2.10:2379", "198.18.1.10:2379", "198.18.3.10:2379")
+    assert settings.kamailio_rpc == Path("/run/everline/b/kamailio.rpc")
+    assert settings.etcd_key == Path("/own.key")
+    assert settings.command_socket == Path("/run/everline/b/edge-b2.sock")
+
+
+def test_an_edge_starts_after_the_parts_of_its_own_site() -> None:
+    edge = process(composed(plan_lab()), "edge-c1")
+    assert sorted(edge.after) == ["etcd-c", "kamailio-c", "rtpengine-c"]
+
+
+def test_an_edge_waits_for_nothing_that_is_not_planned() -> None:
+    work = composed(plan_lab(parts=frozenset({Part.EDGE})))
+    assert all(process.after == () for process in work.processes)
+
+
+def test_etcd_members_know_each_other_and_ask_everyone_for_a_certificate() -> None:
+    argv = process(composed(plan_lab()), "etcd-b").argv
+    cluster = argv[argv.index("--initial-cluster") + 1]
+    assert cluster.split(",") == [
+        "a=https://198.18.1.10:2380",
+        "b=https://198.18.2.10:2380",
+        "c=https://198.18.3.10:2380",
+    ]
+    assert {"--client-cert-auth", "--peer-client-cert-auth"} <= set(argv)
+
+
+def test_nothing_but_sip_rtp_and_etcd_listens_beyond_the_host_itself() -> None:
+    argv = process(composed(plan_lab()), "rtpengine-a").argv
+    assert "--listen-ng=127.0.0.1:2223" in argv
+    assert "--config-file=none" in argv
+    assert not [word for word in argv if "listen-http" in word or "listen-cli" in word]
+
+
+def test_a_command_of_the_plan_takes_the_place_of_ours() -> None:
+    work = composed(plan_lab(commands={"edge-a1": ("sleep", "100")}))
+    assert process(work, "edge-a1").argv == ("sleep", "100")
+    assert process(work, "edge-a2").argv[1:3] == ("-m", "edge")
+
+
+def test_a_command_for_a_process_that_does_not_run_is_refused() -> None:
+    with pytest.raises(PlanError, match="commands for edge-z1"):
+        composed(plan_lab(commands={"edge-z1": ("true",)}))
+
+
+def test_the_carrier_hunts_through_all_sites_from_each_first_choice() -> None:
+    rows = (
+        composed(plan_lab()).files[Path("/run/everline/carrier/dispatcher.list")].splitlines()[1:]
+    )
+    hunts: dict[str, list[str]] = {}
+    for first, destination, _, _ in sorted((r.split() for r in rows), key=lambda r: -int(r[3])):
+        hunts.setdefault(first, []).append(destination.removeprefix("sip:198.18.")[0])
+    assert hunts == {"1": ["1", "2", "3"], "2": ["2", "3", "1"], "3": ["3", "1", "2"]}
+
+
+def test_the_carriers_list_for_three_sites_is_the_one_beside_its_configuration() -> None:
+    root = Path(__file__).parents[2]
+    beside = (root / "drills" / "lab" / "carrier" / "sites.list").read_text()
+    ours = composed(plan_lab()).files[Path("/run/everline/carrier/dispatcher.list")]
+
+    def rows(text: str) -> set[str]:
+        return {line for line in text.splitlines() if not line.startswith("#")}
+
+    assert rows(ours) == rows(beside)
+
+
+def test_endpoints_begin_with_the_own_site() -> None:
+    assert etcd_endpoints(plan_lab(), first=SiteId("c"))[0] == "198.18.3.10:2379"

@@ -1,0 +1,41 @@
+"""The answer of a party whom nobody asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.media.errors import SdpError
+from edge.media.facing import standing_answer
+from edge.media.sdp import Direction, audio, parse
+from edge.phone.session import MediaSession
+
+LAST = MediaSession(host="192.0.2.1", port=4000, session_id=7).offer()
+OFFER = MediaSession(host="192.0.2.2", port=5000, session_id=8).offer()
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [
+        ("sendrecv", Direction.SENDRECV),
+        ("sendonly", Direction.RECVONLY),
+        ("recvonly", Direction.SENDONLY),
+        ("inactive", Direction.INACTIVE),
+    ],
+)
+def test_direction_faces_the_offer_and_the_rest_stands(offered: str, answered: Direction) -> None:
+    answer = standing_answer(LAST, OFFER.replace(b"sendrecv", offered.encode()))
+    section = audio(answer)
+    assert section.direction is answered
+    assert (section.host, section.port, section.formats) == ("192.0.2.1", 4000, ("0", "8"))
+
+
+def test_hold_is_answered_on_the_audio_of_a_party_with_video_too() -> None:
+    last = LAST + b"m=video 0 RTP/AVP 34\r\n"
+    answer = standing_answer(last, OFFER.replace(b"sendrecv", b"sendonly"))
+    assert audio(answer).direction is Direction.RECVONLY
+    assert [section.kind for section in parse(answer)] == ["audio", "video"]
+
+
+def test_offer_that_we_cannot_use_is_refused() -> None:
+    with pytest.raises(SdpError):
+        standing_answer(LAST, b"v=0\r\nm=audio 4000 RTP/SAVP 0\r\n")

@@ -1,0 +1,46 @@
+"""What rtpengine is asked, step by step."""
+
+from __future__ import annotations
+
+import json
+
+from edge.media import plan
+from edge.media.ng import Verb, encode
+from edge.media.sdp import inert_offer
+
+SDP = inert_offer().replace(b"127.0.0.1", b"192.0.2.1")
+
+
+def test_every_exchange_names_both_parties_and_trusts_only_signalled_addresses() -> None:
+    commands = [
+        *plan.to_queue("k", SDP),
+        plan.from_queue("k"),
+        plan.offer("k", plan.CALLER, plan.AGENT, SDP),
+        plan.answer("k", plan.CALLER, plan.AGENT, SDP),
+    ]
+    for command in commands:
+        assert command.from_tag
+        assert command.to_tag
+        assert {"strict-source", "port-latching"} <= set(command.flags)
+
+
+def test_both_sides_of_a_call_see_the_same_session_and_other_calls_another() -> None:
+    first, second = plan.to_queue("k", SDP)
+    other, _ = plan.to_queue("l", SDP)
+    origins = [
+        [line for line in command.sdp.splitlines() if line.startswith("o=")]
+        for command in (first, second, other)
+    ]
+    assert origins[0] == origins[1] != origins[2]
+
+
+def test_description_with_bytes_that_json_cannot_carry_still_gets_through() -> None:
+    sdp = SDP.replace(b"s=-", b"s=caf\xe9") + b"a=x:\xff\r\n"
+    datagram = encode("c", plan.offer("k", plan.CALLER, plan.AGENT, sdp))
+    assert json.loads(datagram.split(b" ", 1)[1])["sdp"].count("m=audio 9") == 1
+
+
+def test_end_gives_the_ports_back_at_once() -> None:
+    for command in (plan.release("k"), plan.drop("k", plan.AGENT)):
+        assert command.verb is Verb.DELETE
+        assert command.delete_delay_s == 0

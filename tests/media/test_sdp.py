@@ -1,0 +1,129 @@
+"""What the edge understands of session descriptions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.media.errors import MediaError, SdpError
+from edge.media.sdp import Direction, audio, inert_answer, inert_offer, parse, with_origin
+
+
+def described(*lines: str, head: str = "c=IN IP4 192.0.2.1") -> bytes:
+    parts = ["v=0", "o=bob 7 9 IN IP4 host.example", "s=Bob's phone", head, "t=0 0", *lines]
+    return "".join(f"{line}\r\n" for line in parts).encode()
+
+
+def test_audio_section_is_read_with_its_address_codecs_and_direction() -> None:
+    section = audio(described("m=audio 4000 RTP/AVP 8 0 101", "a=rtpmap:101 telephone-event/8000"))
+    assert (section.host, section.port, section.direction) == (
+        "192.0.2.1",
+        4000,
+        Direction.SENDRECV,
+    )
+    assert section.encodings == {"8": "PCMA/8000", "0": "PCMU/8000", "101": "TELEPHONE-EVENT/8000"}
+
+
+def test_section_address_and_direction_win_over_those_of_the_session() -> None:
+    section = audio(
+        described("m=audio 4000 RTP/AVP 0", "c=IN IP4 192.0.2.9", "a=sendonly", head="a=inactive")
+    )
+    assert (section.host, section.direction) == ("192.0.2.9", Direction.SENDONLY)
+
+
+@pytest.mark.parametrize(
+    ("lines", "held"),
+    [
+        (("a=sendonly",), True),
+        (("a=inactive",), True),
+        (("c=IN IP4 0.0.0.0",), True),
+        (("a=recvonly",), False),
+        (("a=sendrecv",), False),
+        ((), False),
+    ],
+)
+def test_hold_is_seen_old_style_and_new(lines: tuple[str, ...], held: bool) -> None:  # noqa: FBT001 - the expected value
+    assert audio(described("m=audio 4000 RTP/AVP 0", *lines)).is_on_hold is held
+
+
+@pytest.mark.parametrize(
+    "sdp",
+    [
+        described("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2"),
+        described("m=audio 4000 RTP/SAVP 0"),
+        described("m=audio 0 RTP/AVP 0"),
+        described("m=video 4000 RTP/AVP 0"),
+        described("m=audio 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"),
+        described("m=audio x RTP/AVP 0"),
+        described("m=audio 99999 RTP/AVP 0"),
+        described("m=audio"),
+        described(),
+        b"",
+        b"hello",
+        b"v=0\r\n\xff\xfe",
+        b"v=0\r\n" + b"a=x\r\n" * 10_000,
+    ],
+    ids=range(13),
+)
+def test_offer_we_cannot_use_is_an_error_of_its_own(sdp: bytes) -> None:
+    with pytest.raises(SdpError):
+        audio(sdp)
+    with pytest.raises(SdpError):
+        inert_answer(sdp)
+
+
+def test_queue_answers_all_our_codecs_by_the_numbers_of_the_offer() -> None:
+    offer = described(
+        "m=audio 4000 RTP/AVP 96 8 97 101",
+        "a=rtpmap:96 opus/48000/2",
+        "a=rtpmap:97 PCMU/8000",
+        "a=rtpmap:101 telephone-event/8000",
+    )
+    section = audio(inert_answer(offer))
+    assert section.formats == ("8", "97", "101")
+    assert section.port == 9
+
+
+def test_queue_refuses_the_other_media_and_keeps_their_order() -> None:
+    offer = described("m=video 5000 RTP/AVP 34", "m=audio 4000 RTP/AVP 0", "m=audio 4002 RTP/AVP 8")
+    assert [(section.kind, section.port) for section in parse(inert_answer(offer))] == [
+        ("video", 0),
+        ("audio", 9),
+        ("audio", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [
+        ("sendrecv", "sendrecv"),
+        ("sendonly", "recvonly"),
+        ("recvonly", "sendonly"),
+        ("inactive", "inactive"),
+    ],
+)
+def test_queue_answers_a_hold_as_rfc_3264_allows(offered: str, answered: str) -> None:
+    answer = inert_answer(described("m=audio 4000 RTP/AVP 0", f"a={offered}"))
+    assert audio(answer).direction == answered
+
+
+def test_late_offer_of_the_queue_is_one_we_would_take_ourselves() -> None:
+    assert audio(inert_offer()).formats == ("0", "8", "101")
+
+
+def test_origin_tells_nothing_of_the_writer_and_leaves_the_media_alone() -> None:
+    sdp = described("m=audio 4000 RTP/AVP 0", "i=Bob's desk")
+    ours = with_origin(sdp, 42)
+    assert b"o=everline 42 1 IN IP4 127.0.0.1\r\n" in ours
+    assert b"bob" not in ours.lower().split(b"m=", 1)[0]
+    assert ours.split(b"m=", 1)[1] == sdp.split(b"m=", 1)[1]
+
+
+@given(st.binary(max_size=300))
+def test_rubbish_raises_sdp_error_and_nothing_else(rubbish: bytes) -> None:
+    for sdp in (rubbish, b"v=0\r\nm=" + rubbish, described("m=audio 1 RTP/AVP 0") + rubbish):
+        try:
+            inert_answer(with_origin(sdp, 1))
+        except MediaError as error:
+            assert isinstance(error, SdpError)  # noqa: PT017 - success is as good

@@ -1,0 +1,65 @@
+"""The phone's half of offer and answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.media.errors import SdpError
+from edge.media.sdp import Direction, audio, parse
+from edge.phone.session import MediaSession
+
+
+def session(**changes: object) -> MediaSession:
+    made = MediaSession(host="192.0.2.1", port=4000, session_id=7)
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_answer_takes_the_first_codec_of_theirs_that_we_have() -> None:
+    theirs = session(payload_types=(8, 0)).offer()
+    ours = session()
+    assert audio(ours.answer(theirs)).formats == ("8",)
+    assert ours.remote(theirs).payload_type == 8
+
+
+def test_offer_without_a_codec_of_ours_is_refused() -> None:
+    with pytest.raises(SdpError):
+        session(payload_types=(0,)).answer(session(payload_types=(8,)).offer())
+
+
+@pytest.mark.parametrize(
+    ("offered", "held", "answered"),
+    [
+        ("sendrecv", False, Direction.SENDRECV),
+        ("sendrecv", True, Direction.SENDONLY),
+        ("sendonly", False, Direction.RECVONLY),
+        ("sendonly", True, Direction.INACTIVE),
+        ("recvonly", False, Direction.SENDONLY),
+        ("recvonly", True, Direction.SENDONLY),
+        ("inactive", False, Direction.INACTIVE),
+    ],
+)
+def test_answer_goes_no_further_than_the_offer(
+    offered: str,
+    held: bool,  # noqa: FBT001 - a row of a table
+    answered: Direction,
+) -> None:
+    offer = session().offer().replace(b"a=sendrecv", b"a=" + offered.encode())
+    ours = session(on_hold=held)
+    assert audio(ours.answer(offer)).direction is answered
+    assert ours.remote(offer).may_send is (offered in ("sendrecv", "recvonly"))
+
+
+def test_version_counts_up_with_every_change_and_only_then() -> None:
+    ours = session()
+    first, again = ours.offer(), ours.offer()
+    ours.on_hold = True
+    assert first == again
+    assert b"o=- 7 1 IN" in first
+    assert b"o=- 7 2 IN" in ours.offer()
+
+
+def test_media_we_do_not_want_are_refused_in_the_answer() -> None:
+    offer = session().offer() + b"m=video 4002 RTP/AVP 34\r\n"
+    assert [section.port for section in parse(session().answer(offer))] == [4000, 0]

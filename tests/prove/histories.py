@@ -1,0 +1,249 @@
+"""Histories as tests write them: who did what, one revision after the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from drills.prove.checker import check
+from drills.prove.history import (
+    PASSED,
+    Answered,
+    AtGate,
+    Broken,
+    Event,
+    FaultKind,
+    LegUp,
+    Mended,
+    Placed,
+    Stock,
+    Stored,
+)
+from drills.prove.violations import Law
+from state.codec import Record
+from state.keys import Kind
+from state.model import (
+    AgentId,
+    CallId,
+    CallRecord,
+    Decision,
+    DidNumber,
+    EdgeId,
+    EdgeLife,
+    EdgeState,
+    Offer,
+    OfferState,
+    Outcome,
+    Presence,
+    PresenceState,
+    Probe,
+    QueueId,
+    SiteId,
+    Ticket,
+    TicketState,
+)
+
+SIP = {"a1": "198.18.1.10:5081", "b1": "198.18.2.10:5081"}
+
+
+def call_id(name: str) -> CallId:
+    """Return a call's id."""
+    return CallId(name)
+
+
+class Tale:
+    """A history under way. Time goes on by 0.1 s with every event."""
+
+    def __init__(self, *agents: str, edges: str = "a1 b1") -> None:
+        self.events: list[Event] = []
+        self.revision = 0
+        self.at_s = 100.0
+        self._offers: dict[str, tuple[Offer, int]] = {}
+        self._tickets: dict[str, Ticket] = {}
+        for edge in edges.split():
+            self.lives(edge)
+        for agent in agents:
+            self.presence(agent)
+
+    def laws(self) -> list[Law]:
+        """Return what the checker finds."""
+        return [violation.law for violation in check(self.events)]
+
+    def note(self, event: Event) -> None:
+        """Append an event."""
+        self.events.append(event)
+
+    def now(self, later_s: float = 0.1) -> float:
+        """Let time pass."""
+        self.at_s += later_s
+        return self.at_s
+
+    # -- the store
+
+    def store(self, *writes: tuple[Kind, str, Record | None]) -> int:
+        """Write several keys in one transaction."""
+        self.revision += 1
+        at_s = self.now()
+        for kind, key, value in writes:
+            change = Stored(at_s=at_s, revision=self.revision, kind=kind, id=key, value=value)
+            self.note(change)
+        return self.revision
+
+    def lives(self, edge: str) -> None:
+        """Let an edge live."""
+        life = EdgeLife(
+            edge=EdgeId(edge),
+            site=SiteId(edge[0]),
+            sip=SIP[edge],
+            state=EdgeState.SERVING,
+            started_ms=0,
+        )
+        self.store((Kind.EDGE, edge, life))
+
+    def dies(self, edge: str) -> None:
+        """Let an edge's lease run out."""
+        self.store((Kind.EDGE, edge, None))
+
+    def probe(self, edge: str, down: str) -> None:
+        """Let an edge say what it cannot reach."""
+        sites = tuple(SiteId(site) for site in down)
+        self.store((Kind.PROBE, edge, Probe(edge=EdgeId(edge), up=(), down=sites)))
+
+    def presence(self, agent: str, state: PresenceState = PresenceState.READY) -> None:
+        """Let an agent's home site say something."""
+        record = Presence(agent=AgentId(agent), site=SiteId(agent[0]), state=state, since_ms=0)
+        self.store((Kind.PRESENCE, agent, record))
+
+    def waits(self, call: str, *, holder: str = "a1", priority: int = 0) -> int:
+        """Let a caller arrive."""
+        self.note(Placed(at_s=self.now(), call=call_id(call), site=SiteId("a")))
+        self.note(Answered(at_s=self.now(), call=call_id(call), edge=SIP[holder]))
+        ticket = Ticket(
+            call=call_id(call),
+            did=DidNumber("1"),
+            queue=QueueId("q"),
+            needs=(),
+            priority=priority,
+            state=TicketState.QUEUED,
+            holder=EdgeId(holder),
+            site=SiteId(holder[0]),
+            via=SiteId("a"),
+            caller="",
+            sip_call_id=call,
+            arrived_ms=0,
+        )
+        return self.store(self.ticket(ticket))
+
+    def ticket(self, ticket: Ticket) -> tuple[Kind, str, Record]:
+        """Return the write of a ticket, and remember it."""
+        self._tickets[ticket.call] = ticket
+        return Kind.TICKET, ticket.call, ticket
+
+    def offer_of(self, call: str, agent: str) -> Offer:
+        """Return an offer as it is made."""
+        holder = self._tickets[call].holder
+        return Offer(
+            agent=AgentId(agent),
+            call=call_id(call),
+            edge=holder,
+            state=OfferState.RINGING,
+            since_ms=0,
+        )
+
+    def gets(self, call: str, agent: str) -> int:
+        """Let a call be given an agent; return the token's revision."""
+        offer = self.offer_of(call, agent)
+        ticket = replace(self._tickets[call], state=TicketState.OFFERED, agent=AgentId(agent))
+        revision = self.store((Kind.OFFER, agent, offer), self.ticket(ticket))
+        self._offers[call] = (offer, revision)
+        return revision
+
+    def rings(self, call: str, revision: int | None = None) -> None:
+        """Let the gate let the offer of a call through."""
+        offer, made = self._offers[call]
+        token = (1, made if revision is None else revision)
+        self.note(
+            AtGate(
+                at_s=self.now(),
+                site=SiteId(offer.agent[0]),
+                agent=offer.agent,
+                call=call_id(call),
+                token=token,
+                verdict=PASSED,
+                is_late=False,
+            )
+        )
+
+    def talks(self, call: str) -> None:
+        """Let the agent of a call answer."""
+        agent = self._offers[call][0].agent
+        self.note(LegUp(at_s=self.now(), agent=agent, call=call_id(call)))
+
+    def record(
+        self, call: str, outcome: Outcome, *, cause: str = "", decided_at: int = 0
+    ) -> CallRecord:
+        """Return the record of a call's end."""
+        ticket = self._tickets[call]
+        decision = None
+        if decided_at:
+            decision = Decision(
+                revision=decided_at,
+                wall_ms=0,
+                winner=self._offers[call][0].agent,
+                score=0.0,
+                parts={},
+            )
+        return CallRecord(
+            call=ticket.call,
+            did=ticket.did,
+            queue=ticket.queue,
+            outcome=outcome,
+            cause=cause,
+            edge=ticket.holder,
+            site=ticket.site,
+            via=ticket.via,
+            sip_call_id=ticket.sip_call_id,
+            arrived_ms=0,
+            queued_ms=None,
+            connected_ms=None,
+            ended_ms=0,
+            decision=decision,
+        )
+
+    def ends(
+        self,
+        call: str,
+        outcome: Outcome = Outcome.ABANDONED,
+        *,
+        cause: str = "",
+        decided_at: int = 0,
+    ) -> None:
+        """Let a call end as it should: record, ticket and offer in one transaction."""
+        record = self.record(call, outcome, cause=cause, decided_at=decided_at)
+        writes: list[tuple[Kind, str, Record | None]] = [
+            (Kind.ENDED, call, record),
+            (Kind.TICKET, call, None),
+        ]
+        if call in self._offers:
+            writes.append((Kind.OFFER, self._offers.pop(call)[0].agent, None))
+        self.store(*writes)
+
+    # -- faults, and the end
+
+    def breaks(self, kind: FaultKind, target: str) -> None:
+        """Let a fault begin."""
+        self.note(Broken(at_s=self.now(), kind=kind, target=target))
+
+    def mends(self, kind: FaultKind, target: str) -> None:
+        """Let a fault end."""
+        self.note(Mended(at_s=self.now(), kind=kind, target=target))
+
+    def stock(self, gates: dict[str, str] | None = None, legs: int = 0) -> None:
+        """Take stock."""
+        self.note(
+            Stock(
+                at_s=self.now(),
+                gates={AgentId(agent): state for agent, state in (gates or {}).items()},
+                phones={},
+                edges={EdgeId("a1"): {"calls": 0, "legs": legs}},
+            )
+        )

@@ -1,0 +1,298 @@
+"""Each law: what breaks it is found, and what only looks like it is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from drills.prove.history import FaultKind, Overlap
+from drills.prove.violations import Law
+from state.keys import Kind
+from state.model import AgentId, EdgeId, Outcome, PresenceState, TicketState
+from tests.prove.histories import SIP, Tale, call_id
+
+
+def test_a_day_on_which_all_goes_well_breaks_no_law() -> None:
+    tale = Tale("a01", "b01")
+    seen = tale.waits("c1")
+    tale.waits("c2", holder="b1")
+    tale.gets("c1", "a01")
+    tale.gets("c2", "b01")
+    for call in ("c1", "c2"):
+        tale.rings(call)
+        tale.talks(call)
+        tale.ends(call, Outcome.ANSWERED, decided_at=seen if call == "c1" else seen + 1)
+    tale.stock({"a01": "idle", "b01": "idle"})
+    assert tale.laws() == []
+
+
+# -- the store
+
+
+def test_an_offer_written_over_another_is_two_offers() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.waits("c2")
+    tale.gets("c1", "a01")
+    tale.gets("c2", "a01")
+    assert Law.TWO_OFFERS in tale.laws()
+
+
+def test_an_agent_who_is_free_again_may_have_the_next_call() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.waits("c2")
+    tale.gets("c1", "a01")
+    tale.ends("c1")
+    tale.gets("c2", "a01")
+    assert tale.laws() == []
+
+
+def test_a_call_that_is_given_a_second_agent_has_two() -> None:
+    tale = Tale("a01", "b01")
+    tale.waits("c1")
+    tale.gets("c1", "a01")
+    tale.gets("c1", "b01")
+    assert Law.TWO_AGENTS in tale.laws()
+
+
+def test_an_agent_who_has_just_paused_may_not_be_given() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.presence("a01", PresenceState.PAUSED)
+    tale.gets("c1", "a01")
+    assert tale.laws() == [Law.NOT_READY]
+
+
+def test_a_call_that_is_over_does_not_come_back() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.ends("c1")
+    tale.waits("c1")
+    assert tale.laws() == [Law.RISEN]
+
+
+def test_a_call_that_one_edge_refused_may_come_to_the_next() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.ends("c1", Outcome.REFUSED)
+    again = replace(tale.record("c1", Outcome.REFUSED))
+    tale.store((Kind.ENDED, again.call, None), tale.ticket(tale._tickets["c1"]))  # noqa: SLF001
+    assert tale.laws() == []
+
+
+def test_a_ticket_that_changes_hands_is_a_violation() -> None:
+    tale = Tale()
+    tale.waits("c1")
+    ticket = tale._tickets["c1"]  # noqa: SLF001 - as it stands
+    tale.store(tale.ticket(replace(ticket, holder=EdgeId("b1"))))
+    assert tale.laws() == [Law.TWO_HOLDERS]
+
+
+def test_a_second_record_is_a_second_end() -> None:
+    tale = Tale()
+    tale.waits("c1")
+    tale.ends("c1")
+    tale.store((Kind.ENDED, "c1", tale.record("c1", Outcome.LOST)))
+    assert set(tale.laws()) == {Law.TWO_RECORDS}
+
+
+def test_a_ticket_that_goes_without_a_record_is_no_end() -> None:
+    tale = Tale()
+    tale.waits("c1")
+    tale.store((Kind.TICKET, "c1", None))
+    assert tale.laws() == [Law.NO_RECORD]
+
+
+def test_an_offer_that_outlives_its_call_keeps_the_agent() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.gets("c1", "a01")
+    record = tale.record("c1", Outcome.ABANDONED)
+    tale.store((Kind.ENDED, "c1", record), (Kind.TICKET, "c1", None))
+    assert tale.laws() == [Law.OFFER_LEFT]
+
+
+def test_a_call_may_be_closed_for_the_dead_and_not_for_the_living() -> None:
+    for is_dead in (True, False):
+        tale = Tale()
+        tale.waits("c1")
+        if is_dead:
+            tale.dies("a1")
+        tale.ends("c1", Outcome.LOST, cause="edge_died")
+        assert tale.laws() == ([] if is_dead else [Law.CLOSED_OF_LIVING])
+
+
+def test_an_edge_clears_away_what_its_former_life_left() -> None:
+    tale = Tale()
+    tale.waits("c1")
+    tale.breaks(FaultKind.KILL_EDGE, "a1")
+    tale.mends(FaultKind.KILL_EDGE, "a1")
+    tale.ends("c1", Outcome.LOST, cause="edge_died")
+    assert tale.laws() == []
+
+
+# -- order
+
+
+def _passed_over(tale: Tale) -> None:
+    tale.waits("c1", holder="b1")
+    seen = tale.waits("c2")
+    tale.gets("c2", "a01")
+    tale.talks("c2")
+    tale.ends("c2", Outcome.ANSWERED, decided_at=seen)
+
+
+def test_one_agent_for_the_second_of_two_callers_is_overtaking() -> None:
+    tale = Tale("a01")
+    _passed_over(tale)
+    assert tale.laws() == [Law.OVERTAKEN]
+
+
+def test_with_two_agents_free_the_second_caller_may_be_quicker() -> None:
+    tale = Tale("a01", "b01")
+    _passed_over(tale)
+    assert tale.laws() == []
+
+
+def test_a_caller_whose_edge_reaches_other_sites_is_not_compared() -> None:
+    tale = Tale("a01")
+    tale.probe("b1", "a")
+    _passed_over(tale)
+    assert tale.laws() == []
+
+
+def test_what_an_edge_decides_that_loses_events_is_left_open() -> None:
+    tale = Tale("a01")
+    tale.breaks(FaultKind.LOSE_EVENTS, "a1")
+    _passed_over(tale)
+    assert tale.laws() == []
+
+
+def test_a_higher_priority_goes_first() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    seen = tale.waits("c2", priority=1)
+    tale.gets("c2", "a01")
+    tale.ends("c2", decided_at=seen)
+    assert tale.laws() == []
+
+
+# -- gates and telephones
+
+
+@pytest.mark.parametrize("back", [0, 1], ids=["equal", "older"])
+def test_a_token_that_is_not_new_is_stale(back: int) -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.waits("c2")
+    first = tale.gets("c1", "a01")
+    tale.rings("c1")
+    tale.ends("c1")
+    tale.gets("c2", "a01")
+    tale.rings("c2")
+    tale.rings("c2", first if back else None)
+    assert Law.STALE_TOKEN in tale.laws()
+
+
+def test_a_token_that_no_reservation_made_is_false() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    made = tale.gets("c1", "a01")
+    tale.rings("c1", made - 1)
+    assert tale.laws() == [Law.FALSE_TOKEN]
+
+
+def test_a_gate_may_hear_of_a_reservation_before_the_history_does() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    made = tale.gets("c1", "a01")
+    tale.rings("c1", made + 1)
+    assert tale.laws() == []
+
+
+def _overlap(tale: Tale) -> None:
+    since_s = tale.now()
+    tale.note(
+        Overlap(
+            at_s=tale.now(1.0),
+            agent=AgentId("a01"),
+            old_call=call_id("c1"),
+            new_call=call_id("c2"),
+            old_edge=SIP["b1"],
+            old_since_s=since_s,
+        )
+    )
+
+
+def test_a_telephone_that_rings_in_a_call_counts_unless_the_news_was_kept_from_it() -> None:
+    tale = Tale("a01")
+    _overlap(tale)
+    assert tale.laws() == [Law.TWO_CALLS]
+    for target, excuses in (("b1", True), ("a1", True)):
+        tale = Tale("a01")
+        tale.breaks(FaultKind.FREEZE_EDGE, target)
+        _overlap(tale)
+        assert (tale.laws() == []) is excuses
+    tale = Tale("a01")
+    tale.breaks(FaultKind.CUT_ONE_WAY, "c>d")
+    _overlap(tale)
+    assert tale.laws() == [Law.TWO_CALLS]
+
+
+def test_two_agents_who_answer_the_same_call_are_two() -> None:
+    tale = Tale("a01", "b01")
+    tale.waits("c1")
+    tale.gets("c1", "a01")
+    tale.talks("c1")
+    ticket = replace(tale._tickets["c1"], state=TicketState.QUEUED, agent=None)  # noqa: SLF001
+    tale.store(tale.ticket(ticket), (Kind.OFFER, "a01", None))
+    tale.gets("c1", "b01")
+    tale.talks("c1")
+    assert tale.laws() == [Law.TWO_AGENTS]
+
+
+# -- in time, and at the end
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_the_calls_of_a_dead_edge_are_closed_in_time_if_nothing_else_is_broken(
+    others: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.breaks(FaultKind.KILL_EDGE, "a1")
+    if others:
+        tale.breaks(FaultKind.KILL_ETCD, "b")
+    tale.now(20.0)
+    tale.waits("c2", holder="b1")
+    assert tale.laws() == ([] if others else [Law.NOT_FREED])
+
+
+def test_what_is_left_at_the_end_is_stuck() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.gets("c1", "a01")
+    tale.stock({"a01": "ringing"}, legs=1)
+    found = tale.laws()
+    assert found.count(Law.STUCK) == 4
+    assert found.count(Law.NO_RECORD) == 1
+
+
+def test_a_call_counts_as_answered_only_if_somebody_answered() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.gets("c1", "a01")
+    tale.ends("c1", Outcome.ANSWERED)
+    tale.stock()
+    assert tale.laws() == [Law.UNTRUE]
+
+
+def test_a_call_whose_edge_died_as_it_answered_is_left_open() -> None:
+    tale = Tale()
+    tale.waits("c1")
+    del tale.events[-1]  # the ticket, which was never written
+    tale.breaks(FaultKind.KILL_EDGE, "a1")
+    tale.stock()
+    assert tale.laws() == []

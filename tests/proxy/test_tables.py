@@ -1,0 +1,119 @@
+"""Rows for Kamailio's htables: what they are, how two sets differ, and the file of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.proxy.errors import TablesFileError
+from edge.proxy.tables import (
+    Drop,
+    Key,
+    Put,
+    Tables,
+    changes,
+    decode_file,
+    encode_file,
+    ha1,
+    peers,
+    rows,
+)
+from state.model import Agent, AgentId, SiteId, Trunk, TrunkId
+
+KEYS = st.tuples(st.sampled_from(["steer", "peers", "ha1"]), st.text(min_size=1, max_size=3))
+ROWS = st.dictionaries(KEYS, st.text(min_size=1, max_size=3), max_size=8)
+
+
+def test_tables_become_rows() -> None:
+    tables = Tables(
+        steer={"4930": "h:1,h:2", "4931": ""},
+        peers={"192.0.2.1": "trunk:t"},
+        ha1={AgentId("alice"): "f" * 32},
+        epoch=3,
+        draining=True,
+    )
+    assert rows(tables) == {
+        ("steer", "4930"): "h:1,h:2",
+        ("steer", "4931"): "|",
+        ("peers", "192.0.2.1"): "trunk:t",
+        ("ha1", "alice"): "f" * 32,
+        ("meta", "tables"): "1",
+        ("meta", "epoch"): "3",
+        ("meta", "draining"): "1",
+    }
+
+
+def test_an_edge_that_serves_has_no_row_that_says_it_drains() -> None:
+    assert ("meta", "draining") not in rows(Tables())
+
+
+@given(before=ROWS, after=ROWS)
+def test_the_changes_turn_one_set_into_the_other_and_change_nothing_twice(
+    before: dict[Key, str], after: dict[Key, str]
+) -> None:
+    now = dict(before)
+    touched = []
+    for change in changes(before, after):
+        key = (change.table, change.key)
+        touched.append(key)
+        match change:
+            case Put(value=value):
+                assert now.get(key) != value
+                now[key] = value
+            case Drop():
+                del now[key]
+    assert now == after
+    assert len(touched) == len(set(touched))
+    assert changes(after, after) == ()
+
+
+def test_rows_are_added_before_others_go() -> None:
+    kinds = [type(change) for change in changes({("steer", "1"): "a"}, {("steer", "2"): "a"})]
+    assert kinds == [Put, Drop]
+
+
+def test_the_file_holds_what_a_restart_needs_and_nothing_of_the_moment() -> None:
+    tables = Tables(steer={"1": "h:1"}, ha1={AgentId("alice"): "f"}, draining=True)
+    told = decode_file(encode_file(tables))
+    assert told == {("steer", "1"): "h:1", ("ha1", "alice"): "f"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"v": 1}',
+        json.dumps({"v": 2, "steer": {}, "peers": {}, "ha1": {}}).encode(),
+    ],
+)
+def test_a_file_that_is_not_ours_is_an_error(content: bytes) -> None:
+    with pytest.raises(TablesFileError, match=r"tables\.json"):
+        decode_file(content)
+
+
+def test_peers_are_trunks_by_address_and_edges_by_port() -> None:
+    trunk = Trunk(id=TrunkId("t1"), addresses=("192.0.2.1", "192.0.2.2"))
+    assert peers([trunk], ["198.18.1.10:5081"]) == {
+        "192.0.2.1": "trunk:t1",
+        "192.0.2.2": "trunk:t1",
+        "198.18.1.10:5081": "edge",
+    }
+
+
+def test_secrets_are_those_of_the_agents_homed_here() -> None:
+    def agent(name: str, site: str, secret: str) -> Agent:
+        return Agent(id=AgentId(name), name=name, site=SiteId(site), skills={}, ha1=secret)
+
+    everyone = [agent("alice", "a", "1"), agent("bob", "b", "2"), agent("carol", "a", "")]
+    assert ha1(everyone, SiteId("a")) == {AgentId("alice"): "1"}
+
+
+def test_secrets_do_not_show_in_a_log() -> None:
+    tables = Tables(ha1={AgentId("alice"): "0123456789abcdef"})
+    assert "0123456789abcdef" not in repr(tables)
+    assert "0123456789abcdef" not in repr(changes({}, rows(tables)))

@@ -1,0 +1,102 @@
+"""The import contracts of pyproject.toml, tried on a small tree with one wrong import each."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+TREE = {
+    "state/__init__.py": "",
+    "state/model.py": "",
+    "state/codec.py": "import state.model",
+    "state/store.py": "import asyncio",
+    "state/etcd.py": "import grpc, asyncio, state.store",
+    "state/mirror.py": "import state.store, os",
+    "state/memory.py": "import state.store, state.clock, asyncio",
+    "state/clock.py": "import time, state.model",
+    "edge/__init__.py": "",
+    "edge/reserve.py": "import edge.acd.match, edge.sip.endpoint, state.mirror, asyncio",
+    "edge/acd/__init__.py": "",
+    "edge/acd/match.py": "import state.model",
+    "edge/steering/__init__.py": "import state.model",
+    "edge/sip/__init__.py": "",
+    "edge/sip/events.py": "",
+    "edge/sip/stack.py": "import edge.sip.events",
+    "edge/sip/endpoint.py": "import asyncio, socket, edge.sip.stack",
+    "edge/media/__init__.py": "",
+    "edge/media/ng.py": "",
+    "edge/media/rtpengine.py": "import asyncio, edge.media.ng",
+    "edge/ivr/__init__.py": "",
+    "control_plane/__init__.py": "import state.mirror, edge.steering",
+    "drills/__init__.py": "import state.store, edge.acd.match, subprocess",
+    "loadtests/__init__.py": "import state.model",
+}
+
+WRONG = [
+    ("edge/acd/rank.py", "import time", "Pure"),
+    ("edge/steering/rows.py", "import random", "Pure"),
+    ("edge/sip/dialog.py", "import asyncio", "Pure"),
+    ("edge/media/sdp.py", "import logging", "Pure"),
+    ("state/snapshot.py", "import os", "Pure"),
+    ("edge/acd/rank.py", "import state.mirror", "holds no store"),
+    ("edge/acd/rank.py", "import state.clock", "holds no store"),
+    ("edge/sip/stack.py", "import edge.sip.endpoint", "Pure modules know no shell"),
+    ("edge/media/ng.py", "import edge.media.rtpengine", "Pure modules know no shell"),
+    ("state/model.py", "import state.codec", "Shared state"),
+    ("state/store.py", "import state.mirror", "Shared state"),
+    ("state/rows.py", "import edge.acd.match", "Siblings stand on state"),
+    ("edge/wall.py", "import control_plane", "The edge knows no sibling"),
+    ("drills/probe.py", "import edge.reserve", "know of the edge only"),
+    ("drills/probe.py", "import edge.sip.stack", "know of the edge only"),
+    ("loadtests/calls.py", "import edge.sip.stack", "know of the edge only"),
+    ("control_plane/calls.py", "import edge.sip.endpoint", "know of the edge only"),
+    ("edge/lease.py", "import grpc", "Only state.etcd speaks gRPC"),
+    ("drills/lease.py", "import grpc", "Only state.etcd speaks gRPC"),
+]
+
+
+def lint(tree: Path) -> subprocess.CompletedProcess[str]:
+    tool = Path(sys.executable).parent / "lint-imports"
+    command = [str(tool), "--no-cache", "--no-logo", "--config", "pyproject.toml"]
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("tree")
+    for name, text in TREE.items():
+        file = home / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")
+    shutil.copy(ROOT / "pyproject.toml", home)
+    return home
+
+
+def test_a_tree_in_order_keeps_every_contract(tree: Path) -> None:
+    done = lint(tree)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "broken"), WRONG, ids=[f"{file}: {line}" for file, line, _ in WRONG]
+)
+def test_a_wrong_import_breaks_its_contract(tree: Path, file: str, line: str, broken: str) -> None:
+    place = tree / file
+    before = place.read_text() if place.exists() else None
+    place.write_text(f"{line}\n{before or ''}")
+    try:
+        done = lint(tree)
+    finally:
+        if before is None:
+            place.unlink()
+        else:
+            place.write_text(before)
+    assert done.returncode == 1
+    verdicts = [row for row in done.stdout.splitlines() if " BROKEN" in row]
+    assert any(broken in row for row in verdicts), done.stdout

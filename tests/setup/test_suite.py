@@ -1,0 +1,95 @@
+"""How `./everline test` picks its groups and sums them up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drills.cli.errors import Exit
+from drills.cli.suite import CHECKS, HERMETIC, LAB, PARTS, Group, Outcome, choose, read, verdict
+
+ROOT = Path(__file__).parents[2]
+
+
+def names(groups: list[Group]) -> list[str]:
+    return [group.name for group in groups]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (set(), [*CHECKS, HERMETIC, PARTS, LAB]),
+        ({"fast"}, [*CHECKS, HERMETIC]),
+        ({"parts"}, [PARTS]),
+        ({"fast", "lab"}, [*CHECKS, HERMETIC, LAB]),
+    ],
+    ids=lambda value: "-".join(sorted(value)) or "all" if isinstance(value, set) else "",
+)
+def test_options_name_the_groups(options: set[str], expected: list[Group]) -> None:
+    chosen = choose(
+        (), fast="fast" in options, parts="parts" in options, lab="lab" in options, only=""
+    )
+    assert chosen == expected
+
+
+def test_paths_run_without_checks_and_k_reaches_every_group_of_tests() -> None:
+    [group] = choose((ROOT / "tests",), fast=False, parts=False, lab=False, only="ring")
+    assert group.command == (str(ROOT / "tests"), "-k", "ring")
+    chosen = choose((), fast=False, parts=False, lab=False, only="ring")
+    assert names(chosen) == names([HERMETIC, PARTS, LAB])
+    assert all(group.command[-2:] == ("-k", "ring") for group in chosen)
+
+
+def test_every_test_belongs_to_exactly_one_group() -> None:
+    marks = [group.command[1] for group in (HERMETIC, PARTS, LAB)]
+    for parts in (False, True):
+        for lab in (False, True):
+            fits = [eval(mark, {"parts": parts, "lab": lab}) for mark in marks]  # noqa: S307
+            assert fits.count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "passed", "failed", "skipped"),
+    [
+        ("def test_a(): pass\ndef test_b(): assert False", 1, 1, 0),
+        ("import pytest\n@pytest.mark.skip\ndef test_a(): pass\ndef test_b(): pass", 1, 0, 1),
+        ("import nothing_of_that_name", 0, 1, 0),
+        ("import os\ndef test_a(): os._exit(7)", 0, 1, 0),
+        ("import pytest\ndef test_a(): pytest.exit('enough', 0)", 0, 1, 0),
+        ("x = 1", 0, 0, 0),
+    ],
+    ids=["one fails", "one skipped", "no import", "dies", "leaves", "no tests"],
+)
+def test_outcomes_are_read_from_what_pytest_really_leaves(
+    tmp_path: Path, body: str, passed: int, failed: int, skipped: int
+) -> None:
+    (tmp_path / "test_it.py").write_text(body)
+    report = tmp_path / "report.xml"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null"),
+            *(f"--rootdir={tmp_path}", f"--junitxml={report}", str(tmp_path)),
+        ],
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        check=False,
+    )
+    outcome = read("x", done.returncode, report)
+    assert (outcome.passed, outcome.failed, outcome.skipped) == (passed, failed, skipped)
+
+
+def test_the_last_line_sums_up_and_one_failure_fails_the_run() -> None:
+    good = Outcome(name="a", passed=3)
+    assert verdict([good, Outcome(name="b", passed=2)]) == ("5 passed, 0 failed", Exit.OK)
+    bad = Outcome(name="ruff", failed=1)
+    assert verdict([good, bad]) == ("3 passed, 1 failed", Exit.FAILED)
+    skipped = Outcome(name="lab", skipped=4)
+    assert verdict([good, skipped]) == ("3 passed, 0 failed, 4 skipped", Exit.OK)
+
+
+def test_a_run_that_tested_nothing_fails() -> None:
+    assert verdict([Outcome(name="a", note="no tests")]) == ("0 passed, 0 failed", Exit.FAILED)

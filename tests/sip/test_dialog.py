@@ -1,0 +1,117 @@
+"""Dialogs as values: written down, taken up elsewhere, and routed as RFC 3261 §12.2.1.1 says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edge.sip.dialog import Dialog, from_json
+from edge.sip.errors import LocalError
+from edge.sip.events import Address, Ended, EndedBy, InfoReceived, OfferAnswered, OfferReceived
+from edge.sip.session_timer import SessionTimer
+from tests.sip.network import ANSWER, Network, established
+
+DIALOG = Dialog(
+    sip_call_id="call",
+    local_tag="here",
+    remote_tag="there",
+    local="<sip:a@x>;tag=here",
+    remote='"B, C" <sip:b@x>;tag=there',
+    local_seq=3,
+    remote_seq=-1,
+    remote_target="sip:b@192.0.2.2:5070",
+    route_set=(),
+    hop=Address("192.0.2.99", 5099),
+    caller=True,
+    can_update=True,
+    session=SessionTimer(interval_s=1800, we_refresh=True),
+)
+
+
+@pytest.mark.parametrize("session", [None, DIALOG.session])
+def test_a_dialog_written_down_reads_back_the_same(session: SessionTimer | None) -> None:
+    dialog = replace(DIALOG, session=session, route_set=("<sip:192.0.2.3;lr>", "<sip:p;lr>"))
+    assert from_json(dialog.to_json()) == dialog
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format":2}', '{"format":1,"x":2}'])
+def test_what_is_no_dialog_of_ours_is_refused(text: str) -> None:
+    with pytest.raises(LocalError):
+        from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("routes", "uri", "sent_routes", "hop"),
+    [
+        ((), "sip:b@192.0.2.2:5070", (), "192.0.2.2:5070"),
+        (
+            ("<sip:192.0.2.3:5061;lr>", "<sip:far.example;lr>"),
+            "sip:b@192.0.2.2:5070",
+            ("<sip:192.0.2.3:5061;lr>", "<sip:far.example;lr>"),
+            "192.0.2.3:5061",
+        ),
+        (
+            ("<sip:[2001:db8::1];lr>",),
+            "sip:b@192.0.2.2:5070",
+            ("<sip:[2001:db8::1];lr>",),
+            "2001:db8::1:5060",
+        ),
+        (
+            ("<sip:proxy.example;lr>",),
+            "sip:b@192.0.2.2:5070",
+            ("<sip:proxy.example;lr>",),
+            "192.0.2.99:5099",
+        ),
+        (
+            ("<sip:192.0.2.4>", "<sip:192.0.2.5;lr>"),
+            "sip:192.0.2.4",
+            ("<sip:192.0.2.5;lr>", "<sip:b@192.0.2.2:5070>"),
+            "192.0.2.4:5060",
+        ),
+    ],
+    ids=["no route", "loose", "IPv6", "a name: where it was established", "strict"],
+)
+def test_requests_in_a_dialog_follow_its_route(
+    routes: tuple[str, ...], uri: str, sent_routes: tuple[str, ...], hop: str
+) -> None:
+    dialog = replace(DIALOG, route_set=routes)
+    assert dialog.target == (uri, sent_routes)
+    assert str(dialog.next_hop) == hop
+
+
+def test_a_contact_that_is_a_name_goes_to_where_the_dialog_was_established() -> None:
+    dialog = replace(DIALOG, remote_target="sip:b@phone.example")
+    assert dialog.next_hop == DIALOG.hop
+
+
+@pytest.mark.parametrize("who", ["caller", "callee"])
+def test_another_stack_goes_on_with_a_dialog_that_was_written_down(who: str) -> None:
+    network = Network()
+    caller, callee, out, incoming = established(network)
+    dying, living = (caller, callee) if who == "caller" else (callee, caller)
+    their_leg = incoming if who == "caller" else out
+    written = dying.stack.dialog(out if who == "caller" else incoming).to_json()
+    dying.deaf = True
+    heir = network.party("heir")
+    leg = heir.stack.adopt(from_json(written), network.now)
+    heir.stack.reinvite(leg, b"v=0 moved", network.now)
+    network.run(0.1)
+    assert living.only(OfferReceived).sdp == b"v=0 moved"
+    living.stack.answer_offer(their_leg, ANSWER, network.now)
+    network.run(0.1)
+    assert heir.only(OfferAnswered).sdp == ANSWER
+    living.stack.info(their_leg, "text/plain", b"x", network.now)
+    network.run(0.1)
+    assert heir.only(InfoReceived).leg == leg, "requests come to the new Contact"
+    living.stack.bye(their_leg, network.now)
+    network.run(0.1)
+    assert heir.only(Ended).by is EndedBy.REMOTE
+    network.run_out()
+
+
+def test_a_dialog_cannot_be_adopted_where_it_lives() -> None:
+    network = Network()
+    caller, _, out, _ = established(network)
+    with pytest.raises(LocalError, match="already"):
+        caller.stack.adopt(caller.stack.dialog(out), network.now)

@@ -1,0 +1,221 @@
+"""Transactions that wait go to etcd together, and nobody can tell but by the revisions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from state.errors import OutcomeUnknownError, RejectedError, StoreError, UnavailableError
+from state.etcd import wire
+from state.etcd.joined import MOST_OPERATIONS, MOST_TOGETHER, Joiner
+from state.etcdpb import rpc_pb2 as pb
+from state.store import Absent, LeaseId, Operation, Put, TxnResult
+
+
+class Member:
+    """Takes requests, holds them back until `answer`, and writes down what came."""
+
+    def __init__(self) -> None:
+        self.came: list[pb.TxnRequest] = []
+        self.revision = 100
+        self._gate = asyncio.Semaphore(0)
+        self.errors: list[StoreError | None] = []
+
+    async def send(self, request: pb.TxnRequest) -> pb.TxnResponse:
+        """Be the one that carries requests out."""
+        self.came.append(request)
+        await self._gate.acquire()
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
+        self.revision += 1
+        header = pb.ResponseHeader(revision=self.revision)
+        return pb.TxnResponse(
+            header=header, succeeded=True, responses=map(self._do, request.success)
+        )
+
+    def _do(self, operation: pb.RequestOp) -> pb.ResponseOp:
+        if operation.WhichOneof("request") != "request_txn":
+            return pb.ResponseOp(response_put=pb.PutResponse())
+        inner = operation.request_txn
+        # A condition on this key does not hold here.
+        is_so = all(compare.key != b"taken" for compare in inner.compare)
+        done = [self._do(each) for each in inner.success] if is_so else []
+        return pb.ResponseOp(response_txn=pb.TxnResponse(succeeded=is_so, responses=done))
+
+    def answer(self, count: int = 1, *errors: StoreError | None) -> None:
+        """Let `count` more requests be answered, with these errors."""
+        self.errors.extend(errors)
+        for _ in range(count):
+            self._gate.release()
+
+    def written(self) -> list[list[str]]:
+        """Return the keys written by each request that came."""
+        return [[key for each in request.success for key in _keys(each)] for request in self.came]
+
+
+def _keys(operation: pb.RequestOp) -> list[str]:
+    if operation.WhichOneof("request") == "request_txn":
+        return [key for each in operation.request_txn.success for key in _keys(each)]
+    return [wire.key_text(operation.request_put.key)]
+
+
+def put(joiner: Joiner, *keys: str, when: Sequence[Absent] = ()) -> asyncio.Task[TxnResult]:
+    success: list[Operation] = [Put(key=key, value=b"") for key in keys]
+    return asyncio.create_task(joiner.txn(when, success, ()))
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_with_nobody_else_there_it_goes_at_once_and_as_it_is() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    for key in ("a", "b"):
+        asked = put(joiner, key)
+        member.answer()
+        assert (await asked).succeeded
+    assert member.written() == [["a"], ["b"]]
+    assert all(request.success[0].WhichOneof("request") == "request_put" for request in member.came)
+
+
+async def test_those_asked_meanwhile_go_together_and_each_has_its_own_outcome() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    first = put(joiner, "a")
+    await settle()
+    second, third = put(joiner, "b", "c"), put(joiner, "d", when=[Absent(key="taken")])
+    await settle()
+    member.answer(2)
+    results = await asyncio.gather(first, second, third)
+    assert member.written() == [["a"], ["b", "c", "d"]]
+    assert [each.succeeded for each in results] == [True, True, False]
+    assert [len(each.responses) for each in results] == [1, 2, 0]
+    assert results[1].revision == results[2].revision > results[0].revision
+
+
+async def test_those_that_share_a_key_go_one_after_the_other() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    first = put(joiner, "x")
+    await settle()
+    later = [
+        put(joiner, "a"),
+        put(joiner, "b", when=[Absent(key="a")]),
+        put(joiner, "c"),
+        put(joiner, "b"),
+    ]
+    await settle()
+    member.answer(9)
+    await asyncio.gather(first, *later)
+    assert member.written() == [["x"], ["a", "c"], ["b"], ["b"]]
+
+
+async def test_no_request_holds_more_than_its_share() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    asked = [put(joiner, f"k{number}") for number in range(MOST_TOGETHER + 5)]
+    await settle()
+    member.answer(9)
+    await asyncio.gather(*asked)
+    assert [len(keys) for keys in member.written()] == [1, MOST_TOGETHER, 4]
+
+
+async def test_what_names_a_lease_or_is_large_goes_alone_and_does_not_wait() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    first = put(joiner, "a")
+    await settle()
+    leased = asyncio.create_task(joiner.txn((), [Put(key="life", value=b"", lease=LeaseId(7))], ()))
+    large = put(joiner, *(f"k{number}" for number in range(MOST_OPERATIONS + 1)))
+    await settle()
+    assert len(member.came) == 3
+    member.answer(3)
+    await asyncio.gather(first, leased, large)
+
+
+async def test_a_refusal_of_all_is_not_taken_for_a_refusal_of_each() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    first = put(joiner, "a")
+    await settle()
+    good, bad = put(joiner, "b"), put(joiner, "c")
+    no = RejectedError("no")
+    member.answer(9, None, no, None, no)
+    assert (await first).succeeded
+    assert (await good).succeeded
+    with pytest.raises(RejectedError):
+        await bad
+
+
+async def test_an_unknown_outcome_is_that_of_those_in_the_request_only() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    first = put(joiner, "a")
+    await settle()
+    second, third = put(joiner, "b"), put(joiner, "c")
+    await settle()
+    member.answer(1, OutcomeUnknownError("cut"))
+    with pytest.raises(OutcomeUnknownError):
+        await first
+    member.answer()
+    assert (await second).succeeded
+    assert (await third).succeeded
+
+
+async def test_when_nobody_is_there_all_who_wait_hear_it_at_once() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    asked = [put(joiner, "a")]
+    await settle()
+    asked += [put(joiner, "b"), put(joiner, "b"), put(joiner, "c")]
+    await settle()
+    member.answer(1, UnavailableError("nobody"))
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(each) for each in results] == [UnavailableError] * 4
+    again = put(joiner, "a")
+    member.answer()
+    assert (await again).succeeded
+
+
+async def test_one_who_has_gone_before_it_was_sent_is_left_out() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    first = put(joiner, "a")
+    await settle()
+    gone, stays = put(joiner, "b"), put(joiner, "c")
+    await settle()
+    gone.cancel()
+    member.answer(9)
+    assert (await first).succeeded
+    assert (await stays).succeeded
+    assert member.written() == [["a"], ["c"]]
+
+
+async def test_the_first_one_gone_does_not_stop_the_others() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    first = put(joiner, "a")
+    await settle()
+    second = put(joiner, "b")
+    await settle()
+    first.cancel()
+    member.answer(9)
+    assert (await second).succeeded
+
+
+async def test_closing_lets_nobody_wait_for_ever() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    first = put(joiner, "a")
+    await settle()
+    waiting = put(joiner, "b")
+    await settle()
+    joiner.close()
+    with pytest.raises(UnavailableError):
+        await waiting
+    first.cancel()

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.steering import ANY, encode, rows
+from state import keys
+from state.model import DidNumber, EdgeId, EdgeState, PresenceState, SiteId
+from tests.acd.worlds import NOW, PATIENT, World, at
+
+SALES = DidNumber("4930100")
+HELP = DidNumber("4930200")
+A, B, C = (SiteId(name) for name in "abc")
+A1, A2 = "198.18.1.10:5081", "198.18.1.10:5082"
+B1, C1 = "198.18.2.10:5081", "198.18.3.10:5081"
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.site("a", sip="198.18.1.10:5060", b=10, c=30)
+    world.queue("sales", sales=3)
+    world.queue("help", help=1)
+    world.did(SALES, "sales")
+    world.did(HELP, "help")
+    return world
+
+
+def test_the_own_site_comes_first_then_the_nearer(world: World) -> None:
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (B1,), (C1,))
+
+
+def test_all_edges_of_a_site_are_one_group_in_a_stable_order(world: World) -> None:
+    world.edge("a2", sip=A2)
+    assert rows(world.snapshot, A, NOW)[SALES][0] == (A1, A2)
+
+
+def test_a_site_with_a_free_skilled_agent_comes_before_a_nearer_one_without(world: World) -> None:
+    world.agent("cleo", site="c", sales=3)
+    table = rows(world.snapshot, A, NOW)
+    assert table[SALES] == ((A1,), (C1,), (B1,))
+    assert table[HELP] == ((A1,), (B1,), (C1,))
+
+
+UNFIT: dict[str, Callable[[World], object]] = {
+    "level": lambda world: world.agent("cleo", site="c", sales=2),
+    "busy": lambda world: world.offer("cleo"),
+    "resting": lambda world: world.work("cleo", seen_s=NOW.mono_s, rest_s=5.0),
+    "paused": lambda world: world.presence("cleo", site="c", state=PresenceState.PAUSED),
+}
+
+
+@pytest.mark.parametrize("why", UNFIT)
+def test_an_agent_who_cannot_take_the_call_now_draws_no_calls(world: World, why: str) -> None:
+    world.agent("cleo", site="c", sales=3)
+    UNFIT[why](world)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (B1,), (C1,))
+
+
+def test_the_number_of_free_agents_does_not_move_a_row(world: World) -> None:
+    world.agent("bob", site="b", sales=3)
+    world.agent("cleo", site="c", sales=3)
+    before = rows(world.snapshot, A, NOW)
+    world.agent("cyd", site="c", sales=3)
+    assert rows(world.snapshot, A, at(1)) == before
+
+
+def test_a_draining_site_is_the_last_even_for_itself(world: World) -> None:
+    world.site("a", sip="198.18.1.10:5060", draining=True, b=10, c=30)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((B1,), (C1,), (A1,))
+    assert rows(world.snapshot, C, NOW)[SALES] == ((C1,), (B1,), (A1,))
+
+
+def test_an_edge_that_drains_comes_after_all_that_serve(world: World) -> None:
+    world.edge("a1", sip=A1, state=EdgeState.DRAINING)
+    world.edge("a2", sip=A2)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A2,), (B1,), (C1,), (A1,))
+
+
+def test_dead_edges_are_left_out(world: World) -> None:
+    world.drop(keys.edge(EdgeId("b1")))
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (C1,))
+
+
+def test_sites_out_of_reach_are_left_out_but_never_the_own(world: World) -> None:
+    table = rows(world.snapshot, A, NOW, unreachable=frozenset({A, B}))
+    assert table[SALES] == ((A1,), (C1,))
+
+
+def test_the_last_good_site_is_never_removed(world: World) -> None:
+    world.drop(keys.edge(EdgeId("a1")))
+    table = rows(world.snapshot, A, NOW, unreachable=frozenset({B, C}))
+    assert table[SALES] == ((B1,), (C1,))
+
+
+def test_without_any_live_edge_there_is_nothing_to_say(world: World) -> None:
+    for edge in list(world.snapshot.edges):
+        world.drop(keys.edge(edge))
+    assert rows(world.snapshot, A, NOW) == {}
+
+
+def test_numbers_without_a_row_go_to_somebody_too(world: World) -> None:
+    world.agent("cleo", site="c", sales=3)
+    assert rows(world.snapshot, A, NOW)[ANY] == ((A1,), (B1,), (C1,))
+
+
+def test_a_number_whose_queue_is_missing_has_a_row_all_the_same(world: World) -> None:
+    world.drop(keys.queue(next(q for q in world.snapshot.queues if q == "help")))
+    assert rows(world.snapshot, A, NOW)[HELP] == ((A1,), (B1,), (C1,))
+
+
+def test_a_site_that_is_not_configured_serves_last_of_its_kind(world: World) -> None:
+    world.edge("x1", sip="198.18.9.10:5081")
+    assert rows(world.snapshot, A, NOW)[SALES][-1] == ("198.18.9.10:5081",)
+    assert rows(world.snapshot, SiteId("x"), NOW)[SALES][0] == ("198.18.9.10:5081",)
+
+
+def test_a_row_is_written_with_bars_between_groups_and_commas_within() -> None:
+    assert encode(((A1, A2), (B1,))) == f"{A1},{A2}|{B1}"
+    assert encode(()) == ""
+
+
+@given(
+    edges=st.sets(st.sampled_from(["a1", "a2", "b1", "b2", "c1"]), min_size=1),
+    draining=st.sets(st.sampled_from(["a1", "a2", "b1", "b2", "c1"])),
+    unreachable=st.frozensets(st.sampled_from([A, B, C])),
+    own=st.sampled_from([A, B, C]),
+)
+@PATIENT
+def test_every_row_has_an_edge_and_none_twice(
+    edges: set[str], draining: set[str], unreachable: frozenset[SiteId], own: SiteId
+) -> None:
+    world = World()
+    for edge in ("a1", "b1", "c1"):
+        world.drop(keys.edge(EdgeId(edge)))
+    for edge in edges:
+        state = EdgeState.DRAINING if edge in draining else EdgeState.SERVING
+        world.edge(edge, sip=f"198.18.0.10:{edge}", state=state)
+    world.did(SALES, "sales")
+    for groups in rows(world.snapshot, own, NOW, unreachable=unreachable).values():
+        targets = [target for group in groups for target in group]
+        assert targets
+        assert len(targets) == len(set(targets))
+        reachable = {e for e in edges if e[0] == own or SiteId(e[0]) not in unreachable}
+        assert {t.partition(":")[2] for t in targets} == (reachable or edges)
