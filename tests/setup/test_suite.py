@@ -9,8 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from drills.cli import suite
 from drills.cli.errors import Exit
-from drills.cli.suite import CHECKS, HERMETIC, LAB, PARTS, Group, Outcome, choose, read, verdict
+from drills.cli.suite import (
+    CHECKS,
+    HERMETIC,
+    LAB,
+    PARTS,
+    Group,
+    Outcome,
+    both,
+    choose,
+    read,
+    run_tests,
+    verdict,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,3 +106,52 @@ def test_the_last_line_sums_up_and_one_failure_fails_the_run() -> None:
 
 def test_a_run_that_tested_nothing_fails() -> None:
     assert verdict([Outcome(name="a", note="no tests")]) == ("0 passed, 0 failed", Exit.FAILED)
+
+
+SHAKY = """
+from pathlib import Path
+FLAG = Path({flag!r})
+def test_shaky():
+    first = not FLAG.exists()
+    FLAG.touch()
+    assert not first
+def test_sound(): pass
+def test_broken(): assert {sound}
+"""
+
+
+@pytest.mark.parametrize(
+    ("real", "sound", "expected"),
+    [
+        (True, True, (3, 0, 1)),
+        (False, True, (2, 1, 0)),
+        (True, False, (1, 2, 0)),
+    ],
+    ids=["passes then", "hermetic: no second try", "another fails twice"],
+)
+def test_what_fails_on_real_servers_has_one_more_try_and_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    *,
+    real: bool,
+    sound: bool,
+    expected: tuple[int, int, int],
+) -> None:
+    monkeypatch.setattr(suite, "ROOT", tmp_path)
+    text = SHAKY.format(flag=str(tmp_path / "flag"), sound=sound)
+    (tmp_path / "test_it.py").write_text(text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    outcome = run_tests(Group("x", (str(tmp_path),), is_tests=True, real=real))
+    assert (outcome.passed, outcome.failed, outcome.again) == expected
+    assert "test_shaky" in capfd.readouterr().out
+    line, code = verdict([outcome])
+    assert ("second try" in line) == bool(outcome.again)
+    assert (code == Exit.OK) == (not outcome.failed)
+
+
+def test_a_second_try_that_crashes_or_finds_other_tests_excuses_nothing() -> None:
+    first = Outcome(name="x", passed=7, failed=2)
+    assert both(first, Outcome(name="x", passed=1, failed=1)).failed == 2
+    assert both(first, Outcome(name="x", passed=1)).failed == 2
+    assert both(first, Outcome(name="x", note="no tests")).failed == 2
