@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
 import structlog
+from msgspec import Struct
 
 from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
@@ -40,8 +40,7 @@ log = structlog.get_logger()
 RETRY_AFTER_S = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
+class Tools(Struct, frozen=True, kw_only=True):
     """What every call of this edge works with."""
 
     clock: Clock

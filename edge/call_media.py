@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
 import structlog
+from msgspec import Struct
 
 from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
@@ -37,8 +37,7 @@ MediaEffect = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sounds:
+class Sounds(Struct, frozen=True, kw_only=True):
     """The files that a call plays."""
 
     greeting: Path | None

@@ -6,8 +6,10 @@ Owns the writes of one call; the order of them is `edge.records`'s.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd import reservation
 from edge.acd.call_events import Event, WriteRefused, Written
@@ -25,8 +27,7 @@ from edge.records import CallRecords, Landed, PlanMaker
 from state.model import Now, Outcome, SiteId, Ticket, TicketState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentLegFacts:
+class AgentLegFacts(Struct, frozen=True, kw_only=True):
     """What the record says of the agent's leg."""
 
     site: SiteId | None = None

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 
 import structlog
+from msgspec import Struct
 
 from edge.acd.reservation import Plan, edge_is_dead, given_agent, orphan_closed, orphan_freed
 from edge.steering import janitor
@@ -32,8 +32,7 @@ GRACE_S = 1.0
 """A lost lease may be a hiccup: an edge that lives writes its life anew within this time."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
+class _Due(Struct, frozen=True):
     """Something to be cleared away, and what the log says once it is."""
 
     event: str

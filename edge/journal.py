@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from edge.acd.call import Rules, State
 from edge.acd.call_events import Attempt, Side
@@ -27,8 +27,7 @@ BIGGEST_BYTES = 32 * 1024 * 1024
 """Beyond it the file is written anew, with nothing but the calls that are up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentNote:
+class AgentNote(Struct, frozen=True, kw_only=True):
     """The agent of the present attempt."""
 
     attempt: Attempt
@@ -40,8 +39,7 @@ class AgentNote:
     """None: not answered yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallNote:
+class CallNote(Struct, frozen=True, kw_only=True):
     """One call, at a point from which it can be taken up."""
 
     ticket: Ticket

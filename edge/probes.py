@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.settings import address
 from edge.sip.errors import LocalError
@@ -25,8 +26,7 @@ TIMEOUT_S = 0.9
 MISSES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """What the probes of one site have shown."""
 
     misses: int = 0

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd.reservation import (
     Held,
@@ -42,22 +43,19 @@ _RETRY_MIN_S = 0.1
 _RETRY_MAX_S = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landed:
+class Landed(Struct, frozen=True, kw_only=True):
     """The plan was carried out."""
 
     revision: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(Struct, frozen=True, kw_only=True):
     """Something on which the plan rested has changed: decide again, at `revision` or later."""
 
     revision: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotAsked:
+class NotAsked(Struct, frozen=True, kw_only=True):
     """The store is away and nothing was done."""
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from msgspec import Struct
 
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
 from edge.acd.call_events import TurnedAway
@@ -37,8 +37,7 @@ _NEWER_S = 1.0
 watch may lose some. Deciding on an old one again does no harm, waiting for ever does."""
 
 
-@dataclass(frozen=True, slots=True)
-class _HeldBack:
+class _HeldBack(Struct, frozen=True):
     """A call that is not to be decided on what is known of it now."""
 
     revision: int | None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from edge.settings import address
 from edge.sip.events import Address, LegId
@@ -18,8 +19,7 @@ TIMER_B_S = 2.5
 """A home site that says nothing for so long is gone: the caller must not wait 32 s to learn it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
+class Rung(Struct, frozen=True, kw_only=True):
     """An agent's leg that has been started."""
 
     leg: LegId

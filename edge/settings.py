@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 import tomllib
-from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from edge.errors import SettingsError
 from state.keys import is_id
@@ -18,8 +20,7 @@ from state.model import EdgeId, SiteId
 DIRECT = "direct"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """One edge. Addresses are `host:port`."""
 
     edge: EdgeId
@@ -69,7 +70,7 @@ def parse(raw: dict[str, Any], where: str) -> Settings:
         raise SettingsError(
             f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}"
         )
-    needed = {field.name for field in fields(Settings) if field.default is MISSING}
+    needed = {field.name for field in fields(Settings) if field.required}
     if missing := sorted(needed - raw.keys()):
         raise SettingsError(f"{where}: {missing[0]} is missing")
     if 0 < len(without := sorted(_TLS - raw.keys())) < len(_TLS):

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd import call_events as ev
 from edge.acd.admission import QUEUE_FULL, WAIT_TOO_LONG, Admitted, TurnedAway, admit
@@ -55,8 +56,7 @@ VIA = "x-everline-via"
 _MUSIC = "music"
 
 
-@dataclass(frozen=True, slots=True)
-class _Role:
+class _Role(Struct, frozen=True):
     """Whose leg it is."""
 
     call: CallId

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 
 import structlog
+from msgspec.structs import replace
 
 from edge.acd.call import State
 from edge.acd.call_events import TicketLost

@@ -1,6 +1,6 @@
 """Records as JSON bytes and back. PURE.
 
-A record is a JSON object: `"v": 1` and the fields of its dataclass in `state.model`, whose type
+A record is a JSON object: `"v": 1` and the fields of its class in `state.model`, whose type
 hints are the schema. Fields that this version does not know are ignored when read, and kept when a
 record that was read with `decode_with_extras` is written again with its extras.
 """
@@ -8,11 +8,12 @@ record that was read with `decode_with_extras` is written again with its extras.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import fields
 
 from state.errors import CodecError, FutureVersionError
 from state.keys import Kind, parse
@@ -104,8 +105,7 @@ _version: Final = msgspec.json.Decoder(_Version)
 _builtins: Final = msgspec.json.Decoder(dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded(Generic[R]):
+class Decoded(Struct, Generic[R], frozen=True, kw_only=True):
     """A record with the fields that this version does not know."""
 
     value: R
@@ -202,9 +202,12 @@ def _nested(cls: type) -> Mapping[str, type | None]:
 
 
 def _record_type(hint: object) -> type | None:
-    """Return the dataclass that a hint (`X` or `X | None`) allows."""
+    """Return the record type that a hint (`X` or `X | None`) allows."""
     options = getattr(hint, "__args__", ()) if not isinstance(hint, type) else (hint,)
-    return next((each for each in options if isinstance(each, type) and is_dataclass(each)), None)
+    return next(
+        (each for each in options if isinstance(each, type) and issubclass(each, msgspec.Struct)),
+        None,
+    )
 
 
 def _extras(cls: type, raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,10 +47,10 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from state import keys
 from state.codec import Record
@@ -85,8 +85,7 @@ from state.model import (
 __all__ = ["REALM", "Configuration", "ha1_of", "parse_configuration"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
+class Configuration(Struct, frozen=True, kw_only=True):
     """Everything under `/everline/state/config/`, whole: what is not in it is not there."""
 
     sites: tuple[Site, ...] = ()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from state.errors import BadKeyError
 from state.model import (
@@ -59,8 +60,7 @@ _KINDS: Final = {f"{ROOT}{kind.value}": kind for kind in Kind}
 _OF_CALLS: Final = frozenset({Kind.TICKET, Kind.PLACE, Kind.ENDED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class Key(Struct, frozen=True, kw_only=True):
     """A parsed key."""
 
     kind: Kind

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from state.raw import KeyValue
@@ -13,8 +14,7 @@ PAGE = 1000
 """Keys in one answer: few enough that decoding one does not hold up a call."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class Listing(Struct, frozen=True, kw_only=True):
     """All records under a prefix, in order of key, as they stood at `revision`."""
 
     records: tuple[KeyValue, ...]

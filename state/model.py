@@ -12,9 +12,12 @@ measured by each reader on its own monotonic clock from the moment it saw the re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, NewType, TypeVar
+from typing import ClassVar, Generic, NewType, TypeVar
+
+from msgspec import Struct, field
+
+from state.discreet import Discreet
 
 SiteId = NewType("SiteId", str)
 EdgeId = NewType("EdgeId", str)
@@ -29,8 +32,7 @@ CallId = NewType("CallId", str)
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Now:
+class Now(Struct, frozen=True, kw_only=True):
     """One instant on both clocks. Pure code takes it as an argument and never asks for it."""
 
     mono_s: float
@@ -39,8 +41,7 @@ class Now:
     """UTC, for records and people."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry(Generic[T_co]):
+class Entry(Struct, Generic[T_co], frozen=True, kw_only=True, eq=False):
     """A record with what the store knows of it."""
 
     value: T_co
@@ -48,16 +49,25 @@ class Entry(Generic[T_co]):
     mod_revision: int
     seen_s: float
     """When this process first saw this `mod_revision`, on its monotonic clock."""
-    is_found: bool = field(default=False, compare=False)
+    is_found: bool = False
     """This process did not see it being written, but found it in a listing: it may be older than
-    `seen_s` says."""
+    `seen_s` says. Two entries are equal whatever it is."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Entry) and self._compared == other._compared
+
+    def __hash__(self) -> int:
+        return hash(self._compared)
+
+    @property
+    def _compared(self) -> tuple[object, ...]:
+        return (self.value, self.create_revision, self.mod_revision, self.seen_s)
 
 
 # ---- configuration: written by the control plane (at this stage by the CLI) ----------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class Site(Struct, frozen=True, kw_only=True):
     """A place with a Kamailio, an rtpengine and edges."""
 
     id: SiteId
@@ -69,8 +79,7 @@ class Site:
     draining: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trunk:
+class Trunk(Struct, frozen=True, kw_only=True):
     """A carrier's connection: who may send us calls from the outside."""
 
     id: TrunkId
@@ -78,8 +87,7 @@ class Trunk:
     """Source IP addresses, without ports."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Did:
+class Did(Struct, frozen=True, kw_only=True):
     """A number that callers dial."""
 
     number: DidNumber
@@ -88,24 +96,21 @@ class Did:
     """Prompt name; None: the queue's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkillNeed:
+class SkillNeed(Struct, frozen=True, kw_only=True):
     """A skill that an agent must have, at least at `level` (1 to 10)."""
 
     skill: SkillId
     level: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttributeNeed:
+class AttributeNeed(Struct, frozen=True, kw_only=True):
     """A value that an agent must have under a name: `language` = `de`."""
 
     name: str
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(Struct, frozen=True, kw_only=True):
     """Which agents a queue turns to. An empty tuple does not restrict."""
 
     sites: tuple[SiteId, ...] = ()
@@ -116,8 +121,7 @@ class Scope:
 ANYBODY = Scope()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreWeights:
+class ScoreWeights(Struct, frozen=True, kw_only=True):
     """How much each part of an agent's score counts; see `edge.acd.rank`."""
 
     skill_fit: float = 1.0
@@ -146,8 +150,7 @@ class TurnAway(StrEnum):
     """To be called back. The call's record says so; whoever dials reads it there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """What a queue gives up for a caller who has waited so long; see `edge.acd.relaxation`.
 
     Steps add up, and the place in the queue stays.
@@ -167,8 +170,7 @@ class Step:
     turn_away: TurnAway | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(Struct, frozen=True, kw_only=True):
     """How much a queue takes, and what becomes of a caller beyond that."""
 
     most: float
@@ -179,8 +181,7 @@ class Limit:
     """What they get when no queue to overflow to is named, or it is beyond its own limits."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
+class Queue(Struct, frozen=True, kw_only=True):
     """Where callers wait, and by which rules."""
 
     id: QueueId
@@ -210,9 +211,10 @@ class Queue:
     longest_estimate_s: Limit | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agent:
+class Agent(Discreet, frozen=True, kw_only=True):
     """A person who answers calls."""
+
+    UNTOLD: ClassVar = frozenset({"ha1"})
 
     id: AgentId
     """Also the user part of the AOR `sip:ID@everline`."""
@@ -220,7 +222,7 @@ class Agent:
     site: SiteId
     """Home site: where the agent registers, and whose gate has the last word."""
     skills: Mapping[SkillId, int]
-    ha1: str = field(repr=False, default="")
+    ha1: str = ""
     """MD5(id:everline:password), RFC 2617 §3.2.2.2; what Kamailio checks digests against."""
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Values by name: `language` = `de`, `en`."""
@@ -243,8 +245,7 @@ class Readiness(StrEnum):
     """As if no telephone were registered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(Struct, frozen=True, kw_only=True):
     """What an agent asked to be, or a supervisor for them (at this stage through the CLI).
 
     The last one counts.
@@ -269,8 +270,7 @@ class PresenceState(StrEnum):
     READY = "ready"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presence:
+class Presence(Struct, frozen=True, kw_only=True):
     """An agent's registration and wish in one. Written by the agent's home edge alone."""
 
     agent: AgentId
@@ -291,8 +291,7 @@ class EdgeState(StrEnum):
     DRAINING = "draining"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EdgeLife:
+class EdgeLife(Struct, frozen=True, kw_only=True):
     """An edge process that lives. Written by itself, under its lease."""
 
     edge: EdgeId
@@ -312,12 +311,13 @@ class TicketState(StrEnum):
     CONNECTED = "connected"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ticket:
+class Ticket(Discreet, frozen=True, kw_only=True):
     """A caller's place. Written by the edge that holds the caller (`holder`).
 
     Its place in the queue is its create_revision, or `place`. It outlives its holder.
     """
+
+    UNTOLD: ClassVar = frozenset({"caller"})
 
     call: CallId
     did: DidNumber
@@ -330,7 +330,7 @@ class Ticket:
     """The holder's site: where the media is anchored."""
     via: SiteId
     """The site whose Kamailio carries the caller's dialog."""
-    caller: str = field(repr=False)
+    caller: str
     """Calling number: personal data."""
     sip_call_id: str
     arrived_ms: int
@@ -352,8 +352,7 @@ class Ticket:
     """How long a wait was estimated on arrival."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Discreet, frozen=True, kw_only=True):
     """What is left to a caller whose call was cut off before an agent answered.
 
     Whoever dials the same DID from the same number within ten minutes has it back, once.
@@ -361,10 +360,12 @@ class Place:
     when it is too old.
     """
 
+    UNTOLD: ClassVar = frozenset({"caller"})
+
     call: CallId
     """The lost one."""
     did: DidNumber
-    caller: str = field(repr=False)
+    caller: str
     """Calling number: personal data."""
     place: int
     """The revision that says who comes first."""
@@ -380,8 +381,7 @@ class OfferState(StrEnum):
     TALKING = "talking"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(Struct, frozen=True, kw_only=True):
     """One agent given to one call. Created, changed and deleted by the edge that won it."""
 
     agent: AgentId
@@ -402,8 +402,7 @@ class WorkEnd(StrEnum):
     """The caller left, or a fault ended it: nothing the agent did."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(Struct, frozen=True, kw_only=True):
     """What an agent has done so far. Written, with the deletion of the offer, by that offer's edge.
 
     The agent rests for `rest_s` from the moment each reader saw this record: wrap-up after a call,
@@ -423,8 +422,7 @@ class Work:
     """How many offers in a row the agent has let ring."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class Probe(Struct, frozen=True, kw_only=True):
     """What one edge's SIP probes say of the sites. Written by that edge, when it changes."""
 
     edge: EdgeId
@@ -450,8 +448,7 @@ class Outcome(StrEnum):
     """Sent away by a limit or a step of the queue, to be called back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """Why this agent got this call, as far as the hot path keeps it."""
 
     revision: int
@@ -469,8 +466,7 @@ class Decision:
     """How many of the queue's steps were in force; 0: none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRecord:
+class CallRecord(Struct, frozen=True, kw_only=True):
     """The end of a call. Written once, with the deletion of its ticket."""
 
     call: CallId

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from state import keys
 from state.codec import RECORD_TYPES, Record, decode_with_extras, encode
@@ -27,8 +28,7 @@ OPERATIONS_IN_TXN: Final = 100
 _ATTEMPTS: Final = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class Published(Struct, frozen=True, kw_only=True):
     """What publishing did."""
 
     written: int
@@ -38,8 +38,7 @@ class Published:
     """The store then holds exactly the configuration, at this revision or before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
+class _Step(Struct, frozen=True, kw_only=True):
     """One key to write or delete, if it is still as it was read."""
 
     guard: ModIs

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyValue:
+class KeyValue(Struct, frozen=True, kw_only=True):
     """A key as it stands at some revision."""
 
     key: str
@@ -20,8 +19,7 @@ class KeyValue:
     """The lease it lives under; 0: none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """A key was written or deleted."""
 
     key: str

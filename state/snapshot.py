@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from immutables import Map
+from msgspec import Struct, field
 
 from state.codec import Record, decode_at
+from state.discreet import Discreet
 from state.errors import BadKeyError, CodecError
 from state.keys import Kind, parse
 from state.model import (
@@ -46,9 +47,10 @@ _SUM_BYTES = 16
 _SUM_MODULUS = 1 << (8 * _SUM_BYTES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(Discreet, frozen=True, kw_only=True):
     """Everything that every edge knows, at one revision."""
+
+    UNTOLD: ClassVar = frozenset({"raw"})
 
     revision: int = 0
     """No change up to and including this one is missing, unless the store lost it."""
@@ -67,13 +69,12 @@ class Snapshot:
     works: Map[AgentId, Entry[Work]] = field(default_factory=Map)
     bad: Map[str, str] = field(default_factory=Map)
     """Key -> why it cannot be read and what to do."""
-    raw: Map[str, KeyValue] = field(default_factory=Map, repr=False)
+    raw: Map[str, KeyValue] = field(default_factory=Map)
     checksum: int = 0
     """Sum over the keys of a hash of key and mod_revision; see `digest`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delta:
+class Delta(Struct, frozen=True, kw_only=True):
     """What a change did to one record, decoded. Keys that are none of ours make no delta."""
 
     kind: Kind

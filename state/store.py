@@ -8,8 +8,9 @@ in `tests/state/contract` hold both to it.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 from typing import NewType, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from state.raw import Change, KeyValue
 
@@ -19,38 +20,33 @@ LeaseId = NewType("LeaseId", int)
 # ---- conditions of a transaction -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModIs:
+class ModIs(Struct, frozen=True, kw_only=True):
     """The key's last write was at `mod_revision`: nobody has touched it since it was read."""
 
     key: str
     mod_revision: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreatedAt:
+class CreatedAt(Struct, frozen=True, kw_only=True):
     """The key was created at `create_revision`: it is the same one, whatever was written since."""
 
     key: str
     create_revision: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Absent:
+class Absent(Struct, frozen=True, kw_only=True):
     """The key does not exist."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exists:
+class Exists(Struct, frozen=True, kw_only=True):
     """The key exists."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueIs:
+class ValueIs(Struct, frozen=True, kw_only=True):
     """The key holds exactly these bytes."""
 
     key: str
@@ -63,8 +59,7 @@ Compare: TypeAlias = ModIs | CreatedAt | Absent | Exists | ValueIs
 # ---- operations of a transaction -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Put:
+class Put(Struct, frozen=True, kw_only=True):
     """Write a key; with `lease`, it is deleted when that lease ends."""
 
     key: str
@@ -72,15 +67,13 @@ class Put:
     lease: LeaseId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete:
+class Delete(Struct, frozen=True, kw_only=True):
     """Delete a key; no error if it is absent."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Get:
+class Get(Struct, frozen=True, kw_only=True):
     """Read a key, as of this transaction."""
 
     key: str
@@ -89,20 +82,17 @@ class Get:
 Operation: TypeAlias = Put | Delete | Get
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutDone:
+class PutDone(Struct, frozen=True, kw_only=True):
     """The key was written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deleted:
+class Deleted(Struct, frozen=True, kw_only=True):
     """How many keys the Delete removed: 0 or 1."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Got:
+class Got(Struct, frozen=True, kw_only=True):
     """What the Get found; None: absent."""
 
     record: KeyValue | None
@@ -111,8 +101,7 @@ class Got:
 Response: TypeAlias = PutDone | Deleted | Got
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TxnResult:
+class TxnResult(Struct, frozen=True, kw_only=True):
     """What a transaction did."""
 
     succeeded: bool
@@ -126,8 +115,7 @@ class TxnResult:
 # ---- reading and watching ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RangeResult:
+class RangeResult(Struct, frozen=True, kw_only=True):
     """What a range found."""
 
     revision: int
@@ -138,8 +126,7 @@ class RangeResult:
     """Whether `limit` cut it short."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchBatch:
+class WatchBatch(Struct, frozen=True, kw_only=True):
     """Complete revisions, in order; or, without changes, a sign that there are none to tell."""
 
     revision: int

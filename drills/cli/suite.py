@@ -9,11 +9,12 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import cyclopts
+from msgspec import Struct
+from msgspec.structs import replace
 
 from drills.cli.errors import CommandError, Exit
 
@@ -46,8 +47,7 @@ class Group(NamedTuple):
     """Whether real servers share the machine with whatever else it does: see `both`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What a group came to. A check that fails counts as one failure."""
 
     name: str

@@ -7,8 +7,9 @@ here and exits by it; it decides nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
+
+from msgspec import Struct
 
 from drills.demo import failover
 from drills.demo.figures import Count, Figures, Run
@@ -18,8 +19,7 @@ NOTICE_LIMIT_S = 5.0
 SETUP_LIMIT_S = 15.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """One sentence that the demo stands for, and whether it held."""
 
     text: str

@@ -6,7 +6,8 @@ Owns the sentences. The decision itself is what the edge kept of it in the call'
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from drills.demo.scenario import Scenario
 from state.model import AgentId, CallRecord, Decision, QueueId
@@ -14,8 +15,7 @@ from state.model import AgentId, CallRecord, Decision, QueueId
 ENOUGH_RUNNERS_UP = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """An agent who could have had the call, best first."""
 
     agent: AgentId
@@ -24,8 +24,7 @@ class Candidate:
     won: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(Struct, frozen=True, kw_only=True):
     """A decision, laid out for a person."""
 
     headline: str

@@ -7,8 +7,9 @@ are wall-clock milliseconds of one machine.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from drills.demo.ledger import Ledger, Row
 from drills.demo.reports import OfferChange, OfferEvent
@@ -19,8 +20,7 @@ ANSWER_LIMIT_MS = 2000
 """A call set up within this time counts as served."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kill:
+class Kill(Struct, frozen=True, kw_only=True):
     """A site's death, by our hand."""
 
     site: SiteId
@@ -35,8 +35,7 @@ class Detector(StrEnum):
     ETCD = "etcd"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class Sighting(Struct, frozen=True, kw_only=True):
     """One party noticing the death, or a step of the recovery."""
 
     at_ms: int
@@ -46,8 +45,7 @@ class Sighting:
     """Set when with this the whole party has noticed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(Struct, frozen=True, kw_only=True):
     """One line of the timeline."""
 
     after_s: float

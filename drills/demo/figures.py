@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import ceil
+
+from msgspec import Struct, field
 
 from drills.demo import failover, ledger, routing
 from drills.demo.failover import Kill, Sighting
@@ -21,8 +22,7 @@ QUEUED_FROM_MS = 500
 """A caller for whom no phone rings so long after the greeting has queued: nobody was free."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stock:
+class Stock(Struct, frozen=True, kw_only=True):
     """What is left in one place after the last call."""
 
     place: str
@@ -42,8 +42,7 @@ class Stock:
         return self.legs + self.calls + self.media_calls + self.tickets + self.offers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """Everything that was seen in one run."""
 
     scenario: Scenario
@@ -62,8 +61,7 @@ class Run:
     setup_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
+class Count(Struct, frozen=True, kw_only=True):
     """How the calls ended, by one side's word."""
 
     offered: int
@@ -78,8 +76,7 @@ class Count:
         return self.offered == self.answered + self.abandoned + self.refused + self.lost
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waits:
+class Waits(Struct, frozen=True, kw_only=True):
     """From the caller's INVITE to the agent's voice, of the answered."""
 
     mean_s: float
@@ -89,8 +86,7 @@ class Waits:
     """How many waited because nobody was free."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, frozen=True, kw_only=True):
     """What a run measured. Field by field, the JSON of `--json`."""
 
     offered: int
@@ -113,7 +109,7 @@ class Figures:
     rto_s: float | None
     redirected: int
     slow: int
-    noticed_s: dict[failover.Detector, float] = field(hash=False)
+    noticed_s: dict[failover.Detector, float] = field()
     last_offer_s: float
     """When an agent of the dead site was last offered a call, after the kill."""
     lost_elsewhere: tuple[str, ...]

@@ -7,7 +7,8 @@ of how the watch was kept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from drills.demo.failover import Detector, Kill, Sighting
 from drills.demo.reports import OfferChange, OfferEvent
@@ -18,8 +19,7 @@ from state.model import AgentId, EdgeId, Offer, Probe, SiteId, Ticket
 from state.raw import Change
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """One change, and when the watch delivered it."""
 
     at_ms: int

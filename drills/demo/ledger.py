@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler, PlannedCall, Scenario
 from state.model import CallRecord, Outcome, SiteId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audio:
+class Audio(Struct, frozen=True, kw_only=True):
     """Whether each side of an answered call heard the other, and nobody else."""
 
     caller_heard_agent: bool
@@ -31,8 +31,7 @@ class Audio:
         return self.caller_heard_agent and self.agent_heard_caller and not self.strangers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One call of the plan and all that is known of it."""
 
     planned: PlannedCall
@@ -69,8 +68,7 @@ class Row:
         return frozenset(sites | {record.agent_site} if record.agent_site else sites)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mismatch:
+class Mismatch(Struct, frozen=True, kw_only=True):
     """A call of which two stories are told."""
 
     call: str
@@ -78,8 +76,7 @@ class Mismatch:
     edges: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class Ledger(Struct, frozen=True, kw_only=True):
     """All rows, and what belongs to no row."""
 
     rows: tuple[Row, ...]

@@ -10,8 +10,9 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from drills.lab.namespaces import entering
 from drills.lab.supervisor import ENVIRONMENT
@@ -20,8 +21,7 @@ LINE_LIMIT = 1 << 20
 STOP_GRACE_S = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(Struct, frozen=True, kw_only=True):
     """What to run, and where."""
 
     name: str

@@ -8,8 +8,9 @@ Stamps end in `_ms` and are wall-clock milliseconds of this one machine, on whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from drills.demo.scenario import Dialler
 from state.model import AgentId, CallId
@@ -36,8 +37,7 @@ class End(StrEnum):
     """The report has no end: the program died, or was stopped."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerReport:
+class CallerReport(Struct, frozen=True, kw_only=True):
     """One call, as its caller saw it."""
 
     number: str
@@ -64,8 +64,7 @@ class CallerReport:
     """It put the agent on hold and came back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentReport:
+class AgentReport(Struct, frozen=True, kw_only=True):
     """One INVITE that reached an agent's phone, as the agent saw it."""
 
     agent: AgentId
@@ -95,8 +94,7 @@ class OfferChange(StrEnum):
     DELETED = "deleted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferEvent:
+class OfferEvent(Struct, frozen=True, kw_only=True):
     """One change of `/everline/state/offer/AGENT`, as a watch saw it."""
 
     revision: int

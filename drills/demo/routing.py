@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from drills.demo.ledger import Ledger
 from drills.demo.reports import AgentReport, OfferChange, OfferEvent
@@ -16,8 +17,7 @@ from drills.demo.scenario import Scenario
 from state.model import AgentId, CallId, QueueId, SkillNeed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """One offer that should not have been made."""
 
     agent: AgentId

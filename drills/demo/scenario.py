@@ -6,10 +6,11 @@ they can. Knows nothing of how any of it is carried out, and nothing of what wil
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from state.model import AgentId, DidNumber, QueueId, SiteId, SkillId, SkillNeed
 
@@ -60,8 +61,7 @@ class Dialler(StrEnum):
     SIPP = "sipp"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedQueue:
+class PlannedQueue(Struct, frozen=True, kw_only=True):
     """A queue and the one number that leads to it."""
 
     id: QueueId
@@ -72,18 +72,16 @@ class PlannedQueue:
     """Of all calls."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedAgent:
+class PlannedAgent(Struct, frozen=True, kw_only=True):
     """An agent at home, registered at one site."""
 
     id: AgentId
     name: str
     site: SiteId
-    skills: dict[SkillId, int] = field(hash=False)
+    skills: dict[SkillId, int] = field()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedCall:
+class PlannedCall(Struct, frozen=True, kw_only=True):
     """One call that will be placed."""
 
     index: int
@@ -103,8 +101,7 @@ class PlannedCall:
     """From the agent's voice, until the caller hangs up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
+class Scenario(Struct, frozen=True, kw_only=True):
     """The whole plan."""
 
     seed: int

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from drills.demo.reports import CallerReport, End
 from drills.demo.scenario import Dialler, PlannedCall
 from state.keys import call_id_for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """One step of one call."""
 
     step: str

@@ -7,7 +7,8 @@ account of every agent as things stand, by the rules of `edge.acd`.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from drills.desk.answers import CandidateRow, Explained
 from drills.desk.look import ended_row, levels, out_of_reach, running_row

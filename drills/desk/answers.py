@@ -7,8 +7,9 @@ Stamps in `_ms` are wall-clock milliseconds; ages are in seconds at `now_ms`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from edge.acd.agent_state import AgentState
 from state.model import (
@@ -43,8 +44,7 @@ class Health(StrEnum):
     DOWN = "down"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentRow:
+class AgentRow(Struct, frozen=True, kw_only=True):
     """One agent."""
 
     agent: AgentId
@@ -64,8 +64,7 @@ class AgentRow:
     """Which call they have, if any."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agents:
+class Agents(Struct, frozen=True, kw_only=True):
     """Everybody, by home site and id."""
 
     lab: int
@@ -73,8 +72,7 @@ class Agents:
     agents: tuple[AgentRow, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WishRow:
+class WishRow(Struct, frozen=True, kw_only=True):
     """What became of one agent's wish."""
 
     agent: AgentRow
@@ -82,8 +80,7 @@ class WishRow:
     """What keeps it from counting; None: the home site has taken it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wished:
+class Wished(Struct, frozen=True, kw_only=True):
     """What became of the wishes; all of them have been written."""
 
     lab: int
@@ -92,8 +89,7 @@ class Wished:
     wishes: tuple[WishRow, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteRow:
+class SiteRow(Struct, frozen=True, kw_only=True):
     """One site, as the lab sees it from outside."""
 
     site: SiteId
@@ -111,8 +107,7 @@ class SiteRow:
     """Whose callers are held here."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EdgeRow:
+class EdgeRow(Struct, frozen=True, kw_only=True):
     """One edge: by its own word, and by its lease."""
 
     edge: EdgeId
@@ -139,8 +134,7 @@ class EdgeRow:
     """Reservations that another edge had won before, or that rested on old news."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueRow:
+class QueueRow(Struct, frozen=True, kw_only=True):
     """One queue."""
 
     queue: QueueId
@@ -155,8 +149,7 @@ class QueueRow:
     """Agents who could take a call of it now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(Struct, frozen=True, kw_only=True):
     """How everything is."""
 
     lab: int
@@ -176,8 +169,7 @@ class Status:
     """Key -> why it cannot be read and what to do."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRow:
+class CallRow(Struct, frozen=True, kw_only=True):
     """One call, running or over. The caller's number is nobody's business here."""
 
     call: CallId
@@ -198,8 +190,7 @@ class CallRow:
     agent_site: SiteId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calls:
+class Calls(Struct, frozen=True, kw_only=True):
     """Those that run, then those that are over, the newest first."""
 
     lab: int
@@ -210,8 +201,7 @@ class Calls:
     bad_records: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateRow:
+class CandidateRow(Struct, frozen=True, kw_only=True):
     """One agent, as a call sees them."""
 
     agent: AgentId
@@ -226,8 +216,7 @@ class CandidateRow:
     skills: Mapping[SkillId, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
+class Explained(Struct, frozen=True, kw_only=True):
     """Why a call has the agent it has, or none."""
 
     lab: int

@@ -6,11 +6,11 @@ import contextlib
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from drills.desk import path as places
 from drills.desk.asks import Ask, Reply, replies
@@ -25,8 +25,7 @@ NONE_UP = "no sites are up: bring them up in another terminal by ./everline up"
 _NAME = re.compile(r"(\d+)\.sock")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabRef:
+class LabRef(Struct, frozen=True, kw_only=True):
     """A lab that may be up."""
 
     launcher: int

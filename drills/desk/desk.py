@@ -12,13 +12,13 @@ import math
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from drills.desk import account, ledger, look, machines, wishes
 from drills.desk.answers import Agents, Calls, Explained, Status, Wished, WishRow
@@ -56,8 +56,7 @@ class Placer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """Whose desk it is."""
 
     launcher: int

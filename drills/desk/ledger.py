@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from drills.desk.errors import RefusedError
 from state import keys
@@ -22,8 +23,7 @@ MOST_NAMED = 5
 _PREFIX = re.compile(r"[0-9a-f]{1,24}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class Ledger(Struct, frozen=True, kw_only=True):
     """The records that could be read, the newest first, and why the others could not."""
 
     records: tuple[CallRecord, ...]

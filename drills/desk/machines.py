@@ -6,8 +6,9 @@ import asyncio
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from drills.desk.answers import EdgeRow, Health, Role, SiteRow
 from drills.lab.lab import Lab
@@ -21,8 +22,7 @@ ANSWER_TIMEOUT_S = 1.0
 _LINE_LIMIT = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EdgeWord:
+class EdgeWord(Struct, frozen=True, kw_only=True):
     """What an edge says of itself."""
 
     row: EdgeRow

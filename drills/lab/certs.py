@@ -8,13 +8,13 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec import Struct
 
 from drills.lab.process import Identity
 
@@ -23,8 +23,7 @@ EARLIER = dt.timedelta(hours=1)
 """Valid from a little before now, for readers whose clocks are behind."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authority:
+class Authority(Struct, frozen=True, kw_only=True):
     """A certificate authority that exists in this process only: its key is never written."""
 
     directory: Path

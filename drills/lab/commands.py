@@ -7,15 +7,15 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from drills.lab.errors import ProcessError
 from drills.lab.namespaces import entering
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class Done(Struct, frozen=True, kw_only=True):
     """A command that has ended."""
 
     argv: tuple[str, ...]

@@ -14,10 +14,11 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from msgspec import Struct
 
 from drills.lab.certs import make_authority
 from drills.lab.commands import Commands, Done
@@ -38,8 +39,7 @@ OPERATOR = "operator"
 """Name of the certificate for whoever looks at etcd from outside the edges: the lab, the CLI."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """One step of bringing the lab up, done: `network`, `files`, or a process that is ready."""
 
     name: str

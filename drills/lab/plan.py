@@ -6,8 +6,9 @@ The addresses are the table in docs/architecture.md. Knows nothing of namespaces
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from drills.lab.errors import PlanError
 from state.model import EdgeId, SiteId
@@ -35,8 +36,7 @@ class Part(StrEnum):
     CARRIER = "carrier"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class Host(Struct, frozen=True, kw_only=True):
     """A machine of the lab: one network namespace with one address."""
 
     name: str
@@ -62,8 +62,7 @@ class Host:
         return f"w-{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabPlan:
+class LabPlan(Struct, frozen=True, kw_only=True):
     """Everything that is decided before the first namespace is made. Built by `plan_lab`."""
 
     sites: tuple[SiteId, ...]

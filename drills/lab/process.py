@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct, field
 
 ProcessName = str
 """`etcd-a`, `kamailio-a`, `rtpengine-a`, `edge-a1`, `kamailio-carrier`, `relay`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """The files that prove who a process is, and by which it knows the others."""
 
     ca: Path
@@ -20,16 +20,14 @@ class Identity:
     key: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TcpProbe:
+class TcpProbe(Struct, frozen=True, kw_only=True):
     """Ready when something accepts a TCP connection."""
 
     address: str
     port: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpProbe:
+class HttpProbe(Struct, frozen=True, kw_only=True):
     """Ready when GET answers 200 and the body contains `expect`."""
 
     address: str
@@ -38,24 +36,21 @@ class HttpProbe:
     expect: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SipProbe:
+class SipProbe(Struct, frozen=True, kw_only=True):
     """Ready when any SIP response to an OPTIONS comes back over UDP."""
 
     address: str
     port: int = 5060
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NgProbe:
+class NgProbe(Struct, frozen=True, kw_only=True):
     """Ready when an rtpengine answers `ping` on its NG port."""
 
     address: str = "127.0.0.1"
     port: int = 2223
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatagramProbe:
+class DatagramProbe(Struct, frozen=True, kw_only=True):
     """Ready when a Unix datagram socket answers `ask` with something that contains `expect`."""
 
     path: Path
@@ -63,22 +58,19 @@ class DatagramProbe:
     expect: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnixProbe:
+class UnixProbe(Struct, frozen=True, kw_only=True):
     """Ready when a Unix stream socket accepts a connection."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileProbe:
+class FileProbe(Struct, frozen=True, kw_only=True):
     """Ready when the path exists."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallProbe:
+class CallProbe(Struct, frozen=True, kw_only=True):
     """Ready when the callable says so. It runs in the lab's own process."""
 
     check: Callable[[], Awaitable[bool]]
@@ -89,8 +81,7 @@ Probe = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestartPolicy:
+class RestartPolicy(Struct, frozen=True, kw_only=True):
     """What happens when the process dies by itself."""
 
     restarts: bool = True
@@ -105,8 +96,7 @@ class RestartPolicy:
         return min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(deaths - 1, 16))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessSpec:
+class ProcessSpec(Struct, frozen=True, kw_only=True):
     """A process that the supervisor keeps alive."""
 
     name: ProcessName
@@ -140,8 +130,7 @@ class EventKind(StrEnum):
     """It ended because the lab asked it to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessEvent:
+class ProcessEvent(Struct, frozen=True, kw_only=True):
     """One thing that happened to one process."""
 
     kind: EventKind

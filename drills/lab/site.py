@@ -6,8 +6,10 @@ Everything is a value: the lab writes the files and hands the processes to the s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from drills.lab.errors import PlanError
 from drills.lab.plan import Host, HostKind, LabPlan, Part, edge_port
@@ -30,8 +32,7 @@ NO_NG = "direct"
 RELAY = "relay"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
+class Paths(Struct, frozen=True, kw_only=True):
     """Where a lab keeps what."""
 
     run: Path
@@ -49,8 +50,7 @@ class Paths:
         return self.run / host
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(Struct, frozen=True, kw_only=True):
     """Processes to run, and the files that have to be there before."""
 
     processes: tuple[ProcessSpec, ...] = ()

@@ -7,7 +7,8 @@ one transaction; delay is netem or the relay (see delays.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from drills.lab.delays import Delays
 from drills.lab.errors import NetworkError

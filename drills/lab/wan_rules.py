@@ -7,7 +7,9 @@ router's own (the lab's own process) is never cut or delayed: whoever looks on s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 RELAY_DEVICE = "relay0"
 RELAY_TABLE = 100
@@ -15,8 +17,7 @@ _LOSS_SCALE = 1_000_000
 MOST_DELAY_MS = 10_000.0
 
 
-@dataclass(frozen=True, slots=True)
-class Direction:
+class Direction(Struct, frozen=True):
     """From one host to another, by name."""
 
     source: str
@@ -27,8 +28,7 @@ class Direction:
         return Direction(self.target, self.source)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(Struct, frozen=True, kw_only=True):
     """What one direction does to its packets."""
 
     cut: bool = False
@@ -56,8 +56,7 @@ class Link:
 SOUND = Link()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WanState:
+class WanState(Struct, frozen=True, kw_only=True):
     """All that is broken now."""
 
     links: Mapping[Direction, Link] = field(default_factory=dict)

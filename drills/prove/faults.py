@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from drills.prove.history import FaultKind
 
@@ -38,8 +39,7 @@ BEFORE_IT_S = 31.0
 """So long before it everything has been sound, so that nothing else is to blame."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """One fault: when, what, where, for how long. Seconds from the beginning of the run."""
 
     at_s: float

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from state.codec import Record
 from state.keys import Kind
 from state.model import AgentId, CallId, EdgeId, SiteId
@@ -21,8 +23,7 @@ PASSED = "passed"
 """The verdict of a gate that let an offer through; any other is its reason."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Stored(Struct, frozen=True, kw_only=True):
     """The store was written; everything with one revision is one transaction."""
 
     at_s: float
@@ -33,8 +34,7 @@ class Stored:
     """None: deleted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class Placed(Struct, frozen=True, kw_only=True):
     """A caller has sent an INVITE to a site."""
 
     at_s: float
@@ -42,8 +42,7 @@ class Placed:
     site: SiteId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(Struct, frozen=True, kw_only=True):
     """A caller was answered, by the edge at this address."""
 
     at_s: float
@@ -51,8 +50,7 @@ class Answered:
     edge: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnedAway:
+class TurnedAway(Struct, frozen=True, kw_only=True):
     """A caller was refused, or got no answer from anybody (status 0)."""
 
     at_s: float
@@ -60,8 +58,7 @@ class TurnedAway:
     status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerOver:
+class CallerOver(Struct, frozen=True, kw_only=True):
     """An answered caller's leg is over."""
 
     at_s: float
@@ -69,8 +66,7 @@ class CallerOver:
     by_caller: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AtGate:
+class AtGate(Struct, frozen=True, kw_only=True):
     """A gate has decided on an offer."""
 
     at_s: float
@@ -83,8 +79,7 @@ class AtGate:
     """A copy that the network delivers long after the first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegUp:
+class LegUp(Struct, frozen=True, kw_only=True):
     """An agent has answered and the edge has acknowledged it."""
 
     at_s: float
@@ -92,8 +87,7 @@ class LegUp:
     call: CallId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegOver:
+class LegOver(Struct, frozen=True, kw_only=True):
     """An agent's telephone is through with an offer that the gate had let through."""
 
     at_s: float
@@ -102,8 +96,7 @@ class LegOver:
     how: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
+class Overlap(Struct, frozen=True, kw_only=True):
     """A telephone was rung while it still had a leg that nobody had ended."""
 
     at_s: float
@@ -132,8 +125,7 @@ class FaultKind(StrEnum):
     RESTART_PROXY = "restart_proxy"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
+class Broken(Struct, frozen=True, kw_only=True):
     """A fault has begun."""
 
     at_s: float
@@ -141,8 +133,7 @@ class Broken:
     target: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mended:
+class Mended(Struct, frozen=True, kw_only=True):
     """A fault is over: what was killed is ready again, what was cut is joined."""
 
     at_s: float
@@ -150,8 +141,7 @@ class Mended:
     target: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stock:
+class Stock(Struct, frozen=True, kw_only=True):
     """What was left when all faults were over, all calls hung up, and time had been given."""
 
     at_s: float

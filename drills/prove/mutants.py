@@ -8,8 +8,9 @@ switch in the product.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from drills.prove.faults import LONG_DEATH_S, Fault, schedule
 from drills.prove.history import FaultKind
@@ -17,8 +18,7 @@ from drills.prove.history import FaultKind
 _F = FaultKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
+class Mutant(Struct, frozen=True, kw_only=True):
     """One planted bug, and the faults under which it shows."""
 
     name: str

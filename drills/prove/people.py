@@ -10,8 +10,9 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from drills.prove.callers import Caller
 from drills.prove.history import PASSED, AtGate, Event
@@ -51,8 +52,7 @@ class Way(Protocol):
         """Let the gate see a BYE."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class World(Struct, frozen=True, kw_only=True):
     """What everybody in a run needs."""
 
     ways: Mapping[str, Way]

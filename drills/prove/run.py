@@ -7,9 +7,10 @@ import contextlib
 import json
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from drills.lab.lab import PROJECT, Lab, default_paths
 from drills.lab.plan import Part, plan_lab
@@ -43,8 +44,7 @@ LOOK_S = 2.0
 _OF_CALLS = tuple(f"{keys.STATE}{kind}/" for kind in ("ticket", "offer", "work", "presence"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """What a run is to be."""
 
     seed: int
@@ -57,8 +57,7 @@ class Order:
     stop_at_first: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What a run came to."""
 
     operations: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from drills.prove.history import Broken, Event, FaultKind, Mended
 
@@ -13,8 +14,7 @@ AFTERMATH_S = 12.0
 _OF_STORE = frozenset({FaultKind.KILL_ETCD, FaultKind.FREEZE_ETCD, FaultKind.SLOW_DISK})
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """One fault, from its beginning to its end."""
 
     kind: FaultKind

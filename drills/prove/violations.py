@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Law(StrEnum):
@@ -28,8 +29,7 @@ class Law(StrEnum):
     UNTRUE = "record that does not say what happened"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
+class Violation(Struct, frozen=True, kw_only=True):
     """One breach."""
 
     law: Law

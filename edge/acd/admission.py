@@ -9,8 +9,9 @@ callers who come within the time that a ticket takes to get round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from edge.acd.forecast import forecast_for_newcomer
 from state.model import (
@@ -34,8 +35,7 @@ WAITED_TOO_LONG: Final = "waited_too_long"
 OUTCOMES: Final = {TurnAway.REFUSE: Outcome.REFUSED, TurnAway.CALLBACK: Outcome.CALLBACK}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Admitted(Struct, frozen=True, kw_only=True):
     """The caller may wait in this queue."""
 
     did: Did
@@ -45,8 +45,7 @@ class Admitted:
     """The wait that was estimated, if the queue asks for that."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnedAway:
+class TurnedAway(Struct, frozen=True, kw_only=True):
     """The caller may not."""
 
     did: Did

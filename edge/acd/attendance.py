@@ -17,9 +17,11 @@ The laws:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd.eligibility import rest_ends_s, rest_of_s
 from state.model import (
@@ -39,8 +41,7 @@ UNANSWERED: Final = "unanswered"
 LONGEST_REST_S: Final = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Attendance:
+class Attendance(Struct, frozen=True):
     """Whether an agent is there, and why not at work if they are."""
 
     state: PresenceState

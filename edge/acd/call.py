@@ -5,8 +5,10 @@ Owns what is remembered between two events. What an event does is in `edge.acd.c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd.call_events import NO_ATTEMPT, Attempt
 from edge.acd.reservation import AgentPart
@@ -58,8 +60,7 @@ class Exchange(StrEnum):
     THEIRS = "theirs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(Struct, frozen=True, kw_only=True):
     """What the queue and the DID say about this call. Times in seconds."""
 
     greeting: bool
@@ -82,8 +83,7 @@ class Rules:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """How the call ended, decided on entering ENDING."""
 
     outcome: Outcome
@@ -93,8 +93,7 @@ class Verdict:
     at: Now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """A call at one moment."""
 
     id: CallId

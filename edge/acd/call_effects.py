@@ -6,9 +6,10 @@ in `reason` is for the Reason header field (RFC 3326).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from edge.acd.call_events import Attempt, Side
 from edge.acd.call_writes import Write
@@ -31,8 +32,7 @@ class Timer(StrEnum):
     """Gives `ReleaseTimeout`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
+class Store(Struct, frozen=True, kw_only=True):
     """Carry the write out, after those asked for before; tell `Written` or `WriteRefused`.
 
     While the store is away, or the outcome of an attempt unknown, send the same plan again.
@@ -44,30 +44,26 @@ class Store:
 # ---- the caller's leg ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerCaller:
+class AnswerCaller(Struct, frozen=True, kw_only=True):
     """Answer the INVITE with 200."""
 
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RejectCaller:
+class RejectCaller(Struct, frozen=True, kw_only=True):
     """Answer the INVITE with a failure; that is the end of the leg, no `CallerEnded` follows."""
 
     status: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReinviteCaller:
+class ReinviteCaller(Struct, frozen=True, kw_only=True):
     """Offer the caller a changed session: `CallerReinvited` or `CallerReinviteRefused`."""
 
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HangUpCaller:
+class HangUpCaller(Struct, frozen=True, kw_only=True):
     """Say BYE to the caller; `CallerEnded` follows."""
 
     reason: str
@@ -76,8 +72,7 @@ class HangUpCaller:
 # ---- the agent's leg -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InviteAgent:
+class InviteAgent(Struct, frozen=True, kw_only=True):
     """Ring the agent, with the token of the reservation."""
 
     attempt: Attempt
@@ -85,16 +80,14 @@ class InviteAgent:
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelAgent:
+class CancelAgent(Struct, frozen=True, kw_only=True):
     """Stop ringing; `AgentEnded` follows, or an `AgentAnswered` that crossed it."""
 
     attempt: Attempt
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HangUpAgent:
+class HangUpAgent(Struct, frozen=True, kw_only=True):
     """Say BYE to the agent; `AgentEnded` follows."""
 
     attempt: Attempt
@@ -104,24 +97,21 @@ class HangUpAgent:
 # ---- offers by the people ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Renegotiate:
+class Renegotiate(Struct, frozen=True, kw_only=True):
     """Put the offer to the media relay: `Renegotiated` or `RenegotiationFailed`."""
 
     side: Side
     sdp: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerOffer:
+class AnswerOffer(Struct, frozen=True, kw_only=True):
     """Answer the re-INVITE or UPDATE."""
 
     side: Side
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefuseOffer:
+class RefuseOffer(Struct, frozen=True, kw_only=True):
     """Refuse the re-INVITE or UPDATE; the session stays as it was."""
 
     side: Side
@@ -131,74 +121,64 @@ class RefuseOffer:
 # ---- media ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenMedia:
+class OpenMedia(Struct, frozen=True, kw_only=True):
     """Take the caller into the relay: `MediaOpened` or `MediaFailed`. No `sdp`: make an offer."""
 
     sdp: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Play:
+class Play(Struct, frozen=True, kw_only=True):
     """Play to the caller, instead of what played; after a greeting comes `GreetingOver`."""
 
     prompt: Prompt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrepareAgent:
+class PrepareAgent(Struct, frozen=True, kw_only=True):
     """Get a session description to offer to the agent: `AgentMediaReady` or `MediaLost`."""
 
     attempt: Attempt
     agent: AgentId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinMedia:
+class JoinMedia(Struct, frozen=True, kw_only=True):
     """Join the two and stop the music: `MediaJoined`, `AgentMediaRefused` or `MediaLost`."""
 
     attempt: Attempt
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequeueMedia:
+class RequeueMedia(Struct, frozen=True, kw_only=True):
     """Take the agent out and play music again: `MediaRequeued` or `MediaLost`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettleMedia:
+class SettleMedia(Struct, frozen=True, kw_only=True):
     """Give the relay what this side answered to an offer of ours; nothing comes back."""
 
     side: Side
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloseMedia:
+class CloseMedia(Struct, frozen=True, kw_only=True):
     """Take the whole call out of the relay. Comes once, and last of the media effects."""
 
 
 # ---- timers and the end --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartTimer:
+class StartTimer(Struct, frozen=True, kw_only=True):
     """Start, or start anew."""
 
     timer: Timer
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopTimer:
+class StopTimer(Struct, frozen=True, kw_only=True):
     """Stop it, if it runs."""
 
     timer: Timer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(Struct, frozen=True, kw_only=True):
     """Nothing of the call is left here: forget it.
 
     `outcome` is what its record says; None: the record, if any, is another's to write.

@@ -6,9 +6,10 @@ and each agent who is rung for this call is an `Attempt`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType, TypeAlias
+
+from msgspec import Struct
 
 from edge.acd.call_writes import Write
 from state.model import Decision, Outcome
@@ -40,8 +41,7 @@ class By(StrEnum):
 # ---- the caller's leg ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerEnded:
+class CallerEnded(Struct, frozen=True, kw_only=True):
     """The caller's leg is over; nothing more is to be sent on it."""
 
     by: By
@@ -49,15 +49,13 @@ class CallerEnded:
     """A constant word, for the record, when it is a fault."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerReinvited:
+class CallerReinvited(Struct, frozen=True, kw_only=True):
     """The caller has answered our re-INVITE."""
 
     sdp: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerReinviteRefused:
+class CallerReinviteRefused(Struct, frozen=True, kw_only=True):
     """The caller has refused our re-INVITE, or has not answered it."""
 
     status: int
@@ -66,24 +64,21 @@ class CallerReinviteRefused:
 # ---- the agent's leg -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentProgress:
+class AgentProgress(Struct, frozen=True, kw_only=True):
     """The agent's telephone rings."""
 
     attempt: Attempt
     status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentAnswered:
+class AgentAnswered(Struct, frozen=True, kw_only=True):
     """The agent has answered; it may cross our CANCEL."""
 
     attempt: Attempt
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentRejected:
+class AgentRejected(Struct, frozen=True, kw_only=True):
     """Our INVITE to the agent ended without an answer; the leg is gone. 408: nobody took it."""
 
     attempt: Attempt
@@ -92,8 +87,7 @@ class AgentRejected:
     """The reason phrase: by it the gate's refusals are told from a telephone's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentEnded:
+class AgentEnded(Struct, frozen=True, kw_only=True):
     """A leg that was answered or cancelled is over; nothing more is to be sent on it."""
 
     attempt: Attempt
@@ -104,8 +98,7 @@ class AgentEnded:
 # ---- what the people want of the session: hold, resume, another address --------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferMade:
+class OfferMade(Struct, frozen=True, kw_only=True):
     """A re-INVITE or UPDATE with an offer; without `sdp` they want ours.
 
     Of the agent's side only for the attempt that is current: refuse the others at once.
@@ -115,24 +108,21 @@ class OfferMade:
     sdp: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmed:
+class Confirmed(Struct, frozen=True, kw_only=True):
     """The ACK to our 200 came; `sdp` is the answer if the offer was ours (they sent none)."""
 
     side: Side
     sdp: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Renegotiated:
+class Renegotiated(Struct, frozen=True, kw_only=True):
     """The media relay has an answer to `Renegotiate`."""
 
     side: Side
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenegotiationFailed:
+class RenegotiationFailed(Struct, frozen=True, kw_only=True):
     """The media relay will not have the offer; the session stays as it was."""
 
     side: Side
@@ -141,53 +131,46 @@ class RenegotiationFailed:
 # ---- media ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaOpened:
+class MediaOpened(Struct, frozen=True, kw_only=True):
     """`OpenMedia` is done: `sdp` is for the 200."""
 
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaFailed:
+class MediaFailed(Struct, frozen=True, kw_only=True):
     """`OpenMedia` failed: 488 when no codec is common, 503 when the relay or its ports are out."""
 
     status: int
     cause: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentMediaReady:
+class AgentMediaReady(Struct, frozen=True, kw_only=True):
     """`PrepareAgent` is done: `sdp` is for the INVITE."""
 
     attempt: Attempt
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaJoined:
+class MediaJoined(Struct, frozen=True, kw_only=True):
     """`JoinMedia` is done: `sdp` is for the caller's re-INVITE."""
 
     attempt: Attempt
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentMediaRefused:
+class AgentMediaRefused(Struct, frozen=True, kw_only=True):
     """`JoinMedia` cannot be done with the session description that this agent answered."""
 
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaRequeued:
+class MediaRequeued(Struct, frozen=True, kw_only=True):
     """`RequeueMedia` is done: music plays, `sdp` is for the caller's re-INVITE."""
 
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaLost:
+class MediaLost(Struct, frozen=True, kw_only=True):
     """The media relay no longer has this call, or has gone."""
 
     cause: str = "media_lost"
@@ -196,57 +179,48 @@ class MediaLost:
 # ---- the store, the clock, the operator ----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reserved:
+class Reserved(Struct, frozen=True, kw_only=True):
     """The store has granted an agent, `decision.winner`, to this call."""
 
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(Struct, frozen=True, kw_only=True):
     """The write has landed."""
 
     write: Write
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteRefused:
+class WriteRefused(Struct, frozen=True, kw_only=True):
     """The write was refused, for certain: a record is not what it was, or is not there."""
 
     write: Write
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TicketLost:
+class TicketLost(Struct, frozen=True, kw_only=True):
     """The mirror shows that this call's ticket is another's, or that ours has been closed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GreetingOver:
+class GreetingOver(Struct, frozen=True, kw_only=True):
     """The greeting has been played."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RingTimeout:
+class RingTimeout(Struct, frozen=True, kw_only=True):
     """The timer RING has run out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseTimeout:
+class ReleaseTimeout(Struct, frozen=True, kw_only=True):
     """The timer RELEASE has run out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnedAway:
+class TurnedAway(Struct, frozen=True, kw_only=True):
     """The queue serves this caller no longer."""
 
     outcome: Outcome
     cause: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(Struct, frozen=True, kw_only=True):
     """The edge has to let go of the call."""
 
     cause: str = "edge_stopped"

@@ -6,8 +6,9 @@ each is called, the table knows.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from edge.acd import call_effects as ef
 from edge.acd import call_events as ev

@@ -15,8 +15,9 @@ The laws:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias, get_args
+
+from msgspec import Struct
 
 from edge.acd import call_events as ev
 from edge.acd import call_moves as moves
@@ -25,8 +26,7 @@ from edge.acd.call_moves import Step
 from state.model import CallId, Now
 
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
+class Ignored(Struct, frozen=True):
     """The event does nothing in this state, because."""
 
     because: str

@@ -5,37 +5,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from edge.acd.reservation import AgentPart
 from state.model import Decision, Now, Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateTicket:
+class CreateTicket(Struct, frozen=True, kw_only=True):
     """`created`: as GREETING, or, when there is nothing to greet with, at once as QUEUED."""
 
     greeting: bool
     at: Now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkQueued:
+class MarkQueued(Struct, frozen=True, kw_only=True):
     """`queued`."""
 
     at: Now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkConnected:
+class MarkConnected(Struct, frozen=True, kw_only=True):
     """`connected`."""
 
     at: Now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GiveBack:
+class GiveBack(Struct, frozen=True, kw_only=True):
     """`offer_failed`."""
 
     part: AgentPart
@@ -43,16 +40,14 @@ class GiveBack:
     at: Now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreeAgent:
+class FreeAgent(Struct, frozen=True, kw_only=True):
     """`agent_freed`, if an agent is held."""
 
     part: AgentPart
     at: Now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Close:
+class Close(Struct, frozen=True, kw_only=True):
     """`ended`, if a ticket is held; `part` is of the agent, if one is."""
 
     outcome: Outcome

@@ -8,9 +8,10 @@ this edge's own opinion of a site, which may only remove agents.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+
+from msgspec import Struct
 
 from edge.acd.needs import Needs, is_met
 from state import keys
@@ -57,8 +58,7 @@ class Reason(StrEnum):
     """Refused this very call, or let it ring, and someone else can take it now."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AgentFacts:
+class AgentFacts(Struct, frozen=True, kw_only=True, dict=True):
     """What a snapshot says of one agent. No slots: what follows from it is worked out once."""
 
     agent: Agent

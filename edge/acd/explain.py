@@ -7,7 +7,9 @@ only looks at everybody.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd.eligibility import (
     AgentFacts,
@@ -25,8 +27,7 @@ from state.model import AgentId, CallId, Now, SiteId, Ticket, TicketState
 from state.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentAccount:
+class AgentAccount(Struct, frozen=True, kw_only=True):
     """One agent, as this call sees them."""
 
     agent: AgentId
@@ -40,8 +41,7 @@ class AgentAccount:
     """1 is the best; None: excluded."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(Struct, frozen=True, kw_only=True):
     """Every agent's account, the ranked first, then the excluded by id."""
 
     call: CallId
@@ -113,8 +113,7 @@ def _given_before(
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Asking:
+class _Asking(Struct, frozen=True):
     """The call that asks, by which rules, and which sites it cannot reach."""
 
     ticket: Ticket

@@ -17,8 +17,9 @@ error is there to show.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from statistics import fmean, median
+
+from msgspec import Struct
 
 from edge.acd.eligibility import (
     AgentFacts,
@@ -34,8 +35,7 @@ from state.model import AgentId, CallId, CallRecord, Now, Queue
 from state.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class Forecast(Struct, frozen=True, kw_only=True):
     """What a caller may be told."""
 
     position: int
@@ -113,8 +113,7 @@ def handling_s(staff: Iterable[AgentFacts]) -> float | None:
 # ---- how wrong it was ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accuracy:
+class Accuracy(Struct, frozen=True, kw_only=True):
     """How estimates compare with what happened, in seconds."""
 
     count: int

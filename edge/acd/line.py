@@ -27,15 +27,16 @@ strict, and a queue of a high one may starve the others: that is what it asks fo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd.relaxation import Effective, in_force, waited_s
 from state.model import CallId, Entry, Now, Queue, QueueId, Ticket, TicketState
 from state.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """A call that is to be served: by which rules, and at which level."""
 
     entry: Entry[Ticket]

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from edge.acd.eligibility import (
     AgentFacts,
@@ -47,8 +48,7 @@ RUNNERS_UP = 10
 _NOTHING: Mapping[CallId, AgentId] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offering:
+class Offering(Struct, frozen=True, kw_only=True):
     """A call and the agent it should get, with the revisions of the records on which that rests."""
 
     call: CallId

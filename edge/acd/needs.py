@@ -7,7 +7,8 @@ waiting, `edge.acd.relaxation`'s.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from state.model import (
     ANYBODY,
@@ -21,8 +22,7 @@ from state.model import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class Needs(Struct, frozen=True, kw_only=True):
     """All that an agent must be for a call; equal for many calls."""
 
     all_of: tuple[SkillNeed, ...] = ()

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import assert_never
+
+from msgspec import Struct
 
 from edge.acd.eligibility import AgentFacts, rest_of_s
 from edge.acd.needs import Needs, asked_of
@@ -55,8 +56,7 @@ SortKey = tuple[float, int, AgentId]
 _EQUAL = ScoreWeights()
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
+class Ranking(Struct, frozen=True):
     """By what the agents are ordered for a class of calls."""
 
     strategy: Strategy = Strategy.WEIGHTED
@@ -89,8 +89,7 @@ def _nearness(site: SiteId, sites: Mapping[SiteId, Entry[Site]]) -> Iterator[tup
         yield other, _unit(1.0 - distance_ms / DISTANCE_FULL_MS)
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Struct, frozen=True):
     """The number by which agents are ordered, higher first, and what it is made of."""
 
     total: float

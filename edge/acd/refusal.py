@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from edge.acd.call import Rules
 from edge.acd.reservation import AgentPart
@@ -17,8 +18,7 @@ _NOT_THERE: Final = frozenset({404, 408, 410, 430, 480})
 _SERVER_FAILURES: Final = range(500, 600)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """How an agent's part ended, and whether others come before them for this call."""
 
     part: AgentPart

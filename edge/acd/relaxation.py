@@ -27,9 +27,11 @@ The laws:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd.needs import Needs
 from state.model import (
@@ -54,8 +56,7 @@ GUESSED_MOST_S: Final = 600.0
 Queues = Mapping[QueueId, Entry[Queue]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effective:
+class Effective(Struct, frozen=True, kw_only=True):
     """By which rules a call is served at one moment of its waiting."""
 
     queue: QueueId

@@ -16,8 +16,10 @@ The laws:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd.eligibility import work_revision
 from edge.acd.match import Offering
@@ -51,8 +53,7 @@ OWN = 0
 """A revision in `Plan.after` that is this plan's own, not known before it has landed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenAgent:
+class GivenAgent(Struct, frozen=True, kw_only=True):
     """The agent given to a call: their offer, and what their work record will be reckoned from."""
 
     offer: Entry[Offer]
@@ -66,16 +67,14 @@ class GivenAgent:
     """When the agent was given to the call, on this process's monotonic clock."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """The records of one call that its holder answers for, as the store has them."""
 
     ticket: Entry[Ticket]
     given: GivenAgent | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """A transaction, what is held once it has landed, and how to recognise that it has.
 
     Send it as `store.txn(plan.compares, plan.success, plan.failure)`.
@@ -94,8 +93,7 @@ class Plan:
         return (Get(key=self.proof.key),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentPart:
+class AgentPart(Struct, frozen=True, kw_only=True):
     """How an agent's part in a call ended, and for how long they are left alone."""
 
     end: WorkEnd
@@ -106,8 +104,7 @@ WITHDRAWN = AgentPart(end=WorkEnd.WITHDRAWN)
 """Nothing the agent did: free at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(Struct, frozen=True, kw_only=True):
     """How a call ended, for its record."""
 
     outcome: Outcome
@@ -384,8 +381,7 @@ def given_agent(snapshot: Snapshot, offer: Entry[Offer]) -> GivenAgent:
 # ---- parts ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Freeing:
+class _Freeing(Struct, frozen=True, kw_only=True):
     """The part of a plan that deletes an offer and writes what its agent has done."""
 
     compares: tuple[Compare, ...]

@@ -7,7 +7,8 @@ only at agents of whom a record has changed since the snapshot before.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from edge.acd.eligibility import (
     AgentFacts,
@@ -28,8 +29,7 @@ MOST_CLASSES = 512
 """Beyond so many the memo starts anew: each holds an entry for each agent."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallClass:
+class CallClass(Struct, frozen=True):
     """What sets the order of the agents for a call: equal for many calls."""
 
     needs: Needs
@@ -50,8 +50,7 @@ class CallClass:
         return unsuited_because(agent, self.needs)
 
 
-@dataclass(frozen=True, slots=True)
-class Suit:
+class Suit(Struct, frozen=True):
     """How an agent suits a class of calls, as far as time does not change it."""
 
     facts: AgentFacts

@@ -15,16 +15,16 @@ Common to all:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from state.model import CallRecord, Outcome
 
 _MS = 1000.0
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(Struct, frozen=True):
     """The waits, in seconds, of the calls that count."""
 
     answered: tuple[float, ...]

@@ -9,10 +9,10 @@ again. JSON rather than bencode, because rtpengine does not sort the keys of its
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
+from msgspec import Struct
 
 
 class NgError(ValueError):
@@ -35,8 +35,7 @@ class Verb(StrEnum):
     UNBLOCK_MEDIA = "unblock media"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(Struct, frozen=True, kw_only=True):
     """One request. Fields left at their defaults are not sent."""
 
     verb: Verb

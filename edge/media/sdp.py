@@ -7,8 +7,9 @@ Everything else about session descriptions is rtpengine's work. PURE.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from edge.media.errors import SdpError
 
@@ -42,8 +43,7 @@ FACING = {
 sends might stop sending, and would look dead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Section(Struct, frozen=True, kw_only=True):
     """One m= section."""
 
     kind: str

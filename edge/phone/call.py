@@ -11,8 +11,9 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from edge.media.errors import SdpError
 from edge.phone import g711, tones
@@ -44,8 +45,7 @@ _STOP_TIMEOUT_S = 2.0
 _OFFER_TIMEOUT_S = 35.0
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """The sound has changed to this name."""
 
     name: str

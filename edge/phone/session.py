@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from edge.media import sdp as sdp_rules
 from edge.media.errors import SdpError
 from edge.media.sdp import Direction
@@ -18,8 +20,7 @@ _DIRECTIONS = {
 """By whether we send and whether we listen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remote:
+class Remote(Struct, frozen=True, kw_only=True):
     """Where the other side wants to have our packets, and what it lets us do."""
 
     host: str

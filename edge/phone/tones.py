@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from edge.phone import g711
 from edge.phone.g711 import Linear
@@ -39,8 +40,7 @@ SILENCE = "silence"
 OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Chord:
+class Chord(Struct, frozen=True):
     """Frequencies in hertz, rising."""
 
     hertz: tuple[int, ...]

@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
+from msgspec import Struct
 
 from edge.proxy.gate import GateState, Token
 from state.model import AgentId, CallId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connected:
+class Connected(Struct, frozen=True, kw_only=True):
     """The stream is (again) there. Events may have been lost: compare with `registered()`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disconnected:
+class Disconnected(Struct, frozen=True, kw_only=True):
     """Kamailio has died or is restarting."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listening:
+class Listening(Struct, frozen=True, kw_only=True):
     """Kamailio has heard that we listen: nothing is lost from here on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registered:
+class Registered(Struct, frozen=True, kw_only=True):
     """An agent's phone has registered, or refreshed."""
 
     agent: AgentId
     expires_s: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unregistered:
+class Unregistered(Struct, frozen=True, kw_only=True):
     """An agent's phone has signed off, or (`expired`) has not been heard of in time."""
 
     agent: AgentId
     expired: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateChanged:
+class GateChanged(Struct, frozen=True, kw_only=True):
     """An agent's gate has let an offer through, or has become free."""
 
     agent: AgentId
@@ -51,8 +44,7 @@ class GateChanged:
     call: CallId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(Struct, frozen=True, kw_only=True):
     """An offer was not let through."""
 
     agent: AgentId

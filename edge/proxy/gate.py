@@ -6,8 +6,9 @@ The gate itself is in edge/kemi/edge_routes.py; here is what an edge reads of it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from state.model import AgentId, CallId, OfferState, SiteId
 from state.snapshot import Snapshot
@@ -16,8 +17,7 @@ CHUNK = 50
 """Offers in one message: evapi's buffer is 32 KB."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Token:
+class Token(Struct, frozen=True, kw_only=True, order=True):
     """What an offer carries; only a higher one than ever seen rings the agent."""
 
     epoch: int
@@ -36,8 +36,7 @@ class GateState(StrEnum):
     TALKING = "talking"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateEntry:
+class GateEntry(Struct, frozen=True, kw_only=True):
     """The highest token seen for an agent, and what became of it."""
 
     token: Token
@@ -45,8 +44,7 @@ class GateEntry:
     call: CallId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateLoad:
+class GateLoad(Struct, frozen=True, kw_only=True):
     """What a gate has to know after a restart."""
 
     floor: Token

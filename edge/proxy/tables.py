@@ -6,11 +6,13 @@ Rows are idempotent: every edge of a site may write the same ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 import msgspec
+from msgspec import Struct, field
 
 from edge.proxy.errors import TablesFileError
+from state.discreet import Discreet
 from state.model import Agent, AgentId, SiteId, Trunk
 
 FILE_VERSION = 1
@@ -20,16 +22,17 @@ Key = tuple[str, str]
 """htable, key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tables:
+class Tables(Discreet, frozen=True, kw_only=True):
     """Everything that a Kamailio is told, except its gate."""
+
+    UNTOLD: ClassVar = frozenset({"ha1"})
 
     steer: Mapping[str, str] = field(default_factory=dict)
     """DID (or `*`) -> groups of `host:port`, `|` between groups, `,` within. A number that exists
     and that nobody can serve has a row without targets: it gets 503, not 404."""
     peers: Mapping[str, str] = field(default_factory=dict)
     """`ip` -> `trunk:ID`, `ip:port` -> `edge`."""
-    ha1: Mapping[AgentId, str] = field(default_factory=dict, repr=False)
+    ha1: Mapping[AgentId, str] = field(default_factory=dict)
     """For the agents homed here."""
     epoch: int = 0
     """Tokens of an older epoch are refused whatever their revision."""
@@ -37,17 +40,17 @@ class Tables:
     """Keepalives are answered 503, so that carriers and sites send no more calls."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Put:
+class Put(Discreet, frozen=True, kw_only=True):
     """Set one row."""
+
+    UNTOLD: ClassVar = frozenset({"value"})
 
     table: str
     key: str
-    value: str = field(repr=False)
+    value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drop:
+class Drop(Struct, frozen=True, kw_only=True):
     """Remove one row."""
 
     table: str

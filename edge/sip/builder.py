@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from edge.sip.errors import LocalError
 from edge.sip.events import Address
@@ -70,8 +71,7 @@ OURS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """What we say of ourselves in every message."""
 
     local: Address
@@ -91,8 +91,7 @@ class Identity:
         return f"SIP/2.0/UDP {host}:{self.local.port};rport;branch={branch}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True, kw_only=True):
     """A request of ours before it gets its Via: all that a retry has to write again."""
 
     method: str

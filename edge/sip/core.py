@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from math import inf
+
+from msgspec.structs import replace
 
 from edge.sip.builder import Identity, Outgoing, write_response
 from edge.sip.dialog import Dialog, dialog_of_uac

@@ -6,7 +6,10 @@ Written down with `to_json`, another process can take it up with `from_json`.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from edge.sip.errors import LocalError, RemoteError
 from edge.sip.events import Address
@@ -18,8 +21,7 @@ FORMAT = 1
 BRANCH_COOKIE = "z9hG4bK"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialog:
+class Dialog(Struct, frozen=True, kw_only=True):
     """One dialog, as our side sees it."""
 
     sip_call_id: str
@@ -46,7 +48,7 @@ class Dialog:
 
     def to_json(self) -> str:
         """Write this dialog down."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, separators=(",", ":"))
+        return msgspec.json.encode({"format": FORMAT, **asdict(self)}).decode()
 
     @property
     def target(self) -> tuple[str, tuple[str, ...]]:
@@ -75,11 +77,7 @@ def from_json(text: str) -> Dialog:
         fields = json.loads(text)
         if fields.pop("format") != FORMAT:
             raise LocalError(f"dialog written in a format other than {FORMAT}: drop it")
-        fields["route_set"] = tuple(fields["route_set"])
-        fields["hop"] = Address(**fields["hop"])
-        if fields["session"] is not None:
-            fields["session"] = SessionTimer(**fields["session"])
-        return Dialog(**fields)
+        return msgspec.convert(fields, Dialog)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LocalError("not a dialog that was written down by this stack") from error
 

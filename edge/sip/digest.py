@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from edge.sip.message import Response
 
@@ -12,8 +13,7 @@ _ALGORITHMS = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 _PAIR = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]+))")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Challenge:
+class Challenge(Struct, frozen=True, kw_only=True):
     """What a server wants to be proved."""
 
     header: str

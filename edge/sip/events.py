@@ -7,16 +7,16 @@ are opaque bytes here: the stack enforces who may offer when (RFC 3264, RFC 6337
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
+
+from msgspec import Struct, field
 
 LegId = NewType("LegId", str)
 TransactionId = NewType("TransactionId", str)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """An IPv4 or IPv6 host and a UDP port."""
 
     host: str
@@ -37,8 +37,7 @@ class EndedBy(StrEnum):
     """No answer to a request of ours, no ACK, or a session timer ran out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncomingInvite:
+class IncomingInvite(Struct, frozen=True, kw_only=True):
     """A new INVITE; 100 Trying has already been sent. Answer it with progress/answer/reject."""
 
     leg: LegId
@@ -54,24 +53,21 @@ class IncomingInvite:
     """Header fields by lower-case long name, values joined by ', '."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmed:
+class Confirmed(Struct, frozen=True, kw_only=True):
     """The ACK to our 2xx came. `sdp` is the answer to our offer when the offer was late."""
 
     leg: LegId
     sdp: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cancelled:
+class Cancelled(Struct, frozen=True, kw_only=True):
     """The caller gave up before we answered; 487 has been sent. The leg is gone."""
 
     leg: LegId
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """A provisional response above 100 to our INVITE. Reliable ones have been PRACKed."""
 
     leg: LegId
@@ -81,8 +77,7 @@ class Progress:
     """We sent no offer and this reliable response brings theirs: call `acknowledge(leg, sdp)`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(Struct, frozen=True, kw_only=True):
     """The first 2xx to our INVITE; ACK has been sent unless `needs_ack_sdp`.
 
     Later 2xx of other forks are acknowledged and ended by the stack itself (RFC 3261 §13.2.2.4).
@@ -94,8 +89,7 @@ class Answered:
     """We sent no offer, so `sdp` is theirs: call `acknowledge(leg, sdp)`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(Struct, frozen=True, kw_only=True):
     """Our INVITE ended without an answer. 408 with `timeout` set is ours; the leg is gone."""
 
     leg: LegId
@@ -105,8 +99,7 @@ class Rejected:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferReceived:
+class OfferReceived(Struct, frozen=True, kw_only=True):
     """re-INVITE, UPDATE or PRACK with an offer, or a re-INVITE without one (they want ours).
 
     Answer it with `answer_offer` or `refuse_offer`. An UPDATE without a body, which only refreshes
@@ -119,23 +112,20 @@ class OfferReceived:
     sdp: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferWithdrawn:
+class OfferWithdrawn(Struct, frozen=True, kw_only=True):
     """Their re-INVITE was cancelled before we answered it: nothing is left to answer."""
 
     leg: LegId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferAnswered:
+class OfferAnswered(Struct, frozen=True, kw_only=True):
     """The answer to the offer that we made with `reinvite` or `update`."""
 
     leg: LegId
     sdp: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferRefused:
+class OfferRefused(Struct, frozen=True, kw_only=True):
     """The other side refused our offer and the session stays as it was.
 
     491 is not reported before the stack has retried it (RFC 3261 §14.1).
@@ -146,8 +136,7 @@ class OfferRefused:
     timeout: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(Struct, frozen=True, kw_only=True):
     """The leg is over and nothing of it is left but timers that end by themselves."""
 
     leg: LegId
@@ -159,8 +148,7 @@ class Ended:
     """The Reason header field that came with it (RFC 3326)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InfoReceived:
+class InfoReceived(Struct, frozen=True, kw_only=True):
     """INFO inside a dialog; 200 has been sent."""
 
     leg: LegId
@@ -168,8 +156,7 @@ class InfoReceived:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReferReceived:
+class ReferReceived(Struct, frozen=True, kw_only=True):
     """REFER inside a dialog. Answer with `accept_refer` (202 and NOTIFYs) or `refuse_refer`."""
 
     leg: LegId
@@ -178,8 +165,7 @@ class ReferReceived:
     referred_by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notified:
+class Notified(Struct, frozen=True, kw_only=True):
     """A NOTIFY for a REFER of ours: the status it reports, and whether it is the last."""
 
     leg: LegId
@@ -187,8 +173,7 @@ class Notified:
     final: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestReceived:
+class RequestReceived(Struct, frozen=True, kw_only=True):
     """A request outside any dialog whose method the stack was told to hand out. Use `respond`.
 
     Without being told, the stack answers OPTIONS with 200 and other methods with 405 or 501.
@@ -202,8 +187,7 @@ class RequestReceived:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseReceived:
+class ResponseReceived(Struct, frozen=True, kw_only=True):
     """The final response to a request of ours outside any dialog (OPTIONS, REGISTER, MESSAGE)."""
 
     transaction: TransactionId
@@ -214,8 +198,7 @@ class ResponseReceived:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discarded:
+class Discarded(Struct, frozen=True, kw_only=True):
     """Something that was not SIP, or that no transaction or dialog wanted: counted, never fatal."""
 
     source: Address

@@ -6,7 +6,8 @@ Each function takes one field value as text and gives a value, or RemoteError 40
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from edge.sip.errors import RemoteError
 from edge.sip.uri import DEFAULT_PORT, MAX_PORT
@@ -34,8 +35,7 @@ _PARAM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(Struct, frozen=True):
     """One hop's Via."""
 
     host: str
@@ -46,8 +46,7 @@ class Via:
     has_rport: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NameAddr:
+class NameAddr(Struct, frozen=True):
     """A From, To, Contact or Route value."""
 
     uri: str

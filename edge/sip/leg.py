@@ -10,6 +10,8 @@ from enum import Enum, StrEnum, auto
 from math import inf
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from edge.sip.events import LegId
 from edge.sip.offer_answer import STABLE, Exchange, Meaning, Side, step
 
@@ -83,8 +85,7 @@ class Peer:
         return meaning
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvitePlan:
+class InvitePlan(Struct, frozen=True, kw_only=True):
     """All that it takes to send the INVITE of a leg again (401, 407, 422)."""
 
     request_uri: str

@@ -13,8 +13,9 @@ A table over the messages that may carry a session description, which itself is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Carrier(StrEnum):
@@ -73,8 +74,7 @@ LAST_CHANCE = {
 """Offer in -> the message that must bring its answer if none has before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(Struct, frozen=True, kw_only=True):
     """Where one dialog stands."""
 
     by: Side | None = None

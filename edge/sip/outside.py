@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from edge.sip.builder import Outgoing
 from edge.sip.core import ALLOWED, KNOWN_METHODS, SUPPORTED_LINE, Core, required_unsupported

@@ -6,7 +6,8 @@ Owns the order of RFC 3261 §8.2 and §12.2.2; what a request then does is the p
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from edge.sip.builder import SDP, write_response
 from edge.sip.core import KNOWN_METHODS, Core, required_unsupported

@@ -5,7 +5,7 @@ Pure: header values in, decisions and header lines out. When the timers run is t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from edge.sip.errors import RemoteError
 from edge.sip.headers import params_of
@@ -16,8 +16,7 @@ MIN_SE = 90
 MAX_SE = 86400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionTimer:
+class SessionTimer(Struct, frozen=True, kw_only=True):
     """An agreed session interval."""
 
     interval_s: int

@@ -10,7 +10,8 @@ a new unguessable word each time it is called.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from edge.sip.builder import (
     OURS,

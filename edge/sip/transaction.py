@@ -11,10 +11,11 @@ We speak UDP only, so the timers are those for an unreliable transport.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from edge.sip.timers import LINGER, T1, T2, T4
 
@@ -67,16 +68,14 @@ class Action(StrEnum):
     GIVE_UP = "tell the user that nothing came"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One transition."""
 
     state: State
     actions: tuple[Action, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """The timers of a state, in seconds. None: no such timer; `keeps`: the one running goes on."""
 
     retransmit: float | None = None

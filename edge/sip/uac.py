@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from edge.sip import session_timer
 from edge.sip.builder import Outgoing

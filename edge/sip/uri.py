@@ -6,8 +6,9 @@ Knows nothing of DNS: a host is either an IP literal, which is an address, or a 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from edge.sip.errors import RemoteError
 from edge.sip.events import Address
@@ -25,8 +26,7 @@ _REST_BAD = re.compile(r"[\s<>\"]")
 _OCTET = 255
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Uri:
+class Uri(Struct, frozen=True, kw_only=True):
     """A SIP or SIPS URI."""
 
     scheme: str

@@ -5,7 +5,7 @@ Also session refreshes (RFC 4028) and what happens when two offers meet (RFC 326
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from edge.sip import session_timer
 from edge.sip.core import SUPPORTED_LINE, Core, is_gone, retry_later

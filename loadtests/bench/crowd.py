@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from msgspec import Struct
+
 from loadtests.bench.ledger import Ledger
 from loadtests.bench.wire import Heard, hear, sdp, uri_in, user_of
 
@@ -28,8 +30,7 @@ class Way(Enum):
     AGENTS = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Scene(Struct, frozen=True, kw_only=True):
     """Who is where, and how long things take. Addresses are `host:port`."""
 
     edge: str

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from drills.cli.progress import Task, progress
 from loadtests.bench import servers
@@ -23,8 +24,7 @@ NGS: Final = (servers.DIRECT, servers.NG)
 """Without media, with media."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
+class Effort(Struct, frozen=True, kw_only=True):
     """How much is measured."""
 
     agents: int = 200
@@ -46,8 +46,7 @@ QUICK: Final = Effort(
 """Shows that it works; the figures mean little."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EdgeFigures:
+class EdgeFigures(Struct, frozen=True, kw_only=True):
     """What came out; of each pair, the first is without media."""
 
     effort: Effort

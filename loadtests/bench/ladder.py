@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 TryRate = Callable[[float], Awaitable[str]]
 """Runs a slice at a rate; returns what was not clean, nothing if all was."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Climb:
+class Climb(Struct, frozen=True, kw_only=True):
     """How far it went."""
 
     highest: float

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from loadtests.bench.stats import percentile
 
@@ -56,8 +59,7 @@ class Ledger:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """One slice, ended."""
 
     offered: int

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from drills.lab.certs import make_authority
 from drills.lab.enter import RUN_ROOT
@@ -36,8 +38,7 @@ _READY_S: Final = 15.0
 _SETTLE_S: Final = 6.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
+class Slice(Struct, frozen=True, kw_only=True):
     """One slice: what became of its calls, and what they cost."""
 
     summary: Summary

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from statistics import median
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+
+class Spread(Struct, frozen=True, kw_only=True):
     """A median with the slices around it. One slice may be disturbed; the median is not."""
 
     median: float

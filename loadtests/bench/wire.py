@@ -6,13 +6,12 @@ a Record-Route, a Contact that only the proxy can reach.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 CRLF = b"\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """A message from the edge. Header fields by lower-case name; of repeated ones, all in order."""
 
     start: bytes

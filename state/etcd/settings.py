@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
+
+class Tls(Struct, frozen=True, kw_only=True):
     """Paths of PEM files for mTLS."""
 
     ca: Path
@@ -15,8 +15,7 @@ class Tls:
     key: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EtcdSettings:
+class EtcdSettings(Struct, frozen=True, kw_only=True):
     """How patient the client is. Seconds."""
 
     attempt_s: float = 1.0

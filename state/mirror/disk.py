@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from state.raw import KeyValue
 
@@ -28,8 +28,7 @@ _VERSION: Final = 1
 _PRIVATE: Final = 0o600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
+class Copy(Struct, frozen=True, kw_only=True):
     """What a copy holds."""
 
     records: tuple[KeyValue, ...]

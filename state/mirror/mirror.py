@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from state import keys
 from state.errors import CompactedError, StateError
@@ -40,8 +41,7 @@ class MirrorState(StrEnum):
     STALE = "stale"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MirrorSettings:
+class MirrorSettings(Struct, frozen=True, kw_only=True):
     """How a mirror follows. Seconds."""
 
     stale_after_s: float = 3.0

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from edge.acd.admission import Admitted, TurnedAway, admit, length
 from state import keys

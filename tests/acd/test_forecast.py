@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import replace
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from edge.acd.forecast import accuracy, accuracy_of, forecast, forecast_for_newcomer
 from state import keys

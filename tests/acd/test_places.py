@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from edge.acd.match import match
 from edge.acd.reservation import (
@@ -54,7 +53,7 @@ class Desk:
 
     async def arrive(self, number: int, caller: str, **how: object) -> Held:
         """Let a caller come."""
-        value = replace(ticket(number, sales=1), caller=caller, **how)  # type: ignore[arg-type]
+        value = replace(ticket(number, sales=1), caller=caller, **how)
         return await self.held(value)
 
     async def held(self, value: Ticket) -> Held:

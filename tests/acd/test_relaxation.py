@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
+from msgspec.structs import replace
 
 from edge.acd.eligibility import Reason, agent_facts, unsuited_because
 from edge.acd.match import match, next_due_s
@@ -39,7 +38,7 @@ NOTHING = Map[QueueId, Entry[Queue]]()
 
 def agent(name: str = "ann", **fields: object) -> Agent:
     made = Agent(id=AgentId(name), name=name, site=SiteId("a"), skills=skills(sales=3))
-    return replace(made, **fields)  # type: ignore[arg-type]  # a test names its fields
+    return replace(made, **fields)  # a test names its fields
 
 
 def entry(place: Ticket, *, seen_s: float = NOW.mono_s, is_found: bool = False) -> Entry[Ticket]:
@@ -131,7 +130,7 @@ def test_a_step_gives_something_up_from_its_very_second(
     before, after = in_force(queue, PLACE, 9.99), in_force(queue, PLACE, 10.0)
     first = Needs.of_queue(WHOLE)
     assert (before.needs, before.step, before.next_due_s) == (first, 0, 10.0)
-    assert after.needs == replace(first, **expected)  # type: ignore[arg-type]  # as the table says
+    assert after.needs == replace(first, **expected)  # as the table says
     assert (after.step, after.next_due_s, after.priority) == (1, None, 1)
     assert after.scope == after.needs.scope
 

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from drills.desk import path as places
 from drills.desk.answers import (
@@ -153,7 +154,7 @@ def record(call: CallId, *, decided: bool = True, **other: object) -> CallRecord
         agent_site=SiteId("b") if decided else None,
         decision=decision if decided else None,
     )
-    return replace(made, **other)  # type: ignore[arg-type]  # fields by name
+    return replace(made, **other)  # fields by name
 
 
 def status() -> Status:
@@ -233,7 +234,7 @@ def agent_row(agent: str, **other: object) -> AgentRow:
         calls=3,
         skills={SkillId("orders"): 9, SkillId("billing"): 3},
     )
-    return replace(row, **other)  # type: ignore[arg-type]  # fields by name
+    return replace(row, **other)  # fields by name
 
 
 def call_row(call: str, **other: object) -> CallRow:
@@ -253,4 +254,4 @@ def call_row(call: str, **other: object) -> CallRow:
         agent=AgentId("carla"),
         agent_site=SiteId("c"),
     )
-    return replace(row, **other)  # type: ignore[arg-type]  # fields by name
+    return replace(row, **other)  # fields by name

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from io import StringIO
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
 from drills.desk import tables, words

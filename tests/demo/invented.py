@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from drills.demo.failover import Detector, Kill, Sighting
 from drills.demo.figures import Run, Stock
@@ -185,5 +185,5 @@ def swap(
     items: tuple[CallerReport, ...], index: int, **changes: object
 ) -> tuple[CallerReport, ...]:
     """Return the callers, with one who tells it otherwise."""
-    changed = replace(items[index], **changes)  # type: ignore[arg-type]
+    changed = replace(items[index], **changes)
     return (*items[:index], changed, *items[index + 1 :])

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from drills.demo.claims import as_json, claims
 from drills.demo.failover import Detector
@@ -30,7 +30,7 @@ def with_callers(index: int, **changes: object) -> Run:
 
 def agents_but_for(index: int, **changes: object) -> Run:
     agents = tuple(
-        replace(each, **changes) if each.call == invented.call_id(index) else each  # type: ignore[arg-type]
+        replace(each, **changes) if each.call == invented.call_id(index) else each
         for each in invented.AGENTS
     )
     return invented.run(agents=agents)
@@ -191,7 +191,7 @@ def test_ends_that_do_not_add_up_break_the_sum() -> None:
 
 @pytest.mark.parametrize("field", ["legs", "calls", "media_calls", "tickets", "offers"])
 def test_everything_left_is_a_leak(field: str) -> None:
-    stock = replace(Stock(place="x"), **{field: 2})  # type: ignore[arg-type]
+    stock = replace(Stock(place="x"), **{field: 2})
     assert measure(replace(GOOD, stocks=(stock,))).leaks == 2
 
 

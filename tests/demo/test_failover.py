@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from drills.demo import failover
 from drills.demo.failover import Detector, Kill, Sighting
@@ -66,7 +66,7 @@ def test_other_sites_calls_do_not_count() -> None:
 
 def lose(index: int, **of_record: object) -> Ledger:
     callers = invented.swap(invented.CALLERS, index, end=End.UNHEARD)
-    record = replace(invented.RECORDS[index], outcome=Outcome.LOST, **of_record)  # type: ignore[arg-type]
+    record = replace(invented.RECORDS[index], outcome=Outcome.LOST, **of_record)
     records = (*invented.RECORDS[:index], record, *invented.RECORDS[index + 1 :])
     return invented.run(callers=callers, records=records).ledger
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from drills.demo.ledger import Audio, join, outcome_by_people
 from drills.demo.reports import AgentReport, CallerReport, End

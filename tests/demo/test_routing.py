@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from drills.demo.reports import OfferChange, OfferEvent
 from drills.demo.routing import double_offers, wrong_skills

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from state import keys
 from state.model import AgentId, CallId, EdgeId, Offer, OfferState, Outcome

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from state import keys
 from state.model import Limit, Outcome, Queue, QueueId, Step, TurnAway
@@ -17,7 +18,7 @@ async def rules(made: Center, **fields: object) -> None:
     """Change the rules of the queue that SALES leads to, and wait until they are known."""
     edge = made.edges["a1"]
     before = edge.snapshot.queues[QueueId("sales")]
-    queue: Queue = replace(before.value, **fields)  # type: ignore[arg-type]  # a test names its fields
+    queue: Queue = replace(before.value, **fields)  # a test names its fields
     await made.put(keys.queue(queue.id), queue)
     await until(lambda: edge.snapshot.queues[queue.id].mod_revision > before.mod_revision, "known")
 

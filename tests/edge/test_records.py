@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from edge.acd.reservation import WITHDRAWN, Ending, created, ended, queued
 from edge.records import CallRecords, Landed, NotAsked, Refused

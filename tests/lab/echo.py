@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from drills.lab.namespaces import socket_in
 from drills.lab.plan import LabPlan
@@ -13,8 +14,7 @@ SO_RCVBUFFORCE = 33
 """Linux: past the limit that the system sets; the socket module does not name it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrivals:
+class Arrivals(Struct, frozen=True, kw_only=True):
     """What came of a burst."""
 
     sent: int

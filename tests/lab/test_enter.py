@@ -10,10 +10,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from drills.lab.enter import Ground, inside, what_to_allow
 from drills.lab.errors import EnterError
@@ -131,8 +131,7 @@ def _write_modules(tmp_path: Path) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traces:
+class Traces(Struct, frozen=True, kw_only=True):
     """What of a lab can be seen from outside."""
 
     processes: frozenset[str]

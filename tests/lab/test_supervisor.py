@@ -7,10 +7,10 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from drills.lab.errors import ProcessError
 from drills.lab.process import CallProbe, EventKind, FileProbe, ProcessSpec, RestartPolicy
@@ -19,8 +19,7 @@ from drills.lab.supervisor import Supervisor
 QUICK = RestartPolicy(first_delay_s=0.02, longest_delay_s=0.1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Care:
+class Care(Struct, frozen=True, kw_only=True):
     """A supervisor, what it has told, and where its processes may write."""
 
     supervisor: Supervisor

@@ -16,9 +16,10 @@ import random
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 

@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, Event, IncomingInvite, LegId
@@ -29,8 +30,7 @@ PACE = 0.01
 """Seconds a datagram is under way when nothing befalls it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(Struct, frozen=True):
     """What happens to one datagram: when each copy arrives; no copies: it is lost."""
 
     arrivals: tuple[float, ...] = (PACE,)

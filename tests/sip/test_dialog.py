@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from edge.sip.dialog import Dialog, from_json
 from edge.sip.errors import LocalError

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from state import keys
 from state.codec import RECORD_TYPES, Record
@@ -30,8 +30,8 @@ def ids(kind: Kind) -> st.SearchStrategy[str]:
 
 
 def records(kind: Kind) -> st.SearchStrategy[Record]:
-    """Make records of a kind from the type hints of its dataclass."""
-    return _dataclasses(RECORD_TYPES[kind])
+    """Make records of a kind from the type hints of its class."""
+    return _structs(RECORD_TYPES[kind])
 
 
 def keyed_records() -> st.SearchStrategy[tuple[str, Record]]:
@@ -51,7 +51,7 @@ def _key(kind: Kind, value: Record) -> str:
     raise AssertionError(f"{value!r} has no id")
 
 
-def _dataclasses(cls: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - any dataclass
+def _structs(cls: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - any record
     hints = get_type_hints(cls)
     return st.builds(cls, **{f.name: _values(f.name, hints[f.name]) for f in fields(cls)})
 
@@ -78,4 +78,4 @@ def _values(name: str, hint: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401, PL
         return st.one_of([st.none() if e is type(None) else _values(name, e) for e in arguments])
     if hasattr(hint, "__members__"):
         return st.sampled_from(list(hint))
-    return _dataclasses(hint)
+    return _structs(hint)

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace as changed
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 
 from state import keys
 from state.codec import encode

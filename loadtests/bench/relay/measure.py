@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from drills.cli.progress import Task, progress
 from drills.lab.enter import RUN_ROOT
@@ -25,8 +26,7 @@ CALM_S: Final = 3.0
 """After a rung that did not hold, until the proxy has given up what it was still repeating."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
+class Effort(Struct, frozen=True, kw_only=True):
     """How much is measured."""
 
     rounds: int = 9
@@ -46,8 +46,7 @@ QUICK: Final = Effort(
 """Shows that it works; the figures mean little."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelayFigures:
+class RelayFigures(Struct, frozen=True, kw_only=True):
     """What came out; lists by round."""
 
     effort: Effort

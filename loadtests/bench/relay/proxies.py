@@ -10,9 +10,10 @@ import json
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from drills.lab.process import DatagramProbe, ProcessSpec, RestartPolicy
 from loadtests.bench.errors import BenchError
@@ -34,8 +35,7 @@ _PYTHON_ONLY: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proxy:
+class Proxy(Struct, frozen=True, kw_only=True):
     """One Kamailio of the comparison."""
 
     name: str

@@ -6,9 +6,10 @@ import asyncio
 import csv
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from drills.lab.process import ProcessSpec, RestartPolicy, SipProbe
 from loadtests.bench.cpu import CpuMeter
@@ -19,8 +20,7 @@ SCENARIOS: Final = Path(__file__).parent
 PATIENCE_S: Final = 20.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(Struct, frozen=True, kw_only=True):
     """What SIPp's statistics say of one run."""
 
     created: int
