@@ -2,7 +2,8 @@
 
 A call is answered, queued (no greeting), given to a free agent, bridged, and ended after 0.2 s.
 Slices with and without a media relay alternate, each with a fresh edge on the same etcd. CPU is the
-edge's own, over all its threads, of a whole slice: also of its probes, its lease and its watch.
+edge's own, over all its threads, of a whole slice: also of its probes, its lease and its watch. The
+processors are kept awake meanwhile (`loadtests.bench.awake`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from drills.cli.progress import Task, progress
 from loadtests.bench import servers
+from loadtests.bench.awake import awake
 from loadtests.bench.ladder import Climb, climb
 from loadtests.bench.stage import Slice, Stage, staged
 from loadtests.bench.stats import Spread, spread
@@ -31,8 +33,10 @@ class Effort(Struct, frozen=True, kw_only=True):
     slices: int = 5
     """Of each kind."""
     seconds: float = 3.0
-    rate: float = 100.0
-    """Calls a second at which CPU is measured."""
+    rate: float = 250.0
+    """Calls a second at which CPU is measured: about half of what one edge can do on two cores."""
+    low_rate: float = 50.0
+    """And once more where little comes in bunches."""
     first_rate: float = 100.0
     growth: float = 1.25
     tries: int = 2
@@ -41,7 +45,15 @@ class Effort(Struct, frozen=True, kw_only=True):
 
 
 QUICK: Final = Effort(
-    agents=50, slices=1, seconds=0.5, rate=40.0, first_rate=40.0, growth=2.0, most=40.0, tries=1
+    agents=50,
+    slices=1,
+    seconds=0.5,
+    rate=40.0,
+    low_rate=20.0,
+    first_rate=40.0,
+    growth=2.0,
+    most=40.0,
+    tries=1,
 )
 """Shows that it works; the figures mean little."""
 
@@ -51,6 +63,8 @@ class EdgeFigures(Struct, frozen=True, kw_only=True):
 
     effort: Effort
     costs: tuple[tuple[Slice, ...], tuple[Slice, ...]]
+    low: tuple[Slice, ...]
+    """Slices at the low rate, without media."""
     climbs: tuple[Climb, Climb]
     at_highest_ms: tuple[float, float]
     """CPU ms a call in the clean slice at the highest rate: work comes in bunches there."""
@@ -63,6 +77,10 @@ class EdgeFigures(Struct, frozen=True, kw_only=True):
         clean = [each for each in self.costs[kind] if each.summary.is_clean]
         return spread(each.cpu_ms for each in clean or self.costs[kind])
 
+    def cpu_at_low_rate(self) -> Spread:
+        """Return CPU ms a call at the low rate."""
+        return spread(each.cpu_ms for each in self.low)
+
     def to_agent(self, share: str) -> Spread:
         """Return ms from INVITE in to INVITE out, of the slices' `p50` or `p99`."""
         return spread(getattr(each.summary, f"to_agent_{share}_ms") for each in self.waits)
@@ -72,6 +90,7 @@ class EdgeFigures(Struct, frozen=True, kw_only=True):
         return {
             "cpu_ms": round(self.cpu(0).median, 3),
             "cpu_ms_media": round(self.cpu(1).median, 3),
+            "cpu_ms_at_low_rate": round(self.cpu_at_low_rate().median, 3),
             "cpu_ms_at_highest": _or_none(self.at_highest_ms[0]),
             "cpu_ms_media_at_highest": _or_none(self.at_highest_ms[1]),
             "calls_per_s": round(self.climbs[0].highest, 1),
@@ -106,22 +125,30 @@ def _others(slices: Sequence[Slice], name: str) -> float:
 
 async def measure(effort: Effort) -> EdgeFigures:
     """Bring everything up and measure."""
-    async with staged(effort.agents, media=True) as stage:
-        with progress("bench edge: CPU a call", total=2 * effort.slices) as task:
-            costs = await _costs(stage, effort, task)
-        climbs, at_highest_ms = [], []
-        for ng in NGS:
-            name = "without media" if ng == servers.DIRECT else "with media"
-            with progress(f"bench edge: highest clean rate {name}") as task:
-                found, cost_ms = await _climb(stage, effort, ng, task)
-            climbs.append(found)
-            at_highest_ms.append(cost_ms)
-        wait_rate = max(effort.first_rate / 2, climbs[0].highest / 2)
-        with progress("bench edge: time to the agent", total=effort.slices) as task:
-            waits = await _waits(stage, effort, wait_rate, task)
+    with awake():
+        async with staged(effort.agents, media=True) as stage:
+            return await _measure(stage, effort)
+
+
+async def _measure(stage: Stage, effort: Effort) -> EdgeFigures:
+    with progress("bench edge: CPU a call", total=2 * effort.slices) as task:
+        costs = await _costs(stage, effort, task)
+    with progress("bench edge: CPU a call at a low rate", total=effort.slices) as task:
+        low = await _slices(stage, effort, effort.low_rate, task)
+    climbs, at_highest_ms = [], []
+    for ng in NGS:
+        name = "without media" if ng == servers.DIRECT else "with media"
+        with progress(f"bench edge: highest clean rate {name}") as task:
+            found, cost_ms = await _climb(stage, effort, ng, task)
+        climbs.append(found)
+        at_highest_ms.append(cost_ms)
+    wait_rate = max(effort.first_rate / 2, climbs[0].highest / 2)
+    with progress("bench edge: time to the agent", total=effort.slices) as task:
+        waits = await _slices(stage, effort, wait_rate, task)
     return EdgeFigures(
         effort=effort,
         costs=(tuple(costs[0]), tuple(costs[1])),
+        low=low,
         climbs=(climbs[0], climbs[1]),
         at_highest_ms=(at_highest_ms[0], at_highest_ms[1]),
         waits=waits,
@@ -174,11 +201,13 @@ async def _climb(stage: Stage, effort: Effort, ng: str, task: Task) -> tuple[Cli
     return found, clean_ms.get(found.highest, math.nan)
 
 
-async def _waits(stage: Stage, effort: Effort, rate: float, task: Task) -> tuple[Slice, ...]:
+async def _slices(stage: Stage, effort: Effort, rate: float, task: Task) -> tuple[Slice, ...]:
     await stage.edge_up(servers.DIRECT)
     found = []
     for _ in range(effort.slices):
         found.append(await stage.measure(rate, effort.seconds))
-        task.advance(f"p99 {found[-1].summary.to_agent_p99_ms:.1f} ms")
+        task.advance(
+            f"{found[-1].cpu_ms:.2f} ms of CPU, p99 {found[-1].summary.to_agent_p99_ms:.1f} ms"
+        )
     await stage.edge_down()
     return tuple(found)

@@ -22,6 +22,8 @@ def edge(figures: EdgeFigures) -> dict[str, object]:
     table.add_row(
         f"CPU a call at {figures.effort.rate:.0f}/s, ms", *(_of(figures.cpu(k)) for k in (0, 1))
     )
+    low = f"CPU a call at {figures.effort.low_rate:.0f}/s, ms"
+    table.add_row(low, _of(figures.cpu_at_low_rate()), "")
     table.add_row("highest clean rate, calls/s", *(f"{c.highest:.0f}" for c in figures.climbs))
     table.add_row("CPU a call at that rate, ms", *(f"{ms:.2f}" for ms in figures.at_highest_ms))
     table.add_row("the next did not hold", *(c.ended_by for c in figures.climbs))
