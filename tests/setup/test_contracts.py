@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,16 @@ WRONG = [
     ("control_plane/calls.py", "import edge.sip.endpoint", "know of the edge only"),
     ("edge/lease.py", "import grpc", "Only state.etcd speaks gRPC"),
     ("drills/lease.py", "import grpc", "Only state.etcd speaks gRPC"),
+    ("drills/desk/words.py", "import asyncio", "Pure: what drills"),
+    ("loadtests/bench/stats.py", "import time", "Pure: what drills"),
 ]
+
+
+def named() -> list[str]:
+    """Return the modules that contracts name one by one: the linter wants them to be there."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    sources = [each.get("source_modules", ()) for each in tool["contracts"]]
+    return [module for modules in sources for module in modules]
 
 
 def lint(tree: Path) -> subprocess.CompletedProcess[str]:
@@ -74,6 +84,13 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = home / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text + "\n")
+    for module in named():
+        file = home / f"{module.replace('.', '/')}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not (file.exists() or file.with_suffix("").is_dir()):
+            file.touch()
+    for folder in home.rglob("*.py"):
+        (folder.parent / "__init__.py").touch()
     shutil.copy(ROOT / "pyproject.toml", home)
     return home
 
