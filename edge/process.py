@@ -36,6 +36,7 @@ from edge.takeover import Takeover
 from edge.telephony import Telephony
 from state.clock import SystemClock
 from state.etcd import EtcdStore, Tls
+from state.eventlog.log import EventLog
 from state.keys import Kind
 from state.mirror import DiskCopy, Mirror
 from state.model import AgentId, CallId, EdgeState, Probe, Site, SiteId, Work, WorkEnd
@@ -76,7 +77,9 @@ class EdgeProcess:
         clock = self._clock = SystemClock()
         store = self._store = EtcdStore(settings.etcd, tls=_tls(settings))
         disk = DiskCopy(settings.run_dir / f"snapshot-{settings.edge}.json")
-        mirror = self._mirror = Mirror(store, clock, disk=disk)
+        events = settings.run_dir / f"events-{settings.edge}"
+        self._event_log = EventLog(events, reader=settings.edge, clock=clock)
+        mirror = self._mirror = Mirror(store, clock, disk=disk, recorder=self._event_log)
         self._endpoint = SipEndpoint.open(
             local=Address(*address(settings.sip)),
             product=PRODUCT,
@@ -110,6 +113,7 @@ class EdgeProcess:
             snapshot=self._snapshot,
             unreachable=lambda: self._prober.unreachable,
             call=self._switchboard.call,
+            note=self._event_log.decided,
         )
         self._keeper = PresenceKeeper(
             store=store, clock=clock, edge=edge, site=site, snapshot=self._snapshot
@@ -171,6 +175,7 @@ class EdgeProcess:
             "janitor": self._janitor.run(),
             "places": self._places.run(),
             "steward": self._steward.run(),
+            "event_log": self._event_log.run(),
             "media_watch": self._media_watch.run(),
             "takeover": self._take_over(takeover),
         }

@@ -9,7 +9,7 @@ one is here, and decided again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import structlog
@@ -69,10 +69,27 @@ class WaitingCall(Protocol):
         ...
 
 
+class Note(Protocol):
+    """Keeps what was decided, and what this edge knew beside the snapshot; quick."""
+
+    def __call__(  # noqa: PLR0913  what a decision rests on
+        self,
+        *,
+        revision: int,
+        now: Now,
+        call: CallId,
+        agent: AgentId,
+        unreachable: frozenset[SiteId],
+        asked: Mapping[CallId, AgentId],
+    ) -> None:
+        """Note it."""
+        ...
+
+
 class Reserver:
     """Matches whenever something has changed, and reserves for this edge's calls."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  its neighbours
         self,
         *,
         edge: EdgeId,
@@ -80,12 +97,14 @@ class Reserver:
         snapshot: Callable[[], Snapshot],
         unreachable: Callable[[], frozenset[SiteId]],
         call: Callable[[CallId], WaitingCall | None],
+        note: Note | None = None,
     ) -> None:
         self._edge = edge
         self._clock = clock
         self._snapshot = snapshot
         self._unreachable = unreachable
         self._call = call
+        self._note = note
         self._wake = asyncio.Event()
         self._not_before: dict[CallId, _HeldBack] = {}
         self._looked = clock.now()
@@ -153,11 +172,12 @@ class Reserver:
         self._turn_away(snapshot, now)
         if not any(self._may_reserve(call) for call in self._waiting):
             return
+        unreachable, asked = self._unreachable(), dict(self._asked)
         offerings = match(
             snapshot,
             now,
-            unreachable=self._unreachable(),
-            asked=self._asked,
+            unreachable=unreachable,
+            asked=asked,
             roster=self._roster,
         )
         for offering in offerings:
@@ -165,6 +185,15 @@ class Reserver:
             if call is None or not self._may_reserve(offering.call):
                 continue
             self._asked[offering.call] = offering.agent
+            if self._note is not None:
+                self._note(
+                    revision=snapshot.revision,
+                    now=now,
+                    call=offering.call,
+                    agent=offering.agent,
+                    unreachable=unreachable,
+                    asked=asked,
+                )
             task = asyncio.create_task(self._reserve(call, offering, snapshot))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -143,6 +143,22 @@ def replace(
     return builder.finish(revision)
 
 
+class Restored(Struct, frozen=True, kw_only=True):
+    """A record with what an earlier reader knew of it."""
+
+    record: KeyValue
+    seen_s: float
+    is_found: bool
+
+
+def restore(rows: Iterable[Restored], revision: int) -> Snapshot:
+    """Return the snapshot that an earlier reader had, with what only that one could know."""
+    builder = _Builder(Snapshot(), 0.0)
+    for row in rows:
+        builder.put(row.record, is_found=row.is_found, seen_s=row.seen_s)
+    return builder.finish(revision)[0]
+
+
 def digest(snapshot: Snapshot) -> str:
     """Return a hash over the (key, mod_revision) pairs, the same in whatever order they came."""
     return f"{snapshot.checksum:032x}"
@@ -190,7 +206,7 @@ class _Builder:
                 )
             )
 
-    def put(self, record: KeyValue, *, is_found: bool = False) -> None:
+    def put(self, record: KeyValue, *, is_found: bool = False, seen_s: float | None = None) -> None:
         """Let `record` stand at its key. `is_found`: it may have stood there for long."""
         self._forget_sum(record.key)
         self._map("raw")[record.key] = record
@@ -206,7 +222,7 @@ class _Builder:
             value=value,
             create_revision=record.create_revision,
             mod_revision=record.mod_revision,
-            seen_s=self._seen_s,
+            seen_s=self._seen_s if seen_s is None else seen_s,
             is_found=is_found,
         )
         self._place(record.key, entry)

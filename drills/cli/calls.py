@@ -43,10 +43,11 @@ def calls(*, last: Last = 20, json: Json = False, lab: LabOption = None) -> int:
 def explain(call: Call = "", /, *, json: Json = False, lab: LabOption = None) -> int:
     """Say why a call got its agent, or gets none.
 
-    Of a call that is over, the ledger keeps the decision: the winner, the
-    parts of the score, the runners-up, and how many agents were out of
-    the question for which reason. For a call that runs, every agent's
-    account is made anew from the shared state as it is now.
+    Of a call that is over, the decision is made once more on the shared
+    state as it stood then, which the edges keep in their event logs: every
+    agent, with the score that outdid theirs or what kept them out. Where no
+    log goes back so far, it says what the call's record keeps. For a call
+    that runs, it is everybody's account as things are now.
 
     For example:
       ./everline explain

@@ -14,8 +14,45 @@ from drills.desk.answers import CandidateRow, Explained
 from drills.desk.look import ended_row, levels, out_of_reach, running_row
 from edge.acd.explain import AgentAccount, Explanation, explain
 from edge.acd.needs import Needs
+from edge.acd.past import PastAccount
 from state.model import AgentId, CallRecord, Decision, Now, SiteId, Ticket, TicketState
 from state.snapshot import Snapshot
+
+
+def of_past(
+    lab: int, record: CallRecord, found: PastAccount, then: Snapshot, now: Now
+) -> Explained:
+    """Return every agent's account for a call that is over, as things stood at that moment."""
+    decision, account = record.decision, found.explanation
+    needs = account.effective.needs
+    return Explained(
+        lab=lab,
+        now_ms=now.wall_ms,
+        call=ended_row(record),
+        source="log",
+        needs=levels(needs.all_of),
+        also=also(needs),
+        step=account.effective.step,
+        revision=account.revision,
+        decided_ms=None if decision is None else decision.wall_ms,
+        winner=None if decision is None else decision.winner,
+        candidates=tuple(_of_account(then, each) for each in account.agents),
+        excluded=Counter(each.excluded.value for each in account.agents if each.excluded),
+        tried=record.tried,
+        place=account.place,
+        note=_note_of_past(record, found),
+        read_from=found.reader,
+        differs=found.differs,
+    )
+
+
+def _note_of_past(record: CallRecord, found: PastAccount) -> str:
+    if record.decision is None:
+        return "No agent was ever chosen for it: this is how things stood when it ended."
+    if not found.differs:
+        return ""
+    whose = "" if found.is_own else f" on the log of {found.reader}, which did not decide it"
+    return f"Decided again{whose}, {'; '.join(found.differs)}."
 
 
 def of_record(lab: int, snapshot: Snapshot, record: CallRecord, now: Now) -> Explained:

@@ -223,7 +223,8 @@ class Explained(Struct, frozen=True, kw_only=True):
     now_ms: int
     call: CallRow
     source: str
-    """`ledger`: as it was decided. `present`: as it would be decided now."""
+    """`log`: everybody's account as things stood then. `ledger`: no more than the call's record
+    keeps, for no log goes back so far. `present`: as it would be decided now."""
     needs: Mapping[SkillId, int]
     """Skills that all are needed."""
     also: tuple[str, ...]
@@ -244,3 +245,7 @@ class Explained(Struct, frozen=True, kw_only=True):
     """In the line of all who wait, 1 is the next."""
     note: str
     """What else there is to know, in words."""
+    read_from: str | None = None
+    """The edge whose log told of the past."""
+    differs: tuple[str, ...] = ()
+    """In what the rerun on the log is other than what was decided."""

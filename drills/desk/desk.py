@@ -20,7 +20,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from drills.desk import account, ledger, look, machines, wishes
+from drills.desk import account, ledger, look, machines, past, wishes
 from drills.desk.answers import Agents, Calls, Explained, Status, Wished, WishRow
 from drills.desk.asks import (
     AgentsAsk,
@@ -40,6 +40,7 @@ from drills.lab.lab import Lab
 from state.clock import Clock, SystemClock
 from state.errors import StateError
 from state.mirror import Mirror
+from state.model import CallRecord, Now
 from state.store import Store
 
 log = structlog.get_logger(__name__)
@@ -253,7 +254,7 @@ class Desk:
         call = ledger.only_one(begins, snapshot, over)
         for record in over.records:
             if record.call == call:
-                return account.of_record(self._place.launcher, snapshot, record, now)
+                return await self._explain_record(record, over.revisions[call], now)
         ticket = snapshot.tickets[call].value
         return account.of_ticket(self._place.launcher, snapshot, ticket, now)
 
@@ -264,8 +265,17 @@ class Desk:
             raise RefusedError(
                 "no call has come to an agent and ended yet: place one by ./everline call"
             )
-        now = self._clock.now()
-        return account.of_record(self._place.launcher, self._mirror.snapshot, decided[0], now)
+        newest = decided[0]
+        return await self._explain_record(newest, over.revisions[newest.call], self._clock.now())
+
+    async def _explain_record(self, record: CallRecord, ended_at: int, now: Now) -> Explained:
+        """Explain a call that is over: from an edge's log, or else from what its record keeps."""
+        lab = self._place.launcher
+        logs = past.log_directories(self._lab, record)
+        found = await asyncio.to_thread(past.find, logs, record, ended_at)
+        if found is None:
+            return account.of_record(lab, self._mirror.snapshot, record, now)
+        return account.of_past(lab, record, found.account, found.then, now)
 
 
 def _hang_up(connected: socket.socket, _talk: asyncio.Task[None]) -> None:

@@ -28,6 +28,8 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
     records: tuple[CallRecord, ...]
     bad: dict[str, str]
+    revisions: dict[CallId, int]
+    """At which each was written."""
 
     @property
     def total(self) -> int:
@@ -42,7 +44,7 @@ async def read_ledger(store: Store, begins: str = "") -> Ledger:
 
 def parse(listing: Iterable[KeyValue]) -> Ledger:
     """Decode the ledger, the newest first by the order of the store."""
-    records, bad = [], {}
+    records, bad, revisions = [], {}, {}
     for each in sorted(listing, key=lambda each: -each.mod_revision):
         try:
             value = decode_at(each.key, each.value)
@@ -51,7 +53,8 @@ def parse(listing: Iterable[KeyValue]) -> Ledger:
             continue
         if isinstance(value, CallRecord):
             records.append(value)
-    return Ledger(records=tuple(records), bad=bad)
+            revisions[value.call] = each.mod_revision
+    return Ledger(records=tuple(records), bad=bad, revisions=revisions)
 
 
 def check_prefix(begins: str) -> str:

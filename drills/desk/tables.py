@@ -415,7 +415,8 @@ def _story(answer: Explained) -> Text:
         text.append(f"It needs {'; '.join(needs)}", style="")
         text.append(f", softened {answer.step} times." if answer.step else ".", style="")
     if answer.place is not None:
-        text.append(f" It is number {answer.place} in the line.", style="")
+        is_or_was = "is" if answer.source == "present" else "was"
+        text.append(f" It {is_or_was} number {answer.place} in the line.", style="")
     if answer.decided_ms is not None:
         waited_s = (answer.decided_ms - call.arrived_ms) / MS
         text.append(f" {answer.winner} was chosen after {waited_s:.1f} s,", style="")
@@ -431,7 +432,7 @@ def _story(answer: Explained) -> Text:
 
 def _ranked(answer: Explained, ranked: Sequence[CandidateRow]) -> Table:
     parts = list(ranked[0].parts)
-    title = "Who could have had it" if answer.source == "ledger" else "Who could have it now"
+    title = "Who could have it now" if answer.source == "present" else "Who could have had it"
     made = table(title, "", "agent", "home")
     numbers(made, "score", *map(words.plain, parts))
     numbers(made, *_needs(answer))
@@ -462,7 +463,8 @@ def _skills(answer: Explained, each: CandidateRow) -> Iterator[Text]:
 
 
 def _excluded(answer: Explained, out: Iterable[CandidateRow]) -> Table:
-    made = table("Who cannot", "agent", "home", "because")
+    title = "Who could not" if answer.source == "log" else "Who cannot"
+    made = table(title, "agent", "home", "because")
     numbers(made, *_needs(answer))
     for each in sorted(out, key=lambda each: (each.excluded or "", each.agent)):
         because = words.reason(each.excluded or "")

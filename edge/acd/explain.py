@@ -6,7 +6,7 @@ only looks at everybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ from edge.acd.eligibility import (
     out_of_reach,
 )
 from edge.acd.line import Waiting, waiting_calls
-from edge.acd.match import match
+from edge.acd.match import NOTHING_ASKED, match
 from edge.acd.rank import Score, score, sort_key
 from edge.acd.relaxation import Effective, waited_s
 from edge.acd.roster import CallClass
@@ -70,17 +70,19 @@ def explain(
     now: Now,
     *,
     unreachable: frozenset[SiteId] = frozenset(),
+    asked: Mapping[CallId, AgentId] = NOTHING_ASKED,
 ) -> Explanation | None:
     """Return the account of every agent for this call as things stand; None: no such ticket.
 
     For a call that does not wait (any more) it says what would be, at its place in the line.
+    `asked`: reservations of other calls that the snapshot does not show, as `match` takes them.
     """
     entry = snapshot.tickets.get(call)
     if entry is None:
         return None
     line = waiting_calls(snapshot, now)
     own = next((each for each in line if each.entry is entry), Waiting.of(snapshot, entry, now))
-    before = _given_before(snapshot, own, line, now, unreachable)
+    before = _given_before(snapshot, own, line, now, unreachable, asked)
     down = unreachable | out_of_reach(snapshot, entry.value)
     effective = own.effective
     calls = [each.entry.value.call for each in line]
@@ -98,17 +100,19 @@ def explain(
     )
 
 
-def _given_before(
+def _given_before(  # noqa: PLR0913, PLR0917  all that a match takes
     snapshot: Snapshot,
     own: Waiting,
     line: Iterable[Waiting],
     now: Now,
     unreachable: frozenset[SiteId],
+    asked: Mapping[CallId, AgentId],
 ) -> dict[AgentId, CallId]:
     before = {each.entry.value.call for each in line if each.order_key < own.order_key}
-    return {
+    given = {agent: call for call, agent in asked.items() if call != own.entry.value.call}
+    return given | {
         offering.agent: offering.call
-        for offering in match(snapshot, now, unreachable=unreachable)
+        for offering in match(snapshot, now, unreachable=unreachable, asked=asked)
         if offering.call in before
     }
 

@@ -45,7 +45,7 @@ from state.model import (
 from state.snapshot import Snapshot
 
 RUNNERS_UP = 10
-_NOTHING: Mapping[CallId, AgentId] = MappingProxyType({})
+NOTHING_ASKED: Mapping[CallId, AgentId] = MappingProxyType({})
 
 
 class Offering(Struct, frozen=True, kw_only=True):
@@ -118,7 +118,7 @@ def match(
     now: Now,
     *,
     unreachable: frozenset[SiteId] = frozenset(),
-    asked: Mapping[CallId, AgentId] = _NOTHING,
+    asked: Mapping[CallId, AgentId] = NOTHING_ASKED,
     roster: Roster | None = None,
 ) -> tuple[Offering, ...]:
     """Return the offers to make now, for all edges' calls, in the order of the calls.

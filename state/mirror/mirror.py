@@ -13,7 +13,7 @@ import traceback
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from msgspec import Struct
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from state.clock import Clock
     from state.listing import Listing
     from state.mirror.disk import DiskCopy
-    from state.store import Store
+    from state.model import Now
+    from state.raw import Change
+    from state.store import Store, WatchBatch
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +75,18 @@ class MirrorCounters:
     save_errors: int = 0
 
 
+class Recorder(Protocol):
+    """Keeps what a mirror sees. Told in the event loop: it must be quick, and not raise."""
+
+    def listed(self, snapshot: Snapshot, now: Now) -> None:
+        """Note a snapshot that does not follow from the one before."""
+        ...
+
+    def changed(self, snapshot: Snapshot, changes: tuple[Change, ...], now: Now) -> None:
+        """Note a batch of the watch, and the snapshot after it."""
+        ...
+
+
 class Mirror:
     """Follows one store; `run` does the work, the rest may be read any time."""
 
@@ -83,10 +97,12 @@ class Mirror:
         *,
         disk: DiskCopy | None = None,
         settings: MirrorSettings | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._disk = disk
+        self._recorder = recorder
         self._settings = settings or MirrorSettings()
         self._snapshot = Snapshot()
         self._proved_s = -math.inf
@@ -202,9 +218,11 @@ class Mirror:
         listing = await read_all(self._store, keys.STATE)
         revision = listing.revision
         to_heal, self._to_heal = self._to_heal, None
-        now_s = self._clock.now().mono_s
-        snapshot, deltas = replace(self._snapshot, listing.records, revision, now_s)
+        now = self._clock.now()
+        snapshot, deltas = replace(self._snapshot, listing.records, revision, now.mono_s)
         self.counters.lists += 1
+        if self._recorder is not None:
+            self._recorder.listed(snapshot, now)
         if to_heal is not None:
             healed = to_heal & _differing(self._snapshot, _revisions(listing), revision)
             self.counters.healed += len(healed)
@@ -217,13 +235,19 @@ class Mirror:
         """Follow the changes until the watch ends or a check asks for a new list."""
         async with aclosing(self._store.watch(keys.STATE, self._snapshot.revision + 1)) as batches:
             async for batch in batches:
-                now_s = self._clock.now().mono_s
-                self._proved_s = now_s
+                now = self._clock.now()
+                self._proved_s = now.mono_s
                 if batch.changes:
-                    self.counters.changes += len(batch.changes)
-                    self._turn(*step(self._snapshot, batch.changes, batch.revision, now_s))
+                    self._take(batch, now)
                 if self._to_heal is not None:
                     return
+
+    def _take(self, batch: WatchBatch, now: Now) -> None:
+        self.counters.changes += len(batch.changes)
+        snapshot, deltas = step(self._snapshot, batch.changes, batch.revision, now.mono_s)
+        if self._recorder is not None:
+            self._recorder.changed(snapshot, batch.changes, now)
+        self._turn(snapshot, deltas)
 
     def _turn(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
         """Let `snapshot` be the current one, and tell everybody."""

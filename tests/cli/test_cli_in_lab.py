@@ -114,7 +114,11 @@ async def test_an_operator_calls_looks_pauses_asks_why_and_leaves_nothing(sites:
     assert f"Why so: ./everline explain {call['call'][:8]}" in printed
 
     explained = await sites.ask("explain", call["call"][:8])
-    assert (explained["source"], explained["winner"]) == ("ledger", agent)
+    assert (explained["source"], explained["winner"]) == ("log", agent)
+    assert explained["read_from"] == explained["call"]["edge"]
+    assert explained["differs"] == []
+    known = {row["agent"] for row in (await sites.ask("agent", "list"))["agents"]}
+    assert {each["agent"] for each in explained["candidates"]} == known
     assert explained["call"]["outcome"] == "answered"
     code, printed = await sites.say("explain", call["call"])
     assert code == 0, printed

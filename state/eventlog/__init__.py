@@ -1,0 +1,1 @@
+"""What a mirror saw of the shared state, and what was decided on it, kept for later questions."""
