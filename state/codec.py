@@ -19,7 +19,9 @@ from state.errors import CodecError, FutureVersionError
 from state.keys import Kind, parse
 from state.model import (
     Agent,
+    Calendar,
     CallRecord,
+    Contingency,
     Did,
     EdgeLife,
     Offer,
@@ -27,6 +29,7 @@ from state.model import (
     Presence,
     Probe,
     Queue,
+    Release,
     Site,
     Ticket,
     Trunk,
@@ -42,6 +45,9 @@ Record: TypeAlias = (
     | Did
     | Queue
     | Agent
+    | Calendar
+    | Contingency
+    | Release
     | Wish
     | Presence
     | EdgeLife
@@ -66,6 +72,9 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.DID: Did,
     Kind.QUEUE: Queue,
     Kind.AGENT: Agent,
+    Kind.CALENDAR: Calendar,
+    Kind.CONTINGENCY: Contingency,
+    Kind.RELEASE: Release,
     Kind.WISH: Wish,
     Kind.PRESENCE: Presence,
     Kind.EDGE: EdgeLife,
@@ -83,6 +92,9 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.DID: "number",
     Kind.QUEUE: "id",
     Kind.AGENT: "id",
+    Kind.CALENDAR: "id",
+    Kind.CONTINGENCY: "id",
+    Kind.RELEASE: "id",
     Kind.WISH: "agent",
     Kind.PRESENCE: "agent",
     Kind.EDGE: "edge",

@@ -29,6 +29,12 @@
 
     [dids.4930100]
     queue = "sales"
+    calendar = "office"              # left out: always open
+    closed_queue = "help"            # left out: turned away, as `closed` says
+
+    [calendars.office]               # see state.calendar_tables
+    zone = "Europe/Berlin"
+    week = { mon = ["08:00-17:00"] }
 
     [agents.anna]
     name = "Anna"
@@ -45,22 +51,22 @@ Owns what makes the file whole. `state.configuration_tables` owns the spelling o
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from state import keys
+from state.calendar_tables import CalendarTable, calendar_of
 from state.codec import Record
+from state.configuration_findings import Finding, dangling
 from state.configuration_tables import (
     REALM,
     AgentTable,
     DidTable,
     QueueTable,
     SiteTable,
-    Table,
     TrunkTable,
     agent_of,
     check_id,
@@ -73,16 +79,24 @@ from state.configuration_tables import (
 from state.errors import ConfigurationError
 from state.model import (
     Agent,
+    Calendar,
+    Contingency,
     Did,
     Queue,
-    QueueId,
+    Release,
     Site,
-    SiteId,
     Trunk,
-    TrunkId,
 )
 
-__all__ = ["REALM", "Configuration", "ha1_of", "parse_configuration"]
+__all__ = [
+    "REALM",
+    "SECTIONS",
+    "Configuration",
+    "Section",
+    "configuration_of",
+    "ha1_of",
+    "parse_configuration",
+]
 
 
 class Configuration(Struct, frozen=True, kw_only=True):
@@ -92,16 +106,40 @@ class Configuration(Struct, frozen=True, kw_only=True):
     trunks: tuple[Trunk, ...] = ()
     queues: tuple[Queue, ...] = ()
     dids: tuple[Did, ...] = ()
+    calendars: tuple[Calendar, ...] = ()
     agents: tuple[Agent, ...] = ()
+    contingencies: tuple[Contingency, ...] = ()
+    """The plans that are active; what they change has been changed."""
+    release: Release | None = None
+    """None: it came from a file."""
 
     def by_key(self) -> dict[str, Record]:
-        """Return every record under its key."""
+        """Return every record under its key, but for the release."""
         records: dict[str, Record] = {keys.site(each.id): each for each in self.sites}
         records |= {keys.trunk(each.id): each for each in self.trunks}
         records |= {keys.queue(each.id): each for each in self.queues}
         records |= {keys.did(each.number): each for each in self.dids}
+        records |= {keys.calendar(each.id): each for each in self.calendars}
         records |= {keys.agent(each.id): each for each in self.agents}
+        records |= {keys.contingency(each.id): each for each in self.contingencies}
         return records
+
+
+class Section(Struct, frozen=True):
+    """How the tables of one section are read."""
+
+    shape: type[Any]
+    make: Callable[[str, Any], Any]
+
+
+SECTIONS: Final[Mapping[str, Section]] = {
+    "sites": Section(SiteTable, site_of),
+    "trunks": Section(TrunkTable, trunk_of),
+    "queues": Section(QueueTable, queue_of),
+    "dids": Section(DidTable, did_of),
+    "calendars": Section(CalendarTable, calendar_of),
+    "agents": Section(AgentTable, agent_of),
+}
 
 
 def parse_configuration(text: str, source: str = "configuration") -> Configuration:
@@ -114,25 +152,28 @@ def parse_configuration(text: str, source: str = "configuration") -> Configurati
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(source, (f"no TOML: {error}",)) from error
-    reader = _Reader(tables)
-    configuration = Configuration(
-        sites=reader.read("sites", SiteTable, site_of),
-        trunks=reader.read("trunks", TrunkTable, trunk_of),
-        queues=reader.read("queues", QueueTable, queue_of),
-        dids=reader.read("dids", DidTable, did_of),
-        agents=reader.read("agents", AgentTable, agent_of),
-    )
-    problems = (*reader.problems, *reader.unknown_tables())
-    # What hangs on a record that did not come through would only repeat its problem.
-    if problems := problems or tuple(_dangling(configuration)):
-        raise ConfigurationError(source, problems)
+    configuration, problems = configuration_of(tables)
+    if problems:
+        raise ConfigurationError(source, tuple(map(str, problems)))
     return configuration
 
 
-# ---- reading -------------------------------------------------------------------------------------
+def configuration_of(
+    tables: Mapping[str, Any],
+) -> tuple[Configuration, tuple[Finding | str, ...]]:
+    """Return the configuration that the tables make, and all that is wrong with it.
 
-_TableT = TypeVar("_TableT", bound=Table)
-_NounT = TypeVar("_NounT")
+    If a table cannot be read, only such problems are returned: what hangs on a record that did not
+    come through would only repeat its problem.
+    """
+    reader = _Reader(tables)
+    nouns: dict[str, Any] = {name: reader.read(name, each) for name, each in SECTIONS.items()}
+    configuration = Configuration(**nouns)
+    problems = (*reader.problems, *reader.unknown_tables())
+    return configuration, problems or tuple(dangling(configuration))
+
+
+# ---- reading -------------------------------------------------------------------------------------
 
 
 class _Reader:
@@ -141,24 +182,22 @@ class _Reader:
     def __init__(self, tables: Mapping[str, Any]) -> None:
         self._tables = tables
         self._known: list[str] = []
-        self.problems: list[str] = []
+        self.problems: list[Finding | str] = []
 
-    def read(
-        self, section: str, shape: type[_TableT], make: Callable[[str, _TableT], _NounT]
-    ) -> tuple[_NounT, ...]:
+    def read(self, name: str, section: Section) -> tuple[Any, ...]:
         """Return the nouns of a section; note a problem for each that cannot be made."""
-        self._known.append(section)
-        tables = self._tables.get(section, {})
+        self._known.append(name)
+        tables = self._tables.get(name, {})
         if not isinstance(tables, dict):
-            self.problems.append(f"{section} is no table of tables: write [{section}.ID]")
+            self.problems.append(f"{name} is no table of tables: write [{name}.ID]")
             return ()
         made = []
         for identifier, table in tables.items():
             try:
-                check_id(identifier, section)
-                made.append(make(identifier, msgspec.convert(table, shape)))
+                check_id(identifier, name)
+                made.append(section.make(identifier, msgspec.convert(table, section.shape)))
             except ValueError as error:
-                self.problems.append(f"[{section}.{identifier}] {error}")
+                self.problems.append(Finding.error(name, identifier, "", str(error)))
         return tuple(made)
 
     def unknown_tables(self) -> list[str]:
@@ -169,63 +208,3 @@ class _Reader:
             for section in self._tables
             if section not in self._known
         ]
-
-
-def _dangling(configuration: Configuration) -> Iterable[str]:
-    """Yield a problem for each reference to something that is not there."""
-    sites = {site.id for site in configuration.sites}
-    queues = {queue.id for queue in configuration.queues}
-    for site in configuration.sites:
-        for other in site.distance_ms:
-            if other not in sites:
-                yield f"[sites.{site.id}] distance_ms names the site {other!r}, which is not there"
-    for did in configuration.dids:
-        if did.queue not in queues:
-            yield f"[dids.{did.number}] queue {did.queue!r} is not there"
-    for queue in configuration.queues:
-        yield from _dangling_of(queue, configuration, queues, sites)
-    for agent in configuration.agents:
-        if agent.site not in sites:
-            yield f"[agents.{agent.id}] site {agent.site!r} is not there"
-    yield from _shared_addresses(configuration.trunks)
-
-
-def _dangling_of(
-    queue: Queue,
-    configuration: Configuration,
-    queues: AbstractSet[QueueId],
-    sites: AbstractSet[SiteId],
-) -> Iterable[str]:
-    """Yield a problem for each reference of a queue's rules that leads nowhere."""
-    limits = (queue.longest_queue, queue.longest_wait_s, queue.longest_estimate_s)
-    targets = [each.overflow for each in (*queue.steps, *limits) if each is not None]
-    for target in dict.fromkeys(target for target in targets if target is not None):
-        if target == queue.id:
-            yield f"[queues.{queue.id}] overflow leads to the queue itself"
-        elif target not in queues:
-            yield f"[queues.{queue.id}] overflow names the queue {target!r}, which is not there"
-    named = (queue.scope, *(step.scope for step in queue.steps))
-    scopes = [scope for scope in named if scope is not None]
-    known: dict[str, AbstractSet[str]] = {
-        "site": sites,
-        "team": {agent.team for agent in configuration.agents},
-        "employer": {agent.employer for agent in configuration.agents},
-    }
-    for kind, words in (
-        ("site", [site for scope in scopes for site in scope.sites]),
-        ("team", [team for scope in scopes for team in scope.teams]),
-        ("employer", [employer for scope in scopes for employer in scope.employers]),
-    ):
-        for word in dict.fromkeys(words):
-            if word not in known[kind]:
-                yield f"[queues.{queue.id}] scope names the {kind} {word!r}, which nobody is of"
-
-
-def _shared_addresses(trunks: Iterable[Trunk]) -> Iterable[str]:
-    """Yield a problem for each address that two trunks claim."""
-    owners: dict[str, TrunkId] = {}
-    for trunk in trunks:
-        for address in trunk.addresses:
-            owner = owners.setdefault(address, trunk.id)
-            if owner != trunk.id:
-                yield f"[trunks.{trunk.id}] address {address} belongs to trunk {owner!r} already"

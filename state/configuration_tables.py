@@ -20,6 +20,7 @@ from state.model import (
     Agent,
     AgentId,
     AttributeNeed,
+    CalendarId,
     Did,
     DidNumber,
     Limit,
@@ -33,6 +34,7 @@ from state.model import (
     SkillNeed,
     Step,
     Strategy,
+    TenantId,
     Trunk,
     TrunkId,
     TurnAway,
@@ -74,6 +76,7 @@ class SiteTable(Table):
         default_factory=dict
     )
     draining: bool = False
+    backups: list[_Word] = msgspec.field(default_factory=list)
 
 
 class TrunkTable(Table):
@@ -136,6 +139,7 @@ class QueueTable(Table):
     longest_queue: _LimitTable | None = None
     longest_wait_s: _LimitTable | None = None
     longest_estimate_s: _LimitTable | None = None
+    tenant: _Word = "main"
 
 
 class DidTable(Table):
@@ -143,6 +147,11 @@ class DidTable(Table):
 
     queue: str
     greeting: _Prompt | None = None
+    tenant: _Word = "main"
+    sites: list[_Word] = msgspec.field(default_factory=list)
+    calendar: _Word | None = None
+    closed_queue: _Word | None = None
+    closed: TurnAway = TurnAway.REFUSE
 
 
 class AgentTable(Table):
@@ -157,6 +166,7 @@ class AgentTable(Table):
     team: _Employer = ""
     employer: _Employer = ""
     pause_after: Annotated[int, Meta(ge=0, le=100)] = 0
+    tenant: _Word = "main"
 
 
 # ---- a table becomes a noun ----------------------------------------------------------------------
@@ -173,6 +183,7 @@ def site_of(identifier: str, table: SiteTable) -> Site:
         sip=table.sip,
         distance_ms={SiteId(other): ms for other, ms in table.distance_ms.items()},
         draining=table.draining,
+        backups=tuple(SiteId(site) for site in table.backups),
     )
 
 
@@ -216,6 +227,7 @@ def queue_of(identifier: str, table: QueueTable) -> Queue:
         longest_queue=_limit(table.longest_queue),
         longest_wait_s=_limit(table.longest_wait_s),
         longest_estimate_s=_limit(table.longest_estimate_s),
+        tenant=TenantId(table.tenant),
     )
 
 
@@ -260,7 +272,16 @@ def _limit(table: _LimitTable | None) -> Limit | None:
 
 def did_of(number: str, table: DidTable) -> Did:
     """Return the DID that a table describes; ValueError: why it is none."""
-    return Did(number=DidNumber(number), queue=QueueId(table.queue), greeting=table.greeting)
+    return Did(
+        number=DidNumber(number),
+        queue=QueueId(table.queue),
+        greeting=table.greeting,
+        tenant=TenantId(table.tenant),
+        sites=tuple(SiteId(site) for site in table.sites),
+        calendar=None if table.calendar is None else CalendarId(table.calendar),
+        closed_queue=None if table.closed_queue is None else QueueId(table.closed_queue),
+        closed=table.closed,
+    )
 
 
 def agent_of(identifier: str, table: AgentTable) -> Agent:
@@ -281,6 +302,7 @@ def agent_of(identifier: str, table: AgentTable) -> Agent:
         team=table.team,
         employer=table.employer,
         pause_after=table.pause_after,
+        tenant=TenantId(table.tenant),
     )
 
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 from state.errors import BadKeyError
 from state.model import (
     AgentId,
+    CalendarId,
     CallId,
     DidNumber,
     EdgeId,
@@ -45,6 +46,9 @@ class Kind(StrEnum):
     DID = "state/config/did"
     QUEUE = "state/config/queue"
     AGENT = "state/config/agent"
+    CALENDAR = "state/config/calendar"
+    CONTINGENCY = "state/config/contingency"
+    RELEASE = "state/config/release"
     WISH = "state/wish"
     PRESENCE = "state/presence"
     EDGE = "state/edge"
@@ -126,6 +130,21 @@ def queue(identifier: QueueId) -> str:
 def agent(identifier: AgentId) -> str:
     """Return the key of an agent's configuration."""
     return build(Kind.AGENT, identifier)
+
+
+def calendar(identifier: CalendarId) -> str:
+    """Return the key of a calendar's configuration."""
+    return build(Kind.CALENDAR, identifier)
+
+
+def contingency(identifier: str) -> str:
+    """Return the key of a contingency plan that is active."""
+    return build(Kind.CONTINGENCY, identifier)
+
+
+def release() -> str:
+    """Return the key of the record that says which configuration stands there."""
+    return build(Kind.RELEASE, "current")
 
 
 def wish(identifier: AgentId) -> str:

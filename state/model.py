@@ -26,8 +26,13 @@ DidNumber = NewType("DidNumber", str)
 QueueId = NewType("QueueId", str)
 SkillId = NewType("SkillId", str)
 AgentId = NewType("AgentId", str)
+CalendarId = NewType("CalendarId", str)
+TenantId = NewType("TenantId", str)
 CallId = NewType("CallId", str)
 """Ours: names one caller's call for its whole life. SIP's is always `sip_call_id`."""
+
+MAIN = TenantId("main")
+"""The tenant of whatever names none: the center's own."""
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -77,6 +82,8 @@ class Site(Struct, frozen=True, kw_only=True):
     distance_ms: Mapping[SiteId, int] = field(default_factory=dict)
     """Round trip to the other sites, for choosing the nearer one."""
     draining: bool = False
+    backups: tuple[SiteId, ...] = ()
+    """Sites that take its calls before all others while it drains, in this order."""
 
 
 class Trunk(Struct, frozen=True, kw_only=True):
@@ -87,6 +94,14 @@ class Trunk(Struct, frozen=True, kw_only=True):
     """Source IP addresses, without ports."""
 
 
+class TurnAway(StrEnum):
+    """What becomes of a caller whom a queue serves no longer, or not at all."""
+
+    REFUSE = "refuse"
+    CALLBACK = "callback"
+    """To be called back. The call's record says so; whoever dials reads it there."""
+
+
 class Did(Struct, frozen=True, kw_only=True):
     """A number that callers dial."""
 
@@ -94,6 +109,66 @@ class Did(Struct, frozen=True, kw_only=True):
     queue: QueueId
     greeting: str | None = None
     """Prompt name; None: the queue's."""
+    tenant: TenantId = MAIN
+    sites: tuple[SiteId, ...] = ()
+    """Sites that take its calls before all others, in this order; empty: the one it came to."""
+    calendar: CalendarId | None = None
+    """When it is open; None: always."""
+    closed_queue: QueueId | None = None
+    """Where its callers go while it is closed; None: they are turned away."""
+    closed: TurnAway = TurnAway.REFUSE
+    """What those get who are turned away while it is closed."""
+
+
+class Opening(Struct, frozen=True, kw_only=True):
+    """A stretch of a day, in minutes after midnight, local time: from `begin` to before `end`."""
+
+    begin: int
+    end: int
+    """Up to 1440: the day's end."""
+
+
+class SpecialDay(Struct, frozen=True, kw_only=True):
+    """A date with hours of its own, such as a holiday."""
+
+    date: str
+    """`2026-12-24`."""
+    openings: tuple[Opening, ...] = ()
+    """None: closed all day."""
+
+
+class Calendar(Struct, frozen=True, kw_only=True):
+    """Opening hours; see `edge.acd.hours`."""
+
+    id: CalendarId
+    zone: str
+    """IANA name of the time zone: `Europe/Berlin`."""
+    week: tuple[tuple[Opening, ...], ...]
+    """Seven days, Monday first."""
+    special: tuple[SpecialDay, ...] = ()
+    tenant: TenantId = MAIN
+
+
+class Contingency(Struct, frozen=True, kw_only=True):
+    """A contingency plan that is active. What it changes stands in the other records already."""
+
+    id: str
+    name: str
+    since_ms: int
+    tenant: TenantId = MAIN
+
+
+class Release(Struct, frozen=True, kw_only=True):
+    """Which version of the configuration stands in the shared state; written with it.
+
+    Whoever publishes compares this record's revision, so that no older version ever replaces a
+    newer one. There is one, `CURRENT`; none where the configuration came from a file.
+    """
+
+    version: int
+    is_whole: bool = True
+    """False: its records are still being written."""
+    id: str = "current"
 
 
 class SkillNeed(Struct, frozen=True, kw_only=True):
@@ -140,14 +215,6 @@ class Strategy(StrEnum):
     MOST_SKILLED = "most_skilled"
     LEAST_SKILLED_SUFFICIENT = "least_skilled_sufficient"
     ROUND_ROBIN = "round_robin"
-
-
-class TurnAway(StrEnum):
-    """What becomes of a caller whom a queue serves no longer, or not at all."""
-
-    REFUSE = "refuse"
-    CALLBACK = "callback"
-    """To be called back. The call's record says so; whoever dials reads it there."""
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -209,6 +276,7 @@ class Queue(Struct, frozen=True, kw_only=True):
     longest_queue: Limit | None = None
     longest_wait_s: Limit | None = None
     longest_estimate_s: Limit | None = None
+    tenant: TenantId = MAIN
 
 
 class Agent(Discreet, frozen=True, kw_only=True):
@@ -231,6 +299,7 @@ class Agent(Discreet, frozen=True, kw_only=True):
     """Who pays them: empty for us, else the outsourcer's name."""
     pause_after: int = 0
     """How many offers in a row they may let ring before they are paused; 0: any number."""
+    tenant: TenantId = MAIN
 
 
 # ---- what people want ----------------------------------------------------------------------------
@@ -300,6 +369,9 @@ class EdgeLife(Struct, frozen=True, kw_only=True):
     """`host:port` where it takes SIP from the Kamailios."""
     state: EdgeState
     started_ms: int
+    applied: int = 0
+    """The version of the configuration by which it, and its site's Kamailio, last went: see
+    `Release`. 0: none, or a file's."""
 
 
 class TicketState(StrEnum):

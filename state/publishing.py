@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from state import keys
-from state.codec import RECORD_TYPES, Record, decode_with_extras, encode
+from state.codec import RECORD_TYPES, Record, decode, decode_with_extras, encode
 from state.errors import (
     BadKeyError,
     CodecError,
     FutureVersionError,
     OutcomeUnknownError,
+    StoreError,
     UnavailableError,
 )
 from state.listing import read_all
+from state.model import Release
 from state.store import Delete, ModIs, Operation, Put
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from state.store import Store
 
 OPERATIONS_IN_TXN: Final = 100
-"""etcd takes 128 by default (`--max-txn-ops`)."""
+"""etcd takes 128 by default (`--max-txn-ops`). A release's own record comes on top."""
 _ATTEMPTS: Final = 5
 
 
@@ -45,6 +48,14 @@ class _Step(Struct, frozen=True, kw_only=True):
     operation: Operation
 
 
+class SupersededError(StoreError):
+    """A newer release stands in the store: this one must not replace it."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"version {version} of the configuration stands there already")
+        self.version = version
+
+
 async def publish(store: Store, configuration: Configuration) -> Published:
     """Make `/everline/state/config/` what `configuration` says.
 
@@ -52,6 +63,11 @@ async def publish(store: Store, configuration: Configuration) -> Published:
     all, and only if nobody else has written those keys since they were read. After a conflict or an
     unknown outcome it reads again and goes on from there, so it may be repeated at will. Fields
     that this version does not know are kept.
+
+    With a release, every transaction also writes its record and compares the one that was read: of
+    two that publish at once the newer wins, and the older stops with SupersededError. Up to 100
+    changes then come to the readers at one revision. Without one, the record of a release goes:
+    what stands there is no longer what any version says.
 
     Raises FutureVersionError, having written nothing, rather than overwrite or delete a record of a
     later version; UnavailableError when others keep writing or the store is away.
@@ -61,8 +77,11 @@ async def publish(store: Store, configuration: Configuration) -> Published:
     wanted = configuration.by_key()
     for _ in range(_ATTEMPTS):
         listing = await read_all(store, keys.CONFIG)
-        steps = _plan(wanted, listing.records)
-        if not steps:
+        held = _Held.of(listing.records)
+        release = configuration.release
+        _refuse_older(release, held.release)
+        steps = _plan(wanted, held.others)
+        if not steps and held.says(release):
             unchanged = len(wanted) - len(written)
             return Published(
                 written=len(written),
@@ -72,24 +91,69 @@ async def publish(store: Store, configuration: Configuration) -> Published:
             )
         written |= {step.guard.key for step in steps if isinstance(step.operation, Put)}
         deleted |= {step.guard.key for step in steps if isinstance(step.operation, Delete)}
-        await _carry_out(store, steps)
+        await _carry_out(store, steps, release, held.revision)
     raise UnavailableError(
         f"the configuration was not published in {_ATTEMPTS} attempts: is somebody else publishing?"
     )
 
 
-async def _carry_out(store: Store, steps: list[_Step]) -> None:
+class _Held(Struct, frozen=True, kw_only=True):
+    """What the store holds: the release's record apart from the others."""
+
+    others: tuple[KeyValue, ...]
+    release: Release | None = None
+    revision: int = 0
+    """The release record's mod_revision; 0: there is none."""
+
+    def says(self, release: Release | None) -> bool:
+        """Tell whether just this release stands there, or none where there should be none."""
+        return self.revision == 0 if release is None else self.release == release
+
+    @classmethod
+    def of(cls, records: tuple[KeyValue, ...]) -> _Held:
+        found = next((each for each in records if each.key == keys.release()), None)
+        others = tuple(each for each in records if each.key != keys.release())
+        if found is None:
+            return cls(others=others)
+        release = _readable_release(found)
+        return cls(others=others, release=release, revision=found.mod_revision)
+
+
+def _readable_release(record: KeyValue) -> Release | None:
+    try:
+        return decode(Release, record.value, record.key)
+    except FutureVersionError:
+        raise
+    except CodecError:
+        return None
+
+
+def _refuse_older(ours: Release | None, held: Release | None) -> None:
+    if ours is not None and held is not None and held.version > ours.version:
+        raise SupersededError(held.version)
+
+
+async def _carry_out(
+    store: Store, steps: list[_Step], release: Release | None, revision: int
+) -> None:
     """Do the steps until one transaction does not go through; the caller reads again anyway."""
-    for start in range(0, len(steps), OPERATIONS_IN_TXN):
-        chunk = steps[start : start + OPERATIONS_IN_TXN]
+    key = keys.release()
+    chunks = [steps[at : at + OPERATIONS_IN_TXN] for at in range(0, len(steps), OPERATIONS_IN_TXN)]
+    for number, chunk in enumerate(chunks or [[]], 1):
+        guards = [ModIs(key=key, mod_revision=revision), *(step.guard for step in chunk)]
+        operations = [step.operation for step in chunk]
+        if release is not None:
+            told = replace(release, is_whole=number >= len(chunks))
+            operations.append(Put(key=key, value=encode(told)))
+        elif revision:
+            operations.append(Delete(key=key))
         try:
-            done = await store.txn(
-                [step.guard for step in chunk], [step.operation for step in chunk]
-            )
+            done = await store.txn(guards, operations)
         except OutcomeUnknownError:
             return
         if not done.succeeded:
             return
+        revision = 0 if release is None else done.revision
 
 
 def _plan(wanted: dict[str, Record], stored: tuple[KeyValue, ...]) -> list[_Step]:

@@ -21,7 +21,10 @@ from state.keys import Kind, parse
 from state.model import (
     Agent,
     AgentId,
+    Calendar,
+    CalendarId,
     CallId,
+    Contingency,
     Did,
     DidNumber,
     EdgeId,
@@ -33,6 +36,7 @@ from state.model import (
     Probe,
     Queue,
     QueueId,
+    Release,
     Site,
     SiteId,
     Ticket,
@@ -59,6 +63,9 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     dids: Map[DidNumber, Entry[Did]] = field(default_factory=Map)
     queues: Map[QueueId, Entry[Queue]] = field(default_factory=Map)
     agents: Map[AgentId, Entry[Agent]] = field(default_factory=Map)
+    calendars: Map[CalendarId, Entry[Calendar]] = field(default_factory=Map)
+    contingencies: Map[str, Entry[Contingency]] = field(default_factory=Map)
+    releases: Map[str, Entry[Release]] = field(default_factory=Map)
     wishes: Map[AgentId, Entry[Wish]] = field(default_factory=Map)
     presences: Map[AgentId, Entry[Presence]] = field(default_factory=Map)
     edges: Map[EdgeId, Entry[EdgeLife]] = field(default_factory=Map)
@@ -91,6 +98,9 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.DID: "dids",
     Kind.QUEUE: "queues",
     Kind.AGENT: "agents",
+    Kind.CALENDAR: "calendars",
+    Kind.CONTINGENCY: "contingencies",
+    Kind.RELEASE: "releases",
     Kind.WISH: "wishes",
     Kind.PRESENCE: "presences",
     Kind.EDGE: "edges",
