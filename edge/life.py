@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
+from msgspec.structs import replace
 
 from state import keys
 from state.clock import Clock
@@ -58,14 +59,14 @@ class Life:
 
     def set_state(self, state: EdgeState) -> None:
         """Publish whether this edge takes new calls."""
-        self._life = EdgeLife(
-            edge=self._life.edge,
-            site=self._life.site,
-            sip=self._life.sip,
-            state=state,
-            started_ms=self._life.started_ms,
-        )
+        self._life = replace(self._life, state=state)
         self._dirty.set()
+
+    def set_applied(self, version: int) -> None:
+        """Publish by which version of the configuration this edge, and its Kamailio, go."""
+        if version != self._life.applied:
+            self._life = replace(self._life, applied=version)
+            self._dirty.set()
 
     def set_probe(self, probe: Probe) -> None:
         """Publish what this edge's probes say."""

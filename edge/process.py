@@ -125,6 +125,7 @@ class EdgeProcess:
             media=self._media,
             unreachable=lambda: self._prober.unreachable,
             keeper=self._keeper,
+            on_applied=self._life.set_applied,
         )
         self._janitor = Janitor(
             store=store,

@@ -26,7 +26,7 @@ from state.clock import Clock
 from state.keys import Kind
 from state.mirror import Mirror, MirrorState
 from state.model import EdgeId, SiteId
-from state.snapshot import Delta, Snapshot
+from state.snapshot import Delta, Snapshot, version_of
 
 log = structlog.get_logger()
 
@@ -35,7 +35,10 @@ RECONCILE_S = 10.0
 _SOON_S = 0.01
 _LATER_S = 0.3
 """Whether agents are free changes with every call, and moves a row only now and then."""
-_URGENT = frozenset({Kind.EDGE, Kind.SITE, Kind.TRUNK, Kind.DID, Kind.QUEUE, Kind.AGENT})
+_AGAIN_S = 1.0
+_URGENT = frozenset(
+    {Kind.EDGE, Kind.SITE, Kind.TRUNK, Kind.DID, Kind.QUEUE, Kind.AGENT, Kind.RELEASE}
+)
 _CALM = frozenset({Kind.OFFER, Kind.WORK, Kind.PRESENCE})
 
 
@@ -51,13 +54,16 @@ class Steward:
         media: Relay,
         unreachable: Callable[[], frozenset[SiteId]],
         keeper: PresenceKeeper,
+        on_applied: Callable[[int], None],
     ) -> None:
+        """`on_applied` is told which version of the configuration Kamailio goes by."""
         self._site = settings.site
         self._clock = clock
         self._mirror = mirror
         self._media = media
         self._unreachable = unreachable
         self._keeper = keeper
+        self._on_applied = on_applied
         self._edges_known = {settings.sip}
         """Every edge address seen in this life: one whose lease has just run out may still live."""
         self._dead: set[EdgeId] = set()
@@ -122,9 +128,22 @@ class Steward:
     async def _tell(self) -> None:
         while True:
             await self._until_due()
-            tables = self._tables(self._mirror.snapshot)
+            snapshot = self._mirror.snapshot
+            tables = self._tables(snapshot)
             if tables is not None:
                 await self._proxy.apply(tables)
+                await self._report(snapshot)
+
+    async def _report(self, snapshot: Snapshot) -> None:
+        """Say which version Kamailio goes by, once it is in step; if it is not, look again."""
+        release = version_of(snapshot)
+        if release is None:
+            return
+        if self._proxy.is_in_step:
+            self._on_applied(release)
+            return
+        # Looking again costs a whole table: not at once, while Kamailio is away.
+        asyncio.get_running_loop().call_later(_AGAIN_S, self._later.set)
 
     async def _until_due(self) -> None:
         """Wait for something urgent, or for a while after something that is not."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd import call_events as ev
-from edge.acd.admission import QUEUE_FULL, WAIT_TOO_LONG, Admitted, TurnedAway, admit
+from edge.acd.admission import CLOSED, QUEUE_FULL, WAIT_TOO_LONG, Admitted, TurnedAway, admit
 from edge.acd.call import Rules
 from edge.acd.call_events import Attempt, By, Side
 from edge.acd.reservation import UNKNOWN_CALLER, Ending, turned_away
@@ -362,7 +362,7 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-_TURNED_AWAY = {QUEUE_FULL: "Queue full", WAIT_TOO_LONG: "Wait too long"}
+_TURNED_AWAY = {QUEUE_FULL: "Queue full", WAIT_TOO_LONG: "Wait too long", CLOSED: "Closed"}
 """Reason phrases; the status is 486, which no proxy and no carrier tries to better elsewhere."""
 
 _BY: dict[sip.EndedBy, By] = {

@@ -169,6 +169,17 @@ def restore(rows: Iterable[Restored], revision: int) -> Snapshot:
     return builder.finish(revision)[0]
 
 
+def version_of(snapshot: Snapshot) -> int | None:
+    """Return the version of the configuration that a snapshot holds, 0 for a file's.
+
+    None: it holds part of one, since the rest is still being written.
+    """
+    release = snapshot.releases.get("current")
+    if release is None:
+        return 0
+    return release.value.version if release.value.is_whole else None
+
+
 def digest(snapshot: Snapshot) -> str:
     """Return a hash over the (key, mod_revision) pairs, the same in whatever order they came."""
     return f"{snapshot.checksum:032x}"

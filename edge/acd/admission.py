@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from edge.acd.forecast import forecast_for_newcomer
+from edge.acd.hours import is_closed
 from state.model import (
     Did,
     DidNumber,
@@ -30,6 +31,8 @@ from state.snapshot import Snapshot
 QUEUE_FULL: Final = "queue_full"
 WAIT_TOO_LONG: Final = "wait_too_long"
 """The estimated wait, at the door."""
+CLOSED: Final = "closed"
+"""Outside the number's opening hours."""
 WAITED_TOO_LONG: Final = "waited_too_long"
 
 OUTCOMES: Final = {TurnAway.REFUSE: Outcome.REFUSED, TurnAway.CALLBACK: Outcome.CALLBACK}
@@ -66,12 +69,17 @@ def admit(
     A queue beyond a limit sends callers to the one that the limit names. If that is beyond its own,
     or is not there, they go on from there, but to no queue twice; whom none takes is turned away as
     the limit of the first one says. `has_place`: the caller has one from an earlier call that was
-    cut off, and limits are for those who have none.
+    cut off, and limits are for those who have none. Outside its hours a number leads to the queue
+    that it names for that, or nowhere: a place or not, since nobody is there.
     """
     did = snapshot.dids.get(number)
-    first = None if did is None else snapshot.queues.get(did.value.queue)
+    closed = did is not None and is_closed(snapshot, did.value, now)
+    first = None if did is None else snapshot.queues.get(_target(did.value, closed=closed))
     if did is None or first is None:
         return None
+    if closed and did.value.closed_queue is None:
+        outcome = OUTCOMES[did.value.closed]
+        return TurnedAway(did=did.value, queue=first.value, outcome=outcome, cause=CLOSED)
     queue: Queue | None = first.value
     asked: set[QueueId] = set()
     refusal: tuple[Limit, str] | None = None
@@ -89,6 +97,10 @@ def admit(
     return TurnedAway(
         did=did.value, queue=first.value, outcome=OUTCOMES[limit.turn_away], cause=cause
     )
+
+
+def _target(did: Did, *, closed: bool) -> QueueId:
+    return did.closed_queue if closed and did.closed_queue is not None else did.queue
 
 
 def length(snapshot: Snapshot, queue: QueueId) -> int:

@@ -6,6 +6,8 @@ The laws:
 
 - The own site comes first unless it drains. Then the others: those where an agent who can take the
   DID's calls is free, before those without; the nearer first; by id.
+- A DID that names sites has those first, in its order, whichever it came to. While a site drains,
+  the backups that it names come first there, in its order.
 - Dead edges, and sites that this one cannot reach, are left out. Edges that drain, and sites that
   do, come after all others. Whoever is left out for a reason that may be mistaken comes back in
   when nobody else is left: the last good site is never removed.
@@ -46,14 +48,16 @@ def rows(
         return {}
     view = _View(snapshot, site, lives)
     free = _free_agents(snapshot, now)
-    by_needs: dict[Needs | None, Groups] = {None: view.groups(frozenset())}
-    table = {ANY: by_needs[None]}
+    known: dict[tuple[Needs | None, tuple[SiteId, ...]], Groups] = {}
+    table = {ANY: view.groups(frozenset(), ())}
     for number, did in snapshot.dids.items():
         queue = snapshot.queues.get(did.value.queue)
         needs = None if queue is None else Needs.of_queue(queue.value)
-        if needs is not None and needs not in by_needs:
-            by_needs[needs] = view.groups(_staffed_sites(free, needs))
-        table[number] = by_needs[needs]
+        kind = (needs, did.value.sites)
+        if kind not in known:
+            staffed = frozenset() if needs is None else _staffed_sites(free, needs)
+            known[kind] = view.groups(staffed, did.value.sites)
+        table[number] = known[kind]
     return table
 
 
@@ -74,22 +78,35 @@ class _View:
             kept = self._leaving if life.state is EdgeState.DRAINING else self._serving
             kept[life.site].append(life.sip)
 
-    def groups(self, staffed: frozenset[SiteId]) -> Groups:
+    def groups(self, staffed: frozenset[SiteId], named: tuple[SiteId, ...]) -> Groups:
         """Return one group a site, best first; then one a site of the edges that drain."""
         return tuple(
             tuple(sorted(edges[site]))
             for edges in (self._serving, self._leaving)
-            for site in sorted(edges, key=lambda each: self._preference(each, staffed))
+            for site in sorted(edges, key=lambda each: self._preference(each, staffed, named))
         )
 
     def _preference(
-        self, site: SiteId, staffed: frozenset[SiteId]
-    ) -> tuple[bool, bool, bool, int, SiteId]:
+        self, site: SiteId, staffed: frozenset[SiteId], named: tuple[SiteId, ...]
+    ) -> tuple[bool, int, int, bool, bool, int, SiteId]:
         known, own = self._snapshot.sites.get(site), self._snapshot.sites.get(self._own)
         is_draining = known is not None and known.value.draining
         distances = {} if own is None else own.value.distance_ms
         distance_ms = distances.get(site, _FAR_MS)
-        return (is_draining, site != self._own, site not in staffed, distance_ms, site)
+        backups = own.value.backups if own is not None and own.value.draining else ()
+        return (
+            is_draining,
+            _rank(named, site),
+            _rank(backups, site),
+            site != self._own,
+            site not in staffed,
+            distance_ms,
+            site,
+        )
+
+
+def _rank(order: tuple[SiteId, ...], site: SiteId) -> int:
+    return order.index(site) if site in order else len(order)
 
 
 def _free_agents(snapshot: Snapshot, now: Now) -> list[Agent]:

@@ -142,3 +142,16 @@ async def test_draining_is_said_at_once() -> None:
     found = (await stage.there()).records
     assert decode(EdgeLife, found[0].value, KEY).state is EdgeState.DRAINING
     await stage.end()
+
+
+@in_virtual_time
+async def test_which_version_it_goes_by_is_told_at_once_and_only_when_it_changes() -> None:
+    stage = Stage()
+    await asyncio.sleep(0.01)
+    for version in (7, 7, 8, 7):
+        stage.life.set_applied(version)
+        stage.life.set_state(stage.life.state)
+        await asyncio.sleep(0.01)
+        (record,) = (await stage.there()).records
+        assert decode(EdgeLife, record.value, KEY).applied == version
+    await stage.end()

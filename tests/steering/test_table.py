@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edge.steering import ANY, encode, rows
 from state import keys
-from state.model import DidNumber, EdgeId, EdgeState, PresenceState, SiteId
+from state.model import Did, DidNumber, EdgeId, EdgeState, PresenceState, QueueId, Site, SiteId
 from tests.acd.worlds import NOW, PATIENT, World, at
 
 SALES = DidNumber("4930100")
@@ -146,3 +147,23 @@ def test_every_row_has_an_edge_and_none_twice(
         assert len(targets) == len(set(targets))
         reachable = {e for e in edges if e[0] == own or SiteId(e[0]) not in unreachable}
         assert {t.partition(":")[2] for t in targets} == (reachable or edges)
+
+
+def test_a_number_that_names_sites_has_those_first_and_drained_ones_last(world: World) -> None:
+    named = Did(number=SALES, queue=QueueId("sales"), sites=(C, B))
+    world.put(keys.did(SALES), named)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((C1,), (B1,), (A1,))
+    assert rows(world.snapshot, A, NOW)[HELP] == ((A1,), (B1,), (C1,))
+    world.site("c", sip="198.18.3.10:5060", draining=True)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((B1,), (A1,), (C1,))
+
+
+def test_while_a_site_drains_its_backups_come_first_there(world: World) -> None:
+    world.agent("bob", site="b", sales=3)
+    backed = Site(
+        id=A, name="a", sip="198.18.1.10:5060", distance_ms={B: 10, C: 30}, backups=(C, A)
+    )
+    world.put(keys.site(A), backed)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (B1,), (C1,))
+    world.put(keys.site(A), replace(backed, draining=True))
+    assert rows(world.snapshot, A, NOW)[SALES] == ((C1,), (B1,), (A1,))
