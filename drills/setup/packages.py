@@ -25,6 +25,9 @@ PACKAGES = (
     Package("rtpengine-daemon", "the media relay, in user space"),
     Package("etcd-server", "the shared state"),
     Package("etcd-client", "etcdctl, to look at it"),
+    Package(
+        "postgresql-15", "the control plane's database across sites; the tests start their own"
+    ),
     Package("sip-tester", "SIPp: callers in volume"),
     Package("baresip-core", "a SIP phone of somebody else's, for the tests"),
     Package("nftables", "cuts links of the lab"),

@@ -1,0 +1,108 @@
+"""What a handler gets: the checked request, who asks, the transaction, and the policy to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.api.route import AnyRoute, BodyT, PathT, QueryT
+from control_plane.audit import store as audit
+from control_plane.authz import Decision
+from control_plane.errors import SIGN_IN_NEEDED, ApiError
+from control_plane.permissions import Permission
+from control_plane.services import SERVICES, Services
+from control_plane.subjects import Circumstances, Question, Subject, Thing
+
+
+@dataclass(slots=True, kw_only=True)
+class Ask(Generic[PathT, QueryT, BodyT]):
+    """One request, checked against its route."""
+
+    request: web.Request
+    route: AnyRoute
+    at: PathT
+    query: QueryT
+    body: BodyT
+    request_id: str
+    now_ms: int
+    who: Subject | None = None
+    """None only where the route is public."""
+    tenant: str = ""
+    """Where the request acts."""
+    version: int | None = None
+    """What If-Match said, where the route needs it."""
+    around: Circumstances
+    connection: AsyncConnection | None = None
+    decision: Decision | None = None
+    is_audited: bool = False
+
+    @property
+    def services(self) -> Services:
+        """Return what all features share."""
+        return self.request.app[SERVICES]
+
+    @property
+    def db(self) -> AsyncConnection:
+        """Return the request's transaction."""
+        if self.connection is None:
+            raise RuntimeError(f"{self.route.name} declared that it needs no transaction")
+        return self.connection
+
+    @property
+    def subject(self) -> Subject:
+        """Return who asks."""
+        if self.who is None:
+            raise ApiError(SIGN_IN_NEEDED)
+        return self.who
+
+    def question(self, permission: Permission, thing: Thing) -> Question:
+        """Return what there is to decide."""
+        return Question(
+            subject=self.subject,
+            tenant=self.tenant,
+            permission=permission,
+            thing=thing,
+            around=self.around,
+        )
+
+    def sees(self, thing: Thing, permission: Permission | None = None) -> bool:
+        """Return whether the policy allows this (the route's own permission) for `thing`."""
+        asked = permission or self.route.access
+        if not isinstance(asked, Permission):
+            raise TypeError(f"{self.route.name} is public: name the permission")
+        return self.services.authz.decide(self.question(asked, thing)).allowed
+
+    async def audit(  # noqa: PLR0913 - each is a word of the entry
+        self,
+        thing: str,
+        *,
+        action: str | None = None,
+        kind: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+        tenant: str | None = None,
+        actor: str | None = None,
+    ) -> None:
+        """Write down what is being done to `thing`; every route that writes has to."""
+        access = self.route.access
+        permission = access if isinstance(access, Permission) else None
+        version = self.services.authz.policy_of(self.tenant).version
+        await audit.add(
+            self.db,
+            audit.Entry(
+                tenant=tenant or self.tenant,
+                at_ms=self.now_ms,
+                actor=actor or (self.who.id if self.who else ""),
+                action=action or (permission.value if permission else self.route.name),
+                kind=kind or (permission.kind if permission else ""),
+                thing=thing,
+                policy_version=self.decision.policy_version if self.decision else version,
+                request_id=self.request_id,
+                site=self.services.settings.site,
+                detail=detail or {},
+            ),
+        )
+        self.is_audited = True

@@ -1,0 +1,113 @@
+"""From a route of the table to what aiohttp calls: the order of steps that every request takes.
+
+Who asks; whether they ever could; what they sent; then, in one transaction: the answer given before
+(Idempotency-Key), the thing, the policy's decision, the handler, the audit's entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.api import answering, gate, idempotency, parsing
+from control_plane.api.ask import Ask
+from control_plane.api.route import AnyRoute, Stream, Tx
+from control_plane.permissions import Permission
+from control_plane.services import SERVICES, Services
+from control_plane.subjects import Circumstances, Thing
+
+REQUEST_ID = web.RequestKey("request_id", str)
+AnyAsk = Ask[Any, Any, Any]
+
+
+def bind(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return the handler that aiohttp calls for `route`."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        ask = await _admit(route, request)
+        if isinstance(route.access, Permission):
+            gate.first_look(ask.services, ask.question(route.access, _any(ask, route.access)))
+        raw = await _parse(ask)
+        once = None
+        if route.is_idempotent:
+            subject = ask.who.id if ask.who else ""
+            once = idempotency.read(request, subject, ask.tenant, raw)
+        async with _transaction(ask.services, route) as connection:
+            ask.connection = connection
+            return await _carry_out(ask, once)
+
+    handle.__name__ = route.name
+    return handle
+
+
+async def _admit(route: AnyRoute, request: web.Request) -> AnyAsk:
+    services = request.app[SERVICES]
+    now = services.clock.now()
+    who = await gate.identify(services, route, request, now)
+    return Ask(
+        request=request,
+        route=route,
+        at=None,
+        query=None,
+        body=None,
+        request_id=request[REQUEST_ID],
+        now_ms=now.wall_ms,
+        who=who,
+        tenant=gate.tenant(who, request),
+        around=Circumstances(
+            now_ms=now.wall_ms, purpose=request.headers.get("Everline-Purpose", "")[:200]
+        ),
+    )
+
+
+async def _parse(ask: AnyAsk) -> bytes:
+    route, limits = ask.route, ask.services.settings.limits
+    ask.at = parsing.path(route, ask.request)
+    ask.query = parsing.query(route.query, ask.request.query)
+    if route.needs_version:
+        ask.version = parsing.version(ask.request)
+    limit = route.body_bytes or limits.body_bytes
+    ask.body, raw = await parsing.body(route, ask.request, limit, limits.body_s)
+    return raw
+
+
+async def _carry_out(ask: AnyAsk, once: idempotency.Once | None) -> web.StreamResponse:
+    route = ask.route
+    if isinstance(route.access, Permission):
+        thing = await route.thing(ask) if route.thing else _any(ask, route.access)
+        ask.decision = gate.decide(ask.services, route, ask.question(route.access, thing))
+    if once is not None and (before := await idempotency.claim(ask.db, once, ask.now_ms)):
+        return before
+    given = await route.handler(ask)
+    if isinstance(given, Stream):
+        return await answering.stream(given, ask.request, ask.services.settings.limits.send_s)
+    response = answering.response(route, answering.render(route, given), ask.request)
+    if route.transaction is Tx.WRITE and not ask.is_audited:
+        raise RuntimeError(f"{route.name} wrote without a word in the audit log")
+    if once is not None:
+        await idempotency.keep(ask.db, once, response)
+    return response
+
+
+def _any(ask: AnyAsk, permission: Permission) -> Thing:
+    """Return the kind as a whole, where a route names no thing of its own."""
+    return Thing(kind=permission.kind, tenant=ask.tenant)
+
+
+@asynccontextmanager
+async def _transaction(
+    services: Services, route: AnyRoute
+) -> AsyncIterator[AsyncConnection | None]:
+    match route.transaction:
+        case Tx.NONE:
+            yield None
+        case Tx.READ:
+            async with services.database.read() as connection:
+                yield connection
+        case Tx.WRITE:
+            async with services.database.write() as connection:
+                yield connection

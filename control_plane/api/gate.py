@@ -1,0 +1,127 @@
+"""The way in: who asks, where they act, whether they ask too often, and what the policy says."""
+
+from __future__ import annotations
+
+import structlog
+from aiohttp import web
+
+from control_plane.api.route import AnyRoute, Check, Public
+from control_plane.authz import Decision, Why
+from control_plane.errors import (
+    BAD_REQUEST,
+    FORBIDDEN,
+    SIGN_IN_NEEDED,
+    TOO_MANY,
+    UNAVAILABLE,
+    ApiError,
+    not_found,
+)
+from control_plane.permissions import LIVE_CALL, Permission
+from control_plane.services import Services
+from control_plane.subjects import Question, Subject
+from control_plane.tokens import TokenInvalidError
+from state.keys import is_id
+from state.model import Now
+
+log = structlog.get_logger()
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+async def identify(
+    services: Services, route: AnyRoute, request: web.Request, now: Now
+) -> Subject | None:
+    """Return who asks; None where the route is public. Raise `sign-in-needed`."""
+    if isinstance(route.access, Public):
+        _limit(services.strangers.take(request.remote or "", now.mono_s))
+        return None
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    try:
+        if kind.lower() != "bearer":
+            raise TokenInvalidError  # noqa: TRY301 - one answer for all that is no token
+        claims = services.tokens.read(token.strip(), now_s=now.wall_ms // 1000)
+    except TokenInvalidError as error:
+        _limit(services.strangers.take(request.remote or "", now.mono_s))
+        raise ApiError(SIGN_IN_NEEDED, headers=CHALLENGE) from error
+    known = await services.subjects.find(claims.subject, now.mono_s)
+    if known is None or not known.subject.is_active:
+        raise ApiError(SIGN_IN_NEEDED, headers=CHALLENGE)
+    _limit(services.buckets.take(known.subject.id, now.mono_s))
+    if not known.is_fresh and route.access not in LIVE_CALL:
+        # Roles may have been taken away meanwhile: only whoever talks to a caller goes on.
+        raise ApiError(UNAVAILABLE)
+    return known.subject
+
+
+def tenant(subject: Subject | None, request: web.Request) -> str:
+    """Return where the request acts: the header says it for whoever has roles in several."""
+    sent = request.headers.get("Everline-Tenant")
+    if sent is None:
+        return subject.tenant if subject else ""
+    if not is_id(sent):
+        raise ApiError(BAD_REQUEST, "Everline-Tenant should be a tenant's id.")
+    return sent
+
+
+def first_look(services: Services, question: Question) -> Decision:
+    """Refuse whoever could not do this to anything: before the body is read, or a row."""
+    decision = services.authz.may_ever(question)
+    if not decision.allowed:
+        _note(services, question, decision)
+        raise ApiError(FORBIDDEN, details=_why(services, question, decision))
+    return decision
+
+
+def decide(services: Services, route: AnyRoute, question: Question) -> Decision:
+    """Refuse unless the policy allows it. What may not be seen answers as if it were missing."""
+    if route.check is Check.EACH:
+        return services.authz.may_ever(question)
+    decision = services.authz.decide(question)
+    _note(services, question, decision)
+    if decision.allowed:
+        return decision
+    if decision.why is Why.FOREIGN or (route.thing and not services.authz.may_see(question)):
+        raise not_found()
+    raise ApiError(FORBIDDEN, details=_why(services, question, decision))
+
+
+def _why(services: Services, question: Question, decision: Decision) -> dict[str, object]:
+    """Return the reason, for those who may read the policy."""
+    asked = Question(
+        subject=question.subject,
+        tenant=question.tenant,
+        permission=Permission.POLICY_READ,
+        thing=question.thing,
+        around=question.around,
+    )
+    if not services.authz.may_ever(asked).allowed:
+        return {}
+    line = str(decision.line) if decision.line else None
+    return {
+        "decision": {
+            "permission": decision.permission.value,
+            "why": decision.why.value,
+            "line": line,
+            "policy": decision.policy_version,
+        }
+    }
+
+
+def _note(services: Services, question: Question, decision: Decision) -> None:
+    permission = decision.permission
+    services.metrics.decisions.labels(permission.kind, permission.act, decision.why.value).inc()
+    log.info(
+        "decision",
+        subject=question.subject.id,
+        tenant=question.tenant,
+        permission=permission.value,
+        thing=question.thing.id,
+        allowed=decision.allowed,
+        why=decision.why.value,
+        policy=decision.policy_version,
+    )
+
+
+def _limit(wait_s: float) -> None:
+    if wait_s > 0:
+        headers = {"Retry-After": str(int(wait_s) + 1)}
+        raise ApiError(TOO_MANY, headers=headers)

@@ -1,0 +1,94 @@
+"""Idempotency-Key: a request that comes again gets the first one's answer, and does nothing.
+
+The answer is kept in the transaction that did the work: either both stand or neither does. Two that
+come at once are put in order by the primary key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.api.tables import AnswerRow
+from control_plane.errors import BAD_REQUEST, KEY_REUSED, ApiError
+
+KEPT_MS: Final = 24 * 3600 * 1000
+LONGEST_KEY: Final = 128
+_PENDING: Final = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """A key that a subject used, and for what."""
+
+    subject: str
+    key: str
+    request: str
+
+
+def read(request: web.Request, subject: str, tenant: str, body: bytes) -> Once | None:
+    """Return what the header says, or None without one."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise ApiError(BAD_REQUEST, f"Idempotency-Key should be 1 to {LONGEST_KEY} characters.")
+    digest = hashlib.sha256()
+    for part in (tenant.encode(), request.method.encode(), request.path_qs.encode(), body):
+        digest.update(len(part).to_bytes(8) + part)
+    return Once(subject=subject, key=key, request=digest.hexdigest())
+
+
+async def claim(connection: AsyncConnection, once: Once, now_ms: int) -> web.Response | None:
+    """Take the key, or return the answer it has got. Raise `idempotency-key-reused`."""
+    mine = (AnswerRow.subject == once.subject) & (AnswerRow.key == once.key)
+    await connection.execute(delete(AnswerRow).where(mine, AnswerRow.until_ms <= now_ms))
+    values = {
+        "subject": once.subject,
+        "key": once.key,
+        "request": once.request,
+        "status": _PENDING,
+        "headers": "{}",
+        "body": b"",
+        "until_ms": now_ms + KEPT_MS,
+    }
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    taken = await connection.execute(
+        dialect.insert(AnswerRow).values(values).on_conflict_do_nothing().returning(AnswerRow.key)
+    )
+    if taken.first() is not None:
+        return None
+    row = (await connection.execute(select(AnswerRow).where(mine))).one()
+    if row.request != once.request:
+        raise ApiError(KEY_REUSED)
+    headers = msgspec.json.decode(row.headers, type=dict[str, str])
+    return web.Response(
+        status=row.status, body=row.body or None, headers=headers | {"Idempotent-Replayed": "true"}
+    )
+
+
+async def keep(connection: AsyncConnection, once: Once, response: web.Response) -> None:
+    """Keep the answer under the key that was taken."""
+    headers = {name: value for name, value in response.headers.items() if name in _KEPT_HEADERS}
+    body = response.body
+    await connection.execute(
+        update(AnswerRow)
+        .where(AnswerRow.subject == once.subject, AnswerRow.key == once.key)
+        .values(
+            status=response.status,
+            headers=msgspec.json.encode(headers).decode(),
+            body=body if isinstance(body, bytes) else b"",
+        )
+    )
+
+
+_KEPT_HEADERS: Final = frozenset(
+    {"Content-Type", "ETag", "Location", "Cache-Control", "X-Content-Type-Options"}
+)

@@ -1,0 +1,45 @@
+"""What the control plane counts, for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """One process's figures, in a registry of its own so that tests may make several."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "everline_api_requests",
+            "Requests answered.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "everline_api_seconds",
+            "From the request's head to the end of its answer.",
+            ("route",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.under_way = Gauge(
+            "everline_api_under_way", "Requests being answered.", registry=self.registry
+        )
+        self.decisions = Counter(
+            "everline_policy_decisions",
+            "Answers of the policy.",
+            ("kind", "act", "why"),
+            registry=self.registry,
+        )
+        self.cut_off = Counter(
+            "everline_api_cut_off", "Clients cut off.", ("why",), registry=self.registry
+        )
+
+    def render(self) -> bytes:
+        """Return all figures in Prometheus's text format."""
+        return generate_latest(self.registry)

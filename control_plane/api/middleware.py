@@ -1,0 +1,89 @@
+"""Around every request: its id, its figures, its one line in the log, and problems for errors."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from control_plane.api import answering
+from control_plane.api.binding import REQUEST_ID
+from control_plane.errors import (
+    BAD_REQUEST,
+    FAULT,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    TIMED_OUT,
+    TOO_LARGE,
+    UNAVAILABLE,
+    ApiError,
+    DatabaseUnavailableError,
+)
+from control_plane.log import fault
+from control_plane.services import SERVICES
+
+log = structlog.get_logger()
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_CLOSING: Final = frozenset({TIMED_OUT})
+"""After these, the rest of what the client sends is not waited for."""
+
+
+@web.middleware
+async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer `request`; whatever happens, with a response that says what."""
+    sent = request.headers.get("X-Request-Id", "")
+    request_id = request[REQUEST_ID] = sent if _ID.fullmatch(sent) else secrets.token_hex(12)
+    metrics = request.app[SERVICES].metrics
+    route = request.match_info.handler.__name__ if request.match_info.http_exception is None else ""
+    began = time.perf_counter()
+    with structlog.contextvars.bound_contextvars(request=request_id):
+        with metrics.under_way.track_inprogress():
+            response = await _answer(request, handler)
+        took_s = time.perf_counter() - began
+        metrics.requests.labels(route, request.method, response.status).inc()
+        metrics.seconds.labels(route).observe(took_s)
+        if not response.prepared:
+            response.headers["X-Request-Id"] = request_id
+            response.headers["Server"] = "Everline"  # and no versions
+        log.info("answered", route=route, status=response.status, took_ms=round(took_s * 1000, 2))
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ApiError as error:
+        return _problem(request, error)
+    except DatabaseUnavailableError as error:
+        log.warning("database_unavailable", **fault(error))
+        return _problem(request, ApiError(UNAVAILABLE, headers={"Retry-After": "2"}))
+    except web.HTTPException as error:
+        return _problem(request, _translate(error))
+    except ConnectionError:
+        raise  # the client has gone
+    except Exception as error:  # noqa: BLE001 - the top of a request
+        log.error("request_failed", **fault(error))  # noqa: TRY400 - its text stays out
+        return _problem(request, ApiError(FAULT))
+
+
+def _problem(request: web.Request, error: ApiError) -> web.Response:
+    made = answering.problem(error, request[REQUEST_ID])
+    if error.problem in _CLOSING:
+        made.force_close()
+    return made
+
+
+def _translate(error: web.HTTPException) -> ApiError:
+    """Return what aiohttp itself raises as ours."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return ApiError(
+            METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(error.allowed_methods))}
+        )
+    known = {404: NOT_FOUND, 413: TOO_LARGE}
+    return ApiError(known.get(error.status, BAD_REQUEST if error.status < 500 else FAULT))  # noqa: PLR2004

@@ -1,0 +1,55 @@
+"""What pydantic models of the API stand on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+
+
+class ApiModel(BaseModel):
+    """The base: a field that nobody declared is an error, and values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Nothing(ApiModel):
+    """No parameters, or no body."""
+
+
+def instant(ms: int) -> datetime:
+    """Return the time that is `ms` milliseconds after 1970."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Instant = Annotated[
+    AwareDatetime,
+    PlainSerializer(_rfc3339),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""RFC 3339 on the wire; milliseconds since 1970 (see `instant`) in the database."""
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("should hold printable characters only")
+    return text
+
+
+Line = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+"""One line of text, which may be empty."""
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.+-]+$")]

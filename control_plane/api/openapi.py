@@ -1,0 +1,205 @@
+"""PURE. The OpenAPI 3.1 document, made from the route table and the models it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from control_plane.api.model import Nothing
+from control_plane.api.route import PROBLEM_TYPE, AnyRoute, Method, Public, Routes
+from control_plane.errors import (
+    COMMON,
+    FORBIDDEN,
+    INVALID,
+    KEY_REUSED,
+    NOT_FOUND,
+    NOT_JSON,
+    SIGN_IN_NEEDED,
+    TOO_LARGE,
+    VERSION_MISMATCH,
+    VERSION_NEEDED,
+    Problem,
+)
+
+REF: Final = "#/components/schemas/{model}"
+_NAMES: Final = re.compile(r"\{(\w+)\}")
+_Doc = dict[str, Any]
+
+PROBLEM_SCHEMA: Final[_Doc] = {
+    "type": "object",
+    "description": "RFC 9457. Compare `error_id`; the rest is for people.",
+    "required": ["type", "title", "status", "error_id", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "error_id": {"type": "string"},
+        "request_id": {"type": "string"},
+        "detail": {"type": "string"},
+        "faults": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"where": {"type": "string"}, "fault": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def document(routes: Routes, version: str) -> _Doc:
+    """Return the document."""
+    schemas, refs = _schemas(routes)
+    paths: dict[str, _Doc] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, refs, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Everline",
+            "version": version,
+            "description": "Sign in with POST /v1/sessions, then send the access token as Bearer.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas, "Problem": PROBLEM_SCHEMA},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+        },
+    }
+
+
+def _schemas(routes: Routes) -> tuple[dict[str, _Doc], dict[tuple[type, str], _Doc]]:
+    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {}
+    for route in routes:
+        for model in (route.at, route.query, route.body):
+            wanted[model, "validation"] = None
+        wanted[route.answer, "serialization"] = None
+    refs, made = models_json_schema(list(wanted), ref_template=REF)
+    return made.get("$defs", {}), {(key[0], key[1]): value for key, value in refs.items()}
+
+
+def _operation(
+    route: AnyRoute, refs: dict[tuple[type, str], _Doc], schemas: dict[str, _Doc]
+) -> _Doc:
+    access = route.access
+    made: _Doc = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "tags": [route.name.partition("_")[0]],
+        "parameters": [
+            *_parameters(route.at, "path", refs, schemas),
+            *_parameters(route.query, "query", refs, schemas),
+            *_headers(route),
+        ],
+        "responses": {**_success(route, refs), **_problems(route)},
+    }
+    if route.body is not Nothing:
+        made["requestBody"] = {
+            "required": True,
+            "content": {route.takes: {"schema": refs[route.body, "validation"]}},
+        }
+    elif route.takes != "application/json":
+        made["requestBody"] = {"required": True, "content": {route.takes: {}}}
+    if isinstance(access, Public):
+        made["security"] = []
+        made["x-public-because"] = access.because
+    else:
+        made["security"] = [{"bearer": []}]
+        made["x-permission"] = access.value
+    return made
+
+
+def _parameters(
+    model: type[BaseModel],
+    where: str,
+    refs: dict[tuple[type, str], _Doc],
+    schemas: dict[str, _Doc],
+) -> Iterator[_Doc]:
+    name = refs[model, "validation"]["$ref"].rpartition("/")[2]
+    schema = schemas[name]
+    required = schema.get("required", [])
+    for field, shape in schema.get("properties", {}).items():
+        yield {
+            "name": field,
+            "in": where,
+            "required": where == "path" or field in required,
+            "schema": shape,
+        }
+
+
+def _headers(route: AnyRoute) -> Iterator[_Doc]:
+    if not isinstance(route.access, Public):
+        about = "Where to act; left out: the subject's own tenant."
+        yield _header("Everline-Tenant", about, required=False)
+        yield _header("Everline-Purpose", "What it is for, where the policy asks.", required=False)
+    if route.needs_version:
+        yield _header("If-Match", "The ETag it was read with.", required=True)
+    if route.is_idempotent:
+        about = "Makes sending it again harmless for a day."
+        yield _header("Idempotency-Key", about, required=False)
+
+
+def _header(name: str, about: str, *, required: bool) -> _Doc:
+    schema = {"type": "string"}
+    return {
+        "name": name, "in": "header", "description": about, "required": required, "schema": schema
+    }  # fmt: skip
+
+
+def _success(route: AnyRoute, refs: dict[tuple[type, str], _Doc]) -> _Doc:
+    if route.answer is Nothing and route.gives == "application/json":
+        return {"204": {"description": "Done"}}
+    if route.answer is Nothing:
+        return {str(route.status): {"description": "OK", "content": {route.gives: {}}}}
+    made: _Doc = {
+        "description": "OK",
+        "content": {route.gives: {"schema": refs[route.answer, "serialization"]}},
+    }
+    if route.is_versioned:
+        made["headers"] = {"ETag": {"schema": {"type": "string"}}}
+    answers: _Doc = {str(route.status): made}
+    if route.is_versioned and route.method is Method.GET:
+        answers["304"] = {"description": "It still has the ETag that If-None-Match names"}
+    return answers
+
+
+def problems_of(route: AnyRoute) -> tuple[Problem, ...]:
+    """Return every problem that `route` may answer."""
+    found = [*COMMON, *route.problems]
+    if not isinstance(route.access, Public):
+        found += [SIGN_IN_NEEDED, FORBIDDEN]
+    if route.thing or route.at is not Nothing:
+        found.append(NOT_FOUND)
+    if route.query is not Nothing or route.body is not Nothing:
+        found.append(INVALID)
+    if route.body is not Nothing or route.takes != "application/json":
+        found += [NOT_JSON, TOO_LARGE]
+    if route.needs_version:
+        found += [VERSION_NEEDED, VERSION_MISMATCH]
+    if route.is_idempotent:
+        found.append(KEY_REUSED)
+    return tuple(dict.fromkeys(found))
+
+
+def _problems(route: AnyRoute) -> _Doc:
+    by_status: dict[int, list[Problem]] = {}
+    for each in problems_of(route):
+        by_status.setdefault(each.status, []).append(each)
+    return {str(status): _problem(each) for status, each in sorted(by_status.items())}
+
+
+def _problem(kinds: Iterable[Problem]) -> _Doc:
+    said = "; ".join(f"`{each.error_id}`: {each.title}" for each in kinds)
+    schema = {"$ref": REF.format(model="Problem")}
+    return {"description": said, "content": {PROBLEM_TYPE: {"schema": schema}}}
+
+
+def path_names(route: AnyRoute) -> frozenset[str]:
+    """Return the names in braces of the route's path."""
+    return frozenset(_NAMES.findall(route.path))

@@ -1,0 +1,104 @@
+"""Listings: a page at a time, by a cursor that holds where the last page ended.
+
+A feature declares a `Listing` with its filters and names the columns to sort by. The id breaks
+ties, so that no row is skipped or shown twice when others come and go between two pages.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from pydantic import Field
+from sqlalchemy import ColumnElement, Row, Select, and_, or_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.api.model import ApiModel
+from control_plane.errors import BAD_CURSOR, INVALID, ApiError, Faults, FieldFault
+
+ItemT = TypeVar("ItemT", bound=ApiModel)
+MAX_PAGE = 200
+
+
+class Listing(ApiModel):
+    """What every listing takes; a feature adds its filters."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
+    cursor: Annotated[str, Field(max_length=1000)] | None = None
+    """`next` of the page before."""
+    sort: Annotated[str, Field(max_length=64, pattern=r"^-?[a-z_]+$")] = ""
+    """A field; with `-` before it, downwards."""
+
+
+class Page(ApiModel, Generic[ItemT]):
+    """A page, and where the next one begins."""
+
+    items: tuple[ItemT, ...]
+    next: str | None = None
+
+
+class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+    sort: str
+    value: str | int | float | bool | None
+    id: str
+
+
+async def fetch(  # noqa: PLR0913 - each is one thing a listing is made of
+    connection: AsyncConnection,
+    statement: Select[Any],
+    listing: Listing,
+    *,
+    columns: Mapping[str, ColumnElement[Any]],
+    id_column: ColumnElement[str],
+    default: str,
+) -> tuple[list[Row[Any]], str | None]:
+    """Return a page's rows and the next cursor.
+
+    `columns`: what may be sorted by, none of them nullable, and only what everybody who may list
+    may see: an order tells values too. `statement` has to select the sort columns and `id`.
+    """
+    sort = listing.sort or default
+    field = sort.removeprefix("-")
+    if field not in columns:
+        fault = FieldFault("query.sort", f"should be one of {', '.join(sorted(columns))}")
+        raise ApiError(INVALID, details=Faults((fault,)).details())
+    column, down = columns[field], sort.startswith("-")
+    if listing.cursor is not None:
+        after = _decode(listing.cursor, sort)
+        statement = statement.where(_after(column, id_column, after, down=down))
+    order = (column.desc(), id_column.desc()) if down else (column.asc(), id_column.asc())
+    found = await connection.execute(statement.order_by(*order).limit(listing.limit + 1))
+    rows = list(found.all())
+    if len(rows) <= listing.limit:
+        return rows, None
+    rows = rows[: listing.limit]
+    last = rows[-1]._mapping  # noqa: SLF001 - SQLAlchemy's documented way to a row's columns
+    return rows, _encode(_Cursor(sort, last[column], last[id_column]))
+
+
+def _after(
+    column: ColumnElement[Any], id_column: ColumnElement[str], cursor: _Cursor, *, down: bool
+) -> ColumnElement[bool]:
+    if down:
+        beyond, tie = column < cursor.value, id_column < cursor.id
+    else:
+        beyond, tie = column > cursor.value, id_column > cursor.id
+    return or_(beyond, and_(column == cursor.value, tie))
+
+
+def _encode(cursor: _Cursor) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
+
+
+def _decode(text: str, sort: str) -> _Cursor:
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        cursor = msgspec.json.decode(raw, type=_Cursor)
+    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        raise ApiError(BAD_CURSOR) from error
+    if cursor.sort != sort:
+        raise ApiError(BAD_CURSOR, "It belongs to another order.")
+    return cursor

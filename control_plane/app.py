@@ -1,0 +1,67 @@
+"""Builds the aiohttp application from settings: services, routes, and what has to run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from control_plane import first
+from control_plane.api import binding, health, middleware, openapi
+from control_plane.api.limits import Buckets
+from control_plane.api.metrics import Metrics
+from control_plane.api.route import Routes
+from control_plane.authz import Authz
+from control_plane.db.database import Database
+from control_plane.db.migrate import migrate
+from control_plane.features import FEATURES
+from control_plane.services import SERVICES, Services
+from control_plane.settings import Settings
+from control_plane.tokens import TokenKeys
+from control_plane.users.store import load_subject
+from control_plane.who import SubjectBook
+from state.clock import Clock
+
+API_VERSION: Final = "1.0"
+ROUTES: Final[Routes] = tuple(route for feature in FEATURES for route in feature.routes)
+
+
+def build(settings: Settings, clock: Clock) -> web.Application:
+    """Return the application. Raise `SettingsError` or `PolicyError`; nothing is connected yet."""
+    limits = settings.limits
+    database = Database.open(settings.database)
+    app = web.Application(middlewares=[middleware.around], client_max_size=limits.body_bytes)
+    app[SERVICES] = Services(
+        settings=settings,
+        clock=clock,
+        database=database,
+        authz=Authz.load(settings.policies),
+        subjects=SubjectBook(database, load_subject),
+        tokens=TokenKeys.load(settings.signing_key, settings.older_keys),
+        metrics=Metrics(),
+        buckets=Buckets(limits.subject_rate, limits.subject_burst),
+        strangers=Buckets(limits.stranger_rate, limits.stranger_burst),
+    )
+    app[health.OPENAPI] = msgspec.json.encode(openapi.document(ROUTES, API_VERSION))
+    app.cleanup_ctx.append(_database)
+    for feature in FEATURES:
+        if feature.context is not None:
+            app.cleanup_ctx.append(feature.context)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, binding.bind(route))
+    health.add(app)
+    return app
+
+
+async def _database(app: web.Application) -> AsyncIterator[None]:
+    services = app[SERVICES]
+    try:
+        await migrate(services.database)
+        if file := services.settings.first_password:
+            now_ms, site = services.clock.now().wall_ms, services.settings.site
+            await first.ensure(services.database, file, now_ms=now_ms, site=site)
+        yield
+    finally:
+        await services.database.close()

@@ -1,0 +1,132 @@
+"""PURE. The conditions that a policy line may name: registered functions of a question.
+
+A line's condition is a name, or names joined by `&` that all have to hold. A condition that asks
+for what is not known raises `UnknownFactError`: an allow does not count then, and a deny does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from control_plane.errors import ControlPlaneError
+from control_plane.subjects import Question
+
+T = TypeVar("T")
+Condition = Callable[[Question], bool]
+JOIN: Final = "&"
+
+
+class UnknownFactError(ControlPlaneError):
+    """A condition needs a fact that nobody has established."""
+
+
+def known(fact: T | None) -> T:
+    """Return `fact`, or raise `UnknownFactError`."""
+    if fact is None:
+        raise UnknownFactError
+    return fact
+
+
+def always(_question: Question) -> bool:
+    """Hold."""
+    return True
+
+
+def is_disabled(question: Question) -> bool:
+    """The subject has been disabled."""
+    return not question.subject.is_active
+
+
+def on_call(question: Question) -> bool:
+    """The subject talks to this customer, or still wraps the call up."""
+    agent = question.subject.agent
+    return bool(agent) and agent in known(question.thing.on_call_with)
+
+
+def own_call(question: Question) -> bool:
+    """The call, or its recording, is the subject's own."""
+    agent = question.subject.agent
+    return bool(agent) and agent == known(question.thing.agent)
+
+
+def same_employer(question: Question) -> bool:
+    """It belongs to the subject's employer."""
+    employer = question.subject.employer
+    return bool(employer) and employer == known(question.thing.employer)
+
+
+def same_team(question: Question) -> bool:
+    """It belongs to the subject's team: one of the same name at another site is another."""
+    subject, thing = question.subject, question.thing
+    mine = (subject.team, subject.site)
+    return all(mine) and mine == (known(thing.team), known(thing.site))
+
+
+def made_in_team_time(question: Question) -> bool:
+    """It was made since the agent it is of joined the team."""
+    return known(question.thing.made_ms) >= known(question.thing.in_team_since_ms)
+
+
+def with_purpose(question: Question) -> bool:
+    """The request says what it is for."""
+    return bool(question.around.purpose.strip())
+
+
+def dual_control(question: Question) -> bool:
+    """Somebody else of another reporting line has approved exactly this, once, and lately."""
+    approval = question.around.approval
+    return (
+        approval is not None
+        and bool(approval.by)
+        and approval.by != question.subject.id
+        and not approval.same_line
+        and not approval.is_used
+        and question.around.now_ms < approval.until_ms
+        and approval.act == question.permission.value
+        and bool(question.thing.id)
+        and (approval.thing, approval.digest) == (question.thing.id, question.thing.digest)
+    )
+
+
+def has_legal_hold(question: Question) -> bool:
+    """A court or an authority wants it kept."""
+    return known(question.thing.has_legal_hold)
+
+
+def break_glass(question: Question) -> bool:
+    """Hold with a permit for an incident that names this thing and still stands."""
+    glass = question.around.glass
+    return (
+        glass is not None
+        and bool(glass.ticket)
+        and question.around.now_ms < glass.until_ms
+        and bool(question.thing.id)
+        and question.thing.id in glass.things
+    )
+
+
+REGISTERED: Final[Mapping[str, Condition]] = MappingProxyType(
+    {
+        each.__name__: each
+        for each in (
+            always,
+            break_glass,
+            dual_control,
+            has_legal_hold,
+            is_disabled,
+            made_in_team_time,
+            on_call,
+            own_call,
+            same_employer,
+            same_team,
+            with_purpose,
+        )
+    }
+)
+
+
+def holds(names: str, question: Question) -> bool:
+    """Return whether all of `names` hold. Raise `UnknownFactError` if that cannot be known."""
+    return all(REGISTERED[name](question) for name in names.split(JOIN))

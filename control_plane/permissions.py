@@ -1,0 +1,100 @@
+"""PURE. The permissions: what can be done to which kind of thing. In order of the alphabet.
+
+A permission is `kind:act`. A kind with a dot is a group of fields (`customer.contact`). Policy
+lines may name these and no others, and every endpoint names one or says that it is public.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """`kind:act`."""
+
+    AUDIT_EDIT = "audit:edit"
+    """Nobody has it: it exists so that its denial can be proved."""
+    AUDIT_READ = "audit:read"
+    CALL_MONITOR = "call:monitor"
+    CALL_READ = "call:read"
+    CUSTOMER_BASIC_READ_FULL = "customer.basic:read_full"
+    CUSTOMER_BASIC_READ_MASKED = "customer.basic:read_masked"
+    CUSTOMER_CONTACT_READ_FULL = "customer.contact:read_full"
+    CUSTOMER_CONTACT_READ_MASKED = "customer.contact:read_masked"
+    CUSTOMER_NOTES_READ_FULL = "customer.notes:read_full"
+    CUSTOMER_NOTES_READ_MASKED = "customer.notes:read_masked"
+    CUSTOMER_PAYMENT_READ_FULL = "customer.payment:read_full"
+    CUSTOMER_PAYMENT_READ_MASKED = "customer.payment:read_masked"
+    CUSTOMER_CREATE = "customer:create"
+    CUSTOMER_DELETE = "customer:delete"
+    CUSTOMER_EXPORT = "customer:export"
+    CUSTOMER_IMPORT = "customer:import"
+    CUSTOMER_MERGE = "customer:merge"
+    CUSTOMER_SEARCH = "customer:search"
+    CUSTOMER_SHRED = "customer:shred"
+    CUSTOMER_UPDATE = "customer:update"
+    DECISION_READ = "decision:read"
+    DRILL_RUN = "drill:run"
+    HEALTH_READ = "health:read"
+    POLICY_READ = "policy:read"
+    QUEUE_READ = "queue:read"
+    QUEUE_UPDATE = "queue:update"
+    RECORDING_DELETE = "recording:delete"
+    RECORDING_EDIT = "recording:edit"
+    RECORDING_EXPORT = "recording:export"
+    RECORDING_PAUSE = "recording:pause"
+    RECORDING_PLAY = "recording:play"
+    RECORDING_READ_METADATA = "recording:read_metadata"
+    RECORDING_UNWRAP_KEY = "recording:unwrap_key"
+    SESSION_READ = "session:read"
+    SITE_DRAIN = "site:drain"
+    SITE_READ = "site:read"
+    USER_CREATE = "user:create"
+    USER_GRANT = "user:grant"
+    USER_READ = "user:read"
+    USER_UPDATE = "user:update"
+
+    @property
+    def kind(self) -> str:
+        """What it is done to."""
+        return self.value.partition(":")[0]
+
+    @property
+    def act(self) -> str:
+        """What is done."""
+        return self.value.partition(":")[2]
+
+
+KINDS = frozenset(each.kind for each in Permission)
+ACTS = frozenset(each.act for each in Permission)
+
+LIVE_CALL = frozenset(
+    {
+        Permission.CUSTOMER_BASIC_READ_MASKED,
+        Permission.CUSTOMER_CONTACT_READ_MASKED,
+        Permission.RECORDING_PAUSE,
+        Permission.SESSION_READ,
+    }
+)
+"""What whoever talks to a caller needs: decided from the last known policy and subject for a stated
+time when the database is away. All else is refused then."""
+
+
+def reading(kind: str) -> tuple[Permission, ...]:
+    """Return the permissions by which something of `kind` may be seen at all."""
+    return tuple(each for each in Permission if each.kind == kind and each.act.startswith("read"))
+
+
+class Role(StrEnum):
+    """Who somebody is. Policy lines name these; users are granted them in a tenant."""
+
+    OUTSOURCED_AGENT = "role:outsourced_agent"
+    AGENT = "role:agent"
+    SUPERVISOR = "role:supervisor"
+    MANAGER = "role:manager"
+    QUALITY = "role:quality"
+    AUDITOR = "role:auditor"
+    SRE = "role:sre"
+    PRIVACY_OFFICER = "role:privacy_officer"
+    TENANT_ADMIN = "role:tenant_admin"
+    BREAK_GLASS = "role:break_glass"

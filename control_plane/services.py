@@ -1,0 +1,34 @@
+"""What all features share, under one typed key of the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from control_plane.api.limits import Buckets
+from control_plane.api.metrics import Metrics
+from control_plane.authz import Authz
+from control_plane.db.database import Database
+from control_plane.settings import Settings
+from control_plane.tokens import TokenKeys
+from control_plane.who import SubjectBook
+from state.clock import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """A feature's own services get their own key in the feature's `context`."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    authz: Authz
+    subjects: SubjectBook
+    tokens: TokenKeys
+    metrics: Metrics
+    buckets: Buckets
+    strangers: Buckets
+
+
+SERVICES = web.AppKey("services", Services)

@@ -1,0 +1,118 @@
+"""What one control plane is told at its start, read from one TOML file.
+
+Owns the names and the checks; refuses to know what is done with them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from control_plane.errors import SettingsError
+from state.keys import is_id
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+
+
+def _host_port(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):  # noqa: PLR2004 - ports
+        raise ValueError(f"{text!r} should be host:port")
+    return text
+
+
+def _database(text: str) -> str:
+    scheme = urlsplit(text).scheme
+    if scheme not in DRIVERS:
+        raise ValueError("should begin with sqlite:/// or postgresql://")
+    return DRIVERS[scheme] + text[len(scheme) :]
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError(f"{text!r} should be 1 to 64 of A-Z a-z 0-9 _ . + -")
+    return text
+
+
+HostPort = Annotated[str, AfterValidator(_host_port)]
+Rate = Annotated[float, Field(gt=0, le=1_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Limits(BaseModel):
+    """How much one client may ask of us."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    body_bytes: Annotated[int, Field(gt=0)] = 1_048_576
+    header_s: Seconds = 10.0
+    """A new connection has so long to send its first request's head."""
+    body_s: Seconds = 15.0
+    """A body has so long to arrive."""
+    send_s: Seconds = 20.0
+    """A client that takes nothing of an answer for so long is cut off."""
+    subject_rate: Rate = 50.0
+    """Requests a second of one subject, over time."""
+    subject_burst: Rate = 200.0
+    stranger_rate: Rate = 5.0
+    """The same for an address that is not signed in."""
+    stranger_burst: Rate = 40.0
+
+
+class Settings(BaseModel):
+    """One control plane."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    site: Annotated[str, AfterValidator(_id)]
+    listen: HostPort | None = None
+    listen_unix: Path | None = None
+    """A Unix socket instead of an address."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    database: Annotated[str, AfterValidator(_database)]
+    """`sqlite:///PATH` or `postgresql://USER:PASSWORD@/NAME?host=H1:P&host=H2:P`."""
+    etcd: tuple[HostPort, ...] = ()
+    """Endpoints, this site's member first. None: the shared state is not served."""
+    etcd_ca: Path | None = None
+    etcd_cert: Path | None = None
+    etcd_key: Path | None = None
+    signing_key: Path
+    """PEM, EC P-256, mode 0600: signs access tokens. The same at every site."""
+    older_keys: tuple[Path, ...] = ()
+    """Public or private PEMs whose tokens are still taken while a key is being replaced."""
+    first_password: Path | None = None
+    """A file with the password of the first administrator, for an empty database."""
+    policies: Path = Path(__file__).parents[1] / "policies"
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        for names in (("tls_cert", "tls_key"), ("etcd_ca", "etcd_cert", "etcd_key")):
+            given = [name for name in names if getattr(self, name) is not None]
+            if given and len(given) < len(names):
+                raise ValueError(f"{', '.join(names)} go together")
+        if (self.listen is None) == (self.listen_unix is None):
+            raise ValueError("either listen or listen_unix is needed")
+        return self
+
+
+def load(path: Path) -> Settings:
+    """Read `path`. Raise `SettingsError` naming the file, the key and what it should be."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{path}: {key + ': ' if key else ''}{first['msg']}") from error

@@ -1,0 +1,40 @@
+"""What is said at sign-in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from control_plane.api.model import ApiModel, Id, Instant
+
+
+class SignIn(ApiModel):
+    """Who says to be whom."""
+
+    tenant: Id
+    login: Annotated[str, Field(min_length=1, max_length=64)]
+    password: Annotated[str, Field(min_length=1, max_length=200, repr=False)]
+
+
+class Session(ApiModel):
+    """What opens the API for a while."""
+
+    access_token: Annotated[str, Field(repr=False)]
+    token_type: str = "Bearer"  # noqa: S105 - the kind of token
+    expires: Instant
+    user: str
+    tenant: str
+
+
+class Me(ApiModel):
+    """Who the subject is, as the policy sees it."""
+
+    id: str
+    tenant: str
+    roles: tuple[str, ...]
+    agent: str
+    team: str
+    site: str
+    employer: str
+    policy: str

@@ -1,0 +1,64 @@
+"""Who asks: from an access token to a `Subject` as the database has it now.
+
+A subject is kept for `FRESH_S`, so that disabling somebody takes effect that soon at every
+instance. When the database is away, whoever talks to a caller goes on as last known for `STALE_S`;
+see `control_plane.permissions.LIVE_CALL`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.db.database import Database
+from control_plane.errors import DatabaseUnavailableError
+from control_plane.subjects import Subject
+
+FRESH_S: Final = 2.0
+STALE_S: Final = 600.0
+KEPT: Final = 20_000
+
+Load = Callable[[AsyncConnection, str], Awaitable[Subject | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A subject, and whether that is current."""
+
+    subject: Subject
+    is_fresh: bool
+
+
+class SubjectBook:
+    """Subjects by id, each as of at most `FRESH_S` ago while the database answers."""
+
+    def __init__(self, database: Database, load: Load) -> None:
+        self._database = database
+        self._load = load
+        self._kept: OrderedDict[str, tuple[float, Subject | None]] = OrderedDict()
+
+    async def find(self, subject: str, now_s: float) -> Known | None:
+        """Return the subject, or None if there is none. Raise `DatabaseUnavailableError`."""
+        at_s, kept = self._kept.get(subject, (None, None))
+        if at_s is not None and now_s - at_s < FRESH_S:
+            return Known(kept, is_fresh=True) if kept else None
+        try:
+            async with self._database.read() as connection:
+                found = await self._load(connection, subject)
+        except DatabaseUnavailableError:
+            if at_s is None or kept is None or now_s - at_s > STALE_S:
+                raise
+            return Known(kept, is_fresh=False)
+        self._kept[subject] = (now_s, found)
+        self._kept.move_to_end(subject)
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return Known(found, is_fresh=True) if found else None
+
+    def forget(self, subject: str) -> None:
+        """Look the subject up anew when next asked: it has just been changed here."""
+        self._kept.pop(subject, None)

@@ -1,0 +1,72 @@
+"""The schema and its migrations, and several instances that start at once."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, select
+
+from control_plane.db.database import Database
+from control_plane.db.migrate import HERE, migrate
+from control_plane.db.tables import Table
+from control_plane.settings import DRIVERS
+from control_plane.users.tables import UserRow
+from tests.control_plane.center import Center, running, settings
+
+
+def _open(url: str) -> Database:
+    scheme, colon, rest = url.partition(":")
+    return Database.open(DRIVERS[scheme] + colon + rest)
+
+
+async def test_the_migrations_make_exactly_the_tables_that_the_code_knows(
+    center: Center,
+) -> None:
+    def differences(connection: Connection) -> list[object]:
+        options = {"compare_type": True}
+        context = MigrationContext.configure(connection, opts=options)
+        return list(compare_metadata(context, Table.metadata))
+
+    async with center.services.database.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+def test_the_migrations_are_one_line() -> None:
+    assert len(ScriptDirectory(HERE).get_heads()) == 1
+
+
+async def test_instances_that_start_at_once_do_not_collide(database_url: str) -> None:
+    databases = [_open(database_url) for _ in range(4)]
+    try:
+        await asyncio.gather(*(migrate(each) for each in databases))
+        for each in databases:
+            async with each.read() as connection:
+                assert (await connection.execute(select(UserRow.id))).all() == []
+    finally:
+        for each in databases:
+            await each.close()
+
+
+async def test_the_first_administrator_is_made_once(database_url: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="everline-") as folder:
+        for _ in range(2):
+            async with running(settings(Path(folder), database_url)) as center:
+                admin = await center.administrator()
+                assert len((await admin.get("/v1/users")).json["items"]) == 1
+
+
+async def test_what_an_exception_leaves_is_rolled_back(center: Center) -> None:
+    database = center.services.database
+    try:
+        async with database.write() as connection:
+            await connection.execute(UserRow.__table__.delete())  # type: ignore[attr-defined]
+            raise KeyError  # noqa: TRY301 - what a handler might raise
+    except KeyError:
+        pass
+    async with database.read() as connection:
+        assert (await connection.execute(select(UserRow.id))).first()
