@@ -116,6 +116,7 @@ class CallShell:
         self._agents[agent.attempt] = AgentLegFacts(site=agent.site, sip_call_id=agent.sip_call_id)
         if agent.dialog is not None:
             leg = self._tools.sip.adopt(agent.dialog)
+            self._tools.sip.ask(leg)
             self._agent_legs[agent.attempt] = leg
             self._tools.own_leg(leg, self.id, agent.attempt)
 

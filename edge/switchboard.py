@@ -150,6 +150,7 @@ class Switchboard:
         call_id = note.ticket.call
         try:
             leg = self._sip.adopt(note.caller)
+            self._sip.ask(leg)
         except LocalError as error:
             log.warning("call_not_taken_up", call=call_id, because=str(error))
             self._tools.journal.forget(call_id)

@@ -118,6 +118,11 @@ class Telephony:
         self._stack.refuse_refer(transaction, status, self._endpoint.now())
         self._endpoint.flush()
 
+    def ask(self, leg: LegId) -> None:
+        """Ask whether they are still there; the leg ends if they say no."""
+        self._stack.ask(leg, self._endpoint.now())
+        self._endpoint.flush()
+
     def options(self, *, to: Address, from_user: str, timeout_s: float) -> TransactionId:
         """Ask whoever is at `to` whether it is there; a `ResponseReceived` follows."""
         transaction = self._stack.request(

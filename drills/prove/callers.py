@@ -137,6 +137,9 @@ class Caller:
         if heard.start.startswith(b"ACK"):
             self._talk()
             return
+        if heard.start.startswith(b"OPTIONS") and self._at is _At.OVER:
+            self._way.send(heard.answer(sip.GONE), source)
+            return
         key = heard.first(b"cseq")
         if key not in self._answers:
             contact = f"Contact: <sip:{self._number}@198.18.11.10:5060>\r\n".encode()

@@ -79,6 +79,14 @@ class AtGate(Struct, frozen=True, kw_only=True):
     """A copy that the network delivers long after the first."""
 
 
+class PickedUp(Struct, frozen=True, kw_only=True):
+    """An agent has answered. The edge may never hear of it, nor the agent of the edge's ACK."""
+
+    at_s: float
+    agent: AgentId
+    call: CallId
+
+
 class LegUp(Struct, frozen=True, kw_only=True):
     """An agent has answered and the edge has acknowledged it."""
 
@@ -160,6 +168,7 @@ Event: TypeAlias = (
     | TurnedAway
     | CallerOver
     | AtGate
+    | PickedUp
     | LegUp
     | LegOver
     | Overlap

@@ -8,7 +8,7 @@ from drills.prove.history import (
     Answered,
     Event,
     FaultKind,
-    LegUp,
+    PickedUp,
     Placed,
     Stock,
     Stored,
@@ -72,7 +72,7 @@ def check_end(events: Sequence[Event]) -> Iterator[Violation]:
     yield from (_stuck(stock, each) for each in _left(stock, world))
     answered = {event.call for event in events if isinstance(event, Answered)} - _unheard(events)
     placed = {event.call for event in events if isinstance(event, Placed)}
-    talked = {event.call for event in events if isinstance(event, LegUp)}
+    talked = {event.call for event in events if isinstance(event, PickedUp)}
     # A caller whom nobody answered may have a record, of the edge that refused or lost them.
     yield from (
         Violation(law=Law.NO_RECORD, at_s=stock.at_s, text=f"{call} was answered, has no record")

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from drills.prove import sip
 from drills.prove.callers import Caller
 from drills.prove.history import PASSED, AtGate, Event
 from drills.prove.ksr import Message
@@ -146,7 +147,7 @@ class Crowd:
         call_id = heard.call_id.decode()
         if heard.status:
             self._take_response(heard, call_id, source)
-        elif heard.start.startswith(b"OPTIONS"):
+        elif heard.start.startswith(b"OPTIONS") and b";tag=" not in heard.first(b"to"):
             self._world.ways[site].send(heard.answer(b"200 OK", tag=b"up"), source)
         elif (caller := self._callers.get(call_id)) is not None:
             caller.take_request(heard, source)
@@ -155,8 +156,7 @@ class Crowd:
         elif heard.start.startswith(b"INVITE") and b";tag=" not in heard.first(b"to"):
             self._offer(site, heard, call_id, source)
         elif not heard.start.startswith(b"ACK"):
-            gone = heard.answer(b"481 Call/Transaction Does Not Exist")
-            self._world.ways[site].send(gone, source)
+            self._world.ways[site].send(heard.answer(sip.GONE), source)
 
     def ringing_ended(self, sip_call_id: str) -> None:
         """Take a CANCEL of the proxy's own."""

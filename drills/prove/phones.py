@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from drills.prove import sip
-from drills.prove.history import LegOver, LegUp, Overlap, Token
+from drills.prove.history import LegOver, LegUp, Overlap, PickedUp, Token
 from drills.prove.ksr import Message
 from loadtests.bench.wire import Heard
 from state.model import AgentId, CallId
@@ -127,6 +127,8 @@ class PhoneLeg:
         if self._at is not _At.RINGING:
             return
         self._at = _At.ANSWERED
+        note = PickedUp(at_s=self._world.now(), agent=self._phone.agent, call=self.call)
+        self._world.note(note)
         self._final = self._answer(b"200 OK", sip.BODY)
         self._to_script(self._phone.way.answered)
         self._repeat_answer(ACK_PATIENCE_S)
@@ -163,6 +165,9 @@ class PhoneLeg:
         if heard.start.startswith(b"ACK"):
             if self._at is _At.ANSWERED:
                 self._up()
+            return
+        if heard.start.startswith(b"OPTIONS") and self._at is _At.OVER:
+            self._phone.way.send(heard.answer(sip.GONE), source)
             return
         key = heard.first(b"cseq")
         if heard.start.startswith(b"INVITE") and key == self._invite.first(b"cseq"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from loadtests.bench.wire import Heard, sdp, uri_in
 
+GONE = b"481 Call/Transaction Does Not Exist"
 BODY = sdp(b"198.18.11.10", 40000)
 
 

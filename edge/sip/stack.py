@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec.structs import replace
 
+from edge.sip.asking import Asking
 from edge.sip.builder import (
     OURS,
     Identity,
@@ -81,12 +82,14 @@ class SipStack:
         self._uas = Uas(self._core)
         self._uac = Uac(self._core)
         self._within = Within(self._core, self._uas)
+        self._asking = Asking(self._core)
         self._refer = Refer(self._core, self._within)
         self._outside = Outside(self._core, handled)
         self._on_timer = dict.fromkeys(LegTimer, self._uas.fire) | {
             LegTimer.CANCEL_LOST: self._uac.fire,
             LegTimer.SESSION: self._within.fire,
             LegTimer.RETRY_OFFER: self._within.fire,
+            LegTimer.ASK_AGAIN: self._asking.fire,
         }
         self._receiver = Receiver(
             self._core,
@@ -255,6 +258,11 @@ class SipStack:
         """Send INFO."""
         self._core.now = now
         self._within.info(leg, one_line(content_type, "content_type"), body)
+
+    def ask(self, leg: LegId, now: float) -> None:
+        """Ask whether the other side still has the dialog; the leg ends if it says no."""
+        self._core.now = now
+        self._asking.ask(leg)
 
     def refer(self, leg: LegId, refer_to: str, now: float) -> None:
         """Ask the other side to call `refer_to`; `Notified` says how it goes."""

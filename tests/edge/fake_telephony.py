@@ -251,6 +251,9 @@ class FakeTelephony(Telephony):
             held.state = S.ENDING
         self._take(sip.Confirmed(leg=leg, sdp=sdp))
 
+    def ask(self, leg: LegId) -> None:
+        self.open[leg].said.append("ask")
+
     def hang_up(self, leg: LegId) -> None:
         """Let a CANCEL or BYE come."""
         held = self.open.get(leg)

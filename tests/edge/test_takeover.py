@@ -92,5 +92,5 @@ async def test_a_caller_whose_call_was_closed_meanwhile_is_let_go() -> None:
         await made.put(keys.ended(PLACE.call), b'{"v":1}')
         await _takeover(a1, State.QUEUED).run()
         await settle()
-        assert a1.sip.open[LEG].said == ["bye"]
+        assert a1.sip.open[LEG].said == ["ask", "bye"]
         assert not await made.tickets()

@@ -14,6 +14,7 @@ from drills.prove.history import (
     FaultKind,
     LegUp,
     Mended,
+    PickedUp,
     Placed,
     Stock,
     Stored,
@@ -176,6 +177,7 @@ class Tale:
     def talks(self, call: str) -> None:
         """Let the agent of a call answer."""
         agent = self._offers[call][0].agent
+        self.note(PickedUp(at_s=self.now(), agent=agent, call=call_id(call)))
         self.note(LegUp(at_s=self.now(), agent=agent, call=call_id(call)))
 
     def record(

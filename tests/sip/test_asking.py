@@ -1,0 +1,70 @@
+"""Whether the other side still has the dialog: asked by whoever takes one up."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.sip.dialog import from_json
+from edge.sip.errors import LocalError
+from edge.sip.events import Ended, EndedBy, LegId
+from tests.sip.network import Network, Party, established
+
+
+def _taken_up(network: Network) -> tuple[Party, Party, LegId, LegId]:
+    """Return an heir of the caller, the callee, the heir's leg and the callee's."""
+    caller, callee, out, incoming = established(network)
+    written = caller.stack.dialog(out).to_json()
+    caller.deaf = True
+    heir = network.party("heir")
+    return heir, callee, heir.stack.adopt(from_json(written), network.now), incoming
+
+
+def test_whoever_is_still_there_says_so_and_goes_on() -> None:
+    network = Network()
+    heir, callee, leg, incoming = _taken_up(network)
+    heir.stack.ask(leg, network.now)
+    network.run(60.0)
+    assert len(network.sent("heir", "OPTIONS")) == 1
+    assert not heir.heard(Ended)
+    heir.stack.bye(leg, network.now)
+    network.run(0.1)
+    assert callee.only(Ended).leg == incoming
+    network.run_out()
+
+
+def test_whoever_hung_up_while_nobody_listened_is_gone() -> None:
+    network = Network()
+    heir, callee, leg, incoming = _taken_up(network)
+    heir.deaf = True
+    callee.stack.bye(incoming, network.now)
+    network.run(40.0)
+    assert callee.only(Ended).cause == "bye_timeout"
+    heir.deaf = False
+    heir.stack.ask(leg, network.now)
+    network.run(0.1)
+    assert (heir.only(Ended).by, heir.only(Ended).cause) == (EndedBy.REMOTE, "gone")
+    network.run_out()
+
+
+def test_silence_ends_nothing_and_is_asked_again() -> None:
+    network = Network()
+    heir, callee, leg, incoming = _taken_up(network)
+    callee.deaf = True
+    heir.stack.ask(leg, network.now)
+    network.run(36.0)
+    assert not heir.heard(Ended)
+    callee.deaf = False
+    callee.stack.bye(incoming, network.now)
+    heir.deaf = True
+    network.run(33.0)
+    heir.deaf = False
+    network.run(45.0)
+    assert heir.only(Ended).cause == "gone"
+    network.run_out()
+
+
+def test_only_a_leg_that_is_up_can_be_asked() -> None:
+    network = Network()
+    caller, _ = network.party("caller"), network.party("callee")
+    with pytest.raises(LocalError):
+        caller.stack.ask(LegId("nobody"), network.now)
