@@ -19,8 +19,8 @@ from control_plane.db.migrate import migrate
 from control_plane.features import FEATURES
 from control_plane.services import SERVICES, Services
 from control_plane.settings import Settings
+from control_plane.sign_in.store import load_subject
 from control_plane.tokens import TokenKeys
-from control_plane.users.store import load_subject
 from control_plane.who import SubjectBook
 from state.clock import Clock
 

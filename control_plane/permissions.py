@@ -46,6 +46,7 @@ class Permission(StrEnum):
     RECORDING_PLAY = "recording:play"
     RECORDING_READ_METADATA = "recording:read_metadata"
     RECORDING_UNWRAP_KEY = "recording:unwrap_key"
+    SESSION_END = "session:end"
     SESSION_READ = "session:read"
     SITE_DRAIN = "site:drain"
     SITE_READ = "site:read"

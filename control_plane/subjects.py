@@ -29,6 +29,8 @@ class Subject:
     tenant: str
     """Where the subject belongs. Where a request acts stands in the request."""
     grants: frozenset[Grant]
+    session: str = ""
+    """The sign-in by which they ask."""
     is_active: bool = True
     agent: str = ""
     """The id under which the subject takes calls; empty: takes none."""

@@ -22,7 +22,8 @@ FRESH_S: Final = 2.0
 STALE_S: Final = 600.0
 KEPT: Final = 20_000
 
-Load = Callable[[AsyncConnection, str], Awaitable[Subject | None]]
+Load = Callable[[AsyncConnection, str, str], Awaitable[Subject | None]]
+"""Takes a subject's id and a session's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +40,31 @@ class SubjectBook:
     def __init__(self, database: Database, load: Load) -> None:
         self._database = database
         self._load = load
-        self._kept: OrderedDict[str, tuple[float, Subject | None]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], tuple[float, Subject | None]] = OrderedDict()
 
-    async def find(self, subject: str, now_s: float) -> Known | None:
-        """Return the subject, or None if there is none. Raise `DatabaseUnavailableError`."""
-        at_s, kept = self._kept.get(subject, (None, None))
+    async def find(self, subject: str, session: str, now_s: float) -> Known | None:
+        """Return the subject; None: there is none, or the session has ended.
+
+        Raise `DatabaseUnavailableError`.
+        """
+        key = (subject, session)
+        at_s, kept = self._kept.get(key, (None, None))
         if at_s is not None and now_s - at_s < FRESH_S:
             return Known(kept, is_fresh=True) if kept else None
         try:
             async with self._database.read() as connection:
-                found = await self._load(connection, subject)
+                found = await self._load(connection, subject, session)
         except DatabaseUnavailableError:
             if at_s is None or kept is None or now_s - at_s > STALE_S:
                 raise
             return Known(kept, is_fresh=False)
-        self._kept[subject] = (now_s, found)
-        self._kept.move_to_end(subject)
+        self._kept[key] = (now_s, found)
+        self._kept.move_to_end(key)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return Known(found, is_fresh=True) if found else None
 
     def forget(self, subject: str) -> None:
         """Look the subject up anew when next asked: it has just been changed here."""
-        self._kept.pop(subject, None)
+        for key in [key for key in self._kept if key[0] == subject]:
+            del self._kept[key]

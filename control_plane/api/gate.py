@@ -42,7 +42,7 @@ async def identify(
     except TokenInvalidError as error:
         _limit(services.strangers.take(request.remote or "", now.mono_s))
         raise ApiError(SIGN_IN_NEEDED, headers=CHALLENGE) from error
-    known = await services.subjects.find(claims.subject, now.mono_s)
+    known = await services.subjects.find(claims.subject, claims.session, now.mono_s)
     if known is None or not known.subject.is_active:
         raise ApiError(SIGN_IN_NEEDED, headers=CHALLENGE)
     _limit(services.buckets.take(known.subject.id, now.mono_s))

@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from control_plane.errors import Problem
 
+REFRESH_REFUSED = Problem(
+    status=401, error_id="refresh-refused", title="Sign in again: this refresh token is not taken"
+)
 WRONG = Problem(status=401, error_id="sign-in-refused", title="Tenant, login or password is wrong")

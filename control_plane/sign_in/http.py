@@ -1,28 +1,33 @@
-"""Signing in, and being told who one is."""
+"""Signing in and out, going on with a session, and being told who one is."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import TypeAlias
 
+import structlog
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
-from control_plane.api.route import Feature, Method, Public, Route, Tx
+from control_plane.api.route import Answer, Feature, Method, Public, Route, Tx
 from control_plane.errors import ApiError
 from control_plane.passwords import is_right
 from control_plane.permissions import Permission
-from control_plane.sign_in.errors import WRONG
-from control_plane.sign_in.schemas import Me, Session, SignIn
+from control_plane.sign_in import store
+from control_plane.sign_in.errors import REFRESH_REFUSED, WRONG
+from control_plane.sign_in.schemas import Me, Refresh, Session, SignIn
 from control_plane.tokens import ACCESS_S, Claims
 from control_plane.users.tables import UserRow
 
-Asked: TypeAlias = Ask[Nothing, Nothing, SignIn]
+log = structlog.get_logger()
+Plain: TypeAlias = Ask[Nothing, Nothing, Nothing]
+SignInAsk: TypeAlias = Ask[Nothing, Nothing, SignIn]
+RefreshAsk: TypeAlias = Ask[Nothing, Nothing, Refresh]
 
 
-async def start(ask: Asked) -> Session:
+async def start(ask: SignInAsk) -> Session:
     """Check the password, outside of any transaction: it takes long, on purpose."""
     said = ask.body
     async with ask.services.database.read() as connection:
@@ -32,20 +37,35 @@ async def start(ask: Asked) -> Session:
         row = (await connection.execute(statement)).one_or_none()
     fits = await asyncio.to_thread(is_right, row.password_hash if row else None, said.password)
     if row is None or not fits or not row.is_active:
+        log.info("sign_in_refused", tenant=said.tenant, user=row.id if row else "")
         raise ApiError(WRONG)
-    until_s = ask.now_ms // 1000 + ACCESS_S
-    claims = Claims(
-        subject=row.id, tenant=said.tenant, session=secrets.token_hex(8), until_s=until_s
-    )
-    return Session(
-        access_token=ask.services.tokens.sign(claims, now_s=ask.now_ms // 1000),
-        expires=instant(until_s * 1000),
-        user=row.id,
-        tenant=said.tenant,
-    )
+    async with ask.services.database.write() as connection:
+        opened = await store.begin(connection, row.id, said.tenant, ask.now_ms)
+        await _audit(ask, connection, opened.user, opened.tenant, "session:begin", opened.session)
+    return _session(ask, opened)
 
 
-async def me(ask: Ask[Nothing, Nothing, Nothing]) -> Me:
+async def refresh(ask: RefreshAsk) -> Session:
+    """Give the next tokens. One that comes twice ends the session, and that has to stand."""
+    async with ask.services.database.write() as connection:
+        found, session = await store.refresh(connection, ask.body.refresh_token, ask.now_ms)
+        if found is store.Refused.REUSED:
+            await _audit(ask, connection, "", "", "session:stolen", session)
+    if isinstance(found, store.Refused):
+        log.warning("refresh_refused", why=found.value, session=session)
+        raise ApiError(REFRESH_REFUSED)
+    return _session(ask, found)
+
+
+async def end(ask: Plain) -> Answer[Nothing]:
+    """Sign out: the session's tokens are over, here at once and elsewhere in 2 s."""
+    await store.end(ask.db, ask.subject.session, "signed_out", ask.now_ms)
+    await ask.audit(ask.subject.session)
+    ask.services.subjects.forget(ask.subject.id)
+    return Answer(body=None)
+
+
+async def me(ask: Plain) -> Me:
     """Tell the subject who it is."""
     who = ask.subject
     return Me(
@@ -58,6 +78,36 @@ async def me(ask: Ask[Nothing, Nothing, Nothing]) -> Me:
         employer=who.employer,
         policy=ask.services.authz.policy_of(ask.tenant).version,
     )
+
+
+def _session(ask: SignInAsk | RefreshAsk, opened: store.Opened) -> Session:
+    now_s = ask.now_ms // 1000
+    claims = Claims(
+        subject=opened.user,
+        tenant=opened.tenant,
+        session=opened.session,
+        until_s=now_s + ACCESS_S,
+    )
+    return Session(
+        access_token=ask.services.tokens.sign(claims, now_s=now_s),
+        refresh_token=opened.refresh_token,
+        expires=instant(claims.until_s * 1000),
+        user=opened.user,
+        tenant=opened.tenant,
+    )
+
+
+async def _audit(  # noqa: PLR0913, PLR0917 - the words of an entry
+    ask: SignInAsk | RefreshAsk,
+    connection: AsyncConnection,
+    actor: str,
+    tenant: str,
+    action: str,
+    session: str,
+) -> None:
+    ask.connection = connection
+    await ask.audit(session, action=action, kind="session", tenant=tenant, actor=actor)
+    ask.connection = None
 
 
 FEATURE = Feature(
@@ -74,6 +124,25 @@ FEATURE = Feature(
             status=201,
             tx=Tx.NONE,
             problems=(WRONG,),
+        ),
+        Route(
+            method=Method.POST,
+            path="/v1/sessions/refresh",
+            summary="Go on with a session: a refresh token is good once",
+            access=Public("the refresh token says who it is"),
+            handler=refresh,
+            body=Refresh,
+            answer=Session,
+            status=201,
+            tx=Tx.NONE,
+            problems=(REFRESH_REFUSED,),
+        ),
+        Route(
+            method=Method.DELETE,
+            path="/v1/sessions/current",
+            summary="Sign out",
+            access=Permission.SESSION_END,
+            handler=end,
         ),
         Route(
             method=Method.GET,

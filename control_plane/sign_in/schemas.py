@@ -17,10 +17,18 @@ class SignIn(ApiModel):
     password: Annotated[str, Field(min_length=1, max_length=200, repr=False)]
 
 
+class Refresh(ApiModel):
+    """How one goes on."""
+
+    refresh_token: Annotated[str, Field(min_length=1, max_length=200, repr=False)]
+
+
 class Session(ApiModel):
     """What opens the API for a while."""
 
     access_token: Annotated[str, Field(repr=False)]
+    refresh_token: Annotated[str, Field(repr=False)]
+    """Good once, for the next session answer; used twice, it ends the session."""
     token_type: str = "Bearer"  # noqa: S105 - the kind of token
     expires: Instant
     user: str

@@ -20,6 +20,7 @@ from control_plane.permissions import Role
 from control_plane.services import SERVICES, Services
 from control_plane.serving import Listener
 from control_plane.settings import Limits, Settings
+from control_plane.sign_in import store as sign_in
 from control_plane.tenants.tables import TenantRow
 from control_plane.tokens import Claims, make_key
 from control_plane.users import store
@@ -141,12 +142,15 @@ class Center:
         )
         async with self.services.database.write() as connection:
             await store.create(connection, user, None)
-        return Person(self, user.id, self.token(user.id, tenant))
+            opened = await sign_in.begin(connection, user.id, tenant, now)
+        return Person(self, user.id, self.token(user.id, tenant, session=opened.session))
 
-    def token(self, user: str, tenant: str = "main", *, lives_s: int = 3600) -> str:
+    def token(
+        self, user: str, tenant: str = "main", *, session: str = "none", lives_s: int = 3600
+    ) -> str:
         """Sign a token, as a sign-in would."""
         now_s = self.clock.now().wall_ms // 1000
-        claims = Claims(subject=user, tenant=tenant, session="test", until_s=now_s + lives_s)
+        claims = Claims(subject=user, tenant=tenant, session=session, until_s=now_s + lives_s)
         return self.services.tokens.sign(claims, now_s=now_s)
 
     async def administrator(self) -> Person:

@@ -46,7 +46,9 @@ async def test_a_token_of_another_key_or_gone_by_is_none(center: Center, tmp_pat
     now_s = center.clock.now().wall_ms // 1000
     person.token = forged.sign(center.services.tokens.read(person.token, now_s=now_s), now_s=now_s)
     assert (await person.get("/v1/me")).error_id == "sign-in-needed"
-    person.token = center.token(person.id, lives_s=60)
+    whole = await center.person(Role.TENANT_ADMIN)
+    session = center.services.tokens.read(whole.token, now_s=now_s).session
+    person.token = center.token(whole.id, session=session, lives_s=60)
     assert (await person.get("/v1/me")).status == 200
     center.clock.advance(63.0)
     assert (await person.get("/v1/me")).error_id == "sign-in-needed"
@@ -81,11 +83,11 @@ async def test_every_change_stands_in_the_audit_log(center: Center) -> None:
     assert refused.status == 409
     async with center.services.database.read() as connection:
         rows = (await connection.execute(select(AuditRow.__table__).order_by("number"))).all()
-    assert [row.action for row in rows] == ["center:begin", "user:create"]
-    assert rows[1].actor == admin.id
-    assert rows[1].thing == made.json["id"]
-    assert rows[1].request_id == made.headers["X-Request-Id"]
-    assert rows[1].policy_version == center.services.authz.policy_of("main").version
+    assert [row.action for row in rows] == ["center:begin", "session:begin", "user:create"]
+    assert rows[2].actor == admin.id
+    assert rows[2].thing == made.json["id"]
+    assert rows[2].request_id == made.headers["X-Request-Id"]
+    assert rows[2].policy_version == center.services.authz.policy_of("main").version
 
 
 async def test_health_readiness_and_metrics_answer(center: Center) -> None:

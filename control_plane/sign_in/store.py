@@ -1,0 +1,142 @@
+"""Sessions and refresh tokens in the database."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.ids import fresh
+from control_plane.sign_in.tables import RefreshRow, SessionRow
+from control_plane.subjects import Subject
+from control_plane.users import store as users
+from control_plane.users.tables import UserRow
+
+IDLE_MS: Final = 12 * 3600 * 1000
+"""A refresh token that is not used for so long is over."""
+LONGEST_MS: Final = 7 * 24 * 3600 * 1000
+"""After so long one signs in again, however often one refreshed."""
+
+
+class Refused(StrEnum):
+    """Why a refresh token is not taken. The client is told none of it."""
+
+    UNKNOWN = "unknown"
+    OVER = "over"
+    ENDED = "ended"
+    REUSED = "reused"
+    """It was good once before: one of two who used it is a thief, so the session ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A session, and the refresh token that goes on with it."""
+
+    session: str
+    user: str
+    tenant: str
+    refresh_token: str
+
+
+async def begin(connection: AsyncConnection, user: str, tenant: str, now_ms: int) -> Opened:
+    """Begin a session."""
+    session = fresh("ses", now_ms)
+    until_ms = now_ms + LONGEST_MS
+    await connection.execute(
+        insert(SessionRow).values(
+            id=session,
+            user_id=user,
+            created_ms=now_ms,
+            until_ms=until_ms,
+            ended_ms=None,
+            ended_because="",
+        )
+    )
+    token = await _issue(connection, session, until_ms, now_ms)
+    return Opened(session=session, user=user, tenant=tenant, refresh_token=token)
+
+
+async def refresh(
+    connection: AsyncConnection, token: str, now_ms: int
+) -> tuple[Opened | Refused, str]:
+    """Take `token` and give the next one, or say why not; with the session's id, if there is one.
+
+    Of two who come with the same one at once, one is the first: the row's update decides.
+    """
+    statement = (
+        select(
+            RefreshRow.until_ms,
+            RefreshRow.session_id,
+            SessionRow.until_ms.label("session_until_ms"),
+            SessionRow.ended_ms,
+            UserRow.id,
+            UserRow.tenant,
+            UserRow.is_active,
+        )
+        .join(SessionRow, SessionRow.id == RefreshRow.session_id)
+        .join(UserRow, UserRow.id == SessionRow.user_id)
+        .where(RefreshRow.digest == _digest(token))
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        return Refused.UNKNOWN, ""
+    if row.ended_ms is not None or not row.is_active:
+        return Refused.ENDED, row.session_id
+    used = await connection.execute(
+        update(RefreshRow)
+        .where(RefreshRow.digest == _digest(token), RefreshRow.used_ms.is_(None))
+        .values(used_ms=now_ms)
+    )
+    if used.rowcount != 1:
+        await end(connection, row.session_id, Refused.REUSED, now_ms)
+        return Refused.REUSED, row.session_id
+    if min(row.until_ms, row.session_until_ms) <= now_ms:
+        return Refused.OVER, row.session_id
+    following = await _issue(connection, row.session_id, row.session_until_ms, now_ms)
+    opened = Opened(session=row.session_id, user=row.id, tenant=row.tenant, refresh_token=following)
+    return opened, row.session_id
+
+
+async def end(connection: AsyncConnection, session: str, because: str, now_ms: int) -> None:
+    """End a session, with all tokens of it."""
+    await connection.execute(
+        update(SessionRow)
+        .where(SessionRow.id == session, SessionRow.ended_ms.is_(None))
+        .values(ended_ms=now_ms, ended_because=because)
+    )
+
+
+async def load_subject(connection: AsyncConnection, user: str, session: str) -> Subject | None:
+    """Return who has this id, or None: also when the session is not theirs, or has ended."""
+    stands = await connection.execute(
+        select(SessionRow.id).where(
+            SessionRow.id == session, SessionRow.user_id == user, SessionRow.ended_ms.is_(None)
+        )
+    )
+    if stands.first() is None:
+        return None
+    found = await users.load_subject(connection, user)
+    return replace(found, session=session) if found else None
+
+
+async def _issue(
+    connection: AsyncConnection, session: str, session_until_ms: int, now_ms: int
+) -> str:
+    token = secrets.token_urlsafe(32)
+    until_ms = min(now_ms + IDLE_MS, session_until_ms)
+    await connection.execute(
+        insert(RefreshRow).values(
+            digest=_digest(token), session_id=session, until_ms=until_ms, used_ms=None
+        )
+    )
+    return token
+
+
+def _digest(token: str) -> str:
+    """Return what is kept: a token has 256 random bits, so that nothing slower is needed."""
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,35 @@
+"""The tables of sessions, and of the refresh tokens of each."""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from control_plane.db.tables import Ms, Table
+
+
+class SessionRow(Table):
+    """A sign-in, and all tokens that came of it: a family."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_user_id", "user_id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    created_ms: Mapped[Ms]
+    until_ms: Mapped[Ms]
+    """However often it is refreshed."""
+    ended_ms: Mapped[Ms | None]
+    ended_because: Mapped[str]
+
+
+class RefreshRow(Table):
+    """A refresh token: good once. What is kept is its digest."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (Index("ix_refresh_tokens_session_id", "session_id"),)
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
+    until_ms: Mapped[Ms]
+    used_ms: Mapped[Ms | None]
