@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json as jsons
+import subprocess
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import cyclopts
 
 from drills.cli.errors import CommandError, Exit
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
+from drills.setup.pyenv import ROOT
 
 Ops = Annotated[
     int,
@@ -27,7 +30,20 @@ Mutants = Annotated[
 ]
 
 
-def prove(*, ops: Ops = 10_000, seed: Seed = 1, json: Json = None, mutants: Mutants = True) -> int:
+What = Annotated[
+    Literal["history", "policies"], cyclopts.Parameter(help="What to prove. Default history.")
+]
+
+
+def prove(
+    what: What = "history",
+    /,
+    *,
+    ops: Ops = 10_000,
+    seed: Seed = 1,
+    json: Json = None,
+    mutants: Mutants = True,
+) -> int:
     """Break three sites at random, record everything, check the history.
 
     Real etcd members, real edges, real gates; callers and agents are
@@ -42,14 +58,22 @@ def prove(*, ops: Ops = 10_000, seed: Seed = 1, json: Json = None, mutants: Muta
 
     Exit code 0 only if nothing was violated and every bug was caught.
 
+    `policies` decides every case of policies/cases.yaml, breaks each line
+    and condition of the policy in turn, and tells what no case noticed.
+
     For example:
       ./everline prove
       ./everline prove --ops 100000 --seed 7 --json figures.json
       ./everline prove --ops 3000 --no-mutants
+      ./everline prove policies --json figures.json
     """
     file = None if json is None else json.absolute()
     if file is not None and not file.parent.is_dir():
         raise CommandError(f"no such folder for the figures: {file.parent}", Exit.USAGE)
+    if what == "policies":
+        words = [] if file is None else ["--json", str(file)]
+        program = [sys.executable, "-m", "control_plane.proof", *words]
+        return subprocess.run(program, cwd=ROOT, check=False).returncode
     if file is not None and file.is_relative_to("/run"):
         raise CommandError(f"{file} is out of the lab's sight; choose a file outside /run")
     options = {"operations": ops, "seed": seed, "json": str(file or ""), "mutants": mutants}
