@@ -1,0 +1,1 @@
+"""A recorded day, run again under other rules."""

@@ -1,0 +1,213 @@
+"""A recorded day: how things stood, who came and went at work, and what became of every call. PURE.
+
+A file of JSON lines: the lines of an edge's event log that routing did not itself bring about
+(configuration, presences, edges, probes), then the calls of the ledger. It holds no caller's number
+and no agent's HA1, since the log holds none and a call's record none either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from statistics import median
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from state.codec import decode, encode
+from state.errors import BadKeyError, CodecError
+from state.eventlog.lines import VERSION, Begin, Changed, ChangeRow, Line
+from state.keys import Kind, parse
+from state.model import AgentId, CallRecord, Outcome, QueueId
+
+KINDS: Final = frozenset(
+    {Kind.SITE, Kind.QUEUE, Kind.DID, Kind.AGENT, Kind.PRESENCE, Kind.EDGE, Kind.PROBE, Kind.WORK}
+)
+"""What a day begins with."""
+_LATER: Final = KINDS - {Kind.WORK}
+"""What happens to it from outside. What agents have done follows from the calls."""
+RING_S: Final = 3.0
+TALK_S: Final = 180.0
+"""Where not one call tells how long that takes."""
+
+
+class DayError(ValueError):
+    """The file is no recorded day; the text says where, and what to do."""
+
+
+class Over(Struct, frozen=True, tag="call", array_like=True):
+    """A call of the ledger."""
+
+    record: msgspec.Raw
+
+
+DayLine: TypeAlias = Begin | Changed | Over
+_decoder: Final[msgspec.json.Decoder[DayLine]] = msgspec.json.Decoder(DayLine)
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """How one caller behaves, as far as what they did tells: milliseconds."""
+
+    record: CallRecord
+    greeting_ms: int
+    patience_ms: int | None
+    """How long they wait in the queue before they leave; None: longer than they ever had to."""
+    is_cut_off: bool
+    """When they leave it is by a fault, and no wish of theirs."""
+    ring_ms: int
+    """How long whoever takes it lets it ring."""
+    talk_ms: int
+    lets_ring: frozenset[AgentId]
+    """Who did not take this very call."""
+
+
+class Day(Struct, frozen=True, kw_only=True):
+    """All that a replay needs."""
+
+    begin: Begin
+    changes: tuple[Changed, ...]
+    callers: tuple[Caller, ...]
+    """By arrival. Without those who left while they were greeted: no rules reach them."""
+
+    @property
+    def records(self) -> tuple[CallRecord, ...]:
+        """What became of the calls in reality."""
+        return tuple(each.record for each in self.callers)
+
+
+# ---- recording -----------------------------------------------------------------------------------
+
+
+def recorded(lines: Iterable[Line], records: Iterable[CallRecord]) -> Iterator[bytes]:
+    """Yield the lines of a day's file from a log, its segments one after the other, and a ledger.
+
+    Calls that came before the log began are left out.
+    """
+    begin: Begin | None = None
+    for line in lines:
+        if isinstance(line, Begin):
+            rows = tuple(row for row in line.rows if kind_of(row.key) in KINDS)
+            if begin is None:
+                begin = msgspec.structs.replace(line, rows=rows)
+                yield msgspec.json.encode(begin)
+                continue
+            # A later segment tells again what stands; a change that is old news changes nothing.
+            again = tuple(
+                ChangeRow(row.key, row.value, row.create_revision, row.mod_revision) for row in rows
+            )
+            yield from _told(Changed(line.revision, line.mono_s, line.wall_ms, again))
+        elif isinstance(line, Changed):
+            yield from _told(line)
+    if begin is None:
+        return
+    for record in sorted(records, key=lambda each: (each.arrived_ms, each.call)):
+        if record.arrived_ms >= begin.wall_ms:
+            yield msgspec.json.encode(Over(msgspec.Raw(encode(record))))
+
+
+def _told(line: Changed) -> Iterator[bytes]:
+    kept = tuple(row for row in line.changes if kind_of(row.key) in _LATER)
+    if kept:
+        yield msgspec.json.encode(msgspec.structs.replace(line, changes=kept))
+
+
+def kind_of(key: str) -> Kind | None:
+    """Return what kind of record stands at a key; None: none of ours."""
+    try:
+        return parse(key).kind
+    except BadKeyError:
+        return None
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+def read_day(lines: Iterable[bytes], source: str) -> Day:
+    """Return the day that a file holds; DayError names the `source` and the line."""
+    begin: Begin | None = None
+    changes: list[Changed] = []
+    records: list[CallRecord] = []
+    for number, text in enumerate(lines, start=1):
+        try:
+            line = _decoder.decode(text)
+            match line:
+                case Begin():
+                    begin = line
+                case Changed():
+                    changes.append(line)
+                case Over():
+                    record = decode(CallRecord, bytes(line.record), f"line {number}")
+                    records.append(record)
+        except (msgspec.MsgspecError, UnicodeDecodeError, CodecError) as error:
+            raise DayError(
+                f"{source}, line {number}: no line of a recorded day: {error}"
+            ) from error
+    if begin is None or begin.v != VERSION:
+        raise DayError(f"{source}: no recorded day; make one by ./everline calls --export FILE")
+    return Day(begin=begin, changes=tuple(changes), callers=callers_of(records))
+
+
+def callers_of(records: Iterable[CallRecord]) -> tuple[Caller, ...]:
+    """Return how the callers behave; what one call does not tell is the median of its queue's."""
+    known = sorted(records, key=lambda each: (each.arrived_ms, each.call))
+    rings = _Medians((each.queue, _ring_ms(each)) for each in known)
+    talks = _Medians((each.queue, _talk_ms(each)) for each in known)
+    greetings = _Medians((each.queue, _greeting_ms(each)) for each in known)
+    return tuple(
+        _caller(
+            each,
+            greeting_ms=greetings.of(each.queue, 0),
+            ring_ms=rings.of(each.queue, round(RING_S * 1000)),
+            talk_ms=talks.of(each.queue, round(TALK_S * 1000)),
+        )
+        for each in known
+        if each.queued_ms is not None or each.outcome in {Outcome.REFUSED, Outcome.CALLBACK}
+    )
+
+
+def _caller(record: CallRecord, *, greeting_ms: int, ring_ms: int, talk_ms: int) -> Caller:
+    own = _greeting_ms(record), _ring_ms(record), _talk_ms(record)
+    leaves = record.connected_ms is None and record.outcome in {Outcome.ABANDONED, Outcome.LOST}
+    queued_ms = record.queued_ms
+    return Caller(
+        record=record,
+        greeting_ms=greeting_ms if own[0] is None else own[0],
+        patience_ms=max(0, record.ended_ms - queued_ms) if leaves and queued_ms else None,
+        is_cut_off=record.outcome is Outcome.LOST,
+        ring_ms=ring_ms if own[1] is None else own[1],
+        talk_ms=talk_ms if own[2] is None else own[2],
+        lets_ring=frozenset(record.tried),
+    )
+
+
+def _greeting_ms(record: CallRecord) -> int | None:
+    queued_ms = record.queued_ms
+    return None if queued_ms is None else max(0, queued_ms - record.arrived_ms)
+
+
+def _ring_ms(record: CallRecord) -> int | None:
+    if record.decision is None or record.connected_ms is None:
+        return None
+    return max(0, record.connected_ms - record.decision.wall_ms)
+
+
+def _talk_ms(record: CallRecord) -> int | None:
+    connected_ms = record.connected_ms
+    return None if connected_ms is None else max(0, record.ended_ms - connected_ms)
+
+
+class _Medians:
+    """The medians of what is known, by queue and of all."""
+
+    def __init__(self, found: Iterable[tuple[QueueId, int | None]]) -> None:
+        self._by_queue: dict[QueueId, list[int]] = {}
+        self._all: list[int] = []
+        for queue, value in found:
+            if value is not None:
+                self._by_queue.setdefault(queue, []).append(value)
+                self._all.append(value)
+
+    def of(self, queue: QueueId, otherwise: int) -> int:
+        """Return a queue's median; of all queues if it has none."""
+        values = self._by_queue.get(queue) or self._all
+        return round(median(values)) if values else otherwise

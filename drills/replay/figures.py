@@ -1,0 +1,166 @@
+"""How a day went, in figures: of what happened, and of what would have. PURE.
+
+Every figure is `edge.acd.service_level`'s, from the calls' stamps alone, for both the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from statistics import quantiles
+
+from msgspec import Struct
+
+from drills.replay.day import Day, kind_of
+from edge.acd.service_level import (
+    SERVICE_LEVELS,
+    Queued,
+    abandon_rate,
+    average_handling_time_s,
+    average_speed_of_answer_s,
+    talk_s,
+)
+from state.codec import decode
+from state.errors import CodecError
+from state.eventlog.lines import DELETED
+from state.keys import Kind
+from state.model import AgentId, CallRecord, Outcome, Presence, PresenceState, QueueId
+
+TWO = 2
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """Of one queue in one interval. None: nothing to count."""
+
+    calls: int
+    answered: int
+    abandoned: int
+    turned_away: int
+    lost: int
+    service_level: Mapping[str, float | None]
+    """Each form by its name; see `edge.acd.service_level`."""
+    asa_s: float | None
+    wait_p50_s: float | None
+    wait_p95_s: float | None
+    """Of the answered and the abandoned alike."""
+    abandon_rate: float | None
+    aht_s: float | None
+
+
+class DayFigures(Struct, frozen=True, kw_only=True):
+    """Of a whole day."""
+
+    total: Figures
+    queues: Mapping[QueueId, Figures]
+    occupancy: float | None
+    """Time in calls, and resting after them, of the time for which agents were at work."""
+    unfinished: int = 0
+
+
+def figures(
+    records: Iterable[CallRecord], target_s: float, wrap_up_s: Mapping[QueueId, float]
+) -> Figures:
+    """Return the figures of some calls."""
+    known = tuple(records)
+    queued = Queued.of(known)
+    waits = (*queued.answered, *queued.abandoned)
+    wrap_ups = [wrap_up_s.get(r.queue, 0.0) for r in known if r.connected_ms is not None]
+    wrap_up = sum(wrap_ups) / len(wrap_ups) if wrap_ups else 0.0
+    return Figures(
+        calls=len(known),
+        answered=len(queued.answered),
+        abandoned=len(queued.abandoned),
+        turned_away=sum(r.outcome in {Outcome.REFUSED, Outcome.CALLBACK} for r in known),
+        lost=sum(r.outcome is Outcome.LOST for r in known),
+        service_level={name: of(queued, target_s) for name, of in SERVICE_LEVELS.items()},
+        asa_s=average_speed_of_answer_s(queued),
+        wait_p50_s=percentile(waits, 50),
+        wait_p95_s=percentile(waits, 95),
+        abandon_rate=abandon_rate(queued),
+        aht_s=average_handling_time_s(known, wrap_up),
+    )
+
+
+def by_queue(records: Iterable[CallRecord]) -> dict[QueueId, list[CallRecord]]:
+    """Return the calls of each queue, by its id."""
+    found: dict[QueueId, list[CallRecord]] = {}
+    for record in records:
+        found.setdefault(record.queue, []).append(record)
+    return dict(sorted(found.items()))
+
+
+def day_figures(
+    records: Iterable[CallRecord],
+    target_s: float,
+    wrap_up_s: Mapping[QueueId, float],
+    staffed_s: float,
+    unfinished: int = 0,
+) -> DayFigures:
+    """Return the figures of a day, whole and by queue."""
+    known = tuple(records)
+    handled_s = sum(
+        talk_s(record) + wrap_up_s.get(record.queue, 0.0)
+        for record in known
+        if record.connected_ms is not None
+    )
+    return DayFigures(
+        total=figures(known, target_s, wrap_up_s),
+        queues={
+            queue: figures(calls, target_s, wrap_up_s) for queue, calls in by_queue(known).items()
+        },
+        occupancy=handled_s / staffed_s if staffed_s > 0 else None,
+        unfinished=unfinished,
+    )
+
+
+def percentile(values: Iterable[float], percent: int) -> float | None:
+    """Return a percentile, between values in proportion; None: there are no values."""
+    known = sorted(values)
+    if len(known) < TWO:
+        return known[0] if known else None
+    return quantiles(known, n=100, method="inclusive")[percent - 1]
+
+
+def staffed_s(day: Day) -> float:
+    """Return for how long agents were ready, summed, from the first call to the last one's end."""
+    if not day.records:
+        return 0.0
+    begins = min(record.arrived_ms for record in day.records)
+    ends = max(record.ended_ms for record in day.records)
+    return sum(_overlap(spans, begins, ends) for spans in _ready(day, ends).values()) / 1000.0
+
+
+def _ready(day: Day, ends_ms: int) -> dict[AgentId, list[tuple[int, int]]]:
+    """Return when each agent was ready."""
+    told = [(day.begin.wall_ms, row.key, bytes(row.value)) for row in day.begin.rows]
+    for line in day.changes:
+        told += [(line.wall_ms, row.key, bytes(row.value)) for row in line.changes]
+    since: dict[str, int] = {}
+    spans: dict[AgentId, list[tuple[int, int]]] = {}
+    for wall_ms, key, value in told:
+        if kind_of(key) is not Kind.PRESENCE:
+            continue
+        begun = since.pop(key, None)
+        if begun is not None:
+            spans.setdefault(_agent(key), []).append((begun, wall_ms))
+        if _is_ready(key, value):
+            since[key] = wall_ms
+    for key, begun in since.items():
+        spans.setdefault(_agent(key), []).append((begun, ends_ms))
+    return spans
+
+
+def _agent(key: str) -> AgentId:
+    return AgentId(key.rpartition("/")[2])
+
+
+def _is_ready(key: str, value: bytes) -> bool:
+    if value == DELETED:
+        return False
+    try:
+        return decode(Presence, value, key).state is PresenceState.READY
+    except CodecError:
+        return False
+
+
+def _overlap(spans: Iterable[tuple[int, int]], begins: int, ends: int) -> int:
+    return sum(max(0, min(end, ends) - max(begin, begins)) for begin, end in spans)

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from drills.replay.compare import LEVEL, compare
+from drills.replay.day import Day, DayError, read_day, recorded
+from drills.replay.simulate import replay
+from edge.acd.service_level import wait_s
+from state.configuration import Configuration
+from state.eventlog import lines
+from state.model import (
+    Agent,
+    AgentId,
+    CallId,
+    CallRecord,
+    Did,
+    DidNumber,
+    Limit,
+    Outcome,
+    QueueId,
+    Site,
+    SiteId,
+    SkillId,
+    Step,
+    TurnAway,
+)
+from tests.acd.worlds import NOW, needs
+from tests.replay.days import day_of, line_of, presence_gone, queue, staff
+
+TOLERANCE_S = 0.002
+"""A replay's clock ticks in milliseconds, and it looks again a tick after a rest has ended."""
+AGENTS = 5
+
+
+def by_call(records: tuple[CallRecord, ...]) -> dict[CallId, CallRecord]:
+    return {record.call: record for record in records}
+
+
+def busy_day(seed: int = 1, count: int = 300) -> Day:
+    return day_of(staff(AGENTS, queue()), line_of(count, AGENTS, seed))
+
+
+def rules(agents: int = AGENTS, **more: object) -> Configuration:
+    """Return the day's own rules, as a file would say them, with some changed."""
+    sites = tuple(
+        Site(id=SiteId(site), name=site, sip=f"198.18.{n}.10:5060")
+        for n, site in enumerate("abc", start=1)
+    )
+    people = tuple(
+        Agent(
+            id=AgentId(f"agent{n}"),
+            name=f"agent{n}",
+            site=SiteId("abc"[n % 3]),
+            skills={SkillId("sales"): 3},
+        )
+        for n in range(agents)
+    )
+    did = Did(number=DidNumber("4930100"), queue=QueueId("sales"))
+    return Configuration(sites=sites, queues=(queue(**more),), dids=(did,), agents=people)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+def test_under_the_same_rules_every_call_goes_as_it_went(seed: int) -> None:
+    day = busy_day(seed)
+    again = replay(day)
+    found, told = by_call(again.records), by_call(day.records)
+    assert found.keys() == told.keys()
+    assert again.unfinished == 0
+    assert {found[call].outcome for call in found} == {Outcome.ANSWERED, Outcome.ABANDONED}
+    for call, record in told.items():
+        assert found[call].outcome is record.outcome, call
+        assert wait_s(found[call]) == pytest.approx(wait_s(record), abs=0.1)
+    errors = sorted(abs(wait_s(found[call]) - wait_s(told[call])) for call in told)
+    assert errors[len(errors) // 2] <= TOLERANCE_S
+
+
+def test_the_same_rules_from_a_file_are_the_same_rules() -> None:
+    day = busy_day()
+    own, filed = by_call(replay(day).records), by_call(replay(day, rules()).records)
+    assert {c: (r.outcome, r.ended_ms) for c, r in own.items()} == {
+        c: (r.outcome, r.ended_ms) for c, r in filed.items()
+    }
+
+
+def test_shorter_rests_serve_callers_sooner_and_fewer_leave() -> None:
+    day = busy_day()
+    found = compare(day, rules(wrap_up_s=0.0), 20.0)
+    assert found.new is not None
+    old, new = found.same.total, found.new.total
+    assert old.asa_s is not None
+    assert new.asa_s is not None
+    assert new.asa_s < old.asa_s
+    assert new.abandoned < old.abandoned
+    assert (new.service_level[LEVEL] or 0) > (old.service_level[LEVEL] or 1)
+    assert found.recorded.total.answered == pytest.approx(old.answered, abs=1)
+    assert found.recorded.occupancy == pytest.approx(found.same.occupancy, abs=0.01)
+    assert 0.5 < (found.recorded.occupancy or 0) < 1.0
+
+
+def test_a_skill_that_nobody_has_leaves_everyone_waiting_until_they_go() -> None:
+    day = busy_day(count=40)
+    again = replay(day, rules(needs=needs(sales=9)))
+    assert {record.outcome for record in again.records} <= {Outcome.ABANDONED}
+    patient = sum(record.outcome is Outcome.ANSWERED for record in day.records)
+    assert again.unfinished == patient
+
+
+def test_a_step_of_the_new_rules_takes_effect_when_it_falls_due() -> None:
+    day = busy_day(count=20)
+    step = Step(after_s=7.0, lower=needs(sales=1))
+    again = replay(day, rules(needs=needs(sales=9), steps=(step,)))
+    waits = [wait_s(record) for record in again.records if record.outcome is Outcome.ANSWERED]
+    assert waits
+    assert min(waits) == pytest.approx(8.5, abs=0.01), "the step, then the ring"
+
+
+def test_limits_and_turning_away_are_those_of_the_new_rules() -> None:
+    day = busy_day(count=60)
+    full = replay(day, rules(longest_queue=Limit(most=1)))
+    refused = [r for r in full.records if r.outcome is Outcome.REFUSED]
+    assert {r.cause for r in refused} == {"queue_full"}
+    wait = Limit(most=3.0, turn_away=TurnAway.CALLBACK)
+    late = replay(day, rules(agents=1, longest_wait_s=wait))
+    turned = [r for r in late.records if r.outcome is Outcome.CALLBACK]
+    assert turned
+    assert all(wait_s(r) == pytest.approx(3.0, abs=0.01) for r in turned)
+    assert late.unfinished == 0
+
+
+def test_a_number_that_the_new_rules_do_not_know_is_refused() -> None:
+    day = busy_day(count=5)
+    bare = replace(rules(), dids=())
+    again = replay(day, bare)
+    assert {(r.outcome, r.cause) for r in again.records} == {(Outcome.REFUSED, "no_such_number")}
+
+
+def test_agents_go_home_when_they_did() -> None:
+    world = staff(1, queue())
+    records = line_of(10, 1, seed=3, load=0.3)
+    home_ms = records[4].arrived_ms - 1
+    day = day_of(world, records, presence_gone(world, "agent0", home_ms))
+    again = replay(day)
+    answered = [r for r in again.records if r.outcome is Outcome.ANSWERED]
+    assert answered
+    assert all(r.arrived_ms < home_ms for r in answered)
+
+
+def test_who_did_not_take_a_call_does_not_take_it_again() -> None:
+    world = staff(2, queue(ring_timeout_s=10.0))
+    first = line_of(1, 1, seed=3)[0]
+    shy = replace(first, tried=(AgentId("agent0"),))
+    (again,) = replay(day_of(world, [shy])).records
+    assert again.agent == "agent1"
+    assert wait_s(again) == pytest.approx(10.0 + 1.5, abs=0.01)
+    assert again.tried == ("agent0",)
+
+
+def test_a_replay_is_the_same_each_time() -> None:
+    day = busy_day(count=80)
+    assert replay(day) == replay(day)
+
+
+def test_a_file_that_is_no_day_is_refused_with_its_line() -> None:
+    world = staff(1, queue())
+    log = lines.encode(lines.begin("a1", world.snapshot, NOW))
+    good = list(recorded(lines.read(log), line_of(2, 1, seed=1)))
+    assert len(read_day(good, "day").callers) == 2
+    with pytest.raises(DayError, match="day, line 3"):
+        read_day([*good[:2], b"{nonsense", *good[2:]], "day")
+    with pytest.raises(DayError, match="make one by"):
+        read_day(good[1:], "day")
+
+
+def test_a_recorded_day_holds_no_number() -> None:
+    world = staff(1, queue())
+    world.ticket(900, sales=1)
+    log = lines.encode(lines.begin("a1", world.snapshot, NOW))
+    told = b"\n".join(recorded(lines.read(log), line_of(2, 1, seed=1)))
+    assert b"49151" not in told
+    assert b"state/ticket" not in told
