@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import cyclopts
+from rich.text import Text
 
 from drills.cli.asking import Json, LabOption, ask_and_print
 from drills.cli.errors import CommandError, Exit
 from drills.desk import tables
-from drills.desk.answers import Agents, Wished
-from drills.desk.asks import AgentsAsk, WishAsk
+from drills.desk.answers import Agents, Wished, WrapUp
+from drills.desk.asks import AgentsAsk, WishAsk, WrapUpAsk
+from edge.acd.attendance import RestChange
 from state.model import AgentId, Readiness
 
 MOST_REASON = 80
@@ -34,6 +36,17 @@ Id = Annotated[str, cyclopts.Parameter(help="Whom, as ./everline agent list name
 Why = Annotated[str, cyclopts.Parameter(help="Why, in a few words, for whoever looks.")]
 
 
+By = Annotated[str, cyclopts.Parameter(help="Who wants it, when it is not the agent.")]
+Do = Annotated[RestChange, cyclopts.Parameter(help="What is to be done.")]
+ByS = Annotated[
+    float,
+    cyclopts.Parameter(
+        help="By how many seconds to extend. Default 30.",
+        validator=cyclopts.validators.Number(gt=0, lte=3600),
+    ),
+]
+
+
 @app.command(name="list")
 def show(*, json: Json = False, lab: LabOption = None) -> int:
     """List the agents: home site, phone, state, calls done, skills.
@@ -47,7 +60,7 @@ def show(*, json: Json = False, lab: LabOption = None) -> int:
 
 
 @app.command
-def ready(agent: Id, /, *others: Id, json: Json = False, lab: LabOption = None) -> int:
+def ready(agent: Id, /, *others: Id, by: By = "", json: Json = False, lab: LabOption = None) -> int:
     """Let agents take calls.
 
     Waits until their home sites have taken it. Exit code 1 if something is
@@ -57,12 +70,18 @@ def ready(agent: Id, /, *others: Id, json: Json = False, lab: LabOption = None) 
       ./everline agent ready alba
       ./everline agent ready alba bela carla
     """
-    return _wish((agent, *others), Readiness.READY, "", json=json, lab=lab)
+    return _wish((agent, *others), Readiness.READY, "", by=by, json=json, lab=lab)
 
 
 @app.command
 def pause(
-    agent: Id, /, *others: Id, reason: Why = "", json: Json = False, lab: LabOption = None
+    agent: Id,
+    /,
+    *others: Id,
+    reason: Why = "",
+    by: By = "",
+    json: Json = False,
+    lab: LabOption = None,
 ) -> int:
     """Let agents take no calls until they are ready again.
 
@@ -73,16 +92,47 @@ def pause(
     For example:
       ./everline agent pause alba
       ./everline agent pause alba bela --reason lunch
+      ./everline agent pause alba --reason training --by supervisor-ruth
     """
     if len(reason) > MOST_REASON:
         raise CommandError(f"a reason has at most {MOST_REASON} characters", Exit.USAGE)
-    return _wish((agent, *others), Readiness.PAUSED, reason, json=json, lab=lab)
+    return _wish((agent, *others), Readiness.PAUSED, reason, by=by, json=json, lab=lab)
 
 
-def _wish(
-    ids: tuple[str, ...], readiness: Readiness, reason: str, *, json: bool, lab: int | None
+@app.command(name="wrap-up")
+def wrap_up(
+    agent: Id, do: Do, /, *, s: ByS = 30.0, json: Json = False, lab: LabOption = None
 ) -> int:
+    """End the rest that an agent has after a call, or prolong it.
+
+    Their home edge does it. Exit code 1 if they do not rest.
+
+    For example:
+      ./everline agent wrap-up alba finish
+      ./everline agent wrap-up alba extend --s 60
+    """
+    by_s = s if do is RestChange.EXTEND else 0.0
+    ask = WrapUpAsk(agent=AgentId(agent), do=do, by_s=by_s)
+    ask_and_print(ask, WrapUp, _rest, lab=lab, json=json)
+    return Exit.OK
+
+
+def _rest(answer: WrapUp) -> Text:
+    return Text(f"{answer.agent} rests for {answer.left_s:.1f} s more")
+
+
+def _wish(  # noqa: PLR0913  the parts of a wish
+    ids: tuple[str, ...],
+    readiness: Readiness,
+    reason: str,
+    *,
+    by: str = "",
+    json: bool,
+    lab: int | None,
+) -> int:
+    if len(by) > MOST_REASON:
+        raise CommandError(f"who wants it has at most {MOST_REASON} characters", Exit.USAGE)
     agents = tuple(AgentId(each) for each in ids)
-    ask = WishAsk(agents=agents, readiness=readiness, reason=reason)
+    ask = WishAsk(agents=agents, readiness=readiness, reason=reason, by=by)
     answer = ask_and_print(ask, Wished, tables.wished, lab=lab, json=json)
     return Exit.FAILED if any(each.missing for each in answer.wishes) else Exit.OK

@@ -1,18 +1,36 @@
-"""`./everline calls` and `./everline explain`."""
+"""`./everline calls`, `report` and `explain`."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 
-from drills.cli.asking import Json, LabOption, ask_and_print
-from drills.cli.errors import Exit
-from drills.desk import tables
-from drills.desk.answers import Calls, Explained
-from drills.desk.asks import CallsAsk, ExplainAsk
+from drills.cli.asking import Json, LabOption, ask_and_print, asking
+from drills.cli.errors import CommandError, Exit
+from drills.desk import reports, tables
+from drills.desk.answers import Calls, Explained, Report
+from drills.desk.asks import CallsAsk, ExplainAsk, ExportAsk, ReportAsk
+from drills.setup.say import note
 
 MOST = 10_000
+
+Export = Annotated[Path | None, cyclopts.Parameter(help="Write the recorded day to this file.")]
+Interval = Annotated[
+    float,
+    cyclopts.Parameter(
+        help="Seconds. Default 1800.", validator=cyclopts.validators.Number(gte=1, lte=86400)
+    ),
+]
+Target = Annotated[
+    float,
+    cyclopts.Parameter(
+        help="Seconds for the service level. Default 20.",
+        validator=cyclopts.validators.Number(gt=0, lte=3600),
+    ),
+]
 
 Last = Annotated[
     int,
@@ -25,18 +43,59 @@ Call = Annotated[
 ]
 
 
-def calls(*, last: Last = 20, json: Json = False, lab: LabOption = None) -> int:
+def calls(
+    *, last: Last = 20, export: Export = None, json: Json = False, lab: LabOption = None
+) -> int:
     """List the calls: those that run, then those that are over.
 
     The newest first, each with its id, of which the beginning will do
-    for ./everline explain.
+    for ./everline explain. Of those that wait, also their position and how
+    long they probably still will (--json).
+
+    With --export, write what ./everline replay needs to a file: the calls
+    that are over, and who was at work; without callers' numbers.
 
     For example:
       ./everline calls
+      ./everline calls --export day.jsonl
       ./everline calls --last 5
       ./everline calls --json
     """
+    if export is not None:
+        return _export(export, lab)
     ask_and_print(CallsAsk(last=last), Calls, tables.calls, lab=lab, json=json)
+    return Exit.OK
+
+
+def _export(path: Path, lab: int | None) -> int:
+    with asking(lab) as line:
+        told = list(line.follow(ExportAsk()))
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(text + b"\n" for text in told)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}", Exit.USAGE) from error
+    note(f"wrote {len(told)} lines to {path}; run it again by ./everline replay {path}")
+    return Exit.OK
+
+
+def report(
+    *, interval: Interval = 1800.0, target: Target = 20.0, json: Json = False, lab: LabOption = None
+) -> int:
+    """Report how callers were served, by queue and half hour.
+
+    From the stamps in the calls' records alone, so that it is the same
+    whichever machine has died meanwhile. --json has every form of service
+    level by its name, and how wrong estimated waits were.
+
+    For example:
+      ./everline report
+      ./everline report --interval 900 --target 30
+      ./everline report --json
+    """
+    ask = ReportAsk(interval_s=interval, target_s=target)
+    ask_and_print(ask, Report, reports.shown, lab=lab, json=json)
     return Exit.OK
 
 

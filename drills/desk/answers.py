@@ -12,6 +12,8 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from edge.acd.agent_state import AgentState
+from edge.acd.forecast import Accuracy
+from edge.acd.service_level import Figures
 from state.model import (
     AgentId,
     CallId,
@@ -59,7 +61,9 @@ class AgentRow(Struct, frozen=True, kw_only=True):
     calls: int
     skills: Mapping[SkillId, int]
     reason: str = ""
-    """Why they asked to be paused."""
+    """Why they are paused, or asked to be."""
+    by: str = ""
+    """Who asked for it, when it was not the agent."""
     call: CallId | None = None
     """Which call they have, if any."""
 
@@ -87,6 +91,37 @@ class Wished(Struct, frozen=True, kw_only=True):
     now_ms: int
     took_s: float
     wishes: tuple[WishRow, ...]
+
+
+class WrapUp(Struct, frozen=True, kw_only=True):
+    """What became of an agent's rest."""
+
+    lab: int
+    agent: AgentId
+    left_s: float
+    """How long it still is."""
+
+
+class ReportRow(Struct, frozen=True, kw_only=True):
+    """One queue in one interval."""
+
+    queue: QueueId
+    from_ms: int
+    figures: Figures
+    estimates: Accuracy | None
+    """How wrong the estimated waits of its answered calls were; None: none were made."""
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """How callers were served, by queue and by the interval in which they came."""
+
+    lab: int
+    now_ms: int
+    interval_s: float
+    target_s: float
+    rows: tuple[ReportRow, ...]
+    total: Figures
+    bad_records: Mapping[str, str]
 
 
 class SiteRow(Struct, frozen=True, kw_only=True):
@@ -188,6 +223,11 @@ class CallRow(Struct, frozen=True, kw_only=True):
     ended_ms: int | None
     agent: AgentId | None
     agent_site: SiteId | None
+    position: int | None = None
+    """Among those who compete for the same agents, 1 is the next; None: it does not wait."""
+    estimate_s: float | None = None
+    """Of one that waits: how long it probably still will, from now. Of one that is over: what was
+    estimated when it came, if its queue asks for that."""
 
 
 class Calls(Struct, frozen=True, kw_only=True):

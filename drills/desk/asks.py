@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from edge.acd.attendance import RestChange
 from state.model import AgentId, Readiness
 
 
@@ -31,6 +32,8 @@ class WishAsk(_Ask, frozen=True, kw_only=True, tag="wish"):
     agents: tuple[AgentId, ...]
     readiness: Readiness
     reason: str = ""
+    by: str = ""
+    """Who wants it, when it is not the agent."""
 
 
 class CallsAsk(_Ask, frozen=True, kw_only=True, tag="calls"):
@@ -54,7 +57,36 @@ class PlaceAsk(_Ask, frozen=True, kw_only=True, tag="place"):
     talk_s: float = 5.0
 
 
-Ask: TypeAlias = StatusAsk | AgentsAsk | WishAsk | CallsAsk | ExplainAsk | PlaceAsk
+class ExportAsk(_Ask, frozen=True, kw_only=True, tag="export"):
+    """Tell the recorded day. Answers: its lines, as `./everline replay` reads them."""
+
+
+class ReportAsk(_Ask, frozen=True, kw_only=True, tag="report"):
+    """How were callers served? Answer: `Report`."""
+
+    interval_s: float
+    target_s: float
+
+
+class WrapUpAsk(_Ask, frozen=True, kw_only=True, tag="wrap_up"):
+    """End or prolong an agent's rest after a call. Answer: `WrapUp`."""
+
+    agent: AgentId
+    do: RestChange
+    by_s: float = 0.0
+
+
+Ask: TypeAlias = (
+    StatusAsk
+    | AgentsAsk
+    | WishAsk
+    | CallsAsk
+    | ExplainAsk
+    | PlaceAsk
+    | ExportAsk
+    | ReportAsk
+    | WrapUpAsk
+)
 
 
 NOTHING = msgspec.Raw()

@@ -20,17 +20,20 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from drills.desk import account, ledger, look, machines, past, wishes
-from drills.desk.answers import Agents, Calls, Explained, Status, Wished, WishRow
+from drills.desk import account, ledger, look, machines, past, reports, wishes
+from drills.desk.answers import Agents, Calls, Explained, Report, Status, Wished, WishRow, WrapUp
 from drills.desk.asks import (
     AgentsAsk,
     Ask,
     CallsAsk,
     ExplainAsk,
+    ExportAsk,
     PlaceAsk,
     Reply,
+    ReportAsk,
     StatusAsk,
     WishAsk,
+    WrapUpAsk,
     asks,
 )
 from drills.desk.errors import RefusedError
@@ -45,7 +48,7 @@ from state.store import Store
 
 log = structlog.get_logger(__name__)
 
-Answer = Status | Agents | Wished | Calls | Explained
+Answer = Status | Agents | Wished | Calls | Explained | Report | WrapUp
 FIRST_LIST_S = 5.0
 
 
@@ -125,6 +128,8 @@ class Desk:
             ask = asks.decode(line)
             if isinstance(ask, PlaceAsk):
                 await self._place_call(ask, reader, writer)
+            elif isinstance(ask, ExportAsk):
+                await self._export(writer)
             else:
                 answer = msgspec.json.encode(await self.answer(ask))
                 _put(writer, Reply(ok=msgspec.Raw(answer)))
@@ -155,7 +160,7 @@ class Desk:
             calling.result()
         _put(writer, Reply(is_end=True))
 
-    async def answer(self, ask: Ask) -> Answer:
+    async def answer(self, ask: Ask) -> Answer:  # noqa: PLR0911  one a question
         """Answer a question. LabError or StateError when that is not to be had."""
         await self._first_list()
         match ask:
@@ -169,8 +174,12 @@ class Desk:
                 return await self._calls(last)
             case ExplainAsk(call=call):
                 return await self._explain(call)
-            case PlaceAsk():
-                raise RefusedError("a call has no answer but what its phone tells")
+            case ReportAsk(interval_s=interval_s, target_s=target_s):
+                return await self._report(interval_s, target_s)
+            case WrapUpAsk():
+                return await self._wrap_up(ask)
+            case PlaceAsk() | ExportAsk():
+                raise RefusedError("this is answered line by line")
 
     async def _first_list(self) -> None:
         try:
@@ -231,7 +240,7 @@ class Desk:
     async def _calls(self, last: int) -> Calls:
         over = await ledger.read_ledger(self._store)
         now = self._clock.now()
-        running = look.running(self._mirror.snapshot, now.wall_ms)
+        running = look.running(self._mirror.snapshot, now)
         ended = {record.call for record in over.records}
         rows = (
             *(row for row in running if row.call not in ended),
@@ -244,6 +253,25 @@ class Desk:
             total=over.total,
             bad_records=over.bad,
         )
+
+    async def _report(self, interval_s: float, target_s: float) -> Report:
+        over, now = await ledger.read_ledger(self._store), self._clock.now()
+        snapshot, lab = self._mirror.snapshot, self._place.launcher
+        return reports.report(lab, snapshot, over, now, interval_s, target_s)
+
+    async def _wrap_up(self, ask: WrapUpAsk) -> WrapUp:
+        wishes.check_agents(self._mirror.snapshot, (ask.agent,))
+        left_s = await machines.change_rest(self._lab, self._mirror.snapshot, ask)
+        return WrapUp(lab=self._place.launcher, agent=ask.agent, left_s=left_s)
+
+    async def _export(self, writer: asyncio.StreamWriter) -> None:
+        """Tell the recorded day, line by line."""
+        await self._first_list()
+        over = await ledger.read_ledger(self._store)
+        for text in await asyncio.to_thread(past.day_lines, self._lab, over.records):
+            _put(writer, Reply(ok=msgspec.Raw(text)))
+            await writer.drain()
+        _put(writer, Reply(is_end=True))
 
     async def _explain(self, begins: str) -> Explained:
         if not begins:

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from msgspec.structs import replace
+
 from drills.desk.answers import AgentRow, CallRow, QueueRow
 from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.eligibility import rest_of_s, unsuited_because
+from edge.acd.forecast import forecast
 from edge.acd.needs import Needs
 from state.model import (
     AgentId,
@@ -79,9 +82,18 @@ def _agent_row(snapshot: Snapshot, agent: AgentId, state: AgentState) -> AgentRo
         since_ms=_since_ms(snapshot, agent, state),
         calls=0 if work is None else work.value.calls,
         skills=dict(record.skills),
-        reason="" if wish is None else wish.value.reason,
+        reason=_reason(snapshot, agent),
+        by="" if wish is None else wish.value.by,
         call=None if offer is None else offer.value.call,
     )
+
+
+def _reason(snapshot: Snapshot, agent: AgentId) -> str:
+    """Return why an agent is paused, by the word of their home, or else of their wish."""
+    presence, wish = snapshot.presences.get(agent), snapshot.wishes.get(agent)
+    if presence is not None and presence.value.reason:
+        return presence.value.reason
+    return "" if wish is None else wish.value.reason
 
 
 def _since_ms(snapshot: Snapshot, agent: AgentId, state: AgentState) -> int | None:
@@ -144,10 +156,26 @@ def levels(needs: Iterable[SkillNeed]) -> Mapping[SkillId, int]:
     return found
 
 
-def running(snapshot: Snapshot, wall_ms: int) -> tuple[CallRow, ...]:
+def running(snapshot: Snapshot, now: Now) -> tuple[CallRow, ...]:
     """Return the calls that have a ticket, the newest first."""
     tickets = sorted(snapshot.tickets.values(), key=lambda entry: -entry.create_revision)
-    return tuple(running_row(snapshot, entry.value, wall_ms) for entry in tickets)
+    return tuple(
+        replace(
+            running_row(snapshot, entry.value, now.wall_ms), **_told(snapshot, entry.value, now)
+        )
+        for entry in tickets
+    )
+
+
+def _told(snapshot: Snapshot, ticket: Ticket, now: Now) -> dict[str, float | None]:
+    """Return what its caller may be told of a call that waits."""
+    if ticket.state is not TicketState.QUEUED:
+        return {}
+    found = forecast(snapshot, ticket.call, now)
+    if found is None:
+        return {}
+    wait_s = None if found.wait_s is None else round(found.wait_s, 1)
+    return {"position": found.position, "estimate_s": wait_s}
 
 
 def running_row(snapshot: Snapshot, ticket: Ticket, wall_ms: int) -> CallRow:
@@ -190,6 +218,7 @@ def ended_row(record: CallRecord) -> CallRow:
         ended_ms=record.ended_ms,
         agent=record.agent,
         agent_site=record.agent_site,
+        estimate_s=record.estimate_s,
     )
 
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from drills.desk.answers import EdgeRow, Health, Role, SiteRow
+from drills.desk.asks import WrapUpAsk
+from drills.desk.errors import RefusedError
 from drills.lab.lab import Lab
 from drills.lab.plan import LabPlan
 from drills.lab.probes import http_get
 from drills.lab.site import ETCD_HEALTH_PORT
+from edge.steering import home_edge
 from state.model import EdgeId, SiteId
 from state.snapshot import Snapshot
 
@@ -95,19 +98,47 @@ def _numbers(value: object) -> dict[str, int]:
 
 async def _exchange(path: Path, commands: Iterable[str]) -> list[dict[str, object]]:
     """Ask one edge; OSError when it does not answer, ValueError when it refuses."""
+    return await _say(path, [{"cmd": command} for command in commands])
+
+
+async def _say(path: Path, requests: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
     answers = []
     async with asyncio.timeout(ANSWER_TIMEOUT_S):
         reader, writer = await asyncio.open_unix_connection(path, limit=_LINE_LIMIT)
         try:
-            for command in commands:
-                writer.write(json.dumps({"cmd": command}).encode() + b"\n")
+            for request in requests:
+                writer.write(json.dumps(request).encode() + b"\n")
                 answer = json.loads(await reader.readline())
                 if not (isinstance(answer, dict) and answer.get("ok")):
-                    raise ValueError(f"{command} was refused: {answer}")
+                    raise ValueError(_refusal(answer))
                 answers.append(answer)
         finally:
             writer.close()
     return answers
+
+
+def _refusal(answer: object) -> str:
+    """Return why an edge did not do what it was asked."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    return str(error) if error else f"the edge answers what makes no sense: {answer!r}"
+
+
+async def change_rest(lab: Lab, snapshot: Snapshot, ask: WrapUpAsk) -> float:
+    """Have an agent's home edge end or prolong their rest; return how long it still is.
+
+    RefusedError when there is none, or no edge of their home site answers.
+    """
+    edge = home_edge(snapshot, ask.agent)
+    if edge is None:
+        raise RefusedError(f"no edge of the home site of {ask.agent!r} lives")
+    path = lab.paths.of(snapshot.agents[ask.agent].value.site) / f"edge-{edge}.sock"
+    request = {"cmd": "wrap_up", "agent": ask.agent, "do": ask.do, "s": ask.by_s}
+    try:
+        return float(str((await _say(path, [request]))[0]["left_s"]))
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
+    except OSError as error:
+        raise RefusedError(f"edge {edge} does not answer: see ./everline status") from error
 
 
 async def ask_etcd(lab: Lab) -> Mapping[SiteId, Role]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from drills.desk.errors import RefusedError
 from drills.lab.lab import Lab
+from drills.replay.day import recorded
 from edge.acd.past import PastAccount, account_of_decision, account_of_end
 from state.eventlog import files
 from state.eventlog.past import Moment, moment
@@ -62,3 +64,18 @@ def _moment(directory: Path, revision: int, call: CallId) -> Moment | None:
         if found is not None:
             break
     return found
+
+
+def day_lines(lab: Lab, records: Iterable[CallRecord]) -> list[bytes]:
+    """Return the recorded day by the log that goes back furthest; RefusedError without one."""
+    logs = [
+        files.segments(lab.paths.of(site) / f"events-{edge}")
+        for site in lab.plan.sites
+        for edge in lab.plan.edges(site)
+    ]
+    begun = [log for log in logs if log]
+    if not begun:
+        raise RefusedError("no edge keeps an event log that could be read: see ./everline status")
+    longest = min(begun, key=lambda log: files.first_revision(log[0]))
+    lines = (line for path in longest for line in files.read_segment(path))
+    return list(recorded(lines, records))

@@ -37,7 +37,7 @@ async def write(store: Store, snapshot: Snapshot, ask: WishAsk) -> None:
         raise RefusedError(f"at most {MOST_AGENTS} agents at a time, not {len(ask.agents)}")
     puts = []
     for agent in dict.fromkeys(ask.agents):
-        wish = Wish(agent=agent, readiness=ask.readiness, reason=ask.reason)
+        wish = Wish(agent=agent, readiness=ask.readiness, reason=ask.reason, by=ask.by)
         puts.append(Put(key=keys.wish(agent), value=encode(wish, _extras(snapshot, agent))))
     await store.txn((), puts)
 

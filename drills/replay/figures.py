@@ -6,44 +6,16 @@ Every figure is `edge.acd.service_level`'s, from the calls' stamps alone, for bo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from statistics import quantiles
 
 from msgspec import Struct
 
 from drills.replay.day import Day, kind_of
-from edge.acd.service_level import (
-    SERVICE_LEVELS,
-    Queued,
-    abandon_rate,
-    average_handling_time_s,
-    average_speed_of_answer_s,
-    talk_s,
-)
+from edge.acd.service_level import Figures, figures, talk_s
 from state.codec import decode
 from state.errors import CodecError
 from state.eventlog.lines import DELETED
 from state.keys import Kind
-from state.model import AgentId, CallRecord, Outcome, Presence, PresenceState, QueueId
-
-TWO = 2
-
-
-class Figures(Struct, frozen=True, kw_only=True):
-    """Of one queue in one interval. None: nothing to count."""
-
-    calls: int
-    answered: int
-    abandoned: int
-    turned_away: int
-    lost: int
-    service_level: Mapping[str, float | None]
-    """Each form by its name; see `edge.acd.service_level`."""
-    asa_s: float | None
-    wait_p50_s: float | None
-    wait_p95_s: float | None
-    """Of the answered and the abandoned alike."""
-    abandon_rate: float | None
-    aht_s: float | None
+from state.model import AgentId, CallRecord, Presence, PresenceState, QueueId
 
 
 class DayFigures(Struct, frozen=True, kw_only=True):
@@ -54,30 +26,6 @@ class DayFigures(Struct, frozen=True, kw_only=True):
     occupancy: float | None
     """Time in calls, and resting after them, of the time for which agents were at work."""
     unfinished: int = 0
-
-
-def figures(
-    records: Iterable[CallRecord], target_s: float, wrap_up_s: Mapping[QueueId, float]
-) -> Figures:
-    """Return the figures of some calls."""
-    known = tuple(records)
-    queued = Queued.of(known)
-    waits = (*queued.answered, *queued.abandoned)
-    wrap_ups = [wrap_up_s.get(r.queue, 0.0) for r in known if r.connected_ms is not None]
-    wrap_up = sum(wrap_ups) / len(wrap_ups) if wrap_ups else 0.0
-    return Figures(
-        calls=len(known),
-        answered=len(queued.answered),
-        abandoned=len(queued.abandoned),
-        turned_away=sum(r.outcome in {Outcome.REFUSED, Outcome.CALLBACK} for r in known),
-        lost=sum(r.outcome is Outcome.LOST for r in known),
-        service_level={name: of(queued, target_s) for name, of in SERVICE_LEVELS.items()},
-        asa_s=average_speed_of_answer_s(queued),
-        wait_p50_s=percentile(waits, 50),
-        wait_p95_s=percentile(waits, 95),
-        abandon_rate=abandon_rate(queued),
-        aht_s=average_handling_time_s(known, wrap_up),
-    )
 
 
 def by_queue(records: Iterable[CallRecord]) -> dict[QueueId, list[CallRecord]]:
@@ -110,14 +58,6 @@ def day_figures(
         occupancy=handled_s / staffed_s if staffed_s > 0 else None,
         unfinished=unfinished,
     )
-
-
-def percentile(values: Iterable[float], percent: int) -> float | None:
-    """Return a percentile, between values in proportion; None: there are no values."""
-    known = sorted(values)
-    if len(known) < TWO:
-        return known[0] if known else None
-    return quantiles(known, n=100, method="inclusive")[percent - 1]
 
 
 def staffed_s(day: Day) -> float:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from statistics import fmean, median
+from typing import Final
 
 from msgspec import Struct
 
@@ -113,6 +114,11 @@ def handling_s(staff: Iterable[AgentFacts]) -> float | None:
 # ---- how wrong it was ----------------------------------------------------------------------------
 
 
+CLOSE: Final = 0.3
+NOTICED_S: Final = 1.0
+"""An error below this is none, however short the wait was."""
+
+
 class Accuracy(Struct, frozen=True, kw_only=True):
     """How estimates compare with what happened, in seconds."""
 
@@ -122,11 +128,14 @@ class Accuracy(Struct, frozen=True, kw_only=True):
     mean_error_s: float
     """Mean of the size of that."""
     median_error_s: float
+    within_share: float
+    """The share of those that were right to CLOSE of the wait, or to a second."""
 
 
 def accuracy(estimates: Iterable[tuple[float, float]]) -> Accuracy | None:
     """Return the error of pairs of (estimated, waited); None: there is nothing to compare."""
-    errors = [estimated - waited for estimated, waited in estimates]
+    pairs = tuple(estimates)
+    errors = [estimated - waited for estimated, waited in pairs]
     if not errors:
         return None
     sizes = [abs(error) for error in errors]
@@ -135,6 +144,10 @@ def accuracy(estimates: Iterable[tuple[float, float]]) -> Accuracy | None:
         bias_s=fmean(errors),
         mean_error_s=fmean(sizes),
         median_error_s=median(sizes),
+        within_share=fmean(
+            size <= max(CLOSE * waited, NOTICED_S)
+            for size, (_, waited) in zip(sizes, pairs, strict=True)
+        ),
     )
 
 

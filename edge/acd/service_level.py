@@ -15,11 +15,12 @@ Common to all:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from statistics import quantiles
 from typing import Final
 
 from msgspec import Struct
 
-from state.model import CallRecord, Outcome
+from state.model import CallRecord, Outcome, QueueId
 
 _MS = 1000.0
 
@@ -127,6 +128,59 @@ def occupancy(records: Iterable[CallRecord], wrap_up_s: float, staffed_s: float)
     """
     talks = [talk_s(record) for record in records if record.connected_ms is not None]
     return _share(sum(talks) + wrap_up_s * len(talks), staffed_s)
+
+
+# ---- all of them ---------------------------------------------------------------------------------
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """Of one queue in one interval. None: nothing to count."""
+
+    calls: int
+    answered: int
+    abandoned: int
+    turned_away: int
+    lost: int
+    service_level: Mapping[str, float | None]
+    """Each form by its name; see `SERVICE_LEVELS`."""
+    asa_s: float | None
+    wait_p50_s: float | None
+    wait_p95_s: float | None
+    """Of the answered and the abandoned alike."""
+    abandon_rate: float | None
+    aht_s: float | None
+
+
+def figures(
+    records: Iterable[CallRecord], target_s: float, wrap_up_s: Mapping[QueueId, float]
+) -> Figures:
+    """Return the figures of some calls."""
+    known = tuple(records)
+    queued = Queued.of(known)
+    waits = (*queued.answered, *queued.abandoned)
+    wrap_ups = [wrap_up_s.get(r.queue, 0.0) for r in known if r.connected_ms is not None]
+    wrap_up = sum(wrap_ups) / len(wrap_ups) if wrap_ups else 0.0
+    return Figures(
+        calls=len(known),
+        answered=len(queued.answered),
+        abandoned=len(queued.abandoned),
+        turned_away=sum(r.outcome in {Outcome.REFUSED, Outcome.CALLBACK} for r in known),
+        lost=sum(r.outcome is Outcome.LOST for r in known),
+        service_level={name: of(queued, target_s) for name, of in SERVICE_LEVELS.items()},
+        asa_s=average_speed_of_answer_s(queued),
+        wait_p50_s=percentile(waits, 50),
+        wait_p95_s=percentile(waits, 95),
+        abandon_rate=abandon_rate(queued),
+        aht_s=average_handling_time_s(known, wrap_up),
+    )
+
+
+def percentile(values: Iterable[float], percent: int) -> float | None:
+    """Return a percentile, between values in proportion; None: there are no values."""
+    known = sorted(values)
+    if len(known) <= 1:
+        return known[0] if known else None
+    return quantiles(known, n=100, method="inclusive")[percent - 1]
 
 
 def _within(waits: tuple[float, ...], target_s: float) -> int:

@@ -92,7 +92,47 @@ async def sites() -> AsyncIterator[Sites]:
         await up.wait()
 
 
-async def test_an_operator_calls_looks_pauses_asks_why_and_leaves_nothing(sites: Sites) -> None:
+async def without_a_lab(*words: str) -> dict[str, Any]:
+    """Run a command that asks no lab, and return the JSON that it prints."""
+    done = await asyncio.create_subprocess_exec(
+        *EVERLINE, *words, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await done.communicate()
+    assert done.returncode == 0
+    found: dict[str, Any] = json.loads(printed)
+    return found
+
+
+async def rests_shorter_and_longer(sites: Sites, agent: str) -> None:
+    # Who has just talked rests, and need not.
+    code, printed = await sites.say("agent", "wrap-up", agent, "extend", "--s", "60")
+    assert code == 0, printed
+    assert f"{agent} rests for 6" in printed
+    code, printed = await sites.say("agent", "wrap-up", agent, "finish")
+    assert code == 0, printed
+    code, printed = await sites.say("agent", "wrap-up", agent, "finish")
+    assert code == 1
+    assert "not_resting" in printed
+
+
+async def the_day_is_told_and_run_again(sites: Sites, day: str) -> None:
+    report = await sites.ask("report", "--interval", "60")
+    assert report["total"]["answered"] == 2
+    assert report["total"]["service_level"]["answered_in_time_of_all"] == 1.0
+
+    # The same rules, the same day.
+    code, printed = await sites.say("calls", "--export", day)
+    assert code == 0, printed
+    replayed = await without_a_lab("replay", day, "--json")
+    was, same = replayed["recorded"]["total"], replayed["same"]["total"]
+    assert (same["answered"], same["abandoned"]) == (was["answered"], was["abandoned"]) == (2, 0)
+    assert same["wait_p95_s"] == pytest.approx(was["wait_p95_s"], abs=0.1)
+    assert same["aht_s"] == pytest.approx(was["aht_s"], abs=0.1)
+
+
+async def test_an_operator_calls_looks_pauses_asks_why_and_leaves_nothing(
+    sites: Sites, tmp_path: Path
+) -> None:
     calling = asyncio.create_task(sites.say("call", "15550100", "--talk", "4"))
     call = await sites.running()
 
@@ -130,6 +170,9 @@ async def test_an_operator_calls_looks_pauses_asks_why_and_leaves_nothing(sites:
     newest = (await sites.ask("calls"))["calls"][0]
     assert (newest["site"], newest["outcome"]) == ("c", "answered")
     assert newest["agent"] != agent
+
+    await rests_shorter_and_longer(sites, newest["agent"])
+    await the_day_is_told_and_run_again(sites, str(tmp_path / "day.jsonl"))
 
     code, printed = await sites.say("call", "999")
     assert code == 1

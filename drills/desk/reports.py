@@ -1,0 +1,72 @@
+"""How callers were served, by queue and interval, from the records of calls alone. PURE.
+
+A call counts in the interval in which it came, whenever it ended, and in the queue where it stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from drills.desk.answers import Report, ReportRow
+from drills.desk.ledger import Ledger
+from drills.desk.tables import clock, numbers, table
+from edge.acd.forecast import accuracy_of
+from edge.acd.service_level import figures
+from state.model import CallRecord, Now, QueueId
+from state.snapshot import Snapshot
+
+LEVEL = "answered_in_time_of_all"
+"""The form that the table shows; --json has all of them."""
+
+
+def report(  # noqa: PLR0913, PLR0917  what a report is made of
+    lab: int, snapshot: Snapshot, over: Ledger, now: Now, interval_s: float, target_s: float
+) -> Report:
+    """Return the figures of every queue in every interval in which somebody called it."""
+    wrap_ups = {queue: entry.value.wrap_up_s for queue, entry in snapshot.queues.items()}
+    length_ms = round(interval_s * 1000)
+    groups: dict[tuple[int, QueueId], list[CallRecord]] = {}
+    for record in over.records:
+        begins = record.arrived_ms - record.arrived_ms % length_ms
+        groups.setdefault((begins, record.queue), []).append(record)
+    rows = (
+        ReportRow(
+            queue=queue,
+            from_ms=begins,
+            figures=figures(calls, target_s, wrap_ups),
+            estimates=accuracy_of(calls),
+        )
+        for (begins, queue), calls in sorted(groups.items())
+    )
+    return Report(
+        lab=lab,
+        now_ms=now.wall_ms,
+        interval_s=interval_s,
+        target_s=target_s,
+        rows=tuple(rows),
+        total=figures(over.records, target_s, wrap_ups),
+        bad_records=over.bad,
+    )
+
+
+def shown(answer: Report) -> RenderableType:
+    """Return the report as a table."""
+    made = table(f"Service within {answer.target_s:g} s", "from", "queue")
+    numbers(made, "calls", "answered", "left", "level", "ASA", "95 %", "AHT")
+    for row in answer.rows:
+        made.add_row(clock(row.from_ms), row.queue, *_cells(row))
+    if not answer.rows:
+        return Text("No call is over yet: place one by ./everline call")
+    return Group(Text(), made)
+
+
+def _cells(row: ReportRow) -> Iterator[str]:
+    found = row.figures
+    yield from (str(found.calls), str(found.answered), str(found.abandoned))
+    level = found.service_level[LEVEL]
+    yield "-" if level is None else f"{100 * level:.0f} %"
+    for seconds in (found.asa_s, found.wait_p95_s, found.aht_s):
+        yield "-" if seconds is None else f"{seconds:.1f} s"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import random
+
+from msgspec.structs import replace
+
+from drills.desk.ledger import Ledger
+from drills.desk.reports import report, shown
+from edge.acd.service_level import SERVICE_LEVELS
+from state.model import CallRecord, EdgeId, QueueId
+from tests.acd.worlds import NOW
+from tests.cli.test_tables import printed
+from tests.replay.days import WRAP_UP_S, line_of, queue, staff
+
+
+def ledger(records: list[CallRecord]) -> Ledger:
+    return Ledger(records=tuple(records), bad={}, revisions={})
+
+
+def calls() -> list[CallRecord]:
+    """Return the calls of two queues over some hours."""
+    records = line_of(200, 2, seed=5)
+    return [
+        replace(record, queue=QueueId("help")) if number % 3 == 0 else record
+        for number, record in enumerate(records)
+    ]
+
+
+def test_a_report_is_the_same_after_a_failover_that_changes_holders_and_order() -> None:
+    snapshot, records = staff(2, queue()).snapshot, calls()
+    before = report(1, snapshot, ledger(records), NOW, 1800.0, 20.0)
+    moved = [replace(record, edge=EdgeId("b2")) for record in records]
+    random.Random(1).shuffle(moved)  # noqa: S311 - an order, no secret
+    after = report(1, snapshot, ledger(moved), NOW, 1800.0, 20.0)
+    assert [(row.queue, row.from_ms) for row in after.rows] == [
+        (row.queue, row.from_ms) for row in before.rows
+    ]
+    for one, other in zip(before.rows, after.rows, strict=True):
+        assert one.figures.service_level == other.figures.service_level
+        assert (one.figures.calls, one.figures.abandoned) == (
+            other.figures.calls,
+            other.figures.abandoned,
+        )
+        assert one.figures.wait_p95_s == other.figures.wait_p95_s
+        assert abs((one.figures.asa_s or 0) - (other.figures.asa_s or 0)) < 1e-9
+
+
+def test_every_call_is_in_one_interval_of_one_queue() -> None:
+    snapshot, records = staff(2, queue()).snapshot, calls()
+    told = report(1, snapshot, ledger(records), NOW, 900.0, 20.0)
+    assert sum(row.figures.calls for row in told.rows) == len(records) == told.total.calls
+    assert {row.queue for row in told.rows} == {"sales", "help"}
+    assert all(row.from_ms % 900_000 == 0 for row in told.rows)
+    assert len({(row.queue, row.from_ms) for row in told.rows}) == len(told.rows)
+    assert told.total.service_level.keys() == SERVICE_LEVELS.keys()
+
+
+def test_handling_time_counts_the_wrap_up_of_each_queue() -> None:
+    snapshot = staff(1, queue()).snapshot
+    (record, *_) = [each for each in line_of(5, 5, seed=1) if each.connected_ms is not None]
+    assert record.connected_ms is not None
+    told = report(1, snapshot, ledger([record]), NOW, 900.0, 20.0)
+    talked_s = (record.ended_ms - record.connected_ms) / 1000
+    assert told.total.aht_s == talked_s + WRAP_UP_S
+
+
+def test_how_wrong_estimates_were_is_told() -> None:
+    snapshot = staff(1, queue()).snapshot
+    (record, *_) = [each for each in line_of(5, 5, seed=1) if each.connected_ms is not None]
+    right, wrong = replace(record, estimate_s=1.5), replace(record, estimate_s=21.5)
+    (row,) = report(1, snapshot, ledger([right, wrong]), NOW, 900.0, 20.0).rows
+    assert row.estimates is not None
+    assert (row.estimates.count, row.estimates.within_share) == (2, 0.5)
+    assert row.estimates.bias_s == 10.0
+    (silent,) = report(1, snapshot, ledger([record]), NOW, 900.0, 20.0).rows
+    assert silent.estimates is None
+
+
+def test_the_table_fits_and_says_when_there_is_nothing() -> None:
+    snapshot = staff(1, queue()).snapshot
+    text = printed(shown(report(1, snapshot, ledger(calls()), NOW, 1800.0, 20.0)))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "sales" in text
+    assert "No call is over yet" in printed(
+        shown(report(1, snapshot, ledger([]), NOW, 1800.0, 20.0))
+    )
