@@ -21,7 +21,17 @@ from state.keys import Kind, parse
 from state.model import AgentId, CallRecord, Outcome, QueueId
 
 KINDS: Final = frozenset(
-    {Kind.SITE, Kind.QUEUE, Kind.DID, Kind.AGENT, Kind.PRESENCE, Kind.EDGE, Kind.PROBE, Kind.WORK}
+    {
+        Kind.SITE,
+        Kind.QUEUE,
+        Kind.DID,
+        Kind.CALENDAR,
+        Kind.AGENT,
+        Kind.PRESENCE,
+        Kind.EDGE,
+        Kind.PROBE,
+        Kind.WORK,
+    }
 )
 """What a day begins with."""
 _LATER: Final = KINDS - {Kind.WORK}

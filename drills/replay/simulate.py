@@ -51,7 +51,7 @@ from state.model import (
 from state.snapshot import Snapshot
 
 UNKNOWN_NUMBER = "no_such_number"
-_CONFIG = frozenset({Kind.SITE, Kind.TRUNK, Kind.DID, Kind.QUEUE, Kind.AGENT})
+_CONFIG = frozenset(kind for kind in Kind if kind.value.startswith("state/config/"))
 
 
 class _Comes(Struct, frozen=True):
