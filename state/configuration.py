@@ -42,6 +42,7 @@
     skills = { sales = 7 }
     attributes = { language = ["de", "en"], tier = "gold" }
     team = "red"
+    channels = { voice = 1, chat = 3 }   # conversations at a time
     password = "..."                 # or ha1 = "..."
 
 Owns what makes the file whole. `state.configuration_tables` owns the spelling of its tables;

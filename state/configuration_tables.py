@@ -21,6 +21,7 @@ from state.model import (
     AgentId,
     AttributeNeed,
     CalendarId,
+    Channel,
     Did,
     DidNumber,
     Limit,
@@ -166,6 +167,7 @@ class AgentTable(Table):
     team: _Employer = ""
     employer: _Employer = ""
     pause_after: Annotated[int, Meta(ge=0, le=100)] = 0
+    channels: dict[Channel, Annotated[int, Meta(ge=0, le=20)]] = msgspec.field(default_factory=dict)
     tenant: _Word = "main"
 
 
@@ -302,8 +304,15 @@ def agent_of(identifier: str, table: AgentTable) -> Agent:
         team=table.team,
         employer=table.employer,
         pause_after=table.pause_after,
+        channels=_channels(table.channels),
         tenant=TenantId(table.tenant),
     )
+
+
+def _channels(channels: Mapping[Channel, int]) -> Mapping[Channel, int]:
+    if channels.get(Channel.VOICE, 0) > 1:
+        raise ValueError("channels: voice is 0 or 1; nobody talks in two calls")
+    return dict(channels)
 
 
 def _check_skills(skills: Iterable[str]) -> None:

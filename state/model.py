@@ -279,6 +279,17 @@ class Queue(Struct, frozen=True, kw_only=True):
     tenant: TenantId = MAIN
 
 
+class Channel(StrEnum):
+    """By what people talk to an agent. So far calls are the only ones that are routed."""
+
+    VOICE = "voice"
+    CHAT = "chat"
+    MAIL = "mail"
+
+
+USUAL_CHANNELS: Mapping[Channel, int] = {Channel.VOICE: 1}
+
+
 class Agent(Discreet, frozen=True, kw_only=True):
     """A person who answers calls."""
 
@@ -299,6 +310,9 @@ class Agent(Discreet, frozen=True, kw_only=True):
     """Who pays them: empty for us, else the outsourcer's name."""
     pause_after: int = 0
     """How many offers in a row they may let ring before they are paused; 0: any number."""
+    channels: Mapping[Channel, int] = field(default_factory=dict)
+    """How many conversations at a time they take by each; a channel that is not named: one by
+    voice, none by the others."""
     tenant: TenantId = MAIN
 
 

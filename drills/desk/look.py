@@ -110,7 +110,7 @@ def _since_ms(snapshot: Snapshot, agent: AgentId, state: AgentState) -> int | No
             if work is not None:
                 rested_ms = work.value.ended_ms + round(rest_of_s(work, presence) * MS)
             return None if presence is None else max(presence.value.since_ms, rested_ms)
-        case AgentState.PAUSED | AgentState.SIGNED_OUT:
+        case AgentState.PAUSED | AgentState.SIGNED_OUT | AgentState.ELSEWHERE:
             return None if presence is None else presence.value.since_ms
         case AgentState.UNREACHABLE:
             return None

@@ -50,11 +50,13 @@ STATES: Mapping[AgentState, str] = {
     AgentState.TALKING: "cyan",
     AgentState.WRAP_UP: BUSY,
     AgentState.PAUSED: "magenta",
+    AgentState.ELSEWHERE: QUIET,
     AgentState.SIGNED_OUT: QUIET,
     AgentState.UNREACHABLE: BAD,
 }
 STATE_WORDS: Mapping[AgentState, str] = {
     AgentState.OFFERED: "ringing",
+    AgentState.ELSEWHERE: "other",
     AgentState.WRAP_UP: "wrap-up",
     AgentState.SIGNED_OUT: "signed out",
 }

@@ -11,6 +11,7 @@ from state.model import SkillId
 REASONS: Final[Mapping[str, str]] = {
     Reason.NOT_SIGNED_IN: "not signed in",
     Reason.PAUSED: "paused",
+    Reason.NO_CAPACITY: "takes no calls",
     Reason.SITE_NOT_LIVE: "home site is dead",
     Reason.HAS_OFFER: "has another call",
     Reason.WRAP_UP: "resting after a call",

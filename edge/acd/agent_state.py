@@ -26,6 +26,8 @@ class AgentState(StrEnum):
     WRAP_UP = "wrap_up"
     """Resting, after a call or after a ring that was not answered."""
     PAUSED = "paused"
+    ELSEWHERE = "elsewhere"
+    """At work, but by channels other than voice."""
     UNREACHABLE = "unreachable"
     """Signed in at a site that is dead, or that this edge cannot reach."""
 
@@ -34,6 +36,7 @@ _WHEN: Final[Mapping[Reason | None, AgentState]] = {
     None: AgentState.READY,
     Reason.NOT_SIGNED_IN: AgentState.SIGNED_OUT,
     Reason.PAUSED: AgentState.PAUSED,
+    Reason.NO_CAPACITY: AgentState.ELSEWHERE,
     Reason.SITE_NOT_LIVE: AgentState.UNREACHABLE,
     Reason.SITE_UNREACHABLE: AgentState.UNREACHABLE,
     Reason.HAS_OFFER: AgentState.OFFERED,

@@ -17,9 +17,11 @@ from edge.acd.needs import Needs, is_met
 from state import keys
 from state.model import (
     ANYBODY,
+    USUAL_CHANNELS,
     Agent,
     AgentId,
     AttributeNeed,
+    Channel,
     Entry,
     Now,
     Presence,
@@ -38,6 +40,8 @@ class Reason(StrEnum):
 
     NOT_SIGNED_IN = "not_signed_in"
     PAUSED = "paused"
+    NO_CAPACITY = "no_capacity"
+    """Takes no calls: other channels alone."""
     SITE_NOT_LIVE = "site_not_live"
     """No edge of the agent's home site lives, or the site is not configured."""
     HAS_OFFER = "has_offer"
@@ -81,6 +85,8 @@ class AgentFacts(Struct, frozen=True, kw_only=True, dict=True):
             return Reason.NOT_SIGNED_IN
         if presence.value.state is PresenceState.PAUSED:
             return Reason.PAUSED
+        if capacity(self.agent, Channel.VOICE) == 0:
+            return Reason.NO_CAPACITY
         if not self.site_is_live:
             return Reason.SITE_NOT_LIVE
         return Reason.HAS_OFFER if self.has_offer else None
@@ -89,6 +95,15 @@ class AgentFacts(Struct, frozen=True, kw_only=True, dict=True):
     def rested_s(self) -> float:
         """The monotonic instant from which the agent is rested."""
         return rest_ends_s(self.work, self.presence)
+
+
+def capacity(agent: Agent, channel: Channel) -> int:
+    """Return how many conversations at a time an agent takes by a channel.
+
+    By voice never more than one: a person has one mouth, and the store one offer for them.
+    """
+    found = agent.channels.get(channel, USUAL_CHANNELS.get(channel, 0))
+    return min(found, 1) if channel is Channel.VOICE else found
 
 
 def live_sites(snapshot: Snapshot) -> frozenset[SiteId]:

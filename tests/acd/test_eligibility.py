@@ -3,18 +3,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.eligibility import (
     Reason,
     agent_facts,
+    capacity,
     ineligible_because,
     unavailable_because,
     unsuited_because,
 )
 from edge.acd.needs import Needs
 from state import keys
-from state.model import Agent, AgentId, EdgeId, OfferState, PresenceState, SiteId
+from state.model import Agent, AgentId, Channel, EdgeId, OfferState, PresenceState, SiteId
 from tests.acd.worlds import NOW, World, at, needs, skills, ticket
 
 ANN = AgentId("ann")
@@ -88,6 +90,29 @@ def test_an_agent_who_cannot_take_a_call_has_a_reason_and_a_state(
     assert unavailable_because(facts, NOW) is reason
     assert ineligible_because(facts, ticket(1, sales=3), NOW) is reason
     assert agent_states(world.snapshot, NOW) == {ANN: state}
+
+
+@pytest.mark.parametrize(
+    ("channels", "because"),
+    [
+        ({}, None),
+        ({Channel.CHAT: 3}, None),
+        ({Channel.VOICE: 1, Channel.CHAT: 3}, None),
+        ({Channel.VOICE: 0, Channel.CHAT: 3}, Reason.NO_CAPACITY),
+        ({Channel.VOICE: 4}, None),
+    ],
+)
+def test_calls_go_to_who_takes_them_by_voice(
+    world: World, channels: dict[Channel, int], because: Reason | None
+) -> None:
+    agent = world.snapshot.agents[ANN].value
+    world.put(keys.agent(ANN), replace(agent, channels=channels))
+    facts = agent_facts(world.snapshot)[ANN]
+    assert unavailable_because(facts, NOW) is because
+    state = AgentState.READY if because is None else AgentState.ELSEWHERE
+    assert agent_states(world.snapshot, NOW) == {ANN: state}
+    assert capacity(facts.agent, Channel.VOICE) == (1 if because is None else 0)
+    assert capacity(facts.agent, Channel.CHAT) == channels.get(Channel.CHAT, 0)
 
 
 def test_an_agent_who_is_free_is_ready(world: World) -> None:

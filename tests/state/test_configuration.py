@@ -296,6 +296,16 @@ password = "open sesame"
 """
 
 
+def test_an_agents_channels_are_read_and_nobody_talks_in_two_calls() -> None:
+    text = RULES.replace("pause_after = 3", "channels = { voice = N, chat = 3 }")
+    (anna,) = parse_configuration(text.replace("N", "0")).agents
+    assert anna.channels == {"voice": 0, "chat": 3}
+    with pytest.raises(ConfigurationError, match="voice is 0 or 1"):
+        parse_configuration(text.replace("N", "2"))
+    with pytest.raises(ConfigurationError, match="telepathy"):
+        parse_configuration(RULES.replace("pause_after = 3", "channels = { telepathy = 1 }"))
+
+
 def test_the_rules_of_a_queue_are_read_as_they_say() -> None:
     configuration = parse_configuration(RULES)
     queue = next(each for each in configuration.queues if each.id == "sales")
