@@ -55,13 +55,18 @@ class Waiting(Struct, frozen=True):
     @property
     def order_key(self) -> tuple[int, int, CallId]:
         """The key by which calls are served: the lower first."""
-        return (-self.level, place_of(self.entry), self.entry.value.call)
+        return (-self.level, *standing_of(self.entry))
 
 
 def place_of(ticket: Entry[Ticket]) -> int:
     """Return the revision by which a caller's place in the queue is told."""
     place = ticket.value.place
     return ticket.create_revision if place is None else place
+
+
+def standing_of(ticket: Entry[Ticket]) -> tuple[int, CallId]:
+    """Return by what calls of one level are served: tickets that share a place, by their ids."""
+    return (place_of(ticket), ticket.value.call)
 
 
 def level_of(priority: int, waits_s: float, queue: Queue | None) -> int:
@@ -91,7 +96,7 @@ def _lifted(waiting: Iterable[Waiting]) -> list[Waiting]:
     """Lift each call to the level of those that came after it to the same queue and priority."""
     best: dict[tuple[QueueId, int], int] = {}
     lifted = []
-    for each in sorted(waiting, key=lambda each: -place_of(each.entry)):
+    for each in sorted(waiting, key=lambda each: standing_of(each.entry), reverse=True):
         ticket = each.entry.value
         group = (ticket.queue, ticket.priority)
         level = best[group] = max(each.level, best.get(group, each.level))

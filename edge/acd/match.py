@@ -61,6 +61,20 @@ class Offering(Struct, frozen=True, kw_only=True):
     """0: the agent has no work record yet."""
     decision: Decision
 
+    @classmethod
+    def of(cls, entry: Entry[Ticket], facts: AgentFacts, decision: Decision) -> Offering:
+        """Return the wish to give a free agent to a call."""
+        return cls(
+            call=entry.value.call,
+            agent=facts.agent.id,
+            holder=entry.value.holder,
+            ticket_revision=entry.mod_revision,
+            # A free agent has a presence: without one they would be signed out.
+            presence_revision=0 if facts.presence is None else facts.presence.mod_revision,
+            work_revision=facts.work_revision,
+            decision=decision,
+        )
+
 
 Candidate = tuple[SortKey, AgentFacts]
 """A free agent who suits a class of calls, and their place among the others. A plain tuple: there
@@ -151,7 +165,7 @@ def match(
         if best is None:
             continue
         decision = _decide(snapshot.revision, now, each, best, shelf, unavailable)
-        offerings.append(_offering(entry, best[1], decision))
+        offerings.append(Offering.of(entry, best[1], decision))
         winner = best[1].agent.id
         taken.add(winner)
         for other in shelves.values():
@@ -234,17 +248,4 @@ def _decide(  # noqa: PLR0913, PLR0917  all that the decision records
         runners_up=tuple(islice(others, RUNNERS_UP)),
         excluded={reason.value: count for reason, count in excluded.items() if count},
         step=waiting.effective.step,
-    )
-
-
-def _offering(entry: Entry[Ticket], facts: AgentFacts, decision: Decision) -> Offering:
-    return Offering(
-        call=entry.value.call,
-        agent=facts.agent.id,
-        holder=entry.value.holder,
-        ticket_revision=entry.mod_revision,
-        # A free agent has a presence: without one they would be signed out.
-        presence_revision=0 if facts.presence is None else facts.presence.mod_revision,
-        work_revision=facts.work_revision,
-        decision=decision,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from edge.acd.eligibility import AgentFacts, Reason, agent_facts, ineligible_because
-from edge.acd.line import place_of
+from edge.acd.line import standing_of
 from edge.acd.rank import Ranking, score, sort_key
 from edge.acd.relaxation import effective_now, waited_s
 from state.model import AgentId, CallId, Entry, Now, SiteId, Ticket, TicketState
@@ -23,7 +23,7 @@ def naive_level(
     return max(
         own_level(snapshot, each, now)
         for each in waiting
-        if place_of(each) >= place_of(entry)
+        if standing_of(each) >= standing_of(entry)
         and (each.value.queue, each.value.priority) == (ticket.queue, ticket.priority)
     )
 
@@ -47,7 +47,7 @@ def naive_match(snapshot: Snapshot, now: Now, unreachable: frozenset[SiteId]) ->
     ]
     rules = {e.value.call: effective_now(snapshot.queues, e, now) for e in waiting}
     levels = {e.value.call: naive_level(snapshot, waiting, e, now) for e in waiting}
-    waiting.sort(key=lambda e: (-levels[e.value.call], place_of(e)))
+    waiting.sort(key=lambda e: (-levels[e.value.call], *standing_of(e)))
     taken: set[AgentId] = set()
     given: list[Given] = []
     for entry in waiting:

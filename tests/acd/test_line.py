@@ -137,3 +137,12 @@ def _may_not_pass(come: list[tuple[int, float]], priority: int, now_s: float) ->
         if is_late or is_at_ceiling:
             found.add(call_id(number))
     return found
+
+
+def test_of_two_who_share_a_place_the_one_with_the_lower_id_is_never_overtaken() -> None:
+    world = World()
+    world.set_queue(AGING)
+    for number, waits_s in ((1, 0.0), (2, 25.0)):
+        world.set_ticket(replace(ticket(number), place=7), waits_s=waits_s)
+    world.set_ticket(ticket(3, priority=1))
+    assert line(world) == [1, 2, 3]

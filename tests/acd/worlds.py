@@ -35,7 +35,7 @@ from state.model import (
     Work,
 )
 from state.raw import Change
-from state.snapshot import Snapshot, apply
+from state.snapshot import Delta, Snapshot, step
 
 PATIENT = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 """For property tests: a busy machine is no failure."""
@@ -70,6 +70,8 @@ class World:
 
     def __init__(self, sites: tuple[str, ...] = SITES) -> None:
         self.snapshot = Snapshot()
+        self.deltas: list[Delta] = []
+        """What has led to the snapshot."""
         for number, site in enumerate(sites, start=1):
             self.site(site, sip=f"198.18.{number}.10:5060")
             self.edge(f"{site}1", sip=f"198.18.{number}.10:5081")
@@ -84,14 +86,18 @@ class World:
             create_revision=revision if raw is None else raw.create_revision,
             mod_revision=revision,
         )
-        self.snapshot = apply(self.snapshot, (change,), revision, seen_s)
+        self._take(change, revision, seen_s)
         return revision
 
     def drop(self, key: str) -> None:
         """Delete a record."""
         revision = self.snapshot.revision + 1
         change = Change(key=key, value=None, create_revision=0, mod_revision=revision)
-        self.snapshot = apply(self.snapshot, (change,), revision, 0.0)
+        self._take(change, revision, 0.0)
+
+    def _take(self, change: Change, revision: int, seen_s: float) -> None:
+        self.snapshot, deltas = step(self.snapshot, (change,), revision, seen_s)
+        self.deltas += deltas
 
     def site(self, name: str, *, sip: str, draining: bool = False, **distance_ms: int) -> None:
         """Configure a site."""

@@ -1,0 +1,158 @@
+"""All calls that wait: in which group, of which class, and when that changes by itself. PURE.
+
+A call's rules change when a step falls due, its level when it ages. Both come at instants that are
+known beforehand, so nobody looks at a call before its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edge.acd.index.crew import Crew
+from edge.acd.index.demand import Demand
+from edge.acd.index.dues import Dues
+from edge.acd.index.group import Group, Standing
+from edge.acd.index.shelf import DRIFT_S
+from edge.acd.line import Waiting, level_of, standing_of
+from edge.acd.relaxation import Effective, waited_s
+from edge.acd.roster import MOST_CLASSES, CallClass
+from state.model import CallId, EdgeId, Now, Queue, QueueId, TicketState
+from state.snapshot import Snapshot
+
+_ROUNDING_S = 1e-6
+
+
+@dataclass(slots=True, eq=False)
+class Caller:
+    """A call that waits."""
+
+    waiting: Waiting
+    """With its own level: to which it is lifted, its group says."""
+    group: Group
+    demand: Demand
+    standing: Standing
+    is_in_line: bool = False
+    """Not so while an agent is being given to it."""
+
+
+class Callers:
+    """Every call in the line. `ready` is told of classes that may be served now."""
+
+    def __init__(self, ready: set[Demand], crew: Crew, edge: EdgeId | None) -> None:
+        self._ready = ready
+        self._crew = crew
+        self._edge = edge
+        self._calls: dict[CallId, Caller] = {}
+        self._groups: dict[tuple[QueueId, int], Group] = {}
+        self._demands: dict[CallClass, Demand] = {}
+        self._in_use: dict[Demand, int] = {}
+        self.steps: Dues[CallId] = Dues()
+        """When the rules of this edge's calls change (of everybody's, if it is none)."""
+        self.turns: Dues[CallId] = Dues()
+        """When others' rules change, and when anybody ages."""
+
+    def __iter__(self) -> Iterator[CallId]:
+        return iter(self._calls)
+
+    def get(self, call: CallId) -> Caller | None:
+        """Return a call if it waits."""
+        return self._calls.get(call)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether many more classes are remembered than are in use."""
+        return len(self._demands) > 2 * len(self._in_use) + MOST_CLASSES
+
+    def look(self, snapshot: Snapshot, call: CallId, now: Now) -> None:
+        """Take in what the snapshot and the time say of one call."""
+        before = self._calls.pop(call, None)
+        if before is not None:
+            self._remove(before)
+        entry = snapshot.tickets.get(call)
+        if (
+            entry is None
+            or entry.value.state is not TicketState.QUEUED
+            or entry.value.holder not in snapshot.edges
+        ):
+            self.steps.set(call, None)
+            self.turns.set(call, None)
+            return
+        waiting = Waiting.of(snapshot, entry, now)
+        caller = self._calls[call] = self._stand(snapshot, waiting)
+        self._insert(caller)
+        self._set_dues(snapshot, waiting, now)
+
+    def _stand(self, snapshot: Snapshot, waiting: Waiting) -> Caller:
+        entry = waiting.entry
+        ticket = entry.value
+        group = self._groups.get((ticket.queue, ticket.priority))
+        if group is None:
+            group = self._groups[ticket.queue, ticket.priority] = Group()
+        demand = self._demand(CallClass.of(snapshot, ticket, waiting.effective))
+        return Caller(waiting, group, demand, standing_of(entry))
+
+    def _demand(self, kind: CallClass) -> Demand:
+        demand = self._demands.get(kind)
+        if demand is None:
+            demand = self._demands[kind] = Demand(kind)
+            self._crew.meet(demand)
+        return demand
+
+    def _insert(self, caller: Caller) -> None:
+        caller.group.put(caller.standing, caller.waiting.level)
+        self._in_use[caller.demand] = self._in_use.get(caller.demand, 0) + 1
+        self.line_up(caller, is_in_line=True)
+
+    def _remove(self, caller: Caller) -> None:
+        self.line_up(caller, is_in_line=False)
+        caller.group.drop(caller.standing)
+        if not len(caller.group):
+            ticket = caller.waiting.entry.value
+            self._groups.pop((ticket.queue, ticket.priority), None)
+        demand = caller.demand
+        self._in_use[demand] -= 1
+        if not self._in_use[demand]:
+            del self._in_use[demand]
+            if demand.only is not None:
+                del self._demands[demand.kind]
+                self._crew.forget(demand)
+
+    def line_up(self, caller: Caller, *, is_in_line: bool) -> None:
+        """Let a call want an agent, or not."""
+        if caller.is_in_line is is_in_line:
+            return
+        caller.is_in_line = is_in_line
+        if is_in_line:
+            caller.demand.join(caller.group, caller.standing)
+            self._ready.add(caller.demand)
+        else:
+            caller.demand.leave(caller.group, caller.standing)
+
+    def _set_dues(self, snapshot: Snapshot, waiting: Waiting, now: Now) -> None:
+        entry = waiting.entry
+        waits_s = waited_s(entry, now)
+        # Of one that was found in a listing, the wall clock tells how long it has waited.
+        early_s = DRIFT_S if entry.is_found else _ROUNDING_S
+
+        def at_s(due_s: float | None) -> float | None:
+            return None if due_s is None else now.mono_s + max(0.0, due_s - waits_s - early_s)
+
+        queue = snapshot.queues.get(entry.value.queue)
+        step_s = waiting.effective.next_due_s
+        age_s = _next_age_s(waiting.effective, waits_s, None if queue is None else queue.value)
+        is_ours = self._edge is None or entry.value.holder == self._edge
+        self.steps.set(entry.value.call, at_s(step_s) if is_ours else None)
+        others = [age_s] if is_ours else [age_s, step_s]
+        turn_s = min((each for each in others if each is not None), default=None)
+        self.turns.set(entry.value.call, at_s(turn_s))
+
+
+def _next_age_s(effective: Effective, waits_s: float, queue: Queue | None) -> float | None:
+    """Return the seconds of waiting at which the level rises next; None: it will not."""
+    if queue is None or queue.aging_s is None:
+        return None
+    aged = level_of(effective.priority, waits_s, queue)
+    if aged >= max(queue.aging_ceiling, effective.priority):
+        return None
+    return (waits_s // queue.aging_s + 1.0) * queue.aging_s

@@ -1,0 +1,236 @@
+"""The match, kept up to date: an event touches those only whom it concerns. PURE.
+
+A deterministic fold over the snapshots and their deltas, so that every edge has the same. What it
+offers is at each moment what `edge.acd.match` would from nothing: same calls, same agents, same
+order, same decisions. That one stays the definition; `tests/acd/index` holds this one against it.
+
+Between events no call waits that a free agent could take: all such pairs have been offered. So a
+class needs to be looked at only when an agent who suits it becomes free, or a call joins it: those
+are the *ready* ones. An offer is a wish, and until the store has granted it (`asked`) or the
+snapshot shows it, somebody better may come: what was offered and not asked for is taken back first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from heapq import heapify, heappop, heappush
+from types import MappingProxyType
+
+from edge.acd.eligibility import Reason, live_sites
+from edge.acd.index.callers import Caller, Callers
+from edge.acd.index.crew import Crew
+from edge.acd.index.demand import Demand, Key
+from edge.acd.index.shelf import DRIFT_S, Ranked
+from edge.acd.index.skilled import Skilled, excluded
+from edge.acd.match import RUNNERS_UP, Offering
+from edge.acd.rank import score
+from state.errors import BadKeyError
+from state.keys import Kind, parse
+from state.model import AgentId, CallId, Decision, EdgeId, Now, SiteId
+from state.snapshot import Delta, Snapshot
+
+_NOTHING: Mapping[CallId, AgentId] = MappingProxyType({})
+_OF_AGENTS = frozenset({Kind.AGENT, Kind.PRESENCE, Kind.OFFER, Kind.WORK})
+_OF_CALLS = frozenset({Kind.QUEUE, Kind.PROBE})
+_OF_ALL = frozenset({Kind.SITE, Kind.EDGE})
+
+
+class MatchIndex:
+    """Folds snapshots into the offers to make. Of `edge`'s calls alone, if it names one."""
+
+    def __init__(self, edge: EdgeId | None = None) -> None:
+        self._edge = edge
+        self._snapshot = Snapshot()
+        self._agents: dict[AgentId, None] = {}
+        self._calls: dict[CallId, None] = {}
+        self._is_new = True
+        self._unreachable: frozenset[SiteId] = frozenset()
+        self._asked: Mapping[CallId, AgentId] = _NOTHING
+        self._offered: dict[CallId, AgentId] = {}
+        self._begin(0.0)
+
+    def _begin(self, ahead_s: float) -> None:
+        """Forget all that has been worked out."""
+        self._ahead_s = ahead_s
+        self._ready: set[Demand] = set()
+        self._crew = Crew(self._ready, Skilled(), ahead_s)
+        self._callers = Callers(self._ready, self._crew, self._edge)
+        self._offered.clear()
+
+    # ---- what has changed ------------------------------------------------------------------------
+
+    def fold(self, snapshot: Snapshot, deltas: Iterable[Delta]) -> None:
+        """Note what has changed since the snapshot before; it is worked out when offers are asked.
+
+        The deltas must lead from the one snapshot to the other, as `state.mirror` tells them.
+        """
+        before, self._snapshot = self._snapshot, snapshot
+        for delta in deltas:
+            if delta.kind is Kind.TICKET:
+                self._calls[CallId(delta.id)] = None
+            elif delta.kind in _OF_AGENTS:
+                self._agents[AgentId(delta.id)] = None
+            elif delta.kind in _OF_CALLS:
+                self._calls.update(dict.fromkeys(self._callers))
+            elif delta.kind in _OF_ALL:
+                self._agents.update(dict.fromkeys(snapshot.agents))
+                self._calls.update(dict.fromkeys(snapshot.tickets))
+        for bad in (before.bad, snapshot.bad):
+            # What cannot be read makes no delta, and yet an agent's offer may stand in it.
+            self._agents.update(dict.fromkeys(_agents_of(bad)))
+
+    def next_due_s(self) -> float | None:
+        """Return when offers may change by themselves, as `match.next_due_s` does; None: never.
+
+        Counted from the last `offers`.
+        """
+        due = (self._crew.rests.next_s(), self._callers.steps.next_s())
+        return min((each for each in due if each is not None), default=None)
+
+    # ---- what follows ----------------------------------------------------------------------------
+
+    def offers(
+        self,
+        now: Now,
+        *,
+        unreachable: frozenset[SiteId] = frozenset(),
+        asked: Mapping[CallId, AgentId] = _NOTHING,
+    ) -> tuple[Offering, ...]:
+        """Return what `edge.acd.match.match` does on the snapshot, for the calls of `edge`.
+
+        `now` must not be before that of the last time.
+        """
+        self._keep_to_the_clock(now)
+        self._take_back(asked)
+        self._look_again(now, unreachable)
+        self._settle(asked)
+        return tuple(self._serve(now))
+
+    def _keep_to_the_clock(self, now: Now) -> None:
+        """Begin anew when the clocks have drifted apart, or too much is remembered."""
+        ahead_s = now.wall_ms / 1000.0 - now.mono_s
+        has_drifted = abs(ahead_s - self._ahead_s) > DRIFT_S / 2
+        if self._is_new or has_drifted or self._callers.is_crowded:
+            self._begin(ahead_s)
+            self._agents = dict.fromkeys(self._snapshot.agents)
+            self._calls = dict.fromkeys(self._snapshot.tickets)
+            self._is_new = False
+
+    def _take_back(self, asked: Mapping[CallId, AgentId]) -> None:
+        for call, agent in self._offered.items():
+            if asked.get(call) != agent:
+                member, caller = self._crew.member(agent), self._callers.get(call)
+                if member is not None:
+                    self._crew.give(member, is_given=False)
+                if caller is not None:
+                    self._callers.line_up(caller, is_in_line=True)
+        self._offered.clear()
+
+    def _look_again(self, now: Now, unreachable: frozenset[SiteId]) -> None:
+        if unreachable != self._unreachable:
+            self._unreachable = unreachable
+            self._agents.update(dict.fromkeys(self._snapshot.agents))
+        agents, calls = self._agents, self._calls
+        agents.update(dict.fromkeys(self._crew.rests.pop(now.mono_s)))
+        calls.update(dict.fromkeys(self._callers.steps.pop(now.mono_s)))
+        calls.update(dict.fromkeys(self._callers.turns.pop(now.mono_s)))
+        if agents:
+            live = live_sites(self._snapshot)
+            for agent in agents:
+                self._crew.look(self._snapshot, agent, now, live=live, unreachable=unreachable)
+            agents.clear()
+        for call in calls:
+            self._callers.look(self._snapshot, call, now)
+        calls.clear()
+
+    def _settle(self, asked: Mapping[CallId, AgentId]) -> None:
+        """Let what has been asked for count as given, as far as the agents are free."""
+        wanted = frozenset(asked.values())
+        for agent in {*self._asked.values(), *wanted}:
+            member = self._crew.member(agent)
+            if member is not None:
+                self._crew.give(member, is_given=agent in wanted)
+        for call in {*self._asked, *asked}:
+            caller = self._callers.get(call)
+            if caller is not None:
+                is_given = call in asked and self._crew.member(asked[call]) is not None
+                self._callers.line_up(caller, is_in_line=not is_given)
+        self._asked = dict(asked)
+
+    def _serve(self, now: Now) -> Iterable[Offering]:
+        """Give to the first of all ready calls, then to the next, until none of them finds anyone.
+
+        Keys end in the call's id, so no two are equal.
+        """
+        line: list[tuple[Key, Demand]] = [
+            (demand.head(), demand) for demand in self._ready if demand.lanes and demand.live
+        ]
+        self._ready.clear()
+        heapify(line)
+        while line:
+            key, demand = heappop(line)
+            caller = self._callers.get(key[2])
+            if not demand.live or caller is None:
+                continue
+            offering = self._give(caller, now)
+            if offering is not None:
+                yield offering
+            if demand.lanes and demand.live:
+                heappush(line, (demand.head(), demand))
+
+    def _give(self, caller: Caller, now: Now) -> Offering | None:
+        ticket = caller.waiting.entry.value
+        demand = caller.demand
+        is_ours = self._edge is None or ticket.holder == self._edge
+        count = len(ticket.tried) + 1 + (RUNNERS_UP if is_ours else 0)
+        order = demand.shelf.best(now, count, demand.live)
+        fresh = [each for each in order if each[1].agent.id not in ticket.tried]
+        order = fresh or order
+        winner = order[0][1].agent.id
+        member = self._crew.member(winner)
+        offering = None
+        if is_ours:
+            passed_over = self._passed_over(caller) if fresh else 0
+            decision = self._decision(caller, order, passed_over, now)
+            offering = Offering.of(caller.waiting.entry, order[0][1], decision)
+        if member is not None:
+            self._crew.give(member, is_given=True)
+        self._callers.line_up(caller, is_in_line=False)
+        self._offered[ticket.call] = winner
+        return offering
+
+    def _passed_over(self, caller: Caller) -> int:
+        """Return how many the call has tried who could take it now."""
+        tried = (self._crew.member(agent) for agent in caller.waiting.entry.value.tried)
+        free = (member for member in tried if member is not None and not member.is_given)
+        return sum(caller.demand in member.suits for member in free)
+
+    def _decision(
+        self, caller: Caller, order: list[Ranked], passed_over: int, now: Now
+    ) -> Decision:
+        demand = caller.demand
+        best = order[0][1]
+        scored = score(best, demand.kind.needs, demand.kind.ranking, now)
+        counts = self._crew.out + excluded(demand, self._crew.seats, self._crew.free)
+        counts[Reason.TAKEN] = demand.given
+        counts[Reason.TRIED_BEFORE] = passed_over
+        return Decision(
+            revision=self._snapshot.revision,
+            wall_ms=now.wall_ms,
+            winner=best.agent.id,
+            score=scored.total,
+            parts=scored.parts(),
+            runners_up=tuple((f.agent.id, -key[0]) for key, f in order[1 : 1 + RUNNERS_UP]),
+            excluded={reason.value: count for reason, count in counts.items() if count},
+            step=caller.waiting.effective.step,
+        )
+
+
+def _agents_of(bad: Iterable[str]) -> Iterable[AgentId]:
+    for key in bad:
+        try:
+            parsed = parse(key)
+        except BadKeyError:
+            continue
+        if parsed.kind in _OF_AGENTS:
+            yield AgentId(parsed.id)

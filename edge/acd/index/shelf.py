@@ -1,0 +1,185 @@
+"""The free agents who suit one class of calls, best first, at whatever moment one asks. PURE.
+
+Owns the order. What decides is `edge.acd.rank`'s own sort key, worked out for the few who come into
+question; here is only what keeps them few:
+
+- Strategies that do not look at idle time (least occupied, fewest calls, most and least skilled,
+  round robin, and weighted without a weight for it) give keys that stay until a record of the agent
+  changes: one sorted list, `_still`.
+- Longest idle, and weighted with idle time: while it counts (up to `IDLE_FULL_S` or
+  `LONGEST_IDLE_S`), everybody's rises alike. So the order among those *rising* stays as well, and
+  is kept by the score that each would have had at instant 0. Who has risen to the full goes over to
+  the still ones, once, when it falls due. The best are at the heads of the two lists.
+- Idle time is the longer of what two clocks say, and two clocks never agree to the last bit. So of
+  those rising all are looked at who are not surely behind: within `DRIFT_S` of idle time.
+
+An agent who is put on a shelf gets a key only when somebody looks: most are gone again by then.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from edge.acd.eligibility import AgentFacts, rest_of_s
+from edge.acd.needs import Needs
+from edge.acd.rank import (
+    IDLE_FULL_S,
+    LONGEST_IDLE_S,
+    Ranking,
+    SortKey,
+    sort_key,
+    steady_score,
+    total_score,
+)
+from state.model import Now, Strategy
+
+DRIFT_S = 0.1
+"""How far the two clocks may drift apart before everything is reckoned anew (`MatchIndex`)."""
+_ROUNDING = 1e-9
+_SLACK = 16
+
+Ranked = tuple[SortKey, AgentFacts]
+"""A free agent and their exact key at one moment."""
+
+
+@dataclass(slots=True, eq=False)
+class Candidate:
+    """A free agent as shelves see them."""
+
+    facts: AgentFacts
+    idle_since_s: float
+    stamp: int = field(default=0, kw_only=True)
+    """No two agents have the same. What was put on a shelf under an older one is void."""
+
+
+_Placed = tuple[float, int, str, int, Candidate, float]
+"""Score (the better is lower), the two tie-breakers of `sort_key`, stamp, agent, steady score."""
+
+
+def idle_since_s(facts: AgentFacts, ahead_s: float) -> float:
+    """Return the monotonic instant from which the agent's idle time counts (`rank.idle_s`).
+
+    `ahead_s`: how far the wall clock is ahead of the monotonic one.
+    """
+    since_s = float("-inf")
+    if facts.presence is not None:
+        seen_s, said_ms = facts.presence.seen_s, facts.presence.value.since_ms
+        since_s = min(seen_s, said_ms / 1000.0 - ahead_s)
+    if facts.work is not None:
+        rest_s = rest_of_s(facts.work, facts.presence)
+        ended_s = min(facts.work.seen_s, facts.work.value.ended_ms / 1000.0 - ahead_s)
+        since_s = max(since_s, ended_s + rest_s)
+    return since_s
+
+
+class Shelf:
+    """Some free agents in the order of one ranking."""
+
+    def __init__(self, needs: Needs, ranking: Ranking) -> None:
+        self._needs = needs
+        self._ranking = ranking
+        self._slope, self._full_s = _slope(ranking)
+        self._new: list[tuple[int, Candidate]] = []
+        self._still: list[_Placed] = []
+        self._rising: list[_Placed] = []
+        self._fills: list[tuple[float, _Placed]] = []
+        """When those rising will have risen to the full."""
+
+    def add(self, candidate: Candidate, live: int) -> None:
+        """Put an agent there. `live`: how many it holds then that are not void."""
+        self._new.append((candidate.stamp, candidate))
+        if len(self._new) > 2 * live + _SLACK:
+            self._new = [each for each in self._new if each[0] == each[1].stamp]
+
+    def best(self, now: Now, count: int, live: int) -> list[Ranked]:
+        """Return the `count` best, or all there are, in their order. `live`: how many there are."""
+        self._place_new(now)
+        self._clear(live)
+        self._fill(now)
+        found = self._exact(_heads(self._still, count), now)
+        if self._rising:
+            found += self._exact(self._best_rising(count), now)
+            found.sort()
+        return found[:count]
+
+    def _exact(self, placed: list[_Placed], now: Now) -> list[Ranked]:
+        ranking = self._ranking
+        return [
+            (sort_key(facts, total_score(steady, facts, ranking, now)), facts)
+            for _, _, _, _, candidate, steady in placed
+            for facts in (candidate.facts,)
+        ]
+
+    def _place_new(self, now: Now) -> None:
+        for stamp, candidate in self._new:
+            if stamp != candidate.stamp:
+                continue
+            facts = candidate.facts
+            steady = steady_score(facts, self._needs, self._ranking)
+            tie = (sort_key(facts, 0.0)[1], facts.agent.id, stamp, candidate, steady)
+            full_at_s = candidate.idle_since_s + self._full_s + DRIFT_S
+            if not self._slope or full_at_s <= now.mono_s:
+                total = total_score(steady, facts, self._ranking, now)
+                insort(self._still, (-total, *tie))
+            else:
+                placed = (self._slope * candidate.idle_since_s - steady, *tie)
+                insort(self._rising, placed)
+                heappush(self._fills, (full_at_s, placed))
+        self._new.clear()
+
+    def _clear(self, live: int) -> None:
+        """Clear away what is void, when it is most."""
+        for placed in (self._still, self._rising):
+            if len(placed) > 2 * live + _SLACK:
+                placed[:] = [each for each in placed if each[3] == each[4].stamp]
+        if len(self._fills) > 2 * len(self._rising) + _SLACK:
+            self._fills = [each for each in self._fills if each[1][3] == each[1][4].stamp]
+            self._fills.sort()
+
+    def _fill(self, now: Now) -> None:
+        """Let those who have risen to the full go over to the still ones."""
+        while self._fills and self._fills[0][0] <= now.mono_s:
+            _, placed = heappop(self._fills)
+            if placed[3] != placed[4].stamp:
+                continue
+            del self._rising[bisect_left(self._rising, placed)]
+            total = total_score(placed[5], placed[4].facts, self._ranking, now)
+            insort(self._still, (-total, *placed[1:]))
+
+    def _best_rising(self, count: int) -> list[_Placed]:
+        """Return those who may be among the `count` best of the rising."""
+        found = _heads(self._rising, count)
+        if len(found) < count:
+            return found
+        worst = found[-1][0]
+        reach = worst + 2 * abs(self._slope) * DRIFT_S + _ROUNDING * (1.0 + abs(worst))
+        start = bisect_left(self._rising, found[-1]) + 1
+        for placed in self._rising[start : bisect_left(self._rising, (reach,), start)]:
+            if placed[3] == placed[4].stamp:
+                found.append(placed)
+        return found
+
+
+def _heads(order: list[_Placed], count: int) -> list[_Placed]:
+    """Return the first `count` that are not void; the void ones before them are cleared away."""
+    found: list[_Placed] = []
+    place = 0
+    while place < len(order) and len(found) < count:
+        placed = order[place]
+        if placed[3] == placed[4].stamp:
+            found.append(placed)
+        place += 1
+    if place > len(found):
+        order[:place] = found
+    return found
+
+
+def _slope(ranking: Ranking) -> tuple[float, float]:
+    """Return by how much a second of idle time raises the score, and up to which time."""
+    if ranking.strategy is Strategy.LONGEST_IDLE:
+        return 1.0, LONGEST_IDLE_S
+    if ranking.strategy is Strategy.WEIGHTED:
+        return ranking.weights.idle / IDLE_FULL_S, IDLE_FULL_S
+    return 0.0, 0.0

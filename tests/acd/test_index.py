@@ -1,0 +1,327 @@
+"""The index is the match, kept up to date: after any history both give the same offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from edge.acd.index.group import Group
+from edge.acd.index.index import MatchIndex
+from edge.acd.match import Offering, match, next_due_s
+from state import keys
+from state.model import (
+    AgentId,
+    CallId,
+    EdgeId,
+    Now,
+    Presence,
+    PresenceState,
+    Queue,
+    QueueId,
+    ScoreWeights,
+    SiteId,
+    Step,
+    TicketState,
+    Work,
+)
+from tests.acd.test_match import AGENTS, LEVELS, QUEUES, SITES, worlds
+from tests.acd.worlds import NOW, PATIENT, WALL_MS, World, at, call_id, needs, ticket
+
+THOROUGH = settings(PATIENT, max_examples=40)
+
+
+class Moment:
+    """A world as time goes by, and what has been asked for in it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.now = NOW
+        self.unreachable: frozenset[SiteId] = frozenset()
+        self.asked: dict[CallId, AgentId] = {}
+
+    def put(self, key: str, record: Presence | Work) -> None:
+        """Write a record that is seen now."""
+        self.world.put(key, record, seen_s=self.now.mono_s)
+
+    def pass_time(self, seconds: float, wall_error_ms: int) -> None:
+        """Let time pass; the wall clock is a little off."""
+        later = at(self.now.mono_s - NOW.mono_s + seconds)
+        self.now = Now(mono_s=later.mono_s, wall_ms=later.wall_ms + wall_error_ms)
+
+
+Change = Callable[[Moment], object]
+
+
+def _ticket(number: int, state: TicketState, wants: dict[str, int], tried: list[str]) -> Change:
+    def change(moment: Moment) -> None:
+        record = ticket(
+            number,
+            state=state,
+            wants=wants,
+            tried=tuple(tried),
+            priority=number % 2,
+            holder="abc"[number % 3] + "1",
+            queue=("sales", "help", "gone")[number % 5 % 3],
+        )
+        if number % 4 == 0:
+            record = replace(record, prefers=AgentId(AGENTS[number % 3]), prefers_for_s=15.0)
+        moment.world.put(keys.ticket(record.call), record, seen_s=moment.now.mono_s)
+
+    return change
+
+
+def _work(name: str, rest_s: float, busy_s: int, ended_s: int) -> Change:
+    def change(moment: Moment) -> None:
+        ended_ms = moment.now.wall_ms - 1000 * ended_s
+        agent = AgentId(name)
+        work = Work(agent=agent, rest_s=rest_s, busy_s=busy_s, idle_s=9, ended_ms=ended_ms)
+        moment.put(keys.work(agent), work)
+
+    return change
+
+
+def _presence(name: str, state: PresenceState, site: str, since_s: int) -> Change:
+    def change(moment: Moment) -> None:
+        since_ms = moment.now.wall_ms - 1000 * since_s
+        agent = AgentId(name)
+        said = Presence(agent=agent, site=SiteId(site), state=state, since_ms=since_ms)
+        moment.put(keys.presence(agent), said)
+
+    return change
+
+
+def _ask(number: int, name: str | None) -> Change:
+    def change(moment: Moment) -> None:
+        moment.asked.pop(call_id(number), None)
+        if name is not None:
+            moment.asked[call_id(number)] = AgentId(name)
+
+    return change
+
+
+def _cut_off(sites: frozenset[SiteId]) -> Change:
+    def change(moment: Moment) -> None:
+        moment.unreachable = sites
+
+    return change
+
+
+NAMES = st.sampled_from(AGENTS)
+NUMBERS = st.integers(0, 12)
+TRIED = st.lists(NAMES, max_size=2, unique=True)
+WANTS = st.sampled_from([{"sales": 1}, {"sales": 5}, {"help": 2, "french": 3}, {}])
+STATES = st.sampled_from([TicketState.QUEUED] * 3 + [TicketState.OFFERED])
+CHANGES = st.one_of(
+    st.builds(_ticket, NUMBERS, STATES, WANTS, TRIED),
+    st.builds(lambda n: lambda m: m.world.drop(keys.ticket(call_id(n))), NUMBERS),
+    st.builds(_work, NAMES, st.sampled_from([0.0, 2.0]), st.integers(0, 50), st.integers(-9, 400)),
+    st.builds(
+        _presence,
+        NAMES,
+        st.sampled_from([PresenceState.READY] * 2 + [PresenceState.PAUSED]),
+        st.sampled_from("aaab"),
+        st.integers(-9, 400),
+    ),
+    st.builds(lambda name: lambda m: m.world.offer(name), NAMES),
+    st.builds(
+        lambda name, make: lambda m: m.world.drop(make(AgentId(name))),
+        NAMES,
+        st.sampled_from([keys.offer, keys.offer, keys.work, keys.agent]),
+    ),
+    st.builds(
+        lambda name, make: lambda m: m.world.put(make(AgentId(name)), b"rubbish"),
+        NAMES,
+        st.sampled_from([keys.offer, keys.work]),
+    ),
+    st.builds(lambda name, has: lambda m: m.world.agent(name, **has), NAMES, LEVELS),
+    st.builds(lambda queue: lambda m: m.world.set_queue(queue), QUEUES),
+    st.builds(_ask, NUMBERS, st.one_of(st.none(), NAMES)),
+    st.builds(_cut_off, SITES),
+    st.builds(lambda s: lambda m: m.world.probe("a1", down=s), st.sampled_from(["", "a", "b"])),
+    st.just(lambda m: m.world.drop(keys.edge(EdgeId("b1")))),
+    st.just(lambda m: m.world.edge("b1", sip="198.18.2.10:5081")),
+    st.builds(
+        lambda s, error_ms: lambda m: m.pass_time(s, error_ms),
+        st.sampled_from([0.0, 0.001, 1.0, 5.0, 7.0, 300.0]),
+        st.sampled_from([0, 0, 1, 30, -30, 600_000]),
+    ),
+)
+
+
+@given(world=worlds(), history=st.lists(st.tuples(CHANGES, st.booleans()), max_size=25))
+@THOROUGH
+def test_after_any_history_it_offers_what_a_match_from_nothing_does(
+    world: World, history: list[tuple[Change, bool]]
+) -> None:
+    few = mock.patch.multiple
+    with few("edge.acd.match", RUNNERS_UP=1), few("edge.acd.index.index", RUNNERS_UP=1):
+        check(world, history)
+
+
+def check(world: World, history: list[tuple[Change, bool]]) -> None:
+    """Hold the index against the match after each change that is looked at.
+
+    One runner-up is asked for, so that not everybody is looked at anyway.
+    """
+    moment = Moment(world)
+    everyones, ours = MatchIndex(), MatchIndex(EdgeId("a1"))
+    for change, is_looked_at in [*history, (lambda _: None, True)]:
+        change(moment)
+        everyones.fold(world.snapshot, world.deltas)
+        ours.fold(world.snapshot, world.deltas)
+        world.deltas.clear()
+        if is_looked_at:
+            expected = match(
+                world.snapshot, moment.now, unreachable=moment.unreachable, asked=moment.asked
+            )
+            found = everyones.offers(moment.now, unreachable=moment.unreachable, asked=moment.asked)
+            assert found == expected
+            own = ours.offers(moment.now, unreachable=moment.unreachable, asked=moment.asked)
+            assert own == tuple(each for each in expected if each.holder == "a1")
+
+
+def indexed(world: World, edge: str | None = None) -> MatchIndex:
+    index = MatchIndex(None if edge is None else EdgeId(edge))
+    index.fold(world.snapshot, world.deltas)
+    world.deltas.clear()
+    return index
+
+
+def pairs(offerings: tuple[Offering, ...]) -> list[tuple[int, str]]:
+    return [(int(each.call, 16), each.agent) for each in offerings]
+
+
+def test_what_was_offered_and_not_asked_for_goes_to_somebody_better_who_comes() -> None:
+    world = World()
+    world.agent("bob", sales=9)
+    world.ticket(1, sales=1)
+    index = indexed(world)
+    assert pairs(index.offers(NOW)) == [(1, "bob")]
+    world.agent("ann", sales=1)
+    index.fold(world.snapshot, world.deltas)
+    assert pairs(index.offers(NOW)) == [(1, "ann")]
+
+
+def test_the_order_of_the_idle_follows_the_clock_past_the_point_where_idle_time_is_full() -> None:
+    world = World()
+    world.agent("fresh", since_ms=WALL_MS, sales=1)
+    world.agent("veteran", since_ms=WALL_MS - 200_000, sales=2)
+    for number in range(12):
+        world.agent(f"old{number:02}", since_ms=WALL_MS - 190_000, sales=2)
+    index = indexed(world)
+    index.offers(NOW)
+    for seconds, winner in ((0, "veteran"), (1, "veteran"), (299, "fresh"), (400, "fresh")):
+        world.ticket(seconds, sales=1)
+        index.fold(world.snapshot, world.deltas)
+        expected = match(world.snapshot, at(seconds))
+        assert [each.agent for each in expected] == [winner]
+        assert index.offers(at(seconds)) == expected
+        world.drop(keys.ticket(call_id(seconds)))
+        index.fold(world.snapshot, world.deltas)
+
+
+def test_callers_age_while_nobody_looks_at_them() -> None:
+    world = World()
+    world.set_queue(Queue(id=QueueId("sales"), needs=(), aging_s=10.0))
+    world.set_queue(Queue(id=QueueId("vip"), needs=()))
+    world.set_ticket(ticket(1, sales=1))
+    world.set_ticket(ticket(2, sales=1, queue="vip", priority=3))
+    index = indexed(world, "a1")
+    assert index.offers(NOW) == ()
+    world.agent("ann", sales=1)
+    index.fold(world.snapshot, world.deltas)
+    assert pairs(index.offers(at(29))) == [(2, "ann")]
+    assert pairs(index.offers(at(31))) == [(1, "ann")]
+
+
+def test_an_agent_who_is_asked_for_no_more_is_there_for_the_next() -> None:
+    world = World()
+    world.agent("ann", sales=1)
+    first = world.ticket(1, sales=1)
+    world.ticket(2, sales=1)
+    index = indexed(world)
+    assert index.offers(NOW, asked={first: AgentId("ann")}) == ()
+    world.drop(keys.ticket(first))
+    index.fold(world.snapshot, world.deltas)
+    assert pairs(index.offers(NOW)) == [(2, "ann")]
+
+
+def test_an_offer_that_cannot_be_read_and_makes_no_delta_is_seen() -> None:
+    world = World()
+    ann = world.agent("ann", sales=1)
+    index = indexed(world)
+    assert index.offers(NOW) == ()
+    world.put(keys.offer(ann), b"rubbish")
+    world.ticket(1, sales=1)
+    index.fold(world.snapshot, world.deltas)
+    assert index.offers(NOW) == ()
+    world.drop(keys.offer(ann))
+    index.fold(world.snapshot, world.deltas)
+    assert pairs(index.offers(NOW)) == [(1, "ann")]
+
+
+def test_a_wall_clock_that_was_put_right_is_followed() -> None:
+    world = World()
+    world.queue("sales", weights=ScoreWeights(skill_fit=0.0, load=0.0))
+    for number in range(12):
+        world.agent(f"bob{number:02}", since_ms=WALL_MS - 10_000 * number, sales=1)
+    index = indexed(world)
+    index.offers(NOW)
+    for step_ms in (0, -3_600_000, 3_600_000):
+        now = Now(mono_s=NOW.mono_s + 1, wall_ms=WALL_MS + step_ms)
+        world.ticket(1, sales=1)
+        index.fold(world.snapshot, world.deltas)
+        assert index.offers(now) == match(world.snapshot, now)
+
+
+@pytest.mark.parametrize("edge", ["a1", "b1"])
+def test_it_is_due_when_an_agent_is_rested_or_a_step_falls_due_for_this_edges_calls(
+    edge: str,
+) -> None:
+    world = World()
+    step = Step(after_s=20.0, lower=needs(sales=1))
+    world.set_queue(Queue(id=QueueId("sales"), needs=(), steps=(step,), aging_s=3.0))
+    world.set_ticket(ticket(1, sales=5, holder="a1"), waits_s=5.0)
+    world.agent("ann", sales=2)
+    index = indexed(world, edge)
+    assert index.offers(NOW) == ()
+    ours = [call_id(1)] if edge == "a1" else []
+    due_s = next_due_s(world.snapshot, NOW, ours)
+    assert index.next_due_s() == (None if due_s is None else pytest.approx(due_s))
+    world.work("ann", seen_s=NOW.mono_s, rest_s=2.0)
+    index.fold(world.snapshot, world.deltas)
+    assert index.offers(NOW) == ()
+    assert index.next_due_s() == NOW.mono_s + 2.0
+    index.offers(at(2))
+    offered = pairs(index.offers(at(15)))
+    assert offered == ([(1, "ann")] if edge == "a1" else [])
+
+
+LEVELLED = st.tuples(st.integers(0, 6), st.integers(0, 9), st.one_of(st.none(), st.integers(0, 4)))
+
+
+@given(changes=st.lists(LEVELLED, max_size=40))
+@PATIENT
+def test_a_group_lifts_each_call_to_the_level_of_any_behind_it(
+    changes: list[tuple[int, int, int | None]],
+) -> None:
+    group = Group()
+    levels: dict[tuple[int, CallId], int] = {}
+    for place, number, level in changes:
+        standing = (place, call_id(number))
+        if any(other[1] == standing[1] and other != standing for other in levels):
+            continue
+        if level is not None:
+            group.put(standing, level)
+            levels[standing] = level
+        elif levels.pop(standing, None) is not None:
+            group.drop(standing)
+        for each in levels:
+            lifted = max(own for other, own in levels.items() if other >= each)
+            assert group.level_at(each) == lifted
+    assert len(group) == len(levels)
