@@ -6,19 +6,23 @@ from typing import Final
 
 import control_plane.api.tables
 import control_plane.audit.tables
+import control_plane.configuration.tables
 import control_plane.tenants.tables
 from control_plane.api.route import Feature
+from control_plane.configuration.http import FEATURE as CONFIGURATION
 from control_plane.sign_in.http import FEATURE as SIGN_IN
 from control_plane.users.http import FEATURE as USERS
 
 FEATURES: Final[tuple[Feature, ...]] = (
     SIGN_IN,
     USERS,
+    CONFIGURATION,
 )
 
 TABLES: Final = (
     # Imported so that the one registry knows them: a migration compares with it.
     control_plane.api.tables,
     control_plane.audit.tables,
+    control_plane.configuration.tables,
     control_plane.tenants.tables,
 )

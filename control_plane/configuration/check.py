@@ -1,0 +1,171 @@
+"""PURE. A document, judged as a whole: what would be published, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from control_plane.configuration.document import Document, by_section
+from control_plane.configuration.nouns import ACTIVATIONS, OWN_SHAPES, ActivationTable, PlanTable
+from control_plane.configuration.plans import meeting, misfits, overlaid
+from edge.acd.eligibility import unsuited_because
+from edge.acd.needs import Needs
+from state.configuration import SECTIONS, Configuration, configuration_of
+from state.configuration_findings import Finding, Severity, dangling
+from state.keys import is_id
+from state.model import Agent, Contingency, Queue, TenantId
+
+ShapeT = TypeVar("ShapeT")
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """What a document comes to."""
+
+    configuration: Configuration
+    """With what the active plans change: what edges are to go by. Only if there is no error."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Return what nothing is published with."""
+        return tuple(each for each in self.findings if each.severity is Severity.ERROR)
+
+
+def check(document: Document) -> Checked:
+    """Return what the document comes to."""
+    reader = _Reader(document)
+    bare, problems = configuration_of(by_section(document, SECTIONS))
+    plans: dict[str, PlanTable] = reader.read("plans", PlanTable)
+    activations: dict[str, ActivationTable] = reader.read(ACTIVATIONS, ActivationTable)
+    for section in OWN_SHAPES.keys() - {"plans", ACTIVATIONS}:
+        reader.read(section, OWN_SHAPES[section])
+    found = [*map(_finding, problems), *reader.findings]
+    if found:
+        return Checked(configuration=bare, findings=tuple(found))
+    active = {identifier: plans[identifier] for identifier in activations if identifier in plans}
+    found += _of_plans(plans, activations, bare)
+    found += meeting(active)
+    if any(each.severity is Severity.ERROR for each in found):
+        return Checked(configuration=bare, findings=tuple(found))
+    whole = replace(
+        overlaid(bare, active.values()),
+        contingencies=tuple(_contingency(each, plans[each], activations[each]) for each in active),
+    )
+    found += dangling(whole)
+    found += _unstaffed(whole)
+    found += _unspoken(whole, document)
+    return Checked(configuration=whole, findings=tuple(found))
+
+
+class _Reader:
+    """Reads the sections that no edge knows."""
+
+    def __init__(self, document: Document) -> None:
+        self._tables = by_section(document, OWN_SHAPES)
+        self.findings: list[Finding] = []
+
+    def read(self, section: str, shape: type[ShapeT]) -> dict[str, ShapeT]:
+        """Return the tables of a section; note an error for each that cannot be read."""
+        made: dict[str, ShapeT] = {}
+        for identifier, body in self._tables[section].items():
+            if not is_id(identifier):
+                self.findings.append(Finding.error(section, identifier, "", "is no id"))
+                continue
+            try:
+                made[identifier] = msgspec.convert(body, shape)
+            except msgspec.ValidationError as error:
+                self.findings.append(Finding.error(section, identifier, "", str(error)))
+        return made
+
+
+def _finding(problem: Finding | str) -> Finding:
+    return problem if isinstance(problem, Finding) else Finding.error("", "", "", problem)
+
+
+def _of_plans(
+    plans: dict[str, PlanTable], activations: dict[str, ActivationTable], bare: Configuration
+) -> Iterator[Finding]:
+    """Yield what does not fit: an error for a plan that is active, since it is in force."""
+    for identifier, plan in plans.items():
+        for misfit in misfits(identifier, plan, bare):
+            if identifier in activations:
+                yield replace(misfit, severity=Severity.ERROR, remedy="revert the plan first")
+            else:
+                yield misfit
+    for identifier in activations.keys() - plans.keys():
+        yield Finding.error(
+            "plans", identifier, "", "is active, and not there", "revert the plan first"
+        )
+
+
+def _contingency(identifier: str, plan: PlanTable, activation: ActivationTable) -> Contingency:
+    return Contingency(
+        id=identifier,
+        name=plan.name or identifier,
+        since_ms=activation.since_ms,
+        tenant=TenantId(plan.tenant),
+    )
+
+
+def _unstaffed(configuration: Configuration) -> Iterator[Finding]:
+    """Yield a warning for each queue whose calls no agent could take."""
+    agents: dict[str, list[Agent]] = {}
+    for agent in configuration.agents:
+        agents.setdefault(agent.tenant, []).append(agent)
+    for queue in configuration.queues:
+        own = agents.get(queue.tenant, [])
+        missing = [
+            need
+            for need in queue.needs
+            if not any(agent.skills.get(need.skill, 0) >= need.level for agent in own)
+        ]
+        for need in missing:
+            text = f"nobody has the skill {need.skill!r} at level {need.level} or above"
+            yield _warning(queue, "needs", text, "give an agent the skill, or lower the need")
+        if not missing and not _has_agent(queue, own):
+            text = "no agent meets all that it needs at first"
+            yield _warning(queue, "needs", text, "look at needs, any_of, attributes and scope")
+
+
+def _has_agent(queue: Queue, agents: Iterable[Agent]) -> bool:
+    needs = Needs.of_queue(queue)
+    return any(unsuited_because(agent, needs) is None for agent in agents)
+
+
+def _unspoken(configuration: Configuration, document: Document) -> Iterator[Finding]:
+    """Yield a warning for each word that is in no vocabulary, where there is one."""
+    skills = _words(document, "skills")
+    prompts = _words(document, "prompts")
+    for queue in configuration.queues:
+        known = skills.get(queue.tenant)
+        for need in queue.needs:
+            if known and need.skill not in known:
+                text = f"the skill {need.skill!r} is not declared"
+                yield _warning(queue, "needs", text, "add it to the skills, or correct it")
+        told = prompts.get(queue.tenant)
+        if told and queue.greeting is not None and queue.greeting not in told:
+            text = f"the prompt {queue.greeting!r} is not declared"
+            yield _warning(queue, "greeting", text, "add it to the prompts, or correct it")
+
+
+def _words(document: Document, section: str) -> dict[str, set[str]]:
+    words: dict[str, set[str]] = {}
+    for item in document.values():
+        if item.section == section:
+            words.setdefault(item.tenant, set()).add(item.id)
+    return words
+
+
+def _warning(queue: Queue, field: str, fault: str, remedy: str) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        section="queues",
+        id=queue.id,
+        field=field,
+        fault=fault,
+        remedy=remedy,
+    )

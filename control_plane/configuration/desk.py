@@ -1,0 +1,92 @@
+"""The services of this feature, and their life in the application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import structlog
+from aiohttp import web
+
+from control_plane.configuration.book import Book
+from control_plane.configuration.publisher import Publisher
+from control_plane.configuration.schemas import Publication
+from control_plane.services import SERVICES
+from control_plane.settings import Settings
+from state.etcd import EtcdStore, Tls
+from state.mirror import Mirror
+
+log = structlog.get_logger()
+
+
+class Desk:
+    """Where the configuration is written and published."""
+
+    def __init__(self) -> None:
+        self.book = Book(self.released, self.written)
+        self.mirror: Mirror | None = None
+        self.publisher: Publisher | None = None
+
+    def released(self) -> int:
+        """Return the version that stands in the shared state, as far as is known here."""
+        release = None if self.mirror is None else self.mirror.snapshot.releases.get("current")
+        return 0 if release is None else release.value.version
+
+    def written(self, number: int) -> None:
+        """Hear that a version is being written."""
+        if self.publisher is not None:
+            self.publisher.expect(number)
+
+    async def wait(self, number: int, wait_s: float) -> Publication:
+        """Return how far a version has come."""
+        if self.publisher is None:
+            return Publication(
+                version=number,
+                stands=0,
+                is_everywhere=False,
+                edges=(),
+                missing=(),
+                problem="no etcd is named in the settings",
+            )
+        return await self.publisher.wait(number, wait_s)
+
+
+DESK = web.AppKey("configuration", Desk)
+
+
+async def context(app: web.Application) -> AsyncIterator[None]:
+    """Follow the shared state and publish, while the application runs."""
+    services = app[SERVICES]
+    desk = app[DESK] = Desk()
+    if not services.settings.etcd:
+        yield
+        return
+    store = EtcdStore(list(services.settings.etcd), tls=_tls(services.settings))
+    mirror = desk.mirror = Mirror(store, services.clock)
+    publisher = desk.publisher = Publisher(
+        store=store,
+        mirror=mirror,
+        database=services.database,
+        book=desk.book,
+        clock=services.clock,
+    )
+    tasks = [asyncio.create_task(mirror.run()), asyncio.create_task(publisher.run())]
+    for task in tasks:
+        task.add_done_callback(_ended)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await store.close()
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("configuration_part_died", error=type(error).__name__)
+
+
+def _tls(settings: Settings) -> Tls | None:
+    ca, cert, key = settings.etcd_ca, settings.etcd_cert, settings.etcd_key
+    return Tls(ca=ca, cert=cert, key=key) if ca and cert and key else None

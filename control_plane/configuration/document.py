@@ -1,0 +1,142 @@
+"""PURE. The configuration as the control plane keeps it: tables by section and id, and edits.
+
+A document is the whole at one version. Each item says since which version it is as it is, which is
+also its ETag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from immutables import Map
+from msgspec import Struct
+
+from control_plane.configuration.nouns import PLATFORM
+from state.configuration import Configuration
+from state.configuration_writing import tables_of
+from state.model import MAIN
+
+Body: TypeAlias = Mapping[str, Any]
+ItemKey: TypeAlias = tuple[str, str]
+"""Section, id."""
+SECRET: Final = frozenset({"ha1", "password"})
+"""Fields whose values no answer tells, only that they changed."""
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    """One table."""
+
+    section: str
+    id: str
+    tenant: str
+    since: int
+    body: Body
+
+
+class Edit(Struct, frozen=True, kw_only=True):
+    """A table to be put in the place of what stands there, if anything."""
+
+    section: str
+    id: str
+    body: Body | None
+    """None: it goes."""
+
+    @property
+    def key(self) -> ItemKey:
+        """Return where."""
+        return self.section, self.id
+
+
+Document: TypeAlias = Map[ItemKey, Item]
+NOTHING: Final[Document] = Map()
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """How one table differs between two documents. None: it is not there."""
+
+    section: str
+    id: str
+    tenant: str
+    before: Body | None
+    after: Body | None
+
+
+def tenant_of(section: str, body: Body) -> str:
+    """Return whose it is."""
+    return MAIN if section in PLATFORM else str(body.get("tenant", MAIN))
+
+
+def applied(document: Document, edits: Iterable[Edit], version: int) -> Document:
+    """Return the document after the edits. What is put as it was stays as it is."""
+    made = document.mutate()
+    for edit in edits:
+        held = made.get(edit.key)
+        if edit.body is None:
+            made.pop(edit.key, None)
+        elif held is None or held.body != edit.body:
+            made[edit.key] = Item(
+                section=edit.section,
+                id=edit.id,
+                tenant=tenant_of(edit.section, edit.body),
+                since=version,
+                body=edit.body,
+            )
+    return made.finish()
+
+
+def difference(before: Document, after: Document) -> tuple[Change, ...]:
+    """Return what differs, in order of section and id."""
+    keys = {key for key in before if before[key] != after.get(key)}
+    keys |= {key for key in after if key not in before}
+    found = (_change(key, before.get(key), after.get(key)) for key in sorted(keys))
+    return tuple(change for change in found if change.before != change.after)
+
+
+def _change(key: ItemKey, before: Item | None, after: Item | None) -> Change:
+    known = after or before
+    return Change(
+        section=key[0],
+        id=key[1],
+        tenant=known.tenant if known else MAIN,
+        before=None if before is None else before.body,
+        after=None if after is None else after.body,
+    )
+
+
+def restoring(now: Document, then: Document, tenant: str, *, but: frozenset[str]) -> list[Edit]:
+    """Return the edits that make a tenant's tables what they were `then`.
+
+    Sections in `but` stay as they are.
+    """
+    return [
+        Edit(section=change.section, id=change.id, body=change.after)
+        for change in difference(_of(now, tenant), _of(then, tenant))
+        if change.section not in but
+    ]
+
+
+def taken_from(configuration: Configuration) -> list[Edit]:
+    """Return the edits that make a document of what a file, or the shared state, says."""
+    return [
+        Edit(section=section, id=identifier, body=body)
+        for section, tables in tables_of(configuration).items()
+        for identifier, body in tables.items()
+    ]
+
+
+def by_section(document: Document, sections: Iterable[str]) -> dict[str, dict[str, Body]]:
+    """Return the tables of some sections as a file would hold them."""
+    tables: dict[str, dict[str, Body]] = {section: {} for section in sections}
+    for item in _ordered(document):
+        if item.section in tables:
+            tables[item.section][item.id] = item.body
+    return tables
+
+
+def _ordered(document: Document) -> Iterator[Item]:
+    return iter(sorted(document.values(), key=lambda item: (item.section, item.id)))
+
+
+def _of(document: Document, tenant: str) -> Document:
+    return Map({key: item for key, item in document.items() if item.tenant == tenant})

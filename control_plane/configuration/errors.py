@@ -1,0 +1,42 @@
+"""The problems of the configuration's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from control_plane.errors import ApiError, Problem
+from state.configuration_findings import Finding
+
+BROKEN = Problem(
+    status=422, error_id="configuration-broken", title="The configuration as a whole would be wrong"
+)
+TAKEN = Problem(status=409, error_id="id-taken", title="There is one of that id already")
+ID_NOT_YOURS = Problem(
+    status=422,
+    error_id="id-not-yours",
+    title="The id has to begin with the tenant's own, and a dot",
+)
+DID_NOT_ASSIGNED = Problem(
+    status=403, error_id="did-not-assigned", title="The center has not given this number to you"
+)
+PLAN_ACTIVE = Problem(status=409, error_id="plan-active", title="The plan is active")
+PLAN_NOT_ACTIVE = Problem(status=409, error_id="plan-not-active", title="The plan is not active")
+NOT_SERVED = Problem(
+    status=503, error_id="shared-state-away", title="The shared state cannot be reached from here"
+)
+
+
+def broken(findings: Iterable[Finding]) -> ApiError:
+    """Return the answer that tells what is wrong, and the way out."""
+    told = [
+        {
+            "severity": each.severity.value,
+            "section": each.section,
+            "id": each.id,
+            "field": each.field,
+            "fault": each.fault,
+            "remedy": each.remedy,
+        }
+        for each in findings
+    ]
+    return ApiError(BROKEN, details={"findings": told})

@@ -1,0 +1,186 @@
+"""PURE. The sections of the configuration: the shape of each one's tables, and who may change it.
+
+Those that edges need are of `state.configuration`; the others are known to the control plane alone.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from control_plane.permissions import Permission
+from state.configuration import SECTIONS as STATE_SECTIONS
+from state.configuration_tables import Table
+
+Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
+Text = Annotated[str, Meta(max_length=200)]
+
+
+class SkillTable(Table):
+    """`skills`: what agents can be good at."""
+
+    name: Text = ""
+    tenant: Word = "main"
+
+
+class PromptTable(Table):
+    """`prompts`: what callers can be told; the sound is a file of that name at each site."""
+
+    name: Text = ""
+    tenant: Word = "main"
+
+
+class PauseCodeTable(Table):
+    """`pause_codes`: why agents pause."""
+
+    name: Text = ""
+    tenant: Word = "main"
+
+
+class WrapUpCodeTable(Table):
+    """`wrap_up_codes`: what a call was about."""
+
+    name: Text = ""
+    tenant: Word = "main"
+
+
+class DidChange(Table):
+    """What a plan makes of a DID; what is left out stays."""
+
+    queue: Word | None = None
+    """The backup queue."""
+    greeting: Word | None = None
+    """The announcement."""
+    sites: Annotated[list[Word], Meta(max_length=20)] = msgspec.field(default_factory=list)
+    """The backup sites, in this order."""
+    calendar: Word | None = None
+    """Other opening hours."""
+    closed_queue: Word | None = None
+
+
+class QueueChange(Table):
+    """What a plan makes of a queue: its callers, also those who wait, are served by another."""
+
+    backup: Word
+
+
+class SiteChange(Table):
+    """What a plan makes of a site: it drains, and these take its calls, in this order."""
+
+    backups: Annotated[list[Word], Meta(max_length=20)] = msgspec.field(default_factory=list)
+
+
+class PlanTable(Table):
+    """`plans`: contingency plans."""
+
+    name: Text = ""
+    dids: Annotated[dict[Word, DidChange], Meta(max_length=1000)] = msgspec.field(
+        default_factory=dict
+    )
+    queues: Annotated[dict[Word, QueueChange], Meta(max_length=1000)] = msgspec.field(
+        default_factory=dict
+    )
+    sites: Annotated[dict[Word, SiteChange], Meta(max_length=50)] = msgspec.field(
+        default_factory=dict
+    )
+    tenant: Word = "main"
+
+
+class ActivationTable(Table):
+    """`activations`: a plan that is active, under the plan's id."""
+
+    since_ms: int
+    by: str = ""
+    why: str = ""
+    tenant: Word = "main"
+
+
+class Noun(Struct, frozen=True, kw_only=True):
+    """A section as the API serves it."""
+
+    section: str
+    shape: type[Any]
+    one: str
+    """One of them, in words."""
+    read: Permission
+    update: Permission
+    is_platform: bool = False
+    """Of no tenant: changed where the center's own tenant acts."""
+
+
+def _word(section: str, shape: type[Any], one: str) -> Noun:
+    read, update = Permission.VOCABULARY_READ, Permission.VOCABULARY_UPDATE
+    return Noun(section=section, shape=shape, one=one, read=read, update=update)
+
+
+_ALL: Final = (
+    Noun(
+        section="sites",
+        shape=STATE_SECTIONS["sites"].shape,
+        one="site",
+        read=Permission.SITE_READ,
+        update=Permission.SITE_UPDATE,
+        is_platform=True,
+    ),
+    Noun(
+        section="trunks",
+        shape=STATE_SECTIONS["trunks"].shape,
+        one="trunk",
+        read=Permission.TRUNK_READ,
+        update=Permission.TRUNK_UPDATE,
+        is_platform=True,
+    ),
+    Noun(
+        section="dids",
+        shape=STATE_SECTIONS["dids"].shape,
+        one="DID",
+        read=Permission.DID_READ,
+        update=Permission.DID_UPDATE,
+    ),
+    Noun(
+        section="queues",
+        shape=STATE_SECTIONS["queues"].shape,
+        one="queue",
+        read=Permission.QUEUE_READ,
+        update=Permission.QUEUE_UPDATE,
+    ),
+    Noun(
+        section="calendars",
+        shape=STATE_SECTIONS["calendars"].shape,
+        one="calendar",
+        read=Permission.CALENDAR_READ,
+        update=Permission.CALENDAR_UPDATE,
+    ),
+    Noun(
+        section="agents",
+        shape=STATE_SECTIONS["agents"].shape,
+        one="agent",
+        read=Permission.AGENT_READ,
+        update=Permission.AGENT_UPDATE,
+    ),
+    _word("skills", SkillTable, "skill"),
+    _word("prompts", PromptTable, "prompt"),
+    _word("pause_codes", PauseCodeTable, "pause code"),
+    _word("wrap_up_codes", WrapUpCodeTable, "wrap-up code"),
+    Noun(
+        section="plans",
+        shape=PlanTable,
+        one="contingency plan",
+        read=Permission.PLAN_READ,
+        update=Permission.PLAN_UPDATE,
+    ),
+)
+NOUNS: Final = {noun.section: noun for noun in _ALL}
+ACTIVATIONS: Final = "activations"
+OWN_SHAPES: Final[dict[str, type[Any]]] = {
+    "skills": SkillTable,
+    "prompts": PromptTable,
+    "pause_codes": PauseCodeTable,
+    "wrap_up_codes": WrapUpCodeTable,
+    "plans": PlanTable,
+    ACTIVATIONS: ActivationTable,
+}
+"""What no edge reads."""
+PLATFORM: Final = frozenset(noun.section for noun in _ALL if noun.is_platform)

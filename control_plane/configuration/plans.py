@@ -1,0 +1,154 @@
+"""PURE. Contingency plans: what an active one makes of the configuration, and why one does not fit.
+
+The laws:
+
+- A plan changes nothing but what it names, and reverting it leaves nothing behind: what is
+  published is always worked out anew from the configuration and the plans that are active.
+- Callers who wait in a queue keep their places: its backup's agents are asked for them at once, and
+  what the queue itself gives up for them later counts no more.
+- Of two active plans no two may change the same record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from control_plane.configuration.nouns import DidChange, PlanTable, QueueChange, SiteChange
+from state.configuration import Configuration
+from state.configuration_findings import Finding, Severity
+from state.model import MAIN, CalendarId, Did, Queue, QueueId, Site, SiteId, Step
+
+ValueT = TypeVar("ValueT")
+
+
+def overlaid(configuration: Configuration, plans: Iterable[PlanTable]) -> Configuration:
+    """Return the configuration as it is while these plans are active. They fit, and do not meet."""
+    for plan in plans:
+        configuration = replace(
+            configuration,
+            dids=tuple(_did(did, plan.dids.get(did.number)) for did in configuration.dids),
+            queues=tuple(
+                _queue(queue, plan.queues.get(queue.id)) for queue in configuration.queues
+            ),
+            sites=tuple(_site(site, plan.sites.get(site.id)) for site in configuration.sites),
+        )
+    return configuration
+
+
+def misfits(identifier: str, plan: PlanTable, configuration: Configuration) -> Iterator[Finding]:
+    """Yield why the plan could not be activated on this configuration."""
+
+    def fault(field: str, text: str, remedy: str) -> Finding:
+        return Finding(
+            severity=Severity.WARNING,
+            section="plans",
+            id=identifier,
+            field=field,
+            fault=text,
+            remedy=remedy,
+        )
+
+    known = _Known(configuration, plan.tenant)
+    if not (plan.dids or plan.queues or plan.sites):
+        yield fault("", "it changes nothing", "name DIDs, queues or sites")
+    for field, kind, name in (*known.targets(plan), *known.references(plan)):
+        if name not in known.names[kind]:
+            yield fault(field, f"names the {kind} {name!r}, which is not there", f"name a {kind}")
+    for queue, change in plan.queues.items():
+        if change.backup == queue:
+            yield fault(f"queues.{queue}.backup", "leads to the queue itself", "name another one")
+    if plan.sites and set(plan.sites) >= set(known.names["site"]):
+        yield fault("sites", "it drains every site", "leave one that serves")
+
+
+def meeting(plans: Mapping[str, PlanTable]) -> Iterator[Finding]:
+    """Yield an error for each record that two of these plans change."""
+    owners: dict[tuple[str, str], str] = {}
+    for identifier, plan in plans.items():
+        for section in ("dids", "queues", "sites"):
+            for name in getattr(plan, section):
+                owner = owners.setdefault((section, name), identifier)
+                if owner != identifier:
+                    yield Finding.error(
+                        "plans",
+                        identifier,
+                        f"{section}.{name}",
+                        f"the active plan {owner!r} changes it too",
+                        f"revert {owner!r} first",
+                    )
+
+
+class _Known:
+    """What a tenant's plan may name."""
+
+    def __init__(self, configuration: Configuration, tenant: str) -> None:
+        own_sites = [site.id for site in configuration.sites if tenant == MAIN]
+        self.names: dict[str, frozenset[str]] = {
+            "DID": frozenset(did.number for did in configuration.dids if did.tenant == tenant),
+            "queue": frozenset(each.id for each in configuration.queues if each.tenant == tenant),
+            "calendar": frozenset(
+                each.id for each in configuration.calendars if each.tenant == tenant
+            ),
+            "site": frozenset(site.id for site in configuration.sites),
+            "site of yours": frozenset(own_sites),
+        }
+
+    @staticmethod
+    def targets(plan: PlanTable) -> Iterator[tuple[str, str, str]]:
+        """Yield field, kind and name of each record that is to change."""
+        yield from ((f"dids.{name}", "DID", name) for name in plan.dids)
+        yield from ((f"queues.{name}", "queue", name) for name in plan.queues)
+        yield from ((f"sites.{name}", "site of yours", name) for name in plan.sites)
+
+    @staticmethod
+    def references(plan: PlanTable) -> Iterator[tuple[str, str, str]]:
+        """Yield field, kind and name of each record that a change leads to."""
+        for number, did in plan.dids.items():
+            at = f"dids.{number}"
+            for field in ("queue", "closed_queue"):
+                if (queue := getattr(did, field)) is not None:
+                    yield f"{at}.{field}", "queue", queue
+            if did.calendar is not None:
+                yield f"{at}.calendar", "calendar", did.calendar
+            yield from ((f"{at}.sites", "site", site) for site in did.sites)
+        for name, queue_change in plan.queues.items():
+            yield f"queues.{name}.backup", "queue", queue_change.backup
+        for name, site in plan.sites.items():
+            yield from ((f"sites.{name}.backups", "site", each) for each in site.backups)
+
+
+def _did(did: Did, change: DidChange | None) -> Did:
+    if change is None:
+        return did
+    closed = None if change.closed_queue is None else QueueId(change.closed_queue)
+    return replace(
+        did,
+        queue=_or(None if change.queue is None else QueueId(change.queue), did.queue),
+        greeting=_or(change.greeting, did.greeting),
+        sites=tuple(map(SiteId, change.sites)) or did.sites,
+        calendar=_or(
+            None if change.calendar is None else CalendarId(change.calendar), did.calendar
+        ),
+        closed_queue=_or(closed, did.closed_queue),
+    )
+
+
+def _queue(queue: Queue, change: QueueChange | None) -> Queue:
+    if change is None:
+        return queue
+    at_once = Step(after_s=0.0, overflow=QueueId(change.backup))
+    later = tuple(replace(step, overflow=None) for step in queue.steps)
+    return replace(queue, steps=(at_once, *later))
+
+
+def _site(site: Site, change: SiteChange | None) -> Site:
+    if change is None:
+        return site
+    return replace(site, draining=True, backups=tuple(map(SiteId, change.backups)) or site.backups)
+
+
+def _or(value: ValueT | None, other: ValueT) -> ValueT:
+    return other if value is None else value

@@ -1,0 +1,174 @@
+"""What the API takes and gives of the configuration as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from control_plane.api.model import ApiModel, Id, Instant, Line
+from control_plane.api.paging import Listing
+from state.configuration_findings import Severity
+
+
+class ItemPath(ApiModel):
+    """Which one."""
+
+    id: Id
+
+
+class ItemListing(Listing):
+    """Of one section."""
+
+
+class Trial(ApiModel):
+    """How a change is made."""
+
+    dry_run: bool = False
+    """Nothing is written: only findings and changes are told."""
+    why: Line = ""
+    """For the history."""
+
+
+class FindingView(ApiModel):
+    """One thing that is wrong with the configuration."""
+
+    severity: Severity
+    section: str
+    id: str
+    field: str
+    fault: str
+    remedy: str
+
+
+class ChangeView(ApiModel):
+    """How one table differs. Secrets are told only as changed."""
+
+    section: str
+    id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class Written(ApiModel):
+    """What a change did, or would have done."""
+
+    version: int
+    """Of the configuration, with the change; where nothing was written, the one that stands."""
+    is_written: bool
+    findings: tuple[FindingView, ...]
+    """Warnings."""
+    changes: tuple[ChangeView, ...]
+
+
+class VersionPath(ApiModel):
+    """Which version."""
+
+    number: Annotated[int, Field(ge=1, le=2**31 - 2)]
+
+
+class VersionView(ApiModel):
+    """One change of the configuration."""
+
+    number: int
+    at: Instant
+    by: str
+    why: str
+    what: str
+
+
+class VersionDetail(VersionView):
+    """With what it changed."""
+
+    changes: tuple[ChangeView, ...]
+
+
+class Between(ApiModel):
+    """Two versions."""
+
+    before: Annotated[int, Field(ge=0, le=2**31 - 2)]
+    """0: nothing at all."""
+    after: Annotated[int, Field(ge=0, le=2**31 - 2)]
+
+
+class Difference(ApiModel):
+    """How two versions differ."""
+
+    changes: tuple[ChangeView, ...]
+
+
+class Rollback(ApiModel):
+    """Back to which version."""
+
+    to: Annotated[int, Field(ge=1, le=2**31 - 2)]
+
+
+class Standing(ApiModel):
+    """The configuration as it stands."""
+
+    version: int
+    """0: there is none yet."""
+    counts: dict[str, int]
+    findings: tuple[FindingView, ...]
+    active_plans: tuple[str, ...]
+
+
+class Awaited(ApiModel):
+    """What to wait for."""
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 2)] | None = None
+    """Left out: the newest."""
+    wait_s: Annotated[float, Field(ge=0, le=10)] = 0.0
+
+
+class EdgeApplied(ApiModel):
+    """One edge."""
+
+    edge: str
+    site: str
+    applied: int
+
+
+class Publication(ApiModel):
+    """How far a version has come."""
+
+    version: int
+    stands: int
+    """Which version stands in the shared state; 0: a file's, or none."""
+    is_everywhere: bool
+    edges: tuple[EdgeApplied, ...]
+    missing: tuple[str, ...]
+    """Edges that do not go by it yet."""
+    problem: str = ""
+    """Why it is not published, if that is known."""
+
+
+class Done(Written):
+    """What a change did, and how far it has come."""
+
+    publication: Publication
+
+
+class PlanState(ApiModel):
+    """Whether a plan is active, and would fit."""
+
+    plan: str
+    is_active: bool
+    since: Instant | None
+    by: str
+    why: str
+    misfits: tuple[FindingView, ...]
+
+
+class Reason(ApiModel):
+    """For the history."""
+
+    why: Line
+
+
+class Drain(ApiModel):
+    """What a site is to do."""
+
+    draining: bool
+    backups: tuple[Id, ...] | None = None
+    """Which sites take its calls meanwhile; left out: as configured."""

@@ -1,0 +1,302 @@
+"""The configuration over the API, on both databases; without a shared state to publish to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from control_plane.permissions import Role
+from state.configuration import ha1_of
+from tests.control_plane.center import Center, Person, Reply
+
+SITE = {"id": "a", "sip": "198.18.1.10:5060", "name": "Alpha"}
+QUEUE = {"id": "sales", "needs": {"sales": 3}}
+DID = {"id": "4930100", "queue": "sales"}
+AGENT = {"id": "anna", "site": "a", "skills": {"sales": 7}, "password": "open sesame 1"}
+WORDS = ("open sesame 1", "another word")
+
+
+async def staff(center: Center, tenant: str = "main") -> Person:
+    """Return somebody who may do it all."""
+    return await center.person(Role.MANAGER, Role.SRE, tenant=tenant)
+
+
+async def added(person: Person, section: str, body: dict[str, Any], query: str = "") -> Reply:
+    reply = await person.post(f"/v1/{section}{query}", body)
+    assert reply.status == 201, reply.body
+    return reply
+
+
+async def whole(center: Center) -> Person:
+    """Make a site, a queue, a number and an agent."""
+    person = await staff(center)
+    for section, body in (("sites", SITE), ("agents", AGENT), ("queues", QUEUE), ("dids", DID)):
+        await added(person, section, body)
+    return person
+
+
+async def test_a_table_is_added_shown_replaced_and_deleted(center: Center) -> None:
+    person = await whole(center)
+    shown = await person.get("/v1/queues/sales")
+    etag = shown.headers["ETag"]
+    assert (shown.json["needs"], shown.json["ring_timeout_s"]) == ({"sales": 3}, 15.0)
+    changed = await person.ask(
+        "PUT", "/v1/queues/sales", {"needs": {"sales": 2}, "priority": 4}, {"If-Match": etag}
+    )
+    assert changed.status == 200, changed.body
+    assert changed.json["changes"] == [
+        {
+            "section": "queues",
+            "id": "sales",
+            "before": {"needs": {"sales": 3}},
+            "after": {"needs": {"sales": 2}, "priority": 4},
+        }
+    ]
+    again = await person.get("/v1/queues/sales")
+    assert again.headers["ETag"] == changed.headers["ETag"] == f'"{changed.json["version"]}"'
+    await added(person, "queues", {"id": "spare", "needs": {}})
+    spare = (await person.get("/v1/queues/spare")).headers["ETag"]
+    gone = await person.ask("DELETE", "/v1/queues/spare", headers={"If-Match": spare})
+    assert (gone.status, gone.json["changes"][0]["after"]) == (200, None)
+    assert (await person.get("/v1/queues/spare")).error_id == "not-found"
+
+
+async def test_of_two_who_edit_at_once_one_is_told_to_read_again(center: Center) -> None:
+    person = await whole(center)
+    etag = (await person.get("/v1/queues/sales")).headers["ETag"]
+    replies = await asyncio.gather(
+        *(
+            person.ask("PUT", "/v1/queues/sales", {"needs": {}, "priority": n}, {"If-Match": etag})
+            for n in (1, 2, 3)
+        )
+    )
+    assert sorted(reply.status for reply in replies) == [200, 412, 412]
+
+
+async def test_edits_of_different_tables_at_once_all_become_versions(center: Center) -> None:
+    person = await staff(center)
+    replies = await asyncio.gather(
+        *(person.post("/v1/skills", {"id": f"skill{n}"}) for n in range(8))
+    )
+    assert sorted(reply.json["version"] for reply in replies) == list(range(1, 9))
+
+
+async def test_what_would_break_the_whole_is_refused_and_says_the_way_out(center: Center) -> None:
+    person = await whole(center)
+    reply = await person.post("/v1/dids", {"id": "4930200", "queue": "nowhere"})
+    assert (reply.status, reply.error_id) == (422, "configuration-broken")
+    (finding,) = reply.json["findings"]
+    assert (finding["section"], finding["id"], finding["field"]) == ("dids", "4930200", "queue")
+    assert finding["remedy"]
+    etag = (await person.get("/v1/queues/sales")).headers["ETag"]
+    gone = await person.ask("DELETE", "/v1/queues/sales", headers={"If-Match": etag})
+    assert gone.error_id == "configuration-broken"
+    assert (await person.get("/v1/queues/sales")).status == 200
+
+
+async def test_a_queue_that_nobody_can_serve_is_a_warning(center: Center) -> None:
+    person = await whole(center)
+    reply = await added(person, "queues", {"id": "dutch", "needs": {"dutch": 1}})
+    (finding,) = reply.json["findings"]
+    assert (finding["severity"], finding["id"], finding["field"]) == ("warning", "dutch", "needs")
+    told = await person.get("/v1/configuration")
+    assert [each["id"] for each in told.json["findings"]] == ["dutch"]
+    assert told.json["counts"]["queues"] == 2
+
+
+async def test_a_dry_run_tells_all_and_writes_nothing(center: Center) -> None:
+    person = await whole(center)
+    before = (await person.get("/v1/configuration")).json
+    body = {"id": "dutch", "needs": {"dutch": 1}}
+    tried = await person.post("/v1/queues?dry_run=true", body)
+    assert (tried.status, tried.json["is_written"]) == (200, False)
+    assert [each["id"] for each in tried.json["changes"]] == ["dutch"]
+    assert [each["id"] for each in tried.json["findings"]] == ["dutch"]
+    assert (await person.get("/v1/configuration")).json == before
+    assert (await person.get("/v1/queues/dutch")).status == 404
+    etag = (await person.get("/v1/queues/sales")).headers["ETag"]
+    broken = await person.ask("DELETE", "/v1/queues/sales?dry_run=true", headers={"If-Match": etag})
+    assert broken.error_id == "configuration-broken"
+
+
+async def test_the_history_says_who_when_why_and_what(center: Center) -> None:
+    person = await whole(center)
+    made = await added(person, "skills", {"id": "dutch"}, "?why=A%20new%20market")
+    listed = await person.get("/v1/configuration/versions?limit=2")
+    newest = listed.json["items"][0]
+    assert (newest["number"], newest["by"], newest["why"]) == (
+        made.json["version"],
+        person.id,
+        "A new market",
+    )
+    older = await person.get(f"/v1/configuration/versions?limit=2&cursor={listed.json['next']}")
+    assert [each["number"] for each in (*listed.json["items"], *older.json["items"])] == [
+        5,
+        4,
+        3,
+        2,
+    ]
+    shown = await person.get(f"/v1/configuration/versions/{newest['number']}")
+    assert [(c["section"], c["id"], c["before"]) for c in shown.json["changes"]] == [
+        ("skills", "dutch", None)
+    ]
+
+
+async def test_a_rollback_is_a_version_and_can_itself_be_taken_back(center: Center) -> None:
+    person = await whole(center)
+    good = (await person.get("/v1/configuration")).json["version"]
+    etag = (await person.get("/v1/queues/sales")).headers["ETag"]
+    await person.ask("PUT", "/v1/queues/sales", {"needs": {}}, {"If-Match": etag})
+    await added(person, "queues", {"id": "more", "needs": {}})
+    bad = (await person.get("/v1/configuration")).json["version"]
+    tried = await person.post("/v1/configuration/rollback?dry_run=true", {"to": good})
+    assert (tried.json["is_written"], len(tried.json["changes"])) == (False, 2)
+    back = await person.post("/v1/configuration/rollback", {"to": good})
+    assert back.json["version"] == bad + 1
+    same = await person.get(f"/v1/configuration/difference?before={good}&after={bad + 1}")
+    assert same.json == {"changes": []}
+    assert (await person.get("/v1/queues/more")).status == 404
+    forth = await person.post("/v1/configuration/rollback", {"to": bad})
+    assert forth.json["is_written"]
+    assert (await person.get("/v1/queues/more")).status == 200
+    assert (await person.post("/v1/configuration/rollback", {"to": 99})).error_id == "not-found"
+
+
+async def test_no_answer_tells_a_password_or_what_it_became(center: Center) -> None:
+    person = await whole(center)
+    etag = (await person.get("/v1/agents/anna")).headers["ETag"]
+    new = {"site": "a", "skills": {}, "password": "another word"}
+    replies = [
+        await person.get("/v1/agents/anna"),
+        await person.get("/v1/agents"),
+        await person.ask("PUT", "/v1/agents/anna", new, {"If-Match": etag}),
+        await person.get("/v1/configuration/difference?before=0&after=5"),
+        await person.get("/v1/configuration/versions/5"),
+        await person.post("/v1/agents?dry_run=true", AGENT | {"id": "bea"}),
+    ]
+    for reply in replies:
+        assert reply.status == 200, reply.body
+        for secret in (*WORDS, *(ha1_of(name, word) for name in ("anna", "bea") for word in WORDS)):
+            assert secret.encode() not in reply.body
+    (change,) = replies[2].json["changes"]
+    assert change["before"]["ha1"] != change["after"]["ha1"]
+    assert set(change["after"]["ha1"]) == {"*"}
+
+
+async def test_replacing_an_agent_without_a_password_keeps_theirs(center: Center) -> None:
+    person = await whole(center)
+    etag = (await person.get("/v1/agents/anna")).headers["ETag"]
+    body = {"site": "a", "skills": {"sales": 9}}
+    reply = await person.ask("PUT", "/v1/agents/anna", body, {"If-Match": etag})
+    (change,) = reply.json["changes"]
+    assert change["before"]["ha1"] == change["after"]["ha1"]
+
+
+@pytest.mark.parametrize(
+    ("section", "body", "where"),
+    [
+        ("queues", {"id": "q", "needs": {"x": 11}}, "body.needs.x"),
+        ("queues", {"id": "q", "needs": {}, "colour": "red"}, "body.colour"),
+        ("queues", {"id": "q q", "needs": {}}, "body.id"),
+        ("queues", {"id": "q", "needs": {}, "steps": [{"after_s": -1}]}, "body.steps.0.after_s"),
+        ("calendars", {"id": "c", "zone": "Mars/Base"}, "body"),
+        ("calendars", {"id": "c", "zone": "UTC", "week": {"mon": ["8-17"]}}, "body.week.mon.0"),
+        ("trunks", {"id": "t", "addresses": []}, "body.addresses"),
+    ],
+)
+async def test_a_table_that_makes_no_sense_names_the_field(
+    center: Center, section: str, body: dict[str, Any], where: str
+) -> None:
+    person = await staff(center)
+    reply = await person.post(f"/v1/{section}", body)
+    assert (reply.status, reply.error_id) == (422, "invalid"), reply.body
+    assert [each["where"] for each in reply.json["faults"]] == [where]
+
+
+async def test_what_is_there_is_not_added_again(center: Center) -> None:
+    person = await whole(center)
+    assert (await person.post("/v1/queues", QUEUE)).error_id == "id-taken"
+    key = {"Idempotency-Key": "once"}
+    first = await person.post("/v1/skills", {"id": "dutch"}, key)
+    second = await person.post("/v1/skills", {"id": "dutch"}, key)
+    assert (first.status, first.body) == (second.status, second.body) == (201, first.body)
+
+
+async def test_pages_go_on_where_they_ended(center: Center) -> None:
+    person = await staff(center)
+    for n in range(5):
+        await added(person, "skills", {"id": f"s{n}"})
+    first = await person.get("/v1/skills?limit=3&sort=-id")
+    rest = await person.get(f"/v1/skills?limit=3&sort=-id&cursor={first.json['next']}")
+    ids = [each["id"] for each in (*first.json["items"], *rest.json["items"])]
+    assert ids == ["s4", "s3", "s2", "s1", "s0"]
+    assert rest.json["next"] is None
+
+
+async def test_another_tenants_tables_look_as_if_they_were_missing(center: Center) -> None:
+    ours = await whole(center)
+    await center.tenant("acme")
+    theirs = await staff(center, "acme")
+    assert (await theirs.get("/v1/queues")).json["items"] == []
+    etag = {"If-Match": (await ours.get("/v1/queues/sales")).headers["ETag"]}
+    for reply in (
+        await theirs.get("/v1/queues/sales"),
+        await theirs.ask("PUT", "/v1/queues/sales", {"needs": {}}, etag),
+        await theirs.ask("DELETE", "/v1/queues/sales", headers=etag),
+        await theirs.ask("PUT", "/v1/sites/a", {"sip": "h:1"}, etag),
+        await theirs.post("/v1/sites/a/drain", {"draining": True}),
+        await theirs.post("/v1/sites", {"id": "b", "sip": "h:1"}),
+        await theirs.get("/v1/configuration/versions/1"),
+    ):
+        assert reply.error_id == "not-found", reply.body
+    told = await theirs.get("/v1/configuration/difference?before=0&after=4")
+    assert told.json == {"changes": []}
+    assert (await theirs.get("/v1/configuration")).json["counts"]["queues"] == 0
+    # Whether a foreign id is taken cannot be found out: it is not for them in any case.
+    for name in ("sales", "free"):
+        refused = await theirs.post("/v1/queues", {"id": name, "needs": {}})
+        assert refused.error_id == "id-not-yours"
+    for number in ("4930100", "4930999"):
+        refused = await theirs.post("/v1/dids", {"id": number, "queue": "acme.q"})
+        assert refused.error_id == "did-not-assigned"
+    for queue in ("sales", "nowhere"):
+        body = {"id": "acme.q", "needs": {}, "steps": [{"after_s": 1, "overflow": queue}]}
+        refused = await theirs.post("/v1/queues", body)
+        assert refused.json["findings"][0]["fault"] == (
+            f"overflow names the queue '{queue}', which is not there"
+        )
+
+
+async def test_a_number_is_given_to_a_tenant_who_then_routes_it(center: Center) -> None:
+    await center.tenant("acme")
+    theirs = await staff(center, "acme")
+    await added(theirs, "queues", {"id": "acme.sales", "needs": {}})
+    ours = await staff(center)
+    given = await added(ours, "dids", {"id": "4930300", "queue": "acme.sales", "tenant": "acme"})
+    assert given.json["changes"] == []
+    assert (await ours.get("/v1/dids/4930300")).error_id == "not-found"
+    held = await theirs.get("/v1/dids/4930300")
+    await added(theirs, "queues", {"id": "acme.help", "needs": {}})
+    moved = await theirs.ask(
+        "PUT", "/v1/dids/4930300", {"queue": "acme.help"}, {"If-Match": held.headers["ETag"]}
+    )
+    assert moved.status == 200, moved.body
+    assert (await theirs.get("/v1/dids/4930300")).json["tenant"] == "acme"
+
+
+async def test_who_only_takes_calls_changes_nothing(center: Center) -> None:
+    await whole(center)
+    agent = await center.person(Role.AGENT)
+    assert (await agent.get("/v1/queues/sales")).status == 200
+    assert (await agent.post("/v1/queues", {"id": "q", "needs": {}})).error_id == "forbidden"
+    assert (await agent.get("/v1/agents")).error_id == "forbidden"
+    assert (await agent.get("/v1/configuration")).error_id == "forbidden"
+
+
+async def test_without_a_shared_state_the_answer_says_so(center: Center) -> None:
+    person = await whole(center)
+    told = await person.get("/v1/configuration/publication")
+    assert (told.json["version"], told.json["is_everywhere"]) == (4, False)
+    assert "no etcd" in told.json["problem"]
