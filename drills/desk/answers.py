@@ -182,6 +182,10 @@ class QueueRow(Struct, frozen=True, kw_only=True):
     talking: int
     free: int
     """Agents who could take a call of it now."""
+    estimate_s: float | None = None
+    """How long somebody who came now would probably wait; None: nothing tells."""
+    accuracy: Accuracy | None = None
+    """How wrong the estimates of its calls were that the ledger holds; None: none were made."""
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -50,6 +50,10 @@ log = structlog.get_logger(__name__)
 
 Answer = Status | Agents | Wished | Calls | Explained | Report | WrapUp
 FIRST_LIST_S = 5.0
+LEDGER_S = 1.0
+"""How long `status` waits for the ledger."""
+LEDGER_EVERY_S = 10.0
+"""It may have grown long, and somebody may look every second."""
 
 
 class Placer(Protocol):
@@ -82,6 +86,8 @@ class Desk:
         self._clock = clock or SystemClock()
         self._mirror = Mirror(store, self._clock)
         self._began_s = self._clock.now().mono_s
+        self._over = ledger.Ledger(records=(), bad={}, revisions={})
+        self._read_s = -math.inf
 
     async def follow(self) -> None:
         """Keep the mirror current until cancelled."""
@@ -191,11 +197,14 @@ class Desk:
 
     async def _status(self) -> Status:
         snapshot = self._mirror.snapshot
-        words, roles = await asyncio.gather(
-            machines.ask_edges(self._lab, snapshot), machines.ask_etcd(self._lab)
+        words, roles, over = await asyncio.gather(
+            machines.ask_edges(self._lab, snapshot),
+            machines.ask_etcd(self._lab),
+            self._ledger(),
         )
         snapshot, now = self._mirror.snapshot, self._clock.now()
         agents = look.agent_rows(snapshot, now)
+        queues = look.queue_rows(snapshot, agents, now)
         age_s = self._mirror.age_s
         bad = dict(snapshot.bad)
         for word in words:
@@ -210,10 +219,20 @@ class Desk:
             snapshot_age_s=round(age_s, 3) if math.isfinite(age_s) else None,
             sites=machines.site_rows(self._lab, snapshot, roles),
             edges=tuple(word.row for word in words),
-            queues=look.queue_rows(snapshot, agents, now.wall_ms),
+            queues=reports.with_accuracy(queues, over),
             agents=look.states_by_site(agents),
             bad_records=bad,
         )
+
+    async def _ledger(self) -> ledger.Ledger:
+        """Return the ledger as it was lately; status has to answer without etcd, too."""
+        now_s = self._clock.now().mono_s
+        if now_s - self._read_s >= LEDGER_EVERY_S:
+            self._read_s = now_s
+            with contextlib.suppress(StateError, TimeoutError):
+                async with asyncio.timeout(LEDGER_S):
+                    self._over = await ledger.read_ledger(self._store)
+        return self._over
 
     def _agents(self) -> Agents:
         now = self._clock.now()

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from drills.desk.answers import AgentRow, CallRow, QueueRow
 from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.eligibility import rest_of_s, unsuited_because
-from edge.acd.forecast import forecast
+from edge.acd.forecast import forecast, forecast_for_newcomer
 from edge.acd.needs import Needs
 from state.model import (
     AgentId,
@@ -116,20 +116,16 @@ def _since_ms(snapshot: Snapshot, agent: AgentId, state: AgentState) -> int | No
             return None
 
 
-def queue_rows(
-    snapshot: Snapshot, agents: Iterable[AgentRow], wall_ms: int
-) -> tuple[QueueRow, ...]:
+def queue_rows(snapshot: Snapshot, agents: Iterable[AgentRow], now: Now) -> tuple[QueueRow, ...]:
     """Return every queue, by id."""
     free = [row for row in agents if row.state is AgentState.READY]
     return tuple(
-        _queue_row(snapshot, snapshot.queues[queue].value, free, wall_ms)
+        _queue_row(snapshot, snapshot.queues[queue].value, free, now)
         for queue in sorted(snapshot.queues)
     )
 
 
-def _queue_row(
-    snapshot: Snapshot, queue: Queue, free: Iterable[AgentRow], wall_ms: int
-) -> QueueRow:
+def _queue_row(snapshot: Snapshot, queue: Queue, free: Iterable[AgentRow], now: Now) -> QueueRow:
     tickets = [e.value for e in snapshot.tickets.values() if e.value.queue == queue.id]
     agents = (snapshot.agents[row.agent].value for row in free)
     needs = Needs.of_queue(queue)
@@ -141,10 +137,11 @@ def _queue_row(
         dids=tuple(dids),
         needs=levels(queue.needs),
         waiting=sum(states[state] for state in _WAITING),
-        longest_s=None if since_ms is None else _between_s(since_ms, wall_ms),
+        longest_s=None if since_ms is None else _between_s(since_ms, now.wall_ms),
         ringing=states[TicketState.OFFERED],
         talking=states[TicketState.CONNECTED],
         free=sum(1 for agent in agents if unsuited_because(agent, needs) is None),
+        estimate_s=forecast_for_newcomer(snapshot, queue, now).wait_s,
     )
 
 

@@ -5,12 +5,13 @@ A call counts in the interval in which it came, whenever it ended, and in the qu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from msgspec.structs import replace
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from drills.desk.answers import Report, ReportRow
+from drills.desk.answers import QueueRow, Report, ReportRow
 from drills.desk.ledger import Ledger
 from drills.desk.tables import clock, numbers, table
 from edge.acd.forecast import accuracy_of
@@ -50,6 +51,14 @@ def report(  # noqa: PLR0913, PLR0917  what a report is made of
         total=figures(over.records, target_s, wrap_ups),
         bad_records=over.bad,
     )
+
+
+def with_accuracy(rows: Iterable[QueueRow], over: Ledger) -> tuple[QueueRow, ...]:
+    """Return the queues with how wrong the estimates of their calls were."""
+    calls: dict[QueueId, list[CallRecord]] = {}
+    for record in over.records:
+        calls.setdefault(record.queue, []).append(record)
+    return tuple(replace(row, accuracy=accuracy_of(calls.get(row.queue, ()))) for row in rows)
 
 
 def shown(answer: Report) -> RenderableType:

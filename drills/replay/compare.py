@@ -17,6 +17,7 @@ from edge.acd.service_level import Figures
 from state.codec import decode
 from state.configuration import Configuration
 from state.errors import CodecError
+from state.eventlog.lines import DELETED
 from state.keys import Kind, parse
 from state.model import Queue, QueueId
 
@@ -60,11 +61,14 @@ def compare(day: Day, rules: Configuration | None, target_s: float) -> Compariso
 
 
 def _wrap_ups_of(day: Day) -> Mapping[QueueId, float]:
+    """Return each queue's wrap-up, as it was last configured on that day."""
     found: dict[QueueId, float] = {}
-    for row in day.begin.rows:
-        if parse(row.key).kind is Kind.QUEUE:
+    told = [(row.key, bytes(row.value)) for row in day.begin.rows]
+    told += [(row.key, bytes(row.value)) for line in day.changes for row in line.changes]
+    for key, value in told:
+        if parse(key).kind is Kind.QUEUE and value != DELETED:
             try:
-                queue = decode(Queue, bytes(row.value), row.key)
+                queue = decode(Queue, value, key)
             except CodecError:
                 continue
             found[queue.id] = queue.wrap_up_s

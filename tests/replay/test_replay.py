@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from drills.replay.compare import LEVEL, compare
 from drills.replay.day import Day, DayError, read_day, recorded
 from drills.replay.simulate import replay
-from edge.acd.service_level import wait_s
+from edge.acd.service_level import talk_s, wait_s
+from state import keys
 from state.configuration import Configuration
 from state.eventlog import lines
 from state.model import (
@@ -25,8 +26,9 @@ from state.model import (
     Step,
     TurnAway,
 )
+from state.raw import Change
 from tests.acd.worlds import NOW, needs
-from tests.replay.days import day_of, line_of, presence_gone, queue, staff
+from tests.replay.days import WRAP_UP_S, day_of, line_of, presence_gone, queue, staff
 
 TOLERANCE_S = 0.002
 """A replay's clock ticks in milliseconds, and it looks again a tick after a rest has ended."""
@@ -81,6 +83,24 @@ def test_the_same_rules_from_a_file_are_the_same_rules() -> None:
     assert {c: (r.outcome, r.ended_ms) for c, r in own.items()} == {
         c: (r.outcome, r.ended_ms) for c, r in filed.items()
     }
+
+
+def test_rules_published_after_the_log_began_count_too() -> None:
+    world = staff(1, queue())
+    raw = world.snapshot.raw[keys.queue(QueueId("sales"))]
+    bare = lines.begin("a1", world.snapshot, NOW)
+    bare = replace(bare, rows=tuple(row for row in bare.rows if row.key != raw.key))
+    late = Change(
+        key=raw.key,
+        value=raw.value,
+        create_revision=world.snapshot.revision + 1,
+        mod_revision=world.snapshot.revision + 1,
+    )
+    log = lines.encode(bare) + lines.encode(lines.changed(late.mod_revision, (late,), NOW))
+    records = [each for each in line_of(9, 9, seed=1) if each.connected_ms is not None]
+    found = compare(read_day(recorded(lines.read(log), records), "day"), None, 20.0)
+    talked_s = sum(map(talk_s, records)) / len(records)
+    assert found.recorded.total.aht_s == pytest.approx(talked_s + WRAP_UP_S)
 
 
 def test_shorter_rests_serve_callers_sooner_and_fewer_leave() -> None:
