@@ -36,6 +36,8 @@ class Bounds(Struct, frozen=True, kw_only=True):
 
     segment_bytes: int = 16 * 1024 * 1024
     """A segment is closed beyond this, and compressed to about a tenth."""
+    segment_s: float = 3600.0
+    """And when it is so old: what goes by age goes by whole segments."""
     total_bytes: int = 1024 * 1024 * 1024
     """Of all segments, as they lie on disk: the oldest go first."""
     age_s: float = 48 * 3600.0
@@ -167,6 +169,7 @@ class Segments:
         self._path: Path | None = None
         self._descriptor: int | None = None
         self._limit = bounds.segment_bytes
+        self._begun_ms = 0
         self._size = 0
         self._bunch: list[bytes] = []
         self._is_failing = False
@@ -186,7 +189,7 @@ class Segments:
         except OSError as error:
             self._failed(error)
             return
-        self._path, self._size = path, 0
+        self._path, self._size, self._begun_ms = path, 0, now.wall_ms
         head = lines.encode(lines.begin(self._reader, snapshot, now))
         self._bunch.append(head)
         # However much stands there, a segment is mostly changes.
@@ -203,11 +206,16 @@ class Segments:
         """
         try:
             self._write_bunch()
-            if self._size > self._limit:
+            is_full = self._size > self._limit or self._is_old(now)
+            if is_full:
                 self._prune(now)
         except OSError as error:
             self._failed(error)
-        return self._descriptor is not None and self._size <= self._limit
+            return False
+        return self._descriptor is not None and not is_full
+
+    def _is_old(self, now: Now) -> bool:
+        return now.wall_ms - self._begun_ms > self._bounds.segment_s * 1000
 
     def close(self) -> None:
         """Close the segment that is open."""
@@ -230,6 +238,8 @@ class Segments:
         for path in sorted(self._directory.glob("*.log*"), key=number_of, reverse=True):
             found = path.stat()
             left -= found.st_size
+            if path == self._path:
+                continue
             if left < 0 or now.wall_ms / 1000 - found.st_mtime > self._bounds.age_s:
                 path.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,30 @@ async def test_segments_are_bounded_and_every_kept_revision_can_still_be_read(
         ]
         assert any(found), revision
     assert [path.suffix for path in kept[:-1]] == [".gz"] * (len(kept) - 1)
+
+
+async def test_a_quiet_log_begins_anew_by_age_and_forgets_what_is_too_old(tmp_path: Path) -> None:
+    clock = ManualClock()
+    world = World()
+    log = EventLog(tmp_path, reader="a1", clock=clock, bounds=Bounds(segment_s=60.0, age_s=3600.0))
+    log.listed(world.snapshot, clock.now())
+    grown(world, log, 1)
+    await log.flush()
+    assert len(files.segments(tmp_path)) == 1
+    clock.advance(61.0)
+    for _ in range(4):
+        grown(world, log, 1)
+        await log.flush()
+    assert len(files.segments(tmp_path)) > 1
+    first = files.segments(tmp_path)[0]
+    for path in files.segments(tmp_path)[:-1]:
+        os.utime(path, (0.0, 0.0))
+    grown(world, log, 1)
+    await log.flush()
+    kept = files.segments(tmp_path)
+    assert kept
+    assert files.first_revision(kept[-1]) > files.first_revision(first)
+    assert not [path for path in kept[:-1] if path.stat().st_mtime == 0.0]
 
 
 async def test_a_new_life_begins_a_segment_and_leaves_the_old_ones(tmp_path: Path) -> None:
