@@ -258,7 +258,7 @@ class EdgeProcess:
 
     def _snapshot_changed(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
         kinds = {delta.kind for delta in deltas}
-        self._reserver.take(deltas)
+        self._reserver.take(snapshot, deltas)
         if kinds & _DECIDING:
             self._reserver.wake()
         if snapshot.places and kinds & _OF_PLACES:

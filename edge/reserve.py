@@ -1,4 +1,4 @@
-"""The shell of `edge.acd.match`: snapshot -> match -> one transaction -> the call is told.
+"""The shell of `edge.acd.index`: snapshot -> offers -> one transaction -> the call is told.
 
 Every edge computes the same matching; each reserves only for the callers that it holds, and matches
 only while one of them waits. What it has asked for and the snapshot does not show yet counts as
@@ -9,7 +9,7 @@ one is here, and decided again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
 from edge.acd.call_events import TurnedAway
-from edge.acd.match import Offering, match, next_due_s
+from edge.acd.index.index import MatchIndex
+from edge.acd.match import Offering
 from edge.acd.relaxation import effective_now
 from edge.acd.reservation import Held, Plan, reserved
-from edge.acd.roster import Roster
 from edge.log import fault
 from edge.records import CallRecords, Landed, NotAsked, Refused
 from state.clock import Clock
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 
 _AWAY_S = 0.25
 """How long a call waits before it is tried again when the store was away, or would not have it."""
+_SOONEST_S = 0.001
+"""What falls due by itself is looked at no sooner than this, lest a few keep the edge busy."""
 _NEWER_S = 1.0
 """How long a newer snapshot is waited for: the store counts writes too that no mirror sees, and a
 watch may lose some. Deciding on an old one again does no harm, waiting for ever does."""
@@ -107,13 +109,11 @@ class Reserver:
         self._note = note
         self._wake = asyncio.Event()
         self._not_before: dict[CallId, _HeldBack] = {}
-        self._looked = clock.now()
-        """When agents and calls were looked at last: what falls due later is still to be seen."""
         self._asked: dict[CallId, AgentId] = {}
         """Reservations that are under way, or that the snapshot does not show yet."""
         self._waiting: set[CallId] = set()
         """This edge's calls that wait, by the snapshot."""
-        self._roster = Roster()
+        self._index = MatchIndex(edge)
         self._tasks: set[asyncio.Task[None]] = set()
         self.landed = 0
         self.refused = 0
@@ -122,8 +122,9 @@ class Reserver:
         """Match again soon."""
         self._wake.set()
 
-    def take(self, deltas: Iterable[Delta]) -> None:
-        """Note which calls of this edge wait now, by what has changed in the snapshot."""
+    def take(self, snapshot: Snapshot, deltas: Sequence[Delta]) -> None:
+        """Note what has changed in the snapshot, and which calls of this edge wait now."""
+        self._index.fold(snapshot, deltas)
         for delta in deltas:
             if delta.kind is Kind.TICKET:
                 call = CallId(delta.id)
@@ -159,12 +160,13 @@ class Reserver:
         # Only for a call that nobody could take does it matter when an agent is rested, or when
         # it asks for less.
         if any(self._may_reserve(call) for call in self._waiting):
-            next_s = next_due_s(self._snapshot(), self._looked, self._waiting)
-            due += [] if next_s is None else [next_s]
+            next_s = self._index.next_due_s()
+            # The index looks at some a little early, and at those again and again.
+            soonest_s = self._clock.now().mono_s + _SOONEST_S
+            due += [] if next_s is None else [max(next_s, soonest_s)]
         return min(due, default=None)
 
     def _match(self, snapshot: Snapshot, now: Now) -> None:
-        self._looked = now
         for waited, held_back in list(self._not_before.items()):
             if held_back.is_over(snapshot, now):
                 del self._not_before[waited]
@@ -173,15 +175,8 @@ class Reserver:
         if not any(self._may_reserve(call) for call in self._waiting):
             return
         unreachable, asked = self._unreachable(), dict(self._asked)
-        offerings = match(
-            snapshot,
-            now,
-            unreachable=unreachable,
-            asked=asked,
-            roster=self._roster,
-        )
-        for offering in offerings:
-            call = self._call(offering.call) if offering.holder == self._edge else None
+        for offering in self._index.offers(now, unreachable=unreachable, asked=asked):
+            call = self._call(offering.call)
             if call is None or not self._may_reserve(offering.call):
                 continue
             self._asked[offering.call] = offering.agent

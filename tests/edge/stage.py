@@ -275,8 +275,8 @@ class Edge:
         if edge not in self.cleared:
             self.cleared.append(edge)
 
-    def _changed(self, _: Snapshot, deltas: tuple[Delta, ...]) -> None:
-        self.reserver.take(deltas)
+    def _changed(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
+        self.reserver.take(snapshot, deltas)
         self.reserver.wake()
         for delta in deltas:
             if delta.kind is Kind.EDGE and delta.after is not None and delta.id in self.cleared:

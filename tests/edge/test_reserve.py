@@ -82,8 +82,8 @@ class Center:
         )
         self.mirror.subscribe(self._heard)
 
-    def _heard(self, _: Snapshot, deltas: tuple[Delta, ...]) -> None:
-        self.reserver.take(deltas)
+    def _heard(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
+        self.reserver.take(snapshot, deltas)
         self.reserver.wake()
 
     async def put(self, key: str, record: Record) -> None:
