@@ -46,7 +46,8 @@ def check(document: Document) -> Checked:
     found = [*map(_finding, problems), *reader.findings]
     if found:
         return Checked(configuration=bare, findings=tuple(found))
-    active = {identifier: plans[identifier] for identifier in activations if identifier in plans}
+    order = sorted(activations, key=lambda each: (activations[each].since_ms, each))
+    active = {identifier: plans[identifier] for identifier in order if identifier in plans}
     found += _of_plans(plans, activations, bare)
     found += meeting(active)
     if any(each.severity is Severity.ERROR for each in found):
