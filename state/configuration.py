@@ -4,6 +4,7 @@
     name = "Alpha"
     sip = "198.18.1.10:5060"
     distance_ms = { b = 8, c = 20 }
+    shares = { a = 3, b = 1 }        # of four calls that come here, b serves one
 
     [trunks.carrier]
     addresses = ["198.18.10.10"]

@@ -58,6 +58,8 @@ def dangling(configuration: Configuration) -> Iterator[Finding]:
     for site in configuration.sites:
         for other in site.distance_ms:
             yield from known.site("sites", site.id, "distance_ms", other)
+        for other in site.shares:
+            yield from known.site("sites", site.id, "shares", other)
         for other in site.backups:
             yield from known.site("sites", site.id, "backups", other)
             if other == site.id:

@@ -78,6 +78,7 @@ class SiteTable(Table):
     )
     draining: bool = False
     backups: list[_Word] = msgspec.field(default_factory=list)
+    shares: dict[_Word, Annotated[int, Meta(ge=0, le=10)]] = msgspec.field(default_factory=dict)
 
 
 class TrunkTable(Table):
@@ -186,6 +187,7 @@ def site_of(identifier: str, table: SiteTable) -> Site:
         distance_ms={SiteId(other): ms for other, ms in table.distance_ms.items()},
         draining=table.draining,
         backups=tuple(SiteId(site) for site in table.backups),
+        shares={SiteId(other): parts for other, parts in table.shares.items()},
     )
 
 

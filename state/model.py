@@ -84,6 +84,8 @@ class Site(Struct, frozen=True, kw_only=True):
     draining: bool = False
     backups: tuple[SiteId, ...] = ()
     """Sites that take its calls before all others while it drains, in this order."""
+    shares: Mapping[SiteId, int] = field(default_factory=dict)
+    """Of the calls that come to it, how many parts each site serves; empty: it serves them all."""
 
 
 class Trunk(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,9 @@ The laws:
   DID's calls is free, before those without; the nearer first; by id.
 - A DID that names sites has those first, in its order, whichever it came to. While a site drains,
   the backups that it names come first there, in its order.
+- A site that names shares, and does not drain, makes one first group of the sites that serve and
+  have a part, each as often as its parts say: Kamailio begins anywhere in a group. Not for a DID
+  that names sites.
 - Dead edges, and sites that this one cannot reach, are left out. Edges that drain, and sites that
   do, come after all others. Whoever is left out for a reason that may be mistaken comes back in
   when nobody else is left: the last good site is never removed.
@@ -16,6 +19,7 @@ The laws:
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
@@ -79,23 +83,59 @@ class _View:
             kept[life.site].append(life.sip)
 
     def groups(self, staffed: frozenset[SiteId], named: tuple[SiteId, ...]) -> Groups:
-        """Return one group a site, best first; then one a site of the edges that drain."""
-        return tuple(
+        """Return one group a site, best first; then one a site of the edges that drain.
+
+        Before them the sites that share, if there are some, as one group.
+        """
+        shared = () if named else self._shared()
+        groups = [
             tuple(sorted(edges[site]))
             for edges in (self._serving, self._leaving)
             for site in sorted(edges, key=lambda each: self._preference(each, staffed, named))
-        )
+        ]
+        rest = tuple(group for group in groups if not set(group) <= set(shared))
+        return (shared, *rest) if shared else rest
+
+    def _shared(self) -> tuple[str, ...]:
+        """Return the edges of the sites that share this one's calls, each as often as it should."""
+        own = self._snapshot.sites.get(self._own)
+        if own is None or own.value.draining:
+            return ()
+        parts = {
+            site: count
+            for site, count in own.value.shares.items()
+            if count and site in self._serving and not self._is_draining(site)
+        }
+        if not parts:
+            return ()
+        least = math.gcd(*parts.values())
+        # Enough entries that each edge of the largest site has its turn.
+        times = max(len(self._serving[site]) for site in parts)
+        turns = [
+            ((turn + 0.5) / total, site, turn)
+            for site, count in parts.items()
+            for total in (count // least * times,)
+            for turn in range(total)
+        ]
+        return tuple(self._edge(site, turn) for _, site, turn in sorted(turns))
+
+    def _edge(self, site: SiteId, turn: int) -> str:
+        edges = sorted(self._serving[site])
+        return edges[turn % len(edges)]
+
+    def _is_draining(self, site: SiteId) -> bool:
+        known = self._snapshot.sites.get(site)
+        return known is not None and known.value.draining
 
     def _preference(
         self, site: SiteId, staffed: frozenset[SiteId], named: tuple[SiteId, ...]
     ) -> tuple[bool, int, int, bool, bool, int, SiteId]:
-        known, own = self._snapshot.sites.get(site), self._snapshot.sites.get(self._own)
-        is_draining = known is not None and known.value.draining
+        own = self._snapshot.sites.get(self._own)
         distances = {} if own is None else own.value.distance_ms
         distance_ms = distances.get(site, _FAR_MS)
         backups = own.value.backups if own is not None and own.value.draining else ()
         return (
-            is_draining,
+            self._is_draining(site),
             _rank(named, site),
             _rank(backups, site),
             site != self._own,

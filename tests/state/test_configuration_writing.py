@@ -41,6 +41,7 @@ TABLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "name": st.text("abc", min_size=1, max_size=5),
             "distance_ms": st.dictionaries(IDS, st.integers(0, 60_000), max_size=2),
             "draining": st.booleans(),
+            "shares": st.dictionaries(IDS, st.integers(0, 10), max_size=3),
             "backups": WORDS,
         },
     ),

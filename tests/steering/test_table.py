@@ -167,3 +167,48 @@ def test_while_a_site_drains_its_backups_come_first_there(world: World) -> None:
     assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (B1,), (C1,))
     world.put(keys.site(A), replace(backed, draining=True))
     assert rows(world.snapshot, A, NOW)[SALES] == ((C1,), (B1,), (A1,))
+
+
+def sharing(world: World, **parts: int) -> None:
+    shares = {SiteId(site): count for site, count in parts.items()}
+    distances = {B: 10, C: 30}
+    world.put(keys.site(A), Site(id=A, name="a", sip="h:1", distance_ms=distances, shares=shares))
+
+
+@given(parts=st.tuples(*(st.integers(0, 10) for _ in "abc")), edges=st.integers(1, 3))
+@PATIENT
+def test_sites_that_share_have_their_parts_of_the_first_group(
+    parts: tuple[int, int, int], edges: int
+) -> None:
+    world = World()
+    world.queue("sales", sales=3)
+    world.did(SALES, "sales")
+    for number in range(2, edges + 1):
+        world.edge(f"b{number}", sip=f"198.18.2.10:508{number}")
+    sharing(world, a=parts[0], b=parts[1], c=parts[2])
+    row = rows(world.snapshot, A, NOW)[SALES]
+    if not any(parts):
+        assert row[0] == (A1,)
+        return
+    found = [sum(each.startswith(f"198.18.{n}.") for each in row[0]) for n in (1, 2, 3)]
+    for mine, wanted in zip(found, parts, strict=True):
+        assert mine * sum(parts) == wanted * len(row[0])
+    # Every site stands in the row, in the first group or after it.
+    assert {A1, B1, C1} <= {edge for group in row for edge in group}
+    of_b = [row[0].count(f"198.18.2.10:508{n}") for n in range(1, edges + 1)]
+    assert max(of_b) - min(of_b) <= 1
+
+
+def test_a_site_that_drains_or_dies_leaves_its_part_to_the_others(world: World) -> None:
+    sharing(world, a=1, b=1)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1, B1), (C1,))
+    world.site("b", sip="h:2", draining=True)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (C1,), (B1,))
+    world.site("b", sip="h:2")
+    world.drop(keys.edge(EdgeId("b1")))
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (C1,))
+
+
+def test_a_site_that_gives_all_away_comes_after_those_that_share(world: World) -> None:
+    sharing(world, b=2, c=1)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((B1, C1, B1), (A1,))
