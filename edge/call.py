@@ -22,6 +22,7 @@ from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
 from edge.acd.call_resume import resumed
 from edge.acd.call_state import start, step
 from edge.acd.call_writes import Write
+from edge.acd.token import NO_TOKEN, Token
 from edge.call_media import CallMedia, MediaEffect
 from edge.call_records import AgentLegFacts, CallWriter
 from edge.call_timers import CallTimers, Own
@@ -73,7 +74,7 @@ class CallShell:
         self._agents: dict[Attempt, AgentLegFacts] = {}
         self._open_offers: set[Side] = set()
         """Whose offer is with the relay."""
-        self._token = 0
+        self._token = NO_TOKEN
         self._timers = CallTimers()
         self._inbox: deque[ev.Event] = deque()
         self._is_busy = False
@@ -139,9 +140,9 @@ class CallShell:
         if self._call.is_waiting:
             self._tools.wants_agent()
 
-    def on_reserved(self, decision: Decision, revision: int) -> None:
-        """Take the agent whom the store has granted; `revision` goes into the token."""
-        self._token = revision
+    def on_reserved(self, decision: Decision, token: Token) -> None:
+        """Take the agent whom the store has granted, and who is rung under `token`."""
+        self._token = token
         self.deliver(ev.Reserved(decision=decision))
 
     def deliver(self, event: ev.Event) -> None:

@@ -8,7 +8,7 @@ calls.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import structlog
 from msgspec import Struct
@@ -32,6 +32,10 @@ GRACE_S = 1.0
 """A lost lease may be a hiccup: an edge that lives writes its life anew within this time."""
 
 
+AT_ONCE = 64
+"""Transactions under way together: a dead edge may have left a thousand tickets."""
+
+
 class _Due(Struct, frozen=True):
     """Something to be cleared away, and what the log says once it is."""
 
@@ -53,26 +57,30 @@ class Janitor:
         edge: EdgeId,
         holds: Callable[[CallId], bool],
         on_dead: Callable[[EdgeId], Awaitable[None]],
+        is_alone: Callable[[], bool] = lambda: False,
+        lives: Callable[[EdgeId], bool] = lambda _: False,
     ) -> None:
+        """`lives` tells of edges that were heard of lately, whatever their lease says."""
         self._store = store
         self._clock = clock
         self._mirror = mirror
         self._edge = edge
         self._holds = holds
         self._on_dead = on_dead
+        self._is_alone = is_alone
+        self._lives = lives
         self._absent_since: dict[EdgeId, float] = {}
 
     async def run(self) -> None:
         """Clear away until cancelled."""
         while True:
             await asyncio.sleep(PERIOD_S)
-            if self._mirror.state is not MirrorState.LIVE:
+            if self._mirror.state is not MirrorState.LIVE or self._is_alone():
                 continue
             snapshot, now = self._mirror.snapshot, self._clock.now()
             dead = self._dead(snapshot, now)
             mine = frozenset(edge for edge in dead if janitor(snapshot, edge) == self._edge)
-            for due in list(self._due(snapshot, mine, now)):
-                await self._carry_out(due)
+            await self._carry_out_all(list(self._due(snapshot, mine, now)))
             for edge in dead:
                 await self._on_dead(edge)
             await self._forget_old_places(snapshot, now)
@@ -84,7 +92,8 @@ class Janitor:
         # Once noticed, an edge is absent until it comes back: somebody else may have closed all
         # that named it, and its media and gates are at some site all the same.
         named |= self._absent_since.keys()
-        absent = {edge for edge in named if edge not in snapshot.edges and edge != self._edge}
+        known = snapshot.edges
+        absent = {e for e in named if e not in known and e != self._edge and not self._lives(e)}
         for edge in self._absent_since.keys() - absent:
             del self._absent_since[edge]
         for edge in absent - self._absent_since.keys():
@@ -143,6 +152,11 @@ class Janitor:
             except StoreError as error:
                 log.warning("janitor_waits", error=str(error))
                 return
+
+    async def _carry_out_all(self, dues: Sequence[_Due]) -> None:
+        """Carry them out, some at a time: the store joins what waits together."""
+        for first in range(0, len(dues), AT_ONCE):
+            await asyncio.gather(*map(self._carry_out, dues[first : first + AT_ONCE]))
 
     async def _carry_out(self, due: _Due) -> None:
         plan = due.plan

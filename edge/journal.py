@@ -17,12 +17,13 @@ from msgspec import Struct
 
 from edge.acd.call import Rules, State
 from edge.acd.call_events import Attempt, Side
+from edge.acd.token import Token
 from edge.sip.dialog import Dialog
 from state.model import CallId, Decision, SiteId, Ticket
 
 log = structlog.get_logger()
 
-FORMAT = 1
+FORMAT = 2
 BIGGEST_BYTES = 32 * 1024 * 1024
 """Beyond it the file is written anew, with nothing but the calls that are up."""
 
@@ -31,8 +32,8 @@ class AgentNote(Struct, frozen=True, kw_only=True):
     """The agent of the present attempt."""
 
     attempt: Attempt
-    token: int
-    """The revision in the offer's token."""
+    token: Token
+    """Of the offer."""
     site: SiteId | None = None
     sip_call_id: str | None = None
     dialog: Dialog | None = None

@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator
 import structlog
 
 from edge.acd.attendance import NoRest, RestChange, attendance, presence_due, rest_changed
+from edge.acd.token import store_epoch
 from edge.errors import CommandError
+from edge.proxy.gate import site_epoch
 from edge.steering import home_edge
 from state import keys
 from state.clock import Clock
 from state.codec import encode
 from state.errors import StoreError
 from state.model import (
+    FIRST_EPOCH,
     AgentId,
     EdgeId,
     Presence,
@@ -33,7 +36,12 @@ _RETRY_S = 0.5
 
 
 def due(
-    snapshot: Snapshot, edge: EdgeId, registered: frozenset[AgentId], wall_ms: int
+    snapshot: Snapshot,
+    edge: EdgeId,
+    registered: frozenset[AgentId],
+    wall_ms: int,
+    *,
+    epoch: int = FIRST_EPOCH,
 ) -> Iterator[tuple[Presence, int]]:
     """Yield the presences that this edge has to write, each with the mod_revision it replaces.
 
@@ -53,7 +61,7 @@ def due(
             wish=snapshot.wishes.get(agent),
             work=snapshot.works.get(agent),
         )
-        presence = presence_due(held, entry.value, found, wall_ms)
+        presence = presence_due(held, entry.value, found, wall_ms, epoch=epoch)
         if presence is not None:
             yield presence, held.mod_revision if held else 0
 
@@ -79,6 +87,8 @@ class PresenceKeeper:
         self._come: set[AgentId] = set()
         self._gone: set[AgentId] = set()
         """Who has come and gone since the table was last being read."""
+        self._epoch = FIRST_EPOCH
+        """The least that the tokens of this site's agents may have."""
         self._wake = asyncio.Event()
 
     def set_registered(self, agents: frozenset[AgentId]) -> None:
@@ -102,6 +112,13 @@ class PresenceKeeper:
             return  # the whole table is still to come
         if registered is not (agent in self._registered):
             self._registered ^= {agent}
+            self._wake.set()
+
+    def note_epoch(self, seen: int) -> None:
+        """Take in that a gate of this site has let a token of that epoch through."""
+        epoch = store_epoch(seen)
+        if epoch > self._epoch:
+            self._epoch = epoch
             self._wake.set()
 
     def wake(self) -> None:
@@ -148,8 +165,11 @@ class PresenceKeeper:
                 await asyncio.sleep(_RETRY_S)
 
     async def _write_due(self, registered: frozenset[AgentId]) -> None:
-        wall_ms = self._clock.now().wall_ms
-        for presence, replaces in list(due(self._snapshot(), self._edge, registered, wall_ms)):
+        wall_ms, snapshot = self._clock.now().wall_ms, self._snapshot()
+        # All of a site's agents go in step: a gate that was loaded anew has one floor for all.
+        epoch = max(self._epoch, site_epoch(snapshot, self._site))
+        written = list(due(snapshot, self._edge, registered, wall_ms, epoch=epoch))
+        for presence, replaces in written:
             key = keys.presence(presence.agent)
             compare = ModIs(key=key, mod_revision=replaces) if replaces else Absent(key=key)
             result = await self._store.txn((compare,), (Put(key=key, value=encode(presence)),))

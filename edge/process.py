@@ -11,6 +11,10 @@ from dataclasses import asdict
 import structlog
 
 from edge.acd.attendance import RestChange
+from edge.alone.alone import Alone
+from edge.alone.mode import Mode
+from edge.alone.sister import Sisters
+from edge.alone.store import SiteStore
 from edge.commands import Command, CommandPort
 from edge.errors import CommandError, PartDiedError
 from edge.janitor import Janitor
@@ -25,6 +29,7 @@ from edge.media_watch import MediaWatch
 from edge.places import PlaceGiver
 from edge.presence import PresenceKeeper
 from edge.probes import Prober
+from edge.proxy.gate import GateEntry
 from edge.reserve import Reserver
 from edge.ringing import Ringing
 from edge.settings import DIRECT, Settings, address
@@ -75,11 +80,13 @@ class EdgeProcess:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         clock = self._clock = SystemClock()
-        store = self._store = EtcdStore(settings.etcd, tls=_tls(settings))
+        shared = self._store = EtcdStore(settings.etcd, tls=_tls(settings))
         disk = DiskCopy(settings.run_dir / f"snapshot-{settings.edge}.json")
         events = settings.run_dir / f"events-{settings.edge}"
         self._event_log = EventLog(events, reader=settings.edge, clock=clock)
-        mirror = self._mirror = Mirror(store, clock, disk=disk, recorder=self._event_log)
+        mirror = self._mirror = Mirror(shared, clock, disk=disk, recorder=self._event_log)
+        store = SiteStore(shared, mirror, clock)
+        self._site_store = store
         self._endpoint = SipEndpoint.open(
             local=Address(*address(settings.sip)),
             product=PRODUCT,
@@ -92,7 +99,7 @@ class EdgeProcess:
         self._media = _relay(settings)
         edge, site = settings.edge, settings.site
         self._journal = Journal(settings.run_dir / f"journal-{edge}")
-        self._life = Life(store=store, clock=clock, edge=edge, site=site, sip=settings.sip)
+        self._life = Life(store=shared, clock=clock, edge=edge, site=site, sip=settings.sip)
         self._prober = Prober(edge=edge, sip=telephony, on_change=self._sites_changed)
         self._switchboard = Switchboard(
             settings=settings,
@@ -107,13 +114,31 @@ class EdgeProcess:
             journal=self._journal,
             wants_agent=self._call_waits,
         )
+        self._alone = Alone(
+            edge=edge,
+            site=site,
+            clock=clock,
+            mirror=mirror,
+            shared=shared,
+            store=store,
+            gate_of=self._gate_of,
+            on_change=self._mode_changed,
+        )
+        self._sisters = Sisters(
+            edge=edge,
+            own_socket=settings.command_socket,
+            clock=clock,
+            is_alone=lambda: self._alone.is_alone,
+            on_told=self._alone.take_from_sister,
+        )
         self._reserver = Reserver(
             edge=edge,
             clock=clock,
             snapshot=self._snapshot,
-            unreachable=lambda: self._prober.unreachable,
+            unreachable=self._unreachable,
             call=self._switchboard.call,
             note=self._event_log.decided,
+            alone=self._alone,
         )
         self._keeper = PresenceKeeper(
             store=store, clock=clock, edge=edge, site=site, snapshot=self._snapshot
@@ -122,6 +147,8 @@ class EdgeProcess:
             settings=settings,
             clock=clock,
             mirror=mirror,
+            snapshot=self._snapshot,
+            is_alone=lambda: self._site_store.is_alone,
             media=self._media,
             unreachable=lambda: self._prober.unreachable,
             keeper=self._keeper,
@@ -134,6 +161,8 @@ class EdgeProcess:
             edge=edge,
             holds=self._switchboard.holds,
             on_dead=self._steward.edge_died,
+            is_alone=lambda: self._site_store.is_alone,
+            lives=self._sisters.lives,
         )
         self._places = PlaceGiver(snapshot=self._snapshot, calls=self._switchboard.waiting)
         self._media_watch = MediaWatch(
@@ -147,10 +176,11 @@ class EdgeProcess:
             "drain": self._drain,
             "undrain": self._undrain,
             "wrap_up": self._wrap_up,
+            "alone": self._tell_sister,
         }
         self._commands = CommandPort(settings.command_socket, commands)
         self._is_leaving = False
-        mirror.subscribe(self._snapshot_changed)
+        store.subscribe(self._snapshot_changed)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then let go of the calls and leave."""
@@ -169,6 +199,8 @@ class EdgeProcess:
         log.info("edge_started", sip=self._settings.sip)
         parts: Mapping[str, Coroutine[None, None, None]] = {
             "mirror": self._mirror.run(),
+            "alone": self._alone.run(),
+            "sisters": self._sisters.run(),
             "life": self._life.run(on_lease=self._reserver.wake),
             "prober": self._prober.run(self._sites),
             "keeper": self._keeper.run(),
@@ -246,7 +278,19 @@ class EdgeProcess:
     # -- who hears of what
 
     def _snapshot(self) -> Snapshot:
-        return self._mirror.snapshot
+        return self._site_store.snapshot
+
+    async def _gate_of(self, agent: AgentId) -> GateEntry | None:
+        return await self._steward.gate_of(agent)
+
+    def _unreachable(self) -> frozenset[SiteId]:
+        return self._prober.unreachable | self._alone.others
+
+    def _mode_changed(self, _: Mode) -> None:
+        self._sisters.forget()
+        self._reserver.wake()
+        self._keeper.wake()
+        self._steward.wake()
 
     def _sites(self) -> Mapping[SiteId, Site]:
         return {key: entry.value for key, entry in self._mirror.snapshot.sites.items()}
@@ -271,7 +315,7 @@ class EdgeProcess:
 
     def _call_waits(self) -> None:
         self._reserver.wake()
-        if self._mirror.snapshot.places:
+        if self._snapshot().places:
             self._places.wake()
 
     def _sites_changed(self, probe: Probe) -> None:
@@ -299,10 +343,11 @@ class EdgeProcess:
             "edge": self._settings.edge,
             "site": self._settings.site,
             "state": self._life.state,
-            "revision": self._mirror.snapshot.revision,
+            "revision": self._snapshot().revision,
             "snapshot_age_s": round(self._mirror.age_s, 3),
             "snapshot": self._mirror.state,
             "proxy_is_in_step": self._steward.is_in_step,
+            "serving": self._alone.status(),
             "unreachable": sorted(self._prober.unreachable),
             "calls": self._switchboard.states(),
             "calls_taken": self._switchboard.taken,
@@ -316,6 +361,9 @@ class EdgeProcess:
             "mirror": asdict(self._mirror.counters),
             "bad_records": dict(self._mirror.snapshot.bad),
         }
+
+    async def _tell_sister(self, _: Mapping[str, object]) -> Mapping[str, object]:
+        return self._alone.telling()
 
     async def _drain(self, _: Mapping[str, object]) -> Mapping[str, object]:
         self._switchboard.is_draining = True

@@ -21,6 +21,7 @@ from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering
 from edge.acd.relaxation import effective_now
 from edge.acd.reservation import Held, Plan, reserved
+from edge.acd.token import Token, token_of
 from edge.log import fault
 from edge.records import CallRecords, Landed, NotAsked, Refused
 from state.clock import Clock
@@ -62,8 +63,8 @@ class WaitingCall(Protocol):
         """Whether it wants an agent."""
         ...
 
-    def on_reserved(self, decision: Decision, revision: int) -> None:
-        """Take the agent: the offer stands since `revision`."""
+    def on_reserved(self, decision: Decision, token: Token) -> None:
+        """Take the agent: the offer stands, and `token` rings them."""
         ...
 
     def deliver(self, event: TurnedAway) -> None:
@@ -88,10 +89,23 @@ class Note(Protocol):
         ...
 
 
+class AloneTokens(Protocol):
+    """What is needed to reserve without a quorum."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this site serves without a quorum now."""
+        ...
+
+    async def token(self, agent: AgentId, snapshot: Snapshot) -> Token | None:
+        """Return the token that would ring the agent; None: they are taken, or nobody knows."""
+        ...
+
+
 class Reserver:
     """Matches whenever something has changed, and reserves for this edge's calls."""
 
-    def __init__(  # noqa: PLR0913  its neighbours
+    def __init__(  # noqa: PLR0913 - what it decides on, and for whom
         self,
         *,
         edge: EdgeId,
@@ -100,6 +114,7 @@ class Reserver:
         unreachable: Callable[[], frozenset[SiteId]],
         call: Callable[[CallId], WaitingCall | None],
         note: Note | None = None,
+        alone: AloneTokens | None = None,
     ) -> None:
         self._edge = edge
         self._clock = clock
@@ -107,6 +122,7 @@ class Reserver:
         self._unreachable = unreachable
         self._call = call
         self._note = note
+        self._alone = alone
         self._wake = asyncio.Event()
         self._not_before: dict[CallId, _HeldBack] = {}
         self._asked: dict[CallId, AgentId] = {}
@@ -211,18 +227,25 @@ class Reserver:
         return held is not None and held.is_waiting
 
     async def _reserve(self, call: WaitingCall, offering: Offering, snapshot: Snapshot) -> None:
+        is_alone, alone = self._is_alone(), None
+
         def make(held: Held | None, at: Now) -> Plan | None:
-            if held is None or held.given is not None or not call.is_waiting:
+            may = held is not None and held.given is None and call.is_waiting
+            if held is None or not may or self._is_alone() is not is_alone:
                 return None
-            return reserved(offering, held, snapshot, edge=self._edge, at=at)
+            return reserved(offering, held, snapshot, edge=self._edge, at=at, alone=alone)
 
         try:
+            if self._alone is not None and self._alone.is_alone:
+                alone = await self._alone.token(offering.agent, snapshot)
+                if alone is None:
+                    # Held by a call that this edge does not know of, or the gate is away.
+                    self._hold_back(offering.call, None)
+                    return
             written = await call.records.write(make, wait=False)
             match written:
                 case Landed(revision=revision):
-                    self.landed += 1
-                    self._hold_back(offering.call, revision)
-                    call.on_reserved(offering.decision, revision)
+                    self._landed(call, offering, revision)
                 case Refused(revision=revision):
                     self.refused += 1
                     del self._asked[offering.call]
@@ -239,6 +262,16 @@ class Reserver:
                 self._asked.pop(offering.call, None)
             # A newer snapshot may have come while this was under way.
             self._wake.set()
+
+    def _landed(self, call: WaitingCall, offering: Offering, revision: int) -> None:
+        self.landed += 1
+        self._hold_back(offering.call, revision)
+        held = call.records.held
+        if held is not None and held.given is not None:
+            call.on_reserved(offering.decision, token_of(held.given.offer))
+
+    def _is_alone(self) -> bool:
+        return self._alone is not None and self._alone.is_alone
 
     def _hold_back(self, call: CallId, revision: int | None) -> None:
         wait_s = _AWAY_S if revision is None else _NEWER_S

@@ -6,15 +6,13 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from edge.acd.token import Token
 from edge.settings import address
 from edge.sip.events import Address, LegId
 from edge.telephony import Telephony
 from state.model import AgentId, SiteId, Ticket
 from state.snapshot import Snapshot
 
-EPOCH = 1
-"""The sites' epoch: the first part of every token, above the store's revision. It stays the same
-as long as every reservation is made by the store."""
 TIMER_B_S = 2.5
 """A home site that says nothing for so long is gone: the caller must not wait 32 s to learn it."""
 
@@ -37,7 +35,7 @@ class Ringing:
         self._snapshot = snapshot
         self._token = token
 
-    def ring(self, ticket: Ticket, agent: AgentId, sdp: bytes, revision: int) -> Rung | None:
+    def ring(self, ticket: Ticket, agent: AgentId, sdp: bytes, token: Token) -> Rung | None:
         """Send the INVITE; None: the agent or their site is no longer configured."""
         snapshot = self._snapshot()
         who = snapshot.agents.get(agent)
@@ -52,7 +50,7 @@ class Ringing:
             next_hop=Address(*address(site.value.sip)),
             sdp=sdp,
             headers={
-                "X-Everline-Offer": f"{ticket.call} {EPOCH} {revision}",
+                "X-Everline-Offer": f"{ticket.call} {token.epoch} {token.revision}",
                 "X-Everline-Call": ticket.call,
             },
             sip_call_id=sip_call_id,

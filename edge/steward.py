@@ -15,17 +15,16 @@ from edge.media.errors import MediaError
 from edge.media.relay import Relay
 from edge.presence import PresenceKeeper
 from edge.proxy.errors import ProxyError
-from edge.proxy.events import Connected, Event, Registered, Unregistered
-from edge.proxy.gate import GateLoad, gate_load
+from edge.proxy.events import Connected, Event, GateChanged, Registered, Unregistered
+from edge.proxy.gate import GateEntry, GateLoad, gate_load
 from edge.proxy.proxy import Proxy
 from edge.proxy.tables import Tables, ha1, peers
-from edge.ringing import EPOCH
 from edge.settings import Settings, address
 from edge.steering import encode, rows
 from state.clock import Clock
 from state.keys import Kind
 from state.mirror import Mirror, MirrorState
-from state.model import EdgeId, SiteId
+from state.model import FIRST_EPOCH, AgentId, EdgeId, SiteId
 from state.snapshot import Delta, Snapshot, version_of
 
 log = structlog.get_logger()
@@ -51,6 +50,8 @@ class Steward:
         settings: Settings,
         clock: Clock,
         mirror: Mirror,
+        snapshot: Callable[[], Snapshot],
+        is_alone: Callable[[], bool],
         media: Relay,
         unreachable: Callable[[], frozenset[SiteId]],
         keeper: PresenceKeeper,
@@ -60,12 +61,16 @@ class Steward:
         self._site = settings.site
         self._clock = clock
         self._mirror = mirror
+        self._snapshot = snapshot
+        self._is_alone = is_alone
         self._media = media
         self._unreachable = unreachable
         self._keeper = keeper
         self._on_applied = on_applied
         self._edges_known = {settings.sip}
         """Every edge address seen in this life: one whose lease has just run out may still live."""
+        self._epoch_seen = FIRST_EPOCH
+        """The highest of a token that a gate of this site has let through."""
         self._dead: set[EdgeId] = set()
         self._soon = asyncio.Event()
         self._later = asyncio.Event()
@@ -83,7 +88,9 @@ class Steward:
         return not self._soon.is_set() and self._proxy.is_in_step
 
     def wake(self) -> None:
-        """Look again soon: what this edge can reach has changed."""
+        """Look again soon: what this edge can reach, or the mode, has changed."""
+        if not self._is_alone():
+            self._keeper.note_epoch(self._epoch_seen)
         self._soon.set()
 
     def take(self, deltas: Iterable[Delta]) -> None:
@@ -94,7 +101,7 @@ class Steward:
         elif kinds & _CALM:
             self._later.set()
         if Kind.EDGE in kinds:
-            self._dead.difference_update(self._mirror.snapshot.edges)
+            self._dead.difference_update(self._snapshot().edges)
 
     async def settle(self) -> None:
         """Free the gates of agents whose offers are gone."""
@@ -128,7 +135,7 @@ class Steward:
     async def _tell(self) -> None:
         while True:
             await self._until_due()
-            snapshot = self._mirror.snapshot
+            snapshot = self._snapshot()
             tables = self._tables(snapshot)
             if tables is not None:
                 await self._proxy.apply(tables)
@@ -172,14 +179,14 @@ class Steward:
             steer={number: encode(groups) for number, groups in steer.items()},
             peers=peers(trunks, self._edges_known),
             ha1=ha1((agent.value for agent in snapshot.agents.values()), self._site),
-            epoch=EPOCH,
+            epoch=FIRST_EPOCH,
             draining=site.value.draining,
         )
 
     def _standing(self) -> GateLoad | None:
-        if self._mirror.state is not MirrorState.LIVE:
+        if self._mirror.state is not MirrorState.LIVE or self._is_alone():
             return None
-        return gate_load(self._mirror.snapshot, self._site, EPOCH)
+        return gate_load(self._mirror.snapshot, self._site)
 
     async def _listen(self) -> None:
         async for event in self._proxy.events():
@@ -193,8 +200,16 @@ class Steward:
                 self._keeper.note(agent, registered=False)
             case Connected():
                 await self._read_registered()
+            case GateChanged(token=token):
+                self._epoch_seen = max(self._epoch_seen, token.epoch)
+                if not self._is_alone():
+                    self._keeper.note_epoch(self._epoch_seen)
             case _:
                 pass
+
+    async def gate_of(self, agent: AgentId) -> GateEntry | None:
+        """Return what the gate of an agent of this site holds. Raises ProxyError."""
+        return await self._proxy.gate_of(agent)
 
     async def _reconcile(self) -> None:
         while True:

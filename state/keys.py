@@ -32,6 +32,8 @@ STATE: Final = "/everline/state/"
 CONFIG: Final = "/everline/state/config/"
 ENDED: Final = "/everline/ended/"
 """The ledger: written, not watched."""
+OFFER: Final = "/everline/state/offer/"
+WORK: Final = "/everline/state/work/"
 
 _ID = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 _CALL_ID = re.compile(r"[0-9a-f]{24}")
@@ -185,6 +187,11 @@ def offer(identifier: AgentId) -> str:
 def work(identifier: AgentId) -> str:
     """Return the key of what an agent has done."""
     return build(Kind.WORK, identifier)
+
+
+def call_of_ended(key: str) -> CallId:
+    """Return the call whose record stands at a key of the ledger; raise BadKeyError if none."""
+    return CallId(parse(key).id)
 
 
 def ended(call: CallId) -> str:

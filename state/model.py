@@ -347,6 +347,10 @@ class Wish(Struct, frozen=True, kw_only=True):
 # ---- what is going on ----------------------------------------------------------------------------
 
 
+FIRST_EPOCH = 1
+"""Of an agent whose site has never served without a quorum; see `edge.acd.token`."""
+
+
 class PresenceState(StrEnum):
     """What an agent's home site says of them."""
 
@@ -367,6 +371,8 @@ class Presence(Struct, frozen=True, kw_only=True):
     rest_of: int = 0
     """The mod_revision of the work record of which the rest is `rest_s` instead; 0: of none."""
     rest_s: float = 0.0
+    epoch: int = FIRST_EPOCH
+    """Of the tokens of the agent's next offers. Odd; see `edge.acd.token`."""
 
 
 class EdgeState(StrEnum):
@@ -477,6 +483,10 @@ class Offer(Struct, frozen=True, kw_only=True):
     edge: EdgeId
     state: OfferState
     since_ms: int
+    epoch: int = FIRST_EPOCH
+    """The token's; see `edge.acd.token`."""
+    granted: int | None = None
+    """The token's count, of an offer made without a quorum; None: its create_revision counts."""
 
 
 class WorkEnd(StrEnum):

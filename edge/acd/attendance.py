@@ -25,6 +25,7 @@ from msgspec.structs import replace
 
 from edge.acd.eligibility import rest_ends_s, rest_of_s
 from state.model import (
+    FIRST_EPOCH,
     Agent,
     Entry,
     Now,
@@ -76,11 +77,17 @@ def _lets_it_ring(agent: Agent, wish: Entry[Wish], work: Entry[Work] | None) -> 
 
 
 def presence_due(
-    held: Entry[Presence] | None, agent: Agent, found: Attendance, wall_ms: int
+    held: Entry[Presence] | None,
+    agent: Agent,
+    found: Attendance,
+    wall_ms: int,
+    *,
+    epoch: int = FIRST_EPOCH,
 ) -> Presence | None:
     """Return the presence to be written, or None if the one that is held says it already.
 
-    What it says of the rest stays: a pause does not give a changed rest back.
+    What it says of the rest stays: a pause does not give a changed rest back. `epoch` is the least
+    that the tokens of the agent may have: the presence is written anew if its own is lower.
     """
     if held is None and found.state is PresenceState.SIGNED_OUT:
         return None
@@ -91,12 +98,14 @@ def presence_due(
             state=found.state,
             since_ms=wall_ms,
             reason=found.reason,
+            epoch=epoch if held is None else max(epoch, held.value.epoch),
         )
     before = held.value
-    if (before.state, before.reason) == (found.state, found.reason):
+    epoch = max(epoch, before.epoch)
+    if (before.state, before.reason, before.epoch) == (found.state, found.reason, epoch):
         return None
     since_ms = before.since_ms if before.state is found.state else wall_ms
-    return replace(before, state=found.state, reason=found.reason, since_ms=since_ms)
+    return replace(before, state=found.state, reason=found.reason, since_ms=since_ms, epoch=epoch)
 
 
 # ---- the rest ------------------------------------------------------------------------------------

@@ -24,10 +24,12 @@ from msgspec.structs import replace
 from edge.acd.eligibility import work_revision
 from edge.acd.match import Offering
 from edge.acd.relaxation import waited_s
+from edge.acd.token import Token
 from edge.acd.work import idle_before_s, work_after
 from state import keys
 from state.codec import encode
 from state.model import (
+    FIRST_EPOCH,
     AgentId,
     CallRecord,
     Decision,
@@ -206,13 +208,23 @@ def queued(held: Held, at: Now) -> Plan:
     )
 
 
-def reserved(offering: Offering, held: Held, snapshot: Snapshot, *, edge: EdgeId, at: Now) -> Plan:
+def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
+    offering: Offering,
+    held: Held,
+    snapshot: Snapshot,
+    *,
+    edge: EdgeId,
+    at: Now,
+    alone: Token | None = None,
+) -> Plan:
     """Plan to give the agent to the call, if nothing on which the match rested has changed.
 
     `snapshot` is the one of the match; only the agent's past comes from it. The revision at which
-    this lands is the token's.
+    this lands is the token's, but without a quorum: then it is `alone`.
     """
     agent = offering.agent
+    presence = snapshot.presences.get(agent)
+    epoch = FIRST_EPOCH if presence is None else presence.value.epoch
     ticket = replace(
         held.ticket.value,
         state=TicketState.OFFERED,
@@ -225,13 +237,15 @@ def reserved(offering: Offering, held: Held, snapshot: Snapshot, *, edge: EdgeId
         edge=edge,
         state=OfferState.RINGING,
         since_ms=at.wall_ms,
+        epoch=epoch if alone is None else alone.epoch,
+        granted=None if alone is None else alone.revision,
     )
     work = snapshot.works.get(agent)
     given = GivenAgent(
         offer=Entry(value=offer, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s),
         work=work,
         work_revision=offering.work_revision,
-        idle_s=idle_before_s(snapshot.presences.get(agent), work, at),
+        idle_s=idle_before_s(presence, work, at),
         since_s=at.mono_s,
     )
     put_ticket, put_offer = _put_ticket(ticket), _put_offer(offer)

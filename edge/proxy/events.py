@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from edge.proxy.gate import GateState, Token
+from edge.acd.token import Token
+from edge.proxy.gate import GateState
 from state.model import AgentId, CallId
 
 

@@ -10,22 +10,12 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from state.model import AgentId, CallId, OfferState, SiteId
+from edge.acd.token import Token, token_of
+from state.model import FIRST_EPOCH, AgentId, CallId, OfferState, SiteId
 from state.snapshot import Snapshot
 
 CHUNK = 50
 """Offers in one message: evapi's buffer is 32 KB."""
-
-
-class Token(Struct, frozen=True, kw_only=True, order=True):
-    """What an offer carries; only a higher one than ever seen rings the agent."""
-
-    epoch: int
-    revision: int
-    """The offer's create_revision."""
-
-    def __str__(self) -> str:
-        return f"{self.epoch}.{self.revision}"
 
 
 class GateState(StrEnum):
@@ -53,14 +43,20 @@ class GateLoad(Struct, frozen=True, kw_only=True):
     """The offers that stand, for agents homed at this site."""
 
 
-def gate_load(snapshot: Snapshot, site: SiteId, epoch: int) -> GateLoad:
+def site_epoch(snapshot: Snapshot, site: SiteId) -> int:
+    """Return the highest epoch of the presences of a site's agents."""
+    epochs = (each.value.epoch for each in snapshot.presences.values() if each.value.site == site)
+    return max(epochs, default=FIRST_EPOCH)
+
+
+def gate_load(snapshot: Snapshot, site: SiteId) -> GateLoad:
     """Return what the gate of `site` has to know, from a snapshot that is not stale."""
     states = {OfferState.RINGING: GateState.RINGING, OfferState.TALKING: GateState.TALKING}
     return GateLoad(
-        floor=Token(epoch=epoch, revision=snapshot.revision),
+        floor=Token(epoch=site_epoch(snapshot, site), revision=snapshot.revision),
         offers={
             agent: GateEntry(
-                token=Token(epoch=epoch, revision=entry.create_revision),
+                token=token_of(entry),
                 state=states[entry.value.state],
                 call=entry.value.call,
             )

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import structlog
 
+from edge.acd.token import Token
 from edge.proxy import gate, tables
 from edge.proxy.errors import ProxyError, ProxyRefusedError, ProxyUnreachableError, TablesFileError
 from edge.proxy.events import Connected, Disconnected, Event
-from edge.proxy.gate import GateEntry, GateLoad, Token
+from edge.proxy.gate import GateEntry, GateLoad
 from edge.proxy.rpc import RpcClient
 from edge.proxy.stream import EventStream
 from edge.proxy.tables import Drop, Key, Put, Tables

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from edge.acd.call_events import TurnedAway
 from edge.acd.reservation import created
+from edge.acd.token import Token
 from edge.records import CallRecords, Landed
 from edge.reserve import Reserver
 from state import keys
@@ -55,9 +56,9 @@ class Caller:
         """Until an agent has been given, or the queue has let go."""
         return not (self.given or self.turned_away)
 
-    def on_reserved(self, decision: Decision, revision: int) -> None:
+    def on_reserved(self, decision: Decision, token: Token) -> None:
         """Note the agent."""
-        assert revision > 0
+        assert token.revision > 0
         self.given.append(decision.winner)
 
     def deliver(self, event: TurnedAway) -> None:

@@ -202,8 +202,8 @@ def token_of_snapshot() -> None:
     """Take the token from the decision instead of from the offer."""
     on_reserved = edge.call.CallShell.on_reserved
 
-    def mutated(call: Any, decision: Any, _revision: int) -> None:  # noqa: ANN401 - as it is
-        on_reserved(call, decision, decision.revision)
+    def mutated(call: Any, decision: Any, token: Any) -> None:  # noqa: ANN401 - as it is
+        on_reserved(call, decision, replace(token, revision=decision.revision))
 
     _put(edge.call.CallShell, "on_reserved", mutated)
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.acd.token import Token
 from edge.proxy.events import (
     Event,
     GateChanged,
@@ -18,7 +19,7 @@ from edge.proxy.events import (
     netstring,
     split,
 )
-from edge.proxy.gate import GateState, Token
+from edge.proxy.gate import GateState
 from state.model import AgentId, CallId
 
 ALICE = AgentId("alice")

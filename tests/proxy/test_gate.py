@@ -7,12 +7,12 @@ import json
 import pytest
 from immutables import Map
 
+from edge.acd.token import Token
 from edge.proxy.gate import (
     CHUNK,
     GateEntry,
     GateLoad,
     GateState,
-    Token,
     free_message,
     gate_load,
     is_stuck,
@@ -78,9 +78,9 @@ def snapshot() -> Snapshot:
 
 
 def test_a_gate_is_told_the_offers_of_its_own_agents_by_their_first_revision() -> None:
-    held = GateEntry(token=token(70, 2), state=GateState.TALKING, call=CallId("call-alice"))
-    wanted = GateLoad(floor=token(80, 2), offers={ALICE: held})
-    assert gate_load(snapshot(), SiteId("a"), epoch=2) == wanted
+    held = GateEntry(token=token(70), state=GateState.TALKING, call=CallId("call-alice"))
+    wanted = GateLoad(floor=token(80), offers={ALICE: held})
+    assert gate_load(snapshot(), SiteId("a")) == wanted
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_gate_is_stuck_when_its_offer_is_gone_and_no_newer_than_the_snapshot(
     entry: str,
     stuck: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    standing = gate_load(snapshot(), SiteId("a"), epoch=1)
+    standing = gate_load(snapshot(), SiteId("a"))
     assert is_stuck(ALICE, parse_entry(entry), standing) == stuck
     assert is_stuck(GHOST, parse_entry("1.72.ringing.call-ghost"), standing)
 

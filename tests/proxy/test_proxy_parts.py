@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.acd.token import Token
 from edge.proxy.errors import ProxyRefusedError, ProxyUnreachableError
 from edge.proxy.events import (
     Connected,
@@ -23,7 +24,7 @@ from edge.proxy.events import (
     Registered,
     Unregistered,
 )
-from edge.proxy.gate import GateEntry, GateLoad, GateState, Token
+from edge.proxy.gate import GateEntry, GateLoad, GateState
 from edge.proxy.proxy import Proxy
 from edge.proxy.rpc import RpcClient
 from edge.proxy.tables import Tables, decode_file

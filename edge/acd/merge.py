@@ -1,0 +1,290 @@
+"""What a site that served without a quorum writes once it is back: transactions, as values. PURE.
+
+Owns how what was done is laid over what the others have done meanwhile. Knows nothing of when.
+
+The laws:
+
+- The edge that holds a call knows its truth. A record that a survivor wrote because the edge seemed
+  dead (`edge_died`) was a guess: it makes room. Any other record, and another's ticket, stands:
+  then the call was served elsewhere, and what was done here is not written.
+- Each plan compares everything that it read, so that it lands once; made anew from what it then
+  finds, it has nothing left to do.
+- An agent is given to a call only if nobody else was given them: a reservation that the majority
+  made meanwhile is refused at the gate and given back, and until then the plan waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from state import keys
+from state.codec import decode, encode
+from state.errors import CodecError
+from state.keys import call_of_ended
+from state.model import AgentId, CallId, CallRecord, EdgeId, Offer, Outcome, Place, Ticket, Work
+from state.overlay import ALONE_FROM, Overlay
+from state.raw import KeyValue
+from state.store import Absent, Compare, Delete, ModIs, Put
+
+GUESSED = "edge_died"
+"""The cause in a record that a survivor wrote of a call whose edge it could not see."""
+
+Found = Mapping[str, KeyValue | None]
+"""What the shared store has at the keys that were asked for."""
+
+
+class LocalCall(Struct, frozen=True, kw_only=True):
+    """One call as this edge left it, or holds it."""
+
+    call: CallId
+    edge: EdgeId
+    ticket: KeyValue | None
+    """None: it is over."""
+    record: KeyValue | None
+    place: KeyValue | None
+    offers: Mapping[AgentId, KeyValue]
+    works: Mapping[AgentId, KeyValue | None]
+    """Of the agents in `offers`: their offers will end on these revisions."""
+
+    @property
+    def order(self) -> tuple[int, CallId]:
+        """Who came first here."""
+        return (0 if self.ticket is None else self.ticket.create_revision, self.call)
+
+
+class Settled(Struct, frozen=True):
+    """Nothing is left to write."""
+
+
+class Elsewhere(Struct, frozen=True):
+    """Another edge has the call, or had it: what was done here does not count."""
+
+
+class Contested(Struct, frozen=True):
+    """Another call has been given the agent; its edge will give them back."""
+
+    agent: AgentId
+
+
+class Merge(Struct, frozen=True, kw_only=True):
+    """A transaction."""
+
+    compares: tuple[Compare, ...]
+    success: tuple[Put | Delete, ...]
+
+
+def local_calls(overlay: Overlay, edge: EdgeId) -> tuple[LocalCall, ...]:
+    """Return the calls that this edge answers for, in the order in which they came."""
+    snapshot = overlay.snapshot
+    held = {call for call, each in snapshot.tickets.items() if each.value.holder == edge}
+    over = {call_of_ended(key) for key in overlay.ended if overlay.written.get(key)}
+    offers: dict[CallId, dict[AgentId, KeyValue]] = {}
+    for agent, offer in snapshot.offers.items():
+        if offer.value.edge == edge:
+            offers.setdefault(offer.value.call, {})[agent] = snapshot.raw[keys.offer(agent)]
+    calls = (
+        LocalCall(
+            call=call,
+            edge=edge,
+            ticket=snapshot.raw.get(keys.ticket(call)) if call in held else None,
+            record=overlay.ended.get(keys.ended(call)),
+            place=snapshot.raw.get(keys.place(call)),
+            offers=offers.get(call, {}),
+            works={agent: snapshot.raw.get(keys.work(agent)) for agent in offers.get(call, {})},
+        )
+        for call in held | over
+    )
+    return tuple(sorted(calls, key=lambda each: each.order))
+
+
+def works_done(overlay: Overlay) -> tuple[KeyValue, ...]:
+    """Return the work records that this edge was the last of its site to write.
+
+    But those of agents who are in a call: whoever holds that merges them with it.
+    """
+    return tuple(
+        record
+        for key, is_ours in overlay.written.items()
+        if is_ours
+        and key.startswith(keys.WORK)
+        and AgentId(key.removeprefix(keys.WORK)) not in overlay.snapshot.offers
+        and (record := overlay.record(key)) is not None
+    )
+
+
+def keys_of(local: LocalCall, in_store: Mapping[AgentId, Offer]) -> tuple[str, ...]:
+    """Return what to read before `merge_call`; `in_store`: the offers that the others show."""
+    agents = set(local.offers)
+    agents |= {
+        agent
+        for agent, offer in in_store.items()
+        if offer.call == local.call and offer.edge == local.edge
+    }
+    return (
+        keys.ticket(local.call),
+        keys.ended(local.call),
+        keys.place(local.call),
+        *(keys.offer(agent) for agent in sorted(agents)),
+        *(keys.work(agent) for agent in sorted(local.works)),
+    )
+
+
+def merge_call(
+    local: LocalCall, found: Found, revision: int
+) -> Merge | Settled | Elsewhere | Contested:
+    """Return what makes the store say of a call what this edge knows.
+
+    `revision` is one of the store, behind everybody who waits there: the place of a caller who
+    never had one in the store and lost it.
+    """
+    ticket, record = found[keys.ticket(local.call)], found[keys.ended(local.call)]
+    if local.ticket is None and local.record is None:
+        return Settled()
+    if record is not None and local.record is not None and record.value == local.record.value:
+        return Settled()
+    if not _is_ours(local, ticket, record):
+        return Elsewhere()
+    compares: list[Compare] = [
+        _same(keys.ticket(local.call), ticket),
+        _same(keys.ended(local.call), record),
+    ]
+    success: list[Put | Delete] = []
+    for key, have in found.items():
+        if key.startswith(keys.OFFER):
+            agent = AgentId(key.removeprefix(keys.OFFER))
+            want, is_own = local.offers.get(agent), _is_own(have, local)
+            if want is not None and have is not None and not is_own:
+                return Contested(agent)
+            if want is not None or is_own:
+                compares.append(_same(key, have))
+                success += _made(key, want, have)
+    for agent, work in local.works.items():
+        key = keys.work(agent)
+        compares.append(_same(key, found[key]))
+        success += _made(key, work, found[key])
+    if local.ticket is not None:
+        success += _standing(local, found)
+    else:
+        success += _over(local, found, revision)
+    return Merge(compares=tuple(compares), success=tuple(success)) if success else Settled()
+
+
+def keys_of_work(work: KeyValue) -> tuple[str, str]:
+    """Return what to read before `merge_work`."""
+    return work.key, keys.offer(AgentId(work.key.removeprefix(keys.WORK)))
+
+
+def merge_work(work: KeyValue, found: Found) -> Merge | Settled:
+    """Return what makes the store know what an agent has done.
+
+    Nothing, if they have been given to a call since: that offer ends on the record as it is.
+    """
+    key, offer = keys_of_work(work)
+    have = found[key]
+    success = tuple(_put_unless_same(key, work.value, have))
+    if not success or found[offer] is not None or _is_later(have, work):
+        return Settled()
+    return Merge(compares=(_same(key, have), Absent(key=offer)), success=success)
+
+
+# ---- parts ---------------------------------------------------------------------------------------
+
+
+def _is_ours(local: LocalCall, ticket: KeyValue | None, record: KeyValue | None) -> bool:
+    if record is not None and not _is_guess(record, local.edge):
+        return False
+    return ticket is None or _holder(ticket) == local.edge
+
+
+def _standing(local: LocalCall, found: Found) -> list[Put | Delete]:
+    """Return the writes for a call that goes on."""
+    mine = local.ticket
+    if mine is None:
+        return []
+    ticket, record = found[mine.key], found[keys.ended(local.call)]
+    value = decode(Ticket, mine.value, mine.key)
+    place = value.place
+    if place is not None and place >= ALONE_FROM:
+        place = None
+    if ticket is None and place is None and mine.create_revision < ALONE_FROM:
+        # It had a place in the store, which a survivor took away.
+        place = mine.create_revision
+    text = encode(replace(value, place=place))
+    gone: list[Put | Delete] = []
+    if record is not None:
+        gone = [Delete(key=record.key), *_made(keys.place(local.call), None, _place(local, found))]
+    return [*_put_unless_same(mine.key, text, ticket), *gone]
+
+
+def _over(local: LocalCall, found: Found, revision: int) -> list[Put | Delete]:
+    """Return the writes for a call that has ended."""
+    mine = local.record
+    if mine is None:
+        return []
+    ticket, has_place = keys.ticket(local.call), _place(local, found)
+    gone = _made(ticket, None, found[ticket])
+    kept = _made(keys.place(local.call), None, has_place)
+    if local.place is not None:
+        place = decode(Place, local.place.value, local.place.key)
+        number = revision if place.place >= ALONE_FROM else place.place
+        text = encode(replace(place, place=number))
+        kept = _put_unless_same(local.place.key, text, has_place)
+    return [Put(key=mine.key, value=mine.value), *gone, *kept]
+
+
+def _place(local: LocalCall, found: Found) -> KeyValue | None:
+    return found[keys.place(local.call)]
+
+
+def _same(key: str, have: KeyValue | None) -> Compare:
+    return Absent(key=key) if have is None else ModIs(key=key, mod_revision=have.mod_revision)
+
+
+def _made(key: str, want: KeyValue | None, have: KeyValue | None) -> list[Put | Delete]:
+    """Return what makes a key be as it is here."""
+    if want is not None:
+        return _put_unless_same(key, want.value, have)
+    return [] if have is None else [Delete(key=key)]
+
+
+def _put_unless_same(key: str, value: bytes, have: KeyValue | None) -> list[Put | Delete]:
+    return [] if have is not None and have.value == value else [Put(key=key, value=value)]
+
+
+def _is_guess(record: KeyValue, edge: EdgeId) -> bool:
+    try:
+        value = decode(CallRecord, record.value, record.key)
+    except CodecError:
+        return False
+    return (value.edge, value.outcome, value.cause) == (edge, Outcome.LOST, GUESSED)
+
+
+def _is_later(have: KeyValue | None, work: KeyValue) -> bool:
+    """Tell whether the store knows of later work, which an edge of the same host has written."""
+    if have is None:
+        return False
+    mine = decode(Work, work.value, work.key)
+    try:
+        return decode(Work, have.value, have.key).ended_ms > mine.ended_ms
+    except CodecError:
+        return False
+
+
+def _holder(ticket: KeyValue) -> EdgeId | None:
+    try:
+        return decode(Ticket, ticket.value, ticket.key).holder
+    except CodecError:
+        return None
+
+
+def _is_own(offer: KeyValue | None, local: LocalCall) -> bool:
+    if offer is None:
+        return False
+    try:
+        value = decode(Offer, offer.value, offer.key)
+    except CodecError:
+        return False
+    return (value.call, value.edge) == (local.call, local.edge)

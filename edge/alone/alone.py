@@ -1,0 +1,200 @@
+"""One edge's part in serving without a quorum: when it begins and ends, and by what tokens.
+
+The shell of `edge.alone.mode` and of the merge. Between the two edges of a site the agents' gates
+arbitrate: a token is made from what the gate has seen last, so of two that are made at once one is
+refused, and its call decided anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import structlog
+
+from edge.acd.token import Token, alone_token
+from edge.alone.merging import merge
+from edge.alone.mode import Mode, Seen, Standing, merged, next_standing
+from edge.alone.sister import is_acceptable, telling
+from edge.alone.store import SiteStore
+from edge.proxy.errors import ProxyError
+from edge.proxy.gate import GateEntry, GateState
+from state import keys
+from state.clock import Clock
+from state.errors import StoreError
+from state.mirror import Mirror
+from state.model import FIRST_EPOCH, AgentId, EdgeId, SiteId
+from state.raw import Change
+from state.snapshot import Snapshot
+from state.store import Store
+
+log = structlog.get_logger()
+
+LOOK_S = 0.1
+MERGE_S = 8.0
+"""A merge that takes longer is begun anew."""
+GateOf = Callable[[AgentId], Awaitable[GateEntry | None]]
+
+
+class Alone:
+    """Looks ten times a second."""
+
+    def __init__(  # noqa: PLR0913 - what it looks at, and what it switches
+        self,
+        *,
+        edge: EdgeId,
+        site: SiteId,
+        clock: Clock,
+        mirror: Mirror,
+        shared: Store,
+        store: SiteStore,
+        gate_of: GateOf,
+        on_change: Callable[[Mode], None],
+    ) -> None:
+        self._edge = edge
+        self._site = site
+        self._clock = clock
+        self._mirror = mirror
+        self._shared = shared
+        self._store = store
+        self._gate_of = gate_of
+        self._on_change = on_change
+        now = clock.now()
+        self._standing = Standing(since_s=now.mono_s, looked_s=now.mono_s)
+        self._since_ms = now.wall_ms
+        self.merges = 0
+        self.last_merge_s: float | None = None
+        """How long the last one took."""
+
+    # -- what others ask
+
+    @property
+    def mode(self) -> Mode:
+        """By what this edge serves."""
+        return self._standing.mode
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether agents are reserved here and not in the shared store."""
+        return self._store.is_alone
+
+    @property
+    def others(self) -> frozenset[SiteId]:
+        """The sites whose agents are not to be had: while alone, all but this one."""
+        if not self.is_alone:
+            return frozenset()
+        return frozenset(self._store.snapshot.sites) - {self._site}
+
+    def status(self) -> Mapping[str, object]:
+        """Return what the wallboard shows."""
+        return {
+            "mode": self.mode,
+            "since_ms": self._since_ms,
+            "merges": self.merges,
+            "last_merge_s": self.last_merge_s,
+        }
+
+    def telling(self) -> Mapping[str, object]:
+        """Return what a sister is to know."""
+        overlay = self._store.overlay
+        return {"mode": self.mode} if overlay is None else dict(telling(overlay, 0))
+
+    async def token(self, agent: AgentId, snapshot: Snapshot) -> Token | None:
+        """Return the token that would ring the agent; None: they are taken, or nobody knows."""
+        try:
+            entry = await self._gate_of(agent)
+        except ProxyError as error:
+            log.warning("gate_not_asked", agent=agent, error=str(error))
+            return None
+        if entry is not None and entry.state is not GateState.IDLE:
+            return None
+        presence = snapshot.presences.get(agent)
+        epoch = FIRST_EPOCH if presence is None else presence.value.epoch
+        return alone_token(None if entry is None else entry.token, epoch)
+
+    # -- changing over
+
+    def take_from_sister(self, edge: EdgeId, changes: Sequence[Change]) -> frozenset[str]:
+        """Take in what another edge of this site has written; return the keys taken."""
+        overlay = self._store.overlay
+        if overlay is None or self.mode is Mode.MERGING:
+            return frozenset()
+        taken = [each for each in changes if is_acceptable(overlay, self._edge, each)]
+        self._store.note(taken, is_ours=False)
+        log.debug("sister_told", sister=edge, records=len(changes), taken=len(taken))
+        return frozenset(each.key for each in taken)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._look()
+            if self.mode is Mode.MERGING:
+                await self._merge()
+            elif self.is_alone:
+                await self._free_abandoned()
+
+    def _look(self) -> None:
+        now, snapshot = self._clock.now(), self._mirror.snapshot
+        seen = Seen(
+            age_s=self._mirror.age_s,
+            is_configured=bool(snapshot.sites and snapshot.agents),
+            has_lease=self._edge in snapshot.edges,
+        )
+        before, self._standing = self._standing, next_standing(self._standing, seen, now.mono_s)
+        if before.mode is Mode.QUORUM and self.mode is Mode.ALONE:
+            self._since_ms = now.wall_ms
+            self._store.begin()
+            log.warning("alone", site=self._site, revision=snapshot.revision)
+            self._on_change(self.mode)
+        elif before.mode is Mode.MERGING and self.mode is Mode.ALONE:
+            self._store.hold(merging=False)
+
+    async def _merge(self) -> None:
+        overlay, began_s = self._store.overlay, self._clock.now().mono_s
+        if overlay is None:
+            return
+        self._store.hold(merging=True)
+        try:
+            async with asyncio.timeout(MERGE_S):
+                done = await merge(self._shared, overlay, self._mirror.snapshot, self._edge)
+                await self._mirror.wait_until(lambda now: now.revision >= done.revision)
+        except (StoreError, TimeoutError) as error:
+            log.warning("merge_waits", error=str(error) or "it took too long")
+            self._store.hold(merging=False)
+            return
+        now = self._clock.now()
+        self.merges += 1
+        self.last_merge_s = round(now.mono_s - began_s, 3)
+        self._standing = merged(self._standing, now.mono_s)
+        self._since_ms = now.wall_ms
+        self._store.end(done.revisions)
+        log.warning(
+            "merged",
+            site=self._site,
+            calls=done.calls,
+            written=done.written,
+            elsewhere=done.elsewhere,
+            took_s=self.last_merge_s,
+        )
+        self._on_change(self.mode)
+
+    async def _free_abandoned(self) -> None:
+        """Drop offers of other sites for agents of ours whom the gate knows to be free.
+
+        Their edges can tell neither us nor, perhaps, the store.
+        """
+        snapshot = self._store.snapshot
+        for agent, offer in list(snapshot.offers.items()):
+            known, life = snapshot.agents.get(agent), snapshot.edges.get(offer.value.edge)
+            if known is None or known.value.site != self._site:
+                continue
+            if life is not None and life.value.site == self._site:
+                continue
+            try:
+                entry = await self._gate_of(agent)
+            except ProxyError:
+                return
+            if entry is None or entry.state is GateState.IDLE:
+                gone = Change(key=keys.offer(agent), value=None, create_revision=0, mod_revision=0)
+                self._store.note((gone,), is_ours=False)

@@ -1,0 +1,162 @@
+"""What the edges of one site tell each other while they have no quorum, over their command sockets.
+
+Each asks each other for what it has written since it last asked. So both decide on nearly the same
+state, and where they do not, the gate lets one of them through and the other decides again. An
+answer is also a sign of life, whatever the leases say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+
+from state.clock import Clock
+from state.codec import decode
+from state.keys import Kind, parse
+from state.model import AgentId, EdgeId, Work
+from state.overlay import Overlay
+from state.raw import Change
+
+log = structlog.get_logger()
+
+ASK_S = 0.1
+"""How often while alone; a tenth as often else."""
+TIMEOUT_S = 0.5
+SILENT_S = 2.0
+"""After so long without an answer, a sister is not there."""
+MOST_BYTES = 64 * 1024 * 1024
+_SOCKET = re.compile(r"edge-([A-Za-z0-9_.+-]+)\.sock")
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """One record that a sister has written."""
+
+    key: str
+    value: str | None
+    create_revision: int
+
+    def change(self) -> Change:
+        """Return it as a change, for the copy to number."""
+        return Change(
+            key=self.key,
+            value=None if self.value is None else self.value.encode(),
+            create_revision=self.create_revision,
+            mod_revision=0,
+        )
+
+
+def telling(overlay: Overlay, since: int) -> Mapping[str, object]:
+    """Return what this edge has written after the revision `since`, for a sister."""
+    records = []
+    for key, is_ours in overlay.written.items():
+        record = overlay.record(key)
+        if not is_ours or (record is not None and record.mod_revision <= since):
+            continue
+        value = None if record is None else record.value.decode()
+        created = 0 if record is None else record.create_revision
+        records.append({"key": key, "value": value, "create_revision": created})
+    return {"revision": overlay.snapshot.revision, "records": records}
+
+
+def is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
+    """Return whether to take in now what a sister says; if not, it is asked again.
+
+    An agent whom this edge has given to a call is its own to speak of until that offer ends: the
+    sister may not know of it yet, or have given the same agent, which the gate lets one of them do.
+    """
+    kind, agent = _kind_of(change.key)
+    if kind is Kind.OFFER:
+        offer = overlay.snapshot.offers.get(AgentId(agent))
+        return offer is None or offer.value.edge != edge
+    held = overlay.snapshot.works.get(AgentId(agent))
+    if kind is not Kind.WORK or held is None or not overlay.written.get(change.key):
+        return True
+    # Both are written on one host: here its clock says which came later.
+    told = None if change.value is None else decode(Work, change.value, change.key)
+    return told is not None and told.ended_ms > held.value.ended_ms
+
+
+def _kind_of(key: str) -> tuple[Kind, str]:
+    parsed = parse(key)
+    return parsed.kind, parsed.id
+
+
+class Sisters:
+    """Asks the other edges of this site."""
+
+    def __init__(
+        self,
+        *,
+        edge: EdgeId,
+        own_socket: Path,
+        clock: Clock,
+        is_alone: Callable[[], bool],
+        on_told: Callable[[EdgeId, Sequence[Change]], frozenset[str]],
+    ) -> None:
+        """`on_told` returns the keys that it has taken in; the others are told it again."""
+        self._edge = edge
+        self._own_socket = own_socket
+        self._clock = clock
+        self._is_alone = is_alone
+        self._on_told = on_told
+        self._heard_s: dict[EdgeId, float] = {}
+        self._told: dict[EdgeId, dict[str, Told]] = {}
+        """What each said last: what is the same is not taken twice."""
+
+    def lives(self, edge: EdgeId) -> bool:
+        """Whether an edge of this site was heard of lately."""
+        heard_s = self._heard_s.get(edge)
+        return heard_s is not None and self._clock.now().mono_s - heard_s <= SILENT_S
+
+    def forget(self) -> None:
+        """Begin anew: another time without a quorum, or the end of one."""
+        self._told.clear()
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            for edge, path in self._sockets().items():
+                await self._ask(edge, path)
+            await asyncio.sleep(ASK_S if self._is_alone() else 10 * ASK_S)
+
+    def _sockets(self) -> Mapping[EdgeId, Path]:
+        found = {}
+        for path in self._own_socket.parent.glob("edge-*.sock"):
+            named = _SOCKET.fullmatch(path.name)
+            if named is not None and named[1] != self._edge:
+                found[EdgeId(named[1])] = path
+        return found
+
+    async def _ask(self, edge: EdgeId, path: Path) -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                answer = await _request(path)
+        except (OSError, TimeoutError, ValueError):
+            return
+        if not answer.get("ok"):
+            return
+        self._heard_s[edge] = self._clock.now().mono_s
+        records = answer.get("records")
+        if not self._is_alone() or not isinstance(records, list):
+            return
+        before = self._told.setdefault(edge, {})
+        fresh = [told for each in records if (told := Told(**each)) != before.get(told.key)]
+        if fresh:
+            taken = self._on_told(edge, [told.change() for told in fresh])
+            before.update({told.key: told for told in fresh if told.key in taken})
+
+
+async def _request(path: Path) -> Mapping[str, object]:
+    reader, writer = await asyncio.open_unix_connection(path, limit=MOST_BYTES)
+    try:
+        writer.write(b'{"cmd": "alone"}\n')
+        answer = json.loads(await reader.readline())
+    finally:
+        writer.close()
+    return answer if isinstance(answer, dict) else {}

@@ -1,0 +1,245 @@
+"""One edge's store, with a quorum or without: the shared one, or its own copy laid over it.
+
+The parts of an edge ask this store and read this snapshot, and need not know which it is. While a
+site serves alone, transactions are carried out at once on the copy (`state.overlay`); while it
+merges they are refused as by a store that is away, which is asked again a moment later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from state import keys
+from state.clock import Clock
+from state.errors import UnavailableError
+from state.mirror import Mirror
+from state.overlay import ALONE_FROM, Overlay, carry_out, translated, written
+from state.raw import Change
+from state.snapshot import Delta, Listener, Snapshot
+from state.snapshot import replace as replaced
+from state.store import (
+    Compare,
+    Delete,
+    LeaseId,
+    Operation,
+    Put,
+    RangeResult,
+    Store,
+    TxnResult,
+    WatchBatch,
+)
+
+_US = 1_000_000
+
+
+class SiteStore:
+    """A Store. `snapshot` is what it shows."""
+
+    def __init__(self, store: Store, mirror: Mirror, clock: Clock) -> None:
+        self._store = store
+        self._mirror = mirror
+        self._clock = clock
+        self._overlay: Overlay | None = None
+        self._is_merging = False
+        self._revision = ALONE_FROM
+        self._listeners: list[Listener] = []
+        self._revisions: dict[tuple[str, int], int] = {}
+        """What the last merge has made of the revisions that calls still hold."""
+        mirror.subscribe(self._mirror_turned)
+
+    # -- reading
+
+    @property
+    def overlay(self) -> Overlay | None:
+        """What was written without a quorum; None: there is one."""
+        return self._overlay
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether transactions are carried out here."""
+        return self._overlay is not None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The state as this edge is to see it."""
+        return self._mirror.snapshot if self._overlay is None else self._overlay.snapshot
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` on every new snapshot."""
+        self._listeners.append(listener)
+
+    # -- changing over
+
+    def begin(self, *, drop: Iterable[str] = ()) -> None:
+        """Serve alone from here on, without the records at the keys `drop`."""
+        self._overlay = Overlay(snapshot=self._mirror.snapshot)
+        self._is_merging = False
+        revision = self._next()
+        gone = [
+            Change(key=key, value=None, create_revision=0, mod_revision=revision)
+            for key in drop
+            if key in self._overlay.snapshot.raw
+        ]
+        self.note(gone, is_ours=False)
+
+    def hold(self, *, merging: bool) -> None:
+        """Let nobody write while a merge is under way."""
+        self._is_merging = merging
+
+    def end(self, revisions: Mapping[tuple[str, int], int]) -> None:
+        """Serve by the shared store again; `revisions` as the merge has found or made them."""
+        overlay, self._overlay = self._overlay, None
+        self._is_merging = False
+        now = self._mirror.snapshot
+        older = {
+            (key, was): revisions.get((key, became), became)
+            for (key, was), became in self._revisions.items()
+        }
+        self._revisions = {
+            which: became
+            for which, became in (older | dict(revisions)).items()
+            if which[0] in now.raw
+        }
+        if overlay is None:
+            return
+        _, deltas = replaced(
+            overlay.snapshot, now.raw.values(), now.revision, self._clock.now().mono_s
+        )
+        self._tell(now, deltas)
+
+    def note(self, changes: Sequence[Change], *, is_ours: bool) -> None:
+        """Take in what was done without a transaction of this edge."""
+        if self._overlay is None or not changes:
+            return
+        revision = self._next()
+        fresh = [replace(change, mod_revision=revision) for change in changes]
+        if not is_ours:
+            self._follow_works(fresh)
+        self._overlay, deltas = written(
+            self._overlay, fresh, revision, self._clock.now().mono_s, is_ours=is_ours
+        )
+        self._tell(self._overlay.snapshot, deltas)
+
+    # -- the Store
+
+    async def txn(
+        self,
+        compares: Sequence[Compare],
+        success: Sequence[Operation],
+        failure: Sequence[Operation] = (),
+    ) -> TxnResult:
+        """Compare and do; see `Store.txn`."""
+        if self._is_merging:
+            raise UnavailableError("what was done without a quorum is being written")
+        if self._overlay is None:
+            known = translated(compares, self._revisions)
+            result = await self._store.txn(known, success, failure)
+            self._absorb(success if result.succeeded else failure, result.revision)
+            return result
+        self._overlay, result, deltas = carry_out(
+            self._overlay,
+            translated(compares, self._revisions),
+            success,
+            failure,
+            revision=self._next(),
+            seen_s=self._clock.now().mono_s,
+        )
+        self._tell(self._overlay.snapshot, deltas)
+        return result
+
+    async def range(  # noqa: PLR0913 - the Store's own
+        self,
+        key: str,
+        *,
+        prefix: bool = False,
+        after: str = "",
+        revision: int = 0,
+        limit: int = 0,
+        keys_only: bool = False,
+    ) -> RangeResult:
+        """Read; see `Store.range`. Without a quorum: one key."""
+        if self._overlay is None:
+            return await self._store.range(
+                key, prefix=prefix, after=after, revision=revision, limit=limit, keys_only=keys_only
+            )
+        if prefix:
+            raise UnavailableError("a site without a quorum lists nothing")
+        found = self._overlay.record(key)
+        return RangeResult(
+            revision=self._overlay.snapshot.revision,
+            records=() if found is None else (found,),
+            more=False,
+        )
+
+    def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
+        """Watch the shared store; see `Store.watch`."""
+        return self._store.watch(prefix, from_revision)
+
+    async def lease_grant(self, ttl_s: int) -> LeaseId:
+        """See `Store.lease_grant`."""
+        return await self._store.lease_grant(ttl_s)
+
+    async def lease_keepalive(self, lease: LeaseId) -> int:
+        """See `Store.lease_keepalive`."""
+        return await self._store.lease_keepalive(lease)
+
+    async def lease_revoke(self, lease: LeaseId) -> None:
+        """See `Store.lease_revoke`."""
+        await self._store.lease_revoke(lease)
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        await self._store.close()
+
+    # -- inside
+
+    def _follow_works(self, changes: Sequence[Change]) -> None:
+        """Let an offer of ours end on the work record that a sister has written meanwhile."""
+        for change in changes:
+            if self._overlay is None or not change.key.startswith(keys.WORK):
+                continue
+            record = self._overlay.record(change.key)
+            was = 0 if record is None else record.mod_revision
+            for which, became in list(self._revisions.items()):
+                if which[0] == change.key and became == was:
+                    self._revisions[which] = change.mod_revision
+            self._revisions[change.key, was] = change.mod_revision
+
+    def _next(self) -> int:
+        """Return a revision by the host's monotonic clock, which the edges of a site share."""
+        us = ALONE_FROM + int(self._clock.now().mono_s * _US)
+        self._revision = max(self._revision + 1, us)
+        return self._revision
+
+    def _absorb(self, operations: Sequence[Operation], revision: int) -> None:
+        """Take into the copy a write that was under way when the quorum was lost, and landed."""
+        if self._overlay is None:
+            return
+        changes = []
+        for each in operations:
+            if isinstance(each, Put | Delete):
+                before = self._overlay.record(each.key)
+                changes.append(
+                    Change(
+                        key=each.key,
+                        value=each.value if isinstance(each, Put) else None,
+                        create_revision=revision if before is None else before.create_revision,
+                        mod_revision=revision,
+                    )
+                )
+        self.note(changes, is_ours=True)
+        for change in changes:
+            held = self._overlay.record(change.key)
+            if held is not None:
+                self._revisions[change.key, revision] = held.mod_revision
+
+    def _mirror_turned(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
+        if self._overlay is None:
+            self._tell(snapshot, deltas)
+
+    def _tell(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
+        if deltas or self._overlay is None:
+            for listener in self._listeners:
+                listener(snapshot, deltas)

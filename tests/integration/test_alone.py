@@ -1,0 +1,169 @@
+"""A site without a quorum serves its own callers with its own agents, and merges afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from drills.lab.lab import Lab
+from drills.lab.plan import plan_lab
+from edge.sip import events as sip
+from state.model import AgentId, Outcome, Readiness
+from tests.integration.center import HELP, SALES, Center, configure, eventually
+from tests.integration.people import Leg, Telephone
+
+pytestmark = [pytest.mark.lab, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sites() -> AsyncIterator[Lab]:
+    """Serve with three sites."""
+    async with Lab(plan_lab(sites=3)) as lab:
+        yield lab
+        if directory := os.environ.get("EVERLINE_KEEP_LOGS"):
+            lab.keep_logs(Path(directory))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def center(sites: Lab) -> AsyncIterator[Center]:
+    """People to move, who are gone after each test."""
+    center = Center(sites)
+    await configure(center)
+    await center.serving()
+    yield center
+    sites.wan.heal_all()
+    for telephone in center.telephones:
+        telephone.give_up()
+    for telephone in center.telephones:
+        telephone.close()
+    await center.store.close()
+
+
+def cut_off(center: Center, site: str) -> None:
+    """Cut a site from the other sites; people still reach it."""
+    for other in center.lab.plan.sites:
+        if other != site:
+            center.lab.wan.cut_between(site, other)
+
+
+async def modes(center: Center, site: str) -> set[str]:
+    edges = [edge for edge in center.edges() if edge[0] == site]
+    return {(await center.ask(edge, "status"))["serving"]["mode"] for edge in edges}
+
+
+async def all_in(center: Center, site: str, mode: str, *, within_s: float) -> float:
+    """Wait until both edges of a site are in a mode; return how long that took."""
+    began_s = time.monotonic()
+
+    async def is_so() -> bool:
+        return await modes(center, site) == {mode}
+
+    await eventually(is_so, f"site {site} is {mode}", within_s=within_s)
+    return time.monotonic() - began_s
+
+
+async def joined(caller: Leg, agent: Telephone) -> Leg:
+    """Let an agent take the call that rings; return their leg."""
+    ours = await agent.answer(await agent.rung())
+    await caller.wait(sip.OfferReceived)
+    return ours
+
+
+async def test_a_site_that_is_cut_off_serves_its_own_and_merges_when_it_is_back(
+    center: Center,
+) -> None:
+    ann, bob = await center.agent("ann"), await center.agent("bob")
+    kim = await center.agent("bkim", site="b")
+    before = center.caller("4930001")
+    up = center.dial(before)
+    up_agent = ann if await _rings(ann, bob) else bob
+    other = bob if up_agent is ann else ann
+    up_ours = await joined(up, up_agent)
+    cut_off(center, "a")
+    entered_s = await all_in(center, "a", "alone", within_s=8)
+    assert entered_s < 9
+    # A new caller: answered by the agent who is left here, and by nobody of another site.
+    called_s = time.monotonic()
+    second = center.dial(center.caller("4930002"))
+    second_ours = await joined(second, other)
+    assert time.monotonic() - called_s < 3
+    third = center.dial(center.caller("4930003"))
+    await third.wait(sip.Answered)
+    # Elsewhere life goes on.
+    elsewhere = center.caller("4930004")
+    fourth = elsewhere.dial(HELP, center.site("b"))
+    fourth_ours = await joined(fourth, kim)
+    # The agent who is free again takes the one who waits.
+    await other.hang_up(second_ours)
+    await second.wait(sip.Ended)
+    third_ours = await joined(third, other)
+    # Long enough for the others to take the cut-off edges for dead.
+    await _gone(center, "a")
+    center.lab.wan.heal_all()
+    back_s = time.monotonic()
+    await all_in(center, "a", "quorum", within_s=15)
+    merged_s = time.monotonic() - back_s
+    logging.getLogger(__name__).warning("entered in %.1f s, merged in %.1f s", entered_s, merged_s)
+    assert merged_s < 10
+    assert (await center.record(second)).outcome is Outcome.ANSWERED
+    assert set(await center.offers()) == {AgentId("ann"), AgentId("bob"), AgentId("bkim")}
+    assert not any(leg.is_over for leg in (up, third, fourth))
+    for owner, leg in ((up_agent, up_ours), (other, third_ours), (kim, fourth_ours)):
+        await owner.hang_up(leg)
+    for leg in (up, third, fourth):
+        record = await center.record(leg)
+        assert (record.outcome, record.cause) == (Outcome.ANSWERED, "agent_hung_up")
+    # By the store again: the agents' gates let its tokens through.
+    again = center.dial(before, SALES)
+    await eventually(lambda: _any_rung(ann, bob, kim), "somebody is rung")
+    await before.hang_up(again) if again.has(sip.Answered) else None
+    await center.nothing_is_left(within_s=20)
+
+
+async def _rings(ann: Telephone, bob: Telephone) -> bool:
+    await eventually(lambda: _any_rung(ann, bob), "an agent is rung")
+    return bool(ann.incoming)
+
+
+async def _any_rung(*people: Telephone) -> bool:
+    return any(each.incoming for each in people)
+
+
+async def _gone(center: Center, site: str) -> None:
+    """Wait until the shared state shows no edge of a site."""
+
+    async def is_so() -> bool:
+        listed = await center.store.range("/everline/state/edge/", prefix=True, keys_only=True)
+        return not any(record.key.rpartition("/")[2][0] == site for record in listed.records)
+
+    await eventually(is_so, f"the edges of {site} are gone", within_s=15)
+
+
+async def test_without_any_quorum_each_site_serves_its_own(center: Center) -> None:
+    ann = await center.agent("ann")
+    kim = await center.agent("bkim", site="b")
+    await center.wish("bob", Readiness.PAUSED)
+    center.lab.wan.cut_between("a", "b")
+    center.lab.wan.cut_between("a", "c")
+    center.lab.wan.cut_between("b", "c")
+    for site in "abc":
+        await all_in(center, site, "alone", within_s=8)
+    one = center.dial(center.caller("4930011"))
+    one_ours = await joined(one, ann)
+    two = center.caller("4930012").dial(HELP, center.site("b"))
+    two_ours = await joined(two, kim)
+    center.lab.wan.heal_all()
+    for site in "abc":
+        await all_in(center, site, "quorum", within_s=15)
+    assert set(await center.offers()) == {AgentId("ann"), AgentId("bkim")}
+    await ann.hang_up(one_ours)
+    await kim.hang_up(two_ours)
+    for leg in (one, two):
+        assert (await center.record(leg)).outcome is Outcome.ANSWERED
+    await center.nothing_is_left(within_s=20)
