@@ -196,7 +196,7 @@ class Reserver:
             if call is None or not self._may_reserve(offering.call):
                 continue
             self._asked[offering.call] = offering.agent
-            if self._note is not None:
+            if self._note is not None and not self._is_alone():
                 self._note(
                     revision=snapshot.revision,
                     now=now,

@@ -158,6 +158,9 @@ class EdgeRow(Struct, frozen=True, kw_only=True):
     proxy_is_in_step: bool = False
     unreachable: tuple[SiteId, ...] = ()
     """Which sites its probes find down."""
+    mode: str = ""
+    """`quorum`; `alone`: it serves without one; `merging`: what it did alone is being written."""
+    mode_since_ms: int | None = None
     calls: Mapping[str, int] = field(default_factory=dict)
     calls_taken: int = 0
     legs: int = 0
@@ -204,6 +207,8 @@ class Status(Struct, frozen=True, kw_only=True):
     edges: tuple[EdgeRow, ...]
     queues: tuple[QueueRow, ...]
     agents: Mapping[SiteId, Mapping[AgentState, int]]
+    alone: Mapping[SiteId, int]
+    """Sites that serve without a quorum -> since when, in ms since 1970 by their own clock."""
     bad_records: Mapping[str, str]
     """Key -> why it cannot be read and what to do."""
 

@@ -221,6 +221,7 @@ class Desk:
             edges=tuple(word.row for word in words),
             queues=reports.with_accuracy(queues, over),
             agents=look.states_by_site(agents),
+            alone=machines.alone_since(word.row for word in words),
             bad_records=bad,
         )
 

@@ -66,8 +66,10 @@ def edge_word(
     """Return what two answers of its command socket say. ValueError when they make no sense."""
     calls, won = _numbers(status["calls"]), _numbers(status["reservations"])
     bad, unreachable = status["bad_records"], status["unreachable"]
-    if not isinstance(bad, dict) or not isinstance(unreachable, list):
+    serving = status["serving"]
+    if not (isinstance(bad, dict) and isinstance(serving, dict) and isinstance(unreachable, list)):
         raise ValueError(f"edge {edge} says what is no status")  # noqa: TRY004 - one kind
+    since_ms = serving["since_ms"]
     age_s, media_calls = status["snapshot_age_s"], stock["media_calls"]
     row = EdgeRow(
         edge=edge,
@@ -80,6 +82,8 @@ def edge_word(
         revision=int(str(status["revision"])),
         proxy_is_in_step=status["proxy_is_in_step"] is True,
         unreachable=tuple(SiteId(str(each)) for each in unreachable),
+        mode=str(serving["mode"]),
+        mode_since_ms=since_ms if isinstance(since_ms, int) else None,
         calls=calls,
         calls_taken=int(str(status["calls_taken"])),
         legs=int(str(stock["legs"])),
@@ -88,6 +92,18 @@ def edge_word(
         refused=won["refused"],
     )
     return EdgeWord(row=row, bad_records={str(key): str(why) for key, why in bad.items()})
+
+
+def alone_since(rows: Iterable[EdgeRow]) -> dict[SiteId, int]:
+    """Return the sites of which an edge serves without a quorum, and since when the first does."""
+    since: dict[SiteId, int] = {}
+    for row in rows:
+        if row.mode in _WITHOUT_QUORUM and row.mode_since_ms is not None:
+            since[row.site] = min(row.mode_since_ms, since.get(row.site, row.mode_since_ms))
+    return since
+
+
+_WITHOUT_QUORUM = frozenset({"alone", "merging"})
 
 
 def _numbers(value: object) -> dict[str, int]:

@@ -200,6 +200,10 @@ def _headline(answer: Status) -> Text:
             else (f"{words.lasting(answer.snapshot_age_s)} old")
         )
         text.append(f"\nWhat is told of queues and agents is {age}: etcd is silent.", style=BAD)
+    for site, since_ms in sorted(answer.alone.items()):
+        alone_s = max(0.0, (answer.now_ms - since_ms) / MS)
+        text.append(f"\nSite {site} has no quorum and serves alone, since ", style=BAD)
+        text.append(f"{words.lasting(alone_s)}: its own callers, its own agents.", style=BAD)
     return text
 
 

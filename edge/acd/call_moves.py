@@ -36,8 +36,13 @@ _PENDING = 491
 
 
 def arrive(call: Call, sdp: bytes | None, now: Now) -> Step:
-    """Take the place in the queue at once, and get the media ready for the answer."""
-    call, ticket = _write(call, wr.CreateTicket(greeting=call.rules.greeting, at=now))
+    """Take the place in the queue at once, and get the media ready for the answer.
+
+    A caller whose offer is late can take nobody before the ACK: until then no agent is kept for
+    them, as during a greeting.
+    """
+    greets = call.rules.greeting or call.needs_ack
+    call, ticket = _write(call, wr.CreateTicket(greeting=greets, at=now))
     return call, (ticket, ef.OpenMedia(sdp=sdp))
 
 
@@ -56,8 +61,8 @@ def media_failed(call: Call, event: ev.MediaFailed, now: Now) -> Step:
 
 def greeting_over(call: Call, _event: ev.GreetingOver, now: Now) -> Step:
     """Let the caller wait for an agent."""
-    call, queued = _write(replace(call, state=State.QUEUED), wr.MarkQueued(at=now))
-    return call, (ef.Play(prompt=ef.Prompt.MUSIC), queued)
+    call, queued = _queued(replace(call, state=State.QUEUED), now)
+    return call, (ef.Play(prompt=ef.Prompt.MUSIC), *queued)
 
 
 # ---- ringing an agent ----------------------------------------------------------------------------
@@ -166,7 +171,8 @@ def confirmed(call: Call, event: ev.Confirmed, now: Now) -> Step:
     if event.side is Side.CALLER and call.needs_ack:
         if event.sdp is None:
             return end(call, Outcome.LOST, "no_session_in_ack", now)
-        call = replace(call, needs_ack=False)
+        call, queued = _queued(replace(call, needs_ack=False), now)
+        return call, (ef.SettleMedia(side=event.side, sdp=event.sdp), *queued)
     if event.sdp is None or (event.side is Side.AGENT and call.agent_leg is not AgentLeg.UP):
         return call, ()
     return call, (ef.SettleMedia(side=event.side, sdp=event.sdp),)
@@ -381,6 +387,14 @@ def _write_ending(call: Call) -> Step:
         call, asked = _write(replace(call, is_agent_held=False), free)
         return call, (asked,)
     return call, ()
+
+
+def _queued(call: Call, now: Now) -> Step:
+    """Let the others see that the caller waits, once they can take an agent."""
+    if call.state is not State.QUEUED or call.needs_ack:
+        return call, ()
+    call, queued = _write(call, wr.MarkQueued(at=now))
+    return call, (queued,)
 
 
 def _is_present(call: Call, attempt: Attempt) -> bool:

@@ -135,7 +135,9 @@ def test_a_late_offer_is_complete_with_the_ack_and_no_agent_comes_before() -> No
     assert stage.is_in(State.QUEUED)
     assert not stage.call.is_waiting
     effects = stage.deliver(ev.Confirmed(side=Side.CALLER, sdp=SDP))
-    assert effects == (ef.SettleMedia(side=Side.CALLER, sdp=SDP),)
+    # Only now do the others see a caller who waits, and keep an agent for them.
+    queued = ef.Store(write=wr.MarkQueued(at=NOW))
+    assert effects == (ef.SettleMedia(side=Side.CALLER, sdp=SDP), queued)
     assert stage.call.is_waiting
 
 

@@ -172,6 +172,7 @@ def status() -> Status:
         edges=tuple(_edge(f"{site}{number}") for site in sites for number in (1, 2)),
         queues=tuple(_queue(name) for name in ("orders", "german-support", "billing")),
         agents={site: dict.fromkeys(AgentState, 12) for site in sites},
+        alone={},
         bad_records={"/everline/state/wish/ann": "/everline/state/wish/ann: write it anew"},
     )
 

@@ -1,0 +1,372 @@
+"""Serving without a quorum: when, on what copy, and how it is merged. On a store in memory."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from edge.acd.match import match
+from edge.acd.merge import Contested, Elsewhere, keys_of, local_calls, merge_call
+from edge.acd.reservation import AgentPart, Ending, Held, Plan, connected, created, ended, reserved
+from edge.acd.token import Token
+from edge.alone.merging import Merged, merge
+from edge.alone.mode import ENTER_S, LEAVE_S, Mode, Seen, Standing, merged, next_standing
+from edge.alone.sister import is_acceptable, telling
+from edge.alone.store import SiteStore
+from edge.records import CallRecords, Landed, Written
+from state import keys
+from state.codec import Record, encode
+from state.memory import MemoryStore
+from state.mirror import Mirror
+from state.model import (
+    Agent,
+    AgentId,
+    CallId,
+    CallRecord,
+    DidNumber,
+    EdgeId,
+    EdgeLife,
+    EdgeState,
+    Now,
+    Offer,
+    OfferState,
+    Outcome,
+    Place,
+    Presence,
+    PresenceState,
+    Queue,
+    QueueId,
+    Site,
+    SiteId,
+    SkillId,
+    SkillNeed,
+    Ticket,
+    TicketState,
+    WorkEnd,
+)
+from state.overlay import ALONE_FROM
+from state.raw import Change
+from state.store import Delete, Put
+from tests.edge.virtual_time import LoopClock
+
+A1, ANN, CALL, OTHER = EdgeId("a1"), AgentId("ann"), CallId("0" * 24), CallId("1" * 24)
+NUMBER = DidNumber("15550001")
+TALK = SkillNeed(skill=SkillId("talking"))
+GOOD = Seen(age_s=0.2, is_configured=True, has_lease=True)
+BAD = replace(GOOD, age_s=60.0)
+
+
+def ticket(call: CallId = CALL, holder: str = "a1") -> Ticket:
+    return Ticket(
+        call=call,
+        did=NUMBER,
+        queue=QueueId("sales"),
+        needs=(TALK,),
+        priority=0,
+        state=TicketState.QUEUED,
+        holder=EdgeId(holder),
+        site=SiteId(holder[0]),
+        via=SiteId("a"),
+        caller="4930123",
+        sip_call_id="x@y",
+        arrived_ms=1,
+        queued_ms=1,
+    )
+
+
+def guess(call: CallId = CALL, *, edge: str = "a1", cause: str = "edge_died") -> CallRecord:
+    return CallRecord(
+        call=call,
+        did=NUMBER,
+        queue=QueueId("sales"),
+        outcome=Outcome.LOST,
+        cause=cause,
+        edge=EdgeId(edge),
+        site=SiteId("a"),
+        via=SiteId("a"),
+        sip_call_id="x@y",
+        arrived_ms=1,
+        queued_ms=1,
+        connected_ms=None,
+        ended_ms=2,
+    )
+
+
+class Bench:
+    """A store that others use, and one edge that is cut off from it."""
+
+    def __init__(self) -> None:
+        self.clock = LoopClock()
+        self.shared = MemoryStore(self.clock)
+        self.mirror = Mirror(self.shared, self.clock)
+        self.store = SiteStore(self.shared, self.mirror, self.clock)
+
+    async def fill(self) -> None:
+        """Configure one site with one agent, who is ready, and one edge."""
+        life = EdgeLife(edge=A1, site=SiteId("a"), sip="h:1", state=EdgeState.SERVING, started_ms=0)
+        here = Presence(agent=ANN, site=SiteId("a"), state=PresenceState.READY, since_ms=0)
+        for key, value in (
+            (keys.site(SiteId("a")), Site(id=SiteId("a"), name="A", sip="h:1")),
+            (keys.queue(QueueId("sales")), Queue(id=QueueId("sales"), needs=(TALK,))),
+            (
+                keys.agent(ANN),
+                Agent(id=ANN, name="Ann", site=SiteId("a"), skills={TALK.skill: 5}),
+            ),
+            (keys.presence(ANN), here),
+            (keys.edge(A1), life),
+        ):
+            await self.put(key, value)
+
+    async def put(self, key: str, value: Record) -> None:
+        """Write, as somebody else."""
+        await self.shared.txn((), (Put(key=key, value=encode(value)),))
+
+    async def read(self) -> None:
+        """Let the mirror be current."""
+        await self.mirror._list()  # noqa: SLF001 - one look, in place of a loop
+
+    def records(self, call: CallId = CALL) -> CallRecords:
+        """Return what writes for a call."""
+        return CallRecords(store=self.store, clock=self.clock, call=call)
+
+    async def give(self, records: CallRecords, token: Token) -> None:
+        """Reserve Ann as the reserver does, and let the two talk."""
+        snapshot = self.store.snapshot
+        offering = next(
+            each
+            for each in match(snapshot, self.clock.now())
+            if records.held is not None and each.call == records.held.ticket.value.call
+        )
+
+        def plan(held: Held | None, at: Now) -> Plan:
+            assert held is not None
+            return reserved(offering, held, snapshot, edge=A1, at=at, alone=token)
+
+        assert isinstance(await records.write(plan), Landed)
+        written = await records.write(
+            lambda held, at: (
+                connected(held, held.given, at)
+                if held is not None and held.given is not None
+                else None
+            )
+        )
+        assert isinstance(written, Landed)
+
+    async def end(self, records: CallRecords) -> Written:
+        """Let the agent hang up."""
+        part = AgentPart(end=WorkEnd.TALKED, rest_s=1.0)
+        ending = Ending(outcome=Outcome.ANSWERED, cause="agent_hung_up")
+        return await records.write(
+            lambda held, at: None if held is None else ended(held, ending, part, at)
+        )
+
+    async def merge(self) -> Merged:
+        """Write what was done alone, and go on by the shared store."""
+        await self.read()
+        assert self.store.overlay is not None
+        done = await merge(self.shared, self.store.overlay, self.mirror.snapshot, A1)
+        await self.read()
+        self.store.end(done.revisions)
+        return done
+
+    async def has(self, key: str) -> bool:
+        """Tell whether the shared store has a key."""
+        return bool((await self.shared.range(key)).records)
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    made = Bench()
+    await made.fill()
+    await made.read()
+    return made
+
+
+# ---- when ----------------------------------------------------------------------------------------
+
+
+def looks(standing: Standing, seen: Seen, *at_s: float) -> Standing:
+    for now_s in at_s:
+        standing = next_standing(standing, seen, now_s)
+    return standing
+
+
+def ticks(first: float, last: float) -> tuple[float, ...]:
+    return tuple(first + n / 10 for n in range(round((last - first) * 10) + 1))
+
+
+NEW = Standing(since_s=0.0, looked_s=0.0)
+
+
+def test_a_site_is_alone_after_three_seconds_without_a_proof_and_not_before() -> None:
+    assert looks(NEW, BAD, *ticks(0.1, ENTER_S)).mode is Mode.QUORUM
+    assert looks(NEW, BAD, *ticks(0.1, ENTER_S + 0.2)).mode is Mode.ALONE
+
+
+def test_who_was_frozen_is_not_alone_because_of_it() -> None:
+    frozen = looks(NEW, BAD, 0.1, 30.0, *ticks(30.1, 32.9))
+    assert frozen.mode is Mode.QUORUM
+
+
+def test_without_a_configuration_nobody_serves_alone() -> None:
+    seen = replace(BAD, is_configured=False)
+    assert looks(NEW, seen, *ticks(0.1, 9.0)).mode is Mode.QUORUM
+
+
+def test_a_quorum_has_to_stay_for_a_second_and_the_lease_to_stand() -> None:
+    alone = looks(NEW, BAD, *ticks(0.1, 4.0))
+    flickering = looks(looks(alone, GOOD, *ticks(4.1, 4.9)), BAD, 5.0)
+    assert looks(flickering, GOOD, *ticks(5.1, 5.0 + LEAVE_S)).mode is Mode.ALONE
+    unleased = replace(GOOD, has_lease=False)
+    assert looks(alone, unleased, *ticks(4.1, 9.0)).mode is Mode.ALONE
+    back = looks(alone, GOOD, *ticks(4.1, 5.3))
+    assert back.mode is Mode.MERGING
+    assert next_standing(back, BAD, 5.4).mode is Mode.ALONE
+    assert merged(back, 5.4).mode is Mode.QUORUM
+
+
+# ---- alone, and back -----------------------------------------------------------------------------
+
+
+async def test_what_was_done_alone_is_in_the_store_once_it_is_merged(bench: Bench) -> None:
+    bench.store.begin()
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.give(records, Token(epoch=2, revision=1))
+    assert not await bench.has(keys.ticket(CALL))
+    assert (await bench.merge()).written == 1
+    snapshot = bench.store.snapshot
+    offer = snapshot.offers[ANN].value
+    assert (offer.call, offer.epoch, offer.granted) == (CALL, 2, 1)
+    assert snapshot.tickets[CALL].value.state is TicketState.CONNECTED
+    assert snapshot.tickets[CALL].create_revision < ALONE_FROM
+    # The call goes on as if nothing had been: what it holds is known by the store's revisions.
+    assert isinstance(await bench.end(records), Landed)
+    assert await bench.has(keys.ended(CALL))
+    assert not await bench.has(keys.offer(ANN))
+
+
+async def test_a_call_that_ended_alone_leaves_its_record_and_its_agents_work(bench: Bench) -> None:
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    bench.store.begin()
+    await bench.give(records, Token(epoch=2, revision=1))
+    await bench.end(records)
+    await bench.merge()
+    assert await bench.has(keys.ended(CALL))
+    assert bench.store.snapshot.works[ANN].value.calls == 1
+    assert not bench.store.snapshot.tickets
+    assert not bench.store.snapshot.offers
+
+
+async def test_to_merge_twice_writes_nothing_more(bench: Bench) -> None:
+    bench.store.begin()
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.give(records, Token(epoch=2, revision=1))
+    await bench.end(records)
+    overlay = bench.store.overlay
+    assert overlay is not None
+    await bench.read()
+    assert (await merge(bench.shared, overlay, bench.mirror.snapshot, A1)).written > 0
+    await bench.read()
+    assert (await merge(bench.shared, overlay, bench.mirror.snapshot, A1)).written == 0
+
+
+async def test_a_survivors_guess_makes_room_and_the_old_place_is_kept(bench: Bench) -> None:
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    place = bench.store.snapshot.tickets[CALL].create_revision
+    bench.store.begin()
+    lost = Place(call=CALL, did=NUMBER, caller="4930123", place=place)
+    await bench.shared.txn(
+        (),
+        (
+            Delete(key=keys.ticket(CALL)),
+            Put(key=keys.ended(CALL), value=encode(guess())),
+            Put(key=keys.place(CALL), value=encode(lost)),
+        ),
+    )
+    await bench.merge()
+    assert bench.store.snapshot.tickets[CALL].value.place == place
+    assert not await bench.has(keys.ended(CALL))
+    assert not await bench.has(keys.place(CALL))
+
+
+@pytest.mark.parametrize(
+    "stands",
+    [guess(cause="caller_hung_up"), guess(edge="b1"), ticket(holder="b1")],
+    ids=["another outcome", "another edge's record", "another edge's ticket"],
+)
+async def test_what_another_edge_has_is_not_written_over(
+    bench: Bench, stands: CallRecord | Ticket
+) -> None:
+    bench.store.begin()
+    await bench.records().create(ticket(), bench.clock.now())
+    key = keys.ticket(CALL) if isinstance(stands, Ticket) else keys.ended(CALL)
+    await bench.put(key, stands)
+    overlay = bench.store.overlay
+    assert overlay is not None
+    (local,) = local_calls(overlay, A1)
+    found = dict.fromkeys(keys_of(local, {}))
+    found |= {key: (await bench.shared.range(key)).records[0]}
+    assert isinstance(merge_call(local, found, 1), Elsewhere)
+    assert (await bench.merge()).elsewhere == 1
+
+
+async def test_an_agent_whom_the_majority_has_given_away_is_waited_for(bench: Bench) -> None:
+    bench.store.begin()
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.give(records, Token(epoch=2, revision=1))
+    theirs = Offer(agent=ANN, call=OTHER, edge=EdgeId("b1"), state=OfferState.RINGING, since_ms=0)
+    await bench.put(keys.offer(ANN), theirs)
+    overlay = bench.store.overlay
+    assert overlay is not None
+    (local,) = local_calls(overlay, A1)
+    found = dict.fromkeys(keys_of(local, {}))
+    found |= {keys.offer(ANN): (await bench.shared.range(keys.offer(ANN))).records[0]}
+    assert merge_call(local, found, 1) == Contested(ANN)
+
+
+async def test_while_a_merge_is_under_way_nobody_writes(bench: Bench) -> None:
+    bench.store.begin()
+    bench.store.hold(merging=True)
+    records = bench.records()
+    written = await records.write(lambda _, at: created(ticket(), at), wait=False)
+    assert not isinstance(written, Landed)
+
+
+# ---- two edges of a site -------------------------------------------------------------------------
+
+
+async def test_a_sister_hears_what_was_written_and_no_one_speaks_of_anothers_agent(
+    bench: Bench,
+) -> None:
+    bench.store.begin()
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.give(records, Token(epoch=2, revision=1))
+    overlay = bench.store.overlay
+    assert overlay is not None
+    told = telling(overlay, 0)["records"]
+    assert isinstance(told, list)
+    assert {each["key"] for each in told} == {keys.ticket(CALL), keys.offer(ANN)}
+    stale = Change(key=keys.offer(ANN), value=None, create_revision=0, mod_revision=0)
+    assert not is_acceptable(overlay, A1, stale)
+    assert is_acceptable(overlay, EdgeId("a2"), stale)
+
+
+async def test_an_offer_ends_on_the_work_that_a_sister_wrote_meanwhile(bench: Bench) -> None:
+    bench.store.begin()
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.give(records, Token(epoch=2, revision=1))
+    work = b'{"v": 1, "agent": "ann", "calls": 3}'
+    change = Change(key=keys.work(ANN), value=work, create_revision=5, mod_revision=0)
+    bench.store.note((change,), is_ours=False)
+    await bench.merge()
+    assert isinstance(await bench.end(records), Landed)
+    assert await bench.has(keys.ended(CALL))
