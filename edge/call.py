@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from typing import assert_never
 
 import structlog
-from msgspec import Struct
 
 from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
@@ -26,34 +25,15 @@ from edge.acd.token import NO_TOKEN, Token
 from edge.call_media import CallMedia, MediaEffect
 from edge.call_records import AgentLegFacts, CallWriter
 from edge.call_timers import CallTimers, Own
-from edge.journal import AgentNote, CallNote, Journal
+from edge.call_tools import RETRY_AFTER_S, Tools
+from edge.journal import AgentNote, CallNote
 from edge.log import fault
 from edge.records import CallRecords
-from edge.ringing import Ringing
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
-from edge.telephony import Telephony
-from state.clock import Clock
-from state.model import AgentId, CallId, Decision, Ticket
+from state.model import AgentId, Decision, Ticket
 
 log = structlog.get_logger()
-
-RETRY_AFTER_S = 5
-
-
-class Tools(Struct, frozen=True, kw_only=True):
-    """What every call of this edge works with."""
-
-    clock: Clock
-    sip: Telephony
-    ringing: Ringing
-    """Rings agents through their home sites."""
-    own_leg: Callable[[LegId, CallId, Attempt | None], None]
-    """Tells the switchboard whose leg this is; attempt None: the caller's."""
-    journal: Journal
-    wants_agent: Callable[[], None]
-    """Is told when a call begins to wait: the shared state may not change with it."""
-    finished: Callable[[CallId], None]
 
 
 class CallShell:

@@ -18,8 +18,9 @@ from edge.acd.admission import CLOSED, QUEUE_FULL, WAIT_TOO_LONG, Admitted, Turn
 from edge.acd.call import Rules
 from edge.acd.call_events import Attempt, By, Side
 from edge.acd.reservation import UNKNOWN_CALLER, Ending, turned_away
-from edge.call import RETRY_AFTER_S, CallShell, Tools
+from edge.call import CallShell
 from edge.call_media import CallMedia, Sounds
+from edge.call_tools import RETRY_AFTER_S, Tools
 from edge.journal import CallNote, Journal
 from edge.log import fault
 from edge.media.relay import Relay

@@ -1,0 +1,32 @@
+"""What every call of an edge works with; the calls' shells are in `edge.call`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from edge.acd.call_events import Attempt
+from edge.journal import Journal
+from edge.ringing import Ringing
+from edge.sip.events import LegId
+from edge.telephony import Telephony
+from state.clock import Clock
+from state.model import CallId
+
+RETRY_AFTER_S = 5
+
+
+class Tools(Struct, frozen=True, kw_only=True):
+    """What every call of this edge works with."""
+
+    clock: Clock
+    sip: Telephony
+    ringing: Ringing
+    """Rings agents through their home sites."""
+    own_leg: Callable[[LegId, CallId, Attempt | None], None]
+    """Tells the switchboard whose leg this is; attempt None: the caller's."""
+    journal: Journal
+    wants_agent: Callable[[], None]
+    """Is told when a call begins to wait: the shared state may not change with it."""
+    finished: Callable[[CallId], None]
