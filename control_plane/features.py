@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 import control_plane.api.tables
+import control_plane.approvals.tables
 import control_plane.audit.tables
 import control_plane.configuration.tables
+import control_plane.history.tables
 import control_plane.tenants.tables
 from control_plane.api.route import Feature
+from control_plane.approvals.http import FEATURE as APPROVALS
 from control_plane.configuration.http import FEATURE as CONFIGURATION
+from control_plane.customers.http import FEATURE as CUSTOMERS
 from control_plane.sign_in.http import FEATURE as SIGN_IN
 from control_plane.users.http import FEATURE as USERS
 
 FEATURES: Final[tuple[Feature, ...]] = (
+    APPROVALS,
+    CUSTOMERS,
     SIGN_IN,
     USERS,
     CONFIGURATION,
@@ -22,7 +28,9 @@ FEATURES: Final[tuple[Feature, ...]] = (
 TABLES: Final = (
     # Imported so that the one registry knows them: a migration compares with it.
     control_plane.api.tables,
+    control_plane.approvals.tables,
     control_plane.audit.tables,
     control_plane.configuration.tables,
+    control_plane.history.tables,
     control_plane.tenants.tables,
 )

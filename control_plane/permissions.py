@@ -14,6 +14,9 @@ class Permission(StrEnum):
 
     AGENT_READ = "agent:read"
     AGENT_UPDATE = "agent:update"
+    APPROVAL_GIVE = "approval:give"
+    ARTICLE_READ = "article:read"
+    ARTICLE_WRITE = "article:write"
     AUDIT_EDIT = "audit:edit"
     """Nobody has it: it exists so that its denial can be proved."""
     AUDIT_READ = "audit:read"
@@ -23,6 +26,9 @@ class Permission(StrEnum):
     CALL_READ = "call:read"
     CONFIGURATION_READ = "configuration:read"
     CONFIGURATION_UPDATE = "configuration:update"
+    CASE_CREATE = "case:create"
+    CASE_READ = "case:read"
+    CASE_UPDATE = "case:update"
     CUSTOMER_BASIC_READ_FULL = "customer.basic:read_full"
     CUSTOMER_BASIC_READ_MASKED = "customer.basic:read_masked"
     CUSTOMER_CONTACT_READ_FULL = "customer.contact:read_full"
@@ -31,9 +37,12 @@ class Permission(StrEnum):
     CUSTOMER_NOTES_READ_MASKED = "customer.notes:read_masked"
     CUSTOMER_PAYMENT_READ_FULL = "customer.payment:read_full"
     CUSTOMER_PAYMENT_READ_MASKED = "customer.payment:read_masked"
+    CUSTOMER_PAYMENT_WRITE = "customer.payment:write"
     CUSTOMER_CREATE = "customer:create"
     CUSTOMER_DELETE = "customer:delete"
     CUSTOMER_EXPORT = "customer:export"
+    CUSTOMER_FIELDS = "customer:fields"
+    CUSTOMER_HOLD = "customer:hold"
     CUSTOMER_IMPORT = "customer:import"
     CUSTOMER_MERGE = "customer:merge"
     CUSTOMER_SEARCH = "customer:search"
@@ -98,8 +107,15 @@ time when the database is away. All else is refused then."""
 
 
 def reading(kind: str) -> tuple[Permission, ...]:
-    """Return the permissions by which something of `kind` may be seen at all."""
-    return tuple(each for each in Permission if each.kind == kind and each.act.startswith("read"))
+    """Return the permissions by which something of `kind` may be seen at all.
+
+    One group of its fields is enough.
+    """
+    return tuple(
+        each
+        for each in Permission
+        if (each.kind == kind or each.kind.startswith(f"{kind}.")) and each.act.startswith("read")
+    )
 
 
 class Role(StrEnum):

@@ -85,6 +85,10 @@ class Settings(BaseModel):
     """PEM, EC P-256, mode 0600: signs access tokens. The same at every site."""
     older_keys: tuple[Path, ...] = ()
     """Public or private PEMs whose tokens are still taken while a key is being replaced."""
+    customer_keys: Path | None = None
+    """base64 of 32 bytes, mode 0600: wraps customers' keys. None: no sensitive field is taken."""
+    keys_database: Annotated[str, AfterValidator(_database)] | None = None
+    """Where the wrapped keys stand: never the customers' own database, nor in its backups."""
     first_password: Path | None = None
     """A file with the password of the first administrator, for an empty database."""
     policies: Path = Path(__file__).parents[1] / "policies"
@@ -99,6 +103,10 @@ class Settings(BaseModel):
                 raise ValueError(f"{', '.join(names)} go together")
         if (self.listen is None) == (self.listen_unix is None):
             raise ValueError("either listen or listen_unix is needed")
+        if (self.customer_keys is None) != (self.keys_database is None):
+            raise ValueError("customer_keys, keys_database go together")
+        if self.keys_database == self.database:
+            raise ValueError("keys_database should be another one than database")
         return self
 
 

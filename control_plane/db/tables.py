@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from sqlalchemy import BigInteger, MetaData
+from sqlalchemy import BigInteger, MetaData, String
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 NAMES = {
@@ -20,6 +20,8 @@ NAMES = {
 """So that a migration can name what it drops, on both databases."""
 
 Ms = Annotated[int, mapped_column(BigInteger)]
+Ordered = Annotated[str, mapped_column(String().with_variant(String(collation="C"), "postgresql"))]
+"""Text in the order of its code points on both databases: beginnings are found by a range."""
 
 
 class Table(DeclarativeBase):

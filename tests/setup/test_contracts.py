@@ -47,6 +47,7 @@ TREE = {
     "control_plane/api/limits.py": "",
     "control_plane/users/__init__.py": "import control_plane.authz",
     "control_plane/configuration/__init__.py": "import control_plane.authz",
+    "control_plane/customers/__init__.py": "import control_plane.authz",
     "control_plane/tenants/__init__.py": "import sqlalchemy",
     "drills/__init__.py": "import state.store, edge.acd.match, subprocess",
     "loadtests/__init__.py": "import state.model",

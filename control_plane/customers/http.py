@@ -1,0 +1,239 @@
+"""The endpoints of customers that make, show, find and change them."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from control_plane.api.ask import Ask
+from control_plane.api.model import Nothing
+from control_plane.api.paging import Page
+from control_plane.api.route import Answer, Check, Feature, Method, Route, Tx
+from control_plane.customers import secrets, service, store, views
+from control_plane.customers.errors import ERASED, NO_KEYS, NOT_SEARCHABLE, UNKNOWN_FIELD
+from control_plane.customers.files import ROUTES as FILES
+from control_plane.customers.merging import ROUTES as MERGING
+from control_plane.customers.privacy import ROUTES as PRIVACY
+from control_plane.customers.schemas import (
+    CustomerChange,
+    CustomerDraft,
+    CustomerListing,
+    CustomerPath,
+    CustomerView,
+    FieldDraft,
+    FieldsView,
+    HistoryView,
+    NumberPath,
+    PopView,
+)
+from control_plane.errors import INVALID, VERSION_MISMATCH, ApiError, Faults, FieldFault
+from control_plane.history import store as history
+from control_plane.ids import fresh
+from control_plane.permissions import Permission
+from control_plane.subjects import Thing
+
+Listed: TypeAlias = Ask[Nothing, CustomerListing, Nothing]
+Named: TypeAlias = Ask[CustomerPath, Nothing, Nothing]
+Popped: TypeAlias = Ask[NumberPath, Nothing, Nothing]
+Drafted: TypeAlias = Ask[Nothing, Nothing, CustomerDraft]
+Changed: TypeAlias = Ask[CustomerPath, Nothing, CustomerChange]
+Marked: TypeAlias = Ask[Nothing, Nothing, FieldDraft]
+SECRETS = (NO_KEYS, UNKNOWN_FIELD, ERASED)
+
+
+async def _thing(ask: Named | Changed) -> Thing:
+    return service.about(ask, await service.load(ask, ask.at.customer))
+
+
+async def _one(ask: Named | Changed, customer: store.Customer) -> Answer[CustomerView]:
+    return Answer(body=await service.one(ask, customer), version=customer.version)
+
+
+async def list_all(ask: Listed) -> Page[CustomerView]:
+    """Return those of a page whom the policy lets the subject see."""
+    service.check_search(ask, ask.query)
+    among = await _exactly(ask)
+    customers, after = await store.page(ask.db, ask.tenant, ask.query, among)
+    return Page[CustomerView](items=await service.seen(ask, customers), next=after)
+
+
+async def _exactly(ask: Listed) -> tuple[str, ...] | None:
+    """Return who has exactly this value in a sensitive field; None: that is not asked."""
+    field, value = ask.query.field, ask.query.value
+    if field is None and value is None:
+        return None
+    known = await store.fields(ask.db, ask.tenant)
+    if field is None or value is None or not known.get(field, False):
+        names = ", ".join(sorted(each for each, searchable in known.items() if searchable))
+        fault = FieldFault("query.field", f"goes with value, and should be one of {names}")
+        raise ApiError(INVALID, details=Faults((fault,)).details())
+    return await secrets.find(ask.request.app, ask.db, ask.tenant, (field, value))
+
+
+async def by_number(ask: Popped) -> PopView:
+    """Return who may be calling, as the subject may see them: the screen pop."""
+    found = await store.by_number(ask.db, ask.tenant, ask.at.number)
+    return PopView(customers=await service.seen(ask, found))
+
+
+async def show(ask: Named) -> Answer[CustomerView]:
+    """Return one."""
+    return await _one(ask, await service.load(ask, ask.at.customer))
+
+
+async def show_history(ask: Named) -> HistoryView:
+    """Return what happened with one, and with those who turned out to be the same."""
+    ids = (ask.at.customer, *await store.merged_away(ask.db, ask.tenant, ask.at.customer))
+    found = [
+        e for each in ids for e in await history.latest(ask.db, ask.tenant, each, views.HISTORY)
+    ]
+    return HistoryView(items=views.entries(found))
+
+
+async def create(ask: Drafted) -> Answer[CustomerView]:
+    """Add one."""
+    draft = ask.body
+    if draft.sensitive:
+        whole = Thing(kind="customer", tenant=ask.tenant)
+        service.check_writing(ask, whole, ("sensitive",))
+    customer = store.Customer(
+        id=fresh("cus", ask.now_ms),
+        tenant=ask.tenant,
+        has_legal_hold=False,
+        merged_into=None,
+        created_ms=ask.now_ms,
+        updated_ms=ask.now_ms,
+        version=1,
+        **draft.model_dump(exclude={"sensitive"}),
+    )
+    await store.create(ask.db, customer)
+    await secrets.put(ask.request.app, ask.db, (ask.tenant, customer.id), draft.sensitive)
+    await ask.audit(customer.id)
+    headers = {"Location": f"/v1/customers/{customer.id}"}
+    return Answer(body=await service.one(ask, customer), version=1, headers=headers)
+
+
+async def change(ask: Changed) -> Answer[CustomerView]:
+    """Change one."""
+    customer = await service.load(ask, ask.at.customer)
+    sent = ask.body.model_dump(exclude_none=True)
+    service.check_writing(ask, service.about(ask, customer), sent)
+    if customer.version != ask.version:
+        raise ApiError(VERSION_MISMATCH)
+    values = {name: value for name, value in sent.items() if name != "sensitive"}
+    changed = await store.change(ask.db, customer, values, ask.now_ms)
+    if changed is None:
+        raise ApiError(VERSION_MISMATCH)
+    who = (ask.tenant, customer.id)
+    await secrets.put(ask.request.app, ask.db, who, ask.body.sensitive or {})
+    await ask.audit(customer.id, detail={"changed": sorted(sent)})
+    return await _one(ask, changed)
+
+
+async def list_fields(ask: Ask[Nothing, Nothing, Nothing]) -> FieldsView:
+    """Return which fields are sensitive here."""
+    return FieldsView(fields=await store.fields(ask.db, ask.tenant))
+
+
+async def mark_field(ask: Marked) -> FieldsView:
+    """Mark one more as sensitive."""
+    draft = ask.body
+    await store.set_field(ask.db, ask.tenant, draft.name, is_searchable=draft.is_searchable)
+    await ask.audit(draft.name, detail={"is_searchable": draft.is_searchable})
+    return FieldsView(fields=await store.fields(ask.db, ask.tenant))
+
+
+FEATURE = Feature(
+    name="customers",
+    context=secrets.context,
+    routes=(
+        Route(
+            method=Method.GET,
+            path="/v1/customers",
+            summary="Search customers",
+            access=Permission.CUSTOMER_SEARCH,
+            check=Check.EACH,
+            handler=list_all,
+            query=CustomerListing,
+            answer=Page[CustomerView],
+            problems=(NOT_SEARCHABLE, NO_KEYS),
+        ),
+        Route(
+            method=Method.POST,
+            path="/v1/customers",
+            summary="Add a customer",
+            access=Permission.CUSTOMER_CREATE,
+            handler=create,
+            body=CustomerDraft,
+            answer=CustomerView,
+            status=201,
+            is_versioned=True,
+            is_idempotent=True,
+            problems=SECRETS,
+        ),
+        Route(
+            method=Method.GET,
+            path="/v1/customers/by-number/{number}",
+            summary="Show who may be calling: the screen pop",
+            access=Permission.CUSTOMER_BASIC_READ_MASKED,
+            check=Check.EACH,
+            handler=by_number,
+            at=NumberPath,
+            answer=PopView,
+        ),
+        Route(
+            method=Method.GET,
+            path="/v1/customers/{customer}",
+            summary="Show a customer",
+            access=Permission.CUSTOMER_BASIC_READ_MASKED,
+            handler=show,
+            thing=_thing,
+            at=CustomerPath,
+            answer=CustomerView,
+            is_versioned=True,
+        ),
+        Route(
+            method=Method.PATCH,
+            path="/v1/customers/{customer}",
+            summary="Change a customer",
+            access=Permission.CUSTOMER_UPDATE,
+            handler=change,
+            thing=_thing,
+            at=CustomerPath,
+            body=CustomerChange,
+            answer=CustomerView,
+            is_versioned=True,
+            problems=SECRETS,
+        ),
+        Route(
+            method=Method.GET,
+            path="/v1/customers/{customer}/history",
+            summary="Show what happened with a customer",
+            access=Permission.CUSTOMER_NOTES_READ_FULL,
+            handler=show_history,
+            thing=_thing,
+            at=CustomerPath,
+            answer=HistoryView,
+        ),
+        Route(
+            method=Method.GET,
+            path="/v1/customer-fields",
+            summary="List the sensitive fields of customers",
+            access=Permission.CUSTOMER_FIELDS,
+            handler=list_fields,
+            answer=FieldsView,
+        ),
+        Route(
+            method=Method.POST,
+            path="/v1/customer-fields",
+            summary="Mark a field of customers as sensitive",
+            access=Permission.CUSTOMER_FIELDS,
+            handler=mark_field,
+            body=FieldDraft,
+            answer=FieldsView,
+            tx=Tx.WRITE,
+        ),
+        *PRIVACY,
+        *MERGING,
+        *FILES,
+    ),
+)

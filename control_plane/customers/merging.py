@@ -1,0 +1,165 @@
+"""Customers who turn out to be one: found, merged, and parted again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import msgspec
+from sqlalchemy import insert, select, update
+
+from control_plane.api.ask import Ask
+from control_plane.api.model import Nothing
+from control_plane.api.route import Method, Route, Routes
+from control_plane.customers import service, store
+from control_plane.customers.errors import CANNOT_MERGE
+from control_plane.customers.schemas import (
+    CustomerListing,
+    CustomerPath,
+    DuplicatesView,
+    MergeDraft,
+    MergePath,
+    MergeView,
+)
+from control_plane.customers.tables import MergeRow
+from control_plane.errors import VERSION_MISMATCH, ApiError, not_found
+from control_plane.history import store as history
+from control_plane.ids import fresh
+from control_plane.permissions import Permission
+from control_plane.subjects import Thing
+
+Named: TypeAlias = Ask[CustomerPath, Nothing, Nothing]
+Merged: TypeAlias = Ask[CustomerPath, Nothing, MergeDraft]
+Undone: TypeAlias = Ask[MergePath, Nothing, Nothing]
+
+
+async def _thing(ask: Named | Merged) -> Thing:
+    return service.about(ask, await service.load(ask, ask.at.customer))
+
+
+async def duplicates(ask: Named) -> DuplicatesView:
+    """Return who has one of the customer's numbers, or the very same name."""
+    customer = await service.load(ask, ask.at.customer)
+    found = {
+        each.id: each
+        for number in customer.numbers
+        for each in await store.by_number(ask.db, ask.tenant, number)
+    }
+    same, _ = await store.page(ask.db, ask.tenant, CustomerListing(name=customer.name), None)
+    found |= {each.id: each for each in same if each.name == customer.name}
+    found.pop(customer.id, None)
+    return DuplicatesView(customers=await service.seen(ask, found.values()))
+
+
+async def merge(ask: Merged) -> MergeView:
+    """Make two into one: the one in the path stays, with the numbers and tags of both."""
+    kept = await service.load(ask, ask.at.customer)
+    gone = await service.load(ask, ask.body.gone)
+    if not ask.sees(service.about(ask, gone)):
+        raise not_found()
+    if kept.id == gone.id or kept.merged_into is not None or gone.merged_into is not None:
+        raise ApiError(CANNOT_MERGE)
+    numbers = tuple(each for each in gone.numbers if each not in kept.numbers)
+    tags = tuple(each for each in gone.tags if each not in kept.tags)
+    both = {"numbers": kept.numbers + numbers, "tags": kept.tags + tags}
+    await _change(ask, kept, both)
+    await _change(ask, gone, {"merged_into": kept.id})
+    made = fresh("mrg", ask.now_ms)
+    await ask.db.execute(
+        insert(MergeRow).values(
+            id=made,
+            tenant=ask.tenant,
+            kept=kept.id,
+            gone=gone.id,
+            numbers=msgspec.json.encode(numbers).decode(),
+            tags=msgspec.json.encode(tags).decode(),
+            at_ms=ask.now_ms,
+            undone_ms=None,
+        )
+    )
+    await _note(ask, kept.id, made, "merged")
+    return MergeView(id=made, kept=kept.id, gone=gone.id)
+
+
+async def undo(ask: Undone) -> MergeView:
+    """Part them again: the kept one loses what it got by the merge, and keeps what came later."""
+    mine = (
+        MergeRow.tenant == ask.tenant,
+        MergeRow.id == ask.at.merge,
+        MergeRow.undone_ms.is_(None),
+    )
+    row = (await ask.db.execute(select(MergeRow.__table__).where(*mine))).one_or_none()
+    if row is None:
+        raise not_found()
+    done = await ask.db.execute(update(MergeRow).where(*mine).values(undone_ms=ask.now_ms))
+    kept, gone = await service.load(ask, row.kept), await service.load(ask, row.gone)
+    if done.rowcount != 1 or gone.merged_into != kept.id:
+        raise ApiError(CANNOT_MERGE)
+    numbers, tags = (msgspec.json.decode(each, type=set[str]) for each in (row.numbers, row.tags))
+    left = {
+        "numbers": tuple(each for each in kept.numbers if each not in numbers),
+        "tags": tuple(each for each in kept.tags if each not in tags),
+    }
+    await _change(ask, kept, left)
+    await _change(ask, gone, {"merged_into": None})
+    await _note(ask, kept.id, row.id, "parted")
+    return MergeView(id=row.id, kept=kept.id, gone=gone.id)
+
+
+async def _change(
+    ask: Merged | Undone, customer: store.Customer, values: Mapping[str, object]
+) -> None:
+    if await store.change(ask.db, customer, values, ask.now_ms) is None:
+        raise ApiError(VERSION_MISMATCH)
+
+
+async def _note(ask: Merged | Undone, customer: str, merge: str, what: str) -> None:
+    await history.add(
+        ask.db,
+        history.Interaction(
+            tenant=ask.tenant,
+            customer=customer,
+            at_ms=ask.now_ms,
+            kind="merge",
+            reference=merge,
+            what=what,
+            by=ask.subject.id,
+        ),
+    )
+    await ask.audit(customer, detail={"merge": merge, "what": what})
+
+
+ROUTES: Routes = (
+    Route(
+        method=Method.GET,
+        path="/v1/customers/{customer}/duplicates",
+        summary="List who may be the same customer",
+        access=Permission.CUSTOMER_MERGE,
+        handler=duplicates,
+        thing=_thing,
+        at=CustomerPath,
+        answer=DuplicatesView,
+    ),
+    Route(
+        method=Method.POST,
+        path="/v1/customers/{customer}/merge",
+        summary="Merge another customer into this one",
+        access=Permission.CUSTOMER_MERGE,
+        handler=merge,
+        thing=_thing,
+        at=CustomerPath,
+        body=MergeDraft,
+        answer=MergeView,
+        problems=(CANNOT_MERGE, VERSION_MISMATCH),
+    ),
+    Route(
+        method=Method.POST,
+        path="/v1/customer-merges/{merge}/undo",
+        summary="Part two merged customers again",
+        access=Permission.CUSTOMER_MERGE,
+        handler=undo,
+        at=MergePath,
+        answer=MergeView,
+        problems=(CANNOT_MERGE, VERSION_MISMATCH),
+    ),
+)

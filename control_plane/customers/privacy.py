@@ -1,0 +1,154 @@
+"""What those whose data it is may ask for: all of it, or its end; and what stands against that."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from control_plane.api.ask import Ask
+from control_plane.api.model import Nothing, instant
+from control_plane.api.route import Answer, Method, Route, Routes, Tx
+from control_plane.approvals import store as approvals
+from control_plane.customers import secrets, service, store, views
+from control_plane.customers.errors import ERASED, LEGAL_HOLD, NO_KEYS
+from control_plane.customers.held import HELD
+from control_plane.customers.schemas import (
+    CustomerDraft,
+    CustomerPath,
+    CustomerView,
+    HoldChange,
+    SensitiveView,
+    SubjectAccess,
+)
+from control_plane.errors import CONFLICT, VERSION_MISMATCH, ApiError
+from control_plane.history import store as history
+from control_plane.permissions import Permission
+from control_plane.subjects import Thing
+
+Named: TypeAlias = Ask[CustomerPath, Nothing, Nothing]
+Held: TypeAlias = Ask[CustomerPath, Nothing, HoldChange]
+
+
+async def _thing(ask: Named | Held) -> Thing:
+    await approvals.bring(ask)
+    return service.about(ask, await service.load(ask, ask.at.customer))
+
+
+async def read_sensitive(ask: Named) -> SensitiveView:
+    """Return the sensitive fields; that it was done is written down."""
+    fields = await secrets.read(ask.request.app, ask.db, (ask.tenant, ask.at.customer))
+    await ask.audit(
+        ask.at.customer, detail={"fields": sorted(fields), "purpose": ask.around.purpose}
+    )
+    return SensitiveView(fields=fields)
+
+
+async def hold(ask: Held) -> Answer[CustomerView]:
+    """Keep one from being erased, or no longer."""
+    customer = await service.load(ask, ask.at.customer)
+    values = {"has_legal_hold": ask.body.has_legal_hold}
+    changed = await store.change(ask.db, customer, values, ask.now_ms)
+    if changed is None:
+        raise ApiError(VERSION_MISMATCH)
+    await ask.audit(customer.id, detail=values)
+    return Answer(body=await service.one(ask, changed), version=changed.version)
+
+
+async def export(ask: Named) -> SubjectAccess:
+    """Return all that is held of one, for the person themselves."""
+    await approvals.use(ask)
+    customer = await service.load(ask, ask.at.customer)
+    ids = (customer.id, *await store.merged_away(ask.db, ask.tenant, customer.id))
+    found = [e for each in ids for e in await history.latest(ask.db, ask.tenant, each, 10_000)]
+    merged = await store.find_all(ask.db, ask.tenant, ids[1:])
+    also = {
+        name: tuple([e for each in ids for e in await tell(ask.db, ask.tenant, each)])
+        for name, tell in ask.request.app[HELD].items()
+    }
+    await ask.audit(customer.id, detail={"purpose": ask.around.purpose})
+    return SubjectAccess(
+        customer=await _whole(ask, customer),
+        merged=tuple([await _whole(ask, each) for each in merged]),
+        id=customer.id,
+        created=instant(customer.created_ms),
+        updated=instant(customer.updated_ms),
+        history=views.entries(found, most=len(found)),
+        also=also,
+    )
+
+
+async def _whole(ask: Named, customer: store.Customer) -> CustomerDraft:
+    names = (name for name in CustomerDraft.model_fields if name != "sensitive")
+    sensitive = await secrets.read(ask.request.app, ask.db, (ask.tenant, customer.id))
+    # What is stored was checked when it came; a tag that the rules have outgrown is still held.
+    return CustomerDraft.model_construct(
+        **{name: getattr(customer, name) for name in names}, sensitive=sensitive
+    )
+
+
+async def erase(ask: Named) -> None:
+    """Destroy the customer's key and all that is held in the open; it cannot be undone.
+
+    The keys go first: if we stop here, the rest is erased at the next start, by the tombstones.
+    """
+    keys = secrets.keys_of(ask.request.app)
+    customer = await service.load(ask, ask.at.customer)
+    if customer.merged_into is not None:
+        raise ApiError(CONFLICT, "It was merged into another one: erase that one.")
+    merged = await store.merged_away(ask.db, ask.tenant, customer.id)
+    everybody = (customer, *await store.find_all(ask.db, ask.tenant, merged))
+    if any(each.has_legal_hold for each in everybody):
+        raise ApiError(LEGAL_HOLD)
+    await approvals.use(ask)
+    await ask.audit(customer.id, detail={"with": list(merged)})
+    for each in everybody:
+        await keys.destroy(ask.tenant, each.id, ask.now_ms)
+        await secrets.wipe(ask.db, ask.tenant, each.id)
+
+
+ROUTES: Routes = (
+    Route(
+        method=Method.GET,
+        path="/v1/customers/{customer}/sensitive",
+        summary="Read a customer's sensitive fields",
+        access=Permission.CUSTOMER_PAYMENT_READ_FULL,
+        handler=read_sensitive,
+        thing=_thing,
+        at=CustomerPath,
+        answer=SensitiveView,
+        tx=Tx.WRITE,
+        problems=(NO_KEYS, ERASED),
+    ),
+    Route(
+        method=Method.PUT,
+        path="/v1/customers/{customer}/hold",
+        summary="Put a customer under legal hold, or release them",
+        access=Permission.CUSTOMER_HOLD,
+        handler=hold,
+        thing=_thing,
+        at=CustomerPath,
+        body=HoldChange,
+        answer=CustomerView,
+    ),
+    Route(
+        method=Method.POST,
+        path="/v1/customers/{customer}/access-export",
+        summary="Export all that is held of a customer, for themselves",
+        access=Permission.CUSTOMER_EXPORT,
+        handler=export,
+        thing=_thing,
+        at=CustomerPath,
+        answer=SubjectAccess,
+        problems=(NO_KEYS, ERASED),
+    ),
+    Route(
+        method=Method.DELETE,
+        path="/v1/customers/{customer}",
+        summary="Erase a customer for ever",
+        access=Permission.CUSTOMER_SHRED,
+        handler=erase,
+        thing=_thing,
+        at=CustomerPath,
+        status=204,
+        problems=(NO_KEYS, LEGAL_HOLD, CONFLICT),
+    ),
+)

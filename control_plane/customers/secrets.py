@@ -1,0 +1,135 @@
+"""The sensitive fields of customers: sealed on their way in, opened for whoever may read them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+from aiohttp import web
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.api.tables import AnswerRow
+from control_plane.customers import store
+from control_plane.customers.errors import ERASED, NO_KEYS, UNKNOWN_FIELD
+from control_plane.customers.held import HELD
+from control_plane.customers.talking import TALKING, Talking
+from control_plane.db.database import Database
+from control_plane.errors import ApiError
+from control_plane.history.store import forget
+from control_plane.keys.envelope import Place, folded, seal, unseal
+from control_plane.keys.provider import LocalFile
+from control_plane.keys.store import KeyDestroyedError, KeyStore
+from control_plane.services import SERVICES
+
+MOST_FOUND = 100
+KEYS = web.AppKey("customer_keys", KeyStore)
+
+
+async def context(app: web.Application) -> AsyncIterator[None]:
+    """Open the key store, where one is configured, and erase again whom a backup brought back."""
+    services = app[SERVICES]
+    settings = services.settings
+    app[TALKING] = Talking()
+    app[HELD] = {}
+    if settings.customer_keys is None or settings.keys_database is None:
+        yield
+        return
+    keys = KeyStore(Database.open(settings.keys_database), LocalFile.load(settings.customer_keys))
+    app[KEYS] = keys
+    try:
+        await keys.start()
+        await erase_again(services.database, keys)
+        yield
+    finally:
+        await keys.close()
+
+
+async def erase_again(database: Database, keys: KeyStore) -> int:
+    """Erase who has a tombstone: a restored backup may hold them still. Return how many."""
+    count = 0
+    for tenant, customer in sorted(await keys.tombstones()):
+        async with database.write() as connection:
+            count += await wipe(connection, tenant, customer)
+    return count
+
+
+async def wipe(connection: AsyncConnection, tenant: str, customer: str) -> bool:
+    """Delete all rows that tell of a customer; False if there was none."""
+    await forget(connection, tenant, customer)
+    await store.forget_merges(connection, tenant, customer)
+    # Answers kept for Idempotency-Keys hold what was sent when the customer was made.
+    await connection.execute(
+        delete(AnswerRow).where(AnswerRow.headers.contains(f"/v1/customers/{customer}"))
+    )
+    return await store.erase(connection, tenant, customer)
+
+
+def keys_of(app: web.Application) -> KeyStore:
+    """Return the key store. Raise `keys-missing`."""
+    found = app.get(KEYS)
+    if found is None:
+        raise ApiError(NO_KEYS)
+    return found
+
+
+async def put(
+    app: web.Application,
+    connection: AsyncConnection,
+    who: tuple[str, str],
+    values: Mapping[str, str],
+) -> None:
+    """Seal `values` by field for `who` (tenant, customer), and index those that are searchable."""
+    if not values:
+        return
+    keys, (tenant, customer) = keys_of(app), who
+    known = await store.fields(connection, tenant)
+    if set(values) - set(known):
+        raise ApiError(UNKNOWN_FIELD, details={"known": sorted(known)})
+    try:
+        key = await keys.key(tenant, customer)
+    except KeyDestroyedError as error:
+        raise ApiError(ERASED) from error
+    sealed = {
+        field: seal(key, value, Place(tenant=tenant, customer=customer, field=field))
+        for field, value in values.items()
+    }
+    await store.set_sealed(connection, tenant, customer, sealed)
+    for field, value in values.items():
+        if known[field]:
+            await keys.index(tenant, customer, field, value)
+
+
+async def read(
+    app: web.Application, connection: AsyncConnection, who: tuple[str, str]
+) -> dict[str, str]:
+    """Return the sensitive fields of `who` (tenant, customer), readable."""
+    tenant, customer = who
+    found = await store.sealed(connection, tenant, customer)
+    if not found:
+        return {}
+    try:
+        key = await keys_of(app).key(tenant, customer)
+    except KeyDestroyedError as error:
+        raise ApiError(ERASED) from error
+    return {
+        field: unseal(key, value, Place(tenant=tenant, customer=customer, field=field))
+        for field, value in found.items()
+    }
+
+
+async def find(
+    app: web.Application, connection: AsyncConnection, tenant: str, wanted: tuple[str, str]
+) -> tuple[str, ...]:
+    """Return who has exactly this in that field (field, value).
+
+    The index only says who may: it is written before the customer's own transaction stands.
+    """
+    field, value = wanted
+    found = await keys_of(app).find(tenant, field, value, MOST_FOUND)
+    return tuple(
+        [
+            each
+            for each in found
+            if folded((await read(app, connection, (tenant, each))).get(field, "")) == folded(value)
+        ]
+    )

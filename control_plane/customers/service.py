@@ -1,0 +1,84 @@
+"""What may be done with customers, beyond what rows can say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from control_plane.api.ask import Ask
+from control_plane.customers import store
+from control_plane.customers.errors import NOT_SEARCHABLE
+from control_plane.customers.schemas import CustomerListing, CustomerView
+from control_plane.customers.store import Customer
+from control_plane.customers.talking import TALKING
+from control_plane.customers.views import eyes, thing, view
+from control_plane.errors import FORBIDDEN, ApiError, not_found
+from control_plane.permissions import Permission
+from control_plane.subjects import Thing
+
+AnyAsk = Ask[Any, Any, Any]
+WRITING = {
+    "name": Permission.CUSTOMER_BASIC_READ_FULL,
+    "language": Permission.CUSTOMER_BASIC_READ_FULL,
+    "tags": Permission.CUSTOMER_BASIC_READ_FULL,
+    "consent": Permission.CUSTOMER_BASIC_READ_FULL,
+    "numbers": Permission.CUSTOMER_CONTACT_READ_FULL,
+    "email": Permission.CUSTOMER_CONTACT_READ_FULL,
+    "address": Permission.CUSTOMER_CONTACT_READ_FULL,
+    "notes": Permission.CUSTOMER_NOTES_READ_FULL,
+    "sensitive": Permission.CUSTOMER_PAYMENT_WRITE,
+}
+"""Who may not see a field whole may not write over it either."""
+
+
+def about(ask: AnyAsk, customer: Customer) -> Thing:
+    """Return what the policy is asked about, with who talks to this customer now."""
+    return thing(customer, ask.request.app[TALKING].to(customer.numbers))
+
+
+async def load(ask: AnyAsk, customer: str) -> Customer:
+    """Return one of the tenant's customers. Raise `not-found`."""
+    found = await store.find(ask.db, ask.tenant, customer)
+    if found is None:
+        raise not_found()
+    return found
+
+
+async def seen(ask: AnyAsk, customers: Iterable[Customer]) -> tuple[CustomerView, ...]:
+    """Return what the subject may see of each; nothing of whom it may not see at all."""
+    allowed = [(each, eyes(about(ask, each), ask.sees)) for each in customers]
+    allowed = [(each, eye) for each, eye in allowed if not eye.are_closed]
+    ids = [each.id for each, eye in allowed if eye.payment]
+    filled = await store.sealed_names(ask.db, ask.tenant, ids) if ids else {}
+    return tuple(view(each, eye, filled.get(each.id, ())) for each, eye in allowed)
+
+
+async def one(ask: AnyAsk, customer: Customer) -> CustomerView:
+    """Return what the subject may see of one that it may act on: at least that it is there."""
+    allowed = eyes(about(ask, customer), ask.sees)
+    filled = await store.sealed_names(ask.db, ask.tenant, [customer.id]) if allowed.payment else {}
+    return view(customer, allowed, filled.get(customer.id, ()))
+
+
+def check_search(ask: AnyAsk, listing: CustomerListing) -> None:
+    """Raise `not-searchable` for a filter, or an order, by what may not be seen whole of everybody.
+
+    What is found, counted or put in order by a field tells the field. A right that depends on the
+    customer (`on_call`) is not enough: the cursor and the length of a page would tell of others.
+    """
+    whole = Thing(kind="customer", tenant=ask.tenant)
+    needed: set[Permission] = set()
+    if listing.name is not None or listing.tag is not None or listing.sort.endswith("name"):
+        needed.add(Permission.CUSTOMER_BASIC_READ_FULL)
+    if listing.number is not None:
+        needed.add(Permission.CUSTOMER_CONTACT_READ_FULL)
+    if listing.field is not None or listing.value is not None:
+        needed.add(Permission.CUSTOMER_PAYMENT_READ_FULL)
+    if not all(ask.sees(whole, each) for each in needed):
+        raise ApiError(NOT_SEARCHABLE)
+
+
+def check_writing(ask: AnyAsk, what: Thing, names: Iterable[str]) -> None:
+    """Raise `forbidden` for a field that the subject may not see whole."""
+    if not all(ask.sees(what, WRITING[name]) for name in names):
+        raise ApiError(FORBIDDEN)

@@ -1,0 +1,292 @@
+"""Customers in the database. Every statement names the tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.api import paging
+from control_plane.customers.numbers import fold, words
+from control_plane.customers.schemas import CustomerListing
+from control_plane.customers.tables import (
+    CustomerRow,
+    FieldRow,
+    MergeRow,
+    NumberRow,
+    SealedRow,
+    TagRow,
+    WordRow,
+)
+
+LAST: Final = "\U0010ffff"
+FIELDS: Final = {"bank_account": False, "national_id": True, "payment_card": False}
+"""Sensitive everywhere; a tenant marks others."""
+
+
+class Customer(msgspec.Struct, frozen=True, kw_only=True):
+    """A row, without what is sealed."""
+
+    id: str
+    tenant: str
+    name: str
+    language: str
+    email: str
+    address: str
+    notes: str
+    consent: dict[str, bool]
+    numbers: tuple[str, ...]
+    tags: tuple[str, ...]
+    has_legal_hold: bool
+    merged_into: str | None
+    created_ms: int
+    updated_ms: int
+    version: int
+
+    def __repr__(self) -> str:
+        """Say nothing that the customer told us."""
+        return f"Customer({self.id})"
+
+
+_JSON: Final = {"consent": dict[str, bool], "numbers": tuple[str, ...], "tags": tuple[str, ...]}
+_COLUMNS = [getattr(CustomerRow, name) for name in Customer.__struct_fields__]
+
+
+def columns_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` as the table holds them, with what is derived from them."""
+    made = {
+        name: msgspec.json.encode(value).decode() if name in _JSON else value
+        for name, value in values.items()
+    }
+    if "name" in values:
+        made["name_key"] = fold(values["name"])
+    return made
+
+
+def index_rows(customer: Customer) -> dict[type[Any], list[dict[str, str]]]:
+    """Return the rows by which `customer` is found, by table; none once merged away."""
+    if customer.merged_into is not None:
+        return {NumberRow: [], WordRow: [], TagRow: []}
+    mine = {"tenant": customer.tenant, "customer": customer.id}
+    return {
+        NumberRow: [mine | {"number": each} for each in dict.fromkeys(customer.numbers)],
+        WordRow: [mine | {"word": each} for each in words(customer.name)],
+        TagRow: [mine | {"tag": each} for each in dict.fromkeys(customer.tags)],
+    }
+
+
+async def create(connection: AsyncConnection, customer: Customer) -> None:
+    """Add one."""
+    values = columns_of(msgspec.structs.asdict(customer))
+    await connection.execute(insert(CustomerRow).values(**values))
+    await _index(connection, customer)
+
+
+async def create_many(connection: AsyncConnection, customers: Sequence[Customer]) -> None:
+    """Add several, a statement for each table."""
+    rows = [columns_of(msgspec.structs.asdict(each)) for each in customers]
+    await connection.execute(insert(CustomerRow), rows)
+    for table in (NumberRow, WordRow, TagRow):
+        found = [row for each in customers for row in index_rows(each)[table]]
+        if found:
+            await connection.execute(insert(table), found)
+
+
+async def find(connection: AsyncConnection, tenant: str, customer: str) -> Customer | None:
+    """Return one, or None."""
+    statement = select(*_COLUMNS).where(CustomerRow.tenant == tenant, CustomerRow.id == customer)
+    rows = (await connection.execute(statement)).all()
+    return _read(rows[0]) if rows else None
+
+
+async def find_all(
+    connection: AsyncConnection, tenant: str, ids: Iterable[str]
+) -> tuple[Customer, ...]:
+    """Return those that there are, in the order of their ids."""
+    statement = (
+        select(*_COLUMNS)
+        .where(CustomerRow.tenant == tenant, CustomerRow.id.in_(tuple(ids)))
+        .order_by(CustomerRow.id)
+    )
+    return tuple(_read(row) for row in await connection.execute(statement))
+
+
+async def by_number(
+    connection: AsyncConnection, tenant: str, number: str, limit: int = 10
+) -> tuple[Customer, ...]:
+    """Return who has this number (E.164): one statement, by the primary keys of two tables."""
+    statement = (
+        select(*_COLUMNS)
+        .join(NumberRow, NumberRow.customer == CustomerRow.id)
+        .where(NumberRow.tenant == tenant, NumberRow.number == number)
+        .where(CustomerRow.tenant == tenant)
+        .order_by(NumberRow.customer)
+        .limit(limit)
+    )
+    return tuple(_read(row) for row in await connection.execute(statement))
+
+
+async def page(
+    connection: AsyncConnection,
+    tenant: str,
+    listing: CustomerListing,
+    among: tuple[str, ...] | None,
+) -> tuple[list[Customer], str | None]:
+    """Return one page of a tenant's customers; with `among`, of these only."""
+    statement: Select[Any] = select(*_COLUMNS, CustomerRow.name_key).where(
+        CustomerRow.tenant == tenant, CustomerRow.merged_into.is_(None)
+    )
+    for condition in _conditions(tenant, listing, among):
+        statement = statement.where(condition)
+    # Ids begin with the time: their order is that of creation.
+    columns = {"created": CustomerRow.id.expression, "name": CustomerRow.name_key.expression}
+    rows, after = await paging.fetch(
+        connection,
+        statement,
+        listing,
+        columns=columns,
+        id_column=CustomerRow.id.expression,
+        default="created",
+    )
+    return [_read(row) for row in rows], after
+
+
+def _conditions(
+    tenant: str, listing: CustomerListing, among: tuple[str, ...] | None
+) -> Iterable[ColumnElement[bool]]:
+    if among is not None:
+        yield CustomerRow.id.in_(among)
+    for word in words(listing.name or ""):
+        having = select(WordRow.customer).where(
+            WordRow.tenant == tenant, WordRow.word >= word, WordRow.word < word + LAST
+        )
+        yield CustomerRow.id.in_(having)
+    if listing.number is not None:
+        yield CustomerRow.id.in_(
+            select(NumberRow.customer).where(
+                NumberRow.tenant == tenant, NumberRow.number == listing.number
+            )
+        )
+    if listing.tag is not None:
+        yield CustomerRow.id.in_(
+            select(TagRow.customer).where(TagRow.tenant == tenant, TagRow.tag == listing.tag)
+        )
+
+
+async def change(
+    connection: AsyncConnection, customer: Customer, values: Mapping[str, Any], now_ms: int
+) -> Customer | None:
+    """Change one as it was read; None if somebody has changed it since."""
+    changed = msgspec.structs.replace(
+        customer, **values, version=customer.version + 1, updated_ms=now_ms
+    )
+    wanted = {**values, "version": changed.version, "updated_ms": now_ms}
+    done = await connection.execute(
+        update(CustomerRow)
+        .where(
+            CustomerRow.id == customer.id,
+            CustomerRow.tenant == customer.tenant,
+            CustomerRow.version == customer.version,
+        )
+        .values(**columns_of(wanted))
+    )
+    if done.rowcount != 1:
+        return None
+    if {"name", "numbers", "tags", "merged_into"} & set(values):
+        await _index(connection, changed)
+    return changed
+
+
+async def erase(connection: AsyncConnection, tenant: str, customer: str) -> bool:
+    """Delete one with all that hangs on it; False if there is none."""
+    mine = CustomerRow.tenant == tenant, CustomerRow.id == customer
+    done = await connection.execute(delete(CustomerRow).where(*mine))
+    return done.rowcount == 1
+
+
+async def forget_merges(connection: AsyncConnection, tenant: str, customer: str) -> None:
+    """Delete what the customer's merges remember."""
+    either = or_(MergeRow.kept == customer, MergeRow.gone == customer)
+    await connection.execute(delete(MergeRow).where(MergeRow.tenant == tenant, either))
+
+
+async def sealed(connection: AsyncConnection, tenant: str, customer: str) -> dict[str, bytes]:
+    """Return the sealed fields by name."""
+    statement = select(SealedRow.field, SealedRow.sealed).where(
+        SealedRow.tenant == tenant, SealedRow.customer == customer
+    )
+    return {row.field: bytes(row.sealed) for row in await connection.execute(statement)}
+
+
+async def sealed_names(
+    connection: AsyncConnection, tenant: str, customers: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return which sensitive fields are filled, by customer."""
+    statement = (
+        select(SealedRow.customer, SealedRow.field)
+        .where(SealedRow.tenant == tenant, SealedRow.customer.in_(tuple(customers)))
+        .order_by(SealedRow.field)
+    )
+    names: dict[str, tuple[str, ...]] = {}
+    for row in await connection.execute(statement):
+        names[row.customer] = (*names.get(row.customer, ()), row.field)
+    return names
+
+
+async def merged_away(connection: AsyncConnection, tenant: str, customer: str) -> tuple[str, ...]:
+    """Return who turned out to be this customer."""
+    statement = select(CustomerRow.id).where(
+        CustomerRow.tenant == tenant, CustomerRow.merged_into == customer
+    )
+    return tuple((await connection.execute(statement)).scalars())
+
+
+async def fields(connection: AsyncConnection, tenant: str) -> dict[str, bool]:
+    """Return the tenant's sensitive fields: name -> whether it can be searched."""
+    statement = select(FieldRow.name, FieldRow.is_searchable).where(FieldRow.tenant == tenant)
+    found = {row.name: bool(row.is_searchable) for row in await connection.execute(statement)}
+    return dict(FIELDS) | found
+
+
+async def set_field(
+    connection: AsyncConnection, tenant: str, name: str, *, is_searchable: bool
+) -> None:
+    """Mark a field as sensitive."""
+    mine = FieldRow.tenant == tenant, FieldRow.name == name
+    await connection.execute(delete(FieldRow).where(*mine))
+    await connection.execute(
+        insert(FieldRow).values(tenant=tenant, name=name, is_searchable=is_searchable)
+    )
+
+
+async def set_sealed(
+    connection: AsyncConnection, tenant: str, customer: str, values: Mapping[str, bytes]
+) -> None:
+    """Put these in the place of what the fields held."""
+    mine = SealedRow.customer == customer, SealedRow.field.in_(tuple(values))
+    await connection.execute(delete(SealedRow).where(*mine))
+    rows = [
+        {"tenant": tenant, "customer": customer, "field": field, "sealed": value}
+        for field, value in values.items()
+    ]
+    if rows:
+        await connection.execute(insert(SealedRow), rows)
+
+
+async def _index(connection: AsyncConnection, customer: Customer) -> None:
+    for table, rows in index_rows(customer).items():
+        await connection.execute(delete(table).where(table.customer == customer.id))
+        if rows:
+            await connection.execute(insert(table), rows)
+
+
+def _read(row: Any) -> Customer:  # noqa: ANN401 - a row of the columns above
+    values = {
+        name: msgspec.json.decode(value, type=_JSON[name]) if name in _JSON else value
+        for name, value in row._mapping.items()  # noqa: SLF001 - its documented way
+        if name != "name_key"
+    }
+    return Customer(**values)

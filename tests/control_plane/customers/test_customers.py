@@ -1,0 +1,232 @@
+"""Customers over the API: what is kept, found, masked, merged."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from control_plane.permissions import Role
+from tests.control_plane.center import Center
+from tests.control_plane.customers.stage import ANNA, SAID, WHY, add, approval, talk
+
+
+async def test_a_customer_is_added_shown_changed_and_found(center: Center) -> None:
+    manager, made = await add(center)
+    where = made.headers["Location"]
+    assert made.json["contact"]["numbers"] == ["+49301234567", "+493098765"]
+    assert made.json["sensitive"] is None, "a manager sees not even which are filled"
+    sent = {"name": "Anna Berg", "numbers": ["+493011111"]}
+    changed = await manager.ask("PATCH", where, sent, {"If-Match": '"1"'})
+    assert (changed.status, changed.json["basic"]["name"]) == (200, "Anna Berg")
+    assert changed.json["notes"] == ANNA["notes"]
+    for query, count in {
+        "name=ber": 1, "name=ANNA be": 1, "name=osterreich": 0, "number=%2B493011111": 1,
+        "number=%2B49301234567": 0, "tag=gold": 1, "tag=silver": 0,
+    }.items():  # fmt: skip
+        found = await manager.get(f"/v1/customers?{query}")
+        assert (query, len(found.json["items"])) == (query, count)
+
+
+async def test_the_pop_shows_who_may_be_calling(center: Center) -> None:
+    manager, made = await add(center)
+    pop = await manager.get("/v1/customers/by-number/+493098765")
+    assert [each["id"] for each in pop.json["customers"]] == [made.json["id"]]
+    assert (await manager.get("/v1/customers/by-number/+4930555")).json == {"customers": []}
+
+
+async def test_an_outsourced_agent_gets_their_caller_masked_and_no_forbidden_byte(
+    center: Center,
+) -> None:
+    manager, made = await add(center)
+    where = made.headers["Location"]
+    outsourced = await center.person(Role.OUTSOURCED_AGENT, agent="o1", employer="x")
+    paths = (
+        "/v1/customers/by-number/+493098765", where, f"{where}/history", f"{where}/sensitive",
+        f"{where}/duplicates", "/v1/customers", "/v1/customers?name=anna",
+        "/v1/customers?sort=name", "/v1/customers?field=national_id&value=AB1234cd",
+    )  # fmt: skip
+    for talking in ((), ("o2",), ("o1",)):
+        talk(center, "+493098765", *talking)
+        for path in paths:
+            reply = await outsourced.get(path, **WHY)
+            for value in SAID:
+                assert value.encode() not in reply.body, (path, talking)
+            if talking != ("o1",):
+                assert made.json["id"].encode() not in reply.body, path
+    pop = (await outsourced.get(paths[0])).json["customers"][0]
+    assert pop["basic"]["name"] == "A. Ö."
+    assert pop["contact"]["numbers"] == ["+49••••67", "+49••••65"]
+    assert (pop["notes"], pop["sensitive"]) == (None, None)
+    assert (await manager.get(paths[0])).json["customers"][0]["contact"]["is_masked"] is False
+
+
+async def test_a_caller_of_a_colleague_looks_like_nobody(center: Center) -> None:
+    _, made = await add(center)
+    outsourced = await center.person(Role.OUTSOURCED_AGENT, agent="o1", employer="x")
+    talk(center, "+493098765", "o2")
+    theirs = await outsourced.get(made.headers["Location"])
+    nobody = await outsourced.get("/v1/customers/cus_nobody")
+    assert theirs.status == nobody.status == 404
+    assert theirs.json | {"request_id": ""} == nobody.json | {"request_id": ""}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "number=%2B493098765", "field=national_id&value=AB1234cd", "value=x",
+    ],
+)  # fmt: skip
+async def test_what_is_masked_can_be_neither_searched_nor_counted(
+    center: Center, query: str
+) -> None:
+    await add(center)
+    supervisor = await center.person(Role.SUPERVISOR)
+    found = await supervisor.get(f"/v1/customers?{query}")
+    assert (found.status, found.error_id) == (403, "not-searchable")
+    assert (await supervisor.get("/v1/customers?name=anna&sort=-name")).status == 200
+
+
+async def test_an_agent_cannot_put_masked_names_in_order(center: Center) -> None:
+    await add(center)
+    agent = await center.person(Role.AGENT, agent="a1")
+    talk(center, "+493098765", "a2")
+    listed = await agent.get("/v1/customers")
+    assert [each["basic"]["name"] for each in listed.json["items"]] == ["A. Ö."]
+    for query in ("sort=name", "sort=-name", "name=an", "tag=gold"):
+        assert (await agent.get(f"/v1/customers?{query}")).error_id == "not-searchable"
+
+
+async def test_an_agent_on_the_call_may_change_the_address_and_no_sensitive_field(
+    center: Center,
+) -> None:
+    _, made = await add(center)
+    agent = await center.person(Role.AGENT, agent="a1")
+    where = made.headers["Location"]
+    change = {"address": "Elsewhere 1"}
+    talk(center, "+493098765", "a2")
+    refused = await agent.ask("PATCH", where, change, {"If-Match": '"1"'})
+    assert refused.status == 403
+    talk(center, "+493098765", "a1")
+    assert (await agent.ask("PATCH", where, change, {"If-Match": '"1"'})).status == 200
+    secret = {"sensitive": {"payment_card": "5555"}}
+    assert (await agent.ask("PATCH", where, secret, {"If-Match": '"2"'})).status == 403
+
+
+async def test_a_foreign_tenants_customer_looks_exactly_like_a_missing_one(center: Center) -> None:
+    _, made = await add(center)
+    await center.tenant("other")
+    stranger = await center.person(Role.MANAGER, Role.PRIVACY_OFFICER, tenant="other")
+    missing = "/v1/customers/cus_nobody"
+    for tail in ("", "/history", "/sensitive", "/duplicates"):
+        theirs = await stranger.get(made.headers["Location"] + tail, **WHY)
+        nobody = await stranger.get(missing + tail, **WHY)
+        assert theirs.status == 404
+        assert theirs.json | {"request_id": ""} == nobody.json | {"request_id": ""}
+    assert (await stranger.get("/v1/customers/by-number/+493098765")).json["customers"] == []
+    assert (await stranger.get("/v1/customers")).json["items"] == []
+
+
+async def test_faults_of_a_customer_never_quote_a_value(center: Center) -> None:
+    manager, _ = await add(center)
+    wrong = ANNA | {"numbers": ["0049-not-a-number"], "email": "anna at example", "language": "DE!"}
+    reply = await manager.post("/v1/customers", wrong)
+    assert reply.status == 422
+    assert {each["where"] for each in reply.json["faults"]} >= {"body.email", "body.numbers.0"}
+    for value in ("not-a-number", "anna at", "DE!"):
+        assert value.encode() not in reply.body
+
+
+async def test_sensitive_fields_are_found_exactly_and_read_with_a_purpose(center: Center) -> None:
+    _, made = await add(center)
+    officer = await center.person(Role.PRIVACY_OFFICER)
+    where = f"{made.headers['Location']}/sensitive"
+    assert (await officer.get(where)).status in (403, 404)
+    assert (await officer.get(where, **WHY)).json == {"fields": ANNA["sensitive"]}
+    search = "/v1/customers?field=national_id&value=ab1234CD"
+    found = await officer.get(search, **WHY)
+    assert [each["id"] for each in found.json["items"]] == [made.json["id"]]
+    assert (await officer.get(search + "x", **WHY)).json["items"] == []
+    card = await officer.get("/v1/customers?field=payment_card&value=4111111111111111", **WHY)
+    assert card.error_id == "invalid"
+
+
+async def test_a_tenant_marks_a_field_as_sensitive(center: Center) -> None:
+    admin = await center.person(Role.TENANT_ADMIN)
+    secret = {"sensitive": {"patient_no": "P-77"}}
+    manager = await center.person(Role.MANAGER)
+    refused = await manager.post("/v1/customers", ANNA | secret)
+    assert refused.error_id == "field-unknown"
+    marked = await admin.post("/v1/customer-fields", {"name": "patient_no", "is_searchable": True})
+    assert marked.json["fields"]["patient_no"] is True
+    assert (await manager.post("/v1/customers", ANNA | secret)).status == 201
+    async with center.services.database.read() as connection:
+        rows = await connection.exec_driver_sql("SELECT sealed FROM customer_sealed")
+        assert all(b"P-77" not in bytes(row[0]) for row in rows)
+
+
+async def test_duplicates_are_merged_and_parted_again(center: Center) -> None:
+    manager, made = await add(center)
+    other = {"name": "A. Österreich", "numbers": ["+493098765", "+4930222"], "tags": ["vip"]}
+    second = await manager.post("/v1/customers", other)
+    where, gone = made.headers["Location"], second.json["id"]
+    found = await manager.get(f"{where}/duplicates")
+    assert [each["id"] for each in found.json["customers"]] == [gone]
+    merged = await manager.post(f"{where}/merge", {"gone": gone})
+    kept = (await manager.get(where)).json
+    assert kept["contact"]["numbers"] == ["+49301234567", "+493098765", "+4930222"]
+    pop = await manager.get("/v1/customers/by-number/+4930222")
+    assert [each["id"] for each in pop.json["customers"]] == [made.json["id"]]
+    again = await manager.post(f"{where}/merge", {"gone": gone})
+    assert again.error_id == "cannot-merge"
+    undone = await manager.ask("POST", f"/v1/customer-merges/{merged.json['id']}/undo")
+    assert undone.status == 200
+    kept = (await manager.get(where)).json
+    assert kept["contact"]["numbers"] == ["+49301234567", "+493098765"]
+    assert kept["basic"]["tags"] == ["gold"]
+    pop = await manager.get("/v1/customers/by-number/+4930222")
+    assert [each["id"] for each in pop.json["customers"]] == [gone]
+    history = (await manager.get(f"{where}/history")).json["items"]
+    assert {each["what"] for each in history} == {"merged", "parted"}
+
+
+async def test_an_import_tells_each_fault_by_line_and_field_and_adds_the_rest(
+    center: Center,
+) -> None:
+    manager = await center.person(Role.MANAGER)
+    file = (
+        b'name,numbers,notes,national_id\r\n"Berg, Bo",030 5551234,"two\r\nlines",X1\r\n'
+        b",+4930777,,\r\nCleo,not-a-number,,\r\nDora,+4930888\r\nEmil,+4930999;+4930998,,\r\n"
+    )
+    sent = {"Content-Type": "text/csv"}
+    for dry, kept in (("true", 0), ("false", 2)):
+        reply = await manager.post(f"/v1/customer-import?dry_run={dry}&region=DE", file, sent)
+        lines = [json.loads(each) for each in reply.body.splitlines()]
+        assert [(each["line"], each["field"]) for each in lines[:-1]] == [
+            (4, "name"), (5, "numbers"), (6, ""),
+        ]  # fmt: skip
+        assert lines[-1] == {"records": 5, "added": 2, "faulty": 3, "done": True}
+        assert b"not-a-number" not in reply.body
+        assert len((await manager.get("/v1/customers")).json["items"]) == kept
+    found = await manager.get("/v1/customers/by-number/+49305551234")
+    assert found.json["customers"][0]["notes"] == "two\r\nlines"
+    officer = await center.person(Role.PRIVACY_OFFICER)
+    shown = await officer.get(f"/v1/customers/{found.json['customers'][0]['id']}", **WHY)
+    assert shown.json["sensitive"] == ["national_id"]
+
+
+async def test_an_export_takes_a_purpose_and_a_second_person_once(center: Center) -> None:
+    manager, made = await add(center)
+    path = "/v1/customer-export"
+    assert (await manager.ask("POST", path, headers=WHY)).status == 403
+    sent = await approval(center, "customer:export", "customers", "customers")
+    given = await manager.ask("POST", path, headers=sent)
+    assert [json.loads(each)["id"] for each in given.body.splitlines()] == [made.json["id"]]
+    for secret in ANNA["sensitive"].values():  # type: ignore[attr-defined]
+        assert secret.encode() not in given.body
+    assert (await manager.ask("POST", path, headers=sent)).status == 403
+    own = await manager.post(
+        "/v1/approvals", {"act": "customer:export", "thing": "customers", "digest": "customers"}
+    )
+    mine = WHY | {"Everline-Approval": own.json["id"]}
+    assert (await manager.ask("POST", path, headers=mine)).status == 403

@@ -1,0 +1,111 @@
+"""Erasure: the key is gone, also when an older backup of the customers comes back."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from control_plane.permissions import Role
+from control_plane.settings import Settings
+from tests.control_plane.center import Center, running, settings
+from tests.control_plane.customers.stage import ANNA, WHY, add, approval, key_settings
+
+
+@pytest.fixture
+async def files(tmp_path: Path) -> AsyncIterator[Settings]:
+    """Return settings on two SQLite files, so that a test can copy them."""
+    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+        database = f"sqlite:///{tmp_path / 'everline.db'}"
+        yield settings(Path(name), database, **key_settings(tmp_path))
+
+
+async def _erase(center: Center, where: str) -> None:
+    officer = await center.person(Role.PRIVACY_OFFICER)
+    version = (await officer.get(where, **WHY)).headers["ETag"].strip('"')
+    customer = where.rpartition("/")[2]
+    sent = await approval(center, "customer:shred", customer, version)
+    reply = await officer.ask("DELETE", where, headers=sent)
+    assert reply.status == 204, reply.body
+
+
+async def test_an_erased_customer_is_gone_and_stays_unreadable(center: Center) -> None:
+    manager, made = await add(center)
+    where = made.headers["Location"]
+    await _erase(center, where)
+    assert (await manager.get(where)).status == 404
+    assert (await manager.get("/v1/customers/by-number/+493098765")).json["customers"] == []
+    async with center.services.database.read() as connection:
+        for table in ("customers", "customer_sealed", "customer_numbers", "customer_words"):
+            rows = await connection.exec_driver_sql(f"SELECT count(*) FROM {table}")  # noqa: S608
+            assert rows.scalar_one() == 0, table
+
+
+async def test_no_kept_answer_tells_of_an_erased_customer(center: Center) -> None:
+    manager = await center.person(Role.MANAGER)
+    once = {"Idempotency-Key": "k1"}
+    made = await manager.post("/v1/customers", ANNA, once)
+    await _erase(center, made.headers["Location"])
+    async with center.services.database.read() as connection:
+        rows = await connection.exec_driver_sql("SELECT body FROM answers")
+        assert all(b"anna@example.net" not in bytes(row[0]) for row in rows)
+
+
+async def test_a_restored_backup_brings_no_erased_customer_back(
+    files: Settings, tmp_path: Path
+) -> None:
+    def dump(name: str) -> list[str]:
+        with sqlite3.connect(tmp_path / name) as connection:
+            return list(connection.iterdump())
+
+    async with running(files) as center:
+        _, made = await add(center)
+        where, customer = made.headers["Location"], made.json["id"]
+        backup = dump("everline.db")
+        with sqlite3.connect(tmp_path / "keys.db") as keys:
+            (wrapped,) = keys.execute("SELECT wrapped FROM customer_keys").fetchone()
+        keys.close()
+        await _erase(center, where)
+        held = b"".join(each.read_bytes() for each in tmp_path.glob("keys.db*"))  # noqa: ASYNC240
+        assert bytes(wrapped) not in held, "the wrapped key is still in the key store's files"
+    assert any(customer in line for line in backup)
+    for each in tmp_path.glob("everline.db*"):  # noqa: ASYNC240 - nothing else runs
+        each.unlink()
+    with sqlite3.connect(tmp_path / "everline.db") as connection:
+        connection.executescript("\n".join(backup))
+    connection.close()
+    async with running(files) as center:
+        center.numbers = itertools.count(100)
+        officer = await center.person(Role.PRIVACY_OFFICER)
+        assert (await officer.get(where, **WHY)).status == 404
+        assert not any(customer in line for line in dump("everline.db") if "audit" not in line)
+
+
+async def test_a_legal_hold_beats_erasure(center: Center) -> None:
+    _, made = await add(center)
+    where = made.headers["Location"]
+    officer = await center.person(Role.PRIVACY_OFFICER)
+    held = await officer.ask("PUT", f"{where}/hold", {"has_legal_hold": True}, WHY)
+    assert held.json["has_legal_hold"] is True
+    sent = await approval(center, "customer:shred", made.json["id"], "2")
+    assert (await officer.ask("DELETE", where, headers=sent)).status == 403
+    assert (await officer.get(f"{where}/sensitive", **WHY)).json["fields"] == ANNA["sensitive"]
+    await officer.ask("PUT", f"{where}/hold", {"has_legal_hold": False}, WHY)
+    # The yes was for the state that it had then.
+    assert (await officer.ask("DELETE", where, headers=sent)).status == 403
+    await _erase(center, where)
+
+
+async def test_a_subject_access_export_holds_all_that_was_told(center: Center) -> None:
+    _, made = await add(center)
+    officer = await center.person(Role.PRIVACY_OFFICER)
+    where = f"{made.headers['Location']}/access-export"
+    assert (await officer.ask("POST", where, headers=WHY)).status == 403
+    sent = await approval(center, "customer:export", made.json["id"], "1")
+    given = (await officer.ask("POST", where, headers=sent)).json
+    numbers = {"numbers": ["+49301234567", "+493098765"]}
+    assert given["customer"] == ANNA | numbers
