@@ -63,6 +63,8 @@ class Book:
         self._released = released
         self._written = written
         self._kept = Newest(version=None, document=NOTHING, checked=check(NOTHING))
+        self._made: Newest | None = None
+        """What was written here last: the newest, if its transaction went through."""
 
     async def newest(self, connection: AsyncConnection) -> Newest:
         """Return the configuration as it stands."""
@@ -70,7 +72,10 @@ class Book:
         kept = self._kept
         if version is None:
             return Newest(version=None, document=NOTHING, checked=check(NOTHING))
-        if kept.version is None or kept.version.id != version.id:
+        made = self._made
+        if made is not None and made.version == version:
+            kept = self._kept = made
+        elif kept.version is None or kept.version.id != version.id:
             document = await store.load(connection, version.number)
             checked = await asyncio.to_thread(check, document)
             kept = self._kept = Newest(version=version, document=document, checked=checked)
@@ -114,6 +119,7 @@ class Book:
         await store.add(connection, made, changes)
         detail = {"version": number, "what": what, "why": why, "changes": _named(changes)}
         await ask.audit(str(number), detail=detail)
+        self._made = Newest(version=made, document=after, checked=checked)
         self._written(number)
         return Outcome(number=number, is_written=True, findings=own, changes=changes)
 
