@@ -97,6 +97,7 @@ __all__ = [
     "Section",
     "configuration_of",
     "ha1_of",
+    "noun_of",
     "parse_configuration",
 ]
 
@@ -175,6 +176,15 @@ def configuration_of(
     return configuration, problems or tuple(dangling(configuration))
 
 
+def noun_of(name: str, section: Section, identifier: str, table: Any) -> Any:  # noqa: ANN401 - any noun
+    """Return the noun of one table of the section `name`, or what is wrong with the table."""
+    try:
+        check_id(identifier, name)
+        return section.make(identifier, msgspec.convert(table, section.shape))
+    except ValueError as error:
+        return Finding.error(name, identifier, "", str(error))
+
+
 # ---- reading -------------------------------------------------------------------------------------
 
 
@@ -195,11 +205,11 @@ class _Reader:
             return ()
         made = []
         for identifier, table in tables.items():
-            try:
-                check_id(identifier, name)
-                made.append(section.make(identifier, msgspec.convert(table, section.shape)))
-            except ValueError as error:
-                self.problems.append(Finding.error(name, identifier, "", str(error)))
+            noun = noun_of(name, section, identifier, table)
+            if isinstance(noun, Finding):
+                self.problems.append(noun)
+            else:
+                made.append(noun)
         return tuple(made)
 
     def unknown_tables(self) -> list[str]:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from control_plane.configuration.document import Document, by_section
-from control_plane.configuration.nouns import ACTIVATIONS, OWN_SHAPES, ActivationTable, PlanTable
+from control_plane.configuration.nouns import ACTIVATIONS, ActivationTable, PlanTable
 from control_plane.configuration.plans import meeting, misfits, overlaid
 from edge.acd.eligibility import unsuited_because
 from edge.acd.needs import Needs
-from state.configuration import SECTIONS, Configuration, configuration_of
+from state.configuration import SECTIONS, Configuration
 from state.configuration_findings import Finding, Severity, dangling
-from state.keys import is_id
 from state.model import Agent, Contingency, Queue, TenantId
-
-ShapeT = TypeVar("ShapeT")
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -37,15 +33,18 @@ class Checked(Struct, frozen=True, kw_only=True):
 
 def check(document: Document) -> Checked:
     """Return what the document comes to."""
-    reader = _Reader(document)
-    bare, problems = configuration_of(by_section(document, SECTIONS))
-    plans: dict[str, PlanTable] = reader.read("plans", PlanTable)
-    activations: dict[str, ActivationTable] = reader.read(ACTIVATIONS, ActivationTable)
-    for section in OWN_SHAPES.keys() - {"plans", ACTIVATIONS}:
-        reader.read(section, OWN_SHAPES[section])
-    found = [*map(_finding, problems), *reader.findings]
+    items = by_section(document)
+    found = [item.noun for item in document.values() if isinstance(item.noun, Finding)]
     if found:
+        return Checked(configuration=Configuration(), findings=tuple(found))
+    nouns: dict[str, Any] = {
+        section: tuple(item.noun for item in items[section]) for section in SECTIONS
+    }
+    bare = Configuration(**nouns)
+    if found := list(dangling(bare)):
         return Checked(configuration=bare, findings=tuple(found))
+    plans: dict[str, PlanTable] = {item.id: item.noun for item in items["plans"]}
+    activations: dict[str, ActivationTable] = {item.id: item.noun for item in items[ACTIVATIONS]}
     order = sorted(activations, key=lambda each: (activations[each].since_ms, each))
     active = {identifier: plans[identifier] for identifier in order if identifier in plans}
     found += _of_plans(plans, activations, bare)
@@ -56,35 +55,11 @@ def check(document: Document) -> Checked:
         overlaid(bare, active.values()),
         contingencies=tuple(_contingency(each, plans[each], activations[each]) for each in active),
     )
-    found += dangling(whole)
+    if active:
+        found += dangling(whole)
     found += _unstaffed(whole)
     found += _unspoken(whole, document)
     return Checked(configuration=whole, findings=tuple(found))
-
-
-class _Reader:
-    """Reads the sections that no edge knows."""
-
-    def __init__(self, document: Document) -> None:
-        self._tables = by_section(document, OWN_SHAPES)
-        self.findings: list[Finding] = []
-
-    def read(self, section: str, shape: type[ShapeT]) -> dict[str, ShapeT]:
-        """Return the tables of a section; note an error for each that cannot be read."""
-        made: dict[str, ShapeT] = {}
-        for identifier, body in self._tables[section].items():
-            if not is_id(identifier):
-                self.findings.append(Finding.error(section, identifier, "", "is no id"))
-                continue
-            try:
-                made[identifier] = msgspec.convert(body, shape)
-            except msgspec.ValidationError as error:
-                self.findings.append(Finding.error(section, identifier, "", str(error)))
-        return made
-
-
-def _finding(problem: Finding | str) -> Finding:
-    return problem if isinstance(problem, Finding) else Finding.error("", "", "", problem)
 
 
 def _of_plans(
@@ -115,15 +90,16 @@ def _contingency(identifier: str, plan: PlanTable, activation: ActivationTable) 
 def _unstaffed(configuration: Configuration) -> Iterator[Finding]:
     """Yield a warning for each queue whose calls no agent could take."""
     agents: dict[str, list[Agent]] = {}
+    best: dict[str, dict[str, int]] = {}
     for agent in configuration.agents:
         agents.setdefault(agent.tenant, []).append(agent)
+        levels = best.setdefault(agent.tenant, {})
+        for skill, level in agent.skills.items():
+            levels[skill] = max(level, levels.get(skill, 0))
     for queue in configuration.queues:
         own = agents.get(queue.tenant, [])
-        missing = [
-            need
-            for need in queue.needs
-            if not any(agent.skills.get(need.skill, 0) >= need.level for agent in own)
-        ]
+        levels = best.get(queue.tenant, {})
+        missing = [need for need in queue.needs if levels.get(need.skill, 0) < need.level]
         for need in missing:
             text = f"nobody has the skill {need.skill!r} at level {need.level} or above"
             yield _warning(queue, "needs", text, "give an agent the skill, or lower the need")

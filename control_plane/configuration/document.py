@@ -6,14 +6,15 @@ also its ETag.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from immutables import Map
 from msgspec import Struct
 
-from control_plane.configuration.nouns import PLATFORM
-from state.configuration import Configuration
+from control_plane.configuration.nouns import OWN_SHAPES, PLATFORM
+from state.configuration import SECTIONS, Configuration, Section, noun_of
 from state.configuration_writing import tables_of
 from state.model import MAIN
 
@@ -24,7 +25,7 @@ SECRET: Final = frozenset({"ha1", "password"})
 """Fields whose values no answer tells, only that they changed."""
 
 
-class Item(Struct, frozen=True, kw_only=True):
+class Item(Struct, frozen=True, kw_only=True, dict=True):
     """One table."""
 
     section: str
@@ -32,6 +33,16 @@ class Item(Struct, frozen=True, kw_only=True):
     tenant: str
     since: int
     body: Body
+
+    @cached_property
+    def noun(self) -> Any:  # noqa: ANN401 - of any section
+        """Return what the table says, or the `Finding` why it says nothing; read once."""
+        section = SECTIONS.get(self.section) or Section(OWN_SHAPES[self.section], _as_it_is)
+        return noun_of(self.section, section, self.id, self.body)
+
+
+def _as_it_is(_: str, table: Any) -> Any:  # noqa: ANN401 - a table of ours
+    return table
 
 
 class Edit(Struct, frozen=True, kw_only=True):
@@ -125,17 +136,16 @@ def taken_from(configuration: Configuration) -> list[Edit]:
     ]
 
 
-def by_section(document: Document, sections: Iterable[str]) -> dict[str, dict[str, Body]]:
-    """Return the tables of some sections as a file would hold them."""
-    tables: dict[str, dict[str, Body]] = {section: {} for section in sections}
-    for item in _ordered(document):
-        if item.section in tables:
-            tables[item.section][item.id] = item.body
-    return tables
+def by_section(document: Document) -> dict[str, list[Item]]:
+    """Return the items of every section, in order of their ids."""
+    found: dict[str, list[Item]] = {section: [] for section in (*SECTIONS, *OWN_SHAPES)}
+    for item in document.values():
+        found[item.section].append(item)
+    return {section: sorted(items, key=_id) for section, items in found.items()}
 
 
-def _ordered(document: Document) -> Iterator[Item]:
-    return iter(sorted(document.values(), key=lambda item: (item.section, item.id)))
+def _id(item: Item) -> str:
+    return item.id
 
 
 def _of(document: Document, tenant: str) -> Document:
