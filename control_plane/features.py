@@ -12,17 +12,21 @@ import control_plane.history.tables
 import control_plane.tenants.tables
 from control_plane.api.route import Feature
 from control_plane.approvals.http import FEATURE as APPROVALS
+from control_plane.cases.http import FEATURE as CASES
 from control_plane.configuration.http import FEATURE as CONFIGURATION
 from control_plane.customers.http import FEATURE as CUSTOMERS
+from control_plane.knowledge.http import FEATURE as KNOWLEDGE
 from control_plane.sign_in.http import FEATURE as SIGN_IN
 from control_plane.users.http import FEATURE as USERS
 
 FEATURES: Final[tuple[Feature, ...]] = (
     APPROVALS,
     CUSTOMERS,
+    CASES,  # after customers: it tells them what it holds
     SIGN_IN,
     USERS,
     CONFIGURATION,
+    KNOWLEDGE,
 )
 
 TABLES: Final = (

@@ -24,11 +24,16 @@ def _open(url: str) -> Database:
     return Database.open(DRIVERS[scheme] + colon + rest)
 
 
+def _has_model(name: str | None, kind: str, _parents: object) -> bool:
+    """Leave out what full-text search reads: each database makes its own, and none has a model."""
+    return kind != "table" or not str(name).startswith("article_text")
+
+
 async def test_the_migrations_make_exactly_the_tables_that_the_code_knows(
     center: Center,
 ) -> None:
     def differences(connection: Connection) -> list[object]:
-        options = {"compare_type": True}
+        options = {"compare_type": True, "include_name": _has_model}
         context = MigrationContext.configure(connection, opts=options)
         return list(compare_metadata(context, Table.metadata))
 

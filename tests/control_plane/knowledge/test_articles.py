@@ -1,0 +1,105 @@
+"""Articles: versions, full-text search on both databases, and who may read which."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from control_plane.knowledge.search import query
+from control_plane.permissions import Role
+from tests.control_plane.center import Center, Person
+
+REFUND: dict[str, Any] = {
+    "language": "en", "title": "Refunds", "body": "Money goes back to the card within a week.",
+    "tags": ["billing"], "queues": ["sales"],
+}  # fmt: skip
+MODEM: dict[str, Any] = {
+    "language": "en", "title": "Modem lights", "body": "Refunds are not for modems.",
+    "tags": ["gold"], "queues": ["support"], "employer": "x",
+}  # fmt: skip
+
+
+async def _write(center: Center) -> tuple[Person, str, str]:
+    manager = await center.person(Role.MANAGER)
+    made = [await manager.post("/v1/articles", each) for each in (REFUND, MODEM)]
+    assert [each.status for each in made] == [201, 201], made
+    return manager, made[0].json["id"], made[1].json["id"]
+
+
+async def _found(person: Person, path: str) -> list[str]:
+    reply = await person.get(path)
+    assert reply.status == 200, reply.body
+    return [each["id"] for each in reply.json["items"]]
+
+
+async def test_articles_are_found_by_beginnings_of_words_the_title_first(center: Center) -> None:
+    manager, refund, modem = await _write(center)
+    search = "/v1/article-search?q="
+    assert await _found(manager, f"{search}refund") == [refund, modem]
+    assert await _found(manager, f"{search}card%20wee") == [refund]
+    assert await _found(manager, f"{search}billing") == [refund]
+    assert await _found(manager, f"{search}refund&language=de") == []
+    assert await _found(manager, f"{search}elephant") == []
+
+
+@pytest.mark.parametrize("said", ["%22", "NEAR(a", "a*%20OR%20b", "%27:*%20%7C", "title:x", "-"])
+async def test_what_people_type_is_no_operator(center: Center, said: str) -> None:
+    manager, _, _ = await _write(center)
+    assert await _found(manager, f"/v1/article-search?q={said}") == []
+
+
+@given(st.text())
+def test_a_query_holds_quoted_words_only(said: str) -> None:
+    for dialect, quote in (("sqlite", '"'), ("postgresql", "'")):
+        made = query(said, dialect) or ""
+        words = made.split(quote)[1::2]
+        assert all(word.isalnum() for word in words)
+
+
+async def test_each_version_is_kept_and_search_knows_the_newest(center: Center) -> None:
+    manager, refund, _ = await _write(center)
+    where = f"/v1/articles/{refund}"
+    newer = REFUND | {"body": "Vouchers only."}
+    changed = await manager.ask("PUT", where, newer, {"If-Match": '"1"'})
+    assert (changed.status, changed.json["version"]) == (200, 2)
+    stale = await manager.ask("PUT", where, newer, {"If-Match": '"1"'})
+    assert stale.error_id == "version-mismatch"
+    kept = (await manager.get(f"{where}/versions")).json["items"]
+    assert [each["body"] for each in kept] == ["Vouchers only.", REFUND["body"]]
+    assert await _found(manager, "/v1/article-search?q=vouchers") == [refund]
+    assert await _found(manager, "/v1/article-search?q=money") == []
+
+
+async def test_an_outsourced_agent_reads_only_what_is_for_their_employer(center: Center) -> None:
+    _, refund, modem = await _write(center)
+    outsourced = await center.person(Role.OUTSOURCED_AGENT, agent="o1", employer="x")
+    assert await _found(outsourced, "/v1/article-search?q=refund") == [modem]
+    assert await _found(outsourced, "/v1/articles") == [modem]
+    assert (await outsourced.get(f"/v1/articles/{refund}")).status == 404
+    assert (await outsourced.get(f"/v1/articles/{refund}/versions")).status == 404
+    assert (await outsourced.post("/v1/articles", REFUND)).status == 403
+
+
+async def test_a_call_is_suggested_its_queues_articles_and_those_for_the_customer(
+    center: Center,
+) -> None:
+    manager, refund, modem = await _write(center)
+    path = "/v1/article-suggestions?queue=sales"
+    assert await _found(manager, path) == [refund]
+    made = await manager.post("/v1/customers", {"name": "Anna", "tags": ["gold"]})
+    assert await _found(manager, f"{path}&customer={made.json['id']}") == [refund, modem]
+    outsourced = await center.person(Role.OUTSOURCED_AGENT, agent="o1", employer="x")
+    hidden = await outsourced.get(f"{path}&customer={made.json['id']}")
+    assert hidden.status == 404
+
+
+async def test_another_tenant_finds_nothing(center: Center) -> None:
+    _, refund, _ = await _write(center)
+    await center.tenant("other")
+    stranger = await center.person(Role.MANAGER, tenant="other")
+    for path in ("/v1/articles", "/v1/article-search?q=refund"):
+        assert await _found(stranger, path) == []
+    assert (await stranger.get(f"/v1/articles/{refund}")).status == 404
