@@ -110,8 +110,9 @@ async def save(connection: AsyncConnection, article: Article, by: str) -> bool:
 async def versions(connection: AsyncConnection, tenant: str, article: str) -> list[Row[Any]]:
     """Return all versions, the newest first."""
     row = ArticleVersionRow
-    statement: Select[Any] = (
-        select(row.version, row.title, row.body, row.by, row.at_ms)
+    columns = [getattr(row, name) for name in ("version", "title", "body", "by", "at_ms")]
+    statement = (
+        select(*columns)
         .where(row.tenant == tenant, row.article == article)
         .order_by(row.version.desc())
         .limit(100)
