@@ -143,6 +143,19 @@ async def test_a_plan_brings_help_to_those_who_wait_and_costs_no_call(center: Ce
     await center.nothing_is_left()
 
 
+async def test_a_site_drains_and_the_last_one_still_takes_calls(center: Center) -> None:
+    async with manager(center) as person:
+        for draining in (True, False):
+            done = await person.post("/v1/sites/a/drain", {"draining": draining})
+            assert done.json["publication"]["is_everywhere"], done.json
+            assert (await person.get("/v1/sites/a")).json["draining"] is draining
+            caller = center.caller("4930111")
+            leg = center.dial(caller)
+            await leg.wait(sip.Answered)
+            await caller.hang_up(leg)
+    await center.nothing_is_left()
+
+
 async def test_a_number_leads_elsewhere_while_it_is_closed(center: Center) -> None:
     async with manager(center) as person:
         never = {"id": "never", "zone": "Europe/Berlin"}
