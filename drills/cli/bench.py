@@ -11,7 +11,7 @@ from drills.cli.errors import CommandError, Exit
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 
-Name = Annotated[Literal["edge", "relay"], cyclopts.Parameter(help="Which benchmark.")]
+Name = Annotated[Literal["edge", "relay", "routing"], cyclopts.Parameter(help="Which benchmark.")]
 Json = Annotated[Path | None, cyclopts.Parameter(help="Write the figures to this file, as JSON.")]
 Quick = Annotated[bool, cyclopts.Parameter(help="Fewer and shorter slices: a first idea.")]
 Profile = Annotated[bool, cyclopts.Parameter(help="edge: show where the time of a call goes.")]
@@ -26,6 +26,9 @@ def bench(
             and with rtpengine; time from INVITE in to an agent's INVITE out.
     relay   Kamailio with our KEMI route against the same checks in native
             configuration: CPU a call, highest clean rate.
+    routing who gets which call: time from an event to the next offers, by
+            number of agents; reservations a second through three etcd
+            members, with one, two and three sites that compete.
 
     Medians over slices, with their spread; the machine and the versions.
     A few minutes each. Run it on a quiet machine. Leaves nothing running.

@@ -198,11 +198,13 @@ def unsuited_because(agent: Agent, needs: Needs) -> Reason | None:
 
 
 def _unskilled_because(skills: Mapping[SkillId, int], needs: Needs) -> Reason | None:
-    if any(need.skill not in skills for need in needs.all_of):
-        return Reason.MISSING_SKILL
     because = None
-    if any(skills[need.skill] < need.level for need in needs.all_of):
-        because = Reason.SKILL_TOO_LOW
+    for need in needs.all_of:
+        level = skills.get(need.skill)
+        if level is None:
+            return Reason.MISSING_SKILL
+        if level < need.level:
+            because = Reason.SKILL_TOO_LOW
     for group in needs.any_of:
         if not any(is_met(skills, need) for need in group):
             if not any(need.skill in skills for need in group):

@@ -47,7 +47,11 @@ def main(argv: list[str]) -> int:
 async def _run(options: argparse.Namespace) -> dict[str, object]:
     from loadtests.bench import edge, report  # noqa: PLC0415 - only what is asked for
     from loadtests.bench.relay import measure as relay  # noqa: PLC0415
+    from loadtests.bench.routing import measure as routing  # noqa: PLC0415
 
+    if options.name == "routing":
+        effort_of = routing.QUICK if options.quick else routing.Effort()
+        return report.routing(await routing.measure(effort_of))
     if options.name == "relay":
         return report.relay(await relay.measure(relay.QUICK if options.quick else relay.Effort()))
     effort = edge.QUICK if options.quick else edge.Effort()
@@ -61,7 +65,7 @@ async def _run(options: argparse.Namespace) -> dict[str, object]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
-    parser.add_argument("name", choices=("edge", "relay"))
+    parser.add_argument("name", choices=("edge", "relay", "routing"))
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="few and short slices")
     parser.add_argument(

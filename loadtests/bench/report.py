@@ -10,6 +10,7 @@ from loadtests.bench.machine import machine
 from loadtests.bench.profile import by_group
 from loadtests.bench.relay.measure import RelayFigures
 from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
+from loadtests.bench.routing.measure import RoutingFigures
 from loadtests.bench.stage import Slice
 from loadtests.bench.stats import Spread, spread
 
@@ -60,6 +61,32 @@ def relay(figures: RelayFigures) -> dict[str, object]:
     sipp = f"SIPp itself (the carrier's side): {_of(spread(figures.sipp_us), 0)} us a call"
     console().print(table, sipp, _machine(), sep="\n")
     return found
+
+
+def routing(figures: RoutingFigures) -> dict[str, object]:
+    """Print what `bench routing` found; return it as JSON values."""
+    table = Table(title="The match index: one event to the next offers (CPU time)")
+    for column in ("agents", "p50, us", "p99, us", "bytes an agent", "bytes a call"):
+        table.add_column(column, justify="right")
+    for size, found in figures.sizes.items():
+        us = (f"{found.event_us[share]:.0f}" for share in ("p50", "p99"))
+        held = (f"{each:.0f}" for each in (found.bytes_per_agent, found.bytes_per_call))
+        table.add_row(f"{size:,}", *us, *held)
+    loads = Table(title="Reservations through three etcd members, fsync on disk")
+    for column in ("sites", "asked/s", "granted/s", "p50, ms", "p99, ms", "wasted"):
+        loads.add_column(column, justify="right")
+    for load in figures.loads:
+        ms = (f"{each:.1f}" for each in (load.p50_ms, load.p99_ms))
+        rates = (f"{each:.0f}" for each in (load.asked_per_s, load.per_s))
+        loads.add_row(str(load.sites), *rates, *ms, f"{100 * load.wasted:.1f} %")
+    agents, calls = figures.effort.full
+    others = (
+        f"full match of {agents:,} agents and {calls:,} calls: {figures.full_match_ms:.0f} ms; "
+        f"matches a second, index: {figures.steady_matches_per_s:.0f}, "
+        f"from nothing each time: {figures.baseline_matches_per_s:.1f}"
+    )
+    console().print(table, others, loads, _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
 
 
 def profile(measured: Slice, samples: dict[str, int]) -> dict[str, object]:

@@ -42,3 +42,16 @@ def test_the_edge_benchmark_writes_its_figures(tmp_path: Path) -> None:
         assert float(str(found[name])) >= 0
     assert isinstance(found["to_agent_ms"], dict)
     assert {"p50", "p99"} <= found["to_agent_ms"].keys()
+
+
+def test_the_routing_benchmark_writes_its_figures(tmp_path: Path) -> None:
+    found = run("routing", tmp_path)
+    agents, reserve = found["agents"], found["reserve"]
+    assert isinstance(agents, dict)
+    assert set(agents) == {"100", "1000"}
+    assert isinstance(reserve, dict)
+    assert reserve["per_s"] > 0
+    assert 0 < reserve["p50_ms"] <= reserve["p99_ms"]
+    assert 0 <= reserve["wasted"] < 1
+    for name in ("full_match_ms", "steady_matches_per_s", "baseline_matches_per_s"):
+        assert float(str(found[name])) > 0

@@ -8,7 +8,6 @@ depends on the classes that look at their skills, and not on how many agents the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -28,7 +27,6 @@ class Member(Candidate):
     profile: Profile
     out_because: Reason | None = None
     """None: free."""
-    is_given: bool = False
     waited_for: list[Demand] = field(default_factory=list)
     """Classes of calls that wait for this agent and for nobody else."""
 
@@ -68,7 +66,6 @@ class Crew:
         self._ahead_s = ahead_s
         self._stamps = count()
         self._members: dict[AgentId, Member] = {}
-        self._of_profile: dict[Profile, dict[Member, None]] = {}
         self._waited_for: dict[AgentId, list[Demand]] = {}
         self.rests: Dues[AgentId] = Dues()
         self.out: Counter[Reason] = Counter()
@@ -99,23 +96,20 @@ class Crew:
             self._retire(member)
         if agent not in snapshot.agents:
             if member is not None:
-                del self._members[agent], self._of_profile[member.profile][member]
+                del self._members[agent]
             self.rests.set(agent, None)
             return
         facts = facts_of(snapshot, agent, live)
         if member is None or member.facts.agent is not facts.agent:
-            member = self._hire(agent, facts, member)
+            member = self._hire(agent, facts)
         member.facts = facts
         self._place(member, now, unreachable)
 
-    def _hire(self, agent: AgentId, facts: AgentFacts, before: Member | None) -> Member:
-        if before is not None:
-            del self._of_profile[before.profile][before]
+    def _hire(self, agent: AgentId, facts: AgentFacts) -> Member:
         profile = self._skilled.profile(facts.agent)
         member = Member(facts, 0.0, profile=profile, stamp=next(self._stamps))
         member.waited_for = self._waited_for.setdefault(agent, [])
         self._members[agent] = member
-        self._of_profile.setdefault(member.profile, {})[member] = None
         return member
 
     def _place(self, member: Member, now: Now, unreachable: frozenset[SiteId]) -> None:
@@ -128,6 +122,7 @@ class Crew:
             return
         member.idle_since_s = idle_since_s(facts, self._ahead_s)
         self.free += 1
+        member.profile.members[member] = None
         self.seats[member.seat] += 1
         for demand, because in member.unsuited:
             demand.unfit[because] += 1
@@ -146,6 +141,7 @@ class Crew:
             for demand in member.suits:
                 demand.given -= 1
         self.free -= 1
+        del member.profile.members[member]
         self.seats[member.seat] -= 1
         for demand, because in member.unsuited:
             demand.unfit[because] -= 1
@@ -179,28 +175,28 @@ class Crew:
     def meet(self, demand: Demand) -> None:
         """Let a class of calls know all who suit it."""
         if demand.only is None:
-            for profile, because in self._skilled.meet(demand).items():
-                self._count(demand, self._of_profile.get(profile, ()), because)
+            for profile in self._skilled.meet(demand):
+                for each in profile.members:
+                    _add(demand, each)
             return
         self._waited_for.setdefault(demand.only, []).append(demand)
         member = self._members.get(demand.only)
-        if member is not None:
-            self._count(demand, (member,), member.because_of(demand))
+        if member is not None and member.out_because is None:
+            because = member.because_of(demand)
+            if because is None:
+                _add(demand, member)
+            else:
+                demand.unfit[because] += 1
 
     def forget(self, demand: Demand) -> None:
         """Let a class that waited for one agent be gone."""
         if demand.only is not None:
             self._waited_for[demand.only].remove(demand)
 
-    @staticmethod
-    def _count(demand: Demand, members: Iterable[Member], because: Reason | None) -> None:
-        for member in members:
-            if member.out_because is not None:
-                continue
-            if because is not None:
-                demand.unfit[because] += 1
-                continue
-            demand.fit += 1
-            demand.given += member.is_given
-            if not member.is_given:
-                demand.shelf.add(member, demand.fit)
+
+def _add(demand: Demand, member: Candidate) -> None:
+    demand.fit += 1
+    if member.is_given:
+        demand.given += 1
+    else:
+        demand.shelf.add(member, demand.fit)

@@ -52,6 +52,8 @@ class Candidate:
     idle_since_s: float
     stamp: int = field(default=0, kw_only=True)
     """No two agents have the same. What was put on a shelf under an older one is void."""
+    is_given: bool = field(default=False, kw_only=True)
+    """Another call has asked for the agent, or has just been offered them."""
 
 
 _Placed = tuple[float, int, str, int, Candidate, float]
@@ -113,6 +115,10 @@ class Shelf:
         ]
 
     def _place_new(self, now: Now) -> None:
+        if not self._new:
+            return
+        still: list[_Placed] = []
+        rising: list[_Placed] = []
         for stamp, candidate in self._new:
             if stamp != candidate.stamp:
                 continue
@@ -122,12 +128,14 @@ class Shelf:
             full_at_s = candidate.idle_since_s + self._full_s + DRIFT_S
             if not self._slope or full_at_s <= now.mono_s:
                 total = total_score(steady, facts, self._ranking, now)
-                insort(self._still, (-total, *tie))
+                still.append((-total, *tie))
             else:
                 placed = (self._slope * candidate.idle_since_s - steady, *tie)
-                insort(self._rising, placed)
+                rising.append(placed)
                 heappush(self._fills, (full_at_s, placed))
         self._new.clear()
+        _insert(self._still, still)
+        _insert(self._rising, rising)
 
     def _clear(self, live: int) -> None:
         """Clear away what is void, when it is most."""
@@ -160,6 +168,15 @@ class Shelf:
             if placed[3] == placed[4].stamp:
                 found.append(placed)
         return found
+
+
+def _insert(order: list[_Placed], more: list[_Placed]) -> None:
+    if len(more) > _SLACK:
+        order += more
+        order.sort()
+        return
+    for placed in more:
+        insort(order, placed)
 
 
 def _heads(order: list[_Placed], count: int) -> list[_Placed]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from edge.acd.eligibility import Reason
 from edge.acd.index.demand import ANYONE, Demand
+from edge.acd.index.shelf import Candidate
 from edge.acd.roster import CallClass
 from state.model import ANYBODY, Agent, Scope, SiteId, SkillId
 
@@ -27,6 +28,8 @@ class Profile:
     example: Agent
     suits: list[Demand] = field(default_factory=list)
     unsuited: list[tuple[Demand, Reason]] = field(default_factory=list)
+    members: dict[Candidate, None] = field(default_factory=dict)
+    """Those of them who are free."""
 
     def hold_against(self, demand: Demand) -> Reason | None:
         """Take note of one more class."""
@@ -62,15 +65,22 @@ class Skilled:
                 profile.hold_against(demand)
         return profile
 
-    def meet(self, demand: Demand) -> dict[Profile, Reason | None]:
-        """Take in a class that is not for one agent only; return who may suit it, or why not."""
-        met: dict[Profile, Reason | None] = {}
+    def meet(self, demand: Demand) -> list[Profile]:
+        """Take in a class that is not for one agent only; return who suits it and has free ones."""
+        having: dict[Profile, None] = {}
         for skill in demand.entrances:
             self._asking.setdefault(skill, []).append(demand)
-            for profile in self._having.get(skill, ()):
-                if profile not in met:
-                    met[profile] = profile.hold_against(demand)
-        return met
+            having.update(dict.fromkeys(self._having.get(skill, ())))
+        suiting = []
+        for profile in having:
+            because = profile.hold_against(demand)
+            if not profile.members:
+                continue
+            if because is None:
+                suiting.append(profile)
+            else:
+                demand.unfit[because] += len(profile.members)
+        return suiting
 
 
 def excluded(demand: Demand, seats: Counter[Seat], free: int) -> Counter[Reason]:

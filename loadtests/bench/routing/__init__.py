@@ -1,0 +1,1 @@
+"""`bench routing`: what the match index costs, and what reservations do."""

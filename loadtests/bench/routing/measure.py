@@ -1,0 +1,90 @@
+"""`bench routing`: index and reservations, as one set of figures."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from loadtests.bench.routing import index, reserve
+from loadtests.bench.routing.index import SizeFigures
+from loadtests.bench.routing.reserve import Load
+from loadtests.bench.routing.shared import SITES
+
+
+class Effort(Struct, frozen=True, kw_only=True):
+    """How much is measured."""
+
+    sizes: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
+    events: int = 10_000
+    full: tuple[int, int] = (10_000, 5_000)
+    repeats: int = 3
+    baseline_matches: int = 3
+    steady_matches: int = 10_000
+    rates: tuple[float, ...] = (50.0, 100.0, 200.0, 400.0, 600.0, 800.0, 1_000.0, 1_200.0)
+    slice_s: float = 5.0
+    agents: int = 300
+
+
+QUICK = Effort(
+    sizes=(100, 1_000),
+    events=500,
+    full=(500, 250),
+    repeats=1,
+    baseline_matches=1,
+    steady_matches=200,
+    rates=(20.0,),
+    slice_s=1.0,
+    agents=60,
+)
+
+
+class RoutingFigures(Struct, frozen=True, kw_only=True):
+    """What was found."""
+
+    effort: Effort
+    sizes: dict[int, SizeFigures]
+    full_match_ms: float
+    steady_matches_per_s: float
+    baseline_matches_per_s: float
+    loads: list[Load]
+
+    @property
+    def highest(self) -> Load:
+        """The highest load that all sites together carried; failing that, the lowest asked."""
+        together = [each for each in self.loads if each.sites == len(SITES)]
+        carried = [each for each in together if each.is_carried]
+        return max(carried, key=lambda each: each.per_s) if carried else together[0]
+
+    def as_json(self) -> dict[str, object]:
+        """Return it for `--json`."""
+        best = self.highest
+        return {
+            "agents": {str(size): asdict(found) for size, found in self.sizes.items()},
+            "full_match_ms": round(self.full_match_ms, 1),
+            "steady_matches_per_s": round(self.steady_matches_per_s, 1),
+            "baseline_matches_per_s": round(self.baseline_matches_per_s, 2),
+            "reserve": {
+                "per_s": best.per_s,
+                # NaN is no JSON.
+                "p50_ms": None if math.isnan(best.p50_ms) else best.p50_ms,
+                "p99_ms": None if math.isnan(best.p99_ms) else best.p99_ms,
+                "wasted": best.wasted,
+                "loads": [asdict(each) for each in self.loads],
+            },
+        }
+
+
+async def measure(effort: Effort) -> RoutingFigures:
+    """Measure everything. BenchError: this machine cannot."""
+    loads = await reserve.climb(effort.rates, effort.slice_s, effort.agents)
+    middle = effort.full[0]
+    return RoutingFigures(
+        effort=effort,
+        sizes={size: index.at_size(size, effort.events) for size in effort.sizes},
+        full_match_ms=index.full_match_ms(*effort.full, effort.repeats),
+        steady_matches_per_s=index.steady_per_s(middle, effort.steady_matches),
+        baseline_matches_per_s=index.baseline_per_s(middle, effort.baseline_matches),
+        loads=loads,
+    )
