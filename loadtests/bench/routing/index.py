@@ -130,8 +130,12 @@ def _events(center: Center, index: MatchIndex, count: int) -> Timings:
 
 
 def _free_one(center: Center) -> None:
-    """Let one of those who have a call have none."""
-    center.becomes_free(next(center.busy))
+    """Let one of those who have a call have none; if nobody has one, somebody calls instead."""
+    agent = center.somebody_busy()
+    if agent is None:
+        center.arrives()
+    else:
+        center.becomes_free(agent)
 
 
 def _timed(center: Center, index: MatchIndex, event: list[float], landed: list[float]) -> None:

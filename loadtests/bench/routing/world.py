@@ -11,7 +11,6 @@ weighted, one goes by idle time alone, and one by occupancy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
@@ -144,7 +143,7 @@ class Center:
     def _agent(self, number: int) -> Agent:
         skills = self.random.sample(_skills(is_plenty=_is_plenty(number)), 3)
         return Agent(
-            id=AgentId(f"agent{number:06}"),
+            id=_agent_id(number),
             name=f"Agent {number}",
             site=SiteId(SITES[number % len(SITES)]),
             skills={skill: self.random.randint(1, 10) for skill in skills},
@@ -232,10 +231,18 @@ class Center:
         seen_s = self.now_s
         return Entry(value=value, create_revision=revision, mod_revision=revision, seen_s=seen_s)
 
-    @property
-    def busy(self) -> Iterator[AgentId]:
-        """Those who have a call."""
-        return iter(self.snapshot.offers)
+    def somebody_busy(self) -> AgentId | None:
+        """Return one of those who have a call, drawn at random; None: nobody has."""
+        offers = self.snapshot.offers
+        while offers:
+            agent = _agent_id(self.random.randrange(self.agents))
+            if agent in offers:
+                return agent
+        return None
+
+
+def _agent_id(number: int) -> AgentId:
+    return AgentId(f"agent{number:06}")
 
 
 def _is_plenty(number: int) -> bool:
