@@ -27,9 +27,12 @@ from loadtests.bench.errors import BenchError
 from loadtests.bench.routing.shared import SITES, furnishing
 from loadtests.bench.routing.site import Found, Order
 from loadtests.bench.stats import percentile
+from state import keys
 from state.clock import SystemClock
 from state.etcd import EtcdStore, Tls
+from state.listing import read_all
 from state.publishing import OPERATIONS_IN_TXN
+from state.store import Delete, Put
 
 HANDLING_S: Final = 0.1
 _KEPT_UP: Final = 0.9
@@ -63,10 +66,10 @@ async def climb(rates: Iterable[float], seconds: float, agents: int) -> list[Loa
     identity = authority.issue("bench", addresses=("127.0.0.1", *servers.MEMBERS.values()))
     try:
         await supervisor.start([servers.etcd(name, folder, identity) for name in servers.MEMBERS])
-        await _furnish(identity, agents)
         found = []
         for sites in range(1, len(SITES) + 1):
             for rate in rates:
+                await _furnish(identity, agents)
                 load = await _load(identity, sites, rate, seconds)
                 found.append(load)
                 if not load.is_carried:
@@ -90,11 +93,13 @@ def _disk() -> Path:
 
 
 async def _furnish(identity: Identity, agents: int) -> None:
+    """Let the center be as new: a load that was not carried leaves callers and offers behind."""
     store = EtcdStore(servers.ENDPOINTS, tls=_tls(identity))
-    puts = list(furnishing(agents))
     try:
-        for start in range(0, len(puts), OPERATIONS_IN_TXN):
-            await store.txn((), puts[start : start + OPERATIONS_IN_TXN])
+        left = await read_all(store, keys.STATE, keys_only=True)
+        writes: list[Put | Delete] = [*(Delete(key=record.key) for record in left.records), *furnishing(agents)]
+        for start in range(0, len(writes), OPERATIONS_IN_TXN):
+            await store.txn((), writes[start : start + OPERATIONS_IN_TXN])
     finally:
         await store.close()
 

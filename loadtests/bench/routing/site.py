@@ -102,7 +102,10 @@ class SiteAtWork:
         ends_s = time.monotonic() + _DRAIN_S
         while len(self._latencies_ms) < count and time.monotonic() < ends_s:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
-        serving.cancel()
+        under_way = [serving, *self._tasks]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
         elapsed_s = max(self._last_s - began_s, self._order.seconds)
         return Found(latencies_ms=self._latencies_ms, refused=self._refused, elapsed_s=elapsed_s)
 
