@@ -97,7 +97,10 @@ async def _furnish(identity: Identity, agents: int) -> None:
     store = EtcdStore(servers.ENDPOINTS, tls=_tls(identity))
     try:
         left = await read_all(store, keys.STATE, keys_only=True)
-        writes: list[Put | Delete] = [*(Delete(key=record.key) for record in left.records), *furnishing(agents)]
+        writes: list[Put | Delete] = [
+            *(Delete(key=record.key) for record in left.records),
+            *furnishing(agents),
+        ]
         for start in range(0, len(writes), OPERATIONS_IN_TXN):
             await store.txn((), writes[start : start + OPERATIONS_IN_TXN])
     finally:
