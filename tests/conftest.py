@@ -1,6 +1,9 @@
 """What holds for every test: a time limit, and no network for those that claim to need none.
 
 A test without the mark `parts` or `lab` is hermetic: it may use Unix sockets and no others.
+
+`./everline test` draws the same examples each time, so that what fails is what was changed; pytest
+by itself draws others each time, and looks further.
 """
 
 from __future__ import annotations
@@ -16,6 +19,11 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+if os.environ.get("EVERLINE_SAME_EXAMPLES"):
+    settings.register_profile("same", derandomize=True)
+    settings.load_profile("same")
 
 HERMETIC_LIMIT_S = 10.0
 LIMIT_S = {"lab": 300.0, "parts": 120.0}

@@ -239,8 +239,9 @@ def read(name: str, code: int, report: Path) -> Outcome:
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment with the tools of .venv in reach."""
-    return {**os.environ, "PATH": f"{BIN}:{os.environ.get('PATH', '')}"}
+    """Return our environment with the tools of .venv in reach; see tests/conftest.py."""
+    path = f"{BIN}:{os.environ.get('PATH', '')}"
+    return {**os.environ, "PATH": path, "EVERLINE_SAME_EXAMPLES": "1"}
 
 
 def _close(outcomes: list[Outcome], spent_s: float) -> int:
