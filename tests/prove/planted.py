@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import edge.acd.match
+import edge.acd.index.callers
 import edge.acd.reservation as plans
 import edge.call
 import edge.janitor
@@ -170,8 +170,13 @@ def record_not_compared() -> None:
 
 def last_come_first() -> None:
     """Turn the order of the calls around."""
-    line = _get(edge.acd.match, "waiting_calls")
-    _put(edge.acd.match, "waiting_calls", lambda *given: line(*given)[::-1])
+    standing = _get(edge.acd.index.callers, "standing_of")
+
+    def turned(entry: Any) -> tuple[int, str]:  # noqa: ANN401 - as the edge calls it
+        place, call = standing(entry)
+        return (-place, call)
+
+    _put(edge.acd.index.callers, "standing_of", turned)
 
 
 def offer_kept_at_end() -> None:
