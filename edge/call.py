@@ -114,6 +114,7 @@ class CallShell:
             note.state,
             attempt=agent.attempt if agent is not None else NO_ATTEMPT,
             decision=note.decision,
+            hold=note.hold,
         )
         self._inbox.extendleft(reversed(first))
         self._take_all()
@@ -207,6 +208,7 @@ class CallShell:
             is_joined=self._media.is_joined,
             decision=call.decision,
             agent=agent,
+            hold=call.hold,
         )
 
     # -- what it does

@@ -19,6 +19,7 @@ from edge.acd.call_writes import (
     FreeAgent,
     GiveBack,
     MarkConnected,
+    MarkHold,
     MarkQueued,
     Write,
 )
@@ -66,17 +67,19 @@ class CallWriter:
         )
 
     def _maker(
-        self, write: MarkQueued | MarkConnected | GiveBack | FreeAgent | Close
+        self, write: MarkQueued | MarkConnected | MarkHold | GiveBack | FreeAgent | Close
     ) -> tuple[PlanMaker, Callable[[Held | None], bool]]:
         match write:
             case MarkQueued(at=at):
-                return _for_held(lambda held, _: reservation.queued(held, at)), lambda _: True
+                return _for_held(lambda held, _: reservation.queued(held, at)), _always
             case MarkConnected(at=at):
-                return _for_given(lambda h, g: reservation.connected(h, g, at)), lambda _: True
+                return _for_given(lambda h, g: reservation.connected(h, g, at)), _always
+            case MarkHold(on=on, at=at):
+                return _for_given(lambda h, g: reservation.hold_turned(h, g, at, on=on)), _always
             case GiveBack(part=part, tried=tried, at=at):
                 return (
                     _for_given(lambda h, g: reservation.offer_failed(h, g, part, at, tried=tried)),
-                    lambda _: True,
+                    _always,
                 )
             case FreeAgent(part=part, at=at):
                 return (
@@ -101,8 +104,14 @@ class CallWriter:
             decision=write.decision,
             agent_site=leg.site,
             agent_sip_call_id=leg.sip_call_id,
+            holds=write.holds,
+            held_s=write.held_s,
         )
         return _for_held(lambda held, _: reservation.ended(held, ending, write.part, write.at))
+
+
+def _always(_: Held | None) -> bool:
+    return True
 
 
 def _for_held(plan: Callable[[Held, Now], Plan]) -> PlanMaker:

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from edge.acd.call import Rules, State
+from edge.acd.call import Hold, Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import Token
 from edge.sip.dialog import Dialog
@@ -54,6 +54,7 @@ class CallNote(Struct, frozen=True, kw_only=True):
     is_joined: bool
     decision: Decision | None = None
     agent: AgentNote | None = None
+    hold: Hold = Hold()
 
 
 class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -23,7 +23,9 @@ from edge.call_media import CallMedia, Sounds
 from edge.call_tools import RETRY_AFTER_S, Tools
 from edge.journal import CallNote, Journal
 from edge.log import fault
+from edge.media.errors import SdpError
 from edge.media.relay import Relay
+from edge.media.sdp import audio
 from edge.places import place_lost
 from edge.records import CallRecords, Written
 from edge.ringing import Ringing
@@ -374,6 +376,14 @@ _BY: dict[sip.EndedBy, By] = {
 }
 
 
+def _holds(sdp: bytes | None) -> bool:
+    """Tell whether its writer puts the other on hold."""
+    try:
+        return sdp is not None and audio(sdp).is_on_hold
+    except SdpError:
+        return False
+
+
 def _of_caller(event: sip.Event) -> ev.Event | None:  # noqa: PLR0911 - one case an event
     match event:
         case sip.Confirmed(sdp=sdp):
@@ -395,7 +405,7 @@ def _of_caller(event: sip.Event) -> ev.Event | None:  # noqa: PLR0911 - one case
 def _of_agent(event: sip.Event, attempt: Attempt) -> ev.Event | None:  # noqa: PLR0911 - as above
     match event:
         case sip.Confirmed(sdp=sdp):
-            return ev.Confirmed(side=Side.AGENT, sdp=sdp)
+            return ev.Confirmed(side=Side.AGENT, sdp=sdp, holds=_holds(sdp))
         case sip.Progress(status=status):
             return ev.AgentProgress(attempt=attempt, status=status)
         case sip.Answered(sdp=sdp):
@@ -405,6 +415,6 @@ def _of_agent(event: sip.Event, attempt: Attempt) -> ev.Event | None:  # noqa: P
         case sip.Ended(by=by, cause=cause):
             return ev.AgentEnded(attempt=attempt, by=_BY[by], cause=cause)
         case sip.OfferReceived(sdp=sdp):
-            return ev.OfferMade(side=Side.AGENT, sdp=sdp)
+            return ev.OfferMade(side=Side.AGENT, sdp=sdp, holds=_holds(sdp))
         case _:
             return None

@@ -25,6 +25,7 @@ from state.model import (
     Did,
     EdgeLife,
     Offer,
+    PauseCode,
     Place,
     Presence,
     Probe,
@@ -35,6 +36,7 @@ from state.model import (
     Trunk,
     Wish,
     Work,
+    WrapUpCode,
 )
 
 VERSION: Final = 1
@@ -46,6 +48,8 @@ Record: TypeAlias = (
     | Queue
     | Agent
     | Calendar
+    | PauseCode
+    | WrapUpCode
     | Contingency
     | Release
     | Wish
@@ -73,6 +77,8 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.QUEUE: Queue,
     Kind.AGENT: Agent,
     Kind.CALENDAR: Calendar,
+    Kind.PAUSE_CODE: PauseCode,
+    Kind.WRAP_UP_CODE: WrapUpCode,
     Kind.CONTINGENCY: Contingency,
     Kind.RELEASE: Release,
     Kind.WISH: Wish,
@@ -93,6 +99,8 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.QUEUE: "id",
     Kind.AGENT: "id",
     Kind.CALENDAR: "id",
+    Kind.PAUSE_CODE: "id",
+    Kind.WRAP_UP_CODE: "id",
     Kind.CONTINGENCY: "id",
     Kind.RELEASE: "id",
     Kind.WISH: "agent",

@@ -46,6 +46,11 @@
     channels = { voice = 1, chat = 3 }   # conversations at a time
     password = "..."                 # or ha1 = "..."
 
+    [pause_codes.lunch]              # where there are any, agents pause for no other reason
+    name = "Lunch break"
+
+    [wrap_up_codes.complaint]        # what a call was about
+
 Owns what makes the file whole. `state.configuration_tables` owns the spelling of its tables;
 `state.publishing` writes it to a store.
 """
@@ -66,6 +71,7 @@ from state.configuration_findings import Finding, dangling
 from state.configuration_tables import (
     REALM,
     AgentTable,
+    CodeTable,
     DidTable,
     QueueTable,
     SiteTable,
@@ -74,9 +80,11 @@ from state.configuration_tables import (
     check_id,
     did_of,
     ha1_of,
+    pause_code_of,
     queue_of,
     site_of,
     trunk_of,
+    wrap_up_code_of,
 )
 from state.errors import ConfigurationError
 from state.model import (
@@ -84,10 +92,12 @@ from state.model import (
     Calendar,
     Contingency,
     Did,
+    PauseCode,
     Queue,
     Release,
     Site,
     Trunk,
+    WrapUpCode,
 )
 
 __all__ = [
@@ -111,6 +121,8 @@ class Configuration(Struct, frozen=True, kw_only=True):
     dids: tuple[Did, ...] = ()
     calendars: tuple[Calendar, ...] = ()
     agents: tuple[Agent, ...] = ()
+    pause_codes: tuple[PauseCode, ...] = ()
+    wrap_up_codes: tuple[WrapUpCode, ...] = ()
     contingencies: tuple[Contingency, ...] = ()
     """The plans that are active; what they change has been changed."""
     release: Release | None = None
@@ -124,6 +136,8 @@ class Configuration(Struct, frozen=True, kw_only=True):
         records |= {keys.did(each.number): each for each in self.dids}
         records |= {keys.calendar(each.id): each for each in self.calendars}
         records |= {keys.agent(each.id): each for each in self.agents}
+        records |= {keys.pause_code(each.id): each for each in self.pause_codes}
+        records |= {keys.wrap_up_code(each.id): each for each in self.wrap_up_codes}
         records |= {keys.contingency(each.id): each for each in self.contingencies}
         return records
 
@@ -142,6 +156,8 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "dids": Section(DidTable, did_of),
     "calendars": Section(CalendarTable, calendar_of),
     "agents": Section(AgentTable, agent_of),
+    "pause_codes": Section(CodeTable, pause_code_of),
+    "wrap_up_codes": Section(CodeTable, wrap_up_code_of),
 }
 
 

@@ -25,6 +25,7 @@ from state.model import (
     Did,
     DidNumber,
     Limit,
+    PauseCode,
     Queue,
     QueueId,
     Scope,
@@ -39,6 +40,7 @@ from state.model import (
     Trunk,
     TrunkId,
     TurnAway,
+    WrapUpCode,
 )
 
 REALM: Final = "everline"
@@ -172,6 +174,13 @@ class AgentTable(Table):
     employer: _Employer = ""
     pause_after: Annotated[int, Meta(ge=0, le=100)] = 0
     channels: dict[Channel, Annotated[int, Meta(ge=0, le=20)]] = msgspec.field(default_factory=dict)
+    tenant: _Word = "main"
+
+
+class CodeTable(Table):
+    """`[pause_codes.ID]`, `[wrap_up_codes.ID]`."""
+
+    name: Annotated[str, Meta(max_length=200)] = ""
     tenant: _Word = "main"
 
 
@@ -318,6 +327,16 @@ def agent_of(identifier: str, table: AgentTable) -> Agent:
         channels=_channels(table.channels),
         tenant=TenantId(table.tenant),
     )
+
+
+def pause_code_of(identifier: str, table: CodeTable) -> PauseCode:
+    """Return the pause code that a table describes."""
+    return PauseCode(id=identifier, name=table.name, tenant=TenantId(table.tenant))
+
+
+def wrap_up_code_of(identifier: str, table: CodeTable) -> WrapUpCode:
+    """Return the wrap-up code that a table describes."""
+    return WrapUpCode(id=identifier, name=table.name, tenant=TenantId(table.tenant))
 
 
 def _channels(channels: Mapping[Channel, int]) -> Mapping[Channel, int]:

@@ -12,9 +12,22 @@ import msgspec
 
 from state.calendar_tables import table_of_calendar
 from state.configuration import SECTIONS, Configuration
-from state.model import Agent, Calendar, Did, Limit, Queue, Scope, Site, SkillNeed, Step, Trunk
+from state.model import (
+    Agent,
+    Calendar,
+    Did,
+    Limit,
+    PauseCode,
+    Queue,
+    Scope,
+    Site,
+    SkillNeed,
+    Step,
+    Trunk,
+    WrapUpCode,
+)
 
-Noun = Site | Trunk | Did | Queue | Agent | Calendar
+Noun = Site | Trunk | Did | Queue | Agent | Calendar | PauseCode | WrapUpCode
 Table = dict[str, Any]
 
 
@@ -26,7 +39,7 @@ def tables_of(configuration: Configuration) -> dict[str, dict[str, Table]]:
     }
 
 
-def table_of(noun: Noun) -> Table:
+def table_of(noun: Noun) -> Table:  # noqa: PLR0911 - one case a noun
     """Return the table of one noun, in values that JSON knows."""
     match noun:
         case Site():
@@ -39,6 +52,8 @@ def table_of(noun: Noun) -> Table:
             return _queue(noun)
         case Agent():
             return _agent(noun)
+        case PauseCode() | WrapUpCode():
+            return _whole(noun, "id")
         case Calendar():
             return _plain(msgspec.to_builtins(table_of_calendar(noun)), tenant="main")
 

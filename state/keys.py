@@ -49,6 +49,8 @@ class Kind(StrEnum):
     QUEUE = "state/config/queue"
     AGENT = "state/config/agent"
     CALENDAR = "state/config/calendar"
+    PAUSE_CODE = "state/config/pause_code"
+    WRAP_UP_CODE = "state/config/wrap_up_code"
     CONTINGENCY = "state/config/contingency"
     RELEASE = "state/config/release"
     WISH = "state/wish"
@@ -137,6 +139,16 @@ def agent(identifier: AgentId) -> str:
 def calendar(identifier: CalendarId) -> str:
     """Return the key of a calendar's configuration."""
     return build(Kind.CALENDAR, identifier)
+
+
+def pause_code(identifier: str) -> str:
+    """Return the key of a reason for which agents pause."""
+    return build(Kind.PAUSE_CODE, identifier)
+
+
+def wrap_up_code(identifier: str) -> str:
+    """Return the key of what a call may have been about."""
+    return build(Kind.WRAP_UP_CODE, identifier)
 
 
 def contingency(identifier: str) -> str:

@@ -151,6 +151,22 @@ class Calendar(Struct, frozen=True, kw_only=True):
     tenant: TenantId = MAIN
 
 
+class PauseCode(Struct, frozen=True, kw_only=True):
+    """A reason for which agents pause. Where a tenant has any, its agents use no others."""
+
+    id: str
+    name: str = ""
+    tenant: TenantId = MAIN
+
+
+class WrapUpCode(Struct, frozen=True, kw_only=True):
+    """What a call was about, as its agent says afterwards."""
+
+    id: str
+    name: str = ""
+    tenant: TenantId = MAIN
+
+
 class Contingency(Struct, frozen=True, kw_only=True):
     """A contingency plan that is active. What it changes stands in the other records already."""
 
@@ -487,6 +503,8 @@ class Offer(Struct, frozen=True, kw_only=True):
     """The token's; see `edge.acd.token`."""
     granted: int | None = None
     """The token's count, of an offer made without a quorum; None: its create_revision counts."""
+    hold_since_ms: int | None = None
+    """Since when the agent has the caller on hold; None: they talk."""
 
 
 class WorkEnd(StrEnum):
@@ -587,3 +605,7 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     tried: tuple[AgentId, ...] = ()
     decision: Decision | None = None
     estimate_s: float | None = None
+    holds: int = 0
+    """How often the agent put the caller on hold."""
+    held_s: float = 0.0
+    """How long that was in all."""

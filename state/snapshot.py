@@ -31,6 +31,7 @@ from state.model import (
     EdgeLife,
     Entry,
     Offer,
+    PauseCode,
     Place,
     Presence,
     Probe,
@@ -44,6 +45,7 @@ from state.model import (
     TrunkId,
     Wish,
     Work,
+    WrapUpCode,
 )
 from state.raw import Change, KeyValue
 
@@ -64,6 +66,8 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     queues: Map[QueueId, Entry[Queue]] = field(default_factory=Map)
     agents: Map[AgentId, Entry[Agent]] = field(default_factory=Map)
     calendars: Map[CalendarId, Entry[Calendar]] = field(default_factory=Map)
+    pause_codes: Map[str, Entry[PauseCode]] = field(default_factory=Map)
+    wrap_up_codes: Map[str, Entry[WrapUpCode]] = field(default_factory=Map)
     contingencies: Map[str, Entry[Contingency]] = field(default_factory=Map)
     releases: Map[str, Entry[Release]] = field(default_factory=Map)
     wishes: Map[AgentId, Entry[Wish]] = field(default_factory=Map)
@@ -99,6 +103,8 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.QUEUE: "queues",
     Kind.AGENT: "agents",
     Kind.CALENDAR: "calendars",
+    Kind.PAUSE_CODE: "pause_codes",
+    Kind.WRAP_UP_CODE: "wrap_up_codes",
     Kind.CONTINGENCY: "contingencies",
     Kind.RELEASE: "releases",
     Kind.WISH: "wishes",

@@ -32,20 +32,6 @@ class PromptTable(Table):
     tenant: Word = "main"
 
 
-class PauseCodeTable(Table):
-    """`pause_codes`: why agents pause."""
-
-    name: Text = ""
-    tenant: Word = "main"
-
-
-class WrapUpCodeTable(Table):
-    """`wrap_up_codes`: what a call was about."""
-
-    name: Text = ""
-    tenant: Word = "main"
-
-
 class DidChange(Table):
     """What a plan makes of a DID; what is left out stays."""
 
@@ -162,8 +148,8 @@ _ALL: Final = (
     ),
     _word("skills", SkillTable, "skill"),
     _word("prompts", PromptTable, "prompt"),
-    _word("pause_codes", PauseCodeTable, "pause code"),
-    _word("wrap_up_codes", WrapUpCodeTable, "wrap-up code"),
+    _word("pause_codes", STATE_SECTIONS["pause_codes"].shape, "pause code"),
+    _word("wrap_up_codes", STATE_SECTIONS["wrap_up_codes"].shape, "wrap-up code"),
     Noun(
         section="plans",
         shape=PlanTable,
@@ -177,8 +163,6 @@ ACTIVATIONS: Final = "activations"
 OWN_SHAPES: Final[dict[str, type[Any]]] = {
     "skills": SkillTable,
     "prompts": PromptTable,
-    "pause_codes": PauseCodeTable,
-    "wrap_up_codes": WrapUpCodeTable,
     "plans": PlanTable,
     ACTIVATIONS: ActivationTable,
 }

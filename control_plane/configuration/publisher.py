@@ -20,7 +20,7 @@ from control_plane.db.database import Database
 from control_plane.errors import DatabaseUnavailableError
 from state import keys
 from state.clock import Clock
-from state.configuration import Configuration
+from state.configuration import SECTIONS, Configuration
 from state.errors import StateError
 from state.mirror import Mirror, MirrorState
 from state.model import MAIN, Release
@@ -181,10 +181,9 @@ def publication(snapshot: Snapshot, number: int) -> Publication:
 
 def configuration_in(snapshot: Snapshot) -> Configuration:
     """PURE. Return what a snapshot says, as a file would."""
-    sections = ("sites", "trunks", "queues", "dids", "calendars", "agents")
     found: dict[str, Any] = {
         name: tuple(entry.value for _, entry in sorted(getattr(snapshot, name).items()))
-        for name in sections
+        for name in SECTIONS
     }
     return Configuration(**found)
 

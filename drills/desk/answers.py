@@ -229,6 +229,7 @@ class CallRow(Struct, frozen=True, kw_only=True):
     waited_s: float | None
     """Until an agent answered, or until it ended without; None: it still waits."""
     talked_s: float | None
+    """Holds included."""
     ended_ms: int | None
     agent: AgentId | None
     agent_site: SiteId | None
@@ -237,6 +238,8 @@ class CallRow(Struct, frozen=True, kw_only=True):
     estimate_s: float | None = None
     """Of one that waits: how long it probably still will, from now. Of one that is over: what was
     estimated when it came, if its queue asks for that."""
+    held_s: float = 0.0
+    """Of one that is over: how long the agent had the caller on hold."""
 
 
 class Calls(Struct, frozen=True, kw_only=True):

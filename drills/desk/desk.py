@@ -242,6 +242,7 @@ class Desk:
 
     async def _wish(self, ask: WishAsk) -> Wished:
         wishes.check_agents(self._mirror.snapshot, ask.agents)
+        wishes.check_reason(self._mirror.snapshot, ask)
         began_s = self._clock.now().mono_s
         await wishes.write(self._store, self._mirror.snapshot, ask)
         snapshot = await wishes.until_taken(self._mirror, ask)

@@ -103,6 +103,8 @@ def _since_ms(snapshot: Snapshot, agent: AgentId, state: AgentState) -> int | No
     match state:
         case AgentState.OFFERED | AgentState.TALKING:
             return None if offer is None else offer.value.since_ms
+        case AgentState.HOLD:
+            return None if offer is None else offer.value.hold_since_ms
         case AgentState.WRAP_UP:
             return None if work is None else work.value.ended_ms
         case AgentState.READY:
@@ -212,6 +214,7 @@ def ended_row(record: CallRecord) -> CallRow:
         cause=record.cause,
         waited_s=_between_s(record.arrived_ms, connected_ms or record.ended_ms),
         talked_s=None if connected_ms is None else _between_s(connected_ms, record.ended_ms),
+        held_s=record.held_s,
         ended_ms=record.ended_ms,
         agent=record.agent,
         agent_site=record.agent_site,

@@ -48,6 +48,7 @@ STATES: Mapping[AgentState, str] = {
     AgentState.READY: GOOD,
     AgentState.OFFERED: BUSY,
     AgentState.TALKING: "cyan",
+    AgentState.HOLD: "cyan",
     AgentState.WRAP_UP: BUSY,
     AgentState.PAUSED: "magenta",
     AgentState.ELSEWHERE: QUIET,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from drills.desk.asks import WishAsk
 from drills.desk.errors import RefusedError
 from drills.desk.look import presence_of
+from edge.acd.attendance import pause_codes_instead
 from edge.acd.eligibility import live_sites
 from state import keys
 from state.codec import Extras, decode_with_extras, encode
@@ -29,6 +30,17 @@ def check_agents(snapshot: Snapshot, agents: Iterable[AgentId]) -> None:
             alike = difflib.get_close_matches(agent, list(snapshot.agents), n=3)
             hint = f"did you mean {' or '.join(alike)}? " if alike else ""
             raise RefusedError(f"no agent {agent!r} here: {hint}./everline agent list names all")
+
+
+def check_reason(snapshot: Snapshot, ask: WishAsk) -> None:
+    """Raise RefusedError for a pause whose reason is none of the configured codes, with those."""
+    if ask.readiness is not Readiness.PAUSED:
+        return
+    for agent in ask.agents:
+        codes = pause_codes_instead(snapshot, agent, ask.reason)
+        if codes:
+            given = f"{ask.reason!r} is no pause code" if ask.reason else "a pause needs a code"
+            raise RefusedError(f"{given} for {agent}: use --reason with one of {', '.join(codes)}")
 
 
 async def write(store: Store, snapshot: Snapshot, ask: WishAsk) -> None:

@@ -23,6 +23,8 @@ class AgentState(StrEnum):
     OFFERED = "offered"
     """Given to a call; the telephone rings, or is about to."""
     TALKING = "talking"
+    HOLD = "hold"
+    """In a call whose caller they have put on hold."""
     WRAP_UP = "wrap_up"
     """Resting, after a call or after a ring that was not answered."""
     PAUSED = "paused"
@@ -61,7 +63,7 @@ def _state(
     # Who is in a call is in it, whatever else has become of them meanwhile.
     offer = snapshot.offers.get(facts.agent.id)
     if offer is not None and offer.value.state is OfferState.TALKING:
-        return AgentState.TALKING
+        return AgentState.TALKING if offer.value.hold_since_ms is None else AgentState.HOLD
     if facts.has_offer:
         return AgentState.OFFERED
     return _WHEN[unavailable_because(facts, now, unreachable=unreachable)]

@@ -26,7 +26,9 @@ from msgspec.structs import replace
 from edge.acd.eligibility import rest_ends_s, rest_of_s
 from state.model import (
     FIRST_EPOCH,
+    MAIN,
     Agent,
+    AgentId,
     Entry,
     Now,
     Presence,
@@ -36,6 +38,7 @@ from state.model import (
     Work,
     WorkEnd,
 )
+from state.snapshot import Snapshot
 
 UNANSWERED: Final = "unanswered"
 """The reason of a pause that is not the agent's own."""
@@ -74,6 +77,17 @@ def _lets_it_ring(agent: Agent, wish: Entry[Wish], work: Entry[Work] | None) -> 
     done = work.value
     is_last_one = done.unanswered > 0 and done.unanswered % agent.pause_after == 0
     return done.end is WorkEnd.NO_ANSWER and is_last_one
+
+
+def pause_codes_instead(snapshot: Snapshot, agent: AgentId, reason: str) -> tuple[str, ...]:
+    """Return the codes to choose from if an agent may not pause for that reason; else nothing.
+
+    Where the agent's tenant has pause codes, the reason is one of them.
+    """
+    known = snapshot.agents.get(agent)
+    tenant = MAIN if known is None else known.value.tenant
+    codes = sorted(key for key, e in snapshot.pause_codes.items() if e.value.tenant == tenant)
+    return () if reason in codes else tuple(codes)
 
 
 def presence_due(

@@ -91,6 +91,28 @@ class Verdict(Struct, frozen=True, kw_only=True):
     part: AgentPart
     """The agent's, if one is held."""
     at: Now
+    holds: int = 0
+    held_s: float = 0.0
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    """How the agent of the present attempt holds the caller."""
+
+    asks: bool = False
+    """What the agent's open offer is for: to hold, or to talk again."""
+    since: Now | None = None
+    """None: they talk."""
+    count: int = 0
+    total_s: float = 0.0
+    """Of holds that are over."""
+
+    def turned(self, *, on: bool, now: Now) -> Hold:
+        """Return it after the agent has begun or ended a hold."""
+        if on is (self.since is not None):
+            return self
+        if self.since is None:
+            return replace(self, since=now, count=self.count + 1)
+        return replace(self, since=None, total_s=self.total_s + now.mono_s - self.since.mono_s)
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -109,6 +131,7 @@ class Call(Struct, frozen=True, kw_only=True):
     """Between RequeueMedia and MediaRequeued."""
     is_joined: bool = False
     """The relay has joined the two."""
+    hold: Hold = Hold()
     attempt: Attempt = NO_ATTEMPT
     agent_leg: AgentLeg = AgentLeg.NONE
     closing: frozenset[Attempt] = frozenset()

@@ -106,6 +106,8 @@ class OfferMade(Struct, frozen=True, kw_only=True):
 
     side: Side
     sdp: bytes | None = None
+    holds: bool = False
+    """It asks the other not to speak: they are put on hold."""
 
 
 class Confirmed(Struct, frozen=True, kw_only=True):
@@ -113,6 +115,8 @@ class Confirmed(Struct, frozen=True, kw_only=True):
 
     side: Side
     sdp: bytes | None = None
+    holds: bool = False
+    """As in `OfferMade`."""
 
 
 class Renegotiated(Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from edge.acd import call_effects as ef
 from edge.acd import call_events as ev
 from edge.acd import call_writes as wr
-from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, State, Verdict
+from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, Hold, State, Verdict
 from edge.acd.call_events import Attempt, By, Side
 from edge.acd.refusal import refusal
 from edge.acd.reservation import WITHDRAWN, AgentPart
@@ -175,7 +175,11 @@ def confirmed(call: Call, event: ev.Confirmed, now: Now) -> Step:
         return call, (ef.SettleMedia(side=event.side, sdp=event.sdp), *queued)
     if event.sdp is None or (event.side is Side.AGENT and call.agent_leg is not AgentLeg.UP):
         return call, ()
-    return call, (ef.SettleMedia(side=event.side, sdp=event.sdp),)
+    settled = ef.SettleMedia(side=event.side, sdp=event.sdp)
+    if event.side is Side.CALLER:
+        return call, (settled,)
+    call, held = _held(call, now, on=event.holds)
+    return call, (settled, *held)
 
 
 def caller_reinvited(call: Call, event: ev.CallerReinvited, now: Now) -> Step:
@@ -186,7 +190,9 @@ def caller_reinvited(call: Call, event: ev.CallerReinvited, now: Now) -> Step:
     call, owed = _exchange_over(call)
     if call.state is State.JOINING and call.is_joined and call.exchange is Exchange.NONE:
         call, written = _write(replace(call, state=State.CONNECTED), wr.MarkConnected(at=now))
-        return call, (*settled, written)
+        on, call = call.hold.since is not None, replace(call, hold=Hold())
+        call, held = _held(call, now, on=on)
+        return call, (*settled, written, *held)
     return call, (*settled, *owed)
 
 
@@ -198,8 +204,10 @@ def caller_reinvite_refused(call: Call, _event: ev.CallerReinviteRefused, now: N
 def offer_made(call: Call, event: ev.OfferMade, _now: Now) -> Step:
     """Put a hold, a resume or a change of address to the relay; the other side need not know."""
     if event.side is Side.AGENT:
-        asked = (ef.Renegotiate(side=Side.AGENT, sdp=event.sdp),)
-        return call, asked if call.agent_leg is AgentLeg.UP else ()
+        if call.agent_leg is not AgentLeg.UP:
+            return call, ()
+        asks = replace(call.hold, asks=event.holds)
+        return replace(call, hold=asks), (ef.Renegotiate(side=Side.AGENT, sdp=event.sdp),)
     if call.exchange is Exchange.OURS:
         # RFC 3261 §14.2: two offers have crossed.
         return call, (ef.RefuseOffer(side=Side.CALLER, status=_PENDING),)
@@ -211,9 +219,14 @@ def offer_made(call: Call, event: ev.OfferMade, _now: Now) -> Step:
     )
 
 
-def renegotiated(call: Call, event: ev.Renegotiated, _now: Now) -> Step:
-    """Answer their offer."""
-    return _their_offer_over(call, event.side, ef.AnswerOffer(side=event.side, sdp=event.sdp))
+def renegotiated(call: Call, event: ev.Renegotiated, now: Now) -> Step:
+    """Answer their offer. From here on an agent who asked for it has the caller on hold."""
+    answer = ef.AnswerOffer(side=event.side, sdp=event.sdp)
+    call, answered = _their_offer_over(call, event.side, answer)
+    if event.side is Side.CALLER or call.agent_leg is not AgentLeg.UP:
+        return call, answered
+    call, held = _held(call, now, on=call.hold.asks)
+    return call, (*answered, *held)
 
 
 def renegotiation_failed(call: Call, event: ev.RenegotiationFailed, _now: Now) -> Step:
@@ -276,13 +289,21 @@ def end(call: Call, outcome: Outcome, cause: str, now: Now, status: int = _UNAVA
     """Decide the outcome; tell both legs and the relay. `status`: to a caller not answered."""
     talked = call.state is State.CONNECTED
     part = AgentPart(end=WorkEnd.TALKED, rest_s=call.rules.wrap_up_s) if talked else WITHDRAWN
+    hold = call.hold.turned(on=False, now=now) if talked else Hold()
     call, caller = _end_caller(call, status, cause)
     call, agent = _end_agent(call, cause)
     call = replace(
         call,
         state=State.ENDING,
         owed_sdp=None,
-        verdict=Verdict(outcome=outcome, cause=cause, part=part, at=now),
+        verdict=Verdict(
+            outcome=outcome,
+            cause=cause,
+            part=part,
+            at=now,
+            holds=hold.count,
+            held_s=hold.total_s,
+        ),
     )
     release = ef.StartTimer(timer=ef.Timer.RELEASE, seconds=call.rules.release_s)
     return call, (*caller, *agent, ef.CloseMedia(), release)
@@ -347,7 +368,7 @@ def write_refused_ending(call: Call, event: ev.WriteRefused, _now: Now) -> Step:
     """Count the write off, and note what is no longer ours."""
     call = replace(call, writes=call.writes - 1)
     match event.write:
-        case wr.CreateTicket() | wr.MarkQueued() | wr.MarkConnected():
+        case wr.CreateTicket() | wr.MarkQueued() | wr.MarkConnected() | wr.MarkHold():
             return replace(call, is_ticket_lost=True), ()
         case wr.GiveBack():
             # Whoever closed the ticket freed its agent too; asking once more does no harm.
@@ -379,6 +400,8 @@ def _write_ending(call: Call) -> Step:
             part=verdict.part,
             decision=call.decision,
             at=verdict.at,
+            holds=verdict.holds,
+            held_s=verdict.held_s,
         )
         call, asked = _write(replace(call, is_close_asked=True, is_agent_held=False), close)
         return call, (asked,)
@@ -387,6 +410,17 @@ def _write_ending(call: Call) -> Step:
         call, asked = _write(replace(call, is_agent_held=False), free)
         return call, (asked,)
     return call, ()
+
+
+def _held(call: Call, now: Now, *, on: bool) -> Step:
+    """Note that the agent holds the caller, or does no longer; let the others see it."""
+    before = call.hold.since is not None
+    call = replace(call, hold=call.hold.turned(on=on, now=now))
+    if before is on or call.state is not State.CONNECTED:
+        # Of an agent who holds before the two are joined it is written when they are.
+        return call, ()
+    call, written = _write(call, wr.MarkHold(on=on, at=now))
+    return call, (written,)
 
 
 def _queued(call: Call, now: Now) -> Step:
@@ -416,7 +450,12 @@ def _requeue(
     else:
         call, effects = _end_agent(call, part.end.value)
     call = replace(
-        call, state=State.QUEUED, is_agent_held=False, is_media_moving=was_joining, owed_sdp=None
+        call,
+        state=State.QUEUED,
+        is_agent_held=False,
+        is_media_moving=was_joining,
+        owed_sdp=None,
+        hold=Hold(),
     )
     call, given_back = _write(call, wr.GiveBack(part=part, tried=tried, at=now))
     moving = (ef.RequeueMedia(),) if was_joining else ()

@@ -6,7 +6,7 @@ any more is taken for the event that loses least.
 
 from __future__ import annotations
 
-from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, Rules, State
+from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, Hold, Rules, State
 from edge.acd.call_events import (
     NO_ATTEMPT,
     AgentRejected,
@@ -17,17 +17,19 @@ from edge.acd.call_events import (
 )
 from state.model import CallId, Decision
 
+NO_HOLD = Hold()
 _GATE = (503, "gate not loaded")
 """A refusal that is nobody's fault: see `edge.acd.refusal`."""
 
 
-def resumed(
+def resumed(  # noqa: PLR0913  what the former life knew
     call: CallId,
     rules: Rules,
     state: State,
     *,
     attempt: Attempt = NO_ATTEMPT,
     decision: Decision | None = None,
+    hold: Hold = NO_HOLD,
 ) -> tuple[Call, tuple[Event, ...]]:
     """Return the call that stood in `state`, and the events to give it at once.
 
@@ -35,7 +37,7 @@ def resumed(
     ValueError. In the greeting: it has been heard, as far as anybody knows. Ringing: our INVITE is
     lost, so the caller waits on, at the old place. Joining: the relay has joined the two already.
     """
-    base = Call(id=call, rules=rules, caller=CallerLeg.UP, state=state)
+    base = Call(id=call, rules=rules, caller=CallerLeg.UP, state=state, hold=hold)
     match state:
         case State.GREETING:
             return base, (GreetingOver(),)
@@ -67,6 +69,7 @@ def _with_agent(
         rules=call.rules,
         state=call.state,
         caller=call.caller,
+        hold=call.hold,
         attempt=attempt,
         agent_leg=leg,
         decision=decision,

@@ -32,6 +32,13 @@ class MarkConnected(Struct, frozen=True, kw_only=True):
     at: Now
 
 
+class MarkHold(Struct, frozen=True, kw_only=True):
+    """`hold_turned`: the agent has put the caller on hold, or talks again."""
+
+    on: bool
+    at: Now
+
+
 class GiveBack(Struct, frozen=True, kw_only=True):
     """`offer_failed`."""
 
@@ -55,6 +62,10 @@ class Close(Struct, frozen=True, kw_only=True):
     part: AgentPart
     decision: Decision | None
     at: Now
+    holds: int = 0
+    held_s: float = 0.0
 
 
-Write: TypeAlias = CreateTicket | MarkQueued | MarkConnected | GiveBack | FreeAgent | Close
+Write: TypeAlias = (
+    CreateTicket | MarkQueued | MarkConnected | MarkHold | GiveBack | FreeAgent | Close
+)

@@ -115,6 +115,8 @@ class Ending(Struct, frozen=True, kw_only=True):
     """The last one made for this call."""
     agent_site: SiteId | None = None
     agent_sip_call_id: str | None = None
+    holds: int = 0
+    held_s: float = 0.0
 
 
 # ---- judging the answer --------------------------------------------------------------------------
@@ -299,6 +301,18 @@ def connected(held: Held, given: GivenAgent, at: Now) -> Plan:
     )
 
 
+def hold_turned(held: Held, given: GivenAgent, at: Now, *, on: bool) -> Plan:
+    """Plan for the moment from which the agent has the caller on hold, or talks again."""
+    offer = replace(given.offer.value, hold_since_ms=at.wall_ms if on else None)
+    put = _put_offer(offer)
+    return Plan(
+        compares=(_same_offer(given.offer),),
+        success=(put,),
+        proof=put,
+        after=replace(held, given=replace(given, offer=_rewritten(given.offer, offer, at))),
+    )
+
+
 def offer_failed(held: Held, given: GivenAgent, part: AgentPart, at: Now, *, tried: bool) -> Plan:
     """Plan for an agent who did not take the call: the caller waits on, the agent rests.
 
@@ -478,6 +492,8 @@ def _record(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
         tried=ticket.tried,
         decision=ending.decision,
         estimate_s=ticket.estimate_s,
+        holds=ending.holds,
+        held_s=round(ending.held_s, 3),
     )
 
 

@@ -121,6 +121,12 @@ def average_handling_time_s(records: Iterable[CallRecord], wrap_up_s: float) -> 
     return _share(sum(talks) + wrap_up_s * len(talks), len(talks))
 
 
+def hold_share(records: Iterable[CallRecord]) -> float | None:
+    """Return the share of talking time for which agents had their callers on hold."""
+    known = tuple(records)
+    return _share(sum(each.held_s for each in known), sum(talk_s(each) for each in known))
+
+
 def occupancy(records: Iterable[CallRecord], wrap_up_s: float, staffed_s: float) -> float | None:
     """Return time handling calls / time signed in and not paused: Erlang's a / N, measured.
 
@@ -149,6 +155,10 @@ class Figures(Struct, frozen=True, kw_only=True):
     """Of the answered and the abandoned alike."""
     abandon_rate: float | None
     aht_s: float | None
+    holds: int
+    """How often agents put callers on hold."""
+    hold_share: float | None
+    """Of the time talked."""
 
 
 def figures(
@@ -172,6 +182,8 @@ def figures(
         wait_p95_s=percentile(waits, 95),
         abandon_rate=abandon_rate(queued),
         aht_s=average_handling_time_s(known, wrap_up),
+        holds=sum(record.holds for record in known),
+        hold_share=hold_share(known),
     )
 
 

@@ -182,7 +182,7 @@ class Stage:
         landed = self._land(write)
         self.deliver(ev.Written(write=write) if landed else ev.WriteRefused(write=write))
 
-    def _land(self, write: wr.Write) -> bool:
+    def _land(self, write: wr.Write) -> bool:  # noqa: C901  one case a write
         if self.is_taken:
             return False
         match write:
@@ -192,6 +192,8 @@ class Stage:
                 assert self.has_ticket
             case wr.MarkConnected():
                 assert self.has_ticket
+                assert self.has_offer
+            case wr.MarkHold():
                 assert self.has_offer
             case wr.GiveBack():
                 assert self.has_ticket
@@ -264,13 +266,13 @@ class Stage:
         self.offer_open = None
         self.deliver(ev.CallerReinvited(sdp=SDP))
 
-    def offers(self, side: Side, sdp: bytes | None = SDP) -> None:
+    def offers(self, side: Side, sdp: bytes | None = SDP, *, holds: bool = False) -> None:
         """Let somebody hold, resume or move."""
         if side is Side.CALLER:
             self.offer_open = self.offer_open or Side.CALLER
         else:
             self.agent_offer_open = True
-        self.deliver(ev.OfferMade(side=side, sdp=sdp))
+        self.deliver(ev.OfferMade(side=side, sdp=sdp, holds=holds))
 
     def time_out(self, timer: ef.Timer) -> None:
         """Let a timer run out."""

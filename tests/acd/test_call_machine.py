@@ -127,9 +127,9 @@ class CallMachine(RuleBasedStateMachine):
         self.stage.agent_ends(self.draw(data, Leg.UP), by)
 
     @precondition(lambda self: self.attempts(Leg.UP) and not self.stage.agent_offer_open)
-    @rule(sdp=st.sampled_from([SDP, None]))
-    def the_agent_offers(self, sdp: bytes | None) -> None:
-        self.stage.offers(Side.AGENT, sdp)
+    @rule(sdp=st.sampled_from([SDP, None]), holds=st.booleans())
+    def the_agent_offers(self, sdp: bytes | None, holds: bool) -> None:
+        self.stage.offers(Side.AGENT, sdp, holds=holds)
 
     # -- faults
 

@@ -16,7 +16,7 @@ from drills.desk import wishes
 from drills.desk.asks import PlaceAsk
 from drills.desk.client import connected
 from state import keys
-from state.model import AgentId, CallId, PresenceState, TicketState
+from state.model import AgentId, CallId, PauseCode, PresenceState, TenantId, TicketState
 from tests.acd.worlds import World, call_id
 from tests.cli.asked import Asked, opened, presence, record
 
@@ -70,6 +70,23 @@ async def test_a_pause_waits_until_the_home_site_has_taken_it(
         assert capsys.readouterr().out.startswith("ann at a: ready, taken within")
     finally:
         home.cancel()
+
+
+async def test_where_there_are_pause_codes_no_other_reason_is_taken_and_the_codes_are_told(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for code in ("training", "lunch"):
+        await asked.put(keys.pause_code(code), PauseCode(id=code))
+    await asked.put(keys.pause_code("theirs"), PauseCode(id="theirs", tenant=TenantId("other")))
+    for words in ((), ("--reason", "theirs"), ("--reason", "Lunch")):
+        assert await run("agent", "pause", "ann", *words) == Exit.FAILED
+        told = " ".join(capsys.readouterr().err.split())
+        assert "use --reason with one of lunch, training" in told
+    assert not (await asked.store.range(keys.wish(AgentId("ann")))).records
+    home = asyncio.create_task(asked.home_follows("ann"))
+    assert await run("agent", "pause", "ann", "--reason", "training") == Exit.OK
+    assert await run("agent", "ready", "ann") == Exit.OK
+    home.cancel()
 
 
 async def test_a_wish_of_somebody_without_a_phone_is_kept_and_said_to_wait(

@@ -126,7 +126,7 @@ def test_the_example_in_the_module_is_a_configuration() -> None:
     assert module.__doc__ is not None
     example = re.findall(r"^    (.*)$", module.__doc__, re.MULTILINE)
     text = "\n".join(example).replace("{ b = 8, c = 20 }", "{}").replace("{ a = 3, b = 1 }", "{}")
-    assert len(parse_configuration(text).by_key()) == 7
+    assert len(parse_configuration(text).by_key()) == 9
 
 
 def test_nothing_is_a_configuration_of_nothing() -> None:

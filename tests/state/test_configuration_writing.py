@@ -34,6 +34,7 @@ LIMITS = st.fixed_dictionaries(
     {"most": st.floats(0, 100_000)},
     optional={"overflow": IDS, "turn_away": st.sampled_from(["refuse", "callback"])},
 )
+CODES = st.fixed_dictionaries({}, optional={"name": st.text("abc", max_size=5), "tenant": IDS})
 TABLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "sites": st.fixed_dictionaries(
         {"sip": st.just("h:1")},
@@ -93,6 +94,8 @@ TABLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "tenant": IDS,
         },
     ),
+    "pause_codes": CODES,
+    "wrap_up_codes": CODES,
     "agents": st.fixed_dictionaries(
         {"site": IDS, "skills": LEVELS, "ha1": st.just("0" * 32)},
         optional={

@@ -1,0 +1,95 @@
+"""An agent who holds the caller: everybody sees it, and the record says how often and how long."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from edge.acd.agent_state import AgentState, agent_states
+from state.model import AgentId
+from tests.edge.fake_telephony import AGENT_SDP
+from tests.edge.stage import Center, Edge, center
+from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
+
+ANN = AgentId("ann")
+HOLDS = [
+    AGENT_SDP.replace(b"sendrecv", b"sendonly"),
+    AGENT_SDP.replace(b"sendrecv", b"inactive"),
+    AGENT_SDP.replace(b"c=IN IP4 192.0.2.2", b"c=IN IP4 0.0.0.0"),
+]
+
+
+def _seen(edge: Edge) -> AgentState:
+    return agent_states(edge.snapshot, LoopClock().now())[ANN]
+
+
+async def _until_seen(made: Center, state: AgentState) -> None:
+    edges = made.edges.values()
+    await until(lambda: all(_seen(edge) is state for edge in edges), f"all see {state}")
+
+
+@pytest.mark.parametrize("hold", HOLDS, ids=["sendonly", "inactive", "the old way"])
+@in_virtual_time
+async def test_an_agent_who_holds_is_seen_holding_at_every_edge_and_it_counts(hold: bytes) -> None:
+    async with center("ann", edges=("a1", "b1")) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        await _until_seen(made, AgentState.TALKING)
+        for _ in range(2):
+            a1.sip.offer(ours, hold)
+            await _until_seen(made, AgentState.HOLD)
+            await asyncio.sleep(3.0)
+            a1.sip.offer(ours, AGENT_SDP)
+            await _until_seen(made, AgentState.TALKING)
+        assert a1.state_of(theirs) == "connected"
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        record = await made.record(a1, theirs)
+        assert record.holds == 2
+        assert record.held_s == pytest.approx(6.0, abs=0.5)
+
+
+@in_virtual_time
+async def test_a_hold_that_lasts_to_the_end_is_counted_to_the_end() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        a1.sip.offer(ours, HOLDS[0])
+        await _until_seen(made, AgentState.HOLD)
+        await asyncio.sleep(4.0)
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        record = await made.record(a1, theirs)
+        assert record.holds == 1
+        assert record.held_s == pytest.approx(4.0, abs=0.2)
+        await until(lambda: _seen(a1) is AgentState.WRAP_UP, "she rests")
+
+
+@in_virtual_time
+async def test_a_hold_that_is_refused_or_withdrawn_is_none() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        a1.media.delay_s = 0.1
+        a1.sip.offer(ours, HOLDS[0])
+        await asyncio.sleep(0.05)
+        a1.sip.withdraw(ours)
+        await asyncio.sleep(1.0)
+        assert _seen(a1) is AgentState.TALKING
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        assert (await made.record(a1, theirs)).holds == 0
+
+
+@in_virtual_time
+async def test_a_caller_who_holds_leaves_the_agent_talking() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        a1.sip.offer(theirs, HOLDS[0])
+        await settle()
+        assert _seen(a1) is AgentState.TALKING
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        assert (await made.record(a1, theirs)).holds == 0
