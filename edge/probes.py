@@ -54,6 +54,7 @@ class Prober:
         self._on_change = on_change
         self._health: dict[SiteId, Health] = {}
         self._asked: dict[TransactionId, SiteId] = {}
+        self._lossy: frozenset[SiteId] = frozenset()
 
     @property
     def unreachable(self) -> frozenset[SiteId]:
@@ -75,9 +76,15 @@ class Prober:
         site = self._asked.pop(event.transaction, None)
         if site is None:
             return False
-        # Any answer but our own time-out shows a Kamailio that works, except its own "not serving".
-        self._note(site, answered=not event.timeout and event.status != _NOT_SERVING)
+        # Any answer but our own time-out shows a Kamailio that works. One that drains says 503 to
+        # keep calls away, which steering sees to; the agents there can be rung all the same.
+        self._note(site, answered=not event.timeout)
         return True
+
+    def set_lossy(self, lossy: frozenset[SiteId]) -> None:
+        """Take what the media probes say, to be published with the rest."""
+        self._lossy = lossy
+        self._tell()
 
     def _ask(self, site: Site) -> None:
         try:
@@ -97,9 +104,15 @@ class Prober:
         if before.is_down == after.is_down and before.heard == after.heard:
             return
         log.info("site_down" if after.is_down else "site_up", site=site, edge=self._edge)
+        self._tell()
+
+    def _tell(self) -> None:
         down = self.unreachable
-        up = tuple(sorted(self._health.keys() - down))
-        self._on_change(Probe(edge=self._edge, up=up, down=tuple(sorted(down))))
-
-
-_NOT_SERVING = 503
+        self._on_change(
+            Probe(
+                edge=self._edge,
+                up=tuple(sorted(self._health.keys() - down)),
+                down=tuple(sorted(down)),
+                lossy=tuple(sorted(self._lossy)),
+            )
+        )

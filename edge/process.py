@@ -25,6 +25,7 @@ from edge.media.direct import DirectMedia
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import MediaEngine
+from edge.media_probe import MediaProbe
 from edge.media_watch import MediaWatch
 from edge.places import PlaceGiver
 from edge.presence import PresenceKeeper
@@ -44,7 +45,18 @@ from state.etcd import EtcdStore, Tls
 from state.eventlog.log import EventLog
 from state.keys import Kind
 from state.mirror import DiskCopy, Mirror
-from state.model import AgentId, CallId, EdgeState, Probe, Site, SiteId, Work, WorkEnd
+from state.model import (
+    AgentId,
+    CallId,
+    EdgeId,
+    EdgeLife,
+    EdgeState,
+    Probe,
+    Site,
+    SiteId,
+    Work,
+    WorkEnd,
+)
 from state.snapshot import Delta, Snapshot
 
 log = structlog.get_logger()
@@ -101,6 +113,12 @@ class EdgeProcess:
         self._journal = Journal(settings.run_dir / f"journal-{edge}")
         self._life = Life(store=shared, clock=clock, edge=edge, site=site, sip=settings.sip)
         self._prober = Prober(edge=edge, sip=telephony, on_change=self._sites_changed)
+        self._media_probe = MediaProbe(
+            settings=settings,
+            clock=clock,
+            lives=self._lives,
+            on_change=self._prober.set_lossy,
+        )
         self._switchboard = Switchboard(
             settings=settings,
             clock=clock,
@@ -203,6 +221,7 @@ class EdgeProcess:
             "sisters": self._sisters.run(),
             "life": self._life.run(on_lease=self._reserver.wake),
             "prober": self._prober.run(self._sites),
+            "media_probe": self._media_probe.run(),
             "keeper": self._keeper.run(),
             "reserver": self._reserver.run(),
             "janitor": self._janitor.run(),
@@ -295,6 +314,9 @@ class EdgeProcess:
     def _sites(self) -> Mapping[SiteId, Site]:
         return {key: entry.value for key, entry in self._mirror.snapshot.sites.items()}
 
+    def _lives(self) -> Mapping[EdgeId, EdgeLife]:
+        return {key: entry.value for key, entry in self._mirror.snapshot.edges.items()}
+
     def _take_sip(self, event: Event) -> None:
         if isinstance(event, ResponseReceived) and self._prober.take(event):
             return
@@ -349,6 +371,12 @@ class EdgeProcess:
             "proxy_is_in_step": self._steward.is_in_step,
             "serving": self._alone.status(),
             "unreachable": sorted(self._prober.unreachable),
+            "lossy": sorted(self._media_probe.lossy),
+            "out": {
+                site: standing.illness
+                for site, standing in sorted(self._steward.standings.sites.items())
+                if standing.illness
+            },
             "calls": self._switchboard.states(),
             "calls_taken": self._switchboard.taken,
             "reservations": {"landed": self._reserver.landed, "refused": self._reserver.refused},

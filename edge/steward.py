@@ -20,7 +20,7 @@ from edge.proxy.gate import GateEntry, GateLoad, gate_load
 from edge.proxy.proxy import Proxy
 from edge.proxy.tables import Tables, ha1, peers
 from edge.settings import Settings, address
-from edge.steering import encode, rows
+from edge.steering import NOBODY, Standings, encode, ill_sites, rows
 from state.clock import Clock
 from state.keys import Kind
 from state.mirror import Mirror, MirrorState
@@ -35,8 +35,9 @@ _SOON_S = 0.01
 _LATER_S = 0.3
 """Whether agents are free changes with every call, and moves a row only now and then."""
 _AGAIN_S = 1.0
+_JUDGE_S = 1.0
 _URGENT = frozenset(
-    {Kind.EDGE, Kind.SITE, Kind.TRUNK, Kind.DID, Kind.QUEUE, Kind.AGENT, Kind.RELEASE}
+    {Kind.EDGE, Kind.SITE, Kind.TRUNK, Kind.DID, Kind.QUEUE, Kind.AGENT, Kind.RELEASE, Kind.PROBE}
 )
 _CALM = frozenset({Kind.OFFER, Kind.WORK, Kind.PRESENCE})
 
@@ -72,6 +73,8 @@ class Steward:
         self._epoch_seen = FIRST_EPOCH
         """The highest of a token that a gate of this site has let through."""
         self._dead: set[EdgeId] = set()
+        self.standings: Standings = NOBODY
+        """How the sites stand with steering."""
         self._soon = asyncio.Event()
         self._later = asyncio.Event()
         self._proxy = Proxy(
@@ -130,7 +133,26 @@ class Steward:
             group.create_task(self._proxy.run())
             group.create_task(self._listen())
             group.create_task(self._reconcile())
+            group.create_task(self._judge())
             group.create_task(self._tell())
+
+    async def _judge(self) -> None:
+        """Look once a second whether a site's standing changes: it may by the passing of time."""
+        while True:
+            await asyncio.sleep(_JUDGE_S)
+            before = self.standings
+            self._note_standings()
+            if (before.left_out, before.last) != (self.standings.left_out, self.standings.last):
+                self._soon.set()
+
+    def _note_standings(self) -> None:
+        snapshot, before = self._snapshot(), self.standings
+        found = ill_sites(snapshot, self._site, unreachable=self._unreachable())
+        self.standings = before.after(snapshot.sites, found, self._clock.now().mono_s)
+        for site, standing in self.standings.sites.items():
+            was = before.sites.get(site)
+            if was is not None and was.illness is not standing.illness:
+                log.warning("site_standing", site=site, illness=standing.illness, was=was.illness)
 
     async def _tell(self) -> None:
         while True:
@@ -169,7 +191,15 @@ class Steward:
         self._later.clear()
 
     def _tables(self, snapshot: Snapshot) -> Tables | None:
-        steer = rows(snapshot, self._site, self._clock.now(), unreachable=self._unreachable())
+        self._note_standings()
+        standings = self.standings
+        steer = rows(
+            snapshot,
+            self._site,
+            self._clock.now(),
+            unreachable=standings.left_out,
+            last=standings.last,
+        )
         site = snapshot.sites.get(self._site)
         if not steer or site is None:
             return None
@@ -180,7 +210,7 @@ class Steward:
             peers=peers(trunks, self._edges_known),
             ha1=ha1((agent.value for agent in snapshot.agents.values()), self._site),
             epoch=FIRST_EPOCH,
-            draining=site.value.draining,
+            draining=site.value.draining or standings.is_gray(self._site),
         )
 
     def _standing(self) -> GateLoad | None:

@@ -539,11 +539,13 @@ class Work(Struct, frozen=True, kw_only=True):
 
 
 class Probe(Struct, frozen=True, kw_only=True):
-    """What one edge's SIP probes say of the sites. Written by that edge, when it changes."""
+    """What one edge's probes say of the sites. Written by that edge, when it changes."""
 
     edge: EdgeId
     up: tuple[SiteId, ...]
     down: tuple[SiteId, ...]
+    lossy: tuple[SiteId, ...] = ()
+    """Sites from which too many packets of the media probes do not arrive here."""
 
 
 # ---- what has been -------------------------------------------------------------------------------

@@ -1,6 +1,19 @@
 """Which site and which edge sees to what. PURE: values in, values out."""
 
 from edge.steering.duty import home_edge, janitor
+from edge.steering.standing import NOBODY, Illness, Standing, Standings, ill_sites
 from edge.steering.table import ANY, Groups, encode, rows
 
-__all__ = ["ANY", "Groups", "encode", "home_edge", "janitor", "rows"]
+__all__ = [
+    "ANY",
+    "NOBODY",
+    "Groups",
+    "Illness",
+    "Standing",
+    "Standings",
+    "encode",
+    "home_edge",
+    "ill_sites",
+    "janitor",
+    "rows",
+]

@@ -12,8 +12,8 @@ The laws:
   have a part, each as often as its parts say: Kamailio begins anywhere in a group. Not for a DID
   that names sites.
 - Dead edges, and sites that this one cannot reach, are left out. Edges that drain, and sites that
-  do, come after all others. Whoever is left out for a reason that may be mistaken comes back in
-  when nobody else is left: the last good site is never removed.
+  do or that are `last` (see `standing`), come after all others. Whoever is left out for a reason
+  that may be mistaken comes back in when nobody else is left: the last good site is never removed.
 - A row changes only with what it rests on: whether an agent is free, not how many are.
 """
 
@@ -40,7 +40,12 @@ _FAR_MS: Final = 1_000_000
 
 
 def rows(
-    snapshot: Snapshot, site: SiteId, now: Now, *, unreachable: frozenset[SiteId] = frozenset()
+    snapshot: Snapshot,
+    site: SiteId,
+    now: Now,
+    *,
+    unreachable: frozenset[SiteId] = frozenset(),
+    last: frozenset[SiteId] = frozenset(),
 ) -> Mapping[DidNumber, Groups]:
     """Return the row of every DID, and of ANY, as seen from `site`.
 
@@ -50,7 +55,7 @@ def rows(
     lives = [life for life in lives if life.site == site or life.site not in unreachable] or lives
     if not lives:
         return {}
-    view = _View(snapshot, site, lives)
+    view = _View(snapshot, site, lives, last)
     free = _free_agents(snapshot, now)
     known: dict[tuple[Needs | None, tuple[SiteId, ...]], Groups] = {}
     table = {ANY: view.groups(frozenset(), ())}
@@ -73,8 +78,15 @@ def encode(groups: Groups) -> str:
 class _View:
     """The edges that can be asked, by site, as `own` sees them."""
 
-    def __init__(self, snapshot: Snapshot, own: SiteId, lives: Iterable[EdgeLife]) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        own: SiteId,
+        lives: Iterable[EdgeLife],
+        last: frozenset[SiteId],
+    ) -> None:
         self._snapshot = snapshot
+        self._last = last
         self._own = own
         self._serving: dict[SiteId, list[str]] = defaultdict(list)
         self._leaving: dict[SiteId, list[str]] = defaultdict(list)
@@ -99,7 +111,7 @@ class _View:
     def _shared(self) -> tuple[str, ...]:
         """Return the edges of the sites that share this one's calls, each as often as it should."""
         own = self._snapshot.sites.get(self._own)
-        if own is None or own.value.draining:
+        if own is None or self._is_draining(self._own):
             return ()
         parts = {
             site: count
@@ -125,7 +137,7 @@ class _View:
 
     def _is_draining(self, site: SiteId) -> bool:
         known = self._snapshot.sites.get(site)
-        return known is not None and known.value.draining
+        return site in self._last or (known is not None and known.value.draining)
 
     def _preference(
         self, site: SiteId, staffed: frozenset[SiteId], named: tuple[SiteId, ...]
@@ -133,7 +145,7 @@ class _View:
         own = self._snapshot.sites.get(self._own)
         distances = {} if own is None else own.value.distance_ms
         distance_ms = distances.get(site, _FAR_MS)
-        backups = own.value.backups if own is not None and own.value.draining else ()
+        backups = own.value.backups if own is not None and self._is_draining(self._own) else ()
         return (
             self._is_draining(site),
             _rank(named, site),
