@@ -15,8 +15,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from custody import g711
 from edge.media.errors import SdpError
-from edge.phone import g711, tones
+from edge.phone import tones
 from edge.phone.line import Line
 from edge.phone.report import How, Report, Role, Summary
 from edge.phone.rtp import RtpClock, RtpStream

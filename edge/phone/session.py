@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
+from custody.g711 import PAYLOAD_TYPES
 from edge.media import sdp as sdp_rules
 from edge.media.errors import SdpError
 from edge.media.sdp import Direction
-from edge.phone.g711 import PAYLOAD_TYPES
 
 _DIRECTIONS = {
     (True, True): Direction.SENDRECV,

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from edge.phone import g711
-from edge.phone.g711 import Linear
+from custody import g711
+from custody.g711 import Linear
 
 PACKET_SAMPLES = 160
 RATE_HZ = 8000

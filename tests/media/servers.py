@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from custody import g711
 from edge.media.errors import MediaUnavailable
 from edge.media.rtpengine import MediaEngine
 from edge.media.sdp import audio
-from edge.phone import g711, tones
+from edge.phone import tones
 from edge.phone.rtp import RtpClock, RtpStream
 from edge.phone.session import MediaSession
 

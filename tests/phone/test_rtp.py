@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from edge.phone import g711, tones
+from custody import g711
+from edge.phone import tones
 from edge.phone.rtp import RtpClock, RtpStream
 from tests.media.servers import HOST, until
 

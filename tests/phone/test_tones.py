@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.phone import g711
+from custody import g711
 from edge.phone.tones import (
     GRID,
     OTHER,

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge.phone import g711
+from custody import g711
 
 Samples = npt.NDArray[np.float64]
 

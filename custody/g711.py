@@ -38,6 +38,18 @@ def _encode_table(decode: Linear, silence: int) -> npt.NDArray[np.uint8]:
 _DECODE = {0: _mulaw_decode_table(), 8: _alaw_decode_table()}
 _ENCODE = {0: _encode_table(_DECODE[0], 0xFF), 8: _encode_table(_DECODE[8], 0xD5)}
 PAYLOAD_TYPES = {0: "PCMU", 8: "PCMA"}
+SILENCE = {0: 0xFF, 8: 0xD5}
+"""The code of no sound at all."""
+MAGNITUDE: dict[int, npt.NDArray[np.uint8]] = {
+    kind: (np.minimum(np.abs(table.astype(np.int32)), 32_767) >> 7).astype(np.uint8)
+    for kind, table in _DECODE.items()
+}
+"""How loud a code is, 0 to 255."""
+TRANSCODE = {
+    (0, 8): _ENCODE[8][_DECODE[0].view(np.uint16)].tobytes(),
+    (8, 0): _ENCODE[0][_DECODE[8].view(np.uint16)].tobytes(),
+}
+"""From one law to the other, for `bytes.translate`."""
 
 
 def encode(samples: Linear, payload_type: int) -> bytes:

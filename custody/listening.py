@@ -1,0 +1,71 @@
+"""PURE. What a listener gets of opened frames: 16-bit PCM, a WAV header, a waveform.
+
+Left is the caller, right the agent. Where nothing was recorded there is silence, so that time runs
+as it did in the call.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from custody import g711
+from custody.frame import BLOCK, LEVEL, RATE_HZ, Frame, State
+
+CHANNELS: Final = 2
+SAMPLE_BYTES: Final = 2 * CHANNELS
+WAV_HEADER_BYTES: Final = 44
+
+
+def wav_header(samples: int) -> bytes:
+    """Return the head of a two-channel WAV of `samples` a channel."""
+    size = samples * SAMPLE_BYTES
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        WAV_HEADER_BYTES - 8 + size,
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,
+        CHANNELS,
+        RATE_HZ,
+        RATE_HZ * SAMPLE_BYTES,
+        SAMPLE_BYTES,
+        16,
+        b"data",
+        size,
+    )
+
+
+def pcm(frame: Frame) -> bytes:
+    """Return a frame as interleaved 16-bit samples."""
+    both = np.empty((frame.samples, CHANNELS), dtype="<i2")
+    both[:, 0] = channel(frame, 0)
+    both[:, 1] = channel(frame, 1)
+    return both.tobytes()
+
+
+def channel(frame: Frame, side: int) -> g711.Linear:
+    """Return one channel; exact silence where nothing was heard."""
+    samples = g711.decode(frame.right if side else frame.left, frame.codecs[side])
+    heard = np.frombuffer(frame.states[side], dtype=np.uint8) == State.AUDIO
+    if not heard.all():
+        samples = samples * np.repeat(heard, BLOCK)
+    return samples
+
+
+def waveform(frames: Iterable[Frame], samples: int) -> tuple[list[int], list[int]]:
+    """Return the peaks of every 100 ms of both channels, 0 to 255; frames may leave gaps."""
+    count = -(-samples // LEVEL)
+    sides = ([0] * count, [0] * count)
+    for frame in frames:
+        first, used = frame.start // LEVEL, -(-frame.samples // LEVEL)
+        for side, levels in zip(sides, frame.levels, strict=True):
+            for index, level in enumerate(levels[:used]):
+                if first + index < count:
+                    side[first + index] = max(side[first + index], level)
+    return sides

@@ -1,0 +1,85 @@
+"""The object store of recordings: a folder, or S3 by configuration. Ciphertext and manifests only.
+
+    TENANT/audio/RECORDING/NNNN-SHA256        a sealed segment
+    TENANT/keys/RECORDING/NNNN                its sealed data key, apart: it can be destroyed
+    TENANT/manifests/RECORDING.json           the signed account, written last
+
+Objects are made and never overwritten: the same object twice is one, another under its name is a
+`ConflictError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from custody.errors import ConflictError
+from custody.manifest import Segment
+
+
+def audio_name(tenant: str, recording: str, segment: Segment) -> str:
+    """Name a sealed segment."""
+    return f"{tenant}/audio/{recording}/{segment.number:04d}-{segment.sha256}"
+
+
+def key_name(tenant: str, recording: str, number: int) -> str:
+    """Name a sealed data key."""
+    return f"{tenant}/keys/{recording}/{number:04d}"
+
+
+def manifest_name(tenant: str, recording: str) -> str:
+    """Name a manifest."""
+    return f"{tenant}/manifests/{recording}.json"
+
+
+class RecordingStore:
+    """One site's store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    @classmethod
+    def open(cls, where: str) -> RecordingStore:
+        """Open a folder by its path, or what obstore knows by its URL (`s3://BUCKET/PREFIX`)."""
+        if "://" in where:
+            return cls(from_url(where))
+        folder = Path(where)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return cls(LocalStore(str(folder)))
+
+    async def put(self, name: str, content: bytes) -> bool:
+        """Make an object; return False if it is there already. Raise `ConflictError`."""
+        try:
+            await obstore.put_async(self._store, name, content, mode="create")
+        except AlreadyExistsError as error:
+            if await self.get(name) != content:
+                raise ConflictError(f"another object is there under {name}") from error
+            return False
+        return True
+
+    async def get(self, name: str) -> bytes:
+        """Return an object. Raise FileNotFoundError."""
+        found = await obstore.get_async(self._store, name)
+        return bytes(await found.bytes_async())
+
+    async def get_range(self, name: str, start: int, end: int) -> bytes:
+        """Return bytes `start` to `end`. Raise FileNotFoundError."""
+        return bytes(await obstore.get_range_async(self._store, name, start=start, end=end))
+
+    async def manifests(self, tenant: str) -> AsyncIterator[str]:
+        """Yield the recordings that have a manifest."""
+        prefix = f"{tenant}/manifests/"
+        async for batch in obstore.list(self._store, prefix=prefix):
+            for each in batch:
+                name = each["path"].rpartition("/")[2]
+                if name.endswith(".json"):
+                    yield name.removesuffix(".json")
+
+    async def tenants(self) -> list[str]:
+        """Return whose recordings are here."""
+        found = await obstore.list_with_delimiter_async(self._store)
+        return sorted(prefix.strip("/") for prefix in found["common_prefixes"])

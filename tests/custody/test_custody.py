@@ -1,0 +1,225 @@
+"""From a sealed segment to a listener: keys, manifests, stores, and what is found of tampering."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
+
+from custody import keyfile, keyring, manifest, seal, segment, stream
+from custody.errors import (
+    ConflictError,
+    FormatError,
+    KeyFileError,
+    NoKeyError,
+    TamperedError,
+)
+from custody.frame import BLOCK, BLOCKS, LAYOUT, Frame, State, pack
+from custody.keyring import Keyring
+from custody.manifest import Manifest, Segment, Span
+from custody.place import Place
+from custody.providers import LocalFile
+from custody.store import RecordingStore
+
+PLACE = Place(tenant="main", call="c" * 24, recording="r1", segment=1, key_id="k1")
+KEY = bytes(range(32))
+WRITER = Ed25519PrivateKey.from_private_bytes(b"w" * 32)
+KNOWN = {"a": WRITER.public_key().public_bytes_raw()}
+
+
+def second(start: int, blocks: int = BLOCKS) -> Frame:
+    return Frame(
+        start=start,
+        codecs=(0, 0),
+        states=(bytes([State.AUDIO] * blocks), bytes(blocks)),
+        left=hashlib.sha256(b"%d" % start).digest() * (blocks * BLOCK // 32),
+        right=b"\xff" * (blocks * BLOCK),
+    )
+
+
+def sealed_segment() -> tuple[bytes, list[Frame]]:
+    frames = [second(0), second(8000), second(16_000, 7)]
+    head = stream.header(b"s" * 32, b"p" * 7)
+    packed = [pack(each, index) for index, each in enumerate(frames)]
+    return stream.seal_all(KEY, PLACE.bound(), head, packed), frames
+
+
+def listed(sealed: bytes, samples: int = 17_120) -> Segment:
+    return Segment(
+        number=1,
+        start=0,
+        samples=samples,
+        frames=3,
+        size=len(sealed),
+        sha256=hashlib.sha256(sealed).hexdigest(),
+        key_id="k1",
+        sealed_key=hashlib.sha256(b"key").hexdigest(),
+    )
+
+
+def a_manifest() -> Manifest:
+    return Manifest(
+        recording="r1",
+        tenant="main",
+        call="c" * 24,
+        queue="orders",
+        agents=("alba",),
+        site="a",
+        recorder="a",
+        started_ms=1,
+        segments=(listed(sealed_segment()[0]),),
+        gaps=(Span(start=0, end=1, because="recorder_restarted"),),
+    )
+
+
+def test_a_segment_opens_whole() -> None:
+    sealed, frames = sealed_segment()
+    found = segment.read_checked(listed(sealed), PLACE, KEY, sealed)
+    assert [each.left for each in found] == [each.left for each in frames]
+
+
+def test_an_unclosed_segment_opens_up_to_its_last_whole_frame_and_says_so() -> None:
+    sealed, frames = sealed_segment()
+    for size in (len(sealed) - 1, 2 * LAYOUT.frame_bytes + 9, 2 * LAYOUT.frame_bytes):
+        found, is_closed = segment.read_all(KEY, PLACE, sealed[:size])
+        assert [each.left for each in found] == [each.left for each in frames[:2]]
+        assert not is_closed
+    assert segment.read_all(KEY, PLACE, sealed[:50]) == ([], False)
+
+
+def test_a_segment_that_the_manifest_calls_complete_is_not_taken_for_it_when_cut() -> None:
+    sealed, _ = sealed_segment()
+    cut = sealed[: 2 * LAYOUT.frame_bytes]
+    with pytest.raises(TamperedError, match="cut off"):
+        segment.read_checked(listed(cut), PLACE, KEY, cut)
+
+
+def test_a_segment_opens_in_no_other_place() -> None:
+    sealed, _ = sealed_segment()
+    for change in (
+        {"tenant": "other"},
+        {"call": "d" * 24},
+        {"recording": "r2"},
+        {"segment": 2},
+        {"key_id": "k2"},
+    ):
+        with pytest.raises(TamperedError):
+            segment.read_all(KEY, replace(PLACE, **change), sealed)
+
+
+def test_a_data_key_opens_with_the_private_half_and_in_its_place_only() -> None:
+    private, public = seal.new_pair()
+    sealed = seal.seal(KEY, public, PLACE)
+    assert seal.unseal(sealed, private, PLACE) == KEY
+    with pytest.raises(TamperedError):
+        seal.unseal(sealed, private, replace(PLACE, segment=2))
+    with pytest.raises(TamperedError):
+        seal.unseal(sealed, seal.new_pair()[0], PLACE)
+    for index in range(len(sealed)):
+        changed = bytearray(sealed)
+        changed[index] ^= 1
+        with pytest.raises(TamperedError):
+            seal.unseal(bytes(changed), private, PLACE)
+
+
+def test_every_byte_of_a_manifest_is_signed() -> None:
+    signed = manifest.sign(a_manifest(), WRITER)
+    assert manifest.read(signed, KNOWN) == a_manifest()
+    for index in range(len(signed)):
+        for bit in (0x01, 0x20):
+            changed = bytearray(signed)
+            changed[index] ^= bit
+            with pytest.raises((TamperedError, FormatError)):
+                manifest.read(bytes(changed), KNOWN)
+
+
+def test_a_manifest_of_an_unknown_recorder_is_not_believed() -> None:
+    signed = manifest.sign(a_manifest(), Ed25519PrivateKey.generate())
+    with pytest.raises(TamperedError, match="changed"):
+        manifest.read(signed, KNOWN)
+    with pytest.raises(TamperedError, match="not known"):
+        manifest.read(signed, {"b": KNOWN["a"]})
+
+
+def test_what_differs_from_the_manifest_is_named() -> None:
+    sealed, _ = sealed_segment()
+    assert list(segment.check(listed(sealed), sealed, b"key")) == []
+    assert len(list(segment.check(listed(sealed), sealed[:-1], b"other"))) == 3
+
+
+async def test_one_site_of_two_can_open_a_recording_key() -> None:
+    one, two, stranger = (LocalFile(bytes([each]) * 32) for each in (1, 2, 3))
+    key = await keyring.make("main", {"a": one, "b": two}, 5)
+    private = await keyring.open_private(key, {"b": two})
+    assert private == await keyring.open_private(key, {"a": one})
+    assert seal.unseal(seal.seal(KEY, key.public, PLACE), private, PLACE) == KEY
+    with pytest.raises(NoKeyError, match="none of them opens it"):
+        await keyring.open_private(key, {"a": stranger})
+    with pytest.raises(NoKeyError, match="here are none"):
+        await keyring.open_private(key, {})
+
+
+async def test_a_key_that_one_provider_alone_could_open_is_not_made() -> None:
+    with pytest.raises(NoKeyError, match="2 providers"):
+        await keyring.make("main", {"a": LocalFile(KEY)}, 5)
+
+
+async def test_the_newest_key_of_a_tenant_is_sealed_with(tmp_path: Path) -> None:
+    providers = {"a": LocalFile(KEY), "b": LocalFile(bytes(32))}
+    ring = Keyring(tmp_path)
+    with pytest.raises(NoKeyError):
+        ring.newest("main")
+    for made_ms in (7, 9, 8):
+        ring.add(await keyring.make("main", providers, made_ms))
+    newest = ring.newest("main")
+    assert newest.made_ms == 9
+    assert ring.get("main", newest.id) == newest
+    with pytest.raises(NoKeyError):
+        ring.get("other", newest.id)
+    for name in ("..", "../main", "", "a/b"):
+        with pytest.raises(FormatError):
+            ring.get(name, newest.id)
+
+
+async def test_a_key_file_with_another_public_half_is_refused(tmp_path: Path) -> None:
+    providers = {"a": LocalFile(KEY), "b": LocalFile(bytes(32))}
+    ring, key = Keyring(tmp_path), await keyring.make("main", providers, 1)
+    ring.add(key)
+    planted = replace(key, public=seal.new_pair()[1])
+    (tmp_path / "main" / f"{key.id}.json").write_bytes(msgspec.json.encode(planted))
+    with pytest.raises(FormatError, match="another key"):
+        ring.newest("main")
+
+
+def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    secret = keyfile.make(path)
+    assert keyfile.load(path) == secret
+    path.chmod(0o640)
+    with pytest.raises(KeyFileError, match="chmod 600"):
+        keyfile.load(path)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    with pytest.raises(KeyFileError):
+        keyfile.load(link)
+    with pytest.raises(FileExistsError):
+        keyfile.make(path)
+
+
+async def test_an_object_is_made_once(tmp_path: Path) -> None:
+    store = RecordingStore.open(str(tmp_path / "store"))
+    assert await store.put("main/keys/r1/0001", b"one") is True
+    assert await store.put("main/keys/r1/0001", b"one") is False
+    with pytest.raises(ConflictError):
+        await store.put("main/keys/r1/0001", b"two")
+    assert await store.get("main/keys/r1/0001") == b"one"
+    assert await store.get_range("main/keys/r1/0001", 1, 2) == b"n"
+    with pytest.raises(FileNotFoundError):
+        await store.get("main/keys/r1/0002")
+    await store.put("main/manifests/r1.json", b"{}")
+    assert [each async for each in store.manifests("main")] == ["r1"]
+    assert await store.tenants() == ["main"]
