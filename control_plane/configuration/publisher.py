@@ -32,6 +32,8 @@ log = structlog.get_logger()
 
 LOOK_S: Final = 1.0
 """How often another instance's version, or a store that was away, is looked for."""
+FIRST_LIST_S: Final = 5.0
+"""How long the first list of the shared state is waited for, before anything is said."""
 COMMIT_S: Final = 1.0
 """So long after a version was announced it is looked for eagerly: its transaction is ending."""
 _EAGER_S: Final = 0.01
@@ -67,6 +69,8 @@ class Publisher:
 
     async def run(self) -> None:
         """Publish for ever."""
+        with contextlib.suppress(TimeoutError):
+            await self._mirror.wait_until(lambda snapshot: snapshot.revision > 0, FIRST_LIST_S)
         while True:
             try:
                 await self._look()

@@ -10,7 +10,8 @@ from typing import Annotated
 import cyclopts
 
 from drills.cli.errors import CommandError, Exit
-from drills.demo.scenario import FEWEST_CALLS
+from drills.demo.scenario import FEWEST_CALLS, SITES
+from drills.desk import doors
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 
@@ -53,9 +54,16 @@ def demo(*, calls: Calls = 72, seed: Seed = 1, json: Json = None, keep: Keep = F
         raise CommandError(f"no such folder for the figures: {file.parent}", Exit.USAGE)
     if file is not None and file.is_relative_to("/run"):
         raise CommandError(f"{file} is out of the lab's sight; choose a file outside /run")
-    options = {"calls": calls, "seed": seed, "json": str(file or ""), "keep": keep}
+    options: dict[str, object] = {
+        "calls": calls,
+        "seed": seed,
+        "json": str(file or ""),
+        "keep": keep,
+    }
     options["launcher"] = os.getpid()
     try:
-        return enter("drills.demo", [jsons.dumps(options)])
+        with doors.outside(SITES) as opened:
+            options["doors"] = opened
+            return enter("drills.demo", [jsons.dumps(options)], inherited=opened.values())
     except EnterError as error:
         raise CommandError(str(error), Exit.SETUP) from error

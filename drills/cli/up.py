@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as jsons
 import os
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import cyclopts
 from drills.cli.asking import LabOption, asking
 from drills.cli.errors import CommandError, Exit
 from drills.demo import calling
+from drills.demo.scenario import SITES
+from drills.desk import doors
 from drills.desk.asks import PlaceAsk
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
@@ -17,22 +20,32 @@ from drills.setup.say import note
 
 Did = Annotated[str, cyclopts.Parameter(help="The number to dial, such as 15550100.")]
 First = Annotated[str, cyclopts.Parameter(help="The site that the carrier tries first. Default a.")]
+Database = Annotated[
+    str,
+    cyclopts.Parameter(help="URL of the API's database. Default: a file that goes with the lab."),
+]
 TalkS = Annotated[float, cyclopts.Parameter(help="How long to talk, in seconds. Default 5.")]
 
 
-def up() -> int:
+def up(*, database: Database = "") -> int:
     """Bring three sites up with a call center in them, until Ctrl-C.
 
-    The demo's queues and agents, idle and ready. Prints the addresses and
-    what to type next. Ctrl-C takes everything down.
+    The demo's queues and agents, idle and ready, and a control plane at
+    every site. Prints the addresses, where the API's first password is,
+    and what to type next. Ctrl-C takes everything down, and with it what
+    the API has kept, unless --database names an empty PostgreSQL database
+    that is reached by a Unix socket outside /run.
 
     For example:
       ./everline up
       ./everline call 15550100      (in another terminal)
       ./everline status --watch     (in yet another)
     """
+    options: dict[str, object] = {"launcher": os.getpid(), "database": database}
     try:
-        return enter("drills.demo.up", [str(os.getpid())])
+        with doors.outside(SITES) as opened:
+            options["doors"] = opened
+            return enter("drills.demo.up", [jsons.dumps(options)], inherited=opened.values())
     except EnterError as error:
         raise CommandError(str(error), Exit.SETUP) from error
 

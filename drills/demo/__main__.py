@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ from drills.demo.report import report
 from drills.demo.run import DemoError, Stage, play, staged
 from drills.demo.scenario import plan
 from drills.demo.screen import Screen
+from drills.desk import doors
 from drills.desk.desk import Desk, Place, open_desk
 from drills.lab.errors import LabError
 from drills.lab.lab import PROJECT
@@ -39,6 +40,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     json: str = ""
     """Absolute path of the file for the figures."""
     keep: bool = False
+    doors: dict[str, int] = {}
+    """Descriptors of the doors to the sites' APIs."""
     launcher: int
     """PID of `./everline demo`, which others may ask from outside."""
 
@@ -73,10 +76,13 @@ async def demo(options: Options) -> Exit:
     return Exit.OK if held else Exit.FAILED
 
 
-def _desk(options: Options, stage: Stage) -> AbstractAsyncContextManager[Desk]:
+@contextlib.asynccontextmanager
+async def _desk(options: Options, stage: Stage) -> AsyncIterator[Desk]:
     """Let the demo be looked at from outside; its callers are counted, so nobody else calls."""
-    place = Place(launcher=options.launcher, kind="demo")
-    return open_desk(place, stage.lab, stage.store, no_test_calls)
+    async with doors.inside(stage.lab, options.doors, options.launcher) as apis:
+        place = Place(launcher=options.launcher, kind="demo", apis=apis)
+        async with open_desk(place, stage.lab, stage.store, no_test_calls) as desk:
+            yield desk
 
 
 def _keep_logs(stage: Stage) -> Path:

@@ -13,6 +13,8 @@ from msgspec import Struct
 
 from drills.demo import failover
 from drills.demo.figures import Count, Figures, Run
+from drills.demo.management import Edit, is_everywhere, told
+from state.model import EdgeId, SiteId
 
 RTO_LIMIT_S = 5.0
 NOTICE_LIMIT_S = 5.0
@@ -34,6 +36,7 @@ def claims(run: Run, figures: Figures) -> tuple[Claim, ...]:
         *_claims_of_routing(figures),
         *_claims_of_audio(figures),
         *_claims_of_failover(figures),
+        *_claims_of_management(run),
         *_claims_of_housekeeping(figures),
     )
 
@@ -142,6 +145,40 @@ def _claims_of_failover(figures: Figures) -> tuple[Claim, ...]:
     )
 
 
+def _claims_of_management(run: Run) -> tuple[Claim, ...]:
+    managed, sites = run.managed, run.scenario.sites
+    dead = run.kill.site if run.kill else None
+    alive = tuple(site for site in sites if site != dead)
+    edges, survivors = _edges(run, sites), _edges(run, alive)
+    why = "".join(f"; {fault}" for fault in managed.faults)
+    return (
+        Claim(
+            text="A manager signed in at one site and edited a queue at another, for every edge",
+            held=managed.signed_in_at is not None
+            and managed.edit is not None
+            and managed.edit.site != managed.signed_in_at
+            and is_everywhere(managed.edit, edges),
+            numbers=f"signed in at {managed.signed_in_at or 'none'},"
+            f" {told(managed.edit, edges)}{why}",
+        ),
+        Claim(
+            text="After the kill the same session went on at every survivor, and edited again",
+            held=dead is not None
+            and managed.went_on_at == alive
+            and managed.renewed_at in alive
+            and managed.later_edit is not None
+            and managed.later_edit.site in alive
+            and is_everywhere(managed.later_edit, survivors),
+            numbers=f"{len(managed.went_on_at)} of {len(alive)} sites,"
+            f" {told(managed.later_edit, survivors)}",
+        ),
+    )
+
+
+def _edges(run: Run, sites: Sequence[SiteId]) -> tuple[EdgeId, ...]:
+    return tuple(edge for edge in run.edges if run.edges[edge] in sites)
+
+
 def _claims_of_housekeeping(figures: Figures) -> tuple[Claim, ...]:
     silent = "".join(f", {edge} did not answer" for edge in figures.unanswered_stock)
     return (
@@ -203,6 +240,14 @@ def as_json(run: Run, figures: Figures, found: Sequence[Claim]) -> dict[str, obj
                 for each in figures.timeline
             ],
         },
+        "management": {
+            "signed_in_at": run.managed.signed_in_at,
+            "edit": _edit_as_json(run.managed.edit),
+            "went_on_at": list(run.managed.went_on_at),
+            "renewed_at": run.managed.renewed_at,
+            "later_edit": _edit_as_json(run.managed.later_edit),
+            "faults": list(run.managed.faults),
+        },
         "leaks": figures.leaks + len(figures.unanswered_stock),
         "setup_s": round(figures.setup_s, 2),
         "claims": [
@@ -219,4 +264,16 @@ def _as_json(count: Count) -> dict[str, int]:
         "abandoned": count.abandoned,
         "refused": count.refused,
         "lost": count.lost,
+    }
+
+
+def _edit_as_json(edit: Edit | None) -> dict[str, object] | None:
+    if edit is None:
+        return None
+    return {
+        "site": edit.site,
+        "version": edit.version,
+        "edges": list(edit.edges),
+        "missing": list(edit.missing),
+        "took_s": round(edit.took_s, 3),
     }

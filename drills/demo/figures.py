@@ -6,7 +6,7 @@ Owns what is counted and how. What the numbers have to be is said in `claims`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 from msgspec import Struct, field
@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from drills.demo import failover, ledger, routing
 from drills.demo.failover import Kill, Sighting
 from drills.demo.ledger import Ledger, Row
+from drills.demo.management import Managed
 from drills.demo.reports import AgentReport, OfferEvent
 from drills.demo.scenario import Scenario
 from state.model import EdgeId, Outcome, SiteId
@@ -59,6 +60,10 @@ class Run(Struct, frozen=True, kw_only=True):
     unanswered_stock: tuple[EdgeId, ...]
     """Edges that should live but would not say what they hold."""
     setup_s: float
+    edges: Mapping[EdgeId, SiteId] = field(default_factory=dict)
+    """All edges of the plan, and where they are."""
+    managed: Managed = Managed()
+    """What a manager saw of the API."""
 
 
 class Count(Struct, frozen=True, kw_only=True):

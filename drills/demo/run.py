@@ -13,11 +13,14 @@ from collections.abc import AsyncIterator, Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from drills.demo import center, history
 from drills.demo.failover import Kill, Sighting
 from drills.demo.figures import Run, Stock
 from drills.demo.history import Seen
 from drills.demo.ledger import join
+from drills.demo.manager import Manager
 from drills.demo.observer import Observer, await_carrier, await_leader
 from drills.demo.people import People
 from drills.demo.scenario import Scenario
@@ -25,7 +28,7 @@ from drills.demo.screen import Screen
 from drills.demo.stock import settle
 from drills.lab.lab import Lab
 from drills.lab.logs import own_log
-from drills.lab.plan import plan_lab
+from drills.lab.plan import Part, plan_lab
 from drills.lab.process import EventKind
 from state import keys
 from state.clock import SystemClock
@@ -70,15 +73,19 @@ async def play(stage: Stage) -> Run:
     screen.say(f"{len(scenario.calls)} calls to {len(scenario.queues)} numbers")
     calling = asyncio.create_task(people.let_call(screen.began_s))
     counting = asyncio.create_task(_count(stage))
+    manager = Manager(stage.lab, scenario.queues[0].id)
+    managing = [asyncio.create_task(manager.before_the_kill())]
     looking: list[asyncio.Task[None]] = []
     try:
         await calling
         await asyncio.sleep(max(0.0, screen.began_s + scenario.kill_at_s - loop.time()))
+        await managing[0]
         kill = await _kill_leader(stage)
         screen.killed = kill.site
         screen.say(f"site {kill.site}, with the etcd leader, is dead; the calls go on")
         sightings: list[Sighting] = []
         looking = [asyncio.create_task(each) for each in _looks(stage, kill, sightings)]
+        managing.append(asyncio.create_task(manager.after_the_kill(kill.site)))
         everybody_over = await people.callers_over()
         screen.say(
             "all callers have hung up; looking for what is left"
@@ -87,21 +94,24 @@ async def play(stage: Stage) -> Run:
         )
         stocks, silent = await settle(_living_edges(stage, kill.site), stage.store)
         await people.send_home()
-        return await _run(stage, kill, sightings, stocks, silent)
+        await managing[1]
+        run = await _run(stage, kill, sightings, stocks, silent)
+        return replace(run, managed=manager.managed)
     finally:
-        for task in (calling, counting, *looking):
+        for task in (calling, counting, *managing, *looking):
             task.cancel()
 
 
 @contextlib.asynccontextmanager
-async def staged(screen: Screen) -> AsyncIterator[Stage]:
+async def staged(screen: Screen, database: str = "") -> AsyncIterator[Stage]:
     """Bring the lab up with the scenario's center in it and all agents ready; then take it down."""
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     scenario = screen.scenario
     screen.say(f"bringing {len(scenario.sites)} sites up")
     async with contextlib.AsyncExitStack() as stack:
-        lab = await stack.enter_async_context(Lab(plan_lab(sites=len(scenario.sites))))
+        plan = plan_lab(sites=len(scenario.sites), parts=frozenset(Part))
+        lab = await stack.enter_async_context(Lab(plan))
         stack.enter_context(own_log(lab.paths.run / "log" / "lab.log"))
         store = EtcdStore(
             lab.etcd_endpoints,
@@ -119,7 +129,7 @@ async def staged(screen: Screen) -> AsyncIterator[Stage]:
                 observer=observer,
                 screen=screen,
             )
-            await _open(stage)
+            await _open(stage, database)
             stage.setup_s = loop.time() - began_s
             yield stage
         finally:
@@ -129,14 +139,18 @@ async def staged(screen: Screen) -> AsyncIterator[Stage]:
             await store.close()
 
 
-async def _open(stage: Stage) -> None:
-    """Publish the center, seat the agents and wait until all of them can be rung."""
+async def _open(stage: Stage, database: str) -> None:
+    """Publish the center, which the control planes take for theirs; seat the agents.
+
+    Then wait until all of them can be rung.
+    """
     scenario, lab = stage.scenario, stage.lab
     stage.screen.say(f"{len(scenario.agents)} agents sign in")
     passwords = {agent.id: secrets.token_urlsafe(12) for agent in scenario.agents}
     await publish(stage.store, center.configuration(scenario, lab.addresses, passwords))
     for wish in center.wishes(scenario):
         await stage.store.txn((), (Put(key=keys.wish(wish.agent), value=encode(wish)),))
+    starting = asyncio.create_task(lab.start_control_planes(database))
     await stage.people.seat_agents(passwords)
     deadline_s = asyncio.get_running_loop().time() + READY_TIMEOUT_S
     while missing := {agent.id for agent in scenario.agents} - stage.screen.wall.ready.keys():
@@ -146,6 +160,16 @@ async def _open(stage: Stage) -> None:
                 f"{len(missing)} agents are not ready after {READY_TIMEOUT_S:g} s, among them"
                 f" {min(missing)}: see the logs of their phones, their Kamailio and its edges"
             )
+        await asyncio.sleep(LOOK_EVERY_S)
+    await starting
+    await _until_released(stage.store, deadline_s)
+
+
+async def _until_released(store: EtcdStore, deadline_s: float) -> None:
+    """Wait until the control planes have made the center's configuration their first version."""
+    while not (await read_all(store, keys.release(), keys_only=True)).records:
+        if asyncio.get_running_loop().time() > deadline_s:
+            raise DemoError("no control plane has taken the configuration: see their logs")
         await asyncio.sleep(LOOK_EVERY_S)
 
 
@@ -244,6 +268,7 @@ async def _run(
         stocks=stocks,
         unanswered_stock=silent,
         setup_s=stage.setup_s,
+        edges=_homes(stage.lab),
     )
 
 

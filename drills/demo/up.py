@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -16,42 +18,69 @@ from drills.demo.placing import TestCalls
 from drills.demo.run import DemoError, Stage, staged
 from drills.demo.scenario import FEWEST_CALLS, plan
 from drills.demo.screen import Screen
+from drills.desk import doors
 from drills.desk.desk import Place, open_desk
+from drills.desk.path import password_path
 from drills.desk.tables import spaced, table
 from drills.lab.errors import LabError
+from drills.lab.lab import PROJECT
 from drills.setup.say import note
 from state.errors import StateError
+from state.model import SiteId
 
 
-async def up(launcher: int) -> Exit:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What `./everline up` was asked for; it comes as JSON, the one argument."""
+
+    launcher: int
+    """Its PID, which others may ask from outside."""
+    doors: dict[str, int] = {}
+    """Descriptors of the doors to the sites' APIs."""
+    database: str = ""
+
+
+async def up(options: Options) -> Exit:
     """Hold the sites up until told to stop."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     screen = Screen(scenario=plan(seed=1, calls=FEWEST_CALLS))
-    async with screen.shown() as shown, staged(screen) as stage:
-        place = Place(launcher=launcher, kind="up")
+    async with (
+        screen.shown() as shown,
+        staged(screen, options.database) as stage,
+        doors.inside(stage.lab, options.doors, options.launcher) as apis,
+    ):
+        place = Place(launcher=options.launcher, kind="up", apis=apis)
         async with open_desk(place, stage.lab, stage.store, TestCalls(stage.lab)):
             await shown.aclose()
-            console().print(what_is_there(stage))
+            console().print(what_is_there(stage, apis, password_path(options.launcher)))
             await stop.wait()
     return Exit.OK
 
 
-def what_is_there(stage: Stage) -> RenderableType:
+def what_is_there(stage: Stage, apis: Mapping[SiteId, str], password: Path) -> RenderableType:
     """Return what a person needs to look around."""
     lab = stage.lab
-    sites = table("Sites", "site", "SIP", "edges", "etcd", "agents")
+    sites = table("Sites", "site", "SIP", "edges", "API", "agents")
     for site in stage.scenario.sites:
         agents = [agent.id for agent in stage.scenario.agents if agent.site == site]
         address = lab.addresses[site]
         edges = ", ".join(lab.plan.edges(site))
-        sites.add_row(site, f"{address}:5060", edges, f"{address}:2379", ", ".join(agents))
+        sites.add_row(site, f"{address}:5060", edges, apis.get(site, "-"), ", ".join(agents))
     numbers = table("Numbers", "dial", "queue", "needs")
     for queue in stage.scenario.queues:
         needs = ", ".join(f"{need.skill} {need.level}" for need in queue.needs)
         numbers.add_row(queue.did, queue.id, needs)
-    return spaced((sites, numbers, Text("\n".join(_next(stage)))))
+    return spaced((sites, numbers, Text("\n".join((*_api(apis, password), *_next(stage))))))
+
+
+def _api(apis: Mapping[SiteId, str], password: Path) -> Iterator[str]:
+    if not apis:
+        return
+    shown = password.relative_to(PROJECT)
+    yield f"The API takes tenant main, login admin, and the password in {shown}:"
+    yield f"  curl {min(apis.values())}/openapi.json"
+    yield ""
 
 
 def _next(stage: Stage) -> Iterator[str]:
@@ -76,7 +105,7 @@ def _next(stage: Stage) -> Iterator[str]:
 def main() -> int:
     """Run until stopped; errors are one line."""
     try:
-        return asyncio.run(up(int(sys.argv[1])))
+        return asyncio.run(up(msgspec.json.decode(sys.argv[1], type=Options)))
     except (DemoError, LabError, StateError) as error:
         note(str(error))
         return Exit.FAILED

@@ -140,6 +140,8 @@ class SiteRow(Struct, frozen=True, kw_only=True):
     etcd: Role
     calls: int
     """Whose callers are held here."""
+    api: str = ""
+    """The URL of its API on this machine; empty: it has none."""
 
 
 class EdgeRow(Struct, frozen=True, kw_only=True):

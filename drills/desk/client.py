@@ -149,6 +149,7 @@ def _connect(lab: LabRef) -> socket.socket | str | None:
         line.close()
         with contextlib.suppress(OSError):
             lab.path.unlink(missing_ok=True)
+            places.password_path(lab.launcher).unlink(missing_ok=True)
         return None
     except OSError as error:
         line.close()

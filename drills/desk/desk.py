@@ -11,14 +11,14 @@ import contextlib
 import math
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
 from drills.desk import account, ledger, look, machines, past, reports, wishes
 from drills.desk.answers import Agents, Calls, Explained, Report, Status, Wished, WishRow, WrapUp
@@ -43,7 +43,7 @@ from drills.lab.lab import Lab
 from state.clock import Clock, SystemClock
 from state.errors import StateError
 from state.mirror import Mirror
-from state.model import CallRecord, Now
+from state.model import CallRecord, Now, SiteId
 from state.store import Store
 
 log = structlog.get_logger(__name__)
@@ -71,6 +71,8 @@ class Place(Struct, frozen=True, kw_only=True):
     """PID of `./everline ...` outside: the lab's name."""
     kind: str
     """Which command brought it up."""
+    apis: Mapping[SiteId, str] = field(default_factory=dict)
+    """The URLs of the sites' APIs, outside the lab."""
 
 
 class Desk:
@@ -217,7 +219,7 @@ class Desk:
             revision=snapshot.revision,
             snapshot=self._mirror.state,
             snapshot_age_s=round(age_s, 3) if math.isfinite(age_s) else None,
-            sites=machines.site_rows(self._lab, snapshot, roles),
+            sites=machines.site_rows(self._lab, snapshot, roles, self._place.apis),
             edges=tuple(word.row for word in words),
             queues=reports.with_accuracy(queues, over),
             agents=look.states_by_site(agents),

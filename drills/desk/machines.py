@@ -14,7 +14,6 @@ from drills.desk.answers import EdgeRow, Health, Role, SiteRow
 from drills.desk.asks import WrapUpAsk
 from drills.desk.errors import RefusedError
 from drills.lab.lab import Lab
-from drills.lab.plan import LabPlan
 from drills.lab.probes import http_get
 from drills.lab.site import ETCD_HEALTH_PORT
 from edge.steering import home_edge
@@ -183,24 +182,30 @@ def role(metrics: bytes) -> Role:
     return Role.FOLLOWER if says(b"etcd_server_has_leader") else Role.NO_LEADER
 
 
-def site_rows(lab: Lab, snapshot: Snapshot, roles: Mapping[SiteId, Role]) -> tuple[SiteRow, ...]:
+def site_rows(
+    lab: Lab, snapshot: Snapshot, roles: Mapping[SiteId, Role], apis: Mapping[SiteId, str]
+) -> tuple[SiteRow, ...]:
     """Return every site of the plan, with what the supervisor knows of its processes."""
-    return tuple(_site_row(lab, lab.plan, snapshot, site, roles[site]) for site in lab.plan.sites)
+    return tuple(
+        _site_row(lab, snapshot, site, etcd=roles[site], api=apis.get(site, ""))
+        for site in lab.plan.sites
+    )
 
 
-def _site_row(lab: Lab, plan: LabPlan, snapshot: Snapshot, site: SiteId, etcd: Role) -> SiteRow:
+def _site_row(lab: Lab, snapshot: Snapshot, site: SiteId, *, etcd: Role, api: str) -> SiteRow:
     names = lab.supervisor.names(site)
     entry = snapshot.sites.get(site)
     return SiteRow(
         site=site,
         name=site if entry is None else entry.value.name,
-        address=plan.host(site).address,
+        address=lab.plan.host(site).address,
         is_cut_off=site in lab.wan.state.isolated,
         is_draining=entry is not None and entry.value.draining,
         processes={name: _health(lab, name) for name in names},
         restarts=sum(max(0, lab.supervisor.starts(name) - 1) for name in names),
         etcd=etcd,
         calls=sum(1 for each in snapshot.tickets.values() if each.value.site == site),
+        api=api,
     )
 
 

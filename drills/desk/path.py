@@ -20,6 +20,11 @@ def socket_path(launcher: int) -> Path:
     return SOCKETS / f"{launcher}.sock"
 
 
+def password_path(launcher: int) -> Path:
+    """Return where the password of that lab's first administrator stands while it is up."""
+    return SOCKETS / f"{launcher}.password"
+
+
 @contextlib.contextmanager
 def within_reach(path: Path) -> Iterator[str]:
     """Give a name of the socket that is short: a socket's address has at most 107 bytes."""

@@ -209,12 +209,12 @@ def _headline(answer: Status) -> Text:
 
 
 def _sites(rows: Iterable[SiteRow], edges: Iterable[EdgeRow]) -> Table:
-    made = table("Sites", "site", "address", "state", "proxy", "media", "etcd", "edges")
+    made = table("Sites", "site", "address", "state", "proxy", "media", "etcd", "API", "edges")
     numbers(made, "restarts", "calls")
     serving = Counter(row.site for row in edges if row.answers and row.has_lease)
     total = Counter(row.site for row in edges)
     for row in rows:
-        many = f"{serving[row.site]} of {total[row.site]}"
+        many = f"{serving[row.site]}/{total[row.site]}"
         made.add_row(
             row.site,
             row.address,
@@ -222,6 +222,7 @@ def _sites(rows: Iterable[SiteRow], edges: Iterable[EdgeRow]) -> Table:
             _health(row.processes.get(f"kamailio-{row.site}")),
             _health(row.processes.get(f"rtpengine-{row.site}")),
             _role(row.etcd),
+            _health(row.processes.get(f"control-plane-{row.site}")),
             Text(many, style="" if serving[row.site] == total[row.site] else BAD),
             Text(str(row.restarts), style=BUSY) if row.restarts else NOTHING,
             str(row.calls),

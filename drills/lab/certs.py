@@ -59,7 +59,7 @@ class Authority(Struct, frozen=True, kw_only=True):
         certificate = builder.sign(self.key, hashes.SHA256())
         cert_path, key_path = self.directory / f"{name}.pem", self.directory / f"{name}.key"
         cert_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        _write_secret(
+        write_secret(
             key_path,
             key.private_bytes(
                 serialization.Encoding.PEM,
@@ -100,6 +100,7 @@ def _begin(name: str, key: ec.EllipticCurvePrivateKey, now: dt.datetime) -> x509
     )
 
 
-def _write_secret(path: Path, content: bytes) -> None:
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a new file that its owner alone may read."""
     path.touch(mode=0o600)
     path.write_bytes(content)

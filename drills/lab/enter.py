@@ -23,7 +23,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -105,11 +105,13 @@ def enter(
     *,
     output: BinaryIO | None = None,
     grace_s: float = GRACE_S,
+    inherited: Collection[int] = (),
 ) -> int:
     """Run `python -m module argv...` inside new namespaces; return its exit status (128 + signal).
 
     SIGINT, SIGTERM and SIGHUP are passed on; `grace_s` after the first, it is ended by force. What
-    it prints goes to `output`, if that is given. Call it from the main thread.
+    it prints goes to `output`, if that is given. It has the descriptors `inherited`, by the same
+    numbers: a socket among them stays in our network. Call it from the main thread.
     """
     ground = find_ground()
     lifeline, their_end = socket.socketpair()
@@ -124,7 +126,7 @@ def enter(
             process = subprocess.Popen(
                 command,
                 env=_environment(),
-                pass_fds=[their_end.fileno()],
+                pass_fds=[their_end.fileno(), *inherited],
                 start_new_session=True,
                 stdout=output,
                 stderr=output,

@@ -20,11 +20,13 @@ from typing import Self
 
 from msgspec import Struct
 
-from drills.lab.certs import make_authority
+from drills.lab import control_plane
+from drills.lab.certs import Authority, make_authority
 from drills.lab.commands import Commands, Done
 from drills.lab.delays import RelayDelays, find_delays
 from drills.lab.enter import RUN_ROOT, inside
 from drills.lab.errors import EnterError, LabError
+from drills.lab.keys import make_secrets
 from drills.lab.network import raise_network, remove_network
 from drills.lab.plan import LabPlan, Part
 from drills.lab.probes import http_get
@@ -79,6 +81,9 @@ class Lab:
         self._commands = Commands()
         self._wan: Wan | None = None
         self._identities: dict[str, Identity] = {}
+        self._authority: Authority | None = None
+        self.secrets: control_plane.Secrets | None = None
+        """Of the control planes; None until they are started."""
 
     @property
     def wan(self) -> Wan:
@@ -138,13 +143,32 @@ class Lab:
         for host in plan.hosts:
             self.paths.of(host.name).mkdir(mode=0o700)
         now = dt.datetime.fromtimestamp(time.clock_gettime(time.CLOCK_REALTIME), dt.UTC)
-        authority = make_authority(run / "certs", now=now)
+        authority = self._authority = make_authority(run / "certs", now=now)
         self._identities = {OPERATOR: authority.issue(OPERATOR)}
         for site in plan.sites:
             addresses = (plan.host(site).address, "127.0.0.1")
             self._identities[site] = authority.issue(f"etcd-{site}", addresses=addresses)
             for edge in plan.edges(site):
                 self._identities[edge] = authority.issue(f"edge-{edge}")
+
+    async def start_control_planes(self, database: str = "") -> None:
+        """Start one at every site, where they are planned, and wait until all are ready.
+
+        They make their first version of what has been published by then. `database` is the URL of
+        an empty one outside; empty: a file of the lab.
+        """
+        if Part.CONTROL_PLANE not in self.plan.parts or self._authority is None:
+            return
+        self.secrets = make_secrets(self.paths.run / "center")
+        names = [control_plane.process_name(site) for site in self.plan.sites]
+        self._identities |= {name: self._authority.issue(name) for name in names}
+        work = control_plane.compose(
+            self.plan, self.paths, self._identities, self.secrets, database
+        )
+        for path, content in work.files.items():
+            path.touch(mode=0o600)
+            path.write_text(content)
+        await self.supervisor.start(work.processes)
 
     async def _start_processes(self, *, with_relay: bool) -> None:
         work = compose(self.plan, self.paths, self._identities)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct, field
 
@@ -34,6 +35,12 @@ class Part(StrEnum):
     KAMAILIO = "kamailio"
     EDGE = "edge"
     CARRIER = "carrier"
+    CONTROL_PLANE = "control_plane"
+    """Started by `Lab.start_control_planes`, once the center's configuration is there."""
+
+
+CALLS: Final = frozenset(Part) - {Part.CONTROL_PLANE}
+"""What calls need."""
 
 
 class Host(Struct, frozen=True, kw_only=True):
@@ -98,7 +105,7 @@ def plan_lab(
     *,
     sites: int = 3,
     edges: int = 2,
-    parts: frozenset[Part] = frozenset(Part),
+    parts: frozenset[Part] = CALLS,
     commands: Mapping[str, tuple[str, ...]] | None = None,
 ) -> LabPlan:
     """Return the plan of a lab with that many sites, and so many edges in each of them."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 pytestmark = pytest.mark.lab(outside=True)
@@ -109,6 +110,23 @@ async def nobody_rests_who_has_not_worked(sites: Sites) -> None:
     assert "not_resting" in printed, "said by their home edge"
 
 
+async def the_api_is_reached_from_outside(sites: Sites, status: dict[str, Any]) -> None:
+    """Sign in at one site by the password that `up` keeps, and look at the others."""
+    password = ROOT / ".everline" / "up" / f"{sites.up.pid}.password"
+    assert password.stat().st_mode & 0o777 == 0o600
+    said = {"tenant": "main", "login": "admin", "password": password.read_text().strip()}
+    first, *_ = apis = [site["api"] for site in status["sites"]]
+    async with aiohttp.ClientSession() as client:
+        async with client.post(f"{first}/v1/sessions", json=said) as answer:
+            assert answer.status == 201
+            token = (await answer.json())["access_token"]
+        for api in apis:
+            headers = {"Authorization": f"Bearer {token}"}
+            async with client.get(f"{api}/v1/queues", headers=headers) as answer:
+                found = {queue["id"] for queue in (await answer.json())["items"]}
+                assert found == {"orders", "billing", "german-support"}
+
+
 async def the_day_is_told_and_run_again(sites: Sites, day: str) -> None:
     report = await sites.ask("report", "--interval", "60")
     assert report["total"]["answered"] == 2
@@ -166,6 +184,7 @@ async def test_an_operator_calls_looks_pauses_asks_why_and_leaves_nothing(
     assert newest["agent"] != agent
 
     await nobody_rests_who_has_not_worked(sites)
+    await the_api_is_reached_from_outside(sites, status)
     await the_day_is_told_and_run_again(sites, str(tmp_path / "day.jsonl"))
 
     code, printed = await sites.say("call", "999")
@@ -179,6 +198,7 @@ async def test_an_operator_calls_looks_pauses_asks_why_and_leaves_nothing(
         await sites.up.communicate()
     assert sites.up.returncode == 0
     assert not [pid for pid in left if os.path.exists(f"/proc/{pid}")]  # noqa: ASYNC240, PTH110
+    assert not list((ROOT / ".everline" / "up").glob(f"{sites.up.pid}.*"))
     code, printed = await sites.say("status")
     assert code == 1
     assert str(sites.up.pid) in printed or "./everline up" in printed

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from drills.demo.failover import Detector, Kill, Sighting
 from drills.demo.figures import Run, Stock
 from drills.demo.ledger import join
+from drills.demo.management import Edit, Managed
 from drills.demo.reports import AgentReport, CallerReport, End, OfferChange, OfferEvent
 from drills.demo.scenario import Behaviour, Dialler, PlannedAgent, PlannedCall, Scenario, plan
 from state.model import AgentId, CallId, CallRecord, Decision, EdgeId, Outcome, SiteId
@@ -16,6 +17,24 @@ DEAD = SiteId("b")
 SCENARIO = plan(seed=1, calls=72)
 KILL_MS = START_MS + round(SCENARIO.kill_at_s * 1000)
 LEAVING = {Behaviour.IMPATIENT, Behaviour.LEAVES_GREETING}
+
+
+ALIVE = tuple(site for site in SCENARIO.sites if site != DEAD)
+
+
+def edit(site: str, *sites: SiteId) -> Edit:
+    """Return a change that has come to all edges of these sites."""
+    edges = tuple(EdgeId(f"{each}{number}") for each in sites for number in (1, 2))
+    return Edit(site=SiteId(site), version=2, edges=edges, missing=(), took_s=0.2)
+
+
+MANAGED = Managed(
+    signed_in_at=SiteId("a"),
+    edit=edit("b", *SCENARIO.sites),
+    went_on_at=ALIVE,
+    renewed_at=ALIVE[0],
+    later_edit=edit("c", *ALIVE),
+)
 
 
 def call_id(index: int) -> CallId:
@@ -178,6 +197,8 @@ def run(
         stocks=(Stock(place="a1"), Stock(place="etcd")),
         unanswered_stock=(),
         setup_s=9.5,
+        edges={EdgeId(f"{site}{number}"): site for site in SCENARIO.sites for number in (1, 2)},
+        managed=MANAGED,
     )
 
 

@@ -79,6 +79,35 @@ def rung_for_all(agent: str) -> Run:
     )
 
 
+EDITED = "A manager signed in at one site and edited a queue at another, for every edge"
+WENT_ON = "After the kill the same session went on at every survivor, and edited again"
+
+
+def managed(**changes: object) -> Run:
+    return replace(GOOD, managed=replace(invented.MANAGED, **changes))
+
+
+@pytest.mark.parametrize(
+    ("run", "claim"),
+    [
+        pytest.param(managed(edit=None, faults=("403",)), EDITED, id="refused"),
+        pytest.param(managed(signed_in_at=SiteId("b")), EDITED, id="the-same-site"),
+        pytest.param(managed(edit=invented.edit("b", *"ab")), EDITED, id="edges-without-the-edit"),
+        pytest.param(
+            managed(edit=replace(invented.MANAGED.edit, version=0)), EDITED, id="nothing-written"
+        ),
+        pytest.param(managed(went_on_at=invented.ALIVE[:1]), WENT_ON, id="a-survivor-refused"),
+        pytest.param(managed(renewed_at=None), WENT_ON, id="the-session-was-not-renewed"),
+        pytest.param(managed(later_edit=None), WENT_ON, id="no-edit-after-the-kill"),
+        pytest.param(
+            managed(later_edit=invented.edit("c", SiteId("c"))), WENT_ON, id="a-survivor-lags"
+        ),
+    ],
+)
+def test_each_claim_of_the_managers_can_be_broken(run: Run, claim: str) -> None:
+    assert broken(run) == {claim}
+
+
 def test_a_good_run_holds_every_claim() -> None:
     assert broken(GOOD) == set()
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from control_plane.settings import Settings
+from drills.lab import control_plane
 from drills.lab.errors import PlanError
 from drills.lab.plan import LabPlan, Part, plan_lab
 from drills.lab.process import Identity, ProcessSpec
@@ -127,6 +129,46 @@ def test_the_carriers_list_for_three_sites_is_the_one_beside_its_configuration()
         return {line for line in text.splitlines() if not line.startswith("#")}
 
     assert rows(ours) == rows(beside)
+
+
+def control_planes(database: str = "") -> Work:
+    plan = plan_lab(parts=frozenset(Part))
+    identity = Identity(ca=Path("/ca.pem"), cert=Path("/own.pem"), key=Path("/own.key"))
+    names = [control_plane.process_name(site) for site in plan.sites]
+    secrets = control_plane.Secrets(
+        signing_key=Path("/center/signing.pem"),
+        customer_keys=Path("/center/customer.key"),
+        first_password=Path("/center/password"),
+    )
+    return control_plane.compose(plan, PATHS, dict.fromkeys(names, identity), secrets, database)
+
+
+def test_control_planes_are_planned_apart_from_what_calls_need() -> None:
+    assert not [p for p in composed(plan_lab()).processes if "control" in p.name]
+    work = control_planes()
+    assert {(p.name, p.host) for p in work.processes} == {
+        (f"control-plane-{site}", site) for site in "abc"
+    }
+
+
+def test_control_planes_take_the_settings_and_share_a_database_and_keys() -> None:
+    made = {
+        path: Settings.model_validate(tomllib.loads(text))
+        for path, text in control_planes().files.items()
+    }
+    b = made[Path("/run/everline/b/control-plane-b.toml")]
+    assert (b.site, b.listen) == ("b", "198.18.2.10:8080")
+    assert b.etcd[0] == "198.18.2.10:2379"
+    assert (
+        len({(each.database, each.keys_database, each.signing_key) for each in made.values()}) == 1
+    )
+    assert b.database == "sqlite+aiosqlite:////center/everline.db"
+
+
+def test_control_planes_take_a_database_outside() -> None:
+    url = "postgresql://everline@/everline?host=/srv/sockets"
+    texts = control_planes(url).files.values()
+    assert all(f'database = "{url}"' in text for text in texts)
 
 
 def test_endpoints_begin_with_the_own_site() -> None:

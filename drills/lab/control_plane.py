@@ -1,0 +1,91 @@
+"""PURE. The control planes of a lab: one at every site, over one database.
+
+They share their keys and their database, as the instances of one center do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from drills.lab.plan import LabPlan
+from drills.lab.process import HttpProbe, Identity, ProcessSpec
+from drills.lab.site import Paths, Work, etcd_endpoints
+from state.model import SiteId
+
+API_PORT: Final = 8080
+READY_TIMEOUT_S: Final = 60.0
+"""Each loads two seconds of Python, all at once, on a machine that may be busy with calls."""
+
+
+class Secrets(Struct, frozen=True, kw_only=True):
+    """Files that the control planes share, each 0600."""
+
+    signing_key: Path
+    customer_keys: Path
+    first_password: Path
+
+
+def process_name(site: SiteId) -> str:
+    """Return what the supervisor calls a site's control plane."""
+    return f"control-plane-{site}"
+
+
+def api_address(plan: LabPlan, site: SiteId) -> str:
+    """Return where a site's API is, as host:port."""
+    return f"{plan.host(site).address}:{API_PORT}"
+
+
+def compose(
+    plan: LabPlan,
+    paths: Paths,
+    identities: Mapping[str, Identity],
+    secrets: Secrets,
+    database: str,
+) -> Work:
+    """Return the control planes of all sites. `identities` has one for each, by process name.
+
+    `database` is the URL of one that is not the lab's own; empty: a file of the lab.
+    """
+    work = Work()
+    for site in plan.sites:
+        name = process_name(site)
+        config = paths.of(site) / f"{name}.toml"
+        content = _settings(plan, site, identities[name], secrets, database or _file(secrets))
+        process = ProcessSpec(
+            name=name,
+            host=site,
+            cwd=paths.project,
+            argv=(str(paths.python), "-m", "control_plane", "--config", str(config)),
+            after=(f"etcd-{site}",),
+            ready=HttpProbe(address=plan.host(site).address, port=API_PORT, path="/ready"),
+            ready_timeout_s=READY_TIMEOUT_S,
+        )
+        work = work.plus(Work(processes=(process,), files={config: content}))
+    return work
+
+
+def _file(secrets: Secrets, name: str = "everline") -> str:
+    return f"sqlite:///{secrets.signing_key.parent / name}.db"
+
+
+def _settings(
+    plan: LabPlan, site: SiteId, identity: Identity, secrets: Secrets, database: str
+) -> str:
+    endpoints = ", ".join(f'"{endpoint}"' for endpoint in etcd_endpoints(plan, first=site))
+    return f"""\
+site = "{site}"
+listen = "{api_address(plan, site)}"
+database = "{database}"
+keys_database = "{_file(secrets, "keys")}"
+customer_keys = "{secrets.customer_keys}"
+signing_key = "{secrets.signing_key}"
+first_password = "{secrets.first_password}"
+etcd = [{endpoints}]
+etcd_ca = "{identity.ca}"
+etcd_cert = "{identity.cert}"
+etcd_key = "{identity.key}"
+"""
