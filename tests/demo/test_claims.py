@@ -94,7 +94,7 @@ def managed(**changes: object) -> Run:
         pytest.param(managed(signed_in_at=SiteId("b")), EDITED, id="the-same-site"),
         pytest.param(managed(edit=invented.edit("b", *"ab")), EDITED, id="edges-without-the-edit"),
         pytest.param(
-            managed(edit=replace(invented.MANAGED.edit, version=0)), EDITED, id="nothing-written"
+            managed(edit=replace(invented.edit("b"), version=0)), EDITED, id="nothing-written"
         ),
         pytest.param(managed(went_on_at=invented.ALIVE[:1]), WENT_ON, id="a-survivor-refused"),
         pytest.param(managed(renewed_at=None), WENT_ON, id="the-session-was-not-renewed"),
