@@ -256,9 +256,10 @@ class Stage:
         self.deliver(ev.AgentRejected(attempt=attempt, status=status, reason=reason))
 
     def agent_ends(self, attempt: Attempt, by: By) -> None:
-        """Let the agent's leg end."""
+        """Let the agent's leg end, and the offer that is open on it, if one is."""
+        if self.agents[attempt] is Leg.UP:
+            self.agent_offer_open = False
         self.agents[attempt] = Leg.OVER
-        self.agent_offer_open = False
         self.deliver(ev.AgentEnded(attempt=attempt, by=by))
 
     def caller_accepts(self) -> None:

@@ -420,6 +420,19 @@ def test_a_hold_by_the_caller_is_answered_by_the_relay(state: State, *, works: b
     stage.check_ended()
 
 
+def test_an_earlier_agents_leg_that_ends_leaves_the_offer_of_the_present_one_open() -> None:
+    stage = Stage(greeting=False).bring_to(State.RINGING)
+    while Attempt(1) not in stage.agents:
+        stage.usual_step()
+    stage.time_out(ef.Timer.RING)
+    stage.bring_to(State.JOINING)
+    stage.offers(Side.AGENT)
+    stage.agent_ends(Attempt(1), By.US)
+    stage.settle()
+    assert not stage.agent_offer_open
+    assert sum(isinstance(each, ef.AnswerOffer) for each in stage.log) == 1
+
+
 @pytest.mark.parametrize("works", [True, False], ids=["held", "refused"])
 def test_a_hold_by_the_agent_is_answered_by_the_relay(*, works: bool) -> None:
     stage = at(State.CONNECTED)
