@@ -21,6 +21,8 @@ from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
 from edge.acd.call_resume import resumed
 from edge.acd.call_state import start, step
 from edge.acd.call_writes import Write
+from edge.acd.owed import Owed, foreseen, given
+from edge.acd.reservation import WITHDRAWN, Ending
 from edge.acd.token import NO_TOKEN, Token
 from edge.call_media import CallMedia, MediaEffect
 from edge.call_records import AgentLegFacts, CallWriter
@@ -31,7 +33,7 @@ from edge.log import fault
 from edge.records import CallRecords
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
-from state.model import AgentId, Decision, Ticket
+from state.model import AgentId, Decision, Outcome, Ticket
 
 log = structlog.get_logger()
 
@@ -46,6 +48,8 @@ class CallShell:
         self.records = records
         self._tools = tools
         self._ticket = ticket
+        self._foreseen = ticket
+        """As it will be once everything is written."""
         self._leg = leg
         self._media = media
         self._writer = CallWriter(records, ticket, self._agent_facts)
@@ -124,6 +128,7 @@ class CallShell:
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Take the agent whom the store has granted, and who is rung under `token`."""
         self._token = token
+        self._foreseen = given(self._foreseen, decision.winner)
         self.deliver(ev.Reserved(decision=decision))
 
     def deliver(self, event: ev.Event) -> None:
@@ -173,7 +178,7 @@ class CallShell:
         if isinstance(event, ev.Confirmed) and event.side is Side.CALLER:
             self._is_confirmed = True
         if call.state in _PAST_TAKING_UP:
-            self._tools.journal.forget(self.id)
+            self._owe(before, call)
         elif self._is_confirmed and (
             call.state is not before.state or isinstance(event, ev.Confirmed | ev.Renegotiated)
         ):
@@ -184,6 +189,21 @@ class CallShell:
             except UnicodeEncodeError:
                 # A dialog named in no Unicode: served, and lost if this process dies.
                 log.info("call_not_journalled", call=self.id)
+
+    def _owe(self, before: Call, call: Call) -> None:
+        """Write down how the call ended until the store has its record, if it is ours to write."""
+        verdict = call.verdict
+        if call.state is State.ENDED or call.is_ticket_lost or verdict is None:
+            self._tools.journal.forget(self.id)
+        elif verdict != before.verdict:
+            self._tools.journal.owe(
+                Owed(
+                    ticket=self._foreseen,
+                    ending=self._writer.ending(verdict, call.decision),
+                    part=verdict.part,
+                    at=verdict.at,
+                )
+            )
 
     def _note(self, call: Call) -> CallNote:
         sip = self._tools.sip
@@ -199,7 +219,7 @@ class CallShell:
                 dialog=sip.dialog(self._agent_legs[call.attempt]) if is_up else None,
             )
         return CallNote(
-            ticket=self._ticket,
+            ticket=self._foreseen,
             rules=call.rules,
             state=call.state,
             caller=sip.dialog(self._leg),
@@ -238,6 +258,7 @@ class CallShell:
         sip = self._tools.sip
         match effect:
             case fx.Store(write=write):
+                self._foreseen = foreseen(self._foreseen, write)
                 self._spawn(self._tell(self._write(write)))
             case fx.AnswerCaller(sdp=sdp):
                 sip.answer(self._leg, sdp)
@@ -356,8 +377,15 @@ class CallShell:
         if self._call is None or self._call.state is State.ENDED:
             return
         log.error("call_given_up", call=self.id, state=self._call.state)
+        self._tools.journal.owe(
+            Owed(
+                ticket=self._foreseen,
+                ending=Ending(outcome=Outcome.LOST, cause=_FAULT),
+                part=WITHDRAWN,
+                at=self._tools.clock.now(),
+            )
+        )
         self._call = None
-        self._tools.journal.forget(self.id)
         self._timers.stop_all()
         for leg in (self._leg, *self._agent_legs.values()):
             try:
@@ -370,6 +398,7 @@ class CallShell:
         try:
             await self._media.carry_out(fx.CloseMedia())
             await self._writer.abandon(_FAULT)
+            self._tools.journal.forget(self.id)
         finally:
             self._tools.finished(self.id)
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import assert_never
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from edge.acd import reservation
+from edge.acd.call import Verdict
 from edge.acd.call_events import Event, WriteRefused, Written
 from edge.acd.call_writes import (
     Close,
@@ -23,9 +23,10 @@ from edge.acd.call_writes import (
     MarkQueued,
     Write,
 )
+from edge.acd.owed import foreseen
 from edge.acd.reservation import WITHDRAWN, Ending, Held, Plan
 from edge.records import CallRecords, Landed, PlanMaker
-from state.model import Now, Outcome, SiteId, Ticket, TicketState
+from state.model import Decision, Now, Outcome, SiteId, Ticket
 
 
 class AgentLegFacts(Struct, frozen=True, kw_only=True):
@@ -58,6 +59,19 @@ class CallWriter:
             # Somebody else has freed them: the record must not wait for an offer that is gone.
             self._records.forget_given()
         return WriteRefused(write=write)
+
+    def ending(self, close: Close | Verdict, decision: Decision | None) -> Ending:
+        """Return what the record says of how the call ended."""
+        leg = self._agent_leg()
+        return Ending(
+            outcome=close.outcome,
+            cause=close.cause,
+            decision=decision,
+            agent_site=leg.site,
+            agent_sip_call_id=leg.sip_call_id,
+            holds=close.holds,
+            held_s=close.held_s,
+        )
 
     async def abandon(self, cause: str) -> None:
         """Close whatever is held, as lost: nobody is left to say more of it."""
@@ -92,21 +106,10 @@ class CallWriter:
                 assert_never(write)
 
     def _ticket_at_arrival(self, write: CreateTicket) -> Ticket:
-        state = TicketState.GREETING if write.greeting else TicketState.QUEUED
-        queued_ms = None if write.greeting else write.at.wall_ms
-        return replace(self._ticket, state=state, queued_ms=queued_ms)
+        return foreseen(self._ticket, write)
 
     def _close(self, write: Close) -> PlanMaker:
-        leg = self._agent_leg()
-        ending = Ending(
-            outcome=write.outcome,
-            cause=write.cause,
-            decision=write.decision,
-            agent_site=leg.site,
-            agent_sip_call_id=leg.sip_call_id,
-            holds=write.holds,
-            held_s=write.held_s,
-        )
+        ending = self.ending(write, write.decision)
         return _for_held(lambda held, _: reservation.ended(held, ending, write.part, write.at))
 
 

@@ -1,8 +1,8 @@
 """What an edge writes down of its calls, so that its next life can go on with them.
 
-One file, appended to: a line whenever a call has reached a point from which it can be taken up, a
-line when it is over. It outlives the process and not the machine, so nothing waits for the disk; a
-caller whose machine is gone has lost the audio anyway.
+One file, appended to: a line whenever a call has reached a point from which it can be taken up, one
+when it ends, with how, and one when its record is written. It outlives the process and not the
+machine, so nothing waits for the disk; a caller whose machine is gone has lost the audio anyway.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from pathlib import Path
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
 from edge.acd.call import Hold, Rules, State
 from edge.acd.call_events import Attempt, Side
+from edge.acd.owed import Owed
 from edge.acd.token import Token
 from edge.sip.dialog import Dialog
 from state.model import CallId, Decision, SiteId, Ticket
@@ -44,7 +45,7 @@ class CallNote(Struct, frozen=True, kw_only=True):
     """One call, at a point from which it can be taken up."""
 
     ticket: Ticket
-    """As it arrived: what has become of it is in the shared state."""
+    """As it would be, had everything been written."""
     rules: Rules
     state: State
     caller: Dialog
@@ -61,6 +62,16 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     v: int
     call: str
     note: CallNote | None = None
+    owed: Owed | None = None
+
+
+class Left(Struct, frozen=True, kw_only=True):
+    """What a former life has left."""
+
+    calls: Mapping[CallId, CallNote] = field(default_factory=dict)
+    """Those that were up."""
+    owed: Mapping[CallId, Owed] = field(default_factory=dict)
+    """Those that were over, and whose record may not be written."""
 
 
 class Journal:
@@ -73,44 +84,52 @@ class Journal:
         self._size = 0
         self._is_failing = False
 
-    def load(self) -> dict[CallId, CallNote]:
-        """Return the calls that were up when the former life ended; what is torn is left out."""
+    def load(self) -> Left:
+        """Return what the former life has left; what is torn is left out."""
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
-            return {}
+            return Left()
         except OSError as error:
             log.warning("journal_not_read", path=str(self._path), reason=error.strerror)
-            return {}
-        notes: dict[CallId, CallNote] = {}
+            return Left()
+        lines: dict[CallId, _Line] = {}
         for line in content.splitlines():
             try:
                 known = msgspec.json.decode(line, type=_Line)
             except msgspec.MsgspecError as error:
                 log.warning("journal_line_unreadable", reason=str(error)[:200])
                 continue
-            if known.v != FORMAT or known.note is None:
-                notes.pop(CallId(known.call), None)
-            else:
-                notes[CallId(known.call)] = known.note
-        return notes
+            lines.pop(CallId(known.call), None)
+            if known.v == FORMAT:
+                lines[CallId(known.call)] = known
+        return Left(
+            calls={call: line.note for call, line in lines.items() if line.note is not None},
+            owed={call: line.owed for call, line in lines.items() if line.owed is not None},
+        )
 
-    def open(self, notes: Mapping[CallId, CallNote]) -> None:
+    def open(self, left: Left) -> None:
         """Begin a new file with what `load` has returned: this life may end before it is used."""
-        self._lines = {
-            call: _encode(_Line(v=FORMAT, call=call, note=note)) for call, note in notes.items()
-        }
+        lines = [_Line(v=FORMAT, call=call, note=note) for call, note in left.calls.items()]
+        lines += [_Line(v=FORMAT, call=call, owed=owed) for call, owed in left.owed.items()]
+        self._lines = {CallId(line.call): _encode(line) for line in lines}
         self._rewrite()
 
     def note(self, note: CallNote) -> None:
         """Write down where a call stands."""
-        call = note.ticket.call
-        line = _encode(_Line(v=FORMAT, call=call, note=note))
-        self._lines[call] = line
+        self._put(_Line(v=FORMAT, call=note.ticket.call, note=note))
+
+    def owe(self, owed: Owed) -> None:
+        """Write down how a call has ended, until its record is written."""
+        self._put(_Line(v=FORMAT, call=owed.call, owed=owed))
+
+    def _put(self, known: _Line) -> None:
+        line = _encode(known)
+        self._lines[CallId(known.call)] = line
         self._append(line)
 
     def forget(self, call: CallId) -> None:
-        """Write down that a call is over, or past being taken up."""
+        """Write down that a call is over, and its record written or another's to write."""
         if self._lines.pop(call, None) is not None:
             self._append(_encode(_Line(v=FORMAT, call=call)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
 
 import structlog
@@ -16,6 +16,7 @@ from edge.alone.mode import Mode
 from edge.alone.sister import Sisters
 from edge.alone.store import SiteStore
 from edge.commands import Command, CommandPort
+from edge.debts import Debts
 from edge.errors import CommandError, PartDiedError
 from edge.janitor import Janitor
 from edge.journal import Journal
@@ -44,7 +45,7 @@ from state.clock import SystemClock
 from state.etcd import EtcdStore, Tls
 from state.eventlog.log import EventLog
 from state.keys import Kind
-from state.mirror import DiskCopy, Mirror
+from state.mirror import DiskCopy, Mirror, MirrorState
 from state.model import (
     AgentId,
     CallId,
@@ -177,7 +178,7 @@ class EdgeProcess:
             clock=clock,
             mirror=mirror,
             edge=edge,
-            holds=self._switchboard.holds,
+            holds=lambda call: self._switchboard.holds(call) or self._owes(call),
             on_dead=self._steward.edge_died,
             is_alone=lambda: self._site_store.is_alone,
             lives=self._sisters.lives,
@@ -198,20 +199,31 @@ class EdgeProcess:
         }
         self._commands = CommandPort(settings.command_socket, commands)
         self._is_leaving = False
+        self._owes: Callable[[CallId], bool] = lambda _: False
         store.subscribe(self._snapshot_changed)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then let go of the calls and leave."""
         await self._media.start()
-        notes = self._journal.load()
-        self._journal.open(notes)
+        left = self._journal.load()
+        self._journal.open(left)
         takeover = Takeover(
             edge=self._settings.edge,
             clock=self._clock,
             mirror=self._mirror,
             switchboard=self._switchboard,
-            notes=notes,
+            notes=left.calls,
         )
+        debts = Debts(
+            edge=self._settings.edge,
+            clock=self._clock,
+            store=self._site_store,
+            snapshot=self._snapshot,
+            is_current=lambda: self._mirror.state is MirrorState.LIVE,
+            journal=self._journal,
+            owed=left.owed,
+        )
+        self._owes = debts.owes
         await self._forget_former_life(takeover.calls)
         await self._commands.start()
         log.info("edge_started", sip=self._settings.sip)
@@ -230,6 +242,7 @@ class EdgeProcess:
             "event_log": self._event_log.run(),
             "media_watch": self._media_watch.run(),
             "takeover": self._take_over(takeover),
+            "debts": debts.run(),
         }
         try:
             async with asyncio.TaskGroup() as group:
@@ -421,7 +434,7 @@ def _lets_it_ring(delta: Delta) -> bool:
     return isinstance(work, Work) and work.end is WorkEnd.NO_ANSWER
 
 
-_MAY_END = frozenset({"takeover"})
+_MAY_END = frozenset({"takeover", "debts"})
 _LEAVE_S = 1.5
 """How long the calls may take to end; giving the lease back may take another second."""
 _TOLD_S = 0.5

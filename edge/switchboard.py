@@ -17,7 +17,8 @@ from edge.acd import call_events as ev
 from edge.acd.admission import CLOSED, QUEUE_FULL, WAIT_TOO_LONG, Admitted, TurnedAway, admit
 from edge.acd.call import Rules
 from edge.acd.call_events import Attempt, By, Side
-from edge.acd.reservation import UNKNOWN_CALLER, Ending, turned_away
+from edge.acd.owed import Owed
+from edge.acd.reservation import UNKNOWN_CALLER, WITHDRAWN, Ending, turned_away
 from edge.call import CallShell
 from edge.call_media import CallMedia, Sounds
 from edge.call_tools import RETRY_AFTER_S, Tools
@@ -27,7 +28,7 @@ from edge.media.errors import SdpError
 from edge.media.relay import Relay
 from edge.media.sdp import audio
 from edge.places import place_lost
-from edge.records import CallRecords, Written
+from edge.records import CallRecords
 from edge.ringing import Ringing
 from edge.settings import Settings
 from edge.sip import events as sip
@@ -101,7 +102,7 @@ class Switchboard:
             wants_agent=wants_agent,
             finished=self._finished,
         )
-        self._writing: set[asyncio.Task[Written]] = set()
+        self._writing: set[asyncio.Task[None]] = set()
         """Records of callers who were turned away."""
         self.is_draining = False
         self.taken = 0
@@ -263,11 +264,17 @@ class Switchboard:
         ticket = self._ticket(invite, call_id, away.did, away.queue, at)
         log.info("call_turned_away", call=call_id, queue=ticket.queue, cause=away.cause)
         self._sip.reject(invite.leg, 486, reason=_TURNED_AWAY[away.cause])
-        records = CallRecords(store=self._store, clock=self._clock, call=call_id)
         ending = Ending(outcome=away.outcome, cause=away.cause)
-        writing = asyncio.create_task(records.write(lambda _, __: turned_away(ticket, ending, at)))
+        writing = asyncio.create_task(self._write_turned_away(ticket, ending, at))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
+
+    async def _write_turned_away(self, ticket: Ticket, ending: Ending, at: Now) -> None:
+        journal, call = self._tools.journal, ticket.call
+        journal.owe(Owed(ticket=ticket, ending=ending, part=WITHDRAWN, at=at))
+        records = CallRecords(store=self._store, clock=self._clock, call=call)
+        await records.write(lambda _, __: turned_away(ticket, ending, at))
+        journal.forget(call)
 
     def _begin(self, invite: sip.IncomingInvite, call_id: CallId, admitted: Admitted) -> None:
         queue, did = admitted.queue, admitted.did

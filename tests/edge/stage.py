@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
+from edge.acd.owed import Owed
+from edge.debts import Debts
 from edge.janitor import Janitor
 from edge.journal import Journal
 from edge.life import Life
@@ -25,7 +28,7 @@ from state.codec import Record, decode, encode
 from state.errors import OutcomeUnknownError, RejectedError, UnavailableError
 from state.keys import Kind
 from state.memory import MemoryStore
-from state.mirror import Mirror, MirrorSettings
+from state.mirror import Mirror, MirrorSettings, MirrorState
 from state.model import (
     Agent,
     AgentId,
@@ -200,7 +203,13 @@ class TroubledMedia(DirectMedia):
 class Edge:
     """One edge, all of it but Kamailio and the sockets."""
 
-    def __init__(self, name: str, store: MemoryStore) -> None:
+    def __init__(
+        self,
+        name: str,
+        store: MemoryStore,
+        journal: Journal | None = None,
+        owed: Mapping[CallId, Owed] = MappingProxyType({}),
+    ) -> None:
         self.name = EdgeId(name)
         site = SiteId(name[0])
         clock = LoopClock()
@@ -221,6 +230,18 @@ class Edge:
             command_socket=Path("edge.sock"),
         )
         tokens = itertools.count(1)
+        # One that was never opened writes nothing.
+        self.journal = journal or Journal(Path("journal"))
+        self.debts = Debts(
+            edge=self.name,
+            clock=clock,
+            store=self.store,
+            snapshot=lambda: self.mirror.snapshot,
+            is_current=lambda: self.mirror.state is MirrorState.LIVE,
+            journal=self.journal,
+            owed=owed,
+        )
+        self._paying: asyncio.Task[None] | None = None
         self.switchboard = Switchboard(
             settings=self.settings,
             clock=clock,
@@ -233,7 +254,7 @@ class Edge:
                 token=lambda: f"{next(tokens):04x}",
             ),
             snapshot=lambda: self.mirror.snapshot,
-            journal=Journal(Path("journal")),  # never opened: writes nothing
+            journal=self.journal,
             wants_agent=self._call_waits,
         )
         self.reserver = Reserver(
@@ -249,7 +270,7 @@ class Edge:
             clock=clock,
             mirror=self.mirror,
             edge=self.name,
-            holds=self.switchboard.holds,
+            holds=lambda call: self.switchboard.holds(call) or self.debts.owes(call),
             on_dead=self._edge_died,
         )
         self.life = Life(
@@ -295,6 +316,7 @@ class Edge:
                 self.watch.run(),
             )
         ]
+        self._paying = asyncio.create_task(self.debts.run())
         await until(lambda: self._lives() or bool(self.dead_parts()), f"{self.name} lives")
         assert not self.dead_parts()
 
@@ -305,6 +327,9 @@ class Edge:
         """Die without a word."""
         self.is_deaf = True
         self.store.is_away = True
+        self.journal.close()
+        if self._paying is not None:
+            self._paying.cancel()
         for task in self._tasks:
             task.cancel()
         for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
@@ -363,9 +388,15 @@ class Center:
         value = record if isinstance(record, bytes) else encode(record)
         await self.store.txn((), (Put(key=key, value=value),))
 
-    async def edge(self, name: str) -> Edge:
-        """Start an edge."""
-        made = self.edges[name] = Edge(name, self.store)
+    async def edge(self, name: str, run_dir: Path | None = None) -> Edge:
+        """Start an edge; with `run_dir`, by the journal there, if an earlier life has left one."""
+        journal, owed = None, {}
+        if run_dir is not None:
+            journal = Journal(run_dir / f"journal-{name}")
+            left = journal.load()
+            journal.open(left)
+            owed = dict(left.owed)
+        made = self.edges[name] = Edge(name, self.store, journal, owed)
         await made.start()
         return made
 

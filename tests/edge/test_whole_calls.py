@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +43,7 @@ class WholeCalls(RuleBasedStateMachine):
         self.runner = asyncio.Runner(loop_factory=VirtualLoop)
         self.runner.get_loop().set_exception_handler(lambda _, each: self.faults.append(each))
         self.center = Center.__new__(Center)
+        self.run_dir = Path(tempfile.mkdtemp())
         self.admitted: set[CallId] = set()
         self.maybe: set[CallId] = set()
         """Calls of which an edge had written nothing when it died: they may have no record."""
@@ -64,7 +68,7 @@ class WholeCalls(RuleBasedStateMachine):
         for name in AGENTS:
             await self.center.agent(name)
         for name in EDGES:
-            await self.center.edge(name)
+            await self.center.edge(name, self.run_dir)
 
     def edge(self, name: str) -> Edge:
         """Return an edge."""
@@ -199,7 +203,9 @@ class WholeCalls(RuleBasedStateMachine):
         self.maybe |= {call for call in self.admitted if call not in written}
         await edge.kill()
         await asyncio.sleep(seconds)
-        await self.center.edge(edge.name)
+        next_life = await self.center.edge(edge.name, self.run_dir)
+        # What had ended is in the journal, whether or not the store has heard of it.
+        self.maybe -= next_life.debts.owed
 
     @rule(name=edges, what=st.sampled_from(["loses_requests", "loses_answers"]))
     def store_leaves_doubt(self, name: str, what: str) -> None:
@@ -280,6 +286,7 @@ class WholeCalls(RuleBasedStateMachine):
                 self.run(self._close())
         finally:
             self.runner.close()
+            shutil.rmtree(self.run_dir)
         assert not self.faults, self.faults
 
     async def _close(self) -> None:
