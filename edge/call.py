@@ -33,7 +33,7 @@ from edge.log import fault
 from edge.records import CallRecords
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
-from state.model import AgentId, Decision, Outcome, Ticket
+from state.model import AgentId, Decision, Outcome, SiteId, Ticket
 
 log = structlog.get_logger()
 
@@ -84,6 +84,14 @@ class CallShell:
         return Attempt(0) if self._call is None else self._call.attempt
 
     @property
+    def talks_to(self) -> SiteId | None:
+        """The home site of the agent who talks with the caller; None: nobody, or they hold."""
+        call = self._call
+        if call is None or call.state is not State.CONNECTED or call.hold.since is not None:
+            return None
+        return self._agent_facts().site
+
+    @property
     def has_media(self) -> bool:
         """Whether the relay should know it."""
         return self._call is not None and self._call.state in _WITH_MEDIA
@@ -119,6 +127,7 @@ class CallShell:
             attempt=agent.attempt if agent is not None else NO_ATTEMPT,
             decision=note.decision,
             hold=note.hold,
+            has_talked=note.has_talked,
         )
         self._inbox.extendleft(reversed(first))
         self._take_all()
@@ -229,6 +238,7 @@ class CallShell:
             decision=call.decision,
             agent=agent,
             hold=call.hold,
+            has_talked=call.has_talked,
         )
 
     # -- what it does

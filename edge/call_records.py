@@ -80,7 +80,7 @@ class CallWriter:
             _for_held(lambda held, at: reservation.ended(held, ending, WITHDRAWN, at))
         )
 
-    def _maker(
+    def _maker(  # noqa: PLR0911 - one case a write
         self, write: MarkQueued | MarkConnected | MarkHold | GiveBack | FreeAgent | Close
     ) -> tuple[PlanMaker, Callable[[Held | None], bool]]:
         match write:
@@ -90,6 +90,8 @@ class CallWriter:
                 return _for_given(lambda h, g: reservation.connected(h, g, at)), _always
             case MarkHold(on=on, at=at):
                 return _for_given(lambda h, g: reservation.hold_turned(h, g, at, on=on)), _always
+            case GiveBack(part=part, at=at, has_talked=True):
+                return _for_given(lambda h, g: reservation.agent_lost(h, g, part, at)), _always
             case GiveBack(part=part, tried=tried, at=at):
                 return (
                     _for_given(lambda h, g: reservation.offer_failed(h, g, part, at, tried=tried)),

@@ -56,6 +56,7 @@ class CallNote(Struct, frozen=True, kw_only=True):
     decision: Decision | None = None
     agent: AgentNote | None = None
     hold: Hold = Hold()
+    has_talked: bool = False
 
 
 class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -12,9 +12,10 @@ from typing import Protocol
 
 import structlog
 
+from edge.acd.eligibility import Reason, facts_of, live_sites, unavailable_because
 from edge.acd.reservation import UNKNOWN_CALLER, Held, Plan, place_given_back
 from edge.records import CallRecords, Landed
-from state.model import CallId, DidNumber, Entry, Now, Place, TicketState
+from state.model import AgentId, CallId, DidNumber, Entry, Now, Place, TicketState
 from state.snapshot import Snapshot
 
 log = structlog.get_logger()
@@ -64,19 +65,29 @@ class PlaceGiver:
         if held is None or not _may_have_one(held):
             return
         ticket = held.ticket.value
-        lost = place_lost(self._snapshot().places.values(), ticket.caller, ticket.did)
+        snapshot = self._snapshot()
+        lost = place_lost(snapshot.places.values(), ticket.caller, ticket.did)
         if lost is None or lost.value.call == call.id:
             return
 
         def make(now_held: Held | None, at: Now) -> Plan | None:
             if now_held is None or not _may_have_one(now_held):
                 return None
-            return place_given_back(now_held, lost, at)
+            return place_given_back(now_held, lost, at, prefers=_to_be_had(snapshot, lost, at))
 
         # Not worth waiting for: while the store is away nobody is served by the order of the queue.
         written = await call.records.write(make, wait=False)
         if isinstance(written, Landed):
             log.info("place_given_back", call=call.id, lost=lost.value.call)
+
+
+def _to_be_had(snapshot: Snapshot, lost: Entry[Place], now: Now) -> AgentId | None:
+    """Return the agent with whom the caller was talking, if they are free now or soon."""
+    agent = lost.value.prefers
+    if agent is None or agent not in snapshot.agents:
+        return None
+    because = unavailable_because(facts_of(snapshot, agent, live_sites(snapshot)), now)
+    return agent if because in {None, Reason.WRAP_UP} else None
 
 
 def _may_have_one(held: Held) -> bool:

@@ -20,6 +20,7 @@ from edge.debts import Debts
 from edge.errors import CommandError, PartDiedError
 from edge.janitor import Janitor
 from edge.journal import Journal
+from edge.leg_watch import LegWatch
 from edge.life import Life
 from edge.log import fault
 from edge.media.direct import DirectMedia
@@ -197,6 +198,12 @@ class EdgeProcess:
             "wrap_up": self._wrap_up,
             "alone": self._tell_sister,
         }
+        self._leg_watch = LegWatch(
+            relay=self._media,
+            clock=clock,
+            calls=self._switchboard.held,
+            unreachable=lambda: self._prober.unreachable,
+        )
         self._commands = CommandPort(settings.command_socket, commands)
         self._is_leaving = False
         self._owes: Callable[[CallId], bool] = lambda _: False
@@ -241,6 +248,7 @@ class EdgeProcess:
             "steward": self._steward.run(),
             "event_log": self._event_log.run(),
             "media_watch": self._media_watch.run(),
+            "leg_watch": self._leg_watch.run(),
             "takeover": self._take_over(takeover),
             "debts": debts.run(),
         }

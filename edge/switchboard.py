@@ -117,6 +117,10 @@ class Switchboard:
         """Tell whether a call is held here."""
         return call in self._calls
 
+    def held(self) -> Sequence[CallShell]:
+        """Return the calls that are held here."""
+        return list(self._calls.values())
+
     def states(self) -> Mapping[str, int]:
         """Count the calls by state."""
         counts: dict[str, int] = {}

@@ -463,7 +463,7 @@ class Ticket(Discreet, frozen=True, kw_only=True):
 
 
 class Place(Discreet, frozen=True, kw_only=True):
-    """What is left to a caller whose call was cut off before an agent answered.
+    """What is left to a caller whose call was cut off.
 
     Whoever dials the same DID from the same number within ten minutes has it back, once.
     Written by whoever closes the lost ticket; deleted by the edge that gives the place back, or
@@ -482,6 +482,8 @@ class Place(Discreet, frozen=True, kw_only=True):
     waited_s: float = 0.0
     """As the lost ticket said."""
     has_heard_greeting: bool = False
+    prefers: AgentId | None = None
+    """The agent with whom they were talking."""
 
 
 class OfferState(StrEnum):

@@ -103,16 +103,17 @@ def _record_put(
     held = before.tickets.get(change.id)
     if change.id in before.records:
         yield _say(Law.TWO_RECORDS, change, f"{record.call}: {record.cause}, written over another")
-    if held is None and record.outcome is not Outcome.REFUSED:
+    was_killed = any(at_s >= change.at_s - _SINCE_KILL_S for at_s in kills.get(record.edge, []))
+    # The store may never have heard of a call whose edge was killed: the next life tells of it.
+    if held is None and record.outcome is not Outcome.REFUSED and not was_killed:
         yield _say(Law.TWO_RECORDS, change, f"{record.call}: {record.cause}, without a place")
     if change.id in world.tickets:
         yield _say(Law.RISEN, change, f"{record.call} has ended and keeps its place")
-    if record.cause == EDGE_DIED and held is not None and record.edge in world.edges:
-        # An edge that lives clears away what its own former life has left.
-        was_killed = any(at_s >= change.at_s - _SINCE_KILL_S for at_s in kills.get(record.edge, []))
-        if not was_killed:
-            text = f"{record.call} closed for {record.edge}, which lives"
-            yield _say(Law.CLOSED_OF_LIVING, change, text)
+    # An edge that lives clears away what its own former life has left.
+    was_living = record.edge in world.edges and not was_killed
+    if record.cause == EDGE_DIED and held is not None and was_living:
+        text = f"{record.call} closed for {record.edge}, which lives"
+        yield _say(Law.CLOSED_OF_LIVING, change, text)
 
 
 _SINCE_KILL_S = 60.0

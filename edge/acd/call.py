@@ -140,6 +140,8 @@ class Call(Struct, frozen=True, kw_only=True):
     """The last one: by it the agent of the present attempt was chosen."""
     is_agent_held: bool = False
     """The decision's winner is reserved, and neither given back nor freed."""
+    has_talked: bool = False
+    """An agent has talked with the caller, and was lost; the caller waits for another."""
     is_ticket_lost: bool = False
     verdict: Verdict | None = None
     is_released: bool = False

@@ -95,6 +95,15 @@ class AgentEnded(Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
+class AgentSilent(Struct, frozen=True, kw_only=True):
+    """Nothing is heard of the agent, and their home site is out of reach: they are gone.
+
+    The leg is still to be ended.
+    """
+
+    attempt: Attempt
+
+
 # ---- what the people want of the session: hold, resume, another address --------------------------
 
 
@@ -238,6 +247,7 @@ Event: TypeAlias = (
     | AgentAnswered
     | AgentRejected
     | AgentEnded
+    | AgentSilent
     | OfferMade
     | Confirmed
     | Renegotiated

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from edge.acd import call_effects as ef
 from edge.acd import call_events as ev
 from edge.acd import call_writes as wr
-from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, Hold, State, Verdict
+from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, State, Verdict
 from edge.acd.call_events import Attempt, By, Side
 from edge.acd.refusal import refusal
 from edge.acd.reservation import WITHDRAWN, AgentPart
@@ -23,6 +23,7 @@ Step: TypeAlias = tuple[Call, tuple[ef.Effect, ...]]
 
 CALLER_HUNG_UP = "caller_hung_up"
 AGENT_HUNG_UP = "agent_hung_up"
+AGENT_LOST = "agent_lost"
 HELD_ELSEWHERE = "held_elsewhere"
 
 _MERGED = 482
@@ -190,8 +191,7 @@ def caller_reinvited(call: Call, event: ev.CallerReinvited, now: Now) -> Step:
     call, owed = _exchange_over(call)
     if call.state is State.JOINING and call.is_joined and call.exchange is Exchange.NONE:
         call, written = _write(replace(call, state=State.CONNECTED), wr.MarkConnected(at=now))
-        on, call = call.hold.since is not None, replace(call, hold=Hold())
-        call, held = _held(call, now, on=on)
+        call, held = _held(call, now, on=call.hold.asks)
         return call, (*settled, written, *held)
     return call, (*settled, *owed)
 
@@ -231,6 +231,8 @@ def renegotiated(call: Call, event: ev.Renegotiated, now: Now) -> Step:
 
 def renegotiation_failed(call: Call, event: ev.RenegotiationFailed, _now: Now) -> Step:
     """Refuse their offer: the session stays as it was (RFC 3261 §14.2)."""
+    if event.side is Side.AGENT:
+        call = replace(call, hold=replace(call.hold, asks=call.hold.since is not None))
     refused = ef.RefuseOffer(side=event.side, status=_NOT_ACCEPTABLE)
     return _their_offer_over(call, event.side, refused)
 
@@ -242,6 +244,8 @@ def caller_left(call: Call, event: ev.CallerEnded, now: Now) -> Step:
     """End a call whose caller has not talked to an agent."""
     call = replace(call, caller=CallerLeg.OVER)
     if event.by is By.THEM:
+        if call.has_talked:
+            return end(call, Outcome.LOST, AGENT_LOST, now)
         return end(call, Outcome.ABANDONED, CALLER_HUNG_UP, now)
     return end(call, Outcome.LOST, event.cause or "caller_lost", now)
 
@@ -255,13 +259,24 @@ def caller_done(call: Call, event: ev.CallerEnded, now: Now) -> Step:
 
 
 def agent_done(call: Call, event: ev.AgentEnded, now: Now) -> Step:
-    """End a call whose agent has talked to the caller."""
+    """End a call whose agent has talked to the caller and hung up.
+
+    A caller whose agent was lost wants to be served, and not to hear a goodbye: they wait again, at
+    the old place, which is before all who came later.
+    """
     if not _is_present(call, event.attempt):
         return _leg_over(call, event.attempt)
-    call = call.without_agent(still_closing=False)
     if event.by is By.THEM:
+        call = call.without_agent(still_closing=False)
         return end(call, Outcome.ANSWERED, AGENT_HUNG_UP, now)
-    return end(call, Outcome.LOST, event.cause or "agent_lost", now)
+    return _requeue(call, _talked(call), now, tried=False, is_leg_over=True)
+
+
+def agent_silent(call: Call, event: ev.AgentSilent, now: Now) -> Step:
+    """Put the caller of an agent who is gone back at the old place."""
+    if not _is_present(call, event.attempt):
+        return call, ()
+    return _requeue(call, _talked(call), now, tried=False)
 
 
 def turned_away(call: Call, event: ev.TurnedAway, now: Now) -> Step:
@@ -288,8 +303,8 @@ def ticket_lost(call: Call, _event: ev.TicketLost, now: Now) -> Step:
 def end(call: Call, outcome: Outcome, cause: str, now: Now, status: int = _UNAVAILABLE) -> Step:
     """Decide the outcome; tell both legs and the relay. `status`: to a caller not answered."""
     talked = call.state is State.CONNECTED
-    part = AgentPart(end=WorkEnd.TALKED, rest_s=call.rules.wrap_up_s) if talked else WITHDRAWN
-    hold = call.hold.turned(on=False, now=now) if talked else Hold()
+    part = _talked(call) if talked else WITHDRAWN
+    hold = call.hold.turned(on=False, now=now)
     call, caller = _end_caller(call, status, cause)
     call, agent = _end_agent(call, cause)
     call = replace(
@@ -381,6 +396,10 @@ def write_refused_ending(call: Call, event: ev.WriteRefused, _now: Now) -> Step:
 # ---- parts ---------------------------------------------------------------------------------------
 
 
+def _talked(call: Call) -> AgentPart:
+    return AgentPart(end=WorkEnd.TALKED, rest_s=call.rules.wrap_up_s)
+
+
 def _write(call: Call, write: wr.Write) -> tuple[Call, ef.Store]:
     return replace(call, writes=call.writes + 1), ef.Store(write=write)
 
@@ -414,10 +433,12 @@ def _write_ending(call: Call) -> Step:
 
 def _held(call: Call, now: Now, *, on: bool) -> Step:
     """Note that the agent holds the caller, or does no longer; let the others see it."""
+    if call.state is not State.CONNECTED:
+        # Of an agent who holds before the two are joined it counts from when they are.
+        return replace(call, hold=replace(call.hold, asks=on)), ()
     before = call.hold.since is not None
     call = replace(call, hold=call.hold.turned(on=on, now=now))
-    if before is on or call.state is not State.CONNECTED:
-        # Of an agent who holds before the two are joined it is written when they are.
+    if before is on:
         return call, ()
     call, written = _write(call, wr.MarkHold(on=on, at=now))
     return call, (written,)
@@ -443,7 +464,9 @@ def _requeue(
     call: Call, part: AgentPart, now: Now, *, tried: bool, is_leg_over: bool = False
 ) -> Step:
     """Put the caller back in the queue, at the old place, and the agent out of the call."""
-    was_joining = call.state is State.JOINING
+    has_talked = call.state is State.CONNECTED
+    was_joined = has_talked or call.state is State.JOINING
+    hold = replace(call.hold.turned(on=False, now=now), asks=False)
     effects: tuple[ef.Effect, ...] = (ef.StopTimer(timer=ef.Timer.RING),)
     if is_leg_over:
         call = call.without_agent(still_closing=False)
@@ -453,12 +476,14 @@ def _requeue(
         call,
         state=State.QUEUED,
         is_agent_held=False,
-        is_media_moving=was_joining,
+        is_media_moving=was_joined,
         owed_sdp=None,
-        hold=Hold(),
+        hold=hold,
+        has_talked=call.has_talked or has_talked,
     )
-    call, given_back = _write(call, wr.GiveBack(part=part, tried=tried, at=now))
-    moving = (ef.RequeueMedia(),) if was_joining else ()
+    back = wr.GiveBack(part=part, tried=tried, at=now, has_talked=has_talked)
+    call, given_back = _write(call, back)
+    moving = (ef.RequeueMedia(),) if was_joined else ()
     return call, (*effects, given_back, *moving)
 
 

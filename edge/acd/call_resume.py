@@ -30,6 +30,7 @@ def resumed(  # noqa: PLR0913  what the former life knew
     attempt: Attempt = NO_ATTEMPT,
     decision: Decision | None = None,
     hold: Hold = NO_HOLD,
+    has_talked: bool = False,
 ) -> tuple[Call, tuple[Event, ...]]:
     """Return the call that stood in `state`, and the events to give it at once.
 
@@ -37,7 +38,14 @@ def resumed(  # noqa: PLR0913  what the former life knew
     ValueError. In the greeting: it has been heard, as far as anybody knows. Ringing: our INVITE is
     lost, so the caller waits on, at the old place. Joining: the relay has joined the two already.
     """
-    base = Call(id=call, rules=rules, caller=CallerLeg.UP, state=state, hold=hold)
+    base = Call(
+        id=call,
+        rules=rules,
+        caller=CallerLeg.UP,
+        state=state,
+        hold=hold,
+        has_talked=has_talked,
+    )
     match state:
         case State.GREETING:
             return base, (GreetingOver(),)
@@ -70,6 +78,7 @@ def _with_agent(
         state=call.state,
         caller=call.caller,
         hold=call.hold,
+        has_talked=call.has_talked,
         attempt=attempt,
         agent_leg=leg,
         decision=decision,

@@ -72,6 +72,7 @@ _NO_RING = Ignored("the ring timer was stopped just as it ran out")
 _NOT_ENDING = Ignored("nothing is being released")
 _NOT_QUEUED = Ignored("the caller does not wait in the queue yet")
 _OFFERED = Ignored("an agent is reserved: should they not answer, the queue decides anew")
+_NOT_TALKING = Ignored("the agent and the caller do not talk")
 _SERVED = Ignored("an agent has answered")
 _RINGS = Ignored("the caller goes on hearing music while a telephone rings")
 _GREETED = Ignored("the greeting was over already")
@@ -86,6 +87,7 @@ _ALWAYS: Row = {
     ev.MediaLost: moves.media_lost,
     ev.ReleaseTimeout: _NOT_ENDING,
     ev.AgentProgress: _RINGS,
+    ev.AgentSilent: _NOT_TALKING,
 }
 _UNANSWERED_AGENTS: Row = {
     ev.AgentMediaReady: _NO_MEDIA_YET,
@@ -195,6 +197,7 @@ TABLE: Final[Mapping[State, Row]] = {
         ev.GreetingOver: _GREETED,
         ev.Reserved: _NOT_WAITING,
         ev.AgentEnded: moves.agent_done,
+        ev.AgentSilent: moves.agent_silent,
         ev.RingTimeout: _NO_RING,
     },
     State.ENDING: {

@@ -40,11 +40,12 @@ class MarkHold(Struct, frozen=True, kw_only=True):
 
 
 class GiveBack(Struct, frozen=True, kw_only=True):
-    """`offer_failed`."""
+    """`offer_failed`, or `agent_lost` of one who has talked with the caller."""
 
     part: AgentPart
     tried: bool
     at: Now
+    has_talked: bool = False
 
 
 class FreeAgent(Struct, frozen=True, kw_only=True):

@@ -54,7 +54,8 @@ def foreseen(ticket: Ticket, write: Write) -> Ticket:
         case CreateTicket(at=at) | MarkQueued(at=at):
             return replace(ticket, state=TicketState.QUEUED, queued_ms=at.wall_ms)
         case MarkConnected(at=at):
-            return replace(ticket, state=TicketState.CONNECTED, connected_ms=at.wall_ms)
+            connected_ms = ticket.connected_ms or at.wall_ms
+            return replace(ticket, state=TicketState.CONNECTED, connected_ms=connected_ms)
         case GiveBack(tried=tried):
             agent = ticket.agent
             more = (agent,) if tried and agent is not None and agent not in ticket.tried else ()

@@ -49,6 +49,10 @@ from state.model import (
 from state.snapshot import Snapshot
 from state.store import Absent, Compare, Delete, Get, Got, ModIs, Put, TxnResult
 
+SAME_AGENT_S = 20.0
+"""How long a caller who was cut off in talk waits for the same agent alone."""
+_GOODBYES = frozenset({"caller_unreachable"})
+"""Causes of a loss after which nobody is missed: the agent had hung up."""
 UNKNOWN_CALLER = "anonymous"
 """In place of a number that was withheld: nobody is known by it."""
 OWN = 0
@@ -266,11 +270,18 @@ def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
     )
 
 
-def place_given_back(held: Held, lost: Entry[Place], at: Now) -> Plan:
-    """Plan to let a caller who came again have the place of the call that they lost, once."""
+def place_given_back(
+    held: Held, lost: Entry[Place], at: Now, *, prefers: AgentId | None = None
+) -> Plan:
+    """Plan to let a caller who came again have the place of the call that they lost, once.
+
+    `prefers`: the agent with whom they were talking, if that one can be waited for.
+    """
     before, place = held.ticket.value, lost.value
     waited_s = before.waited_s + place.waited_s
     value = replace(before, place=place.place, waited_s=waited_s)
+    if prefers is not None:
+        value = replace(value, prefers=prefers, prefers_for_s=waited_s + SAME_AGENT_S)
     put, key = _put_ticket(value), keys.place(place.call)
     return Plan(
         compares=(_same_ticket(held.ticket), ModIs(key=key, mod_revision=lost.mod_revision)),
@@ -286,7 +297,7 @@ def connected(held: Held, given: GivenAgent, at: Now) -> Plan:
     ticket = replace(
         held.ticket.value,
         state=TicketState.CONNECTED,
-        connected_ms=at.wall_ms,
+        connected_ms=held.ticket.value.connected_ms or at.wall_ms,
         waited_s=waited_s(held.ticket, at),
     )
     put_ticket, put_offer = _put_ticket(ticket), _put_offer(offer)
@@ -328,6 +339,24 @@ def offer_failed(held: Held, given: GivenAgent, part: AgentPart, at: Now, *, tri
         tried=(*before.tried, *more),
         waited_s=waited_s(held.ticket, at),
     )
+    put = _put_ticket(ticket)
+    freeing = _freeing(given, part, at)
+    return Plan(
+        compares=(_same_ticket(held.ticket), *freeing.compares),
+        success=(put, *freeing.success),
+        proof=put,
+        after=Held(ticket=_rewritten(held.ticket, ticket, at)),
+    )
+
+
+def agent_lost(held: Held, given: GivenAgent, part: AgentPart, at: Now) -> Plan:
+    """Plan for an agent who was lost while talking: the caller waits again, at the old place.
+
+    As long as before the talk, which does not count as waiting. When the two were connected stays
+    in the ticket: the call was answered.
+    """
+    before = held.ticket.value
+    ticket = replace(before, state=TicketState.QUEUED, agent=None)
     put = _put_ticket(ticket)
     freeing = _freeing(given, part, at)
     return Plan(
@@ -454,10 +483,13 @@ def _closing(
 
 
 def _place_kept(ticket: Entry[Ticket], ending: Ending) -> Put | None:
-    """Return what keeps the place of a caller who was cut off while waiting; None: no such one."""
+    """Return what keeps the place of a caller who was cut off; None: they were not, or who knows.
+
+    One who was talking is to have the same agent first when they come again.
+    """
     value = ticket.value
-    is_waiting = value.connected_ms is None and value.caller != UNKNOWN_CALLER
-    if ending.outcome is not Outcome.LOST or not is_waiting:
+    was_cut_off = ending.outcome is Outcome.LOST and ending.cause not in _GOODBYES
+    if not was_cut_off or value.caller == UNKNOWN_CALLER:
         return None
     place = Place(
         call=value.call,
@@ -466,6 +498,7 @@ def _place_kept(ticket: Entry[Ticket], ending: Ending) -> Put | None:
         place=ticket.create_revision if value.place is None else value.place,
         waited_s=value.waited_s,
         has_heard_greeting=value.state is not TicketState.GREETING,
+        prefers=value.agent if value.state is TicketState.CONNECTED else None,
     )
     return Put(key=keys.place(value.call), value=encode(place))
 

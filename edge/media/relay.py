@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -63,6 +64,10 @@ class Relay(Protocol):
 
     async def has(self, call: str) -> bool:
         """Tell whether it still knows the call."""
+        ...
+
+    async def packets_from(self, call: str) -> Mapping[Party, int] | None:
+        """Return how many packets it has had of each party; None: it does not know the call."""
         ...
 
     async def calls(self) -> tuple[str, ...]:

@@ -126,6 +126,12 @@ class CallMachine(RuleBasedStateMachine):
     def an_agent_ends(self, data: st.DataObject, by: By) -> None:
         self.stage.agent_ends(self.draw(data, Leg.UP), by)
 
+    @precondition(lambda self: self.attempts(Leg.UP))
+    @rule(data=st.data(), now=RARELY)
+    def nothing_is_heard_of_an_agent(self, data: st.DataObject, now: bool) -> None:
+        if now:
+            self.stage.deliver(ev.AgentSilent(attempt=self.draw(data, Leg.UP)))
+
     @precondition(lambda self: self.attempts(Leg.UP) and not self.stage.agent_offer_open)
     @rule(sdp=st.sampled_from([SDP, None]), holds=st.booleans())
     def the_agent_offers(self, sdp: bytes | None, holds: bool) -> None:

@@ -245,13 +245,48 @@ def test_the_agent_is_let_go_before_an_unreachable_caller_is_given_up() -> None:
     assert [type(write) for write in stage.line] == [wr.FreeAgent]
 
 
-def test_an_agent_whose_leg_fails_in_the_call_loses_it() -> None:
-    stage = at(State.CONNECTED)
-    stage.agent_ends(FIRST, By.FAULT)
+def _lost(stage: Stage, *, how: str) -> None:
+    if how == "leg failed":
+        stage.agent_ends(FIRST, By.FAULT)
+    else:
+        stage.deliver(ev.AgentSilent(attempt=FIRST))
+        assert stage.agents[FIRST] is Leg.BYE_SENT
     stage.settle()
+
+
+LOST = pytest.mark.parametrize("how", ["leg failed", "silent"])
+
+
+@LOST
+def test_a_caller_whose_agent_is_lost_waits_again_and_another_agent_takes_the_call(
+    how: str,
+) -> None:
+    stage = at(State.CONNECTED)
+    _lost(stage, how=how)
+    assert stage.is_in(State.QUEUED)
+    assert stage.call.is_waiting
+    assert stage.freed[0].part.end is WorkEnd.TALKED
+    stage.bring_to(State.CONNECTED)
+    stage.end()
+    stage.check_ended()
+    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")
+
+
+@LOST
+def test_a_caller_whose_agent_is_lost_and_who_gives_up_waiting_was_lost(how: str) -> None:
+    stage = at(State.CONNECTED)
+    _lost(stage, how=how)
+    stage.end()
     stage.check_ended()
     assert stage.outcome == (Outcome.LOST, "agent_lost")
-    assert stage.freed[0].part.end is WorkEnd.TALKED
+
+
+def test_an_agent_who_is_silent_is_no_news_unless_they_talk() -> None:
+    for state in (State.QUEUED, State.RINGING, State.JOINING):
+        stage = at(state)
+        assert stage.deliver(ev.AgentSilent(attempt=FIRST)) == ()
+    stage = at(State.CONNECTED)
+    assert stage.deliver(ev.AgentSilent(attempt=Attempt(7))) == ()
 
 
 def test_a_dead_telephone_does_not_keep_the_agent_in_the_call() -> None:

@@ -121,12 +121,12 @@ async def test_who_is_cut_off_again_keeps_the_first_place(desk: Desk) -> None:
     [
         (CALLER, {}, True),
         (CALLER, {"state": TicketState.OFFERED, "agent": AgentId("ann")}, True),
-        (CALLER, {"state": TicketState.CONNECTED, "connected_ms": 5}, False),
+        (CALLER, {"state": TicketState.CONNECTED, "connected_ms": 5}, True),
         (UNKNOWN_CALLER, {}, False),
     ],
     ids=["waiting", "being offered", "talking", "without a number"],
 )
-async def test_only_who_waited_and_has_a_number_has_a_place_to_lose(
+async def test_only_who_has_a_number_has_a_place_to_lose(
     desk: Desk, caller: str, changes: dict[str, object], *, is_kept: bool
 ) -> None:
     await desk.lose(await desk.arrive(1, caller, **changes))

@@ -13,11 +13,13 @@ from edge.acd.owed import Owed
 from edge.debts import Debts
 from edge.janitor import Janitor
 from edge.journal import Journal
+from edge.leg_watch import LegWatch
 from edge.life import Life
 from edge.media.direct import DirectMedia
 from edge.media.errors import MediaError, MediaUnavailable
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media_watch import MediaWatch
+from edge.places import PlaceGiver
 from edge.reserve import Reserver
 from edge.ringing import Ringing
 from edge.settings import Settings
@@ -156,6 +158,8 @@ class TroubledMedia(DirectMedia):
         self.delay_s = 0.0
         self.offers: list[tuple[str, bytes]] = []
         self.released: list[str] = []
+        self.packets = 0
+        """Had of the agent of every call."""
 
     async def _step(self, step: str) -> None:
         await asyncio.sleep(self.delay_s)
@@ -194,6 +198,11 @@ class TroubledMedia(DirectMedia):
         self.released.append(call)
         await self._step("release")
         await super().release(call)
+
+    async def packets_from(self, call: str) -> Mapping[Party, int] | None:
+        await self._step("packets_from")
+        known = await super().packets_from(call)
+        return known if known is None else {AGENT: self.packets}
 
     async def has(self, call: str) -> bool:
         await self._step("has")
@@ -281,6 +290,15 @@ class Edge:
             calls=self.switchboard.with_media,
             on_lost=self.switchboard.media_lost,
         )
+        self.leg_watch = LegWatch(
+            relay=self.media,
+            clock=clock,
+            calls=self.switchboard.held,
+            unreachable=lambda: self.unreachable,
+        )
+        self.places = PlaceGiver(
+            snapshot=lambda: self.mirror.snapshot, calls=self.switchboard.waiting
+        )
         self.mirror.subscribe(self._changed)
         self.is_deaf = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -291,6 +309,7 @@ class Edge:
 
     def _call_waits(self) -> None:
         self.reserver.wake()
+        self.places.wake()
 
     async def _edge_died(self, edge: EdgeId) -> None:
         if edge not in self.cleared:
@@ -314,6 +333,8 @@ class Edge:
                 self.janitor.run(),
                 self.life.run(self.reserver.wake),
                 self.watch.run(),
+                self.leg_watch.run(),
+                self.places.run(),
             )
         ]
         self._paying = asyncio.create_task(self.debts.run())

@@ -1,0 +1,111 @@
+"""An agent whose goodbye was lost with a dead home site: the caller is served, the agent freed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from edge.leg_watch import SILENT_S
+from edge.media.errors import MediaUnavailable
+from edge.sip.events import LegId
+from state.model import AgentId, Outcome, SiteId, TicketState, WorkEnd
+from tests.edge.fake_telephony import AGENT_SDP
+from tests.edge.stage import Center, Edge, center
+from tests.edge.virtual_time import in_virtual_time, settle, until
+
+B = frozenset({SiteId("b")})
+HOLD = AGENT_SDP.replace(b"sendrecv", b"inactive")
+
+
+async def _talking_to_b(made: Center, edge: Edge) -> tuple[LegId, LegId]:
+    await made.agent("bea", site="b")
+    theirs, ours = await edge.talking("bea")
+    await until(
+        lambda: [e.value.state for e in edge.snapshot.tickets.values()] == [TicketState.CONNECTED]
+    )
+    return theirs, ours
+
+
+@in_virtual_time
+async def test_a_caller_left_in_silence_is_first_in_the_queue_and_the_agent_free_in_time() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talking_to_b(made, a1)
+        await asyncio.sleep(30.0)
+        later = await a1.waiting()
+        a1.unreachable = B
+        await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=15)
+        assert a1.state_of(theirs) == "queued"
+        assert "bye" in a1.sip.open[ours].said
+        a1.sip.answer_ours(theirs)  # the way back to the music
+        # Nobody has come before them but the caller who came later.
+        await made.agent("ann")
+        ann = await a1.rung("ann")
+        assert [e.value.agent for e in a1.snapshot.tickets.values() if e.value.connected_ms] == [
+            AgentId("ann")
+        ]
+        a1.sip.pick_up(ann)
+        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
+        a1.sip.answer_ours(theirs)
+        assert a1.state_of(theirs) == "connected"
+        for leg in (theirs, ann, later):
+            a1.sip.hang_up(leg)
+        a1.sip.vanish(ours)
+        record = await made.record(a1, theirs)
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")
+        assert a1.snapshot.works[AgentId("bea")].value.end is WorkEnd.TALKED
+
+
+@in_virtual_time
+async def test_two_who_hear_each_other_are_left_alone_though_the_site_is_dead() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        a1 = made.edges["a1"]
+        theirs, _ = await _talking_to_b(made, a1)
+        a1.unreachable = B
+        for _ in range(40):
+            a1.media.packets += 50
+            await asyncio.sleep(1.0)
+        assert a1.state_of(theirs) == "connected"
+        await until(lambda: a1.state_of(theirs) == "queued", within_s=SILENT_S + 3)
+
+
+@pytest.mark.parametrize("why", ["the site lives", "the agent holds", "the relay is away"])
+@in_virtual_time
+async def test_silence_alone_ends_nothing(why: str) -> None:
+    async with center(edges=("a1", "b1")) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talking_to_b(made, a1)
+        if why == "the agent holds":
+            a1.sip.offer(ours, HOLD)
+            await settle()
+        if why != "the site lives":
+            a1.unreachable = B
+        for _ in range(30):
+            if why == "the relay is away":
+                a1.media.fails_with["packets_from"] = MediaUnavailable("no answer")
+            await asyncio.sleep(1.0)
+        assert a1.state_of(theirs) == "connected"
+
+
+@in_virtual_time
+async def test_a_caller_cut_off_in_talk_who_calls_again_waits_for_the_same_agent_first() -> None:
+    async with center("ann", "bob", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking("ann" if not a1.sip.rung("bob") else "bob")
+        agent = a1.sip.open[ours].to
+        await until(
+            lambda: [e.value.state for e in a1.snapshot.tickets.values()] == [TicketState.CONNECTED]
+        )
+        call = a1.switchboard.held()[0].id
+        a1.switchboard.media_lost(call)
+        for leg in (theirs, ours):
+            a1.sip.hang_up(leg)
+        await until(lambda: bool(a1.snapshot.places), "a place is kept")
+        await asyncio.sleep(0.1)
+        again = await a1.waiting()
+        leg = await a1.rung(agent)
+        assert leg is not None
+        assert not a1.sip.rung("bob" if agent == "ann" else "ann")
+        a1.sip.hang_up(again)
+        a1.sip.decline(leg)
