@@ -1,9 +1,10 @@
 """The shell of `edge.acd.index`: snapshot -> offers -> one transaction -> the call is told.
 
-Every edge computes the same matching; each reserves only for the callers that it holds, and matches
-only while one of them waits. What it has asked for and the snapshot does not show yet counts as
-given. A refused transaction means that the snapshot was old: the call is left alone until a newer
-one is here, and decided again.
+Every edge computes the same matching whenever something has changed while anybody waits; each
+reserves only for the callers that it holds. What it has asked for and the snapshot does not show
+yet counts as given, and so does for a moment what the others are about to ask for
+(`edge.acd.presumed`). A refused transaction means that the snapshot was old: the call is left alone
+until a newer one is here, and decided again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
 from edge.acd.call_events import TurnedAway
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering
+from edge.acd.presumed import Presumed
 from edge.acd.relaxation import effective_now
 from edge.acd.reservation import Held, Plan, reserved
 from edge.acd.token import Token, token_of
@@ -129,6 +131,9 @@ class Reserver:
         """Reservations that are under way, or that the snapshot does not show yet."""
         self._waiting: set[CallId] = set()
         """This edge's calls that wait, by the snapshot."""
+        self._others: set[CallId] = set()
+        """The other edges' calls that do."""
+        self._presumed = Presumed(edge)
         self._index = MatchIndex(edge)
         self._tasks: set[asyncio.Task[None]] = set()
         self.landed = 0
@@ -144,14 +149,12 @@ class Reserver:
         for delta in deltas:
             if delta.kind is Kind.TICKET:
                 call = CallId(delta.id)
+                self._waiting.discard(call)
+                self._others.discard(call)
                 ticket = None if delta.after is None else delta.after.value
-                if isinstance(ticket, Ticket) and self._is_waiting(ticket):
-                    self._waiting.add(call)
-                else:
-                    self._waiting.discard(call)
-
-    def _is_waiting(self, ticket: Ticket) -> bool:
-        return ticket.state is TicketState.QUEUED and ticket.holder == self._edge
+                if isinstance(ticket, Ticket) and ticket.state is TicketState.QUEUED:
+                    is_ours = ticket.holder == self._edge
+                    (self._waiting if is_ours else self._others).add(call)
 
     async def run(self) -> None:
         """Match and reserve until cancelled."""
@@ -180,6 +183,8 @@ class Reserver:
             # The index looks at some a little early, and at those again and again.
             soonest_s = self._clock.now().mono_s + _SOONEST_S
             due += [] if next_s is None else [max(next_s, soonest_s)]
+            freed_s = self._presumed.next_due_s()
+            due += [] if freed_s is None else [max(freed_s, soonest_s)]
         return min(due, default=None)
 
     def _match(self, snapshot: Snapshot, now: Now) -> None:
@@ -188,10 +193,13 @@ class Reserver:
                 del self._not_before[waited]
                 self._asked.pop(waited, None)
         self._turn_away(snapshot, now)
-        if not any(self._may_reserve(call) for call in self._waiting):
+        if not self._others and not any(self._may_reserve(call) for call in self._waiting):
             return
-        unreachable, asked = self._unreachable(), dict(self._asked)
-        for offering in self._index.offers(now, unreachable=unreachable, asked=asked):
+        unreachable = self._unreachable()
+        asked = self._presumed.agents(snapshot, now) | self._asked
+        offers = self._index.offers(now, unreachable=unreachable, asked=asked)
+        self._presumed.note(snapshot, self._index.offered, now)
+        for offering in offers:
             call = self._call(offering.call)
             if call is None or not self._may_reserve(offering.call):
                 continue

@@ -18,14 +18,18 @@ from state.codec import Record, encode
 from state.memory import MemoryStore
 from state.mirror import Mirror
 from state.model import (
+    Agent,
     AgentId,
     CallId,
     Decision,
     EdgeId,
     Offer,
     Outcome,
+    Presence,
+    PresenceState,
     Queue,
     QueueId,
+    SiteId,
     SkillId,
     SkillNeed,
     Step,
@@ -36,7 +40,7 @@ from state.model import (
 )
 from state.snapshot import Delta, Snapshot
 from state.store import Delete, Put
-from tests.acd.worlds import World, ticket
+from tests.acd.worlds import WALL_MS, World, skills, ticket
 
 PATIENCE_S = 5.0
 EDGE = EdgeId("a1")
@@ -193,3 +197,21 @@ async def test_a_call_gets_an_agent_when_it_asks_for_less() -> None:
         caller = await made.call(1, level=5)
         await until(lambda: bool(caller.given))
         assert caller.given == ["ann"]
+
+
+async def test_who_is_presumed_to_go_to_another_edges_caller_is_not_kept_for_long() -> None:
+    """The other edge stands still, and its caller could have somebody else by now."""
+    async with center() as made:
+        theirs = ticket(7, sales=1, holder="b1")
+        await made.put(keys.ticket(theirs.call), theirs)
+        await made.furnish("ann")
+        ours = await made.call(8, level=2)
+        await asyncio.sleep(0.1)
+        assert not ours.given
+        zoe = Agent(id=AgentId("zoe"), name="zoe", site=SiteId("a"), skills=skills(sales=1))
+        await made.put(keys.agent(zoe.id), zoe)
+        ready = PresenceState.READY
+        said = Presence(agent=zoe.id, site=zoe.site, state=ready, since_ms=WALL_MS)
+        await made.put(keys.presence(zoe.id), said)
+        await until(lambda: ours.given == ["ann"])
+        assert (made.reserver.landed, made.reserver.refused) == (1, 0)

@@ -106,6 +106,11 @@ class MatchIndex:
         self._settle(asked)
         return tuple(self._serve(now))
 
+    @property
+    def offered(self) -> Mapping[CallId, AgentId]:
+        """What the last `offers` gave to whom, other edges' calls included."""
+        return self._offered
+
     def _keep_to_the_clock(self, now: Now) -> None:
         """Begin anew when the clocks have drifted apart, or too much is remembered."""
         ahead_s = now.wall_ms / 1000.0 - now.mono_s

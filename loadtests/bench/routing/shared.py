@@ -25,6 +25,7 @@ from state.model import (
     SiteId,
     SkillId,
     SkillNeed,
+    Strategy,
     Ticket,
     TicketState,
 )
@@ -35,9 +36,9 @@ QUEUE: Final = QueueId("q")
 _NEEDS: Final = (SkillNeed(skill=SkillId("talk"), level=2),)
 
 
-def furnishing(agents: int) -> Iterator[Put]:
+def furnishing(agents: int, strategy: Strategy = Strategy.WEIGHTED) -> Iterator[Put]:
     """Yield the records of the center, with an edge that lives at each site."""
-    yield _put(keys.queue(QUEUE), Queue(id=QUEUE, needs=_NEEDS))
+    yield _put(keys.queue(QUEUE), Queue(id=QUEUE, needs=_NEEDS, strategy=strategy))
     for number, name in enumerate(SITES, start=1):
         site, edge = SiteId(name), EdgeId(f"{name}1")
         sip = f"198.18.{number}.10:5060"

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering
+from edge.acd.presumed import Presumed
 from edge.acd.reservation import (
     WITHDRAWN,
     Ending,
@@ -75,8 +76,11 @@ class SiteAtWork:
         self.mirror = Mirror(store, self._clock)
         self.mirror.subscribe(self._changed)
         self._index = MatchIndex(self._edge)
+        self._presumed = Presumed(self._edge)
         self._wake = asyncio.Event()
         self._held: dict[CallId, Held] = {}
+        self._came: dict[CallId, asyncio.Event] = {}
+        """Of this site's calls, when it knows that the ticket stands."""
         self._asked: dict[CallId, AgentId] = {}
         self._not_before: dict[CallId, int] = {}
         """Calls that are to be decided on a snapshot as new as that."""
@@ -116,7 +120,9 @@ class SiteAtWork:
 
     async def _call(self, number: int) -> None:
         place = ticket(number, self._edge, self._clock.now())
+        came = self._came[place.call] = asyncio.Event()
         await self._carry_out(place.call, created(place, self._clock.now()))
+        came.set()
 
     async def _serve(self) -> None:
         while True:
@@ -127,12 +133,18 @@ class SiteAtWork:
                 if snapshot.revision >= revision:
                     del self._not_before[call]
                     self._asked.pop(call, None)
-            for offer in self._index.offers(self._clock.now(), asked=self._asked):
-                if offer.call in self._held and offer.call not in self._not_before:
+            now = self._clock.now()
+            asked = self._presumed.agents(snapshot, now) | self._asked
+            offers = self._index.offers(now, asked=asked)
+            self._presumed.note(snapshot, self._index.offered, now)
+            for offer in offers:
+                if offer.call in self._came and offer.call not in self._not_before:
                     self._asked[offer.call] = offer.agent
                     self._spawn(self._reserve(offer, snapshot))
 
     async def _reserve(self, offer: Offering, snapshot: Snapshot) -> None:
+        # The mirror may have told of the ticket before its writer was.
+        await self._came[offer.call].wait()
         at = self._clock.now()
         held = self._held[offer.call]
         plan = reserved(offer, held, snapshot, edge=self._edge, at=at)
@@ -161,10 +173,9 @@ class SiteAtWork:
         after = None if landed is None else held_after(plan, landed)
         if after is None:
             self._held.pop(call, None)
+            self._came.pop(call, None)
         else:
             self._held[call] = after
-            # The mirror may have told of the ticket before its writer was.
-            self._wake.set()
 
 
 async def _work(order: Order) -> Found:

@@ -1,0 +1,39 @@
+"""Edges that compete for the same agents hardly ever reach for the same one."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import pytest
+
+from state.model import Strategy
+from tests.edge.competition import Delays, compete
+from tests.edge.virtual_time import in_virtual_time
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("strategy", "agents"), [(Strategy.WEIGHTED, 60), (Strategy.LEAST_OCCUPIED, 300)]
+)
+async def test_of_the_reservations_of_three_edges_hardly_any_is_refused(
+    strategy: Strategy, agents: int
+) -> None:
+    found = await compete(rate=300, agents=agents, strategy=strategy)
+    assert found.landed == 900
+    assert found.wasted < 0.01, found
+
+
+@in_virtual_time
+async def test_it_is_so_too_when_the_news_come_late_and_many_at_a_time() -> None:
+    found = await compete(rate=200, delays=Delays(txn_s=(0.01, 0.06), watch_s=(0.001, 0.1)))
+    assert found.landed == 600
+    assert found.wasted < 0.02, found
+
+
+@in_virtual_time
+async def test_without_presuming_what_the_others_do_many_are_refused() -> None:
+    """What the tests above show is due to that, and not to a load that never competes."""
+    with mock.patch("edge.acd.presumed.MOST_S", 0.0):
+        found = await compete(rate=300)
+    assert found.landed == 900
+    assert found.wasted > 0.1, found
