@@ -51,6 +51,12 @@ def own_call(question: Question) -> bool:
     return bool(agent) and agent == known(question.thing.agent)
 
 
+def own_self(question: Question) -> bool:
+    """It is the agent as whom the subject takes calls."""
+    agent = question.subject.agent
+    return bool(agent) and agent == known(question.thing.agent)
+
+
 def same_employer(question: Question) -> bool:
     """It belongs to the subject's employer."""
     employer = question.subject.employer
@@ -119,6 +125,7 @@ REGISTERED: Final[Mapping[str, Condition]] = MappingProxyType(
             made_in_team_time,
             on_call,
             own_call,
+            own_self,
             same_employer,
             same_team,
             with_purpose,

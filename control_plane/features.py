@@ -7,6 +7,7 @@ from typing import Final
 import control_plane.api.tables
 import control_plane.approvals.tables
 import control_plane.audit.tables
+import control_plane.calls.tables
 import control_plane.configuration.tables
 import control_plane.history.tables
 import control_plane.tenants.tables
@@ -16,6 +17,7 @@ from control_plane.cases.http import FEATURE as CASES
 from control_plane.configuration.http import FEATURE as CONFIGURATION
 from control_plane.customers.http import FEATURE as CUSTOMERS
 from control_plane.knowledge.http import FEATURE as KNOWLEDGE
+from control_plane.live.http import FEATURE as LIVE
 from control_plane.sign_in.http import FEATURE as SIGN_IN
 from control_plane.users.http import FEATURE as USERS
 
@@ -26,6 +28,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     SIGN_IN,
     USERS,
     CONFIGURATION,
+    LIVE,  # after configuration and customers: it follows the one's mirror for the other
     KNOWLEDGE,
 )
 
@@ -34,6 +37,7 @@ TABLES: Final = (
     control_plane.api.tables,
     control_plane.approvals.tables,
     control_plane.audit.tables,
+    control_plane.calls.tables,
     control_plane.configuration.tables,
     control_plane.history.tables,
     control_plane.tenants.tables,

@@ -13,6 +13,7 @@ class Permission(StrEnum):
     """`kind:act`."""
 
     AGENT_READ = "agent:read"
+    AGENT_SET_STATE = "agent:set_state"
     AGENT_UPDATE = "agent:update"
     APPROVAL_GIVE = "approval:give"
     ARTICLE_READ = "article:read"
@@ -22,6 +23,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     CALENDAR_READ = "calendar:read"
     CALENDAR_UPDATE = "calendar:update"
+    CALL_EXPLAIN = "call:explain"
     CALL_MONITOR = "call:monitor"
     CALL_READ = "call:read"
     CONFIGURATION_READ = "configuration:read"
@@ -96,10 +98,15 @@ ACTS = frozenset(each.act for each in Permission)
 
 LIVE_CALL = frozenset(
     {
+        Permission.AGENT_READ,
+        Permission.AGENT_SET_STATE,
+        Permission.CALL_READ,
         Permission.CUSTOMER_BASIC_READ_MASKED,
         Permission.CUSTOMER_CONTACT_READ_MASKED,
+        Permission.QUEUE_READ,
         Permission.RECORDING_PAUSE,
         Permission.SESSION_READ,
+        Permission.SITE_READ,
     }
 )
 """What whoever talks to a caller needs: decided from the last known policy and subject for a stated

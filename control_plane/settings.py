@@ -89,6 +89,9 @@ class Settings(BaseModel):
     """base64 of 32 bytes, mode 0600: wraps customers' keys. None: no sensitive field is taken."""
     keys_database: Annotated[str, AfterValidator(_database)] | None = None
     """Where the wrapped keys stand: never the customers' own database, nor in its backups."""
+    run: Path | None = None
+    """The run directory of this site's edges, where they are on this host: their event logs tell
+    how a past call was decided, their command sockets since when they serve alone."""
     first_password: Path | None = None
     """A file with the password of the first administrator, for an empty database."""
     policies: Path = Path(__file__).parents[1] / "policies"

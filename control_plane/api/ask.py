@@ -13,7 +13,7 @@ from control_plane.api.route import AnyRoute, BodyT, PathT, QueryT
 from control_plane.audit import store as audit
 from control_plane.authz import Decision
 from control_plane.errors import SIGN_IN_NEEDED, ApiError
-from control_plane.permissions import Permission
+from control_plane.permissions import LIVE_CALL, Permission
 from control_plane.services import SERVICES, Services
 from control_plane.subjects import Circumstances, Question, Subject, Thing
 
@@ -31,6 +31,8 @@ class Ask(Generic[PathT, QueryT, BodyT]):
     now_ms: int
     who: Subject | None = None
     """None only where the route is public."""
+    is_fresh: bool = True
+    """False: the database is away, and this is who they last were."""
     tenant: str = ""
     """Where the request acts."""
     version: int | None = None
@@ -74,6 +76,8 @@ class Ask(Generic[PathT, QueryT, BodyT]):
         asked = permission or self.route.access
         if not isinstance(asked, Permission):
             raise TypeError(f"{self.route.name} is public: name the permission")
+        if not self.is_fresh and asked not in LIVE_CALL:
+            return False
         return self.services.authz.decide(self.question(asked, thing)).allowed
 
     async def audit(  # noqa: PLR0913 - each is a word of the entry

@@ -47,7 +47,8 @@ def bind(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.StreamRespons
 async def _admit(route: AnyRoute, request: web.Request) -> AnyAsk:
     services = request.app[SERVICES]
     now = services.clock.now()
-    who = await gate.identify(services, route, request, now)
+    known = await gate.identify(services, route, request, now)
+    who = known.subject if known else None
     return Ask(
         request=request,
         route=route,
@@ -57,6 +58,7 @@ async def _admit(route: AnyRoute, request: web.Request) -> AnyAsk:
         request_id=request[REQUEST_ID],
         now_ms=now.wall_ms,
         who=who,
+        is_fresh=known is None or known.is_fresh,
         tenant=gate.tenant(who, request),
         around=Circumstances(
             now_ms=now.wall_ms, purpose=request.headers.get("Everline-Purpose", "")[:200]
@@ -83,6 +85,8 @@ async def _carry_out(ask: AnyAsk, once: idempotency.Once | None) -> web.StreamRe
     if once is not None and (before := await idempotency.claim(ask.db, once, ask.now_ms)):
         return before
     given = await route.handler(ask)
+    if isinstance(given, web.StreamResponse):
+        return given
     if isinstance(given, Stream):
         return await answering.stream(given, ask.request, ask.services.settings.limits.send_s)
     response = answering.response(route, answering.render(route, given), ask.request)

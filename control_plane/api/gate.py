@@ -20,6 +20,7 @@ from control_plane.permissions import LIVE_CALL, Permission
 from control_plane.services import Services
 from control_plane.subjects import Question, Subject
 from control_plane.tokens import TokenInvalidError
+from control_plane.who import Known
 from state.keys import is_id
 from state.model import Now
 
@@ -29,7 +30,7 @@ CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 async def identify(
     services: Services, route: AnyRoute, request: web.Request, now: Now
-) -> Subject | None:
+) -> Known | None:
     """Return who asks; None where the route is public. Raise `sign-in-needed`."""
     if isinstance(route.access, Public):
         _limit(services.strangers.take(request.remote or "", now.mono_s))
@@ -49,7 +50,7 @@ async def identify(
     if not known.is_fresh and route.access not in LIVE_CALL:
         # Roles may have been taken away meanwhile: only whoever talks to a caller goes on.
         raise ApiError(UNAVAILABLE)
-    return known.subject
+    return known
 
 
 def tenant(subject: Subject | None, request: web.Request) -> str:

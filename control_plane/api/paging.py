@@ -40,7 +40,9 @@ class Page(ApiModel, Generic[ItemT]):
     next: str | None = None
 
 
-class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """The last row of a page."""
+
     sort: str
     value: str | int | float | bool | None
     id: str
@@ -67,7 +69,7 @@ async def fetch(  # noqa: PLR0913 - each is one thing a listing is made of
         raise ApiError(INVALID, details=Faults((fault,)).details())
     column, down = columns[field], sort.startswith("-")
     if listing.cursor is not None:
-        after = _decode(listing.cursor, sort)
+        after = decode(listing.cursor, sort)
         statement = statement.where(_after(column, id_column, after, down=down))
     order = (column.desc(), id_column.desc()) if down else (column.asc(), id_column.asc())
     found = await connection.execute(statement.order_by(*order).limit(listing.limit + 1))
@@ -76,11 +78,11 @@ async def fetch(  # noqa: PLR0913 - each is one thing a listing is made of
         return rows, None
     rows = rows[: listing.limit]
     last = rows[-1]._mapping  # noqa: SLF001 - SQLAlchemy's documented way to a row's columns
-    return rows, _encode(_Cursor(sort, last[column], last[id_column]))
+    return rows, encode(Cursor(sort, last[column], last[id_column]))
 
 
 def _after(
-    column: ColumnElement[Any], id_column: ColumnElement[str], cursor: _Cursor, *, down: bool
+    column: ColumnElement[Any], id_column: ColumnElement[str], cursor: Cursor, *, down: bool
 ) -> ColumnElement[bool]:
     if down:
         beyond, tie = column < cursor.value, id_column < cursor.id
@@ -89,14 +91,16 @@ def _after(
     return or_(beyond, and_(column == cursor.value, tie))
 
 
-def _encode(cursor: _Cursor) -> str:
+def encode(cursor: Cursor) -> str:
+    """Return where a page ended, as `next` tells it."""
     return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
 
 
-def _decode(text: str, sort: str) -> _Cursor:
+def decode(text: str, sort: str) -> Cursor:
+    """Return where the page before ended. Raise `bad-cursor`."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        cursor = msgspec.json.decode(raw, type=_Cursor)
+        cursor = msgspec.json.decode(raw, type=Cursor)
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
         raise ApiError(BAD_CURSOR) from error
     if cursor.sort != sort:

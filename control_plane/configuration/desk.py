@@ -15,6 +15,7 @@ from control_plane.services import SERVICES
 from control_plane.settings import Settings
 from state.etcd import EtcdStore, Tls
 from state.mirror import Mirror
+from state.store import Store
 
 log = structlog.get_logger()
 
@@ -26,6 +27,7 @@ class Desk:
         self.book = Book(self.released, self.written)
         self.mirror: Mirror | None = None
         self.publisher: Publisher | None = None
+        self.store: Store | None = None
 
     def released(self) -> int:
         """Return the version that stands in the shared state, as far as is known here."""
@@ -52,16 +54,19 @@ class Desk:
 
 
 DESK = web.AppKey("configuration", Desk)
+SHARED = web.AppKey("shared", Store)
+"""The shared state, where it is another than the settings' etcd."""
 
 
 async def context(app: web.Application) -> AsyncIterator[None]:
     """Follow the shared state and publish, while the application runs."""
     services = app[SERVICES]
     desk = app[DESK] = Desk()
-    if not services.settings.etcd:
+    store = app[SHARED] if SHARED in app else _etcd(services.settings)
+    if store is None:
         yield
         return
-    store = EtcdStore(list(services.settings.etcd), tls=_tls(services.settings))
+    desk.store = store
     mirror = desk.mirror = Mirror(store, services.clock)
     publisher = desk.publisher = Publisher(
         store=store,
@@ -85,6 +90,10 @@ async def context(app: web.Application) -> AsyncIterator[None]:
 def _ended(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("configuration_part_died", error=type(error).__name__)
+
+
+def _etcd(settings: Settings) -> Store | None:
+    return EtcdStore(list(settings.etcd), tls=_tls(settings)) if settings.etcd else None
 
 
 def _tls(settings: Settings) -> Tls | None:

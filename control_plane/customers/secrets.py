@@ -9,6 +9,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.tables import AnswerRow
+from control_plane.calls.store import forget_callers
 from control_plane.customers import store
 from control_plane.customers.errors import ERASED, NO_KEYS, UNKNOWN_FIELD
 from control_plane.customers.held import HELD
@@ -56,6 +57,7 @@ async def erase_again(database: Database, keys: KeyStore) -> int:
 async def wipe(connection: AsyncConnection, tenant: str, customer: str) -> bool:
     """Delete all rows that tell of a customer; False if there was none."""
     await forget(connection, tenant, customer)
+    await forget_callers(connection, tenant, await store.own_numbers(connection, tenant, customer))
     await store.forget_merges(connection, tenant, customer)
     # Answers kept for Idempotency-Keys hold what was sent when the customer was made.
     await connection.execute(

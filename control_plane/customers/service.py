@@ -33,7 +33,7 @@ WRITING = {
 
 def about(ask: AnyAsk, customer: Customer) -> Thing:
     """Return what the policy is asked about, with who talks to this customer now."""
-    return thing(customer, ask.request.app[TALKING].to(customer.numbers))
+    return thing(customer, ask.request.app[TALKING].to(customer.tenant, customer.numbers))
 
 
 async def load(ask: AnyAsk, customer: str) -> Customer:

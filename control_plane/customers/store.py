@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from control_plane.api import paging
 from control_plane.customers.numbers import fold, words
@@ -127,6 +128,20 @@ async def by_number(
         .limit(limit)
     )
     return tuple(_read(row) for row in await connection.execute(statement))
+
+
+async def own_numbers(connection: AsyncConnection, tenant: str, customer: str) -> tuple[str, ...]:
+    """Return the numbers that a customer shares with nobody else."""
+    other = aliased(NumberRow)
+    shared = exists().where(
+        other.tenant == NumberRow.tenant,
+        other.number == NumberRow.number,
+        other.customer != customer,
+    )
+    statement = select(NumberRow.number).where(
+        NumberRow.tenant == tenant, NumberRow.customer == customer, ~shared
+    )
+    return tuple((await connection.execute(statement)).scalars())
 
 
 async def page(

@@ -1,45 +1,55 @@
 """Who talks to which number now: what the condition `on_call` asks.
 
-It is told by whoever follows the shared state; until then nobody knows, and what depends on it is
-refused.
+It is told by whoever follows the shared state; where nobody does, nobody knows, and what depends on
+it is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from aiohttp import web
 
-from state.snapshot import Snapshot
+NOBODY: frozenset[str] = frozenset()
+Asked = Callable[[str, str], frozenset[str] | None]
+"""Takes a tenant and a number (E.164); gives agents, or None where that is not known."""
+
+
+def _unknown(_tenant: str, _number: str) -> None:
+    return None
 
 
 class Talking:
     """Agents by the calling number that they talk to, or still wrap up."""
 
     def __init__(self) -> None:
-        self._agents: dict[str, frozenset[str]] | None = None
+        self._ask: Asked = _unknown
 
-    def set(self, agents: dict[str, frozenset[str]] | None) -> None:
-        """Take what is so from now on; None: not known."""
-        self._agents = agents
+    def follow(self, ask: Asked) -> None:
+        """Ask `ask` from now on."""
+        self._ask = ask
 
-    def to(self, numbers: Iterable[str]) -> frozenset[str] | None:
-        """Return who talks to any of `numbers`."""
-        if self._agents is None:
-            return None
-        found: frozenset[str] = frozenset()
-        return found.union(*(self._agents.get(each, found) for each in numbers))
+    def set(self, agents: Mapping[tuple[str, str], frozenset[str]] | None) -> None:
+        """Take what is so from now on, by tenant and number; None: not known."""
+        known = agents
+        if known is None:
+            self._ask = _unknown
+        else:
+            self._ask = lambda tenant, number: known.get((tenant, number), NOBODY)
+
+    def who(self, tenant: str, number: str) -> frozenset[str] | None:
+        """Return who talks to `number` in calls of `tenant`."""
+        return self._ask(tenant, number)
+
+    def to(self, tenant: str, numbers: Iterable[str]) -> frozenset[str] | None:
+        """Return who talks to any of `numbers` in calls of `tenant`."""
+        found = NOBODY
+        for number in numbers:
+            agents = self._ask(tenant, number)
+            if agents is None:
+                return None
+            found |= agents
+        return found
 
 
 TALKING = web.AppKey("talking", Talking)
-
-
-def talks(snapshot: Snapshot) -> dict[str, frozenset[str]]:
-    """PURE. Return who has an offer or a call with whom, by calling number."""
-    found: dict[str, frozenset[str]] = {}
-    for agent, offer in snapshot.offers.items():
-        ticket = snapshot.tickets.get(offer.value.call)
-        if ticket is not None:
-            caller = ticket.value.caller
-            found[caller] = found.get(caller, frozenset()) | {agent}
-    return found

@@ -11,10 +11,11 @@ from collections import Counter
 from msgspec.structs import replace
 
 from drills.desk.answers import CandidateRow, Explained
-from drills.desk.look import ended_row, levels, out_of_reach, running_row
+from drills.desk.look import ended_row, levels, running_row
 from edge.acd.explain import AgentAccount, Explanation, explain
 from edge.acd.needs import Needs
 from edge.acd.past import PastAccount
+from edge.acd.present import sites_out_of_reach
 from state.model import AgentId, CallRecord, Decision, Now, SiteId, Ticket, TicketState
 from state.snapshot import Snapshot
 
@@ -102,7 +103,7 @@ def _ranked(snapshot: Snapshot, decision: Decision) -> tuple[CandidateRow, ...]:
 
 def of_ticket(lab: int, snapshot: Snapshot, ticket: Ticket, now: Now) -> Explained:
     """Return every agent's account for a call that runs, as things stand."""
-    account = explain(snapshot, ticket.call, now, unreachable=out_of_reach(snapshot))
+    account = explain(snapshot, ticket.call, now, unreachable=sites_out_of_reach(snapshot))
     if account is None:
         raise ValueError(f"call {ticket.call} has no ticket in this snapshot")
     needs = account.effective.needs

@@ -12,14 +12,14 @@ from msgspec.structs import replace
 
 from drills.desk.answers import AgentRow, CallRow, QueueRow
 from edge.acd.agent_state import AgentState, agent_states
-from edge.acd.eligibility import rest_of_s, unsuited_because
+from edge.acd.eligibility import unsuited_because
 from edge.acd.forecast import forecast, forecast_for_newcomer
 from edge.acd.needs import Needs
+from edge.acd.present import presence_of, reason_of, since_ms, sites_out_of_reach
 from state.model import (
     AgentId,
     CallRecord,
     Now,
-    PresenceState,
     Queue,
     SiteId,
     SkillId,
@@ -33,21 +33,9 @@ MS = 1000
 _WAITING = frozenset({TicketState.GREETING, TicketState.QUEUED})
 
 
-def out_of_reach(snapshot: Snapshot) -> frozenset[SiteId]:
-    """Return the sites that every edge elsewhere finds down. Its own edges are no witnesses."""
-    probes = [entry.value for entry in snapshot.probes.values()]
-    homes = {edge: entry.value.site for edge, entry in snapshot.edges.items()}
-    found = set()
-    for site in snapshot.sites:
-        others = [probe for probe in probes if homes.get(probe.edge) not in {site, None}]
-        if others and all(site in probe.down for probe in others):
-            found.add(site)
-    return frozenset(found)
-
-
 def agent_rows(snapshot: Snapshot, now: Now) -> tuple[AgentRow, ...]:
     """Return every agent, by home site and id."""
-    states = agent_states(snapshot, now, unreachable=out_of_reach(snapshot))
+    states = agent_states(snapshot, now, unreachable=sites_out_of_reach(snapshot))
     rows = [_agent_row(snapshot, agent, state) for agent, state in states.items()]
     return tuple(sorted(rows, key=lambda row: (row.site, row.agent)))
 
@@ -61,14 +49,6 @@ def states_by_site(rows: Iterable[AgentRow]) -> dict[SiteId, dict[AgentState, in
     return counts
 
 
-def presence_of(snapshot: Snapshot, agent: AgentId) -> PresenceState:
-    """Return what the agent's present home says; the word of a former home is void."""
-    entry = snapshot.presences.get(agent)
-    if entry is None or entry.value.site != snapshot.agents[agent].value.site:
-        return PresenceState.SIGNED_OUT
-    return entry.value.state
-
-
 def _agent_row(snapshot: Snapshot, agent: AgentId, state: AgentState) -> AgentRow:
     record = snapshot.agents[agent].value
     work, offer = snapshot.works.get(agent), snapshot.offers.get(agent)
@@ -79,43 +59,13 @@ def _agent_row(snapshot: Snapshot, agent: AgentId, state: AgentState) -> AgentRo
         site=record.site,
         presence=presence_of(snapshot, agent),
         state=state,
-        since_ms=_since_ms(snapshot, agent, state),
+        since_ms=since_ms(snapshot, agent, state),
         calls=0 if work is None else work.value.calls,
         skills=dict(record.skills),
-        reason=_reason(snapshot, agent),
+        reason=reason_of(snapshot, agent),
         by="" if wish is None else wish.value.by,
         call=None if offer is None else offer.value.call,
     )
-
-
-def _reason(snapshot: Snapshot, agent: AgentId) -> str:
-    """Return why an agent is paused, by the word of their home, or else of their wish."""
-    presence, wish = snapshot.presences.get(agent), snapshot.wishes.get(agent)
-    if presence is not None and presence.value.reason:
-        return presence.value.reason
-    return "" if wish is None else wish.value.reason
-
-
-def _since_ms(snapshot: Snapshot, agent: AgentId, state: AgentState) -> int | None:
-    """Return since when, by the writers' wall clocks."""
-    presence, work = snapshot.presences.get(agent), snapshot.works.get(agent)
-    offer = snapshot.offers.get(agent)
-    match state:
-        case AgentState.OFFERED | AgentState.TALKING:
-            return None if offer is None else offer.value.since_ms
-        case AgentState.HOLD:
-            return None if offer is None else offer.value.hold_since_ms
-        case AgentState.WRAP_UP:
-            return None if work is None else work.value.ended_ms
-        case AgentState.READY:
-            rested_ms = 0
-            if work is not None:
-                rested_ms = work.value.ended_ms + round(rest_of_s(work, presence) * MS)
-            return None if presence is None else max(presence.value.since_ms, rested_ms)
-        case AgentState.PAUSED | AgentState.SIGNED_OUT | AgentState.ELSEWHERE:
-            return None if presence is None else presence.value.since_ms
-        case AgentState.UNREACHABLE:
-            return None
 
 
 def queue_rows(snapshot: Snapshot, agents: Iterable[AgentRow], now: Now) -> tuple[QueueRow, ...]:

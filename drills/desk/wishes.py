@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from drills.desk.asks import WishAsk
 from drills.desk.errors import RefusedError
-from drills.desk.look import presence_of
 from edge.acd.attendance import pause_codes_instead
 from edge.acd.eligibility import live_sites
+from edge.acd.present import presence_of
 from state import keys
 from state.codec import Extras, decode_with_extras, encode
 from state.errors import CodecError, FutureVersionError

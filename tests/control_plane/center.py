@@ -16,6 +16,7 @@ from aiohttp import web
 from sqlalchemy import insert
 
 from control_plane import app
+from control_plane.configuration.desk import SHARED
 from control_plane.permissions import Role
 from control_plane.services import SERVICES, Services
 from control_plane.serving import Listener
@@ -25,6 +26,7 @@ from control_plane.tenants.tables import TenantRow
 from control_plane.tokens import Claims, make_key
 from control_plane.users import store
 from state.clock import ManualClock
+from state.store import Store
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of the tests' administrator
 GENEROUS = Limits(subject_rate=1e6, subject_burst=1e6, stranger_rate=1e6, stranger_burst=1e6)
@@ -180,10 +182,14 @@ def settings(folder: Path, database: str, **changes: Any) -> Settings:  # noqa: 
 
 
 @asynccontextmanager
-async def running(made: Settings, clock: ManualClock | None = None) -> AsyncIterator[Center]:
-    """Serve while entered."""
+async def running(
+    made: Settings, clock: ManualClock | None = None, shared: Store | None = None
+) -> AsyncIterator[Center]:
+    """Serve while entered; with `shared` for the shared state instead of an etcd."""
     ticking = clock or ManualClock()
     application = app.build(made, ticking)
+    if shared is not None:
+        application[SHARED] = shared
     assert made.listen_unix is not None
     connector = aiohttp.UnixConnector(path=str(made.listen_unix))
     async with (

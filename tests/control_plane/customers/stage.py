@@ -54,4 +54,4 @@ async def approval(center: Center, act: str, thing: str, digest: str) -> dict[st
 
 def talk(center: Center, number: str, *agents: str) -> None:
     """Let `agents` talk to the caller with this number, and nobody to anybody else."""
-    center.app[TALKING].set({number: frozenset(agents)})
+    center.app[TALKING].set({("main", number): frozenset(agents)})

@@ -1,0 +1,204 @@
+"""Calls that are over, in the database. Every statement names the tenant, but for the carrying."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.calls.tables import CallRow, CarriedRow
+from state.model import CallRecord
+
+LEDGER: Final = "ledger"
+FILTERS: Final = ("queue", "agent", "site", "did", "outcome")
+
+
+class PastCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A row."""
+
+    id: str
+    tenant: str
+    did: str
+    queue: str
+    site: str
+    agent: str
+    agent_site: str
+    team: str
+    employer: str
+    caller: str
+    outcome: str
+    arrived_ms: int
+    ended_ms: int
+    revision: int
+    record: CallRecord
+
+    def __repr__(self) -> str:
+        """Say nothing of the caller."""
+        return f"PastCall({self.id})"
+
+
+_COLUMNS = [getattr(CallRow, name) for name in PastCall.__struct_fields__]
+
+
+async def latest(
+    connection: AsyncConnection,
+    tenant: str,
+    wanted: Mapping[str, Any],
+    after: tuple[int, str] | None,
+    most: int,
+) -> list[PastCall]:
+    """Return the calls that came last, or last before `after` (arrival and id).
+
+    `wanted`: filters by name, and `since` and `until`; None filters nothing.
+    """
+    statement = select(*_COLUMNS).where(CallRow.tenant == tenant)
+    for name in FILTERS:
+        if wanted.get(name) is not None:
+            statement = statement.where(getattr(CallRow, name) == wanted[name])
+    if wanted.get("since") is not None:
+        statement = statement.where(CallRow.arrived_ms >= wanted["since"])
+    if wanted.get("until") is not None:
+        statement = statement.where(CallRow.arrived_ms < wanted["until"])
+    if after is not None:
+        at, call = after
+        earlier = and_(CallRow.arrived_ms == at, CallRow.id < call)
+        statement = statement.where(or_(CallRow.arrived_ms < at, earlier))
+    order = (CallRow.arrived_ms.desc(), CallRow.id.desc())
+    return [_read(row) for row in await connection.execute(statement.order_by(*order).limit(most))]
+
+
+async def find(connection: AsyncConnection, tenant: str, call: str) -> PastCall | None:
+    """Return one, or None."""
+    statement = select(*_COLUMNS).where(CallRow.tenant == tenant, CallRow.id == call)
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else _read(row)
+
+
+async def since(
+    connection: AsyncConnection, tenant: str, since_ms: int, most: int
+) -> tuple[CallRecord, ...]:
+    """Return the records of the calls that came since then, at most the latest `most`."""
+    statement = (
+        select(CallRow.record)
+        .where(CallRow.tenant == tenant, CallRow.arrived_ms >= since_ms)
+        .order_by(CallRow.arrived_ms.desc(), CallRow.id.desc())
+        .limit(most)
+    )
+    found = (await connection.execute(statement)).scalars()
+    return tuple(msgspec.json.decode(each, type=CallRecord) for each in found)
+
+
+# ---- carrying ------------------------------------------------------------------------------------
+
+
+async def carried(connection: AsyncConnection) -> int:
+    """Return up to which revision the ledger has been carried over; 0: never."""
+    statement = select(CarriedRow.revision).where(CarriedRow.name == LEDGER)
+    return (await connection.execute(statement)).scalar_one_or_none() or 0
+
+
+async def carry(
+    connection: AsyncConnection, calls: Sequence[PastCall], revision: int
+) -> tuple[PastCall, ...]:
+    """Add `calls`, and note that all up to `revision` are there.
+
+    Return those of whose caller the database learns only now, and learns once: whoever else
+    carries the same calls gets none of these.
+    """
+    news = [*await _insert(connection, calls)]
+    fresh = {each.id for each in news}
+    for call in calls:
+        if call.id in fresh:
+            continue
+        await _supersede(connection, call)
+        if call.caller and await _tell_caller(connection, call):
+            news.append(call)
+    await _note(connection, revision)
+    return tuple(each for each in news if each.caller)
+
+
+async def _insert(connection: AsyncConnection, calls: Sequence[PastCall]) -> Iterable[PastCall]:
+    if not calls:
+        return ()
+    statement = (
+        _inserting(connection, CallRow)
+        .values([_values(each) for each in calls])
+        .on_conflict_do_nothing(index_elements=["id"])
+        .returning(CallRow.id)
+    )
+    added = set((await connection.execute(statement)).scalars())
+    return [each for each in calls if each.id in added]
+
+
+async def _supersede(connection: AsyncConnection, call: PastCall) -> None:
+    """Let a later record of the same call stand: an edge had refused it, and another took it."""
+    values = {name: value for name, value in _values(call).items() if name != "caller"}
+    await connection.execute(
+        update(CallRow)
+        .where(CallRow.id == call.id, CallRow.revision < call.revision)
+        .values(**values)
+    )
+
+
+async def _tell_caller(connection: AsyncConnection, call: PastCall) -> bool:
+    done = await connection.execute(
+        update(CallRow)
+        .where(CallRow.id == call.id, CallRow.caller == "")
+        .values(caller=call.caller)
+    )
+    return done.rowcount == 1
+
+
+async def _note(connection: AsyncConnection, revision: int) -> None:
+    made = _inserting(connection, CarriedRow).values(name=LEDGER, revision=revision)
+    await connection.execute(
+        made.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"revision": made.excluded.revision},
+            where=CarriedRow.revision < made.excluded.revision,
+        )
+    )
+
+
+async def restart(connection: AsyncConnection) -> None:
+    """Forget how far the carrying has come: the ledger is another one."""
+    await connection.execute(delete(CarriedRow).where(CarriedRow.name == LEDGER))
+
+
+# ---- forgetting ----------------------------------------------------------------------------------
+
+
+async def forget_callers(connection: AsyncConnection, tenant: str, numbers: Iterable[str]) -> None:
+    """Let calls from these numbers be of nobody known."""
+    await connection.execute(
+        update(CallRow)
+        .where(CallRow.tenant == tenant, CallRow.caller.in_(tuple(numbers)))
+        .values(caller="")
+    )
+
+
+async def drop_older(connection: AsyncConnection, tenant: str, before_ms: int) -> int:
+    """Delete the calls that ended before then. Return how many."""
+    done = await connection.execute(
+        delete(CallRow).where(CallRow.tenant == tenant, CallRow.ended_ms < before_ms)
+    )
+    return done.rowcount
+
+
+def _inserting(connection: AsyncConnection, table: type[Any]) -> Any:  # noqa: ANN401 - two types
+    is_sqlite = connection.dialect.name == "sqlite"
+    return sqlite.insert(table) if is_sqlite else postgresql.insert(table)
+
+
+def _values(call: PastCall) -> dict[str, Any]:
+    told = msgspec.structs.asdict(call)
+    return told | {"record": msgspec.json.encode(call.record).decode()}
+
+
+def _read(row: Any) -> PastCall:  # noqa: ANN401 - a row of the columns above
+    told = dict(row._mapping)  # noqa: SLF001 - its documented way
+    return PastCall(**told | {"record": msgspec.json.decode(told["record"], type=CallRecord)})

@@ -1,0 +1,48 @@
+"""Calls that are over, carried from the shared state's ledger; and how far that has come."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from control_plane.db.tables import Ms, Table
+
+
+class CallRow(Table):
+    """One call that is over. Its record is the ledger's; the caller's number stands here alone."""
+
+    __tablename__ = "calls"
+    __table_args__ = (
+        Index("ix_calls_tenant_arrived_ms_id", "tenant", "arrived_ms", "id"),
+        Index("ix_calls_tenant_caller", "tenant", "caller"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str]
+    did: Mapped[str]
+    queue: Mapped[str]
+    site: Mapped[str]
+    agent: Mapped[str]
+    """Empty: none talked with the caller."""
+    agent_site: Mapped[str]
+    team: Mapped[str]
+    """Of the agent, when the call was carried over."""
+    employer: Mapped[str]
+    caller: Mapped[str]
+    """E.164 where it is such a number. Empty: not known, or erased."""
+    outcome: Mapped[str]
+    arrived_ms: Mapped[Ms]
+    ended_ms: Mapped[Ms]
+    revision: Mapped[Ms]
+    """Of the ledger's record: a later one replaces it."""
+    record: Mapped[str]
+    """JSON: the record as the ledger has it."""
+
+
+class CarriedRow(Table):
+    """Up to which revision the ledger has been carried over."""
+
+    __tablename__ = "carried"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[Ms]

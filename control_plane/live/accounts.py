@@ -1,0 +1,218 @@
+"""Why a call has the agent it has: every agent's account, as things stand or as they stood.
+
+The rules are those of `edge.acd`. A past moment is read from the event log of an edge on this host,
+where there is one; else no more is told than the call's record keeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from control_plane.api.model import instant
+from control_plane.calls.store import PastCall
+from control_plane.live.look import CallFacts
+from control_plane.live.schemas import CandidateView, ExplanationView
+from control_plane.permissions import Permission
+from control_plane.subjects import Thing
+from edge.acd.explain import Explanation, explain
+from edge.acd.needs import Needs
+from edge.acd.past import PastAccount, account_of_decision, account_of_end
+from edge.acd.present import sites_out_of_reach
+from state.eventlog import files
+from state.eventlog.past import Moment, moment
+from state.model import AgentId, CallId, CallRecord, Now, SkillNeed, TicketState
+from state.snapshot import Snapshot
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """An explanation, and whose each agent in it is."""
+
+    view: ExplanationView
+    things: Mapping[str, Thing]
+    """By agent; who is not here is nobody's any more, and not shown."""
+
+
+def seen(account: Account, sees: Callable[[Thing, Permission], bool]) -> ExplanationView:
+    """Return what a subject may see of it: agents whom they may see; of the others, how many."""
+    shown = tuple(
+        each
+        for each in account.view.candidates
+        if (thing := account.things.get(each.agent)) is not None
+        and sees(thing, Permission.AGENT_READ)
+    )
+    names = {each.agent for each in shown}
+    winner = account.view.winner
+    return account.view.model_copy(
+        update={
+            "candidates": shown,
+            "winner": winner if winner in names else None,
+            "tried": tuple(each for each in account.view.tried if each in names),
+        }
+    )
+
+
+def of_present(snapshot: Snapshot, call: CallFacts, now: Now) -> Account | None:
+    """Return every agent's account for a call that runs; None: it has just ended."""
+    found = explain(snapshot, CallId(call.id), now, unreachable=sites_out_of_reach(snapshot))
+    if found is None:
+        return None
+    is_queued = call.state == TicketState.QUEUED
+    winner = found.best if is_queued else AgentId(call.agent) if call.agent else None
+    view = _view(call.id, found, "present", tried=call.tried).model_copy(update={"winner": winner})
+    return Account(view=view, things=_things(snapshot, view, winner))
+
+
+async def of_past(run: Path | None, present: Snapshot | None, call: PastCall) -> Account:
+    """Return every agent's account when a call that is over was decided, or ended."""
+    record = call.record
+    found = None if run is None else await asyncio.to_thread(_from_logs, run, record, call.revision)
+    if found is None:
+        view = _of_record(record)
+        return Account(view=view, things=_things(present or Snapshot(), view, record.agent))
+    account, then = found
+    decision = record.decision
+    view = _view(record.call, account.explanation, "log", tried=record.tried).model_copy(
+        update={
+            "winner": None if decision is None else decision.winner,
+            "decided": None if decision is None else instant(decision.wall_ms),
+            "differs": account.differs,
+        }
+    )
+    return Account(view=view, things=_things(then, view, None))
+
+
+def _view(call: str, found: Explanation, source: str, *, tried: Iterable[str]) -> ExplanationView:
+    needs = found.effective.needs
+    return ExplanationView(
+        call=call,
+        source=source,  # type: ignore[arg-type]
+        revision=found.revision,
+        decided=None,
+        winner=None,
+        step=found.effective.step,
+        needs=levels(needs),
+        place=found.place,
+        not_served_because=found.not_served_because,
+        candidates=tuple(
+            CandidateView(
+                agent=each.agent,
+                site=each.site,
+                rank=each.rank,
+                score=None if each.score is None else each.score.total,
+                parts={} if each.score is None else dict(each.score.parts()),
+                excluded=None if each.excluded is None else each.excluded.value,
+                given_to=each.given_to,
+            )
+            for each in found.agents
+        ),
+        excluded=dict(Counter(each.excluded.value for each in found.agents if each.excluded)),
+        tried=tuple(tried),
+        differs=(),
+    )
+
+
+def _of_record(record: CallRecord) -> ExplanationView:
+    decision = record.decision
+    told = ExplanationView(
+        call=record.call,
+        source="record",
+        revision=None,
+        decided=None,
+        winner=None,
+        step=0,
+        needs={},
+        place=None,
+        not_served_because=None,
+        candidates=(),
+        excluded={},
+        tried=record.tried,
+        differs=(),
+    )
+    if decision is None:
+        return told
+    ranked = ((decision.winner, decision.score), *decision.runners_up)
+    return told.model_copy(
+        update={
+            "revision": decision.revision,
+            "decided": instant(decision.wall_ms),
+            "winner": decision.winner,
+            "step": decision.step,
+            "excluded": dict(decision.excluded),
+            "candidates": tuple(
+                CandidateView(
+                    agent=agent,
+                    site=None,
+                    rank=rank,
+                    score=score,
+                    parts=dict(decision.parts) if agent == decision.winner else {},
+                    excluded=None,
+                    given_to=None,
+                )
+                for rank, (agent, score) in enumerate(ranked, start=1)
+            ),
+        }
+    )
+
+
+def levels(needs: Needs) -> dict[str, int]:
+    """Return the highest level needed of each skill."""
+    found: dict[str, int] = {}
+    all_of: Iterable[SkillNeed] = needs.all_of
+    for need in all_of:
+        found[need.skill] = max(need.level, found.get(need.skill, 0))
+    return found
+
+
+def _things(snapshot: Snapshot, view: ExplanationView, also: str | None) -> dict[str, Thing]:
+    names = {each.agent for each in view.candidates} | ({also} if also else set())
+    found = {}
+    for name in names:
+        entry = snapshot.agents.get(AgentId(name))
+        if entry is not None:
+            agent = entry.value
+            found[name] = Thing(
+                kind="agent",
+                tenant=agent.tenant,
+                id=agent.id,
+                agent=agent.id,
+                team=agent.team,
+                site=agent.site,
+                employer=agent.employer,
+            )
+    return found
+
+
+# ---- the logs ------------------------------------------------------------------------------------
+
+
+def _from_logs(run: Path, record: CallRecord, ended_at: int) -> tuple[PastAccount, Snapshot] | None:
+    """Return the account from the first log that goes back so far, the call's own edge first."""
+    revision = ended_at - 1 if record.decision is None else record.decision.revision
+    own = run / f"events-{record.edge}"
+    for directory in dict.fromkeys((own, *sorted(run.glob("events-*")))):
+        then = _moment(directory, revision, record.call)
+        if then is None:
+            continue
+        if record.decision is None:
+            account = account_of_end(then, record.call)
+        else:
+            account = account_of_decision(then, record.call, record.decision)
+        if account is not None:
+            return account, then.snapshot
+    return None
+
+
+def _moment(directory: Path, revision: int, call: CallId) -> Moment | None:
+    for path in files.holding(directory, revision):
+        try:
+            found = moment(files.read_segment(path), revision, call)
+        except OSError:
+            continue
+        if found is not None:
+            return found
+    return None

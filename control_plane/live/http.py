@@ -1,0 +1,13 @@
+"""What goes on, over the API."""
+
+from __future__ import annotations
+
+from control_plane.api.route import Feature
+from control_plane.live import calls, people, places
+from control_plane.live.desk import context
+
+FEATURE = Feature(
+    name="live",
+    context=context,
+    routes=(*calls.ROUTES, *people.ROUTES, *places.ROUTES),
+)

@@ -1,0 +1,325 @@
+"""PURE. What the shared state says of calls, agents, queues and sites: values for the policy.
+
+Owns which record tells what. Who may see which of it is decided elsewhere (`views`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from control_plane.live.talks import number_of, tenant_of
+from edge.acd.agent_state import AgentState, agent_states
+from edge.acd.eligibility import rest_ends_s, unsuited_because
+from edge.acd.forecast import forecast, forecast_for_newcomer
+from edge.acd.needs import Needs
+from edge.acd.present import reason_of, since_ms, sites_out_of_reach
+from edge.acd.reservation import UNKNOWN_CALLER
+from state.model import (
+    AgentId,
+    CallId,
+    CallRecord,
+    EdgeLife,
+    Entry,
+    Now,
+    Queue,
+    QueueId,
+    Site,
+    SiteId,
+    Ticket,
+    TicketState,
+)
+from state.snapshot import Snapshot
+
+MS: Final = 1000
+_WAITING: Final = frozenset({TicketState.GREETING, TicketState.QUEUED})
+
+
+class CallFacts(Struct, frozen=True, kw_only=True):
+    """One call, running or over."""
+
+    id: str
+    tenant: str
+    did: str
+    queue: str
+    site: str
+    edge: str
+    state: str
+    """As the ticket says, or `ended`."""
+    arrived_ms: int
+    queued_ms: int | None
+    connected_ms: int | None
+    ended_ms: int | None
+    agent: str
+    """Empty: none."""
+    agent_site: str
+    team: str
+    employer: str
+    caller: str
+    """Empty: not known."""
+    outcome: str | None
+    cause: str
+    tried: tuple[str, ...]
+    waited_s: float
+    talked_s: float | None
+    position: int | None = None
+    estimate_s: float | None = None
+
+    def __repr__(self) -> str:
+        """Say nothing of the caller."""
+        return f"CallFacts({self.id})"
+
+
+class AgentFacts(Struct, frozen=True, kw_only=True):
+    """One agent."""
+
+    id: str
+    tenant: str
+    name: str
+    site: str
+    team: str
+    employer: str
+    state: AgentState
+    since_ms: int | None
+    reason: str
+    by: str
+    call: str | None
+    channels: dict[str, int]
+    calls: int
+    rest_left_s: float
+    """How long they still rest; 0: they do not."""
+
+
+class QueueFacts(Struct, frozen=True, kw_only=True):
+    """One queue."""
+
+    id: str
+    tenant: str
+    waiting: int
+    longest_s: float | None
+    ringing: int
+    talking: int
+    free: int
+    estimate_s: float | None
+
+
+class SiteFacts(Struct, frozen=True, kw_only=True):
+    """One site."""
+
+    id: str
+    name: str
+    is_draining: bool
+    has_quorum: bool
+    """An edge of it lives in the shared state, or could not."""
+    edges: tuple[EdgeLife, ...]
+    out_of_reach_of: tuple[str, ...]
+    """Edges elsewhere whose probes find it down."""
+    shares: dict[str, int]
+
+
+# ---- calls ---------------------------------------------------------------------------------------
+
+
+def call_of(snapshot: Snapshot, ticket: Ticket, now: Now, *, told: bool = False) -> CallFacts:
+    """Return a call that runs. `told`: with its place and forecast, which take a look at all."""
+    agent = None if ticket.agent is None else snapshot.agents.get(ticket.agent)
+    who = None if agent is None else agent.value
+    found = forecast(snapshot, ticket.call, now) if told and _is_queued(ticket) else None
+    connected_ms = ticket.connected_ms
+    return CallFacts(
+        id=ticket.call,
+        tenant=tenant_of(snapshot, ticket.did, ticket.queue),
+        did=ticket.did,
+        queue=ticket.queue,
+        site=ticket.site,
+        edge=ticket.holder,
+        state=ticket.state.value,
+        arrived_ms=ticket.arrived_ms,
+        queued_ms=ticket.queued_ms,
+        connected_ms=connected_ms,
+        ended_ms=None,
+        agent=ticket.agent or "",
+        agent_site="" if who is None else who.site,
+        team="" if who is None else who.team,
+        employer="" if who is None else who.employer,
+        caller=known(ticket.caller),
+        outcome=None,
+        cause="",
+        tried=ticket.tried,
+        waited_s=between_s(ticket.arrived_ms, connected_ms or now.wall_ms),
+        talked_s=None if connected_ms is None else between_s(connected_ms, now.wall_ms),
+        position=None if found is None else found.position,
+        estimate_s=None if found is None else found.wait_s,
+    )
+
+
+def _is_queued(ticket: Ticket) -> bool:
+    return ticket.state is TicketState.QUEUED
+
+
+def known(caller: str) -> str:
+    """Return a calling number, or nothing where the telephone network said none."""
+    return "" if caller == UNKNOWN_CALLER else number_of(caller)
+
+
+def ended_call(record: CallRecord, *, tenant: str, caller: str, who: Whose) -> CallFacts:
+    """Return a call that is over."""
+    connected_ms = record.connected_ms
+    return CallFacts(
+        id=record.call,
+        tenant=tenant,
+        did=record.did,
+        queue=record.queue,
+        site=record.site,
+        edge=record.edge,
+        state="ended",
+        arrived_ms=record.arrived_ms,
+        queued_ms=record.queued_ms,
+        connected_ms=connected_ms,
+        ended_ms=record.ended_ms,
+        agent=record.agent or "",
+        agent_site=record.agent_site or "",
+        team=who.team,
+        employer=who.employer,
+        caller=caller,
+        outcome=record.outcome.value,
+        cause=record.cause,
+        tried=record.tried,
+        waited_s=between_s(record.arrived_ms, connected_ms or record.ended_ms),
+        talked_s=None if connected_ms is None else between_s(connected_ms, record.ended_ms),
+        estimate_s=record.estimate_s,
+    )
+
+
+class Whose(Struct, frozen=True):
+    """Of which team and employer an agent is."""
+
+    team: str = ""
+    employer: str = ""
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, agent: AgentId | None) -> Whose:
+        """Look it up."""
+        entry = None if agent is None else snapshot.agents.get(agent)
+        return cls() if entry is None else cls(entry.value.team, entry.value.employer)
+
+
+# ---- agents --------------------------------------------------------------------------------------
+
+
+def agents(
+    snapshot: Snapshot, now: Now, only: frozenset[AgentId] | None = None
+) -> Iterator[AgentFacts]:
+    """Yield every agent, or those named, in the order of their ids."""
+    states = agent_states(snapshot, now, unreachable=sites_out_of_reach(snapshot))
+    for agent, state in states.items():
+        if only is None or agent in only:
+            yield _agent(snapshot, agent, state, now)
+
+
+def _agent(snapshot: Snapshot, agent: AgentId, state: AgentState, now: Now) -> AgentFacts:
+    record = snapshot.agents[agent].value
+    work, offer = snapshot.works.get(agent), snapshot.offers.get(agent)
+    wish, presence = snapshot.wishes.get(agent), snapshot.presences.get(agent)
+    left_s = 0.0 if work is None else max(0.0, rest_ends_s(work, presence) - now.mono_s)
+    return AgentFacts(
+        id=agent,
+        tenant=record.tenant,
+        name=record.name,
+        site=record.site,
+        team=record.team,
+        employer=record.employer,
+        state=state,
+        since_ms=since_ms(snapshot, agent, state),
+        reason=reason_of(snapshot, agent),
+        by="" if wish is None else wish.value.by,
+        call=None if offer is None else offer.value.call,
+        channels={channel.value: count for channel, count in record.channels.items()},
+        calls=0 if work is None else work.value.calls,
+        rest_left_s=round(left_s, 1) if offer is None else 0.0,
+    )
+
+
+# ---- queues --------------------------------------------------------------------------------------
+
+
+def queues(
+    snapshot: Snapshot, now: Now, only: frozenset[QueueId] | None = None
+) -> Iterator[QueueFacts]:
+    """Yield every queue, or those named, in the order of their ids."""
+    states = agent_states(snapshot, now, unreachable=sites_out_of_reach(snapshot))
+    free = [agent for agent, state in states.items() if state is AgentState.READY]
+    tickets: dict[QueueId, list[Ticket]] = {}
+    for entry in snapshot.tickets.values():
+        tickets.setdefault(entry.value.queue, []).append(entry.value)
+    for name in sorted(snapshot.queues):
+        if only is None or name in only:
+            queue = snapshot.queues[name].value
+            yield _queue(snapshot, queue, tickets.get(name, ()), free, now)
+
+
+def _queue(
+    snapshot: Snapshot,
+    queue: Queue,
+    tickets: Iterable[Ticket],
+    free: Iterable[AgentId],
+    now: Now,
+) -> QueueFacts:
+    mine, needs = list(tickets), Needs.of_queue(queue)
+    states = Counter(ticket.state for ticket in mine)
+    since = min((each.arrived_ms for each in mine if each.state in _WAITING), default=None)
+    estimate_s = forecast_for_newcomer(snapshot, queue, now).wait_s
+    return QueueFacts(
+        id=queue.id,
+        tenant=queue.tenant,
+        waiting=sum(states[state] for state in _WAITING),
+        longest_s=None if since is None else between_s(since, now.wall_ms),
+        ringing=states[TicketState.OFFERED],
+        talking=states[TicketState.CONNECTED],
+        free=sum(unsuited_because(snapshot.agents[each].value, needs) is None for each in free),
+        estimate_s=None if estimate_s is None else round(estimate_s, 1),
+    )
+
+
+# ---- sites ---------------------------------------------------------------------------------------
+
+
+def sites(snapshot: Snapshot) -> Iterator[SiteFacts]:
+    """Yield every site, in the order of their ids."""
+    for name in sorted(snapshot.sites):
+        yield _site(snapshot, snapshot.sites[name], name)
+
+
+def _site(snapshot: Snapshot, entry: Entry[Site], name: SiteId) -> SiteFacts:
+    lives = sorted(snapshot.edges.values(), key=lambda each: each.value.edge)
+    own = tuple(each.value for each in lives if each.value.site == name)
+    elsewhere = {each.value.edge for each in lives} - {each.edge for each in own}
+    return SiteFacts(
+        id=name,
+        name=entry.value.name,
+        is_draining=entry.value.draining,
+        has_quorum=bool(own),
+        edges=own,
+        out_of_reach_of=tuple(
+            sorted(
+                each.value.edge
+                for each in snapshot.probes.values()
+                if each.value.edge in elsewhere and name in each.value.down
+            )
+        ),
+        shares={str(site): parts for site, parts in entry.value.shares.items()},
+    )
+
+
+def live_call(snapshot: Snapshot, call: str) -> Ticket | None:
+    """Return the ticket of a call that runs."""
+    entry = snapshot.tickets.get(CallId(call))
+    return None if entry is None else entry.value
+
+
+def between_s(earlier_ms: int, later_ms: int) -> float:
+    """Return how long it was; never negative, whatever the clocks say."""
+    return round(max(0, later_ms - earlier_ms) / MS, 3)

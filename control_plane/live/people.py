@@ -1,0 +1,170 @@
+"""The endpoints of what agents are doing, and of the caller whom an agent has."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+from control_plane.api import paging
+from control_plane.api.ask import Ask
+from control_plane.api.model import Nothing, instant
+from control_plane.api.paging import Cursor, Page
+from control_plane.api.route import Check, Method, Route, Routes, Tx
+from control_plane.customers import service, store
+from control_plane.customers.schemas import CustomerView
+from control_plane.customers.talking import TALKING
+from control_plane.errors import (
+    BAD_CURSOR,
+    INVALID,
+    ApiError,
+    DatabaseUnavailableError,
+    Faults,
+    FieldFault,
+    not_found,
+)
+from control_plane.live import look, views
+from control_plane.live.desk import follower_of
+from control_plane.live.look import AgentFacts
+from control_plane.live.schemas import AgentListing, AgentLiveView, AgentPath, PopView
+from control_plane.live.talks import Talk
+from control_plane.permissions import Permission
+from control_plane.subjects import Thing
+from state.model import AgentId
+
+Listed: TypeAlias = Ask[Nothing, AgentListing, Nothing]
+Named: TypeAlias = Ask[AgentPath, Any, Any]
+Mine: TypeAlias = Ask[Nothing, Nothing, Nothing]
+_SORT: Final = "id"
+
+
+async def list_all(ask: Listed) -> Page[AgentLiveView]:
+    """Return a page of agents, by id."""
+    query, follower = ask.query, follower_of(ask.request.app)
+    if query.sort not in ("", _SORT):
+        fault = FieldFault("query.sort", f"should be {_SORT}")
+        raise ApiError(INVALID, details=Faults((fault,)).details())
+    after = ""
+    if query.cursor is not None:
+        after = str(paging.decode(query.cursor, _SORT).value)
+        if not after:
+            raise ApiError(BAD_CURSOR)
+    found = [
+        each
+        for each in look.agents(follower.mirror.snapshot, follower.clock.now())
+        if each.tenant == ask.tenant and each.id > after and _passes(each, query)
+        if ask.sees(views.agent_thing(each))
+    ]
+    page = found[: query.limit]
+    more = len(found) > query.limit
+    following = paging.encode(Cursor(_SORT, page[-1].id, page[-1].id)) if more else None
+    return Page[AgentLiveView](items=tuple(map(views.agent, page)), next=following)
+
+
+def _passes(agent: AgentFacts, query: AgentListing) -> bool:
+    return all(
+        wanted is None or wanted == had
+        for wanted, had in (
+            (query.state, agent.state.value),
+            (query.site, agent.site),
+            (query.team, agent.team),
+        )
+    )
+
+
+def facts(ask: Named) -> AgentFacts:
+    """Return what one agent is doing. Raise `not-found`."""
+    follower = follower_of(ask.request.app)
+    only = frozenset({AgentId(ask.at.agent)})
+    found = next(look.agents(follower.mirror.snapshot, follower.clock.now(), only), None)
+    if found is None:
+        raise not_found()
+    return found
+
+
+async def thing(ask: Named) -> Thing:
+    """Return the agent, as the policy decides on them."""
+    return views.agent_thing(facts(ask))
+
+
+async def show(ask: Named) -> AgentLiveView:
+    """Return one."""
+    return views.agent(facts(ask))
+
+
+# ---- the caller ----------------------------------------------------------------------------------
+
+
+async def pop(ask: Mine) -> PopView:
+    """Return the call that the subject has or still wraps up, and who may be calling."""
+    follower, agent = follower_of(ask.request.app), ask.subject.agent
+    talk = follower.talk(agent) if agent else None
+    if talk is None or talk.tenant != ask.tenant:
+        return PopView(
+            call=None,
+            queue=None,
+            did=None,
+            connected=None,
+            is_wrap_up=False,
+            caller=None,
+            customers=(),
+        )
+    knows = ask.request.app[TALKING].who
+    return PopView(
+        call=talk.call,
+        queue=talk.queue,
+        did=talk.did,
+        connected=None if talk.connected_ms is None else instant(talk.connected_ms),
+        is_wrap_up=AgentId(agent) not in follower.mirror.snapshot.offers,
+        caller=views.caller(talk.tenant, talk.number, ask.sees, knows),
+        customers=await _customers(ask, talk),
+    )
+
+
+async def _customers(ask: Mine, talk: Talk) -> tuple[CustomerView, ...] | None:
+    """Return who has the calling number; None: the database is away, and the call goes on."""
+    if not talk.number.startswith("+"):
+        return ()
+    try:
+        async with ask.services.database.read() as connection:
+            ask.connection = connection
+            found = await store.by_number(connection, talk.tenant, talk.number)
+            return await service.seen(ask, found)
+    except DatabaseUnavailableError:
+        return None
+    finally:
+        ask.connection = None
+
+
+ROUTES: Final[Routes] = (
+    Route(
+        method=Method.GET,
+        path="/v1/live/agents",
+        summary="List what agents are doing",
+        access=Permission.AGENT_READ,
+        check=Check.EACH,
+        handler=list_all,
+        query=AgentListing,
+        answer=Page[AgentLiveView],
+        tx=Tx.NONE,
+    ),
+    Route(
+        method=Method.GET,
+        path="/v1/agents/{agent}/live",
+        summary="Show what an agent is doing",
+        access=Permission.AGENT_READ,
+        handler=show,
+        thing=thing,
+        at=AgentPath,
+        answer=AgentLiveView,
+        tx=Tx.NONE,
+    ),
+    Route(
+        method=Method.GET,
+        path="/v1/me/call",
+        summary="Show the caller whom I have: the screen pop",
+        access=Permission.CUSTOMER_BASIC_READ_MASKED,
+        check=Check.EACH,
+        handler=pop,
+        answer=PopView,
+        tx=Tx.NONE,
+    ),
+)

@@ -1,0 +1,211 @@
+"""The endpoints of how queues and sites stand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from control_plane.api.ask import Ask
+from control_plane.api.model import Nothing, instant
+from control_plane.api.route import Check, Method, Route, Routes, Tx
+from control_plane.calls import store
+from control_plane.errors import DatabaseUnavailableError, not_found
+from control_plane.live import look, views
+from control_plane.live.desk import follower_of
+from control_plane.live.look import QueueFacts
+from control_plane.live.schemas import (
+    LiveQueues,
+    LiveSites,
+    QueueLiveView,
+    QueuePath,
+    ServiceQuery,
+    ServiceView,
+)
+from control_plane.permissions import Permission
+from control_plane.subjects import Thing
+from edge.acd.service_level import figures
+from state.mirror import MirrorState
+from state.model import MAIN, CallRecord, QueueId, SiteId
+
+Listed: TypeAlias = Ask[Nothing, ServiceQuery, Nothing]
+Named: TypeAlias = Ask[QueuePath, ServiceQuery, Nothing]
+Sites: TypeAlias = Ask[Nothing, Nothing, Nothing]
+MOST_RECORDS: Final = 20_000
+SOCKET_S: Final = 1.0
+_WITHOUT_QUORUM: Final = frozenset({"alone", "merging"})
+
+
+# ---- queues --------------------------------------------------------------------------------------
+
+
+def queue_thing(queue: QueueFacts) -> Thing:
+    """Return the queue, as the policy decides on it."""
+    return Thing(kind="queue", tenant=queue.tenant, id=queue.id)
+
+
+async def list_queues(ask: Listed) -> LiveQueues:
+    """Return every queue that the subject may see."""
+    follower = follower_of(ask.request.app)
+    now, snapshot = follower.clock.now(), follower.mirror.snapshot
+    found = [
+        each
+        for each in look.queues(snapshot, now)
+        if each.tenant == ask.tenant and ask.sees(queue_thing(each))
+    ]
+    records = await _records(ask)
+    return LiveQueues(
+        as_of=instant(now.wall_ms),
+        revision=snapshot.revision,
+        is_current=follower.mirror.state is MirrorState.LIVE,
+        items=tuple(views.queue(each, _service(ask, each.id, records)) for each in found),
+    )
+
+
+async def show_queue(ask: Named) -> QueueLiveView:
+    """Return one."""
+    found = _queue(ask)
+    return views.queue(found, _service(ask, found.id, await _records(ask)))
+
+
+def _queue(ask: Named) -> QueueFacts:
+    follower = follower_of(ask.request.app)
+    only = frozenset({QueueId(ask.at.queue)})
+    found = next(look.queues(follower.mirror.snapshot, follower.clock.now(), only), None)
+    if found is None:
+        raise not_found()
+    return found
+
+
+async def _queue_thing(ask: Named) -> Thing:
+    return queue_thing(_queue(ask))
+
+
+async def _records(ask: Ask[Any, ServiceQuery, Any]) -> dict[str, list[CallRecord]] | None:
+    """Return the calls that came in the interval, by queue; None: the database is away."""
+    since_ms = ask.now_ms - ask.query.interval_s * 1000
+    try:
+        async with ask.services.database.read() as connection:
+            found = await store.since(connection, ask.tenant, since_ms, MOST_RECORDS)
+    except DatabaseUnavailableError:
+        return None
+    records: dict[str, list[CallRecord]] = {}
+    for each in found:
+        records.setdefault(each.queue, []).append(each)
+    return records
+
+
+def _service(
+    ask: Ask[Any, ServiceQuery, Any], queue: str, records: Mapping[str, list[CallRecord]] | None
+) -> ServiceView | None:
+    if records is None:
+        return None
+    query, entry = (
+        ask.query,
+        follower_of(ask.request.app).mirror.snapshot.queues.get(QueueId(queue)),
+    )
+    wrap_ups = {} if entry is None else {entry.value.id: entry.value.wrap_up_s}
+    found = figures(records.get(queue, ()), query.target_s, wrap_ups)
+    return views.service(found, query.interval_s, query.target_s)
+
+
+# ---- sites ---------------------------------------------------------------------------------------
+
+
+async def list_sites(ask: Sites) -> LiveSites:
+    """Return every site that the subject may see."""
+    follower = follower_of(ask.request.app)
+    now, snapshot = follower.clock.now(), follower.mirror.snapshot
+    running = (look.call_of(snapshot, each.value, now) for each in snapshot.tickets.values())
+    # Whoever runs the machinery sees how much it carries, of whichever tenant.
+    counts = views.counted(each for each in running if ask.tenant in (MAIN, each.tenant))
+    is_current = follower.mirror.state is MirrorState.LIVE
+    alone = await _alone(ask)
+    return LiveSites(
+        as_of=instant(now.wall_ms),
+        revision=snapshot.revision,
+        is_current=is_current,
+        items=tuple(
+            views.site(
+                each,
+                counts.get(each.id, 0),
+                is_current=is_current,
+                alone_ms=alone.get(SiteId(each.id)),
+            )
+            for each in look.sites(snapshot)
+            if ask.sees(Thing(kind="site", tenant=ask.tenant, id=each.id, site=each.id))
+        ),
+    )
+
+
+async def _alone(ask: Sites) -> dict[SiteId, int]:
+    """Return since when this site's edges serve without a quorum: they alone know."""
+    settings = ask.services.settings
+    if settings.run is None:
+        return {}
+    paths = sorted(settings.run.glob("edge-*.sock"))
+    words = await asyncio.gather(*(ask_edge(path) for path in paths))
+    since = [each for each in map(alone_since_ms, words) if each is not None]
+    return {SiteId(settings.site): min(since)} if since else {}
+
+
+def alone_since_ms(word: object) -> int | None:
+    """PURE. Return since when an edge serves alone, by its own word; None: it does not."""
+    serving = word.get("serving") if isinstance(word, dict) else None
+    if not isinstance(serving, dict) or serving.get("mode") not in _WITHOUT_QUORUM:
+        return None
+    since_ms = serving.get("since_ms")
+    return since_ms if isinstance(since_ms, int) else None
+
+
+async def ask_edge(path: Path) -> object:
+    """Return what an edge says of itself on its command socket; None: it is silent."""
+    try:
+        async with asyncio.timeout(SOCKET_S):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                writer.write(b'{"cmd": "status"}\n')
+                return json.loads(await reader.readline())
+            finally:
+                writer.close()
+    except (OSError, ValueError):
+        return None
+
+
+ROUTES: Final[Routes] = (
+    Route(
+        method=Method.GET,
+        path="/v1/live/queues",
+        summary="List how queues stand",
+        access=Permission.QUEUE_READ,
+        check=Check.EACH,
+        handler=list_queues,
+        query=ServiceQuery,
+        answer=LiveQueues,
+        tx=Tx.NONE,
+    ),
+    Route(
+        method=Method.GET,
+        path="/v1/queues/{queue}/live",
+        summary="Show how a queue stands",
+        access=Permission.QUEUE_READ,
+        handler=show_queue,
+        thing=_queue_thing,
+        at=QueuePath,
+        query=ServiceQuery,
+        answer=QueueLiveView,
+        tx=Tx.NONE,
+    ),
+    Route(
+        method=Method.GET,
+        path="/v1/live/sites",
+        summary="List how sites stand",
+        access=Permission.SITE_READ,
+        check=Check.EACH,
+        handler=list_sites,
+        answer=LiveSites,
+        tx=Tx.NONE,
+    ),
+)

@@ -1,0 +1,258 @@
+"""What the API takes and gives of what goes on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from control_plane.api.model import ApiModel, Id, Instant
+from control_plane.api.paging import Listing
+from control_plane.customers.schemas import CustomerView, Discreet
+from state.model import Outcome
+
+CallState = Literal["greeting", "queued", "offered", "connected", "ended"]
+
+
+class CallPath(ApiModel):
+    """Which one."""
+
+    call: Annotated[str, Field(pattern=r"^[0-9a-f]{24}$")]
+
+
+class AgentPath(ApiModel):
+    """Which one."""
+
+    agent: Id
+
+
+class QueuePath(ApiModel):
+    """Which one."""
+
+    queue: Id
+
+
+class CallListing(Listing):
+    """Which calls; those that came last first."""
+
+    is_live: bool | None = None
+    """Only those that run, or only those that are over."""
+    state: CallState | None = None
+    queue: Id | None = None
+    agent: Id | None = None
+    site: Id | None = None
+    did: Id | None = None
+    outcome: Outcome | None = None
+    since: Instant | None = None
+    """That came then or later."""
+    until: Instant | None = None
+    """That came before."""
+
+
+class CallerView(Discreet):
+    """Who calls."""
+
+    number: str
+    is_masked: bool
+
+
+class CallView(Discreet):
+    """One call, running or over."""
+
+    id: str
+    tenant: str
+    did: str
+    queue: str
+    site: str
+    edge: str
+    state: CallState
+    arrived: Instant
+    queued: Instant | None
+    connected: Instant | None
+    ended: Instant | None
+    waited_s: float
+    """Until an agent answered, or until it ended without; of one that waits, up to now."""
+    talked_s: float | None
+    agent: str | None
+    agent_site: str | None
+    tried: tuple[str, ...]
+    """Agents who declined it, or let it ring."""
+    outcome: Outcome | None
+    cause: str
+    position: int | None
+    """Among those who compete for the same agents."""
+    estimate_s: float | None
+    caller: CallerView | None
+    """Null: not known, or not for these eyes."""
+
+
+class CandidateView(ApiModel):
+    """One agent, as a call sees them."""
+
+    agent: str
+    site: str | None
+    rank: int | None
+    """1 is the best; null: excluded."""
+    score: float | None
+    parts: dict[str, float]
+    excluded: str | None
+    """Why not."""
+    given_to: str | None
+    """The call before this one that gets them."""
+
+
+class ExplanationView(ApiModel):
+    """Why a call has the agent it has, or none."""
+
+    call: str
+    source: Literal["present", "log", "record"]
+    """`present`: as it would be decided now; `log`: as things stood then, from an edge's event log;
+    `record`: no more than the call's record keeps."""
+    revision: int | None
+    decided: Instant | None
+    winner: str | None
+    step: int
+    """How many of the queue's steps had softened its needs."""
+    needs: dict[str, int]
+    place: int | None
+    """In the line of all who wait."""
+    not_served_because: str | None
+    candidates: tuple[CandidateView, ...]
+    """Those whom this subject may see, the best first, then the excluded."""
+    excluded: dict[str, int]
+    """Why -> how many agents, also of those not shown."""
+    tried: tuple[str, ...]
+    differs: tuple[str, ...]
+    """In what the log, played again, does not come to what was decided."""
+
+
+class AgentLiveView(ApiModel):
+    """What an agent is doing."""
+
+    id: str
+    tenant: str
+    name: str
+    site: str
+    team: str
+    employer: str
+    state: str
+    since: Instant | None
+    reason: str
+    by: str
+    """Who asked for it, when it was not the agent."""
+    call: str | None
+    channels: dict[str, int]
+    calls: int
+    rest_left_s: float
+
+
+class AgentListing(Listing):
+    """Which agents; by id."""
+
+    state: Annotated[str, Field(max_length=20)] | None = None
+    site: Id | None = None
+    team: Annotated[str, Field(max_length=64)] | None = None
+
+
+class ServiceQuery(ApiModel):
+    """Over which time, and against which target."""
+
+    interval_s: Annotated[int, Field(ge=60, le=86_400)] = 3600
+    target_s: Annotated[float, Field(ge=0, le=3600)] = 20.0
+
+
+class ServiceView(ApiModel):
+    """How callers were served who came in the interval; null: nothing to count."""
+
+    interval_s: int
+    target_s: float
+    calls: int
+    answered: int
+    abandoned: int
+    turned_away: int
+    lost: int
+    service_level: dict[str, float | None]
+    """Each form by its name; the glossary and `edge/acd/service_level.py` say how each is made."""
+    asa_s: float | None
+    wait_p50_s: float | None
+    wait_p95_s: float | None
+    abandon_rate: float | None
+    aht_s: float | None
+
+
+class QueueLiveView(ApiModel):
+    """How a queue stands."""
+
+    id: str
+    tenant: str
+    waiting: int
+    longest_s: float | None
+    ringing: int
+    talking: int
+    free: int
+    """Agents who could take a call of it now."""
+    estimate_s: float | None
+    """How long somebody who came now would probably wait; null: nothing tells."""
+    service: ServiceView | None
+    """Null: the database cannot be reached."""
+
+
+class EdgeView(ApiModel):
+    """One edge."""
+
+    edge: str
+    state: str
+    since: Instant
+    applied: int
+    """The version of the configuration by which it goes."""
+
+
+class SiteLiveView(ApiModel):
+    """How a site stands."""
+
+    id: str
+    name: str
+    is_draining: bool
+    shares: dict[str, int]
+    has_quorum: bool | None
+    """Null: this control plane has no news of the shared state itself."""
+    alone_since: Instant | None
+    """Since when its edges serve without a quorum; told at the site itself."""
+    edges: tuple[EdgeView, ...]
+    out_of_reach_of: tuple[str, ...]
+    """Edges elsewhere that do not reach it."""
+    calls: int
+    """Of this tenant, held there."""
+
+
+class LiveQueues(ApiModel):
+    """All queues."""
+
+    as_of: Instant
+    revision: int
+    is_current: bool
+    """False: the shared state has not been heard of for some seconds."""
+    items: tuple[QueueLiveView, ...]
+
+
+class LiveSites(ApiModel):
+    """All sites."""
+
+    as_of: Instant
+    revision: int
+    is_current: bool
+    items: tuple[SiteLiveView, ...]
+
+
+class PopView(Discreet):
+    """The call that an agent has, or still wraps up, and who may be calling."""
+
+    call: str | None
+    """Null: none."""
+    queue: str | None
+    did: str | None
+    connected: Instant | None
+    is_wrap_up: bool
+    caller: CallerView | None
+    customers: tuple[CustomerView, ...] | None
+    """Null: customers cannot be reached."""

@@ -1,0 +1,68 @@
+"""What a snapshot says of agents and sites beyond their state: since when, why, and who can reach.
+
+Owns what a wallboard shows beside the one word of `edge.acd.agent_state`. Stamps are the writers'
+wall clocks: for people, and no decision rests on them.
+"""
+
+from __future__ import annotations
+
+from typing import Final, assert_never
+
+from edge.acd.agent_state import AgentState
+from edge.acd.eligibility import rest_of_s
+from state.model import AgentId, PresenceState, SiteId
+from state.snapshot import Snapshot
+
+_MS: Final = 1000
+
+
+def sites_out_of_reach(snapshot: Snapshot) -> frozenset[SiteId]:
+    """Return the sites that every edge elsewhere finds down. Its own edges are no witnesses."""
+    probes = [entry.value for entry in snapshot.probes.values()]
+    homes = {edge: entry.value.site for edge, entry in snapshot.edges.items()}
+    found = set()
+    for site in snapshot.sites:
+        others = [probe for probe in probes if homes.get(probe.edge) not in {site, None}]
+        if others and all(site in probe.down for probe in others):
+            found.add(site)
+    return frozenset(found)
+
+
+def presence_of(snapshot: Snapshot, agent: AgentId) -> PresenceState:
+    """Return what the agent's present home says; the word of a former home is void."""
+    entry = snapshot.presences.get(agent)
+    if entry is None or entry.value.site != snapshot.agents[agent].value.site:
+        return PresenceState.SIGNED_OUT
+    return entry.value.state
+
+
+def reason_of(snapshot: Snapshot, agent: AgentId) -> str:
+    """Return why an agent is paused, by the word of their home, or else of their wish."""
+    presence, wish = snapshot.presences.get(agent), snapshot.wishes.get(agent)
+    if presence is not None and presence.value.reason:
+        return presence.value.reason
+    return "" if wish is None else wish.value.reason
+
+
+def since_ms(snapshot: Snapshot, agent: AgentId, state: AgentState) -> int | None:
+    """Return since when an agent is in that state; None: nothing tells."""
+    presence, work = snapshot.presences.get(agent), snapshot.works.get(agent)
+    offer = snapshot.offers.get(agent)
+    match state:
+        case AgentState.OFFERED | AgentState.TALKING:
+            return None if offer is None else offer.value.since_ms
+        case AgentState.HOLD:
+            return None if offer is None else offer.value.hold_since_ms
+        case AgentState.WRAP_UP:
+            return None if work is None else work.value.ended_ms
+        case AgentState.READY:
+            rested_ms = 0
+            if work is not None:
+                rested_ms = work.value.ended_ms + round(rest_of_s(work, presence) * _MS)
+            return None if presence is None else max(presence.value.since_ms, rested_ms)
+        case AgentState.PAUSED | AgentState.SIGNED_OUT | AgentState.ELSEWHERE:
+            return None if presence is None else presence.value.since_ms
+        case AgentState.UNREACHABLE:
+            return None
+        case _:
+            assert_never(state)
