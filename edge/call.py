@@ -129,6 +129,8 @@ class CallShell:
             hold=note.hold,
             has_talked=note.has_talked,
         )
+        if note.is_joined:
+            self._record()
         self._inbox.extendleft(reversed(first))
         self._take_all()
         if self._call.is_waiting:
@@ -303,13 +305,21 @@ class CallShell:
         if side in self._open_offers:
             self._media.withdraw(side)
 
+    def _record(self) -> None:
+        if self._call is not None and self._call.agent is not None:
+            self._tools.recorder.record(self.id, self._ticket.queue, self._call.agent)
+
     def _do_media(self, effect: MediaEffect) -> None:
+        if isinstance(effect, fx.CloseMedia):
+            self._tools.recorder.stop(self.id)
         if isinstance(effect, fx.Renegotiate):
             self._open_offers.add(effect.side)
         self._spawn(self._tell(self._carry_out_media(effect)))
 
     async def _carry_out_media(self, effect: MediaEffect) -> ev.Event | None:
         event = await self._media.carry_out(effect)
+        if isinstance(event, ev.MediaJoined):
+            self._record()
         if isinstance(effect, fx.Renegotiate):
             self._open_offers.discard(effect.side)
         if isinstance(effect, fx.Play) and effect.prompt is fx.Prompt.GREETING and event is None:
@@ -405,6 +415,7 @@ class CallShell:
         self._spawn(self._clear())
 
     async def _clear(self) -> None:
+        self._tools.recorder.stop(self.id)
         try:
             await self._media.carry_out(fx.CloseMedia())
             await self._writer.abandon(_FAULT)

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from edge.acd.call_events import Attempt
 from edge.journal import Journal
+from edge.recording import CallRecorder
 from edge.ringing import Ringing
 from edge.sip.events import LegId
 from edge.telephony import Telephony
@@ -27,6 +28,7 @@ class Tools(Struct, frozen=True, kw_only=True):
     own_leg: Callable[[LegId, CallId, Attempt | None], None]
     """Tells the switchboard whose leg this is; attempt None: the caller's."""
     journal: Journal
+    recorder: CallRecorder
     wants_agent: Callable[[], None]
     """Is told when a call begins to wait: the shared state may not change with it."""
     finished: Callable[[CallId], None]

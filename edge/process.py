@@ -33,6 +33,7 @@ from edge.places import PlaceGiver
 from edge.presence import PresenceKeeper
 from edge.probes import Prober
 from edge.proxy.gate import GateEntry
+from edge.recording import NoRecorder, RecorderLink
 from edge.reserve import Reserver
 from edge.ringing import Ringing
 from edge.settings import DIRECT, Settings, address
@@ -48,12 +49,14 @@ from state.eventlog.log import EventLog
 from state.keys import Kind
 from state.mirror import DiskCopy, Mirror, MirrorState
 from state.model import (
+    MAIN,
     AgentId,
     CallId,
     EdgeId,
     EdgeLife,
     EdgeState,
     Probe,
+    QueueId,
     Site,
     SiteId,
     Work,
@@ -121,6 +124,11 @@ class EdgeProcess:
             lives=self._lives,
             on_change=self._prober.set_lossy,
         )
+        self._recorder = (
+            None
+            if settings.recorder is None
+            else RecorderLink(settings.recorder, edge=edge, tenant_of=self._tenant_of)
+        )
         self._switchboard = Switchboard(
             settings=settings,
             clock=clock,
@@ -132,6 +140,7 @@ class EdgeProcess:
             ),
             snapshot=self._snapshot,
             journal=self._journal,
+            recorder=self._recorder or NoRecorder(),
             wants_agent=self._call_waits,
         )
         self._alone = Alone(
@@ -252,6 +261,8 @@ class EdgeProcess:
             "takeover": self._take_over(takeover),
             "debts": debts.run(),
         }
+        if self._recorder is not None:
+            parts = {**parts, "recorder": self._recorder.run()}
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._part(name, parts[name])) for name in parts]
@@ -319,6 +330,10 @@ class EdgeProcess:
 
     def _snapshot(self) -> Snapshot:
         return self._site_store.snapshot
+
+    def _tenant_of(self, queue: QueueId) -> str:
+        known = self._snapshot().queues.get(queue)
+        return MAIN if known is None else known.value.tenant
 
     async def _gate_of(self, agent: AgentId) -> GateEntry | None:
         return await self._steward.gate_of(agent)

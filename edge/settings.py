@@ -42,6 +42,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """For the snapshot, the tables file and sockets; mode 0700."""
     command_socket: Path
     log_level: str = "info"
+    recorder: Path | None = None
+    """The socket of the site's recorder. None: nothing is recorded."""
     prompts: Path = Path(__file__).parent / "ivr" / "prompts"
 
     @property
@@ -90,7 +92,16 @@ _NAMES = frozenset({"edge", "site"})
 _TLS = frozenset({"etcd_ca", "etcd_cert", "etcd_key"})
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _PATHS = frozenset(
-    {"kamailio_rpc", "etcd_ca", "etcd_cert", "etcd_key", "run_dir", "command_socket", "prompts"}
+    {
+        "kamailio_rpc",
+        "etcd_ca",
+        "etcd_cert",
+        "etcd_key",
+        "run_dir",
+        "command_socket",
+        "prompts",
+        "recorder",
+    }
 )
 
 

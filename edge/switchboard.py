@@ -28,6 +28,7 @@ from edge.media.errors import SdpError
 from edge.media.relay import Relay
 from edge.media.sdp import audio
 from edge.places import place_lost
+from edge.recording import CallRecorder
 from edge.records import CallRecords
 from edge.ringing import Ringing
 from edge.settings import Settings
@@ -82,6 +83,7 @@ class Switchboard:
         ringing: Ringing,
         snapshot: Callable[[], Snapshot],
         journal: Journal,
+        recorder: CallRecorder,
         wants_agent: Callable[[], None],
     ) -> None:
         self._settings = settings
@@ -99,6 +101,7 @@ class Switchboard:
             ringing=ringing,
             own_leg=self._own,
             journal=journal,
+            recorder=recorder,
             wants_agent=wants_agent,
             finished=self._finished,
         )

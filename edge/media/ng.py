@@ -33,6 +33,9 @@ class Verb(StrEnum):
     STOP_MEDIA = "stop media"
     BLOCK_MEDIA = "block media"
     UNBLOCK_MEDIA = "unblock media"
+    SUBSCRIBE_REQUEST = "subscribe request"
+    SUBSCRIBE_ANSWER = "subscribe answer"
+    UNSUBSCRIBE = "unsubscribe"
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -109,6 +112,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     result: str
     error_reason: str = msgspec.field(name="error-reason", default="")
     sdp: str = ""
+    to_tag: str = msgspec.field(name="to-tag", default="")
+    """Of a subscription: the name that rtpengine has given to the listener."""
     duration_ms: int = msgspec.field(name="duration", default=0)
     calls: tuple[str, ...] = ()
     tags: dict[str, Party] = msgspec.field(default_factory=dict)

@@ -105,3 +105,24 @@ def drop(call: str, party: Party) -> Command:
 def release(call: str) -> Command:
     """End the whole call at once; a delay would keep its ports."""
     return Command(verb=Verb.DELETE, call=call, delete_delay_s=0)
+
+
+def fork(call: str, speaker: Party) -> Command:
+    """Ask for a copy of what `speaker` sends; the reply offers it."""
+    return Command(verb=Verb.SUBSCRIBE_REQUEST, call=call, from_tag=speaker)
+
+
+def take_fork(call: str, speaker: Party, listener: str, sdp: bytes) -> Command:
+    """Say where the copy goes."""
+    return Command(
+        verb=Verb.SUBSCRIBE_ANSWER,
+        call=call,
+        from_tag=speaker,
+        to_tag=listener,
+        sdp=sdp.decode(),
+    )
+
+
+def end_fork(call: str, listener: str) -> Command:
+    """End a copy."""
+    return Command(verb=Verb.UNSUBSCRIBE, call=call, to_tag=listener)

@@ -120,6 +120,22 @@ def inert_offer() -> bytes:
     return _join([*_head(), *_audio_lines("RTP/AVP", formats, Direction.SENDRECV)])
 
 
+def listening_answer(offer: bytes, host: str, port: int) -> bytes:
+    """Answer a fork's offer: everything in it, to `host`:`port`, where nobody speaks."""
+    section = audio(offer)
+    lines = [
+        "v=0",
+        f"o=- 1 1 IN IP4 {host}",
+        "s=-",
+        f"c=IN IP4 {host}",
+        "t=0 0",
+        f"m=audio {port} {section.profile} {' '.join(section.formats)}",
+        *(f"a=rtpmap:{item} {encoding}" for item, encoding in section.encodings.items()),
+        "a=recvonly",
+    ]
+    return _join(lines)
+
+
 def with_origin(sdp: bytes, session_id: int) -> bytes:
     """Put our own origin and session name in place of the writer's.
 

@@ -20,6 +20,7 @@ from edge.media.errors import MediaError, MediaUnavailable
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media_watch import MediaWatch
 from edge.places import PlaceGiver
+from edge.recording import NoRecorder
 from edge.reserve import Reserver
 from edge.ringing import Ringing
 from edge.settings import Settings
@@ -264,6 +265,7 @@ class Edge:
             ),
             snapshot=lambda: self.mirror.snapshot,
             journal=self.journal,
+            recorder=NoRecorder(),
             wants_agent=self._call_waits,
         )
         self.reserver = Reserver(

@@ -1,0 +1,102 @@
+"""`python -m edge.recorder --config FILE`: one site's recorder."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from custody import keyfile
+from custody.errors import CustodyError
+from custody.keyring import Keyring
+from custody.store import RecordingStore
+from edge import log
+from edge.commands import CommandPort
+from edge.errors import EdgeError
+from edge.media.rtpengine.client import NgClient
+from edge.recorder.forks import Forks
+from edge.recorder.intake import Intake
+from edge.recorder.recorder import Recorder
+from edge.recorder.settings import RecorderSettings, load
+from edge.recorder.shipping import Shipper
+from edge.settings import address
+
+BAD_SETTINGS = 2
+DIED = 70
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT. Exit code 2: the settings are wrong; 70: a fault of ours."""
+    parser = argparse.ArgumentParser(
+        prog="python -m edge.recorder", description="A site's recorder: audio in, sealed files out."
+    )
+    parser.add_argument("--config", type=Path, required=True, help="its settings, a TOML file")
+    arguments = parser.parse_args()
+    try:
+        settings = load(arguments.config)
+        Path(settings.spool).mkdir(mode=0o700, parents=True, exist_ok=True)
+        signing_key = keyfile.load(Path(settings.signing_key))
+    except (EdgeError, CustodyError, OSError) as error:
+        print(f"recorder: {error}", file=sys.stderr)  # noqa: T201 - before there is a log
+        return BAD_SETTINGS
+    log.configure(settings.log_level, recorder=settings.site)
+    try:
+        asyncio.run(_serve(settings, signing_key))
+    except OSError as error:
+        print(f"recorder {settings.site}: {error}", file=sys.stderr)  # noqa: T201 - for the operator
+        return 1
+    except Exception as error:  # noqa: BLE001 - whatever it is, one line, and another life
+        structlog.get_logger().critical("recorder_died", **log.fault(error))
+        return DIED
+    return 0
+
+
+async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    gc.freeze()
+    host, _, port = settings.rtp.rpartition(":")
+    intake = Intake(host, int(port))
+    relay = NgClient(*address(settings.ng))
+    await relay.start()
+    spool = Path(settings.spool)
+    shipper = Shipper(
+        spool=spool,
+        store=RecordingStore.open(settings.store),
+        key=Ed25519PrivateKey.from_private_bytes(signing_key),
+        recorder=settings.site,
+    )
+    recorder = Recorder(
+        site=settings.site,
+        spool=spool,
+        keyring=Keyring(Path(settings.keyring)),
+        intake=intake,
+        forks=Forks(relay, intake.host, intake.port),
+        shipper=shipper,
+    )
+    commands = CommandPort(Path(settings.socket), recorder.commands)
+    await commands.start()
+    structlog.get_logger().info("recorder_started", port=intake.port)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(recorder.run()), group.create_task(shipper.run())]
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+    finally:
+        await commands.close()
+        recorder.abandon()
+        relay.close()
+        intake.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Asks the media relay for copies of what the parties of a call send."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import NamedTuple
+
+from edge.media import plan, sdp
+from edge.media.errors import MediaError, UnknownCall
+from edge.media.ng import Command, Verb
+from edge.media.plan import Party
+from edge.media.rtpengine.client import NgClient
+
+
+class Fork(NamedTuple):
+    """A copy that flows: its name at the relay, where it comes from, its event payload type."""
+
+    listener: str
+    source: tuple[str, int]
+    event_type: int
+
+
+class Forks:
+    """The forks of one relay, to one address of ours."""
+
+    def __init__(self, client: NgClient, host: str, port: int) -> None:
+        self._client = client
+        self._host, self._port = host, port
+
+    async def open(self, call: str, speaker: Party) -> Fork:
+        """Have `speaker` copied to us. Raise `MediaError`."""
+        reply = await self._client.ask(plan.fork(call, speaker))
+        offer = reply.sdp.encode()
+        section = sdp.audio(offer)
+        answer = sdp.listening_answer(offer, self._host, self._port)
+        await self._client.ask(plan.take_fork(call, speaker, reply.to_tag, answer))
+        events = [
+            int(item)
+            for item, encoding in section.encodings.items()
+            if encoding.startswith("TELEPHONE-EVENT/") and item.isdecimal()
+        ]
+        source = (section.host, section.port)
+        return Fork(reply.to_tag, source, events[0] if events else -1)
+
+    async def close(self, call: str, fork: Fork) -> None:
+        """End a copy; one that is gone is fine."""
+        with contextlib.suppress(MediaError):
+            await self._client.ask(plan.end_fork(call, fork.listener))
+
+    async def has(self, call: str) -> bool:
+        """Tell whether the relay still has the call; a relay that is silent may have it."""
+        try:
+            await self._client.ask(Command(verb=Verb.QUERY, call=call))
+        except UnknownCall:
+            return False
+        except MediaError:
+            return True
+        return True

@@ -1,0 +1,291 @@
+"""The recorder of a site: what edges ask of it, and the clock that seals and ships.
+
+An edge says `record` when an agent has answered and `stop` when the call is over, and again
+whenever either of the two has been started anew: both are idempotent. A call whose edge has died
+is recorded on for as long as the relay has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from custody.errors import CustodyError
+from custody.frame import RATE_HZ
+from custody.keyring import Keyring
+from edge.errors import CommandError
+from edge.log import fault
+from edge.media.errors import MediaError
+from edge.media.plan import AGENT, CALLER, Party
+from edge.recorder.forks import Fork, Forks
+from edge.recorder.intake import Intake, Stream
+from edge.recorder.recording import Facts, Recording, finish, is_over, read_facts
+from edge.recorder.shipping import Shipper
+from state.keys import is_id
+
+TICK_S: Final = 0.02
+_SEAL_EVERY: Final = 5
+"""Ticks between looks at what is to be sealed."""
+_BUNCH: Final = 4000
+_QUIET_S: Final = 4.0
+"""A call of which nothing comes for so long may be gone without a word."""
+TAKE_UP_S: Final = 10.0
+"""So long an edge has to say, after a start of ours, that a call of the former life goes on."""
+_SIDES: Final = {CALLER: 0, AGENT: 1}
+
+log = structlog.get_logger()
+
+
+class _Session:
+    """A call that is being recorded, with its forks."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.forks: dict[Party, Fork] = {}
+        self.streams: dict[Party, Stream] = {}
+        self.turn = asyncio.Lock()
+        self.asked_s = time.monotonic()
+        """When the relay was last asked after the call."""
+
+    @property
+    def started_s(self) -> float:
+        return self.recording.facts.started_s
+
+    def now(self) -> int:
+        return int((time.monotonic() - self.started_s) * RATE_HZ)
+
+    @property
+    def last_s(self) -> float:
+        return max((stream.last_s for stream in self.streams.values()), default=0.0)
+
+
+class Recorder:
+    """All recordings of a site."""
+
+    def __init__(  # noqa: PLR0913 - everything that it joins
+        self,
+        *,
+        site: str,
+        spool: Path,
+        keyring: Keyring,
+        intake: Intake,
+        forks: Forks,
+        shipper: Shipper,
+    ) -> None:
+        self._site = site
+        self._spool = spool
+        self._keyring = keyring
+        self._intake = intake
+        self._forks = forks
+        self._shipper = shipper
+        self._sessions: dict[str, _Session] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+        self._is_finishing = False
+        self._over: set[str] = set()
+        """Calls that will not be recorded again: their recordings may be in the store by now."""
+        self.commands = {
+            "record": self._record,
+            "stop": self._stop,
+            "pause": self._pause,
+            "resume": self._resume,
+            "status": self._status,
+        }
+
+    # -- what edges ask
+
+    async def _record(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        words = {name: _word(request, name) for name in ("call", "tenant", "queue", "agent")}
+        media = request.get("media")
+        if not isinstance(media, str):
+            raise CommandError("media should be the call's name at the relay")
+        if words["call"] in self._over:
+            raise CommandError("this call's recording is over")
+        session = self._sessions.get(words["call"])
+        if session is None:
+            session = self._begin(words, media)
+        async with session.turn:
+            session.recording.add_agent(words["agent"])
+            for party in (CALLER, AGENT):
+                await self._fork(session, party)
+        return {"call": words["call"]}
+
+    def _begin(self, words: Mapping[str, str], media: str) -> _Session:
+        folder = self._spool / words["call"]
+        known = read_facts(folder)
+        now_s = time.monotonic()
+        facts = known or Facts(
+            call=words["call"],
+            tenant=words["tenant"],
+            queue=words["queue"],
+            agents=(words["agent"],),
+            media=media,
+            site=self._site,
+            started_ms=time.time_ns() // 1_000_000,
+            started_s=now_s,
+        )
+        try:
+            key = self._keyring.newest(facts.tenant)
+            recording = Recording(folder, facts, key, int((now_s - facts.started_s) * RATE_HZ))
+        except (CustodyError, OSError) as error:
+            log.error("not_recorded", call=facts.call, because=str(error))  # noqa: TRY400 - one line
+            raise CommandError(f"cannot be recorded: {error}") from error
+        session = self._sessions[facts.call] = _Session(recording)
+        log.info("recording_begun", call=facts.call, is_taken_up=known is not None)
+        return session
+
+    async def _fork(self, session: _Session, party: Party) -> None:
+        """Have a party copied, in place of an earlier copy: its leg may be another by now."""
+        media = session.recording.facts.media
+        earlier = session.forks.pop(party, None)
+        if earlier is not None:
+            self._intake.remove(earlier.source)
+            await self._forks.close(media, earlier)
+        try:
+            fork = await self._forks.open(media, party)
+        except MediaError as error:
+            log.warning("fork_refused", call=session.recording.facts.call, because=str(error))
+            raise CommandError(f"the relay does not copy the {party}: {error}") from error
+        channel = session.recording.timeline.sides[_SIDES[party]]
+        channel.event_type = fork.event_type
+        stream = Stream(channel, session.started_s)
+        session.forks[party], session.streams[party] = fork, stream
+        self._intake.add(fork.source, stream)
+
+    async def _stop(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        call = _word(request, "call")
+        session = self._sessions.get(call)
+        self._over.add(call)
+        if session is not None:
+            await self._end(call, session)
+        elif (self._spool / call).is_dir() and not is_over(self._spool / call):
+            finish(self._spool / call)
+            self._shipper.wake()
+        return {"call": call, "was_recorded": session is not None}
+
+    async def _end(self, call: str, session: _Session) -> None:
+        """End a recording with what has arrived by now."""
+        async with session.turn:
+            if self._sessions.get(call) is not session:
+                return
+            self._intake.drain(_BUNCH)
+            for fork in session.forks.values():
+                self._intake.remove(fork.source)
+            try:
+                session.recording.end(session.now())
+            except OSError as error:
+                log.error("recording_not_ended", call=call, reason=error.strerror)  # noqa: TRY400 - one line
+                session.recording.abandon()
+            del self._sessions[call]
+            self._over.add(call)
+            self._shipper.wake()
+            for fork in session.forks.values():
+                await self._forks.close(session.recording.facts.media, fork)
+
+    async def _pause(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        session = self._known(request)
+        session.recording.pause(session.now())
+        return {"is_paused": True}
+
+    async def _resume(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        session = self._known(request)
+        session.recording.resume(session.now())
+        return {"is_paused": False}
+
+    def _known(self, request: Mapping[str, object]) -> _Session:
+        session = self._sessions.get(_word(request, "call"))
+        if session is None:
+            raise CommandError("this call is not recorded here")
+        return session
+
+    async def _status(self, _: Mapping[str, object]) -> Mapping[str, object]:
+        return {
+            "site": self._site,
+            "recording": len(self._sessions),
+            "kept": self._shipper.kept,
+            "spooled": sum(1 for each in self._spool.iterdir() if each.is_dir()),
+            "packets": self._intake.packets,
+            "strays": self._intake.strays,
+            "store": "away" if self._shipper.is_failing else "up",
+        }
+
+    # -- time
+
+    async def run(self) -> None:
+        """Read and seal until cancelled."""
+        began_s = time.monotonic()
+        ticks = 0
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._intake.drain(_BUNCH)
+            ticks += 1
+            if ticks % _SEAL_EVERY == 0:
+                self._seal()
+            if ticks % 50 == 0:
+                self._look_after(began_s)
+
+    def _seal(self) -> None:
+        for call, session in self._sessions.items():
+            try:
+                session.recording.tick(session.now())
+            except Exception as error:  # noqa: BLE001 - a fault in one recording must not reach the others
+                log.error("recording_fault", call=call, **fault(error))  # noqa: TRY400 - one line
+            if session.recording.closed:
+                session.recording.closed.clear()
+                self._shipper.wake()
+
+    def _look_after(self, began_s: float) -> None:
+        """End what nobody else will: calls that the relay has forgotten, and a former life's."""
+        now_s = time.monotonic()
+        for call, session in self._sessions.items():
+            quiet_s = now_s - max(session.last_s, session.asked_s)
+            if quiet_s > _QUIET_S:
+                session.asked_s = now_s
+                self._spawn(self._ask_after(call, session))
+        if now_s - began_s > TAKE_UP_S and not self._is_finishing:
+            self._is_finishing = True
+            self._spawn(self._finish_left())
+
+    async def _ask_after(self, call: str, session: _Session) -> None:
+        if not await self._forks.has(session.recording.facts.media):
+            log.warning("call_gone", call=call)
+            await self._end(call, session)
+
+    async def _finish_left(self) -> None:
+        """Finish what a former life left and nobody has taken up, when its call is over."""
+        try:
+            for folder in list(self._spool.iterdir()):
+                facts = read_facts(folder)
+                if facts is None or folder.name in self._sessions or is_over(folder):
+                    continue
+                if await self._forks.has(facts.media) or folder.name in self._sessions:
+                    continue
+                log.warning("recording_finished_for_former_life", call=folder.name)
+                self._over.add(folder.name)
+                with contextlib.suppress(OSError):
+                    finish(folder)
+                self._shipper.wake()
+        finally:
+            self._is_finishing = False
+
+    def _spawn(self, doing: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(doing)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    def abandon(self) -> None:
+        """Let go of all files, to be taken up by the next life."""
+        for session in self._sessions.values():
+            session.recording.abandon()
+
+
+def _word(request: Mapping[str, object], name: str) -> str:
+    value = request.get(name)
+    if not isinstance(value, str) or not is_id(value) or value.startswith("."):
+        raise CommandError(f"{name} should be an id")
+    return value

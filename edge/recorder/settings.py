@@ -1,0 +1,51 @@
+"""What one recorder is told at its start, read from one TOML file."""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from edge.errors import SettingsError
+from edge.settings import address
+from state.keys import is_id
+
+
+class RecorderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One recorder. Addresses are `host:port`."""
+
+    site: str
+    ng: str
+    """rtpengine's NG port, on loopback."""
+    rtp: str = "127.0.0.1:0"
+    """Where rtpengine sends copies of the audio; port 0: any."""
+    socket: str
+    """Where the site's edges say what to record (a Unix socket)."""
+    spool: str
+    """A folder for what is being recorded, sealed."""
+    store: str
+    """Where recordings are kept: a folder, or `s3://BUCKET/PREFIX`."""
+    keyring: str
+    """The folder of recording keys; the recorder uses their public halves alone."""
+    signing_key: str
+    """The file with the secret by which the recorder signs."""
+    log_level: str = "info"
+
+
+def load(path: Path) -> RecorderSettings:
+    """Read the file. Raise `SettingsError`."""
+    try:
+        settings = msgspec.convert(tomllib.loads(path.read_text()), RecorderSettings)
+        for name in ("ng", "rtp"):
+            host, _, port = getattr(settings, name).rpartition(":")
+            ipaddress.ip_address(host)
+            if name == "ng" or port != "0":
+                address(getattr(settings, name))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    if not is_id(settings.site):
+        raise SettingsError(f"{path}: site should be 1 to 64 of A-Z a-z 0-9 _ . + -")
+    return settings

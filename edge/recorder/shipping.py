@@ -1,0 +1,123 @@
+"""Takes what is sealed from the spool to the store, exactly once; keeps it while the store is away.
+
+A segment goes as soon as it has ended, its manifest when the recording is over. An object that is
+in the store is known by its name, which for audio is its hash, so that whoever dies between sending
+and noting it sends it again for nothing. The spool gives a recording up only for its manifest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from obstore.exceptions import BaseError
+
+from custody import manifest
+from custody.errors import ConflictError, FormatError
+from custody.manifest import Segment
+from custody.store import RecordingStore, audio_name, key_name, manifest_name
+from edge.log import fault
+from edge.recorder.recording import Facts, is_over, manifest_of, read_facts
+from edge.recorder.segments import KEY, SEALED
+
+PERIOD_S: Final = 0.5
+RETRY_S: Final = 5.0
+
+log = structlog.get_logger()
+
+
+class Shipper:
+    """One spool's way to one store."""
+
+    def __init__(
+        self, *, spool: Path, store: RecordingStore, key: Ed25519PrivateKey, recorder: str
+    ) -> None:
+        self._spool = spool
+        self._store = store
+        self._key = key
+        self._recorder = recorder
+        self._sent: set[Path] = set()
+        """Segments that are in the store, of recordings that are not over."""
+        self._wake = asyncio.Event()
+        self.kept = 0
+        """Recordings that the store has whole, since this process began."""
+        self.is_failing = False
+
+    def wake(self) -> None:
+        """Look at once: something has ended."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Ship until cancelled."""
+        while True:
+            try:
+                await self.ship()
+                self.is_failing = False
+                pause_s = PERIOD_S
+            except (OSError, BaseError, TimeoutError) as error:
+                if not self.is_failing:
+                    log.warning("store_away", remedy="the spool keeps it", **fault(error))
+                self.is_failing = True
+                pause_s = RETRY_S
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def ship(self) -> None:
+        """Send what has ended and has not been sent."""
+        for folder in sorted(self._spool.iterdir()):
+            facts = read_facts(folder)
+            if facts is None:
+                continue
+            try:
+                await self._ship(folder, facts)
+            except (ConflictError, FormatError, msgspec.MsgspecError) as error:
+                # Only a person can say which of the two is right; both are kept.
+                log.error("recording_not_shipped", call=facts.call, **fault(error))  # noqa: TRY400 - one line
+
+    async def _ship(self, folder: Path, facts: Facts) -> None:
+        if is_over(folder):
+            await self._ship_whole(folder, facts)
+            return
+        for path in _ended(folder):
+            if path not in self._sent:
+                segment = msgspec.json.decode(path.read_bytes(), type=Segment)
+                await self._ship_segment(folder, facts, segment)
+                self._sent.add(path)
+
+    async def _ship_segment(self, folder: Path, facts: Facts, segment: Segment) -> None:
+        name = f"{segment.number:04d}"
+        sealed_key = (folder / f"{name}{KEY}").read_bytes()
+        sealed = await asyncio.to_thread((folder / f"{name}{SEALED}").read_bytes)
+        await self._store.put(key_name(facts.tenant, facts.call, segment.number), sealed_key)
+        await self._store.put(audio_name(facts.tenant, facts.call, segment), sealed)
+
+    async def _ship_whole(self, folder: Path, facts: Facts) -> None:
+        account = manifest_of(folder, self._recorder)
+        for segment in account.segments:
+            if folder / f"{segment.number:04d}.json" not in self._sent:
+                await self._ship_segment(folder, facts, segment)
+        signed = manifest.sign(account, self._key)
+        await self._store.put(manifest_name(facts.tenant, facts.call), signed)
+        shutil.rmtree(folder)
+        self._sent = {path for path in self._sent if path.parent != folder}
+        self.kept += 1
+        log.info(
+            "recording_kept",
+            call=facts.call,
+            s=round(account.samples / 8000, 2),
+            segments=len(account.segments),
+            is_complete=account.is_complete,
+        )
+
+
+def _ended(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.json"))

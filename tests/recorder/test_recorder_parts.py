@@ -1,0 +1,244 @@
+"""A recorder and an rtpengine, both real: what was said is found where it should be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from custody import g711
+from custody.errors import TamperedError
+from custody.frame import BLOCK, Frame
+from edge.media.rtpengine import FOREVER, MediaEngine
+from edge.phone import tones
+from edge.phone.rtp import RtpClock
+from tests.media.servers import HOST, PROMPTS, Person, Rtpengine
+from tests.recorder.site import RecorderSite
+
+pytestmark = pytest.mark.parts
+CALL = "0123456789abcdef01234567"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Rtpengine]:
+    server = Rtpengine()
+    await server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def engine(server: Rtpengine) -> AsyncIterator[MediaEngine]:
+    engine = MediaEngine(owner="a1", host=HOST, port=server.ng_port)
+    await engine.start()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+async def site(server: Rtpengine, tmp_path: Path) -> AsyncIterator[RecorderSite]:
+    site = RecorderSite(tmp_path, server.ng_port)
+    await site.make_key()
+    await site.start()
+    yield site
+    site.kill()
+
+
+class Talk:
+    """A caller and an agent who hear each other."""
+
+    def __init__(self, engine: MediaEngine, *, laws: tuple[int, ...] = (0, 8)) -> None:
+        clock = RtpClock()
+        self._engine = engine
+        self.caller = Person(clock, "caller", payload_types=laws)
+        self.agent = Person(clock, "agent", payload_types=laws)
+
+    async def begin(self, call: str = CALL) -> None:
+        """Let the agent answer."""
+        answer = await self._engine.hold_caller(call, self.caller.sdp)
+        self.caller.talk_to(answer)
+        await self._engine.play(call, PROMPTS / "music.wav", times=FOREVER)
+        offer = await self._engine.offer_to_agent(call, self.caller.sdp)
+        answer = await self._engine.join(call, self.agent.session.answer(offer))
+        self.agent.talk_to(offer)
+        self.caller.talk_to(answer)
+
+    def close(self) -> None:
+        """Give the ports back."""
+        self.caller.stream.close()
+        self.agent.stream.close()
+
+
+@pytest.fixture
+async def talk(engine: MediaEngine) -> AsyncIterator[Talk]:
+    talk = Talk(engine)
+    await talk.begin()
+    yield talk
+    talk.close()
+
+
+def heard(frames: list[Frame], side: int) -> list[str]:
+    """Name what is in each block of a channel."""
+    names = []
+    for frame in frames:
+        channel = frame.right if side else frame.left
+        names += [
+            tones.name_of(channel[start : start + BLOCK], frame.codecs[side])
+            for start in range(0, len(channel), BLOCK)
+        ]
+    return names
+
+
+def most(names: list[str]) -> str:
+    return Counter(names).most_common(1)[0][0]
+
+
+async def test_both_parties_are_found_each_on_their_channel(site: RecorderSite, talk: Talk) -> None:
+    assert (await site.record(CALL, f"a1:{CALL}"))["ok"]
+    await asyncio.sleep(2.5)
+    assert (await site.ask(cmd="stop", call=CALL))["was_recorded"]
+    account = await site.kept(CALL)
+    frames = await site.frames(account)
+    assert account.is_complete
+    assert 2.2 < account.samples / 8000 < 4
+    for side, person in ((0, talk.caller), (1, talk.agent)):
+        names = heard(frames, side)
+        # What was on its way before the fork, and after the end, is silence; nothing else is.
+        assert set(names) == {person.name, tones.SILENCE}
+        assert names[10:-10] == [person.name] * len(names[10:-10])
+    segment = account.segments[0]
+    assert segment.caller.lost == segment.agent.lost == 0
+    assert list(site.spool.iterdir()) == []
+
+
+async def test_no_file_holds_a_byte_of_what_was_said(site: RecorderSite, talk: Talk) -> None:
+    await site.record(CALL, f"a1:{CALL}")
+    await asyncio.sleep(2.2)
+    said = [g711.encode(tones.samples(each.chord), 0)[:32] for each in (talk.caller, talk.agent)]
+
+    def files_with_plaintext() -> list[Path]:
+        files = [path for path in site.folder.rglob("*") if path.is_file()]
+        assert sum(path.stat().st_size for path in files) > 16_000
+        return [path for path in files if any(some in path.read_bytes() for some in said)]
+
+    assert files_with_plaintext() == []
+    await site.ask(cmd="stop", call=CALL)
+    account = await site.kept(CALL)
+    assert files_with_plaintext() == []
+    # It is what would be there.
+    frames = await site.frames(account)
+    assert said[0] in frames[0].left
+    assert said[1] in frames[0].right
+
+
+async def test_a_recorder_killed_in_a_call_goes_on_with_a_gap_that_says_why(
+    site: RecorderSite, talk: Talk
+) -> None:
+    await site.record(CALL, f"a1:{CALL}")
+    await asyncio.sleep(2.6)
+    site.kill()
+    await site.start()
+    assert (await site.record(CALL, f"a1:{CALL}"))["ok"]
+    await asyncio.sleep(1.5)
+    await site.ask(cmd="stop", call=CALL)
+    account = await site.kept(CALL)
+    first, second = account.segments
+    assert not first.is_complete
+    assert first.samples >= 8000
+    (gap,) = account.gaps
+    assert gap.because == "recorder_restarted"
+    assert (gap.start, gap.end) == (first.samples, second.start)
+    frames = await site.frames(account)
+    names = heard(frames, 0)
+    assert names.count(talk.caller.name) >= 50 + 40
+    assert set(names) <= {talk.caller.name, tones.SILENCE}
+
+
+async def test_a_call_that_ends_while_the_recorder_is_dead_is_kept_as_far_as_it_was_sealed(
+    site: RecorderSite, talk: Talk, engine: MediaEngine
+) -> None:
+    await site.record(CALL, f"a1:{CALL}")
+    await asyncio.sleep(2.6)
+    site.kill()
+    await engine.release(CALL)
+    await site.start()
+    account = await site.kept(CALL, within_s=40)
+    assert not account.is_complete
+    assert most(heard(await site.frames(account), 1)) == talk.agent.name
+
+
+async def test_a_call_whose_edge_died_is_recorded_until_the_relay_has_let_go(
+    site: RecorderSite, talk: Talk, engine: MediaEngine
+) -> None:
+    await site.record(CALL, f"a1:{CALL}")
+    await asyncio.sleep(1.2)
+    await engine.release(CALL)
+    account = await site.kept(CALL, within_s=40)
+    assert most(heard(await site.frames(account), 0)[:40]) == talk.caller.name
+
+
+async def test_without_a_key_nothing_is_recorded_and_the_edge_is_told(
+    site: RecorderSite, talk: Talk
+) -> None:
+    del talk
+    answer = await site.ask(
+        cmd="record", call=CALL, media=f"a1:{CALL}", tenant="other", queue="q", agent="alba"
+    )
+    assert not answer["ok"]
+    assert "no recording key" in answer["error"]
+    await asyncio.sleep(0.3)
+    assert list(site.spool.iterdir()) == []
+
+
+async def test_what_was_said_in_a_pause_is_nowhere(site: RecorderSite, talk: Talk) -> None:
+    await site.record(CALL, f"a1:{CALL}")
+    await asyncio.sleep(1.0)
+    assert (await site.ask(cmd="pause", call=CALL))["is_paused"]
+    await asyncio.sleep(1.0)
+    assert not (await site.ask(cmd="resume", call=CALL))["is_paused"]
+    await asyncio.sleep(1.0)
+    await site.ask(cmd="stop", call=CALL)
+    account = await site.kept(CALL)
+    (pause,) = account.pauses
+    names = heard(await site.frames(account), 0)
+    within = names[pause.start // BLOCK : pause.end // BLOCK]
+    assert len(within) >= 45
+    assert set(within) == {tones.SILENCE}
+    assert names.count(talk.caller.name) >= 80
+
+
+async def test_a_changed_store_is_found_out(site: RecorderSite, talk: Talk) -> None:
+    del talk
+    await site.record(CALL, f"a1:{CALL}")
+    await asyncio.sleep(1.5)
+    await site.ask(cmd="stop", call=CALL)
+    account = await site.kept(CALL)
+    assert await site.library().verify("main", CALL) == []
+    (audio,) = (site.store / "main/audio" / CALL).iterdir()
+    changed = bytearray(audio.read_bytes())
+    changed[9000] ^= 1
+    audio.write_bytes(changed)
+    assert await site.library().verify("main", CALL) == [
+        "segment 1 is not the one that was written"
+    ]
+    with pytest.raises(TamperedError):
+        await site.frames(account)
+
+
+async def test_requests_that_make_no_sense_are_refused(site: RecorderSite) -> None:
+    for request in (
+        {"cmd": "record"},
+        {"cmd": "record", "call": "../x", "media": "m", "tenant": "t", "queue": "q", "agent": "a"},
+        {"cmd": "stop", "call": ".."},
+        {"cmd": "pause", "call": CALL},
+        {"cmd": "nothing"},
+    ):
+        assert not (await site.ask(**request))["ok"]
+    assert (await site.ask(cmd="stop", call=CALL)) == {
+        "ok": True,
+        "call": CALL,
+        "was_recorded": False,
+    }
