@@ -20,7 +20,6 @@ from edge.media.errors import MediaError, MediaUnavailable
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media_watch import MediaWatch
 from edge.places import PlaceGiver
-from edge.recording import NoRecorder
 from edge.reserve import Reserver
 from edge.ringing import Ringing
 from edge.settings import Settings
@@ -210,6 +209,21 @@ class TroubledMedia(DirectMedia):
         return await super().has(call)
 
 
+class Notes:
+    """What an edge has said to its recorder."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, ...]] = []
+
+    def record(self, call: CallId, queue: QueueId, agent: AgentId) -> None:
+        """Note it."""
+        self.said.append(("record", call, queue, agent))
+
+    def stop(self, call: CallId) -> None:
+        """Note it."""
+        self.said.append(("stop", call))
+
+
 class Edge:
     """One edge, all of it but Kamailio and the sockets."""
 
@@ -240,6 +254,7 @@ class Edge:
             command_socket=Path("edge.sock"),
         )
         tokens = itertools.count(1)
+        self.recorder = Notes()
         # One that was never opened writes nothing.
         self.journal = journal or Journal(Path("journal"))
         self.debts = Debts(
@@ -265,7 +280,7 @@ class Edge:
             ),
             snapshot=lambda: self.mirror.snapshot,
             journal=self.journal,
-            recorder=NoRecorder(),
+            recorder=self.recorder,
             wants_agent=self._call_waits,
         )
         self.reserver = Reserver(

@@ -1,0 +1,138 @@
+"""What an edge tells the recorder, and that no call waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from edge import recording
+from edge.recording import RecorderLink
+from state.model import AgentId, CallId, EdgeId, QueueId
+from tests.edge.stage import center
+from tests.edge.virtual_time import in_virtual_time
+
+QUEUE, ANN = QueueId("sales"), AgentId("ann")
+
+
+@in_virtual_time
+async def test_a_call_is_recorded_from_the_agents_answer_to_its_end() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        (begun,) = a1.recorder.said
+        assert (begun[0], begun[3]) == ("record", "ann")
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        await made.nothing_is_left()
+        assert a1.recorder.said == [begun, ("stop", begun[1])]
+
+
+@in_virtual_time
+async def test_a_caller_who_leaves_before_is_not_recorded() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs = await a1.waiting()
+        ours = await a1.rung("ann")
+        a1.sip.hang_up(theirs)
+        a1.sip.decline(ours, 487)
+        await made.nothing_is_left()
+        assert [each for each in a1.recorder.said if each[0] == "record"] == []
+
+
+class FakeRecorder:
+    """A socket that notes what it is told, and may be away."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.heard: list[dict[str, object]] = []
+        self.answer: dict[str, object] = {"ok": True}
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        """Listen."""
+        self._server = await asyncio.start_unix_server(self._serve, path=self._path)
+
+    async def die(self) -> None:
+        """Go without a word."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                self.heard.append(json.loads(line))
+                writer.write(json.dumps(self.answer).encode() + b"\n")
+        writer.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - a test waits
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RecorderLink]:
+    monkeypatch.setattr(recording, "RETRY_S", 0.02)
+    link = RecorderLink(tmp_path / "sock", edge=EdgeId("a1"), tenant_of=lambda _: "main")
+    running = asyncio.create_task(link.run())
+    yield link
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_a_recorder_that_is_away_is_told_when_it_is_back(
+    link: RecorderLink, tmp_path: Path
+) -> None:
+    link.record(CallId("one"), QUEUE, ANN)
+    link.record(CallId("two"), QUEUE, ANN)
+    link.stop(CallId("two"))
+    await asyncio.sleep(0.05)
+    fake = FakeRecorder(tmp_path / "sock")
+    await fake.start()
+    await until(lambda: len(fake.heard) == 2)
+    assert {(each["cmd"], each["call"]) for each in fake.heard} == {
+        ("record", "one"),
+        ("stop", "two"),
+    }
+    assert fake.heard[0]["media"] == "a1:one"
+    await fake.die()
+
+
+async def test_a_recorder_started_anew_is_told_all_that_goes_on_and_nothing_that_is_over(
+    link: RecorderLink, tmp_path: Path
+) -> None:
+    fake = FakeRecorder(tmp_path / "sock")
+    await fake.start()
+    for call in ("one", "two"):
+        link.record(CallId(call), QUEUE, ANN)
+    link.stop(CallId("two"))
+    await until(lambda: bool(fake.heard) and fake.heard[-1]["cmd"] == "stop")
+    await fake.die()
+    again = FakeRecorder(tmp_path / "sock")
+    await again.start()
+    await until(lambda: bool(again.heard))
+    await asyncio.sleep(0.05)
+    assert [(each["cmd"], each["call"]) for each in again.heard] == [("record", "one")]
+    await again.die()
+
+
+async def test_a_refusal_is_counted_and_not_repeated(link: RecorderLink, tmp_path: Path) -> None:
+    fake = FakeRecorder(tmp_path / "sock")
+    fake.answer = {"ok": False, "error": "there is no recording key of main here"}
+    await fake.start()
+    link.record(CallId("one"), QUEUE, ANN)
+    await until(lambda: link.refused == 1)
+    await asyncio.sleep(0.1)
+    assert len(fake.heard) == 1
+    await fake.die()
