@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, delete, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
@@ -54,6 +67,15 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
 
 _JSON: Final = {"consent": dict[str, bool], "numbers": tuple[str, ...], "tags": tuple[str, ...]}
 _COLUMNS = [getattr(CustomerRow, name) for name in Customer.__struct_fields__]
+_BY_NUMBER: Final = (
+    select(*_COLUMNS)
+    .join(NumberRow, NumberRow.customer == CustomerRow.id)
+    .where(NumberRow.tenant == bindparam("tenant"), NumberRow.number == bindparam("number"))
+    .where(CustomerRow.tenant == bindparam("tenant"))
+    .order_by(NumberRow.customer)
+    .limit(bindparam("most", type_=Integer))
+)
+"""The screen pop: by the primary keys of two tables, and made once, since making it costs more."""
 
 
 def columns_of(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,16 +140,9 @@ async def find_all(
 async def by_number(
     connection: AsyncConnection, tenant: str, number: str, limit: int = 10
 ) -> tuple[Customer, ...]:
-    """Return who has this number (E.164): one statement, by the primary keys of two tables."""
-    statement = (
-        select(*_COLUMNS)
-        .join(NumberRow, NumberRow.customer == CustomerRow.id)
-        .where(NumberRow.tenant == tenant, NumberRow.number == number)
-        .where(CustomerRow.tenant == tenant)
-        .order_by(NumberRow.customer)
-        .limit(limit)
-    )
-    return tuple(_read(row) for row in await connection.execute(statement))
+    """Return who has this number (E.164)."""
+    asked = {"tenant": tenant, "number": number, "most": limit}
+    return tuple(_read(row) for row in await connection.execute(_BY_NUMBER, asked))
 
 
 async def own_numbers(connection: AsyncConnection, tenant: str, customer: str) -> tuple[str, ...]:
@@ -150,45 +165,93 @@ async def page(
     listing: CustomerListing,
     among: tuple[str, ...] | None,
 ) -> tuple[list[Customer], str | None]:
-    """Return one page of a tenant's customers; with `among`, of these only."""
-    statement: Select[Any] = select(*_COLUMNS, CustomerRow.name_key).where(
-        CustomerRow.tenant == tenant, CustomerRow.merged_into.is_(None)
-    )
-    for condition in _conditions(tenant, listing, among):
-        statement = statement.where(condition)
-    # Ids begin with the time: their order is that of creation.
-    columns = {"created": CustomerRow.id.expression, "name": CustomerRow.name_key.expression}
+    """Return one page of a tenant's customers; with `among`, of these only.
+
+    In order of creation, a search reads no customer before the page is known: the indexes hold the
+    ids, and ids begin with the time. A planner left to itself walks through everybody instead.
+    """
+    by = {"created": CustomerRow.id.expression, "name": CustomerRow.name_key.expression}
+    index = _first_index(listing)
+    sort = listing.sort.removeprefix("-") or "created"
+    if index is None or sort != "created":
+        statement = select(*_COLUMNS, CustomerRow.name_key).where(
+            CustomerRow.tenant == tenant, CustomerRow.merged_into.is_(None)
+        )
+        if index is not None:
+            found = _found(tenant, listing, among, index).cte("found").prefix_with("MATERIALIZED")
+            statement = statement.join(found, found.c.customer == CustomerRow.id)
+        elif among is not None:
+            statement = statement.where(CustomerRow.id.in_(among))
+        rows, after = await paging.fetch(
+            connection,
+            statement,
+            listing,
+            columns=by,
+            id_column=CustomerRow.id.expression,
+            default="created",
+        )
+        return [_read(row) for row in rows], after
     rows, after = await paging.fetch(
         connection,
-        statement,
+        _found(tenant, listing, among, index),
         listing,
-        columns=columns,
-        id_column=CustomerRow.id.expression,
+        columns={**by, "created": index.customer.expression},
+        id_column=index.customer.expression,
         default="created",
     )
-    return [_read(row) for row in rows], after
+    ids = [row.customer for row in rows]
+    by_id = {each.id: each for each in await find_all(connection, tenant, ids)}
+    return [by_id[each] for each in ids if each in by_id], after
 
 
-def _conditions(
-    tenant: str, listing: CustomerListing, among: tuple[str, ...] | None
-) -> Iterable[ColumnElement[bool]]:
-    if among is not None:
-        yield CustomerRow.id.in_(among)
-    for word in words(listing.name or ""):
-        having = select(WordRow.customer).where(
-            WordRow.tenant == tenant, WordRow.word >= word, WordRow.word < word + LAST
-        )
-        yield CustomerRow.id.in_(having)
+Index: TypeAlias = type[WordRow] | type[NumberRow] | type[TagRow]
+
+
+def _first_index(listing: CustomerListing) -> Index | None:
+    """Return the table that knows best who is searched for; None: everybody is listed."""
     if listing.number is not None:
-        yield CustomerRow.id.in_(
-            select(NumberRow.customer).where(
-                NumberRow.tenant == tenant, NumberRow.number == listing.number
+        return NumberRow
+    if words(listing.name or ""):
+        return WordRow
+    return TagRow if listing.tag is not None else None
+
+
+def _found(
+    tenant: str, listing: CustomerListing, among: tuple[str, ...] | None, index: Index
+) -> Select[Any]:
+    """Return the ids of who fits, from the indexes alone; who was merged away is in none."""
+    wanted = _wanted(tenant, listing)
+    first = next(condition for table, condition in wanted if table is index)
+    statement = select(index.customer).where(first(index)).distinct()
+    for table, condition in wanted:
+        if condition is not first:
+            other = aliased(table)
+            having = select(other.customer).where(
+                condition(other), other.customer == index.customer
             )
-        )
+            statement = statement.where(having.exists())
+    return statement if among is None else statement.where(index.customer.in_(among))
+
+
+def _wanted(
+    tenant: str, listing: CustomerListing
+) -> list[tuple[Index, Callable[[Any], ColumnElement[bool]]]]:
+    """Return the tables and what has to be in them, the longest word first: fewest have it."""
+    made: list[tuple[Index, Callable[[Any], ColumnElement[bool]]]] = []
+    if listing.number is not None:
+        made.append((NumberRow, lambda t: (t.tenant == tenant) & (t.number == listing.number)))
+    longest_first = sorted(words(listing.name or ""), key=len, reverse=True)
+    made += [(WordRow, partial(_begins, tenant, word)) for word in longest_first]
     if listing.tag is not None:
-        yield CustomerRow.id.in_(
-            select(TagRow.customer).where(TagRow.tenant == tenant, TagRow.tag == listing.tag)
-        )
+        made.append((TagRow, lambda t: (t.tenant == tenant) & (t.tag == listing.tag)))
+    return made
+
+
+def _begins(tenant: str, word: str, table: Any) -> ColumnElement[bool]:  # noqa: ANN401 - or its alias
+    made: ColumnElement[bool] = and_(
+        table.tenant == tenant, table.word >= word, table.word < word + LAST
+    )
+    return made
 
 
 async def change(

@@ -56,7 +56,9 @@ class WordRow(Table):
     """Who has this word, folded, in the name."""
 
     __tablename__ = "customer_words"
-    __table_args__ = (Index("ix_customer_words_customer", "customer"),)
+    __table_args__ = (
+        Index("ix_customer_words_customer_tenant_word", "customer", "tenant", "word"),
+    )
 
     tenant: Mapped[str] = mapped_column(primary_key=True)
     word: Mapped[Ordered] = mapped_column(primary_key=True)
