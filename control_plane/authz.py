@@ -88,6 +88,10 @@ class Authz:
             (key, value) for key, value in self._found.items() if key[1] != tenant
         )
 
+    def forget(self) -> None:
+        """Ask casbin anew from now on: what was found is found again."""
+        self._found.clear()
+
     def policy_of(self, tenant: str) -> Policy:
         """Return what holds in `tenant`."""
         return self._joined.get(tenant, self._base)

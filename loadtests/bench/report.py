@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from drills.cli.progress import console
+from loadtests.bench.api.measure import ApiFigures
 from loadtests.bench.edge import EdgeFigures
 from loadtests.bench.machine import machine
 from loadtests.bench.profile import by_group
@@ -86,6 +87,26 @@ def routing(figures: RoutingFigures) -> dict[str, object]:
         f"from nothing each time: {figures.baseline_matches_per_s:.1f}"
     )
     console().print(table, others, loads, _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def api(figures: ApiFigures) -> dict[str, object]:
+    """Print what `bench api` found; return it as JSON values."""
+    table = Table(title=f"The API with {figures.effort.customers:,} customers")
+    for column in ("", "at a rate of", "p50, ms", "p99, ms", "CPU, ms", "most a second"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, found in figures.databases.items():
+        for what in ("nothing", "screen_pop", "search", "queue_edit"):
+            times = getattr(found, what)
+            ms = (f"{each:.1f}" for each in (times.p50, times.p99, times.cpu_ms))
+            most = f"{found.per_s[what]:.0f}" if what in found.per_s else ""
+            table.add_row(f"{name}: {what.replace('_', ' ')}", f"{times.rate:g}/s", *ms, most)
+    us = figures.authorise_us
+    decisions = (
+        f"one decision of the policy: {us['uncached']:.0f} us, from what is kept "
+        f"{us['cached']:.0f} us, the first of a tenant and kind {us['first_of_a_kind']:.0f} us"
+    )
+    console().print(table, decisions, _machine(), sep="\n")
     return figures.as_json() | {"machine": machine()}
 
 
