@@ -16,6 +16,7 @@ from control_plane.api.route import Routes
 from control_plane.authz import Authz
 from control_plane.db.database import Database
 from control_plane.db.migrate import migrate
+from control_plane.docs_page import serve as docs_page
 from control_plane.features import FEATURES
 from control_plane.services import SERVICES, Services
 from control_plane.settings import Settings
@@ -52,6 +53,7 @@ def build(settings: Settings, clock: Clock) -> web.Application:
     for route in ROUTES:
         app.router.add_route(route.method, route.path, binding.bind(route))
     health.add(app)
+    docs_page.add(app)
     return app
 
 

@@ -55,8 +55,10 @@ def document(routes: Routes, version: str) -> _Doc:
     """Return the document."""
     schemas, refs = _schemas(routes)
     paths: dict[str, _Doc] = {}
+    nouns = frozenset(_first(route.path) for route in routes)
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, refs, schemas)
+        operation = _operation(route, refs, schemas, nouns)
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {
@@ -74,6 +76,18 @@ def document(routes: Routes, version: str) -> _Doc:
     }
 
 
+def tag(path: str, nouns: frozenset[str]) -> str:
+    """Return the resource that a path is of: `customer-import` is of `customers`."""
+    first = _first(path)
+    return next(
+        (each for each in sorted(nouns) if first.startswith(f"{each.removesuffix('s')}-")), first
+    )
+
+
+def _first(path: str) -> str:
+    return path.removeprefix("/v1/").partition("/")[0]
+
+
 def _schemas(routes: Routes) -> tuple[dict[str, _Doc], dict[tuple[type, str], _Doc]]:
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {}
     for route in routes:
@@ -85,13 +99,16 @@ def _schemas(routes: Routes) -> tuple[dict[str, _Doc], dict[tuple[type, str], _D
 
 
 def _operation(
-    route: AnyRoute, refs: dict[tuple[type, str], _Doc], schemas: dict[str, _Doc]
+    route: AnyRoute,
+    refs: dict[tuple[type, str], _Doc],
+    schemas: dict[str, _Doc],
+    nouns: frozenset[str],
 ) -> _Doc:
     access = route.access
     made: _Doc = {
         "operationId": route.name,
         "summary": route.summary,
-        "tags": [route.name.partition("_")[0]],
+        "tags": [tag(route.path, nouns)],
         "parameters": [
             *_parameters(route.at, "path", refs, schemas),
             *_parameters(route.query, "query", refs, schemas),

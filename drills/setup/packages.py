@@ -30,6 +30,7 @@ PACKAGES = (
     ),
     Package("sip-tester", "SIPp: callers in volume"),
     Package("baresip-core", "a SIP phone of somebody else's, for the tests"),
+    Package("chromium", "a browser: the tests look at the pages with it"),
     Package("nftables", "cuts links of the lab"),
     Package("iproute2", "builds the lab's links"),
     Package("util-linux", "unshare: namespaces"),

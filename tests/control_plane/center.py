@@ -89,6 +89,8 @@ class Center:
     socket: Path
     client: aiohttp.ClientSession
     clock: ManualClock
+    host: str = "center"
+    """A name for the socket's sake, or a real address."""
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -112,7 +114,7 @@ class Center:
         if isinstance(data, bytes) and len(data) > 100_000:
             data = io.BytesIO(data)
         async with self.client.request(
-            method, f"http://center{path}", data=data, headers=sent
+            method, f"http://{self.host}{path}", data=data, headers=sent
         ) as r:
             return Reply(r.status, r.headers, await r.read())
 

@@ -1,0 +1,1 @@
+"""The page at /docs that shows the API to people: static files over /openapi.json."""

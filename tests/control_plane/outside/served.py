@@ -1,0 +1,56 @@
+"""A control plane on a TCP port: browsers and others' tools know no Unix sockets."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from control_plane import app
+from control_plane.keys.provider import LocalFile
+from control_plane.serving import Listener
+from state.clock import ManualClock, SystemClock
+from tests.control_plane.center import Center, settings
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where it serves, and the way to make people."""
+
+    url: str
+    center: Center
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def served(database_url: str | None = None) -> AsyncIterator[Served]:
+    """Serve on a loopback port while entered, with keys for sensitive fields."""
+    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+        folder = Path(name)
+        keys = folder / "customer.keys"
+        LocalFile.make(keys)
+        address = f"127.0.0.1:{free_port()}"
+        made = settings(
+            folder,
+            database_url or f"sqlite:///{folder / 'everline.db'}",
+            listen=address,
+            listen_unix=None,
+            customer_keys=keys,
+            keys_database=f"sqlite:///{folder / 'keys.db'}",
+        )
+        # Clients outside go by the real time: tokens have to be good by it.
+        clock = ManualClock(wall_ms=SystemClock().now().wall_ms)
+        application = app.build(made, clock)
+        async with Listener(application, made), aiohttp.ClientSession() as client:
+            yield Served(f"http://{address}", Center(application, folder, client, clock, address))

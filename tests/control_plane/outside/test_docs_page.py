@@ -1,0 +1,155 @@
+"""The page at /docs: what its files may load, and that somebody can use it in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import ConsoleMessage, Page, async_playwright, expect
+
+from control_plane.app import ROUTES
+from control_plane.docs_page.serve import FILES, HERE
+from control_plane.permissions import Role
+from tests.control_plane.center import PASSWORD, Center
+from tests.control_plane.outside.served import Served, served
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+async def test_the_page_is_served_with_a_policy_that_lets_nothing_in(center: Center) -> None:
+    for path in FILES:
+        reply = await center.ask("GET", path)
+        assert reply.status == 200
+        rules = dict(
+            each.split(" ", 1) for each in reply.headers["Content-Security-Policy"].split("; ")
+        )
+        assert rules["default-src"] == "'none'"
+        assert rules["script-src"] == rules["style-src"] == rules["connect-src"] == "'self'"
+        assert rules["frame-ancestors"] == rules["form-action"] == rules["base-uri"] == "'none'"
+        assert "unsafe" not in reply.headers["Content-Security-Policy"]
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_the_root_leads_to_the_page(center: Center) -> None:
+    for path in ("/", "/docs/"):
+        reply = await center.client.get(f"http://center{path}", allow_redirects=False)
+        assert (reply.status, reply.headers["Location"]) == (308, "/docs")
+    assert (await center.ask("GET", "/docs/../settings.py")).status == 404
+    assert (await center.ask("GET", "/docs/serve.py")).status == 404
+
+
+def test_the_files_name_no_other_server_and_hold_no_inline_script() -> None:
+    for name, _media in FILES.values():
+        text = (HERE / name).read_text()
+        assert not re.search(r"(?:https?:)?//[a-z0-9]", text.replace("// ", "")), name
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", text), (
+            name
+        )
+    page = (HERE / "page.html").read_text()
+    assert re.findall(r"<script[^>]*>([^<]*)</script>", page) == [""]
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page)
+
+
+@pytest.fixture
+async def serving() -> AsyncIterator[Served]:
+    async with served() as made:
+        yield made
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        try:
+            yield await browser.new_page()
+        finally:
+            await browser.close()
+
+
+@pytest.mark.parts
+async def test_a_manager_signs_in_edits_a_queue_and_is_told_what_is_wrong(
+    serving: Served, page: Page
+) -> None:
+    said: list[ConsoleMessage] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message))  # noqa: PLW0108 - it marks it
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    manager = await serving.center.person(Role.MANAGER)
+    await manager.post("/v1/queues", {"id": "sales", "needs": {"sales": 3}})
+    await page.goto(f"{serving.url}/")
+    await expect(page.locator("nav a")).to_have_count(len(ROUTES))
+
+    # Without a token the API says no, and the page shows it.
+    await page.get_by_label("Filter endpoints").fill("queues/{id}")
+    await page.locator("nav a", has_text="GET").click()
+    await expect(page.locator("main h2")).to_have_text("Show a queue")
+    await page.get_by_label("id", exact=True).fill("sales")
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.locator(".status")).to_have_text("401 Unauthorized")
+    await expect(page.locator(".answer pre")).to_contain_text("sign-in-needed")
+
+    # A wrong password is told; a token opens it.
+    await page.get_by_label("Login").fill("admin")
+    await page.get_by_label("Password").fill("not that one at all")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.locator("#notice")).not_to_be_empty()
+    await page.get_by_text("or a token").click()
+    await page.get_by_label("Access token").fill(manager.token)
+    await page.get_by_role("button", name="Use it").click()
+    await expect(page.locator("#who")).to_contain_text("manager")
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.locator(".status")).to_have_text("200 OK")
+    etag = f'"{(await manager.get("/v1/queues/sales")).json["version"]}"'
+    await expect(page.locator(".answer")).to_contain_text(f"ETag: {etag}")
+
+    # The ETag that was seen goes along with the change.
+    await page.locator("nav a", has_text="PUT").click()
+    await page.get_by_label("id", exact=True).fill("sales")
+    await page.get_by_label("body").fill('{"needs": {"sales": 5}}')
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.locator(".status")).to_have_text("200 OK")
+    assert (await manager.get("/v1/queues/sales")).json["needs"] == {"sales": 5}
+
+    assert all(url.startswith(serving.url) for url in asked), asked
+    blocked = [each.text for each in said if "Content Security Policy" in each.text]
+    assert not blocked
+
+
+@pytest.mark.parts
+async def test_what_a_customer_is_called_cannot_become_markup(serving: Served, page: Page) -> None:
+    manager = await serving.center.person(Role.MANAGER)
+    name = "<img src=x onerror=alert(1)>"
+    made = await manager.post("/v1/customers", {"name": name})
+    page.on("dialog", lambda _dialog: pytest.fail("a script ran"))
+    await page.goto(f"{serving.url}/docs#customers_show")
+    await page.get_by_text("or a token").click()
+    await page.get_by_label("Access token").fill(manager.token)
+    await page.get_by_role("button", name="Use it").click()
+    await expect(page.locator("#who")).to_contain_text("manager")
+    await page.get_by_label("customer", exact=True).fill(made.json["id"])
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.locator(".answer pre")).to_contain_text(name)
+    assert await page.locator(".answer img").count() == 0
+
+
+@pytest.mark.parts
+async def test_the_first_administrator_signs_in_with_the_password_and_out_again(
+    serving: Served, page: Page
+) -> None:
+    await page.goto(f"{serving.url}/docs#sign_in_me")
+    await page.get_by_label("Login").fill("admin")
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.locator("#who")).to_contain_text("tenant_admin")
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.locator(".status")).to_have_text("401 Unauthorized")
+    stored = await page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    assert stored == '[{},{},""]'
