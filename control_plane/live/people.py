@@ -36,7 +36,7 @@ Mine: TypeAlias = Ask[Nothing, Nothing, Nothing]
 _SORT: Final = "id"
 
 
-async def list_all(ask: Listed) -> Page[AgentLiveView]:
+async def list_agents(ask: Listed) -> Page[AgentLiveView]:
     """Return a page of agents, by id."""
     query, follower = ask.query, follower_of(ask.request.app)
     if query.sort not in ("", _SORT):
@@ -85,7 +85,7 @@ async def thing(ask: Named) -> Thing:
     return views.agent_thing(facts(ask))
 
 
-async def show(ask: Named) -> AgentLiveView:
+async def show_agent(ask: Named) -> AgentLiveView:
     """Return one."""
     return views.agent(facts(ask))
 
@@ -141,7 +141,7 @@ ROUTES: Final[Routes] = (
         summary="List what agents are doing",
         access=Permission.AGENT_READ,
         check=Check.EACH,
-        handler=list_all,
+        handler=list_agents,
         query=AgentListing,
         answer=Page[AgentLiveView],
         tx=Tx.NONE,
@@ -151,7 +151,7 @@ ROUTES: Final[Routes] = (
         path="/v1/agents/{agent}/live",
         summary="Show what an agent is doing",
         access=Permission.AGENT_READ,
-        handler=show,
+        handler=show_agent,
         thing=thing,
         at=AgentPath,
         answer=AgentLiveView,
