@@ -22,6 +22,16 @@ long. There is no way to slow fsync alone down without a kernel module or a debu
 UP_WITHIN_S = 20.0
 
 
+def _ways(source: str, sink: str) -> list[tuple[str, str]]:
+    """Return the ways from a site to a site; an empty one stands for all."""
+    return [
+        (one, other)
+        for one in SITES
+        for other in SITES
+        if one != other and source in {one, ""} and sink in {other, ""}
+    ]
+
+
 class Breaker:
     """Breaks one lab."""
 
@@ -61,7 +71,7 @@ class Breaker:
             now_s = self._clock.now().mono_s
             self._history.note(Mended(at_s=now_s, kind=fault.kind, target=fault.target))
 
-    async def _break(self, fault: Fault) -> None:  # noqa: C901, PLR0912 - one case a kind
+    async def _break(self, fault: Fault) -> None:  # noqa: C901 - one case a kind
         supervisor, target = self._lab.supervisor, fault.target
         match fault.kind:
             case FaultKind.KILL_EDGE:
@@ -75,18 +85,11 @@ class Breaker:
                 await self._freeze(f"etcd-{target}", fault.for_s)
             case FaultKind.SLOW_DISK:
                 await self._stutter(f"etcd-{target}", fault.for_s)
-            case FaultKind.CUT:
-                others = [site for site in SITES if site != target]
-                for other in others:
-                    self._lab.wan.cut_between(target, other)
-                await asyncio.sleep(fault.for_s)
-                for other in others:
-                    self._lab.wan.heal_between(target, other)
-            case FaultKind.CUT_ONE_WAY:
+            case FaultKind.CUT | FaultKind.CUT_OFF:
+                await self._cut([*_ways(target, ""), *_ways("", target)], fault.for_s)
+            case FaultKind.CUT_ONE_WAY | FaultKind.CUT_OFF_ONE_WAY:
                 source, _, sink = target.partition(">")
-                self._lab.wan.cut(source, sink)
-                await asyncio.sleep(fault.for_s)
-                self._lab.wan.heal(source, sink)
+                await self._cut(_ways(source, sink), fault.for_s)
             case FaultKind.LOSE_EVENTS:
                 await self._disturb(target, fault.for_s, lose=LOST)
             case FaultKind.LATE_EVENTS:
@@ -97,6 +100,13 @@ class Breaker:
             case FaultKind.RESTART_PROXY:
                 self._proxies[target].restart()
                 self._crowd.proxy_restarted(target)
+
+    async def _cut(self, ways: Sequence[tuple[str, str]], for_s: float) -> None:
+        for source, sink in ways:
+            self._lab.wan.cut(source, sink)
+        await asyncio.sleep(for_s)
+        for source, sink in ways:
+            self._lab.wan.heal(source, sink)
 
     async def _kill_edge(self, edge: str, for_s: float) -> None:
         until_s = self._clock.now().mono_s + for_s

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from drills.prove.history import Event
+from drills.prove.laws_alone import check_alone
 from drills.prove.laws_end import check_end, check_freed
 from drills.prove.laws_order import check_order
 from drills.prove.laws_people import check_gates, check_telephones
 from drills.prove.laws_store import check_store
 from drills.prove.violations import Violation
 
-LAWS = (check_store, check_order, check_gates, check_telephones, check_freed, check_end)
+LAWS = (
+    check_store,
+    check_order,
+    check_gates,
+    check_telephones,
+    check_freed,
+    check_alone,
+    check_end,
+)
 
 
 def check(events: Sequence[Event]) -> tuple[Violation, ...]:

@@ -28,6 +28,8 @@ WEIGHTS = {
     FaultKind.SLOW_DISK: 1,
     FaultKind.CUT: 2,
     FaultKind.CUT_ONE_WAY: 2,
+    FaultKind.CUT_OFF: 2,
+    FaultKind.CUT_OFF_ONE_WAY: 2,
     FaultKind.LOSE_EVENTS: 2,
     FaultKind.LATE_EVENTS: 2,
     FaultKind.WRONG_CLOCK: 1,
@@ -74,6 +76,9 @@ def _target(kind: FaultKind, chance: random.Random) -> str:
     if kind is FaultKind.CUT_ONE_WAY:
         source, target = chance.sample(SITES, 2)
         return f"{source}>{target}"
+    if kind is FaultKind.CUT_OFF_ONE_WAY:
+        site = chance.choice(SITES)
+        return chance.choice((f"{site}>", f">{site}"))
     return chance.choice(EDGES if kind in OF_EDGES else SITES)
 
 
@@ -83,6 +88,8 @@ def _length(kind: FaultKind, chance: random.Random) -> float:
         return 0.5
     if kind in {FaultKind.LOSE_EVENTS, FaultKind.LATE_EVENTS, FaultKind.WRONG_CLOCK}:
         return chance.uniform(5.0, 20.0)
+    if kind in {FaultKind.CUT_OFF, FaultKind.CUT_OFF_ONE_WAY}:
+        return chance.uniform(10.0, 20.0)
     roll = chance.random()
     if roll < 0.7:  # noqa: PLR2004 - seven in ten
         return chance.uniform(0.3, 3.0)

@@ -127,6 +127,10 @@ class FaultKind(StrEnum):
     """A site from both others, both ways."""
     CUT_ONE_WAY = "cut_one_way"
     """What one site sends to another; `target` is `a>b`."""
+    CUT_OFF = "cut_off"
+    """A site from both others, for so long that it has to serve alone."""
+    CUT_OFF_ONE_WAY = "cut_off_one_way"
+    """All that a site sends to the others, `a>`, or all that they send to it, `>a`, for as long."""
     LOSE_EVENTS = "lose_events"
     LATE_EVENTS = "late_events"
     WRONG_CLOCK = "wrong_clock"
@@ -147,6 +151,14 @@ class Mended(Struct, frozen=True, kw_only=True):
     at_s: float
     kind: FaultKind
     target: str
+
+
+class Mode(Struct, frozen=True, kw_only=True):
+    """An edge has said by what it serves, and it is not what it had said before."""
+
+    at_s: float
+    edge: EdgeId
+    mode: str
 
 
 class Stock(Struct, frozen=True, kw_only=True):
@@ -174,6 +186,7 @@ Event: TypeAlias = (
     | Overlap
     | Broken
     | Mended
+    | Mode
     | Stock
 )
 OPERATIONS = (Placed, CallerOver, AtGate, LegUp, LegOver)

@@ -17,6 +17,7 @@ from drills.prove.times import Span, spans
 from drills.prove.violations import Law, Violation
 from drills.prove.world import World, revisions
 from state.model import CallRecord, Decision, PresenceState, Ticket, TicketState
+from state.overlay import ALONE_FROM
 
 HEALED_S = 30.0
 """A mirror that has lost events has made them good by then."""
@@ -48,7 +49,9 @@ def _decisions(events: Sequence[Event], blind: list[Span]) -> Iterator[tuple[Sto
                 and span.touches(event.at_s - LONGEST_CALL_S, event.at_s, aftermath_s=HEALED_S)
                 for span in blind
             )
-            if record.decision is not None and not was_blind:
+            # Decided without a quorum: on no snapshot that the store ever had.
+            is_alone = record.decision is not None and record.decision.revision >= ALONE_FROM
+            if record.decision is not None and not was_blind and not is_alone:
                 yield event, record.decision
 
 

@@ -21,13 +21,14 @@ from drills.prove.history import (
 )
 from drills.prove.times import Span, on_path, spans
 from drills.prove.violations import Law, Violation
+from drills.prove.world import Lone
 from state.keys import Kind
 from state.model import AgentId, CallId, EdgeLife, Offer
 
 
 def check_gates(events: Sequence[Event]) -> Iterator[Violation]:
     """Yield the tokens that should not have rung anybody."""
-    made = _reservations(events)
+    made, lone = _reservations(events), Lone(events)
     seen = max((event.revision for event in events if isinstance(event, Stored)), default=0)
     highest: dict[AgentId, Token] = {}
     for event in events:
@@ -37,8 +38,16 @@ def check_gates(events: Sequence[Event]) -> Iterator[Violation]:
         if before is not None and event.token <= before:
             text = f"{event.agent}: {event.token} after {before}, for {event.call}"
             yield Violation(law=Law.STALE_TOKEN, at_s=event.at_s, text=text)
+        is_alone = event.token[0] % 2 == 0
+        if is_alone and not lone.at_site(event.site, event.at_s):
+            text = f"{event.agent}: {event.token}, for {event.call}"
+            yield Violation(law=Law.ALONE_TOKEN, at_s=event.at_s, text=text)
         # A gate may hear of a reservation before the history does.
-        if event.token[1] <= seen and (event.agent, event.call, event.token[1]) not in made:
+        if (
+            not is_alone
+            and event.token[1] <= seen
+            and (event.agent, event.call, event.token[1]) not in made
+        ):
             text = f"{event.agent}: {event.token}, for {event.call}"
             yield Violation(law=Law.FALSE_TOKEN, at_s=event.at_s, text=text)
         highest[event.agent] = max(event.token, before or event.token)
@@ -52,7 +61,8 @@ def _reservations(events: Sequence[Event]) -> set[tuple[AgentId, CallId, int]]:
         if not isinstance(event, Stored) or event.kind is not Kind.OFFER:
             continue
         if isinstance(event.value, Offer):
-            if event.id not in standing:
+            # What was made without a quorum and merged is known by its own count.
+            if event.id not in standing and event.value.granted is None:
                 made.add((event.value.agent, event.value.call, event.revision))
             standing.add(event.id)
         else:

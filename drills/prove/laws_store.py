@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from drills.prove.history import Broken, Event, FaultKind, Stored
 from drills.prove.violations import Law, Violation
-from drills.prove.world import World, revisions
+from drills.prove.world import Lone, World, revisions
 from state.keys import Kind
 from state.model import (
     CallRecord,
@@ -27,7 +27,7 @@ EDGE_DIED = "edge_died"
 def check_store(events: Sequence[Event]) -> Iterator[Violation]:
     """Yield what breaks a law, in the order of revisions."""
     kills = _kills(events)
-    world = World()
+    world, lone = World(), Lone(events)
     for changes in revisions(events):
         before = _Before(world, changes)
         world.apply(changes)
@@ -36,9 +36,9 @@ def check_store(events: Sequence[Event]) -> Iterator[Violation]:
                 case Offer() as offer:
                     yield from _offer_put(before, world, change, offer)
                 case Ticket() as ticket:
-                    yield from _ticket_put(before, change, ticket)
+                    yield from _ticket_put(before, world, change, ticket, lone)
                 case CallRecord() as record:
-                    yield from _record_put(before, world, change, record, kills)
+                    yield from _record_put(before, world, change, record, kills, lone)
                 case None if change.kind is Kind.TICKET:
                     yield from _ticket_gone(before, world, change)
                 case _:
@@ -70,7 +70,8 @@ def _offer_put(before: _Before, world: World, change: Stored, offer: Offer) -> I
     ]
     if others:
         yield _say(Law.TWO_AGENTS, change, f"{offer.call} has {offer.agent} and {others[0]}")
-    if held is not None:
+    if held is not None or offer.granted is not None:
+        # One that was made without a quorum is written when it is merged, wherever it has come to.
         return
     ticket = before.tickets.get(offer.call)
     if ticket is None or ticket[0].state is not TicketState.QUEUED:
@@ -84,28 +85,49 @@ def _offer_put(before: _Before, world: World, change: Stored, offer: Offer) -> I
         yield _say(Law.NOT_READY, change, f"{offer.agent} given to {offer.call} while {state}")
 
 
-def _ticket_put(before: _Before, change: Stored, ticket: Ticket) -> Iterator[Violation]:
+def _ticket_put(
+    before: _Before, world: World, change: Stored, ticket: Ticket, lone: Lone
+) -> Iterator[Violation]:
     record = before.records.get(change.id)
-    if record is not None and record[0].outcome is not Outcome.REFUSED:
+    makes_room = record is not None and _is_guess(record[0], change, lone)
+    if (
+        record is not None
+        and record[0].outcome is not Outcome.REFUSED
+        and not (makes_room and change.id not in world.records)
+    ):
         yield _say(Law.RISEN, change, f"{ticket.call} has a place after its end")
     held = before.tickets.get(change.id)
     if held is not None and held[0].holder != ticket.holder:
         yield _say(Law.TWO_HOLDERS, change, f"{ticket.call}: {held[0].holder}, {ticket.holder}")
 
 
-def _record_put(
+def _is_guess(record: CallRecord, change: Stored, lone: Lone) -> bool:
+    """Tell whether a record is a survivor's of a call whose edge was alone: that one knows better.
+
+    `change` is what replaces it.
+    """
+    return record.cause == EDGE_DIED and lone.was(record.edge, change.at_s)
+
+
+def _record_put(  # noqa: PLR0913, PLR0917  all that tells whether it may be written
     before: _Before,
     world: World,
     change: Stored,
     record: CallRecord,
     kills: dict[str, list[float]],
+    lone: Lone,
 ) -> Iterator[Violation]:
     held = before.tickets.get(change.id)
-    if change.id in before.records:
+    stood = before.records.get(change.id)
+    if stood is not None and not (
+        _is_guess(stood[0], change, lone) and stood[0].edge == record.edge
+    ):
         yield _say(Law.TWO_RECORDS, change, f"{record.call}: {record.cause}, written over another")
     was_killed = any(at_s >= change.at_s - _SINCE_KILL_S for at_s in kills.get(record.edge, []))
-    # The store may never have heard of a call whose edge was killed: the next life tells of it.
-    if held is None and record.outcome is not Outcome.REFUSED and not was_killed:
+    # The store may never have heard of a call whose edge was killed: the next life tells of it; or
+    # of one that came and went while its edge was alone.
+    may_be_news = was_killed or lone.was(record.edge, change.at_s)
+    if held is None and record.outcome is not Outcome.REFUSED and not may_be_news:
         yield _say(Law.TWO_RECORDS, change, f"{record.call}: {record.cause}, without a place")
     if change.id in world.tickets:
         yield _say(Law.RISEN, change, f"{record.call} has ended and keeps its place")

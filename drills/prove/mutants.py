@@ -49,6 +49,8 @@ UNHEARD = (
 )
 """Edges take calls, and their answers do not arrive: the call is given to the next one too."""
 
+CUT_OFF = (_fault(1.0, _F.CUT_OFF, "a", 14.0),)
+
 OF_EDGES = (
     Mutant(
         name="offer_not_compared",
@@ -79,6 +81,13 @@ OF_EDGES = (
         line="frees no gate that is held for nothing",
         kinds=(_F.RESTART_PROXY,),
         every_s=0.7,
+    ),
+    Mutant(name="never_alone", line="waits for a quorum for ever", plan=CUT_OFF),
+    Mutant(name="merge_left_out", line="writes nothing of what it did alone", plan=CUT_OFF),
+    Mutant(
+        name="alone_token_of_store",
+        line="makes tokens without a quorum as if the store had",
+        plan=CUT_OFF,
     ),
 )
 

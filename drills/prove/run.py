@@ -18,7 +18,7 @@ from drills.prove.breaker import Breaker
 from drills.prove.center import DID, agents, configuration
 from drills.prove.checker import check
 from drills.prove.faults import EDGES, SITES, Fault
-from drills.prove.history import History, Stock
+from drills.prove.history import History, Mode, Stock
 from drills.prove.mutants import GATE_FAULTS
 from drills.prove.people import Crowd
 from drills.prove.people import World as PeopleWorld
@@ -41,6 +41,7 @@ PEACE_S = 45.0
 """How long all may take to settle after the last fault."""
 READY_S = 25.0
 LOOK_S = 2.0
+MODES_S = 0.3
 _OF_CALLS = tuple(f"{keys.STATE}{kind}/" for kind in ("ticket", "offer", "work", "presence"))
 
 
@@ -202,6 +203,7 @@ class Ground:
             asyncio.create_task(breaker.run(order.faults)),
             asyncio.create_task(self._pauses(order.seed, crowd)),
             asyncio.create_task(self._late_copies(crowd)),
+            asyncio.create_task(self._watch_modes(history)),
         ]
         began_s = self._now()
         try:
@@ -238,6 +240,18 @@ class Ground:
             await asyncio.sleep(0.15)
             crowd.deliver_late_copy()
 
+    async def _watch_modes(self, history: History) -> None:
+        """Note by what each edge says that it serves, when that has changed."""
+        known = {event.edge: event.mode for event in history.events if isinstance(event, Mode)}
+        while True:
+            for edge in map(EdgeId, EDGES):
+                serving = (await self._ask(edge, "status", within_s=0.3)).get("serving", {})
+                mode = serving.get("mode", known.get(edge))
+                if mode is not None and mode != known.get(edge):
+                    known[edge] = mode
+                    history.note(Mode(at_s=self._now(), edge=edge, mode=mode))
+            await asyncio.sleep(MODES_S)
+
     def _mend(self) -> None:
         self._lab.wan.heal_all()
         for name in self._lab.supervisor.names():
@@ -248,12 +262,14 @@ class Ground:
 
     async def _peace(self, crowd: Crowd, history: History, watcher: Watcher) -> None:
         """Let all calls end, give time, and take stock."""
+        modes = asyncio.create_task(self._watch_modes(history))
         crowd.close()
         await self._until_done(lambda: self._wishes(dict.fromkeys(crowd.phones, Readiness.READY)))
         ends_s = self._now() + PEACE_S
         while self._now() < ends_s and not await self._is_quiet(crowd):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.3)
         await watcher.stop()
+        modes.cancel()
         history.note(await self._stock(crowd))
 
     async def _until_done(self, do: Callable[[], Any]) -> None:
@@ -292,11 +308,11 @@ class Ground:
             edges=edges,
         )
 
-    async def _ask(self, edge: str, command: str) -> Mapping[str, Any]:
+    async def _ask(self, edge: str, command: str, within_s: float = 2.0) -> Mapping[str, Any]:
         """Ask an edge; nothing if it does not answer."""
         path = self._lab.paths.of(edge[0]) / f"edge-{edge}.sock"
         try:
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(within_s):
                 reader, writer = await asyncio.open_unix_connection(path)
                 writer.write(json.dumps({"cmd": command}).encode() + b"\n")
                 answer: Mapping[str, Any] = json.loads(await reader.readline())

@@ -25,6 +25,9 @@ class Law(StrEnum):
     TWO_CALLS = "telephone rung while in a call"
     OVERTAKEN = "call served before one that came first"
     NOT_FREED = "dead edge's calls not closed in time"
+    NOT_ALONE = "site cut off that does not serve alone"
+    NOT_MERGED = "what was done alone not merged in time"
+    ALONE_TOKEN = "token made alone for a site with a quorum"  # noqa: S105 - no password
     STUCK = "stuck at the end"
     UNTRUE = "record that does not say what happened"
 

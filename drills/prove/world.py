@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeVar
 
-from drills.prove.history import Event, Stored
+from drills.prove.history import Event, Mode, Stored
 from state.keys import Kind
 from state.model import CallRecord, EdgeId, EdgeLife, Offer, Presence, Probe, SiteId, Ticket
 
 T = TypeVar("T")
+FOR_EVER = float("inf")
+QUORUM = "quorum"
+SEEN_S = 1.5
+"""How much earlier, or later, than it was seen a mode may have changed."""
 
 
 @dataclass(slots=True)
@@ -61,6 +65,29 @@ def _set(table: dict[str, tuple[T, int]], change: Stored, kind: type[T]) -> None
     elif isinstance(change.value, kind):
         held = table.get(change.id)
         table[change.id] = (change.value, change.revision if held is None else held[1])
+
+
+class Lone:
+    """When edges served without a quorum, by their own word."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._spans: dict[str, list[tuple[float, float]]] = {}
+        for event in events:
+            if not isinstance(event, Mode):
+                continue
+            spans = self._spans.setdefault(event.edge, [])
+            if event.mode != QUORUM and (not spans or spans[-1][1] < FOR_EVER):
+                spans.append((event.at_s - SEEN_S, FOR_EVER))
+            elif event.mode == QUORUM and spans and spans[-1][1] == FOR_EVER:
+                spans[-1] = (spans[-1][0], event.at_s + SEEN_S)
+
+    def was(self, edge: str, at_s: float) -> bool:
+        """Tell whether an edge did at that instant, or merged what it had done."""
+        return any(begin_s <= at_s <= end_s for begin_s, end_s in self._spans.get(edge, ()))
+
+    def at_site(self, site: str, at_s: float) -> bool:
+        """Tell whether an edge of a site did."""
+        return any(edge.startswith(site) and self.was(edge, at_s) for edge in self._spans)
 
 
 def revisions(events: Sequence[Event]) -> Iterator[tuple[Stored, ...]]:

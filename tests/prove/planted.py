@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import edge.acd.index.callers
 import edge.acd.reservation as plans
+import edge.alone.alone
 import edge.call
 import edge.janitor
 import edge.life
@@ -33,6 +34,8 @@ import edge.records
 import edge.reserve
 from edge.__main__ import main
 from edge.acd.reservation import Plan
+from edge.acd.token import Token
+from edge.alone.merging import Merged
 from edge.media.direct import DirectMedia
 from edge.media.plan import AGENT, Party
 from state import keys
@@ -258,6 +261,33 @@ def gates_left_alone() -> None:
     _put(edge.proxy.proxy.Proxy, "free_gate", nothing)
 
 
+def never_alone() -> None:
+    """Take every snapshot for current."""
+
+    def waiting(standing: Any, _seen: Any, _now_s: float) -> Any:  # noqa: ANN401 - as it is
+        return standing
+
+    _put(edge.alone.alone, "next_standing", waiting)
+
+
+def merge_left_out() -> None:
+    """Forget what was done without a quorum."""
+
+    async def nothing(*_: Any) -> Merged:  # noqa: ANN401 - as the original
+        return Merged(revisions={})
+
+    _put(edge.alone.alone, "merge", nothing)
+
+
+def alone_token_of_store() -> None:
+    """Make a token without a quorum by the epoch of the store's."""
+
+    def token(highest: Token | None, presence_epoch: int) -> Token:
+        return Token(epoch=presence_epoch, revision=(highest.revision if highest else 0) + 1)
+
+    _put(edge.alone.alone, "alone_token", token)
+
+
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
@@ -274,6 +304,9 @@ BUGS: dict[str, Callable[[], None]] = {
         dead_left_alone,
         living_closed,
         gates_left_alone,
+        never_alone,
+        merge_left_out,
+        alone_token_of_store,
     )
 }
 
