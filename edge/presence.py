@@ -57,7 +57,7 @@ def due(
         held = snapshot.presences.get(agent)
         found = attendance(
             entry.value,
-            registered=agent in registered,
+            registered=agent in registered and agent not in snapshot.barred,
             wish=snapshot.wishes.get(agent),
             work=snapshot.works.get(agent),
         )

@@ -41,6 +41,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     run_dir: Path
     """For the snapshot, the tables file and sockets; mode 0700."""
     command_socket: Path
+    phone_secrets: Path | None = None
+    """Secrets of phones' ephemeral credentials, mode 0600; see `state.phone_credentials`. None: no
+    such credentials are taken."""
     log_level: str = "info"
     recorder: Path | None = None
     """The socket of the site's recorder. None: nothing is recorded."""
@@ -101,6 +104,7 @@ _PATHS = frozenset(
         "command_socket",
         "prompts",
         "recorder",
+        "phone_secrets",
     }
 )
 

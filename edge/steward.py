@@ -18,6 +18,7 @@ from edge.proxy.errors import ProxyError
 from edge.proxy.events import Connected, Event, GateChanged, Registered, Unregistered
 from edge.proxy.gate import GateEntry, GateLoad, gate_load
 from edge.proxy.proxy import Proxy
+from edge.proxy.secrets_file import SecretsFile
 from edge.proxy.tables import Tables, ha1, peers
 from edge.settings import Settings, address
 from edge.steering import NOBODY, Standings, encode, ill_sites, rows
@@ -37,7 +38,17 @@ _LATER_S = 0.3
 _AGAIN_S = 1.0
 _JUDGE_S = 1.0
 _URGENT = frozenset(
-    {Kind.EDGE, Kind.SITE, Kind.TRUNK, Kind.DID, Kind.QUEUE, Kind.AGENT, Kind.RELEASE, Kind.PROBE}
+    {
+        Kind.EDGE,
+        Kind.SITE,
+        Kind.TRUNK,
+        Kind.DID,
+        Kind.QUEUE,
+        Kind.AGENT,
+        Kind.RELEASE,
+        Kind.PROBE,
+        Kind.BARRED,
+    }
 )
 _CALM = frozenset({Kind.OFFER, Kind.WORK, Kind.PRESENCE})
 
@@ -73,6 +84,9 @@ class Steward:
         self._epoch_seen = FIRST_EPOCH
         """The highest of a token that a gate of this site has let through."""
         self._dead: set[EdgeId] = set()
+        self._signed_out: set[AgentId] = set()
+        """Who is barred, and has had their phone taken away."""
+        self._phone_secrets = SecretsFile(settings.phone_secrets)
         self.standings: Standings = NOBODY
         """How the sites stand with steering."""
         self._soon = asyncio.Event()
@@ -142,6 +156,8 @@ class Steward:
             await asyncio.sleep(_JUDGE_S)
             before = self.standings
             self._note_standings()
+            if self._phone_secrets.has_changed():
+                self._soon.set()
             if (before.left_out, before.last) != (self.standings.left_out, self.standings.last):
                 self._soon.set()
 
@@ -161,7 +177,22 @@ class Steward:
             tables = self._tables(snapshot)
             if tables is not None:
                 await self._proxy.apply(tables)
+                await self._sign_out_the_barred(snapshot)
                 await self._report(snapshot)
+
+    async def _sign_out_the_barred(self, snapshot: Snapshot) -> None:
+        """Take away the phones of agents who are barred; Kamailio takes none of theirs any more."""
+        homed = {agent for agent, each in snapshot.agents.items() if each.value.site == self._site}
+        for agent in homed.intersection(snapshot.barred) - self._signed_out:
+            try:
+                await self._proxy.sign_out(agent)
+            except ProxyError as error:
+                log.warning("barred_agent_not_signed_out", agent=agent, error=str(error))
+                asyncio.get_running_loop().call_later(_AGAIN_S, self._later.set)
+            else:
+                self._signed_out.add(agent)
+                self._keeper.note(agent, registered=False)
+        self._signed_out.intersection_update(snapshot.barred)
 
     async def _report(self, snapshot: Snapshot) -> None:
         """Say which version Kamailio goes by, once it is in step; if it is not, look again."""
@@ -208,7 +239,10 @@ class Steward:
         return Tables(
             steer={number: encode(groups) for number, groups in steer.items()},
             peers=peers(trunks, self._edges_known),
-            ha1=ha1((agent.value for agent in snapshot.agents.values()), self._site),
+            ha1=ha1(
+                (agent.value for agent in snapshot.agents.values()), self._site, snapshot.barred
+            ),
+            sip_secret=self._phone_secrets.by_name,
             epoch=FIRST_EPOCH,
             draining=site.value.draining or standings.is_gray(self._site),
         )

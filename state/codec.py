@@ -19,6 +19,7 @@ from state.errors import CodecError, FutureVersionError
 from state.keys import Kind, parse
 from state.model import (
     Agent,
+    Barred,
     Calendar,
     CallRecord,
     Contingency,
@@ -57,6 +58,7 @@ Record: TypeAlias = (
     | EdgeLife
     | Probe
     | Ticket
+    | Barred
     | Place
     | Offer
     | Work
@@ -85,6 +87,7 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.PRESENCE: Presence,
     Kind.EDGE: EdgeLife,
     Kind.PROBE: Probe,
+    Kind.BARRED: Barred,
     Kind.TICKET: Ticket,
     Kind.PLACE: Place,
     Kind.OFFER: Offer,
@@ -107,6 +110,7 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.PRESENCE: "agent",
     Kind.EDGE: "edge",
     Kind.PROBE: "edge",
+    Kind.BARRED: "agent",
     Kind.TICKET: "call",
     Kind.PLACE: "call",
     Kind.OFFER: "agent",

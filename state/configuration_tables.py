@@ -309,10 +309,12 @@ def did_of(number: str, table: DidTable) -> Did:
 def agent_of(identifier: str, table: AgentTable) -> Agent:
     """Return the agent that a table describes; ValueError: why it is none."""
     _check_skills(table.skills)
-    if (table.password is None) == (table.ha1 is None):
-        raise ValueError("give password or ha1, one of the two")
-    ha1 = table.ha1 if table.password is None else ha1_of(identifier, table.password)
-    if ha1 is None or _HA1.fullmatch(ha1) is None:
+    if table.password is not None and table.ha1 is not None:
+        raise ValueError("give password or ha1, one of the two, or neither")
+    ha1 = table.ha1 or ""
+    if table.password is not None:
+        ha1 = ha1_of(identifier, table.password)
+    elif table.ha1 is not None and _HA1.fullmatch(ha1) is None:
         raise ValueError("ha1 is not 32 lower-case hex digits")
     return Agent(
         id=AgentId(identifier),

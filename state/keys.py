@@ -57,6 +57,7 @@ class Kind(StrEnum):
     PRESENCE = "state/presence"
     EDGE = "state/edge"
     PROBE = "state/probe"
+    BARRED = "state/barred"
     TICKET = "state/ticket"
     PLACE = "state/place"
     OFFER = "state/offer"
@@ -179,6 +180,11 @@ def edge(identifier: EdgeId) -> str:
 def probe(identifier: EdgeId) -> str:
     """Return the key of an edge's probe results."""
     return build(Kind.PROBE, identifier)
+
+
+def barred(identifier: AgentId) -> str:
+    """Return the key that says that an agent is barred."""
+    return build(Kind.BARRED, identifier)
 
 
 def ticket(call: CallId) -> str:

@@ -550,6 +550,16 @@ class Probe(Struct, frozen=True, kw_only=True):
     """Sites from which too many packets of the media probes do not arrive here."""
 
 
+class Barred(Struct, frozen=True, kw_only=True):
+    """An agent whose user is disabled: no phone of theirs signs in, and they get no calls.
+
+    Written by the control planes.
+    """
+
+    agent: AgentId
+    since_ms: int
+
+
 # ---- what has been -------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from state.keys import Kind, parse
 from state.model import (
     Agent,
     AgentId,
+    Barred,
     Calendar,
     CalendarId,
     CallId,
@@ -74,6 +75,7 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     presences: Map[AgentId, Entry[Presence]] = field(default_factory=Map)
     edges: Map[EdgeId, Entry[EdgeLife]] = field(default_factory=Map)
     probes: Map[EdgeId, Entry[Probe]] = field(default_factory=Map)
+    barred: Map[AgentId, Entry[Barred]] = field(default_factory=Map)
     tickets: Map[CallId, Entry[Ticket]] = field(default_factory=Map)
     places: Map[CallId, Entry[Place]] = field(default_factory=Map)
     offers: Map[AgentId, Entry[Offer]] = field(default_factory=Map)
@@ -111,6 +113,7 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.PRESENCE: "presences",
     Kind.EDGE: "edges",
     Kind.PROBE: "probes",
+    Kind.BARRED: "barred",
     Kind.TICKET: "tickets",
     Kind.PLACE: "places",
     Kind.OFFER: "offers",

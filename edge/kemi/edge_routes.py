@@ -249,9 +249,10 @@ class Routes:
             tables = json.loads(self.tables.read_text())
             if tables["v"] != TABLES_VERSION:
                 raise ValueError(f"version {tables['v']}")  # noqa: TRY301 - as any other misfit
+            tables.setdefault("sip_secret", {})  # there is none in files of before
             rows = [
                 (name, key, str(value))
-                for name in ("steer", "peers", "ha1")
+                for name in ("steer", "peers", "ha1", "sip_secret")
                 for key, value in tables[name].items()
             ]
         except FileNotFoundError:

@@ -90,6 +90,10 @@ class Proxy:
         """
         self._stream.say(gate.free_message(agent, token))
 
+    async def sign_out(self, agent: AgentId) -> None:
+        """Take away the agent's phone, if it is registered. Raises ProxyError."""
+        await self._rpc.call("ul.rm", "location", agent)
+
     # -- asking
 
     async def registered(self) -> frozenset[AgentId]:
@@ -289,7 +293,7 @@ class Proxy:
         try:
             await self._rpc.call("ul.lookup", "location", agent)
         except ProxyRefusedError as missing:
-            if missing.code == NOT_FOUND:
+            if missing.code in {NOT_FOUND, NO_SUCH_KEY}:
                 return False
             raise
         return True
@@ -318,7 +322,7 @@ class Proxy:
 
 NOT_FOUND = 404
 NO_SUCH_KEY = 500
-"""What htable.get says of a key that is not there."""
+"""What htable.get says of a key that is not there, and ul.lookup of an agent."""
 
 
 def _entries(table: str, dump: list[dict[str, list[dict[str, str]]]]) -> dict[Key, str]:

@@ -5,7 +5,7 @@ Rows are idempotent: every edge of a site may write the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import ClassVar
 
 import msgspec
@@ -17,6 +17,7 @@ from state.model import Agent, AgentId, SiteId, Trunk
 
 FILE_VERSION = 1
 EDGE = "edge"
+NO_PASSWORD = "-"  # noqa: S105 - the very word for there being none
 
 Key = tuple[str, str]
 """htable, key."""
@@ -25,7 +26,7 @@ Key = tuple[str, str]
 class Tables(Discreet, frozen=True, kw_only=True):
     """Everything that a Kamailio is told, except its gate."""
 
-    UNTOLD: ClassVar = frozenset({"ha1"})
+    UNTOLD: ClassVar = frozenset({"ha1", "sip_secret"})
 
     steer: Mapping[str, str] = field(default_factory=dict)
     """DID (or `*`) -> groups of `host:port`, `|` between groups, `,` within. A number that exists
@@ -33,7 +34,9 @@ class Tables(Discreet, frozen=True, kw_only=True):
     peers: Mapping[str, str] = field(default_factory=dict)
     """`ip` -> `trunk:ID`, `ip:port` -> `edge`."""
     ha1: Mapping[AgentId, str] = field(default_factory=dict)
-    """For the agents homed here."""
+    """For the agents homed here who are not barred; `-`: they have no password of their own."""
+    sip_secret: Mapping[str, str] = field(default_factory=dict)
+    """By name: what phones' ephemeral credentials are checked with."""
     epoch: int = 0
     """Tokens of an older epoch are refused whatever their revision."""
     draining: bool = False
@@ -65,6 +68,7 @@ def rows(tables: Tables) -> dict[Key, str]:
     told = {("steer", did): row or "|" for did, row in tables.steer.items()}
     told |= {("peers", source): who for source, who in tables.peers.items()}
     told |= {("ha1", str(agent)): ha1 for agent, ha1 in tables.ha1.items()}
+    told |= {("sip_secret", name): text for name, text in tables.sip_secret.items()}
     told["meta", "tables"] = "1"
     told["meta", "epoch"] = str(tables.epoch)
     if tables.draining:
@@ -72,7 +76,7 @@ def rows(tables: Tables) -> dict[Key, str]:
     return told
 
 
-OWNED = ("steer", "peers", "ha1")
+OWNED = ("steer", "peers", "ha1", "sip_secret")
 """Tables that hold nothing but what edges told."""
 
 
@@ -93,9 +97,15 @@ def peers(trunks: Iterable[Trunk], edges: Iterable[str]) -> dict[str, str]:
     return known | dict.fromkeys(edges, EDGE)
 
 
-def ha1(agents: Iterable[Agent], site: SiteId) -> dict[AgentId, str]:
-    """Return the secrets of the agents homed at `site`; an agent without one cannot register."""
-    return {agent.id: agent.ha1 for agent in agents if agent.site == site and agent.ha1}
+def ha1(
+    agents: Iterable[Agent], site: SiteId, barred: Container[AgentId] = ()
+) -> dict[AgentId, str]:
+    """Return the secrets of the agents homed at `site`; who is not named cannot register."""
+    return {
+        agent.id: agent.ha1 or NO_PASSWORD
+        for agent in agents
+        if agent.site == site and agent.id not in barred
+    }
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -103,6 +113,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     steer: dict[str, str]
     peers: dict[str, str]
     ha1: dict[str, str]
+    sip_secret: dict[str, str] = {}
 
 
 def encode_file(tables: Tables) -> bytes:
@@ -123,7 +134,12 @@ def decode_file(content: bytes) -> dict[Key, str]:
         raise TablesFileError(f"tables.json is unreadable: {error}") from error
     if file.v != FILE_VERSION:
         raise TablesFileError(f"tables.json has version {file.v}, this is {FILE_VERSION}")
-    named = {"steer": file.steer, "peers": file.peers, "ha1": file.ha1}
+    named = {
+        "steer": file.steer,
+        "peers": file.peers,
+        "ha1": file.ha1,
+        "sip_secret": file.sip_secret,
+    }
     return {
         (table, key): value for table, entries in named.items() for key, value in entries.items()
     }

@@ -110,7 +110,24 @@ def test_secrets_are_those_of_the_agents_homed_here() -> None:
         return Agent(id=AgentId(name), name=name, site=SiteId(site), skills={}, ha1=secret)
 
     everyone = [agent("alice", "a", "1"), agent("bob", "b", "2"), agent("carol", "a", "")]
-    assert ha1(everyone, SiteId("a")) == {AgentId("alice"): "1"}
+    assert ha1(everyone, SiteId("a")) == {AgentId("alice"): "1", AgentId("carol"): "-"}
+
+
+def test_who_is_barred_has_no_row_with_or_without_a_password() -> None:
+    everyone = [
+        Agent(id=AgentId(name), name=name, site=SiteId("a"), skills={}, ha1=secret)
+        for name, secret in (("alice", "1"), ("bob", ""), ("carol", "2"))
+    ]
+    barred = {AgentId("alice"), AgentId("bob")}
+    assert ha1(everyone, SiteId("a"), barred) == {AgentId("carol"): "2"}
+
+
+def test_secrets_of_phones_stand_in_the_file_and_in_no_log() -> None:
+    tables = Tables(sip_secret={"1a2b3c4d": "s" * 40})
+    assert decode_file(encode_file(tables))["sip_secret", "1a2b3c4d"] == "s" * 40
+    assert "sss" not in repr(tables)
+    before = b'{"v": 1, "steer": {}, "peers": {}, "ha1": {"a": "1"}}'
+    assert decode_file(before) == {("ha1", "a"): "1"}, "a file of before"
 
 
 def test_secrets_do_not_show_in_a_log() -> None:
