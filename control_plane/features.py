@@ -18,6 +18,7 @@ from control_plane.configuration.http import FEATURE as CONFIGURATION
 from control_plane.customers.http import FEATURE as CUSTOMERS
 from control_plane.knowledge.http import FEATURE as KNOWLEDGE
 from control_plane.live.http import FEATURE as LIVE
+from control_plane.phones.http import FEATURE as PHONES
 from control_plane.sign_in.http import FEATURE as SIGN_IN
 from control_plane.users.http import FEATURE as USERS
 
@@ -29,6 +30,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     USERS,
     CONFIGURATION,
     LIVE,  # after configuration and customers: it follows the one's mirror for the other
+    PHONES,  # after configuration: it uses the one's mirror and store
     KNOWLEDGE,
 )
 

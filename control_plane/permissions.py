@@ -55,6 +55,7 @@ class Permission(StrEnum):
     DID_UPDATE = "did:update"
     DRILL_RUN = "drill:run"
     HEALTH_READ = "health:read"
+    PHONE_SIGN_IN = "phone:sign_in"
     PLAN_ACTIVATE = "plan:activate"
     PLAN_READ = "plan:read"
     PLAN_UPDATE = "plan:update"
@@ -104,6 +105,7 @@ LIVE_CALL = frozenset(
         Permission.CUSTOMER_BASIC_READ_MASKED,
         Permission.CUSTOMER_CONTACT_READ_MASKED,
         Permission.QUEUE_READ,
+        Permission.PHONE_SIGN_IN,
         Permission.RECORDING_PAUSE,
         Permission.SESSION_READ,
         Permission.SITE_READ,

@@ -85,6 +85,9 @@ class Settings(BaseModel):
     """PEM, EC P-256, mode 0600: signs access tokens. The same at every site."""
     older_keys: tuple[Path, ...] = ()
     """Public or private PEMs whose tokens are still taken while a key is being replaced."""
+    phone_secrets: Path | None = None
+    """Secrets of phones' ephemeral credentials, mode 0600, the same as the edges'; see
+    `state.phone_credentials`. None: none are issued."""
     customer_keys: Path | None = None
     """base64 of 32 bytes, mode 0600: wraps customers' keys. None: no sensitive field is taken."""
     keys_database: Annotated[str, AfterValidator(_database)] | None = None

@@ -65,9 +65,7 @@ class Manager:
             self.managed = replace(self.managed, edit=edit)
 
     async def _make_manager(self, client: aiohttp.ClientSession, site: SiteId) -> None:
-        if self._lab.secrets is None:
-            raise _RefusedError("this lab has no control plane")
-        first = self._lab.secrets.first_password.read_text().strip()
+        first = self._lab.paths.secrets.first_password.read_text().strip()
         said = {"tenant": TENANT, "login": "admin", "password": first}
         self._session = await self._ask(client, site, "POST", "/v1/sessions", said)
         person = {

@@ -15,6 +15,7 @@ from typing import Final
 from drills.desk.path import password_path
 from drills.lab.control_plane import API_PORT
 from drills.lab.lab import Lab
+from drills.lab.plan import Part
 from state.model import SiteId
 
 FIRST_PORT: Final = 8441
@@ -70,13 +71,13 @@ async def inside(
 @contextlib.contextmanager
 def _password(lab: Lab, launcher: int) -> Iterator[None]:
     path = password_path(launcher)
-    if lab.secrets is None:
+    if Part.CONTROL_PLANE not in lab.plan.parts:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
-    path.write_bytes(lab.secrets.first_password.read_bytes())
+    path.write_bytes(lab.paths.secrets.first_password.read_bytes())
     try:
         yield
     finally:

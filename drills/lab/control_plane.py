@@ -6,27 +6,16 @@ They share their keys and their database, as the instances of one center do.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
-
-from msgspec import Struct
 
 from drills.lab.plan import LabPlan
 from drills.lab.process import HttpProbe, Identity, ProcessSpec
-from drills.lab.site import Paths, Work, etcd_endpoints
+from drills.lab.site import Paths, Secrets, Work, etcd_endpoints
 from state.model import SiteId
 
 API_PORT: Final = 8080
 READY_TIMEOUT_S: Final = 60.0
 """Each loads two seconds of Python, all at once, on a machine that may be busy with calls."""
-
-
-class Secrets(Struct, frozen=True, kw_only=True):
-    """Files that the control planes share, each 0600."""
-
-    signing_key: Path
-    customer_keys: Path
-    first_password: Path
 
 
 def process_name(site: SiteId) -> str:
@@ -43,14 +32,13 @@ def compose(
     plan: LabPlan,
     paths: Paths,
     identities: Mapping[str, Identity],
-    secrets: Secrets,
     database: str,
 ) -> Work:
     """Return the control planes of all sites. `identities` has one for each, by process name.
 
     `database` is the URL of one that is not the lab's own; empty: a file of the lab.
     """
-    work = Work()
+    work, secrets = Work(), paths.secrets
     for site in plan.sites:
         name = process_name(site)
         config = paths.of(site) / f"{name}.toml"
@@ -84,6 +72,7 @@ keys_database = "{_file(secrets, "keys")}"
 customer_keys = "{secrets.customer_keys}"
 signing_key = "{secrets.signing_key}"
 first_password = "{secrets.first_password}"
+phone_secrets = "{secrets.phone_secrets}"
 etcd = [{endpoints}]
 etcd_ca = "{identity.ca}"
 etcd_cert = "{identity.cert}"

@@ -82,8 +82,6 @@ class Lab:
         self._wan: Wan | None = None
         self._identities: dict[str, Identity] = {}
         self._authority: Authority | None = None
-        self.secrets: control_plane.Secrets | None = None
-        """Of the control planes; None until they are started."""
 
     @property
     def wan(self) -> Wan:
@@ -142,6 +140,8 @@ class Lab:
         run.mkdir(mode=0o700, parents=True, exist_ok=True)
         for host in plan.hosts:
             self.paths.of(host.name).mkdir(mode=0o700)
+        if Part.CONTROL_PLANE in plan.parts:
+            make_secrets(self.paths.secrets)
         now = dt.datetime.fromtimestamp(time.clock_gettime(time.CLOCK_REALTIME), dt.UTC)
         authority = self._authority = make_authority(run / "certs", now=now)
         self._identities = {OPERATOR: authority.issue(OPERATOR)}
@@ -159,12 +159,9 @@ class Lab:
         """
         if Part.CONTROL_PLANE not in self.plan.parts or self._authority is None:
             return
-        self.secrets = make_secrets(self.paths.run / "center")
         names = [control_plane.process_name(site) for site in self.plan.sites]
         self._identities |= {name: self._authority.issue(name) for name in names}
-        work = control_plane.compose(
-            self.plan, self.paths, self._identities, self.secrets, database
-        )
+        work = control_plane.compose(self.plan, self.paths, self._identities, database)
         for path, content in work.files.items():
             path.touch(mode=0o600)
             path.write_text(content)

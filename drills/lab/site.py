@@ -49,6 +49,26 @@ class Paths(Struct, frozen=True, kw_only=True):
         """Return a host's run directory, `RUN` in docs/architecture.md."""
         return self.run / host
 
+    @property
+    def secrets(self) -> Secrets:
+        """Where the secrets of the control planes are."""
+        center = self.run / "center"
+        return Secrets(
+            signing_key=center / "signing.pem",
+            customer_keys=center / "customer.key",
+            first_password=center / "password",
+            phone_secrets=center / "phone.secrets",
+        )
+
+
+class Secrets(Struct, frozen=True, kw_only=True):
+    """Files that the control planes share, each 0600; the edges read the phones' secrets."""
+
+    signing_key: Path
+    customer_keys: Path
+    first_password: Path
+    phone_secrets: Path
+
 
 class Work(Struct, frozen=True, kw_only=True):
     """Processes to run, and the files that have to be there before."""
@@ -222,6 +242,8 @@ run_dir = "{run}"
 command_socket = "{command_socket}"
 log_level = "info"
 """
+    if Part.CONTROL_PLANE in plan.parts:
+        content += f'phone_secrets = "{paths.secrets.phone_secrets}"\n'
     needed = {Part.ETCD: "etcd", Part.RTPENGINE: "rtpengine", Part.KAMAILIO: "kamailio"}
     process = ProcessSpec(
         name=f"edge-{edge}",

@@ -42,6 +42,42 @@ def register(
     return phone.final()
 
 
+def asked(phone: SipPeer, method: str, agent: str, uri: str = "sip:everline") -> Message:
+    """Send a request without credentials, and return the challenge."""
+    aor = f"sip:{agent}@everline"
+    body = SDP if method == "INVITE" else ""
+    phone.send(phone.request(method, uri, from_uri=aor, to_uri=aor, body=body))
+    return phone.final()
+
+
+def proved(  # noqa: PLR0913, PLR0917 - the parts of a request
+    phone: SipPeer,
+    method: str,
+    agent: str,
+    challenge: Message,
+    user: str,
+    password: str,
+    uri: str = "sip:everline",
+) -> Message:
+    """Send the request again, with a digest, and return what becomes of it."""
+    proof = credentials(challenge_of(challenge), method, uri, user, ha1_of(user, password))
+    field = "Authorization" if method == "REGISTER" else "Proxy-Authorization"
+    aor = f"sip:{agent}@everline"
+    phone.send(
+        phone.request(
+            method,
+            uri,
+            cseq=2,
+            from_uri=aor,
+            to_uri=aor,
+            headers=f"{field}: {proof}\r\n",
+            body=SDP if method == "INVITE" else "",
+            call_id=f"proved-{phone.port}-{method}",
+        )
+    )
+    return phone.final()
+
+
 def offer(edge: SipPeer, agent: str, call: str, token: tuple[int, int]) -> str:
     """Ring an agent for an edge; return the Call-ID."""
     call_id = f"{call}-{token[0]}-{token[1]}-{edge.port}"

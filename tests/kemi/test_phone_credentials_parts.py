@@ -10,7 +10,8 @@ import pytest
 
 from state.model import AgentId
 from state.phone_credentials import LIFETIME_S, PhoneCredentials, PhoneSecret, issue, read_secrets
-from tests.kemi.sip_peer import SDP, Message, SipPeer, challenge_of, credentials, ha1_of
+from tests.kemi.phone import asked, proved
+from tests.kemi.sip_peer import Message, ha1_of
 from tests.kemi.site import Site, running
 
 pytestmark = pytest.mark.parts
@@ -37,42 +38,6 @@ def home(site: Site) -> Site:
     for secret in (CURRENT, PREVIOUS):
         site.put("sip_secret", secret.name, secret.text)
     return site
-
-
-def asked(phone: SipPeer, method: str, agent: str, uri: str = "sip:everline") -> Message:
-    """Send a request without credentials, and return the challenge."""
-    aor = f"sip:{agent}@everline"
-    body = SDP if method == "INVITE" else ""
-    phone.send(phone.request(method, uri, from_uri=aor, to_uri=aor, body=body))
-    return phone.final()
-
-
-def proved(  # noqa: PLR0913, PLR0917 - the parts of a request
-    phone: SipPeer,
-    method: str,
-    agent: str,
-    challenge: Message,
-    user: str,
-    password: str,
-    uri: str = "sip:everline",
-) -> Message:
-    """Send the request again, with a digest, and return what becomes of it."""
-    proof = credentials(challenge_of(challenge), method, uri, user, ha1_of(user, password))
-    field = "Authorization" if method == "REGISTER" else "Proxy-Authorization"
-    aor = f"sip:{agent}@everline"
-    phone.send(
-        phone.request(
-            method,
-            uri,
-            cseq=2,
-            from_uri=aor,
-            to_uri=aor,
-            headers=f"{field}: {proof}\r\n",
-            body=SDP if method == "INVITE" else "",
-            call_id=f"proved-{phone.port}-{method}",
-        )
-    )
-    return phone.final()
 
 
 def register(

@@ -135,12 +135,7 @@ def control_planes(database: str = "") -> Work:
     plan = plan_lab(parts=frozenset(Part))
     identity = Identity(ca=Path("/ca.pem"), cert=Path("/own.pem"), key=Path("/own.key"))
     names = [control_plane.process_name(site) for site in plan.sites]
-    secrets = control_plane.Secrets(
-        signing_key=Path("/center/signing.pem"),
-        customer_keys=Path("/center/customer.key"),
-        first_password=Path("/center/password"),
-    )
-    return control_plane.compose(plan, PATHS, dict.fromkeys(names, identity), secrets, database)
+    return control_plane.compose(plan, PATHS, dict.fromkeys(names, identity), database)
 
 
 def test_control_planes_are_planned_apart_from_what_calls_need() -> None:
@@ -162,7 +157,7 @@ def test_control_planes_take_the_settings_and_share_a_database_and_keys() -> Non
     assert (
         len({(each.database, each.keys_database, each.signing_key) for each in made.values()}) == 1
     )
-    assert b.database == "sqlite+aiosqlite:////center/everline.db"
+    assert b.database == "sqlite+aiosqlite:////run/everline/center/everline.db"
 
 
 def test_control_planes_take_a_database_outside() -> None:

@@ -1,0 +1,1 @@
+"""Agents' phones: who may register, and who no longer."""

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.proxy.secrets_file import SecretsFile
+
+FIRST, SECOND = "s" * 40, "t" * 40
+
+
+def write(path: Path, content: str, mode: int = 0o600) -> None:
+    fresh = path.with_name("fresh")
+    fresh.touch(mode=mode)
+    fresh.write_text(content)
+    fresh.chmod(mode)
+    fresh.replace(path)
+
+
+def test_secrets_that_are_replaced_come_into_force_without_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "secrets"
+    write(path, FIRST)
+    file = SecretsFile(path)
+    assert list(file.by_name.values()) == [FIRST]
+    assert not file.has_changed()
+    write(path, f"{SECOND}\n{FIRST}")
+    assert file.has_changed()
+    assert list(file.by_name.values()) == [SECOND, FIRST]
+
+
+def test_a_file_that_cannot_be_taken_leaves_the_last_good_secrets(tmp_path: Path) -> None:
+    path = tmp_path / "secrets"
+    write(path, FIRST)
+    file = SecretsFile(path)
+    for content, mode in (("rubbish", 0o600), (SECOND, 0o640)):
+        write(path, content, mode)
+        assert not file.has_changed()
+        assert list(file.by_name.values()) == [FIRST]
+    path.unlink()
+    assert not file.has_changed()
+    assert list(file.by_name.values()) == [FIRST]
+
+
+def test_no_file_is_no_secrets() -> None:
+    file = SecretsFile(None)
+    assert not file.has_changed()
+    assert not file.by_name
