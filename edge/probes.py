@@ -103,7 +103,7 @@ class Prober:
         self._health[site] = after
         if before.is_down == after.is_down and before.heard == after.heard:
             return
-        log.info("site_down" if after.is_down else "site_up", site=site, edge=self._edge)
+        log.info("site_down" if after.is_down else "site_up", of=site)
         self._tell()
 
     def _tell(self) -> None:

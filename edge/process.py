@@ -400,6 +400,7 @@ class EdgeProcess:
         return {
             "edge": self._settings.edge,
             "site": self._settings.site,
+            "wall_ms": self._clock.now().wall_ms,
             "state": self._life.state,
             "revision": self._snapshot().revision,
             "snapshot_age_s": round(self._mirror.age_s, 3),

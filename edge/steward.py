@@ -168,7 +168,7 @@ class Steward:
         for site, standing in self.standings.sites.items():
             was = before.sites.get(site)
             if was is not None and was.illness is not standing.illness:
-                log.warning("site_standing", site=site, illness=standing.illness, was=was.illness)
+                log.warning("site_standing", of=site, illness=standing.illness, was=was.illness)
 
     async def _tell(self) -> None:
         while True:

@@ -25,7 +25,8 @@ class Task(Struct, frozen=True, kw_only=True):
     """What to run, and where."""
 
     name: str
-    host: str
+    host: str | None
+    """None: the router, outside all hosts."""
     argv: tuple[str, ...]
     cwd: Path
     log: Path

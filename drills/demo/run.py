@@ -92,7 +92,7 @@ async def play(stage: Stage) -> Run:
             if everybody_over
             else "some callers never came to an end and were stopped"
         )
-        stocks, silent = await settle(_living_edges(stage, kill.site), stage.store)
+        stocks, silent = await settle(living_edges(stage, kill.site), stage.store)
         await people.send_home()
         await managing[1]
         run = await _run(stage, kill, sightings, stocks, silent)
@@ -193,13 +193,13 @@ async def _kill_leader(stage: Stage) -> Kill:
     leader = await stage.lab.etcd_leader_site()
     if leader is None:
         raise DemoError("etcd has no leader half-way through the calls: see the members' logs")
-    await _quiet_instant(stage)
+    await quiet_instant(stage)
     at_ms = stage.clock.now().wall_ms
     stage.lab.kill_site(leader)
     return Kill(site=leader, at_ms=at_ms)
 
 
-async def _quiet_instant(stage: Stage) -> None:
+async def quiet_instant(stage: Stage) -> None:
     """Wait for a moment, if there is one, in which no call is just ending.
 
     A hang-up that was answered and not yet written down when its site dies is over for the people
@@ -230,7 +230,8 @@ def _looks(
     )
 
 
-def _living_edges(stage: Stage, dead: SiteId) -> list[tuple[EdgeId, Path]]:
+def living_edges(stage: Stage, dead: SiteId) -> list[tuple[EdgeId, Path]]:
+    """Return the edges of all sites but the dead one, and their command sockets."""
     lab = stage.lab
     return [
         (edge, lab.paths.of(site) / f"edge-{edge}.sock")
@@ -253,7 +254,7 @@ async def _run(
     return Run(
         scenario=stage.scenario,
         ledger=join(
-            stage.scenario, stage.people.caller_reports(), agents, await _records(stage.store)
+            stage.scenario, stage.people.caller_reports(), agents, await read_records(stage.store)
         ),
         agents=agents,
         offers=history.offers(seen),
@@ -262,7 +263,7 @@ async def _run(
         successor=await stage.lab.etcd_leader_site(),
         sightings=(
             *sightings,
-            *history.sightings(seen, kill, _homes(stage.lab)),
+            *history.sightings(seen, kill, edge_homes(stage.lab)),
             *_supervisor(stage.lab, stage.clock, kill),
         ),
         stocks=stocks,
@@ -272,7 +273,7 @@ async def _run(
     )
 
 
-async def _records(store: EtcdStore) -> list[CallRecord]:
+async def read_records(store: EtcdStore) -> list[CallRecord]:
     """Return the edges' ledger. DemoError when a record in it cannot be read."""
     listing = await read_all(store, keys.ENDED)
     try:
@@ -281,7 +282,8 @@ async def _records(store: EtcdStore) -> list[CallRecord]:
         raise DemoError(f"the ledger cannot be read: {error}") from error
 
 
-def _homes(lab: Lab) -> dict[EdgeId, SiteId]:
+def edge_homes(lab: Lab) -> dict[EdgeId, SiteId]:
+    """Return each edge's site."""
     return {edge: site for site in lab.plan.sites for edge in lab.plan.edges(site)}
 
 

@@ -183,25 +183,29 @@ class Dice:
         return [items[index] for index in order]
 
 
-def plan(*, seed: int, calls: int) -> Scenario:
-    """Return the scenario of this seed. ValueError when there are too few calls to tell a story."""
+def plan(
+    *, seed: int, calls: int, calls_per_s: float = CALLS_PER_S, rounds: int | None = None
+) -> Scenario:
+    """Return the scenario of this seed. ValueError when there are too few calls to tell a story.
+
+    `rounds`: how often the five roles are there at each site; None: by the number of calls.
+    """
     if calls < FEWEST_CALLS:
         raise ValueError(f"a demo needs at least {FEWEST_CALLS} calls, not {calls}")
     dice = Dice(seed)
-    planned = _calls(dice, calls)
+    planned = _calls(dice, calls, calls_per_s)
     return Scenario(
         seed=seed,
         sites=SITES,
         queues=QUEUES,
-        agents=_agents(calls),
+        agents=_agents(rounds or max(1, -(-calls // CALLS_FOR_FIFTEEN))),
         calls=planned,
         kill_at_s=planned[calls // 2].at_s,
     )
 
 
-def _agents(calls: int) -> tuple[PlannedAgent, ...]:
+def _agents(rounds: int) -> tuple[PlannedAgent, ...]:
     """Return the same five roles at each site, more than once when there are many calls."""
-    rounds = max(1, -(-calls // CALLS_FOR_FIFTEEN))
     return tuple(
         PlannedAgent(
             id=AgentId(name.lower() + (str(turn + 1) if turn else "")),
@@ -215,7 +219,7 @@ def _agents(calls: int) -> tuple[PlannedAgent, ...]:
     )
 
 
-def _calls(dice: Dice, count: int) -> tuple[PlannedCall, ...]:
+def _calls(dice: Dice, count: int, calls_per_s: float) -> tuple[PlannedCall, ...]:
     queues = _spread_queues(dice, count)
     diallers = _spread_diallers(dice, count)
     sites = _spread_sites(dice, count)
@@ -226,7 +230,7 @@ def _calls(dice: Dice, count: int) -> tuple[PlannedCall, ...]:
             number=f"1555020{index:04d}",
             did=queues[index].did,
             queue=queues[index].id,
-            at_s=round((index + dice.between(-0.4, 0.4, "at", index)) / CALLS_PER_S + 0.1, 3),
+            at_s=round((index + dice.between(-0.4, 0.4, "at", index)) / calls_per_s + 0.1, 3),
             first_site=sites[index],
             dialler=diallers[index],
             behaviour=behaviours[index],

@@ -76,6 +76,10 @@ class WrapUpAsk(_Ask, frozen=True, kw_only=True, tag="wrap_up"):
     by_s: float = 0.0
 
 
+class ReadinessAsk(_Ask, frozen=True, kw_only=True, tag="readiness"):
+    """What would happen if a site died now? Answer: `Readiness`."""
+
+
 Ask: TypeAlias = (
     StatusAsk
     | AgentsAsk
@@ -86,6 +90,7 @@ Ask: TypeAlias = (
     | ExportAsk
     | ReportAsk
     | WrapUpAsk
+    | ReadinessAsk
 )
 
 

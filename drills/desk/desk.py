@@ -20,8 +20,18 @@ import msgspec
 import structlog
 from msgspec import Struct, field
 
-from drills.desk import account, ledger, look, machines, past, reports, wishes
-from drills.desk.answers import Agents, Calls, Explained, Report, Status, Wished, WishRow, WrapUp
+from drills.desk import account, ledger, look, machines, past, readiness, reports, wishes
+from drills.desk.answers import (
+    Agents,
+    Calls,
+    Explained,
+    Readiness,
+    Report,
+    Status,
+    Wished,
+    WishRow,
+    WrapUp,
+)
 from drills.desk.asks import (
     AgentsAsk,
     Ask,
@@ -29,6 +39,7 @@ from drills.desk.asks import (
     ExplainAsk,
     ExportAsk,
     PlaceAsk,
+    ReadinessAsk,
     Reply,
     ReportAsk,
     StatusAsk,
@@ -48,7 +59,7 @@ from state.store import Store
 
 log = structlog.get_logger(__name__)
 
-Answer = Status | Agents | Wished | Calls | Explained | Report | WrapUp
+Answer = Status | Agents | Wished | Calls | Explained | Report | WrapUp | Readiness
 FIRST_LIST_S = 5.0
 LEDGER_S = 1.0
 """How long `status` waits for the ledger."""
@@ -186,6 +197,8 @@ class Desk:
                 return await self._report(interval_s, target_s)
             case WrapUpAsk():
                 return await self._wrap_up(ask)
+            case ReadinessAsk():
+                return await self._readiness()
             case PlaceAsk() | ExportAsk():
                 raise RefusedError("this is answered line by line")
 
@@ -281,6 +294,13 @@ class Desk:
         over, now = await ledger.read_ledger(self._store), self._clock.now()
         snapshot, lab = self._mirror.snapshot, self._place.launcher
         return reports.report(lab, snapshot, over, now, interval_s, target_s)
+
+    async def _readiness(self) -> Readiness:
+        over, now = await self._ledger(), self._clock.now()
+        # It plays minutes of calls: not on the loop that the lab's own people live on.
+        return await asyncio.to_thread(
+            readiness.readiness, self._place.launcher, self._mirror.snapshot, over.records, now
+        )
 
     async def _wrap_up(self, ask: WrapUpAsk) -> WrapUp:
         wishes.check_agents(self._mirror.snapshot, (ask.agent,))

@@ -52,7 +52,8 @@ class Supervisor:
     def __init__(self, log_dir: Path) -> None:
         self._log_dir = log_dir
         self._wards: dict[ProcessName, _Ward] = {}
-        self._held: set[str] = set()
+        self._held: set[str | None] = set()
+        """Hosts, and processes, where nothing is started."""
         self._released = asyncio.Condition()
         self._listeners: list[Listener] = []
         self._janitor: asyncio.Task[None] | None = None
@@ -164,6 +165,17 @@ class Supervisor:
             if self._ward(name).popen is not None:
                 self.kill(name)
 
+    def hold_down(self, name: ProcessName) -> None:
+        """SIGKILL it and do not restart it until `release`."""
+        self._held.add(name)
+        if self._ward(name).popen is not None:
+            self.kill(name)
+
+    async def release(self, name: ProcessName) -> None:
+        """Let a process that was held down start again; do not wait until it is ready."""
+        self._held.discard(name)
+        await self._notify_released()
+
     async def release_host(self, host: str) -> None:
         """Let the host's processes start again, and wait until all are ready."""
         self._held.discard(host)
@@ -274,9 +286,11 @@ class Supervisor:
                 os.killpg(ward.popen.pid, number)
 
     async def _may_start(self, ward: _Ward) -> bool:
-        """Wait until its host is not held; False when it is to be stopped instead."""
+        """Wait until neither it nor its host is held; False when it is to be stopped instead."""
         async with self._released:
-            await self._released.wait_for(lambda: ward.stopping or ward.spec.host not in self._held)
+            await self._released.wait_for(
+                lambda: ward.stopping or not self._held & {ward.spec.host, ward.spec.name}
+            )
         return not ward.stopping
 
     async def _until_stopping(self, ward: _Ward, delay_s: float) -> None:

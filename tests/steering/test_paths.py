@@ -16,7 +16,7 @@ B = SiteId("b")
 EDGES = {B1: B, B2: B}
 
 
-def lossy_after(
+def lossy_after(  # noqa: PLR0913 - what a stretch of time is made of
     seconds: int,
     loss: float,
     *,

@@ -1,0 +1,72 @@
+"""How a drill went: what was made and undone, what was noted, how it ended. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+
+from drills.experiment import Fault
+from drills.guards import Verdict
+
+
+class Made(Struct, frozen=True, kw_only=True):
+    """A fault that was made, and when it was undone."""
+
+    id: int
+    fault: Fault
+    at_ms: int
+    until_ms: int
+    """By its time to live."""
+    healed_ms: int | None = None
+    by: str = ""
+    """Who undid it: `timer`, or whoever asked."""
+
+
+class End(StrEnum):
+    """How a drill ended."""
+
+    COMPLETED = "completed"
+    REFUSED = "refused"
+    """A guard did not let it begin."""
+    NOT_STEADY = "not_steady"
+    """The steady state was not there to begin with."""
+    ABORTED = "aborted"
+    """A limit was reached, or somebody stopped it; all was rolled back."""
+    NOT_BACK = "not_back"
+    """The steady state did not come back in time."""
+
+
+class Note(Struct, frozen=True, kw_only=True):
+    """One line of the journal."""
+
+    at_ms: int
+    who: str
+    what: str
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """What was measured in one second."""
+
+    at_ms: int
+    values: Mapping[str, float]
+
+
+class Course(Struct, frozen=True, kw_only=True):
+    """How it went."""
+
+    end: End
+    why: str
+    method: tuple[Fault, ...]
+    """As it was aimed."""
+    verdicts: tuple[Verdict, ...]
+    notes: tuple[Note, ...]
+    looks: tuple[Look, ...]
+    made: tuple[Made, ...]
+    began_ms: int | None
+    """When the first fault was made."""
+    healed_ms: int | None
+    """When the last was undone."""
+    back_s: float | None
+    """From then, until the steady state was back; None: never."""

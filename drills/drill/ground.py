@@ -1,0 +1,137 @@
+"""A lab with a center and its people in it, as a runner sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from drills.course import Made
+from drills.demo.reports import CallerReport, End
+from drills.demo.run import Stage, quiet_instant
+from drills.experiment import Fault
+from drills.faults import FaultClient
+from drills.guards import Facts
+from state.model import SiteId
+
+BUSY_S = 7.0
+"""How long a synthetic call keeps an agent: rung, talked, wrapped up."""
+RECENT_S = (3.0, 13.0)
+"""Calls placed between so long ago: old enough to be answered, young enough to matter."""
+_GOOD = frozenset({"answered", "joined"})
+_BAD = frozenset({End.REFUSED, End.SILENCE, End.FAULT})
+
+
+class LabGround:
+    """One lab. Everything it says comes from the shared state, etcd and the callers' telephones."""
+
+    def __init__(self, stage: Stage, faults: FaultClient, calls_per_s: float) -> None:
+        self._stage = stage
+        self._calls_per_s = calls_per_s
+        self._faults = faults
+
+    async def leader(self) -> str | None:
+        """Return the site whose member of etcd leads."""
+        return await self._stage.lab.etcd_leader_site()
+
+    async def facts(self) -> Facts:
+        """Return what the guards go by."""
+        stage, wall = self._stage, self._stage.screen.wall
+        sites = stage.lab.plan.sites
+        leader = await self.leader()
+        made = await self._faults.standing()
+        return Facts(
+            sites=sites,
+            good_sites=frozenset(site for site in sites if wall.edges_at(site)),
+            members=frozenset(sites) if leader else frozenset(),
+            agents={site: sum(wall.agents_at(site)) for site in sites},
+            erlangs=self._calls_per_s * BUSY_S,
+            standing_faults=tuple(each.fault.told() for each in made if each.healed_ms is None),
+        )
+
+    def measure(self) -> Mapping[str, float]:
+        """Return the figures of this moment."""
+        wall = self._stage.screen.wall
+        now_ms = self._stage.clock.now().wall_ms
+        reports = self._stage.people.caller_reports()
+        recent = [each for each in reports if _is_recent(each, now_ms)]
+        # A phone reports a call as a whole when it is over, and each step as it happens.
+        answered = {line.sip_call_id for line in self._stage.people.lines if line.event in _GOOD}
+        good = [
+            each
+            for each in recent
+            if each.ok_ms is not None or each.end is End.CANCELLED or each.sip_call_id in answered
+        ]
+        return {
+            "sites_serving": sum(bool(wall.edges_at(s)) for s in self._stage.lab.plan.sites),
+            "edges": len(wall.edges),
+            "agents_ready": len(wall.ready),
+            "waiting": sum(wall.calls().values()) - len(wall.offers),
+            "calls_failed": sum(each.end in _BAD for each in reports),
+            "success_share": len(good) / len(recent) if recent else 1.0,
+        }
+
+    async def quiet_instant(self) -> None:
+        """Wait for a moment in which nobody is hanging up."""
+        await quiet_instant(self._stage)
+
+
+def _is_recent(report: CallerReport, now_ms: int) -> bool:
+    return RECENT_S[0] <= (now_ms - report.invite_ms) / 1000 <= RECENT_S[1]
+
+
+class DyingController:
+    """Has its faults made by a process of its own, which is killed a second after the first.
+
+    It heals nothing: what is undone is undone by the timers at the target.
+    """
+
+    def __init__(self, client: FaultClient, python: Path, cwd: Path) -> None:
+        self._client = client
+        self._python = python
+        self._cwd = cwd
+        self._made: list[Made] = []
+
+    async def make(self, fault: Fault) -> Made:
+        """Let the process make its faults, then kill it."""
+        if not self._made:
+            await self._live_and_die(fault)
+        standing = await self._client.standing()
+        for each in standing:
+            if each.fault == fault:
+                return each
+        return standing[-1]
+
+    async def heal_all(self, by: str) -> tuple[Made, ...]:  # noqa: ARG002 - nobody is left to
+        """Undo nothing; return all that was ever made."""
+        return await self._client.standing()
+
+    async def standing(self) -> tuple[Made, ...]:
+        """Return all that was ever made."""
+        return await self._client.standing()
+
+    async def _live_and_die(self, fault: Fault) -> None:
+        process = await asyncio.create_subprocess_exec(
+            str(self._python),
+            *("-m", "drills.drill.controller", str(self._client.path)),
+            cwd=self._cwd,
+            stdin=asyncio.subprocess.PIPE,
+        )
+        if process.stdin is not None:
+            process.stdin.write(msgspec.json.encode([fault]) + b"\n")
+            await process.stdin.drain()
+        for _ in range(200):
+            if self._made or any(each.fault == fault for each in await self._client.standing()):
+                break
+            await asyncio.sleep(0.05)
+        self._made = list(await self._client.standing())
+        await asyncio.sleep(1.0)
+        process.kill()
+        await process.wait()
+
+
+def site_of(edge: str) -> SiteId:
+    """Return the site of an edge of the lab: `a` of `a1`."""
+    return SiteId(edge[0])

@@ -1,0 +1,87 @@
+"""From what a drill has brought to a piece of evidence. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from drills.demo.ledger import Row, edges_story, people_story
+from drills.evidence import CallRow, ClockBound, Evidence, Judgement, Moment, chained, judge
+from drills.experiment import Experiment
+from drills.figures import Seen, figures, lost_elsewhere, moved
+
+MOST_FINDINGS = 20
+
+
+def evidence_of(  # noqa: PLR0913 - what goes into it
+    *,
+    run: str,
+    previous: str,
+    experiment: Experiment,
+    seed: int,
+    seen: Seen,
+    moments: tuple[Moment, ...],
+    clocks: tuple[ClockBound, ...],
+    files: Mapping[str, str],
+) -> Evidence:
+    """Return the evidence of a drill, judged."""
+    course = seen.course
+    values = figures(seen)
+    judgements = judge(experiment.expect, values)
+    t0_ms = course.began_ms or (course.notes[0].at_ms if course.notes else 0)
+    setups = {each.sip_call_id: each.setup_ms for each in seen.wire.calls}
+    return Evidence(
+        run=run,
+        previous=previous,
+        experiment=experiment,
+        plan_hash=experiment.plan_hash,
+        seed=seed,
+        began_ms=t0_ms,
+        approvals=(),
+        end=course.end,
+        why=course.why,
+        guards=course.verdicts,
+        judgements=judgements,
+        figures={name: _round(value) for name, value in values.items()},
+        timeline=chained(moments),
+        clocks=clocks,
+        calls=tuple(_call(row, t0_ms, setups) for row in seen.ledger.placed),
+        moved=moved(seen.ledger),
+        findings=tuple(_findings(seen, judgements))[:MOST_FINDINGS],
+        looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
+        files=dict(files),
+    )
+
+
+def _call(row: Row, t0_ms: int, setups: Mapping[str, float | None]) -> CallRow:
+    caller, record = row.caller, row.record
+    return CallRow(
+        call="" if caller is None else caller.call,
+        meant_for=row.planned.first_site,
+        served_by=None if record is None else record.site,
+        agent_at=None if record is None else record.agent_site,
+        people=str(row.by_people),
+        edges=str(row.by_edges),
+        placed_s=0.0 if caller is None else (caller.invite_ms - t0_ms) / 1000,
+        setup_ms=None if caller is None else _round(setups.get(caller.sip_call_id)),
+    )
+
+
+def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
+    for each in judgements:
+        if not each.held:
+            yield f"expected {each.expected}, found {each.value}"
+    for mismatch in seen.ledger.mismatches():
+        yield f"two stories of {mismatch.call}: people {mismatch.people}; edges {mismatch.edges}"
+    for row in lost_elsewhere(seen):
+        yield f"lost elsewhere: {people_story(row)} / {edges_story(row)}"
+    for stock in seen.stocks:
+        if stock.left:
+            yield f"left at {stock.place}: {stock}"
+    if seen.silent:
+        yield f"edges that did not answer at the end: {', '.join(seen.silent)}"
+    if seen.dropped:
+        yield f"the capture lost {seen.dropped} packets"
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,196 @@
+"""Evidence of a drill: signed, hash-chained, and such that one changed byte is found.
+
+Owns the file's form and its checks; reads and writes nothing. PURE.
+
+Three bonds hold it: every line of the timeline carries the hash of the one before; the whole is
+signed (Ed25519) over its bytes, with the hashes of the files beside it; and each piece names the
+hash of the one before it, so that none can be left out unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Struct
+
+from drills.course import End
+from drills.experiment import Bound, Experiment
+from drills.guards import Verdict
+
+VERSION: Final = 1
+FIRST: Final = "0" * 64
+"""In place of the hash of a piece before the first."""
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """One line of the timeline, bound to the one before it."""
+
+    after_s: float
+    at_ms: int
+    who: str
+    """`runner`, `fault`, `guard`, or a site and its part that saw it: `b edge b1`."""
+    what: str
+    hash: str = ""
+
+
+class ClockBound(Struct, frozen=True, kw_only=True):
+    """Between what a clock at a site differs from the runner's."""
+
+    who: str
+    least_ms: float
+    most_ms: float
+
+
+class Judgement(Struct, frozen=True, kw_only=True):
+    """One expectation, and whether it held."""
+
+    expected: str
+    figure: str
+    value: float | None
+    held: bool
+
+
+class CallRow(Struct, frozen=True, kw_only=True):
+    """One call of the ledger, without its caller's number."""
+
+    call: str
+    meant_for: str
+    served_by: str | None
+    agent_at: str | None
+    people: str
+    edges: str
+    placed_s: float
+    setup_ms: float | None
+    """By the capture."""
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """All that is kept of one drill."""
+
+    v: int = VERSION
+    run: str
+    previous: str
+    experiment: Experiment
+    plan_hash: str
+    seed: int
+    began_ms: int
+    approvals: tuple[str, ...]
+    end: End
+    why: str
+    guards: tuple[Verdict, ...]
+    judgements: tuple[Judgement, ...]
+    figures: Mapping[str, float | None]
+    timeline: tuple[Moment, ...]
+    clocks: tuple[ClockBound, ...]
+    calls: tuple[CallRow, ...]
+    moved: Mapping[str, int]
+    findings: tuple[str, ...]
+    looks: tuple[tuple[float, Mapping[str, float]], ...] = ()
+    files: Mapping[str, str] = {}
+    """SHA-256 of what lies beside it, by name."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it ended as it should and every expectation held."""
+        return self.end is End.COMPLETED and all(each.held for each in self.judgements)
+
+
+class Sealed(Struct, frozen=True, kw_only=True):
+    """What is written: the evidence's own bytes, so that the signature is over what one reads."""
+
+    evidence: msgspec.Raw
+    public_key: str
+    signature: str
+
+
+def judge(expect: Iterable[Bound], values: Mapping[str, float | None]) -> tuple[Judgement, ...]:
+    """Return every expectation with what was measured."""
+    return tuple(
+        Judgement(
+            expected=bound.told(),
+            figure=bound.figure,
+            value=values.get(bound.figure),
+            held=bound.holds(values.get(bound.figure)),
+        )
+        for bound in expect
+    )
+
+
+def chained(moments: Iterable[Moment]) -> tuple[Moment, ...]:
+    """Return the timeline in order, each line bound to the one before it."""
+    found: list[Moment] = []
+    for moment in sorted(moments, key=lambda each: each.at_ms):
+        before = found[-1].hash if found else FIRST
+        found.append(msgspec.structs.replace(moment, hash=_line_hash(before, moment)))
+    return tuple(found)
+
+
+def seal(evidence: Evidence, key: Ed25519PrivateKey) -> bytes:
+    """Return the file of the evidence, signed."""
+    body = msgspec.json.encode(evidence, order="deterministic")
+    sealed = Sealed(
+        evidence=msgspec.Raw(body),
+        public_key=key.public_key().public_bytes_raw().hex(),
+        signature=key.sign(body).hex(),
+    )
+    return msgspec.json.encode(sealed) + b"\n"
+
+
+def hash_of(content: bytes) -> str:
+    """Return the hash by which a piece of evidence, or a file, is named."""
+    return hashlib.sha256(content).hexdigest()
+
+
+class TamperedError(ValueError):
+    """Evidence is not what was written; the text says what differs."""
+
+
+def open_sealed(  # noqa: C901 - one check a bond
+    content: bytes, files: Mapping[str, bytes], public_key: str | None
+) -> Evidence:
+    """Return what a file says, if it is what was signed. TamperedError says what is not.
+
+    `files` are those that lie beside it; `public_key`: whose it has to be, None for whomever.
+    """
+    try:
+        sealed = msgspec.json.decode(content, type=Sealed)
+        body = bytes(sealed.evidence)
+        evidence = msgspec.json.decode(body, type=Evidence)
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(sealed.public_key))
+        key.verify(bytes.fromhex(sealed.signature), body)
+    except InvalidSignature:
+        raise TamperedError("the signature is not over this evidence") from None
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise TamperedError(f"this is no evidence as it was written: {error}") from error
+    if seal_of(sealed) != content:
+        raise TamperedError("there is more in the file than was signed, or it is laid out anew")
+    if public_key not in {None, sealed.public_key}:
+        raise TamperedError("it is signed by another key than this center's")
+    if evidence.plan_hash != evidence.experiment.plan_hash:
+        raise TamperedError("the plan is not the one whose hash was kept")
+    before = FIRST
+    for moment in evidence.timeline:
+        if moment.hash != _line_hash(before, moment):
+            raise TamperedError(f"the timeline is broken at {moment.after_s:.2f} s: {moment.what}")
+        before = moment.hash
+    for name, digest in evidence.files.items():
+        if name not in files:
+            raise TamperedError(f"{name} is missing")
+        if hash_of(files[name]) != digest:
+            raise TamperedError(f"{name} is not the file that was kept")
+    return evidence
+
+
+def seal_of(sealed: Sealed) -> bytes:
+    """Return the bytes of a file again."""
+    return msgspec.json.encode(sealed) + b"\n"
+
+
+def _line_hash(before: str, moment: Moment) -> str:
+    bare = msgspec.structs.replace(moment, hash="")
+    return hash_of(before.encode() + msgspec.json.encode(bare))

@@ -1,0 +1,203 @@
+"""What an experiment is: a reviewed TOML file, typed. PURE.
+
+Owns the words of the file and what makes one wrong. Knows nothing of how a fault is made.
+
+An experiment says what is steady before and after (probes with tolerances), what is broken when and
+for how long (every fault has a time to live), at which limits the runner stops, and what is
+expected in numbers. Rolling back is not in the file: it always happens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+LEADER, FOLLOWER, OTHER = "{leader}", "{follower}", "{other}"
+"""In a target: the site whose etcd member leads, another, and the third."""
+MOST_TTL_S = 120.0
+MOST_CALLS = 400
+MOST_CALLS_PER_S = 20.0
+_NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
+
+
+class ExperimentError(ValueError):
+    """The file is no experiment; the text says which, where, and what to do."""
+
+
+class FaultKind(StrEnum):
+    """What can be broken. Each is undone by the one that made it."""
+
+    KILL_SITE = "kill_site"
+    """All links cut, then SIGKILL to everything; nothing is restarted until it is over."""
+    FREEZE_SITE = "freeze_site"
+    """SIGSTOP to everything at a site."""
+    KILL = "kill"
+    """SIGKILL to a process, which its supervisor restarts."""
+    HOLD_DOWN = "hold_down"
+    """SIGKILL to a process that is not restarted until it is over."""
+    FREEZE = "freeze"
+    """SIGSTOP to a process."""
+    STUTTER = "stutter"
+    """A process stopped for 150 ms of every 200 ms: as a member of etcd whose disk is so slow."""
+    CUT = "cut"
+    """A link, `a-b`, both ways."""
+    CUT_ONE_WAY = "cut_one_way"
+    """One direction, `a>b`."""
+    CUT_OFF = "cut_off"
+    """A site from all other sites; people still reach it."""
+    ISOLATE = "isolate"
+    """A host from everybody."""
+    SHAPE = "shape"
+    """Loss and delay, both ways, on a link `a-b` or on all links of a host."""
+    FLAP = "flap"
+    """A link cut and healed again and again, `period_s` each."""
+
+
+_ON_LINKS = frozenset({FaultKind.CUT, FaultKind.FLAP})
+_INSTANT = frozenset({FaultKind.KILL})
+
+
+class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One fault: what, where, when, and for how long at most."""
+
+    kind: FaultKind
+    target: str
+    at_s: float = 0.0
+    """After the method begins."""
+    ttl_s: float = 0.0
+    """Who made it undoes it by then, whatever becomes of the runner."""
+    loss_pct: float = 0.0
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    period_s: float = 0.0
+
+    def wrong_because(self) -> str | None:  # noqa: PLR0911 - one a rule
+        """Return what is wrong with it, or None."""
+        if not 0.0 <= self.at_s <= MOST_TTL_S:
+            return f"at_s should be 0 to {MOST_TTL_S:g}, not {self.at_s:g}"
+        if self.kind not in _INSTANT and not 0.0 < self.ttl_s <= MOST_TTL_S:
+            return f"ttl_s should be above 0 and at most {MOST_TTL_S:g}: every fault ends by itself"
+        if self.kind in _ON_LINKS and "-" not in self.target:
+            return f"{self.kind} needs a link, such as a-b, not {self.target!r}"
+        if self.kind is FaultKind.CUT_ONE_WAY and ">" not in self.target:
+            return f"cut_one_way needs a direction, such as a>b, not {self.target!r}"
+        if self.kind is FaultKind.FLAP and self.period_s <= 0.0:
+            return "flap needs period_s"
+        if self.kind is FaultKind.SHAPE and not (self.loss_pct or self.delay_ms):
+            return "shape needs loss_pct or delay_ms"
+        return None
+
+    def told(self) -> str:
+        """Return it in a few words."""
+        how = [f"{self.loss_pct:g} % loss"] if self.loss_pct else []
+        how += [f"{self.delay_ms:g} ms delay"] if self.delay_ms else []
+        how += [f"every {self.period_s:g} s"] if self.period_s else []
+        how += [f"for {self.ttl_s:g} s"] if self.ttl_s else []
+        return f"{self.kind} {self.target}" + (f" ({', '.join(how)})" if how else "")
+
+
+class Bound(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A figure and between what it has to be."""
+
+    figure: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def holds(self, value: float | None) -> bool:
+        """Tell whether a value is within; one that could not be measured is not."""
+        if value is None or (self.at_least is not None and value < self.at_least):
+            return False
+        return self.at_most is None or value <= self.at_most
+
+    def told(self) -> str:
+        """Return it as people write it."""
+        least = "" if self.at_least is None else f"{self.at_least:g} <= "
+        most = "" if self.at_most is None else f" <= {self.at_most:g}"
+        return f"{least}{self.figure}{most}"
+
+
+class Load(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How many callers come; synthetic ones, from phones of ours and SIPp."""
+
+    calls: int = 60
+    calls_per_s: float = 2.5
+    agents_per_site: int = 10
+    """A multiple of five: there are five roles."""
+    before_s: float = 5.0
+    """How long calls come before the method begins."""
+
+
+class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One experiment, as it was reviewed."""
+
+    name: str
+    title: str
+    hypothesis: str
+    method: tuple[Fault, ...]
+    steady: tuple[Bound, ...]
+    expect: tuple[Bound, ...]
+    abort: tuple[Bound, ...] = ()
+    load: Load = Load()
+    recover_within_s: float = 30.0
+    """How long the steady state may take to come back after the last fault."""
+    repeats: int = 5
+    controller_dies: bool = False
+    """The process that carries the method out gets SIGKILL a second after its first fault."""
+
+    @property
+    def lasts_s(self) -> float:
+        """How long the method takes, by its times to live."""
+        return max((fault.at_s + fault.ttl_s for fault in self.method), default=0.0)
+
+    @property
+    def plan_hash(self) -> str:
+        """SHA-256 of all that was reviewed, however the file was laid out.
+
+        Defaults are left out, so that it stays the same when there is more that a file may say.
+        """
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+
+def read_experiment(text: str, source: str) -> Experiment:
+    """Return the experiment that a file holds. ExperimentError names the file and the fault."""
+    try:
+        found = msgspec.toml.decode(text, type=Experiment)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ExperimentError(f"{source}: no experiment: {error}") from error
+    wrong = _wrong_because(found)
+    if wrong is not None:
+        raise ExperimentError(f"{source}: {wrong}")
+    return found
+
+
+def _wrong_because(experiment: Experiment) -> str | None:  # noqa: PLR0911 - one a rule
+    if _NAME.fullmatch(experiment.name) is None:
+        return f"name should be a word such as site_killed, not {experiment.name!r}"
+    if not experiment.method:
+        return "an experiment without a fault shows nothing: write at least one [[method]]"
+    if not experiment.steady or not experiment.expect:
+        return "say what is steady, and what is expected: [[steady]] and [[expect]]"
+    if not 0 < experiment.load.calls <= MOST_CALLS:
+        return f"load.calls should be 1 to {MOST_CALLS}, not {experiment.load.calls}"
+    if not 0.0 < experiment.load.calls_per_s <= MOST_CALLS_PER_S:
+        return f"load.calls_per_s should be above 0 and at most {MOST_CALLS_PER_S:g}"
+    if experiment.load.agents_per_site not in {5, 10, 15}:
+        return "load.agents_per_site should be 5, 10 or 15"
+    for number, fault in enumerate(experiment.method, start=1):
+        wrong = fault.wrong_because()
+        if wrong is not None:
+            return f"fault {number}: {wrong}"
+    return None
+
+
+def aimed(fault: Fault, leader: str, sites: tuple[str, ...]) -> Fault:
+    """Return the fault with the sites' names in place of their parts."""
+    rest = [site for site in sites if site != leader]
+    target = fault.target.replace(LEADER, leader)
+    for place, site in zip((FOLLOWER, OTHER), rest, strict=False):
+        target = target.replace(place, site)
+    return msgspec.structs.replace(fault, target=target)

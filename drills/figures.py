@@ -1,0 +1,356 @@
+"""The figures of a drill, each by its formula. PURE.
+
+Two accounts are kept apart: what people's telephones and the edges say (the ledger), and what was
+on the wire before the callers (the capture). Where both can say something, both do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import Final
+
+from msgspec import Struct
+
+from drills.course import Course
+from drills.demo import routing
+from drills.demo.figures import Stock
+from drills.demo.ledger import Ledger, Row
+from drills.demo.reports import AgentReport, End, OfferChange, OfferEvent
+from drills.demo.scenario import Dialler, Scenario
+from drills.experiment import Fault, FaultKind
+from drills.packets import Dialled, Wire, longest_gap_ms, rto_s
+from state.model import AgentId, CallId, EdgeId, Outcome, SiteId
+
+ANSWER_LIMIT_S: Final = 2.0
+"""A call set up within this time counts as served."""
+SETTLED_AFTER_S: Final = 5.0
+"""From so long after the first fault on, every call has to be answered."""
+AROUND_S: Final = (0.5, 5.0)
+"""Audio is looked at from so long before the first fault to so long after it."""
+BUSY_RING_MS: Final = 1000
+_MS: Final = 1000.0
+_SITE_FAULTS: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """Everything that was seen in one run."""
+
+    scenario: Scenario
+    ledger: Ledger
+    agents: tuple[AgentReport, ...]
+    offers: tuple[OfferEvent, ...]
+    course: Course
+    wire: Wire
+    dropped: int
+    """Packets that the capture lost."""
+    noticed_ms: Mapping[EdgeId, int]
+    """When each edge first said that the first fault's site is out of reach."""
+    stocks: tuple[Stock, ...]
+    silent: tuple[EdgeId, ...]
+    """Edges that did not say what is left there."""
+    edges: Mapping[EdgeId, SiteId]
+
+
+def figures(seen: Seen) -> dict[str, float | None]:
+    """Return every figure by its name; None: it could not be measured."""
+    course = seen.course
+    t0_ms = course.began_ms
+    answers: dict[str, float | None] = dict(_counts(seen))
+    answers["double_offers"] = len(routing.double_offers(seen.agents, seen.offers))
+    answers["left_behind"] = sum(stock.left for stock in seen.stocks) + len(seen.silent)
+    answers["back_s"] = course.back_s
+    if t0_ms is None:
+        return answers
+    first_site = killed_site(course.method)
+    answers["rto_s"] = ledger_rto_s(seen.ledger, t0_ms, first_site)
+    answers["rto_capture_s"] = rto_s(seen.wire, t0_ms * 1_000_000, ANSWER_LIMIT_S, first_site)
+    answers["rto_error_ms"] = _difference_ms(answers["rto_s"], answers["rto_capture_s"])
+    answers["failed"] = len(failed_after(seen.ledger, t0_ms))
+    answers["lost_elsewhere"] = len(lost_elsewhere(seen))
+    answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms)
+    answers["ttl_overrun_s"] = _overrun_s(course)
+    answers["drained_s"] = drained_s(seen, t0_ms)
+    answers |= _setup(seen.wire, t0_ms)
+    answers |= _cut_off(seen, t0_ms)
+    return answers
+
+
+def killed_site(method: Iterable[Fault]) -> SiteId | None:
+    """Return the first site that is gone as a whole, None when none is."""
+    return next((SiteId(each.target) for each in method if each.kind in _SITE_FAULTS), None)
+
+
+# ---- the ledger ----------------------------------------------------------------------------------
+
+
+def _counts(seen: Seen) -> dict[str, float]:
+    book, wire = seen.ledger, seen.wire
+    people = Counter(row.by_people for row in book.placed)
+    edges = Counter(record.outcome for row in book.rows for record in row.records)
+    by_sipp = [row for row in book.placed if row.planned.dialler is Dialler.SIPP]
+    placed = {row.caller.sip_call_id for row in book.placed if row.caller}
+    found = {
+        "offered": len(book.placed),
+        "answered": people[Outcome.ANSWERED],
+        "abandoned": people[Outcome.ABANDONED],
+        "refused": people[Outcome.REFUSED],
+        "lost": people[Outcome.LOST],
+        "not_placed": len(seen.scenario.calls) - len(book.placed),
+        "mismatches": len(book.mismatches()),
+        "sipp_calls": len(by_sipp),
+        "captured_calls": len(wire.calls),
+        "capture_dropped": seen.dropped,
+        "wire_differs": len(wire_differs(book, wire))
+        + len({e.sip_call_id for e in wire.calls} ^ placed),
+    }
+    sums = found["offered"] == sum(
+        found[each] for each in ("answered", "abandoned", "refused", "lost")
+    )
+    is_exact = (
+        sums
+        and people == edges
+        and not (found["mismatches"] or found["wire_differs"] or found["not_placed"])
+    )
+    return {**found, "ledger_exact": float(is_exact)}
+
+
+def wire_differs(book: Ledger, wire: Wire) -> tuple[str, ...]:
+    """Return the calls of which the wire tells another final answer than their callers do."""
+    by_id = {each.sip_call_id: each for each in wire.calls}
+    found = []
+    for row in book.placed:
+        caller = row.caller
+        if caller is None or caller.sip_call_id not in by_id:
+            continue
+        was_answered = by_id[caller.sip_call_id].setup_ms is not None
+        if was_answered != (caller.ok_ms is not None) and caller.end is not End.CANCELLED:
+            found.append(caller.sip_call_id)
+    return tuple(found)
+
+
+def ledger_rto_s(book: Ledger, t0_ms: int, first_site: SiteId | None) -> float | None:
+    """Return when service was back by the callers' telephones; see `drills.packets.rto_s`."""
+    first_good: int | None = None
+    rows = [row for row in book.placed if row.caller and row.caller.invite_ms >= t0_ms]
+    for row in sorted(rows, key=lambda each: each.caller.invite_ms if each.caller else 0):
+        caller = row.caller
+        if caller is None or first_site not in {None, row.planned.first_site}:
+            continue
+        if caller.ok_ms is None or caller.ok_ms - caller.invite_ms > ANSWER_LIMIT_S * _MS:
+            first_good = None
+        elif first_good is None:
+            first_good = caller.invite_ms
+    return None if first_good is None else (first_good - t0_ms) / _MS
+
+
+def failed_after(book: Ledger, t0_ms: int) -> tuple[Row, ...]:
+    """Return the calls placed later than `SETTLED_AFTER_S` that got no 200."""
+    return tuple(
+        row
+        for row in book.placed
+        if row.caller
+        and row.caller.invite_ms >= t0_ms + SETTLED_AFTER_S * _MS
+        and row.caller.ok_ms is None
+        and row.caller.end is not End.CANCELLED
+    )
+
+
+def lost_elsewhere(seen: Seen) -> tuple[Row, ...]:
+    """Return the calls that were lost though nothing of theirs was where something was broken."""
+    return tuple(
+        row
+        for row in seen.ledger.placed
+        if Outcome.LOST in (row.by_people, row.by_edges) and not _is_touched(row, seen.course)
+    )
+
+
+def drained_s(seen: Seen, t0_ms: int) -> float | None:
+    """Return when the last call came that a site with bad lines still served; None: none came."""
+    gray = {each.target for each in seen.course.method if each.kind is FaultKind.SHAPE}
+    ends_ms = seen.course.healed_ms or t0_ms
+    meant = [
+        row
+        for row in seen.ledger.placed
+        if row.caller
+        and row.planned.first_site in gray
+        and t0_ms <= row.caller.invite_ms <= ends_ms
+    ]
+    if not meant:
+        return None
+    served = [
+        row.caller.invite_ms
+        for row in meant
+        if row.caller and row.record is not None and row.record.site in gray
+    ]
+    return (max(served, default=t0_ms) - t0_ms) / _MS
+
+
+def _is_touched(row: Row, course: Course) -> bool:
+    return any(touches(fault, row) for fault in course.method)
+
+
+def touches(fault: Fault, row: Row) -> bool:
+    """Tell whether a call had something to lose by a fault: a leg, its media, or a link between."""
+    sites = {str(site) for site in row.touched}
+    match fault.kind:
+        case FaultKind.KILL_SITE | FaultKind.FREEZE_SITE:
+            return fault.target in sites
+        case FaultKind.CUT | FaultKind.CUT_ONE_WAY | FaultKind.FLAP:
+            ends = set(fault.target.replace(">", "-").split("-"))
+            # A cut of the carrier's line is between the carrier and the site.
+            return ends - {"carrier"} <= sites
+        case FaultKind.ISOLATE:
+            return fault.target.removeprefix("agents-") in sites
+        case FaultKind.CUT_OFF:
+            return fault.target in sites and len(sites) > 1
+        case FaultKind.SHAPE:
+            return bool(set(fault.target.split("-")) & sites)
+        case FaultKind.KILL | FaultKind.HOLD_DOWN | FaultKind.FREEZE | FaultKind.STUTTER:
+            part, _, name = fault.target.partition("-")
+            return part != "etcd" and name[:1] in sites
+
+
+# ---- what agents were said to be -----------------------------------------------------------------
+
+
+def untrue_agent_s(seen: Seen, t0_ms: int) -> float:
+    """Return for how long, at most, the shared state said something untrue of an agent.
+
+    Busy with a call whose telephone had put it down or never heard of it; or ready at a site that
+    was gone, until the last of the surviving edges had taken that site out.
+    """
+    ended: dict[tuple[AgentId, CallId], int] = {}
+    for report in seen.agents:
+        if report.call is not None:
+            over_ms = report.busy_until_ms
+            if over_ms is not None:
+                key = (report.agent, report.call)
+                ended[key] = max(over_ms, ended.get(key, 0))
+    worst_ms = 0
+    given: dict[AgentId, tuple[CallId, int]] = {}
+    for event in seen.offers:
+        before = given.pop(event.agent, None)
+        if event.change is OfferChange.PUT and event.call is not None:
+            since = before[1] if before and before[0] == event.call else event.at_ms
+            given[event.agent] = (event.call, since)
+        elif before is not None:
+            call, since = before
+            over_ms = ended.get((event.agent, call), since)
+            if event.at_ms >= t0_ms:
+                worst_ms = max(worst_ms, event.at_ms - max(over_ms, min(t0_ms, since)))
+    gone = killed_site(seen.course.method)
+    survivors = [edge for edge, site in seen.edges.items() if site != gone]
+    if gone is not None and survivors:
+        noticed = [seen.noticed_ms.get(edge) for edge in survivors]
+        known = [at_ms for at_ms in noticed if at_ms is not None]
+        if len(known) < len(noticed):
+            return float("inf")
+        worst_ms = max(worst_ms, max(known) - t0_ms)
+    return worst_ms / _MS
+
+
+# ---- the wire ------------------------------------------------------------------------------------
+
+
+def _setup(wire: Wire, t0_ms: int) -> dict[str, float | None]:
+    t0_ns = t0_ms * 1_000_000
+    before = [ms for call in wire.calls if call.invite_ns < t0_ns and (ms := call.setup_ms)]
+    after = [ms for call in wire.calls if call.invite_ns >= t0_ns and (ms := call.setup_ms)]
+    finals = [call.final_s for call in wire.calls if call.invite_ns >= t0_ns]
+    # A call that the capture saw no final answer to was withdrawn, or never got one.
+    known = [final for final in finals if final is not None]
+    return {
+        "final_answer_s": max(known) if known else None,
+        "setup_before_ms": median(before) if before else None,
+        "setup_after_ms": median(after) if after else None,
+        "setup_max_ms": max(after) if after else None,
+        "setup_delay_ms": median(after) - median(before) if before and after else None,
+    }
+
+
+def _cut_off(seen: Seen, t0_ms: int) -> dict[str, float | None]:
+    """Return what became of the calls that were connected when the first fault came."""
+    talking = [row for row in seen.ledger.placed if _talked_at(row, t0_ms)]
+    touched = [row for row in talking if _is_touched(row, seen.course)]
+    spared = [row for row in talking if not _is_touched(row, seen.course)]
+    by_id = {each.sip_call_id: each for each in seen.wire.calls}
+    gaps = [
+        gap
+        for row in spared
+        if row.caller and (gap := _gap_ms(seen.wire, by_id.get(row.caller.sip_call_id), row, t0_ms))
+    ]
+    kept = [row for row in touched if row.by_people is Outcome.ANSWERED]
+    cleared = [_cleared_s(row, t0_ms) for row in touched if row.by_people is Outcome.LOST]
+    return {
+        "talking": len(talking),
+        "talking_touched": len(touched),
+        "talking_kept": len(kept),
+        "kept_share": len(kept) / len(touched) if touched else None,
+        "cleared_s": max(cleared) if cleared else 0.0,
+        "spared_gap_ms": max(gaps) if gaps else None,
+    }
+
+
+def _talked_at(row: Row, at_ms: int) -> bool:
+    caller = row.caller
+    if caller is None or caller.joined_ms is None:
+        return False
+    return caller.joined_ms < at_ms - AROUND_S[0] * _MS and (caller.ended_ms or at_ms + 1) > at_ms
+
+
+def _gap_ms(wire: Wire, call: Dialled | None, row: Row, t0_ms: int) -> float | None:
+    """Return the longest gap in what an undisturbed caller heard around the first fault."""
+    caller = row.caller
+    if call is None or call.audio_port is None or caller is None or caller.held:
+        return None
+    if row.planned.dialler is not Dialler.PHONE:
+        return None
+    ends_ms = min(t0_ms + AROUND_S[1] * _MS, (caller.ended_ms or t0_ms) - 200)
+    if row.agent is not None and row.agent.busy_until_ms is not None:
+        ends_ms = min(ends_ms, row.agent.busy_until_ms - 200)
+    begins_ms = t0_ms - AROUND_S[0] * _MS
+    if ends_ms <= begins_ms:
+        return None
+    times = wire.audio_ns.get(call.audio_port, [])
+    return longest_gap_ms(times, round(begins_ms * 1e6), round(ends_ms * 1e6))
+
+
+def _cleared_s(row: Row, t0_ms: int) -> float:
+    """Return when both people of a lost call were free again."""
+    ends = [row.caller.ended_ms if row.caller else None]
+    if row.agent is not None:
+        ends.append(row.agent.busy_until_ms)
+    known = [each for each in ends if each is not None]
+    return (max(known) - t0_ms) / _MS if len(known) == len(ends) else float("inf")
+
+
+def _overrun_s(course: Course) -> float:
+    """Return by how much a fault outlived its time."""
+    late = [
+        (each.healed_ms - each.until_ms) / _MS if each.healed_ms is not None else float("inf")
+        for each in course.made
+    ]
+    return max([0.0, *late])
+
+
+def _difference_ms(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else abs(one - other) * _MS
+
+
+def moved(book: Ledger) -> Mapping[str, int]:
+    """Return who was moved where: calls by the site they were meant for and the one that served."""
+    moves = Counter(
+        f"{row.planned.first_site} -> {row.record.site}"
+        for row in book.placed
+        if row.record is not None and row.record.site != row.planned.first_site
+    )
+    return dict(sorted(moves.items()))
+
+
+def sums(values: Sequence[Mapping[str, float | None]], figure: str) -> float | None:
+    """Return the largest of a figure over runs; None when any run could not measure it."""
+    found = [each.get(figure) for each in values]
+    known = [each for each in found if each is not None]
+    return max(known) if known and len(known) == len(found) else None

@@ -1,0 +1,201 @@
+"""What a packet capture says of calls: set-up, final answers, recovery, gaps in the audio. PURE.
+
+An account of its own: it reads what was on the wire before the callers and knows nothing of what
+their telephones, or the edges, report.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Final
+
+from msgspec import Struct
+
+_PCAP_NS: Final = 0xA1B23C4D
+_HEADER: Final = 24
+_RECORD: Final = struct.Struct("=IIII")
+_ETHERNET: Final = 14
+_UDP: Final = 17
+_RTP_LEAST: Final = 12
+_RTP_VERSION: Final = 0x80
+_SUCCESS: Final = range(200, 300)
+_FINAL: Final = 200
+
+
+class Packet(Struct, frozen=True):
+    """One UDP packet."""
+
+    at_ns: int
+    source: str
+    source_port: int
+    target: str
+    target_port: int
+    payload: bytes
+
+
+class Dialled(Struct, frozen=True, kw_only=True):
+    """One call, as the wire before the caller saw it."""
+
+    sip_call_id: str
+    number: str
+    first_site: str
+    invite_ns: int
+    status: int | None = None
+    """Of the final answer to the first INVITE."""
+    final_ns: int | None = None
+    audio_port: int | None = None
+    """Where the caller wants to hear."""
+
+    @property
+    def setup_ms(self) -> float | None:
+        """From the INVITE to its 200."""
+        if self.final_ns is None or self.status not in _SUCCESS:
+            return None
+        return (self.final_ns - self.invite_ns) / 1e6
+
+    @property
+    def final_s(self) -> float | None:
+        """From the INVITE to whatever final answer."""
+        return None if self.final_ns is None else (self.final_ns - self.invite_ns) / 1e9
+
+
+class Wire(Struct, frozen=True, kw_only=True):
+    """All that was captured."""
+
+    calls: tuple[Dialled, ...]
+    """By the time of the INVITE."""
+    audio_ns: dict[int, list[int]]
+    """When audio came for callers, by their port."""
+
+
+def packets(pcap: bytes) -> Iterator[Packet]:
+    """Yield the UDP packets of a capture. ValueError for what is none of ours."""
+    if len(pcap) < _HEADER or struct.unpack_from("=I", pcap)[0] != _PCAP_NS:
+        raise ValueError("this is no capture with nanoseconds, as drills.capture makes them")
+    at = _HEADER
+    while at + _RECORD.size <= len(pcap):
+        seconds, nanos, kept, _ = _RECORD.unpack_from(pcap, at)
+        frame = pcap[at + _RECORD.size : at + _RECORD.size + kept]
+        at += _RECORD.size + kept
+        if frame[12:14] != b"\x08\x00" or len(frame) < _ETHERNET + 28 or frame[23] != _UDP:
+            continue
+        ip_bytes = 4 * (frame[_ETHERNET] & 15)
+        source_port, target_port = struct.unpack_from("!HH", frame, _ETHERNET + ip_bytes)
+        yield Packet(
+            seconds * 1_000_000_000 + nanos,
+            ".".join(map(str, frame[26:30])),
+            source_port,
+            ".".join(map(str, frame[30:34])),
+            target_port,
+            frame[_ETHERNET + ip_bytes + 8 :],
+        )
+
+
+def read_wire(pcap: bytes, callers: str) -> Wire:
+    """Return what a capture at the callers' link says. `callers`: their address."""
+    invites: dict[str, Dialled] = {}
+    finals: dict[str, tuple[int, int]] = {}
+    audio: defaultdict[int, list[int]] = defaultdict(list)
+    for packet in packets(pcap):
+        if packet.payload.startswith(b"INVITE ") and packet.source == callers:
+            dialled = _dialled(packet)
+            if dialled is not None:
+                invites.setdefault(dialled.sip_call_id, dialled)
+        elif packet.payload.startswith(b"SIP/2.0 ") and packet.target == callers:
+            found = _final(packet)
+            if found is not None and found[0] not in finals:
+                finals[found[0]] = (packet.at_ns, found[1])
+        elif packet.target == callers and _is_rtp(packet.payload):
+            audio[packet.target_port].append(packet.at_ns)
+    return Wire(
+        calls=tuple(
+            Dialled(
+                sip_call_id=each.sip_call_id,
+                number=each.number,
+                first_site=each.first_site,
+                invite_ns=each.invite_ns,
+                audio_port=each.audio_port,
+                status=finals[each.sip_call_id][1] if each.sip_call_id in finals else None,
+                final_ns=finals[each.sip_call_id][0] if each.sip_call_id in finals else None,
+            )
+            for each in sorted(invites.values(), key=lambda each: each.invite_ns)
+        ),
+        audio_ns=dict(audio),
+    )
+
+
+def rto_s(wire: Wire, from_ns: int, limit_s: float, first_site: str | None) -> float | None:
+    """Return when service was back: the first INVITE from which on all got their 200 in time.
+
+    Over the calls that the carrier tries at `first_site` first; None: over all.
+    """
+    first_good: int | None = None
+    for call in wire.calls:
+        if call.invite_ns < from_ns or first_site not in {None, call.first_site}:
+            continue
+        setup_ms = call.setup_ms
+        if setup_ms is None or setup_ms > limit_s * 1000:
+            first_good = None
+        elif first_good is None:
+            first_good = call.invite_ns
+    return None if first_good is None else (first_good - from_ns) / 1e9
+
+
+def longest_gap_ms(times: Iterable[int], from_ns: int, to_ns: int) -> float | None:
+    """Return the longest time without audio between two instants; None: there was none at all."""
+    inside = [at for at in sorted(times) if from_ns <= at <= to_ns]
+    if not inside:
+        return None
+    edges = [from_ns, *inside, to_ns]
+    return max(later - earlier for earlier, later in pairwise(edges)) / 1e6
+
+
+def _is_rtp(payload: bytes) -> bool:
+    return len(payload) >= _RTP_LEAST and payload[0] & 0xC0 == _RTP_VERSION
+
+
+_FIELD = re.compile(
+    rb"^(call-id|i|from|f|to|t|cseq|x-first-site)[ \t]*:[ \t]*(.*?)\r?$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_AUDIO = re.compile(rb"^m=audio (\d+) ", re.MULTILINE)
+_USER = re.compile(r"sip:([^@;>]*)@")
+_SHORT = {"i": "call-id", "f": "from", "t": "to"}
+
+
+def _fields(payload: bytes) -> dict[str, str]:
+    head = payload.partition(b"\r\n\r\n")[0]
+    found: dict[str, str] = {}
+    for name, value in _FIELD.findall(head):
+        key = name.decode().lower()
+        found.setdefault(_SHORT.get(key, key), value.decode(errors="replace"))
+    return found
+
+
+def _dialled(packet: Packet) -> Dialled | None:
+    """Return the call of an INVITE that begins one; None: it is within a dialog."""
+    fields = _fields(packet.payload)
+    if ";tag=" in fields.get("to", ";tag=") or "call-id" not in fields:
+        return None
+    user = _USER.search(fields.get("from", ""))
+    audio = _AUDIO.search(packet.payload)
+    return Dialled(
+        sip_call_id=fields["call-id"],
+        number=user[1] if user else "",
+        first_site=fields.get("x-first-site", ""),
+        invite_ns=packet.at_ns,
+        audio_port=int(audio[1]) if audio else None,
+    )
+
+
+def _final(packet: Packet) -> tuple[str, int] | None:
+    status = packet.payload[8:11]
+    fields = _fields(packet.payload)
+    if not status.isdigit() or not fields.get("cseq", "").endswith("INVITE"):
+        return None
+    code = int(status)
+    return (fields["call-id"], code) if code >= _FINAL and "call-id" in fields else None

@@ -1,0 +1,216 @@
+"""The report of a drill as one HTML page, for managers and auditors. PURE.
+
+No script, and nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+
+from drills.evidence import CallRow, Evidence
+
+_STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;
+color:#1b1f24}
+h1{margin-bottom:.2rem}h2{margin-top:2.2rem;border-bottom:1px solid #d5dae0;padding-bottom:.2rem}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.25rem .6rem;
+border-bottom:1px solid #e6e9ed;vertical-align:top}th{color:#5b6672;font-weight:600}
+.held{color:#116329;font-weight:600}.broken{color:#b3261e;font-weight:700}.dim{color:#5b6672}
+.verdict{font-size:1.2rem}code{font-size:.85em;overflow-wrap:anywhere}svg{width:100%;height:auto}
+@media print{body{margin:0;max-width:none}}
+"""
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 220, 52, 28
+_COLOURS = {"answered": "#2c7be5", "abandoned": "#f0a202", "refused": "#b3261e", "lost": "#b3261e"}
+
+
+def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
+    """Return the page. `before`: earlier runs of the same drill, the oldest first."""
+    experiment = evidence.experiment
+    when = dt.datetime.fromtimestamp(evidence.began_ms / 1000, dt.UTC)
+    verdict = (
+        '<span class="held">held</span>'
+        if evidence.held
+        else '<span class="broken">did not hold</span>'
+    )
+    parts = [
+        f"<h1>{escape(experiment.title)}</h1>",
+        (
+            f'<p class="dim">Drill {escape(experiment.name)}, run {escape(evidence.run)},'
+            f" {when:%d %B %Y %H:%M:%S} UTC</p>"
+        ),
+        f'<p class="verdict">The hypothesis {verdict}.</p>',
+        f"<p>{escape(experiment.hypothesis)}</p>",
+        f"<p>How it ended: {evidence.end} ({escape(evidence.why)}).</p>",
+        "<h2>Expected and found</h2>",
+        _table(
+            ("", "expected", "found"),
+            (
+                (_mark(held=each.held), escape(each.expected), _number(each.value))
+                for each in evidence.judgements
+            ),
+        ),
+        "<h2>Calls</h2>",
+        _ledger(evidence.figures),
+        "<h3>Time from INVITE to answer, call by call</h3>",
+        _chart(evidence.calls),
+        _moved(evidence),
+        "<h2>Timeline</h2>",
+        _table(
+            ("after", "who", "what"),
+            ((f"{m.after_s:.2f} s", escape(m.who), escape(m.what)) for m in evidence.timeline),
+        ),
+        "<h2>Clocks</h2>",
+        _table(
+            ("who", "differs by at least", "at most"),
+            (
+                (escape(each.who), f"{each.least_ms:.1f} ms", f"{each.most_ms:.1f} ms")
+                for each in evidence.clocks
+            ),
+        ),
+        "<h2>What was broken, and what allowed it</h2>",
+        _table(("fault",), ((escape(fault.told()),) for fault in experiment.method)),
+        _table(
+            ("guard", "", "why"),
+            (
+                (escape(each.guard), _mark(held=each.allows), escape(each.why))
+                for each in evidence.guards
+            ),
+        ),
+        _compared(evidence, before),
+        "<h2>Findings</h2>",
+        _list(evidence.findings) or "<p>None.</p>",
+        "<h2>All figures</h2>",
+        _table(
+            ("figure", "value"),
+            ((escape(name), _number(value)) for name, value in sorted(evidence.figures.items())),
+        ),
+        "<h2>How to check this</h2>",
+        (
+            f"<p>Plan <code>{evidence.plan_hash}</code>; the piece before"
+            f" <code>{evidence.previous}</code>."
+            f" <code>./everline drill report {escape(evidence.run)} --verify</code>"
+            " checks the signature, the chain and the files:</p>"
+        ),
+        _list(f"{name}: {digest}" for name, digest in evidence.files.items()),
+    ]
+    title = escape(f"{experiment.title}: {evidence.run}")
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def regressions(evidence: Evidence, before: Sequence[Evidence]) -> tuple[str, ...]:
+    """Return what got worse: expectations that held in the last run and no longer do."""
+    if not before:
+        return ()
+    last = {each.expected: each for each in before[-1].judgements}
+    return tuple(
+        f"{each.expected}: {_number(last[each.expected].value)} before, {_number(each.value)} now"
+        for each in evidence.judgements
+        if not each.held and each.expected in last and last[each.expected].held
+    )
+
+
+def _compared(evidence: Evidence, before: Sequence[Evidence]) -> str:
+    if not before:
+        return ""
+    names = [each.figure for each in evidence.judgements]
+    rows = (
+        (escape(run.run), _mark(held=run.held), *(_number(run.figures.get(name)) for name in names))
+        for run in (*before[-5:], evidence)
+    )
+    worse = regressions(evidence, before)
+    text = (
+        f'<p class="broken">Worse than the last time: {escape("; ".join(worse))}</p>'
+        if worse
+        else ""
+    )
+    return "<h2>Compared with the last runs</h2>" + text + _table(("run", "", *names), rows)
+
+
+def _ledger(figures: Mapping[str, float | None]) -> str:
+    names = ("offered", "answered", "abandoned", "refused", "lost")
+    told = " + ".join(f"{_number(figures.get(name))} {name}" for name in names[1:])
+    exact = figures.get("ledger_exact") == 1
+    return (
+        f"<p>{_number(figures.get('offered'))} offered = {told}. By the packets at the callers'"
+        f" link: {_number(figures.get('captured_calls'))} calls,"
+        f" {_number(figures.get('wire_differs'))} told otherwise;"
+        f" by SIPp: {_number(figures.get('sipp_calls'))} of them. The ledger is "
+        f"{'exact' if exact else '<span class=broken>not exact</span>'}.</p>"
+    )
+
+
+def _moved(evidence: Evidence) -> str:
+    if not evidence.moved:
+        return ""
+    rows = ((escape(way), str(count)) for way, count in evidence.moved.items())
+    return "<h3>Served elsewhere than they came to</h3>" + _table(("calls", "how many"), rows)
+
+
+def _chart(calls: Sequence[CallRow]) -> str:
+    """Return a chart: a dot a call, when it came against how long its answer took."""
+    if not calls:
+        return ""
+    first = min(call.placed_s for call in calls)
+    last = max(*(call.placed_s for call in calls), first + 1.0)
+    known = [call.setup_ms for call in calls if call.setup_ms is not None]
+    top = max([500.0, *known]) * 1.1
+
+    def x(at_s: float) -> float:
+        return _LEFT + (at_s - first) / (last - first) * (_WIDTH - _LEFT - 10)
+
+    def y(ms: float) -> float:
+        return _HEIGHT - _BOTTOM - ms / top * (_HEIGHT - _BOTTOM - 10)
+
+    shapes = [
+        f'<line x1="{_LEFT}" y1="{y(0):.0f}" x2="{_WIDTH}" y2="{y(0):.0f}" stroke="#9aa4ae"/>',
+        f'<text x="4" y="{y(top / 1.1) + 4:.0f}" font-size="12">{top / 1.1:.0f} ms</text>',
+        f'<text x="4" y="{y(0):.0f}" font-size="12">0</text>',
+        f'<text x="{_LEFT}" y="{_HEIGHT - 6}" font-size="12">{first:.0f} s</text>',
+        f'<text x="{_WIDTH - 50}" y="{_HEIGHT - 6}" font-size="12">{last:.0f} s</text>',
+    ]
+    if first <= 0.0 <= last:
+        shapes.append(
+            f'<line x1="{x(0):.0f}" y1="0" x2="{x(0):.0f}" y2="{y(0):.0f}" stroke="#b3261e"'
+            f' stroke-dasharray="4 3"/><text x="{x(0) + 4:.0f}" y="12" font-size="12"'
+            ' fill="#b3261e">first fault</text>'
+        )
+    for call in calls:
+        colour = _COLOURS.get(call.people, "#5b6672")
+        height = y(call.setup_ms) if call.setup_ms is not None else 8.0
+        title = f"{call.people}, {call.setup_ms or 0:.0f} ms, meant for {call.meant_for}"
+        shapes.append(
+            f'<circle cx="{x(call.placed_s):.1f}" cy="{height:.1f}" r="4" fill="{colour}"'
+            f' fill-opacity=".75"><title>{escape(title)}</title></circle>'
+        )
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(shapes)}</svg>'
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(each)}</th>" for each in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _list(items: Iterable[str]) -> str:
+    found = "".join(f"<li>{escape(each)}</li>" for each in items)
+    return f"<ul>{found}</ul>" if found else ""
+
+
+def _mark(*, held: bool) -> str:
+    return '<span class="held">yes</span>' if held else '<span class="broken">no</span>'
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.10g}"
+
+
+def lines(evidence: Evidence) -> Iterator[str]:
+    """Yield the report in a few lines, for a terminal."""
+    for each in evidence.judgements:
+        mark = "held  " if each.held else "BROKEN"
+        yield f"{mark}  {each.expected}   found {_number(each.value)}"

@@ -1,0 +1,249 @@
+"""Carries an experiment out: guards, steady state, method, limits every second, always back.
+
+Decides nothing about what a figure means, and makes no fault itself: faults are made by whoever is
+at the target, and end by their time to live whatever becomes of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol
+
+from drills.course import Course, End, Look, Made, Note
+from drills.experiment import Bound, Experiment, Fault, aimed
+from drills.faults import FaultError
+from drills.guards import Facts, Verdict, decide
+from state.clock import Clock
+
+LOOK_EVERY_S = 1.0
+STEADY_WITHIN_S = 15.0
+STEADY_FOR = 2
+"""So many looks in a row."""
+
+
+class Faults(Protocol):
+    """Whoever makes faults at the target."""
+
+    async def make(self, fault: Fault, /) -> Made:
+        """Make one."""
+        ...
+
+    async def heal_all(self, by: str, /) -> tuple[Made, ...]:
+        """Undo all; return all that was ever made."""
+        ...
+
+    async def standing(self) -> tuple[Made, ...]:
+        """Return all that was ever made."""
+        ...
+
+
+class Ground(Protocol):
+    """The system that is drilled, as far as a runner sees it."""
+
+    async def facts(self) -> Facts:
+        """Return what the guards go by."""
+        ...
+
+    async def leader(self) -> str | None:
+        """Return the site whose member of etcd leads."""
+        ...
+
+    def measure(self) -> Mapping[str, float]:
+        """Return the figures of this moment."""
+        ...
+
+    async def quiet_instant(self) -> None:
+        """Wait for a moment, if there is one soon, in which no call is just ending."""
+        ...
+
+
+class Runner:
+    """One drill."""
+
+    def __init__(  # noqa: PLR0913 - the two sides, and who is told
+        self,
+        experiment: Experiment,
+        *,
+        ground: Ground,
+        faults: Faults,
+        clock: Clock,
+        tell: Callable[[str], None] = lambda _: None,
+        on_first_fault: Callable[[Fault], Awaitable[None]] | None = None,
+    ) -> None:
+        self._experiment = experiment
+        self._ground = ground
+        self._faults = faults
+        self._clock = clock
+        self._tell = tell
+        self._on_first_fault = on_first_fault
+        self._notes: list[Note] = []
+        self._looks: list[Look] = []
+        self._method: tuple[Fault, ...] = ()
+        self._verdicts: tuple[Verdict, ...] = ()
+        self._began_ms: int | None = None
+        self._abort = asyncio.Event()
+        self._abort_why = ""
+
+    def abort(self, why: str) -> None:
+        """Stop, and roll back."""
+        self._abort_why = self._abort_why or why
+        self._abort.set()
+
+    async def run(self) -> Course:
+        """Carry it out; whatever happens, all faults are undone at the end."""
+        if not await self._may_begin():
+            return self._course(End.REFUSED, _refusal(self._verdicts), (), None, None)
+        missing = await self._until_steady(STEADY_WITHIN_S)
+        if missing:
+            return self._course(End.NOT_STEADY, missing, (), None, None)
+        end, why = End.COMPLETED, "the method was carried out"
+        try:
+            await self._carry_out()
+            if self._abort.is_set():
+                end, why = End.ABORTED, self._abort_why
+        except FaultError as error:
+            end, why = End.ABORTED, str(error)
+        finally:
+            made = await self._roll_back()
+        healed_ms = max((each.healed_ms or 0 for each in made), default=0) or None
+        waited_s = self._clock.now().mono_s
+        missing = await self._until_steady(self._experiment.recover_within_s)
+        back_s = None if missing else self._clock.now().mono_s - waited_s
+        if missing and end is End.COMPLETED:
+            end, why = End.NOT_BACK, missing
+        return self._course(end, why, made, healed_ms, back_s)
+
+    def note(self, who: str, what: str) -> None:
+        """Add a line to the journal."""
+        self._notes.append(Note(at_ms=self._clock.now().wall_ms, who=who, what=what))
+        self._tell(what)
+
+    # -- before
+
+    async def _may_begin(self) -> bool:
+        leader = await self._ground.leader()
+        facts = await self._ground.facts()
+        if leader is None:
+            self._verdicts = (Verdict(guard="quorum", allows=False, why="no member of etcd leads"),)
+            return False
+        sites = tuple(map(str, facts.sites))
+        self._method = tuple(aimed(fault, leader, sites) for fault in self._experiment.method)
+        self._verdicts = decide(self._experiment, self._method, facts)
+        for verdict in self._verdicts:
+            word = "allows it" if verdict.allows else "FORBIDS it"
+            self.note("guard", f"{verdict.guard} {word}: {verdict.why}")
+        return all(verdict.allows for verdict in self._verdicts)
+
+    async def _until_steady(self, within_s: float) -> str:
+        """Wait for the steady state; return what is missing when it does not come."""
+        deadline_s = self._clock.now().mono_s + within_s
+        in_a_row = 0
+        while True:
+            broken = _broken(self._experiment.steady, self._look())
+            in_a_row = 0 if broken else in_a_row + 1
+            if in_a_row >= STEADY_FOR:
+                self.note("runner", "the steady state is there")
+                return ""
+            if self._clock.now().mono_s >= deadline_s:
+                why = f"no steady state within {within_s:g} s: {broken or 'too short'}"
+                self.note("runner", why)
+                return why
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    # -- meanwhile
+
+    async def _carry_out(self) -> None:
+        """Make the faults, and wait until the last has ended by itself, or a limit is reached."""
+        making = asyncio.create_task(self._make_all())
+        watching = asyncio.create_task(self._watch_limits())
+        stopping = asyncio.create_task(self._abort.wait())
+        try:
+            await asyncio.wait((making, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if making.done():
+                making.result()
+        finally:
+            for task in (making, watching, stopping):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, FaultError):
+                    await task
+
+    async def _make_all(self) -> None:
+        await self._ground.quiet_instant()
+        began_s = self._clock.now().mono_s
+        for fault in sorted(self._method, key=lambda each: each.at_s):
+            await asyncio.sleep(max(0.0, began_s + fault.at_s - self._clock.now().mono_s))
+            made = await self._faults.make(fault)
+            first = self._began_ms is None
+            self._began_ms = made.at_ms if self._began_ms is None else self._began_ms
+            self._notes.append(Note(at_ms=made.at_ms, who="fault", what=fault.told()))
+            self._tell(fault.told())
+            if first and self._on_first_fault is not None:
+                await self._on_first_fault(fault)
+        ends_s = began_s + self._experiment.lasts_s
+        await asyncio.sleep(max(0.0, ends_s - self._clock.now().mono_s))
+        # The timers at the target are what ends them; give them the moment that they need.
+        for _ in range(20):
+            if all(each.healed_ms is not None for each in await self._faults.standing()):
+                return
+            await asyncio.sleep(LOOK_EVERY_S / 2)
+
+    async def _watch_limits(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            broken = _broken(self._experiment.abort, self._look())
+            if broken:
+                self.note("runner", f"limit reached: {broken}")
+                self.abort(f"limit reached: {broken}")
+                return
+
+    def _look(self) -> Mapping[str, float]:
+        values = self._ground.measure()
+        self._looks.append(Look(at_ms=self._clock.now().wall_ms, values=dict(values)))
+        return values
+
+    # -- after
+
+    async def _roll_back(self) -> tuple[Made, ...]:
+        made = await self._faults.heal_all("runner")
+        for each in made:
+            if each.healed_ms is not None:
+                what = f"{each.fault.told()} is over, by {each.by}"
+                self._notes.append(Note(at_ms=each.healed_ms, who="fault", what=what))
+        self._tell("all is mended")
+        return made
+
+    def _course(
+        self,
+        end: End,
+        why: str,
+        made: tuple[Made, ...],
+        healed_ms: int | None,
+        back_s: float | None,
+    ) -> Course:
+        return Course(
+            end=end,
+            why=why,
+            method=self._method,
+            verdicts=self._verdicts,
+            notes=tuple(sorted(self._notes, key=lambda each: each.at_ms)),
+            looks=tuple(self._looks),
+            made=made,
+            began_ms=self._began_ms,
+            healed_ms=healed_ms,
+            back_s=back_s,
+        )
+
+
+def _broken(bounds: Iterable[Bound], values: Mapping[str, float]) -> str:
+    """Return which bounds do not hold, in a line; empty: all do."""
+    return "; ".join(
+        f"{bound.told()}, but it is {values.get(bound.figure, 'unknown')}"
+        for bound in bounds
+        if not bound.holds(values.get(bound.figure))
+    )
+
+
+def _refusal(verdicts: Iterable[Verdict]) -> str:
+    return "; ".join(f"{each.guard}: {each.why}" for each in verdicts if not each.allows)

@@ -1,0 +1,160 @@
+"""Evidence: what was written opens, and one changed byte anywhere is found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from drills.course import End
+from drills.evidence import (
+    FIRST,
+    CallRow,
+    ClockBound,
+    Evidence,
+    Judgement,
+    Moment,
+    TamperedError,
+    chained,
+    hash_of,
+    judge,
+    open_sealed,
+    seal,
+)
+from drills.experiment import Bound
+from drills.guards import Verdict
+from drills.library import experiment_of
+from drills.page import lines, page, regressions
+from drills.shelf import EVIDENCE, Shelf
+from tests.acd.worlds import PATIENT
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+EXPERIMENT = experiment_of("site_killed")
+FILES = {"callers.pcap": b"packets"}
+
+
+def piece(run: str = "r1", previous: str = FIRST, rto_s: float = 2.5) -> Evidence:
+    figures: dict[str, float | None] = {"rto_s": rto_s, "offered": 3, "answered": 3}
+    return Evidence(
+        run=run,
+        previous=previous,
+        experiment=EXPERIMENT,
+        plan_hash=EXPERIMENT.plan_hash,
+        seed=1,
+        began_ms=1_700_000_000_000,
+        approvals=(),
+        end=End.COMPLETED,
+        why="the method was carried out",
+        guards=(Verdict(guard="quorum", allows=True, why="3 of 3"),),
+        judgements=judge((Bound(figure="rto_s", at_most=5.0),), figures),
+        figures=figures,
+        timeline=chained(
+            Moment(after_s=at_s, at_ms=round(at_s * 1000), who=who, what=f"thing {at_s}")
+            for at_s, who in ((1.5, "b edge b1"), (0.0, "fault"), (2.0, "c edge c1"))
+        ),
+        clocks=(ClockBound(who="b edge b1", least_ms=-1.0, most_ms=2.0),),
+        calls=(
+            CallRow(
+                call="1",
+                meant_for="a",
+                served_by="b",
+                agent_at="c",
+                people="answered",
+                edges="answered",
+                placed_s=1.0,
+                setup_ms=40.0,
+            ),
+        ),
+        moved={"a -> b": 1},
+        findings=("<script>",),
+        files={name: hash_of(content) for name, content in FILES.items()},
+    )
+
+
+def test_what_was_sealed_opens_as_it_was() -> None:
+    found = open_sealed(seal(piece(), KEY), FILES, None)
+    assert found == piece()
+    assert found.held
+    assert [moment.what for moment in found.timeline] == ["thing 0.0", "thing 1.5", "thing 2.0"]
+
+
+@given(data=st.data())
+@PATIENT
+def test_one_changed_byte_is_found(data: st.DataObject) -> None:
+    content = bytearray(seal(piece(), KEY))
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(TamperedError):
+        open_sealed(bytes(content), FILES, KEY.public_key().public_bytes_raw().hex())
+
+
+def test_a_changed_or_missing_file_is_found_and_named() -> None:
+    content = seal(piece(), KEY)
+    with pytest.raises(TamperedError, match=r"callers\.pcap is not"):
+        open_sealed(content, {"callers.pcap": b"Packets"}, None)
+    with pytest.raises(TamperedError, match="missing"):
+        open_sealed(content, {}, None)
+
+
+def test_evidence_signed_by_somebody_else_is_refused() -> None:
+    forged = seal(replace(piece(), why="all is well"), Ed25519PrivateKey.generate())
+    with pytest.raises(TamperedError, match="another key"):
+        open_sealed(forged, FILES, KEY.public_key().public_bytes_raw().hex())
+
+
+def test_a_line_taken_out_of_the_timeline_or_another_plan_is_found_whoever_signs() -> None:
+    whole = piece()
+    with pytest.raises(TamperedError, match="timeline"):
+        open_sealed(seal(replace(whole, timeline=whole.timeline[::2]), KEY), FILES, None)
+    other = replace(whole, experiment=experiment_of("failback"))
+    with pytest.raises(TamperedError, match="plan"):
+        open_sealed(seal(other, KEY), FILES, None)
+
+
+def test_more_in_the_file_than_was_signed_is_found() -> None:
+    content = json.loads(seal(piece(), KEY))
+    content["note"] = "approved"
+    with pytest.raises(TamperedError):
+        open_sealed(json.dumps(content).encode(), FILES, None)
+
+
+def test_the_shelf_keeps_pieces_in_a_chain_and_misses_one_that_is_taken_out(
+    tmp_path: Path,
+) -> None:
+    shelf = Shelf(tmp_path)
+    for name in ("r1", "r2", "r3"):
+        shelf.put(piece(name, shelf.last_hash()), FILES, "page")
+    assert [each.run for each in shelf.read_all()] == ["r1", "r2", "r3"]
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    (shelf.folder("r2") / EVIDENCE).unlink()
+    with pytest.raises(TamperedError, match="before r3"):
+        list(shelf.read_all())
+    assert shelf.read("r3").run == "r3"
+    (shelf.folder("r3") / "callers.pcap").write_bytes(b"other")
+    with pytest.raises(TamperedError):
+        shelf.read("r3")
+
+
+def test_the_page_says_what_was_found_and_quotes_nothing_as_code() -> None:
+    text = page(piece(), [piece("r0")])
+    for word in (EXPERIMENT.title, "rto_s &lt;= 5", "2.5", "b edge b1", "a -&gt; b", "<svg"):
+        assert word in text
+    assert "<script>" not in text
+    assert any("held" in line for line in lines(piece()))
+
+
+def test_what_held_before_and_no_longer_does_is_a_regression() -> None:
+    worse = piece("r2", rto_s=6.0)
+    assert not worse.held
+    assert regressions(worse, [piece()]) == ("rto_s <= 5: 2.5 before, 6 now",)
+    assert regressions(piece(), [worse]) == ()
+
+
+def test_a_figure_that_is_missing_does_not_hold() -> None:
+    (found,) = judge((Bound(figure="x", at_most=5.0),), {})
+    assert found == Judgement(expected="x <= 5", figure="x", value=None, held=False)

@@ -1,0 +1,97 @@
+"""Experiment files: what they may say, and that the reviewed ones are sound."""
+
+from __future__ import annotations
+
+import pytest
+
+from drills.experiment import (
+    Bound,
+    ExperimentError,
+    Fault,
+    FaultKind,
+    aimed,
+    read_experiment,
+)
+from drills.library import FOLDER, experiment_of, experiments
+
+MEASURED = {"sites_serving", "edges", "agents_ready", "waiting", "calls_failed", "success_share"}
+FIGURES = {
+    *("rto_s", "failed", "lost", "lost_elsewhere", "double_offers", "untrue_agent_s"),
+    *("ledger_exact", "rto_error_ms", "left_behind", "final_answer_s", "spared_gap_ms"),
+    *("kept_share", "cleared_s", "setup_delay_ms", "drained_s", "ttl_overrun_s", "back_s"),
+}
+SOUND = """
+name = "mine"
+title = "Mine"
+hypothesis = "Nothing happens."
+[[steady]]
+figure = "sites_serving"
+at_least = 3
+[[method]]
+kind = "cut"
+target = "a-b"
+ttl_s = 5
+[[expect]]
+figure = "failed"
+at_most = 0
+"""
+
+
+def test_every_reviewed_experiment_is_sound() -> None:
+    found = experiments()
+    assert set(found) == {path.stem for path in FOLDER.glob("*.toml")}
+    assert {"site_killed", "site_frozen", "edge_killed", "etcd_leader_lost"} <= set(found)
+    # A figure that nothing measures could never hold.
+    for experiment in found.values():
+        assert {bound.figure for bound in experiment.expect} <= FIGURES, experiment.name
+        assert {bound.figure for bound in experiment.steady} <= MEASURED, experiment.name
+        assert {bound.figure for bound in experiment.abort} <= MEASURED, experiment.name
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("ttl_s = 5", "ttl_s = 0"), "every fault ends by itself"),
+        (("ttl_s = 5", "ttl_s = 900"), "at most 120"),
+        (('target = "a-b"', 'target = "a"'), "needs a link"),
+        (('name = "mine"', 'name = "My drill"'), "should be a word"),
+        (('kind = "cut"', 'kind = "explode"'), "explode"),
+        (("at_least = 3", "at_leest = 3"), "at_leest"),
+        (("[[method]]", "[[methods]]"), "method"),
+        (('hypothesis = "Nothing happens."', ""), "hypothesis"),
+        (("ttl_s = 5", "ttl_s = 5\nat_s = -1"), "at_s"),
+    ],
+)
+def test_a_wrong_file_is_refused_and_says_why(change: tuple[str, str], says: str) -> None:
+    with pytest.raises(ExperimentError, match=says):
+        read_experiment(SOUND.replace(*change), "mine.toml")
+
+
+def test_the_plan_hash_is_of_what_the_file_says_and_not_of_how_it_is_laid_out() -> None:
+    one = read_experiment(SOUND, "x")
+    assert one.plan_hash == read_experiment(SOUND.replace("\n[[", "\n\n# words\n[["), "x").plan_hash
+    assert one.plan_hash != read_experiment(SOUND.replace("ttl_s = 5", "ttl_s = 6"), "x").plan_hash
+
+
+def test_a_fault_is_aimed_at_the_leader_wherever_it_is() -> None:
+    fault = Fault(kind=FaultKind.CUT_ONE_WAY, target="{leader}>{follower}", ttl_s=1.0)
+    assert aimed(fault, "b", ("a", "b", "c")).target == "b>a"
+    process = Fault(kind=FaultKind.KILL, target="edge-{other}2")
+    assert aimed(process, "b", ("a", "b", "c")).target == "edge-c2"
+
+
+def test_a_bound_holds_between_its_ends_and_never_for_what_was_not_measured() -> None:
+    bound = Bound(figure="x", at_least=1.0, at_most=2.0)
+    assert [bound.holds(value) for value in (0.9, 1.0, 2.0, 2.1, None)] == [
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert bound.told() == "1 <= x <= 2"
+
+
+def test_a_drill_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(ExperimentError, match="site_killed"):
+        experiment_of("site_kiled")

@@ -1,0 +1,116 @@
+"""What a capture says of calls, from bytes as they are on a wire."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from drills.packets import longest_gap_ms, packets, read_wire, rto_s
+
+CALLER, CARRIER = "198.18.11.10", "198.18.10.10"
+T0_S = 1_700_000_000
+
+
+def frame(source: str, target: str, payload: bytes, ports: tuple[int, int] = (5060, 5060)) -> bytes:
+    ip = struct.pack(
+        "!BBHHHBBH4s4s",
+        *(0x45, 0, 28 + len(payload), 0, 0, 64, 17, 0),
+        bytes(map(int, source.split("."))),
+        bytes(map(int, target.split("."))),
+    )
+    udp = struct.pack("!HHHH", *ports, 8 + len(payload), 0)
+    return b"\0" * 12 + b"\x08\x00" + ip + udp + payload
+
+
+def pcap(*frames: tuple[float, bytes]) -> bytes:
+    out = struct.pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 4096, 1)
+    for at_s, content in frames:
+        nanos = round(at_s * 1e9)
+        stamp = (T0_S + nanos // 10**9, nanos % 10**9)
+        out += struct.pack("=IIII", *stamp, len(content), len(content)) + content
+    return out
+
+
+def invite(call: str, site: str, *, to_tag: str = "") -> bytes:
+    head = (
+        "INVITE sip:15550100@carrier SIP/2.0\r\n"
+        f"From: <sip:1555020{call}@carrier>;tag=f{call}\r\nTo: <sip:15550100@carrier>{to_tag}\r\n"
+        f"Call-ID: {call}\r\nCSeq: 1 INVITE\r\nX-First-Site: {site}\r\n\r\n"
+        "v=0\r\nm=audio 7000 RTP/AVP 0\r\n"
+    )
+    return frame(CALLER, CARRIER, head.encode())
+
+
+def answer(call: str, status: int, method: str = "INVITE") -> bytes:
+    head = f"SIP/2.0 {status} X\r\ni: {call}\r\nCSeq: 1 {method}\r\n\r\n"
+    return frame(CARRIER, CALLER, head.encode())
+
+
+def audio(port: int = 7000) -> bytes:
+    return frame(CARRIER, CALLER, b"\x80\x00" + b"\0" * 10, (30000, port))
+
+
+def test_calls_are_read_with_their_first_final_answer() -> None:
+    wire = read_wire(
+        pcap(
+            (1.0, invite("1", "a")),
+            (1.01, answer("1", 100)),
+            (1.2, answer("1", 200)),
+            (1.3, invite("1", "a", to_tag=";tag=x")),
+            (1.4, answer("1", 200)),
+            (2.0, invite("2", "b")),
+            (2.5, answer("2", 503)),
+            (3.0, invite("3", "b")),
+            (3.5, answer("3", 200, "BYE")),
+        ),
+        CALLER,
+    )
+    assert [(call.sip_call_id, call.first_site, call.status) for call in wire.calls] == [
+        ("1", "a", 200),
+        ("2", "b", 503),
+        ("3", "b", None),
+    ]
+    assert wire.calls[0].setup_ms == pytest.approx(200.0)
+    assert wire.calls[1].setup_ms is None
+    assert wire.calls[1].final_s == pytest.approx(0.5)
+    assert (wire.calls[0].number, wire.calls[0].audio_port) == ("15550201", 7000)
+
+
+def test_service_is_back_with_the_first_call_after_which_all_are_good() -> None:
+    wire = read_wire(
+        pcap(
+            (0.5, invite("0", "a")),
+            (1.0, invite("1", "a")),
+            (1.2, answer("1", 200)),
+            (2.0, invite("2", "a")),
+            (2.5, invite("3", "b")),
+            (3.0, invite("4", "a")),
+            (3.1, answer("4", 200)),
+            (6.0, answer("3", 200)),
+        ),
+        CALLER,
+    )
+    t0_ns = (T0_S * 10 + 9) * 10**8
+    assert rto_s(wire, t0_ns, 2.0, "a") == pytest.approx(2.1)
+    # Over all sites the slow one of site b counts too, and none came after the last good one.
+    assert rto_s(wire, t0_ns, 2.0, None) == pytest.approx(2.1)
+    assert rto_s(wire, t0_ns, 2.0, "b") is None
+    assert rto_s(wire, t0_ns, 2.0, "c") is None
+
+
+def test_the_longest_gap_counts_the_ends_of_the_stretch() -> None:
+    wire = read_wire(pcap(*((at_s, audio()) for at_s in (0.0, 0.02, 0.3, 0.32))), CALLER)
+    times = wire.audio_ns[7000]
+    base = T0_S * 10**9
+    assert longest_gap_ms(times, base, base + 330_000_000) == pytest.approx(280.0)
+    assert longest_gap_ms(times, base, base + 900_000_000) == pytest.approx(580.0)
+    assert longest_gap_ms([], base, base + 1) is None
+
+
+def test_what_is_no_capture_of_ours_is_refused_and_a_cut_one_read_as_far_as_it_goes() -> None:
+    with pytest.raises(ValueError, match="no capture"):
+        list(packets(b"rubbish" * 9))
+    whole = pcap((1.0, audio()), (2.0, audio()))
+    assert len(list(packets(whole))) == 2
+    assert len(list(packets(whole[:-3]))) <= 2

@@ -1,0 +1,201 @@
+"""The runner: it refuses, waits, stops at limits, and always puts back what it broke."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+from msgspec.structs import replace
+
+from drills.course import End, Made
+from drills.experiment import Bound, Experiment, Fault, FaultKind, Load
+from drills.faults import FaultError
+from drills.guards import Facts
+from drills.runner import Runner
+from state.model import SiteId
+from tests.edge.virtual_time import LoopClock, in_virtual_time
+
+A, B, C = (SiteId(name) for name in "abc")
+FACTS = Facts(
+    sites=(A, B, C),
+    good_sites=frozenset({A, B, C}),
+    members=frozenset({A, B, C}),
+    agents={A: 5, B: 5, C: 5},
+    erlangs=6.0,
+)
+EXPERIMENT = Experiment(
+    name="site_killed",
+    title="x",
+    hypothesis="x",
+    load=Load(),
+    steady=(Bound(figure="sites_serving", at_least=3),),
+    abort=(Bound(figure="success_share", at_least=0.5),),
+    method=(Fault(kind=FaultKind.KILL_SITE, target="{leader}", ttl_s=10.0),),
+    expect=(Bound(figure="failed", at_most=0),),
+)
+
+
+class Lab:
+    """A ground and a fault agent in one: `values` decides what is measured at which time."""
+
+    def __init__(
+        self, values: Callable[[float], Mapping[str, float]], facts: Facts = FACTS
+    ) -> None:
+        self._values = values
+        self._facts = facts
+        self.made: list[Made] = []
+        self.clock = LoopClock()
+
+    async def facts(self) -> Facts:
+        """Return what was given."""
+        return self._facts
+
+    async def leader(self) -> str | None:
+        """Return b."""
+        return "b"
+
+    def measure(self) -> Mapping[str, float]:
+        """Return what was given for this moment."""
+        return self._values(self.clock.now().mono_s)
+
+    async def quiet_instant(self) -> None:
+        """Be quiet at once."""
+
+    async def make(self, fault: Fault) -> Made:
+        """Note it."""
+        now_ms = self.clock.now().wall_ms
+        made = Made(id=len(self.made), fault=fault, at_ms=now_ms, until_ms=now_ms + 10_000)
+        self.made.append(made)
+        return made
+
+    async def heal_all(self, by: str) -> tuple[Made, ...]:
+        """Undo all."""
+        now_ms = self.clock.now().wall_ms
+        self.made = [
+            each if each.healed_ms else replace(each, healed_ms=now_ms, by=by)
+            for each in self._expired()
+        ]
+        return tuple(self.made)
+
+    async def standing(self) -> tuple[Made, ...]:
+        """Return all, some of which have ended by themselves."""
+        self.made = self._expired()
+        return tuple(self.made)
+
+    def _expired(self) -> list[Made]:
+        now_ms = self.clock.now().wall_ms
+        return [
+            replace(each, healed_ms=each.until_ms, by="timer")
+            if each.healed_ms is None and each.until_ms <= now_ms
+            else each
+            for each in self.made
+        ]
+
+
+def runner(lab: Lab, experiment: Experiment = EXPERIMENT) -> Runner:
+    return Runner(experiment, ground=lab, faults=lab, clock=lab.clock)
+
+
+GOOD = {"sites_serving": 3.0, "success_share": 1.0}
+
+
+@in_virtual_time
+async def test_a_drill_runs_to_its_end_and_everything_is_mended() -> None:
+    lab = Lab(lambda _: GOOD)
+    course = await runner(lab).run()
+    assert course.end is End.COMPLETED
+    assert course.method[0].target == "b"
+    assert [(each.by, each.healed_ms is not None) for each in course.made] == [("timer", True)]
+    assert course.back_s is not None
+    assert len(course.looks) >= 12
+
+
+@pytest.mark.parametrize(
+    ("facts", "guard"),
+    [
+        (replace(FACTS, is_lever_pulled=True), "safety lever"),
+        (replace(FACTS, other_drills=("x",)), "no other drill"),
+        (replace(FACTS, standing_faults=("cut a-b",)), "no other drill"),
+        (replace(FACTS, good_sites=frozenset({B})), "never the last good site"),
+        (replace(FACTS, members=frozenset({A, B})), "quorum"),
+        (replace(FACTS, agents={A: 1, B: 9, C: 1}), "headroom"),
+        (replace(FACTS, is_live=True, erlangs=9.0), "headroom"),
+    ],
+    ids=["lever", "other drill", "something broken", "last site", "quorum", "headroom", "live"],
+)
+@in_virtual_time
+async def test_a_guard_that_forbids_it_is_named_and_nothing_is_broken(
+    facts: Facts, guard: str
+) -> None:
+    lab = Lab(lambda _: GOOD, facts)
+    course = await runner(lab).run()
+    assert course.end is End.REFUSED
+    assert [each.guard for each in course.verdicts if not each.allows] == [guard]
+    assert guard in course.why
+    assert not lab.made
+
+
+@in_virtual_time
+async def test_without_a_steady_state_nothing_is_broken() -> None:
+    lab = Lab(lambda _: {**GOOD, "sites_serving": 2.0})
+    course = await runner(lab).run()
+    assert course.end is End.NOT_STEADY
+    assert "sites_serving" in course.why
+    assert not lab.made
+
+
+@in_virtual_time
+async def test_at_a_limit_it_stops_and_rolls_back_within_two_seconds() -> None:
+    lab = Lab(lambda now_s: {**GOOD, "success_share": 0.4 if 4 < now_s - start_s < 9 else 1.0})
+    start_s = lab.clock.now().mono_s
+    course = await runner(lab).run()
+    assert course.end is End.ABORTED
+    assert "success_share" in course.why
+    (made,) = course.made
+    assert made.by == "runner"
+    assert made.healed_ms is not None
+    assert made.healed_ms - made.at_ms < 6_000
+    assert course.back_s is not None
+
+
+@in_virtual_time
+async def test_whoever_stops_it_gets_everything_mended() -> None:
+    lab = Lab(lambda _: GOOD)
+    running = runner(lab)
+    task = asyncio.create_task(running.run())
+    await asyncio.sleep(5.0)
+    running.abort("stopped by an operator")
+    course = await task
+    assert (course.end, course.why) == (End.ABORTED, "stopped by an operator")
+    assert all(each.healed_ms is not None for each in course.made)
+
+
+@in_virtual_time
+async def test_cancelled_it_still_mends() -> None:
+    lab = Lab(lambda _: GOOD)
+    task = asyncio.create_task(runner(lab).run())
+    await asyncio.sleep(5.0)
+    assert lab.made
+    task.cancel()
+    await asyncio.wait([task])
+    assert all(each.healed_ms is not None for each in lab.made)
+
+
+@in_virtual_time
+async def test_a_fault_that_cannot_be_made_ends_the_drill() -> None:
+    class Broken(Lab):
+        async def make(self, fault: Fault) -> Made:
+            raise FaultError(f"nobody there to {fault.kind}")
+
+    course = await runner(Broken(lambda _: GOOD)).run()
+    assert (course.end, course.why) == (End.ABORTED, "nobody there to kill_site")
+
+
+@in_virtual_time
+async def test_a_steady_state_that_does_not_come_back_is_told() -> None:
+    lab = Lab(lambda now_s: {**GOOD, "sites_serving": 3.0 if now_s - start_s < 5 else 2.0})
+    start_s = lab.clock.now().mono_s
+    course = await runner(lab).run()
+    assert course.end is End.NOT_BACK
+    assert course.back_s is None
