@@ -7,7 +7,8 @@ beside them and is made when it is first needed; evidence is checked against its
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import random
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,6 +18,9 @@ from drills.setup.pyenv import ROOT
 
 HOME = ROOT / ".everline" / "drills"
 EVIDENCE, CAPTURE, PAGE = "evidence.json", "callers.pcap", "report.html"
+
+
+TRIALS_A_RUN = 20
 
 
 class Shelf:
@@ -50,14 +54,21 @@ class Shelf:
 
     def read(self, run: str) -> Evidence:
         """Return a run's evidence, if it is what was written. TamperedError says what is not."""
-        folder = self.folder(run)
+        content, files = self.content(run)
+        return open_sealed(content, files, self.public_key())
+
+    def content(self, run: str) -> tuple[bytes, dict[str, bytes]]:
+        """Return the bytes of a run's evidence, and of the files that lie beside it."""
         files = {
             path.name: path.read_bytes()
-            for path in folder.iterdir()
+            for path in self.folder(run).iterdir()
             if path.is_file() and path.name not in {EVIDENCE, PAGE}
         }
-        key = self._key().public_key().public_bytes_raw().hex()
-        return open_sealed(self._content(run), files, key)
+        return self._content(run), files
+
+    def public_key(self) -> str:
+        """Return whose evidence this is."""
+        return self._key().public_key().public_bytes_raw().hex()
 
     def read_all(self) -> Iterator[Evidence]:
         """Yield every run's evidence, oldest first. TamperedError, also for one that is missing."""
@@ -83,3 +94,27 @@ class Shelf:
             with os.fdopen(handle, "wb") as file:
                 file.write(key.private_bytes_raw())
             return key
+
+
+def tamper(shelf: Shelf, runs: Iterable[str]) -> tuple[int, int]:
+    """Change single bytes in copies of evidence; return how many, and how many were found."""
+    tried = found = 0
+    chance = random.Random("tamper")  # noqa: S311 - to be repeated
+    key = shelf.public_key()
+    for run in runs:
+        content, files = shelf.content(run)
+        for _ in range(TRIALS_A_RUN):
+            changed, beside = bytearray(content), dict(files)
+            target = chance.choice(["", *files])
+            if target:
+                other = bytearray(files[target])
+                other[chance.randrange(len(other))] ^= chance.randrange(1, 256)
+                beside[target] = bytes(other)
+            else:
+                changed[chance.randrange(len(changed))] ^= chance.randrange(1, 256)
+            tried += 1
+            try:
+                open_sealed(bytes(changed), beside, key)
+            except TamperedError:
+                found += 1
+    return tried, found

@@ -6,6 +6,7 @@ import datetime as dt
 import json as jsons
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import cyclopts
@@ -22,7 +23,8 @@ from drills.lab.errors import EnterError
 from drills.library import experiment_of, experiments
 from drills.page import lines, regressions
 from drills.setup.say import note
-from drills.shelf import PAGE, Shelf
+from drills.shelf import HOME, PAGE, Shelf, tamper
+from drills.tally import Done, Tally, done, still_to_do, tally
 
 app = cyclopts.App(
     name="drill",
@@ -40,6 +42,7 @@ For example:
 
 Name = Annotated[str, cyclopts.Parameter(help="A drill of the list, or an experiment's file.")]
 Json = Annotated[bool, cyclopts.Parameter(help="Print JSON.")]
+Keep = Annotated[Path, cyclopts.Parameter(help="Where evidence is kept. Default .everline/drills.")]
 Seed = Annotated[int, cyclopts.Parameter(help="Another number, other callers. Default 1.")]
 
 
@@ -100,7 +103,7 @@ def check(name: Name = "", /) -> int:
 
 
 @app.command
-def run(name: Name, /, *, seed: Seed = 1) -> int:
+def run(name: Name, /, *, seed: Seed = 1, keep: Keep = HOME) -> int:
     """Carry a drill out in a lab of its own, with synthetic callers.
 
     Brings three sites up, lets callers in, waits for the steady state,
@@ -113,12 +116,105 @@ def run(name: Name, /, *, seed: Seed = 1) -> int:
       ./everline drill run site_killed
       ./everline drill run mine.toml --seed 7
     """
-    status = run_once(_one(name), seed, Shelf())
-    shelf = Shelf()
+    shelf = Shelf(keep.absolute())
+    status = run_once(_one(name), seed, shelf)
     runs = shelf.runs()
     if status in {Exit.OK, Exit.FAILED} and runs:
         _tell(shelf, runs[-1])
     return status
+
+
+@app.command(name="all")
+def all_(
+    names: Annotated[
+        tuple[str, ...], cyclopts.Parameter(help="Only these drills. Default: all.")
+    ] = (),
+    /,
+    *,
+    json: Annotated[
+        Path | None, cyclopts.Parameter(help="The file for the sums, and to go on from.")
+    ] = None,
+    repeats: Annotated[
+        int | None, cyclopts.Parameter(help="How often each. Default: as each drill says.")
+    ] = None,
+    keep: Keep = HOME,
+) -> int:
+    """Carry all drills out, each as often as it says; sum up.
+
+    Hours: each run takes about a minute. Interrupted, it goes on where it
+    was when it is called with the same file again. All drills are run once
+    before any is run a second time. At the end evidence is tampered with,
+    byte by byte in copies, to see that each change is found.
+
+    Exit code 0 only if every expectation held in every run.
+
+    For example:
+      ./everline drill all --json drills.json
+      ./everline drill all site_killed site_frozen --repeats 3
+    """
+    wanted = [_one(name) for name in names] or list(_all().values())
+    shelf = Shelf(keep.absolute())
+    runs = _taken_up(json)
+    for experiment, seed in still_to_do(wanted, runs, repeats):
+        status = run_once(experiment, seed, shelf)
+        if status not in {Exit.OK, Exit.FAILED}:
+            return status
+        evidence = _last(shelf, experiment, seed)
+        if evidence is None:
+            raise CommandError(f"{experiment.name} brought no evidence; what it said is above")
+        runs.append(done(evidence))
+        note(f"drill all: {experiment.name}, {seed}: {'held' if evidence.held else 'BROKEN'}")
+        _write(json, tally(runs, 0, 0))
+    answer = tally(runs, *tamper(shelf, [each.run for each in runs]))
+    _write(json, answer)
+    _print_tally(answer)
+    held = all(scenario.failed == 0 for scenario in answer.scenarios.values())
+    return Exit.OK if held and answer.evidence.tamper_found else Exit.FAILED
+
+
+def _taken_up(file: Path | None) -> list[Done]:
+    if file is None or not file.exists():
+        return []
+    try:
+        return list(msgspec.json.decode(file.read_bytes(), type=Tally).runs)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise CommandError(f"{file} cannot be gone on from: {error}", Exit.USAGE) from error
+
+
+def _last(shelf: Shelf, experiment: Experiment, seed: int) -> Evidence | None:
+    """Return the evidence that the last run left, if it is of this drill."""
+    runs = shelf.runs()
+    evidence = shelf.read(runs[-1]) if runs else None
+    if evidence is None or (evidence.experiment, evidence.seed) != (experiment, seed):
+        return None
+    return evidence
+
+
+def _write(file: Path | None, answer: Tally) -> None:
+    if file is not None:
+        part = file.with_suffix(".part")
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(answer), indent=2) + b"\n")
+        part.replace(file)
+
+
+def _print_tally(answer: Tally) -> None:
+    rows = table(
+        "Drills", "drill", "runs", "failed", "recovery", "untrue agent", "ledger", "broken"
+    )
+    for name, each in answer.scenarios.items():
+        rows.add_row(
+            name,
+            str(each.runs),
+            str(each.failed),
+            "-" if each.rto_s.max is None else f"{each.rto_s.max:.2f} s",
+            "-" if each.untrue_agent_s.max is None else f"{each.untrue_agent_s.max:.1f} s",
+            "exact" if each.ledger_exact else "NOT EXACT",
+            "; ".join(f"{what} ({count})" for what, count in each.broken.items()),
+            style="red" if each.failed else "",
+        )
+    console().print(rows)
+    found = "all found" if answer.evidence.tamper_found else "NOT ALL FOUND"
+    console().print(f"{answer.evidence.tampered} changed bytes: {found}")
 
 
 @app.command
@@ -130,6 +226,7 @@ def report(
     verify: Annotated[
         bool, cyclopts.Parameter(help="Check signatures, chain and files of all runs.")
     ] = False,
+    keep: Keep = HOME,
 ) -> int:
     """Report on a drill: what was expected, what was found.
 
@@ -141,7 +238,7 @@ def report(
       ./everline drill report --verify
       ./everline drill report --json
     """
-    shelf = Shelf()
+    shelf = Shelf(keep)
     runs = shelf.runs()
     if not runs:
         raise CommandError("no drill has been run here: ./everline drill list")

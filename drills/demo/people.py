@@ -169,6 +169,8 @@ def sipp_command(  # noqa: PLR0913 - what is said on its command line
         *("-i", own, "-p", str(sip_port), "-mi", own, "-mp", str(media_port), "-rtp_echo"),
         # All calls begin at once, and each waits until it is due.
         *("-inf", "calls.csv", "-m", str(calls), "-r", "1000", "-l", "10000"),
+        # An edge's next life asks after each dialog that it takes up: OPTIONS is answered 200.
+        "-aa",
         *("-nostdin", "-trace_logs", "-log_file", str(log)),
         *("-trace_err", "-error_file", str(log.with_name("sipp-errors.log"))),
     )

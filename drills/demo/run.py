@@ -269,7 +269,7 @@ async def _run(
         stocks=stocks,
         unanswered_stock=silent,
         setup_s=stage.setup_s,
-        edges=_homes(stage.lab),
+        edges=edge_homes(stage.lab),
     )
 
 

@@ -1,0 +1,144 @@
+"""Sums over many runs of many drills: what `./everline drill all --json` writes. PURE.
+
+Owns the names in that file, and which runs are still to do: it can be taken up where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+
+from drills.course import End
+from drills.evidence import Evidence
+from drills.experiment import Experiment
+
+
+class Done(Struct, frozen=True, kw_only=True):
+    """One run."""
+
+    drill: str
+    plan_hash: str
+    seed: int
+    run: str
+    end: End
+    held: bool
+    broken: tuple[str, ...]
+    """Expectations that did not hold."""
+    figures: Mapping[str, float | None]
+
+
+class Most(Struct, frozen=True, kw_only=True):
+    """The largest of all runs; None: some run could not measure it."""
+
+    max: float | None
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    """All runs of one drill."""
+
+    runs: int
+    failed: int
+    """Runs that did not end as they should, or in which an expectation did not hold."""
+    rto_s: Most
+    lost_elsewhere: int | None
+    double_offers: int | None
+    untrue_agent_s: Most
+    ledger_exact: bool
+    broken: Mapping[str, int]
+    """Expectation -> in how many runs it did not hold."""
+
+
+class OfEvidence(Struct, frozen=True, kw_only=True):
+    """How far the evidence can be relied on."""
+
+    tamper_found: bool
+    """Every byte that was changed on trial was found."""
+    tampered: int
+    """How many were."""
+    rto_error_ms: Most
+
+
+class Tally(Struct, frozen=True, kw_only=True):
+    """The whole file."""
+
+    scenarios: Mapping[str, Scenario]
+    evidence: OfEvidence
+    runs: tuple[Done, ...]
+
+
+def done(evidence: Evidence) -> Done:
+    """Return what counts of a run."""
+    return Done(
+        drill=evidence.experiment.name,
+        plan_hash=evidence.plan_hash,
+        seed=evidence.seed,
+        run=evidence.run,
+        end=evidence.end,
+        held=evidence.held,
+        broken=tuple(each.expected for each in evidence.judgements if not each.held),
+        figures=evidence.figures,
+    )
+
+
+def still_to_do(
+    wanted: Iterable[Experiment], runs: Iterable[Done], repeats: int | None = None
+) -> Iterator[tuple[Experiment, int]]:
+    """Yield each drill and seed of which there is no run by the same plan yet.
+
+    All drills once, then all a second time: whoever stops it has seen something of each.
+    """
+    have = {(each.drill, each.plan_hash, each.seed) for each in runs}
+    known = tuple(wanted)
+    times = {each.name: repeats or each.repeats for each in known}
+    for seed in range(1, max(times.values(), default=0) + 1):
+        for experiment in known:
+            is_due = seed <= times[experiment.name]
+            if is_due and (experiment.name, experiment.plan_hash, seed) not in have:
+                yield experiment, seed
+
+
+def tally(runs: Iterable[Done], tampered: int, found: int) -> Tally:
+    """Return the sums. `found` of `tampered` changes were noticed."""
+    known = tuple(runs)
+    names = sorted({each.drill for each in known})
+    return Tally(
+        scenarios={
+            name: _scenario([each for each in known if each.drill == name]) for name in names
+        },
+        evidence=OfEvidence(
+            tamper_found=tampered > 0 and found == tampered,
+            tampered=tampered,
+            rto_error_ms=Most(max=_largest(known, "rto_error_ms", only_known=True)),
+        ),
+        runs=known,
+    )
+
+
+def _scenario(runs: list[Done]) -> Scenario:
+    broken: dict[str, int] = {}
+    for each in runs:
+        for expected in each.broken:
+            broken[expected] = broken.get(expected, 0) + 1
+    return Scenario(
+        runs=len(runs),
+        failed=sum(not each.held for each in runs),
+        rto_s=Most(max=_largest(runs, "rto_s")),
+        lost_elsewhere=_sum(runs, "lost_elsewhere"),
+        double_offers=_sum(runs, "double_offers"),
+        untrue_agent_s=Most(max=_largest(runs, "untrue_agent_s")),
+        ledger_exact=all(each.figures.get("ledger_exact") == 1.0 for each in runs),
+        broken=broken,
+    )
+
+
+def _largest(runs: Iterable[Done], figure: str, *, only_known: bool = False) -> float | None:
+    values = [each.figures.get(figure) for each in runs]
+    known = [value for value in values if value is not None]
+    return max(known) if known and (only_known or len(known) == len(values)) else None
+
+
+def _sum(runs: Iterable[Done], figure: str) -> int | None:
+    values = [each.figures.get(figure) for each in runs]
+    known = [value for value in values if value is not None]
+    return round(sum(known)) if len(known) == len(values) else None

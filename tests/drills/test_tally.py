@@ -1,0 +1,81 @@
+"""Sums over runs, and going on where one stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from drills.course import End
+from drills.evidence import Evidence
+from drills.library import experiment_of
+from drills.shelf import Shelf, tamper
+from drills.tally import Done, done, still_to_do, tally
+from tests.drills.test_evidence import FILES, piece
+
+KILLED, FLAPS = experiment_of("site_killed"), experiment_of("link_flaps")
+
+
+def run(seed: int, *, held: bool = True, **figures: float | None) -> Done:
+    values: Mapping[str, float | None] = {
+        "rto_s": 2.0,
+        "lost_elsewhere": 0.0,
+        "double_offers": 0.0,
+        "untrue_agent_s": 9.0,
+        "ledger_exact": 1.0,
+        "rto_error_ms": 3.0,
+        **figures,
+    }
+    return Done(
+        drill=KILLED.name,
+        plan_hash=KILLED.plan_hash,
+        seed=seed,
+        run=f"r{seed}",
+        end=End.COMPLETED,
+        held=held,
+        broken=() if held else ("rto_s <= 5",),
+        figures=values,
+    )
+
+
+def test_the_sums_are_of_the_worst() -> None:
+    answer = tally([run(1), run(2, held=False, rto_s=6.5, untrue_agent_s=3.0)], 40, 40)
+    found = answer.scenarios["site_killed"]
+    assert (found.runs, found.failed, found.rto_s.max, found.untrue_agent_s.max) == (2, 1, 6.5, 9.0)
+    assert (found.lost_elsewhere, found.double_offers, found.ledger_exact) == (0, 0, True)
+    assert found.broken == {"rto_s <= 5": 1}
+    assert (answer.evidence.tamper_found, answer.evidence.rto_error_ms.max) == (True, 3.0)
+
+
+def test_what_a_run_could_not_measure_is_not_left_out_of_the_maximum() -> None:
+    found = tally([run(1), run(2, rto_s=None, ledger_exact=0.0)], 0, 0).scenarios["site_killed"]
+    assert found.rto_s.max is None
+    assert not found.ledger_exact
+
+
+def test_one_change_that_was_not_noticed_is_told() -> None:
+    assert not tally([run(1)], 40, 39).evidence.tamper_found
+    assert not tally([run(1)], 0, 0).evidence.tamper_found
+
+
+def test_it_goes_on_where_it_stopped_and_runs_all_once_before_any_twice() -> None:
+    to_do = [(each.name, seed) for each, seed in still_to_do([KILLED, FLAPS], [], 2)]
+    assert to_do == [("site_killed", 1), ("link_flaps", 1), ("site_killed", 2), ("link_flaps", 2)]
+    left = [(each.name, seed) for each, seed in still_to_do([KILLED, FLAPS], [run(1)], 2)]
+    assert left == to_do[1:]
+    by_file = list(still_to_do([KILLED, FLAPS], []))
+    assert len(by_file) == KILLED.repeats + FLAPS.repeats
+    assert KILLED.repeats == 20
+
+
+def test_runs_of_another_plan_do_not_count() -> None:
+    other = Done(**{**{f: getattr(run(1), f) for f in run(1).__struct_fields__}, "plan_hash": "x"})
+    assert len(list(still_to_do([KILLED], [other], 1))) == 1
+
+
+def test_every_byte_that_is_changed_on_trial_is_found(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    evidence: Evidence = piece()
+    shelf.put(evidence, FILES, "page")
+    tried, found = tamper(shelf, ["r1"])
+    assert tried == found > 0
+    assert done(shelf.read("r1")).held
