@@ -155,6 +155,8 @@ def _headers(route: AnyRoute) -> Iterator[_Doc]:
         about = "Where to act; left out: the subject's own tenant."
         yield _header("Everline-Tenant", about, required=False)
         yield _header("Everline-Purpose", "What it is for, where the policy asks.", required=False)
+    if route.takes_approval:
+        yield _header("Everline-Approval", "A second person's approval.", required=False)
     if route.needs_version:
         yield _header("If-Match", "The ETag it was read with.", required=True)
     if route.is_idempotent:

@@ -109,6 +109,8 @@ class Route(Generic[PathT, QueryT, BodyT, AnswerT]):
     """Answers bear an ETag; whoever changes it has to send If-Match."""
     is_idempotent: bool = False
     """Takes an Idempotency-Key. Not where the answer holds a secret: it is kept for a day."""
+    takes_approval: bool = False
+    """`Everline-Approval` may name a second person's yes."""
     problems: tuple[Problem, ...] = ()
     """Beyond those that follow from the rest."""
     body_bytes: int | None = None

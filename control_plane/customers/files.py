@@ -183,6 +183,7 @@ ROUTES: Routes = (
         summary="Export all customers, one to a line",
         access=Permission.CUSTOMER_EXPORT,
         handler=give,
+        takes_approval=True,
         thing=_everybody,
         tx=Tx.NONE,
         gives=NDJSON,

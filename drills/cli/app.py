@@ -45,6 +45,7 @@ COMMANDS = (
     Command("explain", "drills.cli.calls:explain", "Say why a call got its agent, or gets none."),
     Command("report", "drills.cli.calls:report", "Report how callers were served, by queue."),
     Command("readiness", "drills.cli.readiness:readiness", "Say what would happen if a site died."),
+    Command("ctl", "drills.cli.ctl:app", "Ask a control plane: queues, customers, plans, ..."),
     Command("replay", "drills.cli.replay:replay", "Run a recorded day again under other rules."),
     Command("bench", "drills.cli.bench:bench", "Measure what a call costs on this machine."),
     Command("drill", "drills.cli.drill:app", "List, run and report drills: break a lab, measure."),

@@ -1,0 +1,1 @@
+"""`./everline ctl`: all that the API does, from the terminal. An HTTP client like any other."""

@@ -1,0 +1,344 @@
+"""One command line of `ctl`, from the words to the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import aiohttp
+import msgspec
+
+from drills.cli.errors import CommandError, Exit
+from drills.cli.progress import Task, console, progress
+from drills.ctl import client, line, problems, show
+from drills.ctl.account import Book
+from drills.ctl.client import Api, ProblemError, Reply
+from drills.ctl.commands import Command, commands
+from drills.ctl.line import Line, LineError, Request
+from drills.ctl.schema import Schemas
+
+NDJSON: Final = "application/x-ndjson"
+URL: Final = "EVERLINE_URL"
+PASSWORD: Final = "EVERLINE_PASSWORD"  # noqa: S105 - a variable's name
+HELP: Final = """\
+All that the API does, from the terminal.
+
+  ./everline ctl sign-in --url URL --login NAME [--tenant TENANT] [--password-file FILE]
+  ./everline ctl RESOURCE VERB ... [--tenant TENANT] [--json]
+  ./everline ctl RESOURCE [VERB] --help
+  ./everline ctl sign-out
+
+sign-in asks for the password, or reads EVERLINE_PASSWORD. The tokens stay in your
+own folder (~/.config/everline), readable by you alone. EVERLINE_URL stands for --url.
+
+For example:
+  ./everline ctl queues list
+  ./everline ctl queues change sales --priority 5 --dry-run
+  ./everline ctl customers import people.csv --dry-run
+  ./everline ctl configuration rollback 12
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Carry out one command line. Raise `CommandError`."""
+    try:
+        return asyncio.run(_main(list(words)))
+    except ProblemError as error:
+        raise CommandError(problems.words(error.problem)) from error
+    except LineError as error:
+        raise CommandError(str(error), Exit.USAGE) from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        said = str(error) or type(error).__name__
+        raise CommandError(f"the control plane cannot be reached: {said}") from error
+
+
+async def _main(words: list[str]) -> int:
+    is_lost = "--help" in words and not Book().read().known
+    if not words or words[0] in ("--help", "-h") or is_lost:
+        print(HELP, end="")  # noqa: T201 - the command's output
+        return await _nouns()
+    book = Book()
+    async with client.session() as http:
+        if words[0] == "sign-in":
+            return await _sign_in(http, book, words[1:])
+        api = Api(http, book, book.find(_url(words)))
+        if words[0] == "sign-out":
+            return await _sign_out(api, book)
+        document = await api.document()
+        schemas = Schemas(document["components"]["schemas"])
+        try:
+            command, rest = line.find(commands(document), _without_url(words))
+        except LineError as error:
+            if "--help" not in words:
+                raise
+            print(error)  # noqa: T201 - what somebody asked for is no mistake
+            return Exit.OK
+        typed = line.understand(command, rest)
+        if typed.has("help"):
+            print(line.help_of(command, schemas))  # noqa: T201
+            return Exit.OK
+        return await _carry_out(api, typed, schemas, document)
+
+
+async def _nouns() -> int:
+    """List the resources, if somebody is signed in who could use them."""
+    book = Book()
+    if not book.read().now:
+        return Exit.OK
+    async with client.session() as http:
+        known = commands(await Api(http, book, book.find(os.environ.get(URL))).document())
+    nouns: dict[str, list[str]] = {}
+    for each in known:
+        nouns.setdefault(each.words[0], []).append(" ".join(each.words[1:]))
+    print("\nResources and verbs:")  # noqa: T201
+    for noun, verbs in nouns.items():
+        print(f"  {noun}: {', '.join(verbs)}")  # noqa: T201
+    return Exit.OK
+
+
+def _url(words: Sequence[str]) -> str | None:
+    for place, word in enumerate(words):
+        if word.startswith("--url="):
+            return client.checked(word.partition("=")[2])
+        if word == "--url" and place + 1 < len(words):
+            return client.checked(words[place + 1])
+    return os.environ.get(URL) or None
+
+
+def _without_url(words: Sequence[str]) -> list[str]:
+    """Return the words with those first that name the command."""
+    kept = [word for word in words if not word.startswith("--url=")]
+    if "--url" in kept:
+        place = kept.index("--url")
+        del kept[place : place + 2]
+    return kept
+
+
+async def _sign_in(http: aiohttp.ClientSession, book: Book, words: list[str]) -> int:
+    said = {"url": os.environ.get(URL) or book.read().now, "tenant": "main", "login": ""}
+    said["password-file"] = ""
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if name not in said or not word.startswith("--"):
+            raise LineError("sign-in takes --url, --login, --tenant and --password-file")
+        said[name] = value if equals else next(rest, "")
+    if not (said["url"] and said["login"]):
+        raise LineError("sign-in needs --url URL and --login NAME")
+    url = client.checked(said["url"])
+    password = await asyncio.to_thread(_password, said["password-file"])
+    account = await client.sign_in(http, url, said["tenant"], said["login"], password)
+    with book.locked():
+        book.keep(account)
+    print(f"signed in at {url} as {account.user}")  # noqa: T201
+    return Exit.OK
+
+
+def _password(file: str) -> str:
+    """Return the password: never a word of the command line, which others can see."""
+    if not file:
+        return os.environ.get(PASSWORD) or getpass.getpass()
+    try:
+        return Path(file).read_text().strip()
+    except OSError as error:
+        raise LineError(f"--password-file {file}: {error.strerror}") from error
+
+
+async def _sign_out(api: Api, book: Book) -> int:
+    try:
+        await api.ask("DELETE", "/v1/sessions/current")
+    finally:
+        # Whatever the control plane says: the tokens do not stay here.
+        book.drop(api.account.url)
+    print(f"signed out at {api.account.url}")  # noqa: T201
+    return Exit.OK
+
+
+async def _carry_out(api: Api, typed: Line, schemas: Schemas, document: Mapping[str, Any]) -> int:
+    command = typed.command
+    whole = _whole(typed)
+    request = line.request(typed, schemas, whole, is_partial=command.merges)
+    if command.takes_file or command.gives not in ("application/json", ""):
+        return await _stream(api, typed, request)
+    before: Reply | None = None
+    headers = dict(request.headers)
+    if command.needs_version:
+        if etag := typed.own.get("if-match"):
+            headers["If-Match"] = etag if etag.startswith('"') else f'"{etag}"'
+        else:
+            before = await _read(api, request)
+            headers["If-Match"] = before.etag
+    body: dict[str, Any] | None = request.body
+    if command.merges:
+        there = before or await _read(api, request)
+        body = _merged(there.json, body or {}, schemas, _shape(document, command))
+    if command.is_once:
+        headers["Idempotency-Key"] = secrets.token_hex(16)
+    try:
+        reply = await api.ask(
+            command.method, request.path, headers=headers, body=body, again=command.is_once
+        )
+    except ProblemError as error:
+        if error.problem.error_id == problems.CONFLICT:
+            await _tell_conflict(api, request, before, body)
+        raise
+    told = reply.json
+    if command.is_listing and typed.has("all"):
+        told = {"items": [each async for each in _pages(api, request, told)], "next": None}
+    _print(told, as_json=typed.has("json"))
+    return Exit.OK
+
+
+def _whole(typed: Line) -> dict[str, Any] | None:
+    source = typed.own.get("from")
+    if source is None:
+        return None
+    try:
+        if source == "-":
+            text = sys.stdin.read()
+        else:
+            text = source if source.lstrip().startswith("{") else Path(source).read_text()
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except OSError as error:
+        raise LineError(f"--from {source}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise LineError(f"--from: no JSON object: {error}") from error
+
+
+async def _read(api: Api, request: Request) -> Reply:
+    path = request.path.partition("?")[0]
+    tenant = {k: v for k, v in request.headers.items() if k.startswith("Everline-")}
+    return await api.ask("GET", path, headers=tenant)
+
+
+def _shape(document: Mapping[str, Any], command: Command) -> Mapping[str, Any]:
+    operation = document["paths"][command.path][command.method.lower()]
+    shape: Mapping[str, Any] = operation["requestBody"]["content"][command.takes]["schema"]
+    return shape
+
+
+def _merged(
+    there: Mapping[str, Any],
+    changed: Mapping[str, Any],
+    schemas: Schemas,
+    shape: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what is there, of the fields that can be sent, with the changes."""
+    known = schemas.properties(shape)
+    return {name: value for name, value in there.items() if name in known} | dict(changed)
+
+
+async def _tell_conflict(
+    api: Api, request: Request, before: Reply | None, body: Mapping[str, Any] | None
+) -> None:
+    """Show what another has changed since, or how it differs from what would be written."""
+    now = (await _read(api, request)).json
+    if before is not None:
+        console().print("Changed by somebody else since it was read:")
+        console().print(show.differences(before.json, now, ("was", "is")))
+        return
+    sent = {name: value for name, value in (body or {}).items() if name in now}
+    there = {name: now[name] for name in sent}
+    console().print("What is there, beside what you would write:")
+    console().print(show.differences(there, sent, ("there", "yours")))
+
+
+async def _pages(
+    api: Api, request: Request, first: Mapping[str, Any]
+) -> AsyncIterator[Mapping[str, Any]]:
+    told = first
+    with progress("pages") as task:
+        while True:
+            for each in told["items"]:
+                yield each
+            if told["next"] is None:
+                return
+            task.advance()
+            joint = "&" if "?" in request.path else "?"
+            path = f"{request.path}{joint}cursor={told['next']}"
+            told = (await api.ask("GET", path, headers=request.headers)).json
+
+
+def _print(told: Any, *, as_json: bool) -> None:  # noqa: ANN401 - JSON
+    if as_json:
+        if told is not None:
+            text = msgspec.json.format(msgspec.json.encode(told)).decode()
+            sys.stdout.write(text + "\n")
+        return
+    console().print(show.answer(told))
+    if isinstance(told, Mapping) and told.get("next"):
+        console().print(f"\nThere are more: --all, or --cursor {told['next']}")
+
+
+async def _stream(api: Api, typed: Line, request: Request) -> int:
+    """Send a file, or take an answer that has no end in sight; with progress."""
+    headers = dict(request.headers)
+    with ExitStack() as stack:
+        data: Any = None
+        if typed.command.takes_file:
+            source = _file(typed)
+            size = source.stat().st_size
+            file = stack.enter_context(source.open("rb"))
+            headers["Content-Type"] = typed.command.takes
+            task = stack.enter_context(progress(f"{typed.command.name}, bytes", total=size))
+            data = _sent(file, task)
+        else:
+            task = stack.enter_context(progress(f"{typed.command.name}, lines"))
+        sink = _sink(typed, stack)
+        async with api.stream(typed.command.method, request.path, headers=headers, data=data) as r:
+            return await _take(r, typed, sink, task)
+
+
+async def _take(reply: aiohttp.ClientResponse, typed: Line, sink: BinaryIO, task: Task) -> int:
+    """Write what comes, line by line; a report of faults in words, unless JSON is asked for."""
+    is_report = typed.command.takes_file and not typed.has("json") and "output" not in typed.own
+    last: Mapping[str, Any] = {}
+    async for raw in reply.content:
+        if not is_report:
+            sink.write(raw)
+            if not typed.command.takes_file:
+                task.advance()
+            continue
+        last = msgspec.json.decode(raw)
+        if "fault" in last:
+            sink.write(f"line {last['line']}: {last['field']}: {last['fault']}\n".encode())
+    sink.flush()
+    if is_report:
+        if not last.get("done"):
+            raise CommandError("the report ended before it was done: look what was added")
+        console().print(show.thing({k: v for k, v in last.items() if k != "done"}))
+        return Exit.FAILED if last.get("faulty") else Exit.OK
+    return Exit.OK
+
+
+def _file(typed: Line) -> Path:
+    if not typed.file:
+        raise LineError(f"FILE is missing: {line.usage(typed.command)}")
+    source = Path(typed.file)
+    if not source.is_file():
+        raise CommandError(f"no such file: {source}", Exit.USAGE)
+    return source
+
+
+def _sink(typed: Line, stack: ExitStack) -> BinaryIO:
+    if output := typed.own.get("output"):
+        try:
+            # What is exported is people's data: nobody else's to read.
+            descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError as error:
+            raise CommandError(f"{output}: {error.strerror}", Exit.USAGE) from error
+        return stack.enter_context(os.fdopen(descriptor, "wb"))
+    return sys.stdout.buffer
+
+
+async def _sent(file: BinaryIO, task: Task) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(file.read, 65_536):
+        yield piece
+        task.advance(by=len(piece))

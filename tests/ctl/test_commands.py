@@ -1,0 +1,206 @@
+"""The commands that follow from the API's document, and what is made of a typed line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_plane.api import openapi
+from control_plane.api.route import Public
+from control_plane.app import ROUTES
+from drills.cli.progress import console
+from drills.ctl import line, problems, show
+from drills.ctl.commands import RESERVED, Command, commands
+from drills.ctl.line import LineError
+from drills.ctl.schema import BadValueError, Schemas
+
+README = Path(__file__).parents[2] / "README.md"
+DOCUMENT: dict[str, Any] = json.loads(json.dumps(openapi.document(ROUTES, "1")))
+ALL = commands(DOCUMENT)
+SCHEMAS = Schemas(DOCUMENT["components"]["schemas"])
+
+
+def typed(*words: str) -> line.Line:
+    command, rest = line.find(ALL, words)
+    return line.understand(command, rest)
+
+
+def sent(*words: str) -> line.Request:
+    found = typed(*words)
+    return line.request(found, SCHEMAS, None, is_partial=found.command.merges)
+
+
+def test_every_endpoint_that_needs_a_token_has_a_command() -> None:
+    found = Counter((each.method, each.path) for each in ALL if not each.merges)
+    wanted = {
+        (route.method.value, route.path) for route in ROUTES if not isinstance(route.access, Public)
+    }
+    assert set(found) == wanted
+    assert set(found.values()) == {1}
+
+
+def test_no_option_of_an_endpoint_hides_one_of_ctl_itself() -> None:
+    for command in ALL:
+        names = [each.name for each in (*command.options, *command.places)]
+        assert not set(names) & RESERVED, command.name
+        assert len(names) == len(set(names)), command.name
+    assert set(line.OWN) == RESERVED
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        ("queues list", "GET", "/v1/queues"),
+        ("queues show", "GET", "/v1/queues/{id}"),
+        ("queues add", "POST", "/v1/queues"),
+        ("queues replace", "PUT", "/v1/queues/{id}"),
+        ("queues change", "PUT", "/v1/queues/{id}"),
+        ("users change", "PATCH", "/v1/users/{user}"),
+        ("plans activate", "POST", "/v1/plans/{id}/activate"),
+        ("plans state", "GET", "/v1/plans/{id}/state"),
+        ("sites drain", "POST", "/v1/sites/{id}/drain"),
+        ("customers import", "POST", "/v1/customer-import"),
+        ("customers by-number", "GET", "/v1/customers/by-number/{number}"),
+        ("customers cases add", "POST", "/v1/customers/{customer}/cases"),
+        ("configuration rollback", "POST", "/v1/configuration/rollback"),
+        ("configuration versions list", "GET", "/v1/configuration/versions"),
+    ],
+)
+def test_a_path_becomes_a_resource_and_a_verb(name: str, method: str, path: str) -> None:
+    named = {each.name: each for each in ALL}
+    assert (named[name].method, named[name].path) == (method, path)
+
+
+def test_words_become_path_query_and_body() -> None:
+    request = sent("queues", "add", "sales", "--needs", "sales=3,german=2", "--dry-run")
+    assert request.path == "/v1/queues?dry_run=true"
+    assert request.body == {"id": "sales", "needs": {"sales": 3, "german": 2}}
+    assert sent("configuration", "rollback", "12").body == {"to": 12}
+    request = sent("customers", "by-number", "+49 30 1/2", "--tenant", "t2", "--purpose", "x")
+    assert request.path == "/v1/customers/by-number/%2B49%2030%201%2F2"
+    assert request.headers == {"Everline-Tenant": "t2", "Everline-Purpose": "x"}
+    request = sent("users", "change", "usr_1", "--roles", "role:agent,role:sre", "--team", "")
+    assert request.body == {"roles": ["role:agent", "role:sre"], "team": ""}
+
+
+def test_no_and_json_and_what_is_given_twice() -> None:
+    assert sent("queues", "list", "--limit=5").path == "/v1/queues?limit=5"
+    body = sent("sites", "drain", "a", "true", "--backups", "b", "--backups", "c").body
+    assert body == {"draining": True, "backups": ["b", "c"]}
+    assert sent("queues", "change", "s", "--weights", '{"load": 2}').body == {
+        "weights": {"load": 2}
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("quues", "list"), "there is nothing called 'quues'"),
+        (("queues",), "which of these?"),
+        (("queues", "show"), "ID is missing: queues show ID"),
+        (("queues", "add", "s"), "--needs is missing"),
+        (("queues", "show", "a", "b"), "'b' is too much"),
+        (("queues", "list", "--limt", "3"), "--limt is not known here"),
+        (("queues", "list", "--limit"), "--limit needs a value"),
+        (("queues", "add", "s", "--needs", "3"), "--needs should be NAME=VALUE"),
+        (("queues", "add", "s", "--needs", "a=x"), "--needs should be a integer"),
+    ],
+)
+def test_what_makes_no_sense_is_told_with_the_way_out(words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(LineError) as caught:
+        sent(*words)
+    assert said in str(caught.value)
+
+
+def test_the_command_lines_of_the_readme_make_sense() -> None:
+    shown = re.findall(r"^\$ \./everline ctl (.*)$", README.read_text(), re.MULTILINE)
+    lines = [shlex.split(each) for each in shown]
+    lines = [each for each in lines if each[0] not in ("sign-in", "sign-out", "--help")]
+    lines = [each for each in lines if each[-1] != "--help"]
+    assert lines
+    for words in lines:
+        sent(*words)
+
+
+def test_a_file_is_sent_as_it_is() -> None:
+    found = typed("customers", "import", "people.csv", "--dry-run")
+    assert (found.file, found.command.takes) == ("people.csv", "text/csv")
+    assert line.request(found, SCHEMAS, None).path == "/v1/customer-import?dry_run=true"
+
+
+def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ALL:
+        told = line.help_of(command, SCHEMAS)
+        assert all(f"--{each.name}" in told for each in command.options), command.name
+        assert command.permission in told
+    del capsys
+
+
+def test_two_paths_of_one_name_are_refused() -> None:
+    document: dict[str, Any] = {
+        "paths": {
+            "/v1/customers": {"get": {}},
+            "/v1/customers/fields": {"get": {}},
+            "/v1/customer-fields": {"get": {}},
+        }
+    }
+    with pytest.raises(ValueError, match="customers fields"):
+        commands(document)
+
+
+def test_values_that_do_not_fit_are_refused() -> None:
+    number = {"type": "integer"}
+    assert SCHEMAS.value({"anyOf": [number, {"type": "null"}]}, [""]) is None
+    for schema, word in (
+        (number, "x"),
+        ({"type": "boolean"}, "maybe"),
+        ({"type": "object"}, "{"),
+        ({"type": "array", "items": number}, "1,b"),
+    ):
+        with pytest.raises(BadValueError):
+            SCHEMAS.value(schema, [word])
+
+
+def test_problems_say_what_where_and_what_to_do() -> None:
+    body = json.dumps({
+        "type": "urn:x", "title": "It does not fit", "status": 422, "error_id": "invalid",
+        "request_id": "r", "faults": [{"where": "body.name", "fault": "Field required"}],
+    }).encode()  # fmt: skip
+    told = problems.words(problems.read(422, body))
+    assert told == "invalid: It does not fit.\n  body.name: Field required"
+    assert "answered 502: <html>" in problems.words(problems.read(502, b"<html>"))
+    over = {"title": "A token is needed", "error_id": "sign-in-needed", "status": 401}
+    assert "ctl sign-in" in problems.words(problems.read(401, json.dumps(over).encode()))
+
+
+def printed(capsys: pytest.CaptureFixture[str], told: Any) -> str:  # noqa: ANN401 - JSON
+    console().print(show.answer(told))
+    return capsys.readouterr().out
+
+
+def test_answers_become_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"id": "sales", "needs": {"a": 3}, "greeting": None}, {"id": "spare", "needs": {}}]
+    told = printed(capsys, {"items": rows, "next": None})
+    assert "greeting" not in told
+    assert told.splitlines()[0].split() == ["id", "needs.a", "needs"][:2]
+    assert "sales" in told
+    assert printed(capsys, {"items": [], "next": None}) == "None.\n"
+    thing = printed(capsys, {"version": 3, "findings": [{"id": "sales", "fault": "[odd] skill"}]})
+    assert "[odd] skill" in thing, "brackets are no markup"
+    assert printed(capsys, None) == "Done.\n"
+
+
+def test_a_conflict_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(show.differences({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}}))
+    assert capsys.readouterr().out.splitlines()[1].split() == ["b.c", "2", "3"]
+
+
+def test_an_unchanged_command_is_a_value() -> None:
+    assert isinstance(ALL[0], Command)
+    assert commands(DOCUMENT) == ALL
