@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane import first
 from control_plane.api import binding, health, middleware, openapi
@@ -18,10 +19,12 @@ from control_plane.db.database import Database
 from control_plane.db.migrate import migrate
 from control_plane.docs_page import serve as docs_page
 from control_plane.features import FEATURES
+from control_plane.service_tokens import store as service_tokens
 from control_plane.services import SERVICES, Services
 from control_plane.settings import Settings
-from control_plane.sign_in.store import load_subject
-from control_plane.tokens import TokenKeys
+from control_plane.sign_in import store as sign_in
+from control_plane.subjects import Subject
+from control_plane.tokens import SERVICE, TokenKeys
 from control_plane.who import SubjectBook
 from state.clock import Clock
 
@@ -39,7 +42,7 @@ def build(settings: Settings, clock: Clock) -> web.Application:
         clock=clock,
         database=database,
         authz=Authz.load(settings.policies),
-        subjects=SubjectBook(database, load_subject),
+        subjects=SubjectBook(database, _load_subject),
         tokens=TokenKeys.load(settings.signing_key, settings.older_keys),
         metrics=Metrics(),
         buckets=Buckets(limits.subject_rate, limits.subject_burst),
@@ -55,6 +58,12 @@ def build(settings: Settings, clock: Clock) -> web.Application:
     health.add(app)
     docs_page.add(app)
     return app
+
+
+async def _load_subject(connection: AsyncConnection, who: str, session: str) -> Subject | None:
+    if session == SERVICE:
+        return await service_tokens.load_subject(connection, who)
+    return await sign_in.load_subject(connection, who, session)
 
 
 async def _database(app: web.Application) -> AsyncIterator[None]:

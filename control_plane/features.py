@@ -19,6 +19,7 @@ from control_plane.customers.http import FEATURE as CUSTOMERS
 from control_plane.knowledge.http import FEATURE as KNOWLEDGE
 from control_plane.live.http import FEATURE as LIVE
 from control_plane.phones.http import FEATURE as PHONES
+from control_plane.service_tokens.http import FEATURE as SERVICE_TOKENS
 from control_plane.sign_in.http import FEATURE as SIGN_IN
 from control_plane.users.http import FEATURE as USERS
 
@@ -28,6 +29,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     CASES,  # after customers: it tells them what it holds
     SIGN_IN,
     USERS,
+    SERVICE_TOKENS,
     CONFIGURATION,
     LIVE,  # after configuration and customers: it follows the one's mirror for the other
     PHONES,  # after configuration: it uses the one's mirror and store

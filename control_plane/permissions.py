@@ -69,6 +69,9 @@ class Permission(StrEnum):
     RECORDING_PLAY = "recording:play"
     RECORDING_READ_METADATA = "recording:read_metadata"
     RECORDING_UNWRAP_KEY = "recording:unwrap_key"
+    SERVICE_TOKEN_CREATE = "service_token:create"  # noqa: S105 - a permission
+    SERVICE_TOKEN_READ = "service_token:read"  # noqa: S105 - likewise
+    SERVICE_TOKEN_REVOKE = "service_token:revoke"  # noqa: S105 - likewise
     SESSION_END = "session:end"
     SESSION_READ = "session:read"
     SITE_DRAIN = "site:drain"

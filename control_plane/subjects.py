@@ -32,6 +32,8 @@ class Subject:
     session: str = ""
     """The sign-in by which they ask."""
     is_active: bool = True
+    until_ms: int | None = None
+    """When a machine's token is over; None: of a user, whose sessions say that."""
     agent: str = ""
     """The id under which the subject takes calls; empty: takes none."""
     employer: str = ""

@@ -5,6 +5,9 @@ Owns keys and claims; refuses to know who may have a token, and what it opens.
 
 from __future__ import annotations
 
+import hashlib
+import re
+import secrets
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +26,13 @@ ISSUER: Final = "everline"
 ACCESS_S: Final = 300
 LEEWAY_S: Final = 2
 """Clocks of sites differ."""
+
+
+SERVICE: Final = "service"
+"""What stands for the session of a machine, which has none."""
+SERVICE_PREFIX: Final = "everline_"
+"""So that scanners for leaked secrets know one when they see it."""
+_SERVICE_TOKEN: Final = re.compile(r"everline_[A-Za-z0-9_-]{43}")
 
 
 class TokenInvalidError(Exception):
@@ -82,6 +92,21 @@ class TokenKeys:
             raise TokenInvalidError
         subject, tenant, session = map(str, words)
         return Claims(subject=subject, tenant=tenant, session=session, until_s=until)
+
+
+def make_service_token() -> str:
+    """Return a new token for a machine."""
+    return SERVICE_PREFIX + secrets.token_urlsafe(32)
+
+
+def is_service_token(text: str) -> bool:
+    """Tell whether this has the form of one."""
+    return _SERVICE_TOKEN.fullmatch(text) is not None
+
+
+def digest_of(token: str) -> str:
+    """Return what is kept of a token of ours: 256 random bits need nothing slower."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def make_key() -> bytes:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from control_plane.db.database import Database
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.subjects import Subject
+from control_plane.tokens import SERVICE
 
 FRESH_S: Final = 2.0
 STALE_S: Final = 600.0
@@ -40,6 +41,8 @@ class SubjectBook:
     def __init__(self, database: Database, load: Load) -> None:
         self._database = database
         self._load = load
+        self.uses: dict[str, int] = {}
+        """When machines' tokens were last used here, as far as that is not written down yet."""
         self._kept: OrderedDict[tuple[str, str], tuple[float, Subject | None]] = OrderedDict()
 
     async def find(self, subject: str, session: str, now_s: float) -> Known | None:
@@ -58,6 +61,8 @@ class SubjectBook:
             if at_s is None or kept is None or now_s - at_s > STALE_S:
                 raise
             return Known(kept, is_fresh=False)
+        if found is None and session == SERVICE:
+            return None  # rubbish must not push out those who are known
         self._kept[key] = (now_s, found)
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT:

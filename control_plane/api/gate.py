@@ -19,7 +19,7 @@ from control_plane.errors import (
 from control_plane.permissions import LIVE_CALL, Permission
 from control_plane.services import Services
 from control_plane.subjects import Question, Subject
-from control_plane.tokens import TokenInvalidError
+from control_plane.tokens import SERVICE, TokenInvalidError, digest_of, is_service_token
 from control_plane.who import Known
 from state.keys import is_id
 from state.model import Now
@@ -39,18 +39,35 @@ async def identify(
     try:
         if kind.lower() != "bearer":
             raise TokenInvalidError  # noqa: TRY301 - one answer for all that is no token
-        claims = services.tokens.read(token.strip(), now_s=now.wall_ms // 1000)
+        subject, session = _who(services, token.strip(), now)
     except TokenInvalidError as error:
         _limit(services.strangers.take(request.remote or "", now.mono_s))
         raise ApiError(SIGN_IN_NEEDED, headers=CHALLENGE) from error
-    known = await services.subjects.find(claims.subject, claims.session, now.mono_s)
-    if known is None or not known.subject.is_active:
+    known = await services.subjects.find(subject, session, now.mono_s)
+    if known is None or not _counts(known.subject, now):
+        if session == SERVICE:
+            _limit(services.strangers.take(request.remote or "", now.mono_s))
         raise ApiError(SIGN_IN_NEEDED, headers=CHALLENGE)
+    if session == SERVICE:
+        services.subjects.uses[known.subject.id] = now.wall_ms
     _limit(services.buckets.take(known.subject.id, now.mono_s))
     if not known.is_fresh and route.access not in LIVE_CALL:
         # Roles may have been taken away meanwhile: only whoever talks to a caller goes on.
         raise ApiError(UNAVAILABLE)
     return known
+
+
+def _who(services: Services, token: str, now: Now) -> tuple[str, str]:
+    """Return whom to look up: a user's id and session, or a machine by its token's digest."""
+    if is_service_token(token):
+        return digest_of(token), SERVICE
+    claims = services.tokens.read(token, now_s=now.wall_ms // 1000)
+    return claims.subject, claims.session
+
+
+def _counts(subject: Subject, now: Now) -> bool:
+    is_over = subject.until_ms is not None and subject.until_ms <= now.wall_ms
+    return subject.is_active and not is_over
 
 
 def tenant(subject: Subject | None, request: web.Request) -> str:

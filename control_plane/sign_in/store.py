@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from control_plane.ids import fresh
 from control_plane.sign_in.tables import RefreshRow, SessionRow
 from control_plane.subjects import Subject
+from control_plane.tokens import digest_of
 from control_plane.users import store as users
 from control_plane.users.tables import UserRow
 
@@ -80,7 +80,7 @@ async def refresh(
         )
         .join(SessionRow, SessionRow.id == RefreshRow.session_id)
         .join(UserRow, UserRow.id == SessionRow.user_id)
-        .where(RefreshRow.digest == _digest(token))
+        .where(RefreshRow.digest == digest_of(token))
     )
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
@@ -89,7 +89,7 @@ async def refresh(
         return Refused.ENDED, row.session_id
     used = await connection.execute(
         update(RefreshRow)
-        .where(RefreshRow.digest == _digest(token), RefreshRow.used_ms.is_(None))
+        .where(RefreshRow.digest == digest_of(token), RefreshRow.used_ms.is_(None))
         .values(used_ms=now_ms)
     )
     if used.rowcount != 1:
@@ -131,12 +131,7 @@ async def _issue(
     until_ms = min(now_ms + IDLE_MS, session_until_ms)
     await connection.execute(
         insert(RefreshRow).values(
-            digest=_digest(token), session_id=session, until_ms=until_ms, used_ms=None
+            digest=digest_of(token), session_id=session, until_ms=until_ms, used_ms=None
         )
     )
     return token
-
-
-def _digest(token: str) -> str:
-    """Return what is kept: a token has 256 random bits, so that nothing slower is needed."""
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -15,6 +15,7 @@ class UserRow(Table):
     __table_args__ = (
         UniqueConstraint("tenant", "login"),
         Index("ix_users_tenant_name_id", "tenant", "name", "id"),
+        Index("ix_users_agent", "agent"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -1,0 +1,1 @@
+"""Service tokens: how machines come to the API."""
