@@ -58,6 +58,10 @@ class Ground(Protocol):
         """Wait for a moment, if there is one soon, in which no call is just ending."""
         ...
 
+    def stopped_because(self) -> str | None:
+        """Return why somebody wants it to stop, None while nobody does."""
+        ...
+
 
 class Runner:
     """One drill."""
@@ -193,9 +197,10 @@ class Runner:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             broken = _broken(self._experiment.abort, self._look())
-            if broken:
-                self.note("runner", f"limit reached: {broken}")
-                self.abort(f"limit reached: {broken}")
+            why = f"limit reached: {broken}" if broken else self._ground.stopped_because()
+            if why:
+                self.note("runner", why)
+                self.abort(why)
                 return
 
     def _look(self) -> Mapping[str, float]:

@@ -7,7 +7,7 @@ import json as jsons
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import cyclopts
 import msgspec
@@ -20,6 +20,7 @@ from drills.evidence import Evidence, TamperedError
 from drills.experiment import Experiment, ExperimentError
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
+from drills.lever import Lever
 from drills.library import experiment_of, experiments
 from drills.page import lines, regressions
 from drills.setup.say import note
@@ -122,6 +123,48 @@ def run(name: Name, /, *, seed: Seed = 1, keep: Keep = HOME) -> int:
     if status in {Exit.OK, Exit.FAILED} and runs:
         _tell(shelf, runs[-1])
     return status
+
+
+@app.command
+def abort(*, keep: Keep = HOME) -> int:
+    """Stop the drill that runs here: everything is mended, and evidence kept.
+
+    Ctrl-C in the drill's own terminal does the same, without evidence.
+
+    For example:
+      ./everline drill abort
+    """
+    lever = Lever(keep)
+    if not lever.is_running():
+        note("no drill runs here")
+        return Exit.FAILED
+    lever.abort()
+    note("the drill will stop within a second and mend everything")
+    return Exit.OK
+
+
+@app.command
+def lever(
+    do: Annotated[
+        Literal["show", "pull", "release"], cyclopts.Parameter(help="What to do. Default show.")
+    ] = "show",
+    /,
+    *,
+    keep: Keep = HOME,
+) -> int:
+    """Pull the safety lever, which stops all drills and lets none begin.
+
+    For example:
+      ./everline drill lever pull
+      ./everline drill lever release
+    """
+    hand = Lever(keep)
+    if do == "pull":
+        hand.pull()
+    elif do == "release":
+        hand.release()
+    note("pulled: no drill may run" if hand.is_pulled else "released: drills may run")
+    return Exit.OK
 
 
 @app.command(name="all")

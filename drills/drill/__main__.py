@@ -15,6 +15,7 @@ from drills.drill.rehearsal import rehearse
 from drills.evidence import Evidence, TamperedError, hash_of
 from drills.experiment import Experiment, ExperimentError
 from drills.lab.errors import LabError
+from drills.lever import Lever
 from drills.page import page
 from drills.setup.say import note
 from drills.shelf import CAPTURE, Shelf
@@ -36,7 +37,11 @@ async def drill(options: Options) -> Exit:
     folder = shelf.folder(options.run)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     brought = await rehearse(
-        options.experiment, options.seed, folder / "logs", lambda text: note(f"drill: {text}")
+        options.experiment,
+        options.seed,
+        folder / "logs",
+        tell=lambda text: note(f"drill: {text}"),
+        lever=Lever(shelf.home),
     )
     evidence = evidence_of(
         run=options.run,

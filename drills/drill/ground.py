@@ -14,6 +14,7 @@ from drills.demo.run import Stage, quiet_instant
 from drills.experiment import Fault
 from drills.faults import FaultClient
 from drills.guards import Facts
+from drills.lever import Lever
 from state.model import SiteId
 
 BUSY_S = 7.0
@@ -27,8 +28,19 @@ _BAD = frozenset({End.REFUSED, End.SILENCE, End.FAULT})
 class LabGround:
     """One lab. Everything it says comes from the shared state, etcd and the callers' telephones."""
 
-    def __init__(self, stage: Stage, faults: FaultClient, calls_per_s: float) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        faults: FaultClient,
+        *,
+        calls_per_s: float,
+        lever: Lever,
+        is_alone: bool,
+    ) -> None:
+        """`is_alone`: no other drill runs here."""
         self._stage = stage
+        self._lever = lever
+        self._is_alone = is_alone
         self._calls_per_s = calls_per_s
         self._faults = faults
 
@@ -48,6 +60,8 @@ class LabGround:
             members=frozenset(sites) if leader else frozenset(),
             agents={site: sum(wall.agents_at(site)) for site in sites},
             erlangs=self._calls_per_s * BUSY_S,
+            other_drills=() if self._is_alone else ("another drill that runs on this machine",),
+            is_lever_pulled=self._lever.is_pulled,
             standing_faults=tuple(each.fault.told() for each in made if each.healed_ms is None),
         )
 
@@ -72,6 +86,10 @@ class LabGround:
             "calls_failed": sum(each.end in _BAD for each in reports),
             "success_share": len(good) / len(recent) if recent else 1.0,
         }
+
+    def stopped_because(self) -> str | None:
+        """Return why somebody wants it to stop."""
+        return self._lever.stopped_because()
 
     async def quiet_instant(self) -> None:
         """Wait for a moment in which nobody is hanging up."""

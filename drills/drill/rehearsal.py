@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec import Struct
@@ -33,6 +34,7 @@ from drills.experiment import Experiment
 from drills.faults import FaultAgent, FaultClient
 from drills.figures import Seen, killed_site
 from drills.lab.lab import PROJECT
+from drills.lever import Lever
 from drills.packets import read_wire
 from drills.runner import Runner
 from state.model import EdgeId, SiteId
@@ -70,9 +72,28 @@ class Rehearsed(Struct, frozen=True, kw_only=True):
 
 
 async def rehearse(
-    experiment: Experiment, seed: int, keep: Path, tell: Callable[[str], None]
+    experiment: Experiment,
+    seed: int,
+    keep: Path,
+    *,
+    tell: Callable[[str], None],
+    lever: Lever,
 ) -> Rehearsed:
     """Carry an experiment out in a lab that is made for it; logs go to `keep`."""
+    with lever.running() as is_alone:
+        return await _rehearse(experiment, seed, keep, _Hands(tell, lever, is_alone))
+
+
+@dataclass(frozen=True)
+class _Hands:
+    """What a drill is told by, and stopped by."""
+
+    tell: Callable[[str], None]
+    lever: Lever
+    is_alone: bool
+
+
+async def _rehearse(experiment: Experiment, seed: int, keep: Path, hands: _Hands) -> Rehearsed:
     load = experiment.load
     scenario = plan(
         seed=seed,
@@ -86,7 +107,7 @@ async def rehearse(
         try:
             async with _captured(stage, pcap) as capture, _agent(stage) as client:
                 clocks = await _clock_bounds(stage)
-                runner = _runner(experiment, stage, client, tell)
+                runner = _runner(experiment, stage, client, hands)
                 course, stocks, silent = await _play(stage, runner, experiment)
                 await stage.people.send_home()
             dropped = capture.dropped
@@ -131,16 +152,20 @@ async def _play(
         calling.cancel()
 
 
-def _runner(
-    experiment: Experiment, stage: Stage, client: FaultClient, tell: Callable[[str], None]
-) -> Runner:
+def _runner(experiment: Experiment, stage: Stage, client: FaultClient, hands: _Hands) -> Runner:
     dying = DyingController(client, Path(sys.executable), PROJECT)
     return Runner(
         experiment,
-        ground=LabGround(stage, client, experiment.load.calls_per_s),
+        ground=LabGround(
+            stage,
+            client,
+            calls_per_s=experiment.load.calls_per_s,
+            lever=hands.lever,
+            is_alone=hands.is_alone,
+        ),
         faults=dying if experiment.controller_dies else client,
         clock=stage.clock,
-        tell=tell,
+        tell=hands.tell,
     )
 
 

@@ -45,6 +45,7 @@ class Lab:
         self._values = values
         self._facts = facts
         self.made: list[Made] = []
+        self.stop: str | None = None
         self.clock = LoopClock()
 
     async def facts(self) -> Facts:
@@ -61,6 +62,10 @@ class Lab:
 
     async def quiet_instant(self) -> None:
         """Be quiet at once."""
+
+    def stopped_because(self) -> str | None:
+        """Return what was given."""
+        return self.stop
 
     async def make(self, fault: Fault) -> Made:
         """Note it."""
@@ -165,7 +170,7 @@ async def test_whoever_stops_it_gets_everything_mended() -> None:
     running = runner(lab)
     task = asyncio.create_task(running.run())
     await asyncio.sleep(5.0)
-    running.abort("stopped by an operator")
+    lab.stop = "stopped by an operator"
     course = await task
     assert (course.end, course.why) == (End.ABORTED, "stopped by an operator")
     assert all(each.healed_ms is not None for each in course.made)

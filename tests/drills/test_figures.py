@@ -1,0 +1,177 @@
+"""The figures of a drill, each broken on its own in a run that was good."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from drills.course import Course, End, Made
+from drills.demo import reports
+from drills.demo.figures import Stock
+from drills.demo.ledger import join
+from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEvent
+from drills.experiment import Fault, FaultKind
+from drills.figures import Seen, figures, moved, touches
+from drills.packets import Dialled, Wire
+from state.model import CallRecord, EdgeId, Outcome, SiteId
+from tests.demo import invented
+from tests.demo.invented import AGENTS, ANSWERED, CALLERS, DEAD, KILL_MS, OFFERS, RECORDS, SCENARIO
+
+KILL_SITE = Fault(kind=FaultKind.KILL_SITE, target=DEAD, ttl_s=12.0)
+EDGES = {EdgeId(f"{site}{number}"): site for site in SCENARIO.sites for number in (1, 2)}
+SURVIVORS = [edge for edge, site in EDGES.items() if site != DEAD]
+
+
+def course(*method: Fault, healed_ms: int | None = KILL_MS + 12_300) -> Course:
+    made = tuple(
+        Made(
+            id=number,
+            fault=fault,
+            at_ms=KILL_MS,
+            until_ms=KILL_MS + round(fault.ttl_s * 1000),
+            healed_ms=healed_ms,
+            by="timer",
+        )
+        for number, fault in enumerate(method, start=1)
+    )
+    return Course(
+        end=End.COMPLETED,
+        why="",
+        method=method,
+        verdicts=(),
+        notes=(),
+        looks=(),
+        made=made,
+        began_ms=KILL_MS,
+        healed_ms=healed_ms,
+        back_s=2.0,
+    )
+
+
+def wire(callers: tuple[CallerReport, ...] = CALLERS) -> Wire:
+    return Wire(
+        calls=tuple(
+            Dialled(
+                sip_call_id=each.sip_call_id,
+                number=each.number,
+                first_site=call.first_site,
+                invite_ns=each.invite_ms * 1_000_000,
+                status=None if each.ok_ms is None else 200,
+                final_ns=None if each.ok_ms is None else each.ok_ms * 1_000_000,
+            )
+            for call, each in zip(SCENARIO.calls, callers, strict=True)
+        ),
+        audio_ns={},
+    )
+
+
+def seen(
+    *method: Fault,
+    callers: tuple[CallerReport, ...] = CALLERS,
+    agents: tuple[AgentReport, ...] = AGENTS,
+    records: tuple[CallRecord, ...] = RECORDS,
+    offers: tuple[OfferEvent, ...] = OFFERS,
+) -> Seen:
+    return Seen(
+        scenario=SCENARIO,
+        ledger=join(SCENARIO, callers, agents, records),
+        agents=agents,
+        offers=offers,
+        course=course(*(method or (KILL_SITE,))),
+        wire=wire(callers),
+        dropped=0,
+        noticed_ms=dict.fromkeys(SURVIVORS, KILL_MS + 2500),
+        stocks=(Stock(place="a1"),),
+        silent=(),
+        edges=EDGES,
+    )
+
+
+def test_a_good_run_is_exact_and_lost_nothing() -> None:
+    found = figures(seen())
+    assert found["ledger_exact"] == 1.0
+    assert found["offered"] == len(SCENARIO.calls)
+    for figure in ("failed", "lost", "lost_elsewhere", "double_offers", "left_behind"):
+        assert found[figure] == 0, figure
+    assert found["rto_s"] == found["rto_capture_s"]
+    assert found["rto_error_ms"] == 0
+    assert found["untrue_agent_s"] == 2.5
+    assert found["ttl_overrun_s"] == 0.3
+
+
+def test_two_stories_of_one_call_and_the_ledger_is_not_exact() -> None:
+    index = ANSWERED[0].index
+    other = replace(RECORDS[index], outcome=Outcome.LOST)
+    records = (*RECORDS[:index], other, *RECORDS[index + 1 :])
+    assert figures(seen(records=records))["ledger_exact"] == 0.0
+
+
+def test_a_call_that_the_wire_did_not_see_and_the_ledger_is_not_exact() -> None:
+    whole = seen()
+    blind = replace(whole, wire=replace(whole.wire, calls=whole.wire.calls[1:]))
+    assert figures(blind)["ledger_exact"] == 0.0
+    deaf_calls = (replace(whole.wire.calls[0], status=503), *whole.wire.calls[1:])
+    deaf = replace(whole, wire=replace(whole.wire, calls=deaf_calls))
+    assert figures(deaf)["ledger_exact"] == 0.0
+
+
+def test_a_record_that_is_missing_and_the_ledger_is_not_exact() -> None:
+    assert figures(seen(records=RECORDS[1:]))["ledger_exact"] == 0.0
+
+
+def test_a_call_that_got_no_answer_after_the_dust_settled_has_failed() -> None:
+    last = len(CALLERS) - 1
+    assert CALLERS[last].invite_ms > KILL_MS + 5000
+    callers = invented.swap(
+        CALLERS, last, ok_ms=None, joined_ms=None, end=reports.End.REFUSED, status=503
+    )
+    assert figures(seen(callers=callers))["failed"] == 1
+
+
+def test_an_agent_who_stays_taken_after_the_call_is_untrue_so_long() -> None:
+    after = next(
+        i for i, e in enumerate(OFFERS) if e.change is OfferChange.DELETED and e.at_ms > KILL_MS
+    )
+    late = replace(OFFERS[after], at_ms=OFFERS[after].at_ms + 21_000)
+    offers = (*OFFERS[:after], late, *OFFERS[after + 1 :])
+    assert figures(seen(offers=offers))["untrue_agent_s"] == 21.0
+
+
+def test_a_survivor_that_never_notices_makes_the_dead_sites_agents_untrue_for_ever() -> None:
+    whole = seen()
+    found = figures(replace(whole, noticed_ms={SURVIVORS[0]: KILL_MS + 1}))
+    assert found["untrue_agent_s"] == float("inf")
+
+
+def test_a_fault_that_was_never_undone_outlived_its_time_for_ever() -> None:
+    whole = replace(seen(), course=course(KILL_SITE, healed_ms=None))
+    assert figures(whole)["ttl_overrun_s"] == float("inf")
+
+
+def test_which_calls_a_fault_touches() -> None:
+    a_and_b = seen().ledger.rows[0]
+    record = a_and_b.records[0]
+    both = replace(record, site=SiteId("a"), via=SiteId("a"), agent_site=SiteId("b"))
+    row = replace(a_and_b, records=(both,))
+
+    def is_touched(kind: FaultKind, target: str) -> bool:
+        return touches(Fault(kind=kind, target=target, ttl_s=1.0, period_s=1.0), row)
+
+    assert is_touched(FaultKind.KILL_SITE, "b")
+    assert not is_touched(FaultKind.KILL_SITE, "c")
+    assert is_touched(FaultKind.CUT, "a-b")
+    assert not is_touched(FaultKind.CUT, "a-c")
+    assert is_touched(FaultKind.CUT_ONE_WAY, "b>a")
+    assert is_touched(FaultKind.CUT_OFF, "b")
+    assert not is_touched(FaultKind.CUT_OFF, "c")
+    assert is_touched(FaultKind.KILL, "rtpengine-a")
+    assert not is_touched(FaultKind.KILL, "edge-c1")
+    assert not is_touched(FaultKind.HOLD_DOWN, "etcd-a")
+    assert is_touched(FaultKind.CUT, "carrier-a")
+    assert is_touched(FaultKind.ISOLATE, "agents-b")
+
+
+def test_who_was_moved_where_is_counted() -> None:
+    book = seen().ledger
+    wanted = sum(1 for row in book.placed if row.planned.first_site != "a")
+    assert sum(moved(book).values()) == wanted
+    assert all(way.endswith("-> a") for way in moved(book))

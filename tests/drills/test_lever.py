@@ -1,0 +1,51 @@
+"""The safety lever, and stopping the drill that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drills.cli.app import main
+from drills.cli.errors import Exit
+from drills.lever import Lever
+
+
+def test_the_lever_stops_all_and_stays_until_it_is_released(tmp_path: Path) -> None:
+    lever = Lever(tmp_path)
+    assert lever.stopped_because() is None
+    Lever(tmp_path).pull()
+    assert lever.is_pulled
+    assert lever.stopped_because() == "the safety lever was pulled"
+    assert Lever(tmp_path).is_pulled
+    lever.release()
+    assert lever.stopped_because() is None
+
+
+def test_an_abort_is_for_the_drills_that_run_and_not_for_the_next(tmp_path: Path) -> None:
+    running = Lever(tmp_path)
+    Lever(tmp_path).abort()
+    assert running.stopped_because() == "an operator aborted it"
+    assert Lever(tmp_path).stopped_because() is None
+
+
+def test_only_one_drill_runs_at_a_time(tmp_path: Path) -> None:
+    with Lever(tmp_path).running() as first:
+        assert first
+        assert Lever(tmp_path).is_running()
+        with Lever(tmp_path).running() as second:
+            assert not second
+    assert not Lever(tmp_path).is_running()
+
+
+def test_the_commands_pull_release_and_say_when_there_is_nothing_to_abort(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep = ["--keep", str(tmp_path)]
+    assert main(["drill", "lever", "pull", *keep]) == Exit.OK
+    assert Lever(tmp_path).is_pulled
+    assert main(["drill", "lever", "release", *keep]) == Exit.OK
+    assert main(["drill", "abort", *keep]) == Exit.FAILED
+    assert "no drill runs here" in capsys.readouterr().err
+    with Lever(tmp_path).running():
+        assert main(["drill", "abort", *keep]) == Exit.OK
