@@ -1,0 +1,126 @@
+"""What would happen if a site died now, by Erlang and by the matcher."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+from rich.console import Console
+
+from drills.desk.answers import Readiness
+from drills.desk.readiness import imagine, readiness, shown
+from edge.steering.capacity import Demand
+from state.model import (
+    CallRecord,
+    DidNumber,
+    EdgeId,
+    Outcome,
+    QueueId,
+    SiteId,
+)
+from tests.acd.worlds import NOW, WALL_MS, World, call_id
+
+SALES = QueueId("sales")
+
+
+def center(agents: dict[str, int]) -> World:
+    world = World()
+    world.queue("sales", sales=1)
+    world.did("15550100", "sales")
+    for site, count in agents.items():
+        for number in range(count):
+            world.agent(f"s{site}{number}", site=site, sales=3)
+    return world
+
+
+def lately(count: int, talk_s: float) -> list[CallRecord]:
+    """Return calls that came evenly within the last two minutes."""
+    first_ms = WALL_MS - 120_000
+    return [
+        CallRecord(
+            call=call_id(number),
+            did=DidNumber("15550100"),
+            queue=SALES,
+            outcome=Outcome.ANSWERED,
+            cause="caller_hung_up",
+            edge=EdgeId("a1"),
+            site=SiteId("a"),
+            via=SiteId("a"),
+            sip_call_id=str(number),
+            arrived_ms=first_ms + number * 120_000 // count,
+            queued_ms=first_ms,
+            connected_ms=first_ms,
+            ended_ms=first_ms + round(talk_s * 1000),
+        )
+        for number in range(count)
+    ]
+
+
+def ask(world: World, records: list[CallRecord]) -> Readiness:
+    return readiness(1, world.snapshot, records, NOW)
+
+
+def test_a_center_with_people_to_spare_may_lose_any_site() -> None:
+    answer = ask(center({"a": 6, "b": 6, "c": 6}), lately(30, 15.0))
+    assert answer.can_lose_any
+    assert [site.site for site in answer.sites] == ["a", "b", "c"]
+    for site in answer.sites:
+        (queue,) = site.queues
+        assert (queue.suited, queue.fits, queue.short) == (12, True, 0)
+        assert queue.imagined_level is not None
+        assert queue.imagined_level > 0.9
+        assert (site.sites_left, site.quorum_left, site.agents_lost) == (2, True, 6)
+
+
+def test_the_loss_of_the_site_where_most_people_are_is_the_alarm() -> None:
+    answer = ask(center({"a": 8, "b": 1, "c": 1}), lately(40, 15.0))
+    by_site = {site.site: site for site in answer.sites}
+    assert not answer.can_lose_any
+    assert by_site[SiteId("b")].can_be_lost
+    lost = by_site[SiteId("a")]
+    (queue,) = lost.queues
+    assert not lost.can_be_lost
+    assert queue.mean_wait_s is None, "the line would grow for ever"
+    assert queue.short >= 5
+    assert queue.imagined_level is not None
+    assert queue.imagined_level < 0.5
+
+
+def test_with_one_site_gone_already_no_other_may_be_lost() -> None:
+    world = center({"a": 6, "b": 6, "c": 6})
+    world.drop("/everline/state/edge/c1")
+    answer = ask(world, lately(30, 15.0))
+    assert not answer.can_lose_any
+    by_site = {site.site: site for site in answer.sites}
+    assert not by_site[SiteId("a")].quorum_left
+    assert not by_site[SiteId("c")].is_serving
+
+
+def test_the_matcher_and_the_formula_agree_where_both_apply() -> None:
+    world = center({"a": 4, "b": 4, "c": 4})
+    demand = {SALES: Demand(calls_per_s=0.5, handling_s=20.0)}
+    waits = imagine(world.snapshot, demand, NOW, frozenset())[SALES]
+    # 10 erlangs for 12 agents: C = 0.45, so a good half wait not at all, but for the ring.
+    at_once = sum(wait <= 1.5 for wait in waits) / len(waits)
+    assert 0.3 < at_once < 0.9
+    assert imagine(world.snapshot, demand, NOW, frozenset()) == {SALES: waits}, "the same each time"
+
+
+def test_nobody_called_and_nothing_is_short() -> None:
+    answer = ask(center({"a": 1, "b": 1, "c": 1}), [])
+    assert answer.can_lose_any
+    assert answer.as_it_is.queues == ()
+
+
+def test_the_table_shows_the_alarm_and_the_answer_survives_json() -> None:
+    answer = ask(center({"a": 8, "b": 1, "c": 1}), lately(40, 15.0))
+    console = Console(width=160, record=True, file=None, quiet=False)
+    with console.capture() as printed:
+        console.print(shown(answer))
+    text = printed.get()
+    assert "ALARM" in text
+    assert "for ever" in text
+    assert msgspec.json.decode(msgspec.json.encode(answer), type=Readiness) == answer
+    good = replace(answer, can_lose_any=True)
+    with console.capture() as printed:
+        console.print(shown(good))
+    assert "Any site may be lost" in printed.get()
