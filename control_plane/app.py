@@ -53,6 +53,8 @@ def build(settings: Settings, clock: Clock) -> web.Application:
     for feature in FEATURES:
         if feature.context is not None:
             app.cleanup_ctx.append(feature.context)
+        if feature.shutdown is not None:
+            app.on_shutdown.append(feature.shutdown)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, binding.bind(route))
     health.add(app)

@@ -16,6 +16,7 @@ from control_plane.approvals.http import FEATURE as APPROVALS
 from control_plane.cases.http import FEATURE as CASES
 from control_plane.configuration.http import FEATURE as CONFIGURATION
 from control_plane.customers.http import FEATURE as CUSTOMERS
+from control_plane.events.http import FEATURE as EVENTS
 from control_plane.knowledge.http import FEATURE as KNOWLEDGE
 from control_plane.live.http import FEATURE as LIVE
 from control_plane.phones.http import FEATURE as PHONES
@@ -34,6 +35,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     LIVE,  # after configuration and customers: it follows the one's mirror for the other
     PHONES,  # after configuration: it uses the one's mirror and store
     KNOWLEDGE,
+    EVENTS,  # after what it tells of
 )
 
 TABLES: Final = (

@@ -26,6 +26,7 @@ from state.model import Now
 
 log = structlog.get_logger()
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
+SUBPROTOCOL = "bearer."
 
 
 async def identify(
@@ -35,7 +36,7 @@ async def identify(
     if isinstance(route.access, Public):
         _limit(services.strangers.take(request.remote or "", now.mono_s))
         return None
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    kind, token = _token(route, request)
     try:
         if kind.lower() != "bearer":
             raise TokenInvalidError  # noqa: TRY301 - one answer for all that is no token
@@ -70,9 +71,21 @@ def _counts(subject: Subject, now: Now) -> bool:
     return subject.is_active and not is_over
 
 
-def tenant(subject: Subject | None, request: web.Request) -> str:
+def _token(route: AnyRoute, request: web.Request) -> tuple[str, str]:
+    sent = request.headers.get("Authorization")
+    if sent is None and route.is_socket:
+        for each in request.headers.get("Sec-WebSocket-Protocol", "").split(","):
+            if each.strip().startswith(SUBPROTOCOL):
+                return "bearer", each.strip().removeprefix(SUBPROTOCOL)
+    kind, _, token = (sent or "").partition(" ")
+    return kind, token
+
+
+def tenant(route: AnyRoute, subject: Subject | None, request: web.Request) -> str:
     """Return where the request acts: the header says it for whoever has roles in several."""
     sent = request.headers.get("Everline-Tenant")
+    if sent is None and route.is_socket:
+        sent = request.query.get("tenant")
     if sent is None:
         return subject.tenant if subject else ""
     if not is_id(sent):

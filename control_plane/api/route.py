@@ -118,6 +118,9 @@ class Route(Generic[PathT, QueryT, BodyT, AnswerT]):
     takes: str = "application/json"
     """The body's media type; with another one than JSON, the handler reads `ask.request`."""
     gives: str = "application/json"
+    is_socket: bool = False
+    """A WebSocket: browsers, which send no headers of their own, may say the token as a subprotocol
+    `bearer.TOKEN` and the tenant in the query."""
 
     @property
     def name(self) -> str:
@@ -150,6 +153,8 @@ class Feature:
     routes: Routes = ()
     context: Callable[[web.Application], AsyncIterator[None]] | None = None
     """aiohttp's cleanup context: put services into the application, run what runs, end it."""
+    shutdown: Callable[[web.Application], Awaitable[None]] | None = None
+    """Let go of clients who would stay, before the server stops."""
 
 
 PROBLEM_TYPE: Final = "application/problem+json"

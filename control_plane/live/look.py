@@ -12,8 +12,8 @@ from typing import Final
 from msgspec import Struct
 
 from control_plane.live.talks import number_of, tenant_of
-from edge.acd.agent_state import AgentState, agent_states
-from edge.acd.eligibility import rest_ends_s, unsuited_because
+from edge.acd.agent_state import AgentState, agent_states, state_of
+from edge.acd.eligibility import facts_of, live_sites, rest_ends_s, unsuited_because
 from edge.acd.forecast import forecast, forecast_for_newcomer
 from edge.acd.needs import Needs
 from edge.acd.present import reason_of, since_ms, sites_out_of_reach
@@ -214,9 +214,10 @@ def agents(
     snapshot: Snapshot, now: Now, only: frozenset[AgentId] | None = None
 ) -> Iterator[AgentFacts]:
     """Yield every agent, or those named, in the order of their ids."""
-    states = agent_states(snapshot, now, unreachable=sites_out_of_reach(snapshot))
-    for agent, state in states.items():
-        if only is None or agent in only:
+    down, live = sites_out_of_reach(snapshot), live_sites(snapshot)
+    for agent in sorted(snapshot.agents if only is None else only):
+        if agent in snapshot.agents:
+            state = state_of(snapshot, facts_of(snapshot, agent, live), now, down)
             yield _agent(snapshot, agent, state, now)
 
 

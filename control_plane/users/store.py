@@ -113,22 +113,35 @@ async def set_roles(
 
 async def load_subject(connection: AsyncConnection, user: str) -> Subject | None:
     """Return who has this id, with all roles; of whichever tenant."""
-    row = (await connection.execute(select(*_COLUMNS).where(UserRow.id == user))).one_or_none()
-    if row is None:
-        return None
+    return (await load_subjects(connection, (user,))).get(user)
+
+
+async def load_subjects(connection: AsyncConnection, wanted: Iterable[str]) -> dict[str, Subject]:
+    """Return who have these ids, with all roles; of whichever tenant."""
+    ids = tuple(wanted)
+    rows = (await connection.execute(select(*_COLUMNS).where(UserRow.id.in_(ids)))).all()
+    if not rows:
+        return {}
+    grants: dict[str, set[Grant]] = {row.id: set() for row in rows}
     found = await connection.execute(
-        select(GrantRow.role, GrantRow.tenant).where(GrantRow.user_id == user)
+        select(GrantRow.user_id, GrantRow.role, GrantRow.tenant).where(GrantRow.user_id.in_(ids))
     )
-    return Subject(
-        id=row.id,
-        tenant=row.tenant,
-        grants=frozenset(Grant(role=Role(role), tenant=tenant) for role, tenant in found),
-        is_active=row.is_active,
-        agent=row.agent,
-        employer=row.employer,
-        team=row.team,
-        site=row.site,
-    )
+    for row in found:
+        if row.user_id in grants:
+            grants[row.user_id].add(Grant(role=Role(row.role), tenant=row.tenant))
+    return {
+        row.id: Subject(
+            id=row.id,
+            tenant=row.tenant,
+            grants=frozenset(grants[row.id]),
+            is_active=row.is_active,
+            agent=row.agent,
+            employer=row.employer,
+            team=row.team,
+            site=row.site,
+        )
+        for row in rows
+    }
 
 
 async def _with_roles(

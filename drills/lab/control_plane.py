@@ -43,6 +43,7 @@ def compose(
         name = process_name(site)
         config = paths.of(site) / f"{name}.toml"
         content = _settings(plan, site, identities[name], secrets, database or _file(secrets))
+        content += f'run = "{paths.of(site)}"\n'
         process = ProcessSpec(
             name=name,
             host=site,

@@ -52,14 +52,15 @@ def agent_states(
 ) -> Mapping[AgentId, AgentState]:
     """Return what every agent is doing, in the order of their ids."""
     return {
-        agent: _state(snapshot, facts, now, unreachable)
+        agent: state_of(snapshot, facts, now, unreachable)
         for agent, facts in agent_facts(snapshot).items()
     }
 
 
-def _state(
+def state_of(
     snapshot: Snapshot, facts: AgentFacts, now: Now, unreachable: frozenset[SiteId]
 ) -> AgentState:
+    """Return what one agent is doing; `facts`: what the snapshot says of them."""
     # Who is in a call is in it, whatever else has become of them meanwhile.
     offer = snapshot.offers.get(facts.agent.id)
     if offer is not None and offer.value.state is OfferState.TALKING:

@@ -1,0 +1,258 @@
+"""Tells listeners what changes, each what it may see; rendered once for all with the same eyes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from control_plane.audit.store import changed_since, newest
+from control_plane.errors import DatabaseUnavailableError
+from control_plane.events.listener import Listener, Over
+from control_plane.events.newsroom import Newsroom, customer_news
+from control_plane.events.ring import Batch, News, Ring, told, told_together
+from control_plane.live.follower import Follower
+from control_plane.services import Services
+from control_plane.sign_in.store import load_subjects
+from control_plane.who import STALE_S
+from state.mirror import MirrorState
+from state.snapshot import Delta, Snapshot
+
+log = structlog.get_logger()
+
+TICK_S: Final = 0.5
+"""How often it is seen what time has changed; queues are told no oftener."""
+CHECK_S: Final = 2.0
+"""How often listeners are looked up anew: who was disabled is let go within twice that."""
+HEARTBEAT_S: Final = 10.0
+LOOK_S: Final = 1.0
+"""How often changed customers are looked for, while somebody listens for them."""
+AGAIN: Final = 200
+"""Entries of the audit log that are read again: numbers do not always become visible in order."""
+
+
+class Hub:
+    """All streams of one control plane."""
+
+    def __init__(self, services: Services, follower: Follower) -> None:
+        self._services = services
+        self._follower = follower
+        self._listeners: set[Listener] = set()
+        self._ring = Ring()
+        self._newsroom = Newsroom(follower.to)
+        self._revision = 0
+        self._seen_audit: dict[int, None] = {}
+        self._audited: int | None = None
+        self._is_closing = False
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+        snapshot = follower.mirror.snapshot
+        if snapshot.revision:
+            self._begin(snapshot)
+        self._unsubscribe = follower.mirror.subscribe(self.take)
+
+    # ---- news ------------------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """Return up to which revision all has been told."""
+        return self._revision
+
+    @property
+    def count(self) -> int:
+        """Return how many listen."""
+        return len(self._listeners)
+
+    def count_of(self, subject: str) -> int:
+        """Return how many streams somebody has."""
+        return sum(each.subject.id == subject for each in self._listeners)
+
+    def _begin(self, snapshot: Snapshot) -> None:
+        self._newsroom.begin(snapshot, self._follower.clock.now())
+        self._ring.begin(snapshot.revision)
+        self._revision = snapshot.revision
+
+    def take(self, snapshot: Snapshot, deltas: Iterable[Delta]) -> None:
+        """Hear of a new snapshot."""
+        if self._revision == 0 or snapshot.revision < self._revision:
+            # The first one; or the shared state was put back, and what was told is not true.
+            is_first = self._revision == 0
+            self._begin(snapshot)
+            if not is_first:
+                self._say_to_all(b'{"type":"list_anew","revision":%d}' % self._revision)
+            return
+        news = self._newsroom.of_change(snapshot, deltas, self._follower.clock.now())
+        self._revision = snapshot.revision
+        self._publish(news, is_of_change=True)
+
+    def _publish(self, news: tuple[News, ...], *, is_of_change: bool) -> None:
+        if not news:
+            return
+        batch = Batch(revision=self._revision, news=news, is_of_change=is_of_change)
+        self._ring.add(batch)
+        now_ms = self._follower.clock.now().wall_ms
+        made: dict[tuple[object, ...], bytes | None] = {}
+        for listener in tuple(self._listeners):
+            eyes = listener.eyes
+            if eyes not in made:
+                made[eyes] = self._told(batch, listener, now_ms)
+            message = made[eyes]
+            if message is not None:
+                listener.put(message)
+
+    def _told(self, batch: Batch, listener: Listener, now_ms: int) -> bytes | None:
+        sees = listener.sees(self._services.authz, now_ms)
+        return told(batch, listener.topics, listener.tenant, sees)
+
+    def _say_to_all(self, message: bytes) -> None:
+        for listener in tuple(self._listeners):
+            listener.put(message)
+
+    # ---- listeners -------------------------------------------------------------------------------
+
+    async def welcome(self, listener: Listener, cursor: int | None) -> None:
+        """Let somebody listen, from `cursor` on where that can still be."""
+        missed = None if cursor is None else await self._missed(cursor)
+        is_resumed = missed is not None
+        topics = b",".join(b'"%b"' % each.encode() for each in sorted(listener.topics))
+        listener.put(
+            b'{"type":"hello","revision":%d,"topics":[%b],"heartbeat_s":%d,"resumed":%b}'
+            % (self._revision, topics, HEARTBEAT_S, b"true" if is_resumed else b"false")
+        )
+        if cursor is not None and not is_resumed:
+            listener.put(b'{"type":"list_anew","revision":%d}' % self._revision)
+        sees = listener.sees(self._services.authz, self._follower.clock.now().wall_ms)
+        for message in told_together(missed or (), listener.topics, listener.tenant, sees):
+            listener.put(message)
+        self._listeners.add(listener)
+        self._is_empty.clear()
+        if self._is_closing:
+            listener.end(Over.GOING_AWAY)
+
+    async def _missed(self, cursor: int) -> tuple[Batch, ...] | None:
+        """Return what came after `cursor`; None: that can no longer be told."""
+        if cursor > self._revision:
+            # Of another control plane, which was ahead; or of a shared state that is no more.
+            try:
+                await self._follower.mirror.wait_until(lambda s: s.revision >= cursor, 2.0)
+            except TimeoutError:
+                return None
+        return self._ring.after(cursor)
+
+    def forget(self, listener: Listener) -> None:
+        """Let somebody listen no longer."""
+        self._listeners.discard(listener)
+        if not self._listeners:
+            self._is_empty.set()
+
+    async def close(self) -> None:
+        """Let all go."""
+        self._is_closing = True
+        for listener in tuple(self._listeners):
+            listener.end(Over.GOING_AWAY)
+        await self._is_empty.wait()
+
+    # ---- what passes by itself -------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """See to what no change tells, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._tick())
+                tasks.create_task(self._beat())
+                tasks.create_task(self._check_for_ever())
+                tasks.create_task(self._look_for_ever())
+        finally:
+            self._unsubscribe()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            snapshot = self._follower.mirror.snapshot
+            if snapshot.revision:
+                news = self._newsroom.of_time(snapshot, self._follower.clock.now())
+                self._publish(news, is_of_change=False)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            self.beat()
+
+    def beat(self) -> None:
+        """Tell all how far this has come: a cursor also for who hears nothing else."""
+        is_current = self._follower.mirror.state is MirrorState.LIVE
+        word = b"true" if is_current else b"false"
+        self._say_to_all(
+            b'{"type":"heartbeat","revision":%d,"is_current":%b}' % (self._revision, word)
+        )
+
+    async def _check_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_S)
+            await self.check()
+
+    async def check(self) -> None:
+        """Look all listeners up anew: roles change, sessions end, people are disabled."""
+        listeners, now_s = tuple(self._listeners), self._follower.clock.now().mono_s
+        if not listeners:
+            return
+        wanted = {(each.subject.id, each.subject.session) for each in listeners}
+        try:
+            async with self._services.database.read() as connection:
+                found = await load_subjects(connection, wanted)
+        except DatabaseUnavailableError:
+            for each in listeners:
+                each.is_fresh = False
+                if now_s - each.known_s > STALE_S:
+                    each.end(Over.UNSURE)
+            return
+        for each in listeners:
+            subject = found.get((each.subject.id, each.subject.session))
+            if subject is None or not subject.is_active:
+                each.end(Over.SIGNED_OUT)
+                continue
+            before = each.eyes
+            each.subject, each.is_fresh, each.known_s = subject, True, now_s
+            if each.eyes != before:
+                each.put(b'{"type":"list_anew","revision":%d}' % self._revision)
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if not any("customers" in each.topics for each in self._listeners):
+                self._audited = None
+                continue
+            try:
+                await self._look_for_customers()
+            except DatabaseUnavailableError:
+                continue
+
+    async def _look_for_customers(self) -> None:
+        """Find changed customers in the audit log, where every control plane writes them down."""
+        async with self._services.database.read() as connection:
+            if self._audited is None:
+                self._audited = await newest(connection)
+                self._seen_audit = {
+                    each.number: None
+                    for each in await changed_since(connection, "customer", self._audited - AGAIN)
+                }
+                return
+            found = await changed_since(connection, "customer", self._audited - AGAIN)
+        news = []
+        for each in found:
+            if each.number in self._seen_audit:
+                continue
+            self._seen_audit[each.number] = None
+            self._audited = max(self._audited, each.number)
+            if each.thing.startswith("cus_"):
+                act = each.action.partition(":")[2]
+                news.append(customer_news(each.tenant, each.thing, act, None))
+        while len(self._seen_audit) > 4 * AGAIN:
+            self._seen_audit.pop(next(iter(self._seen_audit)))
+        self._publish(tuple(news), is_of_change=False)
+
+
+HUB = web.AppKey("hub", Hub)
