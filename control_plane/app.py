@@ -14,6 +14,7 @@ from control_plane.api import binding, health, middleware, openapi
 from control_plane.api.limits import Buckets
 from control_plane.api.metrics import Metrics
 from control_plane.api.route import Routes
+from control_plane.audit import backlog
 from control_plane.authz import Authz
 from control_plane.db.database import Database
 from control_plane.db.migrate import migrate
@@ -50,6 +51,7 @@ def build(settings: Settings, clock: Clock) -> web.Application:
     )
     app[health.OPENAPI] = msgspec.json.encode(openapi.document(ROUTES, API_VERSION))
     app.cleanup_ctx.append(_database)
+    app.cleanup_ctx.append(backlog.context)
     for feature in FEATURES:
         if feature.context is not None:
             app.cleanup_ctx.append(feature.context)

@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
-from edge.acd.attendance import NoRest, RestChange, attendance, presence_due, rest_changed
+from edge.acd.attendance import (
+    NoRest,
+    RestChange,
+    attendance,
+    presence_due,
+    rest_asked,
+    rest_changed,
+)
 from edge.acd.token import store_epoch
 from edge.errors import CommandError
 from edge.proxy.gate import site_epoch
@@ -61,7 +68,8 @@ def due(
             wish=snapshot.wishes.get(agent),
             work=snapshot.works.get(agent),
         )
-        presence = presence_due(held, entry.value, found, wall_ms, epoch=epoch)
+        rest = rest_asked(held, snapshot.rests.get(agent), snapshot.works.get(agent))
+        presence = presence_due(held, entry.value, found, wall_ms, epoch=epoch, rest=rest)
         if presence is not None:
             yield presence, held.mod_revision if held else 0
 

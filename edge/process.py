@@ -88,7 +88,7 @@ _DECIDING = frozenset(
     }
 )
 _OF_PLACES = frozenset({Kind.PLACE, Kind.TICKET})
-_OF_PRESENCE = frozenset({Kind.WISH, Kind.PRESENCE, Kind.EDGE, Kind.AGENT, Kind.BARRED})
+_OF_PRESENCE = frozenset({Kind.WISH, Kind.REST, Kind.PRESENCE, Kind.EDGE, Kind.AGENT, Kind.BARRED})
 
 
 class EdgeProcess:

@@ -32,6 +32,7 @@ from state.model import (
     Probe,
     Queue,
     Release,
+    Rest,
     Site,
     Ticket,
     Trunk,
@@ -54,6 +55,7 @@ Record: TypeAlias = (
     | Contingency
     | Release
     | Wish
+    | Rest
     | Presence
     | EdgeLife
     | Probe
@@ -84,6 +86,7 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.CONTINGENCY: Contingency,
     Kind.RELEASE: Release,
     Kind.WISH: Wish,
+    Kind.REST: Rest,
     Kind.PRESENCE: Presence,
     Kind.EDGE: EdgeLife,
     Kind.PROBE: Probe,
@@ -107,6 +110,7 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.CONTINGENCY: "id",
     Kind.RELEASE: "id",
     Kind.WISH: "agent",
+    Kind.REST: "agent",
     Kind.PRESENCE: "agent",
     Kind.EDGE: "edge",
     Kind.PROBE: "edge",

@@ -54,6 +54,7 @@ class Kind(StrEnum):
     CONTINGENCY = "state/config/contingency"
     RELEASE = "state/config/release"
     WISH = "state/wish"
+    REST = "state/rest"
     PRESENCE = "state/presence"
     EDGE = "state/edge"
     PROBE = "state/probe"
@@ -165,6 +166,11 @@ def release() -> str:
 def wish(identifier: AgentId) -> str:
     """Return the key of what an agent asked to be."""
     return build(Kind.WISH, identifier)
+
+
+def rest(identifier: AgentId) -> str:
+    """Return the key of how long an agent asked to rest."""
+    return build(Kind.REST, identifier)
 
 
 def presence(identifier: AgentId) -> str:

@@ -360,6 +360,21 @@ class Wish(Struct, frozen=True, kw_only=True):
     """Who asked, when it was not the agent."""
 
 
+class Rest(Struct, frozen=True, kw_only=True):
+    """How long an agent asked to rest after one offer, or a supervisor for them.
+
+    The last one counts, if it is of the agent's last work and newer than what their home says.
+    """
+
+    agent: AgentId
+    work: int
+    """The mod_revision of the work record after which they rest."""
+    rest_s: float
+    """In all, from when that record was written; 0: no longer."""
+    by: str = ""
+    """Who asked, when it was not the agent."""
+
+
 # ---- what is going on ----------------------------------------------------------------------------
 
 

@@ -39,6 +39,7 @@ from state.model import (
     Queue,
     QueueId,
     Release,
+    Rest,
     Site,
     SiteId,
     Ticket,
@@ -72,6 +73,7 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     contingencies: Map[str, Entry[Contingency]] = field(default_factory=Map)
     releases: Map[str, Entry[Release]] = field(default_factory=Map)
     wishes: Map[AgentId, Entry[Wish]] = field(default_factory=Map)
+    rests: Map[AgentId, Entry[Rest]] = field(default_factory=Map)
     presences: Map[AgentId, Entry[Presence]] = field(default_factory=Map)
     edges: Map[EdgeId, Entry[EdgeLife]] = field(default_factory=Map)
     probes: Map[EdgeId, Entry[Probe]] = field(default_factory=Map)
@@ -110,6 +112,7 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.CONTINGENCY: "contingencies",
     Kind.RELEASE: "releases",
     Kind.WISH: "wishes",
+    Kind.REST: "rests",
     Kind.PRESENCE: "presences",
     Kind.EDGE: "edges",
     Kind.PROBE: "probes",

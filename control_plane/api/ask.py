@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.route import AnyRoute, BodyT, PathT, QueryT
 from control_plane.audit import store as audit
+from control_plane.audit.store import Entry
 from control_plane.authz import Decision
 from control_plane.errors import SIGN_IN_NEEDED, ApiError
 from control_plane.permissions import LIVE_CALL, Permission
@@ -91,22 +92,35 @@ class Ask(Generic[PathT, QueryT, BodyT]):
         actor: str | None = None,
     ) -> None:
         """Write down what is being done to `thing`; every route that writes has to."""
+        entry = self.entry(
+            thing, action=action, kind=kind, detail=detail, tenant=tenant, actor=actor
+        )
+        await audit.add(self.db, entry)
+        self.is_audited = True
+
+    def entry(  # noqa: PLR0913 - each is a word of the entry
+        self,
+        thing: str,
+        *,
+        action: str | None = None,
+        kind: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+        tenant: str | None = None,
+        actor: str | None = None,
+    ) -> Entry:
+        """Return the audit log's entry of what is being done to `thing`."""
         access = self.route.access
         permission = access if isinstance(access, Permission) else None
         version = self.services.authz.policy_of(self.tenant).version
-        await audit.add(
-            self.db,
-            audit.Entry(
-                tenant=tenant or self.tenant,
-                at_ms=self.now_ms,
-                actor=actor or (self.who.id if self.who else ""),
-                action=action or (permission.value if permission else self.route.name),
-                kind=kind or (permission.kind if permission else ""),
-                thing=thing,
-                policy_version=self.decision.policy_version if self.decision else version,
-                request_id=self.request_id,
-                site=self.services.settings.site,
-                detail=detail or {},
-            ),
+        return Entry(
+            tenant=tenant or self.tenant,
+            at_ms=self.now_ms,
+            actor=actor or (self.who.id if self.who else ""),
+            action=action or (permission.value if permission else self.route.name),
+            kind=kind or (permission.kind if permission else ""),
+            thing=thing,
+            policy_version=self.decision.policy_version if self.decision else version,
+            request_id=self.request_id,
+            site=self.services.settings.site,
+            detail=detail or {},
         )
-        self.is_audited = True

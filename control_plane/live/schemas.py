@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from control_plane.api.model import ApiModel, Id, Instant
+from control_plane.api.model import ApiModel, Id, Instant, Line
 from control_plane.api.paging import Listing
 from control_plane.customers.schemas import CustomerView, Discreet
+from edge.acd.attendance import RestChange
 from state.model import Outcome
 
+Missing = Literal["", "home_site_dead", "no_telephone", "not_taken_yet", "not_configured"]
 CallState = Literal["greeting", "queued", "offered", "connected", "ended"]
 
 
@@ -24,6 +26,22 @@ class AgentPath(ApiModel):
     """Which one."""
 
     agent: Id
+
+
+class StateChange(ApiModel):
+    """What an agent is to be."""
+
+    state: Literal["ready", "paused", "signed_out"]
+    reason: Line = ""
+    """Why they pause: where the tenant has pause codes, one of these."""
+
+
+class WrapUpChange(ApiModel):
+    """What is to become of a rest."""
+
+    do: RestChange
+    by_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """By how much it is prolonged; in all an hour at most."""
 
 
 class QueuePath(ApiModel):
@@ -144,6 +162,14 @@ class AgentLiveView(ApiModel):
     channels: dict[str, int]
     calls: int
     rest_left_s: float
+
+
+class StateView(ApiModel):
+    """What became of it."""
+
+    agent: AgentLiveView | None
+    missing: Missing
+    """What keeps it from counting; it does as soon as that is no longer so. Empty: it counts."""
 
 
 class AgentListing(Listing):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from drills.desk.asks import WishAsk
 from drills.desk.errors import RefusedError
-from edge.acd.attendance import pause_codes_instead
+from edge.acd.attendance import pause_codes_instead, wanted
 from edge.acd.eligibility import live_sites
 from edge.acd.present import presence_of
 from state import keys
@@ -100,14 +100,3 @@ def missing(snapshot: Snapshot, agent: AgentId, readiness: Readiness) -> str | N
         f"the home site {site} has not taken it within {TAKEN_WITHIN_S:g} s: "
         "see its edges by ./everline status"
     )
-
-
-def wanted(readiness: Readiness) -> PresenceState:
-    """Return the presence that a wish asks for."""
-    match readiness:
-        case Readiness.READY:
-            return PresenceState.READY
-        case Readiness.SIGNED_OUT:
-            return PresenceState.SIGNED_OUT
-        case Readiness.PAUSED:
-            return PresenceState.PAUSED

@@ -9,6 +9,8 @@ The laws:
   offer. When an agent ends it early, or wants more of it, the home edge says so in the presence
   record, of that very work record (`rest_of`, its mod_revision): so it never applies to a later
   one, and a reservation, which compares both revisions, is refused if either has changed.
+- Over the API a rest is changed by a record of its own (`Rest`), since no control plane can reach
+  every edge, and a wish written anew would end the pause of who let calls ring.
 - An agent who lets `pause_after` offers in a row ring is paused, until they (or somebody for them)
   wish anew to be ready; after that it takes as many again. Offers that ended by a fault, or that
   the agent declined, are none of these.
@@ -34,6 +36,7 @@ from state.model import (
     Presence,
     PresenceState,
     Readiness,
+    Rest,
     Wish,
     Work,
     WorkEnd,
@@ -79,6 +82,17 @@ def _lets_it_ring(agent: Agent, wish: Entry[Wish], work: Entry[Work] | None) -> 
     return done.end is WorkEnd.NO_ANSWER and is_last_one
 
 
+def wanted(readiness: Readiness) -> PresenceState:
+    """Return the presence that a wish asks for."""
+    match readiness:
+        case Readiness.READY:
+            return PresenceState.READY
+        case Readiness.SIGNED_OUT:
+            return PresenceState.SIGNED_OUT
+        case Readiness.PAUSED:
+            return PresenceState.PAUSED
+
+
 def pause_codes_instead(snapshot: Snapshot, agent: AgentId, reason: str) -> tuple[str, ...]:
     """Return the codes to choose from if an agent may not pause for that reason; else nothing.
 
@@ -90,18 +104,20 @@ def pause_codes_instead(snapshot: Snapshot, agent: AgentId, reason: str) -> tupl
     return () if reason in codes else tuple(codes)
 
 
-def presence_due(
+def presence_due(  # noqa: PLR0913 - each is one fact of a presence
     held: Entry[Presence] | None,
     agent: Agent,
     found: Attendance,
     wall_ms: int,
     *,
     epoch: int = FIRST_EPOCH,
+    rest: Rest | None = None,
 ) -> Presence | None:
     """Return the presence to be written, or None if the one that is held says it already.
 
     What it says of the rest stays: a pause does not give a changed rest back. `epoch` is the least
     that the tokens of the agent may have: the presence is written anew if its own is lower.
+    `rest`: see `rest_asked`.
     """
     if held is None and found.state is PresenceState.SIGNED_OUT:
         return None
@@ -116,13 +132,30 @@ def presence_due(
         )
     before = held.value
     epoch = max(epoch, before.epoch)
-    if (before.state, before.reason, before.epoch) == (found.state, found.reason, epoch):
+    if rest is not None and (rest.work, rest.rest_s) != (before.rest_of, before.rest_s):
+        asked_s = min(max(0.0, rest.rest_s), LONGEST_REST_S)
+        before = replace(before, rest_of=rest.work, rest_s=asked_s)
+    elif (before.state, before.reason, before.epoch) == (found.state, found.reason, epoch):
         return None
     since_ms = before.since_ms if before.state is found.state else wall_ms
     return replace(before, state=found.state, reason=found.reason, since_ms=since_ms, epoch=epoch)
 
 
 # ---- the rest ------------------------------------------------------------------------------------
+
+
+def rest_asked(
+    held: Entry[Presence] | None, asked: Entry[Rest] | None, work: Entry[Work] | None
+) -> Rest | None:
+    """Return how long the agent asked to rest, if that is news to their home.
+
+    It is of the last work, and newer than what the home has said since: a rest that was changed at
+    the home edge itself stays.
+    """
+    if asked is None or work is None or held is None:
+        return None
+    is_news = asked.mod_revision > held.mod_revision
+    return asked.value if is_news and asked.value.work == work.mod_revision else None
 
 
 class RestChange(StrEnum):

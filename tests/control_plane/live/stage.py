@@ -12,7 +12,7 @@ from state import keys
 from state.clock import ManualClock
 from state.codec import Record, encode
 from state.memory import MemoryStore
-from state.mirror import Mirror
+from state.mirror import Mirror, MirrorState
 from state.model import (
     Agent,
     AgentId,
@@ -74,6 +74,15 @@ class Scene:
         if any(each.key.startswith(keys.STATE) for each in operations):
             await self.mirror.wait_until(lambda snapshot: snapshot.revision >= revision, 10)
         return revision
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, and the control plane hear of the shared state again."""
+        self.clock.advance(seconds)
+
+        async def is_live() -> bool:
+            return self.mirror.state is MirrorState.LIVE
+
+        await eventually(is_live, "the shared state is heard of")
 
     async def put(self, *records: tuple[str, Record]) -> int:
         """Write records."""

@@ -1,0 +1,241 @@
+"""What an agent is to be: ready, paused or signed out; and how long they rest.
+
+Written as records of the shared state that the agent's home edge obeys: nothing here decides who is
+offered a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from control_plane.api.ask import Ask
+from control_plane.api.model import Nothing
+from control_plane.api.route import Method, Route, Routes, Tx
+from control_plane.audit.backlog import BACKLOG
+from control_plane.errors import (
+    INVALID,
+    UNAVAILABLE,
+    ApiError,
+    Faults,
+    FieldFault,
+    Problem,
+)
+from control_plane.live import look, views
+from control_plane.live.desk import follower_of
+from control_plane.live.follower import Follower
+from control_plane.live.people import thing
+from control_plane.live.schemas import AgentPath, Missing, StateChange, StateView, WrapUpChange
+from control_plane.permissions import Permission
+from edge.acd.attendance import LONGEST_REST_S, RestChange, pause_codes_instead, wanted
+from edge.acd.eligibility import live_sites, rest_ends_s, rest_of_s
+from edge.acd.present import presence_of
+from state import keys
+from state.codec import Extras, Record, decode_with_extras, encode
+from state.errors import CodecError, StateError
+from state.mirror import MirrorState
+from state.model import AgentId, PresenceState, Readiness, Rest, Wish
+from state.snapshot import Snapshot
+from state.store import Absent, Compare, ModIs, Put
+
+TAKEN_S: Final = 2.0
+TRIES: Final = 3
+NOT_RESTING: Final = Problem(
+    status=409, error_id="not-resting", title="The agent does not rest: there is nothing to change"
+)
+NOT_SIGNED_IN: Final = Problem(
+    status=409, error_id="not-signed-in", title="No telephone of the agent is registered"
+)
+CHANGING: Final = Problem(
+    status=409, error_id="changing", title="Somebody else changes this just now: look, ask again"
+)
+Set: TypeAlias = Ask[AgentPath, Nothing, StateChange]
+Wrapped: TypeAlias = Ask[AgentPath, Nothing, WrapUpChange]
+
+
+# ---- the state -----------------------------------------------------------------------------------
+
+
+async def set_state(ask: Set) -> StateView:
+    """Let an agent be ready, paused or signed out, as far as they can be."""
+    follower, agent, body = _current(ask), AgentId(ask.at.agent), ask.body
+    snapshot = follower.mirror.snapshot
+    readiness = Readiness(body.state)
+    if readiness is Readiness.PAUSED:
+        _check_reason(snapshot, agent, body.reason)
+    wish = Wish(agent=agent, readiness=readiness, reason=body.reason, by=_by(ask))
+    revision = await _write(follower, keys.wish(agent), wish)
+    detail = {"state": readiness.value, "reason": body.reason}
+    await ask.request.app[BACKLOG].write(ask.entry(agent, detail=detail))
+
+    def is_settled(now: Snapshot) -> bool:
+        return now.revision >= revision and agent in now.agents and _is_taken(now, agent, readiness)
+
+    snapshot = await _until(follower, is_settled)
+    return _view(follower, agent, _missing(snapshot, agent, readiness))
+
+
+def _is_taken(snapshot: Snapshot, agent: AgentId, readiness: Readiness) -> bool:
+    return presence_of(snapshot, agent) in {wanted(readiness), PresenceState.SIGNED_OUT}
+
+
+def _check_reason(snapshot: Snapshot, agent: AgentId, reason: str) -> None:
+    if codes := pause_codes_instead(snapshot, agent, reason):
+        fault = FieldFault("body.reason", f"should be one of {', '.join(codes)}")
+        raise ApiError(INVALID, details=Faults((fault,)).details())
+
+
+def _missing(snapshot: Snapshot, agent: AgentId, readiness: Readiness) -> Missing:
+    """Return what keeps a wish from counting, in one word; empty: it counts."""
+    if agent not in snapshot.agents:
+        return "not_configured"
+    presence = presence_of(snapshot, agent)
+    if snapshot.agents[agent].value.site not in live_sites(snapshot):
+        return "home_site_dead"
+    if presence is wanted(readiness):
+        return ""
+    return "no_telephone" if presence is PresenceState.SIGNED_OUT else "not_taken_yet"
+
+
+# ---- the rest ------------------------------------------------------------------------------------
+
+
+async def change_wrap_up(ask: Wrapped) -> StateView:
+    """End an agent's rest, or prolong it."""
+    follower, agent = _current(ask), AgentId(ask.at.agent)
+    rest = _rest(ask, follower, agent)
+    is_taken = False
+    for _ in range(TRIES):
+        revision = await _write(follower, keys.rest(agent), rest)
+        # Once more if it does not come through: the home edge may have written just before it saw.
+        is_taken = await _is_rest_taken(follower, rest, revision)
+        if is_taken:
+            break
+    detail = {"do": ask.body.do, "rest_s": round(rest.rest_s, 1)}
+    await ask.request.app[BACKLOG].write(ask.entry(agent, detail=detail))
+    return _view(follower, agent, "" if is_taken else "not_taken_yet")
+
+
+async def _is_rest_taken(follower: Follower, rest: Rest, revision: int) -> bool:
+    """Wait for the home edge to say it; return whether it has."""
+
+    def says(snapshot: Snapshot) -> bool:
+        presence = snapshot.presences.get(rest.agent)
+        if presence is None or presence.mod_revision <= revision:
+            return False
+        return presence.value.rest_of == rest.work
+
+    return says(await _until(follower, says, TAKEN_S / 2))
+
+
+def _rest(ask: Wrapped, follower: Follower, agent: AgentId) -> Rest:
+    """Return the rest as it is to be. Raise `not-resting` or `not-signed-in`."""
+    snapshot, now = follower.mirror.snapshot, follower.clock.now()
+    presence, work = snapshot.presences.get(agent), snapshot.works.get(agent)
+    if presence is None or presence.value.state is PresenceState.SIGNED_OUT:
+        raise ApiError(NOT_SIGNED_IN)
+    if work is None or now.mono_s >= rest_ends_s(work, presence):
+        raise ApiError(NOT_RESTING)
+    rest_s = 0.0
+    if ask.body.do is RestChange.EXTEND:
+        rest_s = min(rest_of_s(work, presence) + ask.body.by_s, LONGEST_REST_S)
+    return Rest(agent=agent, work=work.mod_revision, rest_s=rest_s, by=_by(ask))
+
+
+# ---- both ----------------------------------------------------------------------------------------
+
+
+def _current(ask: Set | Wrapped) -> Follower:
+    """Return the follower, if the shared state can be written to, as far as is known."""
+    follower = follower_of(ask.request.app)
+    if follower.mirror.state is not MirrorState.LIVE:
+        raise ApiError(UNAVAILABLE, "The shared state cannot be reached from here.")
+    return follower
+
+
+def _by(ask: Set | Wrapped) -> str:
+    return "" if ask.subject.agent == ask.at.agent else ask.subject.id
+
+
+async def _write(follower: Follower, key: str, record: Wish | Rest) -> int:
+    """Put a record in the place of the one that is seen, and return the revision."""
+    try:
+        async with asyncio.timeout(TAKEN_S):
+            for _ in range(TRIES):
+                snapshot = follower.mirror.snapshot
+                held = snapshot.raw.get(key)
+                compare: Compare = (
+                    Absent(key=key)
+                    if held is None
+                    else ModIs(key=key, mod_revision=held.mod_revision)
+                )
+                put = Put(key=key, value=encode(record, _extras(snapshot, key, record)))
+                done = await follower.store.txn((compare,), (put,))
+                if done.succeeded:
+                    return done.revision
+                # Somebody was quicker: the last one counts, so see theirs and write after it.
+                await _newer(follower, snapshot)
+    except (StateError, TimeoutError) as error:
+        raise ApiError(UNAVAILABLE, "The shared state does not answer.") from error
+    raise ApiError(CHANGING)
+
+
+async def _newer(follower: Follower, than: Snapshot) -> None:
+    await follower.mirror.wait_until(lambda now: now.revision > than.revision, TAKEN_S)
+
+
+def _extras(snapshot: Snapshot, key: str, record: Record) -> Extras:
+    """Return what a later version of the record has beside ours: it is kept."""
+    raw = snapshot.raw.get(key)
+    if raw is None:
+        return {}
+    try:
+        return decode_with_extras(type(record), raw.value, raw.key).extras
+    except CodecError:
+        return {}  # nobody can read it: this mends it
+
+
+async def _until(
+    follower: Follower, is_so: Callable[[Snapshot], bool], timeout_s: float = TAKEN_S
+) -> Snapshot:
+    try:
+        return await follower.mirror.wait_until(is_so, timeout_s)
+    except TimeoutError:
+        return follower.mirror.snapshot
+
+
+def _view(follower: Follower, agent: AgentId, missing: Missing) -> StateView:
+    only = frozenset({agent})
+    found = next(look.agents(follower.mirror.snapshot, follower.clock.now(), only), None)
+    return StateView(agent=None if found is None else views.agent(found), missing=missing)
+
+
+ROUTES: Final[Routes] = (
+    Route(
+        method=Method.PUT,
+        path="/v1/agents/{agent}/state",
+        summary="Let an agent be ready, paused or signed out",
+        access=Permission.AGENT_SET_STATE,
+        handler=set_state,
+        thing=thing,
+        at=AgentPath,
+        body=StateChange,
+        answer=StateView,
+        tx=Tx.NONE,
+        problems=(CHANGING,),
+    ),
+    Route(
+        method=Method.POST,
+        path="/v1/agents/{agent}/wrap-up",
+        summary="End an agent's wrap-up, or prolong it",
+        access=Permission.AGENT_SET_STATE,
+        handler=change_wrap_up,
+        thing=thing,
+        at=AgentPath,
+        body=WrapUpChange,
+        answer=StateView,
+        tx=Tx.NONE,
+        problems=(NOT_RESTING, NOT_SIGNED_IN, CHANGING),
+    ),
+)
