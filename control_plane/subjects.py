@@ -113,3 +113,9 @@ class Question:
     permission: Permission
     thing: Thing
     around: Circumstances = field(default_factory=lambda: Circumstances(now_ms=0))
+
+
+def counts(subject: Subject, now_ms: int) -> bool:
+    """Return whether somebody may ask at all: not disabled, and no machine whose token is over."""
+    is_over = subject.until_ms is not None and subject.until_ms <= now_ms
+    return subject.is_active and not is_over

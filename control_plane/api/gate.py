@@ -18,7 +18,7 @@ from control_plane.errors import (
 )
 from control_plane.permissions import LIVE_CALL, Permission
 from control_plane.services import Services
-from control_plane.subjects import Question, Subject
+from control_plane.subjects import Question, Subject, counts
 from control_plane.tokens import SERVICE, TokenInvalidError, digest_of, is_service_token
 from control_plane.who import Known
 from state.keys import is_id
@@ -45,7 +45,7 @@ async def identify(
         _limit(services.strangers.take(request.remote or "", now.mono_s))
         raise ApiError(SIGN_IN_NEEDED, headers=CHALLENGE) from error
     known = await services.subjects.find(subject, session, now.mono_s)
-    if known is None or not _counts(known.subject, now):
+    if known is None or not counts(known.subject, now.wall_ms):
         if session == SERVICE:
             _limit(services.strangers.take(request.remote or "", now.mono_s))
         raise ApiError(SIGN_IN_NEEDED, headers=CHALLENGE)
@@ -64,11 +64,6 @@ def _who(services: Services, token: str, now: Now) -> tuple[str, str]:
         return digest_of(token), SERVICE
     claims = services.tokens.read(token, now_s=now.wall_ms // 1000)
     return claims.subject, claims.session
-
-
-def _counts(subject: Subject, now: Now) -> bool:
-    is_over = subject.until_ms is not None and subject.until_ms <= now.wall_ms
-    return subject.is_active and not is_over
 
 
 def _token(route: AnyRoute, request: web.Request) -> tuple[str, str]:

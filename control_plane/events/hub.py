@@ -15,8 +15,11 @@ from control_plane.events.listener import Listener, Over
 from control_plane.events.newsroom import Newsroom, customer_news
 from control_plane.events.ring import Batch, News, Ring, told, told_together
 from control_plane.live.follower import Follower
+from control_plane.service_tokens import store as service_tokens
 from control_plane.services import Services
 from control_plane.sign_in.store import load_subjects
+from control_plane.subjects import counts
+from control_plane.tokens import SERVICE
 from control_plane.who import STALE_S
 from state.mirror import MirrorState
 from state.snapshot import Delta, Snapshot
@@ -196,26 +199,30 @@ class Hub:
 
     async def check(self) -> None:
         """Look all listeners up anew: roles change, sessions end, people are disabled."""
-        listeners, now_s = tuple(self._listeners), self._follower.clock.now().mono_s
+        listeners, now = tuple(self._listeners), self._follower.clock.now()
         if not listeners:
             return
         wanted = {(each.subject.id, each.subject.session) for each in listeners}
+        machines = {who for who, session in wanted if session == SERVICE}
         try:
             async with self._services.database.read() as connection:
                 found = await load_subjects(connection, wanted)
+                tokens = await service_tokens.load_subjects(connection, machines)
         except DatabaseUnavailableError:
             for each in listeners:
                 each.is_fresh = False
-                if now_s - each.known_s > STALE_S:
+                if now.mono_s - each.known_s > STALE_S:
                     each.end(Over.UNSURE)
             return
         for each in listeners:
-            subject = found.get((each.subject.id, each.subject.session))
-            if subject is None or not subject.is_active:
+            who = each.subject
+            is_machine = who.session == SERVICE
+            subject = tokens.get(who.id) if is_machine else found.get((who.id, who.session))
+            if subject is None or not counts(subject, now.wall_ms):
                 each.end(Over.SIGNED_OUT)
                 continue
             before = each.eyes
-            each.subject, each.is_fresh, each.known_s = subject, True, now_s
+            each.subject, each.is_fresh, each.known_s = subject, True, now.mono_s
             if each.eyes != before:
                 each.put(b'{"type":"list_anew","revision":%d}' % self._revision)
 

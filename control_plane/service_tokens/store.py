@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -96,9 +96,19 @@ async def load_subject(connection: AsyncConnection, digest: str) -> Subject | No
         ServiceTokenRow.digest == digest, ServiceTokenRow.revoked_ms.is_(None)
     )
     row = (await connection.execute(statement)).one_or_none()
-    if row is None:
-        return None
-    found = _token(row)
+    return None if row is None else _subject(_token(row))
+
+
+async def load_subjects(connection: AsyncConnection, tokens: Iterable[str]) -> dict[str, Subject]:
+    """Return whose tokens have these ids, as `load_subject` does, for many at once."""
+    statement = select(*_COLUMNS).where(
+        ServiceTokenRow.id.in_(tuple(tokens)), ServiceTokenRow.revoked_ms.is_(None)
+    )
+    found = map(_token, await connection.execute(statement))
+    return {each.id: _subject(each) for each in found}
+
+
+def _subject(found: ServiceToken) -> Subject:
     return Subject(
         id=found.id,
         tenant=found.tenant,

@@ -202,6 +202,20 @@ async def test_a_session_that_ends_ends_its_stream(scene: Scene) -> None:
         assert await ear.closed() == 4001
 
 
+async def test_a_machine_listens_until_its_token_is_revoked(scene: Scene) -> None:
+    admin = await scene.center.administrator()
+    draft = {"name": "wallboard", "roles": ["role:manager"], "days": 1}
+    made = (await admin.post("/v1/service-tokens", draft)).json
+    machine = Person(scene.center, made["id"], made["token"])
+    async with listening(machine, CALLS) as ear:
+        await scene.center.app[HUB].check()
+        await scene.arrive(1)
+        assert (await ear.of("calls"))["id"] == call_id(1)
+        revoked = await admin.ask("DELETE", f"/v1/service-tokens/{made['id']}")
+        assert revoked.status in (200, 204), revoked.body
+        assert await ear.closed() == 4001
+
+
 async def test_who_is_given_another_role_lists_anew_and_sees_by_it(scene: Scene) -> None:
     person = await manager(scene)
     admin = await scene.center.administrator()
