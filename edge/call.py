@@ -18,7 +18,7 @@ from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call import AgentLeg, Call, Rules, State
 from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
-from edge.acd.call_resume import resumed
+from edge.acd.call_resume import called_back, resumed
 from edge.acd.call_state import start, step
 from edge.acd.call_writes import Write
 from edge.acd.owed import Owed, foreseen, given
@@ -101,6 +101,17 @@ class CallShell:
     def begin(self, rules: Rules, sdp: bytes | None) -> None:
         """Take the INVITE."""
         self._call, effects = start(self.id, rules, sdp, self._tools.clock.now())
+        self._carry_out(effects)
+
+    def begin_called_back(
+        self, rules: Rules, decision: Decision, token: Token, *, said: bytes, told: bytes
+    ) -> None:
+        """Take a caller who has answered our call, for whom an agent is reserved already."""
+        self._token = token
+        self._foreseen = given(self._foreseen, decision.winner)
+        self._media.restore(said={Side.CALLER: said}, told={Side.CALLER: told}, is_joined=False)
+        self._is_confirmed = True
+        self._call, effects = called_back(self.id, rules, decision)
         self._carry_out(effects)
 
     def adopt_agent(self, agent: AgentNote) -> None:

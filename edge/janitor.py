@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 import structlog
 from msgspec import Struct
 
+from edge.acd.callback import is_over
 from edge.acd.reservation import Plan, edge_is_dead, given_agent, orphan_closed, orphan_freed
 from edge.steering import janitor
 from state import keys
@@ -143,7 +144,7 @@ class Janitor:
         if min(snapshot.edges, default=None) != self._edge:
             return
         for place in snapshot.places.values():
-            if now.mono_s - place.seen_s < PLACE_KEPT_S:
+            if now.mono_s - place.seen_s < PLACE_KEPT_S or not is_over(place, now):
                 continue
             key = keys.place(place.value.call)
             same = ModIs(key=key, mod_revision=place.mod_revision)

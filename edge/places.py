@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from edge.acd.eligibility import Reason, facts_of, live_sites, unavailable_because
-from edge.acd.reservation import UNKNOWN_CALLER, Held, Plan, place_given_back
+from edge.acd.reservation import UNKNOWN_CALLER, Held, Plan, place_given_back, place_number
 from edge.records import CallRecords, Landed
 from state.model import AgentId, CallId, DidNumber, Entry, Now, Place, TicketState
 from state.snapshot import Snapshot
@@ -35,7 +35,7 @@ def place_lost(places: Iterable[Entry[Place]], caller: str, did: DidNumber) -> E
     if caller in {"", UNKNOWN_CALLER}:
         return None
     lost = [each for each in places if (each.value.caller, each.value.did) == (caller, did)]
-    return min(lost, key=lambda each: each.value.place, default=None)
+    return min(lost, key=place_number, default=None)
 
 
 class PlaceGiver:

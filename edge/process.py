@@ -15,6 +15,7 @@ from edge.alone.alone import Alone
 from edge.alone.mode import Mode
 from edge.alone.sister import Sisters
 from edge.alone.store import SiteStore
+from edge.callbacks import Callbacks
 from edge.commands import Command, CommandPort
 from edge.debts import Debts
 from edge.errors import CommandError, PartDiedError
@@ -165,7 +166,7 @@ class EdgeProcess:
             clock=clock,
             snapshot=self._snapshot,
             unreachable=self._unreachable,
-            call=self._switchboard.call,
+            call=lambda call: self._switchboard.call(call) or self._callbacks.call(call),
             note=self._event_log.decided,
             alone=self._alone,
         )
@@ -188,12 +189,23 @@ class EdgeProcess:
             clock=clock,
             mirror=mirror,
             edge=edge,
-            holds=lambda call: self._switchboard.holds(call) or self._owes(call),
+            holds=self._holds,
             on_dead=self._steward.edge_died,
             is_alone=lambda: self._site_store.is_alone,
             lives=self._sisters.lives,
         )
         self._places = PlaceGiver(snapshot=self._snapshot, calls=self._switchboard.waiting)
+        self._callbacks = Callbacks(
+            settings=settings,
+            clock=clock,
+            store=store,
+            sip=telephony,
+            media=self._media,
+            snapshot=self._snapshot,
+            switchboard=self._switchboard,
+            is_alone=lambda: self._site_store.is_alone,
+            wants_agent=self._call_waits,
+        )
         self._media_watch = MediaWatch(
             relay=self._media,
             calls=self._switchboard.with_media,
@@ -205,6 +217,7 @@ class EdgeProcess:
             "drain": self._drain,
             "undrain": self._undrain,
             "wrap_up": self._wrap_up,
+            "cancel_callback": self._cancel_callback,
             "alone": self._tell_sister,
         }
         self._leg_watch = LegWatch(
@@ -254,6 +267,7 @@ class EdgeProcess:
             "reserver": self._reserver.run(),
             "janitor": self._janitor.run(),
             "places": self._places.run(),
+            "callbacks": self._callbacks.run(),
             "steward": self._steward.run(),
             "event_log": self._event_log.run(),
             "media_watch": self._media_watch.run(),
@@ -338,6 +352,9 @@ class EdgeProcess:
     async def _gate_of(self, agent: AgentId) -> GateEntry | None:
         return await self._steward.gate_of(agent)
 
+    def _holds(self, call: CallId) -> bool:
+        return self._switchboard.holds(call) or self._callbacks.holds(call) or self._owes(call)
+
     def _unreachable(self) -> frozenset[SiteId]:
         return self._prober.unreachable | self._alone.others
 
@@ -356,6 +373,8 @@ class EdgeProcess:
     def _take_sip(self, event: Event) -> None:
         if isinstance(event, ResponseReceived) and self._prober.take(event):
             return
+        if self._callbacks.take(event):
+            return
         self._switchboard.take(event)
 
     def _snapshot_changed(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
@@ -370,6 +389,7 @@ class EdgeProcess:
         self._steward.take(deltas)
         for delta in deltas:
             self._switchboard.take_delta(delta)
+            self._callbacks.take_delta(delta)
 
     def _call_waits(self) -> None:
         self._reserver.wake()
@@ -416,6 +436,7 @@ class EdgeProcess:
             },
             "calls": self._switchboard.states(),
             "calls_taken": self._switchboard.taken,
+            "callbacks": self._callbacks.stages(),
             "reservations": {"landed": self._reserver.landed, "refused": self._reserver.refused},
             "sip": {
                 "received": self._endpoint.received,
@@ -445,6 +466,11 @@ class EdgeProcess:
             raise CommandError("name the agent, and to extend the seconds: agent, s")
         left_s = await self._keeper.change_rest(AgentId(agent), change, float(by_s))
         return {"agent": agent, "left_s": round(left_s, 3)}
+
+    async def _cancel_callback(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        call = str(request.get("call"))
+        await self._callbacks.cancel(CallId(call))
+        return {"call": call}
 
     async def _undrain(self, _: Mapping[str, object]) -> Mapping[str, object]:
         self._switchboard.is_draining = False

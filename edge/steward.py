@@ -19,7 +19,7 @@ from edge.proxy.events import Connected, Event, GateChanged, Registered, Unregis
 from edge.proxy.gate import GateEntry, GateLoad, gate_load
 from edge.proxy.proxy import Proxy
 from edge.proxy.secrets_file import SecretsFile
-from edge.proxy.tables import Tables, ha1, peers
+from edge.proxy.tables import Tables, dial, ha1, peers
 from edge.settings import Settings, address
 from edge.steering import NOBODY, Standings, encode, ill_sites, rows
 from state.clock import Clock
@@ -235,7 +235,7 @@ class Steward:
         if not steer or site is None:
             return None
         self._edges_known.update(life.value.sip for life in snapshot.edges.values())
-        trunks = (trunk.value for trunk in snapshot.trunks.values())
+        trunks = [trunk.value for trunk in snapshot.trunks.values()]
         return Tables(
             steer={number: encode(groups) for number, groups in steer.items()},
             peers=peers(trunks, self._edges_known),
@@ -243,6 +243,7 @@ class Steward:
                 (agent.value for agent in snapshot.agents.values()), self._site, snapshot.barred
             ),
             sip_secret=self._phone_secrets.by_name,
+            dial=dial(trunks),
             epoch=FIRST_EPOCH,
             draining=site.value.draining or standings.is_gray(self._site),
         )

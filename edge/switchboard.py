@@ -17,8 +17,10 @@ from edge.acd import call_events as ev
 from edge.acd.admission import CLOSED, QUEUE_FULL, WAIT_TOO_LONG, Admitted, TurnedAway, admit
 from edge.acd.call import Rules
 from edge.acd.call_events import Attempt, By, Side
+from edge.acd.callback import rules_for
 from edge.acd.owed import Owed
 from edge.acd.reservation import UNKNOWN_CALLER, WITHDRAWN, Ending, turned_away
+from edge.acd.token import Token
 from edge.call import CallShell
 from edge.call_media import CallMedia, Sounds
 from edge.call_tools import RETRY_AFTER_S, Tools
@@ -42,6 +44,7 @@ from state.clock import Clock
 from state.keys import Kind, call_id_for
 from state.model import (
     CallId,
+    Decision,
     Did,
     DidNumber,
     Entry,
@@ -174,6 +177,26 @@ class Switchboard:
         log.info("call_taken_up", call=call_id, state=note.state, did=note.ticket.did)
         return shell
 
+    # -- who has been called back
+
+    def take_called_back(  # noqa: PLR0913  a call that is half made
+        self,
+        *,
+        ticket: Ticket,
+        leg: LegId,
+        records: CallRecords,
+        queue: Queue,
+        rules: Rules,
+        decision: Decision,
+        token: Token,
+        said: bytes,
+        told: bytes,
+    ) -> None:
+        """Take the call of somebody who has answered ours; an agent is reserved for them."""
+        shell = self._shell(ticket, leg, greeting=None, music=queue.music, records=records)
+        log.info("call_taken_back", call=ticket.call, of=ticket.callback_of)
+        shell.begin_called_back(rules, decision, token, said=said, told=told)
+
     # -- what the mirror shows
 
     def take_delta(self, delta: Delta) -> None:
@@ -304,6 +327,7 @@ class Switchboard:
         self, invite: sip.IncomingInvite, call_id: CallId, did: Did, queue: Queue, at: Now
     ) -> Ticket:
         """Return the place of a caller who has just come."""
+        caller = _user(invite.from_uri) or UNKNOWN_CALLER
         return Ticket(
             call=call_id,
             did=did.number,
@@ -316,12 +340,13 @@ class Switchboard:
             holder=self._settings.edge,
             site=self._settings.site,
             via=SiteId(_clean(invite.headers.get(VIA, self._settings.site))),
-            caller=_user(invite.from_uri) or UNKNOWN_CALLER,
+            caller=caller,
+            call_back=rules_for(self._snapshot(), queue, caller),
             sip_call_id=_clean(invite.sip_call_id),
             arrived_ms=at.wall_ms,
         )
 
-    def _shell(
+    def _shell(  # noqa: PLR0913  what a call begins with
         self,
         ticket: Ticket,
         leg: LegId,
@@ -329,6 +354,7 @@ class Switchboard:
         greeting: str | None,
         music: str,
         is_known: bool = True,
+        records: CallRecords | None = None,
     ) -> CallShell:
         prompts = self._settings.prompts
         sounds = Sounds(
@@ -340,7 +366,8 @@ class Switchboard:
             ticket=ticket,
             leg=leg,
             media=CallMedia(self._media, ticket.call, sounds),
-            records=CallRecords(
+            records=records
+            or CallRecords(
                 store=self._store, clock=self._clock, call=ticket.call, is_known=is_known
             ),
         )

@@ -8,6 +8,8 @@
 
     [trunks.carrier]
     addresses = ["198.18.10.10"]
+    sip = "198.18.10.10:5060"        # takes calls from us, to numbers that begin so:
+    dial_out = ["+49", "1555"]       # left out: nobody is dialled
 
     [queues.sales]
     needs = { sales = 3 }            # skill = least level, 1 to 10
@@ -18,6 +20,7 @@
     aging_s = 60                     # so long a wait raises the priority by one
     longest_queue = { most = 50, overflow = "help" }
     longest_wait_s = { most = 900, turn_away = "callback" }
+    call_back = { trunk = "carrier", tries = 3, after_lost_s = 60 }
 
     [[queues.sales.steps]]           # what it gives up for those who wait
     after_s = 30

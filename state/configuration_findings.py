@@ -88,6 +88,7 @@ class _Known:
     def __init__(self, configuration: Configuration) -> None:
         self.sites = {site.id for site in configuration.sites}
         self.queues = {queue.id: queue.tenant for queue in configuration.queues}
+        self.trunks = {trunk.id: trunk for trunk in configuration.trunks}
         self.calendars = {each.id: each.tenant for each in configuration.calendars}
         self.teams = {agent.team for agent in configuration.agents}
         self.employers = {agent.employer for agent in configuration.agents}
@@ -127,6 +128,14 @@ def _of_queue(queue: Queue, known: _Known) -> Iterator[Finding]:
         elif known.queues.get(target) != queue.tenant:
             fault = f"overflow names the queue {target!r}, which is not there"
             yield missing(field, fault, "name a queue, or add it first")
+    if queue.call_back is not None:
+        trunk = known.trunks.get(queue.call_back.trunk)
+        if trunk is None or queue.tenant not in trunk.tenants:
+            fault = f"call_back names the trunk {queue.call_back.trunk!r}, which is not there"
+            yield missing("call_back", fault, "name a trunk that this tenant may use")
+        elif not trunk.dial_out:
+            fault = f"nobody may be called back through the trunk {trunk.id!r}"
+            yield missing("call_back", fault, "give the trunk dial_out, the prefixes it may dial")
     scopes = [("scope", queue.scope)]
     scopes += [("steps", step.scope) for step in queue.steps if step.scope is not None]
     for field, kind, word in dict.fromkeys(_words(scopes, known)):

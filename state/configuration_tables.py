@@ -21,6 +21,7 @@ from state.model import (
     AgentId,
     AttributeNeed,
     CalendarId,
+    CallBack,
     Channel,
     Did,
     DidNumber,
@@ -90,6 +91,11 @@ class TrunkTable(Table):
     """`[trunks.ID]`."""
 
     addresses: Annotated[list[str], Meta(min_length=1)]
+    sip: str = ""
+    dial_out: list[Annotated[str, Meta(pattern=r"^\+?[0-9]{1,15}$")]] = msgspec.field(
+        default_factory=list
+    )
+    tenants: list[_Word] = msgspec.field(default_factory=lambda: ["main"])
 
 
 class _WeightsTable(Table):
@@ -123,6 +129,15 @@ class _LimitTable(Table):
     turn_away: TurnAway = TurnAway.REFUSE
 
 
+class _CallBackTable(Table):
+    trunk: str
+    tries: Annotated[int, Meta(ge=1, le=10)] = 3
+    pause_s: Annotated[float, Meta(ge=5, le=86_400)] = 300.0
+    ring_s: Annotated[float, Meta(ge=5, le=120)] = 25.0
+    expires_s: Annotated[float, Meta(ge=60, le=604_800)] = 7200.0
+    after_lost_s: Annotated[float, Meta(ge=0, le=3600)] | None = None
+
+
 class QueueTable(Table):
     """`[queues.ID]`."""
 
@@ -146,6 +161,7 @@ class QueueTable(Table):
     longest_queue: _LimitTable | None = None
     longest_wait_s: _LimitTable | None = None
     longest_estimate_s: _LimitTable | None = None
+    call_back: _CallBackTable | None = None
     tenant: _Word = "main"
 
 
@@ -189,9 +205,7 @@ class CodeTable(Table):
 
 def site_of(identifier: str, table: SiteTable) -> Site:
     """Return the site that a table describes; ValueError: why it is none."""
-    host, colon, port = table.sip.rpartition(":")
-    if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) <= _PORT_MAX):
-        raise ValueError(f"sip = {table.sip!r} is no host:port")
+    _check_address(table.sip)
     return Site(
         id=SiteId(identifier),
         name=table.name or identifier,
@@ -206,7 +220,23 @@ def site_of(identifier: str, table: SiteTable) -> Site:
 def trunk_of(identifier: str, table: TrunkTable) -> Trunk:
     """Return the trunk that a table describes; ValueError: why it is none."""
     addresses = tuple(str(ipaddress.ip_address(address)) for address in table.addresses)
-    return Trunk(id=TrunkId(identifier), addresses=addresses)
+    if table.sip:
+        _check_address(table.sip)
+    elif table.dial_out:
+        raise ValueError("dial_out without sip: give the host:port that takes calls from us")
+    return Trunk(
+        id=TrunkId(identifier),
+        addresses=addresses,
+        sip=table.sip,
+        dial_out=tuple(table.dial_out),
+        tenants=tuple(TenantId(tenant) for tenant in table.tenants),
+    )
+
+
+def _check_address(sip: str) -> None:
+    host, colon, port = sip.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) <= _PORT_MAX):
+        raise ValueError(f"sip = {sip!r} is no host:port")
 
 
 def queue_of(identifier: str, table: QueueTable) -> Queue:
@@ -243,6 +273,7 @@ def queue_of(identifier: str, table: QueueTable) -> Queue:
         longest_queue=_limit(table.longest_queue),
         longest_wait_s=_limit(table.longest_wait_s),
         longest_estimate_s=_limit(table.longest_estimate_s),
+        call_back=_call_back(table.call_back),
         tenant=TenantId(table.tenant),
     )
 
@@ -290,6 +321,19 @@ def _limit(table: _LimitTable | None) -> Limit | None:
         return None
     overflow = None if table.overflow is None else QueueId(table.overflow)
     return Limit(most=table.most, overflow=overflow, turn_away=table.turn_away)
+
+
+def _call_back(table: _CallBackTable | None) -> CallBack | None:
+    if table is None:
+        return None
+    return CallBack(
+        trunk=TrunkId(table.trunk),
+        tries=table.tries,
+        pause_s=table.pause_s,
+        ring_s=table.ring_s,
+        expires_s=table.expires_s,
+        after_lost_s=table.after_lost_s,
+    )
 
 
 def did_of(number: str, table: DidTable) -> Did:

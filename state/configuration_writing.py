@@ -13,6 +13,7 @@ import msgspec
 from state.calendar_tables import table_of_calendar
 from state.configuration import SECTIONS, Configuration
 from state.model import (
+    MAIN,
     Agent,
     Calendar,
     Did,
@@ -45,7 +46,7 @@ def table_of(noun: Noun) -> Table:  # noqa: PLR0911 - one case a noun
         case Site():
             return _whole(noun, "id", "backups") | _if_any(backups=noun.backups)
         case Trunk():
-            return {"addresses": list(noun.addresses)}
+            return _trunk(noun)
         case Did():
             return _whole(noun, "number")
         case Queue():
@@ -62,8 +63,16 @@ def _id(noun: Noun) -> str:
     return noun.number if isinstance(noun, Did) else noun.id
 
 
+def _trunk(trunk: Trunk) -> Table:
+    lists = ("addresses", "dial_out", "tenants")
+    made = _whole(trunk, "id", "tenants")
+    if trunk.tenants != (MAIN,):
+        made["tenants"] = list(trunk.tenants)
+    return {name: list(value) if name in lists else value for name, value in made.items()}
+
+
 def _queue(queue: Queue) -> Table:
-    lifted = ("id", "needs", "any_of", "attributes", "scope", "steps", "weights")
+    lifted = ("id", "needs", "any_of", "attributes", "scope", "steps", "weights", "call_back")
     limits = ("longest_queue", "longest_wait_s", "longest_estimate_s")
     attributes: dict[str, list[str]] = {}
     for need in queue.attributes:
@@ -77,6 +86,7 @@ def _queue(queue: Queue) -> Table:
             attributes=attributes,
             scope=_scope(queue.scope),
             steps=[_step(step) for step in queue.steps],
+            call_back={} if queue.call_back is None else _whole(queue.call_back),
         )
         | {name: _limit(getattr(queue, name)) for name in limits if getattr(queue, name)}
     )

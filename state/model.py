@@ -94,6 +94,26 @@ class Trunk(Struct, frozen=True, kw_only=True):
     id: TrunkId
     addresses: tuple[str, ...]
     """Source IP addresses, without ports."""
+    sip: str = ""
+    """`host:port` where it takes calls from us; empty: it takes none."""
+    dial_out: tuple[str, ...] = ()
+    """With what numbers must begin that are dialled through it; empty: none may be."""
+    tenants: tuple[TenantId, ...] = (MAIN,)
+    """Whose callers may be called back through it."""
+
+
+class CallBack(Struct, frozen=True, kw_only=True):
+    """How a queue calls those back whom it sent away to be called back, or who were cut off."""
+
+    trunk: TrunkId
+    tries: int = 3
+    pause_s: float = 300.0
+    """Between a try and the next."""
+    ring_s: float = 25.0
+    expires_s: float = 7200.0
+    """After so long nobody wants to be called back any more; by the wall clock."""
+    after_lost_s: float | None = None
+    """Who was cut off and does not call again within so long is called back; None: they are not."""
 
 
 class TurnAway(StrEnum):
@@ -101,7 +121,7 @@ class TurnAway(StrEnum):
 
     REFUSE = "refuse"
     CALLBACK = "callback"
-    """To be called back. The call's record says so; whoever dials reads it there."""
+    """To be called back, as the queue's `call_back` says; the call's record says so too."""
 
 
 class Did(Struct, frozen=True, kw_only=True):
@@ -294,6 +314,8 @@ class Queue(Struct, frozen=True, kw_only=True):
     longest_queue: Limit | None = None
     longest_wait_s: Limit | None = None
     longest_estimate_s: Limit | None = None
+    call_back: CallBack | None = None
+    """None: nobody is called back."""
     tenant: TenantId = MAIN
 
 
@@ -475,14 +497,22 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     """The create_revision of the ticket that this caller had lost before; None: its own counts."""
     estimate_s: float | None = None
     """How long a wait was estimated on arrival."""
+    call_back: CallBack | None = None
+    """How this caller may be called back; None: they may not, or nobody knows their number."""
+    callback_of: CallId | None = None
+    """The call that was lost or sent away, if this one calls them back."""
+    tries: int = 0
+    """How often they have been called back, with this."""
+    until_ms: int | None = None
+    """Until when they want to be; None: it has not come to that."""
 
 
 class Place(Discreet, frozen=True, kw_only=True):
-    """What is left to a caller whose call was cut off.
+    """What is left to a caller whose call was cut off, or who was sent away to be called back.
 
-    Whoever dials the same DID from the same number within ten minutes has it back, once.
-    Written by whoever closes the lost ticket; deleted by the edge that gives the place back, or
-    when it is too old.
+    Whoever dials the same DID from the same number within ten minutes has it back, once; whoever
+    does not may be called back (`due_s`). Written by whoever closes the ticket; deleted by the edge
+    that gives the place back or calls them back, or when it is too old.
     """
 
     UNTOLD: ClassVar = frozenset({"caller"})
@@ -493,12 +523,24 @@ class Place(Discreet, frozen=True, kw_only=True):
     caller: str
     """Calling number: personal data."""
     place: int
-    """The revision that says who comes first."""
+    """The revision that says who comes first; 0: this record's own create_revision, since they were
+    sent away at the door."""
     waited_s: float = 0.0
     """As the lost ticket said."""
     has_heard_greeting: bool = False
     prefers: AgentId | None = None
     """The agent with whom they were talking."""
+    queue: QueueId | None = None
+    """Where they waited."""
+    call_back: CallBack | None = None
+    due_s: float | None = None
+    """So long after this was written they are called back; None: they are not."""
+    until_ms: int | None = None
+    tries: int = 0
+    """How often they have been called back in vain."""
+    was_sent_away: bool = False
+    """To be called back. If they call again, how long they had waited before counts against no
+    limit."""
 
 
 class OfferState(StrEnum):
@@ -638,3 +680,5 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     """How often the agent put the caller on hold."""
     held_s: float = 0.0
     """How long that was in all."""
+    callback_of: CallId | None = None
+    """The call that was lost or sent away, if this one was to call them back."""

@@ -41,6 +41,7 @@ COMMANDS = (
     Command("call", "drills.cli.up:call", "Place a test call into sites that are up."),
     Command("status", "drills.cli.status:status", "Show how sites that are up are."),
     Command("agent", "drills.cli.agent:app", "List agents; ready, pause, end rests."),
+    Command("callback", "drills.cli.callback:app", "List who is to be called back; cancel."),
     Command("calls", "drills.cli.calls:calls", "List the calls, running and over."),
     Command("explain", "drills.cli.calls:explain", "Say why a call got its agent, or gets none."),
     Command("report", "drills.cli.calls:report", "Report how callers were served, by queue."),

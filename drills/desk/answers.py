@@ -305,6 +305,31 @@ class Calls(Struct, frozen=True, kw_only=True):
     bad_records: Mapping[str, str]
 
 
+class CallbackRow(Struct, frozen=True, kw_only=True):
+    """Somebody who is to be called back. The number is nobody's business here."""
+
+    call: CallId
+    """The call that was sent away or lost."""
+    did: DidNumber
+    queue: QueueId | None
+    is_under_way: bool
+    """It waits in the line, or they are being dialled."""
+    tries: int
+    """So far in vain."""
+    most_tries: int
+    due_in_s: float
+    """0: as soon as an agent is free."""
+    until_ms: int | None
+
+
+class Callbacks(Struct, frozen=True, kw_only=True):
+    """Everybody who is to be called back, in the order in which they came."""
+
+    lab: int
+    now_ms: int
+    callbacks: tuple[CallbackRow, ...]
+
+
 class CandidateRow(Struct, frozen=True, kw_only=True):
     """One agent, as a call sees them."""
 

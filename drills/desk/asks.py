@@ -80,6 +80,17 @@ class ReadinessAsk(_Ask, frozen=True, kw_only=True, tag="readiness"):
     """What would happen if a site died now? Answer: `Readiness`."""
 
 
+class CallbacksAsk(_Ask, frozen=True, kw_only=True, tag="callbacks"):
+    """Who is to be called back? Answer: `Callbacks`."""
+
+
+class CancelCallbackAsk(_Ask, frozen=True, kw_only=True, tag="cancel_callback"):
+    """Call nobody back for this lost call. Answer: `Callbacks`, those that are left."""
+
+    call: str
+    """How its id begins."""
+
+
 Ask: TypeAlias = (
     StatusAsk
     | AgentsAsk
@@ -91,6 +102,8 @@ Ask: TypeAlias = (
     | ReportAsk
     | WrapUpAsk
     | ReadinessAsk
+    | CallbacksAsk
+    | CancelCallbackAsk
 )
 
 

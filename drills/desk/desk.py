@@ -23,6 +23,7 @@ from msgspec import Struct, field
 from drills.desk import account, ledger, look, machines, past, readiness, reports, wishes
 from drills.desk.answers import (
     Agents,
+    Callbacks,
     Calls,
     Explained,
     Readiness,
@@ -35,7 +36,9 @@ from drills.desk.answers import (
 from drills.desk.asks import (
     AgentsAsk,
     Ask,
+    CallbacksAsk,
     CallsAsk,
+    CancelCallbackAsk,
     ExplainAsk,
     ExportAsk,
     PlaceAsk,
@@ -55,11 +58,12 @@ from state.clock import Clock, SystemClock
 from state.errors import StateError
 from state.mirror import Mirror
 from state.model import CallRecord, Now, SiteId
+from state.snapshot import Snapshot
 from state.store import Store
 
 log = structlog.get_logger(__name__)
 
-Answer = Status | Agents | Wished | Calls | Explained | Report | WrapUp | Readiness
+Answer = Callbacks | Status | Agents | Wished | Calls | Explained | Report | WrapUp | Readiness
 FIRST_LIST_S = 5.0
 LEDGER_S = 1.0
 """How long `status` waits for the ledger."""
@@ -179,7 +183,7 @@ class Desk:
             calling.result()
         _put(writer, Reply(is_end=True))
 
-    async def answer(self, ask: Ask) -> Answer:  # noqa: PLR0911  one a question
+    async def answer(self, ask: Ask) -> Answer:  # noqa: C901, PLR0911  one a question
         """Answer a question. LabError or StateError when that is not to be had."""
         await self._first_list()
         match ask:
@@ -199,6 +203,10 @@ class Desk:
                 return await self._wrap_up(ask)
             case ReadinessAsk():
                 return await self._readiness()
+            case CallbacksAsk():
+                return self._callbacks()
+            case CancelCallbackAsk(call=call):
+                return await self._cancel_callback(call)
             case PlaceAsk() | ExportAsk():
                 raise RefusedError("this is answered line by line")
 
@@ -306,6 +314,26 @@ class Desk:
         wishes.check_agents(self._mirror.snapshot, (ask.agent,))
         left_s = await machines.change_rest(self._lab, self._mirror.snapshot, ask)
         return WrapUp(lab=self._place.launcher, agent=ask.agent, left_s=left_s)
+
+    def _callbacks(self) -> Callbacks:
+        now = self._clock.now()
+        rows = look.callback_rows(self._mirror.snapshot, now)
+        return Callbacks(lab=self._place.launcher, now_ms=now.wall_ms, callbacks=rows)
+
+    async def _cancel_callback(self, begins: str) -> Callbacks:
+        calls = [row.call for row in self._callbacks().callbacks if row.call.startswith(begins)]
+        if len(calls) != 1:
+            which = "no callback" if not calls else f"{len(calls)} callbacks"
+            raise RefusedError(f"{which} of a call {begins!r}: ./everline callback list names all")
+        await machines.cancel_callback(self._lab, self._mirror.snapshot, calls[0])
+
+        def is_gone(snapshot: Snapshot) -> bool:
+            rows = look.callback_rows(snapshot, self._clock.now())
+            return all(row.call != calls[0] for row in rows)
+
+        with contextlib.suppress(TimeoutError):
+            await self._mirror.wait_until(is_gone, FIRST_LIST_S)
+        return self._callbacks()
 
     async def _export(self, writer: asyncio.StreamWriter) -> None:
         """Tell the recorded day, line by line."""

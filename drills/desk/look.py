@@ -10,16 +10,21 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from drills.desk.answers import AgentRow, CallRow, QueueRow
+from drills.desk.answers import AgentRow, CallbackRow, CallRow, QueueRow
 from edge.acd.agent_state import AgentState, agent_states
+from edge.acd.callback import is_over
 from edge.acd.eligibility import unsuited_because
 from edge.acd.forecast import forecast, forecast_for_newcomer
+from edge.acd.line import place_of
 from edge.acd.needs import Needs
 from edge.acd.present import presence_of, reason_of, since_ms, sites_out_of_reach
+from edge.acd.reservation import place_number
 from state.model import (
     AgentId,
     CallRecord,
+    Entry,
     Now,
+    Place,
     Queue,
     SiteId,
     SkillId,
@@ -94,6 +99,49 @@ def _queue_row(snapshot: Snapshot, queue: Queue, free: Iterable[AgentRow], now: 
         talking=states[TicketState.CONNECTED],
         free=sum(1 for agent in agents if unsuited_because(agent, needs) is None),
         estimate_s=forecast_for_newcomer(snapshot, queue, now).wait_s,
+    )
+
+
+def callback_rows(snapshot: Snapshot, now: Now) -> tuple[CallbackRow, ...]:
+    """Return who is to be called back, in the order in which they came."""
+    rows = [
+        (place_number(entry), _due_row(entry, now))
+        for entry in snapshot.places.values()
+        if not is_over(entry, now)
+    ]
+    rows += [
+        (place_of(entry), _under_way_row(entry.value))
+        for entry in snapshot.tickets.values()
+        if entry.value.callback_of is not None and entry.value.state is not TicketState.CONNECTED
+    ]
+    return tuple(row for _, row in sorted(rows, key=lambda each: (each[0], each[1].call)))
+
+
+def _due_row(entry: Entry[Place], now: Now) -> CallbackRow:
+    place = entry.value
+    left_s = (place.due_s or 0.0) - (now.mono_s - entry.seen_s)
+    return CallbackRow(
+        call=place.call,
+        did=place.did,
+        queue=place.queue,
+        is_under_way=False,
+        tries=place.tries,
+        most_tries=0 if place.call_back is None else place.call_back.tries,
+        due_in_s=round(max(0.0, left_s), 1),
+        until_ms=place.until_ms,
+    )
+
+
+def _under_way_row(ticket: Ticket) -> CallbackRow:
+    return CallbackRow(
+        call=ticket.callback_of or ticket.call,
+        did=ticket.did,
+        queue=ticket.queue,
+        is_under_way=True,
+        tries=ticket.tries - 1,
+        most_tries=0 if ticket.call_back is None else ticket.call_back.tries,
+        due_in_s=0.0,
+        until_ms=ticket.until_ms,
     )
 
 

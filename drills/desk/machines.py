@@ -17,7 +17,7 @@ from drills.lab.lab import Lab
 from drills.lab.probes import http_get
 from drills.lab.site import ETCD_HEALTH_PORT
 from edge.steering import home_edge
-from state.model import EdgeId, SiteId
+from state.model import CallId, EdgeId, SiteId
 from state.snapshot import Snapshot
 
 ANSWER_TIMEOUT_S = 1.0
@@ -154,6 +154,24 @@ async def change_rest(lab: Lab, snapshot: Snapshot, ask: WrapUpAsk) -> float:
         raise RefusedError(str(error)) from error
     except OSError as error:
         raise RefusedError(f"edge {edge} does not answer: see ./everline status") from error
+
+
+async def cancel_callback(lab: Lab, snapshot: Snapshot, call: CallId) -> None:
+    """Have an edge see to it that nobody is called back for a lost call.
+
+    RefusedError when it will not, or none answers.
+    """
+    for edge, life in snapshot.edges.items():
+        path = lab.paths.of(life.value.site) / f"edge-{edge}.sock"
+        try:
+            await _say(path, [{"cmd": "cancel_callback", "call": call}])
+        except ValueError as error:
+            raise RefusedError(str(error)) from error
+        except OSError:
+            continue
+        else:
+            return
+    raise RefusedError("no edge answers: see ./everline status")
 
 
 async def ask_etcd(lab: Lab) -> Mapping[SiteId, Role]:

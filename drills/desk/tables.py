@@ -19,6 +19,8 @@ from drills.desk import words
 from drills.desk.answers import (
     AgentRow,
     Agents,
+    CallbackRow,
+    Callbacks,
     CallRow,
     Calls,
     CandidateRow,
@@ -392,6 +394,36 @@ def clock(wall_ms: int) -> str:
 
 def _seconds(seconds: float | None) -> str | Text:
     return NOTHING if seconds is None else f"{seconds:.1f} s"
+
+
+# ---- callbacks -----------------------------------------------------------------------------------
+
+
+def callbacks(answer: Callbacks) -> RenderableType:
+    """Return who is to be called back."""
+    if not answer.callbacks:
+        return Text("Nobody is to be called back.")
+    made = table("To be called back", "call", "number", "queue", "when")
+    numbers(made, "tries", "until")
+    length = unambiguous([row.call for row in answer.callbacks])
+    for row in answer.callbacks:
+        made.add_row(
+            row.call[:length],
+            row.did,
+            NOTHING if row.queue is None else row.queue,
+            _when(row),
+            f"{row.tries} of {row.most_tries}",
+            NOTHING if row.until_ms is None else clock(row.until_ms),
+        )
+    return spaced([made])
+
+
+def _when(row: CallbackRow) -> Text:
+    if row.is_under_way:
+        return Text("now", style="cyan")
+    if row.due_in_s > 0:
+        return Text(f"in {words.lasting(row.due_in_s)}")
+    return Text("when it is open")
 
 
 # ---- one call explained --------------------------------------------------------------------------

@@ -6,6 +6,7 @@ any more is taken for the event that loses least.
 
 from __future__ import annotations
 
+from edge.acd import call_effects as fx
 from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, Hold, Rules, State
 from edge.acd.call_events import (
     NO_ATTEMPT,
@@ -15,6 +16,7 @@ from edge.acd.call_events import (
     Event,
     GreetingOver,
 )
+from edge.acd.call_moves import Step
 from state.model import CallId, Decision
 
 NO_HOLD = Hold()
@@ -62,6 +64,25 @@ def resumed(  # noqa: PLR0913  what the former life knew
             return _with_agent(base, AgentLeg.UP, attempt, decision), ()
         case State.ARRIVING | State.ENDING | State.ENDED:
             raise ValueError(f"a call that is {state} cannot be taken up")
+
+
+def called_back(call: CallId, rules: Rules, decision: Decision) -> Step:
+    """Return the call of a caller who has answered our own, and what to do first: ring the agent.
+
+    The agent was reserved before the caller was dialled.
+    """
+    begun = Call(
+        id=call,
+        rules=rules,
+        state=State.RINGING,
+        caller=CallerLeg.UP,
+        attempt=Attempt(1),
+        agent_leg=AgentLeg.PREPARING,
+        decision=decision,
+        is_agent_held=True,
+    )
+    play = fx.Play(prompt=fx.Prompt.MUSIC)
+    return begun, (play, fx.PrepareAgent(attempt=begun.attempt, agent=decision.winner))
 
 
 def _with_agent(

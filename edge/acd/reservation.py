@@ -194,9 +194,11 @@ def turned_away(ticket: Ticket, ending: Ending, at: Now) -> Plan:
     """Plan for a caller who may not wait: the record alone, unless some edge has the call."""
     record = _record(ticket, ending, at)
     put = Put(key=keys.ended(record.call), value=encode(record))
+    entry = Entry(value=ticket, create_revision=0, mod_revision=0, seen_s=at.mono_s)
+    kept = _place_kept(entry, ending, at) if ticket.call_back is not None else None
     return Plan(
         compares=(Absent(key=put.key), Absent(key=keys.ticket(record.call))),
-        success=(put,),
+        success=(put,) if kept is None else (put, kept),
         proof=put,
         after=None,
     )
@@ -270,6 +272,11 @@ def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
     )
 
 
+def place_number(place: Entry[Place]) -> int:
+    """Return the revision that says when its caller came."""
+    return place.value.place or place.create_revision
+
+
 def place_given_back(
     held: Held, lost: Entry[Place], at: Now, *, prefers: AgentId | None = None
 ) -> Plan:
@@ -278,8 +285,8 @@ def place_given_back(
     `prefers`: the agent with whom they were talking, if that one can be waited for.
     """
     before, place = held.ticket.value, lost.value
-    waited_s = before.waited_s + place.waited_s
-    value = replace(before, place=place.place, waited_s=waited_s)
+    waited_s = before.waited_s + (0.0 if place.was_sent_away else place.waited_s)
+    value = replace(before, place=place_number(lost), waited_s=waited_s)
     if prefers is not None:
         value = replace(value, prefers=prefers, prefers_for_s=waited_s + SAME_AGENT_S)
     put, key = _put_ticket(value), keys.place(place.call)
@@ -476,31 +483,63 @@ def _closing(
         freeing = _freeing(held.given, part, at)
         compares += freeing.compares
         success += freeing.success
-    kept = _place_kept(held.ticket, ending)
+    kept = _place_kept(held.ticket, ending, at)
     if kept is not None:
         success += (kept,)
     return Plan(compares=(*compares, *guard), success=success, proof=put, after=None)
 
 
-def _place_kept(ticket: Entry[Ticket], ending: Ending) -> Put | None:
-    """Return what keeps the place of a caller who was cut off; None: they were not, or who knows.
+def _place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
+    """Return what keeps the place of a caller who was cut off, or is to be called back.
 
-    One who was talking is to have the same agent first when they come again.
+    None: neither, or nobody knows who it was. One who was talking is to have the same agent first
+    when they come again.
     """
-    value = ticket.value
+    value, rules = ticket.value, ticket.value.call_back
     was_cut_off = ending.outcome is Outcome.LOST and ending.cause not in _GOODBYES
-    if not was_cut_off or value.caller == UNKNOWN_CALLER:
+    is_sent_away = ending.outcome is Outcome.CALLBACK and rules is not None
+    if not (was_cut_off or is_sent_away) or value.caller == UNKNOWN_CALLER:
         return None
     place = Place(
-        call=value.call,
+        call=value.callback_of or value.call,
         did=value.did,
         caller=value.caller,
         place=ticket.create_revision if value.place is None else value.place,
         waited_s=value.waited_s,
         has_heard_greeting=value.state is not TicketState.GREETING,
         prefers=value.agent if value.state is TicketState.CONNECTED else None,
+        queue=value.queue,
+        call_back=rules,
+        due_s=_due_s(value, ending),
+        until_ms=_until_ms(value, at),
+        was_sent_away=is_sent_away,
+        tries=value.tries if _was_dialled(value) else max(0, value.tries - 1),
     )
-    return Put(key=keys.place(value.call), value=encode(place))
+    return Put(key=keys.place(place.call), value=encode(place))
+
+
+def _due_s(ticket: Ticket, ending: Ending) -> float | None:
+    """Return after how long the caller is called back; None: they are not."""
+    rules = ticket.call_back
+    if rules is None:
+        return None
+    if ticket.tries and ticket.connected_ms is None:
+        if not _was_dialled(ticket):
+            return 0.0
+        return rules.pause_s if ticket.tries < rules.tries else None
+    return 0.0 if ending.outcome is Outcome.CALLBACK else rules.after_lost_s
+
+
+def _was_dialled(ticket: Ticket) -> bool:
+    """Tell whether somebody's telephone may have rung: it does once an agent is reserved."""
+    return ticket.state is not TicketState.QUEUED or ticket.connected_ms is not None
+
+
+def _until_ms(ticket: Ticket, at: Now) -> int | None:
+    rules = ticket.call_back
+    if rules is None or ticket.until_ms is not None:
+        return ticket.until_ms
+    return at.wall_ms + int(rules.expires_s * 1000)
 
 
 def _record(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
@@ -527,6 +566,7 @@ def _record(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
         estimate_s=ticket.estimate_s,
         holds=ending.holds,
         held_s=round(ending.held_s, 3),
+        callback_of=ticket.callback_of,
     )
 
 

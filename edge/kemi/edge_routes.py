@@ -25,8 +25,11 @@ import wire
 RINGING_MS = 120_000
 AGENT_SILENCE_MS = 2000
 IN_DIALOG_SILENCE_MS = 5000
+TRUNK_SILENCE_MS = 4000
 
 OFFER = re.compile(r"([A-Za-z0-9_.\-]{1,128}) +(\d{1,18}) +(\d{1,18})")
+DIAL = "X-Everline-Dial"
+DIALLED = re.compile(r"\+?[0-9]{3,20}")
 NO_TOKEN = (0, 0)
 TABLES_VERSION = 1
 
@@ -89,6 +92,8 @@ class Routes:
             self.alive()
         elif not KSR.is_INVITE():
             wire.answer(405, "Method Not Allowed")
+        elif peer == wire.EDGE and KSR.hdr.gete(DIAL):
+            self.call_out()
         elif peer == wire.EDGE:
             self.offer()
         else:
@@ -137,6 +142,24 @@ class Routes:
         """Failure route: the edge was silent, froze, or refused."""
         calls.edge_failed()
         return 1
+
+    # -- a caller is called back
+
+    def call_out(self):
+        """Dial a number through a trunk, if the trunk's row lets it: by its prefixes, or not."""
+        trunk, number = KSR.hdr.gete(DIAL).strip(), KSR.kx.gete_ruser()
+        target, _, prefixes = (KSR.htable.sht_get("dial", trunk) or "").partition(" ")
+        allowed = tuple(prefix for prefix in prefixes.split(",") if prefix)
+        if not target or not DIALLED.fullmatch(number) or not number.startswith(allowed):
+            wire.answer(403, "Forbidden")
+            return
+        wire.take_off_our_headers()
+        KSR.textops.remove_hf("Route")
+        KSR.rr.record_route()
+        KSR.seturi(f"sip:{number}@{target}")
+        KSR.tm.t_set_fr(RINGING_MS, TRUNK_SILENCE_MS)
+        if KSR.tm.t_relay() < 0:
+            wire.answer(wire.UNAVAILABLE, "Service Unavailable")
 
     # -- an agent is rung
 
@@ -249,10 +272,11 @@ class Routes:
             tables = json.loads(self.tables.read_text())
             if tables["v"] != TABLES_VERSION:
                 raise ValueError(f"version {tables['v']}")  # noqa: TRY301 - as any other misfit
-            tables.setdefault("sip_secret", {})  # there is none in files of before
+            for name in ("sip_secret", "dial"):
+                tables.setdefault(name, {})  # there is none in files of before
             rows = [
                 (name, key, str(value))
-                for name in ("steer", "peers", "ha1", "sip_secret")
+                for name in ("steer", "peers", "ha1", "sip_secret", "dial")
                 for key, value in tables[name].items()
             ]
         except FileNotFoundError:

@@ -37,6 +37,8 @@ class Tables(Discreet, frozen=True, kw_only=True):
     """For the agents homed here who are not barred; `-`: they have no password of their own."""
     sip_secret: Mapping[str, str] = field(default_factory=dict)
     """By name: what phones' ephemeral credentials are checked with."""
+    dial: Mapping[str, str] = field(default_factory=dict)
+    """Trunk -> `host:port PREFIX,PREFIX`: where edges may dial out, and to what numbers."""
     epoch: int = 0
     """Tokens of an older epoch are refused whatever their revision."""
     draining: bool = False
@@ -69,6 +71,7 @@ def rows(tables: Tables) -> dict[Key, str]:
     told |= {("peers", source): who for source, who in tables.peers.items()}
     told |= {("ha1", str(agent)): ha1 for agent, ha1 in tables.ha1.items()}
     told |= {("sip_secret", name): text for name, text in tables.sip_secret.items()}
+    told |= {("dial", trunk): row for trunk, row in tables.dial.items()}
     told["meta", "tables"] = "1"
     told["meta", "epoch"] = str(tables.epoch)
     if tables.draining:
@@ -76,7 +79,7 @@ def rows(tables: Tables) -> dict[Key, str]:
     return told
 
 
-OWNED = ("steer", "peers", "ha1", "sip_secret")
+OWNED = ("steer", "peers", "ha1", "sip_secret", "dial")
 """Tables that hold nothing but what edges told."""
 
 
@@ -97,6 +100,15 @@ def peers(trunks: Iterable[Trunk], edges: Iterable[str]) -> dict[str, str]:
     return known | dict.fromkeys(edges, EDGE)
 
 
+def dial(trunks: Iterable[Trunk]) -> dict[str, str]:
+    """Return where edges may dial out; a trunk without prefixes has no row, and takes no call."""
+    return {
+        str(trunk.id): f"{trunk.sip} {','.join(trunk.dial_out)}"
+        for trunk in trunks
+        if trunk.sip and trunk.dial_out
+    }
+
+
 def ha1(
     agents: Iterable[Agent], site: SiteId, barred: Container[AgentId] = ()
 ) -> dict[AgentId, str]:
@@ -114,6 +126,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     peers: dict[str, str]
     ha1: dict[str, str]
     sip_secret: dict[str, str] = {}
+    dial: dict[str, str] = {}
 
 
 def encode_file(tables: Tables) -> bytes:
@@ -139,6 +152,7 @@ def decode_file(content: bytes) -> dict[Key, str]:
         "peers": file.peers,
         "ha1": file.ha1,
         "sip_secret": file.sip_secret,
+        "dial": file.dial,
     }
     return {
         (table, key): value for table, entries in named.items() for key, value in entries.items()

@@ -1,6 +1,6 @@
 """Which site and which edge sees to what. PURE: values in, values out."""
 
-from edge.steering.duty import home_edge, janitor
+from edge.steering.duty import chosen, home_edge, janitor
 from edge.steering.standing import NOBODY, Illness, Standing, Standings, ill_sites
 from edge.steering.table import ANY, Groups, encode, rows
 
@@ -11,6 +11,7 @@ __all__ = [
     "Illness",
     "Standing",
     "Standings",
+    "chosen",
     "encode",
     "home_edge",
     "ill_sites",

@@ -23,7 +23,7 @@ def home_edge(snapshot: Snapshot, agent: AgentId) -> EdgeId | None:
         return None
     home = [life.value for life in snapshot.edges.values() if life.value.site == entry.value.site]
     serving = [life.edge for life in home if life.state is EdgeState.SERVING]
-    return _chosen(serving or [life.edge for life in home], agent)
+    return chosen(serving or [life.edge for life in home], agent)
 
 
 def janitor(snapshot: Snapshot, dead: EdgeId) -> EdgeId | None:
@@ -32,10 +32,11 @@ def janitor(snapshot: Snapshot, dead: EdgeId) -> EdgeId | None:
     None: nobody lives. The dead edge is not asked, though it may be in the snapshot of one who
     knows better.
     """
-    return _chosen((edge for edge in snapshot.edges if edge != dead), dead)
+    return chosen((edge for edge in snapshot.edges if edge != dead), dead)
 
 
-def _chosen(edges: Iterable[EdgeId], task: str) -> EdgeId | None:
+def chosen(edges: Iterable[EdgeId], task: str) -> EdgeId | None:
+    """Return the one of some edges who is to do a task: the same whoever asks."""
     return max(edges, key=lambda edge: (_weight(edge, task), edge), default=None)
 
 

@@ -16,7 +16,19 @@ from drills.desk import wishes
 from drills.desk.asks import PlaceAsk
 from drills.desk.client import connected
 from state import keys
-from state.model import AgentId, CallId, PauseCode, PresenceState, TenantId, TicketState
+from state.model import (
+    AgentId,
+    CallBack,
+    CallId,
+    DidNumber,
+    PauseCode,
+    Place,
+    PresenceState,
+    QueueId,
+    TenantId,
+    TicketState,
+    TrunkId,
+)
 from tests.acd.worlds import World, call_id
 from tests.cli.asked import Asked, opened, presence, record
 
@@ -141,6 +153,31 @@ async def test_a_wish_of_a_later_version_is_not_overwritten(
     await asked.put(keys.wish(AgentId("ann")), b'{"v":2}')
     assert await run("agent", "pause", "ann") == Exit.FAILED
     assert "version 2 of Wish" in capsys.readouterr().err
+
+
+async def test_who_is_to_be_called_back_is_listed_in_order_and_without_numbers(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = CallBack(trunk=TrunkId("t"), tries=3)
+    for number, due_s in ((7, 0.0), (5, 90.0), (6, None)):
+        lost = Place(
+            call=call_id(number),
+            did=DidNumber("15550100"),
+            caller="4930777",
+            place=number,
+            queue=QueueId("sales"),
+            call_back=rules,
+            due_s=due_s,
+        )
+        await asked.put(keys.place(lost.call), lost)
+    assert await run("callback", "list") == Exit.OK
+    told = capsys.readouterr().out
+    assert "4930777" not in told
+    lines = [line.split() for line in told.splitlines() if "15550100" in line]
+    assert [line[2] for line in lines] == ["sales", "sales"]
+    assert "in 2 min" in told
+    assert await run("callback", "cancel", "9999") == Exit.FAILED
+    assert "./everline callback list names all" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from edge.acd.owed import Owed
+from edge.callbacks import Callbacks
 from edge.debts import Debts
 from edge.janitor import Janitor
 from edge.journal import Journal
@@ -283,12 +284,23 @@ class Edge:
             recorder=self.recorder,
             wants_agent=self._call_waits,
         )
+        self.callbacks = Callbacks(
+            settings=self.settings,
+            clock=clock,
+            store=self.store,
+            sip=self.sip,
+            media=self.media,
+            snapshot=lambda: self.mirror.snapshot,
+            switchboard=self.switchboard,
+            is_alone=lambda: False,
+            wants_agent=self._call_waits,
+        )
         self.reserver = Reserver(
             edge=self.name,
             clock=clock,
             snapshot=lambda: self.mirror.snapshot,
             unreachable=lambda: self.unreachable,
-            call=self.switchboard.call,
+            call=lambda call: self.switchboard.call(call) or self.callbacks.call(call),
         )
         self.cleared: list[EdgeId] = []
         self.janitor = Janitor(
@@ -296,7 +308,9 @@ class Edge:
             clock=clock,
             mirror=self.mirror,
             edge=self.name,
-            holds=lambda call: self.switchboard.holds(call) or self.debts.owes(call),
+            holds=lambda call: (
+                self.switchboard.holds(call) or self.callbacks.holds(call) or self.debts.owes(call)
+            ),
             on_dead=self._edge_died,
         )
         self.life = Life(
@@ -321,8 +335,9 @@ class Edge:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _take(self, event: object) -> None:
-        if not self.is_deaf:
-            self.switchboard.take(event)  # type: ignore[arg-type]  # what the fake makes is an Event
+        if self.is_deaf or self.callbacks.take(event):  # type: ignore[arg-type]  # an Event
+            return
+        self.switchboard.take(event)  # type: ignore[arg-type]  # what the fake makes is an Event
 
     def _call_waits(self) -> None:
         self.reserver.wake()
@@ -335,10 +350,13 @@ class Edge:
     def _changed(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
         self.reserver.take(snapshot, deltas)
         self.reserver.wake()
+        if snapshot.places:
+            self.places.wake()
         for delta in deltas:
             if delta.kind is Kind.EDGE and delta.after is not None and delta.id in self.cleared:
                 self.cleared.remove(EdgeId(delta.id))
             self.switchboard.take_delta(delta)
+            self.callbacks.take_delta(delta)
 
     async def start(self) -> None:
         """Live."""
@@ -352,6 +370,7 @@ class Edge:
                 self.watch.run(),
                 self.leg_watch.run(),
                 self.places.run(),
+                self.callbacks.run(),
             )
         ]
         self._paying = asyncio.create_task(self.debts.run())
@@ -515,6 +534,8 @@ class Center:
                 continue
             board = edge.switchboard
             found += [f"{edge.name}: calls {board.states()}"] if board.states() else []
+            backs = edge.callbacks.stages()
+            found += [f"{edge.name}: callbacks {backs}"] if backs else []
             found += [f"{edge.name}: leg {each}" for each in edge.sip.open.values()]
             found += [f"{edge.name}: media {each}" for each in await edge.media.calls()]
             found += [f"{edge.name}: {word}" for word in leaks(edge)]

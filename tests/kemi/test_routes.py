@@ -503,6 +503,48 @@ def test_an_invite_without_a_token_is_no_offer(script: Script, world: World, tok
     assert world.was_done("reply") == [(403, "No Offer")]
 
 
+@pytest.mark.parametrize(
+    ("number", "trunk", "passes"),
+    [
+        ("4930123", "t1", True),
+        ("+4930123", "t1", True),
+        ("1900123", "t1", False),
+        ("4930123", "t2", False),
+        ("4930123", "t3", False),
+        ("4930123", "", False),
+        ("49301*#", "t1", False),
+        ("alice", "t1", False),
+        ("493", "t1", True),
+        ("4930123;x=y", "t1", False),
+    ],
+)
+def test_an_edge_dials_out_only_what_the_trunk_allows(
+    script: Script, world: World, number: str, trunk: str, *, passes: bool
+) -> None:
+    world.tables["dial"] = {"t1": "198.18.10.10:5060 49,+49,", "t3": "198.18.10.10:5060 "}
+    headers = {"X-Everline-Dial": trunk or " "}
+    done = script.request(
+        world, method="INVITE", source=EDGE, ruri=f"sip:{number}@everline", headers=headers
+    )
+    assert (("reply", 403, "Forbidden") in done) is not passes
+    assert (("relay",) in [each[:1] for each in done]) is passes
+    if passes:
+        assert ("uri", f"sip:{number}@198.18.10.10:5060") in done
+        assert ("remove", "^X-Everline") in done
+
+
+@pytest.mark.parametrize("source", [TRUNK, PHONE], ids=["trunk", "phone"])
+def test_nobody_but_an_edge_dials_out(
+    script: Script, world: World, source: tuple[str, int]
+) -> None:
+    world.tables["dial"] = {"t1": "198.18.10.10:5060 49"}
+    headers = {"X-Everline-Dial": "t1"}
+    done = script.request(
+        world, method="INVITE", source=source, ruri="sip:4930999@x", headers=headers
+    )
+    assert not [each for each in done if each[0] == "relay"]
+
+
 def test_a_retransmission_that_slips_through_takes_nothing(script: Script, world: World) -> None:
     world.results["tm.t_newtran"] = 0
     assert offer(script, world) == []

@@ -47,7 +47,14 @@ TABLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         },
     ),
     "trunks": st.fixed_dictionaries(
-        {"addresses": st.lists(st.ip_addresses().map(str), min_size=1, max_size=3)}
+        {
+            "addresses": st.lists(st.ip_addresses().map(str), min_size=1, max_size=3),
+            "sip": st.just("198.18.10.10:5060"),
+        },
+        optional={
+            "dial_out": st.lists(st.sampled_from(["+49", "1555", "0"]), max_size=2),
+            "tenants": st.lists(IDS, min_size=1, max_size=2),
+        },
     ),
     "queues": st.fixed_dictionaries(
         {"needs": LEVELS},
@@ -67,6 +74,10 @@ TABLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "aging_s": st.floats(1, 3600),
             "longest_queue": LIMITS,
             "longest_wait_s": LIMITS,
+            "call_back": st.fixed_dictionaries(
+                {"trunk": IDS},
+                optional={"tries": st.integers(1, 10), "after_lost_s": st.floats(0, 3600)},
+            ),
             "tenant": IDS,
         },
     ),

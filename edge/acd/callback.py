@@ -1,0 +1,149 @@
+"""Who may be called back, when, and what is written of it. PURE.
+
+A callback is a `Place` that is due: what a caller has left who was sent away to be called back, or
+was cut off and did not call again in time. It is turned into a ticket at that very place, so that
+the line serves it as if its caller waited; once an agent is reserved, the caller is dialled.
+
+The laws:
+
+- Nobody is dialled without a rule that says so: the queue's (`Queue.call_back`), and the trunk's,
+  which names the tenants and with what numbers must begin.
+- Nobody is called back twice at once: the place is deleted by the transaction that writes the
+  ticket, and each try has a call id of its own, made of the lost call's and of the place's
+  revision, of which there is one ticket and one record.
+- Whoever calls by themselves takes the place, and there is nothing left to call back.
+- After the last try, or when the time is up, it is over.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from edge.acd.hours import is_closed
+from edge.acd.reservation import SAME_AGENT_S, Held, Plan, place_number
+from state import keys
+from state.codec import encode
+from state.model import (
+    CallBack,
+    CallId,
+    DidNumber,
+    EdgeId,
+    Entry,
+    Now,
+    Place,
+    Queue,
+    SiteId,
+    Ticket,
+    TicketState,
+    Trunk,
+)
+from state.snapshot import Snapshot
+from state.store import Absent, Delete, ModIs, Put
+
+NOT_REACHED: Final = "not_reached"
+"""The caller did not answer, or their telephone could not be reached."""
+DECLINED: Final = "declined"
+"""The caller did not want to be called."""
+_NUMBER = re.compile(r"\+?[0-9]{3,20}")
+
+
+class Way(Struct, frozen=True, kw_only=True):
+    """How a caller is reached."""
+
+    number: str
+    """Personal data."""
+    trunk: Trunk
+
+
+def way_to(snapshot: Snapshot, queue: Queue, caller: str) -> Way | None:
+    """Return how a caller of this queue may be called back; None: they may not."""
+    rules = queue.call_back
+    trunk = None if rules is None else snapshot.trunks.get(rules.trunk)
+    if trunk is None or queue.tenant not in trunk.value.tenants:
+        return None
+    if _NUMBER.fullmatch(caller) is None or not caller.startswith(trunk.value.dial_out):
+        return None
+    return Way(number=caller, trunk=trunk.value) if trunk.value.dial_out else None
+
+
+def rules_for(snapshot: Snapshot, queue: Queue, caller: str) -> CallBack | None:
+    """Return by which rules a caller may be called back; None: they may not."""
+    return None if way_to(snapshot, queue, caller) is None else queue.call_back
+
+
+def is_due(snapshot: Snapshot, place: Entry[Place], now: Now) -> bool:
+    """Tell whether to call this caller back now."""
+    value = place.value
+    if value.due_s is None or is_over(place, now) or now.mono_s - place.seen_s < value.due_s:
+        return False
+    did = snapshot.dids.get(value.did)
+    return did is not None and not is_closed(snapshot, did.value, now)
+
+
+def is_over(place: Entry[Place], now: Now) -> bool:
+    """Tell whether nobody is to be called back for this place any more."""
+    value = place.value
+    if value.due_s is None or value.call_back is None:
+        return True
+    return value.tries >= value.call_back.tries or (
+        value.until_ms is not None and now.wall_ms >= value.until_ms
+    )
+
+
+def call_of(place: Entry[Place]) -> CallId:
+    """Return the id of the call of the next try: the same at every edge, and never used before."""
+    return keys.call_id_for(place.value.call, f"callback {place.mod_revision}")
+
+
+def picked_up(  # noqa: PLR0913  what the ticket is made of
+    place: Entry[Place], queue: Queue, *, edge: EdgeId, site: SiteId, sip_call_id: str, at: Now
+) -> Plan:
+    """Plan to let a callback wait in the line, at the place that the caller had."""
+    value = place.value
+    ticket = Ticket(
+        call=call_of(place),
+        did=DidNumber(value.did),
+        queue=queue.id,
+        needs=queue.needs,
+        any_of=queue.any_of,
+        attributes=queue.attributes,
+        priority=queue.priority,
+        state=TicketState.QUEUED,
+        holder=edge,
+        site=site,
+        via=site,
+        caller=value.caller,
+        sip_call_id=sip_call_id,
+        arrived_ms=at.wall_ms,
+        queued_ms=at.wall_ms,
+        waited_s=value.waited_s,
+        place=place_number(place),
+        prefers=value.prefers,
+        prefers_for_s=0.0 if value.prefers is None else value.waited_s + SAME_AGENT_S,
+        call_back=value.call_back,
+        callback_of=value.call,
+        tries=value.tries + 1,
+        until_ms=value.until_ms,
+    )
+    put = Put(key=keys.ticket(ticket.call), value=encode(ticket))
+    lost = keys.place(value.call)
+    entry = Entry(value=ticket, create_revision=0, mod_revision=0, seen_s=at.mono_s)
+    return Plan(
+        compares=(
+            ModIs(key=lost, mod_revision=place.mod_revision),
+            Absent(key=put.key),
+            Absent(key=keys.ended(ticket.call)),
+        ),
+        success=(put, Delete(key=lost)),
+        proof=put,
+        after=Held(ticket=entry),
+    )
+
+
+def cancelled(place: Entry[Place]) -> Place:
+    """Return the place of a caller who is not to be called back; they may still call themselves."""
+    return replace(place.value, due_s=None)

@@ -1,0 +1,417 @@
+"""Calls people back: takes what is due into the line, dials once an agent is reserved, hands over.
+
+The shell of `edge.acd.callback`. Until the caller answers there is a ticket, a reserved agent and
+one INVITE of ours; from then on it is a call like any other, and the switchboard's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from enum import StrEnum
+
+import structlog
+
+from edge.acd.call import Rules
+from edge.acd.call_events import Event
+from edge.acd.callback import (
+    DECLINED,
+    NOT_REACHED,
+    Way,
+    call_of,
+    cancelled,
+    is_due,
+    picked_up,
+    way_to,
+)
+from edge.acd.reservation import WITHDRAWN, Ending, Held, Plan, ended
+from edge.acd.token import Token
+from edge.errors import CommandError
+from edge.log import fault
+from edge.media.errors import MediaError
+from edge.media.relay import Relay
+from edge.records import CallRecords, Landed
+from edge.settings import Settings, address
+from edge.sip import events as sip
+from edge.sip.errors import LocalError
+from edge.sip.events import Address, LegId
+from edge.steering import chosen
+from edge.switchboard import Switchboard
+from edge.telephony import Telephony
+from state import keys
+from state.clock import Clock
+from state.codec import encode
+from state.errors import StoreError
+from state.keys import Kind
+from state.model import (
+    CallBack,
+    CallId,
+    Decision,
+    EdgeState,
+    Entry,
+    Now,
+    Outcome,
+    Place,
+    Queue,
+    Ticket,
+)
+from state.snapshot import Delta, Snapshot
+from state.store import ModIs, Put, Store
+
+log = structlog.get_logger()
+
+LOOK_S = 0.5
+DIAL = "X-Everline-Dial"
+CALLED_AGAIN = "called_again"
+_TIMER_B_S = 4.0
+"""A trunk that says nothing for so long takes no call."""
+_DECLINES = frozenset({603, 607})
+
+
+class _Stage(StrEnum):
+    """How far a callback is."""
+
+    WAITING = "waiting"
+    """In the line, for an agent."""
+    DIALLING = "dialling"
+    ANSWERED = "answered"
+    OVER = "over"
+
+
+class Callback:
+    """One caller who is being called back, until they answer or do not."""
+
+    def __init__(  # noqa: PLR0913  what it takes to dial
+        self,
+        *,
+        ticket: Ticket,
+        way: Way,
+        rules: CallBack,
+        queue: Queue,
+        records: CallRecords,
+        desk: Callbacks,
+    ) -> None:
+        self.id = ticket.call
+        self.ticket = ticket
+        self.queue = queue
+        self.records = records
+        self.stage = _Stage.WAITING
+        self.leg: LegId | None = None
+        self.way = way
+        self.rules = rules
+        self.decision: Decision | None = None
+        self.token: Token | None = None
+        self.offered = b""
+        self.timer: asyncio.TimerHandle | None = None
+        self._desk = desk
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it wants an agent."""
+        return self.stage is _Stage.WAITING and self.records.held is not None
+
+    def on_reserved(self, decision: Decision, token: Token) -> None:
+        """Dial: the agent is kept for this caller."""
+        self.decision, self.token = decision, token
+        self.stage = _Stage.DIALLING
+        self._desk.begin_to_dial(self)
+
+    def deliver(self, _event: Event) -> None:
+        """Take no notice: whoever is to be called back is sent away by nothing but their rules."""
+
+
+class Callbacks:
+    """The callbacks of this edge."""
+
+    def __init__(  # noqa: PLR0913  both sides of what it joins
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        store: Store,
+        sip: Telephony,
+        media: Relay,
+        snapshot: Callable[[], Snapshot],
+        switchboard: Switchboard,
+        is_alone: Callable[[], bool],
+        wants_agent: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._store = store
+        self._sip = sip
+        self._media = media
+        self._snapshot = snapshot
+        self._switchboard = switchboard
+        self._is_alone = is_alone
+        self._wants_agent = wants_agent
+        self._held: dict[CallId, Callback] = {}
+        self._of_leg: dict[LegId, Callback] = {}
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- what others ask
+
+    def call(self, call: CallId) -> Callback | None:
+        """Return a callback that is held here."""
+        return self._held.get(call)
+
+    def holds(self, call: CallId) -> bool:
+        """Tell whether a callback is held here."""
+        return call in self._held
+
+    def stages(self) -> Mapping[str, int]:
+        """Count them by how far they are."""
+        counts: dict[str, int] = {}
+        for each in self._held.values():
+            counts[each.stage] = counts.get(each.stage, 0) + 1
+        return counts
+
+    async def cancel(self, call: CallId) -> None:
+        """Call nobody back for this lost call. Raises CommandError if nobody is to be."""
+        place = self._snapshot().places.get(call)
+        if place is None or place.value.due_s is None:
+            underway = any(each.ticket.callback_of == call for each in self._held.values())
+            why = "they are being called now" if underway else "nobody is to be called back for it"
+            raise CommandError(f"no callback {call} to cancel: {why}")
+        key = keys.place(call)
+        same = ModIs(key=key, mod_revision=place.mod_revision)
+        try:
+            put = Put(key=key, value=encode(cancelled(place)))
+            written = await self._store.txn((same,), (put,))
+        except StoreError as error:
+            raise CommandError(f"the callback {call} was not cancelled: {error}") from error
+        if not written.succeeded:
+            raise CommandError(f"the callback {call} has just changed: ask again")
+        log.info("callback_cancelled", call=call)
+
+    # -- what is due
+
+    def wake(self) -> None:
+        """Look again soon."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Take what is due into the line, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            if self._is_alone() or self._switchboard.is_draining:
+                continue
+            await self._look()
+
+    async def _look(self) -> None:
+        snapshot, now = self._snapshot(), self._clock.now()
+        edges = [
+            edge for edge, life in snapshot.edges.items() if life.value.state is EdgeState.SERVING
+        ]
+        for place in snapshot.places.values():
+            is_mine = chosen(edges, place.value.call) == self._settings.edge
+            if is_mine and is_due(snapshot, place, now) and not _calls(snapshot, place.value):
+                await self._pick_up(snapshot, place, now)
+
+    async def _pick_up(self, snapshot: Snapshot, place: Entry[Place], now: Now) -> None:
+        queue = snapshot.queues.get(place.value.queue) if place.value.queue is not None else None
+        rules = place.value.call_back
+        way = None if queue is None else way_to(snapshot, queue.value, place.value.caller)
+        call = call_of(place)
+        if queue is None or way is None or rules is None or call in self._held:
+            return
+        plan = picked_up(
+            place,
+            queue.value,
+            edge=self._settings.edge,
+            site=self._settings.site,
+            sip_call_id=f"{call}@everline",
+            at=now,
+        )
+        if plan.after is None:
+            return
+        records = CallRecords(store=self._store, clock=self._clock, call=call)
+        back = Callback(
+            ticket=plan.after.ticket.value,
+            way=way,
+            rules=rules,
+            queue=queue.value,
+            records=records,
+            desk=self,
+        )
+        # Held before it is written: the mirror may show the ticket before the store's answer.
+        self._held[call] = back
+        written = await records.write(lambda _, __: plan, wait=False)
+        if isinstance(written, Landed):
+            log.info("callback_waits", call=call, of=place.value.call, tries=back.ticket.tries)
+            self._wants_agent()
+        else:
+            del self._held[call]
+
+    # -- dialling
+
+    def begin_to_dial(self, back: Callback) -> None:
+        """Call the caller of whom an agent has been reserved."""
+        self._spawn(self._dial(back), back)
+
+    async def _dial(self, back: Callback) -> None:
+        site = self._snapshot().sites.get(self._settings.site)
+        if site is None:
+            await self._give_up(back, NOT_REACHED)
+            return
+        try:
+            back.offered = await self._media.offer_caller(back.id)
+            leg = self._sip.invite(
+                request_uri=f"sip:{back.way.number}@{back.way.trunk.sip}",
+                from_uri=f"sip:{back.ticket.did}@everline",
+                to_uri=f"sip:{back.way.number}@{back.way.trunk.sip}",
+                next_hop=Address(*address(site.value.sip)),
+                sdp=back.offered,
+                headers={DIAL: back.way.trunk.id, "X-Everline-Call": back.id},
+                sip_call_id=back.ticket.sip_call_id,
+                timer_b_s=_TIMER_B_S,
+            )
+        except (MediaError, LocalError, ValueError) as error:
+            log.warning("callback_not_dialled", call=back.id, error=str(error))
+            await self._give_up(back, NOT_REACHED)
+            return
+        back.leg = leg
+        self._of_leg[leg] = back
+        loop = asyncio.get_running_loop()
+        back.timer = loop.call_later(back.rules.ring_s, self._let_ring_no_longer, back)
+        log.info("callback_dialled", call=back.id, trunk=back.way.trunk.id)
+
+    def _let_ring_no_longer(self, back: Callback) -> None:
+        if back.stage is _Stage.DIALLING and back.leg is not None:
+            self._sip.let_go(back.leg, reason='Q.850;cause=19;text="no_answer"')
+
+    def take(self, event: sip.Event) -> bool:
+        """Take what happens on a leg that is being dialled; tell whether it was one."""
+        leg = getattr(event, "leg", None)
+        back = self._of_leg.get(leg) if leg is not None else None
+        if back is None or leg is None:
+            return False
+        match event:
+            case sip.Answered(sdp=sdp) if back.stage is _Stage.DIALLING:
+                back.stage = _Stage.ANSWERED
+                self._spawn(self._answered(back, leg, sdp), back)
+            case sip.Rejected(status=status):
+                self._leg_over(back, leg, DECLINED if status in _DECLINES else NOT_REACHED)
+            case sip.Ended():
+                self._leg_over(back, leg, NOT_REACHED)
+            case _:
+                pass
+        return True
+
+    def _leg_over(self, back: Callback, leg: LegId, cause: str) -> None:
+        del self._of_leg[leg]
+        if back.stage is not _Stage.OVER:
+            self._spawn(self._give_up(back, cause), back)
+
+    async def _answered(self, back: Callback, leg: LegId, sdp: bytes) -> None:
+        """Hand the caller who is there to the switchboard, which rings the agent."""
+        try:
+            await self._media.caller_answered(back.id, sdp)
+        except MediaError as error:
+            log.warning("callback_without_media", call=back.id, error=str(error))
+            self._sip.let_go(leg, reason="")
+            await self._give_up(back, NOT_REACHED)
+            return
+        decision, token = back.decision, back.token
+        if back.stage is not _Stage.ANSWERED or decision is None or token is None:
+            return  # they hung up meanwhile
+        self._of_leg.pop(leg, None)
+        self._forget(back)
+        self._switchboard.take_called_back(
+            ticket=back.ticket,
+            leg=leg,
+            records=back.records,
+            queue=back.queue,
+            rules=Rules.of(back.queue, greeting=False),
+            decision=decision,
+            token=token,
+            said=sdp,
+            told=back.offered,
+        )
+
+    async def _give_up(self, back: Callback, cause: str) -> None:
+        """Let the agent go, and leave the caller for another time, if there is one."""
+        if back.stage is _Stage.OVER:
+            return
+        back.stage = _Stage.OVER
+        log.info("callback_in_vain", call=back.id, cause=cause, tries=back.ticket.tries)
+        ending = Ending(outcome=Outcome.CALLBACK, cause=cause, decision=back.decision)
+
+        def make(held: Held | None, at: Now) -> Plan | None:
+            return None if held is None else ended(held, ending, WITHDRAWN, at)
+
+        try:
+            await self._media.release(back.id)
+        except MediaError as error:
+            log.warning("media_not_released", call=back.id, error=str(error))
+        await back.records.write(make)
+        self._forget(back)
+
+    def _forget(self, back: Callback) -> None:
+        back.stage = _Stage.OVER
+        if back.timer is not None:
+            back.timer.cancel()
+        self._held.pop(back.id, None)
+
+    # -- what the mirror shows
+
+    def take_delta(self, delta: Delta) -> None:
+        """See whether a ticket of ours has been closed by somebody else."""
+        if delta.kind is Kind.PLACE:
+            self._wake.set()
+        if delta.kind is not Kind.TICKET:
+            return
+        if delta.before is None and delta.after is not None:
+            self._see_whether_they_call(delta.after.value)
+        back = self._held.get(CallId(delta.id))
+        if back is None or back.records.held is None or delta.after is not None:
+            return
+        if delta.before is not None and back.stage is not _Stage.OVER:
+            held = back.records.held.ticket
+            if delta.before.mod_revision >= held.mod_revision:
+                log.warning("callback_lost", call=back.id)
+                self._forget(back)
+                if back.leg is not None:
+                    self._sip.let_go(back.leg, reason="")
+
+    def _see_whether_they_call(self, ticket: object) -> None:
+        """Let whoever calls by themselves have their place, if they have not been dialled yet."""
+        if not isinstance(ticket, Ticket):
+            return
+        for back in list(self._held.values()):
+            is_theirs = _is_of(ticket, back.ticket.caller, back.ticket.did)
+            if is_theirs and back.stage is _Stage.WAITING:
+                self._spawn(self._give_up(back, CALLED_AGAIN), back)
+
+    # -- tasks
+
+    def _spawn(self, doing: Coroutine[None, None, None], back: Callback) -> None:
+        task = asyncio.create_task(doing)
+        self._tasks.add(task)
+
+        def done(ended_: asyncio.Task[None]) -> None:
+            self._tasks.discard(ended_)
+            if not ended_.cancelled() and (error := ended_.exception()) is not None:
+                log.error("callback_fault", call=back.id, **fault(error))
+                if back.leg is not None:
+                    self._sip.let_go(back.leg, reason="")
+                self._forget(back)
+
+        task.add_done_callback(done)
+
+
+def _is_of(ticket: Ticket, caller: str, did: str) -> bool:
+    """Tell whether it is that caller who calls, and not we them."""
+    return ticket.callback_of is None and (ticket.caller, ticket.did) == (caller, did)
+
+
+def _calls(snapshot: Snapshot, place: Place) -> bool:
+    """Tell whether the caller of a place is on the line by themselves."""
+    tickets = snapshot.tickets.values()
+    return any(_is_of(each.value, place.caller, place.did) for each in tickets)

@@ -1,0 +1,368 @@
+"""Whole callbacks: who is sent away or cut off is called back at their place, once, if they may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from msgspec.structs import replace
+
+from edge.errors import CommandError
+from edge.sip.events import LegId
+from state import keys
+from state.codec import decode
+from state.model import (
+    AgentId,
+    Calendar,
+    CalendarId,
+    CallBack,
+    CallId,
+    CallRecord,
+    Did,
+    Limit,
+    Outcome,
+    Place,
+    PresenceState,
+    Queue,
+    QueueId,
+    Trunk,
+    TrunkId,
+    TurnAway,
+)
+from tests.edge.fake_telephony import S
+from tests.edge.stage import SALES, Center, Edge, center
+from tests.edge.virtual_time import in_virtual_time, settle, until
+
+NUMBER = "+4930123"
+_ANN = AgentId("ann")
+_PAUSED, _READY = PresenceState.PAUSED, PresenceState.READY
+RULES = CallBack(trunk=TrunkId("t"), tries=2, pause_s=30.0, ring_s=10.0, after_lost_s=20.0)
+TRUNK = Trunk(
+    id=TrunkId("t"), addresses=("192.0.2.1",), sip="192.0.2.1:5060", dial_out=("+49", "1555")
+)
+
+
+@asynccontextmanager
+async def calling(
+    *agents: str,
+    rules: CallBack | None = RULES,
+    trunk: Trunk = TRUNK,
+    edges: tuple[str, ...] = ("a1",),
+    longest_wait_s: float | None = 5.0,
+) -> AsyncIterator[Center]:
+    """Run a center whose queue sends callers away after 5 s, to be called back."""
+    async with center(*agents, edges=edges) as made:
+        await made.put(keys.trunk(trunk.id), trunk)
+        key = keys.queue(QueueId("sales"))
+        queue = decode(Queue, (await made.store.range(key)).records[0].value, key)
+        limit = None
+        if longest_wait_s is not None:
+            limit = Limit(most=longest_wait_s, turn_away=TurnAway.CALLBACK)
+        await made.put(key, replace(queue, call_back=rules, longest_wait_s=limit))
+        await settle()
+        yield made
+
+
+def _dialled(made: Center) -> list[tuple[Edge, LegId]]:
+    """Return the legs on which a caller is being dialled now."""
+    return [
+        (edge, leg.id)
+        for edge in made.edges.values()
+        if not edge.is_deaf
+        for leg in edge.sip.open.values()
+        if leg.to.removeprefix("+").isdigit() and leg.state is S.CALLING
+    ]
+
+
+async def _rung(made: Center, *, within_s: float = 60.0) -> tuple[Edge, LegId]:
+    await until(lambda: bool(_dialled(made)), "somebody is called back", within_s=within_s)
+    (found,) = _dialled(made)
+    return found
+
+
+async def _sent_away(made: Center, edge: Edge, *, caller: str = NUMBER) -> LegId:
+    leg = edge.sip.arrive(SALES, caller=caller)
+    await until(lambda: edge.state_of(leg) not in {"new", "arriving"}, "answered")
+    edge.sip.acknowledge(leg)
+    await until(lambda: edge.sip.open[leg].state is S.ENDING, "sent away", within_s=8.0)
+    edge.sip.hang_up(leg)
+    assert (await made.record(edge, leg)).outcome is Outcome.CALLBACK
+    return leg
+
+
+async def _joined(edge: Edge, theirs: LegId, agent: str) -> LegId:
+    edge.sip.pick_up(theirs)
+    ours = await edge.rung(agent)
+    edge.sip.pick_up(ours)
+    await until(lambda: edge.sip.open[theirs].our_offer is not None, "the caller is re-invited")
+    edge.sip.answer_ours(theirs)
+    await until(lambda: edge.switchboard.states() == {"connected": 1}, "they talk")
+    return ours
+
+
+async def _back_records(made: Center) -> list[CallRecord]:
+    records = (await made.records()).values()
+    return sorted(
+        (each for each in records if each.callback_of is not None), key=lambda each: each.ended_ms
+    )
+
+
+async def _places(made: Center) -> list[Place]:
+    listed = await made.store.range(f"{keys.STATE}place/", prefix=True)
+    return [decode(Place, each.value, each.key) for each in listed.records]
+
+
+@in_virtual_time
+async def test_who_was_sent_away_is_dialled_once_an_agent_is_kept_and_then_they_talk() -> None:
+    async with calling() as made:
+        a1 = made.edges["a1"]
+        lost = await _sent_away(made, a1)
+        await asyncio.sleep(20.0)
+        assert not _dialled(made), "nobody is there to talk to them"
+        await made.agent("ann")
+        edge, theirs = await _rung(made)
+        assert not edge.sip.rung("ann"), "the agent is rung when the caller is there"
+        assert [offer.agent for offer in await made.offers()] == ["ann"]
+        headers = edge.sip.open[theirs].headers
+        assert headers["X-Everline-Dial"] == "t"
+        ours = await _joined(edge, theirs, "ann")
+        await asyncio.sleep(3.0)
+        edge.sip.hang_up(theirs)
+        edge.sip.hang_up(ours)
+        await made.nothing_is_left()
+        (record,) = await _back_records(made)
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")
+        assert record.callback_of == (await made.record(a1, lost)).call
+        assert not await _places(made)
+
+
+@in_virtual_time
+async def test_a_callback_keeps_its_place_before_who_came_later() -> None:
+    async with calling(longest_wait_s=5.0) as made:
+        a1 = made.edges["a1"]
+        await _sent_away(made, a1)
+        later = await a1.waiting(caller="+4930999")
+        await made.agent("ann")
+        edge, theirs = await _rung(made, within_s=4.0)
+        assert not edge.sip.rung("ann")
+        assert a1.state_of(later) == "queued"
+        for leg in (theirs, later):
+            edge.sip.hang_up(leg)
+            edge.sip.decline(leg)
+
+
+@in_virtual_time
+async def test_nobody_is_dialled_more_often_than_stated_nor_before_the_pause_is_over() -> None:
+    async with calling("ann") as made:
+        a1 = made.edges["a1"]
+        await made.agent("ann")
+        await made.presence("ann", _PAUSED)
+        await _sent_away(made, a1)
+        await made.agent("ann")
+        edge, theirs = await _rung(made)
+        edge.sip.decline(theirs, 486, "Busy Here")
+        await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=2.0)
+        await asyncio.sleep(RULES.pause_s - 2.0)
+        assert not _dialled(made)
+        edge, theirs = await _rung(made, within_s=5.0)
+        await asyncio.sleep(RULES.ring_s + 0.5)  # they let it ring
+        assert edge.sip.open[theirs].state is S.CANCELLING
+        edge.sip.decline(theirs)
+        await asyncio.sleep(3 * RULES.pause_s)
+        assert not _dialled(made)
+        causes = [each.cause for each in await _back_records(made)]
+        assert causes == ["not_reached", "not_reached"]
+        assert a1.snapshot.works[_ANN].value.rest_s == 0.0, "nothing that the agent did"
+        await made.nothing_is_left()
+
+
+@in_virtual_time
+async def test_who_calls_by_themselves_is_not_called_back_and_has_the_place() -> None:
+    async with calling() as made:
+        a1 = made.edges["a1"]
+        await _sent_away(made, a1)
+        again = await a1.waiting(caller=NUMBER)
+        await until(lambda: not a1.snapshot.places, "the place is given back")
+        await made.agent("ann")
+        await a1.rung("ann")
+        assert not _dialled(made)
+        a1.sip.hang_up(again)
+        for leg in a1.sip.rung("ann"):
+            a1.sip.decline(leg)
+        await asyncio.sleep(40.0)
+        assert not _dialled(made)
+
+
+@pytest.mark.parametrize(
+    ("rules", "trunk", "caller"),
+    [
+        (None, TRUNK, NUMBER),
+        (RULES, replace(TRUNK, dial_out=()), NUMBER),
+        (RULES, replace(TRUNK, dial_out=("1555",)), NUMBER),
+        (RULES, replace(TRUNK, tenants=()), NUMBER),
+        (RULES, replace(TRUNK, id=TrunkId("other")), NUMBER),
+        (RULES, TRUNK, "+49alice"),
+        (RULES, TRUNK, "anonymous"),
+    ],
+    ids=["no rule", "no prefix", "country", "tenant", "no trunk", "no number", "withheld"],
+)
+@in_virtual_time
+async def test_nobody_is_dialled_whom_the_configuration_does_not_name(
+    rules: CallBack | None, trunk: Trunk, caller: str
+) -> None:
+    async with calling("ann", rules=rules, trunk=trunk) as made:
+        a1 = made.edges["a1"]
+        await made.presence("ann", _PAUSED)
+        await _sent_away(made, a1, caller=caller)
+        await made.presence("ann", _READY)
+        await asyncio.sleep(60.0)
+        assert not _dialled(made)
+        assert not [each for each in a1.sip.over.values() if "X-Everline-Dial" in each.headers]
+
+
+@in_virtual_time
+async def test_who_was_cut_off_while_waiting_and_does_not_call_is_called_back_by_a_survivor() -> (
+    None
+):
+    async with calling(edges=("a1", "b1"), longest_wait_s=None) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        await a1.waiting(caller=NUMBER)
+        await settle()
+        await a1.kill()
+        await until(lambda: bool(b1.snapshot.places), "the place is kept")
+        died_s = asyncio.get_running_loop().time()
+        await made.agent("bea", site="b")
+        edge, theirs = await _rung(made)
+        assert edge is b1
+        waited_s = asyncio.get_running_loop().time() - died_s
+        assert waited_s == pytest.approx(20.0, abs=1.5)
+        ours = await _joined(edge, theirs, "bea")
+        edge.sip.hang_up(theirs)
+        edge.sip.hang_up(ours)
+        await until(lambda: not b1.switchboard.states(), "over")
+        assert (await _back_records(made))[-1].outcome is Outcome.ANSWERED
+
+
+@in_virtual_time
+async def test_two_edges_never_dial_the_same_caller_whatever_dies_between() -> None:
+    async with calling(edges=("a1", "b1")) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        await _sent_away(made, a1)
+        await made.agent("ann", site="a")
+        await made.agent("bea", site="b")
+        dialler, theirs = await _rung(made)
+        await dialler.kill()  # its INVITE may ring on: nobody else dials before the pause is over
+        other = b1 if dialler is a1 else a1
+        await until(lambda: not other.snapshot.offers, "the agent is free", within_s=15.0)
+        assert theirs in dialler.sip.open
+        place = next(iter(other.snapshot.places.values()))
+        assert (place.value.tries, place.value.due_s) == (1, RULES.pause_s)
+        await asyncio.sleep(RULES.pause_s - 3.0)
+        assert not _dialled(made)
+        edge, theirs = await _rung(made, within_s=8.0)
+        assert edge is other
+        edge.sip.decline(theirs)
+
+
+@in_virtual_time
+async def test_an_agent_who_does_not_answer_leaves_the_caller_first_in_the_line() -> None:
+    async with calling("ann", "bob") as made:
+        a1 = made.edges["a1"]
+        for name in ("ann", "bob"):
+            await made.presence(name, _PAUSED)
+        await _sent_away(made, a1)
+        for name in ("ann", "bob"):
+            await made.presence(name, _READY)
+        edge, theirs = await _rung(made)
+        edge.sip.pick_up(theirs)
+        await until(lambda: bool(edge.sip.rung("ann") or edge.sip.rung("bob")), "one is rung")
+        first = "ann" if edge.sip.rung("ann") else "bob"
+        edge.sip.decline(edge.sip.rung(first)[0])
+        ours = await edge.rung("bob" if first == "ann" else "ann")
+        edge.sip.pick_up(ours)
+        await until(lambda: edge.sip.open[theirs].our_offer is not None, "joined")
+        edge.sip.answer_ours(theirs)
+        for leg in (theirs, ours):
+            edge.sip.hang_up(leg)
+        await made.nothing_is_left()
+        assert (await _back_records(made))[-1].outcome is Outcome.ANSWERED
+
+
+@in_virtual_time
+async def test_a_callback_may_be_cancelled_and_only_while_it_waits_for_its_time() -> None:
+    async with calling("ann") as made:
+        a1 = made.edges["a1"]
+        await made.presence("ann", _PAUSED)
+        lost = await _sent_away(made, a1)
+        call = (await made.record(a1, lost)).call
+        await until(lambda: bool(a1.callbacks.stages()), "it waits in the line")
+        with pytest.raises(CommandError, match="being called"):
+            await a1.callbacks.cancel(call)
+        with pytest.raises(CommandError, match="nobody is to be called back"):
+            await a1.callbacks.cancel(CallId("0" * 24))
+        await made.presence("ann", _READY)
+        edge, theirs = await _rung(made)
+        edge.sip.decline(theirs)
+        await until(lambda: bool(a1.snapshot.places), "there is another try")
+        await a1.callbacks.cancel(call)
+        await asyncio.sleep(3 * RULES.pause_s)
+        assert not _dialled(made)
+
+
+@in_virtual_time
+async def test_nobody_is_called_back_after_the_time_is_up() -> None:
+    async with calling("ann", rules=replace(RULES, tries=10, expires_s=100.0)) as made:
+        a1 = made.edges["a1"]
+        await made.presence("ann", _PAUSED)
+        await _sent_away(made, a1)
+        await made.presence("ann", _READY)
+        began_s = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < began_s + 300.0:
+            for edge, leg in _dialled(made):
+                assert asyncio.get_running_loop().time() < began_s + 105.0
+                edge.sip.decline(leg, 486, "Busy Here")
+            await asyncio.sleep(1.0)
+        assert len(await _back_records(made)) == 4
+
+
+@in_virtual_time
+async def test_nobody_is_dialled_while_the_number_is_closed() -> None:
+    async with calling("ann") as made:
+        a1 = made.edges["a1"]
+        await made.presence("ann", _PAUSED)
+        await _sent_away(made, a1)
+        await made.presence("ann", _READY)
+        edge, leg = await _rung(made)
+        edge.sip.decline(leg)
+        await made.put(
+            keys.calendar(CalendarId("never")),
+            Calendar(id=CalendarId("never"), zone="UTC", week=((),) * 7),
+        )
+        did = Did(number=SALES, queue=QueueId("sales"), calendar=CalendarId("never"))
+        await made.put(keys.did(SALES), did)
+        await asyncio.sleep(3 * RULES.pause_s)
+        assert not _dialled(made)
+        await made.put(keys.did(SALES), replace(did, calendar=None))
+        edge, leg = await _rung(made, within_s=3.0)
+        edge.sip.decline(leg)
+
+
+@in_virtual_time
+async def test_a_callee_who_hangs_up_before_the_agent_answers_has_abandoned_and_frees_them() -> (
+    None
+):
+    async with calling("ann") as made:
+        a1 = made.edges["a1"]
+        await made.presence("ann", _PAUSED)
+        await _sent_away(made, a1)
+        await made.presence("ann", _READY)
+        edge, theirs = await _rung(made)
+        edge.sip.pick_up(theirs)
+        ours = await edge.rung("ann")
+        edge.sip.hang_up(theirs)
+        await settle()
+        edge.sip.decline(ours)
+        await made.nothing_is_left()
+        assert (await _back_records(made))[-1].outcome is Outcome.ABANDONED
