@@ -107,18 +107,40 @@ def skill_fit(skills: Mapping[SkillId, int], needs: tuple[SkillNeed, ...]) -> fl
     the agent has just what is needed; an expert at an easy call, or one whose other skills
     someone else will need, scores less. The ones keep it defined for an agent without skills.
     """
+    return fit_of(asked_levels(needs), had_levels(skills))
+
+
+def fit_of(asked: int, had: int) -> float:
+    """Return `skill_fit` from the two sums."""
+    return _unit((1 + asked) / (1 + had))
+
+
+def asked_levels(needs: tuple[SkillNeed, ...]) -> int:
+    """Return the sum of the levels needed."""
+    if len(needs) == 1:
+        return max(0, needs[0].level)
     asked: dict[SkillId, int] = {}
     for need in needs:
         asked[need.skill] = max(need.level, asked.get(need.skill, 0))
-    had = sum(max(0, level) for level in skills.values())
-    return _unit((1 + sum(asked.values())) / (1 + had))
+    return sum(asked.values())
+
+
+def had_levels(skills: Mapping[SkillId, int]) -> int:
+    """Return the sum of an agent's levels."""
+    had = 0
+    for level in skills.values():
+        if level > 0:
+            had += level
+    return had
 
 
 def occupancy(work: Work | None) -> float:
     """Return busy time / (busy + idle time), as far as the work record counts; 0 for a newcomer."""
     if work is None:
         return 0.0
-    busy_s, idle_s = max(0.0, work.busy_s), max(0.0, work.idle_s)
+    # Comparisons and not max(): this is asked of everybody, and calls cost more.
+    busy_s = max(0.0, work.busy_s)
+    idle_s = max(0.0, work.idle_s)
     total_s = busy_s + idle_s
     return _unit(busy_s / total_s) if total_s > 0.0 else 0.0
 
@@ -148,10 +170,14 @@ def idle_s(
 
 def score(facts: AgentFacts, needs: Needs, ranking: Ranking, now: Now) -> Score:
     """Return the score with its parts."""
-    total = total_score(steady_score(facts, needs, ranking), facts, ranking, now)
     if ranking.strategy is not Strategy.WEIGHTED:
+        total = total_score(steady_score(facts, needs, ranking), facts, ranking, now)
         return Score(total, ((ranking.strategy.value, total),))
-    parts = [*_steady_parts(facts, needs, ranking), ("idle", _idle_part(facts, ranking, now))]
+    parts = _steady_parts(facts, needs, ranking)
+    parts.append(("idle", _idle_part(facts, ranking, now)))
+    total = 0.0
+    for _, part in parts:
+        total += part
     return Score(total, tuple(parts))
 
 
@@ -183,6 +209,13 @@ def steady_score(  # noqa: PLR0911  one a strategy
             assert_never(ranking.strategy)
 
 
+def weighted_steady(ranking: Ranking, fit: float, busy: float, near: float) -> float:
+    """Return what `steady_score` does by weights: `fit_of`, `occupancy` and nearness are known."""
+    weights = ranking.weights
+    total = weights.skill_fit * fit + weights.load * (1.0 - busy)
+    return total + weights.distance * near if ranking.nearness else total
+
+
 def total_score(steady: float, facts: AgentFacts, ranking: Ranking, now: Now) -> float:
     """Return `score(...).total` from its steady part: to the last bit the same."""
     match ranking.strategy:
@@ -194,14 +227,17 @@ def total_score(steady: float, facts: AgentFacts, ranking: Ranking, now: Now) ->
             return steady
 
 
-def _steady_parts(facts: AgentFacts, needs: Needs, ranking: Ranking) -> Iterator[tuple[str, float]]:
+def _steady_parts(facts: AgentFacts, needs: Needs, ranking: Ranking) -> list[tuple[str, float]]:
     weights, skills = ranking.weights, facts.agent.skills
     work = None if facts.work is None else facts.work.value
-    yield "skill_fit", weights.skill_fit * skill_fit(skills, asked_of(skills, needs))
-    yield "load", weights.load * (1.0 - occupancy(work))
+    parts = [
+        ("skill_fit", weights.skill_fit * skill_fit(skills, asked_of(skills, needs))),
+        ("load", weights.load * (1.0 - occupancy(work))),
+    ]
     if ranking.nearness:
         near = next((near for site, near in ranking.nearness if site == facts.agent.site), 0.0)
-        yield "distance", weights.distance * near
+        parts.append(("distance", weights.distance * near))
+    return parts
 
 
 def _idle_part(facts: AgentFacts, ranking: Ranking, now: Now) -> float:
@@ -222,4 +258,8 @@ def _age_s(since_ms: int, seen_s: float, now: Now) -> float:
 
 
 def _unit(value: float) -> float:
-    return min(1.0, max(0.0, value)) if math.isfinite(value) else 0.0
+    if not math.isfinite(value):
+        return 0.0
+    if value < 0.0:
+        return 0.0
+    return min(value, 1.0)

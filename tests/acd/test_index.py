@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from unittest import mock
 
 import pytest
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from edge.acd.index.group import Group
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering, match, next_due_s
+from loadtests.bench.routing.world import Center
 from state import keys
 from state.model import (
     AgentId,
@@ -153,13 +155,22 @@ CHANGES = st.one_of(
 )
 
 
-@given(world=worlds(), history=st.lists(st.tuples(CHANGES, st.booleans()), max_size=25))
+@given(
+    world=worlds(),
+    history=st.lists(st.tuples(CHANGES, st.booleans()), max_size=30),
+    loose=st.sampled_from([0, 1, 2, 32]),
+)
 @THOROUGH
 def test_after_any_history_it_offers_what_a_match_from_nothing_does(
-    world: World, history: list[tuple[Change, bool]]
+    world: World, history: list[tuple[Change, bool]], loose: int
 ) -> None:
-    few = mock.patch.multiple
-    with few("edge.acd.match", RUNNERS_UP=1), few("edge.acd.index.index", RUNNERS_UP=1):
+    """`loose`: so many are looked at one by one before all are put on their shelves."""
+    patch = mock.patch.multiple
+    with (
+        patch("edge.acd.match", RUNNERS_UP=1),
+        patch("edge.acd.index.index", RUNNERS_UP=1),
+        patch("edge.acd.index.crew", MOST_LOOSE=loose),
+    ):
         check(world, history)
 
 
@@ -183,6 +194,60 @@ def check(world: World, history: list[tuple[Change, bool]]) -> None:
             assert found == expected
             own = ours.offers(moment.now, unreachable=moment.unreachable, asked=moment.asked)
             assert own == tuple(each for each in expected if each.holder == "a1")
+
+
+@pytest.mark.parametrize(("is_busy", "loose"), [(True, 32), (False, 32), (True, 0), (False, 1)])
+def test_a_whole_center_is_served_as_by_a_match_while_it_works(
+    monkeypatch: pytest.MonkeyPatch, *, is_busy: bool, loose: int
+) -> None:
+    """The benchmark's own, small: many queues, strategies, steps and aging, long lines."""
+    monkeypatch.setattr("edge.acd.index.crew.MOST_LOOSE", loose)
+    random = Random(7)  # noqa: S311 - a repeatable world
+    center = Center(60, random)
+    center.furnish(40, is_busy=is_busy)
+    index = MatchIndex()
+    index.fold(center.snapshot, ())
+    asked: dict[CallId, AgentId] = {}
+    served = 0
+    for _ in range(80):
+        offers = index.offers(center.now, asked=asked)
+        assert offers == match(center.snapshot, center.now, asked=asked)
+        for call in random.sample(sorted(asked), len(asked) // 2):
+            agent = asked.pop(call)
+            if random.random() < 0.8:
+                center.gives(call, agent)
+                center.leaves(call)
+                served += 1
+        if random.random() < 0.8:
+            asked |= {each.call: each.agent for each in offers}
+        for _ in range(random.randrange(4)):
+            busy = center.somebody_busy()
+            if busy is None or random.random() < 0.5:
+                center.arrives()
+            else:
+                center.becomes_free(busy)
+        center.now_s += random.choice([0.0, 0.5, 5.0, 40.0])
+        index.fold(center.snapshot, center.take_deltas())
+    assert served > 30
+
+
+def test_a_call_is_lifted_by_one_of_another_class_while_nobody_looks_at_its_own() -> None:
+    world = World()
+    world.set_queue(Queue(id=QueueId("sales"), needs=(), aging_s=10.0, aging_ceiling=9))
+    world.queue("vip")
+    world.queue("boss")
+    world.set_ticket(ticket(1, sales=1))
+    world.set_ticket(ticket(2, sales=1, french=9), waits_s=25.0)
+    world.set_ticket(ticket(3, sales=1, queue="vip", priority=3))
+    boss = world.set_ticket(ticket(4, help=1, queue="boss", priority=9))
+    world.agent("bob", sales=1, help=1)
+    index = indexed(world)
+    assert pairs(index.offers(NOW)) == [(4, "bob")]
+    world.agent("ann", sales=1)
+    index.fold(world.snapshot, world.deltas)
+    asked = {boss: AgentId("bob")}
+    assert pairs(match(world.snapshot, at(1), asked=asked)) == [(3, "ann")]
+    assert pairs(index.offers(at(6), asked=asked)) == [(1, "ann")]
 
 
 def indexed(world: World, edge: str | None = None) -> MatchIndex:
@@ -237,6 +302,29 @@ def test_callers_age_while_nobody_looks_at_them() -> None:
     index.fold(world.snapshot, world.deltas)
     assert pairs(index.offers(at(29))) == [(2, "ann")]
     assert pairs(index.offers(at(31))) == [(1, "ann")]
+
+
+@pytest.mark.parametrize("loose", [0, 1, 32])
+def test_who_is_asked_for_counts_as_taken_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch, loose: int
+) -> None:
+    monkeypatch.setattr("edge.acd.index.crew.MOST_LOOSE", loose)
+    world = World()
+    names = [AgentId(name) for name in ("ann", "bob", "cyd", "dan")]
+    asked = {}
+    for number, name in enumerate(names, start=1):
+        world.agent(name, sales=number)
+        asked[world.ticket(number, sales=1)] = name
+    index = indexed(world)
+    while True:
+        offers = index.offers(NOW, asked=asked)
+        assert offers == match(world.snapshot, NOW, asked=asked)
+        assert [each.decision.excluded.get("taken", 0) for each in offers] == [
+            len(asked) + earlier for earlier in range(len(offers))
+        ]
+        if not asked:
+            break
+        asked.popitem()
 
 
 def test_an_agent_who_is_asked_for_no_more_is_there_for_the_next() -> None:

@@ -59,6 +59,10 @@ class Callers:
         """Return a call if it waits."""
         return self._calls.get(call)
 
+    def of(self, call: CallId) -> Caller:
+        """Return a call that waits."""
+        return self._calls[call]
+
     @property
     def is_crowded(self) -> bool:
         """Whether many more classes are remembered than are in use."""

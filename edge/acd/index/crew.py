@@ -3,6 +3,10 @@
 An agent is *out* (cannot take any call), *free* (on the shelf of each class that they suit), or
 *given* (free by the snapshot, but another call has asked for them). What an agent's change costs
 depends on the classes that look at their skills, and not on how many agents there are.
+
+Where callers wait, an agent who becomes free is given away at once, and is out with the next
+snapshot. So who becomes free is *loose* first: on no shelf and in no count of any class. The few
+who are loose are looked at one by one; who is still free when all have been served is put away.
 """
 
 from __future__ import annotations
@@ -10,14 +14,23 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Final
 
 from edge.acd.eligibility import AgentFacts, Reason, facts_of, unavailable_because
-from edge.acd.index.demand import Demand
+from edge.acd.index.demand import PLACE_OF, SUITS, Demand, no_counts
 from edge.acd.index.dues import Dues
 from edge.acd.index.shelf import Candidate, idle_since_s
-from edge.acd.index.skilled import Profile, Seat, Skilled
+from edge.acd.index.skilled import Profile, Seat, Skilled, excluded
+from edge.acd.rank import occupancy
 from state.model import AgentId, Now, SiteId
 from state.snapshot import Snapshot
+
+MOST_LOOSE: Final = 32
+"""Beyond so many it is cheaper to put them all away."""
+FREE: Final = SUITS
+"""In place of a reason why an agent is out."""
+_WRAP_UP: Final = PLACE_OF[Reason.WRAP_UP]
+_TAKEN: Final = PLACE_OF[Reason.TAKEN]
 
 
 @dataclass(slots=True, eq=False)
@@ -25,8 +38,9 @@ class Member(Candidate):
     """An agent."""
 
     profile: Profile
-    out_because: Reason | None = None
-    """None: free."""
+    out_because: int = FREE
+    """A place in REASONS."""
+    is_loose: bool = False
     waited_for: list[Demand] = field(default_factory=list)
     """Classes of calls that wait for this agent and for nobody else."""
 
@@ -41,20 +55,20 @@ class Member(Candidate):
         """Return the classes that the agent suits."""
         if not self.waited_for:
             return self.profile.suits
-        mine = [each for each in self.waited_for if self.because_of(each) is None]
+        mine = [each for each in self.waited_for if self.because_of(each) == SUITS]
         return [*self.profile.suits, *mine]
 
     @property
-    def unsuited(self) -> list[tuple[Demand, Reason]]:
+    def unsuited(self) -> list[tuple[Demand, int]]:
         """Return the classes of which the agent has the entrance, and that they do not suit."""
         if not self.waited_for:
             return self.profile.unsuited
         told = ((each, self.because_of(each)) for each in self.waited_for)
-        return [*self.profile.unsuited, *((each, why) for each, why in told if why is not None)]
+        return [*self.profile.unsuited, *((each, why) for each, why in told if why != SUITS)]
 
-    def because_of(self, demand: Demand) -> Reason | None:
-        """Return why the agent does not suit a class that waits for them."""
-        return demand.kind.unsuited_because(self.facts.agent)
+    def because_of(self, demand: Demand) -> int:
+        """Return the place in REASONS of why the agent does not suit a class; SUITS: they do."""
+        return demand.because(self.facts.agent)
 
 
 class Crew:
@@ -68,16 +82,19 @@ class Crew:
         self._members: dict[AgentId, Member] = {}
         self._waited_for: dict[AgentId, list[Demand]] = {}
         self.rests: Dues[AgentId] = Dues()
-        self.out: Counter[Reason] = Counter()
+        self.out = no_counts()
         """How many cannot take a call, by reason."""
+        self.loose: dict[Member, None] = {}
+        """Free, and neither on a shelf nor counted: given away, or free since the last round."""
         self.seats: Counter[Seat] = Counter()
-        """Where the free ones belong."""
+        """Where the free ones belong who are counted."""
         self.free = 0
+        """How many of the free ones are counted."""
 
     def member(self, agent: AgentId) -> Member | None:
         """Return an agent if they are free; None: they are not, or not configured."""
         member = self._members.get(agent)
-        return None if member is None or member.out_because is not None else member
+        return None if member is None or member.out_because != FREE else member
 
     # ---- what snapshots say ----------------------------------------------------------------------
 
@@ -114,26 +131,26 @@ class Crew:
 
     def _place(self, member: Member, now: Now, unreachable: frozenset[SiteId]) -> None:
         facts = member.facts
-        member.out_because = unavailable_because(facts, now, unreachable=unreachable)
-        is_resting = member.out_because is Reason.WRAP_UP
-        self.rests.set(facts.agent.id, facts.rested_s if is_resting else None)
-        if member.out_because is not None:
-            self.out[member.out_because] += 1
-            return
-        member.idle_since_s = idle_since_s(facts, self._ahead_s)
-        self.free += 1
-        member.profile.members[member] = None
-        self.seats[member.seat] += 1
-        for demand, because in member.unsuited:
-            demand.unfit[because] += 1
-        for demand in member.suits:
-            demand.fit += 1
-        self._put_on_shelves(member)
+        because = unavailable_because(facts, now, unreachable=unreachable)
+        place = member.out_because = FREE if because is None else PLACE_OF[because]
+        if place == _WRAP_UP:
+            self.rests.set(facts.agent.id, facts.rested_s)
+        elif self.rests:
+            self.rests.set(facts.agent.id, None)
+        if place == FREE:
+            member.is_loose = True
+            self.loose[member] = None
+        else:
+            self.out[place] += 1
 
     def _retire(self, member: Member) -> None:
         """Take an agent out of all counts, whatever they are."""
-        if member.out_because is not None:
+        if member.out_because != FREE:
             self.out[member.out_because] -= 1
+            return
+        if member.is_loose:
+            member.is_loose = member.is_given = False
+            del self.loose[member]
             return
         member.stamp = next(self._stamps)
         if member.is_given:
@@ -150,11 +167,53 @@ class Crew:
 
     # ---- giving ----------------------------------------------------------------------------------
 
+    def fresh(self) -> list[Member]:
+        """Return the loose ones who are there to be given away; few: else all are put away."""
+        fresh = [each for each in self.loose if not each.is_given]
+        if len(self.loose) <= MOST_LOOSE:
+            return fresh
+        # Those who are given stay loose as long as they are few.
+        is_crowded = len(self.loose) - len(fresh) > MOST_LOOSE
+        for member in list(self.loose) if is_crowded else fresh:
+            self._put_away(member)
+        return []
+
+    def put_away(self) -> None:
+        """Put all on their shelves who are still free."""
+        if self.loose:
+            for member in [each for each in self.loose if not each.is_given]:
+                self._put_away(member)
+
+    def _put_away(self, member: Member) -> None:
+        """Count a loose one, and put them on their shelves if they are not given away."""
+        member.is_loose = False
+        del self.loose[member]
+        facts = member.facts
+        member.idle_since_s = idle_since_s(facts, self._ahead_s)
+        member.had = member.profile.had
+        member.busy = occupancy(None if facts.work is None else facts.work.value)
+        self.free += 1
+        member.profile.members[member] = None
+        self.seats[member.seat] += 1
+        for demand, because in member.unsuited:
+            demand.unfit[because] += 1
+        suits = member.suits
+        for demand in suits:
+            demand.fit += 1
+        if member.is_given:
+            member.stamp = next(self._stamps)
+            for demand in suits:
+                demand.given += 1
+        else:
+            self._put_on_shelves(member)
+
     def give(self, member: Member, *, is_given: bool) -> None:
         """Let a free agent be given away, or be there again."""
         if member.is_given is is_given:
             return
         member.is_given = is_given
+        if member.is_loose:
+            return
         if is_given:
             member.stamp = next(self._stamps)
             for demand in member.suits:
@@ -170,6 +229,19 @@ class Crew:
             if demand.lanes:
                 self._ready.add(demand)
 
+    def unfit(self, demand: Demand) -> list[int]:
+        """Return how many agents there are whom each reason keeps from a class."""
+        counts = excluded(demand, self.seats, self.free)
+        counts = [one + other for one, other in zip(counts, self.out, strict=True)]
+        counts[_TAKEN] += demand.given
+        for member in self.loose:
+            because = demand.because(member.facts.agent)
+            if because != SUITS:
+                counts[because] += 1
+            elif member.is_given:
+                counts[_TAKEN] += 1
+        return counts
+
     # ---- classes ---------------------------------------------------------------------------------
 
     def meet(self, demand: Demand) -> None:
@@ -181,9 +253,9 @@ class Crew:
             return
         self._waited_for.setdefault(demand.only, []).append(demand)
         member = self._members.get(demand.only)
-        if member is not None and member.out_because is None:
+        if member is not None and member.out_because == FREE and not member.is_loose:
             because = member.because_of(demand)
-            if because is None:
+            if because == SUITS:
                 _add(demand, member)
             else:
                 demand.unfit[because] += 1

@@ -6,13 +6,13 @@ Owns the counts of a class and the head of its line. Who suits it, `skilled` tel
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import Counter
+from typing import Final
 
 from edge.acd.eligibility import Reason
 from edge.acd.index.group import Group, Standing
 from edge.acd.index.shelf import Shelf
 from edge.acd.roster import CallClass
-from state.model import AgentId, CallId, SkillId
+from state.model import ANYBODY, Agent, AgentId, CallId, SkillId
 
 Key = tuple[int, int, CallId]
 """By which calls are served: `Waiting.order_key`."""
@@ -20,20 +20,56 @@ Key = tuple[int, int, CallId]
 ANYONE = SkillId("")
 """Stands for a skill that every agent has: no configured skill has an empty name."""
 
+REASONS: Final = tuple(Reason)
+"""Counts by reason are lists in this order: a list is quicker to count in than a dict of words."""
+PLACE_OF: Final[dict[Reason | None, int]] = {each: n for n, each in enumerate(REASONS)} | {None: -1}
+SUITS: Final = -1
+"""In place of a reason: there is none."""
+_MISSING: Final = PLACE_OF[Reason.MISSING_SKILL]
+_TOO_LOW: Final = PLACE_OF[Reason.SKILL_TOO_LOW]
+
+
+def no_counts() -> list[int]:
+    """Return a count of nothing for each reason."""
+    return [0] * len(REASONS)
+
 
 class Demand:
     """A class of calls. `fit` - `given` free agents are on its shelf."""
 
+    __slots__ = (
+        "_asks",
+        "_asks_only_skills",
+        "_head",
+        "_seen",
+        "fit",
+        "given",
+        "kind",
+        "lanes",
+        "shelf",
+        "unfit",
+    )
+
     def __init__(self, kind: CallClass) -> None:
+        needs = kind.needs
         self.kind = kind
-        self.shelf = Shelf(kind.needs, kind.ranking)
+        self.shelf = Shelf(needs, kind.ranking)
         self.fit = 0
         """How many free agents suit, those given away included."""
         self.given = 0
-        self.unfit: Counter[Reason] = Counter()
+        self.unfit = no_counts()
         """Why others do not: of the free agents with one of `entrances` only."""
         self.lanes: dict[Group, list[Standing]] = {}
         """Calls that wait, by group; none is empty."""
+        self._head: Key | None = None
+        """The head as it was when the groups' versions added up to `_seen`; None: look again."""
+        self._seen = 0
+        self._asks = [(need.skill, need.level) for need in needs.all_of]
+        self._asks_only_skills = (
+            not (needs.any_of or needs.attributes or kind.out_of_reach)
+            and needs.scope is ANYBODY
+            and needs.only is None
+        )
 
     @property
     def entrances(self) -> tuple[SkillId, ...]:
@@ -46,6 +82,11 @@ class Demand:
         return (ANYONE,)
 
     @property
+    def asks_only_skills(self) -> bool:
+        """Whether it has entrances, and an agent's levels are all that counts."""
+        return self._asks_only_skills and bool(self._asks)
+
+    @property
     def only(self) -> AgentId | None:
         """The one agent for whom these calls wait."""
         return self.kind.needs.only
@@ -55,17 +96,48 @@ class Demand:
         """How many free agents are on the shelf."""
         return self.fit - self.given
 
+    def because(self, agent: Agent) -> int:
+        """Return the place in REASONS of why a free agent does not suit; SUITS: they do."""
+        if not self._asks_only_skills:
+            return PLACE_OF[self.kind.unsuited_because(agent)]
+        skills = agent.skills
+        found = SUITS
+        for skill, least in self._asks:
+            level = skills.get(skill)
+            if level is None:
+                return _MISSING
+            if level < least:
+                found = _TOO_LOW
+        return found
+
     def join(self, group: Group, standing: Standing) -> None:
         """Let a call wait."""
-        insort(self.lanes.setdefault(group, []), standing)
+        lane = self.lanes.get(group)
+        if lane is None:
+            self.lanes[group] = [standing]
+            self._head = None
+            return
+        insort(lane, standing)
+        if lane[0] is standing:
+            self._head = None
 
     def leave(self, group: Group, standing: Standing) -> None:
         """Let a call wait no more."""
         lane = self.lanes[group]
-        del lane[bisect_left(lane, standing)]
+        place = bisect_left(lane, standing)
+        del lane[place]
+        if place == 0:
+            self._head = None
         if not lane:
             del self.lanes[group]
 
     def head(self) -> Key:
         """Return the key of the call that is served first. ValueError: none waits."""
-        return min((-group.level_at(lane[0]), *lane[0]) for group, lane in self.lanes.items())
+        seen = 0
+        for group in self.lanes:
+            seen += group.version
+        head = self._head
+        if head is None or seen != self._seen:
+            head = min((-group.level_at(lane[0]), *lane[0]) for group, lane in self.lanes.items())
+            self._head, self._seen = head, seen
+        return head

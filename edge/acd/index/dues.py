@@ -23,6 +23,9 @@ class Dues(Generic[K]):
         self._of: dict[K, tuple[float, int, K]] = {}
         self._serial = 0
 
+    def __len__(self) -> int:
+        return len(self._of)
+
     def set(self, key: K, due_s: float | None) -> None:
         """Let `key` fall due at `due_s` and at no other time; None: not at all."""
         if due_s is None:
@@ -39,6 +42,8 @@ class Dues(Generic[K]):
     def pop(self, now_s: float) -> list[K]:
         """Return, and forget, all that is due by now, the earliest first."""
         due: list[K] = []
+        if not self._heap or self._heap[0][0] > now_s:
+            return due
         while self._heap and self._heap[0][0] <= now_s:
             entry = heappop(self._heap)
             if self._of.get(entry[2]) is entry:

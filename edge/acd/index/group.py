@@ -19,11 +19,15 @@ Standing = tuple[int, CallId]
 class Group:
     """All waiting calls of a queue and a priority, those included that are being given an agent."""
 
+    __slots__ = ("_edges", "_heights", "_order", "_own", "version")
+
     def __init__(self) -> None:
         self._order: list[Standing] = []
         self._own: dict[CallId, int] = {}
         self._edges: list[Standing] = []
         self._heights: list[int] = []
+        self.version = 0
+        """Greater whenever the levels may have changed. It never falls, nor starts anew."""
 
     def __len__(self) -> int:
         return len(self._order)
@@ -41,6 +45,7 @@ class Group:
         end = bisect_left(self._edges, standing)
         if end < len(self._edges) and self._heights[end] >= level:
             return
+        self.version += 1
         start = end
         while start > 0 and self._heights[start - 1] <= level:
             start -= 1
@@ -54,6 +59,7 @@ class Group:
         level = self._own.pop(standing[1])
         edge = bisect_left(self._edges, standing)
         if edge < len(self._edges) and self._edges[edge] == standing:
+            self.version += 1
             self._mend(edge, place, level)
 
     def _mend(self, edge: int, place: int, most: int) -> None:

@@ -15,24 +15,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from types import MappingProxyType
+from typing import Final
 
 from edge.acd.eligibility import Reason, live_sites
 from edge.acd.index.callers import Caller, Callers
-from edge.acd.index.crew import Crew
-from edge.acd.index.demand import Demand, Key
+from edge.acd.index.crew import Crew, Member
+from edge.acd.index.demand import PLACE_OF, REASONS, SUITS, Demand, Key
 from edge.acd.index.shelf import DRIFT_S, Ranked
-from edge.acd.index.skilled import Skilled, excluded
+from edge.acd.index.skilled import Skilled
 from edge.acd.match import RUNNERS_UP, Offering
-from edge.acd.rank import score
+from edge.acd.rank import Score, score, sort_key
 from state.errors import BadKeyError
 from state.keys import Kind, parse
 from state.model import AgentId, CallId, Decision, EdgeId, Now, SiteId
 from state.snapshot import Delta, Snapshot
 
 _NOTHING: Mapping[CallId, AgentId] = MappingProxyType({})
+_TICKET = Kind.TICKET
 _OF_AGENTS = frozenset({Kind.AGENT, Kind.PRESENCE, Kind.OFFER, Kind.WORK})
 _OF_CALLS = frozenset({Kind.QUEUE, Kind.PROBE})
 _OF_ALL = frozenset({Kind.SITE, Kind.EDGE})
+
+_NAMES: Final = tuple(each.value for each in REASONS)
+_TRIED_BEFORE: Final = PLACE_OF[Reason.TRIED_BEFORE]
 
 
 class MatchIndex:
@@ -47,6 +52,8 @@ class MatchIndex:
         self._unreachable: frozenset[SiteId] = frozenset()
         self._asked: Mapping[CallId, AgentId] = _NOTHING
         self._offered: dict[CallId, AgentId] = {}
+        self._lives_of: tuple[object, object] = (None, None)
+        self._live: frozenset[SiteId] = frozenset()
         self._begin(0.0)
 
     def _begin(self, ahead_s: float) -> None:
@@ -66,18 +73,20 @@ class MatchIndex:
         """
         before, self._snapshot = self._snapshot, snapshot
         for delta in deltas:
-            if delta.kind is Kind.TICKET:
+            kind = delta.kind
+            if kind is _TICKET:
                 self._calls[CallId(delta.id)] = None
-            elif delta.kind in _OF_AGENTS:
+            elif kind in _OF_AGENTS:
                 self._agents[AgentId(delta.id)] = None
-            elif delta.kind in _OF_CALLS:
+            elif kind in _OF_CALLS:
                 self._calls.update(dict.fromkeys(self._callers))
-            elif delta.kind in _OF_ALL:
+            elif kind in _OF_ALL:
                 self._agents.update(dict.fromkeys(snapshot.agents))
                 self._calls.update(dict.fromkeys(snapshot.tickets))
         for bad in (before.bad, snapshot.bad):
             # What cannot be read makes no delta, and yet an agent's offer may stand in it.
-            self._agents.update(dict.fromkeys(_agents_of(bad)))
+            if bad:
+                self._agents.update(dict.fromkeys(_agents_of(bad)))
 
     def next_due_s(self) -> float | None:
         """Return when offers may change by themselves, as `match.next_due_s` does; None: never.
@@ -123,12 +132,15 @@ class MatchIndex:
 
     def _take_back(self, asked: Mapping[CallId, AgentId]) -> None:
         for call, agent in self._offered.items():
-            if asked.get(call) != agent:
-                member, caller = self._crew.member(agent), self._callers.get(call)
-                if member is not None:
-                    self._crew.give(member, is_given=False)
-                if caller is not None:
-                    self._callers.line_up(caller, is_in_line=True)
+            if asked.get(call) == agent:
+                continue
+            # Who has changed is looked at anew anyway.
+            member = None if agent in self._agents else self._crew.member(agent)
+            if member is not None:
+                self._crew.give(member, is_given=False)
+            caller = None if call in self._calls else self._callers.get(call)
+            if caller is not None:
+                self._callers.line_up(caller, is_in_line=True)
         self._offered.clear()
 
     def _look_again(self, now: Now, unreachable: frozenset[SiteId]) -> None:
@@ -136,11 +148,14 @@ class MatchIndex:
             self._unreachable = unreachable
             self._agents.update(dict.fromkeys(self._snapshot.agents))
         agents, calls = self._agents, self._calls
-        agents.update(dict.fromkeys(self._crew.rests.pop(now.mono_s)))
-        calls.update(dict.fromkeys(self._callers.steps.pop(now.mono_s)))
-        calls.update(dict.fromkeys(self._callers.turns.pop(now.mono_s)))
+        for agent in self._crew.rests.pop(now.mono_s):
+            agents[agent] = None
+        for call in self._callers.steps.pop(now.mono_s):
+            calls[call] = None
+        for call in self._callers.turns.pop(now.mono_s):
+            calls[call] = None
         if agents:
-            live = live_sites(self._snapshot)
+            live = self._live_sites()
             for agent in agents:
                 self._crew.look(self._snapshot, agent, now, live=live, unreachable=unreachable)
             agents.clear()
@@ -148,8 +163,17 @@ class MatchIndex:
             self._callers.look(self._snapshot, call, now)
         calls.clear()
 
+    def _live_sites(self) -> frozenset[SiteId]:
+        snapshot = self._snapshot
+        if snapshot.edges is not self._lives_of[0] or snapshot.sites is not self._lives_of[1]:
+            self._lives_of = (snapshot.edges, snapshot.sites)
+            self._live = live_sites(snapshot)
+        return self._live
+
     def _settle(self, asked: Mapping[CallId, AgentId]) -> None:
         """Let what has been asked for count as given, as far as the agents are free."""
+        if not asked and not self._asked:
+            return
         wanted = frozenset(asked.values())
         for agent in {*self._asked.values(), *wanted}:
             member = self._crew.member(agent)
@@ -162,47 +186,100 @@ class MatchIndex:
                 self._callers.line_up(caller, is_in_line=not is_given)
         self._asked = dict(asked)
 
-    def _serve(self, now: Now) -> Iterable[Offering]:
-        """Give to the first of all ready calls, then to the next, until none of them finds anyone.
+    def _serve(self, now: Now) -> list[Offering]:
+        """Give to the first of all ready calls, then to the next, until nobody finds anyone."""
+        fresh = self._crew.fresh()
+        if len(fresh) == 1 and not self._ready:
+            # By far the most frequent: somebody has become free, and callers wait.
+            offers = self._serve_by(fresh[0], now)
+        elif fresh or self._ready:
+            offers = self._serve_by_all(fresh, now)
+        else:
+            return []
+        self._crew.put_away()
+        return offers
+
+    def _serve_by(self, member: Member, now: Now) -> list[Offering]:
+        """Give the only one who has become free to the first of all calls that they suit."""
+        first: Key | None = None
+        for demand in member.suits:
+            if demand.lanes:
+                head = demand.head()
+                if first is None or head < first:
+                    first = head
+        offers: list[Offering] = []
+        if first is not None:
+            self._give(self._callers.of(first[2]), [member], now, offers)
+        return offers
+
+    def _serve_by_all(self, fresh: list[Member], now: Now) -> list[Offering]:
+        """Give those on the shelves and the fresh ones to the ready calls, the first call first.
 
         Keys end in the call's id, so no two are equal.
         """
+        ready = self._ready
+        for member in fresh:
+            for demand in member.suits:
+                if demand.lanes:
+                    ready.add(demand)
         line: list[tuple[Key, Demand]] = [
-            (demand.head(), demand) for demand in self._ready if demand.lanes and demand.live
+            (demand.head(), demand) for demand in ready if demand.lanes and (fresh or demand.live)
         ]
-        self._ready.clear()
+        ready.clear()
         heapify(line)
+        offers: list[Offering] = []
         while line:
             key, demand = heappop(line)
-            caller = self._callers.get(key[2])
-            if not demand.live or caller is None:
+            suiting = [each for each in fresh if demand.because(each.facts.agent) == SUITS]
+            if not suiting and demand.fit == demand.given:
                 continue
-            offering = self._give(caller, now)
-            if offering is not None:
-                yield offering
-            if demand.lanes and demand.live:
+            winner = self._give(self._callers.of(key[2]), suiting, now, offers)
+            if demand.lanes:
                 heappush(line, (demand.head(), demand))
+            if winner in suiting:
+                fresh.remove(winner)
+                if not fresh:
+                    line = [each for each in line if each[1].fit != each[1].given]
+                    heapify(line)
+        return offers
 
-    def _give(self, caller: Caller, now: Now) -> Offering | None:
+    def _give(
+        self, caller: Caller, fresh: list[Member], now: Now, offers: list[Offering]
+    ) -> Member:
+        """Give a call the best of the shelf and of those who are `fresh` and suit; return whom.
+
+        Of a call of ours the offer is put to `offers`.
+        """
         ticket = caller.waiting.entry.value
         demand = caller.demand
         is_ours = self._edge is None or ticket.holder == self._edge
         count = len(ticket.tried) + 1 + (RUNNERS_UP if is_ours else 0)
-        order = demand.shelf.best(now, count, demand.live)
-        fresh = [each for each in order if each[1].agent.id not in ticket.tried]
-        order = fresh or order
-        winner = order[0][1].agent.id
-        member = self._crew.member(winner)
-        offering = None
+        order = demand.shelf.best(now, count, demand.live) if demand.live else []
+        scored = None
+        if len(fresh) == 1 and not order:
+            facts = fresh[0].facts
+            scored = score(facts, demand.kind.needs, demand.kind.ranking, now)
+            order = [(sort_key(facts, scored.total), facts)]
+        elif fresh:
+            order += [demand.shelf.ranked(each.facts, now) for each in fresh]
+            order.sort()
+            del order[count:]
+        is_first_try = False
+        if ticket.tried:
+            untried = [each for each in order if each[1].agent.id not in ticket.tried]
+            is_first_try = bool(untried)
+            order = untried or order
+        winner = self._crew.member(order[0][1].agent.id)
+        if winner is None:
+            raise LookupError(f"{order[0][1].agent.id} is on a shelf and not free")
         if is_ours:
-            passed_over = self._passed_over(caller) if fresh else 0
-            decision = self._decision(caller, order, passed_over, now)
-            offering = Offering.of(caller.waiting.entry, order[0][1], decision)
-        if member is not None:
-            self._crew.give(member, is_given=True)
+            passed_over = self._passed_over(caller) if is_first_try else 0
+            decision = self._decision(caller, order, scored, passed_over, now)
+            offers.append(Offering.of(caller.waiting.entry, order[0][1], decision))
+        self._crew.give(winner, is_given=True)
         self._callers.line_up(caller, is_in_line=False)
-        self._offered[ticket.call] = winner
-        return offering
+        self._offered[ticket.call] = winner.facts.agent.id
+        return winner
 
     def _passed_over(self, caller: Caller) -> int:
         """Return how many the call has tried who could take it now."""
@@ -211,14 +288,14 @@ class MatchIndex:
         return sum(caller.demand in member.suits for member in free)
 
     def _decision(
-        self, caller: Caller, order: list[Ranked], passed_over: int, now: Now
+        self, caller: Caller, order: list[Ranked], scored: Score | None, passed_over: int, now: Now
     ) -> Decision:
         demand = caller.demand
         best = order[0][1]
-        scored = score(best, demand.kind.needs, demand.kind.ranking, now)
-        counts = self._crew.out + excluded(demand, self._crew.seats, self._crew.free)
-        counts[Reason.TAKEN] = demand.given
-        counts[Reason.TRIED_BEFORE] = passed_over
+        if scored is None:
+            scored = score(best, demand.kind.needs, demand.kind.ranking, now)
+        counts = self._crew.unfit(demand)
+        counts[_TRIED_BEFORE] = passed_over
         return Decision(
             revision=self._snapshot.revision,
             wall_ms=now.wall_ms,
@@ -226,7 +303,7 @@ class MatchIndex:
             score=scored.total,
             parts=scored.parts(),
             runners_up=tuple((f.agent.id, -key[0]) for key, f in order[1 : 1 + RUNNERS_UP]),
-            excluded={reason.value: count for reason, count in counts.items() if count},
+            excluded={name: number for name, number in zip(_NAMES, counts, strict=True) if number},
             step=caller.waiting.effective.step,
         )
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from edge.acd.eligibility import AgentFacts, rest_of_s
 from edge.acd.needs import Needs
@@ -29,9 +29,12 @@ from edge.acd.rank import (
     LONGEST_IDLE_S,
     Ranking,
     SortKey,
+    asked_levels,
+    fit_of,
     sort_key,
     steady_score,
     total_score,
+    weighted_steady,
 )
 from state.model import Now, Strategy
 
@@ -52,6 +55,10 @@ class Candidate:
     idle_since_s: float
     stamp: int = field(default=0, kw_only=True)
     """No two agents have the same. What was put on a shelf under an older one is void."""
+    had: int = field(default=0, kw_only=True)
+    """`rank.had_levels`, once the agent is on a shelf."""
+    busy: float = field(default=0.0, kw_only=True)
+    """`rank.occupancy`, likewise."""
     is_given: bool = field(default=False, kw_only=True)
     """Another call has asked for the agent, or has just been offered them."""
 
@@ -88,6 +95,13 @@ class Shelf:
         self._rising: list[_Placed] = []
         self._fills: list[tuple[float, _Placed]] = []
         """When those rising will have risen to the full."""
+        self._by_weights = ranking.strategy is Strategy.WEIGHTED and not needs.any_of
+        self._asked = asked_levels(needs.all_of)
+        self._fits: dict[int, float] = {}
+        self._near = dict(ranking.nearness)
+        self._exact_at: Now | None = None
+        self._exactly: dict[int, Ranked] = {}
+        """Exact keys at that instant, by stamp: a round that gives many asks for most of them."""
 
     def add(self, candidate: Candidate, live: int) -> None:
         """Put an agent there. `live`: how many it holds then that are not void."""
@@ -106,36 +120,66 @@ class Shelf:
             found.sort()
         return found[:count]
 
+    def ranked(self, facts: AgentFacts, now: Now) -> Ranked:
+        """Return where somebody would stand who is on no shelf."""
+        steady = steady_score(facts, self._needs, self._ranking)
+        return (sort_key(facts, total_score(steady, facts, self._ranking, now)), facts)
+
     def _exact(self, placed: list[_Placed], now: Now) -> list[Ranked]:
-        ranking = self._ranking
-        return [
-            (sort_key(facts, total_score(steady, facts, ranking, now)), facts)
-            for _, _, _, _, candidate, steady in placed
-            for facts in (candidate.facts,)
-        ]
+        if now is not self._exact_at:
+            self._exact_at = now
+            self._exactly.clear()
+        known = self._exactly
+        found: list[Ranked] = []
+        for _, _, _, stamp, candidate, steady in placed:
+            ranked = known.get(stamp)
+            if ranked is None:
+                facts = candidate.facts
+                total = total_score(steady, facts, self._ranking, now)
+                ranked = known[stamp] = (sort_key(facts, total), facts)
+            found.append(ranked)
+        return found
+
+    def _steady(self, candidate: Candidate) -> float:
+        if not self._by_weights:
+            return steady_score(candidate.facts, self._needs, self._ranking)
+        fit = self._fits.get(candidate.had)
+        if fit is None:
+            fit = self._fits[candidate.had] = fit_of(self._asked, candidate.had)
+        near = self._near.get(candidate.facts.agent.site, 0.0) if self._near else 0.0
+        return weighted_steady(self._ranking, fit, candidate.busy, near)
 
     def _place_new(self, now: Now) -> None:
         if not self._new:
             return
         still: list[_Placed] = []
         rising: list[_Placed] = []
+        fills: list[tuple[float, _Placed]] = []
+        slope = self._slope
         for stamp, candidate in self._new:
             if stamp != candidate.stamp:
                 continue
             facts = candidate.facts
-            steady = steady_score(facts, self._needs, self._ranking)
-            tie = (sort_key(facts, 0.0)[1], facts.agent.id, stamp, candidate, steady)
+            steady = self._steady(candidate)
+            revision = 0 if facts.work is None else facts.work.mod_revision
             full_at_s = candidate.idle_since_s + self._full_s + DRIFT_S
-            if not self._slope or full_at_s <= now.mono_s:
-                total = total_score(steady, facts, self._ranking, now)
-                still.append((-total, *tie))
-            else:
-                placed = (self._slope * candidate.idle_since_s - steady, *tie)
+            if slope and full_at_s > now.mono_s:
+                score = slope * candidate.idle_since_s - steady
+                placed = (score, revision, facts.agent.id, stamp, candidate, steady)
                 rising.append(placed)
-                heappush(self._fills, (full_at_s, placed))
+                fills.append((full_at_s, placed))
+            else:
+                total = total_score(steady, facts, self._ranking, now) if slope else steady
+                still.append((-total, revision, facts.agent.id, stamp, candidate, steady))
         self._new.clear()
         _insert(self._still, still)
         _insert(self._rising, rising)
+        if len(fills) > _SLACK:
+            self._fills += fills
+            heapify(self._fills)
+        else:
+            for fill in fills:
+                heappush(self._fills, fill)
 
     def _clear(self, live: int) -> None:
         """Clear away what is void, when it is most."""
@@ -182,12 +226,15 @@ def _insert(order: list[_Placed], more: list[_Placed]) -> None:
 def _heads(order: list[_Placed], count: int) -> list[_Placed]:
     """Return the first `count` that are not void; the void ones before them are cleared away."""
     found: list[_Placed] = []
+    if not order:
+        return found
     place = 0
-    while place < len(order) and len(found) < count:
-        placed = order[place]
+    for placed in order:
+        place += 1
         if placed[3] == placed[4].stamp:
             found.append(placed)
-        place += 1
+            if len(found) == count:
+                break
     if place > len(found):
         order[:place] = found
     return found

@@ -9,13 +9,22 @@ skill, unless their site is out of reach or they are out of scope, which is told
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from edge.acd.eligibility import Reason
-from edge.acd.index.demand import ANYONE, Demand
+from edge.acd.index.demand import ANYONE, PLACE_OF, SUITS, Demand
 from edge.acd.index.shelf import Candidate
+from edge.acd.rank import had_levels
 from edge.acd.roster import CallClass
-from state.model import ANYBODY, Agent, Scope, SiteId, SkillId
+from state.model import ANYBODY, Agent, Scope, SiteId, SkillId, SkillNeed
+
+_MISSING: Final = PLACE_OF[Reason.MISSING_SKILL]
+_TOO_LOW: Final = PLACE_OF[Reason.SKILL_TOO_LOW]
+_NOT_PREFERRED: Final = PLACE_OF[Reason.NOT_PREFERRED]
+_UNREACHABLE: Final = PLACE_OF[Reason.SITE_UNREACHABLE]
+_OUT_OF_SCOPE: Final = PLACE_OF[Reason.OUT_OF_SCOPE]
 
 Seat = tuple[SiteId, str, str]
 """Where an agent belongs: site, team, employer. All that a scope looks at."""
@@ -26,15 +35,18 @@ class Profile:
     """What some agents can do, and for whom."""
 
     example: Agent
+    had: int
+    """`rank.had_levels`."""
     suits: list[Demand] = field(default_factory=list)
-    unsuited: list[tuple[Demand, Reason]] = field(default_factory=list)
+    unsuited: list[tuple[Demand, int]] = field(default_factory=list)
+    """With the place of the reason in REASONS."""
     members: dict[Candidate, None] = field(default_factory=dict)
     """Those of them who are free."""
 
-    def hold_against(self, demand: Demand) -> Reason | None:
-        """Take note of one more class."""
-        because = demand.kind.unsuited_because(self.example)
-        if because is None:
+    def hold_against(self, demand: Demand) -> int:
+        """Take note of one more class; return the place in REASONS of why they do not suit."""
+        because = demand.because(self.example)
+        if because == SUITS:
             self.suits.append(demand)
         else:
             self.unsuited.append((demand, because))
@@ -46,7 +58,8 @@ class Skilled:
 
     def __init__(self) -> None:
         self._profiles: dict[object, Profile] = {}
-        self._having: dict[SkillId, list[Profile]] = {}
+        self._having: dict[SkillId, list[tuple[Profile, int]]] = {}
+        """Who has a skill, and at which level."""
         self._asking: dict[SkillId, list[Demand]] = {}
 
     def profile(self, agent: Agent) -> Profile:
@@ -56,56 +69,92 @@ class Skilled:
         alike = (skills, agent.site, agent.team, agent.employer, attributes)
         profile = self._profiles.get(alike)
         if profile is None:
-            profile = self._profiles[alike] = Profile(agent)
-            asking: dict[Demand, None] = {}
-            for skill in (ANYONE, *agent.skills):
-                self._having.setdefault(skill, []).append(profile)
-                asking.update(dict.fromkeys(self._asking.get(skill, ())))
-            for demand in asking:
-                profile.hold_against(demand)
+            profile = self._profiles[alike] = Profile(agent, had_levels(agent.skills))
+            self._add(profile)
         return profile
+
+    def _add(self, profile: Profile) -> None:
+        asking: dict[Demand, None] = {}
+        for skill, level in ((ANYONE, 0), *profile.example.skills.items()):
+            having = self._having.get(skill)
+            if having is None:
+                having = self._having[skill] = []
+            having.append((profile, level))
+            for demand in self._asking.get(skill, ()):
+                asking[demand] = None
+        for demand in asking:
+            profile.hold_against(demand)
 
     def meet(self, demand: Demand) -> list[Profile]:
         """Take in a class that is not for one agent only; return who suits it and has free ones."""
-        having: dict[Profile, None] = {}
-        for skill in demand.entrances:
+        entrances = demand.entrances
+        for skill in entrances:
             self._asking.setdefault(skill, []).append(demand)
-            having.update(dict.fromkeys(self._having.get(skill, ())))
-        suiting = []
+        suiting: list[Profile] = []
+        if demand.asks_only_skills:
+            self._hold_levels_against(demand, demand.kind.needs.all_of, suiting)
+            return suiting
+        having = {each: None for skill in entrances for each, _ in self._having.get(skill, ())}
         for profile in having:
             because = profile.hold_against(demand)
-            if not profile.members:
-                continue
-            if because is None:
-                suiting.append(profile)
-            else:
-                demand.unfit[because] += len(profile.members)
+            if profile.members:
+                _count(demand, profile, because, suiting)
         return suiting
 
+    def _hold_levels_against(
+        self, demand: Demand, needs: Sequence[SkillNeed], suiting: list[Profile]
+    ) -> None:
+        """Do the same for a class that looks at levels only: most do, and agents are many."""
+        least, others = needs[0].level, [(need.skill, need.level) for need in needs[1:]]
+        too_low, missing = (demand, _TOO_LOW), (demand, _MISSING)
+        for profile, level in self._having.get(needs[0].skill, ()):
+            because = SUITS if level >= least else _TOO_LOW
+            if others:
+                skills = profile.example.skills
+                for skill, other_least in others:
+                    other = skills.get(skill)
+                    if other is None:
+                        because = _MISSING
+                        break
+                    if other < other_least:
+                        because = _TOO_LOW
+            if because == SUITS:
+                profile.suits.append(demand)
+            else:
+                profile.unsuited.append(too_low if because == _TOO_LOW else missing)
+            if profile.members:
+                _count(demand, profile, because, suiting)
 
-def excluded(demand: Demand, seats: Counter[Seat], free: int) -> Counter[Reason]:
+
+def _count(demand: Demand, profile: Profile, because: int, suiting: list[Profile]) -> None:
+    """Note a profile that has free agents: as one that suits, or why it does not."""
+    if because == SUITS:
+        suiting.append(profile)
+    else:
+        demand.unfit[because] += len(profile.members)
+
+
+def excluded(demand: Demand, seats: Counter[Seat], free: int) -> list[int]:
     """Return for how many free agents each reason holds why they do not suit the class.
 
     `seats`: how many of the `free` belong where.
     """
-    away = _away(demand.kind, seats)
-    known = Counter({r: n for r, n in demand.unfit.items() if r not in away})
-    others = free - away.total() - demand.fit - known.total()
-    because = Reason.MISSING_SKILL if demand.only is None else Reason.NOT_PREFERRED
-    return away + known + Counter({because: others})
+    counts = demand.unfit.copy()
+    if demand.kind.out_of_reach or demand.kind.needs.scope is not ANYBODY:
+        _count_away(demand.kind, seats, counts)
+    rest = _MISSING if demand.only is None else _NOT_PREFERRED
+    counts[rest] += free - demand.fit - sum(counts)
+    return counts
 
 
-def _away(kind: CallClass, seats: Counter[Seat]) -> Counter[Reason]:
-    """Return who does not suit because of where they belong, whatever they can do."""
-    away: Counter[Reason] = Counter()
-    if not kind.out_of_reach and kind.needs.scope is ANYBODY:
-        return away
+def _count_away(kind: CallClass, seats: Counter[Seat], counts: list[int]) -> None:
+    """Put in who does not suit because of where they belong, whatever they can do."""
+    counts[_UNREACHABLE] = counts[_OUT_OF_SCOPE] = 0
     for seat, count in seats.items():
         if seat[0] in kind.out_of_reach:
-            away[Reason.SITE_UNREACHABLE] += count
+            counts[_UNREACHABLE] += count
         elif kind.needs.only is None and not _is_in(seat, kind.needs.scope):
-            away[Reason.OUT_OF_SCOPE] += count
-    return away
+            counts[_OUT_OF_SCOPE] += count
 
 
 def _is_in(seat: Seat, scope: Scope) -> bool:
