@@ -90,6 +90,8 @@ class RecorderLink:
                 if not self._is_failing and (self._wanted or self._todo):
                     log.warning("recorder_away", calls=len(self._wanted), **fault(error))
                     self._is_failing = True
+            except Exception as error:  # noqa: BLE001 - no fault in recording may end an edge
+                log.error("recorder_link_fault", **fault(error))  # noqa: TRY400 - one line
             await asyncio.sleep(RETRY_S)
             self._todo = {**self._todo, **self._wanted}
 
@@ -117,9 +119,12 @@ class RecorderLink:
         finally:
             woken.cancel()
             left.cancel()
-        if left.done() and not left.cancelled():
+            # Only one may read at a time: it has to have let go before the next answer is read.
+            await asyncio.wait({woken, left})
+        if not left.cancelled():
+            left.exception()  # asked after: it is no news beside the end of the connection
             raise EOFError("the recorder has gone")
-        return woken.done()
+        return not woken.cancelled()
 
     async def _tell(
         self,

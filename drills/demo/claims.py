@@ -35,6 +35,7 @@ def claims(run: Run, figures: Figures) -> tuple[Claim, ...]:
         *_claims_of_calls(run, figures),
         *_claims_of_routing(figures),
         *_claims_of_audio(figures),
+        *_claims_of_recordings(run),
         *_claims_of_failover(figures),
         *_claims_of_management(run),
         *_claims_of_housekeeping(figures),
@@ -98,6 +99,30 @@ def _claims_of_audio(figures: Figures) -> tuple[Claim, ...]:
             text="Each side heard the other, and nobody else",
             held=both == checked > 0,
             numbers=f"{both} of {checked}",
+        ),
+    )
+
+
+def _claims_of_recordings(run: Run) -> tuple[Claim, ...]:
+    due = run.recordings
+    opened = [each for each in due if not each.fault]
+    heard = [each for each in due if each.is_heard]
+    why = "".join(f"; {each.call[:8]}: {each.fault}" for each in due if each.fault)
+    return (
+        Claim(
+            text="Every answered call of a living site has a recording, opened by another's key",
+            held=len(opened) == len(due) > 0,
+            numbers=f"{len(opened)} of {len(due)}{why}",
+        ),
+        Claim(
+            text="On each, the caller is heard left, the agent right, and nobody else",
+            held=len(heard) == len(due) > 0,
+            numbers=f"{len(heard)} of {len(due)}, {sum(each.seconds for each in opened):.0f} s",
+        ),
+        Claim(
+            text="No file of any site holds a sound of them in the clear",
+            held=not run.plaintext and run.sounds_sought > 0,
+            numbers=f"{run.sounds_sought} sounds sought, in {len(run.plaintext)} files",
         ),
     )
 
@@ -247,6 +272,21 @@ def as_json(run: Run, figures: Figures, found: Sequence[Claim]) -> dict[str, obj
             "renewed_at": run.managed.renewed_at,
             "later_edit": _edit_as_json(run.managed.later_edit),
             "faults": list(run.managed.faults),
+        },
+        "recordings": {
+            "due": len(run.recordings),
+            "opened": sum(1 for each in run.recordings if not each.fault),
+            "heard": sum(1 for each in run.recordings if each.is_heard),
+            "incomplete": sum(
+                1 for each in run.recordings if not each.fault and not each.is_complete
+            ),
+            "faults": [
+                f"{each.call}: {each.fault or 'heard otherwise'}"
+                for each in run.recordings
+                if not each.is_heard
+            ],
+            "sounds_sought": run.sounds_sought,
+            "plaintext": list(run.plaintext),
         },
         "leaks": figures.leaks + len(figures.unanswered_stock),
         "setup_s": round(figures.setup_s, 2),

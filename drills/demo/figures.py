@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from drills.demo import failover, ledger, routing
 from drills.demo.failover import Kill, Sighting
+from drills.demo.hearing import Recorded
 from drills.demo.ledger import Ledger, Row
 from drills.demo.management import Managed
 from drills.demo.reports import AgentReport, OfferEvent
@@ -62,6 +63,12 @@ class Run(Struct, frozen=True, kw_only=True):
     setup_s: float
     edges: Mapping[EdgeId, SiteId] = field(default_factory=dict)
     """All edges of the plan, and where they are."""
+    recordings: tuple[Recorded, ...] = ()
+    """Of the answered calls of the sites that live."""
+    sounds_sought: int = 0
+    """How many seconds of the calls were looked for in the clear."""
+    plaintext: tuple[str, ...] = ()
+    """Files in which one was found."""
     managed: Managed = Managed()
     """What a manager saw of the API."""
 

@@ -23,6 +23,7 @@ from drills.demo.ledger import join
 from drills.demo.manager import Manager
 from drills.demo.observer import Observer, await_carrier, await_leader
 from drills.demo.people import People
+from drills.demo.recorded import Listening
 from drills.demo.scenario import Scenario
 from drills.demo.screen import Screen
 from drills.demo.stock import settle
@@ -96,6 +97,11 @@ async def play(stage: Stage) -> Run:
         await people.send_home()
         await managing[1]
         run = await _run(stage, kill, sightings, stocks, silent)
+        listening = Listening(stage.lab, kill.site)
+        screen.say("listening to what was recorded")
+        recordings = await listening.listen(run.ledger.rows)
+        sought, plaintext = await listening.plaintext()
+        run = replace(run, recordings=recordings, sounds_sought=sought, plaintext=plaintext)
         return replace(run, managed=manager.managed)
     finally:
         for task in (calling, counting, *managing, *looking):

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from drills.lab.paths import Paths, Secrets, Work
 from drills.lab.plan import LabPlan
 from drills.lab.process import HttpProbe, Identity, ProcessSpec
-from drills.lab.site import Paths, Secrets, Work, etcd_endpoints
+from drills.lab.site import etcd_endpoints
 from state.model import SiteId
 
 API_PORT: Final = 8080

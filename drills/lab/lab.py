@@ -20,21 +20,26 @@ from typing import Self
 
 from msgspec import Struct
 
-from drills.lab import control_plane
+from custody.keyring import Keyring
+from custody.library import Library
+from custody.providers import LocalFile
+from custody.store import RecordingStore
+from drills.lab import control_plane, recorders
 from drills.lab.certs import Authority, make_authority
 from drills.lab.commands import Commands, Done
 from drills.lab.delays import RelayDelays, find_delays
 from drills.lab.enter import RUN_ROOT, inside
 from drills.lab.errors import EnterError, LabError
-from drills.lab.keys import make_secrets
+from drills.lab.keys import make_recording_keys, make_secrets
 from drills.lab.network import raise_network, remove_network
+from drills.lab.paths import Paths
 from drills.lab.plan import LabPlan, Part
 from drills.lab.probes import http_get
 from drills.lab.process import EventKind, Identity, ProcessEvent
-from drills.lab.site import ETCD_HEALTH_PORT, Paths, compose, etcd_endpoints, relay
+from drills.lab.site import ETCD_HEALTH_PORT, compose, etcd_endpoints, relay
 from drills.lab.supervisor import ENVIRONMENT, Supervisor
 from drills.lab.wan import Wan
-from state.model import SiteId
+from state.model import MAIN, SiteId
 
 PROJECT = Path(__file__).resolve().parents[2]
 OPERATOR = "operator"
@@ -82,6 +87,8 @@ class Lab:
         self._wan: Wan | None = None
         self._identities: dict[str, Identity] = {}
         self._authority: Authority | None = None
+        self.signers: Mapping[str, bytes] = {}
+        """Who signs recordings: site -> public key."""
 
     @property
     def wan(self) -> Wan:
@@ -108,6 +115,8 @@ class Lab:
         try:
             with self._step("files"):
                 self._make_files()
+            if Part.RECORDER in self.plan.parts:
+                await self._make_recording_keys()
             delays = find_delays(self.plan.hosts, self.paths.run, ground)
             self._wan = Wan(self.plan.hosts, delays)
             self.wan.heal_all()
@@ -150,6 +159,21 @@ class Lab:
             self._identities[site] = authority.issue(f"etcd-{site}", addresses=addresses)
             for edge in plan.edges(site):
                 self._identities[edge] = authority.issue(f"edge-{edge}")
+
+    async def _make_recording_keys(self) -> None:
+        runs: dict[str, Path] = {site: self.paths.of(site) for site in self.plan.sites}
+        now_ms = time.clock_gettime_ns(time.CLOCK_REALTIME) // 1_000_000
+        self.signers = await make_recording_keys(runs, (MAIN,), now_ms)
+
+    def library(self, site: SiteId, *, keys_of: SiteId) -> Library:
+        """Open a site's recordings with the keys that another site, or itself, has."""
+        run, other = self.paths.of(site), self.paths.of(keys_of)
+        return Library(
+            RecordingStore.open(str(recorders.store_of(run))),
+            Keyring(recorders.keyring_of(other)),
+            providers={keys_of: LocalFile.load(other / recorders.PROVIDER)},
+            recorders=self.signers,
+        )
 
     async def start_control_planes(self, database: str = "") -> None:
         """Start one at every site, where they are planned, and wait until all are ready.

@@ -34,6 +34,7 @@ class Part(StrEnum):
     RTPENGINE = "rtpengine"
     KAMAILIO = "kamailio"
     EDGE = "edge"
+    RECORDER = "recorder"
     CARRIER = "carrier"
     CONTROL_PLANE = "control_plane"
     """Started by `Lab.start_control_planes`, once the center's configuration is there."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
+from drills.lab import recorders
 from drills.lab.errors import PlanError
+from drills.lab.paths import NG, Paths, Work
 from drills.lab.plan import Host, HostKind, LabPlan, Part, edge_port
 from drills.lab.process import (
     DatagramProbe,
@@ -26,59 +27,9 @@ from state.model import EdgeId, SiteId
 ETCD_HEALTH_PORT = 2381
 """On the site's loopback: /health and /metrics, in plain HTTP."""
 EVAPI = "127.0.0.1:8448"
-NG = "127.0.0.1:2223"
 NO_NG = "direct"
 """What an edge is told where no rtpengine runs: the telephones send to each other."""
 RELAY = "relay"
-
-
-class Paths(Struct, frozen=True, kw_only=True):
-    """Where a lab keeps what."""
-
-    run: Path
-    """The run directory; a host's own is a directory in it."""
-    project: Path
-    """The checkout: working directory of our own programs."""
-    python: Path
-    kemi: Path
-    """Where a site's kamailio.cfg and edge_routes.py are."""
-    carrier: Path
-    """Where the carrier's kamailio.cfg is."""
-
-    def of(self, host: str) -> Path:
-        """Return a host's run directory, `RUN` in docs/architecture.md."""
-        return self.run / host
-
-    @property
-    def secrets(self) -> Secrets:
-        """Where the secrets of the control planes are."""
-        center = self.run / "center"
-        return Secrets(
-            signing_key=center / "signing.pem",
-            customer_keys=center / "customer.key",
-            first_password=center / "password",
-            phone_secrets=center / "phone.secrets",
-        )
-
-
-class Secrets(Struct, frozen=True, kw_only=True):
-    """Files that the control planes share, each 0600; the edges read the phones' secrets."""
-
-    signing_key: Path
-    customer_keys: Path
-    first_password: Path
-    phone_secrets: Path
-
-
-class Work(Struct, frozen=True, kw_only=True):
-    """Processes to run, and the files that have to be there before."""
-
-    processes: tuple[ProcessSpec, ...] = ()
-    files: Mapping[Path, str] = field(default_factory=dict)
-
-    def plus(self, other: Work) -> Work:
-        """Return both together."""
-        return Work(processes=self.processes + other.processes, files={**self.files, **other.files})
 
 
 def compose(plan: LabPlan, paths: Paths, identities: Mapping[str, Identity]) -> Work:
@@ -131,6 +82,8 @@ def _site(plan: LabPlan, paths: Paths, identities: Mapping[str, Identity], site:
         work = work.plus(Work(processes=(_rtpengine(host, run),)))
     if Part.KAMAILIO in plan.parts:
         work = work.plus(Work(processes=(_kamailio(host, run, paths.kemi),)))
+    if Part.RECORDER in plan.parts:
+        work = work.plus(recorders.compose(paths, host))
     if Part.EDGE in plan.parts:
         for edge in plan.edges(site):
             work = work.plus(_edge(plan, paths, edge, site, identities[edge]))
@@ -241,6 +194,7 @@ etcd_key = "{identity.key}"
 run_dir = "{run}"
 command_socket = "{command_socket}"
 log_level = "info"
+{f'recorder = "{recorders.socket_of(run)}"' if Part.RECORDER in plan.parts else ""}
 """
     if Part.CONTROL_PLANE in plan.parts:
         content += f'phone_secrets = "{paths.secrets.phone_secrets}"\n'

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from drills.demo.failover import Detector, Kill, Sighting
 from drills.demo.figures import Run, Stock
+from drills.demo.hearing import Recorded
 from drills.demo.ledger import join
 from drills.demo.management import Edit, Managed
 from drills.demo.reports import AgentReport, CallerReport, End, OfferChange, OfferEvent
@@ -169,6 +170,23 @@ RECORDS = tuple(record(call) for call in SCENARIO.calls)
 OFFERS = tuple(event for call in ANSWERED for event in offers(call))
 
 
+def recording(call: PlannedCall) -> Recorded:
+    left, right = f"caller-chord-{call.index}", f"agent-chord-{call.index}"
+    return Recorded(
+        call=call_id(call.index),
+        is_complete=True,
+        seconds=5.0,
+        caller=frozenset({left}),
+        agent=frozenset({right}),
+        due_left=left,
+        due_right=right,
+        allowed=frozenset({left, right}),
+    )
+
+
+RECORDINGS = tuple(recording(call) for call in ANSWERED)
+
+
 def sighting(after_ms: int, who: Detector) -> Sighting:
     return Sighting(at_ms=KILL_MS + after_ms, who=who, what=f"{who} knows", detected_by=who)
 
@@ -198,6 +216,8 @@ def run(
         unanswered_stock=(),
         setup_s=9.5,
         edges={EdgeId(f"{site}{number}"): site for site in SCENARIO.sites for number in (1, 2)},
+        recordings=RECORDINGS,
+        sounds_sought=2 * len(RECORDINGS),
         managed=MANAGED,
     )
 

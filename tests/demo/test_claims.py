@@ -63,6 +63,11 @@ def offered_late() -> Run:
     return invented.run(offers=(*invented.OFFERS, late))
 
 
+def recorded(**changes: object) -> Run:
+    first, *others = GOOD.recordings
+    return replace(GOOD, recordings=(replace(first, **changes), *others))
+
+
 def never_queued() -> Run:
     rung = {report.call: report.invite_ms for report in invented.AGENTS}
     return invented.run(
@@ -144,6 +149,36 @@ def test_a_good_run_holds_every_claim() -> None:
             agents_but_for(FIRST, heard=frozenset({"another-chord"})),
             "Each side heard the other, and nobody else",
             id="agent-heard-another-call",
+        ),
+        pytest.param(
+            recorded(fault="there is none"),
+            "Every answered call of a living site has a recording, opened by another's key",
+            id="a-recording-is-missing",
+        ),
+        pytest.param(
+            replace(GOOD, recordings=()),
+            "Every answered call of a living site has a recording, opened by another's key",
+            id="nothing-was-recorded",
+        ),
+        pytest.param(
+            recorded(agent=frozenset()),
+            "On each, the caller is heard left, the agent right, and nobody else",
+            id="the-agent-is-not-on-the-recording",
+        ),
+        pytest.param(
+            recorded(caller=frozenset({"caller-chord-of-another"})),
+            "On each, the caller is heard left, the agent right, and nobody else",
+            id="another-caller-is-on-the-recording",
+        ),
+        pytest.param(
+            replace(GOOD, plaintext=("a/recordings/x",)),
+            "No file of any site holds a sound of them in the clear",
+            id="plaintext-on-a-disk",
+        ),
+        pytest.param(
+            replace(GOOD, sounds_sought=0),
+            "No file of any site holds a sound of them in the clear",
+            id="nobody-looked-for-plaintext",
         ),
         pytest.param(
             replace(GOOD, leader=SiteId("c")),
@@ -261,6 +296,9 @@ def test_the_json_has_the_names_that_others_read() -> None:
     assert written["audio"]["both_ways"] == written["audio"]["checked"] >= calls["answered"] / 2
     assert 0 <= written["failover"]["rto_s"] <= 5
     assert written["failover"]["lost_elsewhere"] == 0
+    due = written["recordings"]["due"]
+    assert written["recordings"]["opened"] == written["recordings"]["heard"] == due > 0
+    assert written["recordings"]["plaintext"] == []
     assert written["leaks"] == 0
     assert written["setup_s"] == 9.5
     assert written["held"] is True

@@ -51,6 +51,7 @@ class FakeRecorder:
         self._path = path
         self.heard: list[dict[str, object]] = []
         self.answer: dict[str, object] = {"ok": True}
+        self.connections = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -68,6 +69,7 @@ class FakeRecorder:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connections += 1
         with contextlib.suppress(ConnectionError):
             while line := await reader.readline():
                 self.heard.append(json.loads(line))
@@ -125,6 +127,35 @@ async def test_a_recorder_started_anew_is_told_all_that_goes_on_and_nothing_that
     await asyncio.sleep(0.05)
     assert [(each["cmd"], each["call"]) for each in again.heard] == [("record", "one")]
     await again.die()
+
+
+async def test_calls_that_come_one_after_the_other_are_told_over_one_connection(
+    link: RecorderLink, tmp_path: Path
+) -> None:
+    fake = FakeRecorder(tmp_path / "sock")
+    await fake.start()
+    for count in range(1, 6):
+        link.record(CallId(f"call{count}"), QUEUE, ANN)
+        await until(lambda count=count: len(fake.heard) == count)  # type: ignore[misc]
+        await asyncio.sleep(0.01)
+    assert fake.connections == 1
+    await fake.die()
+
+
+async def test_a_fault_of_ours_in_the_link_does_not_end_the_edge(
+    link: RecorderLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr(recording, "RETRY_S", 0.02)
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(recording, "_ask", broken)
+    fake = FakeRecorder(tmp_path / "sock")
+    await fake.start()
+    link.record(CallId("one"), QUEUE, ANN)
+    await until(lambda: len(fake.heard) == 1)
+    await fake.die()
 
 
 async def test_a_refusal_is_counted_and_not_repeated(link: RecorderLink, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 from control_plane.settings import Settings
 from drills.lab import control_plane
 from drills.lab.errors import PlanError
+from drills.lab.paths import Paths, Work
 from drills.lab.plan import LabPlan, Part, plan_lab
 from drills.lab.process import Identity, ProcessSpec
-from drills.lab.site import Paths, Work, compose, etcd_endpoints
+from drills.lab.site import compose, etcd_endpoints
 from edge.settings import parse
 from state.model import SiteId
 
@@ -35,11 +36,14 @@ def process(work: Work, name: str) -> ProcessSpec:
     return next(process for process in work.processes if process.name == name)
 
 
-def test_three_whole_sites_and_a_carrier_are_sixteen_processes() -> None:
+PARTS = ("etcd", "kamailio", "rtpengine", "recorder")
+
+
+def test_three_whole_sites_and_a_carrier_are_nineteen_processes() -> None:
     names = sorted(process.name for process in composed(plan_lab()).processes)
     assert names == sorted(
         [
-            *(f"{part}-{site}" for part in ("etcd", "kamailio", "rtpengine") for site in "abc"),
+            *(f"{part}-{site}" for part in PARTS for site in "abc"),
             *(f"edge-{site}{number}" for site in "abc" for number in (1, 2)),
             "kamailio-carrier",
         ]
@@ -65,6 +69,7 @@ def test_an_edge_reads_its_settings_from_the_file_that_the_lab_writes() -> None:
     settings = parse(tomllib.loads(composed(plan_lab()).files[path]), str(path))
     assert settings.edge == "b2"
     assert settings.sip == "198.18.2.10:5082"
+    assert settings.recorder == Path("/run/everline/b/recorder.sock")
     assert settings.etcd == ("198.18.2.10:2379", "198.18.1.10:2379", "198.18.3.10:2379")
     assert settings.kamailio_rpc == Path("/run/everline/b/kamailio.rpc")
     assert settings.etcd_key == Path("/own.key")

@@ -1,0 +1,107 @@
+"""Looks at what was recorded, at the sites that live: with the keys of another site alone.
+
+And for what must not be there: a second of any call in the clear, in any file of the lab.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from custody.errors import CustodyError
+from custody.frame import RATE_HZ, Frame
+from custody.library import Library
+from custody.manifest import Manifest
+from drills.demo.hearing import Recorded, chords, patterns
+from drills.demo.ledger import Row
+from drills.lab.lab import Lab
+from state.model import MAIN, CallId, Outcome, SiteId
+
+KEPT_WITHIN_S = 15.0
+LOOK_EVERY_S = 0.1
+_BIGGEST_BYTES = 256 * 1024 * 1024
+
+
+class Listening:
+    """What has been found so far."""
+
+    def __init__(self, lab: Lab, dead: SiteId | None) -> None:
+        self._lab = lab
+        self._alive = tuple(site for site in lab.plan.sites if site != dead)
+        self._ends_s = asyncio.get_running_loop().time() + KEPT_WITHIN_S
+        self._sounds: set[bytes] = set()
+
+    async def listen(self, rows: Iterable[Row]) -> tuple[Recorded, ...]:
+        """Open the recording of each answered call that a living site has served."""
+        return tuple([await self._open(row) for row in rows if self._is_due(row)])
+
+    def _is_due(self, row: Row) -> bool:
+        record = row.record
+        return (
+            record is not None
+            and record.outcome is Outcome.ANSWERED
+            and record.site in self._alive
+            and row.agent is not None
+            and row.caller is not None
+        )
+
+    async def _open(self, row: Row) -> Recorded:
+        record, caller, agent = row.record, row.caller, row.agent
+        if record is None or caller is None or agent is None:
+            raise ValueError("nobody answered this call")
+        other = next(site for site in self._lab.plan.sites if site != record.site)
+        library = self._lab.library(record.site, keys_of=other)
+        due_right = agent.sent or ""
+        # A caller who echoes says what the agent says.
+        due_left = due_right if caller.sent is None else caller.sent
+        try:
+            account = await self._kept(library, record.call)
+            if account is None:
+                return Recorded(call=record.call, fault="there is none")
+            frames: list[Frame] = [frame async for frame in library.frames(account)]
+        except CustodyError as error:
+            return Recorded(call=record.call, fault=str(error))
+        self._sounds |= patterns(frames)
+        return Recorded(
+            call=record.call,
+            is_complete=account.is_complete,
+            seconds=account.samples / RATE_HZ,
+            caller=chords(frames, 0),
+            agent=chords(frames, 1),
+            due_left=due_left,
+            due_right=due_right,
+            allowed=frozenset({due_left, due_right}),
+        )
+
+    async def _kept(self, library: Library, call: CallId) -> Manifest | None:
+        """Return the account of a recording, as soon as the store has it."""
+        while True:
+            try:
+                return await library.manifest(MAIN, call)
+            except FileNotFoundError:
+                if asyncio.get_running_loop().time() > self._ends_s:
+                    return None
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def plaintext(self) -> tuple[int, tuple[str, ...]]:
+        """Return how many sounds were looked for, and the files in which one stands."""
+        found = await asyncio.to_thread(_search, self._lab.paths.run, sorted(self._sounds))
+        return len(self._sounds), found
+
+
+def _search(run: Path, sounds: Sequence[bytes]) -> tuple[str, ...]:
+    if not sounds:
+        return ()
+    either = re.compile(b"|".join(map(re.escape, sounds)))
+    found = []
+    for path in sorted(run.rglob("*")):
+        if path.is_file() and not path.is_symlink() and path.stat().st_size < _BIGGEST_BYTES:
+            try:
+                content = path.read_bytes()
+            except OSError:
+                continue
+            if either.search(content):
+                found.append(str(path.relative_to(run)))
+    return tuple(found)
