@@ -20,6 +20,7 @@ from control_plane.events.http import FEATURE as EVENTS
 from control_plane.knowledge.http import FEATURE as KNOWLEDGE
 from control_plane.live.http import FEATURE as LIVE
 from control_plane.phones.http import FEATURE as PHONES
+from control_plane.recordings.http import FEATURE as RECORDINGS
 from control_plane.service_tokens.http import FEATURE as SERVICE_TOKENS
 from control_plane.sign_in.http import FEATURE as SIGN_IN
 from control_plane.users.http import FEATURE as USERS
@@ -36,6 +37,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     PHONES,  # after configuration: it uses the one's mirror and store
     KNOWLEDGE,
     EVENTS,  # after what it tells of
+    RECORDINGS,
 )
 
 TABLES: Final = (

@@ -63,6 +63,23 @@ class Limits(BaseModel):
     stranger_burst: Rate = 40.0
 
 
+class Recordings(BaseModel):
+    """Where recordings are, and what opens them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: str
+    """A folder, or `s3://BUCKET/PREFIX`: the recorders' store."""
+    keyring: Path
+    """The folder of recording keys."""
+    provider: Annotated[str, AfterValidator(_id)]
+    """The name under which this site's provider has wrapped them."""
+    provider_file: Path
+    """Its secret, base64 of 32 bytes, mode 0600."""
+    recorders: dict[str, str]
+    """Who signs recordings: a recorder's name and its public key, base64."""
+
+
 class Settings(BaseModel):
     """One control plane."""
 
@@ -95,6 +112,8 @@ class Settings(BaseModel):
     run: Path | None = None
     """The run directory of this site's edges, where they are on this host: their event logs tell
     how a past call was decided, their command sockets since when they serve alone."""
+    recordings: Recordings | None = None
+    """None: no recording is served here."""
     first_password: Path | None = None
     """A file with the password of the first administrator, for an empty database."""
     policies: Path = Path(__file__).parents[1] / "policies"

@@ -53,7 +53,7 @@ def response(route: AnyRoute, answer: Answer[Any], request: web.Request) -> web.
 
 async def stream(given: Stream, request: web.Request, send_s: float) -> web.StreamResponse:
     """Send a stream. A client that takes nothing for `send_s` seconds is cut off."""
-    made = web.StreamResponse(headers={**HEADERS, **given.headers})
+    made = web.StreamResponse(status=given.status, headers={**HEADERS, **given.headers})
     made.content_type = given.media_type
     await made.prepare(request)
     try:

@@ -19,6 +19,7 @@ from state.model import EdgeId, SiteId
 RTO_LIMIT_S = 5.0
 NOTICE_LIMIT_S = 5.0
 SETUP_LIMIT_S = 15.0
+HEARD_LIMIT_S = 2.0
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -108,6 +109,7 @@ def _claims_of_recordings(run: Run) -> tuple[Claim, ...]:
     opened = [each for each in due if not each.fault]
     heard = [each for each in due if each.is_heard]
     why = "".join(f"; {each.call[:8]}: {each.fault}" for each in due if each.fault)
+    managed = run.managed
     return (
         Claim(
             text="Every answered call of a living site has a recording, opened by another's key",
@@ -123,6 +125,12 @@ def _claims_of_recordings(run: Run) -> tuple[Claim, ...]:
             text="No file of any site holds a sound of them in the clear",
             held=not run.plaintext and run.sounds_sought > 0,
             numbers=f"{run.sounds_sought} sounds sought, in {len(run.plaintext)} files",
+        ),
+        Claim(
+            text=f"A manager heard one over the API, the first sound within {HEARD_LIMIT_S:g} s",
+            held=managed.is_heard_right and managed.first_sound_ms <= 1000 * HEARD_LIMIT_S,
+            numbers=f"at {managed.heard_at or 'none'}, {managed.first_sound_ms:.0f} ms,"
+            f" {'the right' if managed.is_heard_right else 'other'} bytes",
         ),
     )
 
@@ -271,6 +279,8 @@ def as_json(run: Run, figures: Figures, found: Sequence[Claim]) -> dict[str, obj
             "went_on_at": list(run.managed.went_on_at),
             "renewed_at": run.managed.renewed_at,
             "later_edit": _edit_as_json(run.managed.later_edit),
+            "heard_at": run.managed.heard_at,
+            "first_sound_ms": run.managed.first_sound_ms,
             "faults": list(run.managed.faults),
         },
         "recordings": {

@@ -37,6 +37,12 @@ class Managed(Struct, frozen=True, kw_only=True):
     """Where the session was renewed after the kill."""
     later_edit: Edit | None = None
     """After the kill."""
+    heard_at: SiteId | None = None
+    """Where a recording was played over the API."""
+    is_heard_right: bool = False
+    """Whether it was, byte for byte, what the recorder's files hold."""
+    first_sound_ms: float = 0.0
+    """From the request until its first bytes."""
     faults: tuple[str, ...] = ()
     """What was answered otherwise than it should have been."""
 

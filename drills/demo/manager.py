@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from drills.demo.management import Edit, Managed
 from drills.lab.control_plane import api_address
 from drills.lab.lab import Lab
-from state.model import EdgeId, QueueId, SiteId
+from state.model import CallId, EdgeId, QueueId, SiteId
 
 TENANT: Final = "main"
 ANSWER_S: Final = 5.0
@@ -47,6 +47,42 @@ class Manager:
         """Go on at every survivor."""
         alive = [site for site in self._lab.plan.sites if site != dead]
         await self._carefully(self._go_on(alive), "after the kill")
+
+    async def listen(self, site: SiteId, call: CallId, due: bytes) -> None:
+        """Play a recording at its site; `due` is how its WAV begins."""
+        await self._carefully(self._listen(site, call, due), "listening")
+
+    async def _listen(self, site: SiteId, call: CallId, due: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + EVERYWHERE_S
+        path = f"/v1/recordings/{call}"
+        async with _client() as client:
+            # A call comes to the API some moments after its end.
+            while True:
+                try:
+                    await self._ask(client, site, "GET", path)
+                    break
+                except _RefusedError:
+                    if loop.time() > ends_s:
+                        raise
+                    await asyncio.sleep(LOOK_EVERY_S)
+            url = f"http://{api_address(self._lab.plan, site)}{path}/audio"
+            sent = {
+                "Authorization": f"Bearer {self._session['access_token']}",
+                "Everline-Purpose": "the demo listens",
+                "Range": f"bytes=0-{len(due) - 1}",
+            }
+            began_s = loop.time()
+            async with client.get(url, headers=sent) as answer:
+                first = await answer.content.readany()
+                took_s = loop.time() - began_s
+                heard = first + await answer.content.read()
+                self.managed = replace(
+                    self.managed,
+                    heard_at=site,
+                    is_heard_right=answer.status == 206 and heard == due,  # noqa: PLR2004 - a part
+                    first_sound_ms=round(took_s * 1000, 1),
+                )
 
     async def _carefully(self, work: Any, when: str) -> None:  # noqa: ANN401 - a coroutine
         try:

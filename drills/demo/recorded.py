@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from custody import listening
 from custody.errors import CustodyError
 from custody.frame import RATE_HZ, Frame
 from custody.library import Library
@@ -32,6 +33,8 @@ class Listening:
         self._alive = tuple(site for site in lab.plan.sites if site != dead)
         self._ends_s = asyncio.get_running_loop().time() + KEPT_WITHIN_S
         self._sounds: set[bytes] = set()
+        self.sample: tuple[SiteId, CallId, bytes] | None = None
+        """A recording, where it is, and how its WAV should begin."""
 
     async def listen(self, rows: Iterable[Row]) -> tuple[Recorded, ...]:
         """Open the recording of each answered call that a living site has served."""
@@ -64,6 +67,9 @@ class Listening:
         except CustodyError as error:
             return Recorded(call=record.call, fault=str(error))
         self._sounds |= patterns(frames)
+        if self.sample is None and frames:
+            head = listening.wav_header(account.samples)
+            self.sample = (record.site, record.call, head + listening.pcm(frames[0]))
         return Recorded(
             call=record.call,
             is_complete=account.is_complete,

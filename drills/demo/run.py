@@ -101,6 +101,8 @@ async def play(stage: Stage) -> Run:
         screen.say("listening to what was recorded")
         recordings = await listening.listen(run.ledger.rows)
         sought, plaintext = await listening.plaintext()
+        if listening.sample is not None:
+            await manager.listen(*listening.sample)
         run = replace(run, recordings=recordings, sounds_sought=sought, plaintext=plaintext)
         return replace(run, managed=manager.managed)
     finally:

@@ -5,9 +5,12 @@ They share their keys and their database, as the instances of one center do.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
+from drills.lab import recorders
 from drills.lab.paths import Paths, Secrets, Work
 from drills.lab.plan import LabPlan
 from drills.lab.process import HttpProbe, Identity, ProcessSpec
@@ -34,10 +37,12 @@ def compose(
     paths: Paths,
     identities: Mapping[str, Identity],
     database: str,
+    signers: Mapping[str, bytes] | None = None,
 ) -> Work:
     """Return the control planes of all sites. `identities` has one for each, by process name.
 
-    `database` is the URL of one that is not the lab's own; empty: a file of the lab.
+    `database` is the URL of one that is not the lab's own; empty: a file of the lab. `signers`:
+    the public keys of the recorders, where recordings are to be heard.
     """
     work, secrets = Work(), paths.secrets
     for site in plan.sites:
@@ -45,6 +50,8 @@ def compose(
         config = paths.of(site) / f"{name}.toml"
         content = _settings(plan, site, identities[name], secrets, database or _file(secrets))
         content += f'run = "{paths.of(site)}"\n'
+        if signers:
+            content += _recordings(paths.of(site), site, signers)
         process = ProcessSpec(
             name=name,
             host=site,
@@ -80,3 +87,17 @@ etcd_ca = "{identity.ca}"
 etcd_cert = "{identity.cert}"
 etcd_key = "{identity.key}"
 """
+
+
+def _recordings(run: Path, site: SiteId, signers: Mapping[str, bytes]) -> str:
+    known = "".join(
+        f'{name} = "{base64.b64encode(public).decode()}"\n' for name, public in signers.items()
+    )
+    return f"""\
+[recordings]
+store = "{recorders.store_of(run)}"
+keyring = "{recorders.keyring_of(run)}"
+provider = "{site}"
+provider_file = "{run / recorders.PROVIDER}"
+[recordings.recorders]
+{known}"""

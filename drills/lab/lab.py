@@ -185,7 +185,9 @@ class Lab:
             return
         names = [control_plane.process_name(site) for site in self.plan.sites]
         self._identities |= {name: self._authority.issue(name) for name in names}
-        work = control_plane.compose(self.plan, self.paths, self._identities, database)
+        work = control_plane.compose(
+            self.plan, self.paths, self._identities, database, self.signers
+        )
         for path, content in work.files.items():
             path.touch(mode=0o600)
             path.write_text(content)

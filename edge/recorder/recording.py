@@ -21,7 +21,7 @@ from custody.keyring import RecordingKey
 from custody.manifest import Manifest, Segment, Span
 from custody.place import Place
 from edge.recorder.segments import SegmentWriter, left_over, write_whole
-from edge.recorder.timeline import Timeline
+from edge.recorder.timeline import PATIENCE, Timeline
 
 SEGMENT_FRAMES: Final = 60
 """Seconds of a segment. When it is over it can go to the store, long before the call is."""
@@ -98,7 +98,10 @@ class Recording:
 
     def tick(self, now: int) -> None:
         """Seal every second that is over. A spool that takes nothing costs those seconds only."""
-        while (frame := self.timeline.due(now)) is not None:
+        self._seal(now, PATIENCE)
+
+    def _seal(self, now: int, patience: int) -> None:
+        while (frame := self.timeline.due(now, patience)) is not None:
             try:
                 self._write(frame)
             except OSError as error:
@@ -106,7 +109,7 @@ class Recording:
 
     def end(self, now: int) -> None:
         """Seal what is left and write down that this is all. Raise OSError if that cannot be."""
-        self.tick(now)
+        self._seal(now, 0)
         self.timeline.resume(now)
         if self._failed_at is not None:
             self._gap(self._failed_at, self.timeline.base, NOT_WRITTEN)

@@ -49,9 +49,9 @@ class Timeline:
             begin, _ = self.pauses[-1]
             self.pauses[-1] = (begin, max(begin, -(-now // BLOCK) * BLOCK))
 
-    def due(self, now: int) -> Frame | None:
-        """Return the next second if it is over."""
-        if now < self.base + SAMPLES + PATIENCE:
+    def due(self, now: int, patience: int = PATIENCE) -> Frame | None:
+        """Return the next second if it is over, and has waited for what the network held up."""
+        if now < self.base + SAMPLES + patience:
             return None
         return self._cut(BLOCKS)
 

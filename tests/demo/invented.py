@@ -35,6 +35,9 @@ MANAGED = Managed(
     went_on_at=ALIVE,
     renewed_at=ALIVE[0],
     later_edit=edit("c", *ALIVE),
+    heard_at=SiteId("a"),
+    is_heard_right=True,
+    first_sound_ms=20.0,
 )
 
 

@@ -181,6 +181,16 @@ def test_a_good_run_holds_every_claim() -> None:
             id="nobody-looked-for-plaintext",
         ),
         pytest.param(
+            replace(GOOD, managed=replace(GOOD.managed, is_heard_right=False)),
+            "A manager heard one over the API, the first sound within 2 s",
+            id="the-api-played-something-else",
+        ),
+        pytest.param(
+            replace(GOOD, managed=replace(GOOD.managed, first_sound_ms=2001.0)),
+            "A manager heard one over the API, the first sound within 2 s",
+            id="the-api-played-late",
+        ),
+        pytest.param(
             replace(GOOD, leader=SiteId("c")),
             "The site that was killed held the etcd leader, and another took over",
             id="another-site-was-killed",

@@ -1,0 +1,277 @@
+"""Recordings over the API: who may know of one, who may hear it, and which bytes they get."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import tempfile
+import wave
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from sqlalchemy import insert, select
+
+from control_plane.audit.tables import AuditRow
+from control_plane.calls.tables import CallRow
+from control_plane.errors import ApiError
+from control_plane.permissions import Role
+from control_plane.recordings.ranges import wanted
+from custody import keyfile
+from state.model import (
+    CallId,
+    CallRecord,
+    DidNumber,
+    EdgeId,
+    Outcome,
+    QueueId,
+    SiteId,
+)
+from tests.control_plane.center import Center, Person, running, settings
+from tests.recorder.made import LOUDNESS, PUBLIC, SECRETS, Archive
+
+CALL = CallId("1" * 24)
+OTHERS = CallId("2" * 24)
+MISSED = CallId("3" * 24)
+WHY = {"Everline-Purpose": "complaint 7"}
+SECONDS = 2.5
+
+
+class Served:
+    """A control plane with an archive of its own."""
+
+    def __init__(self, center: Center, archive: Archive) -> None:
+        self.center = center
+        self.archive = archive
+
+    async def call(self, call: str, *, team: str = "north", tenant: str = "main") -> None:
+        """Let a call have been answered."""
+        record = CallRecord(
+            call=CallId(call),
+            did=DidNumber("1"),
+            queue=QueueId("sales"),
+            outcome=Outcome.ANSWERED,
+            cause="caller_hung_up",
+            edge=EdgeId("a1"),
+            site=SiteId("a"),
+            via=SiteId("a"),
+            sip_call_id=call,
+            arrived_ms=1_000,
+            queued_ms=1_000,
+            connected_ms=2_000,
+            ended_ms=9_000,
+        )
+        values = {
+            "id": call, "tenant": tenant, "did": "1", "queue": "sales", "site": "a",
+            "agent": "ann", "agent_site": "a", "team": team, "employer": "", "caller": "",
+            "outcome": "answered", "arrived_ms": 1_000, "ended_ms": 9_000, "revision": 1,
+            "record": msgspec.json.encode(record).decode(),
+        }  # fmt: skip
+        async with self.center.services.database.write() as connection:
+            await connection.execute(insert(CallRow).values(**values))
+
+    async def audited(self) -> list[dict[str, Any]]:
+        """Return what the log has of plays."""
+        async with self.center.services.database.read() as connection:
+            rows = await connection.execute(
+                select(AuditRow.actor, AuditRow.thing, AuditRow.detail).where(
+                    AuditRow.action == "recording:play"
+                )
+            )
+            return [{"actor": a, "thing": t, **json.loads(d)} for a, t, d in rows]
+
+
+@pytest.fixture
+async def served(database_url: str) -> AsyncIterator[Served]:
+    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+        folder = Path(name)
+        archive = Archive(folder)
+        await archive.make_key()
+        archive.record(CALL, SECONDS)
+        archive.end()
+        await archive.ship()
+        keyfile.make(folder / "provider.key", SECRETS["b"])
+        recordings = {
+            "store": str(archive.store),
+            "keyring": folder / "keyring",
+            "provider": "b",
+            "provider_file": folder / "provider.key",
+            "recorders": {"a": base64.b64encode(PUBLIC).decode()},
+        }
+        async with running(settings(folder, database_url, recordings=recordings)) as center:
+            await center.tenant("t2")
+            served = Served(center, archive)
+            await served.call(CALL)
+            yield served
+
+
+def path(call: str = CALL, part: str = "/audio") -> str:
+    return f"/v1/recordings/{call}{part}"
+
+
+async def test_a_manager_hears_both_parties_each_on_their_side(served: Served) -> None:
+    manager = await served.center.person(Role.MANAGER)
+    reply = await manager.get(path(), **WHY)
+    assert reply.status == 200
+    assert reply.headers["Content-Type"] == "audio/wav"
+    with wave.open(io.BytesIO(reply.body)) as heard:
+        assert heard.getparams()[:4] == (2, 2, 8000, SECONDS * 8000)
+        samples = np.frombuffer(heard.readframes(heard.getnframes()), "<i2").reshape(-1, 2)
+    for side, loudness in enumerate(LOUDNESS):
+        assert abs(int(abs(samples[:, side].astype(int)).max()) - loudness) < loudness / 10
+
+
+async def test_every_range_is_the_same_bytes_as_of_the_whole(served: Served) -> None:
+    manager = await served.center.person(Role.MANAGER)
+    whole = (await manager.get(path(), **WHY)).body
+    size = len(whole)
+    for asked, start, end in (
+        ("0-0", 0, 1),
+        ("0-43", 0, 44),
+        ("40-51", 40, 52),
+        ("1001-70003", 1001, 70_004),
+        (f"{size - 7}-", size - 7, size),
+        ("-5", size - 5, size),
+        (f"64043-{size + 9}", 64_043, size),
+    ):
+        reply = await manager.get(path(), Range=f"bytes={asked}", **WHY)
+        assert reply.status == 206
+        assert reply.body == whole[start:end], asked
+        assert reply.headers["Content-Range"] == f"bytes {start}-{end - 1}/{size}"
+    reply = await manager.get(path(), Range=f"bytes={size}-", **WHY)
+    assert (reply.status, reply.error_id) == (416, "range-not-satisfiable")
+
+
+@pytest.mark.parametrize("said", [None, "", "bytes=-", "items=0-1", "bytes=0-1,5-6", "bytes=9-3"])
+def test_what_is_no_single_range_is_ignored(said: str | None) -> None:
+    assert wanted(said, 100) is None
+
+
+@pytest.mark.parametrize("said", ["bytes=100-", "bytes=100-200", "bytes=-0"])
+def test_what_is_beyond_the_end_cannot_be_had(said: str) -> None:
+    with pytest.raises(ApiError):
+        wanted(said, 100)
+
+
+async def _may(served: Served) -> dict[str, tuple[int, int, int]]:
+    """Return, by who asks, the status of metadata, sound and waveform."""
+    person = served.center.person
+    people: dict[str, Person] = {
+        "manager": await person(Role.MANAGER),
+        "agent": await person(Role.AGENT, agent="ann"),
+        "outsourced": await person(Role.OUTSOURCED_AGENT, agent="ann", employer="x"),
+        "own team's supervisor": await person(Role.SUPERVISOR, team="north", site="a"),
+        "other team's supervisor": await person(Role.SUPERVISOR, team="south", site="a"),
+        "other site's supervisor": await person(Role.SUPERVISOR, team="north", site="b"),
+        "sre": await person(Role.SRE),
+        "auditor": await person(Role.AUDITOR),
+        "other tenant's manager": await person(Role.MANAGER, tenant="t2"),
+    }
+    return {
+        name: tuple(  # type: ignore[misc]  # three of them
+            [
+                (await each.get(path(CALL, part), **WHY)).status
+                for part in ("", "/audio", "/waveform")
+            ]
+        )
+        for name, each in people.items()
+    }
+
+
+async def test_only_those_hear_it_whom_the_policy_lets(served: Served) -> None:
+    assert await _may(served) == {
+        "manager": (200, 200, 200),
+        "agent": (403, 403, 403),
+        "outsourced": (403, 403, 403),
+        "own team's supervisor": (200, 200, 200),
+        # Who may not even know of it cannot tell it from none.
+        "other team's supervisor": (404, 404, 404),
+        "other site's supervisor": (404, 404, 404),
+        "sre": (404, 403, 403),
+        "auditor": (403, 403, 403),
+        "other tenant's manager": (404, 404, 404),
+    }
+
+
+async def test_without_a_purpose_a_manager_hears_nothing(served: Served) -> None:
+    manager = await served.center.person(Role.MANAGER)
+    for part in ("/audio", "/waveform"):
+        assert (await manager.get(path(CALL, part))).status == 403
+    assert await served.audited() == []
+
+
+async def test_whoever_hears_something_stands_in_the_audit_log(served: Served) -> None:
+    manager = await served.center.person(Role.MANAGER)
+    await manager.get(path(), Range="bytes=0-99", **WHY)
+    await manager.get(path(CALL, "/waveform"), **WHY)
+    assert await served.audited() == [
+        {"actor": manager.id, "thing": CALL, "purpose": "complaint 7", "part": "0-100"},
+        {"actor": manager.id, "thing": CALL, "purpose": "complaint 7", "part": "waveform"},
+    ]
+
+
+async def test_a_listing_says_of_every_answered_call_whether_its_recording_is_kept(
+    served: Served,
+) -> None:
+    await served.call(MISSED)
+    await served.call(OTHERS, tenant="t2")
+    manager = await served.center.person(Role.MANAGER)
+    reply = await manager.get("/v1/recordings")
+    assert {each["id"]: each["is_kept"] for each in reply.json["items"]} == {
+        CALL: True,
+        MISSED: False,
+    }
+    (kept,) = (each for each in reply.json["items"] if each["is_kept"])
+    assert (kept["length_s"], kept["is_complete"], kept["agent"]) == (SECONDS, True, "ann")
+    supervisor = await served.center.person(Role.SUPERVISOR, team="south", site="a")
+    assert (await supervisor.get("/v1/recordings")).json["items"] == []
+    assert (await manager.get(path(MISSED, "/audio"), **WHY)).status == 404
+
+
+async def test_a_gap_is_as_long_as_it_was_and_silent(served: Served) -> None:
+    archive = served.archive
+    archive.record(OTHERS, 2.5)
+    archive.last.abandon()
+    archive.record(OTHERS, 1, take_up_s=4)
+    archive.end()
+    await archive.ship()
+    await served.call(OTHERS)
+    manager = await served.center.person(Role.MANAGER)
+    reply = await manager.get(path(OTHERS, ""))
+    (gap,) = reply.json["gaps"]
+    assert (gap["start_s"], gap["end_s"]) == (2.0, 4.0)
+    heard = (await manager.get(path(OTHERS), **WHY)).body[44:]
+    samples = np.frombuffer(heard, "<i2").reshape(-1, 2)
+    assert len(samples) == 5 * 8000
+    assert not samples[16_000:32_000].any()
+    assert samples[32_000:].any()
+
+
+async def test_a_changed_recording_is_not_played(served: Served) -> None:
+    (audio,) = (served.archive.store / "main/audio" / CALL).iterdir()
+    changed = bytearray(audio.read_bytes())
+    changed[500] ^= 1
+    audio.write_bytes(changed)
+    manager = await served.center.person(Role.MANAGER)
+    reply = await manager.get(path(), Range="bytes=44-99", **WHY)
+    assert (reply.status, reply.error_id) == (409, "recording-damaged")
+
+
+async def test_a_recording_whose_key_was_destroyed_is_gone(served: Served) -> None:
+    for sealed in (served.archive.store / "main/keys" / CALL).iterdir():
+        sealed.unlink()
+    manager = await served.center.person(Role.MANAGER)
+    reply = await manager.get(path(), Range="bytes=44-99", **WHY)
+    assert (reply.status, reply.error_id) == (410, "recording-locked")
+    assert (await manager.get(path(CALL, ""))).status == 200
+
+
+async def test_where_no_store_is_configured_nothing_is_served(center: Center) -> None:
+    served = Served(center, Archive(Path(tempfile.mkdtemp())))
+    await served.call(CALL)
+    manager = await center.person(Role.MANAGER)
+    assert (await manager.get(path(), **WHY)).error_id == "recordings-not-served"

@@ -1,0 +1,97 @@
+"""A recording made by the recorder's own parts, of sounds that a test chooses."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from custody import g711, keyring
+from custody.frame import BLOCK, RATE_HZ
+from custody.keyring import Keyring
+from custody.library import Library
+from custody.providers import LocalFile
+from custody.store import RecordingStore
+from edge.recorder.recording import Facts, Recording
+from edge.recorder.shipping import Shipper
+
+SIGNING = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
+PUBLIC = SIGNING.public_key().public_bytes_raw()
+SECRETS = {"a": b"a" * 32, "b": b"b" * 32}
+LOUDNESS = (6000, 3000)
+"""Of caller and agent: a test knows them apart by it."""
+
+
+def tone(side: int) -> bytes:
+    """Return 20 ms of one party."""
+    wave = LOUDNESS[side] * np.sin(2 * np.pi * 400 * np.arange(BLOCK) / RATE_HZ)
+    return g711.encode(wave.astype(np.int16), 0)
+
+
+class Archive:
+    """A site's store, spool and keys in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.spool, self.store = folder / "spool", folder / "store"
+        self.spool.mkdir()
+        self.ring = Keyring(folder / "keyring")
+        self.providers = {name: LocalFile(secret) for name, secret in SECRETS.items()}
+
+    async def make_key(self, tenant: str = "main") -> None:
+        """Let there be a key to seal with."""
+        self.ring.add(await keyring.make(tenant, self.providers, 1))
+
+    def record(
+        self,
+        call: str,
+        seconds: float,
+        *,
+        tenant: str = "main",
+        take_up_s: float | None = None,
+    ) -> None:
+        """Record both parties; with `take_up_s` go on then, after a life that was cut off."""
+        now = round((take_up_s or 0.0) * RATE_HZ)
+        facts = Facts(
+            call=call,
+            tenant=tenant,
+            queue="sales",
+            agents=("ann",),
+            media=f"a1:{call}",
+            site="a",
+            started_ms=1_000,
+            started_s=0.0,
+        )
+        recording = Recording(self.spool / call, facts, self.ring.newest(tenant), now)
+        for number in range(round(seconds * 50)):
+            for side, channel in enumerate(recording.timeline.sides):
+                head = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * BLOCK, 7 + side)
+                packet = head + tone(side)
+                channel.take(packet, len(packet), now + number * BLOCK)
+            recording.tick(now + number * BLOCK)
+        self.last = recording
+        self.now = now + round(seconds * RATE_HZ)
+
+    def end(self) -> None:
+        """End what is being recorded."""
+        self.last.end(self.now)
+
+    async def ship(self) -> None:
+        """Hand everything that is over to the store."""
+        shipper = Shipper(
+            spool=self.spool,
+            store=RecordingStore.open(str(self.store)),
+            key=SIGNING,
+            recorder="a",
+        )
+        await shipper.ship()
+
+    def library(self, provider: str = "a") -> Library:
+        """Open it with the keys of one place."""
+        return Library(
+            RecordingStore.open(str(self.store)),
+            self.ring,
+            providers={provider: self.providers[provider]},
+            recorders={"a": PUBLIC},
+        )

@@ -1,0 +1,154 @@
+"""Recordings from packets to the store: segments, deaths, a spool or a store that takes nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from custody.errors import ConflictError
+from custody.frame import SAMPLES
+from custody.manifest import Span
+from custody.store import RecordingStore, manifest_name
+from edge.recorder import segments
+from tests.recorder.made import Archive
+
+CALL = "c" * 24
+
+
+@pytest.fixture
+async def archive(tmp_path: Path) -> Archive:
+    archive = Archive(tmp_path)
+    await archive.make_key()
+    return archive
+
+
+async def heard(archive: Archive) -> int:
+    """Count the samples of the caller that open."""
+    library = archive.library()
+    account = await library.manifest("main", CALL)
+    return sum(160 * each.states[0].count(1) for each in [f async for f in library.frames(account)])
+
+
+async def test_a_long_call_is_cut_into_segments_that_follow_each_other(archive: Archive) -> None:
+    archive.record(CALL, 130.5)
+    archive.end()
+    await archive.ship()
+    account = await archive.library().manifest("main", CALL)
+    assert [each.number for each in account.segments] == [1, 2, 3]
+    assert [each.start for each in account.segments] == [0, 60 * SAMPLES, 120 * SAMPLES]
+    assert account.is_complete
+    assert account.samples == 130.5 * SAMPLES
+    assert await heard(archive) == 130.5 * SAMPLES
+    assert await archive.library().verify("main", CALL) == []
+
+
+async def test_sealing_and_manifest_add_less_than_two_percent(archive: Archive) -> None:
+    archive.record(CALL, 120)
+    archive.end()
+    await archive.ship()
+    stored = sum(path.stat().st_size for path in archive.store.rglob("*") if path.is_file())
+    assert stored < 120 * 16_000 * 1.02
+
+
+async def test_segments_go_to_the_store_while_the_call_runs_and_only_once(
+    archive: Archive,
+) -> None:
+    archive.record(CALL, 61.5)
+    await archive.ship()
+    (first,) = (archive.store / "main/audio" / CALL).iterdir()
+    before = first.stat()
+    archive.end()
+    await archive.ship()
+    assert first.stat().st_mtime_ns == before.st_mtime_ns
+    assert len(list((archive.store / "main/audio" / CALL).iterdir())) == 2
+    assert list(archive.spool.iterdir()) == []
+
+
+async def test_a_life_that_was_cut_off_loses_less_than_two_seconds(archive: Archive) -> None:
+    archive.record(CALL, 9.9)
+    archive.last.abandon()
+    archive.record(CALL, 5, take_up_s=12)
+    archive.end()
+    await archive.ship()
+    account = await archive.library().manifest("main", CALL)
+    first, second = account.segments
+    assert not first.is_complete
+    assert first.samples >= 9.9 * SAMPLES - 2 * SAMPLES
+    assert account.gaps == (
+        Span(start=first.samples, end=12 * SAMPLES, because="recorder_restarted"),
+    )
+    assert second.start == 12 * SAMPLES
+    assert not account.is_complete
+
+
+async def test_a_torn_write_is_cut_off_at_the_last_whole_frame(archive: Archive) -> None:
+    archive.record(CALL, 4.5)
+    archive.last.abandon()
+    (path,) = (archive.spool / CALL).glob("*.seg")
+    with path.open("ab") as file:
+        file.write(os.urandom(5000))
+    archive.record(CALL, 1, take_up_s=5)
+    archive.end()
+    await archive.ship()
+    account = await archive.library().manifest("main", CALL)
+    assert account.segments[0].samples == 4 * SAMPLES
+    assert await heard(archive) == 5 * SAMPLES
+
+
+async def test_a_pause_outlives_the_recorder(archive: Archive) -> None:
+    archive.record(CALL, 3.5)
+    archive.last.pause(round(2.5 * SAMPLES))
+    archive.last.abandon()
+    archive.record(CALL, 3, take_up_s=4)
+    assert archive.last.timeline.is_paused
+    archive.end()
+    await archive.ship()
+    assert await heard(archive) <= 3 * SAMPLES
+
+
+async def test_a_spool_that_takes_nothing_costs_its_seconds_and_the_gap_says_so(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.record(CALL, 3.5)
+    written = segments.SegmentWriter.write
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(segments.SegmentWriter, "write", full)
+    archive.last.tick(6 * SAMPLES)
+    monkeypatch.setattr(segments.SegmentWriter, "write", written)
+    archive.last.tick(9 * SAMPLES)
+    archive.now = 9 * SAMPLES
+    archive.end()
+    await archive.ship()
+    account = await archive.library().manifest("main", CALL)
+    (gap,) = account.gaps
+    assert gap.because == "spool_not_written"
+    assert (gap.start, gap.end) == (3 * SAMPLES, 5 * SAMPLES)
+    assert len(account.segments) == 2
+
+
+async def test_a_manifest_that_another_has_written_is_not_overwritten(archive: Archive) -> None:
+    archive.record(CALL, 2)
+    archive.end()
+    store = RecordingStore.open(str(archive.store))
+    await store.put(manifest_name("main", CALL), b"another's")
+    await archive.ship()
+    assert await store.get(manifest_name("main", CALL)) == b"another's"
+    assert (archive.spool / CALL).is_dir()
+    with pytest.raises(ConflictError):
+        await store.put(manifest_name("main", CALL), b"ours")
+
+
+async def test_a_store_that_is_away_loses_nothing(archive: Archive) -> None:
+    archive.record(CALL, 2)
+    archive.end()
+    archive.store.write_text("no folder")
+    with pytest.raises(OSError, match="exists"):
+        await archive.ship()
+    archive.store.unlink()
+    await archive.ship()
+    assert await heard(archive) == 2 * SAMPLES
