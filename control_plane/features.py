@@ -19,6 +19,7 @@ from control_plane.customers.http import FEATURE as CUSTOMERS
 from control_plane.events.http import FEATURE as EVENTS
 from control_plane.knowledge.http import FEATURE as KNOWLEDGE
 from control_plane.live.http import FEATURE as LIVE
+from control_plane.oidc.http import FEATURE as OIDC
 from control_plane.phones.http import FEATURE as PHONES
 from control_plane.recordings.http import FEATURE as RECORDINGS
 from control_plane.service_tokens.http import FEATURE as SERVICE_TOKENS
@@ -30,6 +31,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     CUSTOMERS,
     CASES,  # after customers: it tells them what it holds
     SIGN_IN,
+    OIDC,
     USERS,
     SERVICE_TOKENS,
     CONFIGURATION,

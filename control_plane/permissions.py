@@ -55,6 +55,8 @@ class Permission(StrEnum):
     DID_UPDATE = "did:update"
     DRILL_RUN = "drill:run"
     HEALTH_READ = "health:read"
+    IDENTITY_PROVIDER_READ = "identity_provider:read"
+    IDENTITY_PROVIDER_UPDATE = "identity_provider:update"
     PHONE_SIGN_IN = "phone:sign_in"
     PLAN_ACTIVATE = "plan:activate"
     PLAN_READ = "plan:read"

@@ -105,6 +105,8 @@ class Settings(BaseModel):
     phone_secrets: Path | None = None
     """Secrets of phones' ephemeral credentials, mode 0600, the same as the edges'; see
     `state.phone_credentials`. None: none are issued."""
+    oidc_issuers: tuple[str, ...] = ()
+    """Issuers that tenants may name for signing in; these are asked from here, and no others."""
     customer_keys: Path | None = None
     """base64 of 32 bytes, mode 0600: wraps customers' keys. None: no sensitive field is taken."""
     keys_database: Annotated[str, AfterValidator(_database)] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 from sqlalchemy import select
@@ -42,7 +42,7 @@ async def start(ask: SignInAsk) -> Session:
     async with ask.services.database.write() as connection:
         opened = await store.begin(connection, row.id, said.tenant, ask.now_ms)
         await _audit(ask, connection, opened.user, opened.tenant, "session:begin", opened.session)
-    return _session(ask, opened)
+    return session_of(ask, opened)
 
 
 async def refresh(ask: RefreshAsk) -> Session:
@@ -54,7 +54,7 @@ async def refresh(ask: RefreshAsk) -> Session:
     if isinstance(found, store.Refused):
         log.warning("refresh_refused", why=found.value, session=session)
         raise ApiError(REFRESH_REFUSED)
-    return _session(ask, found)
+    return session_of(ask, found)
 
 
 async def end(ask: Plain) -> Answer[Nothing]:
@@ -80,7 +80,8 @@ async def me(ask: Plain) -> Me:
     )
 
 
-def _session(ask: SignInAsk | RefreshAsk, opened: store.Opened) -> Session:
+def session_of(ask: Ask[Any, Any, Any], opened: store.Opened) -> Session:
+    """Return what opens the API for a while."""
     now_s = ask.now_ms // 1000
     claims = Claims(
         subject=opened.user,

@@ -1,0 +1,1 @@
+"""Signing in by a tenant's own OpenID provider."""
