@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -29,7 +30,7 @@ SETTLED_AFTER_S: Final = 5.0
 """From so long after the first fault on, every call has to be answered."""
 AROUND_S: Final = (0.5, 5.0)
 """Audio is looked at from so long before the first fault to so long after it."""
-BUSY_RING_MS: Final = 1000
+DATA_S: Final = 20.0
 _MS: Final = 1000.0
 _SITE_FAULTS: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
 
@@ -51,6 +52,10 @@ class Seen(Struct, frozen=True, kw_only=True):
     silent: tuple[EdgeId, ...]
     """Edges that did not say what is left there."""
     edges: Mapping[EdgeId, SiteId]
+    writes_ms: tuple[int, ...] = ()
+    """When the shared state changed, as a watch saw it."""
+    sign_ins: tuple[tuple[int, str, bool], ...] = ()
+    """When which agent's telephone said that it is registered, or no longer."""
 
 
 def figures(seen: Seen) -> dict[str, float | None]:
@@ -72,6 +77,9 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms)
     answers["ttl_overrun_s"] = _overrun_s(course)
     answers["drained_s"] = drained_s(seen, t0_ms)
+    answers["media_rto_s"] = media_rto_s(seen.ledger, t0_ms, first_site)
+    answers["data_rto_s"] = data_rto_s(seen.writes_ms, t0_ms)
+    answers["sign_in_rto_s"] = sign_in_rto_s(seen.sign_ins, t0_ms)
     answers |= _setup(seen.wire, t0_ms)
     answers |= _cut_off(seen, t0_ms)
     return answers
@@ -145,6 +153,42 @@ def ledger_rto_s(book: Ledger, t0_ms: int, first_site: SiteId | None) -> float |
     return None if first_good is None else (first_good - t0_ms) / _MS
 
 
+def media_rto_s(book: Ledger, t0_ms: int, first_site: SiteId | None) -> float | None:
+    """Return when the first caller who came after the first fault heard an agent."""
+    heard = [
+        row.caller.joined_ms
+        for row in book.placed
+        if row.caller
+        and row.caller.joined_ms is not None
+        and row.caller.invite_ms >= t0_ms
+        and first_site in {None, row.planned.first_site}
+    ]
+    return (min(heard) - t0_ms) / _MS if heard else None
+
+
+def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:
+    """Return for how long, at most, nothing could be written in the `DATA_S` after the fault."""
+    inside = [at for at in sorted(writes_ms) if t0_ms <= at <= t0_ms + DATA_S * _MS]
+    if not inside:
+        return None
+    return max(later - earlier for earlier, later in pairwise([t0_ms, *inside])) / _MS
+
+
+def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> float | None:
+    """Return when the last agent's telephone that lost its registrar was registered again."""
+    out: set[str] = set()
+    worst_ms = t0_ms
+    for at_ms, agent, is_registered in sorted(sign_ins):
+        if at_ms < t0_ms:
+            continue
+        if not is_registered:
+            out.add(agent)
+        elif agent in out:
+            out.remove(agent)
+            worst_ms = max(worst_ms, at_ms)
+    return None if out else (worst_ms - t0_ms) / _MS
+
+
 def failed_after(book: Ledger, t0_ms: int) -> tuple[Row, ...]:
     """Return the calls placed later than `SETTLED_AFTER_S` that got no 200."""
     return tuple(
@@ -209,7 +253,7 @@ def touches(fault: Fault, row: Row) -> bool:
             return bool(set(fault.target.split("-")) & sites)
         case FaultKind.KILL | FaultKind.HOLD_DOWN | FaultKind.FREEZE | FaultKind.STUTTER:
             part, _, name = fault.target.partition("-")
-            return part != "etcd" and name[:1] in sites
+            return part not in {"etcd", "control"} and name[:1] in sites
 
 
 # ---- what agents were said to be -----------------------------------------------------------------

@@ -21,6 +21,13 @@ border-bottom:1px solid #e6e9ed;vertical-align:top}th{color:#5b6672;font-weight:
 .verdict{font-size:1.2rem}code{font-size:.85em;overflow-wrap:anywhere}svg{width:100%;height:auto}
 @media print{body{margin:0;max-width:none}}
 """
+_SERVICES = (
+    ("call set-up, by the callers' telephones", "rto_s"),
+    ("call set-up, by the packets at their link", "rto_capture_s"),
+    ("media: the first new caller to hear an agent", "media_rto_s"),
+    ("sign-in: the last agent's telephone registered again", "sign_in_rto_s"),
+    ("data: the longest time without a write", "data_rto_s"),
+)
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 220, 52, 28
 _COLOURS = {"answered": "#2c7be5", "abandoned": "#f0a202", "refused": "#b3261e", "lost": "#b3261e"}
 
@@ -51,6 +58,14 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
                 for each in evidence.judgements
             ),
         ),
+        "<h2>Time to recover</h2>",
+        _table(
+            ("service", "seconds"),
+            (
+                (escape(service), _number(evidence.figures.get(figure)))
+                for service, figure in _SERVICES
+            ),
+        ),
         "<h2>Calls</h2>",
         _ledger(evidence.figures),
         "<h3>Time from INVITE to answer, call by call</h3>",
@@ -59,7 +74,10 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
         "<h2>Timeline</h2>",
         _table(
             ("after", "who", "what"),
-            ((f"{m.after_s:.2f} s", escape(m.who), escape(m.what)) for m in evidence.timeline),
+            (
+                (f"{m.after_s + 0.0:.2f} s", escape(m.who), escape(m.what))
+                for m in evidence.timeline
+            ),
         ),
         "<h2>Clocks</h2>",
         _table(

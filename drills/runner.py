@@ -213,7 +213,7 @@ class Runner:
     async def _roll_back(self) -> tuple[Made, ...]:
         made = await self._faults.heal_all("runner")
         for each in made:
-            if each.healed_ms is not None:
+            if each.healed_ms is not None and each.fault.ttl_s:
                 what = f"{each.fault.told()} is over, by {each.by}"
                 self._notes.append(Note(at_ms=each.healed_ms, who="fault", what=what))
         self._tell("all is mended")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json as jsons
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,7 +24,7 @@ from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 from drills.lever import Lever
 from drills.library import experiment_of, experiments
-from drills.page import lines, regressions
+from drills.page import lines, page, regressions
 from drills.setup.say import note
 from drills.shelf import HOME, PAGE, Shelf, tamper
 from drills.tally import Done, Tally, done, still_to_do, tally
@@ -269,6 +271,9 @@ def report(
     verify: Annotated[
         bool, cyclopts.Parameter(help="Check signatures, chain and files of all runs.")
     ] = False,
+    pdf: Annotated[
+        Path | None, cyclopts.Parameter(help="Write the page to this file, by Chromium.")
+    ] = None,
     keep: Keep = HOME,
 ) -> int:
     """Report on a drill: what was expected, what was found.
@@ -280,6 +285,7 @@ def report(
       ./everline drill report
       ./everline drill report --verify
       ./everline drill report --json
+      ./everline drill report --pdf drill.pdf
     """
     shelf = Shelf(keep)
     runs = shelf.runs()
@@ -296,9 +302,36 @@ def report(
             print_json(shelf.read(chosen), indent=2)
             return Exit.OK
         _tell(shelf, chosen)
+        if pdf is not None:
+            _print(shelf, chosen, pdf.absolute())
     except TamperedError as error:
         raise CommandError(f"the evidence of {chosen} does not stand: {error}") from error
     return Exit.OK
+
+
+def _print(shelf: Shelf, chosen: str, file: Path) -> None:
+    """Print the page of evidence that stands, made anew, to a PDF."""
+    before = [
+        each for each in _kept(shelf, shelf.read(chosen).experiment.name) if each.run < chosen
+    ]
+    with tempfile.TemporaryDirectory(prefix="everline-page-") as folder:
+        source = Path(folder) / PAGE
+        source.write_text(page(shelf.read(chosen), before))
+        command = (
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-pdf-header-footer",
+        )
+        target = (f"--user-data-dir={folder}/profile", f"--print-to-pdf={file}", source.as_uri())
+        try:
+            subprocess.run((*command, *target), check=True, capture_output=True, timeout=60)
+        except FileNotFoundError:
+            raise CommandError("chromium is missing: ./everline setup", Exit.SETUP) from None
+        except (subprocess.SubprocessError, OSError) as error:
+            raise CommandError(f"chromium could not print the page: {error}") from error
+    note(f"the page is in {file}")
 
 
 def run_once(experiment: Experiment, seed: int, shelf: Shelf) -> int:

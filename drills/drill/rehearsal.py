@@ -42,6 +42,8 @@ from state.model import EdgeId, SiteId
 CALLERS_LINK = "w-callers"
 """The callers' link, as the router has it."""
 SOCKET = "faults.sock"
+_SIGNED_IN, _SIGNED_OUT = "registered", "registration_failed"
+"""What telephones say of it."""
 _TOLD = frozenset(
     {
         "site_down",
@@ -129,6 +131,12 @@ async def _rehearse(experiment: Experiment, seed: int, keep: Path, hands: _Hands
             stocks=stocks,
             silent=silent,
             edges=edge_homes(stage.lab),
+            writes_ms=tuple(each.at_ms for each in stage.observer.seen),
+            sign_ins=tuple(
+                (line.wall_ms, line.phone, line.event == _SIGNED_IN)
+                for line in stage.people.lines
+                if line.event in {_SIGNED_IN, _SIGNED_OUT}
+            ),
         )
         moments = tuple(_moments(stage, course))
         return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)

@@ -10,7 +10,7 @@ from drills.demo.figures import Stock
 from drills.demo.ledger import join
 from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEvent
 from drills.experiment import Fault, FaultKind
-from drills.figures import Seen, figures, moved, touches
+from drills.figures import Seen, data_rto_s, figures, moved, sign_in_rto_s, touches
 from drills.packets import Dialled, Wire
 from state.model import CallRecord, EdgeId, Outcome, SiteId
 from tests.demo import invented
@@ -175,3 +175,26 @@ def test_who_was_moved_where_is_counted() -> None:
     wanted = sum(1 for row in book.placed if row.planned.first_site != "a")
     assert sum(moved(book).values()) == wanted
     assert all(way.endswith("-> a") for way in moved(book))
+
+
+def test_the_longest_time_without_a_write_is_how_long_data_was_away() -> None:
+    writes = tuple(KILL_MS + at_ms for at_ms in (-50, 100, 1700, 1900, 30_000))
+    assert data_rto_s(writes, KILL_MS) == 1.6
+    assert data_rto_s((KILL_MS - 5,), KILL_MS) is None
+
+
+def test_sign_in_is_back_when_the_last_telephone_that_lost_its_registrar_has_one() -> None:
+    said = [(KILL_MS - 9, "a", True), (KILL_MS + 2000, "a", False), (KILL_MS + 9000, "a", True)]
+    assert sign_in_rto_s(said, KILL_MS) == 9.0
+    assert sign_in_rto_s([*said, (KILL_MS + 9500, "b", False)], KILL_MS) is None
+    assert sign_in_rto_s([], KILL_MS) == 0.0
+
+
+def test_media_is_back_with_the_first_later_caller_who_hears_an_agent() -> None:
+    found = figures(seen())["media_rto_s"]
+    heard = [
+        each.joined_ms
+        for call, each in zip(SCENARIO.calls, CALLERS, strict=True)
+        if call.first_site == DEAD and each.invite_ms >= KILL_MS and each.joined_ms
+    ]
+    assert found == (min(heard) - KILL_MS) / 1000
