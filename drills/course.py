@@ -11,6 +11,10 @@ from drills.experiment import Fault
 from drills.guards import Verdict
 
 
+class FaultError(Exception):
+    """A fault cannot be made. The text names it and the way out."""
+
+
 class Made(Struct, frozen=True, kw_only=True):
     """A fault that was made, and when it was undone."""
 

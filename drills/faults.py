@@ -17,22 +17,20 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from drills.course import Made
+from drills.course import FaultError, Made
 from drills.experiment import Fault, FaultKind
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab
 from drills.lab.plan import HostKind
+from drills.lever import Lever
 from state.clock import Clock
 from state.model import SiteId
 
 STALLS_S, WORKS_S = 0.15, 0.05
 ANSWER_TIMEOUT_S = 10.0
+LEVER_EVERY_S = 0.5
 
 Undo: TypeAlias = Callable[[], Awaitable[None]]
-
-
-class FaultError(Exception):
-    """A fault cannot be made. The text names it and the way out."""
 
 
 class BreakAsk(Struct, frozen=True, kw_only=True, tag_field="do", tag="break"):
@@ -67,8 +65,10 @@ _asks: msgspec.json.Decoder[Ask] = msgspec.json.Decoder(Ask)
 class FaultAgent:
     """What is broken in one lab, and the timers that mend it."""
 
-    def __init__(self, lab: Lab, clock: Clock) -> None:
+    def __init__(self, lab: Lab, clock: Clock, lever: Lever | None = None) -> None:
+        """`lever`: while it is pulled nothing is broken, and what is gets mended."""
         self._lab = lab
+        self._lever = lever
         self._clock = clock
         self._made: dict[int, Made] = {}
         self._undos: dict[int, Undo] = {}
@@ -85,6 +85,8 @@ class FaultAgent:
         wrong = fault.wrong_because()
         if wrong is not None:
             raise FaultError(wrong)
+        if self._lever is not None and self._lever.is_pulled:
+            raise FaultError("the safety lever is pulled: ./everline drill lever release")
         async with self._lock:
             number = len(self._made) + 1
             now_ms = self._clock.now().wall_ms
@@ -110,6 +112,13 @@ class FaultAgent:
         """Undo all that is broken, the last first."""
         for number in sorted(self._undos, reverse=True):
             await self._heal(number, by)
+
+    async def obey_lever(self) -> None:
+        """Mend everything whenever the lever is pulled, until cancelled."""
+        while self._lever is not None:
+            await asyncio.sleep(LEVER_EVERY_S)
+            if self._undos and self._lever.is_pulled:
+                await self.heal_all("the safety lever")
 
     async def serve(self, path: Path) -> asyncio.Server:
         """Let others ask over a Unix socket; only ours may."""

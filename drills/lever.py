@@ -12,6 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from drills.setup.pyenv import ROOT
+
+HOME: Final = ROOT / ".everline" / "drills"
+"""Where evidence is kept."""
 _LEVER: Final = "lever"
 _ABORT: Final = "abort"
 _LOCK: Final = "running"

@@ -11,9 +11,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
-from drills.course import Course, End, Look, Made, Note
+from drills.course import Course, End, FaultError, Look, Made, Note
 from drills.experiment import Bound, Experiment, Fault, aimed
-from drills.faults import FaultError
 from drills.guards import Facts, Verdict, decide
 from state.clock import Clock
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from drills.evidence import FIRST, Evidence, TamperedError, hash_of, open_sealed, seal
-from drills.setup.pyenv import ROOT
+from drills.lever import HOME
 
-HOME = ROOT / ".everline" / "drills"
+__all__ = ["CAPTURE", "EVIDENCE", "HOME", "PAGE", "Shelf", "tamper"]
 EVIDENCE, CAPTURE, PAGE = "evidence.json", "callers.pcap", "report.html"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json as jsons
 import subprocess
@@ -17,9 +18,12 @@ import msgspec
 from drills.cli.asking import print_json
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
+from drills.course import FaultError
 from drills.desk.tables import table
+from drills.drill import live as live_drill
 from drills.evidence import Evidence, TamperedError
-from drills.experiment import Experiment, ExperimentError
+from drills.experiment import Experiment, ExperimentError, aimed
+from drills.guards import Facts, decide
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 from drills.lever import Lever
@@ -28,6 +32,7 @@ from drills.page import lines, page, regressions
 from drills.setup.say import note
 from drills.shelf import HOME, PAGE, Shelf, tamper
 from drills.tally import Done, Tally, done, still_to_do, tally
+from state.clock import SystemClock
 
 app = cyclopts.App(
     name="drill",
@@ -106,25 +111,94 @@ def check(name: Name = "", /) -> int:
 
 
 @app.command
-def run(name: Name, /, *, seed: Seed = 1, keep: Keep = HOME) -> int:
+def run(
+    name: Name,
+    /,
+    *,
+    seed: Seed = 1,
+    live: Annotated[
+        bool, cyclopts.Parameter(help="On the sites that ./everline up has brought up.")
+    ] = False,
+    really: Annotated[
+        bool, cyclopts.Parameter(help="With --live: break them, and do not only say what would be.")
+    ] = False,
+    keep: Keep = HOME,
+) -> int:
     """Carry a drill out in a lab of its own, with synthetic callers.
 
     Brings three sites up, lets callers in, waits for the steady state,
     breaks what the drill says, watches the limits, mends everything and
     takes all down again. The evidence is kept in .everline/drills.
 
-    Exit code 0 only if every expectation held.
+    With --live the sites that are up are drilled: a dry run, which says
+    what the guards decide and what would be broken, unless --really is
+    given too. Then test calls, one a second, show what callers notice.
+
+    Exit code 0 only if every expectation held, or the guards allow it.
 
     For example:
       ./everline drill run site_killed
       ./everline drill run mine.toml --seed 7
+      ./everline drill run site_killed --live
+      ./everline drill run site_killed --live --really
     """
     shelf = Shelf(keep.absolute())
-    status = run_once(_one(name), seed, shelf)
+    experiment = _one(name)
+    if really and not live:
+        raise CommandError(
+            "--really is for --live: a lab of one's own is broken anyway", Exit.USAGE
+        )
+    if live:
+        return _live(experiment, shelf, really=really)
+    status = run_once(experiment, seed, shelf)
     runs = shelf.runs()
     if status in {Exit.OK, Exit.FAILED} and runs:
         _tell(shelf, runs[-1])
     return status
+
+
+def _live(experiment: Experiment, shelf: Shelf, *, really: bool) -> int:
+    """Drill the sites that are up, or say what that would be."""
+    hand = Lever(shelf.home)
+    with hand.running() as is_alone:
+        faults = live_drill.DeskFaults(None)
+        ground = live_drill.LiveGround(None, hand, is_alone, SystemClock(), faults)
+        try:
+            if not really:
+                return _dry_run(experiment, *asyncio.run(_asked(ground)))
+            course = asyncio.run(
+                live_drill.carry_out(experiment, ground, lambda text: note(f"drill: {text}"))
+            )
+        except FaultError as error:
+            raise CommandError(str(error)) from error
+        run = _run_name(experiment)
+        evidence = live_drill.evidence_of(run, shelf.last_hash(), experiment, ground, course)
+        before = [each for each in _kept(shelf, experiment.name) if each.run < run]
+        shelf.put(evidence, {}, page(evidence, before))
+    _tell(shelf, run)
+    return Exit.OK if evidence.held else Exit.FAILED
+
+
+async def _asked(ground: live_drill.LiveGround) -> tuple[Facts, str | None]:
+    return await ground.facts(), await ground.leader()
+
+
+def _dry_run(experiment: Experiment, facts: Facts, leader: str | None) -> int:
+    say = console().print
+    if leader is None:
+        raise CommandError("no member of etcd leads: nothing may be broken now")
+    method = [aimed(fault, leader, tuple(map(str, facts.sites))) for fault in experiment.method]
+    verdicts = decide(experiment, method, facts)
+    say(f"Dry run of {experiment.name} (plan {experiment.plan_hash[:12]}): nothing is broken.")
+    for fault in method:
+        say(f"would do   at {fault.at_s:g} s: {fault.told()}", highlight=False)
+    for verdict in verdicts:
+        word = "allows it " if verdict.allows else "FORBIDS it"
+        style = "" if verdict.allows else "red"
+        say(f"{word} {verdict.guard}: {verdict.why}", style=style, highlight=False)
+    allowed = all(verdict.allows for verdict in verdicts)
+    say("To break them: the same with --really." if allowed else "It may not be run now.")
+    return Exit.OK if allowed else Exit.FAILED
 
 
 @app.command
@@ -336,10 +410,9 @@ def _print(shelf: Shelf, chosen: str, file: Path) -> None:
 
 def run_once(experiment: Experiment, seed: int, shelf: Shelf) -> int:
     """Carry a drill out; its evidence is the last on the shelf then."""
-    began = dt.datetime.fromtimestamp(time.clock_gettime(time.CLOCK_REALTIME), dt.UTC)
     options = {
         "experiment": msgspec.to_builtins(experiment),
-        "run": f"{began:%Y%m%d-%H%M%S}-{experiment.name}",
+        "run": _run_name(experiment),
         "seed": seed,
         "home": str(shelf.home),
     }
@@ -347,6 +420,11 @@ def run_once(experiment: Experiment, seed: int, shelf: Shelf) -> int:
         return enter("drills.drill", [jsons.dumps(options)])
     except EnterError as error:
         raise CommandError(str(error), Exit.SETUP) from error
+
+
+def _run_name(experiment: Experiment) -> str:
+    began = dt.datetime.fromtimestamp(time.clock_gettime(time.CLOCK_REALTIME), dt.UTC)
+    return f"{began:%Y%m%d-%H%M%S}-{experiment.name}"
 
 
 def _tell(shelf: Shelf, chosen: str) -> None:

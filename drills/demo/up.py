@@ -22,8 +22,10 @@ from drills.desk import doors
 from drills.desk.desk import Place, open_desk
 from drills.desk.path import password_path
 from drills.desk.tables import spaced, table
+from drills.faults import FaultAgent
 from drills.lab.errors import LabError
 from drills.lab.lab import PROJECT
+from drills.lever import HOME, Lever
 from drills.setup.say import note
 from state.errors import StateError
 from state.model import SiteId
@@ -51,10 +53,15 @@ async def up(options: Options) -> Exit:
         doors.inside(stage.lab, options.doors, options.launcher) as apis,
     ):
         place = Place(launcher=options.launcher, kind="up", apis=apis)
-        async with open_desk(place, stage.lab, stage.store, TestCalls(stage.lab)):
-            await shown.aclose()
-            console().print(what_is_there(stage, apis, password_path(options.launcher)))
-            await stop.wait()
+        faults = FaultAgent(stage.lab, stage.clock, Lever(HOME))
+        obeying = asyncio.create_task(faults.obey_lever())
+        try:
+            async with open_desk(place, stage.lab, stage.store, TestCalls(stage.lab), faults):
+                await shown.aclose()
+                console().print(what_is_there(stage, apis, password_path(options.launcher)))
+                await stop.wait()
+        finally:
+            obeying.cancel()
     return Exit.OK
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
+from drills.course import Made
 from edge.acd.agent_state import AgentState
 from edge.acd.forecast import Accuracy
 from edge.acd.service_level import Figures
@@ -100,6 +101,12 @@ class WrapUp(Struct, frozen=True, kw_only=True):
     agent: AgentId
     left_s: float
     """How long it still is."""
+
+
+class Faults(Struct, frozen=True, kw_only=True):
+    """All faults that were ever made in this lab."""
+
+    made: tuple[Made, ...]
 
 
 class QueueRisk(Struct, frozen=True, kw_only=True):

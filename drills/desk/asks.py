@@ -6,10 +6,12 @@ same checkout, so there is no version to negotiate.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
 
+from drills.experiment import Fault
 from edge.acd.attendance import RestChange
 from state.model import AgentId, Readiness
 
@@ -76,6 +78,22 @@ class WrapUpAsk(_Ask, frozen=True, kw_only=True, tag="wrap_up"):
     by_s: float = 0.0
 
 
+class FaultDo(StrEnum):
+    """What a drill asks of the fault agent."""
+
+    BREAK = "break"
+    HEAL = "heal"
+    STANDING = "standing"
+
+
+class FaultAsk(_Ask, frozen=True, kw_only=True, tag="fault"):
+    """Break something for a while, mend everything, or say what is broken. Answer: `Faults`."""
+
+    do: FaultDo
+    fault: Fault | None = None
+    by: str = ""
+
+
 class ReadinessAsk(_Ask, frozen=True, kw_only=True, tag="readiness"):
     """What would happen if a site died now? Answer: `Readiness`."""
 
@@ -104,6 +122,7 @@ Ask: TypeAlias = (
     | ReadinessAsk
     | CallbacksAsk
     | CancelCallbackAsk
+    | FaultAsk
 )
 
 

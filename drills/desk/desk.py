@@ -20,12 +20,14 @@ import msgspec
 import structlog
 from msgspec import Struct, field
 
+from drills.course import FaultError, Made
 from drills.desk import account, ledger, look, machines, past, readiness, reports, wishes
 from drills.desk.answers import (
     Agents,
     Callbacks,
     Calls,
     Explained,
+    Faults,
     Readiness,
     Report,
     Status,
@@ -41,6 +43,8 @@ from drills.desk.asks import (
     CancelCallbackAsk,
     ExplainAsk,
     ExportAsk,
+    FaultAsk,
+    FaultDo,
     PlaceAsk,
     ReadinessAsk,
     Reply,
@@ -52,6 +56,7 @@ from drills.desk.asks import (
 )
 from drills.desk.errors import RefusedError
 from drills.desk.path import socket_path, within_reach
+from drills.experiment import Fault
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab
 from state.clock import Clock, SystemClock
@@ -63,7 +68,9 @@ from state.store import Store
 
 log = structlog.get_logger(__name__)
 
-Answer = Callbacks | Status | Agents | Wished | Calls | Explained | Report | WrapUp | Readiness
+Answer = (
+    Callbacks | Status | Agents | Wished | Calls | Explained | Report | WrapUp | Readiness | Faults
+)
 FIRST_LIST_S = 5.0
 LEDGER_S = 1.0
 """How long `status` waits for the ledger."""
@@ -76,6 +83,23 @@ class Placer(Protocol):
 
     async def __call__(self, ask: PlaceAsk, tell: Callable[[bytes], None], /) -> None:
         """Place it; cancelled, hang up. RefusedError when it cannot be placed."""
+        ...
+
+
+class FaultMaker(Protocol):
+    """Makes faults here, and undoes each when its time is over."""
+
+    @property
+    def made(self) -> tuple[Made, ...]:
+        """All faults so far."""
+        ...
+
+    async def make(self, fault: Fault, /) -> Made:
+        """Make one. FaultError when it cannot be made."""
+        ...
+
+    async def heal_all(self, by: str, /) -> None:
+        """Undo all."""
         ...
 
 
@@ -93,13 +117,21 @@ class Place(Struct, frozen=True, kw_only=True):
 class Desk:
     """Answers one question after the other, from as many people as come."""
 
-    def __init__(
-        self, place: Place, lab: Lab, store: Store, placer: Placer, clock: Clock | None = None
+    def __init__(  # noqa: PLR0913 - what it answers from
+        self,
+        place: Place,
+        lab: Lab,
+        store: Store,
+        placer: Placer,
+        *,
+        clock: Clock | None = None,
+        faults: FaultMaker | None = None,
     ) -> None:
         self._place = place
         self._lab = lab
         self._store = store
         self._placer = placer
+        self._faults = faults
         self._clock = clock or SystemClock()
         self._mirror = Mirror(store, self._clock)
         self._began_s = self._clock.now().mono_s
@@ -207,6 +239,8 @@ class Desk:
                 return self._callbacks()
             case CancelCallbackAsk(call=call):
                 return await self._cancel_callback(call)
+            case FaultAsk():
+                return await self._fault(ask)
             case PlaceAsk() | ExportAsk():
                 raise RefusedError("this is answered line by line")
 
@@ -310,6 +344,18 @@ class Desk:
             readiness.readiness, self._place.launcher, self._mirror.snapshot, over.records, now
         )
 
+    async def _fault(self, ask: FaultAsk) -> Faults:
+        if self._faults is None:
+            raise RefusedError("this lab is broken by its own command alone; use ./everline up")
+        try:
+            if ask.do is FaultDo.BREAK and ask.fault is not None:
+                await self._faults.make(ask.fault)
+            elif ask.do is FaultDo.HEAL:
+                await self._faults.heal_all(ask.by)
+        except FaultError as error:
+            raise RefusedError(str(error)) from error
+        return Faults(made=self._faults.made)
+
     async def _wrap_up(self, ask: WrapUpAsk) -> WrapUp:
         wishes.check_agents(self._mirror.snapshot, (ask.agent,))
         left_s = await machines.change_rest(self._lab, self._mirror.snapshot, ask)
@@ -386,9 +432,12 @@ def _put(writer: asyncio.StreamWriter, reply: Reply) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_desk(place: Place, lab: Lab, store: Store, placer: Placer) -> AsyncIterator[Desk]:
+async def open_desk(
+    place: Place, lab: Lab, store: Store, placer: Placer, faults: FaultMaker | None = None
+) -> AsyncIterator[Desk]:
     """Let a lab be asked until the block ends. LabError when its socket cannot be made."""
-    desk, path = Desk(place, lab, store, placer), socket_path(place.launcher)
+    desk = Desk(place, lab, store, placer, faults=faults)
+    path = socket_path(place.launcher)
     with _listening(path) as server:
         tasks = {asyncio.create_task(work) for work in (desk.follow(), desk.listen(server))}
         try:

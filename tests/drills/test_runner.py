@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 import pytest
 from msgspec.structs import replace
 
-from drills.course import End, Made
+from drills.course import End, FaultError, Made
 from drills.experiment import Bound, Experiment, Fault, FaultKind, Load
-from drills.faults import FaultError
 from drills.guards import Facts
 from drills.runner import Runner
 from state.model import SiteId

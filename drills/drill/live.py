@@ -1,0 +1,332 @@
+"""A drill on sites that are up: through their desk, with one test call a second to see by.
+
+The runner is here, in the command's own process; the faults are made, and end by their timers,
+where the sites run. Kill this, and everything mends itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Struct
+
+from drills.course import Course, FaultError, Made
+from drills.desk.answers import Faults, Readiness, Role, Status
+from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, StatusAsk
+from drills.desk.client import connected
+from drills.desk.errors import DeskError
+from drills.evidence import CallRow, Evidence, Moment, chained, judge
+from drills.experiment import Experiment, Fault
+from drills.figures import ANSWER_LIMIT_S, SETTLED_AFTER_S, killed_site
+from drills.guards import Facts
+from drills.lever import Lever
+from drills.runner import Runner
+from edge.acd.agent_state import AgentState
+from state.clock import Clock
+from state.model import SiteId
+
+PROBE_EVERY_S = 1.0
+PROBE_TALK_S = 0.5
+LINGER_S = 6.0
+RECENT_S = (3.0, 13.0)
+_PRESENT = frozenset(AgentState) - {AgentState.SIGNED_OUT, AgentState.UNREACHABLE}
+
+
+class DeskFaults:
+    """The fault agent of sites that are up."""
+
+    def __init__(self, lab: int | None) -> None:
+        self._lab = lab
+
+    async def make(self, fault: Fault) -> Made:
+        """Have a fault made."""
+        return (await self._ask(FaultAsk(do=FaultDo.BREAK, fault=fault)))[-1]
+
+    async def heal_all(self, by: str) -> tuple[Made, ...]:
+        """Have all undone."""
+        return await self._ask(FaultAsk(do=FaultDo.HEAL, by=by))
+
+    async def standing(self) -> tuple[Made, ...]:
+        """Return all that was ever made there."""
+        return await self._ask(FaultAsk(do=FaultDo.STANDING))
+
+    async def _ask(self, ask: FaultAsk) -> tuple[Made, ...]:
+        def talk() -> tuple[Made, ...]:
+            with connected(self._lab) as line:
+                return line.ask(ask, Faults).made
+
+        try:
+            return await asyncio.to_thread(talk)
+        except DeskError as error:
+            raise FaultError(str(error)) from error
+
+
+class Probed(Struct, frozen=True, kw_only=True):
+    """One test call."""
+
+    at_ms: int
+    first: SiteId
+    answered_ms: int | None
+    ended_ms: int | None
+    heard: bool
+
+
+@dataclass
+class LiveGround:
+    """Sites that are up, looked at through their desk."""
+
+    lab: int | None
+    lever: Lever
+    is_alone: bool
+    clock: Clock
+    faults: DeskFaults
+    status: Status | None = None
+    probes: list[Probed] = field(default_factory=list)
+
+    async def look(self) -> Status:
+        """Ask how everything is."""
+
+        def talk() -> Status:
+            with connected(self.lab) as line:
+                return line.ask(StatusAsk(), Status)
+
+        self.status = await asyncio.to_thread(talk)
+        return self.status
+
+    async def leader(self) -> str | None:
+        """Return the site whose member of etcd leads."""
+        status = await self.look()
+        return next((row.site for row in status.sites if row.etcd is Role.LEADER), None)
+
+    async def facts(self) -> Facts:
+        """Return what the guards go by: nobody's callers here are known to be synthetic."""
+
+        def talk() -> Readiness:
+            with connected(self.lab) as line:
+                return line.ask(ReadinessAsk(), Readiness)
+
+        status, ready = await self.look(), await asyncio.to_thread(talk)
+        made = await self.faults.standing()
+        return Facts(
+            sites=tuple(row.site for row in status.sites),
+            good_sites=_serving(status),
+            members=frozenset(
+                row.site for row in status.sites if row.etcd in {Role.LEADER, Role.FOLLOWER}
+            ),
+            agents={
+                site: sum(count for state, count in states.items() if state in _PRESENT)
+                for site, states in status.agents.items()
+            },
+            erlangs=sum(queue.erlangs for queue in ready.as_it_is.queues),
+            other_drills=() if self.is_alone else ("another drill that runs on this machine",),
+            standing_faults=tuple(each.fault.told() for each in made if each.healed_ms is None),
+            is_lever_pulled=self.lever.is_pulled,
+            is_live=True,
+        )
+
+    def measure(self) -> Mapping[str, float]:
+        """Return the figures of the last look."""
+        if self.status is None:
+            return {}
+        now_ms = self.clock.now().wall_ms
+        old_ms, young_ms = now_ms - RECENT_S[1] * 1000, now_ms - RECENT_S[0] * 1000
+        recent = [each for each in self.probes if old_ms <= each.at_ms <= young_ms]
+        good = [each for each in recent if each.answered_ms is not None]
+        return {
+            "sites_serving": len(_serving(self.status)),
+            "edges": sum(1 for row in self.status.edges if row.answers and row.has_lease),
+            "agents_ready": sum(
+                count
+                for states in self.status.agents.values()
+                for state, count in states.items()
+                if state in _PRESENT
+            ),
+            "waiting": sum(queue.waiting for queue in self.status.queues),
+            "calls_failed": sum(each.answered_ms is None for each in recent),
+            "success_share": len(good) / len(recent) if recent else 1.0,
+        }
+
+    async def quiet_instant(self) -> None:
+        """Do not wait: real people hang up whenever they like."""
+
+    def stopped_because(self) -> str | None:
+        """Return why somebody wants it to stop."""
+        return self.lever.stopped_because()
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Look, and place test calls, until the block ends."""
+        await self.look()
+        looking = asyncio.create_task(self._keep_looking())
+        probing = asyncio.create_task(self._keep_probing())
+        try:
+            yield
+        finally:
+            for task in (looking, probing):
+                task.cancel()
+            await asyncio.wait((looking, probing))
+
+    async def _keep_looking(self) -> None:
+        while True:
+            with contextlib.suppress(DeskError):
+                await self.look()
+            await asyncio.sleep(1.0)
+
+    async def _keep_probing(self) -> None:
+        status = self.status
+        numbers = [did for queue in status.queues for did in queue.dids] if status else []
+        sites = [row.site for row in status.sites] if status else []
+        if not numbers or not sites:
+            return
+        async with asyncio.TaskGroup() as calls:
+            for turn in itertools.count():
+                ask = PlaceAsk(did=numbers[0], first=sites[turn % len(sites)], talk_s=PROBE_TALK_S)
+                calls.create_task(self._probe(ask))
+                await asyncio.sleep(PROBE_EVERY_S)
+
+    async def _probe(self, ask: PlaceAsk) -> None:
+        """Place a test call and note what became of it."""
+        place = len(self.probes)
+        now_ms = self.clock.now().wall_ms
+        first = SiteId(ask.first)
+        self.probes.append(
+            Probed(at_ms=now_ms, first=first, answered_ms=None, ended_ms=None, heard=False)
+        )
+
+        def note(**what: object) -> None:
+            self.probes[place] = msgspec.structs.replace(self.probes[place], **what)
+
+        def talk() -> None:
+            with connected(self.lab) as line:
+                for text in line.follow(ask):
+                    step = msgspec.json.decode(text, type=_Step)
+                    if step.event == "answered":
+                        note(answered_ms=step.wall_ms)
+                    elif step.event == "joined":
+                        note(heard=True)
+                    elif step.event == "call":
+                        note(ended_ms=step.wall_ms)
+
+        with contextlib.suppress(DeskError, msgspec.MsgspecError):
+            await asyncio.to_thread(talk)
+
+
+class _Step(Struct, kw_only=True):
+    event: str = ""
+    wall_ms: int = 0
+
+
+def _serving(status: Status) -> frozenset[SiteId]:
+    up = {row.site for row in status.edges if row.answers and row.has_lease}
+    return frozenset(row.site for row in status.sites if row.site in up and not row.is_cut_off)
+
+
+def figures(
+    course: Course, probes: Sequence[Probed], first_site: SiteId | None
+) -> dict[str, float | None]:
+    """Return what can be measured where callers are real: by the test calls alone."""
+    t0_ms = course.began_ms
+    late = [
+        (each.healed_ms - each.until_ms) / 1000
+        for each in course.made
+        if each.healed_ms is not None and each.fault.ttl_s
+    ]
+    found: dict[str, float | None] = {
+        "back_s": course.back_s,
+        "ttl_overrun_s": max([0.0, *late]),
+        "test_calls": len(probes),
+    }
+    if t0_ms is None:
+        return found
+    after = [each for each in probes if each.at_ms >= t0_ms]
+    settled = [each for each in after if each.at_ms >= t0_ms + SETTLED_AFTER_S * 1000]
+    answers = [each.answered_ms - each.at_ms for each in after if each.answered_ms is not None]
+    found["failed"] = sum(each.answered_ms is None for each in settled)
+    found["final_answer_s"] = max(answers) / 1000 if answers else None
+    found["rto_s"] = _rto_s(after, t0_ms, first_site)
+    return found
+
+
+def _rto_s(probes: Iterable[Probed], t0_ms: int, first_site: SiteId | None) -> float | None:
+    first_good: int | None = None
+    for each in probes:
+        if first_site not in {None, each.first}:
+            continue
+        # A phone's program takes a moment to start before it dials.
+        limit_ms = (ANSWER_LIMIT_S + 1.0) * 1000
+        if each.answered_ms is None or each.answered_ms - each.at_ms > limit_ms:
+            first_good = None
+        elif first_good is None:
+            first_good = each.at_ms
+    return None if first_good is None else (first_good - t0_ms) / 1000
+
+
+async def carry_out(
+    experiment: Experiment, ground: LiveGround, tell: Callable[[str], None]
+) -> Course:
+    """Carry an experiment out on sites that are up."""
+    runner = Runner(experiment, ground=ground, faults=ground.faults, clock=ground.clock, tell=tell)
+    async with ground.watched():
+        # The first test calls show that there is a steady state at all.
+        await asyncio.sleep(LINGER_S / 2)
+        course = await runner.run()
+        await asyncio.sleep(LINGER_S)
+    return course
+
+
+def evidence_of(
+    run: str, previous: str, experiment: Experiment, ground: LiveGround, course: Course
+) -> Evidence:
+    """Return the evidence of a drill on live sites."""
+    t0_ms = course.began_ms or (course.notes[0].at_ms if course.notes else 0)
+    values = figures(course, ground.probes, killed_site(course.method))
+    judged = tuple(bound for bound in experiment.expect if bound.figure in values)
+    unseen = [bound.told() for bound in experiment.expect if bound.figure not in values]
+    return Evidence(
+        run=run,
+        previous=previous,
+        experiment=experiment,
+        plan_hash=experiment.plan_hash,
+        seed=0,
+        began_ms=t0_ms,
+        approvals=(),
+        end=course.end,
+        why=course.why,
+        guards=course.verdicts,
+        judgements=judge(judged, values),
+        figures=values,
+        timeline=chained(
+            Moment(
+                after_s=round((each.at_ms - t0_ms) / 1000, 3),
+                at_ms=each.at_ms,
+                who=each.who,
+                what=each.what,
+            )
+            for each in course.notes
+        ),
+        clocks=(),
+        calls=tuple(_call(number, each, t0_ms) for number, each in enumerate(ground.probes)),
+        moved={},
+        findings=(f"not measured where callers are real: {', '.join(unseen)}",) if unseen else (),
+        looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
+    )
+
+
+def _call(number: int, probed: Probed, t0_ms: int) -> CallRow:
+    was_answered = probed.answered_ms is not None
+    return CallRow(
+        call=f"test-{number}",
+        meant_for=probed.first,
+        served_by=None,
+        agent_at=None,
+        people="answered" if was_answered else "lost",
+        edges="",
+        placed_s=(probed.at_ms - t0_ms) / 1000,
+        setup_ms=None if probed.answered_ms is None else float(probed.answered_ms - probed.at_ms),
+    )
