@@ -1,0 +1,208 @@
+"""The fault agent: every fault has its undoing, and a timer of its own that brings it about."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from drills.course import FaultError, Made
+from drills.experiment import Fault, FaultKind
+from drills.faults import FaultAgent, FaultClient
+from drills.lab.errors import ProcessError
+from drills.lab.lab import Lab
+from drills.lab.plan import plan_lab
+from drills.lever import Lever
+from state.model import SiteId
+from tests.edge.virtual_time import LoopClock, in_virtual_time
+
+
+class _Spy:
+    """A lab of which only what is done to it is kept."""
+
+    def __init__(self) -> None:
+        self.plan = plan_lab()
+        self.wan = self.supervisor = self
+        self.broken: list[str] = []
+        """What is broken now."""
+        self.fails = False
+
+    def _break(self, what: str) -> None:
+        self.broken.append(what)
+
+    def _mend(self, what: str) -> None:
+        while what in self.broken:
+            self.broken.remove(what)
+
+    def kill_site(self, site: SiteId) -> None:
+        self._break(f"site {site}")
+
+    async def revive_site(self, site: SiteId) -> None:
+        await asyncio.sleep(0.5)
+        self._mend(f"site {site}")
+        if self.fails:
+            raise ProcessError("kamailio-a: not ready in 10 s")
+
+    def names(self, host: str) -> list[str]:
+        return [f"etcd-{host}", f"kamailio-{host}"]
+
+    def pid(self, name: str) -> int:
+        return hash(name)
+
+    def kill(self, name: str) -> None:
+        if name == "edge-x9":
+            raise ProcessError("there is no process 'edge-x9'")
+
+    def hold_down(self, name: str) -> None:
+        self._break(f"held {name}")
+
+    async def release(self, name: str) -> None:
+        self._mend(f"held {name}")
+
+    def freeze(self, name: str) -> None:
+        self._break(f"frozen {name}")
+
+    def thaw(self, name: str) -> None:
+        self._mend(f"frozen {name}")
+
+    def isolate(self, host: str) -> None:
+        self._break(f"isolated {host}")
+
+    def reconnect(self, host: str) -> None:
+        self._mend(f"isolated {host}")
+
+    def cut(self, source: str, sink: str) -> None:
+        self._break(f"{source}>{sink}")
+
+    def heal(self, source: str, sink: str) -> None:
+        self._mend(f"{source}>{sink}")
+
+    def cut_between(self, one: str, other: str) -> None:
+        self.cut(one, other)
+        self.cut(other, one)
+
+    def heal_between(self, one: str, other: str) -> None:
+        self.heal(one, other)
+        self.heal(other, one)
+
+    def shape(self, source: str, sink: str, **_how: float) -> None:
+        self.cut(source, sink)
+
+
+def agent_of(lab: _Spy, lever: Lever | None = None) -> FaultAgent:
+    return FaultAgent(cast("Lab", lab), LoopClock(), lever)
+
+
+FAULTS = [
+    Fault(kind=FaultKind.KILL_SITE, target="a", ttl_s=5.0),
+    Fault(kind=FaultKind.FREEZE_SITE, target="b", ttl_s=5.0),
+    Fault(kind=FaultKind.HOLD_DOWN, target="etcd-a", ttl_s=5.0),
+    Fault(kind=FaultKind.FREEZE, target="edge-a1", ttl_s=5.0),
+    Fault(kind=FaultKind.STUTTER, target="etcd-a", ttl_s=5.0),
+    Fault(kind=FaultKind.CUT, target="a-b", ttl_s=5.0),
+    Fault(kind=FaultKind.CUT, target="carrier-a", ttl_s=5.0),
+    Fault(kind=FaultKind.CUT_ONE_WAY, target="a>b", ttl_s=5.0),
+    Fault(kind=FaultKind.CUT_OFF, target="c", ttl_s=5.0),
+    Fault(kind=FaultKind.ISOLATE, target="agents-a", ttl_s=5.0),
+    Fault(kind=FaultKind.SHAPE, target="a", ttl_s=5.0, loss_pct=10.0),
+    Fault(kind=FaultKind.SHAPE, target="a-b", ttl_s=5.0, delay_ms=80.0),
+    Fault(kind=FaultKind.FLAP, target="a-b", ttl_s=5.0, period_s=1.0),
+]
+
+
+def test_every_kind_of_fault_that_lasts_is_tried_here() -> None:
+    assert {fault.kind for fault in FAULTS} == set(FaultKind) - {FaultKind.KILL}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind} {fault.target}")
+@in_virtual_time
+async def test_a_fault_ends_by_its_own_timer_whoever_asked_for_it(fault: Fault) -> None:
+    lab = _Spy()
+    agent = agent_of(lab)
+    await agent.make(fault)
+    await asyncio.sleep(0.1)
+    assert lab.broken
+    await asyncio.sleep(4.7)
+    assert agent.made[0].healed_ms is None
+    await asyncio.sleep(1.2)
+    assert lab.broken == []
+    (made,) = agent.made
+    assert made.by == "timer"
+    assert made.healed_ms is not None
+    assert 0 <= made.healed_ms - made.until_ms <= 1000
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind} {fault.target}")
+@in_virtual_time
+async def test_a_fault_is_undone_at_once_when_asked_and_only_once(fault: Fault) -> None:
+    lab = _Spy()
+    agent = agent_of(lab)
+    await agent.make(fault)
+    await asyncio.sleep(0.1)
+    await agent.heal_all("runner")
+    assert lab.broken == []
+    assert agent.made[0].by == "runner"
+    await asyncio.sleep(10.0)
+    assert agent.made[0].by == "runner"
+
+
+@in_virtual_time
+async def test_a_fault_without_end_or_of_nobody_is_refused() -> None:
+    agent = agent_of(_Spy())
+    with pytest.raises(FaultError, match="ends by itself"):
+        await agent.make(Fault(kind=FaultKind.KILL_SITE, target="a"))
+    with pytest.raises(FaultError, match="edge-x9"):
+        await agent.make(Fault(kind=FaultKind.KILL, target="edge-x9"))
+    assert agent.made == ()
+
+
+@in_virtual_time
+async def test_the_lever_mends_within_a_second_and_lets_nothing_be_broken() -> None:
+    # The lever's own files are tried elsewhere.
+    class Hand:
+        is_pulled = False
+
+    hand, lab = Hand(), _Spy()
+    agent = agent_of(lab, cast("Lever", hand))
+    obeying = asyncio.create_task(agent.obey_lever())
+    await agent.make(FAULTS[5])
+    await asyncio.sleep(2.0)
+    assert lab.broken
+    hand.is_pulled = True
+    await asyncio.sleep(1.0)
+    assert lab.broken == []
+    assert agent.made[0].by == "the safety lever"
+    with pytest.raises(FaultError, match="lever"):
+        await agent.make(FAULTS[5])
+    obeying.cancel()
+
+
+@in_virtual_time
+async def test_a_part_that_does_not_come_up_again_is_said_with_the_fault() -> None:
+    lab = _Spy()
+    lab.fails = True
+    agent = agent_of(lab)
+    await agent.make(FAULTS[0])
+    await asyncio.sleep(7.0)
+    assert "not ready" in agent.made[0].by
+
+
+async def test_over_its_socket_it_makes_mends_and_says_what_is_wrong(tmp_path: Path) -> None:
+    lab = _Spy()
+    agent = agent_of(lab)
+    server = await agent.serve(tmp_path / "faults.sock")
+    client = FaultClient(tmp_path / "faults.sock")
+    made: Made = await client.make(FAULTS[7])
+    assert lab.broken == ["a>b"]
+    assert (await client.standing())[0].id == made.id
+    with pytest.raises(FaultError, match="edge-x9"):
+        await client.make(Fault(kind=FaultKind.KILL, target="edge-x9"))
+    (healed,) = await client.heal_all("runner")
+    assert healed.by == "runner"
+    assert lab.broken == []
+    server.close()
+    await server.wait_closed()
+    with pytest.raises(FaultError, match="does not answer"):
+        await client.standing()
