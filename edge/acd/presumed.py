@@ -26,7 +26,7 @@ from msgspec import Struct
 from state.model import AgentId, CallId, EdgeId, Now, TicketState
 from state.snapshot import Snapshot
 
-MOST_S: Final = 0.5
+MOST_S: Final = 1.0
 """Longer than a reservation takes until everybody has seen it, or it has gone wrong."""
 
 

@@ -159,17 +159,18 @@ CHANGES = st.one_of(
     world=worlds(),
     history=st.lists(st.tuples(CHANGES, st.booleans()), max_size=30),
     loose=st.sampled_from([0, 1, 2, 32]),
+    fresh=st.sampled_from([0, 1, 4]),
 )
 @THOROUGH
 def test_after_any_history_it_offers_what_a_match_from_nothing_does(
-    world: World, history: list[tuple[Change, bool]], loose: int
+    world: World, history: list[tuple[Change, bool]], loose: int, fresh: int
 ) -> None:
-    """`loose`: so many are looked at one by one before all are put on their shelves."""
+    """`loose`, `fresh`: so many are looked at one by one before they are counted and shelved."""
     patch = mock.patch.multiple
     with (
         patch("edge.acd.match", RUNNERS_UP=1),
         patch("edge.acd.index.index", RUNNERS_UP=1),
-        patch("edge.acd.index.crew", MOST_LOOSE=loose),
+        patch("edge.acd.index.crew", MOST_LOOSE=loose, MOST_FRESH=fresh),
     ):
         check(world, history)
 
@@ -202,6 +203,7 @@ def test_a_whole_center_is_served_as_by_a_match_while_it_works(
 ) -> None:
     """The benchmark's own, small: many queues, strategies, steps and aging, long lines."""
     monkeypatch.setattr("edge.acd.index.crew.MOST_LOOSE", loose)
+    monkeypatch.setattr("edge.acd.index.crew.MOST_FRESH", loose)
     random = Random(7)  # noqa: S311 - a repeatable world
     center = Center(60, random)
     center.furnish(40, is_busy=is_busy)
@@ -309,6 +311,7 @@ def test_who_is_asked_for_counts_as_taken_however_many_there_are(
     monkeypatch: pytest.MonkeyPatch, loose: int
 ) -> None:
     monkeypatch.setattr("edge.acd.index.crew.MOST_LOOSE", loose)
+    monkeypatch.setattr("edge.acd.index.crew.MOST_FRESH", loose)
     world = World()
     names = [AgentId(name) for name in ("ann", "bob", "cyd", "dan")]
     asked = {}

@@ -26,7 +26,9 @@ from state.model import AgentId, Now, SiteId
 from state.snapshot import Snapshot
 
 MOST_LOOSE: Final = 32
-"""Beyond so many it is cheaper to put them all away."""
+"""Beyond so many who are loose, and given away, it is cheaper to count them."""
+MOST_FRESH: Final = 4
+"""Beyond so many who are there to be given away it is cheaper to put them on their shelves."""
 FREE: Final = SUITS
 """In place of a reason why an agent is out."""
 _WRAP_UP: Final = PLACE_OF[Reason.WRAP_UP]
@@ -170,13 +172,14 @@ class Crew:
     def fresh(self) -> list[Member]:
         """Return the loose ones who are there to be given away; few: else all are put away."""
         fresh = [each for each in self.loose if not each.is_given]
-        if len(self.loose) <= MOST_LOOSE:
-            return fresh
-        # Those who are given stay loose as long as they are few.
-        is_crowded = len(self.loose) - len(fresh) > MOST_LOOSE
-        for member in list(self.loose) if is_crowded else fresh:
-            self._put_away(member)
-        return []
+        if len(fresh) > MOST_FRESH:
+            for member in fresh:
+                self._put_away(member)
+            fresh.clear()
+        if len(self.loose) - len(fresh) > MOST_LOOSE:
+            for member in [each for each in self.loose if each.is_given]:
+                self._put_away(member)
+        return fresh
 
     def put_away(self) -> None:
         """Put all on their shelves who are still free."""
@@ -231,8 +234,7 @@ class Crew:
 
     def unfit(self, demand: Demand) -> list[int]:
         """Return how many agents there are whom each reason keeps from a class."""
-        counts = excluded(demand, self.seats, self.free)
-        counts = [one + other for one, other in zip(counts, self.out, strict=True)]
+        counts = excluded(demand, self.seats, self.free, self.out)
         counts[_TAKEN] += demand.given
         for member in self.loose:
             because = demand.because(member.facts.agent)

@@ -112,7 +112,10 @@ class MatchIndex:
         self._keep_to_the_clock(now)
         self._take_back(asked)
         self._look_again(now, unreachable)
-        self._settle(asked)
+        if asked or self._asked:
+            self._settle(dict(asked))
+        self._agents.clear()
+        self._calls.clear()
         return tuple(self._serve(now))
 
     @property
@@ -158,10 +161,8 @@ class MatchIndex:
             live = self._live_sites()
             for agent in agents:
                 self._crew.look(self._snapshot, agent, now, live=live, unreachable=unreachable)
-            agents.clear()
         for call in calls:
             self._callers.look(self._snapshot, call, now)
-        calls.clear()
 
     def _live_sites(self) -> frozenset[SiteId]:
         snapshot = self._snapshot
@@ -171,20 +172,28 @@ class MatchIndex:
         return self._live
 
     def _settle(self, asked: Mapping[CallId, AgentId]) -> None:
-        """Let what has been asked for count as given, as far as the agents are free."""
-        if not asked and not self._asked:
-            return
-        wanted = frozenset(asked.values())
-        for agent in {*self._asked.values(), *wanted}:
-            member = self._crew.member(agent)
+        """Let what has been asked for count as given, as far as the agents are free.
+
+        What was asked for before stands, but for calls and agents that were looked at anew.
+        """
+        before, self._asked = self._asked, asked
+        over = [call for call, agent in before.items() if asked.get(call) != agent]
+        wanted = frozenset(asked.values()) if over else frozenset[AgentId]()
+        for call in over:
+            member, caller = self._crew.member(before[call]), self._callers.get(call)
+            if member is not None and before[call] not in wanted:
+                self._crew.give(member, is_given=False)
+            if caller is not None and call not in asked:
+                self._callers.line_up(caller, is_in_line=True)
+        agents, calls = self._agents, self._calls
+        for call, agent in asked.items():
+            if before.get(call) == agent and call not in calls and agent not in agents:
+                continue
+            member, caller = self._crew.member(agent), self._callers.get(call)
             if member is not None:
-                self._crew.give(member, is_given=agent in wanted)
-        for call in {*self._asked, *asked}:
-            caller = self._callers.get(call)
+                self._crew.give(member, is_given=True)
             if caller is not None:
-                is_given = call in asked and self._crew.member(asked[call]) is not None
-                self._callers.line_up(caller, is_in_line=not is_given)
-        self._asked = dict(asked)
+                self._callers.line_up(caller, is_in_line=member is None)
 
     def _serve(self, now: Now) -> list[Offering]:
         """Give to the first of all ready calls, then to the next, until nobody finds anyone."""

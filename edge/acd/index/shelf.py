@@ -42,6 +42,8 @@ DRIFT_S = 0.1
 """How far the two clocks may drift apart before everything is reckoned anew (`MatchIndex`)."""
 _ROUNDING = 1e-9
 _SLACK = 16
+_AHEAD = 8
+"""So many times what is asked for is looked up when the same is asked again at one instant."""
 
 Ranked = tuple[SortKey, AgentFacts]
 """A free agent and their exact key at one moment."""
@@ -65,6 +67,8 @@ class Candidate:
 
 _Placed = tuple[float, int, str, int, Candidate, float]
 """Score (the better is lower), the two tie-breakers of `sort_key`, stamp, agent, steady score."""
+_Exact = tuple[Ranked, int, Candidate]
+"""With the stamp under which the agent stood there. No two keys are equal."""
 
 
 def idle_since_s(facts: AgentFacts, ahead_s: float) -> float:
@@ -99,9 +103,10 @@ class Shelf:
         self._asked = asked_levels(needs.all_of)
         self._fits: dict[int, float] = {}
         self._near = dict(ranking.nearness)
-        self._exact_at: Now | None = None
-        self._exactly: dict[int, Ranked] = {}
-        """Exact keys at that instant, by stamp: a round that gives many asks for most of them."""
+        self._ahead: list[_Exact] = []
+        """The best as they were found last, at `_ahead_at`; meanwhile some may be void."""
+        self._ahead_at: Now | None = None
+        self._ahead_is_all = False
 
     def add(self, candidate: Candidate, live: int) -> None:
         """Put an agent there. `live`: how many it holds then that are not void."""
@@ -111,33 +116,50 @@ class Shelf:
 
     def best(self, now: Now, count: int, live: int) -> list[Ranked]:
         """Return the `count` best, or all there are, in their order. `live`: how many there are."""
+        reach = count
+        if now is self._ahead_at and not self._new:
+            found = self._left(count)
+            if len(found) == count or self._ahead_is_all:
+                return found
+            # A round that gives many: it will ask again.
+            reach = _AHEAD * count
         self._place_new(now)
         self._clear(live)
         self._fill(now)
-        found = self._exact(_heads(self._still, count), now)
+        ahead = self._exact(_heads(self._still, reach), now)
         if self._rising:
-            found += self._exact(self._best_rising(count), now)
-            found.sort()
-        return found[:count]
+            ahead += self._exact(self._best_rising(reach), now)
+            ahead.sort()
+        self._ahead_is_all = len(ahead) < reach
+        self._ahead, self._ahead_at = ahead[:reach], now
+        return [each[0] for each in ahead[:count]]
+
+    def _left(self, count: int) -> list[Ranked]:
+        """Return the first `count` of those ahead who are not void."""
+        found: list[Ranked] = []
+        void = 0
+        for ranked, stamp, candidate in self._ahead:
+            if stamp == candidate.stamp:
+                found.append(ranked)
+                if len(found) == count:
+                    break
+            elif not found:
+                void += 1
+        if void > _SLACK:
+            del self._ahead[:void]
+        return found
 
     def ranked(self, facts: AgentFacts, now: Now) -> Ranked:
         """Return where somebody would stand who is on no shelf."""
         steady = steady_score(facts, self._needs, self._ranking)
         return (sort_key(facts, total_score(steady, facts, self._ranking, now)), facts)
 
-    def _exact(self, placed: list[_Placed], now: Now) -> list[Ranked]:
-        if now is not self._exact_at:
-            self._exact_at = now
-            self._exactly.clear()
-        known = self._exactly
-        found: list[Ranked] = []
+    def _exact(self, placed: list[_Placed], now: Now) -> list[_Exact]:
+        found: list[_Exact] = []
         for _, _, _, stamp, candidate, steady in placed:
-            ranked = known.get(stamp)
-            if ranked is None:
-                facts = candidate.facts
-                total = total_score(steady, facts, self._ranking, now)
-                ranked = known[stamp] = (sort_key(facts, total), facts)
-            found.append(ranked)
+            facts = candidate.facts
+            total = total_score(steady, facts, self._ranking, now)
+            found.append(((sort_key(facts, total), facts), stamp, candidate))
         return found
 
     def _steady(self, candidate: Candidate) -> float:

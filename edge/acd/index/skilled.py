@@ -17,7 +17,6 @@ from edge.acd.eligibility import Reason
 from edge.acd.index.demand import ANYONE, PLACE_OF, SUITS, Demand
 from edge.acd.index.shelf import Candidate
 from edge.acd.rank import had_levels
-from edge.acd.roster import CallClass
 from state.model import ANYBODY, Agent, Scope, SiteId, SkillId, SkillNeed
 
 _MISSING: Final = PLACE_OF[Reason.MISSING_SKILL]
@@ -25,6 +24,8 @@ _TOO_LOW: Final = PLACE_OF[Reason.SKILL_TOO_LOW]
 _NOT_PREFERRED: Final = PLACE_OF[Reason.NOT_PREFERRED]
 _UNREACHABLE: Final = PLACE_OF[Reason.SITE_UNREACHABLE]
 _OUT_OF_SCOPE: Final = PLACE_OF[Reason.OUT_OF_SCOPE]
+_OF_CLASSES: Final = range(_UNREACHABLE, PLACE_OF[Reason.MISSING_ATTRIBUTE] + 1)
+"""Those that are for an agent and a class, and stand together."""
 
 Seat = tuple[SiteId, str, str]
 """Where an agent belongs: site, team, employer. All that a scope looks at."""
@@ -134,27 +135,35 @@ def _count(demand: Demand, profile: Profile, because: int, suiting: list[Profile
         demand.unfit[because] += len(profile.members)
 
 
-def excluded(demand: Demand, seats: Counter[Seat], free: int) -> list[int]:
-    """Return for how many free agents each reason holds why they do not suit the class.
+def excluded(demand: Demand, seats: Counter[Seat], free: int, out: list[int]) -> list[int]:
+    """Return for how many agents each reason holds why they cannot take a call of the class.
 
-    `seats`: how many of the `free` belong where.
+    `seats`: how many of the `free` belong where. `out`: why those who are not free are not.
     """
-    counts = demand.unfit.copy()
+    unfit = demand.unfit
     if demand.kind.out_of_reach or demand.kind.needs.scope is not ANYBODY:
-        _count_away(demand.kind, seats, counts)
-    rest = _MISSING if demand.only is None else _NOT_PREFERRED
-    counts[rest] += free - demand.fit - sum(counts)
+        unfit = _with_those_away(demand, seats)
+    counts = out.copy()
+    others = free - demand.fit
+    for place in _OF_CLASSES:
+        number = unfit[place]
+        counts[place] += number
+        others -= number
+    counts[_MISSING if demand.only is None else _NOT_PREFERRED] += others
     return counts
 
 
-def _count_away(kind: CallClass, seats: Counter[Seat], counts: list[int]) -> None:
-    """Put in who does not suit because of where they belong, whatever they can do."""
+def _with_those_away(demand: Demand, seats: Counter[Seat]) -> list[int]:
+    """Return why free agents are unfit; where they belong comes before what they can do."""
+    kind = demand.kind
+    counts = demand.unfit.copy()
     counts[_UNREACHABLE] = counts[_OUT_OF_SCOPE] = 0
     for seat, count in seats.items():
         if seat[0] in kind.out_of_reach:
             counts[_UNREACHABLE] += count
         elif kind.needs.only is None and not _is_in(seat, kind.needs.scope):
             counts[_OUT_OF_SCOPE] += count
+    return counts
 
 
 def _is_in(seat: Seat, scope: Scope) -> bool:
