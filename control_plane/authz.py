@@ -88,6 +88,17 @@ class Authz:
             (key, value) for key, value in self._found.items() if key[1] != tenant
         )
 
+    @property
+    def base(self) -> Policy:
+        """Return the platform's own policy."""
+        return self._base
+
+    def with_tenant(self, tenant: str, own: Policy) -> Authz:
+        """Return another one that goes by these lines of `tenant`, and knows no other tenant's."""
+        made = Authz(self._model, self._base)
+        made.set_tenant(tenant, own)
+        return made
+
     def forget(self) -> None:
         """Ask casbin anew from now on: what was found is found again."""
         self._found.clear()

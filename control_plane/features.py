@@ -10,6 +10,7 @@ import control_plane.audit.tables
 import control_plane.calls.tables
 import control_plane.configuration.tables
 import control_plane.history.tables
+import control_plane.policies.tables
 import control_plane.tenants.tables
 from control_plane.api.route import Feature
 from control_plane.approvals.http import FEATURE as APPROVALS
@@ -21,6 +22,7 @@ from control_plane.knowledge.http import FEATURE as KNOWLEDGE
 from control_plane.live.http import FEATURE as LIVE
 from control_plane.oidc.http import FEATURE as OIDC
 from control_plane.phones.http import FEATURE as PHONES
+from control_plane.policies.http import FEATURE as POLICIES
 from control_plane.recordings.http import FEATURE as RECORDINGS
 from control_plane.service_tokens.http import FEATURE as SERVICE_TOKENS
 from control_plane.sign_in.http import FEATURE as SIGN_IN
@@ -33,6 +35,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     SIGN_IN,
     OIDC,
     USERS,
+    POLICIES,
     SERVICE_TOKENS,
     CONFIGURATION,
     LIVE,  # after configuration and customers: it follows the one's mirror for the other
@@ -50,5 +53,6 @@ TABLES: Final = (
     control_plane.calls.tables,
     control_plane.configuration.tables,
     control_plane.history.tables,
+    control_plane.policies.tables,
     control_plane.tenants.tables,
 )

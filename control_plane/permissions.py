@@ -61,6 +61,8 @@ class Permission(StrEnum):
     PLAN_ACTIVATE = "plan:activate"
     PLAN_READ = "plan:read"
     PLAN_UPDATE = "plan:update"
+    POLICY_APPLY = "policy:apply"
+    POLICY_PROPOSE = "policy:propose"
     POLICY_READ = "policy:read"
     QUEUE_READ = "queue:read"
     QUEUE_UPDATE = "queue:update"

@@ -50,11 +50,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Return what it is about."""
         return Permission(self.may).kind
 
-    def question(self) -> Question:
-        """Return what is asked."""
+    def question(self, home: str = "t1") -> Question:
+        """Return what is asked, by somebody of tenant `home`."""
         permission = Permission(self.may)
-        grants = frozenset(Grant(role=Role(f"role:{role}"), tenant="t1") for role in self.roles)
-        about = {"id": "usr_anna", "tenant": "t1", "agent": "anna", "team": "north", "site": "a"}
+        grants = frozenset(Grant(role=Role(f"role:{role}"), tenant=home) for role in self.roles)
+        about = {"id": "usr_anna", "tenant": home, "agent": "anna", "team": "north", "site": "a"}
         words = {"kind": permission.kind, "tenant": self.tenant, **self.thing}
         if "on_call_with" in words:
             words["on_call_with"] = frozenset(words["on_call_with"])

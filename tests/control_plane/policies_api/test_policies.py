@@ -1,0 +1,177 @@
+"""A tenant's own lines: within the platform's, tried before they hold, applied by two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_plane import policy
+from control_plane.errors import DatabaseUnavailableError, PolicyError
+from control_plane.permissions import Role
+from control_plane.policies import bounds
+from control_plane.policies.loader import LOADER, Loader
+from control_plane.policies.tables import PolicyVersionRow
+from tests.control_plane.center import Center, Person, Reply
+from tests.control_plane.live.outage import away
+
+BASE = policy.parse((Path(__file__).parents[3] / "policies" / "policy.csv").read_text())
+NO_NOTES = "p, role:manager, main, customer.notes, read_full, always, deny"
+
+
+async def propose(person: Person, *lines: str) -> Reply:
+    return await person.post("/v1/policy/versions", {"lines": lines, "why": "asked"})
+
+
+async def apply(center: Center, person: Person, made: dict[str, Any]) -> Reply:
+    second = await center.person(Role.MANAGER, team="other")
+    said = {"act": "policy:apply", "thing": str(made["number"]), "digest": made["digest"]}
+    approval = (await second.post("/v1/approvals", said)).json["id"]
+    path = f"/v1/policy/versions/{made['number']}/apply"
+    return await person.ask("POST", path, None, {"Everline-Approval": approval})
+
+
+async def test_lines_hold_when_a_second_person_has_approved_them(center: Center) -> None:
+    admin, manager = await center.administrator(), await center.person(Role.MANAGER)
+    made = (await manager.post("/v1/customers", {"name": "Anna", "notes": "x"})).headers["Location"]
+    assert (await manager.get(made)).json["notes"] == "x"
+    proposed = (await propose(admin, NO_NOTES)).json
+    assert (proposed["number"], proposed["state"], proposed["added"]) == (
+        1, "proposed", [NO_NOTES]
+    )  # fmt: skip
+    await center.app[LOADER].look()
+    assert (await manager.get(made)).json["notes"] == "x", "it is only proposed"
+    alone = await admin.ask("POST", "/v1/policy/versions/1/apply")
+    assert (alone.status, alone.error_id) == (403, "forbidden")
+    before = (await admin.get("/v1/policy")).json
+    applied = await apply(center, admin, proposed)
+    assert (applied.status, applied.json["state"]) == (200, "holds"), applied.body
+    await center.app[LOADER].look()
+    assert (await manager.get(made)).json["notes"] is None
+    now = (await admin.get("/v1/policy")).json
+    assert (now["own"], now["number"]) == ([NO_NOTES], 1)
+    assert now["version"] != before["version"], "decisions are stamped with another version"
+    back = (await propose(admin)).json
+    assert back["removed"] == [NO_NOTES]
+    assert (await apply(center, admin, back)).status == 200
+    await center.app[LOADER].look()
+    assert (await manager.get(made)).json["notes"] == "x"
+    states = [each["state"] for each in (await admin.get("/v1/policy/versions")).json["items"]]
+    assert states == ["holds", "past"]
+
+
+@pytest.mark.parametrize(
+    ("line", "because"),
+    [
+        ("p, role:agent, main, customer, export, always, allow", "allows role:agent no such thing"),
+        ("p, role:agent, main, customer.basic, read_full, always, allow", "more conditions"),
+        ("p, role:manager, main, recording, export, with_purpose, allow", "more conditions"),
+        ("p, role:sre, main, *, *, always, allow", "names its role and its kind"),
+        ("p, role:supervisor, main, queue, *, always, allow", "no such thing"),
+        ("p, role:agent, other, queue, read, always, allow", "can only be 'main'"),
+        ("p, role:agent, *, queue, read, always, deny", "can only be 'main'"),
+        ("p, role:agent, main, queue, read, sometimes, allow", "nobody knows the condition"),
+        ("p, role:agent, main, queue, read, always, Deny", "should be allow or deny"),
+        ("p, *, main, *, *, always, deny", "nobody could change the policy"),
+        ("p, role:tenant_admin, main, policy, apply, always, deny", "nobody could change"),
+        ("g, role:agent, role:manager", "leave g out"),
+    ],
+)
+def test_what_is_beyond_a_tenant_is_told(line: str, because: str) -> None:
+    with pytest.raises(PolicyError, match=because):
+        bounds.checked(line, BASE, "main")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "p, role:agent, main, queue, read, always, allow",
+        "p, role:manager, main, recording, play, with_purpose&same_team, allow",
+        "p, role:manager, main, agent, read, same_team, allow",
+        "p, role:agent, main, *, *, always, deny",
+        NO_NOTES,
+    ],
+)
+def test_what_is_within_is_taken(line: str) -> None:
+    assert len(bounds.checked(line, BASE, "main").lines) == 1
+
+
+async def test_a_line_that_will_not_do_is_named(center: Center) -> None:
+    admin = await center.administrator()
+    refused = await propose(admin, "p, role:agent, main, customer, export, always, allow")
+    assert (refused.status, refused.json["faults"][0]["where"]) == (422, "body.lines")
+    assert "role:agent, main, customer, export" in refused.json["faults"][0]["fault"]
+
+
+async def test_lines_are_tried_on_cases_and_nothing_is_written(center: Center) -> None:
+    admin = await center.administrator()
+    cases = [
+        {"case": "reads notes", "roles": ["role:manager"], "may": "customer.notes:read_full",
+         "allow": False},
+        {"case": "own caller", "roles": ["role:outsourced_agent"], "subject": {"agent": "ann"},
+         "may": "customer.contact:read_masked", "thing": {"on_call_with": ["ann"]}, "allow": True},
+    ]  # fmt: skip
+    told = (await admin.post("/v1/policy/trial", {"lines": [NO_NOTES], "cases": cases})).json
+    found = [(each["now"], each["then"], each["is_as_wanted"]) for each in told["cases"]]
+    assert found == [(True, False, True), (True, True, True)]
+    assert told["cases"][0]["line"] == NO_NOTES
+    assert told["platform_cases"] > 300
+    assert {each["may"] for each in told["differing"]} == {"customer.notes:read_full"}
+    assert (await admin.get("/v1/policy")).json["own"] == []
+    assert (await admin.get("/v1/policy/versions")).json["items"] == []
+
+
+async def test_only_the_last_proposal_can_be_applied_and_once(center: Center) -> None:
+    admin = await center.administrator()
+    first = (await propose(admin, NO_NOTES)).json
+    second = (await propose(admin)).json
+    outdated = await apply(center, admin, first)
+    assert (outdated.status, outdated.error_id) == (409, "policy-outdated")
+    assert (await apply(center, admin, second)).status == 200
+    assert (await apply(center, admin, second)).status == 409
+
+
+async def test_another_tenants_lines_are_not_seen_and_do_not_count(center: Center) -> None:
+    await center.tenant("t2")
+    admin, theirs = (
+        await center.administrator(),
+        await center.person(Role.TENANT_ADMIN, tenant="t2"),
+    )
+    made = (await propose(admin, NO_NOTES)).json
+    await apply(center, admin, made)
+    await center.app[LOADER].look()
+    assert (await theirs.get("/v1/policy")).json["own"] == []
+    assert (await theirs.get("/v1/policy/versions/1")).status == 404
+    denied = await theirs.ask("POST", "/v1/policy/versions/1/apply")
+    assert denied.status == 404
+    for person in (await center.person(Role.MANAGER), await center.person(Role.AUDITOR)):
+        assert (await propose(person)).status == 403
+
+
+async def test_lines_that_cannot_be_read_allow_nothing_there(center: Center) -> None:
+    manager = await center.person(Role.MANAGER)
+    async with center.services.database.write() as connection:
+        await connection.execute(
+            PolicyVersionRow.__table__.insert().values(  # type: ignore[attr-defined]
+                tenant="main", number=1, text="p, role:of_a_later_program, main, x, y, z, deny",
+                by="", why="", at_ms=0, applied_by="x", applied_ms=1,
+            )
+        )  # fmt: skip
+    assert (await manager.get("/v1/queues")).status == 200
+    await center.app[LOADER].look()
+    assert (await manager.get("/v1/queues")).status == 403
+
+
+async def test_the_last_known_policy_goes_on_without_the_database(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = await center.administrator()
+    await apply(center, admin, (await propose(admin, NO_NOTES)).json)
+    loader: Loader = center.app[LOADER]
+    await loader.look()
+    before = center.services.authz.policy_of("main").version
+    monkeypatch.setattr(center.services.database, "read", away)
+    with pytest.raises(DatabaseUnavailableError):
+        await loader.look()
+    assert center.services.authz.policy_of("main").version == before
