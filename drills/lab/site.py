@@ -215,7 +215,13 @@ def _carrier(plan: LabPlan, paths: Paths) -> Work:
     (host,) = plan.hosts_of(HostKind.CARRIER)
     run = paths.of(host.name)
     sites = run / "dispatcher.list"
-    words = {"CARRIER_ADDR": host.address, "RUN_DIR": str(run), "DISPATCHER": str(sites)}
+    callers = next(iter(plan.hosts_of(HostKind.CALLERS)), host)
+    words = {
+        "CARRIER_ADDR": host.address,
+        "CALLERS_ADDR": callers.address,
+        "RUN_DIR": str(run),
+        "DISPATCHER": str(sites),
+    }
     process = ProcessSpec(
         name="kamailio-carrier",
         host=host.name,

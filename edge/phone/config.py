@@ -28,7 +28,8 @@ class AgentPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     id: str
     registrar: str
-    """`host:port` of the home site's Kamailio."""
+    """`host:port` of the home site's Kamailio; empty: a telephone that somebody is called back at,
+    which is no agent's."""
     password: str = ""
     second_registrar: str = ""
     """Tried in turn with the first when that fails."""

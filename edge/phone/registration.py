@@ -36,7 +36,9 @@ class Registration:
         """A REGISTER has gone out, and nothing since says that it came to nothing."""
 
     async def keep(self) -> None:
-        """Register again and again, until cancelled."""
+        """Register again and again, until cancelled; a plain telephone is called by its number."""
+        if not self._registrars:
+            await asyncio.Event().wait()
         failures = 0
         while True:
             self._may_be_bound = True

@@ -101,6 +101,7 @@ def wan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wan]:
         run_dir,
         {
             "CARRIER_ADDR": address,
+            "CALLERS_ADDR": f"{network}.8",
             "RUN_DIR": str(run_dir),
             "DISPATCHER": str(run_dir / "dispatcher.list"),
         },
@@ -244,12 +245,20 @@ def test_requests_pass_inside_the_dialog_both_ways(wan: Wan) -> None:
                     pass
 
 
-def test_a_site_may_not_call_out_through_the_carrier(wan: Wan) -> None:
-    site = wan.sites["a"].peer
-    site.send(site.request("INVITE", f"sip:112@{wan.address}", body=SDP))
-    for message in site.messages(2):
-        if message.status:
-            assert message.status == 403
-            return
-        site.respond(message, 200)
-    raise AssertionError("no answer came")
+def test_a_site_that_calls_out_reaches_the_callers_host_and_nobody_else_does(wan: Wan) -> None:
+    callee = SipPeer(f"{wan.caller.host.rpartition('.')[0]}.8", 5060, wan.caller.proxy)
+    try:
+        site = wan.sites["a"].peer
+        site.send(site.request("INVITE", f"sip:4930777@{wan.address}", body=SDP))
+        invite = callee.wait("INVITE")
+        assert invite.uri == f"sip:4930777@{wan.address}"
+        callee.respond(invite, 200, body=SDP)
+        for message in site.messages(2):
+            if message.status == 200:
+                assert message.body == SDP
+                return
+            if not message.status:
+                site.respond(message, 200)  # a probe
+        raise AssertionError("no answer came")
+    finally:
+        callee.close()
