@@ -12,6 +12,7 @@ import structlog
 
 from edge.acd.attendance import RestChange
 from edge.alone.alone import Alone
+from edge.alone.kept import Kept
 from edge.alone.mode import Mode
 from edge.alone.sister import Sisters
 from edge.alone.store import SiteStore
@@ -103,7 +104,8 @@ class EdgeProcess:
         events = settings.run_dir / f"events-{settings.edge}"
         self._event_log = EventLog(events, reader=settings.edge, clock=clock)
         mirror = self._mirror = Mirror(shared, clock, disk=disk, recorder=self._event_log)
-        store = SiteStore(shared, mirror, clock)
+        kept = Kept(settings.run_dir / f"alone-{settings.edge}")
+        store = SiteStore(shared, mirror, clock, kept)
         self._site_store = store
         self._endpoint = SipEndpoint.open(
             local=Address(*address(settings.sip)),
@@ -153,6 +155,7 @@ class EdgeProcess:
             store=store,
             gate_of=self._gate_of,
             on_change=self._mode_changed,
+            kept=kept,
         )
         self._sisters = Sisters(
             edge=edge,
@@ -239,7 +242,8 @@ class EdgeProcess:
         takeover = Takeover(
             edge=self._settings.edge,
             clock=self._clock,
-            mirror=self._mirror,
+            snapshot=self._snapshot,
+            is_current=self._is_current,
             switchboard=self._switchboard,
             notes=left.calls,
         )
@@ -248,7 +252,7 @@ class EdgeProcess:
             clock=self._clock,
             store=self._site_store,
             snapshot=self._snapshot,
-            is_current=lambda: self._mirror.state is MirrorState.LIVE,
+            is_current=self._is_current,
             journal=self._journal,
             owed=left.owed,
         )
@@ -344,6 +348,11 @@ class EdgeProcess:
 
     def _snapshot(self) -> Snapshot:
         return self._site_store.snapshot
+
+    def _is_current(self) -> bool:
+        """Tell whether the snapshot says what a former life of this edge has left in it."""
+        is_live = self._mirror.state is MirrorState.LIVE
+        return self._alone.is_settled and (is_live or self._site_store.is_alone)
 
     def _tenant_of(self, queue: QueueId) -> str:
         known = self._snapshot().queues.get(queue)

@@ -7,7 +7,7 @@ the calls go on as soon as the shared state has been read, or a little later wit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 from msgspec.structs import replace
@@ -19,7 +19,6 @@ from edge.call import CallShell
 from edge.journal import CallNote
 from edge.switchboard import Switchboard
 from state.clock import Clock
-from state.mirror import Mirror, MirrorState
 from state.model import CallId, EdgeId, Now, TicketState
 from state.snapshot import Snapshot
 
@@ -33,18 +32,20 @@ _LOOK_S = 0.02
 class Takeover:
     """Brings the calls of `notes` back to life."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what was left, and where the state is seen
         self,
         *,
         edge: EdgeId,
         clock: Clock,
-        mirror: Mirror,
+        snapshot: Callable[[], Snapshot],
+        is_current: Callable[[], bool],
         switchboard: Switchboard,
         notes: Mapping[CallId, CallNote],
     ) -> None:
         self._edge = edge
         self._clock = clock
-        self._mirror = mirror
+        self._snapshot = snapshot
+        self._is_current = is_current
         self._notes = notes
         self._shells: dict[CallId, CallShell] = {}
         for call, note in notes.items():
@@ -68,7 +69,7 @@ class Takeover:
             log.warning("takeover_without_state", calls=len(self._shells))
             self._resume_all()
             await self._until_current()
-        snapshot = self._mirror.snapshot
+        snapshot = self._snapshot()
         restoring = asyncio.gather(
             *(self._restore(snapshot, call, shell) for call, shell in self._shells.items())
         )
@@ -80,7 +81,7 @@ class Takeover:
         log.warning("calls_taken_over", edge=self._edge, calls=len(self._shells))
 
     async def _until_current(self) -> None:
-        while self._mirror.state is not MirrorState.LIVE:  # noqa: ASYNC110 - once in a life
+        while not self._is_current():  # noqa: ASYNC110 - once in a life
             await asyncio.sleep(_LOOK_S)
 
     async def _restore(self, snapshot: Snapshot, call: CallId, shell: CallShell) -> None:

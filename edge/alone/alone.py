@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from edge.acd.token import Token, alone_token
+from edge.alone.kept import Kept
 from edge.alone.merging import merge
 from edge.alone.mode import Mode, Seen, Standing, merged, next_standing
 from edge.alone.sister import is_acceptable, telling
@@ -50,7 +51,11 @@ class Alone:
         store: SiteStore,
         gate_of: GateOf,
         on_change: Callable[[Mode], None],
+        kept: Kept | None = None,
     ) -> None:
+        self._kept = kept or Kept(None)
+        self.is_settled = False
+        """Whether it is known if a former life of this edge has left something to merge."""
         self._edge = edge
         self._site = site
         self._clock = clock
@@ -126,6 +131,7 @@ class Alone:
 
     async def run(self) -> None:
         """Look until cancelled."""
+        await self._go_on()
         while True:
             await asyncio.sleep(LOOK_S)
             self._look()
@@ -133,6 +139,20 @@ class Alone:
                 await self._merge()
             elif self.is_alone:
                 await self._free_abandoned()
+
+    async def _go_on(self) -> None:
+        """Go on serving alone if a former life of this edge did and has not merged it."""
+        written = self._kept.load()
+        while written and not self._mirror.snapshot.sites:  # noqa: ASYNC110 - once in a life
+            await asyncio.sleep(LOOK_S)
+        if written:
+            now = self._clock.now()
+            self._standing = Standing(mode=Mode.ALONE, since_s=now.mono_s, looked_s=now.mono_s)
+            self._since_ms = now.wall_ms
+            self._store.begin(written_before=written)
+            log.warning("alone_again", site=self._site, records=len(written))
+            self._on_change(self.mode)
+        self.is_settled = True
 
     def _look(self) -> None:
         now, snapshot = self._clock.now(), self._mirror.snapshot

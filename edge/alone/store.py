@@ -8,9 +8,11 @@ merges they are refused as by a store that is away, which is asked again a momen
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from itertools import groupby
 
 from msgspec.structs import replace
 
+from edge.alone.kept import Kept
 from state import keys
 from state.clock import Clock
 from state.errors import UnavailableError
@@ -37,7 +39,10 @@ _US = 1_000_000
 class SiteStore:
     """A Store. `snapshot` is what it shows."""
 
-    def __init__(self, store: Store, mirror: Mirror, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, mirror: Mirror, clock: Clock, kept: Kept | None = None
+    ) -> None:
+        self._kept = kept or Kept(None)
         self._store = store
         self._mirror = mirror
         self._clock = clock
@@ -72,10 +77,22 @@ class SiteStore:
 
     # -- changing over
 
-    def begin(self, *, drop: Iterable[str] = ()) -> None:
-        """Serve alone from here on, without the records at the keys `drop`."""
+    def begin(self, *, drop: Iterable[str] = (), written_before: Sequence[Change] = ()) -> None:
+        """Serve alone from here on, without the records at the keys `drop`.
+
+        `written_before`: what a former life of this edge has written without a quorum.
+        """
         self._overlay = Overlay(snapshot=self._mirror.snapshot)
         self._is_merging = False
+        self._kept.begin(written_before)
+        deltas: list[Delta] = []
+        for revision, changes in groupby(written_before, key=lambda each: each.mod_revision):
+            self._overlay, new = written(
+                self._overlay, changes, revision, self._clock.now().mono_s, is_ours=True
+            )
+            self._revision = max(self._revision, revision)
+            deltas += new
+        self._tell(self._overlay.snapshot, tuple(deltas))
         revision = self._next()
         gone = [
             Change(key=key, value=None, create_revision=0, mod_revision=revision)
@@ -92,6 +109,7 @@ class SiteStore:
         """Serve by the shared store again; `revisions` as the merge has found or made them."""
         overlay, self._overlay = self._overlay, None
         self._is_merging = False
+        self._kept.end()
         now = self._mirror.snapshot
         older = {
             (key, was): revisions.get((key, became), became)
@@ -120,6 +138,8 @@ class SiteStore:
         self._overlay, deltas = written(
             self._overlay, fresh, revision, self._clock.now().mono_s, is_ours=is_ours
         )
+        if is_ours:
+            self._kept.note(fresh)
         self._tell(self._overlay.snapshot, deltas)
 
     # -- the Store
@@ -146,8 +166,25 @@ class SiteStore:
             revision=self._next(),
             seen_s=self._clock.now().mono_s,
         )
+        self._keep(success if result.succeeded else failure)
         self._tell(self._overlay.snapshot, deltas)
         return result
+
+    def _keep(self, operations: Sequence[Operation]) -> None:
+        """Keep on disk what a transaction of this edge has just written."""
+        if self._overlay is None:
+            return
+        keys_written = [each.key for each in operations if isinstance(each, Put | Delete)]
+        records = [(key, self._overlay.record(key)) for key in keys_written]
+        self._kept.note(
+            Change(
+                key=key,
+                value=None if record is None else record.value,
+                create_revision=0 if record is None else record.create_revision,
+                mod_revision=self._revision,
+            )
+            for key, record in records
+        )
 
     async def range(  # noqa: PLR0913 - the Store's own
         self,

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
 from edge.acd.match import match
 from edge.acd.merge import Contested, Elsewhere, keys_of, local_calls, merge_call
-from edge.acd.reservation import AgentPart, Ending, Held, Plan, connected, created, ended, reserved
+from edge.acd.reservation import (
+    AgentPart,
+    Ending,
+    Held,
+    Plan,
+    connected,
+    created,
+    ended,
+    given_agent,
+    reserved,
+)
 from edge.acd.token import Token
+from edge.alone.kept import Kept
 from edge.alone.merging import Merged, merge
 from edge.alone.mode import ENTER_S, LEAVE_S, Mode, Seen, Standing, merged, next_standing
 from edge.alone.sister import is_acceptable, telling
@@ -370,3 +383,73 @@ async def test_an_offer_ends_on_the_work_that_a_sister_wrote_meanwhile(bench: Be
     await bench.merge()
     assert isinstance(await bench.end(records), Landed)
     assert await bench.has(keys.ended(CALL))
+
+
+# ---- another life, still alone -------------------------------------------------------------------
+
+
+async def test_what_an_edge_did_alone_outlives_it_and_is_merged_by_its_next_life(
+    bench: Bench, tmp_path: Path
+) -> None:
+    path = tmp_path / "alone-a1"
+    first = SiteStore(bench.shared, bench.mirror, bench.clock, Kept(path))
+    bench.store = first
+    first.begin()
+    talks, waits = bench.records(), bench.records(OTHER)
+    await talks.create(ticket(), bench.clock.now())
+    await waits.create(ticket(OTHER), bench.clock.now())
+    await bench.give(talks, Token(epoch=2, revision=1))
+    assert first.overlay is not None
+    before = first.overlay
+    with path.open("ab") as file:
+        file.write(b'{"v":1,"key":"/everl')  # torn: it was being written
+
+    kept = Kept(path)
+    again = SiteStore(bench.shared, bench.mirror, bench.clock, kept)
+    again.begin(written_before=kept.load())
+    assert again.overlay is not None
+    assert again.snapshot.raw == before.snapshot.raw
+    assert again.overlay.written == before.written
+    # It goes on: the call that was being talked in ends, by what it holds.
+    bench.store = again
+    entry, offer = again.snapshot.tickets[CALL], again.snapshot.offers[ANN]
+    records = bench.records()
+    records.restore(Held(ticket=entry, given=given_agent(again.snapshot, offer)))
+    assert isinstance(await bench.end(records), Landed)
+    await bench.merge()
+    assert await bench.has(keys.ended(CALL))
+    assert await bench.has(keys.ticket(OTHER))
+    assert not await bench.has(keys.offer(ANN))
+    assert not path.exists(), "nothing is left to go on with"
+
+
+async def test_a_life_that_did_nothing_alone_leaves_nothing(bench: Bench, tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "alone-a1")
+    store = bench.store = SiteStore(bench.shared, bench.mirror, bench.clock, kept)
+    await bench.records().create(ticket(), bench.clock.now())
+    assert kept.load() == ()
+    await bench.read()
+    store.begin()
+    assert kept.load() == ()
+
+
+async def test_what_a_sister_did_is_hers_to_keep(bench: Bench, tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "alone-a1")
+    store = SiteStore(bench.shared, bench.mirror, bench.clock, kept)
+    store.begin()
+    text = encode(ticket(holder="a2"))
+    hers = Change(key=keys.ticket(CALL), value=text, create_revision=ALONE_FROM, mod_revision=0)
+    store.note([hers], is_ours=False)
+    assert CALL in store.snapshot.tickets
+    assert kept.load() == ()
+
+
+async def test_a_disk_that_is_full_costs_the_next_life_and_not_this_one(
+    bench: Bench, tmp_path: Path
+) -> None:
+    kept = Kept(tmp_path / "nowhere" / "alone-a1")
+    bench.store = SiteStore(bench.shared, bench.mirror, bench.clock, kept)
+    bench.store.begin()
+    await bench.records().create(ticket(), bench.clock.now())
+    assert CALL in bench.store.snapshot.tickets
+    assert (await bench.merge()).written == 1

@@ -12,6 +12,7 @@ from edge.sip.dialog import Dialog
 from edge.sip.events import Address, LegId
 from edge.takeover import Takeover
 from state import keys
+from state.mirror import MirrorState
 from state.model import Outcome, QueueId, Ticket, TicketState
 from tests.acd.worlds import ticket
 from tests.edge.fake_telephony import CALLER_SDP
@@ -53,7 +54,8 @@ def _takeover(edge: Edge, state: State, place: Ticket = PLACE) -> Takeover:
     return Takeover(
         edge=edge.name,
         clock=LoopClock(),
-        mirror=edge.mirror,
+        snapshot=lambda: edge.mirror.snapshot,
+        is_current=lambda: edge.mirror.state is MirrorState.LIVE,
         switchboard=edge.switchboard,
         notes={place.call: note},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from drills.desk.answers import Role, Status
+from drills.desk.asks import StatusAsk
+from drills.desk.desk import Desk, Place
 from drills.lab.lab import Lab
 from drills.lab.plan import plan_lab
 from edge.sip import events as sip
@@ -167,3 +171,89 @@ async def test_without_any_quorum_each_site_serves_its_own(center: Center) -> No
     for leg in (one, two):
         assert (await center.record(leg)).outcome is Outcome.ANSWERED
     await center.nothing_is_left(within_s=20)
+
+
+async def test_without_etcd_anywhere_but_here_each_site_serves_its_own_and_status_says_so(
+    center: Center,
+) -> None:
+    """Only etcd dies: every link, probe and gate is well, and nothing but the quorum is gone."""
+    ann = await center.agent("ann")
+    kim = await center.agent("bkim", site="b")
+    before = center.dial(center.caller("4930021"))
+    before_ours = await joined(before, ann)
+    desk = Desk(Place(launcher=1, kind="test"), center.lab, center.store, _nobody)
+    following = asyncio.create_task(desk.follow())
+    await desk.answer(StatusAsk())
+    supervisor = center.lab.supervisor
+    for site in "bc":
+        supervisor.hold_down(f"etcd-{site}")
+    try:
+        for site in "abc":
+            await all_in(center, site, "alone", within_s=12)
+        status = await desk.answer(StatusAsk())
+        assert isinstance(status, Status)
+        assert set(status.alone) == {"a", "b", "c"}
+        assert {row.mode for row in status.edges} == {"alone"}
+        assert [row.etcd for row in status.sites][1:] == [Role.SILENT, Role.SILENT]
+        two = center.caller("4930022").dial(HELP, center.site("b"))
+        two_ours = await joined(two, kim)
+        await ann.hang_up(before_ours)
+        await before.wait(sip.Ended)
+        three = center.dial(center.caller("4930023"))
+        three_ours = await joined(three, ann)
+    finally:
+        following.cancel()
+        for site in "bc":
+            await supervisor.release(f"etcd-{site}")
+    back_s = time.monotonic()
+    for site in "abc":
+        await all_in(center, site, "quorum", within_s=25)
+    logging.getLogger(__name__).warning("whole after %.1f s", time.monotonic() - back_s)
+    assert set(await center.offers()) == {AgentId("ann"), AgentId("bkim")}
+    await ann.hang_up(three_ours)
+    await kim.hang_up(two_ours)
+    for leg in (before, two, three):
+        assert (await center.record(leg)).outcome is Outcome.ANSWERED
+    await center.nothing_is_left(within_s=20)
+
+
+async def test_edges_that_are_killed_while_their_site_is_alone_go_on_alone_and_merge(
+    center: Center,
+) -> None:
+    ann = await center.agent("ann")
+    cut_off(center, "a")
+    await all_in(center, "a", "alone", within_s=12)
+    # All of it is done without a quorum: the store has never heard of these two.
+    talks = center.dial(center.caller("4930031"))
+    ours = await joined(talks, ann)
+    await center.connected()
+    waits = center.dial(center.caller("4930032"))
+    await waits.wait(sip.Answered)
+    await center.in_queue(1)
+    for edge in ("a1", "a2"):
+        center.lab.supervisor.kill(f"edge-{edge}")
+    for edge in ("a1", "a2"):
+        await center.lab.supervisor.wait_ready(f"edge-{edge}", 20)
+    await all_in(center, "a", "alone", within_s=12)
+    await center.connected()
+    assert not talks.is_over
+    assert not waits.is_over
+    await ann.hang_up(ours)
+    await talks.wait(sip.Ended)
+    ours = await joined(waits, ann)
+    center.lab.wan.heal_all()
+    await all_in(center, "a", "quorum", within_s=20)
+    assert await center.offers() == [AgentId("ann")]
+    await ann.hang_up(ours)
+    for leg in (talks, waits):
+        record = await center.record(leg)
+        assert (record.outcome, record.cause, record.agent) == (
+            Outcome.ANSWERED,
+            "agent_hung_up",
+            "ann",
+        )
+    await center.nothing_is_left(within_s=20)
+
+
+async def _nobody(_ask: object, _tell: object, /) -> None:
+    raise AssertionError("no call is placed here")

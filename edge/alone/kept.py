@@ -1,0 +1,132 @@
+"""What an edge writes without a quorum, kept on disk, so that its next life goes on with it.
+
+One file, appended to: a line a record. It outlives the process and not the machine, so nothing
+waits for the disk. It is there only from the beginning of the mode to the end of the merge, and
+holds callers' numbers, so only its owner may read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from state.raw import Change
+
+log = structlog.get_logger()
+
+FORMAT = 1
+
+
+class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    v: int
+    key: str
+    value: bytes | None = None
+    """None: deleted."""
+    created: int = 0
+    modified: int = 0
+
+
+class Kept:
+    """One edge's file. A disk that cannot be written costs the next life what was done, no more."""
+
+    def __init__(self, path: Path | None) -> None:
+        """`path` None: keep nothing."""
+        self._path = path
+        self._descriptor: int | None = None
+        self._is_failing = False
+
+    def load(self) -> tuple[Change, ...]:
+        """Return what a former life has written and not merged; what is torn is left out."""
+        if self._path is None:
+            return ()
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            log.warning("alone_file_not_read", path=str(self._path), reason=error.strerror)
+            return ()
+        changes = []
+        for text in content.splitlines():
+            try:
+                line = msgspec.json.decode(text, type=_Line)
+            except msgspec.MsgspecError as error:
+                log.warning("alone_line_unreadable", reason=str(error)[:200])
+                continue
+            if line.v == FORMAT:
+                changes.append(
+                    Change(
+                        key=line.key,
+                        value=line.value,
+                        create_revision=line.created,
+                        mod_revision=line.modified,
+                    )
+                )
+        return tuple(changes)
+
+    def begin(self, changes: Sequence[Change] = ()) -> None:
+        """Begin a new file, with what a former life had written."""
+        if self._path is None:
+            return
+        self._close()
+        part = self._path.with_name(f"{self._path.name}.part")
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+            os.write(descriptor, _encode(changes))
+            part.replace(self._path)
+        except OSError as error:
+            self._failed(error)
+            return
+        self._descriptor = descriptor
+
+    def note(self, changes: Iterable[Change]) -> None:
+        """Keep what has just been written."""
+        if self._descriptor is None:
+            return
+        try:
+            os.write(self._descriptor, _encode(changes))
+        except OSError as error:
+            self._failed(error)
+
+    def end(self) -> None:
+        """Forget it all: it has been merged."""
+        self._close()
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _failed(self, error: OSError) -> None:
+        if not self._is_failing:
+            log.warning(
+                "alone_file_not_written",
+                path=str(self._path),
+                reason=error.strerror,
+                remedy="make room; serving goes on, but would not outlive this process",
+            )
+        self._is_failing = True
+
+
+def _encode(changes: Iterable[Change]) -> bytes:
+    return b"".join(
+        msgspec.json.encode(
+            _Line(
+                v=FORMAT,
+                key=each.key,
+                value=each.value,
+                created=each.create_revision,
+                modified=each.mod_revision,
+            )
+        )
+        + b"\n"
+        for each in changes
+    )
