@@ -20,8 +20,8 @@ from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
 from edge.acd.call_events import TurnedAway
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering
+from edge.acd.patience import Patience
 from edge.acd.presumed import Presumed
-from edge.acd.relaxation import effective_now
 from edge.acd.reservation import Held, Plan, reserved
 from edge.acd.token import Token, token_of
 from edge.log import fault
@@ -133,6 +133,7 @@ class Reserver:
         """This edge's calls that wait, by the snapshot."""
         self._others: set[CallId] = set()
         """The other edges' calls that do."""
+        self._patience = Patience()
         self._presumed = Presumed(edge)
         self._index = MatchIndex(edge)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -151,10 +152,15 @@ class Reserver:
                 call = CallId(delta.id)
                 self._waiting.discard(call)
                 self._others.discard(call)
+                self._patience.forget(call)
                 ticket = None if delta.after is None else delta.after.value
                 if isinstance(ticket, Ticket) and ticket.state is TicketState.QUEUED:
                     is_ours = ticket.holder == self._edge
                     (self._waiting if is_ours else self._others).add(call)
+                    if is_ours:
+                        self._patience.note(call)
+            elif delta.kind is Kind.QUEUE:
+                self._patience.note_queues()
 
     async def run(self) -> None:
         """Match and reserve until cancelled."""
@@ -179,12 +185,11 @@ class Reserver:
         # Only for a call that nobody could take does it matter when an agent is rested, or when
         # it asks for less.
         if any(self._may_reserve(call) for call in self._waiting):
-            next_s = self._index.next_due_s()
             # The index looks at some a little early, and at those again and again.
             soonest_s = self._clock.now().mono_s + _SOONEST_S
-            due += [] if next_s is None else [max(next_s, soonest_s)]
-            freed_s = self._presumed.next_due_s()
-            due += [] if freed_s is None else [max(freed_s, soonest_s)]
+            for part in (self._index, self._patience, self._presumed):
+                next_s = part.next_due_s()
+                due += [] if next_s is None else [max(next_s, soonest_s)]
         return min(due, default=None)
 
     def _match(self, snapshot: Snapshot, now: Now) -> None:
@@ -219,12 +224,9 @@ class Reserver:
 
     def _turn_away(self, snapshot: Snapshot, now: Now) -> None:
         """Let those go who have waited for too long, before an agent is looked for."""
-        for call_id in filter(self._may_reserve, list(self._waiting)):
-            call, entry = self._call(call_id), snapshot.tickets.get(call_id)
-            if call is None or entry is None:
-                continue
-            turn_away = effective_now(snapshot.queues, entry, now).turn_away
-            if turn_away is not None:
+        for call_id, turn_away in self._patience.over(snapshot, now, self._may_reserve):
+            call = self._call(call_id)
+            if call is not None:
                 outcome = OUTCOMES[turn_away]
                 call.deliver(TurnedAway(outcome=outcome, cause=WAITED_TOO_LONG))
 

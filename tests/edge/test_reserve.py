@@ -7,7 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 from edge.acd.call_events import TurnedAway
+from edge.acd.relaxation import Effective, Queues, effective_now
 from edge.acd.reservation import created
 from edge.acd.token import Token
 from edge.records import CallRecords, Landed
@@ -23,6 +26,8 @@ from state.model import (
     CallId,
     Decision,
     EdgeId,
+    Entry,
+    Now,
     Offer,
     Outcome,
     Presence,
@@ -188,6 +193,44 @@ async def test_who_has_waited_for_too_long_is_let_go_when_the_step_falls_due() -
         caller = await made.call(1)
         await until(lambda: bool(caller.turned_away))
         assert caller.turned_away == [(Outcome.CALLBACK, "waited_too_long")]
+
+
+async def test_who_waits_is_not_looked_at_again_until_a_step_falls_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[CallId] = []
+
+    def look(queues: Queues, entry: Entry[Ticket], now: Now) -> Effective:
+        looks.append(entry.value.call)
+        return effective_now(queues, entry, now)
+
+    monkeypatch.setattr("edge.acd.patience.effective_now", look)
+    async with center() as made:
+        callers = await asyncio.gather(*(made.call(number) for number in range(20)))
+        await until(lambda: len(looks) >= len(callers))
+        for times in range(10):
+            await made.put(keys.work(AgentId("eve")), Work(agent=AgentId("eve"), calls=times))
+        await made.mirror.wait_until(_has_worked("eve", 9), PATIENCE_S)
+        await asyncio.sleep(0)
+        assert len(looks) == len(callers)
+
+
+async def test_a_step_that_comes_later_lets_those_go_who_wait_already() -> None:
+    async with center() as made:
+        await made.put(keys.queue(SALES), Queue(id=SALES, needs=()))
+        caller = await made.call(1)
+        await made.mirror.wait_until(lambda s: bool(s.tickets), PATIENCE_S)
+        step = Step(after_s=0.05, turn_away=TurnAway.CALLBACK)
+        await made.put(keys.queue(SALES), Queue(id=SALES, needs=(), steps=(step,)))
+        await until(lambda: bool(caller.turned_away))
+
+
+def _has_worked(name: str, calls: int) -> Callable[[Snapshot], bool]:
+    def has(snapshot: Snapshot) -> bool:
+        work = snapshot.works.get(AgentId(name))
+        return work is not None and work.value.calls == calls
+
+    return has
 
 
 async def test_a_call_gets_an_agent_when_it_asks_for_less() -> None:

@@ -1,0 +1,67 @@
+"""Which waiting calls have waited for too long. PURE.
+
+A call is looked at when its record or a queue changes, and then only when the next step of its
+queue falls due: an edge may have hundreds that wait, and matches hundreds of times a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from edge.acd.index.dues import Dues
+from edge.acd.relaxation import effective_now, next_step_s
+from state.model import CallId, Now, TurnAway
+from state.snapshot import Snapshot
+
+_AT_ONCE_S: Final = float("-inf")
+"""An instant that has always come."""
+
+
+class Patience:
+    """Some calls that wait, and when to see to each."""
+
+    def __init__(self) -> None:
+        self._calls: set[CallId] = set()
+        self._steps: Dues[CallId] = Dues()
+        self._overdue: set[CallId] = set()
+        """Those that are to be seen to as soon as no agent is on the way to them."""
+
+    def note(self, call: CallId) -> None:
+        """Take in that a call waits, or that its record has changed."""
+        self._calls.add(call)
+        self._steps.set(call, _AT_ONCE_S)
+
+    def forget(self, call: CallId) -> None:
+        """Take in that a call waits no longer."""
+        self._calls.discard(call)
+        self._steps.set(call, None)
+        self._overdue.discard(call)
+
+    def note_queues(self) -> None:
+        """Take in that a queue has changed, theirs or one to overflow to."""
+        for call in self._calls:
+            self._steps.set(call, _AT_ONCE_S)
+
+    def next_due_s(self) -> float | None:
+        """Return the monotonic instant at which to see to one of them; None: never."""
+        return self._steps.next_s()
+
+    def over(
+        self, snapshot: Snapshot, now: Now, may: Callable[[CallId], bool]
+    ) -> Iterator[tuple[CallId, TurnAway]]:
+        """Yield those that have waited for too long, again and again until they are forgotten.
+
+        Those for which `may` is False are left for the next time.
+        """
+        self._overdue.update(self._steps.pop(now.mono_s))
+        for call in list(filter(may, self._overdue)):
+            entry = snapshot.tickets.get(call)
+            if entry is None:
+                continue
+            turn_away = effective_now(snapshot.queues, entry, now).turn_away
+            if turn_away is None:
+                self._overdue.discard(call)
+                self._steps.set(call, next_step_s(snapshot.queues, entry, now))
+            else:
+                yield call, turn_away
