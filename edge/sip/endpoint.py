@@ -25,7 +25,25 @@ BUFFER_BYTES = 4 * 1024 * 1024
 MAX_DATAGRAM = 65535
 READS_PER_TURN = 64
 """So many datagrams at once, then other tasks get a turn."""
+TOKEN_BYTES = 8
+TOKENS_AT_ONCE = 256
 _STAMP = struct.Struct("@qq")
+
+
+class Tokens:
+    """Words that nobody can foresee. The kernel is asked for many at a time."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._at = 0
+
+    def next(self) -> str:
+        """Return one that was not there before."""
+        if self._at == len(self._bytes):
+            self._bytes, self._at = secrets.token_bytes(TOKEN_BYTES * TOKENS_AT_ONCE), 0
+        start = self._at
+        self._at += TOKEN_BYTES
+        return self._bytes[start : self._at].hex()
 
 
 class SipEndpoint:
@@ -79,7 +97,7 @@ class SipEndpoint:
         stack = SipStack(
             local=Address(local.host, sock.getsockname()[1]),
             product=product,
-            token=lambda: secrets.token_hex(8),
+            token=Tokens().next,
             contact_user=contact_user,
             handles=handles,
             session_expires_s=session_expires_s,
