@@ -54,6 +54,11 @@ class CpuMeter:
                 self._seen_ns[str(task)] = spent_ns
         return sum(self._seen_ns.values()) / 1e9
 
+    def main_s(self) -> float:
+        """Return the seconds of the main threads alone, as of the last `read_s`."""
+        mains = (str(self._proc / str(pid) / "task" / str(pid)) for pid in self._pids)
+        return sum(self._seen_ns.get(each, 0) for each in mains) / 1e9
+
     def _tasks(self, pid: int) -> list[Path]:
         try:
             return list((self._proc / str(pid) / "task").iterdir())

@@ -100,6 +100,11 @@ class Crowd:
         self._caller_route = b"Record-Route: <sip:%s;lr=on>\r\n" % self._caller_via
 
     @property
+    def length_s(self) -> float:
+        """How long a call takes if the edge takes no time."""
+        return self._scene.length_s
+
+    @property
     def under_way(self) -> int:
         """How many calls are not over."""
         return len(self._calls)

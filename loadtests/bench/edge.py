@@ -103,6 +103,8 @@ class EdgeFigures(Struct, frozen=True, kw_only=True):
                 "cpu_ms_media": self.cpu(1).as_json(),
                 "to_agent_ms": {s: self.to_agent(s).as_json() for s in ("p50", "p99")},
             },
+            "cpu_ms_of_loop": _others(self.costs[0], "edge_loop_s"),
+            "cpu_ms_of_loop_at_low_rate": _others(self.low, "edge_loop_s"),
             "of_others_ms": {
                 "generator": _others(self.costs[0], "generator_s"),
                 "etcd": _others(self.costs[0], "etcd_s"),

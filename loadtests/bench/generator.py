@@ -93,6 +93,8 @@ def run(crowd: Crowd, sockets: Sockets, rate: float, seconds: float) -> Summary:
         if crowd.next_due_s is not None:
             nexts.append(crowd.next_due_s)
         sockets.receive(crowd, min(nexts) - time.monotonic())
+    last_over_s = began + (total - 1) / rate + crowd.length_s
+    crowd.ledger.behind_s = max(0.0, time.monotonic() - last_over_s)
     return crowd.ledger.summary(time.monotonic() - began)
 
 

@@ -12,6 +12,8 @@ from loadtests.bench.stats import percentile
 
 PATIENCE_S = 0.2
 """Kamailio sends an INVITE again when nothing has come for so long (edge/kemi/calls.py)."""
+BEHIND_S = 0.5
+"""An edge whose last call is over later than this after its time does not keep up with its calls."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +34,8 @@ class Ledger:
     """From each INVITE in to its 200."""
     lag_s: float = 0.0
     """How late the generator itself was at worst."""
+    behind_s: float = 0.0
+    """How much later all was over than it would have been if nothing took any time."""
 
     def first_answer(self, after_s: float) -> None:
         """Note how long an INVITE waited for any answer."""
@@ -55,6 +59,7 @@ class Ledger:
             to_agent_max_ms=percentile(self.to_agent_s, 1.0) * 1e3,
             answered_p99_ms=percentile(self.answered_s, 0.99) * 1e3,
             lag_ms=self.lag_s * 1e3,
+            behind_s=self.behind_s,
             took_s=took_s,
         )
 
@@ -72,13 +77,14 @@ class Summary(Struct, frozen=True, kw_only=True):
     to_agent_max_ms: float
     answered_p99_ms: float
     lag_ms: float
+    behind_s: float
     took_s: float
 
     @property
     def is_clean(self) -> bool:
-        """No failure, no retransmission, of either side."""
+        """No failure, no retransmission of either side, and it kept up."""
         return self.offered == self.done and not (
-            self.failures or self.repeated or self.late_first_answers
+            self.failures or self.repeated or self.late_first_answers or self.behind_s > BEHIND_S
         )
 
     @property
@@ -89,6 +95,8 @@ class Summary(Struct, frozen=True, kw_only=True):
             parts.append(f"{self.repeated} repeated by the edge")
         if self.late_first_answers:
             parts.append(f"{self.late_first_answers} INVITEs unanswered for 0.2 s")
+        if self.behind_s > BEHIND_S:
+            parts.append(f"{self.behind_s:.1f} s behind")
         return ", ".join(parts)
 
     def as_json(self) -> dict[str, object]:

@@ -44,6 +44,8 @@ class Slice(Struct, frozen=True, kw_only=True):
     summary: Summary
     edge_s: float
     """CPU seconds of the edge process."""
+    edge_loop_s: float
+    """Of these, of its event loop: the rest is gRPC's threads, and files."""
     generator_s: float
     etcd_s: float
     relay_s: float
@@ -109,11 +111,13 @@ class Stage:
         meters = {name: self._meter(name) for name in ("edge", "relay", "etcd")}
         meters["generator"] = CpuMeter([self._generator.pid])
         before = {name: meter.read_s() for name, meter in meters.items()}
+        loop_before_s = meters["edge"].main_s()
         summary = await self._calls(rate, seconds)
         spent = {name: meter.read_s() - before[name] for name, meter in meters.items()}
         return Slice(
             summary=summary,
             edge_s=spent["edge"],
+            edge_loop_s=meters["edge"].main_s() - loop_before_s,
             generator_s=spent["generator"],
             etcd_s=spent["etcd"],
             relay_s=spent["relay"],

@@ -39,6 +39,14 @@ def test_all_threads_of_all_processes_count(tmp_path: Path) -> None:
     assert CpuMeter([10, 11], tmp_path).read_s() == 1.75
 
 
+def test_the_main_thread_of_each_process_is_told_apart(tmp_path: Path) -> None:
+    _process(tmp_path, 10, 10, {10: 1_000_000_000, 13: 500_000_000})
+    _process(tmp_path, 11, 10, {11: 250_000_000})
+    meter = CpuMeter([10, 11], tmp_path)
+    meter.read_s()
+    assert meter.main_s() == 1.25
+
+
 def test_a_thread_that_has_ended_counts_as_when_last_read(tmp_path: Path) -> None:
     _process(tmp_path, 10, 10, {10: 1_000_000_000, 13: 500_000_000})
     meter = CpuMeter([10], tmp_path)

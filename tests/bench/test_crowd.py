@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadtests.bench.crowd import DEADLINE_S, Crowd, Scene, Way
-from loadtests.bench.ledger import Summary
+from loadtests.bench.ledger import Ledger, Summary
 from loadtests.bench.wire import Heard, hear
 
 SCENE = Scene(edge="127.0.0.1:5081", callers="127.0.0.2:5060", agents="127.0.0.3:5060", did="155")
@@ -115,6 +115,14 @@ def test_what_the_edge_sends_twice_is_answered_twice_and_is_not_clean() -> None:
     edge.heard(Way.CALLERS, b"SIP/2.0 200")
     assert not edge.summary().is_clean
     assert edge.summary().dirt == "1 repeated by the edge"
+
+
+def test_an_edge_that_ends_every_call_but_does_not_keep_up_is_not_clean() -> None:
+    ledger = Ledger(offered=100, done=100, behind_s=0.1)
+    assert ledger.summary(1.0).is_clean
+    ledger.behind_s = 1.4
+    assert not ledger.summary(1.0).is_clean
+    assert ledger.summary(1.0).dirt == "1.4 s behind"
 
 
 def test_a_second_200_gets_a_second_ack() -> None:
