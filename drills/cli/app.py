@@ -45,6 +45,7 @@ COMMANDS = (
     Command("calls", "drills.cli.calls:calls", "List the calls, running and over."),
     Command("explain", "drills.cli.calls:explain", "Say why a call got its agent, or gets none."),
     Command("report", "drills.cli.calls:report", "Report how callers were served, by queue."),
+    Command("recordings", "drills.cli.recordings:app", "List, show, verify, reconcile them."),
     Command("readiness", "drills.cli.readiness:readiness", "Say what would happen if a site died."),
     Command("ctl", "drills.cli.ctl:app", "Ask a control plane: queues, customers, plans, ..."),
     Command("replay", "drills.cli.replay:replay", "Run a recorded day again under other rules."),

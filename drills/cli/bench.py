@@ -12,7 +12,8 @@ from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 
 Name = Annotated[
-    Literal["api", "edge", "relay", "routing"], cyclopts.Parameter(help="Which benchmark.")
+    Literal["api", "edge", "recording", "relay", "routing"],
+    cyclopts.Parameter(help="Which benchmark."),
 ]
 Json = Annotated[Path | None, cyclopts.Parameter(help="Write the figures to this file, as JSON.")]
 Quick = Annotated[bool, cyclopts.Parameter(help="Fewer and shorter slices: a first idea.")]
@@ -30,6 +31,9 @@ def bench(
             customers are made once and kept under .everline/ (2 GB).
     edge    one edge process: CPU a call and highest clean rate, without
             and with rtpengine; time from INVITE in to an agent's INVITE out.
+    recording  one recorder: two-channel calls at once of which no packet is
+            lost; sealing on one core; what is added to the codec's bytes; time
+            from a request to the API until the first sound.
     relay   Kamailio with our KEMI route against the same checks in native
             configuration: CPU a call, highest clean rate.
     routing who gets which call: time from an event to the next offers, by

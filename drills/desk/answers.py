@@ -217,8 +217,6 @@ class EdgeRow(Struct, frozen=True, kw_only=True):
     proxy_is_in_step: bool = False
     unreachable: tuple[SiteId, ...] = ()
     """Which sites its probes find down."""
-    out: Mapping[SiteId, str] = field(default_factory=dict)
-    """Which sites are out for its steering, and why: `down`, `gray`."""
     mode: str = ""
     """`quorum`; `alone`: it serves without one; `merging`: what it did alone is being written."""
     mode_since_ms: int | None = None
@@ -387,3 +385,46 @@ class Explained(Struct, frozen=True, kw_only=True):
     """The edge whose log told of the past."""
     differs: tuple[str, ...] = ()
     """In what the rerun on the log is other than what was decided."""
+
+
+class SegmentRow(Struct, frozen=True, kw_only=True):
+    """One sealed file of a recording."""
+
+    number: int
+    start_s: float
+    length_s: float
+    size: int
+    sha256: str
+    key: str
+    """The recording key to which its data key is sealed."""
+    is_complete: bool
+    lost: int
+    """Packets of both parties that never came, since the recording began."""
+
+
+class RecordingRow(Struct, frozen=True, kw_only=True):
+    """An answered call and what is kept of it."""
+
+    call: CallId
+    queue: QueueId
+    agent: AgentId | None
+    site: SiteId
+    ended_ms: int
+    is_kept: bool = False
+    is_complete: bool = False
+    length_s: float = 0.0
+    size: int = 0
+    """Bytes, sealed."""
+    faults: tuple[str, ...] = ()
+    """What is not as it should be; a gap with its reason is none."""
+    gaps: tuple[str, ...] = ()
+    segments: tuple[SegmentRow, ...] = ()
+
+
+class Recordings(Struct, frozen=True, kw_only=True):
+    """The recordings of the answered calls, the newest first."""
+
+    lab: int
+    is_thorough: bool
+    """Whether each has been hashed and opened, with the keys of another site."""
+    recordings: tuple[RecordingRow, ...]

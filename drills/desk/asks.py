@@ -109,6 +109,17 @@ class CancelCallbackAsk(_Ask, frozen=True, kw_only=True, tag="cancel_callback"):
     """How its id begins."""
 
 
+class RecordingsAsk(_Ask, frozen=True, kw_only=True, tag="recordings"):
+    """What is there of the answered calls? Answer: `Recordings`."""
+
+    call: str = ""
+    """How the id begins; empty: all."""
+    last: int | None = None
+    """How many, the newest; None: all."""
+    is_thorough: bool = False
+    """Hash and open each."""
+
+
 Ask: TypeAlias = (
     StatusAsk
     | AgentsAsk
@@ -120,6 +131,7 @@ Ask: TypeAlias = (
     | ReportAsk
     | WrapUpAsk
     | ReadinessAsk
+    | RecordingsAsk
     | CallbacksAsk
     | CancelCallbackAsk
     | FaultAsk

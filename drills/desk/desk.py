@@ -21,7 +21,17 @@ import structlog
 from msgspec import Struct, field
 
 from drills.course import FaultError, Made
-from drills.desk import account, ledger, look, machines, past, readiness, reports, wishes
+from drills.desk import (
+    account,
+    ledger,
+    look,
+    machines,
+    past,
+    readiness,
+    recordings,
+    reports,
+    wishes,
+)
 from drills.desk.answers import (
     Agents,
     Callbacks,
@@ -29,6 +39,7 @@ from drills.desk.answers import (
     Explained,
     Faults,
     Readiness,
+    Recordings,
     Report,
     Status,
     Wished,
@@ -47,6 +58,7 @@ from drills.desk.asks import (
     FaultDo,
     PlaceAsk,
     ReadinessAsk,
+    RecordingsAsk,
     Reply,
     ReportAsk,
     StatusAsk,
@@ -62,14 +74,24 @@ from drills.lab.lab import Lab
 from state.clock import Clock, SystemClock
 from state.errors import StateError
 from state.mirror import Mirror
-from state.model import CallRecord, Now, SiteId
+from state.model import CallRecord, Now, Outcome, SiteId
 from state.snapshot import Snapshot
 from state.store import Store
 
 log = structlog.get_logger(__name__)
 
 Answer = (
-    Callbacks | Status | Agents | Wished | Calls | Explained | Report | WrapUp | Readiness | Faults
+    Callbacks
+    | Status
+    | Agents
+    | Wished
+    | Calls
+    | Explained
+    | Report
+    | WrapUp
+    | Readiness
+    | Recordings
+    | Faults
 )
 FIRST_LIST_S = 5.0
 LEDGER_S = 1.0
@@ -215,7 +237,7 @@ class Desk:
             calling.result()
         _put(writer, Reply(is_end=True))
 
-    async def answer(self, ask: Ask) -> Answer:  # noqa: C901, PLR0911  one a question
+    async def answer(self, ask: Ask) -> Answer:  # noqa: C901, PLR0911, PLR0912  one a question
         """Answer a question. LabError or StateError when that is not to be had."""
         await self._first_list()
         match ask:
@@ -241,6 +263,8 @@ class Desk:
                 return await self._cancel_callback(call)
             case FaultAsk():
                 return await self._fault(ask)
+            case RecordingsAsk():
+                return await self._recordings(ask)
             case PlaceAsk() | ExportAsk():
                 raise RefusedError("this is answered line by line")
 
@@ -331,6 +355,14 @@ class Desk:
             total=over.total,
             bad_records=over.bad,
         )
+
+    async def _recordings(self, ask: RecordingsAsk) -> Recordings:
+        begins = ledger.check_prefix(ask.call) if ask.call else ""
+        over = await ledger.read_ledger(self._store, begins)
+        answered = [each for each in over.records if each.outcome is Outcome.ANSWERED]
+        kept = answered[: ask.last]
+        lab = self._place.launcher
+        return await recordings.look(self._lab, lab, kept, thoroughly=ask.is_thorough)
 
     async def _report(self, interval_s: float, target_s: float) -> Report:
         over, now = await ledger.read_ledger(self._store), self._clock.now()

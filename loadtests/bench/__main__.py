@@ -53,6 +53,11 @@ async def _run(options: argparse.Namespace) -> dict[str, object]:
         from loadtests.bench.api import measure as api  # noqa: PLC0415
 
         return report.api(await api.measure(api.QUICK if options.quick else api.Effort()))
+    if options.name == "recording":
+        from loadtests.bench.recording import measure as recording  # noqa: PLC0415
+
+        much = recording.QUICK if options.quick else recording.Effort()
+        return report.recording(await recording.measure(much))
     if options.name == "routing":
         effort_of = routing.QUICK if options.quick else routing.Effort()
         return report.routing(await routing.measure(effort_of))
@@ -69,7 +74,7 @@ async def _run(options: argparse.Namespace) -> dict[str, object]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
-    parser.add_argument("name", choices=("api", "edge", "relay", "routing"))
+    parser.add_argument("name", choices=("api", "edge", "recording", "relay", "routing"))
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="few and short slices")
     parser.add_argument(

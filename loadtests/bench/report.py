@@ -9,6 +9,7 @@ from loadtests.bench.api.measure import ApiFigures
 from loadtests.bench.edge import EdgeFigures
 from loadtests.bench.machine import machine
 from loadtests.bench.profile import by_group
+from loadtests.bench.recording.measure import RecordingFigures
 from loadtests.bench.relay.measure import RelayFigures
 from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
 from loadtests.bench.routing.measure import RoutingFigures
@@ -107,6 +108,30 @@ def api(figures: ApiFigures) -> dict[str, object]:
         f"{us['cached']:.0f} us, the first of a tenant and kind {us['first_of_a_kind']:.0f} us"
     )
     console().print(table, decisions, _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def recording(figures: RecordingFigures) -> dict[str, object]:
+    """Print what `bench recording` found; return it as JSON values."""
+    table = Table(title="One recorder: calls of two channels of G.711 at once")
+    for column in ("calls", "cores", "packets", "lost", "KiB a call", "sender behind, ms"):
+        table.add_column(column, justify="right")
+    for rung in figures.rungs:
+        table.add_row(
+            str(rung.calls),
+            f"{rung.cores:.2f}",
+            f"{rung.packets:,}",
+            str(rung.lost),
+            f"{rung.memory_bytes / 1024:.0f}",
+            f"{1000 * rung.sender_behind_s:.0f}",
+        )
+    first = figures.first_audio_ms
+    others = (
+        f"sealed on one core: {figures.sealed_mb_per_s:.0f} MB/s; added to the codec's bytes: "
+        f"{100 * figures.overhead:.2f} %; first sound over the API: p50 {first['p50']:.1f} ms, "
+        f"p99 {first['p99']:.1f} ms"
+    )
+    console().print(table, others, _machine(), sep="\n")
     return figures.as_json() | {"machine": machine()}
 
 

@@ -55,3 +55,12 @@ def test_the_routing_benchmark_writes_its_figures(tmp_path: Path) -> None:
     assert 0 <= reserve["wasted"] < 1
     for name in ("full_match_ms", "steady_matches_per_s", "baseline_matches_per_s"):
         assert float(str(found[name])) > 0
+
+
+def test_the_recording_benchmark_writes_its_figures(tmp_path: Path) -> None:
+    found = run("recording", tmp_path)
+    assert float(str(found["calls_per_core"])) > 0
+    assert float(str(found["sealed_mb_per_s"])) > 0
+    assert float(str(found["overhead"])) > 0
+    assert isinstance(found["first_audio_ms"], dict)
+    assert found["first_audio_ms"]["p99"] > 0

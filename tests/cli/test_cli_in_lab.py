@@ -127,6 +127,20 @@ async def the_api_is_reached_from_outside(sites: Sites, status: dict[str, Any]) 
                 assert found == {"orders", "billing", "german-support"}
 
 
+async def every_call_was_recorded(sites: Sites, call: str) -> None:
+    async with asyncio.timeout(20):
+        while (await sites.say("recordings", "reconcile"))[0]:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.2)
+    verified = await sites.ask("recordings", "verify")
+    assert len(verified["recordings"]) == 2
+    assert all(row["is_complete"] and not row["faults"] for row in verified["recordings"])
+    shown = await sites.ask("recordings", "show", call[:8])
+    assert shown["length_s"] > 3
+    code, printed = await sites.say("recordings", "list")
+    assert code == 0, printed
+    assert "2 of 2 answered calls have a recording" in printed
+
+
 async def the_day_is_told_and_run_again(sites: Sites, day: str) -> None:
     report = await sites.ask("report", "--interval", "60")
     assert report["total"]["answered"] == 2
@@ -184,6 +198,7 @@ async def test_an_operator_calls_looks_pauses_asks_why_and_leaves_nothing(
     assert newest["agent"] != agent
 
     await nobody_rests_who_has_not_worked(sites)
+    await every_call_was_recorded(sites, call["call"])
     await the_api_is_reached_from_outside(sites, status)
     await the_day_is_told_and_run_again(sites, str(tmp_path / "day.jsonl"))
 

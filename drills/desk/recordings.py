@@ -1,0 +1,96 @@
+"""What a lab's stores have of the calls that were answered, and what they should have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from custody.errors import CustodyError
+from custody.frame import RATE_HZ
+from custody.library import Library
+from custody.manifest import Manifest
+from drills.desk.answers import RecordingRow, Recordings, SegmentRow
+from drills.lab.lab import Lab
+from drills.lab.plan import Part
+from state.model import MAIN, CallRecord, Outcome
+
+NO_RECORDER = "the lab runs no recorder"
+NOT_THERE = "no recording"
+
+
+async def look(
+    lab: Lab, launcher: int, records: Sequence[CallRecord], *, thoroughly: bool
+) -> Recordings:
+    """Return a row for every answered call; `thoroughly`: hash and open each of them.
+
+    Each is opened with the keys of another site than its own, where there is another.
+    """
+    answered = [each for each in records if each.outcome is Outcome.ANSWERED]
+    rows = [await _row(lab, each, thoroughly=thoroughly) for each in answered]
+    return Recordings(lab=launcher, is_thorough=thoroughly, recordings=tuple(rows))
+
+
+async def _row(lab: Lab, record: CallRecord, *, thoroughly: bool) -> RecordingRow:
+    if Part.RECORDER not in lab.plan.parts:
+        return _empty(record, NO_RECORDER)
+    others = [site for site in lab.plan.sites if site != record.site]
+    library = lab.library(record.site, keys_of=(others or [record.site])[0])
+    try:
+        account = await library.manifest(MAIN, record.call)
+        faults = list(await _faults(library, account)) if thoroughly else []
+    except FileNotFoundError:
+        return _empty(record, NOT_THERE)
+    except CustodyError as error:
+        return _empty(record, str(error))
+    return RecordingRow(
+        call=record.call,
+        queue=record.queue,
+        agent=record.agent,
+        site=record.site,
+        ended_ms=record.ended_ms,
+        is_kept=True,
+        is_complete=account.is_complete,
+        length_s=round(account.samples / RATE_HZ, 2),
+        size=sum(each.size for each in account.segments),
+        faults=tuple(faults),
+        gaps=tuple(
+            f"{each.start / RATE_HZ:.2f} to {each.end / RATE_HZ:.2f} s: {each.because}"
+            for each in account.gaps
+        ),
+        segments=tuple(
+            SegmentRow(
+                number=each.number,
+                start_s=round(each.start / RATE_HZ, 2),
+                length_s=round(each.samples / RATE_HZ, 2),
+                size=each.size,
+                sha256=each.sha256,
+                key=each.key_id,
+                is_complete=each.is_complete,
+                lost=each.caller.lost + each.agent.lost,
+            )
+            for each in account.segments
+        ),
+    )
+
+
+async def _faults(library: Library, account: Manifest) -> Iterable[str]:
+    wrong = await library.verify(account.tenant, account.recording)
+    if wrong:
+        return wrong
+    try:
+        async for _ in library.frames(account):
+            await asyncio.sleep(0)
+    except CustodyError as error:
+        return [str(error)]
+    return []
+
+
+def _empty(record: CallRecord, fault: str) -> RecordingRow:
+    return RecordingRow(
+        call=record.call,
+        queue=record.queue,
+        agent=record.agent,
+        site=record.site,
+        ended_ms=record.ended_ms,
+        faults=(fault,),
+    )

@@ -1,0 +1,112 @@
+"""What people read of recordings, and by which code a command exits."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from drills.cli import recordings as command
+from drills.cli.errors import CommandError, Exit
+from drills.desk import recording_tables as tables
+from drills.desk.answers import RecordingRow, Recordings, SegmentRow
+from drills.desk.asks import RecordingsAsk
+from state.model import AgentId, CallId, QueueId, SiteId
+from tests.cli.test_tables import printed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def row(call: str, **changes: Any) -> RecordingRow:  # noqa: ANN401
+    usual: dict[str, Any] = {
+        "call": CallId(call * 12),
+        "queue": QueueId("orders"),
+        "agent": AgentId("alba"),
+        "site": SiteId("a"),
+        "ended_ms": 1_700_000_000_000,
+        "is_kept": True,
+        "is_complete": True,
+        "length_s": 12.5,
+        "size": 204_800,
+    }
+    return RecordingRow(**(usual | changes))
+
+
+KEPT = row("ab")
+CUT = row("cd", is_complete=False, gaps=("2.00 to 4.00 s: recorder_restarted",))
+MISSING = row("ef", is_kept=False, is_complete=False, faults=("no recording",))
+
+
+def found(*rows: RecordingRow) -> Recordings:
+    return Recordings(lab=7, is_thorough=True, recordings=rows)
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, *rows: RecordingRow) -> list[RecordingsAsk]:
+    """Let a lab answer with these; return what it is asked."""
+    asked: list[RecordingsAsk] = []
+
+    class Line:
+        def ask(self, ask: RecordingsAsk, _: type[Recordings]) -> Recordings:
+            asked.append(ask)
+            return found(*rows)
+
+    @contextmanager
+    def asking(_: int | None) -> Iterator[Line]:
+        yield Line()
+
+    monkeypatch.setattr(command, "asking", asking)
+    return asked
+
+
+def test_the_list_says_of_each_call_what_there_is_and_sums_up() -> None:
+    text = printed(tables.listed(found(KEPT, CUT, MISSING)), width=120)
+    assert "abababab" in text
+    assert "12.50 s" in text
+    assert "incomplete" in text
+    assert "no recording" in text
+    assert "2 of 3 answered calls have a recording, hashed and opened" in text
+    assert "1 incomplete with a reason, 1 with a fault" in text
+
+
+def test_one_recording_is_shown_with_segments_and_gaps() -> None:
+    segment = SegmentRow(
+        number=1, start_s=0.0, length_s=2.0, size=32_276, sha256="c0ffee" * 10, key="4a" * 8,
+        is_complete=False, lost=3,
+    )  # fmt: skip
+    text = printed(tables.shown(row("cd", segments=(segment,), gaps=CUT.gaps)), width=100)
+    assert "cut off" in text
+    assert "gap: 2.00 to 4.00 s: recorder_restarted" in text
+    assert "c0ffeec0" in text
+
+
+def test_a_missing_recording_is_a_difference_and_an_incomplete_one_is_explained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(monkeypatch, KEPT, CUT, MISSING)
+    assert command.reconcile(json=True) is Exit.FAILED
+    shown = capsys.readouterr().out
+    assert "efef" in shown
+    assert "cdcd" in shown
+    assert "abab" not in shown
+    answering(monkeypatch, KEPT, CUT)
+    assert command.reconcile(json=True) is Exit.OK
+
+
+def test_verify_hashes_and_opens_all_and_fails_for_one_that_was_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = answering(monkeypatch, KEPT)
+    assert command.verify(json=True) is Exit.OK
+    assert asked[0].is_thorough
+    answering(monkeypatch, row("ab", faults=("segment 1 is not the one that was written",)))
+    assert command.verify(json=True) is Exit.FAILED
+
+
+def test_show_needs_a_beginning_that_names_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, KEPT, CUT)
+    with pytest.raises(CommandError, match="2 answered calls begin with"):
+        command.show("a")
+    answering(monkeypatch, KEPT)
+    assert command.show("ab", json=True) is Exit.OK
