@@ -94,24 +94,30 @@ class AgentFacts(Struct, frozen=True, kw_only=True, dict=True):
     @_Once
     def barred_because(self) -> Reason | None:
         """Return why the agent can take no call whatever the time and whoever asks, or None."""
-        presence = self.presence
-        if presence is None or presence.value.state is PresenceState.SIGNED_OUT:
-            return Reason.NOT_SIGNED_IN
-        if presence.value.site != self.agent.site:
-            # The agent was moved to another home: what the old one says of them is void.
-            return Reason.NOT_SIGNED_IN
-        if presence.value.state is PresenceState.PAUSED:
-            return Reason.PAUSED
-        if capacity(self.agent, Channel.VOICE) == 0:
-            return Reason.NO_CAPACITY
-        if not self.site_is_live:
-            return Reason.SITE_NOT_LIVE
-        return Reason.HAS_OFFER if self.has_offer else None
+        return barred_because(self)
 
     @_Once
     def rested_s(self) -> float:
         """Return the monotonic instant from which the agent is rested."""
         return rest_ends_s(self.work, self.presence)
+
+
+def barred_because(facts: AgentFacts) -> Reason | None:
+    """Return what the property does, anew."""
+    presence = facts.presence
+    if presence is None:
+        return Reason.NOT_SIGNED_IN
+    said = presence.value
+    # An agent who was moved to another home: what the old one says of them is void.
+    if said.state is PresenceState.SIGNED_OUT or said.site != facts.agent.site:
+        return Reason.NOT_SIGNED_IN
+    if said.state is PresenceState.PAUSED:
+        return Reason.PAUSED
+    if capacity(facts.agent, Channel.VOICE) == 0:
+        return Reason.NO_CAPACITY
+    if not facts.site_is_live:
+        return Reason.SITE_NOT_LIVE
+    return Reason.HAS_OFFER if facts.has_offer else None
 
 
 def capacity(agent: Agent, channel: Channel) -> int:
@@ -199,7 +205,20 @@ def unavailable_because(
     """
     if facts.barred_because is not None:
         return facts.barred_because
-    if now.mono_s < facts.rested_s:
+    return _away_because(facts, facts.rested_s, now, unreachable)
+
+
+def out_because(
+    facts: AgentFacts, rested_s: float, now: Now, unreachable: frozenset[SiteId]
+) -> Reason | None:
+    """Return what `unavailable_because` does, and keep nothing: for who asks once."""
+    return barred_because(facts) or _away_because(facts, rested_s, now, unreachable)
+
+
+def _away_because(
+    facts: AgentFacts, rested_s: float, now: Now, unreachable: frozenset[SiteId]
+) -> Reason | None:
+    if now.mono_s < rested_s:
         return Reason.WRAP_UP
     return Reason.SITE_UNREACHABLE if facts.agent.site in unreachable else None
 

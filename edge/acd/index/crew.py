@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
-from edge.acd.eligibility import AgentFacts, Reason, facts_of, unavailable_because
+from edge.acd.eligibility import AgentFacts, Reason, facts_of, out_because, rest_ends_s
 from edge.acd.index.demand import PLACE_OF, SUITS, Demand, no_counts
 from edge.acd.index.dues import Dues
 from edge.acd.index.shelf import Candidate, idle_since_s
@@ -133,10 +133,11 @@ class Crew:
 
     def _place(self, member: Member, now: Now, unreachable: frozenset[SiteId]) -> None:
         facts = member.facts
-        because = unavailable_because(facts, now, unreachable=unreachable)
+        rested_s = rest_ends_s(facts.work, facts.presence)
+        because = out_because(facts, rested_s, now, unreachable)
         place = member.out_because = FREE if because is None else PLACE_OF[because]
         if place == _WRAP_UP:
-            self.rests.set(facts.agent.id, facts.rested_s)
+            self.rests.set(facts.agent.id, rested_s)
         elif self.rests:
             self.rests.set(facts.agent.id, None)
         if place == FREE:
@@ -160,7 +161,7 @@ class Crew:
             for demand in member.suits:
                 demand.given -= 1
         self.free -= 1
-        del member.profile.members[member]
+        member.profile.leave(member)
         self.seats[member.seat] -= 1
         for demand, because in member.unsuited:
             demand.unfit[because] -= 1
@@ -196,7 +197,7 @@ class Crew:
         member.had = member.profile.had
         member.busy = occupancy(None if facts.work is None else facts.work.value)
         self.free += 1
-        member.profile.members[member] = None
+        member.profile.enter(member)
         self.seats[member.seat] += 1
         for demand, because in member.unsuited:
             demand.unfit[because] += 1

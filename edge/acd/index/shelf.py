@@ -57,6 +57,8 @@ class Candidate:
     idle_since_s: float
     stamp: int = field(default=0, kw_only=True)
     """No two agents have the same. What was put on a shelf under an older one is void."""
+    place: int = field(default=0, kw_only=True)
+    """Among those of the same profile who are free."""
     had: int = field(default=0, kw_only=True)
     """`rank.had_levels`, once the agent is on a shelf."""
     busy: float = field(default=0.0, kw_only=True)

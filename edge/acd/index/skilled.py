@@ -26,6 +26,7 @@ _UNREACHABLE: Final = PLACE_OF[Reason.SITE_UNREACHABLE]
 _OUT_OF_SCOPE: Final = PLACE_OF[Reason.OUT_OF_SCOPE]
 _OF_CLASSES: Final = range(_UNREACHABLE, PLACE_OF[Reason.MISSING_ATTRIBUTE] + 1)
 """Those that are for an agent and a class, and stand together."""
+_NOBODY: Final[tuple[list[Profile], list[int]]] = ([], [])
 
 Seat = tuple[SiteId, str, str]
 """Where an agent belongs: site, team, employer. All that a scope looks at."""
@@ -41,8 +42,20 @@ class Profile:
     suits: list[Demand] = field(default_factory=list)
     unsuited: list[tuple[Demand, int]] = field(default_factory=list)
     """With the place of the reason in REASONS."""
-    members: dict[Candidate, None] = field(default_factory=dict)
-    """Those of them who are free."""
+    members: list[Candidate] = field(default_factory=list)
+    """Those of them who are free, in no order; each knows its `place` there."""
+
+    def enter(self, member: Candidate) -> None:
+        """Let somebody be free."""
+        member.place = len(self.members)
+        self.members.append(member)
+
+    def leave(self, member: Candidate) -> None:
+        """Let somebody not be free: the last one takes the place."""
+        last = self.members.pop()
+        if last is not member:
+            self.members[member.place] = last
+            last.place = member.place
 
     def hold_against(self, demand: Demand) -> int:
         """Take note of one more class; return the place in REASONS of why they do not suit."""
@@ -59,15 +72,13 @@ class Skilled:
 
     def __init__(self) -> None:
         self._profiles: dict[object, Profile] = {}
-        self._having: dict[SkillId, list[tuple[Profile, int]]] = {}
-        """Who has a skill, and at which level."""
+        self._having: dict[SkillId, tuple[list[Profile], list[int]]] = {}
+        """Who has a skill, and at which levels."""
         self._asking: dict[SkillId, list[Demand]] = {}
 
     def profile(self, agent: Agent) -> Profile:
         """Return the profile of an agent."""
-        skills = frozenset(agent.skills.items())
-        attributes = frozenset(agent.attributes.items()) if agent.attributes else None
-        alike = (skills, agent.site, agent.team, agent.employer, attributes)
+        alike = _alike(agent)
         profile = self._profiles.get(alike)
         if profile is None:
             profile = self._profiles[alike] = Profile(agent, had_levels(agent.skills))
@@ -79,8 +90,9 @@ class Skilled:
         for skill, level in ((ANYONE, 0), *profile.example.skills.items()):
             having = self._having.get(skill)
             if having is None:
-                having = self._having[skill] = []
-            having.append((profile, level))
+                having = self._having[skill] = ([], [])
+            having[0].append(profile)
+            having[1].append(level)
             for demand in self._asking.get(skill, ()):
                 asking[demand] = None
         for demand in asking:
@@ -95,7 +107,7 @@ class Skilled:
         if demand.asks_only_skills:
             self._hold_levels_against(demand, demand.kind.needs.all_of, suiting)
             return suiting
-        having = {each: None for skill in entrances for each, _ in self._having.get(skill, ())}
+        having = {each: None for skill in entrances for each in self._having.get(skill, _NOBODY)[0]}
         for profile in having:
             because = profile.hold_against(demand)
             if profile.members:
@@ -108,7 +120,8 @@ class Skilled:
         """Do the same for a class that looks at levels only: most do, and agents are many."""
         least, others = needs[0].level, [(need.skill, need.level) for need in needs[1:]]
         too_low, missing = (demand, _TOO_LOW), (demand, _MISSING)
-        for profile, level in self._having.get(needs[0].skill, ()):
+        profiles, levels = self._having.get(needs[0].skill, _NOBODY)
+        for profile, level in zip(profiles, levels, strict=True):
             because = SUITS if level >= least else _TOO_LOW
             if others:
                 skills = profile.example.skills
@@ -125,6 +138,13 @@ class Skilled:
                 profile.unsuited.append(too_low if because == _TOO_LOW else missing)
             if profile.members:
                 _count(demand, profile, because, suiting)
+
+
+def _alike(agent: Agent) -> tuple[object, ...]:
+    """Return what is equal for agents who can do the same for the same; one flat tuple is small."""
+    skills = [part for item in sorted(agent.skills.items()) for part in item]
+    attributes = frozenset(agent.attributes.items()) if agent.attributes else None
+    return (agent.site, agent.team, agent.employer, attributes, *skills)
 
 
 def _count(demand: Demand, profile: Profile, because: int, suiting: list[Profile]) -> None:
