@@ -127,6 +127,10 @@ class Load(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     calls_per_s: float = 2.5
     agents_per_site: int = 10
     """A multiple of five: there are five roles."""
+    redial: bool = False
+    """Callers who are cut off while they wait dial again, at another site."""
+    may_queue: bool = False
+    """More callers than agents, since the drill is about those who wait."""
     before_s: float = 5.0
     """How long calls come before the method begins."""
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 from drills.course import Course
 from drills.demo import routing
 from drills.demo.figures import Stock
+from drills.demo.history import TicketSeen
 from drills.demo.ledger import Ledger, Row
 from drills.demo.reports import AgentReport, End, OfferChange, OfferEvent
 from drills.demo.scenario import Dialler, Scenario
@@ -33,6 +34,16 @@ AROUND_S: Final = (0.5, 5.0)
 DATA_S: Final = 20.0
 _MS: Final = 1000.0
 _SITE_FAULTS: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
+
+
+class Redialled(Struct, frozen=True, kw_only=True):
+    """A caller who was cut off while they waited, and dialled again."""
+
+    lost_sip_call_id: str
+    sip_call_id: str
+    call: CallId
+    joined_ms: int | None
+    """When they heard an agent."""
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -56,6 +67,10 @@ class Seen(Struct, frozen=True, kw_only=True):
     """When the shared state changed, as a watch saw it."""
     sign_ins: tuple[tuple[int, str, bool], ...] = ()
     """When which agent's telephone said that it is registered, or no longer."""
+    merged_ms: tuple[int, ...] = ()
+    """When edges had merged what they did without a quorum."""
+    redialled: tuple[Redialled, ...] = ()
+    tickets: tuple[TicketSeen, ...] = ()
 
 
 def figures(seen: Seen) -> dict[str, float | None]:
@@ -80,6 +95,11 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["media_rto_s"] = media_rto_s(seen.ledger, t0_ms, first_site)
     answers["data_rto_s"] = data_rto_s(seen.writes_ms, t0_ms)
     answers["sign_in_rto_s"] = sign_in_rto_s(seen.sign_ins, t0_ms)
+    merged = [at_ms for at_ms in seen.merged_ms if at_ms >= t0_ms]
+    healed_ms = course.healed_ms
+    is_known = merged and healed_ms is not None
+    answers["reconciled_s"] = (max(merged) - (healed_ms or 0)) / _MS if is_known else None
+    answers |= places(seen)
     answers |= _setup(seen.wire, t0_ms)
     answers |= _cut_off(seen, t0_ms)
     return answers
@@ -187,6 +207,38 @@ def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> floa
             out.remove(agent)
             worst_ms = max(worst_ms, at_ms)
     return None if out else (worst_ms - t0_ms) / _MS
+
+
+def places(seen: Seen) -> dict[str, float | None]:
+    """Return how many dialled again, and what share of them had their place back.
+
+    Who was served before the lost ticket was closed had no place to get back, and lost nothing.
+    """
+    created = {
+        each.ticket.sip_call_id: each.create_revision
+        for each in seen.tickets
+        if each.ticket is not None
+    }
+    given = {
+        (each.ticket.sip_call_id, each.ticket.place)
+        for each in seen.tickets
+        if each.ticket is not None and each.ticket.place is not None
+    }
+    closed_ms = {each.call: each.at_ms for each in seen.tickets if each.ticket is None}
+    calls = {each.ticket.sip_call_id: each.call for each in seen.tickets if each.ticket is not None}
+    had_one = [each for each in seen.redialled if each.lost_sip_call_id in created]
+    back = 0
+    for each in had_one:
+        lost_ms = closed_ms.get(calls[each.lost_sip_call_id])
+        was_served_first = (
+            each.joined_ms is not None and lost_ms is not None and each.joined_ms <= lost_ms
+        )
+        back += was_served_first or (each.sip_call_id, created[each.lost_sip_call_id]) in given
+    return {
+        "redialled": len(had_one),
+        "redial_answered": sum(each.joined_ms is not None for each in had_one),
+        "places_regained": back / len(had_one) if had_one else None,
+    }
 
 
 def failed_after(book: Ledger, t0_ms: int) -> tuple[Row, ...]:

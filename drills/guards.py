@@ -53,7 +53,7 @@ def decide(experiment: Experiment, method: Iterable[Fault], facts: Facts) -> tup
         _alone(facts),
         _last_good_site(faults, facts),
         _quorum(experiment, faults, facts),
-        _headroom(faults, facts),
+        _headroom(experiment, faults, facts),
         _radius(faults, facts),
     )
 
@@ -98,13 +98,16 @@ def _quorum(experiment: Experiment, faults: tuple[Fault, ...], facts: Facts) -> 
     return Verdict(guard="quorum", allows=is_kept or is_meant, why=why)
 
 
-def _headroom(faults: tuple[Fault, ...], facts: Facts) -> Verdict:
+def _headroom(experiment: Experiment, faults: tuple[Fault, ...], facts: Facts) -> Verdict:
     lost = lost_sites(faults)
     left = sum(count for site, count in facts.agents.items() if site not in lost)
     needed = HEADROOM * facts.erlangs if facts.is_live else facts.erlangs / HEADROOM
     # Synthetic callers may wait: then it is enough that the line does not grow for ever.
     why = f"{left} agents left for {facts.erlangs:.1f} erlangs, {needed:.1f} needed"
-    return Verdict(guard="headroom", allows=left >= needed, why=why)
+    is_meant = experiment.load.may_queue and not facts.is_live and left > 0
+    if left < needed and is_meant:
+        why += "; the drill is about those who wait"
+    return Verdict(guard="headroom", allows=left >= needed or is_meant, why=why)
 
 
 def _radius(faults: tuple[Fault, ...], facts: Facts) -> Verdict:

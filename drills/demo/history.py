@@ -15,7 +15,7 @@ from drills.demo.reports import OfferChange, OfferEvent
 from state.codec import decode
 from state.errors import BadKeyError
 from state.keys import Key, Kind, parse
-from state.model import AgentId, EdgeId, Offer, Probe, SiteId, Ticket
+from state.model import AgentId, CallId, EdgeId, Offer, Probe, SiteId, Ticket
 from state.raw import Change
 
 
@@ -52,6 +52,30 @@ def sightings(
         *_probes(seen, kill, homes),
         *_leases(seen, kill, homes),
         *_closed_tickets(seen, kill, homes),
+    )
+
+
+class TicketSeen(Struct, frozen=True, kw_only=True):
+    """A ticket as it stood once; `ticket` None: it was deleted."""
+
+    at_ms: int
+    call: CallId
+    create_revision: int
+    ticket: Ticket | None
+
+
+def tickets(seen: Iterable[Seen]) -> tuple[TicketSeen, ...]:
+    """Return every change of a ticket."""
+    return tuple(
+        TicketSeen(
+            at_ms=each.at_ms,
+            call=CallId(key.id),
+            create_revision=each.change.create_revision,
+            ticket=None
+            if each.change.value is None
+            else decode(Ticket, each.change.value, each.change.key),
+        )
+        for each, key in _of_kind(seen, Kind.TICKET)
     )
 
 

@@ -50,6 +50,8 @@ class Line(msgspec.Struct, kw_only=True):
     how: str = ""
     status: int | None = None
     reason: str = ""
+    cause: str = ""
+    """Of `hanging_up`: why."""
 
 
 _lines = msgspec.json.Decoder(Line)

@@ -217,6 +217,8 @@ class EdgeRow(Struct, frozen=True, kw_only=True):
     proxy_is_in_step: bool = False
     unreachable: tuple[SiteId, ...] = ()
     """Which sites its probes find down."""
+    out: Mapping[SiteId, str] = field(default_factory=dict)
+    """Which sites are out for its steering, and why: `down`, `gray`."""
     mode: str = ""
     """`quorum`; `alone`: it serves without one; `merging`: what it did alone is being written."""
     mode_since_ms: int | None = None

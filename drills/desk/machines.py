@@ -81,6 +81,7 @@ def edge_word(
         revision=int(str(status["revision"])),
         proxy_is_in_step=status["proxy_is_in_step"] is True,
         unreachable=tuple(SiteId(str(each)) for each in unreachable),
+        out=_out(status.get("out")),
         mode=str(serving["mode"]),
         mode_since_ms=since_ms if isinstance(since_ms, int) else None,
         calls=calls,
@@ -103,6 +104,11 @@ def alone_since(rows: Iterable[EdgeRow]) -> dict[SiteId, int]:
 
 
 _WITHOUT_QUORUM = frozenset({"alone", "merging"})
+
+
+def _out(value: object) -> dict[SiteId, str]:
+    found = value if isinstance(value, dict) else {}
+    return {SiteId(str(site)): str(why) for site, why in found.items()}
 
 
 def _numbers(value: object) -> dict[str, int]:

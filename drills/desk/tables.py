@@ -281,7 +281,9 @@ def _edge(row: EdgeRow) -> Iterator[str | Text]:
     age = "never" if row.snapshot_age_s is None else f"{row.snapshot_age_s:.1f} s"
     yield Text(f"{row.snapshot}, {age}", style="" if row.snapshot == "live" else BAD)
     yield Text("in step") if row.proxy_is_in_step else Text("behind", style=BUSY)
-    yield Text(", ".join(row.unreachable), style=BAD) if row.unreachable else NOTHING
+    out = [f"{site} ({why})" for site, why in row.out.items() if site not in row.unreachable]
+    gone = (*row.unreachable, *out)
+    yield Text(", ".join(gone), style=BAD) if gone else NOTHING
     yield str(sum(row.calls.values()))
     yield str(row.calls_taken)
     yield str(row.legs)

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from drills.course import Course
@@ -29,6 +30,7 @@ from drills.demo.scenario import FEWEST_CALLS, plan
 from drills.demo.screen import Screen
 from drills.demo.stock import settle
 from drills.drill.ground import DyingController, LabGround
+from drills.drill.redial import Redialler
 from drills.evidence import ClockBound, Moment
 from drills.experiment import Experiment
 from drills.faults import FaultAgent, FaultClient
@@ -105,27 +107,36 @@ async def _rehearse(experiment: Experiment, seed: int, keep: Path, hands: _Hands
     )
     screen = Screen(scenario=scenario)
     async with staged(screen) as stage:
+        redialler = Redialler(stage)
         pcap = stage.lab.paths.run / "callers.pcap"
         try:
             async with _captured(stage, pcap) as capture, _agent(stage) as client:
                 clocks = await _clock_bounds(stage)
                 runner = _runner(experiment, stage, client, hands)
-                course, stocks, silent = await _play(stage, runner, experiment)
+                course, stocks, silent = await _play(stage, runner, experiment, redialler)
                 await stage.people.send_home()
             dropped = capture.dropped
         finally:
             shutil.rmtree(keep, ignore_errors=True)
             stage.lab.keep_logs(keep)
-        agents = stage.people.agent_reports()
-        records = await read_records(stage.store)
+        redialled = redialler.calls()
+        extra = {each.sip_call_id for each in redialled}
+        again = {each.call for each in redialled}
+        agents = tuple(e for e in stage.people.agent_reports() if e.call not in again)
+        records = [e for e in await read_records(stage.store) if e.sip_call_id not in extra]
         content = pcap.read_bytes()
+        wire = read_wire(content, stage.lab.addresses["callers"])
+        planned = tuple(each for each in wire.calls if each.sip_call_id not in extra)
         seen = Seen(
             scenario=scenario,
             ledger=join(scenario, stage.people.caller_reports(), agents, records),
             agents=agents,
             offers=history.offers(stage.observer.seen),
             course=course,
-            wire=read_wire(content, stage.lab.addresses["callers"]),
+            wire=msgspec.structs.replace(wire, calls=planned),
+            merged_ms=_merged(stage),
+            redialled=redialled,
+            tickets=history.tickets(stage.observer.seen),
             dropped=dropped,
             noticed_ms=_noticed(stage, course),
             stocks=stocks,
@@ -143,21 +154,26 @@ async def _rehearse(experiment: Experiment, seed: int, keep: Path, hands: _Hands
 
 
 async def _play(
-    stage: Stage, runner: Runner, experiment: Experiment
+    stage: Stage, runner: Runner, experiment: Experiment, redialler: Redialler
 ) -> tuple[Course, tuple[Stock, ...], tuple[EdgeId, ...]]:
     people, loop = stage.people, asyncio.get_running_loop()
     began_s = loop.time() + CALLS_BEGIN_IN_S
     calling = asyncio.create_task(people.let_call(began_s))
+    dialling = asyncio.create_task(redialler.run()) if experiment.load.redial else None
     try:
         await calling
         await asyncio.sleep(max(0.0, began_s + experiment.load.before_s - loop.time()))
         course = await runner.run()
         if not await people.callers_over():
             runner.note("runner", "some callers never came to an end and were stopped")
+        await redialler.over()
         stocks, silent = await settle(living_edges(stage, SiteId("")), stage.store)
         return course, stocks, silent
     finally:
         calling.cancel()
+        if dialling is not None:
+            dialling.cancel()
+        redialler.stop()
 
 
 def _runner(experiment: Experiment, stage: Stage, client: FaultClient, hands: _Hands) -> Runner:
@@ -255,6 +271,15 @@ def _noticed(stage: Stage, course: Course) -> Mapping[EdgeId, int]:
     if site is None or course.began_ms is None:
         return {}
     return history.noticed(stage.observer.seen, site, course.began_ms)
+
+
+def _merged(stage: Stage) -> tuple[int, ...]:
+    return tuple(
+        at_ms
+        for edge in edge_homes(stage.lab)
+        for at_ms, what in _log_lines(stage.lab.paths.run / "log" / f"edge-{edge}.log")
+        if what.startswith("merged")
+    )
 
 
 def _moments(stage: Stage, course: Course) -> Iterator[Moment]:

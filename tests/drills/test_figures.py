@@ -7,12 +7,32 @@ from msgspec.structs import replace
 from drills.course import Course, End, Made
 from drills.demo import reports
 from drills.demo.figures import Stock
+from drills.demo.history import TicketSeen
 from drills.demo.ledger import join
 from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEvent
 from drills.experiment import Fault, FaultKind
-from drills.figures import Seen, data_rto_s, figures, moved, sign_in_rto_s, touches
+from drills.figures import (
+    Redialled,
+    Seen,
+    data_rto_s,
+    figures,
+    moved,
+    places,
+    sign_in_rto_s,
+    touches,
+)
 from drills.packets import Dialled, Wire
-from state.model import CallRecord, EdgeId, Outcome, SiteId
+from state.model import (
+    CallId,
+    CallRecord,
+    DidNumber,
+    EdgeId,
+    Outcome,
+    QueueId,
+    SiteId,
+    Ticket,
+    TicketState,
+)
 from tests.demo import invented
 from tests.demo.invented import AGENTS, ANSWERED, CALLERS, DEAD, KILL_MS, OFFERS, RECORDS, SCENARIO
 
@@ -198,3 +218,53 @@ def test_media_is_back_with_the_first_later_caller_who_hears_an_agent() -> None:
         if call.first_site == DEAD and each.invite_ms >= KILL_MS and each.joined_ms
     ]
     assert found == (min(heard) - KILL_MS) / 1000
+
+
+def ticket_at(at_ms: int, call: str, revision: int, **what: object) -> TicketSeen:
+    record = Ticket(
+        call=CallId(call),
+        did=DidNumber("1"),
+        queue=QueueId("q"),
+        needs=(),
+        priority=0,
+        state=TicketState.QUEUED,
+        holder=EdgeId("a1"),
+        site=SiteId("a"),
+        via=SiteId("a"),
+        caller="",
+        sip_call_id=f"sip-{call}",
+        arrived_ms=at_ms,
+    )
+    return TicketSeen(
+        at_ms=at_ms,
+        call=CallId(call),
+        create_revision=revision,
+        ticket=replace(record, **what),
+    )
+
+
+def closed_at(at_ms: int, call: str) -> TicketSeen:
+    return TicketSeen(at_ms=at_ms, call=CallId(call), create_revision=0, ticket=None)
+
+
+def redialled(joined_ms: int | None = None) -> Redialled:
+    return Redialled(
+        lost_sip_call_id="sip-old", sip_call_id="sip-new", call=CallId("new"), joined_ms=joined_ms
+    )
+
+
+def test_who_dials_again_has_the_place_back_that_the_lost_ticket_had() -> None:
+    lost = (ticket_at(0, "old", 70), ticket_at(20, "new", 90), closed_at(30, "old"))
+    whole = replace(seen(), redialled=(redialled(),))
+
+    def share(*tickets: TicketSeen, by: Seen = whole) -> float | None:
+        return places(replace(by, tickets=tickets))["places_regained"]
+
+    assert share(*lost) == 0.0
+    assert share(*lost, ticket_at(40, "new", 90, place=70)) == 1.0
+    assert share(*lost, ticket_at(40, "new", 90, place=71)) == 0.0
+    # Served before the lost place was free.
+    served = replace(whole, redialled=(redialled(joined_ms=25),))
+    assert share(*lost, by=served) == 1.0
+    # Who had no ticket had no place.
+    assert share(ticket_at(20, "new", 90)) is None
