@@ -22,6 +22,7 @@ from state.model import (
     Barred,
     Calendar,
     CallRecord,
+    Coding,
     Contingency,
     Did,
     EdgeLife,
@@ -65,6 +66,7 @@ Record: TypeAlias = (
     | Offer
     | Work
     | CallRecord
+    | Coding
 )
 R = TypeVar("R", bound=Record)
 
@@ -96,6 +98,7 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.OFFER: Offer,
     Kind.WORK: Work,
     Kind.ENDED: CallRecord,
+    Kind.CODED: Coding,
 }
 
 _ID_FIELDS: Final[Mapping[Kind, str]] = {
@@ -120,6 +123,7 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.OFFER: "agent",
     Kind.WORK: "agent",
     Kind.ENDED: "call",
+    Kind.CODED: "call",
 }
 
 

@@ -32,6 +32,8 @@ STATE: Final = "/everline/state/"
 CONFIG: Final = "/everline/state/config/"
 ENDED: Final = "/everline/ended/"
 """The ledger: written, not watched."""
+CODED: Final = "/everline/coded/"
+"""Beside it: what calls were about, as their agents say."""
 OFFER: Final = "/everline/state/offer/"
 WORK: Final = "/everline/state/work/"
 
@@ -64,10 +66,11 @@ class Kind(StrEnum):
     OFFER = "state/offer"
     WORK = "state/work"
     ENDED = "ended"
+    CODED = "coded"
 
 
 _KINDS: Final = {f"{ROOT}{kind.value}": kind for kind in Kind}
-_OF_CALLS: Final = frozenset({Kind.TICKET, Kind.PLACE, Kind.ENDED})
+_OF_CALLS: Final = frozenset({Kind.TICKET, Kind.PLACE, Kind.ENDED, Kind.CODED})
 
 
 class Key(Struct, frozen=True, kw_only=True):
@@ -221,3 +224,8 @@ def call_of_ended(key: str) -> CallId:
 def ended(call: CallId) -> str:
     """Return the key of a call's record in the ledger."""
     return build(Kind.ENDED, call)
+
+
+def coded(call: CallId) -> str:
+    """Return the key of what a call was about."""
+    return build(Kind.CODED, call)

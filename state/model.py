@@ -682,3 +682,15 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     """How long that was in all."""
     callback_of: CallId | None = None
     """The call that was lost or sent away, if this one was to call them back."""
+
+
+class Coding(Struct, frozen=True, kw_only=True):
+    """What a call was about. Written by its agent, or somebody for them; the last one counts."""
+
+    call: CallId
+    agent: AgentId
+    code: str
+    """A `WrapUpCode`."""
+    at_ms: int
+    by: str = ""
+    """Who said so, when it was not the agent."""

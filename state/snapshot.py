@@ -122,7 +122,8 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.OFFER: "offers",
     Kind.WORK: "works",
 }
-"""Which map of a snapshot holds the records of a kind. The ledger (`Kind.ENDED`) is in none."""
+"""Which map of a snapshot holds the records of a kind. The ledger (`Kind.ENDED`), and what
+stands beside it (`Kind.CODED`), is in none."""
 
 
 def apply(snapshot: Snapshot, changes: Iterable[Change], revision: int, seen_s: float) -> Snapshot:

@@ -1,4 +1,4 @@
-"""`./everline agent list`, `ready`, `pause`."""
+"""`./everline agent list`, `ready`, `pause`, `wrap-up`, `code`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rich.text import Text
 from drills.cli.asking import Json, LabOption, ask_and_print
 from drills.cli.errors import CommandError, Exit
 from drills.desk import tables
-from drills.desk.answers import Agents, Wished, WrapUp
-from drills.desk.asks import AgentsAsk, WishAsk, WrapUpAsk
+from drills.desk.answers import Agents, Coded, Wished, WrapUp
+from drills.desk.asks import AgentsAsk, CodeAsk, WishAsk, WrapUpAsk
 from edge.acd.attendance import RestChange
 from state.model import AgentId, Readiness
 
@@ -37,6 +37,8 @@ Why = Annotated[str, cyclopts.Parameter(help="Why, in a few words, for whoever l
 
 
 By = Annotated[str, cyclopts.Parameter(help="Who wants it, when it is not the agent.")]
+Code = Annotated[str, cyclopts.Parameter(help="What it was about.")]
+CallId_ = Annotated[str, cyclopts.Parameter(help="Which call. Default: the agent's last one.")]
 Do = Annotated[RestChange, cyclopts.Parameter(help="What is to be done.")]
 ByS = Annotated[
     float,
@@ -115,6 +117,35 @@ def wrap_up(
     ask = WrapUpAsk(agent=AgentId(agent), do=do, by_s=by_s)
     ask_and_print(ask, WrapUp, _rest, lab=lab, json=json)
     return Exit.OK
+
+
+@app.command
+def code(  # noqa: PLR0913  the parts of a word
+    agent: Id,
+    what: Code,
+    /,
+    *,
+    call: CallId_ = "",
+    by: By = "",
+    json: Json = False,
+    lab: LabOption = None,
+) -> int:
+    """Say what a call was about: one of the configured wrap-up codes.
+
+    It stands beside the call's record; the last word counts. Exit code 1 if
+    it is no such code, or the agent did not talk in that call.
+
+    For example:
+      ./everline agent code alba complaint
+      ./everline agent code alba complaint --call f665358b
+    """
+    ask = CodeAsk(agent=AgentId(agent), code=what, call=call, by=by)
+    ask_and_print(ask, Coded, _coded, lab=lab, json=json)
+    return Exit.OK
+
+
+def _coded(answer: Coded) -> Text:
+    return Text(f"call {answer.call} of {answer.agent}: {answer.code}")
 
 
 def _rest(answer: WrapUp) -> Text:

@@ -159,6 +159,15 @@ class Readiness(Struct, frozen=True, kw_only=True):
     can_lose_any: bool
 
 
+class Coded(Struct, frozen=True, kw_only=True):
+    """What a call was about, by now."""
+
+    lab: int
+    agent: AgentId
+    call: CallId
+    code: str
+
+
 class ReportRow(Struct, frozen=True, kw_only=True):
     """One queue in one interval."""
 
@@ -167,6 +176,8 @@ class ReportRow(Struct, frozen=True, kw_only=True):
     figures: Figures
     estimates: Accuracy | None
     """How wrong the estimated waits of its answered calls were; None: none were made."""
+    codes: Mapping[str, int] = field(default_factory=dict)
+    """What its calls were about: how many each wrap-up code was given to."""
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -301,6 +312,8 @@ class CallRow(Struct, frozen=True, kw_only=True):
     estimated when it came, if its queue asks for that."""
     held_s: float = 0.0
     """Of one that is over: how long the agent had the caller on hold."""
+    code: str = ""
+    """What it was about, as its agent says; empty: nothing said."""
 
 
 class Calls(Struct, frozen=True, kw_only=True):

@@ -98,6 +98,16 @@ class ReadinessAsk(_Ask, frozen=True, kw_only=True, tag="readiness"):
     """What would happen if a site died now? Answer: `Readiness`."""
 
 
+class CodeAsk(_Ask, frozen=True, kw_only=True, tag="code"):
+    """Say what a call was about. Answer: `Coded`."""
+
+    agent: AgentId
+    code: str
+    call: str = ""
+    """How its id begins; empty: the agent's last one."""
+    by: str = ""
+
+
 class CallbacksAsk(_Ask, frozen=True, kw_only=True, tag="callbacks"):
     """Who is to be called back? Answer: `Callbacks`."""
 
@@ -132,6 +142,7 @@ Ask: TypeAlias = (
     | WrapUpAsk
     | ReadinessAsk
     | RecordingsAsk
+    | CodeAsk
     | CallbacksAsk
     | CancelCallbackAsk
     | FaultAsk

@@ -19,6 +19,7 @@ from typing import Protocol
 import msgspec
 import structlog
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from drills.course import FaultError, Made
 from drills.desk import (
@@ -36,6 +37,7 @@ from drills.desk.answers import (
     Agents,
     Callbacks,
     Calls,
+    Coded,
     Explained,
     Faults,
     Readiness,
@@ -52,6 +54,7 @@ from drills.desk.asks import (
     CallbacksAsk,
     CallsAsk,
     CancelCallbackAsk,
+    CodeAsk,
     ExplainAsk,
     ExportAsk,
     FaultAsk,
@@ -71,17 +74,21 @@ from drills.desk.path import socket_path, within_reach
 from drills.experiment import Fault
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab
+from edge.acd.coding import refused_because
+from state import keys
 from state.clock import Clock, SystemClock
+from state.codec import encode
 from state.errors import StateError
 from state.mirror import Mirror
-from state.model import CallRecord, Now, Outcome, SiteId
+from state.model import CallRecord, Coding, Now, Outcome, SiteId
 from state.snapshot import Snapshot
-from state.store import Store
+from state.store import Exists, Put, Store
 
 log = structlog.get_logger(__name__)
 
 Answer = (
     Callbacks
+    | Coded
     | Status
     | Agents
     | Wished
@@ -257,6 +264,8 @@ class Desk:
                 return await self._wrap_up(ask)
             case ReadinessAsk():
                 return await self._readiness()
+            case CodeAsk():
+                return await self._code(ask)
             case CallbacksAsk():
                 return self._callbacks()
             case CancelCallbackAsk(call=call):
@@ -346,7 +355,10 @@ class Desk:
         ended = {record.call for record in over.records}
         rows = (
             *(row for row in running if row.call not in ended),
-            *(look.ended_row(record) for record in over.records[:last]),
+            *(
+                replace(look.ended_row(record), code=over.codes.get(record.call, ""))
+                for record in over.records[:last]
+            ),
         )
         return Calls(
             lab=self._place.launcher,
@@ -392,6 +404,26 @@ class Desk:
         wishes.check_agents(self._mirror.snapshot, (ask.agent,))
         left_s = await machines.change_rest(self._lab, self._mirror.snapshot, ask)
         return WrapUp(lab=self._place.launcher, agent=ask.agent, left_s=left_s)
+
+    async def _code(self, ask: CodeAsk) -> Coded:
+        snapshot = self._mirror.snapshot
+        wishes.check_agents(snapshot, (ask.agent,))
+        begins = ledger.check_prefix(ask.call) if ask.call else ""
+        over = await ledger.read_ledger(self._store, begins)
+        theirs = [record for record in over.records if record.agent == ask.agent]
+        if not theirs:
+            which = f" whose id begins with {begins}" if begins else ""
+            raise RefusedError(f"{ask.agent} has talked in no call{which} that is over")
+        record = theirs[0]
+        because = refused_because(snapshot, record, ask.agent, ask.code)
+        if because is not None:
+            raise RefusedError(because)
+        at_ms = self._clock.now().wall_ms
+        coding = Coding(call=record.call, agent=ask.agent, code=ask.code, at_ms=at_ms, by=ask.by)
+        put = Put(key=keys.coded(record.call), value=encode(coding))
+        await self._store.txn((Exists(key=keys.ended(record.call)),), (put,))
+        lab = self._place.launcher
+        return Coded(lab=lab, agent=ask.agent, call=record.call, code=ask.code)
 
     def _callbacks(self) -> Callbacks:
         now = self._clock.now()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from drills.desk.errors import RefusedError
 from state import keys
 from state.codec import decode_at
 from state.errors import StateError
 from state.listing import read_all
-from state.model import CallId, CallRecord
+from state.model import CallId, CallRecord, Coding
 from state.raw import KeyValue
 from state.snapshot import Snapshot
 from state.store import Store
@@ -30,6 +32,8 @@ class Ledger(Struct, frozen=True, kw_only=True):
     bad: dict[str, str]
     revisions: dict[CallId, int]
     """At which each was written."""
+    codes: Mapping[CallId, str] = field(default_factory=dict)
+    """What they were about, where their agents have said so."""
 
     @property
     def total(self) -> int:
@@ -39,7 +43,17 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
 async def read_ledger(store: Store, begins: str = "") -> Ledger:
     """Return the calls that are over and whose ids begin so."""
-    return parse((await read_all(store, f"{keys.ENDED}{begins}")).records)
+    over = parse((await read_all(store, f"{keys.ENDED}{begins}")).records)
+    coded = (await read_all(store, f"{keys.CODED}{begins}")).records
+    return replace(over, codes=dict(_codes(coded)))
+
+
+def _codes(listing: Iterable[KeyValue]) -> Iterator[tuple[CallId, str]]:
+    for each in listing:
+        with contextlib.suppress(StateError):
+            value = decode_at(each.key, each.value)
+            if isinstance(value, Coding):
+                yield value.call, value.code
 
 
 def parse(listing: Iterable[KeyValue]) -> Ledger:

@@ -5,6 +5,7 @@ A call counts in the interval in which it came, whenever it ended, and in the qu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
@@ -39,6 +40,7 @@ def report(  # noqa: PLR0913, PLR0917  what a report is made of
             from_ms=begins,
             figures=figures(calls, target_s, wrap_ups),
             estimates=accuracy_of(calls),
+            codes=dict(Counter(over.codes[r.call] for r in calls if r.call in over.codes)),
         )
         for (begins, queue), calls in sorted(groups.items())
     )

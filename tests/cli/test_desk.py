@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from drills.cli.app import main
 from drills.cli.errors import Exit
@@ -28,6 +29,7 @@ from state.model import (
     TenantId,
     TicketState,
     TrunkId,
+    WrapUpCode,
 )
 from tests.acd.worlds import World, call_id
 from tests.cli.asked import Asked, opened, presence, record
@@ -178,6 +180,32 @@ async def test_who_is_to_be_called_back_is_listed_in_order_and_without_numbers(
     assert "in 2 min" in told
     assert await run("callback", "cancel", "9999") == Exit.FAILED
     assert "./everline callback list names all" in " ".join(capsys.readouterr().err.split())
+
+
+async def test_an_agent_says_what_a_call_was_about_in_words_of_the_configuration(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, last = record(call_id(1)), record(call_id(2))
+    for each in (first, last):
+        talked = replace(each, agent=AgentId("ann"), connected_ms=each.arrived_ms)
+        await asked.put(keys.ended(each.call), talked)
+    assert await run("agent", "code", "ann", "complaint") == Exit.FAILED
+    assert "no wrap-up codes are configured" in " ".join(capsys.readouterr().err.split())
+    for word in ("complaint", "order"):
+        await asked.put(keys.wrap_up_code(word), WrapUpCode(id=word))
+    assert await run("agent", "code", "ann", "Complaint") == Exit.FAILED
+    assert "use one of complaint, order" in " ".join(capsys.readouterr().err.split())
+    assert await run("agent", "code", "bob", "order") == Exit.FAILED
+    assert "bob has talked in no call" in " ".join(capsys.readouterr().err.split())
+    assert await run("agent", "code", "ann", "order") == Exit.OK
+    assert await run("agent", "code", "ann", "complaint") == Exit.OK, "the last word counts"
+    capsys.readouterr()
+    assert await run("calls", "--json") == Exit.OK
+    rows = json.loads(capsys.readouterr().out)["calls"]
+    assert {row["call"]: row["code"] for row in rows} == {last.call: "complaint", first.call: ""}
+    assert await run("report", "--json") == Exit.OK
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["codes"] == {"complaint": 1}
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ _NAMED_IDS: Final = frozenset({"id", "number", "agent", "edge", "queue", "site",
 
 def ids(kind: Kind) -> st.SearchStrategy[str]:
     """Make ids of a kind."""
-    return CALLS if kind in {Kind.TICKET, Kind.PLACE, Kind.ENDED} else IDS
+    of_calls = {Kind.TICKET, Kind.PLACE, Kind.ENDED, Kind.CODED}
+    return CALLS if kind in of_calls else IDS
 
 
 def records(kind: Kind) -> st.SearchStrategy[Record]:
@@ -36,7 +37,7 @@ def records(kind: Kind) -> st.SearchStrategy[Record]:
 
 def keyed_records() -> st.SearchStrategy[tuple[str, Record]]:
     """Make records of any kind that stands in a snapshot, each with its own key."""
-    mirrored = [kind for kind in Kind if kind is not Kind.ENDED]
+    mirrored = [kind for kind in Kind if kind not in {Kind.ENDED, Kind.CODED}]
     return st.sampled_from(mirrored).flatmap(
         lambda kind: records(kind).map(lambda value: (_key(kind, value), value))
     )
