@@ -51,6 +51,8 @@ class FaultKind(StrEnum):
     """A site from all other sites; people still reach it."""
     ISOLATE = "isolate"
     """A host from everybody."""
+    DRAIN = "drain"
+    """All edges of a site told to take no new calls, and then to take them again."""
     SHAPE = "shape"
     """Loss and delay, both ways, on a link `a-b` or on all links of a host."""
     FLAP = "flap"

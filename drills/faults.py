@@ -170,7 +170,7 @@ class FaultAgent:
 
     # -- each fault, and its undoing
 
-    async def _do(self, fault: Fault) -> Undo | None:  # noqa: C901, PLR0911 - one case a kind
+    async def _do(self, fault: Fault) -> Undo | None:  # noqa: C901, PLR0911, PLR0912 - one case a kind
         lab, target = self._lab, fault.target
         match fault.kind:
             case FaultKind.KILL_SITE:
@@ -193,6 +193,9 @@ class FaultAgent:
                 for one, other in pairs:
                     lab.wan.cut_between(one, other)
                 return self._healing(pairs)
+            case FaultKind.DRAIN:
+                await self._tell_edges(SiteId(target), "drain")
+                return partial(self._tell_edges, SiteId(target), "undrain")
             case FaultKind.ISOLATE:
                 lab.wan.isolate(target)
                 return _later(partial(lab.wan.reconnect, target))
@@ -205,6 +208,10 @@ class FaultAgent:
             case FaultKind.FLAP:
                 one, _, other = target.partition("-")
                 return self._again_and_again(self._flap(one, other, fault.period_s), [(one, other)])
+
+    async def _tell_edges(self, site: SiteId, command: str) -> None:
+        for edge in self._lab.plan.edges(site):
+            await tell_edge(self._lab.paths.of(site) / f"edge-{edge}.sock", command)
 
     def _pairs(self, target: str) -> list[tuple[str, str]]:
         one, dash, other = target.partition("-")
@@ -281,6 +288,23 @@ class FaultAgent:
             finally:
                 await thaw()
             await asyncio.sleep(WORKS_S)
+
+
+async def tell_edge(path: Path, command: str) -> None:
+    """Tell an edge to do something. LabError when it does not say that it has."""
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                writer.write(msgspec.json.encode({"cmd": command}) + b"\n")
+                await writer.drain()
+                answer = msgspec.json.decode(await reader.readline())
+            finally:
+                writer.close()
+    except (OSError, msgspec.MsgspecError) as error:
+        raise LabError(f"the edge at {path.name} did not {command}: {error}") from error
+    if not (isinstance(answer, dict) and answer.get("ok")):
+        raise LabError(f"the edge at {path.name} would not {command}: {answer}")
 
 
 def _later(undo: Callable[[], None]) -> Undo:

@@ -287,7 +287,7 @@ def _is_touched(row: Row, course: Course) -> bool:
     return any(touches(fault, row) for fault in course.method)
 
 
-def touches(fault: Fault, row: Row) -> bool:
+def touches(fault: Fault, row: Row) -> bool:  # noqa: PLR0911 - one case a kind
     """Tell whether a call had something to lose by a fault: a leg, its media, or a link between."""
     sites = {str(site) for site in row.touched}
     match fault.kind:
@@ -297,6 +297,8 @@ def touches(fault: Fault, row: Row) -> bool:
             ends = set(fault.target.replace(">", "-").split("-"))
             # A cut of the carrier's line is between the carrier and the site.
             return ends - {"carrier"} <= sites
+        case FaultKind.DRAIN:
+            return False
         case FaultKind.ISOLATE:
             return fault.target.removeprefix("agents-") in sites
         case FaultKind.CUT_OFF:

@@ -22,14 +22,14 @@ LOOK_EVERY_S = 0.5
 
 
 async def settle(
-    edges: Iterable[tuple[EdgeId, Path]], store: Store
+    edges: Iterable[tuple[EdgeId, Path]], store: Store, within_s: float = SETTLE_S
 ) -> tuple[tuple[Stock, ...], tuple[EdgeId, ...]]:
     """Look until nothing is left, or for as long as that may take.
 
     Return the last stock of each place, and the edges that did not answer.
     """
     places = tuple(edges)
-    deadline_s = asyncio.get_running_loop().time() + SETTLE_S
+    deadline_s = asyncio.get_running_loop().time() + within_s
     while True:
         stocks, silent = await take(places, store)
         is_clean = not silent and not any(stock.left for stock in stocks)

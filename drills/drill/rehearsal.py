@@ -44,6 +44,9 @@ from state.model import EdgeId, SiteId
 CALLERS_LINK = "w-callers"
 """The callers' link, as the router has it."""
 SOCKET = "faults.sock"
+SETTLE_S = 45.0
+"""A proxy that wakes up passes on what it had not read yet. An edge that answers it waits 32 s for
+an ACK that never comes, and 8 s for its BYE to be answered."""
 _SIGNED_IN, _SIGNED_OUT = "registered", "registration_failed"
 """What telephones say of it."""
 _TOLD = frozenset(
@@ -167,7 +170,7 @@ async def _play(
         if not await people.callers_over():
             runner.note("runner", "some callers never came to an end and were stopped")
         await redialler.over()
-        stocks, silent = await settle(living_edges(stage, SiteId("")), stage.store)
+        stocks, silent = await settle(living_edges(stage, SiteId("")), stage.store, SETTLE_S)
         return course, stocks, silent
     finally:
         calling.cancel()

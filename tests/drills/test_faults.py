@@ -28,6 +28,7 @@ class _Spy:
         self.broken: list[str] = []
         """What is broken now."""
         self.fails = False
+        self.paths: object = None
 
     def _break(self, what: str) -> None:
         self.broken.append(what)
@@ -113,7 +114,7 @@ FAULTS = [
 
 
 def test_every_kind_of_fault_that_lasts_is_tried_here() -> None:
-    assert {fault.kind for fault in FAULTS} == set(FaultKind) - {FaultKind.KILL}
+    assert {fault.kind for fault in FAULTS} == set(FaultKind) - {FaultKind.KILL, FaultKind.DRAIN}
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind} {fault.target}")
@@ -206,3 +207,36 @@ async def test_over_its_socket_it_makes_mends_and_says_what_is_wrong(tmp_path: P
     await server.wait_closed()
     with pytest.raises(FaultError, match="does not answer"):
         await client.standing()
+
+
+async def test_a_site_is_drained_by_its_edges_own_command_and_taken_back(tmp_path: Path) -> None:
+    said: list[bytes] = []
+
+    async def edge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said.append(await reader.readline())
+        writer.write(b'{"ok": true}\n' if len(said) < 5 else b'{"ok": false, "error": "no"}\n')
+        await writer.drain()
+        writer.close()
+
+    class Folder:
+        def of(self, _host: str) -> Path:
+            return tmp_path
+
+    lab = _Spy()
+    lab.paths = Folder()
+    servers = [
+        await asyncio.start_unix_server(edge, tmp_path / f"edge-{name}.sock")
+        for name in ("a1", "a2")
+    ]
+    agent = agent_of(lab)
+    drain = Fault(kind=FaultKind.DRAIN, target="a", ttl_s=5.0)
+    await agent.make(drain)
+    await agent.heal_all("runner")
+    assert said == [b'{"cmd":"drain"}\n'] * 2 + [b'{"cmd":"undrain"}\n'] * 2
+    with pytest.raises(FaultError, match="would not drain"):
+        await agent.make(drain)
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+    with pytest.raises(FaultError, match="did not drain"):
+        await agent.make(drain)
