@@ -26,6 +26,7 @@ from control_plane.policies.http import FEATURE as POLICIES
 from control_plane.recordings.http import FEATURE as RECORDINGS
 from control_plane.service_tokens.http import FEATURE as SERVICE_TOKENS
 from control_plane.sign_in.http import FEATURE as SIGN_IN
+from control_plane.tenancy.http import FEATURE as TENANCY
 from control_plane.users.http import FEATURE as USERS
 
 FEATURES: Final[tuple[Feature, ...]] = (
@@ -36,6 +37,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     OIDC,
     USERS,
     POLICIES,
+    TENANCY,
     SERVICE_TOKENS,
     CONFIGURATION,
     LIVE,  # after configuration and customers: it follows the one's mirror for the other

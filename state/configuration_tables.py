@@ -84,7 +84,7 @@ class SiteTable(Table):
     )
     draining: bool = False
     backups: list[_Word] = msgspec.field(default_factory=list)
-    shares: dict[_Word, Annotated[int, Meta(ge=0, le=10)]] = msgspec.field(default_factory=dict)
+    shares: dict[_Word, Annotated[int, Meta(ge=0, le=100)]] = msgspec.field(default_factory=dict)
 
 
 class TrunkTable(Table):

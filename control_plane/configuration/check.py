@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from control_plane.configuration.document import Document, by_section
+from control_plane.configuration.document import Document, Item, by_section
 from control_plane.configuration.nouns import ACTIVATIONS, ActivationTable, PlanTable
 from control_plane.configuration.plans import meeting, misfits, overlaid
 from edge.acd.eligibility import unsuited_because
@@ -59,7 +59,24 @@ def check(document: Document) -> Checked:
         found += dangling(whole)
     found += _unstaffed(whole)
     found += _unspoken(whole, document)
+    found += _of_teams(bare, items["teams"])
     return Checked(configuration=whole, findings=tuple(found))
+
+
+def _of_teams(bare: Configuration, teams: Iterable[Item]) -> Iterator[Finding]:
+    """Yield teams at no site, and agents of no team where their tenant has some."""
+    sites = {site.id for site in bare.sites}
+    known: dict[str, set[str]] = {}
+    for team in teams:
+        known.setdefault(team.tenant, set()).add(team.id)
+        at = team.noun.site
+        if at and at not in sites:
+            yield _warning("teams", team.id, "site", f"there is no site {at}", "name one")
+    for agent in bare.agents:
+        names = known.get(agent.tenant)
+        if names and agent.team and agent.team not in names:
+            fault = f"there is no team {agent.team}"
+            yield _warning("agents", agent.id, "team", fault, "add it, or name another")
 
 
 def _of_plans(
@@ -102,10 +119,14 @@ def _unstaffed(configuration: Configuration) -> Iterator[Finding]:
         missing = [need for need in queue.needs if levels.get(need.skill, 0) < need.level]
         for need in missing:
             text = f"nobody has the skill {need.skill!r} at level {need.level} or above"
-            yield _warning(queue, "needs", text, "give an agent the skill, or lower the need")
+            yield _warning(
+                "queues", queue.id, "needs", text, "give an agent the skill, or lower the need"
+            )
         if not missing and not _has_agent(queue, own):
             text = "no agent meets all that it needs at first"
-            yield _warning(queue, "needs", text, "look at needs, any_of, attributes and scope")
+            yield _warning(
+                "queues", queue.id, "needs", text, "look at needs, any_of, attributes and scope"
+            )
 
 
 def _has_agent(queue: Queue, agents: Iterable[Agent]) -> bool:
@@ -122,11 +143,15 @@ def _unspoken(configuration: Configuration, document: Document) -> Iterator[Find
         for need in queue.needs:
             if known and need.skill not in known:
                 text = f"the skill {need.skill!r} is not declared"
-                yield _warning(queue, "needs", text, "add it to the skills, or correct it")
+                yield _warning(
+                    "queues", queue.id, "needs", text, "add it to the skills, or correct it"
+                )
         told = prompts.get(queue.tenant)
         if told and queue.greeting is not None and queue.greeting not in told:
             text = f"the prompt {queue.greeting!r} is not declared"
-            yield _warning(queue, "greeting", text, "add it to the prompts, or correct it")
+            yield _warning(
+                "queues", queue.id, "greeting", text, "add it to the prompts, or correct it"
+            )
 
 
 def _words(document: Document, section: str) -> dict[str, set[str]]:
@@ -137,11 +162,11 @@ def _words(document: Document, section: str) -> dict[str, set[str]]:
     return words
 
 
-def _warning(queue: Queue, field: str, fault: str, remedy: str) -> Finding:
+def _warning(section: str, identifier: str, field: str, fault: str, remedy: str) -> Finding:
     return Finding(
         severity=Severity.WARNING,
-        section="queues",
-        id=queue.id,
+        section=section,
+        id=identifier,
         field=field,
         fault=fault,
         remedy=remedy,

@@ -41,6 +41,7 @@ from control_plane.configuration.schemas import (
     Reason,
     Rollback,
     Standing,
+    Traffic,
     Trial,
     VersionDetail,
     VersionPath,
@@ -142,6 +143,21 @@ async def drain(ask: AnyAsk) -> Done:
             body["draining"] = True
         if ask.body.backups is not None:
             body["backups"] = list(ask.body.backups)
+        return [Edit(section="sites", id=item.id, body=body)]
+
+    return await _carry_out(ask, edits, what="edited")
+
+
+async def share(ask: AnyAsk) -> Done:
+    """Let other sites serve a part of the calls that come to one."""
+
+    def edits(now: Newest) -> list[Edit]:
+        item = now.document.get(("sites", ask.at.id))
+        if item is None or ask.tenant != MAIN:
+            raise not_found()
+        body = {name: value for name, value in item.body.items() if name != "shares"}
+        if ask.body.shares:
+            body["shares"] = dict(ask.body.shares)
         return [Edit(section="sites", id=item.id, body=body)]
 
     return await _carry_out(ask, edits, what="edited")
@@ -307,6 +323,20 @@ _WHOLE: Final[tuple[AnyRoute, ...]] = (
         at=ItemPath,
         query=Trial,
         body=Drain,
+        answer=Done,
+        tx=Tx.NONE,
+        problems=(BROKEN,),
+    ),
+    Route(
+        method=Method.PUT,
+        path="/v1/sites/{id}/traffic",
+        summary="Share a site's calls with other sites, in percent",
+        access=Permission.SITE_SHARE,
+        handler=share,
+        thing=_site,
+        at=ItemPath,
+        query=Trial,
+        body=Traffic,
         answer=Done,
         tx=Tx.NONE,
         problems=(BROKEN,),

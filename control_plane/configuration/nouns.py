@@ -25,6 +25,15 @@ class SkillTable(Table):
     tenant: Word = "main"
 
 
+class TeamTable(Table):
+    """`teams`: people who work together under a supervisor, at one site."""
+
+    name: Text = ""
+    site: Text = ""
+    """Where its supervisor is; empty: none sees to it."""
+    tenant: Word = "main"
+
+
 class PromptTable(Table):
     """`prompts`: what callers can be told; the sound is a file of that name at each site."""
 
@@ -146,6 +155,13 @@ _ALL: Final = (
         read=Permission.AGENT_READ,
         update=Permission.AGENT_UPDATE,
     ),
+    Noun(
+        section="teams",
+        shape=TeamTable,
+        one="team",
+        read=Permission.TEAM_READ,
+        update=Permission.TEAM_UPDATE,
+    ),
     _word("skills", SkillTable, "skill"),
     _word("prompts", PromptTable, "prompt"),
     _word("pause_codes", STATE_SECTIONS["pause_codes"].shape, "pause code"),
@@ -162,6 +178,7 @@ NOUNS: Final = {noun.section: noun for noun in _ALL}
 ACTIVATIONS: Final = "activations"
 OWN_SHAPES: Final[dict[str, type[Any]]] = {
     "skills": SkillTable,
+    "teams": TeamTable,
     "prompts": PromptTable,
     "plans": PlanTable,
     ACTIVATIONS: ActivationTable,

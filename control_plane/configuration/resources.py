@@ -192,7 +192,7 @@ class _Resource:
             tenant=ask.tenant if self._noun.is_platform and is_read else item.tenant,
             id=item.id,
             agent=item.id if item.section == "agents" else None,
-            team=item.body.get("team", ""),
+            team=item.id if item.section == "teams" else item.body.get("team", ""),
             site=item.id if item.section == "sites" else item.body.get("site"),
             employer=item.body.get("employer", "") if item.section == "agents" else None,
             digest=str(item.since),

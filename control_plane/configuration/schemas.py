@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from control_plane.api.model import ApiModel, Id, Instant, Line
 from control_plane.api.paging import Listing
 from state.configuration_findings import Severity
+
+WHOLE: Final = 100
 
 
 class ItemPath(ApiModel):
@@ -164,6 +166,19 @@ class Reason(ApiModel):
     """For the history."""
 
     why: Line
+
+
+class Traffic(ApiModel):
+    """Who serves the calls that come to a site."""
+
+    shares: Annotated[dict[Id, Annotated[int, Field(ge=1, le=100)]], Field(max_length=20)]
+    """Percent by site, 100 in all; empty: it serves them itself."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.shares and sum(self.shares.values()) != WHOLE:
+            raise ValueError(f"the shares should be 100 % in all, not {sum(self.shares.values())}")
+        return self
 
 
 class Drain(ApiModel):

@@ -14,6 +14,8 @@ class TenantRow(Table):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
+    call_retention_days: Mapped[int] = mapped_column(server_default="0", default=0)
+    """How long calls that are over are kept; 0: for good."""
     created_ms: Mapped[Ms]
     updated_ms: Mapped[Ms]
     version: Mapped[int]

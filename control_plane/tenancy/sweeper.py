@@ -1,0 +1,52 @@
+"""Deletes calls that their tenant keeps no longer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from control_plane.calls import store as calls
+from control_plane.errors import DatabaseUnavailableError
+from control_plane.services import SERVICES, Services
+from control_plane.tenants import store as tenants
+
+log = structlog.get_logger()
+
+SWEEP_S: Final = 600.0
+DAY_MS: Final = 86_400_000
+
+
+async def sweep(services: Services) -> int:
+    """Delete what is too old, and return how many calls that was."""
+    now_ms, count = services.clock.now().wall_ms, 0
+    async with services.database.read() as connection:
+        kept = await tenants.retentions(connection)
+    for tenant, days in kept.items():
+        async with services.database.write() as connection:
+            count += await calls.drop_older(connection, tenant, now_ms - days * DAY_MS)
+    if count:
+        log.info("calls_deleted", count=count)
+    return count
+
+
+async def context(app: web.Application) -> AsyncIterator[None]:
+    """Sweep while the application runs."""
+    task = asyncio.create_task(_sweep_for_ever(app[SERVICES]))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _sweep_for_ever(services: Services) -> None:
+    while True:
+        try:
+            await sweep(services)
+        except DatabaseUnavailableError:
+            pass  # what is too old now is so later, too
+        await asyncio.sleep(SWEEP_S)
