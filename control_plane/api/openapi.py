@@ -28,6 +28,7 @@ from control_plane.errors import (
 REF: Final = "#/components/schemas/{model}"
 _NAMES: Final = re.compile(r"\{(\w+)\}")
 _Doc = dict[str, Any]
+_OK: Final = 200
 
 PROBLEM_SCHEMA: Final[_Doc] = {
     "type": "object",
@@ -153,19 +154,20 @@ def _parameters(
 def _headers(route: AnyRoute) -> Iterator[_Doc]:
     if not isinstance(route.access, Public):
         about = "Where to act; left out: the subject's own tenant."
-        yield _header("Everline-Tenant", about, required=False)
-        yield _header("Everline-Purpose", "What it is for, where the policy asks.", required=False)
+        yield _header("Everline-Tenant", about, pattern=r"^[A-Za-z0-9_.+-]{1,64}$")
+        yield _header("Everline-Purpose", "What it is for, where the policy asks.")
     if route.takes_approval:
-        yield _header("Everline-Approval", "A second person's approval.", required=False)
+        yield _header("Everline-Approval", "A second person's approval.")
     if route.needs_version:
-        yield _header("If-Match", "The ETag it was read with.", required=True)
+        about = "The ETag it was read with."
+        yield _header("If-Match", about, required=True, pattern=r'^"[0-9]{1,18}"$')
     if route.is_idempotent:
         about = "Makes sending it again harmless for a day."
-        yield _header("Idempotency-Key", about, required=False)
+        yield _header("Idempotency-Key", about, pattern=r"^[\x20-\x7e]{1,128}$")
 
 
-def _header(name: str, about: str, *, required: bool) -> _Doc:
-    schema = {"type": "string"}
+def _header(name: str, about: str, *, required: bool = False, pattern: str | None = None) -> _Doc:
+    schema = {"type": "string"} if pattern is None else {"type": "string", "pattern": pattern}
     return {
         "name": name, "in": "header", "description": about, "required": required, "schema": schema
     }  # fmt: skip
@@ -183,6 +185,8 @@ def _success(route: AnyRoute, refs: dict[tuple[type, str], _Doc]) -> _Doc:
     if route.is_versioned:
         made["headers"] = {"ETag": {"schema": {"type": "string"}}}
     answers: _Doc = {str(route.status): made}
+    if route.status != _OK and "dry_run" in route.query.model_fields:
+        answers[str(_OK)] = {**made, "description": "Nothing was written"}
     if route.is_versioned and route.method is Method.GET:
         answers["304"] = {"description": "It still has the ETag that If-None-Match names"}
     return answers

@@ -47,7 +47,7 @@ from control_plane.configuration.schemas import (
     VersionPath,
     VersionView,
 )
-from control_plane.errors import ApiError, not_found
+from control_plane.errors import NOT_FOUND, ApiError, not_found
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from state.model import MAIN
@@ -311,7 +311,7 @@ _WHOLE: Final[tuple[AnyRoute, ...]] = (
         body=Rollback,
         answer=Done,
         tx=Tx.NONE,
-        problems=(BROKEN,),
+        problems=(BROKEN, NOT_FOUND),
     ),
     Route(
         method=Method.POST,

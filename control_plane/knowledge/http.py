@@ -12,7 +12,7 @@ from control_plane.api.model import Nothing, instant
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route
 from control_plane.customers import service as customers
-from control_plane.errors import VERSION_MISMATCH, ApiError, not_found
+from control_plane.errors import NOT_FOUND, VERSION_MISMATCH, ApiError, not_found
 from control_plane.ids import fresh
 from control_plane.knowledge import search, store
 from control_plane.knowledge.schemas import (
@@ -203,6 +203,7 @@ FEATURE = Feature(
             handler=suggest,
             query=Suggestion,
             answer=ArticlesView,
+            problems=(NOT_FOUND,),
         ),
         Route(
             method=Method.POST,
