@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from control_plane.configuration.desk import DESK
 from state import keys
 from state.clock import ManualClock
@@ -138,6 +140,12 @@ class Scene:
             "queued_ms": now,
         }
         return Ticket(**(usual | changes))
+
+    async def arrive_for(self, number: int, **about: str) -> None:
+        """Let somebody wait in any queue."""
+        made = self.ticket(number)
+        changed = msgspec.structs.replace(made, **about)
+        await self.put((keys.ticket(made.call), changed))
 
     async def ring(self, number: int, who: str, **changes: Any) -> None:  # noqa: ANN401
         """Let an agent be rung for a call."""

@@ -1,0 +1,151 @@
+"""A tenant with something of every kind, and all the words that are its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.db.tables import Table
+from control_plane.permissions import Role
+from tests.control_plane.center import Center, Person, Reply
+
+SHORTEST = 5
+_DIGIT = re.compile(r"\d").search
+PURPOSE = {"Everline-Purpose": "a crawl"}
+
+
+@dataclass
+class Furnished:
+    """A tenant, its people, and the ids of what it has, by the names of paths and fields."""
+
+    tenant: str
+    mark: str
+    manager: Person
+    admin: Person
+    ids: dict[str, str] = field(default_factory=dict)
+
+
+async def furnish(center: Center, main: Person, tenant: str, mark: str, number: int) -> Furnished:
+    """Make something of every kind, whose every word bears `mark`."""
+    here = {"tenant": tenant}
+    manager = await center.person(Role.MANAGER, login=f"{mark}manager", name=f"{mark} M", **here)
+    admin = await center.person(Role.TENANT_ADMIN, login=f"{mark}admin", name=f"{mark} A", **here)
+    made = Furnished(tenant=tenant, mark=mark, manager=manager, admin=admin)
+    await _configure(made, main, number)
+    await _serve_customers(made, number)
+    user = await admin.post("/v1/users", {
+        "login": f"{mark}login", "name": f"{mark} User", "roles": ["role:agent"],
+        "agent": made.ids["agent"], "team": f"{mark}team", "site": "a", "employer": f"{mark}corp",
+    })  # fmt: skip
+    made.ids["user"] = made.ids["owner"] = well(user).json["id"]
+    token = await admin.post(
+        "/v1/service-tokens", {"name": f"{mark} machine", "roles": ["role:supervisor"], "days": 9}
+    )
+    made.ids["token"] = well(token).json["id"]
+    return made
+
+
+def well(reply: Reply) -> Reply:
+    """Return an answer that is well."""
+    assert reply.status in (200, 201, 204), reply.body
+    return reply
+
+
+async def _configure(made: Furnished, main: Person, number: int) -> None:
+    mark, manager = made.mark, made.manager
+    own = "" if made.tenant == "main" else f"{made.tenant}."
+
+    async def add(section: str, name: str, body: dict[str, Any], by: Person = manager) -> None:
+        identifier = body.pop("id", f"{own}{mark}{name}")
+        why = f"/v1/{section}?why={mark}why"
+        well(await by.post(why, {"id": identifier, **body}))
+        made.ids[name] = identifier
+
+    for section, name in (
+        ("skills", "skill"),
+        ("prompts", "prompt"),
+        ("pause-codes", "pause_code"),
+        ("wrap-up-codes", "wrap_up_code"),
+    ):
+        await add(section, name, {"name": f"{mark} {name}"})
+    await add("calendars", "calendar", {"zone": "Europe/Berlin"})
+    await add("queues", "backup", {"needs": {made.ids["skill"]: 3}})
+    await add("queues", "queue", {"needs": {made.ids["skill"]: 4}})
+    await add("agents", "agent", {
+        "name": f"{mark} Agent", "site": "a", "skills": {made.ids["skill"]: 5},
+        "password": f"{mark} secret", "team": f"{mark}team", "employer": f"{mark}corp",
+    })  # fmt: skip
+    number_of = {"id": f"49309{number:06}", "queue": made.ids["queue"], "tenant": made.tenant}
+    await add("dids", "did", number_of, main)
+    plan = {"queues": {made.ids["queue"]: {"backup": made.ids["backup"]}}}
+    await add("plans", "plan", {"name": f"{mark} plan", **plan})
+
+
+async def _serve_customers(made: Furnished, number: int) -> None:
+    mark, manager = made.mark, made.manager
+    well(
+        await made.admin.post(
+            "/v1/customer-fields", {"name": f"{mark}field", "is_searchable": True}
+        )
+    )
+    draft = {
+        "name": f"{mark}first {mark}last", "numbers": [f"+4930{number:06}"],
+        "email": f"{mark}@example.org", "address": f"{mark} Street", "language": "de",
+        "notes": f"{mark} notes", "tags": [f"{mark}tag"], "consent": {f"{mark}consent": True},
+        "sensitive": {f"{mark}field": f"{mark} value", "payment_card": f"{mark}4111"},
+    }  # fmt: skip
+    one = well(await manager.post("/v1/customers", draft)).json["id"]
+    gone = well(await manager.post("/v1/customers", draft | {"name": f"{mark} twin"})).json["id"]
+    merged = well(await manager.post(f"/v1/customers/{one}/merge", {"gone": gone}))
+    made.ids |= {"customer": one, "gone": gone, "merge": merged.json["id"]}
+    made.ids["number"] = f"+4930{number:06}"
+    case = {"kind": "complaint", "title": f"{mark} title", "text": f"{mark} text"}
+    made.ids["case"] = well(await manager.post(f"/v1/customers/{one}/cases", case)).json["id"]
+    article = {
+        "language": "de", "title": f"{mark} article", "body": f"{mark} body",
+        "tags": [f"{mark}tag"], "queues": [made.ids["queue"]], "employer": f"{mark}corp",
+    }  # fmt: skip
+    made.ids["article"] = well(await manager.post("/v1/articles", article)).json["id"]
+    approval = {"act": "customer:shred", "thing": one, "digest": f"{mark}digest"}
+    made.ids["approval"] = well(await manager.post("/v1/approvals", approval)).json["id"]
+
+
+async def words_of(connection: AsyncConnection, tenant: str) -> dict[str, set[str]]:
+    """Return every text that stands in a row of `tenant`, by table: also what JSON holds."""
+    found: dict[str, set[str]] = {}
+    for table in Table.metadata.sorted_tables:
+        if "tenant" not in table.c or table.name == "tenants":
+            continue
+        rows = await connection.execute(select(table).where(table.c.tenant == tenant))
+        words = {word for row in rows for value in row for word in texts(value)}
+        # What bears no digit is a word of ours: marks, ids and numbers all do.
+        found[table.name] = {each for each in words if len(each) >= SHORTEST and _DIGIT(each)}
+    return found
+
+
+def texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - a column's, or JSON
+    """Yield the texts in a value."""
+    match value:
+        case str():
+            if value[:1] in ("{", "["):
+                try:
+                    yield from texts(json.loads(value))
+                except ValueError:
+                    yield value
+            else:
+                yield value
+        case dict():
+            for pair in value.items():
+                for each in pair:
+                    yield from texts(each)
+        case list() | tuple():
+            for each in value:
+                yield from texts(each)
+        case _:
+            return

@@ -1,0 +1,170 @@
+"""A crawl over every endpoint, by every role of one tenant: no byte is another tenant's.
+
+What is another's are all the texts in its rows that the crawler's own tenant does not have too,
+though it is furnished in the same way. A new table has to be furnished, or the test fails.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from control_plane.api.route import Method
+from control_plane.permissions import Role
+from state.clock import ManualClock
+from state.memory import MemoryStore
+from tests.control_plane.center import Center, Person, Reply, running, settings
+from tests.control_plane.customers.stage import key_settings
+from tests.control_plane.live.stage import Scene, call_id, eventually
+from tests.control_plane.outside.crawl import Sent, everything, filtered
+from tests.control_plane.outside.tenants import Furnished, furnish, words_of
+
+pytestmark = pytest.mark.parts
+OURS, THEIRS = "q7ours", "q7theirs"
+UNFURNISHED = frozenset({"tenants"})
+"""Tables of tenants in which a tenant need have nothing."""
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    clock = ManualClock()
+    store = MemoryStore(clock, heartbeat_s=0.2)
+    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+        folder = Path(name)
+        made = settings(folder, f"sqlite:///{tmp_path / 'everline.db'}", **key_settings(folder))
+        async with running(made, clock, store) as center:
+            await center.tenant("t2")
+            yield Scene(store, clock, center)
+
+
+async def both(scene: Scene) -> tuple[Furnished, Furnished]:
+    """Furnish our tenant and theirs, and let each have a call that runs and one that is over."""
+    center = scene.center
+    main = await center.person(Role.MANAGER, Role.SRE)
+    await main.post("/v1/sites", {"id": "a", "sip": "198.18.1.10:5060"})
+    await main.post("/v1/trunks", {"id": "carrier", "addresses": ["198.51.100.1"]})
+    ours = await furnish(center, main, "main", OURS, 111_111)
+    theirs = await furnish(center, main, "t2", THEIRS, 222_222)
+    for number, who in ((1, ours), (2, theirs)):
+        about = {"queue": who.ids["queue"], "did": who.ids["did"], "caller": who.ids["number"]}
+        for call in (10, 20):
+            await scene.arrive_for(call + number, **about)
+        place = {"queue": who.ids["queue"], "did": who.ids["did"]}
+        await scene.end(20 + number, who.ids["agent"], rest_s=30.0, **place)
+        who.ids |= {"call": call_id(20 + number), "site": "a", "trunk": "carrier"}
+        who.ids |= {"word": who.mark, "name": f"{who.mark}first", "tag": f"{who.mark}tag"}
+        who.ids |= {"q": f"{who.mark}", "field": f"{who.mark}field", "value": f"{who.mark} value"}
+        who.ids |= {"team": f"{who.mark}team", "thing": who.ids["customer"], "to": "1"}
+
+        async def is_carried(tenant: str = who.tenant) -> bool:
+            async with center.services.database.read() as connection:
+                return bool((await words_of(connection, tenant))["calls"])
+
+        await eventually(is_carried, f"the call of {who.tenant} is carried into the database")
+    return ours, theirs
+
+
+async def secrets_of(center: Center, theirs: Furnished, ours: Furnished) -> frozenset[str]:
+    """Return what is theirs alone."""
+    async with center.services.database.read() as connection:
+        found = await words_of(connection, theirs.tenant)
+        known = await words_of(connection, ours.tenant)
+    empty = {name for name, words in found.items() if not words} - UNFURNISHED
+    assert not empty, f"nothing of theirs stands in {empty}: furnish() has to make it"
+    everything_ours = set().union(*known.values())
+    return frozenset(set().union(*found.values()) - everything_ours - {theirs.tenant})
+
+
+async def everybody(center: Center, ours: Furnished) -> list[tuple[str, Person]]:
+    """Return somebody of ours in each role, and in all of them."""
+    about = {"agent": ours.ids["agent"], "team": f"{OURS}team", "site": "a"}
+    made = [(role.value, await center.person(role, **about)) for role in Role]
+    return [*made, ("all roles", await center.person(*Role, **about))]
+
+
+def leaked(reply: Reply, sent: Sent, theirs: frozenset[str]) -> set[str]:
+    """Return what is told of theirs, and was not said by the asker."""
+    told = reply.body.decode(errors="replace") + repr(dict(reply.headers))
+    return {word for word in theirs if word in told and word not in sent.words}
+
+
+async def test_no_byte_of_another_tenant_is_told_to_any_role(scene: Scene) -> None:
+    ours, theirs = await both(scene)
+    words = await secrets_of(scene.center, theirs, ours)
+    assert len(words) > 80
+    leaks: list[str] = []
+    said: set[str] = set()
+    count = 0
+    people = await everybody(scene.center, ours)
+    asked = [
+        each for sent in everything(theirs.ids) for each in (sent, *filtered(sent, theirs.ids))
+    ]
+    # First who only reads: what somebody has written may come back to them.
+    for is_reading in (True, False):
+        for role, person in people:
+            for sent in (e for e in asked if (e.route.method is Method.GET) is is_reading):
+                for tenant in ({}, {"Everline-Tenant": "t2"}):
+                    each = replace(sent, headers={**sent.headers, **tenant})
+                    reply = await each.by(person)
+                    assert reply.status != 500, (role, each)
+                    count += 1
+                    if not is_reading:
+                        said |= {word for word in words if word in each.words}
+                    if found := leaked(reply, each, words) - said:
+                        leaks.append(f"{role}: {each.route.name} {each.path}: {found}")
+    assert not leaks, "\n".join(leaks[:20])
+    assert count > 3000
+
+
+async def test_what_is_theirs_looks_like_what_is_not_there(scene: Scene) -> None:
+    ours, theirs = await both(scene)
+    nothing = {name: _like(value) for name, value in theirs.ids.items()}
+    nothing |= {"site": "a", "trunk": "carrier"}
+    for role, person in await everybody(scene.center, ours):
+        pairs = zip(everything(theirs.ids), everything(nothing), strict=True)
+        for foreign, missing in pairs:
+            if not foreign.route.at.model_fields or _is_shared(foreign):
+                continue
+            told, said = await foreign.by(person), await missing.by(person)
+            assert _bare(told) == _bare(said), (role, foreign, missing)
+
+
+async def test_their_own_people_see_what_the_crawl_looks_for(scene: Scene) -> None:
+    """Else it would find nothing because there is nothing to find."""
+    ours, theirs = await both(scene)
+    words = await secrets_of(scene.center, theirs, ours)
+    seen: set[str] = set()
+    person = await scene.center.person(*set(Role) - {Role.OUTSOURCED_AGENT}, tenant="t2")
+    for sent in list(everything(theirs.ids)):
+        if sent.route.method == "GET":
+            reply = await sent.by(person)
+            if leaked(reply, sent, words):
+                seen.add(sent.route.name)
+    assert len(seen) >= 25, sorted(seen)
+
+
+def _is_shared(sent: Sent) -> bool:
+    """Whether the path names what is of no tenant."""
+    return sent.route.path.startswith(("/v1/sites", "/v1/trunks", "/v1/configuration"))
+
+
+def _like(value: str) -> str:
+    """Return another word of the same shape that nothing has."""
+    head, _, _ = value.rpartition("_")
+    if value.startswith("+") or value.isdigit():
+        return re.sub(r"\d{4}$", "9999", value)
+    if re.fullmatch(r"[0-9a-f]{24}", value):
+        return secrets.token_hex(12)
+    if head:
+        return f"{head}_{secrets.token_hex(13)}"
+    return f"{value}{secrets.token_hex(3)}"
+
+
+def _bare(reply: Reply) -> tuple[int, bytes]:
+    return reply.status, re.sub(rb'"request_id":"[^"]*"', b"", reply.body)
