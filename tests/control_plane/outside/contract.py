@@ -77,6 +77,8 @@ REASONS = (
     Reason("an address is host and port", REFUSED, "invalid", "is no host:port"),
     Reason("an address is one of IP", REFUSED, "invalid", "IPv4 or IPv6"),
     Reason("names within tables are ids", REFUSED, "invalid", r"\[key\]: String should match"),
+    Reason("a URL has its own grammar", REFUSED, "invalid", "should be an https URL"),
+    Reason("1.0 is whole to JSON Schema", REFUSED, "invalid", "should be a valid integer"),
     Reason("field and value go together", REFUSED, "invalid", r"query\.field: goes with value"),
     Reason("a file names its fields", REFUSED, "bad-request", "first line should name fields"),
     Reason("a byte of zero is no text", REFUSED, "invalid", "holds a NUL"),
@@ -97,8 +99,13 @@ async def ask(url: str, token: str, report: Path, effort: Effort) -> list[Object
     words = (
         *("run", f"{url}/openapi.json", "--seed", str(effort.seed)),
         *("--max-time", str(effort.lasts_s), "-n", str(effort.examples)),
-        *("--continue-on-failure", "--generation-database", "none"),
-        *("--no-shrink", "--header", f"Authorization: Bearer {token}"),
+        "--continue-on-failure",
+        *(
+            "--no-shrink",
+            "--generation-deterministic",
+            "--header",
+            f"Authorization: Bearer {token}",
+        ),
         *("--header", "Everline-Purpose: a test", "--report-ndjson-path", str(report)),
         # Signing out would end the session of all the rest.
         *("--exclude-operation-id", "sign_in_end", "--no-color"),

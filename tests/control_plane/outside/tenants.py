@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.db.tables import Table
+from control_plane.oidc.tables import FlowRow, IdentityRow
 from control_plane.permissions import Role
 from tests.control_plane.center import Center, Person, Reply
 
@@ -48,7 +49,26 @@ async def furnish(center: Center, main: Person, tenant: str, mark: str, number: 
         "/v1/service-tokens", {"name": f"{mark} machine", "roles": ["role:supervisor"], "days": 9}
     )
     made.ids["token"] = well(token).json["id"]
+    await _know_a_provider(center, made)
     return made
+
+
+async def _know_a_provider(center: Center, made: Furnished) -> None:
+    """Let somebody be known at a provider, and a sign-in there be under way."""
+    mark, tenant = made.mark, made.tenant
+    home = f"https://{mark}.example.org"
+    body = {"issuer": home, "client_id": f"{mark}client", "redirect_uris": [f"{home}/back"]}
+    well(await made.admin.ask("PUT", "/v1/identity-provider", body, {"If-Match": '"0"'}))
+    async with center.services.database.write() as connection:
+        await connection.execute(insert(FlowRow).values(
+            state_digest=f"{mark}state", holder_digest=f"{mark}holder", tenant=tenant,
+            nonce=f"{mark}nonce", verifier=f"{mark}verifier", provider_version=1,
+            redirect_uri=f"{home}/back", until_ms=2**40,
+        ))  # fmt: skip
+        await connection.execute(insert(IdentityRow).values(
+            tenant=tenant, issuer=home, subject=f"{mark}subject",
+            user_id=made.ids["user"], created_ms=1,
+        ))  # fmt: skip
 
 
 def well(reply: Reply) -> Reply:

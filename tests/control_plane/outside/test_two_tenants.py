@@ -10,6 +10,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from state.clock import ManualClock
 from state.memory import MemoryStore
 from tests.control_plane.center import Center, Person, Reply, running, settings
 from tests.control_plane.customers.stage import key_settings
+from tests.control_plane.events.stage import listening
 from tests.control_plane.live.stage import Scene, call_id, eventually
 from tests.control_plane.outside.crawl import Sent, everything, filtered
 from tests.control_plane.outside.tenants import Furnished, furnish, words_of
@@ -37,7 +39,9 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     store = MemoryStore(clock, heartbeat_s=0.2)
     with tempfile.TemporaryDirectory(prefix="everline-") as name:
         folder = Path(name)
-        made = settings(folder, f"sqlite:///{tmp_path / 'everline.db'}", **key_settings(folder))
+        issuers = tuple(f"https://{mark}.example.org" for mark in (OURS, THEIRS))
+        given = key_settings(folder) | {"oidc_issuers": issuers}
+        made = settings(folder, f"sqlite:///{tmp_path / 'everline.db'}", **given)
         async with running(made, clock, store) as center:
             await center.tenant("t2")
             yield Scene(store, clock, center)
@@ -57,7 +61,8 @@ async def both(scene: Scene) -> tuple[Furnished, Furnished]:
             await scene.arrive_for(call + number, **about)
         place = {"queue": who.ids["queue"], "did": who.ids["did"]}
         await scene.end(20 + number, who.ids["agent"], rest_s=30.0, **place)
-        who.ids |= {"call": call_id(20 + number), "site": "a", "trunk": "carrier"}
+        call_over = call_id(20 + number)
+        who.ids |= {"call": call_over, "recording": call_over, "site": "a", "trunk": "carrier"}
         who.ids |= {"word": who.mark, "name": f"{who.mark}first", "tag": f"{who.mark}tag"}
         who.ids |= {"q": f"{who.mark}", "field": f"{who.mark}field", "value": f"{who.mark} value"}
         who.ids |= {"team": f"{who.mark}team", "thing": who.ids["customer"], "to": "1"}
@@ -147,6 +152,35 @@ async def test_their_own_people_see_what_the_crawl_looks_for(scene: Scene) -> No
             if leaked(reply, sent, words):
                 seen.add(sent.route.name)
     assert len(seen) >= 25, sorted(seen)
+
+
+async def test_no_stream_tells_of_another_tenant(scene: Scene) -> None:
+    ours, theirs = await both(scene)
+    words = await secrets_of(scene.center, theirs, ours)
+    async with AsyncExitStack() as stack:
+        ears = {
+            role: await stack.enter_async_context(listening(person))
+            for role, person in await everybody(scene.center, ours)
+        }
+        own = await stack.enter_async_context(listening(theirs.manager))
+        path = f"/v1/customers/{theirs.ids['customer']}"
+        changed = {"notes": f"{THEIRS} 2 notes"}
+        etag = (await theirs.manager.get(path)).headers["ETag"]
+        assert (await theirs.manager.ask("PATCH", path, changed, {"If-Match": etag})).status == 200
+        for number, who in ((31, theirs), (32, ours)):
+            await scene.arrive_for(
+                number,
+                queue=who.ids["queue"],
+                did=who.ids["did"],
+                caller=who.ids["number"],
+            )
+        await own.of("calls", call_id(31))
+        for role in ("role:manager", "all roles"):
+            await ears[role].of("calls", call_id(32))
+        for role, ear in ears.items():
+            told = ear.bytes_heard.decode()
+            assert call_id(31) not in told, role
+            assert not {word for word in words if word in told}, role
 
 
 def _is_shared(sent: Sent) -> bool:
