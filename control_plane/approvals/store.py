@@ -38,9 +38,12 @@ async def give(ask: Ask[Any, Any, Any], act: Permission, thing: str, digest: str
 
 
 async def bring(ask: Ask[Any, Any, Any]) -> None:
-    """Put the approval that the request names where the policy's conditions look for it."""
+    """Put the approval that the request names where the policy's conditions look for it.
+
+    Only where the route says so: what the OpenAPI document does not name is not taken.
+    """
     sent = ask.request.headers.get(HEADER)
-    if sent is None:
+    if sent is None or not ask.route.takes_approval:
         return
     statement = select(ApprovalRow.__table__).where(
         ApprovalRow.id == sent, ApprovalRow.tenant == ask.tenant

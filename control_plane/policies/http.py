@@ -292,6 +292,7 @@ FEATURE = Feature(
             access=Permission.POLICY_APPLY,
             handler=apply,
             thing=_applied,
+            takes_approval=True,
             at=PolicyPath,
             answer=PolicyVersionDetail,
             problems=(OUTDATED,),

@@ -35,7 +35,8 @@ class Objection:
 
 def is_no_http(found: Objection) -> bool:
     """Whether the server library refused it, before there was a request: a line too long, ..."""
-    return found.check == "content_type_conformance" and found.said.get("text", "")[:4] == "400,"
+    is_plain = found.check == "content_type_conformance" and found.status == BAD_REQUEST
+    return is_plain and "text" in found.said
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Reason:
         )
 
 
+BAD_REQUEST = 400
 REFUSED = "positive_data_acceptance"
 REJECTED = "negative_data_rejection"
 SERVER = "not_a_server_error"

@@ -58,8 +58,10 @@ def one(route: AnyRoute, ids: Mapping[str, str]) -> Sent:
     """Return a request to `route` about these ids, with a body that fits."""
     path = route.path
     section = path.split("/")[2]
+    # Of a caller, or of a version.
+    number = "version" if "versions" in path else "number"
     for name in route.at.model_fields:
-        key = OF_SECTION[section] if name == "id" else name
+        key = OF_SECTION[section] if name == "id" else {"number": number}.get(name, name)
         path = path.replace(f"{{{name}}}", quote(ids[key], safe=""))
     headers = {"Everline-Purpose": "a crawl"}
     if route.needs_version:

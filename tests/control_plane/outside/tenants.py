@@ -50,6 +50,10 @@ async def furnish(center: Center, main: Person, tenant: str, mark: str, number: 
     )
     made.ids["token"] = well(token).json["id"]
     await _know_a_provider(center, made)
+    line = f"p, role:quality, {tenant}, recording, read_metadata, always, deny"
+    proposal = {"lines": [line], "why": f"{mark} why"}
+    version = well(await admin.post("/v1/policy/versions", proposal)).json["number"]
+    made.ids["version"] = str(version)
     return made
 
 

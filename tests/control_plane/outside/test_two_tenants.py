@@ -185,7 +185,7 @@ async def test_no_stream_tells_of_another_tenant(scene: Scene) -> None:
 
 def _is_shared(sent: Sent) -> bool:
     """Whether the path names what is of no tenant."""
-    return sent.route.path.startswith(("/v1/sites", "/v1/trunks", "/v1/configuration"))
+    return sent.route.path.startswith(("/v1/sites", "/v1/trunks"))
 
 
 def _like(value: str) -> str:
