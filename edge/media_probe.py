@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -25,6 +25,14 @@ PORT_ABOVE: Final = 1000
 PERIOD_S: Final = 1.0
 _BUFFER_BYTES: Final = 1 << 20
 _LAST_PORT: Final = 65535
+
+
+class Sender(Protocol):
+    """What a probe needs of its socket."""
+
+    def sendto(self, data: bytes, addr: tuple[str, int], /) -> None:
+        """Send a datagram."""
+        ...
 
 
 class MediaProbe(asyncio.DatagramProtocol):
@@ -57,9 +65,9 @@ class MediaProbe(asyncio.DatagramProtocol):
         transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=sock)
         try:
             while True:
-                self._send(transport)
+                self.send(transport)
                 await asyncio.sleep(PERIOD_S)
-                self._look()
+                self.look()
         finally:
             transport.close()
 
@@ -75,7 +83,8 @@ class MediaProbe(asyncio.DatagramProtocol):
     def _others(self) -> Mapping[EdgeId, EdgeLife]:
         return {edge: life for edge, life in self._lives().items() if life.site != self._site}
 
-    def _send(self, transport: asyncio.DatagramTransport) -> None:
+    def send(self, transport: Sender) -> None:
+        """Send a second's packets to every edge of the other sites."""
         targets = [_port_of(life.sip) for life in self._others().values()]
         self._known = frozenset(host for host, _ in targets)
         for _ in range(A_SECOND):
@@ -84,7 +93,8 @@ class MediaProbe(asyncio.DatagramProtocol):
             for target in targets:
                 transport.sendto(datagram, target)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """See what has arrived of what was sent to us, and tell when that changes."""
         edges = {edge: life.site for edge, life in self._others().items()}
         lossy = self._paths.lossy(edges, self._clock.now().mono_s)
         if lossy != self.lossy:

@@ -191,7 +191,8 @@ def outcome_by_people(
 ) -> Outcome:
     """Return how the call ended, by the word of its caller and, if one answered, its agent.
 
-    A BYE that nobody answered ends nothing: the call was gone before it.
+    A BYE that nobody answered ends nothing: the call was gone before it. Nor does the hang-up of
+    a caller who hears nothing any more: a site that comes back may answer it half a minute later.
     """
     heard = audio is not None and audio.caller_heard_agent
     match caller.end:
@@ -200,9 +201,10 @@ def outcome_by_people(
         case End.CANCELLED:
             return Outcome.ABANDONED
         case End.HUNG_UP:
-            if heard:
+            if heard and not caller.is_cut_off:
                 return Outcome.ANSWERED
-            return Outcome.LOST if agent is not None else Outcome.ABANDONED
+            is_lost = agent is not None or caller.is_cut_off
+            return Outcome.LOST if is_lost else Outcome.ABANDONED
         case End.FAR_END:
             ended_by_agent = agent is not None and agent.end is End.HUNG_UP
             return Outcome.ANSWERED if heard and ended_by_agent else Outcome.LOST

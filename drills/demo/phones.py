@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import (
@@ -27,6 +28,9 @@ CALLER_SILENCE_S = 4.0
 """A caller who hears nothing at all for so long takes the line for dead."""
 AGENT_SILENCE_S = 3.0
 REGISTER_EVERY_S = 30
+LATE_MS = 5000
+CUT_OFF = "no_media"
+"""Why a telephone says that it hangs up, when nothing was heard any more."""
 
 
 class Line(msgspec.Struct, kw_only=True):
@@ -116,12 +120,27 @@ def parse(text: bytes) -> Line | None:
 def caller_reports(lines: Iterable[Line]) -> tuple[CallerReport, ...]:
     """Return a report for each call that a phone placed, also for those without an end."""
     found: dict[str, CallerReport] = {}
+    silent: set[str] = set()
+    cut_off: set[str] = set()
     for line in lines:
         if line.role != "caller" or not line.sip_call_id:
             continue
+        if line.event == "hanging_up" and line.cause == CUT_OFF:
+            silent.add(line.sip_call_id)
+        if line.event == "call" and line.sip_call_id in silent and _is_late(line):
+            cut_off.add(line.sip_call_id)
         if line.event == "call" or line.sip_call_id not in found:
             found[line.sip_call_id] = _caller_report(line)
-    return tuple(found.values())
+    return tuple(
+        replace(report, is_cut_off=True) if report.sip_call_id in cut_off else report
+        for report in found.values()
+    )
+
+
+def _is_late(line: Line) -> bool:
+    """Tell whether the BYE of a call was answered long after it was sent first."""
+    ends = line.hung_up_ms, line.ended_ms
+    return None not in ends and (ends[1] or 0) - (ends[0] or 0) > LATE_MS
 
 
 def agent_reports(lines: Iterable[Line]) -> tuple[AgentReport, ...]:

@@ -62,6 +62,8 @@ class CallerReport(Struct, frozen=True, kw_only=True):
     """Chords that came in."""
     held: bool = False
     """It put the agent on hold and came back."""
+    is_cut_off: bool = False
+    """It hung up because nothing was heard any more, and was answered only much later."""
 
 
 class AgentReport(Struct, frozen=True, kw_only=True):

@@ -22,8 +22,6 @@ from state.keys import call_id_for
 LOOK_S = 0.1
 TALK_S = 2.0
 LONGEST_S = 90.0
-CUT_OFF = "no_media"
-"""Why a telephone says that it hangs up, when nothing was heard any more."""
 
 
 class Redialler:
@@ -47,7 +45,7 @@ class Redialler:
             for line in lines:
                 if (
                     line.event == "hanging_up"
-                    and line.cause == CUT_OFF
+                    and line.cause == phones.CUT_OFF
                     and line.role == "caller"
                     and line.sip_call_id not in joined
                     and line.phone not in self._lost

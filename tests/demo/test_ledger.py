@@ -57,6 +57,12 @@ def test_the_people_say_how_a_call_ended(
     assert outcome_by_people(replace(CALLER, end=end), agent, audio) is outcome
 
 
+def test_a_hang_up_into_silence_that_is_answered_much_later_ended_nothing() -> None:
+    caller = replace(CALLER, end=End.HUNG_UP, is_cut_off=True)
+    assert outcome_by_people(caller, AGENT, GOOD) is Outcome.LOST
+    assert outcome_by_people(caller, None, None) is Outcome.LOST
+
+
 def test_a_good_run_has_no_mismatch() -> None:
     assert invented.run().ledger.mismatches() == ()
 

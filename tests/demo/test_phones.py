@@ -46,6 +46,19 @@ def test_a_callers_summary_becomes_a_report() -> None:
     assert report.held
 
 
+def test_a_caller_who_hears_nothing_is_cut_off_when_the_bye_is_answered_late() -> None:
+    gives_up = line(event="hanging_up", cause="no_media")
+
+    def is_cut_off(*lines: phones.Line) -> bool:
+        (report,) = phones.caller_reports(lines)
+        return report.is_cut_off
+
+    late = line(hung_up_ms=4000, ended_ms=20_000)
+    assert is_cut_off(gives_up, late)
+    assert not is_cut_off(gives_up, line(hung_up_ms=4000, ended_ms=4100))
+    assert not is_cut_off(line(event="hanging_up", cause="talked"), late)
+
+
 def test_a_call_without_summary_is_unfinished() -> None:
     (report,) = phones.caller_reports([line(event="invite", invite_ms=0, ended_ms=None)])
     assert (report.end, report.invite_ms, report.ended_ms) == (End.UNFINISHED, 5000, None)
