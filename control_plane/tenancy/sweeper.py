@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -45,8 +46,6 @@ async def context(app: web.Application) -> AsyncIterator[None]:
 
 async def _sweep_for_ever(services: Services) -> None:
     while True:
-        try:
+        with contextlib.suppress(DatabaseUnavailableError):  # what is too old stays so
             await sweep(services)
-        except DatabaseUnavailableError:
-            pass  # what is too old now is so later, too
         await asyncio.sleep(SWEEP_S)
