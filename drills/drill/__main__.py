@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from pathlib import Path
 
@@ -55,6 +56,9 @@ async def drill(options: Options) -> Exit:
     )
     before = _before(shelf, options.experiment.name)
     shelf.put(evidence, {CAPTURE: brought.pcap}, page(evidence, before))
+    if evidence.held:
+        # Hundreds of runs would fill a disk with logs that nobody asks for.
+        shutil.rmtree(folder / "logs", ignore_errors=True)
     return Exit.OK if evidence.held else Exit.FAILED
 
 

@@ -13,7 +13,7 @@ from loadtests.bench.stats import percentile
 PATIENCE_S = 0.2
 """Kamailio sends an INVITE again when nothing has come for so long (edge/kemi/calls.py)."""
 BEHIND_S = 0.5
-"""An edge whose last call is over later than this after its time does not keep up with its calls."""
+"""An edge whose last call is over so much later than it should be does not keep up."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,83 @@
+"""Drills on sites that are up: what test calls tell, and what stays unmeasured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drills.course import Course, End, Made, Note
+from drills.drill.live import DeskFaults, LiveGround, Probed, evidence_of, figures
+from drills.evidence import FIRST, open_sealed, seal
+from drills.experiment import Fault, FaultKind
+from drills.lever import Lever
+from drills.library import experiment_of
+from state.clock import SystemClock
+from state.model import SiteId
+from tests.drills.test_evidence import KEY
+
+A, B = SiteId("a"), SiteId("b")
+T0_MS = 1_700_000_000_000
+KILL = Fault(kind=FaultKind.KILL_SITE, target="a", ttl_s=12.0)
+COURSE = Course(
+    end=End.COMPLETED,
+    why="the method was carried out",
+    method=(KILL,),
+    verdicts=(),
+    notes=(Note(at_ms=T0_MS, who="fault", what="kill_site a"),),
+    looks=(),
+    made=(
+        Made(
+            id=1,
+            fault=KILL,
+            at_ms=T0_MS,
+            until_ms=T0_MS + 12_000,
+            healed_ms=T0_MS + 13_500,
+            by="timer",
+        ),
+    ),
+    began_ms=T0_MS,
+    healed_ms=T0_MS + 13_500,
+    back_s=2.0,
+)
+
+
+def probe(at_s: float, first: SiteId, took_s: float | None = 0.3) -> Probed:
+    at_ms = T0_MS + round(at_s * 1000)
+    return Probed(
+        at_ms=at_ms,
+        first=first,
+        answered_ms=None if took_s is None else at_ms + round(took_s * 1000),
+        ended_ms=None,
+        heard=took_s is not None,
+    )
+
+
+def test_service_is_back_with_the_first_test_call_after_which_all_are_answered() -> None:
+    probes = [
+        probe(-1.0, A),
+        probe(0.5, A, None),
+        probe(1.0, B, None),
+        probe(2.0, A, 3.5),
+        probe(3.0, A, 1.2),
+        probe(6.0, A),
+    ]
+    found = figures(COURSE, probes, A)
+    assert found["rto_s"] == 3.0
+    assert found["failed"] == 0
+    assert found["final_answer_s"] == 3.5
+    assert found["ttl_overrun_s"] == 1.5
+    assert figures(COURSE, [*probes, probe(8.0, B, None)], A)["failed"] == 1
+    assert figures(COURSE, [*probes, probe(8.0, A, None)], A)["rto_s"] is None
+
+
+def test_the_evidence_judges_what_test_calls_show_and_names_what_they_do_not(
+    tmp_path: Path,
+) -> None:
+    lever = Lever(tmp_path)
+    ground = LiveGround(None, lever, is_alone=True, clock=SystemClock(), faults=DeskFaults(None))
+    ground.probes += [probe(0.5, A), probe(6.0, A)]
+    evidence = evidence_of("r1", FIRST, experiment_of("site_killed"), ground, COURSE)
+    assert {each.figure for each in evidence.judgements} == {"rto_s", "failed", "final_answer_s"}
+    assert evidence.held
+    assert "ledger_exact" in evidence.findings[0]
+    assert len(evidence.calls) == 2
+    assert open_sealed(seal(evidence, KEY), {}, None) == evidence
