@@ -18,7 +18,7 @@ SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 OF_SECTION = {
     "sites": "site", "trunks": "trunk", "dids": "did", "queues": "queue", "calendars": "calendar",
     "agents": "agent", "skills": "skill", "prompts": "prompt", "pause-codes": "pause_code",
-    "wrap-up-codes": "wrap_up_code", "plans": "plan",
+    "wrap-up-codes": "wrap_up_code", "plans": "plan", "teams": "team",
 }  # fmt: skip
 """What `{id}` means in a path."""
 NOT_CRAWLED = frozenset({"sign_in_end"})

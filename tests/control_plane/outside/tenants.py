@@ -42,7 +42,7 @@ async def furnish(center: Center, main: Person, tenant: str, mark: str, number: 
     await _serve_customers(made, number)
     user = await admin.post("/v1/users", {
         "login": f"{mark}login", "name": f"{mark} User", "roles": ["role:agent"],
-        "agent": made.ids["agent"], "team": f"{mark}team", "site": "a", "employer": f"{mark}corp",
+        "agent": made.ids["agent"], "team": made.ids["team"], "site": "a", "employer": f"{mark}corp",
     })  # fmt: skip
     made.ids["user"] = made.ids["owner"] = well(user).json["id"]
     token = await admin.post(
@@ -98,12 +98,13 @@ async def _configure(made: Furnished, main: Person, number: int) -> None:
         ("wrap-up-codes", "wrap_up_code"),
     ):
         await add(section, name, {"name": f"{mark} {name}"})
+    await add("teams", "team", {"name": f"{mark} Team", "site": "a"})
     await add("calendars", "calendar", {"zone": "Europe/Berlin"})
     await add("queues", "backup", {"needs": {made.ids["skill"]: 3}})
     await add("queues", "queue", {"needs": {made.ids["skill"]: 4}})
     await add("agents", "agent", {
         "name": f"{mark} Agent", "site": "a", "skills": {made.ids["skill"]: 5},
-        "password": f"{mark} secret", "team": f"{mark}team", "employer": f"{mark}corp",
+        "password": f"{mark} secret", "team": made.ids["team"], "employer": f"{mark}corp",
     })  # fmt: skip
     number_of = {"id": f"49309{number:06}", "queue": made.ids["queue"], "tenant": made.tenant}
     await add("dids", "did", number_of, main)

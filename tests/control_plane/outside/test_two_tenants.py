@@ -65,7 +65,7 @@ async def both(scene: Scene) -> tuple[Furnished, Furnished]:
         who.ids |= {"call": call_over, "recording": call_over, "site": "a", "trunk": "carrier"}
         who.ids |= {"word": who.mark, "name": f"{who.mark}first", "tag": f"{who.mark}tag"}
         who.ids |= {"q": f"{who.mark}", "field": f"{who.mark}field", "value": f"{who.mark} value"}
-        who.ids |= {"team": f"{who.mark}team", "thing": who.ids["customer"], "to": "1"}
+        who.ids |= {"thing": who.ids["customer"], "to": "1"}
 
         async def is_carried(tenant: str = who.tenant) -> bool:
             async with center.services.database.read() as connection:
@@ -88,7 +88,7 @@ async def secrets_of(center: Center, theirs: Furnished, ours: Furnished) -> froz
 
 async def everybody(center: Center, ours: Furnished) -> list[tuple[str, Person]]:
     """Return somebody of ours in each role, and in all of them."""
-    about = {"agent": ours.ids["agent"], "team": f"{OURS}team", "site": "a"}
+    about = {"agent": ours.ids["agent"], "team": ours.ids["team"], "site": "a"}
     made = [(role.value, await center.person(role, **about)) for role in Role]
     return [*made, ("all roles", await center.person(*Role, **about))]
 
