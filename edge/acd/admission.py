@@ -104,9 +104,14 @@ def _target(did: Did, *, closed: bool) -> QueueId:
 
 
 def length(snapshot: Snapshot, queue: QueueId) -> int:
-    """Return how many callers have come to a queue and talk to nobody yet."""
+    """Return how many callers have come to a queue and talk to nobody yet.
+
+    Who is being called back does not hear the queue's music, and takes no room in it.
+    """
     return sum(
-        entry.value.queue == queue and entry.value.state is not TicketState.CONNECTED
+        entry.value.queue == queue
+        and entry.value.state is not TicketState.CONNECTED
+        and entry.value.callback_of is None
         for entry in snapshot.tickets.values()
     )
 

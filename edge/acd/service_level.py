@@ -5,6 +5,8 @@ same after a restart or a failover. A figure without anything to count is None, 
 
 Common to all:
 
+- calls of ours that called somebody back count as what they are, and neither as callers nor as
+  service: nobody waited in them. Their handling does;
 - a call is *queued* if it reached the queue; only such calls count. Its *wait* runs from then until
   an agent and the caller heard each other, or until its end;
 - *answered*: an agent and the caller heard each other, however the call ended;
@@ -34,7 +36,11 @@ class Queued(Struct, frozen=True):
     @classmethod
     def of(cls, records: Iterable[CallRecord]) -> Queued:
         """Sort the records."""
-        queued = [record for record in records if record.queued_ms is not None]
+        queued = [
+            record
+            for record in records
+            if record.queued_ms is not None and record.callback_of is None
+        ]
         return cls(
             answered=tuple(wait_s(each) for each in queued if each.connected_ms is not None),
             abandoned=tuple(
@@ -159,6 +165,10 @@ class Figures(Struct, frozen=True, kw_only=True):
     """How often agents put callers on hold."""
     hold_share: float | None
     """Of the time talked."""
+    callbacks: int
+    """How often somebody was called back, or to be."""
+    callbacks_reached: int
+    """How often they and an agent talked then."""
 
 
 def figures(
@@ -166,16 +176,18 @@ def figures(
 ) -> Figures:
     """Return the figures of some calls."""
     known = tuple(records)
-    queued = Queued.of(known)
+    callers = tuple(record for record in known if record.callback_of is None)
+    backs = tuple(record for record in known if record.callback_of is not None)
+    queued = Queued.of(callers)
     waits = (*queued.answered, *queued.abandoned)
     wrap_ups = [wrap_up_s.get(r.queue, 0.0) for r in known if r.connected_ms is not None]
     wrap_up = sum(wrap_ups) / len(wrap_ups) if wrap_ups else 0.0
     return Figures(
-        calls=len(known),
+        calls=len(callers),
         answered=len(queued.answered),
         abandoned=len(queued.abandoned),
-        turned_away=sum(r.outcome in {Outcome.REFUSED, Outcome.CALLBACK} for r in known),
-        lost=sum(r.outcome is Outcome.LOST for r in known),
+        turned_away=sum(r.outcome in {Outcome.REFUSED, Outcome.CALLBACK} for r in callers),
+        lost=sum(r.outcome is Outcome.LOST for r in callers),
         service_level={name: of(queued, target_s) for name, of in SERVICE_LEVELS.items()},
         asa_s=average_speed_of_answer_s(queued),
         wait_p50_s=percentile(waits, 50),
@@ -184,6 +196,8 @@ def figures(
         aht_s=average_handling_time_s(known, wrap_up),
         holds=sum(record.holds for record in known),
         hold_share=hold_share(known),
+        callbacks=len(backs),
+        callbacks_reached=sum(record.connected_ms is not None for record in backs),
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from edge.acd.service_level import (
     SERVICE_LEVELS,
@@ -8,6 +9,7 @@ from edge.acd.service_level import (
     abandon_rate,
     average_handling_time_s,
     average_speed_of_answer_s,
+    figures,
     occupancy,
     talk_s,
     wait_s,
@@ -83,6 +85,15 @@ def test_the_other_figures() -> None:
     assert abandon_rate(queued) == 2 / 5
     assert average_handling_time_s(DAY, wrap_up_s=5.0) == 75.0
     assert occupancy(DAY, wrap_up_s=5.0, staffed_s=900.0) == 0.25
+
+
+def test_calls_that_called_somebody_back_are_no_callers_and_no_service() -> None:
+    back = replace(record(wait_s=300.0, talk_s=60.0), callback_of=DAY[0].call)
+    vain = replace(record(wait_s=300.0), callback_of=DAY[0].call, outcome=Outcome.CALLBACK)
+    alone, with_them = figures(DAY, 20.0, {}), figures((*DAY, back, vain), 20.0, {})
+    assert (with_them.callbacks, with_them.callbacks_reached) == (2, 1)
+    for name in ("calls", "answered", "turned_away", "lost", "service_level", "asa_s"):
+        assert getattr(with_them, name) == getattr(alone, name), name
 
 
 def test_a_figure_without_anything_to_count_is_none() -> None:
