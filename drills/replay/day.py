@@ -158,8 +158,12 @@ def read_day(lines: Iterable[bytes], source: str) -> Day:
 
 
 def callers_of(records: Iterable[CallRecord]) -> tuple[Caller, ...]:
-    """Return how the callers behave; what one call does not tell is the median of its queue's."""
-    known = sorted(records, key=lambda each: (each.arrived_ms, each.call))
+    """Return how the callers behave; what one call does not tell is the median of its queue's.
+
+    Whom the center called back did not come by themselves then.
+    """
+    came = (each for each in records if each.callback_of is None)
+    known = sorted(came, key=lambda each: (each.arrived_ms, each.call))
     rings = _Medians((each.queue, _ring_ms(each)) for each in known)
     talks = _Medians((each.queue, _talk_ms(each)) for each in known)
     greetings = _Medians((each.queue, _greeting_ms(each)) for each in known)

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from drills.replay.compare import LEVEL, compare
-from drills.replay.day import Day, DayError, read_day, recorded
+from drills.replay.day import Day, DayError, callers_of, read_day, recorded
 from drills.replay.simulate import replay
 from edge.acd.service_level import talk_s, wait_s
 from state import keys
@@ -27,7 +27,8 @@ from state.model import (
     TurnAway,
 )
 from state.raw import Change
-from tests.acd.worlds import NOW, needs
+from tests.acd.worlds import NOW, call_id, needs
+from tests.cli.asked import record as a_record
 from tests.replay.days import WRAP_UP_S, day_of, line_of, presence_gone, queue, staff
 
 TOLERANCE_S = 0.002
@@ -199,3 +200,9 @@ def test_a_recorded_day_holds_no_number() -> None:
     told = b"\n".join(recorded(lines.read(log), line_of(2, 1, seed=1)))
     assert b"49151" not in told
     assert b"state/ticket" not in told
+
+
+def test_whom_the_center_called_back_does_not_come_by_themselves() -> None:
+    came = a_record(call_id(1))
+    back = replace(a_record(call_id(2)), callback_of=came.call)
+    assert [each.record.call for each in callers_of([came, back])] == [came.call]
