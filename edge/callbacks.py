@@ -24,12 +24,13 @@ from edge.acd.callback import (
     picked_up,
     way_to,
 )
-from edge.acd.reservation import WITHDRAWN, Ending, Held, Plan, ended
+from edge.acd.reservation import WITHDRAWN, Ending, Held, Plan, ended, taking
 from edge.acd.token import Token
 from edge.errors import CommandError
 from edge.log import fault
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
+from edge.places import places_of
 from edge.records import CallRecords, Landed
 from edge.settings import Settings, address
 from edge.sip import events as sip
@@ -211,7 +212,7 @@ class Callbacks:
         ]
         for place in snapshot.places.values():
             is_mine = chosen(edges, place.value.call) == self._settings.edge
-            if is_mine and is_due(snapshot, place, now) and not _calls(snapshot, place.value):
+            if is_mine and is_due(snapshot, place, now) and not _is_on_the_line(snapshot, place):
                 await self._pick_up(snapshot, place, now)
 
     async def _pick_up(self, snapshot: Snapshot, place: Entry[Place], now: Now) -> None:
@@ -221,9 +222,11 @@ class Callbacks:
         call = call_of(place)
         if queue is None or way is None or rules is None or call in self._held:
             return
+        others = places_of(snapshot.places.values(), place.value.caller, place.value.did)
         plan = picked_up(
             place,
             queue.value,
+            others=[each for each in others if each is not place],
             edge=self._settings.edge,
             site=self._settings.site,
             sip_call_id=f"{call}@everline",
@@ -334,6 +337,20 @@ class Callbacks:
             said=sdp,
             told=back.offered,
         )
+        await self._forget_others(back)
+
+    async def _forget_others(self, back: Callback) -> None:
+        """Delete what the caller has left of other calls: they have been called back now."""
+        ticket = back.ticket
+        places = self._snapshot().places.values()
+        compares, deletes = taking(places_of(places, ticket.caller, ticket.did))
+        if not deletes:
+            return
+        try:
+            await self._store.txn(compares, deletes)
+        except StoreError as error:
+            # Then they are called once more.
+            log.warning("places_not_forgotten", call=back.id, error=str(error))
 
     async def _give_up(self, back: Callback, cause: str) -> None:
         """Let the agent go, and leave the caller for another time, if there is one."""
@@ -411,7 +428,7 @@ def _is_of(ticket: Ticket, caller: str, did: str) -> bool:
     return ticket.callback_of is None and (ticket.caller, ticket.did) == (caller, did)
 
 
-def _calls(snapshot: Snapshot, place: Place) -> bool:
-    """Tell whether the caller of a place is on the line by themselves."""
-    tickets = snapshot.tickets.values()
-    return any(_is_of(each.value, place.caller, place.did) for each in tickets)
+def _is_on_the_line(snapshot: Snapshot, place: Entry[Place]) -> bool:
+    """Tell whether the caller of a place calls by themselves, or is being called already."""
+    them = (place.value.caller, place.value.did)
+    return any((e.value.caller, e.value.did) == them for e in snapshot.tickets.values())

@@ -32,10 +32,17 @@ class PlacedCall(Protocol):
 
 def place_lost(places: Iterable[Entry[Place]], caller: str, did: DidNumber) -> Entry[Place] | None:
     """Return the best place that a caller to this DID has lost, or None."""
+    return next(iter(places_of(places, caller, did)), None)
+
+
+def places_of(
+    places: Iterable[Entry[Place]], caller: str, did: DidNumber
+) -> Sequence[Entry[Place]]:
+    """Return the places that a caller to this DID has lost, the best first."""
     if caller in {"", UNKNOWN_CALLER}:
-        return None
+        return ()
     lost = [each for each in places if (each.value.caller, each.value.did) == (caller, did)]
-    return min(lost, key=place_number, default=None)
+    return sorted(lost, key=place_number)
 
 
 class PlaceGiver:
@@ -66,14 +73,18 @@ class PlaceGiver:
             return
         ticket = held.ticket.value
         snapshot = self._snapshot()
-        lost = place_lost(snapshot.places.values(), ticket.caller, ticket.did)
+        lost, *others = places_of(snapshot.places.values(), ticket.caller, ticket.did) or (None,)
         if lost is None or lost.value.call == call.id:
             return
+        # Who has come need not be called back; a place that only waits for them is another's, if
+        # several call from one number.
+        due = [each for each in others if each is not None and each.value.due_s is not None]
 
         def make(now_held: Held | None, at: Now) -> Plan | None:
             if now_held is None or not _may_have_one(now_held):
                 return None
-            return place_given_back(now_held, lost, at, prefers=_to_be_had(snapshot, lost, at))
+            prefers = _to_be_had(snapshot, lost, at)
+            return place_given_back(now_held, lost, at, prefers=prefers, others=due)
 
         # Not worth waiting for: while the store is away nobody is served by the order of the queue.
         written = await call.records.write(make, wait=False)

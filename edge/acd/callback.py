@@ -11,6 +11,8 @@ The laws:
 - Nobody is called back twice at once: the place is deleted by the transaction that writes the
   ticket, and each try has a call id of its own, made of the lost call's and of the place's
   revision, of which there is one ticket and one record.
+- A caller has one callback, however often they were sent away: of several places that they have the
+  first is taken, and the others go with it.
 - Whoever calls by themselves takes the place, and there is nothing left to call back.
 - After the last try, or when the time is up, it is over.
 """
@@ -18,13 +20,14 @@ The laws:
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.hours import is_closed
-from edge.acd.reservation import SAME_AGENT_S, Held, Plan, place_number
+from edge.acd.reservation import SAME_AGENT_S, Held, Plan, place_number, taking
 from state import keys
 from state.codec import encode
 from state.model import (
@@ -42,7 +45,7 @@ from state.model import (
     Trunk,
 )
 from state.snapshot import Snapshot
-from state.store import Absent, Delete, ModIs, Put
+from state.store import Absent, Put
 
 NOT_REACHED: Final = "not_reached"
 """The caller did not answer, or their telephone could not be reached."""
@@ -100,9 +103,19 @@ def call_of(place: Entry[Place]) -> CallId:
 
 
 def picked_up(  # noqa: PLR0913  what the ticket is made of
-    place: Entry[Place], queue: Queue, *, edge: EdgeId, site: SiteId, sip_call_id: str, at: Now
+    place: Entry[Place],
+    queue: Queue,
+    *,
+    others: Sequence[Entry[Place]] = (),
+    edge: EdgeId,
+    site: SiteId,
+    sip_call_id: str,
+    at: Now,
 ) -> Plan:
-    """Plan to let a callback wait in the line, at the place that the caller had."""
+    """Plan to let a callback wait in the line, at the place that the caller had.
+
+    `others`: more places of the same caller, who is called back once for all.
+    """
     value = place.value
     ticket = Ticket(
         call=call_of(place),
@@ -130,15 +143,15 @@ def picked_up(  # noqa: PLR0913  what the ticket is made of
         until_ms=value.until_ms,
     )
     put = Put(key=keys.ticket(ticket.call), value=encode(ticket))
-    lost = keys.place(value.call)
+    compares, deletes = taking((place, *others))
     entry = Entry(value=ticket, create_revision=0, mod_revision=0, seen_s=at.mono_s)
     return Plan(
         compares=(
-            ModIs(key=lost, mod_revision=place.mod_revision),
+            *compares,
             Absent(key=put.key),
             Absent(key=keys.ended(ticket.call)),
         ),
-        success=(put, Delete(key=lost)),
+        success=(put, *deletes),
         proof=put,
         after=Held(ticket=entry),
     )

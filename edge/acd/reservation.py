@@ -16,6 +16,7 @@ The laws:
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from msgspec import Struct
@@ -277,22 +278,36 @@ def place_number(place: Entry[Place]) -> int:
     return place.value.place or place.create_revision
 
 
+def taking(places: Iterable[Entry[Place]]) -> tuple[tuple[ModIs, ...], tuple[Delete, ...]]:
+    """Return what a plan that takes places away compares, and deletes."""
+    taken = [(keys.place(each.value.call), each.mod_revision) for each in places]
+    compares = tuple(ModIs(key=key, mod_revision=revision) for key, revision in taken)
+    return compares, tuple(Delete(key=key) for key, _ in taken)
+
+
 def place_given_back(
-    held: Held, lost: Entry[Place], at: Now, *, prefers: AgentId | None = None
+    held: Held,
+    lost: Entry[Place],
+    at: Now,
+    *,
+    prefers: AgentId | None = None,
+    others: Sequence[Entry[Place]] = (),
 ) -> Plan:
     """Plan to let a caller who came again have the place of the call that they lost, once.
 
-    `prefers`: the agent with whom they were talking, if that one can be waited for.
+    `prefers`: the agent with whom they were talking, if that one can be waited for. `others`: more
+    places of the same caller, who has come now and need not be called back for them.
     """
     before, place = held.ticket.value, lost.value
     waited_s = before.waited_s + (0.0 if place.was_sent_away else place.waited_s)
     value = replace(before, place=place_number(lost), waited_s=waited_s)
     if prefers is not None:
         value = replace(value, prefers=prefers, prefers_for_s=waited_s + SAME_AGENT_S)
-    put, key = _put_ticket(value), keys.place(place.call)
+    put = _put_ticket(value)
+    compares, deletes = taking((lost, *others))
     return Plan(
-        compares=(_same_ticket(held.ticket), ModIs(key=key, mod_revision=lost.mod_revision)),
-        success=(put, Delete(key=key)),
+        compares=(_same_ticket(held.ticket), *compares),
+        success=(put, *deletes),
         proof=put,
         after=replace(held, ticket=_rewritten(held.ticket, value, at)),
     )

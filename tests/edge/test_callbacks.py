@@ -366,3 +366,26 @@ async def test_a_callee_who_hangs_up_before_the_agent_answers_has_abandoned_and_
         edge.sip.decline(ours)
         await made.nothing_is_left()
         assert (await _back_records(made))[-1].outcome is Outcome.ABANDONED
+
+
+@in_virtual_time
+async def test_who_was_sent_away_more_than_once_is_called_back_once() -> None:
+    async with calling(longest_wait_s=None) as made:
+        a1 = made.edges["a1"]
+        key = keys.queue(QueueId("sales"))
+        queue = decode(Queue, (await made.store.range(key)).records[0].value, key)
+        full = Limit(most=0, turn_away=TurnAway.CALLBACK)
+        await made.put(key, replace(queue, longest_queue=full))
+        await settle()
+        for _ in range(2):
+            leg = a1.sip.arrive(SALES, caller=NUMBER)
+            assert a1.sip.over[leg].status == 486
+            await asyncio.sleep(2.0)
+        await made.agent("ann")
+        edge, theirs = await _rung(made)
+        ours = await _joined(edge, theirs, "ann")
+        for leg in (theirs, ours):
+            edge.sip.hang_up(leg)
+        await asyncio.sleep(120.0)
+        assert not _dialled(made)
+        assert len(await _back_records(made)) == 1
