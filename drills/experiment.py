@@ -21,6 +21,7 @@ LEADER, FOLLOWER, OTHER = "{leader}", "{follower}", "{other}"
 MOST_TTL_S = 120.0
 MOST_CALLS = 400
 MOST_CALLS_PER_S = 20.0
+MOST_BURST_PER_S = 50.0
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 
 
@@ -129,6 +130,8 @@ class Load(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     calls_per_s: float = 2.5
     agents_per_site: int = 10
     """A multiple of five: there are five roles."""
+    burst_per_s: float = 0.0
+    """From the beginning of the method on calls come so fast; 0: as before."""
     redial: bool = False
     """Callers who are cut off while they wait dial again, at another site."""
     may_queue: bool = False
@@ -143,9 +146,9 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     name: str
     title: str
     hypothesis: str
-    method: tuple[Fault, ...]
     steady: tuple[Bound, ...]
     expect: tuple[Bound, ...]
+    method: tuple[Fault, ...] = ()
     abort: tuple[Bound, ...] = ()
     load: Load = Load()
     recover_within_s: float = 30.0
@@ -165,7 +168,7 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
 
         Defaults are left out, so that it stays the same when there is more that a file may say.
         """
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
 
 def read_experiment(text: str, source: str) -> Experiment:
@@ -183,8 +186,10 @@ def read_experiment(text: str, source: str) -> Experiment:
 def _wrong_because(experiment: Experiment) -> str | None:  # noqa: PLR0911 - one a rule
     if _NAME.fullmatch(experiment.name) is None:
         return f"name should be a word such as site_killed, not {experiment.name!r}"
-    if not experiment.method:
+    if not experiment.method and not experiment.load.burst_per_s:
         return "an experiment without a fault shows nothing: write at least one [[method]]"
+    if not 0.0 <= experiment.load.burst_per_s <= MOST_BURST_PER_S:
+        return f"load.burst_per_s should be 0 to {MOST_BURST_PER_S:g}"
     if not experiment.steady or not experiment.expect:
         return "say what is steady, and what is expected: [[steady]] and [[expect]]"
     if not 0 < experiment.load.calls <= MOST_CALLS:

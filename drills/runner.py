@@ -175,6 +175,9 @@ class Runner:
     async def _make_all(self) -> None:
         await self._ground.quiet_instant()
         began_s = self._clock.now().mono_s
+        if not self._method:
+            # The load alone is what happens.
+            self._began_ms = self._clock.now().wall_ms
         for fault in sorted(self._method, key=lambda each: each.at_s):
             await asyncio.sleep(max(0.0, began_s + fault.at_s - self._clock.now().mono_s))
             made = await self._faults.make(fault)

@@ -101,6 +101,13 @@ class PlannedCall(Struct, frozen=True, kw_only=True):
     """From the agent's voice, until the caller hangs up."""
 
 
+class Burst(Struct, frozen=True, kw_only=True):
+    """From a moment on calls come faster."""
+
+    from_s: float
+    calls_per_s: float
+
+
 class Scenario(Struct, frozen=True, kw_only=True):
     """The whole plan."""
 
@@ -184,7 +191,12 @@ class Dice:
 
 
 def plan(
-    *, seed: int, calls: int, calls_per_s: float = CALLS_PER_S, rounds: int | None = None
+    *,
+    seed: int,
+    calls: int,
+    calls_per_s: float = CALLS_PER_S,
+    rounds: int | None = None,
+    burst: Burst | None = None,
 ) -> Scenario:
     """Return the scenario of this seed. ValueError when there are too few calls to tell a story.
 
@@ -193,7 +205,7 @@ def plan(
     if calls < FEWEST_CALLS:
         raise ValueError(f"a demo needs at least {FEWEST_CALLS} calls, not {calls}")
     dice = Dice(seed)
-    planned = _calls(dice, calls, calls_per_s)
+    planned = _calls(dice, calls, calls_per_s, burst)
     return Scenario(
         seed=seed,
         sites=SITES,
@@ -219,7 +231,17 @@ def _agents(rounds: int) -> tuple[PlannedAgent, ...]:
     )
 
 
-def _calls(dice: Dice, count: int, calls_per_s: float) -> tuple[PlannedCall, ...]:
+def _at_s(place: float, calls_per_s: float, burst: Burst | None) -> float:
+    """Return when the call at a place of the order comes."""
+    at_s = place / calls_per_s
+    if burst is None or at_s <= burst.from_s:
+        return at_s
+    return burst.from_s + (place - burst.from_s * calls_per_s) / burst.calls_per_s
+
+
+def _calls(
+    dice: Dice, count: int, calls_per_s: float, burst: Burst | None
+) -> tuple[PlannedCall, ...]:
     queues = _spread_queues(dice, count)
     diallers = _spread_diallers(dice, count)
     sites = _spread_sites(dice, count)
@@ -230,7 +252,9 @@ def _calls(dice: Dice, count: int, calls_per_s: float) -> tuple[PlannedCall, ...
             number=f"1555020{index:04d}",
             did=queues[index].did,
             queue=queues[index].id,
-            at_s=round((index + dice.between(-0.4, 0.4, "at", index)) / calls_per_s + 0.1, 3),
+            at_s=round(
+                _at_s(index + dice.between(-0.4, 0.4, "at", index), calls_per_s, burst) + 0.1, 3
+            ),
             first_site=sites[index],
             dialler=diallers[index],
             behaviour=behaviours[index],

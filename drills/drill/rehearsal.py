@@ -26,19 +26,19 @@ from drills.demo.figures import Stock
 from drills.demo.ledger import join
 from drills.demo.programs import Program, Task
 from drills.demo.run import CALLS_BEGIN_IN_S, Stage, edge_homes, living_edges, read_records, staged
-from drills.demo.scenario import FEWEST_CALLS, plan
+from drills.demo.scenario import FEWEST_CALLS, Burst, plan
 from drills.demo.screen import Screen
 from drills.demo.stock import settle
 from drills.drill.ground import DyingController, LabGround
 from drills.drill.redial import Redialler
 from drills.evidence import ClockBound, Moment
-from drills.experiment import Experiment
+from drills.experiment import Experiment, Load
 from drills.faults import FaultAgent, FaultClient
 from drills.figures import Seen, killed_site
 from drills.lab.lab import PROJECT
 from drills.lever import Lever
 from drills.packets import read_wire
-from drills.runner import Runner
+from drills.runner import LOOK_EVERY_S, STEADY_FOR, Runner
 from state.model import EdgeId, SiteId
 
 CALLERS_LINK = "w-callers"
@@ -107,6 +107,7 @@ async def _rehearse(experiment: Experiment, seed: int, keep: Path, hands: _Hands
         calls=max(FEWEST_CALLS, load.calls),
         calls_per_s=load.calls_per_s,
         rounds=load.agents_per_site // 5,
+        burst=_burst(load),
     )
     screen = Screen(scenario=scenario)
     async with staged(screen) as stage:
@@ -154,6 +155,13 @@ async def _rehearse(experiment: Experiment, seed: int, keep: Path, hands: _Hands
         )
         moments = tuple(_moments(stage, course))
         return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)
+
+
+def _burst(load: Load) -> Burst | None:
+    """Return when calls begin to come fast: when the steady state has been looked at."""
+    if not load.burst_per_s:
+        return None
+    return Burst(from_s=load.before_s + STEADY_FOR * LOOK_EVERY_S, calls_per_s=load.burst_per_s)
 
 
 async def _play(

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from drills.demo.routing import lacking
-from drills.demo.scenario import Behaviour, Dialler, Scenario, plan
+from drills.demo.scenario import Behaviour, Burst, Dialler, Scenario, plan
 
 
 @pytest.fixture(params=[(1, 60), (2, 72), (3, 200)], ids=lambda pair: f"seed{pair[0]}-{pair[1]}")
@@ -86,3 +86,15 @@ def test_too_few_calls_are_refused_with_the_number_that_is_enough() -> None:
     with pytest.raises(ValueError, match="at least 24 calls, not 23"):
         plan(seed=1, calls=23)
     assert len(plan(seed=1, calls=24).calls) == 24
+
+
+def test_in_a_burst_calls_come_faster_from_its_moment_on_and_nothing_else_changes() -> None:
+    usual = plan(seed=3, calls=60, calls_per_s=2.0)
+    fast = plan(seed=3, calls=60, calls_per_s=2.0, burst=Burst(from_s=10.0, calls_per_s=20.0))
+    for one, other in zip(usual.calls, fast.calls, strict=True):
+        assert one.number == other.number
+        assert one.behaviour is other.behaviour
+        if one.at_s <= 10.0:
+            assert other.at_s == one.at_s
+        else:
+            assert other.at_s == pytest.approx(10.1 + (one.at_s - 10.1) / 10, abs=0.01)

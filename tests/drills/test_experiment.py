@@ -60,6 +60,7 @@ def test_every_reviewed_experiment_is_sound() -> None:
         (('kind = "cut"', 'kind = "explode"'), "explode"),
         (("at_least = 3", "at_leest = 3"), "at_leest"),
         (("[[method]]", "[[methods]]"), "method"),
+        (('[[method]]\nkind = "cut"\ntarget = "a-b"\nttl_s = 5\n', ""), "without a fault"),
         (('hypothesis = "Nothing happens."', ""), "hypothesis"),
         (("ttl_s = 5", "ttl_s = 5\nat_s = -1"), "at_s"),
     ],

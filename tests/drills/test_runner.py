@@ -203,3 +203,12 @@ async def test_a_steady_state_that_does_not_come_back_is_told() -> None:
     course = await runner(lab).run()
     assert course.end is End.NOT_BACK
     assert course.back_s is None
+
+
+@in_virtual_time
+async def test_a_drill_of_load_alone_has_a_beginning_and_breaks_nothing() -> None:
+    lab = Lab(lambda _: GOOD)
+    course = await runner(lab, replace(EXPERIMENT, method=())).run()
+    assert course.end is End.COMPLETED
+    assert course.began_ms is not None
+    assert not lab.made
