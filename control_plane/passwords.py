@@ -26,6 +26,11 @@ def is_right(kept: str | None, password: str) -> bool:
     return kept is not None
 
 
+def is_outdated(kept: str) -> bool:
+    """Return whether it was hashed by other parameters than today's."""
+    return _HASHER.check_needs_rehash(kept)
+
+
 @lru_cache(maxsize=1)
 def _nobody() -> str:
     return hash_password("nobody has this password")

@@ -76,6 +76,7 @@ class Permission(StrEnum):
     SERVICE_TOKEN_CREATE = "service_token:create"  # noqa: S105 - a permission
     SERVICE_TOKEN_READ = "service_token:read"  # noqa: S105 - likewise
     SERVICE_TOKEN_REVOKE = "service_token:revoke"  # noqa: S105 - likewise
+    SESSION_CHANGE_PASSWORD = "session:change_password"  # noqa: S105 - a permission
     SESSION_END = "session:end"
     SESSION_READ = "session:read"
     SITE_DRAIN = "site:drain"
@@ -94,6 +95,7 @@ class Permission(StrEnum):
     USER_CREATE = "user:create"
     USER_GRANT = "user:grant"
     USER_READ = "user:read"
+    USER_SESSIONS = "user:sessions"
     USER_UPDATE = "user:update"
     VOCABULARY_READ = "vocabulary:read"
     VOCABULARY_UPDATE = "vocabulary:update"

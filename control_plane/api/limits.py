@@ -24,6 +24,11 @@ class Buckets:
         self._burst = burst
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
+    def give(self, name: str) -> None:
+        """Give a token back."""
+        if (bucket := self._buckets.get(name)) is not None:
+            bucket.tokens = min(self._burst, bucket.tokens + 1.0)
+
     def take(self, name: str, now_s: float) -> float:
         """Take a token. Return 0.0, or the seconds after which there will be one."""
         bucket = self._buckets.get(name)

@@ -30,6 +30,7 @@ from control_plane.oidc.schemas import (
 from control_plane.permissions import Permission
 from control_plane.services import SERVICES
 from control_plane.sign_in import store as sessions
+from control_plane.sign_in.guard import origin
 from control_plane.sign_in.http import session_of
 from control_plane.sign_in.schemas import Session
 from control_plane.subjects import Thing
@@ -163,7 +164,7 @@ async def complete(ask: CompleteAsk) -> Answer[Session]:
         raise _refused(flow.tenant, str(error)) from error
     async with ask.services.database.write() as connection:
         user = await people.user_of(connection, flow.tenant, provider.body, person, ask.now_ms)
-        opened = await sessions.begin(connection, user, flow.tenant, ask.now_ms)
+        opened = await sessions.begin(connection, user, flow.tenant, ask.now_ms, origin(ask))
         ask.connection = connection
         detail = {"by": "oidc", "issuer": provider.body.issuer}
         await ask.audit(

@@ -6,16 +6,17 @@ import asyncio
 from typing import Any, TypeAlias
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.route import Answer, Feature, Method, Public, Route, Tx
 from control_plane.errors import ApiError
-from control_plane.passwords import is_right
+from control_plane.passwords import hash_password, is_outdated
 from control_plane.permissions import Permission
-from control_plane.sign_in import store
+from control_plane.sessions import store as sessions
+from control_plane.sign_in import guard, own, store
 from control_plane.sign_in.errors import REFRESH_REFUSED, WRONG
 from control_plane.sign_in.schemas import Me, Refresh, Session, SignIn
 from control_plane.tokens import ACCESS_S, Claims
@@ -29,20 +30,34 @@ RefreshAsk: TypeAlias = Ask[Nothing, Nothing, Refresh]
 
 async def start(ask: SignInAsk) -> Session:
     """Check the password, outside of any transaction: it takes long, on purpose."""
-    said = ask.body
+    said, login = ask.body, ask.body.login.lower()
+    guard.check_try(ask, said.tenant, login)
+    await guard.check_everybodys(ask, said.tenant, login)
     async with ask.services.database.read() as connection:
         statement = select(UserRow.id, UserRow.password_hash, UserRow.is_active).where(
-            UserRow.tenant == said.tenant, UserRow.login == said.login.lower()
+            UserRow.tenant == said.tenant, UserRow.login == login
         )
         row = (await connection.execute(statement)).one_or_none()
-    fits = await asyncio.to_thread(is_right, row.password_hash if row else None, said.password)
+    hashing = ask.request.app[guard.HASHING]
+    fits = await hashing.is_right(row.password_hash if row else None, said.password)
     if row is None or not fits or not row.is_active:
         log.info("sign_in_refused", tenant=said.tenant, user=row.id if row else "")
         raise ApiError(WRONG)
+    guard.was_right(ask, said.tenant, login)
+    fresh = await _hashed_anew(row.password_hash, said.password)
     async with ask.services.database.write() as connection:
-        opened = await store.begin(connection, row.id, said.tenant, ask.now_ms)
+        opened = await store.begin(connection, row.id, said.tenant, ask.now_ms, guard.origin(ask))
+        if fresh is not None:
+            kept = UserRow.password_hash == row.password_hash
+            changed = update(UserRow).where(UserRow.id == row.id, kept)
+            await connection.execute(changed.values(password_hash=fresh))
         await _audit(ask, connection, opened.user, opened.tenant, "session:begin", opened.session)
     return session_of(ask, opened)
+
+
+async def _hashed_anew(kept: str, password: str) -> str | None:
+    """Return a hash by today's parameters, where the one that is kept is by older ones."""
+    return await asyncio.to_thread(hash_password, password) if is_outdated(kept) else None
 
 
 async def refresh(ask: RefreshAsk) -> Session:
@@ -59,7 +74,7 @@ async def refresh(ask: RefreshAsk) -> Session:
 
 async def end(ask: Plain) -> Answer[Nothing]:
     """Sign out: the session's tokens are over, here at once and elsewhere in 2 s."""
-    await store.end(ask.db, ask.subject.session, "signed_out", ask.now_ms)
+    await sessions.end(ask.db, ask.subject.session, "signed_out", ask.now_ms)
     await ask.audit(ask.subject.session)
     ask.services.subjects.forget(ask.subject.id)
     return Answer(body=None)
@@ -113,7 +128,9 @@ async def _audit(  # noqa: PLR0913, PLR0917 - the words of an entry
 
 FEATURE = Feature(
     name="sign_in",
+    context=guard.context,
     routes=(
+        *own.ROUTES,
         Route(
             method=Method.POST,
             path="/v1/sessions",

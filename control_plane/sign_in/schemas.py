@@ -7,6 +7,19 @@ from typing import Annotated
 from pydantic import Field
 
 from control_plane.api.model import ApiModel, Id, Instant
+from control_plane.users.schemas import Password, UserPath
+
+__all__ = [
+    "Me",
+    "PasswordChange",
+    "Refresh",
+    "Session",
+    "SessionPath",
+    "SessionView",
+    "SessionsView",
+    "SignIn",
+    "UserPath",
+]
 
 
 class SignIn(ApiModel):
@@ -46,3 +59,36 @@ class Me(ApiModel):
     site: str
     employer: str
     policy: str
+
+
+class SessionPath(ApiModel):
+    """Which one."""
+
+    session: Id
+
+
+class SessionView(ApiModel):
+    """A sign-in that stands."""
+
+    id: str
+    created: Instant
+    last_used: Instant
+    """When it was last gone on with, or begun."""
+    expires: Instant
+    address: str
+    """Where it was begun, as the control plane saw it."""
+    client: str
+    is_current: bool
+
+
+class SessionsView(ApiModel):
+    """All that stand, the newest first."""
+
+    items: tuple[SessionView, ...]
+
+
+class PasswordChange(ApiModel):
+    """Another password."""
+
+    current: Annotated[str, Field(min_length=1, max_length=200, repr=False)]
+    new: Annotated[Password, Field(repr=False)]

@@ -12,7 +12,8 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.ids import fresh
-from control_plane.sign_in.tables import RefreshRow, SessionRow
+from control_plane.sessions.store import end
+from control_plane.sessions.tables import RefreshRow, SessionRow
 from control_plane.subjects import Subject
 from control_plane.tokens import digest_of
 from control_plane.users import store as users
@@ -45,7 +46,20 @@ class Opened:
     refresh_token: str
 
 
-async def begin(connection: AsyncConnection, user: str, tenant: str, now_ms: int) -> Opened:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a sign-in comes from, for its owner to recognise."""
+
+    address: str = ""
+    client: str = ""
+
+
+NOWHERE: Final = Origin()
+
+
+async def begin(
+    connection: AsyncConnection, user: str, tenant: str, now_ms: int, origin: Origin = NOWHERE
+) -> Opened:
     """Begin a session."""
     session = fresh("ses", now_ms)
     until_ms = now_ms + LONGEST_MS
@@ -55,6 +69,9 @@ async def begin(connection: AsyncConnection, user: str, tenant: str, now_ms: int
             user_id=user,
             created_ms=now_ms,
             until_ms=until_ms,
+            used_ms=None,
+            address=origin.address,
+            client=origin.client,
             ended_ms=None,
             ended_because="",
         )
@@ -99,18 +116,23 @@ async def refresh(
         return Refused.REUSED, row.session_id
     if min(row.until_ms, row.session_until_ms) <= now_ms:
         return Refused.OVER, row.session_id
+    await connection.execute(
+        update(SessionRow).where(SessionRow.id == row.session_id).values(used_ms=now_ms)
+    )
     following = await _issue(connection, row.session_id, row.session_until_ms, now_ms)
     opened = Opened(session=row.session_id, user=row.id, tenant=row.tenant, refresh_token=following)
     return opened, row.session_id
 
 
-async def end(connection: AsyncConnection, session: str, because: str, now_ms: int) -> None:
-    """End a session, with all tokens of it."""
-    await connection.execute(
-        update(SessionRow)
-        .where(SessionRow.id == session, SessionRow.ended_ms.is_(None))
-        .values(ended_ms=now_ms, ended_because=because)
+async def was_here(connection: AsyncConnection, tenant: str, login: str, address: str) -> bool:
+    """Tell whether that user has signed in from that address before."""
+    statement = (
+        select(SessionRow.id)
+        .join(UserRow, UserRow.id == SessionRow.user_id)
+        .where(UserRow.tenant == tenant, UserRow.login == login, SessionRow.address == address)
+        .limit(1)
     )
+    return bool(address) and (await connection.execute(statement)).first() is not None
 
 
 async def load_subject(connection: AsyncConnection, user: str, session: str) -> Subject | None:

@@ -13,6 +13,7 @@ from control_plane.errors import VERSION_MISMATCH, ApiError, not_found
 from control_plane.ids import fresh
 from control_plane.passwords import hash_password
 from control_plane.permissions import Permission
+from control_plane.sessions.store import end_of_user
 from control_plane.subjects import Thing
 from control_plane.users import service, store
 from control_plane.users.errors import GRANT_TOO_HIGH, LOGIN_TAKEN
@@ -87,6 +88,9 @@ async def change(ask: Changed) -> Answer[UserView]:
     if ask.body.roles is not None:
         service.check_grant(ask.subject, {*ask.body.roles} ^ {*user.roles})
         await store.set_roles(ask.db, user.id, user.tenant, ask.body.roles)
+    if ask.body.password is not None or ask.body.is_active is False:
+        # Whoever had the password, or was thrown out, has no session that goes on.
+        await end_of_user(ask.db, user.id, "changed", ask.now_ms)
     await ask.audit(user.id, detail={"changed": sorted(sent)})
     ask.services.subjects.forget(user.id)
     now = await _user(ask)

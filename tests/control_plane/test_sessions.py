@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from control_plane.audit.tables import AuditRow
 from control_plane.permissions import Role
+from control_plane.sessions.tables import RefreshRow
 from control_plane.sign_in.store import IDLE_MS, LONGEST_MS
-from control_plane.sign_in.tables import RefreshRow
 from tests.control_plane.center import PASSWORD, Center, Person, Reply
 
 

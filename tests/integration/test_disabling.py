@@ -116,6 +116,15 @@ class Api:
         async with self._client.request(method, url, json=body, headers=sent) as answer:
             return answer.status, await answer.json(content_type=None)
 
+    async def streams_until_closed(self, site: str, is_open: asyncio.Event) -> float:
+        """Listen to what happens at a site until one is let go; return when that was."""
+        url = f"http://{api_address(self._lab.plan, SiteId(site))}/v1/events"
+        headers = {"Authorization": f"Bearer {self.session['access_token']}"}
+        async with self._client.ws_connect(url, headers=headers) as stream:
+            async for _ in stream:
+                is_open.set()
+        return time.monotonic()
+
     async def sign_in(self, site: str, login: str, password: str) -> None:
         """Begin a session."""
         said = {"tenant": "main", "login": login, "password": password}
@@ -150,8 +159,11 @@ async def call(phone: SipPeer, given: dict[str, Any]) -> int:
     return await asyncio.to_thread(go)
 
 
-async def test_disabling_a_user_counts_everywhere_within_five_seconds(
-    sites: Lab, mirror: Mirror, phone: SipPeer
+async def test_disabling_a_user_counts_everywhere_within_five_seconds(  # noqa: PLR0915 - one story
+    sites: Lab,
+    mirror: Mirror,
+    phone: SipPeer,
+    record_property: Callable[[str, object], None],
 ) -> None:
     timeout = aiohttp.ClientTimeout(total=20)
     async with aiohttp.ClientSession(timeout=timeout) as client:
@@ -185,13 +197,20 @@ async def test_disabling_a_user_counts_everywhere_within_five_seconds(
         await took(is_ready, time.monotonic())
         assert (await dora.ask("b", "GET", "/v1/me"))[0] == 200
 
+        streams, opened = {}, [asyncio.Event() for _ in "ab"]
+        for site, is_open in zip("ab", opened, strict=True):
+            listening = dora.streams_until_closed(site, is_open)
+            streams[site] = asyncio.create_task(listening)
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(each.wait() for each in opened))
+
         # Disabled at the one site.
         _, held = await admin.ask("a", "GET", f"/v1/users/{user['id']}")
+        since_s = time.monotonic()
         status, _ = await admin.ask(
             "a", "PATCH", f"/v1/users/{user['id']}", {"is_active": False}, If_Match='"1"'
         )
         assert status == 200, held
-        since_s = time.monotonic()
 
         def refused_by_api(site: str) -> Callable[[], Awaitable[bool]]:
             async def look() -> bool:
@@ -206,12 +225,19 @@ async def test_disabling_a_user_counts_everywhere_within_five_seconds(
             await asyncio.sleep(0.2)
             return await register(phone, given) == 401
 
-        passed = {
-            f"API of {site}": await took(refused_by_api(site), since_s) for site in ("a", "b")
+        looks = {
+            "API of a": refused_by_api("a"),
+            "API of b": refused_by_api("b"),
+            "not offered any call": signed_out,
+            "REGISTER refused": cannot_register,
         }
-        passed["not offered any call"] = await took(signed_out, since_s)
-        passed["REGISTER refused"] = await took(cannot_register, since_s)
-        assert {name for name, s in passed.items() if s > WITHIN_S} == set(), passed
+        found = await asyncio.gather(*(took(look, since_s) for look in looks.values()))
+        told = {name: round(s, 2) for name, s in zip(looks, found, strict=True)}
+        for site, stream in streams.items():
+            async with asyncio.timeout(20):
+                told[f"event stream of {site}"] = round(await stream - since_s, 2)
+        record_property("disabled_s", told)
+        assert {name for name, s in told.items() if s > WITHIN_S} == set(), told
 
         # And nothing that was given before helps.
         assert await call(phone, given) == 407

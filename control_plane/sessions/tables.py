@@ -19,6 +19,11 @@ class SessionRow(Table):
     created_ms: Mapped[Ms]
     until_ms: Mapped[Ms]
     """However often it is refreshed."""
+    used_ms: Mapped[Ms | None]
+    """When it was last gone on with."""
+    address: Mapped[str]
+    """From which it was begun."""
+    client: Mapped[str]
     ended_ms: Mapped[Ms | None]
     ended_because: Mapped[str]
 

@@ -1,0 +1,1 @@
+"""Sessions, as more than one feature has to end them."""

@@ -1,0 +1,62 @@
+"""Sessions in the database: who has which, and their end."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.sessions.tables import SessionRow
+
+MOST = 200
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that stands."""
+
+    id: str
+    created_ms: int
+    used_ms: int | None
+    until_ms: int
+    address: str
+    client: str
+
+
+_COLUMNS = [getattr(SessionRow, name) for name in Standing.__struct_fields__]
+
+
+async def of_user(connection: AsyncConnection, user: str, now_ms: int) -> tuple[Standing, ...]:
+    """Return a user's sessions that stand, the newest first."""
+    statement = (
+        select(*_COLUMNS)
+        .where(
+            SessionRow.user_id == user,
+            SessionRow.ended_ms.is_(None),
+            SessionRow.until_ms > now_ms,
+        )
+        .order_by(SessionRow.created_ms.desc(), SessionRow.id.desc())
+        .limit(MOST)
+    )
+    found = await connection.execute(statement)
+    return tuple(Standing(**row._mapping) for row in found)  # noqa: SLF001 - its documented way
+
+
+async def end(connection: AsyncConnection, session: str, because: str, now_ms: int) -> None:
+    """End a session, with all tokens of it."""
+    await connection.execute(
+        update(SessionRow)
+        .where(SessionRow.id == session, SessionRow.ended_ms.is_(None))
+        .values(ended_ms=now_ms, ended_because=because)
+    )
+
+
+async def end_of_user(
+    connection: AsyncConnection, user: str, because: str, now_ms: int, *, but: str = ""
+) -> int:
+    """End all sessions of a user, but one; return how many that were."""
+    done = await connection.execute(
+        update(SessionRow)
+        .where(SessionRow.user_id == user, SessionRow.ended_ms.is_(None), SessionRow.id != but)
+        .values(ended_ms=now_ms, ended_because=because)
+    )
+    return int(done.rowcount)
