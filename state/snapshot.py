@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from immutables import Map
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from state.codec import Record, decode_at
 from state.discreet import Discreet
@@ -270,11 +270,10 @@ class _Builder:
 
     def finish(self, revision: int) -> tuple[Snapshot, tuple[Delta, ...]]:
         """Close the maps and return the snapshot with what was done."""
-        old = self._old
         maps = {name: mutation.finish() for name, mutation in self._open.items()}
-        same = {name: getattr(old, name) for name in _MAPS if name not in maps}
         checksum = self._sum % _SUM_MODULUS
-        return Snapshot(revision=revision, checksum=checksum, **same, **maps), tuple(self._deltas)
+        after = structs.replace(self._old, revision=revision, checksum=checksum, **maps)
+        return after, tuple(self._deltas)
 
     def _forget_sum(self, key: str) -> None:
         held = self._map("raw").get(key)
@@ -302,8 +301,6 @@ class _Builder:
             mutation = self._open[name] = getattr(self._old, name).mutate()
         return mutation
 
-
-_MAPS: Final = (*FIELDS.values(), "bad", "raw")
 
 Listener = Callable[[Snapshot, tuple[Delta, ...]], None]
 """Is told of a new snapshot and of what made it new."""
