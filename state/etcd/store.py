@@ -32,6 +32,7 @@ from state.errors import (
 from state.etcd import wire
 from state.etcd.joined import Joiner
 from state.etcd.member import METADATA, Member
+from state.etcd.pulse import Pulse, next_reply
 from state.etcd.settings import EtcdSettings, Tls
 from state.etcd.verdict import LEASE_EXISTS, BrokenStreamError, Verdict, judge, reason_of
 from state.etcdpb import rpc_pb2 as pb
@@ -301,6 +302,7 @@ class EtcdStore:
         run ahead of events that are still to come.
         """
         call = member.watch(metadata=METADATA)
+        pulse = Pulse(call, self._settings)
         create = pb.WatchCreateRequest(
             key=wire.key_bytes(prefix),
             range_end=wire.end_of_prefix(prefix),
@@ -311,7 +313,7 @@ class EtcdStore:
             await call.write(pb.WatchRequest(create_request=create))
             events: list[pb.Event] = []
             while True:
-                reply = await self._next_reply(call)
+                reply = await next_reply(call, pulse)
                 if reply.canceled:
                     if reply.compact_revision:
                         raise CompactedError(told + 1, reply.compact_revision)
@@ -325,25 +327,5 @@ class EtcdStore:
                 yield WatchBatch(revision=told, changes=wire.changes(events))
                 events.clear()
         finally:
+            pulse.stop()
             call.cancel()
-
-    async def _next_reply(self, call: Any) -> pb.WatchResponse:  # noqa: ANN401 - grpc has no types
-        """Return the stream's next message; ask for a sign of life when it is silent."""
-        reading = asyncio.ensure_future(call.read())
-        waited_s = 0.0
-        try:
-            while True:
-                done, _ = await asyncio.wait({reading}, timeout=self._settings.heartbeat_s)
-                if done:
-                    break
-                waited_s += self._settings.heartbeat_s
-                if waited_s >= self._settings.silence_s:
-                    raise BrokenStreamError(f"silent for {waited_s:.1f} s")
-                await call.write(pb.WatchRequest(progress_request=pb.WatchProgressRequest()))
-        finally:
-            if not reading.done():
-                reading.cancel()
-        reply = reading.result()
-        if reply is grpc.aio.EOF:
-            raise BrokenStreamError(f"the watch ended: {await call.details() or 'no reason given'}")
-        return reply  # type: ignore[no-any-return]  # grpc has no types
