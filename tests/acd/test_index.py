@@ -145,6 +145,10 @@ CHANGES = st.one_of(
     st.builds(_ask, NUMBERS, st.one_of(st.none(), NAMES)),
     st.builds(_cut_off, SITES),
     st.builds(lambda s: lambda m: m.world.probe("a1", down=s), st.sampled_from(["", "a", "b"])),
+    st.builds(
+        lambda ms: lambda m: m.world.site("a", sip="198.18.1.10:5060", b=ms, c=100 - ms),
+        st.sampled_from([0, 100]),
+    ),
     st.just(lambda m: m.world.drop(keys.edge(EdgeId("b1")))),
     st.just(lambda m: m.world.edge("b1", sip="198.18.2.10:5081")),
     st.builds(
@@ -354,6 +358,30 @@ def test_an_offer_that_cannot_be_read_and_makes_no_delta_is_seen() -> None:
     world.drop(keys.offer(ann))
     index.fold(world.snapshot, world.deltas)
     assert pairs(index.offers(NOW)) == [(1, "ann")]
+
+
+def test_a_queue_a_site_or_a_probe_that_changes_changes_what_its_calls_ask_for() -> None:
+    world = World()
+    far = ScoreWeights(distance=5.0)
+    world.queue("sales", weights=far)
+    world.site("a", sip="198.18.1.10:5060", b=10, c=200)
+    world.agent("bob", site="b", sales=1)
+    world.agent("cyd", site="c", sales=1)
+    world.ticket(1, sales=1)
+    index = indexed(world)
+    changes: list[tuple[Callable[[], object], str]] = [
+        (lambda: None, "bob"),
+        (lambda: world.site("a", sip="198.18.1.10:5060", b=200, c=10), "cyd"),
+        (lambda: world.probe("a1", down="c"), "bob"),
+        (lambda: world.probe("a1"), "cyd"),
+        (lambda: world.queue("sales", weights=ScoreWeights(distance=0.0)), "bob"),
+    ]
+    for change, winner in changes:
+        change()
+        index.fold(world.snapshot, world.deltas)
+        world.deltas.clear()
+        assert pairs(index.offers(NOW)) == [(1, winner)]
+        assert index.offers(NOW) == match(world.snapshot, NOW)
 
 
 def test_a_wall_clock_that_was_put_right_is_followed() -> None:

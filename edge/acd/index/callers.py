@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from edge.acd.index.crew import Crew
 from edge.acd.index.demand import Demand
@@ -15,12 +16,16 @@ from edge.acd.index.dues import Dues
 from edge.acd.index.group import Group, Standing
 from edge.acd.index.shelf import DRIFT_S
 from edge.acd.line import Waiting, level_of, standing_of
+from edge.acd.needs import Needs
 from edge.acd.relaxation import Effective, waited_s
 from edge.acd.roster import MOST_CLASSES, CallClass
-from state.model import CallId, EdgeId, Now, Queue, QueueId, TicketState
+from state.model import CallId, EdgeId, Now, Queue, QueueId, SiteId, Ticket, TicketState
 from state.snapshot import Snapshot
 
 _ROUNDING_S = 1e-6
+_MOST_KNOWN: Final = 4096
+_Alike = tuple[int, QueueId, SiteId, EdgeId]
+"""Identity of the needs, whose rules are in force, where the caller is, and who holds them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +52,8 @@ class Callers:
         self._groups: dict[tuple[QueueId, int], Group] = {}
         self._demands: dict[CallClass, Demand] = {}
         self._in_use: dict[Demand, int] = {}
+        self._known: dict[_Alike, tuple[Needs, Demand]] = {}
+        """Classes by what they follow from, while queues, sites and probes stay as they are."""
         self.steps: Dues[CallId] = Dues()
         """When the rules of this edge's calls change (of everybody's, if it is none)."""
         self.turns: Dues[CallId] = Dues()
@@ -93,15 +100,30 @@ class Callers:
         group = self._groups.get((ticket.queue, ticket.priority))
         if group is None:
             group = self._groups[ticket.queue, ticket.priority] = Group()
-        demand = self._demand(CallClass.of(snapshot, ticket, waiting.effective))
+        demand = self._demand(snapshot, ticket, waiting.effective)
         return Caller(waiting, group, demand, standing_of(entry))
 
-    def _demand(self, kind: CallClass) -> Demand:
+    def _demand(self, snapshot: Snapshot, ticket: Ticket, effective: Effective) -> Demand:
+        # Calls that are alike share one object for their needs (`relaxation`), which is quicker to
+        # compare than what it holds. Kept beside the class, so that no other has its identity.
+        alike = (id(effective.needs), effective.queue, ticket.site, ticket.holder)
+        known = self._known.get(alike)
+        if known is not None:
+            return known[1]
+        kind = CallClass.of(snapshot, ticket, effective)
         demand = self._demands.get(kind)
         if demand is None:
             demand = self._demands[kind] = Demand(kind)
             self._crew.meet(demand)
+        if demand.only is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[alike] = (effective.needs, demand)
         return demand
+
+    def forget_known(self) -> None:
+        """Work out anew which class a call is of: a queue, a site or a probe has changed."""
+        self._known.clear()
 
     def _insert(self, caller: Caller) -> None:
         caller.group.put(caller.standing, caller.waiting.level)

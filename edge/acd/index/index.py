@@ -79,8 +79,10 @@ class MatchIndex:
             elif kind in _OF_AGENTS:
                 self._agents[AgentId(delta.id)] = None
             elif kind in _OF_CALLS:
+                self._callers.forget_known()
                 self._calls.update(dict.fromkeys(self._callers))
             elif kind in _OF_ALL:
+                self._callers.forget_known()
                 self._agents.update(dict.fromkeys(snapshot.agents))
                 self._calls.update(dict.fromkeys(snapshot.tickets))
         for bad in (before.bad, snapshot.bad):
