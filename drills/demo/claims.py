@@ -127,6 +127,12 @@ def _claims_of_recordings(run: Run) -> tuple[Claim, ...]:
             numbers=f"{run.sounds_sought} sounds sought, in {len(run.plaintext)} files",
         ),
         Claim(
+            text="What was copied is heard at another living site, with that site's keys alone",
+            held=run.copies.is_whole,
+            numbers=f"{run.copies.copied} of {run.copies.due} since the kill; of the dead site's"
+            f" {run.copies.played} of {run.copies.counted} that it had counted",
+        ),
+        Claim(
             text=f"A manager heard one over the API, the first sound within {HEARD_LIMIT_S:g} s",
             held=managed.is_heard_right and managed.first_sound_ms <= 1000 * HEARD_LIMIT_S,
             numbers=f"at {managed.heard_at or 'none'}, {managed.first_sound_ms:.0f} ms,"
@@ -295,6 +301,12 @@ def as_json(run: Run, figures: Figures, found: Sequence[Claim]) -> dict[str, obj
                 for each in run.recordings
                 if not each.is_heard
             ],
+            "copies": {
+                "due": run.copies.due,
+                "copied": run.copies.copied,
+                "dead_counted": run.copies.counted,
+                "dead_played": run.copies.played,
+            },
             "sounds_sought": run.sounds_sought,
             "plaintext": list(run.plaintext),
         },

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from drills.demo import failover, ledger, routing
 from drills.demo.failover import Kill, Sighting
-from drills.demo.hearing import Recorded
+from drills.demo.hearing import Copies, Recorded
 from drills.demo.ledger import Ledger, Row
 from drills.demo.management import Managed
 from drills.demo.reports import AgentReport, OfferEvent
@@ -65,6 +65,8 @@ class Run(Struct, frozen=True, kw_only=True):
     """All edges of the plan, and where they are."""
     recordings: tuple[Recorded, ...] = ()
     """Of the answered calls of the sites that live."""
+    copies: Copies = Copies()
+    """What another living site has of them, and of the dead site's."""
     sounds_sought: int = 0
     """How many seconds of the calls were looked for in the clear."""
     plaintext: tuple[str, ...] = ()

@@ -79,3 +79,21 @@ def patterns(frames: Sequence[Frame]) -> frozenset[bytes]:
                     found.add(sound)
                     break
     return frozenset(found)
+
+
+class Copies(Struct, frozen=True, kw_only=True):
+    """What another site has of recordings."""
+
+    counted: int = 0
+    """What the dead site had counted as replicated."""
+    played: int = 0
+    """Of those, what a survivor opens with its own keys."""
+    due: int = 0
+    """Recordings that a living site made after the kill."""
+    copied: int = 0
+    """Of those, what another living site opens with its own keys."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing that was counted or was due."""
+        return self.played == self.counted and self.copied == self.due > 0

@@ -15,8 +15,9 @@ from custody.errors import CustodyError
 from custody.frame import RATE_HZ, Frame
 from custody.library import Library
 from custody.manifest import Manifest
-from drills.demo.hearing import Recorded, chords, patterns
+from drills.demo.hearing import Copies, Recorded, chords, patterns
 from drills.demo.ledger import Row
+from drills.lab import recorders
 from drills.lab.lab import Lab
 from state.model import MAIN, CallId, Outcome, SiteId
 
@@ -30,6 +31,7 @@ class Listening:
 
     def __init__(self, lab: Lab, dead: SiteId | None) -> None:
         self._lab = lab
+        self._dead = dead
         self._alive = tuple(site for site in lab.plan.sites if site != dead)
         self._ends_s = asyncio.get_running_loop().time() + KEPT_WITHIN_S
         self._sounds: set[bytes] = set()
@@ -89,6 +91,43 @@ class Listening:
             except FileNotFoundError:
                 if asyncio.get_running_loop().time() > self._ends_s:
                     return None
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def copies(self, rows: Iterable[Row], killed_ms: int) -> Copies:
+        """Open at another living site what is there of other sites' recordings."""
+        counted = self._counted()
+        played = [call for call in counted if await self._is_elsewhere(call, self._dead)]
+        due = [
+            (row.record.call, row.record.site)
+            for row in rows
+            if self._is_due(row) and row.record is not None and row.record.ended_ms > killed_ms
+        ]
+        copied = [call for call, site in due if await self._is_elsewhere(call, site)]
+        return Copies(counted=len(counted), played=len(played), due=len(due), copied=len(copied))
+
+    def _counted(self) -> list[CallId]:
+        """Return what the dead site had noted; a machine that is gone could not be asked."""
+        if self._dead is None:
+            return []
+        path = recorders.counted_of(self._lab.paths.of(self._dead))
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [CallId(line.rpartition("/")[2]) for line in lines]
+
+    async def _is_elsewhere(self, call: CallId, own: SiteId | None) -> bool:
+        """Tell whether a living site but `own` opens it with its own keys, sooner or later."""
+        others = [site for site in self._alive if site != own]
+        while True:
+            for site in others:
+                library = self._lab.library(site, keys_of=site)
+                try:
+                    account = await library.manifest(MAIN, call)
+                    frames = [frame async for frame in library.frames(account)]
+                except (FileNotFoundError, CustodyError):
+                    continue
+                if frames:
+                    return True
+            if asyncio.get_running_loop().time() > self._ends_s:
+                return False
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def plaintext(self) -> tuple[int, tuple[str, ...]]:

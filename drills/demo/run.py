@@ -100,10 +100,13 @@ async def play(stage: Stage) -> Run:
         listening = Listening(stage.lab, kill.site)
         screen.say("listening to what was recorded")
         recordings = await listening.listen(run.ledger.rows)
+        copies = await listening.copies(run.ledger.rows, kill.at_ms)
         sought, plaintext = await listening.plaintext()
         if listening.sample is not None:
             await manager.listen(*listening.sample)
-        run = replace(run, recordings=recordings, sounds_sought=sought, plaintext=plaintext)
+        run = replace(
+            run, recordings=recordings, copies=copies, sounds_sought=sought, plaintext=plaintext
+        )
         return replace(run, managed=manager.managed)
     finally:
         for task in (calling, counting, *managing, *looking):

@@ -157,6 +157,8 @@ class Lab:
         for site in plan.sites:
             addresses = (plan.host(site).address, "127.0.0.1")
             self._identities[site] = authority.issue(f"etcd-{site}", addresses=addresses)
+            recorder = recorders.process_name(site)
+            self._identities[recorder] = authority.issue(recorder, addresses=addresses)
             for edge in plan.edges(site):
                 self._identities[edge] = authority.issue(f"edge-{edge}")
 
@@ -194,7 +196,7 @@ class Lab:
         await self.supervisor.start(work.processes)
 
     async def _start_processes(self, *, with_relay: bool) -> None:
-        work = compose(self.plan, self.paths, self._identities)
+        work = compose(self.plan, self.paths, self._identities, self.signers)
         for path, content in work.files.items():
             path.write_text(content)
         processes = (*((relay(self.paths),) if with_relay else ()), *work.processes)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from drills.lab.paths import NG, Paths, Work
 from drills.lab.plan import Host
-from drills.lab.process import ProcessSpec, UnixProbe
+from drills.lab.process import Identity, ProcessSpec, UnixProbe
 
 SIGNING: Final = "recorder-signing.key"
 PROVIDER: Final = "recording-provider.key"
+REPLICA_PORT: Final = 5090
 
 
 def socket_of(run: Path) -> Path:
@@ -38,9 +41,24 @@ def process_name(site: str) -> str:
     return f"recorder-{site}"
 
 
-def compose(paths: Paths, host: Host) -> Work:
-    """Return a site's recorder; its keys are made by `keys.make_recording_keys`."""
+def counted_of(run: Path) -> Path:
+    """Return the file of the recordings that a site counts as replicated."""
+    return spool_of(run) / "replicated"
+
+
+def compose(
+    paths: Paths,
+    host: Host,
+    others: Sequence[Host],
+    identity: Identity | None,
+    signers: Mapping[str, bytes],
+) -> Work:
+    """Return a site's recorder; its keys are made by `keys.make_recording_keys`.
+
+    It brings copies to the first of `others` that takes them, known by `identity`.
+    """
     run = paths.of(host.name)
+    copies = _copies(host, others, identity, signers) if identity and signers else ""
     config = run / "recorder.toml"
     content = f"""\
 site = "{host.name}"
@@ -50,7 +68,7 @@ spool = "{spool_of(run)}"
 store = "{store_of(run)}"
 keyring = "{keyring_of(run)}"
 signing_key = "{run / SIGNING}"
-"""
+{copies}"""
     process = ProcessSpec(
         name=process_name(host.name),
         host=host.name,
@@ -60,3 +78,20 @@ signing_key = "{run / SIGNING}"
         ready_timeout_s=30.0,
     )
     return Work(processes=(process,), files={config: content})
+
+
+def _copies(
+    host: Host, others: Sequence[Host], identity: Identity, signers: Mapping[str, bytes]
+) -> str:
+    peers = ", ".join(f'"{other.address}:{REPLICA_PORT}"' for other in others)
+    known = "".join(
+        f'{name} = "{base64.b64encode(public).decode()}"\n' for name, public in signers.items()
+    )
+    return f"""\
+replica_listen = "{host.address}:{REPLICA_PORT}"
+peers = [{peers}]
+tls_ca = "{identity.ca}"
+tls_cert = "{identity.cert}"
+tls_key = "{identity.key}"
+[recorders]
+{known}"""

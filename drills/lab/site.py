@@ -32,7 +32,12 @@ NO_NG = "direct"
 RELAY = "relay"
 
 
-def compose(plan: LabPlan, paths: Paths, identities: Mapping[str, Identity]) -> Work:
+def compose(
+    plan: LabPlan,
+    paths: Paths,
+    identities: Mapping[str, Identity],
+    signers: Mapping[str, bytes] | None = None,
+) -> Work:
     """Return all that runs in the lab, the plan's own commands put in place of ours.
 
     `identities` has an entry for every site (its etcd member) and for every edge.
@@ -40,6 +45,8 @@ def compose(plan: LabPlan, paths: Paths, identities: Mapping[str, Identity]) -> 
     work = Work()
     for site in plan.sites:
         work = work.plus(_site(plan, paths, identities, site))
+        if Part.RECORDER in plan.parts:
+            work = work.plus(_recorder(plan, paths, identities, site, signers or {}))
     if Part.CARRIER in plan.parts:
         work = work.plus(_carrier(plan, paths))
     names = {process.name for process in work.processes}
@@ -82,12 +89,29 @@ def _site(plan: LabPlan, paths: Paths, identities: Mapping[str, Identity], site:
         work = work.plus(Work(processes=(_rtpengine(host, run),)))
     if Part.KAMAILIO in plan.parts:
         work = work.plus(Work(processes=(_kamailio(host, run, paths.kemi),)))
-    if Part.RECORDER in plan.parts:
-        work = work.plus(recorders.compose(paths, host))
     if Part.EDGE in plan.parts:
         for edge in plan.edges(site):
             work = work.plus(_edge(plan, paths, edge, site, identities[edge]))
     return work
+
+
+def _recorder(
+    plan: LabPlan,
+    paths: Paths,
+    identities: Mapping[str, Identity],
+    site: SiteId,
+    signers: Mapping[str, bytes],
+) -> Work:
+    """Return a site's recorder, which copies to the next site, or else to the one after it."""
+    place = plan.sites.index(site)
+    others = (*plan.sites[place + 1 :], *plan.sites[:place])
+    return recorders.compose(
+        paths,
+        plan.host(site),
+        [plan.host(other) for other in others],
+        identities.get(recorders.process_name(site)),
+        signers,
+    )
 
 
 def _etcd(plan: LabPlan, host: Host, run: Path, identity: Identity) -> ProcessSpec:

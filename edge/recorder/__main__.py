@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import gc
 import signal
 import sys
@@ -20,9 +21,11 @@ from edge import log
 from edge.commands import CommandPort
 from edge.errors import EdgeError
 from edge.media.rtpengine.client import NgClient
+from edge.recorder import replication
 from edge.recorder.forks import Forks
 from edge.recorder.intake import Intake
 from edge.recorder.recorder import Recorder
+from edge.recorder.replication import Receiver, Replicator
 from edge.recorder.settings import RecorderSettings, load
 from edge.recorder.shipping import Shipper
 from edge.settings import address
@@ -68,9 +71,10 @@ async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
     relay = NgClient(*address(settings.ng))
     await relay.start()
     spool = Path(settings.spool)
+    store = RecordingStore.open(settings.store)
     shipper = Shipper(
         spool=spool,
-        store=RecordingStore.open(settings.store),
+        store=store,
         key=Ed25519PrivateKey.from_private_bytes(signing_key),
         recorder=settings.site,
     )
@@ -82,20 +86,53 @@ async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
         forks=Forks(relay, intake.host, intake.port),
         shipper=shipper,
     )
+    receiver, replicator = _copies(settings, store)
+    if receiver is not None:
+        tls = replication.server_tls(*_certificates(settings))
+        await receiver.start(*address(settings.replica_listen), tls)
+    if replicator is not None:
+        shipper.on_kept = replicator.wake
+        recorder.replicated = lambda: replicator.count
     commands = CommandPort(Path(settings.socket), recorder.commands)
     await commands.start()
     structlog.get_logger().info("recorder_started", port=intake.port)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(recorder.run()), group.create_task(shipper.run())]
+            if replicator is not None:
+                tasks.append(group.create_task(replicator.run()))
             await stop.wait()
             for task in tasks:
                 task.cancel()
     finally:
         await commands.close()
+        if receiver is not None:
+            await receiver.close()
         recorder.abandon()
         relay.close()
         intake.close()
+
+
+def _copies(
+    settings: RecorderSettings, store: RecordingStore
+) -> tuple[Receiver | None, Replicator | None]:
+    """Return what takes copies in and what sends ours, each if there is one."""
+    known = {name: base64.b64decode(public) for name, public in settings.recorders.items()}
+    receiver = Receiver(store, known) if settings.replica_listen else None
+    if not settings.peers:
+        return receiver, None
+    return receiver, Replicator(
+        store=store,
+        recorder=settings.site,
+        recorders=known,
+        peers=settings.peers,
+        tls=replication.client_tls(*_certificates(settings)),
+        counted=Path(settings.spool) / "replicated",
+    )
+
+
+def _certificates(settings: RecorderSettings) -> tuple[Path, Path, Path]:
+    return Path(settings.tls_ca), Path(settings.tls_cert), Path(settings.tls_key)
 
 
 if __name__ == "__main__":

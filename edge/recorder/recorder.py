@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,8 @@ _QUIET_S: Final = 4.0
 """A call of which nothing comes for so long may be gone without a word."""
 TAKE_UP_S: Final = 10.0
 """So long an edge has to say, after a start of ours, that a call of the former life goes on."""
+REMEMBERED: Final = 20_000
+"""So many calls that are over are known, the latest."""
 _SIDES: Final = {CALLER: 0, AGENT: 1}
 
 log = structlog.get_logger()
@@ -86,8 +88,10 @@ class Recorder:
         self._shipper = shipper
         self._sessions: dict[str, _Session] = {}
         self._asking: set[asyncio.Task[None]] = set()
+        self.replicated: Callable[[], int] = int
+        """How many recordings another site has, as far as that is counted."""
         self._is_finishing = False
-        self._over: set[str] = set()
+        self._over: dict[str, None] = {}
         """Calls that will not be recorded again: their recordings may be in the store by now."""
         self.commands = {
             "record": self._record,
@@ -160,7 +164,7 @@ class Recorder:
     async def _stop(self, request: Mapping[str, object]) -> Mapping[str, object]:
         call = _word(request, "call")
         session = self._sessions.get(call)
-        self._over.add(call)
+        self._note_over(call)
         if session is not None:
             await self._end(call, session)
         elif (self._spool / call).is_dir() and not is_over(self._spool / call):
@@ -182,10 +186,16 @@ class Recorder:
                 log.error("recording_not_ended", call=call, reason=error.strerror)  # noqa: TRY400 - one line
                 session.recording.abandon()
             del self._sessions[call]
-            self._over.add(call)
+            self._note_over(call)
             self._shipper.wake()
             for fork in session.forks.values():
                 await self._forks.close(session.recording.facts.media, fork)
+
+    def _note_over(self, call: str) -> None:
+        """Remember it for as long as anybody could still ask."""
+        self._over[call] = None
+        if len(self._over) > REMEMBERED:
+            del self._over[next(iter(self._over))]
 
     async def _pause(self, request: Mapping[str, object]) -> Mapping[str, object]:
         session = self._known(request)
@@ -208,6 +218,7 @@ class Recorder:
             "site": self._site,
             "recording": len(self._sessions),
             "kept": self._shipper.kept,
+            "replicated": self.replicated(),
             "spooled": sum(1 for each in self._spool.iterdir() if each.is_dir()),
             "packets": self._intake.packets,
             "strays": self._intake.strays,
@@ -266,7 +277,7 @@ class Recorder:
                 if await self._forks.has(facts.media) or folder.name in self._sessions:
                     continue
                 log.warning("recording_finished_for_former_life", call=folder.name)
-                self._over.add(folder.name)
+                self._note_over(folder.name)
                 with contextlib.suppress(OSError):
                     finish(folder)
                 self._shipper.wake()

@@ -32,6 +32,15 @@ class RecorderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The folder of recording keys; the recorder uses their public halves alone."""
     signing_key: str
     """The file with the secret by which the recorder signs."""
+    recorders: dict[str, str] = {}
+    """Who signs manifests: a recorder's name and its public key, base64. Needed for copies."""
+    replica_listen: str = ""
+    """Where other sites' recorders bring copies (mTLS). Empty: none are taken."""
+    peers: tuple[str, ...] = ()
+    """Where other sites' recorders take copies; the first that takes one has it."""
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
     log_level: str = "info"
 
 
@@ -39,13 +48,19 @@ def load(path: Path) -> RecorderSettings:
     """Read the file. Raise `SettingsError`."""
     try:
         settings = msgspec.convert(tomllib.loads(path.read_text()), RecorderSettings)
-        for name in ("ng", "rtp"):
-            host, _, port = getattr(settings, name).rpartition(":")
-            ipaddress.ip_address(host)
-            if name == "ng" or port != "0":
-                address(getattr(settings, name))
+        host, _, port = settings.rtp.rpartition(":")
+        ipaddress.ip_address(host)
+        listed = [settings.ng, settings.replica_listen, *settings.peers]
+        if port != "0":
+            listed.append(settings.rtp)
+        for each in filter(None, listed):
+            ipaddress.ip_address(address(each)[0])
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise SettingsError(f"{path}: {error}") from error
+    if (settings.peers or settings.replica_listen) and not (
+        settings.tls_ca and settings.tls_cert and settings.tls_key and settings.recorders
+    ):
+        raise SettingsError(f"{path}: copies need tls_ca, tls_cert, tls_key and recorders")
     if not is_id(settings.site):
         raise SettingsError(f"{path}: site should be 1 to 64 of A-Z a-z 0-9 _ . + -")
     return settings

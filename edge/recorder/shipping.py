@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +48,8 @@ class Shipper:
         self.kept = 0
         """Recordings that the store has whole, since this process began."""
         self.is_failing = False
+        self.on_kept: Callable[[], None] = _nothing
+        """Is called when the store has another recording whole."""
 
     def wake(self) -> None:
         """Look at once: something has ended."""
@@ -110,6 +113,7 @@ class Shipper:
         shutil.rmtree(folder)
         self._sent = {path for path in self._sent if path.parent != folder}
         self.kept += 1
+        self.on_kept()
         log.info(
             "recording_kept",
             call=facts.call,
@@ -117,6 +121,10 @@ class Shipper:
             segments=len(account.segments),
             is_complete=account.is_complete,
         )
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _ended(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from drills.demo.failover import Detector, Kill, Sighting
 from drills.demo.figures import Run, Stock
-from drills.demo.hearing import Recorded
+from drills.demo.hearing import Copies, Recorded
 from drills.demo.ledger import join
 from drills.demo.management import Edit, Managed
 from drills.demo.reports import AgentReport, CallerReport, End, OfferChange, OfferEvent
@@ -220,6 +220,7 @@ def run(
         setup_s=9.5,
         edges={EdgeId(f"{site}{number}"): site for site in SCENARIO.sites for number in (1, 2)},
         recordings=RECORDINGS,
+        copies=Copies(counted=2, played=2, due=9, copied=9),
         sounds_sought=2 * len(RECORDINGS),
         managed=MANAGED,
     )

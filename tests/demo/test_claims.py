@@ -181,6 +181,16 @@ def test_a_good_run_holds_every_claim() -> None:
             id="nobody-looked-for-plaintext",
         ),
         pytest.param(
+            replace(GOOD, copies=replace(GOOD.copies, copied=8)),
+            "What was copied is heard at another living site, with that site's keys alone",
+            id="a-recording-is-at-one-site-only",
+        ),
+        pytest.param(
+            replace(GOOD, copies=replace(GOOD.copies, played=1)),
+            "What was copied is heard at another living site, with that site's keys alone",
+            id="the-dead-site-counted-what-nobody-has",
+        ),
+        pytest.param(
             replace(GOOD, managed=replace(GOOD.managed, is_heard_right=False)),
             "A manager heard one over the API, the first sound within 2 s",
             id="the-api-played-something-else",

@@ -14,6 +14,7 @@ from drills.lab.paths import Paths, Work
 from drills.lab.plan import LabPlan, Part, plan_lab
 from drills.lab.process import Identity, ProcessSpec
 from drills.lab.site import compose, etcd_endpoints
+from edge.recorder.settings import load as load_recorder
 from edge.settings import parse
 from state.model import SiteId
 
@@ -27,9 +28,11 @@ PATHS = Paths(
 
 
 def composed(plan: LabPlan) -> Work:
-    names = [*plan.sites, *(edge for site in plan.sites for edge in plan.edges(site))]
+    names: list[str] = [*plan.sites, *(edge for site in plan.sites for edge in plan.edges(site))]
+    names += [f"recorder-{site}" for site in plan.sites]
     identity = Identity(ca=Path("/ca.pem"), cert=Path("/own.pem"), key=Path("/own.key"))
-    return compose(plan, PATHS, dict.fromkeys(names, identity))
+    signers = {str(site): site.encode() * 32 for site in plan.sites}
+    return compose(plan, PATHS, dict.fromkeys(names, identity), signers)
 
 
 def process(work: Work, name: str) -> ProcessSpec:
@@ -62,6 +65,16 @@ def test_every_process_runs_on_its_own_host_with_unique_names() -> None:
 def test_only_the_planned_parts_run() -> None:
     work = composed(plan_lab(sites=2, parts=frozenset({Part.ETCD})))
     assert [process.name for process in work.processes] == ["etcd-a", "etcd-b"]
+
+
+def test_a_recorder_reads_its_settings_and_copies_to_the_next_site_first(tmp_path: Path) -> None:
+    config = tmp_path / "recorder.toml"
+    config.write_text(composed(plan_lab()).files[Path("/run/everline/b/recorder.toml")])
+    settings = load_recorder(config)
+    assert (settings.site, settings.replica_listen) == ("b", "198.18.2.10:5090")
+    assert settings.peers == ("198.18.3.10:5090", "198.18.1.10:5090")
+    assert set(settings.recorders) == {"a", "b", "c"}
+    assert settings.socket == "/run/everline/b/recorder.sock"
 
 
 def test_an_edge_reads_its_settings_from_the_file_that_the_lab_writes() -> None:

@@ -27,18 +27,27 @@ ROOT = Path(__file__).parents[2]
 class RecorderSite:
     """Everything that a recorder needs but the relay."""
 
-    def __init__(self, folder: Path, ng_port: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ng_port: int,
+        *,
+        name: str = "a",
+        more: str = "",
+        signing: bytes | None = None,
+    ) -> None:
         self.folder = folder
         self.spool, self.store = folder / "spool", folder / "store"
         self.socket = folder / "recorder.sock"
         self.ring = Keyring(folder / "keyring")
         self.providers = {"a": LocalFile(b"a" * 32), "b": LocalFile(b"b" * 32)}
-        self.signing = keyfile.make(folder / "signing.key")
+        self.name = name
+        self.signing = keyfile.make(folder / "signing.key", signing)
         self._config = folder / "recorder.toml"
         self._config.write_text(
-            f'site = "a"\nng = "127.0.0.1:{ng_port}"\nsocket = "{self.socket}"\n'
+            f'site = "{name}"\nng = "127.0.0.1:{ng_port}"\nsocket = "{self.socket}"\n'
             f'spool = "{self.spool}"\nstore = "{self.store}"\nkeyring = "{folder / "keyring"}"\n'
-            f'signing_key = "{folder / "signing.key"}"\n'
+            f'signing_key = "{folder / "signing.key"}"\n{more}'
         )
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -99,7 +108,7 @@ class RecorderSite:
             RecordingStore.open(str(self.store)),
             self.ring,
             providers={provider: self.providers[provider]},
-            recorders={"a": public},
+            recorders={"a": public, "b": public},
         )
 
     async def kept(self, call: str, within_s: float = 15.0) -> Manifest:

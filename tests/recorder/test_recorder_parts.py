@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import datetime as dt
+import shutil
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody import g711
 from custody.errors import TamperedError
-from custody.frame import BLOCK, Frame
+from custody.frame import BLOCK, Frame, State
+from drills.lab.certs import make_authority
 from edge.media.rtpengine import FOREVER, MediaEngine
+from edge.media.sdp import audio
 from edge.phone import tones
 from edge.phone.rtp import RtpClock
 from tests.media.servers import HOST, PROMPTS, Person, Rtpengine
@@ -45,6 +52,13 @@ async def site(server: Rtpengine, tmp_path: Path) -> AsyncIterator[RecorderSite]
     await site.start()
     yield site
     site.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Talk:
@@ -210,6 +224,43 @@ async def test_what_was_said_in_a_pause_is_nowhere(site: RecorderSite, talk: Tal
     assert names.count(talk.caller.name) >= 80
 
 
+async def test_digits_that_a_caller_keys_are_marked_and_nobody_can_tell_which(
+    site: RecorderSite, engine: MediaEngine
+) -> None:
+    talk = Talk(engine)
+    keyed = talk.caller.sdp.replace(b"RTP/AVP 0 8", b"RTP/AVP 0 8 101")
+    keyed = keyed.rstrip() + b"\r\na=rtpmap:101 telephone-event/8000\r\n"
+    try:
+        answer = await engine.hold_caller(CALL, keyed)
+        await engine.play(CALL, PROMPTS / "music.wav", times=FOREVER)
+        offer = await engine.offer_to_agent(CALL, keyed)
+        theirs = talk.agent.session.answer(offer).replace(b"RTP/AVP 0", b"RTP/AVP 0 101", 1)
+        theirs = theirs.rstrip() + b"\r\na=rtpmap:101 telephone-event/8000\r\n"
+        answer = await engine.join(CALL, theirs)
+        talk.agent.talk_to(offer)
+        talk.caller.talk_to(answer)
+        assert (await site.record(CALL, f"a1:{CALL}"))["ok"]
+        await asyncio.sleep(1.0)
+        stream = talk.caller.stream
+        payload, kind = stream._payload, stream._payload_type  # noqa: SLF001 - a phone keys a digit
+        for step in range(1, 11):
+            # RFC 4733: digit 7, volume 10, so long by now; the sound stops meanwhile.
+            event = bytes([7, 10]) + (step * BLOCK).to_bytes(2)
+            stream.send_to(HOST, audio(answer).port, event, 101)
+            await asyncio.sleep(0.02)
+        stream.send_to(HOST, audio(answer).port, payload, kind)
+        await asyncio.sleep(1.0)
+        await site.ask(cmd="stop", call=CALL)
+        account = await site.kept(CALL)
+        frames = await site.frames(account)
+    finally:
+        talk.close()
+    states = b"".join(frame.states[0] for frame in frames)
+    assert 5 <= states.count(State.MASKED) <= 40
+    assert set(heard(frames, 0)) == {talk.caller.name, tones.SILENCE}
+    assert account.segments[0].caller.foreign == 0
+
+
 async def test_a_changed_store_is_found_out(site: RecorderSite, talk: Talk) -> None:
     del talk
     await site.record(CALL, f"a1:{CALL}")
@@ -242,3 +293,53 @@ async def test_requests_that_make_no_sense_are_refused(site: RecorderSite) -> No
         "call": CALL,
         "was_recorded": False,
     }
+
+
+async def test_a_site_that_is_gone_is_heard_at_the_one_it_copied_to(
+    server: Rtpengine, engine: MediaEngine, tmp_path: Path
+) -> None:
+    authority = make_authority(tmp_path / "certs", now=dt.datetime.now(dt.UTC))  # noqa: TID251 - checked by the real clock
+    ports = {"a": free_port(), "b": free_port()}
+    sites: dict[str, RecorderSite] = {}
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / name).mkdir()
+        identity = authority.issue(name, addresses=(HOST,))
+        # Each has its own signing key; here both have the same, so that one line says who signs.
+        signer = Ed25519PrivateKey.from_private_bytes(b"s" * 32).public_key().public_bytes_raw()
+        known = base64.b64encode(signer).decode()
+        sites[name] = RecorderSite(
+            tmp_path / name,
+            server.ng_port,
+            name=name,
+            signing=b"s" * 32,
+            more=(
+                f'replica_listen = "{HOST}:{ports[name]}"\npeers = ["{HOST}:{ports[other]}"]\n'
+                f'tls_ca = "{identity.ca}"\ntls_cert = "{identity.cert}"\n'
+                f'tls_key = "{identity.key}"\n[recorders]\na = "{known}"\nb = "{known}"\n'
+            ),
+        )
+    a, b = sites["a"], sites["b"]
+    talk = Talk(engine)
+    try:
+        await a.make_key()
+        b.ring.add(a.ring.newest("main"))  # every site has a copy of the folder of keys
+        await a.start()
+        await b.start()
+        await talk.begin()
+        await a.record(CALL, f"a1:{CALL}")
+        await asyncio.sleep(1.5)
+        await a.ask(cmd="stop", call=CALL)
+        async with asyncio.timeout(20):
+            while (await a.ask(cmd="status"))["replicated"] < 1:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
+        a.kill()
+        shutil.rmtree(a.folder)
+        account = await b.kept(CALL)
+        frames = await b.frames(account)
+        assert most(heard(frames, 0)) == talk.caller.name
+        assert most(heard(frames, 1)) == talk.agent.name
+        assert (await b.ask(cmd="status"))["replicated"] == 0
+    finally:
+        talk.close()
+        a.kill()
+        b.kill()

@@ -1,0 +1,246 @@
+"""Copies of recordings at another site: sent by this one, taken in there, counted when checked.
+
+A recorder takes objects in over HTTP on mTLS from whoever is of our trust domain. It takes nothing
+that no recorder would send, keeps it in its own store, reads it back, and says what it has. Only if
+that is what was sent, and the manifest has arrived last, does the sender count the recording as
+replicated. Both may die at any point: everything is made once under its name, and sent again for
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import structlog
+from aiohttp import web
+from obstore.exceptions import BaseError
+
+from custody import manifest
+from custody.errors import ConflictError, CustodyError
+from custody.store import RecordingStore, audio_name, key_name, manifest_name
+from edge.log import fault
+
+PERIOD_S: Final = 5.0
+RETRY_S: Final = 3.0
+ANSWER_S: Final = 30.0
+CONNECT_S: Final = 2.0
+FORGIVEN_S: Final = 30.0
+"""So long a peer that has failed comes after the others."""
+MOST_BYTES: Final = 64 * 1024 * 1024
+_ID: Final = r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]{0,63}"
+_AUDIO: Final = re.compile(rf"{_ID}/audio/{_ID}/[0-9]{{4}}-([0-9a-f]{{64}})")
+_KEY: Final = re.compile(rf"{_ID}/keys/{_ID}/[0-9]{{4}}")
+_MANIFEST: Final = re.compile(rf"({_ID})/manifests/({_ID})\.json")
+_SEALED_KEY_BYTES: Final = 200
+
+log = structlog.get_logger()
+
+
+# ---- taking in -----------------------------------------------------------------------------------
+
+
+class Receiver:
+    """Takes objects in from other sites' recorders."""
+
+    def __init__(self, store: RecordingStore, recorders: Mapping[str, bytes]) -> None:
+        self._store = store
+        self._recorders = recorders
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext) -> int:
+        """Listen; `tls` lets in who bears a certificate of ours. Return the port."""
+        app = web.Application(client_max_size=MOST_BYTES)
+        app.router.add_put("/objects/{name:.+}", self._take)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port, ssl_context=tls).start()
+        bound: int = self._runner.addresses[0][1]
+        return bound
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _take(self, request: web.Request) -> web.Response:
+        name, content = request.match_info["name"], await request.read()
+        if (because := self._wrong(name, content)) is not None:
+            log.warning("replica_refused", because=because)
+            return web.Response(status=422, text=because)
+        try:
+            await self._store.put(name, content)
+            # What counts is what the store gives back, not what it has been given.
+            kept = await self._store.get(name)
+        except ConflictError:
+            return web.Response(status=409, text="another object of that name is here")
+        except (OSError, BaseError) as error:
+            log.warning("replica_not_kept", **fault(error))
+            return web.Response(status=503, text="the store did not take it")
+        return web.Response(text=hashlib.sha256(kept).hexdigest())
+
+    def _wrong(self, name: str, content: bytes) -> str | None:
+        """Return why this is nothing that a recorder would send; None: it may be."""
+        if (audio := _AUDIO.fullmatch(name)) is not None:
+            is_it = hashlib.sha256(content).hexdigest() == audio[1]
+            return None if is_it else "not the audio that its name says"
+        if _KEY.fullmatch(name) is not None:
+            return None if len(content) <= _SEALED_KEY_BYTES else "no sealed key is so long"
+        if (found := _MANIFEST.fullmatch(name)) is not None:
+            try:
+                account = manifest.read(content, self._recorders)
+            except CustodyError as error:
+                return str(error)
+            is_it = (account.tenant, account.recording) == found.groups()
+            return None if is_it else "the manifest of another recording"
+        return "no name of ours"
+
+
+# ---- sending -------------------------------------------------------------------------------------
+
+
+class Replicator:
+    """Sends each recording of this site to the first of `peers` that takes it."""
+
+    def __init__(  # noqa: PLR0913 - two ends, and how they know each other
+        self,
+        *,
+        store: RecordingStore,
+        recorder: str,
+        recorders: Mapping[str, bytes],
+        peers: Sequence[str],
+        tls: ssl.SSLContext,
+        counted: Path,
+    ) -> None:
+        """Note in the file `counted` what has been counted as replicated."""
+        self._store = store
+        self._recorder = recorder
+        self._recorders = recorders
+        self._peers = tuple(peers)
+        self._tls = tls
+        self._path = counted
+        self._counted = set(_lines(counted))
+        self._failed_s: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self.is_failing = False
+
+    @property
+    def count(self) -> int:
+        """How many recordings another site has."""
+        return len(self._counted)
+
+    def wake(self) -> None:
+        """Look at once."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        connector = aiohttp.TCPConnector(ssl=self._tls)
+        timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            while True:
+                pause_s = PERIOD_S
+                try:
+                    await self._send_new(session)
+                    self.is_failing = False
+                except (OSError, BaseError, aiohttp.ClientError, TimeoutError) as error:
+                    if not self.is_failing:
+                        log.warning("not_replicated", **fault(error))
+                    self.is_failing, pause_s = True, RETRY_S
+                self._wake.clear()
+                try:
+                    async with asyncio.timeout(pause_s):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+
+    async def _send_new(self, session: aiohttp.ClientSession) -> None:
+        for tenant in await self._store.tenants():
+            async for recording in self._store.manifests(tenant):
+                if f"{tenant}/{recording}" not in self._counted:
+                    await self._send(session, tenant, recording)
+
+    async def _send(self, session: aiohttp.ClientSession, tenant: str, recording: str) -> None:
+        signed = await self._store.get(manifest_name(tenant, recording))
+        try:
+            account = manifest.read(signed, self._recorders)
+        except CustodyError as error:
+            log.error("manifest_not_sent", call=recording, because=str(error))  # noqa: TRY400 - one line
+            self._note(tenant, recording, is_sent=False)
+            return
+        if account.recorder != self._recorder:
+            self._note(tenant, recording, is_sent=False)  # a copy of another site's
+            return
+        names = [
+            name
+            for segment in account.segments
+            for name in (
+                key_name(tenant, recording, segment.number),
+                audio_name(tenant, recording, segment),
+            )
+        ]
+        last: Exception = ConnectionError("no peer")
+        for peer in self._in_order():
+            try:
+                for name in (*names, manifest_name(tenant, recording)):
+                    await self._put(session, peer, name, await self._store.get(name))
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                last = error
+                self._failed_s[peer] = time.monotonic()
+                continue
+            self._note(tenant, recording, is_sent=True)
+            log.info("recording_replicated", call=recording, peer=peer)
+            return
+        raise last
+
+    def _in_order(self) -> list[str]:
+        """Return the peers, those behind that have failed lately."""
+        now_s = time.monotonic()
+        return sorted(
+            self._peers, key=lambda peer: now_s - self._failed_s.get(peer, -FORGIVEN_S) < FORGIVEN_S
+        )
+
+    async def _put(
+        self, session: aiohttp.ClientSession, peer: str, name: str, content: bytes
+    ) -> None:
+        async with session.put(f"https://{peer}/objects/{name}", data=content) as answer:
+            said = await answer.text()
+            if answer.status != 200 or said != hashlib.sha256(content).hexdigest():  # noqa: PLR2004 - HTTP
+                raise ConnectionError(f"{peer} did not keep it: {answer.status}")
+
+    def _note(self, tenant: str, recording: str, *, is_sent: bool) -> None:
+        self._counted.add(f"{tenant}/{recording}")
+        if is_sent:
+            with self._path.open("a") as file:
+                file.write(f"{tenant}/{recording}\n")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
+
+
+def server_tls(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
+    """Return what lets in who bears a certificate of `ca`, and nobody else."""
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_3
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_cert_chain(cert, key)
+    return tls
+
+
+def client_tls(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
+    """Return what shows our certificate, and checks the other's and its address."""
+    tls = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_3
+    tls.load_cert_chain(cert, key)
+    return tls
