@@ -86,7 +86,7 @@ class Keyring:
             key = msgspec.json.decode(path.read_bytes(), type=RecordingKey)
         except OSError as error:
             raise NoKeyError(f"there is no recording key {key_id} of {tenant} here") from error
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FormatError(f"{path}: not a recording key") from error
         if seal.key_id_of(key.public) != key_id or key.tenant != tenant:
             raise FormatError(f"{path}: holds another key than its name says")

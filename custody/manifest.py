@@ -122,7 +122,7 @@ def read(signed: bytes, recorders: Mapping[str, bytes]) -> Manifest:
     try:
         kept = msgspec.json.decode(signed, type=Signed)
         manifest = msgspec.json.decode(kept.manifest, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FormatError("not a signed manifest") from error
     if _encoder.encode(kept) != signed:
         # Another spelling of the same would be a second object that nobody wrote.

@@ -206,7 +206,7 @@ def read_facts(folder: Path) -> Facts | None:
     """Return what is recorded in a folder; None: nothing that a recorder has written."""
     try:
         return msgspec.json.decode((folder / "facts.json").read_bytes(), type=Facts)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 
@@ -250,7 +250,7 @@ def manifest_of(folder: Path, recorder: str) -> Manifest:
 def _marks(folder: Path) -> _Marks:
     try:
         return msgspec.json.decode((folder / "marks.json").read_bytes(), type=_Marks)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return _Marks()
 
 

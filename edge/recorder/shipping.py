@@ -82,7 +82,7 @@ class Shipper:
                 continue
             try:
                 await self._ship(folder, facts)
-            except (ConflictError, FormatError, msgspec.MsgspecError) as error:
+            except (ConflictError, FormatError, msgspec.MsgspecError, UnicodeDecodeError) as error:
                 # Only a person can say which of the two is right; both are kept.
                 log.error("recording_not_shipped", call=facts.call, **fault(error))  # noqa: TRY400 - one line
 

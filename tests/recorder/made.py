@@ -35,7 +35,7 @@ class Archive:
 
     def __init__(self, folder: Path) -> None:
         self.spool, self.store = folder / "spool", folder / "store"
-        self.spool.mkdir()
+        self.spool.mkdir(parents=True)
         self.ring = Keyring(folder / "keyring")
         self.providers = {name: LocalFile(secret) for name, secret in SECRETS.items()}
 
