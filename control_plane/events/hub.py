@@ -14,6 +14,7 @@ from control_plane.errors import DatabaseUnavailableError
 from control_plane.events.listener import Listener, Over
 from control_plane.events.newsroom import Newsroom, customer_news
 from control_plane.events.ring import Batch, News, Ring, told, told_together
+from control_plane.live import look
 from control_plane.live.follower import Follower
 from control_plane.service_tokens import store as service_tokens
 from control_plane.services import Services
@@ -22,6 +23,7 @@ from control_plane.subjects import counts
 from control_plane.tokens import SERVICE
 from control_plane.who import STALE_S
 from state.mirror import MirrorState
+from state.model import Now
 from state.snapshot import Delta, Snapshot
 
 log = structlog.get_logger()
@@ -31,6 +33,8 @@ TICK_S: Final = 0.5
 CHECK_S: Final = 2.0
 """How often listeners are looked up anew: who was disabled is let go within twice that."""
 HEARTBEAT_S: Final = 10.0
+REST: Final = 9
+"""How many times as long as it took nothing is told of queues again."""
 LOOK_S: Final = 1.0
 """How often changed customers are looked for, while somebody listens for them."""
 AGAIN: Final = 200
@@ -174,10 +178,29 @@ class Hub:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            snapshot = self._follower.mirror.snapshot
+            snapshot, now = self._follower.mirror.snapshot, self._follower.clock.now()
             if snapshot.revision:
-                news = self._newsroom.of_time(snapshot, self._follower.clock.now())
-                self._publish(news, is_of_change=False)
+                self._publish(self._newsroom.of_time(snapshot, now), is_of_change=False)
+                await self._tell_queues(snapshot, now)
+
+    async def _tell_queues(self, snapshot: Snapshot, now: Now) -> None:
+        """Tell how queues stand, if somebody listens: that takes a look at everybody.
+
+        In a thread, and no oftener than a tenth of the time.
+        """
+        room = self._newsroom
+        if not room.queues_are_old or not self._is_wanted("queues"):
+            return
+        room.queues_are_old = False
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        standing = await asyncio.to_thread(lambda: tuple(look.queues(snapshot, now)))
+        took_s = loop.time() - began_s
+        self._publish(room.of_queues(standing), is_of_change=False)
+        await asyncio.sleep(REST * took_s)
+
+    def _is_wanted(self, topic: str) -> bool:
+        return any(topic in each.topics for each in self._listeners)
 
     async def _beat(self) -> None:
         while True:
@@ -229,7 +252,7 @@ class Hub:
     async def _look_for_ever(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            if not any("customers" in each.topics for each in self._listeners):
+            if not self._is_wanted("customers"):
                 self._audited = None
                 continue
             try:

@@ -38,7 +38,8 @@ class Newsroom:
         self._queues: dict[str, QueueFacts] = {}
         self._sites: dict[str, SiteFacts] = {}
         self._resting: set[AgentId] = set()
-        self._queues_are_old = False
+        self.queues_are_old = False
+        """Something has changed since they were told."""
 
     def begin(self, snapshot: Snapshot, now: Now) -> None:
         """Take how things stand as told."""
@@ -48,10 +49,10 @@ class Newsroom:
         self._resting = {
             AgentId(each.id) for each in self._agents.values() if each.state is AgentState.WRAP_UP
         }
-        self._queues_are_old = False
+        self.queues_are_old = False
 
     def of_change(self, snapshot: Snapshot, deltas: Iterable[Delta], now: Now) -> tuple[News, ...]:
-        """Return the news of a change. That of queues waits for `of_time`: it looks at all."""
+        """Return the news of a change. That of queues waits for `of_queues`: it looks at all."""
         agents: set[AgentId] | None = set()
         found: list[News] = []
         sites = False
@@ -66,20 +67,24 @@ class Newsroom:
             elif delta.kind is Kind.RELEASE:
                 found += _release(delta)
             if delta.kind is Kind.QUEUE or delta.kind is Kind.TICKET or delta.kind in _OF_AGENTS:
-                self._queues_are_old = True
+                self.queues_are_old = True
         found += self._agents_news(snapshot, agents, now)
         if sites:
-            self._queues_are_old = True
+            self.queues_are_old = True
             found += self._sites_news(snapshot)
         return tuple(found)
 
     def of_time(self, snapshot: Snapshot, now: Now) -> tuple[News, ...]:
-        """Return what time has changed: rests that are over, and queues since they were told."""
-        found = list(self._agents_news(snapshot, set(self._resting), now)) if self._resting else []
-        if found or self._queues_are_old:
-            self._queues_are_old = False
-            found += self._queues_news(snapshot, now)
-        return tuple(found)
+        """Return what time has changed: rests that are over."""
+        if not self._resting:
+            return ()
+        found = tuple(self._agents_news(snapshot, set(self._resting), now))
+        self.queues_are_old |= bool(found)
+        return found
+
+    def of_queues(self, standing: Iterable[QueueFacts]) -> tuple[News, ...]:
+        """Return how queues differ from what was told last."""
+        return tuple(self._queues_news({each.id: each for each in standing}))
 
     # ---- calls -----------------------------------------------------------------------------------
 
@@ -123,8 +128,7 @@ class Newsroom:
 
     # ---- queues and sites ------------------------------------------------------------------------
 
-    def _queues_news(self, snapshot: Snapshot, now: Now) -> Iterator[News]:
-        standing = {each.id: each for each in look.queues(snapshot, now)}
+    def _queues_news(self, standing: dict[str, QueueFacts]) -> Iterator[News]:
         for name in sorted(self._queues.keys() | standing.keys()):
             before, after = self._queues.get(name), standing.get(name)
             if _quiet(before) != _quiet(after):

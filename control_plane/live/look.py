@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from control_plane.live.talks import number_of, tenant_of
 from edge.acd.agent_state import AgentState, agent_states, state_of
-from edge.acd.eligibility import facts_of, live_sites, rest_ends_s, unsuited_because
-from edge.acd.forecast import forecast, forecast_for_newcomer
+from edge.acd.eligibility import facts_of, live_sites, rest_ends_s
+from edge.acd.forecast import Staff, forecast, forecasts_for_newcomers
 from edge.acd.needs import Needs
 from edge.acd.present import reason_of, since_ms, sites_out_of_reach
 from edge.acd.reservation import UNKNOWN_CALLER
@@ -252,27 +252,29 @@ def queues(
 ) -> Iterator[QueueFacts]:
     """Yield every queue, or those named, in the order of their ids."""
     states = agent_states(snapshot, now, unreachable=sites_out_of_reach(snapshot))
-    free = [agent for agent, state in states.items() if state is AgentState.READY]
+    free = frozenset(agent for agent, state in states.items() if state is AgentState.READY)
     tickets: dict[QueueId, list[Ticket]] = {}
     for entry in snapshot.tickets.values():
         tickets.setdefault(entry.value.queue, []).append(entry.value)
-    for name in sorted(snapshot.queues):
-        if only is None or name in only:
-            queue = snapshot.queues[name].value
-            yield _queue(snapshot, queue, tickets.get(name, ()), free, now)
+    wanted = [
+        snapshot.queues[name].value
+        for name in sorted(snapshot.queues)
+        if only is None or name in only
+    ]
+    staff = Staff(snapshot)
+    expected = forecasts_for_newcomers(staff, snapshot, wanted, now)
+    for queue in wanted:
+        suited = free & staff.pool(Needs.of_queue(queue))
+        estimate_s = expected[queue.id].wait_s
+        yield _queue(queue, tickets.get(queue.id, ()), len(suited), estimate_s, now)
 
 
 def _queue(
-    snapshot: Snapshot,
-    queue: Queue,
-    tickets: Iterable[Ticket],
-    free: Iterable[AgentId],
-    now: Now,
+    queue: Queue, tickets: Iterable[Ticket], free: int, estimate_s: float | None, now: Now
 ) -> QueueFacts:
-    mine, needs = list(tickets), Needs.of_queue(queue)
+    mine = list(tickets)
     states = Counter(ticket.state for ticket in mine)
     since = min((each.arrived_ms for each in mine if each.state in _WAITING), default=None)
-    estimate_s = forecast_for_newcomer(snapshot, queue, now).wait_s
     return QueueFacts(
         id=queue.id,
         tenant=queue.tenant,
@@ -280,7 +282,7 @@ def _queue(
         longest_s=None if since is None else between_s(since, now.wall_ms),
         ringing=states[TicketState.OFFERED],
         talking=states[TicketState.CONNECTED],
-        free=sum(unsuited_because(snapshot.agents[each].value, needs) is None for each in free),
+        free=free,
         estimate_s=None if estimate_s is None else round(estimate_s, 1),
     )
 

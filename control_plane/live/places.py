@@ -50,11 +50,9 @@ async def list_queues(ask: Listed) -> LiveQueues:
     """Return every queue that the subject may see."""
     follower = follower_of(ask.request.app)
     now, snapshot = follower.clock.now(), follower.mirror.snapshot
-    found = [
-        each
-        for each in look.queues(snapshot, now)
-        if each.tenant == ask.tenant and ask.sees(queue_thing(each))
-    ]
+    # In a thread: it takes a look at everybody who works and waits.
+    standing = await asyncio.to_thread(lambda: tuple(look.queues(snapshot, now)))
+    found = [e for e in standing if e.tenant == ask.tenant and ask.sees(queue_thing(e))]
     records = await _records(ask)
     return LiveQueues(
         as_of=instant(now.wall_ms),

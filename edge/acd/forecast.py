@@ -16,7 +16,7 @@ error is there to show.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from statistics import fmean, median
 from typing import Final
 
@@ -32,7 +32,7 @@ from edge.acd.eligibility import (
 from edge.acd.line import Waiting, waiting_calls
 from edge.acd.needs import Needs
 from edge.acd.service_level import wait_s
-from state.model import AgentId, CallId, CallRecord, Now, Queue
+from state.model import AgentId, CallId, CallRecord, Now, Queue, QueueId, SkillId
 from state.snapshot import Snapshot
 
 
@@ -52,44 +52,83 @@ def forecast(snapshot: Snapshot, call: CallId, now: Now) -> Forecast | None:
     line = waiting_calls(snapshot, now)
     for place, each in enumerate(line):
         if each.entry.value.call == call:
-            return _forecast(snapshot, each.effective.needs, line[:place], now)
+            return _forecast(Staff(snapshot), each.effective.needs, line[:place], now)
     return None
 
 
 def forecast_for_newcomer(snapshot: Snapshot, queue: Queue, now: Now) -> Forecast:
     """Return the forecast for a caller who would come to a queue now."""
+    return forecasts_for_newcomers(Staff(snapshot), snapshot, (queue,), now)[queue.id]
+
+
+def forecasts_for_newcomers(
+    staff: Staff, snapshot: Snapshot, queues: Iterable[Queue], now: Now
+) -> dict[QueueId, Forecast]:
+    """Return the forecasts for callers who would come to these queues now.
+
+    `staff`: of this snapshot. All who wait and all who work are looked at once, for all queues.
+    """
     line = waiting_calls(snapshot, now)
-    ahead = [each for each in line if each.level >= queue.priority]
-    return _forecast(snapshot, Needs.of_queue(queue), ahead, now)
-
-
-def _forecast(snapshot: Snapshot, needs: Needs, ahead: Iterable[Waiting], now: Now) -> Forecast:
-    present = {
-        agent: facts
-        for agent, facts in agent_facts(snapshot).items()
-        if facts.barred_because in {None, Reason.HAS_OFFER}
+    return {
+        queue.id: _forecast(
+            staff,
+            Needs.of_queue(queue),
+            [each for each in line if each.level >= queue.priority],
+            now,
+        )
+        for queue in queues
     }
-    pools: dict[Needs, frozenset[AgentId]] = {}
-    pool = pools[needs] = _pool(present, needs)
-    shares = []
-    for each in ahead:
-        theirs = each.effective.needs
-        if theirs not in pools:
-            pools[theirs] = _pool(present, theirs)
-        if common := len(pools[theirs] & pool):
-            shares.append(common / len(pools[theirs]))
-    free = sum(1 for agent in pool if unavailable_because(present[agent], now) is None)
+
+
+class Staff:
+    """The agents who are present, busy or not, and who of them suits which needs."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.present = {
+            agent: facts
+            for agent, facts in agent_facts(snapshot).items()
+            if facts.barred_because in {None, Reason.HAS_OFFER}
+        }
+        self._skilled: dict[SkillId, list[AgentId]] = {}
+        for agent, facts in self.present.items():
+            for skill in facts.agent.skills:
+                self._skilled.setdefault(skill, []).append(agent)
+        self._pools: dict[Needs, frozenset[AgentId]] = {}
+        self._shares: dict[tuple[Needs, Needs], float] = {}
+
+    def pool(self, needs: Needs) -> frozenset[AgentId]:
+        """Return those who suit `needs`."""
+        found = self._pools.get(needs)
+        if found is None:
+            # Whoever suits has each of the skills that all are needed: look at the rarest.
+            skilled = [self._skilled.get(need.skill, []) for need in needs.all_of]
+            names = min(skilled, key=len) if skilled else list(self.present)
+            found = self._pools[needs] = frozenset(
+                each for each in names if unsuited_because(self.present[each].agent, needs) is None
+            )
+        return found
+
+    def share(self, theirs: Needs, ours: Needs) -> float:
+        """Return which part of those who suit `theirs` also suit `ours`."""
+        key = (theirs, ours)
+        found = self._shares.get(key)
+        if found is None:
+            pool = self.pool(theirs)
+            found = len(pool & self.pool(ours)) / len(pool) if pool else 0.0
+            self._shares[key] = found
+        return found
+
+
+def _forecast(staff: Staff, needs: Needs, ahead: Iterable[Waiting], now: Now) -> Forecast:
+    pool = staff.pool(needs)
+    shares = [share for each in ahead if (share := staff.share(each.effective.needs, needs))]
+    present = [staff.present[agent] for agent in pool]
+    free = sum(1 for facts in present if unavailable_because(facts, now) is None)
     missing = sum(shares) + 1.0 - free
     return Forecast(
         position=len(shares) + 1,
         staff=len(pool),
-        wait_s=_wait_s(missing, [present[agent] for agent in pool]),
-    )
-
-
-def _pool(present: Mapping[AgentId, AgentFacts], needs: Needs) -> frozenset[AgentId]:
-    return frozenset(
-        agent for agent, facts in present.items() if unsuited_because(facts.agent, needs) is None
+        wait_s=_wait_s(missing, present),
     )
 
 

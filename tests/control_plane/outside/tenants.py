@@ -42,7 +42,8 @@ async def furnish(center: Center, main: Person, tenant: str, mark: str, number: 
     await _serve_customers(made, number)
     user = await admin.post("/v1/users", {
         "login": f"{mark}login", "name": f"{mark} User", "roles": ["role:agent"],
-        "agent": made.ids["agent"], "team": made.ids["team"], "site": "a", "employer": f"{mark}corp",
+        "agent": made.ids["agent"], "team": made.ids["team"], "site": "a",
+        "employer": f"{mark}corp",
     })  # fmt: skip
     made.ids["user"] = made.ids["owner"] = well(user).json["id"]
     token = await admin.post(
