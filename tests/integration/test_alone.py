@@ -255,5 +255,28 @@ async def test_edges_that_are_killed_while_their_site_is_alone_go_on_alone_and_m
     await center.nothing_is_left(within_s=20)
 
 
+async def test_a_caller_whose_agents_site_dies_in_silence_is_served_by_another(
+    center: Center,
+) -> None:
+    """Nobody here sends audio: once the site is dead, nothing tells that its agent is there."""
+    kim = await center.agent("bkim", site="b")
+    leg = center.dial(center.caller("4930041"))
+    await joined(leg, kim)
+    await center.connected()
+    ann = await center.agent("ann")
+    center.lab.supervisor.kill_host("b")
+    try:
+        again = await ann.rung(within_s=20)
+        assert again.invite is not None
+        assert "4930041" in again.invite.from_uri
+        assert AgentId("bkim") not in await center.offers()
+        await ann.answer(again)
+        await ann.hang_up(again)
+        record = await center.record(leg)
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")
+    finally:
+        await center.lab.supervisor.release_host("b")
+
+
 async def _nobody(_ask: object, _tell: object, /) -> None:
     raise AssertionError("no call is placed here")
