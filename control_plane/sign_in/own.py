@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.route import Answer, Method, Route, Routes, Tx
-from control_plane.errors import ApiError, not_found
+from control_plane.errors import NOT_FOUND, ApiError, not_found
 from control_plane.passwords import hash_password
 from control_plane.permissions import Permission
 from control_plane.sessions import store
@@ -152,7 +152,7 @@ ROUTES: Final[Routes] = (
         handler=change_password,
         body=PasswordChange,
         tx=Tx.NONE,
-        problems=(PASSWORD_WRONG, PASSWORD_SAME),
+        problems=(PASSWORD_WRONG, PASSWORD_SAME, NOT_FOUND),
     ),
     Route(
         method=Method.GET,

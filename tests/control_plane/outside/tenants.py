@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from control_plane.db.tables import Table
 from control_plane.oidc.tables import FlowRow, IdentityRow
 from control_plane.permissions import Role
+from control_plane.sign_in import store as sign_in
 from tests.control_plane.center import Center, Person, Reply
 
 SHORTEST = 5
@@ -59,12 +60,15 @@ async def furnish(center: Center, main: Person, tenant: str, mark: str, number: 
 
 
 async def _know_a_provider(center: Center, made: Furnished) -> None:
-    """Let somebody be known at a provider, and a sign-in there be under way."""
+    """Let somebody be known at a provider and be signed in, and a sign-in there be under way."""
     mark, tenant = made.mark, made.tenant
     home = f"https://{mark}.example.org"
     body = {"issuer": home, "client_id": f"{mark}client", "redirect_uris": [f"{home}/back"]}
     well(await made.admin.ask("PUT", "/v1/identity-provider", body, {"If-Match": '"0"'}))
     async with center.services.database.write() as connection:
+        now_ms = center.clock.now().wall_ms
+        opened = await sign_in.begin(connection, made.ids["user"], tenant, now_ms)
+        made.ids["session"] = opened.session
         await connection.execute(insert(FlowRow).values(
             state_digest=f"{mark}state", holder_digest=f"{mark}holder", tenant=tenant,
             nonce=f"{mark}nonce", verifier=f"{mark}verifier", provider_version=1,
