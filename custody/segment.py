@@ -61,6 +61,9 @@ def check(segment: Segment, sealed: bytes, sealed_key: bytes) -> Iterator[str]:
 
 def read_checked(segment: Segment, place: Place, key: bytes, sealed: bytes) -> list[Frame]:
     """Return the frames, which are as many as the manifest lists. Raise `TamperedError`."""
+    if len(sealed) != segment.size:
+        # Behind the last whole frame of an unclosed segment nothing is sealed that would show it.
+        raise TamperedError(f"segment {segment.number} has {len(sealed)} bytes, not {segment.size}")
     found, is_closed = read_all(key, place, sealed)
     samples = sum(each.samples for each in found)
     if is_closed != segment.is_complete or samples != segment.samples:

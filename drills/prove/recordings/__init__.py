@@ -1,0 +1,1 @@
+"""Proves recordings: real calls, random kills, every change found, a lost site played."""

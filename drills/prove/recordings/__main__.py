@@ -1,0 +1,326 @@
+"""`python -m drills.prove.recordings`, inside the lab's namespaces."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.table import Table
+
+from custody.errors import CustodyError
+from custody.keyring import Keyring
+from custody.library import Library
+from custody.providers import LocalFile
+from custody.store import RecordingStore
+from drills.cli.errors import Exit
+from drills.cli.progress import console
+from drills.demo.hearing import Recorded
+from drills.demo.ledger import Ledger, join
+from drills.demo.recorded import Listening
+from drills.demo.run import DemoError, Stage, read_records, staged
+from drills.demo.scenario import plan
+from drills.demo.screen import Screen
+from drills.demo.stock import settle
+from drills.lab import recorders
+from drills.lab.control_plane import process_name
+from drills.lab.errors import LabError
+from drills.prove.recordings.tampering import Found, copied, tamper
+from drills.setup.say import note
+from state.errors import StateError
+from state.model import MAIN, Outcome, SiteId
+
+CALLS_BEGIN_IN_S: Final = 1.0
+BETWEEN_S: Final = (1.5, 4.0)
+TAMPERED: Final = 6
+"""Recordings that are changed in every way."""
+COPIED_WITHIN_S: Final = 20.0
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for; it comes as JSON, the one argument."""
+
+    calls: int
+    seed: int
+    json: str = ""
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found."""
+
+    recorded: tuple[Recorded, ...]
+    answered: int
+    kills: dict[str, int]
+    unexplained: tuple[str, ...]
+    plaintext: tuple[str, ...]
+    sounds_sought: int
+    tampered: Found
+    lost_site: SiteId
+    replicated: int
+    """What the lost site had counted."""
+    not_replicated: int
+    played: int
+
+    @property
+    def opened(self) -> int:
+        """How many recordings open."""
+        return sum(1 for each in self.recorded if not each.fault)
+
+    @property
+    def held(self) -> bool:
+        """Whether all of it is as it has to be."""
+        return (
+            self.opened == len(self.recorded) == self.answered > 0
+            and not self.unexplained
+            and not self.plaintext
+            and self.sounds_sought > 0
+            and not self.tampered.missed
+            and self.tampered.tried > 0
+            and self.played == self.replicated > 0
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return it for `--json`."""
+        return {
+            "calls": self.answered,
+            "opened": self.opened,
+            "heard": sum(1 for each in self.recorded if each.is_heard),
+            "incomplete": sum(1 for e in self.recorded if not e.fault and not e.is_complete),
+            "unexplained": len(self.unexplained),
+            "unexplained_calls": list(self.unexplained),
+            "kills": self.kills,
+            "plaintext_hits": len(self.plaintext),
+            "sounds_sought": self.sounds_sought,
+            "tamper": {
+                "tried": self.tampered.tried,
+                "found": self.tampered.tried - len(self.tampered.missed),
+                "missed": list(self.tampered.missed),
+            },
+            "survivor": {
+                "lost_site": self.lost_site,
+                "replicated": self.replicated,
+                "not_replicated": self.not_replicated,
+                "played": self.played,
+            },
+            "held": self.held,
+        }
+
+
+async def prove(options: Options) -> Exit:
+    """Play, break, listen; print, and say whether all held."""
+    own = asyncio.current_task()
+    if own is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
+    screen = Screen(scenario=plan(seed=options.seed, calls=options.calls))
+    async with screen.shown(), staged(screen) as stage:
+        proof = await _prove(stage, options.seed)
+    if options.json:
+        Path(options.json).write_text(json.dumps(proof.as_json(), indent=2) + "\n")  # noqa: ASYNC240 - the end
+    _show(proof)
+    return Exit.OK if proof.held else Exit.FAILED
+
+
+async def _prove(stage: Stage, seed: int) -> Proof:
+    screen, loop = stage.screen, asyncio.get_running_loop()
+    screen.began_s = loop.time() + CALLS_BEGIN_IN_S
+    kills: dict[str, int] = {}
+    calling = asyncio.create_task(stage.people.let_call(screen.began_s))
+    killing = asyncio.create_task(_kill(stage, seed, kills))
+    try:
+        await calling
+        await stage.people.callers_over()
+    finally:
+        killing.cancel()
+        calling.cancel()
+    lab = stage.lab
+    edges = [
+        (edge, lab.paths.of(site) / f"edge-{edge}.sock")
+        for site in lab.plan.sites
+        for edge in lab.plan.edges(site)
+    ]
+    await settle(edges, stage.store)
+    await stage.people.send_home()
+    screen.say("listening to what was recorded")
+    book = join(
+        stage.scenario,
+        stage.people.caller_reports(),
+        stage.people.agent_reports(),
+        await read_records(stage.store),
+    )
+    listening = Listening(lab, None)
+    recorded = await listening.listen(book.rows)
+    sought, plaintext = await listening.plaintext()
+    screen.say("changing recordings in every way")
+    tampered = await _tamper(stage, book, recorded, seed)
+    await _until_copied(stage)
+    screen.say("losing a site, with its keys")
+    lost, counted, left, played = await _lose(stage)
+    return Proof(
+        recorded=recorded,
+        answered=sum(1 for row in book.rows if row.by_edges is Outcome.ANSWERED),
+        kills=kills,
+        unexplained=tuple(each.call for each in recorded if not _is_explained(each)),
+        plaintext=plaintext,
+        sounds_sought=sought,
+        tampered=tampered,
+        lost_site=lost,
+        replicated=counted,
+        not_replicated=left,
+        played=played,
+    )
+
+
+def _is_explained(recorded: Recorded) -> bool:
+    """Tell whether both parties are heard, or the manifest says what is missing and why."""
+    return recorded.is_heard or (not recorded.fault and not recorded.is_complete)
+
+
+async def _kill(stage: Stage, seed: int, kills: dict[str, int]) -> None:
+    """Kill processes at random moments; the supervisor starts them anew."""
+    chance = random.Random(seed)  # noqa: S311 - the same every time
+    lab = stage.lab
+    kinds = ("recorder", "recorder", "edge", "control_plane", "rtpengine")
+    while True:
+        await asyncio.sleep(chance.uniform(*BETWEEN_S))
+        site, kind = chance.choice(lab.plan.sites), chance.choice(kinds)
+        match kind:
+            case "edge":
+                name = f"edge-{chance.choice(lab.plan.edges(site))}"
+            case "control_plane":
+                name = process_name(site)
+            case _:
+                name = f"{kind}-{site}"
+        if lab.supervisor.is_ready(name):
+            lab.supervisor.kill(name)
+            kills[kind] = kills.get(kind, 0) + 1
+
+
+async def _tamper(stage: Stage, book: Ledger, recorded: tuple[Recorded, ...], seed: int) -> Found:
+    """Change copies of some recordings, those with gaps among them."""
+    lab, found = stage.lab, Found()
+    site_of = {row.record.call: row.record.site for row in book.rows if row.record is not None}
+    opened = sorted((each for each in recorded if not each.fault), key=lambda e: e.is_complete)
+    for number, each in enumerate(opened[:TAMPERED]):
+        site = next(site for call, site in site_of.items() if call == each.call)
+        to = lab.paths.run / "tampered" / str(number)
+        copied(recorders.store_of(lab.paths.of(site)), MAIN, [each.call], to)
+        library = Library(
+            RecordingStore.open(str(to)),
+            Keyring(recorders.keyring_of(lab.paths.of(site))),
+            providers={site: LocalFile.load(lab.paths.of(site) / recorders.PROVIDER)},
+            recorders=lab.signers,
+        )
+        found = found.plus(await tamper(library, to, MAIN, each.call, f"{seed}-{number}"))
+        shutil.rmtree(to)
+    return found
+
+
+async def _until_copied(stage: Stage) -> None:
+    """Give the sites the time to copy what has just ended."""
+    ends_s = asyncio.get_running_loop().time() + COPIED_WITHIN_S
+    while asyncio.get_running_loop().time() < ends_s:
+        if all(not _uncounted(stage, site) for site in stage.lab.plan.sites):
+            return
+        await asyncio.sleep(0.2)
+
+
+def _counted(stage: Stage, site: SiteId) -> set[str]:
+    path = recorders.counted_of(stage.lab.paths.of(site))
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {line.rpartition("/")[2] for line in lines}
+
+
+def _uncounted(stage: Stage, site: SiteId) -> set[str]:
+    """Return the recordings of the site's own that it has not counted as replicated."""
+    run = stage.lab.paths.of(site)
+    spooled = {path.name for path in recorders.spool_of(run).iterdir() if path.is_dir()}
+    manifests = recorders.store_of(run) / MAIN / "manifests"
+    own = {
+        path.stem
+        for path in (manifests.glob("*.json") if manifests.exists() else ())
+        if f'"site":"{site}"' in path.read_text()
+    }
+    return (own | spooled) - _counted(stage, site)
+
+
+async def _lose(stage: Stage) -> tuple[SiteId, int, int, int]:
+    """Kill the site that has recorded most, destroy all that it had, and listen elsewhere.
+
+    Return it, what it had counted as replicated, what it had not, and what a survivor plays.
+    """
+    lab = stage.lab
+    lost = max(lab.plan.sites, key=lambda site: len(_counted(stage, site)))
+    counted, left = _counted(stage, lost), _uncounted(stage, lost)
+    lab.kill_site(lost)
+    shutil.rmtree(lab.paths.of(lost), ignore_errors=True)
+    played = 0
+    for call in sorted(counted):
+        for site in lab.plan.sites:
+            if site != lost and await _plays(lab.library(site, keys_of=site), call):
+                played += 1
+                break
+    return lost, len(counted), len(left), played
+
+
+async def _plays(library: Library, call: str) -> bool:
+    try:
+        account = await library.manifest(MAIN, call)
+        return len([frame async for frame in library.frames(account)]) > 0
+    except (FileNotFoundError, CustodyError):
+        return False
+
+
+def _show(proof: Proof) -> None:
+    table = Table(title="Recordings under random kills")
+    table.add_column("")
+    table.add_column("", justify="right")
+    found = proof.as_json()
+    rows = (
+        ("answered calls", found["calls"]),
+        ("their recordings open, with another site's keys", found["opened"]),
+        ("both parties heard, each on their side", found["heard"]),
+        ("incomplete, and saying why", found["incomplete"]),
+        ("unexplained", found["unexplained"]),
+        ("processes killed", ", ".join(f"{n} {kind}" for kind, n in sorted(proof.kills.items()))),
+        (
+            f"files with a sound in the clear, of {proof.sounds_sought} sought",
+            len(proof.plaintext),
+        ),
+        (
+            "changes to stored recordings found",
+            f"{proof.tampered.tried - len(proof.tampered.missed)} of {proof.tampered.tried}",
+        ),
+        (
+            f"site {proof.lost_site} destroyed: played elsewhere, of those it had counted",
+            f"{proof.played} of {proof.replicated}; {proof.not_replicated} not yet copied",
+        ),
+    )
+    for name, value in rows:
+        table.add_row(name, str(value))
+    console().print(table)
+    for call in proof.unexplained:
+        console().print(f"unexplained: {call}")
+    console().print("All held." if proof.held else "NOT all held.")
+
+
+def main(argv: list[str]) -> int:
+    """Run once."""
+    options = msgspec.json.decode(argv[0], type=Options)
+    try:
+        return asyncio.run(prove(options))
+    except (DemoError, LabError, StateError) as error:
+        note(str(error))
+        return Exit.FAILED
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        note("interrupted")
+        return Exit.INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+"""The proof of recordings: it finds every change, and it says so when one is not found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from custody.library import Library
+from drills.demo.hearing import Recorded
+from drills.prove.recordings.__main__ import Proof
+from drills.prove.recordings.tampering import Found, copied, tamper
+from state.model import MAIN, SiteId
+from tests.recorder.made import Archive
+
+CALL = "1" * 24
+
+
+@pytest.fixture
+async def archive(tmp_path: Path) -> Archive:
+    archive = Archive(tmp_path)
+    await archive.make_key()
+    archive.record(CALL, 5.5)
+    archive.end()
+    await archive.ship()
+    return archive
+
+
+async def test_every_change_is_found_and_undone(archive: Archive) -> None:
+    library = archive.library()
+    found = await tamper(library, archive.store, MAIN, CALL, "1")
+    assert found.tried > 100
+    assert found.missed == ()
+    assert await library.verify(MAIN, CALL) == []
+
+
+async def test_every_change_of_a_recording_that_was_cut_off_is_found_too(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    await archive.make_key()
+    archive.record(CALL, 5.5)
+    archive.last.abandon()
+    archive.record(CALL, 1.5, take_up_s=7)
+    archive.end()
+    await archive.ship()
+    found = await tamper(archive.library(), archive.store, MAIN, CALL, "1")
+    assert found.missed == ()
+
+
+async def test_a_change_that_nobody_notices_is_reported(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def blind(*_: object) -> list[str]:
+        return []
+
+    monkeypatch.setattr(Library, "verify", blind)
+    found = await tamper(archive.library(), archive.store, MAIN, CALL, "1")
+    assert len(found.missed) == found.tried
+
+
+def test_a_copy_is_changed_and_not_the_store(archive: Archive, tmp_path: Path) -> None:
+    to = copied(archive.store, MAIN, [CALL], tmp_path / "to")
+    theirs = sorted(path.relative_to(to) for path in to.rglob("*") if path.is_file())
+    ours = sorted(
+        path.relative_to(archive.store) for path in archive.store.rglob("*") if path.is_file()
+    )
+    assert theirs == ours
+
+
+HEARD = Recorded(
+    call=CALL,
+    is_complete=True,
+    caller=frozenset({"1"}),
+    agent=frozenset({"2"}),
+    due_left="1",
+    due_right="2",
+    allowed=frozenset({"1", "2"}),
+)
+GOOD = Proof(
+    recorded=(HEARD,),
+    answered=1,
+    kills={"recorder": 2},
+    unexplained=(),
+    plaintext=(),
+    sounds_sought=2,
+    tampered=Found(tried=9),
+    lost_site=SiteId("a"),
+    replicated=1,
+    not_replicated=0,
+    played=1,
+)
+
+
+def test_a_good_proof_holds() -> None:
+    assert GOOD.held
+    found = GOOD.as_json()
+    assert (found["calls"], found["opened"], found["unexplained"]) == (1, 1, 0)
+    assert found["tamper"] == {"tried": 9, "found": 9, "missed": []}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"answered": 2},
+        {"recorded": (replace(HEARD, fault="there is none"),)},
+        {"unexplained": (CALL,)},
+        {"plaintext": ("a/log",)},
+        {"sounds_sought": 0},
+        {"tampered": Found(tried=9, missed=("bit 1",))},
+        {"tampered": Found()},
+        {"played": 0},
+        {"replicated": 0, "played": 0},
+        {"recorded": (), "answered": 0},
+    ],
+    ids="-".join,
+)
+def test_anything_that_is_missing_breaks_it(change: dict[str, object]) -> None:
+    assert not replace(GOOD, **change).held
