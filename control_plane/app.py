@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -49,7 +50,7 @@ def build(settings: Settings, clock: Clock) -> web.Application:
         buckets=Buckets(limits.subject_rate, limits.subject_burst),
         strangers=Buckets(limits.stranger_rate, limits.stranger_burst),
     )
-    app[health.OPENAPI] = msgspec.json.encode(openapi.document(ROUTES, API_VERSION))
+    app[health.OPENAPI] = _openapi()
     app.cleanup_ctx.append(_database)
     app.cleanup_ctx.append(backlog.context)
     for feature in FEATURES:
@@ -62,6 +63,12 @@ def build(settings: Settings, clock: Clock) -> web.Application:
     health.add(app)
     docs_page.add(app)
     return app
+
+
+@cache
+def _openapi() -> bytes:
+    """Return the document; the same for every application of this process."""
+    return msgspec.json.encode(openapi.document(ROUTES, API_VERSION))
 
 
 async def _load_subject(connection: AsyncConnection, who: str, session: str) -> Subject | None:

@@ -18,8 +18,11 @@ from state.model import Release, Site, SiteId
 from state.store import Put
 from tests.control_plane.center import Person
 from tests.control_plane.events.stage import listening
+from tests.control_plane.live.one_database import database_url
 from tests.control_plane.live.outage import away
 from tests.control_plane.live.stage import ANNA_CALLS, Scene, call_id
+
+__all__ = ["database_url"]
 
 CALLS = "?topics=calls"
 

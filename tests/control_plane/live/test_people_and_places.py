@@ -16,8 +16,11 @@ from state.codec import encode
 from state.model import EdgeId, Probe, Site, SiteId
 from state.store import Delete, Put
 from tests.control_plane.center import Person
+from tests.control_plane.live.one_database import database_url
 from tests.control_plane.live.outage import away
 from tests.control_plane.live.stage import Scene, call_id, eventually
+
+__all__ = ["database_url"]
 
 
 async def states(person: Person, query: str = "") -> dict[str, str]:

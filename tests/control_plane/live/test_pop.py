@@ -12,8 +12,11 @@ from state.codec import encode
 from state.model import AgentId, EdgeId, PresenceState, SiteId
 from state.store import Delete, Put
 from tests.control_plane.center import Person
+from tests.control_plane.live.one_database import database_url
 from tests.control_plane.live.outage import away
 from tests.control_plane.live.stage import ANNA_CALLS, Scene, agent, call_id
+
+__all__ = ["database_url"]
 
 MASKED = {"number": "+49••••65", "is_masked": True}
 

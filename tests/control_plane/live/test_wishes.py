@@ -21,8 +21,11 @@ from state.model import AgentId, PauseCode, Readiness, Wish
 from state.snapshot import Delta, Snapshot
 from state.store import Delete, Put
 from tests.control_plane.center import Person, Reply
+from tests.control_plane.live.one_database import database_url
 from tests.control_plane.live.outage import away
 from tests.control_plane.live.stage import Scene
+
+__all__ = ["database_url"]
 
 
 @asynccontextmanager
