@@ -145,6 +145,21 @@ class Api:
                 yield reply
                 return
 
+    @asynccontextmanager
+    async def socket(
+        self, path: str, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """Give a WebSocket. Raise `ProblemError`."""
+        await self.refresh(if_before_s=self._clock.now().wall_ms / 1000 + SPARE_S)
+        sent = {**headers, "Authorization": f"Bearer {self._account.access_token}"}
+        try:
+            async with self._http.ws_connect(self._account.url + path, headers=sent) as socket:
+                yield socket
+        except aiohttp.WSServerHandshakeError as error:
+            # The handshake's answer has no body here: the same asked plainly says why.
+            await self.ask("GET", path, headers=headers)
+            raise CommandError(f"{path} answered {error.status}") from error
+
     async def refresh(self, *, if_before_s: float) -> None:
         """Get new tokens, if these end before then; who else refreshes meanwhile is waited for."""
         if self._account.until_s > if_before_s:

@@ -36,6 +36,8 @@ RESERVED: Final = frozenset({"json", "all", "tenant", "url", "from", "if-match",
 """Options of `ctl` itself; a field of that name is typed `--body-tenant`."""
 JSON: Final = "application/json"
 PREFIX: Final = "/v1/"
+_SWITCHES: Final = "101"
+"""The status of what becomes a WebSocket."""
 
 
 class Field(Struct, frozen=True, kw_only=True):
@@ -70,6 +72,8 @@ class Command(Struct, frozen=True, kw_only=True):
     is_once: bool
     """Takes an Idempotency-Key."""
     is_listing: bool
+    is_stream: bool = False
+    """A WebSocket, which tells until one has enough."""
     merges: bool = False
     """Reads what is there, changes what is named, and puts the whole back."""
 
@@ -133,6 +137,7 @@ def _of(
         needs_version="If-Match" in sent,
         is_once="Idempotency-Key" in sent,
         is_listing=method == "get" and _is_listing(operation, schemas),
+        is_stream=_SWITCHES in answers,
     )
     yield command
     if method == "put" and "get" in paths[path] and "patch" not in paths[path] and media == JSON:
@@ -193,6 +198,8 @@ def _words(
     segments = _segments(path)
     literals = [each for each in segments if not each.startswith("{")]
     words = [*_noun(literals[0], nouns), *literals[1:]]
+    if _SWITCHES in paths[path][method].get("responses", {}):
+        return tuple(words)
     if segments[-1].startswith("{"):
         collection = path.rpartition("/")[0]
         is_lone = collection not in paths and len(literals) > 1

@@ -141,7 +141,7 @@ def request(
             case "path":
                 path = path.replace(f"{{{field.wire}}}", quote(words[-1], safe=""))
             case "query":
-                query += [(field.wire, each) for each in words]
+                query += [(field.wire, each) for each in schemas.apart(field.schema, words)]
             case "header":
                 headers[field.wire] = words[-1]
             case _:

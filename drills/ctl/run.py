@@ -17,7 +17,7 @@ import msgspec
 
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import Task, console, progress
-from drills.ctl import client, line, problems, show
+from drills.ctl import client, follow, line, problems, show
 from drills.ctl.account import Book
 from drills.ctl.client import Api, ProblemError, Reply
 from drills.ctl.commands import Command, commands
@@ -43,6 +43,7 @@ For example:
   ./everline ctl queues change sales --priority 5 --dry-run
   ./everline ctl customers import people.csv --dry-run
   ./everline ctl configuration rollback 12
+  ./everline ctl events --topics calls,agents
 """
 
 
@@ -165,6 +166,8 @@ async def _carry_out(api: Api, typed: Line, schemas: Schemas, document: Mapping[
     command = typed.command
     whole = _whole(typed)
     request = line.request(typed, schemas, whole, is_partial=command.merges)
+    if command.is_stream:
+        return await _follow(api, typed, request)
     if command.takes_file or command.gives not in ("application/json", ""):
         return await _stream(api, typed, request)
     before: Reply | None = None
@@ -275,6 +278,16 @@ def _print(told: Any, *, as_json: bool) -> None:  # noqa: ANN401 - JSON
     console().print(show.answer(told))
     if isinstance(told, Mapping) and told.get("next"):
         console().print(f"\nThere are more: --all, or --cursor {told['next']}")
+
+
+async def _follow(api: Api, typed: Line, request: Request) -> int:
+    """Print what is told until Ctrl-C; as JSON, a line for each message."""
+    async for said in follow.messages(api, request):
+        told = [msgspec.json.encode(said).decode()] if typed.has("json") else follow.lines(said)
+        for each in told:
+            sys.stdout.write(each + "\n")
+        sys.stdout.flush()
+    return Exit.OK
 
 
 async def _stream(api: Api, typed: Line, request: Request) -> int:

@@ -70,6 +70,11 @@ class Schemas:
             return f"NAME={self.says(inner)},..." if isinstance(inner, Mapping) else "JSON"
         return str(found.get("format", "text")) if kind == "string" else kind
 
+    def apart(self, schema: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+        """Return the words that a query repeats its parameter for."""
+        is_many = self.resolve(schema).get("type") == "array"
+        return _split(words) if is_many else list(words)
+
     def value(self, schema: Mapping[str, Any], words: Sequence[str]) -> Any:  # noqa: ANN401, PLR0911 - JSON
         """Return what `words` say: several for a list or a map. Raise `BadValueError`.
 

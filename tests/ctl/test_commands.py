@@ -65,6 +65,7 @@ def test_no_option_of_an_endpoint_hides_one_of_ctl_itself() -> None:
         ("plans activate", "POST", "/v1/plans/{id}/activate"),
         ("plans state", "GET", "/v1/plans/{id}/state"),
         ("sites drain", "POST", "/v1/sites/{id}/drain"),
+        ("events", "GET", "/v1/events"),
         ("customers import", "POST", "/v1/customer-import"),
         ("customers by-number", "GET", "/v1/customers/by-number/{number}"),
         ("customers cases add", "POST", "/v1/customers/{customer}/cases"),

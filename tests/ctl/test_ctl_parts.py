@@ -12,10 +12,15 @@ from pathlib import Path
 import pytest
 import structlog
 
+from control_plane.events.hub import HUB
+from control_plane.events.listener import Over
 from control_plane.permissions import Role
 from drills.cli.errors import CommandError
-from drills.ctl import account, run
+from drills.ctl import account, client, follow, run
 from drills.ctl.account import Account, Book
+from drills.ctl.line import Request
+from state.clock import ManualClock
+from state.memory import MemoryStore
 from tests.control_plane.center import PASSWORD, Person
 from tests.control_plane.outside.served import Served, served
 
@@ -196,3 +201,47 @@ async def test_a_control_plane_that_is_not_there_is_told(serving: Served, ctl: C
     )
     with pytest.raises(CommandError, match="cannot be reached"):
         await ctl("queues", "list", "--url", gone)
+
+
+async def test_events_are_followed_over_a_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    store = MemoryStore(ManualClock(), heartbeat_s=0.2)
+    async with served(shared=store) as serving, client.session() as http:
+        person = await manager(serving)
+        api = client.Api(http, Book(), Book().find(serving.url))
+        asked = Request(method="GET", path="/v1/events?topics=configuration", headers={}, body=None)
+        heard: list[dict[str, object]] = []
+        told: list[str] = []
+        news = asyncio.Event()
+
+        async def listen() -> None:
+            async for said in follow.messages(api, asked):
+                heard.append(dict(said))
+                told.extend(follow.lines(said))
+                news.set()
+
+        async def hear(count: int) -> None:
+            async with asyncio.timeout(30):
+                while len(told) < count or not heard:
+                    news.clear()
+                    await news.wait()
+
+        listener = asyncio.create_task(listen())
+        await hear(0)
+        await person.post("/v1/skills", {"id": "talk"})
+        await hear(1)
+        assert told[0].startswith("configuration ")
+        _end_all(serving, Over.GOING_AWAY)
+        await person.post("/v1/skills", {"id": "listen"})
+        await hear(2)
+        assert [each["type"] for each in heard if each["type"] != "heartbeat"].count("hello") >= 2
+        _end_all(serving, Over.SIGNED_OUT)
+        with pytest.raises(CommandError, match="session has ended"):
+            await asyncio.wait_for(listener, 30)
+
+
+def _end_all(serving: Served, because: Over) -> None:
+    for stream in list(serving.center.app[HUB]._listeners):  # noqa: SLF001 - as if it closed them
+        stream.end(because)

@@ -12,9 +12,11 @@ from pathlib import Path
 import aiohttp
 
 from control_plane import app
+from control_plane.configuration.desk import SHARED
 from control_plane.keys.provider import LocalFile
 from control_plane.serving import Listener
 from state.clock import ManualClock, SystemClock
+from state.store import Store
 from tests.control_plane.center import Center, settings
 
 
@@ -34,7 +36,9 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def served(database_url: str | None = None) -> AsyncIterator[Served]:
+async def served(
+    database_url: str | None = None, shared: Store | None = None
+) -> AsyncIterator[Served]:
     """Serve on a loopback port while entered, with keys for sensitive fields."""
     with tempfile.TemporaryDirectory(prefix="everline-") as name:
         folder = Path(name)
@@ -52,5 +56,7 @@ async def served(database_url: str | None = None) -> AsyncIterator[Served]:
         # Clients outside go by the real time: tokens have to be good by it.
         clock = ManualClock(wall_ms=SystemClock().now().wall_ms)
         application = app.build(made, clock)
+        if shared is not None:
+            application[SHARED] = shared
         async with Listener(application, made), aiohttp.ClientSession() as client:
             yield Served(f"http://{address}", Center(application, folder, client, clock, address))
