@@ -27,8 +27,9 @@ def bench(
 
     api     the control plane with a million customers and 10,000 policy
             lines, on SQLite and PostgreSQL: screen pop, search, queue edit
-            (p50, p99, requests a second), decisions of the policy. The
-            customers are made once and kept under .everline/ (2 GB).
+            (p50, p99, requests a second), events to 500 listeners,
+            decisions of the policy. The customers are made once and kept
+            under .everline/ (3 GB).
     edge    one edge process: CPU a call and highest clean rate, without
             and with rtpengine; time from INVITE in to an agent's INVITE out.
     recording  one recorder: two-channel calls at once of which no packet is

@@ -102,6 +102,8 @@ def api(figures: ApiFigures) -> dict[str, object]:
             ms = (f"{each:.1f}" for each in (times.p50, times.p99, times.cpu_ms))
             most = f"{found.per_s[what]:.0f}" if what in found.per_s else ""
             table.add_row(f"{name}: {what.replace('_', ' ')}", f"{times.rate:g}/s", *ms, most)
+        ms = (f"{each:.1f}" for each in (found.fanout.p50, found.fanout.p99, found.fanout.cpu_ms))
+        table.add_row(f"{name}: event to {figures.effort.listeners} listeners", "", *ms, "")
     us = figures.authorise_us
     decisions = (
         f"one decision of the policy: {us['uncached']:.0f} us, from what is kept "

@@ -49,15 +49,15 @@ class Client:
     """People of several tenants, each with a token."""
 
     def __init__(self, session: aiohttp.ClientSession, tokens: list[str]) -> None:
-        self._session = session
-        self._tokens = tokens
+        self.session = session
+        self.tokens = tokens
 
     async def ask(
         self, who: int, method: str, path: str, body: object = None, **headers: str
     ) -> tuple[Any, str]:
         """Send a request; return its answer and the ETag. Raise BenchError unless it is well."""
-        sent = {"Authorization": f"Bearer {self._tokens[who]}", **headers}
-        async with self._session.request(method, path, json=body, headers=sent) as reply:
+        sent = {"Authorization": f"Bearer {self.tokens[who]}", **headers}
+        async with self.session.request(method, path, json=body, headers=sent) as reply:
             if reply.status != OK:
                 raise BenchError(f"{method} {path} answered {reply.status}: {await reply.text()}")
             return await reply.json(), reply.headers.get("ETag", "")

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from drills.cli.progress import progress
 from drills.lab.enter import RUN_ROOT
-from loadtests.bench.api import authorise, databases, load, stock
+from loadtests.bench.api import authorise, databases, fanout, load, stock
 from loadtests.bench.api.load import Client, Times
 from loadtests.bench.api.plane import PASSWORD, URL, Plane, configure, serving
 from loadtests.bench.api.stock import Dialect
@@ -32,16 +32,20 @@ class Effort(Struct, frozen=True, kw_only=True):
     """How much is measured."""
 
     customers: int = stock.CUSTOMERS
-    people: int = 20
+    people: int = 100
     pops_per_s: float = 40.0
     searches_per_s: float = 15.0
     edits_per_s: float = 4.0
     slice_s: float = 15.0
     full_s: float = 5.0
     decisions: int = 10
+    listeners: int = 500
+    changes: int = 20
 
 
-QUICK: Final = Effort(customers=20_000, people=4, slice_s=3.0, full_s=1.0, decisions=2)
+QUICK: Final = Effort(
+    customers=20_000, people=4, slice_s=3.0, full_s=1.0, decisions=2, listeners=40, changes=3
+)
 
 
 class DatabaseFigures(Struct, frozen=True, kw_only=True):
@@ -52,6 +56,7 @@ class DatabaseFigures(Struct, frozen=True, kw_only=True):
     screen_pop: Times
     search: Times
     queue_edit: Times
+    fanout: Times
     per_s: dict[str, float]
 
     def as_json(self) -> dict[str, object]:
@@ -61,6 +66,7 @@ class DatabaseFigures(Struct, frozen=True, kw_only=True):
             "screen_pop_ms": self.screen_pop.as_json(),
             "search_ms": self.search.as_json(),
             "queue_edit_ms": self.queue_edit.as_json(),
+            "fanout_ms": self.fanout.as_json(),
             "requests_per_s": {name: round(rate, 1) for name, rate in self.per_s.items()},
         }
 
@@ -111,9 +117,13 @@ async def measure(effort: Effort) -> ApiFigures:
 
 
 async def _on(dialect: Dialect, url: str, policies: Path, effort: Effort) -> DatabaseFigures:
-    async with serving(configure(RUN_ROOT, url, policies)) as plane, _people(effort) as client:
+    async with (
+        fanout.etcd(RUN_ROOT / f"etcd-{dialect}") as shared,
+        serving(configure(RUN_ROOT, url, policies, fanout.ETCD)) as plane,
+        _people(effort) as client,
+    ):
         work = Work(client, effort)
-        with progress(f"requests on {dialect}", total=5) as task:
+        with progress(f"requests on {dialect}", total=6) as task:
             for number in range(WARM):
                 await work.pop(number)
                 await work.search(number)
@@ -132,15 +142,30 @@ async def _on(dialect: Dialect, url: str, policies: Path, effort: Effort) -> Dat
                 "search": await load.as_many_as_go(work.search, CLIENTS, effort.full_s),
                 "queue_edit": await load.as_many_as_go(work.edit, CLIENTS, effort.full_s),
             }
+            task.advance("events")
+            told = await fanout.measure(
+                client.session,
+                client.tokens,
+                shared,
+                listeners=effort.listeners,
+                changes=effort.changes,
+                cpu=cpu,
+            )
         _check_log(plane)
     return DatabaseFigures(
-        nothing=nothing, screen_pop=pops, search=searches, queue_edit=edits, per_s=per_s
+        nothing=nothing,
+        screen_pop=pops,
+        search=searches,
+        queue_edit=edits,
+        fanout=told,
+        per_s=per_s,
     )
 
 
 @asynccontextmanager
 async def _people(effort: Effort) -> AsyncIterator[Client]:
-    async with aiohttp.ClientSession(URL) as session:
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(URL, connector=connector) as session:
         tokens = [
             await load.sign_in(session, stock.tenant(number), stock.LOGIN, PASSWORD)
             for number in range(effort.people)

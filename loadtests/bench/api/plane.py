@@ -32,7 +32,7 @@ class Plane(Struct, frozen=True, kw_only=True):
     log: Path
 
 
-def configure(run: Path, database: str, policies: Path) -> Path:
+def configure(run: Path, database: str, policies: Path, *etcd: str) -> Path:
     """Write the settings; limits stand aside, since few users ask what thousands would."""
     key, password, config = run / "signing.pem", run / "password", run / "plane.toml"
     if not key.exists():
@@ -44,6 +44,7 @@ def configure(run: Path, database: str, policies: Path) -> Path:
 site = "a"
 listen = "{ADDRESS}"
 database = "{database}"
+etcd = [{", ".join(f'"{each}"' for each in etcd)}]
 signing_key = "{key}"
 first_password = "{password}"
 policies = "{policies}"
@@ -70,6 +71,8 @@ async def serving(config: Path) -> AsyncIterator[Plane]:
     try:
         await _ready(process, log)
         yield Plane(pid=process.pid, log=log)
+    except BenchError as error:
+        raise BenchError(f"{error}\n{_worst(log)}") from error
     finally:
         process.terminate()
         try:
@@ -77,6 +80,12 @@ async def serving(config: Path) -> AsyncIterator[Plane]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _worst(log: Path) -> str:
+    """Return the last lines that are no mere information."""
+    lines = [line for line in log.read_text().splitlines() if '"level":"info"' not in line]
+    return "\n".join(lines[-3:])
 
 
 async def _ready(process: subprocess.Popen[bytes], log: Path) -> None:
