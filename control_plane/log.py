@@ -40,6 +40,21 @@ def configure(level: str, **bound: str) -> None:
         logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(handlers=[_Libraries(logging.WARNING)], force=True)
+
+
+class _Libraries(logging.Handler):
+    """Takes what libraries log: who, how bad and which exception, and never their words.
+
+    They quote what they stumble over: a header that is no header is logged with the token in it.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        error = record.exc_info[1] if record.exc_info else None
+        structlog.get_logger().log(
+            record.levelno, "library", name=record.name, **({} if error is None else fault(error))
+        )
 
 
 def fault(error: BaseException) -> dict[str, str]:

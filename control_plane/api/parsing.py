@@ -87,6 +87,9 @@ async def body(
 
 
 async def _read(request: web.Request, limit: int, wait_s: float) -> bytes:
+    if (request.content_length or 0) > limit:
+        # Said before it is sent: nobody has to wait for it.
+        raise ApiError(TOO_LARGE, f"It may be {limit} bytes long.")
     try:
         async with asyncio.timeout(wait_s):
             return await request.clone(client_max_size=limit).read()
