@@ -332,6 +332,7 @@ class Switchboard:
             call=call_id,
             did=did.number,
             queue=queue.id,
+            tenant=queue.tenant,
             needs=queue.needs,
             any_of=queue.any_of,
             attributes=queue.attributes,

@@ -469,6 +469,8 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     call: CallId
     did: DidNumber
     queue: QueueId
+    tenant: TenantId = MAIN
+    """Whose caller this is: no other tenant's agents are offered the call, whatever its queue."""
     needs: tuple[SkillNeed, ...]
     priority: int
     state: TicketState

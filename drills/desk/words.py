@@ -16,6 +16,7 @@ REASONS: Final[Mapping[str, str]] = {
     Reason.HAS_OFFER: "has another call",
     Reason.WRAP_UP: "resting after a call",
     Reason.SITE_UNREACHABLE: "home site out of reach",
+    Reason.ANOTHER_TENANT: "of another tenant",
     Reason.NOT_PREFERRED: "the caller waits for another",
     Reason.OUT_OF_SCOPE: "not turned to yet",
     Reason.MISSING_ATTRIBUTE: "lacks an attribute",

@@ -282,6 +282,7 @@ def _ticket(caller: Caller, queue: Queue | None, place: int, snapshot: Snapshot)
         call=record.call,
         did=record.did,
         queue=rules.id,
+        tenant=rules.tenant,
         needs=rules.needs,
         any_of=rules.any_of,
         attributes=rules.attributes,

@@ -121,6 +121,7 @@ def picked_up(  # noqa: PLR0913  what the ticket is made of
         call=call_of(place),
         did=DidNumber(value.did),
         queue=queue.id,
+        tenant=queue.tenant,
         needs=queue.needs,
         any_of=queue.any_of,
         attributes=queue.attributes,

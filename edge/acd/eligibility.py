@@ -51,6 +51,8 @@ class Reason(StrEnum):
     """Resting after a call, or after a ring that was not answered."""
     SITE_UNREACHABLE = "site_unreachable"
     """The call's holder cannot reach the agent's home site, or this edge thinks that nobody can."""
+    ANOTHER_TENANT = "another_tenant"
+    """Of another tenant than the caller."""
     NOT_PREFERRED = "not_preferred"
     """The caller still waits for another agent, and for nobody else."""
     OUT_OF_SCOPE = "out_of_scope"
@@ -225,6 +227,8 @@ def _away_because(
 
 def unsuited_because(agent: Agent, needs: Needs) -> Reason | None:
     """Return why an agent, however free, does not meet the needs, or None if they do."""
+    if agent.tenant != needs.tenant:
+        return Reason.ANOTHER_TENANT
     if needs.only is not None and agent.id != needs.only:
         return Reason.NOT_PREFERRED
     if needs.scope is not ANYBODY and not is_in_scope(agent, needs.scope):

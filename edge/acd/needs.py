@@ -12,12 +12,14 @@ from msgspec import Struct
 
 from state.model import (
     ANYBODY,
+    MAIN,
     AgentId,
     AttributeNeed,
     Queue,
     Scope,
     SkillId,
     SkillNeed,
+    TenantId,
     Ticket,
 )
 
@@ -30,13 +32,20 @@ class Needs(Struct, frozen=True, kw_only=True):
     """Of each group at least one."""
     attributes: tuple[AttributeNeed, ...] = ()
     scope: Scope = ANYBODY
+    tenant: TenantId = MAIN
+    """Whose agent it must be. No step ever changes that."""
     only: AgentId | None = None
     """The agent for whom the caller still waits, and nobody else."""
 
     @classmethod
     def of_ticket(cls, ticket: Ticket) -> Needs:
         """Return what the ticket itself says, whatever its queue."""
-        return cls(all_of=ticket.needs, any_of=ticket.any_of, attributes=ticket.attributes)
+        return cls(
+            all_of=ticket.needs,
+            any_of=ticket.any_of,
+            attributes=ticket.attributes,
+            tenant=ticket.tenant,
+        )
 
     @classmethod
     def of_queue(cls, queue: Queue) -> Needs:
@@ -46,6 +55,7 @@ class Needs(Struct, frozen=True, kw_only=True):
             any_of=queue.any_of,
             attributes=queue.attributes,
             scope=queue.scope,
+            tenant=queue.tenant,
         )
 
 

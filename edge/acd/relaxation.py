@@ -46,6 +46,7 @@ from state.model import (
     SkillId,
     SkillNeed,
     Step,
+    TenantId,
     Ticket,
     TurnAway,
 )
@@ -96,7 +97,13 @@ def in_force(
     """
     scope = ANYBODY if queue is None else queue.scope
     effective = _at_first(
-        ticket.queue, ticket.needs, ticket.any_of, ticket.attributes, scope, ticket.priority
+        ticket.queue,
+        ticket.tenant,
+        ticket.needs,
+        ticket.any_of,
+        ticket.attributes,
+        scope,
+        ticket.priority,
     )
     steps = () if queue is None else steps_of(queue)
     if not steps and ticket.prefers is None:
@@ -141,6 +148,7 @@ def next_step_s(queues: Queues, entry: Entry[Ticket], now: Now) -> float | None:
 @lru_cache(maxsize=4096)
 def _at_first(  # noqa: PLR0913, PLR0917  the parts of a ticket that many share
     queue: QueueId,
+    tenant: TenantId,
     all_of: tuple[SkillNeed, ...],
     any_of: tuple[tuple[SkillNeed, ...], ...],
     attributes: tuple[AttributeNeed, ...],
@@ -148,7 +156,7 @@ def _at_first(  # noqa: PLR0913, PLR0917  the parts of a ticket that many share
     priority: int,
 ) -> Effective:
     """Return the rules before any step; the same object for calls that are alike."""
-    needs = Needs(all_of=all_of, any_of=any_of, attributes=attributes, scope=scope)
+    needs = Needs(all_of=all_of, any_of=any_of, attributes=attributes, scope=scope, tenant=tenant)
     return Effective(queue=queue, needs=needs, priority=priority)
 
 
@@ -161,6 +169,8 @@ def _relaxed(effective: Effective, step: Step, queues: Queues | None) -> Effecti
     other = None
     if step.overflow is not None and queues is not None:
         other = queues.get(step.overflow)
+        if other is not None and other.value.tenant != effective.needs.tenant:
+            other = None  # nobody is handed over to another tenant, whatever is configured
     needs = effective.needs if other is None else Needs.of_queue(other.value)
     return replace(
         effective,

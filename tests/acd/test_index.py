@@ -28,10 +28,11 @@ from state.model import (
     ScoreWeights,
     SiteId,
     Step,
+    TenantId,
     TicketState,
     Work,
 )
-from tests.acd.test_match import AGENTS, LEVELS, QUEUES, SITES, worlds
+from tests.acd.test_match import AGENTS, LEVELS, QUEUES, SITES, TENANTS, worlds
 from tests.acd.worlds import NOW, PATIENT, WALL_MS, World, at, call_id, needs, ticket
 
 THOROUGH = settings(PATIENT, max_examples=40)
@@ -70,9 +71,20 @@ def _ticket(number: int, state: TicketState, wants: dict[str, int], tried: list[
             holder="abc"[number % 3] + "1",
             queue=("sales", "help", "gone")[number % 5 % 3],
         )
+        if number % 5 == 0:
+            record = replace(record, tenant=TenantId("acme"))
         if number % 4 == 0:
             record = replace(record, prefers=AgentId(AGENTS[number % 3]), prefers_for_s=15.0)
         moment.world.put(keys.ticket(record.call), record, seen_s=moment.now.mono_s)
+
+    return change
+
+
+def _rent(name: str, tenant: TenantId) -> Change:
+    def change(moment: Moment) -> None:
+        entry = moment.world.snapshot.agents.get(AgentId(name))
+        if entry is not None:
+            moment.world.put(keys.agent(AgentId(name)), replace(entry.value, tenant=tenant))
 
     return change
 
@@ -141,6 +153,7 @@ CHANGES = st.one_of(
         st.sampled_from([keys.offer, keys.work]),
     ),
     st.builds(lambda name, has: lambda m: m.world.agent(name, **has), NAMES, LEVELS),
+    st.builds(_rent, NAMES, TENANTS),
     st.builds(lambda queue: lambda m: m.world.set_queue(queue), QUEUES),
     st.builds(_ask, NUMBERS, st.one_of(st.none(), NAMES)),
     st.builds(_cut_off, SITES),

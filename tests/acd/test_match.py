@@ -16,6 +16,7 @@ from edge.acd.relaxation import effective_now
 from state import keys
 from state.model import (
     ANYBODY,
+    MAIN,
     AgentId,
     AttributeNeed,
     CallId,
@@ -32,6 +33,7 @@ from state.model import (
     SkillId,
     Step,
     Strategy,
+    TenantId,
     TicketState,
 )
 from state.snapshot import Snapshot
@@ -240,6 +242,7 @@ SKILLS = ["sales", "help", "french"]
 LEVELS = st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 10), max_size=3)
 NEEDS = st.sampled_from([{"sales": 1}, {"sales": 5}, {"help": 2, "french": 3}, {}])
 AGENTS = [f"agent{number}" for number in range(8)]
+TENANTS = st.sampled_from([MAIN, MAIN, TenantId("acme")])
 
 
 GOLD = {"tier": ("gold",)}
@@ -286,7 +289,8 @@ def worlds(draw: st.DrawFn) -> World:
         world.agent(name, site=site, state=state, **draw(LEVELS))
         if draw(st.booleans()):
             agent = world.snapshot.agents[AgentId(name)].value
-            world.put(keys.agent(agent.id), replace(agent, team="red", attributes=GOLD))
+            rented = replace(agent, team="red", attributes=GOLD, tenant=draw(TENANTS))
+            world.put(keys.agent(agent.id), rented)
         if kind == "busy":
             world.offer(name, state=draw(st.sampled_from(OfferState)))
         elif kind == "resting":
@@ -310,6 +314,7 @@ def worlds(draw: st.DrawFn) -> World:
                 record,
                 any_of=draw(st.sampled_from([(), (needs(help=3, french=2),)])),
                 attributes=draw(st.sampled_from([(), (AttributeNeed(name="tier", value="gold"),)])),
+                tenant=draw(TENANTS),
                 prefers=draw(st.sampled_from([None, AgentId(AGENTS[0])])),
                 prefers_for_s=draw(st.sampled_from([0.0, 15.0])),
             )
@@ -322,6 +327,40 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 SITES = st.frozensets(st.sampled_from([SiteId("a"), SiteId("b")]), max_size=1)
+
+
+@given(world=worlds(), unreachable=SITES)
+@PATIENT
+def test_no_caller_is_offered_to_another_tenants_agent(
+    world: World, unreachable: frozenset[SiteId]
+) -> None:
+    for offering in match(world.snapshot, NOW, unreachable=unreachable):
+        ticket_of = world.snapshot.tickets[offering.call].value
+        assert world.snapshot.agents[offering.agent].value.tenant == ticket_of.tenant
+
+
+def test_agents_of_another_tenant_are_counted_as_such_whatever_they_can_do() -> None:
+    world = World()
+    world.queue("sales", sales=1)
+    for name, tenant in (("ann", MAIN), ("bob", TenantId("acme")), ("cyd", TenantId("acme"))):
+        world.agent(name, sales=5 if name != "cyd" else 0)
+        agent = world.snapshot.agents[AgentId(name)].value
+        world.put(keys.agent(agent.id), replace(agent, tenant=tenant))
+    world.ticket(1, sales=1)
+    (offering,) = match(world.snapshot, NOW)
+    assert (offering.agent, offering.decision.excluded) == ("ann", {"another_tenant": 2})
+
+
+def test_an_overflow_to_another_tenants_queue_is_passed_over() -> None:
+    world = World()
+    overflow = Step(after_s=5.0, overflow=QueueId("theirs"))
+    world.set_queue(Queue(id=QueueId("sales"), needs=needs(sales=1), steps=(overflow,)))
+    world.set_queue(Queue(id=QueueId("theirs"), needs=(), tenant=TenantId("acme")))
+    world.agent("bob")
+    agent = world.snapshot.agents[AgentId("bob")].value
+    world.put(keys.agent(agent.id), replace(agent, tenant=TenantId("acme")))
+    world.set_ticket(ticket(1, sales=1), waits_s=60.0)
+    assert match(world.snapshot, NOW) == ()
 
 
 @given(world=worlds(), unreachable=SITES)

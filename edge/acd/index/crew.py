@@ -22,7 +22,7 @@ from edge.acd.index.dues import Dues
 from edge.acd.index.shelf import Candidate, idle_since_s
 from edge.acd.index.skilled import Profile, Seat, Skilled, excluded
 from edge.acd.rank import occupancy
-from state.model import AgentId, Now, SiteId
+from state.model import AgentId, Now, SiteId, TenantId
 from state.snapshot import Snapshot
 
 MOST_LOOSE: Final = 32
@@ -50,7 +50,7 @@ class Member(Candidate):
     def seat(self) -> Seat:
         """Where the agent belongs."""
         agent = self.facts.agent
-        return (agent.site, agent.team, agent.employer)
+        return (agent.site, agent.team, agent.employer, agent.tenant)
 
     @property
     def suits(self) -> list[Demand]:
@@ -90,6 +90,8 @@ class Crew:
         """Free, and neither on a shelf nor counted: given away, or free since the last round."""
         self.seats: Counter[Seat] = Counter()
         """Where the free ones belong who are counted."""
+        self.tenants: Counter[TenantId] = Counter()
+        """And to whom."""
         self.free = 0
         """How many of the free ones are counted."""
 
@@ -163,6 +165,7 @@ class Crew:
         self.free -= 1
         member.profile.leave(member)
         self.seats[member.seat] -= 1
+        self.tenants[member.facts.agent.tenant] -= 1
         for demand, because in member.unsuited:
             demand.unfit[because] -= 1
         for demand in member.suits:
@@ -199,6 +202,7 @@ class Crew:
         self.free += 1
         member.profile.enter(member)
         self.seats[member.seat] += 1
+        self.tenants[facts.agent.tenant] += 1
         for demand, because in member.unsuited:
             demand.unfit[because] += 1
         suits = member.suits
@@ -235,7 +239,7 @@ class Crew:
 
     def unfit(self, demand: Demand) -> list[int]:
         """Return how many agents there are whom each reason keeps from a class."""
-        counts = excluded(demand, self.seats, self.free, self.out)
+        counts = excluded(demand, self.seats, self.tenants, self.free, self.out)
         counts[_TAKEN] += demand.given
         for member in self.loose:
             because = demand.because(member.facts.agent)

@@ -25,6 +25,7 @@ REASONS: Final = tuple(Reason)
 PLACE_OF: Final[dict[Reason | None, int]] = {each: n for n, each in enumerate(REASONS)} | {None: -1}
 SUITS: Final = -1
 """In place of a reason: there is none."""
+_ANOTHER_TENANT: Final = PLACE_OF[Reason.ANOTHER_TENANT]
 _MISSING: Final = PLACE_OF[Reason.MISSING_SKILL]
 _TOO_LOW: Final = PLACE_OF[Reason.SKILL_TOO_LOW]
 
@@ -47,12 +48,14 @@ class Demand:
         "kind",
         "lanes",
         "shelf",
+        "tenant",
         "unfit",
     )
 
     def __init__(self, kind: CallClass) -> None:
         needs = kind.needs
         self.kind = kind
+        self.tenant = needs.tenant
         self.shelf = Shelf(needs, kind.ranking)
         self.fit = 0
         """How many free agents suit, those given away included."""
@@ -100,6 +103,8 @@ class Demand:
         """Return the place in REASONS of why a free agent does not suit; SUITS: they do."""
         if not self._asks_only_skills:
             return PLACE_OF[self.kind.unsuited_because(agent)]
+        if agent.tenant != self.tenant:
+            return _ANOTHER_TENANT
         skills = agent.skills
         found = SUITS
         for skill, least in self._asks:

@@ -1,9 +1,10 @@
 """Who suits which class of calls: worked out once for all agents who are alike. PURE.
 
-Agents with the same skills, attributes, site, team and employer share a `Profile`; it names the
-classes that they suit, and those that they do not with the reason. A class is held against those
-profiles only that have its *entrance*, a skill without which nobody suits it; all others lack a
-skill, unless their site is out of reach or they are out of scope, which is told by their `Seat`.
+Agents with the same tenant, skills, attributes, site, team and employer share a `Profile`; it names
+the classes that they suit, and those that they do not with the reason. A class is held against
+those profiles of its tenant only that have its *entrance*, a skill without which nobody suits it;
+all others lack a skill, unless they are another tenant's, their site is out of reach or they are
+out of scope, which is told by their `Seat`.
 """
 
 from __future__ import annotations
@@ -17,19 +18,23 @@ from edge.acd.eligibility import Reason
 from edge.acd.index.demand import ANYONE, PLACE_OF, SUITS, Demand
 from edge.acd.index.shelf import Candidate
 from edge.acd.rank import had_levels
-from state.model import ANYBODY, Agent, Scope, SiteId, SkillId, SkillNeed
+from state.model import ANYBODY, Agent, Scope, SiteId, SkillId, SkillNeed, TenantId
 
 _MISSING: Final = PLACE_OF[Reason.MISSING_SKILL]
 _TOO_LOW: Final = PLACE_OF[Reason.SKILL_TOO_LOW]
 _NOT_PREFERRED: Final = PLACE_OF[Reason.NOT_PREFERRED]
 _UNREACHABLE: Final = PLACE_OF[Reason.SITE_UNREACHABLE]
+_ANOTHER_TENANT: Final = PLACE_OF[Reason.ANOTHER_TENANT]
 _OUT_OF_SCOPE: Final = PLACE_OF[Reason.OUT_OF_SCOPE]
 _OF_CLASSES: Final = range(_UNREACHABLE, PLACE_OF[Reason.MISSING_ATTRIBUTE] + 1)
 """Those that are for an agent and a class, and stand together."""
 _NOBODY: Final[tuple[list[Profile], list[int]]] = ([], [])
 
-Seat = tuple[SiteId, str, str]
-"""Where an agent belongs: site, team, employer. All that a scope looks at."""
+Seat = tuple[SiteId, str, str, TenantId]
+"""Where an agent belongs: site, team, employer (all that a scope looks at), and tenant."""
+
+Entrance = tuple[TenantId, SkillId]
+"""A skill that somebody of a tenant has or asks for: tenants have nothing to do with each other."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,9 +77,9 @@ class Skilled:
 
     def __init__(self) -> None:
         self._profiles: dict[object, Profile] = {}
-        self._having: dict[SkillId, tuple[list[Profile], list[int]]] = {}
+        self._having: dict[Entrance, tuple[list[Profile], list[int]]] = {}
         """Who has a skill, and at which levels."""
-        self._asking: dict[SkillId, list[Demand]] = {}
+        self._asking: dict[Entrance, list[Demand]] = {}
 
     def profile(self, agent: Agent) -> Profile:
         """Return the profile of an agent."""
@@ -87,22 +92,23 @@ class Skilled:
 
     def _add(self, profile: Profile) -> None:
         asking: dict[Demand, None] = {}
+        tenant = profile.example.tenant
         for skill, level in ((ANYONE, 0), *profile.example.skills.items()):
-            having = self._having.get(skill)
+            having = self._having.get((tenant, skill))
             if having is None:
-                having = self._having[skill] = ([], [])
+                having = self._having[tenant, skill] = ([], [])
             having[0].append(profile)
             having[1].append(level)
-            for demand in self._asking.get(skill, ()):
+            for demand in self._asking.get((tenant, skill), ()):
                 asking[demand] = None
         for demand in asking:
             profile.hold_against(demand)
 
     def meet(self, demand: Demand) -> list[Profile]:
         """Take in a class that is not for one agent only; return who suits it and has free ones."""
-        entrances = demand.entrances
-        for skill in entrances:
-            self._asking.setdefault(skill, []).append(demand)
+        entrances = [(demand.tenant, skill) for skill in demand.entrances]
+        for entrance in entrances:
+            self._asking.setdefault(entrance, []).append(demand)
         suiting: list[Profile] = []
         if demand.asks_only_skills:
             self._hold_levels_against(demand, demand.kind.needs.all_of, suiting)
@@ -120,7 +126,7 @@ class Skilled:
         """Do the same for a class that looks at levels only: most do, and agents are many."""
         least, others = needs[0].level, [(need.skill, need.level) for need in needs[1:]]
         too_low, missing = (demand, _TOO_LOW), (demand, _MISSING)
-        profiles, levels = self._having.get(needs[0].skill, _NOBODY)
+        profiles, levels = self._having.get((demand.tenant, needs[0].skill), _NOBODY)
         for profile, level in zip(profiles, levels, strict=True):
             because = SUITS if level >= least else _TOO_LOW
             if others:
@@ -144,7 +150,7 @@ def _alike(agent: Agent) -> tuple[object, ...]:
     """Return what is equal for agents who can do the same for the same; one flat tuple is small."""
     skills = [part for item in sorted(agent.skills.items()) for part in item]
     attributes = frozenset(agent.attributes.items()) if agent.attributes else None
-    return (agent.site, agent.team, agent.employer, attributes, *skills)
+    return (agent.site, agent.team, agent.employer, agent.tenant, attributes, *skills)
 
 
 def _count(demand: Demand, profile: Profile, because: int, suiting: list[Profile]) -> None:
@@ -155,14 +161,24 @@ def _count(demand: Demand, profile: Profile, because: int, suiting: list[Profile
         demand.unfit[because] += len(profile.members)
 
 
-def excluded(demand: Demand, seats: Counter[Seat], free: int, out: list[int]) -> list[int]:
+def excluded(
+    demand: Demand,
+    seats: Counter[Seat],
+    tenants: Counter[TenantId],
+    free: int,
+    out: list[int],
+) -> list[int]:
     """Return for how many agents each reason holds why they cannot take a call of the class.
 
-    `seats`: how many of the `free` belong where. `out`: why those who are not free are not.
+    `seats`, `tenants`: how many of the `free` belong where, and to whom. `out`: why those who are
+    not free are not.
     """
     unfit = demand.unfit
     if demand.kind.out_of_reach or demand.kind.needs.scope is not ANYBODY:
         unfit = _with_those_away(demand, seats)
+    elif tenants[demand.tenant] != free:
+        unfit = unfit.copy()
+        unfit[_ANOTHER_TENANT] = free - tenants[demand.tenant]
     counts = out.copy()
     others = free - demand.fit
     for place in _OF_CLASSES:
@@ -177,17 +193,19 @@ def _with_those_away(demand: Demand, seats: Counter[Seat]) -> list[int]:
     """Return why free agents are unfit; where they belong comes before what they can do."""
     kind = demand.kind
     counts = demand.unfit.copy()
-    counts[_UNREACHABLE] = counts[_OUT_OF_SCOPE] = 0
+    counts[_UNREACHABLE] = counts[_ANOTHER_TENANT] = counts[_OUT_OF_SCOPE] = 0
     for seat, count in seats.items():
         if seat[0] in kind.out_of_reach:
             counts[_UNREACHABLE] += count
+        elif seat[3] != demand.tenant:
+            counts[_ANOTHER_TENANT] += count
         elif kind.needs.only is None and not _is_in(seat, kind.needs.scope):
             counts[_OUT_OF_SCOPE] += count
     return counts
 
 
 def _is_in(seat: Seat, scope: Scope) -> bool:
-    site, team, employer = seat
+    site, team, employer, _ = seat
     return (
         (not scope.sites or site in scope.sites)
         and (not scope.teams or team in scope.teams)
