@@ -79,7 +79,7 @@ async def test_a_queue_tells_who_waits_and_how_callers_were_served(scene: Scene)
 
     told = await eventually(has_two, "both carried over")
     assert (told["waiting"], told["longest_s"], told["talking"]) == (1, 5.0, 1)
-    assert told["free"] == 3, "ann, out, and another tenant's: whom the edges would take"
+    assert told["free"] == 2, "ann and out; zoe is another tenant's"
     assert (told["service"]["answered"], told["service"]["abandoned"]) == (1, 1)
     assert told["service"]["service_level"]["answered_in_time_of_all"] == 0.5
     listed = (await manager.get("/v1/live/queues")).json
