@@ -38,7 +38,9 @@ class Row(Struct, frozen=True, kw_only=True):
     caller: CallerReport | None
     """None: nobody placed it, or the program that did never said so."""
     agent: AgentReport | None
-    """The agent's phone that answered it."""
+    """The agent's phone that answered it; the last one, if there were several."""
+    earlier: tuple[AgentReport, ...] = ()
+    """Those that had answered it before: an agent whose site dies is replaced by another."""
     records: tuple[CallRecord, ...]
     """What the edges wrote: exactly one, when all is well."""
     by_people: Outcome | None
@@ -149,29 +151,32 @@ def _row(
     agents: Sequence[AgentReport],
 ) -> Row:
     records = tuple(by_sip_call_id.get(caller.sip_call_id, ())) if caller else ()
-    agent = _answering(caller, agents) if caller else None
-    audio = _audio(caller, agent) if caller and agent else None
+    answering = _answering(caller, agents) if caller else ()
+    agent, earlier = (answering[-1], answering[:-1]) if answering else (None, ())
+    audio = _audio(caller, agent, earlier) if caller and agent else None
     return Row(
         planned=planned,
         caller=caller,
         agent=agent,
+        earlier=earlier,
         records=records,
         by_people=outcome_by_people(caller, agent, audio) if caller else None,
         audio=audio,
     )
 
 
-def _answering(caller: CallerReport, agents: Sequence[AgentReport]) -> AgentReport | None:
-    """Return the phone that answered the call, by the token that it was rung with.
+def _answering(caller: CallerReport, agents: Sequence[AgentReport]) -> tuple[AgentReport, ...]:
+    """Return the phones that answered the call, by the token that they were rung with.
 
     The last answer counts: the caller may have left an earlier one at the moment of the answer.
     """
     found = [each for each in agents if each.answered_ms is not None and each.call == caller.call]
-    return max(found, key=lambda each: each.invite_ms, default=None)
+    return tuple(sorted(found, key=lambda each: each.invite_ms))
 
 
-def _audio(caller: CallerReport, agent: AgentReport) -> Audio:
+def _audio(caller: CallerReport, agent: AgentReport, earlier: Sequence[AgentReport]) -> Audio:
     """Compare what was sent with what was heard. An echo proves both ways by one ear."""
+    agents = {each.sent for each in (*earlier, agent)}
     if caller.sent is None:
         echoed = agent.sent in agent.heard
         return Audio(
@@ -182,7 +187,7 @@ def _audio(caller: CallerReport, agent: AgentReport) -> Audio:
     return Audio(
         caller_heard_agent=agent.sent in caller.heard,
         agent_heard_caller=caller.sent in agent.heard,
-        strangers=(caller.heard - {agent.sent}) | (agent.heard - {caller.sent}),
+        strangers=(caller.heard - agents) | (agent.heard - {caller.sent}),
     )
 
 

@@ -80,7 +80,7 @@ class Listening:
             agent=chords(frames, 1),
             due_left=due_left,
             due_right=due_right,
-            allowed=frozenset({due_left, due_right}),
+            allowed=frozenset({due_left, due_right, *(each.sent or "" for each in row.earlier)}),
         )
 
     async def _kept(self, library: Library, call: CallId) -> Manifest | None:

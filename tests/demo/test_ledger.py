@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from drills.demo.ledger import Audio, join, outcome_by_people
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler
-from state.model import CallId, Outcome
+from state.model import AgentId, CallId, Outcome
 from tests.demo import invented
 
 CALLER = next(invented.caller(call) for call in invented.ANSWERED if call.dialler is Dialler.PHONE)
@@ -130,6 +130,22 @@ def test_audio_is_judged_by_content(heard: frozenset[str], story: str) -> None:
     assert not row.audio.both_ways
     assert row.by_people is Outcome.LOST
     assert any(story in each.people for each in ledger.mismatches())
+
+
+def test_the_agent_of_a_dead_site_who_was_replaced_is_no_stranger() -> None:
+    index = next(i for i, each in enumerate(invented.CALLERS) if each.call == CALLER.call)
+    first = replace(
+        AGENT, agent=AgentId("gone"), sip_call_id="first", invite_ms=AGENT.invite_ms - 9, sent="old"
+    )
+    heard = CALLER.heard | {"old"}
+    ledger = invented.run(
+        callers=invented.swap(invented.CALLERS, index, heard=heard),
+        agents=(*invented.AGENTS, first),
+    ).ledger
+    row = ledger.rows[index]
+    assert (row.agent, row.earlier) == (AGENT, (first,))
+    assert row.audio is not None
+    assert row.audio.both_ways
 
 
 def test_an_echo_proves_both_ways_by_the_agents_ear() -> None:
