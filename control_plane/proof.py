@@ -1,4 +1,4 @@
-"""Proves the policy: decides every case, then breaks the policy in every small way there is.
+"""Proves the policy: decides every case in the enforcer, then breaks it in every small way.
 
 A mutant is the policy with one line left out, turned round or freed of a condition, or with one
 condition that always or never holds. A mutant that decides every case as before shows that a case
@@ -7,8 +7,6 @@ is missing. The score is the share of mutants that some case notices.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -169,33 +167,8 @@ def _made(kind: type[Any], words: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a
     return kind(**words)
 
 
-def main() -> int:
-    """Prove the policy that stands in the checkout; exit code 1 when a case fails."""
-    parser = argparse.ArgumentParser(prog="python -m control_plane.proof", description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    arguments = parser.parse_args()
-    proof = run(POLICIES)
-    figures = {
-        "cases": proof.cases,
-        "doors": ["enforcer"],
-        "failed": list(proof.failed),
-        "mutants": proof.mutants,
-        "survivors": list(proof.survivors),
-        "mutation_score": round(proof.mutation_score, 4),
-    }
-    text = msgspec.json.format(msgspec.json.encode(figures)).decode()
-    print(text)  # noqa: T201 - the command's output
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    return 1 if proof.failed else 0
-
-
 def run(folder: Path) -> Proof:
     """Prove the policy of `folder`."""
     text = (folder / "policy.csv").read_text()
     model = (folder / "model.conf").read_text()
     return prove(model, policy.parse(text), load(folder / "cases.yaml"))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -67,8 +67,10 @@ def prove(  # noqa: PLR0913 - the options of one command
 
     Exit code 0 only if nothing was violated and every bug was caught.
 
-    `policies` decides every case of policies/cases.yaml, breaks each line
-    and condition of the policy in turn, and tells what no case noticed.
+    `policies` decides every case of policies/cases.yaml, asks a control
+    plane for it wherever an endpoint exists, breaks each line and condition
+    of the policy in turn, and tells what no case noticed, and which cases
+    are decided in the enforcer only and why.
 
     `recordings` lets callers in while recorders, edges, relays and control
     planes are killed at random; then every recording of an answered call
@@ -89,7 +91,7 @@ def prove(  # noqa: PLR0913 - the options of one command
         raise CommandError(f"no such folder for the figures: {file.parent}", Exit.USAGE)
     if what == "policies":
         words = [] if file is None else ["--json", str(file)]
-        program = [sys.executable, "-m", "control_plane.proof", *words]
+        program = [sys.executable, "tests/policies/prove.py", *words]
         return subprocess.run(program, cwd=ROOT, check=False).returncode
     if file is not None and file.is_relative_to("/run"):
         raise CommandError(f"{file} is out of the lab's sight; choose a file outside /run")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -18,61 +17,22 @@ import pytest
 
 from control_plane.api.route import Method
 from control_plane.permissions import Role
-from state.clock import ManualClock
-from state.memory import MemoryStore
-from tests.control_plane.center import Center, Person, Reply, running, settings
-from tests.control_plane.customers.stage import key_settings
+from tests.control_plane.center import Center, Person, Reply
 from tests.control_plane.events.stage import listening
-from tests.control_plane.live.stage import Scene, call_id, eventually
+from tests.control_plane.live.stage import Scene, call_id
 from tests.control_plane.outside.crawl import Sent, everything, filtered
-from tests.control_plane.outside.tenants import Furnished, furnish, words_of
+from tests.control_plane.outside.pair import THEIRS, both, two_tenants
+from tests.control_plane.outside.tenants import Furnished, words_of
 
 pytestmark = pytest.mark.parts
-OURS, THEIRS = "q7ours", "q7theirs"
 UNFURNISHED = frozenset({"tenants"})
 """Tables of tenants in which a tenant need have nothing."""
 
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    clock = ManualClock()
-    store = MemoryStore(clock, heartbeat_s=0.2)
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
-        folder = Path(name)
-        issuers = tuple(f"https://{mark}.example.org" for mark in (OURS, THEIRS))
-        given = key_settings(folder) | {"oidc_issuers": issuers}
-        made = settings(folder, f"sqlite:///{tmp_path / 'everline.db'}", **given)
-        async with running(made, clock, store) as center:
-            await center.tenant("t2")
-            yield Scene(store, clock, center)
-
-
-async def both(scene: Scene) -> tuple[Furnished, Furnished]:
-    """Furnish our tenant and theirs, and let each have a call that runs and one that is over."""
-    center = scene.center
-    main = await center.person(Role.MANAGER, Role.SRE)
-    await main.post("/v1/sites", {"id": "a", "sip": "198.18.1.10:5060"})
-    await main.post("/v1/trunks", {"id": "carrier", "addresses": ["198.51.100.1"]})
-    ours = await furnish(center, main, "main", OURS, 111_111)
-    theirs = await furnish(center, main, "t2", THEIRS, 222_222)
-    for number, who in ((1, ours), (2, theirs)):
-        about = {"queue": who.ids["queue"], "did": who.ids["did"], "caller": who.ids["number"]}
-        for call in (10, 20):
-            await scene.arrive_for(call + number, **about)
-        place = {"queue": who.ids["queue"], "did": who.ids["did"]}
-        await scene.end(20 + number, who.ids["agent"], rest_s=30.0, **place)
-        call_over = call_id(20 + number)
-        who.ids |= {"call": call_over, "recording": call_over, "site": "a", "trunk": "carrier"}
-        who.ids |= {"word": who.mark, "name": f"{who.mark}first", "tag": f"{who.mark}tag"}
-        who.ids |= {"q": f"{who.mark}", "field": f"{who.mark}field", "value": f"{who.mark} value"}
-        who.ids |= {"thing": who.ids["customer"], "to": "1"}
-
-        async def is_carried(tenant: str = who.tenant) -> bool:
-            async with center.services.database.read() as connection:
-                return bool((await words_of(connection, tenant))["calls"])
-
-        await eventually(is_carried, f"the call of {who.tenant} is carried into the database")
-    return ours, theirs
+    async with two_tenants(tmp_path) as made:
+        yield made
 
 
 async def secrets_of(center: Center, theirs: Furnished, ours: Furnished) -> frozenset[str]:

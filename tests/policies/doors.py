@@ -1,0 +1,293 @@
+"""Every case through the doors that its permission has: what REST and the event stream answer.
+
+A case is allowed if the endpoint does it, or says what stands against it beyond the policy, and
+denied if it refuses, finds nothing, or lists without the thing. Denials come first, and each is of
+a thing that is there: the allowing cases ask for the same one afterwards.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiohttp
+from sqlalchemy import update
+
+from control_plane.api.route import AnyRoute, Check, Method, Public, Routes
+from control_plane.app import ROUTES
+from control_plane.permissions import Role
+from control_plane.proof import Case
+from control_plane.users.tables import UserRow
+from tests.control_plane.center import Center, Person, Reply
+from tests.control_plane.live.stage import call_id
+from tests.control_plane.outside.crawl import OF_SECTION, Sent, one
+from tests.control_plane.outside.pair import both, two_tenants
+from tests.control_plane.outside.tenants import Furnished, well
+from tests.policies.staging import Staged, stage
+
+REST, STREAM = "rest", "event stream"
+UNBUILT = "no endpoint asks for it"
+REFUSED = (401, 403, 404)
+REACHED = (409, 412)
+NOT_SET_UP = ("recordings-not-served", "phone-credentials-off")
+"""As these statuses, these errors come after the policy's yes: the handler had another reason."""
+OWN_ONLY = frozenset({"live_pop"})
+"""They are about the subject's own call, whatever else the role may see."""
+ENFORCER_ONLY = {
+    ("recordings_list_all", True): "no store of recordings is served here",
+    ("sign_in_change_password", True): "who has no password is told that there is none",
+}
+"""What no case can be driven through, by endpoint and what the case says, and why."""
+FITTING = {
+    "language": "de", "zone": "Europe/Berlin", "sip": "198.18.1.11:5060",
+    "addresse": "198.51.100.2", "role": "role:agent", "issuer": "https://q7ours.example.org",
+    "redirect_uri": "https://q7ours.example.org/back", "new": "long enough a secret",
+    "password": "long enough a secret",
+}  # fmt: skip
+"""What is no mere text in a body."""
+QUERIES = {
+    "users_list_all": "team={team}", "knowledge_find": "q={mark}",
+    "knowledge_suggest": "queue={queue}",
+    "configuration_compare": "before=1&after=2",
+}  # fmt: skip
+LISTED = {
+    "customer.basic": "customer", "service_token": "token", "call": "live_call",
+}  # fmt: skip
+"""Which id a listing of the kind bears, where it is not called like the kind."""
+LAST = ("policies_apply", "configuration_roll_back", "customers_merge", "customers_erase")
+"""They take away what others ask of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drive:
+    """One case at one endpoint."""
+
+    route: AnyRoute
+    case: Case
+    staged: Staged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driven:
+    """What came of all of them."""
+
+    allowed: frozenset[str]
+    """Endpoints that have let somebody in."""
+    denied: frozenset[str]
+    requests: int
+    failed: tuple[str, ...]
+    doors: tuple[str, ...]
+
+    @property
+    def by_door(self) -> frozenset[tuple[str, bool]]:
+        """Return the endpoints and what they said."""
+        yes = {(name, True) for name in self.allowed}
+        return frozenset(yes | {(name, False) for name in self.denied})
+
+
+def routes_of(case: Case, routes: Routes = ROUTES) -> Iterator[AnyRoute]:
+    """Yield the endpoints that ask for the case's permission."""
+    for route in routes:
+        if route.access == case.may:
+            yield route
+
+
+def half_driven(routes: Routes, drives: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
+    """Return the endpoints that no allowing or no denying case drives, by (name, allow)."""
+    known = {*drives, *ENFORCER_ONLY}
+    return tuple(
+        f"{route.name} ({route.access}): no case that is {'allowed' if told else 'denied'}"
+        for route in routes
+        for told in (True, False)
+        if not isinstance(route.access, Public) and (route.name, told) not in known
+    )
+
+
+def plan(
+    cases: Iterable[Case], ours: Furnished, routes: Routes = ROUTES
+) -> tuple[list[Drive], dict[str, str]]:
+    """Return what to drive, in order, and by case why it is left to the enforcer."""
+    drives: list[Drive] = []
+    left: dict[str, str] = {}
+    for case in cases:
+        name = f"{case.n}: {case.case} ({case.may})"
+        there = tuple(routes_of(case, routes))
+        staged = stage(case, ours.ids)
+        if not there:
+            left[name] = UNBUILT
+            continue
+        if isinstance(staged, str):
+            left[name] = staged
+            continue
+        found = [
+            Drive(route=route, case=case, staged=staged)
+            for route in there
+            if (route.name, case.allow) not in ENFORCER_ONLY
+            and (route.name not in OWN_ONLY or "on_call_with" in case.thing)
+            and _names_it(route, staged)
+        ]
+        if not found:
+            beside = (ENFORCER_ONLY.get((route.name, case.allow)) for route in there)
+            left[name] = next(filter(None, beside), "its endpoints name no thing")
+        drives += found
+    drives.sort(key=_turn)
+    return drives, left
+
+
+def _turn(each: Drive) -> tuple[bool, int, int]:
+    """Return when it comes: who is refused first, then who reads, and who takes away last."""
+    name = each.route.name
+    last = LAST.index(name) + 1 if name in LAST else 0
+    return each.case.allow, last, list(Method).index(each.route.method)
+
+
+def _names_it(route: AnyRoute, staged: Staged) -> bool:
+    """Return whether what is another tenant's can be asked for, or could be listed."""
+    if staged.acts_there or staged.is_foreign:
+        return bool(route.at.model_fields) or (route.check is Check.EACH and not staged.acts_there)
+    return True
+
+
+async def drive(cases: tuple[Case, ...]) -> tuple[Driven, dict[str, str]]:
+    """Serve on SQLite, furnish two tenants, and ask for every case."""
+    with tempfile.TemporaryDirectory(prefix="everline-doors-") as home:
+        async with two_tenants(Path(home)) as scene:
+            ours, theirs = await both(scene)
+            ours.ids |= {"employer": f"{ours.mark}corp", "live_call": call_id(41)}
+            place = {"queue": ours.ids["queue"], "did": ours.ids["did"]}
+            await _prepare(ours)
+            await scene.connect(41, ours.ids["agent"], caller=ours.ids["number"], **place)
+            drives, left = plan(cases, ours)
+            return await Driver(scene.center, ours, theirs).all(drives), left
+
+
+async def _prepare(ours: Furnished) -> None:
+    """Let the agent's user have the case, and let there be a customer to erase."""
+    ids, manager = ours.ids, ours.manager
+    path = f"/v1/customers/{ids['customer']}/cases/{ids['case']}"
+    etag = (await manager.get(path)).headers["ETag"]
+    well(await manager.ask("PATCH", path, {"owner": ids["user"]}, {"If-Match": etag}))
+    made = well(await manager.post("/v1/customers", {"name": f"{ours.mark} doomed"}))
+    ids["doomed"] = made.json["id"]
+
+
+class Driver:
+    """Asks."""
+
+    def __init__(self, center: Center, ours: Furnished, theirs: Furnished) -> None:
+        self._center, self._ours, self._theirs = center, ours, theirs
+
+    async def all(self, drives: list[Drive]) -> Driven:
+        """Ask for each."""
+        told: dict[bool, set[str]] = {True: set(), False: set()}
+        failed: list[str] = []
+        doors: set[str] = set()
+        for each in drives:
+            doors.add(STREAM if each.route.is_socket else REST)
+            said = await self._one(each)
+            if said:
+                failed.append(f"{each.case.n}: {each.case.case}: {each.route.name}: {said}")
+            else:
+                told[each.case.allow].add(each.route.name)
+        return Driven(
+            allowed=frozenset(told[True]), denied=frozenset(told[False]), requests=len(drives),
+            failed=tuple(failed), doors=tuple(sorted(doors)),
+        )  # fmt: skip
+
+    async def _one(self, each: Drive) -> str:
+        """Return what was wrong."""
+        person = await self._person(each.staged)
+        if each.route.is_socket:
+            return await self._listen(each, person)
+        sent = await self._request(each, person)
+        reply = await sent.by(person)
+        if each.case.allow is _is_allowed(reply, self._listed(each)):
+            return ""
+        return f"{reply.status} {reply.body[:400]!r}"
+
+    async def _person(self, staged: Staged) -> Person:
+        person = await self._center.person(*staged.roles, **staged.values)
+        if not staged.is_active:
+            async with self._center.services.database.write() as connection:
+                gone = update(UserRow).where(UserRow.id == person.id).values(is_active=False)
+                await connection.execute(gone)
+        return person
+
+    async def _request(self, each: Drive, person: Person) -> Sent:
+        staged = each.staged
+        whose = self._theirs if staged.is_foreign or staged.acts_there else self._ours
+        ids = {**whose.ids, **FITTING}
+        if each.route.name == "customers_erase":
+            ids["customer"] = self._ours.ids["doomed"]
+        if each.route.name == "sign_in_end_mine" and staged.is_active:
+            ids["session"] = (await person.get("/v1/me/sessions")).json["items"][0]["id"]
+        sent = one(each.route, ids)
+        if query := QUERIES.get(each.route.name):
+            sent = replace(sent, path=f"{sent.path}?{query.format(**ids, mark=whose.mark)}")
+        headers = {k: v for k, v in sent.headers.items() if not k.startswith("Everline-")}
+        if staged.purpose:
+            headers["Everline-Purpose"] = staged.purpose
+        if staged.acts_there:
+            headers["Everline-Tenant"] = self._theirs.tenant
+        if staged.is_approved:
+            headers["Everline-Approval"] = await self._approval(each)
+        if each.route.needs_version:
+            # Nothing changes: the handler says that somebody else was faster.
+            headers["If-Match"] = '"999"'
+        return replace(sent, headers=headers)
+
+    async def _approval(self, each: Drive) -> str:
+        """Have somebody of another reporting line say yes to this."""
+        ids = self._ours.ids
+        thing = ids["doomed" if each.route.name == "customers_erase" else "customer"]
+        if each.case.may == "policy:apply":
+            thing = ids["version"]
+            shown = await self._ours.admin.get(f"/v1/policy/versions/{thing}")
+            digest = shown.json["digest"]
+        elif each.route.name == "customers_give":
+            thing = digest = "customers"
+        else:
+            shown = await self._ours.manager.get(f"/v1/customers/{thing}")
+            digest = shown.headers["ETag"].strip('"')
+        second = await self._center.person(Role.MANAGER, team="q7second")
+        said = {"act": each.case.may, "thing": thing, "digest": digest}
+        given = await second.post("/v1/approvals", said)
+        assert given.status == 201, given.body
+        return str(given.json["id"])
+
+    def _listed(self, each: Drive) -> str:
+        """Return what a listing holds that shows the thing."""
+        if each.route.check is not Check.EACH:
+            return ""
+        kind = each.case.kind
+        if kind == "customer":
+            name = "customer"
+        elif kind == "vocabulary":
+            name = OF_SECTION[each.route.path.split("/")[2]]
+        else:
+            name = LISTED.get(kind, kind)
+        whose = self._theirs if each.staged.is_foreign else self._ours
+        return f'"{whose.ids[name]}"'
+
+    async def _listen(self, each: Drive, person: Person) -> str:
+        """Return what was wrong at the stream's handshake."""
+        headers = {"Authorization": f"Bearer {person.token}"}
+        url = f"http://{self._center.host}{each.route.path}"
+        try:
+            async with self._center.client.ws_connect(url, headers=headers):
+                is_in = True
+        except aiohttp.WSServerHandshakeError as error:
+            is_in = error.status not in REFUSED
+        return "" if is_in is each.case.allow else f"the stream is open: {is_in}"
+
+
+def _is_allowed(reply: Reply, listed: str) -> bool | None:
+    """Return whether it was; None: neither is shown, for instance by a body that does not fit."""
+    if reply.status in REFUSED:
+        return False
+    if reply.status >= 300:
+        is_reached = reply.status in REACHED or reply.error_id in NOT_SET_UP
+        return True if is_reached and not listed else None
+    return listed in reply.body.decode(errors="replace")
