@@ -314,9 +314,11 @@ class Ground:
         try:
             async with asyncio.timeout(within_s):
                 reader, writer = await asyncio.open_unix_connection(path)
-                writer.write(json.dumps({"cmd": command}).encode() + b"\n")
-                answer: Mapping[str, Any] = json.loads(await reader.readline())
-                writer.close()
+                try:
+                    writer.write(json.dumps({"cmd": command}).encode() + b"\n")
+                    answer: Mapping[str, Any] = json.loads(await reader.readline())
+                finally:
+                    writer.close()
         except (OSError, ValueError):
             return {}
         return answer

@@ -139,7 +139,7 @@ async def test_a_killed_site_takes_nobody_along(lab: Lab) -> None:
         if name not in lab.supervisor.names(dead)
     }
     pids = [lab.supervisor.pid(name) for name in lab.supervisor.names(dead)]
-    assert len(pids) == 4
+    assert len(pids) == 5
     began = time.monotonic()
     killed_s = lab.kill_site(dead)
     assert began <= killed_s <= time.monotonic() < began + 0.5
