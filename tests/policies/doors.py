@@ -1,4 +1,4 @@
-"""Every case through the doors that its permission has: what REST and the event stream answer.
+"""Every case through the doors that its permission has: REST, the event stream, the terminal.
 
 A case is allowed if the endpoint does it, or says what stands against it beyond the policy, and
 denied if it refuses, finds nothing, or lists without the thing. Denials come first, and each is of
@@ -26,8 +26,9 @@ from tests.control_plane.outside.crawl import OF_SECTION, Sent, one
 from tests.control_plane.outside.pair import both, two_tenants
 from tests.control_plane.outside.tenants import Furnished, well
 from tests.policies.staging import Staged, stage
+from tests.policies.terminal import Terminal
 
-REST, STREAM = "rest", "event stream"
+REST, STREAM, TERMINAL = "rest", "event stream", "ctl"
 UNBUILT = "no endpoint asks for it"
 REFUSED = (401, 403, 404)
 REACHED = (409, 412)
@@ -136,6 +137,13 @@ def plan(
     return drives, left
 
 
+def _doors_of(route: AnyRoute) -> set[str]:
+    """Return where it is asked: what reads is typed in a terminal too."""
+    if route.is_socket:
+        return {STREAM}
+    return {REST, TERMINAL} if route.method is Method.GET else {REST}
+
+
 def _turn(each: Drive) -> tuple[bool, int, int]:
     """Return when it comes: who is refused first, then who reads, and who takes away last."""
     name = each.route.name
@@ -160,7 +168,8 @@ async def drive(cases: tuple[Case, ...]) -> tuple[Driven, dict[str, str]]:
             await _prepare(ours)
             await scene.connect(41, ours.ids["agent"], caller=ours.ids["number"], **place)
             drives, left = plan(cases, ours)
-            return await Driver(scene.center, ours, theirs).all(drives), left
+            terminal = Terminal(scene.center, Path(home) / "ctl")
+            return await Driver(scene.center, ours, theirs, terminal).all(drives), left
 
 
 async def _prepare(ours: Furnished) -> None:
@@ -176,8 +185,11 @@ async def _prepare(ours: Furnished) -> None:
 class Driver:
     """Asks."""
 
-    def __init__(self, center: Center, ours: Furnished, theirs: Furnished) -> None:
+    def __init__(
+        self, center: Center, ours: Furnished, theirs: Furnished, terminal: Terminal
+    ) -> None:
         self._center, self._ours, self._theirs = center, ours, theirs
+        self._terminal = terminal
 
     async def all(self, drives: list[Drive]) -> Driven:
         """Ask for each."""
@@ -185,7 +197,7 @@ class Driver:
         failed: list[str] = []
         doors: set[str] = set()
         for each in drives:
-            doors.add(STREAM if each.route.is_socket else REST)
+            doors |= _doors_of(each.route)
             said = await self._one(each)
             if said:
                 failed.append(f"{each.case.n}: {each.case.case}: {each.route.name}: {said}")
@@ -202,10 +214,13 @@ class Driver:
         if each.route.is_socket:
             return await self._listen(each, person)
         sent = await self._request(each, person)
-        reply = await sent.by(person)
-        if each.case.allow is _is_allowed(reply, self._listed(each)):
-            return ""
-        return f"{reply.status} {reply.body[:400]!r}"
+        replies = {REST: await sent.by(person)}
+        if TERMINAL in _doors_of(each.route):
+            replies[TERMINAL] = await self._terminal.get(sent, person)
+        for door, reply in replies.items():
+            if each.case.allow is not _is_allowed(reply, self._listed(each)):
+                return f"{door}: {reply.status} {reply.body[:400]!r}"
+        return ""
 
     async def _person(self, staged: Staged) -> Person:
         person = await self._center.person(*staged.roles, **staged.values)
