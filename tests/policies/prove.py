@@ -53,9 +53,9 @@ def main() -> int:
         "undriven": list(undriven),
         "enforcer_only": left | {name: why for (name, _), why in doors.ENFORCER_ONLY.items()},
     }
-    _show(decided, driven, undriven, left)
     if arguments.json:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
+    _show(decided, driven, undriven, left)
     return 1 if failed or undriven else 0
 
 
