@@ -120,8 +120,8 @@ async def test_both_parties_are_found_each_on_their_channel(site: RecorderSite, 
     assert 2.2 < account.samples / 8000 < 4
     for side, person in ((0, talk.caller), (1, talk.agent)):
         names = heard(frames, side)
-        # What was on its way before the fork, and after the end, is silence; nothing else is.
-        assert set(names) == {person.name, tones.SILENCE}
+        # What was on its way before the fork, and after the end, may be silence; nothing else is.
+        assert set(names) <= {person.name, tones.SILENCE}
         assert names[10:-10] == [person.name] * len(names[10:-10])
     segment = account.segments[0]
     assert segment.caller.lost == segment.agent.lost == 0
