@@ -33,7 +33,7 @@ def bind(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.StreamRespons
             gate.first_look(ask.services, ask.question(route.access, _any(ask, route.access)))
         raw = await _parse(ask)
         once = None
-        if route.is_idempotent:
+        if route.is_idempotent and route.transaction is Tx.WRITE:
             subject = ask.who.id if ask.who else ""
             once = idempotency.read(request, subject, ask.tenant, raw)
         async with _transaction(ask.services, route) as connection:

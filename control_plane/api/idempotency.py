@@ -1,18 +1,19 @@
 """Idempotency-Key: a request that comes again gets the first one's answer, and does nothing.
 
 The answer is kept in the transaction that did the work: either both stand or neither does. Two that
-come at once are put in order by the primary key.
+come at once are put in order by the primary key. What is done in several transactions keeps instead
+how far it has come (`begin`, `note`), and goes on from there when it comes again.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -48,8 +49,35 @@ def read(request: web.Request, subject: str, tenant: str, body: bytes) -> Once |
 
 async def claim(connection: AsyncConnection, once: Once, now_ms: int) -> web.Response | None:
     """Take the key, or return the answer it has got. Raise `idempotency-key-reused`."""
-    mine = (AnswerRow.subject == once.subject) & (AnswerRow.key == once.key)
-    await connection.execute(delete(AnswerRow).where(mine, AnswerRow.until_ms <= now_ms))
+    row = await _take(connection, once, now_ms)
+    if row is None:
+        return None
+    headers = msgspec.json.decode(row.headers, type=dict[str, str])
+    return web.Response(
+        status=row.status, body=row.body or None, headers=headers | {"Idempotent-Replayed": "true"}
+    )
+
+
+async def begin(connection: AsyncConnection, once: Once, now_ms: int) -> bytes:
+    """Take the key, and return how far the work has come; nothing: it begins.
+
+    Raise `idempotency-key-reused`.
+    """
+    row = await _take(connection, once, now_ms)
+    return b"" if row is None else bytes(row.body)
+
+
+async def note(connection: AsyncConnection, once: Once, before: bytes, after: bytes) -> bool:
+    """Let the work have come from `before` to `after`. False: somebody else does the same work."""
+    done = await connection.execute(
+        update(AnswerRow).where(_mine(once), AnswerRow.body == before).values(body=after)
+    )
+    return done.rowcount == 1
+
+
+async def _take(connection: AsyncConnection, once: Once, now_ms: int) -> Any:  # noqa: ANN401 - a row
+    """Take the key, and return None; or return what stands under it."""
+    await connection.execute(delete(AnswerRow).where(_mine(once), AnswerRow.until_ms <= now_ms))
     values = {
         "subject": once.subject,
         "key": once.key,
@@ -65,13 +93,14 @@ async def claim(connection: AsyncConnection, once: Once, now_ms: int) -> web.Res
     )
     if taken.first() is not None:
         return None
-    row = (await connection.execute(select(AnswerRow).where(mine))).one()
+    row = (await connection.execute(select(AnswerRow).where(_mine(once)))).one()
     if row.request != once.request:
         raise ApiError(KEY_REUSED)
-    headers = msgspec.json.decode(row.headers, type=dict[str, str])
-    return web.Response(
-        status=row.status, body=row.body or None, headers=headers | {"Idempotent-Replayed": "true"}
-    )
+    return row
+
+
+def _mine(once: Once) -> ColumnElement[bool]:
+    return (AnswerRow.subject == once.subject) & (AnswerRow.key == once.key)
 
 
 async def keep(connection: AsyncConnection, once: Once, response: web.Response) -> None:
@@ -80,7 +109,7 @@ async def keep(connection: AsyncConnection, once: Once, response: web.Response) 
     body = response.body
     await connection.execute(
         update(AnswerRow)
-        .where(AnswerRow.subject == once.subject, AnswerRow.key == once.key)
+        .where(_mine(once))
         .values(
             status=response.status,
             headers=msgspec.json.encode(headers).decode(),

@@ -109,7 +109,8 @@ class Route(Generic[PathT, QueryT, BodyT, AnswerT]):
     is_versioned: bool = False
     """Answers bear an ETag; whoever changes it has to send If-Match."""
     is_idempotent: bool = False
-    """Takes an Idempotency-Key. Not where the answer holds a secret: it is kept for a day."""
+    """Takes an Idempotency-Key. Not where the answer holds a secret: it is kept for a day.
+    A handler that takes its own transactions sees to the key itself."""
     takes_approval: bool = False
     """`Everline-Approval` may name a second person's yes."""
     problems: tuple[Problem, ...] = ()

@@ -51,6 +51,7 @@ FEATURE = Feature(
             body=ApprovalDraft,
             answer=ApprovalView,
             status=201,
+            is_idempotent=True,
         ),
     ),
 )

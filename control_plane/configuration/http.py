@@ -9,7 +9,7 @@ from typing import Any, Final
 from control_plane.api.ask import Ask
 from control_plane.api.model import instant
 from control_plane.api.paging import Listing, Page
-from control_plane.api.route import AnyRoute, Feature, Method, Route, Tx
+from control_plane.api.route import Answer, AnyRoute, Feature, Method, Route, Tx
 from control_plane.configuration import store, telling
 from control_plane.configuration.book import Newest, Outcome, seen_by
 from control_plane.configuration.desk import DESK, context
@@ -47,7 +47,7 @@ from control_plane.configuration.schemas import (
     VersionPath,
     VersionView,
 )
-from control_plane.errors import NOT_FOUND, ApiError, not_found
+from control_plane.errors import NOT_FOUND, VERSION_MISMATCH, ApiError, not_found
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from state.model import MAIN
@@ -148,19 +148,22 @@ async def drain(ask: AnyAsk) -> Done:
     return await _carry_out(ask, edits, what="edited")
 
 
-async def share(ask: AnyAsk) -> Done:
+async def share(ask: AnyAsk) -> Answer[Done]:
     """Let other sites serve a part of the calls that come to one."""
 
     def edits(now: Newest) -> list[Edit]:
         item = now.document.get(("sites", ask.at.id))
         if item is None or ask.tenant != MAIN:
             raise not_found()
+        if item.since != ask.version:
+            raise ApiError(VERSION_MISMATCH)
         body = {name: value for name, value in item.body.items() if name != "shares"}
         if ask.body.shares:
             body["shares"] = dict(ask.body.shares)
         return [Edit(section="sites", id=item.id, body=body)]
 
-    return await _carry_out(ask, edits, what="edited")
+    done = await _carry_out(ask, edits, what="edited")
+    return Answer(body=done, version=done.version if done.is_written else ask.version)
 
 
 async def activate(ask: AnyAsk) -> Done:
@@ -338,6 +341,7 @@ _WHOLE: Final[tuple[AnyRoute, ...]] = (
         query=Trial,
         body=Traffic,
         answer=Done,
+        is_versioned=True,
         tx=Tx.NONE,
         problems=(BROKEN,),
     ),

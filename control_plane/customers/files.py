@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from hashlib import sha256
+from typing import Any, TypeAlias
 
 import msgspec
 
+from control_plane.api import idempotency
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Stream, Tx
@@ -25,18 +27,56 @@ Imported: TypeAlias = Ask[Nothing, ImportQuery, Nothing]
 Exported: TypeAlias = Ask[Nothing, Nothing, Nothing]
 BATCH = 500
 CSV, NDJSON = "text/csv", "application/x-ndjson"
+OTHER_FILE = "is not as it was sent with this Idempotency-Key before: nothing more is added"
+ELSEWHERE = "the same import goes on elsewhere: nothing more is added here"
 ALL = "customers"
 """The id and the digest by which an export of all of them is approved."""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an import with an Idempotency-Key has come: what stands under its key."""
+
+    lines: int = 0
+    added: int = 0
+    digest: str = ""
+    """SHA-256 of the records so far."""
+
+
+NOTHING_KEPT = Kept()
+
+
+class ImportStoppedError(Exception):
+    """An import cannot go on; the text says why."""
 
 
 @dataclass
 class Progress:
     """How far an import has come."""
 
+    once: idempotency.Once | None = None
+    kept: bytes = b""
+    """A `Kept`, as it stands in the database."""
+    skips: Kept = NOTHING_KEPT
+    """What was added before, when the same file was sent."""
     lines: int = 0
     added: int = 0
     faulty: int = 0
     waiting: list[CustomerDraft] = field(default_factory=list)
+    digest: Any = field(default_factory=sha256)
+
+    def take(self, cells: list[str] | None) -> None:
+        """Count a record. Raise `ImportStoppedError` if it is another file than before."""
+        self.lines += 1
+        self.digest.update(msgspec.json.encode(cells) + b"\n")
+        if self.lines == self.skips.lines and self.digest.hexdigest() != self.skips.digest:
+            raise ImportStoppedError(OTHER_FILE)
+
+    def wait(self, draft: CustomerDraft) -> None:
+        """Let a customer be added with the next batch, if they have not been."""
+        if self.lines > self.skips.lines:
+            self.waiting.append(draft)
+        else:
+            self.added += 1
 
     def told(self, *, is_done: bool) -> bytes:
         """Return a line of the report."""
@@ -64,7 +104,19 @@ async def take(ask: Imported) -> Stream:
     if set(names) & set(sensitive):
         service.check_writing(ask, whole, ("sensitive",))
         secrets.keys_of(ask.request.app)
-    return Stream(chunks=_report(ask, names, found), media_type=NDJSON)
+    progress = await _begun(ask)
+    return Stream(chunks=_report(ask, names, found, progress), media_type=NDJSON)
+
+
+async def _begun(ask: Imported) -> Progress:
+    """Return how far this import has come. Raise `idempotency-key-reused`."""
+    once = idempotency.read(ask.request, ask.subject.id, ask.tenant, b"")
+    if once is None or ask.query.dry_run == "true":
+        return Progress()
+    async with ask.services.database.write() as connection:
+        kept = await idempotency.begin(connection, once, ask.now_ms)
+    skips = msgspec.json.decode(kept, type=Kept) if kept else NOTHING_KEPT
+    return Progress(once=once, kept=kept, skips=skips)
 
 
 async def _lines(ask: Imported) -> AsyncIterator[bytes]:
@@ -83,22 +135,31 @@ async def _lines(ask: Imported) -> AsyncIterator[bytes]:
 
 
 async def _report(
-    ask: Imported, names: tuple[str, ...], found: AsyncIterator[tuple[int, list[str] | None]]
+    ask: Imported,
+    names: tuple[str, ...],
+    found: AsyncIterator[tuple[int, list[str] | None]],
+    progress: Progress,
 ) -> AsyncIterator[bytes]:
-    progress = Progress()
-    async for at, cells in found:
-        progress.lines += 1
-        made = draft(at, names, cells, ask.query.region)
-        if isinstance(made, CustomerDraft):
-            progress.waiting.append(made)
-        else:
-            progress.faulty += 1
-            for each in made:
-                yield _fault(each)
-        if progress.lines % BATCH == 0:
-            await _keep(ask, progress)
-            yield progress.told(is_done=False)
-    await _keep(ask, progress)
+    at = 1
+    try:
+        async for at, cells in found:
+            progress.take(cells)
+            made = draft(at, names, cells, ask.query.region)
+            if isinstance(made, CustomerDraft):
+                progress.wait(made)
+            else:
+                progress.faulty += 1
+                for each in made:
+                    yield _fault(each)
+            if progress.lines % BATCH == 0:
+                await _keep(ask, progress)
+                yield progress.told(is_done=False)
+        if progress.lines < progress.skips.lines:
+            raise ImportStoppedError(OTHER_FILE)  # noqa: TRY301 - told as the others
+        await _keep(ask, progress)
+    except ImportStoppedError as stopped:
+        yield _fault(Fault(at, "", str(stopped)))
+        return
     yield progress.told(is_done=True)
 
 
@@ -107,12 +168,20 @@ def _fault(each: Fault) -> bytes:
 
 
 async def _keep(ask: Imported, progress: Progress) -> None:
-    """Add what waits, in one transaction; in a dry run only count it."""
+    """Add what waits, in one transaction; in a dry run only count it.
+
+    Raise `ImportStoppedError` if somebody else adds the same.
+    """
     drafts, progress.waiting = progress.waiting, []
     progress.added += len(drafts)
     if ask.query.dry_run == "true" or not drafts:
         return
+    after = Kept(lines=progress.lines, added=progress.added, digest=progress.digest.hexdigest())
     async with ask.services.database.write() as connection:
+        if progress.once is not None:
+            before, progress.kept = progress.kept, msgspec.json.encode(after)
+            if not await idempotency.note(connection, progress.once, before, progress.kept):
+                raise ImportStoppedError(ELSEWHERE)
         ask.connection = connection
         made = [_customer(ask, each) for each in drafts]
         await store.create_many(connection, made)
@@ -174,6 +243,7 @@ ROUTES: Routes = (
         handler=take,
         query=ImportQuery,
         tx=Tx.NONE,
+        is_idempotent=True,
         takes=CSV,
         gives=NDJSON,
     ),

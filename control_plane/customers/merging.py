@@ -150,6 +150,7 @@ ROUTES: Routes = (
         at=CustomerPath,
         body=MergeDraft,
         answer=MergeView,
+        is_idempotent=True,
         problems=(CANNOT_MERGE, VERSION_MISMATCH),
     ),
     Route(
@@ -160,6 +161,7 @@ ROUTES: Routes = (
         handler=undo,
         at=MergePath,
         answer=MergeView,
+        is_idempotent=True,
         problems=(CANNOT_MERGE, VERSION_MISMATCH),
     ),
 )

@@ -45,6 +45,8 @@ async def read_sensitive(ask: Named) -> SensitiveView:
 async def hold(ask: Held) -> Answer[CustomerView]:
     """Keep one from being erased, or no longer."""
     customer = await service.load(ask, ask.at.customer)
+    if customer.version != ask.version:
+        raise ApiError(VERSION_MISMATCH)
     values = {"has_legal_hold": ask.body.has_legal_hold}
     changed = await store.change(ask.db, customer, values, ask.now_ms)
     if changed is None:
@@ -128,6 +130,7 @@ ROUTES: Routes = (
         at=CustomerPath,
         body=HoldChange,
         answer=CustomerView,
+        is_versioned=True,
     ),
     Route(
         method=Method.POST,

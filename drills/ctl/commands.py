@@ -32,7 +32,9 @@ _TAIL_VERBS: Final = {"get": "show", "post": "add", "put": "set", "patch": "chan
 _HEADER: Final = "Everline-"
 _OWN_HEADERS: Final = frozenset({"If-Match", "Idempotency-Key", "Everline-Tenant"})
 """What `ctl` itself sees to."""
-RESERVED: Final = frozenset({"json", "all", "tenant", "url", "from", "if-match", "output", "help"})
+RESERVED: Final = frozenset(
+    {"json", "all", "tenant", "url", "from", "if-match", "again", "output", "help"}
+)
 """Options of `ctl` itself; a field of that name is typed `--body-tenant`."""
 JSON: Final = "application/json"
 PREFIX: Final = "/v1/"
@@ -69,6 +71,8 @@ class Command(Struct, frozen=True, kw_only=True):
     """The body's media type; empty: none."""
     gives: str
     needs_version: bool
+    is_part: bool
+    """It sets a part of the thing at the path above: the ETag is that one's."""
     is_once: bool
     """Takes an Idempotency-Key."""
     is_listing: bool
@@ -135,6 +139,7 @@ def _of(
         takes=media,
         gives=gives,
         needs_version="If-Match" in sent,
+        is_part="If-Match" in sent and not _has_etag(paths[path]),
         is_once="Idempotency-Key" in sent,
         is_listing=method == "get" and _is_listing(operation, schemas),
         is_stream=_SWITCHES in answers,
@@ -176,6 +181,7 @@ def _changing(command: Command) -> Command:
         takes=command.takes,
         gives=command.gives,
         needs_version=command.needs_version,
+        is_part=command.is_part,
         is_once=command.is_once,
         is_listing=False,
         merges=True,
@@ -229,6 +235,11 @@ def _noun(first: str, nouns: Iterable[str]) -> tuple[str, ...]:
 
 def _segments(path: str) -> list[str]:
     return path.removeprefix(PREFIX).strip("/").split("/")
+
+
+def _has_etag(verbs: Mapping[str, Any]) -> bool:
+    answer = verbs.get("get", {}).get("responses", {}).get("200", {})
+    return "ETag" in answer.get("headers", {})
 
 
 def _lists(verbs: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ OWN: Final = {
     "url": "Another control plane than the one you signed in to.",
     "from": "The whole body, as JSON: a file, - for standard input, or the text itself.",
     "if-match": "The ETag that it was read with; left out: it is read now.",
+    "again": "The key of the same command, when it was cut off: what is done is not done twice.",
     "output": "Write what comes to this file.",
     "help": "Show what it takes.",
 }

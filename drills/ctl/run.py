@@ -176,27 +176,32 @@ async def _carry_out(api: Api, typed: Line, schemas: Schemas, document: Mapping[
         if etag := typed.own.get("if-match"):
             headers["If-Match"] = etag if etag.startswith('"') else f'"{etag}"'
         else:
-            before = await _read(api, request)
+            before = await _read(api, request, command)
             headers["If-Match"] = before.etag
     body: dict[str, Any] | None = request.body
     if command.merges:
-        there = before or await _read(api, request)
+        there = before or await _read(api, request, command)
         body = _merged(there.json, body or {}, schemas, _shape(document, command))
     if command.is_once:
-        headers["Idempotency-Key"] = secrets.token_hex(16)
+        headers["Idempotency-Key"] = _key(typed)
     try:
         reply = await api.ask(
             command.method, request.path, headers=headers, body=body, again=command.is_once
         )
     except ProblemError as error:
         if error.problem.error_id == problems.CONFLICT:
-            await _tell_conflict(api, request, before, body)
+            now = (await _read(api, request, command)).json
+            _tell_conflict(None if before is None else before.json, now, body)
         raise
     told = reply.json
     if command.is_listing and typed.has("all"):
         told = {"items": [each async for each in _pages(api, request, told)], "next": None}
     _print(told, as_json=typed.has("json"))
     return Exit.OK
+
+
+def _key(typed: Line) -> str:
+    return typed.own.get("again") or secrets.token_hex(8)
 
 
 def _whole(typed: Line) -> dict[str, Any] | None:
@@ -215,8 +220,10 @@ def _whole(typed: Line) -> dict[str, Any] | None:
         raise LineError(f"--from: no JSON object: {error}") from error
 
 
-async def _read(api: Api, request: Request) -> Reply:
+async def _read(api: Api, request: Request, command: Command) -> Reply:
     path = request.path.partition("?")[0]
+    if command.is_part:
+        path = path.rpartition("/")[0]
     tenant = {k: v for k, v in request.headers.items() if k.startswith("Everline-")}
     return await api.ask("GET", path, headers=tenant)
 
@@ -238,14 +245,13 @@ def _merged(
     return {name: value for name, value in there.items() if name in known} | dict(changed)
 
 
-async def _tell_conflict(
-    api: Api, request: Request, before: Reply | None, body: Mapping[str, Any] | None
+def _tell_conflict(
+    before: Mapping[str, Any] | None, now: Mapping[str, Any], body: Mapping[str, Any] | None
 ) -> None:
     """Show what another has changed since, or how it differs from what would be written."""
-    now = (await _read(api, request)).json
     if before is not None:
         console().print("Changed by somebody else since it was read:")
-        console().print(show.differences(before.json, now, ("was", "is")))
+        console().print(show.differences(before, now, ("was", "is")))
         return
     sent = {name: value for name, value in (body or {}).items() if name in now}
     there = {name: now[name] for name in sent}
@@ -302,11 +308,22 @@ async def _stream(api: Api, typed: Line, request: Request) -> int:
             headers["Content-Type"] = typed.command.takes
             task = stack.enter_context(progress(f"{typed.command.name}, bytes", total=size))
             data = _sent(file, task)
+            if typed.command.is_once:
+                headers["Idempotency-Key"] = _key(typed)
         else:
             task = stack.enter_context(progress(f"{typed.command.name}, lines"))
         sink = _sink(typed, stack)
-        async with api.stream(typed.command.method, request.path, headers=headers, data=data) as r:
-            return await _take(r, typed, sink, task)
+        try:
+            method = typed.command.method
+            async with api.stream(method, request.path, headers=headers, data=data) as reply:
+                return await _take(reply, typed, sink, task)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if (key := headers.get("Idempotency-Key")) is None:
+                raise
+            said = str(error) or type(error).__name__
+            raise CommandError(
+                f"cut off: {said}; the same with --again {key} goes on where it was"
+            ) from error
 
 
 async def _take(reply: aiohttp.ClientResponse, typed: Line, sink: BinaryIO, task: Task) -> int:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from control_plane.customers import files
 from control_plane.permissions import Role
 from tests.control_plane.center import Center
 from tests.control_plane.customers.stage import ANNA, SAID, WHY, add, approval, talk
@@ -213,6 +214,41 @@ async def test_an_import_tells_each_fault_by_line_and_field_and_adds_the_rest(
     officer = await center.person(Role.PRIVACY_OFFICER)
     shown = await officer.get(f"/v1/customers/{found.json['customers'][0]['id']}", **WHY)
     assert shown.json["sensitive"] == ["national_id"]
+
+
+async def test_an_import_that_was_cut_off_goes_on_where_it_was_with_its_key(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BATCH", 2)
+    manager = await center.person(Role.MANAGER)
+    file = b"name\n" + b"".join(b"Person %d\n" % number for number in range(5))
+    sent = {"Content-Type": "text/csv", "Idempotency-Key": "spring"}
+
+    async def report(body: bytes) -> list[dict[str, object]]:
+        reply = await manager.post("/v1/customer-import", body, sent)
+        return [json.loads(each) for each in reply.body.splitlines()]
+
+    cut = b"\n".join(file.split(b"\n")[:3]) + b"\n"
+    assert (await report(cut))[-1] == {"records": 2, "added": 2, "faulty": 0, "done": True}
+    for _ in range(2):
+        whole = await report(file)
+        assert whole[-1] == {"records": 5, "added": 5, "faulty": 0, "done": True}
+        assert len((await manager.get("/v1/customers")).json["items"]) == 5
+    other = (await report(file.replace(b"Person 1", b"Person 7")))[-1]
+    assert (other["line"], other["fault"]) == (6, files.OTHER_FILE)
+    shorter = (await report(cut))[-1]
+    assert shorter["fault"] == files.OTHER_FILE
+    assert len((await manager.get("/v1/customers")).json["items"]) == 5
+
+
+async def test_a_merge_that_is_sent_twice_with_one_key_is_done_once(center: Center) -> None:
+    manager, one = await add(center)
+    gone = (await manager.post("/v1/customers", {"name": "Anna A."})).json["id"]
+    path, sent = f"/v1/customers/{one.json['id']}/merge", {"Idempotency-Key": "k"}
+    told = [await manager.post(path, {"gone": gone}, sent) for _ in range(2)]
+    assert [each.status for each in told] == [200, 200]
+    assert told[0].json == told[1].json
+    assert told[1].headers["Idempotent-Replayed"] == "true"
 
 
 async def test_an_export_takes_a_purpose_and_a_second_person_once(center: Center) -> None:

@@ -98,12 +98,16 @@ async def test_a_legal_hold_beats_erasure(center: Center) -> None:
     _, made = await add(center)
     where = made.headers["Location"]
     officer = await center.person(Role.PRIVACY_OFFICER)
-    held = await officer.ask("PUT", f"{where}/hold", {"has_legal_hold": True}, WHY)
+    seen = WHY | {"If-Match": '"1"'}
+    held = await officer.ask("PUT", f"{where}/hold", {"has_legal_hold": True}, seen)
     assert held.json["has_legal_hold"] is True
     sent = await approval(center, "customer:shred", made.json["id"], "2")
     assert (await officer.ask("DELETE", where, headers=sent)).status == 403
     assert (await officer.get(f"{where}/sensitive", **WHY)).json["fields"] == ANNA["sensitive"]
-    await officer.ask("PUT", f"{where}/hold", {"has_legal_hold": False}, WHY)
+    late = await officer.ask("PUT", f"{where}/hold", {"has_legal_hold": False}, seen)
+    assert late.error_id == "version-mismatch"
+    now = WHY | {"If-Match": held.headers["ETag"]}
+    await officer.ask("PUT", f"{where}/hold", {"has_legal_hold": False}, now)
     # The yes was for the state that it had then.
     assert (await officer.ask("DELETE", where, headers=sent)).status == 403
     await _erase(center, where)

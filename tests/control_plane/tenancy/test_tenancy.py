@@ -13,6 +13,7 @@ from control_plane.tenancy.sweeper import DAY_MS, sweep
 from state.model import CallId, CallRecord, DidNumber, EdgeId, Outcome, QueueId, SiteId
 from tests.control_plane.center import PASSWORD, Center, Person
 
+FIRST = {"If-Match": '"1"'}
 T2 = {
     "id": "t2",
     "name": "Second",
@@ -144,10 +145,16 @@ async def test_a_team_tells_its_members_to_who_may_see_them(center: Center) -> N
 
 async def test_a_sites_calls_are_shared_in_percent(center: Center) -> None:
     manager = await furnish(center)
-    shared = await manager.ask("PUT", "/v1/sites/a/traffic", {"shares": {"a": 63, "b": 37}})
+    seen = {"If-Match": (await manager.get("/v1/sites/a")).headers["ETag"]}
+    shares = {"shares": {"a": 63, "b": 37}}
+    shared = await manager.ask("PUT", "/v1/sites/a/traffic", shares, seen)
     assert shared.status == 200, shared.body
-    assert (await manager.get("/v1/sites/a")).json["shares"] == {"a": 63, "b": 37}
-    alone = await manager.ask("PUT", "/v1/sites/a/traffic", {"shares": {}})
+    site = await manager.get("/v1/sites/a")
+    assert (site.json["shares"], site.headers["ETag"]) == (shares["shares"], shared.headers["ETag"])
+    late = await manager.ask("PUT", "/v1/sites/a/traffic", {"shares": {}}, seen)
+    assert late.error_id == "version-mismatch"
+    now = {"If-Match": shared.headers["ETag"]}
+    alone = await manager.ask("PUT", "/v1/sites/a/traffic", {"shares": {}}, now)
     assert (alone.status, (await manager.get("/v1/sites/a")).json["shares"]) == (200, {})
 
 
@@ -158,14 +165,17 @@ async def test_shares_are_whole_percents_of_the_whole(
     center: Center, shares: dict[str, float]
 ) -> None:
     manager = await furnish(center)
-    assert (await manager.ask("PUT", "/v1/sites/a/traffic", {"shares": shares})).status == 422
+    sent = await manager.ask("PUT", "/v1/sites/a/traffic", {"shares": shares}, FIRST)
+    assert (sent.status, sent.error_id) == (422, "invalid")
 
 
 async def test_traffic_is_shared_with_sites_that_exist_by_who_may(center: Center) -> None:
     sre = await furnish(center)
-    refused = await sre.ask("PUT", "/v1/sites/a/traffic", {"shares": {"a": 50, "z": 50}})
+    refused = await sre.ask("PUT", "/v1/sites/a/traffic", {"shares": {"a": 50, "z": 50}}, FIRST)
     assert (refused.status, refused.error_id) == (422, "configuration-broken")
     manager = await center.person(Role.MANAGER)
-    assert (await manager.ask("PUT", "/v1/sites/a/traffic", {"shares": {}})).status == 403
+    mine = await manager.ask("PUT", "/v1/sites/a/traffic", {"shares": {}}, FIRST)
+    assert mine.status == 403
     foreign = await center.person(Role.SRE, tenant="t2")
-    assert (await foreign.ask("PUT", "/v1/sites/a/traffic", {"shares": {}})).status == 404
+    theirs = await foreign.ask("PUT", "/v1/sites/a/traffic", {"shares": {}}, FIRST)
+    assert theirs.status == 404
