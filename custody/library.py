@@ -91,11 +91,15 @@ class Library:
         return seal.unseal(sealed, private, account.place(segment))
 
     async def _open_private(self, tenant: str, key_id: str) -> bytes:
+        try:
+            key = self._keyring.get(tenant, key_id)
+        except NoKeyError:
+            # What was destroyed is not kept in our memory either.
+            self._private.pop((tenant, key_id), None)
+            raise
         private = self._private.get((tenant, key_id))
         if private is None:
-            key = self._keyring.get(tenant, key_id)
-            private = await keys.open_private(key, self._providers)
-            self._private[tenant, key_id] = private
+            private = self._private[tenant, key_id] = await keys.open_private(key, self._providers)
         return private
 
 

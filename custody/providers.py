@@ -1,64 +1,132 @@
-"""Who wraps keys for us: a Protocol, and the provider that has its secret in a local file.
+"""Who opens wrapped keys for us: a Protocol, and the provider that has its secret in a local file.
 
 A provider never hands its own key out. It may be a server or a module in hardware, so it is asked
-and waited for.
+and waited for. It has generations: while it is being rotated the old one still opens, and the new
+one is what keys are wrapped for.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 from pathlib import Path
 from typing import Final, Protocol
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from custody import keyfile
-from custody.errors import TamperedError
+from custody.disk import settle
+from custody.errors import KeyFileError, TamperedError
+from custody.wrapping import HpkeRecipient, Recipient, Wrapped, id_of, open_hpke
 
-_NONCE_BYTES: Final = 12
+_INFO: Final = b"everline recording keys 2\0wrap"
+NEXT: Final = ".next"
 
 
 class WrappingProvider(Protocol):
-    """Wraps keys under a tenant's key, which never leaves it. May ask a server."""
+    """Opens what was wrapped for one of its generations. May ask a server."""
 
-    async def wrap(self, tenant: str, subject: str, key: bytes) -> bytes:
-        """Return `key`, readable only with the tenant's key and for this subject."""
+    def recipient(self) -> Recipient:
+        """Return what keys are to be wrapped for now: the newest generation's public half."""
         ...
 
-    async def unwrap(self, tenant: str, subject: str, wrapped: bytes) -> bytes:
+    async def unwrap(self, tenant: str, subject: str, wrapped: Wrapped) -> bytes:
         """Return the key. Raise `TamperedError`: for another subject, or under another key."""
+        ...
+
+    @property
+    def is_rotating(self) -> bool:
+        """Tell whether there is an older generation that still opens."""
+        ...
+
+    def begin_rotation(self) -> None:
+        """Make a new generation, unless one is there already."""
+        ...
+
+    def end_rotation(self) -> None:
+        """Let go of the older generation for ever: nothing may be wrapped under it any more."""
         ...
 
 
 class LocalFile:
-    """A secret of 32 bytes in a file, from which each tenant's keys are derived (HKDF)."""
+    """A secret of 32 bytes in a file; `FILE.next` beside it while it is being rotated."""
 
-    def __init__(self, secret: bytes, *, domain: str = "recording keys") -> None:
-        self._secret = secret
-        self._domain = domain
+    def __init__(self, secret: bytes, path: Path | None = None) -> None:
+        self._path = path
+        self._pairs: dict[str, X25519PrivateKey] = {}
+        self._newest = self._add(secret)
 
     @classmethod
-    def load(cls, path: Path, *, domain: str = "recording keys") -> LocalFile:
+    def load(cls, path: Path) -> LocalFile:
         """Read `path`. Raise `KeyFileError`: also where others than the owner may read it."""
-        return cls(keyfile.load(path), domain=domain)
+        provider = cls(keyfile.load(path), path)
+        provider._look_again()
+        return provider
 
-    async def wrap(self, tenant: str, subject: str, key: bytes) -> bytes:
-        """Return nonce, ciphertext and tag."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + AESGCM(self.derive("wrap", tenant)).encrypt(nonce, key, subject.encode())
+    def recipient(self) -> Recipient:
+        """Return the newest generation's public half."""
+        self._look_again()
+        return self._newest
 
-    async def unwrap(self, tenant: str, subject: str, wrapped: bytes) -> bytes:
+    async def unwrap(self, tenant: str, subject: str, wrapped: Wrapped) -> bytes:
         """Return the key. Raise `TamperedError`."""
-        nonce, sealed = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
-        try:
-            return AESGCM(self.derive("wrap", tenant)).decrypt(nonce, sealed, subject.encode())
-        except (InvalidTag, ValueError) as error:
-            raise TamperedError("a wrapped key does not open with this provider") from error
+        if wrapped.under not in self._pairs:
+            # Another process may have rotated it since we read the file.
+            self._look_again()
+        private = self._pairs.get(wrapped.under)
+        if private is None:
+            raise TamperedError("a key is wrapped under a generation that this provider has not")
+        return open_hpke(private, tenant, subject, wrapped.sealed)
 
-    def derive(self, use: str, tenant: str) -> bytes:
-        """Return the tenant's key for one use."""
-        info = f"everline {self._domain} 1\0{use}\0{tenant}".encode()
-        return HKDF(SHA256(), keyfile.SECRET_BYTES, None, info).derive(self._secret)
+    @property
+    def is_rotating(self) -> bool:
+        """Tell whether the next secret is there."""
+        return self._path is not None and _next(self._path).exists()
+
+    def begin_rotation(self) -> None:
+        """Make the next secret."""
+        path = self._file()
+        if not self.is_rotating:
+            keyfile.make(_next(path))
+            settle(path.parent)
+        self._look_again()
+
+    def end_rotation(self) -> None:
+        """Put the next secret in the place of the one before."""
+        path = self._file()
+        if self.is_rotating:
+            _next(path).replace(path)
+            settle(path.parent)
+        self._look_again()
+
+    def _file(self) -> Path:
+        if self._path is None:
+            raise ValueError("a secret that is in no file cannot be rotated")
+        return self._path
+
+    def _look_again(self) -> None:
+        if self._path is None:
+            return
+        secrets = []
+        # The next one first: it may take the other's place between the two looks.
+        if (following := _next(self._path)).exists():
+            with contextlib.suppress(KeyFileError):
+                secrets.append(keyfile.load(following))
+        secrets.append(keyfile.load(self._path))
+        self._pairs.clear()
+        self._newest = self._add(secrets[-1])
+        if len(secrets) > 1:
+            self._newest = self._add(secrets[0])
+
+    def _add(self, secret: bytes) -> HpkeRecipient:
+        private = X25519PrivateKey.from_private_bytes(
+            HKDF(SHA256(), keyfile.SECRET_BYTES, None, _INFO).derive(secret)
+        )
+        recipient = HpkeRecipient(private.public_key().public_bytes_raw())
+        self._pairs[id_of(recipient.text)] = private
+        return recipient
+
+
+def _next(path: Path) -> Path:
+    return path.with_name(f"{path.name}{NEXT}")

@@ -10,6 +10,7 @@ Objects are made and never overwritten: the same object twice is one, another un
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from custody.disk import settle
 from custody.errors import ConflictError
 from custody.manifest import Segment
 
@@ -39,8 +41,10 @@ def manifest_name(tenant: str, recording: str) -> str:
 class RecordingStore:
     """One site's store."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, folder: Path | None = None) -> None:
+        """Use `store`, which keeps what it has in `folder`, if it is one."""
         self._store = store
+        self._folder = folder
 
     @classmethod
     def open(cls, where: str) -> RecordingStore:
@@ -49,7 +53,7 @@ class RecordingStore:
             return cls(from_url(where))
         folder = Path(where)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls(LocalStore(str(folder)))
+        return cls(LocalStore(str(folder)), folder)
 
     async def put(self, name: str, content: bytes) -> bool:
         """Make an object; return False if it is there already. Raise `ConflictError`."""
@@ -60,6 +64,11 @@ class RecordingStore:
                 raise ConflictError(f"another object is there under {name}") from error
             return False
         return True
+
+    async def settle(self) -> None:
+        """Wait until what was put is on the disk; a server has it there when it says yes."""
+        if self._folder is not None:
+            await asyncio.to_thread(settle, self._folder)
 
     async def get(self, name: str) -> bytes:
         """Return an object. Raise FileNotFoundError."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from control_plane.errors import SettingsError
-from control_plane.keys.envelope import SealError
-from custody import keyfile, providers
-from custody.errors import KeyFileError, TamperedError
+from control_plane.keys.envelope import NONCE_BYTES, SealError
+from custody import keyfile
+from custody.errors import KeyFileError
 
 
 class KeyProvider(Protocol):
@@ -31,7 +37,7 @@ class LocalFile:
     """A secret of 32 bytes in a file, from which each tenant's keys are derived (HKDF)."""
 
     def __init__(self, secret: bytes) -> None:
-        self._provider = providers.LocalFile(secret, domain="customer keys")
+        self._secret = secret
 
     @classmethod
     def load(cls, path: Path) -> LocalFile:
@@ -48,15 +54,21 @@ class LocalFile:
 
     async def wrap(self, tenant: str, customer: str, key: bytes) -> bytes:
         """Return nonce, ciphertext and tag."""
-        return await self._provider.wrap(tenant, customer, key)
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + AESGCM(self._derive("wrap", tenant)).encrypt(nonce, key, customer.encode())
 
     async def unwrap(self, tenant: str, customer: str, wrapped: bytes) -> bytes:
         """Return the key. Raise `SealError`."""
+        nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
         try:
-            return await self._provider.unwrap(tenant, customer, wrapped)
-        except TamperedError as error:
+            return AESGCM(self._derive("wrap", tenant)).decrypt(nonce, sealed, customer.encode())
+        except (InvalidTag, ValueError) as error:
             raise SealError from error
 
     async def index_key(self, tenant: str) -> bytes:
         """Return another key than the one that wraps."""
-        return self._provider.derive("index", tenant)
+        return self._derive("index", tenant)
+
+    def _derive(self, use: str, tenant: str) -> bytes:
+        info = f"everline customer keys 1\0{use}\0{tenant}".encode()
+        return HKDF(SHA256(), keyfile.SECRET_BYTES, None, info).derive(self._secret)

@@ -33,7 +33,7 @@ def make_secrets(made: Secrets) -> None:
     write_secret(made.phone_secrets, secrets.token_urlsafe(32).encode() + b"\n")
 
 
-async def make_recording_keys(
+def make_recording_keys(
     runs: Mapping[str, Path], tenants: Sequence[str], now_ms: int
 ) -> Mapping[str, bytes]:
     """Give each site (name -> run directory) a provider, a signing key and the recording keys.
@@ -52,7 +52,7 @@ async def make_recording_keys(
         # A lab of one site: somebody elsewhere has the other, and nobody here.
         providers["elsewhere"] = LocalFile(secrets.token_bytes(keyfile.SECRET_BYTES))
     for tenant in tenants:
-        key = await keyring.make(tenant, providers, now_ms)
+        key = keyring.make(tenant, keyring.recipients(providers), now_ms)
         for run in runs.values():
             Keyring(recorders.keyring_of(run)).add(key)
     return signers

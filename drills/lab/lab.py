@@ -165,7 +165,7 @@ class Lab:
     async def _make_recording_keys(self) -> None:
         runs: dict[str, Path] = {site: self.paths.of(site) for site in self.plan.sites}
         now_ms = time.clock_gettime_ns(time.CLOCK_REALTIME) // 1_000_000
-        self.signers = await make_recording_keys(runs, (MAIN,), now_ms)
+        self.signers = make_recording_keys(runs, (MAIN,), now_ms)
 
     def library(self, site: SiteId, *, keys_of: SiteId) -> Library:
         """Open a site's recordings with the keys that another site, or itself, has."""

@@ -30,6 +30,7 @@ PACKAGES = (
     ),
     Package("sip-tester", "SIPp: callers in volume"),
     Package("baresip-core", "a SIP phone of somebody else's, for the tests"),
+    Package("softhsm2", "a PKCS#11 token in software, for the tests of key providers"),
     Package("chromium", "a browser: the tests look at the pages with it"),
     Package("nftables", "cuts links of the lab"),
     Package("iproute2", "builds the lab's links"),

@@ -27,6 +27,7 @@ from edge.recorder.intake import Intake
 from edge.recorder.recorder import Recorder
 from edge.recorder.replication import Receiver, Replicator
 from edge.recorder.settings import RecorderSettings, load
+from edge.recorder.settling import Settler
 from edge.recorder.shipping import Shipper
 from edge.settings import address
 
@@ -78,6 +79,7 @@ async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
         key=Ed25519PrivateKey.from_private_bytes(signing_key),
         recorder=settings.site,
     )
+    settler = Settler(spool)
     recorder = Recorder(
         site=settings.site,
         spool=spool,
@@ -85,6 +87,7 @@ async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
         intake=intake,
         forks=Forks(relay, intake.host, intake.port),
         shipper=shipper,
+        settler=settler,
     )
     receiver, replicator = _copies(settings, store)
     if receiver is not None:
@@ -98,7 +101,8 @@ async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
     structlog.get_logger().info("recorder_started", port=intake.port)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(recorder.run()), group.create_task(shipper.run())]
+            running = (recorder.run(), shipper.run(), settler.run())
+            tasks = [group.create_task(each) for each in running]
             if replicator is not None:
                 tasks.append(group.create_task(replicator.run()))
             await stop.wait()

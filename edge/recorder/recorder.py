@@ -26,6 +26,7 @@ from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder.forks import Fork, Forks
 from edge.recorder.intake import Intake, Stream
 from edge.recorder.recording import Facts, Recording, finish, is_over, read_facts
+from edge.recorder.settling import Settler
 from edge.recorder.shipping import Shipper
 from state.keys import is_id
 
@@ -79,6 +80,7 @@ class Recorder:
         intake: Intake,
         forks: Forks,
         shipper: Shipper,
+        settler: Settler,
     ) -> None:
         self._site = site
         self._spool = spool
@@ -86,6 +88,7 @@ class Recorder:
         self._intake = intake
         self._forks = forks
         self._shipper = shipper
+        self._settler = settler
         self._sessions: dict[str, _Session] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self.replicated: Callable[[], int] = int
@@ -186,6 +189,7 @@ class Recorder:
                 log.error("recording_not_ended", call=call, reason=error.strerror)  # noqa: TRY400 - one line
                 session.recording.abandon()
             del self._sessions[call]
+            self._settler.mark()
             self._note_over(call)
             self._shipper.wake()
             for fork in session.forks.values():
@@ -223,6 +227,7 @@ class Recorder:
             "packets": self._intake.packets,
             "strays": self._intake.strays,
             "store": "away" if self._shipper.is_failing else "up",
+            "slowest_flush_ms": round(self._settler.slowest_s * 1000, 1),
         }
 
     # -- time
@@ -241,6 +246,8 @@ class Recorder:
                 self._look_after(began_s)
 
     def _seal(self) -> None:
+        if self._sessions:
+            self._settler.mark()
         for call, session in self._sessions.items():
             try:
                 session.recording.tick(session.now())

@@ -77,6 +77,8 @@ class Receiver:
             return web.Response(status=422, text=because)
         try:
             await self._store.put(name, content)
+            if _MANIFEST.fullmatch(name) is not None:
+                await self._store.settle()  # it comes last: now all of the recording is on the disk
             # What counts is what the store gives back, not what it has been given.
             kept = await self._store.get(name)
         except ConflictError:

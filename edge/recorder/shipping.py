@@ -2,7 +2,8 @@
 
 A segment goes as soon as it has ended, its manifest when the recording is over. An object that is
 in the store is known by its name, which for audio is its hash, so that whoever dies between sending
-and noting it sends it again for nothing. The spool gives a recording up only for its manifest.
+and noting it sends it again for nothing. The spool gives a recording up only for
+its manifest, and only when the store's disk has it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from obstore.exceptions import BaseError
 
 from custody import manifest
 from custody.errors import ConflictError, FormatError
-from custody.manifest import Segment
+from custody.manifest import Manifest, Segment
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
 from edge.log import fault
 from edge.recorder.recording import Facts, is_over, manifest_of, read_facts
@@ -76,25 +77,32 @@ class Shipper:
 
     async def ship(self) -> None:
         """Send what has ended and has not been sent."""
+        whole: list[tuple[Path, Manifest]] = []
         for folder in sorted(self._spool.iterdir()):
             facts = read_facts(folder)
             if facts is None:
                 continue
             try:
-                await self._ship(folder, facts)
+                if (account := await self._ship(folder, facts)) is not None:
+                    whole.append((folder, account))
             except (ConflictError, FormatError, msgspec.MsgspecError, UnicodeDecodeError) as error:
                 # Only a person can say which of the two is right; both are kept.
                 log.error("recording_not_shipped", call=facts.call, **fault(error))  # noqa: TRY400 - one line
+        if whole:
+            await self._store.settle()
+            for folder, account in whole:
+                self._give_up(folder, account)
 
-    async def _ship(self, folder: Path, facts: Facts) -> None:
+    async def _ship(self, folder: Path, facts: Facts) -> Manifest | None:
+        """Return the account of a recording that the store has whole now."""
         if is_over(folder):
-            await self._ship_whole(folder, facts)
-            return
+            return await self._ship_whole(folder, facts)
         for path in _ended(folder):
             if path not in self._sent:
                 segment = msgspec.json.decode(path.read_bytes(), type=Segment)
                 await self._ship_segment(folder, facts, segment)
                 self._sent.add(path)
+        return None
 
     async def _ship_segment(self, folder: Path, facts: Facts, segment: Segment) -> None:
         name = f"{segment.number:04d}"
@@ -103,20 +111,23 @@ class Shipper:
         await self._store.put(key_name(facts.tenant, facts.call, segment.number), sealed_key)
         await self._store.put(audio_name(facts.tenant, facts.call, segment), sealed)
 
-    async def _ship_whole(self, folder: Path, facts: Facts) -> None:
+    async def _ship_whole(self, folder: Path, facts: Facts) -> Manifest:
         account = manifest_of(folder, self._recorder)
         for segment in account.segments:
             if folder / f"{segment.number:04d}.json" not in self._sent:
                 await self._ship_segment(folder, facts, segment)
         signed = manifest.sign(account, self._key)
         await self._store.put(manifest_name(facts.tenant, facts.call), signed)
+        return account
+
+    def _give_up(self, folder: Path, account: Manifest) -> None:
         shutil.rmtree(folder)
         self._sent = {path for path in self._sent if path.parent != folder}
         self.kept += 1
         self.on_kept()
         log.info(
             "recording_kept",
-            call=facts.call,
+            call=account.call,
             s=round(account.samples / 8000, 2),
             segments=len(account.segments),
             is_complete=account.is_complete,

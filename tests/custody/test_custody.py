@@ -153,7 +153,7 @@ def test_what_differs_from_the_manifest_is_named() -> None:
 
 async def test_one_site_of_two_can_open_a_recording_key() -> None:
     one, two, stranger = (LocalFile(bytes([each]) * 32) for each in (1, 2, 3))
-    key = await keyring.make("main", {"a": one, "b": two}, 5)
+    key = keyring.make("main", keyring.recipients({"a": one, "b": two}), 5)
     private = await keyring.open_private(key, {"b": two})
     assert private == await keyring.open_private(key, {"a": one})
     assert seal.unseal(seal.seal(KEY, key.public, PLACE), private, PLACE) == KEY
@@ -163,18 +163,18 @@ async def test_one_site_of_two_can_open_a_recording_key() -> None:
         await keyring.open_private(key, {})
 
 
-async def test_a_key_that_one_provider_alone_could_open_is_not_made() -> None:
+def test_a_key_that_one_provider_alone_could_open_is_not_made() -> None:
     with pytest.raises(NoKeyError, match="2 providers"):
-        await keyring.make("main", {"a": LocalFile(KEY)}, 5)
+        keyring.make("main", keyring.recipients({"a": LocalFile(KEY)}), 5)
 
 
-async def test_the_newest_key_of_a_tenant_is_sealed_with(tmp_path: Path) -> None:
+def test_the_newest_key_of_a_tenant_is_sealed_with(tmp_path: Path) -> None:
     providers = {"a": LocalFile(KEY), "b": LocalFile(bytes(32))}
     ring = Keyring(tmp_path)
     with pytest.raises(NoKeyError):
         ring.newest("main")
     for made_ms in (7, 9, 8):
-        ring.add(await keyring.make("main", providers, made_ms))
+        ring.add(keyring.make("main", keyring.recipients(providers), made_ms))
     newest = ring.newest("main")
     assert newest.made_ms == 9
     assert ring.get("main", newest.id) == newest
@@ -185,9 +185,9 @@ async def test_the_newest_key_of_a_tenant_is_sealed_with(tmp_path: Path) -> None
             ring.get(name, newest.id)
 
 
-async def test_a_key_file_with_another_public_half_is_refused(tmp_path: Path) -> None:
+def test_a_key_file_with_another_public_half_is_refused(tmp_path: Path) -> None:
     providers = {"a": LocalFile(KEY), "b": LocalFile(bytes(32))}
-    ring, key = Keyring(tmp_path), await keyring.make("main", providers, 1)
+    ring, key = Keyring(tmp_path), keyring.make("main", keyring.recipients(providers), 1)
     ring.add(key)
     planted = replace(key, public=seal.new_pair()[1])
     (tmp_path / "main" / f"{key.id}.json").write_bytes(msgspec.json.encode(planted))

@@ -41,7 +41,7 @@ class Archive:
 
     async def make_key(self, tenant: str = "main") -> None:
         """Let there be a key to seal with."""
-        self.ring.add(await keyring.make(tenant, self.providers, 1))
+        self.ring.add(keyring.make(tenant, keyring.recipients(self.providers), 1))
 
     def record(
         self,

@@ -53,7 +53,7 @@ class RecorderSite:
 
     async def make_key(self) -> None:
         """Let there be a key to seal with."""
-        self.ring.add(await keyring.make("main", self.providers, 1))
+        self.ring.add(keyring.make("main", keyring.recipients(self.providers), 1))
 
     async def start(self) -> None:
         """Start the process; returns when it answers."""

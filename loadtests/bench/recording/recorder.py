@@ -78,7 +78,7 @@ async def recording(folder: Path, ng_port: int) -> AsyncIterator[Recorder]:
     secret = keyfile.make(folder / "signing.key")
     public = Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
     providers = {name: LocalFile(keyfile.make(folder / f"{name}.key")) for name in ("a", "b")}
-    Keyring(folder / "keyring").add(await keyring.make(TENANT, providers, 1))
+    Keyring(folder / "keyring").add(keyring.make(TENANT, keyring.recipients(providers), 1))
     log = folder / "recorder.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program
