@@ -59,13 +59,13 @@ class Server:
             )
         self._wait()
 
-    def create(self) -> str:
-        """Make an empty database and return its URL."""
+    def create(self, like: str = "template1") -> str:
+        """Make a database, empty or a copy of one that nobody is connected to; return its name."""
         self._made += 1
         name = f"everline_{self._made}"
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return self.url(name)
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
+        return name
 
     def url(self, name: str) -> str:
         """Return the URL of a database."""
@@ -85,8 +85,8 @@ class Server:
             self._process = None
 
     def remove(self) -> None:
-        """End it and delete all it had."""
-        self.stop()
+        """End it and delete all it had: there is nothing to write down first."""
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _wait(self) -> None:

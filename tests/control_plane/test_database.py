@@ -45,8 +45,8 @@ def test_the_migrations_are_one_line() -> None:
     assert len(ScriptDirectory(HERE).get_heads()) == 1
 
 
-async def test_instances_that_start_at_once_do_not_collide(database_url: str) -> None:
-    databases = [_open(database_url) for _ in range(4)]
+async def test_instances_that_start_at_once_do_not_collide(empty_database_url: str) -> None:
+    databases = [_open(empty_database_url) for _ in range(4)]
     try:
         await asyncio.gather(*(migrate(each) for each in databases))
         for each in databases:
@@ -57,10 +57,10 @@ async def test_instances_that_start_at_once_do_not_collide(database_url: str) ->
             await each.close()
 
 
-async def test_the_first_administrator_is_made_once(database_url: str) -> None:
+async def test_the_first_administrator_is_made_once(empty_database_url: str) -> None:
     with tempfile.TemporaryDirectory(prefix="everline-") as folder:
         for _ in range(2):
-            async with running(settings(Path(folder), database_url)) as center:
+            async with running(settings(Path(folder), empty_database_url)) as center:
                 admin = await center.administrator()
                 assert len((await admin.get("/v1/users")).json["items"]) == 1
 

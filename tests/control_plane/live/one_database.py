@@ -5,12 +5,10 @@ Import `database_url` from here into the test's module.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """Return the URL of an empty database."""
-    return f"sqlite:///{tmp_path / 'everline.db'}"
+def database_url(begun_file: str) -> str:
+    """Return the URL of a database that holds its first administrator, and else nothing."""
+    return begun_file

@@ -29,7 +29,7 @@ async def test_calls_go_on_while_the_database_is_dead_and_all_is_written_down_af
     store = MemoryStore(clock, heartbeat_s=0.2)
     try:
         with tempfile.TemporaryDirectory(prefix="everline-") as folder:
-            made = settings(Path(folder), server.create())
+            made = settings(Path(folder), server.url(server.create()))
             async with running(made, clock, store) as center:
                 scene = Scene(store, clock, center)
                 await scene.furnish()
