@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,17 +15,16 @@ import cyclopts
 from msgspec import Struct
 from msgspec.structs import replace
 
+from drills.cli import lane
 from drills.cli.errors import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ROOT = Path(__file__).parents[2]
+    from drills.cli.lane import Say
+
 BIN = Path(sys.executable).parent
 
-ROPE = ("setpriv", "--pdeathsig", "INT", "--")
-"""Our death, even by kill -9, is a SIGINT to the tool."""
-GRACE_S = 30.0
 GO_ON = "--continue-on-collection-errors"
 
 PYTEST_NOTHING_COLLECTED = 5
@@ -45,6 +43,10 @@ class Group(NamedTuple):
     is_tests: bool = False
     real: bool = False
     """Whether real servers share the machine with whatever else it does: see `both`."""
+    yields: bool = False
+    """Whether it only computes, and lets whatever waits for servers have the machine first."""
+    lane: str = ""
+    """Groups of one lane run one after the other, lanes side by side."""
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -58,17 +60,29 @@ class Outcome(Struct, frozen=True, kw_only=True):
     note: str = ""
     again: int = 0
     """Of the passed, how many did so only at their second try."""
+    may_try_again: bool = False
+    """Whether tests failed, and nothing else."""
 
 
-CHECKS = (
-    Group("ruff check", (str(BIN / "ruff"), "check", ".")),
-    Group("ruff format", (str(BIN / "ruff"), "format", "--check", ".")),
-    Group("mypy", (str(BIN / "mypy"),)),
-    Group("import contracts", (str(BIN / "lint-imports"), "--no-logo")),
+HERE, IN_LAB = "one host", "lab"
+"""The lanes. Both mostly wait for servers, and the lab's stand in network namespaces of their own:
+they meet nothing of each other's but the processors."""
+CHECKS = tuple(
+    Group(name, (str(BIN / words[0]), *words[1:]), yields=True, lane=HERE)
+    for name, *words in (
+        ("ruff check", "ruff", "check", "."),
+        ("ruff format", "ruff", "format", "--check", "."),
+        ("mypy", "mypy"),
+        ("import contracts", "lint-imports", "--no-logo"),
+    )
 )
-HERMETIC = Group("hermetic tests", ("-m", "not parts and not lab"), is_tests=True)
-PARTS = Group("tests on real parts", ("-m", "parts and not lab"), is_tests=True, real=True)
-LAB = Group("tests in the lab", ("-m", "lab"), is_tests=True, real=True)
+HERMETIC = Group(
+    "hermetic tests", ("-m", "not parts and not lab"), is_tests=True, yields=True, lane=HERE
+)
+PARTS = Group(
+    "tests on real parts", ("-m", "parts and not lab"), is_tests=True, real=True, lane=HERE
+)
+LAB = Group("tests in the lab", ("-m", "lab"), is_tests=True, real=True, lane=IN_LAB)
 
 
 Paths = Annotated[
@@ -94,10 +108,11 @@ def run(
 ) -> int:
     """Check and test everything, or the parts of it that are named.
 
-    First ruff, mypy and the import contracts, then the tests: hermetic
-    ones (no network), then those that start single servers, then those in
-    the lab of three sites. Nothing stops at the first failure. Up to five
-    failed tests of real servers run once more, and are named.
+    ruff, mypy and the import contracts, then the hermetic tests (no
+    network), then those that start single servers; beside all of these
+    those in the lab of three sites, and each line says whose it is.
+    Nothing stops at the first failure. Up to five failed tests of real
+    servers run once more when all else is done, and are named.
 
     The last line sums up: "N passed, N failed"; a failed check counts as a
     failure. Exit code 0 only if nothing failed and something was tested.
@@ -114,7 +129,7 @@ def run(
     signal.signal(signal.SIGINT, signal.default_int_handler)  # `sh -c '... &'` makes it ignored
     groups = choose(paths, fast=fast, parts=parts, lab=lab, only=k)
     began = time.monotonic()
-    outcomes = [_run(group) for group in groups]
+    outcomes = asyncio.run(run_all(groups))
     return _close(outcomes, time.monotonic() - began)
 
 
@@ -139,37 +154,63 @@ def choose(
     ]
 
 
-def _run(group: Group) -> Outcome:
-    sys.stdout.write(f"== {group.name}\n")
-    sys.stdout.flush()
+async def run_all(groups: list[Group]) -> list[Outcome]:
+    """Run each lane's groups one after the other, the lanes side by side; then second tries."""
+    lanes = dict.fromkeys(group.lane for group in groups)
+    with tempfile.TemporaryDirectory(prefix="everline-test-") as name:
+        folder = Path(name)
+        found: dict[str, Outcome] = {}
+
+        async def one_lane(which: str) -> None:
+            say = lane.labelled(which) if len(lanes) > 1 else None
+            for group in groups:
+                if group.lane == which:
+                    found[group.name] = await _run(group, folder, say)
+
+        async with asyncio.TaskGroup() as side_by_side:
+            for each in lanes:
+                side_by_side.create_task(one_lane(each))
+        for group in groups:
+            found[group.name] = await try_again(group, found[group.name], folder)
+        return [found[group.name] for group in groups]
+
+
+async def _run(group: Group, folder: Path, say: Say | None) -> Outcome:
+    (say or lane.plain)(f"== {group.name}\n")
     began = time.monotonic()
-    outcome = run_tests(group) if group.is_tests else _run_check(group)
+    outcome = await (run_tests if group.is_tests else _run_check)(group, folder, say)
     return replace(outcome, spent_s=time.monotonic() - began)
 
 
-def _run_check(group: Group) -> Outcome:
-    code, output = _spawn(group.command, catch=True)
-    if code == 0:
+async def _run_check(group: Group, folder: Path, say: Say | None) -> Outcome:
+    output: list[str] = []
+    if await lane.run(group.command, folder, output.append, yields=group.yields) == 0:
         return Outcome(name=group.name, note="clean")
-    sys.stdout.write(output + "\n")
+    (say or lane.plain)("".join(output))
     return Outcome(name=group.name, failed=1, note="FAILED")
 
 
-def run_tests(group: Group) -> Outcome:
-    """Run a group's tests; those on real servers that fail, once more."""
-    with tempfile.TemporaryDirectory(prefix="everline-test-") as folder:
-        report = Path(folder) / "report.xml"
-        options = ("-q", "-o", f"cache_dir={folder}/cache", GO_ON, f"--junitxml={report}")
-        command = (sys.executable, "-P", "-m", "pytest", *options, *group.command)
-        code, _ = _spawn(command)
-        first = read(group.name, code, report)
-        if not (group.real and code == PYTEST_FAILED and first.failed <= MOST_AGAIN):
-            return first
-        sys.stdout.write(f"== {group.name}: those that failed, once more\n")
-        sys.stdout.flush()
-        report.unlink()
-        code, _ = _spawn((*command, "--last-failed", "--last-failed-no-failures=none"))
-        return both(first, read(group.name, code, report))
+async def run_tests(group: Group, folder: Path, say: Say | None = None, *more: str) -> Outcome:
+    """Run a group's tests, with `more` of pytest's options; what it remembers is in `folder`."""
+    mine = folder / group.name
+    mine.mkdir(exist_ok=True)
+    report = mine / "report.xml"
+    report.unlink(missing_ok=True)
+    options = ("-q", "-o", f"cache_dir={mine}/cache", GO_ON, f"--junitxml={report}")
+    command = (sys.executable, "-P", "-m", "pytest", *options, *group.command, *more)
+    code = await lane.run(command, mine, say, yields=group.yields)
+    return read(group.name, code, report)
+
+
+async def try_again(group: Group, first: Outcome, folder: Path) -> Outcome:
+    """Run those tests on real servers that failed once more, with the machine to themselves."""
+    if not (group.real and first.may_try_again and 0 < first.failed <= MOST_AGAIN):
+        return first
+    lane.plain(f"== {group.name}: those that failed, once more\n")
+    began = time.monotonic()
+    words = ("--last-failed", "--last-failed-no-failures=none")
+    second = await run_tests(group, folder, None, *words)
+    return replace(both(first, second), spent_s=first.spent_s + time.monotonic() - began)
 
 
 def both(first: Outcome, second: Outcome) -> Outcome:
@@ -185,34 +226,6 @@ def both(first: Outcome, second: Outcome) -> Outcome:
     return replace(
         first, passed=first.passed + second.passed, failed=0, again=second.passed, note=note
     )
-
-
-def _spawn(command: tuple[str, ...], *, catch: bool = False) -> tuple[int, str]:
-    """Run a tool; return its exit code and, if caught, its output.
-
-    However we end, it gets one SIGINT and time to clean up: pytest then stops the servers that its
-    tests have started. It has a session of its own, so that Ctrl-C does not reach it twice.
-    """
-    with subprocess.Popen(
-        (*ROPE, *command),
-        cwd=ROOT,
-        env=_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if catch else None,
-        stderr=subprocess.STDOUT if catch else None,
-        text=True,
-        start_new_session=True,
-    ) as child:
-        try:
-            output, _ = child.communicate()
-        except KeyboardInterrupt:
-            child.send_signal(signal.SIGINT)
-            try:
-                child.wait(GRACE_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-            raise
-        return child.returncode, output or ""
 
 
 def read(name: str, code: int, report: Path) -> Outcome:
@@ -235,13 +248,14 @@ def read(name: str, code: int, report: Path) -> Outcome:
         note = f"FAILED: pytest ended with {code}"
         return Outcome(name=name, passed=passed, failed=failed + 1, skipped=skipped, note=note)
     note = "FAILED" if failed else "passed"
-    return Outcome(name=name, passed=passed, failed=failed, skipped=skipped, note=note)
-
-
-def _environment() -> dict[str, str]:
-    """Return our environment with the tools of .venv in reach; see tests/conftest.py."""
-    path = f"{BIN}:{os.environ.get('PATH', '')}"
-    return {**os.environ, "PATH": path, "EVERLINE_SAME_EXAMPLES": "1"}
+    return Outcome(
+        name=name,
+        passed=passed,
+        failed=failed,
+        skipped=skipped,
+        note=note,
+        may_try_again=code == PYTEST_FAILED,
+    )
 
 
 def _close(outcomes: list[Outcome], spent_s: float) -> int:

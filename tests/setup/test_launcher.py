@@ -35,7 +35,13 @@ def launch(
     *words: str, launcher: Path = LAUNCHER, cwd: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [launcher, *words], cwd=cwd, capture_output=True, text=True, check=False, timeout=9
+        [launcher, *words],
+        cwd=cwd,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # else most of it is their start
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=9,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drills.cli import suite
+from drills.cli import lane
 from drills.cli.errors import Exit
 from drills.cli.suite import (
     CHECKS,
@@ -22,6 +22,7 @@ from drills.cli.suite import (
     choose,
     read,
     run_tests,
+    try_again,
     verdict,
 )
 
@@ -129,7 +130,7 @@ def test_broken(): assert {sound}
     ],
     ids=["passes then", "hermetic: no second try", "another fails twice"],
 )
-def test_what_fails_on_real_servers_has_one_more_try_and_is_named(
+async def test_what_fails_on_real_servers_has_one_more_try_and_is_named(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -137,11 +138,13 @@ def test_what_fails_on_real_servers_has_one_more_try_and_is_named(
     sound: bool,
     expected: tuple[int, int, int],
 ) -> None:
-    monkeypatch.setattr(suite, "ROOT", tmp_path)
+    monkeypatch.setattr(lane, "ROOT", tmp_path)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     text = SHAKY.format(flag=str(tmp_path / "flag"), sound=sound)
     (tmp_path / "test_it.py").write_text(text)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    outcome = run_tests(Group("x", (str(tmp_path),), is_tests=True, real=real))
+    group = Group("x", (str(tmp_path),), is_tests=True, real=real)
+    outcome = await try_again(group, await run_tests(group, tmp_path), tmp_path)
     assert (outcome.passed, outcome.failed, outcome.again) == expected
     line, code = verdict([outcome])
     assert ("second try" in line) == bool(outcome.again)
