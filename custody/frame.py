@@ -46,6 +46,8 @@ class State(IntEnum):
     """Not recorded because somebody asked for it."""
     MASKED = 3
     """Not recorded because the caller keyed digits."""
+    HELD = 4
+    """Not recorded because the party held the other: what it sends then is music, or noise."""
 
 
 class Frame(Struct, frozen=True, kw_only=True):

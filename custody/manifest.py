@@ -41,6 +41,14 @@ class Span(Struct, frozen=True, kw_only=True):
     because: str
 
 
+class Part(Struct, frozen=True, kw_only=True):
+    """An agent's time in the call, in samples."""
+
+    agent: str
+    start: int
+    end: int
+
+
 class Segment(Struct, frozen=True, kw_only=True):
     """One sealed file."""
 
@@ -74,6 +82,13 @@ class Manifest(Struct, frozen=True, kw_only=True):
     segments: tuple[Segment, ...]
     gaps: tuple[Span, ...] = ()
     pauses: tuple[Span, ...] = ()
+    """Of neither party anything is kept: because `agent`, `supervisor`, or `no_agent` was there."""
+    holds: tuple[Span, ...] = ()
+    """The agent had the caller on hold; of the agent's side nothing is kept: it may be music."""
+    masks: tuple[Span, ...] = ()
+    """Digits were keyed; which ones is nowhere."""
+    parts: tuple[Part, ...] = ()
+    """Which agent was in the call when; one who came twice has two."""
     v: int = VERSION
 
     @property

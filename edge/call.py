@@ -186,6 +186,8 @@ class CallShell:
                 agent=self._call.agent,
             )
         self._carry_out(effects)
+        if (held := self._call.hold.since is not None) is not (before.hold.since is not None):
+            self._tools.recorder.hold(self.id, on=held)
         self._write_down(event, before, self._call)
         if not self._call.is_waiting:
             return
@@ -318,11 +320,15 @@ class CallShell:
 
     def _record(self) -> None:
         if self._call is not None and self._call.agent is not None:
-            self._tools.recorder.record(self.id, self._ticket.queue, self._call.agent)
+            recorder, call = self._tools.recorder, self._call
+            recorder.record(self.id, self._ticket.queue, self._call.agent, call.attempt)
+            recorder.hold(self.id, on=call.hold.since is not None)
 
     def _do_media(self, effect: MediaEffect) -> None:
         if isinstance(effect, fx.CloseMedia):
             self._tools.recorder.stop(self.id)
+        if isinstance(effect, fx.RequeueMedia):
+            self._tools.recorder.leave(self.id)
         if isinstance(effect, fx.Renegotiate):
             self._open_offers.add(effect.side)
         self._spawn(self._tell(self._carry_out_media(effect)))

@@ -20,7 +20,7 @@ from state import keys
 from state.clock import Clock
 from state.errors import StoreError
 from state.mirror import Mirror, MirrorState
-from state.model import CallId, EdgeId, Entry, Now, Offer, Ticket
+from state.model import CallId, EdgeId, Entry, Now, Offer, RecordingWish, Ticket
 from state.snapshot import Snapshot
 from state.store import Delete, ModIs, Store
 
@@ -29,6 +29,8 @@ log = structlog.get_logger()
 PERIOD_S = 0.5
 PLACE_KEPT_S = 600.0
 """How long a caller who was cut off may come again and have the old place."""
+WISH_KEPT_S = 10.0
+"""How long what was asked of a call's recording stays when the call is over."""
 GRACE_S = 1.0
 """A lost lease may be a hiccup: an edge that lives writes its life anew within this time."""
 
@@ -85,6 +87,7 @@ class Janitor:
             for edge in dead:
                 await self._on_dead(edge)
             await self._forget_old_places(snapshot, now)
+            await self._forget_old_wishes(snapshot, now)
 
     def _dead(self, snapshot: Snapshot, now: Now) -> frozenset[EdgeId]:
         """Return the edges that have left something and have been away long enough."""
@@ -148,6 +151,24 @@ class Janitor:
                 continue
             key = keys.place(place.value.call)
             same = ModIs(key=key, mod_revision=place.mod_revision)
+            try:
+                await self._store.txn((same,), (Delete(key=key),))
+            except StoreError as error:
+                log.warning("janitor_waits", error=str(error))
+                return
+
+    async def _forget_old_wishes(self, snapshot: Snapshot, now: Now) -> None:
+        """Delete what was asked, and said, of the recordings of calls that are over."""
+        if min(snapshot.edges, default=None) != self._edge:
+            return
+        old = [*snapshot.recording_wishes.values(), *snapshot.recordings.values()]
+        for each in old:
+            value = each.value
+            if value.call in snapshot.tickets or now.mono_s - each.seen_s < WISH_KEPT_S:
+                continue
+            is_wish = isinstance(value, RecordingWish)
+            key = (keys.recording_wish if is_wish else keys.recording)(value.call)
+            same = ModIs(key=key, mod_revision=each.mod_revision)
             try:
                 await self._store.txn((same,), (Delete(key=key),))
             except StoreError as error:

@@ -36,6 +36,7 @@ from edge.presence import PresenceKeeper
 from edge.probes import Prober
 from edge.proxy.gate import GateEntry
 from edge.recording import NoRecorder, RecorderLink
+from edge.recording_wishes import RecordingWishes
 from edge.reserve import Reserver
 from edge.ringing import Ringing
 from edge.settings import DIRECT, Settings, address
@@ -57,8 +58,10 @@ from state.model import (
     EdgeId,
     EdgeLife,
     EdgeState,
+    Entry,
     Probe,
     QueueId,
+    RecordingWish,
     Site,
     SiteId,
     Work,
@@ -130,7 +133,12 @@ class EdgeProcess:
         self._recorder = (
             None
             if settings.recorder is None
-            else RecorderLink(settings.recorder, edge=edge, tenant_of=self._tenant_of)
+            else RecorderLink(
+                settings.recorder,
+                edge=edge,
+                tenant_of=self._tenant_of,
+                wish_of=self._wish_of,
+            )
         )
         self._switchboard = Switchboard(
             settings=settings,
@@ -145,6 +153,13 @@ class EdgeProcess:
             journal=self._journal,
             recorder=self._recorder or NoRecorder(),
             wants_agent=self._call_waits,
+        )
+        self._recording_wishes = RecordingWishes(
+            edge=edge,
+            store=shared,
+            snapshot=self._snapshot,
+            holds=self._switchboard.holds,
+            recorder=self._recorder,
         )
         self._alone = Alone(
             edge=edge,
@@ -274,6 +289,7 @@ class EdgeProcess:
             "callbacks": self._callbacks.run(),
             "steward": self._steward.run(),
             "event_log": self._event_log.run(),
+            "recording_wishes": self._recording_wishes.run(),
             "media_watch": self._media_watch.run(),
             "leg_watch": self._leg_watch.run(),
             "takeover": self._take_over(takeover),
@@ -358,6 +374,9 @@ class EdgeProcess:
         known = self._snapshot().queues.get(queue)
         return MAIN if known is None else known.value.tenant
 
+    def _wish_of(self, call: CallId) -> Entry[RecordingWish] | None:
+        return self._snapshot().recording_wishes.get(call)
+
     async def _gate_of(self, agent: AgentId) -> GateEntry | None:
         return await self._steward.gate_of(agent)
 
@@ -395,6 +414,7 @@ class EdgeProcess:
             self._places.wake()
         if kinds & _OF_PRESENCE or any(map(_lets_it_ring, deltas)):
             self._keeper.wake()
+        self._recording_wishes.take(deltas)
         self._steward.take(deltas)
         for delta in deltas:
             self._switchboard.take_delta(delta)

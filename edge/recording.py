@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.log import fault
-from state.model import AgentId, CallId, EdgeId, QueueId
+from state.model import AgentId, CallId, EdgeId, Entry, QueueId, RecordingWish
 
 log = structlog.get_logger()
 
@@ -24,13 +26,23 @@ RETRY_S: Final = 0.5
 BEAT_S: Final = 20.0
 """The recorder lets go of who says nothing for a minute."""
 _LONGEST: Final = 64 * 1024
+_SOMEBODY: Final = "somebody"
+"""In whose name a recording pauses that names nobody."""
 
 
 class CallRecorder(Protocol):
     """What a call needs of the recorder."""
 
-    def record(self, call: CallId, queue: QueueId, agent: AgentId) -> None:
-        """Have the call recorded from now on; or say that another agent has joined it."""
+    def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
+        """Have the call recorded; or say that another agent, or one anew, has joined it."""
+        ...
+
+    def hold(self, call: CallId, *, on: bool) -> None:
+        """Say that the agent has put the caller on hold, or talks again."""
+        ...
+
+    def leave(self, call: CallId) -> None:
+        """Say that the agent has left, and the caller waits for another."""
         ...
 
     def stop(self, call: CallId) -> None:
@@ -41,45 +53,121 @@ class CallRecorder(Protocol):
 class NoRecorder:
     """A site that records nothing."""
 
-    def record(self, call: CallId, queue: QueueId, agent: AgentId) -> None:
+    def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
         """Nothing is recorded."""
+
+    def hold(self, call: CallId, *, on: bool) -> None:
+        """Nothing is."""
+
+    def leave(self, call: CallId) -> None:
+        """Nothing is."""
 
     def stop(self, call: CallId) -> None:
         """Nothing was."""
 
 
+class _Wanted(Struct, frozen=True, kw_only=True):
+    """What the recorder is to do with a call."""
+
+    queue: QueueId
+    agent: AgentId | None
+    """None: nobody is with the caller just now."""
+    attempt: int
+    held: bool = False
+
+
 class RecorderLink:
     """The way to the recorder's socket."""
 
-    def __init__(self, path: Path, *, edge: EdgeId, tenant_of: Callable[[QueueId], str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        edge: EdgeId,
+        tenant_of: Callable[[QueueId], str],
+        wish_of: Callable[[CallId], Entry[RecordingWish] | None],
+    ) -> None:
         self._path = path
         self._edge = edge
         self._tenant_of = tenant_of
-        self._wanted: dict[CallId, Mapping[str, object]] = {}
-        self._todo: dict[CallId, Mapping[str, object]] = {}
+        self._wish_of = wish_of
+        self._wanted: dict[CallId, _Wanted] = {}
+        self._todo: dict[CallId, object] = {}
+        """Of which calls the recorder is to be told, with a mark that changes with what is new."""
+        self._awaited: dict[CallId, list[tuple[int, asyncio.Future[None]]]] = {}
+        """Who waits for the recorder to have carried out which wish."""
         self._wake = asyncio.Event()
         self._is_failing = False
         self.refused = 0
         """Calls that the recorder would not, or could not, record."""
 
-    def record(self, call: CallId, queue: QueueId, agent: AgentId) -> None:
+    def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
         """Have the call recorded."""
-        request = {
-            "cmd": "record",
-            "call": call,
-            "tenant": self._tenant_of(queue),
-            "queue": queue,
-            "agent": agent,
-            "media": f"{self._edge}:{call}",
-        }
-        self._wanted[call] = self._todo[call] = request
-        self._wake.set()
+        self._want(call, _Wanted(queue=queue, agent=agent, attempt=attempt))
+
+    def hold(self, call: CallId, *, on: bool) -> None:
+        """Say it, of a call that is recorded."""
+        wanted = self._wanted.get(call)
+        if wanted is not None:
+            self._want(call, replace(wanted, held=on))
+
+    def leave(self, call: CallId) -> None:
+        """Say it, of a call that is recorded."""
+        wanted = self._wanted.get(call)
+        if wanted is not None:
+            self._want(call, replace(wanted, agent=None, held=False))
 
     def stop(self, call: CallId) -> None:
         """Have it ended."""
         if self._wanted.pop(call, None) is not None:
-            self._todo[call] = {"cmd": "stop", "call": call}
-            self._wake.set()
+            self._mark(call)
+
+    def records(self, call: CallId) -> bool:
+        """Tell whether a call is recorded, or is to be."""
+        return call in self._wanted
+
+    async def obey(self, call: CallId, wish: int) -> None:
+        """Return when the recorder has confirmed that a wish of this revision is carried out.
+
+        Waits for as long as that takes: see to it that somebody gives up.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._awaited.setdefault(call, []).append((wish, done))
+        self._mark(call)
+        try:
+            await done
+        finally:
+            waiting = [each for each in self._awaited.pop(call, ()) if each[1] is not done]
+            if waiting:
+                self._awaited[call] = waiting
+
+    def _want(self, call: CallId, wanted: _Wanted) -> None:
+        if self._wanted.get(call) != wanted:
+            self._wanted[call] = wanted
+            self._mark(call)
+
+    def _mark(self, call: CallId) -> None:
+        self._todo[call] = object()
+        self._wake.set()
+
+    def _request(self, call: CallId) -> Mapping[str, object]:
+        wanted = self._wanted.get(call)
+        if wanted is None:
+            return {"cmd": "stop", "call": call}
+        wish = self._wish_of(call)
+        pauses = wish is not None and wish.value.pause
+        return {
+            "cmd": "record",
+            "call": call,
+            "tenant": self._tenant_of(wanted.queue),
+            "queue": wanted.queue,
+            "agent": wanted.agent or "",
+            "attempt": wanted.attempt,
+            "held": wanted.held,
+            "media": f"{self._edge}:{call}",
+            "wish": 0 if wish is None else wish.mod_revision,
+            "pause_by": (wish.value.by or _SOMEBODY) if wish is not None and pauses else "",
+        }
 
     async def run(self) -> None:
         """Tell the recorder until cancelled."""
@@ -93,7 +181,7 @@ class RecorderLink:
             except Exception as error:  # noqa: BLE001 - no fault in recording may end an edge
                 log.error("recorder_link_fault", **fault(error))  # noqa: TRY400 - one line
             await asyncio.sleep(RETRY_S)
-            self._todo = {**self._todo, **self._wanted}
+            self._todo |= {call: object() for call in self._wanted if call not in self._todo}
 
     async def _talk(self) -> None:
         async with asyncio.timeout(ANSWER_S):
@@ -101,8 +189,7 @@ class RecorderLink:
         try:
             while True:
                 if self._todo:
-                    call = next(iter(self._todo))
-                    await self._tell(reader, writer, call, self._todo[call])
+                    await self._tell(reader, writer, next(iter(self._todo)))
                     continue
                 if not await self._rest(reader):
                     await _ask(reader, writer, {"cmd": "status"})
@@ -127,21 +214,23 @@ class RecorderLink:
         return not woken.cancelled()
 
     async def _tell(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        call: CallId,
-        request: Mapping[str, object],
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call: CallId
     ) -> None:
+        mark, request = self._todo[call], self._request(call)
         answer = await _ask(reader, writer, request)
         self._is_failing = False
-        if self._todo.get(call) is request:
+        if self._todo.get(call) is mark:
             del self._todo[call]
         if not answer.get("ok"):
             self.refused += 1
             log.error(
                 "call_not_recorded", call=call, asked=request["cmd"], because=answer.get("error")
             )
+            return
+        carried_out = answer.get("wish")
+        for wish, done in self._awaited.get(call, ()):
+            if isinstance(carried_out, int) and wish <= carried_out and not done.done():
+                done.set_result(None)
 
 
 async def _ask(

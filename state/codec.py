@@ -32,6 +32,8 @@ from state.model import (
     Presence,
     Probe,
     Queue,
+    RecordingStatus,
+    RecordingWish,
     Release,
     Rest,
     Site,
@@ -63,6 +65,8 @@ Record: TypeAlias = (
     | Ticket
     | Barred
     | Place
+    | RecordingWish
+    | RecordingStatus
     | Offer
     | Work
     | CallRecord
@@ -95,6 +99,8 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.BARRED: Barred,
     Kind.TICKET: Ticket,
     Kind.PLACE: Place,
+    Kind.RECORDING_WISH: RecordingWish,
+    Kind.RECORDING: RecordingStatus,
     Kind.OFFER: Offer,
     Kind.WORK: Work,
     Kind.ENDED: CallRecord,
@@ -120,6 +126,8 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.BARRED: "agent",
     Kind.TICKET: "call",
     Kind.PLACE: "call",
+    Kind.RECORDING_WISH: "call",
+    Kind.RECORDING: "call",
     Kind.OFFER: "agent",
     Kind.WORK: "agent",
     Kind.ENDED: "call",

@@ -63,6 +63,8 @@ class Kind(StrEnum):
     BARRED = "state/barred"
     TICKET = "state/ticket"
     PLACE = "state/place"
+    RECORDING_WISH = "state/recording_wish"
+    RECORDING = "state/recording"
     OFFER = "state/offer"
     WORK = "state/work"
     ENDED = "ended"
@@ -70,7 +72,9 @@ class Kind(StrEnum):
 
 
 _KINDS: Final = {f"{ROOT}{kind.value}": kind for kind in Kind}
-_OF_CALLS: Final = frozenset({Kind.TICKET, Kind.PLACE, Kind.ENDED, Kind.CODED})
+_OF_CALLS: Final = frozenset(
+    {Kind.TICKET, Kind.PLACE, Kind.RECORDING_WISH, Kind.RECORDING, Kind.ENDED, Kind.CODED}
+)
 
 
 class Key(Struct, frozen=True, kw_only=True):
@@ -204,6 +208,16 @@ def ticket(call: CallId) -> str:
 def place(call: CallId) -> str:
     """Return the key of the place that a lost call had."""
     return build(Kind.PLACE, call)
+
+
+def recording_wish(call: CallId) -> str:
+    """Return the key of whether a call's recording is to pause."""
+    return build(Kind.RECORDING_WISH, call)
+
+
+def recording(call: CallId) -> str:
+    """Return the key of what the recorder does with a call."""
+    return build(Kind.RECORDING, call)
 
 
 def offer(identifier: AgentId) -> str:

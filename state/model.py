@@ -397,7 +397,38 @@ class Rest(Struct, frozen=True, kw_only=True):
     """Who asked, when it was not the agent."""
 
 
+class RecordingWish(Struct, frozen=True, kw_only=True):
+    """Whether a call's recording is to pause. Written by the control planes; the last one counts.
+
+    It outlives edges and recorders: whoever takes the call up keeps to it.
+    """
+
+    call: CallId
+    pause: bool
+    by: str = ""
+    """In whose name, a word for the manifest: `agent` or `supervisor`."""
+
+
 # ---- what is going on ----------------------------------------------------------------------------
+
+
+class RecordingState(StrEnum):
+    """What is kept of a call at present."""
+
+    RECORDING = "recording"
+    PAUSED = "paused"
+    UNRECORDED = "unrecorded"
+    """There is no recording of this call."""
+
+
+class RecordingStatus(Struct, frozen=True, kw_only=True):
+    """What the recorder has confirmed. Written by the edge that holds the call."""
+
+    call: CallId
+    edge: EdgeId
+    state: RecordingState
+    wish: int = 0
+    """The mod_revision of the wish that this answers."""
 
 
 FIRST_EPOCH = 1

@@ -38,6 +38,8 @@ from state.model import (
     Probe,
     Queue,
     QueueId,
+    RecordingStatus,
+    RecordingWish,
     Release,
     Rest,
     Site,
@@ -80,6 +82,8 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     barred: Map[AgentId, Entry[Barred]] = field(default_factory=Map)
     tickets: Map[CallId, Entry[Ticket]] = field(default_factory=Map)
     places: Map[CallId, Entry[Place]] = field(default_factory=Map)
+    recording_wishes: Map[CallId, Entry[RecordingWish]] = field(default_factory=Map)
+    recordings: Map[CallId, Entry[RecordingStatus]] = field(default_factory=Map)
     offers: Map[AgentId, Entry[Offer]] = field(default_factory=Map)
     works: Map[AgentId, Entry[Work]] = field(default_factory=Map)
     bad: Map[str, str] = field(default_factory=Map)
@@ -119,6 +123,8 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.BARRED: "barred",
     Kind.TICKET: "tickets",
     Kind.PLACE: "places",
+    Kind.RECORDING_WISH: "recording_wishes",
+    Kind.RECORDING: "recordings",
     Kind.OFFER: "offers",
     Kind.WORK: "works",
 }

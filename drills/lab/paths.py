@@ -10,6 +10,8 @@ from msgspec import Struct, field
 from drills.lab.process import ProcessSpec
 
 NG = "127.0.0.1:2223"
+DIGITS = "127.0.0.1:2225"
+"""Where a site's rtpengine says which keys parties press."""
 
 
 class Paths(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from drills.lab.paths import NG, Paths, Work
+from drills.lab.paths import DIGITS, NG, Paths, Work
 from drills.lab.plan import Host
 from drills.lab.process import Identity, ProcessSpec, UnixProbe
 
@@ -63,6 +63,7 @@ def compose(
     content = f"""\
 site = "{host.name}"
 ng = "{NG}"
+digits = "{DIGITS}"
 socket = "{socket_of(run)}"
 spool = "{spool_of(run)}"
 store = "{store_of(run)}"

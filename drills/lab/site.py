@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from drills.lab import recorders
 from drills.lab.errors import PlanError
-from drills.lab.paths import NG, Paths, Work
+from drills.lab.paths import DIGITS, NG, Paths, Work
 from drills.lab.plan import Host, HostKind, LabPlan, Part, edge_port
 from drills.lab.process import (
     DatagramProbe,
@@ -154,6 +154,8 @@ def _rtpengine(host: Host, run: Path) -> ProcessSpec:
             "--config-file=none",
             *("--foreground", "--log-stderr", "--log-level=5", "--table=-1"),
             *(f"--interface={host.address}", f"--listen-ng={NG}"),
+            # It hands telephone events of callers to nobody; the recorder hears of them here.
+            f"--dtmf-log-dest={DIGITS}",
             *("--port-min=30000", "--port-max=39999"),
             # Else a call keeps its ports for 30 s after its end.
             "--delete-delay=0",

@@ -33,6 +33,7 @@ class Verb(StrEnum):
     STOP_MEDIA = "stop media"
     BLOCK_MEDIA = "block media"
     UNBLOCK_MEDIA = "unblock media"
+    BLOCK_DTMF = "block DTMF"
     SUBSCRIBE_REQUEST = "subscribe request"
     SUBSCRIBE_ANSWER = "subscribe answer"
     UNSUBSCRIBE = "unsubscribe"

@@ -22,6 +22,7 @@ from edge.commands import CommandPort
 from edge.errors import EdgeError
 from edge.media.rtpengine.client import NgClient
 from edge.recorder import replication
+from edge.recorder.digits import DigitIntake
 from edge.recorder.forks import Forks
 from edge.recorder.intake import Intake
 from edge.recorder.recorder import Recorder
@@ -89,6 +90,11 @@ async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
         shipper=shipper,
         settler=settler,
     )
+    digits: asyncio.BaseTransport | None = None
+    if settings.digits:
+        digits, _ = await loop.create_datagram_endpoint(
+            lambda: DigitIntake(recorder.take_digit), local_addr=address(settings.digits)
+        )
     receiver, replicator = _copies(settings, store)
     if receiver is not None:
         tls = replication.server_tls(*_certificates(settings))
@@ -110,6 +116,8 @@ async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
                 task.cancel()
     finally:
         await commands.close()
+        if digits is not None:
+            digits.close()
         if receiver is not None:
             await receiver.close()
         recorder.abandon()

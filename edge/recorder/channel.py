@@ -51,11 +51,13 @@ class Channel:
         self._of_source = 0
         self._lost_before = 0
         self._stubborn = 0
+        self._is_keying = False
+        """The relay has kept packets of a keyed digit from us: the next numbers missing are its."""
         self.received = 0
         self.late = 0
         self.foreign = 0
 
-    def take(self, packet: bytearray | bytes, size: int, now: int) -> None:  # noqa: PLR0912, C901 - the hot path is one function
+    def take(self, packet: bytearray | bytes, size: int, now: int) -> None:  # noqa: PLR0912, PLR0915, C901 - the hot path is one function
         """Take `size` bytes that arrived at sample `now`."""
         if size <= _HEADER_BYTES or packet[0] & _VERSION_BITS != _VERSION:
             self.foreign += 1
@@ -74,6 +76,9 @@ class Channel:
             ahead = (sequence - self._highest) & 0xFFFF
             if ahead < _HALF_SEQUENCE:
                 self._highest += ahead
+                if self._is_keying and ahead:
+                    self._of_source += ahead - 1
+                    self._is_keying = False
         self._of_source += 1
         self.received += 1
         at = timestamp + self._offset
@@ -127,6 +132,11 @@ class Channel:
         self.base += samples
         self.keyed = [span for span in self.keyed if span[1] > self.base]
 
+    def key(self, now: int, samples: int) -> None:
+        """Note that a digit has been keyed, `samples` long, whose packets the relay has kept."""
+        self._mask(now - samples, now)
+        self._is_keying = True
+
     @property
     def losses(self) -> Losses:
         """What became of the packets so far."""
@@ -166,8 +176,10 @@ class Channel:
         """Note a keyed digit, and not which (RFC 4733 §2.3): its packets tell how long it is."""
         if size - begin < _EVENT_BYTES:
             return
-        duration = int.from_bytes(packet[begin + 2 : begin + 4])
-        span = (at - _AROUND, at + duration + _AROUND)
+        self._mask(at, at + int.from_bytes(packet[begin + 2 : begin + 4]))
+
+    def _mask(self, start: int, end: int) -> None:
+        span = (start - _AROUND, end + _AROUND)
         if self.keyed and span[0] <= self.keyed[-1][1]:
             span = (min(span[0], self.keyed[-1][0]), max(span[1], self.keyed.pop()[1]))
         self.keyed.append(span)

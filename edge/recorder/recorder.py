@@ -1,8 +1,9 @@
 """The recorder of a site: what edges ask of it, and the clock that seals and ships.
 
-An edge says `record` when an agent has answered and `stop` when the call is over, and again
-whenever either of the two has been started anew: both are idempotent. A call whose edge has died
-is recorded on for as long as the relay has it.
+An edge says `record` when an agent has answered, and whenever something about that changes: all of
+it each time, so that it may be said again whenever either of the two has been started anew. It says
+`stop` when the call is over. A call whose edge has died is recorded on for as long as the relay has
+it.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from edge.errors import CommandError
 from edge.log import fault
 from edge.media.errors import MediaError
 from edge.media.plan import AGENT, CALLER, Party
+from edge.recorder.asked import Asked, asked_of, word
+from edge.recorder.codes import NOTHING, Code, keyed
+from edge.recorder.digits import Digit
 from edge.recorder.forks import Fork, Forks
 from edge.recorder.intake import Intake, Stream
 from edge.recorder.recording import Facts, Recording, finish, is_over, read_facts
 from edge.recorder.settling import Settler
 from edge.recorder.shipping import Shipper
-from state.keys import is_id
 
 TICK_S: Final = 0.02
 _SEAL_EVERY: Final = 5
@@ -41,6 +44,10 @@ TAKE_UP_S: Final = 10.0
 REMEMBERED: Final = 20_000
 """So many calls that are over are known, the latest."""
 _SIDES: Final = {CALLER: 0, AGENT: 1}
+BY_PHONE: Final = "agent"
+"""Whose pause it is that an agent has keyed."""
+LONGEST_WAIT_S: Final = 30.0
+"""For a key that a caller is to press."""
 
 log = structlog.get_logger()
 
@@ -53,6 +60,10 @@ class _Session:
         self.forks: dict[Party, Fork] = {}
         self.streams: dict[Party, Stream] = {}
         self.turn = asyncio.Lock()
+        self.joined: tuple[str, int] | None = None
+        """Whose leg is copied: the agent, and the how-manieth the edge has tried."""
+        self.keyed = NOTHING
+        """By the agent."""
         self.asked_s = time.monotonic()
         """When the relay was last asked after the call."""
 
@@ -90,6 +101,9 @@ class Recorder:
         self._shipper = shipper
         self._settler = settler
         self._sessions: dict[str, _Session] = {}
+        self._of_media: dict[str, _Session] = {}
+        self._awaited: dict[str, tuple[str, asyncio.Future[None]]] = {}
+        """By the call's name at the relay: which key its caller is to press."""
         self._asking: set[asyncio.Task[None]] = set()
         self.replicated: Callable[[], int] = int
         """How many recordings another site has, as far as that is counted."""
@@ -99,39 +113,54 @@ class Recorder:
         self.commands = {
             "record": self._record,
             "stop": self._stop,
-            "pause": self._pause,
-            "resume": self._resume,
+            "await_key": self._await_key,
             "status": self._status,
         }
 
     # -- what edges ask
 
     async def _record(self, request: Mapping[str, object]) -> Mapping[str, object]:
-        words = {name: _word(request, name) for name in ("call", "tenant", "queue", "agent")}
-        media = request.get("media")
-        if not isinstance(media, str):
-            raise CommandError("media should be the call's name at the relay")
-        if words["call"] in self._over:
+        asked = asked_of(request)
+        if asked.call in self._over:
             raise CommandError("this call's recording is over")
-        session = self._sessions.get(words["call"])
+        session = self._sessions.get(asked.call)
         if session is None:
-            session = self._begin(words, media)
+            session = self._begin(asked)
         async with session.turn:
-            session.recording.add_agent(words["agent"])
+            await self._join(session, asked)
+            recording = session.recording
+            try:
+                recording.hold(session.now(), on=asked.held)
+                recording.obey(asked.wish, asked.pause_by, session.now())
+            except OSError as error:
+                raise CommandError(f"cannot be written down: {error.strerror}") from error
+        marks = recording.marks
+        return {"call": asked.call, "is_paused": marks.is_paused, "wish": marks.wish}
+
+    async def _join(self, session: _Session, asked: Asked) -> None:
+        """Have those copied who are in the call now, if they are others than before."""
+        if not asked.agent:
+            session.joined = None
+            session.recording.leave(session.now())
+            return
+        session.recording.join(asked.agent, session.now())
+        if session.joined != (asked.agent, asked.attempt):
             for party in (CALLER, AGENT):
                 await self._fork(session, party)
-        return {"call": words["call"]}
+            session.joined = (asked.agent, asked.attempt)
 
-    def _begin(self, words: Mapping[str, str], media: str) -> _Session:
-        folder = self._spool / words["call"]
+    def _begin(self, asked: Asked) -> _Session:
+        folder = self._spool / asked.call
         known = read_facts(folder)
+        if known is None and not asked.agent:
+            raise CommandError("this call is not recorded here")
         now_s = time.monotonic()
         facts = known or Facts(
-            call=words["call"],
-            tenant=words["tenant"],
-            queue=words["queue"],
-            agents=(words["agent"],),
-            media=media,
+            call=asked.call,
+            tenant=asked.tenant,
+            queue=asked.queue,
+            agents=(asked.agent,),
+            media=asked.media,
             site=self._site,
             started_ms=time.time_ns() // 1_000_000,
             started_s=now_s,
@@ -142,7 +171,7 @@ class Recorder:
         except (CustodyError, OSError) as error:
             log.error("not_recorded", call=facts.call, because=str(error))  # noqa: TRY400 - one line
             raise CommandError(f"cannot be recorded: {error}") from error
-        session = self._sessions[facts.call] = _Session(recording)
+        session = self._sessions[facts.call] = self._of_media[facts.media] = _Session(recording)
         log.info("recording_begun", call=facts.call, is_taken_up=known is not None)
         return session
 
@@ -165,7 +194,7 @@ class Recorder:
         self._intake.add(fork.source, stream)
 
     async def _stop(self, request: Mapping[str, object]) -> Mapping[str, object]:
-        call = _word(request, "call")
+        call = word(request, "call")
         session = self._sessions.get(call)
         self._note_over(call)
         if session is not None:
@@ -190,6 +219,7 @@ class Recorder:
                 session.recording.abandon()
             del self._sessions[call]
             self._settler.mark()
+            self._of_media.pop(session.recording.facts.media, None)
             self._note_over(call)
             self._shipper.wake()
             for fork in session.forks.values():
@@ -201,21 +231,59 @@ class Recorder:
         if len(self._over) > REMEMBERED:
             del self._over[next(iter(self._over))]
 
-    async def _pause(self, request: Mapping[str, object]) -> Mapping[str, object]:
-        session = self._known(request)
-        session.recording.pause(session.now())
-        return {"is_paused": True}
+    # -- what parties key
 
-    async def _resume(self, request: Mapping[str, object]) -> Mapping[str, object]:
-        session = self._known(request)
-        session.recording.resume(session.now())
-        return {"is_paused": False}
+    async def _await_key(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        """Say whether the caller presses a key within some seconds; another one is no answer."""
+        media, key, wait_s = (request.get(name) for name in ("media", "key", "s"))
+        if not (
+            isinstance(media, str) and isinstance(key, str) and isinstance(wait_s, int | float)
+        ):
+            raise CommandError("name the call at the relay, the key and the seconds: media, key, s")
+        if not 0 < wait_s <= LONGEST_WAIT_S:
+            raise CommandError(f"s should be at most {LONGEST_WAIT_S:g}")
+        pressed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._awaited[media] = (key, pressed)
+        try:
+            async with asyncio.timeout(float(wait_s)):
+                await pressed
+        except TimeoutError:
+            return {"is_pressed": False}
+        finally:
+            if self._awaited.get(media) == (key, pressed):
+                del self._awaited[media]
+        return {"is_pressed": True}
 
-    def _known(self, request: Mapping[str, object]) -> _Session:
-        session = self._sessions.get(_word(request, "call"))
-        if session is None:
-            raise CommandError("this call is not recorded here")
-        return session
+    def take_digit(self, digit: Digit) -> None:
+        """Take in that somebody has pressed a key."""
+        awaited = self._awaited.get(digit.media)
+        if awaited is not None and digit.party == CALLER and digit.key == awaited[0]:
+            if not awaited[1].done():
+                awaited[1].set_result(None)
+            return
+        session = self._of_media.get(digit.media)
+        if session is None or digit.party not in _SIDES:
+            return
+        channel = session.recording.timeline.sides[_SIDES[digit.party]]
+        channel.key(session.now(), int(digit.duration_s * RATE_HZ))
+        if digit.party == AGENT:
+            self._take_code(session, digit)
+
+    def _take_code(self, session: _Session, digit: Digit) -> None:
+        session.keyed, code = keyed(session.keyed, digit.key, time.monotonic())
+        call = session.recording.facts.call
+        try:
+            match code:
+                case Code.PAUSE:
+                    session.recording.pause(session.now(), BY_PHONE)
+                    log.info("paused_by_phone", call=call)
+                case Code.RESUME:
+                    session.recording.resume(session.now())
+                    log.info("resumed_by_phone", call=call)
+                case None:
+                    pass
+        except OSError as error:
+            log.error("pause_not_kept", call=call, reason=error.strerror)  # noqa: TRY400 - one line
 
     async def _status(self, _: Mapping[str, object]) -> Mapping[str, object]:
         return {
@@ -300,10 +368,3 @@ class Recorder:
         """Let go of all files, to be taken up by the next life."""
         for session in self._sessions.values():
             session.recording.abandon()
-
-
-def _word(request: Mapping[str, object], name: str) -> str:
-    value = request.get(name)
-    if not isinstance(value, str) or not is_id(value) or value.startswith("."):
-        raise CommandError(f"{name} should be an id")
-    return value

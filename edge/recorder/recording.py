@@ -16,10 +16,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from custody.errors import FormatError
-from custody.frame import RATE_HZ, Frame
+from custody.frame import BLOCK, RATE_HZ, Frame, State
 from custody.keyring import RecordingKey
 from custody.manifest import Manifest, Segment, Span
 from custody.place import Place
+from edge.recorder import marks as noted
+from edge.recorder.marks import Marks
 from edge.recorder.segments import SegmentWriter, left_over, write_whole
 from edge.recorder.timeline import PATIENCE, Timeline
 
@@ -53,11 +55,6 @@ class _Begun(Struct, frozen=True, kw_only=True):
     key_id: str
 
 
-class _Marks(Struct, frozen=True, kw_only=True):
-    gaps: tuple[Span, ...] = ()
-    pauses: tuple[tuple[int, int | None], ...] = ()
-
-
 class Recording:
     """A call that is being recorded."""
 
@@ -68,7 +65,6 @@ class Recording:
         self._key = key
         self._writer: SegmentWriter | None = None
         self._number = 0
-        self._gaps: list[Span] = []
         self._failed_at: int | None = None
         """Since when the spool takes nothing."""
         self.timeline = Timeline()
@@ -80,21 +76,59 @@ class Recording:
             folder.mkdir(mode=0o700, parents=True)
         self._save_facts()
 
-    def add_agent(self, agent: str) -> None:
-        """Note another agent who takes part."""
+    @property
+    def marks(self) -> Marks:
+        """What is noted beside the sound."""
+        return self.timeline.marks
+
+    def join(self, agent: str, now: int) -> None:
+        """Note that `agent` is in the call from now on, in place of whoever was."""
+        if self.marks.agent == agent:
+            return
+        noted.end(self.marks.parts, now)
+        noted.begin(self.marks.parts, now, agent)
+        self.timeline.resume(now, noted.NO_AGENT)
+        self._save_marks()
         if agent not in self.facts.agents:
             self.facts = replace(self.facts, agents=(*self.facts.agents, agent))
             self._save_facts()
 
-    def pause(self, now: int) -> None:
+    def leave(self, now: int) -> None:
+        """Note that nobody talks with the caller: they wait, and nothing is recorded."""
+        noted.end(self.marks.parts, now)
+        self.timeline.hold(now, on=False)
+        self.timeline.pause(now, noted.NO_AGENT)
+        self._save_marks()
+
+    def hold(self, now: int, *, on: bool) -> None:
+        """Note that the agent has put the caller on hold, or talks again."""
+        if on is not any(each.end is None for each in self.marks.holds):
+            self.timeline.hold(now, on=on)
+            self._save_marks()
+
+    def pause(self, now: int, because: str) -> None:
         """Record nothing from now on; a later life of the recorder will keep to it."""
-        self.timeline.pause(now)
+        self.timeline.pause(now, because)
         self._save_marks()
 
     def resume(self, now: int) -> None:
-        """Record again."""
-        self.timeline.resume(now)
+        """Record again what somebody has paused; while no agent is there it stays paused."""
+        for each in {mark.what for mark in self.marks.pauses} - {noted.NO_AGENT}:
+            self.timeline.resume(now, each)
         self._save_marks()
+
+    def obey(self, wish: int, pause_by: str, now: int) -> None:
+        """Carry a wish out that is newer than the last: pause for `pause_by`, empty: resume.
+
+        Raise OSError if it cannot be kept for a later life.
+        """
+        if wish <= self.marks.wish:
+            return
+        self.marks.wish = wish
+        if pause_by:
+            self.pause(now, pause_by)
+        else:
+            self.resume(now)
 
     def tick(self, now: int) -> None:
         """Seal every second that is over. A spool that takes nothing costs those seconds only."""
@@ -102,6 +136,7 @@ class Recording:
 
     def _seal(self, now: int, patience: int) -> None:
         while (frame := self.timeline.due(now, patience)) is not None:
+            self._note_masks(frame)
             try:
                 self._write(frame)
             except OSError as error:
@@ -110,7 +145,7 @@ class Recording:
     def end(self, now: int) -> None:
         """Seal what is left and write down that this is all. Raise OSError if that cannot be."""
         self._seal(now, 0)
-        self.timeline.resume(now)
+        self.marks.close(now)
         if self._failed_at is not None:
             self._gap(self._failed_at, self.timeline.base, NOT_WRITTEN)
         if self._writer is None:
@@ -134,6 +169,16 @@ class Recording:
         if writer.frames >= SEGMENT_FRAMES:
             self._end_segment(self.timeline.base)
 
+    def _note_masks(self, frame: Frame) -> None:
+        for states in frame.states:
+            if State.MASKED not in states:
+                continue
+            for block, state in enumerate(states):
+                if state == State.MASKED:
+                    start = frame.start + block * BLOCK
+                    self.marks.mask(start, start + BLOCK)
+            self._save_marks()
+
     def _lost(self, start: int, error: OSError) -> None:
         """Give up the segment, which opens up to here, and try a new one with the next second."""
         self.abandon()
@@ -144,7 +189,7 @@ class Recording:
 
     def _gap(self, start: int, end: int, because: str) -> None:
         if end - start > SHORTEST_GAP:
-            self._gaps.append(Span(start=start, end=end, because=because))
+            self.marks.gaps.append(Span(start=start, end=end, because=because))
 
     def _begin(self, start: int) -> SegmentWriter:
         self._number += 1
@@ -169,17 +214,13 @@ class Recording:
         self._number = max((each.number for each in segments), default=0)
         self._number = max(self._number, len(list(self._folder.glob("*.begun"))))
         reached = max((each.start + each.samples for each in segments), default=0)
-        marks = _marks(self._folder)
-        self.timeline = Timeline(max(reached, now))
-        self.timeline.pauses = list(marks.pauses)
-        self._gaps = list(marks.gaps)
+        self.timeline = Timeline(max(reached, now), _marks(self._folder))
         self._gap(reached, self.timeline.start, RESTARTED)
         (self._folder / OVER).unlink(missing_ok=True)
         self._save_marks()
 
     def _save_marks(self) -> None:
-        marks = _Marks(gaps=tuple(self._gaps), pauses=tuple(self.timeline.pauses))
-        write_whole(self._folder / "marks.json", msgspec.json.encode(marks))
+        write_whole(self._folder / "marks.json", msgspec.json.encode(self.marks))
 
     def _save_facts(self) -> None:
         write_whole(self._folder / "facts.json", msgspec.json.encode(self.facts))
@@ -228,10 +269,6 @@ def manifest_of(folder: Path, recorder: str) -> Manifest:
     marks = _marks(folder)
     segments = tuple(closed_segments(folder))
     reached = max((each.start + each.samples for each in segments), default=0)
-    pauses = tuple(
-        Span(start=begin, end=reached if end is None else end, because="paused")
-        for begin, end in marks.pauses
-    )
     return Manifest(
         recording=facts.call,
         tenant=facts.tenant,
@@ -242,16 +279,19 @@ def manifest_of(folder: Path, recorder: str) -> Manifest:
         recorder=recorder,
         started_ms=facts.started_ms,
         segments=segments,
-        gaps=marks.gaps,
-        pauses=pauses,
+        gaps=tuple(marks.gaps),
+        pauses=noted.spans(marks.pauses, reached),
+        holds=noted.spans(marks.holds, reached),
+        masks=tuple(marks.masks),
+        parts=noted.parts(marks.parts, reached),
     )
 
 
-def _marks(folder: Path) -> _Marks:
+def _marks(folder: Path) -> Marks:
     try:
-        return msgspec.json.decode((folder / "marks.json").read_bytes(), type=_Marks)
+        return msgspec.json.decode((folder / "marks.json").read_bytes(), type=Marks)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return _Marks()
+        return Marks()
 
 
 def _place(facts: Facts, number: int, key_id: str) -> Place:

@@ -22,6 +22,9 @@ class RecorderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """rtpengine's NG port, on loopback."""
     rtp: str = "127.0.0.1:0"
     """Where rtpengine sends copies of the audio; port 0: any."""
+    digits: str = ""
+    """Where rtpengine says which keys parties press (its `--dtmf-log-dest`). Empty: it does not,
+    and keyed digits are kept from the agent and from the recording all the same, but not marked."""
     socket: str
     """Where the site's edges say what to record (a Unix socket)."""
     spool: str
@@ -50,7 +53,7 @@ def load(path: Path) -> RecorderSettings:
         settings = msgspec.convert(tomllib.loads(path.read_text()), RecorderSettings)
         host, _, port = settings.rtp.rpartition(":")
         ipaddress.ip_address(host)
-        listed = [settings.ng, settings.replica_listen, *settings.peers]
+        listed = [settings.ng, settings.digits, settings.replica_listen, *settings.peers]
         if port != "0":
             listed.append(settings.rtp)
         for each in filter(None, listed):

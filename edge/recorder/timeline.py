@@ -11,7 +11,9 @@ from typing import Final
 
 from custody import g711
 from custody.frame import BLOCK, BLOCKS, SAMPLES, Frame, State
+from edge.recorder import marks as noted
 from edge.recorder.channel import Channel
+from edge.recorder.marks import Marks
 
 PATIENCE: Final = 2400
 """Samples (0.3 s) that a second waits for its last packets."""
@@ -22,11 +24,11 @@ AGENT: Final = 1
 class Timeline:
     """One recording's time, in samples."""
 
-    def __init__(self, start: int = 0) -> None:
-        """Begin at `start`: 0, or where a later life takes up."""
+    def __init__(self, start: int = 0, marks: Marks | None = None) -> None:
+        """Begin at `start`: 0, or where a later life takes up, with what it has noted."""
         self.start = start // BLOCK * BLOCK
         self.sides = (Channel(self.start), Channel(self.start))
-        self.pauses: list[tuple[int, int | None]] = []
+        self.marks = Marks() if marks is None else marks
 
     @property
     def base(self) -> int:
@@ -36,18 +38,22 @@ class Timeline:
     @property
     def is_paused(self) -> bool:
         """Whether nothing is recorded now."""
-        return bool(self.pauses) and self.pauses[-1][1] is None
+        return self.marks.is_paused
 
-    def pause(self, now: int) -> None:
+    def pause(self, now: int, because: str) -> None:
         """Record nothing from now on, and nothing of what has not been handed out yet."""
-        if not self.is_paused:
-            self.pauses.append((max(self.base, now - BLOCK) // BLOCK * BLOCK, None))
+        noted.begin(self.marks.pauses, max(self.base, now - BLOCK) // BLOCK * BLOCK, because)
 
-    def resume(self, now: int) -> None:
-        """Record again."""
-        if self.is_paused:
-            begin, _ = self.pauses[-1]
-            self.pauses[-1] = (begin, max(begin, -(-now // BLOCK) * BLOCK))
+    def resume(self, now: int, because: str | None = None) -> None:
+        """Record again, as far as `because` alone was in the way; None: all that was."""
+        noted.end(self.marks.pauses, -(-now // BLOCK) * BLOCK, because)
+
+    def hold(self, now: int, *, on: bool) -> None:
+        """Keep nothing of the agent from now on; or keep it again."""
+        if on:
+            noted.begin(self.marks.holds, max(self.base, now) // BLOCK * BLOCK, noted.HELD)
+        else:
+            noted.end(self.marks.holds, -(-now // BLOCK) * BLOCK)
 
     def due(self, now: int, patience: int = PATIENCE) -> Frame | None:
         """Return the next second if it is over, and has waited for what the network held up."""
@@ -61,10 +67,12 @@ class Timeline:
 
     def _cut(self, blocks: int) -> Frame:
         base, sides = self.base, []
-        for side in self.sides:
+        for number, side in enumerate(self.sides):
             heard, states = side.second()
             heard, states = heard[: blocks * BLOCK], states[:blocks]
-            covers = [(*span, State.PAUSED) for span in self.pauses]
+            covers = [(each.start, each.end, State.PAUSED) for each in self.marks.pauses]
+            if number == AGENT:
+                covers += [(each.start, each.end, State.HELD) for each in self.marks.holds]
             covers += [(*span, State.MASKED) for span in side.keyed]
             for begin, end, state in covers:
                 last = base + SAMPLES if end is None else end

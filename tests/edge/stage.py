@@ -215,10 +215,22 @@ class Notes:
 
     def __init__(self) -> None:
         self.said: list[tuple[str, ...]] = []
+        self._held: set[CallId] = set()
 
-    def record(self, call: CallId, queue: QueueId, agent: AgentId) -> None:
+    def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
         """Note it."""
-        self.said.append(("record", call, queue, agent))
+        self.said.append(("record", call, queue, agent, str(attempt)))
+
+    def hold(self, call: CallId, *, on: bool) -> None:
+        """Note it, if it is news."""
+        if on is not (call in self._held):
+            self._held ^= {call}
+            self.said.append(("hold" if on else "resume", call))
+
+    def leave(self, call: CallId) -> None:
+        """Note it."""
+        self._held.discard(call)
+        self.said.append(("leave", call))
 
     def stop(self, call: CallId) -> None:
         """Note it."""

@@ -12,7 +12,7 @@ import pytest
 
 from edge import recording
 from edge.recording import RecorderLink
-from state.model import AgentId, CallId, EdgeId, QueueId
+from state.model import AgentId, CallId, EdgeId, Entry, QueueId, RecordingWish
 from tests.edge.stage import center
 from tests.edge.virtual_time import in_virtual_time
 
@@ -83,12 +83,24 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+wishes: dict[CallId, Entry[RecordingWish]] = {}
+
+
+def wish(call: CallId, revision: int, *, pause: bool) -> None:
+    """Let it stand in the shared state."""
+    value = RecordingWish(call=call, pause=pause, by="agent")
+    wishes[call] = Entry(value=value, create_revision=1, mod_revision=revision, seen_s=0.0)
+
+
 @pytest.fixture
 async def link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RecorderLink]:
     monkeypatch.setattr(recording, "RETRY_S", 0.02)
-    link = RecorderLink(tmp_path / "sock", edge=EdgeId("a1"), tenant_of=lambda _: "main")
+    link = RecorderLink(
+        tmp_path / "sock", edge=EdgeId("a1"), tenant_of=lambda _: "main", wish_of=wishes.get
+    )
     running = asyncio.create_task(link.run())
     yield link
+    wishes.clear()
     running.cancel()
     await asyncio.wait([running])
 
@@ -96,8 +108,8 @@ async def link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 async def test_a_recorder_that_is_away_is_told_when_it_is_back(
     link: RecorderLink, tmp_path: Path
 ) -> None:
-    link.record(CallId("one"), QUEUE, ANN)
-    link.record(CallId("two"), QUEUE, ANN)
+    link.record(CallId("one"), QUEUE, ANN, 1)
+    link.record(CallId("two"), QUEUE, ANN, 1)
     link.stop(CallId("two"))
     await asyncio.sleep(0.05)
     fake = FakeRecorder(tmp_path / "sock")
@@ -117,7 +129,7 @@ async def test_a_recorder_started_anew_is_told_all_that_goes_on_and_nothing_that
     fake = FakeRecorder(tmp_path / "sock")
     await fake.start()
     for call in ("one", "two"):
-        link.record(CallId(call), QUEUE, ANN)
+        link.record(CallId(call), QUEUE, ANN, 1)
     link.stop(CallId("two"))
     await until(lambda: bool(fake.heard) and fake.heard[-1]["cmd"] == "stop")
     await fake.die()
@@ -135,7 +147,7 @@ async def test_calls_that_come_one_after_the_other_are_told_over_one_connection(
     fake = FakeRecorder(tmp_path / "sock")
     await fake.start()
     for count in range(1, 6):
-        link.record(CallId(f"call{count}"), QUEUE, ANN)
+        link.record(CallId(f"call{count}"), QUEUE, ANN, 1)
         await until(lambda count=count: len(fake.heard) == count)  # type: ignore[misc]
         await asyncio.sleep(0.01)
     assert fake.connections == 1
@@ -153,7 +165,7 @@ async def test_a_fault_of_ours_in_the_link_does_not_end_the_edge(
     monkeypatch.setattr(recording, "_ask", broken)
     fake = FakeRecorder(tmp_path / "sock")
     await fake.start()
-    link.record(CallId("one"), QUEUE, ANN)
+    link.record(CallId("one"), QUEUE, ANN, 1)
     await until(lambda: len(fake.heard) == 1)
     await fake.die()
 
@@ -162,8 +174,73 @@ async def test_a_refusal_is_counted_and_not_repeated(link: RecorderLink, tmp_pat
     fake = FakeRecorder(tmp_path / "sock")
     fake.answer = {"ok": False, "error": "there is no recording key of main here"}
     await fake.start()
-    link.record(CallId("one"), QUEUE, ANN)
+    link.record(CallId("one"), QUEUE, ANN, 1)
     await until(lambda: link.refused == 1)
     await asyncio.sleep(0.1)
     assert len(fake.heard) == 1
+    await fake.die()
+
+
+async def test_a_pause_is_confirmed_when_the_recorder_has_said_so_and_not_before(
+    link: RecorderLink, tmp_path: Path
+) -> None:
+    call = CallId("one")
+    link.record(call, QUEUE, ANN, 1)
+    wish(call, 7, pause=True)
+    obeyed = asyncio.create_task(link.obey(call, 7))
+    await asyncio.sleep(0.05)
+    assert not obeyed.done()
+    fake = FakeRecorder(tmp_path / "sock")
+    fake.answer = {"ok": True, "wish": 3}
+    await fake.start()
+    await until(lambda: bool(fake.heard))
+    assert (fake.heard[-1]["wish"], fake.heard[-1]["pause_by"]) == (7, "agent")
+    assert not obeyed.done()
+    await fake.die()
+    again = FakeRecorder(tmp_path / "sock")
+    again.answer = {"ok": True, "wish": 7}
+    await again.start()
+    async with asyncio.timeout(10):
+        await obeyed
+    await again.die()
+
+
+async def test_a_recorder_that_refuses_confirms_nothing(link: RecorderLink, tmp_path: Path) -> None:
+    fake = FakeRecorder(tmp_path / "sock")
+    fake.answer = {"ok": False, "error": "cannot be written down", "wish": 7}
+    await fake.start()
+    call = CallId("one")
+    link.record(call, QUEUE, ANN, 1)
+    wish(call, 7, pause=True)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await link.obey(call, 7)
+    await fake.die()
+
+
+async def test_the_recorder_is_told_of_hold_and_of_an_agent_who_left(
+    link: RecorderLink, tmp_path: Path
+) -> None:
+    fake = FakeRecorder(tmp_path / "sock")
+    await fake.start()
+    call = CallId("one")
+
+    async def told() -> tuple[object, object]:
+        count = len(fake.heard)
+        await until(lambda: len(fake.heard) > count or count == len(fake.heard) > 0)
+        await asyncio.sleep(0.03)
+        return fake.heard[-1]["agent"], fake.heard[-1]["held"]
+
+    link.record(call, QUEUE, ANN, 1)
+    assert await told() == ("ann", False)
+    link.hold(call, on=True)
+    assert await told() == ("ann", True)
+    link.leave(call)
+    assert await told() == ("", False)
+    link.record(call, QUEUE, AgentId("ben"), 2)
+    assert await told() == ("ben", False)
+    link.hold(CallId("unknown"), on=True)
+    link.leave(CallId("unknown"))
+    await asyncio.sleep(0.03)
+    assert len(fake.heard) == 4
     await fake.die()

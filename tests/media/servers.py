@@ -38,6 +38,8 @@ class Rtpengine:
 
     ports: int = 300
     ng_port: int = field(default_factory=free_udp_port)
+    digits_port: int = field(default_factory=free_udp_port)
+    """Where it says which keys parties press."""
     process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
@@ -55,6 +57,7 @@ class Rtpengine:
                     f"--interface={HOST}",
                     f"--port-min={first_port}",
                     f"--port-max={first_port + self.ports - 1}",
+                    f"--dtmf-log-dest={HOST}:{self.digits_port}",
                     "--delete-delay=0",
                     "--endpoint-learning=off",
                     "--num-threads=2",

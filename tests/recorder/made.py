@@ -64,6 +64,7 @@ class Archive:
             started_s=0.0,
         )
         recording = Recording(self.spool / call, facts, self.ring.newest(tenant), now)
+        recording.join("ann", now)
         for number in range(round(seconds * 50)):
             for side, channel in enumerate(recording.timeline.sides):
                 head = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * BLOCK, 7 + side)

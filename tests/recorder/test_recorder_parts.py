@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import datetime as dt
+import json
 import shutil
 import socket
 from collections import Counter
@@ -18,11 +19,12 @@ from custody import g711
 from custody.errors import TamperedError
 from custody.frame import BLOCK, Frame, State
 from drills.lab.certs import make_authority
-from edge.media.rtpengine import FOREVER, MediaEngine
+from edge.media.facing import standing_answer
+from edge.media.rtpengine import AGENT, CALLER, FOREVER, MediaEngine
 from edge.media.sdp import audio
 from edge.phone import tones
 from edge.phone.rtp import RtpClock
-from tests.media.servers import HOST, PROMPTS, Person, Rtpengine
+from tests.media.servers import HOST, PROMPTS, Person, Rtpengine, until
 from tests.recorder.site import RecorderSite
 
 pytestmark = pytest.mark.parts
@@ -47,7 +49,8 @@ async def engine(server: Rtpengine) -> AsyncIterator[MediaEngine]:
 
 @pytest.fixture
 async def site(server: Rtpengine, tmp_path: Path) -> AsyncIterator[RecorderSite]:
-    site = RecorderSite(tmp_path, server.ng_port)
+    digits = f"{HOST}:{server.digits_port}"
+    site = RecorderSite(tmp_path, server.ng_port, digits=digits)
     await site.make_key()
     await site.start()
     yield site
@@ -125,7 +128,7 @@ async def test_both_parties_are_found_each_on_their_channel(site: RecorderSite, 
         assert names[10:-10] == [person.name] * len(names[10:-10])
     segment = account.segments[0]
     assert segment.caller.lost == segment.agent.lost == 0
-    assert list(site.spool.iterdir()) == []
+    await until(lambda: not list(site.spool.iterdir()), "the spool is empty", within_s=10)
 
 
 async def test_no_file_holds_a_byte_of_what_was_said(site: RecorderSite, talk: Talk) -> None:
@@ -210,13 +213,17 @@ async def test_without_a_key_nothing_is_recorded_and_the_edge_is_told(
 async def test_what_was_said_in_a_pause_is_nowhere(site: RecorderSite, talk: Talk) -> None:
     await site.record(CALL, f"a1:{CALL}")
     await asyncio.sleep(1.0)
-    assert (await site.ask(cmd="pause", call=CALL))["is_paused"]
+    paused = await site.record(CALL, f"a1:{CALL}", wish=4, pause_by="supervisor")
+    assert (paused["is_paused"], paused["wish"]) == (True, 4)
+    # Who says again what was said before changes nothing.
+    assert (await site.record(CALL, f"a1:{CALL}", wish=3))["is_paused"]
     await asyncio.sleep(1.0)
-    assert not (await site.ask(cmd="resume", call=CALL))["is_paused"]
+    assert not (await site.record(CALL, f"a1:{CALL}", wish=9))["is_paused"]
     await asyncio.sleep(1.0)
     await site.ask(cmd="stop", call=CALL)
     account = await site.kept(CALL)
     (pause,) = account.pauses
+    assert pause.because == "supervisor"
     names = heard(await site.frames(account), 0)
     within = names[pause.start // BLOCK : pause.end // BLOCK]
     assert len(within) >= 45
@@ -245,7 +252,7 @@ async def test_digits_that_a_caller_keys_are_marked_and_nobody_can_tell_which(
         payload, kind = stream._payload, stream._payload_type  # noqa: SLF001 - a phone keys a digit
         for step in range(1, 11):
             # RFC 4733: digit 7, volume 10, so long by now; the sound stops meanwhile.
-            event = bytes([7, 10]) + (step * BLOCK).to_bytes(2)
+            event = bytes([7, 10 | (0x80 if step > 7 else 0)]) + (min(step, 8) * BLOCK).to_bytes(2)
             stream.send_to(HOST, audio(answer).port, event, 101)
             await asyncio.sleep(0.02)
         stream.send_to(HOST, audio(answer).port, payload, kind)
@@ -257,8 +264,120 @@ async def test_digits_that_a_caller_keys_are_marked_and_nobody_can_tell_which(
         talk.close()
     states = b"".join(frame.states[0] for frame in frames)
     assert 5 <= states.count(State.MASKED) <= 40
+    (mask,) = account.masks
+    assert mask.end - mask.start == states.count(State.MASKED) * BLOCK
     assert set(heard(frames, 0)) == {talk.caller.name, tones.SILENCE}
-    assert account.segments[0].caller.foreign == 0
+    assert (account.segments[0].caller.foreign, account.segments[0].caller.lost) == (0, 0)
+    # The agent has had every packet of the voice, and none of the digit.
+    assert talk.agent.count(talk.caller.name) > 80
+    assert talk.agent.count(tones.OTHER) == 0
+
+
+async def test_an_agent_pauses_and_resumes_by_keys_of_the_telephone(
+    site: RecorderSite, server: Rtpengine, talk: Talk
+) -> None:
+    del talk
+    await site.record(CALL, f"a1:{CALL}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay:
+
+        async def keys(code: str) -> None:
+            for key in code:
+                event = "0123456789*#".index(key)
+                told = {"callid": f"a1:{CALL}", "source_tag": "agent", "type": "DTMF"}
+                told |= {"event": event, "duration": 100, "volume": 10}  # type: ignore[dict-item]
+                relay.sendto(json.dumps(told).encode(), (HOST, server.digits_port))
+            await asyncio.sleep(0.05)
+
+        await keys("5*1")
+        assert (await site.record(CALL, f"a1:{CALL}"))["is_paused"]
+        await keys("*2")
+        assert not (await site.record(CALL, f"a1:{CALL}"))["is_paused"]
+    assert all(word not in site.log for word in ("key", "digit", "DTMF"))
+
+
+async def test_a_caller_who_is_asked_presses_the_key_or_does_not(
+    site: RecorderSite, engine: MediaEngine
+) -> None:
+    talk = Talk(engine)
+    keyed = talk.caller.sdp.replace(b"RTP/AVP 0 8", b"RTP/AVP 0 8 101")
+    keyed = keyed.rstrip() + b"\r\na=rtpmap:101 telephone-event/8000\r\n"
+    media = f"a1:{CALL}"
+    try:
+        answer = await engine.hold_caller(CALL, keyed)
+        await engine.play(CALL, PROMPTS / "music.wav", times=FOREVER)
+        talk.caller.talk_to(answer)
+        asked = asyncio.create_task(site.ask(cmd="await_key", media=media, key="1", s=10))
+        for digit in (4, 1):
+            await asyncio.sleep(0.3)
+            assert not asked.done()
+            for _ in range(3):
+                event = bytes([digit, 0x8A]) + (800).to_bytes(2)
+                talk.caller.stream.send_to(HOST, audio(answer).port, event, 101)
+                await asyncio.sleep(0.02)
+            talk.caller.talk_to(answer)
+        async with asyncio.timeout(5):
+            assert (await asked)["is_pressed"]
+        late = await site.ask(cmd="await_key", media=media, key="1", s=0.1)
+        assert not late["is_pressed"]
+    finally:
+        talk.close()
+
+
+async def test_hold_and_another_agent_are_in_the_manifest_with_their_times(
+    site: RecorderSite, talk: Talk, engine: MediaEngine
+) -> None:
+    media = f"a1:{CALL}"
+    await site.record(CALL, media)
+    await asyncio.sleep(0.6)
+    # Hold, as the edge has it: a new offer of the agent's, and the caller's standing answer.
+    talk.agent.session.on_hold = True
+    held = talk.agent.session.offer()
+    await engine.relay_offer(CALL, AGENT, CALLER, held)
+    facing = standing_answer(talk.caller.sdp, held)
+    await engine.relay_answer(CALL, AGENT, CALLER, facing)
+    await site.record(CALL, media, held=True)
+    await asyncio.sleep(0.6)
+    talk.agent.session.on_hold = False
+    back = talk.agent.session.offer()
+    await engine.relay_offer(CALL, AGENT, CALLER, back)
+    await engine.relay_answer(CALL, AGENT, CALLER, talk.caller.sdp)
+    await site.record(CALL, media, held=False)
+    await asyncio.sleep(0.6)
+    # The agent is lost; the caller waits, and gets another one.
+    await engine.hold_caller(CALL, talk.caller.sdp)
+    await engine.drop_agent(CALL)
+    await engine.play(CALL, PROMPTS / "music.wav", times=FOREVER)
+    await site.record(CALL, media, agent="", attempt=1)
+    await asyncio.sleep(0.6)
+    other = Person(RtpClock(), "other")
+    try:
+        offer = await engine.offer_to_agent(CALL, talk.caller.sdp)
+        answer = await engine.join(CALL, other.session.answer(offer))
+        other.talk_to(offer)
+        talk.caller.talk_to(answer)
+        await site.record(CALL, media, agent="ben", attempt=2)
+        await asyncio.sleep(1.2)
+        await site.ask(cmd="stop", call=CALL)
+        account = await site.kept(CALL)
+        frames = await site.frames(account)
+    finally:
+        other.stream.close()
+    first, second = account.parts
+    assert (first.agent, second.agent) == ("alba", "ben")
+    (hold,) = account.holds
+    (wait,) = account.pauses
+    assert wait.because == "no_agent"
+    assert first.start <= hold.start < hold.end < first.end <= wait.end <= second.start + BLOCK
+    names = heard(frames, 1)
+    assert set(names[hold.start // BLOCK : hold.end // BLOCK]) == {tones.SILENCE}
+    assert set(names[wait.start // BLOCK : wait.end // BLOCK]) == {tones.SILENCE}
+    assert most(names[10 : hold.start // BLOCK]) == talk.agent.name
+    assert most(names[hold.end // BLOCK + 5 : wait.start // BLOCK]) == talk.agent.name
+    assert most(names[second.start // BLOCK + 10 : -10]) == other.name
+    caller = heard(frames, 0)
+    # Whoever is on hold is heard all the same; who waits for another agent is not.
+    assert most(caller[hold.start // BLOCK : hold.end // BLOCK]) == talk.caller.name
+    assert set(caller[wait.start // BLOCK : wait.end // BLOCK]) == {tones.SILENCE}
 
 
 async def test_a_changed_store_is_found_out(site: RecorderSite, talk: Talk) -> None:
@@ -284,7 +403,8 @@ async def test_requests_that_make_no_sense_are_refused(site: RecorderSite) -> No
         {"cmd": "record"},
         {"cmd": "record", "call": "../x", "media": "m", "tenant": "t", "queue": "q", "agent": "a"},
         {"cmd": "stop", "call": ".."},
-        {"cmd": "pause", "call": CALL},
+        {"cmd": "record", "call": CALL, "media": "m", "tenant": "t", "queue": "q", "agent": ""},
+        {"cmd": "await_key", "media": "m", "key": "1", "s": 3600},
         {"cmd": "nothing"},
     ):
         assert not (await site.ask(**request))["ok"]

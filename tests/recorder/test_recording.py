@@ -99,7 +99,7 @@ async def test_a_torn_write_is_cut_off_at_the_last_whole_frame(archive: Archive)
 
 async def test_a_pause_outlives_the_recorder(archive: Archive) -> None:
     archive.record(CALL, 3.5)
-    archive.last.pause(round(2.5 * SAMPLES))
+    archive.last.pause(round(2.5 * SAMPLES), "agent")
     archive.last.abandon()
     archive.record(CALL, 3, take_up_s=4)
     assert archive.last.timeline.is_paused

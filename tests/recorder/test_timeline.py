@@ -10,6 +10,7 @@ import pytest
 from custody import g711
 from custody.frame import BLOCK, BLOCKS, SAMPLES, Frame, State
 from edge.recorder.channel import Channel
+from edge.recorder.marks import Mark
 from edge.recorder.timeline import AGENT, CALLER, PATIENCE, Timeline
 
 ZERO = 4_294_967_000
@@ -158,7 +159,7 @@ def test_rubbish_changes_nothing(rubbish: bytes) -> None:
 def test_nothing_of_a_pause_is_handed_out() -> None:
     timeline = Timeline()
     play(timeline.sides[CALLER], list(range(20)))
-    timeline.pause(20 * BLOCK)
+    timeline.pause(20 * BLOCK, "agent")
     assert timeline.is_paused
     play(timeline.sides[CALLER], list(range(20, 70)), first=20)
     timeline.resume(70 * BLOCK)
@@ -166,7 +167,7 @@ def test_nothing_of_a_pause_is_handed_out() -> None:
     both = blocks(cut(timeline)) + blocks(cut(timeline))
     for number, heard in enumerate(both):
         assert heard == (b"\xff" * BLOCK if 19 <= number < 70 else block(number))
-    assert timeline.pauses == [(19 * BLOCK, 70 * BLOCK)]
+    assert timeline.marks.pauses == [Mark(start=19 * BLOCK, end=70 * BLOCK, what="agent")]
 
 
 def test_keyed_digits_are_marked_and_their_tone_is_not_kept() -> None:
@@ -184,6 +185,45 @@ def test_keyed_digits_are_marked_and_their_tone_is_not_kept() -> None:
     assert masked == list(range(18, 27))
     assert all(blocks(frame)[number] == b"\xff" * BLOCK for number in masked)
     assert channel.losses.foreign == 0
+
+
+def test_digits_that_the_relay_keeps_to_itself_are_marked_and_are_no_loss() -> None:
+    timeline = Timeline()
+    channel = timeline.sides[CALLER]
+    play(channel, list(range(20)))
+    # Ten packets of an event never come; the relay says that it was over when it was.
+    channel.key(30 * BLOCK, 10 * BLOCK)
+    play(channel, list(range(30, 40)), first=30)
+    play(channel, list(range(42, 50)), first=42)
+    frame = cut(timeline)
+    masked = [number for number, state in enumerate(frame.states[0]) if state == State.MASKED]
+    assert masked == list(range(18, 32))
+    assert channel.losses.lost == 2
+
+
+def test_what_an_agent_sends_who_holds_the_caller_is_not_kept_and_the_caller_is() -> None:
+    timeline = Timeline()
+    for side in timeline.sides:
+        play(side, list(range(100)))
+    timeline.hold(20 * BLOCK, on=True)
+    timeline.hold(70 * BLOCK, on=False)
+    frames = [cut(timeline), cut(timeline)]
+    states = frames[0].states[AGENT] + frames[1].states[AGENT]
+    held = [number for number, state in enumerate(states) if state == State.HELD]
+    assert held == list(range(20, 70))
+    agent = blocks(frames[0], AGENT) + blocks(frames[1], AGENT)
+    assert all(agent[number] == b"\xff" * BLOCK for number in held)
+    assert set(frames[0].states[CALLER] + frames[1].states[CALLER]) == {State.AUDIO}
+
+
+def test_two_who_pause_have_both_to_be_done() -> None:
+    timeline = Timeline()
+    timeline.pause(SAMPLES, "agent")
+    timeline.pause(SAMPLES, "no_agent")
+    timeline.resume(2 * SAMPLES, "agent")
+    assert timeline.is_paused
+    timeline.resume(2 * SAMPLES, "no_agent")
+    assert not timeline.is_paused
 
 
 def test_the_end_is_what_has_been_until_now() -> None:

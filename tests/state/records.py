@@ -26,7 +26,14 @@ _NAMED_IDS: Final = frozenset({"id", "number", "agent", "edge", "queue", "site",
 
 def ids(kind: Kind) -> st.SearchStrategy[str]:
     """Make ids of a kind."""
-    of_calls = {Kind.TICKET, Kind.PLACE, Kind.ENDED, Kind.CODED}
+    of_calls = {
+        Kind.TICKET,
+        Kind.PLACE,
+        Kind.RECORDING_WISH,
+        Kind.RECORDING,
+        Kind.ENDED,
+        Kind.CODED,
+    }
     return CALLS if kind in of_calls else IDS
 
 

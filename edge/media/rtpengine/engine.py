@@ -92,11 +92,12 @@ class MediaEngine:
     async def join(self, call: str, agent_sdp: bytes, *, agent: Party = AGENT) -> bytes:
         """Connect the agent who answered with the caller, stop the music.
 
-        Return the answer for the caller.
+        Digits that the caller keys do not reach the agent. Return the answer for the caller.
         The caller's port does not move. If the result equals what the caller was last sent, a
         re-INVITE tells them nothing new.
         """
         name = self._name(call)
+        await self._ask(plan.hide_digits(name, CALLER))
         reply = await self._ask(plan.answer(name, CALLER, agent, agent_sdp))
         await self._ask(plan.unblock(name, agent))
         await self._ask(plan.stop(name, CALLER))
