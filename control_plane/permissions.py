@@ -23,6 +23,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     CALENDAR_READ = "calendar:read"
     CALENDAR_UPDATE = "calendar:update"
+    CALL_CODE = "call:code"
     CALL_EXPLAIN = "call:explain"
     CALL_MONITOR = "call:monitor"
     CALL_READ = "call:read"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +14,8 @@ from control_plane.calls.tables import CallRow, CarriedRow
 from state.model import CallRecord
 
 LEDGER: Final = "ledger"
-FILTERS: Final = ("queue", "agent", "site", "did", "outcome")
+CODES: Final = "codes"
+FILTERS: Final = ("queue", "agent", "site", "did", "outcome", "code", "callback_of")
 
 
 class PastCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,8 @@ class PastCall(msgspec.Struct, frozen=True, kw_only=True):
     ended_ms: int
     revision: int
     record: CallRecord
+    callback_of: str = ""
+    code: str = ""
 
     def __repr__(self) -> str:
         """Say nothing of the caller."""
@@ -95,16 +98,14 @@ async def since(
 # ---- carrying ------------------------------------------------------------------------------------
 
 
-async def carried(connection: AsyncConnection) -> int:
-    """Return up to which revision the ledger has been carried over; 0: never."""
-    statement = select(CarriedRow.revision).where(CarriedRow.name == LEDGER)
+async def carried(connection: AsyncConnection, name: str = LEDGER) -> int:
+    """Return up to which revision this has been carried over; 0: never."""
+    statement = select(CarriedRow.revision).where(CarriedRow.name == name)
     return (await connection.execute(statement)).scalar_one_or_none() or 0
 
 
-async def carry(
-    connection: AsyncConnection, calls: Sequence[PastCall], revision: int
-) -> tuple[PastCall, ...]:
-    """Add `calls`, and note that all up to `revision` are there.
+async def carry(connection: AsyncConnection, calls: Sequence[PastCall]) -> tuple[PastCall, ...]:
+    """Add `calls`.
 
     Return those of whose caller the database learns only now, and learns once: whoever else
     carries the same calls gets none of these.
@@ -117,7 +118,6 @@ async def carry(
         await _supersede(connection, call)
         if call.caller and await _tell_caller(connection, call):
             news.append(call)
-    await _note(connection, revision)
     return tuple(each for each in news if each.caller)
 
 
@@ -136,7 +136,7 @@ async def _insert(connection: AsyncConnection, calls: Sequence[PastCall]) -> Ite
 
 async def _supersede(connection: AsyncConnection, call: PastCall) -> None:
     """Let a later record of the same call stand: an edge had refused it, and another took it."""
-    values = {name: value for name, value in _values(call).items() if name != "caller"}
+    values = {name: value for name, value in _values(call).items() if name not in _LEARNT}
     await connection.execute(
         update(CallRow)
         .where(CallRow.id == call.id, CallRow.revision < call.revision)
@@ -153,20 +153,51 @@ async def _tell_caller(connection: AsyncConnection, call: PastCall) -> bool:
     return done.rowcount == 1
 
 
-async def _note(connection: AsyncConnection, revision: int) -> None:
-    made = _inserting(connection, CarriedRow).values(name=LEDGER, revision=revision)
+async def set_code(connection: AsyncConnection, call: str, code: str, revision: int) -> bool:
+    """Let a call have been about this, unless something newer was said. False: no such call."""
+    mine = CallRow.id == call
     await connection.execute(
-        made.on_conflict_do_update(
-            index_elements=["name"],
-            set_={"revision": made.excluded.revision},
-            where=CarriedRow.revision < made.excluded.revision,
-        )
+        update(CallRow)
+        .where(mine, CallRow.code_revision < revision)
+        .values(code=code, code_revision=revision)
     )
+    return (await connection.execute(select(CallRow.id).where(mine))).first() is not None
 
 
-async def restart(connection: AsyncConnection) -> None:
-    """Forget how far the carrying has come: the ledger is another one."""
-    await connection.execute(delete(CarriedRow).where(CarriedRow.name == LEDGER))
+async def note(
+    connection: AsyncConnection, name: str, site: str, revision: int, now_ms: int
+) -> None:
+    """Let all up to `revision` be carried over, by the control plane of this site too."""
+    for each in (name, f"{name}@{site}"):
+        made = _inserting(connection, CarriedRow).values(name=each, revision=revision, at_ms=now_ms)
+        await connection.execute(
+            made.on_conflict_do_update(
+                index_elements=["name"],
+                set_={"revision": made.excluded.revision, "at_ms": made.excluded.at_ms},
+                where=CarriedRow.revision < made.excluded.revision,
+            )
+        )
+
+
+async def restart(connection: AsyncConnection, name: str) -> None:
+    """Forget how far the carrying has come: what was carried is another one."""
+    mine = or_(CarriedRow.name == name, CarriedRow.name.startswith(f"{name}@", autoescape=True))
+    await connection.execute(delete(CarriedRow).where(mine))
+
+
+async def first_since(connection: AsyncConnection, since_ms: int) -> int | None:
+    """Return the least revision of the calls that ended since then; None: there are none."""
+    statement = select(func.min(CallRow.revision)).where(CallRow.ended_ms >= since_ms)
+    return (await connection.execute(statement)).scalar_one_or_none()
+
+
+async def taken_by_all(connection: AsyncConnection, name: str, since_ms: int) -> int:
+    """Return up to which revision everybody has carried this over who has since then; 0: none."""
+    lively = CarriedRow.name.startswith(f"{name}@", autoescape=True) & (
+        CarriedRow.at_ms >= since_ms
+    )
+    statement = select(func.min(CarriedRow.revision)).where(or_(CarriedRow.name == name, lively))
+    return (await connection.execute(statement)).scalar_one_or_none() or 0
 
 
 # ---- forgetting ----------------------------------------------------------------------------------
@@ -187,6 +218,10 @@ async def drop_older(connection: AsyncConnection, tenant: str, before_ms: int) -
         delete(CallRow).where(CallRow.tenant == tenant, CallRow.ended_ms < before_ms)
     )
     return done.rowcount
+
+
+_LEARNT: Final = frozenset({"caller", "code"})
+"""What a call's record does not tell."""
 
 
 def _inserting(connection: AsyncConnection, table: type[Any]) -> Any:  # noqa: ANN401 - two types

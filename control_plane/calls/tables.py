@@ -15,6 +15,7 @@ class CallRow(Table):
     __table_args__ = (
         Index("ix_calls_tenant_arrived_ms_id", "tenant", "arrived_ms", "id"),
         Index("ix_calls_tenant_caller", "tenant", "caller"),
+        Index("ix_calls_ended_ms_revision", "ended_ms", "revision"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -37,12 +38,21 @@ class CallRow(Table):
     """Of the ledger's record: a later one replaces it."""
     record: Mapped[str]
     """JSON: the record as the ledger has it."""
+    callback_of: Mapped[str] = mapped_column(server_default="")
+    """The call that was lost or sent away, if this one was to call them back; empty: of none."""
+    code: Mapped[str] = mapped_column(server_default="")
+    """What it was about: a wrap-up code. Empty: nobody has said."""
+    code_revision: Mapped[Ms] = mapped_column(server_default="0")
+    """Of the shared state's word on that: the last one counts."""
 
 
 class CarriedRow(Table):
-    """Up to which revision the ledger has been carried over."""
+    """Up to which revision something has been carried over: in all, and by each control plane."""
 
     __tablename__ = "carried"
 
     name: Mapped[str] = mapped_column(primary_key=True)
+    """`ledger`, `codes`; `ledger@SITE`: by the control plane there."""
     revision: Mapped[Ms]
+    at_ms: Mapped[Ms] = mapped_column(server_default="0")
+    """When that was last said."""

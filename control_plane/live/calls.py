@@ -24,18 +24,19 @@ from control_plane.errors import (
 )
 from control_plane.live import accounts, look, views
 from control_plane.live.desk import LIVE
+from control_plane.live.follower import Follower
 from control_plane.live.look import CallFacts, Whose
 from control_plane.live.schemas import CallListing, CallPath, CallView, ExplanationView
 from control_plane.live.talks import tenant_of
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from state import keys
-from state.codec import decode_at
+from state.codec import Record, decode_at
 from state.errors import StateError
-from state.model import CallId, CallRecord
+from state.model import CallId, CallRecord, Coding
 
 Listed: TypeAlias = Ask[Nothing, CallListing, Nothing]
-Named: TypeAlias = Ask[CallPath, Nothing, Nothing]
+Named: TypeAlias = Ask[CallPath, Nothing, Any]
 AnyAsk = Ask[Any, Any, Any]
 _SORT: Final = "-arrived"
 
@@ -46,7 +47,9 @@ _SORT: Final = "-arrived"
 def past(call: PastCall) -> CallFacts:
     """Return a row as what the policy is asked about."""
     who = Whose(call.team, call.employer)
-    return look.ended_call(call.record, tenant=call.tenant, caller=call.caller, who=who)
+    return look.ended_call(
+        call.record, tenant=call.tenant, caller=call.caller, who=who, code=call.code
+    )
 
 
 async def find(ask: Named) -> CallFacts:
@@ -67,11 +70,10 @@ async def _in_ledger(ask: Named) -> CallFacts:
     follower, call = ask.request.app.get(LIVE), CallId(ask.at.call)
     if follower is None:
         raise not_found()
-    try:
-        records = (await follower.store.range(keys.ended(call))).records
-        record = decode_at(records[0].key, records[0].value) if records else None
-    except StateError as error:
-        raise not_found() from error
+    record, coding = (
+        await _read(follower, keys.ended(call)),
+        await _read(follower, keys.coded(call)),
+    )
     if not isinstance(record, CallRecord):
         raise not_found()
     snapshot = follower.mirror.snapshot
@@ -80,10 +82,21 @@ async def _in_ledger(ask: Named) -> CallFacts:
         tenant=tenant_of(snapshot, record.did, record.queue),
         caller=follower.caller(call),
         who=Whose.of(snapshot, record.agent),
+        code=coding.code if isinstance(coding, Coding) else "",
     )
 
 
-async def _thing(ask: Named) -> Thing:
+async def _read(follower: Follower, key: str) -> Record | None:
+    """Return what stands there; None: nothing, or what cannot be read or reached."""
+    try:
+        records = (await follower.store.range(key)).records
+        return decode_at(records[0].key, records[0].value) if records else None
+    except StateError:
+        return None
+
+
+async def thing(ask: Named) -> Thing:
+    """Return the call, as the policy decides on it."""
     return views.call_thing(await find(ask))
 
 
@@ -139,7 +152,8 @@ def _wants_past(query: CallListing) -> bool:
 def _running(ask: Listed, after: tuple[int, str] | None) -> list[CallFacts]:
     """Return the tenant's calls that run, pass the filters, and come after the cursor."""
     query, follower = ask.query, ask.request.app.get(LIVE)
-    if follower is None or query.is_live is False or query.state == "ended" or query.outcome:
+    is_of_past = query.state == "ended" or query.outcome or query.code
+    if follower is None or query.is_live is False or is_of_past:
         return []
     snapshot, now = follower.mirror.snapshot, follower.clock.now()
     found = (look.call_of(snapshot, entry.value, now) for entry in snapshot.tickets.values())
@@ -153,7 +167,8 @@ def _running(ask: Listed, after: tuple[int, str] | None) -> list[CallFacts]:
 
 
 def _passes(call: CallFacts, query: CallListing) -> bool:
-    wanted = {name: getattr(query, name) for name in ("queue", "agent", "site", "did", "state")}
+    names = ("queue", "agent", "site", "did", "state", "callback_of")
+    wanted = {name: getattr(query, name) for name in names}
     since, until = _ms(query.since), _ms(query.until)
     return (
         all(value is None or getattr(call, name) == value for name, value in wanted.items())
@@ -218,7 +233,7 @@ ROUTES: Final[Routes] = (
         summary="Show a call",
         access=Permission.CALL_READ,
         handler=show,
-        thing=_thing,
+        thing=thing,
         at=CallPath,
         answer=CallView,
         tx=Tx.NONE,
@@ -229,7 +244,7 @@ ROUTES: Final[Routes] = (
         summary="Show why a call has the agent it has, or none",
         access=Permission.CALL_EXPLAIN,
         handler=explain,
-        thing=_thing,
+        thing=thing,
         at=CallPath,
         answer=ExplanationView,
         tx=Tx.NONE,

@@ -13,7 +13,9 @@ from control_plane.customers.talking import TALKING
 from control_plane.errors import UNAVAILABLE, ApiError
 from control_plane.live.carrier import Carrier
 from control_plane.live.follower import Follower
+from control_plane.live.loads import CallLoad, CodeLoad
 from control_plane.services import SERVICES
+from state.mirror import MirrorState
 from state.snapshot import Snapshot
 
 log = structlog.get_logger()
@@ -21,21 +23,24 @@ LIVE = web.AppKey("live", Follower)
 
 
 async def context(app: web.Application) -> AsyncIterator[None]:
-    """Follow the shared state, where one is named, and carry calls that are over."""
+    """Follow the shared state, where one is named, and carry what it keeps for the database."""
     desk, services = app[DESK], app[SERVICES]
     if desk.mirror is None or desk.store is None:
         yield
         return
     follower = app[LIVE] = Follower(desk.mirror, desk.store, services.clock)
     app[TALKING].follow(follower.to)
-    carrier = Carrier(follower, services.database)
-    task = asyncio.create_task(carrier.run())
-    task.add_done_callback(_ended)
+    loads = (CallLoad(follower), CodeLoad(follower))
+    runs = [Carrier(load, follower, services).run() for load in loads]
+    tasks = [asyncio.create_task(each) for each in runs]
+    for task in tasks:
+        task.add_done_callback(_ended)
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _ended(task: asyncio.Task[None]) -> None:
@@ -49,6 +54,14 @@ def follower_of(app: web.Application) -> Follower:
     if found is None or found.mirror.snapshot.revision == 0:
         raise ApiError(UNAVAILABLE, "The shared state cannot be seen from here.")
     return found
+
+
+def writable(app: web.Application) -> Follower:
+    """Return the follower, if the shared state can be written to, as far as is known."""
+    follower = follower_of(app)
+    if follower.mirror.state is not MirrorState.LIVE:
+        raise ApiError(UNAVAILABLE, "The shared state cannot be reached from here.")
+    return follower
 
 
 def snapshot_of(app: web.Application) -> Snapshot:

@@ -65,6 +65,9 @@ class CallFacts(Struct, frozen=True, kw_only=True):
     tried: tuple[str, ...]
     waited_s: float
     talked_s: float | None
+    callback_of: str = ""
+    code: str = ""
+    """What it was about; empty: nobody has said."""
     position: int | None = None
     estimate_s: float | None = None
 
@@ -151,6 +154,7 @@ def call_of(snapshot: Snapshot, ticket: Ticket, now: Now, *, told: bool = False)
         tried=ticket.tried,
         waited_s=between_s(ticket.arrived_ms, connected_ms or now.wall_ms),
         talked_s=None if connected_ms is None else between_s(connected_ms, now.wall_ms),
+        callback_of=ticket.callback_of or "",
         position=None if found is None else found.position,
         estimate_s=None if found is None else found.wait_s,
     )
@@ -165,7 +169,9 @@ def known(caller: str) -> str:
     return "" if caller == UNKNOWN_CALLER else number_of(caller)
 
 
-def ended_call(record: CallRecord, *, tenant: str, caller: str, who: Whose) -> CallFacts:
+def ended_call(
+    record: CallRecord, *, tenant: str, caller: str, who: Whose, code: str = ""
+) -> CallFacts:
     """Return a call that is over."""
     connected_ms = record.connected_ms
     return CallFacts(
@@ -190,6 +196,8 @@ def ended_call(record: CallRecord, *, tenant: str, caller: str, who: Whose) -> C
         tried=record.tried,
         waited_s=between_s(record.arrived_ms, connected_ms or record.ended_ms),
         talked_s=None if connected_ms is None else between_s(connected_ms, record.ended_ms),
+        callback_of=record.callback_of or "",
+        code=code,
         estimate_s=record.estimate_s,
     )
 

@@ -44,6 +44,13 @@ class WrapUpChange(ApiModel):
     """By how much it is prolonged; in all an hour at most."""
 
 
+class CodeChange(ApiModel):
+    """What a call was about."""
+
+    code: Id
+    """One of the tenant's wrap-up codes."""
+
+
 class QueuePath(ApiModel):
     """Which one."""
 
@@ -61,6 +68,10 @@ class CallListing(Listing):
     site: Id | None = None
     did: Id | None = None
     outcome: Outcome | None = None
+    code: Id | None = None
+    """What they were about: a wrap-up code."""
+    callback_of: Id | None = None
+    """Those that called back who was cut off, or sent away, in that call."""
     since: Instant | None = None
     """That came then or later."""
     until: Instant | None = None
@@ -97,6 +108,10 @@ class CallView(Discreet):
     """Agents who declined it, or let it ring."""
     outcome: Outcome | None
     cause: str
+    callback_of: str | None
+    """The call that was lost or sent away, if this one calls them back."""
+    code: str | None
+    """What it was about, as its agent says afterwards: a wrap-up code."""
     position: int | None
     """Among those who compete for the same agents."""
     estimate_s: float | None

@@ -103,6 +103,8 @@ def call(facts: CallFacts, who: CallerView | None) -> CallView:
         tried=facts.tried,
         outcome=None if facts.outcome is None else Outcome(facts.outcome),
         cause=facts.cause,
+        callback_of=facts.callback_of or None,
+        code=facts.code or None,
         position=facts.position,
         estimate_s=None if facts.estimate_s is None else round(facts.estimate_s, 1),
         caller=who,

@@ -23,7 +23,7 @@ from control_plane.errors import (
     Problem,
 )
 from control_plane.live import look, views
-from control_plane.live.desk import follower_of
+from control_plane.live.desk import writable
 from control_plane.live.follower import Follower
 from control_plane.live.people import thing
 from control_plane.live.schemas import AgentPath, Missing, StateChange, StateView, WrapUpChange
@@ -34,7 +34,6 @@ from edge.acd.present import presence_of
 from state import keys
 from state.codec import Extras, Record, decode_with_extras, encode
 from state.errors import CodecError, StateError
-from state.mirror import MirrorState
 from state.model import AgentId, PresenceState, Readiness, Rest, Wish
 from state.snapshot import Snapshot
 from state.store import Absent, Compare, ModIs, Put
@@ -59,7 +58,7 @@ Wrapped: TypeAlias = Ask[AgentPath, Nothing, WrapUpChange]
 
 async def set_state(ask: Set) -> StateView:
     """Let an agent be ready, paused or signed out, as far as they can be."""
-    follower, agent, body = _current(ask), AgentId(ask.at.agent), ask.body
+    follower, agent, body = writable(ask.request.app), AgentId(ask.at.agent), ask.body
     snapshot = follower.mirror.snapshot
     readiness = Readiness(body.state)
     if readiness is Readiness.PAUSED:
@@ -103,7 +102,7 @@ def _missing(snapshot: Snapshot, agent: AgentId, readiness: Readiness) -> Missin
 
 async def change_wrap_up(ask: Wrapped) -> StateView:
     """End an agent's rest, or prolong it."""
-    follower, agent = _current(ask), AgentId(ask.at.agent)
+    follower, agent = writable(ask.request.app), AgentId(ask.at.agent)
     rest = _rest(ask, follower, agent)
     is_taken = False
     for _ in range(TRIES):
@@ -144,14 +143,6 @@ def _rest(ask: Wrapped, follower: Follower, agent: AgentId) -> Rest:
 
 
 # ---- both ----------------------------------------------------------------------------------------
-
-
-def _current(ask: Set | Wrapped) -> Follower:
-    """Return the follower, if the shared state can be written to, as far as is known."""
-    follower = follower_of(ask.request.app)
-    if follower.mirror.state is not MirrorState.LIVE:
-        raise ApiError(UNAVAILABLE, "The shared state cannot be reached from here.")
-    return follower
 
 
 def _by(ask: Set | Wrapped) -> str:

@@ -7,14 +7,18 @@ that the configuration has, of the agent's tenant, are taken.
 from __future__ import annotations
 
 from edge.acd.service_level import talk_s
-from state.model import MAIN, AgentId, CallRecord
+from state.model import MAIN, AgentId, CallRecord, TenantId
 from state.snapshot import Snapshot
 
 
 def codes_of(snapshot: Snapshot, agent: AgentId) -> tuple[str, ...]:
     """Return the codes that an agent may give."""
     known = snapshot.agents.get(agent)
-    tenant = MAIN if known is None else known.value.tenant
+    return codes_in(snapshot, MAIN if known is None else known.value.tenant)
+
+
+def codes_in(snapshot: Snapshot, tenant: TenantId) -> tuple[str, ...]:
+    """Return the codes that a tenant has."""
     return tuple(
         sorted(code for code, e in snapshot.wrap_up_codes.items() if e.value.tenant == tenant)
     )

@@ -233,7 +233,7 @@ class Driver:
     async def _request(self, each: Drive, person: Person) -> Sent:
         staged = each.staged
         whose = self._theirs if staged.is_foreign or staged.acts_there else self._ours
-        ids = {**whose.ids, **FITTING}
+        ids = {**whose.ids, **FITTING, "code": whose.ids["wrap_up_code"]}
         if each.route.name == "customers_erase":
             ids["customer"] = self._ours.ids["doomed"]
         if each.route.name == "sign_in_end_mine" and staged.is_active:

@@ -93,7 +93,7 @@ async def test_calls_that_a_tenant_keeps_no_longer_are_deleted(center: Center) -
     async with center.services.database.write() as connection:
         old, young = now - 3 * DAY_MS, now - DAY_MS
         some = (past(1, "main", old), past(2, "main", young), past(3, "t2", old))
-        await calls.carry(connection, some, 3)
+        await calls.carry(connection, some)
     assert await sweep(center.services) == 1
     for tenant, left in (("main", [2]), ("t2", [3])):
         manager = await center.person(Role.MANAGER, tenant=tenant)

@@ -1,0 +1,120 @@
+"""What is carried into the database: calls that are over, and what their agents say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.calls import store as calls
+from control_plane.calls.store import PastCall
+from control_plane.customers.store import by_number
+from control_plane.history import store as history
+from control_plane.history.store import Interaction
+from control_plane.live.carrier import Carried, NotYetError
+from control_plane.live.follower import Follower
+from control_plane.live.look import Whose
+from control_plane.live.talks import tenant_of
+from state import keys
+from state.codec import Record, decode_at
+from state.errors import StateError
+from state.model import CallId, CallRecord, Coding
+
+log = structlog.get_logger()
+
+
+class CallLoad:
+    """Calls that are over, from the ledger."""
+
+    name = calls.LEDGER
+    prefix = keys.ENDED
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+
+    async def take(self, connection: AsyncConnection, some: Sequence[Carried]) -> None:
+        """Add calls, and let them stand in their callers' histories."""
+        found = (
+            self._past(record, revision)
+            for record, revision in _read(some)
+            if isinstance(record, CallRecord)
+        )
+        # One record a call: of several versions in a batch the last one counts.
+        last = tuple({each.id: each for each in found}.values())
+        await _tell_histories(connection, await calls.carry(connection, last))
+
+    def _past(self, record: CallRecord, revision: int) -> PastCall:
+        snapshot = self._follower.mirror.snapshot
+        who = Whose.of(snapshot, record.agent)
+        return PastCall(
+            id=record.call,
+            tenant=tenant_of(snapshot, record.did, record.queue),
+            did=record.did,
+            queue=record.queue,
+            site=record.site,
+            agent=record.agent or "",
+            agent_site=record.agent_site or "",
+            team=who.team,
+            employer=who.employer,
+            caller=self._follower.caller(record.call),
+            outcome=record.outcome.value,
+            arrived_ms=record.arrived_ms,
+            ended_ms=record.ended_ms,
+            revision=revision,
+            record=record,
+            callback_of=record.callback_of or "",
+        )
+
+
+class CodeLoad:
+    """What calls were about."""
+
+    name = calls.CODES
+    prefix = keys.CODED
+
+    def __init__(self, follower: Follower) -> None:
+        self._store = follower.store
+
+    async def take(self, connection: AsyncConnection, some: Sequence[Carried]) -> None:
+        """Write the codes beside their calls. Raise `NotYetError` where a call is not there yet."""
+        for record, revision in _read(some):
+            if not isinstance(record, Coding):
+                continue
+            if not await calls.set_code(connection, record.call, record.code, revision):
+                await self._check_never_comes(connection, record.call)
+
+    async def _check_never_comes(self, connection: AsyncConnection, call: CallId) -> None:
+        found = (await self._store.range(keys.ended(call), keys_only=True)).records
+        if found and found[0].mod_revision > await calls.carried(connection):
+            raise NotYetError
+        log.warning("code_of_no_call", call=call)
+
+
+def _read(some: Iterable[Carried]) -> Iterator[tuple[Record, int]]:
+    """Yield what can be read, and at which revision it was written."""
+    for each in some:
+        if each.value is None:
+            continue
+        try:
+            yield decode_at(each.key, each.value), each.mod_revision
+        except StateError as error:
+            log.warning("not_carried", reason=str(error))
+
+
+async def _tell_histories(connection: AsyncConnection, told: Iterable[PastCall]) -> None:
+    """Let a call stand in the history of whoever has the number it came from."""
+    for call in told:
+        for customer in await by_number(connection, call.tenant, call.caller):
+            await history.add(
+                connection,
+                Interaction(
+                    tenant=call.tenant,
+                    customer=customer.id,
+                    at_ms=call.arrived_ms,
+                    kind="call",
+                    reference=call.id,
+                    what=call.outcome,
+                    by=call.agent,
+                ),
+            )
