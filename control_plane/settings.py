@@ -114,6 +114,9 @@ class Settings(BaseModel):
     run: Path | None = None
     """The run directory of this site's edges, where they are on this host: their event logs tell
     how a past call was decided, their command sockets since when they serve alone."""
+    ledger_kept_h: Annotated[int, Field(ge=1, le=8760)] = 24
+    """So many hours the shared state keeps calls that are over beside the database; see
+    docs/keyspace.md."""
     recordings: Recordings | None = None
     """None: no recording is served here."""
     first_password: Path | None = None

@@ -14,6 +14,7 @@ from control_plane.errors import UNAVAILABLE, ApiError
 from control_plane.live.carrier import Carrier
 from control_plane.live.follower import Follower
 from control_plane.live.loads import CallLoad, CodeLoad
+from control_plane.live.trimmer import trim_for_ever
 from control_plane.services import SERVICES
 from state.mirror import MirrorState
 from state.snapshot import Snapshot
@@ -32,7 +33,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     app[TALKING].follow(follower.to)
     loads = (CallLoad(follower), CodeLoad(follower))
     runs = [Carrier(load, follower, services).run() for load in loads]
-    tasks = [asyncio.create_task(each) for each in runs]
+    tasks = [asyncio.create_task(each) for each in (*runs, trim_for_ever(desk.store, services))]
     for task in tasks:
         task.add_done_callback(_ended)
     try:
