@@ -96,7 +96,12 @@ class AgentFacts(Struct, frozen=True, kw_only=True, dict=True):
     @_Once
     def barred_because(self) -> Reason | None:
         """Return why the agent can take no call whatever the time and whoever asks, or None."""
-        return barred_because(self)
+        return barred_because(
+            self.agent,
+            self.presence,
+            site_is_live=self.site_is_live,
+            has_offer=self.has_offer,
+        )
 
     @_Once
     def rested_s(self) -> float:
@@ -104,22 +109,24 @@ class AgentFacts(Struct, frozen=True, kw_only=True, dict=True):
         return rest_ends_s(self.work, self.presence)
 
 
-def barred_because(facts: AgentFacts) -> Reason | None:
-    """Return what the property does, anew."""
-    presence = facts.presence
+def barred_because(
+    agent: Agent, presence: Entry[Presence] | None, *, site_is_live: bool, has_offer: bool
+) -> Reason | None:
+    """Return why an agent can take no call whatever the time and whoever asks, or None."""
     if presence is None:
         return Reason.NOT_SIGNED_IN
     said = presence.value
     # An agent who was moved to another home: what the old one says of them is void.
-    if said.state is PresenceState.SIGNED_OUT or said.site != facts.agent.site:
+    if said.state is PresenceState.SIGNED_OUT or said.site != agent.site:
         return Reason.NOT_SIGNED_IN
     if said.state is PresenceState.PAUSED:
         return Reason.PAUSED
-    if capacity(facts.agent, Channel.VOICE) == 0:
+    # Who has no figure of their own takes calls.
+    if agent.channels and capacity(agent, Channel.VOICE) == 0:
         return Reason.NO_CAPACITY
-    if not facts.site_is_live:
+    if not site_is_live:
         return Reason.SITE_NOT_LIVE
-    return Reason.HAS_OFFER if facts.has_offer else None
+    return Reason.HAS_OFFER if has_offer else None
 
 
 def capacity(agent: Agent, channel: Channel) -> int:
@@ -150,12 +157,16 @@ def facts_of(snapshot: Snapshot, agent_id: AgentId, live: frozenset[SiteId]) -> 
     return AgentFacts(
         agent=agent,
         presence=snapshot.presences.get(agent_id),
-        has_offer=agent_id in snapshot.offers
-        or (bool(snapshot.bad) and keys.offer(agent_id) in snapshot.bad),
+        has_offer=has_offer(snapshot, agent_id),
         work=work,
         work_revision=work_revision(snapshot, agent_id) if work is None else work.mod_revision,
         site_is_live=agent.site in live,
     )
+
+
+def has_offer(snapshot: Snapshot, agent: AgentId) -> bool:
+    """Tell whether an offer stands for the agent, readable or not."""
+    return agent in snapshot.offers or (bool(snapshot.bad) and keys.offer(agent) in snapshot.bad)
 
 
 def work_revision(snapshot: Snapshot, agent: AgentId) -> int:
@@ -186,7 +197,7 @@ def rest_of_s(work: Entry[Work], presence: Entry[Presence] | None) -> float:
     rest_s = work.value.rest_s
     if presence is not None and presence.value.rest_of == work.mod_revision:
         rest_s = presence.value.rest_s
-    return max(0.0, rest_s)
+    return rest_s if rest_s > 0.0 else 0.0  # noqa: FURB136
 
 
 def rest_ends_s(work: Entry[Work] | None, presence: Entry[Presence] | None) -> float:
@@ -207,19 +218,13 @@ def unavailable_because(
     """
     if facts.barred_because is not None:
         return facts.barred_because
-    return _away_because(facts, facts.rested_s, now, unreachable)
+    return away_because(facts, facts.rested_s, now, unreachable)
 
 
-def out_because(
+def away_because(
     facts: AgentFacts, rested_s: float, now: Now, unreachable: frozenset[SiteId]
 ) -> Reason | None:
-    """Return what `unavailable_because` does, and keep nothing: for who asks once."""
-    return barred_because(facts) or _away_because(facts, rested_s, now, unreachable)
-
-
-def _away_because(
-    facts: AgentFacts, rested_s: float, now: Now, unreachable: frozenset[SiteId]
-) -> Reason | None:
+    """Return why an agent who is not barred can take no call at this moment, or None."""
     if now.mono_s < rested_s:
         return Reason.WRAP_UP
     return Reason.SITE_UNREACHABLE if facts.agent.site in unreachable else None

@@ -159,13 +159,17 @@ def idle_s(
     """
     if presence is None and work is None:
         return 0.0
+    # Comparisons and not min() or max(), here and below: this is asked most often of all.
     age_s = most_s
     if presence is not None:
-        age_s = min(age_s, _age_s(presence.value.since_ms, presence.seen_s, now))
+        present_s = _age_s(presence.value.since_ms, presence.seen_s, now)
+        if present_s < age_s:  # noqa: PLR1730
+            age_s = present_s
     if work is not None:
         rested_s = _age_s(work.value.ended_ms, work.seen_s, now) - rest_of_s(work, presence)
-        age_s = min(age_s, rested_s)
-    return max(0.0, age_s)
+        if rested_s < age_s:  # noqa: PLR1730
+            age_s = rested_s
+    return age_s if age_s > 0.0 else 0.0  # noqa: FURB136
 
 
 def score(facts: AgentFacts, needs: Needs, ranking: Ranking, now: Now) -> Score:
@@ -173,12 +177,22 @@ def score(facts: AgentFacts, needs: Needs, ranking: Ranking, now: Now) -> Score:
     if ranking.strategy is not Strategy.WEIGHTED:
         total = total_score(steady_score(facts, needs, ranking), facts, ranking, now)
         return Score(total, ((ranking.strategy.value, total),))
-    parts = _steady_parts(facts, needs, ranking)
-    parts.append(("idle", _idle_part(facts, ranking, now)))
-    total = 0.0
-    for _, part in parts:
-        total += part
-    return Score(total, tuple(parts))
+    fit, busy, near = _steady_parts(facts, needs, ranking)
+    return weighted_score(ranking, fit, busy, near, idle_s(facts.presence, facts.work, now))
+
+
+def weighted_score(ranking: Ranking, fit: float, busy: float, near: float, free_s: float) -> Score:
+    """Return what `score` does by weights, of which all is known: see `weighted_steady`."""
+    weights = ranking.weights
+    fits, load = weights.skill_fit * fit, weights.load * (1.0 - busy)
+    idle = weights.idle * free_s / IDLE_FULL_S
+    if not ranking.nearness:
+        return Score(fits + load + idle, (("skill_fit", fits), ("load", load), ("idle", idle)))
+    distance = weights.distance * near
+    return Score(
+        fits + load + distance + idle,
+        (("skill_fit", fits), ("load", load), ("distance", distance), ("idle", idle)),
+    )
 
 
 def steady_score(  # noqa: PLR0911  one a strategy
@@ -189,10 +203,7 @@ def steady_score(  # noqa: PLR0911  one a strategy
     skills = facts.agent.skills
     match ranking.strategy:
         case Strategy.WEIGHTED:
-            total = 0.0
-            for _, part in _steady_parts(facts, needs, ranking):
-                total += part
-            return total
+            return weighted_steady(ranking, *_steady_parts(facts, needs, ranking))
         case Strategy.LONGEST_IDLE:
             return 0.0
         case Strategy.LEAST_OCCUPIED:
@@ -227,17 +238,14 @@ def total_score(steady: float, facts: AgentFacts, ranking: Ranking, now: Now) ->
             return steady
 
 
-def _steady_parts(facts: AgentFacts, needs: Needs, ranking: Ranking) -> list[tuple[str, float]]:
-    weights, skills = ranking.weights, facts.agent.skills
-    work = None if facts.work is None else facts.work.value
-    parts = [
-        ("skill_fit", weights.skill_fit * skill_fit(skills, asked_of(skills, needs))),
-        ("load", weights.load * (1.0 - occupancy(work))),
-    ]
+def _steady_parts(facts: AgentFacts, needs: Needs, ranking: Ranking) -> tuple[float, float, float]:
+    """Return skill fit, occupancy and nearness."""
+    skills = facts.agent.skills
+    near = 0.0
     if ranking.nearness:
         near = next((near for site, near in ranking.nearness if site == facts.agent.site), 0.0)
-        parts.append(("distance", weights.distance * near))
-    return parts
+    work = None if facts.work is None else facts.work.value
+    return skill_fit(skills, asked_of(skills, needs)), occupancy(work), near
 
 
 def _idle_part(facts: AgentFacts, ranking: Ranking, now: Now) -> float:
@@ -254,7 +262,8 @@ def sort_key(facts: AgentFacts, total: float) -> SortKey:
 
 
 def _age_s(since_ms: int, seen_s: float, now: Now) -> float:
-    return max((now.wall_ms - since_ms) / 1000.0, now.mono_s - seen_s)
+    said_s, certain_s = (now.wall_ms - since_ms) / 1000.0, now.mono_s - seen_s
+    return certain_s if certain_s > said_s else said_s  # noqa: FURB136
 
 
 def _unit(value: float) -> float:

@@ -51,7 +51,10 @@ class Callers:
         self._calls: dict[CallId, Caller] = {}
         self._groups: dict[tuple[QueueId, int], Group] = {}
         self._demands: dict[CallClass, Demand] = {}
-        self._in_use: dict[Demand, int] = {}
+        self._in_use = 0
+        """Of so many classes calls wait."""
+        self.is_crowded = False
+        """Whether many more classes are remembered than are in use."""
         self._known: dict[_Alike, tuple[Needs, Demand]] = {}
         """Classes by what they follow from, while queues, sites and probes stay as they are."""
         self.steps: Dues[CallId] = Dues()
@@ -69,11 +72,6 @@ class Callers:
     def of(self, call: CallId) -> Caller:
         """Return a call that waits."""
         return self._calls[call]
-
-    @property
-    def is_crowded(self) -> bool:
-        """Whether many more classes are remembered than are in use."""
-        return len(self._demands) > 2 * len(self._in_use) + MOST_CLASSES
 
     def look(self, snapshot: Snapshot, call: CallId, now: Now) -> None:
         """Take in what the snapshot and the time say of one call."""
@@ -115,6 +113,7 @@ class Callers:
         if demand is None:
             demand = self._demands[kind] = Demand(kind)
             self._crew.meet(demand)
+            self.is_crowded = len(self._demands) > 2 * self._in_use + MOST_CLASSES
         if demand.only is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
@@ -127,19 +126,23 @@ class Callers:
 
     def _insert(self, caller: Caller) -> None:
         caller.group.put(caller.standing, caller.waiting.level)
-        self._in_use[caller.demand] = self._in_use.get(caller.demand, 0) + 1
+        demand = caller.demand
+        if not demand.calls:
+            self._in_use += 1
+        demand.calls += 1
         self.line_up(caller, is_in_line=True)
 
     def _remove(self, caller: Caller) -> None:
-        self.line_up(caller, is_in_line=False)
+        if caller.is_in_line:
+            self.line_up(caller, is_in_line=False)
         caller.group.drop(caller.standing)
         if not len(caller.group):
             ticket = caller.waiting.entry.value
             self._groups.pop((ticket.queue, ticket.priority), None)
         demand = caller.demand
-        self._in_use[demand] -= 1
-        if not self._in_use[demand]:
-            del self._in_use[demand]
+        demand.calls -= 1
+        if not demand.calls:
+            self._in_use -= 1
             if demand.only is not None:
                 del self._demands[demand.kind]
                 self._crew.forget(demand)

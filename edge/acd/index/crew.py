@@ -12,17 +12,26 @@ who are loose are looked at one by one; who is still free when all have been ser
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from edge.acd.eligibility import AgentFacts, Reason, facts_of, out_because, rest_ends_s
+from edge.acd.eligibility import (
+    AgentFacts,
+    Reason,
+    away_because,
+    barred_because,
+    facts_of,
+    has_offer,
+    rest_ends_s,
+)
 from edge.acd.index.demand import PLACE_OF, SUITS, Demand, no_counts
-from edge.acd.index.dues import Dues
+from edge.acd.index.dues import NEVER_S, Dues
 from edge.acd.index.shelf import Candidate, idle_since_s
 from edge.acd.index.skilled import Profile, Seat, Skilled, excluded
 from edge.acd.rank import occupancy
-from state.model import AgentId, Now, SiteId, TenantId
+from state.model import Agent, AgentId, Now, SiteId, TenantId
 from state.snapshot import Snapshot
 
 MOST_LOOSE: Final = 32
@@ -31,25 +40,25 @@ MOST_FRESH: Final = 4
 """Beyond so many who are there to be given away it is cheaper to put them on their shelves."""
 FREE: Final = SUITS
 """In place of a reason why an agent is out."""
-_WRAP_UP: Final = PLACE_OF[Reason.WRAP_UP]
 _TAKEN: Final = PLACE_OF[Reason.TAKEN]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Member(Candidate):
     """An agent."""
 
+    agent: Agent
     profile: Profile
     out_because: int = FREE
     """A place in REASONS."""
     is_loose: bool = False
-    waited_for: list[Demand] = field(default_factory=list)
+    waited_for: Sequence[Demand] = ()
     """Classes of calls that wait for this agent and for nobody else."""
 
     @property
     def seat(self) -> Seat:
         """Where the agent belongs."""
-        agent = self.facts.agent
+        agent = self.agent
         return (agent.site, agent.team, agent.employer, agent.tenant)
 
     @property
@@ -70,7 +79,7 @@ class Member(Candidate):
 
     def because_of(self, demand: Demand) -> int:
         """Return the place in REASONS of why the agent does not suit a class; SUITS: they do."""
-        return demand.because(self.facts.agent)
+        return demand.because(self.agent)
 
 
 class Crew:
@@ -86,8 +95,11 @@ class Crew:
         self.rests: Dues[AgentId] = Dues()
         self.out = no_counts()
         """How many cannot take a call, by reason."""
-        self.loose: dict[Member, None] = {}
-        """Free, and neither on a shelf nor counted: given away, or free since the last round."""
+        self.fresh: dict[Member, None] = {}
+        """The loose ones who are there to be given away: they have become free since the last
+        round."""
+        self._going: dict[Member, None] = {}
+        """The loose ones who have been given away."""
         self.seats: Counter[Seat] = Counter()
         """Where the free ones belong who are counted."""
         self.tenants: Counter[TenantId] = Counter()
@@ -107,44 +119,58 @@ class Crew:
         snapshot: Snapshot,
         agent: AgentId,
         now: Now,
-        *,
         live: frozenset[SiteId],
         unreachable: frozenset[SiteId],
     ) -> None:
-        """Take in what the snapshot says of one agent."""
+        """Take in what the snapshot says of one agent. `live`: its `live_sites`."""
         member = self._members.get(agent)
         if member is not None:
             self._retire(member)
-        if agent not in snapshot.agents:
+        entry = snapshot.agents.get(agent)
+        if entry is None:
             if member is not None:
                 del self._members[agent]
             self.rests.set(agent, None)
             return
-        facts = facts_of(snapshot, agent, live)
-        if member is None or member.facts.agent is not facts.agent:
-            member = self._hire(agent, facts)
-        member.facts = facts
-        self._place(member, now, unreachable)
+        if member is None or member.agent is not entry.value:
+            member = self._hire(entry.value, facts_of(snapshot, agent, live))
+        self._place(snapshot, member, now, live, unreachable)
 
-    def _hire(self, agent: AgentId, facts: AgentFacts) -> Member:
-        profile = self._skilled.profile(facts.agent)
-        member = Member(facts, 0.0, profile=profile, stamp=next(self._stamps))
-        member.waited_for = self._waited_for.setdefault(agent, [])
-        self._members[agent] = member
+    def _hire(self, agent: Agent, facts: AgentFacts) -> Member:
+        profile = self._skilled.profile(agent)
+        member = self._members[agent.id] = Member(
+            facts, 0.0, agent=agent, profile=profile, had=profile.had, stamp=next(self._stamps)
+        )
+        member.waited_for = self._waited_for.get(agent.id, ())
         return member
 
-    def _place(self, member: Member, now: Now, unreachable: frozenset[SiteId]) -> None:
-        facts = member.facts
-        rested_s = rest_ends_s(facts.work, facts.presence)
-        because = out_because(facts, rested_s, now, unreachable)
-        place = member.out_because = FREE if because is None else PLACE_OF[because]
-        if place == _WRAP_UP:
-            self.rests.set(facts.agent.id, rested_s)
-        elif self.rests:
-            self.rests.set(facts.agent.id, None)
+    def _place(
+        self,
+        snapshot: Snapshot,
+        member: Member,
+        now: Now,
+        live: frozenset[SiteId],
+        unreachable: frozenset[SiteId],
+    ) -> None:
+        agent = member.agent
+        because = barred_because(
+            agent,
+            snapshot.presences.get(agent.id),
+            site_is_live=agent.site in live,
+            has_offer=has_offer(snapshot, agent.id),
+        )
+        if because is None:
+            facts = member.facts = facts_of(snapshot, agent.id, live)
+            rested_s = rest_ends_s(facts.work, facts.presence)
+            because = away_because(facts, rested_s, now, unreachable)
+            if because is Reason.WRAP_UP:
+                self.rests.set(agent.id, rested_s)
+        if because is not Reason.WRAP_UP and self.rests.soonest_s < NEVER_S:
+            self.rests.set(agent.id, None)
+        place = member.out_because = PLACE_OF[because]
         if place == FREE:
             member.is_loose = True
-            self.loose[member] = None
+            self.fresh[member] = None
         else:
             self.out[place] += 1
 
@@ -154,8 +180,8 @@ class Crew:
             self.out[member.out_because] -= 1
             return
         if member.is_loose:
+            del (self._going if member.is_given else self.fresh)[member]
             member.is_loose = member.is_given = False
-            del self.loose[member]
             return
         member.stamp = next(self._stamps)
         if member.is_given:
@@ -165,7 +191,7 @@ class Crew:
         self.free -= 1
         member.profile.leave(member)
         self.seats[member.seat] -= 1
-        self.tenants[member.facts.agent.tenant] -= 1
+        self.tenants[member.agent.tenant] -= 1
         for demand, because in member.unsuited:
             demand.unfit[because] -= 1
         for demand in member.suits:
@@ -173,31 +199,25 @@ class Crew:
 
     # ---- giving ----------------------------------------------------------------------------------
 
-    def fresh(self) -> list[Member]:
-        """Return the loose ones who are there to be given away; few: else all are put away."""
-        fresh = [each for each in self.loose if not each.is_given]
-        if len(fresh) > MOST_FRESH:
-            for member in fresh:
+    def shelve(self) -> None:
+        """Count and shelve the loose ones, when they are too many to be looked at one by one."""
+        if len(self.fresh) > MOST_FRESH:
+            self.put_away()
+        if len(self._going) > MOST_LOOSE:
+            for member in list(self._going):
                 self._put_away(member)
-            fresh.clear()
-        if len(self.loose) - len(fresh) > MOST_LOOSE:
-            for member in [each for each in self.loose if each.is_given]:
-                self._put_away(member)
-        return fresh
 
     def put_away(self) -> None:
-        """Put all on their shelves who are still free."""
-        if self.loose:
-            for member in [each for each in self.loose if not each.is_given]:
-                self._put_away(member)
+        """Put all on their shelves who are still there."""
+        for member in list(self.fresh):
+            self._put_away(member)
 
     def _put_away(self, member: Member) -> None:
         """Count a loose one, and put them on their shelves if they are not given away."""
         member.is_loose = False
-        del self.loose[member]
+        del (self._going if member.is_given else self.fresh)[member]
         facts = member.facts
         member.idle_since_s = idle_since_s(facts, self._ahead_s)
-        member.had = member.profile.had
         member.busy = occupancy(None if facts.work is None else facts.work.value)
         self.free += 1
         member.profile.enter(member)
@@ -221,6 +241,9 @@ class Crew:
             return
         member.is_given = is_given
         if member.is_loose:
+            there, gone = self.fresh, self._going
+            del (there if is_given else gone)[member]
+            (gone if is_given else there)[member] = None
             return
         if is_given:
             member.stamp = next(self._stamps)
@@ -234,19 +257,20 @@ class Crew:
     def _put_on_shelves(self, member: Member) -> None:
         for demand in member.suits:
             demand.shelf.add(member, demand.fit - demand.given)
-            if demand.lanes:
+            if demand.first is not None:
                 self._ready.add(demand)
 
     def unfit(self, demand: Demand) -> list[int]:
         """Return how many agents there are whom each reason keeps from a class."""
         counts = excluded(demand, self.seats, self.tenants, self.free, self.out)
         counts[_TAKEN] += demand.given
-        for member in self.loose:
-            because = demand.because(member.facts.agent)
+        for member in self.fresh:
+            because = demand.because(member.agent)
             if because != SUITS:
                 counts[because] += 1
-            elif member.is_given:
-                counts[_TAKEN] += 1
+        for member in self._going:
+            because = demand.because(member.agent)
+            counts[_TAKEN if because == SUITS else because] += 1
         return counts
 
     # ---- classes ---------------------------------------------------------------------------------
@@ -258,9 +282,13 @@ class Crew:
                 for each in profile.members:
                     _add(demand, each)
             return
-        self._waited_for.setdefault(demand.only, []).append(demand)
+        waiting = self._waited_for.setdefault(demand.only, [])
+        waiting.append(demand)
         member = self._members.get(demand.only)
-        if member is not None and member.out_because == FREE and not member.is_loose:
+        if member is None:
+            return
+        member.waited_for = waiting
+        if member.out_because == FREE and not member.is_loose:
             because = member.because_of(demand)
             if because == SUITS:
                 _add(demand, member)
@@ -270,7 +298,10 @@ class Crew:
     def forget(self, demand: Demand) -> None:
         """Let a class that waited for one agent be gone."""
         if demand.only is not None:
-            self._waited_for[demand.only].remove(demand)
+            waiting = self._waited_for[demand.only]
+            waiting.remove(demand)
+            if not waiting:
+                del self._waited_for[demand.only]
 
 
 def _add(demand: Demand, member: Candidate) -> None:

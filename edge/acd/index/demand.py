@@ -41,8 +41,8 @@ class Demand:
     __slots__ = (
         "_asks",
         "_asks_only_skills",
-        "_head",
-        "_seen",
+        "calls",
+        "first",
         "fit",
         "given",
         "kind",
@@ -57,6 +57,8 @@ class Demand:
         self.kind = kind
         self.tenant = needs.tenant
         self.shelf = Shelf(needs, kind.ranking)
+        self.calls = 0
+        """How many there are, those included that are being given an agent."""
         self.fit = 0
         """How many free agents suit, those given away included."""
         self.given = 0
@@ -64,9 +66,8 @@ class Demand:
         """Why others do not: of the free agents with one of `entrances` only."""
         self.lanes: dict[Group, list[Standing]] = {}
         """Calls that wait, by group; none is empty."""
-        self._head: Key | None = None
-        """The head as it was when the groups' versions added up to `_seen`; None: look again."""
-        self._seen = 0
+        self.first: Key | None = None
+        """Of the call that is served first; None: none waits."""
         self._asks = [(need.skill, need.level) for need in needs.all_of]
         self._asks_only_skills = (
             not (needs.any_of or needs.attributes or kind.out_of_reach)
@@ -120,29 +121,31 @@ class Demand:
         lane = self.lanes.get(group)
         if lane is None:
             self.lanes[group] = [standing]
-            self._head = None
-            return
-        insort(lane, standing)
-        if lane[0] is standing:
-            self._head = None
+            group.onlookers[self] = None
+        else:
+            insort(lane, standing)
+            if lane[0] != standing:
+                return
+        key = (-group.level_at(standing), *standing)
+        if self.first is None or key < self.first:
+            self.first = key
 
     def leave(self, group: Group, standing: Standing) -> None:
         """Let a call wait no more."""
         lane = self.lanes[group]
         place = bisect_left(lane, standing)
         del lane[place]
-        if place == 0:
-            self._head = None
         if not lane:
             del self.lanes[group]
+            del group.onlookers[self]
+        if place == 0:
+            self.look_at_levels()
 
-    def head(self) -> Key:
-        """Return the key of the call that is served first. ValueError: none waits."""
-        seen = 0
-        for group in self.lanes:
-            seen += group.version
-        head = self._head
-        if head is None or seen != self._seen:
-            head = min((-group.level_at(lane[0]), *lane[0]) for group, lane in self.lanes.items())
-            self._head, self._seen = head, seen
-        return head
+    def look_at_levels(self) -> None:
+        """Find the call that is served first: it has come or gone, or a group's levels changed."""
+        first = None
+        for group, lane in self.lanes.items():
+            key = (-group.level_at(lane[0]), *lane[0])
+            if first is None or key < first:
+                first = key
+        self.first = first

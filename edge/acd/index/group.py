@@ -9,6 +9,7 @@ touch an edge or two when they come, age or go, however many they are.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from typing import Protocol
 
 from state.model import CallId
 
@@ -16,18 +17,25 @@ Standing = tuple[int, CallId]
 """Where a call stands in its group: its place, and for calls that share one, its id."""
 
 
+class Onlooker(Protocol):
+    """Who has to know at which levels calls stand."""
+
+    def look_at_levels(self) -> None:
+        """Take in that calls were lifted, or are lifted no longer."""
+        ...
+
+
 class Group:
     """All waiting calls of a queue and a priority, those included that are being given an agent."""
 
-    __slots__ = ("_edges", "_heights", "_order", "_own", "version")
+    __slots__ = ("_edges", "_heights", "_order", "_own", "onlookers")
 
     def __init__(self) -> None:
         self._order: list[Standing] = []
         self._own: dict[CallId, int] = {}
         self._edges: list[Standing] = []
         self._heights: list[int] = []
-        self.version = 0
-        """Greater whenever the levels may have changed. It never falls, nor starts anew."""
+        self.onlookers: dict[Onlooker, None] = {}
 
     def __len__(self) -> int:
         return len(self._order)
@@ -45,12 +53,15 @@ class Group:
         end = bisect_left(self._edges, standing)
         if end < len(self._edges) and self._heights[end] >= level:
             return
-        self.version += 1
+        # One that comes last, and no higher than those before it, lifts nobody.
+        is_lifting = end < len(self._edges) or (end > 0 and self._heights[end - 1] < level)
         start = end
         while start > 0 and self._heights[start - 1] <= level:
             start -= 1
         self._edges[start:end] = [standing]
         self._heights[start:end] = [level]
+        if is_lifting:
+            self._tell()
 
     def drop(self, standing: Standing) -> None:
         """Let a call be gone."""
@@ -59,8 +70,10 @@ class Group:
         level = self._own.pop(standing[1])
         edge = bisect_left(self._edges, standing)
         if edge < len(self._edges) and self._edges[edge] == standing:
-            self.version += 1
             self._mend(edge, place, level)
+            # If the last of those it lifted stands as high as before, they all do.
+            if place > 0 and self.level_at(self._order[place - 1]) < level:
+                self._tell()
 
     def _mend(self, edge: int, place: int, most: int) -> None:
         """Replace an edge of height `most` by those that it hid: they stand before `place`."""
@@ -77,3 +90,7 @@ class Group:
                 heights.append(own)
         self._edges[edge : edge + 1] = reversed(edges)
         self._heights[edge : edge + 1] = reversed(heights)
+
+    def _tell(self) -> None:
+        for onlooker in self.onlookers:
+            onlooker.look_at_levels()

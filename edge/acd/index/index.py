@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
+from itertools import compress
 from types import MappingProxyType
 from typing import Final
 
@@ -24,7 +25,7 @@ from edge.acd.index.demand import PLACE_OF, REASONS, SUITS, Demand, Key
 from edge.acd.index.shelf import DRIFT_S, Ranked
 from edge.acd.index.skilled import Skilled
 from edge.acd.match import RUNNERS_UP, Offering
-from edge.acd.rank import Score, score, sort_key
+from edge.acd.rank import SortKey
 from state.errors import BadKeyError
 from state.keys import Kind, parse
 from state.model import AgentId, CallId, Decision, EdgeId, Now, SiteId
@@ -36,8 +37,11 @@ _OF_AGENTS = frozenset({Kind.AGENT, Kind.PRESENCE, Kind.OFFER, Kind.WORK})
 _OF_CALLS = frozenset({Kind.QUEUE, Kind.PROBE})
 _OF_ALL = frozenset({Kind.SITE, Kind.EDGE})
 
+_MOST_DRIFT_S: Final = DRIFT_S / 2
 _NAMES: Final = tuple(each.value for each in REASONS)
 _TRIED_BEFORE: Final = PLACE_OF[Reason.TRIED_BEFORE]
+_ALONE: Final[SortKey] = (0.0, 0, AgentId(""))
+"""The key of somebody who has no rival: nobody looks at it."""
 
 
 class MatchIndex:
@@ -74,10 +78,10 @@ class MatchIndex:
         before, self._snapshot = self._snapshot, snapshot
         for delta in deltas:
             kind = delta.kind
-            if kind is _TICKET:
-                self._calls[CallId(delta.id)] = None
-            elif kind in _OF_AGENTS:
+            if kind in _OF_AGENTS:
                 self._agents[AgentId(delta.id)] = None
+            elif kind is _TICKET:
+                self._calls[CallId(delta.id)] = None
             elif kind in _OF_CALLS:
                 self._callers.forget_known()
                 self._calls.update(dict.fromkeys(self._callers))
@@ -85,10 +89,9 @@ class MatchIndex:
                 self._callers.forget_known()
                 self._agents.update(dict.fromkeys(snapshot.agents))
                 self._calls.update(dict.fromkeys(snapshot.tickets))
-        for bad in (before.bad, snapshot.bad):
+        if before.bad or snapshot.bad:
             # What cannot be read makes no delta, and yet an agent's offer may stand in it.
-            if bad:
-                self._agents.update(dict.fromkeys(_agents_of(bad)))
+            self._agents.update(dict.fromkeys(_agents_of((*before.bad, *snapshot.bad))))
 
     def next_due_s(self) -> float | None:
         """Return when offers may change by themselves, as `match.next_due_s` does; None: never.
@@ -112,13 +115,16 @@ class MatchIndex:
         `now` must not be before that of the last time.
         """
         self._keep_to_the_clock(now)
-        self._take_back(asked)
+        if self._offered:
+            self._take_back(asked)
         self._look_again(now, unreachable)
         if asked or self._asked:
             self._settle(dict(asked))
         self._agents.clear()
         self._calls.clear()
-        return tuple(self._serve(now))
+        if self._crew.fresh or self._ready:
+            return tuple(self._serve(now))
+        return ()
 
     @property
     def offered(self) -> Mapping[CallId, AgentId]:
@@ -128,8 +134,8 @@ class MatchIndex:
     def _keep_to_the_clock(self, now: Now) -> None:
         """Begin anew when the clocks have drifted apart, or too much is remembered."""
         ahead_s = now.wall_ms / 1000.0 - now.mono_s
-        has_drifted = abs(ahead_s - self._ahead_s) > DRIFT_S / 2
-        if self._is_new or has_drifted or self._callers.is_crowded:
+        has_drifted = not -_MOST_DRIFT_S <= ahead_s - self._ahead_s <= _MOST_DRIFT_S
+        if has_drifted or self._is_new or self._callers.is_crowded:
             self._begin(ahead_s)
             self._agents = dict.fromkeys(self._snapshot.agents)
             self._calls = dict.fromkeys(self._snapshot.tickets)
@@ -153,18 +159,20 @@ class MatchIndex:
             self._unreachable = unreachable
             self._agents.update(dict.fromkeys(self._snapshot.agents))
         agents, calls = self._agents, self._calls
-        for agent in self._crew.rests.pop(now.mono_s):
-            agents[agent] = None
-        for call in self._callers.steps.pop(now.mono_s):
-            calls[call] = None
-        for call in self._callers.turns.pop(now.mono_s):
-            calls[call] = None
+        crew, callers = self._crew, self._callers
+        now_s, snapshot = now.mono_s, self._snapshot
+        if crew.rests.soonest_s <= now_s:
+            agents.update(dict.fromkeys(crew.rests.pop(now_s)))
+        if callers.steps.soonest_s <= now_s:
+            calls.update(dict.fromkeys(callers.steps.pop(now_s)))
+        if callers.turns.soonest_s <= now_s:
+            calls.update(dict.fromkeys(callers.turns.pop(now_s)))
         if agents:
             live = self._live_sites()
             for agent in agents:
-                self._crew.look(self._snapshot, agent, now, live=live, unreachable=unreachable)
+                crew.look(snapshot, agent, now, live, unreachable)
         for call in calls:
-            self._callers.look(self._snapshot, call, now)
+            callers.look(snapshot, call, now)
 
     def _live_sites(self) -> frozenset[SiteId]:
         snapshot = self._snapshot
@@ -199,25 +207,24 @@ class MatchIndex:
 
     def _serve(self, now: Now) -> list[Offering]:
         """Give to the first of all ready calls, then to the next, until nobody finds anyone."""
-        fresh = self._crew.fresh()
+        crew = self._crew
+        crew.shelve()
+        fresh = list(crew.fresh)
         if len(fresh) == 1 and not self._ready:
             # By far the most frequent: somebody has become free, and callers wait.
             offers = self._serve_by(fresh[0], now)
-        elif fresh or self._ready:
-            offers = self._serve_by_all(fresh, now)
         else:
-            return []
-        self._crew.put_away()
+            offers = self._serve_by_all(fresh, now)
+        crew.put_away()
         return offers
 
     def _serve_by(self, member: Member, now: Now) -> list[Offering]:
         """Give the only one who has become free to the first of all calls that they suit."""
         first: Key | None = None
         for demand in member.suits:
-            if demand.lanes:
-                head = demand.head()
-                if first is None or head < first:
-                    first = head
+            key = demand.first
+            if key is not None and (first is None or key < first):
+                first = key
         offers: list[Offering] = []
         if first is not None:
             self._give(self._callers.of(first[2]), [member], now, offers)
@@ -231,22 +238,24 @@ class MatchIndex:
         ready = self._ready
         for member in fresh:
             for demand in member.suits:
-                if demand.lanes:
+                if demand.first is not None:
                     ready.add(demand)
         line: list[tuple[Key, Demand]] = [
-            (demand.head(), demand) for demand in ready if demand.lanes and (fresh or demand.live)
+            (demand.first, demand)
+            for demand in ready
+            if demand.first is not None and (fresh or demand.live)
         ]
         ready.clear()
         heapify(line)
         offers: list[Offering] = []
         while line:
             key, demand = heappop(line)
-            suiting = [each for each in fresh if demand.because(each.facts.agent) == SUITS]
+            suiting = [each for each in fresh if demand.because(each.agent) == SUITS]
             if not suiting and demand.fit == demand.given:
                 continue
             winner = self._give(self._callers.of(key[2]), suiting, now, offers)
-            if demand.lanes:
-                heappush(line, (demand.head(), demand))
+            if demand.first is not None:
+                heappush(line, (demand.first, demand))
             if winner in suiting:
                 fresh.remove(winner)
                 if not fresh:
@@ -265,16 +274,7 @@ class MatchIndex:
         demand = caller.demand
         is_ours = self._edge is None or ticket.holder == self._edge
         count = len(ticket.tried) + 1 + (RUNNERS_UP if is_ours else 0)
-        order = demand.shelf.best(now, count, demand.live) if demand.live else []
-        scored = None
-        if len(fresh) == 1 and not order:
-            facts = fresh[0].facts
-            scored = score(facts, demand.kind.needs, demand.kind.ranking, now)
-            order = [(sort_key(facts, scored.total), facts)]
-        elif fresh:
-            order += [demand.shelf.ranked(each.facts, now) for each in fresh]
-            order.sort()
-            del order[count:]
+        order = self._order(demand, fresh, count, now)
         is_first_try = False
         if ticket.tried:
             untried = [each for each in order if each[1].agent.id not in ticket.tried]
@@ -285,12 +285,24 @@ class MatchIndex:
             raise LookupError(f"{order[0][1].agent.id} is on a shelf and not free")
         if is_ours:
             passed_over = self._passed_over(caller) if is_first_try else 0
-            decision = self._decision(caller, order, scored, passed_over, now)
+            decision = self._decision(caller, winner, order, passed_over, now)
             offers.append(Offering.of(caller.waiting.entry, order[0][1], decision))
         self._crew.give(winner, is_given=True)
         self._callers.line_up(caller, is_in_line=False)
-        self._offered[ticket.call] = winner.facts.agent.id
+        self._offered[ticket.call] = winner.agent.id
         return winner
+
+    @staticmethod
+    def _order(demand: Demand, fresh: list[Member], count: int, now: Now) -> list[Ranked]:
+        """Return the `count` best of the shelf and of those who are `fresh`."""
+        order = demand.shelf.best(now, count, demand.live) if demand.live else []
+        if not fresh:
+            return order
+        if not order and len(fresh) == 1:
+            return [(_ALONE, fresh[0].facts)]
+        order += [demand.shelf.ranked(each.facts, now) for each in fresh]
+        order.sort()
+        return order[:count]
 
     def _passed_over(self, caller: Caller) -> int:
         """Return how many the call has tried who could take it now."""
@@ -299,24 +311,28 @@ class MatchIndex:
         return sum(caller.demand in member.suits for member in free)
 
     def _decision(
-        self, caller: Caller, order: list[Ranked], scored: Score | None, passed_over: int, now: Now
+        self, caller: Caller, winner: Member, order: list[Ranked], passed_over: int, now: Now
     ) -> Decision:
         demand = caller.demand
-        best = order[0][1]
-        if scored is None:
-            scored = score(best, demand.kind.needs, demand.kind.ranking, now)
+        scored = demand.shelf.score(winner, now)
         counts = self._crew.unfit(demand)
         counts[_TRIED_BEFORE] = passed_over
         return Decision(
             revision=self._snapshot.revision,
             wall_ms=now.wall_ms,
-            winner=best.agent.id,
+            winner=winner.agent.id,
             score=scored.total,
             parts=scored.parts(),
-            runners_up=tuple((f.agent.id, -key[0]) for key, f in order[1 : 1 + RUNNERS_UP]),
-            excluded={name: number for name, number in zip(_NAMES, counts, strict=True) if number},
+            runners_up=_runners_up(order),
+            excluded=dict(compress(zip(_NAMES, counts, strict=True), counts)),
             step=caller.waiting.effective.step,
         )
+
+
+def _runners_up(order: list[Ranked]) -> tuple[tuple[AgentId, float], ...]:
+    if len(order) == 1:
+        return ()
+    return tuple([(facts.agent.id, -key[0]) for key, facts in order[1 : 1 + RUNNERS_UP]])
 
 
 def _agents_of(bad: Iterable[str]) -> Iterable[AgentId]:

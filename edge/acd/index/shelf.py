@@ -28,12 +28,17 @@ from edge.acd.rank import (
     IDLE_FULL_S,
     LONGEST_IDLE_S,
     Ranking,
+    Score,
     SortKey,
     asked_levels,
     fit_of,
+    idle_s,
+    occupancy,
+    score,
     sort_key,
     steady_score,
     total_score,
+    weighted_score,
     weighted_steady,
 )
 from state.model import Now, Strategy
@@ -54,15 +59,16 @@ class Candidate:
     """A free agent as shelves see them."""
 
     facts: AgentFacts
+    """As they are, or were when the agent was last free."""
     idle_since_s: float
     stamp: int = field(default=0, kw_only=True)
     """No two agents have the same. What was put on a shelf under an older one is void."""
     place: int = field(default=0, kw_only=True)
     """Among those of the same profile who are free."""
     had: int = field(default=0, kw_only=True)
-    """`rank.had_levels`, once the agent is on a shelf."""
+    """`rank.had_levels`."""
     busy: float = field(default=0.0, kw_only=True)
-    """`rank.occupancy`, likewise."""
+    """`rank.occupancy`, once the agent is on a shelf."""
     is_given: bool = field(default=False, kw_only=True)
     """Another call has asked for the agent, or has just been offered them."""
 
@@ -151,6 +157,16 @@ class Shelf:
             del self._ahead[:void]
         return found
 
+    def score(self, candidate: Candidate, now: Now) -> Score:
+        """Return what `rank.score` does of somebody who suits."""
+        facts = candidate.facts
+        if not self._by_weights:
+            return score(facts, self._needs, self._ranking, now)
+        busy = occupancy(None if facts.work is None else facts.work.value)
+        free_s = idle_s(facts.presence, facts.work, now)
+        fit, near = self._fit(candidate), self._nearness(candidate)
+        return weighted_score(self._ranking, fit, busy, near, free_s)
+
     def ranked(self, facts: AgentFacts, now: Now) -> Ranked:
         """Return where somebody would stand who is on no shelf."""
         steady = steady_score(facts, self._needs, self._ranking)
@@ -167,11 +183,17 @@ class Shelf:
     def _steady(self, candidate: Candidate) -> float:
         if not self._by_weights:
             return steady_score(candidate.facts, self._needs, self._ranking)
+        fit, near = self._fit(candidate), self._nearness(candidate)
+        return weighted_steady(self._ranking, fit, candidate.busy, near)
+
+    def _fit(self, candidate: Candidate) -> float:
         fit = self._fits.get(candidate.had)
         if fit is None:
             fit = self._fits[candidate.had] = fit_of(self._asked, candidate.had)
-        near = self._near.get(candidate.facts.agent.site, 0.0) if self._near else 0.0
-        return weighted_steady(self._ranking, fit, candidate.busy, near)
+        return fit
+
+    def _nearness(self, candidate: Candidate) -> float:
+        return self._near.get(candidate.facts.agent.site, 0.0) if self._near else 0.0
 
     def _place_new(self, now: Now) -> None:
         if not self._new:

@@ -181,10 +181,11 @@ def excluded(
         unfit[_ANOTHER_TENANT] = free - tenants[demand.tenant]
     counts = out.copy()
     others = free - demand.fit
-    for place in _OF_CLASSES:
-        number = unfit[place]
-        counts[place] += number
-        others -= number
+    told = sum(unfit)
+    if told:
+        others -= told
+        for place in _OF_CLASSES:
+            counts[place] += unfit[place]
     counts[_MISSING if demand.only is None else _NOT_PREFERRED] += others
     return counts
 
