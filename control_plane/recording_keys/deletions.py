@@ -1,0 +1,160 @@
+"""What is to be deleted, and every site's signed statement that it has been.
+
+An order stands in the key store before anything is deleted. Each control plane carries it out at
+its own site, and again whenever a restored backup has brought something back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+from sqlalchemy import Select, and_, exists, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.db.database import Database
+from control_plane.recording_keys.tables import ORDERS, STATEMENTS
+from custody.statement import Rule
+
+RECORDING: Final = "recording"
+KEY: Final = "key"
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """Something that has to go."""
+
+    tenant: str
+    subject: str
+    """`recording:ID` or `key:ID`."""
+    rule: Rule
+    detail: str
+    ordered_ms: int
+
+    @property
+    def kind(self) -> str:
+        """Return what it is: a recording, or a key."""
+        return self.subject.partition(":")[0]
+
+    @property
+    def id(self) -> str:
+        """Return which one."""
+        return self.subject.partition(":")[2]
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """A site's statement."""
+
+    subject: str
+    site: str
+    signed: bytes
+    done_ms: int
+
+
+def recording(call: str) -> str:
+    """Name a recording as an order does."""
+    return f"{RECORDING}:{call}"
+
+
+def key(key_id: str) -> str:
+    """Name a key as an order does."""
+    return f"{KEY}:{key_id}"
+
+
+async def give(connection: AsyncConnection, orders: Iterable[Order]) -> None:
+    """Let these be deleted everywhere; what was ordered before stays as it was ordered."""
+    for order in orders:
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        await connection.execute(
+            dialect.insert(ORDERS)
+            .values(
+                tenant=order.tenant,
+                subject=order.subject,
+                rule=order.rule.value,
+                detail=order.detail,
+                ordered_ms=order.ordered_ms,
+            )
+            .on_conflict_do_nothing()
+        )
+
+
+async def undone(database: Database, site: str, most: int = 200) -> tuple[Order, ...]:
+    """Return orders of which this site has said nothing yet, the oldest first."""
+    mine = exists().where(
+        STATEMENTS.c.tenant == ORDERS.c.tenant,
+        STATEMENTS.c.subject == ORDERS.c.subject,
+        STATEMENTS.c.site == site,
+    )
+    return await _orders(database, select(ORDERS).where(~mine).limit(most))
+
+
+async def all_orders(database: Database) -> tuple[Order, ...]:
+    """Return all of them."""
+    return await _orders(database, select(ORDERS))
+
+
+async def among(database: Database, tenant: str, subjects: Sequence[str]) -> frozenset[str]:
+    """Return which of these subjects have to go, or are gone."""
+    statement = select(ORDERS.c.subject).where(
+        ORDERS.c.tenant == tenant, ORDERS.c.subject.in_(tuple(subjects))
+    )
+    async with database.read() as connection:
+        return frozenset((await connection.execute(statement)).scalars())
+
+
+async def page(
+    database: Database, tenant: str, after: tuple[int, str] | None, most: int
+) -> tuple[tuple[Order, ...], tuple[Told, ...]]:
+    """Return the latest orders of a tenant, before `after` (when, subject), and what was told."""
+    statement = select(ORDERS).where(ORDERS.c.tenant == tenant)
+    if after is not None:
+        same = and_(ORDERS.c.ordered_ms == after[0], ORDERS.c.subject < after[1])
+        statement = statement.where(or_(ORDERS.c.ordered_ms < after[0], same))
+    orders = await _orders(database, statement.limit(most), is_latest=True)
+    told = select(STATEMENTS).where(
+        STATEMENTS.c.tenant == tenant,
+        STATEMENTS.c.subject.in_([each.subject for each in orders]),
+    )
+    async with database.read() as connection:
+        rows = list(await connection.execute(told.order_by(STATEMENTS.c.site)))
+    return orders, tuple(
+        Told(subject=r.subject, site=r.site, signed=bytes(r.signed), done_ms=r.done_ms)
+        for r in rows
+    )
+
+
+async def tell(database: Database, order: Order, site: str, signed: bytes, done_ms: int) -> None:
+    """Keep this site's statement; its first one stands."""
+    dialect = sqlite if database.is_sqlite else postgresql
+    async with database.write() as connection:
+        await connection.execute(
+            dialect.insert(STATEMENTS)
+            .values(
+                tenant=order.tenant,
+                subject=order.subject,
+                site=site,
+                signed=signed,
+                done_ms=done_ms,
+            )
+            .on_conflict_do_nothing()
+        )
+
+
+async def _orders(
+    database: Database, statement: Select[tuple[object, ...]], *, is_latest: bool = False
+) -> tuple[Order, ...]:
+    columns = (ORDERS.c.ordered_ms, ORDERS.c.subject)
+    order = [each.desc() for each in columns] if is_latest else [each.asc() for each in columns]
+    async with database.read() as connection:
+        rows = list(await connection.execute(statement.order_by(*order)))
+    return tuple(
+        Order(
+            tenant=row.tenant,
+            subject=row.subject,
+            rule=Rule(row.rule),
+            detail=row.detail,
+            ordered_ms=row.ordered_ms,
+        )
+        for row in rows
+    )
