@@ -63,6 +63,18 @@ class Limits(BaseModel):
     stranger_burst: Rate = 40.0
 
 
+class Token(BaseModel):
+    """A PKCS#11 token; needs `pip install 'everline[hsm]'`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    module: Path
+    """The library that speaks to it, such as /usr/lib/softhsm/libsofthsm2.so."""
+    label: str
+    pin_file: Path
+    """Its user's PIN, mode 0600."""
+
+
 class Recordings(BaseModel):
     """Where recordings are, and what opens them."""
 
@@ -74,10 +86,24 @@ class Recordings(BaseModel):
     """The folder of recording keys."""
     provider: Annotated[str, AfterValidator(_id)]
     """The name under which this site's provider has wrapped them."""
-    provider_file: Path
-    """Its secret, base64 of 32 bytes, mode 0600."""
+    provider_file: Path | None = None
+    """Its secret, base64 of 32 bytes, mode 0600. `FILE.next` beside it: it is being rotated."""
+    provider_token: Token | None = None
+    """Or a PKCS#11 token that has it."""
+    recipients: dict[str, str] = {}
+    """Further providers for which keys are wrapped, none of ours: a name and what it published."""
     recorders: dict[str, str]
     """Who signs recordings: a recorder's name and its public key, base64."""
+    signing_key: Path | None = None
+    """base64 of 32 bytes, mode 0600: signs what this site has deleted. None: nothing is deleted."""
+    keepers: dict[str, str] = {}
+    """Who signs what was deleted: a site's name and its public key, base64."""
+
+    @model_validator(mode="after")
+    def _one_provider(self) -> Self:
+        if (self.provider_file is None) == (self.provider_token is None):
+            raise ValueError("either provider_file or provider_token is needed")
+        return self
 
 
 class Settings(BaseModel):

@@ -2,39 +2,113 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 
+import structlog
 from aiohttp import web
 
+from control_plane.configuration.desk import DESK
+from control_plane.db.database import Database
 from control_plane.errors import SettingsError
-from control_plane.services import SERVICES
+from control_plane.recording_keys.keeping import keep
+from control_plane.recording_keys.ring import Ringkeeper
+from control_plane.recording_keys.store import RecordingKeys
+from control_plane.recordings.caller_keys import CallerKeys
+from control_plane.services import SERVICES, Services
 from control_plane.settings import Recordings
-from custody.errors import KeyFileError
+from control_plane.tenants import store as tenants
+from custody.errors import CustodyError
 from custody.keyring import Keyring
 from custody.library import Library
-from custody.providers import LocalFile
+from custody.providers import LocalFile, WrappingProvider
 from custody.store import RecordingStore
+from custody.token import Token
+from state.model import SiteId
 
+log = structlog.get_logger()
 LIBRARY = web.AppKey("recordings", Library)
+RECORDING_KEYS = web.AppKey("recording_keys", RecordingKeys)
 
 
 async def context(app: web.Application) -> AsyncIterator[None]:
-    """Open the store, where one is configured."""
-    settings = app[SERVICES].settings.recordings
-    if settings is not None:
-        app[LIBRARY] = _open(settings)
-    yield
-
-
-def _open(settings: Recordings) -> Library:
-    try:
-        provider = LocalFile.load(settings.provider_file)
-    except KeyFileError as error:
-        raise SettingsError(str(error)) from error
-    return Library(
+    """Open the store where one is configured, and keep this site's keys where a key store is."""
+    services = app[SERVICES]
+    settings = services.settings.recordings
+    if settings is None:
+        yield
+        return
+    provider, ring = _provider(settings), Keyring(settings.keyring)
+    app[LIBRARY] = Library(
         RecordingStore.open(settings.store),
-        Keyring(settings.keyring),
+        ring,
         providers={settings.provider: provider},
-        recorders={name: base64.b64decode(public) for name, public in settings.recorders.items()},
+        recorders=_decoded(settings.recorders),
+    )
+    if services.settings.keys_database is None:
+        yield
+        return
+    database = Database.open(services.settings.keys_database)
+    keys = app[RECORDING_KEYS] = RecordingKeys(database, settings.recipients)
+    keeper = Ringkeeper(keys, ring, settings.provider, provider)
+    running: list[Coroutine[None, None, None]] = [_keep(services, keeper)]
+    if (caller_keys := _caller_keys(app, keys, ring)) is not None:
+        running.append(caller_keys.run())
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        await keys.start()
+        for each in running:
+            tasks.append(asyncio.create_task(each))
+            tasks[-1].add_done_callback(_ended)
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await database.close()
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("recordings_part_died", error=type(error).__name__)
+
+
+def _provider(settings: Recordings) -> WrappingProvider:
+    try:
+        if settings.provider_file is not None:
+            return LocalFile.load(settings.provider_file)
+        token = settings.provider_token
+        if token is None:
+            raise SettingsError("either provider_file or provider_token is needed")
+        return Token.load(token.module, token.label, token.pin_file)
+    except CustodyError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _decoded(publics: dict[str, str]) -> dict[str, bytes]:
+    return {name: base64.b64decode(public) for name, public in publics.items()}
+
+
+async def _keep(services: Services, keeper: Ringkeeper) -> None:
+    async def everybody() -> tuple[str, ...]:
+        async with services.database.read() as connection:
+            return await tenants.ids(connection)
+
+    await keep(keeper, everybody, lambda: services.clock.now().wall_ms)
+
+
+def _caller_keys(app: web.Application, keys: RecordingKeys, ring: Keyring) -> CallerKeys | None:
+    """Return what tells the recorder who calls, where its socket and the shared state are."""
+    services, mirror = app[SERVICES], app[DESK].mirror
+    if mirror is None or services.settings.run is None:
+        return None
+    return CallerKeys(
+        site=SiteId(services.settings.site),
+        run=services.settings.run,
+        mirror=mirror,
+        database=services.database,
+        keys=keys,
+        ring=ring,
+        clock=services.clock,
     )

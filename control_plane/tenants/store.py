@@ -70,6 +70,11 @@ async def change(
     return done.rowcount == 1
 
 
+async def ids(connection: AsyncConnection) -> tuple[str, ...]:
+    """Return all of them."""
+    return tuple((await connection.execute(select(TenantRow.id))).scalars())
+
+
 async def retentions(connection: AsyncConnection) -> dict[str, int]:
     """Return for how many days calls are kept, of each tenant that does not keep them for good."""
     statement = select(TenantRow.id, TenantRow.call_retention_days).where(

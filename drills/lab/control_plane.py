@@ -14,6 +14,7 @@ from drills.lab import recorders
 from drills.lab.paths import Paths, Secrets, Work
 from drills.lab.plan import LabPlan
 from drills.lab.process import HttpProbe, Identity, ProcessSpec
+from drills.lab.recorders import Trusted
 from drills.lab.site import etcd_endpoints
 from state.model import SiteId
 
@@ -37,12 +38,12 @@ def compose(
     paths: Paths,
     identities: Mapping[str, Identity],
     database: str,
-    signers: Mapping[str, bytes] | None = None,
+    trusted: Trusted | None = None,
 ) -> Work:
     """Return the control planes of all sites. `identities` has one for each, by process name.
 
-    `database` is the URL of one that is not the lab's own; empty: a file of the lab. `signers`:
-    the public keys of the recorders, where recordings are to be heard.
+    `database` is the URL of one that is not the lab's own; empty: a file of the lab. `trusted`:
+    whose recordings are to be heard, where any are.
     """
     work, secrets = Work(), paths.secrets
     for site in plan.sites:
@@ -50,8 +51,8 @@ def compose(
         config = paths.of(site) / f"{name}.toml"
         content = _settings(plan, site, identities[name], secrets, database or _file(secrets))
         content += f'run = "{paths.of(site)}"\n'
-        if signers:
-            content += _recordings(paths.of(site), site, signers)
+        if trusted is not None and trusted.recorders:
+            content += _recordings(paths.of(site), site, trusted)
         process = ProcessSpec(
             name=name,
             host=site,
@@ -89,15 +90,22 @@ etcd_key = "{identity.key}"
 """
 
 
-def _recordings(run: Path, site: SiteId, signers: Mapping[str, bytes]) -> str:
-    known = "".join(
-        f'{name} = "{base64.b64encode(public).decode()}"\n' for name, public in signers.items()
-    )
+def _recordings(run: Path, site: SiteId, trusted: Trusted) -> str:
+    recipients = "".join(f'{name} = "{text}"\n' for name, text in trusted.recipients.items())
     return f"""\
 [recordings]
 store = "{recorders.store_of(run)}"
 keyring = "{recorders.keyring_of(run)}"
 provider = "{site}"
 provider_file = "{run / recorders.PROVIDER}"
+signing_key = "{run / recorders.KEEPING}"
 [recordings.recorders]
-{known}"""
+{_publics(trusted.recorders)}[recordings.keepers]
+{_publics(trusted.keepers)}[recordings.recipients]
+{recipients}"""
+
+
+def _publics(known: Mapping[str, bytes]) -> str:
+    return "".join(
+        f'{name} = "{base64.b64encode(public).decode()}"\n' for name, public in known.items()
+    )

@@ -17,6 +17,7 @@ from custody.providers import LocalFile
 from drills.lab import recorders
 from drills.lab.certs import write_secret
 from drills.lab.paths import Secrets
+from drills.lab.recorders import Trusted
 
 
 def make_secrets(made: Secrets) -> None:
@@ -33,18 +34,13 @@ def make_secrets(made: Secrets) -> None:
     write_secret(made.phone_secrets, secrets.token_urlsafe(32).encode() + b"\n")
 
 
-def make_recording_keys(
-    runs: Mapping[str, Path], tenants: Sequence[str], now_ms: int
-) -> Mapping[str, bytes]:
-    """Give each site (name -> run directory) a provider, a signing key and the recording keys.
+def make_recording_keys(runs: Mapping[str, Path], tenants: Sequence[str], now_ms: int) -> Trusted:
+    """Give each site (name -> run directory) a provider, signing keys and the recording keys.
 
-    Return the public halves of the signing keys, by site.
+    Those of further tenants, and of customers, are made by the control planes.
     """
-    signers = {}
-    for site, run in runs.items():
-        secret = keyfile.make(run / recorders.SIGNING)
-        private = Ed25519PrivateKey.from_private_bytes(secret)
-        signers[site] = private.public_key().public_bytes_raw()
+    signers = {site: _signing_key(run / recorders.SIGNING) for site, run in runs.items()}
+    keepers = {site: _signing_key(run / recorders.KEEPING) for site, run in runs.items()}
     providers = {
         site: LocalFile(keyfile.make(run / recorders.PROVIDER)) for site, run in runs.items()
     }
@@ -55,4 +51,12 @@ def make_recording_keys(
         key = keyring.make(tenant, keyring.recipients(providers), now_ms)
         for run in runs.values():
             Keyring(recorders.keyring_of(run)).add(key)
-    return signers
+    others = {name: each for name, each in providers.items() if name not in runs}
+    texts = {name: each.text for name, each in keyring.recipients(others).items()}
+    return Trusted(recorders=signers, keepers=keepers, recipients=texts)
+
+
+def _signing_key(path: Path) -> bytes:
+    """Make one; return its public half."""
+    private = Ed25519PrivateKey.from_private_bytes(keyfile.make(path))
+    return private.public_key().public_bytes_raw()

@@ -36,6 +36,7 @@ from drills.lab.paths import Paths
 from drills.lab.plan import LabPlan, Part
 from drills.lab.probes import http_get
 from drills.lab.process import EventKind, Identity, ProcessEvent
+from drills.lab.recorders import Trusted
 from drills.lab.site import ETCD_HEALTH_PORT, compose, etcd_endpoints, relay
 from drills.lab.supervisor import ENVIRONMENT, Supervisor
 from drills.lab.wan import Wan
@@ -87,8 +88,8 @@ class Lab:
         self._wan: Wan | None = None
         self._identities: dict[str, Identity] = {}
         self._authority: Authority | None = None
-        self.signers: Mapping[str, bytes] = {}
-        """Who signs recordings: site -> public key."""
+        self.trusted = Trusted()
+        """Whose signatures count in this lab's recordings."""
 
     @property
     def wan(self) -> Wan:
@@ -165,7 +166,7 @@ class Lab:
     async def _make_recording_keys(self) -> None:
         runs: dict[str, Path] = {site: self.paths.of(site) for site in self.plan.sites}
         now_ms = time.clock_gettime_ns(time.CLOCK_REALTIME) // 1_000_000
-        self.signers = make_recording_keys(runs, (MAIN,), now_ms)
+        self.trusted = make_recording_keys(runs, (MAIN,), now_ms)
 
     def library(self, site: SiteId, *, keys_of: SiteId) -> Library:
         """Open a site's recordings with the keys that another site, or itself, has."""
@@ -174,7 +175,7 @@ class Lab:
             RecordingStore.open(str(recorders.store_of(run))),
             Keyring(recorders.keyring_of(other)),
             providers={keys_of: LocalFile.load(other / recorders.PROVIDER)},
-            recorders=self.signers,
+            recorders=self.trusted.recorders,
         )
 
     async def start_control_planes(self, database: str = "") -> None:
@@ -188,7 +189,7 @@ class Lab:
         names = [control_plane.process_name(site) for site in self.plan.sites]
         self._identities |= {name: self._authority.issue(name) for name in names}
         work = control_plane.compose(
-            self.plan, self.paths, self._identities, database, self.signers
+            self.plan, self.paths, self._identities, database, self.trusted
         )
         for path, content in work.files.items():
             path.touch(mode=0o600)
@@ -196,7 +197,7 @@ class Lab:
         await self.supervisor.start(work.processes)
 
     async def _start_processes(self, *, with_relay: bool) -> None:
-        work = compose(self.plan, self.paths, self._identities, self.signers)
+        work = compose(self.plan, self.paths, self._identities, self.trusted.recorders)
         for path, content in work.files.items():
             path.write_text(content)
         processes = (*((relay(self.paths),) if with_relay else ()), *work.processes)

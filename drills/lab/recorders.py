@@ -5,15 +5,27 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from drills.lab.paths import DIGITS, NG, Paths, Work
 from drills.lab.plan import Host
 from drills.lab.process import Identity, ProcessSpec, UnixProbe
 
 SIGNING: Final = "recorder-signing.key"
+KEEPING: Final = "recording-keeper.key"
 PROVIDER: Final = "recording-provider.key"
 REPLICA_PORT: Final = 5090
+
+
+class Trusted(NamedTuple):
+    """Whom the recorders and control planes of a lab believe: public halves, by site."""
+
+    recorders: Mapping[str, bytes] = {}
+    """Who signs recordings."""
+    keepers: Mapping[str, bytes] = {}
+    """Who signs what was deleted."""
+    recipients: Mapping[str, str] = {}
+    """Providers that are at no site of the lab, as they were published."""
 
 
 def socket_of(run: Path) -> Path:

@@ -13,13 +13,13 @@ import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from custody.errors import CustodyError
 from custody.frame import RATE_HZ
-from custody.keyring import Keyring
+from custody.keyring import Keyring, RecordingKey
 from edge.errors import CommandError
 from edge.log import fault
 from edge.media.errors import MediaError
@@ -43,6 +43,7 @@ TAKE_UP_S: Final = 10.0
 """So long an edge has to say, after a start of ours, that a call of the former life goes on."""
 REMEMBERED: Final = 20_000
 """So many calls that are over are known, the latest."""
+T = TypeVar("T")
 _SIDES: Final = {CALLER: 0, AGENT: 1}
 BY_PHONE: Final = "agent"
 """Whose pause it is that an agent has keyed."""
@@ -110,10 +111,13 @@ class Recorder:
         self._is_finishing = False
         self._over: dict[str, None] = {}
         """Calls that will not be recorded again: their recordings may be in the store by now."""
+        self._keys: dict[str, str] = {}
+        """By call: the id of its caller's key, where the control plane knows who calls."""
         self.commands = {
             "record": self._record,
             "stop": self._stop,
             "await_key": self._await_key,
+            "seal_to": self._seal_to,
             "status": self._status,
         }
 
@@ -166,7 +170,7 @@ class Recorder:
             started_s=now_s,
         )
         try:
-            key = self._keyring.newest(facts.tenant)
+            key = self._key_for(facts)
             recording = Recording(folder, facts, key, int((now_s - facts.started_s) * RATE_HZ))
         except (CustodyError, OSError) as error:
             log.error("not_recorded", call=facts.call, because=str(error))  # noqa: TRY400 - one line
@@ -174,6 +178,29 @@ class Recorder:
         session = self._sessions[facts.call] = self._of_media[facts.media] = _Session(recording)
         log.info("recording_begun", call=facts.call, is_taken_up=known is not None)
         return session
+
+    def _key_for(self, facts: Facts) -> RecordingKey:
+        """Return the caller's key if one is known, else the tenant's. Raise `NoKeyError`.
+
+        A caller's key that is gone was destroyed: nothing of theirs is sealed to another instead.
+        """
+        key_id = self._keys.get(facts.call) or facts.key
+        if key_id:
+            return self._keyring.get(facts.tenant, key_id)
+        return self._keyring.newest(facts.tenant)
+
+    async def _seal_to(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        """Take in to whose key a call is to be sealed, from its next segment on."""
+        call, tenant, key_id = (word(request, name) for name in ("call", "tenant", "key"))
+        try:
+            key = self._keyring.get(tenant, key_id)
+        except CustodyError as error:
+            raise CommandError(f"cannot be sealed to: {error}") from error
+        _remember(self._keys, call, key_id)
+        session = self._sessions.get(call)
+        if session is not None and session.recording.facts.tenant == tenant:
+            session.recording.seal_to(key)
+        return {"call": call, "is_recorded": session is not None}
 
     async def _fork(self, session: _Session, party: Party) -> None:
         """Have a party copied, in place of an earlier copy: its leg may be another by now."""
@@ -227,9 +254,8 @@ class Recorder:
 
     def _note_over(self, call: str) -> None:
         """Remember it for as long as anybody could still ask."""
-        self._over[call] = None
-        if len(self._over) > REMEMBERED:
-            del self._over[next(iter(self._over))]
+        _remember(self._over, call, None)
+        self._keys.pop(call, None)
 
     # -- what parties key
 
@@ -368,3 +394,10 @@ class Recorder:
         """Let go of all files, to be taken up by the next life."""
         for session in self._sessions.values():
             session.recording.abandon()
+
+
+def _remember(known: dict[str, T], call: str, what: T) -> None:
+    """Note something of a call, and forget the oldest."""
+    known[call] = what
+    if len(known) > REMEMBERED:
+        del known[next(iter(known))]

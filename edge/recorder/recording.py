@@ -48,6 +48,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     started_ms: int
     started_s: float
     """On the machine's monotonic clock, which a restart of the recorder does not touch."""
+    key: str = ""
+    """The id of the key that is sealed to; empty: whichever is the tenant's newest."""
 
 
 class _Begun(Struct, frozen=True, kw_only=True):
@@ -74,6 +76,7 @@ class Recording:
             self._take_up(now)
         else:
             folder.mkdir(mode=0o700, parents=True)
+        self.seal_to(key)
         self._save_facts()
 
     @property
@@ -91,6 +94,13 @@ class Recording:
         self._save_marks()
         if agent not in self.facts.agents:
             self.facts = replace(self.facts, agents=(*self.facts.agents, agent))
+            self._save_facts()
+
+    def seal_to(self, key: RecordingKey) -> None:
+        """Seal to another key from the next segment on; a later life will keep to it."""
+        self._key = key
+        if key.customer:
+            self.facts = replace(self.facts, key=key.id)
             self._save_facts()
 
     def leave(self, now: int) -> None:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody import g711, keyring
 from custody.frame import BLOCK, RATE_HZ
-from custody.keyring import Keyring
+from custody.keyring import Keyring, RecordingKey
 from custody.library import Library
 from custody.providers import LocalFile
 from custody.store import RecordingStore
@@ -50,8 +50,12 @@ class Archive:
         *,
         tenant: str = "main",
         take_up_s: float | None = None,
+        key: RecordingKey | None = None,
     ) -> None:
-        """Record both parties; with `take_up_s` go on then, after a life that was cut off."""
+        """Record both parties, sealed to `key` or the tenant's newest.
+
+        With `take_up_s` go on then, after a life that was cut off.
+        """
         now = round((take_up_s or 0.0) * RATE_HZ)
         facts = Facts(
             call=call,
@@ -63,7 +67,7 @@ class Archive:
             started_ms=1_000,
             started_s=0.0,
         )
-        recording = Recording(self.spool / call, facts, self.ring.newest(tenant), now)
+        recording = Recording(self.spool / call, facts, key or self.ring.newest(tenant), now)
         recording.join("ann", now)
         for number in range(round(seconds * 50)):
             for side, channel in enumerate(recording.timeline.sides):

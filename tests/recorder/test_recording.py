@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from custody.errors import ConflictError
+from custody import keyring
+from custody.errors import ConflictError, NoKeyError
 from custody.frame import SAMPLES
 from custody.manifest import Span
 from custody.store import RecordingStore, manifest_name
@@ -81,6 +82,29 @@ async def test_a_life_that_was_cut_off_loses_less_than_two_seconds(archive: Arch
     )
     assert second.start == 12 * SAMPLES
     assert not account.is_complete
+
+
+async def test_a_known_caller_s_key_is_sealed_to_from_the_next_segment_on(archive: Archive) -> None:
+    recipients = keyring.recipients(archive.providers)
+    theirs = keyring.make("main", recipients, 2, customer="cus_1")
+    archive.ring.add(theirs)
+    archive.record(CALL, 2.5)
+    archive.last.abandon()
+    archive.record(CALL, 2, take_up_s=4, key=theirs)
+    assert archive.last.facts.key == theirs.id
+    archive.end()
+    await archive.ship()
+    library = archive.library()
+    account = await library.manifest("main", CALL)
+    first, second = account.segments
+    assert (first.key_id, second.key_id) == (archive.ring.newest("main").id, theirs.id)
+    assert await heard(archive) == 4 * SAMPLES
+
+    await (await library.open_segment(account, second)).frame(0)
+    archive.ring.remove("main", theirs.id)
+    with pytest.raises(NoKeyError):
+        await library.open_segment(account, second)
+    await (await library.open_segment(account, first)).frame(0)
 
 
 async def test_a_torn_write_is_cut_off_at_the_last_whole_frame(archive: Archive) -> None:

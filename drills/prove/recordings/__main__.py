@@ -214,7 +214,7 @@ async def _tamper(stage: Stage, book: Ledger, recorded: tuple[Recorded, ...], se
             RecordingStore.open(str(to)),
             Keyring(recorders.keyring_of(lab.paths.of(site))),
             providers={site: LocalFile.load(lab.paths.of(site) / recorders.PROVIDER)},
-            recorders=lab.signers,
+            recorders=lab.trusted.recorders,
         )
         found = found.plus(await tamper(library, to, MAIN, each.call, f"{seed}-{number}"))
         shutil.rmtree(to)
