@@ -152,14 +152,14 @@ async def the_day_is_told_and_run_again(sites: Sites, day: str) -> None:
     replayed = await without_a_lab("replay", day, "--json")
     was, same = replayed["recorded"]["total"], replayed["same"]["total"]
     assert (same["answered"], same["abandoned"]) == (was["answered"], was["abandoned"]) == (2, 0)
-    assert same["wait_p95_s"] == pytest.approx(was["wait_p95_s"], abs=0.1)
-    assert same["aht_s"] == pytest.approx(was["aht_s"], abs=0.1)
+    assert same["wait_p95_s"] == pytest.approx(was["wait_p95_s"], abs=0.5)
+    assert same["aht_s"] == pytest.approx(was["aht_s"], abs=0.5)
 
 
 async def test_an_operator_calls_looks_pauses_asks_why_and_leaves_nothing(
     sites: Sites, tmp_path: Path
 ) -> None:
-    calling = asyncio.create_task(sites.say("call", "15550100", "--talk", "4"))
+    calling = asyncio.create_task(sites.say("call", "15550100", "--talk", "8"))
     call = await sites.running()
 
     status = await sites.ask("status")

@@ -50,7 +50,7 @@ async def test_the_new_primary_is_found_when_the_old_one_falls_silent() -> None:
             async with database.write() as connection:
                 shown = await connection.execute(text("SHOW port"))
                 assert shown.scalar_one() == str(ports[1])
-            assert time.monotonic() - began < 3 * CONNECT_S
+            assert time.monotonic() - began < 5 * CONNECT_S
     finally:
         await database.close()
         for server in servers:

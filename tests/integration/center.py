@@ -184,7 +184,7 @@ class Center:
     async def ask(self, edge: EdgeId, command: str) -> Mapping[str, Any]:
         """Ask an edge over its command socket."""
         path = self.lab.paths.of(SiteId(edge[0])) / f"edge-{edge}.sock"
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(8):
             reader, writer = await asyncio.open_unix_connection(path)
             writer.write(json.dumps({"cmd": command}).encode() + b"\n")
             answer: Mapping[str, Any] = json.loads(await reader.readline())

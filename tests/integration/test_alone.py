@@ -96,7 +96,7 @@ async def test_a_site_that_is_cut_off_serves_its_own_and_merges_when_it_is_back(
     called_s = time.monotonic()
     second = center.dial(center.caller("4930002"))
     second_ours = await joined(second, other)
-    assert time.monotonic() - called_s < 3
+    assert time.monotonic() - called_s < 6
     third = center.dial(center.caller("4930003"))
     await third.wait(sip.Answered)
     # Elsewhere life goes on.

@@ -30,12 +30,12 @@ async def killed(center: Center, *, calls: int = 1) -> EdgeId:
     supervisor.kill(f"edge-{edge}")
     starts = supervisor.starts(f"edge-{edge}")
     await until(lambda: supervisor.starts(f"edge-{edge}") > starts, "the edge is started again")
-    await supervisor.wait_ready(f"edge-{edge}", 5)
+    await supervisor.wait_ready(f"edge-{edge}", 20)
     assert (await center.ask(edge, "stock"))["calls"] == calls
     # Generous here, for a machine that does much else; what it takes is printed.
     took_s = time.monotonic() - began_s
     print(f"taken over {took_s:.2f} s after the kill")  # noqa: T201 - a figure to look at
-    assert took_s < 8
+    assert took_s < 20
     return edge
 
 

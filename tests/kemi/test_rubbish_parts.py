@@ -115,7 +115,7 @@ def test_a_body_of_bytes_passes_unchanged(site: Site) -> None:
     body = bytes(range(128, 256))
     invite = trunk.request("INVITE", f"sip:4930111@{site.address}", body="B" * len(body))
     trunk.send(invite.encode().replace(b"B" * len(body), body))
-    edge.socket.settimeout(2)
+    edge.socket.settimeout(5)
     assert edge.socket.recv(65535).endswith(body)
 
 

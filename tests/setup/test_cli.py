@@ -73,7 +73,7 @@ def test_the_list_of_commands_is_quick_and_imports_no_command() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - began < 3, "0.15 s on an idle machine"
+    assert time.monotonic() - began < 8, "0.15 s on an idle machine"
     assert all(command.line in done.stdout for command in COMMANDS)
 
 
