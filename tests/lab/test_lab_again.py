@@ -20,7 +20,7 @@ WITHIN_S, TRIES = 2.0, 3
 
 async def test_a_lab_is_down_in_two_seconds_and_leaves_the_ground_as_it_was() -> None:
     before = socket.if_nameindex()
-    took_s = []
+    took_s: list[float] = []
     while not took_s or (took_s[-1] >= WITHIN_S and len(took_s) < TRIES):
         async with Lab(plan_lab(edges=0)):
             began = time.monotonic()

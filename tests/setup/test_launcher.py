@@ -103,7 +103,7 @@ def test_however_the_launcher_ends_running_tests_clean_up_behind_them(
 
 
 def test_a_second_run_finds_nothing_to_do_in_no_time() -> None:
-    took_s = []
+    took_s: list[float] = []
     for _ in range(3):
         began = time.monotonic()
         assert bootstrap.is_set_up()
