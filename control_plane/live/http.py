@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from control_plane.api.route import Feature
-from control_plane.live import calls, codes, people, places, wishes
+from control_plane.live import calls, codes, pauses, people, places, wishes
 from control_plane.live.desk import context
 
 FEATURE = Feature(
     name="live",
     context=context,
-    routes=(*calls.ROUTES, *codes.ROUTES, *people.ROUTES, *places.ROUTES, *wishes.ROUTES),
+    routes=(
+        *calls.ROUTES,
+        *codes.ROUTES,
+        *pauses.ROUTES,
+        *people.ROUTES,
+        *places.ROUTES,
+        *wishes.ROUTES,
+    ),
 )

@@ -10,7 +10,7 @@ from control_plane.api.model import ApiModel, Id, Instant, Line
 from control_plane.api.paging import Listing
 from control_plane.customers.schemas import CustomerView, Discreet
 from edge.acd.attendance import RestChange
-from state.model import Outcome
+from state.model import Outcome, RecordingState
 
 Missing = Literal["", "home_site_dead", "no_telephone", "not_taken_yet", "not_configured"]
 CallState = Literal["greeting", "queued", "offered", "connected", "ended"]
@@ -55,6 +55,14 @@ class QueuePath(ApiModel):
     """Which one."""
 
     queue: Id
+
+
+class RecordingPauseView(ApiModel):
+    """What the recorder has confirmed."""
+
+    call: str
+    state: RecordingState
+    """`unrecorded`: there is no recording of this call, and nothing that could be paused."""
 
 
 class CallListing(Listing):

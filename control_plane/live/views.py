@@ -6,6 +6,7 @@ The caller's number is a customer's contact: in full, masked, or not at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from control_plane.api.model import instant
@@ -42,6 +43,11 @@ def call_thing(call: CallFacts) -> Thing:
         employer=call.employer,
         made_ms=call.arrived_ms,
     )
+
+
+def recording_thing(call: CallFacts) -> Thing:
+    """Return what the policy is asked about: the recording of a call."""
+    return replace(call_thing(call), kind="recording")
 
 
 def agent_thing(agent: AgentFacts) -> Thing:

@@ -6,8 +6,6 @@ offered a call.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from control_plane.api.ask import Ask
@@ -16,13 +14,12 @@ from control_plane.api.route import Method, Route, Routes, Tx
 from control_plane.audit.backlog import BACKLOG
 from control_plane.errors import (
     INVALID,
-    UNAVAILABLE,
     ApiError,
     Faults,
     FieldFault,
     Problem,
 )
-from control_plane.live import look, views
+from control_plane.live import look, views, writing
 from control_plane.live.desk import writable
 from control_plane.live.follower import Follower
 from control_plane.live.people import thing
@@ -32,22 +29,15 @@ from edge.acd.attendance import LONGEST_REST_S, RestChange, pause_codes_instead,
 from edge.acd.eligibility import live_sites, rest_ends_s, rest_of_s
 from edge.acd.present import presence_of
 from state import keys
-from state.codec import Extras, Record, decode_with_extras, encode
-from state.errors import CodecError, StateError
 from state.model import AgentId, PresenceState, Readiness, Rest, Wish
 from state.snapshot import Snapshot
-from state.store import Absent, Compare, ModIs, Put
 
-TAKEN_S: Final = 2.0
 TRIES: Final = 3
 NOT_RESTING: Final = Problem(
     status=409, error_id="not-resting", title="The agent does not rest: there is nothing to change"
 )
 NOT_SIGNED_IN: Final = Problem(
     status=409, error_id="not-signed-in", title="No telephone of the agent is registered"
-)
-CHANGING: Final = Problem(
-    status=409, error_id="changing", title="Somebody else changes this just now: look, ask again"
 )
 Set: TypeAlias = Ask[AgentPath, Nothing, StateChange]
 Wrapped: TypeAlias = Ask[AgentPath, Nothing, WrapUpChange]
@@ -64,14 +54,14 @@ async def set_state(ask: Set) -> StateView:
     if readiness is Readiness.PAUSED:
         _check_reason(snapshot, agent, body.reason)
     wish = Wish(agent=agent, readiness=readiness, reason=body.reason, by=_by(ask))
-    revision = await _write(follower, keys.wish(agent), wish)
+    revision = await writing.write(follower, keys.wish(agent), wish)
     detail = {"state": readiness.value, "reason": body.reason}
     await ask.request.app[BACKLOG].write(ask.entry(agent, detail=detail))
 
     def is_settled(now: Snapshot) -> bool:
         return now.revision >= revision and agent in now.agents and _is_taken(now, agent, readiness)
 
-    snapshot = await _until(follower, is_settled)
+    snapshot = await writing.until(follower, is_settled)
     return _view(follower, agent, _missing(snapshot, agent, readiness))
 
 
@@ -106,7 +96,7 @@ async def change_wrap_up(ask: Wrapped) -> StateView:
     rest = _rest(ask, follower, agent)
     is_taken = False
     for _ in range(TRIES):
-        revision = await _write(follower, keys.rest(agent), rest)
+        revision = await writing.write(follower, keys.rest(agent), rest)
         # Once more if it does not come through: the home edge may have written just before it saw.
         is_taken = await _is_rest_taken(follower, rest, revision)
         if is_taken:
@@ -125,7 +115,7 @@ async def _is_rest_taken(follower: Follower, rest: Rest, revision: int) -> bool:
             return False
         return presence.value.rest_of == rest.work
 
-    return says(await _until(follower, says, TAKEN_S / 2))
+    return says(await writing.until(follower, says, writing.TAKEN_S / 2))
 
 
 def _rest(ask: Wrapped, follower: Follower, agent: AgentId) -> Rest:
@@ -149,53 +139,6 @@ def _by(ask: Set | Wrapped) -> str:
     return "" if ask.subject.agent == ask.at.agent else ask.subject.id
 
 
-async def _write(follower: Follower, key: str, record: Wish | Rest) -> int:
-    """Put a record in the place of the one that is seen, and return the revision."""
-    try:
-        async with asyncio.timeout(TAKEN_S):
-            for _ in range(TRIES):
-                snapshot = follower.mirror.snapshot
-                held = snapshot.raw.get(key)
-                compare: Compare = (
-                    Absent(key=key)
-                    if held is None
-                    else ModIs(key=key, mod_revision=held.mod_revision)
-                )
-                put = Put(key=key, value=encode(record, _extras(snapshot, key, record)))
-                done = await follower.store.txn((compare,), (put,))
-                if done.succeeded:
-                    return done.revision
-                # Somebody was quicker: the last one counts, so see theirs and write after it.
-                await _newer(follower, snapshot)
-    except (StateError, TimeoutError) as error:
-        raise ApiError(UNAVAILABLE, "The shared state does not answer.") from error
-    raise ApiError(CHANGING)
-
-
-async def _newer(follower: Follower, than: Snapshot) -> None:
-    await follower.mirror.wait_until(lambda now: now.revision > than.revision, TAKEN_S)
-
-
-def _extras(snapshot: Snapshot, key: str, record: Record) -> Extras:
-    """Return what a later version of the record has beside ours: it is kept."""
-    raw = snapshot.raw.get(key)
-    if raw is None:
-        return {}
-    try:
-        return decode_with_extras(type(record), raw.value, raw.key).extras
-    except CodecError:
-        return {}  # nobody can read it: this mends it
-
-
-async def _until(
-    follower: Follower, is_so: Callable[[Snapshot], bool], timeout_s: float = TAKEN_S
-) -> Snapshot:
-    try:
-        return await follower.mirror.wait_until(is_so, timeout_s)
-    except TimeoutError:
-        return follower.mirror.snapshot
-
-
 def _view(follower: Follower, agent: AgentId, missing: Missing) -> StateView:
     only = frozenset({agent})
     found = next(look.agents(follower.mirror.snapshot, follower.clock.now(), only), None)
@@ -214,7 +157,7 @@ ROUTES: Final[Routes] = (
         body=StateChange,
         answer=StateView,
         tx=Tx.NONE,
-        problems=(CHANGING,),
+        problems=(writing.CHANGING,),
     ),
     Route(
         method=Method.POST,
@@ -227,6 +170,6 @@ ROUTES: Final[Routes] = (
         body=WrapUpChange,
         answer=StateView,
         tx=Tx.NONE,
-        problems=(NOT_RESTING, NOT_SIGNED_IN, CHANGING),
+        problems=(NOT_RESTING, NOT_SIGNED_IN, writing.CHANGING),
     ),
 )

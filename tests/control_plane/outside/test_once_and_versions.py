@@ -43,6 +43,8 @@ WITHOUT_KEY = {
     "configuration_drain": SAME_AGAIN,
     "configuration_activate": "active already, it answers plan-active",
     "configuration_revert": "reverted already, it answers plan-not-active",
+    "live_pause": SAME_AGAIN,
+    "live_resume": SAME_AGAIN,
     "live_change_wrap_up": "it creates nothing, and a rest has an upper limit",
 }
 WITHOUT_VERSION = {

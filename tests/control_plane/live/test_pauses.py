@@ -1,0 +1,154 @@
+"""A recording is paused over the API: the answer is yes only when the recorder has said so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import select
+
+from control_plane.audit.tables import AuditRow
+from control_plane.live import pauses
+from control_plane.permissions import Role
+from edge.recording_wishes import RecordingWishes
+from state import keys
+from state.model import CallId, EdgeId
+from tests.control_plane.center import Person, Reply
+from tests.control_plane.live.one_database import database_url
+from tests.control_plane.live.stage import Scene, call_id
+
+__all__ = ["database_url"]
+CALL = call_id(1)
+
+
+class Recorder:
+    """What an edge knows of its recorder."""
+
+    def __init__(self) -> None:
+        self.recorded = {CALL}
+        self.is_up = asyncio.Event()
+        self.is_up.set()
+        self.obeyed: list[int] = []
+
+    def records(self, call: CallId) -> bool:
+        return call in self.recorded
+
+    async def obey(self, call: CallId, wish: int) -> None:
+        assert call in self.recorded
+        await self.is_up.wait()
+        self.obeyed.append(wish)
+
+
+@asynccontextmanager
+async def edge(scene: Scene, recorder: Recorder | None) -> AsyncIterator[None]:
+    """Let the edge's own part obey the wishes of the calls that it holds."""
+    part = RecordingWishes(
+        edge=EdgeId("a1"),
+        store=scene.store,
+        snapshot=lambda: scene.mirror.snapshot,
+        holds=lambda call: call == CALL,
+        recorder=recorder,
+    )
+    leave = scene.mirror.subscribe(lambda _, deltas: part.take(deltas))
+    running = asyncio.create_task(part.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        leave()
+
+
+async def ask(person: Person, what: str, call: str = CALL) -> Reply:
+    return await person.post(f"/v1/calls/{call}/recording/{what}", None)
+
+
+async def talking(scene: Scene) -> Person:
+    await scene.connect(1, "ann")
+    return await scene.center.person(Role.AGENT, agent="ann")
+
+
+async def test_an_agent_pauses_and_resumes_the_own_call(scene: Scene) -> None:
+    ann, recorder = await talking(scene), Recorder()
+    async with edge(scene, recorder):
+        paused = await ask(ann, "pause")
+        assert (paused.status, paused.json["state"]) == (200, "paused")
+        wish = scene.mirror.snapshot.recording_wishes[CALL]
+        assert (wish.value.by, recorder.obeyed) == ("agent", [wish.mod_revision])
+        resumed = await ask(ann, "resume")
+        assert (resumed.status, resumed.json["state"]) == (200, "recording")
+        assert len(recorder.obeyed) == 2
+
+
+async def test_a_recorder_that_is_away_leaves_the_form_shut_and_does_it_when_it_is_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pauses, "CONFIRMED_S", 0.2)
+    ann, recorder = await talking(scene), Recorder()
+    recorder.is_up.clear()
+    async with edge(scene, recorder):
+        refused = await ask(ann, "pause")
+        assert (refused.status, refused.error_id) == (503, "recording-not-confirmed")
+        assert recorder.obeyed == []
+        recorder.is_up.set()
+        monkeypatch.undo()
+        assert (await ask(ann, "pause")).status == 200
+
+
+async def test_a_call_whose_edge_is_gone_is_not_confirmed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pauses, "CONFIRMED_S", 0.1)
+    assert (await ask(await talking(scene), "pause")).error_id == "recording-not-confirmed"
+
+
+@pytest.mark.parametrize("has_recorder", [True, False])
+async def test_where_nothing_is_recorded_a_pause_holds_at_once(
+    scene: Scene, *, has_recorder: bool
+) -> None:
+    ann, recorder = await talking(scene), Recorder()
+    recorder.recorded.clear()
+    async with edge(scene, recorder if has_recorder else None):
+        paused = await ask(ann, "pause")
+    assert (paused.status, paused.json["state"]) == (200, "unrecorded")
+
+
+async def test_a_wish_is_carried_out_once_and_by_the_holder_alone(scene: Scene) -> None:
+    ann, recorder = await talking(scene), Recorder()
+    async with edge(scene, recorder):
+        assert (await ask(ann, "pause")).status == 200
+    async with edge(scene, recorder):
+        await scene.connect(2, "ben")
+        await asyncio.sleep(0.05)
+    assert len(recorder.obeyed) == 1
+    written = scene.mirror.snapshot.recordings[CALL]
+    assert written.value.edge == "a1"
+
+
+async def test_who_may_and_who_may_not(scene: Scene) -> None:
+    await talking(scene)
+    async with edge(scene, Recorder()):
+        ben = await scene.center.person(Role.AGENT, agent="ben")
+        assert (await ask(ben, "pause")).status == 404
+        south = await scene.center.person(Role.SUPERVISOR, team="south", site="a")
+        assert (await ask(south, "pause")).status == 404
+        north = await scene.center.person(Role.SUPERVISOR, team="north", site="a")
+        assert (await ask(north, "pause")).json["state"] == "paused"
+        assert scene.mirror.snapshot.recording_wishes[CALL].value.by == "supervisor"
+    async with scene.center.services.database.read() as connection:
+        kept = await connection.execute(
+            select(AuditRow.actor, AuditRow.detail).where(AuditRow.thing == CALL)
+        )
+        told = [(row.actor, row.detail) for row in kept if row.actor == north.id]
+    assert len(told) == 1
+    assert '"confirmed":true' in told[0][1].replace(" ", "")
+
+
+async def test_a_call_in_which_nobody_talks_has_nothing_to_pause(scene: Scene) -> None:
+    ann = await talking(scene)
+    await scene.end(1, "ann")
+    gone = await ask(ann, "pause")
+    assert (gone.status, gone.error_id) == (409, "nobody-talks")
+    assert keys.recording_wish(CALL) not in scene.mirror.snapshot.raw
