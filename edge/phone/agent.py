@@ -118,7 +118,7 @@ class Agent:
     async def _talk(self, call: Call, talk_s: float) -> None:
         plan = self._plan
         before_s = talk_s if plan.hold_after_s is None else min(plan.hold_after_s, talk_s)
-        turn = await call.stay(before_s, silence_s=plan.silence_s)
+        turn = await self._stay(call, before_s)
         if turn is Turn.TIME and before_s < talk_s:
             turn = await call.hold(plan.hold_s, silence_s=plan.silence_s)
             if turn is Turn.TIME:
@@ -127,6 +127,17 @@ class Agent:
         # may wait for an ACK that is lost (RFC 3261 §15) and for an answer, half a minute each.
         self._put_down(call)
         await call.hang_up(_CAUSES.get(turn, "talked"))
+
+    async def _stay(self, call: Call, seconds: float) -> Turn:
+        """Talk on; half-way through perhaps ask for a transfer."""
+        plan = self._plan
+        if self._dice.random() < plan.transfer:
+            turn = await call.stay(seconds / 2, silence_s=plan.silence_s)
+            if turn is not Turn.TIME:
+                return turn
+            call.refer(plan.transfer_to)
+            seconds /= 2
+        return await call.stay(seconds, silence_s=plan.silence_s)
 
     def _put_down(self, call: Call) -> None:
         if self._call is call:

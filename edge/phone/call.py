@@ -31,6 +31,7 @@ from edge.sip.events import (
     EndedBy,
     Event,
     LegId,
+    Notified,
     OfferAnswered,
     OfferReceived,
     OfferRefused,
@@ -86,7 +87,9 @@ class Call:
         self._stopped = False
         self._why_we_end = ""
         self._offering = False
+        self._referred_s = 0.0
         self._held_by_them = False
+        self._event_type: int | None = None
         self._quiet_since_s = self._loop.time()
 
     @property
@@ -193,6 +196,8 @@ class Call:
                     self.aim(item.sdp)
             case OfferReceived():
                 self._offered(item)
+            case Notified():
+                self._referred(item)
             case OfferRefused():
                 self._offering = False
                 self.tell("offer_refused", status=item.status, timeout=item.timeout)
@@ -223,11 +228,21 @@ class Call:
             self.tell("sdp_unusable", why=str(error))
             return
         self._held_by_them = not remote.may_send
+        self._event_type = remote.event_type
         if remote.may_send and not self.session.on_hold:
             payload = g711.encode(tones.samples(self.chord), remote.payload_type)
             self.stream.send_to(remote.host, remote.port, payload, remote.payload_type)
         else:
             self.stream.pause()
+
+    def key(self, digits: str) -> None:
+        """Key digits, if the other side takes them; how many it was is told, never which."""
+        if self._event_type is None:
+            self.tell("digits_not_taken")
+            return
+        self.stream.key(digits, self._event_type)
+        self.summary.digits += len(digits)
+        self.tell("keyed", digits=len(digits))
 
     def _heard(self, name: str) -> None:
         foreign = name[:1].isdecimal() and name != self.summary.sent_chord
@@ -297,6 +312,16 @@ class Call:
             self.summary.held += 1
             self.tell("resumed")
         return turn or Turn.TIME
+
+    def refer(self, target: str) -> None:
+        """Ask the other side to call `target` in our place; `transfer` tells how that goes."""
+        self._referred_s = self._loop.time()
+        self.line.do(lambda stack, now: stack.refer(self.leg, target, now))
+
+    def _referred(self, event: Notified) -> None:
+        if event.final:
+            took_ms = round((self._loop.time() - self._referred_s) * 1000)
+            self.tell("transfer", status=event.status, took_ms=took_ms)
 
     async def _offer(self, silence_s: float) -> Turn | None:
         """Offer what the session says now; None when it was answered or refused."""

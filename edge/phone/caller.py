@@ -76,7 +76,14 @@ class Caller:
         turn = await call.stay(_or(plan.give_up_s, plan.answer_timeout_s + _GRACE_S), answer=True)
         if turn is not Turn.ANSWERED:
             return _cause(turn, "gave_up")
-        turn = await call.stay(plan.patience_s, chord=True, silence_s=plan.silence_s)
+        left_s = plan.patience_s
+        if plan.digits:
+            turn = await call.stay(plan.digits_after_s, silence_s=plan.silence_s)
+            if turn is not Turn.TIME:
+                return _cause(turn, "talked")
+            call.key(plan.digits)
+            left_s -= plan.digits_after_s
+        turn = await call.stay(left_s, chord=True, silence_s=plan.silence_s)
         if turn is not Turn.CHORD:
             return _cause(turn, "impatient")
         before_s = min(_or(plan.hold_after_s, plan.talk_s), plan.talk_s)

@@ -11,6 +11,7 @@ Durations are seconds; a pair is the range from which one is drawn. Unknown keys
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -50,6 +51,10 @@ class AgentPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     hold_s: float = 1.0
     silence_s: float = 5.0
     """Hang up after so long without any RTP (while not on hold)."""
+    transfer: float = 0.0
+    """Probability of asking, half-way through a call, that it goes to `transfer_to` (REFER)."""
+    transfer_to: str = ""
+    """A SIP URI."""
 
 
 class CallerPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +78,10 @@ class CallerPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The SIP transaction's own patience (timer B)."""
     patience_s: float = 30.0
     """From the answer until the caller leaves without an agent: in the greeting or in the queue."""
+    digits: Annotated[str, msgspec.Meta(pattern=r"^[0-9*#A-D]{0,32}$")] = ""
+    """Keyed once the call is answered, as telephone-events (RFC 4733)."""
+    digits_after_s: float = 0.5
+    """From the answer until the first one."""
     talk_s: float = 5.0
     """From the agent's first sound until the caller hangs up; a large value leaves it to the
     agent."""
@@ -105,6 +114,8 @@ def read(text: bytes) -> Plan:
     except msgspec.DecodeError as error:
         raise ConfigError(f"phones: {error}") from error
     for agent in plan.agents:
+        if agent.transfer and not agent.transfer_to:
+            raise ConfigError(f"phones: {agent.id} transfers, but nowhere: say `transfer_to`")
         for registrar in filter(None, (agent.registrar, agent.second_registrar)):
             address(registrar)
     for caller in plan.callers:

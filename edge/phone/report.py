@@ -7,8 +7,9 @@ Events, in the order in which a phone meets them:
 
 - agents: `registered`, `registration_failed` (once an outage), `unregistered`;
 - calls: `invite` (sent or received), `ringing`, `answered` (200 sent or received), `refused`,
-  `reinvite` (the other side's), `held` and `resumed` (ours), `joined` (the first chord of another),
-  `hanging_up`, `ended`, and `call`: the summary, once for every call, whatever came of it;
+  `keyed`, `reinvite` (the other side's), `held` and `resumed` (ours), `joined` (the first chord of
+  another), `transfer` (how our REFER was answered in the end), `hanging_up`, `ended`, and `call`:
+  the summary, once for every call, whatever came of it;
 - the process: `ready`, `stopped`.
 """
 
@@ -82,6 +83,8 @@ class Summary(msgspec.Struct, kw_only=True, omit_defaults=False):
     ended_ms: int = 0
     setup_ms: int | None = None
     """From INVITE to 200."""
+    digits: int = 0
+    """How many we have keyed; which ones is nobody's business."""
     held: int = 0
     """How often we have put the other side on hold and come back."""
     reinvites: int = 0

@@ -10,9 +10,11 @@ import asyncio
 import secrets
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edge.phone.keying import Keyed, packets_of
 from edge.phone.tones import PACKET_SAMPLES, Listener
 
 _HEADER = struct.Struct("!BBHII")
@@ -116,6 +118,8 @@ class RtpStream:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._remote: tuple[str, int] | None = None
+        self._keys: deque[Keyed] = deque()
+        """Packets of keyed digits, which go out in place of the audio's (RFC 4733 §2.1)."""
         self._payload = b""
         self._payload_type = 0
         self._sequence = secrets.randbelow(0x8000)
@@ -135,6 +139,15 @@ class RtpStream:
         self._remote = (host, port)
         self._payload = payload
         self._payload_type = payload_type
+
+    def key(self, digits: str, payload_type: int) -> None:
+        """Key `digits` from the next packet on, one after the other."""
+        self._keys.extend(packets_of(digits, payload_type))
+
+    @property
+    def is_keying(self) -> bool:
+        """Whether digits have still to go out."""
+        return bool(self._keys)
 
     def pause(self) -> None:
         """Send nothing (hold); listen on."""
@@ -167,11 +180,15 @@ class RtpStream:
             return
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._timestamp = (self._timestamp + PACKET_SAMPLES) & 0xFFFF_FFFF
-        header = _HEADER.pack(
-            _VERSION, self._payload_type, self._sequence, self._timestamp, self._ssrc
-        )
+        kind, timestamp, payload = self._payload_type, self._timestamp, self._payload
+        if self._keys:
+            keyed = self._keys.popleft()
+            # All packets of an event bear the instant at which it began (RFC 4733 §2.2.1).
+            timestamp = (timestamp - keyed.age_samples) & 0xFFFF_FFFF
+            kind, payload = keyed.kind, keyed.payload
+        header = _HEADER.pack(_VERSION, kind, self._sequence, timestamp, self._ssrc)
         try:
-            self._socket.sendto(header + self._payload, self._remote)
+            self._socket.sendto(header + payload, self._remote)
         except OSError:  # the network is cut, or the buffer full: the packet is lost, as on a wire
             self.send_errors += 1
         else:

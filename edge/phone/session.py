@@ -20,6 +20,11 @@ _DIRECTIONS = {
 """By whether we send and whether we listen."""
 
 
+EVENT_TYPE = 101
+"""Ours for telephone-event; dynamic, so the other side may choose another."""
+_EVENT_ENCODING = "TELEPHONE-EVENT/8000"
+
+
 class Remote(Struct, frozen=True, kw_only=True):
     """Where the other side wants to have our packets, and what it lets us do."""
 
@@ -28,6 +33,8 @@ class Remote(Struct, frozen=True, kw_only=True):
     payload_type: int
     may_send: bool
     """Whether the other side listens."""
+    event_type: int | None = None
+    """The payload type of telephone-event (RFC 4733 §3), if the other side takes keyed digits."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +53,7 @@ class MediaSession:
     def offer(self) -> bytes:
         """Describe ourselves as we are: all codecs; sendonly when we hold the other side."""
         direction = Direction.SENDONLY if self.on_hold else Direction.SENDRECV
-        return self._write(self.payload_types, direction, ())
+        return self._write(self.payload_types, EVENT_TYPE, direction, ())
 
     def answer(self, offer: bytes) -> bytes:
         """Answer with the first codec of theirs that we have; `SdpError` when there is none."""
@@ -61,7 +68,7 @@ class MediaSession:
             section.direction in (Direction.SENDRECV, Direction.RECVONLY),
             section.direction in (Direction.SENDRECV, Direction.SENDONLY) and not self.on_hold,
         ]
-        return self._write((chosen,), direction, others)
+        return self._write((chosen,), _event_type(section), direction, others)
 
     def remote(self, sdp: bytes) -> Remote:
         """Read where to send, from their offer or their answer; `SdpError` when we cannot."""
@@ -71,6 +78,7 @@ class MediaSession:
             port=section.port,
             payload_type=self._choose(section),
             may_send=not section.is_on_hold,
+            event_type=_event_type(section),
         )
 
     def _choose(self, section: sdp_rules.Section) -> int:
@@ -80,15 +88,22 @@ class MediaSession:
         raise SdpError("no codec in common: this phone speaks PCMU and PCMA")
 
     def _write(
-        self, payload_types: tuple[int, ...], direction: Direction, others: tuple[str, ...]
+        self,
+        payload_types: tuple[int, ...],
+        event_type: int | None,
+        direction: Direction,
+        others: tuple[str, ...],
     ) -> bytes:
-        formats = " ".join(map(str, payload_types))
+        events = () if event_type is None else (event_type,)
+        formats = " ".join(map(str, (*payload_types, *events)))
         body = [
             "s=-",
             f"c=IN IP4 {self.host}",
             "t=0 0",
             f"m=audio {self.port} RTP/AVP {formats}",
             *(f"a=rtpmap:{item} {PAYLOAD_TYPES[item]}/8000" for item in payload_types),
+            *(f"a=rtpmap:{item} telephone-event/8000" for item in events),
+            *(f"a=fmtp:{item} 0-15" for item in events),
             "a=ptime:20",
             f"a={direction}",
             *others,
@@ -99,3 +114,11 @@ class MediaSession:
             self.version += 1
         origin = f"o=- {self.session_id} {self.version} IN IP4 {self.host}"
         return f"v=0\r\n{origin}\r\n{text}\r\n".encode()
+
+
+def _event_type(section: sdp_rules.Section) -> int | None:
+    """Return the payload type under which `section` takes telephone-events, if it does."""
+    for item in section.formats:
+        if item.isdecimal() and section.encodings.get(item) == _EVENT_ENCODING:
+            return int(item)
+    return None

@@ -60,6 +60,33 @@ async def test_caller_and_agent_hear_each_others_chord_and_say_so(
     assert caller["packets_lost"] == agent["packets_lost"] == 0
 
 
+async def test_keyed_digits_arrive_as_events_beside_the_audio(
+    phones: Phones, registrar: Registrar
+) -> None:
+    alba = phones.agent("alba", registrar=registrar.address, talk_s=[5, 5])
+    phones.caller("c1", alba, digits="42#", digits_after_s=0.1, talk_s=0.8)
+    caller, agent = await phones.call("c1"), await phones.call("alba")
+    assert caller["digits"] == 3
+    assert agent["other_packets"] == 3 * 8
+    assert "42" not in str([line for line in phones.lines if line["event"] == "keyed"])
+
+
+async def test_agent_who_transfers_tells_how_it_was_answered(
+    phones: Phones, registrar: Registrar
+) -> None:
+    alba = phones.agent(
+        "alba",
+        registrar=registrar.address,
+        talk_s=[0.6, 0.6],
+        transfer=1.0,
+        transfer_to="sip:15550101@everline",
+    )
+    phones.caller("c1", alba, talk_s=5)
+    # Our own caller's phone is asked here, and phones transfer nobody.
+    assert (await phones.event("transfer", "alba"))["status"] == 603
+    assert (await phones.call("alba"))["how"] == "hung_up"
+
+
 async def test_agent_hangs_up_when_the_talk_is_over(phones: Phones, registrar: Registrar) -> None:
     alba = phones.agent("alba", registrar=registrar.address, talk_s=[0.4, 0.4])
     phones.caller("c1", alba, talk_s=60)

@@ -19,7 +19,7 @@ def session(**changes: object) -> MediaSession:
 def test_answer_takes_the_first_codec_of_theirs_that_we_have() -> None:
     theirs = session(payload_types=(8, 0)).offer()
     ours = session()
-    assert audio(ours.answer(theirs)).formats == ("8",)
+    assert audio(ours.answer(theirs)).formats == ("8", "101")
     assert ours.remote(theirs).payload_type == 8
 
 
@@ -63,3 +63,17 @@ def test_version_counts_up_with_every_change_and_only_then() -> None:
 def test_media_we_do_not_want_are_refused_in_the_answer() -> None:
     offer = session().offer() + b"m=video 4002 RTP/AVP 34\r\n"
     assert [section.port for section in parse(session().answer(offer))] == [4000, 0]
+
+
+def test_digits_go_by_the_payload_type_that_the_other_side_has_chosen() -> None:
+    theirs = session().offer().replace(b"101", b"96")
+    ours = session()
+    assert audio(ours.answer(theirs)).formats == ("0", "96")
+    assert ours.remote(theirs).event_type == 96
+
+
+def test_a_side_without_telephone_events_is_keyed_nothing() -> None:
+    offer = session().offer().replace(b" 101\r\n", b"\r\n").replace(b"a=rtpmap:101 tele", b"a=x:")
+    ours = session()
+    assert audio(ours.answer(offer)).formats == ("0",)
+    assert ours.remote(offer).event_type is None
