@@ -15,7 +15,9 @@ from control_plane.api import binding, health, middleware, openapi
 from control_plane.api.limits import Buckets
 from control_plane.api.metrics import Metrics
 from control_plane.api.route import Routes
-from control_plane.audit import backlog
+from control_plane.audit import keeping
+from control_plane.audit.journal import Journal
+from control_plane.audit.ledger import Ledger, Signer
 from control_plane.authz import Authz
 from control_plane.db.database import Database
 from control_plane.db.migrate import migrate
@@ -47,12 +49,14 @@ def build(settings: Settings, clock: Clock) -> web.Application:
         subjects=SubjectBook(database, _load_subject),
         tokens=TokenKeys.load(settings.signing_key, settings.older_keys),
         metrics=Metrics(),
+        journal=Journal(database),
+        ledger=Ledger(Signer.load(settings.site, settings.audit) if settings.audit else None),
         buckets=Buckets(limits.subject_rate, limits.subject_burst),
         strangers=Buckets(limits.stranger_rate, limits.stranger_burst),
     )
     app[health.OPENAPI] = _openapi()
     app.cleanup_ctx.append(_database)
-    app.cleanup_ctx.append(backlog.context)
+    app.cleanup_ctx.append(keeping.context)
     for feature in FEATURES:
         if feature.context is not None:
             app.cleanup_ctx.append(feature.context)

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import insert, select
 
 from control_plane.audit import store as audit
+from control_plane.audit.entry import Entry
 from control_plane.db.database import Database
 from control_plane.errors import SettingsError
 from control_plane.ids import fresh
@@ -63,7 +64,7 @@ async def ensure(database: Database, password_file: Path, *, now_ms: int, site: 
         )
         await audit.add(
             connection,
-            audit.Entry(
+            Entry(
                 tenant=TENANT,
                 at_ms=now_ms,
                 actor="",

@@ -8,6 +8,8 @@ from aiohttp import web
 
 from control_plane.api.limits import Buckets
 from control_plane.api.metrics import Metrics
+from control_plane.audit.journal import Journal
+from control_plane.audit.ledger import Ledger
 from control_plane.authz import Authz
 from control_plane.db.database import Database
 from control_plane.settings import Settings
@@ -27,6 +29,8 @@ class Services:
     subjects: SubjectBook
     tokens: TokenKeys
     metrics: Metrics
+    journal: Journal
+    ledger: Ledger
     buckets: Buckets
     strangers: Buckets
 

@@ -106,6 +106,22 @@ class Recordings(BaseModel):
         return self
 
 
+class Audit(BaseModel):
+    """With what this site signs the audit log, and where it remembers what it has signed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: Path
+    """base64 of 32 bytes (Ed25519), mode 0600: this site's own, and at no other site."""
+    sites: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The public keys of all sites, this one too, as `./everline audit key` prints them."""
+    memory: Path
+    """The last checkpoint that was signed here: on a disk of this site, and never in the database
+    or its backups."""
+    origin: Annotated[str, Field(pattern=r"^[!-*,-~]{1,200}$")] = "everline/audit"
+    """What the log is called in its checkpoints; the same at every site."""
+
+
 class Settings(BaseModel):
     """One control plane."""
 
@@ -143,6 +159,8 @@ class Settings(BaseModel):
     ledger_kept_h: Annotated[int, Field(ge=1, le=8760)] = 24
     """So many hours the shared state keeps calls that are over beside the database; see
     docs/keyspace.md."""
+    audit: Audit | None = None
+    """None: entries are written, and no checkpoint is signed here. What needs one is refused."""
     recordings: Recordings | None = None
     """None: no recording is served here."""
     first_password: Path | None = None

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic
 
+import structlog
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.route import AnyRoute, BodyT, PathT, QueryT
 from control_plane.audit import store as audit
-from control_plane.audit.store import Entry
+from control_plane.audit.entry import ALLOWED, Entry
+from control_plane.audit.errors import AUDIT_UNAVAILABLE
+from control_plane.audit.ledger import FAILURES
 from control_plane.authz import Decision
 from control_plane.errors import SIGN_IN_NEEDED, ApiError
+from control_plane.log import fault
 from control_plane.permissions import LIVE_CALL, Permission
 from control_plane.services import SERVICES, Services
 from control_plane.subjects import Circumstances, Question, Subject, Thing
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,7 +47,12 @@ class Ask(Generic[PathT, QueryT, BodyT]):
     around: Circumstances
     connection: AsyncConnection | None = None
     decision: Decision | None = None
+    thing: Thing | None = None
+    """What was decided on."""
+    shown: set[Permission] = field(default_factory=set)
+    """Groups of fields that the policy has allowed in this request."""
     is_audited: bool = False
+    is_sealed: bool = False
 
     @property
     def services(self) -> Services:
@@ -79,7 +90,10 @@ class Ask(Generic[PathT, QueryT, BodyT]):
             raise TypeError(f"{self.route.name} is public: name the permission")
         if not self.is_fresh and asked not in LIVE_CALL:
             return False
-        return self.services.authz.decide(self.question(asked, thing)).allowed
+        is_allowed = self.services.authz.decide(self.question(asked, thing)).allowed
+        if is_allowed and "." in asked.kind:
+            self.shown.add(asked)
+        return is_allowed
 
     async def audit(  # noqa: PLR0913 - each is a word of the entry
         self,
@@ -98,6 +112,26 @@ class Ask(Generic[PathT, QueryT, BodyT]):
         await audit.add(self.db, entry)
         self.is_audited = True
 
+    def note(
+        self, thing: str, *, decision: str = ALLOWED, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write it down a moment later: nobody waits for it."""
+        self.services.journal.note(self.entry(thing, decision=decision, detail=detail))
+        self.is_audited = True
+
+    async def seal(self) -> None:
+        """Put what this transaction has written down under a signed checkpoint.
+
+        Raise `audit-unavailable`: then nothing of the transaction stands. Call it before what
+        cannot be undone.
+        """
+        try:
+            await self.services.ledger.seal(self.db)
+        except FAILURES as error:
+            log.error("audit_not_sealed", **fault(error))  # noqa: TRY400 - its text stays out
+            raise ApiError(AUDIT_UNAVAILABLE) from error
+        self.is_sealed = True
+
     def entry(  # noqa: PLR0913 - each is a word of the entry
         self,
         thing: str,
@@ -107,6 +141,7 @@ class Ask(Generic[PathT, QueryT, BodyT]):
         detail: Mapping[str, Any] | None = None,
         tenant: str | None = None,
         actor: str | None = None,
+        decision: str = ALLOWED,
     ) -> Entry:
         """Return the audit log's entry of what is being done to `thing`."""
         access = self.route.access
@@ -122,5 +157,9 @@ class Ask(Generic[PathT, QueryT, BodyT]):
             policy_version=self.decision.policy_version if self.decision else version,
             request_id=self.request_id,
             site=self.services.settings.site,
+            purpose=self.around.purpose,
+            origin=self.request.remote or "",
+            session=self.who.session if self.who else "",
+            decision=decision,
             detail=detail or {},
         )

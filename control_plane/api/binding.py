@@ -13,9 +13,11 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from control_plane.api import answering, gate, idempotency, parsing
+from control_plane.api import answering, gate, idempotency, noting, parsing
 from control_plane.api.ask import Ask
 from control_plane.api.route import AnyRoute, Stream, Tx
+from control_plane.audit.errors import AUDIT_UNAVAILABLE
+from control_plane.errors import ApiError, DatabaseUnavailableError
 from control_plane.permissions import Permission
 from control_plane.services import SERVICES, Services
 from control_plane.subjects import Circumstances, Thing
@@ -29,19 +31,32 @@ def bind(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.StreamRespons
 
     async def handle(request: web.Request) -> web.StreamResponse:
         ask = await _admit(route, request)
-        if isinstance(route.access, Permission):
-            gate.first_look(ask.services, ask.question(route.access, _any(ask, route.access)))
-        raw = await _parse(ask)
-        once = None
-        if route.is_idempotent and route.transaction is Tx.WRITE:
-            subject = ask.who.id if ask.who else ""
-            once = idempotency.read(request, subject, ask.tenant, raw)
-        async with _transaction(ask.services, route) as connection:
-            ask.connection = connection
-            return await _carry_out(ask, once)
+        try:
+            return await _serve(ask)
+        except ApiError as error:
+            noting.denial(ask, error)
+            raise
+        except DatabaseUnavailableError as error:
+            if not route.is_sealed:
+                raise
+            raise ApiError(AUDIT_UNAVAILABLE, headers={"Retry-After": "2"}) from error
 
     handle.__name__ = route.name
     return handle
+
+
+async def _serve(ask: AnyAsk) -> web.StreamResponse:
+    route = ask.route
+    if isinstance(route.access, Permission):
+        gate.first_look(ask.services, ask.question(route.access, _any(ask, route.access)))
+    raw = await _parse(ask)
+    once = None
+    if route.is_idempotent and route.transaction is Tx.WRITE:
+        subject = ask.who.id if ask.who else ""
+        once = idempotency.read(ask.request, subject, ask.tenant, raw)
+    async with _transaction(ask.services, route) as connection:
+        ask.connection = connection
+        return await _carry_out(ask, once)
 
 
 async def _admit(route: AnyRoute, request: web.Request) -> AnyAsk:
@@ -78,23 +93,42 @@ async def _parse(ask: AnyAsk) -> bytes:
 
 
 async def _carry_out(ask: AnyAsk, once: idempotency.Once | None) -> web.StreamResponse:
-    route = ask.route
-    if isinstance(route.access, Permission):
-        thing = await route.thing(ask) if route.thing else _any(ask, route.access)
-        ask.decision = gate.decide(ask.services, route, ask.question(route.access, thing))
+    await _decide(ask)
     if once is not None and (before := await idempotency.claim(ask.db, once, ask.now_ms)):
         return before
-    given = await route.handler(ask)
+    given = await ask.route.handler(ask)
+    _check_log(ask)
     if isinstance(given, web.StreamResponse):
         return given
     if isinstance(given, Stream):
         return await answering.stream(given, ask.request, ask.services.settings.limits.send_s)
-    response = answering.response(route, answering.render(route, given), ask.request)
-    if route.transaction is Tx.WRITE and not ask.is_audited:
-        raise RuntimeError(f"{route.name} wrote without a word in the audit log")
+    answer = answering.render(ask.route, given)
+    response = answering.response(ask.route, answer, ask.request)
+    if not ask.is_audited and noting.is_telling(ask):
+        noting.look(ask, answer.body)
     if once is not None:
         await idempotency.keep(ask.db, once, response)
+    if ask.route.is_sealed and not ask.is_sealed:
+        await ask.seal()
     return response
+
+
+async def _decide(ask: AnyAsk) -> None:
+    route = ask.route
+    if isinstance(route.access, Permission):
+        ask.thing = await route.thing(ask) if route.thing else _any(ask, route.access)
+        ask.decision = gate.decide(ask.services, route, ask.question(route.access, ask.thing))
+    if route.is_socket and noting.is_telling(ask):
+        noting.look(ask)  # it ends when the listener goes
+
+
+def _check_log(ask: AnyAsk) -> None:
+    """Fail if the handler has not written down, or sealed, what it had to."""
+    route = ask.route
+    if route.transaction is Tx.WRITE and not ask.is_audited:
+        raise RuntimeError(f"{route.name} wrote without a word in the audit log")
+    if route.is_sealed and route.transaction is Tx.NONE and not ask.is_sealed:
+        raise RuntimeError(f"{route.name} did not seal its entry of the audit log")
 
 
 def _any(ask: AnyAsk, permission: Permission) -> Thing:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import structlog
 from aiohttp import web
 
@@ -10,11 +12,12 @@ from control_plane.authz import Decision, Why
 from control_plane.errors import (
     BAD_REQUEST,
     FORBIDDEN,
+    NOT_FOUND,
     SIGN_IN_NEEDED,
     TOO_MANY,
     UNAVAILABLE,
     ApiError,
-    not_found,
+    Problem,
 )
 from control_plane.permissions import LIVE_CALL, Permission
 from control_plane.services import Services
@@ -25,6 +28,23 @@ from state.keys import is_id
 from state.model import Now
 
 log = structlog.get_logger()
+
+
+class DeniedError(ApiError):
+    """The policy says no."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        question: Question,
+        decision: Decision,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(problem, details=details)
+        self.thing = question.thing.id
+        self.why = decision.why
+
+
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 SUBPROTOCOL = "bearer."
 
@@ -93,7 +113,8 @@ def first_look(services: Services, question: Question) -> Decision:
     decision = services.authz.may_ever(question)
     if not decision.allowed:
         _note(services, question, decision)
-        raise ApiError(FORBIDDEN, details=_why(services, question, decision))
+        why = _why(services, question, decision)
+        raise DeniedError(FORBIDDEN, question, decision, why)
     return decision
 
 
@@ -106,8 +127,9 @@ def decide(services: Services, route: AnyRoute, question: Question) -> Decision:
     if decision.allowed:
         return decision
     if decision.why is Why.FOREIGN or (route.thing and not services.authz.may_see(question)):
-        raise not_found()
-    raise ApiError(FORBIDDEN, details=_why(services, question, decision))
+        raise DeniedError(NOT_FOUND, question, decision)
+    why = _why(services, question, decision)
+    raise DeniedError(FORBIDDEN, question, decision, why)
 
 
 def _why(services: Services, question: Question, decision: Decision) -> dict[str, object]:

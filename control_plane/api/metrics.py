@@ -36,6 +36,11 @@ class Metrics:
             ("kind", "act", "why"),
             registry=self.registry,
         )
+        self.audit_is_whole = Gauge(
+            "everline_audit_is_whole",
+            "1: the audit log is sealed, and goes on from what this site has seen of it.",
+            registry=self.registry,
+        )
         self.cut_off = Counter(
             "everline_api_cut_off", "Clients cut off.", ("why",), registry=self.registry
         )

@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from control_plane.api.model import Nothing
 from control_plane.api.route import PROBLEM_TYPE, AnyRoute, Method, Public, Routes
+from control_plane.audit.errors import AUDIT_UNAVAILABLE
 from control_plane.errors import (
     COMMON,
     FORBIDDEN,
@@ -207,6 +208,8 @@ def problems_of(route: AnyRoute) -> tuple[Problem, ...]:
         found += [VERSION_NEEDED, VERSION_MISMATCH]
     if route.is_idempotent:
         found.append(KEY_REUSED)
+    if route.is_sealed:
+        found.append(AUDIT_UNAVAILABLE)
     return tuple(dict.fromkeys(found))
 
 

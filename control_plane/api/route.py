@@ -111,6 +111,8 @@ class Route(Generic[PathT, QueryT, BodyT, AnswerT]):
     is_idempotent: bool = False
     """Takes an Idempotency-Key. Not where the answer holds a secret: it is kept for a day.
     A handler that takes its own transactions sees to the key itself."""
+    is_sealed: bool = False
+    """It is done only with its entry under a signed checkpoint of the audit log (`Ask.seal`)."""
     takes_approval: bool = False
     """`Everline-Approval` may name a second person's yes."""
     problems: tuple[Problem, ...] = ()

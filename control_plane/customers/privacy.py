@@ -36,9 +36,7 @@ async def _thing(ask: Named | Held) -> Thing:
 async def read_sensitive(ask: Named) -> SensitiveView:
     """Return the sensitive fields; that it was done is written down."""
     fields = await secrets.read(ask.request.app, ask.db, (ask.tenant, ask.at.customer))
-    await ask.audit(
-        ask.at.customer, detail={"fields": sorted(fields), "purpose": ask.around.purpose}
-    )
+    await ask.audit(ask.at.customer, detail={"fields": sorted(fields)})
     return SensitiveView(fields=fields)
 
 
@@ -66,7 +64,7 @@ async def export(ask: Named) -> SubjectAccess:
         name: tuple([e for each in ids for e in await tell(ask.db, ask.tenant, each)])
         for name, tell in ask.request.app[HELD].items()
     }
-    await ask.audit(customer.id, detail={"purpose": ask.around.purpose})
+    await ask.audit(customer.id)
     return SubjectAccess(
         customer=await _whole(ask, customer),
         merged=tuple([await _whole(ask, each) for each in merged]),
@@ -102,6 +100,7 @@ async def erase(ask: Named) -> None:
         raise ApiError(LEGAL_HOLD)
     await approvals.use(ask)
     await ask.audit(customer.id, detail={"with": list(merged)})
+    await ask.seal()  # before the keys go: what is not written down is not destroyed
     for each in everybody:
         await keys.destroy(ask.tenant, each.id, ask.now_ms)
         await secrets.wipe(ask.db, ask.tenant, each.id)
@@ -139,6 +138,7 @@ ROUTES: Routes = (
         access=Permission.CUSTOMER_EXPORT,
         handler=export,
         thing=_thing,
+        is_sealed=True,
         takes_approval=True,
         at=CustomerPath,
         answer=SubjectAccess,
@@ -151,6 +151,7 @@ ROUTES: Routes = (
         access=Permission.CUSTOMER_SHRED,
         handler=erase,
         thing=_thing,
+        is_sealed=True,
         takes_approval=True,
         at=CustomerPath,
         status=204,

@@ -11,7 +11,6 @@ from typing import Final, TypeAlias
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Tx
-from control_plane.audit.backlog import BACKLOG
 from control_plane.errors import (
     INVALID,
     ApiError,
@@ -56,7 +55,7 @@ async def set_state(ask: Set) -> StateView:
     wish = Wish(agent=agent, readiness=readiness, reason=body.reason, by=_by(ask))
     revision = await writing.write(follower, keys.wish(agent), wish)
     detail = {"state": readiness.value, "reason": body.reason}
-    await ask.request.app[BACKLOG].write(ask.entry(agent, detail=detail))
+    ask.note(agent, detail=detail)
 
     def is_settled(now: Snapshot) -> bool:
         return now.revision >= revision and agent in now.agents and _is_taken(now, agent, readiness)
@@ -102,7 +101,7 @@ async def change_wrap_up(ask: Wrapped) -> StateView:
         if is_taken:
             break
     detail = {"do": ask.body.do, "rest_s": round(rest.rest_s, 1)}
-    await ask.request.app[BACKLOG].write(ask.entry(agent, detail=detail))
+    ask.note(agent, detail=detail)
     return _view(follower, agent, "" if is_taken else "not_taken_yet")
 
 

@@ -199,7 +199,7 @@ async def _write_down(ask: Named, part: str) -> None:
     """Audit before anything is heard: what cannot be written down is not played."""
     async with ask.services.database.write() as connection:
         ask.connection = connection
-        await ask.audit(ask.at.recording, detail={"purpose": ask.around.purpose, "part": part})
+        await ask.audit(ask.at.recording, detail={"part": part})
 
 
 async def play(ask: Named) -> Stream:

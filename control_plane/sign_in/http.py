@@ -42,6 +42,12 @@ async def start(ask: SignInAsk) -> Session:
     fits = await hashing.is_right(row.password_hash if row else None, said.password)
     if row is None or not fits or not row.is_active:
         log.info("sign_in_refused", tenant=said.tenant, user=row.id if row else "")
+        if row is not None:
+            refused = ask.entry(
+                row.id, action="session:begin", kind="session", tenant=said.tenant,
+                actor=row.id, decision="wrong_password" if row.is_active else "disabled",
+            )  # fmt: skip
+            ask.services.journal.note(refused)
         raise ApiError(WRONG)
     guard.was_right(ask, said.tenant, login)
     fresh = await _hashed_anew(row.password_hash, said.password)

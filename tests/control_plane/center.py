@@ -13,9 +13,11 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert
 
 from control_plane import app
+from control_plane.audit.note import public_of
 from control_plane.configuration.desk import SHARED
 from control_plane.permissions import Role
 from control_plane.services import SERVICES, Services
@@ -25,6 +27,7 @@ from control_plane.sign_in import store as sign_in
 from control_plane.tenants.tables import TenantRow
 from control_plane.tokens import Claims, make_key
 from control_plane.users import store
+from custody import keyfile
 from state.clock import ManualClock
 from state.store import Store
 
@@ -172,8 +175,16 @@ def settings(folder: Path, database: str, **changes: Any) -> Settings:  # noqa: 
         key.touch(mode=0o600)
         key.write_bytes(make_key())
         password.write_text(PASSWORD)
+    if not (audit := folder / "audit.key").exists():
+        keyfile.make(audit)
+    private = Ed25519PrivateKey.from_private_bytes(keyfile.load(audit))
     given: dict[str, Any] = {
         "site": "a",
+        "audit": {
+            "key": audit,
+            "sites": (public_of("a", private).text,),
+            "memory": folder / "audit.seen",
+        },
         "listen_unix": folder / "api.sock",
         "database": database,
         "signing_key": key,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from control_plane.audit.backlog import BACKLOG
 from control_plane.permissions import Role
 from state.clock import ManualClock
 from state.memory import MemoryStore
@@ -61,11 +60,11 @@ async def _through_an_outage(scene: Scene, server: Server) -> None:
             refused = await manager.get(path)
             assert (refused.status, refused.error_id) == (503, "unavailable"), path
         assert time.monotonic() - began < 30
-        assert scene.center.app[BACKLOG].count == 1
+        assert scene.center.services.journal.count == 1
         server.start()
 
         async def is_written() -> bool:
-            return scene.center.app[BACKLOG].count == 0
+            return scene.center.services.journal.count == 0
 
         await eventually(is_written, "the audit log")
         carried = await eventually(

@@ -78,11 +78,11 @@ class Served:
         """Return what the log has of plays."""
         async with self.center.services.database.read() as connection:
             rows = await connection.execute(
-                select(AuditRow.actor, AuditRow.thing, AuditRow.detail).where(
-                    AuditRow.action == "recording:play"
+                select(AuditRow.actor, AuditRow.thing, AuditRow.purpose, AuditRow.detail).where(
+                    AuditRow.action == "recording:play", AuditRow.decision == "allowed"
                 )
             )
-            return [{"actor": a, "thing": t, **json.loads(d)} for a, t, d in rows]
+            return [{"actor": a, "thing": t, "purpose": p, **json.loads(d)} for a, t, p, d in rows]
 
 
 @pytest.fixture
