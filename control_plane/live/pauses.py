@@ -11,7 +11,6 @@ from typing import Final, TypeAlias
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Tx
-from control_plane.audit.backlog import BACKLOG
 from control_plane.errors import ApiError, Problem
 from control_plane.live import look, views, writing
 from control_plane.live.calls import find
@@ -65,7 +64,7 @@ async def _wish(ask: Named, *, pauses: bool) -> RecordingPauseView:
     snapshot = await writing.until(follower, is_answered, CONFIRMED_S)
     state = snapshot.recordings[call].value.state if is_answered(snapshot) else None
     detail = {"pause": pauses, "confirmed": state is not None}
-    await ask.request.app[BACKLOG].write(ask.entry(call, detail=detail))
+    ask.note(call, detail=detail)
     if state is None or (pauses and state is RecordingState.RECORDING):
         # Also when somebody has asked for the opposite meanwhile, and was answered.
         raise ApiError(NOT_CONFIRMED, "Ask again; what was asked is carried out when it can be.")
