@@ -11,6 +11,7 @@ from aiohttp import web
 
 from control_plane.audit.store import changed_since, newest
 from control_plane.errors import DatabaseUnavailableError
+from control_plane.events.endings import Ended, Endings
 from control_plane.events.listener import Listener, Over
 from control_plane.events.newsroom import Newsroom, customer_news
 from control_plane.events.ring import Batch, News, Ring, told, told_together
@@ -50,6 +51,7 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._ring = Ring()
         self._newsroom = Newsroom(follower.to)
+        self._endings = Endings(follower, self._tell)
         self._revision = 0
         self._seen_audit: dict[int, None] = {}
         self._audited: int | None = None
@@ -87,11 +89,15 @@ class Hub:
         if self._revision == 0 or snapshot.revision < self._revision:
             # The first one; or the shared state was put back, and what was told is not true.
             is_first = self._revision == 0
+            self._endings.forget()
             self._begin(snapshot)
             if not is_first:
                 self._say_to_all(b'{"type":"list_anew","revision":%d}' % self._revision)
             return
-        news = self._newsroom.of_change(snapshot, deltas, self._follower.clock.now())
+        self._endings.take(snapshot, tuple(deltas))
+
+    def _tell(self, snapshot: Snapshot, deltas: tuple[Delta, ...], ended: Ended) -> None:
+        news = self._newsroom.of_change(snapshot, deltas, self._follower.clock.now(), ended)
         self._revision = snapshot.revision
         self._publish(news, is_of_change=True)
 
@@ -168,6 +174,7 @@ class Hub:
         """See to what no change tells, until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._endings.run())
                 tasks.create_task(self._tick())
                 tasks.create_task(self._beat())
                 tasks.create_task(self._check_for_ever())

@@ -6,7 +6,7 @@ listener.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, assert_never
 
 from msgspec.structs import replace
@@ -51,14 +51,23 @@ class Newsroom:
         }
         self.queues_are_old = False
 
-    def of_change(self, snapshot: Snapshot, deltas: Iterable[Delta], now: Now) -> tuple[News, ...]:
-        """Return the news of a change. That of queues waits for `of_queues`: it looks at all."""
+    def of_change(
+        self,
+        snapshot: Snapshot,
+        deltas: Iterable[Delta],
+        now: Now,
+        ended: Mapping[str, CallFacts],
+    ) -> tuple[News, ...]:
+        """Return the news of a change. That of queues waits for `of_queues`: it looks at all.
+
+        `ended`: how the calls ended that it ends, by id, as far as that is known.
+        """
         agents: set[AgentId] | None = set()
         found: list[News] = []
         sites = False
         for delta in deltas:
             if delta.kind is Kind.TICKET:
-                found += self._call(snapshot, delta, now)
+                found.append(self._call(snapshot, delta, now, ended.get(delta.id)))
             elif delta.kind in _OF_AGENTS and agents is not None:
                 agents.add(AgentId(delta.id))
             elif delta.kind in _OF_SITES:
@@ -88,12 +97,12 @@ class Newsroom:
 
     # ---- calls -----------------------------------------------------------------------------------
 
-    def _call(self, snapshot: Snapshot, delta: Delta, now: Now) -> Iterator[News]:
+    def _call(self, snapshot: Snapshot, delta: Delta, now: Now, ended: CallFacts | None) -> News:
         before = None if delta.before is None else _ticket(delta.before.value)
         after = None if delta.after is None else _ticket(delta.after.value)
         held = None if before is None else look.call_of(snapshot, before, now)
-        facts = None if after is None else look.call_of(snapshot, after, now)
-        yield News(
+        facts = ended if after is None else look.call_of(snapshot, after, now)
+        return News(
             topic="calls",
             id=delta.id,
             permission=Permission.CALL_READ,
@@ -171,7 +180,8 @@ def _call_event(call: CallFacts, mask: bool | None) -> bytes:  # noqa: FBT001 - 
             who = CallerView(number=views.masked(call.caller), is_masked=True)
         case _:
             assert_never(mask)
-    return event("calls", call.id, views.call(call, who).model_dump_json().encode())
+    told = views.call(call, who).model_dump_json().encode()
+    return event("calls", call.id, told, what=b"ended" if call.state == "ended" else b"changed")
 
 
 def _release(delta: Delta) -> Iterator[News]:

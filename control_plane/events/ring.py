@@ -153,10 +153,11 @@ def _here(news: News, thing: Thing, tenant: str) -> Thing:
     return Thing(kind=thing.kind, tenant=tenant, id=thing.id, site=thing.site)
 
 
-def event(topic: str, identifier: str, data: bytes) -> bytes:
+def event(topic: str, identifier: str, data: bytes, what: bytes = b"changed") -> bytes:
     """Return one thing's news as JSON. `identifier` is an id: it needs no escaping."""
-    return b'{"topic":"%b","what":"changed","id":"%b","data":%b}' % (
+    return b'{"topic":"%b","what":"%b","id":"%b","data":%b}' % (
         topic.encode(),
+        what,
         identifier.encode(),
         data,
     )

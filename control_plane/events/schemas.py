@@ -26,8 +26,9 @@ class EventView(ApiModel):
     """One thing that has changed."""
 
     topic: Topic
-    what: Literal["changed", "gone"]
-    """`gone`: it is over, or no longer for these eyes."""
+    what: Literal["changed", "ended", "gone"]
+    """`ended`: a call that is over, with how it ended.
+    `gone`: it is no more, or no longer for these eyes."""
     id: str
     data: dict[str, Any] | None
     """As the endpoint of the thing has it; of customers and versions, no more than that."""

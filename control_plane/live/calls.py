@@ -24,16 +24,11 @@ from control_plane.errors import (
 )
 from control_plane.live import accounts, look, views
 from control_plane.live.desk import LIVE
-from control_plane.live.follower import Follower
 from control_plane.live.look import CallFacts, Whose
 from control_plane.live.schemas import CallListing, CallPath, CallView, ExplanationView
-from control_plane.live.talks import tenant_of
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
-from state import keys
-from state.codec import Record, decode_at
-from state.errors import StateError
-from state.model import CallId, CallRecord, Coding
+from state.model import CallId
 
 Listed: TypeAlias = Ask[Nothing, CallListing, Nothing]
 Named: TypeAlias = Ask[CallPath, Nothing, Any]
@@ -68,31 +63,10 @@ async def find(ask: Named) -> CallFacts:
 async def _in_ledger(ask: Named) -> CallFacts:
     """Return a call that is over and has not been carried over yet."""
     follower, call = ask.request.app.get(LIVE), CallId(ask.at.call)
-    if follower is None:
+    found = None if follower is None else await follower.ended(call)
+    if found is None:
         raise not_found()
-    record, coding = (
-        await _read(follower, keys.ended(call)),
-        await _read(follower, keys.coded(call)),
-    )
-    if not isinstance(record, CallRecord):
-        raise not_found()
-    snapshot = follower.mirror.snapshot
-    return look.ended_call(
-        record,
-        tenant=tenant_of(snapshot, record.did, record.queue),
-        caller=follower.caller(call),
-        who=Whose.of(snapshot, record.agent),
-        code=coding.code if isinstance(coding, Coding) else "",
-    )
-
-
-async def _read(follower: Follower, key: str) -> Record | None:
-    """Return what stands there; None: nothing, or what cannot be read or reached."""
-    try:
-        records = (await follower.store.range(key)).records
-        return decode_at(records[0].key, records[0].value) if records else None
-    except StateError:
-        return None
+    return found
 
 
 async def thing(ask: Named) -> Thing:

@@ -12,11 +12,15 @@ from typing import Final
 
 from control_plane.customers.talking import NOBODY
 from control_plane.live import look
-from control_plane.live.talks import NONE, Talk, by_number, followed, is_on
+from control_plane.live.look import CallFacts
+from control_plane.live.talks import NONE, Talk, by_number, followed, is_on, tenant_of
+from state import keys
 from state.clock import Clock
+from state.codec import Record, decode_at
+from state.errors import StateError
 from state.keys import Kind
 from state.mirror import Mirror
-from state.model import AgentId, CallId, Ticket
+from state.model import AgentId, CallId, CallRecord, Coding, Ticket
 from state.snapshot import Delta, Snapshot
 from state.store import Store
 
@@ -63,6 +67,27 @@ class Follower:
         """Return from which number a call came; empty: not known here."""
         ticket = look.live_call(self.mirror.snapshot, call)
         return self._callers.get(call, "") if ticket is None else look.known(ticket.caller)
+
+    async def ended(self, call: CallId) -> CallFacts | None:
+        """Return a call that is over as the ledger has it; None: it is not there, or unreadable."""
+        record, coding = await self._read(keys.ended(call)), await self._read(keys.coded(call))
+        if not isinstance(record, CallRecord):
+            return None
+        snapshot = self.mirror.snapshot
+        return look.ended_call(
+            record,
+            tenant=tenant_of(snapshot, record.did, record.queue),
+            caller=self.caller(call),
+            who=look.Whose.of(snapshot, record.agent),
+            code=coding.code if isinstance(coding, Coding) else "",
+        )
+
+    async def _read(self, key: str) -> Record | None:
+        try:
+            records = (await self.store.range(key)).records
+            return decode_at(records[0].key, records[0].value) if records else None
+        except StateError:
+            return None
 
     def talk(self, agent: str) -> Talk | None:
         """Return the call that an agent has, or still wraps up."""

@@ -15,7 +15,7 @@ from control_plane.who import STALE_S
 from state import keys
 from state.codec import encode
 from state.model import Release, Site, SiteId
-from state.store import Put
+from state.store import Delete, Put
 from tests.control_plane.center import Person
 from tests.control_plane.events.stage import listening
 from tests.control_plane.live.one_database import database_url
@@ -32,7 +32,8 @@ async def manager(scene: Scene) -> Person:
 
 
 async def test_a_call_is_told_from_arrival_to_end(scene: Scene) -> None:
-    async with listening(await manager(scene), CALLS) as ear:
+    person = await manager(scene)
+    async with listening(person, CALLS) as ear:
         call = await scene.arrive(1)
         came = await ear.of("calls")
         assert (came["what"], came["id"], came["data"]["state"]) == ("changed", call, "queued")
@@ -41,7 +42,61 @@ async def test_a_call_is_told_from_arrival_to_end(scene: Scene) -> None:
         assert (await ear.of("calls"))["data"]["agent"] == "ann"
         await scene.end(1, "ann")
         over = await ear.of("calls")
+        assert (over["topic"], over["what"], over["id"]) == ("calls", "ended", call)
+        assert over["data"] == (await person.get(f"/v1/calls/{call}")).json
+        told = over["data"]
+        assert (told["outcome"], told["agent"], told["talked_s"]) == ("answered", "ann", 10.0)
+        assert told["caller"] == {"number": ANNA_CALLS, "is_masked": False}
+
+
+async def test_how_a_call_ended_is_told_behind_the_same_masks(scene: Scene) -> None:
+    north = await scene.center.person(Role.SUPERVISOR, team="north", site="a")
+    ben = await scene.center.person(Role.AGENT, agent="ben")
+    async with listening(north, CALLS) as of_north, listening(ben, CALLS) as of_ben:
+        await scene.connect(1, "ann")
+        await scene.end(1, "ann")
+        over = await of_north.event(lambda each: each["what"] == "ended")
+        assert over["data"]["caller"]["is_masked"] is True
+        assert ANNA_CALLS.encode() not in of_north.bytes_heard
+        await scene.connect(2, "ben")
+        assert (await of_ben.of("calls"))["id"] == call_id(2), "and nothing of ann's before"
+
+
+async def test_a_call_whose_record_cannot_be_read_is_told_as_gone(scene: Scene) -> None:
+    async with listening(await manager(scene), CALLS) as ear:
+        call = await scene.arrive(1)
+        await scene.write(
+            Delete(key=keys.ticket(call)), Put(key=keys.ended(call), value=b"not a record")
+        )
+        over = await ear.event(lambda each: each["what"] != "changed")
         assert over == {"topic": "calls", "what": "gone", "id": call, "data": None}
+
+
+async def test_changes_are_told_in_order_whatever_the_ledger_takes(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, free = asyncio.Event(), asyncio.Event()
+    read = scene.store.range
+
+    async def slowly(key: str, **words: Any) -> Any:  # noqa: ANN401
+        if key == keys.ended(call_id(1)):
+            asked.set()
+            await free.wait()
+        return await read(key, **words)
+
+    async with listening(await manager(scene), CALLS) as ear:
+        await scene.arrive(1)
+        monkeypatch.setattr(scene.store, "range", slowly)
+        await scene.end(1)
+        await scene.arrive(2)
+        await scene.end(2)
+        await asked.wait()
+        free.set()
+        said = [await ear.of("calls") for _ in range(4)]
+        assert [(each["id"], each["what"]) for each in said] == [
+            (call_id(1), "changed"), (call_id(1), "ended"),
+            (call_id(2), "changed"), (call_id(2), "ended"),
+        ]  # fmt: skip
 
 
 async def test_an_event_says_what_the_endpoint_says(scene: Scene) -> None:
