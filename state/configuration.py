@@ -18,6 +18,7 @@
     scope = { teams = ["red"] }      # whom it turns to at first
     strategy = "longest_idle"
     aging_s = 60                     # so long a wait raises the priority by one
+    employer = "acme"                # whose people may look at it; left out: ours
     longest_queue = { most = 50, overflow = "help" }
     longest_wait_s = { most = 900, turn_away = "callback" }
     call_back = { trunk = "carrier", tries = 3, after_lost_s = 60 }

@@ -162,6 +162,7 @@ class QueueTable(Table):
     longest_wait_s: _LimitTable | None = None
     longest_estimate_s: _LimitTable | None = None
     call_back: _CallBackTable | None = None
+    employer: _Employer = ""
     tenant: _Word = "main"
 
 
@@ -274,6 +275,7 @@ def queue_of(identifier: str, table: QueueTable) -> Queue:
         longest_wait_s=_limit(table.longest_wait_s),
         longest_estimate_s=_limit(table.longest_estimate_s),
         call_back=_call_back(table.call_back),
+        employer=table.employer,
         tenant=TenantId(table.tenant),
     )
 

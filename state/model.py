@@ -316,6 +316,9 @@ class Queue(Struct, frozen=True, kw_only=True):
     longest_estimate_s: Limit | None = None
     call_back: CallBack | None = None
     """None: nobody is called back."""
+    employer: str = ""
+    """For which outsourcer's people it is, as far as policy asks; empty: ours. Whose agents answer
+    its calls, `scope` says."""
     tenant: TenantId = MAIN
 
 

@@ -44,6 +44,8 @@ from state.model import MAIN
 AnyAsk = Ask[Any, Any, Any]
 _UNTOLD: Final = frozenset({"tenant", "ha1"})
 """What nobody sends: whose it is follows from where they act."""
+_EMPLOYED: Final = frozenset({"agents", "queues"})
+"""What may be an outsourcer's."""
 
 
 def routes(noun: Noun) -> tuple[AnyRoute, ...]:
@@ -194,7 +196,7 @@ class _Resource:
             agent=item.id if item.section == "agents" else None,
             team=item.id if item.section == "teams" else item.body.get("team", ""),
             site=item.id if item.section == "sites" else item.body.get("site"),
-            employer=item.body.get("employer", "") if item.section == "agents" else None,
+            employer=item.body.get("employer", "") if item.section in _EMPLOYED else None,
             digest=str(item.since),
         )
 

@@ -101,6 +101,7 @@ class QueueFacts(Struct, frozen=True, kw_only=True):
 
     id: str
     tenant: str
+    employer: str
     waiting: int
     longest_s: float | None
     ringing: int
@@ -286,6 +287,7 @@ def _queue(
     return QueueFacts(
         id=queue.id,
         tenant=queue.tenant,
+        employer=queue.employer,
         waiting=sum(states[state] for state in _WAITING),
         longest_s=None if since is None else between_s(since, now.wall_ms),
         ringing=states[TicketState.OFFERED],

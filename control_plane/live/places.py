@@ -43,7 +43,7 @@ _WITHOUT_QUORUM: Final = frozenset({"alone", "merging"})
 
 def queue_thing(queue: QueueFacts) -> Thing:
     """Return the queue, as the policy decides on it."""
-    return Thing(kind="queue", tenant=queue.tenant, id=queue.id)
+    return Thing(kind="queue", tenant=queue.tenant, id=queue.id, employer=queue.employer)
 
 
 async def list_queues(ask: Listed) -> LiveQueues:

@@ -234,6 +234,7 @@ class QueueLiveView(ApiModel):
 
     id: str
     tenant: str
+    employer: str
     waiting: int
     longest_s: float | None
     ringing: int

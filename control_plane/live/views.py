@@ -142,6 +142,7 @@ def queue(facts: QueueFacts, service: ServiceView | None) -> QueueLiveView:
     return QueueLiveView(
         id=facts.id,
         tenant=facts.tenant,
+        employer=facts.employer,
         waiting=facts.waiting,
         longest_s=facts.longest_s,
         ringing=facts.ringing,

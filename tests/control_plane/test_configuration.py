@@ -63,6 +63,19 @@ async def test_a_table_is_added_shown_replaced_and_deleted(center: Center) -> No
     assert (await person.get("/v1/queues/spare")).error_id == "not-found"
 
 
+async def test_a_queue_of_an_outsourcer_is_shown_to_its_people_alone(center: Center) -> None:
+    person = await whole(center)
+    await added(person, "queues", {"id": "theirs", "needs": {}, "employer": "x"})
+    assert (await person.get("/v1/queues/theirs")).json["employer"] == "x"
+    mine = await center.person(Role.OUTSOURCED_AGENT, agent="o1", employer="x")
+    other = await center.person(Role.OUTSOURCED_AGENT, agent="o2", employer="y")
+    assert (await mine.get("/v1/queues/theirs")).json["id"] == "theirs"
+    assert [each["id"] for each in (await mine.get("/v1/queues")).json["items"]] == ["theirs"]
+    assert (await other.get("/v1/queues/theirs")).status == 404
+    assert (await other.get("/v1/queues")).json["items"] == []
+    assert (await mine.get("/v1/queues/sales")).status == 404, "ours"
+
+
 async def test_of_two_who_edit_at_once_one_is_told_to_read_again(center: Center) -> None:
     person = await whole(center)
     etag = (await person.get("/v1/queues/sales")).headers["ETag"]

@@ -59,9 +59,6 @@ def _unstaged(case: Case) -> str:
         ),
         "no furnished customer is under legal hold": bool(thing.get("has_legal_hold")),
         "no furnished recording is older than its agent's time in the team": made_ms < since_ms,
-        "no queue can be given an employer": (
-            case.allow and case.kind == "queue" and "employer" in thing
-        ),
         "every furnished thing is somebody's": any(
             thing.get(name) == "" for name in ("agent", "team", "employer")
         ),

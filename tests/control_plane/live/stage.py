@@ -236,11 +236,12 @@ def life(site: str) -> EdgeLife:
     )  # fmt: skip
 
 
-def queue(name: str, tenant: str = "main") -> Queue:
+def queue(name: str, tenant: str = "main", employer: str = "") -> Queue:
     """Return a queue that needs `talk`."""
     return Queue(
         id=QueueId(name),
         needs=(SkillNeed(skill=SkillId("talk"), level=1),),
+        employer=employer,
         tenant=TenantId(tenant),
     )
 

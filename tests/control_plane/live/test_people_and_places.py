@@ -13,12 +13,12 @@ from control_plane.live import places
 from control_plane.permissions import Role
 from state import keys
 from state.codec import encode
-from state.model import EdgeId, Probe, Site, SiteId
+from state.model import EdgeId, Probe, QueueId, Site, SiteId
 from state.store import Delete, Put
 from tests.control_plane.center import Person
 from tests.control_plane.live.one_database import database_url
 from tests.control_plane.live.outage import away
-from tests.control_plane.live.stage import Scene, call_id, eventually
+from tests.control_plane.live.stage import Scene, call_id, eventually, queue
 
 __all__ = ["database_url"]
 
@@ -86,6 +86,17 @@ async def test_a_queue_tells_who_waits_and_how_callers_were_served(scene: Scene)
     assert [each["id"] for each in listed["items"]] == ["sales"]
     assert listed["is_current"] is True
     assert (await manager.get("/v1/queues/t2.sales/live")).status == 404
+
+
+async def test_an_outsourcers_agent_sees_the_outsourcers_queues_and_no_other(scene: Scene) -> None:
+    out = await scene.center.person(Role.OUTSOURCED_AGENT, agent="out", employer="x")
+    for name, employer in (("theirs", "x"), ("others", "y")):
+        await scene.put((keys.queue(QueueId(name)), queue(name, employer=employer)))
+    listed = (await out.get("/v1/live/queues")).json["items"]
+    assert [(each["id"], each["employer"]) for each in listed] == [("theirs", "x")]
+    assert (await out.get("/v1/queues/theirs/live")).status == 200
+    for name in ("others", "sales"):
+        assert (await out.get(f"/v1/queues/{name}/live")).status == 404
 
 
 async def test_queues_are_told_without_the_database_but_for_the_past(
