@@ -10,6 +10,7 @@
     addresses = ["198.18.10.10"]
     sip = "198.18.10.10:5060"        # takes calls from us, to numbers that begin so:
     dial_out = ["+49", "1555"]       # left out: nobody is dialled
+    region = "DE"                    # how its calls write numbers; left out: with + only
 
     [queues.sales]
     needs = { sales = 3 }            # skill = least level, 1 to 10

@@ -96,6 +96,7 @@ class TrunkTable(Table):
         default_factory=list
     )
     tenants: list[_Word] = msgspec.field(default_factory=lambda: ["main"])
+    region: Annotated[str, Meta(pattern=r"^([A-Z]{2})?$")] = ""
 
 
 class _WeightsTable(Table):
@@ -231,6 +232,7 @@ def trunk_of(identifier: str, table: TrunkTable) -> Trunk:
         sip=table.sip,
         dial_out=tuple(table.dial_out),
         tenants=tuple(TenantId(tenant) for tenant in table.tenants),
+        region=table.region,
     )
 
 

@@ -100,6 +100,9 @@ class Trunk(Struct, frozen=True, kw_only=True):
     """With what numbers must begin that are dialled through it; empty: none may be."""
     tenants: tuple[TenantId, ...] = (MAIN,)
     """Whose callers may be called back through it."""
+    region: str = ""
+    """ISO 3166 code of the country whose way of writing numbers its calls have: `DE`. Empty: only
+    numbers with a + are understood."""
 
 
 class CallBack(Struct, frozen=True, kw_only=True):

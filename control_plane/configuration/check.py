@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import phonenumbers
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -15,7 +16,7 @@ from edge.acd.eligibility import unsuited_because
 from edge.acd.needs import Needs
 from state.configuration import SECTIONS, Configuration
 from state.configuration_findings import Finding, Severity, dangling
-from state.model import Agent, Contingency, Queue, TenantId
+from state.model import Agent, Contingency, Queue, TenantId, Trunk
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ def check(document: Document) -> Checked:
     )
     if active:
         found += dangling(whole)
+    found += _unclear_numbers(whole.trunks)
     found += _unstaffed(whole)
     found += _unspoken(whole, document)
     found += _of_teams(bare, items["teams"])
@@ -102,6 +104,23 @@ def _contingency(identifier: str, plan: PlanTable, activation: ActivationTable) 
         since_ms=activation.since_ms,
         tenant=TenantId(plan.tenant),
     )
+
+
+def _unclear_numbers(trunks: Iterable[Trunk]) -> Iterator[Finding]:
+    """Yield a warning for what keeps callers' numbers from being understood."""
+    told: dict[str, Trunk] = {}
+    for trunk in trunks:
+        if trunk.region and trunk.region not in phonenumbers.SUPPORTED_REGIONS:
+            fault = f"{trunk.region} is no country whose numbers are known"
+            yield _warning("trunks", trunk.id, "region", fault, "give its ISO 3166 code: DE")
+        for tenant in trunk.tenants if trunk.region else ():
+            first = told.setdefault(tenant, trunk)
+            if first.region != trunk.region:
+                fault = (
+                    f"the trunk {first.id!r} of the tenant {tenant!r} says {first.region}:"
+                    " numbers without + mean nothing for it"
+                )
+                yield _warning("trunks", trunk.id, "region", fault, "let both say the same")
 
 
 def _unstaffed(configuration: Configuration) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from control_plane.approvals import store as approvals
 from control_plane.customers import secrets, service, store
 from control_plane.customers.lines import Fault, HeaderError, draft, header, records
 from control_plane.customers.schemas import CustomerDraft, CustomerListing, ImportQuery
+from control_plane.customers.talking import TALKING
 from control_plane.errors import BAD_REQUEST, TIMED_OUT, ApiError
 from control_plane.ids import fresh
 from control_plane.permissions import Permission
@@ -141,10 +142,11 @@ async def _report(
     progress: Progress,
 ) -> AsyncIterator[bytes]:
     at = 1
+    region = ask.query.region or ask.request.app[TALKING].region(ask.tenant)
     try:
         async for at, cells in found:
             progress.take(cells)
-            made = draft(at, names, cells, ask.query.region)
+            made = draft(at, names, cells, region)
             if isinstance(made, CustomerDraft):
                 progress.wait(made)
             else:

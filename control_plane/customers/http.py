@@ -12,6 +12,7 @@ from control_plane.customers import secrets, service, store, views
 from control_plane.customers.errors import ERASED, NO_KEYS, NOT_SEARCHABLE, UNKNOWN_FIELD
 from control_plane.customers.files import ROUTES as FILES
 from control_plane.customers.merging import ROUTES as MERGING
+from control_plane.customers.numbers import dialled
 from control_plane.customers.privacy import ROUTES as PRIVACY
 from control_plane.customers.schemas import (
     CustomerChange,
@@ -25,7 +26,15 @@ from control_plane.customers.schemas import (
     NumberPath,
     PopView,
 )
-from control_plane.errors import INVALID, VERSION_MISMATCH, ApiError, Faults, FieldFault
+from control_plane.customers.talking import TALKING
+from control_plane.errors import (
+    INVALID,
+    VERSION_MISMATCH,
+    ApiError,
+    Faults,
+    FieldFault,
+    not_found,
+)
 from control_plane.history import store as history
 from control_plane.ids import fresh
 from control_plane.permissions import Permission
@@ -52,8 +61,20 @@ async def list_all(ask: Listed) -> Page[CustomerView]:
     """Return those of a page whom the policy lets the subject see."""
     service.check_search(ask, ask.query)
     among = await _exactly(ask)
-    customers, after = await store.page(ask.db, ask.tenant, ask.query, among)
+    customers, after = await store.page(ask.db, ask.tenant, _whole_number(ask), among)
     return Page[CustomerView](items=await service.seen(ask, customers), next=after)
+
+
+def _whole_number(ask: Listed) -> CustomerListing:
+    """Return the query with its number as E.164. Raise `invalid`."""
+    if ask.query.number is None:
+        return ask.query
+    try:
+        number = dialled(ask.query.number, ask.request.app[TALKING].region(ask.tenant))
+    except ValueError as error:
+        fault = FieldFault("query.number", str(error))
+        raise ApiError(INVALID, details=Faults((fault,)).details()) from error
+    return ask.query.model_copy(update={"number": number})
 
 
 async def _exactly(ask: Listed) -> tuple[str, ...] | None:
@@ -71,7 +92,11 @@ async def _exactly(ask: Listed) -> tuple[str, ...] | None:
 
 async def by_number(ask: Popped) -> PopView:
     """Return who may be calling, as the subject may see them: the screen pop."""
-    found = await store.by_number(ask.db, ask.tenant, ask.at.number)
+    try:
+        number = dialled(ask.at.number, ask.request.app[TALKING].region(ask.tenant))
+    except ValueError as error:
+        raise not_found() from error
+    found = await store.by_number(ask.db, ask.tenant, number)
     return PopView(customers=await service.seen(ask, found))
 
 

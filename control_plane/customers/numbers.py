@@ -10,20 +10,39 @@ import phonenumbers
 HIDDEN: Final = "\N{BULLET}"
 MASK: Final = HIDDEN * 4
 MAX_WORDS: Final = 12
+_WHOLE: Final = frozenset({phonenumbers.ValidationResult.IS_POSSIBLE})
+_POSSIBLE: Final = _WHOLE | {phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY}
 
 
 def e164(text: str, region: str | None = None) -> str:
     """Return the number as E.164. Raise ValueError, which does not quote it.
 
-    `region` (`DE`): for numbers in national form; without it they have to begin with +.
+    `region` (`DE`): for numbers in national form, which have to be whole, or with that country's
+    prefix for calls abroad; without it they have to begin with +.
     """
     try:
         parsed = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         raise ValueError("should be a telephone number with + and its country's code") from error
-    if not phonenumbers.is_possible_number(parsed) or parsed.extension:
+    is_national = region is not None and not text.lstrip().startswith("+")
+    possible = phonenumbers.is_possible_number_with_reason(parsed)
+    if possible not in (_WHOLE if is_national else _POSSIBLE) or parsed.extension:
         raise ValueError("should be a telephone number that can exist, without an extension")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def dialled(text: str, region: str | None = None) -> str:
+    """Return what a telephone network, or somebody in a hurry, calls a number as E.164.
+
+    As `e164`, and `00` before the country's code stands for + where the region has no other way.
+    """
+    digits = text.strip()
+    try:
+        return e164(digits, region)
+    except ValueError:
+        if not digits.startswith("00"):
+            raise
+        return e164(f"+{digits.removeprefix('00')}")
 
 
 def mask_number(number: str) -> str:

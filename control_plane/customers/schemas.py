@@ -11,6 +11,8 @@ from control_plane.api.paging import Listing
 from control_plane.customers.numbers import e164
 
 Number = Annotated[str, Field(max_length=40), AfterValidator(e164)]
+Dialled = Annotated[str, Field(min_length=1, max_length=40)]
+"""A number as people or the telephone network write it: the tenant's region says what it means."""
 FieldName = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9_]*$")]
 Tag = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Language = Annotated[str, Field(max_length=12, pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8})?)?$")]
@@ -37,7 +39,7 @@ class CustomerPath(ApiModel):
 class NumberPath(Discreet):
     """Whose number."""
 
-    number: Number
+    number: Dialled
 
 
 class MergePath(ApiModel):
@@ -51,7 +53,7 @@ class CustomerListing(Listing):
 
     name: Annotated[str, Field(min_length=2, max_length=100)] | None = None
     """Beginnings of words."""
-    number: Number | None = None
+    number: Dialled | None = None
     tag: Tag | None = None
     field: FieldName | None = None
     """A sensitive field that is searchable, and with it `value`, exactly."""
@@ -209,4 +211,4 @@ class ImportQuery(ApiModel):
 
     dry_run: Literal["true", "false"] = "false"
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
-    """For numbers in national form."""
+    """For numbers in national form; left out: the one of the tenant's trunks."""

@@ -15,19 +15,28 @@ Asked = Callable[[str, str], frozenset[str] | None]
 """Takes a tenant and a number (E.164); gives agents, or None where that is not known."""
 
 
+Region = Callable[[str], str | None]
+
+
+def _nowhere(_tenant: str) -> None:
+    return None
+
+
 def _unknown(_tenant: str, _number: str) -> None:
     return None
 
 
 class Talking:
-    """Agents by the calling number that they talk to, or still wrap up."""
+    """Agents by the calling number that they talk to, or still wrap up; and how numbers come."""
 
     def __init__(self) -> None:
         self._ask: Asked = _unknown
+        self.region: Region = _nowhere
+        """In which country's form a tenant's callers' numbers come; None: with + only."""
 
-    def follow(self, ask: Asked) -> None:
-        """Ask `ask` from now on."""
-        self._ask = ask
+    def follow(self, ask: Asked, region: Region) -> None:
+        """Ask these from now on."""
+        self._ask, self.region = ask, region
 
     def set(self, agents: Mapping[tuple[str, str], frozenset[str]] | None) -> None:
         """Take what is so from now on, by tenant and number; None: not known."""

@@ -30,7 +30,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         yield
         return
     follower = app[LIVE] = Follower(desk.mirror, desk.store, services.clock)
-    app[TALKING].follow(follower.to)
+    app[TALKING].follow(follower.to, follower.region)
     loads = (CallLoad(follower), CodeLoad(follower))
     runs = [Carrier(load, follower, services).run() for load in loads]
     tasks = [asyncio.create_task(each) for each in (*runs, trim_for_ever(desk.store, services))]

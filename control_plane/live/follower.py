@@ -13,7 +13,7 @@ from typing import Final
 from control_plane.customers.talking import NOBODY
 from control_plane.live import look
 from control_plane.live.look import CallFacts
-from control_plane.live.talks import NONE, Talk, by_number, followed, is_on, tenant_of
+from control_plane.live.talks import NONE, Talk, by_number, followed, is_on, region_of, tenant_of
 from state import keys
 from state.clock import Clock
 from state.codec import Record, decode_at
@@ -50,11 +50,11 @@ class Follower:
             self._talks, self._by_number = talks, None
         for delta in told:
             if delta.kind is Kind.TICKET and delta.before is not None and delta.after is None:
-                self._remember(delta.before.value)
+                self._remember(snapshot, delta.before.value)
 
-    def _remember(self, ticket: object) -> None:
+    def _remember(self, snapshot: Snapshot, ticket: object) -> None:
         if isinstance(ticket, Ticket):
-            self._callers[ticket.call] = look.known(ticket.caller)
+            self._callers[ticket.call] = look.known(snapshot, ticket)
             if len(self._callers) > KEPT:
                 self._callers.popitem(last=False)
 
@@ -65,8 +65,9 @@ class Follower:
 
     def caller(self, call: CallId) -> str:
         """Return from which number a call came; empty: not known here."""
-        ticket = look.live_call(self.mirror.snapshot, call)
-        return self._callers.get(call, "") if ticket is None else look.known(ticket.caller)
+        snapshot = self.mirror.snapshot
+        ticket = look.live_call(snapshot, call)
+        return self._callers.get(call, "") if ticket is None else look.known(snapshot, ticket)
 
     async def ended(self, call: CallId) -> CallFacts | None:
         """Return a call that is over as the ledger has it; None: it is not there, or unreadable."""
@@ -88,6 +89,10 @@ class Follower:
             return decode_at(records[0].key, records[0].value) if records else None
         except StateError:
             return None
+
+    def region(self, tenant: str) -> str | None:
+        """Return in which country's form the numbers of a tenant's callers come."""
+        return region_of(self.mirror.snapshot, tenant)
 
     def talk(self, agent: str) -> Talk | None:
         """Return the call that an agent has, or still wraps up."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from control_plane.live.talks import number_of, tenant_of
+from control_plane.live.talks import number_of, region_of, tenant_of
 from edge.acd.agent_state import AgentState, agent_states, state_of
 from edge.acd.eligibility import facts_of, live_sites, rest_ends_s
 from edge.acd.forecast import Staff, forecast, forecasts_for_newcomers
@@ -149,7 +149,7 @@ def call_of(snapshot: Snapshot, ticket: Ticket, now: Now, *, told: bool = False)
         agent_site="" if who is None else who.site,
         team="" if who is None else who.team,
         employer="" if who is None else who.employer,
-        caller=known(ticket.caller),
+        caller=known(snapshot, ticket),
         outcome=None,
         cause="",
         tried=ticket.tried,
@@ -165,9 +165,12 @@ def _is_queued(ticket: Ticket) -> bool:
     return ticket.state is TicketState.QUEUED
 
 
-def known(caller: str) -> str:
-    """Return a calling number, or nothing where the telephone network said none."""
-    return "" if caller == UNKNOWN_CALLER else number_of(caller)
+def known(snapshot: Snapshot, ticket: Ticket) -> str:
+    """Return the calling number, or nothing where the telephone network said none."""
+    if ticket.caller == UNKNOWN_CALLER:
+        return ""
+    tenant = tenant_of(snapshot, ticket.did, ticket.queue)
+    return number_of(ticket.caller, region_of(snapshot, tenant))
 
 
 def ended_call(

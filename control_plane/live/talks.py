@@ -19,7 +19,7 @@ from typing import Final
 from immutables import Map
 from msgspec import Struct
 
-from control_plane.customers.numbers import e164
+from control_plane.customers.numbers import dialled
 from edge.acd.eligibility import rest_ends_s
 from state.keys import Kind
 from state.model import (
@@ -95,11 +95,12 @@ def _with(held: Map[AgentId, Talk], snapshot: Snapshot, agent: AgentId) -> Map[A
 
 
 def _talk(snapshot: Snapshot, agent: AgentId, ticket: Ticket, since: int) -> Talk:
+    tenant = tenant_of(snapshot, ticket.did, ticket.queue)
     return Talk(
         agent=agent,
         call=ticket.call,
-        tenant=tenant_of(snapshot, ticket.did, ticket.queue),
-        number=number_of(ticket.caller),
+        tenant=tenant,
+        number=number_of(ticket.caller, region_of(snapshot, tenant)),
         queue=ticket.queue,
         did=ticket.did,
         site=ticket.site,
@@ -144,13 +145,22 @@ def tenant_of(snapshot: Snapshot, did: str, queue: str) -> TenantId:
 
 
 @lru_cache(maxsize=16_384)
-def number_of(caller: str) -> str:
+def number_of(caller: str, region: str | None = None) -> str:
     """Return a calling number as E.164 where it is such a number, else as it came."""
-    digits = caller.strip()
-    for candidate in (digits, f"+{digits.removeprefix('00')}" if digits.startswith("00") else ""):
-        if candidate:
-            try:
-                return e164(candidate)
-            except ValueError:
-                continue
-    return digits[:64]
+    try:
+        return dialled(caller, region)
+    except ValueError:
+        return caller.strip()[:64]
+
+
+def region_of(snapshot: Snapshot, tenant: str) -> str | None:
+    """Return in which country's form the numbers of a tenant's callers come; None: nobody says.
+
+    A call does not tell by which trunk it came: trunks of one tenant have to agree.
+    """
+    found = {
+        each.value.region
+        for each in snapshot.trunks.values()
+        if each.value.region and tenant in each.value.tenants
+    }
+    return found.pop() if len(found) == 1 else None

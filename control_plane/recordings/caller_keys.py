@@ -95,9 +95,10 @@ class CallerKeys:
                 log.warning("caller_key_not_told", call=ticket.call, because=type(error).__name__)
 
     async def _look_up(self, ticket: Ticket) -> None:
-        tenant = tenant_of(self._mirror.snapshot, ticket.did, ticket.queue)
+        snapshot = self._mirror.snapshot
+        tenant = tenant_of(snapshot, ticket.did, ticket.queue)
         async with self._database.read() as connection:
-            found = await customers.by_number(connection, tenant, known(ticket.caller))
+            found = await customers.by_number(connection, tenant, known(snapshot, ticket))
         everybody = {each.merged_into or each.id for each in found}
         if len(everybody) != 1:
             return

@@ -109,6 +109,24 @@ async def test_what_would_break_the_whole_is_refused_and_says_the_way_out(center
     assert (await person.get("/v1/queues/sales")).status == 200
 
 
+async def test_a_region_that_is_none_and_one_that_contradicts_are_warnings(center: Center) -> None:
+    person = await center.person(Role.MANAGER, Role.SRE)
+    for address, name, region, fault in (
+        (1, "one", "DE", ""),
+        (2, "two", "XX", "XX is no country whose numbers are known"),
+        (3, "three", "FR", "the trunk 'one' of the tenant 'main' says DE"),
+    ):
+        draft = {"id": name, "addresses": [f"198.51.100.{address}"], "region": region}
+        draft |= {"tenants": ["t2"]} if name == "two" else {}
+        told = (await person.post("/v1/trunks", draft)).json["findings"]
+        mine = [each["fault"] for each in told if each["id"] == name]
+        assert [each.startswith(fault) for each in mine] == [True] * bool(fault), (name, told)
+    refused = await person.post(
+        "/v1/trunks", {"id": "four", "addresses": ["198.51.100.7"], "region": "de"}
+    )
+    assert refused.error_id == "invalid"
+
+
 async def test_a_queue_that_nobody_can_serve_is_a_warning(center: Center) -> None:
     person = await whole(center)
     reply = await added(person, "queues", {"id": "dutch", "needs": {"dutch": 1}})

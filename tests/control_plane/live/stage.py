@@ -41,6 +41,8 @@ from state.model import (
     TenantId,
     Ticket,
     TicketState,
+    Trunk,
+    TrunkId,
     Wish,
     Work,
 )
@@ -140,6 +142,14 @@ class Scene:
             "queued_ms": now,
         }
         return Ticket(**(usual | changes))
+
+    async def know_region(self, region: str, *tenants: str) -> None:
+        """Let a trunk say how the numbers of these tenants' callers are written."""
+        trunk = Trunk(
+            id=TrunkId(f"in-{region.lower()}"), addresses=("198.51.100.9",), region=region,
+            tenants=tuple(map(TenantId, tenants)),
+        )  # fmt: skip
+        await self.put((keys.trunk(trunk.id), trunk))
 
     async def arrive_for(self, number: int, **about: str) -> None:
         """Let somebody wait in any queue."""

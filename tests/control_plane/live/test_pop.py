@@ -15,6 +15,7 @@ from tests.control_plane.center import Person
 from tests.control_plane.live.one_database import database_url
 from tests.control_plane.live.outage import away
 from tests.control_plane.live.stage import ANNA_CALLS, Scene, agent, call_id
+from tests.control_plane.live.test_calls import over
 
 __all__ = ["database_url"]
 
@@ -30,6 +31,50 @@ async def anna(scene: Scene) -> str:
 
 async def outsourced(scene: Scene) -> Person:
     return await scene.center.person(Role.OUTSOURCED_AGENT, agent="out", employer="x")
+
+
+@pytest.mark.parametrize("caller", ["03098765", "004930 98765", "4930-98765", "(030) 98765"])
+async def test_a_number_without_plus_finds_its_customer_by_the_region_of_the_trunk(
+    scene: Scene, caller: str
+) -> None:
+    await anna(scene)
+    await scene.know_region("DE", "main")
+    ann = await scene.center.person(Role.AGENT, agent="ann")
+    manager = await scene.center.person(Role.MANAGER)
+    await scene.connect(1, "ann", caller=caller)
+    pop = (await ann.get("/v1/me/call")).json
+    assert pop["caller"] == {"number": ANNA_CALLS, "is_masked": False}
+    assert [each["basic"]["name"] for each in pop["customers"]] == ["Anna Berg"]
+    for path in (f"/v1/customers/by-number/{caller}", f"/v1/customers?number={caller}"):
+        told = (await manager.get(path)).json
+        found = told["customers"] if "customers" in told else told["items"]
+        assert [each["basic"]["name"] for each in found] == ["Anna Berg"], path
+    await scene.end(1, "ann")
+    assert (await over(manager, 1))["caller"]["number"] == ANNA_CALLS
+
+
+async def test_without_a_region_or_with_two_a_number_without_plus_is_nobodys(
+    scene: Scene,
+) -> None:
+    await anna(scene)
+    ann = await scene.center.person(Role.AGENT, agent="ann")
+    manager = await scene.center.person(Role.MANAGER)
+    await scene.connect(1, "ann", caller="03098765")
+    for _ in range(2):
+        pop = (await ann.get("/v1/me/call")).json
+        assert (pop["caller"]["number"], pop["customers"]) == ("03098765", [])
+        assert (await manager.get("/v1/customers?number=03098765")).error_id == "invalid"
+        assert (await manager.get("/v1/customers/by-number/03098765")).status == 404
+        await scene.know_region("FR", "main", "t2")
+        await scene.know_region("DE", "main")
+
+
+async def test_a_tenants_numbers_are_of_the_tenants_own_trunks(scene: Scene) -> None:
+    await scene.know_region("DE", "main")
+    await scene.know_region("FR", "t2")
+    zoe = await scene.center.person(Role.AGENT, agent="t2.zoe", tenant="t2")
+    await scene.connect(1, "t2.zoe", did="200", caller="0142278186")
+    assert (await zoe.get("/v1/me/call")).json["caller"]["number"].startswith("+331")
 
 
 async def test_an_outsourced_agent_sees_the_caller_while_they_talk_and_wrap_up(
