@@ -1,7 +1,8 @@
 """Keeps the presence records of the agents that this edge is home edge of.
 
 An agent is ready when registered at the home site's Kamailio and wishing to be. Registrations come
-as events, which can be lost, so they are compared with the location table from time to time.
+as events, which can be lost, so they are compared with the location table from time to time. Who is
+registered here and has lost their home is moved here (`edge.steering.moves`).
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from edge.acd.attendance import (
 from edge.acd.token import store_epoch
 from edge.errors import CommandError
 from edge.proxy.gate import site_epoch
-from edge.steering import home_edge
+from edge.steering import MoveDue, home_edge, moves_due
 from state import keys
 from state.clock import Clock
 from state.codec import encode
 from state.errors import StoreError
+from state.keys import Kind
 from state.model import (
     FIRST_EPOCH,
     AgentId,
@@ -34,12 +36,15 @@ from state.model import (
     Presence,
     SiteId,
 )
-from state.snapshot import Snapshot
+from state.snapshot import Delta, Snapshot
 from state.store import Absent, ModIs, Put, Store
 
 log = structlog.get_logger()
 
 _RETRY_S = 0.5
+AT_A_TIME = 64
+"""Records that are written together: hundreds sign in at once when a shift begins, or a site dies.
+"""
 
 
 def due(
@@ -77,7 +82,7 @@ def due(
 class PresenceKeeper:
     """Writes what is due whenever registrations, wishes or the edges of the site change."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it writes to, and what it looks at
         self,
         *,
         store: Store,
@@ -85,12 +90,15 @@ class PresenceKeeper:
         edge: EdgeId,
         site: SiteId,
         snapshot: Callable[[], Snapshot],
+        is_alone: Callable[[], bool],
     ) -> None:
+        """`is_alone`: nobody is moved then, as nobody knows who else is dead."""
         self._store = store
         self._clock = clock
         self._edge = edge
         self._site = site
         self._snapshot = snapshot
+        self._is_alone = is_alone
         self._registered: set[AgentId] | None = None
         self._come: set[AgentId] = set()
         self._gone: set[AgentId] = set()
@@ -133,6 +141,14 @@ class PresenceKeeper:
         """Look again: the snapshot has changed."""
         self._wake.set()
 
+    def frees_guest(self, delta: Delta) -> bool:
+        """Whether an offer has ended of somebody who is registered here and at home elsewhere."""
+        if delta.kind is not Kind.OFFER or delta.after is not None or not self._registered:
+            return False
+        agent = AgentId(delta.id)
+        entry = self._snapshot().agents.get(agent) if agent in self._registered else None
+        return entry is not None and entry.value.site != self._site
+
     async def change_rest(self, agent: AgentId, change: RestChange, by_s: float) -> float:
         """End or prolong an agent's rest; return how long it still is.
 
@@ -166,7 +182,9 @@ class PresenceKeeper:
             if self._registered is None:
                 continue
             try:
-                await self._write_due(frozenset(self._registered))
+                registered = frozenset(self._registered)
+                await self._write_moves(registered)
+                await self._write_due(registered)
             except StoreError as error:
                 log.warning("presence_not_written", site=self._site, error=str(error))
                 self._wake.set()
@@ -176,16 +194,41 @@ class PresenceKeeper:
         wall_ms, snapshot = self._clock.now().wall_ms, self._snapshot()
         # All of a site's agents go in step: a gate that was loaded anew has one floor for all.
         epoch = max(self._epoch, site_epoch(snapshot, self._site))
-        written = list(due(snapshot, self._edge, registered, wall_ms, epoch=epoch))
-        for presence, replaces in written:
-            key = keys.presence(presence.agent)
-            compare = ModIs(key=key, mod_revision=replaces) if replaces else Absent(key=key)
-            result = await self._store.txn((compare,), (Put(key=key, value=encode(presence)),))
-            if result.succeeded:
-                log.info(
-                    "presence",
-                    agent=presence.agent,
-                    state=presence.state,
-                    reason=presence.reason,
-                )
-            # A failed compare means that the snapshot was old: the newer one will wake us.
+        found = list(due(snapshot, self._edge, registered, wall_ms, epoch=epoch))
+        for at in range(0, len(found), AT_A_TIME):
+            some = found[at : at + AT_A_TIME]
+            await asyncio.gather(*(self._write_presence(*each) for each in some))
+
+    async def _write_presence(self, presence: Presence, replaces: int) -> None:
+        key = keys.presence(presence.agent)
+        compare = standing(key, replaces)
+        result = await self._store.txn((compare,), (Put(key=key, value=encode(presence)),))
+        if result.succeeded:
+            log.info("presence", agent=presence.agent, state=presence.state, reason=presence.reason)
+        # A failed compare means that the snapshot was old: the newer one will wake us.
+
+    async def _write_moves(self, registered: frozenset[AgentId]) -> None:
+        if self._is_alone():
+            return
+        wall_ms = self._clock.now().wall_ms
+        found = list(moves_due(self._snapshot(), self._edge, registered, wall_ms))
+        for at in range(0, len(found), AT_A_TIME):
+            some = found[at : at + AT_A_TIME]
+            await asyncio.gather(*(self._write_move(each) for each in some))
+
+    async def _write_move(self, due: MoveDue) -> None:
+        move = due.move
+        key = keys.move(move.agent)
+        compares = (
+            standing(key, due.replaces),
+            standing(keys.presence(move.agent), due.presence),
+            Absent(key=keys.offer(move.agent)),
+        )
+        result = await self._store.txn(compares, (Put(key=key, value=encode(move)),))
+        if result.succeeded:
+            log.info("agent_moved", agent=move.agent, to=move.site, home=move.home)
+
+
+def standing(key: str, mod_revision: int) -> ModIs | Absent:
+    """Return the condition that a record is as it was seen; 0: that there is none."""
+    return ModIs(key=key, mod_revision=mod_revision) if mod_revision else Absent(key=key)

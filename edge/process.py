@@ -189,7 +189,12 @@ class EdgeProcess:
             alone=self._alone,
         )
         self._keeper = PresenceKeeper(
-            store=store, clock=clock, edge=edge, site=site, snapshot=self._snapshot
+            store=store,
+            clock=clock,
+            edge=edge,
+            site=site,
+            snapshot=self._snapshot,
+            is_alone=lambda: self._site_store.is_alone,
         )
         self._steward = Steward(
             settings=settings,
@@ -412,7 +417,9 @@ class EdgeProcess:
             self._reserver.wake()
         if snapshot.places and kinds & _OF_PLACES:
             self._places.wake()
-        if kinds & _OF_PRESENCE or any(map(_lets_it_ring, deltas)):
+        if kinds & _OF_PRESENCE or any(
+            _lets_it_ring(delta) or self._keeper.frees_guest(delta) for delta in deltas
+        ):
             self._keeper.wake()
         self._recording_wishes.take(deltas)
         self._steward.take(deltas)

@@ -19,7 +19,7 @@ from edge.proxy.events import Connected, Event, GateChanged, Registered, Unregis
 from edge.proxy.gate import GateEntry, GateLoad, gate_load
 from edge.proxy.proxy import Proxy
 from edge.proxy.secrets_file import SecretsFile
-from edge.proxy.tables import Tables, dial, ha1, peers
+from edge.proxy.tables import Tables, dial, ha1, homes, peers
 from edge.settings import Settings, address
 from edge.steering import NOBODY, Standings, encode, ill_sites, rows
 from state.clock import Clock
@@ -182,8 +182,7 @@ class Steward:
 
     async def _sign_out_the_barred(self, snapshot: Snapshot) -> None:
         """Take away the phones of agents who are barred; Kamailio takes none of theirs any more."""
-        homed = {agent for agent, each in snapshot.agents.items() if each.value.site == self._site}
-        for agent in homed.intersection(snapshot.barred) - self._signed_out:
+        for agent in set(snapshot.agents).intersection(snapshot.barred) - self._signed_out:
             try:
                 await self._proxy.sign_out(agent)
             except ProxyError as error:
@@ -239,9 +238,8 @@ class Steward:
         return Tables(
             steer={number: encode(groups) for number, groups in steer.items()},
             peers=peers(trunks, self._edges_known),
-            ha1=ha1(
-                (agent.value for agent in snapshot.agents.values()), self._site, snapshot.barred
-            ),
+            ha1=ha1((agent.value for agent in snapshot.agents.values()), snapshot.barred),
+            home=homes(snapshot, self._site),
             sip_secret=self._phone_secrets.by_name,
             dial=dial(trunks),
             epoch=FIRST_EPOCH,

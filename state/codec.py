@@ -26,6 +26,7 @@ from state.model import (
     Contingency,
     Did,
     EdgeLife,
+    Move,
     Offer,
     PauseCode,
     Place,
@@ -60,6 +61,7 @@ Record: TypeAlias = (
     | Wish
     | Rest
     | Presence
+    | Move
     | EdgeLife
     | Probe
     | Ticket
@@ -94,6 +96,7 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.WISH: Wish,
     Kind.REST: Rest,
     Kind.PRESENCE: Presence,
+    Kind.MOVE: Move,
     Kind.EDGE: EdgeLife,
     Kind.PROBE: Probe,
     Kind.BARRED: Barred,
@@ -121,6 +124,7 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.WISH: "agent",
     Kind.REST: "agent",
     Kind.PRESENCE: "agent",
+    Kind.MOVE: "agent",
     Kind.EDGE: "edge",
     Kind.PROBE: "edge",
     Kind.BARRED: "agent",

@@ -58,6 +58,7 @@ class Kind(StrEnum):
     WISH = "state/wish"
     REST = "state/rest"
     PRESENCE = "state/presence"
+    MOVE = "state/move"
     EDGE = "state/edge"
     PROBE = "state/probe"
     BARRED = "state/barred"
@@ -178,6 +179,11 @@ def wish(identifier: AgentId) -> str:
 def rest(identifier: AgentId) -> str:
     """Return the key of how long an agent asked to rest."""
     return build(Kind.REST, identifier)
+
+
+def move(identifier: AgentId) -> str:
+    """Return the key of where an agent was moved last."""
+    return build(Kind.MOVE, identifier)
 
 
 def presence(identifier: AgentId) -> str:

@@ -345,7 +345,8 @@ class Agent(Discreet, frozen=True, kw_only=True):
     """Also the user part of the AOR `sip:ID@everline`."""
     name: str
     site: SiteId
-    """Home site: where the agent registers, and whose gate has the last word."""
+    """Home site: where the agent registers, and whose gate has the last word. In a snapshot the
+    one for now: see `Move`."""
     skills: Mapping[SkillId, int]
     ha1: str = ""
     """MD5(id:everline:password), RFC 2617 §3.2.2.2; what Kamailio checks digests against."""
@@ -463,6 +464,21 @@ class Presence(Struct, frozen=True, kw_only=True):
     rest_s: float = 0.0
     epoch: int = FIRST_EPOCH
     """Of the tokens of the agent's next offers. Odd; see `edge.acd.token`."""
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """To which site an agent was moved last: that one is their home for now.
+
+    Written by an edge of `site`, where their telephone had registered, when their home of before
+    was dead or had no telephone of theirs; see `edge.steering.moves`. It stays when they are back,
+    since no token of before it may ring them.
+    """
+
+    agent: AgentId
+    site: SiteId
+    home: SiteId
+    """Where they are configured to be at home. If that is changed, the move is void."""
+    since_ms: int
 
 
 class EdgeState(StrEnum):

@@ -3,6 +3,9 @@
 A snapshot shares its parts with the one before it, so keeping an old one costs little. It holds
 each key twice: as it came (`raw`, for saving, comparing and healing) and decoded. A record that
 cannot be decoded stands in `bad` with the reason and in no other map; it harms nobody but itself.
+
+An agent who was moved (`moves`) stands in `agents` at the site where they are, and whoever asks for
+an agent's home need not know of it. Only `raw` has where they are configured to be.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from msgspec import Struct, field, structs
 from state.codec import Record, decode_at
 from state.discreet import Discreet
 from state.errors import BadKeyError, CodecError
-from state.keys import Kind, parse
+from state.keys import Kind, build, parse
 from state.model import (
     Agent,
     AgentId,
@@ -31,6 +34,7 @@ from state.model import (
     EdgeId,
     EdgeLife,
     Entry,
+    Move,
     Offer,
     PauseCode,
     Place,
@@ -77,6 +81,7 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     wishes: Map[AgentId, Entry[Wish]] = field(default_factory=Map)
     rests: Map[AgentId, Entry[Rest]] = field(default_factory=Map)
     presences: Map[AgentId, Entry[Presence]] = field(default_factory=Map)
+    moves: Map[AgentId, Entry[Move]] = field(default_factory=Map)
     edges: Map[EdgeId, Entry[EdgeLife]] = field(default_factory=Map)
     probes: Map[EdgeId, Entry[Probe]] = field(default_factory=Map)
     barred: Map[AgentId, Entry[Barred]] = field(default_factory=Map)
@@ -118,6 +123,7 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.WISH: "wishes",
     Kind.REST: "rests",
     Kind.PRESENCE: "presences",
+    Kind.MOVE: "moves",
     Kind.EDGE: "edges",
     Kind.PROBE: "probes",
     Kind.BARRED: "barred",
@@ -199,6 +205,19 @@ def version_of(snapshot: Snapshot) -> int | None:
     return release.value.version if release.value.is_whole else None
 
 
+def configured_site(snapshot: Snapshot, agent: AgentId) -> SiteId:
+    """Return where an agent who stands in `agents` is at home when nothing is broken."""
+    return _configured(snapshot.raw[build(Kind.AGENT, agent)]).site
+
+
+def _configured(record: KeyValue) -> Agent:
+    """Read an agent's configuration, which has been read before."""
+    found = decode_at(record.key, record.value)
+    if not isinstance(found, Agent):
+        raise TypeError(f"{record.key} holds a {type(found).__name__}")
+    return found
+
+
 def digest(snapshot: Snapshot) -> str:
     """Return a hash over the (key, mod_revision) pairs, the same in whatever order they came."""
     return f"{snapshot.checksum:032x}"
@@ -213,6 +232,14 @@ def pair_sum(key: str, mod_revision: int) -> int:
     """Return what one pair adds to the digest's sum."""
     text = f"{key}\0{mod_revision}".encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(text, digest_size=_SUM_BYTES).digest(), "big")
+
+
+def _at_home(entry: Entry[Any], move: Entry[Move] | None) -> Entry[Any]:
+    """Return a configured agent at the site that is their home for now."""
+    agent = entry.value
+    if move is None or move.value.home != agent.site or move.value.site == agent.site:
+        return entry
+    return structs.replace(entry, value=structs.replace(agent, site=move.value.site))
 
 
 class _Builder:
@@ -294,12 +321,30 @@ class _Builder:
             return
         if parsed.kind not in FIELDS:
             return
-        records = self._map(FIELDS[parsed.kind])
-        before = records.pop(parsed.id, None)
+        if parsed.kind is Kind.AGENT and entry is not None:
+            entry = _at_home(entry, self._map("moves").get(parsed.id))
+        self._stand(parsed.kind, parsed.id, entry)
+        if parsed.kind is Kind.MOVE:
+            self._go_home(AgentId(parsed.id))
+
+    def _go_home(self, agent: AgentId) -> None:
+        """Let an agent stand at the site that is their home after their move has changed."""
+        held = self._map("agents").get(agent)
+        if held is None:
+            return
+        configured = _configured(self._map("raw")[build(Kind.AGENT, agent)])
+        entry = structs.replace(held, value=configured)
+        entry = _at_home(entry, self._map("moves").get(agent))
+        if entry.value.site != held.value.site:
+            self._stand(Kind.AGENT, agent, entry)
+
+    def _stand(self, kind: Kind, identifier: str, entry: Entry[Record] | None) -> None:
+        records = self._map(FIELDS[kind])
+        before = records.pop(identifier, None)
         if entry is not None:
-            records[parsed.id] = entry
+            records[identifier] = entry
         if before is not None or entry is not None:
-            self._deltas.append(Delta(kind=parsed.kind, id=parsed.id, before=before, after=entry))
+            self._deltas.append(Delta(kind=kind, id=identifier, before=before, after=entry))
 
     def _map(self, name: str) -> Any:  # noqa: ANN401 - see __init__
         mutation = self._open.get(name)

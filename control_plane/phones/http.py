@@ -24,12 +24,14 @@ from control_plane.subjects import Thing
 from state.configuration_tables import REALM
 from state.model import Agent, AgentId, Site
 from state.phone_credentials import LIFETIME_S, PhoneSecret, issue
-from state.snapshot import Snapshot
+from state.snapshot import Snapshot, configured_site
 
 log = structlog.get_logger()
 Mine: TypeAlias = Ask[Nothing, Nothing, Nothing]
 SECRET = web.AppKey("phone_secret", PhoneSecret)
 _OWN: Final = "own"
+_FAR_MS: Final = 1_000_000
+"""Of a site whose distance nobody has said."""
 
 
 async def sign_in(ask: Mine) -> Answer[PhoneCredentialsView]:
@@ -47,6 +49,7 @@ async def sign_in(ask: Mine) -> Answer[PhoneCredentialsView]:
         realm=REALM,
         expires=instant(given.until_s * 1000),
         registrar=home.sip,
+        backups=backups(_snapshot(ask), home),
         site=home.id,
     )
     return Answer(body=view, headers={"Cache-Control": "no-store"})
@@ -59,15 +62,25 @@ async def _thing(ask: Mine) -> Thing:
 
 
 def _home(ask: Mine) -> tuple[Agent, Site]:
-    """Return the subject's agent and home site. Raise `not-found` where they take no calls."""
+    """Return the subject's agent and home site. Raise `not-found` where they take no calls.
+
+    The home is the configured one, though it may be dead: the phone goes back to it by itself.
+    """
     snapshot = _snapshot(ask)
     entry = snapshot.agents.get(AgentId(ask.subject.agent))
     if entry is None or entry.value.tenant != ask.tenant or ask.subject.tenant != ask.tenant:
         raise not_found()
-    site = snapshot.sites.get(entry.value.site)
+    site = snapshot.sites.get(configured_site(snapshot, entry.value.id))
     if site is None:
         raise not_found()
     return entry.value, site.value
+
+
+def backups(snapshot: Snapshot, home: Site) -> tuple[str, ...]:
+    """Return the proxies of the other sites, the nearest to the home site first."""
+    others = (entry.value for entry in snapshot.sites.values() if entry.value.id != home.id)
+    near = sorted(others, key=lambda site: (home.distance_ms.get(site.id, _FAR_MS), site.id))
+    return tuple(site.sip for site in near)
 
 
 def _snapshot(ask: Mine) -> Snapshot:

@@ -10,7 +10,7 @@ from control_plane.api.model import ApiModel, Instant
 
 
 class PhoneCredentialsView(ApiModel):
-    """Good for one agent, at their home site, until they expire."""
+    """Good for one agent, at any site, until they expire."""
 
     aor: str
     """Whom the phone registers as."""
@@ -21,4 +21,6 @@ class PhoneCredentialsView(ApiModel):
     expires: Instant
     registrar: str
     """The home site's proxy, host:port."""
+    backups: tuple[str, ...]
+    """The other sites' proxies, where the phone registers in turn while its home is silent."""
     site: str

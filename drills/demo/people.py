@@ -18,7 +18,7 @@ from drills.demo.programs import Program, Task
 from drills.demo.reports import AgentReport, CallerReport
 from drills.demo.scenario import PATIENCE_S, Dialler, Scenario
 from drills.lab.lab import PROJECT, Lab
-from state.model import AgentId
+from state.model import AgentId, SiteId
 
 CALLERS = "callers"
 SIPP_SCENARIO = PROJECT / "drills" / "demo" / "sipp" / "caller.xml"
@@ -51,10 +51,14 @@ class People:
             plan = phones.agents_plan(
                 self.scenario,
                 site,
-                registrar=f"{self.lab.addresses[site]}:5060",
+                registrar=self._proxy(site),
+                backups=[self._proxy(other) for other in self.scenario.sites if other != site],
                 passwords=passwords,
             )
             self.agents.append(await self._phone(host, plan))
+
+    def _proxy(self, site: SiteId) -> str:
+        return f"{self.lab.addresses[site]}:5060"
 
     async def let_call(self, start_mono_s: float) -> None:
         """Start all callers; their calls are placed by the plan, counted from `start_mono_s`."""

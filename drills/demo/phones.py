@@ -66,13 +66,18 @@ def agents_plan(
     site: SiteId,
     *,
     registrar: str,
+    backups: Iterable[str],
     passwords: Mapping[AgentId, str],
 ) -> bytes:
-    """Return the plan of the phones of all agents who are at home at a site."""
+    """Return the plan of the phones of all agents who are at home at a site.
+
+    `backups`: the proxies, `host:port`, at which they register while that site is dead.
+    """
     agents = [
         {
             "id": agent.id,
             "registrar": registrar,
+            "backups": tuple(backups),
             "password": passwords[agent.id],
             "expires_s": REGISTER_EVERY_S,
             "answer_after_s": (0.2, 0.6),

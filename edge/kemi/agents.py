@@ -39,6 +39,11 @@ def is_cut_off(ip):
     return KSR.pike.pike_check_req() < 0
 
 
+def is_known(ip):
+    """Whether somebody signed in from this address lately."""
+    return KSR.htable.sht_get("known", ip) is not None
+
+
 def authenticated():
     """Return the agent who proved it with a digest, or "" after a challenge.
 
@@ -66,7 +71,7 @@ def authenticated():
 def proof_of(name, agent):
     """Return the HA1 of whoever signs in as `name`, or None: nobody can.
 
-    An agent who is not homed here, or is barred, has no row at all.
+    An agent who is barred, or does not exist, has no row at all.
     """
     kept = KSR.htable.sht_get("ha1", agent) if AGENT_ID.fullmatch(agent) else None
     if kept is None:
@@ -96,10 +101,7 @@ def strike(ip, user):
     """
     if KSR.htable.sht_inc("strike", f"{ip} {user}") >= WRONG_PASSWORDS:
         KSR.htable.sht_sets("ban", f"{ip} {user}", "1")
-    if (
-        KSR.htable.sht_inc("strike", ip) >= WRONG_PASSWORDS
-        and KSR.htable.sht_get("known", ip) is None
-    ):
+    if KSR.htable.sht_inc("strike", ip) >= WRONG_PASSWORDS and not is_known(ip):
         KSR.htable.sht_sets("ban", ip, "1")
 
 

@@ -11,12 +11,15 @@ def tell(**event):
     Not simply all: evapi writes to its clients with blocking sockets, and one that is frozen
     would, once its buffers are full, stop every SIP worker.
     """
-    names = KSR.htable.sht_get("meta", "listeners")
-    if names:
-        text = json.dumps(event)
-        for name in names.split():
-            if KSR.htable.sht_get("listen", name):
-                KSR.evapi.relay_multicast(text, name)
+    text = json.dumps(event)
+    for name in listeners():
+        KSR.evapi.relay_multicast(text, name)
+
+
+def listeners():
+    """Return the edges that have been listening within the last seconds."""
+    names = (KSR.htable.sht_get("meta", "listeners") or "").split()
+    return [name for name in names if KSR.htable.sht_get("listen", name)]
 
 
 def listen(name):

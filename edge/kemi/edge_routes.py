@@ -111,6 +111,8 @@ class Routes:
             agent = agents.authenticated()
             if agent:
                 self.call_from_agent(agent)
+        elif KSR.is_OPTIONS() and agents.is_known(KSR.kx.get_srcip()):
+            self.is_served()
 
     def alive(self):
         """Answer a keepalive: a carrier's, or an edge's probe."""
@@ -118,6 +120,16 @@ class Routes:
             wire.answer(wire.UNAVAILABLE, "Draining")
         else:
             wire.answer(200, "OK")
+
+    def is_served(self):
+        """Tell a phone that asks if its agent can be rung here: not without an edge that listens.
+
+        A site that drains still rings its agents.
+        """
+        if door.listeners():
+            wire.answer(200, "OK")
+        else:
+            wire.answer(wire.UNAVAILABLE, "Service Unavailable")
 
     def call_from_agent(self, agent):
         """Connect an agent to numbers that we answer; anything else would be toll fraud."""
@@ -272,11 +284,11 @@ class Routes:
             tables = json.loads(self.tables.read_text())
             if tables["v"] != TABLES_VERSION:
                 raise ValueError(f"version {tables['v']}")  # noqa: TRY301 - as any other misfit
-            for name in ("sip_secret", "dial"):
+            for name in ("home", "sip_secret", "dial"):
                 tables.setdefault(name, {})  # there is none in files of before
             rows = [
                 (name, key, str(value))
-                for name in ("steer", "peers", "ha1", "sip_secret", "dial")
+                for name in ("steer", "peers", "ha1", "home", "sip_secret", "dial")
                 for key, value in tables[name].items()
             ]
         except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 Its laws, whatever crashes, freezes or comes late:
 
+0. It rings only agents who are at home here, and with no token of before they came to be.
 1. Only a token higher than every one seen before rings the agent, and only while the agent is idle.
 2. A token that has been let through is spent, however its call ends.
 3. Only the token that holds the gate changes its state.
@@ -40,7 +41,12 @@ def read(agent):
 
 def floor():
     """Return the token up to which none is new: where the state stood when the gate was loaded."""
-    epoch, revision = (KSR.htable.sht_get("meta", "gate_floor") or "0.0").split(".")
+    return token_from(KSR.htable.sht_get("meta", "gate_floor"))
+
+
+def token_from(text):
+    """Read `epoch.revision`; None: the token that is below all."""
+    epoch, revision = (text or "0.0").split(".")
     return int(epoch), int(revision)
 
 
@@ -53,11 +59,14 @@ def take(agent, token, call):
     """Let this offer ring the agent, or raise RefusedError."""
     if not KSR.htable.sht_get("meta", "gate_loaded"):
         raise RefusedError(wire.UNAVAILABLE, "gate not loaded")
+    came_with = KSR.htable.sht_get("home", agent)
+    if came_with is None:
+        raise RefusedError(403, "not homed here")
     oldest_epoch = int(KSR.htable.sht_get("meta", "epoch") or 0)
     KSR.htable.sht_lock("gate", agent)
     try:
         highest, state, _ = read(agent)
-        if token <= highest or token[0] < oldest_epoch:
+        if token <= max(highest, token_from(came_with)) or token[0] < oldest_epoch:
             raise RefusedError(403, "stale token")
         if state != IDLE:
             raise RefusedError(486, "busy")

@@ -35,7 +35,9 @@ class Agent:
         # Not for secrets: the same seed gives the same behaviour.
         self._dice = random.Random(f"{seed}/{plan.id}")  # noqa: S311 - behaviour, not secrets
         jitter = random.Random(f"{seed}/{plan.id}/registration")  # noqa: S311 - likewise
-        self.registration = Registration(plan, line, report, jitter)
+        self.registration = Registration(
+            plan, line, report, jitter, is_idle=lambda: self._call is None
+        )
         self._call: Call | None = None
         """The one at the ear."""
         self._calls: set[Call] = set()

@@ -32,8 +32,8 @@ class AgentPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """`host:port` of the home site's Kamailio; empty: a telephone that somebody is called back at,
     which is no agent's."""
     password: str = ""
-    second_registrar: str = ""
-    """Tried in turn with the first when that fails."""
+    backups: tuple[str, ...] = ()
+    """Registrars where the phone registers while its own is silent, in turn."""
     domain: str = "everline"
     port: int = 0
     """Local SIP port; 0: any."""
@@ -116,7 +116,7 @@ def read(text: bytes) -> Plan:
     for agent in plan.agents:
         if agent.transfer and not agent.transfer_to:
             raise ConfigError(f"phones: {agent.id} transfers, but nowhere: say `transfer_to`")
-        for registrar in filter(None, (agent.registrar, agent.second_registrar)):
+        for registrar in filter(None, (agent.registrar, *agent.backups)):
             address(registrar)
     for caller in plan.callers:
         address(caller.carrier)

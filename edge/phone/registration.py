@@ -1,14 +1,22 @@
-"""Keeping a phone registered: in time, with backoff, at one of two registrars."""
+"""Keeping a phone registered: in time, with backoff, at its home or, while that is dead, elsewhere.
+
+A phone that knows of other registrars asks its own every few seconds whether it is there (OPTIONS;
+RFC 5626 §4.4 asks for such a keepalive and leaves its form to the transport). Silence makes it
+register anew, and, if that fails, at the next one; from there it goes home again once that has
+answered for a while and nobody talks.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import re
+from collections.abc import Callable
 
 from edge.phone.config import AgentPlan, address
 from edge.phone.line import Line
 from edge.phone.report import Report, Role
+from edge.sip.events import Address
 
 _OK = 200
 _TIMEOUT_S = 2.0
@@ -17,20 +25,35 @@ _EARLY = (0.5, 0.8)
 """When to register again, as a share of what was granted: drawn, so that phones do not gather."""
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 8.0
+_ASK_S = (2.0, 3.0)
+"""How often a registrar is asked if it is there; drawn, like the above."""
+_ANSWERS_WITHIN_S = 1.5
+_WELL_AFTER = 3
+"""So many answers in a row call a phone home."""
 _GRANTED = re.compile(r";\s*expires\s*=\s*(\d+)", re.IGNORECASE)
 
 
 class Registration:
     """One phone's binding at its registrar."""
 
-    def __init__(self, plan: AgentPlan, line: Line, report: Report, dice: random.Random) -> None:
+    def __init__(
+        self,
+        plan: AgentPlan,
+        line: Line,
+        report: Report,
+        dice: random.Random,
+        is_idle: Callable[[], bool],
+    ) -> None:
+        """`is_idle`: whether nobody talks or rings, so that the phone may change its registrar."""
         self._plan = plan
         self._line = line
         self._report = report
         self._dice = dice
-        self._registrars = [
-            address(text) for text in (plan.registrar, plan.second_registrar) if text
-        ]
+        self._is_idle = is_idle
+        self._registrars = [address(text) for text in (plan.registrar, *plan.backups) if text]
+        """The first is the one in use."""
+        self._home = self._registrars[0] if self._registrars else None
+        self._home_answers = 0
         self.is_registered = False
         self._may_be_bound = False
         """A REGISTER has gone out, and nothing since says that it came to nothing."""
@@ -46,7 +69,7 @@ class Registration:
             if status == _OK:
                 self._registered(granted_s)
                 failures = 0
-                await asyncio.sleep(granted_s * self._dice.uniform(*_EARLY))
+                await self._until_due(granted_s * self._dice.uniform(*_EARLY))
             else:
                 self._failed(status, failures)
                 failures += 1
@@ -59,14 +82,70 @@ class Registration:
             self._tell("unregistered", status=status)
             self.is_registered = self._may_be_bound = False
 
-    async def _register(self, expires_s: int, timeout_s: float) -> tuple[int, int]:
+    # -- while registered
+
+    async def _until_due(self, left_s: float) -> None:
+        """Wait until it is time to register again, for whatever reason."""
+        if len(self._registrars) == 1:
+            await asyncio.sleep(left_s)
+            return
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + left_s
+        while (wait_s := min(self._dice.uniform(*_ASK_S), due_s - loop.time())) > 0:
+            await asyncio.sleep(wait_s)
+            if not await self._is_there(self._registrars[0]):
+                return
+            if await self._is_home_well() and self._is_idle():
+                await self._go_home()
+                return
+
+    async def _is_there(self, registrar: Address) -> bool:
+        domain = f"sip:{self._plan.domain}"
+        aor = f"sip:{self._plan.id}@{self._plan.domain}"
+        response = await self._line.ask(
+            "OPTIONS",
+            domain,
+            aor,
+            registrar,
+            headers={},
+            credentials=None,
+            timeout_s=_ANSWERS_WITHIN_S,
+        )
+        return response.status == _OK
+
+    async def _is_home_well(self) -> bool:
+        """Whether this phone is not at home, and its home has answered for a while."""
+        if self._home is None or self._registrars[0] == self._home:
+            return False
+        self._home_answers = self._home_answers + 1 if await self._is_there(self._home) else 0
+        return self._home_answers >= _WELL_AFTER
+
+    async def _go_home(self) -> None:
+        """Register at home, and take the binding at the other registrar back."""
+        away = self._registrars[0]
+        while self._registrars[0] != self._home:
+            self._turn()
+        self._home_answers = 0
+        status, granted_s = await self._register(self._plan.expires_s, _TIMEOUT_S)
+        if status == _OK:
+            self._tell("registered", expires_s=granted_s)
+            await self._register(0, _GOODBYE_TIMEOUT_S, at=away)
+            return
+        while self._registrars[0] != away:
+            self._turn()
+
+    # -- registering
+
+    async def _register(
+        self, expires_s: int, timeout_s: float, *, at: Address | None = None
+    ) -> tuple[int, int]:
         """Return the status and for how long we are registered."""
         plan = self._plan
         response = await self._line.ask(
             "REGISTER",
             f"sip:{plan.domain}",
             f"sip:{plan.id}@{plan.domain}",
-            self._registrars[0],
+            at or self._registrars[0],
             headers={"Contact": f"<{self._line.contact}>", "Expires": str(expires_s)},
             credentials=(plan.id, plan.password),
             timeout_s=timeout_s,
@@ -90,6 +169,10 @@ class Registration:
         if failures == 0:
             self._tell("registration_failed", status=status)
         self.is_registered = self._may_be_bound = False
+        self._turn()
+
+    def _turn(self) -> None:
+        """Let the next registrar be the one in use."""
         self._registrars.append(self._registrars.pop(0))
 
     def _wait_s(self, failures: int) -> float:

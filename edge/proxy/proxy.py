@@ -228,7 +228,7 @@ class Proxy:
         """
         standing = self._standing()
         freed = set()
-        for agent in self._wanted.ha1 if self._wanted and standing else ():
+        for agent in self._wanted.home if self._wanted and standing else ():
             entry = await self.gate_of(agent)
             if entry is not None and standing and gate.is_stuck(agent, entry, standing):
                 log.warning("gate_stuck", agent=agent, token=str(entry.token), state=entry.state)

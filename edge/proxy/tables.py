@@ -11,9 +11,11 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct, field
 
+from edge.acd.token import NO_TOKEN, Token
 from edge.proxy.errors import TablesFileError
 from state.discreet import Discreet
-from state.model import Agent, AgentId, SiteId, Trunk
+from state.model import FIRST_EPOCH, Agent, AgentId, SiteId, Trunk
+from state.snapshot import Snapshot
 
 FILE_VERSION = 1
 EDGE = "edge"
@@ -34,7 +36,10 @@ class Tables(Discreet, frozen=True, kw_only=True):
     peers: Mapping[str, str] = field(default_factory=dict)
     """`ip` -> `trunk:ID`, `ip:port` -> `edge`."""
     ha1: Mapping[AgentId, str] = field(default_factory=dict)
-    """For the agents homed here who are not barred; `-`: they have no password of their own."""
+    """For the agents who are not barred, whatever their home: any site takes them in when that is
+    dead. `-`: they have no password of their own."""
+    home: Mapping[AgentId, str] = field(default_factory=dict)
+    """For the agents homed here: `epoch.revision`, the token up to which none is new here."""
     sip_secret: Mapping[str, str] = field(default_factory=dict)
     """By name: what phones' ephemeral credentials are checked with."""
     dial: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +75,7 @@ def rows(tables: Tables) -> dict[Key, str]:
     told = {("steer", did): row or "|" for did, row in tables.steer.items()}
     told |= {("peers", source): who for source, who in tables.peers.items()}
     told |= {("ha1", str(agent)): ha1 for agent, ha1 in tables.ha1.items()}
+    told |= {("home", str(agent)): floor for agent, floor in tables.home.items()}
     told |= {("sip_secret", name): text for name, text in tables.sip_secret.items()}
     told |= {("dial", trunk): row for trunk, row in tables.dial.items()}
     told["meta", "tables"] = "1"
@@ -79,7 +85,7 @@ def rows(tables: Tables) -> dict[Key, str]:
     return told
 
 
-OWNED = ("steer", "peers", "ha1", "sip_secret", "dial")
+OWNED = ("steer", "peers", "ha1", "home", "sip_secret", "dial")
 """Tables that hold nothing but what edges told."""
 
 
@@ -109,15 +115,30 @@ def dial(trunks: Iterable[Trunk]) -> dict[str, str]:
     }
 
 
-def ha1(
-    agents: Iterable[Agent], site: SiteId, barred: Container[AgentId] = ()
-) -> dict[AgentId, str]:
-    """Return the secrets of the agents homed at `site`; who is not named cannot register."""
+def ha1(agents: Iterable[Agent], barred: Container[AgentId] = ()) -> dict[AgentId, str]:
+    """Return the secrets of agents; who is not named cannot register."""
+    return {agent.id: agent.ha1 or NO_PASSWORD for agent in agents if agent.id not in barred}
+
+
+def homes(snapshot: Snapshot, site: SiteId) -> dict[AgentId, str]:
+    """Return who is homed at `site`, with the token up to which none is new there.
+
+    That is the move that made it their home. Its epoch is that of the store's next tokens of them:
+    one that was made at their home of before has that epoch at most, and an older revision.
+    """
     return {
-        agent.id: agent.ha1 or NO_PASSWORD
-        for agent in agents
-        if agent.site == site and agent.id not in barred
+        agent: str(_floor(snapshot, agent))
+        for agent, entry in snapshot.agents.items()
+        if entry.value.site == site
     }
+
+
+def _floor(snapshot: Snapshot, agent: AgentId) -> Token:
+    move, presence = snapshot.moves.get(agent), snapshot.presences.get(agent)
+    if move is None:
+        return NO_TOKEN
+    epoch = FIRST_EPOCH if presence is None else presence.value.epoch
+    return Token(epoch=epoch, revision=move.mod_revision)
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -125,6 +146,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     steer: dict[str, str]
     peers: dict[str, str]
     ha1: dict[str, str]
+    home: dict[str, str] = {}
     sip_secret: dict[str, str] = {}
     dial: dict[str, str] = {}
 
@@ -151,6 +173,7 @@ def decode_file(content: bytes) -> dict[Key, str]:
         "steer": file.steer,
         "peers": file.peers,
         "ha1": file.ha1,
+        "home": file.home,
         "sip_secret": file.sip_secret,
         "dial": file.dial,
     }

@@ -1,6 +1,7 @@
 """Which site and which edge sees to what. PURE: values in, values out."""
 
 from edge.steering.duty import chosen, home_edge, janitor
+from edge.steering.moves import MoveDue, moves_due
 from edge.steering.standing import NOBODY, Illness, Standing, Standings, ill_sites
 from edge.steering.table import ANY, Groups, encode, rows
 
@@ -9,6 +10,7 @@ __all__ = [
     "NOBODY",
     "Groups",
     "Illness",
+    "MoveDue",
     "Standing",
     "Standings",
     "chosen",
@@ -16,5 +18,6 @@ __all__ = [
     "home_edge",
     "ill_sites",
     "janitor",
+    "moves_due",
     "rows",
 ]

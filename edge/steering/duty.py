@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from state.model import AgentId, EdgeId, EdgeState
+from state.model import AgentId, EdgeId, EdgeState, SiteId
 from state.snapshot import Snapshot
 
 
@@ -19,11 +19,17 @@ def home_edge(snapshot: Snapshot, agent: AgentId) -> EdgeId | None:
     not configured, or no edge of their home site lives.
     """
     entry = snapshot.agents.get(agent)
-    if entry is None:
-        return None
-    home = [life.value for life in snapshot.edges.values() if life.value.site == entry.value.site]
-    serving = [life.edge for life in home if life.state is EdgeState.SERVING]
-    return chosen(serving or [life.edge for life in home], agent)
+    return None if entry is None else edge_at(snapshot, entry.value.site, agent)
+
+
+def edge_at(snapshot: Snapshot, site: SiteId, task: str) -> EdgeId | None:
+    """Return the edge of a site that is to do a task: if there is one, one that does not drain.
+
+    None: no edge lives there.
+    """
+    here = [life.value for life in snapshot.edges.values() if life.value.site == site]
+    serving = [life.edge for life in here if life.state is EdgeState.SERVING]
+    return chosen(serving or [life.edge for life in here], task)
 
 
 def janitor(snapshot: Snapshot, dead: EdgeId) -> EdgeId | None:

@@ -89,6 +89,13 @@ def _rent(name: str, tenant: TenantId) -> Change:
     return change
 
 
+def _move(name: str, site: str) -> Change:
+    def change(moment: Moment) -> None:
+        moment.world.move(name, site, home="a")
+
+    return change
+
+
 def _work(name: str, rest_s: float, busy_s: int, ended_s: int) -> Change:
     def change(moment: Moment) -> None:
         ended_ms = moment.now.wall_ms - 1000 * ended_s
@@ -134,6 +141,7 @@ CHANGES = st.one_of(
     st.builds(_ticket, NUMBERS, STATES, WANTS, TRIED),
     st.builds(lambda n: lambda m: m.world.drop(keys.ticket(call_id(n))), NUMBERS),
     st.builds(_work, NAMES, st.sampled_from([0.0, 2.0]), st.integers(0, 50), st.integers(-9, 400)),
+    st.builds(_move, NAMES, st.sampled_from("abc")),
     st.builds(
         _presence,
         NAMES,

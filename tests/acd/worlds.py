@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from state import keys
 from state.codec import Record, encode
 from state.model import (
+    FIRST_EPOCH,
     Agent,
     AgentId,
     CallId,
@@ -17,6 +18,7 @@ from state.model import (
     EdgeId,
     EdgeLife,
     EdgeState,
+    Move,
     Now,
     Offer,
     OfferState,
@@ -164,11 +166,20 @@ class World:
         site: str = "a",
         state: PresenceState = PresenceState.READY,
         since_ms: int = WALL_MS - 60_000,
+        epoch: int = FIRST_EPOCH,
     ) -> None:
         """Say what an agent's home site says."""
         agent = AgentId(name)
-        record = Presence(agent=agent, site=SiteId(site), state=state, since_ms=since_ms)
+        record = Presence(
+            agent=agent, site=SiteId(site), state=state, since_ms=since_ms, epoch=epoch
+        )
         self.put(keys.presence(agent), record, seen_s=NOW.mono_s)
+
+    def move(self, name: str, site: str, *, home: str) -> None:
+        """Move an agent who is configured to be at `home` to another site."""
+        agent = AgentId(name)
+        record = Move(agent=agent, site=SiteId(site), home=SiteId(home), since_ms=WALL_MS)
+        self.put(keys.move(agent), record)
 
     def work(self, name: str, *, seen_s: float = 0.0, rest_s: float = 0.0, **sums: float) -> None:
         """Write what an agent has done; it was seen at `seen_s`."""

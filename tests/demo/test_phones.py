@@ -102,9 +102,14 @@ def test_the_agents_plan_has_a_sites_agents_with_their_passwords() -> None:
     site = invented.SCENARIO.sites[0]
     plan = json.loads(
         phones.agents_plan(
-            invented.SCENARIO, site, registrar="198.18.1.10:5060", passwords=passwords
+            invented.SCENARIO,
+            site,
+            registrar="198.18.1.10:5060",
+            backups=["198.18.2.10:5060"],
+            passwords=passwords,
         )
     )
     homed = [agent.id for agent in invented.SCENARIO.agents if agent.site == site]
     assert [each["id"] for each in plan["agents"]] == homed
     assert plan["agents"][0]["password"] == f"secret-{homed[0]}"
+    assert {tuple(each["backups"]) for each in plan["agents"]} == {("198.18.2.10:5060",)}

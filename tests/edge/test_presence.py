@@ -10,14 +10,18 @@ from state import keys
 from state.mirror import Mirror
 from state.model import (
     AgentId,
+    CallId,
     EdgeId,
     EdgeLife,
     EdgeState,
+    Offer,
+    OfferState,
     PresenceState,
     Readiness,
     SiteId,
     Wish,
 )
+from state.snapshot import Delta
 from state.store import Delete
 from tests.edge.stage import Center, TroubledStore
 from tests.edge.virtual_time import WALL_MS, LoopClock, in_virtual_time, settle, until
@@ -31,13 +35,15 @@ class Desk:
     def __init__(self, center: Center, name: str) -> None:
         clock = LoopClock()
         self.store = TroubledStore(center.store)
+        self.freed: list[Delta] = []
         self.mirror = Mirror(self.store, clock)
         self.keeper = PresenceKeeper(
             store=self.store,
             clock=clock,
             edge=EdgeId(name),
-            site=SiteId("a"),
+            site=SiteId(name[0]),
             snapshot=lambda: self.mirror.snapshot,
+            is_alone=lambda: False,
         )
         self.mirror.subscribe(lambda _, __: self.keeper.wake())
         self.tasks = [
@@ -49,6 +55,11 @@ class Desk:
         """Return what the snapshot says."""
         entry = self.mirror.snapshot.presences.get(agent)
         return None if entry is None else entry.value.state
+
+    def site(self, agent: AgentId = ANN) -> SiteId | None:
+        """Return which site says it."""
+        entry = self.mirror.snapshot.presences.get(agent)
+        return None if entry is None else entry.value.site
 
     async def end(self) -> None:
         """Die."""
@@ -218,4 +229,67 @@ async def test_an_agent_moved_to_another_site_is_written_by_its_edge() -> None:
     desk.keeper.set_registered(frozenset({ANN}))
     await asyncio.sleep(1)
     assert desk.store.txns == 0
+    await desk.end()
+
+
+@in_virtual_time
+async def test_an_agent_whose_site_died_is_at_home_where_their_phone_has_come_and_goes_back() -> (
+    None
+):
+    center = await _center()
+    desks = {}
+    for name in ("a1", "b1"):
+        await _lives(center, name)
+        desks[name] = Desk(center, name)
+        desks[name].keeper.set_registered(frozenset())
+    there, here = desks["a1"], desks["b1"]
+    await _wishes(center)
+    there.keeper.note(ANN, registered=True)
+    await until(lambda: here.state() is PresenceState.READY, "ready at a")
+    # The site dies: its edge, and with it what it knew of her.
+    await there.end()
+    await center.store.txn((), (Delete(key=keys.edge(EdgeId("a1"))),))
+    await asyncio.sleep(0.1)
+    assert here.site() == "a", "nobody has her telephone"
+    here.keeper.note(ANN, registered=True)
+    await until(lambda: here.site() == "b", "ready at b")
+    assert here.mirror.snapshot.agents[ANN].value.site == "b"
+    # Its next life does not get her back for being there, but for having her telephone.
+    await _lives(center, "a1")
+    again = Desk(center, "a1")
+    again.keeper.set_registered(frozenset())
+    await asyncio.sleep(0.1)
+    again.keeper.note(ANN, registered=True)
+    await asyncio.sleep(0.1)
+    assert again.site() == "b"
+    here.keeper.note(ANN, registered=False)
+    await until(lambda: again.site() == "a", "home again")
+    assert again.state() is PresenceState.READY
+    assert again.mirror.snapshot.agents[ANN].value.site == "a"
+    for desk in (here, again):
+        await desk.end()
+
+
+@in_virtual_time
+async def test_nobody_is_moved_in_a_call_but_right_after_it() -> None:
+    center = await _center()
+    await _lives(center, "b1")
+    desk = Desk(center, "b1")
+    desk.mirror.subscribe(
+        lambda _, deltas: desk.freed.extend(filter(desk.keeper.frees_guest, deltas))
+    )
+    talks = Offer(
+        agent=ANN,
+        call=CallId("f" * 24),
+        edge=EdgeId("b1"),
+        state=OfferState.TALKING,
+        since_ms=WALL_MS,
+    )
+    await center.put(keys.offer(ANN), talks)
+    desk.keeper.set_registered(frozenset({ANN}))
+    await asyncio.sleep(0.1)
+    assert (desk.site(), desk.freed) == (None, [])
+    await center.store.txn((), (Delete(key=keys.offer(ANN)),))
+    await until(lambda: desk.site() == "b", "moved")
+    assert [delta.id for delta in desk.freed] == [ANN]
     await desk.end()

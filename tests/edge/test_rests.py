@@ -65,6 +65,7 @@ class Home:
             edge=edge,
             site=SiteId(edge[0]),
             snapshot=lambda: self.snapshot,
+            is_alone=lambda: False,
         )
 
     async def presence(self) -> Presence:

@@ -80,6 +80,7 @@ def to_agent(site: Site, request: pytest.FixtureRequest) -> Dialog:
     where = phone.address if request.param == "routable" else "192.168.1.2:5060"
     contact = f"sip:alice@{where}"
     site.put("ha1", "alice", ha1_of("alice", "pw"))
+    site.put("home", "alice", "0.0")
     register(phone, "alice", contact=contact)
     offer(edge, "alice", "c", (1, 7))
     invite = phone.wait("INVITE")
@@ -241,6 +242,7 @@ class TcpPhone(SipPeer):
 def test_a_phone_on_tcp_is_rung_and_speaks_over_its_connection(site: Site) -> None:
     edge, phone = site.edge(), TcpPhone(site)
     site.put("ha1", "alice", ha1_of("alice", "pw"))
+    site.put("home", "alice", "0.0")
     contact = f"sip:alice@{phone.address};transport=tcp"
     assert register(phone, "alice", contact=contact).status == 200
     offer(edge, "alice", "c", (1, 7))

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.parts
 def phone(site: Site) -> SipPeer:
     """Return the phone of alice, who has registered."""
     site.put("ha1", "alice", ha1_of("alice", "pw"))
+    site.put("home", "alice", "0.0")
     phone = site.peer()
     assert register(phone, "alice").status == 200
     return phone
@@ -48,6 +49,28 @@ def test_an_offer_rings_the_phone_where_it_speaks_from(site: Site, phone: SipPee
     phone.respond(invite, 200, body=SDP)
     assert edge.wait(200).body == SDP
     gate(site, "1.7.talking.c")
+
+
+def test_an_agent_who_was_moved_is_rung_at_the_new_home_with_tokens_made_since(
+    site: Site, phone: SipPeer
+) -> None:
+    edge = site.edge()
+    site.drop("home", "alice")
+    offer(edge, "alice", "c", (1, 7))
+    assert edge.final().start == "SIP/2.0 403 not homed here"
+    site.put("home", "alice", "1.8")
+    offer(edge, "alice", "c", (1, 8))
+    assert edge.final().start == "SIP/2.0 403 stale token"
+    rung(site, phone, edge, revision=9)
+
+
+def test_a_phone_hears_whether_its_agent_can_be_rung(site: Site, phone: SipPeer) -> None:
+    phone.send(phone.request("OPTIONS", "sip:everline", call_id="ask-1"))
+    assert phone.final().status == 503  # no edge listens
+    site.put("meta", "listeners", "a1")
+    site.put("listen", "a1", "1")
+    phone.send(phone.request("OPTIONS", "sip:everline", call_id="ask-2"))
+    assert phone.final().status == 200
 
 
 @pytest.mark.parametrize("token", [(1, 7), (1, 6), (0, 99)])

@@ -26,6 +26,7 @@ def test_given_it_was_killed_then_it_serves_from_its_file_as_soon_as_it_is_up(
         steer={"4930111": edge.address},
         peers={trunk.host: "trunk:t1", edge.address: "edge"},
         ha1={AgentId("alice"): ha1_of("alice", "pw")},
+        home={AgentId("alice"): "1.6"},
     )
     (site.run_dir / "tables.json").write_bytes(encode_file(tables))
     with running(site):
@@ -40,6 +41,7 @@ def test_given_it_was_killed_then_it_serves_from_its_file_as_soon_as_it_is_up(
         # But who rings an agent it lets no one say before the gate is loaded.
         offer(edge, "alice", "c", (1, 7))
         assert edge.final().start == "SIP/2.0 503 gate not loaded"
+        assert site.row("home", "alice") == "1.6"
 
 
 @pytest.mark.parametrize("content", [b"", b'{"v": 1, "steer": {', bytes(100), b'{"v": 99}'])

@@ -33,6 +33,7 @@ class Script:
         world.tables["peers"] = {TRUNK[0]: "trunk:t1", "{}:{}".format(*EDGE): "edge"}
         world.tables["steer"] = {"4930111": E1}
         world.tables["meta"] = {"tables": "1", "gate_loaded": "1"}
+        world.tables["home"] = {"alice": "0.0"}
         return world
 
     def request(self, world: World, **fields: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - of World
@@ -480,6 +481,47 @@ def test_an_offer_that_the_gate_refuses_rings_nobody(
         "call": "c",
         "why": answer[1],
     }
+
+
+@pytest.mark.parametrize(
+    ("floor", "answer"),
+    [(None, (403, "not homed here")), ("1.7", (403, "stale token")), ("3.1", (403, "stale token"))],
+)
+def test_an_agent_who_is_at_home_elsewhere_or_came_since_is_not_rung(
+    script: Script, world: World, floor: str | None, answer: tuple[int, str]
+) -> None:
+    world.tables["home"] = {} if floor is None else {"alice": floor}
+    offer(script, world)
+    assert world.was_done("reply") == [answer]
+    assert world.tables["gate"] == {}
+
+
+def test_an_agent_who_came_is_rung_with_the_tokens_made_since(script: Script, world: World) -> None:
+    world.tables["home"] = {"alice": "1.6"}
+    offer(script, world)
+    assert world.tables["gate"] == {"alice": "1.7.ringing.c"}
+
+
+@pytest.mark.parametrize(
+    ("known", "listens", "answers"),
+    [
+        (True, True, [(200, "OK")]),
+        (True, False, [(503, "Service Unavailable")]),
+        (False, True, []),
+    ],
+)
+def test_a_phone_that_asks_is_told_whether_its_agent_can_be_rung_here(
+    script: Script,
+    world: World,
+    known: bool,  # noqa: FBT001 - a row of a table
+    listens: bool,  # noqa: FBT001 - likewise
+    answers: list[tuple[int, str]],
+) -> None:
+    world.tables["known"] = {PHONE[0]: "1"} if known else {}
+    world.tables["meta"] |= {"listeners": "a1", "draining": "1"}
+    world.tables["listen"] = {"a1": "1"} if listens else {}
+    script.request(world, source=PHONE, method="OPTIONS")
+    assert world.was_done("reply") == answers
 
 
 @pytest.mark.parametrize("agent", ["no%20body", "", "x" * 65, "-x"])

@@ -98,6 +98,7 @@ def test_a_number_with_strange_bytes_is_a_bad_request(site: Site) -> None:
 
 def test_given_a_row_is_corrupt_then_the_caller_is_sent_elsewhere(site: Site) -> None:
     site.put("ha1", "alice", ha1_of("alice", "pw"))
+    site.put("home", "alice", "0.0")
     phone, edge = site.peer(), site.edge()
     register(phone, "alice")
     site.put("gate", "alice", "nonsense")
@@ -129,6 +130,7 @@ def test_what_is_malformed_leaves_no_numbers_in_the_log(site: Site) -> None:
 
 def test_tcp_is_served_and_rubbish_on_it_is_not(site: Site) -> None:
     site.put("ha1", "alice", ha1_of("alice", "pw"))
+    site.put("home", "alice", "0.0")
     for rubbish in (b"\x16\x03\x01" + bytes(400), b"A" * 70000, RUBBISH["a huge length"]):
         with socket.create_connection((site.address, 5060), timeout=2) as bad:
             bad.sendall(rubbish)

@@ -74,8 +74,13 @@ class Registrar:
         self.bindings: dict[str, str] = {}
         self.accepted = 0
         self.refused = 0
+        self.asked = 0
+        """How often it was asked whether it is there."""
         self.endpoint = SipEndpoint.open(
-            local=Address(HOST, port), product="test", on_event=self._asked, handles={"REGISTER"}
+            local=Address(HOST, port),
+            product="test",
+            on_event=self._asked,
+            handles={"REGISTER", "OPTIONS"},
         )
 
     @property
@@ -90,7 +95,11 @@ class Registrar:
     def _asked(self, event: Event) -> None:
         if not isinstance(event, RequestReceived):
             return
-        status, headers = self._judge(event)
+        if event.method == "OPTIONS":
+            self.asked += 1
+            status, headers = 200, dict[str, str]()
+        else:
+            status, headers = self._judge(event)
         self.endpoint.stack.respond(event.transaction, status, self.endpoint.now(), headers=headers)
 
     def _judge(self, event: RequestReceived) -> tuple[int, dict[str, str]]:

@@ -27,7 +27,7 @@ def test_least_that_must_be_said_is_read_with_sensible_behaviour() -> None:
         (b'{"agent": []}', "agent"),
         (b'{"agents": [{"id": "alba"}]}', "registrar"),
         (b'{"agents": [{"id": "alba", "registrar": "nowhere"}]}', "nowhere"),
-        (b'{"agents": [{"id": "alba", "registrar": "a:1", "second_registrar": "b"}]}', "`b`"),
+        (b'{"agents": [{"id": "alba", "registrar": "a:1", "backups": ["b"]}]}', "`b`"),
         (b'{"callers": [{"id": "c", "carrier": "192.0.2.1:99999", "did": "1"}]}', "99999"),
         (b'{"callers": [{"id": "c", "carrier": "a:1", "did": "1", "talk_s": "x"}]}', "talk_s"),
     ],

@@ -280,17 +280,28 @@ async def test_wrong_password_is_told_once_and_tried_with_pauses(
     assert PASSWORDS["bela"] not in json.dumps(phones.lines)
 
 
-async def test_second_registrar_takes_over_when_the_first_is_silent(
+async def test_a_phone_registers_elsewhere_while_its_home_is_silent_and_goes_home_again(
     phones: Phones, registrar: Registrar
 ) -> None:
+    home = Registrar(PASSWORDS)
+    at_home = home.address
     phones.agent(
         "bela",
-        registrar=Address(HOST, free_port()),
-        second_registrar=str(registrar.address),
+        registrar=at_home,
+        backups=[str(registrar.address)],
         password=PASSWORDS["bela"],
     )
-    registered = await phones.event("registered", "bela")
-    assert registered["registrar"] == str(registrar.address)
+    await until(lambda: "bela" in home.bindings, "at home")
+    await until(lambda: home.asked >= 1, "asked whether it is there", within_s=10)
+    home.close()
+    await until(lambda: "bela" in registrar.bindings, "elsewhere", within_s=15)
+    places = [line["registrar"] for line in phones.events("registered", "bela")]
+    assert places == [str(at_home), str(registrar.address)]
+    again = Registrar(PASSWORDS, port=at_home.port)
+    await until(lambda: "bela" in again.bindings, "home again", within_s=20)
+    await until(lambda: registrar.bindings == {}, "and no longer elsewhere")
+    await phones.fleet.stop()
+    again.close()
 
 
 async def test_registrar_that_comes_back_is_found_again(phones: Phones) -> None:

@@ -31,6 +31,7 @@ class Outside:
 def _kamailio(run_dir: Path, *, is_open: bool = True) -> tuple[Kamailio, Outside]:
     outside = Outside()
     kamailio = Kamailio("a", run_dir, outside)
+    kamailio.tables.put("home", "a01", "0.0")
     if is_open:
         kamailio.routes.obey(OPEN)
     return kamailio, outside

@@ -110,6 +110,7 @@ TABLES = Tables(
     steer={"4930": "127.0.0.1:5081"},
     peers={"127.0.0.2": "trunk:t1"},
     ha1={ALICE: ha1_of("alice", "pw")},
+    home={ALICE: "0.0"},
     epoch=1,
 )
 

@@ -18,10 +18,12 @@ from edge.proxy.tables import (
     decode_file,
     encode_file,
     ha1,
+    homes,
     peers,
     rows,
 )
 from state.model import Agent, AgentId, SiteId, Trunk, TrunkId
+from tests.acd.worlds import World
 
 KEYS = st.tuples(st.sampled_from(["steer", "peers", "ha1"]), st.text(min_size=1, max_size=3))
 ROWS = st.dictionaries(KEYS, st.text(min_size=1, max_size=3), max_size=8)
@@ -105,12 +107,26 @@ def test_peers_are_trunks_by_address_and_edges_by_port() -> None:
     }
 
 
-def test_secrets_are_those_of_the_agents_homed_here() -> None:
+def test_secrets_are_those_of_all_agents_since_any_site_takes_in_those_of_a_dead_one() -> None:
     def agent(name: str, site: str, secret: str) -> Agent:
         return Agent(id=AgentId(name), name=name, site=SiteId(site), skills={}, ha1=secret)
 
     everyone = [agent("alice", "a", "1"), agent("bob", "b", "2"), agent("carol", "a", "")]
-    assert ha1(everyone, SiteId("a")) == {AgentId("alice"): "1", AgentId("carol"): "-"}
+    assert ha1(everyone) == {AgentId("alice"): "1", AgentId("bob"): "2", AgentId("carol"): "-"}
+
+
+def test_homed_here_are_those_who_are_at_home_here_for_now_from_their_move_on() -> None:
+    world = World()
+    for name, site in (("ann", "a"), ("bob", "b"), ("carl", "b")):
+        world.agent(name, site=site)
+    for name, site in (("ann", "b"), ("carl", "a")):
+        world.move(name, site, home="b" if site == "a" else "a")
+    moved = {agent: entry.mod_revision for agent, entry in world.snapshot.moves.items()}
+    ann, bob, carl = AgentId("ann"), AgentId("bob"), AgentId("carl")
+    assert homes(world.snapshot, SiteId("a")) == {carl: f"1.{moved[carl]}"}
+    assert homes(world.snapshot, SiteId("b")) == {ann: f"1.{moved[ann]}", bob: "0.0"}
+    world.presence("carl", site="a", epoch=3)
+    assert homes(world.snapshot, SiteId("a")) == {carl: f"3.{moved[carl]}"}
 
 
 def test_who_is_barred_has_no_row_with_or_without_a_password() -> None:
@@ -119,7 +135,7 @@ def test_who_is_barred_has_no_row_with_or_without_a_password() -> None:
         for name, secret in (("alice", "1"), ("bob", ""), ("carol", "2"))
     ]
     barred = {AgentId("alice"), AgentId("bob")}
-    assert ha1(everyone, SiteId("a"), barred) == {AgentId("carol"): "2"}
+    assert ha1(everyone, barred) == {AgentId("carol"): "2"}
 
 
 def test_secrets_of_phones_stand_in_the_file_and_in_no_log() -> None:

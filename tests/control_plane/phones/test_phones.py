@@ -70,6 +70,7 @@ async def test_an_agent_gets_credentials_that_the_secret_vouches_for(scene: Scen
     expected = issue(read_secrets(SECRET)[0], ANN, now_s + LIFETIME_S)
     assert (said["user"], said["password"]) == (expected.user, expected.password)
     assert (said["aor"], said["registrar"]) == ("sip:ann@everline", "a:1")
+    assert said["backups"] == ["b:1"]
     async with scene.center.services.database.read() as connection:
         audit = (await connection.execute(select(*AuditRow.__table__.columns))).all()
     assert "phone:sign_in" in str(audit)
