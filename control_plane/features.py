@@ -14,6 +14,7 @@ import control_plane.policies.tables
 import control_plane.tenants.tables
 from control_plane.api.route import Feature
 from control_plane.approvals.http import FEATURE as APPROVALS
+from control_plane.audit.http import FEATURE as AUDIT
 from control_plane.cases.http import FEATURE as CASES
 from control_plane.configuration.http import FEATURE as CONFIGURATION
 from control_plane.customers.http import FEATURE as CUSTOMERS
@@ -31,6 +32,7 @@ from control_plane.users.http import FEATURE as USERS
 
 FEATURES: Final[tuple[Feature, ...]] = (
     APPROVALS,
+    AUDIT,
     CUSTOMERS,
     CASES,  # after customers: it tells them what it holds
     SIGN_IN,

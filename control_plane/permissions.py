@@ -21,6 +21,8 @@ class Permission(StrEnum):
     AUDIT_EDIT = "audit:edit"
     """Nobody has it: it exists so that its denial can be proved."""
     AUDIT_READ = "audit:read"
+    AUDIT_ORIGIN_READ_FULL = "audit.origin:read_full"
+    """From which address something was asked: where people work and when."""
     CALENDAR_READ = "calendar:read"
     CALENDAR_UPDATE = "calendar:update"
     CALL_CODE = "call:code"

@@ -20,6 +20,13 @@ NO_PROOF = Problem(
 )
 
 
+NOT_SEARCHABLE = Problem(
+    status=403,
+    error_id="not-searchable",
+    title="Whoever may not see addresses in full may not search by them",
+)
+
+
 class AuditError(ControlPlaneError):
     """The base of what goes wrong with the log itself."""
 

@@ -137,6 +137,7 @@ async def test_who_may_and_who_may_not(scene: Scene) -> None:
         north = await scene.center.person(Role.SUPERVISOR, team="north", site="a")
         assert (await ask(north, "pause")).json["state"] == "paused"
         assert scene.mirror.snapshot.recording_wishes[CALL].value.by == "supervisor"
+    await scene.center.services.journal.flush()
     async with scene.center.services.database.read() as connection:
         kept = await connection.execute(
             select(AuditRow.actor, AuditRow.detail).where(AuditRow.thing == CALL)
