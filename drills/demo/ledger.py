@@ -196,8 +196,8 @@ def outcome_by_people(
 ) -> Outcome:
     """Return how the call ended, by the word of its caller and, if one answered, its agent.
 
-    A BYE that nobody answered ends nothing: the call was gone before it. Nor does the hang-up of
-    a caller who hears nothing any more: a site that comes back may answer it half a minute later.
+    A BYE that nobody answered ends nothing: the call was gone before it. Nor does one that a site
+    answers in its next life, perhaps half a minute later: nothing was heard any more by then.
     """
     heard = audio is not None and audio.caller_heard_agent
     match caller.end:

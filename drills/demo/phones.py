@@ -28,7 +28,7 @@ CALLER_SILENCE_S = 4.0
 """A caller who hears nothing at all for so long takes the line for dead."""
 AGENT_SILENCE_S = 3.0
 REGISTER_EVERY_S = 30
-LATE_MS = 5000
+LATE_MS, STILL_HEARD_MS = 5000, 200
 CUT_OFF = "no_media"
 """Why a telephone says that it hangs up, when nothing was heard any more."""
 
@@ -48,6 +48,7 @@ class Line(msgspec.Struct, kw_only=True):
     invite_ms: int = 0
     answered_ms: int | None = None
     joined_ms: int | None = None
+    last_heard_ms: int | None = None
     hung_up_ms: int | None = None
     ended_ms: int | None = None
     held: int = 0
@@ -132,8 +133,9 @@ def caller_reports(lines: Iterable[Line]) -> tuple[CallerReport, ...]:
             continue
         if line.event == "hanging_up" and line.cause == CUT_OFF:
             silent.add(line.sip_call_id)
-        if line.event == "call" and line.sip_call_id in silent and _is_late(line):
-            cut_off.add(line.sip_call_id)
+        if line.event == "call" and _is_late(line):
+            heard_nothing = line.sip_call_id in silent or _was_gone(line)
+            cut_off |= {line.sip_call_id} if heard_nothing else set()
         if line.event == "call" or line.sip_call_id not in found:
             found[line.sip_call_id] = _caller_report(line)
     return tuple(
@@ -146,6 +148,12 @@ def _is_late(line: Line) -> bool:
     """Tell whether the BYE of a call was answered long after it was sent first."""
     ends = line.hung_up_ms, line.ended_ms
     return None not in ends and (ends[1] or 0) - (ends[0] or 0) > LATE_MS
+
+
+def _was_gone(line: Line) -> bool:
+    """Tell whether the agent was not heard any more from the BYE on: a call that lives is."""
+    ends = line.last_heard_ms, line.hung_up_ms
+    return None not in ends and (ends[0] or 0) - (ends[1] or 0) < STILL_HEARD_MS
 
 
 def agent_reports(lines: Iterable[Line]) -> tuple[AgentReport, ...]:

@@ -63,7 +63,7 @@ class CallerReport(Struct, frozen=True, kw_only=True):
     held: bool = False
     """It put the agent on hold and came back."""
     is_cut_off: bool = False
-    """It hung up because nothing was heard any more, and was answered only much later."""
+    """It hung up, nothing was heard any more, and it was answered only much later."""
 
 
 class AgentReport(Struct, frozen=True, kw_only=True):

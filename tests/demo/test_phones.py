@@ -46,17 +46,29 @@ def test_a_callers_summary_becomes_a_report() -> None:
     assert report.held
 
 
-def test_a_caller_who_hears_nothing_is_cut_off_when_the_bye_is_answered_late() -> None:
+def is_cut_off(*lines: phones.Line) -> bool:
+    (report,) = phones.caller_reports(lines)
+    return report.is_cut_off
+
+
+def test_a_caller_who_waits_and_hears_nothing_is_cut_off_when_the_bye_is_answered_late() -> None:
     gives_up = line(event="hanging_up", cause="no_media")
-
-    def is_cut_off(*lines: phones.Line) -> bool:
-        (report,) = phones.caller_reports(lines)
-        return report.is_cut_off
-
     late = line(hung_up_ms=4000, ended_ms=20_000)
     assert is_cut_off(gives_up, late)
     assert not is_cut_off(gives_up, line(hung_up_ms=4000, ended_ms=4100))
-    assert not is_cut_off(line(event="hanging_up", cause="talked"), late)
+    assert not is_cut_off(line(event="hanging_up", cause="impatient"), late)
+
+
+def test_a_goodbye_that_a_site_answers_in_its_next_life_ends_nothing() -> None:
+    says_goodbye = line(event="hanging_up", cause="talked")
+
+    def ended(*, last_heard_ms: int, ended_ms: int) -> phones.Line:
+        return line(hung_up_ms=10_000, last_heard_ms=last_heard_ms, ended_ms=ended_ms)
+
+    assert is_cut_off(says_goodbye, ended(last_heard_ms=7_000, ended_ms=31_000))
+    # An edge that starts anew answers late too, and meanwhile the agent is still heard.
+    assert not is_cut_off(says_goodbye, ended(last_heard_ms=12_900, ended_ms=16_000))
+    assert not is_cut_off(says_goodbye, ended(last_heard_ms=7_000, ended_ms=10_100))
 
 
 def test_a_call_without_summary_is_unfinished() -> None:
