@@ -12,18 +12,17 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from msgspec import Struct
-
+from drills.blast import killed_site, touches
 from drills.course import Course
 from drills.demo import routing
-from drills.demo.figures import Stock
-from drills.demo.history import TicketSeen
 from drills.demo.ledger import Ledger, Row
-from drills.demo.reports import AgentReport, End, OfferChange, OfferEvent
-from drills.demo.scenario import Dialler, Scenario
-from drills.experiment import Fault, FaultKind
+from drills.demo.reports import End
+from drills.demo.scenario import Dialler
+from drills.experiment import FaultKind
 from drills.packets import Dialled, Wire, longest_gap_ms, rto_s
-from state.model import AgentId, CallId, EdgeId, Outcome, SiteId
+from drills.seen import Seen
+from drills.truth import untrue_agent_s
+from state.model import Outcome, SiteId
 
 ANSWER_LIMIT_S: Final = 2.0
 """A call set up within this time counts as served."""
@@ -33,44 +32,6 @@ AROUND_S: Final = (0.5, 5.0)
 """Audio is looked at from so long before the first fault to so long after it."""
 DATA_S: Final = 20.0
 _MS: Final = 1000.0
-_SITE_FAULTS: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
-
-
-class Redialled(Struct, frozen=True, kw_only=True):
-    """A caller who was cut off while they waited, and dialled again."""
-
-    lost_sip_call_id: str
-    sip_call_id: str
-    call: CallId
-    joined_ms: int | None
-    """When they heard an agent."""
-
-
-class Seen(Struct, frozen=True, kw_only=True):
-    """Everything that was seen in one run."""
-
-    scenario: Scenario
-    ledger: Ledger
-    agents: tuple[AgentReport, ...]
-    offers: tuple[OfferEvent, ...]
-    course: Course
-    wire: Wire
-    dropped: int
-    """Packets that the capture lost."""
-    noticed_ms: Mapping[EdgeId, int]
-    """When each edge first said that the first fault's site is out of reach."""
-    stocks: tuple[Stock, ...]
-    silent: tuple[EdgeId, ...]
-    """Edges that did not say what is left there."""
-    edges: Mapping[EdgeId, SiteId]
-    writes_ms: tuple[int, ...] = ()
-    """When the shared state changed, as a watch saw it."""
-    sign_ins: tuple[tuple[int, str, bool], ...] = ()
-    """When which agent's telephone said that it is registered, or no longer."""
-    merged_ms: tuple[int, ...] = ()
-    """When edges had merged what they did without a quorum."""
-    redialled: tuple[Redialled, ...] = ()
-    tickets: tuple[TicketSeen, ...] = ()
 
 
 def figures(seen: Seen) -> dict[str, float | None]:
@@ -103,11 +64,6 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers |= _setup(seen.wire, t0_ms)
     answers |= _cut_off(seen, t0_ms)
     return answers
-
-
-def killed_site(method: Iterable[Fault]) -> SiteId | None:
-    """Return the first site that is gone as a whole, None when none is."""
-    return next((SiteId(each.target) for each in method if each.kind in _SITE_FAULTS), None)
 
 
 # ---- the ledger ----------------------------------------------------------------------------------
@@ -284,69 +240,7 @@ def drained_s(seen: Seen, t0_ms: int) -> float | None:
 
 
 def _is_touched(row: Row, course: Course) -> bool:
-    return any(touches(fault, row) for fault in course.method)
-
-
-def touches(fault: Fault, row: Row) -> bool:  # noqa: PLR0911 - one case a kind
-    """Tell whether a call had something to lose by a fault: a leg, its media, or a link between."""
-    sites = {str(site) for site in row.touched}
-    match fault.kind:
-        case FaultKind.KILL_SITE | FaultKind.FREEZE_SITE:
-            return fault.target in sites
-        case FaultKind.CUT | FaultKind.CUT_ONE_WAY | FaultKind.FLAP:
-            ends = set(fault.target.replace(">", "-").split("-"))
-            # A cut of the carrier's line is between the carrier and the site.
-            return ends - {"carrier"} <= sites
-        case FaultKind.DRAIN:
-            return False
-        case FaultKind.ISOLATE:
-            return fault.target.removeprefix("agents-") in sites
-        case FaultKind.CUT_OFF:
-            return fault.target in sites and len(sites) > 1
-        case FaultKind.SHAPE:
-            return bool(set(fault.target.split("-")) & sites)
-        case FaultKind.KILL | FaultKind.HOLD_DOWN | FaultKind.FREEZE | FaultKind.STUTTER:
-            part, _, name = fault.target.partition("-")
-            return part not in {"etcd", "control"} and name[:1] in sites
-
-
-# ---- what agents were said to be -----------------------------------------------------------------
-
-
-def untrue_agent_s(seen: Seen, t0_ms: int) -> float:
-    """Return for how long, at most, the shared state said something untrue of an agent.
-
-    Busy with a call whose telephone had put it down or never heard of it; or ready at a site that
-    was gone, until the last of the surviving edges had taken that site out.
-    """
-    ended: dict[tuple[AgentId, CallId], int] = {}
-    for report in seen.agents:
-        if report.call is not None:
-            over_ms = report.busy_until_ms
-            if over_ms is not None:
-                key = (report.agent, report.call)
-                ended[key] = max(over_ms, ended.get(key, 0))
-    worst_ms = 0
-    given: dict[AgentId, tuple[CallId, int]] = {}
-    for event in seen.offers:
-        before = given.pop(event.agent, None)
-        if event.change is OfferChange.PUT and event.call is not None:
-            since = before[1] if before and before[0] == event.call else event.at_ms
-            given[event.agent] = (event.call, since)
-        elif before is not None:
-            call, since = before
-            over_ms = ended.get((event.agent, call), since)
-            if event.at_ms >= t0_ms:
-                worst_ms = max(worst_ms, event.at_ms - max(over_ms, min(t0_ms, since)))
-    gone = killed_site(seen.course.method)
-    survivors = [edge for edge, site in seen.edges.items() if site != gone]
-    if gone is not None and survivors:
-        noticed = [seen.noticed_ms.get(edge) for edge in survivors]
-        known = [at_ms for at_ms in noticed if at_ms is not None]
-        if len(known) < len(noticed):
-            return float("inf")
-        worst_ms = max(worst_ms, max(known) - t0_ms)
-    return worst_ms / _MS
+    return any(touches(fault, row.touched) for fault in course.method)
 
 
 # ---- the wire ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from drills.course import Course, End, FaultError, Look, Made, Note
@@ -53,8 +53,8 @@ class Ground(Protocol):
         """Return the figures of this moment."""
         ...
 
-    async def quiet_instant(self) -> None:
-        """Wait for a moment, if there is one soon, in which no call is just ending."""
+    async def good_instant(self, method: Sequence[Fault], /) -> None:
+        """Wait for a moment, if there is one soon, that shows what the method does to calls."""
         ...
 
     def stopped_because(self) -> str | None:
@@ -173,7 +173,7 @@ class Runner:
                     await task
 
     async def _make_all(self) -> None:
-        await self._ground.quiet_instant()
+        await self._ground.good_instant(self._method)
         began_s = self._clock.now().mono_s
         if not self._method:
             # The load alone is what happens.

@@ -6,8 +6,10 @@ beside them and is made when it is first needed; evidence is checked against its
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import random
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,11 +18,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from drills.evidence import FIRST, Evidence, TamperedError, hash_of, open_sealed, seal
 from drills.lever import HOME
 
-__all__ = ["CAPTURE", "EVIDENCE", "HOME", "PAGE", "Shelf", "tamper"]
+__all__ = ["CAPTURE", "EVIDENCE", "HOME", "PAGE", "Shelf", "run_name", "tamper"]
 EVIDENCE, CAPTURE, PAGE = "evidence.json", "callers.pcap", "report.html"
 
 
 TRIALS_A_RUN = 20
+
+
+def run_name(drill: str) -> str:
+    """Return the name of a run of a drill that begins now."""
+    began = dt.datetime.fromtimestamp(time.clock_gettime(time.CLOCK_REALTIME), dt.UTC)
+    return f"{began:%Y%m%d-%H%M%S}-{drill}"
 
 
 class Shelf:

@@ -5,13 +5,24 @@ Owns the names in that file, and which runs are still to do: it can be taken up 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, takewhile
 
 from msgspec import Struct
 
 from drills.course import End
 from drills.evidence import Evidence
 from drills.experiment import Experiment
+
+MOST_IN_A_LAB = 20
+"""No number calls in two drills of one lab, and numbers are few."""
+
+
+class Due(Struct, frozen=True, kw_only=True):
+    """A drill that is to be carried out."""
+
+    experiment: Experiment
+    seed: int
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -83,19 +94,31 @@ def done(evidence: Evidence) -> Done:
 
 def still_to_do(
     wanted: Iterable[Experiment], runs: Iterable[Done], repeats: int | None = None
-) -> Iterator[tuple[Experiment, int]]:
+) -> Iterator[Due]:
     """Yield each drill and seed of which there is no run by the same plan yet.
 
-    All drills once, then all a second time: whoever stops it has seen something of each.
+    All drills once, then all a second time: whoever stops it has seen something of each. Those
+    that need the same lab come one after another.
     """
     have = {(each.drill, each.plan_hash, each.seed) for each in runs}
-    known = tuple(wanted)
+    known = tuple(sorted(wanted, key=_lab))
     times = {each.name: repeats or each.repeats for each in known}
     for seed in range(1, max(times.values(), default=0) + 1):
         for experiment in known:
             is_due = seed <= times[experiment.name]
             if is_due and (experiment.name, experiment.plan_hash, seed) not in have:
-                yield experiment, seed
+                yield Due(experiment=experiment, seed=seed)
+
+
+def in_one_lab(due: Sequence[Due]) -> tuple[Due, ...]:
+    """Return what can be done in the lab of the first, as far as it comes at once."""
+    same = takewhile(lambda each: _lab(each.experiment) == _lab(due[0].experiment), due)
+    return tuple(islice(same, MOST_IN_A_LAB))
+
+
+def _lab(experiment: Experiment) -> int:
+    """Return what a lab has to be like for a drill: so many agents are seated there."""
+    return experiment.load.agents_per_site
 
 
 def tally(runs: Iterable[Done], tampered: int, found: int) -> Tally:

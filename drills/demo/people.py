@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from drills.demo import phones, sipp_log
 from drills.demo.programs import Program, Task
-from drills.demo.reports import AgentReport, CallerReport
+from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import PATIENCE_S, Dialler, Scenario
 from drills.lab.lab import PROJECT, Lab
 from state.model import AgentId, SiteId
@@ -26,6 +26,7 @@ SIPP_PORT = 5060
 SIPP_MEDIA_PORT = 6000
 LONGEST_CALL_S = PATIENCE_S + 60.0
 """A caller who has not ended by then, after the last was placed, is not going to."""
+LOOK_EVERY_S = 0.2
 PHONE = (sys.executable, "-m", "edge.phone", "--stdin")
 
 
@@ -60,6 +61,16 @@ class People:
     def _proxy(self, site: SiteId) -> str:
         return f"{self.lab.addresses[site]}:5060"
 
+    def begin_anew(self, scenario: Scenario) -> None:
+        """Let other callers come: what was said so far is forgotten, the agents keep their seats.
+
+        Both scenarios have the same agents, and nobody calls at this moment.
+        """
+        self.scenario = scenario
+        self.callers.clear()
+        self.lines.clear()
+        self._sipp_log_path().unlink(missing_ok=True)
+
     async def let_call(self, start_mono_s: float) -> None:
         """Start all callers; their calls are placed by the plan, counted from `start_mono_s`."""
         plan = phones.callers_plan(
@@ -82,6 +93,15 @@ class People:
             for program in self.callers:
                 await program.stop()
             return False
+        return True
+
+    async def agents_free(self, within_s: float) -> bool:
+        """Wait until every call that reached an agent's phone is over there too."""
+        deadline_s = asyncio.get_running_loop().time() + within_s
+        while any(each.end is End.UNFINISHED for each in self.agent_reports()):
+            if asyncio.get_running_loop().time() > deadline_s:
+                return False
+            await asyncio.sleep(LOOK_EVERY_S)
         return True
 
     async def send_home(self) -> None:

@@ -284,11 +284,15 @@ async def _run(
     )
 
 
-async def read_records(store: EtcdStore) -> list[CallRecord]:
-    """Return the edges' ledger. DemoError when a record in it cannot be read."""
+async def read_records(store: EtcdStore, *, after: int = 0) -> list[CallRecord]:
+    """Return the edges' ledger since a revision. DemoError when a record cannot be read."""
     listing = await read_all(store, keys.ENDED)
     try:
-        return [decode(CallRecord, each.value, each.key) for each in listing.records]
+        return [
+            decode(CallRecord, each.value, each.key)
+            for each in listing.records
+            if each.create_revision > after
+        ]
     except CodecError as error:
         raise DemoError(f"the ledger cannot be read: {error}") from error
 

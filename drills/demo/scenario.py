@@ -108,6 +108,18 @@ class Burst(Struct, frozen=True, kw_only=True):
     calls_per_s: float
 
 
+class Coming(Struct, frozen=True, kw_only=True):
+    """How fast calls come, and from which numbers."""
+
+    calls_per_s: float = CALLS_PER_S
+    burst: Burst | None = None
+    numbers_from: int = 0
+    """The first caller's number, counted within the range of all callers."""
+
+
+USUAL = Coming()
+
+
 class Scenario(Struct, frozen=True, kw_only=True):
     """The whole plan."""
 
@@ -194,9 +206,8 @@ def plan(
     *,
     seed: int,
     calls: int,
-    calls_per_s: float = CALLS_PER_S,
     rounds: int | None = None,
-    burst: Burst | None = None,
+    coming: Coming = USUAL,
 ) -> Scenario:
     """Return the scenario of this seed. ValueError when there are too few calls to tell a story.
 
@@ -205,7 +216,7 @@ def plan(
     if calls < FEWEST_CALLS:
         raise ValueError(f"a demo needs at least {FEWEST_CALLS} calls, not {calls}")
     dice = Dice(seed)
-    planned = _calls(dice, calls, calls_per_s, burst)
+    planned = _calls(dice, calls, coming)
     return Scenario(
         seed=seed,
         sites=SITES,
@@ -231,17 +242,15 @@ def _agents(rounds: int) -> tuple[PlannedAgent, ...]:
     )
 
 
-def _at_s(place: float, calls_per_s: float, burst: Burst | None) -> float:
+def _at_s(place: float, coming: Coming) -> float:
     """Return when the call at a place of the order comes."""
-    at_s = place / calls_per_s
+    burst, at_s = coming.burst, place / coming.calls_per_s
     if burst is None or at_s <= burst.from_s:
         return at_s
-    return burst.from_s + (place - burst.from_s * calls_per_s) / burst.calls_per_s
+    return burst.from_s + (place - burst.from_s * coming.calls_per_s) / burst.calls_per_s
 
 
-def _calls(
-    dice: Dice, count: int, calls_per_s: float, burst: Burst | None
-) -> tuple[PlannedCall, ...]:
+def _calls(dice: Dice, count: int, coming: Coming) -> tuple[PlannedCall, ...]:
     queues = _spread_queues(dice, count)
     diallers = _spread_diallers(dice, count)
     sites = _spread_sites(dice, count)
@@ -249,12 +258,10 @@ def _calls(
     return tuple(
         PlannedCall(
             index=index,
-            number=f"1555020{index:04d}",
+            number=f"1555020{coming.numbers_from + index:04d}",
             did=queues[index].did,
             queue=queues[index].id,
-            at_s=round(
-                _at_s(index + dice.between(-0.4, 0.4, "at", index), calls_per_s, burst) + 0.1, 3
-            ),
+            at_s=round(_at_s(index + dice.between(-0.4, 0.4, "at", index), coming) + 0.1, 3),
             first_site=sites[index],
             dialler=diallers[index],
             behaviour=behaviours[index],

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from drills.blast import touches
 from drills.course import Made
 from drills.demo.reports import CallerReport, End
 from drills.demo.run import Stage, quiet_instant
-from drills.experiment import Fault
+from drills.experiment import Experiment, Fault
 from drills.faults import FaultClient
 from drills.guards import Facts
 from drills.lever import Lever
-from state.model import SiteId
+from state.model import SiteId, Ticket
 
 BUSY_S = 7.0
 """How long a synthetic call keeps an agent: rung, talked, wrapped up."""
 RECENT_S = (3.0, 13.0)
 """Calls placed between so long ago: old enough to be answered, young enough to matter."""
+SPARED_FOR_S = (0.8, 2.5)
+"""Callers who have heard their agent for so long have as long again to talk, and more."""
+SPARED = 2
+"""So many calls, at least, are listened to where a drill expects something of the spared."""
+SPARED_WITHIN_S, LOOK_EVERY_S = 8.0, 0.05
 _GOOD = frozenset({"answered", "joined"})
 _BAD = frozenset({End.REFUSED, End.SILENCE, End.FAULT})
 
@@ -33,7 +39,7 @@ class LabGround:
         stage: Stage,
         faults: FaultClient,
         *,
-        calls_per_s: float,
+        experiment: Experiment,
         lever: Lever,
         is_alone: bool,
     ) -> None:
@@ -41,7 +47,9 @@ class LabGround:
         self._stage = stage
         self._lever = lever
         self._is_alone = is_alone
-        self._calls_per_s = calls_per_s
+        self._calls_per_s = experiment.load.calls_per_s
+        listens = any(bound.figure == "spared_gap_ms" for bound in experiment.expect)
+        self._spared = SPARED if listens else 0
         self._faults = faults
 
     async def leader(self) -> str | None:
@@ -91,9 +99,44 @@ class LabGround:
         """Return why somebody wants it to stop."""
         return self._lever.stopped_because()
 
-    async def quiet_instant(self) -> None:
-        """Wait for a moment in which nobody is hanging up."""
+    async def good_instant(self, method: Sequence[Fault]) -> None:
+        """Wait for a moment in which nobody is hanging up.
+
+        And in which so many callers have just begun to talk at sites that are spared that it can
+        be heard whether they are.
+        """
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + SPARED_WITHIN_S
+        while len(self._spared_now(method)) < self._spared:
+            if loop.time() > deadline_s:
+                break
+            await asyncio.sleep(LOOK_EVERY_S)
         await quiet_instant(self._stage)
+
+    def _spared_now(self, method: Sequence[Fault]) -> list[Ticket]:
+        """Return the calls of our telephones that have just begun and have nothing to lose."""
+        stage = self._stage
+        now_ms = stage.clock.now().wall_ms
+        joined_ms = {
+            line.sip_call_id: line.wall_ms
+            for line in stage.people.lines
+            if line.event == "joined" and line.role == "caller"
+        }
+        least_s, most_s = SPARED_FOR_S
+        young = [
+            ticket
+            for ticket in stage.screen.wall.tickets.values()
+            if least_s <= (now_ms - joined_ms.get(ticket.sip_call_id, 0)) / 1000 <= most_s
+        ]
+        homes = {agent.id: agent.site for agent in stage.scenario.agents}
+        return [
+            ticket
+            for ticket in young
+            if ticket.agent is not None
+            and not any(
+                touches(fault, {ticket.site, ticket.via, homes[ticket.agent]}) for fault in method
+            )
+        ]
 
 
 def _is_recent(report: CallerReport, now_ms: int) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from drills.demo.ledger import Row, edges_story, people_story
 from drills.evidence import CallRow, ClockBound, Evidence, Judgement, Moment, chained, judge
 from drills.experiment import Experiment
-from drills.figures import Seen, figures, lost_elsewhere, moved
+from drills.figures import figures, lost_elsewhere, moved
+from drills.seen import Seen
 
 MOST_FINDINGS = 20
 

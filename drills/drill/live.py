@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Struct
 
+from drills.blast import killed_site
 from drills.course import Course, FaultError, Made
 from drills.desk.answers import Faults, Readiness, Role, Status
 from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, StatusAsk
@@ -23,7 +24,7 @@ from drills.desk.client import connected
 from drills.desk.errors import DeskError
 from drills.evidence import CallRow, Evidence, Moment, chained, judge
 from drills.experiment import Experiment, Fault
-from drills.figures import ANSWER_LIMIT_S, SETTLED_AFTER_S, killed_site
+from drills.figures import ANSWER_LIMIT_S, SETTLED_AFTER_S
 from drills.guards import Facts
 from drills.lever import Lever
 from drills.runner import Runner
@@ -152,7 +153,7 @@ class LiveGround:
             "success_share": len(good) / len(recent) if recent else 1.0,
         }
 
-    async def quiet_instant(self) -> None:
+    async def good_instant(self, method: Sequence[Fault]) -> None:
         """Do not wait: real people hang up whenever they like."""
 
     def stopped_because(self) -> str | None:

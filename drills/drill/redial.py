@@ -15,8 +15,8 @@ from drills.demo.people import CALLERS, PHONE
 from drills.demo.programs import Program, Task
 from drills.demo.run import Stage
 from drills.demo.scenario import PATIENCE_S
-from drills.figures import Redialled
 from drills.lab.lab import PROJECT
+from drills.seen import Redialled
 from state.keys import call_id_for
 
 LOOK_S = 0.1

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from drills.demo.routing import lacking
-from drills.demo.scenario import Behaviour, Burst, Dialler, Scenario, plan
+from drills.demo.scenario import Behaviour, Burst, Coming, Dialler, Scenario, plan
 
 
 @pytest.fixture(params=[(1, 60), (2, 72), (3, 200)], ids=lambda pair: f"seed{pair[0]}-{pair[1]}")
@@ -89,8 +89,9 @@ def test_too_few_calls_are_refused_with_the_number_that_is_enough() -> None:
 
 
 def test_in_a_burst_calls_come_faster_from_its_moment_on_and_nothing_else_changes() -> None:
-    usual = plan(seed=3, calls=60, calls_per_s=2.0)
-    fast = plan(seed=3, calls=60, calls_per_s=2.0, burst=Burst(from_s=10.0, calls_per_s=20.0))
+    usual = plan(seed=3, calls=60, coming=Coming(calls_per_s=2.0))
+    burst = Burst(from_s=10.0, calls_per_s=20.0)
+    fast = plan(seed=3, calls=60, coming=Coming(calls_per_s=2.0, burst=burst))
     for one, other in zip(usual.calls, fast.calls, strict=True):
         assert one.number == other.number
         assert one.behaviour is other.behaviour
@@ -98,3 +99,10 @@ def test_in_a_burst_calls_come_faster_from_its_moment_on_and_nothing_else_change
             assert other.at_s == one.at_s
         else:
             assert other.at_s == pytest.approx(10.1 + (one.at_s - 10.1) / 10, abs=0.01)
+
+
+def test_callers_who_come_later_have_other_numbers_and_are_the_same_otherwise() -> None:
+    first = plan(seed=3, calls=60)
+    later = plan(seed=3, calls=60, coming=Coming(numbers_from=400))
+    assert not {call.number for call in first.calls} & {call.number for call in later.calls}
+    assert [call.behaviour for call in first.calls] == [call.behaviour for call in later.calls]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from drills.blast import touches
 from drills.course import Course, End, Made
 from drills.demo import reports
 from drills.demo.figures import Stock
@@ -11,17 +12,9 @@ from drills.demo.history import TicketSeen
 from drills.demo.ledger import join
 from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEvent
 from drills.experiment import Fault, FaultKind
-from drills.figures import (
-    Redialled,
-    Seen,
-    data_rto_s,
-    figures,
-    moved,
-    places,
-    sign_in_rto_s,
-    touches,
-)
+from drills.figures import data_rto_s, figures, moved, places, sign_in_rto_s
 from drills.packets import Dialled, Wire
+from drills.seen import Redialled, Seen
 from state.model import (
     CallId,
     CallRecord,
@@ -174,7 +167,7 @@ def test_which_calls_a_fault_touches() -> None:
     row = replace(a_and_b, records=(both,))
 
     def is_touched(kind: FaultKind, target: str) -> bool:
-        return touches(Fault(kind=kind, target=target, ttl_s=1.0, period_s=1.0), row)
+        return touches(Fault(kind=kind, target=target, ttl_s=1.0, period_s=1.0), row.touched)
 
     assert is_touched(FaultKind.KILL_SITE, "b")
     assert not is_touched(FaultKind.KILL_SITE, "c")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -59,7 +59,7 @@ class Lab:
         """Return what was given for this moment."""
         return self._values(self.clock.now().mono_s)
 
-    async def quiet_instant(self) -> None:
+    async def good_instant(self, method: Sequence[Fault]) -> None:
         """Be quiet at once."""
 
     def stopped_because(self) -> str | None:

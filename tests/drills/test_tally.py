@@ -9,7 +9,7 @@ from drills.course import End
 from drills.evidence import Evidence
 from drills.library import experiment_of
 from drills.shelf import Shelf, tamper
-from drills.tally import Done, done, still_to_do, tally
+from drills.tally import MOST_IN_A_LAB, Done, done, in_one_lab, still_to_do, tally
 from tests.drills.test_evidence import FILES, piece
 
 KILLED, FLAPS = experiment_of("site_killed"), experiment_of("link_flaps")
@@ -58,13 +58,24 @@ def test_one_change_that_was_not_noticed_is_told() -> None:
 
 
 def test_it_goes_on_where_it_stopped_and_runs_all_once_before_any_twice() -> None:
-    to_do = [(each.name, seed) for each, seed in still_to_do([KILLED, FLAPS], [], 2)]
+    to_do = [(each.experiment.name, each.seed) for each in still_to_do([KILLED, FLAPS], [], 2)]
     assert to_do == [("site_killed", 1), ("link_flaps", 1), ("site_killed", 2), ("link_flaps", 2)]
-    left = [(each.name, seed) for each, seed in still_to_do([KILLED, FLAPS], [run(1)], 2)]
+    left = [(each.experiment.name, each.seed) for each in still_to_do([KILLED, FLAPS], [run(1)], 2)]
     assert left == to_do[1:]
     by_file = list(still_to_do([KILLED, FLAPS], []))
     assert len(by_file) == KILLED.repeats + FLAPS.repeats
     assert KILLED.repeats == 20
+
+
+def test_drills_that_seat_as_many_agents_share_a_lab() -> None:
+    waits = experiment_of("waiting_redial")
+    assert waits.load.agents_per_site != KILLED.load.agents_per_site
+    due = list(still_to_do([KILLED, waits, FLAPS], [], 2))
+    alone, both = in_one_lab(due), in_one_lab(due[1:])
+    assert [each.experiment.name for each in alone] == ["waiting_redial"]
+    assert [each.experiment.name for each in both] == ["site_killed", "link_flaps"]
+    many = in_one_lab(list(still_to_do([KILLED], [], 50)))
+    assert len(many) == MOST_IN_A_LAB
 
 
 def test_runs_of_another_plan_do_not_count() -> None:

@@ -1,0 +1,39 @@
+"""Whom a fault can harm: which sites it takes, and which calls had something there. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from drills.experiment import Fault, FaultKind
+from state.model import SiteId
+
+_SITE_FAULTS: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
+
+
+def killed_site(method: Iterable[Fault]) -> SiteId | None:
+    """Return the first site that is gone as a whole, None when none is."""
+    return next((SiteId(each.target) for each in method if each.kind in _SITE_FAULTS), None)
+
+
+def touches(fault: Fault, at: Collection[SiteId]) -> bool:  # noqa: PLR0911 - one case a kind
+    """Tell whether a call with legs or media at some sites had something to lose by a fault."""
+    sites = {str(site) for site in at}
+    match fault.kind:
+        case FaultKind.KILL_SITE | FaultKind.FREEZE_SITE:
+            return fault.target in sites
+        case FaultKind.CUT | FaultKind.CUT_ONE_WAY | FaultKind.FLAP:
+            ends = set(fault.target.replace(">", "-").split("-"))
+            # A cut of the carrier's line is between the carrier and the site.
+            return ends - {"carrier"} <= sites
+        case FaultKind.DRAIN:
+            return False
+        case FaultKind.ISOLATE:
+            return fault.target.removeprefix("agents-") in sites
+        case FaultKind.CUT_OFF:
+            return fault.target in sites and len(sites) > 1
+        case FaultKind.SHAPE:
+            return bool(set(fault.target.split("-")) & sites)
+        case FaultKind.KILL | FaultKind.HOLD_DOWN | FaultKind.FREEZE | FaultKind.STUTTER:
+            part, _, name = fault.target.partition("-")
+            return part not in {"etcd", "control"} and name[:1] in sites

@@ -1,0 +1,119 @@
+"""`./everline drill report`, and what other commands tell of a run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+
+from drills.cli.asking import print_json
+from drills.cli.drill_words import Json, Keep
+from drills.cli.errors import CommandError, Exit
+from drills.cli.progress import console
+from drills.evidence import Evidence, TamperedError
+from drills.page import lines, page, regressions
+from drills.setup.say import note
+from drills.shelf import HOME, PAGE, Shelf
+
+
+def report(
+    run: Annotated[str, cyclopts.Parameter(help="Which run. Default: the last.")] = "",
+    /,
+    *,
+    json: Json = False,
+    verify: Annotated[
+        bool, cyclopts.Parameter(help="Check signatures, chain and files of all runs.")
+    ] = False,
+    pdf: Annotated[
+        Path | None, cyclopts.Parameter(help="Write the page to this file, by Chromium.")
+    ] = None,
+    keep: Keep = HOME,
+) -> int:
+    """Report on a drill: what was expected, what was found.
+
+    The page with charts, for managers and auditors, is report.html in the
+    run's folder. Evidence that was changed is not shown: exit code 1.
+
+    For example:
+      ./everline drill report
+      ./everline drill report --verify
+      ./everline drill report --json
+      ./everline drill report --pdf drill.pdf
+    """
+    shelf = Shelf(keep)
+    runs = shelf.runs()
+    if not runs:
+        raise CommandError("no drill has been run here: ./everline drill list")
+    chosen = run or runs[-1]
+    if chosen not in runs:
+        raise CommandError(f"there is no run {chosen!r}; the last are: {', '.join(runs[-5:])}")
+    try:
+        if verify:
+            count = sum(1 for _ in shelf.read_all())
+            note(f"{count} pieces of evidence are as they were written")
+        if json:
+            print_json(shelf.read(chosen), indent=2)
+            return Exit.OK
+        tell(shelf, chosen)
+        if pdf is not None:
+            _print(shelf, chosen, pdf.absolute())
+    except TamperedError as error:
+        raise CommandError(f"the evidence of {chosen} does not stand: {error}") from error
+    return Exit.OK
+
+
+def _print(shelf: Shelf, chosen: str, file: Path) -> None:
+    """Print the page of evidence that stands, made anew, to a PDF."""
+    before = [each for each in kept(shelf, shelf.read(chosen).experiment.name) if each.run < chosen]
+    with tempfile.TemporaryDirectory(prefix="everline-page-") as folder:
+        source = Path(folder) / PAGE
+        source.write_text(page(shelf.read(chosen), before))
+        command = (
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-pdf-header-footer",
+        )
+        target = (f"--user-data-dir={folder}/profile", f"--print-to-pdf={file}", source.as_uri())
+        try:
+            subprocess.run((*command, *target), check=True, capture_output=True, timeout=60)
+        except FileNotFoundError:
+            raise CommandError("chromium is missing: ./everline setup", Exit.SETUP) from None
+        except (subprocess.SubprocessError, OSError) as error:
+            raise CommandError(f"chromium could not print the page: {error}") from error
+    note(f"the page is in {file}")
+
+
+def tell(shelf: Shelf, chosen: str) -> None:
+    """Print what a run found."""
+    evidence = shelf.read(chosen)
+    before = [each for each in kept(shelf, evidence.experiment.name) if each.run < chosen]
+    say = console().print
+    say(f"{evidence.experiment.title}: {evidence.run}", style="bold")
+    say(f"{evidence.end}: {evidence.why}", highlight=False)
+    for line in lines(evidence):
+        say(line, style="red" if line.startswith("BROKEN") else "", highlight=False)
+    for line in evidence.findings:
+        say(f"finding: {line}", highlight=False)
+    for line in regressions(evidence, before):
+        say(f"worse than the last time: {line}", style="red", highlight=False)
+    say(f"{shelf.folder(chosen) / PAGE}", style="dim", highlight=False, soft_wrap=True)
+
+
+def kept(shelf: Shelf, name: str = "") -> list[Evidence]:
+    """Return the runs that can be believed, the oldest first."""
+    found = []
+    for each in shelf.runs():
+        try:
+            evidence = shelf.read(each)
+        except (TamperedError, OSError):
+            sys.stderr.write(f"everline: the evidence of {each} does not stand\n")
+            continue
+        if name in {"", evidence.experiment.name}:
+            found.append(evidence)
+    return found

@@ -1,0 +1,144 @@
+"""Drills one after another in one lab, which stays up for as long as each leaves it as it was.
+
+Bringing a lab up costs more than most drills take. Between two of them everything that was broken
+has to be as it was at first; where it is not, the lab is given up, and the drills that are left are
+done in another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Sequence
+
+from drills.demo.run import Stage, living_edges, staged
+from drills.demo.screen import Screen
+from drills.demo.stock import take
+from drills.drill.keeping import evidence_of
+from drills.drill.rehearsal import Hands, planned, rehearse
+from drills.evidence import Evidence, TamperedError, hash_of
+from drills.experiment import MOST_CALLS
+from drills.lever import Lever
+from drills.page import page
+from drills.shelf import CAPTURE, Shelf, run_name
+from drills.tally import Due
+from state.model import SiteId
+
+READY_AGAIN_S = 60.0
+"""An agent's telephone that lost its registrar asks again within 30 s."""
+LOOK_EVERY_S = 0.5
+READY_FOR = 3
+"""So many looks in a row."""
+
+
+class Series:
+    """The drills of one lab."""
+
+    def __init__(self, shelf: Shelf, tell: Callable[[str], None]) -> None:
+        self._shelf = shelf
+        self._tell = tell
+
+    async def carry_out(self, due: Sequence[Due], begin_within_s: float | None) -> list[Evidence]:
+        """Drill; return the evidence of those that were begun, which is on the shelf then.
+
+        None is begun later than `begin_within_s`, nor in a lab that is not as it was.
+        """
+        lever = Lever(self._shelf.home)
+        with lever.running() as is_alone:
+            hands = Hands(self._tell, lever, is_alone)
+            return await self._in_a_lab(due, hands, begin_within_s)
+
+    async def _in_a_lab(
+        self, due: Sequence[Due], hands: Hands, begin_within_s: float | None
+    ) -> list[Evidence]:
+        clock = asyncio.get_running_loop().time
+        ends_s = None if begin_within_s is None else clock() + begin_within_s
+        first = planned(due[0].experiment, due[0].seed)
+        found: list[Evidence] = []
+        screen = Screen(scenario=first)
+        async with staged(screen) as stage:
+            for number, each in enumerate(due):
+                if number:
+                    missing = await self._make_ready(stage, each, number)
+                    if missing:
+                        self._tell(f"this lab is given up: {missing}")
+                        break
+                if number and ends_s is not None and clock() > ends_s:
+                    break
+                began_s = clock()
+                found.append(await self._drill(stage, each, hands))
+                self._tell(f"{each.experiment.name}: took {clock() - began_s:.0f} s")
+            await stage.people.send_home()
+        return found
+
+    async def _make_ready(self, stage: Stage, due: Due, number: int) -> str:
+        """Seat other callers; wait until all is as it was. Return what is missing."""
+        stage.scenario = planned(due.experiment, due.seed, numbers_from=number * MOST_CALLS)
+        stage.screen.scenario = stage.scenario
+        deadline_s = asyncio.get_running_loop().time() + READY_AGAIN_S
+        in_a_row = 0
+        while True:
+            missing = await _missing(stage)
+            in_a_row = 0 if missing else in_a_row + 1
+            if in_a_row >= READY_FOR:
+                stage.people.begin_anew(stage.scenario)
+                stage.observer.seen.clear()
+                return ""
+            if asyncio.get_running_loop().time() > deadline_s:
+                return missing or "it is ready for moments only"
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _drill(self, stage: Stage, due: Due, hands: Hands) -> Evidence:
+        experiment, shelf = due.experiment, self._shelf
+        run = run_name(experiment.name)
+        folder = shelf.folder(run)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        brought = await rehearse(stage, experiment, folder / "logs", hands)
+        evidence = evidence_of(
+            run=run,
+            previous=shelf.last_hash(),
+            experiment=experiment,
+            seed=due.seed,
+            seen=brought.seen,
+            moments=brought.moments,
+            clocks=brought.clocks,
+            files={CAPTURE: hash_of(brought.pcap)},
+        )
+        before = _before(shelf, experiment.name)
+        shelf.put(evidence, {CAPTURE: brought.pcap}, page(evidence, before))
+        if evidence.held:
+            # Hundreds of runs would fill a disk with logs that nobody asks for.
+            shutil.rmtree(folder / "logs", ignore_errors=True)
+        return evidence
+
+
+async def _missing(stage: Stage) -> str:
+    """Return what is not as it was when the lab had come up; empty: nothing."""
+    lab, wall = stage.lab, stage.screen.wall
+    down = [name for name in lab.supervisor.names() if not lab.supervisor.is_ready(name)]
+    if down:
+        return f"{', '.join(down)} not ready"
+    edges = {edge for site in lab.plan.sites for edge in lab.plan.edges(site)}
+    if gone := sorted(edges - wall.edges.keys()):
+        return f"edges without a lease: {', '.join(gone)}"
+    agents = {agent.id for agent in stage.scenario.agents}
+    if away := sorted(agents - wall.ready.keys()):
+        return f"{len(away)} agents are not ready, among them {away[0]}"
+    if await lab.etcd_leader_site() is None:
+        return "no member of etcd leads"
+    stocks, silent = await take(living_edges(stage, SiteId("")), stage.store)
+    left = [stock.place for stock in stocks if stock.left] + list(silent)
+    return f"something is left at {', '.join(left)}" if left else ""
+
+
+def _before(shelf: Shelf, name: str) -> list[Evidence]:
+    """Return the earlier runs of a drill that can still be believed."""
+    found = []
+    for run in shelf.runs():
+        try:
+            evidence = shelf.read(run)
+        except (TamperedError, OSError):
+            continue
+        if evidence.experiment.name == name:
+            found.append(evidence)
+    return found

@@ -1,0 +1,135 @@
+"""Who saw what of a drill, beside the people: edges, the shared state, the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from drills.blast import killed_site
+from drills.course import Course
+from drills.demo import history
+from drills.demo.failover import Kill
+from drills.demo.run import Stage, edge_homes
+from drills.evidence import ClockBound, Moment
+from state.model import EdgeId
+
+_TOLD = frozenset(
+    {
+        "site_down",
+        "site_up",
+        "site_standing",
+        "media_paths_changed",
+        "lease_lost",
+        "edge_started",
+        "dead_edge_cleared",
+        "relay_dead",
+        "relay_forgot_calls",
+        "alone",
+        "merged",
+        "lease_kept_again",
+    }
+)
+"""Lines of the edges' logs that belong on a timeline."""
+_OF_THE_LOG = frozenset({"level", "edge", "site"})
+
+
+async def clock_bounds(stage: Stage) -> tuple[ClockBound, ...]:
+    """Ask an edge of each site for the time: its clock differs by what the asking took at most."""
+    found = []
+    for site in stage.lab.plan.sites:
+        edge = stage.lab.plan.edges(site)[0]
+        path = stage.lab.paths.of(site) / f"edge-{edge}.sock"
+        before_ms = _precise_ms()
+        reader, writer = await asyncio.open_unix_connection(path)
+        try:
+            writer.write(b'{"cmd": "status"}\n')
+            await writer.drain()
+            theirs_ms = float(json.loads(await reader.readline())["wall_ms"])
+        finally:
+            writer.close()
+        after_ms = _precise_ms()
+        found.append(
+            ClockBound(
+                who=f"{site} edge {edge}",
+                least_ms=round(theirs_ms - after_ms, 3),
+                most_ms=round(theirs_ms + 1 - before_ms, 3),
+            )
+        )
+    return tuple(found)
+
+
+def _precise_ms() -> float:
+    return time.clock_gettime(time.CLOCK_REALTIME) * 1000
+
+
+def noticed(stage: Stage, course: Course) -> Mapping[EdgeId, int]:
+    """Return when each edge first published that the site of the first fault is out of reach."""
+    site = killed_site(course.method)
+    if site is None or course.began_ms is None:
+        return {}
+    return history.noticed(stage.observer.seen, site, course.began_ms)
+
+
+def merged(stage: Stage) -> tuple[int, ...]:
+    """Return when edges had merged what they did without a quorum, by their own clocks."""
+    return tuple(
+        at_ms
+        for edge in edge_homes(stage.lab)
+        for at_ms, what in _log_lines(stage.lab.paths.run / "log" / f"edge-{edge}.log")
+        if what.startswith("merged")
+    )
+
+
+def moments(stage: Stage, course: Course) -> Iterator[Moment]:
+    """Yield the timeline: the runner's journal, and what the sites wrote down themselves."""
+    t0_ms = course.began_ms or (course.notes[0].at_ms if course.notes else 0)
+
+    def moment(at_ms: int, who: str, what: str) -> Moment:
+        return Moment(after_s=round((at_ms - t0_ms) / 1000, 3), at_ms=at_ms, who=who, what=what)
+
+    for note in course.notes:
+        yield moment(note.at_ms, note.who, note.what)
+    site = killed_site(course.method)
+    if site is not None and course.began_ms is not None:
+        kill = Kill(site=site, at_ms=course.began_ms)
+        for each in history.sightings(stage.observer.seen, kill, edge_homes(stage.lab)):
+            yield moment(each.at_ms, f"shared state, {each.who}", each.what)
+    for edge, home in edge_homes(stage.lab).items():
+        for at_ms, what in _log_lines(stage.lab.paths.run / "log" / f"edge-{edge}.log"):
+            if at_ms >= t0_ms - 1000:
+                yield moment(at_ms, f"{home} edge {edge}", what)
+    for event in stage.lab.events:
+        at_ms = _wall_ms(stage, event.at_s)
+        if at_ms >= t0_ms - 1000:
+            detail = f" ({event.detail})" if event.detail else ""
+            what = f"{event.process} {event.kind}{detail}"
+            yield moment(at_ms, f"{event.host or 'router'} supervisor", what)
+
+
+def _wall_ms(stage: Stage, mono_s: float) -> int:
+    now = stage.clock.now()
+    return now.wall_ms - round((now.mono_s - mono_s) * 1000)
+
+
+def _log_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield what an edge wrote down itself, by its own clock."""
+    with contextlib.suppress(FileNotFoundError):
+        for text in path.read_text(errors="replace").splitlines():
+            try:
+                line = json.loads(text)
+                event = line.pop("event")
+                at = dt.datetime.fromisoformat(line.pop("timestamp"))
+            except (ValueError, KeyError, AttributeError, TypeError):
+                continue
+            if event in _TOLD:
+                words = " ".join(
+                    f"{key}={value}"
+                    for key, value in sorted(line.items())
+                    if key not in _OF_THE_LOG
+                )
+                yield round(at.timestamp() * 1000), f"{event} {words}".strip()

@@ -1,0 +1,53 @@
+"""Everything that was seen in one run of a drill, as a value. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from drills.course import Course
+from drills.demo.figures import Stock
+from drills.demo.history import TicketSeen
+from drills.demo.ledger import Ledger
+from drills.demo.reports import AgentReport, OfferEvent
+from drills.demo.scenario import Scenario
+from drills.packets import Wire
+from state.model import CallId, EdgeId, SiteId
+
+
+class Redialled(Struct, frozen=True, kw_only=True):
+    """A caller who was cut off while they waited, and dialled again."""
+
+    lost_sip_call_id: str
+    sip_call_id: str
+    call: CallId
+    joined_ms: int | None
+    """When they heard an agent."""
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """Everything that was seen in one run."""
+
+    scenario: Scenario
+    ledger: Ledger
+    agents: tuple[AgentReport, ...]
+    offers: tuple[OfferEvent, ...]
+    course: Course
+    wire: Wire
+    dropped: int
+    """Packets that the capture lost."""
+    noticed_ms: Mapping[EdgeId, int]
+    """When each edge first said that the first fault's site is out of reach."""
+    stocks: tuple[Stock, ...]
+    silent: tuple[EdgeId, ...]
+    """Edges that did not say what is left there."""
+    edges: Mapping[EdgeId, SiteId]
+    writes_ms: tuple[int, ...] = ()
+    """When the shared state changed, as a watch saw it."""
+    sign_ins: tuple[tuple[int, str, bool], ...] = ()
+    """When which agent's telephone said that it is registered, or no longer."""
+    merged_ms: tuple[int, ...] = ()
+    """When edges had merged what they did without a quorum."""
+    redialled: tuple[Redialled, ...] = ()
+    tickets: tuple[TicketSeen, ...] = ()
