@@ -26,8 +26,12 @@ def touches(fault: Fault, at: Collection[SiteId]) -> bool:  # noqa: PLR0911 - on
             ends = set(fault.target.replace(">", "-").split("-"))
             # A cut of the carrier's line is between the carrier and the site.
             return ends - {"carrier"} <= sites
-        case FaultKind.DRAIN:
+        case FaultKind.DRAIN | FaultKind.CUT_ETCD | FaultKind.WRONG_CLOCK:
             return False
+        case FaultKind.LOSE_KEYS | FaultKind.LOSE_STORE | FaultKind.FILL_STORE:
+            return False
+        case FaultKind.EXPIRE:
+            return fault.target in sites
         case FaultKind.ISOLATE:
             return fault.target.removeprefix("agents-") in sites
         case FaultKind.CUT_OFF:

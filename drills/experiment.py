@@ -50,6 +50,8 @@ class FaultKind(StrEnum):
     """One direction, `a>b`."""
     CUT_OFF = "cut_off"
     """A site from all other sites; people still reach it."""
+    CUT_ETCD = "cut_etcd"
+    """A site from all others, but only what etcd's members and clients say; SIP and RTP pass."""
     ISOLATE = "isolate"
     """A host from everybody."""
     DRAIN = "drain"
@@ -58,6 +60,16 @@ class FaultKind(StrEnum):
     """Loss and delay, both ways, on a link `a-b` or on all links of a host."""
     FLAP = "flap"
     """A link cut and healed again and again, `period_s` each."""
+    WRONG_CLOCK = "wrong_clock"
+    """The clocks of our own processes at a site, `off_s` ahead (or behind, below 0)."""
+    EXPIRE = "expire"
+    """The edges of a site start anew with certificates that have expired; then come new ones."""
+    LOSE_KEYS = "lose_keys"
+    """The provider of a site's recording keys is gone."""
+    LOSE_STORE = "lose_store"
+    """A site's store of recordings is gone."""
+    FILL_STORE = "fill_store"
+    """The disk of a site's store of recordings is full."""
 
 
 _ON_LINKS = frozenset({FaultKind.CUT, FaultKind.FLAP})
@@ -77,6 +89,7 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
     period_s: float = 0.0
+    off_s: float = 0.0
 
     def wrong_because(self) -> str | None:  # noqa: PLR0911 - one a rule
         """Return what is wrong with it, or None."""
@@ -90,6 +103,8 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
             return f"cut_one_way needs a direction, such as a>b, not {self.target!r}"
         if self.kind is FaultKind.FLAP and self.period_s <= 0.0:
             return "flap needs period_s"
+        if self.kind is FaultKind.WRONG_CLOCK and not self.off_s:
+            return "wrong_clock needs off_s"
         if self.kind is FaultKind.SHAPE and not (self.loss_pct or self.delay_ms):
             return "shape needs loss_pct or delay_ms"
         return None
@@ -98,6 +113,7 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         """Return it in a few words."""
         how = [f"{self.loss_pct:g} % loss"] if self.loss_pct else []
         how += [f"{self.delay_ms:g} ms delay"] if self.delay_ms else []
+        how += [f"{self.off_s:+g} s"] if self.off_s else []
         how += [f"every {self.period_s:g} s"] if self.period_s else []
         how += [f"for {self.ttl_s:g} s"] if self.ttl_s else []
         return f"{self.kind} {self.target}" + (f" ({', '.join(how)})" if how else "")
@@ -154,6 +170,8 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     recover_within_s: float = 30.0
     """How long the steady state may take to come back after the last fault."""
     repeats: int = 5
+    loses_quorum: bool = False
+    """The drill is about sites without a quorum of etcd, and its guard knows."""
     controller_dies: bool = False
     """The process that carries the method out gets SIGKILL a second after its first fault."""
 

@@ -91,7 +91,7 @@ def _quorum(experiment: Experiment, faults: tuple[Fault, ...], facts: Facts) -> 
     left = facts.members - dead
     needed = len(facts.sites) // 2 + 1
     is_kept = len(left) >= needed
-    is_meant = "quorum" in experiment.name and not facts.is_live
+    is_meant = experiment.loses_quorum and not facts.is_live
     why = f"{len(left)} of {len(facts.sites)} members of etcd left, {needed} needed"
     if not is_kept and is_meant:
         why += "; the drill is about that"

@@ -36,14 +36,18 @@ class Authority(Struct, frozen=True, kw_only=True):
         """Where its certificate is."""
         return self.directory / "ca.pem"
 
-    def issue(self, name: str, *, addresses: Sequence[str] = ()) -> Identity:
+    def issue(
+        self, name: str, *, addresses: Sequence[str] = (), is_expired: bool = False
+    ) -> Identity:
         """Write a certificate and key called `name`, for servers at `addresses` and for clients.
+
+        Those of that name, if there are any, are replaced.
 
         etcd members need both uses: they call each other, and their own gateway.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
-            _begin(name, key, self.now)
+            _begin(name, key, self.now - LIFETIME if is_expired else self.now)
             .issuer_name(self.certificate.subject)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(

@@ -37,7 +37,7 @@ from drills.lab.plan import LabPlan, Part
 from drills.lab.probes import http_get
 from drills.lab.process import EventKind, Identity, ProcessEvent
 from drills.lab.recorders import Trusted
-from drills.lab.site import ETCD_HEALTH_PORT, compose, etcd_endpoints, relay
+from drills.lab.site import ETCD_HEALTH_PORT, clock_of, compose, etcd_endpoints, relay
 from drills.lab.supervisor import ENVIRONMENT, Supervisor
 from drills.lab.wan import Wan
 from state.model import MAIN, SiteId
@@ -269,6 +269,22 @@ class Lab:
         host = self.plan.host(site).name
         self.wan.reconnect(host)
         await self.supervisor.release_host(host)
+
+    def renew_certificates(self, site: SiteId, *, are_expired: bool = False) -> None:
+        """Write new certificates of a site's edges in place of theirs, in date or out of it."""
+        if self._authority is None:
+            raise LabError("the lab is not up: use it as `async with Lab(plan) as lab:`")
+        for edge in self.plan.edges(site):
+            self._authority.issue(f"edge-{edge}", is_expired=are_expired)
+
+    def set_clock(self, site: SiteId, off_s: float) -> None:
+        """Set the clocks of our own processes at a site ahead by `off_s`, or right (0)."""
+        if not self.plan.has_movable_clocks:
+            raise LabError("this lab was planned with clocks that cannot be moved")
+        path = clock_of(self.paths.of(site))
+        part = path.with_suffix(".part")
+        part.write_text(f"{off_s:+.0f}\n")
+        part.replace(path)
 
     async def etcd_leader_site(self) -> SiteId | None:
         """Return the site whose etcd member leads now, None while there is no leader."""

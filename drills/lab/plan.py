@@ -77,6 +77,8 @@ class LabPlan(Struct, frozen=True, kw_only=True):
     edges_per_site: int
     hosts: tuple[Host, ...]
     parts: frozenset[Part]
+    has_movable_clocks: bool = False
+    """Whether the clocks of our own processes can be set, site by site."""
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Process name -> the command to run instead of the usual one."""
 
@@ -107,6 +109,7 @@ def plan_lab(
     sites: int = 3,
     edges: int = 2,
     parts: frozenset[Part] = CALLS,
+    has_movable_clocks: bool = False,
     commands: Mapping[str, tuple[str, ...]] | None = None,
 ) -> LabPlan:
     """Return the plan of a lab with that many sites, and so many edges in each of them."""
@@ -132,5 +135,6 @@ def plan_lab(
         edges_per_site=edges,
         hosts=hosts,
         parts=parts,
+        has_movable_clocks=has_movable_clocks,
         commands=dict(commands or {}),
     )

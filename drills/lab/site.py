@@ -27,6 +27,8 @@ from state.model import EdgeId, SiteId
 ETCD_HEALTH_PORT = 2381
 """On the site's loopback: /health and /metrics, in plain HTTP."""
 EVAPI = "127.0.0.1:8448"
+LIBFAKETIME = "/usr/lib/$LIB/faketime/libfaketime.so.1"
+"""Debian's; the loader puts the architecture's folder in place of `$LIB`."""
 NO_NG = "direct"
 """What an edge is told where no rtpengine runs: the telephones send to each other."""
 RELAY = "relay"
@@ -60,7 +62,28 @@ def compose(
         replace(process, argv=plan.commands.get(process.name, process.argv))
         for process in work.processes
     )
+    if plan.has_movable_clocks:
+        processes = tuple(_with_movable_clock(process, paths) for process in processes)
+        work = work.plus(Work(files={clock_of(paths.of(site)): "+0\n" for site in plan.sites}))
     return replace(work, processes=processes)
+
+
+def clock_of(run: Path) -> Path:
+    """Return the file that says by how much a site's clocks are off."""
+    return run / "clock"
+
+
+def _with_movable_clock(process: ProcessSpec, paths: Paths) -> ProcessSpec:
+    """Have one of our own processes believe the site's clock file; the monotonic clock is right."""
+    if process.host is None or process.argv[0] != str(paths.python):
+        return process
+    env = {
+        "LD_PRELOAD": LIBFAKETIME,
+        "FAKETIME_TIMESTAMP_FILE": str(clock_of(paths.of(process.host))),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    return replace(process, env={**process.env, **env})
 
 
 def relay(paths: Paths) -> ProcessSpec:

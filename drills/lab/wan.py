@@ -87,6 +87,16 @@ class Wan:
         self._known(host)
         self._apply(replace(self._state, isolated=self._state.isolated - {host}))
 
+    def part_etcd(self, host: str) -> None:
+        """Drop what etcd's members and clients send between this host and all others."""
+        self._known(host)
+        self._apply(replace(self._state, without_etcd=self._state.without_etcd | {host}))
+
+    def rejoin_etcd(self, host: str) -> None:
+        """Undo `part_etcd`."""
+        self._known(host)
+        self._apply(replace(self._state, without_etcd=self._state.without_etcd - {host}))
+
     def heal_all(self) -> None:
         """Make everything sound."""
         self._apply(WanState())

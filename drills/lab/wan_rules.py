@@ -14,6 +14,8 @@ from msgspec.structs import replace
 RELAY_DEVICE = "relay0"
 RELAY_TABLE = 100
 _LOSS_SCALE = 1_000_000
+_ETCD = "{ 2379, 2380 }"
+"""The ports of its clients and of its members."""
 MOST_DELAY_MS = 10_000.0
 
 
@@ -63,6 +65,8 @@ class WanState(Struct, frozen=True, kw_only=True):
     """Sound ones are left out."""
     isolated: frozenset[str] = frozenset()
     """Hosts all of whose links are cut, whatever `links` says."""
+    without_etcd: frozenset[str] = frozenset()
+    """Hosts whose links carry all but etcd's own packets."""
 
     def link(self, direction: Direction) -> Link:
         """Return what that direction does now."""
@@ -83,6 +87,7 @@ class WanState(Struct, frozen=True, kw_only=True):
 def nft_script(state: WanState, addresses: Mapping[str, str]) -> str:
     """Return the nft script that replaces all our rules, in one transaction."""
     isolated = ", ".join(addresses[host] for host in sorted(state.isolated))
+    without_etcd = ", ".join(addresses[host] for host in sorted(state.without_etcd))
     cuts = ", ".join(
         f"{addresses[direction.source]} . {addresses[direction.target]}"
         for direction, link in state.links.items()
@@ -99,12 +104,17 @@ table ip everline {{ }}
 delete table ip everline
 table ip everline {{
   set isolated {{ type ipv4_addr; {_elements(isolated)} }}
+  set without_etcd {{ type ipv4_addr; {_elements(without_etcd)} }}
   set cuts {{ type ipv4_addr . ipv4_addr; {_elements(cuts)} }}
   chain wan {{
     type filter hook forward priority 0; policy accept;
     ip saddr @isolated drop
     ip daddr @isolated drop
     ip saddr . ip daddr @cuts drop
+    ip saddr @without_etcd tcp dport {_ETCD} drop
+    ip saddr @without_etcd tcp sport {_ETCD} drop
+    ip daddr @without_etcd tcp dport {_ETCD} drop
+    ip daddr @without_etcd tcp sport {_ETCD} drop
     iifname != "{RELAY_DEVICE}" jump loss
   }}
   chain loss {{

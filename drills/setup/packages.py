@@ -32,6 +32,7 @@ PACKAGES = (
     Package("baresip-core", "a SIP phone of somebody else's, for the tests"),
     Package("softhsm2", "a PKCS#11 token in software, for the tests of key providers"),
     Package("chromium", "a browser: the tests look at the pages with it"),
+    Package("libfaketime", "sets the clocks of our own processes wrong, in drills"),
     Package("nftables", "cuts links of the lab"),
     Package("iproute2", "builds the lab's links"),
     Package("util-linux", "unshare: namespaces"),

@@ -8,6 +8,7 @@ from typing import Final
 import grpc  # type: ignore[import-untyped]  # ships neither stubs nor py.typed
 import grpc.aio  # type: ignore[import-untyped]
 
+from state.etcd.settings import Pem
 from state.etcdpb import rpc_pb2 as pb
 
 _OPTIONS: Final = (
@@ -33,15 +34,27 @@ METADATA: Final = (("hasleader", "true"),)
 class Member:
     """One member of the cluster: its channel, its methods, and whether it is benched."""
 
-    def __init__(self, address: str, tls: grpc.ChannelCredentials | None) -> None:
+    def __init__(self, address: str, pem: Pem | None) -> None:
         self.address = address
         self.is_benched = False
         self.trouble = "not tried yet"
         """Why it could not be used the last time it could not."""
-        if tls is None:
-            self.channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._connect(pem)
+
+    async def renew(self, pem: Pem) -> None:
+        """Connect anew if that is another certificate than the one it was last tried with."""
+        if pem != self._pem:
+            old = self.channel
+            self._connect(pem)
+            await old.close()
+
+    def _connect(self, pem: Pem | None) -> None:
+        self._pem = pem
+        if pem is None:
+            self.channel = grpc.aio.insecure_channel(self.address, options=_OPTIONS)
         else:
-            self.channel = grpc.aio.secure_channel(address, tls, options=_OPTIONS)
+            tls = grpc.ssl_channel_credentials(pem.ca, pem.key, pem.cert)
+            self.channel = grpc.aio.secure_channel(self.address, tls, options=_OPTIONS)
         unary = self.channel.unary_unary
         self.range = unary(
             "/etcdserverpb.KV/Range",

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
+
+
+class Pem(NamedTuple):
+    """What stood in the files: the authority, our key, our certificate."""
+
+    ca: bytes
+    key: bytes
+    cert: bytes
 
 
 class Tls(Struct, frozen=True, kw_only=True):
@@ -13,6 +22,10 @@ class Tls(Struct, frozen=True, kw_only=True):
     ca: Path
     cert: Path
     key: Path
+
+    def read(self) -> Pem:
+        """Read the files as they are now: certificates are rotated. OSError when one is missing."""
+        return Pem(self.ca.read_bytes(), self.key.read_bytes(), self.cert.read_bytes())
 
 
 class EtcdSettings(Struct, frozen=True, kw_only=True):

@@ -68,13 +68,10 @@ class EtcdStore:
         """Take `host:port` endpoints in order of preference."""
         if not endpoints:
             raise ValueError("name at least one etcd endpoint, as host:port")
-        credentials = None
-        if tls is not None:
-            credentials = grpc.ssl_channel_credentials(
-                tls.ca.read_bytes(), tls.key.read_bytes(), tls.cert.read_bytes()
-            )
+        self._tls = tls
+        pem = None if tls is None else tls.read()
         self._settings = settings or EtcdSettings()
-        self._members = tuple(Member(address, credentials) for address in endpoints)
+        self._members = tuple(Member(address, pem) for address in endpoints)
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._back = asyncio.Event()
         self._joiner = Joiner(self._send_txn)
@@ -274,7 +271,10 @@ class EtcdStore:
         task.add_done_callback(lambda _: self._probes.pop(member.address, None))
 
     async def _probe_until_back(self, member: Member) -> None:
-        """Read through the member until that works, then let it be used again."""
+        """Read through the member until that works, then let it be used again.
+
+        A member may have refused us because our certificate has expired: a new one is taken up.
+        """
         request = pb.RangeRequest(key=b"\0", count_only=True)
         every_s = self._settings.probe_every_s
         grows_to_s = every_s * _PROBE_GROWS_TO
@@ -282,8 +282,10 @@ class EtcdStore:
             await asyncio.sleep(every_s)
             every_s = min(every_s * _PROBE_GROWTH, grows_to_s)
             try:
+                if self._tls is not None:
+                    await member.renew(self._tls.read())
                 await member.range(request, timeout=self._settings.probe_s, metadata=METADATA)
-            except grpc.aio.AioRpcError as error:
+            except (grpc.aio.AioRpcError, OSError) as error:
                 member.trouble = reason_of(error)
                 continue
             member.is_benched = False

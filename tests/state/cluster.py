@@ -30,36 +30,51 @@ HOST = "127.0.0.1"
 READY_S = 20.0
 
 
-def make_certificates(directory: Path) -> Tls:
-    """Write a CA and one certificate for both sides of loopback; valid for a day."""
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
-    ca = _certificate(ca_name, ca_name, ca_key.public_key(), ca_key, is_ca=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "everline")])
-    certificate = _certificate(name, ca_name, key.public_key(), ca_key, is_ca=False)
-    tls = Tls(ca=directory / "ca.pem", cert=directory / "cert.pem", key=directory / "key.pem")
-    tls.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    tls.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    tls.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+class Authority:
+    """A CA whose certificate is written into a folder, as is what it issues."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
+        ca = _certificate(self._name, self._name, self._key.public_key(), self._key, is_ca=True)
+        (directory / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+
+    def issue(self, file: str, *, is_expired: bool = False) -> Tls:
+        """Write a certificate and its key, in place of those of the same name."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "everline")])
+        ago = timedelta(days=2) if is_expired else timedelta(0)
+        certificate = _certificate(
+            name, self._name, key.public_key(), self._key, is_ca=False, ago=ago
         )
-    )
-    return tls
+        tls = Tls(
+            ca=self._directory / "ca.pem",
+            cert=self._directory / f"{file}.pem",
+            key=self._directory / f"{file}.key",
+        )
+        tls.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        tls.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return tls
 
 
-def _certificate(
+def _certificate(  # noqa: PLR0913 - what stands in it
     subject: x509.Name,
     issuer: x509.Name,
     public: ec.EllipticCurvePublicKey,
     signer: ec.EllipticCurvePrivateKey,
     *,
     is_ca: bool,
+    ago: timedelta = timedelta(0),
 ) -> x509.Certificate:
-    start = datetime.fromtimestamp(time.time_ns() // 10**9, UTC) - timedelta(minutes=5)
+    """Return a certificate that became valid so long ago, for a day."""
+    start = datetime.fromtimestamp(time.time_ns() // 10**9, UTC) - timedelta(minutes=5) - ago
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -123,13 +138,15 @@ class Cluster:
     """Three members that a test may kill, stop and start."""
 
     directory: Path
+    authority: Authority
     tls: Tls
     servers: list[Server] = field(default_factory=list)
 
     @classmethod
     def make(cls, directory: Path, size: int = 3) -> Cluster:
         """Lay out a cluster; `start` starts it."""
-        cluster = cls(directory, make_certificates(directory))
+        authority = Authority(directory)
+        cluster = cls(directory, authority, authority.issue("cert"))
         ports = free_ports(3 * size)
         for number in range(size):
             client, peer, metrics = ports[3 * number : 3 * number + 3]

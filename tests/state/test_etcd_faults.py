@@ -28,6 +28,30 @@ pytestmark = pytest.mark.parts
 PATIENCE_S = 20.0
 
 
+async def answers(store: Store) -> bool:
+    """Tell whether a member takes a request, waiting for one as long as the store does."""
+    try:
+        await store.range("anything")
+    except UnavailableError:
+        return False
+    return True
+
+
+async def test_an_expired_certificate_is_refused_and_a_new_one_taken_up_without_a_restart(
+    cluster: Cluster,
+) -> None:
+    tls = cluster.authority.issue("rotated", is_expired=True)
+    store = EtcdStore(cluster.addresses(), tls=tls, settings=EtcdSettings(total_s=1.0))
+    try:
+        assert not await answers(store)
+        cluster.authority.issue("rotated")
+        async with asyncio.timeout(PATIENCE_S):
+            while not await answers(store):
+                pass
+    finally:
+        await store.close()
+
+
 @dataclass(slots=True)
 class Writes:
     """What became of every write of one writer."""

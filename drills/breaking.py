@@ -1,0 +1,228 @@
+"""Each fault and its undoing, side by side: what is done to a lab. Keeps no time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from drills.experiment import Fault, FaultKind
+from drills.lab import recorders
+from drills.lab.disks import FullDisk
+from drills.lab.errors import LabError
+from drills.lab.lab import Lab
+from drills.lab.plan import HostKind
+from state.model import SiteId
+
+STALLS_S, WORKS_S = 0.15, 0.05
+ANSWER_TIMEOUT_S = 10.0
+
+Undo: TypeAlias = Callable[[], Awaitable[None]]
+
+
+class Breaker:
+    """Breaks one lab."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    async def do(self, fault: Fault) -> Undo | None:  # noqa: C901, PLR0911, PLR0912 - one case a kind
+        """Make a fault; return what undoes it, None when nothing does. LabError: it cannot be."""
+        lab, target = self._lab, fault.target
+        match fault.kind:
+            case FaultKind.KILL_SITE:
+                lab.kill_site(SiteId(target))
+                return partial(lab.revive_site, SiteId(target))
+            case FaultKind.FREEZE_SITE:
+                return self._freeze(lab.supervisor.names(lab.plan.host(target).name))
+            case FaultKind.KILL:
+                lab.supervisor.kill(target)
+                return None
+            case FaultKind.HOLD_DOWN:
+                lab.supervisor.hold_down(target)
+                return partial(lab.supervisor.release, target)
+            case FaultKind.FREEZE:
+                return self._freeze([target])
+            case FaultKind.STUTTER:
+                return self._again_and_again(self._stutter(target))
+            case FaultKind.CUT | FaultKind.CUT_OFF:
+                pairs = self._pairs(target)
+                for one, other in pairs:
+                    lab.wan.cut_between(one, other)
+                return self._healing(pairs)
+            case FaultKind.DRAIN:
+                await self._tell_edges(SiteId(target), "drain")
+                return partial(self._tell_edges, SiteId(target), "undrain")
+            case FaultKind.ISOLATE:
+                lab.wan.isolate(target)
+                return _later(partial(lab.wan.reconnect, target))
+            case FaultKind.CUT_ONE_WAY:
+                source, _, sink = target.partition(">")
+                lab.wan.cut(source, sink)
+                return _later(partial(lab.wan.heal, source, sink))
+            case FaultKind.SHAPE:
+                return self._shape(fault)
+            case FaultKind.CUT_ETCD:
+                lab.wan.part_etcd(target)
+                return _later(partial(lab.wan.rejoin_etcd, target))
+            case FaultKind.WRONG_CLOCK:
+                lab.set_clock(SiteId(target), fault.off_s)
+                return _later(partial(lab.set_clock, SiteId(target), 0.0))
+            case FaultKind.EXPIRE:
+                lab.renew_certificates(SiteId(target), are_expired=True)
+                for edge in lab.plan.edges(SiteId(target)):
+                    lab.supervisor.kill(f"edge-{edge}")
+                return _later(partial(lab.renew_certificates, SiteId(target)))
+            case FaultKind.LOSE_KEYS:
+                return _gone(lab.paths.of(target) / recorders.PROVIDER)
+            case FaultKind.LOSE_STORE:
+                return _gone(recorders.store_of(lab.paths.of(target)))
+            case FaultKind.FILL_STORE:
+                return await self._fill(SiteId(target))
+            case FaultKind.FLAP:
+                one, _, other = target.partition("-")
+                return self._again_and_again(self._flap(one, other, fault.period_s), [(one, other)])
+
+    async def _tell_edges(self, site: SiteId, command: str) -> None:
+        for edge in self._lab.plan.edges(site):
+            await tell_edge(self._lab.paths.of(site) / f"edge-{edge}.sock", command)
+
+    def _pairs(self, target: str) -> list[tuple[str, str]]:
+        one, dash, other = target.partition("-")
+        if dash and target not in {host.name for host in self._lab.plan.hosts}:
+            return [(one, other)]
+        return [(target, site) for site in self._lab.plan.sites if site != target]
+
+    def _healing(self, pairs: Iterable[tuple[str, str]]) -> Undo:
+        def heal() -> None:
+            for one, other in pairs:
+                self._lab.wan.heal_between(one, other)
+
+        return _later(heal)
+
+    def _freeze(self, names: Iterable[str]) -> Undo:
+        supervisor = self._lab.supervisor
+        frozen = {name: supervisor.pid(name) for name in names}
+        for name, pid in frozen.items():
+            if pid is not None:
+                supervisor.freeze(name)
+
+        def thaw() -> None:
+            for name, pid in frozen.items():
+                if pid is not None and supervisor.pid(name) == pid:
+                    supervisor.thaw(name)
+
+        return _later(thaw)
+
+    def _shape(self, fault: Fault) -> Undo:
+        one, dash, other = fault.target.partition("-")
+        hosts = {host.name for host in self._lab.plan.hosts}
+        if dash and fault.target not in hosts:
+            pairs = [(one, other)]
+        else:
+            kinds = (HostKind.SITE, HostKind.CALLERS, HostKind.AGENTS)
+            others = [host.name for host in self._lab.plan.hosts if host.kind in kinds]
+            pairs = [(fault.target, each) for each in others if each != fault.target]
+        for source, sink in [pair for one, two in pairs for pair in ((one, two), (two, one))]:
+            self._lab.wan.shape(
+                source,
+                sink,
+                delay_ms=fault.delay_ms,
+                jitter_ms=fault.jitter_ms,
+                loss_pct=fault.loss_pct,
+            )
+        return self._healing(pairs)
+
+    def _again_and_again(
+        self, doing: Awaitable[None], pairs: Iterable[tuple[str, str]] = ()
+    ) -> Undo:
+        task = asyncio.ensure_future(doing)
+        heal = self._healing(tuple(pairs))
+
+        async def stop() -> None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await heal()
+
+        return stop
+
+    async def _flap(self, one: str, other: str, period_s: float) -> None:
+        while True:
+            self._lab.wan.cut_between(one, other)
+            await asyncio.sleep(period_s)
+            self._lab.wan.heal_between(one, other)
+            await asyncio.sleep(period_s)
+
+    async def _stutter(self, process: str) -> None:
+        while True:
+            thaw = self._freeze([process])
+            try:
+                await asyncio.sleep(STALLS_S)
+            finally:
+                await thaw()
+            await asyncio.sleep(WORKS_S)
+
+    async def _fill(self, site: SiteId) -> Undo:
+        """Put a site's store on a disk that is full."""
+        store, writer = recorders.store_of(self._lab.paths.of(site)), recorders.process_name(site)
+        # What is written while the disk comes or goes would be gone.
+        thaw = self._freeze([writer])
+        try:
+            disk = await asyncio.to_thread(FullDisk, store)
+        finally:
+            await thaw()
+
+        async def give_back() -> None:
+            thaw = self._freeze([writer])
+            try:
+                await asyncio.to_thread(disk.take_away)
+            finally:
+                await thaw()
+
+        return give_back
+
+
+async def tell_edge(path: Path, command: str) -> None:
+    """Tell an edge to do something. LabError when it does not say that it has."""
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                writer.write(msgspec.json.encode({"cmd": command}) + b"\n")
+                await writer.drain()
+                answer = msgspec.json.decode(await reader.readline())
+            finally:
+                writer.close()
+    except (OSError, msgspec.MsgspecError) as error:
+        raise LabError(f"the edge at {path.name} did not {command}: {error}") from error
+    if not (isinstance(answer, dict) and answer.get("ok")):
+        raise LabError(f"the edge at {path.name} would not {command}: {answer}")
+
+
+def _later(undo: Callable[[], None]) -> Undo:
+    async def run() -> None:
+        undo()
+
+    return run
+
+
+def _gone(path: Path) -> Undo:
+    """Take a file or a folder away, and put a file in its place: it cannot be made anew."""
+    away = path.with_name(f"{path.name}.away")
+    try:
+        path.rename(away)
+        path.touch()
+    except OSError as error:
+        raise LabError(f"{path.name} cannot be taken away: {error}") from error
+
+    def bring_back() -> None:
+        path.unlink()
+        away.rename(path)
+
+    return _later(bring_back)
