@@ -181,6 +181,11 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
         return max((fault.at_s + fault.ttl_s for fault in self.method), default=0.0)
 
     @property
+    def moves_clocks(self) -> bool:
+        """Whether the lab has to be one whose clocks can be set."""
+        return any(fault.kind is FaultKind.WRONG_CLOCK for fault in self.method)
+
+    @property
     def plan_hash(self) -> str:
         """SHA-256 of all that was reviewed, however the file was laid out.
 

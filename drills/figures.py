@@ -42,6 +42,10 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["double_offers"] = len(routing.double_offers(seen.agents, seen.offers))
     answers["left_behind"] = sum(stock.left for stock in seen.stocks) + len(seen.silent)
     answers["back_s"] = course.back_s
+    if seen.recorded is not None:
+        whole = [each for each in seen.recorded if each.is_complete and not each.fault]
+        answers["recordings_due"] = len(seen.recorded)
+        answers["recordings_lost"] = len(seen.recorded) - len(whole)
     if t0_ms is None:
         return answers
     first_site = killed_site(course.method)

@@ -9,7 +9,8 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
-from drills.evidence import CallRow, Evidence
+from drills.charts import calls_chart, looks_chart, runs_chart
+from drills.evidence import Evidence
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;
@@ -28,8 +29,6 @@ _SERVICES = (
     ("sign-in: the last agent's telephone registered again", "sign_in_rto_s"),
     ("data: the longest time without a write", "data_rto_s"),
 )
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 220, 52, 28
-_COLOURS = {"answered": "#2c7be5", "abandoned": "#f0a202", "refused": "#b3261e", "lost": "#b3261e"}
 
 
 def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
@@ -69,7 +68,9 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
         "<h2>Calls</h2>",
         _ledger(evidence.figures),
         "<h3>Time from INVITE to answer, call by call</h3>",
-        _chart(evidence.calls),
+        calls_chart(evidence.calls),
+        "<h3>Second by second</h3>",
+        looks_chart(evidence.looks) or "<p>Nobody looked.</p>",
         _moved(evidence),
         "<h2>Timeline</h2>",
         _table(
@@ -135,6 +136,7 @@ def regressions(evidence: Evidence, before: Sequence[Evidence]) -> tuple[str, ..
 def _compared(evidence: Evidence, before: Sequence[Evidence]) -> str:
     if not before:
         return ""
+    chart = runs_chart(evidence, before)
     names = [each.figure for each in evidence.judgements]
     rows = (
         (escape(run.run), _mark(held=run.held), *(_number(run.figures.get(name)) for name in names))
@@ -146,7 +148,7 @@ def _compared(evidence: Evidence, before: Sequence[Evidence]) -> str:
         if worse
         else ""
     )
-    return "<h2>Compared with the last runs</h2>" + text + _table(("run", "", *names), rows)
+    return "<h2>Compared with the last runs</h2>" + text + chart + _table(("run", "", *names), rows)
 
 
 def _ledger(figures: Mapping[str, float | None]) -> str:
@@ -167,45 +169,6 @@ def _moved(evidence: Evidence) -> str:
         return ""
     rows = ((escape(way), str(count)) for way, count in evidence.moved.items())
     return "<h3>Served elsewhere than they came to</h3>" + _table(("calls", "how many"), rows)
-
-
-def _chart(calls: Sequence[CallRow]) -> str:
-    """Return a chart: a dot a call, when it came against how long its answer took."""
-    if not calls:
-        return ""
-    first = min(call.placed_s for call in calls)
-    last = max(*(call.placed_s for call in calls), first + 1.0)
-    known = [call.setup_ms for call in calls if call.setup_ms is not None]
-    top = max([500.0, *known]) * 1.1
-
-    def x(at_s: float) -> float:
-        return _LEFT + (at_s - first) / (last - first) * (_WIDTH - _LEFT - 10)
-
-    def y(ms: float) -> float:
-        return _HEIGHT - _BOTTOM - ms / top * (_HEIGHT - _BOTTOM - 10)
-
-    shapes = [
-        f'<line x1="{_LEFT}" y1="{y(0):.0f}" x2="{_WIDTH}" y2="{y(0):.0f}" stroke="#9aa4ae"/>',
-        f'<text x="4" y="{y(top / 1.1) + 4:.0f}" font-size="12">{top / 1.1:.0f} ms</text>',
-        f'<text x="4" y="{y(0):.0f}" font-size="12">0</text>',
-        f'<text x="{_LEFT}" y="{_HEIGHT - 6}" font-size="12">{first:.0f} s</text>',
-        f'<text x="{_WIDTH - 50}" y="{_HEIGHT - 6}" font-size="12">{last:.0f} s</text>',
-    ]
-    if first <= 0.0 <= last:
-        shapes.append(
-            f'<line x1="{x(0):.0f}" y1="0" x2="{x(0):.0f}" y2="{y(0):.0f}" stroke="#b3261e"'
-            f' stroke-dasharray="4 3"/><text x="{x(0) + 4:.0f}" y="12" font-size="12"'
-            ' fill="#b3261e">first fault</text>'
-        )
-    for call in calls:
-        colour = _COLOURS.get(call.people, "#5b6672")
-        height = y(call.setup_ms) if call.setup_ms is not None else 8.0
-        title = f"{call.people}, {call.setup_ms or 0:.0f} ms, meant for {call.meant_for}"
-        shapes.append(
-            f'<circle cx="{x(call.placed_s):.1f}" cy="{height:.1f}" r="4" fill="{colour}"'
-            f' fill-opacity=".75"><title>{escape(title)}</title></circle>'
-        )
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(shapes)}</svg>'
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from drills.course import Course
 from drills.demo.figures import Stock
+from drills.demo.hearing import Recorded
 from drills.demo.history import TicketSeen
 from drills.demo.ledger import Ledger
 from drills.demo.reports import AgentReport, OfferEvent
@@ -51,3 +52,5 @@ class Seen(Struct, frozen=True, kw_only=True):
     """When edges had merged what they did without a quorum."""
     redialled: tuple[Redialled, ...] = ()
     tickets: tuple[TicketSeen, ...] = ()
+    recorded: tuple[Recorded, ...] | None = None
+    """What became of the recordings of all answered calls; None: nobody listened."""

@@ -116,9 +116,9 @@ def in_one_lab(due: Sequence[Due]) -> tuple[Due, ...]:
     return tuple(islice(same, MOST_IN_A_LAB))
 
 
-def _lab(experiment: Experiment) -> int:
-    """Return what a lab has to be like for a drill: so many agents are seated there."""
-    return experiment.load.agents_per_site
+def _lab(experiment: Experiment) -> tuple[bool, int]:
+    """Return what a lab has to be like: so many agents are seated, and clocks can be moved."""
+    return experiment.moves_clocks, experiment.load.agents_per_site
 
 
 def tally(runs: Iterable[Done], tampered: int, found: int) -> Tally:

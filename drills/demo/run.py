@@ -114,14 +114,20 @@ async def play(stage: Stage) -> Run:
 
 
 @contextlib.asynccontextmanager
-async def staged(screen: Screen, database: str = "") -> AsyncIterator[Stage]:
+async def staged(
+    screen: Screen, database: str = "", *, has_movable_clocks: bool = False
+) -> AsyncIterator[Stage]:
     """Bring the lab up with the scenario's center in it and all agents ready; then take it down."""
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     scenario = screen.scenario
     screen.say(f"bringing {len(scenario.sites)} sites up")
     async with contextlib.AsyncExitStack() as stack:
-        plan = plan_lab(sites=len(scenario.sites), parts=frozenset(Part))
+        plan = plan_lab(
+            sites=len(scenario.sites),
+            parts=frozenset(Part),
+            has_movable_clocks=has_movable_clocks,
+        )
         lab = await stack.enter_async_context(Lab(plan))
         stack.enter_context(own_log(lab.paths.run / "log" / "lab.log"))
         store = EtcdStore(

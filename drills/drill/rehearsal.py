@@ -20,8 +20,10 @@ from msgspec import Struct
 from drills.course import Course
 from drills.demo import history
 from drills.demo.figures import Stock
-from drills.demo.ledger import join
+from drills.demo.hearing import Recorded
+from drills.demo.ledger import Ledger, join
 from drills.demo.programs import Program, Task
+from drills.demo.recorded import Listening
 from drills.demo.run import CALLS_BEGIN_IN_S, Stage, edge_homes, living_edges, read_records
 from drills.demo.scenario import FEWEST_CALLS, Burst, Coming, Scenario, plan
 from drills.demo.stock import settle
@@ -107,9 +109,10 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     content = pcap.read_bytes()
     wire = read_wire(content, stage.lab.addresses["callers"])
     of_the_plan = tuple(each for each in wire.calls if each.sip_call_id not in extra)
+    book = join(stage.scenario, stage.people.caller_reports(), agents, records)
     seen = Seen(
         scenario=stage.scenario,
-        ledger=join(stage.scenario, stage.people.caller_reports(), agents, records),
+        ledger=book,
         agents=agents,
         offers=history.offers(stage.observer.seen),
         course=course,
@@ -121,6 +124,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         noticed_ms=witnesses.noticed(stage, course),
         stocks=stocks,
         silent=silent,
+        recorded=await _recorded(stage, experiment, book),
         edges=edge_homes(stage.lab),
         writes_ms=tuple(each.at_ms for each in stage.observer.seen),
         sign_ins=tuple(
@@ -131,6 +135,15 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     )
     moments = tuple(witnesses.moments(stage, course))
     return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)
+
+
+async def _recorded(
+    stage: Stage, experiment: Experiment, book: Ledger
+) -> tuple[Recorded, ...] | None:
+    """Open the recordings, where the drill says something of them."""
+    if not any(bound.figure == "recordings_lost" for bound in experiment.expect):
+        return None
+    return await Listening(stage.lab, None).listen(book.rows)
 
 
 def _burst(load: Load) -> Burst | None:

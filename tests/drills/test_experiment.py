@@ -20,7 +20,7 @@ FIGURES = {
     *("ledger_exact", "rto_error_ms", "left_behind", "final_answer_s", "spared_gap_ms"),
     *("kept_share", "cleared_s", "setup_delay_ms", "drained_s", "ttl_overrun_s", "back_s"),
     *("media_rto_s", "data_rto_s", "sign_in_rto_s"),
-    *("redialled", "places_regained", "reconciled_s", "refused"),
+    *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
 }
 SOUND = """
 name = "mine"

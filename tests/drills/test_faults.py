@@ -11,6 +11,7 @@ import pytest
 from drills.course import FaultError, Made
 from drills.experiment import Fault, FaultKind
 from drills.faults import FaultAgent, FaultClient
+from drills.lab import recorders
 from drills.lab.errors import ProcessError
 from drills.lab.lab import Lab
 from drills.lab.plan import plan_lab
@@ -88,8 +89,34 @@ class _Spy:
         self.heal(one, other)
         self.heal(other, one)
 
+    def part_etcd(self, host: str) -> None:
+        self._break(f"no etcd at {host}")
+
+    def rejoin_etcd(self, host: str) -> None:
+        self._mend(f"no etcd at {host}")
+
+    def set_clock(self, site: SiteId, off_s: float) -> None:
+        self._mend(f"clock of {site}")
+        if off_s:
+            self._break(f"clock of {site}")
+
+    def renew_certificates(self, site: SiteId, *, are_expired: bool = False) -> None:
+        self._mend(f"expired at {site}")
+        if are_expired:
+            self._break(f"expired at {site}")
+
     def shape(self, source: str, sink: str, **_how: float) -> None:
         self.cut(source, sink)
+
+
+class _Folder:
+    """The run directory of every host."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def of(self, _host: str) -> Path:
+        return self._path
 
 
 def agent_of(lab: _Spy, lever: Lever | None = None) -> FaultAgent:
@@ -110,11 +137,16 @@ FAULTS = [
     Fault(kind=FaultKind.SHAPE, target="a", ttl_s=5.0, loss_pct=10.0),
     Fault(kind=FaultKind.SHAPE, target="a-b", ttl_s=5.0, delay_ms=80.0),
     Fault(kind=FaultKind.FLAP, target="a-b", ttl_s=5.0, period_s=1.0),
+    Fault(kind=FaultKind.CUT_ETCD, target="a", ttl_s=5.0),
+    Fault(kind=FaultKind.WRONG_CLOCK, target="a", ttl_s=5.0, off_s=600.0),
+    Fault(kind=FaultKind.EXPIRE, target="a", ttl_s=5.0),
 ]
+ON_FILES = {FaultKind.LOSE_KEYS, FaultKind.LOSE_STORE, FaultKind.FILL_STORE}
 
 
 def test_every_kind_of_fault_that_lasts_is_tried_here() -> None:
-    assert {fault.kind for fault in FAULTS} == set(FaultKind) - {FaultKind.KILL, FaultKind.DRAIN}
+    alone = {FaultKind.KILL, FaultKind.DRAIN, *ON_FILES}
+    assert {fault.kind for fault in FAULTS} == set(FaultKind) - alone
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind} {fault.target}")
@@ -147,6 +179,27 @@ async def test_a_fault_is_undone_at_once_when_asked_and_only_once(fault: Fault) 
     assert agent.made[0].by == "runner"
     await asyncio.sleep(10.0)
     assert agent.made[0].by == "runner"
+
+
+async def test_keys_and_store_are_gone_and_come_back_with_what_was_in_them(tmp_path: Path) -> None:
+    lab = _Spy()
+    lab.paths = _Folder(tmp_path)
+    key, store = tmp_path / recorders.PROVIDER, recorders.store_of(tmp_path)
+    key.write_text("secret")
+    store.mkdir()
+    (store / "recording").write_text("sound")
+    agent = agent_of(lab)
+    await agent.make(Fault(kind=FaultKind.LOSE_KEYS, target="a", ttl_s=5.0))
+    await agent.make(Fault(kind=FaultKind.LOSE_STORE, target="a", ttl_s=5.0))
+    assert key.read_text() == ""
+    with pytest.raises(NotADirectoryError):
+        (store / "recording").write_text("another")
+    await agent.heal_all("runner")
+    assert key.read_text() == "secret"
+    assert (store / "recording").read_text() == "sound"
+    key.unlink()
+    with pytest.raises(FaultError, match="cannot be taken away"):
+        await agent.make(Fault(kind=FaultKind.LOSE_KEYS, target="a", ttl_s=5.0))
 
 
 @in_virtual_time
@@ -218,12 +271,8 @@ async def test_a_site_is_drained_by_its_edges_own_command_and_taken_back(tmp_pat
         await writer.drain()
         writer.close()
 
-    class Folder:
-        def of(self, _host: str) -> Path:
-            return tmp_path
-
     lab = _Spy()
-    lab.paths = Folder()
+    lab.paths = _Folder(tmp_path)
     servers = [
         await asyncio.start_unix_server(edge, tmp_path / f"edge-{name}.sock")
         for name in ("a1", "a2")

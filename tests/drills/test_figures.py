@@ -8,6 +8,7 @@ from drills.blast import touches
 from drills.course import Course, End, Made
 from drills.demo import reports
 from drills.demo.figures import Stock
+from drills.demo.hearing import Recorded
 from drills.demo.history import TicketSeen
 from drills.demo.ledger import join
 from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEvent
@@ -158,6 +159,14 @@ def test_a_survivor_that_never_notices_makes_the_dead_sites_agents_untrue_for_ev
 def test_a_fault_that_was_never_undone_outlived_its_time_for_ever() -> None:
     whole = replace(seen(), course=course(KILL_SITE, healed_ms=None))
     assert figures(whole)["ttl_overrun_s"] == float("inf")
+
+
+def test_recordings_that_do_not_open_or_end_too_soon_are_lost() -> None:
+    assert "recordings_lost" not in figures(seen())
+    good = Recorded(call="1", is_complete=True)
+    found = (good, Recorded(call="2", fault="there is none"), Recorded(call="3"))
+    answers = figures(replace(seen(), recorded=found))
+    assert (answers["recordings_due"], answers["recordings_lost"]) == (3, 2)
 
 
 def test_which_calls_a_fault_touches() -> None:

@@ -1,0 +1,165 @@
+"""Charts of a drill's report as SVG, for people who will not read tables. PURE.
+
+No script, nothing is fetched, and each says in words what it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from msgspec import Struct
+
+from drills.evidence import CallRow, Evidence, Judgement
+from drills.experiment import Bound
+
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 220, 52, 28
+_COLOURS = {"answered": "#2c7be5", "abandoned": "#f0a202", "refused": "#b3261e", "lost": "#b3261e"}
+_GRAY, _RED, _GREEN = "#9aa4ae", "#b3261e", "#116329"
+_LOOKS = (
+    ("waiting", "callers waiting", "#f0a202"),
+    ("agents_ready", "agents signed in and ready", "#2c7be5"),
+)
+LAST_RUNS = 12
+
+
+class _Frame(Struct, frozen=True):
+    """Where seconds and heights are on the paper."""
+
+    first: float
+    last: float
+    top: float
+
+    def x(self, at_s: float) -> float:
+        share = (at_s - self.first) / (self.last - self.first)
+        return _LEFT + share * (_WIDTH - _LEFT - 10)
+
+    def y(self, value: float) -> float:
+        return _HEIGHT - _BOTTOM - value / self.top * (_HEIGHT - _BOTTOM - 10)
+
+    def axes(self, unit: str) -> list[str]:
+        shapes = [
+            _line((_LEFT, self.y(0)), (_WIDTH, self.y(0)), _GRAY),
+            _text(4, self.y(self.top / 1.1) + 4, f"{self.top / 1.1:.0f} {unit}"),
+            _text(4, self.y(0), "0"),
+            _text(_LEFT, _HEIGHT - 6, f"{self.first:.0f} s"),
+            _text(_WIDTH - 50, _HEIGHT - 6, f"{self.last:.0f} s"),
+        ]
+        if self.first <= 0.0 <= self.last:
+            x = self.x(0)
+            shapes += [
+                _line((x, 0), (x, self.y(0)), _RED, is_dashed=True),
+                _text(x + 4, 12, "first fault", _RED),
+            ]
+        return shapes
+
+
+def calls_chart(calls: Sequence[CallRow]) -> str:
+    """Return a chart: a dot a call, when it came against how long its answer took."""
+    if not calls:
+        return ""
+    first = min(call.placed_s for call in calls)
+    known = [call.setup_ms for call in calls if call.setup_ms is not None]
+    frame = _Frame(
+        first, max(*(call.placed_s for call in calls), first + 1.0), max([500.0, *known]) * 1.1
+    )
+    shapes = frame.axes("ms")
+    for call in calls:
+        colour = _COLOURS.get(call.people, "#5b6672")
+        height = frame.y(call.setup_ms) if call.setup_ms is not None else 8.0
+        title = f"{call.people}, {call.setup_ms or 0:.0f} ms, meant for {call.meant_for}"
+        shapes.append(
+            f'<circle cx="{frame.x(call.placed_s):.1f}" cy="{height:.1f}" r="4" fill="{colour}"'
+            f' fill-opacity=".75"><title>{escape(title)}</title></circle>'
+        )
+    words = "a dot a call: blue answered, yellow given up, red refused or lost"
+    return _svg(shapes, _HEIGHT, words)
+
+
+def looks_chart(looks: Sequence[tuple[float, Mapping[str, float]]]) -> str:
+    """Return a chart of the center second by second: who waited, and who was there to answer."""
+    if len(looks) < 2:  # noqa: PLR2004 - a line has two ends
+        return ""
+    top = max([1.0, *(values.get(name, 0.0) for _, values in looks for name, _, _ in _LOOKS)])
+    frame = _Frame(looks[0][0], max(looks[-1][0], looks[0][0] + 1.0), top * 1.1)
+    shapes = frame.axes("")
+    for number, (name, words, colour) in enumerate(_LOOKS):
+        points = " ".join(
+            f"{frame.x(at_s):.1f},{frame.y(values[name]):.1f}"
+            for at_s, values in looks
+            if name in values
+        )
+        shapes.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        )
+        shapes.append(_text(_LEFT + 160 + 220 * number, 12, words, colour))
+    return _svg(shapes, _HEIGHT, "callers waiting and agents ready, second by second")
+
+
+def runs_chart(evidence: Evidence, before: Sequence[Evidence]) -> str:
+    """Return bars: what each expectation found in this run and the last ones, and its limit."""
+    runs = (*before[-(LAST_RUNS - 1) :], evidence)
+    bounds = {bound.figure: bound for bound in evidence.experiment.expect}
+    shapes: list[str] = []
+    height = 0
+    for judgement in evidence.judgements:
+        bound = bounds.get(judgement.figure)
+        if bound is None or bound.at_most is None or bound.at_most == 0:
+            continue
+        shapes += _bars(judgement, bound, bound.at_most, runs, height)
+        height += 84
+    return _svg(shapes, height, "this run and the ones before it, against what is allowed")
+
+
+def _bars(
+    judgement: Judgement, bound: Bound, most: float, runs: Sequence[Evidence], top: int
+) -> list[str]:
+    values = [run.figures.get(judgement.figure) for run in runs]
+    highest = max([most, *(value for value in values if value is not None)]) * 1.05
+    floor, tall, left, wide = top + 70, 50, 260, 48
+
+    def y(value: float) -> float:
+        return floor - max(0.0, value) / highest * tall
+
+    shapes = [
+        _text(4, floor - 24, judgement.expected),
+        _line((left, y(most)), (_WIDTH, y(most)), _RED, is_dashed=True),
+        _line((left, floor), (_WIDTH, floor), _GRAY),
+    ]
+    for number, (run, value) in enumerate(zip(runs, values, strict=True)):
+        x = left + 4 + number * wide
+        if value is None:
+            shapes.append(_text(x, floor - 4, "none", _RED))
+            continue
+        colour = _GREEN if bound.holds(value) else _RED
+        opacity = "1" if run is runs[-1] else ".45"
+        shapes.append(
+            f'<rect x="{x}" y="{y(value):.1f}" width="{wide - 12}"'
+            f' height="{max(1.0, floor - y(value)):.1f}" fill="{colour}" fill-opacity="{opacity}">'
+            f"<title>{escape(run.run)}: {value:.4g}</title></rect>"
+        )
+        shapes.append(_text(x, floor + 12, f"{value:.3g}"))
+    return shapes
+
+
+def _line(
+    start: tuple[float, float], end: tuple[float, float], colour: str, *, is_dashed: bool = False
+) -> str:
+    dashes = ' stroke-dasharray="4 3"' if is_dashed else ""
+    return (
+        f'<line x1="{start[0]:.0f}" y1="{start[1]:.1f}" x2="{end[0]:.0f}" y2="{end[1]:.1f}"'
+        f' stroke="{colour}"{dashes}/>'
+    )
+
+
+def _text(x: float, y: float, words: str, colour: str = "#1b1f24") -> str:
+    return f'<text x="{x:.0f}" y="{y:.0f}" font-size="12" fill="{colour}">{escape(words)}</text>'
+
+
+def _svg(shapes: Sequence[str], height: float, words: str) -> str:
+    if not shapes:
+        return ""
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(words)}">'
+        f'{"".join(shapes)}</svg><p class="dim">{escape(words)}</p>'
+    )
