@@ -121,9 +121,9 @@ async def _missing(stage: Stage) -> str:
     edges = {edge for site in lab.plan.sites for edge in lab.plan.edges(site)}
     if gone := sorted(edges - wall.edges.keys()):
         return f"edges without a lease: {', '.join(gone)}"
-    agents = {agent.id for agent in stage.scenario.agents}
-    if away := sorted(agents - wall.ready.keys()):
-        return f"{len(away)} agents are not ready, among them {away[0]}"
+    homes = {agent.id: agent.site for agent in stage.scenario.agents}
+    if away := sorted(agent for agent, home in homes.items() if wall.ready.get(agent) != home):
+        return f"{len(away)} agents are not ready at home, among them {away[0]}"
     if await lab.etcd_leader_site() is None:
         return "no member of etcd leads"
     stocks, silent = await take(living_edges(stage, SiteId("")), stage.store)
