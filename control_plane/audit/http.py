@@ -26,7 +26,7 @@ from control_plane.audit.schemas import (
 )
 from control_plane.audit.store import TABLE
 from control_plane.audit.tables import AuditRow
-from control_plane.errors import ApiError, not_found
+from control_plane.errors import NOT_FOUND, ApiError, not_found
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 
@@ -46,6 +46,8 @@ _FILTERS: Final = {
     "request": AuditRow.request_id,
     "origin": AuditRow.origin,
 }
+_BARE: Final = 2
+"""Lines of a trail without an entry."""
 _SHOWN_BITS: Final = {4: 16, 6: 32}
 """Of an address, to whoever may not see all of it."""
 
@@ -122,6 +124,8 @@ async def trail(ask: Trailed) -> Stream:
         lines = await reading.trail(ask.db, ask.tenant, (ask.query.thing,))
     except (SealError, LookupError) as error:
         raise ApiError(NO_PROOF) from error
+    if len(lines) <= _BARE:
+        raise not_found()
     ask.note(ask.query.thing)
     return Stream(chunks=_sent(lines), media_type=NDJSON)
 
@@ -193,7 +197,7 @@ FEATURE = Feature(
             handler=trail,
             query=TrailListing,
             gives=NDJSON,
-            problems=(NO_PROOF,),
+            problems=(NO_PROOF, NOT_FOUND),
         ),
     ),
 )

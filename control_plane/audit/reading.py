@@ -17,23 +17,31 @@ from control_plane.db.database import Database
 AT_ONCE: Final = 2_000
 
 
-async def whole(database: Database, origin: str) -> AsyncIterator[bytes]:
-    """Yield the log as it stands in the database, nothing mended, in one reading."""
+async def whole(database: Database, origin: str, upto: int | None = None) -> AsyncIterator[bytes]:
+    """Yield the log as it stands in the database, nothing mended.
+
+    `upto`: the size of a checkpoint that there is; None: all of it.
+    """
     async with database.read() as connection:
         yield export.head_line(origin)
-        async for row in _entries(connection):
+        async for row in _entries(connection, upto):
             yield export.entry_line(row["place"], row)
         statement = select(TileRow.number, TileRow.hashes).where(TileRow.level == 0)
         for number, hashes in await connection.execute(statement.order_by(TileRow.number)):
-            yield export.tile_line(number, bytes(hashes))
-        for text in await _notes(connection):
+            first = number * tiles.WIDTH
+            if upto is None or first < upto:
+                held = len(hashes) if upto is None else (upto - first) * tree.HASH_BYTES
+                yield export.tile_line(number, bytes(hashes)[:held])
+        for text in await _notes(connection, upto):
             yield export.checkpoint_line(text)
 
 
-async def _entries(connection: AsyncConnection) -> AsyncIterator[dict[str, Any]]:
+async def _entries(connection: AsyncConnection, upto: int | None) -> AsyncIterator[dict[str, Any]]:
     after = -1
     while True:
         statement = select(TABLE).where(AuditRow.place > after).order_by(AuditRow.place)
+        if upto is not None:
+            statement = statement.where(AuditRow.place < upto)
         rows = (await connection.execute(statement.limit(AT_ONCE))).all()
         for row in rows:
             yield dict(row._mapping)  # noqa: SLF001 - documented
@@ -42,7 +50,7 @@ async def _entries(connection: AsyncConnection) -> AsyncIterator[dict[str, Any]]
         after = rows[-1].place
 
 
-async def _notes(connection: AsyncConnection) -> Sequence[str]:
+async def _notes(connection: AsyncConnection, upto: int | None) -> Sequence[str]:
     lines: dict[int, str] = {}
     statement = select(CosignatureRow.size, CosignatureRow.line)
     for size, line in await connection.execute(statement):
@@ -50,7 +58,7 @@ async def _notes(connection: AsyncConnection) -> Sequence[str]:
     found = await connection.execute(
         select(CheckpointRow.size, CheckpointRow.note).order_by(CheckpointRow.size)
     )
-    return [text + lines.get(size, "") for size, text in found]
+    return [text + lines.get(size, "") for size, text in found if upto is None or size <= upto]
 
 
 async def trail(connection: AsyncConnection, tenant: str, things: Sequence[str]) -> list[bytes]:
@@ -92,4 +100,10 @@ async def inclusion(connection: AsyncConnection, place: int, size: int) -> list[
 async def size(connection: AsyncConnection) -> int:
     """Return how many entries are sealed."""
     statement = select(func.max(CheckpointRow.size))
+    return (await connection.execute(statement)).scalar() or 0
+
+
+async def countersigned_size(connection: AsyncConnection) -> int:
+    """Return how many entries another site vouches for, whether its word holds or not."""
+    statement = select(func.max(CosignatureRow.size))
     return (await connection.execute(statement)).scalar() or 0

@@ -46,6 +46,7 @@ COMMANDS = (
     Command("explain", "drills.cli.calls:explain", "Say why a call got its agent, or gets none."),
     Command("report", "drills.cli.calls:report", "Report how callers were served, by queue."),
     Command("recordings", "drills.cli.recordings:app", "List, show, verify, reconcile them."),
+    Command("audit", "drills.cli.audit:app", "Check the audit log, export it; make its keys."),
     Command("readiness", "drills.cli.readiness:readiness", "Say what would happen if a site died."),
     Command("ctl", "drills.cli.ctl:app", "Ask a control plane: queues, customers, plans, ..."),
     Command("replay", "drills.cli.replay:replay", "Run a recorded day again under other rules."),

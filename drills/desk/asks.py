@@ -63,6 +63,10 @@ class ExportAsk(_Ask, frozen=True, kw_only=True, tag="export"):
     """Tell the recorded day. Answers: its lines, as `./everline replay` reads them."""
 
 
+class AuditAsk(_Ask, frozen=True, kw_only=True, tag="audit"):
+    """What is in the audit log, and by what is it checked? Answer: `Source`."""
+
+
 class ReportAsk(_Ask, frozen=True, kw_only=True, tag="report"):
     """How were callers served? Answer: `Report`."""
 
@@ -142,6 +146,7 @@ Ask: TypeAlias = (
     | WrapUpAsk
     | ReadinessAsk
     | RecordingsAsk
+    | AuditAsk
     | CodeAsk
     | CallbacksAsk
     | CancelCallbackAsk

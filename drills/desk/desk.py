@@ -21,9 +21,11 @@ import structlog
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from control_plane.audit.source import Source
 from drills.course import FaultError, Made
 from drills.desk import (
     account,
+    audit,
     ledger,
     look,
     machines,
@@ -51,6 +53,7 @@ from drills.desk.answers import (
 from drills.desk.asks import (
     AgentsAsk,
     Ask,
+    AuditAsk,
     CallbacksAsk,
     CallsAsk,
     CancelCallbackAsk,
@@ -98,6 +101,7 @@ Answer = (
     | WrapUp
     | Readiness
     | Recordings
+    | Source
     | Faults
 )
 FIRST_LIST_S = 5.0
@@ -274,6 +278,8 @@ class Desk:
                 return await self._fault(ask)
             case RecordingsAsk():
                 return await self._recordings(ask)
+            case AuditAsk():
+                return await audit.look(self._lab)
             case PlaceAsk() | ExportAsk():
                 raise RefusedError("this is answered line by line")
 

@@ -6,7 +6,7 @@ They share their keys and their database, as the instances of one center do.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,10 @@ READY_TIMEOUT_S: Final = 60.0
 """Each loads two seconds of Python, all at once, on a machine that may be busy with calls."""
 
 
+AUDIT_KEY: Final = "audit.key"
+AUDIT_MEMORY: Final = "audit.seen"
+
+
 def process_name(site: SiteId) -> str:
     """Return what the supervisor calls a site's control plane."""
     return f"control-plane-{site}"
@@ -33,24 +37,28 @@ def api_address(plan: LabPlan, site: SiteId) -> str:
     return f"{plan.host(site).address}:{API_PORT}"
 
 
-def compose(
+def compose(  # noqa: PLR0913 - what each is told
     plan: LabPlan,
     paths: Paths,
     identities: Mapping[str, Identity],
     database: str,
     trusted: Trusted | None = None,
+    *,
+    audit: Sequence[str] = (),
 ) -> Work:
     """Return the control planes of all sites. `identities` has one for each, by process name.
 
     `database` is the URL of one that is not the lab's own; empty: a file of the lab. `trusted`:
-    whose recordings are to be heard, where any are.
+    whose recordings are to be heard, where any are. `audit`: the sites' keys of the audit log.
     """
     work, secrets = Work(), paths.secrets
     for site in plan.sites:
         name = process_name(site)
-        config = paths.of(site) / f"{name}.toml"
+        config = config_of(paths, site)
         content = _settings(plan, site, identities[name], secrets, database or _file(secrets))
         content += f'run = "{paths.of(site)}"\n'
+        if audit:
+            content += _audit(paths.of(site), audit)
         if trusted is not None and trusted.recorders:
             content += _recordings(paths.of(site), site, trusted)
         process = ProcessSpec(
@@ -88,6 +96,21 @@ etcd_ca = "{identity.ca}"
 etcd_cert = "{identity.cert}"
 etcd_key = "{identity.key}"
 """
+
+
+def _audit(run: Path, keys: Sequence[str]) -> str:
+    known = ", ".join(f'"{each}"' for each in keys)
+    return f"""\
+[audit]
+key = "{run / AUDIT_KEY}"
+memory = "{run / AUDIT_MEMORY}"
+sites = [{known}]
+"""
+
+
+def config_of(paths: Paths, site: SiteId) -> Path:
+    """Return where a site's control plane has its settings."""
+    return paths.of(site) / f"{process_name(site)}.toml"
 
 
 def _recordings(run: Path, site: SiteId, trusted: Trusted) -> str:

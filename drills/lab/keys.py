@@ -11,11 +11,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from control_plane.audit.note import public_of
 from custody import keyfile, keyring
 from custody.keyring import Keyring
 from custody.providers import LocalFile
 from drills.lab import recorders
 from drills.lab.certs import write_secret
+from drills.lab.control_plane import AUDIT_KEY
 from drills.lab.paths import Secrets
 from drills.lab.recorders import Trusted
 
@@ -32,6 +34,15 @@ def make_secrets(made: Secrets) -> None:
     write_secret(made.customer_keys, base64.b64encode(secrets.token_bytes(32)) + b"\n")
     write_secret(made.first_password, secrets.token_urlsafe(18).encode() + b"\n")
     write_secret(made.phone_secrets, secrets.token_urlsafe(32).encode() + b"\n")
+
+
+def make_audit_keys(runs: Mapping[str, Path]) -> tuple[str, ...]:
+    """Give each site (name -> run directory) its key of the audit log; return the public ones."""
+    made = []
+    for site, run in runs.items():
+        private = Ed25519PrivateKey.from_private_bytes(keyfile.make(run / AUDIT_KEY))
+        made.append(public_of(site, private).text)
+    return tuple(made)
 
 
 def make_recording_keys(runs: Mapping[str, Path], tenants: Sequence[str], now_ms: int) -> Trusted:

@@ -30,7 +30,7 @@ from drills.lab.commands import Commands, Done
 from drills.lab.delays import RelayDelays, find_delays
 from drills.lab.enter import RUN_ROOT, inside
 from drills.lab.errors import EnterError, LabError
-from drills.lab.keys import make_recording_keys, make_secrets
+from drills.lab.keys import make_audit_keys, make_recording_keys, make_secrets
 from drills.lab.network import raise_network, remove_network
 from drills.lab.paths import Paths
 from drills.lab.plan import LabPlan, Part
@@ -90,6 +90,7 @@ class Lab:
         self._authority: Authority | None = None
         self.trusted = Trusted()
         """Whose signatures count in this lab's recordings."""
+        self._audit_keys: tuple[str, ...] = ()
 
     @property
     def wan(self) -> Wan:
@@ -152,6 +153,8 @@ class Lab:
             self.paths.of(host.name).mkdir(mode=0o700)
         if Part.CONTROL_PLANE in plan.parts:
             make_secrets(self.paths.secrets)
+            runs: dict[str, Path] = {site: self.paths.of(site) for site in plan.sites}
+            self._audit_keys = make_audit_keys(runs)
         now = dt.datetime.fromtimestamp(time.clock_gettime(time.CLOCK_REALTIME), dt.UTC)
         authority = self._authority = make_authority(run / "certs", now=now)
         self._identities = {OPERATOR: authority.issue(OPERATOR)}
@@ -189,7 +192,7 @@ class Lab:
         names = [control_plane.process_name(site) for site in self.plan.sites]
         self._identities |= {name: self._authority.issue(name) for name in names}
         work = control_plane.compose(
-            self.plan, self.paths, self._identities, database, self.trusted
+            self.plan, self.paths, self._identities, database, self.trusted, audit=self._audit_keys
         )
         for path, content in work.files.items():
             path.touch(mode=0o600)

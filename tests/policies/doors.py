@@ -51,7 +51,7 @@ FITTING = {
 QUERIES = {
     "users_list_all": "team={team}", "knowledge_find": "q={mark}",
     "knowledge_suggest": "queue={queue}",
-    "configuration_compare": "before=1&after=2",
+    "configuration_compare": "before=1&after=2", "audit_trail": "thing={thing}",
 }  # fmt: skip
 LISTED = {
     "customer.basic": "customer", "service_token": "token", "call": "live_call",

@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from sqlalchemy import func, select
+
+from control_plane.audit.tables import AuditRow
 from control_plane.permissions import Role
 from state.clock import ManualClock
 from state.memory import MemoryStore
-from tests.control_plane.center import running, settings
+from tests.control_plane.center import Center, running, settings
 from tests.control_plane.customers.stage import key_settings
 from tests.control_plane.live.stage import Scene, call_id, eventually
 from tests.control_plane.outside.tenants import Furnished, furnish, words_of
@@ -33,6 +36,14 @@ async def two_tenants(home: Path) -> AsyncIterator[Scene]:
             yield Scene(store, clock, center)
 
 
+async def _entry(center: Center, who: Furnished) -> str:
+    """Return the newest entry of the audit log that is of this tenant."""
+    await center.services.journal.flush()
+    newest = select(func.max(AuditRow.number)).where(AuditRow.tenant == who.tenant)
+    async with center.services.database.read() as connection:
+        return str((await connection.execute(newest)).scalar_one())
+
+
 async def both(scene: Scene) -> tuple[Furnished, Furnished]:
     """Furnish our tenant and theirs, and let each have a call that runs and one that is over."""
     center = scene.center
@@ -51,7 +62,7 @@ async def both(scene: Scene) -> tuple[Furnished, Furnished]:
         who.ids |= {"call": call_over, "recording": call_over, "site": "a", "trunk": "carrier"}
         who.ids |= {"word": who.mark, "name": f"{who.mark}first", "tag": f"{who.mark}tag"}
         who.ids |= {"q": f"{who.mark}", "field": f"{who.mark}field", "value": f"{who.mark} value"}
-        who.ids |= {"thing": who.ids["customer"], "to": "1"}
+        who.ids |= {"thing": who.ids["customer"], "to": "1", "entry": await _entry(center, who)}
 
         async def is_carried(tenant: str = who.tenant) -> bool:
             async with center.services.database.read() as connection:
