@@ -9,7 +9,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route
-from control_plane.errors import VERSION_MISMATCH, ApiError, not_found
+from control_plane.errors import FORBIDDEN, VERSION_MISMATCH, ApiError, not_found
 from control_plane.ids import fresh
 from control_plane.passwords import hash_password
 from control_plane.permissions import Permission
@@ -36,6 +36,11 @@ async def _thing(ask: Named | Changed) -> Thing:
     return service.thing(await _user(ask))
 
 
+def _check_may_grant(ask: Drafted | Changed, thing: Thing) -> None:
+    if not ask.sees(thing, Permission.USER_GRANT):
+        raise ApiError(FORBIDDEN)
+
+
 async def list_all(ask: Listed) -> Page[UserView]:
     """Return those of a page whom the policy lets the subject see."""
     users, after = await store.page(ask.db, ask.tenant, ask.query)
@@ -52,6 +57,8 @@ async def show(ask: Named) -> Answer[UserView]:
 async def create(ask: Drafted) -> Answer[UserView]:
     """Add one."""
     draft = ask.body
+    if draft.roles:
+        _check_may_grant(ask, Thing(kind="user", tenant=ask.tenant))
     service.check_grant(ask.subject, draft.roles)
     hashed = await asyncio.to_thread(hash_password, draft.password) if draft.password else None
     user = store.User(
@@ -78,6 +85,8 @@ async def create(ask: Drafted) -> Answer[UserView]:
 async def change(ask: Changed) -> Answer[UserView]:
     """Change one; a password or roles too."""
     user = await _user(ask)
+    if ask.body.roles is not None:
+        _check_may_grant(ask, service.thing(user))
     service.check_version(user, ask.version)
     sent = ask.body.model_dump(exclude_none=True)
     values = {name: value for name, value in sent.items() if name not in ("roles", "password")}

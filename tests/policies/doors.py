@@ -8,7 +8,7 @@ a thing that is there: the allowing cases ask for the same one afterwards.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from tests.control_plane.live.stage import call_id
 from tests.control_plane.outside.crawl import OF_SECTION, Sent, one
 from tests.control_plane.outside.pair import both, two_tenants
 from tests.control_plane.outside.tenants import Furnished, well
+from tests.policies import fields
+from tests.policies.fields import FieldDoor
 from tests.policies.staging import Staged, stage
 from tests.policies.terminal import Terminal
 
@@ -57,6 +59,8 @@ LISTED = {
     "customer.basic": "customer", "service_token": "token", "call": "live_call",
 }  # fmt: skip
 """Which id a listing of the kind bears, where it is not called like the kind."""
+UNOWNED = {"article": "own_article", "call": "waiting_call", "queue": "backup"}
+"""What is nobody's, beside what is."""
 LAST = ("policies_apply", "configuration_roll_back", "customers_merge", "customers_erase")
 """They take away what others ask of."""
 
@@ -68,6 +72,13 @@ class Drive:
     route: AnyRoute
     case: Case
     staged: Staged
+    field: FieldDoor | None = None
+    """Not the endpoint's own permission is asked for, but one of fields that it shows."""
+
+    @property
+    def name(self) -> str:
+        """Return what it is called where doors are counted."""
+        return self.route.name if self.field is None else self.field.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +109,7 @@ def routes_of(case: Case, routes: Routes = ROUTES) -> Iterator[AnyRoute]:
 def half_driven(routes: Routes, drives: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
     """Return the endpoints that no allowing or no denying case drives, by (name, allow)."""
     known = {*drives, *ENFORCER_ONLY}
-    return tuple(
+    return fields.half_driven(routes, known) + tuple(
         f"{route.name} ({route.access}): no case that is {'allowed' if told else 'denied'}"
         for route in routes
         for told in (True, False)
@@ -107,7 +118,7 @@ def half_driven(routes: Routes, drives: Iterable[tuple[str, bool]]) -> tuple[str
 
 
 def plan(
-    cases: Iterable[Case], ours: Furnished, routes: Routes = ROUTES
+    cases: Iterable[Case], ids: Mapping[str, str], routes: Routes = ROUTES
 ) -> tuple[list[Drive], dict[str, str]]:
     """Return what to drive, in order, and by case why it is left to the enforcer."""
     drives: list[Drive] = []
@@ -115,8 +126,9 @@ def plan(
     for case in cases:
         name = f"{case.n}: {case.case} ({case.may})"
         there = tuple(routes_of(case, routes))
-        staged = stage(case, ours.ids)
-        if not there:
+        shown = tuple(fields.doors_of(case.may, routes))
+        staged = stage(case, ids)
+        if not there and not shown:
             left[name] = UNBUILT
             continue
         if isinstance(staged, str):
@@ -129,12 +141,24 @@ def plan(
             and (route.name not in OWN_ONLY or "on_call_with" in case.thing)
             and _names_it(route, staged)
         ]
+        found += [
+            Drive(route=door.route, case=case, staged=staged, field=door)
+            for door in shown
+            if _names_it(door.route, staged) and (not case.allow or door.lets_in(staged.roles))
+        ]
         if not found:
             beside = (ENFORCER_ONLY.get((route.name, case.allow)) for route in there)
             left[name] = next(filter(None, beside), "its endpoints name no thing")
         drives += found
     drives.sort(key=_turn)
     return drives, left
+
+
+def _part(drives: list[Drive], part: int, parts: int) -> list[Drive]:
+    """Return those of some resources: what is done to one thing stays together, in its order."""
+    nouns = sorted({each.route.path.split("/")[2] for each in drives})
+    mine = frozenset(nouns[part::parts])
+    return [each for each in drives if each.route.path.split("/")[2] in mine]
 
 
 def _doors_of(route: AnyRoute) -> set[str]:
@@ -158,8 +182,10 @@ def _names_it(route: AnyRoute, staged: Staged) -> bool:
     return True
 
 
-async def drive(cases: tuple[Case, ...]) -> tuple[Driven, dict[str, str]]:
-    """Serve on SQLite, furnish two tenants, and ask for every case."""
+async def drive(
+    cases: tuple[Case, ...], part: int = 0, parts: int = 1
+) -> tuple[Driven, dict[str, str]]:
+    """Serve on SQLite, furnish two tenants, and ask for every case; or for one part of them."""
     with tempfile.TemporaryDirectory(prefix="everline-doors-") as home:
         async with two_tenants(Path(home)) as scene:
             ours, theirs = await both(scene)
@@ -167,9 +193,10 @@ async def drive(cases: tuple[Case, ...]) -> tuple[Driven, dict[str, str]]:
             place = {"queue": ours.ids["queue"], "did": ours.ids["did"]}
             await _prepare(ours)
             await scene.connect(41, ours.ids["agent"], caller=ours.ids["number"], **place)
-            drives, left = plan(cases, ours)
+            drives, left = plan(cases, ours.ids)
             terminal = Terminal(scene.center, Path(home) / "ctl")
-            return await Driver(scene.center, ours, theirs, terminal).all(drives), left
+            driver = Driver(scene.center, ours, theirs, terminal)
+            return await driver.all(_part(drives, part, parts)), left
 
 
 async def _prepare(ours: Furnished) -> None:
@@ -178,8 +205,15 @@ async def _prepare(ours: Furnished) -> None:
     path = f"/v1/customers/{ids['customer']}/cases/{ids['case']}"
     etag = (await manager.get(path)).headers["ETag"]
     well(await manager.ask("PATCH", path, {"owner": ids["user"]}, {"If-Match": etag}))
-    made = well(await manager.post("/v1/customers", {"name": f"{ours.mark} doomed"}))
-    ids["doomed"] = made.json["id"]
+    for name in ("doomed", "held"):
+        made = well(await manager.post("/v1/customers", {"name": f"{ours.mark} {name}"}))
+        ids[name] = made.json["id"]
+    officer = await manager.center.person(Role.PRIVACY_OFFICER)
+    hold, seen = {"has_legal_hold": True}, {"If-Match": '"1"', "Everline-Purpose": "a court"}
+    well(await officer.ask("PUT", f"/v1/customers/{ids['held']}/hold", hold, seen))
+    article = {"language": "de", "title": f"{ours.mark} for ours", "body": "b"}
+    ids["own_article"] = well(await manager.post("/v1/articles", article)).json["id"]
+    ids["waiting_call"] = call_id(11)
 
 
 class Driver:
@@ -190,6 +224,7 @@ class Driver:
     ) -> None:
         self._center, self._ours, self._theirs = center, ours, theirs
         self._terminal = terminal
+        self._readers: dict[object, Person] = {}
 
     async def all(self, drives: list[Drive]) -> Driven:
         """Ask for each."""
@@ -202,7 +237,7 @@ class Driver:
             if said:
                 failed.append(f"{each.case.n}: {each.case.case}: {each.route.name}: {said}")
             else:
-                told[each.case.allow].add(each.route.name)
+                told[each.case.allow].add(each.name)
         return Driven(
             allowed=frozenset(told[True]), denied=frozenset(told[False]), requests=len(drives),
             failed=tuple(failed), doors=tuple(sorted(doors)),
@@ -210,7 +245,7 @@ class Driver:
 
     async def _one(self, each: Drive) -> str:
         """Return what was wrong."""
-        person = await self._person(each.staged)
+        person = await self._asks(each)
         if each.route.is_socket:
             return await self._listen(each, person)
         sent = await self._request(each, person)
@@ -218,9 +253,28 @@ class Driver:
         if TERMINAL in _doors_of(each.route):
             replies[TERMINAL] = await self._terminal.get(sent, person)
         for door, reply in replies.items():
-            if each.case.allow is not _is_allowed(reply, self._listed(each)):
+            if each.case.allow is not self._says(each, reply):
                 return f"{door}: {reply.status} {reply.body[:400]!r}"
         return ""
+
+    def _says(self, each: Drive, reply: Reply) -> bool | None:
+        """Return whether an answer lets the subject do it; None: it says neither."""
+        if each.field is None:
+            return _is_allowed(reply, self._listed(each))
+        said = _is_allowed(reply, "")
+        if not said or each.field.body(self._ours.ids) is not None:
+            return said
+        return each.field.is_shown(reply, self._ours.ids)
+
+    async def _asks(self, each: Drive) -> Person:
+        """Return who asks; who only reads is there once for all cases that want the same."""
+        if each.route.method is not Method.GET or each.route.is_socket:
+            return await self._person(each.staged)
+        staged = each.staged
+        same = (staged.roles, tuple(sorted(staged.values.items())), staged.is_active)
+        if same not in self._readers:
+            self._readers[same] = await self._person(staged)
+        return self._readers[same]
 
     async def _person(self, staged: Staged) -> Person:
         person = await self._center.person(*staged.roles, **staged.values)
@@ -234,11 +288,12 @@ class Driver:
         staged = each.staged
         whose = self._theirs if staged.is_foreign or staged.acts_there else self._ours
         ids = {**whose.ids, **FITTING, "code": whose.ids["wrap_up_code"]}
-        if each.route.name == "customers_erase":
-            ids["customer"] = self._ours.ids["doomed"]
+        ids |= _others(each, whose.ids)
         if each.route.name == "sign_in_end_mine" and staged.is_active:
             ids["session"] = (await person.get("/v1/me/sessions")).json["items"][0]["id"]
         sent = one(each.route, ids)
+        if each.field is not None and (body := each.field.body(ids)) is not None:
+            sent = replace(sent, body=body)
         if query := QUERIES.get(each.route.name):
             sent = replace(sent, path=f"{sent.path}?{query.format(**ids, mark=whose.mark)}")
         headers = {k: v for k, v in sent.headers.items() if not k.startswith("Everline-")}
@@ -256,7 +311,7 @@ class Driver:
     async def _approval(self, each: Drive) -> str:
         """Have somebody of another reporting line say yes to this."""
         ids = self._ours.ids
-        thing = ids["doomed" if each.route.name == "customers_erase" else "customer"]
+        thing = {**ids, **_others(each, ids)}["customer"]
         if each.case.may == "policy:apply":
             thing = ids["version"]
             shown = await self._ours.admin.get(f"/v1/policy/versions/{thing}")
@@ -284,7 +339,7 @@ class Driver:
         else:
             name = LISTED.get(kind, kind)
         whose = self._theirs if each.staged.is_foreign else self._ours
-        return f'"{whose.ids[name]}"'
+        return f'"{(whose.ids | _others(each, whose.ids))[name]}"'
 
     async def _listen(self, each: Drive, person: Person) -> str:
         """Return what was wrong at the stream's handshake."""
@@ -296,6 +351,17 @@ class Driver:
         except aiohttp.WSServerHandshakeError as error:
             is_in = error.status not in REFUSED
         return "" if is_in is each.case.allow else f"the stream is open: {is_in}"
+
+
+def _others(each: Drive, ids: Mapping[str, str]) -> dict[str, str]:
+    """Return which other things the case is about than those that all others ask for."""
+    found: dict[str, str] = {}
+    thing = each.case.thing
+    if each.route.name == "customers_erase":
+        found["customer"] = ids["held" if thing.get("has_legal_hold") else "doomed"]
+    if thing.get("employer") == "" or thing.get("agent") == "" or thing.get("team") == "":
+        found |= {name: ids[other] for name, other in UNOWNED.items()}
+    return found
 
 
 def _is_allowed(reply: Reply, listed: str) -> bool | None:

@@ -57,11 +57,8 @@ def _unstaged(case: Case) -> str:
         "whether there is a hold is always known there": (
             is_gone and bool(thing) and "has_legal_hold" not in thing
         ),
-        "no furnished customer is under legal hold": bool(thing.get("has_legal_hold")),
         "no furnished recording is older than its agent's time in the team": made_ms < since_ms,
-        "every furnished thing is somebody's": any(
-            thing.get(name) == "" for name in ("agent", "team", "employer")
-        ),
+        "every furnished agent is somebody": case.kind == "agent" and thing.get("agent") == "",
     }
     return next((because for because, holds in reasons.items() if holds), "")
 
@@ -89,5 +86,5 @@ def _related(case: Case, ids: Mapping[str, str]) -> dict[str, str]:
         "agent": ids["agent"] if is_agent else OTHER,
         "team": ids["team"] if is_team else OTHER,
         "site": "a" if thing.get("site", mine["site"]) == mine["site"] else "b",
-        "employer": ids["employer"] if is_employer else OTHER,
+        "employer": mine["employer"] and ids["employer"] if is_employer else OTHER,
     }

@@ -1,0 +1,107 @@
+"""Groups of fields: their permissions are no endpoint's own, but say what its answer shows.
+
+Each is asked for where it is shown (one customer, a search, the screen pop), or written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from control_plane.api.route import AnyRoute, Routes
+from control_plane.permissions import Permission, Role
+from tests.control_plane.center import Reply
+
+Ids = Mapping[str, str]
+Shows = Callable[[Mapping[str, Any], Ids], bool]
+SEARCHING: Final = frozenset({Role.AGENT, Role.SUPERVISOR, Role.MANAGER, Role.PRIVACY_OFFICER})
+"""Who may search at all, and so can be let in by a search."""
+
+
+def _basic(customer: Mapping[str, Any], ids: Ids) -> bool:
+    return customer["basic"] is not None and ids["word"] in customer["basic"]["name"]
+
+
+def _contact(customer: Mapping[str, Any], ids: Ids) -> bool:
+    return customer["contact"] is not None and ids["number"] in customer["contact"]["numbers"]
+
+
+def _masked_contact(customer: Mapping[str, Any], _ids: Ids) -> bool:
+    return customer["contact"] is not None
+
+
+def _notes(customer: Mapping[str, Any], ids: Ids) -> bool:
+    return ids["word"] in (customer["notes"] or "")
+
+
+def _sensitive(customer: Mapping[str, Any], ids: Ids) -> bool:
+    return ids["field"] in (customer["sensitive"] or ())
+
+
+SHOWN: Final[Mapping[Permission, Shows]] = {
+    Permission.CUSTOMER_BASIC_READ_FULL: _basic,
+    Permission.CUSTOMER_CONTACT_READ_FULL: _contact,
+    Permission.CUSTOMER_CONTACT_READ_MASKED: _masked_contact,
+    Permission.CUSTOMER_NOTES_READ_FULL: _notes,
+    Permission.CUSTOMER_PAYMENT_READ_MASKED: _sensitive,
+}
+SHOWING: Final = ("customers_show", "customers_list_all", "customers_by_number")
+WRITTEN: Final[Mapping[Permission, tuple[str, Callable[[Ids], Mapping[str, Any]]]]] = {
+    Permission.CUSTOMER_PAYMENT_WRITE: (
+        "customers_change", lambda ids: {"sensitive": {ids["field"]: "q7new"}},
+    ),
+    Permission.USER_GRANT: ("users_change", lambda _ids: {"roles": ["role:agent"]}),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldDoor:
+    """Where a permission of fields is asked for."""
+
+    permission: Permission
+    route: AnyRoute
+
+    @property
+    def name(self) -> str:
+        """Return what it is called where doors are counted."""
+        return f"{self.route.name} ({self.permission})"
+
+    def body(self, ids: Ids) -> Mapping[str, Any] | None:
+        """Return what is written; None: it is read."""
+        written = WRITTEN.get(self.permission)
+        return None if written is None else written[1](ids)
+
+    def lets_in(self, roles: Iterable[Role]) -> bool:
+        """Return whether somebody of these roles could be shown anything there."""
+        return self.route.name != "customers_list_all" or set(roles) <= SEARCHING
+
+    def is_shown(self, reply: Reply, ids: Ids) -> bool:
+        """Return whether an answer that is well shows the fields."""
+        told = reply.json
+        among = told.get("items", told.get("customers", [told]))
+        found = next((each for each in among if each["id"] == ids["customer"]), None)
+        return found is not None and SHOWN[self.permission](found, ids)
+
+
+def doors_of(permission: str, routes: Routes) -> Iterator[FieldDoor]:
+    """Yield where a permission is asked for, if it is one of fields."""
+    asked = next((each for each in (*SHOWN, *WRITTEN) if each == permission), None)
+    if asked is None:
+        return
+    names = SHOWING if asked in SHOWN else (WRITTEN[asked][0],)
+    for route in routes:
+        if route.name in names:
+            yield FieldDoor(permission=asked, route=route)
+
+
+def half_driven(routes: Routes, drives: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
+    """Return the fields that no allowing or no denying case drives, by (name, allow)."""
+    known = frozenset(drives)
+    return tuple(
+        f"{door.name}: no case that is {'allowed' if told else 'denied'}"
+        for permission in (*SHOWN, *WRITTEN)
+        for door in doors_of(permission, routes)
+        for told in (True, False)
+        if (door.name, told) not in known
+    )
