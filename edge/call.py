@@ -22,9 +22,11 @@ from edge.acd.call_resume import called_back, resumed
 from edge.acd.call_state import start, step
 from edge.acd.call_writes import Write
 from edge.acd.owed import Owed, foreseen, given
+from edge.acd.recorded import NO_RECORDER
 from edge.acd.reservation import WITHDRAWN, Ending
 from edge.acd.token import NO_TOKEN, Token
-from edge.call_media import CallMedia, MediaEffect
+from edge.call_media import CallMedia, MediaEffect, Spoken
+from edge.call_recording import CANNOT_BE_RECORDED, CallRecording
 from edge.call_records import AgentLegFacts, CallWriter
 from edge.call_timers import CallTimers, Own
 from edge.call_tools import RETRY_AFTER_S, Tools
@@ -33,7 +35,7 @@ from edge.log import fault
 from edge.records import CallRecords
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
-from state.model import AgentId, Decision, Outcome, SiteId, Ticket
+from state.model import AgentId, Decision, Outcome, RecordingFailure, SiteId, Ticket
 
 log = structlog.get_logger()
 
@@ -41,8 +43,15 @@ log = structlog.get_logger()
 class CallShell:
     """A call that this edge holds."""
 
-    def __init__(
-        self, *, tools: Tools, ticket: Ticket, leg: LegId, media: CallMedia, records: CallRecords
+    def __init__(  # noqa: PLR0913 - what a call is made of
+        self,
+        *,
+        tools: Tools,
+        ticket: Ticket,
+        leg: LegId,
+        media: CallMedia,
+        records: CallRecords,
+        recording: CallRecording,
     ) -> None:
         self.id = ticket.call
         self.records = records
@@ -52,7 +61,10 @@ class CallShell:
         """As it will be once everything is written."""
         self._leg = leg
         self._media = media
-        self._writer = CallWriter(records, ticket, self._agent_facts)
+        self._recording = recording
+        self._writer = CallWriter(
+            records, ticket, self._agent_facts, unrecorded=lambda: recording.unrecorded
+        )
         self._call: Call | None = None
         self._agent_legs: dict[Attempt, LegId] = {}
         self._agents: dict[Attempt, AgentLegFacts] = {}
@@ -131,6 +143,7 @@ class CallShell:
         agent = note.agent
         self._media.restore(said=note.said, told=note.told, is_joined=note.is_joined)
         self._is_confirmed = True
+        self._recording.restore(note.heard, note.unrecorded)
         self._call, first = resumed(
             self.id,
             note.rules,
@@ -157,6 +170,20 @@ class CallShell:
         """Take one event, after those that are being taken."""
         self._inbox.append(event)
         self._take_all()
+
+    def recording_failed(self, because: str) -> None:
+        """Take in that the call cannot be recorded: the queue says whether it goes on."""
+        call = self._call
+        if call is None or call.state not in _TALKING:
+            return
+        match self._recording.fail(because):
+            case RecordingFailure.END:
+                self.deliver(ev.Stop(cause=CANNOT_BE_RECORDED))
+            case RecordingFailure.GO_ON:
+                self._journal(call)
+                self._spawn(self._media.apologize())
+            case None:
+                pass
 
     def _take_all(self) -> None:
         if self._is_busy:
@@ -187,7 +214,7 @@ class CallShell:
             )
         self._carry_out(effects)
         if (held := self._call.hold.since is not None) is not (before.hold.since is not None):
-            self._tools.recorder.hold(self.id, on=held)
+            self._recording.hold(on=held)
         self._write_down(event, before, self._call)
         if not self._call.is_waiting:
             return
@@ -206,13 +233,16 @@ class CallShell:
         elif self._is_confirmed and (
             call.state is not before.state or isinstance(event, ev.Confirmed | ev.Renegotiated)
         ):
-            try:
-                self._tools.journal.note(self._note(call))
-            except LocalError as error:
-                log.info("leg_gone", call=self.id, effect="journal", because=str(error))
-            except UnicodeEncodeError:
-                # A dialog named in no Unicode: served, and lost if this process dies.
-                log.info("call_not_journalled", call=self.id)
+            self._journal(call)
+
+    def _journal(self, call: Call) -> None:
+        try:
+            self._tools.journal.note(self._note(call))
+        except LocalError as error:
+            log.info("leg_gone", call=self.id, effect="journal", because=str(error))
+        except UnicodeEncodeError:
+            # A dialog named in no Unicode: served, and lost if this process dies.
+            log.info("call_not_journalled", call=self.id)
 
     def _owe(self, before: Call, call: Call) -> None:
         """Write down how the call ended until the store has its record, if it is ours to write."""
@@ -254,6 +284,8 @@ class CallShell:
             agent=agent,
             hold=call.hold,
             has_talked=call.has_talked,
+            heard=self._recording.heard,
+            unrecorded=self._recording.unrecorded,
         )
 
     # -- what it does
@@ -320,15 +352,22 @@ class CallShell:
 
     def _record(self) -> None:
         if self._call is not None and self._call.agent is not None:
-            recorder, call = self._tools.recorder, self._call
-            recorder.record(self.id, self._ticket.queue, self._call.agent, call.attempt)
-            recorder.hold(self.id, on=call.hold.since is not None)
+            is_held = self._call.hold.since is not None
+            if self._recording.join(self._call.agent, self._call.attempt, held=is_held):
+                self._timers.start(
+                    Own.RECORDING, self._recording.confirmed_s, self._check_recording
+                )
+
+    def _check_recording(self) -> None:
+        if not self._recording.is_confirmed:
+            self.recording_failed(NO_RECORDER)
 
     def _do_media(self, effect: MediaEffect) -> None:
         if isinstance(effect, fx.CloseMedia):
-            self._tools.recorder.stop(self.id)
+            self._recording.stop()
         if isinstance(effect, fx.RequeueMedia):
-            self._tools.recorder.leave(self.id)
+            self._timers.stop(Own.RECORDING)
+            self._recording.leave()
         if isinstance(effect, fx.Renegotiate):
             self._open_offers.add(effect.side)
         self._spawn(self._tell(self._carry_out_media(effect)))
@@ -340,9 +379,32 @@ class CallShell:
         if isinstance(effect, fx.Renegotiate):
             self._open_offers.discard(effect.side)
         if isinstance(effect, fx.Play) and effect.prompt is fx.Prompt.GREETING and event is None:
-            over = partial(self.deliver, ev.GreetingOver())
-            self._timers.start(Own.GREETING, self._media.greeting_s, over)
+            self._begun_to_speak()
         return event
+
+    # -- what the caller hears before the queue
+
+    def _begun_to_speak(self) -> None:
+        spoken_s = self._media.spoken_s
+        if self._media.spoken is Spoken.CONSENT and spoken_s:
+            self._spawn(self._ask(spoken_s + self._recording.before.wait_s))
+        else:
+            self._timers.start(Own.GREETING, spoken_s, self._spoken)
+
+    def _spoken(self) -> None:
+        """Go on with what is to be heard next, or to the queue."""
+        if self._media.spoken is Spoken.ANNOUNCEMENT and self._media.spoken_s:
+            self._recording.announce()
+        if self._call is None or self._call.state is not State.GREETING:
+            return
+        if self._media.has_more:
+            self._do_media(fx.Play(prompt=fx.Prompt.GREETING))
+        else:
+            self.deliver(ev.GreetingOver())
+
+    async def _ask(self, within_s: float) -> None:
+        await self._recording.ask(within_s)
+        self.deliver(ev.GreetingOver())
 
     def _ring(self, attempt: Attempt, agent: AgentId, sdp: bytes) -> None:
         rung = self._tools.ringing.ring(self._ticket, agent, sdp, self._token)
@@ -432,7 +494,7 @@ class CallShell:
         self._spawn(self._clear())
 
     async def _clear(self) -> None:
-        self._tools.recorder.stop(self.id)
+        self._recording.stop()
         try:
             await self._media.carry_out(fx.CloseMedia())
             await self._writer.abandon(_FAULT)
@@ -443,6 +505,7 @@ class CallShell:
 
 _PAST_TAKING_UP = frozenset({State.ENDING, State.ENDED})
 _FAULT = "internal_error"
+_TALKING = frozenset({State.JOINING, State.CONNECTED})
 _LAST_RESORT_S = 4.0
 """How long a call may take to end in order after a fault of ours."""
 _PENDING = 491

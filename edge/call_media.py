@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import assert_never
 
@@ -37,11 +38,24 @@ MediaEffect = (
 )
 
 
+class Spoken(StrEnum):
+    """What a caller hears before the queue, in this order."""
+
+    GREETING = "greeting"
+    ANNOUNCEMENT = "announcement"
+    """That the call is recorded."""
+    CONSENT = "consent"
+    """Asks for a key."""
+
+
 class Sounds(Struct, frozen=True, kw_only=True):
     """The files that a call plays."""
 
-    greeting: Path | None
+    before: tuple[tuple[Spoken, Path], ...] = ()
+    """Before the queue, one after the other."""
     music: Path
+    apology: Path | None = None
+    """To who is not recorded, and should be."""
 
 
 class CallMedia:
@@ -59,13 +73,21 @@ class CallMedia:
         self._told: dict[Side, bytes] = {}
         """What each side was last told."""
         self._is_joined = False
-        self.greeting_s = 0.0
-        """How long the greeting lasts that has been started; 0 when it could not be played."""
+        self._left = list(sounds.before)
+        self.spoken: Spoken | None = None
+        """What the caller hears before the queue, the last that was begun."""
+        self.spoken_s = 0.0
+        """How long it lasts; 0 when it could not be played."""
 
     @property
     def is_joined(self) -> bool:
         """Whether the relay has joined the two."""
         return self._is_joined
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is more to hear before the queue."""
+        return bool(self._left)
 
     @property
     def said(self) -> Mapping[Side, bytes]:
@@ -135,11 +157,22 @@ class CallMedia:
         return told
 
     async def _play(self, prompt: fx.Prompt) -> None:
-        greeting = self._sounds.greeting
-        if prompt is fx.Prompt.GREETING and greeting is not None:
-            self.greeting_s = await self._engine.play(self._call, greeting)
+        self.spoken_s = 0.0
+        if prompt is fx.Prompt.GREETING and self._left:
+            self.spoken, file = self._left.pop(0)
+            self.spoken_s = await self._engine.play(self._call, file)
         else:
             await self._engine.play(self._call, self._sounds.music, times=FOREVER)
+
+    async def apologize(self) -> None:
+        """Tell the caller that the call is not recorded; one that cannot be played is no harm."""
+        if self._sounds.apology is None:
+            return
+        async with self._turn:
+            try:
+                await self._engine.play(self._call, self._sounds.apology)
+            except MediaError as error:
+                log.warning("media_failed", call=self._call, step="apology", error=str(error))
 
     async def _join(self, sdp: bytes) -> bytes:
         self._said[Side.AGENT] = sdp

@@ -40,8 +40,14 @@ class CallWriter:
     """Writes for one call, whose `ticket` is as it arrived."""
 
     def __init__(
-        self, records: CallRecords, ticket: Ticket, agent_leg: Callable[[], AgentLegFacts]
+        self,
+        records: CallRecords,
+        ticket: Ticket,
+        agent_leg: Callable[[], AgentLegFacts],
+        *,
+        unrecorded: Callable[[], str],
     ) -> None:
+        self._unrecorded = unrecorded
         self._records = records
         self._ticket = ticket
         self._agent_leg = agent_leg
@@ -71,6 +77,7 @@ class CallWriter:
             agent_sip_call_id=leg.sip_call_id,
             holds=close.holds,
             held_s=close.held_s,
+            unrecorded=self._unrecorded(),
         )
 
     async def abandon(self, cause: str) -> None:

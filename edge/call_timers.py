@@ -14,6 +14,8 @@ class Own(StrEnum):
 
     GREETING = "greeting"
     """The greeting lasts so long."""
+    RECORDING = "recording"
+    """By then the recorder has said that it records the call."""
     LAST_RESORT = "last_resort"
     """A fault of ours has shown, and the call may wait for what never comes."""
 

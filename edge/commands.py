@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from edge.errors import CommandError
+from edge.errors import CommandError, NotRecordedError
 from edge.log import fault
 
 log = structlog.get_logger()
@@ -67,6 +67,8 @@ class CommandPort:
             return _error(f"not JSON: {error.msg}")
         except (UnicodeDecodeError, RecursionError) as error:
             return _error(f"not JSON that can be read: {type(error).__name__}")
+        except NotRecordedError as error:
+            return _error(str(error), because=error.because)
         except CommandError as error:
             return _error(str(error))
         except Exception as error:  # noqa: BLE001 - the top of a task; the edge goes on
@@ -94,5 +96,5 @@ async def _write(writer: asyncio.StreamWriter, answer: bytes) -> None:
         await writer.drain()
 
 
-def _error(text: str) -> bytes:
-    return json.dumps({"ok": False, "error": text}).encode() + b"\n"
+def _error(text: str, **more: str) -> bytes:
+    return json.dumps({"ok": False, "error": text, **more}).encode() + b"\n"

@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from edge.acd.call import Hold, Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.owed import Owed
+from edge.acd.recorded import NOT_ASKED, Heard
 from edge.acd.token import Token
 from edge.sip.dialog import Dialog
 from state.model import CallId, Decision, SiteId, Ticket
@@ -57,6 +58,10 @@ class CallNote(Struct, frozen=True, kw_only=True):
     agent: AgentNote | None = None
     hold: Hold = Hold()
     has_talked: bool = False
+    heard: Heard = NOT_ASKED
+    """What the caller has heard, and said, of being recorded."""
+    unrecorded: str = ""
+    """Why there is no recording, if there is none."""
 
 
 class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -154,6 +154,8 @@ class EdgeProcess:
             recorder=self._recorder or NoRecorder(),
             wants_agent=self._call_waits,
         )
+        if self._recorder is not None:
+            self._recorder.on_failed = self._switchboard.recording_failed
         self._recording_wishes = RecordingWishes(
             edge=edge,
             store=shared,

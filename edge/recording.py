@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd import recorded
 from edge.log import fault
 from state.model import AgentId, CallId, EdgeId, Entry, QueueId, RecordingWish
 
@@ -26,12 +27,20 @@ RETRY_S: Final = 0.5
 BEAT_S: Final = 20.0
 """The recorder lets go of who says nothing for a minute."""
 _LONGEST: Final = 64 * 1024
+AWAY_S: Final = 10.0
+"""So long a recorder may be away before calls that it was recording count as unrecorded."""
+_LEAST_WAIT_S: Final = 0.1
 _SOMEBODY: Final = "somebody"
 """In whose name a recording pauses that names nobody."""
 
 
 class CallRecorder(Protocol):
     """What a call needs of the recorder."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the site has one at all."""
+        ...
 
     def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
         """Have the call recorded; or say that another agent, or one anew, has joined it."""
@@ -49,9 +58,19 @@ class CallRecorder(Protocol):
         """Say that the call is over; one that was not recorded is fine."""
         ...
 
+    def confirms(self, call: CallId) -> bool:
+        """Tell whether the recorder has said that it records the call."""
+        ...
+
+    async def await_key(self, call: CallId, key: str, within_s: float) -> bool:
+        """Return whether the caller presses a key; False also when nobody can tell."""
+        ...
+
 
 class NoRecorder:
     """A site that records nothing."""
+
+    is_there: Final = False
 
     def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
         """Nothing is recorded."""
@@ -64,6 +83,14 @@ class NoRecorder:
 
     def stop(self, call: CallId) -> None:
         """Nothing was."""
+
+    def confirms(self, call: CallId) -> bool:  # noqa: ARG002 - of no call
+        """Nothing is."""
+        return False
+
+    async def await_key(self, call: CallId, key: str, within_s: float) -> bool:  # noqa: ARG002 - as above
+        """Nobody listens."""
+        return False
 
 
 class _Wanted(Struct, frozen=True, kw_only=True):
@@ -78,6 +105,8 @@ class _Wanted(Struct, frozen=True, kw_only=True):
 
 class RecorderLink:
     """The way to the recorder's socket."""
+
+    is_there: Final = True
 
     def __init__(
         self,
@@ -96,8 +125,12 @@ class RecorderLink:
         """Of which calls the recorder is to be told, with a mark that changes with what is new."""
         self._awaited: dict[CallId, list[tuple[int, asyncio.Future[None]]]] = {}
         """Who waits for the recorder to have carried out which wish."""
+        self._confirmed: set[CallId] = set()
         self._wake = asyncio.Event()
         self._is_failing = False
+        self._away_since_s: float | None = None
+        self.on_failed: Callable[[CallId, str], None] = _nobody
+        """Is told of a call that cannot be recorded, and why."""
         self.refused = 0
         """Calls that the recorder would not, or could not, record."""
 
@@ -119,8 +152,34 @@ class RecorderLink:
 
     def stop(self, call: CallId) -> None:
         """Have it ended."""
+        self._confirmed.discard(call)
         if self._wanted.pop(call, None) is not None:
             self._mark(call)
+
+    def confirms(self, call: CallId) -> bool:
+        """Tell whether the recorder has said that it records the call."""
+        return call in self._confirmed
+
+    async def await_key(self, call: CallId, key: str, within_s: float) -> bool:
+        """Ask the recorder, which hears of keys from the relay; False: nobody could."""
+        request = {
+            "cmd": "await_key",
+            "media": f"{self._edge}:{call}",
+            "key": key,
+            "s": max(within_s, _LEAST_WAIT_S),
+        }
+        try:
+            async with asyncio.timeout(within_s + ANSWER_S):
+                reader, writer = await asyncio.open_unix_connection(self._path, limit=_LONGEST)
+                try:
+                    writer.write(json.dumps(request).encode() + b"\n")
+                    answer = json.loads(await reader.readline())
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError, ValueError) as error:
+            log.warning("key_not_awaited", call=call, **fault(error))
+            return False
+        return isinstance(answer, dict) and answer.get("is_pressed") is True
 
     def records(self, call: CallId) -> bool:
         """Tell whether a call is recorded, or is to be."""
@@ -178,14 +237,25 @@ class RecorderLink:
                 if not self._is_failing and (self._wanted or self._todo):
                     log.warning("recorder_away", calls=len(self._wanted), **fault(error))
                     self._is_failing = True
+                self._note_away()
             except Exception as error:  # noqa: BLE001 - no fault in recording may end an edge
                 log.error("recorder_link_fault", **fault(error))  # noqa: TRY400 - one line
             await asyncio.sleep(RETRY_S)
             self._todo |= {call: object() for call in self._wanted if call not in self._todo}
 
+    def _note_away(self) -> None:
+        """Say of every call that it cannot be recorded, once the recorder is away for too long."""
+        now_s = asyncio.get_running_loop().time()
+        if self._away_since_s is None:
+            self._away_since_s = now_s
+        elif now_s - self._away_since_s >= AWAY_S:
+            for call in tuple(self._wanted):
+                self.on_failed(call, recorded.NO_RECORDER)
+
     async def _talk(self) -> None:
         async with asyncio.timeout(ANSWER_S):
             reader, writer = await asyncio.open_unix_connection(self._path, limit=_LONGEST)
+        self._away_since_s = None
         try:
             while True:
                 if self._todo:
@@ -226,11 +296,19 @@ class RecorderLink:
             log.error(
                 "call_not_recorded", call=call, asked=request["cmd"], because=answer.get("error")
             )
+            if call in self._wanted:
+                self.on_failed(call, str(answer.get("because") or recorded.REFUSED))
             return
+        if call in self._wanted:
+            self._confirmed.add(call)
         carried_out = answer.get("wish")
         for wish, done in self._awaited.get(call, ()):
             if isinstance(carried_out, int) and wish <= carried_out and not done.done():
                 done.set_result(None)
+
+
+def _nobody(_: CallId, __: str) -> None:
+    """Nobody wants to know."""
 
 
 async def _ask(

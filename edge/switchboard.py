@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd import call_events as ev
+from edge.acd import recorded
 from edge.acd.admission import CLOSED, QUEUE_FULL, WAIT_TOO_LONG, Admitted, TurnedAway, admit
 from edge.acd.call import Rules
 from edge.acd.call_events import Attempt, By, Side
@@ -22,7 +24,8 @@ from edge.acd.owed import Owed
 from edge.acd.reservation import UNKNOWN_CALLER, WITHDRAWN, Ending, turned_away
 from edge.acd.token import Token
 from edge.call import CallShell
-from edge.call_media import CallMedia, Sounds
+from edge.call_media import CallMedia, Sounds, Spoken
+from edge.call_recording import CallRecording
 from edge.call_tools import RETRY_AFTER_S, Tools
 from edge.journal import CallNote, Journal
 from edge.log import fault
@@ -43,6 +46,7 @@ from state import keys
 from state.clock import Clock
 from state.keys import Kind, call_id_for
 from state.model import (
+    AgentId,
     CallId,
     Decision,
     Did,
@@ -51,6 +55,7 @@ from state.model import (
     Now,
     Place,
     Queue,
+    RecordingRules,
     SiteId,
     Ticket,
     TicketState,
@@ -152,6 +157,12 @@ class Switchboard:
         if call is not None and call.has_media:
             call.deliver(ev.MediaLost())
 
+    def recording_failed(self, call_id: CallId, because: str) -> None:
+        """Tell a call that it cannot be recorded."""
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.recording_failed(because)
+
     def stop(self) -> None:
         """Let go of every call."""
         for call in list(self._calls.values()):
@@ -171,7 +182,8 @@ class Switchboard:
             return None
         queue = self._snapshot().queues.get(note.ticket.queue)
         music = queue.value.music if queue is not None else _MUSIC
-        shell = self._shell(note.ticket, leg, greeting=None, music=music, is_known=False)
+        rules = queue.value.recording if queue is not None else RecordingRules()
+        shell = self._shell(note.ticket, leg, rules, music=music, is_known=False)
         if note.agent is not None:
             shell.adopt_agent(note.agent)
         log.info("call_taken_up", call=call_id, state=note.state, did=note.ticket.did)
@@ -193,7 +205,7 @@ class Switchboard:
         told: bytes,
     ) -> None:
         """Take the call of somebody who has answered ours; an agent is reserved for them."""
-        shell = self._shell(ticket, leg, greeting=None, music=queue.music, records=records)
+        shell = self._shell(ticket, leg, queue.recording, music=queue.music, records=records)
         log.info("call_taken_back", call=ticket.call, of=ticket.callback_of)
         shell.begin_called_back(rules, decision, token, said=said, told=told)
 
@@ -313,15 +325,31 @@ class Switchboard:
         if lost is not None and lost.value.has_heard_greeting:
             greeting = None
         ticket = self._ticket(invite, call_id, did, queue, self._clock.now())
+        before = self._before(queue, call_id, ticket.caller, greeting)
         ticket = replace(
             ticket,
-            state=TicketState.GREETING if greeting else TicketState.QUEUED,
+            state=TicketState.GREETING if before else TicketState.QUEUED,
             estimate_s=admitted.estimate_s,
         )
-        shell = self._shell(ticket, invite.leg, greeting=greeting, music=queue.music)
+        shell = self._shell(ticket, invite.leg, queue.recording, before=before, music=queue.music)
         self.taken += 1
         log.info("call_arrived", call=call_id, did=ticket.did, queue=ticket.queue, via=ticket.via)
-        shell.begin(Rules.of(queue, greeting=bool(greeting)), invite.sdp)
+        shell.begin(Rules.of(queue, greeting=bool(before)), invite.sdp)
+
+    def _before(
+        self, queue: Queue, call: CallId, caller: str, greeting: str | None
+    ) -> tuple[tuple[Spoken, Path], ...]:
+        """Return what a caller hears before the queue."""
+        asked = recorded.before(queue.recording, call, caller)
+        said = (
+            (Spoken.GREETING, greeting),
+            (Spoken.ANNOUNCEMENT, asked.announcement),
+            (Spoken.CONSENT, asked.consent),
+        )
+        return tuple((what, self._prompt(name)) for what, name in said if name)
+
+    def _prompt(self, name: str) -> Path:
+        return self._settings.prompts / f"{name}.wav"
 
     def _ticket(
         self, invite: sip.IncomingInvite, call_id: CallId, did: Did, queue: Queue, at: Now
@@ -351,22 +379,26 @@ class Switchboard:
         self,
         ticket: Ticket,
         leg: LegId,
+        rules: RecordingRules,
         *,
-        greeting: str | None,
         music: str,
+        before: tuple[tuple[Spoken, Path], ...] = (),
         is_known: bool = True,
         records: CallRecords | None = None,
     ) -> CallShell:
-        prompts = self._settings.prompts
         sounds = Sounds(
-            greeting=prompts / f"{greeting}.wav" if greeting else None,
-            music=prompts / f"{music}.wav",
+            before=before,
+            music=self._prompt(music),
+            apology=self._prompt(rules.apology) if rules.apology else None,
         )
         shell = CallShell(
             tools=self._tools,
             ticket=ticket,
             leg=leg,
             media=CallMedia(self._media, ticket.call, sounds),
+            recording=CallRecording(
+                self._tools.recorder, ticket, rules, records=self._records_agent
+            ),
             records=records
             or CallRecords(
                 store=self._store, clock=self._clock, call=ticket.call, is_known=is_known
@@ -375,6 +407,10 @@ class Switchboard:
         self._calls[ticket.call] = shell
         self._own(leg, ticket.call, None)
         return shell
+
+    def _records_agent(self, agent: AgentId) -> bool:
+        known = self._snapshot().agents.get(agent)
+        return known is None or known.value.recorded
 
     def _own(self, leg: LegId, call: CallId, attempt: Attempt | None) -> None:
         self._legs[leg] = _Role(call, attempt)

@@ -23,12 +23,15 @@ from state.model import (
     CalendarId,
     CallBack,
     Channel,
+    CountryRules,
     Did,
     DidNumber,
     Limit,
     PauseCode,
     Queue,
     QueueId,
+    RecordingFailure,
+    RecordingRules,
     Scope,
     ScoreWeights,
     Site,
@@ -139,6 +142,25 @@ class _CallBackTable(Table):
     after_lost_s: Annotated[float, Meta(ge=0, le=3600)] | None = None
 
 
+class _CountryTable(Table):
+    announcement: _Prompt | None = None
+    consent: _Prompt | None = None
+    recorded: bool = True
+
+
+class _RecordingTable(Table):
+    share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    announcement: _Prompt | None = None
+    consent: _Prompt | None = None
+    countries: dict[Annotated[str, Meta(pattern=r"^[A-Z]{2}$")], _CountryTable] = msgspec.field(
+        default_factory=dict
+    )
+    key: Annotated[str, Meta(pattern=r"^[0-9*#]$")] = "1"
+    wait_s: Annotated[float, Meta(ge=1, le=20)] = 5.0
+    failure: RecordingFailure = RecordingFailure.GO_ON
+    apology: _Prompt | None = None
+
+
 class QueueTable(Table):
     """`[queues.ID]`."""
 
@@ -164,6 +186,7 @@ class QueueTable(Table):
     longest_estimate_s: _LimitTable | None = None
     call_back: _CallBackTable | None = None
     employer: _Employer = ""
+    recording: _RecordingTable = msgspec.field(default_factory=_RecordingTable)
     tenant: _Word = "main"
 
 
@@ -192,6 +215,7 @@ class AgentTable(Table):
     employer: _Employer = ""
     pause_after: Annotated[int, Meta(ge=0, le=100)] = 0
     channels: dict[Channel, Annotated[int, Meta(ge=0, le=20)]] = msgspec.field(default_factory=dict)
+    recorded: bool = True
     tenant: _Word = "main"
 
 
@@ -278,6 +302,7 @@ def queue_of(identifier: str, table: QueueTable) -> Queue:
         longest_estimate_s=_limit(table.longest_estimate_s),
         call_back=_call_back(table.call_back),
         employer=table.employer,
+        recording=_recording(table.recording),
         tenant=TenantId(table.tenant),
     )
 
@@ -340,6 +365,24 @@ def _call_back(table: _CallBackTable | None) -> CallBack | None:
     )
 
 
+def _recording(table: _RecordingTable) -> RecordingRules:
+    return RecordingRules(
+        share=table.share,
+        announcement=table.announcement,
+        consent=table.consent,
+        countries={
+            code: CountryRules(
+                announcement=each.announcement, consent=each.consent, recorded=each.recorded
+            )
+            for code, each in table.countries.items()
+        },
+        key=table.key,
+        wait_s=table.wait_s,
+        failure=table.failure,
+        apology=table.apology,
+    )
+
+
 def did_of(number: str, table: DidTable) -> Did:
     """Return the DID that a table describes; ValueError: why it is none."""
     return Did(
@@ -375,6 +418,7 @@ def agent_of(identifier: str, table: AgentTable) -> Agent:
         employer=table.employer,
         pause_after=table.pause_after,
         channels=_channels(table.channels),
+        recorded=table.recorded,
         tenant=TenantId(table.tenant),
     )
 

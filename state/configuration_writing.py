@@ -20,6 +20,7 @@ from state.model import (
     Limit,
     PauseCode,
     Queue,
+    RecordingRules,
     Scope,
     Site,
     SkillNeed,
@@ -72,7 +73,17 @@ def _trunk(trunk: Trunk) -> Table:
 
 
 def _queue(queue: Queue) -> Table:
-    lifted = ("id", "needs", "any_of", "attributes", "scope", "steps", "weights", "call_back")
+    lifted = (
+        "id",
+        "needs",
+        "any_of",
+        "attributes",
+        "scope",
+        "steps",
+        "weights",
+        "call_back",
+        "recording",
+    )
     limits = ("longest_queue", "longest_wait_s", "longest_estimate_s")
     attributes: dict[str, list[str]] = {}
     for need in queue.attributes:
@@ -86,10 +97,16 @@ def _queue(queue: Queue) -> Table:
             attributes=attributes,
             scope=_scope(queue.scope),
             steps=[_step(step) for step in queue.steps],
+            recording=_recording(queue.recording),
             call_back={} if queue.call_back is None else _whole(queue.call_back),
         )
         | {name: _limit(getattr(queue, name)) for name in limits if getattr(queue, name)}
     )
+
+
+def _recording(rules: RecordingRules) -> Table:
+    countries = {code: _whole(each) for code, each in rules.countries.items()}
+    return _whole(rules, "countries") | _if_any(countries=countries)
 
 
 def _step(step: Step) -> Table:

@@ -289,6 +289,42 @@ class Limit(Struct, frozen=True, kw_only=True):
     """What they get when no queue to overflow to is named, or it is beyond its own limits."""
 
 
+class RecordingFailure(StrEnum):
+    """What becomes of a call that should be recorded and cannot be."""
+
+    GO_ON = "go_on"
+    """Say so, if there is a prompt for it, and go on unrecorded."""
+    END = "end"
+
+
+class CountryRules(Struct, frozen=True, kw_only=True):
+    """What holds for callers from one country, in place of what the queue says."""
+
+    announcement: str | None = None
+    """Prompt name, before the queue."""
+    consent: str | None = None
+    """Prompt that asks for a key, without which the call is not recorded; None: nobody is asked."""
+    recorded: bool = True
+
+
+class RecordingRules(Struct, frozen=True, kw_only=True):
+    """Which calls of a queue are recorded, and what their callers hear; see `edge.acd.recorded`."""
+
+    share: float = 1.0
+    """From 0 to 1."""
+    announcement: str | None = None
+    consent: str | None = None
+    countries: Mapping[str, CountryRules] = field(default_factory=dict)
+    """By ISO 3166 code of the caller's number. Whoever's number tells none has the queue's own."""
+    key: str = "1"
+    """With which a caller consents."""
+    wait_s: float = 5.0
+    """For that key, once the question has been asked."""
+    failure: RecordingFailure = RecordingFailure.GO_ON
+    apology: str | None = None
+    """Prompt: what the caller hears when a call goes on that should be recorded and is not."""
+
+
 class Queue(Struct, frozen=True, kw_only=True):
     """Where callers wait, and by which rules."""
 
@@ -322,6 +358,7 @@ class Queue(Struct, frozen=True, kw_only=True):
     employer: str = ""
     """For which outsourcer's people it is, as far as policy asks; empty: ours. Whose agents answer
     its calls, `scope` says."""
+    recording: RecordingRules = RecordingRules()
     tenant: TenantId = MAIN
 
 
@@ -360,6 +397,8 @@ class Agent(Discreet, frozen=True, kw_only=True):
     channels: Mapping[Channel, int] = field(default_factory=dict)
     """How many conversations at a time they take by each; a channel that is not named: one by
     voice, none by the others."""
+    recorded: bool = True
+    """False: never, whatever the queue says."""
     tenant: TenantId = MAIN
 
 
@@ -737,6 +776,9 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     """How long that was in all."""
     callback_of: CallId | None = None
     """The call that was lost or sent away, if this one was to call them back."""
+    unrecorded: str = ""
+    """Why there is no recording of it, or none of a part; see `edge.acd.recorded`. Empty: there is,
+    if an agent has answered."""
 
 
 class Coding(Struct, frozen=True, kw_only=True):

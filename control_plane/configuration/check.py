@@ -166,11 +166,23 @@ def _unspoken(configuration: Configuration, document: Document) -> Iterator[Find
                     "queues", queue.id, "needs", text, "add it to the skills, or correct it"
                 )
         told = prompts.get(queue.tenant)
-        if told and queue.greeting is not None and queue.greeting not in told:
-            text = f"the prompt {queue.greeting!r} is not declared"
-            yield _warning(
-                "queues", queue.id, "greeting", text, "add it to the prompts, or correct it"
-            )
+        for field, prompt in _prompts_of(queue):
+            if told and prompt not in told:
+                text = f"the prompt {prompt!r} is not declared"
+                yield _warning(
+                    "queues", queue.id, field, text, "add it to the prompts, or correct it"
+                )
+
+
+def _prompts_of(queue: Queue) -> Iterator[tuple[str, str]]:
+    """Yield every prompt that a queue names, once, with the field that does."""
+    rules = queue.recording
+    named = [("greeting", queue.greeting)]
+    spoken = [rules.announcement, rules.consent, rules.apology]
+    for country in rules.countries.values():
+        spoken += [country.announcement, country.consent]
+    named += [("recording", prompt) for prompt in spoken]
+    yield from dict.fromkeys((field, prompt) for field, prompt in named if prompt is not None)
 
 
 def _words(document: Document, section: str) -> dict[str, set[str]]:

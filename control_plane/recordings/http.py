@@ -168,6 +168,7 @@ async def _view(ask: AnyAsk, call: PastCall) -> RecordingView:
         arrived=instant(call.arrived_ms),
         is_kept=account is not None,
         is_complete=account is not None and account.is_complete,
+        unrecorded=call.record.unrecorded,
         length_s=round(account.samples / RATE_HZ, 3) if account else 0.0,
         segments=len(segments),
         gaps=_spans(account.gaps if account else ()),

@@ -47,6 +47,9 @@ class RecordingView(ApiModel):
     """False: the call was answered, and this store has no recording of it."""
     is_complete: bool
     """Whether every segment was closed and nothing is missing in between."""
+    unrecorded: str
+    """Why there is none, or none of a part, in one word: `queue`, `not_sampled`, `country`,
+    `not_announced`, `no_consent`, `agent`, or what failed."""
     length_s: float
     segments: int
     gaps: tuple[SpanView, ...]

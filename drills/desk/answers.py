@@ -432,6 +432,8 @@ class RecordingRow(Struct, frozen=True, kw_only=True):
     """Bytes, sealed."""
     faults: tuple[str, ...] = ()
     """What is not as it should be; a gap with its reason is none."""
+    unrecorded: str = ""
+    """Why there is none, or none of a part, as the call's record says."""
     gaps: tuple[str, ...] = ()
     segments: tuple[SegmentRow, ...] = ()
 

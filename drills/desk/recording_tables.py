@@ -40,11 +40,13 @@ def summed(found: Recordings) -> str:
     """Say in a line how many of how many there are."""
     kept = [row for row in found.recordings if row.is_kept]
     wrong = sum(1 for row in found.recordings if row.faults)
+    unrecorded = sum(1 for row in found.recordings if row.unrecorded)
     incomplete = sum(1 for row in kept if not row.is_complete)
     how = "hashed and opened" if found.is_thorough else "by their manifests"
     return (
         f"{len(kept)} of {len(found.recordings)} answered calls have a recording, {how}; "
-        f"{incomplete} incomplete with a reason, {wrong} with a fault."
+        f"{incomplete} incomplete with a reason, {unrecorded} not recorded with a reason, "
+        f"{wrong} with a fault."
     )
 
 
@@ -69,6 +71,7 @@ def shown(row: RecordingRow) -> RenderableType:
         Text(head),
         table,
         *(Text(f"gap: {gap}") for gap in row.gaps),
+        *([Text(f"not recorded: {row.unrecorded}")] if row.unrecorded else []),
         *(Text(fault, style="bold red") for fault in row.faults),
     )
 
@@ -76,6 +79,8 @@ def shown(row: RecordingRow) -> RenderableType:
 def _state(row: RecordingRow) -> Text:
     if row.faults:
         return Text("; ".join(row.faults), style="bold red")
+    if row.unrecorded:
+        return Text(f"not recorded: {row.unrecorded}", style="yellow")
     return (
         Text("complete", style="green") if row.is_complete else Text("incomplete", style="yellow")
     )

@@ -39,7 +39,7 @@ async def _row(lab: Lab, record: CallRecord, *, thoroughly: bool) -> RecordingRo
         account = await library.manifest(MAIN, record.call)
         faults = list(await _faults(library, account)) if thoroughly else []
     except FileNotFoundError:
-        return _empty(record, NOT_THERE)
+        return _empty(record, "" if record.unrecorded else NOT_THERE)
     except CustodyError as error:
         return _empty(record, str(error))
     return RecordingRow(
@@ -50,6 +50,7 @@ async def _row(lab: Lab, record: CallRecord, *, thoroughly: bool) -> RecordingRo
         ended_ms=record.ended_ms,
         is_kept=True,
         is_complete=account.is_complete,
+        unrecorded=record.unrecorded,
         length_s=round(account.samples / RATE_HZ, 2),
         size=sum(each.size for each in account.segments),
         faults=tuple(faults),
@@ -92,5 +93,6 @@ def _empty(record: CallRecord, fault: str) -> RecordingRow:
         agent=record.agent,
         site=record.site,
         ended_ms=record.ended_ms,
-        faults=(fault,),
+        faults=(fault,) if fault else (),
+        unrecorded=record.unrecorded,
     )

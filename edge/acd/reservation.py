@@ -122,6 +122,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     agent_sip_call_id: str | None = None
     holds: int = 0
     held_s: float = 0.0
+    unrecorded: str = ""
 
 
 # ---- judging the answer --------------------------------------------------------------------------
@@ -581,6 +582,7 @@ def _record(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
         estimate_s=ticket.estimate_s,
         holds=ending.holds,
         held_s=round(ending.held_s, 3),
+        unrecorded=ending.unrecorded,
         callback_of=ticket.callback_of,
     )
 

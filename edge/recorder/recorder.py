@@ -20,7 +20,8 @@ import structlog
 from custody.errors import CustodyError
 from custody.frame import RATE_HZ
 from custody.keyring import Keyring, RecordingKey
-from edge.errors import CommandError
+from edge.acd.recorded import NO_KEY, NOT_COPIED, NOT_WRITTEN
+from edge.errors import CommandError, NotRecordedError
 from edge.log import fault
 from edge.media.errors import MediaError
 from edge.media.plan import AGENT, CALLER, Party
@@ -137,7 +138,9 @@ class Recorder:
                 recording.hold(session.now(), on=asked.held)
                 recording.obey(asked.wish, asked.pause_by, session.now())
             except OSError as error:
-                raise CommandError(f"cannot be written down: {error.strerror}") from error
+                raise NotRecordedError(
+                    f"cannot be written down: {error.strerror}", NOT_WRITTEN
+                ) from error
         marks = recording.marks
         return {"call": asked.call, "is_paused": marks.is_paused, "wish": marks.wish}
 
@@ -174,7 +177,8 @@ class Recorder:
             recording = Recording(folder, facts, key, int((now_s - facts.started_s) * RATE_HZ))
         except (CustodyError, OSError) as error:
             log.error("not_recorded", call=facts.call, because=str(error))  # noqa: TRY400 - one line
-            raise CommandError(f"cannot be recorded: {error}") from error
+            because = NO_KEY if isinstance(error, CustodyError) else NOT_WRITTEN
+            raise NotRecordedError(f"cannot be recorded: {error}", because) from error
         session = self._sessions[facts.call] = self._of_media[facts.media] = _Session(recording)
         log.info("recording_begun", call=facts.call, is_taken_up=known is not None)
         return session
@@ -213,7 +217,9 @@ class Recorder:
             fork = await self._forks.open(media, party)
         except MediaError as error:
             log.warning("fork_refused", call=session.recording.facts.call, because=str(error))
-            raise CommandError(f"the relay does not copy the {party}: {error}") from error
+            raise NotRecordedError(
+                f"the relay does not copy the {party}: {error}", NOT_COPIED
+            ) from error
         channel = session.recording.timeline.sides[_SIDES[party]]
         channel.event_type = fork.event_type
         stream = Stream(channel, session.started_s)

@@ -36,6 +36,7 @@ def row(call: str, **changes: Any) -> RecordingRow:  # noqa: ANN401
 
 KEPT = row("ab")
 CUT = row("cd", is_complete=False, gaps=("2.00 to 4.00 s: recorder_restarted",))
+UNRECORDED = row("aa", is_kept=False, is_complete=False, unrecorded="no_consent")
 MISSING = row("ef", is_kept=False, is_complete=False, faults=("no recording",))
 
 
@@ -61,13 +62,14 @@ def answering(monkeypatch: pytest.MonkeyPatch, *rows: RecordingRow) -> list[Reco
 
 
 def test_the_list_says_of_each_call_what_there_is_and_sums_up() -> None:
-    text = printed(tables.listed(found(KEPT, CUT, MISSING)), width=120)
+    text = printed(tables.listed(found(KEPT, CUT, MISSING, UNRECORDED)), width=140)
     assert "abababab" in text
     assert "12.50 s" in text
     assert "incomplete" in text
     assert "no recording" in text
-    assert "2 of 3 answered calls have a recording, hashed and opened" in text
-    assert "1 incomplete with a reason, 1 with a fault" in text
+    assert "not recorded: no_consent" in text
+    assert "2 of 4 answered calls have a recording, hashed and opened" in text
+    assert "1 incomplete with a reason, 1 not recorded with a reason, 1 with a fault" in text
 
 
 def test_one_recording_is_shown_with_segments_and_gaps() -> None:

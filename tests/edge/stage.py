@@ -216,6 +216,9 @@ class Notes:
     def __init__(self) -> None:
         self.said: list[tuple[str, ...]] = []
         self._held: set[CallId] = set()
+        self.is_there = True
+        self.is_up = True
+        self.pressed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
         """Note it."""
@@ -235,6 +238,19 @@ class Notes:
     def stop(self, call: CallId) -> None:
         """Note it."""
         self.said.append(("stop", call))
+
+    def confirms(self, call: CallId) -> bool:
+        """Say that all is well, unless the test wants otherwise."""
+        return self.is_up and any(each[:2] == ("record", call) for each in self.said)
+
+    async def await_key(self, call: CallId, key: str, within_s: float) -> bool:
+        """Let the caller press what the test wants, when it wants."""
+        self.said.append(("await", call, key))
+        try:
+            async with asyncio.timeout(within_s):
+                return await self.pressed == key
+        except TimeoutError:
+            return False
 
 
 class Edge:

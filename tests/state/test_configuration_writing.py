@@ -34,6 +34,22 @@ LIMITS = st.fixed_dictionaries(
     {"most": st.floats(0, 100_000)},
     optional={"overflow": IDS, "turn_away": st.sampled_from(["refuse", "callback"])},
 )
+COUNTRY = st.fixed_dictionaries(
+    {}, optional={"announcement": IDS, "consent": IDS, "recorded": st.booleans()}
+)
+RECORDING = st.fixed_dictionaries(
+    {},
+    optional={
+        "share": st.floats(0, 1),
+        "announcement": IDS,
+        "consent": IDS,
+        "countries": st.dictionaries(st.sampled_from(["DE", "GB"]), COUNTRY, max_size=2),
+        "key": st.sampled_from(["1", "#"]),
+        "wait_s": st.floats(1, 20),
+        "failure": st.sampled_from(["go_on", "end"]),
+        "apology": IDS,
+    },
+)
 CODES = st.fixed_dictionaries({}, optional={"name": st.text("abc", max_size=5), "tenant": IDS})
 TABLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "sites": st.fixed_dictionaries(
@@ -78,6 +94,7 @@ TABLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
                 {"trunk": IDS},
                 optional={"tries": st.integers(1, 10), "after_lost_s": st.floats(0, 3600)},
             ),
+            "recording": RECORDING,
             "tenant": IDS,
         },
     ),
@@ -115,6 +132,7 @@ TABLES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "team": IDS,
             "employer": IDS,
             "pause_after": st.integers(0, 100),
+            "recorded": st.booleans(),
             "tenant": IDS,
         },
     ),

@@ -32,6 +32,9 @@ MULAW_PAYLOAD_TYPE = 0
 SPEECH = {
     "greeting": "Welcome to Everline. Please hold the line.",
     "goodbye": "We cannot take your call. Good bye.",
+    "announcement": "This call is recorded.",
+    "consent": "May we record this call? Press one to agree. Else just hold the line.",
+    "unrecorded": "This call is not recorded.",
 }
 BEAT_S = 0.625
 """32 beats are 20 s."""

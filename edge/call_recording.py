@@ -1,0 +1,133 @@
+"""The recording of one call: whether there is one, what the caller is asked for it, and its end.
+
+What follows from the configuration `edge.acd.recorded` decides. Here is remembered what came of it,
+and what becomes of a call that should be recorded and cannot be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from msgspec.structs import replace
+
+from edge.acd import recorded
+from edge.acd.recorded import NOT_ASKED, Before, Heard
+from edge.recording import CallRecorder
+from state.model import AgentId, RecordingFailure, RecordingRules, Ticket
+
+log = structlog.get_logger()
+
+CONFIRMED_S: Final = 3.0
+"""So long after an agent has joined, the recorder has said that it records, or it does not."""
+CANNOT_BE_RECORDED: Final = "cannot_be_recorded"
+"""Why a call ends whose queue would rather have no call than one without a recording."""
+
+
+class CallRecording:
+    """One call's dealings with the recorder."""
+
+    def __init__(
+        self,
+        recorder: CallRecorder,
+        ticket: Ticket,
+        rules: RecordingRules,
+        *,
+        records: Callable[[AgentId], bool],
+    ) -> None:
+        """Begin. `records` tells whether an agent is recorded at all."""
+        self._recorder = recorder
+        self._ticket = ticket
+        self._rules = rules
+        self._records = records
+        self._has_failed = False
+        self.heard: Heard = NOT_ASKED
+        self.unrecorded = ""
+        """Why there is no recording, or none of a part; empty: there is, or nobody has answered."""
+
+    @property
+    def before(self) -> Before:
+        """What the caller hears before the queue."""
+        return recorded.before(self._rules, self._ticket.call, self._ticket.caller)
+
+    @property
+    def apology(self) -> str | None:
+        """The prompt for a call that goes on unrecorded."""
+        return self._rules.apology
+
+    def restore(self, heard: Heard, unrecorded: str) -> None:
+        """Go on where a former process left off."""
+        self.heard, self.unrecorded = heard, unrecorded
+        self._has_failed = bool(unrecorded)
+
+    def announce(self) -> None:
+        """Note that the caller has heard that the call is recorded."""
+        self.heard = replace(self.heard, announced=True)
+
+    async def ask(self, within_s: float) -> None:
+        """Wait for the key by which the caller consents."""
+        call, key = self._ticket.call, self.before.key
+        consents = await self._recorder.await_key(call, key, within_s)
+        self.heard = replace(self.heard, consents=consents)
+        log.info("consent_asked", call=call, consents=consents)
+
+    def join(self, agent: AgentId, attempt: int, *, held: bool) -> bool:
+        """Have the call with this agent recorded, if it is to be; return whether it is."""
+        call = self._ticket.call
+        because = recorded.unrecorded_because(
+            self._rules,
+            call,
+            self._ticket.caller,
+            self.heard,
+            agent_recorded=self._records(agent),
+        )
+        if self._has_failed:
+            return False
+        if because:
+            self.unrecorded = because
+            self._recorder.leave(call)
+            log.info("call_unrecorded", call=call, because=because)
+            return False
+        self._recorder.record(call, self._ticket.queue, agent, attempt)
+        self._recorder.hold(call, on=held)
+        return True
+
+    def hold(self, *, on: bool) -> None:
+        """Tell the recorder of a hold."""
+        self._recorder.hold(self._ticket.call, on=on)
+
+    def leave(self) -> None:
+        """Tell it that the agent has left."""
+        self._recorder.leave(self._ticket.call)
+
+    def stop(self) -> None:
+        """Tell it that the call is over."""
+        self._recorder.stop(self._ticket.call)
+
+    @property
+    def confirmed_s(self) -> float:
+        """How long the recorder has to say that it records the call."""
+        return CONFIRMED_S if self._recorder.is_there else 0.0
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the recorder has said that it records this call."""
+        return self._recorder.confirms(self._ticket.call)
+
+    def fail(self, because: str) -> RecordingFailure | None:
+        """Take in that the call cannot be recorded; return what is to become of it, once.
+
+        None: nothing. A recorder that goes away later has made a part of the recording, and the gap
+        will be in its manifest: only a queue that ends such calls is concerned.
+        """
+        ends = self._rules.failure is RecordingFailure.END
+        goes_on = because == recorded.NO_RECORDER and self.is_confirmed and not ends
+        if self._has_failed or goes_on:
+            return None
+        self._has_failed = True
+        self.unrecorded = because
+        self._recorder.stop(self._ticket.call)
+        note = log.error if ends else log.info
+        note("call_unrecorded", call=self._ticket.call, because=because, then=self._rules.failure)
+        return self._rules.failure
