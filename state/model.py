@@ -212,7 +212,7 @@ class Release(Struct, frozen=True, kw_only=True):
     id: str = "current"
 
 
-class SkillNeed(Struct, frozen=True, kw_only=True):
+class SkillNeed(Struct, frozen=True, kw_only=True, cache_hash=True):
     """A skill that an agent must have, at least at `level` (1 to 10)."""
 
     skill: SkillId
@@ -258,7 +258,7 @@ class Strategy(StrEnum):
     ROUND_ROBIN = "round_robin"
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class Step(Struct, frozen=True, kw_only=True, cache_hash=True):
     """What a queue gives up for a caller who has waited so long; see `edge.acd.relaxation`.
 
     Steps add up, and the place in the queue stays.

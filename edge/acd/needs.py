@@ -24,7 +24,7 @@ from state.model import (
 )
 
 
-class Needs(Struct, frozen=True, kw_only=True):
+class Needs(Struct, frozen=True, kw_only=True, cache_hash=True):
     """All that an agent must be for a call; equal for many calls."""
 
     all_of: tuple[SkillNeed, ...] = ()

@@ -57,7 +57,7 @@ GUESSED_MOST_S: Final = 600.0
 Queues = Mapping[QueueId, Entry[Queue]]
 
 
-class Effective(Struct, frozen=True, kw_only=True):
+class Effective(Struct, frozen=True, kw_only=True, cache_hash=True):
     """By which rules a call is served at one moment of its waiting."""
 
     queue: QueueId
@@ -108,15 +108,22 @@ def in_force(
     steps = () if queue is None else steps_of(queue)
     if not steps and ticket.prefers is None:
         return effective
-    due = [step for step in steps if step.after_s <= waits_s]
-    for step in due:
-        effective = _relaxed(effective, step, queues)
-    later = [step.after_s for step in steps[len(due) :]]
+    due = tuple([step for step in steps if step.after_s <= waits_s])
+    next_due_s = steps[len(due)].after_s if len(due) < len(steps) else None
+    if any(step.overflow is not None for step in due):
+        # What another queue asks for may change: nothing of it is kept.
+        effective = _relaxed(effective, due, next_due_s, queues)
+    else:
+        effective = _relaxed_alone(effective, due, next_due_s)
     only = _preferred(ticket, waits_s, due)
-    if only is not None:
-        effective = replace(effective, needs=replace(effective.needs, only=only))
-        later.append(ticket.prefers_for_s)
-    return replace(effective, step=len(due), next_due_s=min(later, default=None))
+    if only is None:
+        return effective
+    until_s = ticket.prefers_for_s
+    return replace(
+        effective,
+        needs=replace(effective.needs, only=only),
+        next_due_s=until_s if next_due_s is None else min(until_s, next_due_s),
+    )
 
 
 def steps_of(queue: Queue) -> tuple[Step, ...]:
@@ -165,7 +172,23 @@ def _preferred(ticket: Ticket, waits_s: float, due: Iterable[Step]) -> AgentId |
     return None if is_over or any(step.drop_preference for step in due) else ticket.prefers
 
 
-def _relaxed(effective: Effective, step: Step, queues: Queues | None) -> Effective:
+def _relaxed(
+    effective: Effective, due: tuple[Step, ...], next_due_s: float | None, queues: Queues | None
+) -> Effective:
+    for step in due:
+        effective = _after(effective, step, queues)
+    return replace(effective, step=len(due), next_due_s=next_due_s)
+
+
+@lru_cache(maxsize=4096)
+def _relaxed_alone(
+    effective: Effective, due: tuple[Step, ...], next_due_s: float | None
+) -> Effective:
+    """Return the rules after steps that look at no other queue; the same object for calls alike."""
+    return _relaxed(effective, due, next_due_s, None)
+
+
+def _after(effective: Effective, step: Step, queues: Queues | None) -> Effective:
     other = None
     if step.overflow is not None and queues is not None:
         other = queues.get(step.overflow)
