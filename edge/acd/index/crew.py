@@ -18,7 +18,6 @@ from itertools import count
 from typing import Final
 
 from edge.acd.eligibility import (
-    AgentFacts,
     Reason,
     away_because,
     barred_because,
@@ -47,7 +46,6 @@ _TAKEN: Final = PLACE_OF[Reason.TAKEN]
 class Member(Candidate):
     """An agent."""
 
-    agent: Agent
     profile: Profile
     out_because: int = FREE
     """A place in REASONS."""
@@ -133,13 +131,13 @@ class Crew:
             self.rests.set(agent, None)
             return
         if member is None or member.agent is not entry.value:
-            member = self._hire(entry.value, facts_of(snapshot, agent, live))
+            member = self._hire(entry.value)
         self._place(snapshot, member, now, live, unreachable)
 
-    def _hire(self, agent: Agent, facts: AgentFacts) -> Member:
+    def _hire(self, agent: Agent) -> Member:
         profile = self._skilled.profile(agent)
         member = self._members[agent.id] = Member(
-            facts, 0.0, agent=agent, profile=profile, had=profile.had, stamp=next(self._stamps)
+            agent=agent, profile=profile, had=profile.had, stamp=next(self._stamps)
         )
         member.waited_for = self._waited_for.get(agent.id, ())
         return member
@@ -204,36 +202,41 @@ class Crew:
         if len(self.fresh) > MOST_FRESH:
             self.put_away()
         if len(self._going) > MOST_LOOSE:
-            for member in list(self._going):
-                self._put_away(member)
+            going, self._going = self._going, {}
+            for member in going:
+                self._count(member)
 
     def put_away(self) -> None:
         """Put all on their shelves who are still there."""
-        for member in list(self.fresh):
-            self._put_away(member)
+        together = list(self.fresh)
+        # All at once: a dict that has held many is slow to look through, however few it holds.
+        self.fresh = {}
+        for member in together:
+            self._count(member)
+        if len(together) > MOST_FRESH:
+            self._put_on_shelves_together(together)
+        else:
+            for member in together:
+                self._put_on_shelves(member)
 
-    def _put_away(self, member: Member) -> None:
-        """Count a loose one, and put them on their shelves if they are not given away."""
+    def _count(self, member: Member) -> None:
+        """Count one who was loose."""
         member.is_loose = False
-        del (self._going if member.is_given else self.fresh)[member]
         facts = member.facts
         member.idle_since_s = idle_since_s(facts, self._ahead_s)
         member.busy = occupancy(None if facts.work is None else facts.work.value)
         self.free += 1
         member.profile.enter(member)
         self.seats[member.seat] += 1
-        self.tenants[facts.agent.tenant] += 1
+        self.tenants[member.agent.tenant] += 1
         for demand, because in member.unsuited:
             demand.unfit[because] += 1
-        suits = member.suits
-        for demand in suits:
+        for demand in member.suits:
             demand.fit += 1
         if member.is_given:
             member.stamp = next(self._stamps)
-            for demand in suits:
+            for demand in member.suits:
                 demand.given += 1
-        else:
-            self._put_on_shelves(member)
 
     def give(self, member: Member, *, is_given: bool) -> None:
         """Let a free agent be given away, or be there again."""
@@ -260,6 +263,20 @@ class Crew:
             if demand.first is not None:
                 self._ready.add(demand)
 
+    def _put_on_shelves_together(self, members: list[Member]) -> None:
+        """Do the same for many, class by class."""
+        more: dict[Demand, list[Candidate]] = {}
+        for member in members:
+            for demand in member.suits:
+                if demand in more:
+                    more[demand].append(member)
+                else:
+                    more[demand] = [member]
+        for demand, candidates in more.items():
+            demand.shelf.add_many(candidates)
+            if demand.first is not None:
+                self._ready.add(demand)
+
     def unfit(self, demand: Demand) -> list[int]:
         """Return how many agents there are whom each reason keeps from a class."""
         counts = excluded(demand, self.seats, self.tenants, self.free, self.out)
@@ -278,7 +295,7 @@ class Crew:
     def meet(self, demand: Demand) -> None:
         """Let a class of calls know all who suit it."""
         if demand.only is None:
-            for profile in self._skilled.meet(demand):
+            for profile in self._skilled.meet(demand, is_anybody_free=self.free > 0):
                 for each in profile.members:
                     _add(demand, each)
             return

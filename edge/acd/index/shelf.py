@@ -41,7 +41,7 @@ from edge.acd.rank import (
     weighted_score,
     weighted_steady,
 )
-from state.model import Now, Strategy
+from state.model import Agent, Now, Strategy
 
 DRIFT_S = 0.1
 """How far the two clocks may drift apart before everything is reckoned anew (`MatchIndex`)."""
@@ -54,22 +54,23 @@ Ranked = tuple[SortKey, AgentFacts]
 """A free agent and their exact key at one moment."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Candidate:
     """A free agent as shelves see them."""
 
-    facts: AgentFacts
-    """As they are, or were when the agent was last free."""
-    idle_since_s: float
-    stamp: int = field(default=0, kw_only=True)
+    agent: Agent
+    facts: AgentFacts = field(init=False)
+    """As they were when the agent was last free."""
+    idle_since_s: float = 0.0
+    stamp: int = 0
     """No two agents have the same. What was put on a shelf under an older one is void."""
-    place: int = field(default=0, kw_only=True)
+    place: int = 0
     """Among those of the same profile who are free."""
-    had: int = field(default=0, kw_only=True)
+    had: int = 0
     """`rank.had_levels`."""
-    busy: float = field(default=0.0, kw_only=True)
+    busy: float = 0.0
     """`rank.occupancy`, once the agent is on a shelf."""
-    is_given: bool = field(default=False, kw_only=True)
+    is_given: bool = False
     """Another call has asked for the agent, or has just been offered them."""
 
 
@@ -95,6 +96,17 @@ def idle_since_s(facts: AgentFacts, ahead_s: float) -> float:
     return since_s
 
 
+class _Fits(dict[int, float]):
+    """The skill fit for so many levels asked, by an agent's levels; worked out as it is asked."""
+
+    def __init__(self, asked: int) -> None:
+        self._asked = asked
+
+    def __missing__(self, had: int) -> float:
+        fit = self[had] = fit_of(self._asked, had)
+        return fit
+
+
 class Shelf:
     """Some free agents in the order of one ranking."""
 
@@ -108,8 +120,7 @@ class Shelf:
         self._fills: list[tuple[float, _Placed]] = []
         """When those rising will have risen to the full."""
         self._by_weights = ranking.strategy is Strategy.WEIGHTED and not needs.any_of
-        self._asked = asked_levels(needs.all_of)
-        self._fits: dict[int, float] = {}
+        self._fits = _Fits(asked_levels(needs.all_of))
         self._near = dict(ranking.nearness)
         self._ahead: list[_Exact] = []
         """The best as they were found last, at `_ahead_at`; meanwhile some may be void."""
@@ -121,6 +132,10 @@ class Shelf:
         self._new.append((candidate.stamp, candidate))
         if len(self._new) > 2 * live + _SLACK:
             self._new = [each for each in self._new if each[0] == each[1].stamp]
+
+    def add_many(self, candidates: list[Candidate]) -> None:
+        """Put some there who are not on it."""
+        self._new += [(each.stamp, each) for each in candidates]
 
     def best(self, now: Now, count: int, live: int) -> list[Ranked]:
         """Return the `count` best, or all there are, in their order. `live`: how many there are."""
@@ -164,7 +179,7 @@ class Shelf:
             return score(facts, self._needs, self._ranking, now)
         busy = occupancy(None if facts.work is None else facts.work.value)
         free_s = idle_s(facts.presence, facts.work, now)
-        fit, near = self._fit(candidate), self._nearness(candidate)
+        fit, near = self._fits[candidate.had], self._nearness(candidate)
         return weighted_score(self._ranking, fit, busy, near, free_s)
 
     def ranked(self, facts: AgentFacts, now: Now) -> Ranked:
@@ -180,43 +195,41 @@ class Shelf:
             found.append(((sort_key(facts, total), facts), stamp, candidate))
         return found
 
-    def _steady(self, candidate: Candidate) -> float:
+    def _steady(self, candidates: list[Candidate]) -> list[float]:
+        ranking, fits = self._ranking, self._fits
         if not self._by_weights:
-            return steady_score(candidate.facts, self._needs, self._ranking)
-        fit, near = self._fit(candidate), self._nearness(candidate)
-        return weighted_steady(self._ranking, fit, candidate.busy, near)
-
-    def _fit(self, candidate: Candidate) -> float:
-        fit = self._fits.get(candidate.had)
-        if fit is None:
-            fit = self._fits[candidate.had] = fit_of(self._asked, candidate.had)
-        return fit
+            return [steady_score(each.facts, self._needs, ranking) for each in candidates]
+        if not self._near:
+            return [weighted_steady(ranking, fits[each.had], each.busy, 0.0) for each in candidates]
+        return [
+            weighted_steady(ranking, fits[each.had], each.busy, self._nearness(each))
+            for each in candidates
+        ]
 
     def _nearness(self, candidate: Candidate) -> float:
-        return self._near.get(candidate.facts.agent.site, 0.0) if self._near else 0.0
+        return self._near.get(candidate.agent.site, 0.0) if self._near else 0.0
 
     def _place_new(self, now: Now) -> None:
         if not self._new:
             return
+        there = [each for stamp, each in self._new if stamp == each.stamp]
         still: list[_Placed] = []
         rising: list[_Placed] = []
         fills: list[tuple[float, _Placed]] = []
-        slope = self._slope
-        for stamp, candidate in self._new:
-            if stamp != candidate.stamp:
-                continue
-            facts = candidate.facts
-            steady = self._steady(candidate)
-            revision = 0 if facts.work is None else facts.work.mod_revision
-            full_at_s = candidate.idle_since_s + self._full_s + DRIFT_S
-            if slope and full_at_s > now.mono_s:
-                score = slope * candidate.idle_since_s - steady
-                placed = (score, revision, facts.agent.id, stamp, candidate, steady)
+        slope, full_s, now_s = self._slope, self._full_s + DRIFT_S, now.mono_s
+        for candidate, steady in zip(there, self._steady(there), strict=True):
+            work = candidate.facts.work
+            revision = 0 if work is None else work.mod_revision
+            name, stamp, since_s = candidate.agent.id, candidate.stamp, candidate.idle_since_s
+            if slope and since_s + full_s > now_s:
+                placed = (slope * since_s - steady, revision, name, stamp, candidate, steady)
                 rising.append(placed)
-                fills.append((full_at_s, placed))
+                fills.append((since_s + full_s, placed))
             else:
-                total = total_score(steady, facts, self._ranking, now) if slope else steady
-                still.append((-total, revision, facts.agent.id, stamp, candidate, steady))
+                total = steady
+                if slope:
+                    total = total_score(steady, candidate.facts, self._ranking, now)
+                still.append((-total, revision, name, stamp, candidate, steady))
         self._new.clear()
         _insert(self._still, still)
         _insert(self._rising, rising)

@@ -18,7 +18,7 @@ from edge.acd.eligibility import Reason
 from edge.acd.index.demand import ANYONE, PLACE_OF, SUITS, Demand
 from edge.acd.index.shelf import Candidate
 from edge.acd.rank import had_levels
-from state.model import ANYBODY, Agent, Scope, SiteId, SkillId, SkillNeed, TenantId
+from state.model import ANYBODY, Agent, Scope, SiteId, SkillId, TenantId
 
 _MISSING: Final = PLACE_OF[Reason.MISSING_SKILL]
 _TOO_LOW: Final = PLACE_OF[Reason.SKILL_TOO_LOW]
@@ -62,15 +62,6 @@ class Profile:
             self.members[member.place] = last
             last.place = member.place
 
-    def hold_against(self, demand: Demand) -> int:
-        """Take note of one more class; return the place in REASONS of why they do not suit."""
-        because = demand.because(self.example)
-        if because == SUITS:
-            self.suits.append(demand)
-        else:
-            self.unsuited.append((demand, because))
-        return because
-
 
 class Skilled:
     """All profiles and all classes, and who of them may suit whom."""
@@ -102,48 +93,58 @@ class Skilled:
             for demand in self._asking.get((tenant, skill), ()):
                 asking[demand] = None
         for demand in asking:
-            profile.hold_against(demand)
+            _hold(demand, (profile,), (demand.because(profile.example),))
 
-    def meet(self, demand: Demand) -> list[Profile]:
+    def meet(self, demand: Demand, *, is_anybody_free: bool) -> list[Profile]:
         """Take in a class that is not for one agent only; return who suits it and has free ones."""
         entrances = [(demand.tenant, skill) for skill in demand.entrances]
         for entrance in entrances:
             self._asking.setdefault(entrance, []).append(demand)
-        suiting: list[Profile] = []
         if demand.asks_only_skills:
-            self._hold_levels_against(demand, demand.kind.needs.all_of, suiting)
-            return suiting
-        having = {each: None for skill in entrances for each in self._having.get(skill, _NOBODY)[0]}
-        for profile in having:
-            because = profile.hold_against(demand)
-            if profile.members:
-                _count(demand, profile, because, suiting)
+            profiles, levels = self._having.get(entrances[0], _NOBODY)
+            becauses = _because_of_levels(demand, profiles, levels)
+        else:
+            having = {p: None for each in entrances for p in self._having.get(each, _NOBODY)[0]}
+            profiles = list(having)
+            becauses = [demand.because(profile.example) for profile in profiles]
+        _hold(demand, profiles, becauses)
+        suiting: list[Profile] = []
+        if is_anybody_free:
+            for profile, because in zip(profiles, becauses, strict=True):
+                if profile.members:
+                    _count(demand, profile, because, suiting)
         return suiting
 
-    def _hold_levels_against(
-        self, demand: Demand, needs: Sequence[SkillNeed], suiting: list[Profile]
-    ) -> None:
-        """Do the same for a class that looks at levels only: most do, and agents are many."""
-        least, others = needs[0].level, [(need.skill, need.level) for need in needs[1:]]
-        too_low, missing = (demand, _TOO_LOW), (demand, _MISSING)
-        profiles, levels = self._having.get((demand.tenant, needs[0].skill), _NOBODY)
-        for profile, level in zip(profiles, levels, strict=True):
-            because = SUITS if level >= least else _TOO_LOW
-            if others:
-                skills = profile.example.skills
-                for skill, other_least in others:
-                    other = skills.get(skill)
-                    if other is None:
-                        because = _MISSING
-                        break
-                    if other < other_least:
-                        because = _TOO_LOW
-            if because == SUITS:
-                profile.suits.append(demand)
-            else:
-                profile.unsuited.append(too_low if because == _TOO_LOW else missing)
-            if profile.members:
-                _count(demand, profile, because, suiting)
+
+def _because_of_levels(
+    demand: Demand, profiles: Sequence[Profile], levels: Sequence[int]
+) -> list[int]:
+    """Return `Demand.because` of each, for a class that looks at levels only.
+
+    Most do, and agents are many. `levels`: those of the first skill that it asks for.
+    """
+    first, *others = demand.kind.needs.all_of
+    least = first.level
+    found = [SUITS if level >= least else _TOO_LOW for level in levels]
+    for need in others:
+        skill, least = need.skill, need.level
+        for place, profile in enumerate(profiles):
+            level = profile.example.skills.get(skill)
+            if level is None:
+                found[place] = _MISSING
+            elif level < least and found[place] == SUITS:
+                found[place] = _TOO_LOW
+    return found
+
+
+def _hold(demand: Demand, profiles: Sequence[Profile], becauses: Sequence[int]) -> None:
+    """Let each profile know that it suits a class, or why it does not."""
+    unsuited = {because: (demand, because) for because in set(becauses)}
+    for profile, because in zip(profiles, becauses, strict=True):
+        if because == SUITS:
+            profile.suits.append(demand)
+        else:
+            profile.unsuited.append(unsuited[because])
 
 
 def _alike(agent: Agent) -> tuple[object, ...]:
