@@ -10,6 +10,7 @@ import control_plane.audit.tables
 import control_plane.calls.tables
 import control_plane.configuration.tables
 import control_plane.history.tables
+import control_plane.holds.tables
 import control_plane.policies.tables
 import control_plane.tenants.tables
 from control_plane.api.route import Feature
@@ -57,6 +58,7 @@ TABLES: Final = (
     control_plane.calls.tables,
     control_plane.configuration.tables,
     control_plane.history.tables,
+    control_plane.holds.tables,
     control_plane.policies.tables,
     control_plane.tenants.tables,
 )

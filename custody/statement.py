@@ -53,7 +53,7 @@ class Statement(Struct, frozen=True, kw_only=True):
     done_ms: int
     objects: tuple[Gone, ...] = ()
     is_key_gone: bool = False
-    """Of a key: whether this site had its wrapped private half, and has it no longer."""
+    """Of a key: whether its wrapped private half was looked for at this site, and is not there."""
     v: int = 1
 
 

@@ -11,6 +11,7 @@ Objects are made and never overwritten: the same object twice is one, another un
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -87,6 +88,29 @@ class RecordingStore:
                 name = each["path"].rpartition("/")[2]
                 if name.endswith(".json"):
                     yield name.removesuffix(".json")
+
+    async def of_recording(self, tenant: str, recording: str) -> list[str]:
+        """Return the names of all that there is of a recording; the sealed data keys come first."""
+        found = []
+        for folder in ("keys", "audio"):
+            prefix = f"{tenant}/{folder}/{recording}/"
+            async for batch in obstore.list(self._store, prefix=prefix):
+                found += [each["path"] for each in batch]
+        name = manifest_name(tenant, recording)
+        try:
+            await obstore.head_async(self._store, name)
+        except FileNotFoundError:
+            return found
+        return [*found, name]
+
+    async def delete(self, name: str) -> None:
+        """Delete an object; one that is not there is fine.
+
+        Where the store locks objects it may hide this one and keep it until its time has come: what
+        counts there is that its key is destroyed.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            await obstore.delete_async(self._store, name)
 
     async def tenants(self) -> list[str]:
         """Return whose recordings are here."""

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.calls.tables import CallRow, CarriedRow
-from state.model import CallRecord
+from state.model import CallRecord, Outcome
 
 LEDGER: Final = "ledger"
 CODES: Final = "codes"
@@ -212,10 +212,36 @@ async def forget_callers(connection: AsyncConnection, tenant: str, numbers: Iter
     )
 
 
-async def drop_older(connection: AsyncConnection, tenant: str, before_ms: int) -> int:
-    """Delete the calls that ended before then. Return how many."""
+async def ended_before(
+    connection: AsyncConnection, tenant: str, calls: Sequence[str], before_ms: int
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return which of these ended before then, and which there are at all."""
+    statement = select(CallRow.id, CallRow.ended_ms).where(
+        CallRow.tenant == tenant, CallRow.id.in_(tuple(calls))
+    )
+    rows = list(await connection.execute(statement))
+    old = frozenset(row.id for row in rows if row.ended_ms < before_ms)
+    return old, frozenset(row.id for row in rows)
+
+
+async def answered_from(
+    connection: AsyncConnection, tenant: str, numbers: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the answered calls that came from these numbers."""
+    statement = select(CallRow.id).where(
+        CallRow.tenant == tenant,
+        CallRow.caller.in_(tuple(numbers)),
+        CallRow.outcome == Outcome.ANSWERED,
+    )
+    return tuple((await connection.execute(statement)).scalars())
+
+
+async def drop_older(
+    connection: AsyncConnection, tenant: str, before_ms: int, *, spare: ColumnElement[bool]
+) -> int:
+    """Delete the calls that ended before then, but for those that `spare` holds of."""
     done = await connection.execute(
-        delete(CallRow).where(CallRow.tenant == tenant, CallRow.ended_ms < before_ms)
+        delete(CallRow).where(CallRow.tenant == tenant, CallRow.ended_ms < before_ms, ~spare)
     )
     return done.rowcount
 

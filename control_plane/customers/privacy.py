@@ -10,7 +10,7 @@ from control_plane.api.route import Answer, Method, Route, Routes, Tx
 from control_plane.approvals import store as approvals
 from control_plane.customers import secrets, service, store, views
 from control_plane.customers.errors import ERASED, LEGAL_HOLD, NO_KEYS
-from control_plane.customers.held import HELD
+from control_plane.customers.held import CLEARINGS, HELD, Leaving
 from control_plane.customers.schemas import (
     CustomerDraft,
     CustomerPath,
@@ -96,14 +96,30 @@ async def erase(ask: Named) -> None:
         raise ApiError(CONFLICT, "It was merged into another one: erase that one.")
     merged = await store.merged_away(ask.db, ask.tenant, customer.id)
     everybody = (customer, *await store.find_all(ask.db, ask.tenant, merged))
-    if any(each.has_legal_hold for each in everybody):
+    leaving = [await _leaving(ask, each.id) for each in everybody]
+    clearings = ask.request.app[CLEARINGS]
+    is_held = any(each.has_legal_hold for each in everybody)
+    if is_held or any([await c.is_held(ask.db, each) for c in clearings for each in leaving]):
         raise ApiError(LEGAL_HOLD)
     await approvals.use(ask)
     await ask.audit(customer.id, detail={"with": list(merged)})
     await ask.seal()  # before the keys go: what is not written down is not destroyed
-    for each in everybody:
+    for each, them in zip(everybody, leaving, strict=True):
+        for clearing in clearings:
+            await clearing.clear(ask.db, them)
         await keys.destroy(ask.tenant, each.id, ask.now_ms)
         await secrets.wipe(ask.db, ask.tenant, each.id)
+
+
+async def _leaving(ask: Named, customer: str) -> Leaving:
+    by = ask.around.approval.by if ask.around.approval else ""
+    return Leaving(
+        tenant=ask.tenant,
+        customer=customer,
+        numbers=await store.own_numbers(ask.db, ask.tenant, customer),
+        detail=f"asked by {ask.subject.id}, approved by {by}",
+        now_ms=ask.now_ms,
+    )
 
 
 ROUTES: Routes = (

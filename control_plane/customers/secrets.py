@@ -12,7 +12,7 @@ from control_plane.api.tables import AnswerRow
 from control_plane.calls.store import forget_callers
 from control_plane.customers import store
 from control_plane.customers.errors import ERASED, NO_KEYS, UNKNOWN_FIELD
-from control_plane.customers.held import HELD
+from control_plane.customers.held import CLEARINGS, HELD
 from control_plane.customers.talking import TALKING, Talking
 from control_plane.db.database import Database
 from control_plane.errors import ApiError
@@ -31,7 +31,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     services = app[SERVICES]
     settings = services.settings
     app[TALKING] = Talking()
-    app[HELD] = {}
+    app[HELD], app[CLEARINGS] = {}, []
     if settings.customer_keys is None or settings.keys_database is None:
         yield
         return

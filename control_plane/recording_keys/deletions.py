@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -81,17 +81,20 @@ async def give(connection: AsyncConnection, orders: Iterable[Order]) -> None:
 
 async def undone(database: Database, site: str, most: int = 200) -> tuple[Order, ...]:
     """Return orders of which this site has said nothing yet, the oldest first."""
-    mine = exists().where(
+    return await _orders(database, select(ORDERS).where(~_is_stated(site)).limit(most))
+
+
+async def done(database: Database, site: str) -> tuple[Order, ...]:
+    """Return all orders that this site has carried out, as it has stated."""
+    return await _orders(database, select(ORDERS).where(_is_stated(site)))
+
+
+def _is_stated(site: str) -> ColumnElement[bool]:
+    return exists().where(
         STATEMENTS.c.tenant == ORDERS.c.tenant,
         STATEMENTS.c.subject == ORDERS.c.subject,
         STATEMENTS.c.site == site,
     )
-    return await _orders(database, select(ORDERS).where(~mine).limit(most))
-
-
-async def all_orders(database: Database) -> tuple[Order, ...]:
-    """Return all of them."""
-    return await _orders(database, select(ORDERS))
 
 
 async def among(database: Database, tenant: str, subjects: Sequence[str]) -> frozenset[str]:

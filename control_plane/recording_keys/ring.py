@@ -24,6 +24,8 @@ log = structlog.get_logger()
 AT_ONCE: Final = 50
 OVERLAP_MS: Final = 60_000
 """Clocks of control planes differ, and transactions end in another order than they begin."""
+WHOLE_EVERY: Final = 300
+"""Turns after which the whole folder is compared, whatever the clocks say."""
 _FIRST: Final = ("", "")
 
 
@@ -40,10 +42,14 @@ class Ringkeeper:
         self._published = ""
         self._seen_ms: int | None = None
         """Up to when changes have been taken; None: all of the folder has to be looked at."""
+        self._turns = 0
         self._said = ""
 
     async def turn(self, tenants: Iterable[str], now_ms: int) -> None:
         """Publish, make what is missing, copy, rotate. Raise `DatabaseUnavailableError`."""
+        self._turns += 1
+        if self._turns % WHOLE_EVERY == 0:
+            self._seen_ms = None
         await self.publish()
         if self._seen_ms is None:
             await self.adopt(now_ms)

@@ -13,6 +13,9 @@ NO_KEY = Problem(
 DAMAGED = Problem(
     status=409, error_id="recording-damaged", title="It is not as it was written: nothing is played"
 )
+DELETED = Problem(
+    status=410, error_id="recording-deleted", title="It was ordered to be deleted, for ever"
+)
 STORE_AWAY = Problem(
     status=503, error_id="recording-store-away", title="The store of recordings did not answer"
 )

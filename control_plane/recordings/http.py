@@ -6,11 +6,9 @@ sound, and every waveform, is written into the audit log before the first byte g
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeAlias, TypeVar
-
-from obstore.exceptions import BaseError
+from typing import Any, Final, TypeAlias
 
 from control_plane.api import paging
 from control_plane.api.ask import Ask
@@ -19,10 +17,19 @@ from control_plane.api.paging import Cursor, Page
 from control_plane.api.route import Check, Feature, Method, Route, Stream, Tx
 from control_plane.calls import store as calls
 from control_plane.calls.store import PastCall
-from control_plane.errors import BAD_CURSOR, INVALID, ApiError, Faults, FieldFault, not_found
+from control_plane.errors import BAD_CURSOR, INVALID, ApiError, Faults, FieldFault
+from control_plane.holds import store as holds
 from control_plane.permissions import Permission
-from control_plane.recordings import playing, ranges
-from control_plane.recordings.errors import BAD_RANGE, DAMAGED, NO_KEY, NOT_SERVED, STORE_AWAY
+from control_plane.recordings import finding, playing, ranges
+from control_plane.recordings.errors import (
+    BAD_RANGE,
+    DAMAGED,
+    DELETED,
+    NO_KEY,
+    NOT_SERVED,
+    STORE_AWAY,
+)
+from control_plane.recordings.keeping import ROUTES as KEEPING
 from control_plane.recordings.schemas import (
     RecordingListing,
     RecordingPath,
@@ -30,91 +37,18 @@ from control_plane.recordings.schemas import (
     SpanView,
     WaveformView,
 )
-from control_plane.recordings.shelf import LIBRARY, context
-from control_plane.subjects import Thing
+from control_plane.recordings.shelf import context
 from custody import listening
-from custody.errors import CustodyError, NoKeyError
 from custody.frame import LEVEL, RATE_HZ
 from custody.library import Library
 from custody.manifest import Manifest, Span
 from state.model import Outcome
 
-T = TypeVar("T")
-AnyAsk: TypeAlias = Ask[Any, Any, Any]
 Listed: TypeAlias = Ask[Nothing, RecordingListing, Nothing]
 Named: TypeAlias = Ask[RecordingPath, Nothing, Nothing]
 _SORT: Final = "-arrived"
 _LONGEST_WAVEFORM_S: Final = 4 * 3600
 WAV: Final = "audio/wav"
-
-
-# ---- finding -------------------------------------------------------------------------------------
-
-
-def thing_of(call: PastCall) -> Thing:
-    """Return what the policy is asked about.
-
-    The row names the team that the agent was in when the call was carried over: whoever was in it
-    then had joined it by the time that the recording was made.
-    """
-    return Thing(
-        kind="recording",
-        tenant=call.tenant,
-        id=call.id,
-        agent=call.agent,
-        team=call.team,
-        site=call.agent_site,
-        employer=call.employer,
-        made_ms=call.arrived_ms,
-        in_team_since_ms=call.arrived_ms if call.team else None,
-    )
-
-
-async def _call(ask: Named) -> PastCall:
-    async with ask.services.database.read() as connection:
-        found = await calls.find(connection, ask.tenant, ask.at.recording)
-    if found is None or found.outcome != Outcome.ANSWERED:
-        raise not_found()
-    return found
-
-
-async def _thing(ask: Named) -> Thing:
-    return thing_of(await _call(ask))
-
-
-def _library(ask: AnyAsk) -> Library:
-    library = ask.request.app.get(LIBRARY)
-    if library is None:
-        raise ApiError(NOT_SERVED)
-    return library
-
-
-async def _account(ask: AnyAsk, recording: str) -> Manifest | None:
-    try:
-        return await _kindly(_library(ask).manifest(ask.tenant, recording))
-    except FileNotFoundError:
-        return None
-
-
-async def _kindly(asking: Awaitable[T]) -> T:
-    """Return what custody gives; what it raises in the words of the API."""
-    try:
-        return await asking
-    except FileNotFoundError:
-        raise
-    except NoKeyError as error:
-        raise ApiError(NO_KEY) from error
-    except CustodyError as error:
-        raise ApiError(DAMAGED) from error
-    except (OSError, BaseError) as error:
-        raise ApiError(STORE_AWAY) from error
-
-
-async def _kept(ask: Named) -> Manifest:
-    account = await _account(ask, ask.at.recording)
-    if account is None:
-        raise not_found()
-    return account
 
 
 # ---- what there is -------------------------------------------------------------------------------
@@ -139,8 +73,8 @@ async def list_all(ask: Listed) -> Page[RecordingView]:
     if len(rows) > query.limit:
         last = items[-1]
         following = paging.encode(Cursor(_SORT, last.arrived_ms, last.id))
-    seen = [await _view(ask, call) for call in items if ask.sees(thing_of(call))]
-    return Page[RecordingView](items=tuple(seen), next=following)
+    seen = [call for call in items if ask.sees(finding.thing_of(call))]
+    return Page[RecordingView](items=await _views(ask, seen), next=following)
 
 
 def _after(query: RecordingListing) -> tuple[int, str] | None:
@@ -156,8 +90,18 @@ def _ms(at: datetime | None) -> int | None:
     return None if at is None else round(at.timestamp() * 1000)
 
 
-async def _view(ask: AnyAsk, call: PastCall) -> RecordingView:
-    account = await _account(ask, call.id)
+async def _views(ask: finding.AnyAsk, seen: Sequence[PastCall]) -> tuple[RecordingView, ...]:
+    ids = [each.id for each in seen]
+    async with ask.services.database.read() as connection:
+        held = await holds.held(connection, ask.tenant, ids)
+    gone = await finding.deleted(ask, ids)
+    return tuple([await _view(ask, each, held, gone) for each in seen])
+
+
+async def _view(
+    ask: finding.AnyAsk, call: PastCall, held: Collection[str], gone: Collection[str]
+) -> RecordingView:
+    account = await finding.account(ask, call.id)
     segments = account.segments if account else ()
     return RecordingView(
         id=call.id,
@@ -174,6 +118,9 @@ async def _view(ask: AnyAsk, call: PastCall) -> RecordingView:
         gaps=_spans(account.gaps if account else ()),
         pauses=_spans(account.pauses if account else ()),
         lost_packets=sum(each.caller.lost + each.agent.lost for each in segments[-1:]),
+        has_legal_hold=call.id in held,
+        is_deleted=call.id in gone,
+        digest=await finding.digest(ask, call.id),
     )
 
 
@@ -190,7 +137,8 @@ def _spans(spans: tuple[Span, ...]) -> tuple[SpanView, ...]:
 
 async def show(ask: Named) -> RecordingView:
     """Return one."""
-    return await _view(ask, await _call(ask))
+    (view,) = await _views(ask, [await finding.call(ask)])
+    return view
 
 
 # ---- how it sounds -------------------------------------------------------------------------------
@@ -205,14 +153,14 @@ async def _write_down(ask: Named, part: str) -> None:
 
 async def play(ask: Named) -> Stream:
     """Send the sound, or the bytes of it that a Range header names."""
-    account = await _kept(ask)
+    account = await finding.kept(ask)
     size = playing.size_of(account)
     asked = ranges.wanted(ask.request.headers.get("Range"), size)
     start, end = asked or (0, size)
     await _write_down(ask, f"{start}-{end}")
-    chunks = playing.wav(_library(ask), account, start, end)
+    chunks = playing.wav(finding.library(ask), account, start, end)
     # Opened before it is promised: a frame that does not open becomes an answer of its own.
-    first = await _kindly(anext(chunks))
+    first = await finding.kindly(anext(chunks))
     headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
     if asked is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
@@ -232,9 +180,9 @@ async def _and_rest(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[b
 
 async def waveform(ask: Named) -> WaveformView:
     """Return how loud it was when: as telling as the sound, and under the same permission."""
-    account = await _kept(ask)
+    account = await finding.kept(ask)
     await _write_down(ask, "waveform")
-    caller, agent = await _kindly(_peaks(_library(ask), account))
+    caller, agent = await finding.kindly(_peaks(finding.library(ask), account))
     return WaveformView(step_s=LEVEL / RATE_HZ, caller=tuple(caller), agent=tuple(agent))
 
 
@@ -264,7 +212,7 @@ FEATURE = Feature(
             summary="Show a recording, without its sound",
             access=Permission.RECORDING_READ_METADATA,
             handler=show,
-            thing=_thing,
+            thing=finding.thing,
             at=RecordingPath,
             answer=RecordingView,
             tx=Tx.NONE,
@@ -276,11 +224,11 @@ FEATURE = Feature(
             summary="Play a recording: a WAV of two channels, by ranges if asked",
             access=Permission.RECORDING_PLAY,
             handler=play,
-            thing=_thing,
+            thing=finding.thing,
             at=RecordingPath,
             gives=WAV,
             tx=Tx.NONE,
-            problems=(NOT_SERVED, DAMAGED, NO_KEY, STORE_AWAY, BAD_RANGE),
+            problems=(NOT_SERVED, DAMAGED, NO_KEY, DELETED, STORE_AWAY, BAD_RANGE),
         ),
         Route(
             method=Method.GET,
@@ -288,11 +236,12 @@ FEATURE = Feature(
             summary="Show how loud each party was when",
             access=Permission.RECORDING_PLAY,
             handler=waveform,
-            thing=_thing,
+            thing=finding.thing,
             at=RecordingPath,
             answer=WaveformView,
             tx=Tx.NONE,
-            problems=(NOT_SERVED, DAMAGED, NO_KEY, STORE_AWAY),
+            problems=(NOT_SERVED, DAMAGED, NO_KEY, DELETED, STORE_AWAY),
         ),
+        *KEEPING,
     ),
 )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from control_plane.api.model import ApiModel, Id, Instant
+from control_plane.api.model import ApiModel, Id, Instant, Name
 from control_plane.api.paging import Listing
 
 
@@ -55,6 +55,12 @@ class RecordingView(ApiModel):
     gaps: tuple[SpanView, ...]
     pauses: tuple[SpanView, ...]
     lost_packets: int
+    has_legal_hold: bool
+    """On itself or on its customer."""
+    is_deleted: bool
+    """It was ordered to be deleted: nothing of it is played, wherever it may still be."""
+    digest: str
+    """Of its manifest: what an approval is bound to. `none`: there is none."""
 
 
 class WaveformView(ApiModel):
@@ -63,3 +69,50 @@ class WaveformView(ApiModel):
     step_s: float
     caller: tuple[int, ...]
     agent: tuple[int, ...]
+
+
+class HoldChange(ApiModel):
+    """Whether a call and its recording have to be kept."""
+
+    has_legal_hold: bool
+    because: Name
+    """The order or the case that says so."""
+
+
+class HoldView(ApiModel):
+    """A legal hold on a call and its recording; one on the customer is shown with the customer."""
+
+    recording: str
+    has_legal_hold: bool
+    because: str
+    by: str
+    at: Instant | None
+    """None: nobody has ever set one."""
+
+
+class SiteDeletionView(ApiModel):
+    """What one site states."""
+
+    site: str
+    done: Instant
+    is_signed: bool
+    """Whether the signature is of that site's keeper."""
+    objects: int
+    """How many objects of its store it has deleted; 0 if it had none."""
+    is_key_gone: bool
+    statement: str
+    """The signed statement, base64: what, when, by which rule."""
+
+
+class DeletionView(ApiModel):
+    """Something that was ordered to be deleted for ever."""
+
+    kind: str
+    """`recording`, or `key` of an erased customer."""
+    id: str
+    rule: str
+    """`retention`, `erasure` or `request`."""
+    detail: str
+    ordered: Instant
+    sites: tuple[SiteDeletionView, ...]
+    """Sites that have done it; one that is away does it when it is back."""

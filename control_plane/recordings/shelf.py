@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 
 import structlog
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from control_plane.configuration.desk import DESK
+from control_plane.customers.held import CLEARINGS
 from control_plane.db.database import Database
 from control_plane.errors import SettingsError
 from control_plane.recording_keys.keeping import keep
 from control_plane.recording_keys.ring import Ringkeeper
 from control_plane.recording_keys.store import RecordingKeys
+from control_plane.recordings.archive import Archive
 from control_plane.recordings.caller_keys import CallerKeys
+from control_plane.recordings.caretaker import look_after
+from control_plane.recordings.retention import RecordingsOfCustomer
 from control_plane.services import SERVICES, Services
 from control_plane.settings import Recordings
 from control_plane.tenants import store as tenants
+from custody import keyfile
 from custody.errors import CustodyError
 from custody.keyring import Keyring
 from custody.library import Library
@@ -29,6 +35,7 @@ from state.model import SiteId
 
 log = structlog.get_logger()
 LIBRARY = web.AppKey("recordings", Library)
+ARCHIVE = web.AppKey("recordings_archive", Archive)
 RECORDING_KEYS = web.AppKey("recording_keys", RecordingKeys)
 
 
@@ -40,8 +47,9 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         yield
         return
     provider, ring = _provider(settings), Keyring(settings.keyring)
-    app[LIBRARY] = Library(
-        RecordingStore.open(settings.store),
+    store = RecordingStore.open(settings.store)
+    library = app[LIBRARY] = Library(
+        store,
         ring,
         providers={settings.provider: provider},
         recorders=_decoded(settings.recorders),
@@ -51,8 +59,17 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         return
     database = Database.open(services.settings.keys_database)
     keys = app[RECORDING_KEYS] = RecordingKeys(database, settings.recipients)
+    archive = app[ARCHIVE] = Archive(
+        site=services.settings.site,
+        store=store,
+        ring=ring,
+        database=database,
+        key=_signing_key(settings),
+        keepers=_decoded(settings.keepers),
+    )
+    app[CLEARINGS].append(RecordingsOfCustomer(keys))
     keeper = Ringkeeper(keys, ring, settings.provider, provider)
-    running: list[Coroutine[None, None, None]] = [_keep(services, keeper)]
+    running = [_keep(services, keeper), look_after(services, archive, library)]
     if (caller_keys := _caller_keys(app, keys, ring)) is not None:
         running.append(caller_keys.run())
     tasks: list[asyncio.Task[None]] = []
@@ -82,6 +99,15 @@ def _provider(settings: Recordings) -> WrappingProvider:
         if token is None:
             raise SettingsError("either provider_file or provider_token is needed")
         return Token.load(token.module, token.label, token.pin_file)
+    except CustodyError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _signing_key(settings: Recordings) -> Ed25519PrivateKey | None:
+    if settings.signing_key is None:
+        return None
+    try:
+        return Ed25519PrivateKey.from_private_bytes(keyfile.load(settings.signing_key))
     except CustodyError as error:
         raise SettingsError(str(error)) from error
 

@@ -66,6 +66,7 @@ async def create(ask: Drafted) -> TenantView:
         id=draft.id,
         name=draft.name,
         call_retention_days=0,
+        recording_retention_days=0,
         created_ms=ask.now_ms,
         updated_ms=ask.now_ms,
         version=1,
@@ -127,6 +128,7 @@ def _settings(tenant: Tenant) -> TenantSettings:
         created=instant(tenant.created_ms),
         updated=instant(tenant.updated_ms),
         call_retention_days=tenant.call_retention_days,
+        recording_retention_days=tenant.recording_retention_days,
     )
 
 

@@ -36,6 +36,8 @@ class TenantChange(ApiModel):
     name: Name | None = None
     call_retention_days: Days | None = None
     """How long calls that are over are kept; 0: for good."""
+    recording_retention_days: Days | None = None
+    """How long recordings are kept; 0: as long as their calls."""
 
 
 class TenantView(ApiModel):
@@ -50,6 +52,7 @@ class TenantSettings(TenantView):
     """A tenant as its own administrators see it."""
 
     call_retention_days: int
+    recording_retention_days: int
     updated: Instant
 
 

@@ -1,4 +1,4 @@
-"""Deletes calls that their tenant keeps no longer."""
+"""Deletes calls that their tenant keeps no longer; not those under legal hold."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aiohttp import web
 
 from control_plane.calls import store as calls
 from control_plane.errors import DatabaseUnavailableError
+from control_plane.holds.store import has_hold
 from control_plane.services import SERVICES, Services
 from control_plane.tenants import store as tenants
 
@@ -28,7 +29,9 @@ async def sweep(services: Services) -> int:
         kept = await tenants.retentions(connection)
     for tenant, days in kept.items():
         async with services.database.write() as connection:
-            count += await calls.drop_older(connection, tenant, now_ms - days * DAY_MS)
+            count += await calls.drop_older(
+                connection, tenant, now_ms - days * DAY_MS, spare=has_hold()
+            )
     if count:
         log.info("calls_deleted", count=count)
     return count

@@ -21,6 +21,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     call_retention_days: int
+    recording_retention_days: int
     created_ms: int
     updated_ms: int
     version: int
@@ -68,6 +69,21 @@ async def change(
         .values(**values, version=tenant.version + 1, updated_ms=now_ms)
     )
     return done.rowcount == 1
+
+
+async def recording_retentions(connection: AsyncConnection) -> dict[str, int]:
+    """Return for how many days recordings are kept, of each tenant that has them deleted at all.
+
+    A recording goes with its call: without that nobody could tell whose it is.
+    """
+    statement = select(
+        TenantRow.id, TenantRow.call_retention_days, TenantRow.recording_retention_days
+    )
+    given = {
+        row.id: [days for days in (row.call_retention_days, row.recording_retention_days) if days]
+        for row in await connection.execute(statement)
+    }
+    return {tenant: min(days) for tenant, days in given.items() if days}
 
 
 async def ids(connection: AsyncConnection) -> tuple[str, ...]:

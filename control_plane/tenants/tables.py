@@ -16,6 +16,8 @@ class TenantRow(Table):
     name: Mapped[str]
     call_retention_days: Mapped[int] = mapped_column(server_default="0", default=0)
     """How long calls that are over are kept; 0: for good."""
+    recording_retention_days: Mapped[int] = mapped_column(server_default="0", default=0)
+    """How long their recordings are, if not as long as they; 0: as long as the calls."""
     created_ms: Mapped[Ms]
     updated_ms: Mapped[Ms]
     version: Mapped[int]

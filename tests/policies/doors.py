@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from control_plane.api.route import AnyRoute, Check, Method, Public, Routes
 from control_plane.app import ROUTES
+from control_plane.calls.tables import CallRow
+from control_plane.holds.tables import HoldRow
 from control_plane.permissions import Role
 from control_plane.proof import Case
 from control_plane.users.tables import UserRow
@@ -214,6 +216,21 @@ async def _prepare(ours: Furnished) -> None:
     article = {"language": "de", "title": f"{ours.mark} for ours", "body": "b"}
     ids["own_article"] = well(await manager.post("/v1/articles", article)).json["id"]
     ids["waiting_call"] = call_id(11)
+    ids["held_recording"] = await _hold_another(ours)
+
+
+async def _hold_another(ours: Furnished) -> str:
+    """Let another call have been like the one that there is, and be under legal hold."""
+    call = call_id(51)
+    async with ours.manager.center.services.database.write() as connection:
+        found = select(CallRow.__table__).where(CallRow.id == ours.ids["recording"])
+        row = (await connection.execute(found)).one()._mapping  # noqa: SLF001 - its documented way
+        await connection.execute(insert(CallRow).values(**{**row, "id": call}))
+        await connection.execute(insert(HoldRow).values(
+            tenant=ours.tenant, call=call, has_legal_hold=True, because="an order",
+            by=ours.admin.id, at_ms=1, version=1,
+        ))  # fmt: skip
+    return call
 
 
 class Driver:
@@ -311,13 +328,16 @@ class Driver:
     async def _approval(self, each: Drive) -> str:
         """Have somebody of another reporting line say yes to this."""
         ids = self._ours.ids
-        thing = {**ids, **_others(each, ids)}["customer"]
+        asked = {**ids, **_others(each, ids)}
+        thing = asked["customer"]
         if each.case.may == "policy:apply":
             thing = ids["version"]
             shown = await self._ours.admin.get(f"/v1/policy/versions/{thing}")
             digest = shown.json["digest"]
         elif each.route.name == "customers_give":
             thing = digest = "customers"
+        elif each.case.may == "recording:delete":
+            thing, digest = asked["recording"], "none"
         else:
             shown = await self._ours.manager.get(f"/v1/customers/{thing}")
             digest = shown.headers["ETag"].strip('"')
@@ -359,6 +379,8 @@ def _others(each: Drive, ids: Mapping[str, str]) -> dict[str, str]:
     thing = each.case.thing
     if each.route.name == "customers_erase":
         found["customer"] = ids["held" if thing.get("has_legal_hold") else "doomed"]
+    if each.route.name == "recordings_delete" and thing.get("has_legal_hold"):
+        found["recording"] = ids["held_recording"]
     if thing.get("employer") == "" or thing.get("agent") == "" or thing.get("team") == "":
         found |= {name: ids[other] for name, other in UNOWNED.items()}
     return found

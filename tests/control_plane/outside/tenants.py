@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.db.tables import Table
+from control_plane.holds.tables import HoldRow
 from control_plane.oidc.tables import FlowRow, IdentityRow
 from control_plane.permissions import Role
 from control_plane.sign_in import store as sign_in
@@ -52,11 +53,21 @@ async def furnish(center: Center, main: Person, tenant: str, mark: str, number: 
     )
     made.ids["token"] = well(token).json["id"]
     await _know_a_provider(center, made)
+    await _hold(center, made, number)
     line = f"p, role:quality, {tenant}, recording, read_metadata, always, deny"
     proposal = {"lines": [line], "why": f"{mark} why"}
     version = well(await admin.post("/v1/policy/versions", proposal)).json["number"]
     made.ids["version"] = str(version)
     return made
+
+
+async def _hold(center: Center, made: Furnished, number: int) -> None:
+    """Let a call be under legal hold."""
+    async with center.services.database.write() as connection:
+        await connection.execute(insert(HoldRow).values(
+            tenant=made.tenant, call=f"{number:024x}", has_legal_hold=True,
+            because=f"{made.mark} order", by=made.admin.id, at_ms=1, version=1,
+        ))  # fmt: skip
 
 
 async def _know_a_provider(center: Center, made: Furnished) -> None:

@@ -1,0 +1,114 @@
+"""Carries out at this site what was ordered to be deleted, and says so, signed.
+
+Sealed data keys go first: what dies between two objects is unreadable all the same. An order that
+was carried out is looked at again and again, since a restored backup may bring objects back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from control_plane.db.database import Database
+from control_plane.recording_keys import deletions
+from control_plane.recording_keys.deletions import KEY, Order
+from custody import statement
+from custody.keyring import Keyring
+from custody.statement import Gone, Statement
+from custody.store import RecordingStore
+
+log = structlog.get_logger()
+
+
+class Archive:
+    """One site's store and keys, and the orders of all."""
+
+    def __init__(  # noqa: PLR0913 - what there is to delete from, and who signs
+        self,
+        *,
+        site: str,
+        store: RecordingStore,
+        ring: Keyring,
+        database: Database,
+        key: Ed25519PrivateKey | None,
+        keepers: dict[str, bytes],
+    ) -> None:
+        """Sign with `key`; without one nothing is deleted. `keepers`: public keys by site."""
+        self.site = site
+        self.store = store
+        self.database = database
+        self.keepers = keepers
+        self._ring = ring
+        self._key = key
+
+    @property
+    def deletes(self) -> bool:
+        """Tell whether this site can say what it has deleted."""
+        return self._key is not None
+
+    async def carry_out(self, now_ms: int) -> int:
+        """Carry out what this site has not yet; return how many orders that was."""
+        if self._key is None:
+            return 0
+        orders = await deletions.undone(self.database, self.site)
+        for order in orders:
+            signed = statement.sign(await self._done(order, now_ms), self._key)
+            await deletions.tell(self.database, order, self.site, signed, now_ms)
+            log.info("deleted", tenant=order.tenant, subject=order.subject, rule=order.rule.value)
+        return len(orders)
+
+    async def delete_again(self) -> int:
+        """Delete what has come back of what is gone; return how many objects and keys that was."""
+        if self._key is None:
+            return 0
+        count = 0
+        for order in await deletions.done(self.database, self.site):
+            count += len(await self._objects(order))
+            if order.kind == KEY:
+                count += self._ring.remove(order.tenant, order.id)
+        if count:
+            log.warning("deleted_again", count=count)
+        return count
+
+    async def _done(self, order: Order, now_ms: int) -> Statement:
+        return Statement(
+            tenant=order.tenant,
+            subject=order.subject,
+            rule=order.rule,
+            detail=order.detail,
+            site=self.site,
+            ordered_ms=order.ordered_ms,
+            done_ms=now_ms,
+            objects=tuple(await self._objects(order)),
+            is_key_gone=order.kind == KEY and self._is_key_gone(order),
+        )
+
+    def _is_key_gone(self, order: Order) -> bool:
+        """Unlink a key, and look whether it is gone: who keeps the folder may have been faster."""
+        self._ring.remove(order.tenant, order.id)
+        return (order.tenant, order.id) not in set(self._ring.names())
+
+    async def _objects(self, order: Order) -> list[Gone]:
+        if order.kind == KEY:
+            return []
+        names = await self.store.of_recording(order.tenant, order.id)
+        gone = [Gone(name=name, sha256=await self._hash(name)) for name in names]
+        for name in names:
+            await self.store.delete(name)
+        if names:
+            await self.store.settle()
+        return gone
+
+    async def _hash(self, name: str) -> str:
+        """Return an object's hash; audio bears it in its name."""
+        if "/audio/" in name:
+            return name.rpartition("-")[2]
+        return hashlib.sha256(await self.store.get(name)).hexdigest()
+
+
+def recordings(calls: Iterable[str]) -> list[str]:
+    """Name recordings as orders do."""
+    return [deletions.recording(call) for call in calls]

@@ -1,0 +1,214 @@
+"""The endpoints of what recordings are kept for, and how they go: holds, deletion, its proof."""
+
+from __future__ import annotations
+
+import base64
+from typing import TypeAlias
+
+from control_plane.api import paging
+from control_plane.api.ask import Ask
+from control_plane.api.model import Nothing, instant
+from control_plane.api.paging import Cursor, Listing, Page
+from control_plane.api.route import Answer, Method, Route, Routes, Tx
+from control_plane.approvals import store as approvals
+from control_plane.customers.errors import LEGAL_HOLD, NO_KEYS
+from control_plane.errors import BAD_CURSOR, VERSION_MISMATCH, ApiError
+from control_plane.holds import store as holds
+from control_plane.holds.store import Hold
+from control_plane.permissions import Permission
+from control_plane.recording_keys import deletions
+from control_plane.recording_keys.deletions import Order, Told
+from control_plane.recordings import finding
+from control_plane.recordings.archive import Archive
+from control_plane.recordings.errors import DAMAGED, NOT_SERVED, STORE_AWAY
+from control_plane.recordings.schemas import (
+    DeletionView,
+    HoldChange,
+    HoldView,
+    RecordingPath,
+    SiteDeletionView,
+)
+from control_plane.recordings.shelf import ARCHIVE
+from control_plane.subjects import Thing
+from custody import statement
+from custody.errors import CustodyError
+from custody.statement import Rule
+
+Named: TypeAlias = Ask[RecordingPath, Nothing, Nothing]
+Changed: TypeAlias = Ask[RecordingPath, Nothing, HoldChange]
+Listed: TypeAlias = Ask[Nothing, Listing, Nothing]
+_SORT = "-ordered"
+
+
+def _archive(ask: finding.AnyAsk) -> Archive:
+    """Return what deletes here. Raise `recordings-not-served`, `keys-missing`."""
+    finding.library(ask)
+    found = ask.request.app.get(ARCHIVE)
+    if found is None or not found.deletes:
+        raise ApiError(NO_KEYS, "Deleting takes a key store and a signing key for recordings.")
+    return found
+
+
+# ---- legal hold ----------------------------------------------------------------------------------
+
+
+async def show_hold(ask: Named) -> Answer[HoldView]:
+    """Return whether a call has to be kept, with its recording, and why."""
+    found = await holds.find(ask.db, ask.tenant, ask.at.recording)
+    return Answer(body=_hold(ask.at.recording, found), version=found.version)
+
+
+async def hold(ask: Changed) -> Answer[HoldView]:
+    """Keep a call and its recording, or no longer."""
+    before = await holds.find(ask.db, ask.tenant, ask.at.recording)
+    now = Hold(
+        has_legal_hold=ask.body.has_legal_hold,
+        because=ask.body.because,
+        by=ask.subject.id,
+        at_ms=ask.now_ms,
+        version=before.version + 1,
+    )
+    is_set = before.version == ask.version
+    if not is_set or not await holds.put(ask.db, ask.tenant, ask.at.recording, now, before):
+        raise ApiError(VERSION_MISMATCH)
+    told = {"has_legal_hold": now.has_legal_hold, "because": now.because}
+    await ask.audit(ask.at.recording, detail={**told, "purpose": ask.around.purpose})
+    return Answer(body=_hold(ask.at.recording, now), version=now.version)
+
+
+def _hold(recording: str, found: Hold) -> HoldView:
+    return HoldView(
+        recording=recording,
+        has_legal_hold=found.has_legal_hold,
+        because=found.because,
+        by=found.by,
+        at=instant(found.at_ms) if found.version else None,
+    )
+
+
+# ---- deletion ------------------------------------------------------------------------------------
+
+
+async def _thing_to_delete(ask: Named) -> Thing:
+    await approvals.bring(ask)
+    call = await finding.call(ask)
+    held = await holds.held(ask.db, ask.tenant, [call.id])
+    digest = await finding.digest(ask, call.id)
+    return finding.thing_of(call, has_legal_hold=bool(held), digest=digest)
+
+
+async def delete(ask: Named) -> None:
+    """Have a recording deleted at every site, for ever."""
+    archive = _archive(ask)
+    approval = ask.around.approval
+    by = "" if approval is None else approval.by
+    await approvals.use(ask)
+    order = Order(
+        tenant=ask.tenant,
+        subject=deletions.recording(ask.at.recording),
+        rule=Rule.REQUEST,
+        detail=f"asked by {ask.subject.id}, approved by {by}",
+        ordered_ms=ask.now_ms,
+    )
+    await ask.audit(ask.at.recording, detail={"purpose": ask.around.purpose, "approved_by": by})
+    await ask.seal()  # what is not written down is not deleted
+    async with archive.database.write() as connection:
+        await deletions.give(connection, [order])
+
+
+# ---- its proof -----------------------------------------------------------------------------------
+
+
+async def list_deletions(ask: Listed) -> Page[DeletionView]:
+    """Return what was deleted, what was ordered to be, and what each site has stated of it."""
+    archive, query = _archive(ask), ask.query
+    after = None
+    if query.cursor is not None:
+        cursor = paging.decode(query.cursor, _SORT)
+        if not isinstance(cursor.value, int):
+            raise ApiError(BAD_CURSOR)
+        after = (cursor.value, cursor.id)
+    orders, told = await deletions.page(archive.database, ask.tenant, after, query.limit + 1)
+    shown = orders[: query.limit]
+    following = None
+    if len(orders) > query.limit:
+        following = paging.encode(Cursor(_SORT, shown[-1].ordered_ms, shown[-1].subject))
+    return Page[DeletionView](
+        items=tuple(_deletion(archive, each, told) for each in shown), next=following
+    )
+
+
+def _deletion(archive: Archive, order: Order, told: tuple[Told, ...]) -> DeletionView:
+    return DeletionView(
+        kind=order.kind,
+        id=order.id,
+        rule=order.rule.value,
+        detail=order.detail,
+        ordered=instant(order.ordered_ms),
+        sites=tuple(_site(archive, each) for each in told if each.subject == order.subject),
+    )
+
+
+def _site(archive: Archive, told: Told) -> SiteDeletionView:
+    try:
+        found = statement.read(told.signed, archive.keepers)
+    except CustodyError:
+        found = None
+    return SiteDeletionView(
+        site=told.site,
+        done=instant(told.done_ms),
+        is_signed=found is not None,
+        objects=0 if found is None else len(found.objects),
+        is_key_gone=found is not None and found.is_key_gone,
+        statement=base64.b64encode(told.signed).decode(),
+    )
+
+
+ROUTES: Routes = (
+    Route(
+        method=Method.GET,
+        path="/v1/recordings/{recording}/hold",
+        summary="Show whether a call and its recording are under legal hold",
+        access=Permission.RECORDING_HOLD,
+        handler=show_hold,
+        thing=finding.thing,
+        at=RecordingPath,
+        answer=HoldView,
+        is_versioned=True,
+    ),
+    Route(
+        method=Method.PUT,
+        path="/v1/recordings/{recording}/hold",
+        summary="Put a call and its recording under legal hold, or release them",
+        access=Permission.RECORDING_HOLD,
+        handler=hold,
+        thing=finding.thing,
+        at=RecordingPath,
+        body=HoldChange,
+        answer=HoldView,
+        is_versioned=True,
+    ),
+    Route(
+        method=Method.DELETE,
+        path="/v1/recordings/{recording}",
+        summary="Delete a recording at every site, for ever",
+        access=Permission.RECORDING_DELETE,
+        handler=delete,
+        thing=_thing_to_delete,
+        takes_approval=True,
+        at=RecordingPath,
+        status=204,
+        problems=(NOT_SERVED, NO_KEYS, LEGAL_HOLD, DAMAGED, STORE_AWAY),
+    ),
+    Route(
+        method=Method.GET,
+        path="/v1/recording-deletions",
+        summary="List what was deleted of recordings, with each site's signed statement",
+        access=Permission.RECORDING_READ_PROOF,
+        handler=list_deletions,
+        query=Listing,
+        answer=Page[DeletionView],
+        tx=Tx.NONE,
+        problems=(NOT_SERVED, NO_KEYS),
+    ),
+)

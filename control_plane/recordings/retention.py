@@ -1,0 +1,115 @@
+"""Orders the deletion of recordings that their tenant keeps no longer, and of erased customers'.
+
+What is under legal hold stays, however long that is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.calls import store as calls
+from control_plane.customers.held import Leaving
+from control_plane.db.database import Database
+from control_plane.holds import store as holds
+from control_plane.recording_keys import deletions
+from control_plane.recording_keys.deletions import Order
+from control_plane.recording_keys.store import RecordingKeys
+from control_plane.recordings.archive import Archive, recordings
+from control_plane.tenants import store as tenants
+from custody.errors import CustodyError
+from custody.library import Library
+from custody.statement import Rule
+
+log = structlog.get_logger()
+
+AT_ONCE: Final = 200
+DAY_MS: Final = 86_400_000
+
+
+async def sweep(database: Database, archive: Archive, library: Library, now_ms: int) -> int:
+    """Order what is too old of this site's store; return how many recordings that was."""
+    async with database.read() as connection:
+        kept = await tenants.recording_retentions(connection)
+    count = 0
+    for tenant, days in kept.items():
+        some: list[str] = []
+        async for recording in archive.store.manifests(tenant):
+            some.append(recording)
+            if len(some) == AT_ONCE:
+                count += await _order(database, archive, library, (tenant, days, now_ms), some)
+                some = []
+        count += await _order(database, archive, library, (tenant, days, now_ms), some)
+    return count
+
+
+async def _order(
+    database: Database,
+    archive: Archive,
+    library: Library,
+    rule: tuple[str, int, int],
+    some: list[str],
+) -> int:
+    tenant, days, now_ms = rule
+    before_ms = now_ms - days * DAY_MS
+    async with database.read() as connection:
+        old, known = await calls.ended_before(connection, tenant, some, before_ms)
+        held = await holds.held(connection, tenant, some)
+    strays = [each for each in some if each not in known]
+    # Its call's row is gone: when it was, the recording says itself.
+    old |= {each for each in strays if await _is_before(library, tenant, each, before_ms)}
+    orders = [
+        Order(
+            tenant=tenant,
+            subject=deletions.recording(each),
+            rule=Rule.RETENTION,
+            detail=f"{days} days",
+            ordered_ms=now_ms,
+        )
+        for each in sorted(old - held)
+    ]
+    if orders:
+        async with archive.database.write() as connection:
+            await deletions.give(connection, orders)
+    return len(orders)
+
+
+async def _is_before(library: Library, tenant: str, recording: str, before_ms: int) -> bool:
+    try:
+        return (await library.manifest(tenant, recording)).started_ms < before_ms
+    except (CustodyError, FileNotFoundError):
+        return False
+
+
+class RecordingsOfCustomer:
+    """The part of recordings in a customer's erasure."""
+
+    def __init__(self, keys: RecordingKeys) -> None:
+        self._keys = keys
+
+    async def is_held(self, connection: AsyncConnection, leaving: Leaving) -> bool:
+        """Tell whether one of their calls is under legal hold."""
+        return await holds.is_any_held(connection, leaving.tenant, leaving.numbers)
+
+    async def clear(self, connection: AsyncConnection, leaving: Leaving) -> None:
+        """Destroy their keys, and order what was recorded of them to be deleted at every site."""
+        mine = await calls.answered_from(connection, leaving.tenant, leaving.numbers)
+        async with self._keys.database.write() as store:
+            gone = await self._keys.destroy(store, leaving.tenant, leaving.customer, leaving.now_ms)
+            subjects = [*(deletions.key(each) for each in gone), *recordings(mine)]
+            await deletions.give(
+                store,
+                [
+                    Order(
+                        tenant=leaving.tenant,
+                        subject=subject,
+                        rule=Rule.ERASURE,
+                        detail=leaving.detail,
+                        ordered_ms=leaving.now_ms,
+                    )
+                    for subject in subjects
+                ],
+            )
+        await self._keys.forget_old_pages()

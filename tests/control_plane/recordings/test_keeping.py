@@ -1,0 +1,193 @@
+"""What recordings are kept for, and how they go: at every site, for ever, and never under hold."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from control_plane.permissions import Role
+from control_plane.recording_keys import keeping
+from control_plane.recordings import caretaker
+from custody import statement
+from custody.errors import CustodyError, NoKeyError
+from tests.control_plane.customers.stage import approval
+from tests.control_plane.live.stage import eventually
+from tests.control_plane.recordings.sites import KEEPERS, NUMBER, WHY, Sites, make
+
+HERS, OLD_HERS, OTHERS = "1" * 24, "2" * 24, "3" * 24
+DAY_S = 86_400
+
+
+@pytest.fixture
+async def sites(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sites]:
+    for module in (caretaker, keeping):
+        monkeypatch.setattr(module, "PERIOD_S", 0.05)
+    monkeypatch.setattr(caretaker, "SWEEP_S", 0.05)
+    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+        yield await make(Path(name))
+
+
+async def test_whoever_is_erased_is_unreadable_at_every_site_and_after_an_older_backup(
+    sites: Sites,
+) -> None:
+    async with sites.serving():
+        customer, key = await sites.customer()
+        await sites.recorded(HERS, caller=NUMBER, key=key)
+        # Recorded before anybody knew who called: sealed to the tenant's key.
+        await sites.recorded(OLD_HERS, caller=NUMBER)
+        await sites.recorded(OTHERS, caller="+4930111")
+        for site in "ab":
+            assert all([await sites.opens(site, each) for each in (HERS, OLD_HERS, OTHERS)])
+            sites.back_up(site)
+        reply = await sites.erase(customer)
+        assert reply.status == 204, reply.body
+        told = await sites.until_stated(
+            f"key:{key.id}", f"recording:{HERS}", f"recording:{OLD_HERS}"
+        )
+        assert set(told) == {f"key:{key.id}", f"recording:{HERS}", f"recording:{OLD_HERS}"}
+        for site in "ab":
+            gone = [await sites.opens(site, each) for each in (HERS, OLD_HERS)]
+            assert gone == [False, False]
+            assert sites.objects(site, HERS) == sites.objects(site, OLD_HERS) == []
+            assert await sites.opens(site, OTHERS)
+
+        for site in "ab":
+            # An older backup of the store has it whole, and it does not open: its key is gone.
+            assert await sites.opens_of_backup(site, OTHERS)
+            with pytest.raises(NoKeyError):
+                await sites.opens_of_backup(site, HERS)
+
+    # Everything that the sites had is restored from before the erasure, the folder of keys too.
+    for site in "ab":
+        sites.restore(site)
+    async with sites.serving():
+        await sites.until_key(key, is_there=False)
+
+        async def is_empty() -> bool:
+            return not any(sites.objects(s, each) for s in "ab" for each in (HERS, OLD_HERS))
+
+        await eventually(is_empty, "what came back is deleted again")
+        for site in "ab":
+            assert not await sites.opens(site, HERS)
+            assert await sites.opens(site, OTHERS)
+
+
+async def test_each_site_signs_what_it_has_deleted_by_which_rule(sites: Sites) -> None:
+    async with sites.serving():
+        customer, key = await sites.customer()
+        await sites.recorded(HERS, caller=NUMBER, key=key)
+        names = [path.removeprefix(f"{sites.store('a')}/") for path in sites.objects("a", HERS)]
+        await sites.erase(customer)
+        told = await sites.until_stated(f"recording:{HERS}", f"key:{key.id}")
+    for site in told[f"recording:{HERS}"]["sites"]:
+        signed = base64.b64decode(site["statement"])
+        found = statement.read(signed, KEEPERS)
+        assert (found.rule, found.site) == ("erasure", site["site"])
+        assert sorted(each.name for each in found.objects) == names
+        assert site["is_signed"] is True
+        with pytest.raises(CustodyError):
+            statement.read(signed.replace(b"erasure", b"request"), KEEPERS)
+        with pytest.raises(CustodyError):
+            statement.read(signed, {site["site"]: bytes(32)})
+    assert [each["is_key_gone"] for each in told[f"key:{key.id}"]["sites"]] == [True, True]
+
+
+async def test_under_legal_hold_nothing_is_erased_or_deleted_however_old(sites: Sites) -> None:
+    async with sites.serving():
+        customer, key = await sites.customer()
+        await sites.recorded(HERS, caller=NUMBER, key=key)
+        await sites.recorded(OTHERS, caller="+4930111")
+        officer = await sites.centers["b"].person(Role.PRIVACY_OFFICER)
+        path = f"/v1/recordings/{HERS}"
+        body = {"has_legal_hold": True, "because": "court order 7"}
+        held = await officer.ask("PUT", f"{path}/hold", body, WHY | {"If-Match": '"0"'})
+        assert (held.status, held.json["because"]) == (200, "court order 7")
+        late = await officer.ask("PUT", f"{path}/hold", body, WHY | {"If-Match": '"0"'})
+        assert late.error_id == "version-mismatch"
+        assert (await officer.get(path, **WHY)).json["has_legal_hold"] is True
+
+        reply = await sites.erase(customer)
+        assert (reply.status, reply.error_id) == (409, "legal-hold")
+        digest = (await officer.get(path, **WHY)).json["digest"]
+        yes = await approval(sites.centers["b"], "recording:delete", HERS, digest)
+        assert (await officer.ask("DELETE", path, headers=yes | WHY)).status == 403
+
+        admin = await sites.centers["a"].administrator()
+        version = {"If-Match": (await admin.get("/v1/tenant")).headers["ETag"]}
+        kept = {"recording_retention_days": 30}
+        assert (await admin.ask("PATCH", "/v1/tenant", kept, version)).status == 200
+        sites.clock.advance(29 * DAY_S)
+        assert await sites.swept("a") == 0
+        sites.clock.advance(2 * DAY_S)
+        told = await sites.until_stated(f"recording:{OTHERS}")
+        assert told[f"recording:{OTHERS}"]["rule"] == "retention"
+        assert told[f"recording:{OTHERS}"]["detail"] == "30 days"
+        assert [await sites.opens(site, HERS) for site in "ab"] == [True, True]
+        assert [sites.objects(site, OTHERS) for site in "ab"] == [[], []]
+
+        over = {"has_legal_hold": False, "because": "order lifted"}
+        officer = await sites.centers["b"].person(Role.PRIVACY_OFFICER)
+        again = WHY | {"If-Match": held.headers["ETag"]}
+        assert (await officer.ask("PUT", f"{path}/hold", over, again)).status == 200
+        await sites.until_stated(f"recording:{HERS}")
+        assert [sites.objects(site, HERS) for site in "ab"] == [[], []]
+
+
+async def test_a_customer_s_hold_keeps_their_recordings_from_retention(sites: Sites) -> None:
+    async with sites.serving():
+        customer, key = await sites.customer()
+        await sites.recorded(HERS, caller=NUMBER, key=key)
+        await sites.recorded(OTHERS)
+        officer = await sites.centers["a"].person(Role.PRIVACY_OFFICER)
+        path, first = f"/v1/customers/{customer}/hold", WHY | {"If-Match": '"1"'}
+        held = await officer.ask("PUT", path, {"has_legal_hold": True}, first)
+        assert held.status == 200, held.body
+        admin = await sites.centers["a"].administrator()
+        version = {"If-Match": (await admin.get("/v1/tenant")).headers["ETag"]}
+        # Calls go after a day, and with them what was recorded of them.
+        await admin.ask("PATCH", "/v1/tenant", {"call_retention_days": 1}, version)
+        sites.clock.advance(2 * DAY_S)
+        await sites.until_stated(f"recording:{OTHERS}")
+        assert [await sites.opens(site, HERS) for site in "ab"] == [True, True]
+
+
+async def test_two_people_have_one_recording_deleted_and_nobody_hears_it_again(
+    sites: Sites,
+) -> None:
+    async with sites.serving():
+        await sites.recorded(HERS)
+        a = sites.centers["a"]
+        officer, manager = await a.person(Role.PRIVACY_OFFICER), await a.person(Role.MANAGER)
+        path = f"/v1/recordings/{HERS}"
+        digest = (await officer.get(path, **WHY)).json["digest"]
+        assert (await officer.ask("DELETE", path, headers=WHY)).status == 403
+        other = await approval(a, "recording:delete", HERS, "another state")
+        assert (await officer.ask("DELETE", path, headers=other | WHY)).status == 403
+        yes = await approval(a, "recording:delete", HERS, digest)
+        no_purpose = {"Everline-Approval": yes["Everline-Approval"]}
+        assert (await officer.ask("DELETE", path, headers=no_purpose)).status == 403
+        assert (await manager.ask("DELETE", path, headers=yes | WHY)).status == 403
+        assert (await manager.get(f"{path}/audio", **WHY)).status == 200
+        done = await officer.ask("DELETE", path, headers=yes | WHY)
+        assert done.status == 204, done.body
+        heard = await manager.get(f"{path}/audio", **WHY)
+        assert (heard.status, heard.error_id) == (410, "recording-deleted")
+        told = await sites.until_stated(f"recording:{HERS}")
+        assert officer.id in told[f"recording:{HERS}"]["detail"]
+        assert (await manager.get(path)).json["is_deleted"] is True
+        assert (await officer.ask("DELETE", path, headers=yes | WHY)).status == 403, "used once"
+
+
+async def test_who_may_read_what_was_deleted(sites: Sites) -> None:
+    async with sites.serving():
+        may = {}
+        for role in Role:
+            person = await sites.centers["a"].person(role)
+            may[role] = (await person.get("/v1/recording-deletions")).status
+    allowed = {Role.AUDITOR, Role.PRIVACY_OFFICER, Role.TENANT_ADMIN}
+    assert {role for role, status in may.items() if status == 200} == allowed
+    assert {status for role, status in may.items() if role not in allowed} == {403}
