@@ -51,6 +51,7 @@ COMMANDS = (
     Command("ctl", "drills.cli.ctl:app", "Ask a control plane: queues, customers, plans, ..."),
     Command("replay", "drills.cli.replay:replay", "Run a recorded day again under other rules."),
     Command("bench", "drills.cli.bench:bench", "Measure what a call costs on this machine."),
+    Command("load", "drills.cli.load:load", "Let callers, agents and managers load the sites."),
     Command("drill", "drills.cli.drill:app", "List, run and report drills: break a lab, measure."),
     Command("prove", "drills.cli.prove:prove", "Break sites at random; check the history."),
     Command("test", "drills.cli.suite:run", "Check and test everything, or some of it."),

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from drills.cli.errors import Exit
 from drills.cli.progress import console
+from drills.demo.loading import Loads
 from drills.demo.placing import TestCalls
 from drills.demo.run import DemoError, Stage, staged
 from drills.demo.scenario import FEWEST_CALLS, plan
@@ -56,7 +57,8 @@ async def up(options: Options) -> Exit:
         faults = FaultAgent(stage.lab, stage.clock, Lever(HOME))
         obeying = asyncio.create_task(faults.obey_lever())
         try:
-            async with open_desk(place, stage.lab, stage.store, TestCalls(stage.lab), faults):
+            calls, loads = TestCalls(stage.lab), Loads(stage.lab, options.launcher)
+            async with open_desk(place, stage.lab, stage.store, calls, faults, loads):
                 await shown.aclose()
                 console().print(what_is_there(stage, apis, password_path(options.launcher)))
                 await stop.wait()

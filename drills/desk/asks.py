@@ -59,6 +59,17 @@ class PlaceAsk(_Ask, frozen=True, kw_only=True, tag="place"):
     talk_s: float = 5.0
 
 
+class LoadAsk(_Ask, frozen=True, kw_only=True, tag="load"):
+    """Let people come and load this lab. Answers: what the load tells, line by line."""
+
+    request: dict[str, object]
+    """`loadtests.load.plan.Request`, which is checked there."""
+    json: str = ""
+    """Files for the reports, and the limits to hold it to; empty: none, or the shape's own."""
+    html: str = ""
+    limits: str = ""
+
+
 class ExportAsk(_Ask, frozen=True, kw_only=True, tag="export"):
     """Tell the recorded day. Answers: its lines, as `./everline replay` reads them."""
 
@@ -141,6 +152,7 @@ Ask: TypeAlias = (
     | CallsAsk
     | ExplainAsk
     | PlaceAsk
+    | LoadAsk
     | ExportAsk
     | ReportAsk
     | WrapUpAsk

@@ -11,7 +11,7 @@ import contextlib
 import math
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -62,6 +62,7 @@ from drills.desk.asks import (
     ExportAsk,
     FaultAsk,
     FaultDo,
+    LoadAsk,
     PlaceAsk,
     ReadinessAsk,
     RecordingsAsk,
@@ -119,6 +120,14 @@ class Placer(Protocol):
         ...
 
 
+class Loader(Protocol):
+    """Lets people load the lab, and tells each line of what the load says until it is over."""
+
+    async def __call__(self, ask: LoadAsk, tell: Callable[[bytes], None], /) -> None:
+        """Carry it out; cancelled, stop it and undo what it made."""
+        ...
+
+
 class FaultMaker(Protocol):
     """Makes faults here, and undoes each when its time is over."""
 
@@ -159,12 +168,14 @@ class Desk:
         *,
         clock: Clock | None = None,
         faults: FaultMaker | None = None,
+        loader: Loader | None = None,
     ) -> None:
         self._place = place
         self._lab = lab
         self._store = store
         self._placer = placer
         self._faults = faults
+        self._loader = loader
         self._clock = clock or SystemClock()
         self._mirror = Mirror(store, self._clock)
         self._began_s = self._clock.now().mono_s
@@ -215,7 +226,9 @@ class Desk:
         try:
             ask = asks.decode(line)
             if isinstance(ask, PlaceAsk):
-                await self._place_call(ask, reader, writer)
+                await self._tell_along(partial(self._placer, ask), reader, writer)
+            elif isinstance(ask, LoadAsk):
+                await self._tell_along(partial(self._load, ask), reader, writer)
             elif isinstance(ask, ExportAsk):
                 await self._export(writer)
             else:
@@ -227,15 +240,23 @@ class Desk:
             log.error("desk_fault", fault=type(error).__name__)  # noqa: TRY400 - no records in logs
             _put(writer, Reply(error=f"the lab could not answer ({type(error).__name__})"))
 
-    async def _place_call(
-        self, ask: PlaceAsk, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    async def _load(self, ask: LoadAsk, tell: Callable[[bytes], None]) -> None:
+        if self._loader is None:
+            raise RefusedError("this lab has callers of its own; load one that ./everline up made")
+        await self._loader(ask, tell)
+
+    async def _tell_along(
+        self,
+        work: Callable[[Callable[[bytes], None]], Coroutine[None, None, None]],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
-        """Place a call; hang up when whoever asked for it leaves."""
+        """Do what tells line by line; stop it when whoever asked for it leaves."""
 
         def tell(line: bytes) -> None:
             _put(writer, Reply(ok=msgspec.Raw(line.strip())))
 
-        calling = asyncio.create_task(self._placer(ask, tell))
+        calling = asyncio.create_task(work(tell))
         leaving = asyncio.create_task(reader.read(1))
         try:
             await asyncio.wait((calling, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -280,7 +301,7 @@ class Desk:
                 return await self._recordings(ask)
             case AuditAsk():
                 return await audit.look(self._lab)
-            case PlaceAsk() | ExportAsk():
+            case PlaceAsk() | LoadAsk() | ExportAsk():
                 raise RefusedError("this is answered line by line")
 
     async def _first_list(self) -> None:
@@ -502,11 +523,16 @@ def _put(writer: asyncio.StreamWriter, reply: Reply) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_desk(
-    place: Place, lab: Lab, store: Store, placer: Placer, faults: FaultMaker | None = None
+async def open_desk(  # noqa: PLR0913, PLR0917 - what it answers from
+    place: Place,
+    lab: Lab,
+    store: Store,
+    placer: Placer,
+    faults: FaultMaker | None = None,
+    loader: Loader | None = None,
 ) -> AsyncIterator[Desk]:
     """Let a lab be asked until the block ends. LabError when its socket cannot be made."""
-    desk = Desk(place, lab, store, placer, faults=faults)
+    desk = Desk(place, lab, store, placer, faults=faults, loader=loader)
     path = socket_path(place.launcher)
     with _listening(path) as server:
         tasks = {asyncio.create_task(work) for work in (desk.follow(), desk.listen(server))}

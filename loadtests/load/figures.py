@@ -1,0 +1,100 @@
+"""Locust's tables as figures with names, and whether they keep to limits. PURE.
+
+A figure of a row is `TYPE.NAME.WHAT` in small letters with underscores, such as
+`sip.set_up.p99_ms`; of all rows together `all.WHAT`. WHAT is `count`, `failed`, `failed_share`,
+`p50_ms`, `p95_ms`, `p99_ms`, `most_ms` or `mean_ms`. What else was measured has names of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from drills.experiment import Bound
+
+
+class LimitsError(ValueError):
+    """The file holds no limits; the text says which, and what to do."""
+
+
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a load has to keep to."""
+
+    limit: tuple[Bound, ...]
+
+
+class TableRow(Struct, frozen=True, kw_only=True):
+    """One row of Locust's tables, over the whole load."""
+
+    kind: str
+    name: str
+    count: int
+    failed: int
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    most_ms: float
+
+
+class Judged(Struct, frozen=True, kw_only=True):
+    """A limit, and what was found."""
+
+    limit: str
+    value: float | None
+    held: bool
+
+
+def read_limits(text: str, source: str) -> Limits:
+    """Return the limits of a TOML file. LimitsError names the file and the fault."""
+    try:
+        found = msgspec.toml.decode(text, type=Limits)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise LimitsError(f"{source}: no limits: {error}") from error
+    for limit in found.limit:
+        if limit.at_least is None and limit.at_most is None:
+            raise LimitsError(f"{source}: {limit.figure} has neither at_least nor at_most")
+    if not found.limit:
+        raise LimitsError(f"{source}: a load without a limit shows nothing: write a [[limit]]")
+    return found
+
+
+def figures(rows: Iterable[TableRow], more: Mapping[str, float]) -> dict[str, float]:
+    """Return all figures by name."""
+    found: dict[str, float] = {}
+    count = failed = 0
+    for row in rows:
+        name = f"{_word(row.kind)}.{_word(row.name)}"
+        count, failed = count + row.count, failed + row.failed
+        found |= {
+            f"{name}.count": row.count,
+            f"{name}.failed": row.failed,
+            f"{name}.failed_share": row.failed / row.count if row.count else 0.0,
+            f"{name}.mean_ms": row.mean_ms,
+            f"{name}.p50_ms": row.p50_ms,
+            f"{name}.p95_ms": row.p95_ms,
+            f"{name}.p99_ms": row.p99_ms,
+            f"{name}.most_ms": row.most_ms,
+        }
+    found |= {"all.count": count, "all.failed": failed}
+    found["all.failed_share"] = failed / count if count else 0.0
+    return found | dict(more)
+
+
+def judge(limits: Limits, found: Mapping[str, float]) -> tuple[Judged, ...]:
+    """Return each limit with what was found; what was not measured does not hold."""
+    return tuple(
+        Judged(
+            limit=limit.told(),
+            value=found.get(limit.figure),
+            held=limit.holds(found.get(limit.figure)),
+        )
+        for limit in limits.limit
+    )
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")

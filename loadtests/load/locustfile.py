@@ -1,0 +1,145 @@
+"""What Locust loads: the people, the shape, and what its processes do beside them.
+
+`python -m loadtests.load` starts the master and the workers with this file; the plan is in the file
+that the environment names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+import msgspec
+from locust import LoadTestShape, User, events
+from locust.env import Environment
+from locust.runners import MasterRunner, Runner, WorkerRunner
+from locust.stats import StatsEntry
+
+from drills.desk import answers, asks
+from drills.desk.client import connected
+from drills.desk.errors import DeskError
+from drills.experiment import Fault
+from loadtests.load.figures import TableRow
+from loadtests.load.people.agent import Agent
+from loadtests.load.people.around import around, close, enter
+from loadtests.load.people.caller import Caller
+from loadtests.load.people.engineer import Engineer
+from loadtests.load.people.manager import Manager
+from loadtests.load.plan import ENVIRONMENT, read_plan
+from loadtests.load.shapes import level
+from loadtests.load.volume import Volume
+
+PLAN = read_plan(Path(os.environ[ENVIRONMENT]))
+SPAWN_PER_S: Final = 50
+PROGRESS_S: Final = 1.0
+ENDS_WITHIN_S: Final = 75.0
+"""How long calls that are under way may take to their end: longer than callers have patience."""
+ROWS: Final = "rows.json"
+PROGRESS: Final = "progress.json"
+
+Agent.fixed_count = len(PLAN.agents)
+_STAFF: Final[list[type[User]]] = [Manager, Engineer]
+_volume: list[Volume] = []
+
+
+class Shape(LoadTestShape):
+    """So many people as the plan's shape says, and at the end nobody until all calls are over."""
+
+    def tick(self) -> tuple[int, float, list[type[User]] | None] | None:
+        """Return how many there are to be now, and who; None: it is over."""
+        at_s: float = self.get_run_time()  # type: ignore[no-untyped-call]
+        now = level(PLAN.request, at_s)
+        everybody = len(_STAFF) + len(PLAN.agents)
+        if now is None:
+            has_time = at_s < PLAN.request.seconds + ENDS_WITHIN_S
+            return (everybody, SPAWN_PER_S, None) if has_time and calls_under_way() else None
+        if now.are_agents_in:
+            return everybody + now.callers, SPAWN_PER_S, None
+        return len(_STAFF) + now.callers, SPAWN_PER_S, [*_STAFF, Caller]
+
+
+def calls_under_way() -> int:
+    """Return how many callers' calls the workers have not seen the end of."""
+    return sum(int(file.read_text() or 0) for file in PLAN.folder.glob("under-way-*"))
+
+
+@events.test_start.add_listener
+def begin(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - Locust's hook
+    """Start what this process does beside its users."""
+    runner = environment.runner
+    if isinstance(runner, MasterRunner):
+        gevent.spawn(tell_progress, runner)
+        for at_s, fault in PLAN.faults:
+            gevent.spawn_later(at_s, break_something, environment, fault)
+    elif isinstance(runner, WorkerRunner) and PLAN.request.sipp_per_s and not runner.worker_index:
+        _volume.append(Volume(around(environment).plan, lambda row: enter(environment, row)))
+
+
+@events.quitting.add_listener
+def finish(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - Locust's hook
+    """Stop the telephones; at the master, leave the tables."""
+    while _volume:
+        _volume.pop().stop()
+    close()
+    if isinstance(environment.runner, MasterRunner):
+        rows = msgspec.json.encode(tuple(table_rows(environment)))
+        (PLAN.folder / ROWS).write_bytes(rows)
+
+
+def tell_progress(runner: Runner) -> None:
+    """Write how far it is, once a second, for whoever looks."""
+    while True:
+        total = runner.stats.total
+        told = {
+            "users": runner.user_count,
+            "rows": total.num_requests,
+            "failed": total.num_failures,
+            "calls": calls_under_way(),
+        }
+        part = PLAN.folder / f"{PROGRESS}.part"
+        part.write_bytes(msgspec.json.encode(told))
+        part.replace(PLAN.folder / PROGRESS)
+        gevent.sleep(PROGRESS_S)
+
+
+def break_something(environment: Environment, fault: str) -> None:
+    """Have the lab's fault agent make a fault; whether it did is a row of the tables."""
+    asked = msgspec.json.decode(fault, type=Fault)
+    problem = ""
+    try:
+        with connected(PLAN.lab) as line:
+            ask = asks.FaultAsk(do=asks.FaultDo.BREAK, fault=asked, by="load")
+            line.ask(ask, answers.Faults)
+    except DeskError as error:
+        problem = str(error)
+    environment.events.request.fire(
+        request_type="FAULT",
+        name=asked.told(),
+        response_time=0.0,
+        response_length=0,
+        exception=RuntimeError(problem) if problem else None,
+        context={},
+    )
+
+
+def table_rows(environment: Environment) -> Iterator[TableRow]:
+    """Yield the rows of the tables."""
+    for entry in environment.stats.entries.values():
+        yield _row(entry)
+
+
+def _row(entry: StatsEntry) -> TableRow:
+    return TableRow(
+        kind=str(entry.method),
+        name=str(entry.name),
+        count=entry.num_requests,
+        failed=entry.num_failures,
+        mean_ms=round(entry.avg_response_time, 1),
+        p50_ms=entry.get_response_time_percentile(0.5) or 0,
+        p95_ms=entry.get_response_time_percentile(0.95) or 0,
+        p99_ms=entry.get_response_time_percentile(0.99) or 0,
+        most_ms=round(entry.max_response_time, 1),
+    )

@@ -1,0 +1,1 @@
+"""People as Locust's users."""

@@ -1,0 +1,140 @@
+"""An agent: signs in, registers, takes calls, holds, transfers, wraps up, pauses."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+from typing import Any, Final
+
+import gevent
+from gevent.queue import Queue
+from locust import between, task
+
+from loadtests.load.people.api import Person
+from loadtests.load.people.around import around, enter
+from loadtests.load.plan import Agent as Seat
+from loadtests.load.telephones import hear_next
+from loadtests.load.telling import SIP, Row, Told, rows_of_agent
+
+LOOKS_S: Final = 1.0
+REGISTERS_WITHIN_S: Final = 10.0
+PAUSE_SHARE, WRAP_UP_SHARE, TRANSFER_SHARE = 0.08, 0.3, 0.03
+PAUSE_S: Final = (1.0, 4.0)
+
+
+class Agent(Person):
+    """One agent at a desktop, with a telephone."""
+
+    wait_time = between(0.0, 0.1)
+
+    def on_start(self) -> None:
+        """Take a seat, sign in, register, say that one is ready."""
+        self._here = around(self.environment)
+        self._seat: Seat | None = self._here.take_seat()
+        if self._seat is None:
+            return
+        seat = self._seat
+        self._dice = Random(f"{self._here.plan.request.seed}/{seat.id}")  # noqa: S311 - repeatable
+        self._rung_s: dict[str, float] = {}
+        self.begin(seat.id, seat.password, seat.site)
+        self.listen(("calls", "agents"))
+        self._phones = self._here.exchange.at(f"agents-{seat.site}")
+        self._inbox: Queue[Told | None] = self._phones.add("agents", self._plan(seat), self._count)
+        self._register()
+        self._be("ready")
+
+    def on_stop(self) -> None:
+        """Sign out. The telephone stops with its worker."""
+        if self._seat is not None:
+            self._be("signed_out")
+            self.end()
+            self._here.leave_seat(self._seat)
+
+    @task
+    def work(self) -> None:
+        """Take what comes next; now and then a break."""
+        if self._seat is None:
+            gevent.sleep(LOOKS_S)
+            return
+        told = hear_next(self._inbox, LOOKS_S)
+        match told:
+            case Told(event="invite"):
+                self._rung_s[told.call] = time.perf_counter()
+            case Told(event="answered"):
+                self.ask("GET", "/v1/me/call")
+            case Told(event="transfer"):
+                self._transferred(told)
+            case Told(event="call"):
+                self._ended(told)
+            case _:
+                pass  # nothing yet, or nothing that a person does something about
+
+    def heard(self, event: dict[str, Any]) -> None:
+        """Note how soon the desktop shows a call that rings."""
+        data = event.get("data") or {}
+        rang_s = self._rung_s.pop(str(event.get("id")), None)
+        if event.get("topic") == "calls" and rang_s is not None and data:
+            shown_ms = 1000 * (time.perf_counter() - rang_s)
+            enter(self.environment, Row(kind="WS", name="call shown after ring", value_ms=shown_ms))
+
+    def _register(self) -> None:
+        began_s = time.perf_counter()
+        fault = "not registered"
+        while (told := hear_next(self._inbox, REGISTERS_WITHIN_S)) is not None:
+            if told.event == "registered":
+                fault = ""
+                break
+        took_ms = 1000 * (time.perf_counter() - began_s)
+        enter(self.environment, Row(kind=SIP, name="register", value_ms=took_ms, fault=fault))
+
+    def _transferred(self, told: Told) -> None:
+        """Enter how a transfer went. 603 is the product's word for: calls cannot be transferred."""
+        row = Row(kind=SIP, name=f"transfer: {told.status}", value_ms=told.took_ms)
+        enter(self.environment, row)
+
+    def _count(self, told: Told) -> None:
+        for row in rows_of_agent(told):
+            enter(self.environment, row)
+
+    def _ended(self, told: Told) -> None:
+        self._rung_s.pop(told.call, None)
+        if told.answered_ms is None:
+            return
+        if self._dice.random() < WRAP_UP_SHARE:
+            self._wrap_up()
+        if self._dice.random() < PAUSE_SHARE:
+            self._be("paused")
+            gevent.sleep(self._dice.uniform(*PAUSE_S))
+            self._be("ready")
+
+    def _wrap_up(self) -> None:
+        """Need longer for the notes; or be done sooner. Too late for either is no failure."""
+        path = f"/v1/agents/{self._agent}/wrap-up"
+        body = (
+            {"do": "extend", "by_s": 1.0} if self._dice.random() < 0.5 else {"do": "end"}  # noqa: PLR2004
+        )
+        self.ask("POST", path, name="/v1/agents/{agent}/wrap-up", body=body, fine={409})
+
+    def _be(self, state: str) -> None:
+        body = {"state": state, "reason": "load" if state == "paused" else ""}
+        path = f"/v1/agents/{self._agent}/state"
+        self.ask("PUT", path, name=f"/v1/agents/{{agent}}/state: {state}", body=body)
+
+    @property
+    def _agent(self) -> str:
+        return self._seat.id if self._seat is not None else ""
+
+    def _plan(self, seat: Seat) -> dict[str, object]:
+        plan = self._here.plan
+        return {
+            "id": seat.id,
+            "password": seat.password,
+            "registrar": plan.site(seat.site).sip,
+            "answer_after_s": (0.2, 1.0),
+            "talk_s": (6.0, 12.0),
+            "hold_after_s": 1.5 if self._dice.random() < 0.3 else None,  # noqa: PLR2004
+            "hold_s": 0.8,
+            "silence_s": 3.0,
+            "transfer": TRANSFER_SHARE,
+            "transfer_to": f"sip:{plan.did}@everline",
+        }

@@ -1,0 +1,94 @@
+"""What all users of one worker share: plan, telephones, seats, and the way to the tables."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+from locust.env import Environment
+
+from loadtests.load.plan import ENVIRONMENT, Agent, Plan, read_plan
+from loadtests.load.telephones import Exchange
+from loadtests.load.telling import Row, Told
+
+
+class Failed(Exception):  # noqa: N818 - it is what Locust lists under failures
+    """Why a row of the tables failed, in fixed words: Locust counts the same ones together."""
+
+
+class Around:
+    """One worker's share of the world."""
+
+    def __init__(self, plan: Plan, worker: int) -> None:
+        self.plan = plan
+        self.exchange = Exchange(plan.hosts, plan.folder, worker)
+        self._calls = (plan.folder / f"calls-{worker}.jsonl").open("ab")
+        self._under_way = plan.folder / f"under-way-{worker}"
+        self._count = 0
+
+    def take_seat(self) -> Agent | None:
+        """Return an agent whom no user of any worker plays; None: all are taken."""
+        for agent in self.plan.agents:
+            try:
+                (self.plan.folder / f"seat-{agent.id}").touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            return agent
+        return None
+
+    def leave_seat(self, agent: Agent) -> None:
+        """Let another user play them."""
+        (self.plan.folder / f"seat-{agent.id}").unlink(missing_ok=True)
+
+    def begin_call(self) -> None:
+        """Count a caller's call that begins; the load ends when none is under way."""
+        self._count += 1
+        self._under_way.write_text(str(self._count))
+
+    def end_call(self, told: Told) -> None:
+        """Keep how a caller's call went, to be compared with the edges' ledger."""
+        self._count -= 1
+        self._under_way.write_text(str(self._count))
+        kept = {
+            "call": told.our_call,
+            "was_answered": told.answered_ms is not None,
+            "heard_agent": told.joined_ms is not None,
+            "cut_off": told.was_cut_off,
+        }
+        self._calls.write(msgspec.json.encode(kept) + b"\n")
+        self._calls.flush()
+
+    def close(self) -> None:
+        """Let the telephones ring no more."""
+        self.exchange.stop()
+        self._calls.close()
+
+
+_around: list[Around] = []
+
+
+def around(environment: Environment) -> Around:
+    """Return this worker's; made at the first call."""
+    if not _around:
+        index = getattr(environment.runner, "worker_index", 0)
+        _around.append(Around(read_plan(Path(os.environ[ENVIRONMENT])), max(0, index)))
+    return _around[0]
+
+
+def close() -> None:
+    """Close this worker's, if there is one."""
+    while _around:
+        _around.pop().close()
+
+
+def enter(environment: Environment, row: Row) -> None:
+    """Put a row into Locust's tables."""
+    environment.events.request.fire(
+        request_type=row.kind,
+        name=row.name,
+        response_time=row.value_ms,
+        response_length=row.bytes,
+        exception=Failed(row.fault) if row.fault else None,
+        context={},
+    )

@@ -1,0 +1,87 @@
+"""What the lab's programs hold just now, from /proc: they all live in our PID namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from loadtests.load.growth import Sample
+
+_PROC: Final = Path("/proc")
+_PROGRAMS: Final = {
+    "edge": ("-m", "edge"),
+    "recorder": ("-m", "edge.recorder"),
+    "control_plane": ("-m", "control_plane"),
+    "kamailio": ("kamailio",),
+    "rtpengine": ("rtpengine",),
+    "etcd": ("etcd",),
+}
+_KB = 1024
+
+
+def look(at_s: float) -> dict[str, Sample]:
+    """Return each program's sample."""
+    found: dict[str, list[Path]] = {program: [] for program in _PROGRAMS}
+    for folder in _processes():
+        program = _program(folder)
+        if program is not None:
+            found[program].append(folder)
+    return {program: _sample(at_s, folders) for program, folders in found.items()}
+
+
+async def watch(every_s: float, seen: list[dict[str, Sample]]) -> None:
+    """Look again and again until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        seen.append(await asyncio.to_thread(look, loop.time()))
+        await asyncio.sleep(every_s)
+
+
+def _processes() -> Iterator[Path]:
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            yield entry
+
+
+def _program(folder: Path) -> str | None:
+    try:
+        words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return None
+    name = os.path.basename(words[0])  # noqa: PTH119 - a word, no path of ours
+    if name.startswith("python") and "-m" in words:
+        module = tuple(words[words.index("-m") :][:2])
+        return next((each for each, marks in _PROGRAMS.items() if marks == module), None)
+    return name if _PROGRAMS.get(name) == (name,) else None
+
+
+def _sample(at_s: float, folders: list[Path]) -> Sample:
+    memory_kb = descriptors = threads = sockets = count = 0
+    for folder in folders:
+        try:
+            memory_kb += _field(folder / "smaps_rollup", "Pss:")
+            threads += _field(folder / "status", "Threads:")
+            held = [str(each.readlink()) for each in (folder / "fd").iterdir()]
+        except OSError:
+            continue  # it has ended this moment
+        count += 1
+        descriptors += len(held)
+        sockets += sum(1 for each in held if each.startswith("socket:"))
+    return Sample(
+        at_s=at_s,
+        processes=count,
+        memory_mb=memory_kb / _KB,
+        descriptors=descriptors,
+        threads=threads,
+        sockets=sockets,
+    )
+
+
+def _field(file: Path, name: str) -> int:
+    for line in file.read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1])
+    return 0

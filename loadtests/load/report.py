@@ -1,0 +1,49 @@
+"""What a load has shown, as its JSON report and as what a terminal shows."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from rich.console import RenderableType
+
+from drills.desk.tables import spaced, table
+from loadtests.load.figures import Judged, TableRow
+from loadtests.load.plan import Request, ShapeName
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """The whole of it. `figures` are what limits name."""
+
+    shape: ShapeName
+    request: Request
+    machine: dict[str, str]
+    rows: tuple[TableRow, ...]
+    figures: dict[str, float]
+    limits: tuple[Judged, ...]
+    held: bool
+    missing_calls: tuple[str, ...]
+    """Some that callers knew of and the ledger did not."""
+    faults: tuple[str, ...]
+
+
+def shown(report: Report) -> RenderableType:
+    """Return the tables."""
+    rows = table("What people met", "type", "what", "count", "failed", "p50", "p95", "p99", "most")
+    for row in sorted(report.rows, key=lambda each: (each.kind, each.name)):
+        times = (row.p50_ms, row.p95_ms, row.p99_ms, row.most_ms)
+        rows.add_row(
+            row.kind,
+            row.name,
+            str(row.count),
+            str(row.failed) if row.failed else "-",
+            *(f"{each:.0f}" for each in times),
+            style="red" if row.failed else "",
+        )
+    limits = table("Limits", "limit", "found", "")
+    for each in report.limits:
+        found = "not measured" if each.value is None else f"{each.value:.4g}"
+        style = "" if each.held else "red"
+        limits.add_row(each.limit, found, "held" if each.held else "BROKEN", style=style)
+    parts: list[RenderableType] = [rows, limits]
+    if report.faults:
+        parts.insert(0, "Faults: " + "; ".join(report.faults))
+    return spaced(parts)

@@ -1,0 +1,113 @@
+"""How many people there are at each moment of a load. PURE.
+
+A shape is a line of corners: at a share of the whole time so many callers of the most; between two
+corners it is straight. So every shape is bounded in time and number, whatever is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from drills.demo.scenario import Dice
+from drills.experiment import Fault, FaultKind
+from loadtests.load.plan import Request, ShapeName
+
+
+class Corner(Struct, frozen=True):
+    """A share of the time, and of the callers."""
+
+    at: float
+    callers: float
+
+
+class Level(Struct, frozen=True, kw_only=True):
+    """Who is there now."""
+
+    callers: int
+    are_agents_in: bool
+
+
+_CORNERS: Final[dict[ShapeName, tuple[Corner, ...]]] = {
+    ShapeName.STEADY: (Corner(0.0, 0.3), Corner(0.1, 1.0), Corner(0.92, 1.0), Corner(1.0, 0.0)),
+    # Erlang's daily profile: a peak at ten, lunch, a lower one at three, the evening.
+    ShapeName.DAY: (
+        Corner(0.0, 0.1), Corner(0.15, 0.6), Corner(0.25, 1.0), Corner(0.35, 0.9),
+        Corner(0.48, 0.45), Corner(0.6, 0.75), Corner(0.7, 0.8), Corner(0.85, 0.3),
+        Corner(1.0, 0.0),
+    ),
+    ShapeName.FLASH_CROWD: (
+        Corner(0.0, 0.2), Corner(0.3, 0.2), Corner(0.31, 1.0), Corner(0.6, 1.0),
+        Corner(0.65, 0.2), Corner(0.92, 0.2), Corner(1.0, 0.0),
+    ),
+    ShapeName.SITE_LOST: (
+        Corner(0.0, 0.3), Corner(0.25, 1.0), Corner(0.85, 1.0), Corner(0.92, 0.3),
+        Corner(1.0, 0.0),
+    ),
+    ShapeName.NINE: (Corner(0.0, 0.5), Corner(0.2, 1.0), Corner(0.9, 1.0), Corner(1.0, 0.0)),
+    ShapeName.LEAK: (Corner(0.0, 0.5), Corner(0.95, 0.5), Corner(1.0, 0.0)),
+    ShapeName.SOAK: (Corner(0.0, 0.5), Corner(0.95, 0.5), Corner(1.0, 0.0)),
+}  # fmt: skip
+_NINE_AT: Final = 0.3
+"""The share of the time after which the agents come."""
+_LOST_AT, _LOST_FOR = 0.45, 0.2
+_LOST_MOST_S: Final = 60.0
+_FAULT_EVERY_S: Final = (45.0, 75.0)
+_FIRST_FAULT_S: Final = 20.0
+_LAST_FAULT: Final = 0.75
+"""No fault after this share of a soak: what it left has to be gone by the end."""
+_LOST: Final = Fault(kind=FaultKind.KILL_SITE, target="{site}")
+_SOAK_FAULTS: Final = (
+    Fault(kind=FaultKind.KILL, target="edge-{site}1"),
+    Fault(kind=FaultKind.KILL, target="rtpengine-{site}"),
+    Fault(kind=FaultKind.FREEZE, target="etcd-{site}", ttl_s=5.0),
+    Fault(kind=FaultKind.SHAPE, target="{site}", ttl_s=10.0, delay_ms=80.0, jitter_ms=20.0),
+    Fault(kind=FaultKind.CUT_OFF, target="{site}", ttl_s=6.0),
+    Fault(kind=FaultKind.KILL_SITE, target="{site}", ttl_s=12.0),
+)
+
+
+def level(request: Request, at_s: float) -> Level | None:
+    """Return who is there `at_s` after the beginning; None: it is over."""
+    share = at_s / request.seconds
+    if share >= 1.0:
+        return None
+    are_in = request.shape is not ShapeName.NINE or share >= _NINE_AT
+    callers = round(_between(_CORNERS[request.shape], share) * request.users)
+    return Level(callers=max(0, callers), are_agents_in=are_in)
+
+
+def _between(corners: Sequence[Corner], share: float) -> float:
+    before = corners[0]
+    for corner in corners[1:]:
+        if share <= corner.at:
+            gone = (share - before.at) / (corner.at - before.at)
+            return before.callers + gone * (corner.callers - before.callers)
+        before = corner
+    return before.callers
+
+
+def faults(request: Request, sites: Sequence[str]) -> tuple[tuple[float, Fault], ...]:
+    """Return what is broken when, in order; always the same for the same seed."""
+    dice = Dice(request.seed)
+    if request.shape is ShapeName.SITE_LOST:
+        ttl_s = min(_LOST_MOST_S, request.seconds * _LOST_FOR)
+        site = dice.shuffled(list(sites), "lost")[0]
+        return ((request.seconds * _LOST_AT, _at(_LOST, site, ttl_s)),)
+    if request.shape is not ShapeName.SOAK:
+        return ()
+    found: list[tuple[float, Fault]] = []
+    at_s = _FIRST_FAULT_S
+    while at_s < request.seconds * _LAST_FAULT:
+        fault = dice.shuffled(list(_SOAK_FAULTS), "fault", len(found))[0]
+        site = dice.shuffled(list(sites), "site", len(found))[0]
+        found.append((at_s, _at(fault, site, fault.ttl_s)))
+        at_s += dice.between(*_FAULT_EVERY_S, len(found))
+    return tuple(found)
+
+
+def _at(fault: Fault, site: str, ttl_s: float) -> Fault:
+    return replace(fault, target=fault.target.replace("{site}", site), ttl_s=ttl_s)

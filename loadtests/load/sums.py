@@ -1,0 +1,37 @@
+"""What SIPp's file of statistics says: semicolons, a heading, one line a period. PURE."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+_SUCCEEDED, _FAILED, _TIME = "SuccessfulCall(C)", "FailedCall(C)", "ResponseTime1(P)"
+
+
+class Sums(Struct, frozen=True, kw_only=True):
+    """Since the beginning, but for the time: that of the last period."""
+
+    succeeded: int = 0
+    failed: int = 0
+    mean_ms: float = 0.0
+
+
+def sums(text: str) -> Sums:
+    """Return what the last whole line says; nothing yet: zeros."""
+    heading, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
+    if not lines:
+        return Sums()
+    last = dict(zip(heading.split(";"), lines[-1].split(";"), strict=False))
+    return Sums(
+        succeeded=int(last.get(_SUCCEEDED) or 0),
+        failed=int(last.get(_FAILED) or 0),
+        mean_ms=_milliseconds(last.get(_TIME, "")),
+    )
+
+
+def _milliseconds(clock: str) -> float:
+    """Read `00:00:01:500000`: hours, minutes, seconds and microseconds."""
+    parts = clock.split(":")
+    if len(parts) != 4 or not all(part.isdecimal() for part in parts):  # noqa: PLR2004
+        return 0.0
+    hours, minutes, seconds, micros = map(int, parts)
+    return 1000.0 * (3600 * hours + 60 * minutes + seconds) + micros / 1000.0

@@ -1,0 +1,146 @@
+"""What our telephones say, and the rows of Locust's tables that come of it. PURE.
+
+A row is a type, a name, a value in milliseconds and, where it failed, why. Names are few and fixed:
+each makes a row of the tables and a line of the charts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from loadtests.load import quality
+from state.keys import call_id_for
+
+SIP, RTP, CALL = "SIP", "RTP", "CALL"
+BEARABLE_MOS: Final = 3.6
+"""Below it many users are dissatisfied (G.107 Annex B: R under 70)."""
+_CUT_OFF: Final = frozenset({"no_media", "unheard", "fault"})
+"""Causes and ends that mean: the line went dead."""
+_MEANT: Final = frozenset({"talked", "impatient", "stopped", "gave_up"})
+"""Why a caller hangs up of their own accord."""
+
+
+class Told(Struct, kw_only=True):
+    """One line of a telephone's output; `call` lines have all of it, others what fits."""
+
+    event: str
+    wall_ms: int = 0
+    phone: str = ""
+    role: str = ""
+    sip_call_id: str = ""
+    local_tag: str = ""
+    call: str = ""
+    how: str = ""
+    cause: str = ""
+    status: int | None = None
+    took_ms: int = 0
+    invite_ms: int = 0
+    ringing_ms: int | None = None
+    answered_ms: int | None = None
+    joined_ms: int | None = None
+    ended_ms: int | None = None
+    setup_ms: int | None = None
+    packets_received: int = 0
+    packets_lost: int = 0
+    longest_gap_s: float = 0.0
+    digits: int = 0
+    held: int = 0
+
+    @property
+    def our_call(self) -> str:
+        """Our name for a caller's call."""
+        return call_id_for(self.sip_call_id, self.local_tag) if self.local_tag else self.call
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether a caller found the line dead: no packet any more, or nobody behind it."""
+        return self.answered_ms is not None and (self.cause in _CUT_OFF or self.how in _CUT_OFF)
+
+    @property
+    def was_turned_away(self) -> bool:
+        """Whether the INVITE was never answered, and not by the caller's own doing."""
+        return self.answered_ms is None and self.how in {"refused", "silence"}
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One entry of Locust's tables."""
+
+    kind: str
+    name: str
+    value_ms: float
+    fault: str = ""
+    bytes: int = 0
+
+
+_lines = msgspec.json.Decoder(Told)
+
+
+def hear(line: bytes) -> Told | None:
+    """Return what a line says; None for one that is not JSON of ours."""
+    try:
+        return _lines.decode(line)
+    except msgspec.MsgspecError:
+        return None
+
+
+def rows_of_caller(told: Told) -> Iterator[Row]:
+    """Yield what a caller's summary adds to the tables."""
+    ended_ms = told.ended_ms or told.wall_ms
+    if told.answered_ms is None:
+        took_ms = ended_ms - told.invite_ms
+        fault = f"{told.how} {told.status or ''}".strip() if told.was_turned_away else ""
+        yield Row(kind=SIP, name="set-up", value_ms=took_ms, fault=fault)
+    else:
+        set_up_ms = told.setup_ms or told.answered_ms - told.invite_ms
+        yield Row(kind=SIP, name="set-up", value_ms=set_up_ms)
+    if told.joined_ms is not None and told.answered_ms is not None:
+        wait_ms = told.joined_ms - told.answered_ms
+        yield Row(kind=SIP, name="wait for an agent", value_ms=wait_ms)
+        yield from _sound(told, "caller")
+    yield Row(
+        kind=CALL,
+        name=f"ended: {how_ended(told)}",
+        value_ms=ended_ms - told.invite_ms,
+        fault=_fault(told),
+    )
+
+
+def rows_of_agent(told: Told) -> Iterator[Row]:
+    """Yield what an agent's summary of a call adds to the tables."""
+    if told.answered_ms is None:
+        return
+    yield Row(kind=SIP, name="ring", value_ms=told.answered_ms - told.invite_ms)
+    if told.joined_ms is not None:
+        heard_ms = max(0, told.joined_ms - told.answered_ms)
+        yield Row(kind=SIP, name="answer until the caller is heard", value_ms=heard_ms)
+        yield from _sound(told, "agent")
+
+
+def _sound(told: Told, who: str) -> Iterator[Row]:
+    loss = quality.loss_pct(told.packets_received, told.packets_lost)
+    score = quality.mean_opinion(loss)
+    fault = "" if score >= BEARABLE_MOS else f"loss of packets: MOS under {BEARABLE_MOS:g}"
+    size = told.packets_received * 160
+    yield Row(kind=RTP, name=f"longest gap, {who}", value_ms=1000 * told.longest_gap_s, bytes=size)
+    yield Row(kind=RTP, name=f"MOS x 100, {who}", value_ms=round(100 * score), fault=fault)
+
+
+def how_ended(told: Told) -> str:
+    """Return how a call ended, as one of few words."""
+    if told.was_cut_off:
+        return "cut off"
+    if told.how == "far_end":
+        return "agent hung up" if told.joined_ms is not None else "sent away"
+    return told.cause if told.cause in _MEANT else told.how
+
+
+def _fault(told: Told) -> str:
+    if told.was_cut_off:
+        return f"cut off ({told.cause or told.how})"
+    if told.was_turned_away:
+        return f"turned away ({told.status})" if told.status else "never answered"
+    return ""

@@ -1,0 +1,83 @@
+"""Volume beside the people: one SIPp, whose counts come into the same tables.
+
+SIPp keeps sums and not calls: once a second what was added is entered, each call with the mean of
+that second's. Imported by Locust's processes alone.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import gevent
+
+from drills.lab.lab import PROJECT
+from drills.lab.namespaces import entering
+from loadtests.load.plan import Plan
+from loadtests.load.sums import Sums, sums
+from loadtests.load.telling import SIP, Row
+
+SCENARIO: Final = PROJECT / "loadtests" / "load" / "sipp.xml"
+PORT: Final = 5160
+"""5060 of the host may be another SIPp's: the demo's."""
+MEDIA_PORT: Final = 16000
+HOST: Final = "callers"
+EVERY_S: Final = 1
+LONGEST_CALLS: Final = 400
+"""So many at once at most: what a stalled site leaves waiting does not grow for ever."""
+
+
+class Volume:
+    """One SIPp at a fixed rate until `stop`."""
+
+    def __init__(self, plan: Plan, enter: Callable[[Row], None]) -> None:
+        self._enter = enter
+        self._file = plan.folder / "sipp.csv"
+        self._seen = Sums()
+        log = plan.folder / "sipp.log"
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own scenario
+                entering(HOST, command(plan, self._file)), cwd=plan.folder, stdout=output,
+                stderr=output, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        self._following = gevent.spawn(self._follow)
+
+    def stop(self) -> None:
+        """Place no more calls, and take what is left."""
+        self._process.terminate()
+        self._process.wait()
+        self._following.kill()
+        self._take()
+
+    def _follow(self) -> None:
+        while True:
+            gevent.sleep(EVERY_S)
+            self._take()
+
+    def _take(self) -> None:
+        now = sums(_read(self._file))
+        mean_ms = now.mean_ms
+        for _ in range(now.succeeded - self._seen.succeeded):
+            self._enter(Row(kind=SIP, name="set-up, SIPp", value_ms=mean_ms))
+        for _ in range(now.failed - self._seen.failed):
+            self._enter(Row(kind=SIP, name="set-up, SIPp", value_ms=mean_ms, fault="failed"))
+        self._seen = now
+
+
+def command(plan: Plan, statistics: Path) -> tuple[str, ...]:
+    """Return SIPp's command line."""
+    own: Mapping[str, str] = plan.hosts
+    calls = round(plan.request.sipp_per_s * plan.request.seconds)
+    return (
+        *("sipp", "-sf", str(SCENARIO), plan.carrier, "-s", plan.volume_did),
+        *("-i", own[HOST], "-p", str(PORT), "-mi", own[HOST], "-mp", str(MEDIA_PORT)),
+        *("-r", f"{plan.request.sipp_per_s:g}", "-m", str(max(1, calls))),
+        *("-l", str(LONGEST_CALLS), "-aa", "-nostdin"),
+        *("-trace_stat", "-fd", str(EVERY_S), "-stf", str(statistics)),
+    )
+
+
+def _read(file: Path) -> str:
+    return file.read_text(errors="replace") if file.exists() else ""

@@ -1,0 +1,68 @@
+"""Tables as figures, and limits on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtests.load.figures import LimitsError, TableRow, figures, judge, read_limits
+from loadtests.load.plan import ShapeName
+
+LIMITS = Path(__file__).parents[2] / "loadtests" / "load" / "limits"
+
+
+def row(kind: str, name: str, count: int, failed: int = 0) -> TableRow:
+    return TableRow(
+        kind=kind,
+        name=name,
+        count=count,
+        failed=failed,
+        mean_ms=12.0,
+        p50_ms=10.0,
+        p95_ms=20.0,
+        p99_ms=30.0,
+        most_ms=40.0,
+    )
+
+
+def test_figures_are_named_after_type_row_and_what() -> None:
+    found = figures([row("SIP", "set-up", 8, 2), row("GET", "/v1/me", 2)], {"ledger.exact": 1.0})
+    assert found["sip.set_up.p99_ms"] == 30.0
+    assert found["sip.set_up.failed_share"] == 0.25
+    assert found["get.v1_me.count"] == 2
+    assert found["all.failed_share"] == 0.2
+    assert found["ledger.exact"] == 1.0
+
+
+def test_limit_holds_at_its_very_value_and_breaks_beyond() -> None:
+    text = '[[limit]]\nfigure = "x"\nat_most = 5\n[[limit]]\nfigure = "y"\nat_least = 1\n'
+    limits = read_limits(text, "here")
+    assert [each.held for each in judge(limits, {"x": 5.0, "y": 1.0})] == [True, True]
+    assert [each.held for each in judge(limits, {"x": 5.1, "y": 0.9})] == [False, False]
+
+
+def test_what_was_not_measured_breaks_its_limit() -> None:
+    limits = read_limits('[[limit]]\nfigure = "x"\nat_most = 5\n', "here")
+    (judged,) = judge(limits, {})
+    assert (judged.value, judged.held) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("limit = []", "without a limit"),
+        ('[[limit]]\nfigure = "x"\n', "neither"),
+        ('[[limit]]\nfigure = "x"\nat_mots = 5\n', "at_mots"),
+        ("[[limit", "here"),
+    ],
+)
+def test_file_that_holds_no_limits_is_refused_by_name(text: str, said: str) -> None:
+    with pytest.raises(LimitsError, match=said):
+        read_limits(text, "here")
+
+
+@pytest.mark.parametrize("shape", ShapeName)
+def test_every_shape_has_limits_and_the_ledger_is_among_them(shape: ShapeName) -> None:
+    limits = read_limits((LIMITS / f"{shape}.toml").read_text(), shape)
+    assert "ledger.exact" in {each.figure for each in limits.limit}

@@ -1,0 +1,93 @@
+"""Who is there when: bounded in number and time, whatever is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtests.load.plan import Request, ShapeName
+from loadtests.load.shapes import faults, level
+
+SITES = ("a", "b", "c")
+
+
+def request(shape: ShapeName, **changes: object) -> Request:
+    values: dict[str, object] = {"shape": shape, "seconds": 200.0, "users": 20} | changes
+    return Request(**values)  # type: ignore[arg-type]
+
+
+def callers(shape: ShapeName) -> list[int]:
+    found = []
+    for at_s in range(200):
+        now = level(request(shape), float(at_s))
+        assert now is not None
+        found.append(now.callers)
+    return found
+
+
+@pytest.mark.parametrize("shape", ShapeName)
+def test_shape_never_has_more_than_was_asked_and_is_over_in_time(shape: ShapeName) -> None:
+    assert max(callers(shape)) <= 20
+    assert min(callers(shape)) >= 0
+    assert level(request(shape), 200.0) is None
+
+
+def test_day_has_two_peaks_with_lunch_between_and_a_quiet_end() -> None:
+    day = callers(ShapeName.DAY)
+    assert day[50] == 20
+    assert day[96] < day[50] / 2 + 1 < day[140]
+    assert day[-1] <= 1
+
+
+def test_flash_crowd_comes_within_a_hundredth_of_the_time() -> None:
+    crowd = callers(ShapeName.FLASH_CROWD)
+    assert crowd[59] == 4
+    assert crowd[63] == 20
+
+
+def test_agents_are_all_away_until_nine_and_then_all_there() -> None:
+    there = [level(request(ShapeName.NINE), float(at_s)) for at_s in range(200)]
+    are_in = [now.are_agents_in for now in there if now is not None]
+    assert are_in == [False] * 60 + [True] * 140
+
+
+def test_site_is_lost_once_at_the_peak_and_comes_back_before_the_end() -> None:
+    ((at_s, fault),) = faults(request(ShapeName.SITE_LOST), SITES)
+    assert callers(ShapeName.SITE_LOST)[int(at_s)] == 20
+    assert fault.kind == "kill_site"
+    assert fault.target in SITES
+    assert at_s + fault.ttl_s < 200 * 0.85
+
+
+def test_soak_breaks_something_about_once_a_minute_and_leaves_the_end_quiet() -> None:
+    made = faults(request(ShapeName.SOAK, seconds=7200.0), SITES)
+    assert 80 <= len(made) <= 120
+    assert all(at_s + fault.ttl_s < 7200 * 0.8 for at_s, fault in made)
+    assert len({fault.kind for _, fault in made}) >= 4
+    assert {wrong for _, fault in made if (wrong := fault.wrong_because())} == set()
+
+
+def test_faults_are_the_same_for_the_same_seed_and_others_for_another() -> None:
+    soak = request(ShapeName.SOAK, seconds=900.0)
+    assert faults(soak, SITES) == faults(soak, SITES)
+    assert faults(soak, SITES) != faults(request(ShapeName.SOAK, seconds=900.0, seed=2), SITES)
+
+
+@pytest.mark.parametrize("shape", set(ShapeName) - {ShapeName.SOAK, ShapeName.SITE_LOST})
+def test_other_shapes_break_nothing(shape: ShapeName) -> None:
+    assert faults(request(shape), SITES) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"users": 201}, "--users"),
+        ({"agents": 0}, "--agents"),
+        ({"seconds": 1.0}, "--minutes"),
+        ({"workers": 9}, "--workers"),
+        ({"sipp_per_s": 101.0}, "--sipp"),
+    ],
+)
+def test_what_is_out_of_bounds_is_named(changes: dict[str, object], named: str) -> None:
+    wrong = request(ShapeName.STEADY, **changes).wrong_because()
+    assert wrong is not None
+    assert wrong.startswith(named)

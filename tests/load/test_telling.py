@@ -1,0 +1,106 @@
+"""What telephones say, as rows of Locust's tables."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from loadtests.load.telling import Told, hear, how_ended, rows_of_agent, rows_of_caller
+from state.keys import call_id_for
+
+CALL = {
+    "event": "call",
+    "role": "caller",
+    "sip_call_id": "x@y",
+    "local_tag": "t",
+    "how": "hung_up",
+    "cause": "talked",
+    "invite_ms": 1_000,
+    "answered_ms": 1_020,
+    "setup_ms": 19,
+    "joined_ms": 4_020,
+    "ended_ms": 9_000,
+    "packets_received": 400,
+    "longest_gap_s": 0.06,
+}
+
+
+def told(**changes: object) -> Told:
+    found = hear(json.dumps(CALL | changes).encode())
+    assert found is not None
+    return found
+
+
+def rows(**changes: object) -> dict[str, tuple[float, str]]:
+    return {
+        f"{row.kind} {row.name}": (row.value_ms, row.fault)
+        for row in rows_of_caller(told(**changes))
+    }
+
+
+def test_answered_call_has_set_up_wait_sound_and_end() -> None:
+    assert rows() == {
+        "SIP set-up": (19, ""),
+        "SIP wait for an agent": (3_000, ""),
+        "RTP longest gap, caller": (60, ""),
+        "RTP MOS x 100, caller": (441, ""),
+        "CALL ended: talked": (8_000, ""),
+    }
+
+
+def test_call_that_is_turned_away_fails_with_its_status() -> None:
+    found = rows(how="refused", cause="rejected", status=503, answered_ms=None, joined_ms=None)
+    assert found == {
+        "SIP set-up": (8_000, "refused 503"),
+        "CALL ended: refused": (8_000, "turned away (503)"),
+    }
+
+
+def test_caller_who_gives_up_in_the_queue_is_no_failure_and_heard_nobody() -> None:
+    found = rows(cause="impatient", joined_ms=None)
+    assert found == {"SIP set-up": (19, ""), "CALL ended: impatient": (8_000, "")}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cause": "no_media"},
+        {"how": "unheard", "cause": "talked"},
+        {"how": "fault", "cause": "session_expired"},
+    ],
+)
+def test_line_that_goes_dead_is_a_failure_and_cut_off(changes: dict[str, object]) -> None:
+    assert told(**changes).was_cut_off
+    assert rows(**changes)["CALL ended: cut off"][1].startswith("cut off (")
+
+
+def test_loss_makes_the_score_fall_below_what_is_bearable() -> None:
+    assert rows(packets_lost=2)["RTP MOS x 100, caller"] == (414, "")
+    score, fault = rows(packets_lost=20)["RTP MOS x 100, caller"]
+    assert score < 250
+    assert fault.startswith("loss of packets")
+
+
+def test_agent_hang_up_is_told_from_being_sent_away() -> None:
+    assert how_ended(told(how="far_end", cause="bye")) == "agent hung up"
+    assert how_ended(told(how="far_end", cause="bye", joined_ms=None)) == "sent away"
+
+
+def test_agent_rows_are_ring_and_the_time_until_the_caller_is_heard() -> None:
+    agent = told(role="agent", local_tag="", call="c1", answered_ms=1_600, joined_ms=1_640)
+    found = {row.name: row.value_ms for row in rows_of_agent(agent)}
+    assert found["ring"] == 600
+    assert found["answer until the caller is heard"] == 40
+
+
+def test_agent_who_never_answered_adds_nothing() -> None:
+    assert list(rows_of_agent(told(role="agent", answered_ms=None))) == []
+
+
+def test_call_is_known_by_the_name_that_the_ledger_has_for_it() -> None:
+    assert told().our_call == call_id_for("x@y", "t")
+
+
+def test_line_that_is_no_json_says_nothing() -> None:
+    assert hear(b"Traceback (most recent call last):\n") is None
