@@ -39,6 +39,9 @@ SAMPLE_S: Final = 5.0
 OVER_S: Final = 120.0
 """How much longer than its shape a load may take: calls end, telephones sign out."""
 LEDGER_MOST: Final = 100_000
+LEFT_S: Final = 40.0
+"""How long it may take after the last call until nothing is held for one: a BYE to a phone that is
+gone is given up after half a minute."""
 LEDGER_S: Final = 10.0
 """How long a call may take from its end into the ledger."""
 
@@ -106,9 +109,10 @@ async def carry_out(start: Start) -> int:
             await _people(plan, file)
             tell("step", what="comparing the callers' accounts with the ledger")
             kept = await _books(plan)
+            left = await _left(plan)
         finally:
             watching.cancel()
-    report = _report(plan, limits, _rows(folder), kept, seen)
+    report = _report(plan, limits, _rows(folder), kept.figures() | left, seen, kept.missing)
     await asyncio.to_thread(_keep, start, report)
     tell("done", report=report)
     return 0 if report.held else 1
@@ -139,19 +143,20 @@ def _rows(folder: Path) -> tuple[TableRow, ...]:
     return msgspec.json.decode((folder / ROWS).read_bytes(), type=tuple[TableRow, ...])
 
 
-def _report(
+def _report(  # noqa: PLR0913, PLR0917 - what it is made from
     plan: Plan,
     limits: Limits,
     rows: tuple[TableRow, ...],
-    kept: books.Books,
+    more: Mapping[str, float],
     seen: Sequence[Mapping[str, growth.Sample]],
+    missing: Sequence[str],
 ) -> Report:
     grown = {
         program: growth.growth(samples)
         for program, samples in growth.by_program(seen).items()
         if len(samples) > 1
     }
-    found = figures.figures(rows, kept.figures() | growth.figures(grown))
+    found = figures.figures(rows, {**more, **growth.figures(grown)})
     judged = figures.judge(limits, found)
     return Report(
         shape=plan.request.shape,
@@ -161,7 +166,7 @@ def _report(
         figures=found,
         limits=judged,
         held=all(each.held for each in judged),
-        missing_calls=kept.missing[:20],
+        missing_calls=tuple(missing[:20]),
         faults=tuple(f"at {at_s:g} s: {fault}" for at_s, fault in _faults(plan)),
     )
 
@@ -305,6 +310,27 @@ async def _books(plan: Plan) -> books.Books:
         if found.is_exact or asyncio.get_running_loop().time() > ends_s:
             return found
         await asyncio.sleep(0.5)
+
+
+async def _left(plan: Plan) -> dict[str, float]:
+    """Return what edges and relays still hold, once it is nothing or has had its time."""
+    ends_s = asyncio.get_running_loop().time() + LEFT_S
+    while True:
+        edges = (await asyncio.to_thread(_status, plan.lab)).edges
+        left = {
+            "left.calls": float(sum(sum(edge.calls.values()) for edge in edges)),
+            "left.legs": float(sum(edge.legs for edge in edges)),
+            "left.media_calls": float(sum(edge.media_calls or 0 for edge in edges)),
+            "left.silent_edges": float(sum(not edge.answers for edge in edges)),
+        }
+        if not any(left.values()) or asyncio.get_running_loop().time() > ends_s:
+            return left
+        await asyncio.sleep(0.5)
+
+
+def _status(lab: int) -> answers.Status:
+    with connected(lab) as line:
+        return line.ask(asks.StatusAsk(), answers.Status)
 
 
 def _ledger(lab: int) -> list[answers.CallRow]:

@@ -17,12 +17,14 @@ from typing import IO
 
 import gevent
 import msgspec
+from gevent.event import Event
 from gevent.queue import Empty, Queue
 
 from drills.lab.lab import PROJECT
 from drills.lab.namespaces import entering
 from loadtests.load.telling import Told, hear
 
+STARTS_WITHIN_S = 20.0
 STOPS_WITHIN_S = 5.0
 
 
@@ -46,6 +48,7 @@ class Telephones:
                 stdout=subprocess.PIPE,
                 stderr=errors,
             )
+        self._is_ready = Event()
         self._reading = gevent.spawn(self._read, self._process.stdout)
 
     def add(
@@ -88,7 +91,14 @@ class Telephones:
         for inbox in self._inboxes.values():
             inbox.put(None)
 
+    def await_ready(self) -> None:
+        """Wait until the process takes plans: its start is no part of what is measured."""
+        if not self._is_ready.wait(STARTS_WITHIN_S):
+            raise PhonesError(f"the telephones at {self.host} do not start: see their log")
+
     def _take(self, told: Told) -> None:
+        if told.event == "ready":
+            self._is_ready.set()
         inbox = self._inboxes.get(told.phone)
         if inbox is not None:
             inbox.put(told)
@@ -113,6 +123,7 @@ class Exchange:
         if host not in self._open:
             log = self._folder / f"phones-{self._worker}-{host}.log"
             self._open[host] = Telephones(host, self._hosts[host], log)
+        self._open[host].await_ready()
         return self._open[host]
 
     def number(self) -> str:

@@ -111,7 +111,7 @@ class Agent(Person):
         """Need longer for the notes; or be done sooner. Too late for either is no failure."""
         path = f"/v1/agents/{self._agent}/wrap-up"
         body = (
-            {"do": "extend", "by_s": 1.0} if self._dice.random() < 0.5 else {"do": "end"}  # noqa: PLR2004
+            {"do": "extend", "by_s": 1.0} if self._dice.random() < 0.5 else {"do": "finish"}  # noqa: PLR2004
         )
         self.ask("POST", path, name="/v1/agents/{agent}/wrap-up", body=body, fine={409})
 
