@@ -20,6 +20,7 @@ from edge.callbacks import Callbacks
 from edge.commands import Command, CommandPort
 from edge.debts import Debts
 from edge.errors import CommandError, PartDiedError
+from edge.headroom import HeadroomKeeper, Waits
 from edge.janitor import Janitor
 from edge.journal import Journal
 from edge.leg_watch import LegWatch
@@ -209,6 +210,12 @@ class EdgeProcess:
             keeper=self._keeper,
             on_applied=self._life.set_applied,
         )
+        self._headroom = HeadroomKeeper(
+            clock=clock,
+            waits=lambda: Waits(count=self._endpoint.received, sum_s=self._endpoint.waited_s),
+            taken=lambda: self._switchboard.taken,
+            tell=self._steward.say_room,
+        )
         self._janitor = Janitor(
             store=store,
             clock=clock,
@@ -295,6 +302,7 @@ class EdgeProcess:
             "places": self._places.run(),
             "callbacks": self._callbacks.run(),
             "steward": self._steward.run(),
+            "headroom": self._headroom.run(),
             "event_log": self._event_log.run(),
             "recording_wishes": self._recording_wishes.run(),
             "media_watch": self._media_watch.run(),
@@ -474,6 +482,7 @@ class EdgeProcess:
             },
             "calls": self._switchboard.states(),
             "calls_taken": self._switchboard.taken,
+            "headroom_per_s": self._headroom.headroom.per_s,
             "callbacks": self._callbacks.stages(),
             "reservations": {"landed": self._reserver.landed, "refused": self._reserver.refused},
             "sip": {

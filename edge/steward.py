@@ -71,6 +71,7 @@ class Steward:
     ) -> None:
         """`on_applied` is told which version of the configuration Kamailio goes by."""
         self._site = settings.site
+        self._sip = settings.sip
         self._clock = clock
         self._mirror = mirror
         self._snapshot = snapshot
@@ -269,6 +270,10 @@ class Steward:
                     self._keeper.note_epoch(self._epoch_seen)
             case _:
                 pass
+
+    def say_room(self, calls: int | None) -> None:
+        """Say how many calls this edge takes in the next window; None: as many as want."""
+        self._proxy.say_room(self._sip, calls)
 
     async def gate_of(self, agent: AgentId) -> GateEntry | None:
         """Return what the gate of an agent of this site holds. Raises ProxyError."""

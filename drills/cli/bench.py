@@ -12,7 +12,7 @@ from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 
 Name = Annotated[
-    Literal["api", "edge", "recording", "relay", "routing"],
+    Literal["all", "api", "edge", "growth", "memory", "queue", "recording", "relay", "routing"],
     cyclopts.Parameter(help="Which benchmark."),
 ]
 Json = Annotated[Path | None, cyclopts.Parameter(help="Write the figures to this file, as JSON.")]
@@ -32,6 +32,14 @@ def bench(
             under .everline/ (3 GB).
     edge    one edge process: CPU a call and highest clean rate, without
             and with rtpengine; time from INVITE in to an agent's INVITE out.
+    all     relay, edge, queue, growth and memory, one after the other, as one
+            file of figures. Half an hour.
+    growth  CPU a call of one edge with 100 to 100,000 agents; what etcd is
+            asked for a call; what an agent takes of memory.
+    memory  what a waiting and a connected call take of an edge's memory.
+    queue   200 agents and a queue that is never empty: time from the end of
+            wrap-up to the next INVITE, share of the agents' time that is of
+            use, and how soon all are rung again who are freed at once.
     recording  one recorder: two-channel calls at once of which no packet is
             lost; sealing on one core; what is added to the codec's bytes; time
             from a request to the API until the first sound.

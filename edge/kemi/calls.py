@@ -21,6 +21,9 @@ RETRANSMIT_MS = 200
 FROZEN_MS = 4000
 CALLER_WAIT_MS = 120_000
 
+# What an edge says of its room holds for so long: one that has died refuses nobody.
+ROOM_S = 2
+
 TRYING = 100
 SUCCESS = range(200, 300)
 
@@ -76,6 +79,37 @@ def is_down(target):
     return KSR.htable.sht_get("down", target) is not None
 
 
+def say_room(target, count):
+    """Note how many calls the edge takes until it says so again; None: as many as want."""
+    if count is None:
+        KSR.htable.sht_rm("room", target)
+    else:
+        KSR.htable.sht_setxi("room", target, int(count), ROOM_S)
+
+
+def has_room(target):
+    """Whether the edge takes one more call in this window; an edge that said nothing takes any."""
+    if KSR.htable.sht_get("room", target) is None:
+        return True
+    return KSR.htable.sht_dec("room", target) >= 0
+
+
+def with_room(row, targets):
+    """Put an edge of the first group that has room first; nobody there has: no target at all.
+
+    The rest keep their order, for silence and failures. Edges of other sites say how much room
+    they have to their own Kamailio: a carrier that hears 503 finds it.
+    """
+    own = row.partition("|")[0].split(",")
+    for place, target in enumerate(targets):
+        if target not in own:
+            # None of the first group lives: those elsewhere are all there is.
+            return targets if place == 0 else []
+        if has_room(target):
+            return [target, *targets[:place], *targets[place + 1 :]]
+    return []
+
+
 def call_in(site, row):
     """Send the call to the first edge of `row` that takes it; None: we have no such number."""
     if row is None:
@@ -85,7 +119,11 @@ def call_in(site, row):
         else:
             wire.answer(wire.UNAVAILABLE, "No Tables Yet")
         return
-    targets = order(row, zlib.crc32(KSR.kx.get_callid().encode()), is_down)
+    known = order(row, zlib.crc32(KSR.kx.get_callid().encode()), is_down)
+    targets = with_room(row, known)
+    if known and not targets:
+        wire.answer(wire.UNAVAILABLE, "Overloaded")
+        return
     KSR.hdr.append(f"X-Everline-Via: {site}\r\n")
     KSR.textops.remove_hf("Route")
     KSR.rr.record_route()

@@ -321,6 +321,8 @@ def obey(message):
     match message["do"]:
         case "listen":
             door.listen(message["name"])
+        case "headroom":
+            calls.say_room(message["edge"], message["calls"])
         case "load_gate":
             gate.load(message["id"], message["offers"])
         case "open_gate":

@@ -62,6 +62,8 @@ class SipEndpoint:
         self._timer: asyncio.TimerHandle | None = None
         self._outgoing: list[tuple[bytes, Address]] = []
         self.received = 0
+        self.waited_s = 0.0
+        """How long all datagrams together had waited in the socket before they were read."""
         self.sent = 0
         self.unsent = 0
         """Datagrams that the kernel refused: full buffers, no route. Retransmission covers them."""
@@ -154,6 +156,7 @@ class SipEndpoint:
                 continue
             self.received += 1
             age_s = _age_s(control, wall_ns)
+            self.waited_s += age_s
             events = self.stack.receive(datagram, Address(source[0], source[1]), now, age_s=age_s)
             self._hand_out(events)
 

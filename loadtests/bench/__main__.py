@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import json
 import subprocess
 import sys
@@ -19,6 +20,17 @@ from drills.setup.say import note
 from loadtests.bench.errors import BenchError
 
 FAILED, CANNOT = 1, 3
+MODULES = {
+    "api": "api.measure",
+    "edge": "edge",
+    "growth": "growth",
+    "memory": "memory",
+    "queue": "queue.measure",
+    "recording": "recording.measure",
+    "relay": "relay.measure",
+    "routing": "routing.measure",
+}
+"""Where each benchmark is; `report` has a function of its name."""
 
 
 def main(argv: list[str]) -> int:
@@ -45,36 +57,46 @@ def main(argv: list[str]) -> int:
 
 
 async def _run(options: argparse.Namespace) -> dict[str, object]:
-    from loadtests.bench import edge, report  # noqa: PLC0415 - only what is asked for
-    from loadtests.bench.relay import measure as relay  # noqa: PLC0415
-    from loadtests.bench.routing import measure as routing  # noqa: PLC0415
-
-    if options.name == "api":
-        from loadtests.bench.api import measure as api  # noqa: PLC0415
-
-        return report.api(await api.measure(api.QUICK if options.quick else api.Effort()))
-    if options.name == "recording":
-        from loadtests.bench.recording import measure as recording  # noqa: PLC0415
-
-        much = recording.QUICK if options.quick else recording.Effort()
-        return report.recording(await recording.measure(much))
-    if options.name == "routing":
-        effort_of = routing.QUICK if options.quick else routing.Effort()
-        return report.routing(await routing.measure(effort_of))
-    if options.name == "relay":
-        return report.relay(await relay.measure(relay.QUICK if options.quick else relay.Effort()))
-    effort = edge.QUICK if options.quick else edge.Effort()
+    if options.name == "all":
+        return await _all(options)
     if options.profile:
-        out = RUN_ROOT / "samples.json"
-        measured = await edge.sample(effort, options.profile, out)
-        return report.profile(measured, json.loads(out.read_text()))
-    figures = await edge.measure(effort)
-    return report.edge(figures)
+        return await _profile(options)
+    return await _one(options.name, is_quick=options.quick)
+
+
+async def _all(options: argparse.Namespace) -> dict[str, object]:
+    """Run one after the other; what is measured is written at once, should the next one fail."""
+    from loadtests.bench import together  # noqa: PLC0415 - only what is asked for
+
+    found: dict[str, dict[str, object]] = {}
+    for name in together.PARTS:
+        found[name] = await _one(name, is_quick=options.quick)
+        if options.json is not None:
+            options.json.write_text(json.dumps(together.figures(found), indent=2) + "\n")
+    return together.figures(found)
+
+
+async def _one(name: str, *, is_quick: bool) -> dict[str, object]:
+    """Run one benchmark; its module is imported when it is asked for."""
+    module = importlib.import_module(f"loadtests.bench.{MODULES[name]}")
+    effort = module.QUICK if is_quick else module.Effort()
+    show = importlib.import_module("loadtests.bench.report")
+    found: dict[str, object] = getattr(show, name)(await module.measure(effort))
+    return found
+
+
+async def _profile(options: argparse.Namespace) -> dict[str, object]:
+    from loadtests.bench import edge, report  # noqa: PLC0415 - only what is asked for
+
+    out = RUN_ROOT / "samples.json"
+    effort = edge.QUICK if options.quick else edge.Effort()
+    measured = await edge.sample(effort, options.profile, out)
+    return report.profile(measured, json.loads(out.read_text()))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
-    parser.add_argument("name", choices=("api", "edge", "recording", "relay", "routing"))
+    parser.add_argument("name", choices=("all", *MODULES))
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="few and short slices")
     parser.add_argument(

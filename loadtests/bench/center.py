@@ -30,13 +30,15 @@ from state.store import Put
 DID = "15550100"
 
 
-def configuration(agents: int, agents_sip: str) -> Configuration:
+def configuration(agents: int, agents_sip: str, wrap_up_s: float = 0.0) -> Configuration:
     """Return one site, whose Kamailio is at `agents_sip`, and a queue without a greeting."""
     site, skill = SiteId("a"), SkillId("talk")
     return Configuration(
         sites=(Site(id=site, name="A", sip=agents_sip),),
         trunks=(),
-        queues=(Queue(id=QueueId("q"), needs=(SkillNeed(skill=skill, level=2),), wrap_up_s=0.0),),
+        queues=(
+            Queue(id=QueueId("q"), needs=(SkillNeed(skill=skill, level=2),), wrap_up_s=wrap_up_s),
+        ),
         dids=(Did(number=DidNumber(DID), queue=QueueId("q")),),
         agents=tuple(
             Agent(

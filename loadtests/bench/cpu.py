@@ -1,4 +1,4 @@
-"""CPU time of processes and all their threads, from the scheduler's own count.
+"""CPU time of processes and all their threads, and memory, from the kernel's own counts.
 
 /proc/PID/task/TID/schedstat counts nanoseconds on a core. /proc/stat and the sampled times of
 /proc/PID/stat miss much of what short tasks use.
@@ -33,6 +33,14 @@ def session_members(leader: int, proc: Path = PROC) -> list[int]:
             except (FileNotFoundError, ProcessLookupError):
                 continue
     return sorted(members)
+
+
+def memory_kb(pid: int, proc: Path = PROC) -> int:
+    """Return the resident memory of a process in KiB, what is shared counted by its share (PSS)."""
+    for line in (proc / str(pid) / "smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise ValueError(f"/proc/{pid}/smaps_rollup has no Pss")
 
 
 class CpuMeter:

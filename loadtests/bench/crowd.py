@@ -13,14 +13,29 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from loadtests.bench.ledger import Ledger
 from loadtests.bench.wire import Heard, hear, sdp, uri_in, user_of
 
 DEADLINE_S = 5.0
 """Beyond its own length, how long a call may take."""
+
+
+class Watch(Protocol):
+    """Who looks at the agents of a crowd; instants are the generator's."""
+
+    def rung(self, agent: bytes, at_s: float) -> None:
+        """Be told that an INVITE has come to them."""
+
+    def joined(self, agent: bytes, at_s: float) -> None:
+        """Be told that the caller hears them."""
+
+    def left(self, agent: bytes, at_s: float) -> None:
+        """Be told that they have hung up, or were hung up on."""
 
 
 class Way(Enum):
@@ -41,6 +56,8 @@ class Scene(Struct, frozen=True, kw_only=True):
     did: str
     ring_s: float = 0.02
     talk_s: float = 0.2
+    patience_s: float = DEADLINE_S
+    """Beyond its own length, how long a call may take: then the caller hangs up."""
     rtp_port: int = 40000
     """Where everybody hears; on the host of their Kamailio."""
 
@@ -63,6 +80,8 @@ class _Call:
     agent_invite: Heard | None = None
     agent_call_id: bytes = b""
     is_talking: bool = False
+    has_hung_up: bool = False
+    """One of the two has."""
     caller_over: bool = False
     agent_over: bool = False
     is_closed: bool = False
@@ -75,9 +94,10 @@ class _Call:
 class Crowd:
     """All calls under way. `outgoing` holds what is to be sent."""
 
-    def __init__(self, scene: Scene, run: str) -> None:
-        """`run` makes this crowd's Call-IDs its own."""
+    def __init__(self, scene: Scene, run: str, watch: Watch | None = None) -> None:
+        """`run` makes this crowd's Call-IDs its own; `watch` is told what agents do."""
         self._scene = scene
+        self._watch = watch
         self._run = run.encode()
         self.ledger = Ledger()
         self.outgoing: list[tuple[Way, bytes]] = []
@@ -127,7 +147,8 @@ class Crowd:
         self._calls[number] = call
         self._by_call_id[self._call_id(call)] = call
         self.ledger.offered += 1
-        self._later(now + self._scene.length_s + DEADLINE_S, lambda _: self._give_up(call))
+        ends_s = now + self._scene.length_s + self._scene.patience_s
+        self._later(ends_s, lambda _: self._give_up(call))
         self._request(
             call,
             b"INVITE",
@@ -205,7 +226,9 @@ class Crowd:
         if heard.start.startswith(b"ACK"):
             if not call.is_talking:
                 call.is_talking = True
-                self._later(now + self._scene.talk_s, lambda _: self._hang_up(call))
+                if self._watch is not None:
+                    self._watch.joined(call.agent, now)
+                self._later(now + self._scene.talk_s, lambda at_s: self._hang_up(call, at_s))
             return
         key = b"c" + heard.first(b"cseq")
         if self._is_repeated(call, key, Way.CALLERS):
@@ -237,6 +260,8 @@ class Crowd:
             return
         self._answer(call, key, Way.AGENTS, heard.answer(b"200 OK"))
         if heard.start.startswith(b"BYE"):
+            if self._watch is not None:
+                self._watch.left(call.agent, now)
             self._agent_gone(call)
             self._settle(call)
         elif heard.start.startswith(b"CANCEL"):
@@ -253,6 +278,8 @@ class Crowd:
         if call.agent_invite is not None:
             self._fail(call, "second agent rung")
         self._busy[agent] = call
+        if self._watch is not None:
+            self._watch.rung(agent, seen_s)
         call.agent, call.agent_invite, call.agent_call_id = agent, heard, heard.call_id
         self._by_call_id[heard.call_id] = call
         self.ledger.to_agent_s.append(seen_s - call.began_s)
@@ -277,10 +304,25 @@ class Crowd:
 
     # -- what people do
 
-    def _hang_up(self, call: _Call) -> None:
-        if call.is_closed:
+    def let_talk(self, seconds: float) -> None:
+        """Let those who are joined from now on talk for so long."""
+        self._scene = replace(self._scene, talk_s=seconds)
+
+    def agents_hang_up(self, now: float) -> int:
+        """Let every agent who talks hang up at this moment; return how many did."""
+        talking = [call for call in self._busy.values() if call.is_talking]
+        for call in talking:
+            call.agent_hangs_up = True
+            self._hang_up(call, now)
+        return len(talking)
+
+    def _hang_up(self, call: _Call, now: float) -> None:
+        if call.is_closed or call.has_hung_up:
             return
+        call.has_hung_up = True
         if call.agent_hangs_up and call.agent_invite is not None:
+            if self._watch is not None:
+                self._watch.left(call.agent, now)
             self._agent_bye(call, call.agent_invite)
         else:
             self._request(call, b"BYE", call.remote, 2)

@@ -37,6 +37,11 @@ class Ledger:
     behind_s: float = 0.0
     """How much later all was over than it would have been if nothing took any time."""
 
+    @property
+    def answers(self) -> int:
+        """How many calls have been answered so far."""
+        return len(self.answered_s)
+
     def first_answer(self, after_s: float) -> None:
         """Note how long an INVITE waited for any answer."""
         if after_s > PATIENCE_S:

@@ -7,8 +7,11 @@ from rich.table import Table
 from drills.cli.progress import console
 from loadtests.bench.api.measure import ApiFigures
 from loadtests.bench.edge import EdgeFigures
+from loadtests.bench.growth import GrowthFigures
 from loadtests.bench.machine import machine
+from loadtests.bench.memory import MemoryFigures
 from loadtests.bench.profile import by_group
+from loadtests.bench.queue.measure import QueueFigures
 from loadtests.bench.recording.measure import RecordingFigures
 from loadtests.bench.relay.measure import RelayFigures
 from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
@@ -134,6 +137,55 @@ def recording(figures: RecordingFigures) -> dict[str, object]:
         f"p99 {first['p99']:.1f} ms"
     )
     console().print(table, others, _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def queue(figures: QueueFigures) -> dict[str, object]:
+    """Print what `bench queue` found; return it as JSON values."""
+    effort = figures.effort
+    table = Table(
+        title=f"A queue of {effort.agents} agents that is never empty: {effort.talk_s:g} s of"
+        f" talk, {effort.wrap_up_s:g} s of wrap-up"
+    )
+    table.add_column("")
+    table.add_column("median (least to most)", justify="right")
+    for share, name in ((0.5, "p50"), (0.99, "p99")):
+        what = f"dead time: end of wrap-up to the next INVITE, {name}, ms"
+        table.add_row(what, _of(figures.dead_ms(share), 1))
+    table.add_row("efficiency: agents' time of use, of all", _of(figures.efficiency, 4))
+    table.add_row(f"refill: all {effort.agents} freed at once, s", _of(figures.refill_s, 3))
+    failures = figures.failures or "none"
+    console().print(table, f"failures: {failures}", _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def growth(figures: GrowthFigures) -> dict[str, object]:
+    """Print what `bench growth` found; return it as JSON values."""
+    table = Table(title=f"One edge at {figures.effort.rate:.0f} calls/s as the center grows")
+    for column in ("agents", "CPU a call, ms", "edge's memory, MiB", "not clean"):
+        table.add_column(column, justify="right")
+    for size in figures.sizes:
+        dirt = "; ".join(each.summary.dirt for each in size.slices if each.summary.dirt)
+        memory = f"{size.memory_kb / 1024:.0f}"
+        table.add_row(f"{size.agents:,}", _of(size.cpu_ms), memory, dirt[:40] or "-")
+    asked = "; ".join(
+        f"{name.replace('_', ' ')} {value:g}" for name, value in figures.etcd().items()
+    )
+    console().print(table, f"etcd: {asked}", _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def memory(figures: MemoryFigures) -> dict[str, object]:
+    """Print what `bench memory` found; return it as JSON values."""
+    table = Table(title="What one edge holds for a call, without media")
+    table.add_column("")
+    table.add_column("KiB a call", justify="right")
+    for kind in ("waiting", "talking"):
+        found = figures.of(kind)
+        count = getattr(figures.effort, kind)
+        kib = f"{found.median / 1024:.1f} ({found.least / 1024:.1f} to {found.most / 1024:.1f})"
+        table.add_row(f"{kind}, {count} at once", kib)
+    console().print(table, _machine(), sep="\n")
     return figures.as_json() | {"machine": machine()}
 
 

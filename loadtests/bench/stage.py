@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from drills.lab.process import Identity
 from drills.lab.supervisor import Supervisor
 from loadtests.bench import servers
 from loadtests.bench.center import DID, configuration, furnish
-from loadtests.bench.cpu import CpuMeter
+from loadtests.bench.cpu import CpuMeter, memory_kb
 from loadtests.bench.crowd import DEADLINE_S, Scene
 from loadtests.bench.errors import BenchError
 from loadtests.bench.ledger import Summary
@@ -63,12 +63,16 @@ class Stage:
         self._run = run
         self._supervisor = supervisor
         self._identity = identity
-        self._generator = subprocess.Popen(  # noqa: S603 - our own program
-            (sys.executable, "-m", "loadtests.bench.generator", json.dumps(asdict(SCENE))),
-            cwd=servers.PROJECT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        self._generator = _generator()
+
+    @contextlib.contextmanager
+    def without_generator(self) -> Iterator[None]:
+        """Have its addresses free for another one, during the block."""
+        self.close()
+        try:
+            yield
+        finally:
+            self._generator = _generator()
 
     def close(self) -> None:
         """End the generator."""
@@ -123,6 +127,13 @@ class Stage:
             relay_s=spent["relay"],
         )
 
+    def edge_memory_kb(self) -> int:
+        """Return what the edge holds of memory, in KiB."""
+        pid = self._supervisor.pid("edge")
+        if pid is None:
+            raise BenchError("there is no edge to measure")
+        return memory_kb(pid)
+
     def log_tail(self) -> str:
         """Return the end of what the edge logged."""
         text = self._supervisor.log_path("edge").read_text(errors="replace")
@@ -155,7 +166,7 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(agents: int, *, media: bool) -> AsyncIterator[Stage]:
+async def staged(agents: int, *, media: bool, wrap_up_s: float = 0.0) -> AsyncIterator[Stage]:
     """Bring up what the edge stands on, the call center written into it."""
     run = RUN_ROOT
     supervisor = Supervisor(run / "log")
@@ -169,7 +180,7 @@ async def staged(agents: int, *, media: bool) -> AsyncIterator[Stage]:
     try:
         await supervisor.start(specs)
         tls = Tls(ca=identity.ca, cert=identity.cert, key=identity.key)
-        await furnish(servers.ENDPOINTS, tls, configuration(agents, SCENE.agents))
+        await furnish(servers.ENDPOINTS, tls, configuration(agents, SCENE.agents, wrap_up_s))
         stage = Stage(run, supervisor, identity)
         try:
             yield stage
@@ -179,3 +190,12 @@ async def staged(agents: int, *, media: bool) -> AsyncIterator[Stage]:
         raise BenchError(str(error)) from error
     finally:
         await supervisor.close()
+
+
+def _generator() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own program
+        (sys.executable, "-m", "loadtests.bench.generator", json.dumps(asdict(SCENE))),
+        cwd=servers.PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )

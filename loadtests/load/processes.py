@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from loadtests.bench.cpu import memory_kb
 from loadtests.load.growth import Sample
 
 _PROC: Final = Path("/proc")
@@ -59,13 +60,13 @@ def _program(folder: Path) -> str | None:
 
 
 def _sample(at_s: float, folders: list[Path]) -> Sample:
-    memory_kb = descriptors = threads = sockets = count = 0
+    memory = descriptors = threads = sockets = count = 0
     for folder in folders:
         try:
-            memory_kb += _field(folder / "smaps_rollup", "Pss:")
+            memory += memory_kb(int(folder.name))
             threads += _field(folder / "status", "Threads:")
             held = [str(each.readlink()) for each in (folder / "fd").iterdir()]
-        except OSError:
+        except (OSError, ValueError):
             continue  # it has ended this moment
         count += 1
         descriptors += len(held)
@@ -73,7 +74,7 @@ def _sample(at_s: float, folders: list[Path]) -> Sample:
     return Sample(
         at_s=at_s,
         processes=count,
-        memory_mb=memory_kb / _KB,
+        memory_mb=memory / _KB,
         descriptors=descriptors,
         threads=threads,
         sockets=sockets,

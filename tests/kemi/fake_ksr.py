@@ -171,6 +171,8 @@ class FakeKsr(ModuleType):
             "htable.sht_sets": self._put,
             "htable.sht_rm": lambda table, key: self.world.tables[table].pop(key, None) and 1,
             "htable.sht_inc": self._inc,
+            "htable.sht_dec": self._dec,
+            "htable.sht_setxi": self._put_number,
             "htable.sht_lock": self._lock,
             "htable.sht_unlock": self._unlock,
             "pvx.avp_sets": self._set_avp,
@@ -228,6 +230,14 @@ class FakeKsr(ModuleType):
         count = int(self.world.tables[table].get(key, 0)) + 1
         self.world.tables[table][key] = str(count)
         return count
+
+    def _dec(self, table: str, key: str) -> int:
+        count = int(self.world.tables[table].get(key, 0)) - 1
+        self.world.tables[table][key] = str(count)
+        return count
+
+    def _put_number(self, table: str, key: str, value: int, _expires_s: int) -> int:
+        return self._put(table, key, str(value))
 
     def _lock(self, table: str, key: str) -> int:
         assert not self.world.locked, "a second lock, while one is held, may deadlock"

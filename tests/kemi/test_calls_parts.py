@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import select
+import socket
 import time
 
 import pytest
@@ -357,3 +359,35 @@ def test_hops_run_out(site: Site) -> None:
     trunk = site.trunk()
     trunk.send(trunk.request("INVITE", f"sip:{DID}@{site.address}", max_forwards=0))
     assert trunk.final().status == 483
+
+
+def say_room(site: Site, edge: SipPeer, count: int) -> None:
+    """Say as an edge does how many calls it takes, and return when that counts."""
+    message = json.dumps({"do": "headroom", "edge": edge.address, "calls": count}).encode()
+    with socket.create_connection(site.events) as door:
+        door.sendall(b"%d:%s," % (len(message), message))
+        until = time.monotonic() + 5
+        while site.row("room", edge.address) != str(count):
+            assert time.monotonic() < until, "the room was not noted"
+            time.sleep(0.01)
+
+
+def test_calls_beyond_what_the_edge_takes_are_refused_at_once_and_only_for_a_while(
+    site: Site,
+) -> None:
+    trunk, edge = site.trunk(), site.edge()
+    steer(site, edge.address)
+    say_room(site, edge, 2)
+    for _ in range(2):
+        call(trunk)
+        take(edge)
+        trunk.wait(200)
+    call(trunk, call_id="one too many")
+    refused = trunk.wait(503)
+    assert refused["Retry-After"]
+    until = time.monotonic() + 6
+    while site.row("room", edge.address) is not None:
+        assert time.monotonic() < until, "an edge that has died would refuse calls for ever"
+        time.sleep(0.05)
+    call(trunk, call_id="later")
+    take(edge)

@@ -783,6 +783,62 @@ def test_a_reply_with_strange_bytes_is_dropped(script: Script, world: World) -> 
     assert world.done == [("drop",)]
 
 
+# ---- how many calls an edge takes
+
+
+def test_an_edge_takes_as_many_calls_as_it_has_said_and_then_the_site_refuses(
+    script: Script, world: World
+) -> None:
+    says(script, world, {"do": "headroom", "edge": E1, "calls": 2})
+    assert [bool(script.request(world) and world.was_done("relay")) for _ in range(3)] == [
+        True,
+        True,
+        False,
+    ]
+    assert world.was_done("reply") == [(503, "Overloaded")]
+    assert world.reply_headers[-1].startswith("Retry-After: ")
+
+
+def test_a_call_goes_to_the_edge_of_the_site_that_still_has_room(
+    script: Script, world: World
+) -> None:
+    world.tables["steer"]["4930111"] = f"{E1},{E2}|{E3}"
+    says(
+        script,
+        world,
+        {"do": "headroom", "edge": E1, "calls": 0},
+        {"do": "headroom", "edge": E2, "calls": 10},
+    )
+    for number in range(6):
+        done = script.request(world, call_id=f"call-{number}")
+        assert ("relay", f"sip:{E2}") in done
+        assert world.avps["targets"].split() == [E1, E3], "for silence and failures"
+
+
+def test_a_site_without_room_refuses_and_leaves_other_sites_to_the_carrier(
+    script: Script, world: World
+) -> None:
+    world.tables["steer"]["4930111"] = f"{E1},{E2}|{E3}"
+    for edge in (E1, E2):
+        says(script, world, {"do": "headroom", "edge": edge, "calls": 0})
+    script.request(world)
+    assert world.was_done("relay") == []
+    assert world.was_done("reply") == [(503, "Overloaded")]
+
+
+def test_an_edge_that_takes_any_number_again_is_asked_without_counting(
+    script: Script, world: World
+) -> None:
+    says(
+        script,
+        world,
+        {"do": "headroom", "edge": E1, "calls": 0},
+        {"do": "headroom", "edge": E1, "calls": None},
+    )
+    assert ("relay", f"sip:{E1}") in script.request(world)
+    assert E1 not in world.tables["room"]
+
+
 # ---- the edges' door, and the start
 
 

@@ -1,0 +1,66 @@
+"""Tells this site's Kamailio how many calls the edge takes; `edge.steering.headroom` decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from msgspec import Struct
+
+from edge.steering.headroom import WINDOW_S, Headroom, Window
+from state.clock import Clock
+
+log = structlog.get_logger()
+
+
+class Waits(Struct, frozen=True, kw_only=True):
+    """How long datagrams have waited in the socket, since the beginning."""
+
+    count: int = 0
+    sum_s: float = 0.0
+
+
+class HeadroomKeeper:
+    """Looks four times a second; says a limit again and again while there is one."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        waits: Callable[[], Waits],
+        taken: Callable[[], int],
+        tell: Callable[[int | None], None],
+    ) -> None:
+        """`taken`: how many calls this edge has taken so far; `tell` reaches Kamailio, or not."""
+        self._clock = clock
+        self._waits = waits
+        self._taken = taken
+        self._tell = tell
+        self.headroom = Headroom()
+
+    async def run(self) -> None:
+        """Look and tell until cancelled."""
+        at_s, waits, taken = self._clock.now().mono_s, self._waits(), self._taken()
+        while True:
+            await asyncio.sleep(WINDOW_S)
+            now_s, more, calls = self._clock.now().mono_s, self._waits(), self._taken()
+            count = more.count - waits.count
+            self._look(
+                Window(
+                    seconds=max(WINDOW_S / 2, now_s - at_s),
+                    calls=calls - taken,
+                    wait_s=(more.sum_s - waits.sum_s) / count if count else 0.0,
+                )
+            )
+            at_s, waits, taken = now_s, more, calls
+
+    def _look(self, seen: Window) -> None:
+        before, self.headroom = self.headroom, self.headroom.after(seen)
+        if (before.per_s is None) != (self.headroom.per_s is None):
+            per_s = self.headroom.per_s
+            log.warning(
+                "headroom", calls_per_s=None if per_s is None else round(per_s), wait_s=seen.wait_s
+            )
+        if before.per_s is not None or self.headroom.per_s is not None:
+            self._tell(self.headroom.calls)

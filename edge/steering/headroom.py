@@ -1,0 +1,96 @@
+"""How many more calls a second an edge lets its Kamailio send it. PURE.
+
+Owns the rule; measuring and telling are the shell's (`edge.headroom`).
+
+The sign of overload is that datagrams wait in the edge's socket: below what the edge can do they
+wait a millisecond or two, above it longer and longer, whatever the cause. Calls that come in then
+wait for all that stand before them, Kamailio sends its INVITEs again, and soon the edge is busy
+with calls that nobody wants any more. So the edge says early how many it takes, and Kamailio
+refuses the rest at once: 503 with Retry-After, on which carriers try the next site.
+
+The laws:
+
+- No limit while nothing waits.
+- Datagrams that wait in two windows one after the other: a limit. What is taken while others wait
+  is what the edge can do; of that it lets in less the longer they wait, so that what waits is
+  worked off within a second or two.
+- Once they wait no longer, the limit grows by little and little as long as all of it is used, and
+  goes when it has not been needed for a while.
+- Never under `LEAST_PER_S`: an edge that cannot take so few is kept from working by others, and
+  refusing calls would not help it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+WINDOW_S: Final = 0.25
+LONG_S: Final = 0.05
+"""Datagrams that wait longer than this, on average, have come too many; SIP's first retransmission
+from Kamailio is at 0.2 s."""
+SHORT_S: Final = 0.02
+LEAST_PER_S: Final = 60.0
+_WORKED_OFF_S: Final = 1.0
+_MORE: Final = 1.02
+_NEWS: Final = 0.4
+"""How much a window counts in what the edge can do, against all before it."""
+_UNNEEDED: Final = 12
+"""Windows without need of it, after which a limit goes."""
+_USED: Final = 0.8
+"""A limit is needed while at least this share of it comes."""
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """What the edge has met in a short while."""
+
+    seconds: float
+    calls: int
+    """New ones that it took."""
+    wait_s: float
+    """How long datagrams had waited for it, on average."""
+
+
+class Headroom(Struct, frozen=True, kw_only=True):
+    """How many calls a second may come, and what that rests on."""
+
+    per_s: float | None = None
+    """None: as many as want."""
+    able_per_s: float = 0.0
+    """How many the edge can take, as far as it has shown."""
+    bad: int = 0
+    """Windows in a row in which datagrams waited."""
+    unneeded: int = 0
+
+    def after(self, seen: Window) -> Headroom:
+        """Return what holds after one more window."""
+        if seen.wait_s > LONG_S:
+            return self._after_waiting(seen)
+        if self.per_s is None:
+            return Headroom()
+        is_needed = seen.calls / seen.seconds >= _USED * self.per_s
+        unneeded = 0 if is_needed else self.unneeded + 1
+        if unneeded >= _UNNEEDED:
+            return Headroom()
+        more = _MORE if is_needed and seen.wait_s <= SHORT_S else 1.0
+        able_per_s = more * self.able_per_s
+        return replace(self, bad=0, unneeded=unneeded, per_s=able_per_s, able_per_s=able_per_s)
+
+    def _after_waiting(self, seen: Window) -> Headroom:
+        taken_per_s = seen.calls / seen.seconds
+        able_per_s = taken_per_s
+        if self.able_per_s:
+            able_per_s = (1 - _NEWS) * self.able_per_s + _NEWS * taken_per_s
+        able_per_s = max(LEAST_PER_S, able_per_s)
+        worse = replace(self, bad=self.bad + 1, unneeded=0, able_per_s=able_per_s)
+        if worse.bad < 2 and self.per_s is None:  # noqa: PLR2004 - see the laws
+            return worse
+        share = max(0.0, 1.0 - seen.wait_s / _WORKED_OFF_S)
+        return replace(worse, per_s=max(LEAST_PER_S, share * able_per_s))
+
+    @property
+    def calls(self) -> int | None:
+        """How many may come in the next window; None: as many as want."""
+        return None if self.per_s is None else max(1, round(self.per_s * WINDOW_S))

@@ -1,0 +1,1 @@
+"""`bench queue`: how long agents stand idle while callers wait."""
