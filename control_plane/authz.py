@@ -22,8 +22,8 @@ from control_plane import policy
 from control_plane.conditions import UnknownFactError, holds
 from control_plane.errors import PolicyError
 from control_plane.permissions import Permission, Role, reading
-from control_plane.policy import ANY, DENY, Line, Policy
-from control_plane.subjects import ANY_TENANT, Question
+from control_plane.policy import DENY, Line, Policy
+from control_plane.subjects import Question
 
 KEPT: Final = 10_000
 """Answers of casbin that are kept, of all tenants together."""
@@ -189,11 +189,7 @@ class _Finder:
     """Casbin over the lines of one tenant and one kind."""
 
     def __init__(self, model: str, rules: Policy, tenant: str, kind: str) -> None:
-        self._lines = tuple(
-            line
-            for line in rules.lines
-            if line.dom in (tenant, ANY_TENANT) and line.kind in (kind, ANY)
-        )
+        self._lines = rules.about(tenant, kind)
         self._seen: set[Line] = set()
         made = casbin.Model()
         made.load_model_from_text(model)

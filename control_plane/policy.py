@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -22,6 +23,7 @@ ANY: Final = "*"
 ALLOW, DENY = "allow", "deny"
 MAX_DEPTH: Final = 8
 _WORDS: Final = {"p": 6, "g": 2}
+_ROLES: Final = frozenset(Role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,20 @@ class Policy:
     lines: tuple[Line, ...]
     parents: Mapping[str, tuple[str, ...]]
     version: str
+    _places: Mapping[tuple[str, str], list[int]] = field(init=False, repr=False, compare=False)
+    """Where in `lines` those of a tenant and a kind stand: there are thousands of others."""
+
+    def __post_init__(self) -> None:
+        places: dict[tuple[str, str], list[int]] = {}
+        for place, line in enumerate(self.lines):
+            places.setdefault((line.dom, line.kind), []).append(place)
+        object.__setattr__(self, "_places", places)
+
+    def about(self, tenant: str, kind: str) -> tuple[Line, ...]:
+        """Return the lines that may speak of a kind in a tenant, in the order of the text."""
+        asked = {(dom, each) for dom in (tenant, ANY_TENANT) for each in (kind, ANY)}
+        places = sorted(place for each in asked for place in self._places.get(each, ()))
+        return tuple(self.lines[place] for place in places)
 
 
 def parse(text: str, where: str = "policy.csv", *, tenant: str | None = None) -> Policy:
@@ -102,7 +118,7 @@ def _check_line(at: str, line: Line, tenant: str | None) -> None:
             raise PolicyError(f"{at}: nobody knows the condition {name!r}; known are {known}")
     if line.kind != ANY and line.kind not in KINDS:
         raise PolicyError(f"{at}: there is no kind {line.kind!r}")
-    acts = {each.act for each in Permission if line.kind in (ANY, each.kind)}
+    acts = _acts(line.kind)
     if line.act != ANY and line.act not in acts:
         raise PolicyError(f"{at}: nothing can {line.act!r} a {line.kind}; known: {sorted(acts)}")
     if line.eft == ALLOW and ANY in (line.sub, line.kind) and line.kind != "session":
@@ -113,8 +129,13 @@ def _check_line(at: str, line: Line, tenant: str | None) -> None:
         raise PolicyError(f"{at}: {line.dom!r} is no tenant")
 
 
+@cache
+def _acts(kind: str) -> frozenset[str]:
+    return frozenset(each.act for each in Permission if kind in (ANY, each.kind))
+
+
 def _check_role(at: str, role: str) -> None:
-    if role not in set(Role):
+    if role not in _ROLES:
         raise PolicyError(f"{at}: there is no role {role!r}; known are {', '.join(Role)}")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Integer,
     Select,
@@ -167,41 +168,54 @@ async def page(
 ) -> tuple[list[Customer], str | None]:
     """Return one page of a tenant's customers; with `among`, of these only.
 
-    In order of creation, a search reads no customer before the page is known: the indexes hold the
-    ids, and ids begin with the time. A planner left to itself walks through everybody instead.
+    A search reads no customer before the page is known: the indexes hold the ids, which begin with
+    the time, and the names in order. A planner left to itself walks through everybody instead.
     """
-    by = {"created": CustomerRow.id.expression, "name": CustomerRow.name_key.expression}
+    by: dict[str, ColumnElement[str]] = {
+        "created": CustomerRow.id.expression,
+        "name": CustomerRow.name_key.expression,
+    }
     index = _first_index(listing)
     sort = listing.sort.removeprefix("-") or "created"
-    if index is None or sort != "created":
-        statement = select(*_COLUMNS, CustomerRow.name_key).where(
+    id_column = by["created"]
+    statement: Select[Any]
+    if index is None:
+        statement = select(*(*_COLUMNS, CustomerRow.name_key)).where(
             CustomerRow.tenant == tenant, CustomerRow.merged_into.is_(None)
         )
-        if index is not None:
-            found = _found(tenant, listing, among, index).cte("found").prefix_with("MATERIALIZED")
-            statement = statement.join(found, found.c.customer == CustomerRow.id)
-        elif among is not None:
+        if among is not None:
             statement = statement.where(CustomerRow.id.in_(among))
-        rows, after = await paging.fetch(
-            connection,
-            statement,
-            listing,
-            columns=by,
-            id_column=CustomerRow.id.expression,
-            default="created",
-        )
-        return [_read(row) for row in rows], after
+    else:
+        statement = _found(tenant, listing, among, index)
+        by["created"] = id_column = index.customer.expression
+        if sort != "created":
+            named = _named(tenant, statement)
+            statement = cast("Select[Any]", named.select())
+            by["name"], id_column = named.c.name_key, named.c.customer
     rows, after = await paging.fetch(
-        connection,
-        _found(tenant, listing, among, index),
-        listing,
-        columns={**by, "created": index.customer.expression},
-        id_column=index.customer.expression,
-        default="created",
+        connection, statement, listing, columns=by, id_column=id_column, default="created"
     )
-    ids = [row.customer for row in rows]
+    if index is None:
+        return [_read(row) for row in rows], after
+    ids = [row._mapping[id_column] for row in rows]  # noqa: SLF001 - its documented way
     by_id = {each.id: each for each in await find_all(connection, tenant, ids)}
     return [by_id[each] for each in ids if each in by_id], after
+
+
+def _named(tenant: str, found: Select[Any]) -> CTE:
+    """Return who was found, with their names to sort by: one look into an index for each.
+
+    As a join, SQLite's planner may walk through the whole tenant instead; by `=`, it goes for the
+    primary key and then reads the customer.
+    """
+    ids = found.cte("found").prefix_with("MATERIALIZED")
+    name = (
+        select(CustomerRow.name_key)
+        .where(CustomerRow.tenant == tenant, CustomerRow.id.between(ids.c.customer, ids.c.customer))
+        .scalar_subquery()
+    )
+    made = select(ids.c.customer, name.label("name_key")).cte("named")
+    return made.prefix_with("MATERIALIZED")
 
 
 Index: TypeAlias = type[WordRow] | type[NumberRow] | type[TagRow]

@@ -14,7 +14,7 @@ class CustomerRow(Table):
     __tablename__ = "customers"
     __table_args__ = (
         Index("ix_customers_tenant_name_key_id", "tenant", "name_key", "id"),
-        Index("ix_customers_tenant_id", "tenant", "id"),
+        Index("ix_customers_tenant_id_name_key", "tenant", "id", "name_key"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

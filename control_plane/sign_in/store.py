@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.ids import fresh
@@ -24,6 +24,17 @@ IDLE_MS: Final = 12 * 3600 * 1000
 _AT_ONCE: Final = 400
 LONGEST_MS: Final = 7 * 24 * 3600 * 1000
 """After so long one signs in again, however often one refreshed."""
+
+
+_SIGNED_IN: Final = users.SUBJECT.where(
+    select(SessionRow.id)
+    .where(
+        SessionRow.id == bindparam("session"),
+        SessionRow.user_id == UserRow.id,
+        SessionRow.ended_ms.is_(None),
+    )
+    .exists()
+)
 
 
 class Refused(StrEnum):
@@ -137,14 +148,8 @@ async def was_here(connection: AsyncConnection, tenant: str, login: str, address
 
 async def load_subject(connection: AsyncConnection, user: str, session: str) -> Subject | None:
     """Return who has this id, or None: also when the session is not theirs, or has ended."""
-    stands = await connection.execute(
-        select(SessionRow.id).where(
-            SessionRow.id == session, SessionRow.user_id == user, SessionRow.ended_ms.is_(None)
-        )
-    )
-    if stands.first() is None:
-        return None
-    found = await users.load_subject(connection, user)
+    rows = await connection.execute(_SIGNED_IN, {"user": user, "session": session})
+    found = users.subjects_of(rows).get(user)
     return replace(found, session=session) if found else None
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,7 +38,16 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     """Those of the user's own tenant."""
 
 
+_SEEN_BY_POLICY = ("is_active", "agent", "employer", "team", "site")
 _COLUMNS = [getattr(UserRow, name) for name in User.__struct_fields__ if name != "roles"]
+_WITH_GRANTS: Select[Any] = select(
+    *(getattr(UserRow, name) for name in ("id", "tenant", *_SEEN_BY_POLICY)),
+    GrantRow.role,
+    GrantRow.tenant.label("granted_in"),
+).outerjoin(GrantRow, GrantRow.user_id == UserRow.id)
+SUBJECT: Final = _WITH_GRANTS.where(UserRow.id == bindparam("user"))
+"""The rows of one user, for `subjects_of`; made once, since making it costs more than asking."""
+_SUBJECTS = _WITH_GRANTS.where(UserRow.id.in_(bindparam("users", expanding=True)))
 _SORT = {"name": UserRow.name, "login": UserRow.login, "created": UserRow.created_ms}
 
 
@@ -113,34 +122,32 @@ async def set_roles(
 
 async def load_subject(connection: AsyncConnection, user: str) -> Subject | None:
     """Return who has this id, with all roles; of whichever tenant."""
-    return (await load_subjects(connection, (user,))).get(user)
+    rows = await connection.execute(SUBJECT, {"user": user})
+    return subjects_of(rows).get(user)
 
 
 async def load_subjects(connection: AsyncConnection, wanted: Iterable[str]) -> dict[str, Subject]:
     """Return who have these ids, with all roles; of whichever tenant."""
-    ids = tuple(wanted)
-    rows = (await connection.execute(select(*_COLUMNS).where(UserRow.id.in_(ids)))).all()
-    if not rows:
-        return {}
-    grants: dict[str, set[Grant]] = {row.id: set() for row in rows}
-    found = await connection.execute(
-        select(GrantRow.user_id, GrantRow.role, GrantRow.tenant).where(GrantRow.user_id.in_(ids))
-    )
-    for row in found:
-        if row.user_id in grants:
-            grants[row.user_id].add(Grant(role=Role(row.role), tenant=row.tenant))
+    return subjects_of(await connection.execute(_SUBJECTS, {"users": tuple(wanted)}))
+
+
+def subjects_of(rows: Iterable[Row[Any]]) -> dict[str, Subject]:
+    """Return the subjects of which `rows` tell, a row for each grant."""
+    users: dict[str, Row[Any]] = {}
+    grants: dict[str, set[Grant]] = {}
+    for row in rows:
+        users[row.id] = row
+        mine = grants.setdefault(row.id, set())
+        if row.role is not None:
+            mine.add(Grant(role=Role(row.role), tenant=row.granted_in))
     return {
-        row.id: Subject(
-            id=row.id,
+        user: Subject(
+            id=user,
             tenant=row.tenant,
-            grants=frozenset(grants[row.id]),
-            is_active=row.is_active,
-            agent=row.agent,
-            employer=row.employer,
-            team=row.team,
-            site=row.site,
+            grants=frozenset(grants[user]),
+            **{name: row._mapping[name] for name in _SEEN_BY_POLICY},  # noqa: SLF001 - its documented way
         )
-        for row in rows
+        for user, row in users.items()
     }
 
 

@@ -164,3 +164,16 @@ def test_every_condition_is_used_by_a_line_of_the_policy() -> None:
     loaded = policy.parse((FOLDER / "policy.csv").read_text())
     used = {name for line in loaded.lines for name in line.cond.split("&")}
     assert used == set(REGISTERED)
+
+
+def test_the_lines_about_a_kind_in_a_tenant_come_in_the_order_of_the_text() -> None:
+    text = """
+p, role:agent, t2, call, read, always, allow
+p, role:agent, t1, call, read, always, allow
+p, *, *, *, *, is_disabled, deny
+p, role:agent, t1, queue, read, always, allow
+p, role:agent, *, call, read, own_call, allow
+"""
+    lines = policy.parse(text).lines
+    assert policy.parse(text).about("t1", "call") == (lines[1], lines[2], lines[4])
+    assert policy.parse(text).about("t3", "queue") == (lines[2],)
