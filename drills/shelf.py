@@ -1,7 +1,8 @@
 """Where drills' evidence is kept, in the order in which it came: `.everline/drills`.
 
-A folder a run: `evidence.json`, `callers.pcap`, `report.html`, `logs/`. The key that signs lies
-beside them and is made when it is first needed; evidence is checked against its public half.
+A folder a run: `evidence.json`, `callers.pcap`, `report.html`, `report.pdf`, `logs/`. The key that
+signs lies beside them and is made when it is first needed; evidence is checked against its public
+half.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import random
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from drills.evidence import FIRST, Evidence, TamperedError, hash_of, open_sealed, seal
 from drills.lever import HOME
 
-__all__ = ["CAPTURE", "EVIDENCE", "HOME", "PAGE", "Shelf", "run_name", "tamper"]
-EVIDENCE, CAPTURE, PAGE = "evidence.json", "callers.pcap", "report.html"
+__all__ = ["CAPTURE", "EVIDENCE", "HOME", "PAGE", "PRINT", "Shelf", "run_name", "tamper"]
+EVIDENCE, CAPTURE, PAGE, PRINT = "evidence.json", "callers.pcap", "report.html", "report.pdf"
+_MADE_OF_IT: Final = frozenset({EVIDENCE, PAGE, PRINT})
+"""Not under the evidence's own seal: the sealed file itself, and what can be made of it anew."""
 
 
 TRIALS_A_RUN = 20
@@ -70,7 +74,7 @@ class Shelf:
         files = {
             path.name: path.read_bytes()
             for path in self.folder(run).iterdir()
-            if path.is_file() and path.name not in {EVIDENCE, PAGE}
+            if path.is_file() and path.name not in _MADE_OF_IT
         }
         return self._content(run), files
 

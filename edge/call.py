@@ -136,8 +136,11 @@ class CallShell:
             self._agent_legs[agent.attempt] = leg
             self._tools.own_leg(leg, self.id, agent.attempt)
 
-    def resume(self, note: CallNote) -> None:
-        """Go on where the former life of this edge left off; nothing if it has gone on already."""
+    def resume(self, note: CallNote, *, has_media: bool = True) -> None:
+        """Go on where the former life of this edge left off; nothing if it has gone on already.
+
+        A call without media was cut off, whatever its people have said since.
+        """
         if self._call is not None:
             return
         agent = note.agent
@@ -156,6 +159,8 @@ class CallShell:
         if note.is_joined:
             self._record()
         self._inbox.extendleft(reversed(first))
+        if not has_media:
+            self._inbox.appendleft(ev.MediaLost())
         self._take_all()
         if self._call.is_waiting:
             self._tools.wants_agent()

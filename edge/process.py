@@ -274,6 +274,7 @@ class EdgeProcess:
             snapshot=self._snapshot,
             is_current=self._is_current,
             switchboard=self._switchboard,
+            relay=self._media,
             notes=left.calls,
         )
         debts = Debts(

@@ -17,6 +17,8 @@ from edge.acd.call_events import TicketLost
 from edge.acd.reservation import WITHDRAWN, GivenAgent, Held, Plan, given_agent, offer_failed
 from edge.call import CallShell
 from edge.journal import CallNote
+from edge.media.errors import MediaError
+from edge.media.relay import Relay
 from edge.switchboard import Switchboard
 from state.clock import Clock
 from state.model import CallId, EdgeId, Now, TicketState
@@ -26,6 +28,7 @@ log = structlog.get_logger()
 
 PATIENCE_S = 2.0
 """How long the calls wait for the shared state before they go on without it."""
+RELAY_PATIENCE_S = 0.5
 _LOOK_S = 0.02
 
 
@@ -40,12 +43,15 @@ class Takeover:
         snapshot: Callable[[], Snapshot],
         is_current: Callable[[], bool],
         switchboard: Switchboard,
+        relay: Relay,
         notes: Mapping[CallId, CallNote],
     ) -> None:
         self._edge = edge
         self._clock = clock
         self._snapshot = snapshot
         self._is_current = is_current
+        self._relay = relay
+        self._without_media: frozenset[CallId] = frozenset()
         self._notes = notes
         self._shells: dict[CallId, CallShell] = {}
         for call, note in notes.items():
@@ -62,6 +68,7 @@ class Takeover:
         """Let the calls go on; return when all of them know what they hold."""
         if not self._shells:
             return
+        await self._look_at_media()
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._until_current()
@@ -80,6 +87,22 @@ class Takeover:
             await self._settle(call, shell)
         log.warning("calls_taken_over", edge=self._edge, calls=len(self._shells))
 
+    async def _look_at_media(self) -> None:
+        """Find the talks that the relay has lost: it died with us, as everything at this site did.
+
+        Before anything else is heard: by then their people have hung up, as nobody heard anybody.
+        """
+        lost = set()
+        try:
+            async with asyncio.timeout(RELAY_PATIENCE_S):
+                for call in self._shells:
+                    if self._notes[call].is_joined and not await self._relay.has(call):
+                        lost.add(call)
+        except (MediaError, TimeoutError) as error:
+            # The media watch asks again, every second.
+            log.warning("relay_not_asked", error=str(error))
+        self._without_media = frozenset(lost)
+
     async def _until_current(self) -> None:
         while not self._is_current():  # noqa: ASYNC110 - once in a life
             await asyncio.sleep(_LOOK_S)
@@ -96,7 +119,7 @@ class Takeover:
 
     def _resume_all(self) -> None:
         for call, shell in self._shells.items():
-            shell.resume(self._notes[call])
+            shell.resume(self._notes[call], has_media=call not in self._without_media)
 
     async def _settle(self, call: CallId, shell: CallShell) -> None:
         """See to what the journal did not know: a ticket that is gone, an agent just reserved."""

@@ -9,7 +9,7 @@ import cyclopts
 
 from drills.cli.asking import print_json
 from drills.cli.drill_all import all_, run_some
-from drills.cli.drill_report import kept, report, tell
+from drills.cli.drill_report import kept, print_beside, report, tell
 from drills.cli.drill_words import Json, Keep, Name, Seed, every, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
@@ -141,6 +141,7 @@ def run(
         return _live(experiment, shelf, really=really)
     status, found = run_some([Due(experiment=experiment, seed=seed)], shelf)
     for run in found:
+        print_beside(shelf, run)
         tell(shelf, run)
     return status
 

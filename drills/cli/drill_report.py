@@ -17,7 +17,7 @@ from drills.cli.progress import console
 from drills.evidence import Evidence, TamperedError
 from drills.page import lines, page, regressions
 from drills.setup.say import note
-from drills.shelf import HOME, PAGE, Shelf
+from drills.shelf import HOME, PAGE, PRINT, Shelf
 
 
 def report(
@@ -36,7 +36,8 @@ def report(
     """Report on a drill: what was expected, what was found.
 
     The page with charts, for managers and auditors, is report.html in the
-    run's folder. Evidence that was changed is not shown: exit code 1.
+    run's folder, and report.pdf where it was run by itself. Evidence that was
+    changed is not shown: exit code 1.
 
     For example:
       ./everline drill report
@@ -64,6 +65,14 @@ def report(
     except TamperedError as error:
         raise CommandError(f"the evidence of {chosen} does not stand: {error}") from error
     return Exit.OK
+
+
+def print_beside(shelf: Shelf, run: str) -> None:
+    """Print a run's page to a PDF beside it; where that cannot be, say so and go on."""
+    try:
+        _print(shelf, run, (shelf.folder(run) / PRINT).absolute())
+    except CommandError as error:
+        note(f"no PDF: {error}")
 
 
 def _print(shelf: Shelf, chosen: str, file: Path) -> None:

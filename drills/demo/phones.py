@@ -28,7 +28,7 @@ CALLER_SILENCE_S = 4.0
 """A caller who hears nothing at all for so long takes the line for dead."""
 AGENT_SILENCE_S = 3.0
 REGISTER_EVERY_S = 30
-LATE_MS, STILL_HEARD_MS = 5000, 200
+LATE_MS, STILL_HEARD_MS = 2000, 200
 CUT_OFF = "no_media"
 """Why a telephone says that it hangs up, when nothing was heard any more."""
 

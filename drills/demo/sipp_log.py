@@ -25,6 +25,8 @@ class Line(Struct, frozen=True, kw_only=True):
     detail: str
 
 
+LATE_MS = 4000
+"""SIPp cannot say whether it still heard anybody: an edge's next life answers sooner."""
 _ENDS = {
     "bye_answered": End.HUNG_UP,
     "bye_crossed": End.HUNG_UP,
@@ -89,6 +91,8 @@ def _report(steps: list[Line]) -> CallerReport:
     last = next((step for step in reversed(steps) if step.step in _ENDS), None)
     refused = first.get("refused")
     received = first.get("bye_received")
+    hung_up = first.get("hangs_up") or first.get("leaves")
+    is_late = hung_up and last and last.at_ms - hung_up.at_ms > LATE_MS
     return CallerReport(
         number=invite.number,
         sip_call_id=invite.sip_call_id,
@@ -101,6 +105,7 @@ def _report(steps: list[Line]) -> CallerReport:
         end=_ENDS[last.step] if last else End.UNFINISHED,
         status=int(refused.detail) if refused and refused.detail.isdecimal() else None,
         reason=received.detail if received else "",
+        is_cut_off=bool(is_late),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from drills.demo import routing
 from drills.demo.ledger import Row, edges_story, people_story
 from drills.evidence import CallRow, ClockBound, Evidence, Judgement, Moment, chained, judge
 from drills.experiment import Experiment
@@ -73,6 +74,8 @@ def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
             yield f"expected {each.expected}, found {each.value}"
     for mismatch in seen.ledger.mismatches():
         yield f"two stories of {mismatch.call}: people {mismatch.people}; edges {mismatch.edges}"
+    for double in routing.double_offers(seen.agents, seen.offers):
+        yield f"two at once: {double.agent} {double.why}"
     for row in lost_elsewhere(seen):
         yield f"lost elsewhere: {people_story(row)} / {edges_story(row)}"
     for stock in seen.stocks:

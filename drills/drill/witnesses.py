@@ -32,9 +32,12 @@ _TOLD = frozenset(
         "alone",
         "merged",
         "lease_kept_again",
+        "etcd_member_benched",
+        "etcd_member_back",
+        "store_away",
     }
 )
-"""Lines of the edges' logs that belong on a timeline."""
+"""Lines of the logs of edges and recorders that belong on a timeline."""
 _OF_THE_LOG = frozenset({"level", "edge", "site"})
 
 
@@ -99,16 +102,24 @@ def moments(stage: Stage, course: Course) -> Iterator[Moment]:
         kill = Kill(site=site, at_ms=course.began_ms)
         for each in history.sightings(stage.observer.seen, kill, edge_homes(stage.lab)):
             yield moment(each.at_ms, f"shared state, {each.who}", each.what)
-    for edge, home in edge_homes(stage.lab).items():
-        for at_ms, what in _log_lines(stage.lab.paths.run / "log" / f"edge-{edge}.log"):
+    for who, log in _logs(stage):
+        for at_ms, what in _log_lines(stage.lab.paths.run / "log" / log):
             if at_ms >= t0_ms - 1000:
-                yield moment(at_ms, f"{home} edge {edge}", what)
+                yield moment(at_ms, who, what)
     for event in stage.lab.events:
         at_ms = _wall_ms(stage, event.at_s)
         if at_ms >= t0_ms - 1000:
             detail = f" ({event.detail})" if event.detail else ""
             what = f"{event.process} {event.kind}{detail}"
             yield moment(at_ms, f"{event.host or 'router'} supervisor", what)
+
+
+def _logs(stage: Stage) -> Iterator[tuple[str, str]]:
+    """Yield who writes things down, and the name of the file."""
+    for edge, home in edge_homes(stage.lab).items():
+        yield f"{home} edge {edge}", f"edge-{edge}.log"
+    for site in stage.lab.plan.sites:
+        yield f"{site} recorder", f"recorder-{site}.log"
 
 
 def _wall_ms(stage: Stage, mono_s: float) -> int:

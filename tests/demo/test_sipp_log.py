@@ -49,6 +49,13 @@ def test_each_way_to_end_is_told_apart() -> None:
         assert report.end is end
 
 
+def test_a_goodbye_that_is_answered_much_later_ended_nothing() -> None:
+    for seconds, is_cut_off in ((1.5, False), (5.5, True)):
+        steps = line("invite", 0) + line("hangs_up", 1) + line("bye_answered", 1 + seconds)
+        (report,) = reports(parse(steps))
+        assert report.is_cut_off is is_cut_off
+
+
 def test_a_refusal_has_its_status_and_no_answer() -> None:
     (report,) = reports(parse(line("invite", 0) + line("refused", 0.1, "503")))
     assert (report.end, report.status, report.ok_ms) == (End.REFUSED, 503, None)

@@ -6,14 +6,16 @@ import pytest
 from msgspec.structs import replace
 
 from edge.acd.call import Rules, State
-from edge.acd.call_events import Side
-from edge.journal import CallNote
+from edge.acd.call_events import Attempt, Side
+from edge.acd.token import Token
+from edge.journal import AgentNote, CallNote
 from edge.sip.dialog import Dialog
 from edge.sip.events import Address, LegId
 from edge.takeover import Takeover
 from state import keys
 from state.mirror import MirrorState
-from state.model import Outcome, QueueId, Ticket, TicketState
+from state.model import AgentId, Offer, OfferState, Outcome, QueueId, Ticket, TicketState
+from tests.acd.stage import decision
 from tests.acd.worlds import ticket
 from tests.edge.fake_telephony import CALLER_SDP
 from tests.edge.stage import SALES, Edge, center
@@ -29,27 +31,36 @@ PLACE: Ticket = replace(
 )
 
 
-def _takeover(edge: Edge, state: State, place: Ticket = PLACE) -> Takeover:
+def _dialog(leg: LegId, sip_call_id: str) -> Dialog:
+    return Dialog(
+        sip_call_id=sip_call_id,
+        local_tag=leg,
+        remote_tag="them",
+        local=f"<sip:everline>;tag={leg}",
+        remote="<sip:them>;tag=them",
+        local_seq=1,
+        remote_seq=1,
+        remote_target="sip:them@192.0.2.1",
+        route_set=(),
+        caller=False,
+        hop=Address("192.0.2.1", 5060),
+    )
+
+
+def _takeover(
+    edge: Edge, state: State, place: Ticket = PLACE, agent: AgentNote | None = None
+) -> Takeover:
     note = CallNote(
         ticket=place,
         rules=Rules(greeting=place.state is TicketState.GREETING),
         state=state,
-        caller=Dialog(
-            sip_call_id="before",
-            local_tag=LEG,
-            remote_tag="them",
-            local=f"<sip:everline>;tag={LEG}",
-            remote="<sip:them>;tag=them",
-            local_seq=1,
-            remote_seq=1,
-            remote_target="sip:them@192.0.2.1",
-            route_set=(),
-            caller=False,
-            hop=Address("192.0.2.1", 5060),
-        ),
+        caller=_dialog(LEG, "before"),
         said={Side.CALLER: CALLER_SDP},
         told={},
-        is_joined=False,
+        is_joined=agent is not None,
+        decision=None if agent is None else decision(),
+        agent=agent,
+        has_talked=agent is not None,
     )
     return Takeover(
         edge=edge.name,
@@ -57,6 +68,7 @@ def _takeover(edge: Edge, state: State, place: Ticket = PLACE) -> Takeover:
         snapshot=lambda: edge.mirror.snapshot,
         is_current=lambda: edge.mirror.state is MirrorState.LIVE,
         switchboard=edge.switchboard,
+        relay=edge.media,
         notes={place.call: note},
     )
 
@@ -96,3 +108,33 @@ async def test_a_caller_whose_call_was_closed_meanwhile_is_let_go() -> None:
         await settle()
         assert a1.sip.open[LEG].said == ["ask", "bye"]
         assert not await made.tickets()
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("relay_has_it", "ended"),
+    [(True, (Outcome.ANSWERED, "agent_hung_up")), (False, (Outcome.LOST, "media_lost"))],
+)
+async def test_who_hung_up_meanwhile_ended_the_call_if_they_could_be_heard(
+    *, relay_has_it: bool, ended: tuple[Outcome, str]
+) -> None:
+    async with center() as made:
+        a1, agent_leg, ann = made.edges["a1"], LegId("agent"), AgentId("ann")
+        await made.agent(ann)
+        talking = replace(PLACE, agent=ann, state=TicketState.CONNECTED)
+        token = Token(epoch=1, revision=1)
+        note = AgentNote(attempt=Attempt(1), token=token, dialog=_dialog(agent_leg, "rung"))
+        takeover = _takeover(a1, State.CONNECTED, talking, note)
+        await made.put(keys.ticket(PLACE.call), talking)
+        await made.put(
+            keys.offer(ann),
+            Offer(agent=ann, call=PLACE.call, edge=a1.name, state=OfferState.TALKING, since_ms=1),
+        )
+        await settle()
+        if relay_has_it:
+            await a1.media.hold_caller(PLACE.call, CALLER_SDP)
+        a1.sip.hang_up(agent_leg)
+        await takeover.run()
+        a1.sip.hang_up(LEG)
+        record = await made.record(a1, LEG)
+        assert (record.outcome, record.cause) == ended
