@@ -82,6 +82,8 @@ class Recordings(BaseModel):
 
     store: str
     """A folder, or `s3://BUCKET/PREFIX`: the recorders' store."""
+    keys_store: str = ""
+    """Another place for sealed data keys, as the recorders have it. Empty: the store."""
     keyring: Path
     """The folder of recording keys."""
     provider: Annotated[str, AfterValidator(_id)]

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
@@ -22,6 +24,12 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from custody.disk import settle
 from custody.errors import ConflictError
 from custody.manifest import Segment
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
+_RETRIES: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
+"""Who asks for good keeps what they have: the recorder in its spool. They try again themselves."""
 
 
 def audio_name(tenant: str, recording: str, segment: Segment) -> str:
@@ -42,24 +50,37 @@ def manifest_name(tenant: str, recording: str) -> str:
 class RecordingStore:
     """One site's store."""
 
-    def __init__(self, store: ObjectStore, folder: Path | None = None) -> None:
-        """Use `store`, which keeps what it has in `folder`, if it is one."""
+    def __init__(
+        self,
+        store: ObjectStore,
+        folders: Iterable[Path] = (),
+        *,
+        keys: ObjectStore | None = None,
+    ) -> None:
+        """Use `store`, and `keys` for sealed data keys; those that are folders are `folders`."""
         self._store = store
-        self._folder = folder
+        self._keys = keys or store
+        self._folders = tuple(folders)
 
     @classmethod
-    def open(cls, where: str) -> RecordingStore:
-        """Open a folder by its path, or what obstore knows by its URL (`s3://BUCKET/PREFIX`)."""
-        if "://" in where:
-            return cls(from_url(where))
-        folder = Path(where)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls(LocalStore(str(folder)), folder)
+    def open(cls, where: str, keys: str = "") -> RecordingStore:
+        """Open a folder by its path, or what obstore knows by its URL (`s3://BUCKET/PREFIX`).
+
+        `keys` names another place for the sealed data keys: audio may lie under an object lock,
+        these have to be free to be destroyed.
+        """
+        places = [each for each in (where, keys) if each]
+        folders = [Path(each) for each in places if "://" not in each]
+        opened = [_open(each) for each in places]
+        return cls(opened[0], folders, keys=opened[-1])
+
+    def _of(self, name: str) -> ObjectStore:
+        return self._keys if name.split("/")[1] == "keys" else self._store
 
     async def put(self, name: str, content: bytes) -> bool:
         """Make an object; return False if it is there already. Raise `ConflictError`."""
         try:
-            await obstore.put_async(self._store, name, content, mode="create")
+            await obstore.put_async(self._of(name), name, content, mode="create")
         except AlreadyExistsError as error:
             if await self.get(name) != content:
                 raise ConflictError(f"another object is there under {name}") from error
@@ -68,17 +89,17 @@ class RecordingStore:
 
     async def settle(self) -> None:
         """Wait until what was put is on the disk; a server has it there when it says yes."""
-        if self._folder is not None:
-            await asyncio.to_thread(settle, self._folder)
+        for folder in self._folders:
+            await asyncio.to_thread(settle, folder)
 
     async def get(self, name: str) -> bytes:
         """Return an object. Raise FileNotFoundError."""
-        found = await obstore.get_async(self._store, name)
+        found = await obstore.get_async(self._of(name), name)
         return bytes(await found.bytes_async())
 
     async def get_range(self, name: str, start: int, end: int) -> bytes:
         """Return bytes `start` to `end`. Raise FileNotFoundError."""
-        return bytes(await obstore.get_range_async(self._store, name, start=start, end=end))
+        return bytes(await obstore.get_range_async(self._of(name), name, start=start, end=end))
 
     async def manifests(self, tenant: str) -> AsyncIterator[str]:
         """Yield the recordings that have a manifest."""
@@ -94,7 +115,7 @@ class RecordingStore:
         found = []
         for folder in ("keys", "audio"):
             prefix = f"{tenant}/{folder}/{recording}/"
-            async for batch in obstore.list(self._store, prefix=prefix):
+            async for batch in obstore.list(self._of(prefix), prefix=prefix):
                 found += [each["path"] for each in batch]
         name = manifest_name(tenant, recording)
         try:
@@ -110,9 +131,17 @@ class RecordingStore:
         counts there is that its key is destroyed.
         """
         with contextlib.suppress(FileNotFoundError):
-            await obstore.delete_async(self._store, name)
+            await obstore.delete_async(self._of(name), name)
 
     async def tenants(self) -> list[str]:
         """Return whose recordings are here."""
         found = await obstore.list_with_delimiter_async(self._store)
         return sorted(prefix.strip("/") for prefix in found["common_prefixes"])
+
+
+def _open(where: str) -> ObjectStore:
+    if "://" in where:
+        return from_url(where, retry_config=_RETRIES)
+    folder = Path(where)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return LocalStore(str(folder))

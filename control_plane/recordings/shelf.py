@@ -47,7 +47,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         yield
         return
     provider, ring = _provider(settings), Keyring(settings.keyring)
-    store = RecordingStore.open(settings.store)
+    store = RecordingStore.open(settings.store, settings.keys_store)
     library = app[LIBRARY] = Library(
         store,
         ring,

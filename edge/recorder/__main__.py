@@ -73,7 +73,7 @@ async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
     relay = NgClient(*address(settings.ng))
     await relay.start()
     spool = Path(settings.spool)
-    store = RecordingStore.open(settings.store)
+    store = RecordingStore.open(settings.store, settings.keys_store)
     shipper = Shipper(
         spool=spool,
         store=store,

@@ -31,6 +31,8 @@ class RecorderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A folder for what is being recorded, sealed."""
     store: str
     """Where recordings are kept: a folder, or `s3://BUCKET/PREFIX`."""
+    keys_store: str = ""
+    """Another place for sealed data keys: a bucket without object lock. Empty: the store."""
     keyring: str
     """The folder of recording keys; the recorder uses their public halves alone."""
     signing_key: str
