@@ -98,6 +98,8 @@ class Recordings(BaseModel):
     """Who signs recordings: a recorder's name and its public key, base64."""
     signing_key: Path | None = None
     """base64 of 32 bytes, mode 0600: signs what this site has deleted. None: nothing is deleted."""
+    sample_s: Seconds = 86_400.0
+    """How often a sample of other sites' recordings is opened with this site's keys alone."""
     keepers: dict[str, str] = {}
     """Who signs what was deleted: a site's name and its public key, base64."""
 

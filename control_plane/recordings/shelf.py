@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
@@ -15,12 +16,14 @@ from control_plane.customers.held import CLEARINGS
 from control_plane.db.database import Database
 from control_plane.errors import SettingsError
 from control_plane.recording_keys.keeping import keep
+from control_plane.recording_keys.provider import open_provider
 from control_plane.recording_keys.ring import Ringkeeper
 from control_plane.recording_keys.store import RecordingKeys
 from control_plane.recordings.archive import Archive
 from control_plane.recordings.caller_keys import CallerKeys
 from control_plane.recordings.caretaker import look_after
 from control_plane.recordings.retention import RecordingsOfCustomer
+from control_plane.recordings.sampler import Sampler
 from control_plane.services import SERVICES, Services
 from control_plane.settings import Recordings
 from control_plane.tenants import store as tenants
@@ -28,9 +31,7 @@ from custody import keyfile
 from custody.errors import CustodyError
 from custody.keyring import Keyring
 from custody.library import Library
-from custody.providers import LocalFile, WrappingProvider
 from custody.store import RecordingStore
-from custody.token import Token
 from state.model import SiteId
 
 log = structlog.get_logger()
@@ -46,7 +47,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     if settings is None:
         yield
         return
-    provider, ring = _provider(settings), Keyring(settings.keyring)
+    provider, ring = open_provider(settings), Keyring(settings.keyring)
     store = RecordingStore.open(settings.store, settings.keys_store)
     library = app[LIBRARY] = Library(
         store,
@@ -54,8 +55,10 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         providers={settings.provider: provider},
         recorders=_decoded(settings.recorders),
     )
+    sampler = Sampler(services, store, library, settings.sample_s)
     if services.settings.keys_database is None:
-        yield
+        async with _running([sampler.run()]):
+            yield
         return
     database = Database.open(services.settings.keys_database)
     keys = app[RECORDING_KEYS] = RecordingKeys(database, settings.recipients)
@@ -69,38 +72,34 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     )
     app[CLEARINGS].append(RecordingsOfCustomer(keys))
     keeper = Ringkeeper(keys, ring, settings.provider, provider)
-    running = [_keep(services, keeper), look_after(services, archive, library)]
+    running = [_keep(services, keeper), look_after(services, archive, library), sampler.run()]
     if (caller_keys := _caller_keys(app, keys, ring)) is not None:
         running.append(caller_keys.run())
-    tasks: list[asyncio.Task[None]] = []
     try:
         await keys.start()
-        for each in running:
-            tasks.append(asyncio.create_task(each))
-            tasks[-1].add_done_callback(_ended)
+        async with _running(running):
+            yield
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _running(parts: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    """Run these while entered."""
+    tasks = [asyncio.create_task(each) for each in parts]
+    for task in tasks:
+        task.add_done_callback(_ended)
+    try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await database.close()
 
 
 def _ended(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("recordings_part_died", error=type(error).__name__)
-
-
-def _provider(settings: Recordings) -> WrappingProvider:
-    try:
-        if settings.provider_file is not None:
-            return LocalFile.load(settings.provider_file)
-        token = settings.provider_token
-        if token is None:
-            raise SettingsError("either provider_file or provider_token is needed")
-        return Token.load(token.module, token.label, token.pin_file)
-    except CustodyError as error:
-        raise SettingsError(str(error)) from error
 
 
 def _signing_key(settings: Recordings) -> Ed25519PrivateKey | None:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
+from custody.findings import Sample
 from drills.course import Made
 from edge.acd.agent_state import AgentState
 from edge.acd.forecast import Accuracy
@@ -438,6 +439,12 @@ class RecordingRow(Struct, frozen=True, kw_only=True):
     segments: tuple[SegmentRow, ...] = ()
 
 
+class Samples(Struct, frozen=True, kw_only=True):
+    """Samples of copies, each opened at one site with that site's own keys alone."""
+
+    samples: tuple[Sample, ...]
+
+
 class Recordings(Struct, frozen=True, kw_only=True):
     """The recordings of the answered calls, the newest first."""
 
@@ -445,3 +452,5 @@ class Recordings(Struct, frozen=True, kw_only=True):
     is_thorough: bool
     """Whether each has been hashed and opened, with the keys of another site."""
     recordings: tuple[RecordingRow, ...]
+    samples: tuple[Sample, ...] = ()
+    """What the sites' control planes last came to, each by itself."""

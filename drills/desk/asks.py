@@ -13,7 +13,7 @@ import msgspec
 
 from drills.experiment import Fault
 from edge.acd.attendance import RestChange
-from state.model import AgentId, Readiness
+from state.model import AgentId, Readiness, SiteId
 
 
 class _Ask(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", forbid_unknown_fields=True):
@@ -145,6 +145,19 @@ class RecordingsAsk(_Ask, frozen=True, kw_only=True, tag="recordings"):
     """Hash and open each."""
 
 
+class SampleAsk(_Ask, frozen=True, kw_only=True, tag="sample"):
+    """Do other sites' recordings open with each site's own keys alone? Answer: `Samples`."""
+
+    most: int = 20
+
+
+class RotateAsk(_Ask, frozen=True, kw_only=True, tag="rotate"):
+    """How far is the rotation of a site's key provider? Answer: `Rotation` of custody."""
+
+    site: SiteId
+    is_to_begin: bool = False
+
+
 Ask: TypeAlias = (
     StatusAsk
     | AgentsAsk
@@ -159,6 +172,8 @@ Ask: TypeAlias = (
     | ReadinessAsk
     | RecordingsAsk
     | AuditAsk
+    | SampleAsk
+    | RotateAsk
     | CodeAsk
     | CallbacksAsk
     | CancelCallbackAsk

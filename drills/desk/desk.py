@@ -22,6 +22,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from control_plane.audit.source import Source
+from custody.findings import Rotation
 from drills.course import FaultError, Made
 from drills.desk import (
     account,
@@ -45,6 +46,7 @@ from drills.desk.answers import (
     Readiness,
     Recordings,
     Report,
+    Samples,
     Status,
     Wished,
     WishRow,
@@ -68,6 +70,8 @@ from drills.desk.asks import (
     RecordingsAsk,
     Reply,
     ReportAsk,
+    RotateAsk,
+    SampleAsk,
     StatusAsk,
     WishAsk,
     WrapUpAsk,
@@ -103,6 +107,8 @@ Answer = (
     | Readiness
     | Recordings
     | Source
+    | Samples
+    | Rotation
     | Faults
 )
 FIRST_LIST_S = 5.0
@@ -301,6 +307,10 @@ class Desk:
                 return await self._recordings(ask)
             case AuditAsk():
                 return await audit.look(self._lab)
+            case SampleAsk(most=most):
+                return await recordings.sampled(self._lab, most, self._clock.now().wall_ms)
+            case RotateAsk():
+                return await recordings.rotation(self._lab, ask.site, is_to_begin=ask.is_to_begin)
             case PlaceAsk() | LoadAsk() | ExportAsk():
                 raise RefusedError("this is answered line by line")
 

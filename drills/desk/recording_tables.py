@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from custody.findings import Rotation, Sample
 from drills.desk.answers import RecordingRow, Recordings
 from drills.desk.ledger import SHORT
 
@@ -47,6 +48,28 @@ def summed(found: Recordings) -> str:
         f"{len(kept)} of {len(found.recordings)} answered calls have a recording, {how}; "
         f"{incomplete} incomplete with a reason, {unrecorded} not recorded with a reason, "
         f"{wrong} with a fault."
+    )
+
+
+def sampled(samples: tuple[Sample, ...]) -> RenderableType:
+    """Say what each site opened of the others' recordings."""
+    lines = [
+        Text(
+            f"Site {each.site} opened {each.opened} of {each.tried} copies of other sites' "
+            "recordings with its own keys alone.",
+            style="bold red" if each.faults else "",
+        )
+        for each in samples
+    ]
+    faults = [Text(f"  {fault}", style="bold red") for each in samples for fault in each.faults]
+    return Group(*lines, *faults)
+
+
+def rotated(found: Rotation) -> RenderableType:
+    """Say how far a rotation has come."""
+    state = "over: the older secret is gone" if found.is_over else "going on"
+    return Text(
+        f"Provider {found.provider}: {found.rewrapped} of {found.keys} keys rewrapped; {state}."
     )
 
 

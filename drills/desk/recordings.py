@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from custody.errors import CustodyError
+from custody.findings import Rotation, Sample
 from custody.frame import RATE_HZ
+from custody.keyring import Keyring
 from custody.library import Library
 from custody.manifest import Manifest
-from drills.desk.answers import RecordingRow, Recordings, SegmentRow
+from custody.providers import LocalFile
+from custody.rotation import look as look_at
+from custody.sampling import sample
+from custody.store import RecordingStore
+from drills.desk.answers import RecordingRow, Recordings, Samples, SegmentRow
+from drills.desk.errors import RefusedError
+from drills.lab import recorders
 from drills.lab.lab import Lab
 from drills.lab.plan import Part
-from state.model import MAIN, CallRecord, Outcome
+from state.model import MAIN, CallRecord, Outcome, SiteId
 
 NO_RECORDER = "the lab runs no recorder"
 NOT_THERE = "no recording"
@@ -27,7 +37,50 @@ async def look(
     """
     answered = [each for each in records if each.outcome is Outcome.ANSWERED]
     rows = [await _row(lab, each, thoroughly=thoroughly) for each in answered]
-    return Recordings(lab=launcher, is_thorough=thoroughly, recordings=tuple(rows))
+    samples = tuple(filter(None, (_last_sample(lab, site) for site in lab.plan.sites)))
+    return Recordings(lab=launcher, is_thorough=thoroughly, recordings=tuple(rows), samples=samples)
+
+
+def _last_sample(lab: Lab, site: SiteId) -> Sample | None:
+    try:
+        raw = recorders.sample_of(lab.paths.of(site)).read_bytes()
+        return msgspec.json.decode(raw, type=Sample)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+async def sampled(lab: Lab, most: int, now_ms: int) -> Samples:
+    """Open copies at every site with that site's own keys alone. Raise `RefusedError`."""
+    _check(lab)
+    found = []
+    for site in lab.plan.sites:
+        store = RecordingStore.open(str(recorders.store_of(lab.paths.of(site))))
+        library = lab.library(site, keys_of=site)
+        found.append(await sample(store, library, site, at_ms=now_ms, most=most))
+    return Samples(samples=tuple(found))
+
+
+async def rotation(lab: Lab, site: SiteId, *, is_to_begin: bool) -> Rotation:
+    """Return how far a site's provider has been rotated, after beginning it if asked to.
+
+    Raise `RefusedError`.
+    """
+    _check(lab)
+    if site not in lab.plan.sites:
+        raise RefusedError(f"there is no site {site}: {', '.join(lab.plan.sites)}")
+    run = lab.paths.of(site)
+    try:
+        provider = LocalFile.load(run / recorders.PROVIDER)
+        if is_to_begin:
+            await asyncio.to_thread(provider.begin_rotation)
+        return look_at(site, provider, Keyring(recorders.keyring_of(run)))
+    except (CustodyError, OSError) as error:
+        raise RefusedError(f"site {site} has no keys here: {error}") from error
+
+
+def _check(lab: Lab) -> None:
+    if Part.RECORDER not in lab.plan.parts:
+        raise RefusedError(NO_RECORDER)
 
 
 async def _row(lab: Lab, record: CallRecord, *, thoroughly: bool) -> RecordingRow:

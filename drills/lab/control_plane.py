@@ -19,6 +19,8 @@ from drills.lab.site import etcd_endpoints
 from state.model import SiteId
 
 API_PORT: Final = 8080
+SAMPLE_S: Final = 30.0
+"""A lab lives for minutes, and a day is longer than that."""
 READY_TIMEOUT_S: Final = 60.0
 """Each loads two seconds of Python, all at once, on a machine that may be busy with calls."""
 
@@ -122,6 +124,7 @@ keyring = "{recorders.keyring_of(run)}"
 provider = "{site}"
 provider_file = "{run / recorders.PROVIDER}"
 signing_key = "{run / recorders.KEEPING}"
+sample_s = {SAMPLE_S}
 [recordings.recorders]
 {_publics(trusted.recorders)}[recordings.keepers]
 {_publics(trusted.keepers)}[recordings.recipients]

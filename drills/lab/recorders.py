@@ -48,6 +48,11 @@ def keyring_of(run: Path) -> Path:
     return run / "recording-keys"
 
 
+def sample_of(run: Path) -> Path:
+    """Return the file in which a site's control plane says what its last sample came to."""
+    return run / "recording-sample.json"
+
+
 def process_name(site: str) -> str:
     """Return what the supervisor calls a site's recorder."""
     return f"recorder-{site}"

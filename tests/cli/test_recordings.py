@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from custody.findings import Rotation, Sample
 from drills.cli import recordings as command
 from drills.cli.errors import CommandError, Exit
 from drills.desk import recording_tables as tables
-from drills.desk.answers import RecordingRow, Recordings, SegmentRow
-from drills.desk.asks import RecordingsAsk
+from drills.desk.answers import RecordingRow, Recordings, Samples, SegmentRow
+from drills.desk.asks import RecordingsAsk, RotateAsk
 from state.model import AgentId, CallId, QueueId, SiteId
 from tests.cli.test_tables import printed
 
@@ -112,3 +113,60 @@ def test_show_needs_a_beginning_that_names_one_call(monkeypatch: pytest.MonkeyPa
         command.show("a")
     answering(monkeypatch, KEPT)
     assert command.show("ab", json=True) is Exit.OK
+
+
+SAMPLE = Sample(site="b", at_ms=1, tried=5, opened=5)
+BAD = Sample(site="c", at_ms=1, tried=2, opened=1, faults=("main/ab: segment 1 is missing",))
+
+
+@pytest.mark.parametrize(("samples", "code"), [((SAMPLE,), Exit.OK), ((SAMPLE, BAD), Exit.FAILED)])
+def test_reconcile_and_sample_tell_what_opened_with_a_site_s_own_keys(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    samples: tuple[Sample, ...],
+    code: Exit,
+) -> None:
+    class Line:
+        def ask(self, ask: object, _: object) -> object:
+            if isinstance(ask, RecordingsAsk):
+                return Recordings(lab=7, is_thorough=False, recordings=(KEPT,), samples=samples)
+            return Samples(samples=samples)
+
+    monkeypatch.setattr(command, "asking", lambda _: nullcontext(Line()))
+    for run in (command.reconcile, command.sample):
+        assert run() is code
+        shown = capsys.readouterr().out
+        assert "Site b opened 5 of 5 copies of other sites' recordings" in shown
+        assert ("segment 1 is missing" in shown) is (code is Exit.FAILED)
+
+
+def test_a_rotation_is_begun_once_and_followed_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[RotateAsk] = []
+
+    class Line:
+        def ask(self, ask: RotateAsk, _: object) -> Rotation:
+            asked.append(ask)
+            count = min(len(asked), 3)
+            return Rotation(provider="a", keys=3, rewrapped=count, is_over=count == 3)
+
+    monkeypatch.setattr(command, "asking", lambda _: nullcontext(Line()))
+    monkeypatch.setattr(command, "LOOK_S", 0.0)
+    assert command.rotate(site="a", json=True) is Exit.OK
+    assert [each.is_to_begin for each in asked] == [True, False, False]
+    assert '"rewrapped": 3' in capsys.readouterr().out
+
+
+def test_a_rotation_that_does_not_move_says_who_should(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Line:
+        def ask(self, *_: object) -> Rotation:
+            return Rotation(provider="a", keys=3, rewrapped=1, is_over=False)
+
+    monkeypatch.setattr(command, "asking", lambda _: nullcontext(Line()))
+    monkeypatch.setattr(command, "LOOK_S", 0.0)
+    monkeypatch.setattr(command, "PATIENCE_S", 0.0)
+    with pytest.raises(CommandError, match="is the control plane of site a up"):
+        command.rotate(site="a")
+    with pytest.raises(CommandError, match="--site"):
+        command.rotate()

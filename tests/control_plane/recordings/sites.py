@@ -98,7 +98,12 @@ class Sites:
             "recorders": {"a": base64.b64encode(PUBLIC).decode()},
             "signing_key": self.folder(site) / "keeping.key",
             "keepers": encoded,
+            "sample_s": 0.05,
         }
+
+    def lose_secret(self, site: str) -> None:
+        """Give a site another secret than its keys are wrapped under."""
+        keyfile.make(self.folder(site) / "provider.key", b"x" * 32)
 
     # ---- what there is ---------------------------------------------------------------------------
 
