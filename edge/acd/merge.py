@@ -9,6 +9,8 @@ The laws:
   then the call was served elsewhere, and what was done here is not written.
 - Each plan compares everything that it read, so that it lands once; made anew from what it then
   finds, it has nothing left to do.
+- What was not written alone is the store's to say: an attempt from before, of which nobody heard,
+  may have landed there. Only what a survivor's guess took away is put back.
 - An agent is given to a call only if nobody else was given them: a reservation that the majority
   made meanwhile is refused at the gate and given back, and until then the plan waits.
 """
@@ -48,6 +50,8 @@ class LocalCall(Struct, frozen=True, kw_only=True):
     offers: Mapping[AgentId, KeyValue]
     works: Mapping[AgentId, KeyValue | None]
     """Of the agents in `offers`: their offers will end on these revisions."""
+    written: frozenset[str]
+    """Which of their keys were written, or deleted, without a quorum."""
 
     @property
     def order(self) -> tuple[int, CallId]:
@@ -94,6 +98,7 @@ def local_calls(overlay: Overlay, edge: EdgeId) -> tuple[LocalCall, ...]:
             place=snapshot.raw.get(keys.place(call)),
             offers=offers.get(call, {}),
             works={agent: snapshot.raw.get(keys.work(agent)) for agent in offers.get(call, {})},
+            written=frozenset(overlay.written),
         )
         for call in held | over
     )
@@ -152,24 +157,32 @@ def merge_call(
         _same(keys.ended(local.call), record),
     ]
     success: list[Put | Delete] = []
-    for key, have in found.items():
-        if key.startswith(keys.OFFER):
-            agent = AgentId(key.removeprefix(keys.OFFER))
-            want, is_own = local.offers.get(agent), _is_own(have, local)
-            if want is not None and have is not None and not is_own:
-                return Contested(agent)
-            if want is not None or is_own:
-                compares.append(_same(key, have))
-                success += _made(key, want, have)
-    for agent, work in local.works.items():
-        key = keys.work(agent)
-        compares.append(_same(key, found[key]))
-        success += _made(key, work, found[key])
-    if local.ticket is not None:
-        success += _standing(local, found)
-    else:
+    for key, want in _wanted(local, found).items():
+        have = found[key]
+        if key.startswith(keys.OFFER) and not _is_own(have, local):
+            if want is None:
+                continue
+            if have is not None:
+                return Contested(AgentId(key.removeprefix(keys.OFFER)))
+        compares.append(_same(key, have))
+        success += _made(key, want, have)
+    if local.ticket is None:
         success += _over(local, found, revision)
+    elif not _is_told(local, local.ticket.key, ticket):
+        success += _standing(local, found)
     return Merge(compares=tuple(compares), success=tuple(success)) if success else Settled()
+
+
+def _wanted(local: LocalCall, found: Found) -> Mapping[str, KeyValue | None]:
+    """Return the agents' records as this edge would have them, where it is its word that counts."""
+    wanted = {
+        key: local.offers.get(AgentId(key.removeprefix(keys.OFFER)))
+        for key in found
+        if key.startswith(keys.OFFER)
+    }
+    wanted |= {keys.work(agent): work for agent, work in local.works.items()}
+    ticket = found[keys.ticket(local.call)]
+    return {key: want for key, want in wanted.items() if not _is_told(local, key, ticket)}
 
 
 def keys_of_work(work: KeyValue) -> tuple[str, str]:
@@ -197,6 +210,11 @@ def _is_ours(local: LocalCall, ticket: KeyValue | None, record: KeyValue | None)
     if record is not None and not _is_guess(record, local.edge):
         return False
     return ticket is None or _holder(ticket) == local.edge
+
+
+def _is_told(local: LocalCall, key: str, ticket: KeyValue | None) -> bool:
+    """Tell whether the store has the last word: the call stands there, and the key is as it was."""
+    return ticket is not None and key not in local.written
 
 
 def _standing(local: LocalCall, found: Found) -> list[Put | Delete]:

@@ -7,7 +7,7 @@ that the store's order is theirs; everything else goes in parallel.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable
 
 import structlog
 from msgspec import Struct
@@ -83,15 +83,17 @@ class _Merger:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def all(self, doing: Iterable[Coroutine[None, None, None]]) -> None:
+        # No TaskGroup: in Python 3.11 one that fails leaves its task cancelled for good, and no
+        # time limit works there any more. This task has to merge again.
+        tasks = [asyncio.create_task(self._in_turn(each)) for each in doing]
         try:
-            async with asyncio.TaskGroup() as group:
-                for each in doing:
-                    group.create_task(self._in_turn(each))
-        except ExceptionGroup as failed:
-            _, others = failed.split(StoreError)
-            if others is not None:
-                raise
-            raise UnavailableError("a part of the merge was not written") from failed
+            await asyncio.gather(*tasks)
+        except StoreError as error:
+            raise UnavailableError("a part of the merge was not written") from error
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _in_turn(self, doing: Coroutine[None, None, None]) -> None:
         async with self._turns:
@@ -102,10 +104,11 @@ class _Merger:
             plan = merge_work(work, await self._find(keys_of_work(work)))
             if isinstance(plan, Settled) or await self._carry_out(plan):
                 break
-        await self._note((work.key,))
+        await self._note((work.key,), (work.key,))
 
     async def call(self, local: LocalCall) -> None:
         names = keys_of(local, self._offers)
+        known = set(local.written)
         while True:
             plan = merge_call(local, await self._find(names), self._now.revision)
             match plan:
@@ -119,9 +122,10 @@ class _Merger:
                     log.warning("merge_waits_for_agent", call=local.call, agent=agent)
                 case Merge():
                     if await self._carry_out(plan):
+                        known |= {each.key for each in plan.success}
                         break
             await asyncio.sleep(AGAIN_S)
-        await self._note(names)
+        await self._note(names, known)
 
     async def _find(self, names: tuple[str, ...]) -> Found:
         result = await self._store.txn((), tuple(Get(key=name) for name in names))
@@ -139,9 +143,14 @@ class _Merger:
             self._done.written += 1
         return result.succeeded
 
-    async def _note(self, names: tuple[str, ...]) -> None:
-        """Note as what revision the store has each record that a call may still hold."""
+    async def _note(self, names: tuple[str, ...], known: Collection[str]) -> None:
+        """Note as what revision the store has each record that a call may still hold.
+
+        But those that were not written: what else has become of them a call has still to learn.
+        """
         for name, record in (await self._find(names)).items():
+            if name not in known:
+                continue
             held = self._overlay.record(name)
             was = 0 if held is None else held.mod_revision
             is_held = held is not None or name.startswith(keys.WORK)

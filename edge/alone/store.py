@@ -24,6 +24,7 @@ from state.snapshot import replace as replaced
 from state.store import (
     Compare,
     Delete,
+    Got,
     LeaseId,
     Operation,
     Put,
@@ -156,7 +157,9 @@ class SiteStore:
         if self._overlay is None:
             known = translated(compares, self._revisions)
             result = await self._store.txn(known, success, failure)
-            self._absorb(success if result.succeeded else failure, result.revision)
+            revision = _landed_at(success, result)
+            if revision is not None:
+                self._absorb(success, revision)
             return result
         self._overlay, result, deltas = carry_out(
             self._overlay,
@@ -280,3 +283,19 @@ class SiteStore:
         if deltas or self._overlay is None:
             for listener in self._listeners:
                 listener(snapshot, deltas)
+
+
+def _landed_at(success: Sequence[Operation], result: TxnResult) -> int | None:
+    """Return at which revision the writes of a transaction stand; None: they were refused.
+
+    What it read instead may be what an earlier attempt had written, whose answer was lost.
+    """
+    if result.succeeded:
+        return result.revision
+    puts = {each.key: each.value for each in success if isinstance(each, Put)}
+    for response in result.responses:
+        if isinstance(response, Got) and response.record is not None:
+            found = response.record
+            if puts.get(found.key) == found.value:
+                return found.mod_revision
+    return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from msgspec.structs import replace
 from edge.acd.match import match
 from edge.acd.merge import Contested, Elsewhere, keys_of, local_calls, merge_call
 from edge.acd.reservation import (
+    WITHDRAWN,
     AgentPart,
     Ending,
     Held,
@@ -18,6 +21,7 @@ from edge.acd.reservation import (
     created,
     ended,
     given_agent,
+    offer_failed,
     reserved,
 )
 from edge.acd.token import Token
@@ -29,6 +33,7 @@ from edge.alone.store import SiteStore
 from edge.records import CallRecords, Landed, Written
 from state import keys
 from state.codec import Record, encode
+from state.errors import StoreError, UnavailableError
 from state.memory import MemoryStore
 from state.mirror import Mirror
 from state.model import (
@@ -59,7 +64,7 @@ from state.model import (
 )
 from state.overlay import ALONE_FROM
 from state.raw import Change
-from state.store import Delete, Put
+from state.store import Compare, Delete, Operation, Put, TxnResult
 from tests.edge.virtual_time import LoopClock
 
 A1, ANN, CALL, OTHER = EdgeId("a1"), AgentId("ann"), CallId("0" * 24), CallId("1" * 24)
@@ -105,12 +110,36 @@ def guess(call: CallId = CALL, *, edge: str = "a1", cause: str = "edge_died") ->
     )
 
 
+class SlowStore(MemoryStore):
+    """One that can be away, and of whose answers something may happen before they arrive."""
+
+    def __init__(self, clock: LoopClock) -> None:
+        super().__init__(clock)
+        self.is_away = False
+        self.before_answer: Callable[[], None] | None = None
+
+    async def txn(
+        self,
+        compares: Sequence[Compare],
+        success: Sequence[Operation],
+        failure: Sequence[Operation] = (),
+    ) -> TxnResult:
+        """Do it, unless nobody is there."""
+        if self.is_away:
+            raise UnavailableError("away")
+        result = await super().txn(compares, success, failure)
+        happens, self.before_answer = self.before_answer, None
+        if happens is not None:
+            happens()
+        return result
+
+
 class Bench:
     """A store that others use, and one edge that is cut off from it."""
 
     def __init__(self) -> None:
         self.clock = LoopClock()
-        self.shared = MemoryStore(self.clock)
+        self.shared = SlowStore(self.clock)
         self.mirror = Mirror(self.shared, self.clock)
         self.store = SiteStore(self.shared, self.mirror, self.clock)
 
@@ -144,6 +173,18 @@ class Bench:
 
     async def give(self, records: CallRecords, token: Token) -> None:
         """Reserve Ann as the reserver does, and let the two talk."""
+        await self.reserve(records, token)
+        written = await records.write(
+            lambda held, at: (
+                connected(held, held.given, at)
+                if held is not None and held.given is not None
+                else None
+            )
+        )
+        assert isinstance(written, Landed)
+
+    async def reserve(self, records: CallRecords, token: Token | None = None) -> None:
+        """Reserve Ann as the reserver does."""
         snapshot = self.store.snapshot
         offering = next(
             each
@@ -156,14 +197,6 @@ class Bench:
             return reserved(offering, held, snapshot, edge=A1, at=at, alone=token)
 
         assert isinstance(await records.write(plan), Landed)
-        written = await records.write(
-            lambda held, at: (
-                connected(held, held.given, at)
-                if held is not None and held.given is not None
-                else None
-            )
-        )
-        assert isinstance(written, Landed)
 
     async def end(self, records: CallRecords) -> Written:
         """Let the agent hang up."""
@@ -342,6 +375,73 @@ async def test_an_agent_whom_the_majority_has_given_away_is_waited_for(bench: Be
     found = dict.fromkeys(keys_of(local, {}))
     found |= {keys.offer(ANN): (await bench.shared.range(keys.offer(ANN))).records[0]}
     assert merge_call(local, found, 1) == Contested(ANN)
+
+
+async def test_what_landed_unheard_before_a_site_was_alone_is_not_undone_by_its_merge(
+    bench: Bench,
+) -> None:
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    await bench.reserve(records)
+    await bench.read()
+    # The agent is given back. The store has done it, and nobody has heard of that.
+    held = records.held
+    assert held is not None
+    assert held.given is not None
+    plan = offer_failed(held, held.given, WITHDRAWN, bench.clock.now(), tried=True)
+    assert (await bench.shared.txn(plan.compares, plan.success)).succeeded
+    bench.store.begin()
+    assert bench.store.snapshot.offers[ANN].value.call == CALL, "the copy is from before"
+    assert (await bench.merge()).written == 0
+    assert not await bench.has(keys.offer(ANN))
+    assert bench.store.snapshot.tickets[CALL].value.state is TicketState.QUEUED
+    # Asked again, the same plan is found to have landed, and the call goes on from there.
+    assert isinstance(await records.write(lambda _, __: plan), Landed)
+    assert isinstance(await bench.end(records), Landed)
+
+
+async def test_what_is_found_to_have_landed_while_a_site_is_alone_already_is_in_its_copy(
+    bench: Bench,
+) -> None:
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    await bench.reserve(records)
+    await bench.read()
+    held = records.held
+    assert held is not None
+    assert held.given is not None
+    plan = offer_failed(held, held.given, WITHDRAWN, bench.clock.now(), tried=True)
+    assert (await bench.shared.txn(plan.compares, plan.success)).succeeded
+    bench.shared.before_answer = bench.store.begin
+    assert isinstance(await records.write(lambda _, __: plan), Landed)
+    assert bench.store.is_alone
+    assert ANN not in bench.store.snapshot.offers
+    assert bench.store.snapshot.tickets[CALL].value.state is TicketState.QUEUED
+    # And what the call does next rests on it.
+    await bench.give(records, Token(epoch=2, revision=1))
+    await bench.merge()
+    assert bench.store.snapshot.offers[ANN].value.granted == 1
+    assert isinstance(await bench.end(records), Landed)
+
+
+async def test_after_a_merge_that_failed_one_that_takes_too_long_still_ends(bench: Bench) -> None:
+    bench.store.begin()
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.give(records, Token(epoch=2, revision=1))
+    overlay = bench.store.overlay
+    assert overlay is not None
+    bench.shared.is_away = True
+    with pytest.raises(StoreError):
+        await merge(bench.shared, overlay, bench.mirror.snapshot, A1)
+    bench.shared.is_away = False
+    theirs = Offer(agent=ANN, call=OTHER, edge=EdgeId("b1"), state=OfferState.RINGING, since_ms=0)
+    await bench.put(keys.offer(ANN), theirs)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await merge(bench.shared, overlay, bench.mirror.snapshot, A1)
 
 
 async def test_while_a_merge_is_under_way_nobody_writes(bench: Bench) -> None:
