@@ -103,6 +103,13 @@ class CallShell:
             return None
         return self._agent_facts().site
 
+    def way_of(self, attempt: Attempt | None) -> SiteId | None:
+        """Return by which site's Kamailio an agent's leg goes, or (None) the caller's."""
+        if attempt is None:
+            return self._ticket.via
+        facts = self._agents.get(attempt)
+        return None if facts is None else facts.site
+
     @property
     def has_media(self) -> bool:
         """Whether the relay should know it."""

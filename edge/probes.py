@@ -46,12 +46,21 @@ class Health(Struct, frozen=True):
 
 
 class Prober:
-    """Sends the probes and keeps the opinion; `on_change` is called when a site goes down or up."""
+    """Sends the probes and keeps the opinion."""
 
-    def __init__(self, *, edge: EdgeId, sip: Telephony, on_change: Callable[[Probe], None]) -> None:
+    def __init__(
+        self,
+        *,
+        edge: EdgeId,
+        sip: Telephony,
+        on_change: Callable[[Probe], None],
+        on_back: Callable[[SiteId], None] = lambda _: None,
+    ) -> None:
+        """`on_change` is called when a site goes down or up, `on_back` when one is up again."""
         self._edge = edge
         self._sip = sip
         self._on_change = on_change
+        self._on_back = on_back
         self._health: dict[SiteId, Health] = {}
         self._asked: dict[TransactionId, SiteId] = {}
         self._lossy: frozenset[SiteId] = frozenset()
@@ -105,6 +114,8 @@ class Prober:
             return
         log.info("site_down" if after.is_down else "site_up", of=site)
         self._tell()
+        if before.is_down and before.heard:
+            self._on_back(site)
 
     def _tell(self) -> None:
         down = self.unreachable

@@ -124,7 +124,12 @@ class EdgeProcess:
         edge, site = settings.edge, settings.site
         self._journal = Journal(settings.run_dir / f"journal-{edge}")
         self._life = Life(store=shared, clock=clock, edge=edge, site=site, sip=settings.sip)
-        self._prober = Prober(edge=edge, sip=telephony, on_change=self._sites_changed)
+        self._prober = Prober(
+            edge=edge,
+            sip=telephony,
+            on_change=self._sites_changed,
+            on_back=self._site_back,
+        )
         self._media_probe = MediaProbe(
             settings=settings,
             clock=clock,
@@ -260,6 +265,8 @@ class EdgeProcess:
         )
         self._commands = CommandPort(settings.command_socket, commands)
         self._is_leaving = False
+        self._is_ending = False
+        """Whether parts are cancelled because the process ends."""
         self._owes: Callable[[CallId], bool] = lambda _: False
         store.subscribe(self._snapshot_changed)
 
@@ -316,8 +323,11 @@ class EdgeProcess:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._part(name, parts[name])) for name in parts]
-                await stop.wait()
-                await self._leave()
+                try:
+                    await stop.wait()
+                    await self._leave()
+                finally:
+                    self._is_ending = True
                 for task in tasks:
                     task.cancel()
         finally:
@@ -331,10 +341,19 @@ class EdgeProcess:
         """
         try:
             await running
+        except asyncio.CancelledError as error:
+            if self._is_ending:
+                raise
+            # Nobody has asked for it, and a TaskGroup would not mind that the part is gone.
+            self._is_ending = True
+            log.critical("edge_part_cancelled", part=name)
+            raise PartDiedError(f"{name} was cancelled, which it never should be") from error
         except Exception as error:
+            self._is_ending = True
             log.critical("edge_part_died", part=name, **fault(error))
             raise PartDiedError(f"{name} has died of {type(error).__name__}") from error
         if not self._is_leaving and name not in _MAY_END:
+            self._is_ending = True
             log.critical("edge_part_ended", part=name)
             raise PartDiedError(f"{name} has ended, which it never should")
 
@@ -442,6 +461,9 @@ class EdgeProcess:
         self._reserver.wake()
         if self._snapshot().places:
             self._places.wake()
+
+    def _site_back(self, site: SiteId) -> None:
+        self._switchboard.ask_after(site)
 
     def _sites_changed(self, probe: Probe) -> None:
         self._life.set_probe(probe)

@@ -163,6 +163,17 @@ class Switchboard:
         if call is not None:
             call.recording_failed(because)
 
+    def ask_after(self, site: SiteId) -> None:
+        """Ask whoever is reached by way of a site that is back whether they are still there.
+
+        They may have hung up meanwhile: a goodbye is not said again for ever.
+        """
+        for leg, role in list(self._legs.items()):
+            call = self._calls.get(role.call)
+            if call is not None and call.way_of(role.attempt) == site:
+                with contextlib.suppress(LocalError):
+                    self._sip.ask(leg)
+
     def stop(self) -> None:
         """Let go of every call."""
         for call in list(self._calls.values()):

@@ -109,3 +109,21 @@ async def test_a_caller_cut_off_in_talk_who_calls_again_waits_for_the_same_agent
         assert not a1.sip.rung("bob" if agent == "ann" else "ann")
         a1.sip.hang_up(again)
         a1.sip.decline(leg)
+
+
+@in_virtual_time
+async def test_who_is_reached_by_a_site_that_is_back_is_asked_if_they_are_there() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talking_to_b(made, a1)
+        a1.switchboard.ask_after(SiteId("b"))
+        assert "ask" in a1.sip.open[ours].said
+        assert "ask" not in a1.sip.open[theirs].said, "the caller came by a"
+        a1.switchboard.ask_after(SiteId("a"))
+        assert "ask" in a1.sip.open[theirs].said
+        # They had hung up while the site was out of reach: a 481 is as good as a BYE.
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        record = await made.record(a1, theirs)
+        assert record.outcome is Outcome.ANSWERED
+        await until(lambda: not a1.snapshot.offers, "the agent is free")

@@ -51,7 +51,8 @@ def _answer(prober: Prober, net: Net, status: Mapping[str, int]) -> None:
 @in_virtual_time
 async def test_a_site_is_down_after_two_misses_and_up_after_one_answer() -> None:
     net, heard = Net(), list[Probe]()
-    prober = Prober(edge=EdgeId("a1"), sip=net, on_change=heard.append)
+    back = list[SiteId]()
+    prober = Prober(edge=EdgeId("a1"), sip=net, on_change=heard.append, on_back=back.append)
     task = asyncio.create_task(prober.run(lambda: SITES))
     both, only_a = {"198.18.1.10:5060": 200, "198.18.2.10:5060": 200}, {"198.18.1.10:5060": 200}
     down = []
@@ -62,6 +63,7 @@ async def test_a_site_is_down_after_two_misses_and_up_after_one_answer() -> None
         await asyncio.sleep(0.5)
     assert down == [set(), set(), set(), set(), {B}, {B}, set()]
     assert [probe.down for probe in heard][-2:] == [(B,), ()]
+    assert back == [B]
     # One that drains turns keepalives away; its agents can be rung.
     for _ in range(2):
         await asyncio.sleep(0.5)

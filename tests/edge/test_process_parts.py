@@ -36,7 +36,7 @@ from edge.__main__ import main
 async def broken(self):
     import asyncio
     await asyncio.sleep(0.3)
-    raise KeyError("+4930123")
+    raise FAULT
 edge.janitor.Janitor.run = broken
 sys.exit(main())
 """
@@ -185,18 +185,26 @@ async def test_an_etcd_that_is_frozen_does_not_hold_up_the_end(
         caller.close()
 
 
+@pytest.mark.parametrize(
+    ("fault", "event", "name"),
+    [
+        ('KeyError("+4930123")', "edge_part_died", "KeyError"),
+        # What a fault inside it may leave a task with, and nobody has asked for.
+        ("asyncio.CancelledError()", "edge_part_cancelled", None),
+    ],
+)
 async def test_a_part_that_dies_ends_the_process_with_one_line_and_no_goodbye(
-    cluster: Cluster, tmp_path: Path
+    cluster: Cluster, tmp_path: Path, fault: str, event: str, name: str | None
 ) -> None:
-    edge = _start(cluster, tmp_path, "-c", BROKEN)
+    edge = _start(cluster, tmp_path, "-c", BROKEN.replace("FAULT", fault))
     try:
         await edge.ends()
     finally:
         await edge.is_gone()
     assert edge.process.returncode == 70
     last = [line for line in edge.lines() if line["level"] == "critical"]
-    assert [line["event"] for line in last] == ["edge_part_died", "edge_died"]
-    assert (last[0]["part"], last[0]["fault"]) == ("janitor", "KeyError")
+    assert [line["event"] for line in last] == [event, "edge_died"]
+    assert (last[0]["part"], last[0].get("fault")) == ("janitor", name)
     assert "4930123" not in edge.log.read_text()
 
 
