@@ -59,7 +59,10 @@ class _Before:
 
 def _offer_put(before: _Before, world: World, change: Stored, offer: Offer) -> Iterator[Violation]:
     held = before.offers.get(change.id)
-    if held is not None and (held[0].call != offer.call or offer.state is OfferState.RINGING):
+    # One that was made without a quorum may follow another of the same call: the agent was given
+    # back and given again meanwhile, and both are merged as one.
+    is_again = offer.state is OfferState.RINGING and offer.granted is None
+    if held is not None and (held[0].call != offer.call or is_again):
         yield _say(
             Law.TWO_OFFERS, change, f"{offer.agent} given to {offer.call}, held by {held[0].call}"
         )

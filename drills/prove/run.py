@@ -25,6 +25,7 @@ from drills.prove.people import World as PeopleWorld
 from drills.prove.proxy import Proxy
 from drills.prove.violations import Violation
 from drills.prove.watcher import Watcher
+from drills.prove.world import QUORUM
 from state import keys
 from state.clock import SystemClock
 from state.codec import encode
@@ -242,15 +243,23 @@ class Ground:
 
     async def _watch_modes(self, history: History) -> None:
         """Note by what each edge says that it serves, when that has changed."""
+        async with asyncio.TaskGroup() as group:
+            for edge in map(EdgeId, EDGES):
+                group.create_task(self._watch_mode(edge, history))
+
+    async def _watch_mode(self, edge: EdgeId, history: History) -> None:
         known = {event.edge: event.mode for event in history.events if isinstance(event, Mode)}
         while True:
-            for edge in map(EdgeId, EDGES):
-                serving = (await self._ask(edge, "status", within_s=0.3)).get("serving", {})
-                mode = serving.get("mode", known.get(edge))
-                if mode is not None and mode != known.get(edge):
-                    known[edge] = mode
-                    history.note(Mode(at_s=self._now(), edge=edge, mode=mode))
+            mode = await self._mode(edge)
+            if mode is not None and mode != known.get(edge):
+                known[edge] = mode
+                history.note(Mode(at_s=self._now(), edge=edge, mode=mode))
             await asyncio.sleep(MODES_S)
+
+    async def _mode(self, edge: EdgeId) -> str | None:
+        """Ask an edge by what it serves; None: it does not answer."""
+        serving: Mapping[str, str] = (await self._ask(edge, "status")).get("serving", {})
+        return serving.get("mode")
 
     def _mend(self) -> None:
         self._lab.wan.heal_all()
@@ -285,6 +294,9 @@ class Ground:
         if crowd.callers or stock.phones or any(v != "idle" for v in stock.gates.values()):
             return False
         if not all(held and not any(held.values()) for held in stock.edges.values()):
+            return False
+        # What was done alone is nowhere but there until it is merged.
+        if not all([await self._mode(edge) == QUORUM for edge in map(EdgeId, EDGES)]):
             return False
         try:
             for prefix in _OF_CALLS[:2]:

@@ -14,8 +14,9 @@ from state.model import CallRecord, EdgeId, EdgeLife, Offer, Presence, Probe, Si
 T = TypeVar("T")
 FOR_EVER = float("inf")
 QUORUM = "quorum"
-SEEN_S = 1.5
-"""How much earlier, or later, than it was seen a mode may have changed."""
+SEEN_S = 3.0
+"""How much earlier, or later, than it was seen a mode may have changed: on a busy machine an edge
+takes up to two seconds to answer, and the store's news as long to come."""
 
 
 @dataclass(slots=True)

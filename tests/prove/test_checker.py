@@ -38,6 +38,16 @@ def test_an_offer_written_over_another_is_two_offers() -> None:
     assert Law.TWO_OFFERS in tale.laws()
 
 
+def test_an_agent_given_again_to_the_same_call_without_a_quorum_is_in_one_offer() -> None:
+    for granted, laws in ((None, [Law.TWO_OFFERS]), (3, [])):
+        tale = Tale("a01")
+        tale.waits("c1")
+        tale.gets("c1", "a01")
+        again = replace(tale.offer_of("c1", "a01"), granted=granted)
+        tale.store((Kind.OFFER, "a01", again))
+        assert tale.laws() == laws
+
+
 def test_an_agent_who_is_free_again_may_have_the_next_call() -> None:
     tale = Tale("a01")
     tale.waits("c1")
