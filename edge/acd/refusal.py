@@ -11,7 +11,13 @@ from edge.acd.reservation import AgentPart
 from state.model import WorkEnd
 
 GATE: Final = frozenset(
-    {(486, "busy"), (403, "stale token"), (403, "not homed here"), (503, "gate not loaded")}
+    {
+        (486, "busy"),
+        (403, "stale token"),
+        (403, "not homed here"),
+        (503, "gate not loaded"),
+        (503, "nobody listens"),
+    }
 )
 """Status and reason phrase by which the gate of an agent's home site says: decide again. A
 telephone that is busy says otherwise (`Busy Here`), and its 486 is the agent's refusal."""

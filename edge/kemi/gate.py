@@ -2,7 +2,8 @@
 
 Its laws, whatever crashes, freezes or comes late:
 
-0. It rings only agents who are at home here, and with no token of before they came to be.
+0. It rings only agents who are at home here, and with no token of before they came to be; and
+   nobody while this site has just woken up, since who is at home may have changed.
 1. Only a token higher than every one seen before rings the agent, and only while the agent is idle.
 2. A token that has been let through is spent, however its call ends.
 3. Only the token that holds the gate changes its state.
@@ -59,6 +60,8 @@ def take(agent, token, call):
     """Let this offer ring the agent, or raise RefusedError."""
     if not KSR.htable.sht_get("meta", "gate_loaded"):
         raise RefusedError(wire.UNAVAILABLE, "gate not loaded")
+    if door.is_deserted():
+        raise RefusedError(wire.UNAVAILABLE, "nobody listens")
     came_with = KSR.htable.sht_get("home", agent)
     if came_with is None:
         raise RefusedError(403, "not homed here")

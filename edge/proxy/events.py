@@ -51,7 +51,7 @@ class Refused(Struct, frozen=True, kw_only=True):
     agent: AgentId
     call: CallId
     why: str
-    """`busy`, `stale token`, `not registered`, `gate not loaded`."""
+    """`busy`, `stale token`, `not registered`, `gate not loaded`, `nobody listens`."""
 
 
 Event = Connected | Disconnected | Registered | Unregistered | GateChanged | Refused

@@ -14,7 +14,13 @@ from edge.acd.call_events import Attempt, By, Side
 from state.model import Outcome, WorkEnd
 from tests.acd.stage import SDP, Leg, Stage
 
-REFUSALS = [(486, "busy"), (403, "stale token"), (503, "gate not loaded"), (480, "not registered")]
+REFUSALS = [
+    (486, "busy"),
+    (403, "stale token"),
+    (503, "gate not loaded"),
+    (503, "nobody listens"),
+    (480, "not registered"),
+]
 REFUSALS += [(486, "Busy Here"), (603, "Decline"), (408, "Request Timeout"), (500, "Oops")]
 
 

@@ -483,6 +483,22 @@ def test_an_offer_that_the_gate_refuses_rings_nobody(
     }
 
 
+def test_a_proxy_that_wakes_up_rings_nobody_until_its_edges_are_back_for_a_moment(
+    script: Script, world: World
+) -> None:
+    says(script, world, {"do": "listen", "name": "a1"})
+    del world.tables["listen"]["a1"]  # it expired: for so long nothing was heard
+    offer(script, world)
+    assert world.was_done("reply") == [(503, "nobody listens")]
+    says(script, world, {"do": "listen", "name": "a1"})
+    offer(script, world)
+    assert world.was_done("reply") == [(503, "nobody listens")]
+    assert world.was_done("relay") == []
+    del world.tables["woke"]["up"]  # it expires by itself
+    offer(script, world)
+    assert world.was_done("relay") == [("",)]
+
+
 @pytest.mark.parametrize(
     ("floor", "answer"),
     [(None, (403, "not homed here")), ("1.7", (403, "stale token")), ("3.1", (403, "stale token"))],
