@@ -46,6 +46,10 @@ def figures(seen: Seen) -> dict[str, float | None]:
         whole = [each for each in seen.recorded if each.is_complete and not each.fault]
         answers["recordings_due"] = len(seen.recorded)
         answers["recordings_lost"] = len(seen.recorded) - len(whole)
+    if seen.clocks_meanwhile:
+        # What is certain: both ends of a bound are on one side of right.
+        sure_ms = (min(abs(e.least_ms), abs(e.most_ms)) for e in seen.clocks_meanwhile)
+        answers["clock_off_s"] = max(sure_ms) / _MS
     if t0_ms is None:
         return answers
     first_site = killed_site(course.method)

@@ -13,6 +13,7 @@ from drills.demo.history import TicketSeen
 from drills.demo.ledger import Ledger
 from drills.demo.reports import AgentReport, OfferEvent
 from drills.demo.scenario import Scenario
+from drills.evidence import ClockBound
 from drills.packets import Wire
 from state.model import CallId, EdgeId, SiteId
 
@@ -50,6 +51,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """When which agent's telephone said that it is registered, or no longer."""
     merged_ms: tuple[int, ...] = ()
     """When edges had merged what they did without a quorum."""
+    clocks_meanwhile: tuple[ClockBound, ...] = ()
+    """How clocks differed a moment after the first fault, where that was to set one wrong."""
     redialled: tuple[Redialled, ...] = ()
     tickets: tuple[TicketSeen, ...] = ()
     recorded: tuple[Recorded, ...] | None = None

@@ -31,7 +31,7 @@ from drills.drill import witnesses
 from drills.drill.ground import DyingController, LabGround
 from drills.drill.redial import Redialler
 from drills.evidence import ClockBound, Moment
-from drills.experiment import Experiment, Load
+from drills.experiment import Experiment, Fault, Load
 from drills.faults import FaultAgent, FaultClient
 from drills.lab.lab import PROJECT
 from drills.lever import Lever
@@ -47,6 +47,8 @@ SOCKET = "faults.sock"
 SETTLE_S = 45.0
 """A proxy that wakes up passes on what it had not read yet. An edge that answers it waits 32 s for
 an ACK that never comes, and 8 s for its BYE to be answered."""
+CLOCK_MOVES_S = 2.0
+"""libfaketime reads its file once a second."""
 HANG_UP_S = 33.0
 """A telephone says goodbye to a site that is not there for 32 s, RFC 3261 section 17.1.2.2."""
 _SIGNED_IN, _SIGNED_OUT = "registered", "registration_failed"
@@ -91,7 +93,8 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     try:
         async with _captured(stage, pcap) as capture, _agent(stage) as client:
             clocks = await witnesses.clock_bounds(stage)
-            runner = _runner(experiment, stage, client, hands)
+            meanwhile = _Meanwhile(stage) if experiment.moves_clocks else None
+            runner = _runner(experiment, stage, client, hands, meanwhile)
             course, stocks, silent = await _play(stage, runner, experiment, redialler)
         dropped = capture.dropped
     finally:
@@ -118,6 +121,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         course=course,
         wire=msgspec.structs.replace(wire, calls=of_the_plan),
         merged_ms=witnesses.merged(stage),
+        clocks_meanwhile=() if meanwhile is None else tuple(meanwhile.clocks),
         redialled=redialled,
         tickets=history.tickets(stage.observer.seen),
         dropped=dropped,
@@ -177,7 +181,26 @@ async def _play(
         redialler.stop()
 
 
-def _runner(experiment: Experiment, stage: Stage, client: FaultClient, hands: Hands) -> Runner:
+class _Meanwhile:
+    """Asks for the time again when a fault has set a clock wrong."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.clocks: list[ClockBound] = []
+
+    async def look(self, _fault: Fault) -> None:
+        """Ask, as soon as whoever has the clock can have noticed."""
+        await asyncio.sleep(CLOCK_MOVES_S)
+        self.clocks += await witnesses.clock_bounds(self._stage)
+
+
+def _runner(
+    experiment: Experiment,
+    stage: Stage,
+    client: FaultClient,
+    hands: Hands,
+    meanwhile: _Meanwhile | None,
+) -> Runner:
     dying = DyingController(client, Path(sys.executable), PROJECT)
     return Runner(
         experiment,
@@ -191,6 +214,7 @@ def _runner(experiment: Experiment, stage: Stage, client: FaultClient, hands: Ha
         faults=dying if experiment.controller_dies else client,
         clock=stage.clock,
         tell=hands.tell,
+        on_first_fault=None if meanwhile is None else meanwhile.look,
     )
 
 

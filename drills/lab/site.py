@@ -27,7 +27,7 @@ from state.model import EdgeId, SiteId
 ETCD_HEALTH_PORT = 2381
 """On the site's loopback: /health and /metrics, in plain HTTP."""
 EVAPI = "127.0.0.1:8448"
-LIBFAKETIME = "/usr/lib/$LIB/faketime/libfaketime.so.1"
+LIBFAKETIME = "/usr/$LIB/faketime/libfaketime.so.1"
 """Debian's; the loader puts the architecture's folder in place of `$LIB`."""
 NO_NG = "direct"
 """What an edge is told where no rtpengine runs: the telephones send to each other."""
@@ -74,7 +74,10 @@ def clock_of(run: Path) -> Path:
 
 
 def _with_movable_clock(process: ProcessSpec, paths: Paths) -> ProcessSpec:
-    """Have one of our own processes believe the site's clock file; the monotonic clock is right."""
+    """Have one of our own processes believe the site's clock file; the monotonic clock is right.
+
+    libfaketime 0.9.10 breaks `time.sleep`, which none of ours uses: they wait for events.
+    """
     if process.host is None or process.argv[0] != str(paths.python):
         return process
     env = {

@@ -12,6 +12,7 @@ from drills.demo.hearing import Recorded
 from drills.demo.history import TicketSeen
 from drills.demo.ledger import join
 from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEvent
+from drills.evidence import ClockBound
 from drills.experiment import Fault, FaultKind
 from drills.figures import data_rto_s, figures, moved, places, sign_in_rto_s
 from drills.packets import Dialled, Wire
@@ -167,6 +168,14 @@ def test_recordings_that_do_not_open_or_end_too_soon_are_lost() -> None:
     found = (good, Recorded(call="2", fault="there is none"), Recorded(call="3"))
     answers = figures(replace(seen(), recorded=found))
     assert (answers["recordings_due"], answers["recordings_lost"]) == (3, 2)
+
+
+def test_a_clock_is_off_by_what_is_certain_of_the_worst() -> None:
+    assert "clock_off_s" not in figures(seen())
+    right = ClockBound(who="a", least_ms=-2.0, most_ms=3.0)
+    ahead = ClockBound(who="b", least_ms=599_990.0, most_ms=600_004.0)
+    answers = figures(replace(seen(), clocks_meanwhile=(right, ahead)))
+    assert answers["clock_off_s"] == 599.99
 
 
 def test_which_calls_a_fault_touches() -> None:
