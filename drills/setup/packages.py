@@ -23,6 +23,7 @@ PACKAGES = (
     Package("kamailio-python3-modules", "KEMI: routing written in Python"),
     Package("kamailio-extra-modules", "evapi: events to the edges; jansson"),
     Package("rtpengine-daemon", "the media relay, in user space"),
+    Package("libopus0", "what telephones speak in Opus, for recording it"),
     Package("etcd-server", "the shared state"),
     Package("etcd-client", "etcdctl, to look at it"),
     Package(

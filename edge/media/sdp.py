@@ -18,6 +18,8 @@ NOWHERE_PORT = 9
 _STATIC_ENCODINGS = {"0": "PCMU/8000", "8": "PCMA/8000"}
 """RFC 3551 §6: payload types that need no a=rtpmap."""
 _AUDIO = frozenset({"PCMU/8000", "PCMA/8000"})
+OPUS = "OPUS/48000"
+"""Handed on between telephones that both speak it, and recorded; not made by us."""
 _EVENTS = "TELEPHONE-EVENT/8000"
 _PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
 _LONGEST = 16_384
@@ -120,9 +122,18 @@ def inert_offer() -> bytes:
     return _join([*_head(), *_audio_lines("RTP/AVP", formats, Direction.SENDRECV)])
 
 
+def copied(offer: bytes) -> Section:
+    """Return the section of a fork's offer, in whatever codec; `SdpError` if there is no audio."""
+    for section in parse(offer):
+        if section.kind == "audio" and section.port > 0:
+            return section
+    raise SdpError("a copy without audio")
+
+
 def listening_answer(offer: bytes, host: str, port: int) -> bytes:
     """Answer a fork's offer: everything in it, to `host`:`port`, where nobody speaks."""
-    section = audio(offer)
+    section = copied(offer)
+    channels = {OPUS: "/2"}  # RFC 7587 §7: always so, whatever is in it
     lines = [
         "v=0",
         f"o=- 1 1 IN IP4 {host}",
@@ -130,7 +141,10 @@ def listening_answer(offer: bytes, host: str, port: int) -> bytes:
         f"c=IN IP4 {host}",
         "t=0 0",
         f"m=audio {port} {section.profile} {' '.join(section.formats)}",
-        *(f"a=rtpmap:{item} {encoding}" for item, encoding in section.encodings.items()),
+        *(
+            f"a=rtpmap:{item} {encoding}{channels.get(encoding, '')}"
+            for item, encoding in section.encodings.items()
+        ),
         "a=recvonly",
     ]
     return _join(lines)

@@ -13,6 +13,7 @@ from typing import Final
 from custody import g711
 from custody.frame import BLOCK, BLOCKS, RATE_HZ, SAMPLES
 from custody.manifest import Losses
+from edge.recorder.opus import OpusSide
 
 _HEADER: Final = struct.Struct("!BBHII")
 _HEADER_BYTES: Final = 12
@@ -39,6 +40,9 @@ class Channel:
         self.codec: int | None = None
         self.event_type = -1
         """The payload type of telephone-event (RFC 4733), if the party has one."""
+        self.opus: OpusSide | None = None
+        """What decodes the party's Opus, if it may speak that."""
+        self.opus_types: frozenset[int] = frozenset()
         self.keyed: list[tuple[int, int]] = []
         """Where digits were keyed, as samples from and to."""
         self._bytes = bytearray(b"\xff" * (SAMPLES * WINDOW_S))
@@ -51,6 +55,9 @@ class Channel:
         self._of_source = 0
         self._lost_before = 0
         self._stubborn = 0
+        self._was_opus = False
+        self._is_other_clock = False
+        """The same source goes on in another codec, whose timestamps run otherwise."""
         self._is_keying = False
         """The relay has kept packets of a keyed digit from us: the next numbers missing are its."""
         self.received = 0
@@ -70,7 +77,13 @@ class Channel:
             if begin >= size:
                 self.foreign += 1
                 return
-        if ssrc != self._ssrc:
+        if self.opus_types:
+            if kind in self.opus_types:
+                self._take_opus(packet, begin, size, now)
+                return
+            if self._was_opus and kind in g711.PAYLOAD_TYPES:
+                self._was_opus, self._is_other_clock = False, True
+        if ssrc != self._ssrc or self._is_other_clock:
             self._new_source(ssrc, sequence, timestamp, now)
         else:
             ahead = (sequence - self._highest) & 0xFFFF
@@ -132,6 +145,23 @@ class Channel:
         self.base += samples
         self.keyed = [span for span in self.keyed if span[1] > self.base]
 
+    def speaks_opus(self, types: frozenset[int]) -> None:
+        """Take these payload types for Opus from now on; none: the party does not speak it."""
+        self.opus_types = types
+        if types and self.opus is None:
+            self.opus = OpusSide()
+
+    def _take_opus(self, packet: bytearray | bytes, begin: int, size: int, now: int) -> None:
+        told = None if self.opus is None else self.opus.as_g711(packet, begin, size)
+        if told is None:
+            self.foreign += 1
+            return
+        if not self._was_opus:
+            self._was_opus = self._is_other_clock = True
+        types, self.opus_types = self.opus_types, frozenset()
+        self.take(told, len(told), now)
+        self.opus_types = types
+
     def key(self, now: int, samples: int) -> None:
         """Note that a digit has been keyed, `samples` long, whose packets the relay has kept."""
         self._mask(now - samples, now)
@@ -150,6 +180,7 @@ class Channel:
 
     def _new_source(self, ssrc: int, sequence: int, timestamp: int, now: int) -> None:
         """Begin with a source at the moment of its first packet: its clock is another."""
+        self._is_other_clock = False
         self._lost_before = self._lost
         self._ssrc, self._first, self._highest, self._of_source = ssrc, sequence, sequence, 0
         self._anchor(timestamp, now)

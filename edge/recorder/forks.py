@@ -13,11 +13,13 @@ from edge.media.rtpengine.client import NgClient
 
 
 class Fork(NamedTuple):
-    """A copy that flows: its name at the relay, where it comes from, its event payload type."""
+    """A copy that flows: its name at the relay, where it comes from, what its payload types are."""
 
     listener: str
     source: tuple[str, int]
     event_type: int
+    """Of telephone-event; -1: there is none."""
+    opus_types: frozenset[int]
 
 
 class Forks:
@@ -31,16 +33,17 @@ class Forks:
         """Have `speaker` copied to us. Raise `MediaError`."""
         reply = await self._client.ask(plan.fork(call, speaker))
         offer = reply.sdp.encode()
-        section = sdp.audio(offer)
+        section = sdp.copied(offer)
         answer = sdp.listening_answer(offer, self._host, self._port)
         await self._client.ask(plan.take_fork(call, speaker, reply.to_tag, answer))
-        events = [
-            int(item)
-            for item, encoding in section.encodings.items()
-            if encoding.startswith("TELEPHONE-EVENT/") and item.isdecimal()
-        ]
-        source = (section.host, section.port)
-        return Fork(reply.to_tag, source, events[0] if events else -1)
+        encodings = {int(k): name for k, name in section.encodings.items() if k.isdecimal()}
+        events = [each for each, name in encodings.items() if name.startswith("TELEPHONE-EVENT/")]
+        return Fork(
+            listener=reply.to_tag,
+            source=(section.host, section.port),
+            event_type=events[0] if events else -1,
+            opus_types=frozenset(each for each, name in encodings.items() if name == sdp.OPUS),
+        )
 
     async def close(self, call: str, fork: Fork) -> None:
         """End a copy; one that is gone is fine."""

@@ -222,6 +222,7 @@ class Recorder:
             ) from error
         channel = session.recording.timeline.sides[_SIDES[party]]
         channel.event_type = fork.event_type
+        channel.speaks_opus(fork.opus_types)
         stream = Stream(channel, session.started_s)
         session.forks[party], session.streams[party] = fork, stream
         self._intake.add(fork.source, stream)
@@ -294,12 +295,14 @@ class Recorder:
                 awaited[1].set_result(None)
             return
         session = self._of_media.get(digit.media)
-        if session is None or digit.party not in _SIDES:
+        if session is None:
             return
-        channel = session.recording.timeline.sides[_SIDES[digit.party]]
-        channel.key(session.now(), int(digit.duration_s * RATE_HZ))
         if digit.party == AGENT:
+            # Whose events are in the copy, and masked from there.
             self._take_code(session, digit)
+        elif digit.party == CALLER:
+            channel = session.recording.timeline.sides[_SIDES[CALLER]]
+            channel.key(session.now(), int(digit.duration_s * RATE_HZ))
 
     def _take_code(self, session: _Session, digit: Digit) -> None:
         session.keyed, code = keyed(session.keyed, digit.key, time.monotonic())

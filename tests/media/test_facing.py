@@ -26,7 +26,7 @@ def test_direction_faces_the_offer_and_the_rest_stands(offered: str, answered: D
     answer = standing_answer(LAST, OFFER.replace(b"sendrecv", offered.encode()))
     section = audio(answer)
     assert section.direction is answered
-    assert (section.host, section.port, section.formats) == ("192.0.2.1", 4000, ("0", "8"))
+    assert (section.host, section.port, section.formats) == ("192.0.2.1", 4000, ("0", "8", "101"))
 
 
 def test_hold_is_answered_on_the_audio_of_a_party_with_video_too() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import datetime as dt
-import json
 import shutil
 import socket
 import time
@@ -25,7 +24,9 @@ from edge.media.rtpengine import AGENT, CALLER, FOREVER, MediaEngine
 from edge.media.sdp import audio
 from edge.phone import tones
 from edge.phone.rtp import RtpClock
+from edge.phone.session import EVENT_TYPE
 from tests.media.servers import HOST, PROMPTS, Person, Rtpengine, until
+from tests.recorder.opus_phone import OPUS, Telephone, hertz
 from tests.recorder.site import RecorderSite
 
 pytestmark = pytest.mark.parts
@@ -242,36 +243,16 @@ async def test_what_was_said_in_a_pause_is_nowhere(site: RecorderSite, talk: Tal
 
 
 async def test_digits_that_a_caller_keys_are_marked_and_nobody_can_tell_which(
-    site: RecorderSite, engine: MediaEngine
+    site: RecorderSite, talk: Talk
 ) -> None:
-    talk = Talk(engine)
-    keyed = talk.caller.sdp.replace(b"RTP/AVP 0 8", b"RTP/AVP 0 8 101")
-    keyed = keyed.rstrip() + b"\r\na=rtpmap:101 telephone-event/8000\r\n"
-    try:
-        answer = await engine.hold_caller(CALL, keyed)
-        await engine.play(CALL, PROMPTS / "music.wav", times=FOREVER)
-        offer = await engine.offer_to_agent(CALL, keyed)
-        theirs = talk.agent.session.answer(offer).replace(b"RTP/AVP 0", b"RTP/AVP 0 101", 1)
-        theirs = theirs.rstrip() + b"\r\na=rtpmap:101 telephone-event/8000\r\n"
-        answer = await engine.join(CALL, theirs)
-        talk.agent.talk_to(offer)
-        talk.caller.talk_to(answer)
-        assert (await site.record(CALL, f"a1:{CALL}"))["ok"]
-        await asyncio.sleep(1.0)
-        stream = talk.caller.stream
-        payload, kind = stream._payload, stream._payload_type  # noqa: SLF001 - a phone keys a digit
-        for step in range(1, 11):
-            # RFC 4733: digit 7, volume 10, so long by now; the sound stops meanwhile.
-            event = bytes([7, 10 | (0x80 if step > 7 else 0)]) + (min(step, 8) * BLOCK).to_bytes(2)
-            stream.send_to(HOST, audio(answer).port, event, 101)
-            await asyncio.sleep(0.02)
-        stream.send_to(HOST, audio(answer).port, payload, kind)
-        await asyncio.sleep(1.0)
-        await site.ask(cmd="stop", call=CALL)
-        account = await site.kept(CALL)
-        frames = await site.frames(account)
-    finally:
-        talk.close()
+    assert (await site.record(CALL, f"a1:{CALL}"))["ok"]
+    await asyncio.sleep(1.0)
+    talk.caller.stream.key("7", EVENT_TYPE)
+    await until(lambda: not talk.caller.stream.is_keying, "the digit is keyed")
+    await asyncio.sleep(1.0)
+    await site.ask(cmd="stop", call=CALL)
+    account = await site.kept(CALL)
+    frames = await site.frames(account)
     states = b"".join(frame.states[0] for frame in frames)
     assert 5 <= states.count(State.MASKED) <= 40
     (mask,) = account.masks
@@ -283,48 +264,81 @@ async def test_digits_that_a_caller_keys_are_marked_and_nobody_can_tell_which(
     assert talk.agent.count(tones.OTHER) == 0
 
 
-async def test_an_agent_pauses_and_resumes_by_keys_of_the_telephone(
-    site: RecorderSite, server: Rtpengine, talk: Talk
+async def test_telephones_that_speak_opus_to_each_other_are_recorded_as_what_they_said(
+    site: RecorderSite, engine: MediaEngine
 ) -> None:
-    del talk
+    def offer_at(port: int) -> bytes:
+        lines = ("v=0", f"o=- 1 1 IN IP4 {HOST}", "s=-", f"c=IN IP4 {HOST}", "t=0 0")
+        media = (f"m=audio {port} RTP/AVP {OPUS} 0", f"a=rtpmap:{OPUS} opus/48000/2")
+        return "".join(f"{line}\r\n" for line in (*lines, *media, "a=ptime:20")).encode()
+
+    phones = (Telephone(hertz=440), Telephone(hertz=1000, ssrc=8, stamp=77))
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in phones]
+    try:
+        for each in sockets:
+            each.bind((HOST, 0))
+        caller, agent = (offer_at(each.getsockname()[1]) for each in sockets)
+        await engine.hold_caller(CALL, caller)
+        await engine.play(CALL, PROMPTS / "music.wav", times=FOREVER)
+        for_agent = await engine.offer_to_agent(CALL, caller)
+        for_caller = await engine.join(CALL, agent)
+        assert b"opus/48000" in for_agent
+        ports = (audio(for_caller).port, audio(for_agent).port)
+        await site.record(CALL, f"a1:{CALL}")
+        began_s = asyncio.get_running_loop().time()
+        for block in range(100):
+            for phone, sock, port in zip(phones, sockets, ports, strict=True):
+                # The caller's telephone goes on in another codec in the middle of it.
+                is_g711 = phone is phones[0] and block >= 60
+                packet = phone.g711(block) if is_g711 else phone.opus(block)
+                sock.sendto(packet, (HOST, port))
+            due_s = began_s + (block + 1) * 0.02
+            await asyncio.sleep(max(0.0, due_s - asyncio.get_running_loop().time()))
+        await site.ask(cmd="stop", call=CALL)
+        account = await site.kept(CALL)
+        frames = await site.frames(account)
+    finally:
+        for each in sockets:
+            each.close()
+    (segment,) = account.segments
+    assert (segment.caller.foreign, segment.agent.foreign) == (0, 0)
+    assert segment.caller.received + segment.agent.received >= 180
+    assert abs(hertz(frames, 10, 50) - 440) <= 15
+    assert abs(hertz(frames, 70, 90) - 440) <= 25
+    assert abs(hertz(frames, 10, 90, side=1) - 1000) <= 10
+
+
+async def test_an_agent_pauses_and_resumes_by_keys_of_the_telephone(
+    site: RecorderSite, talk: Talk
+) -> None:
     await site.record(CALL, f"a1:{CALL}")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay:
 
-        async def keys(code: str) -> None:
-            for key in code:
-                event = "0123456789*#".index(key)
-                told = {"callid": f"a1:{CALL}", "source_tag": "agent", "type": "DTMF"}
-                told |= {"event": event, "duration": 100, "volume": 10}  # type: ignore[dict-item]
-                relay.sendto(json.dumps(told).encode(), (HOST, server.digits_port))
-            await asyncio.sleep(0.05)
+    async def is_paused(code: str, *, on: bool) -> None:
+        talk.agent.stream.key(code, EVENT_TYPE)
+        async with asyncio.timeout(5):
+            while (await site.record(CALL, f"a1:{CALL}"))["is_paused"] is not on:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
 
-        await keys("5*1")
-        assert (await site.record(CALL, f"a1:{CALL}"))["is_paused"]
-        await keys("*2")
-        assert not (await site.record(CALL, f"a1:{CALL}"))["is_paused"]
+    await is_paused("5*1", on=True)
+    await is_paused("*2", on=False)
     assert all(word not in site.log for word in ("key", "digit", "DTMF"))
 
 
 async def test_a_caller_who_is_asked_presses_the_key_or_does_not(
     site: RecorderSite, engine: MediaEngine
 ) -> None:
-    talk = Talk(engine)
-    keyed = talk.caller.sdp.replace(b"RTP/AVP 0 8", b"RTP/AVP 0 8 101")
-    keyed = keyed.rstrip() + b"\r\na=rtpmap:101 telephone-event/8000\r\n"
-    media = f"a1:{CALL}"
+    talk, media = Talk(engine), f"a1:{CALL}"
     try:
-        answer = await engine.hold_caller(CALL, keyed)
+        answer = await engine.hold_caller(CALL, talk.caller.sdp)
         await engine.play(CALL, PROMPTS / "music.wav", times=FOREVER)
         talk.caller.talk_to(answer)
-        asked = asyncio.create_task(site.ask(cmd="await_key", media=media, key="1", s=10))
-        for digit in (4, 1):
-            await asyncio.sleep(0.3)
-            assert not asked.done()
-            for _ in range(3):
-                event = bytes([digit, 0x8A]) + (800).to_bytes(2)
-                talk.caller.stream.send_to(HOST, audio(answer).port, event, 101)
-                await asyncio.sleep(0.02)
-            talk.caller.talk_to(answer)
+        asked = asyncio.create_task(site.ask(cmd="await_key", media=media, key="1", s=20))
+        await asyncio.sleep(0.3)
+        talk.caller.stream.key("4", EVENT_TYPE)
+        await until(lambda: not talk.caller.stream.is_keying, "another digit is keyed")
+        await asyncio.sleep(0.2)
+        assert not asked.done()
+        talk.caller.stream.key("1", EVENT_TYPE)
         async with asyncio.timeout(5):
             assert (await asked)["is_pressed"]
         late = await site.ask(cmd="await_key", media=media, key="1", s=0.1)

@@ -1,0 +1,106 @@
+"""Opus on the recording's time: what was said, where it was said, whatever the network did."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from custody import g711
+from custody.frame import BLOCK, BLOCKS, SAMPLES, Frame, State
+from edge.recorder.timeline import CALLER, PATIENCE, Timeline
+from tests.recorder.opus_phone import OPUS, Telephone, hertz
+
+
+def timeline() -> Timeline:
+    made = Timeline()
+    made.sides[CALLER].speaks_opus(frozenset({OPUS}))
+    return made
+
+
+def put(made: Timeline, packet: bytes, block: int) -> None:
+    made.sides[CALLER].take(packet, len(packet), block * BLOCK)
+
+
+def cut(made: Timeline) -> Frame:
+    frame = made.due(made.base + SAMPLES + PATIENCE)
+    assert frame is not None
+    return frame
+
+
+def test_opus_is_kept_as_what_was_said_also_as_its_timestamps_go_round() -> None:
+    made, phone = timeline(), Telephone()
+    for block in range(BLOCKS):
+        put(made, phone.opus(block), block)
+    frame = cut(made)
+    assert frame.states[0] == bytes([State.AUDIO] * BLOCKS)
+    assert abs(hertz([frame], 5, 45) - 440) <= 10
+    loud = np.abs(g711.decode(frame.left[20 * BLOCK : 40 * BLOCK], 0).astype(int)).max()
+    assert 7000 < loud < 11_000
+    losses = made.sides[CALLER].losses
+    assert (losses.received, losses.lost, losses.foreign) == (BLOCKS, 0, 0)
+
+
+def test_lost_and_late_packets_leave_the_others_in_their_places() -> None:
+    made, phone = timeline(), Telephone()
+    packets = [phone.opus(block) for block in range(BLOCKS)]
+    order = [block for block in range(BLOCKS) if block not in (10, 11, 30)]
+    order[20:26] = reversed(order[20:26])
+    for index, block in enumerate(order):
+        put(made, packets[block], max(block, index))
+    frame = cut(made)
+    silent = [number for number, state in enumerate(frame.states[0]) if state == State.SILENT]
+    assert silent == [10, 11, 30]
+    assert made.sides[CALLER].losses.lost == 3
+
+
+def test_a_telephone_that_sends_nothing_while_nobody_speaks_keeps_its_time() -> None:
+    made, phone = timeline(), Telephone()
+    spoken = [*range(10), *range(30, 50)]
+    for count, block in enumerate(spoken):
+        # DTX (RFC 7587 §3.1.3): numbers go on, timestamps jump.
+        packet = bytearray(phone.opus(block))
+        packet[2:4] = ((65_530 + count) & 0xFFFF).to_bytes(2)
+        put(made, bytes(packet), block)
+    heard = [number for number, state in enumerate(cut(made).states[0]) if state]
+    assert heard == spoken
+    assert made.sides[CALLER].losses.lost == 0
+
+
+@pytest.mark.parametrize("is_opus_first", [True, False])
+def test_a_change_of_codec_in_the_call_costs_nothing(*, is_opus_first: bool) -> None:
+    made, phone = timeline(), Telephone()
+    for block in range(BLOCKS):
+        in_opus = (block < 25) is is_opus_first
+        put(made, phone.opus(block) if in_opus else phone.g711(block), block)
+    frame = cut(made)
+    assert frame.states[0] == bytes([State.AUDIO] * BLOCKS)
+    for first, last in ((5, 22), (28, 48)):
+        assert abs(hertz([frame], first, last) - 440) <= 25
+    assert made.sides[CALLER].losses.lost == 0
+
+
+def test_another_source_begins_anew() -> None:
+    made, one, two = timeline(), Telephone(), Telephone(hertz=1000, ssrc=9, stamp=5)
+    for block in range(BLOCKS):
+        put(made, (one if block < 25 else two).opus(block), block)
+    frame = cut(made)
+    assert frame.states[0] == bytes([State.AUDIO] * BLOCKS)
+    assert abs(hertz([frame], 3, 23) - 440) <= 25
+    assert abs(hertz([frame], 30, 48) - 1000) <= 25
+
+
+def test_what_is_no_opus_is_counted_and_changes_nothing() -> None:
+    made, phone = timeline(), Telephone()
+    for block in range(BLOCKS):
+        packet = phone.opus(block)
+        put(made, packet[:12] + b"\xff" * 3 if block == 20 else packet, block)
+    frame = cut(made)
+    assert [n for n, state in enumerate(frame.states[0]) if state == State.SILENT] == [20]
+    assert made.sides[CALLER].losses.foreign == 1
+
+
+def test_opus_of_a_party_who_never_offered_it_is_foreign() -> None:
+    made, phone = Timeline(), Telephone()
+    put(made, phone.opus(0), 0)
+    assert made.sides[CALLER].losses.foreign == 1
+    assert set(cut(made).states[0]) == {State.SILENT}
