@@ -12,16 +12,25 @@ from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 
 Name = Annotated[
-    Literal["all", "api", "edge", "growth", "memory", "queue", "recording", "relay", "routing"],
+    Literal[
+        "all", "api", "edge", "growth", "memory", "queue", "recording", "relay", "routing", "site"
+    ],
     cyclopts.Parameter(help="Which benchmark."),
 ]
 Json = Annotated[Path | None, cyclopts.Parameter(help="Write the figures to this file, as JSON.")]
 Quick = Annotated[bool, cyclopts.Parameter(help="Fewer and shorter slices: a first idea.")]
+Agents = Annotated[int, cyclopts.Parameter(help="growth: only so many. Default: four sizes.")]
 Profile = Annotated[bool, cyclopts.Parameter(help="edge: show where the time of a call goes.")]
 
 
 def bench(
-    name: Name, /, *, json: Json = None, quick: Quick = False, profile: Profile = False
+    name: Name,
+    /,
+    *,
+    json: Json = None,
+    agents: Agents = 0,
+    quick: Quick = False,
+    profile: Profile = False,
 ) -> int:
     """Measure what a call costs here, and how many a second there may be.
 
@@ -32,7 +41,7 @@ def bench(
             under .everline/ (3 GB).
     edge    one edge process: CPU a call and highest clean rate, without
             and with rtpengine; time from INVITE in to an agent's INVITE out.
-    all     relay, edge, queue, growth and memory, one after the other, as one
+    all     relay, edge, queue, site, growth and memory, one after the other, as one
             file of figures. Half an hour.
     growth  CPU a call of one edge with 100 to 100,000 agents; what etcd is
             asked for a call; what an agent takes of memory.
@@ -45,6 +54,9 @@ def bench(
             from a request to the API until the first sound.
     relay   Kamailio with our KEMI route against the same checks in native
             configuration: CPU a call, highest clean rate.
+    site    Kamailio, an edge, rtpengine and etcd together: highest clean rate of
+            answered calls; what is served at five times that, and how soon
+            it is clean again afterwards.
     routing who gets which call: time from an event to the next offers, by
             number of agents; reservations a second through three etcd
             members, with one, two and three sites that compete.
@@ -66,6 +78,8 @@ def bench(
         if file.is_relative_to("/run"):
             raise CommandError(f"{file} is out of reach in there; choose a file outside /run")
         words += ["--json", str(file)]
+    if agents:
+        words += ["--agents", str(agents)]
     if quick:
         words.append("--quick")
     if profile:

@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from drills.lab.enter import RUN_ROOT, enter, inside
 from drills.lab.errors import EnterError, LabError
 from drills.setup.say import note
@@ -29,6 +31,7 @@ MODULES = {
     "recording": "recording.measure",
     "relay": "relay.measure",
     "routing": "routing.measure",
+    "site": "site",
 }
 """Where each benchmark is; `report` has a function of its name."""
 
@@ -61,7 +64,7 @@ async def _run(options: argparse.Namespace) -> dict[str, object]:
         return await _all(options)
     if options.profile:
         return await _profile(options)
-    return await _one(options.name, is_quick=options.quick)
+    return await _one(options.name, is_quick=options.quick, agents=options.agents)
 
 
 async def _all(options: argparse.Namespace) -> dict[str, object]:
@@ -76,10 +79,12 @@ async def _all(options: argparse.Namespace) -> dict[str, object]:
     return together.figures(found)
 
 
-async def _one(name: str, *, is_quick: bool) -> dict[str, object]:
+async def _one(name: str, *, is_quick: bool, agents: int = 0) -> dict[str, object]:
     """Run one benchmark; its module is imported when it is asked for."""
     module = importlib.import_module(f"loadtests.bench.{MODULES[name]}")
     effort = module.QUICK if is_quick else module.Effort()
+    if name == "growth" and agents:
+        effort = replace(effort, sizes=(agents,))
     show = importlib.import_module("loadtests.bench.report")
     found: dict[str, object] = getattr(show, name)(await module.measure(effort))
     return found
@@ -98,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
     parser.add_argument("name", choices=("all", *MODULES))
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--agents", type=int, default=0, help="growth: only so many agents")
     parser.add_argument("--quick", action="store_true", help="few and short slices")
     parser.add_argument(
         "--profile",

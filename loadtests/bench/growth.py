@@ -1,13 +1,15 @@
 """`bench growth`: what a call costs one edge as the center grows, and what etcd is asked for it.
 
 For each number of agents a center of its own, three etcd members, one edge, no media, the same low
-rate. The same slices tell the writes and bytes of etcd for each call: what there is at that rate,
-less what there is while nothing goes on (leases, probes, the edges' own life).
+rate; and a second edge that gets no calls, which shows what others' calls cost. The same slices
+tell the writes and bytes of etcd for each call: what there is at that rate, less what there is
+while nothing goes on (leases, probes, the edges' own life).
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from typing import Final
 
@@ -22,13 +24,14 @@ from loadtests.bench.stats import Spread, spread
 
 METRICS_PORT: Final = 2381
 _COUNTED: Final = {
-    "writes": ("etcd_mvcc_put_total", "etcd_mvcc_delete_total"),
-    "transactions": ("etcd_server_proposals_committed_total",),
+    "writes": ("etcd_server_proposals_committed_total",),
+    "keys": ("etcd_mvcc_put_total", "etcd_mvcc_delete_total"),
     "log_bytes": ("etcd_disk_wal_write_bytes_total",),
     "sent_bytes": ("etcd_network_client_grpc_sent_bytes_total",),
     "received_bytes": ("etcd_network_client_grpc_received_bytes_total",),
 }
-"""What is counted, and of which metrics it is the sum."""
+"""What is counted, and of which metrics it is the sum. A write is an entry of the members' common
+log, a transaction: each costs a round of the quorum and its share of an fsync."""
 _OF_ALL: Final = frozenset({"sent_bytes", "received_bytes"})
 """Clients are spread over the members; all of these commit the same proposals."""
 IDLE_S: Final = 2.0
@@ -52,10 +55,20 @@ class Size(Struct, frozen=True, kw_only=True):
 
     agents: int
     slices: tuple[Slice, ...]
+    idle_ms: float
+    """CPU milliseconds a second of the edge that looks on, without calls."""
     memory_kb: int
     """What the edge held at the end."""
     etcd: dict[str, float]
     """What etcd did for each call, by the names of `_COUNTED`."""
+
+    @property
+    def onlooker_ms(self) -> Spread:
+        """Return what a call costs an edge that has no part in it: the watch's fan-out."""
+        return spread(
+            (1e3 * each.second_s - self.idle_ms * each.summary.took_s) / each.summary.offered
+            for each in self.slices
+        )
 
     @property
     def cpu_ms(self) -> Spread:
@@ -74,6 +87,7 @@ class GrowthFigures(Struct, frozen=True, kw_only=True):
         by_size = {
             str(size.agents): {
                 "cpu_ms": round(size.cpu_ms.median, 3),
+                "onlooker_ms": round(size.onlooker_ms.median, 3),
                 "memory_kb": size.memory_kb,
                 "spread": size.cpu_ms.as_json(),
                 "dirt": [each.summary.dirt for each in size.slices if each.summary.dirt],
@@ -81,18 +95,24 @@ class GrowthFigures(Struct, frozen=True, kw_only=True):
             for size in self.sizes
         }
         return {"growth": by_size, "rate": self.effort.rate, "etcd": self.etcd()} | {
-            "bytes_per_agent": round(self.bytes_per_agent)
+            "bytes_per_agent": _or_none(self.bytes_per_agent)
         }
 
     @property
     def bytes_per_agent(self) -> float:
         """Return what one more agent takes of an edge's memory, from the largest two centers."""
+        if len(self.sizes) < 2:  # noqa: PLR2004
+            return math.nan
         few, many = self.sizes[-2:]
         return 1024 * (many.memory_kb - few.memory_kb) / (many.agents - few.agents)
 
     def etcd(self) -> dict[str, float]:
         """Return what etcd does for a call, in the smallest center."""
         return {f"{name}_per_call": round(each, 2) for name, each in self.sizes[0].etcd.items()}
+
+
+def _or_none(value: float) -> int | None:
+    return None if math.isnan(value) else round(value)
 
 
 async def measure(effort: Effort) -> GrowthFigures:
@@ -107,8 +127,10 @@ async def measure(effort: Effort) -> GrowthFigures:
 
 async def _size(stage: Stage, effort: Effort, agents: int, task: Task) -> Size:
     await stage.edge_up(servers.DIRECT)
-    idle = await _counts()
+    await stage.second_up()
     await asyncio.sleep(IDLE_S)
+    idle = await _counts()
+    idle_ms = 1e3 * await stage.second_idle_s(IDLE_S) / IDLE_S
     before = await _counts()
     slices = []
     for _ in range(effort.slices):
@@ -116,12 +138,14 @@ async def _size(stage: Stage, effort: Effort, agents: int, task: Task) -> Size:
         task.advance(f"{agents} agents {slices[-1].cpu_ms:.2f} ms {slices[-1].summary.dirt}")
     after = await _counts()
     memory_kb = stage.edge_memory_kb()
+    await stage.second_down()
     await stage.edge_down()
     calls = sum(each.summary.offered for each in slices)
     took_s = sum(each.summary.took_s for each in slices)
     return Size(
         agents=agents,
         slices=tuple(slices),
+        idle_ms=idle_ms,
         memory_kb=memory_kb,
         etcd={
             name: (after[name] - before[name] - took_s * (before[name] - idle[name]) / IDLE_S)

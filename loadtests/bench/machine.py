@@ -44,5 +44,7 @@ def _version(command: tuple[str, ...], pattern: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5)  # noqa: S603 - names of ours
     except OSError:
         return "not installed"
+    except subprocess.TimeoutExpired:
+        return "unknown: it did not say within 5 s"
     found = re.search(pattern, done.stdout + done.stderr)
     return found[1] if found else "unknown"

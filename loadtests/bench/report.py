@@ -16,6 +16,7 @@ from loadtests.bench.recording.measure import RecordingFigures
 from loadtests.bench.relay.measure import RelayFigures
 from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
 from loadtests.bench.routing.measure import RoutingFigures
+from loadtests.bench.site import SiteFigures
 from loadtests.bench.stage import Slice
 from loadtests.bench.stats import Spread, spread
 
@@ -162,16 +163,34 @@ def queue(figures: QueueFigures) -> dict[str, object]:
 def growth(figures: GrowthFigures) -> dict[str, object]:
     """Print what `bench growth` found; return it as JSON values."""
     table = Table(title=f"One edge at {figures.effort.rate:.0f} calls/s as the center grows")
-    for column in ("agents", "CPU a call, ms", "edge's memory, MiB", "not clean"):
+    columns = ("agents", "CPU a call, ms", "of an onlooker, ms", "edge's memory, MiB", "not clean")
+    for column in columns:
         table.add_column(column, justify="right")
     for size in figures.sizes:
         dirt = "; ".join(each.summary.dirt for each in size.slices if each.summary.dirt)
         memory = f"{size.memory_kb / 1024:.0f}"
-        table.add_row(f"{size.agents:,}", _of(size.cpu_ms), memory, dirt[:40] or "-")
+        cpu = (_of(size.cpu_ms), _of(size.onlooker_ms))
+        table.add_row(f"{size.agents:,}", *cpu, memory, dirt[:40] or "-")
     asked = "; ".join(
         f"{name.replace('_', ' ')} {value:g}" for name, value in figures.etcd().items()
     )
     console().print(table, f"etcd: {asked}", _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def site(figures: SiteFigures) -> dict[str, object]:
+    """Print what `bench site` found; return it as JSON values."""
+    table = Table(title="A whole site on this machine: Kamailio, edge, rtpengine, etcd")
+    table.add_column("")
+    table.add_column("found", justify="right")
+    table.add_row("highest clean rate of answered calls, calls/s", f"{figures.climb.highest:.0f}")
+    table.add_row("the next did not hold", figures.climb.ended_by)
+    for part, ms in figures.cpu_ms.items():
+        table.add_row(f"CPU a call of {part}, ms", f"{ms:.2f}")
+    times = f"{figures.effort.times:g} times that rate"
+    table.add_row(f"served at {times}, share of the rate", _of(figures.kept, 3))
+    table.add_row("clean again after, s", _of(figures.recovery_s))
+    console().print(table, _machine(), sep="\n")
     return figures.as_json() | {"machine": machine()}
 
 

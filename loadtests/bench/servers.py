@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
 from drills.lab.process import (
     HttpProbe,
     Identity,
@@ -23,6 +25,8 @@ NG: Final = "127.0.0.1:2223"
 DIRECT: Final = "direct"
 EDGE: Final = "a1"
 EDGE_SIP: Final = "127.0.0.1:5081"
+SECOND: Final = "a2"
+SECOND_SIP: Final = "127.0.0.1:5082"
 SITE: Final = "a"
 _ONCE: Final = RestartPolicy(restarts=False)
 """A server that dies in a benchmark is a result, not something to mend."""
@@ -72,22 +76,44 @@ def rtpengine(run: Path) -> ProcessSpec:
     )
 
 
-def edge(run: Path, identity: Identity, *, ng: str, profile: Path | None = None) -> ProcessSpec:
-    """Return the edge under test; with `profile`, under the sampler, which writes there."""
-    config, command_socket = run / "edge.toml", run / "edge.sock"
+class ProxyRef(Struct, frozen=True, kw_only=True):
+    """The Kamailio that an edge speaks to."""
+
+    rpc: Path
+    evapi: str
+
+
+def edge(  # noqa: PLR0913 - each is what it says
+    run: Path,
+    identity: Identity,
+    *,
+    ng: str,
+    profile: Path | None = None,
+    proxy: ProxyRef | None = None,
+    is_second: bool = False,
+) -> ProcessSpec:
+    """Return the edge under test; with `profile`, under the sampler, which writes there.
+
+    `proxy`: its Kamailio; None: there is none, and it finds nobody where one would be. The second
+    one gets no calls: it sees those of the first.
+    """
+    name, sip, home = (SECOND, SECOND_SIP, run / SECOND) if is_second else (EDGE, EDGE_SIP, run)
+    home.mkdir(mode=0o700, exist_ok=True)
+    known = proxy or ProxyRef(rpc=run / "kamailio.rpc", evapi="127.0.0.1:8448")
+    config, command_socket = home / "edge.toml", home / "edge.sock"
     config.write_text(
         f"""\
-edge = "{EDGE}"
+edge = "{name}"
 site = "{SITE}"
-sip = "{EDGE_SIP}"
-kamailio_rpc = "{run / "kamailio.rpc"}"
-evapi = "127.0.0.1:8448"
+sip = "{sip}"
+kamailio_rpc = "{known.rpc}"
+evapi = "{known.evapi}"
 ng = "{ng}"
 etcd = [{", ".join(f'"{endpoint}"' for endpoint in ENDPOINTS)}]
 etcd_ca = "{identity.ca}"
 etcd_cert = "{identity.cert}"
 etcd_key = "{identity.key}"
-run_dir = "{run}"
+run_dir = "{home}"
 command_socket = "{command_socket}"
 log_level = "info"
 """
@@ -97,7 +123,7 @@ log_level = "info"
         program = ("loadtests.bench.sampler", str(profile), "edge")
     environment: Mapping[str, str] = {"PYTHONPATH": str(PROJECT)}
     return ProcessSpec(
-        name="edge",
+        name=SECOND if is_second else "edge",
         host=None,
         cwd=PROJECT,
         env=environment,

@@ -46,6 +46,8 @@ class Slice(Struct, frozen=True, kw_only=True):
     """CPU seconds of the edge process."""
     edge_loop_s: float
     """Of these, of its event loop: the rest is gRPC's threads, and files."""
+    second_s: float
+    """CPU seconds of an edge that only looks on, if there was one."""
     generator_s: float
     etcd_s: float
     relay_s: float
@@ -92,6 +94,23 @@ class Stage:
                 raise BenchError(f"the edge serves no calls: {summary.dirt}; {self.log_tail()}")
         await self._calls(*WARM_UP)
 
+    async def second_up(self) -> None:
+        """Start an edge that gets no calls, and only sees those of the first."""
+        await self._supervisor.start(
+            [servers.edge(self._run, self._identity, ng=servers.DIRECT, is_second=True)]
+        )
+
+    async def second_idle_s(self, seconds: float) -> float:
+        """Return the CPU seconds that it takes in so long without calls."""
+        meter = self._meter("second")
+        before_s = meter.read_s()
+        await asyncio.sleep(seconds)
+        return meter.read_s() - before_s
+
+    async def second_down(self) -> None:
+        """End it."""
+        await self._supervisor.stop(servers.SECOND, grace_s=5.0)
+
     async def edge_down(self) -> None:
         """End the edge."""
         await self._supervisor.stop("edge", grace_s=5.0)
@@ -112,7 +131,7 @@ class Stage:
 
     async def measure(self, rate: float, seconds: float) -> Slice:
         """Run one slice."""
-        meters = {name: self._meter(name) for name in ("edge", "relay", "etcd")}
+        meters = {name: self._meter(name) for name in ("edge", "relay", "etcd", "second")}
         meters["generator"] = CpuMeter([self._generator.pid])
         before = {name: meter.read_s() for name, meter in meters.items()}
         loop_before_s = meters["edge"].main_s()
@@ -122,6 +141,7 @@ class Stage:
             summary=summary,
             edge_s=spent["edge"],
             edge_loop_s=meters["edge"].main_s() - loop_before_s,
+            second_s=spent["second"],
             generator_s=spent["generator"],
             etcd_s=spent["etcd"],
             relay_s=spent["relay"],
@@ -140,7 +160,12 @@ class Stage:
         return "\n".join(text.splitlines()[-5:])
 
     def _meter(self, name: str) -> CpuMeter:
-        of = {"edge": ("edge",), "relay": ("rtpengine",), "etcd": tuple(servers.MEMBERS)}[name]
+        of = {
+            "edge": ("edge",),
+            "relay": ("rtpengine",),
+            "etcd": tuple(servers.MEMBERS),
+            "second": (servers.SECOND,),
+        }[name]
         known = self._supervisor.names()
         pids = (self._supervisor.pid(each) for each in of if each in known)
         return CpuMeter(pid for pid in pids if pid is not None)

@@ -21,6 +21,7 @@ from loadtests.bench.generator import Sockets
 from loadtests.bench.queue.shifts import Shifts
 
 TICK_S: Final = 0.02
+SETTLE_S: Final = 1.0
 REFILL_WITHIN_S: Final = 15.0
 FILL_WITHIN_S: Final = 60.0
 FILL_PER_S: Final = 150.0
@@ -129,7 +130,7 @@ def main() -> int:
     # So that agents are not all busy and free at the same moments.
     cycle_s = order.scene.length_s + order.wrap_up_s
     queue.run_until(time.monotonic() + order.warm_up_s, at_most_per_s=order.agents / cycle_s)
-    queue.run_until(time.monotonic() + cycle_s)
+    queue.run_until(time.monotonic() + SETTLE_S)
     from_s = time.monotonic()
     queue.run_until(from_s + order.seconds)
     to_s = time.monotonic()

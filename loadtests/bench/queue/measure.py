@@ -34,7 +34,7 @@ class Effort(Struct, frozen=True, kw_only=True):
     waiting: int = 100
     talk_s: float = 5.0
     wrap_up_s: float = 1.0
-    seconds: float = 12.0
+    seconds: float = 8.0
     runs: int = 5
     refills: int = 1
     """In each run."""

@@ -26,6 +26,7 @@ EDGES: Final = ("127.0.0.20:5081", "127.0.0.20:5082")
 STEER: Final = "|".join(
     (",".join(EDGES), "127.0.0.21:5081,127.0.0.21:5082", "127.0.0.22:5081,127.0.0.22:5082")
 )
+EVENTS_PORT: Final = 8448
 SHARED_MB: Final = 1024
 """tm keeps 32 KB a call for 5 s: at thousands of calls a second the shipped 256 would run out."""
 _PYTHON_ONLY: Final = re.compile(
@@ -84,7 +85,7 @@ def specification(proxy: Proxy, root: Path) -> ProcessSpec:
         argv=(
             *("kamailio", "-DD", "-E", "-f", str(cfg), "-x", "fm", "-X", "fm"),
             *("-m", str(SHARED_MB), "-M", "16", "-Y", str(run)),
-            *("-A", f'EVENTS_ADDRESS="{proxy.address}:8448"'),
+            *("-A", f'EVENTS_ADDRESS="{proxy.address}:{EVENTS_PORT}"'),
             *(
                 word
                 for name, value in words.items()

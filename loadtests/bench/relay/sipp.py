@@ -27,6 +27,8 @@ class Tally(Struct, frozen=True, kw_only=True):
     succeeded: int
     failed: int
     retransmissions: int
+    elapsed_s: float = 0.0
+    """From the first call to the last count."""
 
     def plus_retransmissions(self, more: int) -> Tally:
         """Return it with what the other side has sent again."""
@@ -35,6 +37,7 @@ class Tally(Struct, frozen=True, kw_only=True):
             succeeded=self.succeeded,
             failed=self.failed,
             retransmissions=self.retransmissions + more,
+            elapsed_s=self.elapsed_s,
         )
 
     @property
@@ -59,7 +62,17 @@ def parse_statistics(text: str) -> Tally:
         succeeded=int(last["SuccessfulCall(C)"]),
         failed=int(last["FailedCall(C)"]),
         retransmissions=int(last["Retransmissions(C)"]),
+        elapsed_s=_seconds(last.get("ElapsedTime(C)") or ""),
     )
+
+
+def _seconds(clock: str) -> float:
+    """Read SIPp's `00:00:04` or `00:00:04:123456`; 0 for anything else."""
+    parts = clock.split(":")
+    if len(parts) < 3 or not all(part.isdecimal() for part in parts):  # noqa: PLR2004
+        return 0.0
+    hours, minutes, seconds, *micros = map(int, parts)
+    return 3600 * hours + 60 * minutes + seconds + (micros[0] / 1e6 if micros else 0.0)
 
 
 def name_of(address: str) -> str:

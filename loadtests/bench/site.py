@@ -1,0 +1,243 @@
+"""`bench site` and `bench overload`: a whole site on this machine's cores.
+
+Kamailio with our routes, an edge, rtpengine, three etcd members; SIPp is the carrier. A call is
+INVITE, 200 (queued, music from the relay), ACK, BYE. Everything shares the cores with SIPp, which
+takes its part of them: what comes out is what this machine carries, not what a site could.
+
+Overload is five times the highest clean rate for some seconds. `kept` is what was served meanwhile,
+as a share of that rate; `recovery_s` how long after its end the first clean slice begins, at half
+of that rate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import time
+from collections.abc import AsyncIterator
+from typing import Final
+
+from msgspec import Struct
+
+from drills.cli.progress import progress
+from drills.lab.certs import make_authority
+from drills.lab.enter import RUN_ROOT
+from drills.lab.errors import LabError
+from drills.lab.supervisor import Supervisor
+from loadtests.bench import servers
+from loadtests.bench.center import configuration, furnish
+from loadtests.bench.cpu import CpuMeter, session_members
+from loadtests.bench.errors import BenchError
+from loadtests.bench.ladder import Climb, climb
+from loadtests.bench.relay import proxies, sipp
+from loadtests.bench.relay.proxies import KEMI, TRUNK
+from loadtests.bench.stats import Spread, spread
+from state.clock import SystemClock
+from state.configuration import Configuration
+from state.etcd import Tls
+from state.model import Trunk, TrunkId
+
+READY_S: Final = 20.0
+CALM_S: Final = 2.0
+RECOVERS_WITHIN_S: Final = 20.0
+SLICE_S: Final = 0.5
+PARTS: Final = ("kamailio", "edge", "rtpengine", "etcd")
+
+
+class Effort(Struct, frozen=True, kw_only=True):
+    """How much is measured."""
+
+    first_rate: float = 60.0
+    growth: float = 1.25
+    rung_s: float = 2.0
+    tries: int = 2
+    most: float = 1000.0
+    rounds: int = 5
+    """Times that the site is overloaded."""
+    times: float = 5.0
+    over_s: float = 4.0
+
+
+QUICK: Final = Effort(
+    first_rate=20.0, growth=2.0, rung_s=0.5, tries=1, most=20.0, rounds=1, over_s=1.0
+)
+"""Shows that it works; the figures mean little."""
+
+
+class Overload(Struct, frozen=True, kw_only=True):
+    """One time."""
+
+    offered_per_s: float
+    served_per_s: float
+    recovery_s: float
+
+
+class SiteFigures(Struct, frozen=True, kw_only=True):
+    """What came out."""
+
+    effort: Effort
+    climb: Climb
+    cpu_ms: dict[str, float]
+    """CPU ms a call by part, at the highest clean rate."""
+    overloads: tuple[Overload, ...]
+
+    @property
+    def kept(self) -> Spread:
+        """Return the share of the highest clean rate that is served under overload."""
+        return spread(each.served_per_s / self.climb.highest for each in self.overloads)
+
+    @property
+    def recovery_s(self) -> Spread:
+        """Return how long it takes to serve cleanly again."""
+        return spread(each.recovery_s for each in self.overloads)
+
+    def as_json(self) -> dict[str, object]:
+        """Return it for `--json`."""
+        return {
+            "site": {
+                "calls_per_s": round(self.climb.highest, 1),
+                "cpu_ms": {part: round(ms, 3) for part, ms in self.cpu_ms.items()},
+                "ended_the_ladder": self.climb.ended_by,
+            },
+            "overload": {
+                "kept": round(self.kept.median, 3),
+                "recovery_s": round(self.recovery_s.median, 2),
+                "times": self.effort.times,
+                "spread": {"kept": self.kept.as_json(), "recovery_s": self.recovery_s.as_json(2)},
+            },
+        }
+
+
+class Site:
+    """A site that is up."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._run = RUN_ROOT
+        self._supervisor = supervisor
+
+    async def slice(self, rate: float, seconds: float) -> sipp.Tally:
+        """Let the carrier send so many calls a second."""
+        calls = max(1, round(rate * seconds))
+        tally, _ = await sipp.carrier(KEMI, self._run, rate=rate, calls=calls)
+        return tally
+
+    async def ready(self) -> None:
+        """Wait until the site takes calls. BenchError if it never does."""
+        ends_s = time.monotonic() + READY_S
+        while dirt := (await self.slice(10, SLICE_S)).dirt:
+            if time.monotonic() > ends_s:
+                raise BenchError(f"the site takes no calls: {dirt}; see {self._run / 'log'}")
+
+    def meters(self) -> dict[str, CpuMeter]:
+        """Return a meter on each part."""
+        found = {}
+        for part, names in zip(
+            PARTS, ((KEMI.name,), ("edge",), ("rtpengine",), tuple(servers.MEMBERS)), strict=True
+        ):
+            leaders = (self._supervisor.pid(name) for name in names)
+            pids = [pid for each in leaders if each for pid in session_members(each)]
+            found[part] = CpuMeter(pids)
+        return found
+
+
+async def measure(effort: Effort) -> SiteFigures:
+    """Bring the site up, climb, then overload it."""
+    async with _site() as site:
+        with progress("bench site: highest clean rate") as task:
+
+            async def try_rate(rate: float) -> str:
+                dirt = (await site.slice(rate, effort.rung_s)).dirt
+                task.advance(f"{rate:.0f}/s {dirt or 'clean'}")
+                if dirt:
+                    await asyncio.sleep(CALM_S)
+                return dirt
+
+            found = await climb(
+                try_rate,
+                first=effort.first_rate,
+                growth=effort.growth,
+                tries=effort.tries,
+                most=effort.most,
+            )
+        if not found.highest:
+            raise BenchError(f"the site serves no rate cleanly: {found.ended_by}")
+        costs = await _costs(site, found.highest, effort.rung_s)
+        overloads = []
+        with progress("bench site: overload", total=effort.rounds) as task:
+            for _ in range(effort.rounds):
+                overloads.append(await _overload(site, found.highest, effort))
+                last = overloads[-1]
+                task.advance(f"{last.served_per_s:.0f}/s of {last.offered_per_s:.0f}")
+    return SiteFigures(effort=effort, climb=found, cpu_ms=costs, overloads=tuple(overloads))
+
+
+async def _costs(site: Site, rate: float, seconds: float) -> dict[str, float]:
+    meters = site.meters()
+    before = {part: meter.read_s() for part, meter in meters.items()}
+    tally = await site.slice(rate, seconds)
+    return {
+        part: 1e3 * (meter.read_s() - before[part]) / tally.created
+        for part, meter in meters.items()
+    }
+
+
+async def _overload(site: Site, peak: float, effort: Effort) -> Overload:
+    offered = effort.times * peak
+    began_s = time.monotonic()
+    tally = await site.slice(offered, effort.over_s)
+    took_s = max(effort.over_s, tally.elapsed_s or time.monotonic() - began_s)
+    over_s = time.monotonic()
+    while True:
+        at_s = time.monotonic()
+        dirt = (await site.slice(peak / 2, SLICE_S)).dirt
+        if not dirt or at_s - over_s > RECOVERS_WITHIN_S:
+            break
+    return Overload(
+        offered_per_s=tally.created / effort.over_s,
+        served_per_s=tally.succeeded / took_s,
+        recovery_s=at_s - over_s,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _site() -> AsyncIterator[Site]:
+    run = RUN_ROOT
+    supervisor = Supervisor(run / "log")
+    now = dt.datetime.fromtimestamp(SystemClock().now().wall_ms / 1000, dt.UTC)
+    identity = make_authority(run / "certs", now=now).issue(
+        "bench", addresses=("127.0.0.1", *servers.MEMBERS.values())
+    )
+    proxy = servers.ProxyRef(
+        rpc=KEMI.run(run) / "kamailio.rpc", evapi=f"{KEMI.address}:{proxies.EVENTS_PORT}"
+    )
+    try:
+        await supervisor.start(
+            [
+                *(servers.etcd(name, run, identity) for name in servers.MEMBERS),
+                servers.rtpengine(run),
+                proxies.specification(KEMI, run),
+            ]
+        )
+        tls = Tls(ca=identity.ca, cert=identity.cert, key=identity.key)
+        await furnish(servers.ENDPOINTS, tls, _configuration())
+        await supervisor.start([servers.edge(run, identity, ng=servers.NG, proxy=proxy)])
+        site = Site(supervisor)
+        await site.ready()
+        yield site
+    except LabError as error:
+        raise BenchError(str(error)) from error
+    finally:
+        await supervisor.close()
+
+
+def _configuration() -> Configuration:
+    """Return a site with a trunk, and a queue whose agents are nobody."""
+    made = configuration(0, f"{KEMI.address}:5060")
+    return Configuration(
+        sites=made.sites,
+        trunks=(Trunk(id=TrunkId("bench"), addresses=(TRUNK,)),),
+        queues=made.queues,
+        dids=made.dids,
+        agents=(),
+    )
