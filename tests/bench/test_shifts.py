@@ -22,7 +22,8 @@ def test_dead_time_is_from_the_end_of_the_rest_to_the_next_ring() -> None:
     made = shifts()
     one_call(made, b"a", 0.0)
     made.rung(b"a", 8.25)
-    assert made.dead_s == [(8.25, pytest.approx(0.25))]
+    ((at_s, dead_s),) = made.dead_s
+    assert (at_s, dead_s) == pytest.approx((8.25, 0.25))
 
 
 def test_agent_who_is_rung_at_once_is_always_of_use() -> None:
@@ -61,7 +62,8 @@ def test_who_is_hung_up_on_and_hangs_up_rests_once() -> None:
     one_call(made, b"a", 0.0)
     made.left(b"a", 6.1)
     made.rung(b"a", 8.0)
-    assert made.dead_s == [(8.0, pytest.approx(0.0))]
+    ((at_s, dead_s),) = made.dead_s
+    assert (at_s, dead_s) == pytest.approx((8.0, 0.0))
 
 
 def test_only_rings_in_the_asked_time_are_told() -> None:
