@@ -1,7 +1,4 @@
-"""The two databases, filled once and kept under .everline/ for the next run.
-
-A stock that was not finished has no mark, and is made anew.
-"""
+"""The two databases, loaded anew by each run and gone with it: one at a time is on the disk."""
 
 from __future__ import annotations
 
@@ -13,12 +10,13 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import psycopg
+from msgspec import Struct
 
 from control_plane.passwords import hash_password
 from drills.cli.progress import progress
@@ -29,7 +27,7 @@ from loadtests.bench.api.stock import Dialect
 from loadtests.bench.errors import BenchError
 from loadtests.bench.servers import PROJECT
 
-KEPT: Final = PROJECT / ".everline" / "bench-api"
+ROOM: Final = PROJECT / ".everline" / "bench-api"
 PROGRAMS: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 OWNER: Final = "postgres"
 NAME: Final = "everline"
@@ -38,85 +36,87 @@ Migrate = Callable[[str], Awaitable[None]]
 """Takes a database's URL; brings its schema into being."""
 
 
-class Stock:
-    """Where one database stands, and whether it is filled."""
+class Stock(Struct, frozen=True, kw_only=True):
+    """Where one database stands, and for how many customers it is."""
 
-    def __init__(self, dialect: Dialect, customers: int, version: str) -> None:
-        self.dialect = dialect
-        self.customers = customers
-        self.folder = KEPT / f"{dialect}-{customers}-{version}"
-        self._mark = self.folder / "filled"
-
-    @property
-    def is_filled(self) -> bool:
-        """Whether nothing has to be done."""
-        return self._mark.exists()
-
-    def begin(self) -> None:
-        """Make room: stocks of other versions go, and what was begun and not finished."""
-        for other in KEPT.glob(f"{self.dialect}-{self.customers}-*"):
-            if other != self.folder or not self.is_filled:
-                shutil.rmtree(other)
-        self.folder.mkdir(parents=True, exist_ok=True)
-
-    def end(self) -> None:
-        """Mark it as filled."""
-        self._mark.touch()
+    dialect: Dialect
+    customers: int
+    folder: Path
 
 
-def sqlite_url(kept: Stock) -> str:
-    """Return where the file is."""
-    return f"sqlite:///{kept.folder / 'everline.db'}"
+@contextmanager
+def stock_of(dialect: Dialect, customers: int) -> Iterator[Stock]:
+    """Make room on the disk while entered; the next run takes what a killed one has left."""
+    folder = ROOM / dialect
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield Stock(dialect=dialect, customers=customers, folder=folder)
+    finally:
+        shutil.rmtree(folder)
+        with suppress(OSError):
+            ROOM.rmdir()
 
 
-async def fill_sqlite(kept: Stock, migrate: Migrate) -> None:
-    """Fill the file, unless it is."""
-    if kept.is_filled:
+@asynccontextmanager
+async def filled(made: Stock, migrate: Migrate) -> AsyncIterator[str]:
+    """Fill a database; serve it while entered, at the URL that is given."""
+    if made.dialect is Dialect.SQLITE:
+        file = made.folder / "everline.db"
+        url = f"sqlite:///{file}"
+        await migrate(url)
+        _fill_sqlite(made, file)
+        yield url
         return
-    kept.begin()
-    await migrate(sqlite_url(kept))
-    with sqlite3.connect(kept.folder / "everline.db") as connection:
+    server = Postgresql(_reachable(made.folder))
+    try:
+        server.start("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+        await _fill_postgresql(made, server, migrate)
+        server.stop()
+        server.start()
+        yield server.url
+    finally:
+        server.stop()
+
+
+def _fill_sqlite(made: Stock, file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("PRAGMA cache_size=-400000")
-        for statement in stock.names(kept.dialect):
+        for statement in stock.names(made.dialect):
             connection.execute(statement)
         for statement, values in stock.people(hash_password(PASSWORD)):
             connection.execute(statement, values)
-        for statements in _chunks(kept):
+        for statements in _chunks(made):
             for statement in statements:
                 connection.execute(statement)
             connection.commit()
         connection.execute("ANALYZE")
-    connection.close()
-    kept.end()
+        connection.commit()
 
 
-async def fill_postgresql(kept: Stock, server: Postgresql, migrate: Migrate) -> None:
-    """Fill the server's database, unless it is."""
-    if kept.is_filled:
-        return
+async def _fill_postgresql(made: Stock, server: Postgresql, migrate: Migrate) -> None:
     with server.connect(OWNER) as connection:
         connection.execute(f"CREATE DATABASE {NAME}")
     await migrate(server.url)
     with server.connect(NAME) as connection:
-        for made in stock.names(kept.dialect):
-            connection.execute(made.encode())
+        for each in stock.names(made.dialect):
+            connection.execute(each.encode())
         for statement, values in stock.people(hash_password(PASSWORD)):
             connection.execute(statement.replace("?", "%s").encode(), values)
-        for statements in _chunks(kept):
+        for statements in _chunks(made):
             for each in statements:
                 connection.execute(each.encode())
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
-    kept.end()
 
 
-def _chunks(kept: Stock) -> Iterator[list[str]]:
-    title = f"{kept.customers:,} customers into {kept.dialect}"
-    with progress(title, total=kept.customers) as task:
-        for start in range(0, kept.customers, stock.CHUNK):
-            end = min(start + stock.CHUNK, kept.customers)
-            yield stock.customers(kept.dialect, start, end)
+def _chunks(made: Stock) -> Iterator[list[str]]:
+    title = f"{made.customers:,} customers into {made.dialect}"
+    with progress(title, total=made.customers) as task:
+        for start in range(0, made.customers, stock.CHUNK):
+            end = min(start + stock.CHUNK, made.customers)
+            yield stock.customers(made.dialect, start, end)
             task.advance(by=end - start)
 
 
@@ -188,22 +188,6 @@ class Postgresql:
         return subprocess.Popen(  # noqa: S603 - Debian's own program
             command, stdout=sink, stderr=sink, cwd="/", user=OWNER, group=OWNER
         )
-
-
-@asynccontextmanager
-async def postgresql(kept: Stock, migrate: Migrate) -> AsyncIterator[Postgresql]:
-    """Run a filled server while entered."""
-    kept.begin()
-    server = Postgresql(_reachable(kept.folder))
-    try:
-        if not kept.is_filled:
-            server.start("fsync=off", "full_page_writes=off", "synchronous_commit=off")
-            await fill_postgresql(kept, server, migrate)
-            server.stop()
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 def _reachable(folder: Path) -> Path:

@@ -17,10 +17,9 @@ from typing import Final
 
 import aiohttp
 
-from loadtests.bench.api.load import Times
+from loadtests.bench.api.load import Slice, Times, slice_of
 from loadtests.bench.cpu import CpuMeter
 from loadtests.bench.errors import BenchError
-from loadtests.bench.stats import percentile
 from state import keys
 from state.codec import encode
 from state.etcd import EtcdStore
@@ -107,21 +106,21 @@ async def measure(  # noqa: PLR0913 - each is one thing that matters
     changes: int,
     cpu: CpuMeter,
 ) -> Times:
-    """Make changes one after the other; return the times over all listeners of all of them."""
+    """Make changes one after the other; each one's times over all listeners are a slice."""
     crowd, ready = Crowd(), asyncio.Semaphore(0)
     crowd.expected = listeners
     tasks = [
         asyncio.create_task(crowd.listen(session, tokens[each % len(tokens)], ready))
         for each in range(listeners)
     ]
-    took: list[float] = []
+    slices: list[Slice] = []
     try:
         async with asyncio.timeout(ARRIVE_S):
             for _ in range(listeners):
                 await ready.acquire()
         await asyncio.sleep(1.0)
-        before = cpu.read_s()
         for change in range(changes):
+            before = cpu.read_s()
             crowd.is_complete.clear()
             began = time.perf_counter()
             await _change(store, change)
@@ -131,22 +130,15 @@ async def measure(  # noqa: PLR0913 - each is one thing that matters
             except TimeoutError as error:
                 count = len(crowd.heard.get(change, ()))
                 raise BenchError(f"{count} of {listeners} heard of a change") from error
-            took += [(each - began) * 1000 for each in crowd.heard[change]]
+            took = [(each - began) * 1000 for each in crowd.heard[change]]
+            slices.append(slice_of(took, (cpu.read_s() - before) * 1000))
             await asyncio.sleep(0.3)
-        spent_ms = (cpu.read_s() - before) * 1000
     finally:
         for task in tasks:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
-    return Times(
-        rate=0.0,
-        p50=percentile(took, 0.5),
-        p99=percentile(took, 0.99),
-        most=max(took),
-        requests=len(took),
-        cpu_ms=spent_ms / changes,
-    )
+    return Times(rate=0.0, slices=tuple(slices))
 
 
 async def _change(store: EtcdStore, change: int) -> None:

@@ -15,17 +15,16 @@ from msgspec import Struct
 
 from loadtests.bench.cpu import CpuMeter
 from loadtests.bench.errors import BenchError
-from loadtests.bench.stats import percentile
+from loadtests.bench.stats import Spread, percentile, spread
 
 Send = Callable[[int], Awaitable[None]]
 """Sends the n-th request and checks its answer."""
 OK = 200
 
 
-class Times(Struct, frozen=True, kw_only=True):
-    """How long requests took, at one rate."""
+class Slice(Struct, frozen=True, kw_only=True):
+    """How long requests took in some seconds, in ms."""
 
-    rate: float
     p50: float
     p99: float
     most: float
@@ -33,16 +32,52 @@ class Times(Struct, frozen=True, kw_only=True):
     cpu_ms: float
     """Of the control plane, for each."""
 
+
+class Times(Struct, frozen=True, kw_only=True):
+    """Slices at one rate. What else the machine did disturbs some of them; the median is told."""
+
+    rate: float
+    slices: tuple[Slice, ...]
+
+    @property
+    def p50(self) -> Spread:
+        """The median request, ms."""
+        return spread(each.p50 for each in self.slices)
+
+    @property
+    def p99(self) -> Spread:
+        """What one request of a hundred exceeds, ms."""
+        return spread(each.p99 for each in self.slices)
+
+    @property
+    def cpu_ms(self) -> Spread:
+        """The control plane's own time for each request."""
+        return spread(each.cpu_ms for each in self.slices)
+
     def as_json(self) -> dict[str, float]:
         """Return it for `--json`."""
         return {
-            "p50": round(self.p50, 2),
-            "p99": round(self.p99, 2),
-            "max": round(self.most, 2),
-            "requests": self.requests,
+            "p50": round(self.p50.median, 2),
+            "p99": round(self.p99.median, 2),
+            "p99_least": round(self.p99.least, 2),
+            "p99_most": round(self.p99.most, 2),
+            "slices": len(self.slices),
+            "max": round(max(each.most for each in self.slices), 2),
+            "requests": sum(each.requests for each in self.slices),
             "at_per_s": self.rate,
-            "cpu_ms_each": round(self.cpu_ms, 2),
+            "cpu_ms_each": round(self.cpu_ms.median, 2),
         }
+
+
+def slice_of(took: list[float], cpu_ms: float) -> Slice:
+    """Return what these times (ms) come to."""
+    return Slice(
+        p50=percentile(took, 0.5),
+        p99=percentile(took, 0.99),
+        most=max(took),
+        requests=len(took),
+        cpu_ms=cpu_ms,
+    )
 
 
 class Client:
@@ -72,8 +107,10 @@ async def sign_in(session: aiohttp.ClientSession, tenant: str, login: str, passw
         return str((await reply.json())["access_token"])
 
 
-async def at_rate(send: Send, rate: float, lasts_s: float, cpu: CpuMeter) -> Times:
-    """Send `rate` requests a second for `lasts_s` seconds."""
+async def at_rate(
+    send: Send, rate: float, lasts_s: float, cpu: CpuMeter, *, first: int = 0
+) -> Slice:
+    """Send `rate` requests a second for `lasts_s` seconds, beginning with the `first`."""
     took: list[float] = []
 
     async def timed(number: int, due: float) -> None:
@@ -86,15 +123,8 @@ async def at_rate(send: Send, rate: float, lasts_s: float, cpu: CpuMeter) -> Tim
         for number in range(int(rate * lasts_s)):
             due = began + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            group.create_task(timed(number, due))
-    return Times(
-        rate=rate,
-        p50=percentile(took, 0.5),
-        p99=percentile(took, 0.99),
-        most=max(took),
-        requests=len(took),
-        cpu_ms=(cpu.read_s() - before) * 1000 / len(took),
-    )
+            group.create_task(timed(first + number, due))
+    return slice_of(took, (cpu.read_s() - before) * 1000 / len(took))
 
 
 async def as_many_as_go(send: Send, clients: int, lasts_s: float) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,8 @@ POLICIES: Final = PROJECT / "policies"
 CLIENTS: Final = 8
 BIG: Final = 0
 WARM: Final = 50
+BEYOND: Final = 1_000_000
+"""Requests of this number and more are asked only to warm up."""
 
 
 class Effort(Struct, frozen=True, kw_only=True):
@@ -36,7 +39,8 @@ class Effort(Struct, frozen=True, kw_only=True):
     pops_per_s: float = 40.0
     searches_per_s: float = 15.0
     edits_per_s: float = 4.0
-    slice_s: float = 15.0
+    slices: int = 5
+    slice_s: float = 6.0
     full_s: float = 5.0
     decisions: int = 10
     listeners: int = 500
@@ -44,7 +48,14 @@ class Effort(Struct, frozen=True, kw_only=True):
 
 
 QUICK: Final = Effort(
-    customers=20_000, people=4, slice_s=3.0, full_s=1.0, decisions=2, listeners=40, changes=3
+    customers=20_000,
+    people=4,
+    slices=2,
+    slice_s=1.5,
+    full_s=1.0,
+    decisions=2,
+    listeners=40,
+    changes=3,
 )
 
 
@@ -58,6 +69,8 @@ class DatabaseFigures(Struct, frozen=True, kw_only=True):
     queue_edit: Times
     fanout: Times
     per_s: dict[str, float]
+    loaded_s: float
+    """What it took to load the database."""
 
     def as_json(self) -> dict[str, object]:
         """Return it for `--json`."""
@@ -68,6 +81,7 @@ class DatabaseFigures(Struct, frozen=True, kw_only=True):
             "queue_edit_ms": self.queue_edit.as_json(),
             "fanout_ms": self.fanout.as_json(),
             "requests_per_s": {name: round(rate, 1) for name, rate in self.per_s.items()},
+            "loaded_s": round(self.loaded_s, 1),
         }
 
 
@@ -97,45 +111,38 @@ async def measure(effort: Effort) -> ApiFigures:
     policies.mkdir()
     (policies / "model.conf").write_bytes((POLICIES / "model.conf").read_bytes())
     (policies / "policy.csv").write_text(stock.policy(base))
-    version = stock.version(base)
     found: dict[Dialect, DatabaseFigures] = {}
 
     async def migrate(url: str) -> None:
         async with serving(configure(RUN_ROOT, url, policies)):
             pass
 
-    kept = databases.Stock(Dialect.SQLITE, effort.customers, version)
-    await databases.fill_sqlite(kept, migrate)
-    url = databases.sqlite_url(kept)
-    found[Dialect.SQLITE] = await _on(Dialect.SQLITE, url, policies, effort)
-    kept = databases.Stock(Dialect.POSTGRESQL, effort.customers, version)
-    async with databases.postgresql(kept, migrate) as server:
-        found[Dialect.POSTGRESQL] = await _on(Dialect.POSTGRESQL, server.url, policies, effort)
+    for dialect in Dialect:
+        with databases.stock_of(dialect, effort.customers) as made:
+            began = time.monotonic()
+            async with databases.filled(made, migrate) as url:
+                loaded_s = time.monotonic() - began
+                found[dialect] = await _on(made, url, policies, effort, loaded_s)
     with progress("decisions of the policy"):
         decided = await asyncio.to_thread(authorise.measure, policies, effort.decisions)
     return ApiFigures(effort=effort, databases=found, authorise_us=decided)
 
 
-async def _on(dialect: Dialect, url: str, policies: Path, effort: Effort) -> DatabaseFigures:
+async def _on(
+    made: databases.Stock, url: str, policies: Path, effort: Effort, loaded_s: float
+) -> DatabaseFigures:
     async with (
-        fanout.etcd(RUN_ROOT / f"etcd-{dialect}") as shared,
+        fanout.etcd(RUN_ROOT / f"etcd-{made.dialect}") as shared,
         serving(configure(RUN_ROOT, url, policies, fanout.ETCD)) as plane,
         _people(effort) as client,
     ):
         work = Work(client, effort)
-        with progress(f"requests on {dialect}", total=6) as task:
+        with progress(f"requests on {made.dialect}", total=effort.slices + 2) as task:
             for number in range(WARM):
-                await work.pop(number)
-                await work.search(number)
+                await work.pop(BEYOND + number)
+                await work.search(BEYOND + number)
             cpu = CpuMeter([plane.pid])
-            task.advance("nothing")
-            nothing = await load.at_rate(work.nothing, effort.pops_per_s, effort.slice_s, cpu)
-            task.advance("screen pops")
-            pops = await load.at_rate(work.pop, effort.pops_per_s, effort.slice_s, cpu)
-            task.advance("searches")
-            searches = await load.at_rate(work.search, effort.searches_per_s, effort.slice_s, cpu)
-            task.advance("queue edits")
-            edits = await load.at_rate(work.edit, effort.edits_per_s, effort.slice_s, cpu)
+            times = await _at_rates(work, effort, cpu, task.advance)
             task.advance("as many as go")
             per_s = {
                 "screen_pop": await load.as_many_as_go(work.pop, CLIENTS, effort.full_s),
@@ -152,14 +159,28 @@ async def _on(dialect: Dialect, url: str, policies: Path, effort: Effort) -> Dat
                 cpu=cpu,
             )
         _check_log(plane)
-    return DatabaseFigures(
-        nothing=nothing,
-        screen_pop=pops,
-        search=searches,
-        queue_edit=edits,
-        fanout=told,
-        per_s=per_s,
-    )
+    return DatabaseFigures(**times, fanout=told, per_s=per_s, loaded_s=loaded_s)
+
+
+async def _at_rates(
+    work: Work, effort: Effort, cpu: CpuMeter, tell: Callable[[str], object]
+) -> dict[str, Times]:
+    """Measure each kind of request in turn, again and again: what disturbs, disturbs them alike."""
+    kinds = {
+        "nothing": (work.nothing, effort.pops_per_s),
+        "screen_pop": (work.pop, effort.pops_per_s),
+        "search": (work.search, effort.searches_per_s),
+        "queue_edit": (work.edit, effort.edits_per_s),
+    }
+    found: dict[str, list[load.Slice]] = {name: [] for name in kinds}
+    for number in range(effort.slices):
+        tell(f"slice {number + 1}")
+        for name, (send, rate) in kinds.items():
+            first = number * int(rate * effort.slice_s)
+            found[name].append(await load.at_rate(send, rate, effort.slice_s, cpu, first=first))
+    return {
+        name: Times(rate=kinds[name][1], slices=tuple(slices)) for name, slices in found.items()
+    }
 
 
 @asynccontextmanager

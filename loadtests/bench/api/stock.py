@@ -6,7 +6,6 @@ Rows are made by the database itself from a series of numbers; both dialects mak
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import random
 from collections.abc import Iterator
@@ -213,12 +212,3 @@ def policy(base: str) -> str:
             effect = "deny" if denies else "allow"
             lines.append(f"p, {role}, {tenant(number)}, {kind}, {act}, {condition}, {effect}")
     return "\n".join(lines) + "\n"
-
-
-def version(base: str) -> str:
-    """Return a word that changes whenever any of this makes other rows."""
-    text = "".join(
-        [base, *names(Dialect.SQLITE), *customers(Dialect.SQLITE, 0, 1)]
-        + customers(Dialect.POSTGRESQL, 0, 1) + [str(row) for row in configuration()]
-    )  # fmt: skip
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
