@@ -50,6 +50,8 @@ def figures(seen: Seen) -> dict[str, float | None]:
         # What is certain: both ends of a bound are on one side of right.
         sure_ms = (min(abs(e.least_ms), abs(e.most_ms)) for e in seen.clocks_meanwhile)
         answers["clock_off_s"] = max(sure_ms) / _MS
+    answers["stores_away"] = seen.said.get("store_away", 0)
+    answers["members_away"] = seen.said.get("etcd_member_benched", 0)
     if t0_ms is None:
         return answers
     first_site = killed_site(course.method)

@@ -122,6 +122,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         wire=msgspec.structs.replace(wire, calls=of_the_plan),
         merged_ms=witnesses.merged(stage),
         clocks_meanwhile=() if meanwhile is None else tuple(meanwhile.clocks),
+        said=witnesses.said(stage, course),
         redialled=redialled,
         tickets=history.tickets(stage.observer.seen),
         dropped=dropped,

@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -120,6 +121,17 @@ def _logs(stage: Stage) -> Iterator[tuple[str, str]]:
         yield f"{home} edge {edge}", f"edge-{edge}.log"
     for site in stage.lab.plan.sites:
         yield f"{site} recorder", f"recorder-{site}.log"
+
+
+def said(stage: Stage, course: Course) -> Mapping[str, int]:
+    """Return what sites wrote down since the first fault: how often each event."""
+    t0_ms = course.began_ms or 0
+    return Counter(
+        what.partition(" ")[0]
+        for _, log in _logs(stage)
+        for at_ms, what in _log_lines(stage.lab.paths.run / "log" / log)
+        if at_ms >= t0_ms
+    )
 
 
 def _wall_ms(stage: Stage, mono_s: float) -> int:

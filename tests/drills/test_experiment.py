@@ -21,7 +21,7 @@ FIGURES = {
     *("kept_share", "cleared_s", "setup_delay_ms", "drained_s", "ttl_overrun_s", "back_s"),
     *("media_rto_s", "data_rto_s", "sign_in_rto_s"),
     *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
-    *("clock_off_s",),
+    *("clock_off_s", "stores_away", "members_away"),
 }
 SOUND = """
 name = "mine"

@@ -178,6 +178,11 @@ def test_a_clock_is_off_by_what_is_certain_of_the_worst() -> None:
     assert answers["clock_off_s"] == 599.99
 
 
+def test_what_sites_say_of_stores_and_members_is_counted() -> None:
+    answers = figures(replace(seen(), said={"store_away": 2, "site_down": 7}))
+    assert (answers["stores_away"], answers["members_away"]) == (2, 0)
+
+
 def test_which_calls_a_fault_touches() -> None:
     a_and_b = seen().ledger.rows[0]
     record = a_and_b.records[0]
