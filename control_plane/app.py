@@ -29,6 +29,7 @@ from control_plane.settings import Settings
 from control_plane.sign_in import store as sign_in
 from control_plane.subjects import Subject
 from control_plane.tokens import SERVICE, TokenKeys
+from control_plane.users import store as users
 from control_plane.who import SubjectBook
 from state.clock import Clock
 
@@ -46,7 +47,7 @@ def build(settings: Settings, clock: Clock) -> web.Application:
         clock=clock,
         database=database,
         authz=Authz.load(settings.policies),
-        subjects=SubjectBook(database, _load_subject),
+        subjects=SubjectBook(database, _load_subject, users.load_subjects),
         tokens=TokenKeys.load(settings.signing_key, settings.older_keys),
         metrics=Metrics(),
         journal=Journal(database),

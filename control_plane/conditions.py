@@ -57,6 +57,11 @@ def own_self(question: Question) -> bool:
     return bool(agent) and agent == known(question.thing.agent)
 
 
+def own_request(question: Question) -> bool:
+    """It is the subject who has asked for it."""
+    return known(question.thing.by) == question.subject.id
+
+
 def same_employer(question: Question) -> bool:
     """It belongs to the subject's employer."""
     employer = question.subject.employer
@@ -88,11 +93,13 @@ def dual_control(question: Question) -> bool:
         and bool(approval.by)
         and approval.by != question.subject.id
         and not approval.same_line
+        and approval.still_may
         and not approval.is_used
         and question.around.now_ms < approval.until_ms
         and approval.act == question.permission.value
         and bool(question.thing.id)
-        and (approval.thing, approval.digest) == (question.thing.id, question.thing.digest)
+        and (question.thing.id, question.thing.digest)
+        in {(approval.thing, approval.digest), *approval.things}
     )
 
 
@@ -125,6 +132,7 @@ REGISTERED: Final[Mapping[str, Condition]] = MappingProxyType(
             made_in_team_time,
             on_call,
             own_call,
+            own_request,
             own_self,
             same_employer,
             same_team,

@@ -69,7 +69,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if "approval" in words:
             usual = {
                 "by": "usr_boss", "act": "recording:export", "thing": "r1", "digest": "d",
-                "until_ms": NOW_MS + 1, "is_used": False, "same_line": False,
+                "until_ms": NOW_MS + 1, "is_used": False, "same_line": False, "still_may": True,
             }  # fmt: skip
             words["approval"] = _made(Approval, usual | words["approval"])
         if "glass" in words:

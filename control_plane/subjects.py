@@ -68,6 +68,8 @@ class Thing:
     has_legal_hold: bool | None = None
     digest: str = ""
     """Of exactly this state: what an approval is bound to."""
+    by: str | None = None
+    """Who has asked for it: of a request for approval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,10 @@ class Approval:
     is_used: bool
     same_line: bool
     """Whether approver and requester stand in one reporting line."""
+    still_may: bool
+    """Whether who gave it may still give one: they may have been disabled since."""
+    things: frozenset[tuple[str, str]] = frozenset()
+    """Further things and their digests, where it is of several at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

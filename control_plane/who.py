@@ -8,7 +8,7 @@ see `control_plane.permissions.LIVE_CALL`.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +26,9 @@ KEPT: Final = 20_000
 Load = Callable[[AsyncConnection, str, str], Awaitable[Subject | None]]
 """Takes a subject's id and a session's."""
 
+People = Callable[[AsyncConnection, Iterable[str]], Awaitable[Mapping[str, Subject]]]
+"""Takes users' ids; gives those that there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -38,9 +41,10 @@ class Known:
 class SubjectBook:
     """Subjects by id, each as of at most `FRESH_S` ago while the database answers."""
 
-    def __init__(self, database: Database, load: Load) -> None:
+    def __init__(self, database: Database, load: Load, people: People | None = None) -> None:
         self._database = database
         self._load = load
+        self._people = people
         self.uses: dict[str, int] = {}
         """When machines' tokens were last used here, as far as that is not written down yet."""
         self._kept: OrderedDict[tuple[str, str], tuple[float, Subject | None]] = OrderedDict()
@@ -68,6 +72,12 @@ class SubjectBook:
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return Known(found, is_fresh=True) if found else None
+
+    async def now(self, connection: AsyncConnection, user: str) -> Subject | None:
+        """Return a user as the database has them now, signed in or not; None: nobody is that."""
+        if self._people is None:
+            return None
+        return (await self._people(connection, (user,))).get(user)
 
     def forget(self, subject: str) -> None:
         """Look the subject up anew when next asked: it has just been changed here."""

@@ -126,7 +126,8 @@ def decide(services: Services, route: AnyRoute, question: Question) -> Decision:
     _note(services, question, decision)
     if decision.allowed:
         return decision
-    if decision.why is Why.FOREIGN or (route.thing and not services.authz.may_see(question)):
+    is_named = route.thing is not None and question.thing.id != ""
+    if decision.why is Why.FOREIGN or (is_named and not services.authz.may_see(question)):
         raise DeniedError(NOT_FOUND, question, decision)
     why = _why(services, question, decision)
     raise DeniedError(FORBIDDEN, question, decision, why)

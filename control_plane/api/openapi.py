@@ -159,6 +159,8 @@ def _headers(route: AnyRoute) -> Iterator[_Doc]:
         yield _header("Everline-Purpose", "What it is for, where the policy asks.")
     if route.takes_approval:
         yield _header("Everline-Approval", "A second person's approval.")
+    if route.takes_glass:
+        yield _header("Everline-Glass", "A permit for an incident, of POST /v1/break-glass.")
     if route.needs_version:
         about = "The ETag it was read with."
         yield _header("If-Match", about, required=True, pattern=r'^"[0-9]{1,18}"$')

@@ -115,6 +115,8 @@ class Route(Generic[PathT, QueryT, BodyT, AnswerT]):
     """It is done only with its entry under a signed checkpoint of the audit log (`Ask.seal`)."""
     takes_approval: bool = False
     """`Everline-Approval` may name a second person's yes."""
+    takes_glass: bool = False
+    """`Everline-Glass` may name a permit of broken glass."""
     problems: tuple[Problem, ...] = ()
     """Beyond those that follow from the rest."""
     body_bytes: int | None = None

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, insert, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from control_plane.audit.entry import COLUMNS, Entry, detail_text, leaf
+from control_plane.audit.entry import ALLOWED, COLUMNS, Entry, detail_text, leaf
 from control_plane.audit.tables import AuditRow, CheckpointRow, CosignatureRow, TileRow
 from control_plane.audit.tiles import Tile
 
@@ -56,7 +56,7 @@ async def changed_since(
     columns = [getattr(AuditRow, name) for name in Noted.__struct_fields__]
     statement = (
         select(*columns)
-        .where(AuditRow.number > number, AuditRow.kind == kind)
+        .where(AuditRow.number > number, AuditRow.kind == kind, AuditRow.decision == ALLOWED)
         .order_by(AuditRow.number)
         .limit(most)
     )

@@ -23,7 +23,6 @@ from control_plane.subjects import Thing
 from custody.errors import CustodyError, NoKeyError
 from custody.library import Library
 from custody.manifest import Manifest
-from custody.store import manifest_name
 from state.model import Outcome
 
 T = TypeVar("T")
@@ -55,9 +54,14 @@ def thing_of(call: PastCall, *, has_legal_hold: bool | None = None, digest: str 
 
 
 async def call(ask: Named) -> PastCall:
-    """Return the answered call. Raise `not-found`."""
+    """Return the answered call that the path names. Raise `not-found`."""
+    return await call_of(ask, ask.at.recording)
+
+
+async def call_of(ask: AnyAsk, recording: str) -> PastCall:
+    """Return the answered call of that id. Raise `not-found`."""
     async with ask.services.database.read() as connection:
-        found = await calls.find(connection, ask.tenant, ask.at.recording)
+        found = await calls.find(connection, ask.tenant, recording)
     if found is None or found.outcome != Outcome.ANSWERED:
         raise not_found()
     return found
@@ -86,13 +90,16 @@ async def account(ask: AnyAsk, recording: str) -> Manifest | None:
 
 async def digest(ask: AnyAsk, recording: str) -> str:
     """Return the hash of a recording's manifest as it is kept: what an approval is bound to."""
-    found = ask.request.app.get(ARCHIVE)
-    if found is None:
+    if LIBRARY not in ask.request.app:
         return NO_DIGEST
     try:
-        signed = await kindly(found.store.get(manifest_name(ask.tenant, recording)))
+        return digest_of(await kindly(library(ask).signed(ask.tenant, recording)))
     except FileNotFoundError:
         return NO_DIGEST
+
+
+def digest_of(signed: bytes) -> str:
+    """Return the hash of a manifest as it is kept."""
     return hashlib.sha256(signed).hexdigest()[:_DIGEST]
 
 

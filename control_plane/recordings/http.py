@@ -7,14 +7,19 @@ sound, and every waveform, is written into the audit log before the first byte g
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, TypeAlias
+
+from aiohttp import web
 
 from control_plane.api import paging
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.paging import Cursor, Page
 from control_plane.api.route import Check, Feature, Method, Route, Stream, Tx
+from control_plane.approvals import store as approvals
+from control_plane.approvals.state import STATES
 from control_plane.calls import store as calls
 from control_plane.calls.store import PastCall
 from control_plane.errors import BAD_CURSOR, INVALID, ApiError, Faults, FieldFault
@@ -29,6 +34,7 @@ from control_plane.recordings.errors import (
     NOT_SERVED,
     STORE_AWAY,
 )
+from control_plane.recordings.export import EXPORT, state
 from control_plane.recordings.keeping import ROUTES as KEEPING
 from control_plane.recordings.schemas import (
     RecordingListing,
@@ -38,6 +44,7 @@ from control_plane.recordings.schemas import (
     WaveformView,
 )
 from control_plane.recordings.shelf import context
+from control_plane.subjects import Thing
 from custody import listening
 from custody.frame import LEVEL, RATE_HZ
 from custody.library import Library
@@ -135,6 +142,13 @@ def _spans(spans: tuple[Span, ...]) -> tuple[SpanView, ...]:
     )
 
 
+async def _through_glass(ask: Named) -> Thing:
+    """Return the recording, with the permit of an incident where one is brought."""
+    async with ask.services.database.read() as connection:
+        await approvals.bring_glass(ask, connection)
+    return await finding.thing(ask)
+
+
 async def show(ask: Named) -> RecordingView:
     """Return one."""
     (view,) = await _views(ask, [await finding.call(ask)])
@@ -191,9 +205,15 @@ async def _peaks(library: Library, account: Manifest) -> tuple[list[int], list[i
     return listening.waveform(frames, min(account.samples, _LONGEST_WAVEFORM_S * RATE_HZ))
 
 
+async def _context(app: web.Application) -> AsyncIterator[None]:
+    app[STATES]["recording"] = state
+    async with asynccontextmanager(context)(app):
+        yield
+
+
 FEATURE = Feature(
     name="recordings",
-    context=context,
+    context=_context,
     routes=(
         Route(
             method=Method.GET,
@@ -212,7 +232,8 @@ FEATURE = Feature(
             summary="Show a recording, without its sound",
             access=Permission.RECORDING_READ_METADATA,
             handler=show,
-            thing=finding.thing,
+            thing=_through_glass,
+            takes_glass=True,
             at=RecordingPath,
             answer=RecordingView,
             tx=Tx.NONE,
@@ -243,5 +264,6 @@ FEATURE = Feature(
             problems=(NOT_SERVED, DAMAGED, NO_KEY, DELETED, STORE_AWAY),
         ),
         *KEEPING,
+        *EXPORT,
     ),
 )

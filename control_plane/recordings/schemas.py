@@ -26,6 +26,15 @@ class RecordingListing(Listing):
     until: Instant | None = None
 
 
+class ExportDraft(ApiModel):
+    """Which recordings: exactly those that were approved."""
+
+    recordings: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{24}$")], ...],
+        Field(strict=False, min_length=1, max_length=100),
+    ]
+
+
 class SpanView(ApiModel):
     """A part of a recording, in seconds from its beginning."""
 

@@ -52,6 +52,13 @@ def _unstaged(case: Case) -> str:
     is_gone = Permission(case.may).act in ("delete", "shred")
     made_ms, since_ms = thing.get("made_ms", 0), thing.get("in_team_since_ms", 0)
     reasons = {
+        "whose a request is, is always known there": (
+            case.may == Permission.APPROVAL_GIVE and "by" not in thing
+        ),
+        "what one has asked for oneself has tests of its own": thing.get("by") == "usr_anna",
+        "a request for approval says what it is for": (
+            case.kind == "glass" and "approval" in around and "purpose" not in around
+        ),
         "no request bears a permit of broken glass": "glass" in around,
         "approvals are spoilt in the enforcer only": _is_spoilt(case),
         "whether there is a hold is always known there": (

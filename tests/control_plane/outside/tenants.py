@@ -154,6 +154,11 @@ async def _serve_customers(made: Furnished, number: int) -> None:
     }  # fmt: skip
     made.ids["article"] = well(await manager.post("/v1/articles", article)).json["id"]
     approval = {"act": "customer:shred", "thing": one, "digest": f"{mark}digest"}
+    request = {
+        "act": "customer:shred", "things": [one], "digest": f"{mark}2digest",
+        "why": f"{mark} second person", "ticket": f"{mark}7",
+    }  # fmt: skip
+    made.ids["request"] = well(await manager.post("/v1/approval-requests", request)).json["id"]
     made.ids["approval"] = well(await manager.post("/v1/approvals", approval)).json["id"]
 
 

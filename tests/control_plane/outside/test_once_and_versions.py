@@ -36,6 +36,8 @@ WITHOUT_KEY = {
     "customers_mark_field": SAME_AGAIN,
     "customers_export": "it takes an approval, which is good once",
     "customers_give": "it takes an approval, which is good once",
+    "recordings_give": "it takes an approval, which is good once",
+    "approvals_break_glass": "it takes an approval, which is good once",
     "policies_test": READS,
     "policies_apply": "it takes an approval, which is good once",
     "configuration_publish_again": SAME_AGAIN,
@@ -58,7 +60,13 @@ WITHOUT_VERSION = {
     "service_tokens_revoke": ENDS,
 }
 LONG = "k" * 129
-WORDS = {**FITTING, "number": "+4930333334", "did": "15550100", "version": "1"}
+WORDS = {
+    **FITTING,
+    "thing": "customers",
+    "number": "+4930333334",
+    "did": "15550100",
+    "version": "1",
+}
 
 
 def _operations(*methods: str) -> Iterator[tuple[AnyRoute, dict[str, Any]]]:
