@@ -13,6 +13,7 @@ from typing import Final
 from custody import g711
 from custody.frame import BLOCK, BLOCKS, RATE_HZ, SAMPLES
 from custody.manifest import Losses
+from edge.recorder import inband
 from edge.recorder.opus import OpusSide
 
 _HEADER: Final = struct.Struct("!BBHII")
@@ -129,6 +130,19 @@ class Channel:
         while block < last:
             block += 1
             self._states[block] = 1
+
+    def find_digits(self, blocks: int) -> None:
+        """Mask digits in the audio of the window's first blocks, and a little beyond.
+
+        For who has no telephone-event: whose digits are tones like all that they say.
+        """
+        if self.event_type >= 0 or 1 not in self._states[:blocks]:
+            return
+        ahead = (blocks * BLOCK) + _AROUND
+        found = inband.digits(bytes(self._bytes[:ahead]), self.codec or 0)
+        for block in found.nonzero()[0].tolist():
+            start = self.base + block * BLOCK
+            self._mask(start, start + BLOCK)
 
     def second(self) -> tuple[bytes, bytes]:
         """Return the samples and states of the window's first second."""

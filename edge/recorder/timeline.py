@@ -67,6 +67,7 @@ class Timeline:
 
     def _cut(self, blocks: int) -> Frame:
         base, sides = self.base, []
+        self.sides[CALLER].find_digits(blocks)
         for number, side in enumerate(self.sides):
             heard, states = side.second()
             heard, states = heard[: blocks * BLOCK], states[:blocks]

@@ -84,7 +84,8 @@ class Relay(asyncio.DatagramProtocol):
                 self.streams[tag] = stream
                 sdp = (
                     f"v=0\r\no=- 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\n"
-                    f"m=audio {stream.port} RTP/AVP 0\r\na=sendonly\r\n"
+                    f"m=audio {stream.port} RTP/AVP 0 101\r\na=sendonly\r\n"
+                    "a=rtpmap:101 telephone-event/8000\r\n"
                 )
                 return {"result": "ok", "sdp": sdp, "to-tag": tag}
             case "subscribe answer":
