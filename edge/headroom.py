@@ -22,7 +22,7 @@ class Waits(Struct, frozen=True, kw_only=True):
 
 
 class HeadroomKeeper:
-    """Looks four times a second; says a limit again and again while there is one."""
+    """Looks four times a second, and says each time how many calls may come until the next."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class HeadroomKeeper:
         clock: Clock,
         waits: Callable[[], Waits],
         taken: Callable[[], int],
-        tell: Callable[[int | None], None],
+        tell: Callable[[int], None],
     ) -> None:
         """`taken`: how many calls this edge has taken so far; `tell` reaches Kamailio, or not."""
         self._clock = clock
@@ -57,10 +57,11 @@ class HeadroomKeeper:
 
     def _look(self, seen: Window) -> None:
         before, self.headroom = self.headroom, self.headroom.after(seen)
-        if (before.per_s is None) != (self.headroom.per_s is None):
-            per_s = self.headroom.per_s
+        if before.is_limiting != self.headroom.is_limiting:
             log.warning(
-                "headroom", calls_per_s=None if per_s is None else round(per_s), wait_s=seen.wait_s
+                "headroom",
+                is_limiting=self.headroom.is_limiting,
+                calls_per_s=round(self.headroom.per_s),
+                wait_s=round(seen.wait_s, 3),
             )
-        if before.per_s is not None or self.headroom.per_s is not None:
-            self._tell(self.headroom.calls)
+        self._tell(self.headroom.calls)

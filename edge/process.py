@@ -505,7 +505,10 @@ class EdgeProcess:
             },
             "calls": self._switchboard.states(),
             "calls_taken": self._switchboard.taken,
-            "headroom_per_s": self._headroom.headroom.per_s,
+            "headroom": {
+                "calls_per_s": round(self._headroom.headroom.per_s, 1),
+                "is_limiting": self._headroom.headroom.is_limiting,
+            },
             "callbacks": self._callbacks.stages(),
             "reservations": {"landed": self._reserver.landed, "refused": self._reserver.refused},
             "sip": {

@@ -271,8 +271,8 @@ class Steward:
             case _:
                 pass
 
-    def say_room(self, calls: int | None) -> None:
-        """Say how many calls this edge takes in the next window; None: as many as want."""
+    def say_room(self, calls: int) -> None:
+        """Say how many calls this edge takes in the next window."""
         self._proxy.say_room(self._sip, calls)
 
     async def gate_of(self, agent: AgentId) -> GateEntry | None:

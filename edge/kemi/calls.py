@@ -80,11 +80,8 @@ def is_down(target):
 
 
 def say_room(target, count):
-    """Note how many calls the edge takes until it says so again; None: as many as want."""
-    if count is None:
-        KSR.htable.sht_rm("room", target)
-    else:
-        KSR.htable.sht_setxi("room", target, int(count), ROOM_S)
+    """Note how many calls the edge takes until it says so again."""
+    KSR.htable.sht_setxi("room", target, int(count), ROOM_S)
 
 
 def has_room(target):

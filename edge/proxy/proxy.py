@@ -90,8 +90,8 @@ class Proxy:
         """
         self._stream.say(gate.free_message(agent, token))
 
-    def say_room(self, sip: str, calls: int | None) -> None:
-        """Say how many calls the edge at `sip` takes until told again; None: as many as want."""
+    def say_room(self, sip: str, calls: int) -> None:
+        """Say how many calls the edge at `sip` takes until told again."""
         self._stream.say({"do": "headroom", "edge": sip, "calls": calls})
 
     async def sign_out(self, agent: AgentId) -> None:

@@ -10,12 +10,13 @@ refuses the rest at once: 503 with Retry-After, on which carriers try the next s
 
 The laws:
 
-- No limit while nothing waits.
-- Datagrams that wait in two windows one after the other: a limit. What is taken while others wait
-  is what the edge can do; of that it lets in less the longer they wait, so that what waits is
-  worked off within a second or two.
-- Once they wait no longer, the limit grows by little and little as long as all of it is used, and
-  goes when it has not been needed for a while.
+- In peace there is a limit, too, far above what comes: a crowd that is let in for half a second
+  before anybody looks takes the edge seconds to work off. It grows by a quarter in each window in
+  which it is used and nothing waits.
+- Datagrams that wait in two windows one after the other: what is taken while others wait is what
+  the edge can do; of that it lets in less the longer they wait, so that what waits is worked off
+  within a second or two. From then on the limit grows by little and little only.
+- What was learnt so is forgotten when the limit has not been needed for a while.
 - Never under `LEAST_PER_S`: an edge that cannot take so few is kept from working by others, and
   refusing calls would not help it.
 """
@@ -33,12 +34,14 @@ LONG_S: Final = 0.05
 from Kamailio is at 0.2 s."""
 SHORT_S: Final = 0.02
 LEAST_PER_S: Final = 60.0
+PEACE_PER_S: Final = 200.0
+"""About half of what one edge takes on a core of its own."""
 _WORKED_OFF_S: Final = 1.0
-_MORE: Final = 1.02
+_LITTLE, _MUCH = 1.02, 1.25
 _NEWS: Final = 0.4
 """How much a window counts in what the edge can do, against all before it."""
-_UNNEEDED: Final = 12
-"""Windows without need of it, after which a limit goes."""
+_UNNEEDED: Final = 40
+"""Windows without need of the limit, after which what was learnt is forgotten."""
 _USED: Final = 0.8
 """A limit is needed while at least this share of it comes."""
 
@@ -56,41 +59,46 @@ class Window(Struct, frozen=True, kw_only=True):
 class Headroom(Struct, frozen=True, kw_only=True):
     """How many calls a second may come, and what that rests on."""
 
-    per_s: float | None = None
-    """None: as many as want."""
-    able_per_s: float = 0.0
-    """How many the edge can take, as far as it has shown."""
+    per_s: float = PEACE_PER_S
+    able_per_s: float | None = None
+    """How many the edge can take, as it has shown when more came; None: it has not lately."""
     bad: int = 0
     """Windows in a row in which datagrams waited."""
     unneeded: int = 0
+
+    @property
+    def is_limiting(self) -> bool:
+        """Whether more has come lately than the edge can take."""
+        return self.able_per_s is not None
+
+    @property
+    def calls(self) -> int:
+        """How many may come in the next window."""
+        return max(1, round(self.per_s * WINDOW_S))
 
     def after(self, seen: Window) -> Headroom:
         """Return what holds after one more window."""
         if seen.wait_s > LONG_S:
             return self._after_waiting(seen)
-        if self.per_s is None:
-            return Headroom()
         is_needed = seen.calls / seen.seconds >= _USED * self.per_s
         unneeded = 0 if is_needed else self.unneeded + 1
         if unneeded >= _UNNEEDED:
             return Headroom()
-        more = _MORE if is_needed and seen.wait_s <= SHORT_S else 1.0
-        able_per_s = more * self.able_per_s
-        return replace(self, bad=0, unneeded=unneeded, per_s=able_per_s, able_per_s=able_per_s)
+        able_per_s = per_s = self.per_s if self.able_per_s is None else self.able_per_s
+        if is_needed and seen.wait_s <= SHORT_S:
+            per_s = able_per_s = per_s * (_LITTLE if self.is_limiting else _MUCH)
+        return Headroom(
+            per_s=per_s, able_per_s=able_per_s if self.is_limiting else None, unneeded=unneeded
+        )
 
     def _after_waiting(self, seen: Window) -> Headroom:
+        if self.bad == 0 and not self.is_limiting:
+            return replace(self, bad=1, unneeded=0)
         taken_per_s = seen.calls / seen.seconds
         able_per_s = taken_per_s
-        if self.able_per_s:
+        if self.able_per_s is not None:
             able_per_s = (1 - _NEWS) * self.able_per_s + _NEWS * taken_per_s
         able_per_s = max(LEAST_PER_S, able_per_s)
-        worse = replace(self, bad=self.bad + 1, unneeded=0, able_per_s=able_per_s)
-        if worse.bad < 2 and self.per_s is None:  # noqa: PLR2004 - see the laws
-            return worse
         share = max(0.0, 1.0 - seen.wait_s / _WORKED_OFF_S)
-        return replace(worse, per_s=max(LEAST_PER_S, share * able_per_s))
-
-    @property
-    def calls(self) -> int | None:
-        """How many may come in the next window; None: as many as want."""
-        return None if self.per_s is None else max(1, round(self.per_s * WINDOW_S))
+        per_s = max(LEAST_PER_S, share * able_per_s)
+        return Headroom(per_s=per_s, able_per_s=able_per_s, bad=self.bad + 1)
