@@ -37,8 +37,9 @@ def bench(
     api     the control plane with a million customers and 10,000 policy
             lines, on SQLite and PostgreSQL: screen pop, search, queue edit
             (p50, p99, requests a second), events to 500 listeners,
-            decisions of the policy. The customers are made once and kept
-            under .everline/ (3 GB).
+            decisions of the policy. Medians of slices, with the least and
+            the most. The customers are loaded anew (a minute or two for
+            each database, up to 2 GB under .everline/) and go at the end.
     edge    one edge process: CPU a call and highest clean rate, without
             and with rtpengine; time from INVITE in to an agent's INVITE out.
     all     relay, edge, queue, site, growth and memory, one after the other, as one
