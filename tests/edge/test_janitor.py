@@ -6,8 +6,19 @@ import asyncio
 
 from msgspec.structs import replace
 
+from edge.janitor import WISH_KEPT_S
 from state import keys
-from state.model import AgentId, CallId, EdgeId, Offer, OfferState, Outcome
+from state.model import (
+    AgentId,
+    CallId,
+    EdgeId,
+    Offer,
+    OfferState,
+    Outcome,
+    RecordingState,
+    RecordingStatus,
+    RecordingWish,
+)
 from tests.acd.worlds import ticket
 from tests.edge.stage import center
 from tests.edge.virtual_time import WALL_MS, in_virtual_time, settle, until
@@ -163,3 +174,24 @@ async def test_two_survivors_close_a_ticket_once() -> None:
         await until(lambda: place.call not in a1.snapshot.tickets, "closed")
         await asyncio.sleep(3)
         assert len(await made.records()) == 1
+
+
+@in_virtual_time
+async def test_what_was_asked_of_a_recording_is_deleted_once_its_call_is_over() -> None:
+    async with center("ann", edges=("a1", "a2")) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        (call,) = a1.snapshot.tickets
+        wish = RecordingWish(call=call, pause=True)
+        status = RecordingStatus(call=call, edge=EdgeId("a1"), state=RecordingState.PAUSED, wish=1)
+        await made.put(keys.recording_wish(call), wish)
+        await made.put(keys.recording(call), status)
+        await asyncio.sleep(2 * WISH_KEPT_S)
+        assert call in a1.snapshot.recording_wishes
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        await until(
+            lambda: not a1.snapshot.recording_wishes and not a1.snapshot.recordings,
+            "both are gone",
+            within_s=15,
+        )

@@ -13,7 +13,8 @@ import pytest
 from edge import recording
 from edge.recording import RecorderLink
 from state.model import AgentId, CallId, EdgeId, Entry, QueueId, RecordingWish
-from tests.edge.stage import center
+from tests.edge.fake_telephony import AGENT_SDP
+from tests.edge.stage import Edge, center
 from tests.edge.virtual_time import in_virtual_time
 
 QUEUE, ANN = QueueId("sales"), AgentId("ann")
@@ -42,6 +43,41 @@ async def test_a_caller_who_leaves_before_is_not_recorded() -> None:
         a1.sip.decline(ours, 487)
         await made.nothing_is_left()
         assert [each for each in a1.recorder.said if each[0] == "record"] == []
+
+
+@in_virtual_time
+async def test_the_recorder_hears_of_hold_of_an_agent_who_is_lost_and_of_the_next_one() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        a1.sip.offer(ours, AGENT_SDP.replace(b"sendrecv", b"sendonly"))
+        await until(lambda: ("hold", call(a1)) in a1.recorder.said)
+        a1.sip.offer(ours, AGENT_SDP)
+        await until(lambda: ("resume", call(a1)) in a1.recorder.said)
+        a1.sip.vanish(ours)
+        await until(lambda: ("leave", call(a1)) in a1.recorder.said)
+        await until(lambda: a1.sip.open[theirs].our_offer is not None)
+        a1.sip.answer_ours(theirs)  # back to the music
+        await made.agent("bob")
+        bob = await a1.rung("bob")
+        a1.sip.pick_up(bob)
+        await until(lambda: a1.sip.open[theirs].our_offer is not None)
+        a1.sip.answer_ours(theirs)
+        told = [each[0] for each in a1.recorder.said]
+        assert told == ["record", "hold", "resume", "leave", "record"]
+        assert [each[3:] for each in a1.recorder.said if each[0] == "record"] == [
+            ("ann", "1"),
+            ("bob", "2"),
+        ]
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(bob)
+        await made.nothing_is_left()
+
+
+def call(edge: Edge) -> CallId:
+    """Return the one call of an edge."""
+    (found,) = edge.snapshot.tickets
+    return found
 
 
 class FakeRecorder:
