@@ -1,0 +1,94 @@
+"""A series of drills: as many labs as it takes, going on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from drills.cli import drill_all
+from drills.cli.drill_all import all_
+from drills.cli.errors import CommandError, Exit
+from drills.shelf import Shelf
+from drills.tally import Due
+from tests.drills.test_evidence import FILES, piece
+
+
+class Labs:
+    """Carries out so many drills in each lab that comes up."""
+
+    def __init__(self, *holds: int) -> None:
+        self._holds = list(holds)
+        self.asked: list[list[tuple[str, int]]] = []
+
+    def run_some(
+        self, due: Sequence[Due], shelf: Shelf, begin_within_s: float | None = None
+    ) -> tuple[int, list[str]]:
+        """Put evidence of the first of them on the shelf."""
+        assert begin_within_s is None or begin_within_s > 0
+        self.asked.append([(each.experiment.name, each.seed) for each in due])
+        found = []
+        for each in due[: self._holds.pop(0)]:
+            run = f"r{len(shelf.runs()):03}"
+            evidence = replace(
+                piece(run, shelf.last_hash()),
+                experiment=each.experiment,
+                plan_hash=each.experiment.plan_hash,
+                seed=each.seed,
+            )
+            shelf.put(evidence, FILES, "page")
+            found.append(run)
+        return Exit.OK, found
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "drills.json"
+
+
+def asked(
+    labs: Labs, monkeypatch: pytest.MonkeyPatch, file: Path, *, minutes: float | None = None
+) -> int:
+    monkeypatch.setattr(drill_all, "run_some", labs.run_some)
+    names = ("site_killed", "link_flaps")
+    return all_(names, json=file, repeats=2, minutes=minutes, keep=file.parent / "kept")
+
+
+def test_a_lab_that_is_given_up_is_followed_by_another_until_all_is_done(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    labs = Labs(1, 3)
+    assert asked(labs, monkeypatch, file) == Exit.OK
+    first, second = labs.asked
+    assert first == [("site_killed", 1), ("link_flaps", 1), ("site_killed", 2), ("link_flaps", 2)]
+    assert second == first[1:]
+    written = json.loads(file.read_bytes())
+    assert {name: each["runs"] for name, each in written["scenarios"].items()} == {
+        "site_killed": 2,
+        "link_flaps": 2,
+    }
+    assert written["evidence"]["tamper_found"]
+    again = Labs()
+    assert asked(again, monkeypatch, file) == Exit.OK
+    assert again.asked == []
+
+
+def test_when_the_time_is_over_the_file_has_what_was_done_and_the_rest_is_left(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    assert asked(Labs(), monkeypatch, file, minutes=0.0) == Exit.FAILED  # nothing was shown
+    late = Labs(4)
+    assert asked(late, monkeypatch, file, minutes=5.0) == Exit.OK
+    assert len(json.loads(file.read_bytes())["runs"]) == 4
+
+
+def test_labs_that_bring_nothing_are_given_up_after_three(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    labs = Labs(1, 0, 0, 0)
+    with pytest.raises(CommandError, match="no drill brings evidence"):
+        asked(labs, monkeypatch, file)
+    assert len(json.loads(file.read_bytes())["runs"]) == 1
