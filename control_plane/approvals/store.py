@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -65,6 +65,15 @@ async def find(connection: AsyncConnection, tenant: str, request: str) -> Reques
     statement = select(*_COLUMNS).where(RequestRow.id == request, RequestRow.tenant == tenant)
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else read(row._mapping)  # noqa: SLF001 - documented
+
+
+async def find_all(connection: AsyncConnection, requests: Iterable[str]) -> dict[str, Request]:
+    """Return those of the requests that there are, of whichever tenant."""
+    if not (ids := tuple(requests)):
+        return {}
+    rows = await connection.execute(select(*_COLUMNS).where(RequestRow.id.in_(ids)))
+    found = [read(row._mapping) for row in rows]  # noqa: SLF001 - documented
+    return {each.id: each for each in found}
 
 
 def read(row: Mapping[Any, Any]) -> Request:

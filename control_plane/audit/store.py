@@ -50,13 +50,14 @@ async def newest(connection: AsyncConnection) -> int:
 
 
 async def changed_since(
-    connection: AsyncConnection, kind: str, number: int, most: int = 1000
+    connection: AsyncConnection, kinds: Iterable[str], number: int, most: int = 1000
 ) -> tuple[Noted, ...]:
-    """Return the entries about things of a kind after `number`, in their order, of all tenants."""
+    """Return what was done to things of these kinds after `number`, in order, of all tenants."""
     columns = [getattr(AuditRow, name) for name in Noted.__struct_fields__]
     statement = (
         select(*columns)
-        .where(AuditRow.number > number, AuditRow.kind == kind, AuditRow.decision == ALLOWED)
+        .where(AuditRow.number > number, AuditRow.decision == ALLOWED)
+        .where(AuditRow.kind.in_(tuple(kinds)))
         .order_by(AuditRow.number)
         .limit(most)
     )

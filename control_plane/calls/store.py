@@ -6,7 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    and_,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -56,7 +67,8 @@ async def latest(
 ) -> list[PastCall]:
     """Return the calls that came last, or last before `after` (arrival and id).
 
-    `wanted`: filters by name, and `since` and `until`; None filters nothing.
+    `wanted`: filters by name, `since` and `until`, `callers` (a query for numbers), `min_s` and
+    `max_s` (how long they talked); None filters nothing.
     """
     statement = select(*_COLUMNS).where(CallRow.tenant == tenant)
     for name in FILTERS:
@@ -66,12 +78,29 @@ async def latest(
         statement = statement.where(CallRow.arrived_ms >= wanted["since"])
     if wanted.get("until") is not None:
         statement = statement.where(CallRow.arrived_ms < wanted["until"])
+    if wanted.get("callers") is not None:
+        statement = statement.where(CallRow.caller.in_(wanted["callers"]))
+    if wanted.get("min_s") is not None:
+        statement = statement.where(_talked_ms(connection) >= wanted["min_s"] * 1000)
+    if wanted.get("max_s") is not None:
+        statement = statement.where(_talked_ms(connection) <= wanted["max_s"] * 1000)
     if after is not None:
         at, call = after
         earlier = and_(CallRow.arrived_ms == at, CallRow.id < call)
         statement = statement.where(or_(CallRow.arrived_ms < at, earlier))
     order = (CallRow.arrived_ms.desc(), CallRow.id.desc())
     return [_read(row) for row in await connection.execute(statement.order_by(*order).limit(most))]
+
+
+def _talked_ms(connection: AsyncConnection) -> ColumnElement[int]:
+    """Return how long agent and caller talked, which the call's record tells."""
+    name = "connected_ms"
+    connected: ColumnElement[Any] = (
+        func.json_extract(CallRow.record, f"$.{name}")
+        if connection.dialect.name == "sqlite"
+        else cast(cast(CallRow.record, JSON)[name].as_string(), BigInteger)
+    )
+    return CallRow.ended_ms - connected
 
 
 async def find(connection: AsyncConnection, tenant: str, call: str) -> PastCall | None:

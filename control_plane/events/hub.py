@@ -9,11 +9,13 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from control_plane.approvals import store as approvals
+from control_plane.approvals.store import REQUEST
 from control_plane.audit.store import changed_since, newest
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.events.endings import Ended, Endings
 from control_plane.events.listener import Listener, Over
-from control_plane.events.newsroom import Newsroom, customer_news
+from control_plane.events.newsroom import Newsroom, customer_news, request_news
 from control_plane.events.ring import Batch, News, Ring, told, told_together
 from control_plane.live import look
 from control_plane.live.follower import Follower
@@ -40,6 +42,12 @@ LOOK_S: Final = 1.0
 """How often changed customers are looked for, while somebody listens for them."""
 AGAIN: Final = 200
 """Entries of the audit log that are read again: numbers do not always become visible in order."""
+
+
+_LOGGED: Final = ("approvals", "customers")
+"""Topics whose news stand in the audit log."""
+_KINDS: Final = ("approval", "customer", "glass")
+"""Of the things there."""
 
 
 class Hub:
@@ -259,26 +267,32 @@ class Hub:
     async def _look_for_ever(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            if not self._is_wanted("customers"):
+            if not any(self._is_wanted(topic) for topic in _LOGGED):
                 self._audited = None
                 continue
             try:
-                await self._look_for_customers()
+                await self._look_into_the_log()
             except DatabaseUnavailableError:
                 continue
 
-    async def _look_for_customers(self) -> None:
-        """Find changed customers in the audit log, where every control plane writes them down."""
+    async def _look_into_the_log(self) -> None:
+        """Find changed customers, and what waits for a second person, in the audit log.
+
+        Every control plane writes them down there.
+        """
         async with self._services.database.read() as connection:
             if self._audited is None:
                 self._audited = await newest(connection)
                 self._seen_audit = {
                     each.number: None
-                    for each in await changed_since(connection, "customer", self._audited - AGAIN)
+                    for each in await changed_since(connection, _KINDS, self._audited - AGAIN)
                 }
                 return
-            found = await changed_since(connection, "customer", self._audited - AGAIN)
-        news = []
+            found = await changed_since(connection, _KINDS, self._audited - AGAIN)
+            asked = {each.thing for each in found if each.thing.startswith(f"{REQUEST}_")}
+            requests = await approvals.find_all(connection, asked)
+        now_ms = self._follower.clock.now().wall_ms
+        news: list[News] = []
         for each in found:
             if each.number in self._seen_audit:
                 continue
@@ -287,6 +301,8 @@ class Hub:
             if each.thing.startswith("cus_"):
                 act = each.action.partition(":")[2]
                 news.append(customer_news(each.tenant, each.thing, act, None))
+            elif each.thing in requests:
+                news.append(request_news(requests[each.thing], now_ms))
         while len(self._seen_audit) > 4 * AGAIN:
             self._seen_audit.pop(next(iter(self._seen_audit)))
         self._publish(tuple(news), is_of_change=False)

@@ -11,6 +11,8 @@ from typing import Final, assert_never
 
 from msgspec.structs import replace
 
+from control_plane.approvals import http as approvals
+from control_plane.approvals.request import Request
 from control_plane.events.ring import News, event
 from control_plane.live import look, views
 from control_plane.live.look import AgentFacts, CallFacts, QueueFacts, SiteFacts
@@ -23,7 +25,9 @@ from state.keys import Kind
 from state.model import AgentId, Now, Release, Ticket
 from state.snapshot import Delta, Snapshot
 
-TOPICS: Final = frozenset({"agents", "calls", "configuration", "customers", "queues", "sites"})
+TOPICS: Final = frozenset(
+    {"agents", "approvals", "calls", "configuration", "customers", "queues", "sites"}
+)
 _OF_AGENTS: Final = frozenset({Kind.AGENT, Kind.OFFER, Kind.PRESENCE, Kind.WISH, Kind.WORK})
 _OF_SITES: Final = frozenset({Kind.SITE, Kind.EDGE, Kind.PROBE})
 Knows = Callable[[str, str], frozenset[str] | None]
@@ -163,6 +167,21 @@ def customer_news(tenant: str, customer: str, act: str, talks: frozenset[str] | 
         permission=Permission.CUSTOMER_BASIC_READ_MASKED,
         thing=thing,
         render=lambda _mask: event("customers", customer, data),
+    )
+
+
+def request_news(request: Request, now_ms: int) -> News:
+    """Return the news of a request for approval, for those who see all of them.
+
+    Not for who has asked: what listeners of the same roles are told is made once for them all.
+    """
+    told = approvals.view(request, now_ms).model_dump_json().encode()
+    return News(
+        topic="approvals",
+        id=request.id,
+        permission=Permission.APPROVAL_READ,
+        thing=Thing(kind="approval", tenant=request.tenant, id=request.id, by=""),
+        render=lambda _mask: event("approvals", request.id, told),
     )
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from aiohttp import web
 
@@ -22,10 +21,11 @@ from control_plane.approvals import store as approvals
 from control_plane.approvals.state import STATES
 from control_plane.calls import store as calls
 from control_plane.calls.store import PastCall
+from control_plane.customers.errors import NOT_SEARCHABLE
 from control_plane.errors import BAD_CURSOR, INVALID, ApiError, Faults, FieldFault
 from control_plane.holds import store as holds
 from control_plane.permissions import Permission
-from control_plane.recordings import finding, playing, ranges
+from control_plane.recordings import finding, playing, ranges, searching
 from control_plane.recordings.errors import (
     BAD_RANGE,
     DAMAGED,
@@ -37,6 +37,7 @@ from control_plane.recordings.errors import (
 from control_plane.recordings.export import EXPORT, state
 from control_plane.recordings.keeping import ROUTES as KEEPING
 from control_plane.recordings.schemas import (
+    PartView,
     RecordingListing,
     RecordingPath,
     RecordingView,
@@ -48,8 +49,7 @@ from control_plane.subjects import Thing
 from custody import listening
 from custody.frame import LEVEL, RATE_HZ
 from custody.library import Library
-from custody.manifest import Manifest, Span
-from state.model import Outcome
+from custody.manifest import Manifest, Part, Span
 
 Listed: TypeAlias = Ask[Nothing, RecordingListing, Nothing]
 Named: TypeAlias = Ask[RecordingPath, Nothing, Nothing]
@@ -67,14 +67,7 @@ async def list_all(ask: Listed) -> Page[RecordingView]:
     if query.sort not in ("", _SORT):
         fault = FieldFault("query.sort", f"should be {_SORT}")
         raise ApiError(INVALID, details=Faults((fault,)).details())
-    wanted: dict[str, Any] = {
-        "queue": query.queue,
-        "agent": query.agent,
-        "site": query.site,
-        "outcome": Outcome.ANSWERED,
-        "since": _ms(query.since),
-        "until": _ms(query.until),
-    }
+    wanted = searching.wanted(ask)
     rows = await calls.latest(ask.db, ask.tenant, wanted, _after(query), query.limit + 1)
     items, following = rows[: query.limit], None
     if len(rows) > query.limit:
@@ -91,10 +84,6 @@ def _after(query: RecordingListing) -> tuple[int, str] | None:
     if not isinstance(cursor.value, int):
         raise ApiError(BAD_CURSOR)
     return (cursor.value, cursor.id)
-
-
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else round(at.timestamp() * 1000)
 
 
 async def _views(ask: finding.AnyAsk, seen: Sequence[PastCall]) -> tuple[RecordingView, ...]:
@@ -124,6 +113,10 @@ async def _view(
         segments=len(segments),
         gaps=_spans(account.gaps if account else ()),
         pauses=_spans(account.pauses if account else ()),
+        holds=_spans(account.holds if account else ()),
+        masks=_spans(account.masks if account else ()),
+        parts=_parts(account.parts if account else ()),
+        disposition=call.code,
         lost_packets=sum(each.caller.lost + each.agent.lost for each in segments[-1:]),
         has_legal_hold=call.id in held,
         is_deleted=call.id in gone,
@@ -139,6 +132,17 @@ def _spans(spans: tuple[Span, ...]) -> tuple[SpanView, ...]:
             because=each.because,
         )
         for each in spans
+    )
+
+
+def _parts(parts: tuple[Part, ...]) -> tuple[PartView, ...]:
+    return tuple(
+        PartView(
+            agent=each.agent,
+            start_s=round(each.start / RATE_HZ, 3),
+            end_s=round(each.end / RATE_HZ, 3),
+        )
+        for each in parts
     )
 
 
@@ -175,7 +179,11 @@ async def play(ask: Named) -> Stream:
     chunks = playing.wav(finding.library(ask), account, start, end)
     # Opened before it is promised: a frame that does not open becomes an answer of its own.
     first = await finding.kindly(anext(chunks))
-    headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": "inline",  # to keep it as a file takes an export
+        "Content-Length": str(end - start),
+    }
     if asked is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     return Stream(
@@ -224,7 +232,7 @@ FEATURE = Feature(
             handler=list_all,
             query=RecordingListing,
             answer=Page[RecordingView],
-            problems=(NOT_SERVED, DAMAGED, STORE_AWAY),
+            problems=(NOT_SERVED, DAMAGED, STORE_AWAY, NOT_SEARCHABLE),
         ),
         Route(
             method=Method.GET,

@@ -24,6 +24,15 @@ class RecordingListing(Listing):
     site: Id | None = None
     since: Instant | None = None
     until: Instant | None = None
+    min_length_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    """They talked so long at least."""
+    max_length_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    disposition: Id | None = None
+    """What it was about: a wrap-up code."""
+    customer: Id | None = None
+    """Of the calls from this customer's numbers."""
+    tag: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """Of the calls from customers who bear this tag."""
 
 
 class ExportDraft(ApiModel):
@@ -41,6 +50,14 @@ class SpanView(ApiModel):
     start_s: float
     end_s: float
     because: str
+
+
+class PartView(ApiModel):
+    """An agent's time in the call, in seconds from the recording's beginning."""
+
+    agent: str
+    start_s: float
+    end_s: float
 
 
 class RecordingView(ApiModel):
@@ -63,6 +80,14 @@ class RecordingView(ApiModel):
     segments: int
     gaps: tuple[SpanView, ...]
     pauses: tuple[SpanView, ...]
+    holds: tuple[SpanView, ...]
+    """The agent had the caller on hold."""
+    masks: tuple[SpanView, ...]
+    """Digits were keyed, and are not there."""
+    parts: tuple[PartView, ...]
+    """Who was in the call when: where one ends and another begins, it was transferred."""
+    disposition: str
+    """What it was about: a wrap-up code; empty: nobody has said."""
     lost_packets: int
     has_legal_hold: bool
     """On itself or on its customer."""

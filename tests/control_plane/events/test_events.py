@@ -148,6 +148,34 @@ async def test_sites_versions_and_customers_are_told(scene: Scene) -> None:
         assert b"Berg" not in ear.bytes_heard
 
 
+async def test_approvers_hear_what_waits_for_them_and_what_was_said(scene: Scene) -> None:
+    asker, approver = await manager(scene), await scene.center.person(Role.MANAGER, team="south")
+    sre = await scene.center.person(Role.SRE)
+    asked = {"act": "customer:export", "things": ["customers"], "digest": "customers", "why": "x"}
+    async with (
+        listening(approver, "?topics=approvals") as ear,
+        listening(sre, "?topics=approvals") as other,
+    ):
+        made: list[str] = []
+
+        async def one_more() -> None:
+            """Ask until it is told: the log is followed from some moment on."""
+            while True:
+                made.append((await asker.post("/v1/approval-requests", asked)).json["id"])
+                await asyncio.sleep(0.3)
+
+        asking = asyncio.create_task(one_more())
+        told = await ear.of("approvals")
+        asking.cancel()
+        assert told["id"] in made
+        assert (told["data"]["state"], told["data"]["by"]) == ("waiting", asker.id)
+        path = f"/v1/approval-requests/{told['id']}/approve"
+        assert (await approver.post(path, None)).status == 200
+        said = await ear.event(lambda each: each["data"]["state"] == "approved")
+        assert said["data"]["decided_by"] == approver.id
+        assert asker.id.encode() not in other.bytes_heard
+
+
 async def test_each_hears_what_they_may_see_and_no_byte_more(scene: Scene) -> None:
     person = scene.center.person
     boss = await manager(scene)

@@ -1,0 +1,62 @@
+"""By what recordings are searched: by what their calls were, and by whose they are.
+
+Whose a call was, its caller's number says; so a search by a customer, or by a tag of theirs, takes
+the right to read of every customer what it goes by, as a search for customers does.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from control_plane.api.ask import Ask
+from control_plane.api.model import Nothing
+from control_plane.customers.errors import NOT_SEARCHABLE
+from control_plane.customers.tables import NumberRow, TagRow
+from control_plane.errors import ApiError
+from control_plane.permissions import Permission
+from control_plane.recordings.schemas import RecordingListing
+from control_plane.subjects import Thing
+from state.model import Outcome
+
+Listed = Ask[Nothing, RecordingListing, Nothing]
+
+
+def wanted(ask: Listed) -> dict[str, Any]:
+    """Return the filters, as `calls.latest` takes them. Raise `not-searchable`."""
+    query = ask.query
+    return {
+        "queue": query.queue,
+        "agent": query.agent,
+        "site": query.site,
+        "code": query.disposition,
+        "outcome": Outcome.ANSWERED,
+        "since": _ms(query.since),
+        "until": _ms(query.until),
+        "min_s": query.min_length_s,
+        "max_s": query.max_length_s,
+        "callers": _callers(ask),
+    }
+
+
+def _callers(ask: Listed) -> Select[str] | None:
+    """Return the numbers of whom is searched for; None: for nobody."""
+    query = ask.query
+    if query.customer is None and query.tag is None:
+        return None
+    whole = Thing(kind="customer", tenant=ask.tenant)
+    if not ask.sees(whole, Permission.CUSTOMER_BASIC_READ_FULL):
+        raise ApiError(NOT_SEARCHABLE)
+    found = select(NumberRow.number).where(NumberRow.tenant == ask.tenant)
+    if query.customer is not None:
+        found = found.where(NumberRow.customer == query.customer)
+    if query.tag is not None:
+        tagged = select(TagRow.customer).where(TagRow.tenant == ask.tenant, TagRow.tag == query.tag)
+        found = found.where(NumberRow.customer.in_(tagged))
+    return found
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else round(at.timestamp() * 1000)
