@@ -16,6 +16,9 @@ The laws:
 - Datagrams that wait in two windows one after the other: what is taken while others wait is what
   the edge can do; of that it lets in less the longer they wait, so that what waits is worked off
   within a second or two. From then on the limit grows by little and little only.
+- What it can do is learnt anew only while the wait grows. A wait that stays, or shrinks, is what is
+  being worked off, or neighbours on the same cores: what is taken then is what was let in, and says
+  nothing of what could be.
 - What was learnt so is forgotten when the limit has not been needed for a while.
 - Never under `LEAST_PER_S`: an edge that cannot take so few is kept from working by others, and
   refusing calls would not help it.
@@ -32,7 +35,6 @@ WINDOW_S: Final = 0.25
 LONG_S: Final = 0.05
 """Datagrams that wait longer than this, on average, have come too many; SIP's first retransmission
 from Kamailio is at 0.2 s."""
-SHORT_S: Final = 0.02
 LEAST_PER_S: Final = 60.0
 PEACE_PER_S: Final = 200.0
 """About half of what one edge takes on a core of its own."""
@@ -62,6 +64,8 @@ class Headroom(Struct, frozen=True, kw_only=True):
     per_s: float = PEACE_PER_S
     able_per_s: float | None = None
     """How many the edge can take, as it has shown when more came; None: it has not lately."""
+    wait_s: float = 0.0
+    """In the last window."""
     bad: int = 0
     """Windows in a row in which datagrams waited."""
     unneeded: int = 0
@@ -85,7 +89,7 @@ class Headroom(Struct, frozen=True, kw_only=True):
         if unneeded >= _UNNEEDED:
             return Headroom()
         able_per_s = per_s = self.per_s if self.able_per_s is None else self.able_per_s
-        if is_needed and seen.wait_s <= SHORT_S:
+        if is_needed:
             per_s = able_per_s = per_s * (_LITTLE if self.is_limiting else _MUCH)
         return Headroom(
             per_s=per_s, able_per_s=able_per_s if self.is_limiting else None, unneeded=unneeded
@@ -93,12 +97,16 @@ class Headroom(Struct, frozen=True, kw_only=True):
 
     def _after_waiting(self, seen: Window) -> Headroom:
         if self.bad == 0 and not self.is_limiting:
-            return replace(self, bad=1, unneeded=0)
-        taken_per_s = seen.calls / seen.seconds
-        able_per_s = taken_per_s
-        if self.able_per_s is not None:
-            able_per_s = (1 - _NEWS) * self.able_per_s + _NEWS * taken_per_s
-        able_per_s = max(LEAST_PER_S, able_per_s)
+            return replace(self, bad=1, unneeded=0, wait_s=seen.wait_s)
+        able_per_s = max(LEAST_PER_S, self._able_after(seen))
         share = max(0.0, 1.0 - seen.wait_s / _WORKED_OFF_S)
         per_s = max(LEAST_PER_S, share * able_per_s)
-        return Headroom(per_s=per_s, able_per_s=able_per_s, bad=self.bad + 1)
+        return Headroom(per_s=per_s, able_per_s=able_per_s, wait_s=seen.wait_s, bad=self.bad + 1)
+
+    def _able_after(self, seen: Window) -> float:
+        taken_per_s = seen.calls / seen.seconds
+        if self.able_per_s is None:
+            return taken_per_s
+        if seen.wait_s <= self.wait_s:
+            return self.able_per_s
+        return (1 - _NEWS) * self.able_per_s + _NEWS * taken_per_s

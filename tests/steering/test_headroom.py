@@ -71,6 +71,13 @@ def test_more_that_waits_lets_fewer_in_until_it_is_worked_off() -> None:
     assert limits[1:] == pytest.approx([80, 200, 320])
 
 
+def test_neighbours_who_keep_datagrams_waiting_cost_few_of_the_calls() -> None:
+    headroom = Headroom()
+    for _ in range(100):
+        headroom = headroom.after(window(min(150, headroom.per_s), wait_s=0.08))
+    assert headroom.per_s > 0.9 * 150 * 0.9
+
+
 def test_neighbours_who_keep_an_edge_from_working_do_not_take_all_its_calls_away() -> None:
     headroom = Headroom()
     for _ in range(50):
