@@ -42,9 +42,18 @@ class CallRecording:
         self._rules = rules
         self._records = records
         self._has_failed = False
+        self._because = ""
+        self._was_confirmed = False
         self.heard: Heard = NOT_ASKED
-        self.unrecorded = ""
-        """Why there is no recording, or none of a part; empty: there is, or nobody has answered."""
+
+    @property
+    def unrecorded(self) -> str:
+        """Why there is no recording, or none of a part; empty: there is, or nobody has answered.
+
+        A recorder that came late has made one, and its manifest tells the gap.
+        """
+        came_late = not self._has_failed and (self._was_confirmed or self.is_confirmed)
+        return "" if self._because == recorded.NO_RECORDER and came_late else self._because
 
     @property
     def before(self) -> Before:
@@ -58,8 +67,8 @@ class CallRecording:
 
     def restore(self, heard: Heard, unrecorded: str) -> None:
         """Go on where a former process left off."""
-        self.heard, self.unrecorded = heard, unrecorded
-        self._has_failed = bool(unrecorded)
+        self.heard, self._because = heard, unrecorded
+        self._has_failed = unrecorded != "" and not self._may_come_late(unrecorded)
 
     def announce(self) -> None:
         """Note that the caller has heard that the call is recorded."""
@@ -85,7 +94,7 @@ class CallRecording:
         if self._has_failed:
             return False
         if because:
-            self.unrecorded = because
+            self._because = because
             self._recorder.leave(call)
             log.info("call_unrecorded", call=call, because=because)
             return False
@@ -103,6 +112,7 @@ class CallRecording:
 
     def stop(self) -> None:
         """Tell it that the call is over."""
+        self._was_confirmed = self._was_confirmed or self.is_confirmed
         self._recorder.stop(self._ticket.call)
 
     @property
@@ -119,15 +129,21 @@ class CallRecording:
         """Take in that the call cannot be recorded; return what is to become of it, once.
 
         None: nothing. A recorder that goes away later has made a part of the recording, and the gap
-        will be in its manifest: only a queue that ends such calls is concerned.
+        will be in its manifest: only a queue that ends such calls is concerned. One that is not
+        there yet may come late, unless the caller has been told that there is none.
         """
         ends = self._rules.failure is RecordingFailure.END
         goes_on = because == recorded.NO_RECORDER and self.is_confirmed and not ends
         if self._has_failed or goes_on:
             return None
-        self._has_failed = True
-        self.unrecorded = because
-        self._recorder.stop(self._ticket.call)
+        self._because = because
+        if not self._may_come_late(because):
+            self._has_failed = True
+            self._recorder.stop(self._ticket.call)
         note = log.error if ends else log.info
         note("call_unrecorded", call=self._ticket.call, because=because, then=self._rules.failure)
         return self._rules.failure
+
+    def _may_come_late(self, because: str) -> bool:
+        goes_on = self._rules.failure is RecordingFailure.GO_ON
+        return because == recorded.NO_RECORDER and goes_on and self._rules.apology is None

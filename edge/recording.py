@@ -100,6 +100,8 @@ class _Wanted(Struct, frozen=True, kw_only=True):
     agent: AgentId | None
     """None: nobody is with the caller just now."""
     attempt: int
+    since_s: float
+    """When the first agent joined, on the event loop's clock."""
     held: bool = False
 
 
@@ -136,7 +138,9 @@ class RecorderLink:
 
     def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
         """Have the call recorded."""
-        self._want(call, _Wanted(queue=queue, agent=agent, attempt=attempt))
+        known = self._wanted.get(call)
+        since_s = asyncio.get_running_loop().time() if known is None else known.since_s
+        self._want(call, _Wanted(queue=queue, agent=agent, attempt=attempt, since_s=since_s))
 
     def hold(self, call: CallId, *, on: bool) -> None:
         """Say it, of a call that is recorded."""
@@ -223,6 +227,7 @@ class RecorderLink:
             "agent": wanted.agent or "",
             "attempt": wanted.attempt,
             "held": wanted.held,
+            "age_s": asyncio.get_running_loop().time() - wanted.since_s,
             "media": f"{self._edge}:{call}",
             "wish": 0 if wish is None else wish.mod_revision,
             "pause_by": (wish.value.by or _SOMEBODY) if wish is not None and pauses else "",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edge.errors import CommandError
 from state.keys import is_id
+
+LONGEST_S: Final = 48 * 3600.0
+"""No call is older."""
 
 
 class Asked(NamedTuple):
@@ -22,6 +25,8 @@ class Asked(NamedTuple):
     held: bool
     wish: int
     pause_by: str
+    age_s: float
+    """So long ago the first agent joined."""
 
 
 def asked_of(request: Mapping[str, object]) -> Asked:
@@ -29,6 +34,9 @@ def asked_of(request: Mapping[str, object]) -> Asked:
     media, agent = request.get("media"), request.get("agent")
     if not isinstance(media, str):
         raise CommandError("media should be the call's name at the relay")
+    age_s = request.get("age_s", 0)
+    if not isinstance(age_s, int | float) or not 0 <= age_s < LONGEST_S:
+        raise CommandError("age_s should be the seconds since the first agent joined")
     attempt, wish = request.get("attempt", 1), request.get("wish", 0)
     if not isinstance(attempt, int) or not isinstance(wish, int):
         raise CommandError("attempt and wish should be numbers")
@@ -42,6 +50,7 @@ def asked_of(request: Mapping[str, object]) -> Asked:
         held=request.get("held") is True,
         wish=wish,
         pause_by=word(request, "pause_by") if request.get("pause_by") else "",
+        age_s=float(age_s),
     )
 
 

@@ -169,8 +169,8 @@ class Recorder:
             agents=(asked.agent,),
             media=asked.media,
             site=self._site,
-            started_ms=time.time_ns() // 1_000_000,
-            started_s=now_s,
+            started_ms=time.time_ns() // 1_000_000 - int(asked.age_s * 1000),
+            started_s=now_s - asked.age_s,
         )
         try:
             key = self._key_for(facts)

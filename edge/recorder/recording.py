@@ -29,6 +29,7 @@ SEGMENT_FRAMES: Final = 60
 """Seconds of a segment. When it is over it can go to the store, long before the call is."""
 SHORTEST_GAP: Final = RATE_HZ // 5
 RESTARTED: Final = "recorder_restarted"
+LATE: Final = "recorder_late"
 NOT_WRITTEN: Final = "spool_not_written"
 OVER: Final = "over"
 
@@ -76,6 +77,10 @@ class Recording:
             self._take_up(now)
         else:
             folder.mkdir(mode=0o700, parents=True)
+            if now > SHORTEST_GAP:
+                self.timeline = Timeline(now)
+                self._gap(0, self.timeline.start, LATE)
+                self._save_marks()
         self.seal_to(key)
         self._save_facts()
 

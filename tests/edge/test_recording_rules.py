@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,28 @@ async def test_a_call_that_cannot_be_recorded_goes_on_and_is_told_so() -> None:
         assert edge.state_of(theirs) == "connected"
         record = await over(made, edge, theirs, ours)
         assert (record.outcome, record.unrecorded) == (Outcome.ANSWERED, "no_recorder")
+
+
+@in_virtual_time
+async def test_a_recorder_that_comes_late_records_what_is_left() -> None:
+    async with center("ann") as made:
+        edge = await under(made, RecordingRules())
+        edge.recorder.is_up = False
+        theirs, ours = await edge.talking()
+        await asyncio.sleep(5.0)
+        assert edge.recorder.said[-1][0] == "record"
+        edge.recorder.is_up = True
+        assert (await over(made, edge, theirs, ours)).unrecorded == ""
+
+
+@in_virtual_time
+async def test_one_that_never_comes_is_why_there_is_no_recording() -> None:
+    async with center("ann") as made:
+        edge = await under(made, RecordingRules())
+        edge.recorder.is_up = False
+        theirs, ours = await edge.talking()
+        await asyncio.sleep(5.0)
+        assert (await over(made, edge, theirs, ours)).unrecorded == "no_recorder"
 
 
 @pytest.mark.parametrize("because", ["no_key", "not_copied"])

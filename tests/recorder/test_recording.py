@@ -25,6 +25,17 @@ async def archive(tmp_path: Path) -> Archive:
     return archive
 
 
+async def test_a_recorder_that_comes_late_says_what_it_has_missed(archive: Archive) -> None:
+    archive.record(CALL, 2.0, take_up_s=4.0)
+    archive.end()
+    await archive.ship()
+    account = await archive.library().manifest("main", CALL)
+    (gap,) = account.gaps
+    assert (gap.start, gap.end, gap.because) == (0, 4 * SAMPLES, "recorder_late")
+    assert account.segments[0].start == 4 * SAMPLES
+    assert account.samples == 6 * SAMPLES
+
+
 async def heard(archive: Archive) -> int:
     """Count the samples of the caller that open."""
     library = archive.library()
