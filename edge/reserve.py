@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
 from edge.acd.call_events import TurnedAway
@@ -35,6 +36,9 @@ log = structlog.get_logger()
 
 _AWAY_S = 0.25
 """How long a call waits before it is tried again when the store was away, or would not have it."""
+_MOST_TOLD = 32
+"""A decision tells of no more reservations that are under way: in the call's record each takes
+some 45 bytes."""
 _SOONEST_S = 0.001
 """What falls due by itself is looked at no sooner than this, lest a few keep the edge busy."""
 _NEWER_S = 1.0
@@ -218,7 +222,8 @@ class Reserver:
                     unreachable=unreachable,
                     asked=asked,
                 )
-            task = asyncio.create_task(self._reserve(call, offering, snapshot))
+            told = _telling(offering, unreachable, asked)
+            task = asyncio.create_task(self._reserve(call, told, snapshot))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -287,3 +292,14 @@ class Reserver:
         wait_s = _AWAY_S if revision is None else _NEWER_S
         until_s = self._clock.now().mono_s + wait_s
         self._not_before[call] = _HeldBack(revision=revision, until_s=until_s)
+
+
+def _telling(
+    offering: Offering, unreachable: frozenset[SiteId], asked: Mapping[CallId, AgentId]
+) -> Offering:
+    """Let the decision tell what this edge knew beside the snapshot: others' logs do not."""
+    known = asked if len(asked) <= _MOST_TOLD else {}
+    if not known and not unreachable:
+        return offering
+    told = replace(offering.decision, asked=known, unreachable=tuple(sorted(unreachable)))
+    return replace(offering, decision=told)

@@ -745,6 +745,11 @@ class Decision(Struct, frozen=True, kw_only=True):
     """Reason -> how many agents it excluded."""
     step: int = 0
     """How many of the queue's steps were in force; 0: none."""
+    asked: Mapping[CallId, AgentId] = field(default_factory=dict)
+    """Who counted as given though the snapshot did not show it: this edge had asked for them, or
+    presumed that another did. Not kept when they were many."""
+    unreachable: tuple[SiteId, ...] = ()
+    """Sites that this edge took for out of everybody's reach."""
 
 
 class CallRecord(Struct, frozen=True, kw_only=True):

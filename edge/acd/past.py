@@ -1,8 +1,8 @@
 """Why a past call got its agent, or none: the plain matcher, run again on what stood then. PURE.
 
 The edge that made a decision notes in its log what it knew beside the snapshot: on that log the
-rerun is exact. On another edge's log the clock is another (that edge saw each record some
-milliseconds sooner or later), and what the deciding edge alone knew is missing; so the rerun is
+rerun is exact. On another edge's log the decision itself tells it, unless it was much, and the
+clock is another (that edge saw each record some milliseconds sooner or later). So the rerun is
 compared with what the call's record keeps of the decision, and each difference is told.
 """
 
@@ -14,7 +14,6 @@ from math import isclose
 from msgspec import Struct
 
 from edge.acd.explain import Explanation, explain
-from edge.acd.match import NOTHING_ASKED
 from state.eventlog.past import Moment
 from state.model import CallId, Decision, Now
 
@@ -39,12 +38,9 @@ def account_of_decision(moment: Moment, call: CallId, decision: Decision) -> Pas
     """Return everybody's account when a call's agent was chosen; None: no ticket stood then."""
     noted = moment.decided
     at = _moment_of(moment, decision.wall_ms) if noted is None else noted.now
+    known = noted or decision
     explanation = explain(
-        moment.snapshot,
-        call,
-        at,
-        unreachable=frozenset() if noted is None else frozenset(noted.unreachable),
-        asked=NOTHING_ASKED if noted is None else noted.asked,
+        moment.snapshot, call, at, unreachable=frozenset(known.unreachable), asked=known.asked
     )
     if explanation is None:
         return None

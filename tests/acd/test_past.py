@@ -90,7 +90,7 @@ def test_a_past_decision_is_made_again_exactly_on_the_log_of_who_made_it() -> No
     assert accounts[AgentId("dan")].excluded is Reason.SITE_UNREACHABLE
 
 
-def test_what_only_the_deciding_edge_knew_is_told_as_a_difference_elsewhere() -> None:
+def test_what_only_the_deciding_edge_knew_and_did_not_tell_is_a_difference_elsewhere() -> None:
     world, _, decision = scene()
     then = moment(lines.read(world.data), decision.revision, call_id(99))
     assert then is not None
@@ -98,6 +98,16 @@ def test_what_only_the_deciding_edge_knew_is_told_as_a_difference_elsewhere() ->
     assert found is not None
     assert not found.is_own
     assert "0 are out as site_unreachable, and 1 were" in found.differs
+
+
+def test_what_the_deciding_edge_knew_and_told_leaves_no_difference_elsewhere() -> None:
+    world, _, decision = scene()
+    told = replace(decision, asked={call_id(7): AgentId("bob")}, unreachable=(SiteId("c"),))
+    then = moment(lines.read(world.data), decision.revision, call_id(99))
+    assert then is not None
+    found = account_of_decision(then, call_id(1), told)
+    assert found is not None
+    assert (found.is_own, found.differs) == (False, ())
 
 
 @pytest.mark.parametrize("skew_s", [-600.0, 0.0, 600.0])

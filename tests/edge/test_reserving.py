@@ -11,7 +11,7 @@ from edge.sip.events import LegId
 from state import keys
 from state.model import AgentId, Now, PresenceState, SiteId, Work
 from tests.edge.fake_telephony import S
-from tests.edge.stage import PAUSE_S, SALES, Center, Edge, center
+from tests.edge.stage import GREETED, PAUSE_S, SALES, Center, Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 
@@ -229,3 +229,47 @@ async def test_a_fault_in_reserving_is_told_and_the_call_is_tried_again(
         monkeypatch.undo()
         await a1.rung("ann")
         await _ends(made)
+
+
+@in_virtual_time
+async def test_a_record_tells_who_was_presumed_to_be_on_the_way_to_another_edges_caller() -> None:
+    async with center(edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        theirs = await a2.waiting()
+        a2.store.latency_s = 0.3
+        await made.agent("ann")
+        await settle()
+        ours = await a1.waiting()
+        a1.unreachable = frozenset({SiteId("b")})
+        await made.agent("bob")
+        await a1.rung("bob")
+        await a2.rung("ann")
+        a1.sip.hang_up(ours)
+        await _ends(made)
+        decision = (await made.record(a1, ours)).decision
+        assert decision is not None
+        other = a2.sip.over[theirs].sip_call_id
+        assert decision.asked == {keys.call_id_for(other, "theirs"): "ann"}
+        assert decision.unreachable == ("b",)
+
+
+@pytest.mark.parametrize(("number", "until_it_rings", "in_all"), [(SALES, 2, 4), (GREETED, 3, 5)])
+@in_virtual_time
+async def test_a_call_takes_two_transactions_until_an_agent_rings_and_two_more(
+    number: str, until_it_rings: int, in_all: int
+) -> None:
+    """A greeting takes one: the caller's place is kept from the beginning."""
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        before = a1.store.txns
+        theirs = await a1.waiting(number)
+        ours = await a1.rung("ann")
+        assert a1.store.txns - before == until_it_rings
+        a1.sip.pick_up(ours)
+        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
+        a1.sip.answer_ours(theirs)
+        await settle()
+        a1.sip.hang_up(theirs)
+        await _ends(made)
+        assert (await made.record(a1, theirs)).decision is not None
+        assert a1.store.txns - before == in_all
