@@ -21,9 +21,9 @@ from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
 from edge.acd.call_resume import called_back, resumed
 from edge.acd.call_state import start, step
 from edge.acd.call_writes import Write
+from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.owed import Owed, foreseen, given
 from edge.acd.recorded import NO_RECORDER
-from edge.acd.reservation import WITHDRAWN, Ending
 from edge.acd.token import NO_TOKEN, Token
 from edge.call_media import CallMedia, MediaEffect, Spoken
 from edge.call_recording import CANNOT_BE_RECORDED, CallRecording

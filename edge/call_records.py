@@ -23,8 +23,9 @@ from edge.acd.call_writes import (
     MarkQueued,
     Write,
 )
+from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.owed import foreseen
-from edge.acd.reservation import WITHDRAWN, Ending, Held, Plan
+from edge.acd.plan import GivenAgent, Held, Plan
 from edge.records import CallRecords, Landed, PlanMaker
 from state.model import Decision, Now, Outcome, SiteId, Ticket
 
@@ -133,7 +134,7 @@ def _for_held(plan: Callable[[Held, Now], Plan]) -> PlanMaker:
     return make
 
 
-def _for_given(plan: Callable[[Held, reservation.GivenAgent], Plan]) -> PlanMaker:
+def _for_given(plan: Callable[[Held, GivenAgent], Plan]) -> PlanMaker:
     def make(held: Held | None, _: Now) -> Plan | None:
         return None if held is None or held.given is None else plan(held, held.given)
 

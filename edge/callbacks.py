@@ -24,7 +24,9 @@ from edge.acd.callback import (
     picked_up,
     way_to,
 )
-from edge.acd.reservation import WITHDRAWN, Ending, Held, Plan, ended, taking
+from edge.acd.ending import WITHDRAWN, Ending
+from edge.acd.plan import Held, Plan
+from edge.acd.reservation import ended, taking
 from edge.acd.token import Token
 from edge.errors import CommandError
 from edge.log import fault

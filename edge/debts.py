@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from edge.acd.owed import Owed, debt_paid
-from edge.acd.reservation import Held, Plan
+from edge.acd.plan import Held, Plan
 from edge.journal import Journal
 from edge.records import CallRecords, Landed
 from state.clock import Clock

@@ -14,7 +14,8 @@ import structlog
 from msgspec import Struct
 
 from edge.acd.callback import is_over
-from edge.acd.reservation import Plan, edge_is_dead, given_agent, orphan_closed, orphan_freed
+from edge.acd.plan import Plan
+from edge.acd.reservation import edge_is_dead, given_agent, orphan_closed, orphan_freed
 from edge.steering import janitor
 from state import keys
 from state.clock import Clock

@@ -13,7 +13,9 @@ from typing import Protocol
 import structlog
 
 from edge.acd.eligibility import Reason, facts_of, live_sites, unavailable_because
-from edge.acd.reservation import UNKNOWN_CALLER, Held, Plan, place_given_back, place_number
+from edge.acd.ending import UNKNOWN_CALLER
+from edge.acd.plan import Held, Plan
+from edge.acd.reservation import place_given_back, place_number
 from edge.records import CallRecords, Landed
 from state.model import AgentId, CallId, DidNumber, Entry, Now, Place, TicketState
 from state.snapshot import Snapshot

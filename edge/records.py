@@ -13,14 +13,8 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from edge.acd.reservation import (
-    Held,
-    Plan,
-    created,
-    created_after_refusal,
-    held_after,
-    landed_at,
-)
+from edge.acd.plan import Held, Plan, held_after, landed_at
+from edge.acd.reservation import created, created_after_refusal
 from state import keys
 from state.clock import Clock
 from state.codec import decode

@@ -22,8 +22,9 @@ from edge.acd.call_events import TurnedAway
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering
 from edge.acd.patience import Patience
+from edge.acd.plan import Held, Plan
 from edge.acd.presumed import Presumed
-from edge.acd.reservation import Held, Plan, reserved
+from edge.acd.reservation import reserved
 from edge.acd.token import Token, token_of
 from edge.log import fault
 from edge.records import CallRecords, Landed, NotAsked, Refused

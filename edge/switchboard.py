@@ -20,8 +20,9 @@ from edge.acd.admission import CLOSED, QUEUE_FULL, WAIT_TOO_LONG, Admitted, Turn
 from edge.acd.call import Rules
 from edge.acd.call_events import Attempt, By, Side
 from edge.acd.callback import rules_for
+from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, Ending
 from edge.acd.owed import Owed
-from edge.acd.reservation import UNKNOWN_CALLER, WITHDRAWN, Ending, turned_away
+from edge.acd.reservation import turned_away
 from edge.acd.token import Token
 from edge.call import CallShell
 from edge.call_media import CallMedia, Sounds, Spoken

@@ -14,7 +14,9 @@ from msgspec.structs import replace
 
 from edge.acd.call import State
 from edge.acd.call_events import TicketLost
-from edge.acd.reservation import WITHDRAWN, GivenAgent, Held, Plan, given_agent, offer_failed
+from edge.acd.ending import WITHDRAWN
+from edge.acd.plan import GivenAgent, Held, Plan
+from edge.acd.reservation import given_agent, offer_failed
 from edge.call import CallShell
 from edge.journal import CallNote
 from edge.media.errors import MediaError

@@ -14,10 +14,10 @@ from msgspec import Struct
 from control_plane.live.talks import number_of, region_of, tenant_of
 from edge.acd.agent_state import AgentState, agent_states, state_of
 from edge.acd.eligibility import facts_of, live_sites, rest_ends_s
+from edge.acd.ending import UNKNOWN_CALLER
 from edge.acd.forecast import Staff, forecast, forecasts_for_newcomers
 from edge.acd.needs import Needs
 from edge.acd.present import reason_of, since_ms, sites_out_of_reach
-from edge.acd.reservation import UNKNOWN_CALLER
 from state.model import (
     AgentId,
     CallId,

@@ -24,9 +24,10 @@ from drills.replay.day import Caller, Day
 from drills.replay.world import World
 from edge.acd import reservation as plans
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG, TurnedAway, admit
+from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, AgentPart, Ending
 from edge.acd.match import Offering, match, next_due_s
+from edge.acd.plan import Held
 from edge.acd.relaxation import effective_now
-from edge.acd.reservation import WITHDRAWN, AgentPart, Ending, Held
 from edge.acd.roster import Roster
 from state import keys
 from state.codec import decode, encode
@@ -291,7 +292,7 @@ def _ticket(caller: Caller, queue: Queue | None, place: int, snapshot: Snapshot)
         holder=holder,
         site=record.site,
         via=record.via,
-        caller=plans.UNKNOWN_CALLER,
+        caller=UNKNOWN_CALLER,
         sip_call_id=record.sip_call_id,
         arrived_ms=record.arrived_ms,
         place=place,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edge.acd.reservation import Held, Plan, held_after
+from edge.acd.plan import Held, Plan, held_after
 from state import keys
 from state.codec import decode
 from state.eventlog.lines import Begin, restored

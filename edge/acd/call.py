@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.call_events import NO_ATTEMPT, Attempt
-from edge.acd.reservation import AgentPart
+from edge.acd.ending import AgentPart
 from state.model import AgentId, CallId, Decision, Now, Outcome, Queue
 
 

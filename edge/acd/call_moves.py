@@ -15,8 +15,8 @@ from edge.acd import call_events as ev
 from edge.acd import call_writes as wr
 from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, State, Verdict
 from edge.acd.call_events import Attempt, By, Side
+from edge.acd.ending import WITHDRAWN, AgentPart
 from edge.acd.refusal import refusal
-from edge.acd.reservation import WITHDRAWN, AgentPart
 from state.model import Now, Outcome, WorkEnd
 
 Step: TypeAlias = tuple[Call, tuple[ef.Effect, ...]]

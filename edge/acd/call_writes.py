@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from edge.acd.reservation import AgentPart
+from edge.acd.ending import AgentPart
 from state.model import Decision, Now, Outcome
 
 

@@ -20,7 +20,9 @@ from edge.acd.call_writes import (
     MarkQueued,
     Write,
 )
-from edge.acd.reservation import AgentPart, Ending, Held, Plan, ended, given_agent, turned_away
+from edge.acd.ending import AgentPart, Ending
+from edge.acd.plan import Held, Plan
+from edge.acd.reservation import ended, given_agent, turned_away
 from state.model import AgentId, CallId, EdgeId, Now, Ticket, TicketState
 from state.snapshot import Snapshot
 

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from edge.acd.call import Rules
-from edge.acd.reservation import AgentPart
+from edge.acd.ending import AgentPart
 from state.model import WorkEnd
 
 GATE: Final = frozenset(

@@ -11,19 +11,31 @@ The laws:
   offer is its one writer. A ticket is deleted only with the writing of the call's record, so that
   there is one record.
 - A plan may be sent again when its outcome is unknown: if it had been carried out the compares
-  fail, and `landed_at` tells from the answer that it had.
+  fail, and `plan.landed_at` tells from the answer that it had.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.eligibility import work_revision
+from edge.acd.ending import WITHDRAWN, AgentPart, Ending, place_kept, record_of
 from edge.acd.match import Offering
+from edge.acd.plan import (
+    OWN,
+    GivenAgent,
+    Held,
+    Plan,
+    put_offer,
+    put_ticket,
+    rewritten,
+    same_offer,
+    same_ticket,
+    same_work,
+)
 from edge.acd.relaxation import waited_s
 from edge.acd.token import Token
 from edge.acd.work import idle_before_s, work_after
@@ -32,8 +44,6 @@ from state.codec import encode
 from state.model import (
     FIRST_EPOCH,
     AgentId,
-    CallRecord,
-    Decision,
     EdgeId,
     Entry,
     Now,
@@ -41,123 +51,14 @@ from state.model import (
     OfferState,
     Outcome,
     Place,
-    SiteId,
     Ticket,
     TicketState,
-    Work,
-    WorkEnd,
 )
 from state.snapshot import Snapshot
-from state.store import Absent, Compare, Delete, Get, Got, ModIs, Put, TxnResult
+from state.store import Absent, Compare, Delete, ModIs, Put
 
 SAME_AGENT_S = 20.0
 """How long a caller who was cut off in talk waits for the same agent alone."""
-_GOODBYES = frozenset({"caller_unreachable"})
-"""Causes of a loss after which nobody is missed: the agent had hung up."""
-UNKNOWN_CALLER = "anonymous"
-"""In place of a number that was withheld: nobody is known by it."""
-OWN = 0
-"""A revision in `Plan.after` that is this plan's own, not known before it has landed."""
-
-
-class GivenAgent(Struct, frozen=True, kw_only=True):
-    """The agent given to a call: their offer, and what their work record will be reckoned from."""
-
-    offer: Entry[Offer]
-    work: Entry[Work] | None
-    """As it stood when the agent was given; None: they have none that can be read."""
-    work_revision: int
-    """Of the work record, also of one that cannot be read; 0: there is none."""
-    idle_s: float
-    """For how long the agent had been free."""
-    since_s: float
-    """When the agent was given to the call, on this process's monotonic clock."""
-
-
-class Held(Struct, frozen=True, kw_only=True):
-    """The records of one call that its holder answers for, as the store has them."""
-
-    ticket: Entry[Ticket]
-    given: GivenAgent | None = None
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """A transaction, what is held once it has landed, and how to recognise that it has.
-
-    Send it as `store.txn(plan.compares, plan.success, plan.failure)`.
-    """
-
-    compares: tuple[Compare, ...]
-    success: tuple[Put | Delete, ...]
-    proof: Put
-    """One of `success`: what stands at its key shows whether the plan was carried out."""
-    after: Held | None
-    """None: the call is over. Read it through `held_after`, which fills the revisions in."""
-
-    @property
-    def failure(self) -> tuple[Get, ...]:
-        """What to read, in the same round trip, when a compare fails."""
-        return (Get(key=self.proof.key),)
-
-
-class AgentPart(Struct, frozen=True, kw_only=True):
-    """How an agent's part in a call ended, and for how long they are left alone."""
-
-    end: WorkEnd
-    rest_s: float = 0.0
-
-
-WITHDRAWN = AgentPart(end=WorkEnd.WITHDRAWN)
-"""Nothing the agent did: free at once."""
-
-
-class Ending(Struct, frozen=True, kw_only=True):
-    """How a call ended, for its record."""
-
-    outcome: Outcome
-    cause: str
-    decision: Decision | None = None
-    """The last one made for this call."""
-    agent_site: SiteId | None = None
-    agent_sip_call_id: str | None = None
-    holds: int = 0
-    held_s: float = 0.0
-    unrecorded: str = ""
-
-
-# ---- judging the answer --------------------------------------------------------------------------
-
-
-def landed_at(plan: Plan, result: TxnResult) -> int | None:
-    """Return the revision at which the plan's writes stand, or None if it was refused.
-
-    A refusal of a plan that an earlier, unanswered attempt had carried out counts as landed.
-    """
-    if result.succeeded:
-        return result.revision
-    for response in result.responses:
-        if isinstance(response, Got) and response.record is not None:
-            found = response.record
-            if (found.key, found.value) == (plan.proof.key, plan.proof.value):
-                return found.mod_revision
-    return None
-
-
-def held_after(plan: Plan, revision: int) -> Held | None:
-    """Return what is held once the plan has landed at `revision`; None: nothing any more."""
-    after = plan.after
-    if after is None:
-        return None
-    given = after.given
-    if given is not None and given.offer.mod_revision == OWN:
-        created = given.offer.create_revision or revision
-        offer = replace(given.offer, mod_revision=revision, create_revision=created)
-        given = replace(given, offer=offer)
-    ticket = after.ticket
-    if ticket.mod_revision == OWN:
-        created = ticket.create_revision or revision
-        ticket = replace(ticket, mod_revision=revision, create_revision=created)
-    return Held(ticket=ticket, given=given)
 
 
 # ---- a call's life, by its holder ----------------------------------------------------------------
@@ -165,7 +66,7 @@ def held_after(plan: Plan, revision: int) -> Held | None:
 
 def created(ticket: Ticket, at: Now) -> Plan:
     """Plan for an arrival: the ticket, unless some edge has, or had, this very call."""
-    put = _put_ticket(ticket)
+    put = put_ticket(ticket)
     entry = Entry(value=ticket, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)
     return Plan(
         compares=(Absent(key=put.key), Absent(key=keys.ended(ticket.call))),
@@ -181,7 +82,7 @@ def created_after_refusal(ticket: Ticket, refused_revision: int, at: Now) -> Pla
     `refused_revision`: the mod_revision of that record. The proxy sends a call on when an edge
     cannot serve it, and a call has one record: that of the edge which tried last.
     """
-    put = _put_ticket(ticket)
+    put = put_ticket(ticket)
     entry = Entry(value=ticket, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)
     record = keys.ended(ticket.call)
     return Plan(
@@ -194,10 +95,10 @@ def created_after_refusal(ticket: Ticket, refused_revision: int, at: Now) -> Pla
 
 def turned_away(ticket: Ticket, ending: Ending, at: Now) -> Plan:
     """Plan for a caller who may not wait: the record alone, unless some edge has the call."""
-    record = _record(ticket, ending, at)
+    record = record_of(ticket, ending, at)
     put = Put(key=keys.ended(record.call), value=encode(record))
     entry = Entry(value=ticket, create_revision=0, mod_revision=0, seen_s=at.mono_s)
-    kept = _place_kept(entry, ending, at) if ticket.call_back is not None else None
+    kept = place_kept(entry, ending, at) if ticket.call_back is not None else None
     return Plan(
         compares=(Absent(key=put.key), Absent(key=keys.ticket(record.call))),
         success=(put,) if kept is None else (put, kept),
@@ -209,12 +110,12 @@ def turned_away(ticket: Ticket, ending: Ending, at: Now) -> Plan:
 def queued(held: Held, at: Now) -> Plan:
     """Plan for the end of the greeting: the caller waits for an agent."""
     value = replace(held.ticket.value, state=TicketState.QUEUED, queued_ms=at.wall_ms, waited_s=0.0)
-    put = _put_ticket(value)
+    put = put_ticket(value)
     return Plan(
-        compares=(_same_ticket(held.ticket),),
+        compares=(same_ticket(held.ticket),),
         success=(put,),
         proof=put,
-        after=replace(held, ticket=_rewritten(held.ticket, value, at)),
+        after=replace(held, ticket=rewritten(held.ticket, value, at)),
     )
 
 
@@ -258,19 +159,19 @@ def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
         idle_s=idle_before_s(presence, work, at),
         since_s=at.mono_s,
     )
-    put_ticket, put_offer = _put_ticket(ticket), _put_offer(offer)
+    ticket_put, offer_put = put_ticket(ticket), put_offer(offer)
     rests_on: tuple[Compare, ...] = (
-        ModIs(key=put_ticket.key, mod_revision=offering.ticket_revision),
-        _same_ticket(held.ticket),
+        ModIs(key=ticket_put.key, mod_revision=offering.ticket_revision),
+        same_ticket(held.ticket),
         ModIs(key=keys.presence(agent), mod_revision=offering.presence_revision),
-        _same_work(agent, offering.work_revision),
-        Absent(key=put_offer.key),
+        same_work(agent, offering.work_revision),
+        Absent(key=offer_put.key),
     )
     return Plan(
         compares=tuple(dict.fromkeys(rests_on)),
-        success=(put_offer, put_ticket),
-        proof=put_offer,
-        after=Held(ticket=_rewritten(held.ticket, ticket, at), given=given),
+        success=(offer_put, ticket_put),
+        proof=offer_put,
+        after=Held(ticket=rewritten(held.ticket, ticket, at), given=given),
     )
 
 
@@ -304,13 +205,13 @@ def place_given_back(
     value = replace(before, place=place_number(lost), waited_s=waited_s)
     if prefers is not None:
         value = replace(value, prefers=prefers, prefers_for_s=waited_s + SAME_AGENT_S)
-    put = _put_ticket(value)
+    put = put_ticket(value)
     compares, deletes = taking((lost, *others))
     return Plan(
-        compares=(_same_ticket(held.ticket), *compares),
+        compares=(same_ticket(held.ticket), *compares),
         success=(put, *deletes),
         proof=put,
-        after=replace(held, ticket=_rewritten(held.ticket, value, at)),
+        after=replace(held, ticket=rewritten(held.ticket, value, at)),
     )
 
 
@@ -323,14 +224,14 @@ def connected(held: Held, given: GivenAgent, at: Now) -> Plan:
         connected_ms=held.ticket.value.connected_ms or at.wall_ms,
         waited_s=waited_s(held.ticket, at),
     )
-    put_ticket, put_offer = _put_ticket(ticket), _put_offer(offer)
+    ticket_put, offer_put = put_ticket(ticket), put_offer(offer)
     return Plan(
-        compares=(_same_ticket(held.ticket), _same_offer(given.offer)),
-        success=(put_offer, put_ticket),
-        proof=put_offer,
+        compares=(same_ticket(held.ticket), same_offer(given.offer)),
+        success=(offer_put, ticket_put),
+        proof=offer_put,
         after=Held(
-            ticket=_rewritten(held.ticket, ticket, at),
-            given=replace(given, offer=_rewritten(given.offer, offer, at)),
+            ticket=rewritten(held.ticket, ticket, at),
+            given=replace(given, offer=rewritten(given.offer, offer, at)),
         ),
     )
 
@@ -338,12 +239,12 @@ def connected(held: Held, given: GivenAgent, at: Now) -> Plan:
 def hold_turned(held: Held, given: GivenAgent, at: Now, *, on: bool) -> Plan:
     """Plan for the moment from which the agent has the caller on hold, or talks again."""
     offer = replace(given.offer.value, hold_since_ms=at.wall_ms if on else None)
-    put = _put_offer(offer)
+    put = put_offer(offer)
     return Plan(
-        compares=(_same_offer(given.offer),),
+        compares=(same_offer(given.offer),),
         success=(put,),
         proof=put,
-        after=replace(held, given=replace(given, offer=_rewritten(given.offer, offer, at))),
+        after=replace(held, given=replace(given, offer=rewritten(given.offer, offer, at))),
     )
 
 
@@ -362,13 +263,13 @@ def offer_failed(held: Held, given: GivenAgent, part: AgentPart, at: Now, *, tri
         tried=(*before.tried, *more),
         waited_s=waited_s(held.ticket, at),
     )
-    put = _put_ticket(ticket)
+    put = put_ticket(ticket)
     freeing = _freeing(given, part, at)
     return Plan(
-        compares=(_same_ticket(held.ticket), *freeing.compares),
+        compares=(same_ticket(held.ticket), *freeing.compares),
         success=(put, *freeing.success),
         proof=put,
-        after=Held(ticket=_rewritten(held.ticket, ticket, at)),
+        after=Held(ticket=rewritten(held.ticket, ticket, at)),
     )
 
 
@@ -380,13 +281,13 @@ def agent_lost(held: Held, given: GivenAgent, part: AgentPart, at: Now) -> Plan:
     """
     before = held.ticket.value
     ticket = replace(before, state=TicketState.QUEUED, agent=None)
-    put = _put_ticket(ticket)
+    put = put_ticket(ticket)
     freeing = _freeing(given, part, at)
     return Plan(
-        compares=(_same_ticket(held.ticket), *freeing.compares),
+        compares=(same_ticket(held.ticket), *freeing.compares),
         success=(put, *freeing.success),
         proof=put,
-        after=Held(ticket=_rewritten(held.ticket, ticket, at)),
+        after=Held(ticket=rewritten(held.ticket, ticket, at)),
     )
 
 
@@ -482,7 +383,7 @@ def _freeing(given: GivenAgent, part: AgentPart, at: Now) -> _Freeing:
     )
     put = Put(key=keys.work(agent), value=encode(work))
     return _Freeing(
-        compares=(_same_offer(given.offer), _same_work(agent, given.work_revision)),
+        compares=(same_offer(given.offer), same_work(agent, given.work_revision)),
         success=(put, Delete(key=keys.offer(agent))),
         proof=put,
     )
@@ -491,125 +392,15 @@ def _freeing(given: GivenAgent, part: AgentPart, at: Now) -> _Freeing:
 def _closing(
     held: Held, ending: Ending, part: AgentPart, at: Now, *, guard: tuple[Compare, ...]
 ) -> Plan:
-    record = _record(held.ticket.value, ending, at)
+    record = record_of(held.ticket.value, ending, at)
     put = Put(key=keys.ended(record.call), value=encode(record))
-    compares: tuple[Compare, ...] = (Absent(key=put.key), _same_ticket(held.ticket))
+    compares: tuple[Compare, ...] = (Absent(key=put.key), same_ticket(held.ticket))
     success: tuple[Put | Delete, ...] = (put, Delete(key=keys.ticket(record.call)))
     if held.given is not None:
         freeing = _freeing(held.given, part, at)
         compares += freeing.compares
         success += freeing.success
-    kept = _place_kept(held.ticket, ending, at)
+    kept = place_kept(held.ticket, ending, at)
     if kept is not None:
         success += (kept,)
     return Plan(compares=(*compares, *guard), success=success, proof=put, after=None)
-
-
-def _place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
-    """Return what keeps the place of a caller who was cut off, or is to be called back.
-
-    None: neither, or nobody knows who it was. One who was talking is to have the same agent first
-    when they come again.
-    """
-    value, rules = ticket.value, ticket.value.call_back
-    was_cut_off = ending.outcome is Outcome.LOST and ending.cause not in _GOODBYES
-    is_sent_away = ending.outcome is Outcome.CALLBACK and rules is not None
-    if not (was_cut_off or is_sent_away) or value.caller == UNKNOWN_CALLER:
-        return None
-    place = Place(
-        call=value.callback_of or value.call,
-        did=value.did,
-        caller=value.caller,
-        place=ticket.create_revision if value.place is None else value.place,
-        waited_s=value.waited_s,
-        has_heard_greeting=value.state is not TicketState.GREETING,
-        prefers=value.agent if value.state is TicketState.CONNECTED else None,
-        queue=value.queue,
-        call_back=rules,
-        due_s=_due_s(value, ending),
-        until_ms=_until_ms(value, at),
-        was_sent_away=is_sent_away,
-        tries=value.tries if _was_dialled(value) else max(0, value.tries - 1),
-    )
-    return Put(key=keys.place(place.call), value=encode(place))
-
-
-def _due_s(ticket: Ticket, ending: Ending) -> float | None:
-    """Return after how long the caller is called back; None: they are not."""
-    rules = ticket.call_back
-    if rules is None:
-        return None
-    if ticket.tries and ticket.connected_ms is None:
-        if not _was_dialled(ticket):
-            return 0.0
-        return rules.pause_s if ticket.tries < rules.tries else None
-    return 0.0 if ending.outcome is Outcome.CALLBACK else rules.after_lost_s
-
-
-def _was_dialled(ticket: Ticket) -> bool:
-    """Tell whether somebody's telephone may have rung: it does once an agent is reserved."""
-    return ticket.state is not TicketState.QUEUED or ticket.connected_ms is not None
-
-
-def _until_ms(ticket: Ticket, at: Now) -> int | None:
-    rules = ticket.call_back
-    if rules is None or ticket.until_ms is not None:
-        return ticket.until_ms
-    return at.wall_ms + int(rules.expires_s * 1000)
-
-
-def _record(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
-    talked = ticket.connected_ms is not None
-    return CallRecord(
-        call=ticket.call,
-        did=ticket.did,
-        queue=ticket.queue,
-        outcome=ending.outcome,
-        cause=ending.cause,
-        edge=ticket.holder,
-        site=ticket.site,
-        via=ticket.via,
-        sip_call_id=ticket.sip_call_id,
-        arrived_ms=ticket.arrived_ms,
-        queued_ms=ticket.queued_ms,
-        connected_ms=ticket.connected_ms,
-        ended_ms=at.wall_ms,
-        agent=ticket.agent if talked else None,
-        agent_site=ending.agent_site if talked else None,
-        agent_sip_call_id=ending.agent_sip_call_id if talked else None,
-        tried=ticket.tried,
-        decision=ending.decision,
-        estimate_s=ticket.estimate_s,
-        holds=ending.holds,
-        held_s=round(ending.held_s, 3),
-        unrecorded=ending.unrecorded,
-        callback_of=ticket.callback_of,
-    )
-
-
-def _put_ticket(ticket: Ticket) -> Put:
-    return Put(key=keys.ticket(ticket.call), value=encode(ticket))
-
-
-def _put_offer(offer: Offer) -> Put:
-    return Put(key=keys.offer(offer.agent), value=encode(offer))
-
-
-def _same_ticket(ticket: Entry[Ticket]) -> Compare:
-    return ModIs(key=keys.ticket(ticket.value.call), mod_revision=ticket.mod_revision)
-
-
-def _same_offer(offer: Entry[Offer]) -> Compare:
-    return ModIs(key=keys.offer(offer.value.agent), mod_revision=offer.mod_revision)
-
-
-def _same_work(agent: AgentId, revision: int) -> Compare:
-    key = keys.work(agent)
-    return Absent(key=key) if revision == 0 else ModIs(key=key, mod_revision=revision)
-
-
-_R = TypeVar("_R", Ticket, Offer)
-
-
-def _rewritten(entry: Entry[_R], value: _R, at: Now) -> Entry[_R]:
-    return replace(entry, value=value, mod_revision=OWN, seen_s=at.mono_s)

@@ -18,6 +18,8 @@ GROUPS: Final = (
     ("edge/log.py", "logging"),
     ("edge/acd/call", "the call's state machine"),
     ("edge/acd/reservation.py", "plans of transactions"),
+    ("edge/acd/plan.py", "plans of transactions"),
+    ("edge/acd/ending.py", "plans of transactions"),
     ("edge/acd/", "matching"),
     ("edge/reserve.py", "matching"),
     ("edge/media", "media"),

@@ -10,7 +10,7 @@ from edge.acd import call_writes as wr
 from edge.acd.call import AgentLeg, Rules, State
 from edge.acd.call_events import Attempt, By, Side
 from edge.acd.call_state import TABLE, Ignored, ignored_because, start, step
-from edge.acd.reservation import WITHDRAWN
+from edge.acd.ending import WITHDRAWN
 from state.model import Outcome, Queue, QueueId, WorkEnd
 from tests.acd.stage import SDP, Leg, Stage, decision
 from tests.acd.worlds import NOW, call_id

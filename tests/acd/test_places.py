@@ -5,19 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, Ending
 from edge.acd.match import match
-from edge.acd.reservation import (
-    UNKNOWN_CALLER,
-    WITHDRAWN,
-    Ending,
-    Held,
-    created,
-    ended,
-    held_after,
-    landed_at,
-    orphan_closed,
-    place_given_back,
-)
+from edge.acd.plan import Held, held_after, landed_at
+from edge.acd.reservation import created, ended, orphan_closed, place_given_back
 from edge.places import place_lost
 from state import keys
 from state.clock import ManualClock

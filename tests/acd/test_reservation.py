@@ -6,21 +6,16 @@ from dataclasses import dataclass, field
 import pytest
 from msgspec.structs import replace
 
+from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.match import match
+from edge.acd.plan import Held, Plan, held_after, landed_at
 from edge.acd.reservation import (
-    WITHDRAWN,
-    AgentPart,
-    Ending,
-    Held,
-    Plan,
     agent_freed,
     connected,
     created,
     edge_is_dead,
     ended,
     given_agent,
-    held_after,
-    landed_at,
     offer_failed,
     orphan_closed,
     orphan_freed,

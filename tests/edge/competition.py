@@ -14,7 +14,8 @@ from typing import Any
 from msgspec import Struct
 
 from edge.acd.call_events import TurnedAway
-from edge.acd.reservation import WITHDRAWN, Ending, ended
+from edge.acd.ending import WITHDRAWN, Ending
+from edge.acd.reservation import ended
 from edge.acd.token import Token
 from edge.records import CallRecords, Landed
 from edge.reserve import Reserver

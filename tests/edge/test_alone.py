@@ -9,21 +9,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.match import match
 from edge.acd.merge import Contested, Elsewhere, keys_of, local_calls, merge_call
-from edge.acd.reservation import (
-    WITHDRAWN,
-    AgentPart,
-    Ending,
-    Held,
-    Plan,
-    connected,
-    created,
-    ended,
-    given_agent,
-    offer_failed,
-    reserved,
-)
+from edge.acd.plan import Held, Plan
+from edge.acd.reservation import connected, created, ended, given_agent, offer_failed, reserved
 from edge.acd.token import Token
 from edge.alone.kept import Kept
 from edge.alone.merging import Merged, merge

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from edge.acd.reservation import WITHDRAWN, Ending, created, ended, queued
+from edge.acd.ending import WITHDRAWN, Ending
+from edge.acd.reservation import created, ended, queued
 from edge.records import CallRecords, Landed, NotAsked, Refused
 from state import keys
 from state.memory import MemoryStore

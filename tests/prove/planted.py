@@ -33,7 +33,7 @@ import edge.proxy.proxy
 import edge.records
 import edge.reserve
 from edge.__main__ import main
-from edge.acd.reservation import Plan
+from edge.acd.plan import Plan
 from edge.acd.token import Token
 from edge.alone.merging import Merged
 from edge.media.direct import DirectMedia

@@ -17,20 +17,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering
+from edge.acd.plan import Held, Plan, held_after, landed_at
 from edge.acd.presumed import Presumed
-from edge.acd.reservation import (
-    WITHDRAWN,
-    Ending,
-    Held,
-    Plan,
-    created,
-    ended,
-    held_after,
-    landed_at,
-    reserved,
-)
+from edge.acd.reservation import created, ended, reserved
 from loadtests.bench.routing.shared import QUEUE, ticket
 from loadtests.bench.servers import ENDPOINTS
 from state.clock import SystemClock

@@ -1,0 +1,137 @@
+"""How a call ended, and what is kept of it: its record, and the place of one who was cut off. PURE.
+
+Owns what stands in them. When and over what they are written is `edge.acd.reservation`.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from state import keys
+from state.codec import encode
+from state.model import (
+    CallRecord,
+    Decision,
+    Entry,
+    Now,
+    Outcome,
+    Place,
+    SiteId,
+    Ticket,
+    TicketState,
+    WorkEnd,
+)
+from state.store import Put
+
+_GOODBYES = frozenset({"caller_unreachable"})
+"""Causes of a loss after which nobody is missed: the agent had hung up."""
+UNKNOWN_CALLER = "anonymous"
+"""In place of a number that was withheld: nobody is known by it."""
+
+
+class AgentPart(Struct, frozen=True, kw_only=True):
+    """How an agent's part in a call ended, and for how long they are left alone."""
+
+    end: WorkEnd
+    rest_s: float = 0.0
+
+
+WITHDRAWN = AgentPart(end=WorkEnd.WITHDRAWN)
+"""Nothing the agent did: free at once."""
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """How a call ended, for its record."""
+
+    outcome: Outcome
+    cause: str
+    decision: Decision | None = None
+    """The last one made for this call."""
+    agent_site: SiteId | None = None
+    agent_sip_call_id: str | None = None
+    holds: int = 0
+    held_s: float = 0.0
+    unrecorded: str = ""
+
+
+def place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
+    """Return what keeps the place of a caller who was cut off, or is to be called back.
+
+    None: neither, or nobody knows who it was. One who was talking is to have the same agent first
+    when they come again.
+    """
+    value, rules = ticket.value, ticket.value.call_back
+    was_cut_off = ending.outcome is Outcome.LOST and ending.cause not in _GOODBYES
+    is_sent_away = ending.outcome is Outcome.CALLBACK and rules is not None
+    if not (was_cut_off or is_sent_away) or value.caller == UNKNOWN_CALLER:
+        return None
+    place = Place(
+        call=value.callback_of or value.call,
+        did=value.did,
+        caller=value.caller,
+        place=ticket.create_revision if value.place is None else value.place,
+        waited_s=value.waited_s,
+        has_heard_greeting=value.state is not TicketState.GREETING,
+        prefers=value.agent if value.state is TicketState.CONNECTED else None,
+        queue=value.queue,
+        call_back=rules,
+        due_s=_due_s(value, ending),
+        until_ms=_until_ms(value, at),
+        was_sent_away=is_sent_away,
+        tries=value.tries if _was_dialled(value) else max(0, value.tries - 1),
+    )
+    return Put(key=keys.place(place.call), value=encode(place))
+
+
+def _due_s(ticket: Ticket, ending: Ending) -> float | None:
+    """Return after how long the caller is called back; None: they are not."""
+    rules = ticket.call_back
+    if rules is None:
+        return None
+    if ticket.tries and ticket.connected_ms is None:
+        if not _was_dialled(ticket):
+            return 0.0
+        return rules.pause_s if ticket.tries < rules.tries else None
+    return 0.0 if ending.outcome is Outcome.CALLBACK else rules.after_lost_s
+
+
+def _was_dialled(ticket: Ticket) -> bool:
+    """Tell whether somebody's telephone may have rung: it does once an agent is reserved."""
+    return ticket.state is not TicketState.QUEUED or ticket.connected_ms is not None
+
+
+def _until_ms(ticket: Ticket, at: Now) -> int | None:
+    rules = ticket.call_back
+    if rules is None or ticket.until_ms is not None:
+        return ticket.until_ms
+    return at.wall_ms + int(rules.expires_s * 1000)
+
+
+def record_of(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
+    """Return the record of a call that is over."""
+    talked = ticket.connected_ms is not None
+    return CallRecord(
+        call=ticket.call,
+        did=ticket.did,
+        queue=ticket.queue,
+        outcome=ending.outcome,
+        cause=ending.cause,
+        edge=ticket.holder,
+        site=ticket.site,
+        via=ticket.via,
+        sip_call_id=ticket.sip_call_id,
+        arrived_ms=ticket.arrived_ms,
+        queued_ms=ticket.queued_ms,
+        connected_ms=ticket.connected_ms,
+        ended_ms=at.wall_ms,
+        agent=ticket.agent if talked else None,
+        agent_site=ending.agent_site if talked else None,
+        agent_sip_call_id=ending.agent_sip_call_id if talked else None,
+        tried=ticket.tried,
+        decision=ending.decision,
+        estimate_s=ticket.estimate_s,
+        holds=ending.holds,
+        held_s=round(ending.held_s, 3),
+        unrecorded=ending.unrecorded,
+        callback_of=ticket.callback_of,
+    )
