@@ -25,6 +25,7 @@ class Staged:
     is_active: bool = True
     purpose: str = ""
     is_approved: bool = False
+    has_glass: bool = False
     is_foreign: bool = False
     """The thing is the other tenant's."""
     acts_there: bool = False
@@ -42,6 +43,7 @@ def stage(case: Case, ids: Mapping[str, str]) -> Staged | str:
         is_active=bool(case.subject.get("is_active", True)),
         purpose=str(around.get("purpose", "")).strip(),
         is_approved="approval" in around,
+        has_glass="glass" in around,
         is_foreign=thing.get("tenant", "t1") != "t1",
         acts_there=case.tenant != "t1",
     )
@@ -59,8 +61,6 @@ def _unstaged(case: Case) -> str:
         "a request for approval says what it is for": (
             case.kind == "glass" and "approval" in around and "purpose" not in around
         ),
-        "no request bears a permit of broken glass": "glass" in around,
-        "approvals are spoilt in the enforcer only": _is_spoilt(case),
         "whether there is a hold is always known there": (
             is_gone and bool(thing) and "has_legal_hold" not in thing
         ),
@@ -68,19 +68,6 @@ def _unstaged(case: Case) -> str:
         "every furnished agent is somebody": case.kind == "agent" and thing.get("agent") == "",
     }
     return next((because for because, holds in reasons.items() if holds), "")
-
-
-def _is_spoilt(case: Case) -> bool:
-    """Whether there is an approval of something else, or one that does not count."""
-    approval = case.around.get("approval")
-    if approval is None:
-        return False
-    thing = (case.thing.get("id"), case.thing.get("digest"))
-    return (
-        bool(set(approval) - {"act", "thing"})
-        or approval.get("act", "recording:export") != case.may
-        or (approval.get("thing", "r1"), "d") != thing
-    )
 
 
 def _related(case: Case, ids: Mapping[str, str]) -> dict[str, str]:

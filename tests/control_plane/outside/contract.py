@@ -83,6 +83,9 @@ REASONS = (
     Reason("1.0 is whole to JSON Schema", REFUSED, "invalid", "should be a valid integer"),
     Reason("field and value go together", REFUSED, "invalid", r"query\.field: goes with value"),
     Reason("a file names its fields", REFUSED, "bad-request", "first line should name fields"),
+    Reason("no store of recordings is there", SERVER, "recordings-not-served"),
+    Reason("only broken glass needs a ticket", REFUSED, "invalid", r"body\.ticket"),
+    Reason("a request names a thing once", REFUSED, "invalid", r"body\.things"),
     Reason("a byte of zero is no text", REFUSED, "invalid", "holds a NUL"),
 )
 
