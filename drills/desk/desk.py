@@ -411,7 +411,9 @@ class Desk:
         answered = [each for each in over.records if each.outcome is Outcome.ANSWERED]
         kept = answered[: ask.last]
         lab = self._place.launcher
-        return await recordings.look(self._lab, lab, kept, thoroughly=ask.is_thorough)
+        return await recordings.look(
+            self._lab, lab, kept, self._mirror.snapshot, thoroughly=ask.is_thorough
+        )
 
     async def _report(self, interval_s: float, target_s: float) -> Report:
         over, now = await ledger.read_ledger(self._store), self._clock.now()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from control_plane.live.talks import tenant_of
 from custody.errors import CustodyError
 from custody.findings import Rotation, Sample
 from custody.frame import RATE_HZ
@@ -22,21 +23,31 @@ from drills.desk.errors import RefusedError
 from drills.lab import recorders
 from drills.lab.lab import Lab
 from drills.lab.plan import Part
-from state.model import MAIN, CallRecord, Outcome, SiteId
+from state.model import CallRecord, Outcome, SiteId
+from state.snapshot import Snapshot
 
 NO_RECORDER = "the lab runs no recorder"
 NOT_THERE = "no recording"
 
 
 async def look(
-    lab: Lab, launcher: int, records: Sequence[CallRecord], *, thoroughly: bool
+    lab: Lab,
+    launcher: int,
+    records: Sequence[CallRecord],
+    snapshot: Snapshot,
+    *,
+    thoroughly: bool,
 ) -> Recordings:
     """Return a row for every answered call; `thoroughly`: hash and open each of them.
 
-    Each is opened with the keys of another site than its own, where there is another.
+    Each is opened with the keys of another site than its own, where there is another. Whose a call
+    is, its queue in `snapshot` tells.
     """
     answered = [each for each in records if each.outcome is Outcome.ANSWERED]
-    rows = [await _row(lab, each, thoroughly=thoroughly) for each in answered]
+    rows = [
+        await _row(lab, each, tenant_of(snapshot, each.did, each.queue), thoroughly=thoroughly)
+        for each in answered
+    ]
     samples = tuple(filter(None, (_last_sample(lab, site) for site in lab.plan.sites)))
     return Recordings(lab=launcher, is_thorough=thoroughly, recordings=tuple(rows), samples=samples)
 
@@ -83,13 +94,13 @@ def _check(lab: Lab) -> None:
         raise RefusedError(NO_RECORDER)
 
 
-async def _row(lab: Lab, record: CallRecord, *, thoroughly: bool) -> RecordingRow:
+async def _row(lab: Lab, record: CallRecord, tenant: str, *, thoroughly: bool) -> RecordingRow:
     if Part.RECORDER not in lab.plan.parts:
         return _empty(record, NO_RECORDER)
     others = [site for site in lab.plan.sites if site != record.site]
     library = lab.library(record.site, keys_of=(others or [record.site])[0])
     try:
-        account = await library.manifest(MAIN, record.call)
+        account = await library.manifest(tenant, record.call)
         faults = list(await _faults(library, account)) if thoroughly else []
     except FileNotFoundError:
         return _empty(record, "" if record.unrecorded else NOT_THERE)
