@@ -140,6 +140,7 @@ class Sites:
         self.archive.end()
         await self.archive.ship()
         shutil.copytree(self.store("a"), self.store("b"), dirs_exist_ok=True)
+        await self.until_key(key or self.archive.ring.newest("main"), is_there=True)
         now_ms = self.clock.now().wall_ms
         record = CallRecord(
             call=CallId(call), did=DidNumber("1"), queue=QueueId("sales"),

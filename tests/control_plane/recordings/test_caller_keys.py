@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from control_plane.permissions import Role
+from control_plane.recording_keys import keeping
 from custody import keyfile
 from custody.keyring import Keyring
 from custody.providers import LocalFile
@@ -67,7 +68,8 @@ class Told:
 
 
 @pytest.fixture
-async def told(database_url: str) -> AsyncIterator[Told]:
+async def told(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Told]:
+    monkeypatch.setattr(keeping, "PERIOD_S", 0.05)
     clock = ManualClock()
     with tempfile.TemporaryDirectory(prefix="everline-") as name:
         folder = Path(name)
@@ -83,7 +85,9 @@ async def told(database_url: str) -> AsyncIterator[Told]:
             "recorders": {},
         }
         keys = key_settings(folder)
-        made = settings(folder, database_url, recordings=recordings, run=folder, **keys)
+        made = settings(
+            folder, f"sqlite:///{folder / 'all.db'}", recordings=recordings, run=folder, **keys
+        )
         store = MemoryStore(clock, heartbeat_s=0.2)
         async with running(made, clock, store) as center:
             await center.tenant("t2")
