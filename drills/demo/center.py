@@ -12,6 +12,8 @@ from state.configuration import Configuration, ha1_of
 from state.model import Agent, AgentId, Did, Queue, Readiness, Site, SiteId, Trunk, TrunkId, Wish
 
 CARRIER = TrunkId("carrier")
+REGION = "US"
+"""Callers' numbers begin with 1, and have no plus."""
 GREETING = "greeting"
 SIP_PORT = 5060
 SITE_NAMES = {"a": "Alpha", "b": "Bravo", "c": "Charlie"}
@@ -28,7 +30,7 @@ def configuration(
     """
     return Configuration(
         sites=tuple(_site(site, scenario, addresses) for site in scenario.sites),
-        trunks=(Trunk(id=CARRIER, addresses=(addresses["carrier"],)),),
+        trunks=(Trunk(id=CARRIER, addresses=(addresses["carrier"],), region=REGION),),
         queues=tuple(_queue(queue) for queue in scenario.queues),
         dids=tuple(Did(number=queue.did, queue=queue.id) for queue in scenario.queues),
         agents=tuple(_agent(agent, passwords[agent.id]) for agent in scenario.agents),

@@ -148,6 +148,13 @@ async def every_call_was_recorded(sites: Sites, call: str) -> None:
     verified = await sites.ask("recordings", "verify")
     assert len(verified["recordings"]) == 2
     assert all(row["is_complete"] and not row["faults"] for row in verified["recordings"])
+    sampled = await sites.ask("recordings", "sample")
+    assert not [each["faults"] for each in sampled["samples"] if each["faults"]]
+    code, printed = await sites.say("recordings", "rotate", "--site", "a")
+    assert code == 0, printed
+    assert "the older secret is gone" in printed
+    again = await sites.ask("recordings", "verify")
+    assert not [row for row in again["recordings"] if row["faults"]], "all open with the new one"
     shown = await sites.ask("recordings", "show", call[:8])
     assert shown["length_s"] > 3
     code, printed = await sites.say("recordings", "list")

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from custody.library import Library
 from drills.demo.hearing import Recorded
 from drills.prove.recordings.__main__ import Proof
+from drills.prove.recordings.erasing import Erased
 from drills.prove.recordings.tampering import Found, copied, tamper
 from state.model import MAIN, SiteId
 from tests.recorder.made import Archive
@@ -88,6 +89,7 @@ GOOD = Proof(
     replicated=1,
     not_replicated=0,
     played=1,
+    erased=Erased(customers=2, recordings=3, sealed_to_tenant=1, stated=3),
 )
 
 
@@ -111,6 +113,11 @@ def test_a_good_proof_holds() -> None:
         {"played": 0},
         {"replicated": 0, "played": 0},
         {"recorded": (), "answered": 0},
+        {"erased": Erased()},
+        {"erased": replace(GOOD.erased, readable_after=1)},
+        {"erased": replace(GOOD.erased, readable_in_backup=1)},
+        {"erased": replace(GOOD.erased, sealed_to_tenant=3)},
+        {"erased": replace(GOOD.erased, stated=2)},
     ],
     ids="-".join,
 )

@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,7 @@ from drills.demo.stock import settle
 from drills.lab import recorders
 from drills.lab.control_plane import process_name
 from drills.lab.errors import LabError
+from drills.prove.recordings.erasing import Erased, Erasing, ErasingError
 from drills.prove.recordings.tampering import Found, copied, tamper
 from drills.setup.say import note
 from state.errors import StateError
@@ -38,6 +40,8 @@ from state.model import MAIN, Outcome, SiteId
 
 CALLS_BEGIN_IN_S: Final = 1.0
 BETWEEN_S: Final = (1.5, 4.0)
+ERASED: Final = 10
+"""Callers who become customers, and are erased."""
 TAMPERED: Final = 6
 """Recordings that are changed in every way."""
 COPIED_WITHIN_S: Final = 20.0
@@ -66,6 +70,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """What the lost site had counted."""
     not_replicated: int
     played: int
+    erased: Erased = Erased()
 
     @property
     def opened(self) -> int:
@@ -83,6 +88,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
             and not self.tampered.missed
             and self.tampered.tried > 0
             and self.played == self.replicated > 0
+            and self.erased.held
         )
 
     def as_json(self) -> dict[str, object]:
@@ -108,6 +114,14 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
                 "not_replicated": self.not_replicated,
                 "played": self.played,
             },
+            "erased": {
+                "customers": self.erased.customers,
+                "recordings": self.erased.recordings,
+                "sealed_to_tenant": self.erased.sealed_to_tenant,
+                "stated": self.erased.stated,
+                "readable_after": self.erased.readable_after,
+                "readable_in_backup": self.erased.readable_in_backup,
+            },
             "held": self.held,
         }
 
@@ -128,8 +142,11 @@ async def prove(options: Options) -> Exit:
 
 async def _prove(stage: Stage, seed: int) -> Proof:
     screen, loop = stage.screen, asyncio.get_running_loop()
-    screen.began_s = loop.time() + CALLS_BEGIN_IN_S
     kills: dict[str, int] = {}
+    erasing = Erasing(stage.lab)
+    planned = stage.scenario.calls[:: max(1, len(stage.scenario.calls) // ERASED)][:ERASED]
+    await erasing.prepare([each.number for each in planned])
+    screen.began_s = loop.time() + CALLS_BEGIN_IN_S
     calling = asyncio.create_task(stage.people.let_call(screen.began_s))
     killing = asyncio.create_task(_kill(stage, seed, kills))
     try:
@@ -159,8 +176,10 @@ async def _prove(stage: Stage, seed: int) -> Proof:
     screen.say("changing recordings in every way")
     tampered = await _tamper(stage, book, recorded, seed)
     await _until_copied(stage)
+    screen.say("erasing some of the callers")
+    erased = await erasing.erase(_calls_by_number(book))
     screen.say("losing a site, with its keys")
-    lost, counted, left, played = await _lose(stage)
+    lost, counted, left, played = await _lose(stage, erasing.gone)
     return Proof(
         recorded=recorded,
         answered=sum(1 for row in book.rows if row.by_edges is Outcome.ANSWERED),
@@ -173,7 +192,17 @@ async def _prove(stage: Stage, seed: int) -> Proof:
         replicated=counted,
         not_replicated=left,
         played=played,
+        erased=erased,
     )
+
+
+def _calls_by_number(book: Ledger) -> dict[str, list[str]]:
+    """Return the calls that came from each number."""
+    found: dict[str, list[str]] = {}
+    for row in book.rows:
+        if row.record is not None:
+            found.setdefault(row.planned.number, []).append(row.record.call)
+    return found
 
 
 def _is_explained(recorded: Recorded) -> bool:
@@ -249,14 +278,16 @@ def _uncounted(stage: Stage, site: SiteId) -> set[str]:
     return (own | spooled) - _counted(stage, site)
 
 
-async def _lose(stage: Stage) -> tuple[SiteId, int, int, int]:
+async def _lose(stage: Stage, gone: Collection[str]) -> tuple[SiteId, int, int, int]:
     """Kill the site that has recorded most, destroy all that it had, and listen elsewhere.
+
+    But for what is `gone`, since it was erased.
 
     Return it, what it had counted as replicated, what it had not, and what a survivor plays.
     """
     lab = stage.lab
     lost = max(lab.plan.sites, key=lambda site: len(_counted(stage, site)))
-    counted, left = _counted(stage, lost), _uncounted(stage, lost)
+    counted, left = _counted(stage, lost) - set(gone), _uncounted(stage, lost)
     lab.kill_site(lost)
     shutil.rmtree(lab.paths.of(lost), ignore_errors=True)
     played = 0
@@ -300,6 +331,14 @@ def _show(proof: Proof) -> None:
             f"site {proof.lost_site} destroyed: played elsewhere, of those it had counted",
             f"{proof.played} of {proof.replicated}; {proof.not_replicated} not yet copied",
         ),
+        (
+            f"{proof.erased.customers} callers erased: their recordings that open at any site",
+            f"{proof.erased.readable_after} of {proof.erased.recordings}",
+        ),
+        (
+            "that open from an older backup of a store",
+            f"{proof.erased.readable_in_backup} of {proof.erased.sealed_to_own_keys}",
+        ),
     )
     for name, value in rows:
         table.add_row(name, str(value))
@@ -314,7 +353,7 @@ def main(argv: list[str]) -> int:
     options = msgspec.json.decode(argv[0], type=Options)
     try:
         return asyncio.run(prove(options))
-    except (DemoError, LabError, StateError) as error:
+    except (DemoError, ErasingError, LabError, StateError) as error:
         note(str(error))
         return Exit.FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):
