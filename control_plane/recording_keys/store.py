@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.db.database import Database
 from control_plane.keys.store import KeyDestroyedError
-from control_plane.recording_keys.tables import KEYS, META, PROVIDERS, WRAPS
+from control_plane.recording_keys.tables import CALLS, KEYS, META, PROVIDERS, WRAPS
 from custody import keyring
 from custody.keyring import RecordingKey
 from custody.wrapping import Wrapped, recipient_of
@@ -103,6 +103,26 @@ class RecordingKeys:
         async with self.database.read() as connection:
             return tuple((await connection.execute(statement)).scalars())
 
+    async def note(self, key: RecordingKey, call: str) -> None:
+        """Note that a call is going to be sealed to this key."""
+        async with self.database.write() as connection:
+            await connection.execute(
+                self._dialect.insert(CALLS)
+                .values(tenant=key.tenant, call=call, id=key.id)
+                .on_conflict_do_nothing()
+            )
+
+    async def calls_of(self, tenant: str, customer: str) -> tuple[str, ...]:
+        """Return the calls that were to be sealed to a customer's keys."""
+        statement = (
+            select(CALLS.c.call)
+            .join(KEYS, (KEYS.c.tenant == CALLS.c.tenant) & (KEYS.c.id == CALLS.c.id))
+            .where(KEYS.c.tenant == tenant, KEYS.c.customer == customer)
+            .order_by(CALLS.c.call)
+        )
+        async with self.database.read() as connection:
+            return tuple((await connection.execute(statement)).scalars())
+
     async def changes(self, since_ms: int) -> Changes:
         """Return the keys that were made, rewrapped or destroyed since then."""
         statement = select(KEYS).where(KEYS.c.changed_ms >= since_ms)
@@ -168,6 +188,7 @@ class RecordingKeys:
         # Emptied first: a row that shrinks in place is not always overwritten as a whole.
         await connection.execute(update(WRAPS).where(*gone).values(sealed=b""))
         await connection.execute(delete(WRAPS).where(*gone))
+        await connection.execute(delete(CALLS).where(CALLS.c.tenant == tenant, CALLS.c.id.in_(ids)))
         await connection.execute(
             update(KEYS).where(*mine).values(destroyed_ms=now_ms, changed_ms=now_ms)
         )

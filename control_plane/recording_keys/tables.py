@@ -40,6 +40,15 @@ WRAPS = Table(
     Column("sealed", LargeBinary, nullable=False),
     Index("ix_recording_key_wraps_provider_under", "provider", "under"),
 )
+CALLS = Table(
+    "recording_key_calls",
+    META,
+    Column("tenant", String, primary_key=True),
+    Column("call", String, primary_key=True),
+    Column("id", String, nullable=False),
+    Index("ix_recording_key_calls_tenant_id", "tenant", "id"),
+)
+"""To whose key a call is sealed: the call's own row may never have learnt who called."""
 ORDERS = Table(
     "deletion_orders",
     META,

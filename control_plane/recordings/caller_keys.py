@@ -105,6 +105,7 @@ class CallerKeys:
         (whose,) = everybody
         key = await self._keys.make(tenant, self._clock.now().wall_ms, customer=whose)
         await asyncio.to_thread(self._ring.add, key)
+        await self._keys.note(key, ticket.call)
         for _ in range(TRIES):
             request = {"cmd": "seal_to", "call": ticket.call, "tenant": tenant, "key": key.id}
             if await self._tell(request):

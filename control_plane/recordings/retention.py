@@ -91,14 +91,20 @@ class RecordingsOfCustomer:
 
     async def is_held(self, connection: AsyncConnection, leaving: Leaving) -> bool:
         """Tell whether one of their calls is under legal hold."""
+        sealed = await self._keys.calls_of(leaving.tenant, leaving.customer)
+        if await holds.held(connection, leaving.tenant, sealed):
+            return True
         return await holds.is_any_held(connection, leaving.tenant, leaving.numbers)
 
     async def clear(self, connection: AsyncConnection, leaving: Leaving) -> None:
         """Destroy their keys, and order what was recorded of them to be deleted at every site."""
-        mine = await calls.answered_from(connection, leaving.tenant, leaving.numbers)
+        mine = {
+            *await calls.answered_from(connection, leaving.tenant, leaving.numbers),
+            *await self._keys.calls_of(leaving.tenant, leaving.customer),
+        }
         async with self._keys.database.write() as store:
             gone = await self._keys.destroy(store, leaving.tenant, leaving.customer, leaving.now_ms)
-            subjects = [*(deletions.key(each) for each in gone), *recordings(mine)]
+            subjects = [*(deletions.key(each) for each in gone), *recordings(sorted(mine))]
             await deletions.give(
                 store,
                 [

@@ -13,6 +13,7 @@ import pytest
 
 from control_plane.permissions import Role
 from control_plane.recording_keys import keeping
+from control_plane.recordings.shelf import RECORDING_KEYS
 from custody import keyfile
 from custody.keyring import Keyring
 from custody.providers import LocalFile
@@ -107,6 +108,8 @@ async def test_a_call_of_somebody_known_is_sealed_to_their_key(told: Told) -> No
     key = told.ring.get("main", heard["key"])
     assert key.customer.startswith("cus_")
     assert sorted(key.wrapped) == ["a", "b"]
+    keys = told.scene.center.app[RECORDING_KEYS]
+    assert await keys.calls_of("main", key.customer) == (call,)
 
 
 async def test_two_calls_of_one_customer_are_sealed_to_one_key(told: Told) -> None:

@@ -12,6 +12,7 @@ import pytest
 from control_plane.permissions import Role
 from control_plane.recording_keys import keeping
 from control_plane.recordings import caretaker
+from control_plane.recordings.shelf import RECORDING_KEYS
 from custody import statement
 from custody.errors import CustodyError, NoKeyError
 from tests.control_plane.customers.stage import approval
@@ -74,6 +75,25 @@ async def test_whoever_is_erased_is_unreadable_at_every_site_and_after_an_older_
         for site in "ab":
             assert not await sites.opens(site, HERS)
             assert await sites.opens(site, OTHERS)
+
+
+async def test_a_call_whose_row_never_learnt_who_called_goes_and_is_held_with_its_customer(
+    sites: Sites,
+) -> None:
+    async with sites.serving():
+        customer, key = await sites.customer()
+        await sites.recorded(HERS, caller="", key=key)
+        await sites.centers["a"].app[RECORDING_KEYS].note(key, HERS)
+        officer = await sites.centers["a"].person(Role.PRIVACY_OFFICER)
+        path, body = f"/v1/recordings/{HERS}/hold", {"has_legal_hold": True, "because": "order"}
+        held = await officer.ask("PUT", path, body, WHY | {"If-Match": '"0"'})
+        assert (await sites.erase(customer)).error_id == "legal-hold"
+        again = WHY | {"If-Match": held.headers["ETag"]}
+        over = body | {"has_legal_hold": False}
+        assert (await officer.ask("PUT", path, over, again)).status == 200
+        assert (await sites.erase(customer)).status == 204
+        await sites.until_stated(f"key:{key.id}", f"recording:{HERS}")
+        assert [sites.objects(site, HERS) for site in "ab"] == [[], []]
 
 
 async def test_each_site_signs_what_it_has_deleted_by_which_rule(sites: Sites) -> None:
