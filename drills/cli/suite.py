@@ -178,7 +178,10 @@ async def run_all(groups: list[Group]) -> list[Outcome]:
 async def _run(group: Group, folder: Path, say: Say | None) -> Outcome:
     (say or lane.plain)(f"== {group.name}\n")
     began = time.monotonic()
-    outcome = await (run_tests if group.is_tests else _run_check)(group, folder, say)
+    try:
+        outcome = await (run_tests if group.is_tests else _run_check)(group, folder, say)
+    except OSError as error:  # what cannot even be started has not passed
+        outcome = Outcome(name=group.name, failed=1, note=f"FAILED: {error}")
     return replace(outcome, spent_s=time.monotonic() - began)
 
 
@@ -235,9 +238,10 @@ def read(name: str, code: int, report: Path) -> Outcome:
     """
     if code == PYTEST_NOTHING_COLLECTED:
         return Outcome(name=name, note="no tests")
-    if not report.exists():
+    try:
+        suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314 - pytest wrote it
+    except (OSError, ET.ParseError):
         return Outcome(name=name, failed=1, note=f"FAILED: pytest ended with {code}")
-    suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314 - pytest wrote it
 
     def count(*fields: str) -> int:
         return sum(int(suite.get(field, 0)) for suite in suites for field in fields)

@@ -75,9 +75,11 @@ async def test_lanes_run_side_by_side_and_each_line_says_whose_it_is(
         file.write_text(WAITS.format(mine=mine, theirs=theirs))
         groups.append(Group(f"tests of {mine}", (str(file),), is_tests=True, lane=mine))
     check = Group("a check", (sys.executable, "-c", "print('odd'); exit(1)"), lane="left")
-    outcomes = await run_all([*groups, check])
+    missing = Group("no such tool", (str(tmp_path / "missing"),), lane="right")
+    outcomes = await run_all([*groups, check, missing])
     assert [(each.name, each.passed, each.failed) for each in outcomes] == [
         ("tests of left", 1, 0), ("tests of right", 1, 0), ("a check", 0, 1),
+        ("no such tool", 0, 1),
     ]  # fmt: skip
     told = capsys.readouterr().out.splitlines()
     assert "    left | odd" in told

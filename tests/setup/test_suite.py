@@ -96,6 +96,12 @@ def test_outcomes_are_read_from_what_pytest_really_leaves(
     assert (outcome.passed, outcome.failed, outcome.skipped) == (passed, failed, skipped)
 
 
+def test_a_report_that_broke_off_is_a_failure(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text("<testsuites><testsuite tests=")
+    assert read("x", 1, report).failed == 1
+
+
 def test_the_last_line_sums_up_and_one_failure_fails_the_run() -> None:
     good = Outcome(name="a", passed=3)
     assert verdict([good, Outcome(name="b", passed=2)]) == ("5 passed, 0 failed", Exit.OK)
