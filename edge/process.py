@@ -207,6 +207,7 @@ class EdgeProcess:
         self._steward = Steward(
             settings=settings,
             clock=clock,
+            store=store,
             mirror=mirror,
             snapshot=self._snapshot,
             is_alone=lambda: self._site_store.is_alone,

@@ -22,11 +22,14 @@ from edge.proxy.secrets_file import SecretsFile
 from edge.proxy.tables import Tables, dial, ha1, homes, peers
 from edge.settings import Settings, address
 from edge.steering import NOBODY, Standings, encode, ill_sites, rows
+from state import keys
 from state.clock import Clock
+from state.errors import StoreError
 from state.keys import Kind
 from state.mirror import Mirror, MirrorState
 from state.model import FIRST_EPOCH, AgentId, EdgeId, SiteId
 from state.snapshot import Delta, Snapshot, version_of
+from state.store import Store
 
 log = structlog.get_logger()
 
@@ -61,6 +64,7 @@ class Steward:
         *,
         settings: Settings,
         clock: Clock,
+        store: Store,
         mirror: Mirror,
         snapshot: Callable[[], Snapshot],
         is_alone: Callable[[], bool],
@@ -73,6 +77,7 @@ class Steward:
         self._site = settings.site
         self._sip = settings.sip
         self._clock = clock
+        self._store = store
         self._mirror = mirror
         self._snapshot = snapshot
         self._is_alone = is_alone
@@ -98,6 +103,7 @@ class Steward:
             evapi=address(settings.evapi),
             tables_file=settings.run_dir / "tables.json",
             standing=self._standing,
+            to_load=self._to_load,
         )
 
     @property
@@ -251,6 +257,25 @@ class Steward:
         if self._mirror.state is not MirrorState.LIVE or self._is_alone():
             return None
         return gate_load(self._mirror.snapshot, self._site)
+
+    async def _to_load(self) -> GateLoad:
+        """Return what a gate that was shut has to know, as far as the store has come by now.
+
+        A mirror may be seconds behind the tokens that the gate let through before.
+        """
+        if self._standing() is not None:
+            try:
+                reached = (await self._store.range(keys.site(self._site))).revision
+            except StoreError as error:
+                raise ProxyError(f"the gate stays shut: {error}") from error
+            if self._standing() is not None:
+                return gate_load(
+                    self._mirror.snapshot,
+                    self._site,
+                    reached=reached,
+                    let_through=self._epoch_seen,
+                )
+        raise ProxyError("the gate stays shut until this edge has a fresh snapshot")
 
     async def _listen(self) -> None:
         async for event in self._proxy.events():

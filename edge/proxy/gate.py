@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from edge.acd.token import Token, token_of
+from edge.acd.token import Token, store_epoch, token_of
 from state.model import FIRST_EPOCH, AgentId, CallId, OfferState, SiteId
 from state.snapshot import Snapshot
 
@@ -38,7 +38,7 @@ class GateLoad(Struct, frozen=True, kw_only=True):
     """What a gate has to know after a restart."""
 
     floor: Token
-    """No token up to this one is new. Its revision is the snapshot's."""
+    """No token up to this one is new. Its revision is the snapshot's, or a later one."""
     offers: Mapping[AgentId, GateEntry]
     """The offers that stand, for agents homed at this site."""
 
@@ -49,11 +49,19 @@ def site_epoch(snapshot: Snapshot, site: SiteId) -> int:
     return max(epochs, default=FIRST_EPOCH)
 
 
-def gate_load(snapshot: Snapshot, site: SiteId) -> GateLoad:
-    """Return what the gate of `site` has to know, from a snapshot that is not stale."""
+def gate_load(
+    snapshot: Snapshot, site: SiteId, *, reached: int = 0, let_through: int = 0
+) -> GateLoad:
+    """Return what the gate of `site` has to know, from a snapshot that is not stale.
+
+    It may be behind what the gate let through before it was shut. `reached`: a revision at which
+    the store has been since; `let_through`: the highest epoch of a token that the gate is known to
+    have let through, of which the presences may not tell yet.
+    """
+    epoch = max(site_epoch(snapshot, site), store_epoch(let_through))
     states = {OfferState.RINGING: GateState.RINGING, OfferState.TALKING: GateState.TALKING}
     return GateLoad(
-        floor=Token(epoch=site_epoch(snapshot, site), revision=snapshot.revision),
+        floor=Token(epoch=epoch, revision=max(snapshot.revision, reached)),
         offers={
             agent: GateEntry(
                 token=token_of(entry),

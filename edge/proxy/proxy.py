@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -41,7 +41,7 @@ EVENTS_KEPT = 10_000
 class Proxy:
     """`run` keeps Kamailio in step until cancelled; everything else may be called meanwhile."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ways to Kamailio, and what it has to know
         self,
         *,
         edge: EdgeId,
@@ -49,12 +49,17 @@ class Proxy:
         evapi: tuple[str, int],
         tables_file: Path,
         standing: Callable[[], GateLoad | None],
+        to_load: Callable[[], Awaitable[GateLoad]],
     ) -> None:
-        """`standing` returns the offers that stand, None while there is no fresh snapshot."""
+        """`standing` returns the offers that stand, None while there is no fresh snapshot.
+
+        `to_load` returns what a gate that was shut has to know. Raises ProxyError: it stays shut.
+        """
         self._rpc = RpcClient(rpc_socket)
         self._tables_file = tables_file
         self._edge = edge
         self._standing = standing
+        self._to_load = to_load
         self._stream = EventStream(address=evapi, name=edge, on_event=self._note)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._wanted: Tables | None = None
@@ -204,9 +209,7 @@ class Proxy:
     async def _ensure_gate(self) -> None:
         if await self.is_gate_open():
             return
-        load = self._standing()
-        if load is None:
-            raise ProxyError("the gate stays shut until this edge has a fresh snapshot")
+        load = await self._to_load()
         await self.load_gate(load)
         self._gate_opened.set()
         log.info("gate_loaded", edge=self._edge, offers=len(load.offers), floor=str(load.floor))

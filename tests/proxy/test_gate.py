@@ -45,6 +45,17 @@ def test_an_entry_is_read(text: str, state: GateState, call: CallId | None) -> N
     assert parse_entry(text) == GateEntry(token=token(7), state=state, call=call)
 
 
+def test_a_gates_floor_is_above_what_it_let_through_before_though_the_mirror_is_behind() -> None:
+    behind = snapshot()
+    floor = gate_load(behind, SiteId("a")).floor
+    assert gate_load(behind, SiteId("a"), reached=floor.revision - 1).floor == floor
+    later = gate_load(behind, SiteId("a"), reached=floor.revision + 9).floor
+    assert later == token(floor.revision + 9)
+    # It rang somebody by a token made alone, and no presence has been raised yet.
+    alone = gate_load(behind, SiteId("a"), let_through=2).floor
+    assert token(99, epoch=2) < alone == token(floor.revision, epoch=3)
+
+
 @pytest.mark.parametrize("text", ["", "1", "1.7", "1.7.idle", "x.7.idle.", "1.7.dancing."])
 def test_an_entry_that_is_none_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):

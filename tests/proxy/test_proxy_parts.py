@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edge.acd.token import Token
-from edge.proxy.errors import ProxyRefusedError, ProxyUnreachableError
+from edge.proxy.errors import ProxyError, ProxyRefusedError, ProxyUnreachableError
 from edge.proxy.events import (
     Connected,
     Disconnected,
@@ -75,6 +75,12 @@ class Standing:
         """Return them."""
         return self.load
 
+    async def to_load(self) -> GateLoad:
+        """Return them, or raise ProxyError."""
+        if self.load is None:
+            raise ProxyError("the gate stays shut until this edge has a fresh snapshot")
+        return self.load
+
 
 @asynccontextmanager
 async def started(
@@ -87,6 +93,7 @@ async def started(
         evapi=site.events,
         tables_file=site.run_dir / "tables.json",
         standing=standing,
+        to_load=standing.to_load,
     )
     events: list[Event] = []
 
