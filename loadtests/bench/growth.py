@@ -128,9 +128,9 @@ async def measure(effort: Effort) -> GrowthFigures:
 async def _size(stage: Stage, effort: Effort, agents: int, task: Task) -> Size:
     await stage.edge_up(servers.DIRECT)
     await stage.second_up()
-    await asyncio.sleep(IDLE_S)
-    idle = await _counts()
     idle_ms = 1e3 * await stage.second_idle_s(IDLE_S) / IDLE_S
+    idle = await _counts()
+    await asyncio.sleep(IDLE_S)
     before = await _counts()
     slices = []
     for _ in range(effort.slices):
