@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.calls.tables import CallRow, CarriedRow
-from state.model import CallRecord, Outcome
+from state.model import CallRecord
 
 LEDGER: Final = "ledger"
 CODES: Final = "codes"
@@ -253,14 +253,13 @@ async def ended_before(
     return old, frozenset(row.id for row in rows)
 
 
-async def answered_from(
+async def all_from(
     connection: AsyncConnection, tenant: str, numbers: Iterable[str]
 ) -> tuple[str, ...]:
-    """Return the answered calls that came from these numbers."""
+    """Return the calls that came from these numbers, whatever became of them."""
     statement = select(CallRow.id).where(
         CallRow.tenant == tenant,
         CallRow.caller.in_(tuple(numbers)),
-        CallRow.outcome == Outcome.ANSWERED,
     )
     return tuple((await connection.execute(statement)).scalars())
 

@@ -99,7 +99,8 @@ class RecordingsOfCustomer:
     async def clear(self, connection: AsyncConnection, leaving: Leaving) -> None:
         """Destroy their keys, and order what was recorded of them to be deleted at every site."""
         mine = {
-            *await calls.answered_from(connection, leaving.tenant, leaving.numbers),
+            # A call that was lost with its edge has been recorded until then, too.
+            *await calls.all_from(connection, leaving.tenant, leaving.numbers),
             *await self._keys.calls_of(leaving.tenant, leaving.customer),
         }
         async with self._keys.database.write() as store:

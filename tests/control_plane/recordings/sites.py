@@ -133,7 +133,12 @@ class Sites:
         await eventually(is_so, "the key is as it should be at both sites")
 
     async def recorded(
-        self, call: str, *, caller: str = "", key: RecordingKey | None = None
+        self,
+        call: str,
+        *,
+        caller: str = "",
+        key: RecordingKey | None = None,
+        outcome: Outcome = Outcome.ANSWERED,
     ) -> None:
         """Let a call have been answered and recorded at a, and be copied to b."""
         self.archive.record(call, 2.5, key=key)
@@ -144,14 +149,14 @@ class Sites:
         now_ms = self.clock.now().wall_ms
         record = CallRecord(
             call=CallId(call), did=DidNumber("1"), queue=QueueId("sales"),
-            outcome=Outcome.ANSWERED, cause="caller_hung_up", edge=EdgeId("a1"), site=SiteId("a"),
+            outcome=outcome, cause="caller_hung_up", edge=EdgeId("a1"), site=SiteId("a"),
             via=SiteId("a"), sip_call_id=call, arrived_ms=1_000, queued_ms=1_000,
             connected_ms=2_000, ended_ms=now_ms,
         )  # fmt: skip
         values = {
             "id": call, "tenant": "main", "did": "1", "queue": "sales", "site": "a",
             "agent": "ann", "agent_site": "a", "team": "north", "employer": "", "caller": caller,
-            "outcome": "answered", "arrived_ms": 1_000, "ended_ms": now_ms, "revision": 1,
+            "outcome": outcome.value, "arrived_ms": 1_000, "ended_ms": now_ms, "revision": 1,
             "record": msgspec.json.encode(record).decode(),
         }  # fmt: skip
         async with self.centers["a"].services.database.write() as connection:

@@ -15,6 +15,7 @@ from control_plane.recordings import caretaker
 from control_plane.recordings.shelf import RECORDING_KEYS
 from custody import statement
 from custody.errors import CustodyError, NoKeyError
+from state.model import Outcome
 from tests.control_plane.customers.stage import approval
 from tests.control_plane.live.stage import eventually
 from tests.control_plane.recordings.sites import KEEPERS, NUMBER, WHY, Sites, make
@@ -38,8 +39,8 @@ async def test_whoever_is_erased_is_unreadable_at_every_site_and_after_an_older_
     async with sites.serving():
         customer, key = await sites.customer()
         await sites.recorded(HERS, caller=NUMBER, key=key)
-        # Recorded before anybody knew who called: sealed to the tenant's key.
-        await sites.recorded(OLD_HERS, caller=NUMBER)
+        # Recorded before anybody knew who called, until its edge died: sealed to the tenant's key.
+        await sites.recorded(OLD_HERS, caller=NUMBER, outcome=Outcome.LOST)
         await sites.recorded(OTHERS, caller="+4930111")
         for site in "ab":
             assert all([await sites.opens(site, each) for each in (HERS, OLD_HERS, OTHERS)])
