@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from control_plane.errors import SettingsError
 from state.keys import is_id
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 
@@ -136,7 +137,10 @@ class Settings(BaseModel):
     listen_unix: Path | None = None
     """A Unix socket instead of an address."""
     tls_cert: Path | None = None
+    """PEM, with what is between it and the authority. `listen` needs it, but on the loopback."""
     tls_key: Path | None = None
+    is_plain_on_loopback: bool = False
+    """Serve HTTP without TLS, on the loopback alone: behind a proxy of this host, or to try."""
     database: Annotated[str, AfterValidator(_database)]
     """`sqlite:///PATH` or `postgresql://USER:PASSWORD@/NAME?host=H1:P&host=H2:P`."""
     etcd: tuple[HostPort, ...] = ()
@@ -181,11 +185,24 @@ class Settings(BaseModel):
                 raise ValueError(f"{', '.join(names)} go together")
         if (self.listen is None) == (self.listen_unix is None):
             raise ValueError("either listen or listen_unix is needed")
+        if self.listen is not None:
+            self._check_sealed(self.listen.rpartition(":")[0].strip("[]"))
         if (self.customer_keys is None) != (self.keys_database is None):
             raise ValueError("customer_keys, keys_database go together")
         if self.keys_database == self.database:
             raise ValueError("keys_database should be another one than database")
         return self
+
+    def _check_sealed(self, host: str) -> None:
+        """Passwords and tokens go by TLS, or stay on this machine by somebody's own decision."""
+        if self.is_plain_on_loopback and host not in LOOPBACK:
+            raise ValueError(f"is_plain_on_loopback does not go with {host}: it is no loopback")
+        if self.is_plain_on_loopback and self.tls_cert is not None:
+            raise ValueError("is_plain_on_loopback and tls_cert exclude each other")
+        if not self.is_plain_on_loopback and self.tls_cert is None:
+            raise ValueError(
+                "listen needs tls_cert and tls_key; or, on the loopback, is_plain_on_loopback"
+            )
 
 
 def load(path: Path) -> Settings:

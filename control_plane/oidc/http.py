@@ -19,6 +19,7 @@ from control_plane.keys.provider import LocalFile
 from control_plane.oidc import claims, people, store
 from control_plane.oidc.errors import AWAY, ISSUER_CLOSED, NO_PROVIDER, NO_SECRETS, REFUSED
 from control_plane.oidc.peer import Discovery, Peer, PeerError, client
+from control_plane.oidc.redirects import is_registered
 from control_plane.oidc.schemas import (
     Begin,
     Begun,
@@ -120,7 +121,7 @@ async def begin(ask: BeginAsk) -> Answer[Begun]:
         provider = await store.find(connection, ask.body.tenant)
     if provider is None or not provider.body.is_enabled or not _is_open(ask, provider.body.issuer):
         raise ApiError(NO_PROVIDER)
-    if ask.body.redirect_uri not in provider.body.redirect_uris:
+    if not is_registered(ask.body.redirect_uri, provider.body.redirect_uris):
         raise ApiError(NO_PROVIDER)
     discovery = await _discovered(ask, provider.body.issuer)
     async with ask.services.database.write() as connection:

@@ -32,7 +32,8 @@ class ProviderBody(ApiModel):
     issuer: Url
     client_id: Annotated[str, Field(min_length=1, max_length=200)]
     redirect_uris: Annotated[tuple[Url, ...], Field(min_length=1, max_length=10)]
-    """Where the provider may send people back to; compared whole."""
+    """Where the provider may send people back to; compared whole, but for the port of one on the
+    loopback that names none (RFC 8252, 7.3): `http://127.0.0.1/ctl`."""
     scopes: Annotated[tuple[Claim, ...], Field(max_length=10)] = ("openid", "profile")
     login_claim: Claim = "preferred_username"
     """Whose value is the login of a user here."""

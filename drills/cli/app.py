@@ -57,6 +57,7 @@ COMMANDS = (
     Command("test", "drills.cli.suite:run", "Check and test everything, or some of it."),
     Command("doctor", "drills.cli.doctor:doctor", "Say what is missing, and what mends it."),
     Command("setup", "drills.cli.setup:setup", "Install what is missing, and stop there."),
+    Command("completion", "drills.cli.completion:completion", "Let your shell complete all this."),
     Command("lock", "drills.cli.lock:lock", "Resolve the dependencies anew, with hashes."),
 )
 

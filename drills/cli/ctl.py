@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 import cyclopts
+from cyclopts.completion import CompletionContext
 
+from drills.ctl.completion import candidates, kept
 from drills.ctl.run import HELP, main
 
-Words = Annotated[str, cyclopts.Parameter(allow_leading_hyphen=True, show=False)]
+
+def _next(context: CompletionContext) -> list[str]:
+    """Return what may be typed next."""
+    typed = [token.value for token in context.argument.tokens]
+    return list(candidates(typed, kept()))
+
+
+Words = Annotated[str, cyclopts.Parameter(allow_leading_hyphen=True, completer=_next)]
 
 app = cyclopts.App(name="ctl", help=HELP, help_format="plaintext", help_flags=(), version_flags=())
 

@@ -27,6 +27,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str
     until_s: float
     """When the access token ends, by this machine's clock."""
+    ca: str = ""
+    """A file with the certificate of an authority that vouches for it; empty: the machine's own."""
 
 
 class Accounts(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -57,10 +58,20 @@ def checked(url: str) -> str:
 
 
 @asynccontextmanager
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Give the connections."""
+async def session(ca: str = "") -> AsyncIterator[aiohttp.ClientSession]:
+    """Give the connections. `ca`: a file with an authority that is believed, too.
+
+    Raise `CommandError` if that file is none.
+    """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENT_S)
-    async with aiohttp.ClientSession(timeout=timeout) as made:
+    trusted = ssl.create_default_context()
+    if ca:
+        try:
+            trusted.load_verify_locations(ca)
+        except (OSError, ssl.SSLError) as error:
+            raise CommandError(f"{ca} is no certificate: sign in again with --ca FILE") from error
+    connector = aiohttp.TCPConnector(ssl=trusted)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as made:
         yield made
 
 
@@ -69,7 +80,7 @@ async def sign_in(
 ) -> Account:
     """Return the account. Raise `ProblemError`."""
     said = {"tenant": tenant, "login": login, "password": password}
-    return await _account(http, url, "/v1/sessions", said)
+    return await open_session(http, url, "/v1/sessions", said)
 
 
 class Api:
@@ -169,19 +180,28 @@ class Api:
             now = self._book.find(old.url)
             if now.access_token == old.access_token:
                 said = {"refresh_token": old.refresh_token}
-                now = await _account(self._http, old.url, "/v1/sessions/refresh", said)
+                fresh = await open_session(self._http, old.url, "/v1/sessions/refresh", said)
+                now = msgspec.structs.replace(fresh, ca=old.ca)
                 self._book.keep(now)
             self._account = now
 
 
-async def _account(
+async def post(
     http: aiohttp.ClientSession, url: str, path: str, said: Mapping[str, str]
-) -> Account:
+) -> dict[str, Any]:
+    """Return what an endpoint says that takes no token. Raise `ProblemError`."""
     async with http.post(url + path, json=said) as reply:
         body = await reply.read()
         if not reply.ok:
             raise ProblemError(read(reply.status, body))
-    told = msgspec.json.decode(body)
+    return msgspec.json.decode(body, type=dict[str, Any])
+
+
+async def open_session(
+    http: aiohttp.ClientSession, url: str, path: str, said: Mapping[str, str]
+) -> Account:
+    """Return the account that an endpoint gives tokens for. Raise `ProblemError`."""
+    told = await post(http, url, path, said)
     return Account(
         url=url,
         tenant=told["tenant"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import secrets
 import sys
@@ -17,25 +16,27 @@ import msgspec
 
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import Task, console, progress
-from drills.ctl import client, follow, line, problems, show
+from drills.ctl import client, completion, follow, line, problems, show, signing
 from drills.ctl.account import Book
 from drills.ctl.client import Api, ProblemError, Reply
 from drills.ctl.commands import Command, commands
 from drills.ctl.line import Line, LineError, Request
 from drills.ctl.schema import Schemas
+from drills.ctl.signing import URL
 
 NDJSON: Final = "application/x-ndjson"
-URL: Final = "EVERLINE_URL"
-PASSWORD: Final = "EVERLINE_PASSWORD"  # noqa: S105 - a variable's name
 HELP: Final = """\
 All that the API does, from the terminal.
 
   ./everline ctl sign-in --url URL --login NAME [--tenant TENANT] [--password-file FILE]
+  ./everline ctl sign-in --url URL --oidc [--tenant TENANT]
   ./everline ctl RESOURCE VERB ... [--tenant TENANT] [--json]
   ./everline ctl RESOURCE [VERB] --help
   ./everline ctl sign-out
 
-sign-in asks for the password, or reads EVERLINE_PASSWORD. The tokens stay in your
+sign-in asks for the password, or reads EVERLINE_PASSWORD; with --oidc it opens the
+tenant's identity provider in a browser, which sends it back to a port of this machine.
+--ca FILE names an authority that vouches for the control plane. The tokens stay in your
 own folder (~/.config/everline), readable by you alone. EVERLINE_URL stands for --url.
 
 For example:
@@ -66,16 +67,19 @@ async def _main(words: list[str]) -> int:
         print(HELP, end="")  # noqa: T201 - the command's output
         return await _nouns()
     book = Book()
-    async with client.session() as http:
-        if words[0] == "sign-in":
-            return await _sign_in(http, book, words[1:])
-        api = Api(http, book, book.find(_url(words)))
+    if words[0] == "sign-in":
+        return await signing.sign_in(book, words[1:])
+    account = book.find(_url(words))
+    async with client.session(account.ca) as http:
+        api = Api(http, book, account)
         if words[0] == "sign-out":
-            return await _sign_out(api, book)
+            return await signing.sign_out(api, book)
         document = await api.document()
         schemas = Schemas(document["components"]["schemas"])
+        known = commands(document)
+        completion.keep(known)
         try:
-            command, rest = line.find(commands(document), _without_url(words))
+            command, rest = line.find(known, _without_url(words))
         except LineError as error:
             if "--help" not in words:
                 raise
@@ -93,8 +97,10 @@ async def _nouns() -> int:
     book = Book()
     if not book.read().now:
         return Exit.OK
-    async with client.session() as http:
-        known = commands(await Api(http, book, book.find(os.environ.get(URL))).document())
+    account = book.find(os.environ.get(URL))
+    async with client.session(account.ca) as http:
+        known = commands(await Api(http, book, account).document())
+        completion.keep(known)
     nouns: dict[str, list[str]] = {}
     for each in known:
         nouns.setdefault(each.words[0], []).append(" ".join(each.words[1:]))
@@ -120,46 +126,6 @@ def _without_url(words: Sequence[str]) -> list[str]:
         place = kept.index("--url")
         del kept[place : place + 2]
     return kept
-
-
-async def _sign_in(http: aiohttp.ClientSession, book: Book, words: list[str]) -> int:
-    said = {"url": os.environ.get(URL) or book.read().now, "tenant": "main", "login": ""}
-    said["password-file"] = ""
-    rest = iter(words)
-    for word in rest:
-        name, equals, value = word.removeprefix("--").partition("=")
-        if name not in said or not word.startswith("--"):
-            raise LineError("sign-in takes --url, --login, --tenant and --password-file")
-        said[name] = value if equals else next(rest, "")
-    if not (said["url"] and said["login"]):
-        raise LineError("sign-in needs --url URL and --login NAME")
-    url = client.checked(said["url"])
-    password = await asyncio.to_thread(_password, said["password-file"])
-    account = await client.sign_in(http, url, said["tenant"], said["login"], password)
-    with book.locked():
-        book.keep(account)
-    print(f"signed in at {url} as {account.user}")  # noqa: T201
-    return Exit.OK
-
-
-def _password(file: str) -> str:
-    """Return the password: never a word of the command line, which others can see."""
-    if not file:
-        return os.environ.get(PASSWORD) or getpass.getpass()
-    try:
-        return Path(file).read_text().strip()
-    except OSError as error:
-        raise LineError(f"--password-file {file}: {error.strerror}") from error
-
-
-async def _sign_out(api: Api, book: Book) -> int:
-    try:
-        await api.ask("DELETE", "/v1/sessions/current")
-    finally:
-        # Whatever the control plane says: the tokens do not stay here.
-        book.drop(api.account.url)
-    print(f"signed out at {api.account.url}")  # noqa: T201
-    return Exit.OK
 
 
 async def _carry_out(api: Api, typed: Line, schemas: Schemas, document: Mapping[str, Any]) -> int:

@@ -87,7 +87,7 @@ def test_the_log_of_a_control_plane_is_checked_and_exported_by_its_settings(
     known = ", ".join(f'"{each.text}"' for each in KEYS)
     config = tmp_path / "control-plane.toml"
     config.write_text(
-        f'site = "a"\nlisten = "127.0.0.1:1"\ndatabase = "{url}"\nsigning_key = "none"\n'
+        f'site = "a"\nlisten_unix = "{tmp_path}/s"\ndatabase = "{url}"\nsigning_key = "none"\n'
         f'[audit]\nkey = "{tmp_path}/a.key"\nmemory = "{tmp_path}/b.seen"\nsites = [{known}]\n'
     )
     assert main(["audit", "verify", "--config", str(config)]) == Exit.OK

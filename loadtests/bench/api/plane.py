@@ -43,6 +43,7 @@ def configure(run: Path, database: str, policies: Path, *etcd: str) -> Path:
         f"""\
 site = "a"
 listen = "{ADDRESS}"
+is_plain_on_loopback = true
 database = "{database}"
 etcd = [{", ".join(f'"{each}"' for each in etcd)}]
 signing_key = "{key}"

@@ -16,6 +16,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 PASSWORD = "an easel and a brush"  # noqa: S105 - of people who exist in the tests alone
 CLIENT_SECRET = "between you and me"  # noqa: S105 - likewise
 REDIRECT = "http://127.0.0.1:9/back"
+TERMINAL = "http://127.0.0.1/ctl"
+"""Of any port: whoever signs in from a terminal listens on a free one."""
 
 LOGIN_PAGE = '<form method="post">{% csrf_token %}{{ form.as_p }}<button>in</button></form>'
 
@@ -98,7 +100,7 @@ def furnish() -> None:
             client_secret=secret,
             client_type=kind,
             authorization_grant_type="authorization-code",
-            redirect_uris=REDIRECT,
+            redirect_uris=f"{REDIRECT} {TERMINAL}",
             algorithm="RS256",
             skip_authorization=True,
         )

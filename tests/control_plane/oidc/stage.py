@@ -65,6 +65,13 @@ def running(folder: Path) -> Iterator[Provider]:
 
 async def browse(url: str, login: str, password: str = PASSWORD) -> dict[str, str]:
     """Sign in at the provider; return what it sends the browser back with."""
+    back = await sent_back(url, login, password)
+    assert back.startswith(REDIRECT), back
+    return {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
+
+
+async def sent_back(url: str, login: str, password: str = PASSWORD) -> str:
+    """Sign in at the provider; return where it sends the browser."""
     jar = aiohttp.CookieJar(unsafe=True)  # cookies of an IP address
     async with aiohttp.ClientSession(cookie_jar=jar) as browser:
         async with browser.get(url) as page:
@@ -77,9 +84,7 @@ async def browse(url: str, login: str, password: str = PASSWORD) -> dict[str, st
             location = said.headers["Location"]
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         async with browser.get(origin + location, allow_redirects=False) as said:
-            back = said.headers["Location"]
-    assert back.startswith(REDIRECT), back
-    return {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
+            return said.headers["Location"]
 
 
 def settings_of(provider: Provider, **changes: Any) -> dict[str, Any]:  # noqa: ANN401

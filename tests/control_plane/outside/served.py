@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -15,6 +16,7 @@ from control_plane import app
 from control_plane.configuration.desk import SHARED
 from control_plane.keys.provider import LocalFile
 from control_plane.serving import Listener
+from drills.lab.process import Identity
 from state.clock import ManualClock, SystemClock
 from state.store import Store
 from tests.control_plane.center import Center, settings
@@ -37,9 +39,15 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def served(
-    database_url: str | None = None, shared: Store | None = None
+    database_url: str | None = None,
+    shared: Store | None = None,
+    identity: Identity | None = None,
+    **changes: Any,  # noqa: ANN401
 ) -> AsyncIterator[Served]:
-    """Serve on a loopback port while entered, with keys for sensitive fields."""
+    """Serve on a loopback port while entered, with keys for sensitive fields.
+
+    With `identity`, over TLS, as that.
+    """
     with tempfile.TemporaryDirectory(prefix="everline-") as name:
         folder = Path(name)
         keys = folder / "customer.keys"
@@ -50,6 +58,8 @@ async def served(
             database_url or f"sqlite:///{folder / 'everline.db'}",
             listen=address,
             listen_unix=None,
+            **_sealed(identity),
+            **changes,
             customer_keys=keys,
             keys_database=f"sqlite:///{folder / 'keys.db'}",
         )
@@ -59,4 +69,12 @@ async def served(
         if shared is not None:
             application[SHARED] = shared
         async with Listener(application, made), aiohttp.ClientSession() as client:
-            yield Served(f"http://{address}", Center(application, folder, client, clock, address))
+            scheme = "http" if identity is None else "https"
+            center = Center(application, folder, client, clock, address)
+            yield Served(f"{scheme}://{address}", center)
+
+
+def _sealed(identity: Identity | None) -> dict[str, Any]:
+    if identity is None:
+        return {"is_plain_on_loopback": True}
+    return {"tls_cert": identity.cert, "tls_key": identity.key}
