@@ -11,7 +11,7 @@ from drills.demo.people import CALLERS
 from drills.demo.programs import Program, Task
 from drills.desk.asks import LoadAsk
 from drills.desk.errors import RefusedError
-from drills.lab.control_plane import api_address
+from drills.lab.control_plane import api_url
 from drills.lab.lab import PROJECT, Lab
 from state.model import SiteId
 
@@ -69,6 +69,7 @@ class Loads:
         lab = self._lab
         return {
             "id": site,
-            "api": f"http://{api_address(lab.plan, site)}",
+            "api": api_url(lab.plan, site),
+            "ca": str(lab.ca),
             "sip": f"{lab.addresses[site]}:5060",
         }

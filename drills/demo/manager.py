@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import aiohttp
 from msgspec.structs import replace
 
 from drills.demo.management import Edit, Managed
-from drills.lab.control_plane import api_address
+from drills.lab.control_plane import api_url
 from drills.lab.lab import Lab
 from state.model import CallId, EdgeId, QueueId, SiteId
 
@@ -56,7 +57,7 @@ class Manager:
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + EVERYWHERE_S
         path = f"/v1/recordings/{call}"
-        async with _client() as client:
+        async with _client(self._lab) as client:
             # A call comes to the API some moments after its end.
             while True:
                 try:
@@ -66,7 +67,7 @@ class Manager:
                     if loop.time() > ends_s:
                         raise
                     await asyncio.sleep(LOOK_EVERY_S)
-            url = f"http://{api_address(self._lab.plan, site)}{path}/audio"
+            url = f"{api_url(self._lab.plan, site)}{path}/audio"
             sent = {
                 "Authorization": f"Bearer {self._session['access_token']}",
                 "Everline-Purpose": "the demo listens",
@@ -92,7 +93,7 @@ class Manager:
             self.managed = replace(self.managed, faults=(*self.managed.faults, fault))
 
     async def _begin(self, first: SiteId, second: SiteId) -> None:
-        async with _client() as client:
+        async with _client(self._lab) as client:
             await self._make_manager(client, second)
             said = {"tenant": TENANT, "login": "manager", "password": self._password}
             self._session = await self._ask(client, first, "POST", "/v1/sessions", said)
@@ -113,7 +114,7 @@ class Manager:
         await self._ask(client, site, "POST", "/v1/users", person)
 
     async def _go_on(self, alive: list[SiteId]) -> None:
-        async with _client() as client:
+        async with _client(self._lab) as client:
             for site in alive:
                 await self._ask(client, site, "GET", "/v1/me")
                 self.managed = replace(self.managed, went_on_at=(*self.managed.went_on_at, site))
@@ -177,7 +178,7 @@ class Manager:
         sent = dict(headers or {})
         if token := self._session.get("access_token"):
             sent["Authorization"] = f"Bearer {token}"
-        url = f"http://{api_address(self._lab.plan, site)}{path}"
+        url = f"{api_url(self._lab.plan, site)}{path}"
         async with client.request(method, url, json=body, headers=sent) as answer:
             said: dict[str, Any] = await answer.json(content_type=None)
             if not answer.ok:
@@ -192,6 +193,7 @@ class _RefusedError(Exception):
     """The API says no."""
 
 
-def _client() -> aiohttp.ClientSession:
+def _client(lab: Lab) -> aiohttp.ClientSession:
     timeout = aiohttp.ClientTimeout(total=ANSWER_S + EVERYWHERE_S)
-    return aiohttp.ClientSession(timeout=timeout, trust_env=False)
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=lab.ca))
+    return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)

@@ -6,7 +6,6 @@ import asyncio
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import msgspec
 from rich.console import RenderableType
@@ -21,7 +20,7 @@ from drills.demo.scenario import FEWEST_CALLS, plan
 from drills.demo.screen import Screen
 from drills.desk import doors
 from drills.desk.desk import Place, open_desk
-from drills.desk.path import password_path
+from drills.desk.path import ca_path, password_path
 from drills.desk.tables import spaced, table
 from drills.faults import FaultAgent
 from drills.lab.errors import LabError
@@ -60,14 +59,14 @@ async def up(options: Options) -> Exit:
             calls, loads = TestCalls(stage.lab), Loads(stage.lab, options.launcher)
             async with open_desk(place, stage.lab, stage.store, calls, faults, loads):
                 await shown.aclose()
-                console().print(what_is_there(stage, apis, password_path(options.launcher)))
+                console().print(what_is_there(stage, apis, options.launcher))
                 await stop.wait()
         finally:
             obeying.cancel()
     return Exit.OK
 
 
-def what_is_there(stage: Stage, apis: Mapping[SiteId, str], password: Path) -> RenderableType:
+def what_is_there(stage: Stage, apis: Mapping[SiteId, str], launcher: int) -> RenderableType:
     """Return what a person needs to look around."""
     lab = stage.lab
     sites = table("Sites", "site", "SIP", "edges", "API", "agents")
@@ -80,15 +79,19 @@ def what_is_there(stage: Stage, apis: Mapping[SiteId, str], password: Path) -> R
     for queue in stage.scenario.queues:
         needs = ", ".join(f"{need.skill} {need.level}" for need in queue.needs)
         numbers.add_row(queue.did, queue.id, needs)
-    return spaced((sites, numbers, Text("\n".join((*_api(apis, password), *_next(stage))))))
+    return spaced((sites, numbers, Text("\n".join((*_api(apis, launcher), *_next(stage))))))
 
 
-def _api(apis: Mapping[SiteId, str], password: Path) -> Iterator[str]:
+def _api(apis: Mapping[SiteId, str], launcher: int) -> Iterator[str]:
     if not apis:
         return
-    shown = password.relative_to(PROJECT)
-    yield f"The API takes tenant main, login admin, and the password in {shown}:"
-    yield f"  curl {min(apis.values())}/openapi.json"
+    password = password_path(launcher).relative_to(PROJECT)
+    ca, first = ca_path(launcher).relative_to(PROJECT), min(apis.values())
+    yield f"The API takes tenant main, login admin, and the password in {password}."
+    yield f"Who it is, the lab's authority says, in {ca}:"
+    yield f"  ./everline ctl sign-in --url {first} --ca {ca} --login admin \\"
+    yield f"    --password-file {password}"
+    yield f"  curl --cacert {ca} {first}/openapi.json"
     yield ""
 
 

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
-from drills.desk.path import password_path
+from drills.desk.path import ca_path, password_path
 from drills.lab.control_plane import API_PORT
 from drills.lab.lab import Lab
 from drills.lab.plan import Part
@@ -53,10 +54,14 @@ async def inside(
 ) -> AsyncIterator[dict[SiteId, str]]:
     """Put through whoever comes, in the lab: each site's URL, as it is written outside.
 
-    The first administrator's password stands beside the lab's socket meanwhile.
+    The first administrator's password, and the certificate of the authority that vouches for the
+    sites, stand beside the lab's socket meanwhile.
     """
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_password(lab, launcher))
+        if Part.CONTROL_PLANE in lab.plan.parts:
+            secret = lab.paths.secrets.first_password
+            stack.enter_context(_copied(secret, password_path(launcher), mode=0o600))
+            stack.enter_context(_copied(lab.ca, ca_path(launcher), mode=0o644))
         urls = {}
         for site in lab.plan.sites:
             if site in doors:
@@ -64,20 +69,16 @@ async def inside(
                 server = await asyncio.start_server(_Porter(lab.addresses[site]), sock=door)
                 # Not its own context: that would wait for those who are still talking.
                 stack.callback(server.close)
-                urls[site] = f"http://{LOOPBACK}:{door.getsockname()[1]}"
+                urls[site] = f"https://{LOOPBACK}:{door.getsockname()[1]}"
         yield urls
 
 
 @contextlib.contextmanager
-def _password(lab: Lab, launcher: int) -> Iterator[None]:
-    path = password_path(launcher)
-    if Part.CONTROL_PLANE not in lab.plan.parts:
-        yield
-        return
+def _copied(source: Path, path: Path, *, mode: int) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(lab.paths.secrets.first_password.read_bytes())
+    path.touch(mode=mode)
+    path.write_bytes(source.read_bytes())
     try:
         yield
     finally:

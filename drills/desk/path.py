@@ -25,6 +25,11 @@ def password_path(launcher: int) -> Path:
     return SOCKETS / f"{launcher}.password"
 
 
+def ca_path(launcher: int) -> Path:
+    """Return where the certificate of that lab's authority stands while it is up."""
+    return SOCKETS / f"{launcher}.ca.pem"
+
+
 @contextlib.contextmanager
 def within_reach(path: Path) -> Iterator[str]:
     """Give a name of the socket that is short: a socket's address has at most 107 bytes."""

@@ -18,7 +18,7 @@ from drills.lab.recorders import Trusted
 from drills.lab.site import etcd_endpoints
 from state.model import SiteId
 
-API_PORT: Final = 8080
+API_PORT: Final = 8443
 SAMPLE_S: Final = 30.0
 """A lab lives for minutes, and a day is longer than that."""
 READY_TIMEOUT_S: Final = 60.0
@@ -37,6 +37,11 @@ def process_name(site: SiteId) -> str:
 def api_address(plan: LabPlan, site: SiteId) -> str:
     """Return where a site's API is, as host:port."""
     return f"{plan.host(site).address}:{API_PORT}"
+
+
+def api_url(plan: LabPlan, site: SiteId) -> str:
+    """Return where a site's API is, for those who trust the lab's authority."""
+    return f"https://{api_address(plan, site)}"
 
 
 def compose(  # noqa: PLR0913 - what each is told
@@ -69,7 +74,12 @@ def compose(  # noqa: PLR0913 - what each is told
             cwd=paths.project,
             argv=(str(paths.python), "-m", "control_plane", "--config", str(config)),
             after=(f"etcd-{site}",),
-            ready=HttpProbe(address=plan.host(site).address, port=API_PORT, path="/ready"),
+            ready=HttpProbe(
+                address=plan.host(site).address,
+                port=API_PORT,
+                path="/ready",
+                ca=identities[name].ca,
+            ),
             ready_timeout_s=READY_TIMEOUT_S,
         )
         work = work.plus(Work(processes=(process,), files={config: content}))
@@ -87,6 +97,8 @@ def _settings(
     return f"""\
 site = "{site}"
 listen = "{api_address(plan, site)}"
+tls_cert = "{identity.cert}"
+tls_key = "{identity.key}"
 database = "{database}"
 keys_database = "{_file(secrets, "keys")}"
 customer_keys = "{secrets.customer_keys}"

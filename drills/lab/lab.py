@@ -166,6 +166,13 @@ class Lab:
             for edge in plan.edges(site):
                 self._identities[edge] = authority.issue(f"edge-{edge}")
 
+    @property
+    def ca(self) -> Path:
+        """Where the certificate of the lab's authority is, which vouches for every server."""
+        if self._authority is None:
+            raise LabError("the lab is not up: use it as `async with Lab(plan) as lab:`")
+        return self._authority.ca
+
     async def _make_recording_keys(self) -> None:
         runs: dict[str, Path] = {site: self.paths.of(site) for site in self.plan.sites}
         now_ms = time.clock_gettime_ns(time.CLOCK_REALTIME) // 1_000_000
@@ -189,8 +196,10 @@ class Lab:
         """
         if Part.CONTROL_PLANE not in self.plan.parts or self._authority is None:
             return
-        names = [control_plane.process_name(site) for site in self.plan.sites]
-        self._identities |= {name: self._authority.issue(name) for name in names}
+        for site in self.plan.sites:
+            name = control_plane.process_name(site)
+            addresses = (self.plan.host(site).address, "127.0.0.1")
+            self._identities[name] = self._authority.issue(name, addresses=addresses)
         work = control_plane.compose(
             self.plan, self.paths, self._identities, database, self.trusted, audit=self._audit_keys
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+from pathlib import Path
 
 from drills.lab.namespaces import socket_in
 from drills.lab.process import (
@@ -83,19 +85,27 @@ async def _connected(host: str | None, address: str, port: int) -> socket.socket
 
 
 async def _http(probe: HttpProbe, host: str | None) -> bool:
-    answer = await http_get(host, probe.address, probe.port, probe.path)
+    answer = await http_get(host, probe.address, probe.port, probe.path, probe.ca)
     return answer.startswith(b"HTTP/1.0 200") and probe.expect in answer
 
 
-async def http_get(host: str | None, address: str, port: int, path: str) -> bytes:
-    """Return the whole answer to a GET made inside the host; OSError when there is none."""
-    with await _connected(host, address, port) as asker:
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendall(asker, f"GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
-        answer = bytearray()
-        while chunk := await loop.sock_recv(asker, 65536):
-            answer += chunk
-        return bytes(answer)
+async def http_get(
+    host: str | None, address: str, port: int, path: str, ca: Path | None = None
+) -> bytes:
+    """Return the whole answer to a GET made inside the host; OSError when there is none.
+
+    With `ca`, over TLS, of a server whom that authority vouches for.
+    """
+    trusted = None if ca is None else ssl.create_default_context(cafile=ca)
+    asker = await _connected(host, address, port)
+    reader, writer = await asyncio.open_connection(
+        sock=asker, ssl=trusted, server_hostname=None if trusted is None else address
+    )
+    try:
+        writer.write(f"GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+        return await reader.read()
+    finally:
+        writer.transport.abort()
 
 
 async def _sip(probe: SipProbe, host: str | None) -> bytes:

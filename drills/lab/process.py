@@ -34,6 +34,8 @@ class HttpProbe(Struct, frozen=True, kw_only=True):
     port: int
     path: str
     expect: bytes = b""
+    ca: Path | None = None
+    """Asks over TLS, of a server that this authority vouches for; None: plainly."""
 
 
 class SipProbe(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ noted at once, so that it is taken away also when the making itself breaks off.
 from __future__ import annotations
 
 import secrets
+import ssl
+from collections.abc import Iterable
 from typing import Any, Final
 
 import aiohttp
@@ -44,7 +46,7 @@ class Center:
 
     async def make(self, agents: int, run: str) -> None:
         """Make everything. `run` makes logins of this load its own: users are never deleted."""
-        async with _client() as client:
+        async with _client(self._sites) as client:
             await self._sign_in(client)
             for queue, did, skill in (
                 (QUEUE, DID, SKILL),
@@ -80,7 +82,7 @@ class Center:
     async def take_away(self) -> tuple[str, ...]:
         """Delete what was made and disable its users; return what could not be."""
         left = []
-        async with _client() as client:
+        async with _client(self._sites) as client:
             await self._sign_in(client)
             for path in reversed(self._made):
                 try:
@@ -163,6 +165,10 @@ class Center:
         raise CenterError(f"no site answers {method} {path} ({type(fault).__name__})")
 
 
-def _client() -> aiohttp.ClientSession:
+def _client(sites: Iterable[SiteRef]) -> aiohttp.ClientSession:
     timeout = aiohttp.ClientTimeout(total=_ANSWER_S)
-    return aiohttp.ClientSession(timeout=timeout, trust_env=False)
+    trusted = ssl.create_default_context()
+    for ca in {each.ca for each in sites if each.ca}:
+        trusted.load_verify_locations(ca)
+    connector = aiohttp.TCPConnector(ssl=trusted)
+    return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)

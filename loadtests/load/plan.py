@@ -45,6 +45,8 @@ class SiteRef(Struct, frozen=True, kw_only=True):
     """URL."""
     sip: str
     """host:port."""
+    ca: str = ""
+    """A file with the authority that vouches for its API; empty: the machine's own."""
 
 
 class Request(Struct, frozen=True, kw_only=True):

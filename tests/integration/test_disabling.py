@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from drills.lab.control_plane import api_address
+from drills.lab.control_plane import api_url
 from drills.lab.lab import Lab
 from drills.lab.plan import Part, plan_lab
 from state import keys
@@ -112,13 +113,13 @@ class Api:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token := self.session.get("access_token"):
             sent["Authorization"] = f"Bearer {token}"
-        url = f"http://{api_address(self._lab.plan, SiteId(site))}{path}"
+        url = f"{api_url(self._lab.plan, SiteId(site))}{path}"
         async with self._client.request(method, url, json=body, headers=sent) as answer:
             return answer.status, await answer.json(content_type=None)
 
     async def streams_until_closed(self, site: str, is_open: asyncio.Event) -> float:
         """Listen to what happens at a site until one is let go; return when that was."""
-        url = f"http://{api_address(self._lab.plan, SiteId(site))}/v1/events"
+        url = f"{api_url(self._lab.plan, SiteId(site))}/v1/events"
         headers = {"Authorization": f"Bearer {self.session['access_token']}"}
         async with self._client.ws_connect(url, headers=headers) as stream:
             async for _ in stream:
@@ -166,7 +167,8 @@ async def test_disabling_a_user_counts_everywhere_within_five_seconds(  # noqa: 
     record_property: Callable[[str, object], None],
 ) -> None:
     timeout = aiohttp.ClientTimeout(total=20)
-    async with aiohttp.ClientSession(timeout=timeout) as client:
+    trusted = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=sites.ca))
+    async with aiohttp.ClientSession(connector=trusted, timeout=timeout) as client:
         admin, dora = Api(sites, client), Api(sites, client)
         first = sites.paths.secrets.first_password.read_text().strip()
         await admin.sign_in("a", "admin", first)

@@ -170,7 +170,7 @@ def test_control_planes_take_the_settings_and_share_a_database_and_keys() -> Non
         for path, text in control_planes().files.items()
     }
     b = made[Path("/run/everline/b/control-plane-b.toml")]
-    assert (b.site, b.listen) == ("b", "198.18.2.10:8080")
+    assert (b.site, b.listen, b.tls_cert) == ("b", "198.18.2.10:8443", Path("/own.pem"))
     assert b.etcd[0] == "198.18.2.10:2379"
     assert (
         len({(each.database, each.keys_database, each.signing_key) for each in made.values()}) == 1

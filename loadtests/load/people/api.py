@@ -61,6 +61,7 @@ class Person(HttpUser):
         self._renew_at_s = 0.0
         self._streaming: gevent.Greenlet | None = None
         self.client.trust_env = False
+        self.client.verify = self.here.ca or True
         self._sign_in()
 
     def end(self) -> None:
@@ -164,7 +165,13 @@ class Person(HttpUser):
         url = f"ws{self.here.api.removeprefix('http')}/v1/events?{query}{after}"
         header = [f"Authorization: Bearer {self._session.get('access_token', '')}"]
         try:
-            stream = create_connection(url, header=header, timeout=ANSWER_S, http_proxy_host=None)
+            stream = create_connection(
+                url,
+                header=header,
+                timeout=ANSWER_S,
+                http_proxy_host=None,
+                sslopt={"ca_certs": self.here.ca} if self.here.ca else {},
+            )
             stream.settimeout(4 * ANSWER_S)
             self._next(stream)
         except (OSError, WebSocketException, ValueError) as error:
