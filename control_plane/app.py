@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from control_plane import first
+from control_plane import first, tracing
 from control_plane.api import binding, health, middleware, openapi
 from control_plane.api.limits import Buckets
 from control_plane.api.metrics import Metrics
@@ -55,6 +55,8 @@ def build(settings: Settings, clock: Clock) -> web.Application:
         buckets=Buckets(limits.subject_rate, limits.subject_burst),
         strangers=Buckets(limits.stranger_rate, limits.stranger_burst),
     )
+    tracing.add(app, settings, database.engine)
+    app.cleanup_ctx.append(tracing.context)
     app[health.OPENAPI] = _openapi()
     app.cleanup_ctx.append(_database)
     app.cleanup_ctx.append(keeping.context)

@@ -127,6 +127,18 @@ class Audit(BaseModel):
     """What the log is called in its checkpoints; the same at every site."""
 
 
+class Traces(BaseModel):
+    """Where OpenTelemetry traces go."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://")]
+    """An OTLP receiver, by HTTP and protobuf: `http://127.0.0.1:4318/v1/traces`."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of all requests."""
+    timeout_s: Seconds = 5.0
+
+
 class Settings(BaseModel):
     """One control plane."""
 
@@ -171,6 +183,8 @@ class Settings(BaseModel):
     """None: entries are written, and no checkpoint is signed here. What needs one is refused."""
     recordings: Recordings | None = None
     """None: no recording is served here."""
+    traces: Traces | None = None
+    """None: none are made."""
     first_password: Path | None = None
     """A file with the password of the first administrator, for an empty database."""
     policies: Path = Path(__file__).parents[1] / "policies"

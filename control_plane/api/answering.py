@@ -11,6 +11,7 @@ from aiohttp import web
 from control_plane.api.model import Nothing
 from control_plane.api.route import PROBLEM_TYPE, Answer, AnyRoute, Stream
 from control_plane.errors import ApiError
+from control_plane.tracing import trace_id
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -79,6 +80,8 @@ def problem(error: ApiError, request_id: str) -> web.Response:
         "error_id": kind.error_id,
         "request_id": request_id,
     }
+    if trace := trace_id():
+        document["trace_id"] = trace
     if error.detail:
         document["detail"] = error.detail
     return web.Response(

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from control_plane.api.deciding import decided
 from control_plane.api.route import AnyRoute, BodyT, PathT, QueryT
 from control_plane.audit import store as audit
 from control_plane.audit.entry import ALLOWED, Entry
@@ -90,7 +91,7 @@ class Ask(Generic[PathT, QueryT, BodyT]):
             raise TypeError(f"{self.route.name} is public: name the permission")
         if not self.is_fresh and asked not in LIVE_CALL:
             return False
-        is_allowed = self.services.authz.decide(self.question(asked, thing)).allowed
+        is_allowed = decided(self.services.authz, self.question(asked, thing)).allowed
         if is_allowed and "." in asked.kind:
             self.shown.add(asked)
         return is_allowed

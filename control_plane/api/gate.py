@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import structlog
 from aiohttp import web
 
+from control_plane.api.deciding import decided
 from control_plane.api.route import AnyRoute, Check, Public
 from control_plane.authz import Decision, Why
 from control_plane.errors import (
@@ -122,7 +123,7 @@ def decide(services: Services, route: AnyRoute, question: Question) -> Decision:
     """Refuse unless the policy allows it. What may not be seen answers as if it were missing."""
     if route.check is Check.EACH:
         return services.authz.may_ever(question)
-    decision = services.authz.decide(question)
+    decision = decided(services.authz, question)
     _note(services, question, decision)
     if decision.allowed:
         return decision

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -26,6 +28,7 @@ from control_plane.errors import (
 )
 from control_plane.log import fault
 from control_plane.services import SERVICES
+from control_plane.tracing import TRACING, Span, span, trace_id
 
 log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -42,9 +45,10 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     metrics = request.app[SERVICES].metrics
     route = request.match_info.handler.__name__ if request.match_info.http_exception is None else ""
     began = time.perf_counter()
-    with structlog.contextvars.bound_contextvars(request=request_id):
+    with _traced(request, route, request_id) as bound:
         with metrics.under_way.track_inprogress():
             response = await _answer(request, handler)
+        bound.tell({"http.response.status_code": response.status})
         took_s = time.perf_counter() - began
         metrics.requests.labels(route, request.method, response.status).inc()
         metrics.seconds.labels(route).observe(took_s)
@@ -53,6 +57,33 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
             response.headers["Server"] = "Everline"  # and no versions
         log.info("answered", route=route, status=response.status, took_ms=round(took_s * 1000, 2))
     return response
+
+
+@contextmanager
+def _traced(request: web.Request, route: str, request_id: str) -> Iterator[Span]:
+    """Bind what every line of the log bears; and let there be a trace, where they are made."""
+    words = {
+        "http.request.method": request.method,
+        "http.route": _path(request),
+        "everline.operation": route,
+        "everline.request": request_id,
+    }
+    found = request.app.get(TRACING)
+    with (
+        contextlib.nullcontext() if found is None else found.request(),
+        span(f"{request.method} {words['http.route']}".strip(), words) as told,
+    ):
+        bound = {"request": request_id}
+        if trace := trace_id():
+            bound["trace"] = trace
+        with structlog.contextvars.bound_contextvars(**bound):
+            yield told
+
+
+def _path(request: web.Request) -> str:
+    """Return the path with names in the place of ids: `/v1/users/{user}`."""
+    resource = request.match_info.route.resource
+    return "" if resource is None else resource.canonical
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:

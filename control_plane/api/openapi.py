@@ -41,6 +41,7 @@ PROBLEM_SCHEMA: Final[_Doc] = {
         "status": {"type": "integer"},
         "error_id": {"type": "string"},
         "request_id": {"type": "string"},
+        "trace_id": {"type": "string"},
         "detail": {"type": "string"},
         "faults": {
             "type": "array",

@@ -13,6 +13,8 @@ from control_plane.configuration.publisher import Publisher
 from control_plane.configuration.schemas import Publication
 from control_plane.services import SERVICES
 from control_plane.settings import Settings
+from control_plane.traced_store import TracedStore
+from control_plane.tracing import TRACING
 from state.etcd import EtcdStore, Tls
 from state.mirror import Mirror
 from state.store import Store
@@ -66,6 +68,8 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     if store is None:
         yield
         return
+    if TRACING in app:
+        store = TracedStore(store)
     desk.store = store
     mirror = desk.mirror = Mirror(store, services.clock)
     publisher = desk.publisher = Publisher(
