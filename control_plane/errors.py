@@ -119,6 +119,11 @@ COMMON = (BAD_REQUEST, TIMED_OUT, TOO_MANY, FAULT, UNAVAILABLE)
 """What any route may answer."""
 
 
+def invalid(where: str, fault: str) -> ApiError:
+    """Return that one place of a request (`body.code`) is not as it should be; quote nothing."""
+    return ApiError(INVALID, details=Faults((FieldFault(where, fault),)).details())
+
+
 def not_found() -> ApiError:
     """Return the one answer for what is missing, foreign, or not for these eyes."""
     return ApiError(NOT_FOUND)

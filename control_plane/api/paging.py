@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.model import ApiModel
-from control_plane.errors import BAD_CURSOR, INVALID, ApiError, Faults, FieldFault
+from control_plane.errors import BAD_CURSOR, ApiError, invalid
 
 ItemT = TypeVar("ItemT", bound=ApiModel)
 MAX_PAGE = 200
@@ -48,6 +48,12 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     id: str
 
 
+def check_order(query: Listing, only: str) -> None:
+    """Raise `invalid` if a listing that has one order is asked for in another."""
+    if query.sort not in ("", only):
+        raise invalid("query.sort", f"should be {only}")
+
+
 async def fetch(  # noqa: PLR0913 - each is one thing a listing is made of
     connection: AsyncConnection,
     statement: Select[Any],
@@ -65,8 +71,7 @@ async def fetch(  # noqa: PLR0913 - each is one thing a listing is made of
     sort = listing.sort or default
     field = sort.removeprefix("-")
     if field not in columns:
-        fault = FieldFault("query.sort", f"should be one of {', '.join(sorted(columns))}")
-        raise ApiError(INVALID, details=Faults((fault,)).details())
+        raise invalid("query.sort", f"should be one of {', '.join(sorted(columns))}")
     column, down = columns[field], sort.startswith("-")
     if listing.cursor is not None:
         after = decode(listing.cursor, sort)

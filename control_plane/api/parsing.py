@@ -25,6 +25,7 @@ from control_plane.errors import (
     ApiError,
     Faults,
     FieldFault,
+    invalid,
 )
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -81,8 +82,7 @@ async def body(
     except ValidationError as error:
         raise _invalid("body", error) from error
     if b"\\u0000" in raw and _has_nul(found.model_dump(mode="json")):
-        fault = FieldFault("body", "holds a NUL")
-        raise ApiError(INVALID, details=Faults((fault,)).details())
+        raise invalid("body", "holds a NUL")
     return found, raw
 
 

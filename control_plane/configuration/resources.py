@@ -28,14 +28,7 @@ from control_plane.configuration.errors import (
 from control_plane.configuration.models import body_model, draft_model, view_model
 from control_plane.configuration.nouns import ACTIVATIONS, OWN_SHAPES, Noun
 from control_plane.configuration.schemas import ItemListing, ItemPath, Trial, Written
-from control_plane.errors import (
-    INVALID,
-    VERSION_MISMATCH,
-    ApiError,
-    Faults,
-    FieldFault,
-    not_found,
-)
+from control_plane.errors import VERSION_MISMATCH, ApiError, invalid, not_found
 from control_plane.subjects import Thing
 from state.configuration import SECTIONS
 from state.configuration_writing import table_of
@@ -161,7 +154,7 @@ class _Resource:
     async def replace(self, ask: AnyAsk) -> Answer[Written]:
         sent = ask.body.model_dump(mode="json", exclude_unset=True)
         if "tenant" in sent:
-            raise _invalid("body.tenant", "is said when a number is added, and stays")
+            raise invalid("body.tenant", "is said when a number is added, and stays")
 
         def edits(now: Newest) -> list[Edit]:
             held = self._held(ask, now)
@@ -262,14 +255,10 @@ def canonical(noun: Noun, identifier: str, body: Body) -> Body:
         if noun.section in SECTIONS:
             return table_of(SECTIONS[noun.section].make(identifier, table))
     except ValueError as error:
-        raise _invalid("body", str(error)) from error
+        raise invalid("body", str(error)) from error
     made: Body = msgspec.to_builtins(table)
     plain = msgspec.to_builtins(OWN_SHAPES[noun.section]())
     return {name: value for name, value in made.items() if plain[name] != value}
-
-
-def _invalid(where: str, fault: str) -> ApiError:
-    return ApiError(INVALID, details=Faults((FieldFault(where, fault),)).details())
 
 
 def _named(

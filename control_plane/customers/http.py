@@ -27,14 +27,7 @@ from control_plane.customers.schemas import (
     PopView,
 )
 from control_plane.customers.talking import TALKING
-from control_plane.errors import (
-    INVALID,
-    VERSION_MISMATCH,
-    ApiError,
-    Faults,
-    FieldFault,
-    not_found,
-)
+from control_plane.errors import VERSION_MISMATCH, ApiError, invalid, not_found
 from control_plane.history import store as history
 from control_plane.ids import fresh
 from control_plane.permissions import Permission
@@ -72,8 +65,7 @@ def _whole_number(ask: Listed) -> CustomerListing:
     try:
         number = dialled(ask.query.number, ask.request.app[TALKING].region(ask.tenant))
     except ValueError as error:
-        fault = FieldFault("query.number", str(error))
-        raise ApiError(INVALID, details=Faults((fault,)).details()) from error
+        raise invalid("query.number", str(error)) from error
     return ask.query.model_copy(update={"number": number})
 
 
@@ -85,8 +77,7 @@ async def _exactly(ask: Listed) -> tuple[str, ...] | None:
     known = await store.fields(ask.db, ask.tenant)
     if field is None or value is None or not known.get(field, False):
         names = ", ".join(sorted(each for each, searchable in known.items() if searchable))
-        fault = FieldFault("query.field", f"goes with value, and should be one of {names}")
-        raise ApiError(INVALID, details=Faults((fault,)).details())
+        raise invalid("query.field", f"goes with value, and should be one of {names}")
     return await secrets.find(ask.request.app, ask.db, ask.tenant, (field, value))
 
 

@@ -14,14 +14,7 @@ from control_plane.api.route import Check, Method, Route, Routes, Tx
 from control_plane.calls import store
 from control_plane.calls.store import PastCall
 from control_plane.customers.talking import TALKING
-from control_plane.errors import (
-    BAD_CURSOR,
-    INVALID,
-    ApiError,
-    Faults,
-    FieldFault,
-    not_found,
-)
+from control_plane.errors import BAD_CURSOR, ApiError, not_found
 from control_plane.live import accounts, look, views
 from control_plane.live.desk import LIVE
 from control_plane.live.look import CallFacts, Whose
@@ -86,9 +79,7 @@ def view(ask: AnyAsk, call: CallFacts) -> CallView:
 async def list_all(ask: Listed) -> Page[CallView]:
     """Return a page of calls, those that came last first."""
     query = ask.query
-    if query.sort not in ("", _SORT):
-        fault = FieldFault("query.sort", f"should be {_SORT}")
-        raise ApiError(INVALID, details=Faults((fault,)).details())
+    paging.check_order(query, _SORT)
     after = _after(query)
     live = _running(ask, after)
     over: list[CallFacts] = []

@@ -12,7 +12,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Tx
 from control_plane.calls import store
-from control_plane.errors import INVALID, UNAVAILABLE, ApiError, Faults, FieldFault, Problem
+from control_plane.errors import UNAVAILABLE, ApiError, Problem, invalid
 from control_plane.live.calls import find, thing, view
 from control_plane.live.desk import writable
 from control_plane.live.look import CallFacts
@@ -58,8 +58,7 @@ def _check(snapshot: Snapshot, call: CallFacts, code: str) -> None:
     codes = codes_in(snapshot, TenantId(call.tenant))
     if code not in codes:
         known = f"one of {', '.join(codes)}" if codes else "a wrap-up code: none is configured"
-        fault = FieldFault("body.code", f"should be {known}")
-        raise ApiError(INVALID, details=Faults((fault,)).details())
+        raise invalid("body.code", f"should be {known}")
 
 
 ROUTES: Final[Routes] = (

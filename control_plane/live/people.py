@@ -12,15 +12,7 @@ from control_plane.api.route import Check, Method, Route, Routes, Tx
 from control_plane.customers import service, store
 from control_plane.customers.schemas import CustomerView
 from control_plane.customers.talking import TALKING
-from control_plane.errors import (
-    BAD_CURSOR,
-    INVALID,
-    ApiError,
-    DatabaseUnavailableError,
-    Faults,
-    FieldFault,
-    not_found,
-)
+from control_plane.errors import BAD_CURSOR, ApiError, DatabaseUnavailableError, not_found
 from control_plane.live import look, views
 from control_plane.live.desk import follower_of
 from control_plane.live.look import AgentFacts
@@ -39,9 +31,7 @@ _SORT: Final = "id"
 async def list_agents(ask: Listed) -> Page[AgentLiveView]:
     """Return a page of agents, by id."""
     query, follower = ask.query, follower_of(ask.request.app)
-    if query.sort not in ("", _SORT):
-        fault = FieldFault("query.sort", f"should be {_SORT}")
-        raise ApiError(INVALID, details=Faults((fault,)).details())
+    paging.check_order(query, _SORT)
     after = ""
     if query.cursor is not None:
         after = str(paging.decode(query.cursor, _SORT).value)

@@ -11,13 +11,7 @@ from typing import Final, TypeAlias
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Tx
-from control_plane.errors import (
-    INVALID,
-    ApiError,
-    Faults,
-    FieldFault,
-    Problem,
-)
+from control_plane.errors import ApiError, Problem, invalid
 from control_plane.live import look, views, writing
 from control_plane.live.desk import writable
 from control_plane.live.follower import Follower
@@ -70,8 +64,7 @@ def _is_taken(snapshot: Snapshot, agent: AgentId, readiness: Readiness) -> bool:
 
 def _check_reason(snapshot: Snapshot, agent: AgentId, reason: str) -> None:
     if codes := pause_codes_instead(snapshot, agent, reason):
-        fault = FieldFault("body.reason", f"should be one of {', '.join(codes)}")
-        raise ApiError(INVALID, details=Faults((fault,)).details())
+        raise invalid("body.reason", f"should be one of {', '.join(codes)}")
 
 
 def _missing(snapshot: Snapshot, agent: AgentId, readiness: Readiness) -> Missing:

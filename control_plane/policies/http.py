@@ -13,15 +13,7 @@ from control_plane.api.model import Nothing, instant
 from control_plane.api.paging import Cursor, Page
 from control_plane.api.route import Feature, Method, Route, Tx
 from control_plane.approvals import store as approvals
-from control_plane.errors import (
-    INVALID,
-    ApiError,
-    Faults,
-    FieldFault,
-    PolicyError,
-    Problem,
-    not_found,
-)
+from control_plane.errors import ApiError, PolicyError, Problem, invalid, not_found
 from control_plane.permissions import Permission
 from control_plane.policies import bounds, store
 from control_plane.policies.loader import LOADER, context
@@ -82,9 +74,7 @@ async def show(ask: Any_) -> PolicyView:
 async def list_versions(ask: Listed) -> Page[PolicyVersionView]:
     """Return proposals, the newest first."""
     query, before = ask.query, None
-    if query.sort not in ("", _SORT):
-        fault = FieldFault("query.sort", f"should be {_SORT}")
-        raise ApiError(INVALID, details=Faults((fault,)).details())
+    paging.check_order(query, _SORT)
     if query.cursor is not None:
         value = paging.decode(query.cursor, _SORT).value
         before = value if isinstance(value, int) else 0
@@ -143,8 +133,7 @@ def _checked(ask: Ask[Nothing, Nothing, Proposal] | Tested, lines: tuple[str, ..
     try:
         return bounds.checked("\n".join(lines), ask.services.authz.base, ask.tenant)
     except PolicyError as error:
-        fault = FieldFault("body.lines", str(error))
-        raise ApiError(INVALID, details=Faults((fault,)).details()) from error
+        raise invalid("body.lines", str(error)) from error
 
 
 async def propose(ask: Proposed) -> PolicyVersionDetail:

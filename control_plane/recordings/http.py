@@ -22,7 +22,7 @@ from control_plane.approvals.state import STATES
 from control_plane.calls import store as calls
 from control_plane.calls.store import PastCall
 from control_plane.customers.errors import NOT_SEARCHABLE
-from control_plane.errors import BAD_CURSOR, INVALID, ApiError, Faults, FieldFault
+from control_plane.errors import BAD_CURSOR, ApiError
 from control_plane.holds import store as holds
 from control_plane.permissions import Permission
 from control_plane.recordings import finding, playing, ranges, searching
@@ -64,9 +64,7 @@ WAV: Final = "audio/wav"
 async def list_all(ask: Listed) -> Page[RecordingView]:
     """Return those of a page that the policy lets the subject know of."""
     query = ask.query
-    if query.sort not in ("", _SORT):
-        fault = FieldFault("query.sort", f"should be {_SORT}")
-        raise ApiError(INVALID, details=Faults((fault,)).details())
+    paging.check_order(query, _SORT)
     wanted = searching.wanted(ask)
     rows = await calls.latest(ask.db, ask.tenant, wanted, _after(query), query.limit + 1)
     items, following = rows[: query.limit], None
