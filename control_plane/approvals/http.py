@@ -32,16 +32,7 @@ from control_plane.approvals.schemas import (
 )
 from control_plane.approvals.state import STATES
 from control_plane.approvals.tables import RequestRow
-from control_plane.errors import (
-    FORBIDDEN,
-    INVALID,
-    NOT_FOUND,
-    ApiError,
-    Faults,
-    FieldFault,
-    Problem,
-    not_found,
-)
+from control_plane.errors import FORBIDDEN, NOT_FOUND, ApiError, Problem, invalid, not_found
 from control_plane.ids import fresh
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
@@ -112,13 +103,11 @@ async def request(ask: Asked) -> Answer[RequestView]:
 
 
 def _check(ask: Asked) -> None:
-    body, fault = ask.body, None
+    body = ask.body
     if body.act == "glass:break" and not body.ticket:
-        fault = FieldFault("body.ticket", "should name the incident")
-    elif len(set(body.things)) < len(body.things):
-        fault = FieldFault("body.things", "names one of them twice")
-    if fault is not None:
-        raise ApiError(INVALID, details=Faults((fault,)).details())
+        raise invalid("body.ticket", "should name the incident")
+    if len(set(body.things)) < len(body.things):
+        raise invalid("body.things", "names one of them twice")
 
 
 async def _state(ask: Asked, thing: str) -> str:
