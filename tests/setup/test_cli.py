@@ -34,6 +34,12 @@ def test_the_readme_shows_command_lines() -> None:
     assert "./everline test" in promised()
 
 
+@pytest.fixture(autouse=True)
+def nobody_is_signed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `ctl` find no account of whoever runs the tests."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+
 @pytest.mark.parametrize("line", promised())
 def test_a_command_line_that_the_pages_show_exists(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
