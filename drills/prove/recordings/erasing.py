@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
+import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ from custody.library import Library
 from custody.providers import LocalFile
 from custody.store import RecordingStore
 from drills.lab import recorders
-from drills.lab.control_plane import api_address
+from drills.lab.control_plane import api_url
 from drills.lab.lab import Lab
 from state.model import MAIN, SiteId
 
@@ -85,7 +86,7 @@ class Erasing:
     async def prepare(self, numbers: Sequence[str]) -> None:
         """Let these callers be customers. Raise `ErasingError`."""
         first = self._lab.paths.secrets.first_password.read_text().strip()
-        async with _client() as client:
+        async with _client(self._lab) as client:
             await self._sign_in(client, "admin", first)
             for login, role in (("officer", "privacy_officer"), ("second", "manager")):
                 person = {"login": login, "name": login, "roles": [f"role:{role}"]}
@@ -105,7 +106,7 @@ class Erasing:
         own_keys = frozenset(self._own_keys())
         mixed = [call for call in theirs if not await self._is_sealed_to(call, own_keys)]
         backups = {site: self._back_up(site) for site in self._lab.plan.sites}
-        async with _client() as client:
+        async with _client(self._lab) as client:
             await self._sign_in(client, "officer", self._passwords)
             await self._sign_in(client, "second", self._passwords)
             for customer in self._customers.values():
@@ -206,7 +207,7 @@ class Erasing:
         sent = dict(headers or {})
         if who:
             sent["Authorization"] = f"Bearer {self._tokens[who]}"
-        url = f"http://{api_address(self._lab.plan, self._lab.plan.sites[0])}{path}"
+        url = f"{api_url(self._lab.plan, self._lab.plan.sites[0])}{path}"
         ends_s = asyncio.get_running_loop().time() + WITHIN_S
         while True:
             try:
@@ -241,6 +242,7 @@ async def _opens(library: Library, call: str) -> bool:
         return False
 
 
-def _client() -> aiohttp.ClientSession:
+def _client(lab: Lab) -> aiohttp.ClientSession:
     timeout = aiohttp.ClientTimeout(total=ANSWER_S)
-    return aiohttp.ClientSession(timeout=timeout, trust_env=False)
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=lab.ca))
+    return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
