@@ -41,6 +41,7 @@ async def load(settings: Settings) -> Source:
     """
     if settings.audit is None:
         raise SettingsError("audit: these settings name no key of an audit log")
+    # Read first: the log only grows, so what was remembered before has to be in it.
     try:
         seen: tuple[str, ...] = (settings.audit.memory.read_text(encoding="utf-8"),)
     except FileNotFoundError:
@@ -52,14 +53,7 @@ async def load(settings: Settings) -> Source:
         lines = tuple([each async for each in reading.whole(database, origin, upto)])
     finally:
         await database.close()
-    return Source(lines=lines, keys=settings.audit.sites, seen=_within(seen, upto))
-
-
-def _within(seen: tuple[str, ...], upto: int | None) -> tuple[str, ...]:
-    """Leave out what a site has seen meanwhile, beyond what is handed on."""
-    if upto is None:
-        return seen
-    return tuple(each for each in seen if note.read_head(each).size <= upto)
+    return Source(lines=lines, keys=settings.audit.sites, seen=seen)
 
 
 async def _vouched(database: Database) -> int | None:

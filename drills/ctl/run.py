@@ -19,7 +19,7 @@ from drills.cli.progress import Task, console, progress
 from drills.ctl import client, completion, follow, line, problems, show, signing
 from drills.ctl.account import Book
 from drills.ctl.client import Api, ProblemError, Reply
-from drills.ctl.commands import Command, commands
+from drills.ctl.commands import JSON, Command, commands
 from drills.ctl.line import Line, LineError, Request
 from drills.ctl.schema import Schemas
 from drills.ctl.signing import URL
@@ -277,6 +277,9 @@ async def _stream(api: Api, typed: Line, request: Request) -> int:
             if typed.command.is_once:
                 headers["Idempotency-Key"] = _key(typed)
         else:
+            if request.body is not None:
+                data = msgspec.json.encode(request.body)
+                headers["Content-Type"] = JSON
             task = stack.enter_context(progress(f"{typed.command.name}, lines"))
         sink = _sink(typed, stack)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,11 @@ def test_the_log_of_a_control_plane_is_checked_and_exported_by_its_settings(
     (tmp_path / "keys.txt").write_text(capsys.readouterr().out)
     command = ["audit", "verify", str(log), "--keys", str(tmp_path / "keys.txt")]
     assert main([*command, "--seen", str(tmp_path / "b.seen")]) == Exit.OK
+    with sqlite3.connect(tmp_path / "e.db") as connection:
+        connection.execute("DROP TRIGGER audit_is_not_deleted")
+        connection.execute("DELETE FROM audit WHERE place = 2")
+        connection.execute("DELETE FROM audit_checkpoints")
+        connection.execute("DELETE FROM audit_cosignatures")
+    capsys.readouterr()
+    assert main(["audit", "verify", "--config", str(config), "--witnesses", "0"]) == Exit.FAILED
+    assert "has seen 3 entries" in capsys.readouterr().out
