@@ -60,6 +60,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["rto_error_ms"] = _difference_ms(answers["rto_s"], answers["rto_capture_s"])
     answers["failed"] = len(failed_after(seen.ledger, t0_ms))
     answers["lost_elsewhere"] = len(lost_elsewhere(seen))
+    answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, first_site)
     answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms)
     answers["ttl_overrun_s"] = _overrun_s(course)
     answers["drained_s"] = drained_s(seen, t0_ms)
@@ -150,6 +151,24 @@ def media_rto_s(book: Ledger, t0_ms: int, first_site: SiteId | None) -> float | 
         and first_site in {None, row.planned.first_site}
     ]
     return (min(heard) - t0_ms) / _MS if heard else None
+
+
+def recording_rto_s(seen: Seen, t0_ms: int, first_site: SiteId | None) -> float | None:
+    """Return when the first talk began of which, in the end, there is a whole recording.
+
+    Of callers who came after the first fault; None: there is none, or nobody listened.
+    """
+    whole = {each.call for each in seen.recorded or () if each.is_complete and not each.fault}
+    begun = [
+        row.caller.joined_ms
+        for row in seen.ledger.placed
+        if row.caller
+        and row.caller.joined_ms is not None
+        and row.caller.invite_ms >= t0_ms
+        and row.caller.call in whole
+        and first_site in {None, row.planned.first_site}
+    ]
+    return (min(begun) - t0_ms) / _MS if begun else None
 
 
 def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:

@@ -26,6 +26,7 @@ _SERVICES = (
     ("call set-up, by the callers' telephones", "rto_s"),
     ("call set-up, by the packets at their link", "rto_capture_s"),
     ("media: the first new caller to hear an agent", "media_rto_s"),
+    ("recording: the first new talk that is recorded as a whole", "recording_rto_s"),
     ("sign-in: the last agent's telephone registered again", "sign_in_rto_s"),
     ("data: the longest time without a write", "data_rto_s"),
 )

@@ -20,8 +20,7 @@ from msgspec import Struct
 from drills.course import Course
 from drills.demo import history
 from drills.demo.figures import Stock
-from drills.demo.hearing import Recorded
-from drills.demo.ledger import Ledger, join
+from drills.demo.ledger import join
 from drills.demo.programs import Program, Task
 from drills.demo.recorded import Listening
 from drills.demo.run import CALLS_BEGIN_IN_S, Stage, edge_homes, living_edges, read_records
@@ -129,7 +128,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         noticed_ms=witnesses.noticed(stage, course),
         stocks=stocks,
         silent=silent,
-        recorded=await _recorded(stage, experiment, book),
+        recorded=await Listening(stage.lab, None).listen(book.rows),
         edges=edge_homes(stage.lab),
         writes_ms=tuple(each.at_ms for each in stage.observer.seen),
         sign_ins=tuple(
@@ -140,15 +139,6 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     )
     moments = tuple(witnesses.moments(stage, course))
     return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)
-
-
-async def _recorded(
-    stage: Stage, experiment: Experiment, book: Ledger
-) -> tuple[Recorded, ...] | None:
-    """Open the recordings, where the drill says something of them."""
-    if not any(bound.figure == "recordings_lost" for bound in experiment.expect):
-        return None
-    return await Listening(stage.lab, None).listen(book.rows)
 
 
 def _burst(load: Load) -> Burst | None:

@@ -19,7 +19,7 @@ FIGURES = {
     *("rto_s", "failed", "lost", "lost_elsewhere", "double_offers", "untrue_agent_s"),
     *("ledger_exact", "rto_error_ms", "left_behind", "final_answer_s", "spared_gap_ms"),
     *("kept_share", "cleared_s", "setup_delay_ms", "drained_s", "ttl_overrun_s", "back_s"),
-    *("media_rto_s", "data_rto_s", "sign_in_rto_s"),
+    *("media_rto_s", "data_rto_s", "sign_in_rto_s", "recording_rto_s"),
     *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
     *("clock_off_s", "stores_away", "members_away"),
 }

@@ -170,6 +170,22 @@ def test_recordings_that_do_not_open_or_end_too_soon_are_lost() -> None:
     assert (answers["recordings_due"], answers["recordings_lost"]) == (3, 2)
 
 
+def test_recording_is_back_with_the_first_new_talk_that_is_recorded_as_a_whole() -> None:
+    new = sorted(
+        (row.caller.joined_ms, row.caller.call)
+        for row in seen().ledger.placed
+        if row.caller and row.caller.joined_ms and row.caller.invite_ms >= KILL_MS
+        if row.planned.first_site == DEAD
+    )
+    assert new
+    torn = tuple(Recorded(call=call) for _, call in new[:-1])
+    joined_ms, last = new[-1]
+    found = (*torn, Recorded(call=last, is_complete=True))
+    answers = figures(replace(seen(), recorded=found))
+    assert answers["recording_rto_s"] == (joined_ms - KILL_MS) / 1000
+    assert figures(seen())["recording_rto_s"] is None
+
+
 def test_a_clock_is_off_by_what_is_certain_of_the_worst() -> None:
     assert "clock_off_s" not in figures(seen())
     right = ClockBound(who="a", least_ms=-2.0, most_ms=3.0)
