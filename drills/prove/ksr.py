@@ -66,6 +66,11 @@ class Tables:
         self._cells[table][key] = (value, ends_s)
         return 1
 
+    def put_for(self, table: str, key: str, value: int, seconds: int) -> int:
+        """Set a number for so long."""
+        self._cells[table][key] = (str(value), time.monotonic() + seconds)
+        return 1
+
     def drop(self, table: str, key: str) -> int:
         """Remove a value."""
         return 1 if self._cells[table].pop(key, None) else -1
@@ -106,6 +111,7 @@ class Kamailio:
             "htable.sht_get": tables.get,
             "htable.sht_gete": lambda table, key: tables.get(table, key) or "",
             "htable.sht_sets": tables.put,
+            "htable.sht_setxi": tables.put_for,
             "htable.sht_rm": tables.drop,
             "htable.sht_lock": lambda _table, _key: 1,
             "htable.sht_unlock": lambda _table, _key: 1,

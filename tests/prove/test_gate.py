@@ -96,3 +96,11 @@ def test_a_planted_gate_lets_through_what_the_sound_one_refuses(tmp_path: Path, 
         _over(kamailio, _offer(kamailio, 12))
         stale = 12 if name == "equal_token" else 11
         assert _offer(kamailio, stale).is_relayed is not is_sound
+
+
+def test_room_that_an_edge_says_is_kept_for_a_while(tmp_path: Path) -> None:
+    kamailio, _ = _kamailio(tmp_path)
+    kamailio.routes.obey({"do": "headroom", "edge": "198.18.1.10:5081", "calls": 50})
+    assert kamailio.tables.get("room", "198.18.1.10:5081") == "50"
+    kamailio.tables.put_for("room", "198.18.1.10:5081", 50, -1)
+    assert kamailio.tables.get("room", "198.18.1.10:5081") is None
