@@ -61,7 +61,9 @@ class Series:
                 if number:
                     missing = await self._make_ready(stage, each, number)
                     if missing:
-                        self._tell(f"this lab is given up: {missing}")
+                        logs = self._shelf.folder(found[-1].run) / "logs"
+                        stage.lab.keep_logs(logs)
+                        self._tell(f"this lab is given up: {missing}; its logs are in {logs}")
                         break
                 if number and ends_s is not None and clock() > ends_s:
                     break
