@@ -78,15 +78,17 @@ class CodeLoad:
 
     async def take(self, connection: AsyncConnection, some: Sequence[Carried]) -> None:
         """Write the codes beside their calls. Raise `NotYetError` where a call is not there yet."""
+        # Asked before any call is looked for: what had been carried by then is seen afterwards.
+        carried = await calls.carried(connection)
         for record, revision in _read(some):
             if not isinstance(record, Coding):
                 continue
             if not await calls.set_code(connection, record.call, record.code, revision):
-                await self._check_never_comes(connection, record.call)
+                await self._check_never_comes(record.call, carried)
 
-    async def _check_never_comes(self, connection: AsyncConnection, call: CallId) -> None:
+    async def _check_never_comes(self, call: CallId, carried: int) -> None:
         found = (await self._store.range(keys.ended(call), keys_only=True)).records
-        if found and found[0].mod_revision > await calls.carried(connection):
+        if found and found[0].mod_revision > carried:
             raise NotYetError
         log.warning("code_of_no_call", call=call)
 
