@@ -129,20 +129,6 @@ async def the_api_is_reached_from_outside(sites: Sites, status: dict[str, Any]) 
                 assert found == {"orders", "billing", "german-support"}
 
 
-async def people_load_the_sites(sites: Sites, report: Path) -> None:
-    """Callers, agents, a manager and an engineer for some seconds; their books are exact."""
-    limits = ROOT / "tests" / "load" / "short.toml"
-    code, printed = await sites.say(
-        *("load", "steady", "--minutes", "0.1", "--users", "2", "--agents", "2"),
-        *("--limits", str(limits), "--json", str(report)),
-    )
-    assert code == 0, printed
-    told = json.loads(report.read_text())  # noqa: ASYNC240 - it is there
-    assert {row["kind"] for row in told["rows"]} >= {"SIP", "RTP", "CALL", "WS", "GET", "DESK"}
-    agents = (await sites.ask("agent", "list"))["agents"]
-    assert not [row for row in agents if row["agent"].startswith("load")], "they are taken away"
-
-
 async def every_call_was_recorded(sites: Sites, call: str) -> None:
     async with asyncio.timeout(20):
         while (await sites.say("recordings", "reconcile"))[0]:  # noqa: ASYNC110 - another process
@@ -228,8 +214,6 @@ async def test_an_operator_calls_looks_pauses_asks_why_and_leaves_nothing(
     code, printed = await sites.say("call", "999")
     assert code == 1
     assert "refused with 404: nobody has that number" in printed
-
-    await people_load_the_sites(sites, tmp_path / "load.json")
 
     left = sites.inside()
     assert len(left) > 20, "three sites are many processes"
