@@ -117,7 +117,13 @@ class Registration:
         """Whether this phone is not at home, and its home has answered for a while."""
         if self._home is None or self._registrars[0] == self._home:
             return False
-        self._home_answers = self._home_answers + 1 if await self._is_there(self._home) else 0
+        if await self._is_there(self._home):
+            self._home_answers += 1
+        else:
+            self._home_answers = 0
+            # A proxy that was restarted knows nobody, and answers no stranger: sign in there, and
+            # bind nothing.
+            await self._register(0, _GOODBYE_TIMEOUT_S, at=self._home)
         return self._home_answers >= _WELL_AFTER
 
     async def _go_home(self) -> None:

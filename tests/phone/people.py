@@ -97,6 +97,8 @@ class Registrar:
             return
         if event.method == "OPTIONS":
             self.asked += 1
+            if not self.accepted:
+                return  # a proxy that was restarted knows nobody, and answers no stranger
             status, headers = 200, dict[str, str]()
         else:
             status, headers = self._judge(event)
