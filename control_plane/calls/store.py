@@ -185,12 +185,17 @@ async def _tell_caller(connection: AsyncConnection, call: PastCall) -> bool:
 async def set_code(connection: AsyncConnection, call: str, code: str, revision: int) -> bool:
     """Let a call have been about this, unless something newer was said. False: no such call."""
     mine = CallRow.id == call
-    await connection.execute(
+    change = (
         update(CallRow)
         .where(mine, CallRow.code_revision < revision)
         .values(code=code, code_revision=revision)
     )
-    return (await connection.execute(select(CallRow.id).where(mine))).first() is not None
+    while (await connection.execute(change)).rowcount == 0:
+        stands = (await connection.execute(select(CallRow.code_revision).where(mine))).scalar()
+        if stands is None or stands >= revision:
+            return stands is not None
+        # The call has come between the two: write it now.
+    return True
 
 
 async def note(

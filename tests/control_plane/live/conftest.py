@@ -27,4 +27,6 @@ async def scene(database_url: str) -> AsyncIterator[Scene]:
             await center.tenant("t2")
             scene = Scene(store, clock, center)
             await scene.furnish()
+            # What stands there has become the first version: what a test adds stays.
+            await scene.mirror.wait_until(lambda snapshot: "current" in snapshot.releases, 10)
             yield scene
