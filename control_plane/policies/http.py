@@ -280,6 +280,7 @@ FEATURE = Feature(
             summary="Let a proposal hold",
             access=Permission.POLICY_APPLY,
             handler=apply,
+            is_sealed=True,
             thing=_applied,
             takes_approval=True,
             at=PolicyPath,
