@@ -64,6 +64,10 @@ _guard = _Guard()
 sys.addaudithook(_guard)
 
 
+os.environ["XDG_CONFIG_HOME"] = "/nonexistent"
+"""Whoever runs the tests may be signed in at some control plane: no test of ours is to ask it."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the real standard error, for tracebacks that come when pytest's capture holds fd 2."""
     capture = config.pluginmanager.getplugin("capturemanager")

@@ -24,7 +24,7 @@ def begin(url: str) -> None:
 
 
 async def _begin(url: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="everline-") as folder:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as folder:
         made = settings(Path(folder), url)
         assert made.first_password is not None
         database = Database.open(made.database)

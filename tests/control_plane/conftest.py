@@ -73,6 +73,6 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def center(database_url: str) -> AsyncIterator[Center]:
     """Serve on a database that holds its first administrator."""
-    with tempfile.TemporaryDirectory(prefix="everline-") as folder:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as folder:
         async with running(settings(Path(folder), database_url)) as made:
             yield made

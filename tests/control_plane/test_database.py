@@ -58,7 +58,7 @@ async def test_instances_that_start_at_once_do_not_collide(empty_database_url: s
 
 
 async def test_the_first_administrator_is_made_once(empty_database_url: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="everline-") as folder:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as folder:
         for _ in range(2):
             async with running(settings(Path(folder), empty_database_url)) as center:
                 admin = await center.administrator()

@@ -56,7 +56,7 @@ async def store(cluster: Cluster) -> AsyncIterator[EtcdStore]:
 async def manager(cluster: Cluster, database: str) -> AsyncIterator[Person]:
     """Serve, and bring somebody who may do all of this."""
     tls = cluster.tls
-    with tempfile.TemporaryDirectory(prefix="everline-") as folder:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as folder:
         made = settings(
             Path(folder),
             database,

@@ -123,7 +123,7 @@ def test_every_route_has_a_name_of_its_own() -> None:
 
 @pytest.fixture
 async def strict() -> AsyncIterator[Center]:
-    with tempfile.TemporaryDirectory(prefix="everline-") as folder:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as folder:
         limits = Limits(
             subject_rate=1, subject_burst=3, stranger_rate=1, stranger_burst=2, header_s=0.3,
             body_s=0.3,

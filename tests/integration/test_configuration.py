@@ -28,7 +28,7 @@ EVERYWHERE = "/v1/configuration/publication?wait_s=2"
 async def manager(center: Center) -> AsyncIterator[Person]:
     """Serve the API beside the site, and bring somebody who may do all of this."""
     own = center.lab.operator
-    with tempfile.TemporaryDirectory(prefix="everline-") as folder:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as folder:
         made = settings(
             Path(folder),
             f"sqlite:///{folder}/everline.db",

@@ -70,4 +70,6 @@ def test_the_subject_stands_to_the_furnished_thing_as_to_the_case_s() -> None:
 
 
 def test_what_cannot_be_staged_says_why() -> None:
-    assert stage(case(around={"glass": {}}), IDS) == "no request bears a permit of broken glass"
+    unstaged = stage(case(thing={"made_ms": 1, "in_team_since_ms": 2}), IDS)
+    assert unstaged == "no furnished recording is older than its agent's time in the team"
+    assert isinstance(stage(case(around={"glass": {}}), IDS), Staged)

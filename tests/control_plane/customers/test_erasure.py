@@ -25,7 +25,7 @@ TABLES = (
 @pytest.fixture
 async def files(tmp_path: Path) -> AsyncIterator[Settings]:
     """Return settings on two SQLite files, so that a test can copy them."""
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as name:
         database = f"sqlite:///{tmp_path / 'everline.db'}"
         yield settings(Path(name), database, **key_settings(tmp_path))
 

@@ -20,7 +20,7 @@ async def scene(database_url: str) -> AsyncIterator[Scene]:
     """Serve over a furnished center."""
     clock = ManualClock()
     store = MemoryStore(clock, heartbeat_s=0.2)
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         made = settings(folder, database_url, **key_settings(folder))
         async with running(made, clock, store) as center:

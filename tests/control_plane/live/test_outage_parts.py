@@ -27,7 +27,7 @@ async def test_calls_go_on_while_the_database_is_dead_and_all_is_written_down_af
     clock = ManualClock()
     store = MemoryStore(clock, heartbeat_s=0.2)
     try:
-        with tempfile.TemporaryDirectory(prefix="everline-") as folder:
+        with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as folder:
             made = settings(Path(folder), server.url(server.create()))
             async with running(made, clock, store) as center:
                 scene = Scene(store, clock, center)

@@ -43,7 +43,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 @pytest.fixture
 async def center(database_url: str, provider: Provider) -> AsyncIterator[Center]:
     """Serve, by the clock that the provider has too."""
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         keys = key_settings(folder)
         made = settings(folder, database_url, oidc_issuers=(provider.issuer,), **keys)
@@ -238,7 +238,7 @@ async def test_nobody_maps_groups_to_roles_that_they_may_not_give(
 
 async def test_a_provider_that_is_away_is_told_so(database_url: str) -> None:
     issuer = "http://127.0.0.1:1/o"
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as name:
         made = settings(Path(name), database_url, oidc_issuers=(issuer,))
         async with serving(made) as center:
             body = {"issuer": issuer, "client_id": "x", "redirect_uris": [REDIRECT]}

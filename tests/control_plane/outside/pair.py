@@ -26,7 +26,7 @@ async def two_tenants(home: Path) -> AsyncIterator[Scene]:
     """Serve on SQLite in `home`, following a shared state in memory."""
     clock = ManualClock()
     store = MemoryStore(clock, heartbeat_s=0.2)
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         issuers = tuple(f"https://{mark}.example.org" for mark in (OURS, THEIRS))
         given = key_settings(folder) | {"oidc_issuers": issuers}

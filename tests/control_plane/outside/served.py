@@ -48,7 +48,7 @@ async def served(
 
     With `identity`, over TLS, as that.
     """
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         keys = folder / "customer.keys"
         LocalFile.make(keys)

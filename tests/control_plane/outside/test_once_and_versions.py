@@ -105,7 +105,7 @@ def test_an_etag_is_to_be_had_of_all_that_asks_for_one() -> None:
 
 @pytest.fixture
 async def center(tmp_path: Path) -> AsyncIterator[Center]:
-    with tempfile.TemporaryDirectory(prefix="everline-") as folder:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as folder:
         async with running(settings(Path(folder), f"sqlite:///{tmp_path / 'e.db'}")) as made:
             yield made
 

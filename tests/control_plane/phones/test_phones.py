@@ -38,7 +38,7 @@ async def scene(database_url: str) -> AsyncIterator[Scene]:
     """Serve over a furnished center, with secrets for phones."""
     clock = ManualClock()
     store = MemoryStore(clock, heartbeat_s=0.2)
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         made = settings(folder, database_url, phone_secrets=secret_file(folder))
         async with running(made, clock, store) as center:

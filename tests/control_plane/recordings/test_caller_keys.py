@@ -72,7 +72,7 @@ class Told:
 async def told(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Told]:
     monkeypatch.setattr(keeping, "PERIOD_S", 0.05)
     clock = ManualClock()
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         ear = Ear(folder)
         server = await asyncio.start_unix_server(ear, path=ear.path)

@@ -29,7 +29,7 @@ async def sites(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sites]:
     for module in (caretaker, keeping):
         monkeypatch.setattr(module, "PERIOD_S", 0.05)
     monkeypatch.setattr(caretaker, "SWEEP_S", 0.05)
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as name:
         yield await make(Path(name))
 
 

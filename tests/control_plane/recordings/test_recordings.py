@@ -87,7 +87,7 @@ class Served:
 
 @pytest.fixture
 async def served(database_url: str) -> AsyncIterator[Served]:
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         archive = Archive(folder)
         await archive.make_key()

@@ -26,7 +26,7 @@ ONE, TWO = "1" * 24, "2" * 24
 async def sites(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sites]:
     monkeypatch.setattr(keeping, "PERIOD_S", 0.05)
     monkeypatch.setattr(sampler, "LOOK_S", 0.05)
-    with tempfile.TemporaryDirectory(prefix="everline-") as name:
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as name:
         yield await make(Path(name))
 
 
