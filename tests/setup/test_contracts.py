@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 TREE = {
     "state/__init__.py": "",
-    "state/model.py": "",
+    "state/model/__init__.py": "",
     "state/codec.py": "import state.model",
     "state/store.py": "import asyncio",
     "state/etcd.py": "import grpc, asyncio, state.store",
@@ -65,7 +65,7 @@ WRONG = [
     ("edge/acd/rank.py", "import state.clock", "holds no store"),
     ("edge/sip/stack.py", "import edge.sip.endpoint", "Pure modules know no shell"),
     ("edge/media/ng.py", "import edge.media.rtpengine", "Pure modules know no shell"),
-    ("state/model.py", "import state.codec", "Shared state"),
+    ("state/model/__init__.py", "import state.codec", "Shared state"),
     ("state/store.py", "import state.mirror", "Shared state"),
     ("state/rows.py", "import edge.acd.match", "Siblings stand on state"),
     ("custody/frame.py", "import os", "Pure"),

@@ -1,0 +1,265 @@
+"""What is going on: who is there, who waits, who talks to whom. PURE."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+from msgspec import Struct
+
+from state.discreet import Discreet
+from state.model.configuration import AttributeNeed, CallBack, SkillNeed
+from state.model.identity import MAIN, AgentId, CallId, DidNumber, EdgeId, QueueId, SiteId, TenantId
+
+
+class RecordingState(StrEnum):
+    """What is kept of a call at present."""
+
+    RECORDING = "recording"
+    PAUSED = "paused"
+    UNRECORDED = "unrecorded"
+    """There is no recording of this call."""
+
+
+class RecordingStatus(Struct, frozen=True, kw_only=True):
+    """What the recorder has confirmed. Written by the edge that holds the call."""
+
+    call: CallId
+    edge: EdgeId
+    state: RecordingState
+    wish: int = 0
+    """The mod_revision of the wish that this answers."""
+
+
+FIRST_EPOCH = 1
+"""Of an agent whose site has never served without a quorum; see `edge.acd.token`."""
+
+
+class PresenceState(StrEnum):
+    """What an agent's home site says of them."""
+
+    SIGNED_OUT = "signed_out"
+    PAUSED = "paused"
+    READY = "ready"
+
+
+class Presence(Struct, frozen=True, kw_only=True):
+    """An agent's registration and wish in one. Written by the agent's home edge alone."""
+
+    agent: AgentId
+    site: SiteId
+    state: PresenceState
+    since_ms: int
+    reason: str = ""
+    """Why paused; see `edge.acd.attendance`."""
+    rest_of: int = 0
+    """The mod_revision of the work record of which the rest is `rest_s` instead; 0: of none."""
+    rest_s: float = 0.0
+    epoch: int = FIRST_EPOCH
+    """Of the tokens of the agent's next offers. Odd; see `edge.acd.token`."""
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """To which site an agent was moved last: that one is their home for now.
+
+    Written by an edge of `site`, where their telephone had registered, when their home of before
+    was dead or had no telephone of theirs; see `edge.steering.moves`. It stays when they are back,
+    since no token of before it may ring them.
+    """
+
+    agent: AgentId
+    site: SiteId
+    home: SiteId
+    """Where they are configured to be at home. If that is changed, the move is void."""
+    since_ms: int
+
+
+class EdgeState(StrEnum):
+    """Whether an edge takes new calls."""
+
+    SERVING = "serving"
+    DRAINING = "draining"
+
+
+class EdgeLife(Struct, frozen=True, kw_only=True):
+    """An edge process that lives. Written by itself, under its lease."""
+
+    edge: EdgeId
+    site: SiteId
+    sip: str
+    """`host:port` where it takes SIP from the Kamailios."""
+    state: EdgeState
+    started_ms: int
+    applied: int = 0
+    """The version of the configuration by which it, and its site's Kamailio, last went: see
+    `Release`. 0: none, or a file's."""
+
+
+class TicketState(StrEnum):
+    """How far a caller has come."""
+
+    GREETING = "greeting"
+    QUEUED = "queued"
+    OFFERED = "offered"
+    CONNECTED = "connected"
+
+
+class Ticket(Discreet, frozen=True, kw_only=True):
+    """A caller's place. Written by the edge that holds the caller (`holder`).
+
+    Its place in the queue is its create_revision, or `place`. It outlives its holder.
+    """
+
+    UNTOLD: ClassVar = frozenset({"caller"})
+
+    call: CallId
+    did: DidNumber
+    queue: QueueId
+    tenant: TenantId = MAIN
+    """Whose caller this is: no other tenant's agents are offered the call, whatever its queue."""
+    needs: tuple[SkillNeed, ...]
+    priority: int
+    state: TicketState
+    holder: EdgeId
+    site: SiteId
+    """The holder's site: where the media is anchored."""
+    via: SiteId
+    """The site whose Kamailio carries the caller's dialog."""
+    caller: str
+    """Calling number: personal data."""
+    sip_call_id: str
+    arrived_ms: int
+    queued_ms: int | None = None
+    connected_ms: int | None = None
+    agent: AgentId | None = None
+    tried: tuple[AgentId, ...] = ()
+    """Agents who refused or let it ring, so that others come first."""
+    any_of: tuple[tuple[SkillNeed, ...], ...] = ()
+    attributes: tuple[AttributeNeed, ...] = ()
+    prefers: AgentId | None = None
+    """Waits for this agent alone, as long as `prefers_for_s` of waiting are not over."""
+    prefers_for_s: float = 0.0
+    waited_s: float = 0.0
+    """How long the caller had waited when this was written, by its holder's monotonic clock."""
+    place: int | None = None
+    """The create_revision of the ticket that this caller had lost before; None: its own counts."""
+    estimate_s: float | None = None
+    """How long a wait was estimated on arrival."""
+    call_back: CallBack | None = None
+    """How this caller may be called back; None: they may not, or nobody knows their number."""
+    callback_of: CallId | None = None
+    """The call that was lost or sent away, if this one calls them back."""
+    tries: int = 0
+    """How often they have been called back, with this."""
+    until_ms: int | None = None
+    """Until when they want to be; None: it has not come to that."""
+
+
+class Place(Discreet, frozen=True, kw_only=True):
+    """What is left to a caller whose call was cut off, or who was sent away to be called back.
+
+    Whoever dials the same DID from the same number within ten minutes has it back, once; whoever
+    does not may be called back (`due_s`). Written by whoever closes the ticket; deleted by the edge
+    that gives the place back or calls them back, or when it is too old.
+    """
+
+    UNTOLD: ClassVar = frozenset({"caller"})
+
+    call: CallId
+    """The lost one."""
+    did: DidNumber
+    caller: str
+    """Calling number: personal data."""
+    place: int
+    """The revision that says who comes first; 0: this record's own create_revision, since they were
+    sent away at the door."""
+    waited_s: float = 0.0
+    """As the lost ticket said."""
+    has_heard_greeting: bool = False
+    prefers: AgentId | None = None
+    """The agent with whom they were talking."""
+    queue: QueueId | None = None
+    """Where they waited."""
+    call_back: CallBack | None = None
+    due_s: float | None = None
+    """So long after this was written they are called back; None: they are not."""
+    until_ms: int | None = None
+    tries: int = 0
+    """How often they have been called back in vain."""
+    was_sent_away: bool = False
+    """To be called back. If they call again, how long they had waited before counts against no
+    limit."""
+
+
+class OfferState(StrEnum):
+    """How far an agent's call has come."""
+
+    RINGING = "ringing"
+    TALKING = "talking"
+
+
+class Offer(Struct, frozen=True, kw_only=True):
+    """One agent given to one call. Created, changed and deleted by the edge that won it."""
+
+    agent: AgentId
+    call: CallId
+    edge: EdgeId
+    state: OfferState
+    since_ms: int
+    epoch: int = FIRST_EPOCH
+    """The token's; see `edge.acd.token`."""
+    granted: int | None = None
+    """The token's count, of an offer made without a quorum; None: its create_revision counts."""
+    hold_since_ms: int | None = None
+    """Since when the agent has the caller on hold; None: they talk."""
+
+
+class WorkEnd(StrEnum):
+    """How an agent's last offer ended."""
+
+    TALKED = "talked"
+    NO_ANSWER = "no_answer"
+    DECLINED = "declined"
+    UNREACHABLE = "unreachable"
+    WITHDRAWN = "withdrawn"
+    """The caller left, or a fault ended it: nothing the agent did."""
+
+
+class Work(Struct, frozen=True, kw_only=True):
+    """What an agent has done so far. Written, with the deletion of the offer, by that offer's edge.
+
+    The agent rests for `rest_s` from the moment each reader saw this record: wrap-up after a call,
+    a pause after an unanswered ring.
+    """
+
+    agent: AgentId
+    calls: int = 0
+    busy_s: float = 0.0
+    idle_s: float = 0.0
+    end: WorkEnd = WorkEnd.TALKED
+    rest_s: float = 0.0
+    ended_ms: int = 0
+    recent_calls: float = 0.0
+    """Calls that fade with `busy_s` and `idle_s`: those of about the last hour."""
+    unanswered: int = 0
+    """How many offers in a row the agent has let ring."""
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """What one edge's probes say of the sites. Written by that edge, when it changes."""
+
+    edge: EdgeId
+    up: tuple[SiteId, ...]
+    down: tuple[SiteId, ...]
+    lossy: tuple[SiteId, ...] = ()
+    """Sites from which too many packets of the media probes do not arrive here."""
+
+
+class Barred(Struct, frozen=True, kw_only=True):
+    """An agent whose user is disabled: no phone of theirs signs in, and they get no calls.
+
+    Written by the control planes.
+    """
+
+    agent: AgentId
+    since_ms: int

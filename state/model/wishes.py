@@ -1,0 +1,59 @@
+"""What people want: agents of themselves, or somebody for them. PURE."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from state.model.identity import AgentId, CallId
+
+
+class Readiness(StrEnum):
+    """What the agent has said of themself."""
+
+    READY = "ready"
+    PAUSED = "paused"
+    SIGNED_OUT = "signed_out"
+    """As if no telephone were registered."""
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What an agent asked to be, or a supervisor for them (at this stage through the CLI).
+
+    The last one counts.
+    """
+
+    agent: AgentId
+    readiness: Readiness
+    reason: str = ""
+    """A word of the center's own: `lunch`, `training`."""
+    by: str = ""
+    """Who asked, when it was not the agent."""
+
+
+class Rest(Struct, frozen=True, kw_only=True):
+    """How long an agent asked to rest after one offer, or a supervisor for them.
+
+    The last one counts, if it is of the agent's last work and newer than what their home says.
+    """
+
+    agent: AgentId
+    work: int
+    """The mod_revision of the work record after which they rest."""
+    rest_s: float
+    """In all, from when that record was written; 0: no longer."""
+    by: str = ""
+    """Who asked, when it was not the agent."""
+
+
+class RecordingWish(Struct, frozen=True, kw_only=True):
+    """Whether a call's recording is to pause. Written by the control planes; the last one counts.
+
+    It outlives edges and recorders: whoever takes the call up keeps to it.
+    """
+
+    call: CallId
+    pause: bool
+    by: str = ""
+    """In whose name, a word for the manifest: `agent` or `supervisor`."""
