@@ -18,6 +18,7 @@ from state.model import EdgeId, SiteId
 
 RTO_LIMIT_S = 5.0
 NOTICE_LIMIT_S = 5.0
+BACK_LIMIT_S = 15.0
 SETUP_LIMIT_S = 15.0
 HEARD_LIMIT_S = 2.0
 
@@ -170,11 +171,18 @@ def _claims_of_failover(figures: Figures) -> tuple[Claim, ...]:
             ),
         ),
         Claim(
-            text=f"After {NOTICE_LIMIT_S:g} s nobody was sent to an agent of the dead site",
+            text=f"After {NOTICE_LIMIT_S:g} s nobody was sent to an agent at the dead site",
             held=figures.killed is not None and figures.last_offer_s <= NOTICE_LIMIT_S,
             numbers=f"the last {figures.last_offer_s:.2f} s after the kill"
             if figures.last_offer_s
             else "none after the kill",
+        ),
+        Claim(
+            text=f"Its agents took calls at other sites within {BACK_LIMIT_S:g} s",
+            held=len(figures.back_s) == figures.homed
+            and max(figures.back_s.values(), default=inf) <= BACK_LIMIT_S,
+            numbers=f"{len(figures.back_s)} of {figures.homed}, the last after "
+            f"{max(figures.back_s.values(), default=inf):.2f} s",
         ),
         Claim(
             text="No call was lost that was not on the dead site",
@@ -272,6 +280,9 @@ def as_json(run: Run, figures: Figures, found: Sequence[Claim]) -> dict[str, obj
             "redirected": figures.redirected,
             "noticed_s": {each: round(s, 3) for each, s in figures.noticed_s.items()},
             "last_offer_s": round(figures.last_offer_s, 3),
+            "agents_back_s": {
+                agent: round(after_s, 3) for agent, after_s in sorted(figures.back_s.items())
+            },
             "lost_elsewhere": len(figures.lost_elsewhere),
             "lost_elsewhere_calls": list(figures.lost_elsewhere),
             "timeline": [

@@ -6,7 +6,7 @@ are wall-clock milliseconds of one machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -119,27 +119,42 @@ def noticed_s(sightings: Iterable[Sighting], kill: Kill) -> dict[Detector, float
     return found
 
 
-def last_offer_s(scenario: Scenario, kill: Kill, offers: Iterable[OfferEvent]) -> float:
-    """Return when an agent of the dead site was last offered a call, in seconds after the kill.
+def last_offer_s(
+    scenario: Scenario, kill: Kill, offers: Iterable[OfferEvent], back: Mapping[AgentId, int]
+) -> float:
+    """Return when an agent was last offered a call at the dead site, in seconds after the kill.
 
-    0 when nobody tried any more. A deletion or a change of an offer that stands is no trial.
+    0 when nobody tried any more. A deletion or a change of an offer that stands is no trial; nor is
+    one of an agent who is `back` by then, at another site.
     """
-    tried_ms = _offered_after(scenario, kill, offers)
+    tried_ms = _offered_after(scenario, kill, offers, back)
     return max(((at_ms - kill.at_ms) / 1000 for at_ms in tried_ms), default=0.0)
 
 
-def timeline(
+def back_s(scenario: Scenario, kill: Kill, back: Mapping[AgentId, int]) -> dict[AgentId, float]:
+    """Return how long after the kill each agent of the dead site could be reached elsewhere."""
+    homed = _homed(scenario, kill)
+    return {agent: (at - kill.at_ms) / 1000 for agent, at in back.items() if agent in homed}
+
+
+def _homed(scenario: Scenario, kill: Kill) -> frozenset[AgentId]:
+    return frozenset(agent.id for agent in scenario.agents if agent.site == kill.site)
+
+
+def timeline(  # noqa: PLR0913, PLR0917 - all that is told in it
     scenario: Scenario,
     ledger: Ledger,
     kill: Kill,
     sightings: Iterable[Sighting],
     offers: Iterable[OfferEvent],
+    back: Mapping[AgentId, int],
 ) -> tuple[Moment, ...]:
     """Return what happened from the kill on, in order."""
     found = [Sighting(at_ms=kill.at_ms, who="drill", what=f"site {kill.site} killed")]
     found += [each for each in sightings if each.at_ms >= kill.at_ms]
     found += _first_answer(ledger, kill)
-    found += _last_offer(scenario, kill, offers)
+    found += _last_offer(scenario, kill, offers, back)
+    found += _back(scenario, kill, back)
     found.sort(key=lambda each: each.at_ms)
     return tuple(
         Moment(after_s=(each.at_ms - kill.at_ms) / 1000, who=each.who, what=each.what)
@@ -159,19 +174,37 @@ def _first_answer(ledger: Ledger, kill: Kill) -> list[Sighting]:
     return [Sighting(at_ms=min(answers), who="caller", what=what)]
 
 
-def _last_offer(scenario: Scenario, kill: Kill, offers: Iterable[OfferEvent]) -> list[Sighting]:
-    """Find the last time that somebody still tried an agent of the dead site."""
-    tried = _offered_after(scenario, kill, offers)
+def _back(scenario: Scenario, kill: Kill, back: Mapping[AgentId, int]) -> list[Sighting]:
+    """Find when the first and the last agent of the dead site were there at another."""
+    homed = _homed(scenario, kill)
+    came = sorted(at_ms for agent, at_ms in back.items() if agent in homed)
+    if not came:
+        return []
+    what = f"an agent of {kill.site} takes calls at another site, the first"
+    found = [Sighting(at_ms=came[0], who="routing", what=what)]
+    if len(came) == len(homed):
+        what = f"all {len(homed)} agents of {kill.site} take calls at other sites"
+        found.append(Sighting(at_ms=came[-1], who="routing", what=what))
+    return found
+
+
+def _last_offer(
+    scenario: Scenario, kill: Kill, offers: Iterable[OfferEvent], back: Mapping[AgentId, int]
+) -> list[Sighting]:
+    """Find the last time that somebody still tried an agent at the dead site."""
+    tried = _offered_after(scenario, kill, offers, back)
     if not tried:
-        what = f"no agent of {kill.site} is offered a call from here on"
+        what = f"no agent at {kill.site} is offered a call from here on"
         return [Sighting(at_ms=kill.at_ms, who="routing", what=what)]
-    what = f"an agent of {kill.site} is offered a call for the last time"
+    what = f"an agent at {kill.site} is offered a call for the last time"
     return [Sighting(at_ms=max(tried), who="routing", what=what)]
 
 
-def _offered_after(scenario: Scenario, kill: Kill, offers: Iterable[OfferEvent]) -> list[int]:
-    """Return when agents of the dead site were given to calls after the kill."""
-    homed = {agent.id for agent in scenario.agents if agent.site == kill.site}
+def _offered_after(
+    scenario: Scenario, kill: Kill, offers: Iterable[OfferEvent], back: Mapping[AgentId, int]
+) -> list[int]:
+    """Return when agents were given to calls at the dead site after the kill."""
+    homed = _homed(scenario, kill)
     given: set[tuple[AgentId, CallId | None]] = set()
     found = []
     for each in sorted(offers, key=lambda event: event.revision):
@@ -181,6 +214,6 @@ def _offered_after(scenario: Scenario, kill: Kill, offers: Iterable[OfferEvent])
             given = {pair for pair in given if pair[0] != each.agent}
         elif (each.agent, each.call) not in given:
             given.add((each.agent, each.call))
-            if each.at_ms >= kill.at_ms:
+            if kill.at_ms <= each.at_ms < back.get(each.agent, each.at_ms + 1):
                 found.append(each.at_ms)
     return found

@@ -18,7 +18,7 @@ from drills.demo.ledger import Ledger, Row
 from drills.demo.management import Managed
 from drills.demo.reports import AgentReport, OfferEvent
 from drills.demo.scenario import Scenario
-from state.model import EdgeId, Outcome, SiteId
+from state.model import AgentId, EdgeId, Outcome, SiteId
 
 QUEUED_FROM_MS = 500
 """A caller for whom no phone rings so long after the greeting has queued: nobody was free."""
@@ -73,6 +73,8 @@ class Run(Struct, frozen=True, kw_only=True):
     """Files in which one was found."""
     managed: Managed = Managed()
     """What a manager saw of the API."""
+    back: Mapping[AgentId, int] = field(default_factory=dict)
+    """When agents were first there after the kill, at another site than the dead one."""
 
 
 class Count(Struct, frozen=True, kw_only=True):
@@ -125,7 +127,11 @@ class Figures(Struct, frozen=True, kw_only=True):
     slow: int
     noticed_s: dict[failover.Detector, float] = field()
     last_offer_s: float
-    """When an agent of the dead site was last offered a call, after the kill."""
+    """When an agent was last offered a call at the dead site, after the kill."""
+    back_s: Mapping[AgentId, float]
+    """How long after the kill each agent of the dead site could be reached at another."""
+    homed: int
+    """How many agents the dead site had."""
     lost_elsewhere: tuple[str, ...]
     timeline: tuple[failover.Moment, ...]
     leaks: int
@@ -169,7 +175,11 @@ def measure(run: Run) -> Figures:
         redirected=failover.redirected(book, run.kill) if run.kill else 0,
         slow=len(failover.slow_after(book, run.kill)) if run.kill else 0,
         noticed_s=failover.noticed_s(run.sightings, run.kill) if run.kill else {},
-        last_offer_s=failover.last_offer_s(run.scenario, run.kill, run.offers) if run.kill else 0.0,
+        last_offer_s=(
+            failover.last_offer_s(run.scenario, run.kill, run.offers, run.back) if run.kill else 0.0
+        ),
+        back_s=failover.back_s(run.scenario, run.kill, run.back) if run.kill else {},
+        homed=sum(run.kill is not None and e.site == run.kill.site for e in run.scenario.agents),
         lost_elsewhere=_needless(run),
         timeline=_timeline(run),
         leaks=sum(stock.left for stock in leaking),
@@ -235,4 +245,6 @@ def _needless(run: Run) -> tuple[str, ...]:
 def _timeline(run: Run) -> tuple[failover.Moment, ...]:
     if run.kill is None:
         return ()
-    return failover.timeline(run.scenario, run.ledger, run.kill, run.sightings, run.offers)
+    return failover.timeline(
+        run.scenario, run.ledger, run.kill, run.sightings, run.offers, run.back
+    )

@@ -15,7 +15,17 @@ from drills.demo.reports import OfferChange, OfferEvent
 from state.codec import decode
 from state.errors import BadKeyError
 from state.keys import Key, Kind, parse
-from state.model import AgentId, CallId, EdgeId, Offer, Probe, SiteId, Ticket
+from state.model import (
+    AgentId,
+    CallId,
+    EdgeId,
+    Offer,
+    Presence,
+    PresenceState,
+    Probe,
+    SiteId,
+    Ticket,
+)
 from state.raw import Change
 
 
@@ -53,6 +63,19 @@ def sightings(
         *_leases(seen, kill, homes),
         *_closed_tickets(seen, kill, homes),
     )
+
+
+def came_back(seen: Iterable[Seen], site: SiteId, from_ms: int) -> dict[AgentId, int]:
+    """Return when agents were first there, after `from_ms`, by the word of another site."""
+    found: dict[AgentId, int] = {}
+    for each, key in _of_kind(seen, Kind.PRESENCE):
+        value = each.change.value
+        if each.at_ms < from_ms or value is None:
+            continue
+        said = decode(Presence, value, each.change.key)
+        if said.site != site and said.state is not PresenceState.SIGNED_OUT:
+            found.setdefault(AgentId(key.id), each.at_ms)
+    return found
 
 
 class TicketSeen(Struct, frozen=True, kw_only=True):

@@ -275,6 +275,7 @@ async def _run(
         ),
         agents=agents,
         offers=history.offers(seen),
+        back=history.came_back(seen, kill.site, kill.at_ms),
         kill=kill,
         leader=kill.site,
         successor=await stage.lab.etcd_leader_site(),

@@ -223,6 +223,7 @@ def run(
         copies=Copies(counted=2, played=2, due=9, copied=9),
         sounds_sought=2 * len(RECORDINGS),
         managed=MANAGED,
+        back={agent.id: KILL_MS + 9000 for agent in SCENARIO.agents if agent.site == DEAD},
     )
 
 

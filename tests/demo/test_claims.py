@@ -221,6 +221,16 @@ def test_a_good_run_holds_every_claim() -> None:
             id="recovered-too-late",
         ),
         pytest.param(
+            replace(GOOD, back={}),
+            "Its agents took calls at other sites within 15 s",
+            id="agents-never-came-back",
+        ),
+        pytest.param(
+            replace(GOOD, back={agent: at_ms + 6001 for agent, at_ms in GOOD.back.items()}),
+            "Its agents took calls at other sites within 15 s",
+            id="agents-came-back-late",
+        ),
+        pytest.param(
             replace(GOOD, sightings=GOOD.sightings[1:]),
             "Carrier, edges and etcd each noticed within 5 s",
             id="etcd-never-noticed",
@@ -232,7 +242,7 @@ def test_a_good_run_holds_every_claim() -> None:
         ),
         pytest.param(
             offered_late(),
-            "After 5 s nobody was sent to an agent of the dead site",
+            "After 5 s nobody was sent to an agent at the dead site",
             id="an-agent-of-the-dead-site-is-offered-late",
         ),
         pytest.param(

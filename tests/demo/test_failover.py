@@ -98,7 +98,9 @@ def test_a_call_lost_without_record_touched_only_its_first_site() -> None:
 def test_the_timeline_is_in_order_and_counts_from_the_kill() -> None:
     run = invented.run()
     early = Sighting(at_ms=KILL.at_ms - 1, who="carrier", what="before")
-    moments = failover.timeline(run.scenario, run.ledger, KILL, (early, *run.sightings), run.offers)
+    moments = failover.timeline(
+        run.scenario, run.ledger, KILL, (early, *run.sightings), run.offers, run.back
+    )
     assert [each.after_s for each in moments] == sorted(each.after_s for each in moments)
     assert moments[0].what == "site b killed"
     assert {"carrier", "etcd", "caller", "routing"} <= {each.who for each in moments}
@@ -108,7 +110,7 @@ def test_the_timeline_is_in_order_and_counts_from_the_kill() -> None:
 def test_the_last_offer_to_an_agent_of_the_dead_site_is_told() -> None:
     run = invented.run()
     event = replace(run.offers[0], agent=AgentId("bela"), at_ms=KILL.at_ms + 700)
-    moments = failover.timeline(run.scenario, run.ledger, KILL, (), (*run.offers, event))
+    moments = failover.timeline(run.scenario, run.ledger, KILL, (), (*run.offers, event), {})
     (last,) = [each for each in moments if each.who == "routing"]
     assert last.after_s == 0.7
 
@@ -135,8 +137,25 @@ def test_an_offer_that_stood_before_the_kill_is_no_offer_after_it() -> None:
     connected = replace(before, revision=2, at_ms=KILL.at_ms + 50)
     gone = replace(before, revision=3, change=OfferChange.DELETED, call=None, at_ms=KILL.at_ms + 60)
     again = replace(before, revision=4, at_ms=KILL.at_ms + 300)
-    assert failover.last_offer_s(run.scenario, KILL, (before, connected, gone)) == 0
-    assert failover.last_offer_s(run.scenario, KILL, (before, connected, gone, again)) == 0.3
+    assert failover.last_offer_s(run.scenario, KILL, (before, connected, gone), {}) == 0
+    offers = (before, connected, gone, again)
+    assert failover.last_offer_s(run.scenario, KILL, offers, {}) == 0.3
+    # By then she was there at another site.
+    back = {AgentId("bela"): KILL.at_ms + 200}
+    assert failover.last_offer_s(run.scenario, KILL, offers, back) == 0
+    assert failover.back_s(run.scenario, KILL, back) == {AgentId("bela"): 0.2}
+
+
+def test_the_timeline_tells_when_agents_of_the_dead_site_were_there_again() -> None:
+    run = invented.run()
+    homed = [agent.id for agent in run.scenario.agents if agent.site == KILL.site]
+    others = [agent.id for agent in run.scenario.agents if agent.site != KILL.site]
+    back = {agent: KILL.at_ms + 9000 + 100 * n for n, agent in enumerate(homed)} | {others[0]: 1}
+    moments = failover.timeline(run.scenario, run.ledger, KILL, (), (), back)
+    told = [(each.after_s, each.what) for each in moments if "take" in each.what]
+    assert [after_s for after_s, _ in told] == [9.0, 9.0 + 0.1 * (len(homed) - 1)]
+    moments = failover.timeline(run.scenario, run.ledger, KILL, (), (), {homed[0]: KILL.at_ms})
+    assert sum("take" in each.what for each in moments) == 1, "the others are still to come"
 
 
 def test_the_dead_site_is_one_of_the_three() -> None:
