@@ -62,11 +62,11 @@ COMMANDS = (
 )
 
 
-def build(called: str = "") -> cyclopts.App:
+def build(called: str | None = "") -> cyclopts.App:
     """Return the application with every command registered and none imported.
 
     The line of the list would also stand in for the docstring as the help of the command itself;
-    so the command that is `called` is registered without it.
+    so the command that is `called` is registered without it. None: whichever may be.
     """
     app = cyclopts.App(
         name="./everline",
@@ -76,7 +76,7 @@ def build(called: str = "") -> cyclopts.App:
         default_parameter=cyclopts.Parameter(negative=(), show_default=False),
     )
     for place, command in enumerate(COMMANDS):
-        line = None if command.name == called else command.line
+        line = None if called in {None, command.name} else command.line
         app.command(command.target, name=command.name, help=line, sort_key=place)
     app["--help"].group = app["--version"].group = "Options"
     return app

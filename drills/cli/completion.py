@@ -26,5 +26,5 @@ def completion(shell: Shell, /) -> int:
     """
     from drills.cli.app import build  # noqa: PLC0415 - the table of commands names this one
 
-    print(build().generate_completion(prog_name="everline", shell=shell))  # noqa: T201
+    print(build(None).generate_completion(prog_name="everline", shell=shell))  # noqa: T201
     return Exit.OK
