@@ -7,6 +7,7 @@ merges they are refused as by a store that is away, which is asked again a momen
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from itertools import groupby
 
@@ -19,7 +20,7 @@ from state.errors import UnavailableError
 from state.mirror import Mirror
 from state.overlay import ALONE_FROM, Overlay, carry_out, translated, written
 from state.raw import Change
-from state.snapshot import Delta, Listener, Snapshot
+from state.snapshot import Delta, Listener, Snapshot, apply
 from state.snapshot import replace as replaced
 from state.store import (
     Compare,
@@ -53,6 +54,8 @@ class SiteStore:
         self._listeners: list[Listener] = []
         self._revisions: dict[tuple[str, int], int] = {}
         """What the last merge has made of the revisions that calls still hold."""
+        self._landed: deque[tuple[int, Sequence[Operation]]] = deque()
+        """Own writes, with their revisions, that the mirror has not shown yet."""
         mirror.subscribe(self._mirror_turned)
 
     # -- reading
@@ -83,7 +86,7 @@ class SiteStore:
 
         `written_before`: what a former life of this edge has written without a quorum.
         """
-        self._overlay = Overlay(snapshot=self._mirror.snapshot)
+        self._overlay = Overlay(snapshot=self._with_landed(self._mirror.snapshot))
         self._is_merging = False
         self._kept.begin(written_before)
         deltas: list[Delta] = []
@@ -159,7 +162,7 @@ class SiteStore:
             result = await self._store.txn(known, success, failure)
             revision = _landed_at(success, result)
             if revision is not None:
-                self._absorb(success, revision)
+                self._note_landed(success, revision)
             return result
         self._overlay, result, deltas = carry_out(
             self._overlay,
@@ -253,6 +256,12 @@ class SiteStore:
         self._revision = max(self._revision + 1, us)
         return self._revision
 
+    def _note_landed(self, operations: Sequence[Operation], revision: int) -> None:
+        if self._overlay is not None:
+            self._absorb(operations, revision)
+        elif revision > self._mirror.snapshot.revision:
+            self._landed.append((revision, operations))
+
     def _absorb(self, operations: Sequence[Operation], revision: int) -> None:
         """Take into the copy a write that was under way when the quorum was lost, and landed."""
         if self._overlay is None:
@@ -275,7 +284,28 @@ class SiteStore:
             if held is not None:
                 self._revisions[change.key, revision] = held.mod_revision
 
+    def _with_landed(self, snapshot: Snapshot) -> Snapshot:
+        """Return a snapshot with the own writes that it does not show yet.
+
+        They stand in the store, and calls hold their revisions: the mirror may be seconds behind.
+        """
+        for revision, operations in self._landed:
+            changes = [
+                Change(
+                    key=each.key,
+                    value=each.value if isinstance(each, Put) else None,
+                    create_revision=_created(snapshot, each.key, revision),
+                    mod_revision=revision,
+                )
+                for each in operations
+                if isinstance(each, Put | Delete) and each.key.startswith(keys.STATE)
+            ]
+            snapshot = apply(snapshot, changes, snapshot.revision, self._clock.now().mono_s)
+        return snapshot
+
     def _mirror_turned(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
+        while self._landed and self._landed[0][0] <= snapshot.revision:
+            self._landed.popleft()
         if self._overlay is None:
             self._tell(snapshot, deltas)
 
@@ -299,3 +329,9 @@ def _landed_at(success: Sequence[Operation], result: TxnResult) -> int | None:
             if puts.get(found.key) == found.value:
                 return found.mod_revision
     return None
+
+
+def _created(snapshot: Snapshot, key: str, revision: int) -> int:
+    """Return when a record was created that is written at `revision`."""
+    before = snapshot.raw.get(key)
+    return revision if before is None else before.create_revision

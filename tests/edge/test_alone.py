@@ -391,6 +391,30 @@ async def test_what_landed_unheard_before_a_site_was_alone_is_not_undone_by_its_
     assert isinstance(await bench.end(records), Landed)
 
 
+async def test_what_landed_before_a_site_was_alone_is_in_its_copy_though_the_mirror_is_behind(
+    bench: Bench,
+) -> None:
+    records = bench.records()
+    assert isinstance(await records.create(ticket(), bench.clock.now()), Landed)
+    assert CALL not in bench.mirror.snapshot.tickets, "nobody has told yet"
+    bench.store.begin()
+    entry = bench.store.snapshot.tickets[CALL]
+    assert records.held is not None
+    assert entry.mod_revision == records.held.ticket.mod_revision
+    await bench.give(records, Token(epoch=2, revision=1))
+    await bench.merge()
+    assert bench.store.snapshot.offers[ANN].value.granted == 1
+    assert isinstance(await bench.end(records), Landed)
+    # What the mirror has shown is not laid over it again.
+    again = bench.records(OTHER)
+    await again.create(ticket(OTHER), bench.clock.now())
+    await bench.read()
+    await bench.end(again)
+    await bench.read()
+    bench.store.begin()
+    assert bench.store.snapshot.tickets == bench.mirror.snapshot.tickets
+
+
 async def test_what_is_found_to_have_landed_while_a_site_is_alone_already_is_in_its_copy(
     bench: Bench,
 ) -> None:
