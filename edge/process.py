@@ -178,6 +178,7 @@ class EdgeProcess:
             store=store,
             gate_of=self._gate_of,
             on_change=self._mode_changed,
+            on_again=self._alone_again,
             kept=kept,
         )
         self._sisters = Sisters(
@@ -421,6 +422,9 @@ class EdgeProcess:
 
     def _unreachable(self) -> frozenset[SiteId]:
         return self._prober.unreachable | self._alone.others
+
+    def _alone_again(self) -> None:
+        self._steward.note_alone_before()
 
     def _mode_changed(self, _: Mode) -> None:
         self._sisters.forget()

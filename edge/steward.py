@@ -16,7 +16,7 @@ from edge.media.relay import Relay
 from edge.presence import PresenceKeeper
 from edge.proxy.errors import ProxyError
 from edge.proxy.events import Connected, Event, GateChanged, Registered, Unregistered
-from edge.proxy.gate import GateEntry, GateLoad, gate_load
+from edge.proxy.gate import GateEntry, GateLoad, epoch_alone, gate_load
 from edge.proxy.proxy import Proxy
 from edge.proxy.secrets_file import SecretsFile
 from edge.proxy.tables import Tables, dial, ha1, homes, peers
@@ -116,6 +116,15 @@ class Steward:
         if not self._is_alone():
             self._keeper.note_epoch(self._epoch_seen)
         self._soon.set()
+
+    def note_alone_before(self) -> None:
+        """Take it that the gate let tokens through that a former life of this edge made alone.
+
+        Kamailio may have been restarted since, and then nobody knows: the next tokens of the store
+        stand above them all the same.
+        """
+        made = epoch_alone(self._snapshot(), self._site)
+        self._epoch_seen = max(self._epoch_seen, made)
 
     def take(self, deltas: Iterable[Delta]) -> None:
         """See what of the snapshot's news concerns Kamailio."""

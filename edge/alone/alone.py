@@ -51,8 +51,10 @@ class Alone:
         store: SiteStore,
         gate_of: GateOf,
         on_change: Callable[[Mode], None],
+        on_again: Callable[[], None] = lambda: None,
         kept: Kept | None = None,
     ) -> None:
+        """`on_again`: a former life of this edge was alone; what it knew of the gate is lost."""
         self._kept = kept or Kept(None)
         self.is_settled = False
         """Whether it is known if a former life of this edge has left something to merge."""
@@ -64,6 +66,7 @@ class Alone:
         self._store = store
         self._gate_of = gate_of
         self._on_change = on_change
+        self._on_again = on_again
         now = clock.now()
         self._standing = Standing(since_s=now.mono_s, looked_s=now.mono_s)
         self._since_ms = now.wall_ms
@@ -151,6 +154,7 @@ class Alone:
             self._since_ms = now.wall_ms
             self._store.begin(written_before=written)
             log.warning("alone_again", site=self._site, records=len(written))
+            self._on_again()
             self._on_change(self.mode)
         self.is_settled = True
 

@@ -49,6 +49,11 @@ def site_epoch(snapshot: Snapshot, site: SiteId) -> int:
     return max(epochs, default=FIRST_EPOCH)
 
 
+def epoch_alone(snapshot: Snapshot, site: SiteId) -> int:
+    """Return the epoch of tokens that a site may have made alone since that snapshot."""
+    return site_epoch(snapshot, site) + 1
+
+
 def gate_load(
     snapshot: Snapshot, site: SiteId, *, reached: int = 0, let_through: int = 0
 ) -> GateLoad:

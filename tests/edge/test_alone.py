@@ -15,6 +15,7 @@ from edge.acd.merge import Contested, Elsewhere, keys_of, local_calls, merge_cal
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import connected, created, ended, given_agent, offer_failed, reserved
 from edge.acd.token import Token
+from edge.alone.alone import Alone
 from edge.alone.kept import Kept
 from edge.alone.merging import Merged, merge
 from edge.alone.mode import ENTER_S, LEAVE_S, Mode, Seen, Standing, merged, next_standing
@@ -535,6 +536,41 @@ async def test_what_an_edge_did_alone_outlives_it_and_is_merged_by_its_next_life
     assert await bench.has(keys.ticket(OTHER))
     assert not await bench.has(keys.offer(ANN))
     assert not path.exists(), "nothing is left to go on with"
+
+
+async def test_a_life_after_one_that_was_alone_says_so_and_another_does_not(
+    bench: Bench, tmp_path: Path
+) -> None:
+    for was_alone in (True, False):
+        file = tmp_path / f"alone-{was_alone}"
+        before = Kept(file)
+        if was_alone:
+            before.begin(())
+            before.note(
+                (Change(key=keys.wish(ANN), value=b"{}", create_revision=1, mod_revision=1),)
+            )
+        again: list[bool] = []
+        kept = Kept(file)
+        alone = Alone(
+            edge=A1,
+            site=SiteId("a"),
+            clock=bench.clock,
+            mirror=bench.mirror,
+            shared=bench.shared,
+            store=SiteStore(bench.shared, bench.mirror, bench.clock, kept),
+            gate_of=_no_gate,
+            on_change=lambda _: None,
+            on_again=lambda heard=again: heard.append(True),  # type: ignore[misc]
+            kept=kept,
+        )
+        running = asyncio.create_task(alone.run())
+        await asyncio.sleep(0.01)
+        running.cancel()
+        assert again == [True] * was_alone
+
+
+async def _no_gate(_: AgentId) -> None:
+    return None
 
 
 async def test_a_life_that_did_nothing_alone_leaves_nothing(bench: Bench, tmp_path: Path) -> None:

@@ -7,19 +7,30 @@ import json
 import pytest
 from immutables import Map
 
-from edge.acd.token import Token
+from edge.acd.token import Token, alone_token
 from edge.proxy.gate import (
     CHUNK,
     GateEntry,
     GateLoad,
     GateState,
+    epoch_alone,
     free_message,
     gate_load,
     is_stuck,
     load_messages,
     parse_entry,
 )
-from state.model import Agent, AgentId, CallId, EdgeId, Entry, Offer, OfferState, SiteId
+from state.model import (
+    FIRST_EPOCH,
+    Agent,
+    AgentId,
+    CallId,
+    EdgeId,
+    Entry,
+    Offer,
+    OfferState,
+    SiteId,
+)
 from state.snapshot import Snapshot
 
 ALICE, BOB, GHOST = AgentId("alice"), AgentId("bob"), AgentId("ghost")
@@ -52,7 +63,9 @@ def test_a_gates_floor_is_above_what_it_let_through_before_though_the_mirror_is_
     later = gate_load(behind, SiteId("a"), reached=floor.revision + 9).floor
     assert later == token(floor.revision + 9)
     # It rang somebody by a token made alone, and no presence has been raised yet.
-    alone = gate_load(behind, SiteId("a"), let_through=2).floor
+    made = epoch_alone(behind, SiteId("a"))
+    assert made == alone_token(None, FIRST_EPOCH).epoch
+    alone = gate_load(behind, SiteId("a"), let_through=made).floor
     assert token(99, epoch=2) < alone == token(floor.revision, epoch=3)
 
 
