@@ -6,38 +6,36 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict
 
 import structlog
 
-from edge.acd.attendance import RestChange
 from edge.alone.alone import Alone
 from edge.alone.kept import Kept
 from edge.alone.mode import Mode
 from edge.alone.sister import Sisters
 from edge.alone.store import SiteStore
 from edge.callbacks import Callbacks
-from edge.commands import Command, CommandPort
+from edge.commands import CommandPort
 from edge.debts import Debts
-from edge.errors import CommandError, PartDiedError
 from edge.headroom import HeadroomKeeper, Waits
 from edge.janitor import Janitor
 from edge.journal import Journal
 from edge.leg_watch import LegWatch
 from edge.life import Life
-from edge.log import fault
 from edge.media.direct import DirectMedia
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import MediaEngine
 from edge.media_probe import MediaProbe
 from edge.media_watch import MediaWatch
+from edge.parts import Parts
 from edge.places import PlaceGiver
 from edge.presence import PresenceKeeper
 from edge.probes import Prober
 from edge.proxy.gate import GateEntry
 from edge.recording import NoRecorder, RecorderLink
 from edge.recording_wishes import RecordingWishes
+from edge.replies import Replies
 from edge.reserve import Reserver
 from edge.ringing import Ringing
 from edge.settings import DIRECT, Settings, address
@@ -250,25 +248,32 @@ class EdgeProcess:
             calls=self._switchboard.with_media,
             on_lost=self._switchboard.media_lost,
         )
-        commands: Mapping[str, Command] = {
-            "stock": self._stock,
-            "status": self._status,
-            "drain": self._drain,
-            "undrain": self._undrain,
-            "wrap_up": self._wrap_up,
-            "cancel_callback": self._cancel_callback,
-            "alone": self._tell_sister,
-        }
         self._leg_watch = LegWatch(
             relay=self._media,
             clock=clock,
             calls=self._switchboard.held,
             unreachable=lambda: self._prober.unreachable,
         )
-        self._commands = CommandPort(settings.command_socket, commands)
-        self._is_leaving = False
-        self._is_ending = False
-        """Whether parts are cancelled because the process ends."""
+        replies = Replies(
+            settings=settings,
+            clock=clock,
+            snapshot=self._snapshot,
+            mirror=mirror,
+            endpoint=self._endpoint,
+            telephony=telephony,
+            media=self._media,
+            life=self._life,
+            alone=self._alone,
+            prober=self._prober,
+            media_probe=self._media_probe,
+            switchboard=self._switchboard,
+            callbacks=self._callbacks,
+            reserver=self._reserver,
+            keeper=self._keeper,
+            steward=self._steward,
+            headroom=self._headroom,
+        )
+        self._commands = CommandPort(settings.command_socket, replies.commands())
         self._owes: Callable[[CallId], bool] = lambda _: False
         store.subscribe(self._snapshot_changed)
 
@@ -323,41 +328,10 @@ class EdgeProcess:
         if self._recorder is not None:
             parts = {**parts, "recorder": self._recorder.run()}
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._part(name, parts[name])) for name in parts]
-                try:
-                    await stop.wait()
-                    await self._leave()
-                finally:
-                    self._is_ending = True
-                for task in tasks:
-                    task.cancel()
+            await Parts(parts, may_end=_MAY_END).run(stop, self._leave)
         finally:
             await self._close()
         log.info("edge_stopped")
-
-    async def _part(self, name: str, running: Coroutine[None, None, None]) -> None:
-        """Run a part for as long as the process. Half an edge is worse than none: end it with it.
-
-        Nobody is told goodbye then: the next life takes the calls up.
-        """
-        try:
-            await running
-        except asyncio.CancelledError as error:
-            if self._is_ending:
-                raise
-            # Nobody has asked for it, and a TaskGroup would not mind that the part is gone.
-            self._is_ending = True
-            log.critical("edge_part_cancelled", part=name)
-            raise PartDiedError(f"{name} was cancelled, which it never should be") from error
-        except Exception as error:
-            self._is_ending = True
-            log.critical("edge_part_died", part=name, **fault(error))
-            raise PartDiedError(f"{name} has died of {type(error).__name__}") from error
-        if not self._is_leaving and name not in _MAY_END:
-            self._is_ending = True
-            log.critical("edge_part_ended", part=name)
-            raise PartDiedError(f"{name} has ended, which it never should")
 
     async def _close(self) -> None:
         await self._commands.close()
@@ -368,7 +342,6 @@ class EdgeProcess:
     async def _leave(self) -> None:
         """Let go of the calls, and give the lease back so that nobody waits for it to run out."""
         log.info("edge_leaves", calls=sum(self._switchboard.states().values()))
-        self._is_leaving = True
         self._switchboard.is_draining = True
         self._life.set_state(EdgeState.DRAINING)
         self._switchboard.stop()
@@ -474,86 +447,6 @@ class EdgeProcess:
         self._life.set_probe(probe)
         self._reserver.wake()
         self._steward.wake()
-
-    # -- commands
-
-    async def _stock(self, _: Mapping[str, object]) -> Mapping[str, object]:
-        try:
-            media_calls: int | None = len(await self._media.calls())
-        except MediaError:
-            media_calls = None
-        return {
-            "edge": self._settings.edge,
-            "calls": sum(self._switchboard.states().values()),
-            "legs": self._telephony.legs,
-            "transactions": self._telephony.transactions,
-            "media_calls": media_calls,
-        }
-
-    async def _status(self, _: Mapping[str, object]) -> Mapping[str, object]:
-        return {
-            "edge": self._settings.edge,
-            "site": self._settings.site,
-            "wall_ms": self._clock.now().wall_ms,
-            "state": self._life.state,
-            "revision": self._snapshot().revision,
-            "snapshot_age_s": round(self._mirror.age_s, 3),
-            "snapshot": self._mirror.state,
-            "proxy_is_in_step": self._steward.is_in_step,
-            "serving": self._alone.status(),
-            "unreachable": sorted(self._prober.unreachable),
-            "lossy": sorted(self._media_probe.lossy),
-            "out": {
-                site: standing.illness
-                for site, standing in sorted(self._steward.standings.sites.items())
-                if standing.illness
-            },
-            "calls": self._switchboard.states(),
-            "calls_taken": self._switchboard.taken,
-            "headroom": {
-                "calls_per_s": round(self._headroom.headroom.per_s, 1),
-                "is_limiting": self._headroom.headroom.is_limiting,
-            },
-            "callbacks": self._callbacks.stages(),
-            "reservations": {"landed": self._reserver.landed, "refused": self._reserver.refused},
-            "sip": {
-                "received": self._endpoint.received,
-                "sent": self._endpoint.sent,
-                "unsent": self._endpoint.unsent,
-                "stale_invites": self._endpoint.stack.stale_invites,
-            },
-            "mirror": asdict(self._mirror.counters),
-            "bad_records": dict(self._mirror.snapshot.bad),
-        }
-
-    async def _tell_sister(self, _: Mapping[str, object]) -> Mapping[str, object]:
-        return self._alone.telling()
-
-    async def _drain(self, _: Mapping[str, object]) -> Mapping[str, object]:
-        self._switchboard.is_draining = True
-        self._life.set_state(EdgeState.DRAINING)
-        return {"state": self._life.state}
-
-    async def _wrap_up(self, request: Mapping[str, object]) -> Mapping[str, object]:
-        agent, by_s = request.get("agent"), request.get("s", 0)
-        try:
-            change = RestChange(str(request.get("do")))
-        except ValueError:
-            raise CommandError(f"do should be one of {', '.join(RestChange)}") from None
-        if not isinstance(agent, str) or not isinstance(by_s, int | float) or by_s < 0:
-            raise CommandError("name the agent, and to extend the seconds: agent, s")
-        left_s = await self._keeper.change_rest(AgentId(agent), change, float(by_s))
-        return {"agent": agent, "left_s": round(left_s, 3)}
-
-    async def _cancel_callback(self, request: Mapping[str, object]) -> Mapping[str, object]:
-        call = str(request.get("call"))
-        await self._callbacks.cancel(CallId(call))
-        return {"call": call}
-
-    async def _undrain(self, _: Mapping[str, object]) -> Mapping[str, object]:
-        self._switchboard.is_draining = False
-        self._life.set_state(EdgeState.SERVING)
-        return {"state": self._life.state}
 
 
 def _lets_it_ring(delta: Delta) -> bool:
