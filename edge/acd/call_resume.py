@@ -16,7 +16,7 @@ from edge.acd.call_events import (
     Event,
     GreetingOver,
 )
-from edge.acd.call_moves import Step
+from edge.acd.call_parts import Step
 from state.model import CallId, Decision
 
 NO_HOLD = Hold()

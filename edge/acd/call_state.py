@@ -19,10 +19,11 @@ from typing import Final, TypeAlias, get_args
 
 from msgspec import Struct
 
+from edge.acd import call_endings as endings
 from edge.acd import call_events as ev
 from edge.acd import call_moves as moves
 from edge.acd.call import Call, Rules, State
-from edge.acd.call_moves import Step
+from edge.acd.call_parts import Step
 from state.model import CallId, Now
 
 
@@ -50,7 +51,7 @@ def step(call: Call, event: ev.Event, now: Now) -> Step:
     after, effects = move(call, event, now)
     if after.state is not State.ENDING:
         return after, effects
-    settled, more = moves.settle(after)
+    settled, more = endings.settle(after)
     return settled, (*effects, *more)
 
 
@@ -80,11 +81,11 @@ _ENDING = Ignored("the call is ending: its outcome stands and nothing starts any
 _OVER = Ignored("the call is over")
 
 _ALWAYS: Row = {
-    ev.Written: moves.written,
-    ev.WriteRefused: moves.write_refused,
-    ev.TicketLost: moves.ticket_lost,
-    ev.Stop: moves.stop,
-    ev.MediaLost: moves.media_lost,
+    ev.Written: endings.written,
+    ev.WriteRefused: endings.write_refused,
+    ev.TicketLost: endings.ticket_lost,
+    ev.Stop: endings.stop,
+    ev.MediaLost: endings.media_lost,
     ev.ReleaseTimeout: _NOT_ENDING,
     ev.AgentProgress: _RINGS,
     ev.AgentSilent: _NOT_TALKING,
@@ -111,8 +112,8 @@ _ANSWERED_CALLER: Row = {
 }
 _EARLIER_AGENTS: Row = {
     ev.AgentAnswered: moves.answered_too_late,
-    ev.AgentRejected: moves.agent_over,
-    ev.AgentEnded: moves.agent_over,
+    ev.AgentRejected: endings.agent_over,
+    ev.AgentEnded: endings.agent_over,
 }
 _AGENT_MEDIA_STALE: Row = {
     ev.AgentMediaReady: _STALE_MEDIA,
@@ -128,7 +129,7 @@ TABLE: Final[Mapping[State, Row]] = {
         **_UNANSWERED_AGENTS,
         ev.MediaOpened: moves.media_opened,
         ev.MediaFailed: moves.media_failed,
-        ev.CallerEnded: moves.caller_left,
+        ev.CallerEnded: endings.caller_left,
         ev.Confirmed: _NOT_ANSWERED,
         ev.CallerReinvited: _NOT_ANSWERED,
         ev.CallerReinviteRefused: _NOT_ANSWERED,
@@ -143,17 +144,17 @@ TABLE: Final[Mapping[State, Row]] = {
         ev.TurnedAway: _NOT_QUEUED,
         **_ANSWERED_CALLER,
         **_UNANSWERED_AGENTS,
-        ev.CallerEnded: moves.caller_left,
+        ev.CallerEnded: endings.caller_left,
         ev.GreetingOver: moves.greeting_over,
         ev.Reserved: Ignored("the greeting is not over: the ticket was not to be matched"),
     },
     State.QUEUED: {
         **_ALWAYS,
-        ev.TurnedAway: moves.turned_away,
+        ev.TurnedAway: endings.turned_away,
         **_ANSWERED_CALLER,
         **_EARLIER_AGENTS,
         **_AGENT_MEDIA_STALE,
-        ev.CallerEnded: moves.caller_left,
+        ev.CallerEnded: endings.caller_left,
         ev.MediaRequeued: moves.media_requeued,
         ev.GreetingOver: _GREETED,
         ev.Reserved: moves.reserved,
@@ -164,7 +165,7 @@ TABLE: Final[Mapping[State, Row]] = {
         ev.TurnedAway: _OFFERED,
         **_ANSWERED_CALLER,
         **_AGENT_MEDIA_STALE,
-        ev.CallerEnded: moves.caller_left,
+        ev.CallerEnded: endings.caller_left,
         ev.GreetingOver: _GREETED,
         ev.Reserved: _NOT_WAITING,
         ev.AgentMediaReady: moves.agent_media_ready,
@@ -179,7 +180,7 @@ TABLE: Final[Mapping[State, Row]] = {
         **_ANSWERED_CALLER,
         **_EARLIER_AGENTS,
         **_AGENT_MEDIA_STALE,
-        ev.CallerEnded: moves.caller_left,
+        ev.CallerEnded: endings.caller_left,
         ev.GreetingOver: _GREETED,
         ev.Reserved: _NOT_WAITING,
         ev.AgentMediaRefused: moves.agent_media_refused,
@@ -193,24 +194,24 @@ TABLE: Final[Mapping[State, Row]] = {
         **_ANSWERED_CALLER,
         **_EARLIER_AGENTS,
         **_AGENT_MEDIA_STALE,
-        ev.CallerEnded: moves.caller_done,
+        ev.CallerEnded: endings.caller_done,
         ev.GreetingOver: _GREETED,
         ev.Reserved: _NOT_WAITING,
-        ev.AgentEnded: moves.agent_done,
-        ev.AgentSilent: moves.agent_silent,
+        ev.AgentEnded: endings.agent_done,
+        ev.AgentSilent: endings.agent_silent,
         ev.RingTimeout: _NO_RING,
     },
     State.ENDING: {
         **dict.fromkeys(get_args(ev.Event), _ENDING),
-        ev.Written: moves.written,
-        ev.WriteRefused: moves.write_refused_ending,
-        ev.TicketLost: moves.ticket_lost_ending,
+        ev.Written: endings.written,
+        ev.WriteRefused: endings.write_refused_ending,
+        ev.TicketLost: endings.ticket_lost_ending,
         ev.Reserved: moves.reserved_too_late,
-        ev.CallerEnded: moves.caller_over,
+        ev.CallerEnded: endings.caller_over,
         ev.AgentAnswered: moves.answered_too_late,
-        ev.AgentRejected: moves.agent_over,
-        ev.AgentEnded: moves.agent_over,
-        ev.ReleaseTimeout: moves.release_timeout,
+        ev.AgentRejected: endings.agent_over,
+        ev.AgentEnded: endings.agent_over,
+        ev.ReleaseTimeout: endings.release_timeout,
     },
     State.ENDED: dict.fromkeys(get_args(ev.Event), _OVER),
 }

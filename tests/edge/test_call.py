@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edge.acd import call_moves
+from edge.acd import call_parts
 from edge.media.errors import MediaRefused, SdpError
 from edge.sip.errors import LocalError
 from state.model import Outcome, WorkEnd
@@ -117,7 +117,7 @@ async def test_a_fault_in_deciding_ends_the_call_and_no_other(
         def broken(*_: object) -> None:
             raise KeyError("+4930123")
 
-        monkeypatch.setattr(call_moves, "_end_caller", broken)
+        monkeypatch.setattr(call_parts, "end_caller", broken)
         a1.sip.hang_up(ours)
         await asyncio.sleep(5)
         monkeypatch.undo()

@@ -1,0 +1,184 @@
+"""The moves by which a call ends, and those of one that is ending.
+
+As in `edge.acd.call_moves`: each takes the call, the event and now, and returns the next call with
+the effects.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from edge.acd import call_effects as ef
+from edge.acd import call_events as ev
+from edge.acd import call_parts as parts
+from edge.acd import call_writes as wr
+from edge.acd.call import Call, CallerLeg, State, Verdict
+from edge.acd.call_events import By
+from edge.acd.call_parts import Step
+from edge.acd.ending import WITHDRAWN
+from state.model import Now, Outcome
+
+CALLER_HUNG_UP = "caller_hung_up"
+AGENT_HUNG_UP = "agent_hung_up"
+AGENT_LOST = "agent_lost"
+HELD_ELSEWHERE = "held_elsewhere"
+
+MERGED = 482
+"""RFC 3261 §8.2.2.2: the same request has come by another way, and another edge has it."""
+_UNAVAILABLE = 503
+
+
+# ---- ends ----------------------------------------------------------------------------------------
+
+
+def caller_left(call: Call, event: ev.CallerEnded, now: Now) -> Step:
+    """End a call whose caller has not talked to an agent."""
+    call = replace(call, caller=CallerLeg.OVER)
+    if event.by is By.THEM:
+        if call.has_talked:
+            return end(call, Outcome.LOST, AGENT_LOST, now)
+        return end(call, Outcome.ABANDONED, CALLER_HUNG_UP, now)
+    return end(call, Outcome.LOST, event.cause or "caller_lost", now)
+
+
+def caller_done(call: Call, event: ev.CallerEnded, now: Now) -> Step:
+    """End a call whose caller has talked to an agent."""
+    call = replace(call, caller=CallerLeg.OVER)
+    if event.by is By.THEM:
+        return end(call, Outcome.ANSWERED, CALLER_HUNG_UP, now)
+    return end(call, Outcome.LOST, event.cause or "caller_lost", now)
+
+
+def agent_done(call: Call, event: ev.AgentEnded, now: Now) -> Step:
+    """End a call whose agent has talked to the caller and hung up.
+
+    A caller whose agent was lost wants to be served, and not to hear a goodbye: they wait again, at
+    the old place, which is before all who came later.
+    """
+    if not parts.is_present(call, event.attempt):
+        return parts.leg_over(call, event.attempt)
+    if event.by is By.THEM:
+        call = call.without_agent(still_closing=False)
+        return end(call, Outcome.ANSWERED, AGENT_HUNG_UP, now)
+    return parts.requeue(call, parts.talked(call), now, tried=False, is_leg_over=True)
+
+
+def agent_silent(call: Call, event: ev.AgentSilent, now: Now) -> Step:
+    """Put the caller of an agent who is gone back at the old place."""
+    if not parts.is_present(call, event.attempt):
+        return call, ()
+    return parts.requeue(call, parts.talked(call), now, tried=False)
+
+
+def turned_away(call: Call, event: ev.TurnedAway, now: Now) -> Step:
+    """End a call whose caller has waited for too long."""
+    return end(call, event.outcome, event.cause, now)
+
+
+def media_lost(call: Call, event: ev.MediaLost, now: Now) -> Step:
+    """End: nobody hears anybody any more."""
+    return end(call, parts.cut(call), event.cause, now)
+
+
+def stop(call: Call, event: ev.Stop, now: Now) -> Step:
+    """End: this edge lets go of its calls."""
+    return end(call, parts.cut(call), event.cause, now)
+
+
+def ticket_lost(call: Call, _event: ev.TicketLost, now: Now) -> Step:
+    """End our half: another edge has the call, or has closed it for us."""
+    call = replace(call, is_ticket_lost=True)
+    return end(call, Outcome.LOST, HELD_ELSEWHERE, now, status=MERGED)
+
+
+def end(call: Call, outcome: Outcome, cause: str, now: Now, status: int = _UNAVAILABLE) -> Step:
+    """Decide the outcome; tell both legs and the relay. `status`: to a caller not answered."""
+    talked = call.state is State.CONNECTED
+    part = parts.talked(call) if talked else WITHDRAWN
+    hold = call.hold.turned(on=False, now=now)
+    call, caller = parts.end_caller(call, status, cause)
+    call, agent = parts.end_agent(call, cause)
+    call = replace(
+        call,
+        state=State.ENDING,
+        owed_sdp=None,
+        verdict=Verdict(
+            outcome=outcome,
+            cause=cause,
+            part=part,
+            at=now,
+            holds=hold.count,
+            held_s=hold.total_s,
+        ),
+    )
+    release = ef.StartTimer(timer=ef.Timer.RELEASE, seconds=call.rules.release_s)
+    return call, (*caller, *agent, ef.CloseMedia(), release)
+
+
+# ---- while ending --------------------------------------------------------------------------------
+
+
+def caller_over(call: Call, event: ev.CallerEnded, _now: Now) -> Step:
+    """Note the end of the caller's leg. An agent's goodbye that did not reach them is a loss."""
+    verdict = call.verdict
+    if event.by is By.FAULT and verdict is not None and verdict.cause == AGENT_HUNG_UP:
+        verdict = replace(verdict, outcome=Outcome.LOST, cause="caller_unreachable")
+    return replace(call, caller=CallerLeg.OVER, verdict=verdict), ()
+
+
+def agent_over(call: Call, event: ev.AgentRejected | ev.AgentEnded, _now: Now) -> Step:
+    """Note the end of an agent's leg that we gave up."""
+    return parts.leg_over(call, event.attempt)
+
+
+def release_timeout(call: Call, _event: ev.ReleaseTimeout, _now: Now) -> Step:
+    """Wait no longer for the legs before the agent is let go."""
+    return replace(call, is_released=True), ()
+
+
+def ticket_lost_ending(call: Call, _event: ev.TicketLost, _now: Now) -> Step:
+    """Write no record; unless it is our own close that the mirror shows."""
+    return replace(call, is_ticket_lost=call.is_ticket_lost or not call.is_close_asked), ()
+
+
+def settle(call: Call) -> Step:
+    """Write what is due of an ending call, and end it when nothing is left."""
+    call, effects = parts.write_ending(call)
+    is_recorded = call.is_close_asked or call.is_ticket_lost
+    if call.has_legs or call.writes or not is_recorded or call.verdict is None:
+        return call, effects
+    outcome = call.verdict.outcome if call.is_closed else None
+    return replace(call, state=State.ENDED), (
+        *effects,
+        ef.StopTimer(timer=ef.Timer.RELEASE),
+        ef.Finished(outcome=outcome, cause=call.verdict.cause),
+    )
+
+
+# ---- the answers of the store --------------------------------------------------------------------
+
+
+def written(call: Call, event: ev.Written, _now: Now) -> Step:
+    """Count the write off."""
+    is_closed = call.is_closed or isinstance(event.write, wr.Close)
+    return replace(call, writes=call.writes - 1, is_closed=is_closed), ()
+
+
+def write_refused(call: Call, event: ev.WriteRefused, now: Now) -> Step:
+    """End our half: what is written before the end is refused only to one who lost the ticket."""
+    call, _ = write_refused_ending(call, event, now)
+    return end(call, Outcome.LOST, HELD_ELSEWHERE, now, status=MERGED)
+
+
+def write_refused_ending(call: Call, event: ev.WriteRefused, _now: Now) -> Step:
+    """Count the write off, and note what is no longer ours."""
+    call = replace(call, writes=call.writes - 1)
+    match event.write:
+        case wr.CreateTicket() | wr.MarkQueued() | wr.MarkConnected() | wr.MarkHold():
+            return replace(call, is_ticket_lost=True), ()
+        case wr.GiveBack():
+            # Whoever closed the ticket freed its agent too; asking once more does no harm.
+            return replace(call, is_ticket_lost=True, is_agent_held=True), ()
+        case wr.FreeAgent() | wr.Close():
+            # Somebody else has done it.
+            return call, ()

@@ -1,0 +1,169 @@
+"""What moves of a call are made of: legs and offers that end, writes that are asked for. PURE."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from edge.acd import call_effects as ef
+from edge.acd import call_writes as wr
+from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, State
+from edge.acd.call_events import Attempt, Side
+from edge.acd.ending import AgentPart
+from state.model import Now, Outcome, WorkEnd
+
+Step: TypeAlias = tuple[Call, tuple[ef.Effect, ...]]
+
+
+def talked(call: Call) -> AgentPart:
+    """Return the part of an agent who has talked: wrap-up follows."""
+    return AgentPart(end=WorkEnd.TALKED, rest_s=call.rules.wrap_up_s)
+
+
+def write(call: Call, asked: wr.Write) -> tuple[Call, ef.Store]:
+    """Ask for a write, and count it."""
+    return replace(call, writes=call.writes + 1), ef.Store(write=asked)
+
+
+def write_ending(call: Call) -> Step:
+    """Ask for what is due to be written of a call that ends."""
+    verdict = call.verdict
+    is_agent_gone = call.agent_leg is AgentLeg.NONE and not call.closing
+    may_let_go = is_agent_gone or call.is_released
+    if verdict is None or call.is_close_asked:
+        return call, ()
+    if not call.is_ticket_lost and call.caller is CallerLeg.OVER:
+        if call.is_agent_held and not may_let_go:
+            return call, ()
+        close = wr.Close(
+            outcome=verdict.outcome,
+            cause=verdict.cause,
+            part=verdict.part,
+            decision=call.decision,
+            at=verdict.at,
+            holds=verdict.holds,
+            held_s=verdict.held_s,
+        )
+        call, asked = write(replace(call, is_close_asked=True, is_agent_held=False), close)
+        return call, (asked,)
+    if call.is_agent_held and (call.is_released or (call.is_ticket_lost and is_agent_gone)):
+        free = wr.FreeAgent(part=verdict.part, at=verdict.at)
+        call, asked = write(replace(call, is_agent_held=False), free)
+        return call, (asked,)
+    return call, ()
+
+
+def held(call: Call, now: Now, *, on: bool) -> Step:
+    """Note that the agent holds the caller, or does no longer; let the others see it."""
+    if call.state is not State.CONNECTED:
+        # Of an agent who holds before the two are joined it counts from when they are.
+        return replace(call, hold=replace(call.hold, asks=on)), ()
+    before = call.hold.since is not None
+    call = replace(call, hold=call.hold.turned(on=on, now=now))
+    if before is on:
+        return call, ()
+    call, written = write(call, wr.MarkHold(on=on, at=now))
+    return call, (written,)
+
+
+def queued(call: Call, now: Now) -> Step:
+    """Let the others see that the caller waits, once they can take an agent."""
+    if call.state is not State.QUEUED or call.needs_ack:
+        return call, ()
+    call, queued = write(call, wr.MarkQueued(at=now))
+    return call, (queued,)
+
+
+def is_present(call: Call, attempt: Attempt) -> bool:
+    """Tell whether the leg of this attempt is the present one."""
+    return attempt == call.attempt and call.agent_leg is not AgentLeg.NONE
+
+
+def leg_over(call: Call, attempt: Attempt) -> Step:
+    """Note that a leg which was being ended is over."""
+    return replace(call, closing=call.closing - {attempt}), ()
+
+
+def requeue(
+    call: Call, part: AgentPart, now: Now, *, tried: bool, is_leg_over: bool = False
+) -> Step:
+    """Put the caller back in the queue, at the old place, and the agent out of the call."""
+    has_talked = call.state is State.CONNECTED
+    was_joined = has_talked or call.state is State.JOINING
+    hold = replace(call.hold.turned(on=False, now=now), asks=False)
+    effects: tuple[ef.Effect, ...] = (ef.StopTimer(timer=ef.Timer.RING),)
+    if is_leg_over:
+        call = call.without_agent(still_closing=False)
+    else:
+        call, effects = end_agent(call, part.end.value)
+    call = replace(
+        call,
+        state=State.QUEUED,
+        is_agent_held=False,
+        is_media_moving=was_joined,
+        owed_sdp=None,
+        hold=hold,
+        has_talked=call.has_talked or has_talked,
+    )
+    back = wr.GiveBack(part=part, tried=tried, at=now, has_talked=has_talked)
+    call, given_back = write(call, back)
+    moving = (ef.RequeueMedia(),) if was_joined else ()
+    return call, (*effects, given_back, *moving)
+
+
+def end_caller(call: Call, status: int, reason: str) -> Step:
+    """End the caller's leg. `status`: to one who was not answered."""
+    match call.caller:
+        case CallerLeg.EARLY:
+            call = replace(call, caller=CallerLeg.OVER)
+            return call, (ef.RejectCaller(status=status, reason=reason),)
+        case CallerLeg.UP:
+            call = replace(call, caller=CallerLeg.CLOSING)
+            return call, (ef.HangUpCaller(reason=reason),)
+        case CallerLeg.CLOSING | CallerLeg.OVER:
+            return call, ()
+
+
+def end_agent(call: Call, reason: str) -> Step:
+    """End the leg of the present attempt."""
+    attempt = call.attempt
+    match call.agent_leg:
+        case AgentLeg.NONE | AgentLeg.PREPARING:
+            return call.without_agent(still_closing=False), ()
+        case AgentLeg.RINGING:
+            call = call.without_agent(still_closing=True)
+            ring = ef.StopTimer(timer=ef.Timer.RING)
+            return call, (ring, ef.CancelAgent(attempt=attempt, reason=reason))
+        case AgentLeg.UP:
+            call = call.without_agent(still_closing=True)
+            return call, (ef.HangUpAgent(attempt=attempt, reason=reason),)
+
+
+def offer_to_caller(call: Call, sdp: bytes) -> Step:
+    """Offer the caller a changed session, now or once the open exchange is over."""
+    if call.exchange is not Exchange.NONE:
+        return replace(call, owed_sdp=sdp), ()
+    return replace(call, exchange=Exchange.OURS), (ef.ReinviteCaller(sdp=sdp),)
+
+
+def exchange_over(call: Call) -> Step:
+    """Close the exchange on the caller's leg; begin the one that is owed."""
+    owed = call.owed_sdp
+    call = replace(call, exchange=Exchange.NONE, owed_sdp=None)
+    return (call, ()) if owed is None else offer_to_caller(call, owed)
+
+
+def their_offer_over(call: Call, side: Side, reply: ef.Effect) -> Step:
+    """Give the reply to an offer of theirs, if it still waits for one."""
+    if side is Side.AGENT:
+        return call, (reply,) if call.agent_leg is AgentLeg.UP else ()
+    if call.exchange is not Exchange.THEIRS:
+        return call, ()
+    call, owed = exchange_over(call)
+    return call, (reply, *owed)
+
+
+def cut(call: Call) -> Outcome:
+    """Return what a call cut off by a fault counts as: one not answered yet was refused."""
+    return Outcome.REFUSED if call.caller is CallerLeg.EARLY else Outcome.LOST
