@@ -9,9 +9,10 @@ from rich.text import Text
 
 from drills.cli.asking import Json, LabOption, ask_and_print
 from drills.cli.errors import CommandError, Exit
-from drills.desk import tables
-from drills.desk.answers import Agents, Coded, Wished, WrapUp
+from drills.desk import agent_tables
+from drills.desk.answers import Agents, Wished, WrapUp
 from drills.desk.asks import AgentsAsk, CodeAsk, WishAsk, WrapUpAsk
+from drills.desk.call_answers import Coded
 from edge.acd.attendance import RestChange
 from state.model import AgentId, Readiness
 
@@ -57,7 +58,7 @@ def show(*, json: Json = False, lab: LabOption = None) -> int:
       ./everline agent list
       ./everline agent list --json
     """
-    ask_and_print(AgentsAsk(), Agents, tables.agents, lab=lab, json=json)
+    ask_and_print(AgentsAsk(), Agents, agent_tables.agents, lab=lab, json=json)
     return Exit.OK
 
 
@@ -165,5 +166,5 @@ def _wish(  # noqa: PLR0913  the parts of a wish
         raise CommandError(f"who wants it has at most {MOST_REASON} characters", Exit.USAGE)
     agents = tuple(AgentId(each) for each in ids)
     ask = WishAsk(agents=agents, readiness=readiness, reason=reason, by=by)
-    answer = ask_and_print(ask, Wished, tables.wished, lab=lab, json=json)
+    answer = ask_and_print(ask, Wished, agent_tables.wished, lab=lab, json=json)
     return Exit.FAILED if any(each.missing for each in answer.wishes) else Exit.OK

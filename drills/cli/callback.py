@@ -8,9 +8,9 @@ import cyclopts
 
 from drills.cli.asking import Json, LabOption, ask_and_print
 from drills.cli.errors import Exit
-from drills.desk import tables
-from drills.desk.answers import Callbacks
+from drills.desk import call_tables
 from drills.desk.asks import CallbacksAsk, CancelCallbackAsk
+from drills.desk.call_answers import Callbacks
 
 HELP = """\
 List who is to be called back, or call somebody back no more.
@@ -38,7 +38,7 @@ def show(*, json: Json = False, lab: LabOption = None) -> int:
       ./everline callback list
       ./everline callback list --json
     """
-    ask_and_print(CallbacksAsk(), Callbacks, tables.callbacks, lab=lab, json=json)
+    ask_and_print(CallbacksAsk(), Callbacks, call_tables.callbacks, lab=lab, json=json)
     return Exit.OK
 
 
@@ -52,5 +52,7 @@ def cancel(call: Call, /, *, json: Json = False, lab: LabOption = None) -> int:
     For example:
       ./everline callback cancel f665358b
     """
-    ask_and_print(CancelCallbackAsk(call=call), Callbacks, tables.callbacks, lab=lab, json=json)
+    ask_and_print(
+        CancelCallbackAsk(call=call), Callbacks, call_tables.callbacks, lab=lab, json=json
+    )
     return Exit.OK

@@ -10,9 +10,9 @@ import cyclopts
 
 from drills.cli.asking import Json, LabOption, ask_and_print, asking
 from drills.cli.errors import CommandError, Exit
-from drills.desk import reports, tables
-from drills.desk.answers import Calls, Explained, Report
+from drills.desk import call_tables, reports
 from drills.desk.asks import CallsAsk, ExplainAsk, ExportAsk, ReportAsk
+from drills.desk.call_answers import Calls, Explained, Report
 from drills.setup.say import note
 
 MOST = 10_000
@@ -63,7 +63,7 @@ def calls(
     """
     if export is not None:
         return _export(export, lab)
-    ask_and_print(CallsAsk(last=last), Calls, tables.calls, lab=lab, json=json)
+    ask_and_print(CallsAsk(last=last), Calls, call_tables.calls, lab=lab, json=json)
     return Exit.OK
 
 
@@ -113,5 +113,5 @@ def explain(call: Call = "", /, *, json: Json = False, lab: LabOption = None) ->
       ./everline explain 3f2a91
       ./everline explain 3f2a91 --json
     """
-    ask_and_print(ExplainAsk(call=call), Explained, tables.explained, lab=lab, json=json)
+    ask_and_print(ExplainAsk(call=call), Explained, call_tables.explained, lab=lab, json=json)
     return Exit.OK

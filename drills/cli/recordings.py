@@ -16,8 +16,8 @@ from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console, progress
 from drills.cli.rotating import rotating_here
 from drills.desk import recording_tables as tables
-from drills.desk.answers import RecordingRow, Recordings, Samples
 from drills.desk.asks import RecordingsAsk, RotateAsk, SampleAsk
+from drills.desk.recording_answers import RecordingRow, Recordings, Samples
 from state.model import SiteId
 
 HELP = """\

@@ -13,7 +13,7 @@ from rich.live import Live
 from drills.cli.asking import Json, LabOption, ask_and_print, asking, print_json
 from drills.cli.errors import Exit
 from drills.cli.progress import console
-from drills.desk import tables
+from drills.desk import status_tables
 from drills.desk.answers import Status
 from drills.desk.asks import StatusAsk
 from drills.desk.client import Line
@@ -38,7 +38,7 @@ def status(*, json: Json = False, watch: Watch = False, lab: LabOption = None) -
       ./everline status --json
     """
     if not watch:
-        ask_and_print(StatusAsk(), Status, tables.status, lab=lab, json=json)
+        ask_and_print(StatusAsk(), Status, status_tables.status, lab=lab, json=json)
         return Exit.OK
     with asking(lab) as line, contextlib.suppress(KeyboardInterrupt):
         if json:
@@ -55,13 +55,13 @@ def _watch_live(line: Line) -> None:
     with Live(console=screen, auto_refresh=False, screen=True) as live:
         while True:
             answer = line.ask(StatusAsk(), Status)
-            live.update(tables.wallboard(answer, rows=screen.height), refresh=True)
+            live.update(status_tables.wallboard(answer, rows=screen.height), refresh=True)
             time.sleep(EVERY_S)
 
 
 def _watch_quietly(line: Line) -> None:
     while True:
-        console().print(tables.status(line.ask(StatusAsk(), Status)))
+        console().print(status_tables.status(line.ask(StatusAsk(), Status)))
         time.sleep(QUIET_EVERY_S)
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 
 from msgspec.structs import replace
 
-from drills.desk.answers import CandidateRow, Explained
+from drills.desk.call_answers import CandidateRow, Explained
 from drills.desk.look import ended_row, levels, running_row
 from edge.acd.explain import AgentAccount, Explanation, explain
 from edge.acd.needs import Needs

@@ -36,22 +36,7 @@ from drills.desk import (
     reports,
     wishes,
 )
-from drills.desk.answers import (
-    Agents,
-    Callbacks,
-    Calls,
-    Coded,
-    Explained,
-    Faults,
-    Readiness,
-    Recordings,
-    Report,
-    Samples,
-    Status,
-    Wished,
-    WishRow,
-    WrapUp,
-)
+from drills.desk.answers import Agents, Faults, Readiness, Status, Wished, WishRow, WrapUp
 from drills.desk.asks import (
     AgentsAsk,
     Ask,
@@ -77,8 +62,10 @@ from drills.desk.asks import (
     WrapUpAsk,
     asks,
 )
+from drills.desk.call_answers import Callbacks, Calls, Coded, Explained, Report
 from drills.desk.errors import RefusedError
 from drills.desk.path import socket_path, within_reach
+from drills.desk.recording_answers import Recordings, Samples
 from drills.experiment import Fault
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab

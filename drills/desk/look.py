@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from drills.desk.answers import AgentRow, CallbackRow, CallRow, QueueRow
+from drills.desk.answers import AgentRow, QueueRow
+from drills.desk.call_answers import CallbackRow, CallRow
 from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.callback import is_over
 from edge.acd.eligibility import unsuited_because

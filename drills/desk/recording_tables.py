@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from custody.findings import Rotation, Sample
-from drills.desk.answers import RecordingRow, Recordings
 from drills.desk.ledger import SHORT
+from drills.desk.recording_answers import RecordingRow, Recordings
 
 
 def listed(found: Recordings) -> RenderableType:

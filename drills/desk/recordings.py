@@ -18,8 +18,8 @@ from custody.providers import LocalFile
 from custody.rotation import look as look_at
 from custody.sampling import sample
 from custody.store import RecordingStore
-from drills.desk.answers import RecordingRow, Recordings, Samples, SegmentRow
 from drills.desk.errors import RefusedError
+from drills.desk.recording_answers import RecordingRow, Recordings, Samples, SegmentRow
 from drills.lab import recorders
 from drills.lab.lab import Lab
 from drills.lab.plan import Part

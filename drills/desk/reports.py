@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from drills.desk.answers import QueueRow, Report, ReportRow
+from drills.desk.answers import QueueRow
+from drills.desk.call_answers import Report, ReportRow
 from drills.desk.ledger import Ledger
 from drills.desk.tables import clock, numbers, table
 from edge.acd.forecast import accuracy_of

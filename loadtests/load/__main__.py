@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from drills.desk import answers, asks
+from drills.desk import answers, asks, call_answers
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
 from drills.lab.lab import PROJECT
@@ -333,9 +333,9 @@ def _status(lab: int) -> answers.Status:
         return line.ask(asks.StatusAsk(), answers.Status)
 
 
-def _ledger(lab: int) -> list[answers.CallRow]:
+def _ledger(lab: int) -> list[call_answers.CallRow]:
     with connected(lab) as line:
-        told = line.ask(asks.CallsAsk(last=LEDGER_MOST), answers.Calls)
+        told = line.ask(asks.CallsAsk(last=LEDGER_MOST), call_answers.Calls)
     return [row for row in told.calls if row.state is None]
 
 

@@ -13,17 +13,9 @@ import pytest
 from msgspec.structs import replace
 
 from drills.desk import path as places
-from drills.desk.answers import (
-    AgentRow,
-    CallRow,
-    EdgeRow,
-    Health,
-    QueueRow,
-    Role,
-    SiteRow,
-    Status,
-)
+from drills.desk.answers import AgentRow, EdgeRow, Health, QueueRow, Role, SiteRow, Status
 from drills.desk.asks import PlaceAsk
+from drills.desk.call_answers import CallRow
 from drills.desk.desk import Desk, Place, open_desk
 from drills.lab.lab import Lab
 from drills.lab.plan import plan_lab

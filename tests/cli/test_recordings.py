@@ -11,8 +11,8 @@ from custody.findings import Rotation, Sample
 from drills.cli import recordings as command
 from drills.cli.errors import CommandError, Exit
 from drills.desk import recording_tables as tables
-from drills.desk.answers import RecordingRow, Recordings, Samples, SegmentRow
 from drills.desk.asks import RecordingsAsk, RotateAsk
+from drills.desk.recording_answers import RecordingRow, Recordings, Samples, SegmentRow
 from state.model import AgentId, CallId, QueueId, SiteId
 from tests.cli.test_tables import printed
 

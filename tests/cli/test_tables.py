@@ -6,9 +6,10 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
-from drills.desk import tables, words
+from drills.desk import agent_tables, call_tables, status_tables, words
 from drills.desk.account import of_ticket
-from drills.desk.answers import Agents, Calls, Explained, Wished, WishRow
+from drills.desk.answers import Agents, Wished, WishRow
+from drills.desk.call_answers import Calls, Explained
 from edge.acd.agent_state import AgentState
 from edge.acd.eligibility import Reason
 from state.model import Outcome, PresenceState, SiteId, SkillId
@@ -51,10 +52,10 @@ def explained() -> Explained:
 
 
 ANSWERS = {
-    "status": tables.status(asked.status()),
-    "agents": tables.agents(agents()),
-    "calls": tables.calls(calls()),
-    "explain": tables.explained(explained()),
+    "status": status_tables.status(asked.status()),
+    "agents": agent_tables.agents(agents()),
+    "calls": call_tables.calls(calls()),
+    "explain": call_tables.explained(explained()),
 }
 
 
@@ -67,7 +68,7 @@ def test_a_table_fits_its_screen_and_cuts_no_word_short(answer: str, width: int)
 
 
 def test_status_names_what_is_wrong() -> None:
-    text = printed(tables.status(asked.status()))
+    text = printed(status_tables.status(asked.status()))
     assert "etcd 2 of 3, leader at a" in text
     (site,) = (line for line in text.splitlines() if line.startswith("b     198"))
     assert site.split()[2:6] == ["cut", "off", "down", "down"]
@@ -79,28 +80,30 @@ def test_status_names_what_is_wrong() -> None:
 
 def test_a_state_that_nobody_is_in_takes_no_room() -> None:
     quiet = replace(asked.status(), agents={SiteId("a"): {AgentState.READY: 5}})
-    assert "ready  ringing  talking\n" in printed(tables.status(quiet))
+    assert "ready  ringing  talking\n" in printed(status_tables.status(quiet))
 
 
 def test_old_news_are_said_to_be_old() -> None:
     old = replace(asked.status(), snapshot="stale", snapshot_age_s=62.0)
-    assert "What is told of queues and agents is 1 min old" in printed(tables.status(old))
+    assert "What is told of queues and agents is 1 min old" in printed(status_tables.status(old))
 
 
 @pytest.mark.parametrize("rows", [24, 29, 50])
 def test_a_wallboard_shows_every_row_on_a_screen_of_so_many_lines(rows: int) -> None:
     answer = replace(asked.status(), bad_records={})
-    assert len(printed(tables.wallboard(answer, rows=rows)).splitlines()) <= rows
+    assert len(printed(status_tables.wallboard(answer, rows=rows)).splitlines()) <= rows
 
 
 def test_agents_are_told_by_phone_state_and_what_comes_after_the_call() -> None:
     lines = {
-        line.split()[0]: line for line in printed(tables.agents(agents())).splitlines() if line
+        line.split()[0]: line
+        for line in printed(agent_tables.agents(agents())).splitlines()
+        if line
     }
     assert lines["ann"].split()[1:5] == ["a", "yes", "ready", "1"]
     assert lines["bob"].split()[1:5] == ["a", "no", "signed", "out"]
     assert "talking, then paused  " in lines["cyd"]
-    assert "(lunch)" in printed(tables.agents(agents()))
+    assert "(lunch)" in printed(agent_tables.agents(agents()))
     assert lines["dan"].split()[3:5] == ["unreachable", "-"]
 
 
@@ -109,7 +112,7 @@ def test_a_wish_says_when_it_counts_or_what_is_missing() -> None:
         WishRow(agent=agent_row("ann"), missing=None),
         WishRow(agent=agent_row("bob"), missing="no phone is registered"),
     )
-    text = printed(tables.wished(Wished(lab=1, now_ms=NOW_MS, took_s=0.02, wishes=rows)))
+    text = printed(agent_tables.wished(Wished(lab=1, now_ms=NOW_MS, took_s=0.02, wishes=rows)))
     assert text.splitlines() == [
         "ann at a: ready, taken within 0.1 s",
         "bob at a: ready; no phone is registered",
@@ -117,18 +120,18 @@ def test_a_wish_says_when_it_counts_or_what_is_missing() -> None:
 
 
 def test_ids_of_calls_are_shown_as_far_as_they_tell_calls_apart() -> None:
-    assert tables.unambiguous(["ab" * 12, "cd" * 12]) == 8
-    assert tables.unambiguous(["a" * 24, "a" * 23 + "b"]) == 24
-    assert tables.unambiguous(["a" * 24, "a" * 24]) == 8
+    assert call_tables.unambiguous(["ab" * 12, "cd" * 12]) == 8
+    assert call_tables.unambiguous(["a" * 24, "a" * 23 + "b"]) == 24
+    assert call_tables.unambiguous(["a" * 24, "a" * 24]) == 8
 
 
 def test_a_wide_screen_also_tells_what_ended_a_call() -> None:
-    assert "edge died" not in printed(tables.calls(calls()))
-    assert "edge died" in printed(tables.calls(calls()), 120)
+    assert "edge died" not in printed(call_tables.calls(calls()))
+    assert "edge died" in printed(call_tables.calls(calls()), 120)
 
 
 def test_who_lacks_a_skill_is_shown_without_it() -> None:
-    text = printed(tables.explained(explained()))
+    text = printed(call_tables.explained(explained()))
     assert "It needs orders 2." in text
     (line,) = (line for line in text.splitlines() if line.startswith("a-two"))
     assert line.split() == ["a-two", "a", "lacks", "a", "skill", "none"]
