@@ -23,7 +23,8 @@ from drills.demo.run import DemoError, Stage, play, staged
 from drills.demo.scenario import plan
 from drills.demo.screen import Screen
 from drills.desk import doors
-from drills.desk.desk import Desk, Place, open_desk
+from drills.desk.desk import Desk, Place
+from drills.desk.reception import open_desk
 from drills.lab.errors import LabError
 from drills.lab.lab import PROJECT
 from drills.setup.say import note

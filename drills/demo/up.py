@@ -19,8 +19,9 @@ from drills.demo.run import DemoError, Stage, staged
 from drills.demo.scenario import FEWEST_CALLS, plan
 from drills.demo.screen import Screen
 from drills.desk import doors
-from drills.desk.desk import Place, open_desk
+from drills.desk.desk import Place
 from drills.desk.path import ca_path, password_path
+from drills.desk.reception import open_desk
 from drills.desk.tables import spaced, table
 from drills.faults import FaultAgent
 from drills.lab.errors import LabError

@@ -16,7 +16,8 @@ from drills.desk import path as places
 from drills.desk.answers import AgentRow, EdgeRow, Health, QueueRow, Role, SiteRow, Status
 from drills.desk.asks import PlaceAsk
 from drills.desk.call_answers import CallRow
-from drills.desk.desk import Desk, Place, open_desk
+from drills.desk.desk import Desk, Place
+from drills.desk.reception import open_desk
 from drills.lab.lab import Lab
 from drills.lab.plan import plan_lab
 from edge.acd.agent_state import AgentState

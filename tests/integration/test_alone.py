@@ -181,7 +181,7 @@ async def test_without_etcd_anywhere_but_here_each_site_serves_its_own_and_statu
     kim = await center.agent("bkim", site="b")
     before = center.dial(center.caller("4930021"))
     before_ours = await joined(before, ann)
-    desk = Desk(Place(launcher=1, kind="test"), center.lab, center.store, _nobody)
+    desk = Desk(Place(launcher=1, kind="test"), center.lab, center.store)
     following = asyncio.create_task(desk.follow())
     await desk.answer(StatusAsk())
     supervisor = center.lab.supervisor
@@ -276,7 +276,3 @@ async def test_a_caller_whose_agents_site_dies_in_silence_is_served_by_another(
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")
     finally:
         await center.lab.supervisor.release_host("b")
-
-
-async def _nobody(_ask: object, _tell: object, /) -> None:
-    raise AssertionError("no call is placed here")
