@@ -12,12 +12,14 @@ from aiohttp import web
 from control_plane.approvals import store as approvals
 from control_plane.approvals.store import REQUEST
 from control_plane.audit.store import changed_since, newest
+from control_plane.calls import store as calls
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.events.endings import Ended, Endings
 from control_plane.events.listener import Listener, Over
 from control_plane.events.newsroom import Newsroom, customer_news, request_news
 from control_plane.events.ring import Batch, News, Ring, told, told_together
 from control_plane.live import look
+from control_plane.live.calls import past
 from control_plane.live.follower import Follower
 from control_plane.service_tokens import store as service_tokens
 from control_plane.services import Services
@@ -70,6 +72,9 @@ class Hub:
         if snapshot.revision:
             self._begin(snapshot)
         self._unsubscribe = follower.mirror.subscribe(self.take)
+        self._coded: set[str] = set()
+        self._has_coded = asyncio.Event()
+        follower.on_coded = self.take_code
 
     # ---- news ------------------------------------------------------------------------------------
 
@@ -103,6 +108,12 @@ class Hub:
                 self._say_to_all(b'{"type":"list_anew","revision":%d}' % self._revision)
             return
         self._endings.take(snapshot, tuple(deltas))
+
+    def take_code(self, call: str) -> None:
+        """Hear that somebody has said what a call was about that is over."""
+        if self._is_wanted("calls"):
+            self._coded.add(call)
+            self._has_coded.set()
 
     def _tell(self, snapshot: Snapshot, deltas: tuple[Delta, ...], ended: Ended) -> None:
         news = self._newsroom.of_change(snapshot, deltas, self._follower.clock.now(), ended)
@@ -183,6 +194,7 @@ class Hub:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._endings.run())
+                tasks.create_task(self._tell_codes())
                 tasks.create_task(self._tick())
                 tasks.create_task(self._beat())
                 tasks.create_task(self._check_for_ever())
@@ -216,6 +228,22 @@ class Hub:
 
     def _is_wanted(self, topic: str) -> bool:
         return any(topic in each.topics for each in self._listeners)
+
+    async def _tell_codes(self) -> None:
+        while True:
+            await self._has_coded.wait()
+            self._has_coded.clear()
+            said, self._coded = self._coded, set()
+            try:
+                async with self._services.database.read() as connection:
+                    found = await calls.find_all(connection, said)
+            except DatabaseUnavailableError:
+                self._coded |= said
+                await asyncio.sleep(LOOK_S)
+                self._has_coded.set()
+                continue
+            news = self._newsroom.of_codes(map(past, found))
+            self._publish(news, is_of_change=False)
 
     async def _beat(self) -> None:
         while True:

@@ -7,6 +7,7 @@ listener.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final, assert_never
 
 from msgspec.structs import replace
@@ -116,6 +117,20 @@ class Newsroom:
             render=None if facts is None else lambda mask: _call_event(facts, mask),
         )
 
+    def of_codes(self, calls: Iterable[CallFacts]) -> tuple[News, ...]:
+        """Return the news of calls that are over, and of which more is known since."""
+        return tuple(
+            News(
+                topic="calls",
+                id=each.id,
+                permission=Permission.CALL_READ,
+                thing=views.call_thing(each),
+                contact=self._contact(each),
+                render=partial(_call_event, each, what=b"changed"),
+            )
+            for each in calls
+        )
+
     def _contact(self, call: CallFacts) -> Thing | None:
         return views.contact_thing(call.tenant, call.caller, self._knows) if call.caller else None
 
@@ -189,7 +204,7 @@ def _ticket(value: object) -> Ticket | None:
     return value if isinstance(value, Ticket) else None
 
 
-def _call_event(call: CallFacts, mask: bool | None) -> bytes:  # noqa: FBT001 - three-valued
+def _call_event(call: CallFacts, mask: bool | None, *, what: bytes = b"") -> bytes:  # noqa: FBT001 - three-valued
     match mask:
         case None:
             who = None
@@ -200,7 +215,8 @@ def _call_event(call: CallFacts, mask: bool | None) -> bytes:  # noqa: FBT001 - 
         case _:
             assert_never(mask)
     told = views.call(call, who).model_dump_json().encode()
-    return event("calls", call.id, told, what=b"ended" if call.state == "ended" else b"changed")
+    usual = b"ended" if call.state == "ended" else b"changed"
+    return event("calls", call.id, told, what=what or usual)
 
 
 def _release(delta: Delta) -> Iterator[News]:

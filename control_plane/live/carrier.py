@@ -44,6 +44,10 @@ class Load(Protocol):
         """Add what has been written, or written anew. Raise `NotYetError` to be asked again."""
         ...
 
+    def tell(self, some: Sequence[Carried]) -> None:
+        """Tell whoever wants to know that these changes are in the database now."""
+        ...
+
 
 class Carrier:
     """Carries for ever."""
@@ -87,6 +91,7 @@ class Carrier:
             async for batch in batches:
                 if batch.changes:
                     await self._take(batch.changes, batch.revision)
+                    self._load.tell(batch.changes)
                 self._say("")
 
     async def _carry_all(self) -> int:

@@ -7,7 +7,7 @@ another control plane that lived remembers the same, and what nobody knows is re
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from control_plane.customers.talking import NOBODY
@@ -40,6 +40,8 @@ class Follower:
         self._talks = NONE
         self._by_number: dict[tuple[str, str], tuple[Talk, ...]] | None = None
         self._callers: OrderedDict[CallId, str] = OrderedDict()
+        self.on_coded: Callable[[CallId], None] | None = None
+        """Hears of calls that are over and of which it is now known what they were about."""
         mirror.subscribe(self.take)
 
     def take(self, snapshot: Snapshot, deltas: Iterable[Delta]) -> None:
@@ -57,6 +59,12 @@ class Follower:
             self._callers[ticket.call] = look.known(snapshot, ticket)
             if len(self._callers) > KEPT:
                 self._callers.popitem(last=False)
+
+    def say_coded(self, calls: Iterable[CallId]) -> None:
+        """Tell that the database knows now what these calls were about."""
+        if self.on_coded is not None:
+            for call in calls:
+                self.on_coded(call)
 
     @property
     def is_blind(self) -> bool:

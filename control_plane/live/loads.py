@@ -44,6 +44,9 @@ class CallLoad:
         last = tuple({each.id: each for each in found}.values())
         await _tell_histories(connection, await calls.carry(connection, last))
 
+    def tell(self, some: Sequence[Carried]) -> None:
+        """Tell nobody: that a call has ended is told when its ticket goes."""
+
     def _past(self, record: CallRecord, revision: int) -> PastCall:
         snapshot = self._follower.mirror.snapshot
         who = Whose.of(snapshot, record.agent)
@@ -74,6 +77,7 @@ class CodeLoad:
     prefix = keys.CODED
 
     def __init__(self, follower: Follower) -> None:
+        self._follower = follower
         self._store = follower.store
 
     async def take(self, connection: AsyncConnection, some: Sequence[Carried]) -> None:
@@ -85,6 +89,12 @@ class CodeLoad:
                 continue
             if not await calls.set_code(connection, record.call, record.code, revision):
                 await self._check_never_comes(record.call, carried)
+
+    def tell(self, some: Sequence[Carried]) -> None:
+        """Tell of which calls something new is known."""
+        self._follower.say_coded(
+            record.call for record, _ in _read(some) if isinstance(record, Coding)
+        )
 
     async def _check_never_comes(self, call: CallId, carried: int) -> None:
         found = (await self._store.range(keys.ended(call), keys_only=True)).records

@@ -14,7 +14,7 @@ from control_plane.permissions import Role
 from control_plane.who import STALE_S
 from state import keys
 from state.codec import encode
-from state.model import Release, Site, SiteId
+from state.model import AgentId, CallId, Coding, Release, Site, SiteId, WrapUpCode
 from state.store import Delete, Put
 from tests.control_plane.center import Person
 from tests.control_plane.events.stage import listening
@@ -60,6 +60,32 @@ async def test_how_a_call_ended_is_told_behind_the_same_masks(scene: Scene) -> N
         assert ANNA_CALLS.encode() not in of_north.bytes_heard
         await scene.connect(2, "ben")
         assert (await of_ben.of("calls"))["id"] == call_id(2), "and nothing of ann's before"
+
+
+async def test_what_a_call_was_about_is_told_when_it_is_said_behind_the_same_masks(
+    scene: Scene,
+) -> None:
+    await scene.put((keys.wrap_up_code("order"), WrapUpCode(id="order")))
+    north = await scene.center.person(Role.SUPERVISOR, team="north", site="a")
+    south = await scene.center.person(Role.SUPERVISOR, team="south", site="a")
+    ann = await scene.center.person(Role.AGENT, agent="ann")
+    async with listening(north, CALLS) as of_north, listening(south, CALLS) as of_south:
+        await scene.connect(1, "ann")
+        await scene.end(1, "ann")
+        call = (await of_north.event(lambda each: each["what"] == "ended"))["id"]
+        said = await ann.ask("PUT", f"/v1/calls/{call}/code", {"code": "order"})
+        assert said.status == 200
+        told = await of_north.event(lambda each: each["what"] == "changed")
+        assert (told["id"], told["data"]["state"], told["data"]["code"]) == (call, "ended", "order")
+        assert told["data"] == (await north.get(f"/v1/calls/{call}")).json
+        # What an edge writes for `everline agent code` is told like what the API was told.
+        later = Coding(call=CallId(call), agent=AgentId("ann"), code="order", at_ms=2, by="")
+        await scene.put((keys.coded(later.call), later))
+        assert (await of_north.of("calls"))["data"]["code"] == "order"
+        assert ANNA_CALLS.encode() not in of_north.bytes_heard
+        await scene.connect(2, "ben")
+        await of_south.message()
+        assert call.encode() not in of_south.bytes_heard
 
 
 async def test_a_call_whose_record_cannot_be_read_is_told_as_gone(scene: Scene) -> None:
