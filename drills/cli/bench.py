@@ -20,15 +20,20 @@ Name = Annotated[
 Json = Annotated[Path | None, cyclopts.Parameter(help="Write the figures to this file, as JSON.")]
 Quick = Annotated[bool, cyclopts.Parameter(help="Fewer and shorter slices: a first idea.")]
 Agents = Annotated[int, cyclopts.Parameter(help="growth: only so many. Default: four sizes.")]
+Part = Annotated[
+    Literal["load", "sqlite", "postgresql", "decisions"] | None,
+    cyclopts.Parameter(help="api: this alone. `load` loads, and keeps that for the next runs."),
+]
 Profile = Annotated[bool, cyclopts.Parameter(help="edge: show where the time of a call goes.")]
 
 
-def bench(
+def bench(  # noqa: PLR0913 - options of a command
     name: Name,
     /,
     *,
     json: Json = None,
     agents: Agents = 0,
+    part: Part = None,
     quick: Quick = False,
     profile: Profile = False,
 ) -> int:
@@ -38,8 +43,9 @@ def bench(
             lines, on SQLite and PostgreSQL: screen pop, search, queue edit
             (p50, p99, requests a second), events to 500 listeners,
             decisions of the policy. Medians of slices, with the least and
-            the most. The customers are loaded anew (a minute or two for
-            each database, up to 2 GB under .everline/) and go at the end.
+            the most. The customers are loaded first (minutes for each
+            database, up to 2 GB under .everline/) and go at the end, unless
+            `--part load` has loaded them: a run then works on a copy.
     edge    one edge process: CPU a call and highest clean rate, without
             and with rtpengine; time from INVITE in to an agent's INVITE out.
     all     relay, edge, queue, site, growth and memory, one after the other, as one
@@ -70,6 +76,7 @@ def bench(
       ./everline bench relay --json figures.json
       ./everline bench edge --profile
       ./everline bench api --json figures.json
+      ./everline bench api --part load
     """
     words: list[str] = [name]
     if json is not None:
@@ -81,6 +88,8 @@ def bench(
         words += ["--json", str(file)]
     if agents:
         words += ["--agents", str(agents)]
+    if part is not None:
+        words += ["--part", part]
     if quick:
         words.append("--quick")
     if profile:

@@ -64,7 +64,21 @@ async def _run(options: argparse.Namespace) -> dict[str, object]:
         return await _all(options)
     if options.profile:
         return await _profile(options)
+    if options.part:
+        return await _part(options.part, is_quick=options.quick)
     return await _one(options.name, is_quick=options.quick, agents=options.agents)
+
+
+async def _part(name: str, *, is_quick: bool) -> dict[str, object]:
+    """Do one part of `api` alone."""
+    from loadtests.bench import report  # noqa: PLC0415 - only what is asked for
+    from loadtests.bench.api import measure  # noqa: PLC0415 - only what is asked for
+
+    part, effort = measure.Part(name), measure.QUICK if is_quick else measure.Effort()
+    if part is measure.Part.LOAD:
+        await measure.load_only(effort)
+        return {}
+    return report.api(await measure.measure(effort, part))
 
 
 async def _all(options: argparse.Namespace) -> dict[str, object]:
@@ -104,6 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("name", choices=("all", *MODULES))
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--agents", type=int, default=0, help="growth: only so many agents")
+    parser.add_argument(
+        "--part",
+        choices=("load", "sqlite", "postgresql", "decisions"),
+        help="api: do this alone; what `load` has loaded is kept for the runs to come",
+    )
     parser.add_argument("--quick", action="store_true", help="few and short slices")
     parser.add_argument(
         "--profile",

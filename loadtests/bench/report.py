@@ -114,10 +114,15 @@ def api(figures: ApiFigures) -> dict[str, object]:
         table.add_row(f"{name}: event to {figures.effort.listeners} listeners", "", *ms, "")
     us = figures.authorise_us
     decisions = (
-        f"one decision of the policy: {us['uncached']:.0f} us, from what is kept "
-        f"{us['cached']:.0f} us, the first of a tenant and kind {us['first_of_a_kind']:.0f} us"
+        (
+            f"one decision of the policy: {us['uncached']:.0f} us, from what is kept "
+            f"{us['cached']:.0f} us, the first of a tenant and kind {us['first_of_a_kind']:.0f} us"
+        )
+        if us
+        else ""
     )
-    console().print(table, decisions, _machine(), sep="\n")
+    shown = [*([table] if figures.databases else []), *([decisions] if us else []), _machine()]
+    console().print(*shown, sep="\n")
     return figures.as_json() | {"machine": machine()}
 
 

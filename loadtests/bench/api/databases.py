@@ -1,4 +1,4 @@
-"""The two databases, loaded anew by each run and gone with it: one at a time is on the disk."""
+"""The two databases, loaded by each run, or copied from what an earlier one has kept."""
 
 from __future__ import annotations
 
@@ -21,13 +21,11 @@ from msgspec import Struct
 from control_plane.passwords import hash_password
 from drills.cli.progress import progress
 from drills.lab.enter import Ground, inside
-from loadtests.bench.api import stock
+from loadtests.bench.api import kept, stock
 from loadtests.bench.api.plane import PASSWORD
 from loadtests.bench.api.stock import Dialect
 from loadtests.bench.errors import BenchError
-from loadtests.bench.servers import PROJECT
 
-ROOM: Final = PROJECT / ".everline" / "bench-api"
 PROGRAMS: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 OWNER: Final = "postgres"
 NAME: Final = "everline"
@@ -47,7 +45,7 @@ class Stock(Struct, frozen=True, kw_only=True):
 @contextmanager
 def stock_of(dialect: Dialect, customers: int) -> Iterator[Stock]:
     """Make room on the disk while entered; the next run takes what a killed one has left."""
-    folder = ROOM / dialect
+    folder = kept.ROOM / dialect
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -55,28 +53,45 @@ def stock_of(dialect: Dialect, customers: int) -> Iterator[Stock]:
     finally:
         shutil.rmtree(folder)
         with suppress(OSError):
-            ROOM.rmdir()
+            kept.ROOM.rmdir()
 
 
 @asynccontextmanager
-async def filled(made: Stock, migrate: Migrate) -> AsyncIterator[str]:
-    """Fill a database; serve it while entered, at the URL that is given."""
+async def filled(made: Stock, migrate: Migrate, *, is_kept: bool = False) -> AsyncIterator[str]:
+    """Fill a database, or copy one; serve it while entered, at the URL that is given.
+
+    `is_kept`: what was filled is kept for the runs to come.
+    """
+    place = kept.place(made.dialect, made.customers)
+    if place.exists():
+        kept.copy(place / "data", made.folder / "data")
     if made.dialect is Dialect.SQLITE:
-        file = made.folder / "everline.db"
+        file = made.folder / "data" / "everline.db"
         url = f"sqlite:///{file}"
-        await migrate(url)
-        _fill_sqlite(made, file)
+        if not place.exists():
+            file.parent.mkdir()
+            await migrate(url)
+            _fill_sqlite(made, file)
+            _keep(made, place, is_kept=is_kept)
         yield url
         return
     server = Postgresql(_reachable(made.folder))
     try:
-        server.start("fsync=off", "full_page_writes=off", "synchronous_commit=off")
-        await _fill_postgresql(made, server, migrate)
-        server.stop()
+        if not place.exists():
+            server.start("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+            await _fill_postgresql(made, server, migrate)
+            server.stop()
+            _keep(made, place, is_kept=is_kept)
         server.start()
         yield server.url
     finally:
         server.stop()
+
+
+def _keep(made: Stock, place: Path, *, is_kept: bool) -> None:
+    if is_kept:
+        with progress(f"keeping {made.dialect} for the next run"):
+            kept.save(made.folder, place)
 
 
 def _fill_sqlite(made: Stock, file: Path) -> None:

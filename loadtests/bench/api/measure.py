@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from msgspec import Struct
 
 from drills.cli.progress import progress
 from drills.lab.enter import RUN_ROOT
-from loadtests.bench.api import authorise, databases, fanout, load, stock
+from loadtests.bench.api import authorise, databases, fanout, kept, load, stock
 from loadtests.bench.api.load import Client, Times
 from loadtests.bench.api.plane import PASSWORD, URL, Plane, configure, serving
 from loadtests.bench.api.stock import Dialect
@@ -104,28 +105,58 @@ class ApiFigures(Struct, frozen=True, kw_only=True):
         }
 
 
-async def measure(effort: Effort) -> ApiFigures:
-    """Measure everything. BenchError: this machine cannot, or an answer was wrong."""
-    base = (POLICIES / "policy.csv").read_text()
+class Part(StrEnum):
+    """What to do alone: the whole takes a quarter of an hour."""
+
+    LOAD = "load"
+    """Load both databases, and keep them for the runs to come."""
+    SQLITE = Dialect.SQLITE.value
+    POSTGRESQL = Dialect.POSTGRESQL.value
+    DECISIONS = "decisions"
+
+
+async def load_only(effort: Effort) -> None:
+    """Load both databases unless they are kept already."""
+    policies = _policies()
+    for dialect in Dialect:
+        if not kept.place(dialect, effort.customers).exists():
+            with databases.stock_of(dialect, effort.customers) as made:
+                async with databases.filled(made, _migrate_by(policies), is_kept=True):
+                    pass
+
+
+async def measure(effort: Effort, part: Part | None = None) -> ApiFigures:
+    """Measure everything, or a part. BenchError: this machine cannot, or an answer was wrong."""
+    policies = _policies()
+    found: dict[Dialect, DatabaseFigures] = {}
+    for dialect in Dialect:
+        if part is None or part.value == dialect.value:
+            with databases.stock_of(dialect, effort.customers) as made:
+                began = time.monotonic()
+                async with databases.filled(made, _migrate_by(policies)) as url:
+                    loaded_s = time.monotonic() - began
+                    found[dialect] = await _on(made, url, policies, effort, loaded_s)
+    decided: dict[str, float] = {}
+    if part in (None, Part.DECISIONS):
+        with progress("decisions of the policy"):
+            decided = await asyncio.to_thread(authorise.measure, policies, effort.decisions)
+    return ApiFigures(effort=effort, databases=found, authorise_us=decided)
+
+
+def _policies() -> Path:
     policies = RUN_ROOT / "policies"
     policies.mkdir()
     (policies / "model.conf").write_bytes((POLICIES / "model.conf").read_bytes())
-    (policies / "policy.csv").write_text(stock.policy(base))
-    found: dict[Dialect, DatabaseFigures] = {}
+    (policies / "policy.csv").write_text(stock.policy((POLICIES / "policy.csv").read_text()))
+    return policies
 
+
+def _migrate_by(policies: Path) -> databases.Migrate:
     async def migrate(url: str) -> None:
         async with serving(configure(RUN_ROOT, url, policies)):
             pass
 
-    for dialect in Dialect:
-        with databases.stock_of(dialect, effort.customers) as made:
-            began = time.monotonic()
-            async with databases.filled(made, migrate) as url:
-                loaded_s = time.monotonic() - began
-                found[dialect] = await _on(made, url, policies, effort, loaded_s)
-    with progress("decisions of the policy"):
-        decided = await asyncio.to_thread(authorise.measure, policies, effort.decisions)
-    return ApiFigures(effort=effort, databases=found, authorise_us=decided)
+    return migrate
 
 
 async def _on(
