@@ -10,7 +10,6 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine
 from functools import partial
-from typing import assert_never
 
 import structlog
 
@@ -24,12 +23,13 @@ from edge.acd.call_writes import Write
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.owed import Owed, foreseen, given
 from edge.acd.recorded import NO_RECORDER
-from edge.acd.token import NO_TOKEN, Token
+from edge.acd.token import Token
+from edge.call_legs import CallLegs, SipEffect
 from edge.call_media import CallMedia, MediaEffect, Spoken
 from edge.call_recording import CANNOT_BE_RECORDED, CallRecording
 from edge.call_records import AgentLegFacts, CallWriter
 from edge.call_timers import CallTimers, Own
-from edge.call_tools import RETRY_AFTER_S, Tools
+from edge.call_tools import Tools
 from edge.journal import AgentNote, CallNote
 from edge.log import fault
 from edge.records import CallRecords
@@ -59,18 +59,15 @@ class CallShell:
         self._ticket = ticket
         self._foreseen = ticket
         """As it will be once everything is written."""
-        self._leg = leg
+        self._legs = CallLegs(tools, ticket, leg)
         self._media = media
         self._recording = recording
         self._writer = CallWriter(
             records, ticket, self._agent_facts, unrecorded=lambda: recording.unrecorded
         )
         self._call: Call | None = None
-        self._agent_legs: dict[Attempt, LegId] = {}
-        self._agents: dict[Attempt, AgentLegFacts] = {}
         self._open_offers: set[Side] = set()
         """Whose offer is with the relay."""
-        self._token = NO_TOKEN
         self._timers = CallTimers()
         self._inbox: deque[ev.Event] = deque()
         self._is_busy = False
@@ -105,10 +102,7 @@ class CallShell:
 
     def way_of(self, attempt: Attempt | None) -> SiteId | None:
         """Return by which site's Kamailio an agent's leg goes, or (None) the caller's."""
-        if attempt is None:
-            return self._ticket.via
-        facts = self._agents.get(attempt)
-        return None if facts is None else facts.site
+        return self._legs.way_of(attempt)
 
     @property
     def has_media(self) -> bool:
@@ -126,7 +120,7 @@ class CallShell:
         self, rules: Rules, decision: Decision, token: Token, *, said: bytes, told: bytes
     ) -> None:
         """Take a caller who has answered our call, for whom an agent is reserved already."""
-        self._token = token
+        self._legs.token = token
         self._foreseen = given(self._foreseen, decision.winner)
         self._media.restore(said={Side.CALLER: said}, told={Side.CALLER: told}, is_joined=False)
         self._is_confirmed = True
@@ -135,13 +129,7 @@ class CallShell:
 
     def adopt_agent(self, agent: AgentNote) -> None:
         """Take up the leg of the agent whom the former life had given to this call."""
-        self._token = agent.token
-        self._agents[agent.attempt] = AgentLegFacts(site=agent.site, sip_call_id=agent.sip_call_id)
-        if agent.dialog is not None:
-            leg = self._tools.sip.adopt(agent.dialog)
-            self._tools.sip.ask(leg)
-            self._agent_legs[agent.attempt] = leg
-            self._tools.own_leg(leg, self.id, agent.attempt)
+        self._legs.adopt(agent)
 
     def resume(self, note: CallNote, *, has_media: bool = True) -> None:
         """Go on where the former life of this edge left off; nothing if it has gone on already.
@@ -174,7 +162,7 @@ class CallShell:
 
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Take the agent whom the store has granted, and who is rung under `token`."""
-        self._token = token
+        self._legs.token = token
         self._foreseen = given(self._foreseen, decision.winner)
         self.deliver(ev.Reserved(decision=decision))
 
@@ -272,23 +260,22 @@ class CallShell:
             )
 
     def _note(self, call: Call) -> CallNote:
-        sip = self._tools.sip
         agent = None
         if call.agent_leg is not AgentLeg.NONE:
-            facts = self._agents.get(call.attempt, AgentLegFacts())
+            facts = self._agent_facts()
             is_up = call.agent_leg is AgentLeg.UP
             agent = AgentNote(
                 attempt=call.attempt,
-                token=self._token,
+                token=self._legs.token,
                 site=facts.site,
                 sip_call_id=facts.sip_call_id,
-                dialog=sip.dialog(self._agent_legs[call.attempt]) if is_up else None,
+                dialog=self._legs.dialog(call.attempt) if is_up else None,
             )
         return CallNote(
             ticket=self._foreseen,
             rules=call.rules,
             state=call.state,
-            caller=sip.dialog(self._leg),
+            caller=self._legs.dialog(None),
             said=self._media.said,
             told=self._media.told,
             is_joined=self._media.is_joined,
@@ -323,31 +310,13 @@ class CallShell:
             case _:
                 pass
 
-    def _do(self, effect: fx.Effect) -> None:  # noqa: C901, PLR0912 - one case an effect
-        sip = self._tools.sip
+    def _do(self, effect: fx.Effect) -> None:
         match effect:
             case fx.Store(write=write):
                 self._foreseen = foreseen(self._foreseen, write)
                 self._spawn(self._tell(self._write(write)))
-            case fx.AnswerCaller(sdp=sdp):
-                sip.answer(self._leg, sdp)
-            case fx.RejectCaller(status=status, reason=reason):
-                headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}  # noqa: PLR2004
-                sip.reject(self._leg, status, reason=reason, headers=headers)
-            case fx.ReinviteCaller(sdp=sdp):
-                sip.reinvite(self._leg, sdp)
-            case fx.HangUpCaller(reason=reason):
-                sip.bye(self._leg, reason=_reason(reason))
             case fx.InviteAgent(attempt=attempt, agent=agent, sdp=sdp):
                 self._ring(attempt, agent, sdp)
-            case fx.CancelAgent(attempt=attempt, reason=reason):
-                sip.cancel(self._agent_legs[attempt], reason=_reason(reason))
-            case fx.HangUpAgent(attempt=attempt, reason=reason):
-                sip.bye(self._agent_legs[attempt], reason=_reason(reason))
-            case fx.AnswerOffer(side=side, sdp=sdp):
-                sip.answer_offer(self._leg_of(side), sdp)
-            case fx.RefuseOffer(side=side, status=status):
-                sip.refuse_offer(self._leg_of(side), status)
             case fx.StartTimer(timer=timer, seconds=seconds):
                 self._timers.start(timer, seconds, partial(self.deliver, _TIMEOUTS[timer]))
             case fx.StopTimer(timer=timer):
@@ -355,7 +324,13 @@ class CallShell:
             case fx.Finished():
                 self._finish(effect)
             case _:
-                self._do_media(effect)
+                self._pass_on(effect)
+
+    def _pass_on(self, effect: MediaEffect | SipEffect) -> None:
+        if isinstance(effect, MediaEffect):
+            self._do_media(effect)
+        else:
+            self._legs.do(effect, self.attempt)
 
     def withdraw_offer(self, side: Side) -> None:
         """Take in that a side has cancelled its offer before we answered it."""
@@ -419,25 +394,11 @@ class CallShell:
         self.deliver(ev.GreetingOver())
 
     def _ring(self, attempt: Attempt, agent: AgentId, sdp: bytes) -> None:
-        rung = self._tools.ringing.ring(self._ticket, agent, sdp, self._token)
-        if rung is None:
+        if not self._legs.ring(attempt, agent, sdp):
             self.deliver(ev.AgentRejected(attempt=attempt, status=480, reason="not configured"))
-            return
-        self._agent_legs[attempt] = rung.leg
-        self._agents[attempt] = AgentLegFacts(site=rung.site, sip_call_id=rung.sip_call_id)
-        self._tools.own_leg(rung.leg, self.id, attempt)
-
-    def _leg_of(self, side: Side) -> LegId:
-        match side:
-            case Side.CALLER:
-                return self._leg
-            case Side.AGENT:
-                return self._agent_legs[self.attempt]
-            case _:
-                assert_never(side)
 
     def _agent_facts(self) -> AgentLegFacts:
-        return self._agents.get(self.attempt, AgentLegFacts())
+        return self._legs.facts(self.attempt)
 
     # -- tasks, and the end
 
@@ -498,11 +459,7 @@ class CallShell:
         )
         self._call = None
         self._timers.stop_all()
-        for leg in (self._leg, *self._agent_legs.values()):
-            try:
-                self._tools.sip.let_go(leg, reason=_reason(_FAULT))
-            except Exception as error:  # noqa: BLE001 - the other legs are to be let go too
-                log.error("leg_not_let_go", call=self.id, **fault(error))  # noqa: TRY400 - one line
+        self._legs.let_go(_FAULT)
         self._spawn(self._clear())
 
     async def _clear(self) -> None:
@@ -528,8 +485,3 @@ _TIMEOUTS: dict[fx.Timer, ev.Event] = {
     fx.Timer.RING: ev.RingTimeout(),
     fx.Timer.RELEASE: ev.ReleaseTimeout(),
 }
-
-
-def _reason(word: str) -> str:
-    """Return a Reason header field's value: RFC 3326 wants a protocol, a cause and a text."""
-    return f'Q.850;cause=16;text="{word}"'

@@ -1,0 +1,123 @@
+"""The SIP legs of one call: the caller's, and one an attempt to reach an agent.
+
+Carries out what the state machine wants done over SIP. A command raises `LocalError` when its leg
+has just ended by itself; the event that says so is on its way then.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import structlog
+
+from edge.acd import call_effects as fx
+from edge.acd.call_events import Attempt, Side
+from edge.acd.token import NO_TOKEN
+from edge.call_records import AgentLegFacts
+from edge.call_tools import RETRY_AFTER_S, Tools
+from edge.journal import AgentNote
+from edge.log import fault
+from edge.sip.dialog import Dialog
+from edge.sip.events import LegId
+from state.model import AgentId, SiteId, Ticket
+
+log = structlog.get_logger()
+
+SipEffect = (
+    fx.AnswerCaller
+    | fx.RejectCaller
+    | fx.ReinviteCaller
+    | fx.HangUpCaller
+    | fx.CancelAgent
+    | fx.HangUpAgent
+    | fx.AnswerOffer
+    | fx.RefuseOffer
+)
+
+
+class CallLegs:
+    """One call's legs."""
+
+    def __init__(self, tools: Tools, ticket: Ticket, caller: LegId) -> None:
+        self._tools = tools
+        self._ticket = ticket
+        self._caller = caller
+        self._agents: dict[Attempt, LegId] = {}
+        self._facts: dict[Attempt, AgentLegFacts] = {}
+        self.token = NO_TOKEN
+        """Of the last reservation."""
+
+    def adopt(self, agent: AgentNote) -> None:
+        """Take up the leg of the agent whom the former life had given to this call."""
+        self.token = agent.token
+        self._facts[agent.attempt] = AgentLegFacts(site=agent.site, sip_call_id=agent.sip_call_id)
+        if agent.dialog is not None:
+            leg = self._tools.sip.adopt(agent.dialog)
+            self._tools.sip.ask(leg)
+            self._own(leg, agent.attempt)
+
+    def facts(self, attempt: Attempt) -> AgentLegFacts:
+        """Return what is known of an agent's leg."""
+        return self._facts.get(attempt, AgentLegFacts())
+
+    def way_of(self, attempt: Attempt | None) -> SiteId | None:
+        """Return by which site's Kamailio an agent's leg goes, or (None) the caller's."""
+        return self._ticket.via if attempt is None else self.facts(attempt).site
+
+    def dialog(self, attempt: Attempt | None) -> Dialog:
+        """Return the dialog of an established leg, to be written down."""
+        leg = self._caller if attempt is None else self._agents[attempt]
+        return self._tools.sip.dialog(leg)
+
+    def ring(self, attempt: Attempt, agent: AgentId, sdp: bytes) -> bool:
+        """Send the INVITE; False: the agent or their site is no longer configured."""
+        rung = self._tools.ringing.ring(self._ticket, agent, sdp, self.token)
+        if rung is None:
+            return False
+        self._facts[attempt] = AgentLegFacts(site=rung.site, sip_call_id=rung.sip_call_id)
+        self._own(rung.leg, attempt)
+        return True
+
+    def do(self, effect: SipEffect, current: Attempt) -> None:
+        """Carry an effect out; an offer of the agent's side is of the `current` attempt's."""
+        sip = self._tools.sip
+        match effect:
+            case fx.AnswerCaller(sdp=sdp):
+                sip.answer(self._caller, sdp)
+            case fx.RejectCaller(status=status, reason=reason):
+                headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}  # noqa: PLR2004
+                sip.reject(self._caller, status, reason=reason, headers=headers)
+            case fx.ReinviteCaller(sdp=sdp):
+                sip.reinvite(self._caller, sdp)
+            case fx.HangUpCaller(reason=reason):
+                sip.bye(self._caller, reason=reason_field(reason))
+            case fx.CancelAgent(attempt=attempt, reason=reason):
+                sip.cancel(self._agents[attempt], reason=reason_field(reason))
+            case fx.HangUpAgent(attempt=attempt, reason=reason):
+                sip.bye(self._agents[attempt], reason=reason_field(reason))
+            case fx.AnswerOffer(side=side, sdp=sdp):
+                sip.answer_offer(self._leg_of(side, current), sdp)
+            case fx.RefuseOffer(side=side, status=status):
+                sip.refuse_offer(self._leg_of(side, current), status)
+            case _:
+                assert_never(effect)
+
+    def let_go(self, cause: str) -> None:
+        """End every leg in whichever way its state allows."""
+        for leg in (self._caller, *self._agents.values()):
+            try:
+                self._tools.sip.let_go(leg, reason=reason_field(cause))
+            except Exception as error:  # noqa: BLE001 - the other legs are to be let go too
+                log.error("leg_not_let_go", call=self._ticket.call, **fault(error))  # noqa: TRY400 - one line
+
+    def _own(self, leg: LegId, attempt: Attempt) -> None:
+        self._agents[attempt] = leg
+        self._tools.own_leg(leg, self._ticket.call, attempt)
+
+    def _leg_of(self, side: Side, current: Attempt) -> LegId:
+        return self._caller if side is Side.CALLER else self._agents[current]
+
+
+def reason_field(word: str) -> str:
+    """Return a Reason header field's value: RFC 3326 wants a protocol, a cause and a text."""
+    return f'Q.850;cause=16;text="{word}"'
