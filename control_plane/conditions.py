@@ -1,21 +1,26 @@
 """PURE. The conditions that a policy line may name: registered functions of a question.
 
-A line's condition is a name, or names joined by `&` that all have to hold. A condition that asks
-for what is not known raises `UnknownFactError`: an allow does not count then, and a deny does.
+A line's condition is a name, or names joined by `&` that all have to hold. One that is about
+something in particular names it after a colon: `from_country:DE`. A condition that asks for what is
+not known raises `UnknownFactError`: an allow does not count then, and a deny does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
+
+import phonenumbers
 
 from control_plane.errors import ControlPlaneError
 from control_plane.subjects import Question
+from edge.acd.recorded import country_of
 
 T = TypeVar("T")
 Condition = Callable[[Question], bool]
 JOIN: Final = "&"
+OF: Final = ":"
 
 
 class UnknownFactError(ControlPlaneError):
@@ -142,6 +147,50 @@ REGISTERED: Final[Mapping[str, Condition]] = MappingProxyType(
 )
 
 
+def from_country(question: Question, country: str) -> bool:
+    """Who calls, or the customer, has a number of this country."""
+    countries = {country_of(each) for each in known(question.thing.numbers)} - {""}
+    return country in known(countries or None)
+
+
+class Particular(NamedTuple):
+    """A condition that names something."""
+
+    holds: Callable[[Question, str], bool]
+    names: frozenset[str]
+    """What it may name."""
+
+
+PARTICULAR: Final[Mapping[str, Particular]] = MappingProxyType(
+    {
+        from_country.__name__: Particular(
+            holds=from_country, names=frozenset(phonenumbers.SUPPORTED_REGIONS)
+        ),
+    }
+)
+
+
+def fault(name: str) -> str | None:
+    """Return what is wrong with the name of one condition; None: it can be asked."""
+    head, colon, rest = name.partition(OF)
+    if not colon and name in REGISTERED:
+        return None
+    if head not in PARTICULAR:
+        every = sorted(REGISTERED) + [f"{each}{OF}..." for each in sorted(PARTICULAR)]
+        return f"nobody knows the condition {name!r}; known are {', '.join(every)}"
+    if rest not in PARTICULAR[head].names:
+        return f"{head}{OF} names nothing that is known by {rest!r}; for example {head}{OF}DE"
+    return None
+
+
 def holds(names: str, question: Question) -> bool:
     """Return whether all of `names` hold. Raise `UnknownFactError` if that cannot be known."""
-    return all(REGISTERED[name](question) for name in names.split(JOIN))
+    return all(_holds(name, question) for name in names.split(JOIN))
+
+
+def _holds(name: str, question: Question) -> bool:
+    plain = REGISTERED.get(name)
+    if plain is not None:
+        return plain(question)
+    head, _, rest = name.partition(OF)
+    return PARTICULAR[head].holds(question, rest)

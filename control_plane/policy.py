@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final
 
-from control_plane.conditions import JOIN, REGISTERED
+from control_plane.conditions import JOIN, fault
 from control_plane.errors import PolicyError
 from control_plane.permissions import KINDS, Permission, Role
 from control_plane.subjects import ANY_TENANT
@@ -113,9 +113,8 @@ def _check_line(at: str, line: Line, tenant: str | None) -> None:
     if line.eft not in (ALLOW, DENY):
         raise PolicyError(f"{at}: the effect is {line.eft!r}; it should be allow or deny")
     for name in line.cond.split(JOIN):
-        if name not in REGISTERED:
-            known = ", ".join(sorted(REGISTERED))
-            raise PolicyError(f"{at}: nobody knows the condition {name!r}; known are {known}")
+        if because := fault(name):
+            raise PolicyError(f"{at}: {because}")
     if line.kind != ANY and line.kind not in KINDS:
         raise PolicyError(f"{at}: there is no kind {line.kind!r}")
     acts = _acts(line.kind)

@@ -70,6 +70,8 @@ class Thing:
     """Of exactly this state: what an approval is bound to."""
     by: str | None = None
     """Who has asked for it: of a request for approval."""
+    numbers: tuple[str, ...] | None = field(default=None, repr=False)
+    """Of who calls, or of the customer, as E.164; what says no country is as good as not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

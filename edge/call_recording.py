@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from edge.acd import recorded
 from edge.acd.recorded import NOT_ASKED, Before, Heard
+from edge.acd.region import international
 from edge.recording import CallRecorder
 from state.model import AgentId, RecordingFailure, RecordingRules, Ticket
 
@@ -58,7 +59,11 @@ class CallRecording:
     @property
     def before(self) -> Before:
         """What the caller hears before the queue."""
-        return recorded.before(self._rules, self._ticket.call, self._ticket.caller)
+        return recorded.before(self._rules, self._ticket.call, self._caller)
+
+    @property
+    def _caller(self) -> str:
+        return international(self._ticket.caller, self._ticket.region)
 
     @property
     def apology(self) -> str | None:
@@ -87,7 +92,7 @@ class CallRecording:
         because = recorded.unrecorded_because(
             self._rules,
             call,
-            self._ticket.caller,
+            self._caller,
             self.heard,
             agent_recorded=self._records(agent),
         )

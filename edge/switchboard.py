@@ -22,6 +22,7 @@ from edge.acd.call_events import Attempt, By, Side
 from edge.acd.callback import rules_for
 from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, Ending
 from edge.acd.owed import Owed
+from edge.acd.region import international, region_of
 from edge.acd.reservation import turned_away
 from edge.acd.token import Token
 from edge.call import CallShell
@@ -337,7 +338,8 @@ class Switchboard:
         if lost is not None and lost.value.has_heard_greeting:
             greeting = None
         ticket = self._ticket(invite, call_id, did, queue, self._clock.now())
-        before = self._before(queue, call_id, ticket.caller, greeting)
+        number = international(ticket.caller, ticket.region)
+        before = self._before(queue, call_id, number, greeting)
         ticket = replace(
             ticket,
             state=TicketState.GREETING if before else TicketState.QUEUED,
@@ -385,6 +387,7 @@ class Switchboard:
             call_back=rules_for(self._snapshot(), queue, caller),
             sip_call_id=_clean(invite.sip_call_id),
             arrived_ms=at.wall_ms,
+            region=region_of(self._snapshot(), did.tenant, did.number),
         )
 
     def _shell(  # noqa: PLR0913  what a call begins with

@@ -53,6 +53,7 @@ _Level = Annotated[int, Meta(ge=1, le=10)]
 _Seconds = Annotated[float, Meta(ge=0, le=3600)]
 _Weight = Annotated[float, Meta(ge=0, le=1000)]
 _Prompt = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
+_Region = Annotated[str, Meta(pattern=r"^([A-Z]{2})?$")]
 _Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
 _Employer = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{0,64}$")]
 """A word, or empty: ours."""
@@ -99,7 +100,7 @@ class TrunkTable(Table):
         default_factory=list
     )
     tenants: list[_Word] = msgspec.field(default_factory=lambda: ["main"])
-    region: Annotated[str, Meta(pattern=r"^([A-Z]{2})?$")] = ""
+    region: _Region = ""
 
 
 class _WeightsTable(Table):
@@ -200,6 +201,7 @@ class DidTable(Table):
     calendar: _Word | None = None
     closed_queue: _Word | None = None
     closed: TurnAway = TurnAway.REFUSE
+    region: _Region = ""
 
 
 class AgentTable(Table):
@@ -394,6 +396,7 @@ def did_of(number: str, table: DidTable) -> Did:
         calendar=None if table.calendar is None else CalendarId(table.calendar),
         closed_queue=None if table.closed_queue is None else QueueId(table.closed_queue),
         closed=table.closed,
+        region=table.region,
     )
 
 

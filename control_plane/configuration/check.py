@@ -16,7 +16,7 @@ from edge.acd.eligibility import unsuited_because
 from edge.acd.needs import Needs
 from state.configuration import SECTIONS, Configuration
 from state.configuration_findings import Finding, Severity, dangling
-from state.model import Agent, Contingency, Queue, TenantId, Trunk
+from state.model import Agent, Contingency, Did, Queue, TenantId, Trunk
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ def check(document: Document) -> Checked:
     )
     if active:
         found += dangling(whole)
-    found += _unclear_numbers(whole.trunks)
+    found += _unclear_numbers(whole.trunks, whole.dids)
     found += _unstaffed(whole)
     found += _unspoken(whole, document)
     found += _of_teams(bare, items["teams"])
@@ -106,21 +106,28 @@ def _contingency(identifier: str, plan: PlanTable, activation: ActivationTable) 
     )
 
 
-def _unclear_numbers(trunks: Iterable[Trunk]) -> Iterator[Finding]:
+def _unclear_numbers(trunks: Iterable[Trunk], dids: Iterable[Did]) -> Iterator[Finding]:
     """Yield a warning for what keeps callers' numbers from being understood."""
     told: dict[str, Trunk] = {}
+    lines = tuple(dids)
+    clear = {each.tenant for each in lines} - {each.tenant for each in lines if not each.region}
+    for did in lines:
+        if did.region and did.region not in phonenumbers.SUPPORTED_REGIONS:
+            fault = f"{did.region} is no country whose numbers are known"
+            yield _warning("dids", did.number, "region", fault, "give its ISO 3166 code: DE")
     for trunk in trunks:
         if trunk.region and trunk.region not in phonenumbers.SUPPORTED_REGIONS:
             fault = f"{trunk.region} is no country whose numbers are known"
             yield _warning("trunks", trunk.id, "region", fault, "give its ISO 3166 code: DE")
         for tenant in trunk.tenants if trunk.region else ():
             first = told.setdefault(tenant, trunk)
-            if first.region != trunk.region:
+            if first.region != trunk.region and tenant not in clear:
                 fault = (
                     f"the trunk {first.id!r} of the tenant {tenant!r} says {first.region}:"
                     " numbers without + mean nothing for it"
                 )
-                yield _warning("trunks", trunk.id, "region", fault, "let both say the same")
+                hint = "let both say the same, or each DID its own region"
+                yield _warning("trunks", trunk.id, "region", fault, hint)
 
 
 def _unstaffed(configuration: Configuration) -> Iterator[Finding]:

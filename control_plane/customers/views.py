@@ -48,6 +48,7 @@ def thing(customer: Customer, on_call_with: frozenset[str] | None) -> Thing:
         on_call_with=on_call_with,
         has_legal_hold=customer.has_legal_hold,
         digest=str(customer.version),
+        numbers=customer.numbers or None,
     )
 
 

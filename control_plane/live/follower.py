@@ -13,7 +13,8 @@ from typing import Final
 from control_plane.customers.talking import NOBODY
 from control_plane.live import look
 from control_plane.live.look import CallFacts
-from control_plane.live.talks import NONE, Talk, by_number, followed, is_on, region_of, tenant_of
+from control_plane.live.talks import NONE, Talk, by_number, followed, is_on, tenant_of
+from edge.acd.region import region_of
 from state import keys
 from state.clock import Clock
 from state.codec import Record, decode_at
@@ -100,7 +101,7 @@ class Follower:
 
     def region(self, tenant: str) -> str | None:
         """Return in which country's form the numbers of a tenant's callers come."""
-        return region_of(self.mirror.snapshot, tenant)
+        return region_of(self.mirror.snapshot, tenant) or None
 
     def talk(self, agent: str) -> Talk | None:
         """Return the call that an agent has, or still wraps up."""

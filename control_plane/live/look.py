@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from control_plane.live.talks import number_of, region_of, tenant_of
+from control_plane.live.talks import calling, tenant_of
 from edge.acd.agent_state import AgentState, agent_states, state_of
 from edge.acd.eligibility import facts_of, live_sites, rest_ends_s
 from edge.acd.ending import UNKNOWN_CALLER
@@ -169,8 +169,7 @@ def known(snapshot: Snapshot, ticket: Ticket) -> str:
     """Return the calling number, or nothing where the telephone network said none."""
     if ticket.caller == UNKNOWN_CALLER:
         return ""
-    tenant = tenant_of(snapshot, ticket.did, ticket.queue)
-    return number_of(ticket.caller, region_of(snapshot, tenant))
+    return calling(snapshot, ticket)
 
 
 def ended_call(

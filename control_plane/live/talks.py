@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from control_plane.customers.numbers import dialled
 from edge.acd.eligibility import rest_ends_s
+from edge.acd.region import region_of
 from state.keys import Kind
 from state.model import (
     MAIN,
@@ -100,7 +101,7 @@ def _talk(snapshot: Snapshot, agent: AgentId, ticket: Ticket, since: int) -> Tal
         agent=agent,
         call=ticket.call,
         tenant=tenant,
-        number=number_of(ticket.caller, region_of(snapshot, tenant)),
+        number=calling(snapshot, ticket),
         queue=ticket.queue,
         did=ticket.did,
         site=ticket.site,
@@ -153,14 +154,8 @@ def number_of(caller: str, region: str | None = None) -> str:
         return caller.strip()[:64]
 
 
-def region_of(snapshot: Snapshot, tenant: str) -> str | None:
-    """Return in which country's form the numbers of a tenant's callers come; None: nobody says.
-
-    A call does not tell by which trunk it came: trunks of one tenant have to agree.
-    """
-    found = {
-        each.value.region
-        for each in snapshot.trunks.values()
-        if each.value.region and tenant in each.value.tenants
-    }
-    return found.pop() if len(found) == 1 else None
+def calling(snapshot: Snapshot, ticket: Ticket) -> str:
+    """Return the number of a call's caller as `number_of` does, by the region of that call."""
+    tenant = tenant_of(snapshot, ticket.did, ticket.queue)
+    region = ticket.region or region_of(snapshot, tenant, ticket.did)
+    return number_of(ticket.caller, region or None)

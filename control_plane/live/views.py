@@ -42,6 +42,7 @@ def call_thing(call: CallFacts) -> Thing:
         site=call.agent_site,
         employer=call.employer,
         made_ms=call.arrived_ms,
+        numbers=(call.caller,) if call.caller else None,
     )
 
 
@@ -65,7 +66,9 @@ def agent_thing(agent: AgentFacts) -> Thing:
 
 def contact_thing(tenant: str, number: str, knows: Knows) -> Thing:
     """Return what the policy is asked about: the contact of whoever calls from there."""
-    return Thing(kind="customer", tenant=tenant, on_call_with=knows(tenant, number))
+    return Thing(
+        kind="customer", tenant=tenant, on_call_with=knows(tenant, number), numbers=(number,)
+    )
 
 
 def caller(tenant: str, number: str, sees: Sees, knows: Knows) -> CallerView | None:

@@ -50,6 +50,7 @@ def thing_of(call: PastCall, *, has_legal_hold: bool | None = None, digest: str 
         in_team_since_ms=call.arrived_ms if call.team else None,
         has_legal_hold=has_legal_hold,
         digest=digest,
+        numbers=(call.caller,) if call.caller else None,
     )
 
 

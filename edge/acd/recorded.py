@@ -7,6 +7,7 @@ below the queue's `share` of 2^32.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import phonenumbers
@@ -100,6 +101,7 @@ def rules_for(rules: RecordingRules, caller: str) -> CountryRules:
     return rules.countries.get(country_of(caller), usual) if rules.countries else usual
 
 
+@lru_cache(maxsize=16_384)
 def country_of(caller: str) -> str:
     """Return the ISO 3166 code of a number's country; empty: it tells none."""
     try:

@@ -93,6 +93,9 @@ class Did(Struct, frozen=True, kw_only=True):
     """Where its callers go while it is closed; None: they are turned away."""
     closed: TurnAway = TurnAway.REFUSE
     """What those get who are turned away while it is closed."""
+    region: str = ""
+    """ISO 3166 code of the country in whose form its callers' numbers come. Empty: the trunks of
+    its tenant say it."""
 
 
 class Opening(Struct, frozen=True, kw_only=True):

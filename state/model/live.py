@@ -153,6 +153,8 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     """How often they have been called back, with this."""
     until_ms: int | None = None
     """Until when they want to be; None: it has not come to that."""
+    region: str = ""
+    """In which country's form the calling number came; empty: nobody says."""
 
 
 class Place(Discreet, frozen=True, kw_only=True):

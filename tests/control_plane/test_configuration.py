@@ -121,6 +121,13 @@ async def test_a_region_that_is_none_and_one_that_contradicts_are_warnings(cente
         told = (await person.post("/v1/trunks", draft)).json["findings"]
         mine = [each["fault"] for each in told if each["id"] == name]
         assert [each.startswith(fault) for each in mine] == [True] * bool(fault), (name, told)
+    queue = {"id": "any", "needs": {}}
+    assert (await person.post("/v1/queues", queue)).status == 201
+    did = {"id": "+4930100", "queue": "any", "region": "YY"}
+    told = (await person.post("/v1/dids", did)).json["findings"]
+    faults = {each["id"]: each["fault"] for each in told}
+    assert faults["+4930100"] == "YY is no country whose numbers are known"
+    assert "three" not in faults, "each DID says its own region"
     refused = await person.post(
         "/v1/trunks", {"id": "four", "addresses": ["198.51.100.7"], "region": "de"}
     )

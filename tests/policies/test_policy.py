@@ -166,6 +166,60 @@ def test_every_condition_is_used_by_a_line_of_the_policy() -> None:
     assert used == set(REGISTERED)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [
+        (("+43142000",), Why.DENIED),
+        (("+4930123456",), Why.ALLOWED),
+        (("+4930123456", "+43142000"), Why.DENIED),
+        (None, Why.DENIED),
+        (("anonymous",), Why.DENIED),
+    ],
+    ids=["of-it", "of-another", "one-of-two", "not-known", "tells-none"],
+)
+def test_a_country_is_a_condition_and_what_is_not_known_fails_closed(
+    numbers: tuple[str, ...] | None, why: Why
+) -> None:
+    text = """
+p, role:manager, *, call, read, always, allow
+p, role:manager, *, call, read, from_country:AT, deny
+p, role:quality, *, call, read, from_country:AT, allow
+"""
+    authz = Authz(MODEL, policy.parse(text))
+
+    def asked(role: Role) -> Why:
+        grants = frozenset({Grant(role=role, tenant="t1")})
+        subject = Subject(id="usr_a", tenant="t1", grants=grants)
+        thing = Thing(kind="call", tenant="t1", id="c", numbers=numbers)
+        question = Question(
+            subject=subject, tenant="t1", permission=Permission.CALL_READ, thing=thing
+        )
+        assert "+43" not in repr(question), "numbers stand in no log"
+        return authz.decide(question).why
+
+    assert asked(Role.MANAGER) is why
+    is_known = numbers is not None and numbers != ("anonymous",)
+    is_allowed = is_known and why is Why.DENIED
+    assert asked(Role.QUALITY) is (Why.ALLOWED if is_allowed else Why.CONDITION)
+
+
+@pytest.mark.parametrize(
+    ("condition", "because"),
+    [
+        ("from_country", "names nothing that is known by ''"),
+        ("from_country:", "names nothing that is known by ''"),
+        ("from_country:XX", "names nothing that is known by 'XX'"),
+        ("always:DE", "nobody knows the condition 'always:DE'"),
+        ("with_purpose&from_country:at", "names nothing that is known by 'at'"),
+    ],
+)
+def test_a_condition_that_names_what_is_not_known_does_not_load(
+    condition: str, because: str
+) -> None:
+    with pytest.raises(PolicyError, match=because):
+        policy.parse(f"p, role:manager, *, call, read, {condition}, deny")
+
+
 def test_the_lines_about_a_kind_in_a_tenant_come_in_the_order_of_the_text() -> None:
     text = """
 p, role:agent, t2, call, read, always, allow

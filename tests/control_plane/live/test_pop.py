@@ -9,7 +9,7 @@ from control_plane.live.follower import BLIND_S
 from control_plane.permissions import Role
 from state import keys
 from state.codec import encode
-from state.model import AgentId, EdgeId, PresenceState, SiteId
+from state.model import AgentId, Did, DidNumber, EdgeId, PresenceState, QueueId, SiteId
 from state.store import Delete, Put
 from tests.control_plane.center import Person
 from tests.control_plane.live.one_database import database_url
@@ -67,6 +67,19 @@ async def test_without_a_region_or_with_two_a_number_without_plus_is_nobodys(
         assert (await manager.get("/v1/customers/by-number/03098765")).status == 404
         await scene.know_region("FR", "main", "t2")
         await scene.know_region("DE", "main")
+
+
+async def test_each_calls_number_is_written_as_where_it_was_dialled(scene: Scene) -> None:
+    await scene.know_region("FR", "main")
+    did = Did(number=DidNumber("100"), queue=QueueId("sales"), region="DE")
+    await scene.put((keys.did(did.number), did))
+    manager = await scene.center.person(Role.MANAGER)
+    await scene.arrive(1, caller="03098765")
+    told = (await manager.get(f"/v1/calls/{call_id(1)}")).json
+    assert told["caller"]["number"] == ANNA_CALLS
+    await scene.put((keys.ticket(call_id(2)), scene.ticket(2, caller="0142000", region="AT")))
+    told = (await manager.get(f"/v1/calls/{call_id(2)}")).json
+    assert told["caller"]["number"] == "+43142000", "as the edge understood it when it came"
 
 
 async def test_a_tenants_numbers_are_of_the_tenants_own_trunks(scene: Scene) -> None:
