@@ -3,220 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from edge.acd.ending import WITHDRAWN, AgentPart, Ending
-from edge.acd.match import match
+from edge.acd.ending import WITHDRAWN
 from edge.acd.merge import Contested, Elsewhere, keys_of, local_calls, merge_call
-from edge.acd.plan import Held, Plan
-from edge.acd.reservation import connected, created, ended, given_agent, offer_failed, reserved
+from edge.acd.plan import Held
+from edge.acd.reservation import created, given_agent, offer_failed
 from edge.acd.token import Token
 from edge.alone.alone import Alone
 from edge.alone.kept import Kept
-from edge.alone.merging import Merged, merge
+from edge.alone.merging import merge
 from edge.alone.mode import ENTER_S, LEAVE_S, Mode, Seen, Standing, merged, next_standing
 from edge.alone.sister import is_acceptable, telling
 from edge.alone.store import SiteStore
-from edge.records import CallRecords, Landed, Written
+from edge.records import Landed
 from state import keys
-from state.codec import Record, encode
-from state.errors import StoreError, UnavailableError
-from state.memory import MemoryStore
-from state.mirror import Mirror
+from state.codec import encode
+from state.errors import StoreError
 from state.model import (
-    Agent,
     AgentId,
-    CallId,
     CallRecord,
-    DidNumber,
     EdgeId,
-    EdgeLife,
-    EdgeState,
-    Now,
     Offer,
     OfferState,
-    Outcome,
     Place,
-    Presence,
-    PresenceState,
-    Queue,
-    QueueId,
-    Site,
     SiteId,
-    SkillId,
-    SkillNeed,
     Ticket,
     TicketState,
-    WorkEnd,
 )
 from state.overlay import ALONE_FROM
 from state.raw import Change
-from state.store import Compare, Delete, Operation, Put, TxnResult
-from tests.edge.virtual_time import LoopClock
+from state.store import Delete, Put
+from tests.edge.lone import A1, ANN, CALL, NUMBER, OTHER, Bench, configured, guess, ticket
 
-A1, ANN, CALL, OTHER = EdgeId("a1"), AgentId("ann"), CallId("0" * 24), CallId("1" * 24)
-NUMBER = DidNumber("15550001")
-TALK = SkillNeed(skill=SkillId("talking"))
 GOOD = Seen(age_s=0.2, is_configured=True, has_lease=True)
 BAD = replace(GOOD, age_s=60.0)
 
 
-def ticket(call: CallId = CALL, holder: str = "a1") -> Ticket:
-    return Ticket(
-        call=call,
-        did=NUMBER,
-        queue=QueueId("sales"),
-        needs=(TALK,),
-        priority=0,
-        state=TicketState.QUEUED,
-        holder=EdgeId(holder),
-        site=SiteId(holder[0]),
-        via=SiteId("a"),
-        caller="4930123",
-        sip_call_id="x@y",
-        arrived_ms=1,
-        queued_ms=1,
-    )
-
-
-def guess(call: CallId = CALL, *, edge: str = "a1", cause: str = "edge_died") -> CallRecord:
-    return CallRecord(
-        call=call,
-        did=NUMBER,
-        queue=QueueId("sales"),
-        outcome=Outcome.LOST,
-        cause=cause,
-        edge=EdgeId(edge),
-        site=SiteId("a"),
-        via=SiteId("a"),
-        sip_call_id="x@y",
-        arrived_ms=1,
-        queued_ms=1,
-        connected_ms=None,
-        ended_ms=2,
-    )
-
-
-class SlowStore(MemoryStore):
-    """One that can be away, and of whose answers something may happen before they arrive."""
-
-    def __init__(self, clock: LoopClock) -> None:
-        super().__init__(clock)
-        self.is_away = False
-        self.before_answer: Callable[[], None] | None = None
-
-    async def txn(
-        self,
-        compares: Sequence[Compare],
-        success: Sequence[Operation],
-        failure: Sequence[Operation] = (),
-    ) -> TxnResult:
-        """Do it, unless nobody is there."""
-        if self.is_away:
-            raise UnavailableError("away")
-        result = await super().txn(compares, success, failure)
-        happens, self.before_answer = self.before_answer, None
-        if happens is not None:
-            happens()
-        return result
-
-
-class Bench:
-    """A store that others use, and one edge that is cut off from it."""
-
-    def __init__(self) -> None:
-        self.clock = LoopClock()
-        self.shared = SlowStore(self.clock)
-        self.mirror = Mirror(self.shared, self.clock)
-        self.store = SiteStore(self.shared, self.mirror, self.clock)
-
-    async def fill(self) -> None:
-        """Configure one site with one agent, who is ready, and one edge."""
-        life = EdgeLife(edge=A1, site=SiteId("a"), sip="h:1", state=EdgeState.SERVING, started_ms=0)
-        here = Presence(agent=ANN, site=SiteId("a"), state=PresenceState.READY, since_ms=0)
-        for key, value in (
-            (keys.site(SiteId("a")), Site(id=SiteId("a"), name="A", sip="h:1")),
-            (keys.queue(QueueId("sales")), Queue(id=QueueId("sales"), needs=(TALK,))),
-            (
-                keys.agent(ANN),
-                Agent(id=ANN, name="Ann", site=SiteId("a"), skills={TALK.skill: 5}),
-            ),
-            (keys.presence(ANN), here),
-            (keys.edge(A1), life),
-        ):
-            await self.put(key, value)
-
-    async def put(self, key: str, value: Record) -> None:
-        """Write, as somebody else."""
-        await self.shared.txn((), (Put(key=key, value=encode(value)),))
-
-    async def read(self) -> None:
-        """Let the mirror be current."""
-        await self.mirror._list()  # noqa: SLF001 - one look, in place of a loop
-
-    def records(self, call: CallId = CALL) -> CallRecords:
-        """Return what writes for a call."""
-        return CallRecords(store=self.store, clock=self.clock, call=call)
-
-    async def give(self, records: CallRecords, token: Token) -> None:
-        """Reserve Ann as the reserver does, and let the two talk."""
-        await self.reserve(records, token)
-        written = await records.write(
-            lambda held, at: (
-                connected(held, held.given, at)
-                if held is not None and held.given is not None
-                else None
-            )
-        )
-        assert isinstance(written, Landed)
-
-    async def reserve(self, records: CallRecords, token: Token | None = None) -> None:
-        """Reserve Ann as the reserver does."""
-        snapshot = self.store.snapshot
-        offering = next(
-            each
-            for each in match(snapshot, self.clock.now())
-            if records.held is not None and each.call == records.held.ticket.value.call
-        )
-
-        def plan(held: Held | None, at: Now) -> Plan:
-            assert held is not None
-            return reserved(offering, held, snapshot, edge=A1, at=at, alone=token)
-
-        assert isinstance(await records.write(plan), Landed)
-
-    async def end(self, records: CallRecords) -> Written:
-        """Let the agent hang up."""
-        part = AgentPart(end=WorkEnd.TALKED, rest_s=1.0)
-        ending = Ending(outcome=Outcome.ANSWERED, cause="agent_hung_up")
-        return await records.write(
-            lambda held, at: None if held is None else ended(held, ending, part, at)
-        )
-
-    async def merge(self) -> Merged:
-        """Write what was done alone, and go on by the shared store."""
-        await self.read()
-        assert self.store.overlay is not None
-        done = await merge(self.shared, self.store.overlay, self.mirror.snapshot, A1)
-        await self.read()
-        self.store.end(done.revisions)
-        return done
-
-    async def has(self, key: str) -> bool:
-        """Tell whether the shared store has a key."""
-        return bool((await self.shared.range(key)).records)
-
-
 @pytest.fixture
 async def bench() -> Bench:
-    made = Bench()
-    await made.fill()
-    await made.read()
-    return made
+    return await configured()
 
 
 # ---- when ----------------------------------------------------------------------------------------
