@@ -13,11 +13,13 @@ The laws:
   may have landed there. Only what a survivor's guess took away is put back.
 - An agent is given to a call only if nobody else was given them: a reservation that the majority
   made meanwhile is refused at the gate and given back, and until then the plan waits.
+- What stands in the store in a call's name once it is merged is what the call goes on with, and so
+  is the work of the agents who are given to it there, whoever wrote it (`held_revisions`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -50,6 +52,8 @@ class LocalCall(Struct, frozen=True, kw_only=True):
     offers: Mapping[AgentId, KeyValue]
     works: Mapping[AgentId, KeyValue | None]
     """Of the agents in `offers`: their offers will end on these revisions."""
+    done: Mapping[AgentId, KeyValue]
+    """What agents who are in no call here have done, as far as it was this edge that wrote it."""
     written: frozenset[str]
     """Which of their keys were written, or deleted, without a quorum."""
 
@@ -89,6 +93,7 @@ def local_calls(overlay: Overlay, edge: EdgeId) -> tuple[LocalCall, ...]:
     for agent, offer in snapshot.offers.items():
         if offer.value.edge == edge:
             offers.setdefault(offer.value.call, {})[agent] = snapshot.raw[keys.offer(agent)]
+    done = {AgentId(work.key.removeprefix(keys.WORK)): work for work in works_done(overlay)}
     calls = (
         LocalCall(
             call=call,
@@ -98,6 +103,7 @@ def local_calls(overlay: Overlay, edge: EdgeId) -> tuple[LocalCall, ...]:
             place=snapshot.raw.get(keys.place(call)),
             offers=offers.get(call, {}),
             works={agent: snapshot.raw.get(keys.work(agent)) for agent in offers.get(call, {})},
+            done=done,
             written=frozenset(overlay.written),
         )
         for call in held | over
@@ -120,21 +126,33 @@ def works_done(overlay: Overlay) -> tuple[KeyValue, ...]:
     )
 
 
-def keys_of(local: LocalCall, in_store: Mapping[AgentId, Offer]) -> tuple[str, ...]:
-    """Return what to read before `merge_call`; `in_store`: the offers that the others show."""
-    agents = set(local.offers)
+def keys_of(
+    local: LocalCall, in_store: Mapping[AgentId, Offer], before: Collection[AgentId] = ()
+) -> tuple[str, ...]:
+    """Return what to read before `merge_call`.
+
+    `in_store`: the offers that the others show. `before`: agents of whom an earlier try to merge
+    this call has spoken; it may have written their offers.
+    """
+    agents = set(local.offers) | set(before)
     agents |= {
         agent
         for agent, offer in in_store.items()
         if offer.call == local.call and offer.edge == local.edge
     }
+    works = set(local.works) | agents & set(local.done)
     return (
         keys.ticket(local.call),
         keys.ended(local.call),
         keys.place(local.call),
         *(keys.offer(agent) for agent in sorted(agents)),
-        *(keys.work(agent) for agent in sorted(local.works)),
+        *(keys.work(agent) for agent in sorted(works)),
     )
+
+
+def agents_in(names: Collection[str]) -> frozenset[AgentId]:
+    """Return the agents whose offers are among some keys."""
+    return frozenset(map(_agent, filter(_is_offer, names)))
 
 
 def merge_call(
@@ -159,11 +177,11 @@ def merge_call(
     success: list[Put | Delete] = []
     for key, want in _wanted(local, found).items():
         have = found[key]
-        if key.startswith(keys.OFFER) and not _is_own(have, local):
+        if _is_offer(key) and not _is_own(have, local):
             if want is None:
                 continue
             if have is not None:
-                return Contested(AgentId(key.removeprefix(keys.OFFER)))
+                return Contested(_agent(key))
         compares.append(_same(key, have))
         success += _made(key, want, have)
     if local.ticket is None:
@@ -175,14 +193,36 @@ def merge_call(
 
 def _wanted(local: LocalCall, found: Found) -> Mapping[str, KeyValue | None]:
     """Return the agents' records as this edge would have them, where it is its word that counts."""
-    wanted = {
-        key: local.offers.get(AgentId(key.removeprefix(keys.OFFER)))
-        for key in found
-        if key.startswith(keys.OFFER)
-    }
+    wanted = {key: local.offers.get(_agent(key)) for key in found if _is_offer(key)}
     wanted |= {keys.work(agent): work for agent, work in local.works.items()}
+    for agent in agents_in(found) & local.done.keys():
+        # With an offer that ends goes what its agent has done, as everywhere.
+        if _is_own(found[keys.offer(agent)], local):
+            wanted[keys.work(agent)] = local.done[agent]
     ticket = found[keys.ticket(local.call)]
     return {key: want for key, want in wanted.items() if not _is_told(local, key, ticket)}
+
+
+def held_revisions(
+    local: LocalCall, found: Found, held: Mapping[str, KeyValue | None]
+) -> Mapping[tuple[str, int], int]:
+    """Return (key, mod_revision as the call holds it) -> as the store has it, once it is merged.
+
+    `found` is what stands there then; `held` the same keys as this edge has them.
+    """
+    ticket = found[keys.ticket(local.call)]
+    ours = {key for key in found if _is_offer(key) and _is_own(found[key], local)}
+    if ticket is not None and _holder(ticket) == local.edge:
+        ours.add(ticket.key)
+    # Of an agent who is given to a call nobody else writes what they do: it ends on what is there.
+    ours |= {keys.work(agent) for agent in agents_in(ours)} & found.keys()
+    revisions = {}
+    for key in ours:
+        record, mine = found[key], held[key]
+        was, is_now = (0 if each is None else each.mod_revision for each in (mine, record))
+        if was != is_now:
+            revisions[key, was] = is_now
+    return revisions
 
 
 def keys_of_work(work: KeyValue) -> tuple[str, str]:
@@ -206,6 +246,14 @@ def merge_work(work: KeyValue, found: Found) -> Merge | Settled:
 # ---- parts ---------------------------------------------------------------------------------------
 
 
+def _is_offer(key: str) -> bool:
+    return key.startswith(keys.OFFER)
+
+
+def _agent(offer: str) -> AgentId:
+    return AgentId(offer.removeprefix(keys.OFFER))
+
+
 def _is_ours(local: LocalCall, ticket: KeyValue | None, record: KeyValue | None) -> bool:
     if record is not None and not _is_guess(record, local.edge):
         return False
@@ -227,14 +275,22 @@ def _standing(local: LocalCall, found: Found) -> list[Put | Delete]:
     place = value.place
     if place is not None and place >= ALONE_FROM:
         place = None
-    if ticket is None and place is None and mine.create_revision < ALONE_FROM:
-        # It had a place in the store, which a survivor took away.
-        place = mine.create_revision
+    if place is None:
+        place = _place_of(mine, ticket)
     text = encode(replace(value, place=place))
     gone: list[Put | Delete] = []
     if record is not None:
         gone = [Delete(key=record.key), *_made(keys.place(local.call), None, _place(local, found))]
     return [*_put_unless_same(mine.key, text, ticket), *gone]
+
+
+def _place_of(mine: KeyValue, ticket: KeyValue | None) -> int | None:
+    """Return the place of a caller who has none but by when their ticket was created."""
+    if ticket is not None:
+        # An earlier try may have given it back.
+        return decode(Ticket, ticket.value, ticket.key).place
+    # It had a place in the store, which a survivor took away.
+    return mine.create_revision if mine.create_revision < ALONE_FROM else None
 
 
 def _over(local: LocalCall, found: Found, revision: int) -> list[Put | Delete]:

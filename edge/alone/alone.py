@@ -14,7 +14,7 @@ import structlog
 
 from edge.acd.token import Token, alone_token
 from edge.alone.kept import Kept
-from edge.alone.merging import merge
+from edge.alone.merging import Merged, is_shown, merge
 from edge.alone.mode import Mode, Seen, Standing, merged, next_standing
 from edge.alone.sister import is_acceptable, telling
 from edge.alone.store import SiteStore
@@ -34,6 +34,8 @@ log = structlog.get_logger()
 LOOK_S = 0.1
 MERGE_S = 8.0
 """A merge that takes longer is begun anew."""
+SHOWN_S = 1.0
+"""A mirror that does not show by then what was merged has lost the news of it."""
 GateOf = Callable[[AgentId], Awaitable[GateEntry | None]]
 
 
@@ -70,6 +72,8 @@ class Alone:
         now = clock.now()
         self._standing = Standing(since_s=now.mono_s, looked_s=now.mono_s)
         self._since_ms = now.wall_ms
+        self._done = Merged()
+        """What the merge that is under way has done so far."""
         self.merges = 0
         self.last_merge_s: float | None = None
         """How long the last one took."""
@@ -181,12 +185,14 @@ class Alone:
         self._store.hold(merging=True)
         try:
             async with asyncio.timeout(MERGE_S):
-                done = await merge(self._shared, overlay, self._mirror.snapshot, self._edge)
-                await self._mirror.wait_until(lambda now: now.revision >= done.revision)
+                now_there = self._mirror.snapshot
+                await merge(self._shared, overlay, now_there, self._edge, self._done)
+                await self._until_shown(self._done)
         except (StoreError, TimeoutError) as error:
             log.warning("merge_waits", error=str(error) or "it took too long")
             self._store.hold(merging=False)
             return
+        done, self._done = self._done, Merged()
         now = self._clock.now()
         self.merges += 1
         self.last_merge_s = round(now.mono_s - began_s, 3)
@@ -202,6 +208,14 @@ class Alone:
             took_s=self.last_merge_s,
         )
         self._on_change(self.mode)
+
+    async def _until_shown(self, done: Merged) -> None:
+        """Wait for the mirror: a call whose place it does not show would take it for lost."""
+        try:
+            await self._mirror.wait_until(lambda now: is_shown(now, done), SHOWN_S)
+        except TimeoutError:
+            log.warning("merge_not_shown", revision=done.newest)
+            await self._mirror.list_anew(done.newest)
 
     async def _free_abandoned(self) -> None:
         """Drop offers of other sites for agents of ours whom the gate knows to be free.

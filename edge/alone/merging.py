@@ -7,10 +7,10 @@ that the store's order is theirs; everything else goes in parallel.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
 from edge.acd.merge import (
     Contested,
@@ -19,6 +19,8 @@ from edge.acd.merge import (
     LocalCall,
     Merge,
     Settled,
+    agents_in,
+    held_revisions,
     keys_of,
     keys_of_work,
     local_calls,
@@ -28,7 +30,7 @@ from edge.acd.merge import (
 )
 from state import keys
 from state.errors import StoreError, UnavailableError
-from state.model import EdgeId, TicketState
+from state.model import AgentId, CallId, EdgeId, TicketState
 from state.overlay import Overlay
 from state.raw import KeyValue
 from state.snapshot import Snapshot
@@ -42,29 +44,55 @@ _WAITING = frozenset({TicketState.GREETING, TicketState.QUEUED})
 
 
 class Merged(Struct, kw_only=True):
-    """What a merge has done, so far."""
+    """What a merge has done, in all its tries so far."""
 
     revision: int = 0
     """The last at which it wrote."""
-    revisions: dict[tuple[str, int], int]
+    revisions: dict[tuple[str, int], int] = field(default_factory=dict)
     """(key, mod_revision as this edge held it) -> as the store has it."""
+    stands: dict[str, int] = field(default_factory=dict)
+    """The mod_revisions of what stood in the store of the calls once they were merged."""
+    gone: dict[str, int] = field(default_factory=dict)
+    """The keys of theirs at which nothing stood, and at which revision that was so."""
+    agents: dict[CallId, frozenset[AgentId]] = field(default_factory=dict)
+    """Whose offers were asked after for a call."""
     calls: int = 0
     written: int = 0
     elsewhere: int = 0
 
+    @property
+    def newest(self) -> int:
+        """From which revision on a listing shows all of it."""
+        return max(self.revision, 0, *self.stands.values())
 
-async def merge(store: Store, overlay: Overlay, now: Snapshot, edge: EdgeId) -> Merged:
-    """Write what this edge did without a quorum. Raises StoreError: then merge again, all of it."""
-    done = Merged(revisions={})
+
+def is_shown(snapshot: Snapshot, done: Merged) -> bool:
+    """Tell whether a snapshot shows what a merge has left in the store, or what came after it."""
+    raw = snapshot.raw
+    return (
+        snapshot.revision >= done.revision
+        and all(key in raw and raw[key].mod_revision >= at for key, at in done.stands.items())
+        and all(key not in raw or raw[key].mod_revision > at for key, at in done.gone.items())
+    )
+
+
+async def merge(
+    store: Store, overlay: Overlay, now: Snapshot, edge: EdgeId, done: Merged | None = None
+) -> Merged:
+    """Write what this edge did without a quorum.
+
+    Raises StoreError: then merge again, all of it, with what the first try has `done`.
+    """
+    done = Merged() if done is None else done
     work = _Merger(store, overlay, now, done)
     calls = local_calls(overlay, edge)
+    done.calls, done.elsewhere = len(calls), 0
     waiting = [each for each in calls if _is_waiting(overlay, each)]
     rest = [each for each in calls if each not in waiting]
     await work.all(work.work(each) for each in works_done(overlay))
     await work.all(work.call(each) for each in rest)
     for each in waiting:
         await work.call(each)
-    done.calls = len(calls)
     return done
 
 
@@ -81,6 +109,8 @@ class _Merger:
         self._done = done
         self._offers = {agent: entry.value for agent, entry in now.offers.items()}
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._seen = 0
+        """At which revision the store was last asked."""
 
     async def all(self, doing: Iterable[Coroutine[None, None, None]]) -> None:
         # No TaskGroup: in Python 3.11 one that fails leaves its task cancelled for good, and no
@@ -101,34 +131,53 @@ class _Merger:
 
     async def work(self, work: KeyValue) -> None:
         while True:
-            plan = merge_work(work, await self._find(keys_of_work(work)))
-            if isinstance(plan, Settled) or await self._carry_out(plan):
+            found = await self._find(keys_of_work(work))
+            plan = merge_work(work, found)
+            if isinstance(plan, Settled):
                 break
-        await self._note((work.key,), (work.key,))
+            await self._carry_out(plan)
+        record, held = found[work.key], self._overlay.record(work.key)
+        if record is not None and held is not None:
+            self._done.revisions[work.key, held.mod_revision] = record.mod_revision
 
     async def call(self, local: LocalCall) -> None:
-        names = keys_of(local, self._offers)
-        known = set(local.written)
+        names = keys_of(local, self._offers, self._done.agents.get(local.call, ()))
+        self._done.agents[local.call] = agents_in(names)
         while True:
-            plan = merge_call(local, await self._find(names), self._now.revision)
+            found = await self._find(names)
+            plan = merge_call(local, found, self._now.revision)
             match plan:
                 case Settled():
-                    break
+                    held = {name: self._overlay.record(name) for name in names}
+                    self._done.revisions |= held_revisions(local, found, held)
+                    self._note(found)
+                    return
                 case Elsewhere():
                     self._done.elsewhere += 1
+                    self._note(found)
                     log.warning("call_served_elsewhere", call=local.call)
                     return
                 case Contested(agent=agent):
                     log.warning("merge_waits_for_agent", call=local.call, agent=agent)
+                    await asyncio.sleep(AGAIN_S)
                 case Merge():
-                    if await self._carry_out(plan):
-                        known |= {each.key for each in plan.success}
-                        break
-            await asyncio.sleep(AGAIN_S)
-        await self._note(names, known)
+                    if not await self._carry_out(plan):
+                        await asyncio.sleep(AGAIN_S)
+
+    def _note(self, found: Found) -> None:
+        """Note what the mirror has to show before the calls go on."""
+        for name, record in found.items():
+            if name.startswith(keys.STATE):
+                self._done.stands.pop(name, None)
+                self._done.gone.pop(name, None)
+                if record is None:
+                    self._done.gone[name] = self._seen
+                else:
+                    self._done.stands[name] = record.mod_revision
 
     async def _find(self, names: tuple[str, ...]) -> Found:
         result = await self._store.txn((), tuple(Get(key=name) for name in names))
+        self._seen = max(self._seen, result.revision)
         found = [each.record for each in result.responses if isinstance(each, Got)]
         if len(found) != len(names):
             raise UnavailableError("the store did not answer every question of a merge")
@@ -142,19 +191,3 @@ class _Merger:
                 self._done.revision = max(self._done.revision, result.revision)
             self._done.written += 1
         return result.succeeded
-
-    async def _note(self, names: tuple[str, ...], known: Collection[str]) -> None:
-        """Note as what revision the store has each record that a call may still hold.
-
-        But those that were not written: what else has become of them a call has still to learn.
-        """
-        for name, record in (await self._find(names)).items():
-            if name not in known:
-                continue
-            held = self._overlay.record(name)
-            was = 0 if held is None else held.mod_revision
-            is_held = held is not None or name.startswith(keys.WORK)
-            if record is None or not is_held or name.startswith(keys.ENDED):
-                continue
-            if was != record.mod_revision:
-                self._done.revisions[name, was] = record.mod_revision

@@ -111,6 +111,7 @@ class Mirror:
         self._saved_checksum = self._snapshot.checksum
         self._to_heal: frozenset[str] | None = None
         """What a check found wrong, and a new list is to put right; None: nothing."""
+        self._listed = asyncio.Event()
         self.counters = MirrorCounters()
 
     # ---- reading ---------------------------------------------------------------------------------
@@ -148,6 +149,16 @@ class Mirror:
             while not is_so(self._snapshot):
                 await self._turned.wait()
             return self._snapshot
+
+    async def list_anew(self, revision: int) -> None:
+        """Return once the whole state has been read again, at `revision` or later.
+
+        For who cannot wait until a check heals what the watch may have lost.
+        """
+        lists = self.counters.lists
+        self._to_heal = frozenset(self._snapshot.raw)
+        while self.counters.lists == lists or self._snapshot.revision < revision:
+            await self._listed.wait()
 
     # ---- following -------------------------------------------------------------------------------
 
@@ -230,6 +241,8 @@ class Mirror:
         self._proved_s = asked_s
         if deltas or snapshot.revision != self._snapshot.revision:
             self._turn(snapshot, deltas)
+        listed, self._listed = self._listed, asyncio.Event()
+        listed.set()
 
     async def _watch(self) -> None:
         """Follow the changes until the watch ends or a check asks for a new list."""

@@ -1,0 +1,259 @@
+"""How calls end around a merge: each in one way, by its own edge. On a store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pytest
+from msgspec.structs import replace
+
+from edge.acd.ending import WITHDRAWN
+from edge.acd.plan import Held, Plan
+from edge.acd.reservation import offer_failed
+from edge.acd.token import Token
+from edge.alone.alone import Alone
+from edge.alone.merging import merge
+from edge.alone.mode import Mode
+from edge.alone.store import SiteStore
+from edge.records import CallRecords, Landed
+from state import keys
+from state.codec import decode, encode
+from state.mirror import Mirror
+from state.model import (
+    AgentId,
+    CallRecord,
+    EdgeId,
+    Now,
+    Offer,
+    OfferState,
+    SiteId,
+    TicketState,
+    Work,
+    WorkEnd,
+)
+from state.store import Delete, Put, WatchBatch
+from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, guess, ticket
+from tests.edge.stage import TroubledStore
+from tests.edge.virtual_time import in_virtual_time, until
+
+TOKEN = Token(epoch=2, revision=1)
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return await configured()
+
+
+async def talk_alone(bench: Bench, *, place_before: bool) -> CallRecords:
+    """Let a caller, who came before the cut or after it, talk with Ann without a quorum."""
+    records = bench.records()
+    if not place_before:
+        bench.store.begin()
+    await records.create(ticket(), bench.clock.now())
+    if place_before:
+        await bench.read()
+        bench.store.begin()
+    await bench.give(records, TOKEN)
+    return records
+
+
+async def is_given_away_and_back(bench: Bench) -> None:
+    """Let the majority give Ann to another call; her gate refuses, and she is given back."""
+    theirs = Offer(agent=ANN, call=OTHER, edge=EdgeId("b1"), state=OfferState.RINGING, since_ms=0)
+    await bench.put(keys.offer(ANN), theirs)
+    rested = Work(agent=ANN, end=WorkEnd.WITHDRAWN, rest_s=1.0)
+    freed = (Delete(key=keys.offer(ANN)), Put(key=keys.work(ANN), value=encode(rested)))
+    await bench.shared.txn((), freed)
+
+
+async def record(bench: Bench) -> CallRecord:
+    (found,) = (await bench.shared.range(keys.ended(CALL))).records
+    return decode(CallRecord, found.value, found.key)
+
+
+# ---- an agent whom others had given away ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("place_before", [True, False], ids=["place in store", "place alone"])
+async def test_a_call_whose_agent_the_majority_gave_away_and_back_ends_with_its_own_record(
+    bench: Bench, *, place_before: bool
+) -> None:
+    records = await talk_alone(bench, place_before=place_before)
+    await is_given_away_and_back(bench)
+    await bench.merge()
+    assert isinstance(await bench.end(records), Landed)
+    assert (await record(bench)).cause == "agent_hung_up"
+    assert not await bench.has(keys.offer(ANN))
+    assert not await bench.has(keys.ticket(CALL))
+
+
+@pytest.mark.parametrize("place_before", [True, False], ids=["place in store", "place alone"])
+async def test_a_call_that_ends_while_the_merge_waits_for_its_agent_has_its_own_record(
+    bench: Bench, *, place_before: bool
+) -> None:
+    records = await talk_alone(bench, place_before=place_before)
+    theirs = Offer(agent=ANN, call=OTHER, edge=EdgeId("b1"), state=OfferState.RINGING, since_ms=0)
+    await bench.put(keys.offer(ANN), theirs)
+    bench.store.hold(merging=True)
+    merging = asyncio.create_task(bench.merge())
+    await asyncio.sleep(0.05)
+    ending = asyncio.create_task(bench.end(records))
+    await asyncio.sleep(0.15)
+    assert not merging.done()
+    await is_given_away_and_back(bench)
+    await merging
+    assert isinstance(await ending, Landed)
+    assert (await record(bench)).cause == "agent_hung_up"
+    assert not await bench.has(keys.offer(ANN))
+
+
+async def test_an_agent_who_does_not_answer_after_such_a_merge_is_given_back(bench: Bench) -> None:
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    bench.store.begin()
+    await bench.reserve(records, TOKEN)
+    await is_given_away_and_back(bench)
+    await bench.merge()
+
+    def give_back(held: Held | None, at: Now) -> Plan | None:
+        assert held is not None
+        assert held.given is not None
+        return offer_failed(held, held.given, WITHDRAWN, at, tried=True)
+
+    assert isinstance(await records.write(give_back), Landed)
+    await bench.read()
+    assert bench.store.snapshot.tickets[CALL].value.state is TicketState.QUEUED
+
+
+# ---- merges that take more than one try ----------------------------------------------------------
+
+
+async def test_what_an_earlier_try_of_a_merge_has_written_is_known_to_the_call(
+    bench: Bench,
+) -> None:
+    records = await talk_alone(bench, place_before=True)
+    overlay = bench.store.overlay
+    assert overlay is not None
+    # A try that landed, and of which nobody was told: the store went away right after it.
+    await merge(bench.shared, overlay, bench.mirror.snapshot, A1)
+    await bench.merge()
+    assert isinstance(await bench.end(records), Landed)
+    assert (await record(bench)).cause == "agent_hung_up"
+
+
+async def test_a_call_that_ends_between_two_tries_of_a_merge_leaves_no_offer_behind(
+    bench: Bench,
+) -> None:
+    records = await talk_alone(bench, place_before=True)
+    overlay = bench.store.overlay
+    assert overlay is not None
+    await bench.read()
+    before = bench.mirror.snapshot
+    done = await merge(bench.shared, overlay, before, A1)
+    # The mirror shows nothing of it yet, and the call ends, alone still.
+    assert isinstance(await bench.end(records), Landed)
+    overlay = bench.store.overlay
+    assert overlay is not None
+    await merge(bench.shared, overlay, before, A1, done)
+    assert (await record(bench)).cause == "agent_hung_up"
+    assert not await bench.has(keys.offer(ANN))
+    assert await bench.has(keys.work(ANN))
+
+
+async def test_a_place_that_a_first_try_has_given_back_is_not_lost_by_the_second(
+    bench: Bench,
+) -> None:
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    place = bench.store.snapshot.tickets[CALL].create_revision
+    bench.store.begin()
+    await bench.give(records, TOKEN)
+    closed = (Delete(key=keys.ticket(CALL)), Put(key=keys.ended(CALL), value=encode(guess())))
+    await bench.shared.txn((), closed)
+    overlay = bench.store.overlay
+    assert overlay is not None
+    await bench.read()
+    await merge(bench.shared, overlay, bench.mirror.snapshot, A1)
+    await bench.merge()
+    assert bench.store.snapshot.tickets[CALL].value.place == place
+    assert isinstance(await bench.end(records), Landed)
+
+
+async def test_a_talk_from_before_the_cut_that_ended_alone_leaves_its_agents_work(
+    bench: Bench,
+) -> None:
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    await bench.reserve(records)
+    await bench.read()
+    bench.store.begin()
+    assert isinstance(await bench.end(records), Landed)
+    await bench.merge()
+    assert (await record(bench)).cause == "agent_hung_up"
+    assert not await bench.has(keys.offer(ANN))
+    assert bench.store.snapshot.works[ANN].value.end is WorkEnd.TALKED
+
+
+# ---- what the mirror shows when a merge is over --------------------------------------------------
+
+
+class LossyStore(TroubledStore):
+    """One whose watch loses what happens to some keys."""
+
+    loses: str | None = None
+
+    async def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
+        """Tell what happens, but for what is lost."""
+        async with aclosing(super().watch(prefix, from_revision)) as batches:
+            async for batch in batches:
+                kept = tuple(c for c in batch.changes if not (self.loses and self.loses in c.key))
+                yield replace(batch, changes=kept)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("lost", ["/ticket/", "/offer/", "/work/"])
+async def test_a_call_is_not_taken_for_lost_because_the_watch_lost_what_was_merged(
+    lost: str,
+) -> None:
+    bench = await configured()
+    way = LossyStore(bench.shared)
+    mirror = Mirror(way, bench.clock)
+    store = bench.store = SiteStore(way, mirror, bench.clock)
+    alone = Alone(
+        edge=A1,
+        site=SiteId("a"),
+        clock=bench.clock,
+        mirror=mirror,
+        shared=way,
+        store=store,
+        gate_of=_no_gate,
+        on_change=lambda _: None,
+    )
+    gone: list[str] = []
+    store.subscribe(lambda _, deltas: gone.extend(each.id for each in deltas if not each.after))
+    running = [asyncio.create_task(part) for part in (mirror.run(), alone.run())]
+    await until(lambda: ANN in store.snapshot.agents, "the mirror shows what there is")
+    records = bench.records()
+    way.is_away = True
+    await until(lambda: alone.is_alone, "it serves alone")
+    await records.create(ticket(), bench.clock.now())
+    await bench.give(records, TOKEN)
+    await is_given_away_and_back(bench)
+    way.is_away, way.loses = False, lost
+    await until(lambda: alone.mode is Mode.QUORUM, "it is merged")
+    assert gone == []
+    assert CALL in store.snapshot.tickets
+    assert isinstance(await bench.end(records), Landed)
+    assert (await record(bench)).cause == "agent_hung_up"
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _no_gate(_: AgentId) -> None:
+    return None
