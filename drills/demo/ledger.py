@@ -16,6 +16,9 @@ from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler, PlannedCall, Scenario
 from state.model import CallRecord, Outcome, SiteId
 
+ALONE_MS = 8000
+"""Goodbyes that cross are answered at once, or within the 4 s after which they count as late."""
+
 
 class Audio(Struct, frozen=True, kw_only=True):
     """Whether each side of an answered call heard the other, and nobody else."""
@@ -197,7 +200,8 @@ def outcome_by_people(
     """Return how the call ended, by the word of its caller and, if one answered, its agent.
 
     A BYE that nobody answered ends nothing: the call was gone before it. Nor does one that a site
-    answers in its next life, perhaps half a minute later: nothing was heard any more by then.
+    answers in its next life, perhaps half a minute later: nothing was heard any more by then. A
+    caller who cannot listen hangs up on time, long after the agent, who can, has given up.
     """
     heard = audio is not None and audio.caller_heard_agent
     match caller.end:
@@ -206,7 +210,7 @@ def outcome_by_people(
         case End.CANCELLED:
             return Outcome.ABANDONED
         case End.HUNG_UP:
-            if heard and not caller.is_cut_off:
+            if heard and not caller.is_cut_off and not _is_left_alone(caller, agent):
                 return Outcome.ANSWERED
             is_lost = agent is not None or caller.is_cut_off
             return Outcome.LOST if is_lost else Outcome.ABANDONED
@@ -215,6 +219,13 @@ def outcome_by_people(
             return Outcome.ANSWERED if heard and ended_by_agent else Outcome.LOST
         case End.UNHEARD | End.SILENCE | End.FAULT | End.UNFINISHED:
             return Outcome.LOST
+
+
+def _is_left_alone(caller: CallerReport, agent: AgentReport | None) -> bool:
+    """Tell whether the agent's goodbye never reached a caller who went on for long after it."""
+    if agent is None or agent.hung_up_ms is None or caller.ended_ms is None:
+        return False
+    return caller.ended_ms - agent.hung_up_ms > ALONE_MS
 
 
 def _agree(row: Row) -> bool:
