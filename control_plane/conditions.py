@@ -62,6 +62,11 @@ def own_self(question: Question) -> bool:
     return bool(agent) and agent == known(question.thing.agent)
 
 
+def is_machine(question: Question) -> bool:
+    """The subject is a machine with a token, and not a person who has signed in."""
+    return question.subject.until_ms is not None
+
+
 def own_request(question: Question) -> bool:
     """It is the subject who has asked for it."""
     return known(question.thing.by) == question.subject.id
@@ -134,6 +139,7 @@ REGISTERED: Final[Mapping[str, Condition]] = MappingProxyType(
             dual_control,
             has_legal_hold,
             is_disabled,
+            is_machine,
             made_in_team_time,
             on_call,
             own_call,

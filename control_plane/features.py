@@ -19,6 +19,7 @@ from control_plane.audit.http import FEATURE as AUDIT
 from control_plane.cases.http import FEATURE as CASES
 from control_plane.configuration.http import FEATURE as CONFIGURATION
 from control_plane.customers.http import FEATURE as CUSTOMERS
+from control_plane.drills.http import FEATURE as DRILLS
 from control_plane.events.http import FEATURE as EVENTS
 from control_plane.knowledge.http import FEATURE as KNOWLEDGE
 from control_plane.live.http import FEATURE as LIVE
@@ -34,6 +35,7 @@ from control_plane.users.http import FEATURE as USERS
 FEATURES: Final[tuple[Feature, ...]] = (
     APPROVALS,
     AUDIT,
+    DRILLS,
     CUSTOMERS,
     CASES,  # after customers: it tells them what it holds
     SIGN_IN,

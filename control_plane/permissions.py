@@ -58,6 +58,8 @@ class Permission(StrEnum):
     DECISION_READ = "decision:read"
     DID_READ = "did:read"
     DID_UPDATE = "did:update"
+    DRILL_READ = "drill:read"
+    """That there are drills at all: whoever has it is told why one may not be run."""
     DRILL_RUN = "drill:run"
     GLASS_BREAK = "glass:break"
     HEALTH_READ = "health:read"

@@ -148,7 +148,7 @@ async def show(ask: Named) -> RequestView:
 
 
 async def approve(ask: Named) -> RequestView:
-    """Say yes: it may be done once, within the hour."""
+    """Say yes: it may be done once, within the hour (a drill: within the day)."""
     return await _decide(ask, State.APPROVED)
 
 

@@ -15,6 +15,8 @@ from control_plane.subjects import Approval, Glass
 
 DECIDED_WITHIN_MS: Final = 24 * 3_600_000
 USED_WITHIN_MS: Final = 3_600_000
+DRILLED_WITHIN_MS: Final = 24 * 3_600_000
+"""A drill is approved by day and begins in its window at night."""
 GLASS_MS: Final = 30 * 60_000
 
 
@@ -55,6 +57,11 @@ class Request(Struct, frozen=True, kw_only=True):
         if self.state in (State.WAITING, State.APPROVED) and now_ms >= self.until_ms:
             return State.EXPIRED
         return self.state
+
+    @property
+    def used_within_ms(self) -> int:
+        """Return for how long a yes to it is good."""
+        return DRILLED_WITHIN_MS if self.act == Permission.DRILL_RUN else USED_WITHIN_MS
 
     def approval(self, *, still_may: bool) -> Approval | None:
         """Return what the policy's conditions look at; None: nobody has said yes.

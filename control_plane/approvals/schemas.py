@@ -15,6 +15,7 @@ Act = Literal[
     "customer:delete",
     "customer:export",
     "customer:shred",
+    "drill:run",
     "glass:break",
     "policy:apply",
     "recording:delete",

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.ask import Ask
-from control_plane.approvals.request import USED_WITHIN_MS, Request, State
+from control_plane.approvals.request import Request, State
 from control_plane.approvals.tables import ApprovalRow, RequestRow
 from control_plane.errors import FORBIDDEN, ApiError
 from control_plane.ids import fresh
@@ -97,7 +97,7 @@ async def decide(ask: AnyAsk, request: Request, state: State) -> bool:
             decided_by=ask.subject.id,
             decided_by_team=ask.subject.team,
             decided_ms=ask.now_ms,
-            until_ms=ask.now_ms + USED_WITHIN_MS,
+            until_ms=ask.now_ms + request.used_within_ms,
         )
     )
     return done.rowcount == 1

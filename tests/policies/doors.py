@@ -50,7 +50,7 @@ FITTING = {
     "language": "de", "zone": "Europe/Berlin", "sip": "198.18.1.11:5060",
     "addresse": "198.51.100.2", "role": "role:agent", "issuer": "https://q7ours.example.org",
     "redirect_uri": "https://q7ours.example.org/back", "new": "long enough a secret",
-    "password": "long enough a secret",
+    "password": "long enough a secret", "drill": "site_killed", "plan_hash": "0" * 64,
 }  # fmt: skip
 """What is no mere text in a body."""
 QUERIES = {
@@ -342,6 +342,10 @@ class Driver:
         ids = self._ours.ids
         if each.case.may == "glass:break":
             return await self._second.permit(person, ids["recording"])
+        if each.case.may == "drill:run":
+            return await self._second.permit(
+                person, FITTING["drill"], each.case.may, FITTING["plan_hash"]
+            )
         asked = {**ids, **_others(each, ids)}
         thing = asked["customer"]
         if each.case.may == "policy:apply":

@@ -32,9 +32,11 @@ class Second:
         assert given.status == 201, given.body
         return str(given.json["id"])
 
-    async def permit(self, person: Person, thing: str) -> str:
-        """Say yes to a permit for broken glass that `person` asks for; return the request's id."""
-        body = {"act": "glass:break", "things": [thing], "why": "x", "ticket": "INC-1"}
+    async def permit(
+        self, person: Person, thing: str, act: str = "glass:break", digest: str = ""
+    ) -> str:
+        """Say yes to what `person` asks for, broken glass by default; return the request's id."""
+        body = {"act": act, "things": [thing], "digest": digest, "why": "x", "ticket": "INC-1"}
         made = await person.post("/v1/approval-requests", body)
         second = await self._center.person(Role.MANAGER, team="q7second")
         path = f"/v1/approval-requests/{made.json['id']}/approve"

@@ -65,6 +65,10 @@ def _unstaged(case: Case) -> str:
             is_gone and bool(thing) and "has_legal_hold" not in thing
         ),
         "no furnished recording is older than its agent's time in the team": made_ms < since_ms,
+        "machines have tokens, and tests of their own": "until_ms" in case.subject,
+        "a drill is approved when it has been asked for, and that says what for": (
+            case.kind == "drill" and "approval" in around and "purpose" not in around
+        ),
         "every furnished agent is somebody": case.kind == "agent" and thing.get("agent") == "",
     }
     return next((because for because, holds in reasons.items() if holds), "")

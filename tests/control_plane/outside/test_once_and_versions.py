@@ -38,6 +38,7 @@ WITHOUT_KEY = {
     "customers_give": "it takes an approval, which is good once",
     "recordings_give": "it takes an approval, which is good once",
     "approvals_break_glass": "it takes an approval, which is good once",
+    "drills_begin": "it takes an approval, which is good once",
     "policies_test": READS,
     "policies_apply": "it takes an approval, which is good once",
     "configuration_publish_again": SAME_AGAIN,
