@@ -59,7 +59,10 @@ class CallWriter:
             made = await self._records.create(self._ticket_at_arrival(write), write.at)
             return Written(write=write) if isinstance(made, Landed) else WriteRefused(write=write)
         maker, is_needed = self._maker(write)
-        written = await self._records.write(maker)
+        if isinstance(write, Close | FreeAgent):
+            written = await self._records.end(maker, self._ticket.holder)
+        else:
+            written = await self._records.write(maker)
         if isinstance(written, Landed) or not is_needed(self._records.held):
             return Written(write=write)
         if isinstance(write, FreeAgent):
@@ -84,8 +87,9 @@ class CallWriter:
     async def abandon(self, cause: str) -> None:
         """Close whatever is held, as lost: nobody is left to say more of it."""
         ending = Ending(outcome=Outcome.LOST, cause=cause)
-        await self._records.write(
-            _for_held(lambda held, at: reservation.ended(held, ending, WITHDRAWN, at))
+        await self._records.end(
+            _for_held(lambda held, at: reservation.ended(held, ending, WITHDRAWN, at)),
+            self._ticket.holder,
         )
 
     def _maker(  # noqa: PLR0911 - one case a write
@@ -111,7 +115,7 @@ class CallWriter:
                     lambda held: held is not None and held.given is not None,
                 )
             case Close():
-                return self._close(write), lambda held: held is not None
+                return self._close(write), _always
             case _:
                 assert_never(write)
 

@@ -369,7 +369,7 @@ class Callbacks:
             await self._media.release(back.id)
         except MediaError as error:
             log.warning("media_not_released", call=back.id, error=str(error))
-        await back.records.write(make)
+        await back.records.end(make, self._settings.edge)
         self._forget(back)
 
     def _forget(self, back: Callback) -> None:

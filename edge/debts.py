@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from edge.acd.owed import Owed, debt_paid
-from edge.acd.plan import Held, Plan
+from edge.acd.owed import Owed, debt_paid, held_of
 from edge.journal import Journal
 from edge.records import CallRecords, Landed
 from state.clock import Clock
-from state.model import CallId, EdgeId, Now
+from state.model import CallId, EdgeId
 from state.snapshot import Snapshot
 from state.store import Store
 
@@ -66,11 +65,9 @@ class Debts:
 
     async def _pay(self, owed: Owed) -> None:
         records = CallRecords(store=self._store, clock=self._clock, call=owed.call)
-
-        def make(_: Held | None, __: Now) -> Plan:
-            return debt_paid(owed, self._snapshot(), self._edge)
-
-        written = await records.write(make)
+        records.restore(held_of(owed, self._snapshot(), self._edge))
+        # A write of the former life may have landed after all that the snapshot shows.
+        written = await records.end(lambda held, _: debt_paid(owed, held), self._edge)
         del self._owed[owed.call]
         self._journal.forget(owed.call)
         event = "record_written_late" if isinstance(written, Landed) else "record_stood_already"

@@ -7,7 +7,7 @@ what is held when its turn comes, and repeated until the store has said what bec
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 from msgspec import Struct
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from edge.acd.plan import Held, Plan, held_after, landed_at
 from edge.acd.reservation import created, created_after_refusal
+from edge.acd.still_held import agent_named, keys_of, still_held
 from state import keys
 from state.clock import Clock
 from state.codec import decode
@@ -25,8 +26,9 @@ from state.errors import (
     StoreError,
     UnavailableError,
 )
-from state.model import CallId, CallRecord, Now, Outcome, Ticket
-from state.store import Store
+from state.model import AgentId, CallId, CallRecord, EdgeId, Now, Outcome, Ticket
+from state.raw import KeyValue
+from state.store import Get, Got, Store
 
 log = structlog.get_logger()
 
@@ -35,6 +37,9 @@ REFUSAL_S = 1.0
 _LOOK_S = 0.05
 _RETRY_MIN_S = 0.1
 _RETRY_MAX_S = 2.0
+_AGAIN_S = 0.3
+_TRIES = 5
+"""How often an end is planned anew from what the store has. Nobody else writes there meanwhile."""
 
 
 class Landed(Struct, frozen=True, kw_only=True):
@@ -98,6 +103,52 @@ class CallRecords:
             if plan is None:
                 return Refused(revision=0)
             return await self._carry_out(plan, wait=wait)
+
+    async def end(self, make: PlanMaker, holder: EdgeId) -> Written:
+        """Carry out an end, even if what is held is not what stands in the store.
+
+        Refused only if the store says that the call is not `holder`'s to end any more: it has its
+        record, or is another's.
+        """
+        async with self._turn:
+            await self._known.wait()
+            held = self.held
+            for _ in range(_TRIES):
+                plan = make(held, self._clock.now())
+                if plan is None:
+                    break
+                written = await self._carry_out(plan, wait=True)
+                if isinstance(written, Landed):
+                    return written
+                found = await self._look(held, holder)
+                if found is None or found == held:
+                    return written
+                log.warning("end_planned_anew", call=self._call)
+                held = found
+            return Refused(revision=0)
+
+    async def _look(self, held: Held | None, holder: EdgeId) -> Held | None:
+        """Return what the store has of the call; None: it is not `holder`'s to end."""
+        agents: frozenset[AgentId] = frozenset()
+        if held is not None and held.given is not None:
+            agents = frozenset({held.given.offer.value.agent})
+        while True:
+            try:
+                found = await self._find(keys_of(self._call, agents))
+            except RejectedError:
+                return None
+            except StoreError:
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            named = agent_named(self._call, found)
+            if named is None or named in agents:
+                return still_held(self._call, holder, found, held, self._clock.now())
+            agents |= {named}
+
+    async def _find(self, names: tuple[str, ...]) -> Mapping[str, KeyValue | None]:
+        result = await self._store.txn((), tuple(Get(key=name) for name in names))
+        got = (each.record for each in result.responses if isinstance(each, Got))
+        return dict(zip(names, got, strict=True))
 
     def forget_given(self) -> None:
         """Hold no agent any more: somebody else has freed them."""

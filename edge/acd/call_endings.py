@@ -137,15 +137,14 @@ def release_timeout(call: Call, _event: ev.ReleaseTimeout, _now: Now) -> Step:
 
 
 def ticket_lost_ending(call: Call, _event: ev.TicketLost, _now: Now) -> Step:
-    """Write no record; unless it is our own close that the mirror shows."""
+    """Keep no agent; unless it is our own close that the mirror shows."""
     return replace(call, is_ticket_lost=call.is_ticket_lost or not call.is_close_asked), ()
 
 
 def settle(call: Call) -> Step:
     """Write what is due of an ending call, and end it when nothing is left."""
     call, effects = parts.write_ending(call)
-    is_recorded = call.is_close_asked or call.is_ticket_lost
-    if call.has_legs or call.writes or not is_recorded or call.verdict is None:
+    if call.has_legs or call.writes or not call.is_close_asked or call.verdict is None:
         return call, effects
     outcome = call.verdict.outcome if call.is_closed else None
     return replace(call, state=State.ENDED), (

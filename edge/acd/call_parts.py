@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from edge.acd import call_effects as ef
 from edge.acd import call_writes as wr
-from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, State
+from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, State, Verdict
 from edge.acd.call_events import Attempt, Side
 from edge.acd.ending import AgentPart
 from state.model import Now, Outcome, WorkEnd
@@ -27,31 +27,41 @@ def write(call: Call, asked: wr.Write) -> tuple[Call, ef.Store]:
 
 
 def write_ending(call: Call) -> Step:
-    """Ask for what is due to be written of a call that ends."""
+    """Ask for what an ending call owes: the record, and before it the agent's freedom."""
     verdict = call.verdict
     is_agent_gone = call.agent_leg is AgentLeg.NONE and not call.closing
     may_let_go = is_agent_gone or call.is_released
     if verdict is None or call.is_close_asked:
         return call, ()
-    if not call.is_ticket_lost and call.caller is CallerLeg.OVER:
-        if call.is_agent_held and not may_let_go:
-            return call, ()
-        close = wr.Close(
-            outcome=verdict.outcome,
-            cause=verdict.cause,
-            part=verdict.part,
-            decision=call.decision,
-            at=verdict.at,
-            holds=verdict.holds,
-            held_s=verdict.held_s,
-        )
-        call, asked = write(replace(call, is_close_asked=True, is_agent_held=False), close)
-        return call, (asked,)
-    if call.is_agent_held and (call.is_released or (call.is_ticket_lost and is_agent_gone)):
-        free = wr.FreeAgent(part=verdict.part, at=verdict.at)
-        call, asked = write(replace(call, is_agent_held=False), free)
-        return call, (asked,)
+    if call.is_ticket_lost and call.is_agent_held and may_let_go:
+        # The record will most likely be refused, and the agent would not be freed with it.
+        return _free(call, verdict)
+    if call.caller is CallerLeg.OVER and (may_let_go or not call.is_agent_held):
+        return _close(call, verdict)
+    if call.is_agent_held and call.is_released:
+        return _free(call, verdict)
     return call, ()
+
+
+def _close(call: Call, verdict: Verdict) -> Step:
+    """Ask for the record; also of a ticket that seems lost: whether it is, only the store knows."""
+    close = wr.Close(
+        outcome=verdict.outcome,
+        cause=verdict.cause,
+        part=verdict.part,
+        decision=call.decision,
+        at=verdict.at,
+        holds=verdict.holds,
+        held_s=verdict.held_s,
+    )
+    call, asked = write(replace(call, is_close_asked=True, is_agent_held=False), close)
+    return call, (asked,)
+
+
+def _free(call: Call, verdict: Verdict) -> Step:
+    free = wr.FreeAgent(part=verdict.part, at=verdict.at)
+    call, asked = write(replace(call, is_agent_held=False), free)
+    return call, (asked,)
 
 
 def held(call: Call, now: Now, *, on: bool) -> Step:

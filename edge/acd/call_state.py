@@ -9,7 +9,8 @@ The laws:
   nothing starts any more. It is ENDED when no leg is left and every record is written.
 - The agent is not kept waiting: if a leg does not end within `Rules.release_s`, the agent is let go
   before it does.
-- An edge that has lost its ticket ends its legs, offers nobody and writes no record.
+- An edge that has lost its ticket ends its legs and offers nobody. It may be told so wrongly, so it
+  asks for the record all the same; the store refuses it to whom the ticket is not left.
 """
 
 from __future__ import annotations

@@ -67,23 +67,29 @@ def foreseen(ticket: Ticket, write: Write) -> Ticket:
             return ticket
 
 
-def debt_paid(owed: Owed, snapshot: Snapshot, edge: EdgeId) -> Plan:
+def held_of(owed: Owed, snapshot: Snapshot, edge: EdgeId) -> Held | None:
+    """Return what the edge that owes the record still holds of the call; None: nothing."""
+    entry = snapshot.tickets.get(owed.call)
+    if entry is None or entry.value.holder != edge:
+        return None
+    offers = (each for each in snapshot.offers.values() if each.value.call == owed.call)
+    return Held(ticket=entry, given=next((given_agent(snapshot, each) for each in offers), None))
+
+
+def debt_paid(owed: Owed, held: Held | None) -> Plan:
     """Plan to write the record, by the edge that owes it, which has the call no more.
 
     Refused if a record stands, or if another edge has the call: then nothing is owed.
     """
-    entry = snapshot.tickets.get(owed.call)
-    if entry is None or entry.value.holder != edge:
+    if held is None:
         return turned_away(owed.ticket, owed.ending, owed.at)
     told = owed.ticket
     ticket = replace(
-        entry.value,
+        held.ticket.value,
         queued_ms=told.queued_ms,
         connected_ms=told.connected_ms,
         agent=told.agent,
         tried=told.tried,
     )
-    offers = (each for each in snapshot.offers.values() if each.value.call == owed.call)
-    held = next((given_agent(snapshot, each) for each in offers), None)
-    holding = Held(ticket=replace(entry, value=ticket), given=held)
+    holding = replace(held, ticket=replace(held.ticket, value=ticket))
     return ended(holding, owed.ending, owed.part, owed.at)

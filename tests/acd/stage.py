@@ -363,12 +363,6 @@ class Stage:
             assert (finished.outcome, finished.cause) == (close.outcome, close.cause)
 
     @property
-    def has_asked_to_close(self) -> bool:
-        """Whether a record was to be written."""
-        stores = [effect for effect in self.log if isinstance(effect, ef.Store)]
-        return any(isinstance(each.write, wr.Close) for each in stores)
-
-    @property
     def outcome(self) -> tuple[Outcome | None, str]:
         """How it ended."""
         (finished,) = self.finished

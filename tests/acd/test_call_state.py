@@ -607,7 +607,7 @@ def test_the_loser_of_a_call_ends_its_legs_offers_nobody_and_writes_no_record(st
     stage.settle()
     stage.check_ended()
     assert stage.outcome == (None, "held_elsewhere")
-    assert not stage.has_asked_to_close
+    assert not stage.closed
     said = ef.RejectCaller(status=482, reason="held_elsewhere")
     if state is not State.ARRIVING:
         assert ef.HangUpCaller(reason="held_elsewhere") in stage.log
@@ -625,7 +625,7 @@ def test_a_refused_write_tells_that_the_call_is_anothers(state: State) -> None:
     stage.settle()
     stage.check_ended()
     assert stage.outcome == (None, "held_elsewhere")
-    assert not stage.has_asked_to_close
+    assert not stage.closed
 
 
 def test_a_give_back_that_is_refused_lets_the_agent_go_all_the_same() -> None:
@@ -667,7 +667,7 @@ def test_a_ticket_lost_while_the_legs_end_leaves_the_record_to_the_other() -> No
     stage.settle()
     stage.check_ended()
     assert stage.outcome == (None, "agent_hung_up")
-    assert not stage.has_asked_to_close
+    assert not stage.closed
 
 
 def test_an_agent_reserved_for_a_caller_who_has_just_left_is_freed_with_the_close() -> None:
