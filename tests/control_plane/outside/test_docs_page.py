@@ -9,8 +9,9 @@ import pytest
 from playwright.async_api import ConsoleMessage, Page, async_playwright, expect
 
 from control_plane.app import ROUTES
-from control_plane.docs_page.serve import FILES, HERE
+from control_plane.docs_page import serve as docs_page
 from control_plane.permissions import Role
+from control_plane.web import serve as wallboard
 from tests.control_plane.center import PASSWORD, Center
 from tests.control_plane.outside.served import Served, served
 
@@ -22,8 +23,16 @@ FLAGS = [
 ]
 
 
+FILES = (docs_page.PAGE, *docs_page.OTHERS, wallboard.PAGE, *wallboard.OTHERS)
+PATHS = tuple(
+    path
+    for each in (docs_page, wallboard)
+    for path in (each.ROOT, *(f"{each.ROOT}/{file.name}" for file in each.OTHERS))
+)
+
+
 async def test_the_page_is_served_with_a_policy_that_lets_nothing_in(center: Center) -> None:
-    for path in FILES:
+    for path in PATHS:
         reply = await center.ask("GET", path)
         assert reply.status == 200
         rules = dict(
@@ -36,24 +45,25 @@ async def test_the_page_is_served_with_a_policy_that_lets_nothing_in(center: Cen
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_the_root_leads_to_the_page(center: Center) -> None:
-    for path in ("/", "/docs/"):
+async def test_the_root_leads_to_the_wallboard(center: Center) -> None:
+    for path, to in (("/", "/wallboard"), ("/docs/", "/docs"), ("/wallboard/", "/wallboard")):
         reply = await center.client.get(f"http://center{path}", allow_redirects=False)
-        assert (reply.status, reply.headers["Location"]) == (308, "/docs")
+        assert (reply.status, reply.headers["Location"]) == (308, to)
     assert (await center.ask("GET", "/docs/../settings.py")).status == 404
     assert (await center.ask("GET", "/docs/serve.py")).status == 404
 
 
 def test_the_files_name_no_other_server_and_hold_no_inline_script() -> None:
-    for name, _media in FILES.values():
-        text = (HERE / name).read_text()
-        assert not re.search(r"(?:https?:)?//[a-z0-9]", text.replace("// ", "")), name
+    for file in FILES:
+        text = file.read_text()
+        assert not re.search(r"(?:https?:)?//[a-z0-9]", text.replace("// ", "")), file
         assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", text), (
-            name
+            file
         )
-    page = (HERE / "page.html").read_text()
-    assert re.findall(r"<script[^>]*>([^<]*)</script>", page) == [""]
-    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page)
+    for page in (docs_page.PAGE, wallboard.PAGE):
+        text = page.read_text()
+        assert re.findall(r"<script[^>]*>([^<]*)</script>", text) == [""]
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", text)
 
 
 @pytest.fixture
@@ -83,7 +93,7 @@ async def test_a_manager_signs_in_edits_a_queue_and_is_told_what_is_wrong(
     page.on("pageerror", lambda error: pytest.fail(str(error)))
     manager = await serving.center.person(Role.MANAGER)
     await manager.post("/v1/queues", {"id": "sales", "needs": {"sales": 3}})
-    await page.goto(f"{serving.url}/")
+    await page.goto(f"{serving.url}/docs")
     await expect(page.locator("nav a")).to_have_count(len(ROUTES))
 
     # Without a token the API says no, and the page shows it.

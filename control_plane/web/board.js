@@ -1,0 +1,92 @@
+// PURE. What is known of sites, queues and agents, and what follows for who looks at it.
+
+export const STATES = ["talking", "hold", "offered", "ready", "wrap_up", "elsewhere", "paused", "unreachable", "signed_out"];
+const LEVEL = "answered_in_time_of_all";
+const NAMES = {
+  offered: "ringing", hold: "on hold", wrap_up: "wrapping up", elsewhere: "other channels", signed_out: "signed out",
+};
+
+export class Board {
+  kinds = { sites: new Map(), queues: new Map(), agents: new Map() };
+  mayNot = new Set();
+  #meanwhile = new Map();
+
+  /** A listing of this kind has been asked for: what is told from now on may be newer than it. */
+  await(kind) { this.#meanwhile.set(kind, []); }
+
+  /** Take a whole listing of a kind; `nowMs` is when it came. */
+  list(kind, items, nowMs) {
+    const newer = this.#meanwhile.get(kind) ?? [];
+    this.#meanwhile.delete(kind);
+    this.kinds[kind] = new Map(items.map((each) => [each.id, stamped(each, nowMs)]));
+    this.mayNot.delete(kind);
+    for (const [event, heardMs] of newer) this.take(event, heardMs);
+  }
+
+  forbid(kind) {
+    this.kinds[kind].clear();
+    this.mayNot.add(kind);
+  }
+
+  /** Take one event of the stream. It has no service level and counts no calls: those stay. */
+  take(event, nowMs) {
+    const { topic, what, id, data } = event;
+    const known = this.kinds[topic];
+    if (!known) return;
+    this.#meanwhile.get(topic)?.push([event, nowMs]);
+    if (what === "gone") known.delete(id);
+    else known.set(id, stamped({ ...known.get(id), ...data }, nowMs));
+  }
+}
+
+function stamped(each, nowMs) { return { ...each, heardMs: nowMs }; }
+
+/** How a site stands: a word and how grave it is. */
+export function mode(site) {
+  if (site.has_quorum === null) return ["not known", "warn"];
+  if (site.alone_since) return ["alone, without a quorum", "bad"];
+  if (!site.edges.length) return ["no edge lives", "bad"];
+  if (site.out_of_reach_of.length) return [`out of reach of ${site.out_of_reach_of.join(", ")}`, "bad"];
+  if (site.is_draining) return ["draining", "warn"];
+  return ["serving", "good"];
+}
+
+/** How long the first has waited by now, in s; null: nobody waits. */
+export function longest(queue, nowMs) {
+  return queue.longest_s === null || !queue.waiting ? null : queue.longest_s + (nowMs - queue.heardMs) / 1000;
+}
+
+export function level(queue) { return queue.service?.service_level?.[LEVEL] ?? null; }
+
+/** Queues in which somebody waits first, those who wait longest at the top. */
+export function ordered(queues, nowMs) {
+  return [...queues].sort((one, other) =>
+    (longest(other, nowMs) ?? -1) - (longest(one, nowMs) ?? -1) || one.id.localeCompare(other.id));
+}
+
+/** Agents by what they do, then by name. */
+export function atWork(agents) {
+  return [...agents].sort((one, other) =>
+    STATES.indexOf(one.state) - STATES.indexOf(other.state) || label(one).localeCompare(label(other)));
+}
+
+export function counted(agents) {
+  const found = new Map(STATES.map((each) => [each, 0]));
+  for (const each of agents) found.set(each.state, (found.get(each.state) ?? 0) + 1);
+  return [...found].filter(([state, count]) => count || ["talking", "ready", "paused"].includes(state));
+}
+
+export function stateName(state) { return NAMES[state] ?? state; }
+
+export function label(each) { return each.name || each.id; }
+
+/** 75 -> "1:15"; from an hour on "1 h 02"; from two days on "3 days". */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole >= 172_800) return `${Math.floor(whole / 86_400)} days`;
+  if (whole >= 3600) return `${Math.floor(whole / 3600)} h ${String(Math.floor(whole / 60) % 60).padStart(2, "0")}`;
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+export function percent(share) { return share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`; }

@@ -1,0 +1,64 @@
+// Who is signed in. All of it stays in this page's memory: it is gone with the page.
+
+const EARLY_MS = 30_000;
+
+/** What the API refuses. */
+export class Refused extends Error {
+  constructor(status, told) {
+    super(told.title ?? `The API answered ${status}`);
+    this.status = status;
+    this.errorId = told.error_id ?? "";
+  }
+}
+
+export class Session {
+  #tokens = null;
+  #refreshing = null;
+
+  get isOpen() { return this.#tokens !== null; }
+  get tenant() { return this.#tokens?.tenant ?? ""; }
+
+  async signIn(said) {
+    this.#tokens = await send("POST", "/v1/sessions", { body: said });
+  }
+
+  async signOut() {
+    const token = this.#tokens?.access_token;
+    this.#tokens = null;
+    if (token) await send("DELETE", "/v1/sessions/current", { token }).catch(() => {});
+  }
+
+  forget() { this.#tokens = null; }
+
+  /** Return a token that is good for a while. Raise Refused where the session has ended. */
+  async token() {
+    if (!this.#tokens) throw new Refused(401, { title: "Sign in" });
+    if (Date.parse(this.#tokens.expires) - Date.now() < EARLY_MS) {
+      // A refresh token is good once: whoever asks meanwhile waits for the same answer.
+      this.#refreshing ??= this.#refresh().finally(() => { this.#refreshing = null; });
+      await this.#refreshing;
+    }
+    return this.#tokens.access_token;
+  }
+
+  async #refresh() {
+    const body = { refresh_token: this.#tokens.refresh_token };
+    const told = await send("POST", "/v1/sessions/refresh", { body });
+    if (this.#tokens) this.#tokens = told;
+  }
+
+  async get(path) { return send("GET", path, { token: await this.token() }); }
+}
+
+async function send(method, path, { token, body } = {}) {
+  const headers = {};
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body) headers["Content-Type"] = "application/json";
+  const reply = await fetch(path, {
+    method, headers, body: body && JSON.stringify(body), credentials: "omit", redirect: "error", cache: "no-store",
+  });
+  const text = await reply.text();
+  const told = text ? JSON.parse(text) : {};
+  if (!reply.ok) throw new Refused(reply.status, told);
+  return told;
+}

@@ -1,0 +1,114 @@
+// The wallboard: signs in, lists, listens, and shows what goes on.
+
+import { Board } from "/wallboard/board.js";
+import { Refused, Session } from "/wallboard/session.js";
+import { show } from "/wallboard/show.js";
+import { Stream } from "/wallboard/stream.js";
+
+const KINDS = ["sites", "queues", "agents"];
+const FIGURES_MS = 15_000; // service levels and calls of sites are in the listings alone
+const WORDS = {
+  connecting: "Connecting …",
+  live: "Live",
+  stale: "No news of the shared state: this may be old",
+  reconnecting: "Cut off: trying again …",
+};
+const session = new Session();
+let board = new Board();
+let stream = null;
+let figures = null;
+let isDrawn = true;
+let aheadMs = 0; // of the center's clock: since when an agent is so is told by that
+
+const byId = (id) => document.getElementById(id);
+
+byId("sign-in").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const { tenant, login, password } = Object.fromEntries(new FormData(form));
+  byId("refused").textContent = "";
+  try {
+    await session.signIn({ tenant, login, password });
+    form.elements.password.value = "";
+    await begin();
+  } catch (error) {
+    leave(error instanceof Refused ? error.message : `The control plane cannot be reached: ${error.message}`);
+  }
+});
+
+byId("sign-out").addEventListener("click", async () => {
+  leave("");
+  await session.signOut();
+});
+
+async function begin() {
+  const me = await session.get("/v1/me");
+  byId("tenant").textContent = session.tenant;
+  byId("who").textContent = me.roles.map((each) => each.replace("role:", "").replace("_", " ")).join(", ") || "no role";
+  byId("sign-in").hidden = true;
+  byId("signed-in").hidden = byId("board").hidden = false;
+  // Listen first, then list: events carry whole things, so what comes twice does no harm.
+  stream = new Stream(session, KINDS, {
+    state: (word) => {
+      byId("state").textContent = WORDS[word];
+      byId("state").className = word;
+      document.body.classList.toggle("old", word !== "live");
+    },
+    hello: (isResumed) => { if (!isResumed) list(KINDS); },
+    anew: () => list(KINDS),
+    event: (each) => { board.take(each, Date.now()); draw(); },
+    over: () => leave("Your session has ended: sign in again."),
+  });
+  figures = setInterval(() => list(["sites", "queues"]), FIGURES_MS);
+}
+
+function leave(why) {
+  stream?.close();
+  stream = null;
+  clearInterval(figures);
+  if (why) session.forget();
+  board = new Board();
+  byId("sign-in").hidden = false;
+  byId("signed-in").hidden = byId("board").hidden = true;
+  byId("state").textContent = byId("tenant").textContent = "";
+  byId("refused").textContent = why;
+  show(board, Date.now(), aheadMs);
+}
+
+async function list(kinds) {
+  await Promise.all(kinds.map(async (kind) => {
+    board.await(kind);
+    try {
+      board.list(kind, await all(`/v1/live/${kind}`), Date.now());
+    } catch (error) {
+      if (error instanceof Refused && error.status === 403) board.forbid(kind);
+      else if (error instanceof Refused && error.status === 401) leave("Your session has ended: sign in again.");
+      // What else fails is tried again with the next listing; the state line says if we are cut off.
+    }
+  }));
+  draw();
+}
+
+async function all(path) {
+  const items = [];
+  let cursor = null;
+  do {
+    const asked = path.endsWith("agents") ? `?limit=200${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}` : "";
+    const page = await session.get(path + asked);
+    items.push(...page.items);
+    if (page.as_of) aheadMs = Date.parse(page.as_of) - Date.now();
+    cursor = page.next ?? null;
+  } while (cursor);
+  return items;
+}
+
+function draw() {
+  if (!isDrawn) return;
+  isDrawn = false;
+  requestAnimationFrame(() => {
+    isDrawn = true;
+    show(board, Date.now(), aheadMs);
+  });
+}
+
+setInterval(() => { if (stream) draw(); }, 1000);
