@@ -60,6 +60,7 @@ from state.model import (
 )
 from state.snapshot import Delta, Snapshot
 from state.store import ModIs, Put, Store
+from state.wake import Wake
 
 log = structlog.get_logger()
 
@@ -150,7 +151,7 @@ class Callbacks:
         self._wants_agent = wants_agent
         self._held: dict[CallId, Callback] = {}
         self._of_leg: dict[LegId, Callback] = {}
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- what others ask
@@ -197,12 +198,7 @@ class Callbacks:
     async def run(self) -> None:
         """Take what is due into the line, until cancelled."""
         while True:
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
-            self._wake.clear()
+            await self._wake.wait(LOOK_S)
             if self._is_alone() or self._switchboard.is_draining:
                 continue
             await self._look()

@@ -6,7 +6,6 @@ by that is a better place in a queue.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from edge.acd.reservation import place_given_back, place_number
 from edge.records import CallRecords, Landed
 from state.model import AgentId, CallId, DidNumber, Entry, Now, Place, TicketState
 from state.snapshot import Snapshot
+from state.wake import Wake
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ class PlaceGiver:
     ) -> None:
         self._snapshot = snapshot
         self._calls = calls
-        self._wake = asyncio.Event()
+        self._wake = Wake()
 
     def wake(self) -> None:
         """Look again: a place has been lost, or somebody has come."""
@@ -65,7 +65,6 @@ class PlaceGiver:
         """Give places back until cancelled."""
         while True:
             await self._wake.wait()
-            self._wake.clear()
             for call in self._calls():
                 await self._give(call)
 

@@ -38,6 +38,7 @@ from state.model import (
 )
 from state.snapshot import Delta, Snapshot
 from state.store import Absent, ModIs, Put, Store
+from state.wake import Wake
 
 log = structlog.get_logger()
 
@@ -105,7 +106,7 @@ class PresenceKeeper:
         """Who has come and gone since the table was last being read."""
         self._epoch = FIRST_EPOCH
         """The least that the tokens of this site's agents may have."""
-        self._wake = asyncio.Event()
+        self._wake = Wake()
 
     def set_registered(self, agents: frozenset[AgentId]) -> None:
         """Take the whole location table as it is now."""
@@ -178,7 +179,6 @@ class PresenceKeeper:
         """Write what is due, until cancelled."""
         while True:
             await self._wake.wait()
-            self._wake.clear()
             if self._registered is None:
                 continue
             try:

@@ -21,6 +21,7 @@ from state.keys import Kind
 from state.model import CallId, EdgeId, Entry, RecordingState, RecordingStatus, RecordingWish
 from state.snapshot import Delta, Snapshot
 from state.store import Absent, Compare, ModIs, Put, Store
+from state.wake import Wake
 
 log = structlog.get_logger()
 
@@ -58,7 +59,7 @@ class RecordingWishes:
         self._snapshot = snapshot
         self._holds = holds
         self._recorder = recorder
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._doing: dict[CallId, tuple[int, asyncio.Task[None]]] = {}
 
     def take(self, deltas: Iterable[Delta]) -> None:
@@ -71,12 +72,7 @@ class RecordingWishes:
         try:
             while True:
                 self._look()
-                self._wake.clear()
-                try:
-                    async with asyncio.timeout(PERIOD_S):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
+                await self._wake.wait(PERIOD_S)
         finally:
             for _, task in self._doing.values():
                 task.cancel()

@@ -32,6 +32,7 @@ from state.clock import Clock
 from state.keys import Kind
 from state.model import AgentId, CallId, Decision, EdgeId, Now, SiteId, Ticket, TicketState
 from state.snapshot import Delta, Snapshot
+from state.wake import Wake
 
 log = structlog.get_logger()
 
@@ -130,7 +131,7 @@ class Reserver:
         self._call = call
         self._note = note
         self._alone = alone
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._not_before: dict[CallId, _HeldBack] = {}
         self._asked: dict[CallId, AgentId] = {}
         """Reservations that are under way, or that the snapshot does not show yet."""
@@ -176,13 +177,7 @@ class Reserver:
     async def _wait(self) -> None:
         due_s = self._due_s()
         left_s = None if due_s is None else max(0.0, due_s - self._clock.now().mono_s)
-        try:
-            async with asyncio.timeout(left_s):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-        finally:
-            self._wake.clear()
+        await self._wake.wait(left_s)
 
     def _due_s(self) -> float | None:
         """Return when to match again though nothing has been heard of."""

@@ -24,6 +24,7 @@ from edge.proxy.rpc import RpcClient
 from edge.proxy.stream import EventStream
 from edge.proxy.tables import Drop, Key, Put, Tables
 from state.model import AgentId, EdgeId
+from state.wake import Wake
 
 log = structlog.get_logger()
 
@@ -68,7 +69,7 @@ class Proxy:
         self._life = 0
         """Changes whenever Kamailio comes or goes."""
         self._out_of_step = asyncio.Event()
-        self._gate_opened = asyncio.Event()
+        self._gate_opened = Wake()
         self._is_gate_known_open = False
         self._telling = asyncio.Lock()
 
@@ -216,15 +217,10 @@ class Proxy:
 
     async def _keep_gate_settled(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(SETTLE_S):
-                    await self._gate_opened.wait()
+            if await self._gate_opened.wait(SETTLE_S):
                 # An offer that stood when the gate was loaded may have been refused just before,
                 # by the gate that was still shut: no BYE or CANCEL will ever free it.
-                self._gate_opened.clear()
                 await asyncio.sleep(AFTER_LOAD_S)
-            except TimeoutError:
-                pass
             with contextlib.suppress(ProxyError):
                 await self.settle_gate()
 

@@ -9,7 +9,6 @@ nothing.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 import ssl
@@ -27,6 +26,7 @@ from custody import manifest
 from custody.errors import ConflictError, CustodyError
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
 from edge.log import fault
+from state.wake import Wake
 
 PERIOD_S: Final = 5.0
 RETRY_S: Final = 3.0
@@ -130,7 +130,7 @@ class Replicator:
         self._path = counted
         self._counted = set(_lines(counted))
         self._failed_s: dict[str, float] = {}
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self.is_failing = False
 
     @property
@@ -156,12 +156,7 @@ class Replicator:
                     if not self.is_failing:
                         log.warning("not_replicated", **fault(error))
                     self.is_failing, pause_s = True, RETRY_S
-                self._wake.clear()
-                try:
-                    async with asyncio.timeout(pause_s):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
+                await self._wake.wait(pause_s)
 
     async def _send_new(self, session: aiohttp.ClientSession) -> None:
         for tenant in await self._store.tenants():

@@ -26,6 +26,7 @@ from custody.store import RecordingStore, audio_name, key_name, manifest_name
 from edge.log import fault
 from edge.recorder.recording import Facts, is_over, manifest_of, read_facts
 from edge.recorder.segments import KEY, SEALED
+from state.wake import Wake
 
 PERIOD_S: Final = 0.5
 RETRY_S: Final = 5.0
@@ -45,7 +46,7 @@ class Shipper:
         self._recorder = recorder
         self._sent: set[Path] = set()
         """Segments that are in the store, of recordings that are not over."""
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self.kept = 0
         """Recordings that the store has whole, since this process began."""
         self.is_failing = False
@@ -68,12 +69,7 @@ class Shipper:
                     log.warning("store_away", remedy="the spool keeps it", **fault(error))
                 self.is_failing = True
                 pause_s = RETRY_S
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._wake.wait(pause_s)
 
     async def ship(self) -> None:
         """Send what has ended and has not been sent."""
