@@ -164,8 +164,14 @@ def queue(figures: QueueFigures) -> dict[str, object]:
         table.add_row(what, _of(figures.dead_ms(share), 1))
     table.add_row("efficiency: agents' time of use, of all", _of(figures.efficiency, 4))
     table.add_row(f"refill: all {effort.agents} freed at once, s", _of(figures.refill_s, 3))
+    steps = Table(title="Where the dead time goes")
+    for column in ("step", "p50, ms", "p99, ms"):
+        steps.add_column(column, justify="left" if column == "step" else "right")
+    late = figures.steps_ms(0.99)
+    for step, p50 in figures.steps_ms(0.5).items():
+        steps.add_row(step, _of(p50, 1), _of(late[step], 1))
     failures = figures.failures or "none"
-    console().print(table, f"failures: {failures}", _machine(), sep="\n")
+    console().print(table, steps, f"failures: {failures}", _machine(), sep="\n")
     return figures.as_json() | {"machine": machine()}
 
 

@@ -164,6 +164,10 @@ class Stage:
             raise BenchError("there is no edge to measure")
         return memory_kb(pid)
 
+    def edge_has_left(self) -> tuple[Path, Path]:
+        """Return the edge's log, and the folder of its event log."""
+        return self._supervisor.log_path("edge"), self._run / f"events-{servers.EDGE}"
+
     def log_tail(self) -> str:
         """Return the end of what the edge logged."""
         text = self._supervisor.log_path("edge").read_text(errors="replace")

@@ -22,8 +22,10 @@ def test_dead_time_is_from_the_end_of_the_rest_to_the_next_ring() -> None:
     made = shifts()
     one_call(made, b"a", 0.0)
     made.rung(b"a", 8.25)
-    ((at_s, dead_s),) = made.dead_s
-    assert (at_s, dead_s) == pytest.approx((8.25, 0.25))
+    (idle,) = made.idles
+    assert idle.agent == "a"
+    assert (idle.rung_s, idle.dead_s) == pytest.approx((8.25, 0.25))
+    assert (idle.left_s, idle.free_s) == pytest.approx((6.0, 8.0))
 
 
 def test_agent_who_is_rung_at_once_is_always_of_use() -> None:
@@ -62,12 +64,13 @@ def test_who_is_hung_up_on_and_hangs_up_rests_once() -> None:
     one_call(made, b"a", 0.0)
     made.left(b"a", 6.1)
     made.rung(b"a", 8.0)
-    ((at_s, dead_s),) = made.dead_s
-    assert (at_s, dead_s) == pytest.approx((8.0, 0.0))
+    (idle,) = made.idles
+    assert (idle.left_s, idle.rung_s, idle.dead_s) == pytest.approx((6.0, 8.0, 0.0))
 
 
 def test_only_rings_in_the_asked_time_are_told() -> None:
     made = shifts()
     for number in range(3):
         one_call(made, b"a", 10.0 * number)
-    assert list(made.dead_between(0.0, 15.0)) == [pytest.approx(2.0)]
+    (idle,) = made.idle_between(0.0, 15.0)
+    assert idle.dead_s == pytest.approx(2.0)

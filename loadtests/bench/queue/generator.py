@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from loadtests.bench.crowd import Crowd, Scene
 from loadtests.bench.generator import Sockets
-from loadtests.bench.queue.shifts import Shifts
+from loadtests.bench.queue.shifts import Idle, Shifts
 
 TICK_S: Final = 0.02
 SETTLE_S: Final = 1.0
@@ -48,12 +48,17 @@ class Told(Struct, frozen=True, kw_only=True):
     """What came of it."""
 
     efficiency: float
-    dead_ms: list[float]
+    idles: list[Idle]
     """Each time an agent was rung again, in the measured time."""
     refills_ms: list[list[float]]
     """For each refill, how long after the end of their rest each agent was rung."""
     calls: int
     failures: dict[str, int]
+
+    @property
+    def dead_ms(self) -> list[float]:
+        """Return how long agents were free until they were rung."""
+        return [1e3 * each.dead_s for each in self.idles]
 
 
 class Saturation:
@@ -89,12 +94,13 @@ class Saturation:
         began_s = time.monotonic()
         freed = self._crowd.agents_hang_up(began_s)
         self._sockets.send(self._crowd)
-        before = len(self.shifts.dead_s)
+        before = len(self.shifts.idles)
         ends_s = began_s + self._order.wrap_up_s + REFILL_WITHIN_S
-        while len(self.shifts.dead_s) - before < freed and time.monotonic() < ends_s:
+        while len(self.shifts.idles) - before < freed and time.monotonic() < ends_s:
             self.run_until(time.monotonic() + TICK_S)
         again_s = began_s + self._order.wrap_up_s
-        return [1e3 * (at_s - again_s) for at_s, _ in self.shifts.dead_s[before : before + freed]]
+        again = self.shifts.idles[before : before + freed]
+        return [1e3 * (each.rung_s - again_s) for each in again]
 
     def hold(self) -> None:
         """Fill the queue, say so, and keep it full until standard input ends."""
@@ -136,7 +142,7 @@ def main() -> int:
     to_s = time.monotonic()
     told = Told(
         efficiency=queue.shifts.efficiency(order.agents, from_s, to_s),
-        dead_ms=[1e3 * each for each in queue.shifts.dead_between(from_s, to_s)],
+        idles=list(queue.shifts.idle_between(from_s, to_s)),
         refills_ms=[queue.refill() for _ in range(order.refills)],
         calls=queue.calls,
         failures=queue.failures,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -20,6 +21,8 @@ from loadtests.bench import servers
 from loadtests.bench.awake import awake
 from loadtests.bench.errors import BenchError
 from loadtests.bench.queue.generator import FILL_WITHIN_S, REFILL_WITHIN_S, Order, Told
+from loadtests.bench.queue.reading import seen
+from loadtests.bench.queue.steps import STEPS, table
 from loadtests.bench.stage import SCENE, Stage, staged
 from loadtests.bench.stats import Spread, percentile, spread
 
@@ -51,6 +54,8 @@ class QueueFigures(Struct, frozen=True, kw_only=True):
 
     effort: Effort
     runs: tuple[Told, ...]
+    steps: tuple[Mapping[str, list[float]], ...]
+    """Where the dead time went, run by run: each step's times, in ms."""
 
     def dead_ms(self, share: float) -> Spread:
         """Return the dead time that `share` of the calls do not exceed."""
@@ -65,6 +70,14 @@ class QueueFigures(Struct, frozen=True, kw_only=True):
     def refill_s(self) -> Spread:
         """Return after how many seconds the last of all who were freed at once was rung."""
         return spread(max(each) / 1e3 for run in self.runs for each in run.refills_ms if each)
+
+    def steps_ms(self, share: float) -> Mapping[str, Spread]:
+        """Return how long each step took that `share` of the calls do not exceed."""
+        return {
+            step: spread(percentile(run[step], share) for run in self.steps if run[step])
+            for step in STEPS
+            if any(run[step] for run in self.steps)
+        }
 
     @property
     def failures(self) -> dict[str, int]:
@@ -89,6 +102,13 @@ class QueueFigures(Struct, frozen=True, kw_only=True):
                 "efficiency": self.efficiency.as_json(4),
                 "refill_s": self.refill_s.as_json(),
             },
+            "steps_ms": {
+                step: {
+                    "p50": round(p50.median, 2),
+                    "p99": round(self.steps_ms(0.99)[step].median, 2),
+                }
+                for step, p50 in self.steps_ms(0.5).items()
+            },
             "agents": self.effort.agents,
             "waiting": self.effort.waiting,
             "talk_s": self.effort.talk_s,
@@ -102,15 +122,16 @@ async def measure(effort: Effort) -> QueueFigures:
     """Bring everything up and measure."""
     with awake():
         async with staged(effort.agents, media=False, wrap_up_s=effort.wrap_up_s) as stage:
-            found = []
+            found, steps = [], []
             with progress(
                 "bench queue: agents in a queue that is never empty", effort.runs
             ) as task:
                 for _ in range(effort.runs):
                     found.append(await _run(stage, effort))
+                    steps.append(table(found[-1].idles, seen(*stage.edge_has_left())))
                     p99 = percentile(found[-1].dead_ms, 0.99)
                     task.advance(f"p99 {p99:.0f} ms, efficiency {found[-1].efficiency:.3f}")
-            return QueueFigures(effort=effort, runs=tuple(found))
+            return QueueFigures(effort=effort, runs=tuple(found), steps=tuple(steps))
 
 
 async def _run(stage: Stage, effort: Effort) -> Told:
@@ -130,7 +151,7 @@ async def _run(stage: Stage, effort: Effort) -> Told:
     with stage.without_generator():
         told = await _generate(order, limit_s)
     await stage.edge_down()
-    if not told.dead_ms or math.isnan(told.efficiency):
+    if not told.idles or math.isnan(told.efficiency):
         raise BenchError(f"no agent had a second call: {told.failures}; {stage.log_tail()}")
     return told
 

@@ -5,6 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
+
+class Idle(Struct, frozen=True, kw_only=True):
+    """From one call of an agent to the next; seconds on the generator's clock."""
+
+    agent: str
+    left_s: float
+    """When they hung up, or were hung up on."""
+    free_s: float
+    """When their wrap-up was over."""
+    rung_s: float
+
+    @property
+    def dead_s(self) -> float:
+        """Return for how long they were free by then."""
+        return self.rung_s - self.free_s
+
 
 @dataclass(slots=True)
 class Shift:
@@ -14,6 +32,8 @@ class Shift:
     """Of use: it rang, they talked, they wrapped up."""
     free_s: float | None = None
     """Since when, or from when on, they wait for a call; None: they have one."""
+    left_s: float = 0.0
+    """When the last call was over."""
     joined_s: float | None = None
     """Since when they talk."""
 
@@ -33,14 +53,16 @@ class Shifts:
         self._ring_s = ring_s
         self._wrap_up_s = wrap_up_s
         self._shifts: dict[bytes, Shift] = {}
-        self.dead_s: list[tuple[float, float]] = []
-        """When an agent was rung again, and how long they had been free by then."""
+        self.idles: list[Idle] = []
+        """In the order in which agents were rung again."""
 
     def rung(self, agent: bytes, at_s: float) -> None:
         """Note an INVITE: the end of idleness."""
         shift = self._shifts.setdefault(agent, Shift())
         if shift.free_s is not None:
-            self.dead_s.append((at_s, at_s - shift.free_s))
+            self.idles.append(
+                Idle(agent=agent.decode(), left_s=shift.left_s, free_s=shift.free_s, rung_s=at_s)
+            )
             shift.free_s = None
         shift.spans.append((at_s, at_s + self._ring_s))
 
@@ -55,6 +77,7 @@ class Shifts:
             shift.spans.append((shift.joined_s, at_s))
             shift.joined_s = None
         if shift.free_s is None:
+            shift.left_s = at_s
             shift.free_s = at_s + self._wrap_up_s
             shift.spans.append((at_s, at_s + self._wrap_up_s))
 
@@ -68,6 +91,6 @@ class Shifts:
         used_s = sum(shift.used_s(from_s, to_s) for shift in self._shifts.values())
         return used_s / (agents * (to_s - from_s))
 
-    def dead_between(self, from_s: float, to_s: float) -> Sequence[float]:
-        """Return how long agents had been idle who were rung in that time."""
-        return [dead_s for at_s, dead_s in self.dead_s if from_s <= at_s < to_s]
+    def idle_between(self, from_s: float, to_s: float) -> Sequence[Idle]:
+        """Return the idle times that ended with a ring in that time."""
+        return [each for each in self.idles if from_s <= each.rung_s < to_s]
