@@ -162,6 +162,9 @@ class PresenceKeeper:
             raise CommandError(f"{self._edge} is not the home edge of {agent!r}: {whom}")
         held, work = snapshot.presences.get(agent), snapshot.works.get(agent)
         presence = rest_changed(held, work, change, by_s, now)
+        if agent in snapshot.offers:
+            # Given to a call already, though the rest is not quite over: too late.
+            presence = NoRest.NOT_RESTING
         if isinstance(presence, NoRest) or held is None or work is None:
             raise CommandError(f"no rest of {agent!r} to change: {presence}")
         key = keys.presence(agent)

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
 from edge.acd.call_events import TurnedAway
+from edge.acd.eligibility import rings_from_s
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering
 from edge.acd.patience import Patience
@@ -256,6 +257,7 @@ class Reserver:
             written = await call.records.write(make, wait=False)
             match written:
                 case Landed(revision=revision):
+                    await self._rested(offering.agent, snapshot)
                     self._landed(call, offering, revision)
                 case Refused(revision=revision):
                     self.refused += 1
@@ -273,6 +275,14 @@ class Reserver:
                 self._asked.pop(offering.call, None)
             # A newer snapshot may have come while this was under way.
             self._wake.set()
+
+    async def _rested(self, agent: AgentId, snapshot: Snapshot) -> None:
+        """Wait until the rest is over: the agent was given a little before, the ring is not."""
+        now = self._clock.now()
+        work, presence = snapshot.works.get(agent), snapshot.presences.get(agent)
+        left_s = rings_from_s(work, presence, now) - now.mono_s
+        if left_s > 0.0:
+            await asyncio.sleep(left_s)
 
     def _landed(self, call: WaitingCall, offering: Offering, revision: int) -> None:
         self.landed += 1

@@ -116,7 +116,8 @@ def _rest(ask: Wrapped, follower: Follower, agent: AgentId) -> Rest:
     presence, work = snapshot.presences.get(agent), snapshot.works.get(agent)
     if presence is None or presence.value.state is PresenceState.SIGNED_OUT:
         raise ApiError(NOT_SIGNED_IN)
-    if work is None or now.mono_s >= rest_ends_s(work, presence):
+    is_given = agent in snapshot.offers
+    if work is None or is_given or now.mono_s >= rest_ends_s(work, presence):
         raise ApiError(NOT_RESTING)
     rest_s = 0.0
     if ask.body.do is RestChange.EXTEND:

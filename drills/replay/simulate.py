@@ -24,6 +24,7 @@ from drills.replay.day import Caller, Day
 from drills.replay.world import World
 from edge.acd import reservation as plans
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG, TurnedAway, admit
+from edge.acd.eligibility import rings_from_s
 from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, AgentPart, Ending
 from edge.acd.match import Offering, match, next_due_s
 from edge.acd.plan import Held
@@ -256,6 +257,9 @@ class _Replay:
         is_answered = offering.agent not in caller.lets_ring or has_tried
         ring_s = self._queue(_held(call).ticket.value).ring_timeout_s
         ring_ms = caller.ring_ms if is_answered else round(ring_s * 1000)
+        # Given a little before the end of their rest, an agent is rung when it is over.
+        work, presence = snapshot.works.get(offering.agent), snapshot.presences.get(offering.agent)
+        ring_ms += round(1000 * max(0.0, rings_from_s(work, presence, now) - now.mono_s))
         event = _RingEnds(offering.call, call.attempt, is_answered)
         self._at(now.wall_ms + ring_ms, event)
 

@@ -67,4 +67,8 @@ def state_of(
         return AgentState.TALKING if offer.value.hold_since_ms is None else AgentState.HOLD
     if facts.has_offer:
         return AgentState.OFFERED
-    return _WHEN[unavailable_because(facts, now, unreachable=unreachable)]
+    because = unavailable_because(facts, now, unreachable=unreachable)
+    if because is None and now.mono_s < facts.rested_s:
+        # About to be rested: could be given to a call, and is left alone until then.
+        return AgentState.WRAP_UP
+    return _WHEN[because]

@@ -36,6 +36,10 @@ from state.snapshot import Snapshot
 
 T = TypeVar("T")
 
+RESERVED_AHEAD_S = 0.4
+"""So long before the end of their rest an agent may be given to a call: the store takes its time to
+grant that, and the telephone rings when the rest is over. Decision 7."""
+
 
 class Reason(StrEnum):
     """Why an agent is not considered; the first that holds, in this order, is the one reported."""
@@ -102,6 +106,11 @@ class AgentFacts(Struct, frozen=True, kw_only=True, dict=True):
             site_is_live=self.site_is_live,
             has_offer=self.has_offer,
         )
+
+    @_Once
+    def given_from_s(self) -> float:
+        """Return the monotonic instant from which the agent may be given to a call."""
+        return given_from_s(self.work, self.presence)
 
     @_Once
     def rested_s(self) -> float:
@@ -209,23 +218,46 @@ def rest_ends_s(work: Entry[Work] | None, presence: Entry[Presence] | None) -> f
     return float("-inf") if work is None else work.seen_s + rest_of_s(work, presence)
 
 
+def given_from_s(work: Entry[Work] | None, presence: Entry[Presence] | None) -> float:
+    """Return the instant from which the agent may be given to a call: a little before `rested`."""
+    return rest_ends_s(work, presence) - RESERVED_AHEAD_S
+
+
+def rings_from_s(work: Entry[Work] | None, presence: Entry[Presence] | None, now: Now) -> float:
+    """Return the monotonic instant from which the telephone of an agent who was given may ring.
+
+    The end of the rest, counted from the moment that the record names, for its way into the store
+    is no part of the rest. By its writer's wall clock, and so no more than `RESERVED_AHEAD_S`
+    sooner than by this process's own: a clock that is wrong shortens a rest by no more.
+    """
+    if work is None:
+        return float("-inf")
+    ahead_s = now.wall_ms / 1000.0 - now.mono_s
+    said_s = work.value.ended_ms / 1000.0 - ahead_s + rest_of_s(work, presence)
+    ends_s = rest_ends_s(work, presence)
+    return min(ends_s, max(said_s, ends_s - RESERVED_AHEAD_S))
+
+
 def unavailable_because(
     facts: AgentFacts, now: Now, *, unreachable: frozenset[SiteId] = frozenset()
 ) -> Reason | None:
     """Return why the agent can take no call at all, or None if they are free.
 
-    Being rested counts from the very instant at which the rest ends.
+    Who rests can be given to one from `given_from_s` on, that very instant included.
     """
     if facts.barred_because is not None:
         return facts.barred_because
-    return away_because(facts, facts.rested_s, now, unreachable)
+    return away_because(facts, facts.given_from_s, now, unreachable)
 
 
 def away_because(
-    facts: AgentFacts, rested_s: float, now: Now, unreachable: frozenset[SiteId]
+    facts: AgentFacts, from_s: float, now: Now, unreachable: frozenset[SiteId]
 ) -> Reason | None:
-    """Return why an agent who is not barred can take no call at this moment, or None."""
-    if now.mono_s < rested_s:
+    """Return why an agent who is not barred can be given to no call at this moment, or None.
+
+    `from_s`: their `given_from_s`.
+    """
+    if now.mono_s < from_s:
         return Reason.WRAP_UP
     return Reason.SITE_UNREACHABLE if facts.agent.site in unreachable else None
 

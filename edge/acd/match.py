@@ -25,7 +25,7 @@ from msgspec import Struct
 from edge.acd.eligibility import (
     AgentFacts,
     Reason,
-    rest_ends_s,
+    given_from_s,
     unavailable_because,
 )
 from edge.acd.line import Waiting, waiting_calls
@@ -186,12 +186,12 @@ def best_left(shelf: Shelf, ticket: Ticket) -> Candidate | None:
 def next_due_s(snapshot: Snapshot, now: Now, calls: Iterable[CallId] = ()) -> float | None:
     """Return the next monotonic instant at which a match may change by itself; None: none will.
 
-    It does so when an agent is rested, or when a step falls due for one of these `calls`. Nothing
-    else in a match depends on time but the order of agents and of calls, and that alone gives
-    nobody to a call that nobody could take before.
+    It does so when an agent is nearly rested, or when a step falls due for one of these `calls`.
+    Nothing else in a match depends on time but the order of agents and of calls, and that alone
+    gives nobody to a call that nobody could take before.
     """
     presences = snapshot.presences
-    ends = (rest_ends_s(work, presences.get(agent)) for agent, work in snapshot.works.items())
+    ends = (given_from_s(work, presences.get(agent)) for agent, work in snapshot.works.items())
     rested = min((end for end in ends if end > now.mono_s), default=None)
     entries = (snapshot.tickets.get(call) for call in calls)
     steps = (next_step_s(snapshot.queues, entry, now) for entry in entries if entry is not None)

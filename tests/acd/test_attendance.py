@@ -16,6 +16,7 @@ from edge.acd.attendance import (
     presence_due,
     rest_changed,
 )
+from edge.acd.eligibility import RESERVED_AHEAD_S
 from edge.acd.match import match, next_due_s
 from edge.acd.work import idle_before_s, work_after
 from state import keys
@@ -176,7 +177,7 @@ def test_a_rest_that_is_finished_early_is_over_at_once() -> None:
 def test_a_rest_can_be_prolonged_more_than_once() -> None:
     world = resting()
     change(world, RestChange.EXTEND, by_s=20.0, after_s=5.0)
-    assert next_due_s(world.snapshot, at(5)) == NOW.mono_s + 50.0
+    assert next_due_s(world.snapshot, at(5)) == NOW.mono_s + 50.0 - RESERVED_AHEAD_S
     assert agent_states(world.snapshot, at(49.9)) == {ANN: AgentState.WRAP_UP}
     change(world, RestChange.EXTEND, by_s=10.0, after_s=45.0)
     assert agent_states(world.snapshot, at(59.9)) == {ANN: AgentState.WRAP_UP}

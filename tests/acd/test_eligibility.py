@@ -7,10 +7,12 @@ from msgspec.structs import replace
 
 from edge.acd.agent_state import AgentState, agent_states
 from edge.acd.eligibility import (
+    RESERVED_AHEAD_S,
     Reason,
     agent_facts,
     capacity,
     ineligible_because,
+    rings_from_s,
     unavailable_because,
     unsuited_because,
 )
@@ -67,7 +69,7 @@ CASES: dict[str, tuple[Change, Reason, AgentState]] = {
         AgentState.OFFERED,
     ),
     "resting": (
-        lambda w: w.work("ann", seen_s=NOW.mono_s - 4.9, rest_s=5.0),
+        lambda w: w.work("ann", seen_s=NOW.mono_s - 4.5, rest_s=5.0),
         Reason.WRAP_UP,
         AgentState.WRAP_UP,
     ),
@@ -137,8 +139,36 @@ def test_who_is_talking_is_talking_though_their_site_is_gone(world: World) -> No
 def test_a_rest_ends_by_this_process_own_clock(world: World) -> None:
     world.work("ann", seen_s=NOW.mono_s, rest_s=5.0, ended_ms=NOW.wall_ms + 600_000)
     facts = agent_facts(world.snapshot)[ANN]
-    assert unavailable_because(facts, at(4.999)) is Reason.WRAP_UP
-    assert unavailable_because(facts, at(5)) is None
+    given_s = 5.0 - RESERVED_AHEAD_S
+    assert unavailable_because(facts, at(given_s - 0.001)) is Reason.WRAP_UP
+    assert unavailable_because(facts, at(given_s)) is None
+    assert agent_states(world.snapshot, at(4.999)) == {ANN: AgentState.WRAP_UP}
+    assert agent_states(world.snapshot, at(5)) == {ANN: AgentState.READY}
+
+
+def rings_after_s(world: World, *, seen_s: float, ended_s: float, rest_s: float) -> float:
+    """Return how long after NOW a telephone may ring, by the last work record."""
+    ended_ms = NOW.wall_ms + round(1000 * ended_s)
+    world.work("ann", seen_s=NOW.mono_s + seen_s, rest_s=rest_s, ended_ms=ended_ms)
+    work, presence = world.snapshot.works[ANN], world.snapshot.presences[ANN]
+    return rings_from_s(work, presence, NOW) - NOW.mono_s
+
+
+def test_the_way_of_a_record_into_the_store_is_no_part_of_a_rest(world: World) -> None:
+    told_s = rings_after_s(world, seen_s=-1.0, ended_s=-1.2, rest_s=5.0)
+    assert told_s == pytest.approx(3.8)
+
+
+@pytest.mark.parametrize("wrong_s", [-600.0, 600.0])
+def test_a_wrong_clock_shortens_a_rest_by_little_and_prolongs_none(
+    world: World, wrong_s: float
+) -> None:
+    told_s = rings_after_s(world, seen_s=-1.0, ended_s=-1.2 + wrong_s, rest_s=5.0)
+    assert told_s == pytest.approx(4.0 if wrong_s > 0 else 4.0 - RESERVED_AHEAD_S)
+
+
+def test_who_never_worked_may_be_rung_at_once(world: World) -> None:
+    assert rings_from_s(None, world.snapshot.presences[ANN], NOW) == float("-inf")
 
 
 def test_a_work_record_that_cannot_be_read_shuts_nobody_out(world: World) -> None:

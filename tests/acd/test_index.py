@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from edge.acd.eligibility import RESERVED_AHEAD_S
 from edge.acd.index.group import Group
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering, match, next_due_s
@@ -420,7 +421,7 @@ def test_a_wall_clock_that_was_put_right_is_followed() -> None:
 
 
 @pytest.mark.parametrize("edge", ["a1", "b1"])
-def test_it_is_due_when_an_agent_is_rested_or_a_step_falls_due_for_this_edges_calls(
+def test_it_is_due_when_an_agent_is_nearly_rested_or_a_step_falls_due_for_this_edges_calls(
     edge: str,
 ) -> None:
     world = World()
@@ -436,7 +437,7 @@ def test_it_is_due_when_an_agent_is_rested_or_a_step_falls_due_for_this_edges_ca
     world.work("ann", seen_s=NOW.mono_s, rest_s=2.0)
     index.fold(world.snapshot, world.deltas)
     assert index.offers(NOW) == ()
-    assert index.next_due_s() == NOW.mono_s + 2.0
+    assert index.next_due_s() == NOW.mono_s + 2.0 - RESERVED_AHEAD_S
     index.offers(at(2))
     offered = pairs(index.offers(at(15)))
     assert offered == ([(1, "ann")] if edge == "a1" else [])

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from immutables import Map
 from msgspec.structs import replace
 
-from edge.acd.eligibility import agent_facts, ineligible_because, out_of_reach
+from edge.acd.eligibility import (
+    RESERVED_AHEAD_S,
+    agent_facts,
+    ineligible_because,
+    out_of_reach,
+)
 from edge.acd.explain import explain
 from edge.acd.line import waiting_calls
 from edge.acd.match import Offering, match, next_due_s
@@ -222,18 +227,19 @@ def test_an_agent_whose_offer_cannot_be_read_is_not_offered() -> None:
     assert match(world.snapshot, NOW) == ()
 
 
-def test_a_match_is_due_again_when_the_next_rest_ends() -> None:
+def test_a_match_is_due_again_a_little_before_the_next_rest_ends() -> None:
     world = World()
     world.agent("ann", sales=1)
     assert next_due_s(world.snapshot, NOW) is None
     world.work("ann", seen_s=NOW.mono_s, rest_s=5.0)
     world.work("bob", seen_s=NOW.mono_s, rest_s=3.0)
     world.ticket(1, sales=1)
-    assert next_due_s(world.snapshot, NOW) == NOW.mono_s + 3.0
-    assert next_due_s(world.snapshot, at(3)) == NOW.mono_s + 5.0
-    assert match(world.snapshot, at(4.99)) == ()
-    assert pairs(match(world.snapshot, at(5))) == [(1, "ann")]
-    assert next_due_s(world.snapshot, at(5)) is None
+    ahead_s = RESERVED_AHEAD_S
+    assert next_due_s(world.snapshot, NOW) == NOW.mono_s + 3.0 - ahead_s
+    assert next_due_s(world.snapshot, at(3 - ahead_s)) == NOW.mono_s + 5.0 - ahead_s
+    assert match(world.snapshot, at(4.99 - ahead_s)) == ()
+    assert pairs(match(world.snapshot, at(5 - ahead_s))) == [(1, "ann")]
+    assert next_due_s(world.snapshot, at(5 - ahead_s)) is None
 
 
 # ---- properties ----------------------------------------------------------------------------------

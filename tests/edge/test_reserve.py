@@ -168,6 +168,20 @@ async def test_a_caller_is_served_when_the_agents_rest_is_over() -> None:
         await until(lambda: caller.given == ["ann"])
 
 
+async def test_an_agent_is_reserved_before_the_end_of_their_rest_and_rung_at_its_end() -> None:
+    async with center("ann") as made:
+        ended = made.clock.now()
+        resting = Work(agent=AgentId("ann"), rest_s=1.0, ended_ms=ended.wall_ms)
+        await made.put(keys.work(resting.agent), resting)
+        caller = await made.call(1)
+        await made.mirror.wait_until(lambda s: resting.agent in s.offers, PATIENCE_S)
+        # A machine that stands still for so long has shown nothing, and nothing wrong.
+        if made.clock.now().mono_s < ended.mono_s + 0.9:
+            assert not caller.given
+        await until(lambda: caller.given == ["ann"])
+        assert made.clock.now().mono_s >= ended.mono_s + 1.0 - 0.002
+
+
 async def test_a_caller_of_another_edge_is_left_to_that_edge() -> None:
     async with center("ann") as made:
         theirs = ticket(7, sales=1, holder="b1")

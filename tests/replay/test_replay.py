@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from drills.replay.compare import LEVEL, compare
 from drills.replay.day import Day, DayError, callers_of, read_day, recorded
 from drills.replay.simulate import replay
+from edge.acd.eligibility import RESERVED_AHEAD_S
 from edge.acd.service_level import talk_s, wait_s
 from state import keys
 from state.configuration import Configuration
@@ -73,7 +74,9 @@ def test_under_the_same_rules_every_call_goes_as_it_went(seed: int) -> None:
     assert {found[call].outcome for call in found} == {Outcome.ANSWERED, Outcome.ABANDONED}
     for call, record in told.items():
         assert found[call].outcome is record.outcome, call
-        assert wait_s(found[call]) == pytest.approx(wait_s(record), abs=0.1)
+        # The recursion does not know that an agent is given a little before they are rested: then
+        # who becomes free in between goes to the next caller.
+        assert wait_s(found[call]) == pytest.approx(wait_s(record), abs=RESERVED_AHEAD_S)
     errors = sorted(abs(wait_s(found[call]) - wait_s(told[call])) for call in told)
     assert errors[len(errors) // 2] <= TOLERANCE_S
 

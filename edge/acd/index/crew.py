@@ -22,8 +22,8 @@ from edge.acd.eligibility import (
     away_because,
     barred_because,
     facts_of,
+    given_from_s,
     has_offer,
-    rest_ends_s,
 )
 from edge.acd.index.demand import PLACE_OF, SUITS, Demand, no_counts
 from edge.acd.index.dues import NEVER_S, Dues
@@ -159,10 +159,10 @@ class Crew:
         )
         if because is None:
             facts = member.facts = facts_of(snapshot, agent.id, live)
-            rested_s = rest_ends_s(facts.work, facts.presence)
-            because = away_because(facts, rested_s, now, unreachable)
+            from_s = given_from_s(facts.work, facts.presence)
+            because = away_because(facts, from_s, now, unreachable)
             if because is Reason.WRAP_UP:
-                self.rests.set(agent.id, rested_s)
+                self.rests.set(agent.id, from_s)
         if because is not Reason.WRAP_UP and self.rests.soonest_s < NEVER_S:
             self.rests.set(agent.id, None)
         place = member.out_because = PLACE_OF[because]

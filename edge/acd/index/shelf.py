@@ -10,8 +10,9 @@ question; here is only what keeps them few:
   `LONGEST_IDLE_S`), everybody's rises alike. So the order among those *rising* stays as well, and
   is kept by the score that each would have had at instant 0. Who has risen to the full goes over to
   the still ones, once, when it falls due. The best are at the heads of the two lists.
-- Idle time is the longer of what two clocks say, and two clocks never agree to the last bit. So of
-  those rising all are looked at who are not surely behind: within `DRIFT_S` of idle time.
+- Idle time is the longer of what two clocks say, and two clocks never agree to the last bit; and
+  some are given who rest for a moment still. So of those rising all are looked at who are not
+  surely behind: within `_UNSURE_S` of idle time.
 
 An agent who is put on a shelf gets a key only when somebody looks: most are gone again by then.
 """
@@ -22,7 +23,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
-from edge.acd.eligibility import AgentFacts, rest_of_s
+from edge.acd.eligibility import RESERVED_AHEAD_S, AgentFacts, rest_of_s
 from edge.acd.needs import Needs
 from edge.acd.rank import (
     IDLE_FULL_S,
@@ -45,6 +46,9 @@ from state.model import Agent, Now, Strategy
 
 DRIFT_S = 0.1
 """How far the two clocks may drift apart before everything is reckoned anew (`MatchIndex`)."""
+_UNSURE_S = 2 * DRIFT_S + RESERVED_AHEAD_S
+"""Of idle time: who is so far behind is surely so. Who still rests has idled for no less than
+nothing, and stands here by less."""
 _ROUNDING = 1e-9
 _SLACK = 16
 _AHEAD = 8
@@ -265,7 +269,7 @@ class Shelf:
         if len(found) < count:
             return found
         worst = found[-1][0]
-        reach = worst + 2 * abs(self._slope) * DRIFT_S + _ROUNDING * (1.0 + abs(worst))
+        reach = worst + abs(self._slope) * _UNSURE_S + _ROUNDING * (1.0 + abs(worst))
         start = bisect_left(self._rising, found[-1]) + 1
         for placed in self._rising[start : bisect_left(self._rising, (reach,), start)]:
             if placed[3] == placed[4].stamp:

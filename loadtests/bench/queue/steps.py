@@ -1,8 +1,9 @@
 """Where the time goes from an agent's hanging up to the INVITE that rings them next. PURE.
 
 Three witnesses on one machine's monotonic clock: the generator (hung up, rung), the edge's log
-(`call_state` lines) and its event log (when its mirror saw the agent's work record, when it decided
-to give the agent away). The steps of one idle time add up to its dead time.
+(`call_state` lines) and its event log: when its mirror saw the agent's work record, when it decided
+to give the agent away, when its mirror showed that the store had granted it. An agent is given a
+little before the end of their rest, so that only what takes longer than that is dead time.
 """
 
 from __future__ import annotations
@@ -14,19 +15,22 @@ from typing import Final
 
 from msgspec import Struct
 
+from edge.acd.eligibility import RESERVED_AHEAD_S
 from loadtests.bench.queue.shifts import Idle
 from state.errors import BadKeyError
-from state.eventlog.lines import Changed, Decided, Line
+from state.eventlog.lines import DELETED, Changed, Decided, Line
 from state.keys import Kind, parse
 
 STEPS: Final = (
     "hung up until the edge knows it",
     "the edge knows it until its mirror shows it",
-    "end of the rest until an agent is given",
-    "an agent is given until the store has granted it",
-    "granted until the INVITE is there",
+    "due to be given until given",
+    "given until the mirror shows it granted",
+    "end of the rest until the INVITE is there",
 )
-"""The rest itself stands between the second and the third: the mirror's view begins it."""
+"""The last one is the dead time."""
+_CLOCKS_S: Final = 0.005
+"""How much the edge's log, by the wall clock and to a millisecond, may be off."""
 
 
 class Move(Struct, frozen=True, kw_only=True):
@@ -51,15 +55,15 @@ class Seen:
         for move in moves:
             if move.state == "ringing" and move.agent is not None:
                 agent_of[move.call] = move.agent
-                self._granted[move.agent].append(move.at_s)
             elif move.state == "ending" and (agent := agent_of.get(move.call)) is not None:
                 self._over[agent].append(move.at_s)
         for line in lines:
             if isinstance(line, Decided):
                 self._given[str(line.agent)].append(line.mono_s)
             elif isinstance(line, Changed):
-                for agent in _works(line):
-                    self._work[agent].append(line.mono_s)
+                for kind, agent in _changed(line):
+                    of = self._work if kind is Kind.WORK else self._granted
+                    of[agent].append(line.mono_s)
 
     def steps_ms(self, idle: Idle) -> tuple[float, ...] | None:
         """Return how long each of `STEPS` took, in ms; None: a witness is missing."""
@@ -67,16 +71,16 @@ class Seen:
         granted_s = _last(self._granted[agent], rung_s)
         given_s = _last(self._given[agent], granted_s)
         work_s = _last(self._work[agent], given_s)
-        over_s = _last(self._over[agent], work_s)
+        over_s = _last(self._over[agent], work_s + _CLOCKS_S)
         if min(granted_s, given_s, work_s, over_s) == _NEVER_S:
             return None
-        due_s = work_s + (idle.free_s - idle.left_s)
+        due_s = work_s + max(0.0, idle.free_s - idle.left_s - RESERVED_AHEAD_S)
         marks = (
             (idle.left_s, over_s),
             (over_s, work_s),
             (due_s, given_s),
             (given_s, granted_s),
-            (granted_s, rung_s),
+            (idle.free_s, rung_s),
         )
         return tuple(1e3 * (end_s - begin_s) for begin_s, end_s in marks)
 
@@ -89,14 +93,15 @@ def _last(instants: list[float], before_s: float) -> float:
     return instants[at - 1] if at else _NEVER_S
 
 
-def _works(line: Changed) -> Iterable[str]:
+def _changed(line: Changed) -> Iterable[tuple[Kind, str]]:
     for row in line.changes:
         try:
             key = parse(row.key)
         except BadKeyError:
             continue
-        if key.kind is Kind.WORK:
-            yield key.id
+        is_made = row.create_revision == row.mod_revision and bytes(row.value) != DELETED
+        if key.kind is Kind.WORK or (key.kind is Kind.OFFER and is_made):
+            yield key.kind, key.id
 
 
 def table(idles: Iterable[Idle], seen: Seen) -> Mapping[str, list[float]]:
