@@ -53,6 +53,7 @@ class Loads:
             },
             "first_password": str(lab.paths.secrets.first_password),
             "folder": str(lab.paths.run / "load"),
+            "logs": str(lab.paths.run / "log"),
             "json": ask.json or None,
             "html": ask.html or None,
             "limits": ask.limits or None,

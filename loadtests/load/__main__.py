@@ -13,7 +13,7 @@ import secrets
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +23,13 @@ from msgspec import Struct
 from drills.desk import answers, asks, call_answers
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
+from drills.experiment import Fault
 from drills.lab.lab import PROJECT
 from loadtests.bench.machine import machine
-from loadtests.load import books, figures, growth, processes, shapes
+from loadtests.load import books, complaints, figures, growth, processes, shapes
 from loadtests.load.center import DID, QUEUE, VOLUME_DID, Center, CenterError
 from loadtests.load.figures import Limits, LimitsError, TableRow, read_limits
+from loadtests.load.logs import Logs
 from loadtests.load.plan import ENVIRONMENT, Plan, Request, SiteRef
 from loadtests.load.report import Report
 
@@ -35,7 +37,9 @@ LIMITS: Final = Path(__file__).with_name("limits")
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 ROWS, PROGRESS, PAGE = "rows.json", "progress.json", "page.html"
 TELL_S: Final = 2.0
-SAMPLE_S: Final = 5.0
+SAMPLES: Final = 60
+"""So often the processes are looked at over a load, and once in five seconds at least."""
+SAMPLE_S: Final = (0.5, 5.0)
 OVER_S: Final = 120.0
 """How much longer than its shape a load may take: calls end, telephones sign out."""
 LEDGER_MOST: Final = 100_000
@@ -57,6 +61,8 @@ class Start(Struct, frozen=True, kw_only=True):
     first_password: str
     """A file, as the following."""
     folder: str
+    logs: str
+    """The folder of the center's programs' logs."""
     json: str | None = None
     html: str | None = None
     limits: str | None = None
@@ -100,11 +106,12 @@ async def carry_out(start: Start) -> int:
     limits, password = _limits(start), Path(start.first_password).read_text().strip()  # noqa: ASYNC240 - once
     folder = _empty(Path(start.folder))
     center = Center(start.sites, password)
-    seen: list[dict[str, growth.Sample]] = []
+    seen: list[growth.Round] = []
+    logs = Logs(Path(start.logs))
     async with _furnished(center, start.request) as run:
         plan = _plan(start, center, run)
         file = _write_plan(plan)
-        watching = asyncio.create_task(processes.watch(SAMPLE_S, seen))
+        watching = asyncio.create_task(processes.watch(_sample_s(start.request), seen))
         try:
             await _people(plan, file)
             tell("step", what="comparing the callers' accounts with the ledger")
@@ -112,7 +119,10 @@ async def carry_out(start: Start) -> int:
             left = await _left(plan)
         finally:
             watching.cancel()
-    report = _report(plan, limits, _rows(folder), kept.figures() | left, seen, kept.missing)
+    complained = complaints.complaints(
+        await asyncio.to_thread(logs.read), {fault.kind for _, fault in _planned(plan)}
+    )
+    report = _report(plan, limits, _rows(folder), _Found(kept, left, seen, complained))
     await asyncio.to_thread(_keep, start, report)
     tell("done", report=report)
     return 0 if report.held else 1
@@ -143,20 +153,19 @@ def _rows(folder: Path) -> tuple[TableRow, ...]:
     return msgspec.json.decode((folder / ROWS).read_bytes(), type=tuple[TableRow, ...])
 
 
-def _report(  # noqa: PLR0913, PLR0917 - what it is made from
-    plan: Plan,
-    limits: Limits,
-    rows: tuple[TableRow, ...],
-    more: Mapping[str, float],
-    seen: Sequence[Mapping[str, growth.Sample]],
-    missing: Sequence[str],
-) -> Report:
-    grown = {
-        program: growth.growth(samples)
-        for program, samples in growth.by_program(seen).items()
-        if len(samples) > 1
-    }
-    found = figures.figures(rows, {**more, **growth.figures(grown)})
+class _Found(Struct, frozen=True):
+    """What was found beside Locust's tables."""
+
+    books: books.Books
+    left: Mapping[str, float]
+    seen: Sequence[growth.Round]
+    complaints: tuple[complaints.Complaint, ...]
+
+
+def _report(plan: Plan, limits: Limits, rows: tuple[TableRow, ...], more: _Found) -> Report:
+    grown = growth.worst(more.seen)
+    told = more.books.figures() | dict(more.left) | growth.figures(grown)
+    found = figures.figures(rows, told | complaints.figures(more.complaints))
     judged = figures.judge(limits, found)
     return Report(
         shape=plan.request.shape,
@@ -166,8 +175,10 @@ def _report(  # noqa: PLR0913, PLR0917 - what it is made from
         figures=found,
         limits=judged,
         held=all(each.held for each in judged),
-        missing_calls=tuple(missing[:20]),
-        faults=tuple(f"at {at_s:g} s: {fault}" for at_s, fault in _faults(plan)),
+        missing_calls=more.books.missing[:20],
+        growth=grown,
+        complaints=more.complaints,
+        faults=tuple(f"at {at_s:g} s: {fault.told()}" for at_s, fault in _planned(plan)),
     )
 
 
@@ -215,10 +226,13 @@ def _plan(start: Start, center: Center, run: str) -> Plan:
     )
 
 
-def _faults(plan: Plan) -> Iterator[tuple[float, str]]:
-    sites = [site.id for site in plan.sites]
-    for at_s, fault in shapes.faults(plan.request, sites):
-        yield at_s, fault.told()
+def _planned(plan: Plan) -> tuple[tuple[float, Fault], ...]:
+    return shapes.faults(plan.request, [site.id for site in plan.sites])
+
+
+def _sample_s(request: Request) -> float:
+    least_s, most_s = SAMPLE_S
+    return min(most_s, max(least_s, request.seconds / SAMPLES))
 
 
 # ---- Locust
@@ -316,9 +330,11 @@ async def _left(plan: Plan) -> dict[str, float]:
     """Return what edges and relays still hold, once it is nothing or has had its time."""
     ends_s = asyncio.get_running_loop().time() + LEFT_S
     while True:
-        edges = (await asyncio.to_thread(_status, plan.lab)).edges
+        status = await asyncio.to_thread(_status, plan.lab)
+        edges, queues = status.edges, status.queues
         left = {
             "left.calls": float(sum(sum(edge.calls.values()) for edge in edges)),
+            "left.tickets": float(sum(q.waiting + q.ringing + q.talking for q in queues)),
             "left.legs": float(sum(edge.legs for edge in edges)),
             "left.media_calls": float(sum(edge.media_calls or 0 for edge in edges)),
             "left.silent_edges": float(sum(not edge.answers for edge in edges)),

@@ -1,26 +1,34 @@
-"""Whether something grows that should not: memory, descriptors, threads, ports, tickets. PURE.
+"""Whether something grows that should not: memory, descriptors, threads, sockets. PURE.
 
-Counted at the same low load, before and after: what a busy hour leaves behind is a leak, what it
-needs while it is busy is none. Memory is also followed by its slope over the second half, once
-caches are full.
+Each life of a process is followed by itself: one that a fault has ended begins anew, smaller. What
+is told of a life is a slope with the bounds between which it lies, and not the difference of two
+moments: its first third is left out (caches fill, tables are read), the rest is cut into blocks,
+and a line is laid through their means. Means of blocks, because neighbouring samples resemble each
+other and would make the bounds look closer than they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import mean, median
+from itertools import pairwise
+from statistics import mean
+from typing import Final
 
 from msgspec import Struct
 
-_SHARE = 0.2
-"""Of the samples: so many at the beginning, and at the end, are compared."""
+WHAT: Final = ("memory_mb", "descriptors", "threads", "sockets")
+_WARMING: Final = 1 / 3
+_BLOCKS: Final = 8
+_T_99: Final = {2: 6.965, 3: 4.541, 4: 3.747, 5: 3.365, 6: 3.143}
+"""Student's t by degrees of freedom: above it lies one in a hundred."""
+LEAST_SAMPLES: Final = 12
+"""Of one life: fewer say nothing of a slope."""
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """All processes of one program at one moment."""
+    """One process at one moment."""
 
     at_s: float
-    processes: int
     memory_mb: float
     """Resident, proportional: what is shared counts once."""
     descriptors: int
@@ -29,66 +37,94 @@ class Sample(Struct, frozen=True, kw_only=True):
     """Of every kind: with them go the ports."""
 
 
-class Growth(Struct, frozen=True, kw_only=True):
-    """How much more there was at the end than at the beginning, for each process."""
-
-    memory_mb: float
-    memory_mb_per_h: float
-    """By the second half's slope."""
-    descriptors: float
-    threads: float
-    sockets: float
+Round = Mapping[str, Mapping[int, Sample]]
+"""At one moment: program -> PID -> sample."""
 
 
-def growth(samples: Sequence[Sample]) -> Growth:
-    """Return how much more the last samples have than the first. ValueError: fewer than two."""
-    if len(samples) < 2:  # noqa: PLR2004
-        raise ValueError("two samples at least are needed to see whether something grows")
-    few = max(1, round(len(samples) * _SHARE))
-    first, last = samples[:few], samples[-few:]
+class Slope(Struct, frozen=True, kw_only=True):
+    """How something of one process went; a unit an hour. 98 of 100 lie between `low` and `high`."""
 
-    def more(name: str) -> float:
-        before, after = (
-            median(getattr(each, name) / max(1, each.processes) for each in part)
-            for part in (first, last)
-        )
-        return float(after - before)
+    per_h: float
+    low_per_h: float
+    high_per_h: float
+    followed_s: float
+    first: float
+    last: float
+    """Means of the first and the last block."""
 
-    return Growth(
-        memory_mb=round(more("memory_mb"), 2),
-        memory_mb_per_h=round(3600 * _slope(samples[len(samples) // 2 :]), 2),
-        descriptors=more("descriptors"),
-        threads=more("threads"),
-        sockets=more("sockets"),
+    @property
+    def surely(self) -> float:
+        """Return by how much it has grown at least while it was followed; 0: not surely at all."""
+        return max(0.0, self.low_per_h) * self.followed_s / 3600.0
+
+
+def slope(samples: Sequence[Sample], what: str) -> Slope | None:
+    """Return how it went over one life; None: too short a life to tell."""
+    if len(samples) < LEAST_SAMPLES:
+        return None
+    warm = samples[round(len(samples) * _WARMING) :]
+    count = min(_BLOCKS, len(warm) // 2)
+    bounds = [round(len(warm) * number / count) for number in range(count + 1)]
+    blocks = [warm[begin:end] for begin, end in pairwise(bounds)]
+    times = [mean(each.at_s for each in block) for block in blocks]
+    values = [float(mean(getattr(each, what) for each in block)) for block in blocks]
+    per_s, error_s = _line(times, values)
+    reach_s = _T_99[count - 2] * error_s
+    return Slope(
+        per_h=3600 * per_s,
+        low_per_h=3600 * (per_s - reach_s),
+        high_per_h=3600 * (per_s + reach_s),
+        followed_s=warm[-1].at_s - warm[0].at_s,
+        first=values[0],
+        last=values[-1],
     )
 
 
-def _slope(samples: Sequence[Sample]) -> float:
-    """Return megabytes a second for each process, by least squares."""
-    if len(samples) < 2:  # noqa: PLR2004
-        return 0.0
-    times = [each.at_s for each in samples]
-    sizes = [each.memory_mb / max(1, each.processes) for each in samples]
-    middle, size = mean(times), mean(sizes)
+def _line(times: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
+    """Return the slope by least squares, and its standard error."""
+    middle, height = mean(times), mean(values)
     spread = sum((at - middle) ** 2 for at in times)
-    pairs = zip(times, sizes, strict=True)
-    return sum((at - middle) * (mb - size) for at, mb in pairs) / spread if spread else 0.0
+    pairs = list(zip(times, values, strict=True))
+    per_s = sum((at - middle) * (value - height) for at, value in pairs) / spread
+    left = sum((value - height - per_s * (at - middle)) ** 2 for at, value in pairs)
+    return per_s, (left / (len(times) - 2) / spread) ** 0.5
 
 
-def figures(found: Mapping[str, Growth]) -> dict[str, float]:
-    """Return them by name: `growth.PROGRAM.WHAT`."""
-    return {
-        f"growth.{program}.{what}": getattr(each, what)
-        for program, each in found.items()
-        for what in Growth.__struct_fields__
-    }
-
-
-def by_program(rounds: Iterable[Mapping[str, Sample]]) -> dict[str, list[Sample]]:
-    """Return each program's samples in order; those of which nothing ran are left out."""
-    found: dict[str, list[Sample]] = {}
+def lives(rounds: Iterable[Round]) -> dict[str, list[list[Sample]]]:
+    """Return the lives of each program's processes: their samples, in order."""
+    found: dict[str, dict[int, list[Sample]]] = {}
     for each in rounds:
-        for program, sample in each.items():
-            if sample.processes:
-                found.setdefault(program, []).append(sample)
+        for program, processes in each.items():
+            for pid, sample in processes.items():
+                found.setdefault(program, {}).setdefault(pid, []).append(sample)
+    return {program: list(by_pid.values()) for program, by_pid in found.items()}
+
+
+def worst(rounds: Iterable[Round]) -> dict[str, dict[str, Slope]]:
+    """Return, by program and what is held, how it went in the life in which it surely grew most.
+
+    A program without a life that is long enough is left out.
+    """
+    found: dict[str, dict[str, Slope]] = {}
+    for program, samples in lives(rounds).items():
+        for what in WHAT:
+            slopes = [each for life in samples if (each := slope(life, what)) is not None]
+            if slopes:
+                most = max(slopes, key=lambda each: (each.surely, each.per_h))
+                found.setdefault(program, {})[what] = most
     return found
+
+
+def figures(found: Mapping[str, Mapping[str, Slope]]) -> dict[str, float]:
+    """Return them by name: `growth.PROGRAM.WHAT` is what it surely grew by."""
+    told: dict[str, float] = {}
+    for program, by_what in found.items():
+        for what, each in by_what.items():
+            name = f"growth.{program}.{what}"
+            told |= {
+                name: round(each.surely, 2),
+                f"{name}_per_h": round(each.per_h, 2),
+                f"{name}_per_h_low": round(each.low_per_h, 2),
+                f"{name}_per_h_high": round(each.high_per_h, 2),
+            }
+    return told

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from loadtests.bench.cpu import memory_kb
-from loadtests.load.growth import Sample
+from loadtests.load.growth import Round, Sample
 
 _PROC: Final = Path("/proc")
 _PROGRAMS: Final = {
@@ -23,17 +23,18 @@ _PROGRAMS: Final = {
 _KB = 1024
 
 
-def look(at_s: float) -> dict[str, Sample]:
-    """Return each program's sample."""
-    found: dict[str, list[Path]] = {program: [] for program in _PROGRAMS}
+def look(at_s: float) -> Round:
+    """Return a sample of each process."""
+    found: dict[str, dict[int, Sample]] = {}
     for folder in _processes():
         program = _program(folder)
-        if program is not None:
-            found[program].append(folder)
-    return {program: _sample(at_s, folders) for program, folders in found.items()}
+        sample = None if program is None else _sample(at_s, folder)
+        if program is not None and sample is not None:
+            found.setdefault(program, {})[int(folder.name)] = sample
+    return found
 
 
-async def watch(every_s: float, seen: list[dict[str, Sample]]) -> None:
+async def watch(every_s: float, seen: list[Round]) -> None:
     """Look again and again until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
@@ -59,25 +60,19 @@ def _program(folder: Path) -> str | None:
     return name if _PROGRAMS.get(name) == (name,) else None
 
 
-def _sample(at_s: float, folders: list[Path]) -> Sample:
-    memory = descriptors = threads = sockets = count = 0
-    for folder in folders:
-        try:
-            memory += memory_kb(int(folder.name))
-            threads += _field(folder / "status", "Threads:")
-            held = [str(each.readlink()) for each in (folder / "fd").iterdir()]
-        except (OSError, ValueError):
-            continue  # it has ended this moment
-        count += 1
-        descriptors += len(held)
-        sockets += sum(1 for each in held if each.startswith("socket:"))
+def _sample(at_s: float, folder: Path) -> Sample | None:
+    try:
+        memory = memory_kb(int(folder.name))
+        threads = _field(folder / "status", "Threads:")
+        held = [str(each.readlink()) for each in (folder / "fd").iterdir()]
+    except (OSError, ValueError):
+        return None  # it has ended this moment
     return Sample(
         at_s=at_s,
-        processes=count,
         memory_mb=memory / _KB,
-        descriptors=descriptors,
+        descriptors=len(held),
         threads=threads,
-        sockets=sockets,
+        sockets=sum(1 for each in held if each.startswith("socket:")),
     )
 
 

@@ -6,7 +6,9 @@ from msgspec import Struct
 from rich.console import RenderableType
 
 from drills.desk.tables import spaced, table
+from loadtests.load.complaints import Complaint
 from loadtests.load.figures import Judged, TableRow
+from loadtests.load.growth import Slope
 from loadtests.load.plan import Request, ShapeName
 
 
@@ -23,6 +25,9 @@ class Report(Struct, frozen=True, kw_only=True):
     missing_calls: tuple[str, ...]
     """Some that callers knew of and the ledger did not."""
     faults: tuple[str, ...]
+    growth: dict[str, dict[str, Slope]] = {}
+    """By program and what it holds: the life in which it surely grew most."""
+    complaints: tuple[Complaint, ...] = ()
 
 
 def shown(report: Report) -> RenderableType:
@@ -43,7 +48,35 @@ def shown(report: Report) -> RenderableType:
         found = "not measured" if each.value is None else f"{each.value:.4g}"
         style = "" if each.held else "red"
         limits.add_row(each.limit, found, "held" if each.held else "BROKEN", style=style)
-    parts: list[RenderableType] = [rows, limits]
+    parts: list[RenderableType] = [rows]
+    if report.growth:
+        parts.append(_growth(report))
+    if report.complaints:
+        parts.append(_complaints(report))
+    parts.append(limits)
     if report.faults:
         parts.insert(0, "Faults: " + "; ".join(report.faults))
     return spaced(parts)
+
+
+def _growth(report: Report) -> RenderableType:
+    held = table(
+        "What one process held: the life that grew most",
+        "program", "what", "first", "last", "an hour (98 of 100 between)", "surely grew by",
+    )  # fmt: skip
+    for program, by_what in report.growth.items():
+        for what, each in by_what.items():
+            slope = f"{each.per_h:+.1f} ({each.low_per_h:+.1f} to {each.high_per_h:+.1f})"
+            sure = f"{each.surely:.1f}" if each.surely else "-"
+            ends = (f"{each.first:.1f}", f"{each.last:.1f}")
+            held.add_row(program, what.replace("_", " "), *ends, slope, sure)
+    return held
+
+
+def _complaints(report: Report) -> RenderableType:
+    found = table("Errors in the logs", "program", "error", "why", "count", "explained by a fault")
+    for each in report.complaints:
+        explained = "yes" if each.explained else "NO"
+        style = "" if each.explained else "red"
+        found.add_row(each.program, each.event, each.why, str(each.count), explained, style=style)
+    return found

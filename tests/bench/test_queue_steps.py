@@ -9,7 +9,7 @@ from edge.acd.eligibility import RESERVED_AHEAD_S
 from loadtests.bench.queue.shifts import Idle
 from loadtests.bench.queue.steps import STEPS, Move, Seen, table
 from state import keys
-from state.eventlog.lines import Changed, ChangeRow, Decided
+from state.eventlog.lines import Changed, ChangeRow, Decided, Line
 from state.model import AgentId, CallId
 
 IDLE = Idle(agent="ada", left_s=10.0, free_s=11.0, rung_s=11.1)
@@ -40,7 +40,11 @@ def given(agent: str, at_s: float) -> Decided:
 
 
 DUE_S = 10.04 + 1.0 - RESERVED_AHEAD_S
-LINES = [work_seen("ada", 10.04), given("ada", DUE_S + 0.02), granted("ada", DUE_S + 0.07)]
+LINES: list[Line] = [
+    work_seen("ada", 10.04),
+    given("ada", DUE_S + 0.02),
+    granted("ada", DUE_S + 0.07),
+]
 
 
 def test_steps_are_told_from_what_three_witnesses_saw() -> None:
