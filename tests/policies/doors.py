@@ -18,12 +18,14 @@ from sqlalchemy import insert, select, update
 from control_plane.api.route import AnyRoute, Check, Method, Public, Routes
 from control_plane.app import ROUTES
 from control_plane.calls.tables import CallRow
+from control_plane.events.hub import HUB
 from control_plane.holds.tables import HoldRow
-from control_plane.permissions import Role
+from control_plane.permissions import Permission, Role
 from control_plane.proof import Case
 from control_plane.users.tables import UserRow
-from tests.control_plane.center import Center, Person, Reply
-from tests.control_plane.live.stage import call_id
+from tests.control_plane.center import Person, Reply
+from tests.control_plane.events.stage import listening
+from tests.control_plane.live.stage import Scene, call_id
 from tests.control_plane.outside.crawl import OF_SECTION, Sent, one
 from tests.control_plane.outside.pair import both, two_tenants
 from tests.control_plane.outside.tenants import Furnished, well
@@ -148,7 +150,7 @@ def plan(
         found += [
             Drive(route=door.route, case=case, staged=staged, field=door)
             for door in shown
-            if _names_it(door.route, staged) and (not case.allow or door.lets_in(staged.roles))
+            if _names_it(door.route, staged) and door.is_asked(case, staged.roles)
         ]
         if not found:
             beside = (ENFORCER_ONLY.get((route.name, case.allow)) for route in there)
@@ -199,7 +201,7 @@ async def drive(
             await scene.connect(41, ours.ids["agent"], caller=ours.ids["number"], **place)
             drives, left = plan(cases, ours.ids)
             terminal = Terminal(scene.center, Path(home) / "ctl")
-            driver = Driver(scene.center, ours, theirs, terminal)
+            driver = Driver(scene, ours, theirs, terminal)
             return await driver.all(_part(drives, part, parts)), left
 
 
@@ -239,11 +241,11 @@ class Driver:
     """Asks."""
 
     def __init__(
-        self, center: Center, ours: Furnished, theirs: Furnished, terminal: Terminal
+        self, scene: Scene, ours: Furnished, theirs: Furnished, terminal: Terminal
     ) -> None:
-        self._center, self._ours, self._theirs = center, ours, theirs
+        self._scene, self._center, self._ours, self._theirs = scene, scene.center, ours, theirs
         self._terminal = terminal
-        self._second = Second(center)
+        self._second = Second(scene.center)
         self._readers: dict[object, Person] = {}
 
     async def all(self, drives: list[Drive]) -> Driven:
@@ -266,6 +268,8 @@ class Driver:
     async def _one(self, each: Drive) -> str:
         """Return what was wrong."""
         person = await self._asks(each)
+        if each.route.is_socket and each.field is not None:
+            return await self._hear(each, person)
         if each.route.is_socket:
             return await self._listen(each, person)
         sent = await self._request(each, person)
@@ -317,11 +321,11 @@ class Driver:
         if query := QUERIES.get(each.route.name):
             sent = replace(sent, path=f"{sent.path}?{query.format(**ids, mark=whose.mark)}")
         headers = {k: v for k, v in sent.headers.items() if not k.startswith("Everline-")}
-        if staged.purpose:
-            headers["Everline-Purpose"] = staged.purpose
+        if purpose := staged.purpose or (each.field.purpose(staged.roles) if each.field else ""):
+            headers["Everline-Purpose"] = purpose
         if staged.acts_there:
             headers["Everline-Tenant"] = self._theirs.tenant
-        if staged.is_approved:
+        if staged.is_approved or (each.field is not None and each.route.name == fields.EXPORT):
             headers["Everline-Approval"] = await self._approval(each, person)
         if staged.has_glass and each.route.takes_glass:
             headers["Everline-Glass"] = await self._second.glass(
@@ -334,6 +338,9 @@ class Driver:
 
     async def _approval(self, each: Drive, person: Person) -> str:
         """Have somebody say yes to this, as the case has it."""
+        if each.field is not None:
+            act, everybody = Permission.CUSTOMER_EXPORT, "customers"
+            return await self._second.approve(act, everybody, everybody)
         approval = await self._good_approval(each, person)
         await self._second.spoil(approval, each.case, person, each.staged.values["team"])
         return approval
@@ -374,6 +381,20 @@ class Driver:
             name = LISTED.get(kind, kind)
         whose = self._theirs if each.staged.is_foreign else self._ours
         return f'"{(whose.ids | _others(each, whose.ids))[name]}"'
+
+    async def _hear(self, each: Drive, person: Person) -> str:
+        """Return what was wrong in what the stream tells of the call that goes on."""
+        assert each.field is not None
+        ids = self._ours.ids
+        async with listening(person, "?topics=calls") as ear:
+            place = {"queue": ids["queue"], "did": ids["did"]}
+            await self._scene.connect(41, ids["agent"], caller=ids["number"], **place)
+            self._center.app[HUB].beat()  # comes after all that this person is told
+            told = await ear.up_to_heartbeat()
+        mine = (event["data"] for event in told if event["id"] == ids["live_call"])
+        shows = fields.STREAMED[each.field.permission]
+        is_shown = any(data is not None and shows(data, ids) for data in mine)
+        return "" if is_shown is each.case.allow else f"{STREAM}: the number is shown: {is_shown}"
 
     async def _listen(self, each: Drive, person: Person) -> str:
         """Return what was wrong at the stream's handshake."""

@@ -1,16 +1,19 @@
 """Groups of fields: their permissions are no endpoint's own, but say what its answer shows.
 
-Each is asked for where it is shown (one customer, a search, the screen pop), or written.
+Each is asked for where it is shown (one customer, a search, the screen pop, the export, the event
+stream), or written. The stream shows the caller's number and nothing else of a customer.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from control_plane.api.route import AnyRoute, Routes
 from control_plane.permissions import Permission, Role
+from control_plane.proof import Case
 from tests.control_plane.center import Reply
 
 Ids = Mapping[str, str]
@@ -46,6 +49,30 @@ SHOWN: Final[Mapping[Permission, Shows]] = {
     Permission.CUSTOMER_NOTES_READ_FULL: _notes,
     Permission.CUSTOMER_PAYMENT_READ_MASKED: _sensitive,
 }
+EXPORTED: Final[Mapping[Permission, Shows]] = {
+    Permission.CUSTOMER_BASIC_READ_FULL: _basic,
+    Permission.CUSTOMER_CONTACT_READ_FULL: _contact,
+    Permission.CUSTOMER_NOTES_READ_FULL: _notes,
+    Permission.CUSTOMER_PAYMENT_READ_FULL: _sensitive,
+}
+"""To the two roles that may export at all, which see nothing masked."""
+
+
+def _number(call: Mapping[str, Any], ids: Ids) -> bool:
+    return call["caller"] is not None and call["caller"]["number"] == ids["number"]
+
+
+def _any_number(call: Mapping[str, Any], _ids: Ids) -> bool:
+    return call["caller"] is not None
+
+
+STREAMED: Final[Mapping[Permission, Shows]] = {
+    Permission.CUSTOMER_CONTACT_READ_FULL: _number,
+    Permission.CUSTOMER_CONTACT_READ_MASKED: _any_number,
+}
+EXPORT: Final = "customers_give"
+STREAM: Final = "events_listen"
+EXPORTING: Final = frozenset({Role.MANAGER, Role.PRIVACY_OFFICER})
 SHOWING: Final = ("customers_show", "customers_list_all", "customers_by_number")
 WRITTEN: Final[Mapping[Permission, tuple[str, Callable[[Ids], Mapping[str, Any]]]]] = {
     Permission.CUSTOMER_PAYMENT_WRITE: (
@@ -53,6 +80,7 @@ WRITTEN: Final[Mapping[Permission, tuple[str, Callable[[Ids], Mapping[str, Any]]
     ),
     Permission.USER_GRANT: ("users_change", lambda _ids: {"roles": ["role:agent"]}),
 }  # fmt: skip
+ASKED: Final = tuple(dict.fromkeys((*SHOWN, *WRITTEN, *EXPORTED, *STREAMED)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +100,33 @@ class FieldDoor:
         written = WRITTEN.get(self.permission)
         return None if written is None else written[1](ids)
 
-    def lets_in(self, roles: Iterable[Role]) -> bool:
-        """Return whether somebody of these roles could be shown anything there."""
-        return self.route.name != "customers_list_all" or set(roles) <= SEARCHING
+    def is_asked(self, case: Case, roles: frozenset[Role]) -> bool:
+        """Return whether a case says anything of this door.
+
+        An allow does where somebody of these roles could be shown anything there; of an export a
+        denial does, too, only then: all others are refused for want of another right.
+        """
+        match self.route.name:
+            case "customers_list_all":
+                return not case.allow or roles <= SEARCHING
+            case "customers_give":
+                return roles <= EXPORTING if case.allow else bool(roles & EXPORTING)
+            case "events_listen":
+                return not case.allow or _sees_the_call(case, roles)
+            case _:
+                return True
+
+    def purpose(self, roles: frozenset[Role]) -> str:
+        """Return the purpose that an export takes though the case has none; empty: none."""
+        is_added = self.route.name == EXPORT and Role.PRIVACY_OFFICER not in roles
+        return "an export" if is_added else ""
 
     def is_shown(self, reply: Reply, ids: Ids) -> bool:
         """Return whether an answer that is well shows the fields."""
+        if self.route.name == EXPORT:
+            lines = (json.loads(line) for line in reply.body.splitlines())
+            mine = next((each for each in lines if each["id"] == ids["customer"]), None)
+            return mine is not None and EXPORTED[self.permission](mine, ids)
         told = reply.json
         among = told.get("items", told.get("customers", [told]))
         found = next((each for each in among if each["id"] == ids["customer"]), None)
@@ -86,13 +135,23 @@ class FieldDoor:
 
 def doors_of(permission: str, routes: Routes) -> Iterator[FieldDoor]:
     """Yield where a permission is asked for, if it is one of fields."""
-    asked = next((each for each in (*SHOWN, *WRITTEN) if each == permission), None)
+    asked = next((each for each in ASKED if each == permission), None)
     if asked is None:
         return
-    names = SHOWING if asked in SHOWN else (WRITTEN[asked][0],)
+    names = {*(SHOWING if asked in SHOWN else ())}
+    names |= {WRITTEN[asked][0]} if asked in WRITTEN else set()
+    names |= {EXPORT} if asked in EXPORTED else set()
+    names |= {STREAM} if asked in STREAMED else set()
     for route in routes:
         if route.name in names:
             yield FieldDoor(permission=asked, route=route)
+
+
+def _sees_the_call(case: Case, roles: frozenset[Role]) -> bool:
+    """Return whether the one call that goes on is told to the case's subject."""
+    is_own = roles == {Role.AGENT} and "anna" in case.thing.get("on_call_with", ())
+    is_teams = roles == {Role.SUPERVISOR} and "team" in case.thing
+    return is_own or is_teams or roles == {Role.MANAGER}
 
 
 def half_driven(routes: Routes, drives: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
@@ -100,7 +159,7 @@ def half_driven(routes: Routes, drives: Iterable[tuple[str, bool]]) -> tuple[str
     known = frozenset(drives)
     return tuple(
         f"{door.name}: no case that is {'allowed' if told else 'denied'}"
-        for permission in (*SHOWN, *WRITTEN)
+        for permission in ASKED
         for door in doors_of(permission, routes)
         for told in (True, False)
         if (door.name, told) not in known

@@ -49,7 +49,11 @@ async def test_a_drill_begins_once_and_says_who_asked_and_who_approved(center: C
     assert permit.status == 201, permit.body
     told = permit.json
     assert (told["asked_by"], told["approved_by"]) == (sre.id, manager.id)
-    assert (told["drill"], told["plan_hash"], told["why"]) == ("site_killed", PLAN, "quarterly drill")
+    assert (told["drill"], told["plan_hash"], told["why"]) == (
+        "site_killed",
+        PLAN,
+        "quarterly drill",
+    )
     assert (await begin(sre, request)).status == 403, "it is good once"
     auditor = await center.person(Role.AUDITOR)
     (entry,) = (await auditor.get("/v1/audit?action=drill:run&decision=allowed")).json["items"]

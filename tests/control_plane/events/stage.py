@@ -41,6 +41,17 @@ class Ear:
                     found: dict[str, Any] = each
                     return found
 
+    async def up_to_heartbeat(self) -> list[dict[str, Any]]:
+        """Return the events that come before the next heartbeat."""
+        found: list[dict[str, Any]] = []
+        while True:
+            got = await self.socket.receive(15.0)
+            assert got.type is aiohttp.WSMsgType.TEXT, (got.type, self.socket.close_code)
+            said: dict[str, Any] = json.loads(got.data)
+            if said["type"] == "heartbeat":
+                return found
+            found += said.get("events", ())
+
     async def of(self, topic: str, identifier: str = "") -> dict[str, Any]:
         """Return the next event of a topic."""
         return await self.event(
