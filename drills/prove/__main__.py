@@ -17,7 +17,7 @@ from drills.lab.errors import LabError
 from drills.lab.lab import PROJECT
 from drills.prove.campaign import Figures, campaign
 from drills.prove.mutants import MUTANTS
-from drills.prove.run import ground
+from drills.prove.run import Ground, Outcome, ground
 from drills.setup.say import note
 from state.errors import StateError
 
@@ -41,28 +41,52 @@ async def prove(options: Options) -> Exit:
     if own is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
     note(f"prove: seed {options.seed}")
-    async with ground() as stage:
-        with progress("operations", total=float(options.operations)) as task:
-            done = 0
-
-            def tell(what: str, operations: int) -> None:
-                nonlocal done
-                task.advance(what, by=float(operations - done))
-                done = operations
-
-            figures = await campaign(
-                stage,
-                seed=options.seed,
-                operations=options.operations,
-                mutants=MUTANTS if options.mutants else (),
-                tell=tell,
-            )
-        if not figures.held:
-            note(f"prove: the logs are in {stage.keep_logs(LOGS)}")
-    if options.json:
-        _write(Path(options.json), figures)
-    _report(figures)
+    figures = Figures(seed=options.seed)
+    try:
+        async with ground() as stage:
+            await _campaign(stage, figures, options)
+            if not figures.held:
+                note(f"prove: the logs are in {stage.keep_logs(LOGS)}")
+    finally:
+        # Also of a campaign that was interrupted: hours of it must not be for nothing.
+        if options.json:
+            _write(Path(options.json), figures)
+        _report(figures)
     return Exit.OK if figures.held else Exit.FAILED
+
+
+async def _campaign(stage: Ground, figures: Figures, options: Options) -> None:
+    with progress("operations", total=float(options.operations)) as task:
+        done = 0
+
+        def tell(what: str, operations: int) -> None:
+            nonlocal done
+            task.advance(what, by=float(operations - done))
+            done = operations
+
+        await campaign(
+            stage,
+            figures,
+            operations=options.operations,
+            mutants=MUTANTS if options.mutants else (),
+            tell=tell,
+            breach=_keep_history,
+        )
+
+
+def _keep_history(seed: int, outcome: Outcome) -> None:
+    """Say at once what was violated, and keep all that happened in that round: a line an event."""
+    for each in outcome.violations[:MOST_SHOWN]:
+        note(f"prove: seed {seed}: {each.law}: {each.text}")
+    file = LOGS / f"history-{seed}.txt"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w") as out:
+            out.writelines(f"{each}\n" for each in (*outcome.violations, *outcome.events))
+    except OSError as error:
+        note(f"prove: the history was not kept in {file}: {error.strerror}")
+    else:
+        note(f"prove: all that happened is in {file}")
 
 
 def _report(figures: Figures) -> None:

@@ -22,6 +22,8 @@ MUTANT_TRIES = 2
 
 Tell = Callable[[str, int], None]
 """Hears what is at hand, and how many operations are done in all."""
+Breach = Callable[[int, Outcome], None]
+"""Hears at once of a round in which something was violated: its seed, and what it came to."""
 
 
 @dataclass(slots=True)
@@ -63,20 +65,24 @@ class Figures:
         }
 
 
-async def campaign(
-    ground: Ground, *, seed: int, operations: int, mutants: Sequence[Mutant], tell: Tell
-) -> Figures:
-    """Make all of it."""
-    figures = Figures(seed=seed)
+async def campaign(  # noqa: PLR0913 - what is wanted, and who hears of it
+    ground: Ground,
+    figures: Figures,
+    *,
+    operations: int,
+    mutants: Sequence[Mutant],
+    tell: Tell,
+    breach: Breach = lambda _, __: None,
+) -> None:
+    """Make all of it, into `figures`: what is there when it is interrupted holds too."""
     number = 0
     while figures.operations < operations:
-        order = round_order(seed, number, operations - figures.operations)
-        await _round(ground, order, figures, tell)
+        order = round_order(figures.seed, number, operations - figures.operations)
+        await _round(ground, order, figures, tell, breach)
         number += 1
     for mutant in mutants:
         tell(f"planted: {mutant.line}", figures.operations)
-        figures.caught[mutant.name] = await _caught_by(ground, mutant, seed)
-    return figures
+        figures.caught[mutant.name] = await _caught_by(ground, mutant, figures.seed)
 
 
 def round_order(seed: int, number: int, operations: int) -> Order:
@@ -94,7 +100,9 @@ def round_order(seed: int, number: int, operations: int) -> Order:
     return Order(seed=own, faults=faults, operations=0, seconds=seconds)
 
 
-async def _round(ground: Ground, order: Order, figures: Figures, tell: Tell) -> None:
+async def _round(
+    ground: Ground, order: Order, figures: Figures, tell: Tell, breach: Breach
+) -> None:
     before = figures.operations
     outcome = await ground.run(
         order, lambda done: tell(f"seed {order.seed}, {len(order.faults)} faults", before + done)
@@ -105,6 +113,8 @@ async def _round(ground: Ground, order: Order, figures: Figures, tell: Tell) -> 
     figures.found += [
         (order.seed, f"{violation.law}: {violation.text}") for violation in outcome.violations
     ]
+    if outcome.violations:
+        breach(order.seed, outcome)
     for fault in order.faults:
         figures.faults[fault.kind] = figures.faults.get(fault.kind, 0) + 1
 

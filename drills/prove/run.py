@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from drills.lab.lab import PROJECT, Lab, default_paths
 from drills.lab.plan import Part, plan_lab
@@ -18,7 +18,7 @@ from drills.prove.breaker import Breaker
 from drills.prove.center import DID, agents, configuration
 from drills.prove.checker import check
 from drills.prove.faults import EDGES, SITES, Fault
-from drills.prove.history import History, Mode, Stock
+from drills.prove.history import Event, History, Mode, Stock
 from drills.prove.mutants import GATE_FAULTS
 from drills.prove.people import Crowd
 from drills.prove.people import World as PeopleWorld
@@ -66,7 +66,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     seconds: float
     """Of traffic."""
     violations: tuple[Violation, ...]
-    figures: Mapping[str, int] = field(default_factory=dict)
+    events: Sequence[Event] = ()
+    """The history, if anything was violated."""
 
 
 class Ground:
@@ -113,7 +114,7 @@ class Ground:
             operations=history.operations,
             seconds=spent_s,
             violations=found,
-            figures=_figures(history),
+            events=tuple(history.events) if found else (),
         )
 
     # -- a run's beginning
@@ -337,15 +338,6 @@ class Ground:
 
     def _now(self) -> float:
         return self._clock.now().mono_s
-
-
-def _figures(history: History) -> dict[str, int]:
-    """Count the events by their kind."""
-    counts: dict[str, int] = {}
-    for event in history.events:
-        name = type(event).__name__
-        counts[name] = counts.get(name, 0) + 1
-    return counts
 
 
 @contextlib.asynccontextmanager

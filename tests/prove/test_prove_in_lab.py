@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drills.prove.campaign import SHORTEST_ROUND_S, campaign
+from drills.prove.campaign import SHORTEST_ROUND_S, Figures, campaign
 from drills.prove.mutants import MUTANTS
 from drills.prove.run import ground
 
@@ -16,10 +16,9 @@ QUICK = ("offer_not_compared", "last_come_first", "equal_token")
 @pytest.mark.lab
 async def test_nothing_is_violated_under_faults_and_planted_bugs_are_caught() -> None:
     quick = [mutant for mutant in MUTANTS if mutant.name in QUICK]
+    figures = Figures(seed=SEED)
     async with ground() as stage:
-        figures = await campaign(
-            stage, seed=SEED, operations=1, mutants=quick, tell=lambda _, __: None
-        )
+        await campaign(stage, figures, operations=1, mutants=quick, tell=lambda _, __: None)
     assert figures.found == []
     assert all(figures.caught.values()), figures.caught
     assert figures.operations > 10 * SHORTEST_ROUND_S
