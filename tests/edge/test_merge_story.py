@@ -1,0 +1,319 @@
+"""A call lives through a cut and the merge after it, and ends once, by its own edge.
+
+Whatever happens on either side of the cut, and to the merge's own writes. On a store in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from edge.acd.ending import WITHDRAWN, AgentPart, Ending
+from edge.acd.match import match
+from edge.acd.plan import Held, Plan
+from edge.acd.reservation import (
+    connected,
+    created,
+    edge_is_dead,
+    ended,
+    given_agent,
+    offer_failed,
+    orphan_closed,
+    reserved,
+)
+from edge.acd.token import Token
+from edge.alone.merging import Merged, is_shown, merge
+from edge.alone.store import SiteStore
+from edge.records import CallRecords, Landed
+from state import keys
+from state.codec import decode, encode
+from state.errors import StoreError
+from state.mirror import Mirror
+from state.model import (
+    CallRecord,
+    EdgeId,
+    EdgeLife,
+    EdgeState,
+    Now,
+    Outcome,
+    SiteId,
+    WorkEnd,
+)
+from state.raw import Change
+from state.snapshot import Snapshot, apply
+from state.store import Compare, Delete, Operation, Put, TxnResult
+from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
+from tests.edge.stage import TroubledStore
+from tests.edge.virtual_time import play
+
+B1 = EdgeId("b1")
+LIFE = EdgeLife(edge=A1, site=SiteId("a"), sip="h:1", state=EdgeState.SERVING, started_ms=0)
+TALKED = AgentPart(end=WorkEnd.TALKED, rest_s=1.0)
+ENDING = Ending(outcome=Outcome.ANSWERED, cause="agent_hung_up")
+TROUBLES = ("loses_requests", "loses_answers", "is_away")
+
+
+class Way(TroubledStore):
+    """An edge's way to the store, on which so many transactions go well before the next trouble."""
+
+    def __init__(self, inner: object, troubles: Sequence[tuple[int, str]]) -> None:
+        super().__init__(inner)  # type: ignore[arg-type]  # the bench's store
+        self.troubles = list(troubles)
+        self.well = self.troubles[0][0] if self.troubles else 0
+
+    async def txn(
+        self,
+        compares: Sequence[Compare],
+        success: Sequence[Operation],
+        failure: Sequence[Operation] = (),
+    ) -> TxnResult:
+        """Compare and do, or get into trouble."""
+        await asyncio.sleep(0.01)
+        if self.troubles:
+            self.well -= 1
+            if self.well < 0:
+                _, kind = self.troubles.pop(0)
+                self.well = self.troubles[0][0] if self.troubles else 0
+                if kind == "is_away":
+                    self.is_away = True
+                    asyncio.get_running_loop().call_later(0.5, self.is_back)
+                else:
+                    setattr(self, kind, 1)
+        return await super().txn(compares, success, failure)
+
+    def is_back(self) -> None:
+        """Be there again."""
+        self.is_away = False
+
+
+class Story:
+    """One call, its edge, and the majority."""
+
+    def __init__(self, bench: Bench, way: Way) -> None:
+        self.bench = bench
+        self.mirror = Mirror(way, bench.clock)
+        self.store = bench.store = SiteStore(way, self.mirror, bench.clock)
+        self.way = way
+        self.records = CallRecords(store=self.store, clock=bench.clock, call=CALL)
+        self.is_over = False
+        self.number = 0
+        self.theirs = CallRecords(store=bench.shared, clock=bench.clock, call=OTHER)
+
+    async def read(self) -> None:
+        """Let the edge's mirror be current."""
+        for _ in range(20):
+            try:
+                await self.mirror._list()  # noqa: SLF001 - one look, in place of a loop
+            except StoreError:
+                await asyncio.sleep(0.3)
+            else:
+                return
+
+    # -- the call
+
+    async def step(self, what: str) -> None:
+        """Let the call do something, if it can."""
+        held = self.records.held
+        match what:
+            case "arrive" if held is None and not self.is_over:
+                await self.records.write(lambda _, at: created(ticket(), at))
+            case "reserve" if held is not None and held.given is None:
+                await self._reserve()
+            case "talk" if held is not None and held.given is not None:
+                await self.records.write(_for_given(connected))
+            case "give back" if held is not None and held.given is not None:
+                await self.records.write(
+                    _for_given(lambda h, g, at: offer_failed(h, g, WITHDRAWN, at, tried=False))
+                )
+            case "end" if held is not None:
+                await self.end()
+            case _:
+                pass
+
+    async def _reserve(self) -> None:
+        snapshot = self.store.snapshot
+        offering = next(
+            (each for each in match(snapshot, self.bench.clock.now()) if each.call == CALL), None
+        )
+        if offering is None:
+            return
+        self.number += 1
+        token = Token(epoch=2, revision=self.number) if self.store.is_alone else None
+
+        def plan(held: Held | None, at: Now) -> Plan | None:
+            if held is None:
+                return None
+            return reserved(offering, held, snapshot, edge=A1, at=at, alone=token)
+
+        await self.records.write(plan, wait=False)
+
+    async def end(self, *, at_once: bool = False) -> None:
+        """Let the agent hang up, or the caller. `at_once`: by what is held, without looking."""
+        held = self.records.held
+        if held is None or self.is_over:
+            return
+        self.is_over = True
+
+        def plan(held: Held | None, at: Now) -> Plan | None:
+            return None if held is None else ended(held, ENDING, TALKED, at)
+
+        doing = self.records.write(plan) if at_once else self.records.end(plan, A1)
+        written = await doing
+        assert isinstance(written, Landed), written
+        if at_once and held.given is not None:
+            assert (await self.seen()).works[ANN].value.end is WorkEnd.TALKED
+
+    # -- the majority
+
+    async def others(self, what: str) -> None:
+        """Let the other side of the cut do something."""
+        snapshot = await self.seen()
+        at = self.bench.clock.now()
+        match what:
+            case "close":
+                await self._close_for(snapshot, at)
+            case "give away":
+                await self._give_away(at)
+            case "take back":
+                await self.take_back()
+            case _:
+                pass
+
+    async def seen(self) -> Snapshot:
+        """Return what the majority knows."""
+        mirror = Mirror(self.bench.shared, self.bench.clock)
+        await mirror._list()  # noqa: SLF001 - as above
+        return mirror.snapshot
+
+    async def _close_for(self, snapshot: Snapshot, at: Now) -> None:
+        """Take the edge that is cut off for dead."""
+        entry = snapshot.tickets.get(CALL)
+        if entry is None:
+            return
+        offer = snapshot.offers.get(ANN)
+        is_its = offer is not None and offer.value.call == CALL
+        given_ = given_agent(snapshot, offer) if offer is not None and is_its else None
+        plan = orphan_closed(entry, given_, at, guard=edge_is_dead(A1))
+        shared = self.bench.shared
+        await shared.txn((), (Delete(key=keys.edge(A1)),))
+        assert (await shared.txn(plan.compares, plan.success)).succeeded
+        await shared.txn((), (Put(key=keys.edge(A1), value=encode(LIFE)),))
+
+    async def _give_away(self, at: Now) -> None:
+        """Give Ann to a call of theirs, if she seems free."""
+        if self.theirs.held is None:
+            await self.theirs.write(lambda _, now: created(ticket(OTHER, holder="b1"), now))
+        snapshot, held = await self.seen(), self.theirs.held
+        assert held is not None
+        # The caller who is cut off may be before theirs, and is none of their business.
+        later = snapshot.revision + 1
+        gone = Change(key=keys.ticket(CALL), value=None, create_revision=0, mod_revision=later)
+        seen = apply(snapshot, [gone], later, at.mono_s)
+        offering = next((each for each in match(seen, at) if each.call == OTHER), None)
+        if offering is not None:
+            plan = reserved(offering, held, snapshot, edge=B1, at=at)
+            await self.theirs.write(lambda _, __: plan)
+
+    async def take_back(self) -> None:
+        """Let Ann's gate refuse them."""
+        give_back = _for_given(lambda h, g, at: offer_failed(h, g, WITHDRAWN, at, tried=True))
+        await self.theirs.write(give_back)
+
+    # -- the merge
+
+    async def merge(self, between: Sequence[str]) -> None:
+        """Merge as `edge.alone.alone` does: again until it is done; the call goes on in between."""
+        done, doing = Merged(), list(between)
+        for _ in range(60):
+            self.store.hold(merging=True)
+            overlay = self.store.overlay
+            assert overlay is not None
+            during = [doing.pop(0)] if doing else []
+            acting = [asyncio.create_task(self.step(each)) for each in during]
+            try:
+                async with asyncio.timeout(8.0):
+                    await merge(self.way, overlay, self.mirror.snapshot, A1, done)
+                    await self.read()
+                    assert is_shown(self.mirror.snapshot, done)
+            except (StoreError, TimeoutError):
+                self.store.hold(merging=False)
+                await asyncio.sleep(0.3)
+                await self.take_back()
+                await self.read()
+            else:
+                self.store.end(done.revisions)
+                await asyncio.gather(*acting)
+                return
+        raise AssertionError("it is never merged")
+
+
+def _for_given(make):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - as in call_records
+    return lambda held, at: (
+        None if held is None or held.given is None else make(held, held.given, at)
+    )
+
+
+CALLS = st.sampled_from(["arrive", "reserve", "talk", "give back", "end"])
+OTHERS = st.sampled_from(["close", "give away", "take back"])
+Cut = tuple[list[str], bool, list[str], list[str], list[str], list[tuple[int, str]]]
+CUTS = st.tuples(
+    st.lists(CALLS, max_size=4),
+    st.booleans(),
+    st.lists(CALLS, max_size=5),
+    st.lists(OTHERS, max_size=4),
+    st.lists(CALLS, max_size=3),
+    st.lists(st.tuples(st.integers(0, 6), st.sampled_from(TROUBLES)), max_size=4),
+)
+
+
+async def _live_through(cut: Cut) -> None:
+    before, is_seen, alone, others, between, troubles = cut
+    bench = await configured()
+    await bench.put(keys.edge(B1), replace(LIFE, edge=B1, site=SiteId("b")))
+    story = Story(bench, Way(bench.shared, ()))
+    await story.read()
+    for what in before:
+        await story.step(what)
+        if is_seen or what != before[-1]:
+            await story.read()
+    story.store.begin()
+    for what in alone:
+        await story.step(what)
+    for what in others:
+        await story.others(what)
+    await story.read()
+    story.way.troubles = list(troubles)
+    story.way.well = troubles[0][0] if troubles else 0
+    merging = asyncio.create_task(story.merge(between))
+    await asyncio.sleep(1.0)
+    await story.take_back()
+    await merging
+    await story.take_back()
+    was_there = story.records.held is not None or story.is_over
+    await story.end(at_once=True)
+    await _check(story, was_there=was_there)
+
+
+async def _check(story: Story, *, was_there: bool) -> None:
+    snapshot = await story.seen()
+    assert CALL not in snapshot.tickets
+    assert all(each.value.call != CALL for each in snapshot.offers.values())
+    found = (await story.bench.shared.range(keys.ended(CALL))).records
+    assert len(found) == was_there
+    for each in found:
+        record = decode(CallRecord, each.value, each.key)
+        assert (record.edge, record.cause) == (A1, "agent_hung_up")
+
+
+@settings(max_examples=250, deadline=None)
+@example((["arrive"], True, ["reserve", "talk"], ["give away"], ["end"], []))
+@example((["arrive"], True, ["reserve", "talk"], ["close", "give away"], [], []))
+@example((["arrive"], True, ["reserve", "talk"], [], [], [(2, "loses_answers")]))
+@example((["arrive", "reserve"], True, ["talk", "end"], ["close"], [], [(3, "is_away")]))
+@given(CUTS)
+def test_a_call_that_lives_through_a_cut_ends_once_by_its_own_edge(cut: Cut) -> None:
+    play(_live_through(cut))
