@@ -389,7 +389,8 @@ class Callbacks:
             return
         if delta.before is not None and back.stage is not _Stage.OVER:
             held = back.records.held.ticket
-            if delta.before.mod_revision >= held.mod_revision:
+            # As in `edge.switchboard`: what came between the two may have been lost.
+            if max(delta.before.mod_revision, self._snapshot().revision) >= held.mod_revision:
                 log.warning("callback_lost", call=back.id)
                 self._forget(back)
                 if back.leg is not None:

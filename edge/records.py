@@ -112,7 +112,7 @@ class CallRecords:
         """
         async with self._turn:
             await self._known.wait()
-            held = self.held
+            held = self.held or await self._look(None, holder)
             for _ in range(_TRIES):
                 plan = make(held, self._clock.now())
                 if plan is None:

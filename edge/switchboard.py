@@ -233,7 +233,10 @@ class Switchboard:
             return
         held = call.records.held.ticket
         if delta.after is None:
-            is_lost = delta.before is not None and delta.before.mod_revision >= held.mod_revision
+            # The watch may have lost what came between the two: then the snapshot's revision tells.
+            is_lost = delta.before is not None and (
+                max(delta.before.mod_revision, self._snapshot().revision) >= held.mod_revision
+            )
         else:
             after = delta.after.value
             is_lost = isinstance(after, Ticket) and after.holder != self._settings.edge

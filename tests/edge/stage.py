@@ -9,6 +9,8 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
 from edge.acd.owed import Owed
 from edge.callbacks import Callbacks
 from edge.debts import Debts
@@ -75,6 +77,8 @@ class TroubledStore:
         """So many transactions are rejected."""
         self.latency_s = 0.0
         self.watch_latency_s = 0.0
+        self.loses_events_of = ""
+        """The watch loses what happens to keys in which this stands; empty: none."""
         self.txns = 0
 
     def _ask(self) -> None:
@@ -127,7 +131,9 @@ class TroubledStore:
             async for batch in batches:
                 self._ask()
                 await asyncio.sleep(self.watch_latency_s)
-                yield batch
+                lost = self.loses_events_of
+                kept = tuple(each for each in batch.changes if not lost or lost not in each.key)
+                yield replace(batch, changes=kept)
 
     async def lease_grant(self, ttl_s: int) -> LeaseId:
         """Grant a lease, unless away."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
-from edge.acd.ending import WITHDRAWN
+from edge.acd.ending import WITHDRAWN, AgentPart, Ending
+from edge.acd.owed import Owed
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import offer_failed
 from edge.acd.token import Token
 from edge.alone.alone import Alone
+from edge.alone.kept import Kept
 from edge.alone.merging import merge
 from edge.alone.mode import Mode
 from edge.alone.store import SiteStore
+from edge.debts import Debts
+from edge.journal import Journal
 from edge.records import CallRecords, Landed
 from state import keys
 from state.codec import decode, encode
@@ -28,12 +30,13 @@ from state.model import (
     Now,
     Offer,
     OfferState,
+    Outcome,
     SiteId,
     TicketState,
     Work,
     WorkEnd,
 )
-from state.store import Delete, Put, WatchBatch
+from state.store import Delete, Put
 from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, guess, ticket
 from tests.edge.stage import TroubledStore
 from tests.edge.virtual_time import in_virtual_time, until
@@ -202,26 +205,13 @@ async def test_a_talk_from_before_the_cut_that_ended_alone_leaves_its_agents_wor
 # ---- what the mirror shows when a merge is over --------------------------------------------------
 
 
-class LossyStore(TroubledStore):
-    """One whose watch loses what happens to some keys."""
-
-    loses: str | None = None
-
-    async def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
-        """Tell what happens, but for what is lost."""
-        async with aclosing(super().watch(prefix, from_revision)) as batches:
-            async for batch in batches:
-                kept = tuple(c for c in batch.changes if not (self.loses and self.loses in c.key))
-                yield replace(batch, changes=kept)
-
-
 @in_virtual_time
 @pytest.mark.parametrize("lost", ["/ticket/", "/offer/", "/work/"])
 async def test_a_call_is_not_taken_for_lost_because_the_watch_lost_what_was_merged(
     lost: str,
 ) -> None:
     bench = await configured()
-    way = LossyStore(bench.shared)
+    way = TroubledStore(bench.shared)
     mirror = Mirror(way, bench.clock)
     store = bench.store = SiteStore(way, mirror, bench.clock)
     alone = Alone(
@@ -244,7 +234,7 @@ async def test_a_call_is_not_taken_for_lost_because_the_watch_lost_what_was_merg
     await records.create(ticket(), bench.clock.now())
     await bench.give(records, TOKEN)
     await is_given_away_and_back(bench)
-    way.is_away, way.loses = False, lost
+    way.is_away, way.loses_events_of = False, lost
     await until(lambda: alone.mode is Mode.QUORUM, "it is merged")
     assert gone == []
     assert CALL in store.snapshot.tickets
@@ -257,3 +247,37 @@ async def test_a_call_is_not_taken_for_lost_because_the_watch_lost_what_was_merg
 
 async def _no_gate(_: AgentId) -> None:
     return None
+
+
+async def test_a_record_owed_by_a_life_that_died_while_it_merged_is_written_by_the_next(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """The close waited for the merge when the process was killed: journal and copy know of it."""
+    path = tmp_path / "alone-a1"
+    bench.store = SiteStore(bench.shared, bench.mirror, bench.clock, Kept(path))
+    records = await talk_alone(bench, place_before=False)
+    assert records.held is not None
+    owed = Owed(
+        ticket=records.held.ticket.value,
+        ending=Ending(outcome=Outcome.ANSWERED, cause="agent_hung_up"),
+        part=AgentPart(end=WorkEnd.TALKED, rest_s=1.0),
+        at=bench.clock.now(),
+    )
+    kept = Kept(path)
+    again = bench.store = SiteStore(bench.shared, bench.mirror, bench.clock, kept)
+    again.begin(written_before=kept.load())
+    debts = Debts(
+        edge=A1,
+        clock=bench.clock,
+        store=again,
+        snapshot=lambda: again.snapshot,
+        is_current=lambda: again.is_alone,
+        journal=Journal(tmp_path / "journal-a1"),
+        owed={CALL: owed},
+    )
+    await debts.run()
+    await bench.merge()
+    assert (await record(bench)).cause == "agent_hung_up"
+    assert not await bench.has(keys.ticket(CALL))
+    assert not await bench.has(keys.offer(ANN))
+    assert bench.store.snapshot.works[ANN].value.end is WorkEnd.TALKED

@@ -185,6 +185,33 @@ async def test_a_call_whose_place_only_seems_lost_is_ended_by_its_own_edge(state
 
 
 @in_virtual_time
+async def test_a_caller_whose_place_is_closed_is_told_though_the_watch_lost_its_last_change() -> (
+    None
+):
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs = await a1.waiting()
+        ours = await a1.rung("ann")
+        a1.store.loses_events_of = "/ticket/"
+        a1.sip.pick_up(ours)
+        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
+        a1.sip.answer_ours(theirs)
+        await settle()
+        held = _shell(a1).records.held
+        assert held is not None
+        shown = a1.snapshot.tickets[held.ticket.value.call]
+        assert shown.mod_revision < held.ticket.mod_revision
+        a1.store.loses_events_of = ""
+        call = held.ticket.value.call
+        record = replace(RECORD, call=call)
+        await made.store.txn((), (Delete(key=keys.ticket(call)), put(keys.ended(call), record)))
+        await until(lambda: a1.state_of(theirs) == "ending", "it ends", within_s=40.0)
+        _all_go(a1)
+        await made.nothing_is_left()
+        assert (await made.records())[call].cause == "edge_died"
+
+
+@in_virtual_time
 @pytest.mark.parametrize("who", ["caller", "agent"])
 async def test_a_talk_ends_with_its_record_though_somebody_wrote_its_agents_work(who: str) -> None:
     async with center("ann") as made:

@@ -6,7 +6,7 @@ Whatever happens on either side of the cut, and to the merge's own writes. On a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.match import match
-from edge.acd.plan import Held, Plan
+from edge.acd.plan import GivenAgent, Held, Plan
 from edge.acd.reservation import (
     connected,
     created,
@@ -28,7 +28,7 @@ from edge.acd.reservation import (
 from edge.acd.token import Token
 from edge.alone.merging import Merged, is_shown, merge
 from edge.alone.store import SiteStore
-from edge.records import CallRecords, Landed
+from edge.records import CallRecords, Landed, PlanMaker
 from state import keys
 from state.codec import decode, encode
 from state.errors import StoreError
@@ -251,10 +251,11 @@ class Story:
         raise AssertionError("it is never merged")
 
 
-def _for_given(make):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - as in call_records
-    return lambda held, at: (
-        None if held is None or held.given is None else make(held, held.given, at)
-    )
+def _for_given(make: Callable[[Held, GivenAgent, Now], Plan]) -> PlanMaker:
+    def plan(held: Held | None, at: Now) -> Plan | None:
+        return None if held is None or held.given is None else make(held, held.given, at)
+
+    return plan
 
 
 CALLS = st.sampled_from(["arrive", "reserve", "talk", "give back", "end"])
