@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
 from drills.experiment import Fault, FaultKind
 from state.model import SiteId
 
+_SITE: Final = re.compile(r"[a-z]\d*")
 _SITE_FAULTS: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
 
 
 def killed_site(method: Iterable[Fault]) -> SiteId | None:
     """Return the first site that is gone as a whole, None when none is."""
     return next((SiteId(each.target) for each in method if each.kind in _SITE_FAULTS), None)
+
+
+def named_sites(method: Iterable[Fault]) -> frozenset[str] | None:
+    """Return the sites that a method names; None: any, since it says who leads, or not."""
+    found: set[str] = set()
+    for fault in method:
+        if "{" in fault.target:
+            return None
+        # `b`, `a-b`, `a>b`, `etcd-b`, `edge-b1`, `agents-b`
+        found |= {part[0] for part in re.split("[->]", fault.target) if _SITE.fullmatch(part)}
+    return frozenset(found)
 
 
 def touches(fault: Fault, at: Collection[SiteId]) -> bool:  # noqa: PLR0911 - one case a kind

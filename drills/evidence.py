@@ -21,6 +21,7 @@ from msgspec import Struct
 from drills.course import End
 from drills.experiment import Bound, Experiment
 from drills.guards import Verdict
+from drills.permit import Permit
 
 VERSION: Final = 1
 FIRST: Final = "0" * 64
@@ -79,7 +80,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     plan_hash: str
     seed: int
     began_ms: int
-    approvals: tuple[str, ...]
+    approvals: tuple[Permit, ...]
     end: End
     why: str
     guards: tuple[Verdict, ...]

@@ -8,33 +8,17 @@ from typing import Final
 from msgspec import Struct
 
 from drills.experiment import Experiment, Fault, FaultKind
+from drills.facts import Facts
 from state.model import SiteId
 
 HEADROOM: Final = 1.2
 """What the survivors can take has to be so many times what comes."""
+APPROVAL: Final = "two people"
 LIVE_MOST_SITES: Final = 1
+LIVE_MOST_SHARE: Final = 0.5
+"""Of the agents, and of the calls that go on."""
 _WHOLE_SITE: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
 _LIFE_OR_DEATH: Final = "etcd-"
-
-
-class Facts(Struct, frozen=True, kw_only=True):
-    """How things stand when somebody wants to begin."""
-
-    sites: tuple[SiteId, ...]
-    good_sites: frozenset[SiteId]
-    """Serving, and reachable by the others."""
-    members: frozenset[SiteId]
-    """Sites whose member of etcd is in the quorum."""
-    agents: Mapping[SiteId, int]
-    """Ready, by home site."""
-    erlangs: float
-    """What comes at its peak: calls a second times how long an agent is busy with one."""
-    other_drills: tuple[str, ...] = ()
-    standing_faults: tuple[str, ...] = ()
-    is_lever_pulled: bool = False
-    """The safety lever, which stops all drills, and lets none begin."""
-    is_live: bool = False
-    """Real callers are there, and not only synthetic ones."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -51,10 +35,15 @@ def decide(experiment: Experiment, method: Iterable[Fault], facts: Facts) -> tup
     return (
         _lever(facts),
         _alone(facts),
+        _incident(facts),
+        _calendar(facts),
         _last_good_site(faults, facts),
         _quorum(experiment, faults, facts),
+        _replicas(facts),
+        _recordings(faults, facts),
         _headroom(experiment, faults, facts),
         _radius(faults, facts),
+        _approval(experiment, facts),
     )
 
 
@@ -72,6 +61,18 @@ def _alone(facts: Facts) -> Verdict:
     others = (*facts.other_drills, *facts.standing_faults)
     why = f"there is already: {', '.join(others)}" if others else "no other drill, nothing broken"
     return Verdict(guard="no other drill", allows=not others, why=why)
+
+
+def _incident(facts: Facts) -> Verdict:
+    """Forbid a drill where something is wrong already: nobody could tell the two apart."""
+    why = f"there is one: {', '.join(facts.incidents)}" if facts.incidents else "none"
+    return Verdict(guard="no incident", allows=not facts.incidents, why=why)
+
+
+def _calendar(facts: Facts) -> Verdict:
+    names = ", ".join(facts.blackouts)
+    why = f"it would fall into: {names}" if names else "no blackout"
+    return Verdict(guard="calendar", allows=not facts.blackouts, why=why)
 
 
 def _last_good_site(faults: tuple[Fault, ...], facts: Facts) -> Verdict:
@@ -98,6 +99,29 @@ def _quorum(experiment: Experiment, faults: tuple[Fault, ...], facts: Facts) -> 
     return Verdict(guard="quorum", allows=is_kept or is_meant, why=why)
 
 
+def _replicas(facts: Facts) -> Verdict:
+    """Forbid a drill while a replica is behind: losing the others would lose what it lacks."""
+    late = [each for each in facts.lags if each.behind is None or each.behind > each.at_most]
+    told = late or list(facts.lags)
+    why = ", ".join(
+        f"{each.replica} "
+        + ("does not tell" if each.behind is None else f"{each.behind:g} {each.unit} behind")
+        + f" (at most {each.at_most:g})"
+        for each in told
+    )
+    return Verdict(guard="replica lag", allows=not late, why=why or "no replica is known")
+
+
+def _recordings(faults: tuple[Fault, ...], facts: Facts) -> Verdict:
+    """Forbid the loss of a live site that has recordings which no other has."""
+    lost = lost_sites(faults)
+    alone = {site: many for site, many in sorted(facts.unreplicated.items()) if many}
+    at_risk = {site: many for site, many in alone.items() if site in lost}
+    told = ", ".join(f"{many} at {site} alone" for site, many in (at_risk or alone).items())
+    allows = not (at_risk and facts.is_live)
+    return Verdict(guard="recordings replicated", allows=allows, why=told or "all are elsewhere")
+
+
 def _headroom(experiment: Experiment, faults: tuple[Fault, ...], facts: Facts) -> Verdict:
     lost = lost_sites(faults)
     left = sum(count for site, count in facts.agents.items() if site not in lost)
@@ -113,10 +137,40 @@ def _headroom(experiment: Experiment, faults: tuple[Fault, ...], facts: Facts) -
 def _radius(faults: tuple[Fault, ...], facts: Facts) -> Verdict:
     lost = lost_sites(faults)
     most = LIVE_MOST_SITES if facts.is_live else len(facts.sites) - 1
-    unknown = lost - frozenset(facts.sites)
-    agents = sum(facts.agents.values())
-    share = sum(facts.agents.get(site, 0) for site in lost) / agents if agents else 0.0
-    why = f"{len(lost)} sites (at most {most}), {share:.0%} of the agents"
-    if unknown:
+    most_share = LIVE_MOST_SHARE if facts.is_live else 1.0
+    if unknown := lost - frozenset(facts.sites):
         why = f"there is no site {', '.join(sorted(unknown))}"
-    return Verdict(guard="blast radius", allows=len(lost) <= most and not unknown, why=why)
+        return Verdict(guard="blast radius", allows=False, why=why)
+    shares = {"agents": _share(facts.agents, lost), "calls": _share(facts.calls, lost)}
+    told = ", ".join(f"{share:.0%} of the {what}" for what, share in shares.items())
+    callers = "real callers" if facts.is_live else "synthetic callers only"
+    allows = len(lost) <= most and all(share <= most_share for share in shares.values())
+    why = f"{len(lost)} sites (at most {most}), {told} (at most {most_share:.0%}), {callers}"
+    return Verdict(guard="blast radius", allows=allows, why=why)
+
+
+def _share(of: Mapping[SiteId, int], lost: frozenset[SiteId]) -> float:
+    total = sum(of.values())
+    return sum(of.get(site, 0) for site in lost) / total if total else 0.0
+
+
+def _approval(experiment: Experiment, facts: Facts) -> Verdict:
+    """Ask for two people's leave of exactly this plan where real people call."""
+
+    def verdict(why: str, *, allows: bool = False) -> Verdict:
+        return Verdict(guard=APPROVAL, allows=allows, why=why)
+
+    permit = facts.permit
+    if not facts.is_live:
+        return verdict("a lab of its own needs no approval", allows=True)
+    if permit is None:
+        return verdict(
+            f"nobody has approved plan {experiment.plan_hash[:12]}: ask by"
+            f" ./everline drill ask {experiment.name} --why WHY; somebody of another team"
+            " approves it"
+        )
+    if permit.plan_hash != experiment.plan_hash or permit.drill != experiment.name:
+        return verdict(f"what was approved is plan {permit.plan_hash[:12]} of {permit.drill}")
+    if permit.asked_by == permit.approved_by:
+        return verdict(f"{permit.asked_by} has asked and approved")
+    return verdict(permit.told(), allows=True)

@@ -29,6 +29,11 @@ class Lever:
         self._asked_ns = self._abort_ns()
 
     @property
+    def home(self) -> Path:
+        """Return the folder."""
+        return self._home
+
+    @property
     def is_pulled(self) -> bool:
         """Whether no drill may run."""
         return (self._home / _LEVER).exists()

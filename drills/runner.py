@@ -13,7 +13,8 @@ from typing import Protocol
 
 from drills.course import Course, End, FaultError, Look, Made, Note
 from drills.experiment import Bound, Experiment, Fault, aimed
-from drills.guards import Facts, Verdict, decide
+from drills.facts import Facts
+from drills.guards import Verdict, decide
 from state.clock import Clock
 
 LOOK_EVERY_S = 1.0

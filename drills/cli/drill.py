@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Literal
 
 import cyclopts
 
 from drills.cli.asking import print_json
 from drills.cli.drill_all import all_, run_some
+from drills.cli.drill_live import approve, ask, check_live, run_live
 from drills.cli.drill_report import kept, print_beside, report, tell
+from drills.cli.drill_schedule import app as schedule_app
 from drills.cli.drill_words import Json, Keep, Name, Seed, every, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
-from drills.course import FaultError
 from drills.desk.tables import table
-from drills.drill import live as live_drill
-from drills.experiment import Experiment, aimed
-from drills.guards import Facts, decide
 from drills.lever import Lever
-from drills.page import page
 from drills.setup.say import note
-from drills.shelf import HOME, Shelf, run_name
+from drills.shelf import HOME, Shelf
 from drills.tally import Due
-from state.clock import SystemClock
 
 app = cyclopts.App(
     name="drill",
@@ -41,6 +36,9 @@ For example:
 
 app.command(all_, name="all")
 app.command(report)
+app.command(ask)
+app.command(approve)
+app.command(schedule_app)
 
 
 @app.command(name="list")
@@ -86,13 +84,26 @@ def show(name: Name, /, *, json: Json = False) -> None:
 
 
 @app.command
-def check(name: Name = "", /) -> int:
-    """Check experiment files: all of the list, or one.
+def check(
+    name: Name = "",
+    /,
+    *,
+    live: Annotated[
+        bool, cyclopts.Parameter(help="Ask every guard whether it may be run on the sites now.")
+    ] = False,
+    keep: Keep = HOME,
+) -> int:
+    """Check experiment files: all of the list, or one. With --live, ask the guards.
 
     For example:
       ./everline drill check
       ./everline drill check mine.toml
+      ./everline drill check site_killed --live
     """
+    if live and not name:
+        raise CommandError("say which drill: ./everline drill check NAME --live", Exit.USAGE)
+    if live:
+        return check_live(one(name), Shelf(keep.absolute()))
     found = every().values() if not name else [one(name)]
     for experiment in found:
         note(f"{experiment.name}: sound, plan {experiment.plan_hash[:12]}")
@@ -100,7 +111,7 @@ def check(name: Name = "", /) -> int:
 
 
 @app.command
-def run(
+def run(  # noqa: PLR0913 - the options of one command
     name: Name,
     /,
     *,
@@ -111,6 +122,9 @@ def run(
     really: Annotated[
         bool, cyclopts.Parameter(help="With --live: break them, and do not only say what would be.")
     ] = False,
+    approval: Annotated[
+        str, cyclopts.Parameter(help="With --really: which approved request. Default: the newest.")
+    ] = "",
     keep: Keep = HOME,
 ) -> int:
     """Carry a drill out in a lab of its own, with synthetic callers.
@@ -121,7 +135,8 @@ def run(
 
     With --live the sites that are up are drilled: a dry run, which says
     what the guards decide and what would be broken, unless --really is
-    given too. Then test calls, one a second, show what callers notice.
+    given too. Then test calls, one a second, show what callers notice. It
+    takes two people: drill ask, and drill approve by somebody else.
 
     Exit code 0 only if every expectation held, or the guards allow it.
 
@@ -138,56 +153,12 @@ def run(
             "--really is for --live: a lab of one's own is broken anyway", Exit.USAGE
         )
     if live:
-        return _live(experiment, shelf, really=really)
+        return run_live(experiment, shelf, really=really, approval=approval)
     status, found = run_some([Due(experiment=experiment, seed=seed)], shelf)
     for run in found:
         print_beside(shelf, run)
         tell(shelf, run)
     return status
-
-
-def _live(experiment: Experiment, shelf: Shelf, *, really: bool) -> int:
-    """Drill the sites that are up, or say what that would be."""
-    hand = Lever(shelf.home)
-    with hand.running() as is_alone:
-        faults = live_drill.DeskFaults(None)
-        ground = live_drill.LiveGround(None, hand, is_alone, SystemClock(), faults)
-        try:
-            if not really:
-                return _dry_run(experiment, *asyncio.run(_asked(ground)))
-            course = asyncio.run(
-                live_drill.carry_out(experiment, ground, lambda text: note(f"drill: {text}"))
-            )
-        except FaultError as error:
-            raise CommandError(str(error)) from error
-        run = run_name(experiment.name)
-        evidence = live_drill.evidence_of(run, shelf.last_hash(), experiment, ground, course)
-        before = [each for each in kept(shelf, experiment.name) if each.run < run]
-        shelf.put(evidence, {}, page(evidence, before))
-    tell(shelf, run)
-    return Exit.OK if evidence.held else Exit.FAILED
-
-
-async def _asked(ground: live_drill.LiveGround) -> tuple[Facts, str | None]:
-    return await ground.facts(), await ground.leader()
-
-
-def _dry_run(experiment: Experiment, facts: Facts, leader: str | None) -> int:
-    say = console().print
-    if leader is None:
-        raise CommandError("no member of etcd leads: nothing may be broken now")
-    method = [aimed(fault, leader, tuple(map(str, facts.sites))) for fault in experiment.method]
-    verdicts = decide(experiment, method, facts)
-    say(f"Dry run of {experiment.name} (plan {experiment.plan_hash[:12]}): nothing is broken.")
-    for fault in method:
-        say(f"would do   at {fault.at_s:g} s: {fault.told()}", highlight=False)
-    for verdict in verdicts:
-        word = "allows it " if verdict.allows else "FORBIDS it"
-        style = "" if verdict.allows else "red"
-        say(f"{word} {verdict.guard}: {verdict.why}", style=style, highlight=False)
-    allowed = all(verdict.allows for verdict in verdicts)
-    say("To break them: the same with --really." if allowed else "It may not be run now.")
-    return Exit.OK if allowed else Exit.FAILED
 
 
 @app.command

@@ -156,6 +156,15 @@ class Readiness(Struct, frozen=True, kw_only=True):
     can_lose_any: bool
 
 
+class Replicas(Struct, frozen=True, kw_only=True):
+    """How far replicas are behind."""
+
+    etcd: Mapping[SiteId, int | None]
+    """Log entries that each member has yet to apply; None: it does not answer."""
+    recordings: Mapping[SiteId, int]
+    """Recordings that are at one site alone."""
+
+
 class SiteRow(Struct, frozen=True, kw_only=True):
     """One site, as the lab sees it from outside."""
 

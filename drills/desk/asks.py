@@ -113,6 +113,10 @@ class ReadinessAsk(_Ask, frozen=True, kw_only=True, tag="readiness"):
     """What would happen if a site died now? Answer: `Readiness`."""
 
 
+class ReplicasAsk(_Ask, frozen=True, kw_only=True, tag="replicas"):
+    """How far are replicas behind? Answer: `Replicas`."""
+
+
 class CodeAsk(_Ask, frozen=True, kw_only=True, tag="code"):
     """Say what a call was about. Answer: `Coded`."""
 
@@ -170,6 +174,7 @@ Ask: TypeAlias = (
     | ReportAsk
     | WrapUpAsk
     | ReadinessAsk
+    | ReplicasAsk
     | RecordingsAsk
     | AuditAsk
     | SampleAsk

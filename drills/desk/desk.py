@@ -31,7 +31,7 @@ from drills.desk import (
     reports,
     wishes,
 )
-from drills.desk.answers import Agents, Faults, Readiness, Status, Wished, WishRow, WrapUp
+from drills.desk.answers import Agents, Faults, Readiness, Replicas, Status, Wished, WishRow, WrapUp
 from drills.desk.asks import (
     AgentsAsk,
     Ask,
@@ -48,6 +48,7 @@ from drills.desk.asks import (
     PlaceAsk,
     ReadinessAsk,
     RecordingsAsk,
+    ReplicasAsk,
     ReportAsk,
     RotateAsk,
     SampleAsk,
@@ -59,6 +60,7 @@ from drills.desk.call_answers import Callbacks, Calls, Coded, Explained, Report
 from drills.desk.errors import RefusedError
 from drills.desk.recording_answers import Recordings, Samples
 from drills.experiment import Fault
+from drills.lab import replicas
 from drills.lab.lab import Lab
 from edge.acd.coding import refused_because
 from state import keys
@@ -83,6 +85,7 @@ Answer = (
     | Report
     | WrapUp
     | Readiness
+    | Replicas
     | Recordings
     | Source
     | Samples
@@ -170,6 +173,8 @@ class Desk:
                 return await self._wrap_up(ask)
             case ReadinessAsk():
                 return await self._readiness()
+            case ReplicasAsk():
+                return await self._replicas()
             case CodeAsk():
                 return await self._code(ask)
             case CallbacksAsk():
@@ -301,6 +306,11 @@ class Desk:
         return await asyncio.to_thread(
             readiness.readiness, self._place.launcher, self._mirror.snapshot, over.records, now
         )
+
+    async def _replicas(self) -> Replicas:
+        over, lags = await self._ledger(), await replicas.raft_lags(self._lab)
+        alone = await asyncio.to_thread(replicas.unreplicated, self._lab, over.records)
+        return Replicas(etcd=lags, recordings=alone)
 
     async def _fault(self, ask: FaultAsk) -> Faults:
         if self._faults is None:

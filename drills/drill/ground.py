@@ -13,8 +13,8 @@ from drills.course import Made
 from drills.demo.reports import CallerReport, End
 from drills.demo.run import Stage, quiet_instant
 from drills.experiment import Experiment, Fault
+from drills.facts import Facts
 from drills.faults import FaultClient
-from drills.guards import Facts
 from drills.lever import Lever
 from state.model import SiteId, Ticket
 

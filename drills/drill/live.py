@@ -18,15 +18,16 @@ from msgspec import Struct
 
 from drills.blast import killed_site
 from drills.course import Course, FaultError, Made
-from drills.desk.answers import Faults, Readiness, Role, Status
-from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, StatusAsk
+from drills.desk.answers import Faults, Health, Readiness, Replicas, Role, Status
+from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, ReplicasAsk, StatusAsk
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
 from drills.evidence import CallRow, Evidence, Moment, chained, judge
 from drills.experiment import Experiment, Fault
+from drills.facts import Facts, Lag
 from drills.figures import ANSWER_LIMIT_S, SETTLED_AFTER_S
-from drills.guards import Facts
 from drills.lever import Lever
+from drills.permit import Permit
 from drills.runner import Runner
 from edge.acd.agent_state import AgentState
 from state.clock import Clock
@@ -36,6 +37,8 @@ PROBE_EVERY_S = 1.0
 PROBE_TALK_S = 0.5
 LINGER_S = 6.0
 RECENT_S = (3.0, 13.0)
+MOST_BEHIND = 500
+"""Log entries of etcd; a call makes some five."""
 _PRESENT = frozenset(AgentState) - {AgentState.SIGNED_OUT, AgentState.UNREACHABLE}
 
 
@@ -87,6 +90,9 @@ class LiveGround:
     is_alone: bool
     clock: Clock
     faults: DeskFaults
+    blackouts: Callable[[], tuple[str, ...]] = tuple
+    """What the calendar says of now."""
+    permit: Permit | None = None
     status: Status | None = None
     probes: list[Probed] = field(default_factory=list)
 
@@ -108,11 +114,11 @@ class LiveGround:
     async def facts(self) -> Facts:
         """Return what the guards go by: nobody's callers here are known to be synthetic."""
 
-        def talk() -> Readiness:
+        def talk() -> tuple[Readiness, Replicas]:
             with connected(self.lab) as line:
-                return line.ask(ReadinessAsk(), Readiness)
+                return line.ask(ReadinessAsk(), Readiness), line.ask(ReplicasAsk(), Replicas)
 
-        status, ready = await self.look(), await asyncio.to_thread(talk)
+        status, (ready, replicas) = await self.look(), await asyncio.to_thread(talk)
         made = await self.faults.standing()
         return Facts(
             sites=tuple(row.site for row in status.sites),
@@ -127,6 +133,20 @@ class LiveGround:
             erlangs=sum(queue.erlangs for queue in ready.as_it_is.queues),
             other_drills=() if self.is_alone else ("another drill that runs on this machine",),
             standing_faults=tuple(each.fault.told() for each in made if each.healed_ms is None),
+            incidents=incidents(status),
+            lags=tuple(
+                Lag(
+                    replica=f"etcd at {site}",
+                    behind=behind,
+                    at_most=MOST_BEHIND,
+                    unit="log entries",
+                )
+                for site, behind in sorted(replicas.etcd.items())
+            ),
+            unreplicated=replicas.recordings,
+            calls={row.site: row.calls for row in status.sites},
+            blackouts=self.blackouts(),
+            permit=self.permit,
             is_lever_pulled=self.lever.is_pulled,
             is_live=True,
         )
@@ -223,6 +243,24 @@ class _Step(Struct, kw_only=True):
     wall_ms: int = 0
 
 
+def incidents(status: Status) -> tuple[str, ...]:
+    """Return what is wrong at sites that are up, in words."""
+    found = [f"site {row.site} is cut off" for row in status.sites if row.is_cut_off]
+    found += [f"site {row.site} drains" for row in status.sites if row.is_draining]
+    for row in status.sites:
+        found += [f"{name} is {how}" for name, how in row.processes.items() if how is not Health.UP]
+    found += [
+        f"edge {row.edge} {'has no lease' if row.answers else 'does not answer'}"
+        for row in status.edges
+        if not (row.answers and row.has_lease)
+    ]
+    found += [f"site {site} serves alone" for site in status.alone]
+    out = {f"{site} is {why}" for row in status.edges for site, why in row.out.items()}
+    found += [f"for some edges {each}" for each in sorted(out)]
+    found += ["nobody reads the shared state"] if status.snapshot != "live" else []
+    return tuple(found)
+
+
 def _serving(status: Status) -> frozenset[SiteId]:
     up = {row.site for row in status.edges if row.answers and row.has_lease}
     return frozenset(row.site for row in status.sites if row.site in up and not row.is_cut_off)
@@ -296,7 +334,7 @@ def evidence_of(
         plan_hash=experiment.plan_hash,
         seed=0,
         began_ms=t0_ms,
-        approvals=(),
+        approvals=() if ground.permit is None else (ground.permit,),
         end=course.end,
         why=course.why,
         guards=course.verdicts,

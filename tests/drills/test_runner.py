@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from drills.course import End, FaultError, Made
 from drills.experiment import Bound, Experiment, Fault, FaultKind, Load
-from drills.guards import Facts
+from drills.facts import Facts
 from drills.runner import Runner
 from state.model import SiteId
 from tests.edge.virtual_time import LoopClock, in_virtual_time
@@ -124,7 +124,7 @@ async def test_a_drill_runs_to_its_end_and_everything_is_mended() -> None:
         (replace(FACTS, good_sites=frozenset({B})), "never the last good site"),
         (replace(FACTS, members=frozenset({A, B})), "quorum"),
         (replace(FACTS, agents={A: 1, B: 9, C: 1}), "headroom"),
-        (replace(FACTS, is_live=True, erlangs=9.0), "headroom"),
+        (replace(FACTS, is_live=True), "two people"),
     ],
     ids=["lever", "other drill", "something broken", "last site", "quorum", "headroom", "live"],
 )

@@ -1,0 +1,336 @@
+"""`./everline drill schedule`: the calendar of drills, and the process that keeps it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+from msgspec import Struct
+
+from drills.cli.asking import print_json
+from drills.cli.drill_live import blackouts_now, forbidden_because
+from drills.cli.drill_words import Json, Keep, Name, one
+from drills.cli.errors import CommandError, Exit
+from drills.cli.progress import console
+from drills.desk.tables import table
+from drills.lever import Lever
+from drills.schedule.book import Book
+from drills.schedule.calendar import ALL, Blackout, Calendar, Entry, Span, upcoming
+from drills.schedule.errors import CalendarError
+from drills.schedule.keeper import Keeper
+from drills.schedule.outcomes import Outcome
+from drills.setup.pyenv import ROOT
+from drills.setup.say import note
+from drills.shelf import HOME, Shelf
+from state.clock import SystemClock
+
+app = cyclopts.App(
+    name="schedule",
+    help="""Keep a calendar of drills: when each may begin, and when none may.
+
+A drill begins only in its window, never in a blackout, only if every guard
+allows it, and on sites that are up only with two people's approval. A
+window that passes without it is told as missed; nothing is caught up.
+
+For example:
+  ./everline drill schedule add monthly site_killed --at "0 3 * * TUE#1"
+  ./everline drill schedule blackout xmas --from 2026-12-24T00:00 --until 2026-12-27T00:00
+  ./everline drill schedule next
+  ./everline drill schedule run
+""",
+    help_format="plaintext",
+    default_parameter=cyclopts.Parameter(negative=(), show_default=False),
+)
+
+Called = Annotated[str, cyclopts.Parameter(help="What you call it.")]
+Zone = Annotated[str, cyclopts.Parameter(help="Whose clock, such as Europe/Berlin. Default UTC.")]
+At = Annotated[
+    str,
+    cyclopts.Parameter(help="A cron rule: minute hour day month weekday, such as 0 3 * * TUE#1."),
+]
+WITHIN_MIN = 60
+
+
+class NextWindow(Struct, frozen=True, kw_only=True):
+    """One window to come, as JSON."""
+
+    entry: str
+    drill: str
+    is_live: bool
+    begins: dt.datetime
+    ends: dt.datetime
+    blackouts: tuple[str, ...]
+
+
+@app.command(name="list")
+def list_(*, json: Json = False, keep: Keep = HOME) -> None:
+    """List what is in the calendar, and what became of it last.
+
+    For example:
+      ./everline drill schedule list
+    """
+    book = Book(keep.absolute())
+    calendar, now = _read(book), _now()
+    if json:
+        print_json(calendar, indent=2)
+        return
+    last = {each.entry: each for each in book.outcomes()}
+    rows = table("Drills", "name", "drill", "where", "when", "next window", "last time")
+    for each in calendar.entries:
+        where = "live" if each.is_live else "lab"
+        when = f"{each.rule} ({each.zone}), {each.minutes} min"
+        window = each.next_after(now)
+        begins = "never" if window is None else _moment(window.begin)
+        rows.add_row(each.name, each.drill, where, when, begins, _became(last, each.name))
+    console().print(rows)
+    shut = table("Blackouts", "name", "for", "when", "now")
+    for black in calendar.blackouts:
+        holds = any(black.spans(now, now + dt.timedelta(seconds=1)))
+        shut.add_row(black.name, black.scope, _when(black), "holds" if holds else "")
+    if calendar.blackouts:
+        console().print(shut)
+
+
+@app.command
+def add(  # noqa: PLR0913 - the options of one command
+    called: Called,
+    name: Name,
+    /,
+    *,
+    at: At,
+    zone: Zone = "UTC",
+    within: Annotated[
+        int, cyclopts.Parameter(help="It may begin so many minutes later. Default 60.")
+    ] = WITHIN_MIN,
+    live: Annotated[
+        bool, cyclopts.Parameter(help="On the sites that are up; it takes an approval each time.")
+    ] = False,
+    keep: Keep = HOME,
+) -> int:
+    """Put a drill into the calendar.
+
+    For example:
+      ./everline drill schedule add weekly edge_killed --at "30 2 * * SAT"
+      ./everline drill schedule add monthly site_killed --at "0 3 * * TUE#1" --live
+    """
+    entry = Entry(
+        name=called,
+        drill=one(name).name,
+        rule=at,
+        zone=zone,
+        minutes=within,
+        made_ms=SystemClock().now().wall_ms,
+        is_live=live,
+    )
+    book = Book(keep.absolute())
+    _kindly(book, entry)
+    window = entry.next_after(_now())
+    note(f"{called}: {entry.drill}, {_window(window)}")
+    return Exit.OK
+
+
+@app.command
+def blackout(  # noqa: PLR0913 - the options of one command
+    called: Called,
+    /,
+    *,
+    from_: Annotated[
+        str, cyclopts.Parameter(name="--from", help="On that clock: 2026-12-24T00:00.")
+    ] = "",
+    until: Annotated[str, cyclopts.Parameter(help="Likewise.")] = "",
+    at: Annotated[str, cyclopts.Parameter(help="In place of both: a cron rule.")] = "",
+    within: Annotated[int, cyclopts.Parameter(help="With --at: so many minutes long.")] = 0,
+    zone: Zone = "UTC",
+    scope: Annotated[
+        str, cyclopts.Parameter(help="all, site:NAME or tenant:NAME. Default all.")
+    ] = ALL,
+    keep: Keep = HOME,
+) -> int:
+    """Say when no drill may be: for all, or on live systems for a site or a tenant.
+
+    For example:
+      ./everline drill schedule blackout christmas --from 2026-12-24T00:00 --until 2026-12-27T00:00
+      ./everline drill schedule blackout office --at "0 8 * * MON-FRI" --within 600
+    """
+    if bool(at) == bool(from_ and until):
+        raise CommandError("say --from and --until, or --at and --within", Exit.USAGE)
+    black = Blackout(
+        name=called, zone=zone, scope=scope, begins=from_, ends=until, rule=at, minutes=within
+    )
+    _kindly(Book(keep.absolute()), black)
+    note(f"{called}: no drill {_when(black)}")
+    return Exit.OK
+
+
+@app.command
+def remove(called: Called, /, *, keep: Keep = HOME) -> int:
+    """Take a drill or a blackout out of the calendar.
+
+    For example:
+      ./everline drill schedule remove christmas
+    """
+    try:
+        Book(keep.absolute()).remove(called)
+    except CalendarError as error:
+        raise CommandError(str(error), Exit.USAGE) from error
+    note(f"{called} is no longer in the calendar")
+    return Exit.OK
+
+
+@app.command(name="next")
+def next_(
+    *,
+    count: Annotated[
+        int,
+        cyclopts.Parameter(
+            help="How many. Default 10.", validator=cyclopts.validators.Number(gte=1, lte=1000)
+        ),
+    ] = 10,
+    json: Json = False,
+    keep: Keep = HOME,
+) -> None:
+    """Show the windows to come, with the blackouts that they fall into.
+
+    For example:
+      ./everline drill schedule next
+    """
+    calendar = _read(Book(keep.absolute()))
+    found = [
+        _next(calendar, each, span) for span, each in upcoming(calendar.entries, _now(), count)
+    ]
+    if json:
+        print_json(found, indent=2)
+        return
+    rows = table("Windows to come", "begins", "until", "name", "drill", "where", "blackout")
+    for window in found:
+        rows.add_row(
+            _moment(window.begins),
+            f"{window.ends:%H:%M}",
+            window.entry,
+            window.drill,
+            "live" if window.is_live else "lab",
+            "; ".join(window.blackouts),
+            style="dim" if window.blackouts else "",
+        )
+    console().print(rows)
+
+
+@app.command
+def run(*, keep: Keep = HOME) -> int:
+    """Keep the calendar until Ctrl-C: begin what is due, tell what is missed.
+
+    On sites that are up it goes by the approvals of whoever has signed in
+    (./everline ctl sign-in). One of these can run at a time.
+
+    For example:
+      ./everline drill schedule run
+    """
+    home = keep.absolute()
+    book = Book(home)
+    with book.keeping() as is_alone:
+        if not is_alone:
+            raise CommandError(f"somebody keeps the calendar of {home} already")
+        _read(book)
+        note("keeping the calendar: Ctrl-C ends that")
+        keeper = Keeper(book, Starting(home), SystemClock(), lambda text: note(f"drills: {text}"))
+        asyncio.run(keeper.run())
+    return Exit.OK
+
+
+class Starting:
+    """Begins drills by the command that a person would type."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    async def waits_because(self, entry: Entry, _calendar: Calendar) -> str | None:
+        """Return why it may not begin now."""
+        return await asyncio.to_thread(self._waits_because, entry)
+
+    def _waits_because(self, entry: Entry) -> str | None:
+        lever = Lever(self._home)
+        if lever.is_pulled:
+            return "the safety lever is pulled"
+        if lever.is_running():
+            return "another drill runs"
+        try:
+            experiment = one(entry.drill)
+            if black := blackouts_now(experiment, Book(self._home), is_live=entry.is_live):
+                return f"blackout: {', '.join(black)}"
+            return forbidden_because(experiment, Shelf(self._home)) if entry.is_live else None
+        except Exception as error:  # noqa: BLE001 - whatever it is, the drill waits and it is told
+            return str(error)
+
+    async def carry_out(self, entry: Entry) -> bool:
+        """Carry it out; when this ends before it, it is told to mend everything and end."""
+        words = ["drill", "run", entry.drill, "--keep", str(self._home)]
+        words += ["--live", "--really"] if entry.is_live else []
+        program = (sys.executable, "-m", "drills")
+        child = await asyncio.create_subprocess_exec(*program, *words, cwd=ROOT)
+        try:
+            return await child.wait() == Exit.OK
+        except asyncio.CancelledError:
+            child.send_signal(signal.SIGINT)
+            await child.wait()
+            raise
+
+
+def _next(calendar: Calendar, entry: Entry, span: Span) -> NextWindow:
+    sites = None if entry.is_live else frozenset[str]()
+    black = calendar.blackouts_of(sites, span.begin, span.end, is_live=entry.is_live)
+    return NextWindow(
+        entry=entry.name,
+        drill=entry.drill,
+        is_live=entry.is_live,
+        begins=span.begin,
+        ends=span.end,
+        blackouts=black,
+    )
+
+
+def _kindly(book: Book, thing: Entry | Blackout) -> None:
+    try:
+        book.add(thing)
+    except CalendarError as error:
+        raise CommandError(str(error), Exit.USAGE) from error
+
+
+def _read(book: Book) -> Calendar:
+    try:
+        return book.read()
+    except CalendarError as error:
+        raise CommandError(str(error)) from error
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.fromtimestamp(SystemClock().now().wall_ms / 1000, dt.UTC)
+
+
+def _moment(moment: dt.datetime) -> str:
+    return f"{moment:%a %d %b %Y %H:%M} {moment.tzname()}"
+
+
+def _window(window: Span | None) -> str:
+    if window is None:
+        return "never within five years: look at the rule"
+    return f"next from {_moment(window.begin)} to {window.end:%H:%M}"
+
+
+def _when(black: Blackout) -> str:
+    if black.rule:
+        return f"{black.rule} ({black.zone}), {black.minutes} min"
+    return f"{black.begins} to {black.ends} ({black.zone})"
+
+
+def _became(last: Mapping[str, Outcome], name: str) -> str:
+    if name not in last:
+        return "never"
+    found = last[name]
+    at = dt.datetime.fromtimestamp(found.at_ms / 1000, dt.UTC)
+    return f"{found.became}, {at:%d %b %H:%M} UTC ({found.why})"

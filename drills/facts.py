@@ -1,0 +1,51 @@
+"""How things stand when somebody wants to begin a drill: what the guards go by. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from drills.permit import Permit
+from state.model import SiteId
+
+
+class Lag(Struct, frozen=True, kw_only=True):
+    """How far a replica is behind the one that all others follow."""
+
+    replica: str
+    behind: float | None
+    """None: nobody can tell, which counts as too far."""
+    at_most: float
+    unit: str
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """How things stand when somebody wants to begin."""
+
+    sites: tuple[SiteId, ...]
+    good_sites: frozenset[SiteId]
+    """Serving, and reachable by the others."""
+    members: frozenset[SiteId]
+    """Sites whose member of etcd is in the quorum."""
+    agents: Mapping[SiteId, int]
+    """Ready, by home site."""
+    erlangs: float
+    """What comes at its peak: calls a second times how long an agent is busy with one."""
+    other_drills: tuple[str, ...] = ()
+    standing_faults: tuple[str, ...] = ()
+    is_lever_pulled: bool = False
+    """The safety lever, which stops all drills, and lets none begin."""
+    incidents: tuple[str, ...] = ()
+    """What is wrong already, in words, though nobody drills."""
+    lags: tuple[Lag, ...] = ()
+    unreplicated: Mapping[SiteId, int] = {}
+    """Recordings that are at one site alone."""
+    calls: Mapping[SiteId, int] = {}
+    """Calls that go on, by the site that holds them."""
+    blackouts: tuple[str, ...] = ()
+    """Names of the blackouts that the drill would fall into."""
+    permit: Permit | None = None
+    """Of a live system: two people's leave. None: there is none yet."""
+    is_live: bool = False
+    """Real callers are there, and not only synthetic ones."""

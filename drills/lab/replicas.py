@@ -1,0 +1,71 @@
+"""How far the replicas of a lab are behind: members of etcd, and recordings at one site alone."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+
+from drills.lab import recorders
+from drills.lab.lab import Lab
+from drills.lab.probes import http_get
+from drills.lab.site import ETCD_HEALTH_PORT
+from state.model import CallRecord, Outcome, SiteId
+
+ANSWER_TIMEOUT_S = 1.0
+_COUNTS = (b"etcd_server_proposals_committed_total", b"etcd_server_proposals_applied_total")
+
+
+async def raft_lags(lab: Lab) -> Mapping[SiteId, int | None]:
+    """Return how many log entries each member has not applied that some member knows committed.
+
+    None: it does not answer. The members are asked one after the other, so that a busy one may seem
+    a few entries behind.
+    """
+    sites = lab.plan.sites
+    told = dict(zip(sites, await asyncio.gather(*map(_ask, sites)), strict=True))
+    newest = max((each[0] for each in told.values() if each), default=0)
+    return {site: None if each is None else max(0, newest - each[1]) for site, each in told.items()}
+
+
+async def _ask(site: SiteId) -> tuple[int, int] | None:
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            return indexes(await http_get(site, "127.0.0.1", ETCD_HEALTH_PORT, "/metrics"))
+    except OSError:
+        return None
+
+
+def indexes(metrics: bytes) -> tuple[int, int] | None:
+    """Return up to which log entry a member knows of, and up to which it has applied all."""
+    found = [re.search(rb"^" + name + rb" (\S+)$", metrics, re.MULTILINE) for name in _COUNTS]
+    if not all(found):
+        return None
+    committed, applied = (int(float(each[1])) for each in found if each)
+    return committed, applied
+
+
+def unreplicated(lab: Lab, records: Iterable[CallRecord]) -> Mapping[SiteId, int]:
+    """Return how many recordings of these calls each site has that it counts as nowhere else."""
+    counted = {site: _counted(lab, site) for site in lab.plan.sites}
+    kept = {site: _kept(lab, site) for site in lab.plan.sites}
+    alone = dict.fromkeys(lab.plan.sites, 0)
+    for record in records:
+        site = record.site
+        is_due = record.outcome is Outcome.ANSWERED and site in alone
+        if is_due and record.call in kept[site] and record.call not in counted[site]:
+            alone[site] += 1
+    return alone
+
+
+def _kept(lab: Lab, site: SiteId) -> frozenset[str]:
+    store = recorders.store_of(lab.paths.of(site))
+    return frozenset(path.stem for path in store.glob("*/manifests/*.json"))
+
+
+def _counted(lab: Lab, site: SiteId) -> frozenset[str]:
+    try:
+        text = recorders.counted_of(lab.paths.of(site)).read_text()
+    except OSError:
+        return frozenset()
+    return frozenset(line.rpartition("/")[2] for line in text.splitlines())

@@ -1,0 +1,1 @@
+"""When drills are due, when none may be, and what became of each window."""

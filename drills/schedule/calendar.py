@@ -1,0 +1,203 @@
+"""PURE. A calendar of drills: windows in which each may begin, and blackouts in which none may.
+
+A window begins when a cron rule says so on the clock of a place, summer time included, and lasts
+for so many minutes. A blackout is made the same way, or has a beginning and an end. It holds for
+all drills, or for those on live systems that touch a site; a tenant's holds for all on live
+systems, since any site may serve that tenant's callers.
+
+Which rules there are: Debian's cron (`cronsim`): in the hour that summer time leaves out, a fixed
+time comes right after it; in the hour that comes twice, it comes once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from cronsim import CronSim, CronSimError
+from msgspec import Struct
+
+from drills.schedule.errors import CalendarError
+
+MOST_MINUTES: Final = 24 * 60
+MOST_WINDOWS: Final = 400
+"""Of one entry in one look: more mean that nobody has looked for long, and are not told one by
+one."""
+ALL: Final = "all"
+SITE: Final = "site:"
+TENANT: Final = "tenant:"
+
+
+class Span(Struct, frozen=True, kw_only=True):
+    """From when until when, the end not included."""
+
+    begin: dt.datetime
+    end: dt.datetime
+
+    def touches(self, begin: dt.datetime, end: dt.datetime) -> bool:
+        """Tell whether the two have a moment in common."""
+        return self.begin < end and begin < self.end
+
+
+class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A drill that is to be done again and again."""
+
+    name: str
+    drill: str
+    rule: str
+    """Cron: minute, hour, day of the month, month, day of the week."""
+    zone: str
+    minutes: int
+    """So long after the rule's moment it may still begin."""
+    made_ms: int
+    """No window before it counts."""
+    is_live: bool = False
+    """On the sites that are up, with approval; else in a lab of its own."""
+
+    def windows(self, begin: dt.datetime, end: dt.datetime) -> Iterator[Span]:
+        """Yield those that touch a span, at most `MOST_WINDOWS`."""
+        return islice(_spans(self.rule, self.zone, self.minutes, begin, end), MOST_WINDOWS)
+
+    def next_after(self, moment: dt.datetime) -> Span | None:
+        """Return the window that is open, or else the next one; None: it never comes."""
+        horizon = moment + dt.timedelta(days=5 * 366)
+        return next(_spans(self.rule, self.zone, self.minutes, moment, horizon), None)
+
+
+class Blackout(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When no drill may be."""
+
+    name: str
+    zone: str
+    scope: str = ALL
+    """`all`, `site:b`, `tenant:acme`."""
+    begins: str = ""
+    """On the zone's clock: 2026-12-24T00:00."""
+    ends: str = ""
+    rule: str = ""
+    """In the place of these two: cron, with `minutes`."""
+    minutes: int = 0
+
+    def holds_for(self, sites: frozenset[str] | None, *, is_live: bool) -> bool:
+        """Tell whether it is about a drill that touches these sites; None: whichever."""
+        if self.scope == ALL:
+            return True
+        if not is_live:
+            return False
+        is_there = sites is None or self.scope.removeprefix(SITE) in sites
+        return self.scope.startswith(TENANT) or is_there
+
+    def spans(self, begin: dt.datetime, end: dt.datetime) -> Iterator[Span]:
+        """Yield when it holds, as far as that touches a span."""
+        if self.rule:
+            yield from _spans(self.rule, self.zone, self.minutes, begin, end)
+            return
+        zone = _zone(self.zone)
+        whole = Span(begin=_local(self.begins, zone), end=_local(self.ends, zone))
+        if whole.touches(begin, end):
+            yield whole
+
+
+class Calendar(Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    v: int = 1
+    entries: tuple[Entry, ...] = ()
+    blackouts: tuple[Blackout, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return what its entries and blackouts are called; no two are called the same."""
+        entries = tuple(each.name for each in self.entries)
+        return entries + tuple(each.name for each in self.blackouts)
+
+    def blackouts_of(
+        self, sites: frozenset[str] | None, begin: dt.datetime, end: dt.datetime, *, is_live: bool
+    ) -> tuple[str, ...]:
+        """Return the names of those into which a drill would fall, with when they end."""
+        return tuple(
+            f"{each.name} (until {span.end.isoformat(timespec='minutes')})"
+            for each in self.blackouts
+            if each.holds_for(sites, is_live=is_live)
+            for span in each.spans(begin, end)
+        )
+
+
+def wrong_because(thing: Entry | Blackout) -> str | None:
+    """Return what is wrong with an entry or a blackout, or None."""
+    try:
+        zone = _zone(thing.zone)
+        if thing.rule:
+            _cron(thing.rule, dt.datetime(2026, 1, 1, tzinfo=zone))
+        elif isinstance(thing, Blackout) and _local(thing.begins, zone) >= _local(thing.ends, zone):
+            return "its end should be after its beginning"
+    except CalendarError as error:
+        return str(error)
+    if thing.rule and not 0 < thing.minutes <= MOST_MINUTES:
+        return f"it should last 1 to {MOST_MINUTES} minutes, not {thing.minutes}"
+    if isinstance(thing, Blackout) and thing.scope != ALL:
+        kind, colon, whose = thing.scope.partition(":")
+        if kind not in {"site", "tenant"} or not colon or not whose:
+            return f"scope should be all, site:NAME or tenant:NAME, not {thing.scope!r}"
+    return None
+
+
+def outcome_key(entry: str, window: Span) -> str:
+    """Return the name of one window of one entry, under which its outcome is kept."""
+    begin = window.begin.astimezone(dt.UTC).isoformat(timespec="minutes")
+    return f"{entry}@{begin}"
+
+
+def upcoming(entries: Iterable[Entry], now: dt.datetime, count: int) -> list[tuple[Span, Entry]]:
+    """Return the windows that are open or come next, of all entries, the soonest first."""
+    horizon = now + dt.timedelta(days=5 * 366)
+    found = [
+        (window, entry)
+        for entry in entries
+        for window in islice(_spans(entry.rule, entry.zone, entry.minutes, now, horizon), count)
+    ]
+    return sorted(found, key=lambda pair: (pair[0].begin, pair[1].name))[:count]
+
+
+def _spans(
+    rule: str, zone: str, minutes: int, begin: dt.datetime, end: dt.datetime
+) -> Iterator[Span]:
+    length = dt.timedelta(minutes=minutes)
+    # Reckoned in UTC: an hour is an hour on the night in which clocks are set.
+    start = (begin.astimezone(dt.UTC) - length).astimezone(_zone(zone))
+    for moment in _cron(rule, start):
+        span = Span(begin=moment, end=(moment.astimezone(dt.UTC) + length).astimezone(_zone(zone)))
+        if span.begin >= end:
+            return
+        if span.touches(begin, end):
+            yield span
+
+
+def _cron(rule: str, start: dt.datetime) -> Iterator[dt.datetime]:
+    try:
+        return CronSim(rule, start)
+    except CronSimError as error:
+        raise CalendarError(
+            f"{rule!r} is no cron rule ({error}): minute hour day month weekday, such as"
+            " '0 3 * * TUE#1' for three o'clock on the first Tuesday of the month"
+        ) from error
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise CalendarError(f"there is no time zone {name!r}: say such as Europe/Berlin") from error
+
+
+def _local(text: str, zone: zoneinfo.ZoneInfo) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CalendarError(f"{text!r} is no moment: say such as 2026-12-24T00:00") from error
+    if moment.tzinfo is not None:
+        raise CalendarError(f"{text}: leave the offset out; it is read on the zone's clock")
+    return moment.replace(tzinfo=zone)

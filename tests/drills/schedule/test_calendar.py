@@ -1,0 +1,140 @@
+"""The calendar: windows on a place's clock, blackouts by whom they are for, errors that help."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from drills.schedule.calendar import Blackout, Calendar, Entry, upcoming, wrong_because
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NIGHTLY = Entry(
+    name="nightly",
+    drill="site_killed",
+    rule="30 2 * * *",
+    zone="Europe/Berlin",
+    minutes=60,
+    made_ms=0,
+)
+
+
+def utc(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+
+def begins(entry: Entry, begin: str, end: str) -> list[str]:
+    found = entry.windows(utc(begin), utc(end))
+    return [each.begin.astimezone(dt.UTC).isoformat(timespec="minutes") for each in found]
+
+
+def test_a_window_goes_by_the_clock_of_its_place_through_summer_time() -> None:
+    winter = begins(NIGHTLY, "2027-01-10T00:00", "2027-01-11T00:00")
+    summer = begins(NIGHTLY, "2027-07-10T00:00", "2027-07-11T00:00")
+    assert winter == ["2027-01-10T01:30+00:00"]
+    assert summer == ["2027-07-10T00:30+00:00"]
+
+
+def test_an_hour_that_is_left_out_puts_a_window_after_it_and_one_that_comes_twice_counts_once() -> (
+    None
+):
+    # 28 March 2027: 02:00 becomes 03:00. 31 October 2027: 03:00 becomes 02:00.
+    assert begins(NIGHTLY, "2027-03-27T12:00", "2027-03-28T12:00") == ["2027-03-28T01:00+00:00"]
+    assert len(begins(NIGHTLY, "2027-10-30T12:00", "2027-10-31T12:00")) == 1
+
+
+def test_a_window_that_is_open_counts_as_the_next_one() -> None:
+    window = NIGHTLY.next_after(utc("2027-01-10T02:00"))
+    assert window is not None
+    assert (window.begin, window.end) == (utc("2027-01-10T01:30"), utc("2027-01-10T02:30"))
+    later = NIGHTLY.next_after(utc("2027-01-10T02:30"))
+    assert later is not None
+    assert later.begin == utc("2027-01-11T01:30")
+
+
+def test_a_window_is_so_long_as_it_says_on_the_night_in_which_clocks_are_set() -> None:
+    for window in NIGHTLY.windows(utc("2027-10-30T12:00"), utc("2027-10-31T12:00")):
+        assert window.end - window.begin.astimezone(dt.UTC) == dt.timedelta(minutes=60)
+
+
+def test_a_rule_that_comes_only_in_many_years_has_no_window() -> None:
+    never = Entry(name="n", drill="d", rule="0 0 * 2 MON#5", zone="UTC", minutes=5, made_ms=0)
+    assert never.next_after(utc("2027-01-01T00:00")) is None
+    assert upcoming((never, NIGHTLY), utc("2027-01-01T00:00"), 2)[0][1] is NIGHTLY
+
+
+def test_windows_to_come_of_all_entries_are_in_order() -> None:
+    hourly = Entry(name="h", drill="d", rule="15 * * * *", zone="UTC", minutes=5, made_ms=0)
+    found = upcoming((NIGHTLY, hourly), utc("2027-01-10T00:30"), 4)
+    assert [entry.name for _, entry in found] == ["h", "nightly", "h", "h"]
+
+
+CHRISTMAS = Blackout(
+    name="xmas", zone="Europe/Berlin", begins="2026-12-24T00:00", ends="2026-12-27T00:00"
+)
+OFFICE = Blackout(
+    name="office", zone="America/New_York", rule="0 8 * * MON-FRI", minutes=600, scope="tenant:acme"
+)
+AT_B = Blackout(
+    name="b moves", zone="UTC", begins="2026-11-30T00:00", ends="2026-12-01T00:00", scope="site:b"
+)
+CALENDAR = Calendar(entries=(NIGHTLY,), blackouts=(CHRISTMAS, OFFICE, AT_B))
+
+
+def names(at: str, sites: frozenset[str] | None = None, *, is_live: bool = True) -> list[str]:
+    begin = utc(at)
+    told = CALENDAR.blackouts_of(sites, begin, begin + dt.timedelta(minutes=3), is_live=is_live)
+    return [each.partition(" (")[0] for each in told]
+
+
+def test_a_blackout_begins_and_ends_on_its_own_clock() -> None:
+    assert names("2026-12-23T22:50", is_live=False) == []
+    assert names("2026-12-23T22:58", is_live=False) == ["xmas"], "a drill that would reach into it"
+    assert names("2026-12-26T22:59", is_live=False) == ["xmas"]
+    assert names("2026-12-26T23:00", is_live=False) == []
+
+
+def test_a_tenants_office_hours_forbid_live_drills_and_not_those_in_a_lab() -> None:
+    assert names("2026-12-01T14:00") == ["office"], "nine in the morning in New York"
+    assert names("2026-12-01T14:00", is_live=False) == []
+    assert names("2026-12-05T14:00") == [], "a Saturday"
+
+
+def test_a_sites_blackout_is_for_drills_that_may_touch_it() -> None:
+    at = "2026-11-30T05:00"
+    assert names(at, frozenset({"b", "c"})) == ["b moves"]
+    assert names(at, frozenset({"a"})) == []
+    assert names(at, None) == ["b moves"], "whoever leads may be at b"
+
+
+@pytest.mark.parametrize(
+    ("thing", "told"),
+    [
+        (NIGHTLY, None),
+        (CHRISTMAS, None),
+        (OFFICE, None),
+        (
+            Entry(name="n", drill="d", rule="99 * * * *", zone="UTC", minutes=5, made_ms=0),
+            "no cron",
+        ),
+        (Entry(name="n", drill="d", rule="0 0 * * *", zone="Mars", minutes=5, made_ms=0), "Mars"),
+        (Entry(name="n", drill="d", rule="0 0 * * *", zone="UTC", minutes=0, made_ms=0), "minutes"),
+        (Blackout(name="b", zone="UTC", begins="x", ends="2026-12-24T00:00"), "no moment"),
+        (Blackout(name="b", zone="UTC", begins="2026-12-24", ends="2026-12-23"), "after"),
+        (
+            Blackout(name="b", zone="UTC", begins="2026-12-24T00:00Z", ends="2026-12-25"),
+            "offset",
+        ),
+        (
+            Blackout(name="b", zone="UTC", begins="2026-12-24", ends="2026-12-25", scope="b"),
+            "scope",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_told_with_the_way_out(
+    thing: Entry | Blackout, told: str | None
+) -> None:
+    wrong = wrong_because(thing)
+    assert (wrong is None) == (told is None)
+    assert told is None or told in (wrong or "")
