@@ -98,7 +98,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     @property
     def held(self) -> bool:
         """Whether it ended as it should and every expectation held."""
-        return self.end is End.COMPLETED and all(each.held for each in self.judgements)
+        due = End.ABORTED if self.experiment.aborts_after_s else End.COMPLETED
+        return self.end is due and all(each.held for each in self.judgements)
 
 
 class Sealed(Struct, frozen=True, kw_only=True):

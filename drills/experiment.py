@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -175,6 +176,9 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     controller_dies: bool = False
     """The process that carries the method out gets SIGKILL a second after its first fault."""
 
+    aborts_after_s: float = 0.0
+    """An operator aborts it so long after its first fault: the drill is about that. 0: nobody."""
+
     @property
     def lasts_s(self) -> float:
         """How long the method takes, by its times to live."""
@@ -206,7 +210,9 @@ def read_experiment(text: str, source: str) -> Experiment:
     return found
 
 
-def _wrong_because(experiment: Experiment) -> str | None:  # noqa: PLR0911 - one a rule
+def _wrong_because(  # noqa: PLR0911 - one a rule
+    experiment: Experiment,
+) -> str | None:
     if _NAME.fullmatch(experiment.name) is None:
         return f"name should be a word such as site_killed, not {experiment.name!r}"
     if not experiment.method and not experiment.load.burst_per_s:
@@ -221,7 +227,13 @@ def _wrong_because(experiment: Experiment) -> str | None:  # noqa: PLR0911 - one
         return f"load.calls_per_s should be above 0 and at most {MOST_CALLS_PER_S:g}"
     if experiment.load.agents_per_site not in {5, 10, 15}:
         return "load.agents_per_site should be 5, 10 or 15"
-    for number, fault in enumerate(experiment.method, start=1):
+    if not 0.0 <= experiment.aborts_after_s < max(experiment.lasts_s, 0.1):
+        return "aborts_after_s should be before the last fault ends by itself"
+    return _wrong_fault(experiment.method)
+
+
+def _wrong_fault(method: Iterable[Fault]) -> str | None:
+    for number, fault in enumerate(method, start=1):
         wrong = fault.wrong_because()
         if wrong is not None:
             return f"fault {number}: {wrong}"

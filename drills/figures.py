@@ -71,6 +71,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     healed_ms = course.healed_ms
     is_known = merged and healed_ms is not None
     answers["reconciled_s"] = (max(merged) - (healed_ms or 0)) / _MS if is_known else None
+    answers["abort_back_s"] = _abort_back_s(seen)
     answers |= places(seen)
     answers |= _setup(seen.wire, t0_ms)
     answers |= _cut_off(seen, t0_ms)
@@ -358,6 +359,14 @@ def _overrun_s(course: Course) -> float:
 
 def _difference_ms(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else abs(one - other) * _MS
+
+
+def _abort_back_s(seen: Seen) -> float | None:
+    """Return when, after it was aborted, the steady state was back; None: never, or nobody did."""
+    course = seen.course
+    if seen.aborted_ms is None or course.healed_ms is None or course.back_s is None:
+        return None
+    return (course.healed_ms - seen.aborted_ms) / _MS + course.back_s
 
 
 def moved(book: Ledger) -> Mapping[str, int]:

@@ -56,6 +56,10 @@ class Lever:
         """Stop the drills that run."""
         self._touch(_ABORT)
 
+    def forget(self) -> None:
+        """Take what was asked so far for answered: the next drill is not meant."""
+        self._asked_ns = self._abort_ns()
+
     @contextmanager
     def running(self) -> Iterator[bool]:
         """Be the one drill that runs until the block ends; False: there is another."""

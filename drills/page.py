@@ -98,6 +98,9 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
                 for each in evidence.guards
             ),
         ),
+        "<h3>Who asked, and who approved</h3>",
+        _list(each.told() for each in evidence.approvals)
+        or "<p>Nobody had to: a lab of its own, with synthetic callers only.</p>",
         _compared(evidence, before),
         "<h2>Findings</h2>",
         _list(evidence.findings) or "<p>None.</p>",

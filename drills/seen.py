@@ -53,6 +53,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """When edges had merged what they did without a quorum."""
     clocks_meanwhile: tuple[ClockBound, ...] = ()
     """How clocks differed a moment after the first fault, where that was to set one wrong."""
+    aborted_ms: int | None = None
+    """When an operator aborted it, where it is about that."""
     said: Mapping[str, int] = {}
     """What sites wrote down themselves since the first fault: how often each event."""
     redialled: tuple[Redialled, ...] = ()

@@ -14,6 +14,7 @@ from drills.course import End
 from drills.evidence import Evidence
 from drills.experiment import Experiment
 
+_RTOS = ("rto_s", "rto_capture_s")
 MOST_IN_A_LAB = 20
 """No number calls in two drills of one lab, and numbers are few."""
 
@@ -70,12 +71,35 @@ class OfEvidence(Struct, frozen=True, kw_only=True):
     rto_error_ms: Most
 
 
+class Total(Struct, frozen=True, kw_only=True):
+    """How much of what was asked for there is."""
+
+    due: int = 0
+    """Runs that were asked for."""
+    done: int = 0
+    """Of these, those of which there is evidence."""
+    held: int = 0
+    labs_lost: int = 0
+    """Labs that did not come up, or brought no evidence."""
+    took_s: float = 0.0
+    """Labs included, over all times that the command was called with this file."""
+
+    @property
+    def left_s(self) -> float | None:
+        """Return how long the rest will take at this pace; None: nothing is done yet."""
+        return self.took_s / self.done * (self.due - self.done) if self.done else None
+
+
+NOTHING = Total()
+
+
 class Tally(Struct, frozen=True, kw_only=True):
     """The whole file."""
 
     scenarios: Mapping[str, Scenario]
     evidence: OfEvidence
     runs: tuple[Done, ...]
+    total: Total = NOTHING
 
 
 def done(evidence: Evidence) -> Done:
@@ -121,10 +145,39 @@ def _lab(experiment: Experiment) -> tuple[bool, int]:
     return experiment.moves_clocks, experiment.load.agents_per_site
 
 
-def tally(runs: Iterable[Done], tampered: int, found: int) -> Tally:
-    """Return the sums. `found` of `tampered` changes were noticed."""
+def total_of(
+    wanted: Iterable[Experiment], runs: Iterable[Done], repeats: int | None, before: Total
+) -> Total:
+    """Return how much of what is wanted is done; what `before` says is gone on from."""
+    known = tuple(wanted)
+    due = {
+        (each.name, each.plan_hash, seed)
+        for each in known
+        for seed in range(1, (repeats or each.repeats) + 1)
+    }
+    done_ = [each for each in runs if (each.drill, each.plan_hash, each.seed) in due]
+    return Total(
+        due=len(due),
+        done=len(done_),
+        held=sum(each.held for each in done_),
+        labs_lost=before.labs_lost,
+        took_s=before.took_s,
+    )
+
+
+def tally(
+    runs: Iterable[Done],
+    tampered: int,
+    found: int,
+    wanted: Iterable[str] = (),
+    total: Total = NOTHING,
+) -> Tally:
+    """Return the sums. `found` of `tampered` changes were noticed; `wanted` are named in any case.
+
+    Of a drill that has not been run nothing is known: no run, and no exact ledger.
+    """
     known = tuple(runs)
-    names = sorted({each.drill for each in known})
+    names = sorted({each.drill for each in known} | set(wanted))
     return Tally(
         scenarios={
             name: _scenario([each for each in known if each.drill == name]) for name in names
@@ -132,9 +185,10 @@ def tally(runs: Iterable[Done], tampered: int, found: int) -> Tally:
         evidence=OfEvidence(
             tamper_found=tampered > 0 and found == tampered,
             tampered=tampered,
-            rto_error_ms=Most(max=_largest(known, "rto_error_ms", only_known=True)),
+            rto_error_ms=Most(max=_rto_error(known)),
         ),
         runs=known,
+        total=total,
     )
 
 
@@ -150,18 +204,29 @@ def _scenario(runs: list[Done]) -> Scenario:
         lost_elsewhere=_sum(runs, "lost_elsewhere"),
         double_offers=_sum(runs, "double_offers"),
         untrue_agent_s=Most(max=_largest(runs, "untrue_agent_s")),
-        ledger_exact=all(each.figures.get("ledger_exact") == 1.0 for each in runs),
+        ledger_exact=bool(runs) and all(each.figures.get("ledger_exact") == 1.0 for each in runs),
         broken=broken,
     )
 
 
-def _largest(runs: Iterable[Done], figure: str, *, only_known: bool = False) -> float | None:
+def _rto_error(runs: Iterable[Done]) -> float | None:
+    """Return by how much telephones and capture differ at most; None: somewhere one is silent."""
+    both = [
+        each.figures.get("rto_error_ms")
+        for each in runs
+        if any(each.figures.get(name) is not None for name in _RTOS)
+    ]
+    known = [value for value in both if value is not None]
+    return max(known) if known and len(known) == len(both) else None
+
+
+def _largest(runs: Iterable[Done], figure: str) -> float | None:
     values = [each.figures.get(figure) for each in runs]
     known = [value for value in values if value is not None]
-    return max(known) if known and (only_known or len(known) == len(values)) else None
+    return max(known) if known and len(known) == len(values) else None
 
 
 def _sum(runs: Iterable[Done], figure: str) -> int | None:
     values = [each.figures.get(figure) for each in runs]
     known = [value for value in values if value is not None]
-    return round(sum(known)) if len(known) == len(values) else None
+    return round(sum(known)) if known and len(known) == len(values) else None

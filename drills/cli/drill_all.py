@@ -15,11 +15,14 @@ from drills.cli.drill_words import Keep, every, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.desk.tables import table
+from drills.desk.words import lasting
+from drills.evidence import Evidence
+from drills.experiment import Experiment
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 from drills.setup.say import note
 from drills.shelf import HOME, Shelf, tamper
-from drills.tally import Done, Due, Tally, done, in_one_lab, still_to_do, tally
+from drills.tally import Done, Due, Tally, Total, done, in_one_lab, still_to_do, tally, total_of
 
 MOST_MISSING = 3
 
@@ -43,13 +46,15 @@ def all_(
 ) -> int:
     """Carry all drills out, each as often as it says; sum up.
 
-    Hours: a run takes the better part of a minute. Interrupted, it goes on
+    Hours: a run takes the better part of a minute, and how long the rest
+    will take is told after each lab. Interrupted, it goes on
     where it was when it is called with the same file again. All drills are
     run once before any is run a second time, several in one lab where that
     is as it was after each. At the end evidence is tampered with, byte by
     byte in copies, to see that each change is found.
 
-    Exit code 0 only if every expectation held in every run.
+    Exit code 0 only if every expectation held in every run so far; the
+    last line says how many there are of how many.
 
     For example:
       ./everline drill all --json drills.json
@@ -58,42 +63,93 @@ def all_(
     """
     wanted = [one(name) for name in names] or list(every().values())
     shelf = Shelf(keep.absolute())
-    runs = _taken_up(json)
-    clock = time.monotonic
-    ends_s = None if minutes is None else clock() + minutes * 60
-    missing = 0
-    while due := list(still_to_do(wanted, runs, repeats)):
-        left_s = None if ends_s is None else ends_s - clock()
-        if left_s is not None and left_s <= 0:
-            note(f"drill all: {len(due)} runs are left; the same command goes on with them")
-            break
-        status, found = run_some(in_one_lab(due), shelf, left_s)
-        for run in found:
-            evidence = shelf.read(run)
-            runs.append(done(evidence))
-            held = "held" if evidence.held else "BROKEN"
-            note(f"drill all: {evidence.experiment.name}, {evidence.seed}: {held}")
-        _write(json, tally(runs, 0, 0))
-        if status not in {Exit.OK, Exit.FAILED}:
-            return status
-        if not found:
-            # A lab that does not come up is no reason to give up hours of others.
-            missing += 1
-            note(f"drill all: {due[0].experiment.name}: no evidence; what it said is above")
-            if missing >= MOST_MISSING:
-                raise CommandError("no drill brings evidence any more; what they said is above")
-    answer = tally(runs, *tamper(shelf, [each.run for each in runs]))
+    before = _taken_up(json)
+    many = Many(wanted, repeats, json, list(before.runs), before.total)
+    ends_s = None if minutes is None else time.monotonic() + minutes * 60
+    status = many.carry_out(shelf, ends_s)
+    if status is not None:
+        return status
+    answer = many.tally(*tamper(shelf, [each.run for each in many.runs]))
     _write(json, answer)
     _print_tally(answer)
-    held_all = not missing and all(each.failed == 0 for each in answer.scenarios.values())
+    held_all = answer.total.held == answer.total.done
     return Exit.OK if held_all and answer.evidence.tamper_found else Exit.FAILED
 
 
-def _taken_up(file: Path | None) -> list[Done]:
+class Many:
+    """A series over as many labs as it takes."""
+
+    def __init__(
+        self,
+        wanted: Sequence[Experiment],
+        repeats: int | None,
+        file: Path | None,
+        runs: list[Done],
+        total: Total,
+    ) -> None:
+        self._wanted = wanted
+        self._repeats = repeats
+        self._file = file
+        self.runs = runs
+        self._total = total
+
+    def carry_out(self, shelf: Shelf, ends_s: float | None) -> int | None:
+        """Drill until all is done, or the time is over; an exit status if it has to stop.
+
+        A lab that does not come up is no reason to give up hours of others.
+        """
+        in_vain = 0
+        while due := list(still_to_do(self._wanted, self.runs, self._repeats)):
+            began_s = time.monotonic()
+            left_s = None if ends_s is None else ends_s - began_s
+            if left_s is not None and left_s <= 0:
+                note(f"drill all: {len(due)} runs are left; the same command goes on with them")
+                return None
+            status, found = run_some(in_one_lab(due), shelf, left_s)
+            for run in found:
+                self._take(shelf.read(run))
+            self._count(time.monotonic() - began_s, is_lost=not found)
+            _write(self._file, self.tally(0, 0))
+            if status not in {Exit.OK, Exit.FAILED}:
+                return status
+            in_vain = 0 if found else in_vain + 1
+            if not found:
+                note(f"drill all: {due[0].experiment.name}: no evidence; what it said is above")
+            if in_vain >= MOST_MISSING:
+                raise CommandError("no drill brings evidence any more; what they said is above")
+            self._tell()
+        return None
+
+    def tally(self, tampered: int, found: int) -> Tally:
+        """Return the sums so far."""
+        total = total_of(self._wanted, self.runs, self._repeats, self._total)
+        names = [each.name for each in self._wanted]
+        return tally(self.runs, tampered, found, names, total)
+
+    def _take(self, evidence: Evidence) -> None:
+        self.runs.append(done(evidence))
+        held = "held" if evidence.held else "BROKEN"
+        note(f"drill all: {evidence.experiment.name}, {evidence.seed}: {held}")
+
+    def _count(self, took_s: float, *, is_lost: bool) -> None:
+        self._total = msgspec.structs.replace(
+            self._total,
+            took_s=self._total.took_s + took_s,
+            labs_lost=self._total.labs_lost + is_lost,
+        )
+
+    def _tell(self) -> None:
+        total = self.tally(0, 0).total
+        left = "" if total.left_s is None else f"; about {lasting(total.left_s)} left"
+        broken = total.done - total.held
+        note(f"drill all: {total.done} of {total.due} runs, {broken} broken{left}")
+
+
+def _taken_up(file: Path | None) -> Tally:
     if file is None or not file.exists():
-        return []
+        return tally((), 0, 0)
     try:
-        return list(msgspec.json.decode(file.read_bytes(), type=Tally).runs)
+        return msgspec.json.decode(file.read_bytes(), type=Tally)
     except (OSError, msgspec.MsgspecError) as error:
         raise CommandError(f"{file} cannot be gone on from: {error}", Exit.USAGE) from error
 
@@ -116,13 +172,24 @@ def _print_tally(answer: Tally) -> None:
             str(each.failed),
             "-" if each.rto_s.max is None else f"{each.rto_s.max:.2f} s",
             "-" if each.untrue_agent_s.max is None else f"{each.untrue_agent_s.max:.1f} s",
-            "exact" if each.ledger_exact else "NOT EXACT",
+            "-" if not each.runs else "exact" if each.ledger_exact else "NOT EXACT",
             "; ".join(f"{what} ({count})" for what, count in each.broken.items()),
             style="red" if each.failed else "",
         )
-    console().print(rows)
+    say = console().print
+    say(rows)
     found = "all found" if answer.evidence.tamper_found else "NOT ALL FOUND"
-    console().print(f"{answer.evidence.tampered} changed bytes: {found}")
+    say(f"{answer.evidence.tampered} changed bytes: {found}")
+    error = answer.evidence.rto_error_ms.max
+    told = "not known everywhere" if error is None else f"at most {error:.1f} ms from the capture's"
+    say(f"Recovery times: {told}")
+    total = answer.total
+    say(
+        f"{total.done} of {total.due} runs done, {total.held} held, {total.done - total.held}"
+        f" broken, {total.due - total.done} left; {lasting(total.took_s)}, labs included"
+        + (f"; {total.labs_lost} labs did not come up" if total.labs_lost else ""),
+        style="" if total.held == total.due else "red",
+    )
 
 
 def run_some(

@@ -92,9 +92,12 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     try:
         async with _captured(stage, pcap) as capture, _agent(stage) as client:
             clocks = await witnesses.clock_bounds(stage)
-            meanwhile = _Meanwhile(stage) if experiment.moves_clocks else None
+            meanwhile = _Meanwhile(stage, experiment, hands.lever)
             runner = _runner(experiment, stage, client, hands, meanwhile)
-            course, stocks, silent = await _play(stage, runner, experiment, redialler)
+            try:
+                course, stocks, silent = await _play(stage, runner, experiment, redialler)
+            finally:
+                meanwhile.over()
         dropped = capture.dropped
     finally:
         shutil.rmtree(keep, ignore_errors=True)
@@ -120,7 +123,8 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         course=course,
         wire=msgspec.structs.replace(wire, calls=of_the_plan),
         merged_ms=witnesses.merged(stage),
-        clocks_meanwhile=() if meanwhile is None else tuple(meanwhile.clocks),
+        clocks_meanwhile=tuple(meanwhile.clocks),
+        aborted_ms=meanwhile.aborted_ms,
         said=witnesses.said(stage, course),
         redialled=redialled,
         tickets=history.tickets(stage.observer.seen),
@@ -173,16 +177,38 @@ async def _play(
 
 
 class _Meanwhile:
-    """Asks for the time again when a fault has set a clock wrong."""
+    """What is done once the first fault has been made.
 
-    def __init__(self, stage: Stage) -> None:
+    Asks for the time again where a clock was set wrong, and aborts a drill that is about that, by
+    the same file that `./everline drill abort` touches.
+    """
+
+    def __init__(self, stage: Stage, experiment: Experiment, lever: Lever) -> None:
         self._stage = stage
+        self._experiment = experiment
+        self._lever = lever
+        self._aborting: asyncio.Task[None] | None = None
         self.clocks: list[ClockBound] = []
+        self.aborted_ms: int | None = None
 
-    async def look(self, _fault: Fault) -> None:
+    async def begun(self, _fault: Fault) -> None:
         """Ask, as soon as whoever has the clock can have noticed."""
-        await asyncio.sleep(CLOCK_MOVES_S)
-        self.clocks += await witnesses.clock_bounds(self._stage)
+        if self._experiment.aborts_after_s:
+            self._aborting = asyncio.create_task(self._abort())
+        if self._experiment.moves_clocks:
+            await asyncio.sleep(CLOCK_MOVES_S)
+            self.clocks += await witnesses.clock_bounds(self._stage)
+
+    async def _abort(self) -> None:
+        await asyncio.sleep(self._experiment.aborts_after_s)
+        self.aborted_ms = self._stage.clock.now().wall_ms
+        self._lever.abort()
+
+    def over(self) -> None:
+        """Let the next drill of this series begin, though this one was aborted."""
+        if self._aborting is not None:
+            self._aborting.cancel()
+            self._lever.forget()
 
 
 def _runner(
@@ -190,7 +216,7 @@ def _runner(
     stage: Stage,
     client: FaultClient,
     hands: Hands,
-    meanwhile: _Meanwhile | None,
+    meanwhile: _Meanwhile,
 ) -> Runner:
     dying = DyingController(client, Path(sys.executable), PROJECT)
     return Runner(
@@ -205,7 +231,7 @@ def _runner(
         faults=dying if experiment.controller_dies else client,
         clock=stage.clock,
         tell=hands.tell,
-        on_first_fault=None if meanwhile is None else meanwhile.look,
+        on_first_fault=meanwhile.begun,
     )
 
 

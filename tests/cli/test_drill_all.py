@@ -82,7 +82,27 @@ def test_when_the_time_is_over_the_file_has_what_was_done_and_the_rest_is_left(
     assert asked(Labs(), monkeypatch, file, minutes=0.0) == Exit.FAILED  # nothing was shown
     late = Labs(4)
     assert asked(late, monkeypatch, file, minutes=5.0) == Exit.OK
-    assert len(json.loads(file.read_bytes())["runs"]) == 4
+    written = json.loads(file.read_bytes())
+    assert len(written["runs"]) == 4
+    assert (written["total"]["due"], written["total"]["done"]) == (4, 4)
+
+
+def test_a_lab_that_does_not_come_up_is_counted_and_no_drill_has_failed_by_it(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    assert asked(Labs(0, 4), monkeypatch, file) == Exit.OK
+    written = json.loads(file.read_bytes())
+    assert (written["total"]["labs_lost"], written["total"]["held"]) == (1, 4)
+
+
+def test_what_is_left_is_told_and_the_file_names_every_drill(
+    monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(CommandError, match="no drill brings evidence"):
+        asked(Labs(1, 0, 0, 0), monkeypatch, file)
+    assert "drill all: 1 of 4 runs, 0 broken; about" in capsys.readouterr().err
+    written = json.loads(file.read_bytes())
+    assert written["scenarios"]["link_flaps"]["runs"] == 0
 
 
 def test_labs_that_bring_nothing_are_given_up_after_three(

@@ -21,7 +21,7 @@ FIGURES = {
     *("kept_share", "cleared_s", "setup_delay_ms", "drained_s", "ttl_overrun_s", "back_s"),
     *("media_rto_s", "data_rto_s", "sign_in_rto_s", "recording_rto_s"),
     *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
-    *("clock_off_s", "stores_away", "members_away"),
+    *("clock_off_s", "stores_away", "members_away", "abort_back_s"),
 }
 SOUND = """
 name = "mine"
@@ -64,6 +64,7 @@ def test_every_reviewed_experiment_is_sound() -> None:
         (('[[method]]\nkind = "cut"\ntarget = "a-b"\nttl_s = 5\n', ""), "without a fault"),
         (('hypothesis = "Nothing happens."', ""), "hypothesis"),
         (("ttl_s = 5", "ttl_s = 5\nat_s = -1"), "at_s"),
+        (("[[steady]]", "aborts_after_s = 5\n[[steady]]"), "aborts_after_s"),
     ],
 )
 def test_a_wrong_file_is_refused_and_says_why(change: tuple[str, str], says: str) -> None:

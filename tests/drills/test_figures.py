@@ -186,6 +186,15 @@ def test_recording_is_back_with_the_first_new_talk_that_is_recorded_as_a_whole()
     assert figures(seen())["recording_rto_s"] is None
 
 
+def test_the_steady_state_is_back_so_long_after_somebody_aborted_it() -> None:
+    aborted = replace(seen(), aborted_ms=KILL_MS + 4_000)
+    stopped = replace(aborted.course, healed_ms=KILL_MS + 6_500, back_s=3.0)
+    assert figures(replace(aborted, course=stopped))["abort_back_s"] == 5.5
+    never = replace(stopped, back_s=None)
+    assert figures(replace(aborted, course=never))["abort_back_s"] is None
+    assert figures(seen())["abort_back_s"] is None
+
+
 def test_a_clock_is_off_by_what_is_certain_of_the_worst() -> None:
     assert "clock_off_s" not in figures(seen())
     right = ClockBound(who="a", least_ms=-2.0, most_ms=3.0)

@@ -27,6 +27,8 @@ def test_an_abort_is_for_the_drills_that_run_and_not_for_the_next(tmp_path: Path
     Lever(tmp_path).abort()
     assert running.stopped_because() == "an operator aborted it"
     assert Lever(tmp_path).stopped_because() is None
+    running.forget()
+    assert running.stopped_because() is None, "it has stopped, and goes on with the next"
 
 
 def test_only_one_drill_runs_at_a_time(tmp_path: Path) -> None:

@@ -9,7 +9,16 @@ from drills.course import End
 from drills.evidence import Evidence
 from drills.library import experiment_of
 from drills.shelf import Shelf, tamper
-from drills.tally import MOST_IN_A_LAB, Done, done, in_one_lab, still_to_do, tally
+from drills.tally import (
+    MOST_IN_A_LAB,
+    Done,
+    Total,
+    done,
+    in_one_lab,
+    still_to_do,
+    tally,
+    total_of,
+)
 from tests.drills.test_evidence import FILES, piece
 
 KILLED, FLAPS = experiment_of("site_killed"), experiment_of("link_flaps")
@@ -50,6 +59,30 @@ def test_what_a_run_could_not_measure_is_not_left_out_of_the_maximum() -> None:
     found = tally([run(1), run(2, rto_s=None, ledger_exact=0.0)], 0, 0).scenarios["site_killed"]
     assert found.rto_s.max is None
     assert not found.ledger_exact
+
+
+def test_a_recovery_that_the_capture_did_not_see_is_not_passed_over() -> None:
+    unseen = run(2, rto_error_ms=None)
+    assert tally([run(1), unseen], 0, 0).evidence.rto_error_ms.max is None
+    neither = run(2, rto_error_ms=None, rto_s=None, rto_capture_s=None)
+    assert tally([run(1), neither], 0, 0).evidence.rto_error_ms.max == 3.0
+
+
+def test_a_drill_that_was_asked_for_and_not_run_is_named_with_nothing_known_of_it() -> None:
+    found = tally([run(1)], 0, 0, ["link_flaps", "site_killed"]).scenarios["link_flaps"]
+    assert (found.runs, found.failed, found.rto_s.max) == (0, 0, None)
+    assert (found.lost_elsewhere, found.double_offers, found.ledger_exact) == (None, None, False)
+
+
+def test_the_total_says_how_much_of_what_was_asked_for_there_is() -> None:
+    runs = [run(1), run(2, held=False), run(99)]
+    before = Total(took_s=80.0, labs_lost=1)
+    total = total_of([KILLED, FLAPS], runs, 2, before)
+    assert (total.due, total.done, total.held, total.labs_lost) == (4, 2, 1, 1)
+    assert total.left_s == 80.0
+    assert total_of([KILLED], [], 2, before).left_s is None
+    by_file = total_of([KILLED, FLAPS], [], None, before)
+    assert by_file.due == KILLED.repeats + FLAPS.repeats
 
 
 def test_one_change_that_was_not_noticed_is_told() -> None:
