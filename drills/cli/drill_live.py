@@ -13,7 +13,7 @@ import cyclopts
 from drills import permits
 from drills.blast import named_sites
 from drills.cli.drill_report import kept, tell
-from drills.cli.drill_words import Keep, Name, one
+from drills.cli.drill_words import Name, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.course import FaultError
@@ -22,6 +22,7 @@ from drills.ctl.client import ProblemError
 from drills.desk.answers import Status
 from drills.desk.asks import StatusAsk
 from drills.desk.client import connected
+from drills.desk.errors import DeskError
 from drills.drill import live as live_drill
 from drills.experiment import Experiment, Fault, aimed
 from drills.facts import Facts
@@ -33,7 +34,7 @@ from drills.permits import Asked
 from drills.schedule.book import Book
 from drills.schedule.errors import CalendarError
 from drills.setup.say import note
-from drills.shelf import HOME, Shelf, run_name
+from drills.shelf import Shelf, run_name
 from state.clock import SystemClock
 
 T = TypeVar("T")
@@ -276,8 +277,5 @@ def _up() -> tuple[str, ...]:
     try:
         with connected(None) as line:
             return tuple(row.api for row in line.ask(StatusAsk(), Status).sites if row.api)
-    except Exception:  # noqa: BLE001
+    except DeskError:
         return ()
-
-
-__all__ = ["HOME", "Keep", "approve", "ask", "check_live", "forbidden_because", "run_live"]

@@ -309,7 +309,8 @@ class Desk:
 
     async def _replicas(self) -> Replicas:
         over, lags = await self._ledger(), await replicas.raft_lags(self._lab)
-        alone = await asyncio.to_thread(replicas.unreplicated, self._lab, over.records)
+        runs = {site: self._lab.paths.of(site) for site in self._lab.plan.sites}
+        alone = await asyncio.to_thread(replicas.unreplicated, runs, over.records)
         return Replicas(etcd=lags, recordings=alone)
 
     async def _fault(self, ask: FaultAsk) -> Faults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from drills.lab import recorders
 from drills.lab.lab import Lab
@@ -45,11 +46,14 @@ def indexes(metrics: bytes) -> tuple[int, int] | None:
     return committed, applied
 
 
-def unreplicated(lab: Lab, records: Iterable[CallRecord]) -> Mapping[SiteId, int]:
-    """Return how many recordings of these calls each site has that it counts as nowhere else."""
-    counted = {site: _counted(lab, site) for site in lab.plan.sites}
-    kept = {site: _kept(lab, site) for site in lab.plan.sites}
-    alone = dict.fromkeys(lab.plan.sites, 0)
+def unreplicated(runs: Mapping[SiteId, Path], records: Iterable[CallRecord]) -> dict[SiteId, int]:
+    """Return how many recordings of these calls each site has that it counts as nowhere else.
+
+    `runs`: each site's run directory.
+    """
+    counted = {site: _counted(run) for site, run in runs.items()}
+    kept = {site: _kept(run) for site, run in runs.items()}
+    alone = dict.fromkeys(runs, 0)
     for record in records:
         site = record.site
         is_due = record.outcome is Outcome.ANSWERED and site in alone
@@ -58,14 +62,13 @@ def unreplicated(lab: Lab, records: Iterable[CallRecord]) -> Mapping[SiteId, int
     return alone
 
 
-def _kept(lab: Lab, site: SiteId) -> frozenset[str]:
-    store = recorders.store_of(lab.paths.of(site))
-    return frozenset(path.stem for path in store.glob("*/manifests/*.json"))
+def _kept(run: Path) -> frozenset[str]:
+    return frozenset(path.stem for path in recorders.store_of(run).glob("*/manifests/*.json"))
 
 
-def _counted(lab: Lab, site: SiteId) -> frozenset[str]:
+def _counted(run: Path) -> frozenset[str]:
     try:
-        text = recorders.counted_of(lab.paths.of(site)).read_text()
+        text = recorders.counted_of(run).read_text()
     except OSError:
         return frozenset()
     return frozenset(line.rpartition("/")[2] for line in text.splitlines())

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from drills.course import Course, End, Made, Note
-from drills.drill.live import DeskFaults, LiveGround, Probed, evidence_of, figures
+from drills.desk.answers import Health
+from drills.drill.live import DeskFaults, LiveGround, Probed, evidence_of, figures, incidents
 from drills.evidence import FIRST, open_sealed, seal
 from drills.experiment import Fault, FaultKind
 from drills.lever import Lever
 from drills.library import experiment_of
 from state.clock import SystemClock
 from state.model import SiteId
+from tests.cli.asked import status
 from tests.drills.test_evidence import KEY
 
 A, B = SiteId("a"), SiteId("b")
@@ -81,3 +85,21 @@ def test_the_evidence_judges_what_test_calls_show_and_names_what_they_do_not(
     assert "ledger_exact" in evidence.findings[0]
     assert len(evidence.calls) == 2
     assert open_sealed(seal(evidence, KEY), {}, None) == evidence
+
+
+def test_whatever_is_wrong_at_sites_that_are_up_is_an_incident() -> None:
+    told = incidents(status())
+    assert "site b is cut off" in told
+    assert "site c drains" in told
+    assert "kamailio-b is down" in told
+    assert "edge b1 does not answer" in told
+    assert not [each for each in told if "edge a1" in each]
+
+
+def test_a_system_that_is_well_has_no_incident() -> None:
+    site, edge = status().sites[0], status().edges[0]
+    up = dict.fromkeys(site.processes, Health.UP)
+    well = replace(status(), sites=(replace(site, processes=up),), edges=(edge,))
+    assert incidents(well) == ()
+    assert incidents(replace(well, snapshot="stale")) == ("nobody reads the shared state",)
+    assert incidents(replace(well, alone={site.site: 5})) == ("site a serves alone",)
