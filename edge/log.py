@@ -6,9 +6,11 @@ stand under `pii.` only; digits, keys and tokens nowhere.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import sys
+import time
 import traceback
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -23,27 +25,41 @@ _encoder: Final = msgspec.json.Encoder(enc_hook=repr)
 
 def configure(level: str, **bound: str) -> None:
     """Set up structlog for this process; `bound` (edge, site) stands on every line."""
+    stamp = Stamp()
 
-    def add_bound(
-        _logger: object, _method: str, event: MutableMapping[str, Any]
+    # One step where structlog has three: a call logs ten lines, and they are a tenth of its cost.
+    def dress(
+        _logger: object, method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         event.update(bound)
+        event["level"] = method
+        event["timestamp"] = stamp.text(time.time_ns())
         return event
 
     structlog.configure(
-        processors=[
-            add_bound,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            render,
-        ],
+        processors=[dress, structlog.processors.format_exc_info, render],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
         ),
         logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+
+
+class Stamp:
+    """Writes instants as ISO 8601 in UTC, to the microsecond; the second as it was written last."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = ""
+
+    def text(self, wall_ns: int) -> str:
+        """Return the instant so many nanoseconds after the epoch."""
+        second, rest_ns = divmod(wall_ns, 1_000_000_000)
+        if second != self._second:
+            self._text = dt.datetime.fromtimestamp(second, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._second = second
+        return f"{self._text}.{rest_ns // 1000:06d}Z"
 
 
 def fault(error: BaseException) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.log import fault, render
+from edge.log import Stamp, fault, render
 
 
 class Colour(StrEnum):
@@ -77,3 +77,14 @@ def test_a_line_is_json_whatever_is_in_it() -> None:
 
 def test_an_error_that_was_never_raised_has_no_place() -> None:
     assert fault(ValueError("x")) == {"fault": "ValueError", "at": "?"}
+
+
+def test_a_line_is_stamped_with_its_own_instant_though_the_second_is_kept() -> None:
+    stamp, second = Stamp(), 1_700_000_000 * 1_000_000_000
+    told = [stamp.text(second + ns) for ns in (1_000, 999_999_999, 1_000_000_000, -1)]
+    assert told == [
+        "2023-11-14T22:13:20.000001Z",
+        "2023-11-14T22:13:20.999999Z",
+        "2023-11-14T22:13:21.000000Z",
+        "2023-11-14T22:13:19.999999Z",
+    ]
