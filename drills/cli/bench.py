@@ -24,7 +24,13 @@ Part = Annotated[
     Literal["load", "sqlite", "postgresql", "decisions"] | None,
     cyclopts.Parameter(help="api: this alone. `load` loads, and keeps that for the next runs."),
 ]
-Profile = Annotated[bool, cyclopts.Parameter(help="edge: show where the time of a call goes.")]
+Profile = Annotated[
+    bool,
+    cyclopts.Parameter(help="edge: show where the time of a call goes, by part and step by step."),
+]
+Flame = Annotated[
+    Path | None, cyclopts.Parameter(help="edge: profile it, and write a flame graph here (SVG).")
+]
 
 
 def bench(  # noqa: PLR0913 - options of a command
@@ -36,6 +42,7 @@ def bench(  # noqa: PLR0913 - options of a command
     part: Part = None,
     quick: Quick = False,
     profile: Profile = False,
+    flame: Flame = None,
 ) -> int:
     """Measure what a call costs here, and how many a second there may be.
 
@@ -74,27 +81,36 @@ def bench(  # noqa: PLR0913 - options of a command
     For example:
       ./everline bench edge
       ./everline bench relay --json figures.json
-      ./everline bench edge --profile
+      ./everline bench edge --flame edge.svg
       ./everline bench api --json figures.json
       ./everline bench api --part load
     """
     words: list[str] = [name]
+    if (profile or flame is not None) and name != "edge":
+        raise CommandError("only `bench edge` has a profile", Exit.USAGE)
     if json is not None:
-        file = json.absolute()
-        if not file.parent.is_dir():
-            raise CommandError(f"no such folder for the figures: {file.parent}", Exit.USAGE)
-        if file.is_relative_to("/run"):
-            raise CommandError(f"{file} is out of reach in there; choose a file outside /run")
-        words += ["--json", str(file)]
+        words += ["--json", _reachable(json)]
+    if flame is not None:
+        words += ["--flame", _reachable(flame)]
     if agents:
         words += ["--agents", str(agents)]
     if part is not None:
         words += ["--part", part]
     if quick:
         words.append("--quick")
-    if profile:
+    if profile or flame is not None:
         words += ["--profile", "direct"]
     try:
         return enter("loadtests.bench", words)
     except EnterError as error:
         raise CommandError(str(error), Exit.SETUP) from error
+
+
+def _reachable(file: Path) -> str:
+    """Return the absolute name of a file that the benchmark, in its own namespaces, can write."""
+    file = file.absolute()
+    if not file.parent.is_dir():
+        raise CommandError(f"no such folder for the figures: {file.parent}", Exit.USAGE)
+    if file.is_relative_to("/run"):
+        raise CommandError(f"{file} is out of reach in there; choose a file outside /run")
+    return str(file)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from drills.lab.enter import RUN_ROOT, enter, inside
@@ -105,12 +106,16 @@ async def _one(name: str, *, is_quick: bool, agents: int = 0) -> dict[str, objec
 
 
 async def _profile(options: argparse.Namespace) -> dict[str, object]:
-    from loadtests.bench import edge, report  # noqa: PLC0415 - only what is asked for
+    from loadtests.bench import edge, flame, report  # noqa: PLC0415 - only what is asked for
+    from loadtests.bench.sampler import Sampled  # noqa: PLC0415 - as above
 
     out = RUN_ROOT / "samples.json"
     effort = edge.QUICK if options.quick else edge.Effort()
     measured = await edge.sample(effort, options.profile, out)
-    return report.profile(measured, json.loads(out.read_text()))
+    sampled = msgspec.json.decode(out.read_bytes(), type=Sampled)
+    if options.flame is not None:
+        options.flame.write_text(flame.svg(sampled.stacks, report.title(measured)))
+    return report.profile(measured, sampled)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         help="sample the edge instead: `direct` or an NG address",
     )
+    parser.add_argument("--flame", type=Path, help="with --profile: write a flame graph (SVG)")
     return parser
 
 

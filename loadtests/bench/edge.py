@@ -159,12 +159,17 @@ async def _measure(stage: Stage, effort: Effort) -> EdgeFigures:
 
 
 async def sample(effort: Effort, ng: str, out: Path) -> Slice:
-    """Run one long slice under the sampler, which leaves its counts in `out`."""
-    async with staged(effort.agents, media=ng != servers.DIRECT) as stage:
-        await stage.edge_up(ng, profile=out)
-        measured = await stage.measure(effort.rate, effort.seconds * effort.slices)
-        await stage.edge_down()
-        return measured
+    """Run one long slice under the sampler, which leaves what it found in `out`.
+
+    At a rate that no edge has trouble with: the steps of a call are to be its own, not a queue's.
+    """
+    with awake():
+        async with staged(effort.agents, media=ng != servers.DIRECT) as stage:
+            await stage.edge_up(ng, profile=out)
+            stage.begin_profile()
+            measured = await stage.measure(effort.first_rate, effort.seconds * effort.slices)
+            await stage.edge_down()
+            return measured
 
 
 async def _costs(stage: Stage, effort: Effort, task: Task) -> tuple[list[Slice], list[Slice]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec.structs import asdict
 from rich.table import Table
 
 from drills.cli.progress import console
@@ -16,9 +17,11 @@ from loadtests.bench.recording.measure import RecordingFigures
 from loadtests.bench.relay.measure import RelayFigures
 from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
 from loadtests.bench.routing.measure import RoutingFigures
+from loadtests.bench.sampler import Sampled
 from loadtests.bench.site import SiteFigures
 from loadtests.bench.stage import Slice
 from loadtests.bench.stats import Spread, spread
+from loadtests.bench.steps import STEPS, Times, times
 
 
 def edge(figures: EdgeFigures) -> dict[str, object]:
@@ -223,18 +226,43 @@ def memory(figures: MemoryFigures) -> dict[str, object]:
     return figures.as_json() | {"machine": machine()}
 
 
-def profile(measured: Slice, samples: dict[str, int]) -> dict[str, object]:
-    """Print where the time of a call goes."""
-    total = sum(samples.values())
-    table = Table(title=f"Where {measured.cpu_ms:.2f} ms of CPU a call go")
+def title(measured: Slice) -> str:
+    """Return what a profile is of."""
+    rate = measured.summary.offered / measured.summary.took_s
+    return f"Where {measured.cpu_ms:.2f} ms of CPU a call go, at {rate:.0f} calls/s"
+
+
+def profile(measured: Slice, sampled: Sampled) -> dict[str, object]:
+    """Print where the time of a call goes: CPU by part, and the way to the agent by step."""
+    total = sum(sampled.stacks.values())
+    table = Table(title=title(measured))
     table.add_column("part")
     table.add_column("share", justify="right")
     table.add_column("ms a call", justify="right")
-    shares = {name: count / total for name, count in by_group(samples).items()}
+    shares = {name: count / total for name, count in by_group(sampled.stacks).items()}
     for name, share in shares.items():
         table.add_row(name, f"{100 * share:.1f} %", f"{share * measured.cpu_ms:.3f}")
-    console().print(table, _machine(), sep="\n")
-    return {"cpu_ms": round(measured.cpu_ms, 3), "shares": shares, "machine": machine()}
+    found = times(sampled.calls.values())
+    console().print(table, _steps(found, measured.summary.offered), _machine(), sep="\n")
+    return {
+        "cpu_ms": round(measured.cpu_ms, 3),
+        "shares": shares,
+        "steps": [asdict(each) for each in found],
+        "machine": machine(),
+    }
+
+
+def _steps(found: tuple[Times, ...], calls: int) -> Table:
+    table = Table(title=f"From INVITE in to the agent's telephone ringing, {calls} calls")
+    for column in ("step", "p50, ms", "p99, ms", "share"):
+        table.add_column(column, justify="left" if column == "step" else "right")
+    for place, each in enumerate(found):
+        ms = (f"{each.p50_ms:.2f}", f"{each.p99_ms:.2f}")
+        is_sum = place >= len(STEPS)
+        table.add_row(each.step, *ms, "" if is_sum else f"{100 * each.share:.0f} %")
+        if place == len(STEPS) - 1:
+            table.add_section()
+    return table
 
 
 def _of(found: Spread, digits: int = 2) -> str:

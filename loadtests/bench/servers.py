@@ -120,7 +120,7 @@ log_level = "info"
     )
     program: tuple[str, ...] = ("edge",)
     if profile is not None:
-        program = ("loadtests.bench.sampler", str(profile), "edge")
+        program = ("loadtests.bench.sampler", str(profile))
     environment: Mapping[str, str] = {"PYTHONPATH": str(PROJECT)}
     return ProcessSpec(
         name=SECOND if is_second else "edge",

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -156,6 +158,13 @@ class Stage:
             etcd_s=spent["etcd"],
             relay_s=spent["relay"],
         )
+
+    def begin_profile(self) -> None:
+        """Let an edge under the sampler count from here on."""
+        pid = self._supervisor.pid("edge")
+        if pid is None:
+            raise BenchError("there is no edge to profile")
+        os.kill(pid, signal.SIGUSR1)
 
     def edge_memory_kb(self) -> int:
         """Return what the edge holds of memory, in KiB."""

@@ -7,6 +7,8 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -14,9 +16,9 @@ pytestmark = pytest.mark.parts
 PROJECT = Path(__file__).parents[2]
 
 
-def run(name: str, folder: Path) -> dict[str, float | dict[str, float]]:
+def run(name: str, folder: Path, *more: str) -> dict[str, float | dict[str, float]]:
     file = folder / "figures.json"
-    command = [sys.executable, "-m", "loadtests.bench", name, "--quick", "--json", str(file)]
+    command = [sys.executable, "-m", "loadtests.bench", name, "--quick", "--json", str(file), *more]
     done = subprocess.run(
         command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=100
     )
@@ -42,6 +44,16 @@ def test_the_edge_benchmark_writes_its_figures(tmp_path: Path) -> None:
         assert float(str(found[name])) >= 0
     assert isinstance(found["to_agent_ms"], dict)
     assert {"p50", "p99"} <= found["to_agent_ms"].keys()
+
+
+def test_the_profile_of_the_edge_has_shares_steps_and_a_flame_graph(tmp_path: Path) -> None:
+    flame = tmp_path / "edge.svg"
+    found: Any = run("edge", tmp_path, "--profile", "direct", "--flame", str(flame))
+    assert math.isclose(sum(found["shares"].values()), 1.0)
+    steps = {each["step"]: each for each in found["steps"]}
+    ringing = steps["INVITE in to the agent's telephone ringing"]
+    assert 0 < ringing["p50_ms"] <= ringing["p99_ms"]
+    ET.parse(flame)  # noqa: S314 - written just now
 
 
 def test_the_routing_benchmark_writes_its_figures(tmp_path: Path) -> None:
