@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from enum import StrEnum
 
 import structlog
 
 from edge.acd.call import Rules
-from edge.acd.call_events import Event
 from edge.acd.callback import (
     DECLINED,
     NOT_REACHED,
-    Way,
     call_of,
     cancelled,
     is_due,
@@ -27,7 +24,7 @@ from edge.acd.callback import (
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import ended, taking
-from edge.acd.token import Token
+from edge.callback import Callback, Stage
 from edge.errors import CommandError
 from edge.log import fault
 from edge.media.errors import MediaError
@@ -47,15 +44,12 @@ from state.codec import encode
 from state.errors import StoreError
 from state.keys import Kind
 from state.model import (
-    CallBack,
     CallId,
-    Decision,
     EdgeState,
     Entry,
     Now,
     Outcome,
     Place,
-    Queue,
     Ticket,
 )
 from state.snapshot import Delta, Snapshot
@@ -70,58 +64,6 @@ CALLED_AGAIN = "called_again"
 _TIMER_B_S = 4.0
 """A trunk that says nothing for so long takes no call."""
 _DECLINES = frozenset({603, 607})
-
-
-class _Stage(StrEnum):
-    """How far a callback is."""
-
-    WAITING = "waiting"
-    """In the line, for an agent."""
-    DIALLING = "dialling"
-    ANSWERED = "answered"
-    OVER = "over"
-
-
-class Callback:
-    """One caller who is being called back, until they answer or do not."""
-
-    def __init__(  # noqa: PLR0913  what it takes to dial
-        self,
-        *,
-        ticket: Ticket,
-        way: Way,
-        rules: CallBack,
-        queue: Queue,
-        records: CallRecords,
-        desk: Callbacks,
-    ) -> None:
-        self.id = ticket.call
-        self.ticket = ticket
-        self.queue = queue
-        self.records = records
-        self.stage = _Stage.WAITING
-        self.leg: LegId | None = None
-        self.way = way
-        self.rules = rules
-        self.decision: Decision | None = None
-        self.token: Token | None = None
-        self.offered = b""
-        self.timer: asyncio.TimerHandle | None = None
-        self._desk = desk
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it wants an agent."""
-        return self.stage is _Stage.WAITING and self.records.held is not None
-
-    def on_reserved(self, decision: Decision, token: Token) -> None:
-        """Dial: the agent is kept for this caller."""
-        self.decision, self.token = decision, token
-        self.stage = _Stage.DIALLING
-        self._desk.begin_to_dial(self)
-
-    def deliver(self, _event: Event) -> None:
-        """Take no notice: whoever is to be called back is sent away by nothing but their rules."""
 
 
 class Callbacks:
@@ -239,7 +181,7 @@ class Callbacks:
             rules=rules,
             queue=queue.value,
             records=records,
-            desk=self,
+            dial=self._begin_to_dial,
         )
         # Held before it is written: the mirror may show the ticket before the store's answer.
         self._held[call] = back
@@ -252,7 +194,7 @@ class Callbacks:
 
     # -- dialling
 
-    def begin_to_dial(self, back: Callback) -> None:
+    def _begin_to_dial(self, back: Callback) -> None:
         """Call the caller of whom an agent has been reserved."""
         self._spawn(self._dial(back), back)
 
@@ -284,7 +226,7 @@ class Callbacks:
         log.info("callback_dialled", call=back.id, trunk=back.way.trunk.id)
 
     def _let_ring_no_longer(self, back: Callback) -> None:
-        if back.stage is _Stage.DIALLING and back.leg is not None:
+        if back.stage is Stage.DIALLING and back.leg is not None:
             self._sip.let_go(back.leg, reason='Q.850;cause=19;text="no_answer"')
 
     def take(self, event: sip.Event) -> bool:
@@ -294,8 +236,8 @@ class Callbacks:
         if back is None or leg is None:
             return False
         match event:
-            case sip.Answered(sdp=sdp) if back.stage is _Stage.DIALLING:
-                back.stage = _Stage.ANSWERED
+            case sip.Answered(sdp=sdp) if back.stage is Stage.DIALLING:
+                back.stage = Stage.ANSWERED
                 self._spawn(self._answered(back, leg, sdp), back)
             case sip.Rejected(status=status):
                 self._leg_over(back, leg, DECLINED if status in _DECLINES else NOT_REACHED)
@@ -307,7 +249,7 @@ class Callbacks:
 
     def _leg_over(self, back: Callback, leg: LegId, cause: str) -> None:
         del self._of_leg[leg]
-        if back.stage is not _Stage.OVER:
+        if back.stage is not Stage.OVER:
             self._spawn(self._give_up(back, cause), back)
 
     async def _answered(self, back: Callback, leg: LegId, sdp: bytes) -> None:
@@ -320,7 +262,7 @@ class Callbacks:
             await self._give_up(back, NOT_REACHED)
             return
         decision, token = back.decision, back.token
-        if back.stage is not _Stage.ANSWERED or decision is None or token is None:
+        if back.stage is not Stage.ANSWERED or decision is None or token is None:
             return  # they hung up meanwhile
         self._of_leg.pop(leg, None)
         self._forget(back)
@@ -352,9 +294,9 @@ class Callbacks:
 
     async def _give_up(self, back: Callback, cause: str) -> None:
         """Let the agent go, and leave the caller for another time, if there is one."""
-        if back.stage is _Stage.OVER:
+        if back.stage is Stage.OVER:
             return
-        back.stage = _Stage.OVER
+        back.stage = Stage.OVER
         log.info("callback_in_vain", call=back.id, cause=cause, tries=back.ticket.tries)
         ending = Ending(outcome=Outcome.CALLBACK, cause=cause, decision=back.decision)
 
@@ -369,7 +311,7 @@ class Callbacks:
         self._forget(back)
 
     def _forget(self, back: Callback) -> None:
-        back.stage = _Stage.OVER
+        back.stage = Stage.OVER
         if back.timer is not None:
             back.timer.cancel()
         self._held.pop(back.id, None)
@@ -387,7 +329,7 @@ class Callbacks:
         back = self._held.get(CallId(delta.id))
         if back is None or back.records.held is None or delta.after is not None:
             return
-        if delta.before is not None and back.stage is not _Stage.OVER:
+        if delta.before is not None and back.stage is not Stage.OVER:
             held = back.records.held.ticket
             # As in `edge.switchboard`: what came between the two may have been lost.
             if max(delta.before.mod_revision, self._snapshot().revision) >= held.mod_revision:
@@ -402,7 +344,7 @@ class Callbacks:
             return
         for back in list(self._held.values()):
             is_theirs = _is_of(ticket, back.ticket.caller, back.ticket.did)
-            if is_theirs and back.stage is _Stage.WAITING:
+            if is_theirs and back.stage is Stage.WAITING:
                 self._spawn(self._give_up(back, CALLED_AGAIN), back)
 
     # -- tasks

@@ -1,0 +1,66 @@
+"""One caller who is being called back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+
+from edge.acd.call_events import Event
+from edge.acd.callback import Way
+from edge.acd.token import Token
+from edge.records import CallRecords
+from edge.sip.events import LegId
+from state.model import CallBack, Decision, Queue, Ticket
+
+
+class Stage(StrEnum):
+    """How far a callback is."""
+
+    WAITING = "waiting"
+    """In the line, for an agent."""
+    DIALLING = "dialling"
+    ANSWERED = "answered"
+    OVER = "over"
+
+
+class Callback:
+    """One caller who is being called back, until they answer or do not."""
+
+    def __init__(  # noqa: PLR0913  what it takes to dial
+        self,
+        *,
+        ticket: Ticket,
+        way: Way,
+        rules: CallBack,
+        queue: Queue,
+        records: CallRecords,
+        dial: Callable[[Callback], None],
+    ) -> None:
+        self.id = ticket.call
+        self.ticket = ticket
+        self.queue = queue
+        self.records = records
+        self.stage = Stage.WAITING
+        self.leg: LegId | None = None
+        self.way = way
+        self.rules = rules
+        self.decision: Decision | None = None
+        self.token: Token | None = None
+        self.offered = b""
+        self.timer: asyncio.TimerHandle | None = None
+        self._dial = dial
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it wants an agent."""
+        return self.stage is Stage.WAITING and self.records.held is not None
+
+    def on_reserved(self, decision: Decision, token: Token) -> None:
+        """Dial: the agent is kept for this caller."""
+        self.decision, self.token = decision, token
+        self.stage = Stage.DIALLING
+        self._dial(self)
+
+    def deliver(self, _event: Event) -> None:
+        """Take no notice: whoever is to be called back is sent away by nothing but their rules."""

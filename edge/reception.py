@@ -1,0 +1,229 @@
+"""Who calls in: admits a new call and makes its ticket, sends it on, or says no.
+
+Owns what becomes of an INVITE before there is a call; the call is then the switchboard's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from edge.acd import recorded
+from edge.acd.admission import CLOSED, QUEUE_FULL, WAIT_TOO_LONG, Admitted, TurnedAway, admit
+from edge.acd.callback import rules_for
+from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, Ending
+from edge.acd.owed import Owed
+from edge.acd.region import international, region_of
+from edge.acd.reservation import turned_away
+from edge.call_media import Spoken
+from edge.call_tools import RETRY_AFTER_S
+from edge.journal import Journal
+from edge.places import place_lost
+from edge.prompts import Prompts
+from edge.records import CallRecords
+from edge.settings import Settings
+from edge.sip import events as sip
+from edge.sip.errors import RemoteError
+from edge.sip.events import LegId
+from edge.sip.uri import parse_uri
+from edge.telephony import Telephony
+from state import keys
+from state.clock import Clock
+from state.keys import Kind, call_id_for
+from state.model import (
+    CallId,
+    Did,
+    DidNumber,
+    Entry,
+    Now,
+    Place,
+    Queue,
+    SiteId,
+    Ticket,
+    TicketState,
+)
+from state.snapshot import Snapshot
+from state.store import Store
+
+log = structlog.get_logger()
+
+VIA = "x-everline-via"
+
+
+class Arrival(Struct, frozen=True, kw_only=True):
+    """A call that may begin."""
+
+    ticket: Ticket
+    leg: LegId
+    sdp: bytes | None
+    queue: Queue
+    before: tuple[tuple[Spoken, Path], ...]
+    """What the caller hears before the queue."""
+
+
+class Reception:
+    """Takes the INVITEs that begin a call."""
+
+    def __init__(  # noqa: PLR0913 - what it decides on, and whom it tells
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        store: Store,
+        sip: Telephony,
+        snapshot: Callable[[], Snapshot],
+        journal: Journal,
+        prompts: Prompts,
+        holds: Callable[[CallId], bool],
+        is_draining: Callable[[], bool],
+        take: Callable[[Arrival], None],
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._store = store
+        self._sip = sip
+        self._snapshot = snapshot
+        self._journal = journal
+        self._prompts = prompts
+        self._holds = holds
+        self._is_draining = is_draining
+        self._take = take
+        self._writing: set[asyncio.Task[None]] = set()
+        """Records of callers who were turned away."""
+
+    def admit(self, invite: sip.IncomingInvite) -> None:
+        """Let the call begin, send it on, or refuse it."""
+        snapshot = self._snapshot()
+        number = DidNumber(_user(invite.request_uri))
+        has_place = self._place_lost(invite, number) is not None
+        admission = admit(snapshot, number, self._clock.now(), has_place=has_place)
+        call_id = call_id_for(invite.sip_call_id, invite.from_tag)
+        if self._holds(call_id):
+            # The same INVITE by another way, while the first one is being served.
+            self._sip.reject(invite.leg, 482, reason="Merged")
+        elif self._is_draining():
+            self._send_on(invite, "Draining")
+        elif isinstance(admission, Admitted):
+            self._begin(invite, call_id, admission)
+        elif isinstance(admission, TurnedAway):
+            self._turn_away(invite, call_id, admission)
+        elif _may_exist(snapshot, number):
+            log.error("did_without_service", did=number, call=call_id)
+            self._send_on(invite, "Not configured")
+        else:
+            log.warning("did_unknown", call=call_id, **{"pii.number": number})
+            self._sip.reject(invite.leg, 404, reason="Unknown number")
+
+    def _send_on(self, invite: sip.IncomingInvite, reason: str) -> None:
+        """Refuse a call so that the proxy, or the carrier, tries elsewhere."""
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        self._sip.reject(invite.leg, 503, reason=reason, headers=headers)
+
+    def _place_lost(self, invite: sip.IncomingInvite, number: DidNumber) -> Entry[Place] | None:
+        """Return what this caller has left of an earlier call."""
+        return place_lost(self._snapshot().places.values(), _user(invite.from_uri), number)
+
+    def _turn_away(self, invite: sip.IncomingInvite, call_id: CallId, away: TurnedAway) -> None:
+        """Say no for the whole center: every edge would."""
+        at = self._clock.now()
+        ticket = self._ticket(invite, call_id, away.did, away.queue, at)
+        log.info("call_turned_away", call=call_id, queue=ticket.queue, cause=away.cause)
+        self._sip.reject(invite.leg, 486, reason=_TURNED_AWAY[away.cause])
+        ending = Ending(outcome=away.outcome, cause=away.cause)
+        writing = asyncio.create_task(self._write_turned_away(ticket, ending, at))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+
+    async def _write_turned_away(self, ticket: Ticket, ending: Ending, at: Now) -> None:
+        journal, call = self._journal, ticket.call
+        journal.owe(Owed(ticket=ticket, ending=ending, part=WITHDRAWN, at=at))
+        records = CallRecords(store=self._store, clock=self._clock, call=call)
+        await records.write(lambda _, __: turned_away(ticket, ending, at))
+        journal.forget(call)
+
+    def _begin(self, invite: sip.IncomingInvite, call_id: CallId, admitted: Admitted) -> None:
+        queue, did = admitted.queue, admitted.did
+        greeting = did.greeting or queue.greeting
+        lost = self._place_lost(invite, did.number)
+        if lost is not None and lost.value.has_heard_greeting:
+            greeting = None
+        ticket = self._ticket(invite, call_id, did, queue, self._clock.now())
+        number = international(ticket.caller, ticket.region)
+        before = self._before(queue, call_id, number, greeting)
+        ticket = replace(
+            ticket,
+            state=TicketState.GREETING if before else TicketState.QUEUED,
+            estimate_s=admitted.estimate_s,
+        )
+        log.info("call_arrived", call=call_id, did=ticket.did, queue=ticket.queue, via=ticket.via)
+        self._take(
+            Arrival(ticket=ticket, leg=invite.leg, sdp=invite.sdp, queue=queue, before=before)
+        )
+
+    def _before(
+        self, queue: Queue, call: CallId, caller: str, greeting: str | None
+    ) -> tuple[tuple[Spoken, Path], ...]:
+        """Return what a caller hears before the queue."""
+        asked = recorded.before(queue.recording, call, caller)
+        said = (
+            (Spoken.GREETING, greeting),
+            (Spoken.ANNOUNCEMENT, asked.announcement),
+            (Spoken.CONSENT, asked.consent),
+        )
+        return tuple((what, self._prompts.path(name)) for what, name in said if name)
+
+    def _ticket(
+        self, invite: sip.IncomingInvite, call_id: CallId, did: Did, queue: Queue, at: Now
+    ) -> Ticket:
+        """Return the place of a caller who has just come."""
+        caller = _user(invite.from_uri) or UNKNOWN_CALLER
+        return Ticket(
+            call=call_id,
+            did=did.number,
+            queue=queue.id,
+            tenant=queue.tenant,
+            needs=queue.needs,
+            any_of=queue.any_of,
+            attributes=queue.attributes,
+            priority=queue.priority,
+            state=TicketState.QUEUED,
+            holder=self._settings.edge,
+            site=self._settings.site,
+            via=SiteId(_clean(invite.headers.get(VIA, self._settings.site))),
+            caller=caller,
+            call_back=rules_for(self._snapshot(), queue, caller),
+            sip_call_id=_clean(invite.sip_call_id),
+            arrived_ms=at.wall_ms,
+            region=region_of(self._snapshot(), did.tenant, did.number),
+        )
+
+
+def _user(uri: str) -> str:
+    """Return the user part, empty where there is none or the URI makes no sense."""
+    try:
+        return parse_uri(uri).user or ""
+    except RemoteError:
+        return ""
+
+
+def _may_exist(snapshot: Snapshot, number: DidNumber) -> bool:
+    """Tell whether we cannot say that there is no such number: its record, or all, is unread."""
+    return (
+        not snapshot.dids
+        or number in snapshot.dids
+        or (bool(snapshot.bad) and f"{keys.ROOT}{Kind.DID.value}/{number}" in snapshot.bad)
+    )
+
+
+def _clean(text: str) -> str:
+    """Return the text without what is no Unicode: no record, and no journal, could hold it."""
+    return text.encode("utf-8", "replace").decode()
+
+
+_TURNED_AWAY = {QUEUE_FULL: "Queue full", WAIT_TOO_LONG: "Wait too long", CLOSED: "Closed"}
+"""Reason phrases; the status is 486, which no proxy and no carrier tries to better elsewhere."""
