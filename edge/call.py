@@ -134,7 +134,8 @@ class CallShell:
     def resume(self, note: CallNote, *, has_media: bool = True) -> None:
         """Go on where the former life of this edge left off; nothing if it has gone on already.
 
-        A call without media was cut off, whatever its people have said since.
+        A talk without media was cut off, whatever its people have said since; and so was a caller
+        who waited without it, and has left since.
         """
         if self._call is not None:
             return
@@ -154,7 +155,8 @@ class CallShell:
         if note.is_joined:
             self._record()
         self._inbox.extendleft(reversed(first))
-        if not has_media:
+        has_left = any(isinstance(each, ev.CallerEnded) for each in self._inbox)
+        if not has_media and (note.is_joined or has_left):
             self._inbox.appendleft(ev.MediaLost())
         self._take_all()
         if self._call.is_waiting:

@@ -90,7 +90,7 @@ class Takeover:
         log.warning("calls_taken_over", edge=self._edge, calls=len(self._shells))
 
     async def _look_at_media(self) -> None:
-        """Find the talks that the relay has lost: it died with us, as everything at this site did.
+        """Find the calls that the relay has lost: it died with us, as everything at this site did.
 
         Before anything else is heard: by then their people have hung up, as nobody heard anybody.
         """
@@ -98,7 +98,7 @@ class Takeover:
         try:
             async with asyncio.timeout(RELAY_PATIENCE_S):
                 for call in self._shells:
-                    if self._notes[call].is_joined and not await self._relay.has(call):
+                    if not await self._relay.has(call):
                         lost.add(call)
         except (MediaError, TimeoutError) as error:
             # The media watch asks again, every second.

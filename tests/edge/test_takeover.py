@@ -92,6 +92,7 @@ async def test_a_caller_who_had_no_place_and_leaves_has_a_record_all_the_same() 
         a1 = made.edges["a1"]
         a1.store.is_away = True
         takeover = _takeover(a1, State.QUEUED)
+        await a1.media.hold_caller(PLACE.call, CALLER_SDP)
         a1.sip.hang_up(LEG)
         await settle()
         a1.store.is_away = False
@@ -138,3 +139,35 @@ async def test_who_hung_up_meanwhile_ended_the_call_if_they_could_be_heard(
         a1.sip.hang_up(LEG)
         record = await made.record(a1, LEG)
         assert (record.outcome, record.cause) == ended
+
+
+@in_virtual_time
+@pytest.mark.parametrize("state", [State.GREETING, State.QUEUED])
+@pytest.mark.parametrize("relay_has_it", [True, False])
+async def test_a_caller_who_waited_and_left_meanwhile_is_lost_if_they_heard_nothing_any_more(
+    *, relay_has_it: bool, state: State
+) -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        waiting = replace(PLACE, state=TicketState(state.value))
+        takeover = _takeover(a1, state, waiting)
+        await made.put(keys.ticket(PLACE.call), waiting)
+        await settle()
+        if relay_has_it:
+            await a1.media.hold_caller(PLACE.call, CALLER_SDP)
+        a1.sip.hang_up(LEG)
+        await takeover.run()
+        record = await made.record(a1, LEG)
+        assert record.outcome is (Outcome.ABANDONED if relay_has_it else Outcome.LOST)
+
+
+@in_virtual_time
+async def test_a_caller_who_waits_on_through_silence_keeps_the_place() -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        takeover = _takeover(a1, State.QUEUED)
+        await made.put(keys.ticket(PLACE.call), PLACE)
+        await settle()
+        await takeover.run()
+        await made.agent("ann")
+        assert await a1.rung("ann"), "the relay has lost the music, and the caller is there"
