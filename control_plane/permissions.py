@@ -65,6 +65,8 @@ class Permission(StrEnum):
     HEALTH_READ = "health:read"
     IDENTITY_PROVIDER_READ = "identity_provider:read"
     IDENTITY_PROVIDER_UPDATE = "identity_provider:update"
+    MOVE_FORCE = "move:force"
+    """Traffic, although it does not fit."""
     PHONE_SIGN_IN = "phone:sign_in"
     PLAN_ACTIVATE = "plan:activate"
     PLAN_READ = "plan:read"

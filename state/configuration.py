@@ -5,6 +5,7 @@
     sip = "198.18.1.10:5060"
     distance_ms = { b = 8, c = 20 }
     shares = { a = 3, b = 1 }        # of four calls that come here, b serves one
+    room = 400                       # calls at once that its lines carry; left out: nobody knows
 
     [trunks.carrier]
     addresses = ["198.18.10.10"]

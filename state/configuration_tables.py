@@ -89,6 +89,7 @@ class SiteTable(Table):
     draining: bool = False
     backups: list[_Word] = msgspec.field(default_factory=list)
     shares: dict[_Word, Annotated[int, Meta(ge=0, le=100)]] = msgspec.field(default_factory=dict)
+    room: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
 
 
 class TrunkTable(Table):
@@ -242,6 +243,7 @@ def site_of(identifier: str, table: SiteTable) -> Site:
         draining=table.draining,
         backups=tuple(SiteId(site) for site in table.backups),
         shares={SiteId(other): parts for other, parts in table.shares.items()},
+        room=table.room,
     )
 
 

@@ -1,4 +1,7 @@
-"""Calls that are over, in the database. Every statement names the tenant, but for the carrying."""
+"""Calls that are over, in the database.
+
+Every statement names the tenant, but for the carrying, and for the load of the center as a whole.
+"""
 
 from __future__ import annotations
 
@@ -117,12 +120,16 @@ async def find_all(connection: AsyncConnection, calls: Iterable[str]) -> tuple[P
 
 
 async def since(
-    connection: AsyncConnection, tenant: str, since_ms: int, most: int
+    connection: AsyncConnection, tenant: str | None, since_ms: int, most: int
 ) -> tuple[CallRecord, ...]:
-    """Return the records of the calls that came since then, at most the latest `most`."""
+    """Return the records of the calls that came since then, at most the latest `most`.
+
+    `tenant` None: of all, for what concerns the center as a whole.
+    """
+    whose = () if tenant is None else (CallRow.tenant == tenant,)
     statement = (
         select(CallRow.record)
-        .where(CallRow.tenant == tenant, CallRow.arrived_ms >= since_ms)
+        .where(*whose, CallRow.arrived_ms >= since_ms)
         .order_by(CallRow.arrived_ms.desc(), CallRow.id.desc())
         .limit(most)
     )

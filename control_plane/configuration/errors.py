@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from control_plane.errors import ApiError, Problem
 from state.configuration_findings import Finding
@@ -24,6 +25,21 @@ PLAN_NOT_ACTIVE = Problem(status=409, error_id="plan-not-active", title="The pla
 NOT_SERVED = Problem(
     status=503, error_id="shared-state-away", title="The shared state cannot be reached from here"
 )
+
+DOES_NOT_FIT = Problem(
+    status=409,
+    error_id="move-does-not-fit",
+    title="Those who would take the calls have not enough room or people for them",
+)
+
+
+def does_not_fit(move: Mapping[str, Any]) -> ApiError:
+    """Return the answer that shows what would not fit, with its waits, and the way out."""
+    return ApiError(
+        DOES_NOT_FIT,
+        "Move less, or force it and say why (force=true).",
+        details={"move": move},
+    )
 
 
 def broken(findings: Iterable[Finding]) -> ApiError:

@@ -22,10 +22,12 @@ from control_plane.configuration.document import (
 )
 from control_plane.configuration.errors import (
     BROKEN,
+    DOES_NOT_FIT,
     NOT_SERVED,
     PLAN_ACTIVE,
     PLAN_NOT_ACTIVE,
 )
+from control_plane.configuration.moving import judged
 from control_plane.configuration.nouns import ACTIVATIONS, NOUNS
 from control_plane.configuration.publisher import APPLIED_S
 from control_plane.configuration.resources import routes
@@ -36,6 +38,8 @@ from control_plane.configuration.schemas import (
     Done,
     Drain,
     ItemPath,
+    MoveTrial,
+    MoveView,
     PlanState,
     Publication,
     Reason,
@@ -145,7 +149,8 @@ async def drain(ask: AnyAsk) -> Done:
             body["backups"] = list(ask.body.backups)
         return [Edit(section="sites", id=item.id, body=body)]
 
-    return await _carry_out(ask, edits, what="edited")
+    moved = await judged(ask, edits, lambda _: [ask.at.id])
+    return await _carry_out(ask, edits, what="edited", moved=moved)
 
 
 async def share(ask: AnyAsk) -> Answer[Done]:
@@ -162,7 +167,8 @@ async def share(ask: AnyAsk) -> Answer[Done]:
             body["shares"] = dict(ask.body.shares)
         return [Edit(section="sites", id=item.id, body=body)]
 
-    done = await _carry_out(ask, edits, what="edited")
+    moved = await judged(ask, edits, lambda _: [ask.at.id])
+    done = await _carry_out(ask, edits, what="edited", moved=moved)
     return Answer(body=done, version=done.version if done.is_written else ask.version)
 
 
@@ -181,7 +187,13 @@ async def activate(ask: AnyAsk) -> Done:
         }
         return [Edit(section=ACTIVATIONS, id=plan, body=body)]
 
-    return await _carry_out(ask, edits, what="activated")
+    moved = await judged(ask, edits, lambda now: _drained_by(ask.at.id, now))
+    return await _carry_out(ask, edits, what="activated", moved=moved)
+
+
+def _drained_by(plan: str, now: Newest) -> tuple[str, ...]:
+    item = now.document.get(("plans", plan))
+    return () if item is None else tuple(item.body.get("sites", ()))
 
 
 async def revert(ask: AnyAsk) -> Done:
@@ -220,7 +232,13 @@ def _plan(ask: AnyAsk, now: Newest) -> str:
     return item.id
 
 
-async def _carry_out(ask: AnyAsk, edits: Callable[[Newest], list[Edit]], *, what: str) -> Done:
+async def _carry_out(
+    ask: AnyAsk,
+    edits: Callable[[Newest], list[Edit]],
+    *,
+    what: str,
+    moved: MoveView | None = None,
+) -> Done:
     """Make a version, and wait until every edge goes by it, or the time is over."""
     desk = ask.request.app[DESK]
     trial: Trial = ask.query
@@ -228,6 +246,9 @@ async def _carry_out(ask: AnyAsk, edits: Callable[[Newest], list[Edit]], *, what
     outcome: Outcome
     async with ask.services.database.write() as connection:
         ask.connection = connection
+        if moved is not None and not moved.fits and not trial.dry_run:
+            # Beside the version's own entry: who went on although they were shown this.
+            await ask.audit(ask.at.id, action="move.forced", detail=_forced(moved, why))
         outcome = await desk.book.write(
             ask, connection, edits, what=what, why=why, dry_run=trial.dry_run
         )
@@ -240,7 +261,19 @@ async def _carry_out(ask: AnyAsk, edits: Callable[[Newest], list[Edit]], *, what
         findings=told.findings,
         changes=told.changes,
         publication=published,
+        move=moved,
     )
+
+
+def _forced(moved: MoveView, why: str) -> dict[str, Any]:
+    """Return what the audit log keeps of a move that does not fit."""
+    return {
+        "why": why,
+        "emergency": moved.emergency,
+        "queues": [each.queue for each in moved.queues if not each.fits],
+        "sites": [each.site for each in moved.sites if not each.fits],
+        "others_short": moved.others_short,
+    }
 
 
 async def _site(ask: AnyAsk) -> Thing:
@@ -324,11 +357,11 @@ _WHOLE: Final[tuple[AnyRoute, ...]] = (
         handler=drain,
         thing=_site,
         at=ItemPath,
-        query=Trial,
+        query=MoveTrial,
         body=Drain,
         answer=Done,
         tx=Tx.NONE,
-        problems=(BROKEN,),
+        problems=(BROKEN, DOES_NOT_FIT),
     ),
     Route(
         method=Method.PUT,
@@ -338,12 +371,12 @@ _WHOLE: Final[tuple[AnyRoute, ...]] = (
         handler=share,
         thing=_site,
         at=ItemPath,
-        query=Trial,
+        query=MoveTrial,
         body=Traffic,
         answer=Done,
         is_versioned=True,
         tx=Tx.NONE,
-        problems=(BROKEN,),
+        problems=(BROKEN, DOES_NOT_FIT),
     ),
     Route(
         method=Method.GET,
@@ -361,11 +394,11 @@ _WHOLE: Final[tuple[AnyRoute, ...]] = (
         access=Permission.PLAN_ACTIVATE,
         handler=activate,
         at=ItemPath,
-        query=Trial,
+        query=MoveTrial,
         body=Reason,
         answer=Done,
         tx=Tx.NONE,
-        problems=(BROKEN, PLAN_ACTIVE),
+        problems=(BROKEN, DOES_NOT_FIT, PLAN_ACTIVE),
     ),
     Route(
         method=Method.POST,

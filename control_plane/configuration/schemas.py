@@ -32,6 +32,86 @@ class Trial(ApiModel):
     """For the history."""
 
 
+class MoveTrial(Trial):
+    """How traffic is moved."""
+
+    force: bool = False
+    """Although it does not fit: say `why`."""
+
+
+class QueueOutlook(ApiModel):
+    """How a queue would fare when traffic has moved."""
+
+    queue: str
+    fits: bool
+    """False: its goal would not be kept, and the move is why."""
+    erlangs: float
+    """Agents that its callers keep busy."""
+    agents: float
+    """Who suits it, each by the part of their time that it gets."""
+    suited: int
+    """The same people, counted whole."""
+    short: int
+    """Agents missing for the goal."""
+    wait_s: float | None
+    """On average, by the formula; null: the line would grow for ever."""
+    level: float
+    """The share answered within the target, by the formula."""
+    was_level: float | None
+    imagined_calls: int
+    """Imagined callers whom the real matcher was given."""
+    imagined_wait_s: float | None
+    """How long those waited who were served; null: nobody was."""
+    imagined_level: float | None
+    imagined_was_level: float | None
+    turned_away: int
+    never: int
+    """Imagined callers for whom nobody would ever have come."""
+
+
+class SiteOutlook(ApiModel):
+    """What a site would carry when traffic has moved."""
+
+    site: str
+    fits: bool
+    """False: it has no room for what would come, and the move is why."""
+    is_draining: bool
+    agents: int
+    calls_per_s: float
+    was_calls_per_s: float
+    erlangs: float
+    """Calls at once."""
+    lines: int
+    """Needed for them, with one call in a hundred blocked (Erlang B)."""
+    room: int | None
+    """Lines that there are; null: nobody has said."""
+    lines_short: int
+    most_calls_per_s: float
+    """What its edges let in."""
+
+
+class MoveView(ApiModel):
+    """What moving traffic would come to."""
+
+    is_checked: bool = False
+    why_unchecked: str = ""
+    fits: bool = True
+    emergency: str = ""
+    """Why it is done whatever it comes to; empty: it is no emergency."""
+    others_short: int = 0
+    """Queues of other tenants that would not fit."""
+    since: Instant | None = None
+    """The calls since then are what is reckoned with."""
+    target_s: float = 0.0
+    level: float = 0.0
+    """The goal: such a share answered within the target."""
+    seed: int = 0
+    """Of the imagined callers."""
+    formula: str = ""
+    queues: tuple[QueueOutlook, ...] = ()
+    sites: tuple[SiteOutlook, ...] = ()
+
+
 class FindingView(ApiModel):
     """One thing that is wrong with the configuration."""
 
@@ -149,6 +229,8 @@ class Done(Written):
     """What a change did, and how far it has come."""
 
     publication: Publication
+    move: MoveView | None = None
+    """What moving traffic comes to; null: none moves."""
 
 
 class PlanState(ApiModel):

@@ -11,7 +11,8 @@ from drills.cli.asking import Json, print_json
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.replay.compare import compare, shown
-from drills.replay.day import Day, DayError, read_day
+from drills.replay.day import DayError, read_day
+from edge.acd.simulation import Day
 from state.configuration import Configuration, parse_configuration
 from state.errors import ConfigurationError
 

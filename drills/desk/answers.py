@@ -137,6 +137,8 @@ class SiteRisk(Struct, frozen=True, kw_only=True):
     agents_lost: int
     sites_left: int
     quorum_left: bool
+    lines_short: int
+    """Lines that the sites left would need beyond their `room`, where that is said."""
     queues: tuple[QueueRisk, ...]
     can_be_lost: bool
 

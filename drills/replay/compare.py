@@ -10,10 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from drills.replay.day import Day
 from drills.replay.figures import DayFigures, day_figures, staffed_s
-from drills.replay.simulate import replay
 from edge.acd.service_level import Figures
+from edge.acd.simulation import Day, replay
 from state.codec import decode
 from state.configuration import Configuration
 from state.errors import CodecError

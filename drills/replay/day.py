@@ -14,26 +14,13 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from edge.acd.simulation.day import KINDS, Caller, Day, kind_of
 from state.codec import decode, encode
-from state.errors import BadKeyError, CodecError
+from state.errors import CodecError
 from state.eventlog.lines import VERSION, Begin, Changed, ChangeRow, Line
-from state.keys import Kind, parse
-from state.model import AgentId, CallRecord, Outcome, QueueId
+from state.keys import Kind
+from state.model import CallRecord, Outcome, QueueId
 
-KINDS: Final = frozenset(
-    {
-        Kind.SITE,
-        Kind.QUEUE,
-        Kind.DID,
-        Kind.CALENDAR,
-        Kind.AGENT,
-        Kind.PRESENCE,
-        Kind.EDGE,
-        Kind.PROBE,
-        Kind.WORK,
-    }
-)
-"""What a day begins with."""
 _LATER: Final = KINDS - {Kind.WORK}
 """What happens to it from outside. What agents have done follows from the calls."""
 RING_S: Final = 3.0
@@ -53,36 +40,6 @@ class Over(Struct, frozen=True, tag="call", array_like=True):
 
 DayLine: TypeAlias = Begin | Changed | Over
 _decoder: Final[msgspec.json.Decoder[DayLine]] = msgspec.json.Decoder(DayLine)
-
-
-class Caller(Struct, frozen=True, kw_only=True):
-    """How one caller behaves, as far as what they did tells: milliseconds."""
-
-    record: CallRecord
-    greeting_ms: int
-    patience_ms: int | None
-    """How long they wait in the queue before they leave; None: longer than they ever had to."""
-    is_cut_off: bool
-    """When they leave it is by a fault, and no wish of theirs."""
-    ring_ms: int
-    """How long whoever takes it lets it ring."""
-    talk_ms: int
-    lets_ring: frozenset[AgentId]
-    """Who did not take this very call."""
-
-
-class Day(Struct, frozen=True, kw_only=True):
-    """All that a replay needs."""
-
-    begin: Begin
-    changes: tuple[Changed, ...]
-    callers: tuple[Caller, ...]
-    """By arrival. Without those who left while they were greeted: no rules reach them."""
-
-    @property
-    def records(self) -> tuple[CallRecord, ...]:
-        """What became of the calls in reality."""
-        return tuple(each.record for each in self.callers)
 
 
 # ---- recording -----------------------------------------------------------------------------------
@@ -119,14 +76,6 @@ def _told(line: Changed) -> Iterator[bytes]:
     kept = tuple(row for row in line.changes if kind_of(row.key) in _LATER)
     if kept:
         yield msgspec.json.encode(msgspec.structs.replace(line, changes=kept))
-
-
-def kind_of(key: str) -> Kind | None:
-    """Return what kind of record stands at a key; None: none of ours."""
-    try:
-        return parse(key).kind
-    except BadKeyError:
-        return None
 
 
 # ---- reading -------------------------------------------------------------------------------------

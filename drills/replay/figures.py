@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from drills.replay.day import Day, kind_of
 from edge.acd.service_level import Figures, figures, talk_s
+from edge.acd.simulation import Day, kind_of
 from state.codec import decode
 from state.errors import CodecError
 from state.eventlog.lines import DELETED

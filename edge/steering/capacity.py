@@ -1,13 +1,13 @@
 """Whether those who are left can take what comes: by queue, before a site is lost or drained. PURE.
 
-Owns what comes (from the records of the last while), who is left, and how people who suit several
-queues are shared among them: by the load that each queue brings. Waits are Erlang's (`erlang`).
+Owns who is left, and how people who suit several queues are shared among them: by the load that
+each queue brings. Waits are Erlang's (`erlang`); what comes is `coming`'s.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from msgspec import Struct
 from edge.acd.eligibility import Reason, agent_facts, unsuited_because
 from edge.acd.needs import Needs
 from edge.steering.erlang import Service, agents_needed, service
-from state.model import AgentId, CallRecord, QueueId, SiteId
+from state.model import Agent, AgentId, Queue, QueueId, SiteId
 from state.snapshot import Snapshot
 
 TARGET_S: Final = 20.0
@@ -30,7 +30,7 @@ class Demand(Struct, frozen=True, kw_only=True):
 
     calls_per_s: float
     handling_s: float
-    """Talk, and the wrap-up after it."""
+    """Ringing, talk, and the wrap-up after it."""
 
     @property
     def erlangs(self) -> float:
@@ -57,30 +57,6 @@ class QueueForecast(Struct, frozen=True, kw_only=True):
     def fits(self) -> bool:
         """Whether the goal would be kept."""
         return self.short == 0
-
-
-def demands(
-    snapshot: Snapshot, records: Iterable[CallRecord], from_ms: int, to_ms: int
-) -> Mapping[QueueId, Demand]:
-    """Return what came to each queue between two instants."""
-    seconds = max(1.0, (to_ms - from_ms) / 1000)
-    came: defaultdict[QueueId, int] = defaultdict(int)
-    talks: defaultdict[QueueId, list[float]] = defaultdict(list)
-    for record in records:
-        if not from_ms <= record.arrived_ms <= to_ms:
-            continue
-        came[record.queue] += 1
-        if record.connected_ms is not None:
-            talks[record.queue].append((record.ended_ms - record.connected_ms) / 1000)
-    everybody = [talk for each in talks.values() for talk in each]
-    found: dict[QueueId, Demand] = {}
-    for queue, count in came.items():
-        entry = snapshot.queues.get(queue)
-        known = talks[queue] or everybody
-        if entry is not None and known:
-            handling_s = sum(known) / len(known) + entry.value.wrap_up_s
-            found[queue] = Demand(calls_per_s=count / seconds, handling_s=handling_s)
-    return found
 
 
 def without(
@@ -123,22 +99,41 @@ def _forecast(  # noqa: PLR0913 - what it rests on
     )
 
 
+def present_at(snapshot: Snapshot) -> Mapping[SiteId, int]:
+    """Return how many agents at home at each site are at work, busy or not."""
+    found: defaultdict[SiteId, int] = defaultdict(int)
+    for agent in _present(snapshot):
+        found[agent.site] += 1
+    return found
+
+
+def _present(snapshot: Snapshot) -> list[Agent]:
+    facts = agent_facts(snapshot)
+    return [each.agent for each in facts.values() if each.barred_because in _PRESENT]
+
+
 def _suited(
     snapshot: Snapshot, queues: Iterable[QueueId], lost: frozenset[SiteId]
 ) -> Mapping[QueueId, frozenset[AgentId]]:
-    facts = agent_facts(snapshot)
-    present = [
-        each.agent
-        for each in facts.values()
-        if each.barred_because in _PRESENT and each.agent.site not in lost
-    ]
-    found: dict[QueueId, frozenset[AgentId]] = {}
-    for queue in queues:
-        needs = Needs.of_queue(snapshot.queues[queue].value)
-        found[queue] = frozenset(
-            agent.id for agent in present if unsuited_because(agent, needs) is None
+    present = [agent for agent in _present(snapshot) if agent.site not in lost]
+    return {
+        queue: frozenset(
+            agent.id
+            for agent in present
+            for needs in _asks(snapshot, snapshot.queues[queue].value)
+            if unsuited_because(agent, needs) is None
         )
-    return found
+        for queue in queues
+    }
+
+
+def _asks(snapshot: Snapshot, queue: Queue) -> Iterator[Needs]:
+    """Yield what a queue asks of agents: its own, and of backups to which it turns at once."""
+    yield Needs.of_queue(queue)
+    for step in queue.steps:
+        backup = snapshot.queues.get(step.overflow) if step.overflow else None
+        if step.after_s <= 0.0 and backup is not None:
+            yield Needs.of_queue(backup.value)
 
 
 def _shared(

@@ -9,6 +9,9 @@ erlangs (calls a second times handling time) for N agents:
 - Mean wait over all calls: C h / (N - A), h the handling time.
 - Share answered within t: 1 - C exp(-(N - A) t / h).
 
+The same B says how many lines a site needs: calls at once are its offered load, and who finds all
+lines busy is turned away.
+
 A. K. Erlang, "Solution of some problems in the theory of probabilities of significance in automatic
 telephone exchanges" (1917); R. B. Cooper, "Introduction to Queueing Theory" (2nd ed., 1981), §3.5.
 
@@ -18,8 +21,15 @@ Half an agent, as when people are shared among queues, is reckoned between the w
 from __future__ import annotations
 
 from math import exp, floor, inf
+from typing import Final
 
 from msgspec import Struct
+
+BLOCKED: Final = 0.01
+"""Grade of service of lines: one call in a hundred may find them all busy."""
+
+MOST: Final = 100_000
+"""Nobody has more agents or lines: who needs more gets this number, and no long reckoning."""
 
 
 class Service(Struct, frozen=True, kw_only=True):
@@ -40,10 +50,10 @@ def erlang_c(erlangs: float, agents: float) -> float:
         return 1.0
     low = floor(agents)
     part = agents - low
-    blocked = _erlang_b(erlangs, low)
+    blocked = erlang_b(erlangs, low)
     if part:
         # Between two whole numbers: B falls about evenly there.
-        blocked += part * (_erlang_b(erlangs, low + 1) - blocked)
+        blocked += part * (erlang_b(erlangs, low + 1) - blocked)
     return min(1.0, agents * blocked / (agents - erlangs * (1.0 - blocked)))
 
 
@@ -65,14 +75,34 @@ def service(calls_per_s: float, handling_s: float, agents: float, target_s: floa
 
 def agents_needed(calls_per_s: float, handling_s: float, target_s: float, level: float) -> int:
     """Return with how many agents so large a share is answered within the target."""
-    agents = floor(calls_per_s * handling_s) + 1
-    while service(calls_per_s, handling_s, agents, target_s).level < level:
+    erlangs = calls_per_s * handling_s
+    blocked, agents = 1.0, 0
+    # One round of the recursion an agent, so that a large center is no long reckoning.
+    while agents < MOST:
         agents += 1
-    return agents
+        blocked = erlangs * blocked / (agents + erlangs * blocked)
+        if agents <= erlangs:
+            continue
+        waiting = agents * blocked / (agents - erlangs * (1.0 - blocked))
+        if 1.0 - waiting * exp(-(agents - erlangs) * target_s / handling_s) >= level:
+            return agents
+    return MOST
 
 
-def _erlang_b(erlangs: float, agents: int) -> float:
+def lines_needed(erlangs: float, blocked: float = BLOCKED) -> int:
+    """Return with how many lines no larger a share of calls finds them all busy."""
+    if erlangs <= 0.0:
+        return 0
+    lines, found = 0, 1.0
+    while found > blocked and lines < MOST:
+        lines += 1
+        found = erlangs * found / (lines + erlangs * found)
+    return lines
+
+
+def erlang_b(erlangs: float, servers: int) -> float:
+    """Return the share of calls that find all servers busy, where nobody waits."""
     blocked = 1.0
-    for number in range(1, agents + 1):
+    for number in range(1, servers + 1):
         blocked = erlangs * blocked / (number + erlangs * blocked)
     return blocked

@@ -36,6 +36,8 @@ class Site(Struct, frozen=True, kw_only=True):
     """Sites that take its calls before all others while it drains, in this order."""
     shares: Mapping[SiteId, int] = field(default_factory=dict)
     """Of the calls that come to it, how many parts each site serves; empty: it serves them all."""
+    room: int | None = None
+    """Calls at once that its carriers' lines and its relay have room for; None: nobody has said."""
 
 
 class Trunk(Struct, frozen=True, kw_only=True):

@@ -7,8 +7,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from drills.desk.answers import Readiness
-from drills.desk.readiness import imagine, readiness, shown
-from edge.steering.capacity import Demand
+from drills.desk.readiness import readiness, shown
 from state.model import (
     CallRecord,
     DidNumber,
@@ -93,16 +92,6 @@ def test_with_one_site_gone_already_no_other_may_be_lost() -> None:
     by_site = {site.site: site for site in answer.sites}
     assert not by_site[SiteId("a")].quorum_left
     assert not by_site[SiteId("c")].is_serving
-
-
-def test_the_matcher_and_the_formula_agree_where_both_apply() -> None:
-    world = center({"a": 4, "b": 4, "c": 4})
-    demand = {SALES: Demand(calls_per_s=0.5, handling_s=20.0)}
-    waits = imagine(world.snapshot, demand, NOW, frozenset())[SALES]
-    # 10 erlangs for 12 agents: C = 0.45, so a good half wait not at all, but for the ring.
-    at_once = sum(wait <= 1.5 for wait in waits) / len(waits)
-    assert 0.3 < at_once < 0.9
-    assert imagine(world.snapshot, demand, NOW, frozenset()) == {SALES: waits}, "the same each time"
 
 
 def test_nobody_called_and_nothing_is_short() -> None:

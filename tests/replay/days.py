@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 
-from drills.replay.day import Day, read_day, recorded
+from drills.replay.day import read_day, recorded
+from edge.acd.simulation import Day
 from state import keys
 from state.eventlog import lines
 from state.model import (

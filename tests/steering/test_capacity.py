@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.steering.capacity import Demand, demands, without
+from edge.steering.capacity import Demand, without
+from edge.steering.coming import coming, demand_of
 from edge.steering.erlang import agents_needed, erlang_c, service
 from state.model import CallRecord, DidNumber, EdgeId, Outcome, PresenceState, QueueId, SiteId
 from tests.acd.worlds import PATIENT, WALL_MS, World, call_id
@@ -142,6 +143,12 @@ def record(number: int, *, arrived_s: float, talk_s: float | None) -> CallRecord
 def test_what_comes_is_counted_in_its_time_with_the_wrap_up() -> None:
     records = [record(number, arrived_s=number * 6.0, talk_s=30.0) for number in range(20)]
     records += [record(20, arrived_s=7.0, talk_s=None), record(21, arrived_s=500.0, talk_s=9.0)]
-    found = demands(center(1).snapshot, records, WALL_MS, WALL_MS + 120_000)
+    found = demand_of(coming(records, WALL_MS + 120_000, 600.0), center(1).snapshot)
     assert found[SALES].calls_per_s == pytest.approx(21 / 120)
-    assert found[SALES].handling_s == pytest.approx(35.0)
+    assert found[SALES].handling_s == pytest.approx(36.0)
+
+
+def test_what_came_longer_ago_than_the_window_does_not_count() -> None:
+    records = [record(number, arrived_s=number * 6.0, talk_s=30.0) for number in range(20)]
+    (stream,) = coming(records, WALL_MS + 120_000, 60.0).streams
+    assert (stream.via, stream.calls, stream.talk_s) == ("a", 10, 30.0)

@@ -20,8 +20,6 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from drills.replay.day import Caller, Day
-from drills.replay.world import World
 from edge.acd import reservation as plans
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG, TurnedAway, admit
 from edge.acd.eligibility import rings_from_s
@@ -30,6 +28,8 @@ from edge.acd.match import Offering, match, next_due_s
 from edge.acd.plan import Held
 from edge.acd.relaxation import effective_now
 from edge.acd.roster import Roster
+from edge.acd.simulation.day import Caller, Day
+from edge.acd.simulation.world import World
 from state import keys
 from state.codec import decode, encode
 from state.configuration import Configuration

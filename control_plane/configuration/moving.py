@@ -1,0 +1,172 @@
+"""Before traffic moves: what it would come to, and whether it may.
+
+Owns when a move is refused. What it would come to is `edge.steering.prediction`'s, by the newest
+snapshot and the calls of the last while.
+
+The laws:
+
+- What would not fit because of the move is refused, and shown with its waits; whoever may force it
+  and says why goes on, and that is written down.
+- An emergency is never refused: calls leave a site that is dead or fails, whatever that comes to.
+- What cannot be looked at is not refused either, and is said not to have been checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from control_plane.api.ask import Ask
+from control_plane.api.model import instant
+from control_plane.calls import store as calls
+from control_plane.configuration.book import Newest
+from control_plane.configuration.check import check
+from control_plane.configuration.desk import DESK
+from control_plane.configuration.document import Edit, applied
+from control_plane.configuration.errors import does_not_fit
+from control_plane.configuration.schemas import MoveTrial, MoveView, QueueOutlook, SiteOutlook
+from control_plane.errors import FORBIDDEN, ApiError, invalid
+from control_plane.permissions import Permission
+from control_plane.subjects import Thing
+from edge.steering.coming import coming
+from edge.steering.prediction import Move, QueuePrediction, SitePrediction, move
+from edge.steering.standing import ill_sites
+from state.configuration import Configuration
+from state.mirror import Mirror, MirrorState
+from state.model import MAIN, SiteId
+from state.snapshot import Snapshot
+
+AnyAsk = Ask[Any, Any, Any]
+WINDOW_S: Final = 600.0
+"""What came in so long is what is reckoned with."""
+MOST_RECORDS: Final = 20_000
+UNSEEN: Final = MoveView(why_unchecked="the shared state cannot be seen from here")
+
+
+async def judged(
+    ask: AnyAsk, edits: Callable[[Newest], list[Edit]], sites: Callable[[Newest], Iterable[str]]
+) -> MoveView | None:
+    """Return what a change comes to, or raise `move-does-not-fit`; None: it would be broken.
+
+    `sites`: those that the change takes calls from.
+    """
+    desk, trial = ask.request.app[DESK], ask.query
+    _may_force(ask, trial)
+    async with ask.services.database.read() as connection:
+        newest = await desk.book.newest(connection)
+        after = applied(newest.document, edits(newest), newest.number + 1)
+        since_ms = ask.now_ms - round(WINDOW_S * 1000)
+        records = await calls.since(connection, None, since_ms, MOST_RECORDS)
+    if desk.mirror is None or not can_see(desk.mirror):
+        return UNSEEN
+    snapshot = desk.mirror.snapshot
+    checked = await asyncio.to_thread(check, after)
+    if checked.errors:
+        return None  # and that is what is answered
+    what = coming(records, ask.now_ms, WINDOW_S)
+    found = await asyncio.to_thread(
+        move, snapshot, checked.configuration, what, ask.services.clock.now()
+    )
+    failing = frozenset(sites(newest)) & failing_sites(snapshot, ask.services.settings.site)
+    view = told(found, checked.configuration, ask.tenant, failing)
+    if not (view.fits or view.emergency or trial.dry_run or trial.force):
+        raise does_not_fit(view.model_dump(mode="json"))
+    return view
+
+
+def can_see(mirror: Mirror) -> bool:
+    """Return whether the shared state has been heard of lately."""
+    return mirror.state is MirrorState.LIVE
+
+
+def _may_force(ask: AnyAsk, trial: MoveTrial) -> None:
+    """Raise `forbidden`, or `invalid` without a reason."""
+    if not trial.force:
+        return
+    if not ask.sees(Thing(kind="move", tenant=ask.tenant, id=ask.at.id), Permission.MOVE_FORCE):
+        raise ApiError(FORBIDDEN, "What does not fit may be forced by who has move:force.")
+    if not (trial.why or getattr(ask.body, "why", "")):
+        raise invalid("query.why", "say why it is to be done although it does not fit")
+
+
+def failing_sites(snapshot: Snapshot, own: str) -> frozenset[str]:
+    """PURE. Return the sites that are dead, or ill by the others' word."""
+    lit = {life.value.site for life in snapshot.edges.values()}
+    return frozenset(set(snapshot.sites) - lit) | frozenset(ill_sites(snapshot, SiteId(own)))
+
+
+def told(
+    found: Move, rules: Configuration, tenant: str, failing: frozenset[str] = frozenset()
+) -> MoveView:
+    """PURE. Return a move as a tenant may see it: its own queues, and of others' how many."""
+    own = {queue.id for queue in rules.queues if queue.tenant == tenant}
+    unfit = {each.queue for each in found.queues}
+    was_queues = {each.queue: each for each in found.before.queues}
+    was_sites = {each.site: each for each in found.before.sites}
+    others = len(unfit - own) if tenant == MAIN else 0
+    sites = {each.site for each in found.sites}
+    is_unserved = found.after.unserved_per_s > found.before.unserved_per_s
+    return MoveView(
+        is_checked=True,
+        fits=not (unfit & own or others or sites or is_unserved),
+        emergency=", ".join(f"{each} is dead or fails" for each in sorted(failing)),
+        others_short=others,
+        since=instant(found.from_ms),
+        target_s=found.target_s,
+        level=found.level,
+        seed=found.seed,
+        formula=found.formula,
+        queues=tuple(
+            _queue(each, was_queues.get(each.queue), fits=each.queue not in unfit)
+            for each in found.after.queues
+            if each.queue in own
+        ),
+        sites=tuple(
+            _site(each, was_sites.get(each.site), fits=each.site not in sites)
+            for each in found.after.sites
+        ),
+    )
+
+
+def _queue(now: QueuePrediction, was: QueuePrediction | None, *, fits: bool) -> QueueOutlook:
+    forecast = now.forecast
+    wait = forecast.mean_wait_s
+    return QueueOutlook(
+        queue=now.queue,
+        fits=fits,
+        erlangs=round(forecast.erlangs, 2),
+        agents=round(forecast.agents, 2),
+        suited=forecast.suited,
+        short=forecast.short,
+        wait_s=None if math.isinf(wait) else round(wait, 1),
+        level=round(forecast.level, 3),
+        was_level=None if was is None else round(was.forecast.level, 3),
+        imagined_calls=now.calls,
+        imagined_wait_s=_rounded(now.wait_s, 1),
+        imagined_level=_rounded(now.level, 3),
+        imagined_was_level=None if was is None else _rounded(was.level, 3),
+        turned_away=now.turned_away,
+        never=now.never,
+    )
+
+
+def _site(now: SitePrediction, was: SitePrediction | None, *, fits: bool) -> SiteOutlook:
+    return SiteOutlook(
+        site=now.site,
+        fits=fits,
+        is_draining=now.is_draining,
+        agents=now.agents,
+        calls_per_s=round(now.calls_per_s, 3),
+        was_calls_per_s=0.0 if was is None else round(was.calls_per_s, 3),
+        erlangs=round(now.erlangs, 2),
+        lines=now.lines,
+        room=now.room,
+        lines_short=now.lines_short,
+        most_calls_per_s=now.most_calls_per_s,
+    )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

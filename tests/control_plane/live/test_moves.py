@@ -1,0 +1,162 @@
+"""Traffic is moved only where there is room and people for it, unless somebody says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from control_plane.configuration import moving
+from control_plane.permissions import Role
+from state import keys
+from state.codec import Record
+from state.model import EdgeId, Probe, Site, SiteId
+from state.store import Delete
+from tests.control_plane.center import Person
+from tests.control_plane.live.stage import Scene, eventually, life
+
+CALLS, EVERY_S, TALK_S = 28, 20, 5
+
+
+async def busy(scene: Scene, room: int | None = None) -> Person:
+    """Let calls have come lately, all to site a, and site b have so much room."""
+    sre = await scene.center.person(Role.SRE)
+    if room is not None:
+        await give_room(sre, room)
+    now = scene.clock.now().wall_ms
+    for number in range(1, CALLS + 1):
+        at_ms = now - number * EVERY_S * 1000
+        await scene.end(
+            number, "ann", arrived_ms=at_ms, queued_ms=at_ms, connected_ms=at_ms,
+            ended_ms=at_ms + TALK_S * 1000, rest_s=0.0,
+        )  # fmt: skip
+    supervisor = await scene.center.person(Role.MANAGER)
+
+    async def is_carried() -> bool:
+        told = await supervisor.get(f"/v1/calls?limit={CALLS}")
+        return len(told.json["items"]) == CALLS
+
+    await eventually(is_carried, "the calls are carried into the database")
+    return sre
+
+
+async def give_room(sre: Person, room: int) -> None:
+    site = await sre.get("/v1/sites/b")
+    body = {"sip": site.json["sip"], "name": site.json["name"], "room": room}
+    sent = await sre.ask("PUT", "/v1/sites/b", body, {"If-Match": site.headers["ETag"]})
+    assert sent.status == 200, sent.body
+
+
+DRAIN = "/v1/sites/a/drain"
+
+
+async def test_a_site_drains_into_one_that_has_room(scene: Scene) -> None:
+    sre = await busy(scene, room=200)
+    done = await sre.post(DRAIN, {"draining": True})
+    assert (done.status, done.json["is_written"]) == (200, True), done.body
+    move = done.json["move"]
+    assert (move["is_checked"], move["fits"]) == (True, True)
+    b = next(each for each in move["sites"] if each["site"] == "b")
+    assert b["was_calls_per_s"] == 0.0
+    assert b["calls_per_s"] == pytest.approx(1 / EVERY_S, rel=0.1)
+    (queue,) = move["queues"]
+    assert queue["queue"] == "sales", "another tenant's queues are not told"
+
+
+async def test_what_has_no_room_is_refused_and_shown(scene: Scene) -> None:
+    sre = await busy(scene, room=2)
+    tried = await sre.post(f"{DRAIN}?dry_run=true", {"draining": True})
+    assert (tried.status, tried.json["move"]["fits"]) == (200, False)
+    refused = await sre.post(DRAIN, {"draining": True})
+    assert (refused.status, refused.error_id) == (409, "move-does-not-fit")
+    assert refused.json["move"] == tried.json["move"]
+    (short,) = (each for each in refused.json["move"]["sites"] if not each["fits"])
+    assert (short["site"], short["room"]) == ("b", 2)
+    assert short["lines_short"] == short["lines"] - 2 > 0
+    assert not (await sre.get("/v1/sites/a")).json["draining"]
+
+
+async def test_who_forces_it_says_why_and_is_written_down(scene: Scene) -> None:
+    sre = await busy(scene, room=2)
+    mute = await sre.post(f"{DRAIN}?force=true", {"draining": True})
+    assert (mute.status, mute.error_id) == (422, "invalid")
+    forced = await sre.post(f"{DRAIN}?force=true&why=fire", {"draining": True})
+    assert (forced.status, forced.json["move"]["fits"]) == (200, False), forced.body
+    auditor = await scene.center.person(Role.AUDITOR)
+    log = (await auditor.get("/v1/audit?limit=50")).json["items"]
+    (entry,) = (each for each in log if each["action"] == "move.forced")
+    assert entry["actor"] == sre.id
+    assert (entry["detail"]["why"], entry["detail"]["sites"]) == ("fire", ["b"])
+
+
+async def test_shares_are_judged_likewise_and_a_percent_fits_where_the_half_does_not(
+    scene: Scene,
+) -> None:
+    sre = await busy(scene, room=2)
+    etag = {"If-Match": (await sre.get("/v1/sites/a")).headers["ETag"]}
+    path = "/v1/sites/a/traffic"
+    half = await sre.ask("PUT", path, {"shares": {"a": 50, "b": 50}}, etag)
+    assert (half.status, half.error_id) == (409, "move-does-not-fit")
+    little = await sre.ask("PUT", path, {"shares": {"a": 99, "b": 1}}, etag)
+    assert (little.status, little.json["move"]["fits"]) == (200, True), little.body
+
+
+async def test_a_plan_without_people_for_it_is_refused_and_a_manager_cannot_force_it(
+    scene: Scene,
+) -> None:
+    await busy(scene)
+    manager = await scene.center.person(Role.MANAGER)
+    queue = {"id": "experts", "needs": {"rare": 9}}
+    assert (await manager.post("/v1/queues", queue)).status == 201
+    plan = {"id": "night", "dids": {"100": {"queue": "experts"}}}
+    assert (await manager.post("/v1/plans", plan)).status == 201
+    why = {"why": "a test"}
+    refused = await manager.post("/v1/plans/night/activate", why)
+    assert (refused.status, refused.error_id) == (409, "move-does-not-fit")
+    (short,) = (each for each in refused.json["move"]["queues"] if not each["fits"])
+    assert (short["queue"], short["suited"], short["wait_s"]) == ("experts", 0, None)
+    assert (short["imagined_level"], short["never"]) == (0.0, short["imagined_calls"])
+    forced = await manager.post("/v1/plans/night/activate?force=true", why)
+    assert (forced.status, forced.error_id) == (403, "forbidden")
+    sre = await scene.center.person(Role.SRE)
+    done = await sre.post("/v1/plans/night/activate?force=true", why)
+    assert done.status == 200, done.body
+
+
+@pytest.mark.parametrize("how", ["dead", "ill"])
+async def test_a_failing_site_drains_whatever_that_comes_to(scene: Scene, how: str) -> None:
+    sre = await busy(scene, room=1)
+    if how == "dead":
+        await scene.write(Delete(key=keys.edge(EdgeId("a1"))))
+    else:
+        for edge in ("b1", "c1", "d1"):
+            probe = Probe(edge=EdgeId(edge), up=(), down=(SiteId("a"),))
+            await scene.put(*extra_site(edge[0]), (keys.probe(probe.edge), probe))
+    done = await sre.post(DRAIN, {"draining": True})
+    assert (done.status, done.json["is_written"]) == (200, True), done.body
+    assert done.json["move"]["emergency"] == "a is dead or fails"
+
+
+def extra_site(name: str) -> tuple[tuple[str, Record], ...]:
+    site = Site(id=SiteId(name), name=name, sip=f"{name}:1")
+    return ((keys.site(site.id), site), (keys.edge(EdgeId(f"{name}1")), life(name)))
+
+
+async def test_what_cannot_be_looked_at_is_done_and_said_not_to_have_been_checked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sre = await busy(scene, room=1)
+    monkeypatch.setattr(moving, "can_see", lambda _: False)
+    done = await sre.post(DRAIN, {"draining": True})
+    assert done.status == 200
+    assert (done.json["move"]["is_checked"], done.json["move"]["fits"]) == (False, True)
+    assert done.json["move"]["why_unchecked"]
+
+
+async def test_a_tenants_plan_tells_nothing_of_others(scene: Scene) -> None:
+    await busy(scene)
+    theirs = await scene.center.person(Role.MANAGER, tenant="t2")
+    plan = {"id": "t2.night", "queues": {"t2.sales": {"backup": "t2.spare"}}}
+    await theirs.post("/v1/queues", {"id": "t2.spare", "needs": {}})
+    assert (await theirs.post("/v1/plans", plan)).status == 201
+    done = await theirs.post("/v1/plans/t2.night/activate", {"why": "x"})
+    assert done.status == 200, done.body
+    assert {each["queue"] for each in done.json["move"]["queues"]} <= {"t2.sales", "t2.spare"}

@@ -1,0 +1,334 @@
+"""What a move of traffic would come to: by Erlang's formula, and by the real matcher."""
+
+from __future__ import annotations
+
+from math import inf, sqrt
+from statistics import fmean, stdev
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from edge.steering.coming import Coming, Stream, coming
+from edge.steering.erlang import erlang_b, lines_needed, service
+from edge.steering.imagined import Horizon, fraction
+from edge.steering.prediction import Move, Prediction, move, predict
+from state.configuration import Configuration
+from state.model import (
+    CallRecord,
+    DidNumber,
+    EdgeId,
+    Outcome,
+    Queue,
+    QueueId,
+    Site,
+    SiteId,
+    Step,
+    TicketState,
+)
+from tests.acd.worlds import NOW, PATIENT, WALL_MS, World, call_id, needs
+
+NUMBER, OTHER = DidNumber("4930100"), DidNumber("4930200")
+SALES, HELP = QueueId("sales"), QueueId("help")
+A, B, C = (SiteId(site) for site in "abc")
+
+
+# ---- the formulas, against what others have published --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("servers", "erlangs"), [(1, 0.0101), (2, 0.153), (5, 1.36), (10, 4.46), (20, 12.0), (50, 37.9)]
+)
+def test_lines_are_those_of_the_table_of_erlang_b(servers: int, erlangs: float) -> None:
+    # The column for 1 % blocked of the tables in every textbook (three digits); so in W. D. Reeve
+    # (ed.), J. R. Boucher, "Traffic System Design Handbook" (IEEE, 1993).
+    assert erlang_b(erlangs, servers) == pytest.approx(0.01, rel=0.05)
+    assert lines_needed(erlangs * 0.99) == servers
+    assert lines_needed(erlangs * 1.02) == servers + 1
+
+
+def test_lines_are_those_of_the_published_calculator() -> None:
+    # erlang.com: 15 lines carry 8.108 erlangs with one call in a hundred blocked; 33.333 need 45.
+    assert erlang_b(8.108, 15) == pytest.approx(0.01, rel=1e-3)
+    assert lines_needed(33.333) == 45
+
+
+def test_erlang_c_is_that_of_the_published_call_center() -> None:
+    # 360 calls in half an hour, 4 minutes each, 55 agents: M. Tanner's worked example
+    # (mitan.co.uk/erlang/elgcmath.htm, also in his "Practical Queueing Analysis", 1995) has 23.9 %
+    # wait.
+    found = service(360 / 1800, 240.0, 55, 15.0)
+    assert found.waiting_share == pytest.approx(0.239, abs=0.0005)
+
+
+# ---- the simulation, against the formula ---------------------------------------------------------
+
+
+def line(agents: int) -> World:
+    """Return M/M/c: one queue, agents alike, no wrap-up and no ringing."""
+    world = World()
+    world.set_queue(Queue(id=SALES, needs=needs(sales=1), wrap_up_s=0.0))
+    world.did(NUMBER, "sales")
+    for number in range(agents):
+        world.agent(f"s{number:02}", site="abc"[number % 3], sales=3)
+    return world
+
+
+def steady(erlangs: float, talk_s: float, *, via: SiteId = A, seconds: float = 100_000.0) -> Coming:
+    calls = round(erlangs / talk_s * seconds)
+    stream = Stream(did=NUMBER, via=via, queue=SALES, calls=calls, talk_s=talk_s, ring_s=0.0)
+    return Coming(from_ms=WALL_MS - round(seconds * 1000), to_ms=WALL_MS, streams=(stream,))
+
+
+def long_run(seed: int, calls: int) -> Horizon:
+    return Horizon(seed=seed, seconds=inf, most_calls=calls)
+
+
+@pytest.mark.parametrize(("erlangs", "agents"), [(2.0, 3), (4.0, 6)])
+def test_callers_without_end_wait_as_erlang_says(erlangs: float, agents: int) -> None:
+    world, what = line(agents), steady(erlangs, 30.0)
+    expected = service(erlangs / 30.0, 30.0, agents, 20.0)
+    runs = [
+        predict(world.snapshot, what, NOW, horizon=long_run(seed, 300)).queues[0]
+        for seed in range(10)
+    ]
+    assert all(each.forecast.level == pytest.approx(expected.level, rel=1e-3) for each in runs)
+    for found, truth in (
+        ([each.wait_s or 0.0 for each in runs], expected.mean_wait_s),
+        ([each.level or 0.0 for each in runs], expected.level),
+    ):
+        # Student's t for nine degrees of freedom, one in a thousand outside.
+        doubt = 4.781 * stdev(found) / sqrt(len(found))
+        assert fmean(found) == pytest.approx(truth, abs=doubt)
+        assert doubt < 0.6 * max(truth, 0.2), "a bound that holds anything says nothing"
+
+
+@given(erlangs=st.floats(0.5, 6.0), agents=st.integers(1, 8), seed=st.integers(0, 9))
+@settings(PATIENT, max_examples=12)
+def test_one_agent_more_makes_nobody_wait_longer(erlangs: float, agents: int, seed: int) -> None:
+    what, horizon = steady(erlangs, 20.0), long_run(seed, 60)
+    fewer, more = (
+        predict(line(count).snapshot, what, NOW, horizon=horizon).queues[0]
+        for count in (agents, agents + 1)
+    )
+    # The same callers, in the order in which they came: nobody's place gets worse.
+    assert (more.wait_s or 0.0) <= (fewer.wait_s or 0.0) + 1e-6
+    assert (more.level or 0.0) >= (fewer.level or 0.0) - 1e-9
+    assert more.forecast.mean_wait_s <= fewer.forecast.mean_wait_s
+
+
+def test_the_same_seed_tells_the_same_and_another_does_not() -> None:
+    world, what = line(4), steady(3.0, 20.0)
+    one, again, other = (
+        predict(world.snapshot, what, NOW, horizon=long_run(seed, 50)) for seed in (1, 1, 2)
+    )
+    assert one == again
+    assert one != other
+
+
+def test_chance_is_even() -> None:
+    drawn = [fraction(f"{number}") for number in range(4000)]
+    assert fmean(drawn) == pytest.approx(0.5, abs=0.02)
+    assert stdev(drawn) == pytest.approx(1 / sqrt(12), abs=0.01)
+    assert 0.0 <= min(drawn) <= max(drawn) < 1.0
+
+
+# ---- sites ---------------------------------------------------------------------------------------
+
+
+def rules_of(world: World, *, sites: tuple[Site, ...] = ()) -> Configuration:
+    """Return the configuration as it stands, with some sites in place of theirs."""
+    snapshot, changed = world.snapshot, {site.id: site for site in sites}
+    return Configuration(
+        sites=tuple(changed.get(key, entry.value) for key, entry in snapshot.sites.items()),
+        queues=tuple(entry.value for entry in snapshot.queues.values()),
+        dids=tuple(entry.value for entry in snapshot.dids.values()),
+        agents=tuple(entry.value for entry in snapshot.agents.values()),
+    )
+
+
+def site(world: World, name: SiteId) -> Site:
+    return world.snapshot.sites[name].value
+
+
+def rates(found: Prediction) -> dict[str, float]:
+    return {each.site: round(each.calls_per_s, 6) for each in found.sites}
+
+
+def test_shares_move_calls_by_the_percent() -> None:
+    world, what = line(6), steady(1.0, 10.0)
+    whole = predict(world.snapshot, what, NOW)
+    assert rates(whole) == {"a": 0.1, "b": 0.0, "c": 0.0}
+    for percent in (1, 37, 99):
+        shared = replace(site(world, A), shares={A: 100 - percent, B: percent})
+        found = move(world.snapshot, rules_of(world, sites=(shared,)), what, NOW).after
+        assert rates(found)["b"] == pytest.approx(0.1 * percent / 100)
+        assert sum(rates(found).values()) == pytest.approx(0.1)
+
+
+def test_a_site_that_drains_gives_its_calls_to_its_backup_and_keeps_its_agents() -> None:
+    world, what = line(6), steady(1.0, 10.0)
+    away = replace(site(world, A), draining=True, backups=(C,))
+    found = move(world.snapshot, rules_of(world, sites=(away,)), what, NOW)
+    assert rates(found.after) == {"a": 0.0, "b": 0.0, "c": 0.1}
+    assert found.fits
+    assert found.after.queues[0].forecast.suited == 6
+    assert [each.is_draining for each in found.after.sites] == [True, False, False]
+
+
+def test_a_receiving_site_without_room_is_what_does_not_fit() -> None:
+    world, what = line(6), steady(4.0, 10.0)
+    small = replace(site(world, C), room=3)
+    away = replace(site(world, A), draining=True, backups=(C,))
+    found = move(world.snapshot, rules_of(world, sites=(away, small)), what, NOW)
+    assert not found.fits
+    (short,) = found.sites
+    assert (short.site, short.room) == ("c", 3)
+    assert short.lines == lines_needed(short.erlangs)
+    assert short.lines_short == short.lines - 3 > 0
+    roomy = replace(site(world, C), room=short.lines)
+    assert move(world.snapshot, rules_of(world, sites=(away, roomy)), what, NOW).fits
+
+
+def test_a_lost_site_takes_its_agents_and_its_carriers_go_elsewhere() -> None:
+    world, what = line(6), steady(3.0, 10.0)
+    found = predict(world.snapshot, what, NOW, lost=frozenset({A}))
+    (queue,) = found.queues
+    assert queue.forecast.suited == 4
+    assert rates(found) == {"a": 0.0, "b": 0.15, "c": 0.15}
+    assert [each.agents for each in found.sites] == [0, 2, 2]
+    nobody = predict(world.snapshot, what, NOW, lost=frozenset({A, B, C}))
+    assert nobody.unserved_per_s == pytest.approx(0.3)
+    assert not nobody.fits
+
+
+# ---- queues --------------------------------------------------------------------------------------
+
+
+def two_queues(sales: int, help_: int) -> World:
+    world = line(0)
+    world.set_queue(Queue(id=HELP, needs=needs(help=1), wrap_up_s=0.0))
+    world.did(OTHER, "help")
+    for number in range(sales):
+        world.agent(f"s{number}", site="abc"[number % 3], sales=3)
+    for number in range(help_):
+        world.agent(f"h{number}", site="abc"[number % 3], help=3)
+    return world
+
+
+def redirecting(world: World) -> Move:
+    rules = rules_of(world)
+    to_help = tuple(replace(did, queue=HELP) if did.number == NUMBER else did for did in rules.dids)
+    return move(world.snapshot, replace(rules, dids=to_help), steady(4.0, 30.0), NOW)
+
+
+def test_a_plan_that_sends_callers_to_too_few_is_shown_with_its_waits() -> None:
+    found = redirecting(two_queues(sales=8, help_=3))
+    assert found.before.fits
+    assert not found.fits
+    (queue,) = found.queues
+    assert queue.queue == HELP
+    assert queue.forecast.mean_wait_s == inf
+    assert queue.forecast.short >= 3
+    assert queue.wait_s is not None
+    assert queue.wait_s > 20.0
+    assert queue.level is not None
+    assert queue.level < 0.8
+
+
+def test_a_plan_that_sends_callers_to_enough_fits() -> None:
+    found = redirecting(two_queues(sales=3, help_=8))
+    assert not found.before.fits
+    assert found.fits
+    assert [each.queue for each in found.after.queues] == [HELP]
+
+
+def test_a_backup_that_is_asked_at_once_counts_in_both_answers() -> None:
+    world = two_queues(sales=1, help_=7)
+    rules = rules_of(world)
+    backed = tuple(
+        replace(queue, steps=(Step(after_s=0.0, overflow=HELP),)) if queue.id == SALES else queue
+        for queue in rules.queues
+    )
+    found = move(world.snapshot, replace(rules, queues=backed), steady(4.0, 30.0), NOW)
+    assert not found.before.fits
+    assert found.after.fits
+    assert found.after.queues[0].forecast.suited == 8
+
+
+def test_what_did_not_fit_before_and_does_not_get_worse_keeps_nobody_from_moving() -> None:
+    world, what = line(2), steady(4.0, 30.0)
+    away = replace(site(world, A), draining=True)
+    found = move(world.snapshot, rules_of(world, sites=(away,)), what, NOW)
+    assert not found.before.fits
+    assert not found.after.fits
+    assert found.fits
+
+
+def test_callers_who_are_there_are_served_first() -> None:
+    world, what = line(2), steady(0.5, 30.0)
+    calm = predict(world.snapshot, what, NOW).queues[0]
+    for number in range(6):
+        world.ticket(number, sales=1)
+    world.ticket(7, sales=1, state=TicketState.CONNECTED, agent="s00")
+    busy = predict(world.snapshot, what, NOW).queues[0]
+    assert busy.calls == calm.calls, "who is there already is no caller to come"
+    assert (busy.wait_s or 0.0) > (calm.wait_s or 0.0) + 5.0
+
+
+def test_agents_whose_home_died_and_who_came_to_another_site_are_counted_there() -> None:
+    world, what = line(3), steady(0.5, 10.0)
+    world.move("s02", "a", home="c")
+    world.presence("s02", site="a")
+    found = predict(world.snapshot, what, NOW, lost=frozenset({C}))
+    assert [each.agents for each in found.sites] == [2, 1, 0]
+    assert found.queues[0].forecast.suited == 3
+
+
+def test_a_full_queue_turns_callers_away_and_that_is_no_service() -> None:
+    world = line(0)
+    found = predict(world.snapshot, steady(2.0, 10.0), NOW).queues[0]
+    assert (found.level, found.wait_s, found.never) == (0.0, None, found.calls)
+
+
+def test_nobody_called_and_everything_fits() -> None:
+    found = predict(line(3).snapshot, coming([], WALL_MS, 600.0), NOW)
+    assert found.fits
+    assert found.queues == ()
+
+
+def record(number: int, did: DidNumber, via: SiteId) -> CallRecord:
+    return CallRecord(
+        call=call_id(number),
+        did=did,
+        queue=SALES,
+        outcome=Outcome.ANSWERED,
+        cause="x",
+        edge=EdgeId(f"{via}1"),
+        site=via,
+        via=via,
+        sip_call_id=str(number),
+        arrived_ms=WALL_MS - 60_000 + number * 1000,
+        queued_ms=WALL_MS - 60_000,
+        connected_ms=WALL_MS - 55_000,
+        ended_ms=WALL_MS - 45_000,
+    )
+
+
+def test_a_number_that_is_known_no_more_frightens_nobody() -> None:
+    what = coming([record(n, DidNumber("1"), A) for n in range(20)], WALL_MS, 600.0)
+    assert predict(line(3).snapshot, what, NOW).sites[0].calls_per_s > 0.0
+
+
+def test_all_proxies_calls_are_told_apart() -> None:
+    records = [record(n, NUMBER, B if n % 4 else A) for n in range(40)]
+    found = predict(line(3).snapshot, coming(records, WALL_MS, 600.0), NOW)
+    assert rates(found)["b"] == pytest.approx(3 * rates(found)["a"], rel=1e-5)
+
+
+def test_clocks_that_were_set_and_loads_beyond_reason_end_in_an_answer() -> None:
+    mad = replace(record(1, NUMBER, A), ended_ms=WALL_MS + 10**14)
+    found = predict(line(3).snapshot, coming([mad], WALL_MS, 600.0), NOW)
+    assert found.queues[0].forecast.mean_wait_s == inf
+    assert not found.fits
