@@ -13,6 +13,7 @@ import cyclopts
 from drills.cli.errors import CommandError, Exit
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
+from drills.prove.history import FaultKind
 from drills.setup.pyenv import ROOT
 
 Ops = Annotated[
@@ -37,6 +38,14 @@ Calls = Annotated[
         validator=cyclopts.validators.Number(gte=10, lte=2000),
     ),
 ]
+Faults = Annotated[
+    tuple[FaultKind, ...],
+    cyclopts.Parameter(
+        name="--fault",
+        help="Only these faults; give it once for each. Default: all.",
+        negative="",
+    ),
+]
 What = Annotated[
     Literal["history", "policies", "recordings"],
     cyclopts.Parameter(help="What to prove. Default history."),
@@ -51,6 +60,7 @@ def prove(  # noqa: PLR0913 - the options of one command
     seed: Seed = 1,
     json: Json = None,
     mutants: Mutants = True,
+    fault: Faults = (),
     calls: Calls = 60,
 ) -> int:
     """Break three sites at random, record everything, check the history.
@@ -85,6 +95,7 @@ def prove(  # noqa: PLR0913 - the options of one command
       ./everline prove
       ./everline prove --ops 100000 --seed 7 --json figures.json
       ./everline prove --ops 3000 --no-mutants
+      ./everline prove --ops 3000 --no-mutants --fault cut_off --fault kill_edge
       ./everline prove policies --json figures.json
       ./everline prove recordings --calls 200 --json figures.json
     """
@@ -100,7 +111,13 @@ def prove(  # noqa: PLR0913 - the options of one command
     if what == "recordings":
         asked = {"calls": calls, "seed": seed, "json": str(file or "")}
         return _enter("drills.prove.recordings", asked)
-    options = {"operations": ops, "seed": seed, "json": str(file or ""), "mutants": mutants}
+    options = {
+        "operations": ops,
+        "seed": seed,
+        "json": str(file or ""),
+        "mutants": mutants,
+        "faults": list(fault),
+    }
     return _enter("drills.prove", options)
 
 

@@ -16,6 +16,7 @@ from drills.cli.progress import console, progress
 from drills.lab.errors import LabError
 from drills.lab.lab import PROJECT
 from drills.prove.campaign import Figures, campaign
+from drills.prove.history import FaultKind
 from drills.prove.mutants import MUTANTS
 from drills.prove.run import Ground, Outcome, ground
 from drills.setup.say import note
@@ -33,6 +34,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     json: str = ""
     """Absolute path of the file for the figures."""
     mutants: bool = True
+    faults: tuple[FaultKind, ...] = ()
+    """Only these; empty: all."""
 
 
 async def prove(options: Options) -> Exit:
@@ -70,6 +73,7 @@ async def _campaign(stage: Ground, figures: Figures, options: Options) -> None:
             operations=options.operations,
             mutants=MUTANTS if options.mutants else (),
             tell=tell,
+            kinds=options.faults,
             breach=_keep_history,
         )
 

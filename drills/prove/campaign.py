@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from drills.prove.faults import EDGES, LONG_DEATH_S, Fault, long_death, schedule
+from drills.prove.faults import EDGES, LONG_DEATH_S, long_death, schedule
+from drills.prove.history import FaultKind
 from drills.prove.mutants import Mutant
 from drills.prove.run import Ground, Order, Outcome
 
@@ -72,12 +73,16 @@ async def campaign(  # noqa: PLR0913 - what is wanted, and who hears of it
     operations: int,
     mutants: Sequence[Mutant],
     tell: Tell,
+    kinds: Sequence[FaultKind] = (),
     breach: Breach = lambda _, __: None,
 ) -> None:
-    """Make all of it, into `figures`: what is there when it is interrupted holds too."""
+    """Make all of it, into `figures`: what is there when it is interrupted holds too.
+
+    `kinds`: only these faults.
+    """
     number = 0
     while figures.operations < operations:
-        order = round_order(figures.seed, number, operations - figures.operations)
+        order = round_order(figures.seed, number, operations - figures.operations, kinds)
         await _round(ground, order, figures, tell, breach)
         number += 1
     for mutant in mutants:
@@ -85,11 +90,17 @@ async def campaign(  # noqa: PLR0913 - what is wanted, and who hears of it
         figures.caught[mutant.name] = await _caught_by(ground, mutant, figures.seed)
 
 
-def round_order(seed: int, number: int, operations: int) -> Order:
-    """Return the order for a round: its seed is the campaign's plus its number."""
+def round_order(seed: int, number: int, operations: int, kinds: Sequence[FaultKind] = ()) -> Order:
+    """Return the order for a round: its seed is the campaign's plus its number.
+
+    With `kinds` only these faults, and no long death.
+    """
     own = seed + number
     seconds = min(ROUND_S, max(SHORTEST_ROUND_S, operations / USUAL_RATE))
-    faults: tuple[Fault, ...] = schedule(own, seconds)
+    if kinds:
+        faults = schedule(own, seconds, kinds)
+        return Order(seed=own, faults=faults, operations=0, seconds=seconds)
+    faults = schedule(own, seconds)
     if number % DEATH_EVERY == 0:
         edge = random.Random(own).choice(EDGES)  # noqa: S311 - no secret: to be repeated
         quiet_s = 2.0 + LONG_DEATH_S + 1.0

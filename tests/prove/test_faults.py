@@ -54,3 +54,9 @@ def test_a_short_campaign_has_a_short_round() -> None:
 def test_every_mutant_of_the_edge_can_be_planted_and_there_are_enough() -> None:
     assert {mutant.name for mutant in OF_EDGES} == set(BUGS)
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 10
+
+
+def test_a_campaign_of_some_faults_has_only_these() -> None:
+    some = (FaultKind.CUT_OFF, FaultKind.KILL_EDGE)
+    orders = [round_order(7, number, 100_000, some) for number in range(DEATH_EVERY + 1)]
+    assert {fault.kind for order in orders for fault in order.faults} == set(some)
