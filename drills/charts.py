@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from drills.evidence import CallRow, Evidence, Judgement
 from drills.experiment import Bound
+from drills.wording import called, limit
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 220, 52, 28
 _COLOURS = {"answered": "#2c7be5", "abandoned": "#f0a202", "refused": "#b3261e", "lost": "#b3261e"}
@@ -21,6 +22,7 @@ _LOOKS = (
     ("agents_ready", "agents signed in and ready", "#2c7be5"),
 )
 LAST_RUNS = 12
+MOST_LETTERS = 36
 
 
 class _Frame(Struct, frozen=True):
@@ -92,7 +94,8 @@ def looks_chart(looks: Sequence[tuple[float, Mapping[str, float]]]) -> str:
         shapes.append(
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
         )
-        shapes.append(_text(_LEFT + 160 + 220 * number, 12, words, colour))
+        # Below the axis, where no mark of a moment comes.
+        shapes.append(_text(_LEFT + 160 + 220 * number, _HEIGHT - 6, words, colour))
     return _svg(shapes, _HEIGHT, "callers waiting and agents ready, second by second")
 
 
@@ -122,7 +125,8 @@ def _bars(
         return floor - max(0.0, value) / highest * tall
 
     shapes = [
-        _text(4, floor - 24, judgement.expected),
+        _text(4, floor - 30, _short(called(judgement.figure))),
+        _text(4, floor - 14, limit(bound), _GRAY),
         _line((left, y(most)), (_WIDTH, y(most)), _RED, is_dashed=True),
         _line((left, floor), (_WIDTH, floor), _GRAY),
     ]
@@ -140,6 +144,10 @@ def _bars(
         )
         shapes.append(_text(x, floor + 12, f"{value:.3g}"))
     return shapes
+
+
+def _short(words: str) -> str:
+    return words if len(words) <= MOST_LETTERS else f"{words[: MOST_LETTERS - 1]}…"
 
 
 def _line(

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from drills.charts import calls_chart, looks_chart, runs_chart
-from drills.evidence import Evidence
+from drills.evidence import Evidence, Judgement
+from drills.experiment import Bound
+from drills.wording import called, limit, told
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;
@@ -20,7 +22,8 @@ table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.25rem .
 border-bottom:1px solid #e6e9ed;vertical-align:top}th{color:#5b6672;font-weight:600}
 .held{color:#116329;font-weight:600}.broken{color:#b3261e;font-weight:700}.dim{color:#5b6672}
 .verdict{font-size:1.2rem}code{font-size:.85em;overflow-wrap:anywhere}svg{width:100%;height:auto}
-@media print{body{margin:0;max-width:none}}
+svg,tr{break-inside:avoid}h2,h3{break-after:avoid}
+@media print{body{margin:0;max-width:none;font-size:11.5px}}
 """
 _SERVICES = (
     ("call set-up, by the callers' telephones", "rto_s"),
@@ -32,10 +35,14 @@ _SERVICES = (
 )
 
 
+MOST_RUNS = 6
+
+
 def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
     """Return the page. `before`: earlier runs of the same drill, the oldest first."""
     experiment = evidence.experiment
-    when = dt.datetime.fromtimestamp(evidence.began_ms / 1000, dt.UTC)
+    bounds = {bound.figure: bound for bound in experiment.expect}
+    when = _moment(evidence.began_ms)
     verdict = (
         '<span class="held">held</span>'
         if evidence.held
@@ -49,20 +56,17 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
         ),
         f'<p class="verdict">The hypothesis {verdict}.</p>',
         f"<p>{escape(experiment.hypothesis)}</p>",
-        f"<p>How it ended: {evidence.end} ({escape(evidence.why)}).</p>",
+        f"<p>{escape(summary(evidence))}</p>",
         "<h2>Expected and found</h2>",
         _table(
-            ("", "expected", "found"),
-            (
-                (_mark(held=each.held), escape(each.expected), _number(each.value))
-                for each in evidence.judgements
-            ),
+            ("held", "what", "expected", "found"),
+            (_judged(each, bounds.get(each.figure)) for each in evidence.judgements),
         ),
         "<h2>Time to recover</h2>",
         _table(
-            ("service", "seconds"),
+            ("service", "time"),
             (
-                (escape(service), _number(evidence.figures.get(figure)))
+                (escape(service), told(figure, evidence.figures.get(figure)))
                 for service, figure in _SERVICES
             ),
         ),
@@ -73,22 +77,6 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
         "<h3>Second by second</h3>",
         looks_chart(evidence.looks) or "<p>Nobody looked.</p>",
         _moved(evidence),
-        "<h2>Timeline</h2>",
-        _table(
-            ("after", "who", "what"),
-            (
-                (f"{m.after_s + 0.0:.2f} s", escape(m.who), escape(m.what))
-                for m in evidence.timeline
-            ),
-        ),
-        "<h2>Clocks</h2>",
-        _table(
-            ("who", "differs by at least", "at most"),
-            (
-                (escape(each.who), f"{each.least_ms:.1f} ms", f"{each.most_ms:.1f} ms")
-                for each in evidence.clocks
-            ),
-        ),
         "<h2>What was broken, and what allowed it</h2>",
         _table(("fault",), ((escape(fault.told()),) for fault in experiment.method)),
         _table(
@@ -104,6 +92,22 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
         _compared(evidence, before),
         "<h2>Findings</h2>",
         _list(evidence.findings) or "<p>None.</p>",
+        "<h2>Timeline</h2>",
+        _table(
+            ("after", "who", "what"),
+            (
+                (_no_break(f"{m.after_s + 0.0:.2f} s"), escape(m.who), escape(m.what))
+                for m in evidence.timeline
+            ),
+        ),
+        "<h2>Clocks</h2>",
+        _table(
+            ("who", "differs by at least", "at most"),
+            (
+                (escape(each.who), f"{each.least_ms:.1f} ms", f"{each.most_ms:.1f} ms")
+                for each in evidence.clocks
+            ),
+        ),
         "<h2>All figures</h2>",
         _table(
             ("figure", "value"),
@@ -125,6 +129,29 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
     )
 
 
+def summary(evidence: Evidence) -> str:
+    """Return how it went in a few sentences, for whoever reads no further."""
+    figures, held = evidence.figures, sum(each.held for each in evidence.judgements)
+    parts = [f"It was {evidence.end} ({evidence.why})."]
+    parts += [f"{held} of {len(evidence.judgements)} expectations held."]
+    if figures.get("offered") is not None:
+        parts.append(
+            f"Of {_number(figures.get('offered'))} callers {_number(figures.get('answered'))} were"
+            f" answered, {_number(figures.get('abandoned'))} gave up,"
+            f" {_number(figures.get('refused'))} were refused and {_number(figures.get('lost'))}"
+            " were cut off."
+        )
+    if figures.get("rto_s") is not None:
+        parts.append(f"New calls were set up again after {told('rto_s', figures['rto_s'])}.")
+    return " ".join(parts)
+
+
+def _judged(each: Judgement, bound: Bound | None) -> tuple[str, ...]:
+    name = f'{escape(called(each.figure))} <code class="dim">{escape(each.figure)}</code>'
+    expected = each.expected if bound is None else limit(bound)
+    return _mark(held=each.held), name, escape(expected), escape(told(each.figure, each.value))
+
+
 def regressions(evidence: Evidence, before: Sequence[Evidence]) -> tuple[str, ...]:
     """Return what got worse: expectations that held in the last run and no longer do."""
     if not before:
@@ -141,18 +168,27 @@ def _compared(evidence: Evidence, before: Sequence[Evidence]) -> str:
     if not before:
         return ""
     chart = runs_chart(evidence, before)
-    names = [each.figure for each in evidence.judgements]
-    rows = (
-        (escape(run.run), _mark(held=run.held), *(_number(run.figures.get(name)) for name in names))
-        for run in (*before[-5:], evidence)
-    )
+    runs = (*before[-(MOST_RUNS - 1) :], evidence)
+    rows = [("held", *(_mark(held=run.held) for run in runs))]
+    rows += [
+        (
+            escape(called(each.figure)),
+            *(told(each.figure, run.figures.get(each.figure)) for run in runs),
+        )
+        for each in evidence.judgements
+    ]
+    heads = ("", *(f"{_moment(run.began_ms):%d %b %H:%M}" for run in runs))
     worse = regressions(evidence, before)
     text = (
         f'<p class="broken">Worse than the last time: {escape("; ".join(worse))}</p>'
         if worse
         else ""
     )
-    return "<h2>Compared with the last runs</h2>" + text + chart + _table(("run", "", *names), rows)
+    return "<h2>Compared with the last runs</h2>" + text + chart + _table(heads, rows)
+
+
+def _moment(at_ms: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC)
 
 
 def _ledger(figures: Mapping[str, float | None]) -> str:
@@ -179,6 +215,10 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(each)}</th>" for each in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _no_break(text: str) -> str:
+    return text.replace(" ", "&nbsp;")
 
 
 def _list(items: Iterable[str]) -> str:

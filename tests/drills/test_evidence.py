@@ -28,9 +28,11 @@ from drills.evidence import (
 )
 from drills.experiment import Bound
 from drills.guards import Verdict
-from drills.library import experiment_of
+from drills.library import experiment_of, experiments
 from drills.page import lines, page, regressions
+from drills.permit import Permit
 from drills.shelf import EVIDENCE, Shelf
+from drills.wording import FIGURES, limit, told
 from tests.acd.worlds import PATIENT
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -142,10 +144,51 @@ def test_the_shelf_keeps_pieces_in_a_chain_and_misses_one_that_is_taken_out(
 
 def test_the_page_says_what_was_found_and_quotes_nothing_as_code() -> None:
     text = page(piece(), [piece("r0")])
-    for word in (EXPERIMENT.title, "rto_s &lt;= 5", "2.5", "b edge b1", "a -&gt; b", "<svg"):
+    for word in (EXPERIMENT.title, "calls are set up again", "at most 5 s", "2.5 s", "b edge b1"):
         assert word in text
+    for word in ("rto_s", "a -&gt; b", "<svg", "It was completed", "1 of 1 expectations held"):
+        assert word in text
+    assert "Nobody had to: a lab of its own" in text
     assert "<script>" not in text
     assert any("held" in line for line in lines(piece()))
+
+
+def test_the_page_says_who_asked_and_who_approved_in_quotes() -> None:
+    permit = Permit(
+        request="apq_1",
+        drill="site_killed",
+        plan_hash=EXPERIMENT.plan_hash,
+        asked_by="usr_sre",
+        approved_by="usr_manager",
+        why="<b>quarterly</b>",
+        approved="2026-11-28T18:00:00Z",
+        used="2026-11-28T19:00:00Z",
+    )
+    text = page(replace(piece(), approvals=(permit,)))
+    assert "asked for by usr_sre (&lt;b&gt;quarterly&lt;/b&gt;), approved by usr_manager" in text
+    assert "Nobody had to" not in text
+
+
+def test_every_figure_that_a_reviewed_drill_expects_has_words_and_a_unit() -> None:
+    expected = {bound.figure for each in experiments().values() for bound in each.expect}
+    assert expected <= FIGURES.keys()
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "words"),
+    [
+        (Bound(figure="rto_s", at_most=5.0), 0.513444, ("at most 5 s", "0.51 s")),
+        (Bound(figure="kept_share", at_least=0.99), 1.0, ("at least 99 %", "100 %")),
+        (Bound(figure="ledger_exact", at_least=1.0), 0.0, ("yes", "no")),
+        (Bound(figure="failed", at_most=0.0), 2.0, ("none", "2")),
+        (Bound(figure="clock_off_s", at_least=500.0), 599.99, ("at least 500 s", "600 s")),
+        (Bound(figure="unheard_of", at_most=3.0), None, ("at most 3", "not measured")),
+    ],
+)
+def test_limits_and_values_are_told_in_words_and_units(
+    bound: Bound, value: float | None, words: tuple[str, str]
+) -> None:
+    assert (limit(bound), told(bound.figure, value)) == words
 
 
 def test_what_held_before_and_no_longer_does_is_a_regression() -> None:

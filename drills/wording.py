@@ -1,0 +1,88 @@
+"""Figures in words, for a report that people read who know no code. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from drills.experiment import Bound
+
+
+class Figure(NamedTuple):
+    """What a figure is called, and in what it is told: `s`, `ms`, `%`, `yes`, or a count."""
+
+    words: str
+    unit: str = ""
+
+
+_S, _MS, _SHARE, _YES = "s", "ms", "%", "yes"
+FIGURES: Final[Mapping[str, Figure]] = {
+    "rto_s": Figure("calls are set up again", _S),
+    "rto_capture_s": Figure("calls are set up again, by the packets", _S),
+    "rto_error_ms": Figure("recovery time: telephones against packets, difference", _MS),
+    "data_rto_s": Figure("longest time without a write to the shared state", _S),
+    "media_rto_s": Figure("a new caller hears an agent", _S),
+    "recording_rto_s": Figure("a new talk is recorded as a whole", _S),
+    "sign_in_rto_s": Figure("the last telephone is registered again", _S),
+    "failed": Figure("calls that got no answer, 5 s after the fault and later"),
+    "final_answer_s": Figure("longest wait of a caller for any answer", _S),
+    "lost": Figure("calls lost"),
+    "refused": Figure("calls refused"),
+    "lost_elsewhere": Figure("calls lost that had nothing where it was broken"),
+    "double_offers": Figure("agents with two calls, or calls with two agents"),
+    "untrue_agent_s": Figure("longest time that something untrue was said of an agent", _S),
+    "ledger_exact": Figure("the ledger of calls is exact", _YES),
+    "kept_share": Figure("connected calls that went on", _SHARE),
+    "cleared_s": Figure("both people of a lost call are free", _S),
+    "spared_gap_ms": Figure("longest gap in what spared callers heard", _MS),
+    "setup_delay_ms": Figure("calls are answered later than before by", _MS),
+    "reconciled_s": Figure("sites have merged what they did alone", _S),
+    "redialled": Figure("cut off callers who dialled again"),
+    "places_regained": Figure("of these, got their place back", _SHARE),
+    "drained_s": Figure("last new call at the site with bad lines", _S),
+    "recordings_lost": Figure("recordings lost"),
+    "clock_off_s": Figure("a clock was wrong by", _S),
+    "stores_away": Figure("times that a recorder missed its store"),
+    "members_away": Figure("times that a member of etcd was missed"),
+    "ttl_overrun_s": Figure("a fault outlived its time by", _S),
+    "back_s": Figure("the steady state is back, after all was mended", _S),
+    "abort_back_s": Figure("the steady state is back, after the abort", _S),
+    "left_behind": Figure("calls, legs, tickets or media left behind"),
+}
+
+
+def called(figure: str) -> str:
+    """Return a figure's name in words."""
+    found = FIGURES.get(figure)
+    return figure if found is None else found.words
+
+
+def told(figure: str, value: float | None) -> str:
+    """Return a value in its unit, as exact as anybody needs."""
+    if value is None:
+        return "not measured"
+    unit = FIGURES.get(figure, Figure("")).unit
+    match unit:
+        case "yes":
+            return "yes" if value >= 1.0 else "no"
+        case "%":
+            return f"{value * 100:.4g} %"
+        case "s" | "ms":
+            return f"{_rounded(value)} {unit}"
+        case _:
+            return _rounded(value)
+
+
+def limit(bound: Bound) -> str:
+    """Return between what a figure has to be."""
+    if FIGURES.get(bound.figure, Figure("")).unit == _YES:
+        return "yes"
+    least = None if bound.at_least is None else f"at least {told(bound.figure, bound.at_least)}"
+    most = None if bound.at_most is None else f"at most {told(bound.figure, bound.at_most)}"
+    if bound.at_most == 0 and bound.at_least is None:
+        return "none"
+    return ", ".join(each for each in (least, most) if each)
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 100 else f"{value:.0f}"  # noqa: PLR2004 - two places
