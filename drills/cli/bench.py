@@ -13,7 +13,19 @@ from drills.lab.errors import EnterError
 
 Name = Annotated[
     Literal[
-        "all", "api", "edge", "growth", "memory", "queue", "recording", "relay", "routing", "site"
+        "all",
+        "api",
+        "distance",
+        "edge",
+        "edges",
+        "growth",
+        "media",
+        "memory",
+        "queue",
+        "recording",
+        "relay",
+        "routing",
+        "site",
     ],
     cyclopts.Parameter(help="Which benchmark."),
 ]
@@ -24,6 +36,13 @@ Part = Annotated[
     Literal["load", "sqlite", "postgresql", "decisions"] | None,
     cyclopts.Parameter(help="api: this alone. `load` loads, and keeps that for the next runs."),
 ]
+Pieces = Annotated[
+    str, cyclopts.Parameter(help="all: these alone, with commas between. Default: every one.")
+]
+Resume = Annotated[
+    bool, cyclopts.Parameter(help="all: go on with the file of figures, without what it has.")
+]
+Minutes = Annotated[float, cyclopts.Parameter(help="all: begin no piece after so long.")]
 Profile = Annotated[
     bool,
     cyclopts.Parameter(help="edge: show where the time of a call goes, by part and step by step."),
@@ -40,6 +59,9 @@ def bench(  # noqa: PLR0913 - options of a command
     json: Json = None,
     agents: Agents = 0,
     part: Part = None,
+    pieces: Pieces = "",
+    resume: Resume = False,
+    minutes: Minutes = 0.0,
     quick: Quick = False,
     profile: Profile = False,
     flame: Flame = None,
@@ -55,10 +77,18 @@ def bench(  # noqa: PLR0913 - options of a command
             `--part load` has loaded them: a run then works on a copy.
     edge    one edge process: CPU a call and highest clean rate, without
             and with rtpengine; time from INVITE in to an agent's INVITE out.
-    all     relay, edge, queue, site, growth and memory, one after the other, as one
-            file of figures. Half an hour.
+    edges   a site with one, two, four and eight edge processes: CPU a call of
+            each part, highest clean rate.
+    distance  three sites with 0 to 200 ms there and back between them: time
+            from INVITE in to an agent's INVITE out, and from the end of
+            wrap-up to the next INVITE, with etcd's leader here and elsewhere.
+    all     relay, edge, queue, site, growth (a piece for each size), memory,
+            edges, distance and media, one after the other, as one file of
+            figures. Most of an hour; broken off, `--resume` goes on with it.
     growth  CPU a call of one edge with 100 to 100,000 agents; what etcd is
             asked for a call; what an agent takes of memory.
+    media   how long packets stay in rtpengine with 100 to 800 calls of G.711,
+            and how many calls a core carries.
     memory  what a waiting and a connected call take of an edge's memory.
     queue   200 agents and a queue that is never empty: time from the end of
             wrap-up to the next INVITE, share of the agents' time that is of
@@ -82,24 +112,29 @@ def bench(  # noqa: PLR0913 - options of a command
       ./everline bench edge
       ./everline bench relay --json figures.json
       ./everline bench edge --flame edge.svg
+      ./everline bench all --json figures.json --minutes 4
+      ./everline bench all --json figures.json --resume
+      ./everline bench all --json figures.json --pieces queue,growth-100
       ./everline bench api --json figures.json
       ./everline bench api --part load
     """
+    asked: dict[str, str | bool] = {
+        "--json": "" if json is None else _reachable(json),
+        "--flame": "" if flame is None else _reachable(flame),
+        "--agents": str(agents or ""),
+        "--part": part or "",
+        "--pieces": pieces,
+        "--resume": resume,
+        "--minutes": f"{minutes:g}" if minutes else "",
+        "--quick": quick,
+        "--profile": "direct" if profile or flame is not None else "",
+    }
     words: list[str] = [name]
     if (profile or flame is not None) and name != "edge":
         raise CommandError("only `bench edge` has a profile", Exit.USAGE)
-    if json is not None:
-        words += ["--json", _reachable(json)]
-    if flame is not None:
-        words += ["--flame", _reachable(flame)]
-    if agents:
-        words += ["--agents", str(agents)]
-    if part is not None:
-        words += ["--part", part]
-    if quick:
-        words.append("--quick")
-    if profile or flame is not None:
-        words += ["--profile", "direct"]
+    for option, value in asked.items():
+        if value:
+            words += [option] if value is True else [option, str(value)]
     try:
         return enter("loadtests.bench", words)
     except EnterError as error:

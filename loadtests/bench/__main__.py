@@ -10,9 +10,14 @@ import argparse
 import asyncio
 import importlib
 import json
+import math
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -23,10 +28,14 @@ from drills.setup.say import note
 from loadtests.bench.errors import BenchError
 
 FAILED, CANNOT = 1, 3
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 MODULES = {
     "api": "api.measure",
+    "distance": "distance.measure",
     "edge": "edge",
+    "edges": "edges",
     "growth": "growth",
+    "media": "media.measure",
     "memory": "memory",
     "queue": "queue.measure",
     "recording": "recording.measure",
@@ -86,18 +95,38 @@ async def _all(options: argparse.Namespace) -> dict[str, object]:
     """Run one after the other; what is measured is written at once, should the next one fail."""
     from loadtests.bench import together  # noqa: PLC0415 - only what is asked for
 
-    found: dict[str, dict[str, object]] = {}
-    for name in together.PARTS:
-        found[name] = await _one(name, is_quick=options.quick)
+    found = _measured(options.json, together.KEPT) if options.resume else {}
+    pieces = together.chosen(filter(None, options.pieces.split(",")))
+    todo = together.left(pieces, found) if options.resume else pieces
+    ends_s = time.monotonic() + 60.0 * (options.minutes or math.inf)
+    for number, piece in enumerate(todo):
+        if time.monotonic() > ends_s:
+            note(f"time is up; not measured: {', '.join(each.name for each in todo[number:])}")
+            break
+        note(f"piece {piece.name}: {number + 1} of {len(todo)}")
+        found[piece.name] = await _one(piece.bench, is_quick=options.quick, changes=piece.effort)
         if options.json is not None:
             options.json.write_text(json.dumps(together.figures(found), indent=2) + "\n")
     return together.figures(found)
 
 
-async def _one(name: str, *, is_quick: bool, agents: int = 0) -> dict[str, object]:
+def _measured(file: Path | None, kept: str) -> dict[str, Any]:
+    """Return the pieces that the file of figures has. BenchError: there is no such file."""
+    if file is None:
+        raise BenchError("--resume goes on with a file of figures: name it by --json")
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())[kept] if file.exists() else {}
+    except (OSError, ValueError, KeyError) as error:
+        raise BenchError(f"{file} holds no figures of `bench all`: {error}") from error
+    return found
+
+
+async def _one(
+    name: str, *, is_quick: bool, agents: int = 0, changes: Mapping[str, Any] = _NOTHING
+) -> dict[str, object]:
     """Run one benchmark; its module is imported when it is asked for."""
     module = importlib.import_module(f"loadtests.bench.{MODULES[name]}")
-    effort = module.QUICK if is_quick else module.Effort()
+    effort = module.QUICK if is_quick else replace(module.Effort(), **changes)
     if name == "growth" and agents:
         effort = replace(effort, sizes=(agents,))
     show = importlib.import_module("loadtests.bench.report")
@@ -127,6 +156,15 @@ def _parser() -> argparse.ArgumentParser:
         "--part",
         choices=("load", "sqlite", "postgresql", "decisions"),
         help="api: do this alone; what `load` has loaded is kept for the runs to come",
+    )
+    parser.add_argument(
+        "--pieces", default="", help="all: measure these alone, names with commas between"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="all: leave out what the file of figures has"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=0.0, help="all: begin no piece after so long"
     )
     parser.add_argument("--quick", action="store_true", help="few and short slices")
     parser.add_argument(

@@ -316,6 +316,11 @@ class Crowd:
             self._hang_up(call, now)
         return len(talking)
 
+    def callers_give_up(self) -> None:
+        """Let every caller hang up, whether they wait or talk."""
+        for call in list(self._calls.values()):
+            self._give_up(call)
+
     def _hang_up(self, call: _Call, now: float) -> None:
         if call.is_closed or call.has_hung_up:
             return

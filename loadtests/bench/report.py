@@ -7,9 +7,12 @@ from rich.table import Table
 
 from drills.cli.progress import console
 from loadtests.bench.api.measure import ApiFigures
+from loadtests.bench.distance.measure import DistanceFigures
 from loadtests.bench.edge import EdgeFigures
+from loadtests.bench.edges import EdgesFigures
 from loadtests.bench.growth import GrowthFigures
 from loadtests.bench.machine import machine
+from loadtests.bench.media.measure import MediaFigures
 from loadtests.bench.memory import MemoryFigures
 from loadtests.bench.profile import by_group
 from loadtests.bench.queue.measure import QueueFigures
@@ -208,6 +211,63 @@ def site(figures: SiteFigures) -> dict[str, object]:
     times = f"{figures.effort.times:g} times that rate"
     table.add_row(f"served at {times}, share of the rate", _of(figures.kept, 3))
     table.add_row("clean again after, s", _of(figures.recovery_s))
+    console().print(table, _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def distance(figures: DistanceFigures) -> dict[str, object]:
+    """Print what `bench distance` found; return it as JSON values."""
+    effort = figures.effort
+    table = Table(
+        title=f"Three sites at a distance: {effort.rate:g} calls/s, then {effort.agents} agents"
+        f" in a queue that is never empty (medians of {effort.rounds})"
+    )
+    for column in ("there and back", "leader", "INVITE to INVITE, p50", "p99", "dead time, p50"):
+        table.add_column(column, justify="right")
+    for column in ("p99", "not clean"):
+        table.add_column(column, justify="right")
+    for key, slices in figures.slices.items():
+        to_agent = (_of(figures.to_agent_ms(key, share), 0) for share in ("p50", "p99"))
+        dead = (_of(figures.dead_ms(key, share), 0) for share in (0.5, 0.99))
+        dirt = "; ".join(each.dirt for each in slices if each.dirt)
+        table.add_row(f"{key[0]:g} ms", key[1], *to_agent, *dead, dirt[:40] or "-")
+    others = "in ms; dead time: from the end of wrap-up to the next INVITE"
+    console().print(table, others, _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def edges(figures: EdgesFigures) -> dict[str, object]:
+    """Print what `bench edges` found; return it as JSON values."""
+    effort = figures.effort
+    table = Table(title=f"A site with several edge processes, at {effort.rate:g} answered calls/s")
+    columns = ("edges", "CPU a call: all of it, ms", "edges", "Kamailio", "rtpengine", "etcd")
+    for column in (*columns, "highest clean rate, calls/s", "not clean"):
+        table.add_column(column, justify="right")
+    for count, found in figures.sites.items():
+        parts = (_of(found.cpu_ms(part)) for part in ("edge", "kamailio", "rtpengine", "etcd"))
+        dirt = "; ".join(each for each in found.dirt if each)
+        rate = _of(found.highest, 0)
+        table.add_row(str(count), _of(found.cpu_ms()), *parts, rate, dirt[:40] or "-")
+    console().print(table, _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def media(figures: MediaFigures) -> dict[str, object]:
+    """Print what `bench media` found; return it as JSON values."""
+    table = Table(title="One rtpengine: calls of G.711 both ways, 20 ms a packet")
+    for column in ("calls", "cores of rtpengine", "delay p50, ms", "p99, ms", "most, ms"):
+        table.add_column(column, justify="right")
+    for column in ("calls a core", "lost", "sender late by, ms"):
+        table.add_column(column, justify="right")
+    for rung in figures.rungs:
+        table.add_row(
+            str(rung.calls),
+            _of(rung.cores),
+            *(_of(rung.delay_ms(share)) for share in (0.5, 0.99, 1.0)),
+            f"{rung.calls_a_core:.0f}",
+            f"{100 * rung.lost_share:.2f} %",
+            f"{rung.late_ms:.1f}",
+        )
     console().print(table, _machine(), sep="\n")
     return figures.as_json() | {"machine": machine()}
 

@@ -20,22 +20,25 @@ from drills.lab.process import (
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 MEMBERS: Final = {"m1": "127.0.1.1", "m2": "127.0.1.2", "m3": "127.0.1.3"}
+FAR: Final = {"m1": "127.0.2.1", "m2": "127.0.2.2", "m3": "127.0.2.3"}
+"""Where the members find each other when lines with a delay lie between them."""
 ENDPOINTS: Final = tuple(f"{address}:2379" for address in MEMBERS.values())
 NG: Final = "127.0.0.1:2223"
 DIRECT: Final = "direct"
 EDGE: Final = "a1"
 EDGE_SIP: Final = "127.0.0.1:5081"
 SECOND: Final = "a2"
-SECOND_SIP: Final = "127.0.0.1:5082"
+MOST_EDGES: Final = 8
 SITE: Final = "a"
 _ONCE: Final = RestartPolicy(restarts=False)
 """A server that dies in a benchmark is a result, not something to mend."""
 
 
-def etcd(name: str, run: Path, identity: Identity) -> ProcessSpec:
-    """Return one member, set up as a site's is."""
+def etcd(name: str, run: Path, identity: Identity, *, is_far: bool = False) -> ProcessSpec:
+    """Return one member, set up as a site's is; `is_far`: the others are reached by `FAR`."""
     address = MEMBERS[name]
     client, peer = f"https://{address}:2379", f"https://{address}:2380"
+    known = FAR if is_far else MEMBERS
     return ProcessSpec(
         name=name,
         host=None,
@@ -45,8 +48,9 @@ def etcd(name: str, run: Path, identity: Identity) -> ProcessSpec:
             "etcd",
             *("--name", name, "--data-dir", str(run / name)),
             *("--listen-client-urls", client, "--advertise-client-urls", client),
-            *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
-            *("--initial-cluster", ",".join(f"{n}=https://{a}:2380" for n, a in MEMBERS.items())),
+            *("--listen-peer-urls", peer),
+            *("--initial-advertise-peer-urls", f"https://{known[name]}:2380"),
+            *("--initial-cluster", ",".join(f"{n}=https://{a}:2380" for n, a in known.items())),
             *("--initial-cluster-state", "new", "--listen-metrics-urls", f"http://{address}:2381"),
             *("--heartbeat-interval", "100", "--election-timeout", "1000", "--pre-vote"),
             *("--trusted-ca-file", str(identity.ca), "--client-cert-auth"),
@@ -83,6 +87,11 @@ class ProxyRef(Struct, frozen=True, kw_only=True):
     evapi: str
 
 
+def edge_name(number: int) -> str:
+    """Return the name of an edge's process."""
+    return "edge" if number == 1 else f"{SITE}{number}"
+
+
 def edge(  # noqa: PLR0913 - each is what it says
     run: Path,
     identity: Identity,
@@ -90,14 +99,15 @@ def edge(  # noqa: PLR0913 - each is what it says
     ng: str,
     profile: Path | None = None,
     proxy: ProxyRef | None = None,
-    is_second: bool = False,
+    number: int = 1,
 ) -> ProcessSpec:
-    """Return the edge under test; with `profile`, under the sampler, which writes there.
+    """Return an edge of the site; with `profile`, under the sampler, which writes there.
 
-    `proxy`: its Kamailio; None: there is none, and it finds nobody where one would be. The second
-    one gets no calls: it sees those of the first.
+    `proxy`: its Kamailio; None: there is none, and it finds nobody where one would be. Then only
+    the first one gets calls, and others see them.
     """
-    name, sip, home = (SECOND, SECOND_SIP, run / SECOND) if is_second else (EDGE, EDGE_SIP, run)
+    name, sip = f"{SITE}{number}", f"127.0.0.1:{5080 + number}"
+    home = run if number == 1 else run / name
     home.mkdir(mode=0o700, exist_ok=True)
     known = proxy or ProxyRef(rpc=run / "kamailio.rpc", evapi="127.0.0.1:8448")
     config, command_socket = home / "edge.toml", home / "edge.sock"
@@ -123,7 +133,7 @@ log_level = "info"
         program = ("loadtests.bench.sampler", str(profile))
     environment: Mapping[str, str] = {"PYTHONPATH": str(PROJECT)}
     return ProcessSpec(
-        name=SECOND if is_second else "edge",
+        name=edge_name(number),
         host=None,
         cwd=PROJECT,
         env=environment,

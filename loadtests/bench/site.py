@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from msgspec import Struct
@@ -24,9 +24,10 @@ from drills.cli.progress import progress
 from drills.lab.certs import make_authority
 from drills.lab.enter import RUN_ROOT
 from drills.lab.errors import LabError
+from drills.lab.process import ProcessSpec
 from drills.lab.supervisor import Supervisor
 from loadtests.bench import servers
-from loadtests.bench.center import configuration, furnish
+from loadtests.bench.center import DID, configuration, furnish
 from loadtests.bench.cpu import CpuMeter, session_members
 from loadtests.bench.errors import BenchError
 from loadtests.bench.ladder import Climb, climb
@@ -114,9 +115,32 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
 class Site:
     """A site that is up."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Supervisor, make_edge: Callable[[int], ProcessSpec]) -> None:
+        """`make_edge` returns the edge of a number, 1 and up."""
         self._run = RUN_ROOT
         self._supervisor = supervisor
+        self._make_edge = make_edge
+        self.edges = 0
+
+    async def have_edges(self, count: int) -> None:
+        """Let so many edge processes serve, and wait until Kamailio gives calls to each of them."""
+        for number in range(self.edges + 1, count + 1):
+            await self._supervisor.start([self._make_edge(number)])
+        for number in range(self.edges, count, -1):
+            await self._supervisor.stop(servers.edge_name(number), grace_s=5.0)
+        self.edges = count
+        ends_s = time.monotonic() + READY_S
+        while (served := self._targets()) != count:
+            if time.monotonic() > ends_s:
+                raise BenchError(f"{served} of {count} edges get calls; see {self._run / 'log'}")
+            await asyncio.sleep(SLICE_S)
+
+    def _targets(self) -> int:
+        """Return how many edges stand in the first group of the steering row."""
+        row = proxies.ask(KEMI, self._run, "htable.get", "steer", DID).get("result")
+        if row is None:
+            return 0
+        return len(row["item"]["value"].partition("|")[0].split(","))
 
     async def slice(self, rate: float, seconds: float) -> sipp.Tally:
         """Let the carrier send so many calls a second."""
@@ -134,8 +158,9 @@ class Site:
     def meters(self) -> dict[str, CpuMeter]:
         """Return a meter on each part."""
         found = {}
+        edges = tuple(servers.edge_name(number) for number in range(1, self.edges + 1))
         for part, names in zip(
-            PARTS, ((KEMI.name,), ("edge",), ("rtpengine",), tuple(servers.MEMBERS)), strict=True
+            PARTS, ((KEMI.name,), edges, ("rtpengine",), tuple(servers.MEMBERS)), strict=True
         ):
             leaders = (self._supervisor.pid(name) for name in names)
             pids = [pid for each in leaders if each for pid in session_members(each)]
@@ -145,7 +170,7 @@ class Site:
 
 async def measure(effort: Effort) -> SiteFigures:
     """Bring the site up, climb, then overload it."""
-    async with _site() as site:
+    async with site_up() as site:
         with progress("bench site: highest clean rate") as task:
 
             async def try_rate(rate: float) -> str:
@@ -162,17 +187,18 @@ async def measure(effort: Effort) -> SiteFigures:
             )
         if not found.highest:
             raise BenchError(f"the site serves no rate cleanly: {found.ended_by}")
-        costs = await _costs(site, found.highest, effort.rung_s)
+        cpu_ms = await costs(site, found.highest, effort.rung_s)
         overloads = []
         with progress("bench site: overload", total=effort.rounds) as task:
             for _ in range(effort.rounds):
                 overloads.append(await _overload(site, found.highest, effort))
                 last = overloads[-1]
                 task.advance(f"{last.served_per_s:.0f}/s of {last.offered_per_s:.0f}")
-    return SiteFigures(effort=effort, climb=found, cpu_ms=costs, overloads=tuple(overloads))
+    return SiteFigures(effort=effort, climb=found, cpu_ms=cpu_ms, overloads=tuple(overloads))
 
 
-async def _costs(site: Site, rate: float, seconds: float) -> dict[str, float]:
+async def costs(site: Site, rate: float, seconds: float) -> dict[str, float]:
+    """Return CPU ms a call by part, in a slice that is clean; empty: none was."""
     meters = site.meters()
     for _ in range(COST_TRIES):
         before = {part: meter.read_s() for part, meter in meters.items()}
@@ -203,7 +229,8 @@ async def _overload(site: Site, peak: float, effort: Effort) -> Overload:
 
 
 @contextlib.asynccontextmanager
-async def _site() -> AsyncIterator[Site]:
+async def site_up() -> AsyncIterator[Site]:
+    """Bring up a site of one edge."""
     run = RUN_ROOT
     supervisor = Supervisor(run / "log")
     now = dt.datetime.fromtimestamp(SystemClock().now().wall_ms / 1000, dt.UTC)
@@ -223,8 +250,12 @@ async def _site() -> AsyncIterator[Site]:
         )
         tls = Tls(ca=identity.ca, cert=identity.cert, key=identity.key)
         await furnish(servers.ENDPOINTS, tls, _configuration())
-        await supervisor.start([servers.edge(run, identity, ng=servers.NG, proxy=proxy)])
-        site = Site(supervisor)
+
+        def edge(number: int) -> ProcessSpec:
+            return servers.edge(run, identity, ng=servers.NG, proxy=proxy, number=number)
+
+        site = Site(supervisor, edge)
+        await site.have_edges(1)
         await site.ready()
         yield site
     except LabError as error:

@@ -103,7 +103,7 @@ class Stage:
     async def second_up(self) -> None:
         """Start an edge that gets no calls, and only sees those of the first."""
         await self._supervisor.start(
-            [servers.edge(self._run, self._identity, ng=servers.DIRECT, is_second=True)]
+            [servers.edge(self._run, self._identity, ng=servers.DIRECT, number=2)]
         )
 
     async def second_idle_s(self, seconds: float) -> float:
@@ -166,6 +166,20 @@ class Stage:
             raise BenchError("there is no edge to profile")
         os.kill(pid, signal.SIGUSR1)
 
+    async def lead(self, name: str) -> None:
+        """Let this member of etcd lead. BenchError: it does not."""
+        identity = self._identity
+        proof = ("--cacert", identity.ca, "--cert", identity.cert, "--key", identity.key)
+        ids = {}
+        for member, address in servers.MEMBERS.items():
+            told = await _etcdctl(address, proof, "endpoint", "status", "--write-out=json")
+            status = json.loads(told)[0]["Status"]
+            ids[member] = (status["header"]["member_id"], status["leader"])
+        leader = next(each for each, (own, led) in ids.items() if own == led)
+        if leader != name:
+            wanted = f"{ids[name][0]:x}"
+            await _etcdctl(servers.MEMBERS[leader], proof, "move-leader", wanted)
+
     def edge_memory_kb(self) -> int:
         """Return what the edge holds of memory, in KiB."""
         pid = self._supervisor.pid("edge")
@@ -214,15 +228,20 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(agents: int, *, media: bool, wrap_up_s: float = 0.0) -> AsyncIterator[Stage]:
-    """Bring up what the edge stands on, the call center written into it."""
+async def staged(
+    agents: int, *, media: bool, wrap_up_s: float = 0.0, is_far: bool = False
+) -> AsyncIterator[Stage]:
+    """Bring up what the edge stands on, the call center written into it.
+
+    `is_far`: the members reach each other by addresses of their own, where lines have to be.
+    """
     run = RUN_ROOT
     supervisor = Supervisor(run / "log")
     authority = make_authority(
         run / "certs", now=dt.datetime.fromtimestamp(SystemClock().now().wall_ms / 1000, dt.UTC)
     )
-    identity = authority.issue("bench", addresses=("127.0.0.1", *servers.MEMBERS.values()))
-    specs = [servers.etcd(name, run, identity) for name in servers.MEMBERS]
+    identity = authority.issue("bench", addresses=_addresses(is_far=is_far))
+    specs = [servers.etcd(name, run, identity, is_far=is_far) for name in servers.MEMBERS]
     if media:
         specs.append(servers.rtpengine(run))
     try:
@@ -240,6 +259,11 @@ async def staged(agents: int, *, media: bool, wrap_up_s: float = 0.0) -> AsyncIt
         await supervisor.close()
 
 
+def _addresses(*, is_far: bool) -> tuple[str, ...]:
+    far = servers.FAR.values() if is_far else ()
+    return ("127.0.0.1", *servers.MEMBERS.values(), *far)
+
+
 def _generator() -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own program
         (sys.executable, "-m", "loadtests.bench.generator", json.dumps(asdict(SCENE))),
@@ -247,3 +271,16 @@ def _generator() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
+
+
+async def _etcdctl(address: str, proof: tuple[object, ...], *words: str) -> bytes:
+    process = await asyncio.create_subprocess_exec(
+        *("etcdctl", "--endpoints", f"https://{address}:2379", *map(str, proof), *words),
+        env={"ETCDCTL_API": "3", "PATH": "/usr/bin:/bin"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, complained = await process.communicate()
+    if process.returncode:
+        raise BenchError(f"etcdctl {words[0]}: {complained.decode(errors='replace').strip()}")
+    return said

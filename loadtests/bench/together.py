@@ -1,30 +1,111 @@
-"""`bench all`: the figures of several benchmarks as one object. PURE."""
+"""`bench all`: the figures of several benchmarks as one object, measured piece by piece. PURE.
+
+A piece is a benchmark with its effort cut down to what a few minutes hold. The file of figures
+keeps each piece as it was measured, so that a run that was broken off goes on where it was.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-PARTS: Final = ("relay", "edge", "queue", "site", "growth", "memory")
+from msgspec import Struct
+
+from loadtests.bench.errors import BenchError
+
+
+class Piece(Struct, frozen=True, kw_only=True):
+    """What is measured at one go."""
+
+    name: str
+    bench: str
+    """The benchmark, by the name that `./everline bench` takes."""
+    effort: Mapping[str, Any] = {}
+    """In what its effort is other than usual."""
+
+
+PIECES: Final = (
+    Piece(name="relay", bench="relay"),
+    Piece(name="edge", bench="edge"),
+    Piece(name="queue", bench="queue"),
+    Piece(name="site", bench="site"),
+    Piece(name="growth-100", bench="growth", effort={"sizes": (100,)}),
+    Piece(name="growth-1000", bench="growth", effort={"sizes": (1_000,)}),
+    Piece(name="growth-10000", bench="growth", effort={"sizes": (10_000,)}),
+    Piece(name="growth-100000", bench="growth", effort={"sizes": (100_000,), "slices": 3}),
+    Piece(name="memory", bench="memory"),
+    Piece(name="edges", bench="edges"),
+    Piece(name="distance-here", bench="distance", effort={"leaders": ("here",)}),
+    Piece(name="distance-elsewhere", bench="distance", effort={"leaders": ("elsewhere",)}),
+    Piece(name="media", bench="media"),
+)
 """In this order: what is quick and most telling first."""
+KEPT: Final = "pieces"
+"""Where the file of figures keeps the pieces as they were measured."""
+
+
+def chosen(names: Iterable[str]) -> tuple[Piece, ...]:
+    """Return the pieces of these names, in their order; all of them when none is named.
+
+    BenchError names one that there is not.
+    """
+    wanted = set(names)
+    unknown = sorted(wanted - {each.name for each in PIECES})
+    if unknown:
+        known = ", ".join(each.name for each in PIECES)
+        raise BenchError(f"bench all has no piece {unknown[0]!r}; it has {known}")
+    return tuple(each for each in PIECES if not wanted or each.name in wanted)
+
+
+def left(pieces: Iterable[Piece], found: Mapping[str, object]) -> tuple[Piece, ...]:
+    """Return those that are not measured yet."""
+    return tuple(each for each in pieces if each.name not in found)
 
 
 def figures(found: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
-    """Return what has been measured so far, each part under its name.
+    """Return what has been measured so far, each benchmark under its name.
 
-    `site` measures overload, too. `growth` is by number of agents; what etcd is asked for a call,
-    and what an agent takes of memory, are by-products of its slices and stand under `etcd` and
-    `memory`.
+    `found` is by piece. `site` measures overload, too. `growth` is by number of agents; what etcd
+    is asked for a call, and what an agent takes of memory, are by-products of its slices and stand
+    under `etcd` and `memory`.
     """
-    told: dict[str, Any] = {name: dict(each) for name, each in found.items()}
-    machine = next((each.pop("machine", None) for each in told.values()), None)
-    for each in told.values():
-        each.pop("machine", None)
-    if "site" in told:
-        told |= told.pop("site")
-    if "growth" in told:
-        growth = told.pop("growth")
-        told["growth"] = growth["growth"]
-        told["etcd"] = growth["etcd"]
-        told["memory"] = told.get("memory", {}) | {"per_agent": growth["bytes_per_agent"]}
-    return told | {"machine": machine}
+    told: dict[str, Any] = {}
+    grown: dict[int, Mapping[str, Any]] = {}
+    for piece in (each for each in PIECES if each.name in found):
+        each = {key: value for key, value in found[piece.name].items() if key != "machine"}
+        if piece.bench == "growth":
+            grown |= {int(size): each | {"size": row} for size, row in each["growth"].items()}
+        elif piece.bench == "site":
+            told |= each
+        elif piece.bench in told:
+            told[piece.bench] = _merged(told[piece.bench], each)
+        else:
+            told[piece.bench] = each
+    if grown:
+        told |= _growth(grown, told.get("memory", {}))
+    machines = (each["machine"] for each in found.values() if each.get("machine"))
+    return told | {"machine": next(machines, None), KEPT: dict(found)}
+
+
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two pieces of one benchmark as one: what both have as objects is merged likewise."""
+    both = dict(one)
+    for key, value in other.items():
+        held = both.get(key)
+        is_deeper = isinstance(held, dict) and isinstance(value, dict)
+        both[key] = _merged(held, value) if is_deeper else value  # type: ignore[arg-type]
+    return both
+
+
+def _growth(grown: Mapping[int, Mapping[str, Any]], memory: Mapping[str, Any]) -> dict[str, Any]:
+    sizes = sorted(grown)
+    told: dict[str, Any] = {
+        "growth": {str(size): grown[size]["size"] for size in sizes},
+        "etcd": grown[sizes[0]]["etcd"],
+    }
+    held = dict(memory)
+    if len(sizes) > 1:
+        few, many = sizes[-2:]
+        more_kb = grown[many]["size"]["memory_kb"] - grown[few]["size"]["memory_kb"]
+        held["per_agent"] = round(1024 * more_kb / (many - few))
+    return told | ({"memory": held} if held else {})

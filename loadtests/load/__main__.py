@@ -30,6 +30,7 @@ from loadtests.load import books, complaints, figures, growth, processes, shapes
 from loadtests.load.center import DID, QUEUE, VOLUME_DID, Center, CenterError
 from loadtests.load.figures import Limits, LimitsError, TableRow, read_limits
 from loadtests.load.logs import Logs
+from loadtests.load.page import with_verdict
 from loadtests.load.plan import ENVIRONMENT, Plan, Request, SiteRef
 from loadtests.load.report import Report
 
@@ -42,6 +43,8 @@ SAMPLES: Final = 60
 SAMPLE_S: Final = (0.5, 5.0)
 OVER_S: Final = 120.0
 """How much longer than its shape a load may take: calls end, telephones sign out."""
+LAST_LINES: Final = 12
+"""Of each log, when there is nothing else to show."""
 LEDGER_MOST: Final = 100_000
 LEFT_S: Final = 40.0
 """How long it may take after the last call until nothing is held for one: a BYE to a phone that is
@@ -187,7 +190,8 @@ def _keep(start: Start, report: Report) -> None:
         text = msgspec.json.format(msgspec.json.encode(report), indent=2)
         Path(start.json).write_bytes(text + b"\n")
     if start.html is not None:
-        shutil.copyfile(Path(start.folder) / PAGE, start.html)
+        page = (Path(start.folder) / PAGE).read_text()
+        Path(start.html).write_text(with_verdict(page, report))
 
 
 @contextlib.asynccontextmanager
@@ -262,9 +266,17 @@ async def _people(plan: Plan, file: Path) -> None:
             if program.returncode is None:
                 program.kill()
                 await program.wait()
-    if not (plan.folder / ROWS).exists():
-        last = (plan.folder / "locust-master.log").read_text(errors="replace").splitlines()[-5:]
-        raise LoadError("Locust ended without its tables: " + " | ".join(last))
+    if not (plan.folder / ROWS).exists() or not _rows(plan.folder):
+        raise LoadError(f"nobody came; what Locust says of it:\n{_last_words(plan.folder)}")
+
+
+def _last_words(folder: Path) -> str:
+    """Return the ends of the logs of Locust's processes."""
+    told = []
+    for log in sorted(folder.glob("locust-*.log")):
+        lines = log.read_text(errors="replace").splitlines()
+        told += [f"{log.stem}: {line}" for line in lines[-LAST_LINES:]]
+    return "\n".join(told)
 
 
 def _master(plan: Plan, port: int) -> tuple[str, ...]:

@@ -42,22 +42,24 @@ PROGRESS: Final = "progress.json"
 
 Agent.fixed_count = len(PLAN.agents)
 _STAFF: Final[list[type[User]]] = [Manager, Engineer]
+_ALL: Final[list[type[User]]] = [*_STAFF, Agent, Caller]
+"""Said each time: to Locust's dispatcher no word about classes means those of the time before."""
 _volume: list[Volume] = []
 
 
 class Shape(LoadTestShape):
     """So many people as the plan's shape says, and at the end nobody until all calls are over."""
 
-    def tick(self) -> tuple[int, float, list[type[User]] | None] | None:
+    def tick(self) -> tuple[int, float, list[type[User]]] | None:
         """Return how many there are to be now, and who; None: it is over."""
         at_s: float = self.get_run_time()  # type: ignore[no-untyped-call]
         now = level(PLAN.request, at_s)
         everybody = len(_STAFF) + len(PLAN.agents)
         if now is None:
             has_time = at_s < PLAN.request.seconds + ENDS_WITHIN_S
-            return (everybody, SPAWN_PER_S, None) if has_time and calls_under_way() else None
+            return (everybody, SPAWN_PER_S, _ALL) if has_time and calls_under_way() else None
         if now.are_agents_in:
-            return everybody + now.callers, SPAWN_PER_S, None
+            return everybody + now.callers, SPAWN_PER_S, _ALL
         return len(_STAFF) + now.callers, SPAWN_PER_S, [*_STAFF, Caller]
 
 

@@ -56,7 +56,8 @@ _NINE_AT: Final = 0.3
 _LOST_AT, _LOST_FOR = 0.45, 0.2
 _LOST_MOST_S: Final = 60.0
 _FAULT_EVERY_S: Final = (45.0, 75.0)
-_FIRST_FAULT_S: Final = 20.0
+_FIRST_FAULT_S, _FIRST_FAULT = 20.0, 0.25
+"""After so many seconds, or this share of a soak that is shorter."""
 _LAST_FAULT: Final = 0.75
 """No fault after this share of a soak: what it left has to be gone by the end."""
 _LOST: Final = Fault(kind=FaultKind.KILL_SITE, target="{site}")
@@ -100,7 +101,7 @@ def faults(request: Request, sites: Sequence[str]) -> tuple[tuple[float, Fault],
     if request.shape is not ShapeName.SOAK:
         return ()
     found: list[tuple[float, Fault]] = []
-    at_s = _FIRST_FAULT_S
+    at_s = min(_FIRST_FAULT_S, _FIRST_FAULT * request.seconds)
     while at_s < request.seconds * _LAST_FAULT:
         fault = dice.shuffled(list(_SOAK_FAULTS), "fault", len(found))[0]
         site = dice.shuffled(list(sites), "site", len(found))[0]

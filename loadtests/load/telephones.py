@@ -88,6 +88,9 @@ class Telephones:
             told = hear(line)
             if told is not None:
                 self._take(told)
+        for phone, on_end in list(self._on_end.items()):
+            # Nobody else will tell of these calls any more.
+            on_end(Told(event="call", phone=phone, how="fault", cause="telephones gone"))
         for inbox in self._inboxes.values():
             inbox.put(None)
 

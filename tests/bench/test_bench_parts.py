@@ -76,3 +76,13 @@ def test_the_recording_benchmark_writes_its_figures(tmp_path: Path) -> None:
     assert float(str(found["overhead"])) > 0
     assert isinstance(found["first_audio_ms"], dict)
     assert found["first_audio_ms"]["p99"] > 0
+
+
+def test_the_media_benchmark_writes_its_figures(tmp_path: Path) -> None:
+    found = run("media", tmp_path)
+    assert isinstance(found["by_calls"], dict)
+    assert set(found["by_calls"]) == {"4", "8"}
+    rung: Any = found["by_calls"]["8"]
+    assert 0 < rung["delay_ms"]["p50"]["median"] <= rung["delay_ms"]["p99"]["median"]
+    assert rung["cores"]["median"] > 0
+    assert rung["lost_share"] < 1

@@ -25,6 +25,8 @@ SETTLE_S: Final = 1.0
 REFILL_WITHIN_S: Final = 15.0
 FILL_WITHIN_S: Final = 60.0
 FILL_PER_S: Final = 150.0
+GOODBYE_S: Final = 1.0
+"""How long the edge's answers to goodbyes are waited for, and its own to agents."""
 LONG_S: Final = 600.0
 """How long they talk before a refill: until they are all told to hang up."""
 
@@ -114,6 +116,16 @@ class Saturation:
         while not select.select([0], [], [], 0)[0]:
             self.run_until(time.monotonic() + TICK_S)
 
+    def end(self) -> None:
+        """Let everybody hang up, so that the edge has nothing left of this crowd."""
+        self._crowd.callers_give_up()
+        self._sockets.send(self._crowd)
+        ends_s = time.monotonic() + GOODBYE_S
+        while (now := time.monotonic()) < ends_s:
+            self._crowd.tick(now)
+            self._sockets.receive(self._crowd, TICK_S)
+            self._sockets.send(self._crowd)
+
     @property
     def calls(self) -> int:
         """How many callers have called."""
@@ -147,6 +159,7 @@ def main() -> int:
         calls=queue.calls,
         failures=queue.failures,
     )
+    queue.end()
     sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
     return 0
 

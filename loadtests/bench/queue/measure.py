@@ -149,14 +149,15 @@ async def _run(stage: Stage, effort: Effort) -> Told:
     refill_s = FILL_WITHIN_S + REFILL_WITHIN_S + effort.wrap_up_s
     limit_s = 3 * cycle_s + effort.seconds + effort.refills * refill_s + _SLACK_S
     with stage.without_generator():
-        told = await _generate(order, limit_s)
+        told = await generate(order, limit_s)
     await stage.edge_down()
     if not told.idles or math.isnan(told.efficiency):
         raise BenchError(f"no agent had a second call: {told.failures}; {stage.log_tail()}")
     return told
 
 
-async def _generate(order: Order, limit_s: float) -> Told:
+async def generate(order: Order, limit_s: float) -> Told:
+    """Let the generator carry an order out. BenchError: it does not, in so many seconds."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "loadtests.bench.queue.generator"),
         msgspec.json.encode(order).decode(),

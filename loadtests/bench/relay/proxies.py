@@ -11,7 +11,7 @@ import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -108,14 +108,18 @@ def tell(proxy: Proxy, root: Path) -> None:
         ("steer", "15550100"): STEER,
         ("meta", "tables"): "1",
     }
+    for (table, key), value in rows.items():
+        answer = ask(proxy, root, "htable.sets", table, key, value)
+        if "error" in answer:
+            raise BenchError(f"{proxy.name} refused its table {table}: {answer['error']}")
+
+
+def ask(proxy: Proxy, root: Path, method: str, *params: str) -> dict[str, Any]:
+    """Return what a proxy answers to a command over its RPC socket: `result`, or `error`."""
+    question = {"jsonrpc": "2.0", "method": method, "params": params, "id": 1}
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.bind("")
         end.settimeout(2.0)
-        for (table, key), value in rows.items():
-            question = {"jsonrpc": "2.0", "method": "htable.sets", "params": [table, key, value]}
-            end.sendto(
-                json.dumps(question | {"id": 1}).encode(), str(proxy.run(root) / "kamailio.rpc")
-            )
-            answer = json.loads(end.recv(65536))
-            if "error" in answer:
-                raise BenchError(f"{proxy.name} refused its table {table}: {answer['error']}")
+        end.sendto(json.dumps(question).encode(), str(proxy.run(root) / "kamailio.rpc"))
+        answer: dict[str, Any] = json.loads(end.recv(65536))
+        return answer

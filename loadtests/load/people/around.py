@@ -25,7 +25,8 @@ class Around:
         self.exchange = Exchange(plan.hosts, plan.folder, worker)
         self._calls = (plan.folder / f"calls-{worker}.jsonl").open("ab")
         self._under_way = plan.folder / f"under-way-{worker}"
-        self._count = 0
+        self._begun: set[str] = set()
+        """Calls of callers that are under way, by the name of their telephone."""
 
     def take_seat(self) -> Agent | None:
         """Return an agent whom no user of any worker plays; None: all are taken."""
@@ -41,15 +42,19 @@ class Around:
         """Let another user play them."""
         (self.plan.folder / f"seat-{agent.id}").unlink(missing_ok=True)
 
-    def begin_call(self) -> None:
+    def begin_call(self, phone: str) -> None:
         """Count a caller's call that begins; the load ends when none is under way."""
-        self._count += 1
-        self._under_way.write_text(str(self._count))
+        self._begun.add(phone)
+        self._under_way.write_text(str(len(self._begun)))
+
+    def call_not_begun(self, phone: str) -> None:
+        """Count it no longer: no telephone has it, so nobody will tell of its end."""
+        self._begun.discard(phone)
+        self._under_way.write_text(str(len(self._begun)))
 
     def end_call(self, told: Told) -> None:
         """Keep how a caller's call went, to be compared with the edges' ledger."""
-        self._count -= 1
-        self._under_way.write_text(str(self._count))
+        self.call_not_begun(told.phone)
         kept = {
             "call": told.our_call,
             "was_answered": told.answered_ms is not None,

@@ -47,8 +47,13 @@ class Caller(User):
         self._calls += 1
         name = f"{self._number}/{self._calls}"
         phones = self._here.exchange.at("callers")
-        self._here.begin_call()
-        inbox = phones.add("callers", self._plan(name), self._ended)
+        self._here.begin_call(name)
+        try:
+            inbox = phones.add("callers", self._plan(name), self._ended)
+        except BaseException:
+            # Also when Locust stops this user just now: what nobody places has no end.
+            self._here.call_not_begun(name)
+            raise
         try:
             while (told := hear_next(inbox, LONGEST_CALL_S)) is not None:
                 if told.event == "call":

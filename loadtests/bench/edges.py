@@ -1,0 +1,133 @@
+"""`bench edges`: a site with one, two, four and eight edge processes, on this machine's cores.
+
+The same site as in `bench site`; edge processes come and go. More of them cannot carry more here,
+where all share the cores: what is measured is what each more of them costs, since every edge sees
+every call of the center, and whether a site gets less for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from drills.cli.progress import progress
+from loadtests.bench.errors import BenchError
+from loadtests.bench.ladder import climb
+from loadtests.bench.site import PARTS, Site, costs, site_up
+from loadtests.bench.stats import Spread, spread
+
+
+class Effort(Struct, frozen=True, kw_only=True):
+    """How much is measured."""
+
+    counts: tuple[int, ...] = (1, 2, 4, 8)
+    rounds: int = 5
+    """Of all counts, one after the other, each in another order."""
+    climbs: int = 5
+    """In so many rounds the highest clean rate is looked for, too."""
+    rate: float = 100.0
+    seconds: float = 2.0
+    first_rate: float = 250.0
+    growth: float = 1.3
+    rung_s: float = 1.5
+    most: float = 1000.0
+
+
+QUICK: Final = Effort(
+    counts=(1, 2), rounds=1, climbs=1, rate=20.0, seconds=0.5, first_rate=20.0, growth=2.0,
+    rung_s=0.5, most=20.0,
+)  # fmt: skip
+"""Shows that it works; the figures mean little."""
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """What was found with one number of edges, round by round."""
+
+    parts_ms: tuple[Mapping[str, float], ...]
+    """CPU ms a call by part, of the slices that were clean."""
+    rates: tuple[float, ...]
+    """Highest clean rates; 0: not even a fraction of the first was."""
+    dirt: tuple[str, ...]
+
+    def cpu_ms(self, part: str | None = None) -> Spread:
+        """Return CPU ms a call, of one part or of all together."""
+        return spread(sum(each.values()) if part is None else each[part] for each in self.parts_ms)
+
+    @property
+    def highest(self) -> Spread:
+        """Return the highest clean rate."""
+        return spread(self.rates)
+
+
+class EdgesFigures(Struct, frozen=True, kw_only=True):
+    """What came out, by number of edges."""
+
+    effort: Effort
+    sites: Mapping[int, Found]
+
+    def as_json(self) -> dict[str, object]:
+        """Return it for `--json`."""
+        return {
+            "edges": {
+                str(count): {
+                    "cpu_ms": found.cpu_ms().as_json(),
+                    "parts_ms": {part: found.cpu_ms(part).as_json() for part in PARTS},
+                    "calls_per_s": found.highest.as_json(1),
+                    "dirt": [each for each in found.dirt if each],
+                }
+                for count, found in self.sites.items()
+            },
+            "rate": self.effort.rate,
+        }
+
+
+async def measure(effort: Effort) -> EdgesFigures:
+    """Bring a site up and measure it with each number of edges."""
+    parts: dict[int, list[Mapping[str, float]]] = {count: [] for count in effort.counts}
+    rates: dict[int, list[float]] = {count: [] for count in effort.counts}
+    dirt: dict[int, list[str]] = {count: [] for count in effort.counts}
+    steps = len(effort.counts) * effort.rounds
+    async with site_up() as site:
+        with progress("bench edges", total=steps) as task:
+            for turn in range(effort.rounds):
+                at = turn % len(effort.counts)
+                for count in (*effort.counts[at:], *effort.counts[:at]):
+                    await site.have_edges(count)
+                    await site.ready()
+                    spent = await costs(site, effort.rate, effort.seconds)
+                    if spent:
+                        parts[count].append(spent)
+                    else:
+                        dirt[count].append(f"no clean slice at {effort.rate:g}/s")
+                    if turn < effort.climbs:
+                        rates[count].append(await _highest(site, effort))
+                    task.advance(_told(count, spent, rates[count]))
+    for count in effort.counts:
+        if not parts[count]:
+            raise BenchError(f"{count} edges: {dirt[count][-1]}")
+    return EdgesFigures(
+        effort=effort,
+        sites={
+            count: Found(
+                parts_ms=tuple(parts[count]), rates=tuple(rates[count]), dirt=tuple(dirt[count])
+            )
+            for count in effort.counts
+        },
+    )
+
+
+async def _highest(site: Site, effort: Effort) -> float:
+    async def try_rate(rate: float) -> str:
+        return (await site.slice(rate, effort.rung_s)).dirt
+
+    found = await climb(
+        try_rate, first=effort.first_rate, growth=effort.growth, tries=1, most=effort.most
+    )
+    return found.highest
+
+
+def _told(count: int, spent: Mapping[str, float], rates: list[float]) -> str:
+    rate = f", {rates[-1]:.0f}/s clean" if rates else ""
+    return f"{count} edges: {sum(spent.values()):.2f} ms a call{rate}"

@@ -1,0 +1,93 @@
+"""Locust's page with the verdict above it: its reader asks first whether the load held. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Final
+
+from loadtests.load.report import Report
+
+_BODY: Final = "<body>"
+_STYLE: Final = (
+    "#verdict{font:15px/1.5 sans-serif;margin:2em auto;max-width:72em;padding:0 1em}"
+    "#verdict table{border-collapse:collapse;margin:.5em 0 1.5em}"
+    "#verdict td,#verdict th{border-bottom:1px solid #ddd;padding:.2em .9em .2em 0;text-align:left}"
+    "#verdict .bad{color:#b00020;font-weight:bold}#verdict .good{color:#1b6e3c}"
+)
+
+
+def with_verdict(page: str, report: Report) -> str:
+    """Return Locust's page with what the report says put first. A page of another make stays."""
+    place = page.rfind(_BODY)
+    if place < 0:
+        return page
+    place += len(_BODY)
+    return page[:place] + _verdict(report) + page[place:]
+
+
+def _verdict(report: Report) -> str:
+    broken = sum(not each.held for each in report.limits)
+    word = (
+        f'<span class="bad">{broken} of {len(report.limits)} limits broken</span>'
+        if broken
+        else f'<span class="good">all {len(report.limits)} limits held</span>'
+    )
+    asked = report.request
+    what = (
+        f"{asked.seconds:g} s, up to {asked.users} callers, {asked.agents} agents, "
+        f"{asked.workers} worker{'s' if asked.workers > 1 else ''}, seed {asked.seed}"
+    )
+    parts = [
+        f"<style>{_STYLE}</style>",
+        f"<h1>Load: {escape(report.shape)}: {word}</h1><p>{escape(what)}</p>",
+        _table(
+            ("limit", "found", ""),
+            (
+                (each.limit, _number(each.value), "held" if each.held else "BROKEN")
+                for each in report.limits
+            ),
+        ),
+    ]
+    if report.faults:
+        items = "".join(f"<li>{escape(each)}</li>" for each in report.faults)
+        parts.append(f"<h2>What was broken on purpose</h2><ul>{items}</ul>")
+    if report.growth:
+        parts.append("<h2>What one process held: the life that grew most</h2>")
+        parts.append(_table(_GROWTH, _grown(report)))
+    if report.complaints:
+        rows = (
+            (each.program, each.event, each.why, str(each.count), "yes" if each.explained else "NO")
+            for each in report.complaints
+        )
+        parts.append("<h2>Errors in the logs</h2>")
+        parts.append(_table(("program", "error", "why", "count", "explained by a fault"), rows))
+    return f'<section id="verdict">{"".join(parts)}</section>'
+
+
+_GROWTH: Final = ("program", "what", "first", "last", "an hour", "98 of 100 between", "surely")
+
+
+def _grown(report: Report) -> Iterable[Sequence[str]]:
+    for program, by_what in report.growth.items():
+        for what, each in by_what.items():
+            bounds = f"{each.low_per_h:+.1f} and {each.high_per_h:+.1f}"
+            ends = (f"{each.first:.1f}", f"{each.last:.1f}", f"{each.per_h:+.1f}")
+            yield program, what.replace("_", " "), *ends, bounds, f"{each.surely:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.4g}"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(each)}</th>" for each in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td{_class(each)}>{escape(each)}</td>" for each in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _class(cell: str) -> str:
+    return ' class="bad"' if cell in {"BROKEN", "NO"} else ""

@@ -1,0 +1,58 @@
+"""The page of a load, as its reader sees it first."""
+
+from __future__ import annotations
+
+from loadtests.load.complaints import Complaint
+from loadtests.load.figures import Judged
+from loadtests.load.growth import Slope
+from loadtests.load.page import with_verdict
+from loadtests.load.plan import Request, ShapeName
+from loadtests.load.report import Report
+
+PAGE = "<html><script>'<body>'</script><body><div id=root></div></body></html>"
+
+
+def report(*limits: Judged) -> Report:
+    slope = Slope(per_h=3.0, low_per_h=-1.0, high_per_h=7.0, followed_s=60.0, first=80.0, last=80.1)
+    complaint = Complaint(
+        program="edge-a1", event="call_fault", why="<KeyError>", count=2, explained=False
+    )
+    return Report(
+        shape=ShapeName.SOAK,
+        request=Request(shape=ShapeName.SOAK, seconds=60.0),
+        machine={},
+        rows=(),
+        figures={},
+        limits=limits,
+        held=all(each.held for each in limits),
+        missing_calls=(),
+        faults=("at 20 s: edge-a1 is killed",),
+        growth={"edge": {"memory_mb": slope}},
+        complaints=(complaint,),
+    )
+
+
+HELD = Judged(limit="left.calls <= 0", value=0.0, held=True)
+BROKEN = Judged(limit="sip.set_up.p99_ms <= 1000", value=None, held=False)
+
+
+def test_verdict_stands_before_everything_else_and_the_page_stays_whole() -> None:
+    page = with_verdict(PAGE, report(HELD))
+    before, after = "<html><script>'<body>'</script><body>", "<div id=root></div></body></html>"
+    assert page.startswith(f'{before}<section id="verdict">')
+    assert page.endswith(f"</section>{after}")
+    assert "all 1 limits held" in page
+
+
+def test_broken_limits_faults_growth_and_errors_are_told() -> None:
+    page = with_verdict(PAGE, report(HELD, BROKEN))
+    assert "1 of 2 limits broken" in page
+    assert '<td>not measured</td><td class="bad">BROKEN</td>' in page
+    assert "at 20 s: edge-a1 is killed" in page
+    assert "<td>+3.0</td><td>-1.0 and +7.0</td>" in page
+    assert "&lt;KeyError&gt;" in page
+    assert "<KeyError>" not in page
+
+
+def test_page_of_another_make_stays_as_it_is() -> None:
+    assert with_verdict("<p>nothing", report(HELD)) == "<p>nothing"
