@@ -246,6 +246,7 @@ async def _people(plan: Plan, file: Path) -> None:
     """Run Locust: a master and its workers; return when all are over."""
     tell("step", what=f"{plan.request.shape}: {plan.request.seconds:g} s")
     port = _free_port()
+    began_s = asyncio.get_running_loop().time()
     programs = [await _locust(plan, file, "master", *_master(plan, port))]
     try:
         for number in range(plan.request.workers):
@@ -266,8 +267,10 @@ async def _people(plan: Plan, file: Path) -> None:
             if program.returncode is None:
                 program.kill()
                 await program.wait()
-    if not (plan.folder / ROWS).exists() or not _rows(plan.folder):
-        raise LoadError(f"nobody came; what Locust says of it:\n{_last_words(plan.folder)}")
+    took_s = asyncio.get_running_loop().time() - began_s
+    if not (plan.folder / ROWS).exists() or took_s < plan.request.seconds:
+        what = f"Locust ended after {took_s:.0f} of {plan.request.seconds:g} s; it says:"
+        raise LoadError(f"{what}\n{_last_words(plan.folder)}")
 
 
 def _last_words(folder: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import gevent
 import msgspec
-from locust import LoadTestShape, User, events
+from locust import LoadTestShape, User, events, runners
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.stats import StatsEntry
@@ -25,11 +25,11 @@ from drills.experiment import Fault
 from loadtests.load.figures import TableRow
 from loadtests.load.people.agent import Agent
 from loadtests.load.people.around import around, close, enter
-from loadtests.load.people.caller import Caller
+from loadtests.load.people.caller import Caller  # noqa: F401 - Locust looks for users here
 from loadtests.load.people.engineer import Engineer
 from loadtests.load.people.manager import Manager
 from loadtests.load.plan import ENVIRONMENT, read_plan
-from loadtests.load.shapes import level
+from loadtests.load.shapes import callers
 from loadtests.load.volume import Volume
 
 PLAN = read_plan(Path(os.environ[ENVIRONMENT]))
@@ -40,27 +40,26 @@ ENDS_WITHIN_S: Final = 75.0
 ROWS: Final = "rows.json"
 PROGRESS: Final = "progress.json"
 
+runners.HEARTBEAT_LIVENESS = 30
+"""Seconds. Locust gives up a worker of which it hears nothing for three, and with the last one the
+load. On a machine that the load fills, a worker that starts telephones is silent for longer."""
 Agent.fixed_count = len(PLAN.agents)
 _STAFF: Final[list[type[User]]] = [Manager, Engineer]
-_ALL: Final[list[type[User]]] = [*_STAFF, Agent, Caller]
-"""Said each time: to Locust's dispatcher no word about classes means those of the time before."""
 _volume: list[Volume] = []
 
 
 class Shape(LoadTestShape):
     """So many people as the plan's shape says, and at the end nobody until all calls are over."""
 
-    def tick(self) -> tuple[int, float, list[type[User]]] | None:
-        """Return how many there are to be now, and who; None: it is over."""
+    def tick(self) -> tuple[int, float] | None:
+        """Return how many there are to be now; None: it is over."""
         at_s: float = self.get_run_time()  # type: ignore[no-untyped-call]
-        now = level(PLAN.request, at_s)
+        now = callers(PLAN.request, at_s)
         everybody = len(_STAFF) + len(PLAN.agents)
         if now is None:
             has_time = at_s < PLAN.request.seconds + ENDS_WITHIN_S
-            return (everybody, SPAWN_PER_S, _ALL) if has_time and calls_under_way() else None
-        if now.are_agents_in:
-            return everybody + now.callers, SPAWN_PER_S, _ALL
-        return len(_STAFF) + now.callers, SPAWN_PER_S, [*_STAFF, Caller]
+            return (everybody, SPAWN_PER_S) if has_time and calls_under_way() else None
+        return everybody + now, SPAWN_PER_S
 
 
 def calls_under_way() -> int:
@@ -76,8 +75,11 @@ def begin(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - Locust'
         gevent.spawn(tell_progress, runner)
         for at_s, fault in PLAN.faults:
             gevent.spawn_later(at_s, break_something, environment, fault)
-    elif isinstance(runner, WorkerRunner) and PLAN.request.sipp_per_s and not runner.worker_index:
-        _volume.append(Volume(around(environment).plan, lambda row: enter(environment, row)))
+    elif isinstance(runner, WorkerRunner):
+        here = around(environment)
+        here.begin()
+        if PLAN.request.sipp_per_s and not runner.worker_index:
+            _volume.append(Volume(here.plan, lambda row: enter(environment, row)))
 
 
 @events.quitting.add_listener

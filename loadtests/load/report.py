@@ -66,6 +66,9 @@ def _growth(report: Report) -> RenderableType:
     )  # fmt: skip
     for program, by_what in report.growth.items():
         for what, each in by_what.items():
+            # What neither grew nor is memory is in the report of `--json`, and too much to read.
+            if not each.surely and what != "memory_mb":
+                continue
             slope = f"{each.per_h:+.1f} ({each.low_per_h:+.1f} to {each.high_per_h:+.1f})"
             sure = f"{each.surely:.1f}" if each.surely else "-"
             ends = (f"{each.first:.1f}", f"{each.last:.1f}")

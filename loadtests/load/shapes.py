@@ -24,13 +24,6 @@ class Corner(Struct, frozen=True):
     callers: float
 
 
-class Level(Struct, frozen=True, kw_only=True):
-    """Who is there now."""
-
-    callers: int
-    are_agents_in: bool
-
-
 _CORNERS: Final[dict[ShapeName, tuple[Corner, ...]]] = {
     ShapeName.STEADY: (Corner(0.0, 0.3), Corner(0.1, 1.0), Corner(0.92, 1.0), Corner(1.0, 0.0)),
     # Erlang's daily profile: a peak at ten, lunch, a lower one at three, the evening.
@@ -71,14 +64,17 @@ _SOAK_FAULTS: Final = (
 )
 
 
-def level(request: Request, at_s: float) -> Level | None:
-    """Return who is there `at_s` after the beginning; None: it is over."""
+def agents_from_s(request: Request) -> float:
+    """Return how long after the beginning the agents are back, all at the same moment."""
+    return request.seconds * _NINE_AT if request.shape is ShapeName.NINE else 0.0
+
+
+def callers(request: Request, at_s: float) -> int | None:
+    """Return how many callers there are `at_s` after the beginning; None: it is over."""
     share = at_s / request.seconds
     if share >= 1.0:
         return None
-    are_in = request.shape is not ShapeName.NINE or share >= _NINE_AT
-    callers = round(_between(_CORNERS[request.shape], share) * request.users)
-    return Level(callers=max(0, callers), are_agents_in=are_in)
+    return max(0, round(_between(_CORNERS[request.shape], share) * request.users))
 
 
 def _between(corners: Sequence[Corner], share: float) -> float:

@@ -6,6 +6,7 @@ that second's. Imported by Locust's processes alone.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +26,10 @@ PORT: Final = 5160
 MEDIA_PORT: Final = 16000
 HOST: Final = "callers"
 EVERY_S: Final = 1
+NO_MORE_CALLS: Final = signal.SIGUSR1
+"""What SIPp takes for: end when all calls have ended. SIGTERM leaves them where they are."""
+ENDS_WITHIN_S: Final = 10.0
+"""A call of the scenario takes two seconds, and its repetitions some."""
 LONGEST_CALLS: Final = 400
 """So many at once at most: what a stalled site leaves waiting does not grow for ever."""
 
@@ -45,9 +50,14 @@ class Volume:
         self._following = gevent.spawn(self._follow)
 
     def stop(self) -> None:
-        """Place no more calls, and take what is left."""
-        self._process.terminate()
-        self._process.wait()
+        """Place no more calls, let those that go on end in order, and take what is left."""
+        if self._process.poll() is None:
+            self._process.send_signal(NO_MORE_CALLS)
+        try:
+            self._process.wait(ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._following.kill()
         self._take()
 

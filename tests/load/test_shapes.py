@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from loadtests.load.plan import Request, ShapeName
-from loadtests.load.shapes import faults, level
+from loadtests.load.shapes import agents_from_s, faults
+from loadtests.load.shapes import callers as callers_at
 
 SITES = ("a", "b", "c")
 
@@ -18,9 +19,9 @@ def request(shape: ShapeName, **changes: object) -> Request:
 def callers(shape: ShapeName) -> list[int]:
     found = []
     for at_s in range(200):
-        now = level(request(shape), float(at_s))
+        now = callers_at(request(shape), float(at_s))
         assert now is not None
-        found.append(now.callers)
+        found.append(now)
     return found
 
 
@@ -28,7 +29,7 @@ def callers(shape: ShapeName) -> list[int]:
 def test_shape_never_has_more_than_was_asked_and_is_over_in_time(shape: ShapeName) -> None:
     assert max(callers(shape)) <= 20
     assert min(callers(shape)) >= 0
-    assert level(request(shape), 200.0) is None
+    assert callers_at(request(shape), 200.0) is None
 
 
 def test_day_has_two_peaks_with_lunch_between_and_a_quiet_end() -> None:
@@ -44,10 +45,10 @@ def test_flash_crowd_comes_within_a_hundredth_of_the_time() -> None:
     assert crowd[63] == 20
 
 
-def test_agents_are_all_away_until_nine_and_then_all_there() -> None:
-    there = [level(request(ShapeName.NINE), float(at_s)) for at_s in range(200)]
-    are_in = [now.are_agents_in for now in there if now is not None]
-    assert are_in == [False] * 60 + [True] * 140
+def test_agents_are_all_back_at_nine_when_callers_wait_and_else_there_from_the_beginning() -> None:
+    assert agents_from_s(request(ShapeName.NINE)) == pytest.approx(60.0)
+    assert callers(ShapeName.NINE)[59] == 20
+    assert {agents_from_s(request(each)) for each in ShapeName if each is not ShapeName.NINE} == {0}
 
 
 def test_site_is_lost_once_at_the_peak_and_comes_back_before_the_end() -> None:

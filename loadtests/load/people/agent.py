@@ -29,8 +29,10 @@ class Agent(Person):
 
     def on_start(self) -> None:
         """Take a seat, sign in, register, say that one is ready."""
+        self._seat: Seat | None = None
         self._here = around(self.environment)
-        self._seat: Seat | None = self._here.take_seat()
+        self._here.await_work()
+        self._seat = self._here.take_seat()
         if self._seat is None:
             return
         seat = self._seat

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
+import gevent
 import msgspec
 from locust.env import Environment
 
 from loadtests.load.plan import ENVIRONMENT, Agent, Plan, read_plan
+from loadtests.load.shapes import agents_from_s
 from loadtests.load.telephones import Exchange
 from loadtests.load.telling import Row, Told
 
@@ -25,8 +28,18 @@ class Around:
         self.exchange = Exchange(plan.hosts, plan.folder, worker)
         self._calls = (plan.folder / f"calls-{worker}.jsonl").open("ab")
         self._under_way = plan.folder / f"under-way-{worker}"
+        self._began_s = time.monotonic()
         self._begun: set[str] = set()
         """Calls of callers that are under way, by the name of their telephone."""
+
+    def begin(self) -> None:
+        """Note that the load begins."""
+        self._began_s = time.monotonic()
+
+    def await_work(self) -> None:
+        """Wait until agents are at work, by the load's shape."""
+        left_s = self._began_s + agents_from_s(self.plan.request) - time.monotonic()
+        gevent.sleep(max(0.0, left_s))
 
     def take_seat(self) -> Agent | None:
         """Return an agent whom no user of any worker plays; None: all are taken."""
