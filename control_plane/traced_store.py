@@ -44,12 +44,14 @@ class TracedStore:
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
     ) -> TxnResult:
         """Write."""
         kinds = sorted({kind_of(each.key) for each in (*compares, *success, *failure)})
         words = {"db.system.name": "etcd", "everline.kind": " ".join(kinds)}
         with span("etcd txn", words) as told:
-            done = await self._store.txn(compares, success, failure)
+            done = await self._store.txn(compares, success, failure, patience_s=patience_s)
             told.tell({"everline.succeeded": done.succeeded})
             return done
 

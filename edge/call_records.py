@@ -29,6 +29,10 @@ from edge.acd.plan import GivenAgent, Held, Plan
 from edge.records import CallRecords, Landed, PlanMaker
 from state.model import Decision, Now, Outcome, SiteId, Ticket
 
+_PATIENCE_S = 0.025
+"""How long may wait to be written what nobody acts upon: that two talk, or that one is on hold. At
+50 calls a second that is the time of three or four requests that it can go with."""
+
 
 class AgentLegFacts(Struct, frozen=True, kw_only=True):
     """What the record says of the agent's leg."""
@@ -62,7 +66,8 @@ class CallWriter:
         if isinstance(write, Close | FreeAgent):
             written = await self._records.end(maker, self._ticket.holder)
         else:
-            written = await self._records.write(maker)
+            patience_s = _PATIENCE_S if isinstance(write, MarkConnected | MarkHold) else 0.0
+            written = await self._records.write(maker, patience_s=patience_s)
         if isinstance(written, Landed) or not is_needed(self._records.held):
             return Written(write=write)
         if isinstance(write, FreeAgent):

@@ -91,18 +91,21 @@ class CallRecords:
         await self._carry_out(created(ticket, at), wait=True)
         return self.held
 
-    async def write(self, make: PlanMaker, *, wait: bool = True) -> Written:
+    async def write(
+        self, make: PlanMaker, *, wait: bool = True, patience_s: float = 0.0
+    ) -> Written:
         """Carry out what `make` returns, after all that was asked for before.
 
         With `wait`, go on asking while the store is away; else return NotAsked, unless an earlier
-        attempt may have been carried out: then what became of it has to be known.
+        attempt may have been carried out: then what became of it has to be known. With
+        `patience_s`, it may be held back for so long, to go with other calls' writes.
         """
         async with self._turn:
             await self._known.wait()
             plan = make(self.held, self._clock.now())
             if plan is None:
                 return Refused(revision=0)
-            return await self._carry_out(plan, wait=wait)
+            return await self._carry_out(plan, wait=wait, patience_s=patience_s)
 
     async def end(self, make: PlanMaker, holder: EdgeId) -> Written:
         """Carry out an end, even if what is held is not what stands in the store.
@@ -194,12 +197,14 @@ class CallRecords:
                     written = await self._carry_out(plan, wait=True)
             return written
 
-    async def _carry_out(self, plan: Plan, *, wait: bool) -> Written:
+    async def _carry_out(self, plan: Plan, *, wait: bool, patience_s: float = 0.0) -> Written:
         retry_s = _RETRY_MIN_S
         is_open = False
         while True:
             try:
-                result = await self._store.txn(plan.compares, plan.success, plan.failure)
+                result = await self._store.txn(
+                    plan.compares, plan.success, plan.failure, patience_s=patience_s
+                )
             except UnavailableError as error:
                 if not wait and not is_open:
                     return NotAsked()

@@ -103,6 +103,8 @@ class MemoryStore:
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,  # noqa: ARG002 - nothing to wait for
     ) -> TxnResult:
         """Compare and do; see `Store.txn`."""
         self.tick()

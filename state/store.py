@@ -167,10 +167,13 @@ class Store(Protocol):
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
     ) -> TxnResult:
         """Do `success` if all `compares` hold, else `failure`: all at one revision, or nothing.
 
         Transactions that are asked for at the same time and share no key may get the same revision.
+        With `patience_s`, this one may be held back for so long, to go with others.
 
         No key may be written twice in it. Never repeated once it may have been carried out: raises
         OutcomeUnknownError then, and whoever wants to know reads. A condition that makes the second

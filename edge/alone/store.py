@@ -153,13 +153,15 @@ class SiteStore:
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
     ) -> TxnResult:
         """Compare and do; see `Store.txn`."""
         if self._is_merging:
             raise UnavailableError("what was done without a quorum is being written")
         if self._overlay is None:
             known = translated(compares, self._revisions)
-            result = await self._store.txn(known, success, failure)
+            result = await self._store.txn(known, success, failure, patience_s=patience_s)
             revision = _landed_at(success, result)
             if revision is not None:
                 self._note_landed(success, revision)

@@ -3,7 +3,7 @@
 A request costs this process and the members far more than a transaction in it. So while one is on
 its way the others wait, and then go as one transaction that has each of them nested inside: each
 still with conditions and an outcome of its own, all at one revision. Under load the requests get
-fewer; without load nothing waits.
+fewer; without load nothing waits, but what may: it goes with whatever comes next.
 
 The laws:
 
@@ -40,6 +40,8 @@ class _Asked:
     request: pb.TxnRequest
     keys: frozenset[str]
     answer: asyncio.Future[TxnResult]
+    due_s: float
+    """By the loop's clock: until then it may be left for another to go with."""
 
 
 class Joiner:
@@ -50,6 +52,8 @@ class Joiner:
         self._is_busy = False
         self._waiting: deque[_Asked] = deque()
         self._draining: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        """Begins with those that may wait, when the first of them no longer may."""
         self.requests = 0
         self.transactions = 0
 
@@ -58,16 +62,20 @@ class Joiner:
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation],
+        patience_s: float = 0.0,
     ) -> TxnResult:
         """Carry out one transaction; see `Store.txn`."""
         self.transactions += 1
         request = wire.txn_request(compares, success, failure)
         if not _may_join(compares, success, failure):
             return wire.txn_result(await self._sent(request))
-        if self._is_busy:
+        if self._is_busy or self._waiting or patience_s > 0:
+            loop = asyncio.get_running_loop()
             keys = frozenset(each.key for part in (compares, success, failure) for each in part)
-            answer: asyncio.Future[TxnResult] = asyncio.get_running_loop().create_future()
-            self._waiting.append(_Asked(request, keys, answer))
+            answer: asyncio.Future[TxnResult] = loop.create_future()
+            self._waiting.append(_Asked(request, keys, answer, loop.time() + patience_s))
+            if not self._is_busy:
+                self._go_on()
             return await answer
         self._is_busy = True
         try:
@@ -80,6 +88,7 @@ class Joiner:
 
     def close(self) -> None:
         """Fail whatever waits."""
+        self._disarm()
         self._fail_waiting(UnavailableError("this etcd client was closed"))
         if self._draining is not None:
             self._draining.cancel()
@@ -89,17 +98,32 @@ class Joiner:
         return await self._send(request)
 
     def _go_on(self) -> None:
-        if self._waiting:
+        """Begin with those that wait, if one of them may wait no longer; else see to it later."""
+        self._disarm()
+        self._is_busy = self._is_due()
+        if self._is_busy:
             self._draining = asyncio.create_task(self._drain())
-        else:
-            self._is_busy = False
+        elif self._waiting:
+            due_s = min(each.due_s for each in self._waiting)
+            self._alarm = asyncio.get_running_loop().call_at(due_s, self._go_on)
+
+    def _is_due(self) -> bool:
+        now_s = asyncio.get_running_loop().time()
+        return any(each.due_s <= now_s for each in self._waiting)
+
+    def _disarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     async def _drain(self) -> None:
         try:
-            while self._waiting:
+            while self._is_due():
                 await self._carry_out(self._next())
         finally:
             self._is_busy = False
+            if self._waiting:
+                self._go_on()
 
     def _next(self) -> list[_Asked]:
         """Take those from the front that may go together; what shares a key with one stays."""

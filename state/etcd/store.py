@@ -121,9 +121,11 @@ class EtcdStore:
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
     ) -> TxnResult:
         """Compare and do; see `Store.txn`."""
-        return await self._joiner.txn(compares, success, failure)
+        return await self._joiner.txn(compares, success, failure, patience_s)
 
     async def _send_txn(self, request: pb.TxnRequest) -> pb.TxnResponse:
         reply: pb.TxnResponse = await self._ask(

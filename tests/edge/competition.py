@@ -58,6 +58,8 @@ class FarStore:
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,  # noqa: ARG002 - nothing waits here
     ) -> TxnResult:
         """Go with all who wait, once the request before is back."""
         mine: asyncio.Future[TxnResult] = asyncio.get_running_loop().create_future()

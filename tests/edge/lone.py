@@ -97,11 +97,13 @@ class SlowStore(MemoryStore):
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
     ) -> TxnResult:
         """Do it, unless nobody is there."""
         if self.is_away:
             raise UnavailableError("away")
-        result = await super().txn(compares, success, failure)
+        result = await super().txn(compares, success, failure, patience_s=patience_s)
         happens, self.before_answer = self.before_answer, None
         if happens is not None:
             happens()

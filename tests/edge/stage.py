@@ -106,6 +106,8 @@ class TroubledStore:
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
     ) -> TxnResult:
         """Compare and do, unless in trouble."""
         await asyncio.sleep(self.latency_s)
@@ -117,7 +119,7 @@ class TroubledStore:
         if self.loses_requests:
             self.loses_requests -= 1
             raise OutcomeUnknownError("no answer")
-        result = await self.inner.txn(compares, success, failure)
+        result = await self.inner.txn(compares, success, failure, patience_s=patience_s)
         if self.loses_answers:
             self.loses_answers -= 1
             raise OutcomeUnknownError("no answer")

@@ -70,6 +70,8 @@ class Way(TroubledStore):
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
     ) -> TxnResult:
         """Compare and do, or get into trouble."""
         await asyncio.sleep(0.01)
@@ -83,7 +85,7 @@ class Way(TroubledStore):
                     asyncio.get_running_loop().call_later(0.5, self.is_back)
                 else:
                     setattr(self, kind, 1)
-        return await super().txn(compares, success, failure)
+        return await super().txn(compares, success, failure, patience_s=patience_s)
 
     def is_back(self) -> None:
         """Be there again."""

@@ -70,10 +70,12 @@ class FlakyStore:
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
     ) -> TxnResult:
         """Compare and do, unless cut."""
         self._refuse()
-        return await self.inner.txn(compares, success, failure)
+        return await self.inner.txn(compares, success, failure, patience_s=patience_s)
 
     async def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
         """Tell what is not lost, late, until cut."""

@@ -12,6 +12,7 @@ from state.etcd import wire
 from state.etcd.joined import MOST_OPERATIONS, MOST_TOGETHER, Joiner
 from state.etcdpb import rpc_pb2 as pb
 from state.store import Absent, LeaseId, Operation, Put, TxnResult
+from tests.edge.virtual_time import in_virtual_time
 
 
 class Member:
@@ -62,9 +63,11 @@ def _keys(operation: pb.RequestOp) -> list[str]:
     return [wire.key_text(operation.request_put.key)]
 
 
-def put(joiner: Joiner, *keys: str, when: Sequence[Absent] = ()) -> asyncio.Task[TxnResult]:
+def put(
+    joiner: Joiner, *keys: str, when: Sequence[Absent] = (), patience_s: float = 0.0
+) -> asyncio.Task[TxnResult]:
     success: list[Operation] = [Put(key=key, value=b"") for key in keys]
-    return asyncio.create_task(joiner.txn(when, success, ()))
+    return asyncio.create_task(joiner.txn(when, success, (), patience_s))
 
 
 async def settle() -> None:
@@ -96,6 +99,85 @@ async def test_those_asked_meanwhile_go_together_and_each_has_its_own_outcome() 
     assert [each.succeeded for each in results] == [True, True, False]
     assert [len(each.responses) for each in results] == [1, 2, 0]
     assert results[1].revision == results[2].revision > results[0].revision
+
+
+@in_virtual_time
+async def test_one_that_may_wait_goes_with_the_next_that_may_not() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    patient = [put(joiner, "a", patience_s=5.0), put(joiner, "b", patience_s=9.0)]
+    await settle()
+    assert member.written() == []
+    urgent = put(joiner, "c")
+    member.answer()
+    await asyncio.gather(urgent, *patient)
+    assert member.written() == [["a", "b", "c"]]
+
+
+@in_virtual_time
+async def test_one_that_may_wait_goes_by_itself_when_nothing_comes_in_its_time() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    began_s = asyncio.get_running_loop().time()
+    member.answer(9)
+    later, sooner = put(joiner, "a", patience_s=7.0), put(joiner, "b", patience_s=2.0)
+    await asyncio.gather(sooner, later)
+    assert asyncio.get_running_loop().time() == pytest.approx(began_s + 2.0)
+    assert member.written() == [["a", "b"]]
+
+
+@in_virtual_time
+async def test_one_that_may_wait_does_so_too_after_a_request_that_was_under_way() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    first = put(joiner, "a")
+    await settle()
+    patient = put(joiner, "b", patience_s=5.0)
+    member.answer()
+    await first
+    await settle()
+    assert member.written() == [["a"]]
+    member.answer()
+    assert (await patient).succeeded
+    assert member.written() == [["a"], ["b"]]
+
+
+@in_virtual_time
+async def test_one_that_shares_a_key_with_one_that_may_wait_follows_it_at_once() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    began_s = asyncio.get_running_loop().time()
+    patient, urgent = put(joiner, "a", patience_s=5.0), put(joiner, "a")
+    member.answer(9)
+    await asyncio.gather(patient, urgent)
+    assert member.written() == [["a"], ["a"]]
+    assert asyncio.get_running_loop().time() == pytest.approx(began_s)
+
+
+@in_virtual_time
+async def test_closing_fails_one_that_may_wait_and_nothing_stirs_afterwards() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    patient = put(joiner, "a", patience_s=5.0)
+    await settle()
+    joiner.close()
+    with pytest.raises(UnavailableError):
+        await patient
+    await asyncio.sleep(60.0)
+    assert member.written() == []
+
+
+@in_virtual_time
+async def test_one_that_may_wait_and_has_gone_is_not_sent() -> None:
+    member = Member()
+    joiner = Joiner(member.send)
+    gone = put(joiner, "a", patience_s=5.0)
+    await settle()
+    gone.cancel()
+    await asyncio.sleep(60.0)
+    member.answer()
+    assert (await put(joiner, "b")).succeeded
+    assert member.written() == [["b"]]
 
 
 async def test_those_that_share_a_key_go_one_after_the_other() -> None:

@@ -56,12 +56,14 @@ class MeddledStore(MemoryStore):
         compares: Sequence[Compare],
         success: Sequence[Operation],
         failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
     ) -> TxnResult:
         """Meddle, do, and perhaps not answer."""
         self.sizes.append(len(success))
         if self.meddling:
             await super().txn([], self.meddling.pop(0))
-        done = await super().txn(compares, success, failure)
+        done = await super().txn(compares, success, failure, patience_s=patience_s)
         if self.answers_lost:
             self.answers_lost -= 1
             raise OutcomeUnknownError("the answer was lost")
