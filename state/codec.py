@@ -46,6 +46,7 @@ from state.model import (
 )
 
 VERSION: Final = 1
+_BEGINNING: Final = b'{"v":%d,' % VERSION
 
 Record: TypeAlias = (
     Site
@@ -167,7 +168,7 @@ def encode(value: Record, extras: Extras | None = None) -> bytes:
             known = msgspec.to_builtins(value, enc_hook=_as_dict)
             data = _encoder.encode({"v": VERSION} | _merge(known, extras))
         else:
-            data = b'{"v":1,' + _encoder.encode(value)[1:]
+            data = _BEGINNING + _encoder.encode(value)[1:]
         _decoders[type(value)].decode(data)
     except (TypeError, ValueError, msgspec.MsgspecError) as error:
         name = type(value).__name__
@@ -181,7 +182,8 @@ def decode(cls: type[R], data: bytes, key: str) -> R:
     Raises CodecError when the bytes are no such record, or of a later version than this one reads.
     """
     try:
-        version = _version.decode(data).v
+        # Ours begin so; what others wrote is read through for its version first.
+        version = VERSION if data.startswith(_BEGINNING) else _version.decode(data).v
         if version == VERSION:
             value: R = _decoders[cls].decode(data)
             return value

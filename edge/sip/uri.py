@@ -39,18 +39,10 @@ class Uri(Struct, frozen=True, kw_only=True):
     """What follows the host and port, from `;`, without headers."""
     headers: str
     """What follows `?`."""
-
-    @property
-    def is_loose(self) -> bool:
-        """Whether it carries `lr`, so that it may stand in a Route field (RFC 3261 §16.12)."""
-        return any(p.partition("=")[0].strip().lower() == "lr" for p in self.params.split(";"))
-
-    @property
-    def address(self) -> Address | None:
-        """Where it points, or None where only DNS could say."""
-        if not is_ip_literal(self.host):
-            return None
-        return Address(self.host, self.port or DEFAULT_PORT)
+    is_loose: bool
+    """Whether it carries `lr`, so that it may stand in a Route field (RFC 3261 §16.12)."""
+    address: Address | None
+    """Where it points, or None where only DNS could say."""
 
 
 def is_ip_literal(host: str) -> bool:
@@ -102,14 +94,21 @@ def _parse(text: str) -> Uri:
     port = int(place[2]) if place[2] else None
     if port is not None and not 0 < port <= MAX_PORT:
         raise RemoteError(400, "Port out of range")
+    host = place[1].strip("[]")
     return Uri(
         scheme=scheme,
         user=user,
-        host=place[1].strip("[]"),
+        host=host,
         port=port,
         params=params,
         headers=headers,
+        is_loose=_has_lr(params),
+        address=Address(host, port or DEFAULT_PORT) if is_ip_literal(host) else None,
     )
+
+
+def _has_lr(params: str) -> bool:
+    return any(each.partition("=")[0].strip().lower() == "lr" for each in params.split(";"))
 
 
 # Routes and contacts repeat from call to call. Long ones are not kept: the cache is bounded.
