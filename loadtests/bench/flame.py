@@ -7,7 +7,6 @@ pointer.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,16 +14,19 @@ from xml.sax.saxutils import escape
 
 from msgspec import Struct
 
-from loadtests.bench.profile import group_of
+from loadtests.bench.profile import GROUPS, OTHER, group_of
 
 WIDTH: Final = 1400
 ROW: Final = 17
 _MARGIN: Final = 10
-_HEAD: Final = 44
+_TITLE: Final = 40
 _THINNEST: Final = 0.4
 """Pixels: what is thinner is left out, with all above it."""
 _LETTER: Final = 6.6
 """Pixels of one letter at the size of the labels."""
+_PARTS: Final = tuple(dict.fromkeys((*(name for _, name in GROUPS), OTHER)))
+_IN_A_ROW: Final = 4
+"""Parts of the legend."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,8 +75,10 @@ def svg(samples: Mapping[str, int], title: str) -> str:
     """Return the file's text."""
     inner = WIDTH - 2 * _MARGIN
     shown = [box for box in boxes(samples) if box.share * inner >= _THINNEST]
-    height = _HEAD + ROW * (1 + max((box.depth for box in shown), default=0)) + _MARGIN
-    drawn = "\n".join(_drawn(box, inner, height) for box in shown)
+    legend = _legend(inner)
+    rows = -(-len(legend) // _IN_A_ROW) + 2 + max((box.depth for box in shown), default=0)
+    height = _TITLE + ROW * rows + _MARGIN
+    drawn = "\n".join((*legend, *(_drawn(box, inner, height) for box in shown)))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}"'
         f' viewBox="0 0 {WIDTH} {height}" font-family="monospace" font-size="11">\n'
@@ -97,6 +101,19 @@ def _drawn(box: Box, inner: int, height: int) -> str:
     )
 
 
+def _legend(inner: int) -> list[str]:
+    lines = []
+    for place, part in enumerate(_PARTS):
+        row, column = divmod(place, _IN_A_ROW)
+        x, y = _MARGIN + column * inner // _IN_A_ROW, _TITLE + ROW * row
+        lines.append(
+            f'<circle cx="{x + 6}" cy="{y + 6}" r="5" fill="{_colour(part)}"/>'
+            f'<text x="{x + 16}" y="{y + 10}">{escape(part)}</text>'
+        )
+    return lines
+
+
 def _colour(part: str) -> str:
-    """Return a light colour, always the same for the same part."""
-    return f"hsl({zlib.crc32(part.encode()) % 360},62%,74%)"
+    """Return a light colour of the part's own; neighbours in the legend are far apart."""
+    place = _PARTS.index(part)
+    return f"hsl({place * 137 % 360},{55 + 20 * (place % 2)}%,{80 - 12 * (place % 3 == 0)}%)"

@@ -75,12 +75,11 @@ class Times(Struct, frozen=True, kw_only=True):
 
 def times(calls: Iterable[Instants]) -> tuple[Times, ...]:
     """Return the steps of those calls that came as far as a ringing telephone, then the sums."""
-    whole = [call for call in calls if all(at in call for at in At)]
+    whole = [_in_order(call) for call in calls if all(at in call for at in At)]
     total_s = sum(call[At.RINGING] - call[At.CAME] for call in whole)
     found = []
     for step in (*STEPS, *BESIDE):
-        # The mirror may show a ticket before the store's answer is read.
-        taken_s = [max(0.0, call[step.ends] - call[step.begins]) for call in whole]
+        taken_s = [call[step.ends] - call[step.begins] for call in whole]
         found.append(
             Times(
                 step=step.name,
@@ -90,3 +89,14 @@ def times(calls: Iterable[Instants]) -> tuple[Times, ...]:
             )
         )
     return tuple(found)
+
+
+def _in_order(call: Instants) -> dict[str, float]:
+    """Return the instants so that no step begins before the one before it has ended.
+
+    The mirror may show a ticket, and the call be matched, before the store's answer is read.
+    """
+    found = dict(call)
+    for step in STEPS:
+        found[step.ends] = max(found[step.ends], found[step.begins])
+    return found

@@ -30,9 +30,11 @@ def test_a_step_takes_what_lies_between_its_instants() -> None:
     assert found["INVITE in to the agent's telephone ringing"].share == pytest.approx(1.0)
 
 
-def test_a_match_before_the_answer_of_the_store_takes_no_time() -> None:
-    found = {each.step: each for each in times([CALL])}
-    assert found["until the call is matched"].p50_ms == 0.0
+def test_a_match_before_the_answer_of_the_store_takes_no_time_and_none_is_counted_twice() -> None:
+    found = times([CALL])
+    named = {each.step: each for each in found}
+    assert named["until the call is matched"].p50_ms == 0.0
+    assert sum(each.share for each in found[: len(STEPS)]) == pytest.approx(1.0)
 
 
 def test_calls_that_did_not_come_as_far_are_left_out() -> None:
