@@ -113,8 +113,8 @@ def _talk(snapshot: Snapshot, agent: AgentId, ticket: Ticket, since: int) -> Tal
 def is_on(talk: Talk, snapshot: Snapshot, now: Now) -> bool:
     """Return whether the agent still talks, or wraps that call up."""
     offer = snapshot.offers.get(talk.agent)
-    if offer is not None and offer.value.state is OfferState.TALKING:
-        return offer.value.call == talk.call
+    if offer is not None:
+        return offer.value.call == talk.call and offer.value.state is OfferState.TALKING
     work = snapshot.works.get(talk.agent)
     if work is None or work.mod_revision < talk.offered_at:
         return False

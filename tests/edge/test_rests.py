@@ -10,12 +10,14 @@ from edge.errors import CommandError
 from edge.presence import PresenceKeeper, due
 from state import keys
 from state.clock import ManualClock
-from state.codec import decode
+from state.codec import decode, encode
 from state.memory import MemoryStore
 from state.model import (
     Agent,
     AgentId,
     EdgeId,
+    Offer,
+    OfferState,
     Presence,
     PresenceState,
     Readiness,
@@ -27,7 +29,7 @@ from state.model import (
 from state.snapshot import Snapshot
 from state.snapshot import replace as relist
 from state.store import Put
-from tests.acd.worlds import WALL_MS, World
+from tests.acd.worlds import WALL_MS, World, call_id
 
 ANN = AgentId("ann")
 A1, B1 = EdgeId("a1"), EdgeId("b1")
@@ -93,6 +95,18 @@ async def test_a_rest_is_finished_or_prolonged_by_the_home_edge(home: Home) -> N
     await home.look()
     with pytest.raises(CommandError, match="not_resting"):
         await keeper.change_rest(ANN, RestChange.FINISH, 0.0)
+
+
+async def test_a_rest_is_as_good_as_over_once_the_agent_is_given_to_the_next_call(
+    home: Home,
+) -> None:
+    offer = Offer(
+        agent=ANN, call=call_id(1), edge=A1, state=OfferState.RINGING, since_ms=WALL_MS, epoch=1
+    )
+    await home.store.txn((), (Put(key=keys.offer(ANN), value=encode(offer)),))
+    await home.look()
+    with pytest.raises(CommandError, match="not_resting"):
+        await home.keeper(A1).change_rest(ANN, RestChange.EXTEND, 15.0)
 
 
 async def test_another_edge_says_whom_to_ask(home: Home) -> None:

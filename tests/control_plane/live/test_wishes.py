@@ -152,6 +152,19 @@ async def test_a_rest_is_prolonged_and_ended(scene: Scene) -> None:
         assert (await wrap_up(ann, "ann", "extend", 60)).status == 409
 
 
+async def test_a_rest_is_as_good_as_over_once_the_agent_is_given_to_the_next_call(
+    scene: Scene,
+) -> None:
+    ann = await scene.center.person(Role.AGENT, agent="ann")
+    async with home(scene):
+        await scene.connect(1, "ann")
+        await scene.end(1, "ann", rest_s=30)
+        await scene.ring(2, "ann")
+        for do in ("finish", "extend"):
+            refused = await wrap_up(ann, "ann", do, 60)
+            assert (refused.status, refused.error_id) == (409, "not-resting")
+
+
 async def test_prolonging_a_rest_does_not_end_the_pause_of_who_let_calls_ring(
     scene: Scene,
 ) -> None:
