@@ -118,11 +118,15 @@ class Calendar(Struct, frozen=True, kw_only=True):
         self, sites: frozenset[str] | None, begin: dt.datetime, end: dt.datetime, *, is_live: bool
     ) -> tuple[str, ...]:
         """Return the names of those into which a drill would fall, with when they end."""
-        return tuple(
-            f"{each.name} (until {span.end.isoformat(timespec='minutes')})"
+        ends = {
+            each.name: max((span.end for span in each.spans(begin, end)), default=None)
             for each in self.blackouts
             if each.holds_for(sites, is_live=is_live)
-            for span in each.spans(begin, end)
+        }
+        return tuple(
+            f"{name} (until {until.isoformat(timespec='minutes')})"
+            for name, until in ends.items()
+            if until is not None
         )
 
 

@@ -95,6 +95,15 @@ def test_a_blackout_begins_and_ends_on_its_own_clock() -> None:
     assert names("2026-12-26T23:00", is_live=False) == []
 
 
+def test_a_blackout_that_comes_again_and_again_is_named_once_with_its_last_end() -> None:
+    always = Blackout(name="always", zone="UTC", rule="*/5 * * * *", minutes=15)
+    begin = utc("2026-12-01T14:01")
+    told = Calendar(blackouts=(always,)).blackouts_of(
+        None, begin, begin + dt.timedelta(minutes=3), is_live=False
+    )
+    assert told == ("always (until 2026-12-01T14:15+00:00)",)
+
+
 def test_a_tenants_office_hours_forbid_live_drills_and_not_those_in_a_lab() -> None:
     assert names("2026-12-01T14:00") == ["office"], "nine in the morning in New York"
     assert names("2026-12-01T14:00", is_live=False) == []
