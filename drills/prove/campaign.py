@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from drills.prove.faults import EDGES, LONG_DEATH_S, long_death, schedule
@@ -41,6 +43,8 @@ class Figures:
     seeds: list[int] = field(default_factory=list)
     caught: dict[str, str] = field(default_factory=dict)
     """Mutant -> the law by which it was caught; empty: it was missed."""
+    took_s: dict[str, float] = field(default_factory=dict)
+    """What the rounds took, with what comes before and after the traffic, and each mutant."""
 
     @property
     def held(self) -> bool:
@@ -60,6 +64,7 @@ class Figures:
             },
             "operations_per_s": round(self.operations / self.seconds, 1) if self.seconds else 0.0,
             "traffic_s": round(self.seconds, 1),
+            "took_s": {what: round(took_s, 1) for what, took_s in self.took_s.items()},
             "faults": dict(sorted(self.faults.items())),
             "seeds": list(self.seeds),
             "found": [f"seed {seed}: {text}" for seed, text in self.found],
@@ -83,11 +88,21 @@ async def campaign(  # noqa: PLR0913 - what is wanted, and who hears of it
     number = 0
     while figures.operations < operations:
         order = round_order(figures.seed, number, operations - figures.operations, kinds)
-        await _round(ground, order, figures, tell, breach)
+        with _timed(figures, "rounds"):
+            await _round(ground, order, figures, tell, breach)
         number += 1
     for mutant in mutants:
         tell(f"planted: {mutant.line}", figures.operations)
-        figures.caught[mutant.name] = await _caught_by(ground, mutant, figures.seed)
+        with _timed(figures, mutant.name):
+            figures.caught[mutant.name] = await _caught_by(ground, mutant, figures.seed)
+
+
+@contextlib.contextmanager
+def _timed(figures: Figures, what: str) -> Iterator[None]:
+    now_s = asyncio.get_running_loop().time
+    began_s = now_s()
+    yield
+    figures.took_s[what] = figures.took_s.get(what, 0.0) + now_s() - began_s
 
 
 def round_order(seed: int, number: int, operations: int, kinds: Sequence[FaultKind] = ()) -> Order:

@@ -356,7 +356,7 @@ async def _check(story: Story) -> None:
         assert record.cause in may_be
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @example((["arrive"], True, ["reserve", "talk"], ["give away"], ["end"], []))
 @example((["arrive"], True, ["reserve", "talk"], ["close", "give away"], [], []))
 @example((["arrive"], True, ["reserve", "talk"], [], [], [(2, "loses_answers")]))
