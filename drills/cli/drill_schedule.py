@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import signal
 import sys
@@ -239,8 +240,18 @@ def run(*, keep: Keep = HOME) -> int:
         _read(book)
         note("keeping the calendar: Ctrl-C ends that")
         keeper = Keeper(book, Starting(home), SystemClock(), lambda text: note(f"drills: {text}"))
-        asyncio.run(keeper.run())
+        asyncio.run(_until_told(keeper))
+    note("nobody keeps the calendar any more")
     return Exit.OK
+
+
+async def _until_told(keeper: Keeper) -> None:
+    """Keep the calendar until Ctrl-C or SIGTERM; a drill that runs is mended first."""
+    keeping = asyncio.create_task(keeper.run())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, keeping.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await keeping
 
 
 class Starting:
