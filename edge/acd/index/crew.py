@@ -12,7 +12,7 @@ who are loose are looked at one by one; who is still free when all have been ser
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -28,7 +28,7 @@ from edge.acd.eligibility import (
 from edge.acd.index.demand import PLACE_OF, SUITS, Demand, no_counts
 from edge.acd.index.dues import NEVER_S, Dues
 from edge.acd.index.shelf import Candidate, idle_since_s
-from edge.acd.index.skilled import Profile, Seat, Skilled, excluded
+from edge.acd.index.skilled import Profile, Seat, Skilled, Unsuited, excluded
 from edge.acd.rank import occupancy
 from state.model import Agent, AgentId, Now, SiteId, TenantId
 from state.snapshot import Snapshot
@@ -60,16 +60,16 @@ class Member(Candidate):
         return (agent.site, agent.team, agent.employer, agent.tenant)
 
     @property
-    def suits(self) -> list[Demand]:
-        """Return the classes that the agent suits."""
+    def suits(self) -> Iterable[Demand]:
+        """The classes that the agent suits; to be gone through once."""
         if not self.waited_for:
             return self.profile.suits
         mine = [each for each in self.waited_for if self.because_of(each) == SUITS]
         return [*self.profile.suits, *mine]
 
     @property
-    def unsuited(self) -> list[tuple[Demand, int]]:
-        """Return the classes of which the agent has the entrance, and that they do not suit."""
+    def unsuited(self) -> Iterable[Unsuited]:
+        """The classes of which the agent has the entrance, and that they do not suit; once."""
         if not self.waited_for:
             return self.profile.unsuited
         told = ((each, self.because_of(each)) for each in self.waited_for)

@@ -91,6 +91,16 @@ class Demand:
         return self._asks_only_skills and bool(self._asks)
 
     @property
+    def asks_one_skill(self) -> bool:
+        """Whether an agent's level in its one entrance is all that counts."""
+        return self._asks_only_skills and len(self._asks) <= 1
+
+    @property
+    def least(self) -> int:
+        """The level that it asks for, if it asks for one skill alone."""
+        return self._asks[0][1] if self._asks else 0
+
+    @property
     def only(self) -> AgentId | None:
         """The one agent for whom these calls wait."""
         return self.kind.needs.only

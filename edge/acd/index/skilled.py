@@ -5,13 +5,17 @@ the classes that they suit, and those that they do not with the reason. A class 
 those profiles of its tenant only that have its *entrance*, a skill without which nobody suits it;
 all others lack a skill, unless they are another tenant's, their site is out of reach or they are
 out of scope, which is told by their `Seat`.
+
+Most classes ask for one skill alone. Those are not held against profiles, but against *rungs*: who
+has a skill at one level either suits or does not, whatever else they can do.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from edge.acd.eligibility import Reason
@@ -28,13 +32,34 @@ _ANOTHER_TENANT: Final = PLACE_OF[Reason.ANOTHER_TENANT]
 _OUT_OF_SCOPE: Final = PLACE_OF[Reason.OUT_OF_SCOPE]
 _OF_CLASSES: Final = range(_UNREACHABLE, PLACE_OF[Reason.MISSING_ATTRIBUTE] + 1)
 """Those that are for an agent and a class, and stand together."""
-_NOBODY: Final[tuple[list[Profile], list[int]]] = ([], [])
-
 Seat = tuple[SiteId, str, str, TenantId]
 """Where an agent belongs: site, team, employer (all that a scope looks at), and tenant."""
 
 Entrance = tuple[TenantId, SkillId]
 """A skill that somebody of a tenant has or asks for: tenants have nothing to do with each other."""
+
+
+Unsuited = tuple[Demand, int]
+"""A class, and the place in REASONS of why somebody does not suit it; one object for all alike."""
+
+
+@dataclass(slots=True, eq=False)
+class Rung:
+    """A skill at one level: who has it, and how they suit the classes that ask for it alone."""
+
+    level: int
+    profiles: list[Profile] = field(default_factory=list)
+    suits: list[Demand] = field(default_factory=list)
+    unsuited: list[Unsuited] = field(default_factory=list)
+
+    def meet(self, demand: Demand) -> int:
+        """Take in a class; return what `Demand.because` does of everybody here."""
+        because = SUITS if self.level >= demand.least else _TOO_LOW
+        if because == SUITS:
+            self.suits.append(demand)
+        else:
+            self.unsuited.append((demand, because))
+        return because
 
 
 @dataclass(slots=True, eq=False)
@@ -44,11 +69,34 @@ class Profile:
     example: Agent
     had: int
     """`rank.had_levels`."""
-    suits: list[Demand] = field(default_factory=list)
-    unsuited: list[tuple[Demand, int]] = field(default_factory=list)
-    """With the place of the reason in REASONS."""
+    own_suits: list[Demand] = field(default_factory=list)
+    """Of the classes that ask for more than one skill alone."""
+    own_unsuited: list[Unsuited] = field(default_factory=list)
+    suit_lists: tuple[list[Demand], ...] = ()
+    """Its own, and those of its rungs."""
+    unsuited_lists: tuple[list[Unsuited], ...] = ()
     members: list[Candidate] = field(default_factory=list)
     """Those of them who are free, in no order; each knows its `place` there."""
+
+    @property
+    def suits(self) -> Iterable[Demand]:
+        """The classes that they suit; to be gone through once."""
+        return chain.from_iterable(self.suit_lists)
+
+    @property
+    def unsuited(self) -> Iterable[Unsuited]:
+        """Those that they do not suit, though they have the entrance; to be gone through once.
+
+        Without those that look at skills only, and at one that they lack.
+        """
+        return chain.from_iterable(self.unsuited_lists)
+
+    def stand_on(self, rungs: Sequence[Rung]) -> None:
+        """Let it stand there, once and for all."""
+        for rung in rungs:
+            rung.profiles.append(self)
+        self.suit_lists = (self.own_suits, *[rung.suits for rung in rungs])
+        self.unsuited_lists = (self.own_unsuited, *[rung.unsuited for rung in rungs])
 
     def enter(self, member: Candidate) -> None:
         """Let somebody be free."""
@@ -68,9 +116,11 @@ class Skilled:
 
     def __init__(self) -> None:
         self._profiles: dict[object, Profile] = {}
-        self._having: dict[Entrance, tuple[list[Profile], list[int]]] = {}
-        """Who has a skill, and at which levels."""
+        self._rungs: dict[Entrance, dict[int, Rung]] = {}
+        self._asking_alone: dict[Entrance, list[Demand]] = {}
+        """The classes that ask for a skill and for nothing else."""
         self._asking: dict[Entrance, list[Demand]] = {}
+        """The others."""
 
     def profile(self, agent: Agent) -> Profile:
         """Return the profile of an agent."""
@@ -83,68 +133,87 @@ class Skilled:
 
     def _add(self, profile: Profile) -> None:
         asking: dict[Demand, None] = {}
-        tenant = profile.example.tenant
-        for skill, level in ((ANYONE, 0), *profile.example.skills.items()):
-            having = self._having.get((tenant, skill))
-            if having is None:
-                having = self._having[tenant, skill] = ([], [])
-            having[0].append(profile)
-            having[1].append(level)
-            for demand in self._asking.get((tenant, skill), ()):
-                asking[demand] = None
+        tenant, skills = profile.example.tenant, profile.example.skills
+        rungs = [self._rung((tenant, ANYONE), 0)]
+        for skill, level in skills.items():
+            rungs.append(self._rung((tenant, skill), level))
+        profile.stand_on(rungs)
+        if self._asking:
+            for skill in (ANYONE, *skills):
+                asking.update(dict.fromkeys(self._asking.get((tenant, skill), ())))
         for demand in asking:
-            _hold(demand, (profile,), (demand.because(profile.example),))
+            because = demand.because(profile.example)
+            if because != _MISSING or not demand.asks_only_skills:
+                _hold(demand, {profile: because})
+
+    def _rung(self, entrance: Entrance, level: int) -> Rung:
+        rungs = self._rungs.get(entrance)
+        if rungs is None:
+            rungs = self._rungs[entrance] = {}
+        rung = rungs.get(level)
+        if rung is None:
+            rung = rungs[level] = Rung(level)
+            for demand in self._asking_alone.get(entrance, ()):
+                rung.meet(demand)
+        return rung
 
     def meet(self, demand: Demand, *, is_anybody_free: bool) -> list[Profile]:
         """Take in a class that is not for one agent only; return who suits it and has free ones."""
         entrances = [(demand.tenant, skill) for skill in demand.entrances]
+        if demand.asks_one_skill:
+            held = self._meet_rungs(demand, entrances[0])
+        else:
+            held = self._meet_profiles(demand, entrances)
+        suiting: list[Profile] = []
+        if is_anybody_free:
+            for profiles, because in held:
+                for profile in profiles:
+                    if profile.members:
+                        _count(demand, profile, because, suiting)
+        return suiting
+
+    def _meet_rungs(
+        self, demand: Demand, entrance: Entrance
+    ) -> Iterator[tuple[Sequence[Profile], int]]:
+        """Return whom the class was held against, and what came out for them."""
+        self._asking_alone.setdefault(entrance, []).append(demand)
+        rungs = self._rungs.get(entrance, {}).values()
+        return iter([(rung.profiles, rung.meet(demand)) for rung in rungs])
+
+    def _meet_profiles(
+        self, demand: Demand, entrances: Sequence[Entrance]
+    ) -> Iterator[tuple[Sequence[Profile], int]]:
         for entrance in entrances:
             self._asking.setdefault(entrance, []).append(demand)
         if demand.asks_only_skills:
-            profiles, levels = self._having.get(entrances[0], _NOBODY)
-            becauses = _because_of_levels(demand, profiles, levels)
+            profiles = self._having_all(demand)
         else:
-            having = {p: None for each in entrances for p in self._having.get(each, _NOBODY)[0]}
-            profiles = list(having)
-            becauses = [demand.because(profile.example) for profile in profiles]
-        _hold(demand, profiles, becauses)
-        suiting: list[Profile] = []
-        if is_anybody_free:
-            for profile, because in zip(profiles, becauses, strict=True):
-                if profile.members:
-                    _count(demand, profile, because, suiting)
-        return suiting
+            profiles = [each for entrance in entrances for each in self._having(entrance)]
+        # An agent may have several of the entrances.
+        becauses = {each: demand.because(each.example) for each in profiles}
+        _hold(demand, becauses)
+        return (((profile,), why) for profile, why in becauses.items())
+
+    def _having_all(self, demand: Demand) -> Iterable[Profile]:
+        """Return who has all skills that a class asks for; of the others nothing is held."""
+        skills = [need.skill for need in demand.kind.needs.all_of]
+        having = [frozenset(self._having((demand.tenant, skill))) for skill in skills]
+        return having[0].intersection(*having[1:])
+
+    def _having(self, entrance: Entrance) -> Iterator[Profile]:
+        rungs = self._rungs.get(entrance, {}).values()
+        return chain.from_iterable([rung.profiles for rung in rungs])
 
 
-def _because_of_levels(
-    demand: Demand, profiles: Sequence[Profile], levels: Sequence[int]
-) -> list[int]:
-    """Return `Demand.because` of each, for a class that looks at levels only.
-
-    Most do, and agents are many. `levels`: those of the first skill that it asks for.
-    """
-    first, *others = demand.kind.needs.all_of
-    least = first.level
-    found = [SUITS if level >= least else _TOO_LOW for level in levels]
-    for need in others:
-        skill, least = need.skill, need.level
-        for place, profile in enumerate(profiles):
-            level = profile.example.skills.get(skill)
-            if level is None:
-                found[place] = _MISSING
-            elif level < least and found[place] == SUITS:
-                found[place] = _TOO_LOW
-    return found
-
-
-def _hold(demand: Demand, profiles: Sequence[Profile], becauses: Sequence[int]) -> None:
+def _hold(demand: Demand, becauses: Mapping[Profile, int]) -> None:
     """Let each profile know that it suits a class, or why it does not."""
-    unsuited = {because: (demand, because) for because in set(becauses)}
-    for profile, because in zip(profiles, becauses, strict=True):
+    unsuited: dict[int, Unsuited] = {}
+    for profile, because in becauses.items():
         if because == SUITS:
-            profile.suits.append(demand)
+            profile.own_suits.append(demand)
         else:
-            profile.unsuited.append(unsuited[because])
+            told = unsuited.setdefault(because, (demand, because))
+            profile.own_unsuited.append(told)
 
 
 def _alike(agent: Agent) -> tuple[object, ...]:
