@@ -93,11 +93,11 @@ class Score(Struct, frozen=True):
     """The number by which agents are ordered, higher first, and what it is made of."""
 
     total: float
-    made_of: tuple[tuple[str, float], ...]
+    made_of: dict[str, float]
 
     def parts(self) -> dict[str, float]:
         """Return the parts by name, as a Decision keeps them."""
-        return dict(self.made_of)
+        return self.made_of
 
 
 def skill_fit(skills: Mapping[SkillId, int], needs: tuple[SkillNeed, ...]) -> float:
@@ -139,8 +139,8 @@ def occupancy(work: Work | None) -> float:
     if work is None:
         return 0.0
     # Comparisons and not max(): this is asked of everybody, and calls cost more.
-    busy_s = max(0.0, work.busy_s)
-    idle_s = max(0.0, work.idle_s)
+    busy_s = work.busy_s if work.busy_s > 0.0 else 0.0  # noqa: FURB136
+    idle_s = work.idle_s if work.idle_s > 0.0 else 0.0  # noqa: FURB136
     total_s = busy_s + idle_s
     return _unit(busy_s / total_s) if total_s > 0.0 else 0.0
 
@@ -159,14 +159,17 @@ def idle_s(
     """
     if presence is None and work is None:
         return 0.0
-    # Comparisons and not min() or max(), here and below: this is asked most often of all.
+    # Comparisons and not min() or max(), and no calls: this is asked most often of all.
+    wall_ms, mono_s = now.wall_ms, now.mono_s
     age_s = most_s
     if presence is not None:
-        present_s = _age_s(presence.value.since_ms, presence.seen_s, now)
+        said_s, certain_s = (wall_ms - presence.value.since_ms) / 1000.0, mono_s - presence.seen_s
+        present_s = certain_s if certain_s > said_s else said_s  # noqa: FURB136
         if present_s < age_s:  # noqa: PLR1730
             age_s = present_s
     if work is not None:
-        rested_s = _age_s(work.value.ended_ms, work.seen_s, now) - rest_of_s(work, presence)
+        said_s, certain_s = (wall_ms - work.value.ended_ms) / 1000.0, mono_s - work.seen_s
+        rested_s = (certain_s if certain_s > said_s else said_s) - rest_of_s(work, presence)  # noqa: FURB136
         if rested_s < age_s:  # noqa: PLR1730
             age_s = rested_s
     return age_s if age_s > 0.0 else 0.0  # noqa: FURB136
@@ -176,7 +179,7 @@ def score(facts: AgentFacts, needs: Needs, ranking: Ranking, now: Now) -> Score:
     """Return the score with its parts."""
     if ranking.strategy is not Strategy.WEIGHTED:
         total = total_score(steady_score(facts, needs, ranking), facts, ranking, now)
-        return Score(total, ((ranking.strategy.value, total),))
+        return Score(total, {ranking.strategy.value: total})
     fit, busy, near = _steady_parts(facts, needs, ranking)
     return weighted_score(ranking, fit, busy, near, idle_s(facts.presence, facts.work, now))
 
@@ -187,11 +190,11 @@ def weighted_score(ranking: Ranking, fit: float, busy: float, near: float, free_
     fits, load = weights.skill_fit * fit, weights.load * (1.0 - busy)
     idle = weights.idle * free_s / IDLE_FULL_S
     if not ranking.nearness:
-        return Score(fits + load + idle, (("skill_fit", fits), ("load", load), ("idle", idle)))
+        return Score(fits + load + idle, {"skill_fit": fits, "load": load, "idle": idle})
     distance = weights.distance * near
     return Score(
         fits + load + distance + idle,
-        (("skill_fit", fits), ("load", load), ("distance", distance), ("idle", idle)),
+        {"skill_fit": fits, "load": load, "distance": distance, "idle": idle},
     )
 
 
@@ -261,14 +264,9 @@ def sort_key(facts: AgentFacts, total: float) -> SortKey:
     return (-total, 0 if facts.work is None else facts.work.mod_revision, facts.agent.id)
 
 
-def _age_s(since_ms: int, seen_s: float, now: Now) -> float:
-    said_s, certain_s = (now.wall_ms - since_ms) / 1000.0, now.mono_s - seen_s
-    return certain_s if certain_s > said_s else said_s  # noqa: FURB136
-
-
 def _unit(value: float) -> float:
+    if 0.0 <= value <= 1.0:
+        return value
     if not math.isfinite(value):
         return 0.0
-    if value < 0.0:
-        return 0.0
-    return min(value, 1.0)
+    return 0.0 if value < 0.0 else 1.0

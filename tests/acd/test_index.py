@@ -184,19 +184,18 @@ CHANGES = st.one_of(
 @given(
     world=worlds(),
     history=st.lists(st.tuples(CHANGES, st.booleans()), max_size=30),
-    loose=st.sampled_from([0, 1, 2, 32]),
-    fresh=st.sampled_from([0, 1, 4]),
+    going=st.sampled_from([0, 1, 32]),
 )
 @THOROUGH
 def test_after_any_history_it_offers_what_a_match_from_nothing_does(
-    world: World, history: list[tuple[Change, bool]], loose: int, fresh: int
+    world: World, history: list[tuple[Change, bool]], going: int
 ) -> None:
-    """`loose`, `fresh`: so many are looked at one by one before they are counted and shelved."""
+    """`going`: so many who are given away are looked at anew before they are counted."""
     patch = mock.patch.multiple
     with (
         patch("edge.acd.match", RUNNERS_UP=1),
-        patch("edge.acd.index.index", RUNNERS_UP=1),
-        patch("edge.acd.index.crew", MOST_LOOSE=loose, MOST_FRESH=fresh),
+        patch("edge.acd.index.rounds", RUNNERS_UP=1),
+        patch("edge.acd.index.crew", MOST_GOING=going),
     ):
         check(world, history)
 
@@ -223,13 +222,18 @@ def check(world: World, history: list[tuple[Change, bool]]) -> None:
             assert own == tuple(each for each in expected if each.holder == "a1")
 
 
-@pytest.mark.parametrize(("is_busy", "loose"), [(True, 32), (False, 32), (True, 0), (False, 1)])
+@pytest.mark.parametrize(
+    ("is_busy", "going", "burst"),
+    [(True, 32, 4), (False, 32, 4), (True, 0, 4), (False, 1, 4), (True, 1, 60)],
+)
 def test_a_whole_center_is_served_as_by_a_match_while_it_works(
-    monkeypatch: pytest.MonkeyPatch, *, is_busy: bool, loose: int
+    monkeypatch: pytest.MonkeyPatch, *, is_busy: bool, going: int, burst: int
 ) -> None:
-    """The benchmark's own, small: many queues, strategies, steps and aging, long lines."""
-    monkeypatch.setattr("edge.acd.index.crew.MOST_LOOSE", loose)
-    monkeypatch.setattr("edge.acd.index.crew.MOST_FRESH", loose)
+    """The benchmark's own, small: many queues, strategies, steps and aging, long lines.
+
+    `burst`: so many events, less one, at most between two looks.
+    """
+    monkeypatch.setattr("edge.acd.index.crew.MOST_GOING", going)
     random = Random(7)  # noqa: S311 - a repeatable world
     center = Center(60, random)
     center.furnish(40, is_busy=is_busy)
@@ -248,7 +252,7 @@ def test_a_whole_center_is_served_as_by_a_match_while_it_works(
                 served += 1
         if random.random() < 0.8:
             asked |= {each.call: each.agent for each in offers}
-        for _ in range(random.randrange(4)):
+        for _ in range(random.randrange(burst)):
             busy = center.somebody_busy()
             if busy is None or random.random() < 0.5:
                 center.arrives()
@@ -332,12 +336,11 @@ def test_callers_age_while_nobody_looks_at_them() -> None:
     assert pairs(index.offers(at(31))) == [(1, "ann")]
 
 
-@pytest.mark.parametrize("loose", [0, 1, 32])
+@pytest.mark.parametrize("going", [0, 1, 32])
 def test_who_is_asked_for_counts_as_taken_however_many_there_are(
-    monkeypatch: pytest.MonkeyPatch, loose: int
+    monkeypatch: pytest.MonkeyPatch, going: int
 ) -> None:
-    monkeypatch.setattr("edge.acd.index.crew.MOST_LOOSE", loose)
-    monkeypatch.setattr("edge.acd.index.crew.MOST_FRESH", loose)
+    monkeypatch.setattr("edge.acd.index.crew.MOST_GOING", going)
     world = World()
     names = [AgentId(name) for name in ("ann", "bob", "cyd", "dan")]
     asked = {}

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
+from msgspec import Struct
+
 from edge.acd.eligibility import (
     Reason,
     away_because,
@@ -33,12 +35,13 @@ from edge.acd.rank import occupancy
 from state.model import Agent, AgentId, Now, SiteId, TenantId
 from state.snapshot import Snapshot
 
-MOST_LOOSE: Final = 32
-"""Beyond so many who are loose, and given away, it is cheaper to count them."""
-MOST_FRESH: Final = 4
-"""Beyond so many who are there to be given away it is cheaper to put them on their shelves."""
+MOST_GOING: Final = 32
+"""Beyond so many who are loose and given away, for each who is there to be, they are counted."""
+_MANY: Final = 4
+"""Beyond so many it is cheaper to put them on shelves class by class."""
 FREE: Final = SUITS
 """In place of a reason why an agent is out."""
+_HAS_OFFER: Final = PLACE_OF[Reason.HAS_OFFER]
 _TAKEN: Final = PLACE_OF[Reason.TAKEN]
 
 
@@ -80,6 +83,16 @@ class Member(Candidate):
         return demand.because(self.agent)
 
 
+class Sight(Struct, frozen=True):
+    """From where agents are looked at: a snapshot, a moment, and what one edge knows beside."""
+
+    snapshot: Snapshot
+    now: Now
+    live: frozenset[SiteId]
+    """Its `live_sites`."""
+    unreachable: frozenset[SiteId]
+
+
 class Crew:
     """Every configured agent. `ready` is told of classes that may be served now."""
 
@@ -96,7 +109,7 @@ class Crew:
         self.fresh: dict[Member, None] = {}
         """The loose ones who are there to be given away: they have become free since the last
         round."""
-        self._going: dict[Member, None] = {}
+        self.going: dict[Member, None] = {}
         """The loose ones who have been given away."""
         self.seats: Counter[Seat] = Counter()
         """Where the free ones belong who are counted."""
@@ -112,19 +125,25 @@ class Crew:
 
     # ---- what snapshots say ----------------------------------------------------------------------
 
-    def look(
-        self,
-        snapshot: Snapshot,
-        agent: AgentId,
-        now: Now,
-        live: frozenset[SiteId],
-        unreachable: frozenset[SiteId],
-    ) -> None:
-        """Take in what the snapshot says of one agent. `live`: its `live_sites`."""
+    def engage(self, agent: AgentId) -> bool:
+        """Let an offer stand for an agent of whom nothing else is new; False: they were not free.
+
+        Whoever was free had no other reason not to be, so nothing of them is read.
+        """
+        member = self._members.get(agent)
+        if member is None or member.out_because != FREE:
+            return False
+        self._retire(member)
+        member.out_because = _HAS_OFFER
+        self.out[_HAS_OFFER] += 1
+        return True
+
+    def look(self, sight: Sight, agent: AgentId) -> None:
+        """Take in what is seen of one agent."""
         member = self._members.get(agent)
         if member is not None:
             self._retire(member)
-        entry = snapshot.agents.get(agent)
+        entry = sight.snapshot.agents.get(agent)
         if entry is None:
             if member is not None:
                 del self._members[agent]
@@ -132,7 +151,7 @@ class Crew:
             return
         if member is None or member.agent is not entry.value:
             member = self._hire(entry.value)
-        self._place(snapshot, member, now, live, unreachable)
+        self._place(sight, member)
 
     def _hire(self, agent: Agent) -> Member:
         profile = self._skilled.profile(agent)
@@ -142,25 +161,21 @@ class Crew:
         member.waited_for = self._waited_for.get(agent.id, ())
         return member
 
-    def _place(
-        self,
-        snapshot: Snapshot,
-        member: Member,
-        now: Now,
-        live: frozenset[SiteId],
-        unreachable: frozenset[SiteId],
-    ) -> None:
-        agent = member.agent
+    def _place(self, sight: Sight, member: Member) -> None:
+        agent, snapshot = member.agent, sight.snapshot
         because = barred_because(
             agent,
             snapshot.presences.get(agent.id),
-            site_is_live=agent.site in live,
+            site_is_live=agent.site in sight.live,
             has_offer=has_offer(snapshot, agent.id),
         )
         if because is None:
-            facts = member.facts = facts_of(snapshot, agent.id, live)
-            from_s = given_from_s(facts.work, facts.presence)
-            because = away_because(facts, from_s, now, unreachable)
+            facts = member.facts = facts_of(snapshot, agent.id, sight.live)
+            work, member.idle_at = facts.work, None
+            member.busy = occupancy(None if work is None else work.value)
+            member.revision = 0 if work is None else work.mod_revision
+            from_s = given_from_s(work, facts.presence)
+            because = away_because(facts, from_s, sight.now, sight.unreachable)
             if because is Reason.WRAP_UP:
                 self.rests.set(agent.id, from_s)
         if because is not Reason.WRAP_UP and self.rests.soonest_s < NEVER_S:
@@ -178,7 +193,7 @@ class Crew:
             self.out[member.out_because] -= 1
             return
         if member.is_loose:
-            del (self._going if member.is_given else self.fresh)[member]
+            del (self.going if member.is_given else self.fresh)[member]
             member.is_loose = member.is_given = False
             return
         member.stamp = next(self._stamps)
@@ -197,12 +212,10 @@ class Crew:
 
     # ---- giving ----------------------------------------------------------------------------------
 
-    def shelve(self) -> None:
-        """Count and shelve the loose ones, when they are too many to be looked at one by one."""
-        if len(self.fresh) > MOST_FRESH:
-            self.put_away()
-        if len(self._going) > MOST_LOOSE:
-            going, self._going = self._going, {}
+    def count_going(self) -> None:
+        """Count the loose ones who are given away, when they are many to be looked at anew."""
+        if len(self.going) > MOST_GOING * (1 + len(self.fresh)):
+            going, self.going = self.going, {}
             for member in going:
                 self._count(member)
 
@@ -213,7 +226,7 @@ class Crew:
         self.fresh = {}
         for member in together:
             self._count(member)
-        if len(together) > MOST_FRESH:
+        if len(together) > _MANY:
             self._put_on_shelves_together(together)
         else:
             for member in together:
@@ -224,7 +237,6 @@ class Crew:
         member.is_loose = False
         facts = member.facts
         member.idle_since_s = idle_since_s(facts, self._ahead_s)
-        member.busy = occupancy(None if facts.work is None else facts.work.value)
         self.free += 1
         member.profile.enter(member)
         self.seats[member.seat] += 1
@@ -244,7 +256,7 @@ class Crew:
             return
         member.is_given = is_given
         if member.is_loose:
-            there, gone = self.fresh, self._going
+            there, gone = self.fresh, self.going
             del (there if is_given else gone)[member]
             (gone if is_given else there)[member] = None
             return
@@ -278,17 +290,20 @@ class Crew:
                 self._ready.add(demand)
 
     def unfit(self, demand: Demand) -> list[int]:
-        """Return how many agents there are whom each reason keeps from a class."""
+        """Return how many agents each reason keeps from a class; the loose ones left out."""
         counts = excluded(demand, self.seats, self.tenants, self.free, self.out)
         counts[_TAKEN] += demand.given
+        return counts
+
+    def add_loose(self, demand: Demand, counts: list[int]) -> None:
+        """Add the loose ones, asking each."""
         for member in self.fresh:
             because = demand.because(member.agent)
             if because != SUITS:
                 counts[because] += 1
-        for member in self._going:
+        for member in self.going:
             because = demand.because(member.agent)
             counts[_TAKEN if because == SUITS else because] += 1
-        return counts
 
     # ---- classes ---------------------------------------------------------------------------------
 

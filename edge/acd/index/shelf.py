@@ -20,6 +20,7 @@ An agent who is put on a shelf gets a key only when somebody looks: most are gon
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
@@ -30,32 +31,27 @@ from edge.acd.rank import (
     LONGEST_IDLE_S,
     Ranking,
     Score,
-    SortKey,
     asked_levels,
     fit_of,
     idle_s,
-    occupancy,
     score,
-    sort_key,
     steady_score,
     total_score,
     weighted_score,
     weighted_steady,
 )
-from state.model import Agent, Now, Strategy
+from state.model import Agent, AgentId, Now, Strategy
 
 DRIFT_S = 0.1
 """How far the two clocks may drift apart before everything is reckoned anew (`MatchIndex`)."""
 _UNSURE_S = 2 * DRIFT_S + RESERVED_AHEAD_S
 """Of idle time: who is so far behind is surely so. Who still rests has idled for no less than
 nothing, and stands here by less."""
+_NO_LIMIT_S = float("inf")
 _ROUNDING = 1e-9
 _SLACK = 16
 _AHEAD = 8
 """So many times what is asked for is looked up when the same is asked again at one instant."""
-
-Ranked = tuple[SortKey, AgentFacts]
-"""A free agent and their exact key at one moment."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -73,15 +69,34 @@ class Candidate:
     had: int = 0
     """`rank.had_levels`."""
     busy: float = 0.0
-    """`rank.occupancy`, once the agent is on a shelf."""
+    """`rank.occupancy`, and the mod_revision of the work record: as of `facts`."""
+    revision: int = 0
+    idle_at: Now | None = None
+    """When it was asked last for how long they had been idle, and what came out."""
+    idle_then_s: float = 0.0
     is_given: bool = False
     """Another call has asked for the agent, or has just been offered them."""
+
+    def idle_s(self, now: Now) -> float:
+        """Return for how long the agent has been idle, without limit (`rank.idle_s`)."""
+        if self.idle_at is not now:
+            self.idle_at = now
+            self.idle_then_s = idle_s(self.facts.presence, self.facts.work, now, _NO_LIMIT_S)
+        return self.idle_then_s
 
 
 _Placed = tuple[float, int, str, int, Candidate, float]
 """Score (the better is lower), the two tie-breakers of `sort_key`, stamp, agent, steady score."""
-_Exact = tuple[Ranked, int, Candidate]
-"""With the stamp under which the agent stood there. No two keys are equal."""
+Ranked = tuple[float, int, AgentId, Candidate]
+"""A free agent with their exact `sort_key` at one moment, flat: no two have the same, and one that
+begins with a number is sorted several times as fast."""
+_Exact = tuple[Ranked, int]
+"""With the stamp under which the agent stood there."""
+
+
+def alone(candidate: Candidate) -> Ranked:
+    """Return somebody who has no rival: nobody looks at the key."""
+    return (0.0, 0, candidate.agent.id, candidate)
 
 
 def idle_since_s(facts: AgentFacts, ahead_s: float) -> float:
@@ -123,7 +138,8 @@ class Shelf:
         self._rising: list[_Placed] = []
         self._fills: list[tuple[float, _Placed]] = []
         """When those rising will have risen to the full."""
-        self._by_weights = ranking.strategy is Strategy.WEIGHTED and not needs.any_of
+        self._is_weighted = ranking.strategy is Strategy.WEIGHTED
+        self._by_weights = self._is_weighted and not needs.any_of
         self._fits = _Fits(asked_levels(needs.all_of))
         self._near = dict(ranking.nearness)
         self._ahead: list[_Exact] = []
@@ -165,8 +181,8 @@ class Shelf:
         """Return the first `count` of those ahead who are not void."""
         found: list[Ranked] = []
         void = 0
-        for ranked, stamp, candidate in self._ahead:
-            if stamp == candidate.stamp:
+        for ranked, stamp in self._ahead:
+            if stamp == ranked[3].stamp:
                 found.append(ranked)
                 if len(found) == count:
                     break
@@ -177,34 +193,52 @@ class Shelf:
         return found
 
     def score(self, candidate: Candidate, now: Now) -> Score:
-        """Return what `rank.score` does of somebody who suits."""
-        facts = candidate.facts
+        """Return what `rank.score` says of somebody who suits."""
         if not self._by_weights:
-            return score(facts, self._needs, self._ranking, now)
-        busy = occupancy(None if facts.work is None else facts.work.value)
-        free_s = idle_s(facts.presence, facts.work, now)
+            return score(candidate.facts, self._needs, self._ranking, now)
+        free_s = min(candidate.idle_s(now), IDLE_FULL_S)
         fit, near = self._fits[candidate.had], self._nearness(candidate)
-        return weighted_score(self._ranking, fit, busy, near, free_s)
+        return weighted_score(self._ranking, fit, candidate.busy, near, free_s)
 
-    def ranked(self, facts: AgentFacts, now: Now) -> Ranked:
-        """Return where somebody would stand who is on no shelf."""
-        steady = steady_score(facts, self._needs, self._ranking)
-        return (sort_key(facts, total_score(steady, facts, self._ranking, now)), facts)
+    def rank(self, candidates: Sequence[Candidate], now: Now) -> list[Ranked]:
+        """Return where some would stand who are on no shelf, in no order."""
+        totals = self._totals(candidates, self._steady(candidates), now)
+        return [
+            (-total, each.revision, each.agent.id, each)
+            for each, total in zip(candidates, totals, strict=True)
+        ]
 
     def _exact(self, placed: list[_Placed], now: Now) -> list[_Exact]:
-        found: list[_Exact] = []
-        for _, _, _, stamp, candidate, steady in placed:
-            facts = candidate.facts
-            total = total_score(steady, facts, self._ranking, now)
-            found.append(((sort_key(facts, total), facts), stamp, candidate))
-        return found
+        candidates = [each[4] for each in placed]
+        totals = self._totals(candidates, [each[5] for each in placed], now)
+        return [
+            ((-total, each.revision, each.agent.id, each), stamp)
+            for (_, _, _, stamp, each, _), total in zip(placed, totals, strict=True)
+        ]
 
-    def _steady(self, candidates: list[Candidate]) -> list[float]:
+    def _totals(
+        self, candidates: Sequence[Candidate], steady: list[float], now: Now
+    ) -> list[float]:
+        """Return what `total_score` says of each."""
+        if self._is_weighted:
+            weight = self._ranking.weights.idle
+            return [
+                part + weight * min(each.idle_s(now), IDLE_FULL_S) / IDLE_FULL_S
+                for each, part in zip(candidates, steady, strict=True)
+            ]
+        if self._ranking.strategy is Strategy.LONGEST_IDLE:
+            return [min(each.idle_s(now), LONGEST_IDLE_S) for each in candidates]
+        return steady
+
+    def _steady(self, candidates: Sequence[Candidate]) -> list[float]:
         ranking, fits = self._ranking, self._fits
+        if ranking.strategy is Strategy.LEAST_OCCUPIED:
+            return [1.0 - each.busy for each in candidates]
         if not self._by_weights:
             return [steady_score(each.facts, self._needs, ranking) for each in candidates]
         if not self._near:
-            return [weighted_steady(ranking, fits[each.had], each.busy, 0.0) for each in candidates]
+            fit, load = ranking.weights.skill_fit, ranking.weights.load
+            return [fit * fits[each.had] + load * (1.0 - each.busy) for each in candidates]
         return [
             weighted_steady(ranking, fits[each.had], each.busy, self._nearness(each))
             for each in candidates
@@ -222,9 +256,8 @@ class Shelf:
         fills: list[tuple[float, _Placed]] = []
         slope, full_s, now_s = self._slope, self._full_s + DRIFT_S, now.mono_s
         for candidate, steady in zip(there, self._steady(there), strict=True):
-            work = candidate.facts.work
-            revision = 0 if work is None else work.mod_revision
-            name, stamp, since_s = candidate.agent.id, candidate.stamp, candidate.idle_since_s
+            revision, name = candidate.revision, candidate.agent.id
+            stamp, since_s = candidate.stamp, candidate.idle_since_s
             if slope and since_s + full_s > now_s:
                 placed = (slope * since_s - steady, revision, name, stamp, candidate, steady)
                 rising.append(placed)
