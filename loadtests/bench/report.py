@@ -92,9 +92,12 @@ def routing(figures: RoutingFigures) -> dict[str, object]:
         rates = (f"{each:.0f}" for each in (load.asked_per_s, load.per_s))
         loads.add_row(str(load.sites), *rates, *ms, f"{100 * load.wasted:.1f} %")
     agents, calls = figures.effort.full
+    steady = ", ".join(
+        f"{per_s:,.0f} with {together:,} a turn" for together, per_s in figures.steady_per_s.items()
+    )
     others = (
         f"full match of {agents:,} agents and {calls:,} calls: {figures.full_match_ms:.0f} ms; "
-        f"matches a second, index: {figures.steady_matches_per_s:.0f}, "
+        f"matches and releases a second: {steady}; "
         f"from nothing each time: {figures.baseline_matches_per_s:.1f}"
     )
     console().print(table, others, loads, _machine(), sep="\n")

@@ -67,6 +67,10 @@ def test_the_routing_benchmark_writes_its_figures(tmp_path: Path) -> None:
     assert 0 <= reserve["wasted"] < 1
     for name in ("full_match_ms", "steady_matches_per_s", "baseline_matches_per_s"):
         assert float(str(found[name])) > 0
+    together = found["steady_together_per_s"]
+    assert isinstance(together, dict)
+    assert list(together) == ["1", "10", "100"]
+    assert together["1"] == found["steady_matches_per_s"]
 
 
 def test_the_recording_benchmark_writes_its_figures(tmp_path: Path) -> None:

@@ -179,8 +179,11 @@ def full_match_ms(agents: int, calls: int, times: int) -> float:
     return median(once() for _ in range(times))
 
 
-def steady_per_s(agents: int, matches: int) -> float:
-    """Return how many agents a second become free, get a caller, and are seen to have them."""
+def steady_per_s(agents: int, matches: int, together: int = 1) -> float:
+    """Return how many agents a second become free, get a caller, and are seen to have them.
+
+    `together`: so many become free in one turn of the mirror, and are seen to be taken in the next.
+    """
     center = Center(agents, Random(SEED))  # noqa: S311 - a repeatable world
     center.furnish(max(agents // 2, 2 * matches), is_busy=True)
     index = MatchIndex(EDGE)
@@ -189,8 +192,9 @@ def steady_per_s(agents: int, matches: int) -> float:
     spent_us: list[float] = []
     made = 0
     with as_in_an_edge():
-        for _ in range(matches):
-            _free_one(center)
+        for _ in range(matches // together):
+            for _ in range(together):
+                _free_one(center)
             before = len(center.snapshot.tickets)
             _timed(center, index, spent_us, spent_us)
             made += before - len(center.snapshot.tickets)

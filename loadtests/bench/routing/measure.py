@@ -22,6 +22,8 @@ class Effort(Struct, frozen=True, kw_only=True):
     repeats: int = 3
     baseline_matches: int = 3
     steady_matches: int = 10_000
+    together: tuple[int, ...] = (1, 10, 100)
+    """So many agents become free in one turn of the mirror."""
     rates: tuple[float, ...] = (50.0, 100.0, 200.0, 400.0, 600.0, 800.0, 1_000.0, 1_200.0)
     slice_s: float = 5.0
     agents: int = 300
@@ -46,9 +48,15 @@ class RoutingFigures(Struct, frozen=True, kw_only=True):
     effort: Effort
     sizes: dict[int, SizeFigures]
     full_match_ms: float
-    steady_matches_per_s: float
+    steady_per_s: dict[int, float]
+    """By how many come together."""
     baseline_matches_per_s: float
     loads: list[Load]
+
+    @property
+    def steady_matches_per_s(self) -> float:
+        """Each event alone: what an edge can count on, whether or not many come together."""
+        return self.steady_per_s[1]
 
     @property
     def highest(self) -> Load:
@@ -64,6 +72,9 @@ class RoutingFigures(Struct, frozen=True, kw_only=True):
             "agents": {str(size): asdict(found) for size, found in self.sizes.items()},
             "full_match_ms": round(self.full_match_ms, 1),
             "steady_matches_per_s": round(self.steady_matches_per_s, 1),
+            "steady_together_per_s": {
+                str(together): round(per_s, 1) for together, per_s in self.steady_per_s.items()
+            },
             "baseline_matches_per_s": round(self.baseline_matches_per_s, 2),
             "reserve": {
                 "per_s": best.per_s,
@@ -84,7 +95,10 @@ async def measure(effort: Effort) -> RoutingFigures:
         effort=effort,
         sizes={size: index.at_size(size, effort.events) for size in effort.sizes},
         full_match_ms=index.full_match_ms(*effort.full, effort.repeats),
-        steady_matches_per_s=index.steady_per_s(middle, effort.steady_matches),
+        steady_per_s={
+            together: index.steady_per_s(middle, effort.steady_matches, together)
+            for together in effort.together
+        },
         baseline_matches_per_s=index.baseline_per_s(middle, effort.baseline_matches),
         loads=loads,
     )
