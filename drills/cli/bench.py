@@ -102,8 +102,10 @@ def bench(  # noqa: PLR0913 - options of a command
             answered calls; what is served at five times that, and how soon
             it is clean again afterwards.
     routing who gets which call: time from an event to the next offers, by
-            number of agents; reservations a second through three etcd
-            members, with one, two and three sites that compete.
+            number of agents; matches and releases a second, each event alone
+            (`steady_matches_per_s`) and 10 and 100 in one turn of the mirror;
+            reservations a second through three etcd members, with one, two
+            and three sites that compete.
 
     Medians over slices, with their spread; the machine and the versions.
     A few minutes each. Run it on a quiet machine. Leaves nothing running.
