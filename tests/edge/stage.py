@@ -80,6 +80,8 @@ class TroubledStore:
         self.loses_events_of = ""
         """The watch loses what happens to keys in which this stands; empty: none."""
         self.txns = 0
+        self.patience_s: list[float] = []
+        """Of each transaction, how long it might wait for others."""
 
     def _ask(self) -> None:
         if self.is_away:
@@ -113,6 +115,7 @@ class TroubledStore:
         await asyncio.sleep(self.latency_s)
         self._ask()
         self.txns += 1
+        self.patience_s.append(patience_s)
         if self.rejects:
             self.rejects -= 1
             raise RejectedError("too many operations")

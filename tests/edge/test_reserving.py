@@ -273,3 +273,18 @@ async def test_a_call_takes_two_transactions_until_an_agent_rings_and_two_more(
         await _ends(made)
         assert (await made.record(a1, theirs)).decision is not None
         assert a1.store.txns - before == in_all
+
+
+@in_virtual_time
+async def test_only_that_two_talk_may_wait_to_be_written_of_a_call_and_not_its_end() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        a1.store.patience_s.clear()
+        theirs = await a1.waiting(SALES)
+        a1.sip.pick_up(await a1.rung("ann"))
+        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
+        a1.sip.answer_ours(theirs)
+        await settle()
+        a1.sip.hang_up(theirs)
+        await _ends(made)
+        assert [each > 0 for each in a1.store.patience_s] == [False, False, True, False]
