@@ -116,7 +116,13 @@ def _of(
 ) -> Iterator[Command]:
     operation = paths[path][method]
     media, body = _body(operation)
-    fields = list(_fields(operation))
+    said = schemas.properties(body) if media == JSON else {}
+    # What is said in the body need not be said beside it, too.
+    fields = [
+        each
+        for each in _fields(operation)
+        if each.where != "query" or each.is_needed or each.wire not in said
+    ]
     taken = {each.name for each in fields}
     fields += _body_fields(schemas, body, taken) if media == JSON else []
     places = [each for each in fields if each.where == "path"]

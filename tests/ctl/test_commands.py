@@ -86,6 +86,8 @@ def test_words_become_path_query_and_body() -> None:
     request = sent("customers", "by-number", "+49 30 1/2", "--tenant", "t2", "--purpose", "x")
     assert request.path == "/v1/customers/by-number/%2B49%2030%201%2F2"
     assert request.headers == {"Everline-Tenant": "t2", "Everline-Purpose": "x"}
+    request = sent("plans", "activate", "storm", "the line is down")
+    assert (request.path, request.body) == ("/v1/plans/storm/activate", {"why": "the line is down"})
     request = sent("users", "change", "usr_1", "--roles", "role:agent,role:sre", "--team", "")
     assert request.body == {"roles": ["role:agent", "role:sre"], "team": ""}
 
