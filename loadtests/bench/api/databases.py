@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -65,6 +66,7 @@ async def filled(made: Stock, migrate: Migrate, *, is_kept: bool = False) -> Asy
     place = kept.place(made.dialect, made.customers)
     if place.exists():
         kept.copy(place / "data", made.folder / "data")
+        await asyncio.to_thread(os.sync)  # else the disk writes gigabytes while we measure
     if made.dialect is Dialect.SQLITE:
         file = made.folder / "data" / "everline.db"
         url = f"sqlite:///{file}"
@@ -78,7 +80,9 @@ async def filled(made: Stock, migrate: Migrate, *, is_kept: bool = False) -> Asy
     server = Postgresql(_reachable(made.folder))
     try:
         if not place.exists():
-            server.start("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+            server.start(
+                "fsync=off", "full_page_writes=off", "synchronous_commit=off", "wal_recycle=off"
+            )
             await _fill_postgresql(made, server, migrate)
             server.stop()
             _keep(made, place, is_kept=is_kept)
