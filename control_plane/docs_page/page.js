@@ -37,7 +37,12 @@ function list(wanted) {
 
 function link(each) {
   return element("li", {}, element("a", { href: `#${each.operationId}`, title: each.summary },
-    method(each.verb), element("span", { class: "path" }, each.path)));
+    method(each.verb), element("span", { class: "path" }, breakable(each.path))));
+}
+
+// A path breaks before its slashes, not within its words.
+function breakable(path) {
+  return path.split("/").flatMap((each, place) => (place ? [element("wbr"), `/${each}`] : [each]));
 }
 
 function mark() {

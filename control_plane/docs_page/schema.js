@@ -51,13 +51,15 @@ export class Schemas {
     const add = (key, text) => { if (found[key] !== undefined) said.push(`${text} ${found[key]}`); };
     add("minimum", "at least"); add("exclusiveMinimum", "more than");
     add("maximum", "at most"); add("exclusiveMaximum", "less than");
-    add("minLength", "from"); add("maxLength", "up to");
-    if (found.minLength !== undefined || found.maxLength !== undefined) said.push("characters");
+    const [least, most] = [found.minLength, found.maxLength];
+    if (least && most) said.push(`${least} to ${most} characters`);
+    else if (most !== undefined) said.push(`up to ${most} characters`);
+    else if (least) said.push(`${least} characters or more`);
     add("maxItems", "at most"); add("pattern", "like");
     if (schema?.default !== undefined && schema.default !== null && schema.default !== "") {
       said.push(`left out: ${JSON.stringify(schema.default)}`);
     }
-    return said.join(" ");
+    return said.join(", ");
   }
 
   show(schema, depth = 0) {

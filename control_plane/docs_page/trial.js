@@ -43,8 +43,8 @@ function parameters(schemas, inputs) {
   const rows = inputs.map(([each, field]) => element("tr", {},
     element("td", {}, element("code", { class: each.required ? "needed" : null }, each.name)),
     element("td", {}, field),
-    element("td", { class: "dim" }, `${schemas.words(each.schema)} in the ${each.in}. `
-      + [each.description, schemas.limits(each.schema)].filter(Boolean).join(" "))));
+    element("td", { class: "dim" }, [each.description, `${schemas.words(each.schema)} in the ${each.in}`, schemas.limits(each.schema)]
+      .filter(Boolean).join("; "))));
   return element("table", {}, element("tbody", {}, rows));
 }
 
