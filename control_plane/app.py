@@ -56,7 +56,7 @@ def build(settings: Settings, clock: Clock) -> web.Application:
         buckets=Buckets(limits.subject_rate, limits.subject_burst),
         strangers=Buckets(limits.stranger_rate, limits.stranger_burst),
     )
-    tracing.add(app, settings, database.engine)
+    tracing.add(app, settings, database)
     app.cleanup_ctx.append(tracing.context)
     app[health.OPENAPI] = _openapi()
     app.cleanup_ctx.append(_database)

@@ -20,6 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from control_plane.db.database import Database
 from control_plane.settings import Settings, Traces
 
 SERVICE: Final = "everline-control-plane"
@@ -141,12 +142,13 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         await tracing.close()
 
 
-def add(app: web.Application, settings: Settings, engine: AsyncEngine) -> None:
-    """Trace the requests of `app`, and what its engine is asked, if the settings say so."""
+def add(app: web.Application, settings: Settings, database: Database) -> None:
+    """Trace the requests of `app`, and what its database is asked, if the settings say so."""
     if settings.traces is None:
         return
     app[TRACING] = Tracing(settings.traces, settings.site)
-    _trace_statements(engine)
+    for engine in {database.engine, database.readers}:
+        _trace_statements(engine)
 
 
 def _trace_statements(engine: AsyncEngine) -> None:

@@ -6,6 +6,7 @@ Owns connections, transactions and what a dead server looks like. Knows no table
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -24,13 +25,18 @@ CONNECT_S: Final = 2
 """For each host of the URL: one that is gone costs so much, once a connection."""
 POOL: Final = 10
 STATEMENT_MS: Final = 10_000
+IDLE_S: Final = 1.0
+"""Who has been idle for so long is asked whether it is still there. Who has just answered is not:
+each question costs a request a way to the server and back."""
 
 
 class Database:
     """Connections to one database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, readers: AsyncEngine | None = None) -> None:
         self.engine = engine
+        self.readers = readers or engine
+        """They have no transaction, and cannot write."""
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._writer = asyncio.Lock()
 
@@ -38,13 +44,19 @@ class Database:
     def open(cls, url: str) -> Database:
         """Return a database that connects when it is first asked."""
         made = make_url(url)
-        return cls(_sqlite(made) if made.get_backend_name() == "sqlite" else _postgresql(made))
+        if made.get_backend_name() == "sqlite":
+            return cls(_sqlite(made), _sqlite(made, can_write=False))
+        return cls(_postgresql(made), _postgresql(made, can_write=False))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection whose transaction is rolled back at the end."""
+        """Give a connection by which nothing can be written: that is an error.
+
+        It has no transaction. Each statement would see what is committed by then anyway, and to
+        begin and end one takes two ways to the server.
+        """
         with _outages():
-            async with self.engine.connect() as connection:
+            async with self.readers.connect() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -75,6 +87,8 @@ class Database:
     async def close(self) -> None:
         """Let go of all connections."""
         await self.engine.dispose()
+        if self.readers is not self.engine:
+            await self.readers.dispose()
 
 
 @contextmanager
@@ -90,7 +104,7 @@ def _outages() -> Iterator[None]:
         raise
 
 
-def _sqlite(url: URL) -> AsyncEngine:
+def _sqlite(url: URL, *, can_write: bool = True) -> AsyncEngine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(url, pool_size=POOL)
@@ -105,6 +119,7 @@ def _sqlite(url: URL) -> AsyncEngine:
             "synchronous=FULL",
             "foreign_keys=ON",
             "busy_timeout=5000",
+            *(() if can_write else ("query_only=ON",)),
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -112,14 +127,14 @@ def _sqlite(url: URL) -> AsyncEngine:
     return engine
 
 
-def _postgresql(url: URL) -> AsyncEngine:
-    return create_async_engine(
+def _postgresql(url: URL, *, can_write: bool = True) -> AsyncEngine:
+    engine = create_async_engine(
         url,
         pool_size=POOL,
-        max_overflow=POOL,
+        max_overflow=0 if can_write else POOL,
         pool_timeout=5,
-        pool_pre_ping=True,
         pool_recycle=300,
+        isolation_level="READ COMMITTED" if can_write else "AUTOCOMMIT",
         connect_args={
             "connect_timeout": CONNECT_S,
             # Of several hosts, the one that takes writes: after a failover, the new primary.
@@ -133,3 +148,36 @@ def _postgresql(url: URL) -> AsyncEngine:
             "options": f"-c statement_timeout={STATEMENT_MS} -c lock_timeout=5000",
         },
     )
+    _ask_the_idle(engine)
+    if not can_write:
+        _keep_from_writing(engine)
+    return engine
+
+
+def _keep_from_writing(engine: AsyncEngine) -> None:
+    """Let sessions be read-only: once they are there, for libpq takes none that begin so."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - a driver's
+        cursor = connection.cursor()
+        cursor.execute("SET default_transaction_read_only = on")
+        cursor.close()
+        connection.commit()
+
+
+def _ask_the_idle(engine: AsyncEngine) -> None:
+    """Let a connection be tried before it is given out, if it has lain idle: it may be dead."""
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def _note(_connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - a driver's
+        entry.info["idle_since_s"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def _try(connection: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:  # noqa: ANN401
+        since_s = entry.info.pop("idle_since_s", None)
+        if since_s is None or time.monotonic() - since_s < IDLE_S:
+            return
+        try:
+            engine.sync_engine.dialect.do_ping(connection)
+        except engine.sync_engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error  # all others are as old

@@ -6,14 +6,18 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import DBAPIError
 
+from control_plane.db import database as database_module
 from control_plane.db.database import Database
 from control_plane.db.migrate import HERE, migrate
 from control_plane.db.tables import Table
+from control_plane.errors import DatabaseUnavailableError
 from control_plane.settings import DRIVERS
 from control_plane.users.tables import UserRow
 from tests.control_plane.center import Center, running, settings
@@ -63,6 +67,34 @@ async def test_the_first_administrator_is_made_once(empty_database_url: str) -> 
             async with running(settings(Path(folder), empty_database_url)) as center:
                 admin = await center.administrator()
                 assert len((await admin.get("/v1/users")).json["items"]) == 1
+
+
+async def test_who_reads_can_change_nothing(center: Center) -> None:
+    database = center.services.database
+    with pytest.raises((DBAPIError, DatabaseUnavailableError)):
+        async with database.read() as connection:
+            await connection.execute(UserRow.__table__.delete())  # type: ignore[attr-defined]
+    async with database.read() as connection:
+        assert (await connection.execute(select(UserRow.id))).first()
+
+
+async def test_a_connection_that_died_while_idle_is_not_given_out(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a failover: all that were open are dead, and none of them serves a request."""
+    monkeypatch.setattr(database_module, "IDLE_S", 0.0)
+    database = center.services.database
+    async with database.write() as connection:
+        if not database.is_sqlite:  # a file does not go away
+            await connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE pid != pg_backend_pid() AND datname = current_database()"
+                )
+            )
+    for way in (database.read, database.write):
+        async with way() as connection:
+            assert (await connection.execute(text("SELECT 1"))).scalar() == 1
 
 
 async def test_what_an_exception_leaves_is_rolled_back(center: Center) -> None:
