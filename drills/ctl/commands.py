@@ -126,7 +126,7 @@ def _of(
     taken = {each.name for each in fields}
     fields += _body_fields(schemas, body, taken) if media == JSON else []
     places = [each for each in fields if each.where == "path"]
-    if method == "post":
+    if method == "post" or (method == "put" and not path.endswith("}")):
         places += _first_of_body(fields, schemas)
     sent = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "header"}
     answers = operation.get("responses", {})

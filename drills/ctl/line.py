@@ -178,6 +178,18 @@ def usage(command: Command) -> str:
     return " ".join(words)
 
 
+def may_help(line: Line) -> str:
+    """Return what was not said and could make a difference to the policy; empty: nothing."""
+    ways = {
+        "purpose": "with a purpose: --purpose WHY",
+        "approval": "with a second person's approval: --approval ID (approvals requests add)",
+        "glass": "with broken glass: --glass ID",
+    }
+    there = {each.name for each in line.command.options} - set(line.words)
+    found = [way for name, way in ways.items() if name in there]
+    return f"Some rights count only {', or '.join(found)}" if found else ""
+
+
 def help_of(command: Command, schemas: Schemas) -> str:
     """Return what a person reads who asks for help."""
     lines = [command.summary + ".", "", f"  ./everline ctl {usage(command)}", ""]

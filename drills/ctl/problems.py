@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 CONFLICT: Final = "version-mismatch"
+FORBIDDEN: Final = "forbidden"
 _WAYS_OUT: Final = {
     "sign-in-needed": "sign in again: ./everline ctl sign-in",
     "refresh-refused": "the session is over: ./everline ctl sign-in",

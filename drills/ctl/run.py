@@ -89,7 +89,12 @@ async def _main(words: list[str]) -> int:
         if typed.has("help"):
             print(line.help_of(command, schemas))  # noqa: T201
             return Exit.OK
-        return await _carry_out(api, typed, schemas, document)
+        try:
+            return await _carry_out(api, typed, schemas, document)
+        except ProblemError as error:
+            if error.problem.error_id != problems.FORBIDDEN or not (more := line.may_help(typed)):
+                raise
+            raise CommandError(f"{problems.words(error.problem)}\n  {more}") from error
 
 
 async def _nouns() -> int:
@@ -334,6 +339,9 @@ def _sink(typed: Line, stack: ExitStack) -> BinaryIO:
         except OSError as error:
             raise CommandError(f"{output}: {error.strerror}", Exit.USAGE) from error
         return stack.enter_context(os.fdopen(descriptor, "wb"))
+    if sys.stdout.isatty() and not typed.command.gives.endswith(("json", "csv")):
+        # Its bytes would be commands to the terminal.
+        raise CommandError(f"{typed.command.gives} goes into a file: --output FILE", Exit.USAGE)
     return sys.stdout.buffer
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 DEEPEST: Final = 3
+GAP: Final = 2
+"""Between columns."""
+MOST: Final = 30
+"""Of a list in one line."""
+DULL: Final = frozenset({"tenant", "version", "digest"})
+_INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
 LONGEST: Final = 60
 
 
@@ -27,7 +34,10 @@ def answer(told: Any) -> RenderableType:  # noqa: ANN401 - JSON
 
 
 def table(rows: Sequence[Any]) -> RenderableType:
-    """Return a list as a table; columns that are empty everywhere are left out."""
+    """Return a list as a table.
+
+    Columns that are empty everywhere are left out, and those for which there is no room.
+    """
     if not rows:
         return "None."
     if not all(isinstance(each, Mapping) for each in rows):
@@ -35,13 +45,64 @@ def table(rows: Sequence[Any]) -> RenderableType:
     flat = [dict(flattened(each)) for each in rows]
     names = list(dict.fromkeys(name for each in flat for name in each))
     names = [name for name in names if any(each.get(name) not in _EMPTY for each in flat)]
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        is_number = all(isinstance(each.get(name), int | float | None) for each in flat)
-        made.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    for each in flat:
-        made.add_row(*(Text(cell(each.get(name), LONGEST)) for name in names))
-    return made
+    return Rows(flat, names)
+
+
+class Rows:
+    """A table that fits: columns of less interest go first, and it says which."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+        self._rows = rows
+        self._names = tuple(names)
+        self._cells = {name: [_short(each.get(name)) for each in rows] for name in names}
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give the table, and what is not in it."""
+        kept = self._fitting(options.max_width)
+        made = Table(box=None, pad_edge=False, header_style="bold")
+        for name in kept:
+            numbers = (each.get(name) for each in self._rows)
+            is_number = all(isinstance(each, int | float | None) for each in numbers)
+            made.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        for place in range(len(self._rows)):
+            made.add_row(*(Text(self._cells[name][place]) for name in kept))
+        yield made
+        if left := [name for name in self._names if name not in kept]:
+            yield Text(f"No room for {', '.join(left)}: --json tells all.", style="dim")
+
+    def _fitting(self, room: int) -> list[str]:
+        kept = list(self._names)
+        for name in self._going():
+            if sum(self._width(each) + GAP for each in kept) <= room + GAP:
+                break
+            kept.remove(name)
+        return kept
+
+    def _width(self, name: str) -> int:
+        return max(len(name), *map(len, self._cells[name]))
+
+    def _going(self) -> list[str]:
+        """Return the columns in the order in which they go; the first two stay."""
+        names = self._names[2:]
+        is_list = len(self._rows) > 1
+        instants = [each for each in names if _INSTANT.match(str(self._rows[0].get(each)))]
+        last_first = tuple(reversed(names))
+        order = (
+            *(each for each in names if each in DULL),
+            *(each for each in last_first if each.count(".") > 1),
+            *(each for each in last_first if is_list and len(set(self._cells[each])) == 1),
+            *reversed(instants[1:]),
+            *(each for each in last_first if "." in each),
+            *last_first,
+        )
+        return list(dict.fromkeys(order))
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - JSON
+    """Return a cell: an instant without its fractions, the rest up to so many characters."""
+    text = cell(value, LONGEST)
+    found = _INSTANT.match(text)
+    return f"{found[1]} {found[2]}" if found else text
 
 
 def thing(told: Mapping[str, Any]) -> RenderableType:
@@ -53,6 +114,10 @@ def thing(told: Mapping[str, Any]) -> RenderableType:
     for name, value in flattened(told):
         if isinstance(value, list) and value and isinstance(value[0], Mapping):
             parts += ["", Text(name, style="bold"), table(value)]
+        elif isinstance(value, list) and any(
+            ", " in each for each in value if isinstance(each, str)
+        ):
+            parts += ["", Text(name, style="bold"), *(Text(f"  {each}") for each in value)]
         elif value not in _EMPTY:
             made.add_row(name, Text(cell(value)))
     return Group(*parts)
@@ -76,7 +141,8 @@ def cell(value: Any, longest: int | None = None) -> str:  # noqa: ANN401 - JSON
         case bool():
             text = "yes" if value else "no"
         case list():
-            text = ", ".join(cell(each) for each in value)
+            text = ", ".join(cell(each) for each in value[:MOST])
+            text += f", … ({len(value)} in all)" if len(value) > MOST else ""
         case Mapping():
             text = ", ".join(f"{name}={cell(each)}" for name, each in value.items())
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from control_plane.api import openapi
 from control_plane.api.route import Public
@@ -182,6 +184,19 @@ def test_problems_say_what_where_and_what_to_do() -> None:
     assert "ctl sign-in" in problems.words(problems.read(401, json.dumps(over).encode()))
 
 
+def test_who_is_refused_hears_what_they_have_not_said() -> None:
+    def hint(*words: str) -> str:
+        return line.may_help(line.understand(*line.find(ALL, list(words))))
+
+    assert hint("recordings", "waveform", "x") == (
+        "Some rights count only with a purpose: --purpose WHY"
+    )
+    told = hint("customers", "export", "--purpose", "a move")
+    assert "approval" in told
+    assert "purpose" not in told
+    assert hint("recordings", "waveform", "x", "--purpose", "y") == ""
+
+
 def printed(capsys: pytest.CaptureFixture[str], told: Any) -> str:  # noqa: ANN401 - JSON
     console().print(show.answer(told))
     return capsys.readouterr().out
@@ -197,6 +212,45 @@ def test_answers_become_tables(capsys: pytest.CaptureFixture[str]) -> None:
     thing = printed(capsys, {"version": 3, "findings": [{"id": "sales", "fault": "[odd] skill"}]})
     assert "[odd] skill" in thing, "brackets are no markup"
     assert printed(capsys, None) == "Done.\n"
+
+
+def test_a_table_that_is_too_wide_leaves_out_what_says_least(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = [
+        {
+            "id": f"call{number}", "queue": "sales", "tenant": "main", "site": "a",
+            "arrived": f"2026-11-28T19:36:2{number}.751Z", "ended": "2026-11-28T19:37:20.1Z",
+            "agent": f"anna{number}", "caller": {"number": f"+49301234567{number}"},
+            "service": {"level": {"of_all": 0.5 + number, "of_those_answered": number}},
+        }
+        for number in (1, 2)
+    ]  # fmt: skip
+    head, first, _, left = printed(capsys, {"items": told}).splitlines()
+    names = ["id", "queue", "site", "arrived", "ended", "agent", "caller.number"]
+    assert head.split() == [*names, "service.level.of_all"]
+    assert first.split()[3:5] == ["2026-11-28", "19:36:21"]
+    assert left == "No room for tenant, service.level.of_those_answered: --json tells all."
+    narrow = Console(width=60, file=io.StringIO())
+    narrow.print(show.answer({"items": told}))
+    assert isinstance(narrow.file, io.StringIO)
+    assert narrow.file.getvalue().split("\n")[0].split() == [
+        "id",
+        "queue",
+        "arrived",
+        "agent",
+        "caller.number",
+    ]
+
+
+def test_lists_are_lines_where_their_items_are_long_and_cut_where_they_are_many(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = ["p, role:agent, main, queue, read, always, deny", "p, role:sre"]
+    assert f"  {lines[0]}\n  {lines[1]}\n" in printed(capsys, {"own": lines, "number": 1})
+    told = printed(capsys, {"caller": list(range(700))})
+    assert "28, 29, … (700 in all)" in told
+    assert "30" not in told
 
 
 def test_a_conflict_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
