@@ -15,6 +15,7 @@ from control_plane.web import serve as wallboard
 from tests.control_plane.center import PASSWORD, Center
 from tests.control_plane.outside.served import Served, served
 
+expect.set_options(timeout=30_000)  # ms: the machine does other things, too
 FLAGS = [
     "--no-sandbox",
     "--disable-background-networking",
