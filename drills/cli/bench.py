@@ -15,6 +15,7 @@ Name = Annotated[
     Literal[
         "all",
         "api",
+        "bridged",
         "distance",
         "edge",
         "edges",
@@ -77,13 +78,15 @@ def bench(  # noqa: PLR0913 - options of a command
             `--part load` has loaded them: a run then works on a copy.
     edge    one edge process: CPU a call and highest clean rate, without
             and with rtpengine; time from INVITE in to an agent's INVITE out.
+    bridged  the same site with agents: calls that are queued, given away, rung,
+            joined: CPU a call by part, highest clean rate.
     edges   a site with one, two, four and eight edge processes: CPU a call of
             each part, highest clean rate.
     distance  three sites with 0 to 200 ms there and back between them: time
             from INVITE in to an agent's INVITE out, and from the end of
             wrap-up to the next INVITE, with etcd's leader here and elsewhere.
     all     relay, edge, queue, site, growth (a piece for each size), memory,
-            edges, distance and media, one after the other, as one file of
+            bridged, edges, distance and media, one after the other, as one file of
             figures. Most of an hour; broken off, `--resume` goes on with it.
     growth  CPU a call of one edge with 100 to 100,000 agents; what etcd is
             asked for a call; what an agent takes of memory.

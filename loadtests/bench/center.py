@@ -30,6 +30,11 @@ from state.store import Put
 DID = "15550100"
 
 
+def agent_id(number: int) -> AgentId:
+    """Return the id of an agent, by number."""
+    return AgentId(f"agent{number:05d}")
+
+
 def configuration(agents: int, agents_sip: str, wrap_up_s: float = 0.0) -> Configuration:
     """Return one site, whose Kamailio is at `agents_sip`, and a queue without a greeting."""
     site, skill = SiteId("a"), SkillId("talk")
@@ -42,7 +47,7 @@ def configuration(agents: int, agents_sip: str, wrap_up_s: float = 0.0) -> Confi
         dids=(Did(number=DidNumber(DID), queue=QueueId("q")),),
         agents=tuple(
             Agent(
-                id=AgentId(f"agent{number:05d}"),
+                id=agent_id(number),
                 name=f"Agent {number}",
                 site=site,
                 skills={skill: 2 + number % 3, SkillId("write"): 1 + number % 5},

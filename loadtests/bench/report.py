@@ -7,6 +7,7 @@ from rich.table import Table
 
 from drills.cli.progress import console
 from loadtests.bench.api.measure import ApiFigures
+from loadtests.bench.bridged.measure import BridgedFigures
 from loadtests.bench.distance.measure import DistanceFigures
 from loadtests.bench.edge import EdgeFigures
 from loadtests.bench.edges import EdgesFigures
@@ -251,6 +252,21 @@ def edges(figures: EdgesFigures) -> dict[str, object]:
         dirt = "; ".join(each for each in found.dirt if each)
         rate = _of(found.highest, 0)
         table.add_row(str(count), _of(found.cpu_ms()), *parts, rate, dirt[:40] or "-")
+    console().print(table, _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def bridged(figures: BridgedFigures) -> dict[str, object]:
+    """Print what `bench bridged` found; return it as JSON values."""
+    effort = figures.effort
+    table = Table(title=f"Calls that reach one of {effort.agents} agents, through a whole site")
+    table.add_column("")
+    table.add_column("found", justify="right")
+    table.add_row(f"CPU a call at {effort.rate:g}/s, ms", _of(figures.cpu_ms()))
+    for part in figures.parts_ms[0]:
+        table.add_row(f"of it {part}", _of(figures.cpu_ms(part)))
+    table.add_row("highest clean rate, calls/s", f"{figures.climb.highest:.0f}")
+    table.add_row("the next did not hold", figures.climb.ended_by)
     console().print(table, _machine(), sep="\n")
     return figures.as_json() | {"machine": machine()}
 

@@ -16,6 +16,7 @@ import contextlib
 import datetime as dt
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -27,7 +28,7 @@ from drills.lab.errors import LabError
 from drills.lab.process import ProcessSpec
 from drills.lab.supervisor import Supervisor
 from loadtests.bench import servers
-from loadtests.bench.center import DID, configuration, furnish
+from loadtests.bench.center import DID, agent_id, configuration, furnish
 from loadtests.bench.cpu import CpuMeter, session_members
 from loadtests.bench.errors import BenchError
 from loadtests.bench.ladder import Climb, climb
@@ -44,6 +45,9 @@ CALM_S: Final = 2.0
 RECOVERS_WITHIN_S: Final = 20.0
 SLICE_S: Final = 0.5
 COST_TRIES: Final = 5
+AGENTS: Final = "127.0.0.30:5070"
+"""Where the telephones of all agents are."""
+_REGISTERED_S: Final = 3600
 PARTS: Final = ("kamailio", "edge", "rtpengine", "etcd")
 
 
@@ -115,11 +119,17 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
 class Site:
     """A site that is up."""
 
-    def __init__(self, supervisor: Supervisor, make_edge: Callable[[int], ProcessSpec]) -> None:
-        """`make_edge` returns the edge of a number, 1 and up."""
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        make_edge: Callable[[int], ProcessSpec],
+        calling: Path = sipp.SCENARIOS / "uac.xml",
+    ) -> None:
+        """`make_edge` returns the edge of a number, 1 and up; `calling`: SIPp's scenario."""
         self._run = RUN_ROOT
         self._supervisor = supervisor
         self._make_edge = make_edge
+        self._calling = calling
         self.edges = 0
 
     async def have_edges(self, count: int) -> None:
@@ -145,7 +155,9 @@ class Site:
     async def slice(self, rate: float, seconds: float) -> sipp.Tally:
         """Let the carrier send so many calls a second."""
         calls = max(1, round(rate * seconds))
-        tally, _ = await sipp.carrier(KEMI, self._run, rate=rate, calls=calls)
+        tally, _ = await sipp.carrier(
+            KEMI, self._run, rate=rate, calls=calls, scenario=self._calling
+        )
         return tally
 
     async def ready(self) -> None:
@@ -229,8 +241,13 @@ async def _overload(site: Site, peak: float, effort: Effort) -> Overload:
 
 
 @contextlib.asynccontextmanager
-async def site_up() -> AsyncIterator[Site]:
-    """Bring up a site of one edge."""
+async def site_up(
+    agents: int = 0, *, answering: Path | None = None, calling: Path = sipp.SCENARIOS / "uac.xml"
+) -> AsyncIterator[Site]:
+    """Bring up a site of one edge.
+
+    With `agents` they are there, at one SIPp that answers for all of them by `answering`.
+    """
     run = RUN_ROOT
     supervisor = Supervisor(run / "log")
     now = dt.datetime.fromtimestamp(SystemClock().now().wall_ms / 1000, dt.UTC)
@@ -249,13 +266,17 @@ async def site_up() -> AsyncIterator[Site]:
             ]
         )
         tls = Tls(ca=identity.ca, cert=identity.cert, key=identity.key)
-        await furnish(servers.ENDPOINTS, tls, _configuration())
+        await furnish(servers.ENDPOINTS, tls, _configuration(agents))
 
         def edge(number: int) -> ProcessSpec:
             return servers.edge(run, identity, ng=servers.NG, proxy=proxy, number=number)
 
-        site = Site(supervisor, edge)
+        if answering is not None:
+            await supervisor.start([sipp.edge(AGENTS, run, answering)])
+        site = Site(supervisor, edge, calling)
         await site.have_edges(1)
+        for number in range(agents):
+            _register(agent_id(number), run)
         await site.ready()
         yield site
     except LabError as error:
@@ -264,13 +285,23 @@ async def site_up() -> AsyncIterator[Site]:
         await supervisor.close()
 
 
-def _configuration() -> Configuration:
-    """Return a site with a trunk, and a queue whose agents are nobody."""
-    made = configuration(0, f"{KEMI.address}:5060")
+def _register(agent: str, run: Path) -> None:
+    """Put an agent's telephone into Kamailio's location table, as their REGISTER would."""
+    contact = f"sip:{agent}@{AGENTS}"
+    added = proxies.ask(
+        KEMI, run, "ul.add", "location", agent, contact, _REGISTERED_S, 1.0, "0", 0, 0, 0
+    )
+    if "error" in added:
+        raise BenchError(f"Kamailio does not take the telephone of {agent}: {added['error']}")
+
+
+def _configuration(agents: int) -> Configuration:
+    """Return a site with a trunk, and a queue with so many agents."""
+    made = configuration(agents, f"{KEMI.address}:5060")
     return Configuration(
         sites=made.sites,
         trunks=(Trunk(id=TrunkId("bench"), addresses=(TRUNK,)),),
         queues=made.queues,
         dids=made.dids,
-        agents=(),
+        agents=made.agents,
     )

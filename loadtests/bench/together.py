@@ -34,6 +34,7 @@ PIECES: Final = (
     Piece(name="growth-10000", bench="growth", effort={"sizes": (10_000,)}),
     Piece(name="growth-100000", bench="growth", effort={"sizes": (100_000,), "slices": 3}),
     Piece(name="memory", bench="memory"),
+    Piece(name="bridged", bench="bridged"),
     Piece(name="edges", bench="edges"),
     Piece(name="distance-here", bench="distance", effort={"leaders": ("here",)}),
     Piece(name="distance-elsewhere", bench="distance", effort={"leaders": ("elsewhere",)}),

@@ -69,11 +69,10 @@ _GROWTH: Final = ("program", "what", "first", "last", "an hour", "98 of 100 betw
 
 
 def _grown(report: Report) -> Iterable[Sequence[str]]:
-    for program, by_what in report.growth.items():
-        for what, each in by_what.items():
-            bounds = f"{each.low_per_h:+.1f} and {each.high_per_h:+.1f}"
-            ends = (f"{each.first:.1f}", f"{each.last:.1f}", f"{each.per_h:+.1f}")
-            yield program, what.replace("_", " "), *ends, bounds, f"{each.surely:.1f}"
+    for program, what, each in report.grown():
+        bounds = f"{each.low_per_h:+.1f} and {each.high_per_h:+.1f}"
+        ends = (f"{each.first:.1f}", f"{each.last:.1f}", f"{each.per_h:+.1f}")
+        yield program, what, *ends, bounds, f"{each.surely:.1f}" if each.surely else "-"
 
 
 def _number(value: float | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 from rich.console import RenderableType
 
@@ -28,6 +30,16 @@ class Report(Struct, frozen=True, kw_only=True):
     growth: dict[str, dict[str, Slope]] = {}
     """By program and what it holds: the life in which it surely grew most."""
     complaints: tuple[Complaint, ...] = ()
+
+    def grown(self) -> Iterator[tuple[str, str, Slope]]:
+        """Yield program, what it holds, and how that went: memory, and what surely grew.
+
+        The rest is in `growth`, and too much for a person to read.
+        """
+        for program, by_what in self.growth.items():
+            for what, each in by_what.items():
+                if each.surely or what == "memory_mb":
+                    yield program, what.replace("_", " "), each
 
 
 def shown(report: Report) -> RenderableType:
@@ -64,15 +76,10 @@ def _growth(report: Report) -> RenderableType:
         "What one process held: the life that grew most",
         "program", "what", "first", "last", "an hour (98 of 100 between)", "surely grew by",
     )  # fmt: skip
-    for program, by_what in report.growth.items():
-        for what, each in by_what.items():
-            # What neither grew nor is memory is in the report of `--json`, and too much to read.
-            if not each.surely and what != "memory_mb":
-                continue
-            slope = f"{each.per_h:+.1f} ({each.low_per_h:+.1f} to {each.high_per_h:+.1f})"
-            sure = f"{each.surely:.1f}" if each.surely else "-"
-            ends = (f"{each.first:.1f}", f"{each.last:.1f}")
-            held.add_row(program, what.replace("_", " "), *ends, slope, sure)
+    for program, what, each in report.grown():
+        slope = f"{each.per_h:+.1f} ({each.low_per_h:+.1f} to {each.high_per_h:+.1f})"
+        sure = f"{each.surely:.1f}" if each.surely else "-"
+        held.add_row(program, what, f"{each.first:.1f}", f"{each.last:.1f}", slope, sure)
     return held
 
 

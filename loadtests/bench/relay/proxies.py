@@ -114,7 +114,7 @@ def tell(proxy: Proxy, root: Path) -> None:
             raise BenchError(f"{proxy.name} refused its table {table}: {answer['error']}")
 
 
-def ask(proxy: Proxy, root: Path, method: str, *params: str) -> dict[str, Any]:
+def ask(proxy: Proxy, root: Path, method: str, *params: str | float) -> dict[str, Any]:
     """Return what a proxy answers to a command over its RPC socket: `result`, or `error`."""
     question = {"jsonrpc": "2.0", "method": method, "params": params, "id": 1}
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:

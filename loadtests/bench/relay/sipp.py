@@ -80,8 +80,8 @@ def name_of(address: str) -> str:
     return f"sipp-{address.partition(':')[2]}"
 
 
-def edge(address: str, run: Path) -> ProcessSpec:
-    """Return an edge that answers every call."""
+def edge(address: str, run: Path, scenario: Path = SCENARIOS / "uas.xml") -> ProcessSpec:
+    """Return an edge that answers every call; or who else the scenario plays."""
     host, _, port = address.partition(":")
     (run / f"edge-{port}.csv").unlink(missing_ok=True)
     return ProcessSpec(
@@ -91,7 +91,7 @@ def edge(address: str, run: Path) -> ProcessSpec:
         restart=RestartPolicy(restarts=False),
         argv=(
             *_program(),
-            *("-sf", str(SCENARIOS / "uas.xml"), "-i", host, "-p", port, "-nostdin"),
+            *("-sf", str(scenario), "-i", host, "-p", port, "-nostdin"),
             *("-trace_stat", "-stf", str(run / f"edge-{port}.csv"), "-fd", "1"),
             *("-aa", "-buff_size", "4194304", "-l", "100000"),
         ),
@@ -111,14 +111,16 @@ def edges_retransmissions(run: Path) -> int:
     return total
 
 
-async def carrier(proxy: Proxy, run: Path, *, rate: float, calls: int) -> tuple[Tally, float]:
+async def carrier(
+    proxy: Proxy, run: Path, *, rate: float, calls: int, scenario: Path = SCENARIOS / "uac.xml"
+) -> tuple[Tally, float]:
     """Place `calls` at `rate` through the proxy; return the tally, and SIPp's own CPU seconds."""
     file = run / "carrier.csv"
     file.unlink(missing_ok=True)
     process = await asyncio.create_subprocess_exec(
         *_program(),
         f"{proxy.address}:5060",
-        *("-sf", str(SCENARIOS / "uac.xml"), "-i", TRUNK, "-p", "5060", "-nostdin"),
+        *("-sf", str(scenario), "-i", TRUNK, "-p", "5060", "-nostdin"),
         *("-r", f"{rate:.0f}", "-rp", "1000", "-m", str(calls), "-l", "100000"),
         *("-trace_stat", "-stf", str(file), "-fd", "1"),
         *("-buff_size", "4194304", "-recv_timeout", "8000", "-timeout", "60"),

@@ -1,0 +1,1 @@
+"""`bench bridged`: calls that reach an agent, through the whole of a site."""
