@@ -37,7 +37,8 @@ class Breaker:
         match fault.kind:
             case FaultKind.KILL_SITE:
                 lab.kill_site(SiteId(target))
-                return partial(lab.revive_site, SiteId(target))
+                # What was done is over then; how long it takes to be well, the steady state says.
+                return partial(lab.let_site_start, SiteId(target))
             case FaultKind.FREEZE_SITE:
                 return self._freeze(lab.supervisor.names(lab.plan.host(target).name))
             case FaultKind.KILL:

@@ -276,11 +276,16 @@ class Lab:
         self._commands.kill_host(host)
         return began_s
 
-    async def revive_site(self, site: SiteId) -> None:
-        """Undo `kill_site`, and wait until all its processes are ready."""
+    async def let_site_start(self, site: SiteId) -> None:
+        """Undo `kill_site`; its processes start, and are not waited for."""
         host = self.plan.host(site).name
         self.wan.reconnect(host)
-        await self.supervisor.release_host(host)
+        await self.supervisor.let_host_start(host)
+
+    async def revive_site(self, site: SiteId) -> None:
+        """Undo `kill_site`, and wait until all its processes are ready."""
+        await self.let_site_start(site)
+        await self.supervisor.release_host(self.plan.host(site).name)
 
     def renew_certificates(self, site: SiteId, *, are_expired: bool = False) -> None:
         """Write new certificates of a site's edges in place of theirs, in date or out of it."""

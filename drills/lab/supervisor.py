@@ -176,10 +176,14 @@ class Supervisor:
         self._held.discard(name)
         await self._notify_released()
 
-    async def release_host(self, host: str) -> None:
-        """Let the host's processes start again, and wait until all are ready."""
+    async def let_host_start(self, host: str) -> None:
+        """Let the host's processes start again; do not wait until they are ready."""
         self._held.discard(host)
         await self._notify_released()
+
+    async def release_host(self, host: str) -> None:
+        """Let the host's processes start again, and wait until all are ready."""
+        await self.let_host_start(host)
         wards = [ward for ward in self._wards.values() if ward.spec.host == host]
         async with _first_failure() as group:
             for ward in wards:

@@ -41,7 +41,7 @@ class _Spy:
     def kill_site(self, site: SiteId) -> None:
         self._break(f"site {site}")
 
-    async def revive_site(self, site: SiteId) -> None:
+    async def let_site_start(self, site: SiteId) -> None:
         await asyncio.sleep(0.5)
         self._mend(f"site {site}")
         if self.fails:

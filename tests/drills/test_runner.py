@@ -212,3 +212,40 @@ async def test_a_drill_of_load_alone_has_a_beginning_and_breaks_nothing() -> Non
     assert course.end is End.COMPLETED
     assert course.began_ms is not None
     assert not lab.made
+
+
+class Mute(Lab):
+    """Its fault agent does not answer when all is to be mended, and not for a while after."""
+
+    deaf_s = 5.0
+    asked_s: float | None = None
+
+    async def heal_all(self, by: str) -> tuple[Made, ...]:
+        """Say nothing."""
+        self.asked_s = self.clock.now().mono_s
+        raise FaultError(f"the fault agent does not answer {by}")
+
+    async def standing(self) -> tuple[Made, ...]:
+        """Say nothing for a while."""
+        if self.asked_s is not None and self.clock.now().mono_s < self.asked_s + self.deaf_s:
+            raise FaultError("it does not answer")
+        return await super().standing()
+
+
+@in_virtual_time
+async def test_when_nothing_can_be_mended_the_timers_are_waited_for_and_evidence_is_kept() -> None:
+    lab = Mute(lambda at_s: GOOD if at_s < 3.0 else {**GOOD, "success_share": 0.1})
+    course = await runner(lab, replace(EXPERIMENT, recover_within_s=2.0)).run()
+    assert course.end is End.ABORTED
+    assert [each.by for each in course.made] == ["timer"]
+    assert any("ends by its timers" in each.what for each in course.notes)
+
+
+@in_virtual_time
+async def test_an_agent_that_never_answers_again_ends_the_drill_all_the_same() -> None:
+    lab = Mute(lambda at_s: GOOD if at_s < 3.0 else {**GOOD, "success_share": 0.1})
+    lab.deaf_s = 1e9
+    course = await runner(lab, replace(EXPERIMENT, recover_within_s=2.0)).run()
+    assert course.end is End.ABORTED
+    assert course.made == ()
+    assert course.healed_ms is None
