@@ -145,8 +145,11 @@ class CallRecording:
         if not self._may_come_late(because):
             self._has_failed = True
             self._recorder.stop(self._ticket.call)
-        note = log.error if ends else log.info
-        note("call_unrecorded", call=self._ticket.call, because=because, then=self._rules.failure)
+        # A site without a recorder has said so when it started; of each call its record says so.
+        if ends or self._recorder.is_there:
+            note = log.error if ends else log.info
+            then = self._rules.failure
+            note("call_unrecorded", call=self._ticket.call, because=because, then=then)
         return self._rules.failure
 
     def _may_come_late(self, because: str) -> bool:

@@ -303,7 +303,8 @@ class EdgeProcess:
         self._owes = debts.owes
         await self._forget_former_life(takeover.calls)
         await self._commands.start()
-        log.info("edge_started", sip=self._settings.sip)
+        has_recorder = self._recorder is not None
+        log.info("edge_started", sip=self._settings.sip, has_recorder=has_recorder)
         parts: Mapping[str, Coroutine[None, None, None]] = {
             "mirror": self._mirror.run(),
             "alone": self._alone.run(),

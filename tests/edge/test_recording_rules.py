@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from unittest import mock
 
 import pytest
 from msgspec.structs import replace
 
+from edge.call_recording import CallRecording
+from edge.recording import NoRecorder
 from state import keys
 from state.model import (
     Agent,
@@ -21,11 +24,18 @@ from state.model import (
     RecordingRules,
     TicketState,
 )
+from tests.acd.worlds import ticket
 from tests.edge.stage import Center, Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 ASKS = RecordingRules(announcement="announcement", consent="consent", key="1", wait_s=5.0)
 SALES = QueueId("sales")
+
+
+class LateRecorder(NoRecorder):
+    """One that is there, and has not answered yet."""
+
+    is_there: Final = True  # type: ignore[misc]
 
 
 async def under(made: Center, rules: RecordingRules) -> Edge:
@@ -200,3 +210,24 @@ async def test_a_recorder_that_goes_away_later_ends_only_calls_that_must_be_reco
             assert (await over(made, edge, theirs, ours)).unrecorded == ""
             return
         assert (await over(made, edge, theirs, ours)).cause == "cannot_be_recorded"
+
+
+@pytest.mark.parametrize(
+    ("recorder", "failure", "told"),
+    [
+        (NoRecorder(), RecordingFailure.GO_ON, []),
+        (NoRecorder(), RecordingFailure.END, ["error"]),
+        (LateRecorder(), RecordingFailure.GO_ON, ["info"]),
+    ],
+    ids=["a site without one", "whose call ends of it", "a site with one"],
+)
+def test_a_site_without_a_recorder_does_not_say_so_anew_with_each_call(
+    recorder: NoRecorder, failure: RecordingFailure, told: list[str]
+) -> None:
+    rules = RecordingRules(failure=failure)
+    call = CallRecording(recorder, ticket(1), rules, records=lambda _: True)
+    call.join(AgentId("ann"), 1, held=False)
+    with mock.patch("edge.call_recording.log") as log:
+        assert call.fail("no_recorder") is failure
+    assert [name for name, _, _ in log.method_calls] == told
+    assert call.unrecorded == "no_recorder"
