@@ -15,7 +15,9 @@ class Permit(Struct, frozen=True, kw_only=True):
     drill: str
     plan_hash: str
     asked_by: str
+    asked_by_name: str = ""
     approved_by: str
+    approved_by_name: str = ""
     why: str
     ticket: str = ""
     approved: str
@@ -24,7 +26,14 @@ class Permit(Struct, frozen=True, kw_only=True):
 
     def told(self) -> str:
         """Return it in a line."""
+        why = f"{self.why}, {self.ticket}" if self.ticket else self.why
+        asked = _who(self.asked_by_name, self.asked_by)
+        approved = _who(self.approved_by_name, self.approved_by)
         return (
-            f"asked for by {self.asked_by} ({self.why}), approved by {self.approved_by}"
-            f" at {self.approved}, request {self.request}"
+            f"asked for by {asked} ({why}), approved by {approved} at {self.approved},"
+            f" request {self.request}"
         )
+
+
+def _who(name: str, user: str) -> str:
+    return f"{name} ({user})" if name else user

@@ -16,6 +16,7 @@ from control_plane.drills.schemas import DrillDraft, PermitView
 from control_plane.errors import FORBIDDEN, ApiError
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
+from control_plane.users import store as users
 
 Drilled: TypeAlias = Ask[Nothing, Nothing, DrillDraft]
 
@@ -23,6 +24,12 @@ Drilled: TypeAlias = Ask[Nothing, Nothing, DrillDraft]
 async def _thing(ask: Drilled) -> Thing:
     await approvals.bring(ask)
     return Thing(kind="drill", tenant=ask.tenant, id=ask.body.drill, digest=ask.body.plan_hash)
+
+
+async def _name(ask: Drilled, user: str) -> str:
+    """Return what somebody is called: an auditor reads the evidence years later, elsewhere."""
+    found = await users.find(ask.db, ask.tenant, user)
+    return "" if found is None else found.name
 
 
 async def begin(ask: Drilled) -> PermitView:
@@ -40,7 +47,9 @@ async def begin(ask: Drilled) -> PermitView:
         drill=ask.body.drill,
         plan_hash=ask.body.plan_hash,
         asked_by=asked.by,
+        asked_by_name=await _name(ask, asked.by),
         approved_by=asked.decided_by,
+        approved_by_name=await _name(ask, asked.decided_by),
         why=asked.purpose,
         ticket=asked.ticket,
         approved=instant(asked.decided_ms),

@@ -25,7 +25,9 @@ class PermitView(ApiModel):
     drill: str
     plan_hash: str
     asked_by: str
+    asked_by_name: str
     approved_by: str
+    approved_by_name: str
     why: str
     ticket: str
     approved: Instant

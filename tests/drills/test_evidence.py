@@ -159,13 +159,16 @@ def test_the_page_says_who_asked_and_who_approved_in_quotes() -> None:
         drill="site_killed",
         plan_hash=EXPERIMENT.plan_hash,
         asked_by="usr_sre",
+        asked_by_name="Olga",
         approved_by="usr_manager",
         why="<b>quarterly</b>",
+        ticket="CHG-7",
         approved="2026-11-28T18:00:00Z",
         used="2026-11-28T19:00:00Z",
     )
     text = page(replace(piece(), approvals=(permit,)))
-    assert "asked for by usr_sre (&lt;b&gt;quarterly&lt;/b&gt;), approved by usr_manager" in text
+    assert "asked for by Olga (usr_sre) (&lt;b&gt;quarterly&lt;/b&gt;, CHG-7)" in text
+    assert "approved by usr_manager at 2026-11-28T18:00:00Z" in text
     assert "Nobody had to" not in text
 
 

@@ -54,6 +54,8 @@ async def test_a_drill_begins_once_and_says_who_asked_and_who_approved(center: C
         PLAN,
         "quarterly drill",
     )
+    assert told["asked_by_name"].startswith("Person ")
+    assert told["asked_by_name"] != told["approved_by_name"]
     assert (await begin(sre, request)).status == 403, "it is good once"
     auditor = await center.person(Role.AUDITOR)
     (entry,) = (await auditor.get("/v1/audit?action=drill:run&decision=allowed")).json["items"]
