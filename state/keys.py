@@ -36,6 +36,8 @@ CODED: Final = "/everline/coded/"
 """Beside it: what calls were about, as their agents say."""
 OFFER: Final = "/everline/state/offer/"
 WORK: Final = "/everline/state/work/"
+TICKET: Final = "/everline/state/ticket/"
+PLACE: Final = "/everline/state/place/"
 
 _ID = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 _CALL_ID = re.compile(r"[0-9a-f]{24}")

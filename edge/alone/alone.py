@@ -198,7 +198,7 @@ class Alone:
         self.last_merge_s = round(now.mono_s - began_s, 3)
         self._standing = merged(self._standing, now.mono_s)
         self._since_ms = now.wall_ms
-        self._store.end(done.revisions)
+        self._store.end(done.revisions, done.ranks)
         log.warning(
             "merged",
             site=self._site,

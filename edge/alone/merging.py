@@ -28,6 +28,7 @@ from edge.acd.merge import (
     merge_work,
     works_done,
 )
+from edge.acd.merged_places import Rank, rank_of
 from state import keys
 from state.errors import StoreError, UnavailableError
 from state.model import AgentId, CallId, EdgeId, TicketState
@@ -54,6 +55,8 @@ class Merged(Struct, kw_only=True):
     """The mod_revisions of what stood in the store of the calls once they were merged."""
     gone: dict[str, int] = field(default_factory=dict)
     """The keys of theirs at which nothing stood, and at which revision that was so."""
+    ranks: dict[CallId, Rank] = field(default_factory=dict)
+    """Where the callers of this edge stand in the store's line."""
     agents: dict[CallId, frozenset[AgentId]] = field(default_factory=dict)
     """Whose offers were asked after for a call."""
     calls: int = 0
@@ -150,6 +153,9 @@ class _Merger:
                 case Settled():
                     held = {name: self._overlay.record(name) for name in names}
                     self._done.revisions |= held_revisions(local, found, held)
+                    ticket = found[keys.ticket(local.call)]
+                    if ticket is not None and local.ticket is not None:
+                        self._done.ranks[local.call] = rank_of(ticket)
                     self._note(found)
                     return
                 case Elsewhere():

@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import Final
 
 from msgspec.structs import replace
 
+from edge.acd.merged_places import Rank, ranked
 from edge.alone.kept import Kept
 from state import keys
 from state.clock import Clock
 from state.errors import UnavailableError
 from state.mirror import Mirror
+from state.model import CallId
 from state.overlay import ALONE_FROM, Overlay, carry_out, translated, written
 from state.raw import Change
 from state.snapshot import Delta, Listener, Snapshot, apply
@@ -30,12 +33,14 @@ from state.store import (
     Operation,
     Put,
     RangeResult,
+    Response,
     Store,
     TxnResult,
     WatchBatch,
 )
 
 _US = 1_000_000
+NO_RANKS: Final[Mapping[CallId, Rank]] = {}
 
 
 class SiteStore:
@@ -54,6 +59,8 @@ class SiteStore:
         self._listeners: list[Listener] = []
         self._revisions: dict[tuple[str, int], int] = {}
         """What the last merge has made of the revisions that calls still hold."""
+        self._ranks: Mapping[CallId, Rank] = {}
+        """Where the callers of calls that went through merges stand in the store's line."""
         self._landed: deque[tuple[int, Sequence[Operation]]] = deque()
         """Own writes, with their revisions, that the mirror has not shown yet."""
         mirror.subscribe(self._mirror_turned)
@@ -109,8 +116,10 @@ class SiteStore:
         """Let nobody write while a merge is under way."""
         self._is_merging = merging
 
-    def end(self, revisions: Mapping[tuple[str, int], int]) -> None:
-        """Serve by the shared store again; `revisions` as the merge has found or made them."""
+    def end(
+        self, revisions: Mapping[tuple[str, int], int], ranks: Mapping[CallId, Rank] = NO_RANKS
+    ) -> None:
+        """Serve by the shared store again; revisions and ranks as the merge has found them."""
         overlay, self._overlay = self._overlay, None
         self._is_merging = False
         self._kept.end()
@@ -123,6 +132,11 @@ class SiteStore:
             which: became
             for which, became in (older | dict(revisions)).items()
             if which[0] in now.raw
+        }
+        self._ranks = {
+            call: rank
+            for call, rank in (dict(self._ranks) | dict(ranks)).items()
+            if keys.ticket(call) in now.raw
         }
         if overlay is None:
             return
@@ -159,13 +173,16 @@ class SiteStore:
         """Compare and do; see `Store.txn`."""
         if self._is_merging:
             raise UnavailableError("what was done without a quorum is being written")
+        asked = success
+        if self._ranks:
+            success = tuple(ranked(each, self._ranks) for each in success)
         if self._overlay is None:
             known = translated(compares, self._revisions)
             result = await self._store.txn(known, success, failure, patience_s=patience_s)
             revision = _landed_at(success, result)
             if revision is not None:
                 self._note_landed(success, revision)
-            return result
+            return _as_asked(result, asked, success) if self._ranks else result
         self._overlay, result, deltas = carry_out(
             self._overlay,
             translated(compares, self._revisions),
@@ -331,6 +348,25 @@ def _landed_at(success: Sequence[Operation], result: TxnResult) -> int | None:
             if puts.get(found.key) == found.value:
                 return found.mod_revision
     return None
+
+
+def _as_asked(
+    result: TxnResult, asked: Sequence[Operation], done: Sequence[Operation]
+) -> TxnResult:
+    """Return a result in which what was written stands as it was asked for: its writer looks."""
+    wanted = {
+        (did.key, did.value): put.value
+        for put, did in zip(asked, done, strict=True)
+        if isinstance(put, Put) and isinstance(did, Put) and put != did
+    }
+    return replace(result, responses=tuple(_got_as(each, wanted) for each in result.responses))
+
+
+def _got_as(response: Response, wanted: Mapping[tuple[str, bytes], bytes]) -> Response:
+    record = response.record if isinstance(response, Got) else None
+    if record is None or (record.key, record.value) not in wanted:
+        return response
+    return Got(record=replace(record, value=wanted[record.key, record.value]))
 
 
 def _created(snapshot: Snapshot, key: str, revision: int) -> int:

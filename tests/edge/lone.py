@@ -188,7 +188,7 @@ class Bench:
         assert self.store.overlay is not None
         done = await merge(self.shared, self.store.overlay, self.mirror.snapshot, A1)
         await self.read()
-        self.store.end(done.revisions)
+        self.store.end(done.revisions, done.ranks)
         return done
 
     async def has(self, key: str) -> bool:

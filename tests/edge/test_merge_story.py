@@ -255,6 +255,11 @@ class Story:
         give_back = _for_given(lambda h, g, at: offer_failed(h, g, WITHDRAWN, at, tried=True))
         await self.theirs.write(give_back)
 
+    async def place(self) -> int | None:
+        """Return the caller's place in the store's line; None: they have no ticket there."""
+        entry = (await self.seen()).tickets.get(CALL)
+        return None if entry is None else entry.value.place or entry.create_revision
+
     # -- the merge
 
     async def merge(self, between: Sequence[str]) -> None:
@@ -282,7 +287,7 @@ class Story:
                 await asyncio.sleep(0.3)
                 await self.read()
             else:
-                self.store.end(done.revisions)
+                self.store.end(done.revisions, done.ranks)
                 await acting
                 return
         raise AssertionError("it is never merged")
@@ -329,6 +334,7 @@ async def _live_through(cut: Cut, disk: Path) -> None:
     story.store.begin()
     for what in alone:
         await story.step(what)
+    place = await story.place()
     for what in others:
         await story.others(what)
     await story.read()
@@ -339,6 +345,11 @@ async def _live_through(cut: Cut, disk: Path) -> None:
     await story.take_back()
     await merging
     await story.take_back()
+    for what in ("reserve", "give back"):
+        if place is not None and await story.place() is not None and not story.is_guessed:
+            assert await story.place() == place
+        await story.step(what)
+        await story.read()
     await story.end(at_once=True)
     await _check(story)
 

@@ -1,0 +1,66 @@
+"""The places of callers whose calls went through a merge. PURE.
+
+A survivor's guess takes a ticket away, and the merge creates it anew: with the place that it had.
+The call itself goes on with the ticket as it left it, without that place, or with one that counts
+only on the copy of a site that was alone. What it writes from then on is given the store's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from state import keys
+from state.codec import decode, encode
+from state.model import CallId, Place, Ticket
+from state.overlay import ALONE_FROM
+from state.raw import KeyValue
+from state.store import Operation, Put
+
+
+class Rank(Struct, frozen=True):
+    """Where a caller stands in the store's line."""
+
+    place: int | None
+    """As in the ticket."""
+    created: int
+    """When the ticket was created: the place of who has no other."""
+
+
+Ranks = Mapping[CallId, Rank]
+
+
+def rank_of(ticket: KeyValue) -> Rank:
+    """Return it of a ticket as the store has it."""
+    value = decode(Ticket, ticket.value, ticket.key)
+    return Rank(value.place, ticket.create_revision)
+
+
+def ranked(operation: Operation, ranks: Ranks) -> Operation:
+    """Return what a call writes, with its caller's place as the store knows it."""
+    if not isinstance(operation, Put):
+        return operation
+    if operation.key.startswith(keys.TICKET):
+        rank = ranks.get(CallId(operation.key.removeprefix(keys.TICKET)))
+        return operation if rank is None else _ticket(operation, rank)
+    if operation.key.startswith(keys.PLACE):
+        rank = ranks.get(CallId(operation.key.removeprefix(keys.PLACE)))
+        return operation if rank is None else _place(operation, rank)
+    return operation
+
+
+def _ticket(put: Put, rank: Rank) -> Put:
+    ticket = decode(Ticket, put.value, put.key)
+    if ticket.place == rank.place or (ticket.place is not None and ticket.place < ALONE_FROM):
+        return put
+    return replace(put, value=encode(replace(ticket, place=rank.place)))
+
+
+def _place(put: Put, rank: Rank) -> Put:
+    place = decode(Place, put.value, put.key)
+    if place.place < ALONE_FROM:
+        return put
+    number = rank.created if rank.place is None else rank.place
+    return replace(put, value=encode(replace(place, place=number)))
