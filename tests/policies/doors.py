@@ -395,7 +395,7 @@ class Driver:
             self._center.app[HUB].beat()  # comes after all that this person is told
             told = await ear.up_to_heartbeat()
         mine = (event["data"] for event in told if event["id"] == ids["live_call"])
-        shows = fields.STREAMED[each.field.permission]
+        shows = fields.OF_CALLERS[each.field.permission]
         is_shown = any(data is not None and shows(data, ids) for data in mine)
         return "" if is_shown is each.case.allow else f"{STREAM}: the number is shown: {is_shown}"
 

@@ -1,7 +1,8 @@
 """Groups of fields: their permissions are no endpoint's own, but say what its answer shows.
 
 Each is asked for where it is shown (one customer, a search, the screen pop, the export, the event
-stream), or written. The stream shows the caller's number and nothing else of a customer.
+stream, calls), or written. The stream and calls show the caller's number and nothing else of a
+customer.
 """
 
 from __future__ import annotations
@@ -66,12 +67,13 @@ def _any_number(call: Mapping[str, Any], _ids: Ids) -> bool:
     return call["caller"] is not None
 
 
-STREAMED: Final[Mapping[Permission, Shows]] = {
+OF_CALLERS: Final[Mapping[Permission, Shows]] = {
     Permission.CUSTOMER_CONTACT_READ_FULL: _number,
     Permission.CUSTOMER_CONTACT_READ_MASKED: _any_number,
 }
 EXPORT: Final = "customers_give"
 STREAM: Final = "events_listen"
+CALLS: Final = ("live_show", "live_list_all")
 EXPORTING: Final = frozenset({Role.MANAGER, Role.PRIVACY_OFFICER})
 SHOWING: Final = ("customers_show", "customers_list_all", "customers_by_number")
 WRITTEN: Final[Mapping[Permission, tuple[str, Callable[[Ids], Mapping[str, Any]]]]] = {
@@ -80,7 +82,7 @@ WRITTEN: Final[Mapping[Permission, tuple[str, Callable[[Ids], Mapping[str, Any]]
     ),
     Permission.USER_GRANT: ("users_change", lambda _ids: {"roles": ["role:agent"]}),
 }  # fmt: skip
-ASKED: Final = tuple(dict.fromkeys((*SHOWN, *WRITTEN, *EXPORTED, *STREAMED)))
+ASKED: Final = tuple(dict.fromkeys((*SHOWN, *WRITTEN, *EXPORTED, *OF_CALLERS)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,7 @@ class FieldDoor:
                 return not case.allow or roles <= SEARCHING
             case "customers_give":
                 return roles <= EXPORTING if case.allow else bool(roles & EXPORTING)
-            case "events_listen":
+            case "events_listen" | "live_show" | "live_list_all":
                 return not case.allow or _sees_the_call(case, roles)
             case _:
                 return True
@@ -128,6 +130,10 @@ class FieldDoor:
             mine = next((each for each in lines if each["id"] == ids["customer"]), None)
             return mine is not None and EXPORTED[self.permission](mine, ids)
         told = reply.json
+        if self.route.name in CALLS:
+            wanted = (ids["call"], ids["live_call"])
+            mine = [each for each in told.get("items", [told]) if each["id"] in wanted]
+            return any(OF_CALLERS[self.permission](each, ids) for each in mine)
         among = told.get("items", told.get("customers", [told]))
         found = next((each for each in among if each["id"] == ids["customer"]), None)
         return found is not None and SHOWN[self.permission](found, ids)
@@ -141,14 +147,14 @@ def doors_of(permission: str, routes: Routes) -> Iterator[FieldDoor]:
     names = {*(SHOWING if asked in SHOWN else ())}
     names |= {WRITTEN[asked][0]} if asked in WRITTEN else set()
     names |= {EXPORT} if asked in EXPORTED else set()
-    names |= {STREAM} if asked in STREAMED else set()
+    names |= {STREAM, *CALLS} if asked in OF_CALLERS else set()
     for route in routes:
         if route.name in names:
             yield FieldDoor(permission=asked, route=route)
 
 
 def _sees_the_call(case: Case, roles: frozenset[Role]) -> bool:
-    """Return whether the one call that goes on is told to the case's subject."""
+    """Return whether the furnished agent's calls are told to the case's subject."""
     is_own = roles == {Role.AGENT} and "anna" in case.thing.get("on_call_with", ())
     is_teams = roles == {Role.SUPERVISOR} and "team" in case.thing
     return is_own or is_teams or roles == {Role.MANAGER}
