@@ -79,15 +79,12 @@ from state.configuration_tables import (
     AgentTable,
     CodeTable,
     DidTable,
-    QueueTable,
     SiteTable,
     TrunkTable,
     agent_of,
-    check_id,
     did_of,
     ha1_of,
     pause_code_of,
-    queue_of,
     site_of,
     trunk_of,
     wrap_up_code_of,
@@ -105,6 +102,8 @@ from state.model import (
     Trunk,
     WrapUpCode,
 )
+from state.queue_tables import QueueTable, queue_of
+from state.table import check_id
 
 __all__ = [
     "REALM",

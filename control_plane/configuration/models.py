@@ -1,6 +1,6 @@
 """PURE. Models of the API, made from the tables that an operator writes: one shape, told once.
 
-`state.configuration_tables` says what a queue is; a file and the API take the same.
+`state.queue_tables` says what a queue is; a file and the API take the same.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from control_plane.permissions import Permission
 from state.configuration import SECTIONS as STATE_SECTIONS
-from state.configuration_tables import Table
+from state.table import Table
 
 Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
 Text = Annotated[str, Meta(max_length=200)]
