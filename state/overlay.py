@@ -156,6 +156,8 @@ Revisions = Mapping[tuple[str, int], int]
 
 def translated(compares: Iterable[Compare], revisions: Revisions) -> tuple[Compare, ...]:
     """Return compares that an edge made of what it held without a quorum, as the store knows it."""
+    if not revisions:
+        return tuple(compares)
     return tuple(_translated(each, revisions) for each in compares)
 
 
