@@ -52,13 +52,15 @@ class Lever:
         """Let drills begin again."""
         (self._home / _LEVER).unlink(missing_ok=True)
 
-    def abort(self) -> None:
-        """Stop the drills that run."""
+    def abort(self) -> int:
+        """Stop the drills that run; return which request this is."""
         self._touch(_ABORT)
+        return self._abort_ns()
 
-    def forget(self) -> None:
-        """Take what was asked so far for answered: the next drill is not meant."""
-        self._asked_ns = self._abort_ns()
+    def forget(self, request: int) -> None:
+        """Take a request for answered, so that the next drill is not meant; a later one stands."""
+        if self._abort_ns() == request:
+            self._asked_ns = request
 
     @contextmanager
     def running(self) -> Iterator[bool]:

@@ -73,6 +73,8 @@ def show(name: Name, /, *, json: Json = False) -> None:
     say(experiment.hypothesis.strip() + "\n")
     before_s = experiment.load.before_s
     say(f"{experiment.load.calls} synthetic calls; the first fault {before_s:g} s in")
+    if experiment.aborts_after_s:
+        say(f"An operator aborts it {experiment.aborts_after_s:g} s after its first fault.")
     for heading, told in (
         ("steady", [bound.told() for bound in experiment.steady]),
         ("faults", [f"at {fault.at_s:g} s: {fault.told()}" for fault in experiment.method]),

@@ -190,6 +190,7 @@ class _Meanwhile:
         self._aborting: asyncio.Task[None] | None = None
         self.clocks: list[ClockBound] = []
         self.aborted_ms: int | None = None
+        self._request: int | None = None
 
     async def begun(self, _fault: Fault) -> None:
         """Ask, as soon as whoever has the clock can have noticed."""
@@ -202,13 +203,14 @@ class _Meanwhile:
     async def _abort(self) -> None:
         await asyncio.sleep(self._experiment.aborts_after_s)
         self.aborted_ms = self._stage.clock.now().wall_ms
-        self._lever.abort()
+        self._request = self._lever.abort()
 
     def over(self) -> None:
         """Let the next drill of this series begin, though this one was aborted."""
         if self._aborting is not None:
             self._aborting.cancel()
-            self._lever.forget()
+        if self._request is not None:
+            self._lever.forget(self._request)
 
 
 def _runner(

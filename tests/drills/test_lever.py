@@ -24,10 +24,12 @@ def test_the_lever_stops_all_and_stays_until_it_is_released(tmp_path: Path) -> N
 
 def test_an_abort_is_for_the_drills_that_run_and_not_for_the_next(tmp_path: Path) -> None:
     running = Lever(tmp_path)
-    Lever(tmp_path).abort()
+    request = Lever(tmp_path).abort()
     assert running.stopped_because() == "an operator aborted it"
     assert Lever(tmp_path).stopped_because() is None
-    running.forget()
+    running.forget(request - 1)
+    assert running.stopped_because() is not None, "that was another request"
+    running.forget(request)
     assert running.stopped_because() is None, "it has stopped, and goes on with the next"
 
 
