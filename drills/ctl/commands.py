@@ -33,7 +33,7 @@ _HEADER: Final = "Everline-"
 _OWN_HEADERS: Final = frozenset({"If-Match", "Idempotency-Key", "Everline-Tenant"})
 """What `ctl` itself sees to."""
 RESERVED: Final = frozenset(
-    {"json", "all", "tenant", "url", "from", "if-match", "again", "output", "help"}
+    {"json", "all", "tenant", "url", "from", "if-match", "again", "output", "help", "yes"}
 )
 """Options of `ctl` itself; a field of that name is typed `--body-tenant`."""
 JSON: Final = "application/json"

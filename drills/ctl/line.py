@@ -20,10 +20,11 @@ OWN: Final = {
     "if-match": "The ETag that it was read with; left out: it is read now.",
     "again": "The key of the same command, when it was cut off: what is done is not done twice.",
     "output": "Write what comes to this file.",
+    "yes": "Move traffic without being asked, whatever is shown.",
     "help": "Show what it takes.",
 }
 """Options that every command has, beside those of its endpoint."""
-_FLAGS: Final = frozenset({"json", "all", "help"})
+_FLAGS: Final = frozenset({"json", "all", "help", "yes"})
 
 
 class LineError(Exception):
@@ -203,6 +204,8 @@ def help_of(command: Command, schemas: Schemas) -> str:
     lines.append("")
     for name, about in OWN.items():
         if name == "all" and not command.is_listing:
+            continue
+        if name == "yes" and all(each.name != "force" for each in command.options):
             continue
         if name in ("from", "if-match") and not (command.takes or command.needs_version):
             continue

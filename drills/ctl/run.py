@@ -16,7 +16,7 @@ import msgspec
 
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import Task, console, progress
-from drills.ctl import client, completion, follow, line, problems, show, signing
+from drills.ctl import client, completion, follow, line, moves, problems, show, signing
 from drills.ctl.account import Book
 from drills.ctl.client import Api, ProblemError, Reply
 from drills.ctl.commands import JSON, Command, commands
@@ -25,7 +25,8 @@ from drills.ctl.schema import Schemas
 from drills.ctl.signing import URL
 
 NDJSON: Final = "application/x-ndjson"
-HELP: Final = """\
+HELP: Final = (
+    """\
 All that the API does, from the terminal.
 
   ./everline ctl sign-in --url URL --login NAME [--tenant TENANT] [--password-file FILE]
@@ -45,7 +46,11 @@ For example:
   ./everline ctl customers import people.csv --dry-run
   ./everline ctl configuration rollback 12
   ./everline ctl events --topics calls,agents
+
+Traffic, with what moving it would come to before it is done:
 """
+    + moves.SHORT
+)
 
 
 def main(words: Sequence[str]) -> int:
@@ -79,7 +84,7 @@ async def _main(words: list[str]) -> int:
         known = commands(document)
         completion.keep(known)
         try:
-            command, rest = line.find(known, _without_url(words))
+            command, rest = line.find(known, moves.expanded(_without_url(words)))
         except LineError as error:
             if "--help" not in words:
                 raise
@@ -155,20 +160,45 @@ async def _carry_out(api: Api, typed: Line, schemas: Schemas, document: Mapping[
         body = _merged(there.json, body or {}, schemas, _shape(document, command))
     if command.is_once:
         headers["Idempotency-Key"] = _key(typed)
-    try:
-        reply = await api.ask(
-            command.method, request.path, headers=headers, body=body, again=command.is_once
-        )
-    except ProblemError as error:
-        if error.problem.error_id == problems.CONFLICT:
-            now = (await _read(api, request, command)).json
-            _tell_conflict(None if before is None else before.json, now, body)
-        raise
+    if moves.is_to_be_asked(typed) and sys.stdin.isatty():
+        path = moves.tried(request.path)
+        trial = await api.ask(command.method, path, headers=headers, body=body)
+        if not _may_go_on(trial.json):
+            return Exit.FAILED
+    sent = msgspec.structs.replace(request, headers=headers, body=body)
+    reply = await _answered(api, command, sent, before)
     told = reply.json
     if command.is_listing and typed.has("all"):
         told = {"items": [each async for each in _pages(api, request, told)], "next": None}
     _print(told, as_json=typed.has("json"))
     return Exit.OK
+
+
+async def _answered(api: Api, command: Command, request: Request, before: Reply | None) -> Reply:
+    """Return the answer; of a refusal show what led to it. `before`: what was read first."""
+    try:
+        return await api.ask(
+            command.method,
+            request.path,
+            headers=request.headers,
+            body=request.body,
+            again=command.is_once,
+        )
+    except ProblemError as error:
+        if error.problem.error_id == problems.CONFLICT:
+            now = (await _read(api, request, command)).json
+            _tell_conflict(None if before is None else before.json, now, request.body)
+        if move := error.problem.more.get("move"):
+            console().print(moves.shown(move))
+        raise
+
+
+def _may_go_on(told: Mapping[str, Any]) -> bool:
+    """Show what moving traffic would come to, and ask whoever sits there."""
+    if not (move := told.get("move")):
+        return True
+    console().print(moves.shown(move))
+    return input("Move it? [y/N] ").strip().lower() in {"y", "yes"}
 
 
 def _key(typed: Line) -> str:
@@ -252,6 +282,9 @@ def _print(told: Any, *, as_json: bool) -> None:  # noqa: ANN401 - JSON
             text = msgspec.json.format(msgspec.json.encode(told)).decode()
             sys.stdout.write(text + "\n")
         return
+    if isinstance(told, Mapping) and (move := told.get("move")):
+        console().print(moves.shown(move))
+        told = {name: value for name, value in told.items() if name != "move"}
     console().print(show.answer(told))
     if isinstance(told, Mapping) and told.get("next"):
         console().print(f"\nThere are more: --all, or --cursor {told['next']}")
