@@ -170,25 +170,48 @@ def merge_call(
         return Settled()
     if not _is_ours(local, ticket, record):
         return Elsewhere()
-    compares: list[Compare] = [
-        _same(keys.ticket(local.call), ticket),
-        _same(keys.ended(local.call), record),
-    ]
+    wanted = _wanted(local, found)
+    contested = [key for key, want in wanted.items() if want and _is_anothers(key, found, local)]
+    if contested:
+        # An agent of ours may be another call's now, which would wait for us as we wait for them.
+        return _given_back(local, found, wanted) or Contested(_agent(contested[0]))
+    compares = [_same(keys.ticket(local.call), ticket), _same(keys.ended(local.call), record)]
     success: list[Put | Delete] = []
-    for key, want in _wanted(local, found).items():
-        have = found[key]
-        if _is_offer(key) and not _is_own(have, local):
-            if want is None:
-                continue
-            if have is not None:
-                return Contested(_agent(key))
-        compares.append(_same(key, have))
-        success += _made(key, want, have)
+    for key, want in wanted.items():
+        if want is None and _is_offer(key) and not _is_own(found[key], local):
+            continue
+        compares.append(_same(key, found[key]))
+        success += _made(key, want, found[key])
     if local.ticket is None:
         success += _over(local, found, revision)
     elif not _is_told(local, local.ticket.key, ticket):
         success += _standing(local, found)
     return Merge(compares=tuple(compares), success=tuple(success)) if success else Settled()
+
+
+def _is_anothers(key: str, found: Found, local: LocalCall) -> bool:
+    """Tell whether an offer stands for another call."""
+    return _is_offer(key) and found[key] is not None and not _is_own(found[key], local)
+
+
+def _given_back(
+    local: LocalCall, found: Found, wanted: Mapping[str, KeyValue | None]
+) -> Merge | None:
+    """Return what frees the agents whom the call has no more; None: nothing."""
+    gone = [key for key in found if _is_offer(key) and key in wanted and wanted[key] is None]
+    gone = [key for key in gone if _is_own(found[key], local)]
+    if not gone:
+        return None
+    works = [key for key in map(keys.work, map(_agent, gone)) if key in wanted]
+    ticket = keys.ticket(local.call)
+    changed = [(key, wanted[key]) for key in (*gone, *works)]
+    return Merge(
+        compares=(
+            _same(ticket, found[ticket]),
+            *(_same(key, found[key]) for key, _ in changed),
+        ),
+        success=tuple(each for key, want in changed for each in _made(key, want, found[key])),
+    )
 
 
 def _wanted(local: LocalCall, found: Found) -> Mapping[str, KeyValue | None]:

@@ -93,9 +93,10 @@ async def merge(
     waiting = [each for each in calls if _is_waiting(overlay, each)]
     rest = [each for each in calls if each not in waiting]
     await work.all(work.work(each) for each in works_done(overlay))
-    await work.all(work.call(each) for each in rest)
+    # Those who wait have no agents, so they wait for nobody; but others may wait for one of theirs.
     for each in waiting:
         await work.call(each)
+    await work.all(work.call(each) for each in rest)
     return done
 
 

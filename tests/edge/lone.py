@@ -160,7 +160,7 @@ class Bench:
         assert isinstance(written, Landed)
 
     async def reserve(self, records: CallRecords, token: Token | None = None) -> None:
-        """Reserve Ann as the reserver does."""
+        """Reserve an agent as the reserver does."""
         snapshot = self.store.snapshot
         offering = next(
             each

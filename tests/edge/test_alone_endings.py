@@ -37,11 +37,13 @@ from state.model import (
     Work,
     WorkEnd,
 )
+from state.raw import Change
 from state.store import Delete, Put
 from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, guess, ticket
 from tests.edge.stage import TroubledStore
 from tests.edge.virtual_time import in_virtual_time, until
 
+BOB = AgentId("bob")
 TOKEN = Token(epoch=2, revision=1)
 
 
@@ -121,15 +123,79 @@ async def test_an_agent_who_does_not_answer_after_such_a_merge_is_given_back(ben
     await bench.reserve(records, TOKEN)
     await is_given_away_and_back(bench)
     await bench.merge()
+    await give_back(records)
+    await bench.read()
+    assert bench.store.snapshot.tickets[CALL].value.state is TicketState.QUEUED
 
-    def give_back(held: Held | None, at: Now) -> Plan | None:
+
+async def give_back(records: CallRecords) -> None:
+    """Let the agent not answer."""
+
+    def plan(held: Held | None, at: Now) -> Plan | None:
         assert held is not None
         assert held.given is not None
         return offer_failed(held, held.given, WITHDRAWN, at, tried=True)
 
-    assert isinstance(await records.write(give_back), Landed)
+    assert isinstance(await records.write(plan), Landed)
+
+
+async def has_bob(bench: Bench) -> None:
+    """Let there be another agent at the site."""
+    bob = replace(bench.store.snapshot.agents[ANN].value, id=BOB, name="Bob")
+    here = replace(bench.store.snapshot.presences[ANN].value, agent=BOB)
+    await bench.put(keys.agent(BOB), bob)
+    await bench.put(keys.presence(BOB), here)
     await bench.read()
-    assert bench.store.snapshot.tickets[CALL].value.state is TicketState.QUEUED
+
+
+async def test_a_call_with_an_agent_who_was_another_waiting_calls_before_the_cut_is_merged(
+    bench: Bench,
+) -> None:
+    waits, talks = bench.records(), bench.records(OTHER)
+    await waits.create(ticket(), bench.clock.now())
+    await bench.read()
+    await bench.reserve(waits)
+    await bench.read()
+    bench.store.begin()
+    await give_back(waits)
+    gone = Change(key=keys.ticket(CALL), value=None, create_revision=0, mod_revision=0)
+    kept = bench.store.snapshot.raw[keys.ticket(CALL)]
+    await talks.create(ticket(OTHER), bench.clock.now())
+    # Ann takes the later call: the earlier one is not to be had for a moment.
+    bench.store.note([gone], is_ours=False)
+    await bench.give(talks, TOKEN)
+    put_back = replace(gone, value=kept.value, create_revision=kept.create_revision)
+    bench.store.note([put_back], is_ours=True)
+    async with asyncio.timeout(3.0):
+        await bench.merge()
+    snapshot = bench.store.snapshot
+    assert snapshot.offers[ANN].value.call == OTHER
+    assert snapshot.tickets[CALL].value.state is TicketState.QUEUED
+    assert isinstance(await bench.end(talks), Landed)
+
+
+async def test_two_calls_that_have_changed_agents_do_not_wait_for_each_other(bench: Bench) -> None:
+    await has_bob(bench)
+    first, second = bench.records(), bench.records(OTHER)
+    for records, call in ((first, CALL), (second, OTHER)):
+        await records.create(ticket(call), bench.clock.now())
+        await bench.read()
+        await bench.reserve(records)
+        await bench.read()
+    before = {agent: each.value.call for agent, each in bench.store.snapshot.offers.items()}
+    bench.store.begin()
+    for records in (first, second):
+        await give_back(records)
+    for records in (first, second):
+        await bench.reserve(records, TOKEN)
+    after = {agent: each.value.call for agent, each in bench.store.snapshot.offers.items()}
+    assert after == {ANN: before[BOB], BOB: before[ANN]}, "whom they have tried comes last"
+    async with asyncio.timeout(3.0):
+        await bench.merge()
+    merged = {agent: each.value.call for agent, each in bench.store.snapshot.offers.items()}
+    assert merged == after
+    for records in (first, second):
+        assert isinstance(await bench.end(records), Landed)
 
 
 # ---- merges that take more than one try ----------------------------------------------------------
@@ -203,13 +269,7 @@ async def test_a_caller_whose_offer_fails_after_a_merge_keeps_the_place_that_it_
         assert bench.store.snapshot.tickets[CALL].value.place == place
     await bench.reserve(records)
     await bench.read()
-
-    def give_back(held: Held | None, at: Now) -> Plan | None:
-        assert held is not None
-        assert held.given is not None
-        return offer_failed(held, held.given, WITHDRAWN, at, tried=True)
-
-    assert isinstance(await records.write(give_back), Landed)
+    await give_back(records)
     await bench.read()
     assert bench.store.snapshot.tickets[CALL].value.place == place
     # And one who is cut off now has it when they call again.
