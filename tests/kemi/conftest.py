@@ -1,11 +1,15 @@
-"""One real Kamailio for each file of tests, with empty tables before each test."""
+"""One real Kamailio for each file of tests, with empty tables before each; or the script, alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.kemi.fake_ksr import FakeKsr, World, load
+from tests.kemi.script import Script
 from tests.kemi.site import Site, running
 
 
@@ -40,3 +44,23 @@ def site(kamailio: Site) -> Iterator[Site]:
 def assert_alive(site: Site) -> None:
     """See that every process that Kamailio started still runs, and that it answers."""
     assert len(site.rpc("core.psx")) >= 10
+
+
+@pytest.fixture(scope="session")
+def loaded() -> tuple[FakeKsr, dict[str, Any]]:
+    """Load the script over a fake, once."""
+    return load()
+
+
+@pytest.fixture
+def script(loaded: tuple[FakeKsr, dict[str, Any]]) -> Script:
+    """Return the script."""
+    return Script(*loaded)
+
+
+@pytest.fixture
+def world(script: Script, tmp_path: Path) -> Iterator[World]:
+    """Return a new world for it; see that no lock is kept in it."""
+    world = script.begin(tmp_path)
+    yield world
+    assert world.locked == []

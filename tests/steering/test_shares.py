@@ -15,7 +15,7 @@ from state import keys
 from state.model import DidNumber, Site, SiteId
 from tests.acd.worlds import NOW, PATIENT, World
 from tests.kemi.fake_ksr import load
-from tests.kemi.test_routes import Script, order
+from tests.kemi.script import Script, order
 
 A = SiteId("a")
 SALES = DidNumber("4930100")

@@ -1,0 +1,129 @@
+"""The routes without Kamailio: strangers, agents who register, and their calls."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.kemi.fake_ksr import World
+from tests.kemi.script import E1, PHONE, TRUNK, Script
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "MESSAGE", "SUBSCRIBE"])
+def test_a_stranger_is_not_answered(script: Script, world: World, method: str) -> None:
+    assert script.request(world, method=method, source=PHONE) == []
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "INVITE"])
+def test_a_stranger_is_asked_who_they_are(script: Script, world: World, method: str) -> None:
+    assert script.request(world, method=method, source=PHONE) == [("challenge", 1)]
+
+
+def test_those_who_flood_or_guess_are_cut_off(script: Script, world: World) -> None:
+    world.results["pike.pike_check_req"] = -1
+    assert script.request(world, method="REGISTER", source=PHONE) == []
+    del world.results["pike.pike_check_req"]
+    world.tables["ban"][PHONE[0]] = "1"
+    assert script.request(world, method="REGISTER", source=PHONE) == []
+    # Trunks are never counted.
+    world.results["pike.pike_check_req"] = -1
+    assert script.request(world, method="OPTIONS", source=TRUNK) == [("reply", 200, "OK")]
+
+
+def sign_in(script: Script, world: World, **fields: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - of World
+    """Let in a REGISTER of alice with credentials."""
+    world.tables["ha1"]["alice"] = "f" * 32
+    known = {"method": "REGISTER", "source": PHONE, "auth_user": "alice", "to_user": "alice"}
+    return script.request(world, **{**known, **fields})
+
+
+def test_an_agent_is_saved_as_one_phone_and_told(script: Script, world: World) -> None:
+    world.tables["meta"]["listeners"] = "a1 a2"
+    world.tables["listen"]["a1"] = "1"
+    done = sign_in(script, world)
+    assert ("check", "f" * 32) in done
+    assert ("save", "location", 4) in done
+    told = [(name, json.loads(text)) for name, text in world.was_done("tell")]
+    assert told == [("a1", {"event": "registered", "agent": "alice", "expires": 60})]
+    assert world.tables["known"] == {PHONE[0]: "1"}
+
+
+def test_signing_off_is_told(script: Script, world: World) -> None:
+    world.tables["meta"]["listeners"], world.tables["listen"]["a1"] = "a1", "1"
+    world.results["registrar.reg_fetch_contacts"] = -1
+    sign_in(script, world)
+    ((_, text),) = world.was_done("tell")
+    assert json.loads(text) == {"event": "unregistered", "agent": "alice", "expires": 0}
+
+
+def test_what_the_registrar_refuses_is_not_told(script: Script, world: World) -> None:
+    world.results["registrar.save"] = -1
+    world.tables["meta"]["listeners"], world.tables["listen"]["a1"] = "a1", "1"
+    assert not [each for each in sign_in(script, world) if each[0] == "tell"]
+
+
+def test_an_agent_registers_nobody_else(script: Script, world: World) -> None:
+    assert ("reply", 403, "Forbidden") in sign_in(script, world, to_user="bob")
+
+
+@pytest.mark.parametrize(("verdict", "flags"), [(-2, 1), (-1, 1), (-4, 17), (-6, 17)])
+def test_a_wrong_digest_is_challenged_again(
+    script: Script, world: World, verdict: int, flags: int
+) -> None:
+    world.results["auth.pv_auth_check"] = verdict
+    assert sign_in(script, world) == [("challenge", flags)]
+    assert bool(world.tables["strike"]) == (verdict == -2)
+
+
+def test_an_unknown_user_is_checked_all_the_same_and_refused_even_if_it_fits(
+    script: Script, world: World
+) -> None:
+    done = sign_in(script, world, auth_user="nobody", to_user="nobody")
+    (((checked,),), ((flags,),)) = (world.was_done("check"), world.was_done("challenge"))
+    assert len(checked) == 32
+    assert flags == 1
+    assert not [each for each in done if each[0] == "save"]
+
+
+def test_ten_wrong_passwords_ban_the_user_there_and_a_strange_address(
+    script: Script, world: World
+) -> None:
+    world.results["auth.pv_auth_check"] = -2
+    for _ in range(9):
+        sign_in(script, world)
+    assert world.tables["ban"] == {}
+    sign_in(script, world)
+    assert world.tables["ban"] == {PHONE[0]: "1", f"{PHONE[0]} alice": "1"}
+
+
+def test_ten_wrong_passwords_do_not_ban_an_office(script: Script, world: World) -> None:
+    world.tables["known"][PHONE[0]] = "1"
+    world.results["auth.pv_auth_check"] = -2
+    for _ in range(20):
+        sign_in(script, world)
+    assert world.tables["ban"] == {f"{PHONE[0]} alice": "1"}
+    assert sign_in(script, world) == []
+
+
+def call_out(script: Script, world: World, number: str, user: str = "alice") -> Any:  # noqa: ANN401 - done
+    world.tables["ha1"]["alice"] = "f" * 32
+    return script.request(
+        world,
+        source=PHONE,
+        auth_user="alice",
+        from_user=user,
+        ruri=f"sip:{number}@everline",
+    )
+
+
+def test_an_agent_may_call_our_numbers_alone(script: Script, world: World) -> None:
+    world.tables["steer"]["*"] = E1
+    done = call_out(script, world, "4930111")
+    assert ("relay", f"sip:{E1}") in done
+    assert ("header", "X-Everline-Agent: alice") in done
+    assert not [each for each in done if "Trunk" in str(each)]
+    assert world.was_done("rr_param")[0][0].startswith(";leg=alice~0~0~")
+    assert ("reply", 403, "Forbidden") in call_out(script, world, "112")
+    assert ("reply", 403, "Forbidden") in call_out(script, world, "4930111", user="bob")
