@@ -78,6 +78,7 @@ def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
         yield f"two at once: {double.agent} {double.why}"
     for row in lost_elsewhere(seen):
         yield f"lost elsewhere: {people_story(row)} / {edges_story(row)}"
+    yield from _unrecorded(seen)
     for stock in seen.stocks:
         if stock.left:
             yield f"left at {stock.place}: {stock}"
@@ -85,6 +86,13 @@ def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
         yield f"edges that did not answer at the end: {', '.join(seen.silent)}"
     if seen.dropped:
         yield f"the capture lost {seen.dropped} packets"
+
+
+def _unrecorded(seen: Seen) -> Iterator[str]:
+    for recorded in seen.recorded or ():
+        if recorded.fault or not recorded.is_complete:
+            told = recorded.fault or f"only {recorded.seconds:.1f} s of it, with gaps"
+            yield f"recording of {recorded.call}: {told}"
 
 
 def _round(value: float | None) -> float | None:

@@ -12,9 +12,11 @@ from drills.demo.hearing import Recorded
 from drills.demo.history import TicketSeen
 from drills.demo.ledger import join
 from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEvent
-from drills.evidence import ClockBound
+from drills.drill.keeping import evidence_of
+from drills.evidence import FIRST, ClockBound
 from drills.experiment import Fault, FaultKind
 from drills.figures import data_rto_s, figures, moved, places, sign_in_rto_s
+from drills.library import experiment_of
 from drills.packets import Dialled, Wire
 from drills.seen import Redialled, Seen
 from state.model import (
@@ -168,6 +170,24 @@ def test_recordings_that_do_not_open_or_end_too_soon_are_lost() -> None:
     found = (good, Recorded(call="2", fault="there is none"), Recorded(call="3"))
     answers = figures(replace(seen(), recorded=found))
     assert (answers["recordings_due"], answers["recordings_lost"]) == (3, 2)
+
+
+def test_a_recording_that_is_lost_is_named_among_the_findings() -> None:
+    lost = Recorded(call=CallId("c1"), fault="there is none")
+    torn = Recorded(call=CallId("c2"), is_complete=False, seconds=2.5)
+    evidence = evidence_of(
+        run="r1",
+        previous=FIRST,
+        experiment=experiment_of("clocks_wrong"),
+        seed=1,
+        seen=replace(seen(), recorded=(lost, torn)),
+        moments=(),
+        clocks=(),
+        files={},
+    )
+    assert "expected recordings_lost <= 0, found 2" in evidence.findings
+    assert "recording of c1: there is none" in evidence.findings
+    assert "recording of c2: only 2.5 s of it, with gaps" in evidence.findings
 
 
 def test_recording_is_back_with_the_first_new_talk_that_is_recorded_as_a_whole() -> None:
