@@ -1,0 +1,39 @@
+"""What `./everline bench` says no to before it measures anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drills.cli.bench import bench
+from drills.cli.errors import CommandError, Exit
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def enter(*_: object) -> int:
+        raise AssertionError("it was to be refused")
+
+    monkeypatch.setattr("drills.cli.bench.enter", enter)
+
+
+def test_only_the_edge_has_a_profile(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="only `bench edge`") as caught:
+        bench("relay", flame=tmp_path / "relay.svg")
+    assert caught.value.code is Exit.USAGE
+    with pytest.raises(CommandError, match="only `bench edge`"):
+        bench("site", profile=True)
+
+
+@pytest.mark.parametrize("option", ["json", "flame"])
+def test_a_file_in_a_folder_that_is_not_there_is_refused_at_once(
+    option: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CommandError, match="no such folder"):
+        bench("edge", **{option: tmp_path / "away" / "file"})  # type: ignore[arg-type]
+
+
+def test_a_file_that_the_namespaces_hide_is_refused_at_once() -> None:
+    with pytest.raises(CommandError, match="outside /run"):
+        bench("edge", flame=Path("/run/edge.svg"))
