@@ -62,9 +62,20 @@ class QueueChange(Table):
 
 
 class SiteChange(Table):
-    """What a plan makes of a site: it drains, and these take its calls, in this order."""
+    """What a plan makes of a site: it shares its calls; without shares, it drains."""
 
     backups: Annotated[list[Word], Meta(max_length=20)] = msgspec.field(default_factory=list)
+    """These take its calls while it drains, in this order."""
+    shares: Annotated[dict[Word, Annotated[int, Meta(ge=1, le=100)]], Meta(max_length=20)] = (
+        msgspec.field(default_factory=dict)
+    )
+    """Percent of its calls by site, 100 in all."""
+
+
+class AgentChange(Table):
+    """What a plan makes of an agent: their home is another site."""
+
+    site: Word
 
 
 class PlanTable(Table):
@@ -78,6 +89,9 @@ class PlanTable(Table):
         default_factory=dict
     )
     sites: Annotated[dict[Word, SiteChange], Meta(max_length=50)] = msgspec.field(
+        default_factory=dict
+    )
+    agents: Annotated[dict[Word, AgentChange], Meta(max_length=10_000)] = msgspec.field(
         default_factory=dict
     )
     tenant: Word = "main"

@@ -12,16 +12,23 @@ The laws:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
-from control_plane.configuration.nouns import DidChange, PlanTable, QueueChange, SiteChange
+from control_plane.configuration.nouns import (
+    AgentChange,
+    DidChange,
+    PlanTable,
+    QueueChange,
+    SiteChange,
+)
 from state.configuration import Configuration
 from state.configuration_findings import Finding, Severity
-from state.model import MAIN, CalendarId, Did, Queue, QueueId, Site, SiteId, Step
+from state.model import MAIN, Agent, CalendarId, Did, Queue, QueueId, Site, SiteId, Step
 
 ValueT = TypeVar("ValueT")
+WHOLE: Final = 100
 
 
 def overlaid(configuration: Configuration, plans: Iterable[PlanTable]) -> Configuration:
@@ -34,6 +41,9 @@ def overlaid(configuration: Configuration, plans: Iterable[PlanTable]) -> Config
                 _queue(queue, plan.queues.get(queue.id)) for queue in configuration.queues
             ),
             sites=tuple(_site(site, plan.sites.get(site.id)) for site in configuration.sites),
+            agents=tuple(
+                _agent(agent, plan.agents.get(agent.id)) for agent in configuration.agents
+            ),
         )
     return configuration
 
@@ -52,15 +62,20 @@ def misfits(identifier: str, plan: PlanTable, configuration: Configuration) -> I
         )
 
     known = _Known(configuration, plan.tenant)
-    if not (plan.dids or plan.queues or plan.sites):
-        yield fault("", "it changes nothing", "name DIDs, queues or sites")
+    if not (plan.dids or plan.queues or plan.sites or plan.agents):
+        yield fault("", "it changes nothing", "name DIDs, queues, sites or agents")
     for field, kind, name in (*known.targets(plan), *known.references(plan)):
         if name not in known.names[kind]:
             yield fault(field, f"names the {kind} {name!r}, which is not there", f"name a {kind}")
     for queue, change in plan.queues.items():
         if change.backup == queue:
             yield fault(f"queues.{queue}.backup", "leads to the queue itself", "name another one")
-    if plan.sites and set(plan.sites) >= set(known.names["site"]):
+    for site, share in plan.sites.items():
+        if share.shares and sum(share.shares.values()) != WHOLE:
+            told = f"makes {sum(share.shares.values())} % of its calls"
+            yield fault(f"sites.{site}.shares", told, "share 100 % in all")
+    drained = {name for name, change in plan.sites.items() if not change.shares}
+    if drained and drained >= set(known.names["site"]):
         yield fault("sites", "it drains every site", "leave one that serves")
 
 
@@ -68,7 +83,7 @@ def meeting(plans: Mapping[str, PlanTable]) -> Iterator[Finding]:
     """Yield an error for each record that two of these plans change."""
     owners: dict[tuple[str, str], str] = {}
     for identifier, plan in plans.items():
-        for section in ("dids", "queues", "sites"):
+        for section in ("dids", "queues", "sites", "agents"):
             for name in getattr(plan, section):
                 owner = owners.setdefault((section, name), identifier)
                 if owner != identifier:
@@ -92,6 +107,7 @@ class _Known:
             "calendar": frozenset(
                 each.id for each in configuration.calendars if each.tenant == tenant
             ),
+            "agent": frozenset(each.id for each in configuration.agents if each.tenant == tenant),
             "site": frozenset(site.id for site in configuration.sites),
             "site of yours": frozenset(own_sites),
         }
@@ -102,6 +118,7 @@ class _Known:
         yield from ((f"dids.{name}", "DID", name) for name in plan.dids)
         yield from ((f"queues.{name}", "queue", name) for name in plan.queues)
         yield from ((f"sites.{name}", "site of yours", name) for name in plan.sites)
+        yield from ((f"agents.{name}", "agent", name) for name in plan.agents)
 
     @staticmethod
     def references(plan: PlanTable) -> Iterator[tuple[str, str, str]]:
@@ -118,6 +135,9 @@ class _Known:
             yield f"queues.{name}.backup", "queue", queue_change.backup
         for name, site in plan.sites.items():
             yield from ((f"sites.{name}.backups", "site", each) for each in site.backups)
+            yield from ((f"sites.{name}.shares", "site", each) for each in site.shares)
+        for name, agent in plan.agents.items():
+            yield f"agents.{name}.site", "site", agent.site
 
 
 def _did(did: Did, change: DidChange | None) -> Did:
@@ -147,7 +167,13 @@ def _queue(queue: Queue, change: QueueChange | None) -> Queue:
 def _site(site: Site, change: SiteChange | None) -> Site:
     if change is None:
         return site
+    if change.shares:
+        return replace(site, shares={SiteId(each): part for each, part in change.shares.items()})
     return replace(site, draining=True, backups=tuple(map(SiteId, change.backups)) or site.backups)
+
+
+def _agent(agent: Agent, change: AgentChange | None) -> Agent:
+    return agent if change is None else replace(agent, site=SiteId(change.site))
 
 
 def _or(value: ValueT | None, other: ValueT) -> ValueT:

@@ -83,9 +83,22 @@ def test_a_site_drains_to_its_backups() -> None:
     assert c == whole().sites[2]
 
 
+def test_one_plan_moves_calls_by_the_percent_and_agents_with_them() -> None:
+    move = plan(sites={"a": {"shares": {"a": 63, "b": 37}}}, agents={"anna": {"site": "b"}})
+    changed = overlaid(whole(), [move])
+    assert changed.sites[0].shares == {"a": 63, "b": 37}
+    assert not changed.sites[0].draining
+    assert changed.agents[0].site == "b"
+    assert changed.agents[0].skills == whole().agents[0].skills
+
+
 @pytest.mark.parametrize(
     ("tables", "field"),
     [
+        ({"sites": {"a": {"shares": {"a": 63, "b": 36}}}}, "sites.a.shares"),
+        ({"sites": {"a": {"shares": {"a": 63, "z": 37}}}}, "sites.a.shares"),
+        ({"agents": {"nobody": {"site": "b"}}}, "agents.nobody"),
+        ({"agents": {"anna": {"site": "z"}}}, "agents.anna.site"),
         ({}, ""),
         ({"dids": {"3": {"queue": "help"}}}, "dids.3"),
         ({"dids": {"2": {"queue": "help"}}}, "dids.2"),
@@ -124,7 +137,11 @@ CHANGES = st.fixed_dictionaries(
             ),
         ),
         "queues": st.dictionaries(st.just("sales"), st.just({"backup": "help"})),
-        "sites": st.dictionaries(st.sampled_from(["a", "b"]), st.just({"backups": ["c"]})),
+        "sites": st.dictionaries(
+            st.sampled_from(["a", "b"]),
+            st.sampled_from([{"backups": ["c"]}, {"shares": {"a": 99, "c": 1}}]),
+        ),
+        "agents": st.dictionaries(st.just("anna"), st.just({"site": "c"})),
     },
 )
 

@@ -88,6 +88,22 @@ def test_calls_spread_over_the_edges_of_a_site(site: Site) -> None:
     assert rung == {edge.port for edge in edges}
 
 
+def test_a_row_of_single_percents_gives_each_its_part(site: Site) -> None:
+    """The longest row that steering writes: a hundredth more for one than for the other."""
+    trunk, one, other = site.trunk(), site.edge(), site.edge()
+    turns = [one.address] * 51 + [other.address] * 49
+    steer(site, ",".join(turns * 2))
+    rung = []
+    for number in range(24):
+        call(trunk, call_id=f"percent-{number}")
+        edge = who_rings([one, other])
+        take(edge)
+        assert trunk.final().status == 200
+        rung.append(edge.port)
+    # With even chances, some three in a million runs have fewer than two of either.
+    assert min(rung.count(one.port), rung.count(other.port)) >= 2
+
+
 def test_a_dead_edge_costs_half_a_second_and_only_the_first_call(site: Site) -> None:
     trunk, dead, live = site.trunk(), site.edge(), site.edge()
     steer(site, f"{dead.address}|{live.address}")

@@ -57,6 +57,18 @@ def test_a_home_that_lives_and_has_no_telephone_of_the_agent_loses_them_too() ->
     assert [(each.move.site, each.presence) for each in due(world)] == [("b", 0)]
 
 
+def test_an_agent_whose_home_a_plan_has_changed_stays_reachable_where_their_telephone_is() -> None:
+    world = two_sites()
+    world.presence(ANN, site="b")
+    assert world.snapshot.agents[ANN].value.site == "a", "a plan has made it her home"
+    (stays,) = due(world)
+    assert (stays.move.site, stays.move.home) == ("b", "a")
+    world.put(keys.move(ANN), stays.move)
+    # Her telephone comes to the new home, and has left the old one: a takes her, for good.
+    world.presence(ANN, site="b", state=PresenceState.SIGNED_OUT)
+    assert [each.move.site for each in due(world, "a1")] == ["a"]
+
+
 def test_who_wishes_to_be_signed_out_stays_where_they_are() -> None:
     world = two_sites()
     world.presence(ANN, state=PresenceState.SIGNED_OUT)

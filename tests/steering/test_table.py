@@ -199,6 +199,18 @@ def test_sites_that_share_have_their_parts_of_the_first_group(
     assert max(of_b) - min(of_b) <= 1
 
 
+@pytest.mark.parametrize("percent", [1, 37, 50, 99])
+def test_shares_are_exact_to_the_percent_with_every_edge_in_turn(
+    world: World, percent: int
+) -> None:
+    for name in ("a2", "b2"):
+        world.edge(name, sip=f"198.18.{'ab'.index(name[0]) + 1}.10:5082")
+    sharing(world, a=100 - percent, b=percent)
+    (shared, *_) = rows(world.snapshot, A, NOW)[SALES]
+    assert 100 * sum(each.startswith("198.18.2.") for each in shared) == percent * len(shared)
+    assert len(set(shared)) == 4
+
+
 def test_a_site_that_drains_or_dies_leaves_its_part_to_the_others(world: World) -> None:
     sharing(world, a=1, b=1)
     assert rows(world.snapshot, A, NOW)[SALES] == ((A1, B1), (C1,))
