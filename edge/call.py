@@ -16,25 +16,27 @@ import structlog
 from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call import AgentLeg, Call, Rules, State
-from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
-from edge.acd.call_resume import called_back, resumed
+from edge.acd.call_events import Attempt, Side
+from edge.acd.call_resume import Passing, called_back, resumed
 from edge.acd.call_state import start, step
 from edge.acd.call_writes import Write
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.owed import Owed, foreseen, given
 from edge.acd.recorded import NO_RECORDER
 from edge.acd.token import Token
-from edge.call_legs import CallLegs, SipEffect
+from edge.acd.transfer import No, ToAgent, ToQueue
+from edge.call_legs import CallLegs, SipEffect, Tell
 from edge.call_media import CallMedia, MediaEffect, Spoken
 from edge.call_recording import CANNOT_BE_RECORDED, CallRecording
 from edge.call_records import AgentLegFacts, CallWriter
 from edge.call_timers import CallTimers, Own
 from edge.call_tools import Tools
-from edge.journal import AgentNote, CallNote
+from edge.journal import CallNote
 from edge.log import fault
 from edge.records import CallRecords
 from edge.sip.errors import LocalError
-from edge.sip.events import LegId
+from edge.sip.events import LegId, ReferReceived
+from edge.transfers import Target
 from state.model import AgentId, Decision, Outcome, RecordingFailure, SiteId, Ticket
 
 log = structlog.get_logger()
@@ -127,9 +129,11 @@ class CallShell:
         self._call, effects = called_back(self.id, rules, decision)
         self._carry_out(effects)
 
-    def adopt_agent(self, agent: AgentNote) -> None:
-        """Take up the leg of the agent whom the former life had given to this call."""
-        self._legs.adopt(agent)
+    def adopt_agents(self, note: CallNote) -> None:
+        """Take up the legs of the agents whom the former life had given to this call."""
+        for agent in (note.transferor, note.agent):
+            if agent is not None:
+                self._legs.adopt(agent)
 
     def resume(self, note: CallNote, *, has_media: bool = True) -> None:
         """Go on where the former life of this edge left off; nothing if it has gone on already.
@@ -139,7 +143,6 @@ class CallShell:
         """
         if self._call is not None:
             return
-        agent = note.agent
         self._media.restore(said=note.said, told=note.told, is_joined=note.is_joined)
         self._is_confirmed = True
         self._recording.restore(note.heard, note.unrecorded)
@@ -147,10 +150,11 @@ class CallShell:
             self.id,
             note.rules,
             note.state,
-            attempt=agent.attempt if agent is not None else NO_ATTEMPT,
+            attempt=note.attempt,
             decision=note.decision,
             hold=note.hold,
             has_talked=note.has_talked,
+            passing=note.passing,
         )
         if note.is_joined:
             self._record()
@@ -172,6 +176,75 @@ class CallShell:
         """Take one event, after those that are being taken."""
         self._inbox.append(event)
         self._take_all()
+
+    # -- transfers
+
+    def refer(self, asked: ReferReceived, attempt: Attempt | None) -> None:
+        """Take a REFER: only the agent who talks with the caller passes them on."""
+        sip, call = self._tools.sip, self._call
+        because = self._may_not_pass_on(call, attempt)
+        if call is None or call.agent is None or because is not None:
+            why = because or _NOT_IN_TALK
+            sip.refuse_refer(asked.transaction, why.status, why.reason)
+            return
+        where = self._tools.transfers.destination(self._foreseen, call.agent, asked.refer_to)
+        if isinstance(where, No):
+            sip.refuse_refer(asked.transaction, where.status, where.reason)
+        else:
+            self._legs.accept_refer(asked.transaction, call.attempt)
+            self.pass_on(where)
+        log.info("refer", call=self.id, agent=call.agent, to=type(where).__name__)
+
+    def obey(self, agent: AgentId, to: str, tell: Tell) -> None:
+        """Pass the caller on as somebody wishes for the agent who talks with them."""
+        call = self._call
+        because = self._may_not_pass_on(call, self.attempt)
+        if call is None or call.agent != agent or because is not None:
+            why = because or _NOT_IN_TALK
+            tell(why.status, why.reason)
+            return
+        where = self._tools.transfers.destination(self._foreseen, agent, to)
+        log.info("transfer_wish", call=self.id, agent=agent, to=type(where).__name__)
+        if isinstance(where, No):
+            tell(where.status, where.reason)
+            return
+        tell(_TRYING, "")
+        self._legs.listen(call.attempt, tell)
+        self.pass_on(where)
+
+    def _may_not_pass_on(self, call: Call | None, attempt: Attempt | None) -> No | None:
+        if attempt is None:
+            return _NOT_THE_CALLER
+        if call is not None and call.transferor is not None:
+            return _PASSED_ON
+        if call is None or call.state is not State.CONNECTED or attempt != call.attempt:
+            return _NOT_IN_TALK
+        return _OFFER_OPEN if Side.AGENT in self._open_offers else None
+
+    def pass_on(self, where: ToAgent | ToQueue) -> None:
+        """Pass the caller on, who talks with an agent."""
+        match where:
+            case ToAgent(agent=agent):
+                self.deliver(ev.PassedToAgent(target=agent))
+            case ToQueue(queue=queue):
+                self._media.set_music(self._tools.transfers.music(queue.music))
+                self._recording.move(queue)
+                self.deliver(ev.PassedToQueue(queue=queue))
+
+    async def _reserve_target(self, agent: AgentId) -> None:
+        call = self._call
+        if call is None or call.transferor is None:
+            return
+        by = call.transferor.decision.winner
+        try:
+            got = await self._tools.transfers.reserve(self.records, self._foreseen, by, agent)
+        except Exception as error:  # noqa: BLE001 - else the call would wait for this for ever
+            log.error("reservation_fault", call=self.id, **fault(error))  # noqa: TRY400 - one line
+            got = _UNAVAILABLE
+        if isinstance(got, Target):
+            self.on_reserved(got.decision, got.token)
+        else:
+            self.deliver(ev.TargetRefused(status=got))
 
     def recording_failed(self, because: str) -> None:
         """Take in that the call cannot be recorded: the queue says whether it goes on."""
@@ -233,7 +306,9 @@ class CallShell:
         if call.state in _PAST_TAKING_UP:
             self._owe(before, call)
         elif self._is_confirmed and (
-            call.state is not before.state or isinstance(event, ev.Confirmed | ev.Renegotiated)
+            call.state is not before.state
+            or call.transferor != before.transferor
+            or isinstance(event, ev.Confirmed | ev.Renegotiated)
         ):
             self._journal(call)
 
@@ -257,22 +332,17 @@ class CallShell:
                     ticket=self._foreseen,
                     ending=self._writer.ending(verdict, call.decision),
                     part=verdict.part,
+                    leaving=verdict.leaving,
                     at=verdict.at,
                 )
             )
 
     def _note(self, call: Call) -> CallNote:
-        agent = None
+        agent = transferor = None
         if call.agent_leg is not AgentLeg.NONE:
-            facts = self._agent_facts()
-            is_up = call.agent_leg is AgentLeg.UP
-            agent = AgentNote(
-                attempt=call.attempt,
-                token=self._legs.token,
-                site=facts.site,
-                sip_call_id=facts.sip_call_id,
-                dialog=self._legs.dialog(call.attempt) if is_up else None,
-            )
+            agent = self._legs.note(call.attempt, is_up=call.agent_leg is AgentLeg.UP)
+        if call.transferor is not None:
+            transferor = self._legs.note(call.transferor.attempt, is_up=call.transferor.is_up)
         return CallNote(
             ticket=self._foreseen,
             rules=call.rules,
@@ -287,6 +357,8 @@ class CallShell:
             has_talked=call.has_talked,
             heard=self._recording.heard,
             unrecorded=self._recording.unrecorded,
+            passing=Passing.of(call),
+            transferor=transferor,
         )
 
     # -- what it does
@@ -307,6 +379,8 @@ class CallShell:
         match effect:
             case fx.ReinviteCaller():
                 self.deliver(ev.CallerReinviteRefused(status=_PENDING))
+            case fx.ReinviteAgent(attempt=attempt):
+                self.deliver(ev.AgentReinviteRefused(attempt=attempt, status=_PENDING))
             case fx.InviteAgent(attempt=attempt):
                 self.deliver(ev.AgentRejected(attempt=attempt, status=500, reason="not sent"))
             case _:
@@ -315,10 +389,12 @@ class CallShell:
     def _do(self, effect: fx.Effect) -> None:
         match effect:
             case fx.Store(write=write):
-                self._foreseen = foreseen(self._foreseen, write)
+                self._foreseen = foreseen(self._foreseen, write, self._agent_facts().site)
                 self._spawn(self._tell(self._write(write)))
             case fx.InviteAgent(attempt=attempt, agent=agent, sdp=sdp):
                 self._ring(attempt, agent, sdp)
+            case fx.ReserveTarget(agent=agent):
+                self._spawn(self._reserve_target(agent))
             case fx.StartTimer(timer=timer, seconds=seconds):
                 self._timers.start(timer, seconds, partial(self.deliver, _TIMEOUTS[timer]))
             case fx.StopTimer(timer=timer):
@@ -479,9 +555,23 @@ _FAULT = "internal_error"
 _TALKING = frozenset({State.JOINING, State.CONNECTED})
 _LAST_RESORT_S = 4.0
 """How long a call may take to end in order after a fault of ours."""
+_TRYING = 100
 _PENDING = 491
+_UNAVAILABLE = 503
+_NOT_THE_CALLER = No(status=403, reason="Only agents pass callers on")
+_NOT_IN_TALK = No(status=403, reason="Nobody to pass on")
+_PASSED_ON = No(status=_PENDING, reason="A transfer is under way")
+_OFFER_OPEN = No(status=_PENDING, reason="Request Pending")
 _WITH_MEDIA = frozenset(
-    {State.GREETING, State.QUEUED, State.RINGING, State.JOINING, State.CONNECTED}
+    {
+        State.GREETING,
+        State.QUEUED,
+        State.RINGING,
+        State.JOINING,
+        State.CONNECTED,
+        State.TRANSFERRING,
+        State.RETURNING,
+    }
 )
 _TIMEOUTS: dict[fx.Timer, ev.Event] = {
     fx.Timer.RING: ev.RingTimeout(),

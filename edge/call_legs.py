@@ -6,23 +6,28 @@ has just ended by itself; the event that says so is on its way then.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
 import structlog
 
 from edge.acd import call_effects as fx
 from edge.acd.call_events import Attempt, Side
-from edge.acd.token import NO_TOKEN
+from edge.acd.token import NO_TOKEN, Token
 from edge.call_records import AgentLegFacts
 from edge.call_tools import RETRY_AFTER_S, Tools
 from edge.journal import AgentNote
 from edge.log import fault
 from edge.sip.dialog import Dialog
-from edge.sip.events import LegId
+from edge.sip.events import LegId, TransactionId
 from state.model import AgentId, SiteId, Ticket
 
 log = structlog.get_logger()
 
+_FINAL = 200
+
+Tell = Callable[[int, str], None]
+"""(SIP status, reason in words)"""
 SipEffect = (
     fx.AnswerCaller
     | fx.RejectCaller
@@ -30,6 +35,9 @@ SipEffect = (
     | fx.HangUpCaller
     | fx.CancelAgent
     | fx.HangUpAgent
+    | fx.ReinviteAgent
+    | fx.TakeBack
+    | fx.TellTransferor
     | fx.AnswerOffer
     | fx.RefuseOffer
 )
@@ -44,12 +52,17 @@ class CallLegs:
         self._caller = caller
         self._agents: dict[Attempt, LegId] = {}
         self._facts: dict[Attempt, AgentLegFacts] = {}
+        self._tokens: dict[Attempt, Token] = {}
+        self._referring: set[Attempt] = set()
+        """Who has asked by REFER to pass the caller on, and waits to hear how that gets on."""
+        self._listening: dict[Attempt, Tell] = {}
+        """Who else wants to hear it: an agent's desktop, not their telephone."""
         self.token = NO_TOKEN
         """Of the last reservation."""
 
     def adopt(self, agent: AgentNote) -> None:
         """Take up the leg of the agent whom the former life had given to this call."""
-        self.token = agent.token
+        self.token = self._tokens[agent.attempt] = agent.token
         self._facts[agent.attempt] = AgentLegFacts(site=agent.site, sip_call_id=agent.sip_call_id)
         if agent.dialog is not None:
             leg = self._tools.sip.adopt(agent.dialog)
@@ -64,6 +77,30 @@ class CallLegs:
         """Return by which site's Kamailio an agent's leg goes, or (None) the caller's."""
         return self._ticket.via if attempt is None else self.facts(attempt).site
 
+    def note(self, attempt: Attempt, *, is_up: bool) -> AgentNote:
+        """Return what a next life has to know of an agent's leg."""
+        facts = self.facts(attempt)
+        return AgentNote(
+            attempt=attempt,
+            token=self.token_of(attempt),
+            site=facts.site,
+            sip_call_id=facts.sip_call_id,
+            dialog=self.dialog(attempt) if is_up else None,
+        )
+
+    def token_of(self, attempt: Attempt) -> Token:
+        """Return the token under which an attempt was rung, or would be."""
+        return self._tokens.get(attempt, self.token)
+
+    def accept_refer(self, transaction: TransactionId, attempt: Attempt) -> None:
+        """Accept an agent's REFER; `TellTransferor` says how it gets on."""
+        if self._tools.sip.accept_refer(transaction):
+            self._referring.add(attempt)
+
+    def listen(self, attempt: Attempt, tell: Tell) -> None:
+        """Tell, too, how it gets on."""
+        self._listening[attempt] = tell
+
     def dialog(self, attempt: Attempt | None) -> Dialog:
         """Return the dialog of an established leg, to be written down."""
         leg = self._caller if attempt is None else self._agents[attempt]
@@ -75,10 +112,11 @@ class CallLegs:
         if rung is None:
             return False
         self._facts[attempt] = AgentLegFacts(site=rung.site, sip_call_id=rung.sip_call_id)
+        self._tokens[attempt] = self.token
         self._own(rung.leg, attempt)
         return True
 
-    def do(self, effect: SipEffect, current: Attempt) -> None:
+    def do(self, effect: SipEffect, current: Attempt) -> None:  # noqa: C901 - one case an effect
         """Carry an effect out; an offer of the agent's side is of the `current` attempt's."""
         sip = self._tools.sip
         match effect:
@@ -95,6 +133,12 @@ class CallLegs:
                 sip.cancel(self._agents[attempt], reason=reason_field(reason))
             case fx.HangUpAgent(attempt=attempt, reason=reason):
                 sip.bye(self._agents[attempt], reason=reason_field(reason))
+            case fx.ReinviteAgent(attempt=attempt, sdp=sdp):
+                sip.reinvite(self._agents[attempt], sdp)
+            case fx.TakeBack(attempt=attempt, was=was):
+                self._take_back(attempt, was)
+            case fx.TellTransferor(attempt=attempt, status=status):
+                self._tell(attempt, status)
             case fx.AnswerOffer(side=side, sdp=sdp):
                 sip.answer_offer(self._leg_of(side, current), sdp)
             case fx.RefuseOffer(side=side, status=status):
@@ -109,6 +153,22 @@ class CallLegs:
                 self._tools.sip.let_go(leg, reason=reason_field(cause))
             except Exception as error:  # noqa: BLE001 - the other legs are to be let go too
                 log.error("leg_not_let_go", call=self._ticket.call, **fault(error))  # noqa: TRY400 - one line
+
+    def _take_back(self, attempt: Attempt, was: Attempt) -> None:
+        self._facts[attempt] = self.facts(was)
+        self.token = self._tokens[attempt] = self.token_of(was)
+        self._own(self._agents.pop(was), attempt)
+
+    def _tell(self, attempt: Attempt, status: int) -> None:
+        is_final = status >= _FINAL
+        if (tell := self._listening.get(attempt)) is not None:
+            tell(status, "")
+        if is_final:
+            self._listening.pop(attempt, None)
+        if attempt in self._referring:
+            self._tools.sip.notify_refer(self._agents[attempt], status, final=is_final)
+        if is_final:
+            self._referring.discard(attempt)
 
     def _own(self, leg: LegId, attempt: Attempt) -> None:
         self._agents[attempt] = leg

@@ -13,6 +13,7 @@ from typing import assert_never
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
@@ -78,6 +79,10 @@ class CallMedia:
         """What the caller hears before the queue, the last that was begun."""
         self.spoken_s = 0.0
         """How long it lasts; 0 when it could not be played."""
+
+    def set_music(self, file: Path) -> None:
+        """Play this from now on to a caller who waits."""
+        self._sounds = replace(self._sounds, music=file)
 
     @property
     def is_joined(self) -> bool:

@@ -16,7 +16,7 @@ from edge.acd import recorded
 from edge.acd.recorded import NOT_ASKED, Before, Heard
 from edge.acd.region import international
 from edge.recording import CallRecorder
-from state.model import AgentId, RecordingFailure, RecordingRules, Ticket
+from state.model import AgentId, Queue, RecordingFailure, RecordingRules, Ticket
 
 log = structlog.get_logger()
 
@@ -74,6 +74,11 @@ class CallRecording:
         """Go on where a former process left off."""
         self.heard, self._because = heard, unrecorded
         self._has_failed = unrecorded != "" and not self._may_come_late(unrecorded)
+
+    def move(self, queue: Queue) -> None:
+        """Go by another queue's rules: the caller waits there now."""
+        self._rules = queue.recording
+        self._ticket = replace(self._ticket, queue=queue.id)
 
     def announce(self) -> None:
         """Note that the caller has heard that the call is recorded."""

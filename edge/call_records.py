@@ -10,17 +10,21 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from edge.acd import reservation
+from edge.acd import reservation, transferring
 from edge.acd.call import Verdict
 from edge.acd.call_events import Event, WriteRefused, Written
 from edge.acd.call_writes import (
     Close,
     CreateTicket,
     FreeAgent,
+    FreeTransferor,
     GiveBack,
+    HandBack,
     MarkConnected,
     MarkHold,
     MarkQueued,
+    MoveToQueue,
+    PassOn,
     Write,
 )
 from edge.acd.ending import WITHDRAWN, Ending
@@ -86,6 +90,7 @@ class CallWriter:
             agent_sip_call_id=leg.sip_call_id,
             holds=close.holds,
             held_s=close.held_s,
+            talk=close.talk,
             unrecorded=self._unrecorded(),
         )
 
@@ -98,7 +103,7 @@ class CallWriter:
         )
 
     def _maker(  # noqa: PLR0911 - one case a write
-        self, write: MarkQueued | MarkConnected | MarkHold | GiveBack | FreeAgent | Close
+        self, write: Write
     ) -> tuple[PlanMaker, Callable[[Held | None], bool]]:
         match write:
             case MarkQueued(at=at):
@@ -107,20 +112,55 @@ class CallWriter:
                 return _for_given(lambda h, g: reservation.connected(h, g, at)), _always
             case MarkHold(on=on, at=at):
                 return _for_given(lambda h, g: reservation.hold_turned(h, g, at, on=on)), _always
-            case GiveBack(part=part, at=at, has_talked=True):
-                return _for_given(lambda h, g: reservation.agent_lost(h, g, part, at)), _always
+            case GiveBack(part=part, at=at, has_talked=True, talk=talk):
+                site = self._agent_leg().site
+                return (
+                    _for_given(lambda h, g: reservation.agent_lost(h, g, part, at, talk, site)),
+                    _always,
+                )
             case GiveBack(part=part, tried=tried, at=at):
                 return (
                     _for_given(lambda h, g: reservation.offer_failed(h, g, part, at, tried=tried)),
                     _always,
                 )
-            case FreeAgent(part=part, at=at):
+            case PassOn() | MoveToQueue() | HandBack() | FreeTransferor():
+                return self._transfer(write)
+            case FreeAgent(part=part, at=at, leaving=leaving):
                 return (
-                    _for_given(lambda h, g: reservation.agent_freed(h, g, part, at)),
+                    _for_given(
+                        lambda h, g: reservation.agent_freed(h, g, part, at, leaving=leaving)
+                    ),
                     lambda held: held is not None and held.given is not None,
                 )
             case Close():
                 return self._close(write), _always
+            case CreateTicket():
+                raise TypeError("a ticket is created by another way")
+            case _:
+                assert_never(write)
+
+    def _transfer(
+        self, write: PassOn | MoveToQueue | HandBack | FreeTransferor
+    ) -> tuple[PlanMaker, Callable[[Held | None], bool]]:
+        site = self._agent_leg().site
+        match write:
+            case PassOn(talk=talk, at=at):
+                return _for_held(lambda h, _: transferring.passed_on(h, talk, site, at)), _always
+            case MoveToQueue(queue=queue, part=part, talk=talk, at=at):
+                return (
+                    _for_given(lambda h, g: transferring.moved(h, g, queue, part, talk, site, at)),
+                    _always,
+                )
+            case HandBack(part=part, at=at):
+                return (
+                    _for_both(lambda h, g, _: transferring.handed_back(h, g, part, at)),
+                    _has_transferor,
+                )
+            case FreeTransferor(part=part, at=at):
+                return (
+                    _for_both(lambda h, _, t: transferring.transferor_freed(h, t, part, at)),
+                    _has_transferor,
+                )
             case _:
                 assert_never(write)
 
@@ -129,11 +169,28 @@ class CallWriter:
 
     def _close(self, write: Close) -> PlanMaker:
         ending = self.ending(write, write.decision)
-        return _for_held(lambda held, _: reservation.ended(held, ending, write.part, write.at))
+        return _for_held(
+            lambda held, _: reservation.ended(
+                held, ending, write.part, write.at, leaving=write.leaving
+            )
+        )
 
 
 def _always(_: Held | None) -> bool:
     return True
+
+
+def _has_transferor(held: Held | None) -> bool:
+    return held is not None and held.transferor is not None
+
+
+def _for_both(plan: Callable[[Held, GivenAgent, GivenAgent], Plan]) -> PlanMaker:
+    def make(held: Held | None, _: Now) -> Plan | None:
+        if held is None or held.given is None or held.transferor is None:
+            return None
+        return plan(held, held.given, held.transferor)
+
+    return make
 
 
 def _for_held(plan: Callable[[Held, Now], Plan]) -> PlanMaker:

@@ -12,6 +12,7 @@ from edge.recording import CallRecorder
 from edge.ringing import Ringing
 from edge.sip.events import LegId
 from edge.telephony import Telephony
+from edge.transfers import Transfers
 from state.clock import Clock
 from state.model import CallId
 
@@ -31,4 +32,5 @@ class Tools(Struct, frozen=True, kw_only=True):
     recorder: CallRecorder
     wants_agent: Callable[[], None]
     """Is told when a call begins to wait: the shared state may not change with it."""
+    transfers: Transfers
     finished: Callable[[CallId], None]

@@ -8,7 +8,7 @@ calls.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import structlog
 from msgspec import Struct
@@ -21,7 +21,18 @@ from state import keys
 from state.clock import Clock
 from state.errors import StoreError
 from state.mirror import Mirror, MirrorState
-from state.model import CallId, EdgeId, Entry, Now, Offer, RecordingWish, Ticket
+from state.model import (
+    CallId,
+    EdgeId,
+    Entry,
+    Now,
+    Offer,
+    RecordingStatus,
+    RecordingWish,
+    Ticket,
+    TransferStatus,
+    TransferWish,
+)
 from state.snapshot import Snapshot
 from state.store import Delete, ModIs, Store
 
@@ -159,16 +170,20 @@ class Janitor:
                 return
 
     async def _forget_old_wishes(self, snapshot: Snapshot, now: Now) -> None:
-        """Delete what was asked, and said, of the recordings of calls that are over."""
+        """Delete what was asked of calls that are over, and what was said of it."""
         if min(snapshot.edges, default=None) != self._edge:
             return
-        old = [*snapshot.recording_wishes.values(), *snapshot.recordings.values()]
+        old = [
+            *snapshot.recording_wishes.values(),
+            *snapshot.recordings.values(),
+            *snapshot.transfer_wishes.values(),
+            *snapshot.transfers.values(),
+        ]
         for each in old:
             value = each.value
             if value.call in snapshot.tickets or now.mono_s - each.seen_s < WISH_KEPT_S:
                 continue
-            is_wish = isinstance(value, RecordingWish)
-            key = (keys.recording_wish if is_wish else keys.recording)(value.call)
+            key = _WISHED[type(value)](value.call)
             same = ModIs(key=key, mod_revision=each.mod_revision)
             try:
                 await self._store.txn((same,), (Delete(key=key),))
@@ -192,3 +207,11 @@ class Janitor:
         if result.succeeded:
             # Refused: it was done already, by its own edge or by another survivor.
             log.warning(due.event, call=due.call, edge=due.edge)
+
+
+_WISHED: Mapping[type, Callable[[CallId], str]] = {
+    RecordingWish: keys.recording_wish,
+    RecordingStatus: keys.recording,
+    TransferWish: keys.transfer_wish,
+    TransferStatus: keys.transfer,
+}

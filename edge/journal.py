@@ -16,7 +16,8 @@ import structlog
 from msgspec import Struct, field
 
 from edge.acd.call import Hold, Rules, State
-from edge.acd.call_events import Attempt, Side
+from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
+from edge.acd.call_resume import NOTHING_PASSED, Passing
 from edge.acd.owed import Owed
 from edge.acd.recorded import NOT_ASKED, Heard
 from edge.acd.token import Token
@@ -62,6 +63,16 @@ class CallNote(Struct, frozen=True, kw_only=True):
     """What the caller has heard, and said, of being recorded."""
     unrecorded: str = ""
     """Why there is no recording, if there is none."""
+    passing: Passing = NOTHING_PASSED
+    transferor: AgentNote | None = None
+    """The leg of `passing.transferor`."""
+
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt that was current."""
+        if self.agent is not None:
+            return self.agent.attempt
+        return NO_ATTEMPT if self.transferor is None else self.transferor.attempt
 
 
 class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):

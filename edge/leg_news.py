@@ -55,6 +55,10 @@ def of_agent(event: sip.Event, attempt: Attempt) -> ev.Event | None:  # noqa: PL
             return ev.AgentRejected(attempt=attempt, status=status, reason=reason)
         case sip.Ended(by=by, cause=cause):
             return ev.AgentEnded(attempt=attempt, by=_BY[by], cause=cause)
+        case sip.OfferAnswered(sdp=sdp):
+            return ev.AgentReinvited(attempt=attempt, sdp=sdp, holds=_holds(sdp))
+        case sip.OfferRefused(status=status):
+            return ev.AgentReinviteRefused(attempt=attempt, status=status)
         case sip.OfferReceived(sdp=sdp):
             return ev.OfferMade(side=Side.AGENT, sdp=sdp, holds=_holds(sdp))
         case _:

@@ -45,6 +45,8 @@ from edge.steward import Steward
 from edge.switchboard import Switchboard
 from edge.takeover import Takeover
 from edge.telephony import Telephony
+from edge.transfer_wishes import TransferWishes
+from edge.transfers import Transfers
 from state.clock import SystemClock
 from state.etcd import EtcdStore, Tls
 from state.eventlog.log import EventLog
@@ -157,6 +159,13 @@ class EdgeProcess:
             journal=self._journal,
             recorder=self._recorder or NoRecorder(),
             wants_agent=self._call_waits,
+            transfers=Transfers(
+                settings=settings,
+                clock=clock,
+                snapshot=self._snapshot,
+                unreachable=self._unreachable,
+                alone=lambda: self._alone,
+            ),
         )
         if self._recorder is not None:
             self._recorder.on_failed = self._switchboard.recording_failed
@@ -166,6 +175,9 @@ class EdgeProcess:
             snapshot=self._snapshot,
             holds=self._switchboard.holds,
             recorder=self._recorder,
+        )
+        self._transfer_wishes = TransferWishes(
+            edge=edge, store=shared, snapshot=self._snapshot, call=self._switchboard.call
         )
         self._alone = Alone(
             edge=edge,
@@ -321,6 +333,7 @@ class EdgeProcess:
             "headroom": self._headroom.run(),
             "event_log": self._event_log.run(),
             "recording_wishes": self._recording_wishes.run(),
+            "transfer_wishes": self._transfer_wishes.run(),
             "media_watch": self._media_watch.run(),
             "leg_watch": self._leg_watch.run(),
             "takeover": self._take_over(takeover),
@@ -431,6 +444,7 @@ class EdgeProcess:
         ):
             self._keeper.wake()
         self._recording_wishes.take(deltas)
+        self._transfer_wishes.take(deltas)
         self._steward.take(deltas)
         for delta in deltas:
             self._switchboard.take_delta(delta)

@@ -133,8 +133,8 @@ class CallRecords:
     async def _look(self, held: Held | None, holder: EdgeId) -> Held | None:
         """Return what the store has of the call; None: it is not `holder`'s to end."""
         agents: frozenset[AgentId] = frozenset()
-        if held is not None and held.given is not None:
-            agents = frozenset({held.given.offer.value.agent})
+        if held is not None:
+            agents = frozenset(each.offer.value.agent for each in held.agents)
         while True:
             try:
                 found = await self._find(keys_of(self._call, agents))
@@ -156,7 +156,7 @@ class CallRecords:
     def forget_given(self) -> None:
         """Hold no agent any more: somebody else has freed them."""
         if self.held is not None:
-            self.held = replace(self.held, given=None)
+            self.held = replace(self.held, given=None, transferor=None)
 
     async def _refused_before(self) -> int | None:
         """Return the revision of this call's record if some edge refused it; None: it did not.

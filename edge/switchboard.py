@@ -35,6 +35,7 @@ from edge.sip import events as sip
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
 from edge.telephony import Telephony
+from edge.transfers import Transfers
 from state.clock import Clock
 from state.keys import Kind
 from state.model import (
@@ -78,6 +79,7 @@ class Switchboard:
         journal: Journal,
         recorder: CallRecorder,
         wants_agent: Callable[[], None],
+        transfers: Transfers,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -96,6 +98,7 @@ class Switchboard:
             journal=journal,
             recorder=recorder,
             wants_agent=wants_agent,
+            transfers=transfers,
             finished=self._finished,
         )
         self._prompts = Prompts(settings.prompts)
@@ -191,8 +194,7 @@ class Switchboard:
         music = queue.value.music if queue is not None else _MUSIC
         rules = queue.value.recording if queue is not None else RecordingRules()
         shell = self._shell(note.ticket, leg, rules, music=music, is_known=False)
-        if note.agent is not None:
-            shell.adopt_agent(note.agent)
+        shell.adopt_agents(note)
         log.info("call_taken_up", call=call_id, state=note.state, did=note.ticket.did)
         return shell
 
@@ -271,9 +273,8 @@ class Switchboard:
         if told is not None:
             call.deliver(told)
         elif isinstance(event, sip.ReferReceived):
-            # Transfers by REFER come with the agent's desk; until then say so at once.
             with contextlib.suppress(LocalError):
-                self._sip.refuse_refer(event.transaction, 603)
+                call.refer(event, role.attempt)
 
     def _refuse_offer(self, leg: LegId) -> None:
         with contextlib.suppress(LocalError):

@@ -23,7 +23,7 @@ from edge.media.errors import MediaError
 from edge.media.relay import Relay
 from edge.switchboard import Switchboard
 from state.clock import Clock
-from state.model import CallId, EdgeId, Now, TicketState
+from state.model import CallId, EdgeId, Now, Ticket, TicketState
 from state.snapshot import Snapshot
 
 log = structlog.get_logger()
@@ -129,12 +129,12 @@ class Takeover:
         if held is None:
             shell.deliver(TicketLost())
         elif held.given is not None and self._notes[call].state in _WITHOUT_AGENT:
-            given = held.given
+            given, told = held.given, self._notes[call].ticket
 
             def give_back(now_held: Held | None, at: Now) -> Plan | None:
                 if now_held is None or now_held.given is None:
                     return None
-                return offer_failed(now_held, given, WITHDRAWN, at, tried=False)
+                return offer_failed(_as_told(now_held, told), given, WITHDRAWN, at, tried=False)
 
             await shell.records.write(give_back)
 
@@ -142,7 +142,15 @@ class Takeover:
         ticket = snapshot.tickets.get(call)
         if ticket is None or ticket.value.holder != self._edge:
             return None
-        return Held(ticket=ticket, given=self._given(snapshot, call))
+        given = self._given(snapshot, call)
+        return Held(ticket=ticket, given=given, transferor=self._transferor(snapshot, call))
+
+    def _transferor(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
+        transferor = self._notes[call].passing.transferor
+        if transferor is None or transferor.decision.winner == snapshot.tickets[call].value.agent:
+            return None
+        offer = snapshot.offers.get(transferor.decision.winner)
+        return given_agent(snapshot, offer) if offer and offer.value.call == call else None
 
     def _given(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
         agent = snapshot.tickets[call].value.agent
@@ -150,6 +158,23 @@ class Takeover:
         if offer is None or offer.value.call != call:
             return None
         return given_agent(snapshot, offer)
+
+
+def _as_told(held: Held, told: Ticket) -> Held:
+    """Let the ticket say in which queue its caller was put, should nobody have written that."""
+    if told.queue == held.ticket.value.queue:
+        return held
+    value = replace(
+        held.ticket.value,
+        queue=told.queue,
+        needs=told.needs,
+        any_of=told.any_of,
+        attributes=told.attributes,
+        priority=told.priority,
+        tried=told.tried,
+        talks=told.talks,
+    )
+    return replace(held, ticket=replace(held.ticket, value=value))
 
 
 _WITHOUT_AGENT = frozenset({State.GREETING, State.QUEUED})

@@ -113,9 +113,20 @@ class Telephony:
         self._stack.refuse_offer(leg, status, self._endpoint.now())
         self._endpoint.flush()
 
-    def refuse_refer(self, transaction: TransactionId, status: int) -> None:
+    def accept_refer(self, transaction: TransactionId) -> bool:
+        """Accept a REFER; False: they want to hear no more of it."""
+        wants_more = self._stack.accept_refer(transaction, self._endpoint.now())
+        self._endpoint.flush()
+        return wants_more
+
+    def notify_refer(self, leg: LegId, status: int, *, final: bool) -> None:
+        """Say how an accepted REFER gets on."""
+        self._stack.notify_refer(leg, status, self._endpoint.now(), final=final)
+        self._endpoint.flush()
+
+    def refuse_refer(self, transaction: TransactionId, status: int, reason: str = "") -> None:
         """Refuse a REFER."""
-        self._stack.refuse_refer(transaction, status, self._endpoint.now())
+        self._stack.refuse_refer(transaction, status, self._endpoint.now(), reason=reason)
         self._endpoint.flush()
 
     def ask(self, leg: LegId) -> None:

@@ -39,6 +39,8 @@ from state.model import (
     Rest,
     Site,
     Ticket,
+    TransferStatus,
+    TransferWish,
     Trunk,
     Wish,
     Work,
@@ -70,6 +72,8 @@ Record: TypeAlias = (
     | Place
     | RecordingWish
     | RecordingStatus
+    | TransferWish
+    | TransferStatus
     | Offer
     | Work
     | CallRecord
@@ -105,6 +109,8 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.PLACE: Place,
     Kind.RECORDING_WISH: RecordingWish,
     Kind.RECORDING: RecordingStatus,
+    Kind.TRANSFER_WISH: TransferWish,
+    Kind.TRANSFER: TransferStatus,
     Kind.OFFER: Offer,
     Kind.WORK: Work,
     Kind.ENDED: CallRecord,
@@ -133,6 +139,8 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.PLACE: "call",
     Kind.RECORDING_WISH: "call",
     Kind.RECORDING: "call",
+    Kind.TRANSFER_WISH: "call",
+    Kind.TRANSFER: "call",
     Kind.OFFER: "agent",
     Kind.WORK: "agent",
     Kind.ENDED: "call",

@@ -68,6 +68,8 @@ class Kind(StrEnum):
     PLACE = "state/place"
     RECORDING_WISH = "state/recording_wish"
     RECORDING = "state/recording"
+    TRANSFER_WISH = "state/transfer_wish"
+    TRANSFER = "state/transfer"
     OFFER = "state/offer"
     WORK = "state/work"
     ENDED = "ended"
@@ -76,7 +78,16 @@ class Kind(StrEnum):
 
 _KINDS: Final = {f"{ROOT}{kind.value}": kind for kind in Kind}
 _OF_CALLS: Final = frozenset(
-    {Kind.TICKET, Kind.PLACE, Kind.RECORDING_WISH, Kind.RECORDING, Kind.ENDED, Kind.CODED}
+    {
+        Kind.TICKET,
+        Kind.PLACE,
+        Kind.RECORDING_WISH,
+        Kind.RECORDING,
+        Kind.TRANSFER_WISH,
+        Kind.TRANSFER,
+        Kind.ENDED,
+        Kind.CODED,
+    }
 )
 
 
@@ -226,6 +237,16 @@ def recording_wish(call: CallId) -> str:
 def recording(call: CallId) -> str:
     """Return the key of what the recorder does with a call."""
     return build(Kind.RECORDING, call)
+
+
+def transfer_wish(call: CallId) -> str:
+    """Return the key of where a call is to be passed on to."""
+    return build(Kind.TRANSFER_WISH, call)
+
+
+def transfer(call: CallId) -> str:
+    """Return the key of what has become of that."""
+    return build(Kind.TRANSFER, call)
 
 
 def offer(identifier: AgentId) -> str:

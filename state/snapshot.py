@@ -49,6 +49,8 @@ from state.model import (
     Site,
     SiteId,
     Ticket,
+    TransferStatus,
+    TransferWish,
     Trunk,
     TrunkId,
     Wish,
@@ -89,6 +91,8 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     places: Map[CallId, Entry[Place]] = field(default_factory=Map)
     recording_wishes: Map[CallId, Entry[RecordingWish]] = field(default_factory=Map)
     recordings: Map[CallId, Entry[RecordingStatus]] = field(default_factory=Map)
+    transfer_wishes: Map[CallId, Entry[TransferWish]] = field(default_factory=Map)
+    transfers: Map[CallId, Entry[TransferStatus]] = field(default_factory=Map)
     offers: Map[AgentId, Entry[Offer]] = field(default_factory=Map)
     works: Map[AgentId, Entry[Work]] = field(default_factory=Map)
     bad: Map[str, str] = field(default_factory=Map)
@@ -131,6 +135,8 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.PLACE: "places",
     Kind.RECORDING_WISH: "recording_wishes",
     Kind.RECORDING: "recordings",
+    Kind.TRANSFER_WISH: "transfer_wishes",
+    Kind.TRANSFER: "transfers",
     Kind.OFFER: "offers",
     Kind.WORK: "works",
 }

@@ -50,10 +50,24 @@ def of_past(
 def _note_of_past(record: CallRecord, found: PastAccount) -> str:
     if record.decision is None:
         return "No agent was ever chosen for it: this is how things stood when it ended."
+    if record.decision.passed_on_by is not None:
+        return _talks(record)
     if not found.differs:
-        return ""
+        return _talks(record)
     whose = "" if found.is_own else f" on the log of {found.reader}, which did not decide it"
     return f"Decided again{whose}, {'; '.join(found.differs)}."
+
+
+def _talks(record: CallRecord) -> str:
+    """Return who talked with the caller, of a call that was passed on; empty: of others."""
+    if len(record.talks) < 2:  # noqa: PLR2004 - one is told anyway
+        return ""
+    who = ", then ".join(
+        f"{talk.agent} for {(talk.until_ms - talk.since_ms) / 1000:.0f} s" for talk in record.talks
+    )
+    by = None if record.decision is None else record.decision.passed_on_by
+    chosen = "" if by is None else f" {by} chose who was rung last: no match did."
+    return f"The caller talked with {who}.{chosen}"
 
 
 def of_record(lab: int, snapshot: Snapshot, record: CallRecord, now: Now) -> Explained:
@@ -76,7 +90,7 @@ def of_record(lab: int, snapshot: Snapshot, record: CallRecord, now: Now) -> Exp
         excluded={},
         tried=record.tried,
         place=None,
-        note="No agent was ever chosen for it." if decision is None else "",
+        note="No agent was ever chosen for it." if decision is None else _talks(record),
     )
     if decision is None:
         return told

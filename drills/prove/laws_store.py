@@ -12,11 +12,13 @@ from drills.prove.violations import Law, Violation
 from drills.prove.world import Lone, World, revisions
 from state.keys import Kind
 from state.model import (
+    CallId,
     CallRecord,
     Offer,
     OfferState,
     Outcome,
     PresenceState,
+    Talk,
     Ticket,
     TicketState,
 )
@@ -71,13 +73,16 @@ def _offer_put(before: _Before, world: World, change: Stored, offer: Offer) -> I
         for agent, (other, _) in world.offers.items()
         if other.call == offer.call and agent != offer.agent
     ]
-    if others:
+    # Beside who is to have a caller there may be the one agent who has passed them on.
+    passing = {talk.agent for talk in _talks(world, offer.call)}
+    if len(others) > 1 or (others and not passing & {*others, offer.agent}):
         yield _say(Law.TWO_AGENTS, change, f"{offer.call} has {offer.agent} and {others[0]}")
     if held is not None or offer.granted is not None:
         # One that was made without a quorum is written when it is merged, wherever it has come to.
         return
     ticket = before.tickets.get(offer.call)
-    if ticket is None or ticket[0].state is not TicketState.QUEUED:
+    is_target = ticket is not None and ticket[0].agent in {talk.agent for talk in ticket[0].talks}
+    if ticket is None or not (ticket[0].state is TicketState.QUEUED or is_target):
         state = "no place" if ticket is None else ticket[0].state
         yield _say(
             Law.NOT_WAITING, change, f"{offer.agent} given to {offer.call}, which is {state}"
@@ -159,9 +164,17 @@ def _offers_fit(world: World, changes: Sequence[Stored]) -> Iterator[Violation]:
         if agent not in agents and offer.call not in calls:
             continue
         ticket = world.tickets.get(offer.call)
+        if agent in {talk.agent for talk in _talks(world, offer.call)}:
+            continue
         if ticket is None or ticket[0].agent != agent:
             why = "is over" if ticket is None else f"has {ticket[0].agent}"
             yield _say(Law.OFFER_LEFT, changes[0], f"{agent} is held for {offer.call}, which {why}")
+
+
+def _talks(world: World, call: CallId) -> tuple[Talk, ...]:
+    """Return the talks of a call that are over: of a call that nobody has passed on, none."""
+    ticket = world.tickets.get(call)
+    return () if ticket is None else ticket[0].talks
 
 
 def _kills(events: Sequence[Event]) -> dict[str, list[float]]:

@@ -11,7 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.call_events import NO_ATTEMPT, Attempt
-from edge.acd.ending import AgentPart
+from edge.acd.call_writes import Leaving
+from edge.acd.ending import AgentPart, Holds
 from state.model import AgentId, CallId, Decision, Now, Outcome, Queue
 
 
@@ -27,6 +28,10 @@ class State(StrEnum):
     JOINING = "joining"
     """The agent has answered; the caller's re-INVITE is not through yet."""
     CONNECTED = "connected"
+    TRANSFERRING = "transferring"
+    """The agent has passed the caller on; the target is being reserved, the caller hears music."""
+    RETURNING = "returning"
+    """The transfer has failed; the agent who passed the caller on is being joined again."""
     ENDING = "ending"
     """The outcome is decided; legs and records are being closed."""
     ENDED = "ended"
@@ -93,6 +98,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
     at: Now
     holds: int = 0
     held_s: float = 0.0
+    leaving: Leaving | None = None
+    talk: Holds | None = None
+    """Of the talk that ended with the call; None: nobody talked."""
 
 
 class Hold(Struct, frozen=True, kw_only=True):
@@ -113,6 +121,16 @@ class Hold(Struct, frozen=True, kw_only=True):
         if self.since is None:
             return replace(self, since=now, count=self.count + 1)
         return replace(self, since=None, total_s=self.total_s + now.mono_s - self.since.mono_s)
+
+
+class Transferor(Struct, frozen=True, kw_only=True):
+    """The agent who has passed the caller on, until they are out or have the caller back."""
+
+    attempt: Attempt
+    decision: Decision
+    """By which they were chosen."""
+    is_up: bool = True
+    """Their leg is."""
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -142,6 +160,13 @@ class Call(Struct, frozen=True, kw_only=True):
     """The decision's winner is reserved, and neither given back nor freed."""
     has_talked: bool = False
     """An agent has talked with the caller, and was lost; the caller waits for another."""
+    talk_held: Hold = Hold()
+    """`hold` as it stood when the present talk began."""
+    transferor: Transferor | None = None
+    is_passed_on: bool = False
+    """An agent has passed the caller on, and nobody talks with them yet."""
+    is_back: bool = False
+    """The agent of the present attempt has passed the caller on, and takes them back."""
     is_ticket_lost: bool = False
     verdict: Verdict | None = None
     is_released: bool = False
@@ -170,6 +195,7 @@ class Call(Struct, frozen=True, kw_only=True):
             self.caller is not CallerLeg.OVER
             or self.agent_leg is not AgentLeg.NONE
             or bool(self.closing)
+            or (self.transferor is not None and self.transferor.is_up)
         )
 
     def without_agent(self, *, still_closing: bool) -> Call:

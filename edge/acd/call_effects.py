@@ -94,6 +94,39 @@ class HangUpAgent(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class ReinviteAgent(Struct, frozen=True, kw_only=True):
+    """Offer an agent whose leg is up a changed session.
+
+    `AgentReinvited` or `AgentReinviteRefused` follows.
+    """
+
+    attempt: Attempt
+    sdp: bytes
+
+
+# ---- transfers ---------------------------------------------------------------------------------
+
+
+class ReserveTarget(Struct, frozen=True, kw_only=True):
+    """Reserve the agent to whom the caller is passed on: `Reserved` or `TargetRefused`."""
+
+    agent: AgentId
+
+
+class TakeBack(Struct, frozen=True, kw_only=True):
+    """From here on the leg of attempt `was` is that of `attempt`."""
+
+    attempt: Attempt
+    was: Attempt
+
+
+class TellTransferor(Struct, frozen=True, kw_only=True):
+    """Tell the agent who passed the caller on how it gets on, as a SIP status; 2xx on are final."""
+
+    attempt: Attempt
+    status: int
+
+
 # ---- offers by the people ------------------------------------------------------------------------
 
 
@@ -197,6 +230,10 @@ Effect: TypeAlias = (
     | InviteAgent
     | CancelAgent
     | HangUpAgent
+    | ReinviteAgent
+    | ReserveTarget
+    | TakeBack
+    | TellTransferor
     | Renegotiate
     | AnswerOffer
     | RefuseOffer

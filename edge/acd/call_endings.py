@@ -21,6 +21,8 @@ from state.model import Now, Outcome
 CALLER_HUNG_UP = "caller_hung_up"
 AGENT_HUNG_UP = "agent_hung_up"
 AGENT_LOST = "agent_lost"
+LEFT_IN_TRANSFER = "left_in_transfer"
+"""The caller hung up after an agent had passed them on, before another had them."""
 HELD_ELSEWHERE = "held_elsewhere"
 
 MERGED = 482
@@ -35,6 +37,8 @@ def caller_left(call: Call, event: ev.CallerEnded, now: Now) -> Step:
     """End a call whose caller has not talked to an agent."""
     call = replace(call, caller=CallerLeg.OVER)
     if event.by is By.THEM:
+        if call.is_passed_on:
+            return end(call, Outcome.ANSWERED, LEFT_IN_TRANSFER, now)
         if call.has_talked:
             return end(call, Outcome.LOST, AGENT_LOST, now)
         return end(call, Outcome.ABANDONED, CALLER_HUNG_UP, now)
@@ -93,11 +97,13 @@ def ticket_lost(call: Call, _event: ev.TicketLost, now: Now) -> Step:
 
 def end(call: Call, outcome: Outcome, cause: str, now: Now, status: int = _UNAVAILABLE) -> Step:
     """Decide the outcome; tell both legs and the relay. `status`: to a caller not answered."""
-    talked = call.state is State.CONNECTED
-    part = parts.talked(call) if talked else WITHDRAWN
-    hold = call.hold.turned(on=False, now=now)
+    talks = call.state is State.CONNECTED
+    part = parts.talked(call) if talks or call.is_back else WITHDRAWN
+    leaving = _leaving(call)
+    call, talk = parts.talk_over(call, now)
     call, caller = parts.end_caller(call, status, cause)
     call, agent = parts.end_agent(call, cause)
+    call, transferor = parts.end_transferor(call, cause)
     call = replace(
         call,
         state=State.ENDING,
@@ -107,12 +113,20 @@ def end(call: Call, outcome: Outcome, cause: str, now: Now, status: int = _UNAVA
             cause=cause,
             part=part,
             at=now,
-            holds=hold.count,
-            held_s=hold.total_s,
+            holds=call.hold.count,
+            held_s=call.hold.total_s,
+            leaving=leaving,
+            talk=talk if talks else None,
         ),
     )
     release = ef.StartTimer(timer=ef.Timer.RELEASE, seconds=call.rules.release_s)
-    return call, (*caller, *agent, ef.CloseMedia(), release)
+    return call, (*caller, *agent, *transferor, ef.CloseMedia(), release)
+
+
+def _leaving(call: Call) -> wr.Leaving | None:
+    if call.transferor is None:
+        return None
+    return wr.Leaving(agent=call.transferor.decision.winner, part=parts.talked(call))
 
 
 # ---- while ending --------------------------------------------------------------------------------
@@ -173,11 +187,18 @@ def write_refused_ending(call: Call, event: ev.WriteRefused, _now: Now) -> Step:
     """Count the write off, and note what is no longer ours."""
     call = replace(call, writes=call.writes - 1)
     match event.write:
-        case wr.CreateTicket() | wr.MarkQueued() | wr.MarkConnected() | wr.MarkHold():
+        case (
+            wr.CreateTicket()
+            | wr.MarkQueued()
+            | wr.MarkConnected()
+            | wr.MarkHold()
+            | wr.PassOn()
+            | wr.HandBack()
+        ):
             return replace(call, is_ticket_lost=True), ()
-        case wr.GiveBack():
+        case wr.GiveBack() | wr.MoveToQueue():
             # Whoever closed the ticket freed its agent too; asking once more does no harm.
             return replace(call, is_ticket_lost=True, is_agent_held=True), ()
-        case wr.FreeAgent() | wr.Close():
+        case wr.FreeAgent() | wr.FreeTransferor() | wr.Close():
             # Somebody else has done it.
             return call, ()

@@ -12,7 +12,7 @@ from typing import NewType, TypeAlias
 from msgspec import Struct
 
 from edge.acd.call_writes import Write
-from state.model import Decision, Outcome
+from state.model import AgentId, Decision, Outcome, Queue
 
 Attempt = NewType("Attempt", int)
 """Counts the agents rung for one call: 1, 2, ..."""
@@ -95,6 +95,22 @@ class AgentEnded(Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
+class AgentReinvited(Struct, frozen=True, kw_only=True):
+    """The agent has answered our re-INVITE."""
+
+    attempt: Attempt
+    sdp: bytes | None = None
+    holds: bool = False
+    """As in `OfferMade`."""
+
+
+class AgentReinviteRefused(Struct, frozen=True, kw_only=True):
+    """The agent has refused our re-INVITE, or has not answered it."""
+
+    attempt: Attempt
+    status: int
+
+
 class AgentSilent(Struct, frozen=True, kw_only=True):
     """Nothing is heard of the agent, and their home site is out of reach: they are gone.
 
@@ -102,6 +118,27 @@ class AgentSilent(Struct, frozen=True, kw_only=True):
     """
 
     attempt: Attempt
+
+
+# ---- transfers ---------------------------------------------------------------------------------
+
+
+class PassedToAgent(Struct, frozen=True, kw_only=True):
+    """The agent who talks passes the caller on to another, and has been told that we try."""
+
+    target: AgentId
+
+
+class PassedToQueue(Struct, frozen=True, kw_only=True):
+    """The agent who talks puts the caller into a queue."""
+
+    queue: Queue
+
+
+class TargetRefused(Struct, frozen=True, kw_only=True):
+    """The target of a transfer cannot be had: nobody has been rung. `status`: SIP's word for it."""
+
+    status: int
 
 
 # ---- what the people want of the session: hold, resume, another address --------------------------
@@ -247,7 +284,12 @@ Event: TypeAlias = (
     | AgentAnswered
     | AgentRejected
     | AgentEnded
+    | AgentReinvited
+    | AgentReinviteRefused
     | AgentSilent
+    | PassedToAgent
+    | PassedToQueue
+    | TargetRefused
     | OfferMade
     | Confirmed
     | Renegotiated

@@ -22,6 +22,7 @@ from state.model import Now, Outcome, WorkEnd
 
 _NOT_ACCEPTABLE = 488
 _PENDING = 491
+_NO_ANSWER = 408
 
 
 # ---- arriving ------------------------------------------------------------------------------------
@@ -95,7 +96,7 @@ def ring_timeout(call: Call, _event: ev.RingTimeout, now: Now) -> Step:
     if call.agent_leg is not AgentLeg.RINGING:
         return call, ()
     part = AgentPart(end=WorkEnd.NO_ANSWER, rest_s=call.rules.no_answer_pause_s)
-    return parts.requeue(call, part, now, tried=True)
+    return parts.requeue(call, part, now, tried=True, status=_NO_ANSWER)
 
 
 def agent_rejected(call: Call, event: ev.AgentRejected, now: Now) -> Step:
@@ -103,7 +104,7 @@ def agent_rejected(call: Call, event: ev.AgentRejected, now: Now) -> Step:
     if not parts.is_present(call, event.attempt) or call.agent_leg is not AgentLeg.RINGING:
         return parts.leg_over(call, event.attempt)
     no = refusal(event.status, event.reason, call.rules)
-    return parts.requeue(call, no.part, now, tried=no.tried, is_leg_over=True)
+    return parts.requeue(call, no.part, now, tried=no.tried, is_leg_over=True, status=event.status)
 
 
 # ---- the agent answers ---------------------------------------------------------------------------
@@ -152,6 +153,8 @@ def agent_left(call: Call, event: ev.AgentEnded, now: Now) -> Step:
         return parts.leg_over(call, event.attempt)
     end_ = WorkEnd.DECLINED if event.by is By.THEM else WorkEnd.UNREACHABLE
     part = AgentPart(end=end_, rest_s=call.rules.no_answer_pause_s)
+    if call.is_back:
+        return parts.requeue(call, parts.talked(call), now, tried=False, is_leg_over=True)
     return parts.requeue(call, part, now, tried=True, is_leg_over=True)
 
 
@@ -181,9 +184,13 @@ def caller_reinvited(call: Call, event: ev.CallerReinvited, now: Now) -> Step:
         settled = (ef.SettleMedia(side=Side.CALLER, sdp=event.sdp),)
     call, owed = parts.exchange_over(call)
     if call.state is State.JOINING and call.is_joined and call.exchange is Exchange.NONE:
-        call, written = parts.write(replace(call, state=State.CONNECTED), wr.MarkConnected(at=now))
+        call = replace(
+            call, state=State.CONNECTED, talk_held=call.hold, is_passed_on=False, is_back=False
+        )
+        call, written = parts.write(call, wr.MarkConnected(at=now))
+        call, served = parts.transfer_done(call, now)
         call, held = parts.held(call, now, on=call.hold.asks)
-        return call, (*settled, written, *held)
+        return call, (*settled, written, *served, *held)
     return call, (*settled, *owed)
 
 

@@ -10,10 +10,12 @@ from edge.acd import call_effects as ef
 from edge.acd import call_writes as wr
 from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, State, Verdict
 from edge.acd.call_events import Attempt, Side
-from edge.acd.ending import AgentPart
+from edge.acd.ending import AgentPart, Holds
 from state.model import Now, Outcome, WorkEnd
 
 Step: TypeAlias = tuple[Call, tuple[ef.Effect, ...]]
+_DONE = 200
+_NOBODY = 480
 
 
 def talked(call: Call) -> AgentPart:
@@ -46,6 +48,8 @@ def write_ending(call: Call) -> Step:
 def _close(call: Call, verdict: Verdict) -> Step:
     """Ask for the record; also of a ticket that seems lost: whether it is, only the store knows."""
     close = wr.Close(
+        leaving=verdict.leaving,
+        talk=verdict.talk,
         outcome=verdict.outcome,
         cause=verdict.cause,
         part=verdict.part,
@@ -59,7 +63,7 @@ def _close(call: Call, verdict: Verdict) -> Step:
 
 
 def _free(call: Call, verdict: Verdict) -> Step:
-    free = wr.FreeAgent(part=verdict.part, at=verdict.at)
+    free = wr.FreeAgent(part=verdict.part, at=verdict.at, leaving=verdict.leaving)
     call, asked = write(replace(call, is_agent_held=False), free)
     return call, (asked,)
 
@@ -95,13 +99,29 @@ def leg_over(call: Call, attempt: Attempt) -> Step:
     return replace(call, closing=call.closing - {attempt}), ()
 
 
-def requeue(
-    call: Call, part: AgentPart, now: Now, *, tried: bool, is_leg_over: bool = False
+def requeue(  # noqa: PLR0913  who leaves, how, and what is told
+    call: Call,
+    part: AgentPart,
+    now: Now,
+    *,
+    tried: bool,
+    is_leg_over: bool = False,
+    status: int = _NOBODY,
 ) -> Step:
-    """Put the caller back in the queue, at the old place, and the agent out of the call."""
-    has_talked = call.state is State.CONNECTED
-    was_joined = has_talked or call.state is State.JOINING
-    hold = replace(call.hold.turned(on=False, now=now), asks=False)
+    """Put the caller back in the queue, at the old place, and the agent out of the call.
+
+    Or back to the agent who had passed them on, as long as that one is there; `status` tells them
+    why.
+    """
+    if call.transferor is not None and call.transferor.is_up:
+        return hand_back(call, part, now, is_leg_over=is_leg_over, status=status)
+    talks = call.state is State.CONNECTED
+    has_talked = talks or call.is_back
+    was_joined = talks or call.state is State.JOINING
+    talk: Holds | None = None
+    if talks:
+        call, talk = talk_over(call, now)
+    call = replace(call, hold=replace(call.hold, asks=False))
     effects: tuple[ef.Effect, ...] = (ef.StopTimer(timer=ef.Timer.RING),)
     if is_leg_over:
         call = call.without_agent(still_closing=False)
@@ -111,15 +131,87 @@ def requeue(
         call,
         state=State.QUEUED,
         is_agent_held=False,
-        is_media_moving=was_joined,
+        is_media_moving=was_joined or call.is_media_moving,
         owed_sdp=None,
-        hold=hold,
-        has_talked=call.has_talked or has_talked,
+        has_talked=call.has_talked or talks,
+        is_back=False,
     )
-    back = wr.GiveBack(part=part, tried=tried, at=now, has_talked=has_talked)
+    back = wr.GiveBack(part=part, tried=tried, at=now, has_talked=has_talked, talk=talk)
     call, given_back = write(call, back)
     moving = (ef.RequeueMedia(),) if was_joined else ()
     return call, (*effects, given_back, *moving)
+
+
+def talk_over(call: Call, now: Now) -> tuple[Call, Holds]:
+    """End the talk; return how the agent had the caller on hold in it."""
+    hold = replace(call.hold.turned(on=False, now=now), asks=False)
+    count = hold.count - call.talk_held.count
+    total_s = round(hold.total_s - call.talk_held.total_s, 3)
+    return replace(call, hold=hold), Holds(count=count, total_s=total_s)
+
+
+def hand_back(
+    call: Call, part: AgentPart, now: Now, *, is_leg_over: bool = False, status: int = _NOBODY
+) -> Step:
+    """Bring the caller back to the transferor; `part` is the target's, if one was reserved.
+
+    The transferor's leg goes on as a further attempt: what comes of earlier ones is past.
+    """
+    transferor = call.transferor
+    if transferor is None:
+        return call, ()
+    was_joined = call.state is State.JOINING
+    ended: tuple[ef.Effect, ...] = (ef.StopTimer(timer=ef.Timer.RING),)
+    if is_leg_over:
+        call = call.without_agent(still_closing=False)
+    else:
+        call, ended = end_agent(call, part.end.value)
+    attempt = Attempt(call.attempt + 1)
+    call = replace(
+        call,
+        state=State.RETURNING,
+        attempt=attempt,
+        agent_leg=AgentLeg.UP,
+        decision=transferor.decision,
+        is_agent_held=True,
+        is_media_moving=was_joined or call.is_media_moving,
+        transferor=None,
+        is_back=True,
+    )
+    agent = transferor.decision.winner
+    call, handed_back = write(call, wr.HandBack(part=part, agent=agent, at=now))
+    moving = (ef.RequeueMedia(),) if was_joined else ()
+    return call, (
+        *ended,
+        handed_back,
+        *moving,
+        ef.TellTransferor(attempt=transferor.attempt, status=status),
+        ef.TakeBack(attempt=attempt, was=transferor.attempt),
+        ef.PrepareAgent(attempt=attempt, agent=agent),
+    )
+
+
+def transfer_done(call: Call, now: Now) -> Step:
+    """Let the transferor go: the target has the caller."""
+    transferor = call.transferor
+    if transferor is None:
+        return call, ()
+    told = ef.TellTransferor(attempt=transferor.attempt, status=_DONE)
+    call, hung_up = end_transferor(call, "transferred")
+    call, freed = write(call, wr.FreeTransferor(part=talked(call), at=now))
+    return call, (told, *hung_up, freed)
+
+
+def end_transferor(call: Call, reason: str) -> Step:
+    """Hang up on the transferor, if their leg is up."""
+    transferor = call.transferor
+    if transferor is None:
+        return call, ()
+    call = replace(call, transferor=None)
+    if not transferor.is_up:
+        return call, ()
+    call = replace(call, closing=call.closing | {transferor.attempt})
+    return call, (ef.HangUpAgent(attempt=transferor.attempt, reason=reason),)
 
 
 def end_caller(call: Call, status: int, reason: str) -> Step:

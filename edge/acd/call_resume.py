@@ -6,25 +6,53 @@ any more is taken for the event that loses least.
 
 from __future__ import annotations
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from edge.acd import call_effects as fx
-from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, Hold, Rules, State
+from edge.acd.call import AgentLeg, Call, CallerLeg, Exchange, Hold, Rules, State, Transferor
 from edge.acd.call_events import (
     NO_ATTEMPT,
+    AgentReinviteRefused,
     AgentRejected,
     Attempt,
     CallerReinvited,
     Event,
     GreetingOver,
+    TargetRefused,
 )
 from edge.acd.call_parts import Step
 from state.model import CallId, Decision
 
 NO_HOLD = Hold()
+_AWAY = 503
 _GATE = (503, "gate not loaded")
 """A refusal that is nobody's fault: see `edge.acd.refusal`."""
 
 
-def resumed(  # noqa: PLR0913  what the former life knew
+class Passing(Struct, frozen=True, kw_only=True):
+    """What has to be known of transfers: as `Call` has it."""
+
+    transferor: Transferor | None = None
+    is_passed_on: bool = False
+    is_back: bool = False
+    talk_held: Hold = NO_HOLD
+
+    @classmethod
+    def of(cls, call: Call) -> Passing:
+        """Return what is to be known of a call."""
+        return cls(
+            transferor=call.transferor,
+            is_passed_on=call.is_passed_on,
+            is_back=call.is_back,
+            talk_held=call.talk_held,
+        )
+
+
+NOTHING_PASSED = Passing()
+
+
+def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
     call: CallId,
     rules: Rules,
     state: State,
@@ -33,12 +61,15 @@ def resumed(  # noqa: PLR0913  what the former life knew
     decision: Decision | None = None,
     hold: Hold = NO_HOLD,
     has_talked: bool = False,
+    passing: Passing = NOTHING_PASSED,
 ) -> tuple[Call, tuple[Event, ...]]:
     """Return the call that stood in `state`, and the events to give it at once.
 
     Only calls whose caller has been answered can be taken up, and of those that are ending none:
     ValueError. In the greeting: it has been heard, as far as anybody knows. Ringing: our INVITE is
     lost, so the caller waits on, at the old place. Joining: the relay has joined the two already.
+    A transfer under way: the target cannot be had, so the caller goes back to who passed them on;
+    and one who was being brought back waits on: nobody knows what the agent's telephone knows.
     """
     base = Call(
         id=call,
@@ -47,6 +78,10 @@ def resumed(  # noqa: PLR0913  what the former life knew
         state=state,
         hold=hold,
         has_talked=has_talked,
+        transferor=passing.transferor,
+        is_passed_on=passing.is_passed_on,
+        is_back=passing.is_back,
+        talk_held=passing.talk_held,
     )
     match state:
         case State.GREETING:
@@ -62,6 +97,12 @@ def resumed(  # noqa: PLR0913  what the former life knew
             return joining, (CallerReinvited(),)
         case State.CONNECTED:
             return _with_agent(base, AgentLeg.UP, attempt, decision), ()
+        case State.TRANSFERRING:
+            passing_on = replace(base, attempt=attempt, decision=decision, is_agent_held=True)
+            return passing_on, (TargetRefused(status=_AWAY),)
+        case State.RETURNING:
+            returning = _with_agent(base, AgentLeg.UP, attempt, decision)
+            return returning, (AgentReinviteRefused(attempt=attempt, status=_AWAY),)
         case State.ARRIVING | State.ENDING | State.ENDED:
             raise ValueError(f"a call that is {state} cannot be taken up")
 
@@ -93,13 +134,8 @@ def _with_agent(
     *,
     exchange: Exchange = Exchange.NONE,
 ) -> Call:
-    return Call(
-        id=call.id,
-        rules=call.rules,
-        state=call.state,
-        caller=call.caller,
-        hold=call.hold,
-        has_talked=call.has_talked,
+    return replace(
+        call,
         attempt=attempt,
         agent_leg=leg,
         decision=decision,

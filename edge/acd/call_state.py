@@ -23,6 +23,7 @@ from msgspec import Struct
 from edge.acd import call_endings as endings
 from edge.acd import call_events as ev
 from edge.acd import call_moves as moves
+from edge.acd import call_transfer as transfer
 from edge.acd.call import Call, Rules, State
 from edge.acd.call_parts import Step
 from state.model import CallId, Now
@@ -75,6 +76,8 @@ _NOT_ENDING = Ignored("nothing is being released")
 _NOT_QUEUED = Ignored("the caller does not wait in the queue yet")
 _OFFERED = Ignored("an agent is reserved: should they not answer, the queue decides anew")
 _NOT_TALKING = Ignored("the agent and the caller do not talk")
+_NOT_RETURNING = Ignored("the caller is not being brought back to an agent")
+_NOT_TRANSFERRING = Ignored("no target of a transfer is being reserved")
 _SERVED = Ignored("an agent has answered")
 _RINGS = Ignored("the caller goes on hearing music while a telephone rings")
 _GREETED = Ignored("the greeting was over already")
@@ -90,6 +93,11 @@ _ALWAYS: Row = {
     ev.ReleaseTimeout: _NOT_ENDING,
     ev.AgentProgress: _RINGS,
     ev.AgentSilent: _NOT_TALKING,
+    ev.AgentReinvited: _NOT_RETURNING,
+    ev.AgentReinviteRefused: _NOT_RETURNING,
+    ev.PassedToAgent: _NOT_TALKING,
+    ev.PassedToQueue: _NOT_TALKING,
+    ev.TargetRefused: _NOT_TRANSFERRING,
 }
 _UNANSWERED_AGENTS: Row = {
     ev.AgentMediaReady: _NO_MEDIA_YET,
@@ -170,9 +178,11 @@ TABLE: Final[Mapping[State, Row]] = {
         ev.GreetingOver: _GREETED,
         ev.Reserved: _NOT_WAITING,
         ev.AgentMediaReady: moves.agent_media_ready,
+        ev.MediaRequeued: transfer.media_moved,
+        ev.AgentProgress: transfer.target_rings,
         ev.AgentAnswered: moves.agent_answered,
         ev.AgentRejected: moves.agent_rejected,
-        ev.AgentEnded: moves.agent_left,
+        ev.AgentEnded: transfer.left_while_served,
         ev.RingTimeout: moves.ring_timeout,
     },
     State.JOINING: {
@@ -186,7 +196,7 @@ TABLE: Final[Mapping[State, Row]] = {
         ev.Reserved: _NOT_WAITING,
         ev.AgentMediaRefused: moves.agent_media_refused,
         ev.MediaJoined: moves.media_joined,
-        ev.AgentEnded: moves.agent_left,
+        ev.AgentEnded: transfer.left_while_served,
         ev.RingTimeout: _NO_RING,
     },
     State.CONNECTED: {
@@ -200,6 +210,40 @@ TABLE: Final[Mapping[State, Row]] = {
         ev.Reserved: _NOT_WAITING,
         ev.AgentEnded: endings.agent_done,
         ev.AgentSilent: endings.agent_silent,
+        ev.RingTimeout: _NO_RING,
+        ev.PassedToAgent: transfer.passed_to_agent,
+        ev.PassedToQueue: transfer.passed_to_queue,
+    },
+    State.TRANSFERRING: {
+        **_ALWAYS,
+        ev.TurnedAway: _SERVED,
+        **_ANSWERED_CALLER,
+        **_EARLIER_AGENTS,
+        **_AGENT_MEDIA_STALE,
+        ev.CallerEnded: endings.caller_left,
+        ev.GreetingOver: _GREETED,
+        ev.Reserved: transfer.target_reserved,
+        ev.TargetRefused: transfer.target_refused,
+        ev.MediaRequeued: transfer.media_moved,
+        ev.OfferMade: transfer.transferor_offers,
+        ev.AgentEnded: transfer.left_while_passing,
+        ev.RingTimeout: _NO_RING,
+    },
+    State.RETURNING: {
+        **_ALWAYS,
+        ev.TurnedAway: _SERVED,
+        **_ANSWERED_CALLER,
+        **_EARLIER_AGENTS,
+        **_AGENT_MEDIA_STALE,
+        ev.CallerEnded: endings.caller_left,
+        ev.GreetingOver: _GREETED,
+        ev.Reserved: _NOT_WAITING,
+        ev.AgentMediaReady: transfer.returning_media_ready,
+        ev.MediaRequeued: transfer.media_moved,
+        ev.OfferMade: transfer.transferor_offers,
+        ev.AgentReinvited: transfer.reinvited,
+        ev.AgentReinviteRefused: transfer.reinvite_refused,
+        ev.AgentEnded: transfer.returning_left,
         ev.RingTimeout: _NO_RING,
     },
     State.ENDING: {

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from edge.acd.ending import AgentPart
-from state.model import Decision, Now, Outcome
+from edge.acd.ending import AgentPart, Holds
+from state.model import AgentId, Decision, Now, Outcome, Queue
 
 
 class CreateTicket(Struct, frozen=True, kw_only=True):
@@ -46,6 +46,48 @@ class GiveBack(Struct, frozen=True, kw_only=True):
     tried: bool
     at: Now
     has_talked: bool = False
+    talk: Holds | None = None
+    """Of the talk that is over with this."""
+
+
+class PassOn(Struct, frozen=True, kw_only=True):
+    """`passed_on`: the agent still is held, and does not talk with the caller any more."""
+
+    talk: Holds
+    at: Now
+
+
+class MoveToQueue(Struct, frozen=True, kw_only=True):
+    """`moved`: the caller waits in another queue, the agent is free."""
+
+    queue: Queue
+    part: AgentPart
+    talk: Holds
+    at: Now
+
+
+class HandBack(Struct, frozen=True, kw_only=True):
+    """`handed_back`: the target of the transfer is free, the agent of before has the caller."""
+
+    part: AgentPart
+    """The target's."""
+    agent: AgentId
+    """Who has the caller."""
+    at: Now
+
+
+class FreeTransferor(Struct, frozen=True, kw_only=True):
+    """`transferor_freed`: they are out."""
+
+    part: AgentPart
+    at: Now
+
+
+class Leaving(Struct, frozen=True, kw_only=True):
+    """Of a call that ends in a transfer: the part of the agent who has passed the caller on."""
+
+    agent: AgentId
+    part: AgentPart
 
 
 class FreeAgent(Struct, frozen=True, kw_only=True):
@@ -53,6 +95,7 @@ class FreeAgent(Struct, frozen=True, kw_only=True):
 
     part: AgentPart
     at: Now
+    leaving: Leaving | None = None
 
 
 class Close(Struct, frozen=True, kw_only=True):
@@ -65,8 +108,21 @@ class Close(Struct, frozen=True, kw_only=True):
     at: Now
     holds: int = 0
     held_s: float = 0.0
+    leaving: Leaving | None = None
+    talk: Holds | None = None
+    """Of the talk that is over with this; None: nobody talked."""
 
 
 Write: TypeAlias = (
-    CreateTicket | MarkQueued | MarkConnected | MarkHold | GiveBack | FreeAgent | Close
+    CreateTicket
+    | MarkQueued
+    | MarkConnected
+    | MarkHold
+    | GiveBack
+    | PassOn
+    | MoveToQueue
+    | HandBack
+    | FreeTransferor
+    | FreeAgent
+    | Close
 )

@@ -6,6 +6,7 @@ Owns what stands in them. When and over what they are written is `edge.acd.reser
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from state import keys
 from state.codec import encode
@@ -17,6 +18,7 @@ from state.model import (
     Outcome,
     Place,
     SiteId,
+    Talk,
     Ticket,
     TicketState,
     WorkEnd,
@@ -36,6 +38,13 @@ class AgentPart(Struct, frozen=True, kw_only=True):
     rest_s: float = 0.0
 
 
+class Holds(Struct, frozen=True, kw_only=True):
+    """How often, and for how long, the agent of a talk that is over had the caller on hold."""
+
+    count: int = 0
+    total_s: float = 0.0
+
+
 WITHDRAWN = AgentPart(end=WorkEnd.WITHDRAWN)
 """Nothing the agent did: free at once."""
 
@@ -52,6 +61,24 @@ class Ending(Struct, frozen=True, kw_only=True):
     holds: int = 0
     held_s: float = 0.0
     unrecorded: str = ""
+    talk: Holds | None = None
+    """Of the talk that ended with the call."""
+
+
+def talk_told(ticket: Ticket, talk: Holds, site: SiteId | None, at: Now) -> Ticket:
+    """Return the ticket with the talk in it that is over: its agent's, until now."""
+    since_ms = ticket.talking_ms or ticket.connected_ms
+    if ticket.agent is None or since_ms is None:
+        return ticket
+    told = Talk(
+        agent=ticket.agent,
+        site=site,
+        since_ms=since_ms,
+        until_ms=at.wall_ms,
+        holds=talk.count,
+        held_s=talk.total_s,
+    )
+    return replace(ticket, talks=(*ticket.talks, told), talking_ms=None)
 
 
 def place_kept(ticket: Entry[Ticket], ending: Ending, at: Now) -> Put | None:
@@ -110,6 +137,12 @@ def _until_ms(ticket: Ticket, at: Now) -> int | None:
 def record_of(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
     """Return the record of a call that is over."""
     talked = ticket.connected_ms is not None
+    agent, agent_site, leg = ticket.agent, ending.agent_site, ending.agent_sip_call_id
+    if ticket.talking_ms is not None:
+        ticket = talk_told(ticket, ending.talk or Holds(), agent_site, at)
+    elif ticket.talks and ticket.state is not TicketState.CONNECTED:
+        # Nobody talks with them now: it was the last who did.
+        agent, agent_site, leg = ticket.talks[-1].agent, ticket.talks[-1].site, None
     return CallRecord(
         call=ticket.call,
         did=ticket.did,
@@ -124,14 +157,15 @@ def record_of(ticket: Ticket, ending: Ending, at: Now) -> CallRecord:
         queued_ms=ticket.queued_ms,
         connected_ms=ticket.connected_ms,
         ended_ms=at.wall_ms,
-        agent=ticket.agent if talked else None,
-        agent_site=ending.agent_site if talked else None,
-        agent_sip_call_id=ending.agent_sip_call_id if talked else None,
+        agent=agent if talked else None,
+        agent_site=agent_site if talked else None,
+        agent_sip_call_id=leg if talked else None,
         tried=ticket.tried,
         decision=ending.decision,
         estimate_s=ticket.estimate_s,
         holds=ending.holds,
         held_s=round(ending.held_s, 3),
         unrecorded=ending.unrecorded,
+        talks=ticket.talks,
         callback_of=ticket.callback_of,
     )

@@ -14,16 +14,22 @@ from edge.acd.call_writes import (
     Close,
     CreateTicket,
     FreeAgent,
+    FreeTransferor,
     GiveBack,
+    HandBack,
+    Leaving,
     MarkConnected,
     MarkHold,
     MarkQueued,
+    MoveToQueue,
+    PassOn,
     Write,
 )
-from edge.acd.ending import AgentPart, Ending
+from edge.acd.ending import AgentPart, Ending, talk_told
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import ended, given_agent, turned_away
-from state.model import AgentId, CallId, EdgeId, Now, Ticket, TicketState
+from edge.acd.transferring import in_queue
+from state.model import AgentId, CallId, EdgeId, Now, SiteId, Ticket, TicketState
 from state.snapshot import Snapshot
 
 
@@ -36,6 +42,7 @@ class Owed(Struct, frozen=True, kw_only=True):
     part: AgentPart
     """The agent's, if one was held."""
     at: Now
+    leaving: Leaving | None = None
 
     @property
     def call(self) -> CallId:
@@ -48,22 +55,34 @@ def given(ticket: Ticket, agent: AgentId) -> Ticket:
     return replace(ticket, state=TicketState.OFFERED, agent=agent)
 
 
-def foreseen(ticket: Ticket, write: Write) -> Ticket:
-    """Return the ticket as it will be once `write` has landed."""
+def foreseen(ticket: Ticket, write: Write, site: SiteId | None = None) -> Ticket:  # noqa: PLR0911 - one case a write
+    """Return the ticket as it will be once `write` has landed; `site`: its agent's."""
     match write:
         case CreateTicket(greeting=True):
             return replace(ticket, state=TicketState.GREETING, queued_ms=None)
         case CreateTicket(at=at) | MarkQueued(at=at):
             return replace(ticket, state=TicketState.QUEUED, queued_ms=at.wall_ms)
         case MarkConnected(at=at):
-            connected_ms = ticket.connected_ms or at.wall_ms
-            return replace(ticket, state=TicketState.CONNECTED, connected_ms=connected_ms)
-        case GiveBack(tried=tried):
+            return replace(
+                ticket,
+                state=TicketState.CONNECTED,
+                connected_ms=ticket.connected_ms or at.wall_ms,
+                talking_ms=None if ticket.connected_ms is None else at.wall_ms,
+            )
+        case PassOn(talk=talk, at=at):
+            return talk_told(ticket, talk, site, at)
+        case MoveToQueue(queue=queue, talk=talk, at=at):
+            return in_queue(talk_told(ticket, talk, site, at), queue)
+        case GiveBack(tried=tried, talk=talk, at=at):
+            if talk is not None:
+                ticket = talk_told(ticket, talk, site, at)
             agent = ticket.agent
             more = (agent,) if tried and agent is not None and agent not in ticket.tried else ()
             tried_by = (*ticket.tried, *more)
             return replace(ticket, state=TicketState.QUEUED, agent=None, tried=tried_by)
-        case MarkHold() | FreeAgent() | Close():
+        case HandBack(agent=agent):
+            return given(ticket, agent)
+        case MarkHold() | FreeTransferor() | FreeAgent() | Close():
             return ticket
 
 
@@ -72,8 +91,10 @@ def held_of(owed: Owed, snapshot: Snapshot, edge: EdgeId) -> Held | None:
     entry = snapshot.tickets.get(owed.call)
     if entry is None or entry.value.holder != edge:
         return None
-    offers = (each for each in snapshot.offers.values() if each.value.call == owed.call)
-    return Held(ticket=entry, given=next((given_agent(snapshot, each) for each in offers), None))
+    offers = [each for each in snapshot.offers.values() if each.value.call == owed.call]
+    held = [given_agent(snapshot, each) for each in offers[:2]]
+    given, transferor = (*held, None, None)[:2]
+    return Held(ticket=entry, given=given, transferor=transferor)
 
 
 def debt_paid(owed: Owed, held: Held | None) -> Plan:
@@ -90,6 +111,8 @@ def debt_paid(owed: Owed, held: Held | None) -> Plan:
         connected_ms=told.connected_ms,
         agent=told.agent,
         tried=told.tried,
+        talks=told.talks,
+        talking_ms=told.talking_ms,
     )
     holding = replace(held, ticket=replace(held.ticket, value=ticket))
-    return ended(holding, owed.ending, owed.part, owed.at)
+    return ended(holding, owed.ending, owed.part, owed.at, leaving=owed.leaving)

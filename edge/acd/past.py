@@ -75,6 +75,9 @@ def _moment_of(moment: Moment, wall_ms: int) -> Now:
 
 def differences(explanation: Explanation, decision: Decision) -> tuple[str, ...]:
     """Return in what a rerun is other than what was decided; empty: in nothing."""
+    if decision.passed_on_by is not None:
+        # No match made it: there is nothing to compare.
+        return ()
     found = []
     if explanation.best != decision.winner:
         found.append(f"the winner is {explanation.best}, and was {decision.winner}")

@@ -46,6 +46,13 @@ class Held(Struct, frozen=True, kw_only=True):
 
     ticket: Entry[Ticket]
     given: GivenAgent | None = None
+    transferor: GivenAgent | None = None
+    """The agent who has passed the caller on to `given`, until they are out."""
+
+    @property
+    def agents(self) -> tuple[GivenAgent, ...]:
+        """Everybody who is held for this call."""
+        return tuple(each for each in (self.given, self.transferor) if each is not None)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -96,7 +103,7 @@ def held_after(plan: Plan, revision: int) -> Held | None:
     if ticket.mod_revision == OWN:
         created = ticket.create_revision or revision
         ticket = replace(ticket, mod_revision=revision, create_revision=created)
-    return Held(ticket=ticket, given=given)
+    return Held(ticket=ticket, given=given, transferor=after.transferor)
 
 
 def put_ticket(ticket: Ticket) -> Put:

@@ -21,8 +21,9 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.call_writes import Leaving
 from edge.acd.eligibility import work_revision
-from edge.acd.ending import WITHDRAWN, AgentPart, Ending, place_kept, record_of
+from edge.acd.ending import WITHDRAWN, AgentPart, Ending, Holds, place_kept, record_of, talk_told
 from edge.acd.match import Offering
 from edge.acd.plan import (
     OWN,
@@ -51,6 +52,7 @@ from state.model import (
     OfferState,
     Outcome,
     Place,
+    SiteId,
     Ticket,
     TicketState,
 )
@@ -218,10 +220,12 @@ def place_given_back(
 def connected(held: Held, given: GivenAgent, at: Now) -> Plan:
     """Plan for the moment from which the agent and the caller hear each other."""
     offer = replace(given.offer.value, state=OfferState.TALKING, since_ms=at.wall_ms)
+    before = held.ticket.value
     ticket = replace(
-        held.ticket.value,
+        before,
         state=TicketState.CONNECTED,
-        connected_ms=held.ticket.value.connected_ms or at.wall_ms,
+        connected_ms=before.connected_ms or at.wall_ms,
+        talking_ms=None if before.connected_ms is None else at.wall_ms,
         waited_s=waited_s(held.ticket, at),
     )
     ticket_put, offer_put = put_ticket(ticket), put_offer(offer)
@@ -229,7 +233,8 @@ def connected(held: Held, given: GivenAgent, at: Now) -> Plan:
         compares=(same_ticket(held.ticket), same_offer(given.offer)),
         success=(offer_put, ticket_put),
         proof=offer_put,
-        after=Held(
+        after=replace(
+            held,
             ticket=rewritten(held.ticket, ticket, at),
             given=replace(given, offer=rewritten(given.offer, offer, at)),
         ),
@@ -264,7 +269,7 @@ def offer_failed(held: Held, given: GivenAgent, part: AgentPart, at: Now, *, tri
         waited_s=waited_s(held.ticket, at),
     )
     put = put_ticket(ticket)
-    freeing = _freeing(given, part, at)
+    freeing = freeing_of(given, part, at)
     return Plan(
         compares=(same_ticket(held.ticket), *freeing.compares),
         success=(put, *freeing.success),
@@ -273,16 +278,25 @@ def offer_failed(held: Held, given: GivenAgent, part: AgentPart, at: Now, *, tri
     )
 
 
-def agent_lost(held: Held, given: GivenAgent, part: AgentPart, at: Now) -> Plan:
+def agent_lost(  # noqa: PLR0913, PLR0917  what is held, and how the talk was
+    held: Held,
+    given: GivenAgent,
+    part: AgentPart,
+    at: Now,
+    talk: Holds | None = None,
+    site: SiteId | None = None,
+) -> Plan:
     """Plan for an agent who was lost while talking: the caller waits again, at the old place.
 
     As long as before the talk, which does not count as waiting. When the two were connected stays
     in the ticket: the call was answered.
     """
     before = held.ticket.value
+    if talk is not None:
+        before = talk_told(before, talk, site, at)
     ticket = replace(before, state=TicketState.QUEUED, agent=None)
     put = put_ticket(ticket)
-    freeing = _freeing(given, part, at)
+    freeing = freeing_of(given, part, at)
     return Plan(
         compares=(same_ticket(held.ticket), *freeing.compares),
         success=(put, *freeing.success),
@@ -291,23 +305,29 @@ def agent_lost(held: Held, given: GivenAgent, part: AgentPart, at: Now) -> Plan:
     )
 
 
-def agent_freed(held: Held, given: GivenAgent, part: AgentPart, at: Now) -> Plan:
-    """Plan to free the agent of a call whose end is not known yet: its ticket stays."""
-    freeing = _freeing(given, part, at)
+def agent_freed(
+    held: Held, given: GivenAgent, part: AgentPart, at: Now, *, leaving: Leaving | None = None
+) -> Plan:
+    """Plan to free the agents of a call whose end is not known yet: its ticket stays."""
+    of_all = [
+        freeing_of(each, part_of(each, part, leaving), at) for each in held.agents or (given,)
+    ]
     return Plan(
-        compares=freeing.compares,
-        success=freeing.success,
-        proof=freeing.proof,
+        compares=tuple(compare for each in of_all for compare in each.compares),
+        success=tuple(operation for each in of_all for operation in each.success),
+        proof=of_all[0].proof,
         after=Held(ticket=held.ticket),
     )
 
 
-def ended(held: Held, ending: Ending, part: AgentPart, at: Now) -> Plan:
-    """Plan for the end: the record instead of the ticket; an agent who is held is freed.
+def ended(
+    held: Held, ending: Ending, part: AgentPart, at: Now, *, leaving: Leaving | None = None
+) -> Plan:
+    """Plan for the end: the record instead of the ticket; agents who are held are freed.
 
-    `part` says how, and is ignored when nobody is held.
+    `part` says how, but of one who was `leaving`; it is ignored when nobody is held.
     """
-    return _closing(held, ending, part, at, guard=())
+    return _closing(held, ending, part, at, guard=(), leaving=leaving)
 
 
 # ---- what the dead leave -------------------------------------------------------------------------
@@ -338,7 +358,7 @@ def orphan_closed(
 
 def orphan_freed(given: GivenAgent, at: Now, *, guard: Compare | None) -> Plan:
     """Plan to free an agent whose offer is by an edge that is gone and has no ticket."""
-    freeing = _freeing(given, WITHDRAWN, at)
+    freeing = freeing_of(given, WITHDRAWN, at)
     return Plan(
         compares=freeing.compares if guard is None else (*freeing.compares, guard),
         success=freeing.success,
@@ -362,7 +382,7 @@ def given_agent(snapshot: Snapshot, offer: Entry[Offer]) -> GivenAgent:
 # ---- parts ---------------------------------------------------------------------------------------
 
 
-class _Freeing(Struct, frozen=True, kw_only=True):
+class Freeing(Struct, frozen=True, kw_only=True):
     """The part of a plan that deletes an offer and writes what its agent has done."""
 
     compares: tuple[Compare, ...]
@@ -370,7 +390,8 @@ class _Freeing(Struct, frozen=True, kw_only=True):
     proof: Put
 
 
-def _freeing(given: GivenAgent, part: AgentPart, at: Now) -> _Freeing:
+def freeing_of(given: GivenAgent, part: AgentPart, at: Now) -> Freeing:
+    """Return what frees an agent, and says what they have done."""
     agent = given.offer.value.agent
     work = work_after(
         agent,
@@ -382,22 +403,34 @@ def _freeing(given: GivenAgent, part: AgentPart, at: Now) -> _Freeing:
         at=at,
     )
     put = Put(key=keys.work(agent), value=encode(work))
-    return _Freeing(
+    return Freeing(
         compares=(same_offer(given.offer), same_work(agent, given.work_revision)),
         success=(put, Delete(key=keys.offer(agent))),
         proof=put,
     )
 
 
-def _closing(
-    held: Held, ending: Ending, part: AgentPart, at: Now, *, guard: tuple[Compare, ...]
+def part_of(given: GivenAgent, part: AgentPart, leaving: Leaving | None) -> AgentPart:
+    """Return how an agent's part ended: `part`, unless they had passed the caller on."""
+    is_leaving = leaving is not None and leaving.agent == given.offer.value.agent
+    return leaving.part if leaving is not None and is_leaving else part
+
+
+def _closing(  # noqa: PLR0913  what is held, how it ended, and on which conditions
+    held: Held,
+    ending: Ending,
+    part: AgentPart,
+    at: Now,
+    *,
+    guard: tuple[Compare, ...],
+    leaving: Leaving | None = None,
 ) -> Plan:
     record = record_of(held.ticket.value, ending, at)
     put = Put(key=keys.ended(record.call), value=encode(record))
     compares: tuple[Compare, ...] = (Absent(key=put.key), same_ticket(held.ticket))
     success: tuple[Put | Delete, ...] = (put, Delete(key=keys.ticket(record.call)))
-    if held.given is not None:
-        freeing = _freeing(held.given, part, at)
+    for given in held.agents:
+        freeing = freeing_of(given, part_of(given, part, leaving), at)
         compares += freeing.compares
         success += freeing.success
     kept = place_kept(held.ticket, ending, at)

@@ -55,12 +55,14 @@ def still_held(
         mod_revision=record.mod_revision,
         seen_s=at.mono_s if before is None else before.ticket.seen_s,
     )
-    known = None if before is None else before.given
+    known = {} if before is None else {each.offer.value.agent: each for each in before.agents}
     agents = (AgentId(key.removeprefix(keys.OFFER)) for key in found if key.startswith(keys.OFFER))
     offers = (_offer(agent, found, at) for agent in agents)
     own = (o for o in offers if o is not None and (o.value.call, o.value.edge) == (call, holder))
-    given = next((_given(offer, found, known, at) for offer in own), None)
-    return Held(ticket=entry, given=given)
+    of_call = [_given(offer, found, known.get(offer.value.agent), at) for offer in own]
+    # Beside one there may be the agent who has passed the caller on to them.
+    given, transferor = (*of_call, None, None)[:2]
+    return Held(ticket=entry, given=given, transferor=transferor)
 
 
 # ---- parts ---------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from edge.sip.builder import in_brackets, one_line
+from edge.sip.builder import REASONS, in_brackets, one_line
 from edge.sip.core import Core, retry_later
 from edge.sip.errors import LocalError, RemoteError
 from edge.sip.events import LegId, Notified, ReferReceived, TransactionId
@@ -18,7 +18,6 @@ SIPFRAG = "message/sipfrag;version=2.0"
 LIFE_S = 180
 """How long a subscription is said to last."""
 _STATUS = re.compile(rb"\s*SIP/2\.0\s+([1-6][0-9]{2})(?:\s|$)")
-_FIRST_FINAL = 200
 
 
 class Refer:
@@ -51,17 +50,22 @@ class Refer:
             )
         )
 
-    def accept(self, transaction_id: TransactionId) -> None:
-        """Say 202, and NOTIFY that it is being tried."""
+    def accept(self, transaction_id: TransactionId) -> bool:
+        """Say 202, and NOTIFY that it is being tried; False: they want no NOTIFYs (RFC 4488)."""
         transaction, leg = self._pending(transaction_id)
+        if transaction.request.first("refer-sub").partition(";")[0].strip().lower() == "false":
+            extra = f"{self._core.contact_line}Refer-Sub: false\r\n"
+            self._core.respond(transaction, 202, extra=extra)
+            return False
         self._core.respond(transaction, 202, extra=self._core.contact_line)
         leg.refer_ids.append(transaction.request.cseq[0])
         self.notify(leg.id, 100, final=False)
+        return True
 
-    def refuse(self, transaction_id: TransactionId, status: int) -> None:
-        """Refuse REFER."""
+    def refuse(self, transaction_id: TransactionId, status: int, reason: str = "") -> None:
+        """Refuse REFER. `reason` becomes the reason phrase."""
         transaction, _ = self._pending(transaction_id)
-        self._core.respond(transaction, status)
+        self._core.respond(transaction, status, reason=one_line(reason, "reason"))
 
     def _pending(self, transaction_id: TransactionId) -> tuple[ServerTransaction, Leg]:
         transaction = self._core.transactions.server_by_id.get(transaction_id)
@@ -84,32 +88,41 @@ class Refer:
             "NOTIFY",
             _ignore,
             extra=f"Event: refer;id={number}\r\nSubscription-State: {state}\r\n",
-            body=f"SIP/2.0 {status} {'Trying' if status < _FIRST_FINAL else 'Result'}\r\n".encode(),
+            body=f"SIP/2.0 {status} {REASONS.get(status, 'Result')}\r\n".encode(),
             content_type=SIPFRAG,
         )
 
     # -- ours
 
-    def refer(self, leg_id: LegId, refer_to: str) -> None:
+    def refer(self, leg_id: LegId, refer_to: str, *, wants_progress: bool = True) -> None:
         """Ask the other side to call `refer_to`."""
         leg, peer = self._core.confirmed(leg_id)
         target = in_brackets(one_line(refer_to, "refer_to"))
-        leg.refer_out += 1
+        leg.refer_out += wants_progress
 
         def done(_leg: Leg, _transaction: ClientTransaction, response: Response | None) -> None:
-            self._referred(leg, peer, response)
+            if wants_progress:
+                self._referred(leg, peer, response)
+            else:
+                self._told(leg, 408 if response is None else response.status)
+                self._within.end_if_gone(leg, peer, response)
 
         by = self._core.identity.contact
         extra = f"Refer-To: {target}\r\nReferred-By: <{by}>\r\n"
+        if not wants_progress:
+            extra += "Refer-Sub: false\r\n"
         self._core.send(leg, peer, "REFER", done, extra=extra)
 
     def _referred(self, leg: Leg, peer: Peer, response: Response | None) -> None:
         status = 408 if response is None else response.status
         if status >= 300 and leg.refer_out:  # noqa: PLR2004
             leg.refer_out -= 1
-            if leg.has_dialog:
-                self._core.events.append(Notified(leg=leg.id, status=status, final=True))
+            self._told(leg, status)
         self._within.end_if_gone(leg, peer, response)
+
+    def _told(self, leg: Leg, status: int) -> None:
+        if leg.has_dialog:
+            self._core.events.append(Notified(leg=leg.id, status=status, final=True))
 
     def notified(self, leg: Leg, _peer: Peer, transaction: ServerTransaction) -> None:
         """Take NOTIFY."""

@@ -264,25 +264,30 @@ class SipStack:
         self._core.now = now
         self._asking.ask(leg)
 
-    def refer(self, leg: LegId, refer_to: str, now: float) -> None:
-        """Ask the other side to call `refer_to`; `Notified` says how it goes."""
-        self._core.now = now
-        self._refer.refer(leg, refer_to)
+    def refer(self, leg: LegId, refer_to: str, now: float, *, wants_progress: bool = True) -> None:
+        """Ask the other side to call `refer_to`; `Notified` says how it goes.
 
-    def accept_refer(self, transaction: TransactionId, now: float) -> None:
-        """Accept `ReferReceived`."""
+        Without `wants_progress`, only whether it is accepted (RFC 4488).
+        """
         self._core.now = now
-        self._refer.accept(transaction)
+        self._refer.refer(leg, refer_to, wants_progress=wants_progress)
+
+    def accept_refer(self, transaction: TransactionId, now: float) -> bool:
+        """Accept `ReferReceived`; False: they want to hear no more of it."""
+        self._core.now = now
+        return self._refer.accept(transaction)
 
     def notify_refer(self, leg: LegId, status: int, now: float, *, final: bool) -> None:
         """Say how an accepted REFER gets on."""
         self._core.now = now
         self._refer.notify(leg, status, final=final)
 
-    def refuse_refer(self, transaction: TransactionId, status: int, now: float) -> None:
+    def refuse_refer(
+        self, transaction: TransactionId, status: int, now: float, *, reason: str = ""
+    ) -> None:
         """Refuse `ReferReceived`."""
         self._core.now = now
-        self._refer.refuse(transaction, status)
+        self._refer.refuse(transaction, status, reason)
 
     # -- dialogs as values
 

@@ -77,11 +77,14 @@ from state.model.past import (
     Coding,
     Decision,
     Outcome,
+    Talk,
 )
 from state.model.wishes import (
     Readiness,
     RecordingWish,
     Rest,
+    TransferStatus,
+    TransferWish,
     Wish,
 )
 
@@ -141,9 +144,12 @@ __all__ = [
     "SpecialDay",
     "Step",
     "Strategy",
+    "Talk",
     "TenantId",
     "Ticket",
     "TicketState",
+    "TransferStatus",
+    "TransferWish",
     "Trunk",
     "TrunkId",
     "TurnAway",

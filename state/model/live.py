@@ -10,6 +10,7 @@ from msgspec import Struct
 from state.discreet import Discreet
 from state.model.configuration import AttributeNeed, CallBack, SkillNeed
 from state.model.identity import MAIN, AgentId, CallId, DidNumber, EdgeId, QueueId, SiteId, TenantId
+from state.model.past import Talk
 
 
 class RecordingState(StrEnum):
@@ -153,6 +154,10 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     """How often they have been called back, with this."""
     until_ms: int | None = None
     """Until when they want to be; None: it has not come to that."""
+    talks: tuple[Talk, ...] = ()
+    """Those that are over."""
+    talking_ms: int | None = None
+    """Since when the present one goes on, if there were others before; else `connected_ms` says."""
     region: str = ""
     """In which country's form the calling number came; empty: nobody says."""
 

@@ -46,6 +46,20 @@ class Decision(Struct, frozen=True, kw_only=True):
     presumed that another did. Not kept when they were many."""
     unreachable: tuple[SiteId, ...] = ()
     """Sites that this edge took for out of everybody's reach."""
+    passed_on_by: AgentId | None = None
+    """Who chose the winner by a transfer; None: the match did."""
+
+
+class Talk(Struct, frozen=True, kw_only=True):
+    """One agent's talk with a caller, from when they heard each other until the agent was out."""
+
+    agent: AgentId
+    since_ms: int
+    until_ms: int
+    site: SiteId | None = None
+    """The agent's home site then; None: not known any more."""
+    holds: int = 0
+    held_s: float = 0.0
 
 
 class CallRecord(Struct, frozen=True, kw_only=True):
@@ -77,6 +91,9 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     """How long that was in all."""
     callback_of: CallId | None = None
     """The call that was lost or sent away, if this one was to call them back."""
+    talks: tuple[Talk, ...] = ()
+    """Of a call with more than one: all, in order. Empty: `agent` alone, from `connected_ms` to
+    `ended_ms`."""
     unrecorded: str = ""
     """Why there is no recording of it, or none of a part; see `edge.acd.recorded`. Empty: there is,
     if an agent has answered."""

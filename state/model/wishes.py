@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from state.model.identity import AgentId, CallId
+from state.model.identity import AgentId, CallId, EdgeId
 
 
 class Readiness(StrEnum):
@@ -57,3 +57,31 @@ class RecordingWish(Struct, frozen=True, kw_only=True):
     pause: bool
     by: str = ""
     """In whose name, a word for the manifest: `agent` or `supervisor`."""
+
+
+class TransferWish(Struct, frozen=True, kw_only=True):
+    """Where a call is to be passed on to. Written by the control planes; the last one counts.
+
+    Void once another agent talks with the caller.
+    """
+
+    call: CallId
+    agent: AgentId
+    """Who talks with the caller, and passes them on."""
+    to: str
+    """An agent's id, a queue's, or a number that leads to one."""
+    by: str = ""
+    """Who asked, when it was not the agent."""
+
+
+class TransferStatus(Struct, frozen=True, kw_only=True):
+    """What has become of a transfer wish. Written by the edge that holds the call."""
+
+    call: CallId
+    edge: EdgeId
+    wish: int
+    """The mod_revision of the wish that this answers."""
+    status: int
+    """SIP's word for it: below 200 under way, 200 done, above: the caller stays, or is back."""
+    reason: str = ""
+    """Why not, in words for the agent."""

@@ -36,8 +36,13 @@ class Wanting(StrEnum):
     """A reservation that the reserver has put in line."""
 
     RESERVATION = "reservation"
+    TARGET = "target"
+    """Of an agent to whom the caller is passed on."""
 
 
+Freeing: TypeAlias = (
+    wr.GiveBack | wr.MoveToQueue | wr.HandBack | wr.FreeTransferor | wr.FreeAgent | wr.Close
+)
 MediaStep: TypeAlias = (
     ef.OpenMedia
     | ef.Play
@@ -62,7 +67,8 @@ class Stage:
         self.caller = Leg.RINGING
         self.offer_open: Side | None = None
         """Whose re-INVITE is open on the caller's leg; CALLER: theirs."""
-        self.agent_offer_open = False
+        self.offering: Attempt | None = None
+        """The agent's leg whose re-INVITE is open."""
         self.agents: dict[Attempt, Leg] = {}
         self.media: deque[MediaStep] = deque()
         self.is_media_closed = False
@@ -72,10 +78,17 @@ class Stage:
         """Writes in the order in which they were asked for."""
         self.has_ticket = False
         self.has_offer = False
+        self.has_transferor = False
+        """A second offer stands: the agent's who has passed the caller on."""
+        self.reinvited: set[Attempt] = set()
+        """Agents' legs with an open re-INVITE of ours."""
+        self.told: list[tuple[Attempt, int]] = []
+        """What transferors were told of how it gets on."""
+        self.target_is_free = True
         self.is_taken = False
         """Somebody else has closed this call's records."""
         self.closed: list[wr.Close] = []
-        self.freed: list[wr.GiveBack | wr.FreeAgent | wr.Close] = []
+        self.freed: list[Freeing] = []
         self.finished: list[ef.Finished] = []
         self.log: list[ef.Effect] = []
         self.call, effects = start(call_id(1), Rules(greeting=greeting), sdp, NOW)
@@ -119,7 +132,7 @@ class Stage:
                 self.offer_open = Side.AGENT
             case ef.InviteAgent(attempt=attempt):
                 assert attempt not in self.agents
-                assert not self.ringing_or_up
+                assert self.ringing_or_up == self.passing
                 self.agents[attempt] = Leg.RINGING
             case ef.CancelAgent(attempt=attempt):
                 assert self.agents[attempt] is Leg.RINGING
@@ -127,7 +140,10 @@ class Stage:
             case ef.HangUpAgent(attempt=attempt):
                 assert self.agents[attempt] is Leg.UP
                 self.agents[attempt] = Leg.BYE_SENT
-                self.agent_offer_open = False
+                self._offers_no_more(attempt)
+                self.reinvited.discard(attempt)
+            case ef.ReinviteAgent() | ef.TakeBack() | ef.TellTransferor() | ef.ReserveTarget():
+                self._transfer(effect)
             case ef.AnswerOffer(side=side) | ef.RefuseOffer(side=side):
                 self._reply_to_offer(side)
             case ef.StartTimer(timer=timer, seconds=seconds):
@@ -146,6 +162,26 @@ class Stage:
                 assert not self.is_media_closed
                 self.media.append(effect)
 
+    def _transfer(
+        self, effect: ef.ReinviteAgent | ef.TakeBack | ef.TellTransferor | ef.ReserveTarget
+    ) -> None:
+        match effect:
+            case ef.ReinviteAgent(attempt=attempt):
+                assert self.agents[attempt] is Leg.UP
+                self.reinvited.add(attempt)
+            case ef.TakeBack(attempt=attempt, was=was):
+                assert attempt not in self.agents
+                self.agents[attempt] = self.agents.pop(was)
+                assert self.offering != was
+                assert self.agents[attempt] is Leg.UP
+            case ef.TellTransferor(attempt=attempt, status=status):
+                assert self.agents[attempt] is Leg.UP
+                self.told.append((attempt, status))
+            case ef.ReserveTarget():
+                self.line.append(Wanting.TARGET)
+            case _:
+                assert_never(effect)
+
     def _reply_to_offer(self, side: Side) -> None:
         if side is Side.CALLER:
             assert self.caller is Leg.UP
@@ -153,7 +189,16 @@ class Stage:
                 self.offer_open = None
         else:
             assert self.agent_offer_open
-            self.agent_offer_open = False
+            self.offering = None
+
+    def _offers_no_more(self, attempt: Attempt) -> None:
+        if self.offering == attempt:
+            self.offering = None
+
+    @property
+    def agent_offer_open(self) -> bool:
+        """Whether an agent waits for an answer to a re-INVITE."""
+        return self.offering is not None
 
     def is_in(self, state: State) -> bool:
         """Tell whether the call is in this state now."""
@@ -164,6 +209,12 @@ class Stage:
         """The agents who are being rung or talked to."""
         return [a for a, leg in self.agents.items() if leg in {Leg.RINGING, Leg.UP}]
 
+    @property
+    def passing(self) -> list[Attempt]:
+        """The agent who has passed the caller on, while their leg is up."""
+        transferor = self.call.transferor
+        return [transferor.attempt] if transferor is not None and transferor.is_up else []
+
     # -- the store
 
     def want_agent(self) -> None:
@@ -173,6 +224,9 @@ class Stage:
     def write(self, agent: str = "ann") -> None:
         """Let the store answer the first in line."""
         write = self.line.popleft()
+        if write is Wanting.TARGET:
+            self._reserve_target()
+            return
         if isinstance(write, Wanting):
             can_land = self.has_ticket and not self.has_offer and not self.is_taken
             if can_land and self.call.is_waiting:
@@ -181,6 +235,20 @@ class Stage:
             return
         landed = self._land(write)
         self.deliver(ev.Written(write=write) if landed else ev.WriteRefused(write=write))
+
+    def _reserve_target(self) -> None:
+        can_land = self.has_offer and not self.has_transferor and not self.is_taken
+        if can_land and self.target_is_free:
+            self.has_transferor = True
+            self.deliver(ev.Reserved(decision=decision("tom")))
+        else:
+            self.deliver(ev.TargetRefused(status=486))
+
+    def _free(self, write: Freeing) -> None:
+        for holds in (self.has_offer, self.has_transferor):
+            if holds:
+                self.freed.append(write)
+        self.has_offer = self.has_transferor = False
 
     def _land(self, write: wr.Write) -> bool:  # noqa: C901  one case a write
         if self.is_taken:
@@ -195,20 +263,25 @@ class Stage:
                 assert self.has_offer
             case wr.MarkHold():
                 assert self.has_offer
-            case wr.GiveBack():
+            case wr.PassOn():
+                assert self.has_offer
+            case wr.HandBack() | wr.FreeTransferor():
+                # One that was never reserved, or freed with the other.
+                if self.has_transferor:
+                    self.freed.append(write)
+                self.has_transferor = False
+            case wr.GiveBack() | wr.MoveToQueue():
                 assert self.has_ticket
                 assert self.has_offer
+                assert not self.has_transferor
                 self.has_offer = False
                 self.freed.append(write)
             case wr.FreeAgent():
-                if self.has_offer:
-                    self.freed.append(write)
-                self.has_offer = False
+                self._free(write)
             case wr.Close():
                 assert self.has_ticket
-                if self.has_offer:
-                    self.freed.append(write)
-                self.has_ticket = self.has_offer = False
+                self._free(write)
+                self.has_ticket = False
                 self.closed.append(write)
             case _:
                 assert_never(write)
@@ -217,7 +290,7 @@ class Stage:
     def take_away(self) -> None:
         """Let another edge close this call's records, or have the call all along."""
         self.is_taken = True
-        self.has_ticket = self.has_offer = False
+        self.has_ticket = self.has_offer = self.has_transferor = False
 
     # -- the media relay
 
@@ -257,9 +330,9 @@ class Stage:
 
     def agent_ends(self, attempt: Attempt, by: By) -> None:
         """Let the agent's leg end, and the offer that is open on it, if one is."""
-        if self.agents[attempt] is Leg.UP:
-            self.agent_offer_open = False
+        self._offers_no_more(attempt)
         self.agents[attempt] = Leg.OVER
+        self.reinvited.discard(attempt)
         self.deliver(ev.AgentEnded(attempt=attempt, by=by))
 
     def caller_accepts(self) -> None:
@@ -272,8 +345,17 @@ class Stage:
         if side is Side.CALLER:
             self.offer_open = self.offer_open or Side.CALLER
         else:
-            self.agent_offer_open = True
+            self.offering = self.call.attempt
         self.deliver(ev.OfferMade(side=side, sdp=sdp, holds=holds))
+
+    def passes_on(self) -> None:
+        """Let the agent pass the caller on to another."""
+        self.deliver(ev.PassedToAgent(target=AgentId("tom")))
+
+    def comes_back(self, attempt: Attempt) -> None:
+        """Let the transferor's telephone answer our re-INVITE."""
+        self.reinvited.discard(attempt)
+        self.deliver(ev.AgentReinvited(attempt=attempt, sdp=SDP))
 
     def time_out(self, timer: ef.Timer) -> None:
         """Let a timer run out."""
@@ -308,6 +390,8 @@ class Stage:
             self.agent_answers(ringing[0])
         elif self.offer_open is Side.AGENT:
             self.caller_accepts()
+        elif self.reinvited:
+            self.comes_back(min(self.reinvited))
         elif self.call.state is State.CONNECTED:
             self.caller_ends(By.THEM)
         else:
@@ -334,6 +418,8 @@ class Stage:
             self.agent_ends(cancelled[0], By.US)
         elif self.offer_open is Side.AGENT:
             self.caller_accepts()
+        elif self.reinvited:
+            self.comes_back(min(self.reinvited))
         else:
             return False
         return True
@@ -355,6 +441,7 @@ class Stage:
         assert self.is_media_closed
         assert not self.has_ticket
         assert not self.has_offer
+        assert not self.has_transferor
         (finished,) = self.finished
         if self.is_taken and not self.closed:
             assert finished.outcome is None

@@ -9,9 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from edge.acd import call_effects as ef
 from edge.acd import call_events as ev
+from edge.acd import call_writes as wr
 from edge.acd.call import Exchange, State
 from edge.acd.call_events import Attempt, By, Side
-from state.model import Outcome, WorkEnd
+from state.model import Outcome, Queue, QueueId, WorkEnd
 from tests.acd.stage import SDP, Leg, Stage
 
 REFUSALS = [
@@ -26,6 +27,7 @@ REFUSALS += [(486, "Busy Here"), (603, "Decline"), (408, "Request Timeout"), (50
 
 USUAL = [State.ARRIVING, State.GREETING, State.QUEUED, State.RINGING, State.JOINING]
 USUAL += [State.CONNECTED]
+QUEUE = Queue(id=QueueId("other"), needs=())
 AWAY = ev.TurnedAway(outcome=Outcome.CALLBACK, cause="waited_too_long")
 RARELY = st.integers(1, 12).map(lambda die: die == 1)
 
@@ -138,10 +140,42 @@ class CallMachine(RuleBasedStateMachine):
         if now:
             self.stage.deliver(ev.AgentSilent(attempt=self.draw(data, Leg.UP)))
 
-    @precondition(lambda self: self.attempts(Leg.UP) and not self.stage.agent_offer_open)
+    @precondition(lambda self: self.stage.call.attempt in self.attempts(Leg.UP))
+    @precondition(lambda self: not self.stage.agent_offer_open)
     @rule(sdp=st.sampled_from([SDP, None]), holds=st.booleans())
     def the_agent_offers(self, sdp: bytes | None, holds: bool) -> None:
         self.stage.offers(Side.AGENT, sdp, holds=holds)
+
+    # -- transfers
+
+    @precondition(
+        lambda self: (
+            self.stage.call.state is State.CONNECTED
+            and self.stage.call.transferor is None
+            and not self.stage.agent_offer_open
+        )
+    )
+    @rule(is_free=st.sampled_from([True, True, False]))
+    def the_agent_passes_the_caller_on(self, is_free: bool) -> None:
+        self.stage.target_is_free = is_free
+        self.stage.passes_on()
+
+    @precondition(
+        lambda self: self.stage.call.state is State.CONNECTED and not self.stage.agent_offer_open
+    )
+    @rule()
+    def the_agent_puts_the_caller_into_a_queue(self) -> None:
+        self.stage.deliver(ev.PassedToQueue(queue=QUEUE))
+
+    @precondition(lambda self: self.stage.reinvited)
+    @rule(comes=st.sampled_from([True, True, False]))
+    def the_transferor_is_asked_back(self, comes: bool) -> None:
+        attempt = min(self.stage.reinvited)
+        if comes:
+            self.stage.comes_back(attempt)
+        else:
+            self.stage.reinvited.discard(attempt)
+            self.stage.deliver(ev.AgentReinviteRefused(attempt=attempt, status=488))
 
     # -- faults
 
@@ -167,8 +201,8 @@ class CallMachine(RuleBasedStateMachine):
         return data.draw(st.sampled_from(self.attempts(*legs)))
 
     @invariant()
-    def at_most_one_agent_is_in_the_call(self) -> None:
-        assert len(self.stage.ringing_or_up) <= 1
+    def at_most_one_agent_is_in_the_call_beside_one_who_passes_it_on(self) -> None:
+        assert len(set(self.stage.ringing_or_up) - set(self.stage.passing)) <= 1
 
     @invariant()
     def an_agent_is_rung_only_while_reserved(self) -> None:
@@ -190,9 +224,13 @@ class CallMachine(RuleBasedStateMachine):
         stage.end()
         stage.check_ended()
         if stage.outcome[0] is Outcome.ANSWERED:
-            assert stage.freed[-1].part.end is WorkEnd.TALKED
-        # One offer, one end: an agent is freed as often as given.
+            ends = [each.part.end for each in stage.freed]
+            leaving = [each.leaving for each in stage.freed if isinstance(each, wr.Close)]
+            ends += [each.part.end for each in leaving if each is not None]
+            assert WorkEnd.TALKED in ends
+        # One offer, one end: an agent is freed as often as given; one taken back was given before.
         given = sum(isinstance(effect, ef.PrepareAgent) for effect in stage.log)
+        given -= sum(isinstance(effect, ef.TakeBack) for effect in stage.log)
         if not stage.is_taken:
             assert given <= len(stage.freed) <= given + 1
 

@@ -70,6 +70,9 @@ class FakeTelephony(Telephony):
         self.open: dict[LegId, FakeLeg] = {}
         self.over: dict[LegId, FakeLeg] = {}
         self.refused_refers: list[TransactionId] = []
+        self.refusals: list[tuple[int, str]] = []
+        self.accepted_refers: list[TransactionId] = []
+        self.notified: list[tuple[LegId, int, bool]] = []
         self.faults: dict[str, Exception] = {}
         """Command -> what it raises, once."""
         self.probed: list[Address] = []
@@ -196,9 +199,19 @@ class FakeTelephony(Telephony):
         held.their_offer = False
         held.status = status
 
-    def refuse_refer(self, transaction: TransactionId, status: int) -> None:
-        del status
+    def accept_refer(self, transaction: TransactionId) -> bool:
+        self._fault("accept_refer")
+        self.accepted_refers.append(transaction)
+        return True
+
+    def notify_refer(self, leg: LegId, status: int, *, final: bool) -> None:
+        self._must(self._leg("notify_refer", leg), S.ANSWERED, S.UP)
+        self.notified.append((leg, status, final))
+
+    def refuse_refer(self, transaction: TransactionId, status: int, reason: str = "") -> None:
         self._fault("refuse_refer")
+        self.refused_refers.append(transaction)
+        self.refusals.append((status, reason))
         self.refused_refers.append(transaction)
 
     def options(self, *, to: Address, from_user: str, timeout_s: float) -> TransactionId:
@@ -330,6 +343,18 @@ class FakeTelephony(Telephony):
             return
         held.their_offer = True
         self._take(sip.OfferReceived(leg=leg, method="INVITE", sdp=sdp))
+
+    def refer(self, leg: LegId, to: str) -> None:
+        """Let a REFER come."""
+        if leg in self.open:
+            self._take(
+                sip.ReferReceived(
+                    leg=leg,
+                    transaction=TransactionId(f"refer-{next(self._count)}"),
+                    refer_to=to,
+                    referred_by="",
+                )
+            )
 
     def withdraw(self, leg: LegId) -> None:
         """Let the CANCEL of their re-INVITE come."""

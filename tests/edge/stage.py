@@ -28,6 +28,7 @@ from edge.ringing import Ringing
 from edge.settings import Settings
 from edge.sip.events import LegId
 from edge.switchboard import Switchboard
+from edge.transfers import Transfers
 from state import keys
 from state.codec import Record, decode, encode
 from state.errors import OutcomeUnknownError, RejectedError, UnavailableError
@@ -322,6 +323,13 @@ class Edge:
             journal=self.journal,
             recorder=self.recorder,
             wants_agent=self._call_waits,
+            transfers=Transfers(
+                settings=self.settings,
+                clock=clock,
+                snapshot=lambda: self.mirror.snapshot,
+                unreachable=lambda: self.unreachable,
+                alone=lambda: None,
+            ),
         )
         self.callbacks = Callbacks(
             settings=self.settings,

@@ -153,7 +153,7 @@ async def test_a_transfer_is_refused_at_once_even_if_the_leg_is_just_gone() -> N
             leg=ours, transaction=TransactionId("t"), refer_to="sip:x@y", referred_by=""
         )
         a1.switchboard.take(refer)
-        assert a1.sip.refused_refers == ["t"]
+        assert a1.sip.refusals == [(404, "No such agent or queue")]
         a1.sip.faults["refuse_refer"] = LocalError("gone")
         a1.switchboard.take(refer)
         assert a1.state_of(theirs) == "connected"

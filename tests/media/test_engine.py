@@ -295,6 +295,28 @@ async def wait_after_agent(engine: MediaEngine, people: Cast) -> None:
     await packets_pass_no_more(people.agent)
 
 
+async def test_an_agent_who_passed_the_caller_on_in_vain_is_joined_again(
+    engine: MediaEngine, people: Cast
+) -> None:
+    # What `edge.acd.call_transfer` asks for: the queue, a target who declines, the agent again.
+    await wait_in_queue(engine, people.caller)
+    await connect(engine, people.caller, people.agent)
+    await hear_each_other(people.caller, people.agent)
+    await engine.hold_caller("k", people.caller.sdp)
+    await engine.drop_agent("k")
+    await engine.play("k", PROMPTS / "music.wav", times=FOREVER)
+    await hears_music(people.caller)
+    await engine.offer_to_agent("k", people.caller.sdp)
+    await hears_music(people.caller)
+    await connect(engine, people.caller, people.agent)
+    await hear_each_other(people.caller, people.agent)
+    await engine.hold_caller("k", people.caller.sdp)
+    await engine.drop_agent("k")
+    await engine.play("k", PROMPTS / "music.wav", times=FOREVER)
+    await connect(engine, people.caller, people.other)
+    await hear_each_other(people.caller, people.other)
+
+
 async def test_caller_holding_in_the_queue_is_answered_recvonly_and_comes_back(
     engine: MediaEngine, people: Cast
 ) -> None:

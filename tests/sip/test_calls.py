@@ -575,6 +575,36 @@ def test_a_refused_refer_says_so() -> None:
     assert (notified.status, notified.final) == (603, True)
 
 
+def test_a_refused_refer_tells_why_in_its_reason_phrase() -> None:
+    network = Network()
+    caller, callee, out, _ = established(network)
+    caller.stack.refer(out, "sip:carol@everline", network.now)
+    network.run(0.1)
+    refer = callee.only(ReferReceived)
+    callee.stack.refuse_refer(refer.transaction, 486, network.now, reason="carol has a call")
+    network.run(0.1)
+    (refusal,) = network.sent("bob", 486)
+    assert isinstance(refusal, Response)
+    assert refusal.reason == "carol has a call"
+
+
+def test_who_wants_no_notify_gets_none() -> None:
+    network = Network()
+    caller, callee, out, incoming = established(network)
+    caller.stack.refer(out, "sip:carol@everline", network.now, wants_progress=False)
+    network.run(0.1)
+    assert not callee.stack.accept_refer(callee.only(ReferReceived).transaction, network.now)
+    network.run(0.1)
+    (accepted,) = network.sent("bob", 202)
+    assert accepted.first("refer-sub") == "false"
+    assert not network.sent("bob", "NOTIFY")
+    with pytest.raises(LocalError):
+        callee.stack.notify_refer(incoming, 200, network.now, final=True)
+    assert [(event.status, event.final) for event in caller.of(Notified)] == [(202, True)]
+    callee.stack.bye(incoming, network.now)
+    network.run_out()
+
+
 def test_options_is_answered_by_itself() -> None:
     network = Network()
     caller, callee = network.party("alice"), network.party("bob")

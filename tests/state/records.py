@@ -31,6 +31,8 @@ def ids(kind: Kind) -> st.SearchStrategy[str]:
         Kind.PLACE,
         Kind.RECORDING_WISH,
         Kind.RECORDING,
+        Kind.TRANSFER_WISH,
+        Kind.TRANSFER,
         Kind.ENDED,
         Kind.CODED,
     }

@@ -1,0 +1,126 @@
+"""The transactions of a transfer, as values; the others of a call are `edge.acd.reservation`'s.
+
+The laws there hold here. One more: while a call is being passed on it holds two agents, each by an
+offer of their own; the ticket names the one who is to have the caller.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from edge.acd.ending import AgentPart, Holds, talk_told
+from edge.acd.match import Offering
+from edge.acd.plan import GivenAgent, Held, Plan, put_ticket, rewritten, same_ticket
+from edge.acd.reservation import freeing_of, reserved
+from edge.acd.token import Token
+from state.model import EdgeId, Now, Queue, SiteId, Ticket, TicketState
+from state.snapshot import Snapshot
+
+
+def passed_on(held: Held, talk: Holds, site: SiteId | None, at: Now) -> Plan:
+    """Plan for the moment from which the agent does not talk with the caller any more."""
+    ticket = talk_told(held.ticket.value, talk, site, at)
+    put = put_ticket(ticket)
+    return Plan(
+        compares=(same_ticket(held.ticket),),
+        success=(put,),
+        proof=put,
+        after=replace(held, ticket=rewritten(held.ticket, ticket, at)),
+    )
+
+
+def target_reserved(  # noqa: PLR0913  as `reserved`
+    offering: Offering,
+    held: Held,
+    snapshot: Snapshot,
+    *,
+    edge: EdgeId,
+    at: Now,
+    alone: Token | None = None,
+) -> Plan:
+    """Plan to give a second agent to the call; the first stays held as the transferor."""
+    before = held.ticket.value
+    plan = reserved(offering, held, snapshot, edge=edge, at=at, alone=alone)
+    if plan.after is None:
+        return plan
+    # The talk that is over does not count as waiting.
+    ticket = replace(plan.after.ticket.value, waited_s=before.waited_s)
+    put = put_ticket(ticket)
+    return replace(
+        plan,
+        success=(plan.proof, put),
+        after=replace(
+            plan.after,
+            ticket=replace(plan.after.ticket, value=ticket),
+            transferor=held.given,
+        ),
+    )
+
+
+def handed_back(held: Held, target: GivenAgent, part: AgentPart, at: Now) -> Plan:
+    """Plan for a target who cannot be had: free; the transferor has the caller again."""
+    transferor = held.transferor
+    agent = None if transferor is None else transferor.offer.value.agent
+    ticket = replace(held.ticket.value, state=TicketState.OFFERED, agent=agent)
+    put = put_ticket(ticket)
+    freeing = freeing_of(target, part, at)
+    return Plan(
+        compares=(same_ticket(held.ticket), *freeing.compares),
+        success=(put, *freeing.success),
+        proof=put,
+        after=Held(ticket=rewritten(held.ticket, ticket, at), given=transferor),
+    )
+
+
+def transferor_freed(held: Held, transferor: GivenAgent, part: AgentPart, at: Now) -> Plan:
+    """Plan for a transferor who is out."""
+    freeing = freeing_of(transferor, part, at)
+    return Plan(
+        compares=freeing.compares,
+        success=freeing.success,
+        proof=freeing.proof,
+        after=replace(held, transferor=None),
+    )
+
+
+def moved(  # noqa: PLR0913, PLR0917  who leaves, where to, and how the talk was
+    held: Held,
+    given: GivenAgent,
+    queue: Queue,
+    part: AgentPart,
+    talk: Holds,
+    site: SiteId | None,
+    at: Now,
+) -> Plan:
+    """Plan for a caller who is put into another queue: their agent is free.
+
+    They keep what they have waited, and their place counts there as if they had come to it then.
+    """
+    ticket = in_queue(talk_told(held.ticket.value, talk, site, at), queue)
+    put = put_ticket(ticket)
+    freeing = freeing_of(given, part, at)
+    return Plan(
+        compares=(same_ticket(held.ticket), *freeing.compares),
+        success=(put, *freeing.success),
+        proof=put,
+        after=Held(ticket=rewritten(held.ticket, ticket, at)),
+    )
+
+
+def in_queue(ticket: Ticket, queue: Queue) -> Ticket:
+    """Return the ticket of a caller who now waits by the rules of `queue`.
+
+    The agent who has put them there comes after all others.
+    """
+    return replace(
+        ticket,
+        queue=queue.id,
+        needs=queue.needs,
+        any_of=queue.any_of,
+        attributes=queue.attributes,
+        priority=queue.priority,
+        state=TicketState.QUEUED,
+        agent=None,
+        tried=() if ticket.agent is None else (ticket.agent,),
+        prefers=None,
+    )

@@ -1,0 +1,169 @@
+"""Real telephones pass callers on: to agents here and at another site, and into a queue."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import pairwise
+
+import pytest
+import pytest_asyncio
+
+from drills.lab.lab import Lab
+from drills.lab.plan import CALLS, Part, plan_lab
+from edge.sip import events as sip
+from state.model import AgentId, Outcome
+from tests.integration.center import HELP, Center, eventually
+from tests.integration.people import Leg, Telephone, until
+from tests.integration.test_recording import kept
+
+pytestmark = [pytest.mark.lab, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site() -> AsyncIterator[Lab]:
+    """Serve with two sites and their recorders."""
+    async with Lab(plan_lab(sites=2, parts=CALLS | {Part.RECORDER})) as lab:
+        yield lab
+
+
+def refer(agent: Telephone, leg: Leg, to: str) -> None:
+    """Let an agent pass the caller on."""
+    agent.do("refer", leg, f"sip:{to}@everline")
+
+
+def told(leg: Leg) -> list[tuple[int, bool]]:
+    """Return what the agent has heard of how it gets on."""
+    found = [event for event in leg.events if isinstance(event, sip.Notified)]
+    return [(event.status, event.final) for event in found]
+
+
+async def heard_last(leg: Leg) -> int:
+    """Wait for the last NOTIFY; return its status."""
+    await until(lambda: any(final for _, final in told(leg)), "the last NOTIFY")
+    return told(leg)[-1][0]
+
+
+async def test_a_caller_is_passed_on_to_another_site_in_one_record_and_one_recording(
+    center: Center,
+) -> None:
+    ann, caller = await center.agent("ann"), center.caller()
+    theirs, ours = await center.talking(caller, ann)
+    bkim = await center.agent("bkim", site="b")
+    (call,) = await center.tickets()
+    refer(ann, ours, "bkim")
+    second = await bkim.rung()
+    assert (100, False) in told(ours)
+    assert set(await center.offers()) == {"ann", "bkim"}
+    await bkim.answer(second)
+    assert await heard_last(ours) == 200
+    assert "transferred" in (await ours.wait(sip.Ended)).reason
+    await center.connected()
+    await caller.hang_up(theirs)
+    record = await center.record(theirs)
+    assert (record.outcome, record.cause) == (Outcome.ANSWERED, "caller_hung_up")
+    assert (record.agent, record.agent_site) == ("bkim", "b")
+    assert [(talk.agent, talk.site) for talk in record.talks] == [("ann", "a"), ("bkim", "b")]
+    assert all(one.until_ms <= two.since_ms for one, two in pairwise(record.talks))
+    account = await kept(center, call)
+    assert [part.agent for part in account.parts] == ["ann", "bkim"]
+    assert account.agents == ("ann", "bkim")
+    await center.nothing_is_left()
+
+
+async def test_a_target_who_declines_brings_the_caller_back_and_they_go_on_talking(
+    center: Center,
+) -> None:
+    ann, caller = await center.agent("ann"), center.caller()
+    theirs, ours = await center.talking(caller, ann)
+    bob = await center.agent("bob")
+    (call,) = await center.tickets()
+    refer(ann, ours, "bob")
+    bob.do("reject", await bob.rung(), 603, reason="Decline")
+    assert await heard_last(ours) >= 400
+    await center.connected()
+    assert await center.offers() == ["ann"]
+    await caller.hang_up(theirs)
+    record = await center.record(theirs)
+    assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")
+    assert [talk.agent for talk in record.talks] == ["ann", "ann"]
+    assert [part.agent for part in (await kept(center, call)).parts] == ["ann", "ann"]
+    await center.nothing_is_left()
+
+
+async def test_a_caller_is_put_into_another_queue_and_its_agent_has_them(center: Center) -> None:
+    ann, caller = await center.agent("ann"), center.caller()
+    theirs, ours = await center.talking(caller, ann)
+    fay = await center.agent("fay")
+    refer(ann, ours, str(HELP))
+    assert await heard_last(ours) == 200
+    await ours.wait(sip.Ended)
+    await fay.answer(await fay.rung())
+    await center.connected()
+    await caller.hang_up(theirs)
+    record = await center.record(theirs)
+    assert (record.queue, record.agent) == ("help", "fay")
+    assert [talk.agent for talk in record.talks] == ["ann", "fay"]
+    await center.nothing_is_left()
+
+
+@pytest.mark.parametrize("to", ["ann", "nobody", "+4930999999", "cem"])
+async def test_who_cannot_have_the_caller_is_refused_and_the_talk_goes_on(
+    center: Center, to: str
+) -> None:
+    ann, caller = await center.agent("ann"), center.caller()
+    theirs, ours = await center.talking(caller, ann)
+    refer(ann, ours, to)
+    assert await heard_last(ours) in {403, 404, 480}
+    await center.connected()
+    await caller.hang_up(theirs)
+    assert (await center.record(theirs)).talks == ()
+    await center.nothing_is_left()
+
+
+async def test_an_agent_who_hangs_up_with_the_refer_is_out_and_free_for_the_next(
+    center: Center,
+) -> None:
+    ann, caller = await center.agent("ann"), center.caller()
+    theirs, ours = await center.talking(caller, ann)
+    bob = await center.agent("bob")
+    refer(ann, ours, "bob")
+    ann.do("bye", ours)
+    second = await bob.rung()
+
+    async def is_out() -> bool:
+        return await center.offers() == [AgentId("bob")]
+
+    await eventually(is_out, "ann is out")
+    await bob.answer(second)
+    await center.connected()
+    await bob.hang_up(second)
+    await theirs.wait(sip.Ended)
+    record = await center.record(theirs)
+    assert (record.outcome, record.cause) == (Outcome.ANSWERED, "agent_hung_up")
+    assert [talk.agent for talk in record.talks] == ["ann", "bob"]
+    await center.nothing_is_left()
+
+
+async def test_an_edge_killed_while_the_target_rings_brings_the_caller_back(
+    center: Center,
+) -> None:
+    ann, caller = await center.agent("ann"), center.caller()
+    theirs, ours = await center.talking(caller, ann)
+    bob = await center.agent("bob")
+    (call,) = await center.tickets()
+    refer(ann, ours, "bob")
+    await bob.rung()
+    held = [edge for edge in center.edges() if (await center.ask(edge, "status"))["calls"]]
+    assert held
+    for edge in held:
+        center.lab.supervisor.kill(f"edge-{edge}")
+
+    async def is_back() -> bool:
+        return await center.offers() == [AgentId("ann")]
+
+    await eventually(is_back, "ann has the caller again", within_s=15)
+    await center.connected()
+    assert await center.tickets() == [call]
+    await caller.hang_up(theirs)
+    assert (await center.record(theirs)).agent == "ann"
+    await center.nothing_is_left()
