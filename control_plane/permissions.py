@@ -31,6 +31,7 @@ class Permission(StrEnum):
     CALL_EXPLAIN = "call:explain"
     CALL_MONITOR = "call:monitor"
     CALL_READ = "call:read"
+    CALL_TRANSFER = "call:transfer"
     CONFIGURATION_READ = "configuration:read"
     CONFIGURATION_UPDATE = "configuration:update"
     CASE_CREATE = "case:create"
@@ -131,6 +132,7 @@ LIVE_CALL = frozenset(
         Permission.AGENT_READ,
         Permission.AGENT_SET_STATE,
         Permission.CALL_READ,
+        Permission.CALL_TRANSFER,
         Permission.CUSTOMER_BASIC_READ_MASKED,
         Permission.CUSTOMER_CONTACT_READ_MASKED,
         Permission.QUEUE_READ,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from control_plane.api.route import Feature
-from control_plane.live import calls, codes, pauses, people, places, wishes
+from control_plane.live import calls, codes, pauses, people, places, transfers, wishes
 from control_plane.live.desk import context
 
 FEATURE = Feature(
@@ -13,6 +13,7 @@ FEATURE = Feature(
         *calls.ROUTES,
         *codes.ROUTES,
         *pauses.ROUTES,
+        *transfers.ROUTES,
         *people.ROUTES,
         *places.ROUTES,
         *wishes.ROUTES,

@@ -65,6 +65,28 @@ class RecordingPauseView(ApiModel):
     """`unrecorded`: there is no recording of this call, and nothing that could be paused."""
 
 
+TransferState = Literal["none", "trying", "ringing", "done", "failed"]
+
+
+class TransferBegin(ApiModel):
+    """Where a caller is to go."""
+
+    to: Id
+    """An agent's id, a queue's, or a number that leads to one."""
+
+
+class TransferView(ApiModel):
+    """How a transfer gets on."""
+
+    call: str
+    state: TransferState
+    """`none`: nobody has asked here. `failed`: the caller is, or comes, back to the agent who has
+    passed them on."""
+    status: int
+    """SIP's word for it."""
+    reason: str = ""
+
+
 class CallListing(Listing):
     """Which calls; those that came last first."""
 

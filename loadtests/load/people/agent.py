@@ -90,7 +90,7 @@ class Agent(Person):
         enter(self.environment, Row(kind=SIP, name="register", value_ms=took_ms, fault=fault))
 
     def _transferred(self, told: Told) -> None:
-        """Enter how a transfer went. 603 is the product's word for: calls cannot be transferred."""
+        """Enter how a transfer went: by what answered the REFER, or by the last NOTIFY."""
         row = Row(kind=SIP, name=f"transfer: {told.status}", value_ms=told.took_ms)
         enter(self.environment, row)
 

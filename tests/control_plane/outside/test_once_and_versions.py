@@ -48,6 +48,7 @@ WITHOUT_KEY = {
     "configuration_revert": "reverted already, it answers plan-not-active",
     "live_pause": SAME_AGAIN,
     "live_resume": SAME_AGAIN,
+    "live_begin": "while one is under way, and once another agent talks, it is refused",
     "live_change_wrap_up": "it creates nothing, and a rest has an upper limit",
 }
 WITHOUT_VERSION = {
