@@ -17,6 +17,7 @@ from edge.acd.plan import Held, Plan
 from edge.acd.token import Token, token_of
 from edge.acd.transfer import BUSY, No, ToAgent, ToQueue, decided, destination, offering
 from edge.acd.transferring import target_reserved
+from edge.prompts import Prompts
 from edge.records import CallRecords, Landed, NotAsked, Written
 from edge.reserve import AloneTokens
 from edge.settings import Settings
@@ -54,6 +55,7 @@ class Transfers:
         alone: Callable[[], AloneTokens | None],
     ) -> None:
         self._settings = settings
+        self._prompts = Prompts(settings.prompts)
         self._clock = clock
         self._snapshot = snapshot
         self._unreachable = unreachable
@@ -76,7 +78,7 @@ class Transfers:
 
     def music(self, name: str) -> Path:
         """Return the file of a queue's music."""
-        return self._settings.prompts / f"{name}.wav"
+        return self._prompts.path(name)
 
     async def reserve(
         self, records: CallRecords, ticket: Ticket, by: AgentId, agent: AgentId

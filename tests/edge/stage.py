@@ -28,6 +28,7 @@ from edge.ringing import Ringing
 from edge.settings import Settings
 from edge.sip.events import LegId
 from edge.switchboard import Switchboard
+from edge.telephony import Telephony
 from edge.transfers import Transfers
 from state import keys
 from state.codec import Record, decode, encode
@@ -274,6 +275,7 @@ class Edge:
         store: MemoryStore,
         journal: Journal | None = None,
         owed: Mapping[CallId, Owed] = MappingProxyType({}),
+        telephony: Telephony | None = None,
     ) -> None:
         self.name = EdgeId(name)
         site = SiteId(name[0])
@@ -283,6 +285,7 @@ class Edge:
         self.unreachable: frozenset[SiteId] = frozenset()
         self.mirror = Mirror(self.store, clock, settings=MirrorSettings(check_every_s=3.0))
         self.sip = FakeTelephony(self._take)
+        speaks = telephony or self.sip
         self.settings = Settings(
             edge=self.name,
             site=site,
@@ -312,10 +315,10 @@ class Edge:
             settings=self.settings,
             clock=clock,
             store=self.store,
-            sip=self.sip,
+            sip=speaks,
             media=self.media,
             ringing=Ringing(
-                sip=self.sip,
+                sip=speaks,
                 snapshot=lambda: self.mirror.snapshot,
                 token=lambda: f"{next(tokens):04x}",
             ),
