@@ -53,7 +53,7 @@ class LocalCall(Struct, frozen=True, kw_only=True):
     works: Mapping[AgentId, KeyValue | None]
     """Of the agents in `offers`: their offers will end on these revisions."""
     done: Mapping[AgentId, KeyValue]
-    """What agents who are in no call here have done, as far as it was this edge that wrote it."""
+    """What agents who are in no call of this site have done without a quorum."""
     written: frozenset[str]
     """Which of their keys were written, or deleted, without a quorum."""
 
@@ -93,7 +93,10 @@ def local_calls(overlay: Overlay, edge: EdgeId) -> tuple[LocalCall, ...]:
     for agent, offer in snapshot.offers.items():
         if offer.value.edge == edge:
             offers.setdefault(offer.value.call, {})[agent] = snapshot.raw[keys.offer(agent)]
-    done = {AgentId(work.key.removeprefix(keys.WORK)): work for work in works_done(overlay)}
+    written = (key for key in overlay.written if key.startswith(keys.WORK))
+    works = {AgentId(key.removeprefix(keys.WORK)): overlay.record(key) for key in written}
+    free = works.keys() - snapshot.offers.keys()
+    done = {agent: work for agent, work in works.items() if work is not None and agent in free}
     calls = (
         LocalCall(
             call=call,

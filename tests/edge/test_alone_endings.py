@@ -333,6 +333,22 @@ async def test_a_talk_from_before_the_cut_that_ended_alone_leaves_its_agents_wor
     assert bench.store.snapshot.works[ANN].value.end is WorkEnd.TALKED
 
 
+async def test_an_agent_whom_a_sister_had_next_keeps_what_they_did_for_her(bench: Bench) -> None:
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    await bench.reserve(records)
+    await bench.read()
+    bench.store.begin()
+    await give_back(records)
+    hers = encode(Work(agent=ANN, calls=3, end=WorkEnd.TALKED, rest_s=5.0))
+    told = Change(key=keys.work(ANN), value=hers, create_revision=9, mod_revision=0)
+    bench.store.note([told], is_ours=False)
+    await bench.merge()
+    assert not await bench.has(keys.offer(ANN))
+    assert bench.store.snapshot.works[ANN].value.calls == 3
+
+
 # ---- what the mirror shows when a merge is over --------------------------------------------------
 
 
