@@ -158,13 +158,15 @@ class Readiness(Struct, frozen=True, kw_only=True):
     can_lose_any: bool
 
 
-class Replicas(Struct, frozen=True, kw_only=True):
-    """How far replicas are behind."""
+class Stakes(Struct, frozen=True, kw_only=True):
+    """What a drill would put at stake."""
 
     etcd: Mapping[SiteId, int | None]
     """Log entries that each member has yet to apply; None: it does not answer."""
     recordings: Mapping[SiteId, int]
     """Recordings that are at one site alone."""
+    peak_erlangs: float
+    """Of the busiest ten minutes of the last day."""
 
 
 class SiteRow(Struct, frozen=True, kw_only=True):

@@ -113,8 +113,8 @@ class ReadinessAsk(_Ask, frozen=True, kw_only=True, tag="readiness"):
     """What would happen if a site died now? Answer: `Readiness`."""
 
 
-class ReplicasAsk(_Ask, frozen=True, kw_only=True, tag="replicas"):
-    """How far are replicas behind? Answer: `Replicas`."""
+class StakesAsk(_Ask, frozen=True, kw_only=True, tag="stakes"):
+    """What would a drill put at stake: replicas, recordings, the peak? Answer: `Stakes`."""
 
 
 class CodeAsk(_Ask, frozen=True, kw_only=True, tag="code"):
@@ -174,7 +174,7 @@ Ask: TypeAlias = (
     | ReportAsk
     | WrapUpAsk
     | ReadinessAsk
-    | ReplicasAsk
+    | StakesAsk
     | RecordingsAsk
     | AuditAsk
     | SampleAsk

@@ -26,12 +26,13 @@ from drills.desk import (
     look,
     machines,
     past,
+    peak,
     readiness,
     recordings,
     reports,
     wishes,
 )
-from drills.desk.answers import Agents, Faults, Readiness, Replicas, Status, Wished, WishRow, WrapUp
+from drills.desk.answers import Agents, Faults, Readiness, Stakes, Status, Wished, WishRow, WrapUp
 from drills.desk.asks import (
     AgentsAsk,
     Ask,
@@ -48,10 +49,10 @@ from drills.desk.asks import (
     PlaceAsk,
     ReadinessAsk,
     RecordingsAsk,
-    ReplicasAsk,
     ReportAsk,
     RotateAsk,
     SampleAsk,
+    StakesAsk,
     StatusAsk,
     WishAsk,
     WrapUpAsk,
@@ -85,7 +86,7 @@ Answer = (
     | Report
     | WrapUp
     | Readiness
-    | Replicas
+    | Stakes
     | Recordings
     | Source
     | Samples
@@ -173,8 +174,8 @@ class Desk:
                 return await self._wrap_up(ask)
             case ReadinessAsk():
                 return await self._readiness()
-            case ReplicasAsk():
-                return await self._replicas()
+            case StakesAsk():
+                return await self._stakes()
             case CodeAsk():
                 return await self._code(ask)
             case CallbacksAsk():
@@ -307,11 +308,13 @@ class Desk:
             readiness.readiness, self._place.launcher, self._mirror.snapshot, over.records, now
         )
 
-    async def _replicas(self) -> Replicas:
+    async def _stakes(self) -> Stakes:
         over, lags = await self._ledger(), await replicas.raft_lags(self._lab)
         runs = {site: self._lab.paths.of(site) for site in self._lab.plan.sites}
         alone = await asyncio.to_thread(replicas.unreplicated, runs, over.records)
-        return Replicas(etcd=lags, recordings=alone)
+        now_ms, snapshot = self._clock.now().wall_ms, self._mirror.snapshot
+        most = await asyncio.to_thread(peak.peak_erlangs, snapshot, over.records, now_ms)
+        return Stakes(etcd=lags, recordings=alone, peak_erlangs=round(most, 2))
 
     async def _fault(self, ask: FaultAsk) -> Faults:
         if self._faults is None:

@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from drills.blast import killed_site
 from drills.course import Course, FaultError, Made
-from drills.desk.answers import Faults, Health, Readiness, Replicas, Role, Status
-from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, ReplicasAsk, StatusAsk
+from drills.desk.answers import Faults, Health, Readiness, Role, Stakes, Status
+from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, StakesAsk, StatusAsk
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
 from drills.evidence import CallRow, Evidence, Moment, chained, judge
@@ -114,11 +114,11 @@ class LiveGround:
     async def facts(self) -> Facts:
         """Return what the guards go by: nobody's callers here are known to be synthetic."""
 
-        def talk() -> tuple[Readiness, Replicas]:
+        def talk() -> tuple[Readiness, Stakes]:
             with connected(self.lab) as line:
-                return line.ask(ReadinessAsk(), Readiness), line.ask(ReplicasAsk(), Replicas)
+                return line.ask(ReadinessAsk(), Readiness), line.ask(StakesAsk(), Stakes)
 
-        status, (ready, replicas) = await self.look(), await asyncio.to_thread(talk)
+        status, (ready, stakes) = await self.look(), await asyncio.to_thread(talk)
         made = await self.faults.standing()
         return Facts(
             sites=tuple(row.site for row in status.sites),
@@ -130,7 +130,7 @@ class LiveGround:
                 site: sum(count for state, count in states.items() if state in _PRESENT)
                 for site, states in status.agents.items()
             },
-            erlangs=sum(queue.erlangs for queue in ready.as_it_is.queues),
+            erlangs=max(stakes.peak_erlangs, sum(queue.erlangs for queue in ready.as_it_is.queues)),
             other_drills=() if self.is_alone else ("another drill that runs on this machine",),
             standing_faults=tuple(each.fault.told() for each in made if each.healed_ms is None),
             incidents=incidents(status),
@@ -141,9 +141,9 @@ class LiveGround:
                     at_most=MOST_BEHIND,
                     unit="log entries",
                 )
-                for site, behind in sorted(replicas.etcd.items())
+                for site, behind in sorted(stakes.etcd.items())
             ),
-            unreplicated=replicas.recordings,
+            unreplicated=stakes.recordings,
             calls={row.site: row.calls for row in status.sites},
             blackouts=self.blackouts(),
             permit=self.permit,
