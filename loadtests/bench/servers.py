@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,15 @@ MOST_EDGES: Final = 8
 SITE: Final = "a"
 _ONCE: Final = RestartPolicy(restarts=False)
 """A server that dies in a benchmark is a result, not something to mend."""
+
+
+def clear(run: Path) -> None:
+    """Leave nothing of a benchmark before: its etcd would serve that one's center again."""
+    for left in run.iterdir():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
 
 
 def etcd(name: str, run: Path, identity: Identity, *, is_far: bool = False) -> ProcessSpec:

@@ -249,6 +249,7 @@ async def site_up(
     With `agents` they are there, at one SIPp that answers for all of them by `answering`.
     """
     run = RUN_ROOT
+    servers.clear(run)
     supervisor = Supervisor(run / "log")
     now = dt.datetime.fromtimestamp(SystemClock().now().wall_ms / 1000, dt.UTC)
     identity = make_authority(run / "certs", now=now).issue(

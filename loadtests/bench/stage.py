@@ -236,6 +236,7 @@ async def staged(
     `is_far`: the members reach each other by addresses of their own, where lines have to be.
     """
     run = RUN_ROOT
+    servers.clear(run)
     supervisor = Supervisor(run / "log")
     authority = make_authority(
         run / "certs", now=dt.datetime.fromtimestamp(SystemClock().now().wall_ms / 1000, dt.UTC)

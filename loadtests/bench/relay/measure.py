@@ -13,6 +13,7 @@ from drills.cli.progress import Task, progress
 from drills.lab.enter import RUN_ROOT
 from drills.lab.errors import LabError
 from drills.lab.supervisor import Supervisor
+from loadtests.bench import servers
 from loadtests.bench.cpu import CpuMeter, session_members
 from loadtests.bench.errors import BenchError
 from loadtests.bench.ladder import Climb, climb
@@ -82,6 +83,7 @@ class RelayFigures(Struct, frozen=True, kw_only=True):
 async def measure(effort: Effort) -> RelayFigures:
     """Bring all up and measure."""
     run = RUN_ROOT
+    servers.clear(run)
     supervisor = Supervisor(run / "log")
     try:
         await supervisor.start([proxies.specification(each, run) for each in ALL])
