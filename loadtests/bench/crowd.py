@@ -11,84 +11,12 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import Protocol
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from loadtests.bench.ledger import Ledger
+from loadtests.bench.scene import Call, Scene, Watch, Way
 from loadtests.bench.wire import Heard, hear, sdp, uri_in, user_of
-
-DEADLINE_S = 5.0
-"""Beyond its own length, how long a call may take."""
-
-
-class Watch(Protocol):
-    """Who looks at the agents of a crowd; instants are the generator's."""
-
-    def rung(self, agent: bytes, at_s: float) -> None:
-        """Be told that an INVITE has come to them."""
-
-    def joined(self, agent: bytes, at_s: float) -> None:
-        """Be told that the caller hears them."""
-
-    def left(self, agent: bytes, at_s: float) -> None:
-        """Be told that they have hung up, or were hung up on."""
-
-
-class Way(Enum):
-    """Which of the two Kamailios a datagram goes out by, or came in by."""
-
-    CALLERS = auto()
-    AGENTS = auto()
-
-
-class Scene(Struct, frozen=True, kw_only=True):
-    """Who is where, and how long things take. Addresses are `host:port`."""
-
-    edge: str
-    callers: str
-    """The Kamailio of the callers' site."""
-    agents: str
-    """The Kamailio of the agents' site."""
-    did: str
-    ring_s: float = 0.02
-    talk_s: float = 0.2
-    patience_s: float = DEADLINE_S
-    """Beyond its own length, how long a call may take: then the caller hangs up."""
-    rtp_port: int = 40000
-    """Where everybody hears; on the host of their Kamailio."""
-
-    @property
-    def length_s(self) -> float:
-        """How long a call takes if the edge takes no time."""
-        return self.ring_s + self.talk_s
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    number: bytes
-    began_s: float
-    agent_hangs_up: bool
-    remote: bytes = b""
-    """The edge's Contact in the caller's dialog."""
-    to: bytes = b""
-    is_first_answered: bool = False
-    agent: bytes = b""
-    agent_invite: Heard | None = None
-    agent_call_id: bytes = b""
-    is_talking: bool = False
-    has_hung_up: bool = False
-    """One of the two has."""
-    caller_over: bool = False
-    agent_over: bool = False
-    is_closed: bool = False
-    is_given_up: bool = False
-    """The caller has lost patience, and hangs up as soon as that can be done."""
-    spoken: dict[bytes, bytes] = field(default_factory=dict)
-    """What was answered to a request of the edge, by leg, method and CSeq; ACKs by our request."""
 
 
 class Crowd:
@@ -102,10 +30,10 @@ class Crowd:
         self.ledger = Ledger()
         self.outgoing: list[tuple[Way, bytes]] = []
         self._numbers = itertools.count(1)
-        self._calls: dict[bytes, _Call] = {}
+        self._calls: dict[bytes, Call] = {}
         """By the caller's number, which is also in the edge's INVITE to the agent."""
-        self._by_call_id: dict[bytes, _Call] = {}
-        self._busy: dict[bytes, _Call] = {}
+        self._by_call_id: dict[bytes, Call] = {}
+        self._busy: dict[bytes, Call] = {}
         """Who each agent talks with."""
         self._timers: list[tuple[float, int, Callable[[float], None]]] = []
         self._turns = itertools.count()
@@ -143,7 +71,7 @@ class Crowd:
         """Let one more caller call."""
         place = next(self._numbers)
         number = b"4930%08d" % place
-        call = _Call(number, now, agent_hangs_up=place % 2 == 0)
+        call = Call(number, now, agent_hangs_up=place % 2 == 0)
         self._calls[number] = call
         self._by_call_id[self._call_id(call)] = call
         self.ledger.offered += 1
@@ -191,7 +119,7 @@ class Crowd:
                 call.caller_over = True
             self._settle(call)
 
-    def _invite_answered(self, call: _Call, heard: Heard, now: float) -> None:
+    def _invite_answered(self, call: Call, heard: Heard, now: float) -> None:
         if not call.is_first_answered:
             call.is_first_answered = True
             self.ledger.first_answer(now - call.began_s)
@@ -288,7 +216,7 @@ class Crowd:
         self._answer(call, key, Way.AGENTS, ringing)
         self._later(now + self._scene.ring_s, lambda _: self._pick_up(call, key))
 
-    def _pick_up(self, call: _Call, key: bytes) -> None:
+    def _pick_up(self, call: Call, key: bytes) -> None:
         if call.agent_invite is not None and not call.is_closed:
             contact = self._agent_contact(call.agent)
             answer = call.agent_invite.answer(b"200 OK", contact, self._agent_sdp, tag=b"a")
@@ -297,7 +225,7 @@ class Crowd:
     def _agent_contact(self, agent: bytes) -> bytes:
         return self._agent_route + b"Contact: <sip:%s@198.18.21.10:5060>\r\n" % agent
 
-    def _agent_gone(self, call: _Call) -> None:
+    def _agent_gone(self, call: Call) -> None:
         call.agent_over = True
         if self._busy.get(call.agent) is call:
             del self._busy[call.agent]
@@ -321,7 +249,7 @@ class Crowd:
         for call in list(self._calls.values()):
             self._give_up(call)
 
-    def _hang_up(self, call: _Call, now: float) -> None:
+    def _hang_up(self, call: Call, now: float) -> None:
         if call.is_closed or call.has_hung_up:
             return
         call.has_hung_up = True
@@ -332,7 +260,7 @@ class Crowd:
         else:
             self._request(call, b"BYE", call.remote, 2)
 
-    def _agent_bye(self, call: _Call, invite: Heard) -> None:
+    def _agent_bye(self, call: Call, invite: Heard) -> None:
         self.outgoing.append(
             (
                 Way.AGENTS,
@@ -355,7 +283,7 @@ class Crowd:
 
     def _request(  # noqa: PLR0913, PLR0917 - the parts of a request
         self,
-        call: _Call,
+        call: Call,
         method: bytes,
         uri: bytes,
         cseq: int,
@@ -385,14 +313,14 @@ class Crowd:
 
     # -- parts
 
-    def _call_id(self, call: _Call) -> bytes:
+    def _call_id(self, call: Call) -> bytes:
         return b"%s-%s@198.18.11.10" % (self._run, call.number)
 
-    def _answer(self, call: _Call, key: bytes, way: Way, answer: bytes) -> None:
+    def _answer(self, call: Call, key: bytes, way: Way, answer: bytes) -> None:
         call.spoken[key] = answer
         self.outgoing.append((way, answer))
 
-    def _is_repeated(self, call: _Call, key: bytes, way: Way) -> bool:
+    def _is_repeated(self, call: Call, key: bytes, way: Way) -> bool:
         before = call.spoken.get(key)
         if before is None:
             return False
@@ -403,27 +331,27 @@ class Crowd:
     def _later(self, due_s: float, do: Callable[[float], None]) -> None:
         heapq.heappush(self._timers, (due_s, next(self._turns), do))
 
-    def _settle(self, call: _Call) -> None:
+    def _settle(self, call: Call) -> None:
         if call.caller_over and call.agent_over:
             self._close(call, "")
 
-    def _give_up(self, call: _Call) -> None:
+    def _give_up(self, call: Call) -> None:
         if call.number not in self._calls:
             return
         # Its legs stay known, so that what the edge still says of them is answered.
-        self._close(call, _stage(call), forget=False)
+        self._close(call, call.stage, forget=False)
         call.is_given_up = True
         if call.to:
             self._request(call, b"BYE", call.remote, 3)
         else:
             self._request(call, b"CANCEL", self._first_uri, 1)
 
-    def _fail(self, call: _Call, why: str) -> None:
+    def _fail(self, call: Call, why: str) -> None:
         if not call.is_given_up:
             self.ledger.fail(why)
         call.is_closed = True
 
-    def _close(self, call: _Call, why: str, *, forget: bool = True) -> None:
+    def _close(self, call: Call, why: str, *, forget: bool = True) -> None:
         if not call.is_closed:
             if why:
                 self.ledger.fail(why)
@@ -436,12 +364,3 @@ class Crowd:
             return
         self._by_call_id.pop(self._call_id(call), None)
         self._by_call_id.pop(call.agent_call_id, None)
-
-
-def _stage(call: _Call) -> str:
-    """Say how far a call had come that never ended."""
-    if not call.to:
-        return "not answered"
-    if call.agent_invite is None:
-        return "no agent rung"
-    return "not ended" if call.is_talking else "not joined"

@@ -16,8 +16,9 @@ import sys
 import time
 from typing import Final
 
-from loadtests.bench.crowd import DEADLINE_S, Crowd, Scene, Way
+from loadtests.bench.crowd import Crowd
 from loadtests.bench.ledger import Summary
+from loadtests.bench.scene import DEADLINE_S, Scene, Way
 
 BUFFER_BYTES: Final = 8 * 1024 * 1024
 SO_RCVBUFFORCE: Final = 33

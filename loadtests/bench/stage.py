@@ -26,9 +26,9 @@ from drills.lab.supervisor import Supervisor
 from loadtests.bench import servers
 from loadtests.bench.center import DID, configuration, furnish
 from loadtests.bench.cpu import CpuMeter, memory_kb
-from loadtests.bench.crowd import DEADLINE_S, Scene
 from loadtests.bench.errors import BenchError
 from loadtests.bench.ledger import Summary
+from loadtests.bench.scene import DEADLINE_S, Scene
 from state.clock import SystemClock
 from state.etcd import Tls
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.bench.crowd import DEADLINE_S, Crowd, Scene, Way
+from loadtests.bench.crowd import Crowd
 from loadtests.bench.ledger import Ledger, Summary
+from loadtests.bench.scene import DEADLINE_S, Scene, Way
 from loadtests.bench.wire import Heard, hear
 
 SCENE = Scene(edge="127.0.0.1:5081", callers="127.0.0.2:5060", agents="127.0.0.3:5060", did="155")

@@ -21,7 +21,8 @@ import edge.process
 from edge.process import EdgeProcess
 from edge.settings import Settings
 from loadtests.bench.center import DID, configuration
-from loadtests.bench.crowd import Crowd, Scene, Way
+from loadtests.bench.crowd import Crowd
+from loadtests.bench.scene import Scene, Way
 from state import keys
 from state.codec import encode
 from state.memory import MemoryStore

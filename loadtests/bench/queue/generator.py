@@ -16,9 +16,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from loadtests.bench.crowd import Crowd, Scene
+from loadtests.bench.crowd import Crowd
 from loadtests.bench.generator import Sockets
 from loadtests.bench.queue.shifts import Idle, Shifts
+from loadtests.bench.scene import Scene
 
 TICK_S: Final = 0.02
 SETTLE_S: Final = 1.0
