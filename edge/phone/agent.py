@@ -6,7 +6,8 @@ import asyncio
 import random
 
 from edge.media.errors import SdpError
-from edge.phone.call import Call, Turn, summary_of
+from edge.phone.books import summary_of
+from edge.phone.call import Call, Turn
 from edge.phone.config import AgentPlan
 from edge.phone.line import Line
 from edge.phone.registration import Registration

@@ -18,8 +18,9 @@ from msgspec import Struct
 from custody import g711
 from edge.media.errors import SdpError
 from edge.phone import tones
+from edge.phone.books import count, how_of
 from edge.phone.line import Line
-from edge.phone.report import How, Report, Role, Summary
+from edge.phone.report import How, Report, Summary
 from edge.phone.rtp import RtpClock, RtpStream
 from edge.phone.session import MediaSession
 from edge.sip.errors import LocalError
@@ -216,7 +217,7 @@ class Call:
             case Ended():
                 ours = item.by is not EndedBy.REMOTE and self._why_we_end != ""
                 cause = self._why_we_end if ours else item.cause
-                self.finish(_how(item, ours=ours), cause=cause, reason=item.reason)
+                self.finish(how_of(item, ours=ours), cause=cause, reason=item.reason)
 
     # -- audio
 
@@ -372,41 +373,10 @@ class Call:
         if self._leg is not None:
             self.line.detach(self._leg)
         self.stream.close()
-        summary, stream = self.summary, self.stream
+        summary = self.summary
         summary.how, summary.reason, summary.status = how, reason, status
         summary.cause = cause
-        self._count(stream)
+        wall_ms, now_s = self.report.now().wall_ms, self._loop.time()
+        count(summary, self.stream, wall_ms=wall_ms, now_s=now_s)
         summary.ended_ms = self.tell("ended", how=how, cause=summary.cause, status=status)
         self.report.summary(summary)
-
-    def _count(self, stream: RtpStream) -> None:
-        summary, listener = self.summary, stream.listener
-        summary.heard = listener.chords()
-        summary.other_packets = listener.packets(tones.OTHER)
-        summary.silent_packets = listener.packets(tones.SILENCE)
-        summary.packets_sent = stream.sent
-        summary.packets_received = stream.received
-        summary.packets_lost = stream.lost
-        summary.send_errors = stream.send_errors
-        if summary.heard:
-            most = listener.sounds[next(iter(summary.heard))]
-            summary.longest_gap_s = round(most.longest_gap_s, 3)
-            now = self.report.now()
-            summary.last_heard_ms = now.wall_ms - round((self._loop.time() - most.last_s) * 1000)
-
-
-def _how(event: Ended, *, ours: bool) -> How:
-    match event.by:
-        case EndedBy.REMOTE:
-            return How.CANCELLED if event.cause == "cancelled" else How.FAR_END
-        case EndedBy.LOCAL:
-            if event.cause == "gone":
-                return How.UNHEARD
-            return How.CANCELLED if event.cause == "cancelled" else How.HUNG_UP
-        case EndedBy.FAULT:
-            return How.UNHEARD if ours else How.FAULT
-
-
-def summary_of(phone: str, role: Role, sip_call_id: str) -> Summary:
-    """Begin the books of a call."""
-    return Summary(phone=phone, role=role, sip_call_id=sip_call_id)

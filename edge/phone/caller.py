@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from edge.phone.call import Call, Turn, summary_of
+from edge.phone.books import summary_of
+from edge.phone.call import Call, Turn
 from edge.phone.config import CallerPlan, address
 from edge.phone.line import Line
 from edge.phone.report import Report, Role
