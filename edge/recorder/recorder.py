@@ -26,11 +26,13 @@ from edge.log import fault
 from edge.media.errors import MediaError
 from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder.asked import Asked, asked_of, word
-from edge.recorder.codes import NOTHING, Code, keyed
+from edge.recorder.awaited import AwaitedKeys
+from edge.recorder.codes import Code, keyed
 from edge.recorder.digits import Digit
-from edge.recorder.forks import Fork, Forks
+from edge.recorder.forks import Forks
 from edge.recorder.intake import Intake, Stream
 from edge.recorder.recording import Facts, Recording, finish, is_over, read_facts
+from edge.recorder.session import Session
 from edge.recorder.settling import Settler
 from edge.recorder.shipping import Shipper
 
@@ -54,33 +56,6 @@ LONGEST_WAIT_S: Final = 30.0
 log = structlog.get_logger()
 
 
-class _Session:
-    """A call that is being recorded, with its forks."""
-
-    def __init__(self, recording: Recording) -> None:
-        self.recording = recording
-        self.forks: dict[Party, Fork] = {}
-        self.streams: dict[Party, Stream] = {}
-        self.turn = asyncio.Lock()
-        self.joined: tuple[str, int] | None = None
-        """Whose leg is copied: the agent, and the how-manieth the edge has tried."""
-        self.keyed = NOTHING
-        """By the agent."""
-        self.asked_s = time.monotonic()
-        """When the relay was last asked after the call."""
-
-    @property
-    def started_s(self) -> float:
-        return self.recording.facts.started_s
-
-    def now(self) -> int:
-        return int((time.monotonic() - self.started_s) * RATE_HZ)
-
-    @property
-    def last_s(self) -> float:
-        return max((stream.last_s for stream in self.streams.values()), default=0.0)
-
-
 class Recorder:
     """All recordings of a site."""
 
@@ -102,10 +77,9 @@ class Recorder:
         self._forks = forks
         self._shipper = shipper
         self._settler = settler
-        self._sessions: dict[str, _Session] = {}
-        self._of_media: dict[str, _Session] = {}
-        self._awaited: dict[str, tuple[str, asyncio.Future[None]]] = {}
-        """By the call's name at the relay: which key its caller is to press."""
+        self._sessions: dict[str, Session] = {}
+        self._of_media: dict[str, Session] = {}
+        self._awaited = AwaitedKeys()
         self._asking: set[asyncio.Task[None]] = set()
         self.replicated: Callable[[], int] = int
         """How many recordings another site has, as far as that is counted."""
@@ -144,7 +118,7 @@ class Recorder:
         marks = recording.marks
         return {"call": asked.call, "is_paused": marks.is_paused, "wish": marks.wish}
 
-    async def _join(self, session: _Session, asked: Asked) -> None:
+    async def _join(self, session: Session, asked: Asked) -> None:
         """Have those copied who are in the call now, if they are others than before."""
         if not asked.agent:
             session.joined = None
@@ -156,7 +130,7 @@ class Recorder:
                 await self._fork(session, party)
             session.joined = (asked.agent, asked.attempt)
 
-    def _begin(self, asked: Asked) -> _Session:
+    def _begin(self, asked: Asked) -> Session:
         folder = self._spool / asked.call
         known = read_facts(folder)
         if known is None and not asked.agent:
@@ -179,7 +153,7 @@ class Recorder:
             log.error("not_recorded", call=facts.call, because=str(error))  # noqa: TRY400 - one line
             because = NO_KEY if isinstance(error, CustodyError) else NOT_WRITTEN
             raise NotRecordedError(f"cannot be recorded: {error}", because) from error
-        session = self._sessions[facts.call] = self._of_media[facts.media] = _Session(recording)
+        session = self._sessions[facts.call] = self._of_media[facts.media] = Session(recording)
         log.info("recording_begun", call=facts.call, is_taken_up=known is not None)
         return session
 
@@ -206,7 +180,7 @@ class Recorder:
             session.recording.seal_to(key)
         return {"call": call, "is_recorded": session is not None}
 
-    async def _fork(self, session: _Session, party: Party) -> None:
+    async def _fork(self, session: Session, party: Party) -> None:
         """Have a party copied, in place of an earlier copy: its leg may be another by now."""
         media = session.recording.facts.media
         earlier = session.forks.pop(party, None)
@@ -238,7 +212,7 @@ class Recorder:
             self._shipper.wake()
         return {"call": call, "was_recorded": session is not None}
 
-    async def _end(self, call: str, session: _Session) -> None:
+    async def _end(self, call: str, session: Session) -> None:
         """End a recording with what has arrived by now."""
         async with session.turn:
             if self._sessions.get(call) is not session:
@@ -275,24 +249,11 @@ class Recorder:
             raise CommandError("name the call at the relay, the key and the seconds: media, key, s")
         if not 0 < wait_s <= LONGEST_WAIT_S:
             raise CommandError(f"s should be at most {LONGEST_WAIT_S:g}")
-        pressed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._awaited[media] = (key, pressed)
-        try:
-            async with asyncio.timeout(float(wait_s)):
-                await pressed
-        except TimeoutError:
-            return {"is_pressed": False}
-        finally:
-            if self._awaited.get(media) == (key, pressed):
-                del self._awaited[media]
-        return {"is_pressed": True}
+        return {"is_pressed": await self._awaited.wait(media, key, float(wait_s))}
 
     def take_digit(self, digit: Digit) -> None:
         """Take in that somebody has pressed a key."""
-        awaited = self._awaited.get(digit.media)
-        if awaited is not None and digit.party == CALLER and digit.key == awaited[0]:
-            if not awaited[1].done():
-                awaited[1].set_result(None)
+        if self._awaited.take(digit):
             return
         session = self._of_media.get(digit.media)
         if session is None:
@@ -304,7 +265,7 @@ class Recorder:
             channel = session.recording.timeline.sides[_SIDES[CALLER]]
             channel.key(session.now(), int(digit.duration_s * RATE_HZ))
 
-    def _take_code(self, session: _Session, digit: Digit) -> None:
+    def _take_code(self, session: Session, digit: Digit) -> None:
         session.keyed, code = keyed(session.keyed, digit.key, time.monotonic())
         call = session.recording.facts.call
         try:
@@ -372,7 +333,7 @@ class Recorder:
             self._is_finishing = True
             self._spawn(self._finish_left())
 
-    async def _ask_after(self, call: str, session: _Session) -> None:
+    async def _ask_after(self, call: str, session: Session) -> None:
         if not await self._forks.has(session.recording.facts.media):
             log.warning("call_gone", call=call)
             await self._end(call, session)

@@ -1,0 +1,43 @@
+"""A call that is being recorded, with its forks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from custody.frame import RATE_HZ
+from edge.media.plan import Party
+from edge.recorder.codes import NOTHING
+from edge.recorder.forks import Fork
+from edge.recorder.intake import Stream
+from edge.recorder.recording import Recording
+
+
+class Session:
+    """A call that is being recorded, with its forks."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.forks: dict[Party, Fork] = {}
+        self.streams: dict[Party, Stream] = {}
+        self.turn = asyncio.Lock()
+        self.joined: tuple[str, int] | None = None
+        """Whose leg is copied: the agent, and the how-manieth the edge has tried."""
+        self.keyed = NOTHING
+        """By the agent."""
+        self.asked_s = time.monotonic()
+        """When the relay was last asked after the call."""
+
+    @property
+    def started_s(self) -> float:
+        """When the recording began, on the monotonic clock."""
+        return self.recording.facts.started_s
+
+    def now(self) -> int:
+        """Return how far the recording is, in samples."""
+        return int((time.monotonic() - self.started_s) * RATE_HZ)
+
+    @property
+    def last_s(self) -> float:
+        """When something came last, of either party."""
+        return max((stream.last_s for stream in self.streams.values()), default=0.0)
