@@ -219,7 +219,9 @@ def place_given_back(
 
 def connected(held: Held, given: GivenAgent, at: Now) -> Plan:
     """Plan for the moment from which the agent and the caller hear each other."""
-    offer = replace(given.offer.value, state=OfferState.TALKING, since_ms=at.wall_ms)
+    offer = replace(
+        given.offer.value, state=OfferState.TALKING, since_ms=at.wall_ms, hold_since_ms=None
+    )
     before = held.ticket.value
     ticket = replace(
         before,

@@ -28,7 +28,7 @@ from state.model import (
     TenantId,
     TicketState,
 )
-from tests.edge.fake_telephony import CALLER_SDP, S
+from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
 from tests.edge.stage import RING_S, TALKING, Center, Edge, center
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
@@ -409,3 +409,26 @@ async def test_a_wish_passes_the_caller_on_and_hears_how_it_gets_on() -> None:
         assert a1.sip.notified == [], "her telephone has asked for nothing"
         assert a1.sip.open[first].state is S.ENDING
         assert (await _over(made, a1, theirs)).agent == BOB
+
+
+@in_virtual_time
+async def test_an_agent_who_passed_on_from_hold_and_has_the_caller_back_is_seen_talking() -> None:
+    async with center("ann", "bob") as made:
+        a1 = made.edges["a1"]
+        theirs, first = await a1.talking("ann")
+        a1.sip.offer(first, AGENT_SDP.replace(b"sendrecv", b"sendonly"))
+        await until(lambda: _state(a1, ANN) is AgentState.HOLD, "ann holds, as telephones do")
+        await asyncio.sleep(2)
+        a1.sip.refer(first, TO_BOB)
+        await _answer_ours(a1, theirs, "music")
+        a1.sip.decline(await a1.rung("bob"))
+        await until(lambda: a1.sip.open[first].our_offer is not None, "ann is asked back")
+        a1.sip.answer_ours(first, AGENT_SDP)
+        await _answer_ours(a1, theirs, "the caller is brought back to ann")
+        await settle()
+        assert _state(a1, ANN) is AgentState.TALKING
+        await asyncio.sleep(1)
+        record = await _over(made, a1, theirs)
+        assert [talk.holds for talk in record.talks] == [1, 0]
+        assert record.talks[0].held_s == pytest.approx(2.0, abs=0.3)
+        assert record.holds == 1
