@@ -5,6 +5,7 @@ import { element } from "/docs/elements.js";
 import { atWork, counted, duration, label, level, longest, mode, ordered, percent, stateName } from "/wallboard/board.js";
 
 const LONG_S = 30;
+const MOST = 200; // rows of agents: a board that shows thousands shows nothing
 const LOW = 0.8;
 
 /** `aheadMs`: by how much the center's clock is ahead of ours. */
@@ -12,7 +13,9 @@ export function show(board, nowMs, aheadMs) {
   const { sites, queues, agents } = board.kinds;
   part("sites", board, keyed(byId("sites"), [...sites.values()], site));
   part("queues", board, keyed(byId("queues"), ordered(queues.values(), nowMs), (each, row) => queue(each, row, nowMs)));
-  part("agents", board, keyed(byId("agents"), atWork(agents.values()), (each, row) => agent(each, row, nowMs + aheadMs)));
+  const people = atWork(agents.values());
+  part("agents", board, keyed(byId("agents"), people.slice(0, MOST), (each, row) => agent(each, row, nowMs + aheadMs)));
+  byId("more").textContent = people.length > MOST ? `And ${people.length - MOST} more, who are counted above.` : "";
   keyed(byId("states"), counted(agents.values()).map(([id, count]) => ({ id, count })), count);
   byId("nothing").hidden = [sites, queues, agents].some((each) => each.size);
 }

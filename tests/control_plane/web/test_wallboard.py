@@ -17,7 +17,7 @@ from state import keys
 from state.clock import SystemClock
 from state.memory import MemoryStore
 from state.model import AgentId, SiteId
-from tests.control_plane.live.stage import Scene
+from tests.control_plane.live.stage import Scene, agent
 from tests.control_plane.outside.served import served
 from tests.control_plane.outside.test_docs_page import FLAGS
 
@@ -112,6 +112,19 @@ async def test_what_goes_on_is_shown_as_it_happens_and_after_a_cut(
     assert [each.text for each in said if "Content Security Policy" in each.text] == []
     stored = await page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
     assert stored == '[{},{},""]'
+
+
+async def test_of_very_many_agents_all_are_counted_and_the_first_are_named(
+    stage: Stage, page: Page
+) -> None:
+    crowd = [record for n in range(250) for record in agent(f"many{n:03}", team="north")]
+    for first in range(0, len(crowd), 100):
+        await stage.scene.put(*crowd[first : first + 100])
+    await stage.person(Role.MANAGER)
+    await sign_in(page, stage.url, "manager")
+    await expect(page.locator("#more")).to_have_text("And 53 more, who are counted above.")
+    await expect(page.locator("#states .ready .figure")).to_have_text("253")
+    assert await page.locator("#agents tr").count() == 200
 
 
 async def test_everybody_sees_what_the_policy_lets_them_see(stage: Stage, page: Page) -> None:
