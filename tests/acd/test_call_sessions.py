@@ -1,0 +1,145 @@
+"""The call machine: holds, and offers of sessions that cross."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.acd import call_effects as ef
+from edge.acd import call_events as ev
+from edge.acd.call import State
+from edge.acd.call_events import Attempt, By, Side
+from edge.acd.call_state import step
+from edge.acd.ending import WITHDRAWN
+from state.model import Outcome
+from tests.acd.stage import SDP, Leg, Stage
+from tests.acd.states import FIRST, WAITING, at, kinds
+from tests.acd.worlds import NOW
+
+
+@pytest.mark.parametrize("state", [*WAITING[:3], State.CONNECTED])
+@pytest.mark.parametrize("works", [True, False], ids=["held", "refused"])
+def test_a_hold_by_the_caller_is_answered_by_the_relay(state: State, *, works: bool) -> None:
+    stage = at(state)
+    while stage.media:
+        stage.relay()
+    stage.offers(Side.CALLER)
+    stage.relay(works=works)
+    reply = ef.AnswerOffer(side=Side.CALLER, sdp=SDP)
+    assert stage.log[-1] == (reply if works else ef.RefuseOffer(side=Side.CALLER, status=488))
+    assert stage.offer_open is None
+    stage.end()
+    stage.check_ended()
+
+
+def test_an_earlier_agents_leg_that_ends_leaves_the_offer_of_the_present_one_open() -> None:
+    stage = Stage(greeting=False).bring_to(State.RINGING)
+    while Attempt(1) not in stage.agents:
+        stage.usual_step()
+    stage.time_out(ef.Timer.RING)
+    stage.bring_to(State.JOINING)
+    stage.offers(Side.AGENT)
+    stage.agent_ends(Attempt(1), By.US)
+    stage.settle()
+    assert not stage.agent_offer_open
+    assert sum(isinstance(each, ef.AnswerOffer) for each in stage.log) == 1
+
+
+@pytest.mark.parametrize("works", [True, False], ids=["held", "refused"])
+def test_a_hold_by_the_agent_is_answered_by_the_relay(*, works: bool) -> None:
+    stage = at(State.CONNECTED)
+    while stage.media:
+        stage.relay()
+    stage.offers(Side.AGENT, None)
+    stage.relay(works=works)
+    reply = ef.AnswerOffer(side=Side.AGENT, sdp=SDP)
+    assert stage.log[-1] == (reply if works else ef.RefuseOffer(side=Side.AGENT, status=488))
+    if works:
+        effects = stage.deliver(ev.Confirmed(side=Side.AGENT, sdp=SDP))
+        assert effects == (ef.SettleMedia(side=Side.AGENT, sdp=SDP),)
+
+
+def test_what_an_agent_offers_who_is_not_in_the_call_is_left_to_the_stack() -> None:
+    stage = at(State.QUEUED)
+    for event in (
+        ev.OfferMade(side=Side.AGENT, sdp=SDP),
+        ev.Renegotiated(side=Side.AGENT, sdp=SDP),
+        ev.RenegotiationFailed(side=Side.AGENT),
+        ev.Confirmed(side=Side.AGENT, sdp=SDP),
+    ):
+        assert step(stage.call, event, NOW) == (stage.call, ())
+
+
+def test_two_offers_that_cross_are_told_so() -> None:
+    stage = at(State.JOINING)
+    stage.relay()
+    assert stage.offer_open is Side.AGENT
+    stage.deliver(ev.OfferMade(side=Side.CALLER, sdp=SDP))
+    assert stage.log[-1] == ef.RefuseOffer(side=Side.CALLER, status=491)
+
+
+def test_an_offer_that_is_being_answered_is_not_taken_twice() -> None:
+    stage = at(State.CONNECTED)
+    stage.offers(Side.CALLER)
+    assert stage.deliver(ev.OfferMade(side=Side.CALLER, sdp=SDP)) == ()
+
+
+def test_a_hold_that_comes_while_the_agent_is_joined_is_answered_before_our_own_offer() -> None:
+    stage = at(State.JOINING)
+    stage.offers(Side.CALLER)
+    stage.relay()
+    assert not any(isinstance(effect, ef.ReinviteCaller) for effect in stage.log)
+    stage.relay()
+    assert kinds(tuple(stage.log[-2:])) == [ef.AnswerOffer, ef.ReinviteCaller]
+    stage.caller_accepts()
+    assert stage.is_in(State.CONNECTED)
+
+
+def test_what_is_owed_to_the_caller_is_offered_once_the_open_offer_is_answered() -> None:
+    stage = at(State.JOINING)
+    stage.relay()
+    stage.agent_ends(FIRST, By.THEM)
+    while stage.media:
+        stage.relay()
+    assert stage.log[-1] == ef.RequeueMedia()
+    stage.caller_accepts()
+    assert kinds(tuple(stage.log[-2:])) == [ef.SettleMedia, ef.ReinviteCaller]
+    stage.caller_accepts()
+    assert stage.call.is_waiting
+
+
+def test_what_was_owed_for_an_agent_who_has_left_is_not_offered_any_more() -> None:
+    stage = at(State.JOINING)
+    stage.offers(Side.CALLER)
+    stage.relay()
+    stage.agent_ends(FIRST, By.THEM)
+    stage.relay()
+    assert stage.log[-1] == ef.AnswerOffer(side=Side.CALLER, sdp=SDP)
+    stage.relay()
+    assert kinds(tuple(stage.log[-1:])) == [ef.ReinviteCaller]
+
+
+def test_a_reply_of_the_relay_to_nothing_means_nothing() -> None:
+    call = at(State.CONNECTED).call
+    assert step(call, ev.Renegotiated(side=Side.CALLER, sdp=SDP), NOW) == (call, ())
+
+
+def test_an_answer_without_a_body_settles_nothing_but_the_exchange() -> None:
+    stage = at(State.JOINING)
+    stage.relay()
+    stage.offer_open = None
+    effects = stage.deliver(ev.CallerReinvited())
+    assert kinds(effects) == [ef.Store]
+    assert stage.is_in(State.CONNECTED)
+
+
+def test_a_caller_who_refuses_the_reinvite_is_let_go_properly() -> None:
+    stage = at(State.JOINING)
+    stage.relay()
+    stage.offer_open = None
+    stage.deliver(ev.CallerReinviteRefused(status=488))
+    assert stage.caller is Leg.BYE_SENT
+    assert stage.agents == {FIRST: Leg.BYE_SENT}
+    stage.settle()
+    stage.check_ended()
+    assert stage.outcome == (Outcome.LOST, "reinvite_refused")
+    assert stage.closed[0].part == WITHDRAWN
