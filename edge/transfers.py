@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from edge.acd.plan import Held, Plan
 from edge.acd.token import Token, token_of
-from edge.acd.transfer import BUSY, No, ToAgent, ToQueue, decided, destination, offering
+from edge.acd.transfer import BUSY, FORBIDDEN, No, ToAgent, ToQueue, decided, destination, offering
 from edge.acd.transferring import target_reserved
 from edge.prompts import Prompts
 from edge.records import CallRecords, Landed, NotAsked, Written
@@ -63,8 +63,14 @@ class Transfers:
 
     def destination(self, ticket: Ticket, by: AgentId, refer_to: str) -> ToAgent | ToQueue | No:
         """Return where a URI, or the bare name of an agent or a queue, would bring the caller."""
+        target: str | None = refer_to
         try:
-            target = parse_uri(refer_to).user if ":" in refer_to else refer_to
+            if ":" in refer_to:
+                uri = parse_uri(refer_to)
+                target = uri.user
+                if "replaces=" in uri.headers.lower():
+                    # RFC 3891: they would have another call of theirs taken over.
+                    return No(status=FORBIDDEN, reason="No attended transfers")
         except RemoteError as error:
             return No(status=error.status, reason="Refer-To makes no sense")
         return destination(

@@ -137,6 +137,16 @@ def test_a_wrong_record_of_a_decision_is_found_out() -> None:
     assert found.differs[-1] == "step 0 is in force, and 1 was"
 
 
+def test_a_decision_made_by_a_transfer_is_held_against_no_match() -> None:
+    world, _, decision = scene()
+    then = moment(lines.read(world.data), decision.revision, call_id(1))
+    assert then is not None
+    chosen = replace(decision, winner=AgentId("bob"), score=0.0, passed_on_by=AgentId("ann"))
+    found = account_of_decision(then, call_id(1), chosen)
+    assert found is not None
+    assert found.differs == ()
+
+
 def test_a_call_that_nobody_took_is_explained_as_of_its_end() -> None:
     world = Logged()
     world.agent("cyd", help=3)

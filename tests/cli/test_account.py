@@ -1,0 +1,58 @@
+"""What `explain` says of a call that was passed on."""
+
+from __future__ import annotations
+
+from drills.desk.account import of_record
+from state.model import (
+    AgentId,
+    CallRecord,
+    Decision,
+    DidNumber,
+    EdgeId,
+    Outcome,
+    QueueId,
+    SiteId,
+    Talk,
+)
+from state.snapshot import Snapshot
+from tests.acd.worlds import NOW, call_id
+
+ANN, BOB, A = AgentId("ann"), AgentId("bob"), SiteId("a")
+
+
+def _record(*talks: Talk, by: AgentId | None = None) -> CallRecord:
+    decision = Decision(revision=7, wall_ms=0, winner=BOB, score=0.0, parts={}, passed_on_by=by)
+    return CallRecord(
+        call=call_id(1),
+        did=DidNumber("100"),
+        queue=QueueId("sales"),
+        outcome=Outcome.ANSWERED,
+        cause="caller_hung_up",
+        edge=EdgeId("a1"),
+        site=A,
+        via=A,
+        sip_call_id="x",
+        arrived_ms=0,
+        queued_ms=0,
+        connected_ms=1000,
+        ended_ms=60_000,
+        agent=BOB,
+        decision=decision,
+        talks=talks,
+    )
+
+
+def test_it_tells_who_talked_for_how_long_and_who_passed_the_caller_on() -> None:
+    talks = (
+        Talk(agent=ANN, since_ms=1000, until_ms=31_000),
+        Talk(agent=BOB, since_ms=40_000, until_ms=60_000),
+    )
+    told = of_record(1, Snapshot(), _record(*talks, by=ANN), NOW)
+    assert told.note == (
+        "The caller talked with ann for 30 s, then bob for 20 s."
+        " ann chose who was rung last: no match did."
+    )
+
+
+def test_of_a_call_with_one_talk_it_says_nothing_of_talks() -> None:
+    assert of_record(1, Snapshot(), _record(), NOW).note == ""
