@@ -17,7 +17,7 @@ from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call import AgentLeg, Call, Rules, State
 from edge.acd.call_events import Attempt, Side
-from edge.acd.call_resume import Passing, called_back, resumed
+from edge.acd.call_resume import NOTHING_PASSED, Passing, called_back, resumed
 from edge.acd.call_state import start, step
 from edge.acd.call_writes import Write
 from edge.acd.ending import WITHDRAWN, Ending
@@ -154,7 +154,7 @@ class CallShell:
             decision=note.decision,
             hold=note.hold,
             has_talked=note.has_talked,
-            passing=note.passing,
+            passing=note.passing or NOTHING_PASSED,
         )
         if note.is_joined:
             self._record()

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from edge.acd.call import Hold, Rules, State
 from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
-from edge.acd.call_resume import NOTHING_PASSED, Passing
+from edge.acd.call_resume import Passing
 from edge.acd.owed import Owed
 from edge.acd.recorded import NOT_ASKED, Heard
 from edge.acd.token import Token
@@ -63,7 +63,8 @@ class CallNote(Struct, frozen=True, kw_only=True):
     """What the caller has heard, and said, of being recorded."""
     unrecorded: str = ""
     """Why there is no recording, if there is none."""
-    passing: Passing = NOTHING_PASSED
+    passing: Passing | None = None
+    """None: nobody has passed the caller on."""
     transferor: AgentNote | None = None
     """The leg of `passing.transferor`."""
 

@@ -146,7 +146,8 @@ class Takeover:
         return Held(ticket=ticket, given=given, transferor=self._transferor(snapshot, call))
 
     def _transferor(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
-        transferor = self._notes[call].passing.transferor
+        passing = self._notes[call].passing
+        transferor = None if passing is None else passing.transferor
         if transferor is None or transferor.decision.winner == snapshot.tickets[call].value.agent:
             return None
         offer = snapshot.offers.get(transferor.decision.winner)

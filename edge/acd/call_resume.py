@@ -39,8 +39,11 @@ class Passing(Struct, frozen=True, kw_only=True):
     talk_held: Hold = NO_HOLD
 
     @classmethod
-    def of(cls, call: Call) -> Passing:
-        """Return what is to be known of a call."""
+    def of(cls, call: Call) -> Passing | None:
+        """Return what is to be known of a call; None, of most: nothing."""
+        is_usual = call.transferor is None and not call.is_passed_on and not call.is_back
+        if is_usual and call.talk_held == NO_HOLD:
+            return None
         return cls(
             transferor=call.transferor,
             is_passed_on=call.is_passed_on,
