@@ -28,6 +28,7 @@ from edge.media.relay import Relay
 from edge.media.rtpengine.engine import MediaEngine
 from edge.media_probe import MediaProbe
 from edge.media_watch import MediaWatch
+from edge.news import News
 from edge.parts import Parts
 from edge.places import PlaceGiver
 from edge.presence import PresenceKeeper
@@ -50,7 +51,6 @@ from edge.transfers import Transfers
 from state.clock import SystemClock
 from state.etcd import EtcdStore, Tls
 from state.eventlog.log import EventLog
-from state.keys import Kind
 from state.mirror import DiskCopy, Mirror, MirrorState
 from state.model import (
     MAIN,
@@ -65,10 +65,8 @@ from state.model import (
     RecordingWish,
     Site,
     SiteId,
-    Work,
-    WorkEnd,
 )
-from state.snapshot import Delta, Snapshot
+from state.snapshot import Snapshot
 
 log = structlog.get_logger()
 
@@ -80,21 +78,6 @@ BYE_TIMEOUT_S = 8.0
 is gone, and the call need not linger for 32 s."""
 SESSION_EXPIRES_S = 300
 """A dialog whose other end has vanished is over after so long at most (RFC 4028)."""
-_DECIDING = frozenset(
-    {
-        Kind.TICKET,
-        Kind.OFFER,
-        Kind.WORK,
-        Kind.PRESENCE,
-        Kind.EDGE,
-        Kind.AGENT,
-        Kind.QUEUE,
-        Kind.SITE,
-        Kind.PROBE,
-    }
-)
-_OF_PLACES = frozenset({Kind.PLACE, Kind.TICKET})
-_OF_PRESENCE = frozenset({Kind.WISH, Kind.REST, Kind.PRESENCE, Kind.EDGE, Kind.AGENT, Kind.BARRED})
 
 
 class EdgeProcess:
@@ -287,7 +270,17 @@ class EdgeProcess:
         )
         self._commands = CommandPort(settings.command_socket, replies.commands())
         self._owes: Callable[[CallId], bool] = lambda _: False
-        store.subscribe(self._snapshot_changed)
+        news = News(
+            reserver=self._reserver,
+            places=self._places,
+            keeper=self._keeper,
+            steward=self._steward,
+            switchboard=self._switchboard,
+            callbacks=self._callbacks,
+            recording_wishes=self._recording_wishes,
+            transfer_wishes=self._transfer_wishes,
+        )
+        store.subscribe(news.take)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then let go of the calls and leave."""
@@ -432,24 +425,6 @@ class EdgeProcess:
             return
         self._switchboard.take(event)
 
-    def _snapshot_changed(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
-        kinds = {delta.kind for delta in deltas}
-        self._reserver.take(snapshot, deltas)
-        if kinds & _DECIDING:
-            self._reserver.wake()
-        if snapshot.places and kinds & _OF_PLACES:
-            self._places.wake()
-        if kinds & _OF_PRESENCE or any(
-            _lets_it_ring(delta) or self._keeper.frees_guest(delta) for delta in deltas
-        ):
-            self._keeper.wake()
-        self._recording_wishes.take(deltas)
-        self._transfer_wishes.take(deltas)
-        self._steward.take(deltas)
-        for delta in deltas:
-            self._switchboard.take_delta(delta)
-            self._callbacks.take_delta(delta)
-
     def _call_waits(self) -> None:
         self._reserver.wake()
         if self._snapshot().places:
@@ -462,12 +437,6 @@ class EdgeProcess:
         self._life.set_probe(probe)
         self._reserver.wake()
         self._steward.wake()
-
-
-def _lets_it_ring(delta: Delta) -> bool:
-    """Tell whether an agent has just let a call ring, for which they may be paused."""
-    work = None if delta.after is None else delta.after.value
-    return isinstance(work, Work) and work.end is WorkEnd.NO_ANSWER
 
 
 _MAY_END = frozenset({"takeover", "debts"})

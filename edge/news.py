@@ -1,0 +1,72 @@
+"""Who hears of what has changed in the shared state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge.callbacks import Callbacks
+from edge.places import PlaceGiver
+from edge.presence import PresenceKeeper
+from edge.recording_wishes import RecordingWishes
+from edge.reserve import Reserver
+from edge.steward import Steward
+from edge.switchboard import Switchboard
+from edge.transfer_wishes import TransferWishes
+from state.keys import Kind
+from state.model import Work, WorkEnd
+from state.snapshot import Delta, Snapshot
+
+_DECIDING = frozenset(
+    {
+        Kind.TICKET,
+        Kind.OFFER,
+        Kind.WORK,
+        Kind.PRESENCE,
+        Kind.EDGE,
+        Kind.AGENT,
+        Kind.QUEUE,
+        Kind.SITE,
+        Kind.PROBE,
+    }
+)
+_OF_PLACES = frozenset({Kind.PLACE, Kind.TICKET})
+_OF_PRESENCE = frozenset({Kind.WISH, Kind.REST, Kind.PRESENCE, Kind.EDGE, Kind.AGENT, Kind.BARRED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """The parts of an edge that are told."""
+
+    reserver: Reserver
+    places: PlaceGiver
+    keeper: PresenceKeeper
+    steward: Steward
+    switchboard: Switchboard
+    callbacks: Callbacks
+    recording_wishes: RecordingWishes
+    transfer_wishes: TransferWishes
+
+    def take(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
+        """Tell each what concerns it."""
+        kinds = {delta.kind for delta in deltas}
+        self.reserver.take(snapshot, deltas)
+        if kinds & _DECIDING:
+            self.reserver.wake()
+        if snapshot.places and kinds & _OF_PLACES:
+            self.places.wake()
+        if kinds & _OF_PRESENCE or any(
+            _lets_it_ring(delta) or self.keeper.frees_guest(delta) for delta in deltas
+        ):
+            self.keeper.wake()
+        self.recording_wishes.take(deltas)
+        self.transfer_wishes.take(deltas)
+        self.steward.take(deltas)
+        for delta in deltas:
+            self.switchboard.take_delta(delta)
+            self.callbacks.take_delta(delta)
+
+
+def _lets_it_ring(delta: Delta) -> bool:
+    """Tell whether an agent has just let a call ring, for which they may be paused."""
+    work = None if delta.after is None else delta.after.value
+    return isinstance(work, Work) and work.end is WorkEnd.NO_ANSWER
