@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from edge.acd.ending import AgentPart, Ending
+from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.match import match
 from edge.acd.plan import Held, Plan
-from edge.acd.reservation import connected, ended, reserved
+from edge.acd.reservation import connected, ended, offer_failed, reserved
 from edge.acd.token import Token
 from edge.alone.merging import Merged, merge
 from edge.alone.store import SiteStore
@@ -171,6 +171,16 @@ class Bench:
         def plan(held: Held | None, at: Now) -> Plan:
             assert held is not None
             return reserved(offering, held, snapshot, edge=A1, at=at, alone=token)
+
+        assert isinstance(await records.write(plan), Landed)
+
+    async def give_back(self, records: CallRecords) -> None:
+        """Let the agent not answer."""
+
+        def plan(held: Held | None, at: Now) -> Plan | None:
+            assert held is not None
+            assert held.given is not None
+            return offer_failed(held, held.given, WITHDRAWN, at, tried=True)
 
         assert isinstance(await records.write(plan), Landed)
 

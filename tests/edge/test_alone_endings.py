@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from edge.acd.ending import WITHDRAWN, AgentPart, Ending
+from edge.acd.ending import AgentPart, Ending
 from edge.acd.owed import Owed
-from edge.acd.plan import Held, Plan
-from edge.acd.reservation import ended, offer_failed, queued
 from edge.acd.token import Token
 from edge.alone.alone import Alone
 from edge.alone.kept import Kept
@@ -28,7 +26,6 @@ from state.model import (
     AgentId,
     CallRecord,
     EdgeId,
-    Now,
     Offer,
     OfferState,
     Outcome,
@@ -39,7 +36,7 @@ from state.model import (
 )
 from state.raw import Change
 from state.store import Delete, Put
-from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, guess, ticket
+from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
 from tests.edge.stage import TroubledStore
 from tests.edge.virtual_time import in_virtual_time, until
 
@@ -123,20 +120,9 @@ async def test_an_agent_who_does_not_answer_after_such_a_merge_is_given_back(ben
     await bench.reserve(records, TOKEN)
     await is_given_away_and_back(bench)
     await bench.merge()
-    await give_back(records)
+    await bench.give_back(records)
     await bench.read()
     assert bench.store.snapshot.tickets[CALL].value.state is TicketState.QUEUED
-
-
-async def give_back(records: CallRecords) -> None:
-    """Let the agent not answer."""
-
-    def plan(held: Held | None, at: Now) -> Plan | None:
-        assert held is not None
-        assert held.given is not None
-        return offer_failed(held, held.given, WITHDRAWN, at, tried=True)
-
-    assert isinstance(await records.write(plan), Landed)
 
 
 async def has_bob(bench: Bench) -> None:
@@ -157,7 +143,7 @@ async def test_a_call_with_an_agent_who_was_another_waiting_calls_before_the_cut
     await bench.reserve(waits)
     await bench.read()
     bench.store.begin()
-    await give_back(waits)
+    await bench.give_back(waits)
     gone = Change(key=keys.ticket(CALL), value=None, create_revision=0, mod_revision=0)
     kept = bench.store.snapshot.raw[keys.ticket(CALL)]
     await talks.create(ticket(OTHER), bench.clock.now())
@@ -185,7 +171,7 @@ async def test_two_calls_that_have_changed_agents_do_not_wait_for_each_other(ben
     before = {agent: each.value.call for agent, each in bench.store.snapshot.offers.items()}
     bench.store.begin()
     for records in (first, second):
-        await give_back(records)
+        await bench.give_back(records)
     for records in (first, second):
         await bench.reserve(records, TOKEN)
     after = {agent: each.value.call for agent, each in bench.store.snapshot.offers.items()}
@@ -233,90 +219,6 @@ async def test_a_call_that_ends_between_two_tries_of_a_merge_leaves_no_offer_beh
     assert await bench.has(keys.work(ANN))
 
 
-async def test_a_place_that_a_first_try_has_given_back_is_not_lost_by_the_second(
-    bench: Bench,
-) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
-    place = bench.store.snapshot.tickets[CALL].create_revision
-    bench.store.begin()
-    await bench.give(records, TOKEN)
-    closed = (Delete(key=keys.ticket(CALL)), Put(key=keys.ended(CALL), value=encode(guess())))
-    await bench.shared.txn((), closed)
-    overlay = bench.store.overlay
-    assert overlay is not None
-    await bench.read()
-    await merge(bench.shared, overlay, bench.mirror.snapshot, A1)
-    await bench.merge()
-    assert bench.store.snapshot.tickets[CALL].value.place == place
-    assert isinstance(await bench.end(records), Landed)
-
-
-@pytest.mark.parametrize("tries", [1, 2])
-async def test_a_caller_whose_offer_fails_after_a_merge_keeps_the_place_that_it_gave_back(
-    bench: Bench, tries: int
-) -> None:
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.read()
-    place = bench.store.snapshot.tickets[CALL].create_revision
-    for _ in range(tries):
-        bench.store.begin()
-        closed = (Delete(key=keys.ticket(CALL)), Put(key=keys.ended(CALL), value=encode(guess())))
-        await bench.shared.txn((), closed)
-        await bench.merge()
-        assert bench.store.snapshot.tickets[CALL].value.place == place
-    await bench.reserve(records)
-    await bench.read()
-    await give_back(records)
-    await bench.read()
-    assert bench.store.snapshot.tickets[CALL].value.place == place
-    # And one who is cut off now has it when they call again.
-    lost = Ending(outcome=Outcome.LOST, cause="media_lost")
-    written = await records.write(
-        lambda held, at: None if held is None else ended(held, lost, WITHDRAWN, at)
-    )
-    assert isinstance(written, Landed)
-    await bench.read()
-    assert bench.store.snapshot.places[CALL].value.place == place
-
-
-async def test_a_caller_who_came_alone_and_is_cut_off_after_the_merge_has_a_place_of_the_store(
-    bench: Bench,
-) -> None:
-    bench.store.begin()
-    records = bench.records()
-    await records.create(ticket(), bench.clock.now())
-    await bench.merge()
-    created = bench.store.snapshot.tickets[CALL].create_revision
-    lost = Ending(outcome=Outcome.LOST, cause="media_lost")
-    written = await records.write(
-        lambda held, at: None if held is None else ended(held, lost, WITHDRAWN, at)
-    )
-    assert isinstance(written, Landed)
-    await bench.read()
-    assert bench.store.snapshot.places[CALL].value.place == created
-
-
-async def test_a_write_whose_answer_is_lost_after_a_merge_is_known_to_have_landed(
-    bench: Bench,
-) -> None:
-    records = bench.records()
-    greeted = replace(ticket(), state=TicketState.GREETING)
-    await records.create(greeted, bench.clock.now())
-    await bench.read()
-    bench.store.begin()
-    closed = (Delete(key=keys.ticket(CALL)), Put(key=keys.ended(CALL), value=encode(guess())))
-    await bench.shared.txn((), closed)
-    await bench.merge()
-    way = TroubledStore(bench.shared)
-    way.loses_answers = 1
-    bench.store._store = way  # noqa: SLF001 - from here on, in trouble
-    written = await records.write(lambda held, at: None if held is None else queued(held, at))
-    assert isinstance(written, Landed)
-
-
 async def test_a_talk_from_before_the_cut_that_ended_alone_leaves_its_agents_work(
     bench: Bench,
 ) -> None:
@@ -340,7 +242,7 @@ async def test_an_agent_whom_a_sister_had_next_keeps_what_they_did_for_her(bench
     await bench.reserve(records)
     await bench.read()
     bench.store.begin()
-    await give_back(records)
+    await bench.give_back(records)
     hers = encode(Work(agent=ANN, calls=3, end=WorkEnd.TALKED, rest_s=5.0))
     told = Change(key=keys.work(ANN), value=hers, create_revision=9, mod_revision=0)
     bench.store.note([told], is_ours=False)
