@@ -53,4 +53,4 @@ def touches(fault: Fault, at: Collection[SiteId]) -> bool:  # noqa: PLR0911 - on
             return bool(set(fault.target.split("-")) & sites)
         case FaultKind.KILL | FaultKind.HOLD_DOWN | FaultKind.FREEZE | FaultKind.STUTTER:
             part, _, name = fault.target.partition("-")
-            return part not in {"etcd", "control"} and name[:1] in sites
+            return part not in {"etcd", "control", "patroni"} and name[:1] in sites

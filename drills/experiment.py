@@ -18,6 +18,8 @@ import msgspec
 from msgspec import Struct
 
 LEADER, FOLLOWER, OTHER = "{leader}", "{follower}", "{other}"
+PRIMARY = "{primary}"
+"""The site whose member of the database takes writes."""
 """In a target: the site whose etcd member leads, another, and the third."""
 MOST_TTL_S = 120.0
 MOST_CALLS = 400
@@ -190,6 +192,11 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
         return any(fault.kind is FaultKind.WRONG_CLOCK for fault in self.method)
 
     @property
+    def needs_database(self) -> bool:
+        """Whether the lab has to be one whose database outlives a site."""
+        return any(PRIMARY in fault.target for fault in self.method)
+
+    @property
     def plan_hash(self) -> str:
         """SHA-256 of all that was reviewed, however the file was laid out.
 
@@ -240,10 +247,10 @@ def _wrong_fault(method: Iterable[Fault]) -> str | None:
     return None
 
 
-def aimed(fault: Fault, leader: str, sites: tuple[str, ...]) -> Fault:
+def aimed(fault: Fault, leader: str, sites: tuple[str, ...], primary: str | None = None) -> Fault:
     """Return the fault with the sites' names in place of their parts."""
     rest = [site for site in sites if site != leader]
-    target = fault.target.replace(LEADER, leader)
+    target = fault.target.replace(LEADER, leader).replace(PRIMARY, primary or PRIMARY)
     for place, site in zip((FOLLOWER, OTHER), rest, strict=False):
         target = target.replace(place, site)
     return msgspec.structs.replace(fault, target=target)

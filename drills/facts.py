@@ -38,6 +38,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """The safety lever, which stops all drills, and lets none begin."""
     incidents: tuple[str, ...] = ()
     """What is wrong already, in words, though nobody drills."""
+    primary: str | None = None
+    """The site whose member of the database takes writes; None: there is none over the sites."""
     lags: tuple[Lag, ...] = ()
     unreplicated: Mapping[SiteId, int] = {}
     """Recordings that are at one site alone."""

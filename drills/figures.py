@@ -20,7 +20,7 @@ from drills.demo.reports import End
 from drills.demo.scenario import Dialler
 from drills.experiment import FaultKind
 from drills.packets import Dialled, Wire, longest_gap_ms, rto_s
-from drills.seen import Seen
+from drills.seen import Seen, Written
 from drills.truth import untrue_agent_s
 from state.model import Outcome, SiteId
 
@@ -72,10 +72,36 @@ def figures(seen: Seen) -> dict[str, float | None]:
     is_known = merged and healed_ms is not None
     answers["reconciled_s"] = (max(merged) - (healed_ms or 0)) / _MS if is_known else None
     answers["abort_back_s"] = _abort_back_s(seen)
+    if seen.written is not None:
+        answers |= writes(seen.written, t0_ms, healed_ms)
     answers |= places(seen)
     answers |= _setup(seen.wire, t0_ms)
     answers |= _cut_off(seen, t0_ms)
     return answers
+
+
+def writes(written: Written, t0_ms: int, healed_ms: int | None) -> dict[str, float | None]:
+    """Return what became of writes to the database through the API.
+
+    The longest time without an acknowledged one counts from the first fault on, and to the end if
+    none came after it.
+    """
+    acknowledged = sorted(written.acknowledged_ms)
+    before = [at_ms for at_ms in acknowledged if at_ms < t0_ms]
+    after = [at_ms for at_ms in acknowledged if at_ms >= t0_ms]
+    edges_ms = [max(before, default=t0_ms), *after]
+    gap_ms = max((late - early for early, late in pairwise(edges_ms)), default=None)
+    is_back = healed_ms is not None and written.whole_ms is not None
+    whole_s = max(0, (written.whole_ms or 0) - (healed_ms or 0)) / _MS
+    return {
+        "writes": len(acknowledged),
+        "writes_after": len(after),
+        "writes_unanswered": written.unanswered,
+        "writes_lost": len(written.missing),
+        "write_gap_s": None if gap_ms is None else gap_ms / _MS,
+        "database_whole_s": whole_s if is_back else None,
+        "replica_lag_bytes": written.most_lag_bytes,
+    }
 
 
 # ---- the ledger ----------------------------------------------------------------------------------

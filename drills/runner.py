@@ -134,7 +134,9 @@ class Runner:
             self._verdicts = (Verdict(guard="quorum", allows=False, why="no member of etcd leads"),)
             return False
         sites = tuple(map(str, facts.sites))
-        self._method = tuple(aimed(fault, leader, sites) for fault in self._experiment.method)
+        self._method = tuple(
+            aimed(fault, leader, sites, facts.primary) for fault in self._experiment.method
+        )
         self._verdicts = decide(self._experiment, self._method, facts)
         for verdict in self._verdicts:
             word = "allows it" if verdict.allows else "FORBIDS it"

@@ -28,6 +28,29 @@ class Redialled(Struct, frozen=True, kw_only=True):
     """When they heard an agent."""
 
 
+class Note(Struct, frozen=True, kw_only=True):
+    """How the members of the database stood at a moment, in words."""
+
+    at_ms: int
+    what: str
+
+
+class Written(Struct, frozen=True, kw_only=True):
+    """What became of writes through the API while the drill went on."""
+
+    acknowledged_ms: tuple[int, ...]
+    """When each was acknowledged."""
+    unanswered: int
+    """Writes that failed, or whose answer never came."""
+    missing: tuple[str, ...]
+    """Acknowledged ones that were not there at the end."""
+    whole_ms: int | None
+    """Since when the database's members are one; None: they are not."""
+    most_lag_bytes: int
+    """How far a replica was behind at most."""
+    notes: tuple[Note, ...] = ()
+
+
 class Seen(Struct, frozen=True, kw_only=True):
     """Everything that was seen in one run."""
 
@@ -59,5 +82,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     """What sites wrote down themselves since the first fault: how often each event."""
     redialled: tuple[Redialled, ...] = ()
     tickets: tuple[TicketSeen, ...] = ()
+    written: Written | None = None
+    """What became of writes through the API; None: nobody wrote."""
     recorded: tuple[Recorded, ...] | None = None
     """What became of the recordings of all answered calls; None: nobody listened."""

@@ -140,9 +140,13 @@ def in_one_lab(due: Sequence[Due]) -> tuple[Due, ...]:
     return tuple(islice(same, MOST_IN_A_LAB))
 
 
-def _lab(experiment: Experiment) -> tuple[bool, int]:
-    """Return what a lab has to be like: so many agents are seated, and clocks can be moved."""
-    return experiment.moves_clocks, experiment.load.agents_per_site
+def _lab(experiment: Experiment) -> tuple[bool, bool, int]:
+    """Return what a lab has to be like.
+
+    Clocks can be moved, its database outlives a site, so many agents are seated.
+    """
+    clocks, database = experiment.moves_clocks, experiment.needs_database
+    return clocks, database, experiment.load.agents_per_site
 
 
 def total_of(

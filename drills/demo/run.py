@@ -115,9 +115,16 @@ async def play(stage: Stage) -> Run:
 
 @contextlib.asynccontextmanager
 async def staged(
-    screen: Screen, database: str = "", *, has_movable_clocks: bool = False
+    screen: Screen,
+    database: str = "",
+    *,
+    has_movable_clocks: bool = False,
+    outlives_site: bool = False,
 ) -> AsyncIterator[Stage]:
-    """Bring the lab up with the scenario's center in it and all agents ready; then take it down."""
+    """Bring the lab up with the scenario's center in it and all agents ready; then take it down.
+
+    `outlives_site`: with a database of its own that does, a member at every site.
+    """
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     scenario = screen.scenario
@@ -146,6 +153,9 @@ async def staged(
                 observer=observer,
                 screen=screen,
             )
+            if outlives_site:
+                screen.say("the database's members become one")
+                database = (await lab.start_database()).url
             await _open(stage, database)
             stage.setup_s = loop.time() - began_s
             yield stage

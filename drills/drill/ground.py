@@ -13,8 +13,9 @@ from drills.course import Made
 from drills.demo.reports import CallerReport, End
 from drills.demo.run import Stage, quiet_instant
 from drills.experiment import Experiment, Fault
-from drills.facts import Facts
+from drills.facts import Facts, Lag
 from drills.faults import FaultClient
+from drills.lab.database import Cluster
 from drills.lever import Lever
 from state.model import SiteId, Ticket
 
@@ -27,6 +28,8 @@ SPARED_FOR_S = (0.8, 2.5)
 SPARED = 2
 """So many calls, at least, are listened to where a drill expects something of the spared."""
 SPARED_WITHIN_S, LOOK_EVERY_S = 8.0, 0.05
+MOST_LAG_BYTES = 1_048_576
+"""As much as Patroni lets a replica lack that is to become the primary."""
 _GOOD = frozenset({"answered", "joined"})
 _BAD = frozenset({End.REFUSED, End.SILENCE, End.FAULT})
 
@@ -62,7 +65,10 @@ class LabGround:
         sites = stage.lab.plan.sites
         leader = await self.leader()
         made = await self._faults.standing()
+        cluster = None if stage.lab.database is None else await stage.lab.database.cluster()
         return Facts(
+            primary=None if cluster is None else cluster.primary,
+            lags=() if cluster is None else lags(cluster),
             sites=sites,
             good_sites=frozenset(site for site in sites if wall.edges_at(site)),
             members=frozenset(sites) if leader else frozenset(),
@@ -191,6 +197,20 @@ class DyingController:
         await asyncio.sleep(1.0)
         process.kill()
         await process.wait()
+
+
+def lags(cluster: Cluster) -> tuple[Lag, ...]:
+    """Return how far each replica of the database is behind its primary."""
+    return tuple(
+        Lag(
+            replica=f"database at {each.name}",
+            behind=each.lag_bytes if each.is_running else None,
+            at_most=MOST_LAG_BYTES,
+            unit="bytes",
+        )
+        for each in cluster.members
+        if each.role != "leader"
+    )
 
 
 def site_of(edge: str) -> SiteId:

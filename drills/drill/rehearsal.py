@@ -29,6 +29,7 @@ from drills.demo.stock import settle
 from drills.drill import witnesses
 from drills.drill.ground import DyingController, LabGround
 from drills.drill.redial import Redialler
+from drills.drill.writing import Writer
 from drills.evidence import ClockBound, Moment
 from drills.experiment import Experiment, Fault, Load
 from drills.faults import FaultAgent, FaultClient
@@ -86,6 +87,8 @@ def planned(experiment: Experiment, seed: int, *, numbers_from: int = 0) -> Scen
 async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hands) -> Rehearsed:
     """Carry an experiment out on a stage that nothing is going on at; logs go to `keep`."""
     redialler = Redialler(stage)
+    database = stage.lab.database
+    writer = Writer(stage, database) if database and experiment.needs_database else None
     pcap = stage.lab.paths.run / "callers.pcap"
     pcap.unlink(missing_ok=True)
     began_at = (await stage.store.range(keys.ENDED, prefix=True, limit=1)).revision
@@ -95,9 +98,14 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
             meanwhile = _Meanwhile(stage, experiment, hands.lever)
             runner = _runner(experiment, stage, client, hands, meanwhile)
             try:
+                if writer is not None:
+                    await writer.begin()
                 course, stocks, silent = await _play(stage, runner, experiment, redialler)
+                written = None if writer is None else await writer.written()
             finally:
                 meanwhile.over()
+                if writer is not None:
+                    await writer.close()
         dropped = capture.dropped
     finally:
         shutil.rmtree(keep, ignore_errors=True)
@@ -127,6 +135,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         aborted_ms=meanwhile.aborted_ms,
         said=witnesses.said(stage, course),
         redialled=redialled,
+        written=written,
         tickets=history.tickets(stage.observer.seen),
         dropped=dropped,
         noticed_ms=witnesses.noticed(stage, course),
@@ -141,7 +150,8 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
             if line.event in {_SIGNED_IN, _SIGNED_OUT}
         ),
     )
-    moments = tuple(witnesses.moments(stage, course))
+    notes = () if written is None else written.notes
+    moments = (*witnesses.moments(stage, course), *witnesses.of_database(notes, course))
     return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)
 
 

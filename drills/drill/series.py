@@ -55,8 +55,10 @@ class Series:
         ends_s = None if begin_within_s is None else clock() + begin_within_s
         first = planned(due[0].experiment, due[0].seed)
         found: list[Evidence] = []
-        screen, moves_clocks = Screen(scenario=first), due[0].experiment.moves_clocks
-        async with staged(screen, has_movable_clocks=moves_clocks) as stage:
+        screen, kind = Screen(scenario=first), due[0].experiment
+        async with staged(
+            screen, has_movable_clocks=kind.moves_clocks, outlives_site=kind.needs_database
+        ) as stage:
             for number, each in enumerate(due):
                 if number:
                     missing = await self._make_ready(stage, each, number)

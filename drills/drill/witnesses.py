@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from drills.blast import killed_site
@@ -17,6 +17,7 @@ from drills.demo import history
 from drills.demo.failover import Kill
 from drills.demo.run import Stage, edge_homes
 from drills.evidence import ClockBound, Moment
+from drills.seen import Note
 from state.model import EdgeId
 
 _TOLD = frozenset(
@@ -113,6 +114,14 @@ def moments(stage: Stage, course: Course) -> Iterator[Moment]:
             detail = f" ({event.detail})" if event.detail else ""
             what = f"{event.process} {event.kind}{detail}"
             yield moment(at_ms, f"{event.host or 'router'} supervisor", what)
+
+
+def of_database(notes: Iterable[Note], course: Course) -> Iterator[Moment]:
+    """Yield how the database's members stood, each time that it changed."""
+    t0_ms = course.began_ms or (course.notes[0].at_ms if course.notes else 0)
+    for note in notes:
+        after_s = round((note.at_ms - t0_ms) / 1000, 3)
+        yield Moment(after_s=after_s, at_ms=note.at_ms, who="database", what=note.what)
 
 
 def _logs(stage: Stage) -> Iterator[tuple[str, str]]:

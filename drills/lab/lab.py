@@ -24,9 +24,10 @@ from custody.keyring import Keyring
 from custody.library import Library
 from custody.providers import LocalFile
 from custody.store import RecordingStore
-from drills.lab import control_plane, recorders
+from drills.lab import control_plane, database, recorders
 from drills.lab.certs import Authority, make_authority
 from drills.lab.commands import Commands, Done
+from drills.lab.database import LabDatabase
 from drills.lab.delays import RelayDelays, find_delays
 from drills.lab.enter import RUN_ROOT, inside
 from drills.lab.errors import EnterError, LabError
@@ -91,6 +92,8 @@ class Lab:
         self.trusted = Trusted()
         """Whose signatures count in this lab's recordings."""
         self._audit_keys: tuple[str, ...] = ()
+        self.database: LabDatabase | None = None
+        """Where it has one that outlives a site."""
 
     @property
     def wan(self) -> Wan:
@@ -187,6 +190,13 @@ class Lab:
             providers={keys_of: LocalFile.load(other / recorders.PROVIDER)},
             recorders=self.trusted.recorders,
         )
+
+    async def start_database(self) -> LabDatabase:
+        """Start a database that outlives a site, and wait until its members are one."""
+        if self._authority is None:
+            raise LabError("the lab is not up: use it as `async with Lab(plan) as lab:`")
+        self.database = await database.start(self.plan, self._authority, self.supervisor)
+        return self.database
 
     async def start_control_planes(self, database: str = "") -> None:
         """Start one at every site, where they are planned, and wait until all are ready.

@@ -29,6 +29,7 @@ PACKAGES = (
     Package(
         "postgresql-15", "the control plane's database across sites; the tests start their own"
     ),
+    Package("patroni", "which site's PostgreSQL takes writes, kept in etcd: for its drill"),
     Package("sip-tester", "SIPp: callers in volume"),
     Package("baresip-core", "a SIP phone of somebody else's, for the tests"),
     Package("softhsm2", "a PKCS#11 token in software, for the tests of key providers"),

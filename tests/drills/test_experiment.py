@@ -21,6 +21,7 @@ FIGURES = {
     *("kept_share", "cleared_s", "setup_delay_ms", "drained_s", "ttl_overrun_s", "back_s"),
     *("media_rto_s", "data_rto_s", "sign_in_rto_s", "recording_rto_s"),
     *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
+    *("writes_lost", "writes_after", "write_gap_s", "database_whole_s"),
     *("clock_off_s", "stores_away", "members_away", "abort_back_s"),
 }
 SOUND = """
@@ -100,3 +101,13 @@ def test_a_bound_holds_between_its_ends_and_never_for_what_was_not_measured() ->
 def test_a_drill_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(ExperimentError, match="site_killed"):
         experiment_of("site_kiled")
+
+
+def test_a_drill_of_the_databases_primary_says_what_lab_it_needs_and_hits_the_right_site() -> None:
+    lost = experiments()["database_primary_lost"]
+    assert lost.needs_database
+    assert not experiments()["site_killed"].needs_database
+    (fault,) = lost.method
+    assert aimed(fault, "b", ("a", "b", "c"), "c").target == "patroni-c"
+    # Where there is no such database the name stays, which no process has.
+    assert "{" in aimed(fault, "b", ("a", "b", "c")).target

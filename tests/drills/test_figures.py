@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from drills.blast import touches
@@ -15,10 +16,10 @@ from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEve
 from drills.drill.keeping import evidence_of
 from drills.evidence import FIRST, ClockBound
 from drills.experiment import Fault, FaultKind
-from drills.figures import data_rto_s, figures, moved, places, sign_in_rto_s
+from drills.figures import data_rto_s, figures, moved, places, sign_in_rto_s, writes
 from drills.library import experiment_of
 from drills.packets import Dialled, Wire
-from drills.seen import Redialled, Seen
+from drills.seen import Redialled, Seen, Written
 from state.model import (
     CallId,
     CallRecord,
@@ -329,3 +330,34 @@ def test_who_dials_again_has_the_place_back_that_the_lost_ticket_had() -> None:
     assert share(*lost, by=served) == 1.0
     # Who had no ticket had no place.
     assert share(ticket_at(20, "new", 90)) is None
+
+
+# ---- the database --------------------------------------------------------------------------------
+
+
+def written(*after_s: float, whole_s: float | None = None, missing: int = 0) -> Written:
+    return Written(
+        acknowledged_ms=tuple(KILL_MS + round(each * 1000) for each in after_s),
+        unanswered=2,
+        missing=tuple(f"art_{number}" for number in range(missing)),
+        whole_ms=None if whole_s is None else KILL_MS + round(whole_s * 1000),
+        most_lag_bytes=8,
+    )
+
+
+def test_the_time_without_an_acknowledged_write_spans_the_loss_of_the_primary() -> None:
+    found = writes(written(-3.0, -0.2, 22.3, 22.9, 30.0, whole_s=50.0), KILL_MS, KILL_MS + 40_000)
+    assert found["write_gap_s"] == pytest.approx(22.5)
+    assert (found["writes"], found["writes_after"], found["writes_lost"]) == (5, 3, 0)
+    assert found["database_whole_s"] == pytest.approx(10.0)
+
+
+def test_an_acknowledged_write_that_is_gone_is_counted() -> None:
+    found = figures(replace(seen(), written=written(-1.0, 5.0, missing=1)))
+    assert found["writes_lost"] == 1.0
+
+
+def test_without_a_write_after_it_no_time_is_told_and_members_apart_are_not_one() -> None:
+    found = writes(written(-1.0), KILL_MS, KILL_MS + 40_000)
+    assert found["write_gap_s"] is None
+    assert found["database_whole_s"] is None
