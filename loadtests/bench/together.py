@@ -36,8 +36,10 @@ PIECES: Final = (
     Piece(name="memory", bench="memory"),
     Piece(name="bridged", bench="bridged"),
     Piece(name="edges", bench="edges"),
-    Piece(name="distance-here", bench="distance", effort={"leaders": ("here",)}),
-    Piece(name="distance-elsewhere", bench="distance", effort={"leaders": ("elsewhere",)}),
+    Piece(name="distance-here", bench="distance", effort={"leaders": ("here",), "rounds": 3}),
+    Piece(
+        name="distance-elsewhere", bench="distance", effort={"leaders": ("elsewhere",), "rounds": 3}
+    ),
     Piece(name="media", bench="media"),
 )
 """In this order: what is quick and most telling first."""
