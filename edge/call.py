@@ -15,9 +15,9 @@ import structlog
 
 from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
-from edge.acd.call import AgentLeg, Call, Rules, State
+from edge.acd.call import Call, Rules, State
 from edge.acd.call_events import Attempt, Side
-from edge.acd.call_resume import NOTHING_PASSED, Passing, called_back, resumed
+from edge.acd.call_resume import NOTHING_PASSED, called_back, resumed
 from edge.acd.call_state import start, step
 from edge.acd.call_writes import Write
 from edge.acd.ending import WITHDRAWN, Ending
@@ -27,6 +27,7 @@ from edge.acd.token import Token
 from edge.acd.transfer import No, ToAgent, ToQueue
 from edge.call_legs import CallLegs, SipEffect, Tell
 from edge.call_media import CallMedia, MediaEffect, Spoken
+from edge.call_notes import CallNotes
 from edge.call_recording import CANNOT_BE_RECORDED, CallRecording
 from edge.call_records import AgentLegFacts, CallWriter
 from edge.call_timers import CallTimers, Own
@@ -73,8 +74,9 @@ class CallShell:
         self._timers = CallTimers()
         self._inbox: deque[ev.Event] = deque()
         self._is_busy = False
-        self._is_confirmed = False
-        """Whether the caller has acknowledged our answer: now the dialog can be taken up."""
+        self._notes = CallNotes(
+            tools, self._legs, media=media, recording=recording, writer=self._writer
+        )
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- what others ask
@@ -125,7 +127,7 @@ class CallShell:
         self._legs.token = token
         self._foreseen = given(self._foreseen, decision.winner)
         self._media.restore(said={Side.CALLER: said}, told={Side.CALLER: told}, is_joined=False)
-        self._is_confirmed = True
+        self._notes.is_confirmed = True
         self._call, effects = called_back(self.id, rules, decision)
         self._carry_out(effects)
 
@@ -144,7 +146,7 @@ class CallShell:
         if self._call is not None:
             return
         self._media.restore(said=note.said, told=note.told, is_joined=note.is_joined)
-        self._is_confirmed = True
+        self._notes.is_confirmed = True
         self._recording.restore(note.heard, note.unrecorded)
         self._call, first = resumed(
             self.id,
@@ -255,7 +257,7 @@ class CallShell:
             case RecordingFailure.END:
                 self.deliver(ev.Stop(cause=CANNOT_BE_RECORDED))
             case RecordingFailure.GO_ON:
-                self._journal(call)
+                self._notes.note(call, self._foreseen)
                 self._spawn(self._media.apologize())
             case None:
                 pass
@@ -290,76 +292,13 @@ class CallShell:
         self._carry_out(effects)
         if (held := self._call.hold.since is not None) is not (before.hold.since is not None):
             self._recording.hold(on=held)
-        self._write_down(event, before, self._call)
+        self._notes.write_down(event, before, self._call, self._foreseen)
         if not self._call.is_waiting:
             return
         # The mirror may show a ticket before the store's answer says that it is ours: then nothing
         # could be done about it when it was seen, and nothing more would change.
         if not before.is_waiting or isinstance(event, ev.Written):
             self._tools.wants_agent()
-
-    # -- what its next life has to know
-
-    def _write_down(self, event: ev.Event, before: Call, call: Call) -> None:
-        if isinstance(event, ev.Confirmed) and event.side is Side.CALLER:
-            self._is_confirmed = True
-        if call.state in _PAST_TAKING_UP:
-            self._owe(before, call)
-        elif self._is_confirmed and (
-            call.state is not before.state
-            or call.transferor != before.transferor
-            or isinstance(event, ev.Confirmed | ev.Renegotiated)
-        ):
-            self._journal(call)
-
-    def _journal(self, call: Call) -> None:
-        try:
-            self._tools.journal.note(self._note(call))
-        except LocalError as error:
-            log.info("leg_gone", call=self.id, effect="journal", because=str(error))
-        except UnicodeEncodeError:
-            # A dialog named in no Unicode: served, and lost if this process dies.
-            log.info("call_not_journalled", call=self.id)
-
-    def _owe(self, before: Call, call: Call) -> None:
-        """Write down how the call ended until the store has its record, if it is ours to write."""
-        verdict = call.verdict
-        if call.state is State.ENDED or call.is_ticket_lost or verdict is None:
-            self._tools.journal.forget(self.id)
-        elif verdict != before.verdict:
-            self._tools.journal.owe(
-                Owed(
-                    ticket=self._foreseen,
-                    ending=self._writer.ending(verdict, call.decision),
-                    part=verdict.part,
-                    leaving=verdict.leaving,
-                    at=verdict.at,
-                )
-            )
-
-    def _note(self, call: Call) -> CallNote:
-        agent = transferor = None
-        if call.agent_leg is not AgentLeg.NONE:
-            agent = self._legs.note(call.attempt, is_up=call.agent_leg is AgentLeg.UP)
-        if call.transferor is not None:
-            transferor = self._legs.note(call.transferor.attempt, is_up=call.transferor.is_up)
-        return CallNote(
-            ticket=self._foreseen,
-            rules=call.rules,
-            state=call.state,
-            caller=self._legs.dialog(None),
-            said=self._media.said,
-            told=self._media.told,
-            is_joined=self._media.is_joined,
-            decision=call.decision,
-            agent=agent,
-            hold=call.hold,
-            has_talked=call.has_talked,
-            heard=self._recording.heard,
-            unrecorded=self._recording.unrecorded,
-            passing=Passing.of(call),
-            transferor=transferor,
-        )
 
     # -- what it does
 
@@ -550,7 +489,6 @@ class CallShell:
             self._tools.finished(self.id)
 
 
-_PAST_TAKING_UP = frozenset({State.ENDING, State.ENDED})
 _FAULT = "internal_error"
 _TALKING = frozenset({State.JOINING, State.CONNECTED})
 _LAST_RESORT_S = 4.0

@@ -1,0 +1,106 @@
+"""What one call writes down: where it stands, for this edge's next life, and the record it owes."""
+
+from __future__ import annotations
+
+import structlog
+
+from edge.acd import call_events as ev
+from edge.acd.call import AgentLeg, Call, State
+from edge.acd.call_events import Side
+from edge.acd.call_resume import Passing
+from edge.acd.owed import Owed
+from edge.call_legs import CallLegs
+from edge.call_media import CallMedia
+from edge.call_recording import CallRecording
+from edge.call_records import CallWriter
+from edge.call_tools import Tools
+from edge.journal import CallNote
+from edge.sip.errors import LocalError
+from state.model import Ticket
+
+log = structlog.get_logger()
+_PAST_TAKING_UP = frozenset({State.ENDING, State.ENDED})
+
+
+class CallNotes:
+    """One call's lines of the journal. Each time it is told the `ticket` as it will be."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        legs: CallLegs,
+        *,
+        media: CallMedia,
+        recording: CallRecording,
+        writer: CallWriter,
+    ) -> None:
+        self._tools = tools
+        self._legs = legs
+        self._media = media
+        self._recording = recording
+        self._writer = writer
+        self.is_confirmed = False
+        """Whether the caller has acknowledged our answer: now the dialog can be taken up."""
+
+    def write_down(self, event: ev.Event, before: Call, call: Call, ticket: Ticket) -> None:
+        """Write down what an event has made of the call, if its next life has to know."""
+        if isinstance(event, ev.Confirmed) and event.side is Side.CALLER:
+            self.is_confirmed = True
+        if call.state in _PAST_TAKING_UP:
+            self._owe(before, call, ticket)
+        elif self.is_confirmed and (
+            call.state is not before.state
+            or call.transferor != before.transferor
+            or isinstance(event, ev.Confirmed | ev.Renegotiated)
+        ):
+            self.note(call, ticket)
+
+    def note(self, call: Call, ticket: Ticket) -> None:
+        """Write down where the call stands."""
+        try:
+            self._tools.journal.note(self._note(call, ticket))
+        except LocalError as error:
+            log.info("leg_gone", call=call.id, effect="journal", because=str(error))
+        except UnicodeEncodeError:
+            # A dialog named in no Unicode: served, and lost if this process dies.
+            log.info("call_not_journalled", call=call.id)
+
+    def _owe(self, before: Call, call: Call, ticket: Ticket) -> None:
+        """Write down how the call ended until the store has its record, if it is ours to write."""
+        verdict = call.verdict
+        if call.state is State.ENDED or call.is_ticket_lost or verdict is None:
+            self._tools.journal.forget(call.id)
+        elif verdict != before.verdict:
+            self._tools.journal.owe(
+                Owed(
+                    ticket=ticket,
+                    ending=self._writer.ending(verdict, call.decision),
+                    part=verdict.part,
+                    leaving=verdict.leaving,
+                    at=verdict.at,
+                )
+            )
+
+    def _note(self, call: Call, ticket: Ticket) -> CallNote:
+        agent = transferor = None
+        if call.agent_leg is not AgentLeg.NONE:
+            agent = self._legs.note(call.attempt, is_up=call.agent_leg is AgentLeg.UP)
+        if call.transferor is not None:
+            transferor = self._legs.note(call.transferor.attempt, is_up=call.transferor.is_up)
+        return CallNote(
+            ticket=ticket,
+            rules=call.rules,
+            state=call.state,
+            caller=self._legs.dialog(None),
+            said=self._media.said,
+            told=self._media.told,
+            is_joined=self._media.is_joined,
+            decision=call.decision,
+            agent=agent,
+            hold=call.hold,
+            has_talked=call.has_talked,
+            heard=self._recording.heard,
+            unrecorded=self._recording.unrecorded,
+            passing=Passing.of(call),
+            transferor=transferor,
+        )
