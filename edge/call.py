@@ -24,7 +24,6 @@ from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.owed import Owed, foreseen, given
 from edge.acd.recorded import NO_RECORDER
 from edge.acd.token import Token
-from edge.acd.transfer import No, ToAgent, ToQueue
 from edge.call_legs import CallLegs, SipEffect, Tell
 from edge.call_media import CallMedia, MediaEffect, Spoken
 from edge.call_notes import CallNotes
@@ -32,6 +31,7 @@ from edge.call_recording import CANNOT_BE_RECORDED, CallRecording
 from edge.call_records import AgentLegFacts, CallWriter
 from edge.call_timers import CallTimers, Own
 from edge.call_tools import Tools
+from edge.call_transfers import Asking, CallTransfers
 from edge.journal import CallNote
 from edge.log import fault
 from edge.records import CallRecords
@@ -67,6 +67,9 @@ class CallShell:
         self._recording = recording
         self._writer = CallWriter(
             records, ticket, self._agent_facts, unrecorded=lambda: recording.unrecorded
+        )
+        self._transfers = CallTransfers(
+            tools, self._legs, media=media, recording=recording, records=records
         )
         self._call: Call | None = None
         self._open_offers: set[Side] = set()
@@ -183,66 +186,29 @@ class CallShell:
 
     def refer(self, asked: ReferReceived, attempt: Attempt | None) -> None:
         """Take a REFER: only the agent who talks with the caller passes them on."""
-        sip, call = self._tools.sip, self._call
-        because = self._may_not_pass_on(call, attempt)
-        if call is None or call.agent is None or because is not None:
-            why = because or _NOT_IN_TALK
-            sip.refuse_refer(asked.transaction, why.status, why.reason)
-            return
-        where = self._tools.transfers.destination(self._foreseen, call.agent, asked.refer_to)
-        if isinstance(where, No):
-            sip.refuse_refer(asked.transaction, where.status, where.reason)
-        else:
-            self._legs.accept_refer(asked.transaction, call.attempt)
-            self.pass_on(where)
-        log.info("refer", call=self.id, agent=call.agent, to=type(where).__name__)
+        passed = self._transfers.refer(asked, self._asks(attempt))
+        if passed is not None:
+            self.deliver(passed)
 
     def obey(self, agent: AgentId, to: str, tell: Tell) -> None:
         """Pass the caller on as somebody wishes for the agent who talks with them."""
-        call = self._call
-        because = self._may_not_pass_on(call, self.attempt)
-        if call is None or call.agent != agent or because is not None:
-            why = because or _NOT_IN_TALK
-            tell(why.status, why.reason)
-            return
-        where = self._tools.transfers.destination(self._foreseen, agent, to)
-        log.info("transfer_wish", call=self.id, agent=agent, to=type(where).__name__)
-        if isinstance(where, No):
-            tell(where.status, where.reason)
-            return
-        tell(_TRYING, "")
-        self._legs.listen(call.attempt, tell)
-        self.pass_on(where)
+        passed = self._transfers.obey(agent, to, tell, self._asks(self.attempt))
+        if passed is not None:
+            self.deliver(passed)
 
-    def _may_not_pass_on(self, call: Call | None, attempt: Attempt | None) -> No | None:
-        if attempt is None:
-            return _NOT_THE_CALLER
-        if call is not None and call.transferor is not None:
-            return _PASSED_ON
-        if call is None or call.state is not State.CONNECTED or attempt != call.attempt:
-            return _NOT_IN_TALK
-        return _OFFER_OPEN if Side.AGENT in self._open_offers else None
-
-    def pass_on(self, where: ToAgent | ToQueue) -> None:
-        """Pass the caller on, who talks with an agent."""
-        match where:
-            case ToAgent(agent=agent):
-                self.deliver(ev.PassedToAgent(target=agent))
-            case ToQueue(queue=queue):
-                self._media.set_music(self._tools.transfers.music(queue.music))
-                self._recording.move(queue)
-                self.deliver(ev.PassedToQueue(queue=queue))
+    def _asks(self, attempt: Attempt | None) -> Asking:
+        return Asking(
+            call=self._call,
+            ticket=self._foreseen,
+            attempt=attempt,
+            is_offering=Side.AGENT in self._open_offers,
+        )
 
     async def _reserve_target(self, agent: AgentId) -> None:
         call = self._call
         if call is None or call.transferor is None:
             return
-        by = call.transferor.decision.winner
-        try:
-            got = await self._tools.transfers.reserve(self.records, self._foreseen, by, agent)
-        except Exception as error:  # noqa: BLE001 - else the call would wait for this for ever
-            log.error("reservation_fault", call=self.id, **fault(error))  # noqa: TRY400 - one line
-            got = _UNAVAILABLE
+        got = await self._transfers.reserve(call.transferor, self._foreseen, agent)
         if isinstance(got, Target):
             self.on_reserved(got.decision, got.token)
         else:
@@ -493,13 +459,7 @@ _FAULT = "internal_error"
 _TALKING = frozenset({State.JOINING, State.CONNECTED})
 _LAST_RESORT_S = 4.0
 """How long a call may take to end in order after a fault of ours."""
-_TRYING = 100
 _PENDING = 491
-_UNAVAILABLE = 503
-_NOT_THE_CALLER = No(status=403, reason="Only agents pass callers on")
-_NOT_IN_TALK = No(status=403, reason="Nobody to pass on")
-_PASSED_ON = No(status=_PENDING, reason="A transfer is under way")
-_OFFER_OPEN = No(status=_PENDING, reason="Request Pending")
 _WITH_MEDIA = frozenset(
     {
         State.GREETING,
