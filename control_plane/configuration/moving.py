@@ -7,7 +7,8 @@ The laws:
 
 - What would not fit because of the move is refused, and shown with its waits; whoever may force it
   and says why goes on, and that is written down.
-- An emergency is never refused: calls leave a site that is dead or fails, whatever that comes to.
+- An emergency is never refused, and waits for no reckoning: calls leave a site that is dead or
+  fails, whatever that comes to. A dry run says what that is.
 - What cannot be looked at is not refused either, and is said not to have been checked.
 """
 
@@ -62,6 +63,9 @@ async def judged(
     if desk.mirror is None or not can_see(desk.mirror):
         return UNSEEN
     snapshot = desk.mirror.snapshot
+    failing = frozenset(sites(newest)) & failing_sites(snapshot, ask.services.settings.site)
+    if failing and not trial.dry_run:
+        return MoveView(why_unchecked="it is an emergency", emergency=_emergency(failing))
     checked = await asyncio.to_thread(check, after)
     if checked.errors:
         return None  # and that is what is answered
@@ -69,7 +73,6 @@ async def judged(
     found = await asyncio.to_thread(
         move, snapshot, checked.configuration, what, ask.services.clock.now()
     )
-    failing = frozenset(sites(newest)) & failing_sites(snapshot, ask.services.settings.site)
     view = told(found, checked.configuration, ask.tenant, failing)
     if not (view.fits or view.emergency or trial.dry_run or trial.force):
         raise does_not_fit(view.model_dump(mode="json"))
@@ -111,7 +114,7 @@ def told(
     return MoveView(
         is_checked=True,
         fits=not (unfit & own or others or sites or is_unserved),
-        emergency=", ".join(f"{each} is dead or fails" for each in sorted(failing)),
+        emergency=_emergency(failing),
         others_short=others,
         since=instant(found.from_ms),
         target_s=found.target_s,
@@ -128,6 +131,10 @@ def told(
             for each in found.after.sites
         ),
     )
+
+
+def _emergency(failing: frozenset[str]) -> str:
+    return ", ".join(f"{each} is dead or fails" for each in sorted(failing))
 
 
 def _queue(now: QueuePrediction, was: QueuePrediction | None, *, fits: bool) -> QueueOutlook:

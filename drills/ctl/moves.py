@@ -71,7 +71,8 @@ def tried(path: str) -> str:
 def shown(move: Mapping[str, Any]) -> RenderableType:
     """Return what it comes to: queues, sites, and whether it fits."""
     if not move.get("is_checked"):
-        return Text(f"Not looked at: {move.get('why_unchecked', '')}.", style="yellow")
+        why = f"{move.get('why_unchecked', '')}: {move.get('emergency', '')}".rstrip(": ")
+        return Text(f"Not looked at: {why}.", style="yellow")
     parts: list[RenderableType] = []
     if queues := move.get("queues", ()):
         parts += [_queues(queues, move), ""]

@@ -18,6 +18,7 @@ from math import sqrt
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.acd.service_level import wait_s
 from edge.acd.simulation import Caller, Day, World, replay, supposed
@@ -32,6 +33,9 @@ from state.model import CallRecord, DidNumber, EdgeId, EdgeState, Now, QueueId, 
 from state.snapshot import Snapshot
 
 HORIZON: Final = Horizon(seed=1, seconds=300.0, most_calls=400)
+FEWEST_CALLS: Final = 50
+AGENTS: Final = 1_000
+"""With more agents than these each imagined call takes longer to match: there are fewer then."""
 FORMULA: Final = "Erlang C (Cooper, Introduction to Queueing Theory, 2nd ed., section 3.5)"
 _NOTICED: Final = 0.01
 """A service level that falls by less is the same."""
@@ -147,10 +151,21 @@ class Move(Struct, frozen=True, kw_only=True):
         return not (lost or self.queues or self.sites)
 
 
+def horizon_of(snapshot: Snapshot) -> Horizon:
+    """Return how many callers are imagined for a center of that size."""
+    fewer = HORIZON.most_calls * AGENTS // max(AGENTS, len(snapshot.agents))
+    return replace(HORIZON, most_calls=max(FEWEST_CALLS, fewer))
+
+
 def move(
-    snapshot: Snapshot, rules: Configuration, what: Coming, now: Now, horizon: Horizon = HORIZON
+    snapshot: Snapshot,
+    rules: Configuration,
+    what: Coming,
+    now: Now,
+    horizon: Horizon | None = None,
 ) -> Move:
     """Return what it would come to if these rules were in force."""
+    horizon = horizon or horizon_of(snapshot)
     return Move(
         seed=horizon.seed,
         from_ms=what.from_ms,
@@ -170,9 +185,10 @@ def predict(  # noqa: PLR0913 - what is supposed
     *,
     rules: Configuration | None = None,
     lost: frozenset[SiteId] = frozenset(),
-    horizon: Horizon = HORIZON,
+    horizon: Horizon | None = None,
 ) -> Prediction:
     """Return how callers would fare under these rules (None: as they are), without some sites."""
+    horizon = horizon or horizon_of(snapshot)
     begin = supposed(snapshot, now, rules=rules, lost=lost)
     then = World(begin).snapshot
     comes = redirected(what, snapshot, then)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf, sqrt
 from statistics import fmean, stdev
 
+import immutables
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,9 +14,10 @@ from msgspec.structs import replace
 from edge.steering.coming import Coming, Stream, coming
 from edge.steering.erlang import erlang_b, lines_needed, service
 from edge.steering.imagined import Horizon, fraction
-from edge.steering.prediction import Move, Prediction, move, predict
+from edge.steering.prediction import Move, Prediction, horizon_of, move, predict
 from state.configuration import Configuration
 from state.model import (
+    AgentId,
     CallRecord,
     DidNumber,
     EdgeId,
@@ -125,6 +127,15 @@ def test_the_same_seed_tells_the_same_and_another_does_not() -> None:
     )
     assert one == again
     assert one != other
+
+
+def test_a_large_center_is_looked_at_by_fewer_callers() -> None:
+    assert horizon_of(line(3).snapshot).most_calls == 400
+    world = World()
+    world.agent("one", sales=1)
+    entry = world.snapshot.agents[AgentId("one")]
+    crowd = immutables.Map({AgentId(f"x{n}"): entry for n in range(4000)})
+    assert horizon_of(replace(world.snapshot, agents=crowd)).most_calls == 100
 
 
 def test_chance_is_even() -> None:

@@ -130,8 +130,12 @@ async def test_a_failing_site_drains_whatever_that_comes_to(scene: Scene, how: s
         for edge in ("b1", "c1", "d1"):
             probe = Probe(edge=EdgeId(edge), up=(), down=(SiteId("a"),))
             await scene.put(*extra_site(edge[0]), (keys.probe(probe.edge), probe))
+    tried = await sre.post(f"{DRAIN}?dry_run=true", {"draining": True})
+    assert tried.json["move"]["is_checked"]
     done = await sre.post(DRAIN, {"draining": True})
     assert (done.status, done.json["is_written"]) == (200, True), done.body
+    # It waits for no reckoning.
+    assert not done.json["move"]["is_checked"]
     assert done.json["move"]["emergency"] == "a is dead or fails"
 
 
