@@ -236,7 +236,9 @@ def _agent(snapshot: Snapshot, agent: AgentId, state: AgentState, now: Now) -> A
     record = snapshot.agents[agent].value
     work, offer = snapshot.works.get(agent), snapshot.offers.get(agent)
     wish, presence = snapshot.wishes.get(agent), snapshot.presences.get(agent)
-    left_s = 0.0 if work is None else max(0.0, rest_ends_s(work, presence) - now.mono_s)
+    # Who is given to a call a moment before the end of their rest has nothing left of it.
+    is_over = work is None or offer is not None
+    left_s = 0.0 if is_over else max(0.0, rest_ends_s(work, presence) - now.mono_s)
     return AgentFacts(
         id=agent,
         tenant=record.tenant,

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from control_plane.audit.tables import AuditRow
+from control_plane.live import look
 from control_plane.permissions import Role
 from control_plane.who import STALE_S
 from edge.acd.attendance import attendance, presence_due, rest_asked
@@ -160,6 +161,8 @@ async def test_a_rest_is_as_good_as_over_once_the_agent_is_given_to_the_next_cal
         await scene.connect(1, "ann")
         await scene.end(1, "ann", rest_s=30)
         await scene.ring(2, "ann")
+        told = look.agents(scene.mirror.snapshot, scene.clock.now(), frozenset({AgentId("ann")}))
+        assert [each.rest_left_s for each in told] == [0.0]
         for do in ("finish", "extend"):
             refused = await wrap_up(ann, "ann", do, 60)
             assert (refused.status, refused.error_id) == (409, "not-resting")
