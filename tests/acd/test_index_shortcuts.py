@@ -1,0 +1,108 @@
+"""Where the index does not look at everything again: what it must not pass over by that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from edge.acd.index.index import MatchIndex
+from edge.acd.match import match
+from state import keys
+from state.model import AgentId, Presence, PresenceState, Queue, QueueId, SiteId, Strategy, Work
+from tests.acd.test_index import indexed, pairs
+from tests.acd.worlds import NOW, World, call_id
+
+ANN = AgentId("ann")
+
+
+def _pause(world: World) -> None:
+    paused = Presence(agent=ANN, site=SiteId("a"), state=PresenceState.PAUSED, since_ms=0)
+    world.put(keys.presence(ANN), paused, seen_s=NOW.mono_s)
+
+
+def _offer(world: World) -> None:
+    world.offer("ann")
+
+
+def _no_offer(world: World) -> None:
+    world.drop(keys.offer(ANN))
+
+
+def agree(index: MatchIndex, world: World) -> None:
+    """Hold the two against each other, decisions and what they count included."""
+    index.fold(world.snapshot, world.deltas)
+    world.deltas.clear()
+    assert index.offers(NOW) == match(world.snapshot, NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [(_offer,), (_offer, _no_offer), (_pause, _offer), (_offer, _pause), (_pause, _no_offer)],
+    ids=["offer", "offer that goes", "pause, offer", "offer, pause", "pause alone"],
+)
+def test_a_free_agent_who_gets_an_offer_and_something_else_at_once_is_seen_whole(
+    changes: tuple[Callable[[World], None], ...],
+) -> None:
+    world = World()
+    world.agent("ann", sales=1)
+    world.agent("bob", sales=1)
+    index = indexed(world)
+    assert index.offers(NOW) == ()
+    for change in changes:
+        change(world)
+    world.ticket(1, sales=1)
+    agree(index, world)
+
+
+def test_an_agent_of_a_level_that_nobody_had_suits_classes_that_asked_before() -> None:
+    world = World()
+    world.agent("ann", sales=1)
+    world.ticket(1, sales=5)
+    world.ticket(2, sales=5, french=2)
+    index = indexed(world)
+    assert index.offers(NOW) == ()
+    world.agent("bob", sales=7)
+    world.agent("cyd", sales=8, french=2)
+    agree(index, world)
+    assert pairs(index.offers(NOW)) == [(1, "bob"), (2, "cyd")]
+
+
+def test_an_agent_whose_record_changes_within_one_instant_is_ranked_by_the_new_one() -> None:
+    world = World()
+    world.set_queue(Queue(id=QueueId("sales"), needs=(), strategy=Strategy.LONGEST_IDLE))
+    for name, idle_s in (("ann", 50), ("bob", 40)):
+        world.agent(name, sales=1, since_ms=NOW.wall_ms - 900_000)
+        worked(world, name, idle_s)
+    world.ticket(1, sales=1)
+    index = indexed(world)
+    assert pairs(index.offers(NOW)) == [(1, "ann")]
+    worked(world, "ann", 30)
+    agree(index, world)
+    assert pairs(index.offers(NOW)) == [(1, "bob")]
+
+
+def worked(world: World, name: str, idle_s: int) -> None:
+    agent = AgentId(name)
+    work = Work(agent=agent, ended_ms=NOW.wall_ms - 1000 * idle_s)
+    world.put(keys.work(agent), work, seen_s=NOW.mono_s)
+
+
+@pytest.mark.parametrize("waiting", [3, 12])
+def test_many_who_become_free_together_are_counted_as_by_a_match(waiting: int) -> None:
+    world = World()
+    for number in range(9):
+        if number % 4:
+            world.agent(f"bob{number}", sales=1 + number % 3)
+        else:
+            world.agent(f"bob{number}", help=2, french=1 + number)
+        world.offer(f"bob{number}")
+    for number in range(waiting):
+        asks = ({"sales": 2}, {"help": 1, "french": 5}, {"sales": 1})[number % 3]
+        world.ticket(number, wants=asks)
+    index = indexed(world)
+    assert index.offers(NOW) == ()
+    for number in range(9):
+        world.drop(keys.offer(AgentId(f"bob{number}")))
+    agree(index, world)
+    assert call_id(0) in index.offered
