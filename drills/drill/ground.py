@@ -92,7 +92,10 @@ class LabGround:
             for each in recent
             if each.ok_ms is not None or each.end is End.CANCELLED or each.sip_call_id in answered
         ]
+        supervisor = self._stage.lab.supervisor
         return {
+            # A dead edge's lease outlives it by seconds: this tells at once.
+            "processes_down": sum(not supervisor.is_ready(each) for each in supervisor.names()),
             "sites_serving": sum(bool(wall.edges_at(s)) for s in self._stage.lab.plan.sites),
             "edges": len(wall.edges),
             "agents_ready": len(wall.ready),

@@ -161,6 +161,11 @@ class LiveGround:
         good = [each for each in recent if each.answered_ms is not None]
         return {
             "sites_serving": len(_serving(self.status)),
+            "processes_down": sum(
+                health is not Health.UP
+                for row in self.status.sites
+                for health in row.processes.values()
+            ),
             "edges": sum(1 for row in self.status.edges if row.answers and row.has_lease),
             "agents_ready": sum(
                 count

@@ -14,7 +14,10 @@ from drills.experiment import (
 )
 from drills.library import FOLDER, experiment_of, experiments
 
-MEASURED = {"sites_serving", "edges", "agents_ready", "waiting", "calls_failed", "success_share"}
+MEASURED = {
+    *("sites_serving", "edges", "agents_ready", "waiting", "calls_failed", "success_share"),
+    "processes_down",
+}
 FIGURES = {
     *("rto_s", "failed", "lost", "lost_elsewhere", "double_offers", "untrue_agent_s"),
     *("ledger_exact", "rto_error_ms", "left_behind", "final_answer_s", "spared_gap_ms"),
