@@ -143,6 +143,7 @@ class Takeover:
         if ticket is None or ticket.value.holder != self._edge:
             return None
         given = self._given(snapshot, call)
+        ticket = replace(ticket, value=_as_joined(ticket.value, self._notes[call]))
         return Held(ticket=ticket, given=given, transferor=self._transferor(snapshot, call))
 
     def _transferor(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
@@ -159,6 +160,20 @@ class Takeover:
         if offer is None or offer.value.call != call:
             return None
         return given_agent(snapshot, offer)
+
+
+def _as_joined(ticket: Ticket, note: CallNote) -> Ticket:
+    """Let the ticket say that the two were joined, should the former life have died before that."""
+    told = note.ticket
+    if note.state is not State.CONNECTED or ticket.agent != told.agent:
+        return ticket
+    return replace(
+        ticket,
+        state=TicketState.CONNECTED,
+        connected_ms=told.connected_ms,
+        talks=told.talks,
+        talking_ms=told.talking_ms,
+    )
 
 
 def _as_told(held: Held, told: Ticket) -> Held:

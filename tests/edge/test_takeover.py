@@ -11,7 +11,7 @@ from edge.acd.token import Token
 from edge.journal import AgentNote, CallNote
 from edge.sip.dialog import Dialog
 from edge.sip.events import Address, LegId
-from edge.takeover import Takeover
+from edge.takeover import Takeover, _as_joined
 from state import keys
 from state.mirror import MirrorState
 from state.model import AgentId, Offer, OfferState, Outcome, QueueId, Ticket, TicketState
@@ -171,3 +171,30 @@ async def test_a_caller_who_waits_on_through_silence_keeps_the_place() -> None:
         await takeover.run()
         await made.agent("ann")
         assert await a1.rung("ann"), "the relay has lost the music, and the caller is there"
+
+
+@in_virtual_time
+async def test_a_talk_that_the_former_life_did_not_write_has_its_agent_in_the_record() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        call = keys.call_id_for(a1.sip.open[theirs].sip_call_id, "theirs")
+        await settle()
+        shell = a1.switchboard.call(call)
+        assert shell is not None
+        assert shell.records.held is not None
+        stood = shell.records.held.ticket.value
+        offered = replace(stood, state=TicketState.OFFERED, connected_ms=None)
+        note = CallNote(
+            ticket=stood,
+            rules=Rules(greeting=False),
+            state=State.CONNECTED,
+            caller=_dialog(theirs, stood.sip_call_id),
+            said={},
+            told={},
+            is_joined=True,
+        )
+        assert _as_joined(offered, note) == stood
+        assert _as_joined(offered, replace(note, state=State.RINGING)) == offered
+        a1.sip.hang_up(ours)
+        a1.sip.hang_up(theirs)
