@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,7 +16,9 @@ GAP: Final = 2
 """Between columns."""
 MOST: Final = 30
 """Of a list in one line."""
-DULL: Final = frozenset({"tenant", "version", "digest"})
+BLOCK: Final = 3
+"""Of so many columns that belong together more would push out everything else."""
+DULL: Final = ("tenant", "version", "digest", "agent_site", "caller.is_masked", "edge", "did")
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
 LONGEST: Final = 60
 
@@ -82,20 +85,28 @@ class Rows:
         return max(len(name), *map(len, self._cells[name]))
 
     def _going(self) -> list[str]:
-        """Return the columns in the order in which they go; the first two stay."""
-        names = self._names[2:]
+        """Return the columns in the order in which they go; the first one stays."""
+        first, *names = self._names
         is_list = len(self._rows) > 1
+        blocks = Counter(each.partition(".")[0] for each in names if "." in each)
         instants = [each for each in names if _INSTANT.match(str(self._rows[0].get(each)))]
         last_first = tuple(reversed(names))
         order = (
-            *(each for each in names if each in DULL),
+            *(each for each in names if self._cells[each] == self._cells[first]),
+            *(each for each in DULL if each in names),
             *(each for each in last_first if each.count(".") > 1),
-            *(each for each in last_first if is_list and len(set(self._cells[each])) == 1),
+            *(each for each in last_first if blocks[each.partition(".")[0]] > BLOCK),
             *reversed(instants[1:]),
+            *(each for each in last_first if is_list and self._says_the_same(each)),
             *(each for each in last_first if "." in each),
             *last_first,
         )
         return list(dict.fromkeys(order))
+
+    def _says_the_same(self, name: str) -> bool:
+        """Whether all rows have the same word; that all have the same number is worth a look."""
+        is_word = isinstance(self._rows[0].get(name), str | bool)
+        return is_word and len(set(self._cells[name])) == 1
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - JSON
