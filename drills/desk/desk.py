@@ -22,6 +22,7 @@ from drills.course import FaultError, Made
 from drills.desk import (
     account,
     audit,
+    coding,
     ledger,
     look,
     machines,
@@ -63,15 +64,12 @@ from drills.desk.recording_answers import Recordings, Samples
 from drills.experiment import Fault
 from drills.lab import replicas
 from drills.lab.lab import Lab
-from edge.acd.coding import refused_because
-from state import keys
 from state.clock import Clock, SystemClock
-from state.codec import encode
 from state.errors import StateError
 from state.mirror import Mirror
-from state.model import CallRecord, Coding, Now, Outcome, SiteId
+from state.model import CallRecord, Now, Outcome, SiteId
 from state.snapshot import Snapshot
-from state.store import Exists, Put, Store
+from state.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -334,24 +332,12 @@ class Desk:
         return WrapUp(lab=self._place.launcher, agent=ask.agent, left_s=left_s)
 
     async def _code(self, ask: CodeAsk) -> Coded:
-        snapshot = self._mirror.snapshot
-        wishes.check_agents(snapshot, (ask.agent,))
+        wishes.check_agents(self._mirror.snapshot, (ask.agent,))
         begins = ledger.check_prefix(ask.call) if ask.call else ""
         over = await ledger.read_ledger(self._store, begins)
-        theirs = [record for record in over.records if record.agent == ask.agent]
-        if not theirs:
-            which = f" whose id begins with {begins}" if begins else ""
-            raise RefusedError(f"{ask.agent} has talked in no call{which} that is over")
-        record = theirs[0]
-        because = refused_because(snapshot, record, ask.agent, ask.code)
-        if because is not None:
-            raise RefusedError(because)
         at_ms = self._clock.now().wall_ms
-        coding = Coding(call=record.call, agent=ask.agent, code=ask.code, at_ms=at_ms, by=ask.by)
-        put = Put(key=keys.coded(record.call), value=encode(coding))
-        await self._store.txn((Exists(key=keys.ended(record.call)),), (put,))
-        lab = self._place.launcher
-        return Coded(lab=lab, agent=ask.agent, call=record.call, code=ask.code)
+        coded = await coding.code(self._store, self._mirror.snapshot, over, ask, at_ms)
+        return Coded(lab=self._place.launcher, agent=ask.agent, call=coded, code=ask.code)
 
     def _callbacks(self) -> Callbacks:
         now = self._clock.now()
