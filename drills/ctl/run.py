@@ -323,7 +323,12 @@ async def _stream(api: Api, typed: Line, request: Request) -> int:
         try:
             method = typed.command.method
             async with api.stream(method, request.path, headers=headers, data=data) as reply:
+                if "output" in typed.own:
+                    sink.truncate(0)  # now there is something to put in place of what was there
                 return await _take(reply, typed, sink, task)
+        except ProblemError:
+            _leave_nothing(typed)
+            raise
         except (aiohttp.ClientError, TimeoutError) as error:
             if (key := headers.get("Idempotency-Key")) is None:
                 raise
@@ -368,7 +373,7 @@ def _sink(typed: Line, stack: ExitStack) -> BinaryIO:
     if output := typed.own.get("output"):
         try:
             # What is exported is people's data: nobody else's to read.
-            descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            descriptor = os.open(output, os.O_WRONLY | os.O_CREAT, 0o600)
         except OSError as error:
             raise CommandError(f"{output}: {error.strerror}", Exit.USAGE) from error
         return stack.enter_context(os.fdopen(descriptor, "wb"))
@@ -376,6 +381,12 @@ def _sink(typed: Line, stack: ExitStack) -> BinaryIO:
         # Its bytes would be commands to the terminal.
         raise CommandError(f"{typed.command.gives} goes into a file: --output FILE", Exit.USAGE)
     return sys.stdout.buffer
+
+
+def _leave_nothing(typed: Line) -> None:
+    """Take a file away that was made for an answer which did not come."""
+    if (output := typed.own.get("output")) and Path(output).stat().st_size == 0:
+        Path(output).unlink()
 
 
 async def _sent(file: BinaryIO, task: Task) -> AsyncIterator[bytes]:

@@ -18,7 +18,19 @@ MOST: Final = 30
 """Of a list in one line."""
 BLOCK: Final = 3
 """Of so many columns that belong together more would push out everything else."""
-DULL: Final = ("tenant", "version", "digest", "agent_site", "caller.is_masked", "edge", "did")
+DULL: Final = (
+    "tenant",
+    "version",
+    "digest",
+    "agent_site",
+    "caller.is_masked",
+    "edge",
+    "did",
+    "session",
+    "policy",
+    "request",
+    "place",
+)
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
 LONGEST: Final = 60
 

@@ -176,8 +176,13 @@ async def test_customers_are_imported_found_on_all_pages_and_exported(
     )
     out = tmp_path / "all.ndjson"
     words = ("customers", "export", "--output", str(out), "--purpose", "a move")
-    with pytest.raises(CommandError, match="forbidden"):
-        await ctl(*words)
+    for before in (None, "of yesterday"):
+        if before is not None:
+            out.write_text(before)
+            out.chmod(0o600)
+        with pytest.raises(CommandError, match="forbidden"):
+            await ctl(*words)
+        assert (out.read_text() if out.exists() else None) == before
     await ctl(*words, "--approval", given.json["id"])
     assert len(out.read_text().splitlines()) == 120
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
