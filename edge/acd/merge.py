@@ -226,7 +226,11 @@ def _wanted(local: LocalCall, found: Found) -> Mapping[str, KeyValue | None]:
         if _is_own(found[keys.offer(agent)], local):
             wanted[keys.work(agent)] = local.done[agent]
     ticket = found[keys.ticket(local.call)]
-    return {key: want for key, want in wanted.items() if not _is_told(local, key, ticket)}
+    return {
+        key: want
+        for key, want in wanted.items()
+        if not _is_told(local, key, ticket) or (_is_offer(key) and local.ticket is None)
+    }
 
 
 def held_revisions(

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from edge.acd.ending import AgentPart, Ending
 from edge.acd.owed import Owed
+from edge.acd.plan import Held
 from edge.acd.token import Token
 from edge.alone.alone import Alone
 from edge.alone.kept import Kept
@@ -233,6 +234,26 @@ async def test_a_talk_from_before_the_cut_that_ended_alone_leaves_its_agents_wor
     assert (await record(bench)).cause == "agent_hung_up"
     assert not await bench.has(keys.offer(ANN))
     assert bench.store.snapshot.works[ANN].value.end is WorkEnd.TALKED
+
+
+async def test_a_call_that_ends_on_an_old_copy_leaves_no_offer_of_which_that_copy_knew_nothing(
+    bench: Bench,
+) -> None:
+    """A life that begins alone has the copy that was last on disk."""
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    old = SiteStore(bench.shared, bench.mirror, bench.clock)
+    await bench.reserve(records)
+    bench.store = old
+    old.begin()
+    assert ANN not in old.snapshot.offers
+    again = bench.records()
+    again.restore(Held(ticket=old.snapshot.tickets[CALL]))
+    assert isinstance(await bench.end(again), Landed)
+    await bench.merge()
+    assert (await record(bench)).cause == "agent_hung_up"
+    assert not await bench.has(keys.offer(ANN))
 
 
 async def test_an_agent_whom_a_sister_had_next_keeps_what_they_did_for_her(bench: Bench) -> None:
