@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge.callbacks import Callbacks
-from edge.places import PlaceGiver
-from edge.presence import PresenceKeeper
-from edge.recording_wishes import RecordingWishes
+from edge.calls.callbacks import Callbacks
+from edge.calls.places import PlaceGiver
+from edge.calls.recording_wishes import RecordingWishes
+from edge.calls.switchboard import Switchboard
+from edge.calls.transfer_wishes import TransferWishes
+from edge.duties.presence import PresenceKeeper
+from edge.duties.steward import Steward
 from edge.reserve import Reserver
-from edge.steward import Steward
-from edge.switchboard import Switchboard
-from edge.transfer_wishes import TransferWishes
 from state.keys import Kind
 from state.model import Work, WorkEnd
 from state.snapshot import Delta, Snapshot

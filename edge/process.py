@@ -14,40 +14,40 @@ from edge.alone.kept import Kept
 from edge.alone.mode import Mode
 from edge.alone.sister import Sisters
 from edge.alone.store import SiteStore
-from edge.callbacks import Callbacks
+from edge.calls.callbacks import Callbacks
+from edge.calls.journal import Journal
+from edge.calls.leg_watch import LegWatch
+from edge.calls.places import PlaceGiver
+from edge.calls.recording_wishes import RecordingWishes
+from edge.calls.ringing import Ringing
+from edge.calls.switchboard import Switchboard
+from edge.calls.takeover import Takeover
+from edge.calls.telephony import Telephony
+from edge.calls.transfer_wishes import TransferWishes
+from edge.calls.transfers import Transfers
 from edge.commands import CommandPort
-from edge.debts import Debts
-from edge.headroom import HeadroomKeeper, Waits
-from edge.janitor import Janitor
-from edge.journal import Journal
-from edge.leg_watch import LegWatch
-from edge.life import Life
+from edge.duties.debts import Debts
+from edge.duties.headroom import HeadroomKeeper, Waits
+from edge.duties.janitor import Janitor
+from edge.duties.life import Life
+from edge.duties.media_probe import MediaProbe
+from edge.duties.media_watch import MediaWatch
+from edge.duties.presence import PresenceKeeper
+from edge.duties.probes import Prober
+from edge.duties.steward import Steward
 from edge.media.direct import DirectMedia
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import MediaEngine
-from edge.media_probe import MediaProbe
-from edge.media_watch import MediaWatch
 from edge.news import News
 from edge.parts import Parts
-from edge.places import PlaceGiver
-from edge.presence import PresenceKeeper
-from edge.probes import Prober
 from edge.proxy.gate import GateEntry
 from edge.recording import NoRecorder, RecorderLink
-from edge.recording_wishes import RecordingWishes
 from edge.replies import Replies
 from edge.reserve import Reserver
-from edge.ringing import Ringing
 from edge.settings import DIRECT, Settings, address
 from edge.sip.endpoint import SipEndpoint
 from edge.sip.events import Address, Event, ResponseReceived
-from edge.steward import Steward
-from edge.switchboard import Switchboard
-from edge.takeover import Takeover
-from edge.telephony import Telephony
-from edge.transfer_wishes import TransferWishes
-from edge.transfers import Transfers
 from state.clock import SystemClock
 from state.etcd import EtcdStore, Tls
 from state.eventlog.log import EventLog

@@ -7,22 +7,22 @@ from dataclasses import asdict, dataclass
 
 from edge.acd.attendance import RestChange
 from edge.alone.alone import Alone
-from edge.callbacks import Callbacks
+from edge.calls.callbacks import Callbacks
+from edge.calls.switchboard import Switchboard
+from edge.calls.telephony import Telephony
 from edge.commands import Command
+from edge.duties.headroom import HeadroomKeeper
+from edge.duties.life import Life
+from edge.duties.media_probe import MediaProbe
+from edge.duties.presence import PresenceKeeper
+from edge.duties.probes import Prober
+from edge.duties.steward import Steward
 from edge.errors import CommandError
-from edge.headroom import HeadroomKeeper
-from edge.life import Life
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
-from edge.media_probe import MediaProbe
-from edge.presence import PresenceKeeper
-from edge.probes import Prober
 from edge.reserve import Reserver
 from edge.settings import Settings
 from edge.sip.endpoint import SipEndpoint
-from edge.steward import Steward
-from edge.switchboard import Switchboard
-from edge.telephony import Telephony
 from state.clock import Clock
 from state.mirror import Mirror
 from state.model import AgentId, CallId, EdgeState

@@ -27,8 +27,8 @@ from edge.acd.plan import Held, Plan
 from edge.acd.presumed import Presumed
 from edge.acd.reservation import reserved
 from edge.acd.token import Token, token_of
+from edge.calls.records import CallRecords, Landed, NotAsked, Refused
 from edge.log import fault
-from edge.records import CallRecords, Landed, NotAsked, Refused
 from state.clock import Clock
 from state.keys import Kind
 from state.model import AgentId, CallId, Decision, EdgeId, Now, SiteId, Ticket, TicketState

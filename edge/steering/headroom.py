@@ -1,6 +1,6 @@
 """How many more calls a second an edge lets its Kamailio send it. PURE.
 
-Owns the rule; measuring and telling are the shell's (`edge.headroom`).
+Owns the rule; measuring and telling are the shell's (`edge.duties.headroom`).
 
 The sign of overload is that datagrams wait in the edge's socket: below what the edge can do they
 wait a millisecond or two, above it longer and longer, whatever the cause. Calls that come in then

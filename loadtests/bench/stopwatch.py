@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from edge.acd.index.index import MatchIndex
-from edge.call import CallShell
-from edge.records import CallRecords
-from edge.ringing import Ringing
+from edge.calls.call import CallShell
+from edge.calls.records import CallRecords
+from edge.calls.ringing import Ringing
 from edge.sip.events import IncomingInvite, Progress
 from edge.sip.stack import SipStack
 from loadtests.bench.steps import At

@@ -10,7 +10,7 @@ from loadtests.bench.flame import WIDTH, boxes, svg
 
 SAMPLES = {
     "/x/run.py:main;/x/edge/sip/message.py:parse": 30,
-    "/x/run.py:main;/x/edge/call.py:CallShell._take": 50,
+    "/x/run.py:main;/x/edge/calls/call.py:CallShell._take": 50,
     "/x/run.py:main": 20,
 }
 SVG = "{http://www.w3.org/2000/svg}"

@@ -17,7 +17,7 @@ from edge.acd.call_events import TurnedAway
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.reservation import ended
 from edge.acd.token import Token
-from edge.records import CallRecords, Landed
+from edge.calls.records import CallRecords, Landed
 from edge.reserve import Reserver
 from loadtests.bench.routing.shared import furnishing, ticket
 from state.memory import MemoryStore

@@ -1,7 +1,7 @@
 # ruff: noqa: D102 - what the commands do is said in edge.telephony
 """Telephony without a network: legs are remembered, commands recorded, the far sides moved by hand.
 
-Keeps the contract of `edge.telephony.Telephony` and of the stack below it: what a leg's state
+Keeps the contract of `edge.calls.telephony.Telephony` and of the stack below it: what a leg's state
 forbids raises `LocalError`, and events come as the stack would give them, never from a command.
 """
 
@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from edge.calls.telephony import Telephony
 from edge.sip import events as sip
 from edge.sip.dialog import Dialog
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, EndedBy, LegId, TransactionId
-from edge.telephony import Telephony
 
 CALLER_SDP = (
     b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"

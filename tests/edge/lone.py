@@ -11,7 +11,7 @@ from edge.acd.reservation import connected, ended, offer_failed, reserved
 from edge.acd.token import Token
 from edge.alone.merging import Merged, merge
 from edge.alone.store import SiteStore
-from edge.records import CallRecords, Landed, Written
+from edge.calls.records import CallRecords, Landed, Written
 from state import keys
 from state.codec import Record, encode
 from state.errors import UnavailableError

@@ -12,24 +12,24 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from edge.acd.owed import Owed
-from edge.callbacks import Callbacks
-from edge.debts import Debts
-from edge.janitor import Janitor
-from edge.journal import Journal
-from edge.leg_watch import LegWatch
-from edge.life import Life
+from edge.calls.callbacks import Callbacks
+from edge.calls.journal import Journal
+from edge.calls.leg_watch import LegWatch
+from edge.calls.places import PlaceGiver
+from edge.calls.ringing import Ringing
+from edge.calls.switchboard import Switchboard
+from edge.calls.telephony import Telephony
+from edge.calls.transfers import Transfers
+from edge.duties.debts import Debts
+from edge.duties.janitor import Janitor
+from edge.duties.life import Life
+from edge.duties.media_watch import MediaWatch
 from edge.media.direct import DirectMedia
 from edge.media.errors import MediaError, MediaUnavailable
 from edge.media.plan import AGENT, CALLER, Party
-from edge.media_watch import MediaWatch
-from edge.places import PlaceGiver
 from edge.reserve import Reserver
-from edge.ringing import Ringing
 from edge.settings import Settings
 from edge.sip.events import LegId
-from edge.switchboard import Switchboard
-from edge.telephony import Telephony
-from edge.transfers import Transfers
 from state import keys
 from state.codec import Record, decode, encode
 from state.errors import OutcomeUnknownError, RejectedError, UnavailableError

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edge.leg_watch import SILENT_S
+from edge.calls.leg_watch import SILENT_S
 from edge.media.errors import MediaUnavailable
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome, SiteId, TicketState, WorkEnd

@@ -19,7 +19,7 @@ from edge.alone.merging import merge
 from edge.alone.mode import ENTER_S, LEAVE_S, Mode, Seen, Standing, merged, next_standing
 from edge.alone.sister import is_acceptable, telling
 from edge.alone.store import SiteStore
-from edge.records import Landed
+from edge.calls.records import Landed
 from state import keys
 from state.codec import encode
 from state.errors import StoreError

@@ -17,9 +17,9 @@ from edge.alone.kept import Kept
 from edge.alone.merging import merge
 from edge.alone.mode import Mode
 from edge.alone.store import SiteStore
-from edge.debts import Debts
-from edge.journal import Journal
-from edge.records import CallRecords, Landed
+from edge.calls.journal import Journal
+from edge.calls.records import CallRecords, Landed
+from edge.duties.debts import Debts
 from state import keys
 from state.codec import decode, encode
 from state.mirror import Mirror

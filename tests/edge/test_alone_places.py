@@ -9,7 +9,7 @@ from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.reservation import ended, queued
 from edge.acd.token import Token
 from edge.alone.merging import merge
-from edge.records import Landed
+from edge.calls.records import Landed
 from state import keys
 from state.codec import encode
 from state.model import (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec.structs import replace
 
-from edge.callbacks import DIAL
+from edge.calls.callbacks import DIAL
 from state import keys
 from state.codec import decode
 from state.model import CallBack, Limit, PresenceState, Queue, QueueId, Trunk, TrunkId, TurnAway

@@ -17,10 +17,10 @@ from edge.acd import call_events as ev
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.owed import Owed
 from edge.acd.reservation import ended
-from edge.call import CallShell
-from edge.debts import Debts
-from edge.journal import Journal
-from edge.records import CallRecords, Landed
+from edge.calls.call import CallShell
+from edge.calls.journal import Journal
+from edge.calls.records import CallRecords, Landed
+from edge.duties.debts import Debts
 from state import keys
 from state.codec import decode, encode
 from state.memory import MemoryStore

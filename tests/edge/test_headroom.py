@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from edge.headroom import HeadroomKeeper, Waits
+from edge.duties.headroom import HeadroomKeeper, Waits
 from edge.steering.headroom import WINDOW_S, Headroom
 from state.clock import ManualClock
 

@@ -6,7 +6,7 @@ import asyncio
 
 from msgspec.structs import replace
 
-from edge.janitor import WISH_KEPT_S
+from edge.duties.janitor import WISH_KEPT_S
 from state import keys
 from state.model import (
     AgentId,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from edge.life import LEASE_S, Life
+from edge.duties.life import LEASE_S, Life
 from state.codec import decode
 from state.memory import MemoryStore
 from state.model import EdgeId, EdgeLife, EdgeState, Probe, SiteId

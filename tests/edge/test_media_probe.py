@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.media_probe import MediaProbe
+from edge.duties.media_probe import MediaProbe
 from edge.settings import Settings
 from edge.steering.paths import A_SECOND
 from state.model import EdgeId, EdgeLife, EdgeState, Now, SiteId

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edge.media_watch import MISSES
+from edge.duties.media_watch import MISSES
 from state.model import Outcome
 from tests.edge.fake_telephony import S
 from tests.edge.stage import center

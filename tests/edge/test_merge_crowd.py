@@ -27,7 +27,7 @@ from edge.acd.reservation import (
 )
 from edge.acd.token import Token
 from edge.alone.merging import is_shown, merge
-from edge.records import CallRecords, Landed
+from edge.calls.records import CallRecords, Landed
 from state import keys
 from state.codec import decode, encode
 from state.model import AgentId, CallId, CallRecord, Now, SiteId

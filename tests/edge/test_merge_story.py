@@ -31,7 +31,7 @@ from edge.acd.token import Token
 from edge.alone.kept import Kept
 from edge.alone.merging import Merged, is_shown, merge
 from edge.alone.store import SiteStore
-from edge.records import CallRecords, Landed, PlanMaker
+from edge.calls.records import CallRecords, Landed, PlanMaker
 from state import keys
 from state.codec import decode, encode
 from state.errors import StoreError

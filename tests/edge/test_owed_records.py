@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.journal import Journal
+from edge.calls.journal import Journal
 from edge.sip.events import LegId
 from state import keys
 from state.model import AgentId, CallRecord, Outcome, TicketState

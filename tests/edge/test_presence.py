@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from edge.presence import PresenceKeeper
+from edge.duties.presence import PresenceKeeper
 from edge.steering import home_edge
 from state import keys
 from state.mirror import Mirror

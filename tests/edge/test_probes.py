@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from edge.probes import Prober
+from edge.duties.probes import Prober
 from edge.sip.events import Address, ResponseReceived, TransactionId
 from state.model import EdgeId, Probe, Site, SiteId
 from tests.edge.fake_telephony import FakeTelephony

@@ -31,13 +31,13 @@ LEAVES_WITHIN_S = 3.0
 A1 = EdgeId("a1")
 NUMBER = DidNumber("15550001")
 BROKEN = """
-import edge.janitor, sys
+import edge.duties.janitor, sys
 from edge.__main__ import main
 async def broken(self):
     import asyncio
     await asyncio.sleep(0.3)
     raise FAULT
-edge.janitor.Janitor.run = broken
+edge.duties.janitor.Janitor.run = broken
 sys.exit(main())
 """
 

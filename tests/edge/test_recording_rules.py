@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 from msgspec.structs import replace
 
-from edge.call_recording import CallRecording
+from edge.calls.recording import CallRecording
 from edge.recording import NoRecorder
 from state import keys
 from state.model import (
@@ -227,7 +227,7 @@ def test_a_site_without_a_recorder_does_not_say_so_anew_with_each_call(
     rules = RecordingRules(failure=failure)
     call = CallRecording(recorder, ticket(1), rules, records=lambda _: True)
     call.join(AgentId("ann"), 1, held=False)
-    with mock.patch("edge.call_recording.log") as log:
+    with mock.patch("edge.calls.recording.log") as log:
         assert call.fail("no_recorder") is failure
     assert [name for name, _, _ in log.method_calls] == told
     assert call.unrecorded == "no_recorder"

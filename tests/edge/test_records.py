@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.reservation import created, ended, queued
-from edge.records import CallRecords, Landed, NotAsked, Refused
+from edge.calls.records import CallRecords, Landed, NotAsked, Refused
 from state import keys
 from state.memory import MemoryStore
 from state.model import AgentId, CallRecord, EdgeId, Outcome, Ticket, TicketState

@@ -13,7 +13,7 @@ from edge.acd.call_events import TurnedAway
 from edge.acd.relaxation import Effective, Queues, effective_now
 from edge.acd.reservation import created
 from edge.acd.token import Token
-from edge.records import CallRecords, Landed
+from edge.calls.records import CallRecords, Landed
 from edge.reserve import Reserver
 from state import keys
 from state.clock import SystemClock

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from edge.acd.attendance import RestChange
+from edge.duties.presence import PresenceKeeper, due
 from edge.errors import CommandError
-from edge.presence import PresenceKeeper, due
 from state import keys
 from state.clock import ManualClock
 from state.codec import decode, encode

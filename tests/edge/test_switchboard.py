@@ -190,7 +190,7 @@ async def test_a_fault_in_admission_refuses_that_caller_and_no_other(
         def broken(*_: object, **__: object) -> None:
             raise KeyError("a bug")
 
-        monkeypatch.setattr("edge.reception.Ticket", broken)
+        monkeypatch.setattr("edge.calls.reception.Ticket", broken)
         leg = a1.sip.arrive(SALES)
         monkeypatch.undo()
         assert a1.sip.over[leg].status == 500

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 from edge.acd.call import Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import Token
-from edge.journal import AgentNote, CallNote
+from edge.calls.journal import AgentNote, CallNote
+from edge.calls.takeover import Takeover, _as_joined
 from edge.sip.dialog import Dialog
 from edge.sip.events import Address, LegId
-from edge.takeover import Takeover, _as_joined
 from state import keys
 from state.mirror import MirrorState
 from state.model import AgentId, Offer, OfferState, Outcome, QueueId, Ticket, TicketState

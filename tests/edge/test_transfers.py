@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from edge.acd.agent_state import AgentState, agent_states
-from edge.journal import Journal
+from edge.calls.journal import Journal
+from edge.calls.takeover import Takeover
 from edge.sip.events import LegId
-from edge.takeover import Takeover
 from state import keys
 from state.model import (
     Agent,

@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from edge.calls.telephony import Telephony
 from edge.sip import events as sip
 from edge.sip.endpoint import SipEndpoint
 from edge.sip.events import Address
-from edge.telephony import Telephony
 from state import keys
 from state.model import EdgeId, EdgeLife, EdgeState, Outcome, PresenceState, Site, SiteId
 from tests.edge.stage import SALES, Center, Edge

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from edge.life import LEASE_S
+from edge.duties.life import LEASE_S
 from edge.media.errors import MediaExhausted, MediaRefused, MediaUnavailable, SdpError
 from edge.sip.events import LegId
 from state import keys

@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import edge.acd.index.callers
 import edge.acd.reservation as plans
 import edge.alone.alone
-import edge.call
-import edge.janitor
-import edge.life
+import edge.calls.call
+import edge.calls.records
+import edge.duties.janitor
+import edge.duties.life
 import edge.proxy.proxy
-import edge.records
 import edge.reserve
 from edge.__main__ import main
 from edge.acd.plan import Plan
@@ -163,7 +163,7 @@ def presence_not_compared() -> None:
 
 def arrival_not_compared() -> None:
     """Create the ticket whether or not another edge has the call."""
-    _wrap(edge.records, "created", lambda plan: replace(plan, compares=()))
+    _wrap(edge.calls.records, "created", lambda plan: replace(plan, compares=()))
 
 
 def record_not_compared() -> None:
@@ -208,12 +208,12 @@ def _is_record(operation: Put | Delete) -> bool:
 
 def token_of_snapshot() -> None:
     """Take the token from the decision instead of from the offer."""
-    on_reserved = edge.call.CallShell.on_reserved
+    on_reserved = edge.calls.call.CallShell.on_reserved
 
     def mutated(call: Any, decision: Any, token: Any) -> None:  # noqa: ANN401 - as it is
         on_reserved(call, decision, replace(token, revision=decision.revision))
 
-    _put(edge.call.CallShell, "on_reserved", mutated)
+    _put(edge.calls.call.CallShell, "on_reserved", mutated)
 
 
 def life_without_lease() -> None:
@@ -224,18 +224,18 @@ def life_without_lease() -> None:
         put = Put(key=keys.edge(life._edge), value=encode(life._life))  # noqa: SLF001 - as above
         await life._store.txn((), (put,))  # noqa: SLF001 - as above
 
-    _put(edge.life.Life, "_publish", publish)
+    _put(edge.duties.life.Life, "_publish", publish)
 
 
 def dead_left_alone() -> None:
     """Close nothing for anybody."""
-    due = _get(edge.janitor.Janitor, "_due")
+    due = _get(edge.duties.janitor.Janitor, "_due")
 
     def mutated(janitor: Any, snapshot: Any, _dead: Any, now: Now) -> Iterator[Any]:  # noqa: ANN401
         plans: Iterator[Any] = due(janitor, snapshot, frozenset(), now)
         return plans
 
-    _put(edge.janitor.Janitor, "_due", mutated)
+    _put(edge.duties.janitor.Janitor, "_due", mutated)
 
 
 def living_closed() -> None:
@@ -248,8 +248,8 @@ def living_closed() -> None:
     def absent(_edge: str) -> Absent:
         return Absent(key=f"{keys.STATE}edge/nobody")
 
-    _put(edge.janitor.Janitor, "_dead", dead)
-    _put(edge.janitor, "edge_is_dead", absent)
+    _put(edge.duties.janitor.Janitor, "_dead", dead)
+    _put(edge.duties.janitor, "edge_is_dead", absent)
 
 
 def gates_left_alone() -> None:

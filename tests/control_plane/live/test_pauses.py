@@ -12,7 +12,7 @@ from sqlalchemy import select
 from control_plane.audit.tables import AuditRow
 from control_plane.live import pauses
 from control_plane.permissions import Role
-from edge.recording_wishes import RecordingWishes
+from edge.calls.recording_wishes import RecordingWishes
 from state import keys
 from state.model import CallId, EdgeId
 from tests.control_plane.center import Person, Reply

@@ -10,7 +10,7 @@ import pytest
 
 from control_plane.live import transfers
 from control_plane.permissions import Role
-from edge.transfer_wishes import Tell, TransferWishes
+from edge.calls.transfer_wishes import Tell, TransferWishes
 from state.model import AgentId, CallId, EdgeId
 from tests.control_plane.center import Person, Reply
 from tests.control_plane.live.one_database import database_url

@@ -1,6 +1,6 @@
 """The calls that this edge holds, and which SIP leg belongs to which.
 
-Owns the way of SIP events to calls; who may begin one is `edge.reception`'s business. Decides
+Owns the way of SIP events to calls; who may begin one is `edge.calls.reception`'s business. Decides
 nothing about a call.
 """
 
@@ -17,25 +17,25 @@ from edge.acd import call_events as ev
 from edge.acd.call import Rules
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import Token
-from edge.call import CallShell
-from edge.call_media import CallMedia, Sounds, Spoken
-from edge.call_recording import CallRecording
-from edge.call_tools import Tools
-from edge.journal import CallNote, Journal
-from edge.leg_news import of_agent, of_caller
+from edge.calls.call import CallShell
+from edge.calls.journal import CallNote, Journal
+from edge.calls.leg_news import of_agent, of_caller
+from edge.calls.media import CallMedia, Sounds, Spoken
+from edge.calls.prompts import Prompts
+from edge.calls.reception import Arrival, Reception
+from edge.calls.recording import CallRecording
+from edge.calls.records import CallRecords
+from edge.calls.ringing import Ringing
+from edge.calls.telephony import Telephony
+from edge.calls.tools import Tools
+from edge.calls.transfers import Transfers
 from edge.log import fault
 from edge.media.relay import Relay
-from edge.prompts import Prompts
-from edge.reception import Arrival, Reception
 from edge.recording import CallRecorder
-from edge.records import CallRecords
-from edge.ringing import Ringing
 from edge.settings import Settings
 from edge.sip import events as sip
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
-from edge.telephony import Telephony
-from edge.transfers import Transfers
 from state.clock import Clock
 from state.keys import Kind
 from state.model import (

@@ -9,12 +9,12 @@ from edge.acd.call import AgentLeg, Call, State
 from edge.acd.call_events import Side
 from edge.acd.call_resume import Passing
 from edge.acd.owed import Owed
-from edge.call_legs import CallLegs
-from edge.call_media import CallMedia
-from edge.call_recording import CallRecording
-from edge.call_records import CallWriter
-from edge.call_tools import Tools
-from edge.journal import CallNote
+from edge.calls.journal import CallNote
+from edge.calls.legs import CallLegs
+from edge.calls.media import CallMedia
+from edge.calls.recording import CallRecording
+from edge.calls.tools import Tools
+from edge.calls.writer import CallWriter
 from edge.sip.errors import LocalError
 from state.model import Ticket
 

@@ -14,9 +14,9 @@ import structlog
 from edge.acd import call_effects as fx
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import NO_TOKEN, Token
-from edge.call_records import AgentLegFacts
-from edge.call_tools import RETRY_AFTER_S, Tools
-from edge.journal import AgentNote
+from edge.calls.journal import AgentNote
+from edge.calls.tools import RETRY_AFTER_S, Tools
+from edge.calls.writer import AgentLegFacts
 from edge.log import fault
 from edge.sip.dialog import Dialog
 from edge.sip.events import LegId, TransactionId

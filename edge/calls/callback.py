@@ -9,7 +9,7 @@ from enum import StrEnum
 from edge.acd.call_events import Event
 from edge.acd.callback import Way
 from edge.acd.token import Token
-from edge.records import CallRecords
+from edge.calls.records import CallRecords
 from edge.sip.events import LegId
 from state.model import CallBack, Decision, Queue, Ticket
 

@@ -1,4 +1,4 @@
-"""What every call of an edge works with; the calls' shells are in `edge.call`."""
+"""What every call of an edge works with; the calls' shells are in `edge.calls.call`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from edge.acd.call_events import Attempt
-from edge.journal import Journal
+from edge.calls.journal import Journal
+from edge.calls.ringing import Ringing
+from edge.calls.telephony import Telephony
+from edge.calls.transfers import Transfers
 from edge.recording import CallRecorder
-from edge.ringing import Ringing
 from edge.sip.events import LegId
-from edge.telephony import Telephony
-from edge.transfers import Transfers
 from state.clock import Clock
 from state.model import CallId
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from edge.duties.presence import PresenceKeeper
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
-from edge.presence import PresenceKeeper
 from edge.proxy.errors import ProxyError
 from edge.proxy.events import Connected, Event, GateChanged, Registered, Unregistered
 from edge.proxy.gate import GateEntry, GateLoad, epoch_alone, gate_load

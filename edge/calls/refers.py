@@ -10,14 +10,14 @@ from msgspec import Struct
 from edge.acd.call import Call, State, Transferor
 from edge.acd.call_events import Attempt, PassedToAgent, PassedToQueue
 from edge.acd.transfer import No, ToAgent, ToQueue
-from edge.call_legs import CallLegs, Tell
-from edge.call_media import CallMedia
-from edge.call_recording import CallRecording
-from edge.call_tools import Tools
+from edge.calls.legs import CallLegs, Tell
+from edge.calls.media import CallMedia
+from edge.calls.recording import CallRecording
+from edge.calls.records import CallRecords
+from edge.calls.tools import Tools
+from edge.calls.transfers import Target
 from edge.log import fault
-from edge.records import CallRecords
 from edge.sip.events import ReferReceived
-from edge.transfers import Target
 from state.model import AgentId, Ticket
 
 log = structlog.get_logger()

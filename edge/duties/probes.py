@@ -13,10 +13,10 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.calls.telephony import Telephony
 from edge.settings import address
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, ResponseReceived, TransactionId
-from edge.telephony import Telephony
 from state.model import EdgeId, Probe, Site, SiteId
 
 log = structlog.get_logger()

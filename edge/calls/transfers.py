@@ -17,8 +17,8 @@ from edge.acd.plan import Held, Plan
 from edge.acd.token import Token, token_of
 from edge.acd.transfer import BUSY, FORBIDDEN, No, ToAgent, ToQueue, decided, destination, offering
 from edge.acd.transferring import target_reserved
-from edge.prompts import Prompts
-from edge.records import CallRecords, Landed, NotAsked, Written
+from edge.calls.prompts import Prompts
+from edge.calls.records import CallRecords, Landed, NotAsked, Written
 from edge.reserve import AloneTokens
 from edge.settings import Settings
 from edge.sip.errors import RemoteError

@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from edge.acd.call_events import AgentSilent, Attempt
-from edge.call import CallShell
+from edge.calls.call import CallShell
 from edge.media.errors import MediaError
 from edge.media.plan import AGENT
 from edge.media.relay import Relay

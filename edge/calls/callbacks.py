@@ -24,20 +24,20 @@ from edge.acd.callback import (
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import ended, taking
-from edge.callback import Callback, Stage
+from edge.calls.callback import Callback, Stage
+from edge.calls.places import places_of
+from edge.calls.records import CallRecords, Landed
+from edge.calls.switchboard import Switchboard
+from edge.calls.telephony import Telephony
 from edge.errors import CommandError
 from edge.log import fault
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
-from edge.places import places_of
-from edge.records import CallRecords, Landed
 from edge.settings import Settings, address
 from edge.sip import events as sip
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, LegId
 from edge.steering import chosen
-from edge.switchboard import Switchboard
-from edge.telephony import Telephony
 from state import keys
 from state.clock import Clock
 from state.codec import encode
@@ -331,7 +331,7 @@ class Callbacks:
             return
         if delta.before is not None and back.stage is not Stage.OVER:
             held = back.records.held.ticket
-            # As in `edge.switchboard`: what came between the two may have been lost.
+            # As in `edge.calls.switchboard`: what came between the two may have been lost.
             if max(delta.before.mod_revision, self._snapshot().revision) >= held.mod_revision:
                 log.warning("callback_lost", call=back.id)
                 self._forget(back)

@@ -1,6 +1,6 @@
 """Turns what a call wants written into plans, and their fate into events.
 
-Owns the writes of one call; the order of them is `edge.records`'s.
+Owns the writes of one call; the order of them is `edge.calls.records`'s.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from edge.acd.call_writes import (
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.owed import foreseen
 from edge.acd.plan import GivenAgent, Held, Plan
-from edge.records import CallRecords, Landed, PlanMaker
+from edge.calls.records import CallRecords, Landed, PlanMaker
 from state.model import Decision, Now, Outcome, SiteId, Ticket
 
 _PATIENCE_S = 0.025

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from edge.acd.owed import Owed, debt_paid, held_of
-from edge.journal import Journal
-from edge.records import CallRecords, Landed
+from edge.calls.journal import Journal
+from edge.calls.records import CallRecords, Landed
 from state.clock import Clock
 from state.model import CallId, EdgeId
 from state.snapshot import Snapshot

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from edge.acd.token import Token
+from edge.calls.telephony import Telephony
 from edge.settings import address
 from edge.sip.events import Address, LegId
-from edge.telephony import Telephony
 from state.model import AgentId, SiteId, Ticket
 from state.snapshot import Snapshot
 

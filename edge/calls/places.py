@@ -15,7 +15,7 @@ from edge.acd.eligibility import Reason, facts_of, live_sites, unavailable_becau
 from edge.acd.ending import UNKNOWN_CALLER
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import place_given_back, place_number
-from edge.records import CallRecords, Landed
+from edge.calls.records import CallRecords, Landed
 from state.model import AgentId, CallId, DidNumber, Entry, Now, Place, TicketState
 from state.snapshot import Snapshot
 from state.wake import Wake

@@ -17,11 +17,11 @@ from edge.acd.call_events import TicketLost
 from edge.acd.ending import WITHDRAWN
 from edge.acd.plan import GivenAgent, Held, Plan
 from edge.acd.reservation import given_agent, offer_failed
-from edge.call import CallShell
-from edge.journal import CallNote
+from edge.calls.call import CallShell
+from edge.calls.journal import CallNote
+from edge.calls.switchboard import Switchboard
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
-from edge.switchboard import Switchboard
 from state.clock import Clock
 from state.model import CallId, EdgeId, Now, Ticket, TicketState
 from state.snapshot import Snapshot

@@ -20,18 +20,18 @@ from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, Ending
 from edge.acd.owed import Owed
 from edge.acd.region import international, region_of
 from edge.acd.reservation import turned_away
-from edge.call_media import Spoken
-from edge.call_tools import RETRY_AFTER_S
-from edge.journal import Journal
-from edge.places import place_lost
-from edge.prompts import Prompts
-from edge.records import CallRecords
+from edge.calls.journal import Journal
+from edge.calls.media import Spoken
+from edge.calls.places import place_lost
+from edge.calls.prompts import Prompts
+from edge.calls.records import CallRecords
+from edge.calls.telephony import Telephony
+from edge.calls.tools import RETRY_AFTER_S
 from edge.settings import Settings
 from edge.sip import events as sip
 from edge.sip.errors import RemoteError
 from edge.sip.events import LegId
 from edge.sip.uri import parse_uri
-from edge.telephony import Telephony
 from state import keys
 from state.clock import Clock
 from state.keys import Kind, call_id_for

@@ -24,20 +24,20 @@ from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.owed import Owed, foreseen, given
 from edge.acd.recorded import NO_RECORDER
 from edge.acd.token import Token
-from edge.call_legs import CallLegs, SipEffect, Tell
-from edge.call_media import CallMedia, MediaEffect, Spoken
-from edge.call_notes import CallNotes
-from edge.call_recording import CANNOT_BE_RECORDED, CallRecording
-from edge.call_records import AgentLegFacts, CallWriter
-from edge.call_timers import CallTimers, Own
-from edge.call_tools import Tools
-from edge.call_transfers import Asking, CallTransfers
-from edge.journal import CallNote
+from edge.calls.journal import CallNote
+from edge.calls.legs import CallLegs, SipEffect, Tell
+from edge.calls.media import CallMedia, MediaEffect, Spoken
+from edge.calls.notes import CallNotes
+from edge.calls.recording import CANNOT_BE_RECORDED, CallRecording
+from edge.calls.records import CallRecords
+from edge.calls.refers import Asking, CallTransfers
+from edge.calls.timers import CallTimers, Own
+from edge.calls.tools import Tools
+from edge.calls.transfers import Target
+from edge.calls.writer import AgentLegFacts, CallWriter
 from edge.log import fault
-from edge.records import CallRecords
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId, ReferReceived
-from edge.transfers import Target
 from state.model import AgentId, Decision, Outcome, RecordingFailure, SiteId, Ticket
 
 log = structlog.get_logger()
