@@ -178,6 +178,10 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     controller_dies: bool = False
     """The process that carries the method out gets SIGKILL a second after its first fault."""
 
+    needs_calm: bool = False
+    """It is the first of its lab: a site that fell or came back stays so for a minute, whatever is
+    wrong with it (`edge.steering.standing`)."""
+
     aborts_after_s: float = 0.0
     """An operator aborts it so long after its first fault: the drill is about that. 0: nobody."""
 

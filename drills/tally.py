@@ -136,8 +136,13 @@ def still_to_do(
 
 def in_one_lab(due: Sequence[Due]) -> tuple[Due, ...]:
     """Return what can be done in the lab of the first, as far as it comes at once."""
-    same = takewhile(lambda each: _lab(each.experiment) == _lab(due[0].experiment), due)
-    return tuple(islice(same, MOST_IN_A_LAB))
+    first, *others = due
+    same = takewhile(lambda each: _may_follow(first.experiment, each.experiment), others)
+    return (first, *islice(same, MOST_IN_A_LAB - 1))
+
+
+def _may_follow(first: Experiment, other: Experiment) -> bool:
+    return _lab(first) == _lab(other) and not other.needs_calm
 
 
 def _lab(experiment: Experiment) -> tuple[bool, bool, int]:

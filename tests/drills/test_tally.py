@@ -12,6 +12,7 @@ from drills.shelf import Shelf, tamper
 from drills.tally import (
     MOST_IN_A_LAB,
     Done,
+    Due,
     Total,
     done,
     in_one_lab,
@@ -109,6 +110,13 @@ def test_drills_that_seat_as_many_agents_share_a_lab() -> None:
     assert [each.experiment.name for each in both] == ["site_killed", "link_flaps"]
     many = in_one_lab(list(still_to_do([KILLED], [], 50)))
     assert len(many) == MOST_IN_A_LAB
+
+
+def test_what_needs_calm_begins_a_lab() -> None:
+    gray = experiment_of("site_gray")
+    due = [Due(experiment=each, seed=1) for each in (KILLED, gray, FLAPS)]
+    assert [each.experiment.name for each in in_one_lab(due)] == ["site_killed"]
+    assert [each.experiment.name for each in in_one_lab(due[1:])] == ["site_gray", "link_flaps"]
 
 
 def test_runs_of_another_plan_do_not_count() -> None:
