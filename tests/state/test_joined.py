@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 
 import pytest
 
 from state.errors import OutcomeUnknownError, RejectedError, StoreError, UnavailableError
 from state.etcd import wire
-from state.etcd.joined import MOST_OPERATIONS, MOST_TOGETHER, Joiner
+from state.etcd.joined import (
+    MOST_AWAY,
+    MOST_OPERATIONS,
+    MOST_TOGETHER,
+    PACE_S,
+    REMEMBERED,
+    Joiner,
+)
 from state.etcdpb import rpc_pb2 as pb
 from state.store import Absent, LeaseId, Operation, Put, TxnResult
 from tests.edge.virtual_time import in_virtual_time
@@ -301,3 +309,102 @@ async def test_closing_lets_nobody_wait_for_ever() -> None:
     with pytest.raises(UnavailableError):
         await waiting
     first.cancel()
+
+
+class Away(Member):
+    """Answers by itself, after the time that the way takes."""
+
+    def __init__(self, way_s: float) -> None:
+        super().__init__()
+        self.way_s = way_s
+        self.began_s: list[float] = []
+        self.away: list[set[str]] = []
+        self.most_away = 0
+        self.shared: set[str] = set()
+        """Keys that two requests named which were on their way at one time."""
+
+    async def send(self, request: pb.TxnRequest) -> pb.TxnResponse:
+        """Carry out, and be heard of later."""
+        self.began_s.append(asyncio.get_running_loop().time())
+        keys = {key for each in request.success for key in _keys(each)}
+        self.shared.update(*(keys & each for each in self.away))
+        self.away.append(keys)
+        self.most_away = max(self.most_away, len(self.away))
+        await asyncio.sleep(self.way_s)
+        self.away.remove(keys)
+        self.answer()
+        return await super().send(request)
+
+
+async def known(joiner: Joiner) -> None:
+    """Let the joiner learn how far it is."""
+    for number in range(REMEMBERED):
+        await put(joiner, f"known{number}")
+
+
+@in_virtual_time
+async def test_to_a_store_that_is_far_requests_go_on_at_their_pace() -> None:
+    member = Away(0.2)
+    joiner = Joiner(member.send)
+    await known(joiner)
+    began_s = asyncio.get_running_loop().time()
+    first = put(joiner, "a")
+    await asyncio.sleep(0.001)
+    others = [put(joiner, "b"), put(joiner, "c")]
+    await asyncio.gather(first, *others)
+    assert member.written()[-2:] == [["a"], ["b", "c"]]
+    assert member.began_s[-1] == pytest.approx(began_s + PACE_S)
+    assert asyncio.get_running_loop().time() == pytest.approx(began_s + 0.2 + PACE_S)
+
+
+@in_virtual_time
+async def test_what_shares_a_key_with_what_is_on_its_way_waits_for_that() -> None:
+    member = Away(0.2)
+    joiner = Joiner(member.send)
+    await known(joiner)
+    began_s = asyncio.get_running_loop().time()
+    await asyncio.gather(put(joiner, "a"), put(joiner, "a"), put(joiner, "b"))
+    assert member.written()[-3:] == [["a"], ["b"], ["a"]]
+    assert member.began_s[-2] == pytest.approx(began_s + PACE_S)
+    assert member.began_s[-1] >= began_s + 0.2
+
+
+@in_virtual_time
+async def test_no_more_than_so_many_are_on_their_way() -> None:
+    member = Away(1.0)
+    joiner = Joiner(member.send)
+    await known(joiner)
+    asked = []
+    for number in range(40):
+        asked.append(put(joiner, f"k{number}"))
+        await asyncio.sleep(PACE_S)
+    await asyncio.gather(*asked)
+    assert member.most_away == MOST_AWAY
+
+
+@in_virtual_time
+async def test_a_store_that_is_near_gets_one_at_a_time_however_slow_it_is_now() -> None:
+    member = Away(2 * PACE_S * 0.9)
+    joiner = Joiner(member.send)
+    await known(joiner)
+    member.way_s = 5.0
+    await asyncio.gather(*(put(joiner, f"k{number}") for number in range(9)))
+    assert member.most_away == 1
+
+
+@in_virtual_time
+async def test_whatever_the_way_all_is_carried_out_and_nothing_that_shares_a_key_at_once() -> None:
+    for way_s in (0.001, 0.05, 0.3):
+        member = Away(way_s)
+        joiner = Joiner(member.send)
+        await known(joiner)
+        chance = random.Random(round(way_s * 1000))  # noqa: S311 - no secret
+        asked = []
+        for number in range(300):
+            keys = {f"k{chance.randrange(20)}" for _ in range(chance.randrange(1, 4))}
+            asked.append(put(joiner, *keys, patience_s=chance.choice([0.0, 0.0, 0.025])))
+            if number % 7 == 0:
+                asked.pop().cancel()
+            await asyncio.sleep(chance.choice([0.0, 0.001, 0.03]))
+        assert all(each.succeeded for each in await asyncio.gather(*asked))
+        assert not member.shared
