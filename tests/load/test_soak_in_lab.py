@@ -11,7 +11,7 @@ import pytest
 
 from loadtests.load.report import Report
 
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.lab(outside=True)
 PROJECT = Path(__file__).parents[2]
 LIMITS = Path(__file__).with_name("soak.toml")
 
