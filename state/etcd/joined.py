@@ -41,7 +41,9 @@ PACE_S: Final = 0.02
 MOST_AWAY: Final = 8
 """So many requests on their way at once, at the most."""
 REMEMBERED: Final = 64
-"""The least time is of the last 64 to 128 requests."""
+"""The least time is of the last 64 to 128 requests ..."""
+FIRST: Final = 8
+"""... but at the beginning of the first eight, so that it is known soon."""
 
 Send = Callable[[pb.TxnRequest], Awaitable[pb.TxnResponse]]
 
@@ -63,14 +65,14 @@ class _Way:
     def __init__(self) -> None:
         self._before_s = 0.0
         self._least_s = inf
-        self._count = 0
+        self._left = FIRST
 
     def take(self, took_s: float) -> None:
         """Learn what one more took."""
         self._least_s = min(self._least_s, took_s)
-        self._count += 1
-        if self._count == REMEMBERED:
-            self._before_s, self._least_s, self._count = self._least_s, inf, 0
+        self._left -= 1
+        if not self._left:
+            self._before_s, self._least_s, self._left = self._least_s, inf, REMEMBERED
 
     @property
     def is_far(self) -> bool:

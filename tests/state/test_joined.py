@@ -11,11 +11,11 @@ import pytest
 from state.errors import OutcomeUnknownError, RejectedError, StoreError, UnavailableError
 from state.etcd import wire
 from state.etcd.joined import (
+    FIRST,
     MOST_AWAY,
     MOST_OPERATIONS,
     MOST_TOGETHER,
     PACE_S,
-    REMEMBERED,
     Joiner,
 )
 from state.etcdpb import rpc_pb2 as pb
@@ -338,7 +338,7 @@ class Away(Member):
 
 async def known(joiner: Joiner) -> None:
     """Let the joiner learn how far it is."""
-    for number in range(REMEMBERED):
+    for number in range(FIRST):
         await put(joiner, f"known{number}")
 
 
@@ -380,6 +380,18 @@ async def test_no_more_than_so_many_are_on_their_way() -> None:
         await asyncio.sleep(PACE_S)
     await asyncio.gather(*asked)
     assert member.most_away == MOST_AWAY
+
+
+@in_virtual_time
+async def test_one_request_that_was_soon_back_tells_that_the_store_is_near_after_all() -> None:
+    member = Away(0.5)
+    joiner = Joiner(member.send)
+    await known(joiner)
+    member.way_s = 0.001
+    await put(joiner, "soon")
+    member.way_s = 0.5
+    await asyncio.gather(*(put(joiner, f"k{number}") for number in range(5)))
+    assert member.most_away == 1
 
 
 @in_virtual_time

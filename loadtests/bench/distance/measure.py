@@ -126,9 +126,10 @@ async def measure(effort: Effort) -> DistanceFigures:
 
 async def _slice(stage: Stage, effort: Effort, task: Task, key: Key) -> Slice:
     await asyncio.sleep(_SETTLE_S)
-    calls = (await stage.measure(effort.rate, effort.seconds)).summary
-    await stage.settle()
+    # First the many: by them the edge learns how far the store is now (`state.etcd.joined`).
     told = await _queue(stage, effort)
+    await stage.settle()
+    calls = (await stage.measure(effort.rate, effort.seconds)).summary
     await stage.settle()
     dead_ms = tuple(told.dead_ms)
     if not dead_ms:
