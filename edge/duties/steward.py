@@ -88,7 +88,7 @@ class Steward:
         self._edges_known = {settings.sip}
         """Every edge address seen in this life: one whose lease has just run out may still live."""
         self._epoch_seen = FIRST_EPOCH
-        """The highest of a token that a gate of this site has let through."""
+        """The highest of a token that a gate of this site has let through, or was loaded with."""
         self._dead: set[EdgeId] = set()
         self._signed_out: set[AgentId] = set()
         """Who is barred, and has had their phone taken away."""
@@ -278,12 +278,14 @@ class Steward:
             except StoreError as error:
                 raise ProxyError(f"the gate stays shut: {error}") from error
             if self._standing() is not None:
-                return gate_load(
+                load = gate_load(
                     self._mirror.snapshot,
                     self._site,
                     reached=reached,
                     let_through=self._epoch_seen,
                 )
+                self._note_epoch(load.epoch_seen)
+                return load
         raise ProxyError("the gate stays shut until this edge has a fresh snapshot")
 
     async def _listen(self) -> None:
@@ -299,11 +301,15 @@ class Steward:
             case Connected():
                 await self._read_registered()
             case GateChanged(token=token):
-                self._epoch_seen = max(self._epoch_seen, token.epoch)
-                if not self._is_alone():
-                    self._keeper.note_epoch(self._epoch_seen)
+                self._note_epoch(token.epoch)
             case _:
                 pass
+
+    def _note_epoch(self, epoch: int) -> None:
+        """Take in that the gates have seen a token of that epoch: the store's go above it."""
+        self._epoch_seen = max(self._epoch_seen, epoch)
+        if not self._is_alone():
+            self._keeper.note_epoch(self._epoch_seen)
 
     def say_room(self, calls: int) -> None:
         """Say how many calls this edge takes in the next window."""

@@ -42,6 +42,14 @@ class GateLoad(Struct, frozen=True, kw_only=True):
     offers: Mapping[AgentId, GateEntry]
     """The offers that stand, for agents homed at this site."""
 
+    @property
+    def epoch_seen(self) -> int:
+        """The highest epoch of a token that the gate has seen, once it has been loaded with this.
+
+        An offer that was made alone and merged may be loaded into a gate that never let it through.
+        """
+        return max((entry.token.epoch for entry in self.offers.values()), default=FIRST_EPOCH)
+
 
 def site_epoch(snapshot: Snapshot, site: SiteId) -> int:
     """Return the highest epoch of the presences of a site's agents."""

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from immutables import Map
+from msgspec.structs import replace
 
 from edge.acd.token import Token, alone_token
 from edge.proxy.gate import (
@@ -99,6 +100,21 @@ def snapshot() -> Snapshot:
             }
         ),
     )
+
+
+def test_a_gate_that_is_loaded_with_a_token_made_alone_has_seen_it_and_is_healed_above_it() -> None:
+    merged = replace(snapshot().offers[ALICE].value, epoch=2, granted=1)
+    entry = replace(snapshot().offers[ALICE], value=merged)
+    load = gate_load(replace(snapshot(), offers=Map({ALICE: entry})), SiteId("a"))
+    held = load.offers[ALICE]
+    assert held.token == token(1, epoch=2)
+    assert load.epoch_seen == 2
+    # The call has ended since. The gate holds the agent by a token above the store's ...
+    over = replace(snapshot(), offers=Map())
+    assert not is_stuck(ALICE, held, gate_load(over, SiteId("a")))
+    # ... until the presences stand above what the gate has seen.
+    assert is_stuck(ALICE, held, gate_load(over, SiteId("a"), let_through=load.epoch_seen))
+    assert gate_load(over, SiteId("a")).epoch_seen == FIRST_EPOCH
 
 
 def test_a_gate_is_told_the_offers_of_its_own_agents_by_their_first_revision() -> None:
