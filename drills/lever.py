@@ -6,12 +6,11 @@ is for the drills that run when it is made.
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final
 
+from drills.only_one import only_one
 from drills.setup.pyenv import ROOT
 
 HOME: Final = ROOT / ".everline" / "drills"
@@ -62,17 +61,9 @@ class Lever:
         if self._abort_ns() == request:
             self._asked_ns = request
 
-    @contextmanager
-    def running(self) -> Iterator[bool]:
+    def running(self) -> AbstractContextManager[bool]:
         """Be the one drill that runs until the block ends; False: there is another."""
-        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._home / _LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+        return only_one(self._home / _LOCK)
 
     def is_running(self) -> bool:
         """Tell whether a drill runs."""

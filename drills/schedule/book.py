@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from drills.only_one import only_one
 from drills.schedule.calendar import Blackout, Calendar, Entry, wrong_because
 from drills.schedule.errors import CalendarError
 from drills.schedule.outcomes import Outcome
@@ -89,17 +90,9 @@ class Book:
             file.flush()
             os.fsync(file.fileno())
 
-    @contextmanager
-    def keeping(self) -> Iterator[bool]:
+    def keeping(self) -> AbstractContextManager[bool]:
         """Be the one who starts drills until the block ends; False: there is another."""
-        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._home / _KEEPER).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+        return only_one(self._home / _KEEPER)
 
     @contextmanager
     def _changing(self) -> Iterator[Calendar]:
