@@ -6,8 +6,9 @@ Owns connections, transactions and what a dead server looks like. Knows no table
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from control_plane.db.one_hop import Connection
 from control_plane.errors import DatabaseUnavailableError
 
 CONNECT_S: Final = 2
@@ -107,7 +109,13 @@ def _outages() -> Iterator[None]:
 def _sqlite(url: URL, *, can_write: bool = True) -> AsyncEngine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, pool_size=POOL)
+    engine = create_async_engine(
+        url,
+        pool_size=POOL,
+        async_creator=_opener(url.database or ":memory:"),
+        # Who reads has no transaction: there is nothing to take back.
+        skip_autocommit_rollback=not can_write,
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # noqa: ANN401 - a driver's
@@ -127,11 +135,21 @@ def _sqlite(url: URL, *, can_write: bool = True) -> AsyncEngine:
     return engine
 
 
+def _opener(path: str) -> Callable[[], Connection]:
+    def open_() -> Connection:
+        return Connection(lambda: sqlite3.connect(path, check_same_thread=False))
+
+    return open_
+
+
 def _postgresql(url: URL, *, can_write: bool = True) -> AsyncEngine:
     engine = create_async_engine(
         url,
         pool_size=POOL,
         max_overflow=0 if can_write else POOL,
+        # The one that was used last knows the statement, and need not be asked whether it is there.
+        pool_use_lifo=True,
+        skip_autocommit_rollback=not can_write,
         pool_timeout=5,
         pool_recycle=300,
         isolation_level="READ COMMITTED" if can_write else "AUTOCOMMIT",
