@@ -1,5 +1,6 @@
 """A call that comes in: which edges to try, in what order, and for how long."""
 
+import functools
 import re
 import time
 import zlib
@@ -23,6 +24,9 @@ CALLER_WAIT_MS = 120_000
 
 # What an edge says of its room holds for so long: one that has died refuses nobody.
 ROOM_S = 2
+
+# A key that is in a table for as long as any other is: one look in place of several.
+ANY = "*"
 
 TRYING = 100
 SUCCESS = range(200, 300)
@@ -56,27 +60,46 @@ def order(row, spin, is_out):
     die one by one. Then one edge of each further group before a second one of any: silence from
     afar is more often a site's than an edge's. Targets that are out come in only if all are.
     """
-    groups = []
-    for group in row.split("|"):
-        targets = [target for target in group.split(",") if ":" in target]
-        if targets:
-            at = spin % len(targets)
-            groups.append(targets[at:] + targets[:at])
+    turned = [spin % len(group) for group in groups_of(row)]
+    targets = list(in_turn(row, *turned))
+    return [target for target in targets if not is_out(target)] or targets
+
+
+@functools.lru_cache(maxsize=64)
+def groups_of(row):
+    """Return the targets of a row, group by group."""
+    groups = ([each for each in group.split(",") if ":" in each] for group in row.split("|"))
+    return [targets for targets in groups if targets]
+
+
+@functools.lru_cache(maxsize=1024)
+def in_turn(row, *turned):
+    """Return all targets of a row, each of its groups turned by so many places."""
+    groups = [group[at:] + group[:at] for group, at in zip(groups_of(row), turned, strict=True)]
     if not groups:
-        return []
+        return ()
     far = [
         group[turn]
         for turn in range(max(map(len, groups)))
         for group in groups[1:]
         if turn < len(group)
     ]
-    targets = list(dict.fromkeys(groups[0] + far))
-    return [target for target in targets if not is_out(target)] or targets
+    return tuple(dict.fromkeys(groups[0] + far))
 
 
 def is_down(target):
     """Whether the edge was silent within the last seconds."""
     return KSR.htable.sht_get("down", target) is not None
+
+
+def who_is_out():
+    """Return what tells of a target whether it is down; mostly nobody is."""
+    return is_down if KSR.htable.sht_get("down", ANY) is not None else is_up
+
+
+def is_up(_target):
+    """Say of every target that it is not out."""
+    return False
 
 
 def say_room(target, count):
@@ -86,9 +109,10 @@ def say_room(target, count):
 
 def has_room(target):
     """Whether the edge takes one more call in this window; an edge that said nothing takes any."""
-    if KSR.htable.sht_get("room", target) is None:
+    left = KSR.htable.sht_get("room", target)
+    if left is None:
         return True
-    return KSR.htable.sht_dec("room", target) >= 0
+    return left > 0 and KSR.htable.sht_dec("room", target) >= 0
 
 
 def with_room(row, targets):
@@ -107,8 +131,11 @@ def with_room(row, targets):
     return []
 
 
-def call_in(site, row):
-    """Send the call to the first edge of `row` that takes it; None: we have no such number."""
+def call_in(site, row, said):
+    """Send the call to the first edge of `row` that takes it; None: we have no such number.
+
+    `said`: the headers that tell the edge who calls, which nobody else may write.
+    """
     if row is None:
         # A proxy without tables does not know which numbers exist: that is its own failure.
         if KSR.htable.sht_get("meta", "tables"):
@@ -116,17 +143,17 @@ def call_in(site, row):
         else:
             wire.answer(wire.UNAVAILABLE, "No Tables Yet")
         return
-    known = order(row, zlib.crc32(KSR.kx.get_callid().encode()), is_down)
+    known = order(row, zlib.crc32(KSR.kx.get_callid().encode()), who_is_out())
     targets = with_room(row, known)
-    if known and not targets:
-        wire.answer(wire.UNAVAILABLE, "Overloaded")
+    if not targets:
+        wire.answer(wire.UNAVAILABLE, "Overloaded" if known else "Service Unavailable")
         return
-    KSR.hdr.append(f"X-Everline-Via: {site}\r\n")
+    wire.take_off_our_headers()
+    KSR.hdr.append(f"{said}X-Everline-Via: {site}\r\n")
     KSR.textops.remove_hf("Route")
     KSR.rr.record_route()
-    KSR.pvx.avp_sets("targets", " ".join(targets))
     KSR.pvx.avp_sets("deadline", str(now_ms() + BUDGET_MS))
-    try_next(FIRST_SILENCE_MS)
+    relay(targets[0], " ".join(targets[1:]), FIRST_SILENCE_MS)
 
 
 def try_next(silence_ms):
@@ -136,12 +163,17 @@ def try_next(silence_ms):
     if not target or left_ms < LEAST_TRY_MS:
         wire.answer(wire.UNAVAILABLE, "Service Unavailable")
         return
-    KSR.pvx.avp_sets("target", target)
-    KSR.pvx.avp_sets("targets", rest)
     # In a failure route only a Request-URI that was set anew makes a branch.
     KSR.seturi(KSR.kx.get_ruri())
+    relay(target, rest, min(silence_ms, left_ms))
+
+
+def relay(target, rest, silence_ms):
+    """Relay to a target, and remember which others there are."""
+    KSR.pvx.avp_sets("target", target)
+    KSR.pvx.avp_sets("targets", rest)
     KSR.setdsturi(f"sip:{target}")
-    KSR.tm.t_set_fr(FROZEN_MS, min(silence_ms, left_ms))
+    KSR.tm.t_set_fr(FROZEN_MS, silence_ms)
     KSR.tm.t_set_retr(RETRANSMIT_MS, 0)
     KSR.tm.t_on_reply("ksr_edge_replies")
     KSR.tm.t_on_failure("ksr_edge_failed")
@@ -155,9 +187,11 @@ def edge_failed():
         return
     if KSR.tm.t_branch_timeout() > 0:
         target = KSR.pvx.avp_gete("target")
-        KSR.htable.sht_sets("down", target, "1")
+        for each in (target, ANY):
+            KSR.htable.sht_sets("down", each, "1")
         # Should it wake up, its answer must not reach a caller whom another edge serves.
-        KSR.htable.sht_sets("silent", f"{KSR.kx.get_callid()} {target}", "1")
+        for each in (f"{KSR.kx.get_callid()} {target}", ANY):
+            KSR.htable.sht_sets("silent", each, "1")
         if KSR.tm.t_branch_replied() > 0:
             # It froze after its 100. Seconds are gone already: the others get a full round.
             KSR.pvx.avp_sets("deadline", str(now_ms() + BUDGET_MS))
@@ -180,7 +214,7 @@ def drop_late_replies():
             return
     elif status == TRYING:
         return
-    if is_invite:
+    if is_invite and KSR.htable.sht_get("silent", ANY) is not None:
         target = f"{KSR.kx.get_srcip()}:{KSR.kx.get_srcport()}"
         if KSR.htable.sht_get("silent", f"{KSR.kx.get_callid()} {target}"):
             KSR.set_drop()

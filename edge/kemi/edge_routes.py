@@ -76,42 +76,42 @@ class Routes:
         if KSR.sanity.sanity_check(17895, 7) < 0:
             return
         KSR.force_rport()
-        if KSR.is_CANCEL():
+        method = KSR.kx.get_method()
+        if method == "CANCEL":
             if KSR.tm.t_check_trans() > 0:
                 KSR.tm.t_relay()
         elif KSR.siputils.has_totag() > 0:
-            self.in_dialog(peer)
-        elif not wire.is_retransmission():
-            self.out_of_dialog(peer)
+            self.in_dialog(peer, method)
+        elif not wire.is_retransmission(method):
+            self.out_of_dialog(peer, method)
 
-    def out_of_dialog(self, peer):
+    def out_of_dialog(self, peer, method):
         """Take a new request: calls from trunks, offers from edges, agents among the strangers."""
         if peer == wire.STRANGER:
-            self.from_stranger()
-        elif KSR.is_OPTIONS():
+            self.from_stranger(method)
+        elif method == "OPTIONS":
             self.alive()
-        elif not KSR.is_INVITE():
+        elif method != "INVITE":
             wire.answer(405, "Method Not Allowed")
         elif peer == wire.EDGE and KSR.hdr.gete(DIAL):
             self.call_out()
         elif peer == wire.EDGE:
             self.offer()
         else:
-            wire.take_off_our_headers()
-            KSR.hdr.append(f"X-Everline-Trunk: {peer.removeprefix(wire.TRUNK)}\r\n")
-            calls.call_in(self.site, calls.row_of(KSR.kx.gete_ruser()))
+            said = f"X-Everline-Trunk: {peer.removeprefix(wire.TRUNK)}\r\n"
+            calls.call_in(self.site, calls.row_of(KSR.kx.gete_ruser()), said)
 
-    def from_stranger(self):
+    def from_stranger(self, method):
         """Serve agents, who prove it; nobody else gets a reply that tells users apart."""
-        if KSR.is_REGISTER():
+        if method == "REGISTER":
             agent = agents.authenticated()
             if agent:
                 agents.register(agent)
-        elif KSR.is_INVITE():
+        elif method == "INVITE":
             agent = agents.authenticated()
             if agent:
                 self.call_from_agent(agent)
-        elif KSR.is_OPTIONS() and agents.is_known(KSR.kx.get_srcip()):
+        elif method == "OPTIONS" and agents.is_known(KSR.kx.get_srcip()):
             self.is_served()
 
     def alive(self):
@@ -137,12 +137,10 @@ class Routes:
         if KSR.kx.gete_fuser() != agent or row is None:
             wire.answer(403, "Forbidden")
             return
-        wire.take_off_our_headers()
         KSR.auth.consume_credentials()
         KSR.nathelper.add_contact_alias()
-        KSR.hdr.append(f"X-Everline-Agent: {agent}\r\n")
         KSR.rr.add_rr_param(self.sealer.param(agent, NO_TOKEN))
-        calls.call_in(self.site, row)
+        calls.call_in(self.site, row, f"X-Everline-Agent: {agent}\r\n")
 
     def ksr_edge_replies(self, _msg):
         """Reply route: an edge that rings or speaks early has taken charge of the call."""
@@ -224,15 +222,15 @@ class Routes:
 
     # -- inside a dialog
 
-    def in_dialog(self, peer):
+    def in_dialog(self, peer, method):
         """Relay what belongs to a dialog of ours, and nothing else."""
-        if KSR.is_ACK() and KSR.tm.t_check_trans() == 0:
+        if method == "ACK" and KSR.tm.t_check_trans() == 0:
             return  # to a refusal of ours, in whose INVITE a Route was preset
         leg = self.sealer.read(KSR.pv.gete("$route_uri"))
         if peer == wire.STRANGER and not leg:
             return
         if KSR.rr.loose_route() < 0:
-            if not KSR.is_ACK():
+            if method != "ACK":
                 wire.answer(481, "Call/Transaction Does Not Exist")
             return
         if not self.may_pass(peer):
@@ -240,7 +238,7 @@ class Routes:
             return
         if leg:
             KSR.tm.t_on_reply("ksr_in_dialog_replies")
-            if KSR.is_BYE():
+            if method == "BYE":
                 gate.free(*leg)
         KSR.tm.t_set_fr(RINGING_MS, IN_DIALOG_SILENCE_MS)
         KSR.tm.t_relay()
@@ -270,10 +268,6 @@ class Routes:
             calls.drop_late_replies()
         except UnicodeDecodeError:
             KSR.set_drop()
-        return 1
-
-    def ksr_onsend_route(self, _msg):
-        """Be there: without it app_python3 leaves an exception pending, and later calls fail."""
         return 1
 
     # -- what happens outside SIP

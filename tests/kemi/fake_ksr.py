@@ -52,7 +52,7 @@ class World:
     to_user: str = ""
     hdr_callback: Callable[[], None] | None = None
 
-    tables: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    tables: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     avps: dict[str, str] = field(default_factory=dict)
     locked: list[tuple[str, str]] = field(default_factory=list)
     done: list[tuple[Any, ...]] = field(default_factory=list)
@@ -126,10 +126,9 @@ class FakeKsr(ModuleType):
             "$ulc(now=>expires)": lambda: 1060,
             "$Ts": lambda: 1000,
         }
-        methods = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER")
-        asks = {f"is_{method}": lambda m=method: self.world.method == m for method in methods}
         return {
-            **asks,
+            "kx.get_method": lambda: self.world.method,
+            "kx.get_msgbuf": self._text,
             "kx.get_srcip": lambda: self.world.source[0],
             "kx.get_srcport": lambda: str(self.world.source[1]),
             "kx.get_ruri": lambda: self.world.ruri,
@@ -142,6 +141,7 @@ class FakeKsr(ModuleType):
             "pv.gete": lambda name: fields[name](),
             "pv.geti": lambda name: fields[name](),
             "hdr.gete": lambda name: self.world.headers.get(name, ""),
+            "hdr.remove": lambda name: self._note("remove", name),
             "hdr.append": lambda text: self._note("header", text.strip()),
             "hdr.append_to_reply": self._append_to_reply,
             "textops.remove_hf": lambda name: self._note("remove", name),
@@ -214,6 +214,12 @@ class FakeKsr(ModuleType):
     def _call_id(self) -> str:
         return self.world.call_id.encode("latin-1").decode()
 
+    def _text(self) -> str:
+        world = self.world
+        lines = [f"{world.method} {world.ruri} SIP/2.0", f"Call-ID: {world.call_id}"]
+        lines += [f"{name}: {value}" for name, value in world.headers.items()]
+        return "".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1").decode()
+
     def _put(self, table: str, key: str, value: str) -> int:
         self.world.tables[table][key] = value
         return 1
@@ -228,16 +234,17 @@ class FakeKsr(ModuleType):
 
     def _inc(self, table: str, key: str) -> int:
         count = int(self.world.tables[table].get(key, 0)) + 1
-        self.world.tables[table][key] = str(count)
+        self.world.tables[table][key] = count
         return count
 
     def _dec(self, table: str, key: str) -> int:
         count = int(self.world.tables[table].get(key, 0)) - 1
-        self.world.tables[table][key] = str(count)
+        self.world.tables[table][key] = count
         return count
 
     def _put_number(self, table: str, key: str, value: int, _expires_s: int) -> int:
-        return self._put(table, key, str(value))
+        self.world.tables[table][key] = value
+        return 1
 
     def _lock(self, table: str, key: str) -> int:
         assert not self.world.locked, "a second lock, while one is held, may deadlock"

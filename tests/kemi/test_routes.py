@@ -57,14 +57,48 @@ def test_targets_that_are_out_come_in_only_if_all_are(script: Script) -> None:
 def test_a_call_goes_to_its_edge_with_both_failure_and_reply_routes_set(
     script: Script, world: World
 ) -> None:
-    done = script.request(world)
+    done = script.request(world, headers={"X-Everline-Trunk": "forged"})
+    ours = ("header", "X-Everline-Trunk: t1\r\nX-Everline-Via: a")
     assert ("relay", f"sip:{E1}") in done
     assert ("on_failure", "ksr_edge_failed") in done
     assert ("on_reply", "ksr_edge_replies") in done
-    assert done.index(("remove", "^X-Everline")) < done.index(("header", "X-Everline-Trunk: t1"))
-    assert ("header", "X-Everline-Via: a") in done
+    assert done.index(("remove", "X-Everline-Trunk")) < done.index(ours)
     assert ("record_route",) in done
     assert world.fr == (4000, 500)
+
+
+@pytest.mark.parametrize(
+    ("headers", "removed"),
+    [
+        ({}, []),
+        ({"Subject": "nothing of ours"}, []),
+        (
+            {"X-Everline-Via": "evil", "x-everline-NEW": "evil"},
+            ["X-Everline-Via", "x-everline-NEW"],
+        ),
+        ({"X-Everline-Via ": "evil"}, ["^X-Everline"]),
+        ({"X-Everline-Via": "evil", "x-everline-via": "evil"}, ["^X-Everline"]),
+        ({"X-Everline-Via": "x-everline"}, ["^X-Everline"]),
+        ({"X-Everline_1": "evil"}, ["^X-Everline"]),
+        ({"X-Everline-Via": "evil\r\n\tfolded"}, ["X-Everline-Via"]),
+        ({"X-Everline-Via": "evil", "Subject": "no UTF-8: \xfc"}, ["^X-Everline"]),
+        ({"Subject": "no UTF-8: \xfc"}, ["^X-Everline"]),
+    ],
+    ids=repr,
+)
+def test_headers_of_ours_are_taken_off_by_name_or_when_written_strangely_by_expression(
+    script: Script, world: World, headers: dict[str, str], removed: list[str]
+) -> None:
+    done = script.request(world, headers=headers)
+    assert ("relay", f"sip:{E1}") in done
+    names = [name for (name,) in world.was_done("remove")]
+    assert names == [*removed, "Route"]
+
+
+def test_a_refused_call_is_neither_read_further_nor_changed(script: Script, world: World) -> None:
+    says(script, world, {"do": "headroom", "edge": E1, "calls": 0})
+    done = script.request(world, headers={"X-Everline-Via": "evil"})
+    assert done == [("reply", 503, "Overloaded")]
 
 
 def failed(script: Script, world: World, *, timeout: bool = True, replied: bool = False) -> None:
@@ -84,8 +118,8 @@ def test_after_silence_the_next_edge_is_tried_and_the_first_remembered(
     script.request(world)
     failed(script, world)
     assert world.was_done("relay") == [(f"sip:{E2}",)]
-    assert world.tables["down"] == {E1: "1"}
-    assert world.tables["silent"] == {f"call-id {E1}": "1"}
+    assert world.tables["down"] == {E1: "1", "*": "1"}
+    assert world.tables["silent"] == {f"call-id {E1}": "1", "*": "1"}
     assert world.fr == (4000, 350)
 
 

@@ -122,7 +122,7 @@ def test_an_agent_may_call_our_numbers_alone(script: Script, world: World) -> No
     world.tables["steer"]["*"] = E1
     done = call_out(script, world, "4930111")
     assert ("relay", f"sip:{E1}") in done
-    assert ("header", "X-Everline-Agent: alice") in done
+    assert ("header", "X-Everline-Agent: alice\r\nX-Everline-Via: a") in done
     assert not [each for each in done if "Trunk" in str(each)]
     assert world.was_done("rr_param")[0][0].startswith(";leg=alice~0~0~")
     assert ("reply", 403, "Forbidden") in call_out(script, world, "112")

@@ -135,4 +135,3 @@ def test_the_seals_key_outlives_a_restart_and_is_nobody_elses(
 def test_the_callbacks_that_kamailio_needs_are_there(script: Script, world: World) -> None:
     assert world is script.ksr.world
     assert script.routes.child_init(0) == 0
-    assert script.routes.ksr_onsend_route(None) == 1
