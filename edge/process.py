@@ -292,6 +292,7 @@ class EdgeProcess:
             clock=self._clock,
             snapshot=self._snapshot,
             is_current=self._is_current,
+            is_alone=lambda: self._site_store.is_alone,
             switchboard=self._switchboard,
             relay=self._media,
             notes=left.calls,
@@ -376,6 +377,7 @@ class EdgeProcess:
             # Agents who were being rung are free again, and only we can tell their gate.
             await asyncio.sleep(_TOLD_S)
             await self._steward.settle()
+        await takeover.look_again()
 
     # -- who hears of what
 

@@ -226,10 +226,13 @@ def _wanted(local: LocalCall, found: Found) -> Mapping[str, KeyValue | None]:
         if _is_own(found[keys.offer(agent)], local):
             wanted[keys.work(agent)] = local.done[agent]
     ticket = found[keys.ticket(local.call)]
+    # Who has a call that is over, or was given or put back alone, this edge knows: also of an offer
+    # that its copy was too old to show.
+    is_known = local.ticket is None or keys.ticket(local.call) in local.written
     return {
         key: want
         for key, want in wanted.items()
-        if not _is_told(local, key, ticket) or (_is_offer(key) and local.ticket is None)
+        if not _is_told(local, key, ticket) or (_is_offer(key) and is_known)
     }
 
 
@@ -249,6 +252,9 @@ def held_revisions(
     revisions = {}
     for key in ours:
         record, mine = found[key], held[key]
+        if mine is None and _is_offer(key):
+            # Nobody here holds it; that there is none is compared by whoever reserves the agent.
+            continue
         was, is_now = (0 if each is None else each.mod_revision for each in (mine, record))
         if was != is_now:
             revisions[key, was] = is_now

@@ -13,8 +13,9 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.ending import WITHDRAWN
 from edge.acd.plan import Held, Plan, held_after, landed_at
-from edge.acd.reservation import created, created_after_refusal
+from edge.acd.reservation import created, created_after_refusal, offer_failed
 from edge.acd.still_held import agent_named, keys_of, still_held
 from state import keys
 from state.clock import Clock
@@ -72,14 +73,20 @@ class CallRecords:
         self._call = call
         self._turn = asyncio.Lock()
         self._known = asyncio.Event()
+        self._is_old = False
+        """Whether the store may have what the former life of this edge wrote last, unseen here."""
         if is_known:
             self._known.set()
         self.held: Held | None = None
         """As the store has it, once the writes that are under way have landed."""
 
-    def restore(self, held: Held | None) -> None:
-        """Say what a call that was taken up holds; its writes have waited for that."""
+    def restore(self, held: Held | None, *, is_old: bool = False) -> None:
+        """Say what a call that was taken up holds; its writes have waited for that.
+
+        `is_old`: by a copy of the state that the former life may have outlived.
+        """
         self.held = held
+        self._is_old = is_old
         self._known.set()
 
     async def recreate(self, ticket: Ticket, at: Now) -> Held | None:
@@ -115,7 +122,9 @@ class CallRecords:
         """
         async with self._turn:
             await self._known.wait()
-            held = self.held or await self._look(None, holder)
+            held = self.held
+            if held is None or self._is_old:
+                held = await self._look(held, holder)
             for _ in range(_TRIES):
                 plan = make(held, self._clock.now())
                 if plan is None:
@@ -129,6 +138,24 @@ class CallRecords:
                 log.warning("end_planned_anew", call=self._call)
                 held = found
             return Refused(revision=0)
+
+    async def clear_unheard(self, holder: EdgeId) -> None:
+        """Give back whom the former life had reserved in its last moment: nobody rings them.
+
+        For a call that was taken up by an old copy, once the store is there again.
+        """
+        async with self._turn:
+            self._is_old = False
+            held = self.held
+            if held is None or held.given is not None:
+                return
+            found = await self._look(held, holder)
+            if found is None or found.given is None:
+                return
+            log.warning("reserved_unheard", call=self._call, agent=found.given.offer.value.agent)
+            at = self._clock.now()
+            plan = offer_failed(found, found.given, WITHDRAWN, at, tried=False)
+            await self._carry_out(plan, wait=True)
 
     async def _look(self, held: Held | None, holder: EdgeId) -> Held | None:
         """Return what the store has of the call; None: it is not `holder`'s to end."""

@@ -44,6 +44,7 @@ class Takeover:
         clock: Clock,
         snapshot: Callable[[], Snapshot],
         is_current: Callable[[], bool],
+        is_alone: Callable[[], bool],
         switchboard: Switchboard,
         relay: Relay,
         notes: Mapping[CallId, CallNote],
@@ -52,6 +53,9 @@ class Takeover:
         self._clock = clock
         self._snapshot = snapshot
         self._is_current = is_current
+        self._is_alone = is_alone
+        self._is_old = False
+        """Whether the calls went on by a copy of the state from before the former life's end."""
         self._relay = relay
         self._without_media: frozenset[CallId] = frozenset()
         self._notes = notes
@@ -79,6 +83,7 @@ class Takeover:
             self._resume_all()
             await self._until_current()
         snapshot = self._snapshot()
+        self._is_old = self._is_alone()
         restoring = asyncio.gather(
             *(self._restore(snapshot, call, shell) for call, shell in self._shells.items())
         )
@@ -88,6 +93,17 @@ class Takeover:
         for call, shell in self._shells.items():
             await self._settle(call, shell)
         log.warning("calls_taken_over", edge=self._edge, calls=len(self._shells))
+
+    async def look_again(self) -> None:
+        """See to what an old copy could not tell, once the store is there again."""
+        if not self._is_old:
+            return
+        while self._is_alone():  # noqa: ASYNC110 - once in a life
+            await asyncio.sleep(_LOOK_S)
+        waiting = [call for call, shell in self._shells.items() if shell.is_waiting]
+        await asyncio.gather(
+            *(self._shells[call].records.clear_unheard(self._edge) for call in waiting)
+        )
 
     async def _look_at_media(self) -> None:
         """Find the calls that the relay has lost: it died with us, as everything at this site did.
@@ -117,7 +133,7 @@ class Takeover:
             if note.state is State.QUEUED:
                 ticket = replace(ticket, state=TicketState.QUEUED, queued_ms=at.wall_ms)
             held = await shell.records.recreate(ticket, at)
-        shell.records.restore(held)
+        shell.records.restore(held, is_old=self._is_old)
 
     def _resume_all(self) -> None:
         for call, shell in self._shells.items():

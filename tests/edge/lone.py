@@ -201,6 +201,11 @@ class Bench:
         self.store.end(done.revisions, done.ranks)
         return done
 
+    async def shared_offers(self) -> frozenset[AgentId]:
+        """Return the agents who are given to a call in the shared store."""
+        found = await self.shared.range(keys.OFFER, prefix=True)
+        return frozenset(AgentId(each.key.removeprefix(keys.OFFER)) for each in found.records)
+
     async def has(self, key: str) -> bool:
         """Tell whether the shared store has a key."""
         return bool((await self.shared.range(key)).records)

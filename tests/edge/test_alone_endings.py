@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from edge.acd.ending import AgentPart, Ending
+from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.owed import Owed
-from edge.acd.plan import Held
+from edge.acd.plan import Held, Plan
+from edge.acd.reservation import ended
 from edge.acd.token import Token
 from edge.alone.alone import Alone
 from edge.alone.kept import Kept
@@ -27,6 +28,7 @@ from state.model import (
     AgentId,
     CallRecord,
     EdgeId,
+    Now,
     Offer,
     OfferState,
     Outcome,
@@ -254,6 +256,62 @@ async def test_a_call_that_ends_on_an_old_copy_leaves_no_offer_of_which_that_cop
     await bench.merge()
     assert (await record(bench)).cause == "agent_hung_up"
     assert not await bench.has(keys.offer(ANN))
+
+
+async def _taken_up_on_an_old_copy(bench: Bench) -> CallRecords:
+    """Let the former life's last write be a reservation of which its next one does not know."""
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    old = SiteStore(bench.shared, bench.mirror, bench.clock)
+    await bench.reserve(records)
+    bench.store = old
+    old.begin()
+    again = bench.records()
+    again.restore(Held(ticket=old.snapshot.tickets[CALL]), is_old=True)
+    return again
+
+
+async def test_a_call_taken_up_on_an_old_copy_that_ends_after_the_merge_frees_its_agent(
+    bench: Bench,
+) -> None:
+    records = await _taken_up_on_an_old_copy(bench)
+    await bench.merge()
+    assert await bench.has(keys.offer(ANN))
+    ending = Ending(outcome=Outcome.ABANDONED, cause="caller_hung_up")
+
+    def close(held: Held | None, at: Now) -> Plan | None:
+        return None if held is None else ended(held, ending, WITHDRAWN, at)
+
+    assert isinstance(await records.end(close, A1), Landed)
+    assert (await record(bench)).cause == "caller_hung_up"
+    assert not await bench.has(keys.offer(ANN))
+
+
+async def test_a_call_taken_up_on_an_old_copy_and_given_another_agent_alone_has_that_one(
+    bench: Bench,
+) -> None:
+    await has_bob(bench)
+    records = await _taken_up_on_an_old_copy(bench)
+    (unheard,) = await bench.shared_offers()
+    gone = Change(key=keys.presence(unheard), value=None, create_revision=0, mod_revision=0)
+    bench.store.note([gone], is_ours=False)
+    await bench.reserve(records, TOKEN)
+    await bench.merge()
+    (merged,) = await bench.shared_offers()
+    assert {unheard, merged} == {ANN, BOB}
+    assert bench.store.snapshot.tickets[CALL].value.agent == merged
+
+
+async def test_a_call_taken_up_on_an_old_copy_waits_on_after_the_merge(bench: Bench) -> None:
+    records = await _taken_up_on_an_old_copy(bench)
+    await bench.merge()
+    assert await bench.has(keys.offer(ANN))
+    await records.clear_unheard(A1)
+    await bench.read()
+    assert bench.store.snapshot.tickets[CALL].value.state is TicketState.QUEUED
+    assert not await bench.has(keys.offer(ANN))
+    await bench.reserve(records)
 
 
 async def test_an_agent_whom_a_sister_had_next_keeps_what_they_did_for_her(bench: Bench) -> None:

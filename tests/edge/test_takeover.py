@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
@@ -15,6 +18,7 @@ from edge.sip.events import Address, LegId
 from state import keys
 from state.mirror import MirrorState
 from state.model import AgentId, Offer, OfferState, Outcome, QueueId, Ticket, TicketState
+from state.snapshot import Snapshot
 from tests.acd.stage import decision
 from tests.acd.worlds import ticket
 from tests.edge.fake_telephony import CALLER_SDP
@@ -47,8 +51,14 @@ def _dialog(leg: LegId, sip_call_id: str) -> Dialog:
     )
 
 
-def _takeover(
-    edge: Edge, state: State, place: Ticket = PLACE, agent: AgentNote | None = None
+def _takeover(  # noqa: PLR0913  what a life finds
+    edge: Edge,
+    state: State,
+    place: Ticket = PLACE,
+    agent: AgentNote | None = None,
+    *,
+    snapshot: Snapshot | None = None,
+    is_alone: Callable[[], bool] = lambda: False,
 ) -> Takeover:
     note = CallNote(
         ticket=place,
@@ -65,7 +75,8 @@ def _takeover(
     return Takeover(
         edge=edge.name,
         clock=LoopClock(),
-        snapshot=lambda: edge.mirror.snapshot,
+        snapshot=lambda: snapshot or edge.mirror.snapshot,
+        is_alone=is_alone,
         is_current=lambda: edge.mirror.state is MirrorState.LIVE,
         switchboard=edge.switchboard,
         relay=edge.media,
@@ -98,6 +109,32 @@ async def test_a_caller_who_had_no_place_and_leaves_has_a_record_all_the_same() 
         a1.store.is_away = False
         await takeover.run()
         assert (await made.record(a1, LEG)).outcome is Outcome.ABANDONED
+
+
+@in_virtual_time
+async def test_a_caller_whose_agent_an_old_copy_does_not_know_of_is_served_after_the_cut() -> None:
+    """The next life begins alone, on a copy of before that: nobody rings that agent."""
+    async with center() as made:
+        a1, ann = made.edges["a1"], AgentId("ann")
+        await made.put(keys.ticket(PLACE.call), replace(PLACE, state=TicketState.QUEUED))
+        await settle()
+        before, is_alone = a1.mirror.snapshot, True
+        given = replace(PLACE, state=TicketState.OFFERED, agent=ann)
+        await made.put(keys.ticket(PLACE.call), given)
+        ringing = OfferState.RINGING
+        await made.put(
+            keys.offer(ann),
+            Offer(agent=ann, call=PLACE.call, edge=a1.name, state=ringing, since_ms=1),
+        )
+        takeover = _takeover(a1, State.QUEUED, snapshot=before, is_alone=lambda: is_alone)
+        await takeover.run()
+        await made.agent(ann)
+        looking = asyncio.create_task(takeover.look_again())
+        await settle()
+        assert not a1.sip.open.keys() - {LEG}
+        is_alone = False
+        await looking
+        assert await a1.rung("ann")
 
 
 @in_virtual_time

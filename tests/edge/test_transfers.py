@@ -366,6 +366,7 @@ async def _next_life(
         clock=LoopClock(),
         snapshot=lambda: a1.snapshot,
         is_current=lambda: True,
+        is_alone=lambda: False,
         switchboard=a1.switchboard,
         relay=a1.media,
         notes=notes,
