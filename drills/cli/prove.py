@@ -14,6 +14,7 @@ from drills.cli.errors import CommandError, Exit
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 from drills.prove.history import FaultKind
+from drills.prove.mutants import MUTANTS
 from drills.setup.pyenv import ROOT
 
 Ops = Annotated[
@@ -29,7 +30,20 @@ Mutants = Annotated[
     bool,
     cyclopts.Parameter(help="Plant bugs afterwards (default), or not.", negative="--no-mutants"),
 ]
-
+Mutant = Annotated[
+    tuple[str, ...],
+    cyclopts.Parameter(
+        name="--mutant",
+        help="Plant only this bug; give it once for each. Default: all.",
+        negative="",
+    ),
+]
+Resume = Annotated[
+    bool,
+    cyclopts.Parameter(
+        help="Go on where the run that wrote the file of --json was broken off.", negative=""
+    ),
+]
 
 Calls = Annotated[
     int,
@@ -60,6 +74,8 @@ def prove(  # noqa: PLR0913 - the options of one command
     seed: Seed = 1,
     json: Json = None,
     mutants: Mutants = True,
+    mutant: Mutant = (),
+    resume: Resume = False,
     fault: Faults = (),
     calls: Calls = 60,
 ) -> int:
@@ -95,7 +111,9 @@ def prove(  # noqa: PLR0913 - the options of one command
       ./everline prove
       ./everline prove --ops 100000 --seed 7 --json figures.json
       ./everline prove --ops 3000 --no-mutants
+      ./everline prove --ops 100000 --seed 7 --json figures.json --resume
       ./everline prove --ops 3000 --no-mutants --fault cut_off --fault kill_edge
+      ./everline prove --ops 0 --mutant old_token --mutant no_floor
       ./everline prove policies --json figures.json
       ./everline prove recordings --calls 200 --json figures.json
     """
@@ -111,14 +129,25 @@ def prove(  # noqa: PLR0913 - the options of one command
     if what == "recordings":
         asked = {"calls": calls, "seed": seed, "json": str(file or "")}
         return _enter("drills.prove.recordings", asked)
+    if resume and file is None:
+        raise CommandError("--resume goes on with the file of --json: name it", Exit.USAGE)
     options = {
         "operations": ops,
         "seed": seed,
         "json": str(file or ""),
-        "mutants": mutants,
+        "mutants": _planted(mutant) if mutants else [],
+        "resume": resume,
         "faults": list(fault),
     }
     return _enter("drills.prove", options)
+
+
+def _planted(asked: tuple[str, ...]) -> list[str]:
+    names = [mutant.name for mutant in MUTANTS]
+    for name in asked:
+        if name not in names:
+            raise CommandError(f"no bug {name}; there are {', '.join(names)}", Exit.USAGE)
+    return [name for name in names if not asked or name in asked]
 
 
 def _enter(module: str, options: dict[str, object]) -> int:

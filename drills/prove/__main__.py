@@ -12,13 +12,14 @@ import structlog
 from rich.table import Table
 
 from drills.cli.errors import Exit
-from drills.cli.progress import console, progress
+from drills.cli.progress import Task, console, progress
 from drills.lab.errors import LabError
 from drills.lab.lab import PROJECT
-from drills.prove.campaign import Figures, campaign
+from drills.prove.campaign import Wanted, campaign
+from drills.prove.figures import Figures, Outcome
 from drills.prove.history import FaultKind
 from drills.prove.mutants import MUTANTS
-from drills.prove.run import Ground, Outcome, ground
+from drills.prove.run import ground
 from drills.setup.say import note
 from state.errors import StateError
 
@@ -33,7 +34,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     json: str = ""
     """Absolute path of the file for the figures."""
-    mutants: bool = True
+    mutants: tuple[str, ...] = tuple(mutant.name for mutant in MUTANTS)
+    """Names of those to plant."""
+    resume: bool = False
+    """Go on with what `json` holds."""
     faults: tuple[FaultKind, ...] = ()
     """Only these; empty: all."""
 
@@ -43,11 +47,18 @@ async def prove(options: Options) -> Exit:
     own = asyncio.current_task()
     if own is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
-    note(f"prove: seed {options.seed}")
-    figures = Figures(seed=options.seed)
+    figures = _figures(options)
+    note(f"prove: seed {figures.seed}")
+    wanted = Wanted(
+        operations=options.operations,
+        mutants=[mutant for mutant in MUTANTS if mutant.name in options.mutants],
+        kinds=options.faults,
+    )
     try:
         async with ground() as stage:
-            await _campaign(stage, figures, options)
+            with progress("operations", total=float(options.operations)) as task:
+                listener = _Listener(task, figures, options.json)
+                await campaign(stage, figures, wanted, listener)
             if not figures.held:
                 note(f"prove: the logs are in {stage.keep_logs(LOGS)}")
     finally:
@@ -58,28 +69,50 @@ async def prove(options: Options) -> Exit:
     return Exit.OK if figures.held else Exit.FAILED
 
 
-async def _campaign(stage: Ground, figures: Figures, options: Options) -> None:
-    with progress("operations", total=float(options.operations)) as task:
-        done = 0
-
-        def tell(what: str, operations: int) -> None:
-            nonlocal done
-            task.advance(what, by=float(operations - done))
-            done = operations
-
-        await campaign(
-            stage,
-            figures,
-            operations=options.operations,
-            mutants=MUTANTS if options.mutants else (),
-            tell=tell,
-            kinds=options.faults,
-            breach=_keep_history,
+def _figures(options: Options) -> Figures:
+    """Return the figures to go on with: those of the file, or new ones."""
+    file = Path(options.json)
+    asked = Figures(seed=options.seed, faults_only=list(options.faults))
+    if not options.resume or not file.exists():
+        return asked
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=Figures)
+    except (OSError, msgspec.DecodeError) as error:
+        raise LabError(f"{file} cannot be gone on with: {error}; leave out --resume") from error
+    if (found.seed, found.faults_only) != (asked.seed, asked.faults_only):
+        raise LabError(
+            f"{file} holds a run with --seed {found.seed} and {found.faults_only or 'all'} faults: "
+            "ask for the same, or leave out --resume"
         )
+    return found
+
+
+class _Listener:
+    """Tells how it goes, and keeps what there is after every step."""
+
+    def __init__(self, task: Task, figures: Figures, file: str) -> None:
+        self._task = task
+        self._figures = figures
+        self._file = file
+        self._told = 0
+
+    def at(self, what: str, operations: int) -> None:
+        """Show it."""
+        self._task.advance(what, by=float(operations - self._told))
+        self._told = operations
+
+    def breach(self, seed: int, outcome: Outcome) -> None:
+        """Say at once what was violated, and keep all that happened in that round."""
+        _keep_history(seed, outcome)
+
+    def step(self) -> None:
+        """Write the file, if one was named."""
+        if self._file:
+            _write(Path(self._file), self._figures)
 
 
 def _keep_history(seed: int, outcome: Outcome) -> None:
-    """Say at once what was violated, and keep all that happened in that round: a line an event."""
+    """Write a line an event."""
     for each in outcome.violations[:MOST_SHOWN]:
         note(f"prove: seed {seed}: {each.law}: {each.text}")
     file = LOGS / f"history-{seed}.txt"
@@ -95,30 +128,32 @@ def _keep_history(seed: int, outcome: Outcome) -> None:
 
 def _report(figures: Figures) -> None:
     out = console()
-    rate = figures.operations / figures.seconds if figures.seconds else 0.0
     out.print(
-        f"{figures.operations} operations, {rate:.0f} a second, seeds {figures.seed} to "
-        f"{max(figures.seeds, default=figures.seed)}; "
+        f"{figures.operations} operations, {figures.operations_per_s:.0f} a second, seeds "
+        f"{figures.seed} to {max(figures.seeds, default=figures.seed)}; "
         + ", ".join(f"{count} {kind}" for kind, count in sorted(figures.faults.items()))
     )
-    if figures.caught:
-        table = Table("planted bug", "caught by")
+    if figures.mutants.each:
+        table = Table("planted bug", "caught by", "after")
         lines = {mutant.name: mutant.line for mutant in MUTANTS}
-        for name, law in figures.caught.items():
-            table.add_row(lines[name], law or "NOT CAUGHT")
+        for name, catch in figures.mutants.each.items():
+            table.add_row(lines[name], catch.law or "NOT CAUGHT", f"{catch.took_s:.0f} s")
         out.print(table)
-    for seed, text in figures.found[:MOST_SHOWN]:
-        out.print(f"seed {seed}: {text}")
-    caught = sum(map(bool, figures.caught.values()))
+    for text in figures.found[:MOST_SHOWN]:
+        out.print(text)
     out.print(
-        f"{len(figures.found)} violations; {caught} of {len(figures.caught)} planted bugs caught"
+        f"{figures.violations} violations; {figures.mutants.caught} of {figures.mutants.planted} "
+        "planted bugs caught"
     )
 
 
 def _write(file: Path, figures: Figures) -> None:
-    text = msgspec.json.format(msgspec.json.encode(figures.as_json()), indent=2)
+    """Write the figures, whole or not at all."""
+    text = msgspec.json.format(msgspec.json.encode(figures), indent=2)
+    part = file.with_name(f"{file.name}.part")
     try:
-        file.write_bytes(text + b"\n")
+        part.write_bytes(text + b"\n")
+        part.replace(file)
     except OSError as error:
         raise LabError(f"the figures cannot be written to {file}: {error.strerror}") from error
 

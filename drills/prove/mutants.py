@@ -14,8 +14,13 @@ from msgspec import Struct
 
 from drills.prove.faults import LONG_DEATH_S, Fault, schedule
 from drills.prove.history import FaultKind
+from drills.prove.violations import Law
 
 _F = FaultKind
+
+
+def _by(*laws: Law) -> frozenset[Law]:
+    return frozenset(laws)
 
 
 class Mutant(Struct, frozen=True, kw_only=True):
@@ -23,6 +28,8 @@ class Mutant(Struct, frozen=True, kw_only=True):
 
     name: str
     line: str
+    laws: frozenset[Law]
+    """By one of which it has to be caught: what else breaks in its run does not count."""
     kinds: tuple[FaultKind, ...] = ()
     """Random faults of these kinds..."""
     every_s: float = 1.5
@@ -55,38 +62,80 @@ OF_EDGES = (
     Mutant(
         name="offer_not_compared",
         line="reserves without comparing that no offer stands",
+        laws=_by(Law.TWO_OFFERS),
         kinds=(_F.LATE_EVENTS,),
     ),
     Mutant(
         name="presence_not_compared",
         line="reserves without comparing the presence",
+        laws=_by(Law.NOT_READY),
         kinds=(_F.LATE_EVENTS,),
     ),
     Mutant(
         name="arrival_not_compared",
         line="creates a ticket over another edge's",
+        laws=_by(Law.TWO_HOLDERS, Law.RISEN),
         plan=UNHEARD,
     ),
-    Mutant(name="record_not_compared", line="writes a call's record over another's", plan=OUTLIVED),
-    Mutant(name="last_come_first", line="serves the youngest call first"),
-    Mutant(name="offer_kept_at_end", line="ends a call and keeps its agent"),
-    Mutant(name="offer_kept_at_refusal", line="puts a caller back and keeps the agent"),
-    Mutant(name="record_left_out", line="ends a call without a record"),
-    Mutant(name="token_of_snapshot", line="puts the snapshot's revision into the token"),
-    Mutant(name="life_without_lease", line="lives for ever in the store", plan=LONG_DEATH),
-    Mutant(name="dead_left_alone", line="closes no dead edge's calls", plan=LONG_DEATH),
-    Mutant(name="living_closed", line="takes every other edge for dead"),
+    Mutant(
+        name="record_not_compared",
+        line="writes a call's record over another's",
+        laws=_by(Law.TWO_RECORDS, Law.RISEN),
+        plan=OUTLIVED,
+    ),
+    Mutant(name="last_come_first", line="serves the youngest call first", laws=_by(Law.OVERTAKEN)),
+    Mutant(
+        name="offer_kept_at_end", line="ends a call and keeps its agent", laws=_by(Law.OFFER_LEFT)
+    ),
+    Mutant(
+        name="offer_kept_at_refusal",
+        line="puts a caller back and keeps the agent",
+        laws=_by(Law.OFFER_LEFT),
+    ),
+    Mutant(name="record_left_out", line="ends a call without a record", laws=_by(Law.NO_RECORD)),
+    Mutant(
+        name="token_of_snapshot",
+        line="puts the snapshot's revision into the token",
+        laws=_by(Law.FALSE_TOKEN, Law.STALE_TOKEN),
+    ),
+    Mutant(
+        name="life_without_lease",
+        line="lives for ever in the store",
+        laws=_by(Law.NOT_FREED),
+        plan=LONG_DEATH,
+    ),
+    Mutant(
+        name="dead_left_alone",
+        line="closes no dead edge's calls",
+        laws=_by(Law.NOT_FREED),
+        plan=LONG_DEATH,
+    ),
+    Mutant(
+        name="living_closed", line="takes every other edge for dead", laws=_by(Law.CLOSED_OF_LIVING)
+    ),
     Mutant(
         name="gates_left_alone",
         line="frees no gate that is held for nothing",
+        laws=_by(Law.STUCK),
         kinds=(_F.RESTART_PROXY,),
         every_s=0.7,
     ),
-    Mutant(name="never_alone", line="waits for a quorum for ever", plan=CUT_OFF),
-    Mutant(name="merge_left_out", line="writes nothing of what it did alone", plan=CUT_OFF),
+    Mutant(
+        name="never_alone",
+        line="waits for a quorum for ever",
+        laws=_by(Law.NOT_ALONE),
+        plan=CUT_OFF,
+    ),
+    Mutant(
+        name="merge_left_out",
+        line="writes nothing of what it did alone",
+        laws=_by(Law.NO_RECORD, Law.STUCK),
+        plan=CUT_OFF,
+    ),
     Mutant(
         name="alone_token_of_store",
         line="makes tokens without a quorum as if the store had",
+        laws=_by(Law.FALSE_TOKEN),
         plan=CUT_OFF,
     ),
 )
@@ -131,16 +180,22 @@ GATE_FAULTS: Mapping[str, Callable[[Any], None]] = {
     "never_shut": _never_shut,
 }
 OF_GATES = (
-    Mutant(name="equal_token", line="the gate lets a token through twice"),
-    Mutant(name="old_token", line="the gate lets an older token through"),
+    Mutant(
+        name="equal_token", line="the gate lets a token through twice", laws=_by(Law.STALE_TOKEN)
+    ),
+    Mutant(
+        name="old_token", line="the gate lets an older token through", laws=_by(Law.STALE_TOKEN)
+    ),
     Mutant(
         name="no_floor",
         line="a restarted gate knows no floor",
+        laws=_by(Law.STALE_TOKEN),
         kinds=(_F.RESTART_PROXY,),
     ),
     Mutant(
         name="never_shut",
         line="a restarted gate is open before it is loaded",
+        laws=_by(Law.STALE_TOKEN),
         kinds=(_F.RESTART_PROXY,),
     ),
 )

@@ -18,12 +18,13 @@ from drills.prove.breaker import Breaker
 from drills.prove.center import DID, agents, configuration
 from drills.prove.checker import check
 from drills.prove.faults import EDGES, SITES, Fault
-from drills.prove.history import Event, History, Mode, Stock
+from drills.prove.figures import Outcome
+from drills.prove.history import History, Mode, Stock
 from drills.prove.mutants import GATE_FAULTS
 from drills.prove.people import Crowd
 from drills.prove.people import World as PeopleWorld
 from drills.prove.proxy import Proxy
-from drills.prove.violations import Violation
+from drills.prove.violations import Law, Violation
 from drills.prove.watcher import Watcher
 from drills.prove.world import QUORUM
 from state import keys
@@ -56,18 +57,8 @@ class Order(Struct, frozen=True, kw_only=True):
     seconds: float
     """... and so many seconds have passed."""
     plant: str | None = None
-    stop_at_first: bool = False
-
-
-class Outcome(Struct, frozen=True, kw_only=True):
-    """What a run came to."""
-
-    operations: int
-    seconds: float
-    """Of traffic."""
-    violations: tuple[Violation, ...]
-    events: Sequence[Event] = ()
-    """The history, if anything was violated."""
+    stop_at: frozenset[Law] = frozenset()
+    """The run is over as soon as one of these is seen to be broken."""
 
 
 class Ground:
@@ -97,13 +88,14 @@ class Ground:
             clock=self._clock,
             plant=None if order.plant in GATE_FAULTS else order.plant,
         )
+        began_s = self._now()
         await self._begin_anew(order, crowd, breaker)
         watcher = Watcher(self._store, self._clock, history)
         await watcher.start()
-        began_s = self._now()
+        ready_s = self._now()
         found = await self._traffic(order, history, crowd, breaker, tell)
-        spent_s = self._now() - began_s
-        if not (found and order.stop_at_first):
+        over_s = self._now()
+        if not found:
             await self._peace(crowd, history, watcher)
             found = check(history.events)
         else:
@@ -112,7 +104,9 @@ class Ground:
                 await watcher.stop()
         return Outcome(
             operations=history.operations,
-            seconds=spent_s,
+            seconds=over_s - ready_s,
+            ready_s=ready_s - began_s,
+            peace_s=self._now() - over_s,
             violations=found,
             events=tuple(history.events) if found else (),
         )
@@ -212,7 +206,7 @@ class Ground:
             while history.operations < order.operations or self._now() - began_s < order.seconds:
                 await asyncio.sleep(LOOK_S)
                 tell(history.operations)
-                if order.stop_at_first and (found := check(history.events)):
+                if order.stop_at and (found := _of(order.stop_at, check(history.events))):
                     return found
                 for helper in helpers:
                     if helper.done():
@@ -338,6 +332,10 @@ class Ground:
 
     def _now(self) -> float:
         return self._clock.now().mono_s
+
+
+def _of(laws: frozenset[Law], found: Sequence[Violation]) -> tuple[Violation, ...]:
+    return tuple(each for each in found if each.law in laws)
 
 
 @contextlib.asynccontextmanager
