@@ -247,19 +247,19 @@ def unavailable_because(
     """
     if facts.barred_because is not None:
         return facts.barred_because
-    return away_because(facts, facts.given_from_s, now, unreachable)
+    return away_because(facts.agent.site, facts.given_from_s, now, unreachable)
 
 
 def away_because(
-    facts: AgentFacts, from_s: float, now: Now, unreachable: frozenset[SiteId]
+    site: SiteId, from_s: float, now: Now, unreachable: frozenset[SiteId]
 ) -> Reason | None:
     """Return why an agent who is not barred can be given to no call at this moment, or None.
 
-    `from_s`: their `given_from_s`.
+    `site`: their home; `from_s`: their `given_from_s`.
     """
     if now.mono_s < from_s:
         return Reason.WRAP_UP
-    return Reason.SITE_UNREACHABLE if facts.agent.site in unreachable else None
+    return Reason.SITE_UNREACHABLE if site in unreachable else None
 
 
 def unsuited_because(agent: Agent, needs: Needs) -> Reason | None:

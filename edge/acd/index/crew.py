@@ -13,21 +13,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
 from msgspec import Struct
 
 from edge.acd.eligibility import (
+    AgentFacts,
     Reason,
     away_because,
     barred_because,
-    facts_of,
     given_from_s,
     has_offer,
+    work_revision,
 )
-from edge.acd.index.demand import PLACE_OF, SUITS, Demand, no_counts
+from edge.acd.index.demand import NO_CALL, PLACE_OF, SUITS, Demand, no_counts
 from edge.acd.index.dues import NEVER_S, Dues
 from edge.acd.index.shelf import Candidate, idle_since_s
 from edge.acd.index.skilled import Profile, Seat, Skilled, Unsuited, excluded
@@ -45,16 +46,16 @@ _HAS_OFFER: Final = PLACE_OF[Reason.HAS_OFFER]
 _TAKEN: Final = PLACE_OF[Reason.TAKEN]
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False)
 class Member(Candidate):
     """An agent."""
 
     profile: Profile
-    out_because: int = FREE
-    """A place in REASONS."""
-    is_loose: bool = False
-    waited_for: Sequence[Demand] = ()
+    waited_for: Sequence[Demand]
     """Classes of calls that wait for this agent and for nobody else."""
+    is_loose: bool = False
+    out_because: int = field(init=False)
+    """A place in REASONS."""
 
     @property
     def seat(self) -> Seat:
@@ -155,37 +156,49 @@ class Crew:
 
     def _hire(self, agent: Agent) -> Member:
         profile = self._skilled.profile(agent)
-        member = self._members[agent.id] = Member(
-            agent=agent, profile=profile, had=profile.had, stamp=next(self._stamps)
-        )
-        member.waited_for = self._waited_for.get(agent.id, ())
+        waited_for = self._waited_for.get(agent.id, ())
+        member = Member(agent, next(self._stamps), profile.had, profile, waited_for)
+        self._members[agent.id] = member
         return member
 
     def _place(self, sight: Sight, member: Member) -> None:
         agent, snapshot = member.agent, sight.snapshot
+        name = agent.id
+        presence = snapshot.presences.get(name)
         because = barred_because(
             agent,
-            snapshot.presences.get(agent.id),
+            presence,
             site_is_live=agent.site in sight.live,
-            has_offer=has_offer(snapshot, agent.id),
+            has_offer=has_offer(snapshot, name),
         )
+        work, from_s = None, NEVER_S
         if because is None:
-            facts = member.facts = facts_of(snapshot, agent.id, sight.live)
-            work, member.idle_at = facts.work, None
-            member.busy = occupancy(None if work is None else work.value)
-            member.revision = 0 if work is None else work.mod_revision
-            from_s = given_from_s(work, facts.presence)
-            because = away_because(facts, from_s, sight.now, sight.unreachable)
-            if because is Reason.WRAP_UP:
-                self.rests.set(agent.id, from_s)
-        if because is not Reason.WRAP_UP and self.rests.soonest_s < NEVER_S:
-            self.rests.set(agent.id, None)
+            work = snapshot.works.get(name)
+            from_s = given_from_s(work, presence)
+            because = away_because(agent.site, from_s, sight.now, sight.unreachable)
+        if because is Reason.WRAP_UP:
+            self.rests.set(name, from_s)
+        elif self.rests.soonest_s < NEVER_S:
+            self.rests.set(name, None)
         place = member.out_because = PLACE_OF[because]
-        if place == FREE:
-            member.is_loose = True
-            self.fresh[member] = None
-        else:
+        if place != FREE:
             self.out[place] += 1
+            return
+        if work is None:
+            member.revision, member.busy = 0, 0.0
+        else:
+            member.revision, member.busy = work.mod_revision, occupancy(work.value)
+        member.facts = AgentFacts(
+            agent=agent,
+            presence=presence,
+            has_offer=False,
+            work=work,
+            work_revision=member.revision or work_revision(snapshot, name),
+            site_is_live=True,
+        )
+        member.idle_at = None
+        member.is_loose = True
+        self.fresh[member] = None
 
     def _retire(self, member: Member) -> None:
         """Take an agent out of all counts, whatever they are."""
@@ -272,7 +285,7 @@ class Crew:
     def _put_on_shelves(self, member: Member) -> None:
         for demand in member.suits:
             demand.shelf.add(member, demand.fit - demand.given)
-            if demand.first is not None:
+            if demand.first is not NO_CALL:
                 self._ready.add(demand)
 
     def _put_on_shelves_together(self, members: list[Member]) -> None:
@@ -286,7 +299,7 @@ class Crew:
                     more[demand] = [member]
         for demand, candidates in more.items():
             demand.shelf.add_many(candidates)
-            if demand.first is not None:
+            if demand.first is not NO_CALL:
                 self._ready.add(demand)
 
     def unfit(self, demand: Demand) -> list[int]:
@@ -295,12 +308,8 @@ class Crew:
         counts[_TAKEN] += demand.given
         return counts
 
-    def add_loose(self, demand: Demand, counts: list[int]) -> None:
-        """Add the loose ones, asking each."""
-        for member in self.fresh:
-            because = demand.because(member.agent)
-            if because != SUITS:
-                counts[because] += 1
+    def add_going(self, demand: Demand, counts: list[int]) -> None:
+        """Add the loose ones who are given away, asking each."""
         for member in self.going:
             because = demand.because(member.agent)
             counts[_TAKEN if because == SUITS else because] += 1

@@ -6,6 +6,7 @@ Owns the counts of a class and the head of its line. Who suits it, `skilled` tel
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from math import inf
 from typing import Final
 
 from edge.acd.eligibility import Reason
@@ -14,8 +15,10 @@ from edge.acd.index.shelf import Shelf
 from edge.acd.roster import CallClass
 from state.model import ANYBODY, Agent, AgentId, CallId, SkillId
 
-Key = tuple[int, int, CallId]
+Key = tuple[float, int, CallId]
 """By which calls are served: `Waiting.order_key`."""
+NO_CALL: Final[Key] = (inf, 0, CallId(""))
+"""Comes after all others: nobody waits. One object, to be known by `is`."""
 
 ANYONE = SkillId("")
 """Stands for a skill that every agent has: no configured skill has an empty name."""
@@ -41,6 +44,7 @@ class Demand:
     __slots__ = (
         "_asks",
         "_asks_only_skills",
+        "asks_where",
         "calls",
         "first",
         "fit",
@@ -66,13 +70,13 @@ class Demand:
         """Why others do not: of the free agents with one of `entrances` only."""
         self.lanes: dict[Group, list[Standing]] = {}
         """Calls that wait, by group; none is empty."""
-        self.first: Key | None = None
-        """Of the call that is served first; None: none waits."""
+        self.first = NO_CALL
+        """Of the call that is served first."""
+        self.asks_where = bool(kind.out_of_reach) or needs.scope is not ANYBODY
+        """Whether it counts where agents belong."""
         self._asks = [(need.skill, need.level) for need in needs.all_of]
         self._asks_only_skills = (
-            not (needs.any_of or needs.attributes or kind.out_of_reach)
-            and needs.scope is ANYBODY
-            and needs.only is None
+            not (needs.any_of or needs.attributes or self.asks_where) and needs.only is None
         )
 
     @property
@@ -137,8 +141,7 @@ class Demand:
             if lane[0] != standing:
                 return
         key = (-group.level_at(standing), *standing)
-        if self.first is None or key < self.first:
-            self.first = key
+        self.first = min(self.first, key)
 
     def leave(self, group: Group, standing: Standing) -> None:
         """Let a call wait no more."""
@@ -153,9 +156,5 @@ class Demand:
 
     def look_at_levels(self) -> None:
         """Find the call that is served first: it has come or gone, or a group's levels changed."""
-        first = None
-        for group, lane in self.lanes.items():
-            key = (-group.level_at(lane[0]), *lane[0])
-            if first is None or key < first:
-                first = key
-        self.first = first
+        keys = [(-group.level_at(lane[0]), *lane[0]) for group, lane in self.lanes.items()]
+        self.first = min(keys, default=NO_CALL)

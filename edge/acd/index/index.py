@@ -34,7 +34,7 @@ _TICKET = Kind.TICKET
 _OFFER = Kind.OFFER
 _OF_AGENTS = frozenset({Kind.AGENT, Kind.PRESENCE, Kind.OFFER, Kind.WORK})
 _OF_CALLS = frozenset({Kind.QUEUE, Kind.PROBE})
-_OF_ALL = frozenset({Kind.SITE, Kind.EDGE})
+_OF_RULES = _OF_CALLS | {Kind.SITE, Kind.EDGE}
 
 _MOST_DRIFT_S: Final = DRIFT_S / 2
 
@@ -45,19 +45,19 @@ class MatchIndex:
     def __init__(self, edge: EdgeId | None = None) -> None:
         self._edge = edge
         self._snapshot = Snapshot()
-        self._agents: dict[AgentId, bool] = {}
+        self._agents: dict[str, bool] = {}
         """Whom to look at anew. True: all that is new of them is that an offer stands."""
-        self._calls: dict[CallId, None] = {}
+        self._calls: dict[str, None] = {}
         self._is_new = True
         self._unreachable: frozenset[SiteId] = frozenset()
         self._asked: Mapping[CallId, AgentId] = _NOTHING
-        self._lives_of: tuple[object, object] = (None, None)
         self._live: frozenset[SiteId] = frozenset()
         self._begin(0.0)
 
     def _begin(self, ahead_s: float) -> None:
         """Forget all that has been worked out."""
-        self._ahead_s = ahead_s
+        self._least_ahead_s = ahead_s - _MOST_DRIFT_S
+        self._most_ahead_s = ahead_s + _MOST_DRIFT_S
         self._ready: set[Demand] = set()
         self._crew = Crew(self._ready, Skilled(), ahead_s)
         self._callers = Callers(self._ready, self._crew, self._edge)
@@ -71,25 +71,31 @@ class MatchIndex:
         The deltas must lead from the one snapshot to the other, as `state.mirror` tells them.
         """
         before, self._snapshot = self._snapshot, snapshot
+        agents, calls = self._agents, self._calls
         for delta in deltas:
             kind = delta.kind
-            if kind is _OFFER and delta.after is not None:
-                self._agents.setdefault(AgentId(delta.id), True)
+            if kind is _TICKET:
+                calls[delta.id] = None
+            elif kind is _OFFER and delta.after is not None:
+                agents.setdefault(delta.id, True)
             elif kind in _OF_AGENTS:
-                self._agents[AgentId(delta.id)] = False
-            elif kind is _TICKET:
-                self._calls[CallId(delta.id)] = None
-            elif kind in _OF_CALLS:
-                self._callers.forget_known()
-                self._calls.update(dict.fromkeys(self._callers))
-            elif kind in _OF_ALL:
-                self._callers.forget_known()
-                self._agents.update(dict.fromkeys(snapshot.agents, False))
-                self._calls.update(dict.fromkeys(snapshot.tickets))
+                agents[delta.id] = False
+            elif kind in _OF_RULES:
+                self._note_rules(kind)
+        if snapshot.edges is not before.edges or snapshot.sites is not before.sites:
+            self._live = live_sites(snapshot)
         if before.bad or snapshot.bad:
             # What cannot be read makes no delta, and yet an agent's offer may stand in it.
-            agents = _agents_of((*before.bad, *snapshot.bad))
-            self._agents.update(dict.fromkeys(agents, False))
+            agents.update(dict.fromkeys(_agents_of((*before.bad, *snapshot.bad)), False))
+
+    def _note_rules(self, kind: Kind) -> None:
+        """Look anew at all whom a queue, a probe, a site or an edge may concern."""
+        self._callers.forget_known()
+        if kind in _OF_CALLS:
+            self._calls.update(dict.fromkeys(self._callers))
+        else:
+            self._agents.update(dict.fromkeys(self._snapshot.agents, False))
+            self._calls.update(dict.fromkeys(self._snapshot.tickets))
 
     def next_due_s(self) -> float | None:
         """Return when offers may change by themselves, as `match.next_due_s` does; None: never.
@@ -112,7 +118,11 @@ class MatchIndex:
 
         `now` must not be before that of the last time.
         """
-        self._keep_to_the_clock(now)
+        # The clocks may have drifted apart, or too much be remembered.
+        ahead_s = now.wall_ms / 1000.0 - now.mono_s
+        has_drifted = not self._least_ahead_s <= ahead_s <= self._most_ahead_s
+        if has_drifted or self._is_new or self._callers.is_crowded:
+            self._begin_anew(ahead_s)
         if self._rounds.offered:
             self._take_back(asked)
         self._look_again(now, unreachable)
@@ -129,15 +139,11 @@ class MatchIndex:
         """What the last `offers` gave to whom, other edges' calls included."""
         return self._rounds.offered
 
-    def _keep_to_the_clock(self, now: Now) -> None:
-        """Begin anew when the clocks have drifted apart, or too much is remembered."""
-        ahead_s = now.wall_ms / 1000.0 - now.mono_s
-        has_drifted = not -_MOST_DRIFT_S <= ahead_s - self._ahead_s <= _MOST_DRIFT_S
-        if has_drifted or self._is_new or self._callers.is_crowded:
-            self._begin(ahead_s)
-            self._agents = dict.fromkeys(self._snapshot.agents, False)
-            self._calls = dict.fromkeys(self._snapshot.tickets)
-            self._is_new = False
+    def _begin_anew(self, ahead_s: float) -> None:
+        self._begin(ahead_s)
+        self._agents = dict.fromkeys(self._snapshot.agents, False)
+        self._calls = dict.fromkeys(self._snapshot.tickets)
+        self._is_new = False
 
     def _take_back(self, asked: Mapping[CallId, AgentId]) -> None:
         for call, agent in self._rounds.offered.items():
@@ -166,19 +172,13 @@ class MatchIndex:
         if callers.turns.soonest_s <= now_s:
             calls.update(dict.fromkeys(callers.turns.pop(now_s)))
         if agents:
-            sight = Sight(snapshot, now, self._live_sites(), unreachable)
-            for agent, is_only_offered in agents.items():
+            sight = Sight(snapshot, now, self._live, unreachable)
+            for name, is_only_offered in agents.items():
+                agent = AgentId(name)
                 if not (is_only_offered and crew.engage(agent)):
                     crew.look(sight, agent)
         for call in calls:
-            callers.look(snapshot, call, now)
-
-    def _live_sites(self) -> frozenset[SiteId]:
-        snapshot = self._snapshot
-        if snapshot.edges is not self._lives_of[0] or snapshot.sites is not self._lives_of[1]:
-            self._lives_of = (snapshot.edges, snapshot.sites)
-            self._live = live_sites(snapshot)
-        return self._live
+            callers.look(snapshot, CallId(call), now)
 
     def _settle(self, asked: Mapping[CallId, AgentId]) -> None:
         """Let what has been asked for count as given, as far as the agents are free.

@@ -13,7 +13,7 @@ from typing import Final
 from edge.acd.eligibility import Reason
 from edge.acd.index.callers import Caller, Callers
 from edge.acd.index.crew import Crew, Member
-from edge.acd.index.demand import PLACE_OF, REASONS, Demand, Key
+from edge.acd.index.demand import NO_CALL, PLACE_OF, REASONS, Demand
 from edge.acd.index.loose import Loose
 from edge.acd.index.shelf import Ranked, alone
 from edge.acd.match import RUNNERS_UP, Offering
@@ -56,13 +56,9 @@ class Rounds:
 
     def _serve_by(self, member: Member) -> list[Offering]:
         """Give the only one who has become free to the first of all calls that they suit."""
-        first: Key | None = None
-        for demand in member.suits:
-            key = demand.first
-            if key is not None and (first is None or key < first):
-                first = key
+        first = min([each.first for each in member.suits], default=NO_CALL)
         offers: list[Offering] = []
-        if first is not None:
+        if first is not NO_CALL:
             caller = self._callers.of(first[2])
             demand = caller.demand
             order = [alone(member)]
@@ -83,7 +79,7 @@ class Rounds:
         loose = Loose(fresh, self._crew.going) if fresh else None
         demands = ready if loose is None else {*loose.suited, *ready}
         # By the key alone, which is told apart at once; it leads to the call, and so to its class.
-        line = [each.first for each in demands if each.first is not None]
+        line = [each.first for each in demands if each.first is not NO_CALL]
         heapify(line)
         offers: list[Offering] = []
         while line:
@@ -94,7 +90,7 @@ class Rounds:
                 continue
             order = self._order(demand, self._wanted(caller), loose)
             self._give(caller, order, loose, offers)
-            if demand.first is None:
+            if demand.first is NO_CALL:
                 heappop(line)
             else:
                 heapreplace(line, demand.first)
@@ -130,7 +126,7 @@ class Rounds:
     ) -> None:
         """Give a call the best of an order; of a call of ours the offer is put to `offers`.
 
-        `loose`: who was when the round began; None: they are few, and asked one by one.
+        `loose`: who was when the round began; None: nobody, but for one who suits this call.
         """
         ticket = caller.waiting.entry.value
         is_first_try = False
@@ -169,7 +165,7 @@ class Rounds:
         scored = demand.shelf.score(winner, self._now)
         counts = self._crew.unfit(demand)
         if loose is None:
-            self._crew.add_loose(demand, counts)
+            self._crew.add_going(demand, counts)
         else:
             loose.add_unfit(demand, counts)
         counts[_TRIED_BEFORE] = passed_over

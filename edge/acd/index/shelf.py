@@ -54,28 +54,28 @@ _AHEAD = 8
 """So many times what is asked for is looked up when the same is asked again at one instant."""
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False)
 class Candidate:
     """A free agent as shelves see them."""
 
     agent: Agent
+    stamp: int
+    """No two agents have the same. What was put on a shelf under an older one is void."""
+    had: int
+    """`rank.had_levels`."""
+    is_given: bool = field(default=False, init=False)
+    """Another call has asked for the agent, or has just been offered them."""
     facts: AgentFacts = field(init=False)
     """As they were when the agent was last free."""
-    idle_since_s: float = 0.0
-    stamp: int = 0
-    """No two agents have the same. What was put on a shelf under an older one is void."""
-    place: int = 0
-    """Among those of the same profile who are free."""
-    had: int = 0
-    """`rank.had_levels`."""
-    busy: float = 0.0
+    busy: float = field(init=False)
     """`rank.occupancy`, and the mod_revision of the work record: as of `facts`."""
-    revision: int = 0
-    idle_at: Now | None = None
+    revision: int = field(init=False)
+    idle_since_s: float = field(init=False)
+    place: int = field(init=False)
+    """Among those of the same profile who are free."""
+    idle_at: Now | None = field(init=False)
     """When it was asked last for how long they had been idle, and what came out."""
-    idle_then_s: float = 0.0
-    is_given: bool = False
-    """Another call has asked for the agent, or has just been offered them."""
+    idle_then_s: float = field(init=False)
 
     def idle_s(self, now: Now) -> float:
         """Return for how long the agent has been idle, without limit (`rank.idle_s`)."""
@@ -138,6 +138,7 @@ class Shelf:
         self._rising: list[_Placed] = []
         self._fills: list[tuple[float, _Placed]] = []
         """When those rising will have risen to the full."""
+        self._name = ranking.strategy.value
         self._is_weighted = ranking.strategy is Strategy.WEIGHTED
         self._by_weights = self._is_weighted and not needs.any_of
         self._fits = _Fits(asked_levels(needs.all_of))
@@ -194,6 +195,9 @@ class Shelf:
 
     def score(self, candidate: Candidate, now: Now) -> Score:
         """Return what `rank.score` says of somebody who suits."""
+        if not self._is_weighted:
+            total = self._totals((candidate,), self._steady((candidate,)), now)[0]
+            return Score(total, {self._name: total})
         if not self._by_weights:
             return score(candidate.facts, self._needs, self._ranking, now)
         free_s = min(candidate.idle_s(now), IDLE_FULL_S)

@@ -22,7 +22,7 @@ from edge.acd.eligibility import Reason
 from edge.acd.index.demand import ANYONE, PLACE_OF, SUITS, Demand
 from edge.acd.index.shelf import Candidate
 from edge.acd.rank import had_levels
-from state.model import ANYBODY, Agent, Scope, SiteId, SkillId, TenantId
+from state.model import Agent, Scope, SiteId, SkillId, TenantId
 
 _MISSING: Final = PLACE_OF[Reason.MISSING_SKILL]
 _TOO_LOW: Final = PLACE_OF[Reason.SKILL_TOO_LOW]
@@ -244,16 +244,15 @@ def excluded(
     not free are not.
     """
     unfit = demand.unfit
-    if demand.kind.out_of_reach or demand.kind.needs.scope is not ANYBODY:
+    if demand.asks_where:
         unfit = _with_those_away(demand, seats)
     elif tenants[demand.tenant] != free:
         unfit = unfit.copy()
         unfit[_ANOTHER_TENANT] = free - tenants[demand.tenant]
     counts = out.copy()
     others = free - demand.fit
-    told = sum(unfit)
-    if told:
-        others -= told
+    if any(unfit):
+        others -= sum(unfit)
         for place in _OF_CLASSES:
             counts[place] += unfit[place]
     counts[_MISSING if demand.only is None else _NOT_PREFERRED] += others
