@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from custody import listening
-from custody.errors import CustodyError
+from custody.errors import CustodyError, NoKeyError
 from custody.frame import RATE_HZ, Frame
 from custody.library import Library
 from custody.manifest import Manifest
@@ -65,7 +65,7 @@ class Listening:
             account = await self._kept(library, record.call)
             if account is None:
                 return Recorded(call=record.call, fault="there is none")
-            frames: list[Frame] = [frame async for frame in library.frames(account)]
+            frames = await self._opened(library, account)
         except CustodyError as error:
             return Recorded(call=record.call, fault=str(error))
         self._sounds |= patterns(frames)
@@ -91,6 +91,16 @@ class Listening:
             except FileNotFoundError:
                 if asyncio.get_running_loop().time() > self._ends_s:
                     return None
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _opened(self, library: Library, account: Manifest) -> list[Frame]:
+        """Open all of it, as soon as the site has the key: one that was just made comes later."""
+        while True:
+            try:
+                return [frame async for frame in library.frames(account)]
+            except NoKeyError:
+                if asyncio.get_running_loop().time() > self._ends_s:
+                    raise
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def copies(self, rows: Iterable[Row], killed_ms: int) -> Copies:

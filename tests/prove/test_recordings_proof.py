@@ -12,6 +12,7 @@ from drills.demo.hearing import Recorded
 from drills.prove.recordings.__main__ import Proof
 from drills.prove.recordings.erasing import Erased
 from drills.prove.recordings.tampering import Found, copied, tamper
+from drills.prove.recordings.telling import told
 from state.model import MAIN, SiteId
 from tests.recorder.made import Archive
 
@@ -123,3 +124,17 @@ def test_a_good_proof_holds() -> None:
 )
 def test_anything_that_is_missing_breaks_it(change: dict[str, object]) -> None:
     assert not replace(GOOD, **change).held
+
+
+def test_what_is_unexplained_is_told_with_what_the_logs_say(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "recorder-a.log").write_text(f"begun {CALL}\nanother call\n")
+    silent = replace(HEARD, agent=frozenset(), seconds=2.5)
+    assert told(tmp_path, silent) == (
+        "left 1, due 1; right nothing, due 2; 2.50 s",
+        f"recorder-a: begun {CALL}",
+    )
+    broken = replace(HEARD, fault="there is none")
+    assert told(tmp_path, broken)[0] == "there is none"
+    proof = replace(GOOD, unexplained=(CALL,), told={CALL: told(tmp_path, broken)})
+    assert proof.as_json()["told"] == {CALL: ["there is none", f"recorder-a: begun {CALL}"]}

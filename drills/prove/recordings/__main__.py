@@ -34,6 +34,7 @@ from drills.lab.control_plane import process_name
 from drills.lab.errors import LabError
 from drills.prove.recordings.erasing import Erased, Erasing, ErasingError
 from drills.prove.recordings.tampering import Found, copied, tamper
+from drills.prove.recordings.telling import told
 from drills.setup.say import note
 from state.errors import StateError
 from state.model import MAIN, Outcome, SiteId
@@ -62,6 +63,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     answered: int
     kills: dict[str, int]
     unexplained: tuple[str, ...]
+    told: dict[str, tuple[str, ...]] = {}
+    """By call that is unexplained: what is heard of it, and what the processes' logs say."""
     plaintext: tuple[str, ...]
     sounds_sought: int
     tampered: Found
@@ -100,6 +103,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
             "incomplete": sum(1 for e in self.recorded if not e.fault and not e.is_complete),
             "unexplained": len(self.unexplained),
             "unexplained_calls": list(self.unexplained),
+            "faults": {each.call: each.fault for each in self.recorded if each.fault},
+            "told": {call: list(lines) for call, lines in self.told.items()},
             "kills": self.kills,
             "plaintext_hits": len(self.plaintext),
             "sounds_sought": self.sounds_sought,
@@ -172,6 +177,9 @@ async def _prove(stage: Stage, seed: int) -> Proof:
     )
     listening = Listening(lab, None)
     recorded = await listening.listen(book.rows)
+    unexplained = tuple(each for each in recorded if not _is_explained(each))
+    # Before a site is destroyed.
+    notes = {each.call: told(lab.paths.run, each) for each in unexplained}
     sought, plaintext = await listening.plaintext()
     screen.say("changing recordings in every way")
     tampered = await _tamper(stage, book, recorded, seed)
@@ -184,7 +192,8 @@ async def _prove(stage: Stage, seed: int) -> Proof:
         recorded=recorded,
         answered=sum(1 for row in book.rows if row.by_edges is Outcome.ANSWERED),
         kills=kills,
-        unexplained=tuple(each.call for each in recorded if not _is_explained(each)),
+        unexplained=tuple(each.call for each in unexplained),
+        told=notes,
         plaintext=plaintext,
         sounds_sought=sought,
         tampered=tampered,
@@ -344,7 +353,7 @@ def _show(proof: Proof) -> None:
         table.add_row(name, str(value))
     console().print(table)
     for call in proof.unexplained:
-        console().print(f"unexplained: {call}")
+        console().print(f"unexplained: {call}: {next(iter(proof.told.get(call, ())), '')}")
     console().print("All held." if proof.held else "NOT all held.")
 
 
