@@ -130,7 +130,8 @@ def _copies(
 ) -> tuple[Receiver | None, Replicator | None]:
     """Return what takes copies in and what sends ours, each if there is one."""
     known = {name: base64.b64decode(public) for name, public in settings.recorders.items()}
-    receiver = Receiver(store, known) if settings.replica_listen else None
+    ring = Keyring(Path(settings.keyring))
+    receiver = Receiver(store, known, ring) if settings.replica_listen else None
     if not settings.peers:
         return receiver, None
     return receiver, Replicator(

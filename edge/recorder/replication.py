@@ -3,8 +3,8 @@
 A recorder takes objects in over HTTP on mTLS from whoever is of our trust domain. It takes nothing
 that no recorder would send, keeps it in its own store, reads it back, and says what it has. Only if
 that is what was sent, and the manifest has arrived last, does the sender count the recording as
-replicated. Both may die at any point: everything is made once under its name, and sent again for
-nothing.
+replicated. A recording that it has no keys of it does not take yet. Both may die at any point:
+everything is made once under its name, and sent again for nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from obstore.exceptions import BaseError
 
 from custody import manifest
 from custody.errors import ConflictError, CustodyError
+from custody.keyring import Keyring
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
 from edge.log import fault
 from state.wake import Wake
@@ -40,6 +41,8 @@ _AUDIO: Final = re.compile(rf"{_ID}/audio/{_ID}/[0-9]{{4}}-([0-9a-f]{{64}})")
 _KEY: Final = re.compile(rf"{_ID}/keys/{_ID}/[0-9]{{4}}")
 _MANIFEST: Final = re.compile(rf"({_ID})/manifests/({_ID})\.json")
 _SEALED_KEY_BYTES: Final = 200
+NOT_YET: Final = 425
+"""HTTP's Too Early (RFC 8470 §5.2): the same will be taken once the keys are there."""
 
 log = structlog.get_logger()
 
@@ -50,9 +53,13 @@ log = structlog.get_logger()
 class Receiver:
     """Takes objects in from other sites' recorders."""
 
-    def __init__(self, store: RecordingStore, recorders: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, store: RecordingStore, recorders: Mapping[str, bytes], ring: Keyring
+    ) -> None:
+        """Take in what `recorders` have signed and `ring` has the keys of."""
         self._store = store
         self._recorders = recorders
+        self._ring = ring
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext) -> int:
@@ -75,6 +82,9 @@ class Receiver:
         if (because := self._wrong(name, content)) is not None:
             log.warning("replica_refused", because=because)
             return web.Response(status=422, text=because)
+        if _MANIFEST.fullmatch(name) is not None and (key := self._missing(content)) is not None:
+            # A copy that nobody here can open is none; the site's keys come by another way.
+            return web.Response(status=NOT_YET, text=f"key {key} is not here yet")
         try:
             await self._store.put(name, content)
             if _MANIFEST.fullmatch(name) is not None:
@@ -87,6 +97,16 @@ class Receiver:
             log.warning("replica_not_kept", **fault(error))
             return web.Response(status=503, text="the store did not take it")
         return web.Response(text=hashlib.sha256(kept).hexdigest())
+
+    def _missing(self, signed: bytes) -> str | None:
+        """Return a key to which the recording is sealed and which is not here; None: all are."""
+        account = manifest.read(signed, self._recorders)
+        for key_id in {segment.key_id for segment in account.segments}:
+            try:
+                self._ring.get(account.tenant, key_id)
+            except CustodyError:
+                return key_id
+        return None
 
     def _wrong(self, name: str, content: bytes) -> str | None:
         """Return why this is nothing that a recorder would send; None: it may be."""
@@ -106,6 +126,10 @@ class Receiver:
 
 
 # ---- sending -------------------------------------------------------------------------------------
+
+
+class _NotYetError(Exception):
+    """The other site is well, and cannot open this recording yet."""
 
 
 class Replicator:
@@ -184,10 +208,14 @@ class Replicator:
             )
         ]
         last: Exception = ConnectionError("no peer")
+        is_early = False
         for peer in self._in_order():
             try:
                 for name in (*names, manifest_name(tenant, recording)):
                     await self._put(session, peer, name, await self._store.get(name))
+            except _NotYetError:
+                is_early = True  # the next turn tries again; others do not wait for it
+                continue
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 last = error
                 self._failed_s[peer] = time.monotonic()
@@ -195,7 +223,8 @@ class Replicator:
             self._note(tenant, recording, is_sent=True)
             log.info("recording_replicated", call=recording, peer=peer)
             return
-        raise last
+        if not is_early:
+            raise last
 
     def _in_order(self) -> list[str]:
         """Return the peers, those behind that have failed lately."""
@@ -209,6 +238,8 @@ class Replicator:
     ) -> None:
         async with session.put(f"https://{peer}/objects/{name}", data=content) as answer:
             said = await answer.text()
+            if answer.status == NOT_YET:
+                raise _NotYetError
             if answer.status != 200 or said != hashlib.sha256(content).hexdigest():  # noqa: PLR2004 - HTTP
                 raise ConnectionError(f"{peer} did not keep it: {answer.status}")
 

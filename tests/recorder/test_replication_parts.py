@@ -13,7 +13,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from custody import keyring
 from custody.errors import NoKeyError
+from custody.keyring import Keyring
 from custody.library import Library
 from custody.store import RecordingStore, manifest_name
 from drills.lab.certs import Authority, make_authority
@@ -22,6 +24,7 @@ from tests.recorder.made import PUBLIC, Archive
 
 pytestmark = pytest.mark.parts
 CALL = "c" * 24
+OTHER = "b" * 24
 
 
 class TwoSites:
@@ -34,8 +37,18 @@ class TwoSites:
         (folder / "a").mkdir()
         self.a = Archive(folder / "a")
         self.b = RecordingStore.open(str(folder / "b"))
-        self.receiver = Receiver(self.b, {"a": PUBLIC})
+        self.ring_b = Keyring(folder / "keyring-b")
+        self.receiver = self.receiving()
         self.port = 0
+
+    def receiving(self) -> Receiver:
+        """Return a life of b's receiver."""
+        return Receiver(self.b, {"a": PUBLIC}, self.ring_b)
+
+    def give_key(self) -> None:
+        """Let b's folder have the keys of a's, as its control plane sees to."""
+        for tenant, key_id in self.a.ring.names():
+            self.ring_b.add(self.a.ring.get(tenant, key_id))
 
     def tls(self, authority: Authority | None = None) -> tuple[Path, Path, Path]:
         """Return a certificate for both ends."""
@@ -67,7 +80,7 @@ class TwoSites:
         """Open what b has, with b's own keys alone."""
         return Library(
             self.b,
-            self.a.ring,
+            self.ring_b,
             providers={provider: self.a.providers[provider]},
             recorders={"a": PUBLIC},
         )
@@ -80,16 +93,19 @@ async def sites(tmp_path: Path) -> AsyncIterator[TwoSites]:
     sites.a.record(CALL, 3.5)
     sites.a.end()
     await sites.a.ship()
+    sites.give_key()
     await sites.start()
     yield sites
     await sites.receiver.close()
 
 
-async def until_counted(sites: TwoSites, replicator: Replicator, within_s: float = 10) -> None:
+async def until_counted(
+    sites: TwoSites, replicator: Replicator, within_s: float = 10, what: str = f"main/{CALL}"
+) -> None:
     running = asyncio.create_task(replicator.run())
     try:
         async with asyncio.timeout(within_s):
-            while not sites.counted():  # noqa: ASYNC110 - a test waits
+            while what not in sites.counted():  # noqa: ASYNC110 - a test waits
                 await asyncio.sleep(0.02)
     finally:
         running.cancel()
@@ -111,17 +127,36 @@ async def test_what_was_counted_is_heard_at_the_other_site_with_its_own_keys(
 
 async def test_a_site_without_a_provider_of_the_key_says_so(sites: TwoSites) -> None:
     await until_counted(sites, sites.replicator())
-    stranger = Library(sites.b, sites.a.ring, providers={}, recorders={"a": PUBLIC})
+    stranger = Library(sites.b, sites.ring_b, providers={}, recorders={"a": PUBLIC})
     account = await stranger.manifest("main", CALL)
     with pytest.raises(NoKeyError, match="wrapped under a, b"):
         [frame async for frame in stranger.frames(account)]
+
+
+async def test_nothing_is_counted_that_the_other_site_has_no_key_of(sites: TwoSites) -> None:
+    theirs = keyring.make("main", keyring.recipients(sites.a.providers), 2, customer="cus_1")
+    sites.a.ring.add(theirs)
+    sites.a.record(OTHER, 2.5, key=theirs)
+    sites.a.end()
+    await sites.a.ship()
+    replicator = sites.replicator()
+    with pytest.raises(TimeoutError):
+        await until_counted(sites, replicator, 3.5, f"main/{OTHER}")
+    assert sites.counted() == [f"main/{CALL}"], "the others go on"
+    with pytest.raises(FileNotFoundError):
+        await sites.at_b().manifest("main", OTHER)
+    sites.give_key()
+    await until_counted(sites, replicator, 10, f"main/{OTHER}")
+    library = sites.at_b()
+    account = await library.manifest("main", OTHER)
+    assert [frame async for frame in library.frames(account)]
 
 
 async def test_nothing_is_counted_while_the_other_site_is_away(sites: TwoSites) -> None:
     await sites.receiver.close()
     with pytest.raises(TimeoutError):
         await until_counted(sites, sites.replicator(), within_s=0.5)
-    sites.receiver = Receiver(sites.b, {"a": PUBLIC})
+    sites.receiver = sites.receiving()
     await sites.start()
     await until_counted(sites, sites.replicator())
 
