@@ -12,6 +12,7 @@ import control_plane.configuration.tables
 import control_plane.history.tables
 import control_plane.holds.tables
 import control_plane.policies.tables
+import control_plane.recordings.tables
 import control_plane.tenants.tables
 from control_plane.api.route import Feature
 from control_plane.approvals.http import FEATURE as APPROVALS
@@ -62,5 +63,6 @@ TABLES: Final = (
     control_plane.history.tables,
     control_plane.holds.tables,
     control_plane.policies.tables,
+    control_plane.recordings.tables,
     control_plane.tenants.tables,
 )

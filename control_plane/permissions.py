@@ -85,6 +85,7 @@ class Permission(StrEnum):
     RECORDING_PLAY = "recording:play"
     RECORDING_READ_METADATA = "recording:read_metadata"
     RECORDING_READ_PROOF = "recording:read_proof"
+    RECORDING_TAG = "recording:tag"
     RECORDING_UNWRAP_KEY = "recording:unwrap_key"
     SERVICE_TOKEN_CREATE = "service_token:create"  # noqa: S105 - a permission
     SERVICE_TOKEN_READ = "service_token:read"  # noqa: S105 - likewise

@@ -6,6 +6,7 @@ from elsewhere; a manifest never vouches for its own signer.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,6 +20,8 @@ from custody.place import Place
 
 VERSION: Final = 1
 _DOMAIN: Final = b"everline recording manifest 1\0"
+NO_AGENT: Final = "no_agent"
+"""Why a recording pauses between two agents: the caller waits, and nobody speaks with them."""
 
 
 class Losses(Struct, frozen=True, kw_only=True):
@@ -47,6 +50,17 @@ class Part(Struct, frozen=True, kw_only=True):
     agent: str
     start: int
     end: int
+
+
+class Transfer(Struct, frozen=True, kw_only=True):
+    """Where the caller passed from one agent to another, in samples; they waited in between."""
+
+    start: int
+    end: int
+    before: str
+    """Who had talked with them."""
+    after: str
+    """Who did next: the same agent if the transfer came back; empty: nobody any more."""
 
 
 class Segment(Struct, frozen=True, kw_only=True):
@@ -100,6 +114,20 @@ class Manifest(Struct, frozen=True, kw_only=True):
     def is_complete(self) -> bool:
         """Whether every segment was closed and nothing is missing between them."""
         return all(each.is_complete for each in self.segments) and not self.gaps
+
+    @property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """Where the caller passed on, in the order of time."""
+        befores = sorted(self.parts, key=lambda part: part.start)
+        found = [
+            Transfer(start=one.end, end=other.start, before=one.agent, after=other.agent)
+            for one, other in itertools.pairwise(befores)
+        ]
+        waits = [each for each in self.pauses if each.because == NO_AGENT]
+        if befores and waits and waits[-1].start >= befores[-1].start:
+            last, wait = befores[-1], waits[-1]
+            found.append(Transfer(start=last.end, end=wait.end, before=last.agent, after=""))
+        return tuple(found)
 
     def place(self, segment: Segment) -> Place:
         """Return what is bound into a segment."""

@@ -70,8 +70,8 @@ async def latest(
 ) -> list[PastCall]:
     """Return the calls that came last, or last before `after` (arrival and id).
 
-    `wanted`: filters by name, `since` and `until`, `callers` (a query for numbers), `min_s` and
-    `max_s` (how long they talked); None filters nothing.
+    `wanted`: filters by name, `since` and `until`, `callers` (a query for numbers), `among` (one
+    for calls), `min_s` and `max_s` (how long they talked); None filters nothing.
     """
     statement = select(*_COLUMNS).where(CallRow.tenant == tenant)
     for name in FILTERS:
@@ -83,6 +83,8 @@ async def latest(
         statement = statement.where(CallRow.arrived_ms < wanted["until"])
     if wanted.get("callers") is not None:
         statement = statement.where(CallRow.caller.in_(wanted["callers"]))
+    if wanted.get("among") is not None:
+        statement = statement.where(CallRow.id.in_(wanted["among"]))
     if wanted.get("min_s") is not None:
         statement = statement.where(_talked_ms(connection) >= wanted["min_s"] * 1000)
     if wanted.get("max_s") is not None:

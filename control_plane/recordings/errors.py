@@ -20,3 +20,6 @@ STORE_AWAY = Problem(
     status=503, error_id="recording-store-away", title="The store of recordings did not answer"
 )
 BAD_RANGE = Problem(status=416, error_id="range-not-satisfiable", title="It is not as long as that")
+TOO_MANY_TAGS = Problem(
+    status=409, error_id="too-many-tags", title="It bears as many tags as a recording may"
+)

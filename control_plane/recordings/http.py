@@ -6,7 +6,7 @@ sound, and every waveform, is written into the audit log before the first byte g
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
@@ -14,16 +14,14 @@ from aiohttp import web
 
 from control_plane.api import paging
 from control_plane.api.ask import Ask
-from control_plane.api.model import Nothing, instant
+from control_plane.api.model import Nothing
 from control_plane.api.paging import Cursor, Page
 from control_plane.api.route import Check, Feature, Method, Route, Stream, Tx
 from control_plane.approvals import store as approvals
 from control_plane.approvals.state import STATES
 from control_plane.calls import store as calls
-from control_plane.calls.store import PastCall
 from control_plane.customers.errors import NOT_SEARCHABLE
 from control_plane.errors import BAD_CURSOR, ApiError
-from control_plane.holds import store as holds
 from control_plane.permissions import Permission
 from control_plane.recordings import finding, playing, ranges, searching
 from control_plane.recordings.errors import (
@@ -37,19 +35,19 @@ from control_plane.recordings.errors import (
 from control_plane.recordings.export import EXPORT, state
 from control_plane.recordings.keeping import ROUTES as KEEPING
 from control_plane.recordings.schemas import (
-    PartView,
     RecordingListing,
     RecordingPath,
     RecordingView,
-    SpanView,
     WaveformView,
 )
 from control_plane.recordings.shelf import context
+from control_plane.recordings.showing import views
+from control_plane.recordings.tagging import ROUTES as TAGGING
 from control_plane.subjects import Thing
 from custody import listening
 from custody.frame import LEVEL, RATE_HZ
 from custody.library import Library
-from custody.manifest import Manifest, Part, Span
+from custody.manifest import Manifest
 
 Listed: TypeAlias = Ask[Nothing, RecordingListing, Nothing]
 Named: TypeAlias = Ask[RecordingPath, Nothing, Nothing]
@@ -72,7 +70,7 @@ async def list_all(ask: Listed) -> Page[RecordingView]:
         last = items[-1]
         following = paging.encode(Cursor(_SORT, last.arrived_ms, last.id))
     seen = [call for call in items if ask.sees(finding.thing_of(call))]
-    return Page[RecordingView](items=await _views(ask, seen), next=following)
+    return Page[RecordingView](items=await views(ask, seen), next=following)
 
 
 def _after(query: RecordingListing) -> tuple[int, str] | None:
@@ -84,66 +82,6 @@ def _after(query: RecordingListing) -> tuple[int, str] | None:
     return (cursor.value, cursor.id)
 
 
-async def _views(ask: finding.AnyAsk, seen: Sequence[PastCall]) -> tuple[RecordingView, ...]:
-    ids = [each.id for each in seen]
-    async with ask.services.database.read() as connection:
-        held = await holds.held(connection, ask.tenant, ids)
-    gone = await finding.deleted(ask, ids)
-    return tuple([await _view(ask, each, held, gone) for each in seen])
-
-
-async def _view(
-    ask: finding.AnyAsk, call: PastCall, held: Collection[str], gone: Collection[str]
-) -> RecordingView:
-    account = await finding.account(ask, call.id)
-    segments = account.segments if account else ()
-    return RecordingView(
-        id=call.id,
-        call=call.id,
-        queue=call.queue,
-        agent=call.agent,
-        site=call.site,
-        arrived=instant(call.arrived_ms),
-        is_kept=account is not None,
-        is_complete=account is not None and account.is_complete,
-        unrecorded=call.record.unrecorded,
-        length_s=round(account.samples / RATE_HZ, 3) if account else 0.0,
-        segments=len(segments),
-        gaps=_spans(account.gaps if account else ()),
-        pauses=_spans(account.pauses if account else ()),
-        holds=_spans(account.holds if account else ()),
-        masks=_spans(account.masks if account else ()),
-        parts=_parts(account.parts if account else ()),
-        disposition=call.code,
-        lost_packets=sum(each.caller.lost + each.agent.lost for each in segments[-1:]),
-        has_legal_hold=call.id in held,
-        is_deleted=call.id in gone,
-        digest=await finding.digest(ask, call.id),
-    )
-
-
-def _spans(spans: tuple[Span, ...]) -> tuple[SpanView, ...]:
-    return tuple(
-        SpanView(
-            start_s=round(each.start / RATE_HZ, 3),
-            end_s=round(each.end / RATE_HZ, 3),
-            because=each.because,
-        )
-        for each in spans
-    )
-
-
-def _parts(parts: tuple[Part, ...]) -> tuple[PartView, ...]:
-    return tuple(
-        PartView(
-            agent=each.agent,
-            start_s=round(each.start / RATE_HZ, 3),
-            end_s=round(each.end / RATE_HZ, 3),
-        )
-        for each in parts
-    )
-
-
 async def _through_glass(ask: Named) -> Thing:
     """Return the recording, with the permit of an incident where one is brought."""
     async with ask.services.database.read() as connection:
@@ -153,7 +91,7 @@ async def _through_glass(ask: Named) -> Thing:
 
 async def show(ask: Named) -> RecordingView:
     """Return one."""
-    (view,) = await _views(ask, [await finding.call(ask)])
+    (view,) = await views(ask, [await finding.call(ask)])
     return view
 
 
@@ -269,6 +207,7 @@ FEATURE = Feature(
             tx=Tx.NONE,
             problems=(NOT_SERVED, DAMAGED, NO_KEY, DELETED, STORE_AWAY),
         ),
+        *TAGGING,
         *KEEPING,
         *EXPORT,
     ),

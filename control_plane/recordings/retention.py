@@ -17,6 +17,7 @@ from control_plane.holds import store as holds
 from control_plane.recording_keys import deletions
 from control_plane.recording_keys.deletions import Order
 from control_plane.recording_keys.store import RecordingKeys
+from control_plane.recordings import tags
 from control_plane.recordings.archive import Archive, recordings
 from control_plane.tenants import store as tenants
 from custody.errors import CustodyError
@@ -103,6 +104,7 @@ class RecordingsOfCustomer:
             *await calls.all_from(connection, leaving.tenant, leaving.numbers),
             *await self._keys.calls_of(leaving.tenant, leaving.customer),
         }
+        await tags.forget(connection, leaving.tenant, mine)
         async with self._keys.database.write() as store:
             gone = await self._keys.destroy(store, leaving.tenant, leaving.customer, leaving.now_ms)
             subjects = [*(deletions.key(each) for each in gone), *recordings(sorted(mine))]

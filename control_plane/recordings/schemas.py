@@ -16,6 +16,17 @@ class RecordingPath(ApiModel):
     recording: Annotated[str, Field(pattern=r"^[0-9a-f]{24}$")]
 
 
+Tag = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+MOST_TAGS = 50
+"""That one recording bears."""
+
+
+class TagPath(RecordingPath):
+    """Which tag of which recording."""
+
+    tag: Tag
+
+
 class RecordingListing(Listing):
     """Recordings of which calls; those that came last first."""
 
@@ -31,7 +42,9 @@ class RecordingListing(Listing):
     """What it was about: a wrap-up code."""
     customer: Id | None = None
     """Of the calls from this customer's numbers."""
-    tag: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    tag: Tag | None = None
+    """That bear this tag themselves."""
+    customer_tag: Tag | None = None
     """Of the calls from customers who bear this tag."""
 
 
@@ -60,6 +73,16 @@ class PartView(ApiModel):
     end_s: float
 
 
+class TransferView(ApiModel):
+    """Where the caller passed from one agent to another, and how long they waited in between."""
+
+    start_s: float
+    end_s: float
+    before: str
+    after: str
+    """The same agent if the transfer came back; empty: nobody talked with them any more."""
+
+
 class RecordingView(ApiModel):
     """One recording, without a sound of it."""
 
@@ -85,9 +108,12 @@ class RecordingView(ApiModel):
     masks: tuple[SpanView, ...]
     """Digits were keyed, and are not there."""
     parts: tuple[PartView, ...]
-    """Who was in the call when: where one ends and another begins, it was transferred."""
+    """Who was in the call when."""
+    transfers: tuple[TransferView, ...]
     disposition: str
     """What it was about: a wrap-up code; empty: nobody has said."""
+    tags: tuple[str, ...]
+    """In the order of the alphabet."""
     lost_packets: int
     has_legal_hold: bool
     """On itself or on its customer."""

@@ -10,8 +10,6 @@ from msgspec.structs import replace
 
 from custody.manifest import Part, Span
 
-NO_AGENT = "no_agent"
-"""Between two agents: the caller waits, and nobody speaks with them."""
 KEYED = "digits"
 HELD = "hold"
 

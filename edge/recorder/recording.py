@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from custody.errors import FormatError
 from custody.frame import BLOCK, RATE_HZ, Frame, State
 from custody.keyring import RecordingKey
-from custody.manifest import Manifest, Segment, Span
+from custody.manifest import NO_AGENT, Manifest, Segment, Span
 from custody.place import Place
 from edge.recorder import marks as noted
 from edge.recorder.marks import Marks
@@ -95,7 +95,7 @@ class Recording:
             return
         noted.end(self.marks.parts, now)
         noted.begin(self.marks.parts, now, agent)
-        self.timeline.resume(now, noted.NO_AGENT)
+        self.timeline.resume(now, NO_AGENT)
         self._save_marks()
         if agent not in self.facts.agents:
             self.facts = replace(self.facts, agents=(*self.facts.agents, agent))
@@ -112,7 +112,7 @@ class Recording:
         """Note that nobody talks with the caller: they wait, and nothing is recorded."""
         noted.end(self.marks.parts, now)
         self.timeline.hold(now, on=False)
-        self.timeline.pause(now, noted.NO_AGENT)
+        self.timeline.pause(now, NO_AGENT)
         self._save_marks()
 
     def hold(self, now: int, *, on: bool) -> None:
@@ -128,7 +128,7 @@ class Recording:
 
     def resume(self, now: int) -> None:
         """Record again what somebody has paused; while no agent is there it stays paused."""
-        for each in {mark.what for mark in self.marks.pauses} - {noted.NO_AGENT}:
+        for each in {mark.what for mark in self.marks.pauses} - {NO_AGENT}:
             self.timeline.resume(now, each)
         self._save_marks()
 

@@ -16,7 +16,7 @@ from state.memory import MemoryStore
 from tests.control_plane.center import Center, running, settings
 from tests.control_plane.customers.stage import key_settings
 from tests.control_plane.live.stage import Scene, call_id, eventually
-from tests.control_plane.outside.tenants import Furnished, furnish, words_of
+from tests.control_plane.outside.tenants import Furnished, furnish, well, words_of
 
 OURS, THEIRS = "q7ours", "q7theirs"
 
@@ -69,4 +69,5 @@ async def both(scene: Scene) -> tuple[Furnished, Furnished]:
                 return bool((await words_of(connection, tenant))["calls"])
 
         await eventually(is_carried, f"the call of {who.tenant} is carried into the database")
+        well(await who.manager.ask("PUT", f"/v1/recordings/{call_over}/tags/{who.ids['tag']}"))
     return ours, theirs

@@ -54,6 +54,8 @@ WITHOUT_KEY = {
 WITHOUT_VERSION = {
     "customers_erase": "its approval names the very version that was looked at",
     "recordings_delete": "its approval names the very manifest that was looked at",
+    "recordings_tag": SAME_AGAIN,
+    "recordings_untag": SAME_AGAIN,
     "live_set_code": LAST_COUNTS,
     "live_set_state": LAST_COUNTS,
     "sign_in_end_mine": ENDS,

@@ -26,7 +26,12 @@ async def two_calls(served: Served) -> str:
 
 @pytest.mark.parametrize(
     "query",
-    ["customer={customer}", "tag=gold&queue=sales", "disposition=complaint", "min_length_s=97"],
+    [
+        "customer={customer}",
+        "customer_tag=gold&queue=sales",
+        "disposition=complaint",
+        "min_length_s=97",
+    ],
 )
 async def test_a_recording_is_found_by_what_it_is(served: Served, query: str) -> None:
     customer = await two_calls(served)
@@ -36,7 +41,7 @@ async def test_a_recording_is_found_by_what_it_is(served: Served, query: str) ->
 
 
 @pytest.mark.parametrize(
-    "query", ["customer=cus_nobody", "tag=silver", "disposition=sale", "min_length_s=98"]
+    "query", ["customer=cus_nobody", "customer_tag=silver", "disposition=sale", "min_length_s=98"]
 )
 async def test_and_not_by_what_it_is_not(served: Served, query: str) -> None:
     await two_calls(served)
@@ -55,7 +60,7 @@ async def test_whoever_may_not_read_customers_does_not_search_by_them(served: Se
     customer = await two_calls(served)
     quality = await served.center.person(Role.QUALITY)
     assert len((await quality.get("/v1/recordings")).json["items"]) == 2
-    for query in (f"customer={customer}", "tag=gold"):
+    for query in (f"customer={customer}", "customer_tag=gold"):
         refused = await quality.get(f"/v1/recordings?{query}")
         assert (refused.status, refused.error_id) == (403, "not-searchable")
     await served.center.tenant("t4")
@@ -68,4 +73,4 @@ async def test_what_is_played_is_shown_inline_with_its_marks(served: Served) -> 
     played = await manager.get(path(), **{"Everline-Purpose": "marks"})
     assert played.headers["Content-Disposition"] == "inline"
     shown = (await manager.get(path(part=""))).json
-    assert {"pauses", "holds", "masks", "parts", "gaps"} <= shown.keys()
+    assert {"pauses", "holds", "masks", "parts", "gaps", "transfers"} <= shown.keys()
