@@ -30,7 +30,7 @@ from control_plane.sign_in import store as sign_in
 from control_plane.subjects import Subject
 from control_plane.tokens import SERVICE, TokenKeys
 from control_plane.users import store as users
-from control_plane.web import serve as wallboard
+from control_plane.web import serve as web_pages
 from control_plane.who import SubjectBook
 from state.clock import Clock
 
@@ -70,7 +70,7 @@ def build(settings: Settings, clock: Clock) -> web.Application:
         app.router.add_route(route.method, route.path, binding.bind(route))
     health.add(app)
     docs_page.add(app)
-    wallboard.add(app)
+    web_pages.add(app)
     return app
 
 

@@ -47,18 +47,27 @@ export class Session {
     if (this.#tokens) this.#tokens = told;
   }
 
-  async get(path) { return send("GET", path, { token: await this.token() }); }
+  async get(path, headers = {}) { return send("GET", path, { token: await this.token(), headers }); }
+
+  async ask(method, path) { return send(method, path, { token: await this.token() }); }
+
+  /** Return the answer as it comes, for what is no JSON. */
+  async fetch(path, headers = {}) { return reach("GET", path, { token: await this.token(), headers }); }
 }
 
-async function send(method, path, { token, body } = {}) {
-  const headers = {};
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (body) headers["Content-Type"] = "application/json";
+async function send(method, path, said = {}) {
+  const text = await (await reach(method, path, said)).text();
+  return text ? JSON.parse(text) : {};
+}
+
+/** Raise Refused unless the answer is well. */
+async function reach(method, path, { token, body, headers = {} } = {}) {
+  const sent = { ...headers };
+  if (token) sent.Authorization = `Bearer ${token}`;
+  if (body) sent["Content-Type"] = "application/json";
   const reply = await fetch(path, {
-    method, headers, body: body && JSON.stringify(body), credentials: "omit", redirect: "error", cache: "no-store",
+    method, headers: sent, body: body && JSON.stringify(body), credentials: "omit", redirect: "error", cache: "no-store",
   });
-  const text = await reply.text();
-  const told = text ? JSON.parse(text) : {};
-  if (!reply.ok) throw new Refused(reply.status, told);
-  return told;
+  if (!reply.ok) throw new Refused(reply.status, JSON.parse(await reply.text() || "{}"));
+  return reply;
 }

@@ -11,7 +11,7 @@ from playwright.async_api import ConsoleMessage, Page, async_playwright, expect
 from control_plane.app import ROUTES
 from control_plane.docs_page import serve as docs_page
 from control_plane.permissions import Role
-from control_plane.web import serve as wallboard
+from control_plane.web.serve import PAGES
 from tests.control_plane.center import PASSWORD, Center
 from tests.control_plane.outside.served import Served, served
 
@@ -24,11 +24,10 @@ FLAGS = [
 ]
 
 
-FILES = (docs_page.PAGE, *docs_page.OTHERS, wallboard.PAGE, *wallboard.OTHERS)
+ALL = ((docs_page.ROOT, docs_page.PAGE, docs_page.OTHERS), *PAGES)
+FILES = tuple(file for _, page, others in ALL for file in (page, *others))
 PATHS = tuple(
-    path
-    for each in (docs_page, wallboard)
-    for path in (each.ROOT, *(f"{each.ROOT}/{file.name}" for file in each.OTHERS))
+    path for root, _, others in ALL for path in (root, *(f"{root}/{file.name}" for file in others))
 )
 
 
@@ -61,7 +60,7 @@ def test_the_files_name_no_other_server_and_hold_no_inline_script() -> None:
         assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", text), (
             file
         )
-    for page in (docs_page.PAGE, wallboard.PAGE):
+    for _, page, _ in ALL:
         text = page.read_text()
         assert re.findall(r"<script[^>]*>([^<]*)</script>", text) == [""]
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", text)

@@ -1,0 +1,179 @@
+// Recordings: searches them, opens one for a purpose, plays it and shows what is marked.
+
+import { element, byId } from "/docs/elements.js";
+import { clock, marksOf } from "/recordings/marks.js";
+import { Sound } from "/recordings/sound.js";
+import { draw } from "/recordings/waveform.js";
+import { Refused, Session } from "/wallboard/session.js";
+
+const session = new Session();
+let query = "";
+let next = null;
+let opened = null; // { recording, marks, sound, peaks, purpose }
+
+on("sign-in", "submit", async (form) => {
+  await session.signIn(Object.fromEntries(new FormData(form)));
+  form.elements.password.value = "";
+  const me = await session.get("/v1/me");
+  byId("tenant").textContent = session.tenant;
+  byId("who").textContent = me.roles.map((each) => each.replace("role:", "").replace("_", " ")).join(", ") || "no role";
+  byId("sign-in").hidden = true;
+  byId("signed-in").hidden = byId("library").hidden = false;
+  await search();
+}, "refused");
+
+on("sign-out", "click", async () => {
+  await leave("");
+  await session.signOut();
+});
+
+on("search", "submit", async (form) => {
+  const told = [...new FormData(form)].filter(([, value]) => value.trim());
+  query = String(new URLSearchParams(told.map(([name, value]) => [name, form.elements[name].type === "datetime-local" ? new Date(value).toISOString() : value.trim()])));
+  await search();
+});
+
+on("more", "click", list);
+
+on("why", "submit", async (form) => {
+  const { recording, marks } = opened;
+  const purpose = form.elements.purpose.value;
+  const peaks = await session.get(`/v1/recordings/${recording.id}/waveform`, { "Everline-Purpose": purpose });
+  if (opened?.recording !== recording) return;
+  await opened.sound?.close();
+  const sound = new Sound(recording.length_s, (start, end) => bytes(recording.id, purpose, start, end), show);
+  for (const side of [0, 1]) sound.mute(side, !byId(`hear-${side}`).checked);
+  opened = { recording, marks, peaks, sound };
+  byId("seek").max = recording.length_s;
+  byId("sound").hidden = false;
+  show();
+});
+
+on("play", "click", async () => {
+  const { sound } = opened;
+  if (sound.isPlaying) sound.pause();
+  else await sound.play();
+});
+
+for (const side of [0, 1]) on(`hear-${side}`, "change", (box) => opened?.sound?.mute(side, !box.checked));
+
+on("seek", "input", (bar) => opened.sound.seek(Number(bar.value)));
+
+on("waveform", "click", (canvas, event) => {
+  const box = canvas.getBoundingClientRect();
+  return opened.sound.seek(((event.clientX - box.left) / box.width) * opened.recording.length_s);
+});
+
+on("tag", "submit", async (form) => {
+  await retag("PUT", form.elements.tag.value);
+  form.reset();
+});
+
+window.addEventListener("resize", show);
+setInterval(() => { if (opened?.sound?.isPlaying) show(); }, 100);
+
+async function search() {
+  next = null;
+  byId("found").replaceChildren();
+  await list();
+}
+
+async function list() {
+  const asked = new URLSearchParams(query);
+  if (next) asked.set("cursor", next);
+  const page = await session.get(`/v1/recordings?${asked}`);
+  byId("found").append(...page.items.map(row));
+  next = page.next ?? null;
+  byId("more").hidden = !next;
+}
+
+function row(recording) {
+  const open = element("button", { type: "button", class: "quiet", onclick: () => attempt(() => choose(recording.id)) }, new Date(recording.arrived).toLocaleString());
+  const cells = [
+    ["Queue", recording.queue], ["Agent", recording.agent || "–"], ["Site", recording.site],
+    ["Length", recording.is_kept ? clock(recording.length_s) : "–"], ["Disposition", recording.disposition || "–"],
+    ["Tags", recording.tags.join(", ") || "–"], ["State", state(recording)],
+  ];
+  return element("tr", { "data-id": recording.id }, element("th", { scope: "row" }, open), cells.map(([name, text]) => element("td", { "data-label": name }, text)));
+}
+
+function state(recording) {
+  if (recording.is_deleted) return "deleted";
+  if (!recording.is_kept) return recording.unrecorded ? `not recorded: ${recording.unrecorded.replaceAll("_", " ")}` : "none";
+  return recording.is_complete ? "complete" : "incomplete";
+}
+
+async function choose(id) {
+  const recording = await session.get(`/v1/recordings/${id}`);
+  await opened?.sound?.close();
+  opened = { recording, marks: marksOf(recording), sound: null, peaks: null };
+  for (const each of byId("found").children) each.classList.toggle("chosen", each.dataset.id === id);
+  byId("player").hidden = false;
+  byId("sound").hidden = true;
+  byId("why").hidden = !recording.is_kept || recording.is_deleted;
+  byId("player-title").textContent = `${new Date(recording.arrived).toLocaleString()}, ${recording.queue}`;
+  const parts = recording.parts.map((each) => `${each.agent} ${clock(each.start_s)} to ${clock(each.end_s)}`);
+  byId("facts").textContent = [clock(recording.length_s), state(recording), ...parts].join(" · ");
+  byId("marks").replaceChildren(...(opened.marks.length ? opened.marks.map(mark) : [element("li", { class: "dim" }, "None")]));
+  tags(recording.tags);
+}
+
+function mark(each) {
+  const go = () => attempt(() => opened.sound?.seek(each.startS));
+  return element("li", {}, element("button", { type: "button", class: `quiet ${each.kind}`, onclick: go }, `${clock(each.startS)} to ${clock(each.endS)} ${each.text}`));
+}
+
+function tags(all) {
+  byId("tags").replaceChildren(...all.map((each) => element("li", {}, element("button", { type: "button", class: "quiet", "aria-label": `Take away ${each}`, onclick: () => attempt(() => retag("DELETE", each)) }, `${each} ×`))));
+}
+
+async function retag(method, tag) {
+  const { id } = opened.recording;
+  await session.ask(method, `/v1/recordings/${id}/tags/${encodeURIComponent(tag)}`);
+  const fresh = await session.get(`/v1/recordings/${id}`);
+  tags(fresh.tags);
+  byId("found").querySelector(`tr[data-id="${id}"]`)?.replaceWith(row(fresh));
+}
+
+async function bytes(id, purpose, start, end) {
+  const reply = await session.fetch(`/v1/recordings/${id}/audio`, { "Everline-Purpose": purpose, Range: `bytes=${start}-${end - 1}` });
+  return reply.arrayBuffer();
+}
+
+function show() {
+  if (!opened?.sound) return;
+  const { sound, recording, marks, peaks } = opened;
+  byId("play").textContent = sound.isPlaying ? "Pause" : "Play";
+  byId("position").textContent = `${clock(sound.positionS)} of ${clock(recording.length_s)}`;
+  if (document.activeElement !== byId("seek") || sound.isPlaying) byId("seek").value = sound.positionS;
+  draw(byId("waveform"), peaks, recording.length_s, marks, sound.positionS);
+}
+
+async function leave(why) {
+  await opened?.sound?.close();
+  opened = null;
+  session.forget();
+  byId("sign-in").hidden = false;
+  byId("signed-in").hidden = byId("library").hidden = byId("player").hidden = true;
+  for (const id of ["found", "marks", "tags"]) byId(id).replaceChildren();
+  for (const id of ["tenant", "facts", "player-title"]) byId(id).textContent = "";
+  byId("why").reset();
+  byId("refused").textContent = why;
+}
+
+function on(id, what, does, told = "problem") {
+  byId(id).addEventListener(what, (event) => {
+    if (what === "submit") event.preventDefault();
+    return attempt(() => does(event.currentTarget, event), told);
+  });
+}
+
+async function attempt(does, told = "problem") {
+  byId(told).textContent = "";
+  try {
+    await does();
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401 && told === "problem") await leave("Your session has ended: sign in again.");
+    else byId(told).textContent = error instanceof Refused ? error.message : `The control plane cannot be reached: ${error.message}`;
+  }
+}
