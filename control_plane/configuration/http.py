@@ -27,7 +27,7 @@ from control_plane.configuration.errors import (
     PLAN_ACTIVE,
     PLAN_NOT_ACTIVE,
 )
-from control_plane.configuration.moving import judged
+from control_plane.configuration.moving import judged, note_forced
 from control_plane.configuration.nouns import ACTIVATIONS, NOUNS
 from control_plane.configuration.publisher import APPLIED_S
 from control_plane.configuration.resources import routes
@@ -132,7 +132,8 @@ async def roll_back(ask: AnyAsk) -> Done:
     def edits(now: Newest) -> list[Edit]:
         return restoring(now.document, then, ask.tenant, but=_KEPT)
 
-    return await _carry_out(ask, edits, what="rolled_back")
+    moved = await judged(ask, edits)
+    return await _carry_out(ask, edits, what="rolled_back", moved=moved)
 
 
 async def drain(ask: AnyAsk) -> Done:
@@ -205,7 +206,18 @@ async def revert(ask: AnyAsk) -> Done:
             raise ApiError(PLAN_NOT_ACTIVE)
         return [Edit(section=ACTIVATIONS, id=plan, body=None)]
 
-    return await _carry_out(ask, edits, what="reverted")
+    moved = await judged(ask, edits, lambda now: _served_by(ask.at.id, now))
+    return await _carry_out(ask, edits, what="reverted", moved=moved)
+
+
+def _served_by(plan: str, now: Newest) -> frozenset[str]:
+    """Return the sites that a plan gives calls to: these lose them when it is reverted."""
+    item = now.document.get(("plans", plan))
+    body = {} if item is None else item.body
+    took = [set(each.get("sites", ())) for each in body.get("dids", {}).values()]
+    for site, each in body.get("sites", {}).items():
+        took.append({*each.get("backups", ()), *each.get("shares", {})} - {site})
+    return frozenset().union(*took)
 
 
 async def show_plan_state(ask: AnyAsk) -> PlanState:
@@ -246,9 +258,7 @@ async def _carry_out(
     outcome: Outcome
     async with ask.services.database.write() as connection:
         ask.connection = connection
-        if moved is not None and not moved.fits and not trial.dry_run:
-            # Beside the version's own entry: who went on although they were shown this.
-            await ask.audit(ask.at.id, action="move.forced", detail=_forced(moved, why))
+        await note_forced(ask, moved, why)
         outcome = await desk.book.write(
             ask, connection, edits, what=what, why=why, dry_run=trial.dry_run
         )
@@ -263,17 +273,6 @@ async def _carry_out(
         publication=published,
         move=moved,
     )
-
-
-def _forced(moved: MoveView, why: str) -> dict[str, Any]:
-    """Return what the audit log keeps of a move that does not fit."""
-    return {
-        "why": why,
-        "emergency": moved.emergency,
-        "queues": [each.queue for each in moved.queues if not each.fits],
-        "sites": [each.site for each in moved.sites if not each.fits],
-        "others_short": moved.others_short,
-    }
 
 
 async def _site(ask: AnyAsk) -> Thing:
@@ -343,11 +342,11 @@ _WHOLE: Final[tuple[AnyRoute, ...]] = (
         summary="Go back to a version",
         access=Permission.CONFIGURATION_UPDATE,
         handler=roll_back,
-        query=Trial,
+        query=MoveTrial,
         body=Rollback,
         answer=Done,
         tx=Tx.NONE,
-        problems=(BROKEN, NOT_FOUND),
+        problems=(BROKEN, DOES_NOT_FIT, NOT_FOUND),
     ),
     Route(
         method=Method.POST,
@@ -407,11 +406,11 @@ _WHOLE: Final[tuple[AnyRoute, ...]] = (
         access=Permission.PLAN_ACTIVATE,
         handler=revert,
         at=ItemPath,
-        query=Trial,
+        query=MoveTrial,
         body=Reason,
         answer=Done,
         tx=Tx.NONE,
-        problems=(BROKEN, PLAN_NOT_ACTIVE),
+        problems=(BROKEN, DOES_NOT_FIT, PLAN_NOT_ACTIVE),
     ),
 )
 

@@ -9,6 +9,7 @@ The laws:
   and says why goes on, and that is written down.
 - An emergency is never refused, and waits for no reckoning: calls leave a site that is dead or
   fails, whatever that comes to. A dry run says what that is.
+- A way back is a move like another: of a plan that is reverted, or a configuration rolled back to.
 - What cannot be looked at is not refused either, and is said not to have been checked.
 """
 
@@ -22,10 +23,11 @@ from typing import Any, Final
 from control_plane.api.ask import Ask
 from control_plane.api.model import instant
 from control_plane.calls import store as calls
+from control_plane.configuration import traffic
 from control_plane.configuration.book import Newest
 from control_plane.configuration.check import check
 from control_plane.configuration.desk import DESK
-from control_plane.configuration.document import Edit, applied
+from control_plane.configuration.document import Edit, applied, difference
 from control_plane.configuration.errors import does_not_fit
 from control_plane.configuration.schemas import MoveTrial, MoveView, QueueOutlook, SiteOutlook
 from control_plane.errors import FORBIDDEN, ApiError, invalid
@@ -47,23 +49,30 @@ UNSEEN: Final = MoveView(why_unchecked="the shared state cannot be seen from her
 
 
 async def judged(
-    ask: AnyAsk, edits: Callable[[Newest], list[Edit]], sites: Callable[[Newest], Iterable[str]]
+    ask: AnyAsk,
+    edits: Callable[[Newest], list[Edit]],
+    sites: Callable[[Newest], Iterable[str]] | None = None,
 ) -> MoveView | None:
-    """Return what a change comes to, or raise `move-does-not-fit`; None: it would be broken.
+    """Return what a change comes to, or raise `move-does-not-fit`.
 
-    `sites`: those that the change takes calls from.
+    None: nothing moves, or it would be broken.
+    `sites`: those that the change takes calls from; left out, what it does to sites says so.
     """
     desk, trial = ask.request.app[DESK], ask.query
     _may_force(ask, trial)
     async with ask.services.database.read() as connection:
         newest = await desk.book.newest(connection)
         after = applied(newest.document, edits(newest), newest.number + 1)
+        changes = difference(newest.document, after)
+        if sites is None and not traffic.is_moved(changes):
+            return None
         since_ms = ask.now_ms - round(WINDOW_S * 1000)
         records = await calls.since(connection, None, since_ms, MOST_RECORDS)
     if desk.mirror is None or not can_see(desk.mirror):
         return UNSEEN
     snapshot = desk.mirror.snapshot
-    failing = frozenset(sites(newest)) & failing_sites(snapshot, ask.services.settings.site)
+    losing = traffic.left(changes) if sites is None else sites(newest)
+    failing = frozenset(losing) & failing_sites(snapshot, ask.services.settings.site)
     if failing and not trial.dry_run:
         return MoveView(why_unchecked="it is an emergency", emergency=_emergency(failing))
     checked = await asyncio.to_thread(check, after)
@@ -88,7 +97,8 @@ def _may_force(ask: AnyAsk, trial: MoveTrial) -> None:
     """Raise `forbidden`, or `invalid` without a reason."""
     if not trial.force:
         return
-    if not ask.sees(Thing(kind="move", tenant=ask.tenant, id=ask.at.id), Permission.MOVE_FORCE):
+    thing = Thing(kind="move", tenant=ask.tenant, id=getattr(ask.at, "id", ""))
+    if not ask.sees(thing, Permission.MOVE_FORCE):
         raise ApiError(FORBIDDEN, "What does not fit may be forced by who has move:force.")
     if not (trial.why or getattr(ask.body, "why", "")):
         raise invalid("query.why", "say why it is to be done although it does not fit")
@@ -131,6 +141,20 @@ def told(
             for each in found.after.sites
         ),
     )
+
+
+async def note_forced(ask: AnyAsk, moved: MoveView | None, why: str) -> None:
+    """Write down, beside the version's own entry, who went on although they were shown this."""
+    if moved is None or moved.fits or ask.query.dry_run:
+        return
+    detail = {
+        "why": why,
+        "emergency": moved.emergency,
+        "queues": [each.queue for each in moved.queues if not each.fits],
+        "sites": [each.site for each in moved.sites if not each.fits],
+        "others_short": moved.others_short,
+    }
+    await ask.audit(getattr(ask.at, "id", ""), action="move.forced", detail=detail)
 
 
 def _emergency(failing: frozenset[str]) -> str:

@@ -6,6 +6,7 @@ A section's models are made from its table, so that the API takes what a file ta
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -13,21 +14,30 @@ import msgspec
 from control_plane.api.ask import Ask
 from control_plane.api.model import ApiModel
 from control_plane.api.paging import Page
-from control_plane.api.route import Answer, AnyRoute, Check, Method, Route
-from control_plane.configuration import store, telling
+from control_plane.api.route import Answer, AnyRoute, Check, Method, Route, Tx
+from control_plane.configuration import store, telling, traffic
 from control_plane.configuration.book import Newest, Outcome
 from control_plane.configuration.desk import DESK
 from control_plane.configuration.document import Body, Edit, Item
 from control_plane.configuration.errors import (
     BROKEN,
     DID_NOT_ASSIGNED,
+    DOES_NOT_FIT,
     ID_NOT_YOURS,
     PLAN_ACTIVE,
     TAKEN,
 )
 from control_plane.configuration.models import body_model, draft_model, view_model
+from control_plane.configuration.moving import judged, note_forced
 from control_plane.configuration.nouns import ACTIVATIONS, OWN_SHAPES, Noun
-from control_plane.configuration.schemas import ItemListing, ItemPath, Trial, Written
+from control_plane.configuration.schemas import (
+    ItemListing,
+    ItemPath,
+    Moved,
+    MoveTrial,
+    Trial,
+    Written,
+)
 from control_plane.errors import VERSION_MISMATCH, ApiError, invalid, not_found
 from control_plane.subjects import Thing
 from state.configuration import SECTIONS
@@ -50,6 +60,10 @@ def routes(noun: Noun) -> tuple[AnyRoute, ...]:
     draft = draft_model(f"{singular}Draft", noun.shape, but=resource.unsent)
     view = resource.view
     ask = f"a {noun.one}"
+    can_move = noun.section in traffic.REPLACED
+    trial, written = (MoveTrial, Moved) if can_move else (Trial, Written)
+    tx = Tx.NONE if can_move else Tx.WRITE
+    refused = (BROKEN, DOES_NOT_FIT, PLAN_ACTIVE) if can_move else (BROKEN, PLAN_ACTIVE)
     return (
         Route(
             method=Method.GET,
@@ -93,11 +107,12 @@ def routes(noun: Noun) -> tuple[AnyRoute, ...]:
             handler=_named(resource.replace, f"replace_{noun.section}"),
             thing=resource.thing,
             at=ItemPath,
-            query=Trial,
+            query=trial,
             body=body,
-            answer=Written,
+            answer=written,
             is_versioned=True,
-            problems=(BROKEN, PLAN_ACTIVE),
+            tx=tx,
+            problems=refused,
         ),
         Route(
             method=Method.DELETE,
@@ -107,10 +122,11 @@ def routes(noun: Noun) -> tuple[AnyRoute, ...]:
             handler=_named(resource.delete, f"delete_{noun.section}"),
             thing=resource.thing,
             at=ItemPath,
-            query=Trial,
-            answer=Written,
+            query=trial,
+            answer=written,
             is_versioned=True,
-            problems=(BROKEN, PLAN_ACTIVE),
+            tx=tx,
+            problems=refused,
         ),
     )
 
@@ -160,22 +176,38 @@ class _Resource:
             held = self._held(ask, now)
             return [self._edit(ask.at.id, sent, held.tenant, held.body)]
 
-        return self._answer(ask, await self._write(ask, edits))
+        return await self._change(ask, edits)
 
     async def delete(self, ask: AnyAsk) -> Answer[Written]:
         def edits(now: Newest) -> list[Edit]:
             held = self._held(ask, now)
             return [Edit(section=held.section, id=held.id, body=None)]
 
-        return self._answer(ask, await self._write(ask, edits))
+        return await self._change(ask, edits)
 
     async def thing(self, ask: AnyAsk) -> Thing:
         return self._thing(ask, await self._item(ask))
 
     # -- what they share
 
+    async def _change(self, ask: AnyAsk, edits: Callable[[Newest], list[Edit]]) -> Answer[Any]:
+        """Replace or delete one; where that can move traffic, what it comes to is looked at."""
+        if self._noun.section not in traffic.REPLACED:
+            return self._answer(ask, await self._write(ask, edits))
+        moved = await judged(ask, edits)  # it takes its time, and nobody else's turn to write
+        async with ask.services.database.write() as connection:
+            ask.connection = connection
+            await note_forced(ask, moved, ask.query.why)
+            outcome = await self._write(ask, edits)
+        answer = self._answer(ask, outcome)
+        return replace(answer, body=Moved(**dict(answer.body or {}), move=moved))
+
     async def _item(self, ask: AnyAsk) -> Item:
-        found = await store.find(ask.db, self._noun.section, ask.at.id)
+        if ask.connection is None:
+            async with ask.services.database.read() as connection:
+                found = await store.find(connection, self._noun.section, ask.at.id)
+        else:
+            found = await store.find(ask.db, self._noun.section, ask.at.id)
         if found is None:
             raise not_found()
         return found

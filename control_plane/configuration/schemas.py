@@ -143,6 +143,13 @@ class Written(ApiModel):
     changes: tuple[ChangeView, ...]
 
 
+class Moved(Written):
+    """What a change did that may have moved traffic."""
+
+    move: MoveView | None = None
+    """What moving traffic comes to; null: none moves."""
+
+
 class VersionPath(ApiModel):
     """Which version."""
 
@@ -225,12 +232,10 @@ class Publication(ApiModel):
     """Why it is not published, if that is known."""
 
 
-class Done(Written):
+class Done(Moved):
     """What a change did, and how far it has come."""
 
     publication: Publication
-    move: MoveView | None = None
-    """What moving traffic comes to; null: none moves."""
 
 
 class PlanState(ApiModel):

@@ -10,7 +10,7 @@ from state import keys
 from state.codec import Record
 from state.model import EdgeId, Probe, Site, SiteId
 from state.store import Delete
-from tests.control_plane.center import Person
+from tests.control_plane.center import Person, Reply
 from tests.control_plane.live.stage import Scene, eventually, life
 
 CALLS, EVERY_S, TALK_S = 28, 20, 5
@@ -164,3 +164,94 @@ async def test_a_tenants_plan_tells_nothing_of_others(scene: Scene) -> None:
     done = await theirs.post("/v1/plans/t2.night/activate", {"why": "x"})
     assert done.status == 200, done.body
     assert {each["queue"] for each in done.json["move"]["queues"]} <= {"t2.sales", "t2.spare"}
+
+
+async def put_site(who: Person, site: str, query: str = "", /, **changes: object) -> Reply:
+    held = await who.get(f"/v1/sites/{site}")
+    body = {"sip": held.json["sip"], "name": held.json["name"], **changes}
+    return await who.ask(
+        "PUT", f"/v1/sites/{site}{query}", body, {"If-Match": held.headers["ETag"]}
+    )
+
+
+@pytest.mark.parametrize(
+    "changes", [{"draining": True}, {"shares": {"a": 20, "b": 80}}], ids=["drains", "shares"]
+)
+async def test_a_sites_table_that_moves_calls_is_judged_as_the_move_is(
+    scene: Scene, changes: dict[str, object]
+) -> None:
+    sre = await busy(scene, room=2)
+    refused = await put_site(sre, "a", "", **changes)
+    assert (refused.status, refused.error_id) == (409, "move-does-not-fit")
+    assert [e["site"] for e in refused.json["move"]["sites"] if not e["fits"]] == ["b"]
+    tried = await put_site(sre, "a", "?dry_run=true", **changes)
+    assert (tried.status, tried.json["move"]) == (200, refused.json["move"])
+    forced = await put_site(sre, "a", "?force=true&why=fire", **changes)
+    assert (forced.status, forced.json["move"]["fits"]) == (200, False), forced.body
+    auditor = await scene.center.person(Role.AUDITOR)
+    log = (await auditor.get("/v1/audit?limit=50")).json["items"]
+    assert [e["detail"]["why"] for e in log if e["action"] == "move.forced"] == ["fire"]
+
+
+async def test_a_sites_table_that_moves_no_call_waits_for_no_reckoning(scene: Scene) -> None:
+    sre = await busy(scene, room=2)
+    renamed = await put_site(sre, "a", name="Berlin")
+    assert (renamed.status, renamed.json["move"]) == (200, None)
+
+
+async def test_a_site_that_is_dead_drains_by_its_table_too(scene: Scene) -> None:
+    sre = await busy(scene, room=2)
+    await scene.write(Delete(key=keys.edge(EdgeId("a1"))))
+    done = await put_site(sre, "a", draining=True)
+    assert (done.status, done.json["move"]["emergency"]) == (200, "a is dead or fails")
+
+
+async def test_a_number_that_goes_to_a_queue_without_people_is_refused(scene: Scene) -> None:
+    await busy(scene)
+    manager = await scene.center.person(Role.MANAGER)
+    experts = {"id": "experts", "needs": {"rare": 9}}
+    assert (await manager.post("/v1/queues", experts)).status == 201
+    admin = await scene.center.person(Role.TENANT_ADMIN)
+    etag = {"If-Match": (await admin.get("/v1/dids/100")).headers["ETag"]}
+    refused = await admin.ask("PUT", "/v1/dids/100", {"queue": "experts"}, etag)
+    assert (refused.status, refused.error_id) == (409, "move-does-not-fit"), refused.body
+
+
+async def test_a_rollback_that_does_not_fit_is_refused_until_it_is_forced(scene: Scene) -> None:
+    sre = await busy(scene, room=2)
+    drained = await put_site(sre, "a", "?force=true&why=x", draining=True)
+    assert (await put_site(sre, "a")).status == 200
+    admin = await scene.center.person(Role.TENANT_ADMIN)
+    back, body = "/v1/configuration/rollback?why=x", {"to": drained.json["version"]}
+    refused = await admin.post(back, body)
+    assert (refused.status, refused.error_id) == (409, "move-does-not-fit"), refused.body
+    assert (await admin.post(f"{back}&force=true", body)).status == 200
+    assert (await sre.get("/v1/sites/a")).json["draining"]
+
+
+async def test_a_plan_whose_way_back_has_no_room_is_refused(scene: Scene) -> None:
+    sre = await busy(scene)
+    admin = await scene.center.person(Role.TENANT_ADMIN)
+    plan = {"id": "storm", "sites": {"a": {"backups": ["b"]}}}
+    assert (await admin.post("/v1/plans", plan)).status == 201
+    assert (await sre.post("/v1/plans/storm/activate", {"why": "x"})).status == 200
+    assert (await put_site(sre, "a", room=1)).status == 200
+    why = {"why": "it is over"}
+    tried = await sre.post("/v1/plans/storm/revert?dry_run=true", why)
+    assert (tried.status, tried.json["move"]["fits"]) == (200, False), tried.body
+    refused = await sre.post("/v1/plans/storm/revert", why)
+    assert (refused.status, refused.error_id) == (409, "move-does-not-fit"), refused.body
+
+
+async def test_a_plan_is_reverted_from_a_site_that_died_whatever_that_comes_to(
+    scene: Scene,
+) -> None:
+    sre = await busy(scene)
+    admin = await scene.center.person(Role.TENANT_ADMIN)
+    plan = {"id": "storm", "sites": {"a": {"backups": ["b"]}}}
+    assert (await admin.post("/v1/plans", plan)).status == 201
+    assert (await sre.post("/v1/plans/storm/activate", {"why": "x"})).status == 200
+    assert (await put_site(sre, "a", room=1)).status == 200
+    await scene.write(Delete(key=keys.edge(EdgeId("b1"))))
+    done = await sre.post("/v1/plans/storm/revert", {"why": "b burns"})
+    assert (done.status, done.json["move"]["emergency"]) == (200, "b is dead or fails")
