@@ -12,12 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from drills.demo.cut_off import agent_ended_nothing, caller_ended_nothing
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler, PlannedCall, Scenario
 from state.model import CallRecord, Outcome, SiteId
-
-ALONE_MS = 8000
-"""Goodbyes that cross are answered at once, or within the 4 s after which they count as late."""
 
 
 class Audio(Struct, frozen=True, kw_only=True):
@@ -200,8 +198,7 @@ def outcome_by_people(
     """Return how the call ended, by the word of its caller and, if one answered, its agent.
 
     A BYE that nobody answered ends nothing: the call was gone before it. Nor does one that a site
-    answers in its next life, perhaps half a minute later: nothing was heard any more by then. A
-    caller who cannot listen hangs up on time, long after the agent, who can, has given up.
+    answers in its next life (`drills.demo.cut_off`).
     """
     heard = audio is not None and audio.caller_heard_agent
     match caller.end:
@@ -210,22 +207,16 @@ def outcome_by_people(
         case End.CANCELLED:
             return Outcome.ABANDONED
         case End.HUNG_UP:
-            if heard and not caller.is_cut_off and not _is_left_alone(caller, agent):
+            was_over = caller_ended_nothing(caller, agent)
+            if heard and not was_over:
                 return Outcome.ANSWERED
-            is_lost = agent is not None or caller.is_cut_off
-            return Outcome.LOST if is_lost else Outcome.ABANDONED
+            return Outcome.LOST if agent is not None or was_over else Outcome.ABANDONED
         case End.FAR_END:
-            ended_by_agent = agent is not None and agent.end is End.HUNG_UP
-            return Outcome.ANSWERED if heard and ended_by_agent else Outcome.LOST
+            hung_up = agent if agent is not None and agent.end is End.HUNG_UP else None
+            is_good = heard and hung_up is not None and not agent_ended_nothing(caller, hung_up)
+            return Outcome.ANSWERED if is_good else Outcome.LOST
         case End.UNHEARD | End.SILENCE | End.FAULT | End.UNFINISHED:
             return Outcome.LOST
-
-
-def _is_left_alone(caller: CallerReport, agent: AgentReport | None) -> bool:
-    """Tell whether the agent's goodbye never reached a caller who went on for long after it."""
-    if agent is None or agent.hung_up_ms is None or caller.ended_ms is None:
-        return False
-    return caller.ended_ms - agent.hung_up_ms > ALONE_MS
 
 
 def _agree(row: Row) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from msgspec.structs import replace
 
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import (
@@ -28,7 +27,6 @@ CALLER_SILENCE_S = 4.0
 """A caller who hears nothing at all for so long takes the line for dead."""
 AGENT_SILENCE_S = 3.0
 REGISTER_EVERY_S = 30
-LATE_MS, STILL_HEARD_MS = 2000, 200
 CUT_OFF = "no_media"
 """Why a telephone says that it hangs up, when nothing was heard any more."""
 
@@ -127,33 +125,14 @@ def caller_reports(lines: Iterable[Line]) -> tuple[CallerReport, ...]:
     """Return a report for each call that a phone placed, also for those without an end."""
     found: dict[str, CallerReport] = {}
     silent: set[str] = set()
-    cut_off: set[str] = set()
     for line in lines:
         if line.role != "caller" or not line.sip_call_id:
             continue
         if line.event == "hanging_up" and line.cause == CUT_OFF:
             silent.add(line.sip_call_id)
-        if line.event == "call" and _is_late(line):
-            heard_nothing = line.sip_call_id in silent or _was_gone(line)
-            cut_off |= {line.sip_call_id} if heard_nothing else set()
         if line.event == "call" or line.sip_call_id not in found:
-            found[line.sip_call_id] = _caller_report(line)
-    return tuple(
-        replace(report, is_cut_off=True) if report.sip_call_id in cut_off else report
-        for report in found.values()
-    )
-
-
-def _is_late(line: Line) -> bool:
-    """Tell whether the BYE of a call was answered long after it was sent first."""
-    ends = line.hung_up_ms, line.ended_ms
-    return None not in ends and (ends[1] or 0) - (ends[0] or 0) > LATE_MS
-
-
-def _was_gone(line: Line) -> bool:
-    """Tell whether the agent was not heard any more from the BYE on: a call that lives is."""
-    ends = line.last_heard_ms, line.hung_up_ms
-    return None not in ends and (ends[0] or 0) - (ends[1] or 0) < STILL_HEARD_MS
+            found[line.sip_call_id] = _caller_report(line, heard_nothing=line.sip_call_id in silent)
+    return tuple(found.values())
 
 
 def agent_reports(lines: Iterable[Line]) -> tuple[AgentReport, ...]:
@@ -168,7 +147,7 @@ def agent_reports(lines: Iterable[Line]) -> tuple[AgentReport, ...]:
     return tuple(found.values())
 
 
-def _caller_report(line: Line) -> CallerReport:
+def _caller_report(line: Line, *, heard_nothing: bool) -> CallerReport:
     return CallerReport(
         number=line.phone,
         sip_call_id=line.sip_call_id,
@@ -177,6 +156,7 @@ def _caller_report(line: Line) -> CallerReport:
         invite_ms=line.invite_ms or line.wall_ms,
         ok_ms=line.answered_ms,
         joined_ms=line.joined_ms,
+        hung_up_ms=line.hung_up_ms,
         ended_ms=line.ended_ms,
         end=_end(line),
         status=line.status,
@@ -184,6 +164,8 @@ def _caller_report(line: Line) -> CallerReport:
         sent=line.sent_chord,
         heard=frozenset(line.heard),
         held=line.held > 0,
+        last_heard_ms=_last_heard_ms(line),
+        heard_nothing=heard_nothing,
     )
 
 
@@ -199,7 +181,13 @@ def _agent_report(line: Line) -> AgentReport:
         end=_end(line),
         sent=line.sent_chord,
         heard=frozenset(line.heard),
+        last_heard_ms=_last_heard_ms(line),
     )
+
+
+def _last_heard_ms(line: Line) -> int | None:
+    """Return when the only one who was heard was heard last; a phone tells of one alone."""
+    return line.last_heard_ms if len(line.heard) == 1 else None
 
 
 def _end(line: Line) -> End:

@@ -50,7 +50,10 @@ class CallerReport(Struct, frozen=True, kw_only=True):
     """When the 200 came."""
     joined_ms: int | None = None
     """When an agent's audio was joined: SIPp goes by the re-INVITE, our phone by what it hears."""
+    hung_up_ms: int | None = None
+    """When the caller put the phone down."""
     ended_ms: int | None = None
+    """When that, or the other side's doing, was settled."""
     end: End = End.UNFINISHED
     status: int | None = None
     """Of a refusal."""
@@ -62,8 +65,10 @@ class CallerReport(Struct, frozen=True, kw_only=True):
     """Chords that came in."""
     held: bool = False
     """It put the agent on hold and came back."""
-    is_cut_off: bool = False
-    """It hung up, nothing was heard any more, and it was answered only much later."""
+    last_heard_ms: int | None = None
+    """When the agent was heard last, if it listens, and there was one agent only."""
+    heard_nothing: bool = False
+    """It hung up because nothing came any more, not even music."""
 
 
 class AgentReport(Struct, frozen=True, kw_only=True):
@@ -82,6 +87,7 @@ class AgentReport(Struct, frozen=True, kw_only=True):
     end: End = End.UNFINISHED
     sent: str = ""
     heard: frozenset[str] = frozenset()
+    last_heard_ms: int | None = None
 
     @property
     def busy_until_ms(self) -> int | None:

@@ -25,8 +25,6 @@ class Line(Struct, frozen=True, kw_only=True):
     detail: str
 
 
-LATE_MS = 4000
-"""SIPp cannot say whether it still heard anybody: an edge's next life answers sooner."""
 _ENDS = {
     "bye_answered": End.HUNG_UP,
     "bye_crossed": End.HUNG_UP,
@@ -92,7 +90,6 @@ def _report(steps: list[Line]) -> CallerReport:
     refused = first.get("refused")
     received = first.get("bye_received")
     hung_up = first.get("hangs_up") or first.get("leaves")
-    is_late = hung_up and last and last.at_ms - hung_up.at_ms > LATE_MS
     return CallerReport(
         number=invite.number,
         sip_call_id=invite.sip_call_id,
@@ -101,11 +98,11 @@ def _report(steps: list[Line]) -> CallerReport:
         invite_ms=invite.at_ms,
         ok_ms=_at(first.get("ok")),
         joined_ms=_at(first.get("joined")),
+        hung_up_ms=_at(hung_up),
         ended_ms=_at(last),
         end=_ENDS[last.step] if last else End.UNFINISHED,
         status=int(refused.detail) if refused and refused.detail.isdecimal() else None,
         reason=received.detail if received else "",
-        is_cut_off=bool(is_late),
     )
 
 

@@ -57,21 +57,6 @@ def test_the_people_say_how_a_call_ended(
     assert outcome_by_people(replace(CALLER, end=end), agent, audio) is outcome
 
 
-def test_a_hang_up_into_silence_that_is_answered_much_later_ended_nothing() -> None:
-    caller = replace(CALLER, end=End.HUNG_UP, is_cut_off=True)
-    assert outcome_by_people(caller, AGENT, GOOD) is Outcome.LOST
-    assert outcome_by_people(caller, None, None) is Outcome.LOST
-
-
-def test_a_caller_who_cannot_listen_was_lost_when_the_agent_gave_up_long_before() -> None:
-    ended_ms = 60_000
-    caller = replace(CALLER, end=End.HUNG_UP, ended_ms=ended_ms)
-    left = replace(AGENT, hung_up_ms=ended_ms - 21_000)
-    crossing = replace(AGENT, hung_up_ms=ended_ms - 1_500)
-    assert outcome_by_people(caller, left, GOOD) is Outcome.LOST
-    assert outcome_by_people(caller, crossing, GOOD) is Outcome.ANSWERED
-
-
 def test_a_good_run_has_no_mismatch() -> None:
     assert invented.run().ledger.mismatches() == ()
 

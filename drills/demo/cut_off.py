@@ -1,0 +1,84 @@
+"""Whether a call was cut off before somebody said goodbye, by the ears of its people. PURE.
+
+A goodbye ends a call that stands. Into one that a fault has cut off, people say it because they
+hear nobody, or have not noticed yet; a site that comes back answers it in its next life. It answers
+late, since nobody was there when it came; and from the fault on nobody had heard anybody. Where
+only the edge was gone, the answer is late as well, but the two hear each other all the while.
+"""
+
+from __future__ import annotations
+
+from drills.demo.reports import AgentReport, CallerReport
+from drills.demo.scenario import Dialler
+
+AT_ONCE_MS = 600
+"""Who is there answers a BYE before it is sent again, after 500 ms (timer T1, RFC 3261 §17.1.2)."""
+SILENT_MS = 1000
+"""Five times the longest gap that a call may have."""
+GAVE_UP_MS = 2000
+"""So long before the caller's goodbye, the agent's is not one that crosses it."""
+DEAF_MS = 4000
+"""A caller who cannot listen, and whose agent does not say: an edge's next life is quicker."""
+ALONE_MS = 8000
+"""Goodbyes that cross are answered within the 4 s after which they count as late."""
+
+Report = CallerReport | AgentReport
+
+
+def caller_ended_nothing(caller: CallerReport, agent: AgentReport | None) -> bool:
+    """Tell whether the call was over when its caller hung up, because something was broken."""
+    if agent is not None and _was_left_alone(caller, agent):
+        return True
+    if not _had_to_wait(caller):
+        return False
+    if caller.last_heard_ms is None and (agent is None or agent.last_heard_ms is None):
+        return caller.heard_nothing or _waited_ms(caller) > DEAF_MS
+    return _nobody_was_heard(caller, agent)
+
+
+def agent_ended_nothing(caller: CallerReport, agent: AgentReport) -> bool:
+    """Tell whether the call was over when its agent hung up, because something was broken."""
+    return _had_to_wait(agent) and _nobody_was_heard(caller, agent)
+
+
+def _was_left_alone(caller: CallerReport, agent: AgentReport) -> bool:
+    """Tell whether the caller, who cannot listen, stayed on after the agent had given up."""
+    if agent.hung_up_ms is None or caller.ended_ms is None:
+        return False
+    if caller.ended_ms - agent.hung_up_ms > ALONE_MS:
+        return True
+    before_ms = (caller.hung_up_ms or caller.ended_ms) - agent.hung_up_ms
+    return before_ms > GAVE_UP_MS and agent_ended_nothing(caller, agent)
+
+
+def _had_to_wait(report: Report) -> bool:
+    return _waited_ms(report) > AT_ONCE_MS
+
+
+def _waited_ms(report: Report) -> int:
+    """Return how long it took until the goodbye was answered."""
+    if report.hung_up_ms is None or report.ended_ms is None:
+        return 0
+    return report.ended_ms - report.hung_up_ms
+
+
+def _nobody_was_heard(caller: CallerReport, agent: AgentReport | None) -> bool:
+    """Tell whether one of them heard nothing for long, though the other had not hung up."""
+    if _is_deaf_to(caller, agent):
+        return True
+    return agent is not None and _is_deaf_to(agent, caller)
+
+
+def _is_deaf_to(one: Report, other: Report | None) -> bool:
+    known = [each for each in (one.ended_ms, *_spoke_until_ms(other)) if each is not None]
+    if one.last_heard_ms is None or not known:
+        return False
+    return min(known) - one.last_heard_ms > SILENT_MS
+
+
+def _spoke_until_ms(other: Report | None) -> tuple[int | None, ...]:
+    """Return when somebody sent no more audio. SIPp echoes on while it says goodbye."""
+    if other is None:
+        return ()
+    is_sipp = isinstance(other, CallerReport) and other.dialler is Dialler.SIPP
+    return (other.ended_ms,) if is_sipp else (other.hung_up_ms, other.ended_ms)

@@ -1,0 +1,152 @@
+"""Goodbyes into calls that a fault has cut off, and such as only look like it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from drills.demo.cut_off import GAVE_UP_MS, SILENT_MS
+from drills.demo.ledger import Audio, outcome_by_people
+from drills.demo.reports import AgentReport, CallerReport, End
+from drills.demo.scenario import Dialler
+from state.model import Outcome
+from tests.demo import invented
+
+CALLER = replace(
+    next(invented.caller(call) for call in invented.ANSWERED if call.dialler is Dialler.PHONE),
+    end=End.HUNG_UP,
+)
+SIPP = replace(CALLER, dialler=Dialler.SIPP, sent=None, last_heard_ms=None)
+AGENT = next(report for report in invented.AGENTS if report.call == CALLER.call)
+GOOD = Audio(caller_heard_agent=True, agent_heard_caller=True, strangers=frozenset())
+T0 = CALLER.invite_ms + 10_000
+"""When something breaks."""
+NEXT = 40
+
+
+def caller(hung_up: int, ended: int, heard: int, who: CallerReport = CALLER) -> CallerReport:
+    last = None if who is SIPP else T0 + heard
+    return replace(who, hung_up_ms=T0 + hung_up, ended_ms=T0 + ended, last_heard_ms=last)
+
+
+def agent(hung_up: int | None, ended: int, heard: int, end: End = End.HUNG_UP) -> AgentReport:
+    left = None if hung_up is None else T0 + hung_up
+    return replace(AGENT, hung_up_ms=left, ended_ms=T0 + ended, last_heard_ms=T0 + heard, end=end)
+
+
+@pytest.mark.parametrize(
+    ("told", "by_agent", "outcome"),
+    [
+        pytest.param(
+            caller(4000, 5200, 0),
+            agent(3000, 5200, 0),
+            Outcome.LOST,
+            id="the-site-is-back-a-second-after-both-gave-up",
+        ),
+        pytest.param(
+            replace(caller(4000, 5200, 0), end=End.FAR_END, hung_up_ms=None),
+            agent(3000, 5200, 0),
+            Outcome.LOST,
+            id="the-site-is-back-and-takes-the-goodbye-of-an-agent-who-gave-up",
+        ),
+        pytest.param(
+            caller(100, 6500, 0),
+            agent(3000, 6500, 0),
+            Outcome.LOST,
+            id="the-caller-had-not-noticed-yet",
+        ),
+        pytest.param(
+            caller(500, 3600, 0, SIPP),
+            agent(3000, 3650, 0),
+            Outcome.LOST,
+            id="the-caller-cannot-listen-and-the-agent-can",
+        ),
+        pytest.param(
+            caller(6000, 6010, 0, SIPP),
+            agent(3000, 5600, 0),
+            Outcome.LOST,
+            id="the-caller-cannot-listen-and-hangs-up-when-the-site-is-back",
+        ),
+        pytest.param(
+            caller(24_000, 24_010, 0, SIPP),
+            agent(3000, 35_000, 0, End.UNHEARD),
+            Outcome.LOST,
+            id="the-caller-cannot-listen-and-the-agent-gave-up-long-before",
+        ),
+        pytest.param(
+            caller(1000, 6500, 6450, SIPP),
+            agent(None, 6500, 6450, End.FAR_END),
+            Outcome.ANSWERED,
+            id="the-edge-alone-is-gone-and-the-agent-hears-the-echo",
+        ),
+        pytest.param(
+            caller(1000, 5000, 2900),
+            agent(3000, 5000, 1000),
+            Outcome.ANSWERED,
+            id="the-edge-alone-is-gone-and-both-hang-up-meanwhile",
+        ),
+        pytest.param(
+            replace(caller(4000, 9000, 2950), end=End.FAR_END, hung_up_ms=None),
+            agent(3000, 4100, 4050),
+            Outcome.ANSWERED,
+            id="the-edge-alone-is-gone-and-the-agent-hangs-up",
+        ),
+        pytest.param(
+            caller(4000, 4010, 0),
+            agent(3000, 8000, 0),
+            Outcome.ANSWERED,
+            id="the-agent-is-out-of-reach-and-a-living-edge-hears-the-caller",
+        ),
+    ],
+)
+def test_a_goodbye_ends_a_call_that_stands(
+    told: CallerReport, by_agent: AgentReport, outcome: Outcome
+) -> None:
+    assert outcome_by_people(told, by_agent, GOOD) is outcome
+
+
+@pytest.mark.parametrize(
+    ("heard_nothing", "ended", "outcome"),
+    [
+        (True, 5200, Outcome.LOST),
+        (True, 4010, Outcome.ABANDONED),
+        (False, 5200, Outcome.ABANDONED),
+        (False, 9000, Outcome.LOST),
+    ],
+)
+def test_a_waiting_caller_who_hears_nothing_was_cut_off_if_the_answer_is_late(
+    *, heard_nothing: bool, ended: int, outcome: Outcome
+) -> None:
+    told = replace(caller(4000, ended, 0), last_heard_ms=None, heard_nothing=heard_nothing)
+    assert outcome_by_people(told, None, None) is outcome
+
+
+hang_ups = st.integers(min_value=0, max_value=4000)
+
+
+@given(
+    caller_hangs_up=hang_ups, agent_hangs_up=st.integers(0, 3000), back=st.integers(4700, 40_000)
+)
+def test_with_the_relay_gone_every_goodbye_is_lost(
+    caller_hangs_up: int, agent_hangs_up: int, back: int
+) -> None:
+    """Unless both had said it before either could notice."""
+    told = caller(caller_hangs_up, back, 0)
+    by_agent = agent(agent_hangs_up, back + NEXT, 0)
+    could_notice = max(caller_hangs_up, agent_hangs_up) > SILENT_MS
+    due = Outcome.LOST if could_notice else Outcome.ANSWERED
+    if back - agent_hangs_up > 4 * GAVE_UP_MS:
+        due = Outcome.LOST
+    assert outcome_by_people(told, by_agent, GOOD) is due
+
+
+@given(caller_hangs_up=hang_ups, agent_hangs_up=hang_ups, back=st.integers(4700, 7900))
+def test_with_the_relay_alive_every_goodbye_ends_the_call(
+    caller_hangs_up: int, agent_hangs_up: int, back: int
+) -> None:
+    """Each hears the other until that one hangs up, however late the edge is back."""
+    told = caller(caller_hangs_up, back, agent_hangs_up)
+    by_agent = agent(agent_hangs_up, back + NEXT, caller_hangs_up)
+    assert outcome_by_people(told, by_agent, GOOD) is Outcome.ANSWERED
