@@ -30,8 +30,10 @@ log = structlog.get_logger()
 
 PATIENCE_S = 2.0
 """How long the calls wait for the shared state before they go on without it."""
-RELAY_PATIENCE_S = 0.5
+RELAY_PATIENCE_S = PATIENCE_S
+"""Of a site that was dead as a whole, the relay may come up after us."""
 _LOOK_S = 0.02
+_ASK_AGAIN_S = 0.1
 
 
 class Takeover:
@@ -74,11 +76,8 @@ class Takeover:
         """Let the calls go on; return when all of them know what they hold."""
         if not self._shells:
             return
-        await self._look_at_media()
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await self._until_current()
-        except TimeoutError:
+        _, is_current = await asyncio.gather(self._look_at_media(), self._await_state())
+        if not is_current:
             log.warning("takeover_without_state", calls=len(self._shells))
             self._resume_all()
             await self._until_current()
@@ -114,12 +113,29 @@ class Takeover:
         try:
             async with asyncio.timeout(RELAY_PATIENCE_S):
                 for call in self._shells:
-                    if not await self._relay.has(call):
+                    if not await self._has_media(call):
                         lost.add(call)
-        except (MediaError, TimeoutError) as error:
+        except TimeoutError:
             # The media watch asks again, every second.
-            log.warning("relay_not_asked", error=str(error))
+            log.warning("relay_not_asked", error="it gave no answer")
         self._without_media = frozenset(lost)
+
+    async def _has_media(self, call: CallId) -> bool:
+        """Ask until there is an answer."""
+        while True:
+            try:
+                return await self._relay.has(call)
+            except MediaError:
+                await asyncio.sleep(_ASK_AGAIN_S)
+
+    async def _await_state(self) -> bool:
+        """Wait for the shared state for as long as calls can; tell whether it is current."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._until_current()
+        except TimeoutError:
+            return False
+        return True
 
     async def _until_current(self) -> None:
         while not self._is_current():  # noqa: ASYNC110 - once in a life

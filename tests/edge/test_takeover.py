@@ -199,6 +199,29 @@ async def test_a_caller_who_waited_and_left_meanwhile_is_lost_if_they_heard_noth
 
 
 @in_virtual_time
+async def test_a_relay_that_starts_after_the_edge_is_asked_again_before_anybody_is_heard() -> None:
+    """The whole site was dead: the relay answers a moment later, and has lost the call."""
+    async with center() as made:
+        a1, ann = made.edges["a1"], AgentId("ann")
+        await made.agent(ann)
+        talking = replace(PLACE, agent=ann, state=TicketState.CONNECTED)
+        token = Token(epoch=1, revision=1)
+        note = AgentNote(attempt=Attempt(1), token=token, dialog=_dialog(LegId("agent"), "rung"))
+        takeover = _takeover(a1, State.CONNECTED, talking, note)
+        await made.put(keys.ticket(PLACE.call), talking)
+        await settle()
+        a1.media.is_dead = True
+        running = asyncio.create_task(takeover.run())
+        await asyncio.sleep(0.7)
+        a1.sip.hang_up(LEG)
+        await asyncio.sleep(0.1)
+        a1.media.is_dead = False
+        await running
+        record = await made.record(a1, LEG)
+        assert (record.outcome, record.cause) == (Outcome.LOST, "media_lost")
+
+
+@in_virtual_time
 async def test_a_caller_who_waits_on_through_silence_keeps_the_place() -> None:
     async with center() as made:
         a1 = made.edges["a1"]
