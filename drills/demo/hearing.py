@@ -31,6 +31,8 @@ class Recorded(Struct, frozen=True, kw_only=True):
     """Why it does not open; empty: it does."""
     is_complete: bool = False
     seconds: float = 0.0
+    gaps: tuple[str, ...] = ()
+    """What is missing, and why, each in words."""
     caller: frozenset[str] = frozenset()
     """Chords on the left."""
     agent: frozenset[str] = frozenset()

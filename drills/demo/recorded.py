@@ -76,6 +76,10 @@ class Listening:
             call=record.call,
             is_complete=account.is_complete,
             seconds=account.samples / RATE_HZ,
+            gaps=tuple(
+                f"{gap.start / RATE_HZ:.1f} to {gap.end / RATE_HZ:.1f} s: {gap.because}"
+                for gap in account.gaps
+            ),
             caller=chords(frames, 0),
             agent=chords(frames, 1),
             due_left=due_left,

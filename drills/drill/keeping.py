@@ -91,7 +91,9 @@ def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
 def _unrecorded(seen: Seen) -> Iterator[str]:
     for recorded in seen.recorded or ():
         if recorded.fault or not recorded.is_complete:
-            told = recorded.fault or f"only {recorded.seconds:.1f} s of it, with gaps"
+            missing = "; ".join(recorded.gaps)
+            what = f"without {missing}" if missing else "and its end is not known"
+            told = recorded.fault or f"{recorded.seconds:.1f} s of it, {what}"
             yield f"recording of {recorded.call}: {told}"
 
 

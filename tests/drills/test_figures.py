@@ -176,19 +176,22 @@ def test_recordings_that_do_not_open_or_end_too_soon_are_lost() -> None:
 def test_a_recording_that_is_lost_is_named_among_the_findings() -> None:
     lost = Recorded(call=CallId("c1"), fault="there is none")
     torn = Recorded(call=CallId("c2"), is_complete=False, seconds=2.5)
+    late = replace(torn, call=CallId("c3"), gaps=("0.0 to 0.4 s: recorder_late",))
     evidence = evidence_of(
         run="r1",
         previous=FIRST,
         experiment=experiment_of("clocks_wrong"),
         seed=1,
-        seen=replace(seen(), recorded=(lost, torn)),
+        seen=replace(seen(), recorded=(lost, torn, late)),
         moments=(),
         clocks=(),
         files={},
     )
-    assert "expected recordings_lost <= 0, found 2" in evidence.findings
+    assert "expected recordings_lost <= 0, found 3" in evidence.findings
     assert "recording of c1: there is none" in evidence.findings
-    assert "recording of c2: only 2.5 s of it, with gaps" in evidence.findings
+    assert "recording of c2: 2.5 s of it, and its end is not known" in evidence.findings
+    told = "recording of c3: 2.5 s of it, without 0.0 to 0.4 s: recorder_late"
+    assert told in evidence.findings
 
 
 def test_recording_is_back_with_the_first_new_talk_that_is_recorded_as_a_whole() -> None:
