@@ -31,7 +31,9 @@ class State(StrEnum):
     TRANSFERRING = "transferring"
     """The agent has passed the caller on; the target is being reserved, the caller hears music."""
     RETURNING = "returning"
-    """The transfer has failed; the agent who passed the caller on is being joined again."""
+    """An agent whose leg is up is asked in by re-INVITE: the one who had passed the caller on and
+    takes them back, as the transfer has failed; or one who was consulted, and is handed the caller.
+    """
     ENDING = "ending"
     """The outcome is decided; legs and records are being closed."""
     ENDED = "ended"

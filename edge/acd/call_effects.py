@@ -113,6 +113,16 @@ class ReserveTarget(Struct, frozen=True, kw_only=True):
     agent: AgentId
 
 
+class HandOver(Struct, frozen=True, kw_only=True):
+    """Give the caller to the agent who is consulted: `ConsultedGiven` or `TargetRefused`."""
+
+
+class TakeConsulted(Struct, frozen=True, kw_only=True):
+    """From here on the leg of the agent who was consulted is that of `attempt`."""
+
+    attempt: Attempt
+
+
 class TakeBack(Struct, frozen=True, kw_only=True):
     """From here on the leg of attempt `was` is that of `attempt`."""
 
@@ -232,6 +242,8 @@ Effect: TypeAlias = (
     | HangUpAgent
     | ReinviteAgent
     | ReserveTarget
+    | HandOver
+    | TakeConsulted
     | TakeBack
     | TellTransferor
     | Renegotiate

@@ -135,6 +135,18 @@ class PassedToQueue(Struct, frozen=True, kw_only=True):
     queue: Queue
 
 
+class PassedToConsulted(Struct, frozen=True, kw_only=True):
+    """The agent who talks hands the caller over to one whom they have consulted, who is there."""
+
+
+class ConsultedGiven(Struct, frozen=True, kw_only=True):
+    """The store has given the consulted agent, `decision.winner`, to the caller."""
+
+    decision: Decision
+    is_there: bool = True
+    """Their leg is up; else they have hung up meanwhile."""
+
+
 class TargetRefused(Struct, frozen=True, kw_only=True):
     """The target of a transfer cannot be had: nobody has been rung. `status`: SIP's word for it."""
 
@@ -289,6 +301,8 @@ Event: TypeAlias = (
     | AgentSilent
     | PassedToAgent
     | PassedToQueue
+    | PassedToConsulted
+    | ConsultedGiven
     | TargetRefused
     | OfferMade
     | Confirmed

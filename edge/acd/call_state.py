@@ -97,6 +97,8 @@ _ALWAYS: Row = {
     ev.AgentReinviteRefused: _NOT_RETURNING,
     ev.PassedToAgent: _NOT_TALKING,
     ev.PassedToQueue: _NOT_TALKING,
+    ev.PassedToConsulted: _NOT_TALKING,
+    ev.ConsultedGiven: _NOT_TRANSFERRING,
     ev.TargetRefused: _NOT_TRANSFERRING,
 }
 _UNANSWERED_AGENTS: Row = {
@@ -213,6 +215,7 @@ TABLE: Final[Mapping[State, Row]] = {
         ev.RingTimeout: _NO_RING,
         ev.PassedToAgent: transfer.passed_to_agent,
         ev.PassedToQueue: transfer.passed_to_queue,
+        ev.PassedToConsulted: transfer.passed_to_consulted,
     },
     State.TRANSFERRING: {
         **_ALWAYS,
@@ -223,6 +226,7 @@ TABLE: Final[Mapping[State, Row]] = {
         ev.CallerEnded: endings.caller_left,
         ev.GreetingOver: _GREETED,
         ev.Reserved: transfer.target_reserved,
+        ev.ConsultedGiven: transfer.consulted_given,
         ev.TargetRefused: transfer.target_refused,
         ev.MediaRequeued: transfer.media_moved,
         ev.OfferMade: transfer.transferor_offers,

@@ -10,6 +10,8 @@ The laws:
   out at once; then a target who cannot be had costs the caller nothing but music, at the old place.
 - A target who cannot be had brings the caller back to a transferor who is still there.
 - The caller hears music in between, and is not on hold.
+- A target who was consulted is there already (`edge.acd.consultation`): nobody is rung, their
+  telephone is asked in by re-INVITE, as one is that takes the caller back.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ from edge.acd import call_moves as moves
 from edge.acd import call_parts as parts
 from edge.acd import call_writes as wr
 from edge.acd.call import AgentLeg, Call, Rules, State, Transferor
-from edge.acd.call_events import Side
+from edge.acd.call_events import Attempt, Side
 from edge.acd.call_parts import Step
-from edge.acd.ending import WITHDRAWN
+from edge.acd.ending import WITHDRAWN, AgentPart
 from state.model import Now
 
 _RINGS = 180
@@ -35,6 +37,15 @@ _NOBODY = 480
 
 def passed_to_agent(call: Call, event: ev.PassedToAgent, now: Now) -> Step:
     """Let the caller hear music, and get hold of the target."""
+    return _passed_on(call, ef.ReserveTarget(agent=event.target), now)
+
+
+def passed_to_consulted(call: Call, _event: ev.PassedToConsulted, now: Now) -> Step:
+    """Let the caller hear music, and give them to the one who is there."""
+    return _passed_on(call, ef.HandOver(), now)
+
+
+def _passed_on(call: Call, wanted: ef.ReserveTarget | ef.HandOver, now: Now) -> Step:
     if call.decision is None:
         return call, ()
     transferor = Transferor(attempt=call.attempt, decision=call.decision)
@@ -50,7 +61,7 @@ def passed_to_agent(call: Call, event: ev.PassedToAgent, now: Now) -> Step:
         is_passed_on=True,
         transferor=transferor,
     )
-    return call, (passed, ef.RequeueMedia(), ef.ReserveTarget(agent=event.target))
+    return call, (passed, ef.RequeueMedia(), wanted)
 
 
 def passed_to_queue(call: Call, event: ev.PassedToQueue, now: Now) -> Step:
@@ -80,6 +91,27 @@ def target_reserved(call: Call, event: ev.Reserved, now: Now) -> Step:
         return call, effects
     call, freed = _freed(call, now)
     return call, (*effects, *freed)
+
+
+def consulted_given(call: Call, event: ev.ConsultedGiven, now: Now) -> Step:
+    """Ask the telephone of the one who was consulted into the session."""
+    attempt = Attempt(call.attempt + 1)
+    effects: tuple[ef.Effect, ...] = ()
+    if call.transferor is not None and not call.transferor.is_up:
+        call, effects = _freed(call, now)
+    call = replace(
+        call,
+        state=State.RETURNING,
+        attempt=attempt,
+        agent_leg=AgentLeg.UP if event.is_there else AgentLeg.NONE,
+        decision=event.decision,
+        is_agent_held=True,
+    )
+    if not event.is_there:
+        call, more = parts.requeue(call, WITHDRAWN, now, tried=False, is_leg_over=True)
+        return call, (*effects, *more)
+    prepare = ef.PrepareAgent(attempt=attempt, agent=event.decision.winner)
+    return call, (*effects, ef.TakeConsulted(attempt=attempt), prepare)
 
 
 def target_refused(call: Call, event: ev.TargetRefused, now: Now) -> Step:
@@ -149,17 +181,27 @@ def reinvited(call: Call, event: ev.AgentReinvited, now: Now) -> Step:
 
 
 def reinvite_refused(call: Call, event: ev.AgentReinviteRefused, now: Now) -> Step:
-    """Put the caller back into the queue: the transferor cannot take them back."""
+    """Put the caller back into the queue, or to the transferor: this one cannot take them."""
     if not parts.is_present(call, event.attempt):
         return call, ()
-    return parts.requeue(call, parts.talked(call), now, tried=False)
+    return parts.requeue(call, _part(call), now, tried=False)
 
 
 def returning_left(call: Call, event: ev.AgentEnded, now: Now) -> Step:
-    """Put the caller back into the queue: the transferor has hung up."""
-    if not parts.is_present(call, event.attempt):
-        return parts.leg_over(call, event.attempt)
-    return parts.requeue(call, parts.talked(call), now, tried=False, is_leg_over=True)
+    """Put the caller back into the queue, or to the transferor: this one has hung up.
+
+    Or let a transferor go who hangs up while the one whom they had consulted is asked in.
+    """
+    if parts.is_present(call, event.attempt):
+        return parts.requeue(call, _part(call), now, tried=False, is_leg_over=True)
+    if call.transferor is not None and event.attempt == call.transferor.attempt:
+        return _freed(call, now)
+    return parts.leg_over(call, event.attempt)
+
+
+def _part(call: Call) -> AgentPart:
+    """Return the part of one who is asked in: who was consulted has not talked with the caller."""
+    return parts.talked(call) if call.is_back else WITHDRAWN
 
 
 def _freed(call: Call, now: Now) -> Step:

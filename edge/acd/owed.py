@@ -92,9 +92,9 @@ def held_of(owed: Owed, snapshot: Snapshot, edge: EdgeId) -> Held | None:
     if entry is None or entry.value.holder != edge:
         return None
     offers = [each for each in snapshot.offers.values() if each.value.call == owed.call]
-    held = [given_agent(snapshot, each) for each in offers[:2]]
-    given, transferor = (*held, None, None)[:2]
-    return Held(ticket=entry, given=given, transferor=transferor)
+    held = [given_agent(snapshot, each) for each in offers[:3]]
+    given, transferor, consulted = (*held, None, None, None)[:3]
+    return Held(ticket=entry, given=given, transferor=transferor, consulted=consulted)
 
 
 def debt_paid(owed: Owed, held: Held | None) -> Plan:

@@ -48,11 +48,14 @@ class Held(Struct, frozen=True, kw_only=True):
     given: GivenAgent | None = None
     transferor: GivenAgent | None = None
     """The agent who has passed the caller on to `given`, until they are out."""
+    consulted: GivenAgent | None = None
+    """The agent whom `given` has called, to ask them or to hand the caller over."""
 
     @property
     def agents(self) -> tuple[GivenAgent, ...]:
         """Everybody who is held for this call."""
-        return tuple(each for each in (self.given, self.transferor) if each is not None)
+        held = (self.given, self.transferor, self.consulted)
+        return tuple(each for each in held if each is not None)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -94,16 +97,20 @@ def held_after(plan: Plan, revision: int) -> Held | None:
     after = plan.after
     if after is None:
         return None
-    given = after.given
-    if given is not None and given.offer.mod_revision == OWN:
-        created = given.offer.create_revision or revision
-        offer = replace(given.offer, mod_revision=revision, create_revision=created)
-        given = replace(given, offer=offer)
     ticket = after.ticket
     if ticket.mod_revision == OWN:
         created = ticket.create_revision or revision
         ticket = replace(ticket, mod_revision=revision, create_revision=created)
-    return Held(ticket=ticket, given=given, transferor=after.transferor)
+    given, consulted = _filled(after.given, revision), _filled(after.consulted, revision)
+    return Held(ticket=ticket, given=given, transferor=after.transferor, consulted=consulted)
+
+
+def _filled(agent: GivenAgent | None, revision: int) -> GivenAgent | None:
+    if agent is None or agent.offer.mod_revision != OWN:
+        return agent
+    created = agent.offer.create_revision or revision
+    offer = replace(agent.offer, mod_revision=revision, create_revision=created)
+    return replace(agent, offer=offer)
 
 
 def put_ticket(ticket: Ticket) -> Put:

@@ -173,7 +173,9 @@ def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
         compares=tuple(dict.fromkeys(rests_on)),
         success=(offer_put, ticket_put),
         proof=offer_put,
-        after=Held(ticket=rewritten(held.ticket, ticket, at), given=given),
+        after=replace(
+            held, ticket=rewritten(held.ticket, ticket, at), given=given, transferor=None
+        ),
     )
 
 
@@ -276,7 +278,7 @@ def offer_failed(held: Held, given: GivenAgent, part: AgentPart, at: Now, *, tri
         compares=(same_ticket(held.ticket), *freeing.compares),
         success=(put, *freeing.success),
         proof=put,
-        after=Held(ticket=rewritten(held.ticket, ticket, at)),
+        after=replace(held, ticket=rewritten(held.ticket, ticket, at), given=None, transferor=None),
     )
 
 
@@ -303,7 +305,7 @@ def agent_lost(  # noqa: PLR0913, PLR0917  what is held, and how the talk was
         compares=(same_ticket(held.ticket), *freeing.compares),
         success=(put, *freeing.success),
         proof=put,
-        after=Held(ticket=rewritten(held.ticket, ticket, at)),
+        after=replace(held, ticket=rewritten(held.ticket, ticket, at), given=None, transferor=None),
     )
 
 

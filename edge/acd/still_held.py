@@ -60,9 +60,9 @@ def still_held(
     offers = (_offer(agent, found, at) for agent in agents)
     own = (o for o in offers if o is not None and (o.value.call, o.value.edge) == (call, holder))
     of_call = [_given(offer, found, known.get(offer.value.agent), at) for offer in own]
-    # Beside one there may be the agent who has passed the caller on to them.
-    given, transferor = (*of_call, None, None)[:2]
-    return Held(ticket=entry, given=given, transferor=transferor)
+    # Beside one there may be the agent who has passed the caller on to them, or whom they consult.
+    given, transferor, consulted = (*of_call, None, None, None)[:3]
+    return Held(ticket=entry, given=given, transferor=transferor, consulted=consulted)
 
 
 # ---- parts ---------------------------------------------------------------------------------------

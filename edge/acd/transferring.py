@@ -1,7 +1,8 @@
 """The transactions of a transfer, as values; the others of a call are `edge.acd.reservation`'s.
 
-The laws there hold here. One more: while a call is being passed on it holds two agents, each by an
-offer of their own; the ticket names the one who is to have the caller.
+The laws there hold here. One more: while a call is being passed on, or its agent consults another,
+it holds two agents, each by an offer of their own; the ticket names the one who has, or is to have,
+the caller. What is done about a colleague who is consulted touches neither of them.
 """
 
 from __future__ import annotations
@@ -10,10 +11,19 @@ from msgspec.structs import replace
 
 from edge.acd.ending import AgentPart, Holds, talk_told
 from edge.acd.match import Offering
-from edge.acd.plan import GivenAgent, Held, Plan, put_ticket, rewritten, same_ticket
+from edge.acd.plan import (
+    GivenAgent,
+    Held,
+    Plan,
+    put_offer,
+    put_ticket,
+    rewritten,
+    same_offer,
+    same_ticket,
+)
 from edge.acd.reservation import freeing_of, reserved
 from edge.acd.token import Token
-from state.model import EdgeId, Now, Queue, SiteId, Ticket, TicketState
+from state.model import EdgeId, Now, OfferState, Queue, SiteId, Ticket, TicketState
 from state.snapshot import Snapshot
 
 
@@ -68,7 +78,9 @@ def handed_back(held: Held, target: GivenAgent, part: AgentPart, at: Now) -> Pla
         compares=(same_ticket(held.ticket), *freeing.compares),
         success=(put, *freeing.success),
         proof=put,
-        after=Held(ticket=rewritten(held.ticket, ticket, at), given=transferor),
+        after=replace(
+            held, ticket=rewritten(held.ticket, ticket, at), given=transferor, transferor=None
+        ),
     )
 
 
@@ -103,7 +115,7 @@ def moved(  # noqa: PLR0913, PLR0917  who leaves, where to, and how the talk was
         compares=(same_ticket(held.ticket), *freeing.compares),
         success=(put, *freeing.success),
         proof=put,
-        after=Held(ticket=rewritten(held.ticket, ticket, at)),
+        after=replace(held, ticket=rewritten(held.ticket, ticket, at), given=None, transferor=None),
     )
 
 
@@ -123,4 +135,70 @@ def in_queue(ticket: Ticket, queue: Queue) -> Ticket:
         agent=None,
         tried=() if ticket.agent is None else (ticket.agent,),
         prefers=None,
+    )
+
+
+# ---- an agent consults another -------------------------------------------------------------------
+
+
+def consulted(  # noqa: PLR0913  as `reserved`
+    offering: Offering,
+    held: Held,
+    snapshot: Snapshot,
+    *,
+    edge: EdgeId,
+    at: Now,
+    alone: Token | None = None,
+) -> Plan:
+    """Plan to give a second agent to the call, whom the first wants to ask: the ticket stays."""
+    plan = reserved(offering, held, snapshot, edge=edge, at=at, alone=alone)
+    colleague = None if plan.after is None else plan.after.given
+    return replace(plan, success=(plan.proof,), after=replace(held, consulted=colleague))
+
+
+def consulted_talks(held: Held, colleague: GivenAgent, at: Now) -> Plan:
+    """Plan for the moment from which the two agents hear each other."""
+    offer = replace(colleague.offer.value, state=OfferState.TALKING, since_ms=at.wall_ms)
+    put = put_offer(offer)
+    return Plan(
+        compares=(same_offer(colleague.offer),),
+        success=(put,),
+        proof=put,
+        after=replace(
+            held, consulted=replace(colleague, offer=rewritten(colleague.offer, offer, at))
+        ),
+    )
+
+
+def consulted_freed(held: Held | None, colleague: GivenAgent, part: AgentPart, at: Now) -> Plan:
+    """Plan for a colleague who is not consulted any more, and does not have the caller."""
+    freeing = freeing_of(colleague, part, at)
+    return Plan(
+        compares=freeing.compares,
+        success=freeing.success,
+        proof=freeing.proof,
+        after=None if held is None else replace(held, consulted=None),
+    )
+
+
+def handed_over(held: Held, colleague: GivenAgent, at: Now) -> Plan:
+    """Plan to let the colleague have the caller; who has consulted them is the transferor now.
+
+    The talk that is over has been told (`passed_on`).
+    """
+    ticket = replace(
+        held.ticket.value, state=TicketState.OFFERED, agent=colleague.offer.value.agent
+    )
+    put = put_ticket(ticket)
+    return Plan(
+        compares=(same_ticket(held.ticket), same_offer(colleague.offer)),
+        success=(put,),
+        proof=put,
+        after=replace(
+            held,
+            ticket=rewritten(held.ticket, ticket, at),
+            given=colleague,
+            transferor=held.given,
+            consulted=None,
+        ),
     )

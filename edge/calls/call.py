@@ -24,6 +24,7 @@ from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.owed import Owed, foreseen, given
 from edge.acd.recorded import NO_RECORDER
 from edge.acd.token import Token
+from edge.calls.consulting import Consulting, Wanted
 from edge.calls.journal import CallNote
 from edge.calls.legs import CallLegs, SipEffect, Tell
 from edge.calls.media import CallMedia, MediaEffect, Spoken
@@ -37,7 +38,7 @@ from edge.calls.transfers import Target
 from edge.calls.writer import AgentLegFacts, CallWriter
 from edge.log import fault
 from edge.sip.errors import LocalError
-from edge.sip.events import LegId, ReferReceived
+from edge.sip.events import IncomingInvite, LegId, ReferReceived
 from state.model import AgentId, Decision, Outcome, RecordingFailure, SiteId, Ticket
 
 log = structlog.get_logger()
@@ -68,8 +69,14 @@ class CallShell:
         self._writer = CallWriter(
             records, ticket, self._agent_facts, unrecorded=lambda: recording.unrecorded
         )
+        self._consulting = Consulting(tools, self._legs, records=records, media=media)
         self._transfers = CallTransfers(
-            tools, self._legs, media=media, recording=recording, records=records
+            tools,
+            self._legs,
+            media=media,
+            recording=recording,
+            records=records,
+            consulting=self._consulting,
         )
         self._call: Call | None = None
         self._open_offers: set[Side] = set()
@@ -78,7 +85,12 @@ class CallShell:
         self._inbox: deque[ev.Event] = deque()
         self._is_busy = False
         self._notes = CallNotes(
-            tools, self._legs, media=media, recording=recording, writer=self._writer
+            tools,
+            self._legs,
+            media=media,
+            recording=recording,
+            writer=self._writer,
+            consulting=self._consulting,
         )
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -139,6 +151,8 @@ class CallShell:
         for agent in (note.transferor, note.agent):
             if agent is not None:
                 self._legs.adopt(agent)
+        if note.consultation is not None:
+            self._legs.end_consultation(note.consultation)
 
     def resume(self, note: CallNote, *, has_media: bool = True) -> None:
         """Go on where the former life of this edge left off; nothing if it has gone on already.
@@ -189,6 +203,16 @@ class CallShell:
         passed = self._transfers.refer(asked, self._asks(attempt))
         if passed is not None:
             self.deliver(passed)
+
+    def consult(self, invite: IncomingInvite, wanted: Wanted) -> None:
+        """Let the agent who talks with the caller call another."""
+        self._consulting.begin(
+            invite, wanted, call=self._call, ticket=self._foreseen, changed=self._note
+        )
+
+    def _note(self) -> None:
+        if self._call is not None:
+            self._notes.note_again(self._call, self._foreseen)
 
     def obey(self, agent: AgentId, to: str, tell: Tell) -> None:
         """Pass the caller on as somebody wishes for the agent who talks with them."""
@@ -258,6 +282,7 @@ class CallShell:
         self._carry_out(effects)
         if (held := self._call.hold.since is not None) is not (before.hold.since is not None):
             self._recording.hold(on=held)
+        self._consulting.follow(self._call)
         self._notes.write_down(event, before, self._call, self._foreseen)
         if not self._call.is_waiting:
             return
@@ -298,6 +323,8 @@ class CallShell:
                 self._spawn(self._tell(self._write(write)))
             case fx.InviteAgent(attempt=attempt, agent=agent, sdp=sdp):
                 self._ring(attempt, agent, sdp)
+            case fx.HandOver():
+                self._spawn(self._tell(self._consulting.hand_over()))
             case fx.ReserveTarget(agent=agent):
                 self._spawn(self._reserve_target(agent))
             case fx.StartTimer(timer=timer, seconds=seconds):

@@ -22,7 +22,7 @@ from edge.acd.owed import Owed
 from edge.acd.recorded import NOT_ASKED, Heard
 from edge.acd.token import Token
 from edge.sip.dialog import Dialog
-from state.model import CallId, Decision, SiteId, Ticket
+from state.model import AgentId, CallId, Decision, SiteId, Ticket
 
 log = structlog.get_logger()
 
@@ -41,6 +41,16 @@ class AgentNote(Struct, frozen=True, kw_only=True):
     sip_call_id: str | None = None
     dialog: Dialog | None = None
     """None: not answered yet."""
+
+
+class ConsultationNote(Struct, frozen=True, kw_only=True):
+    """A consultation: it is not taken up, but ended."""
+
+    agent: AgentId
+    """Who was called."""
+    asker: Dialog | None = None
+    colleague: Dialog | None = None
+    """None: not answered, or handed over to the call."""
 
 
 class CallNote(Struct, frozen=True, kw_only=True):
@@ -67,6 +77,7 @@ class CallNote(Struct, frozen=True, kw_only=True):
     """None: nobody has passed the caller on."""
     transferor: AgentNote | None = None
     """The leg of `passing.transferor`."""
+    consultation: ConsultationNote | None = None
 
     @property
     def attempt(self) -> Attempt:

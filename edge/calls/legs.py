@@ -10,15 +10,18 @@ from collections.abc import Callable
 from typing import assert_never
 
 import structlog
+from msgspec import Struct
 
 from edge.acd import call_effects as fx
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import NO_TOKEN, Token
-from edge.calls.journal import AgentNote
+from edge.calls.journal import AgentNote, ConsultationNote
+from edge.calls.ringing import Rung
 from edge.calls.tools import RETRY_AFTER_S, Tools
 from edge.calls.writer import AgentLegFacts
 from edge.log import fault
 from edge.sip.dialog import Dialog
+from edge.sip.errors import LocalError
 from edge.sip.events import LegId, TransactionId
 from state.model import AgentId, SiteId, Ticket
 
@@ -37,10 +40,18 @@ SipEffect = (
     | fx.HangUpAgent
     | fx.ReinviteAgent
     | fx.TakeBack
+    | fx.TakeConsulted
     | fx.TellTransferor
     | fx.AnswerOffer
     | fx.RefuseOffer
 )
+
+
+class Lent(Struct, frozen=True, kw_only=True):
+    """The leg of an agent who was consulted, for the caller's call."""
+
+    rung: Rung
+    token: Token
 
 
 class CallLegs:
@@ -57,6 +68,7 @@ class CallLegs:
         """Who has asked by REFER to pass the caller on, and waits to hear how that gets on."""
         self._listening: dict[Attempt, Tell] = {}
         """Who else wants to hear it: an agent's desktop, not their telephone."""
+        self._lent: Lent | None = None
         self.token = NO_TOKEN
         """Of the last reservation."""
 
@@ -68,6 +80,13 @@ class CallLegs:
             leg = self._tools.sip.adopt(agent.dialog)
             self._tools.sip.ask(leg)
             self._own(leg, agent.attempt)
+
+    def end_consultation(self, note: ConsultationNote) -> None:
+        """Hang up on the two who were talking about the call in the former life."""
+        for dialog in (note.asker, note.colleague):
+            if dialog is not None:
+                leg = self._tools.sip.adopt(dialog)
+                self._tools.sip.bye(leg, reason=reason_field("edge_restarted"))
 
     def facts(self, attempt: Attempt) -> AgentLegFacts:
         """Return what is known of an agent's leg."""
@@ -97,6 +116,10 @@ class CallLegs:
         if self._tools.sip.accept_refer(transaction):
             self._referring.add(attempt)
 
+    def lend(self, lent: Lent) -> None:
+        """Have the leg of an agent who was consulted ready, for `TakeConsulted`."""
+        self._lent = lent
+
     def listen(self, attempt: Attempt, tell: Tell) -> None:
         """Tell, too, how it gets on."""
         self._listening[attempt] = tell
@@ -116,7 +139,7 @@ class CallLegs:
         self._own(rung.leg, attempt)
         return True
 
-    def do(self, effect: SipEffect, current: Attempt) -> None:  # noqa: C901 - one case an effect
+    def do(self, effect: SipEffect, current: Attempt) -> None:  # noqa: C901, PLR0912 - one case an effect
         """Carry an effect out; an offer of the agent's side is of the `current` attempt's."""
         sip = self._tools.sip
         match effect:
@@ -137,6 +160,8 @@ class CallLegs:
                 sip.reinvite(self._agents[attempt], sdp)
             case fx.TakeBack(attempt=attempt, was=was):
                 self._take_back(attempt, was)
+            case fx.TakeConsulted(attempt=attempt):
+                self._take_consulted(attempt)
             case fx.TellTransferor(attempt=attempt, status=status):
                 self._tell(attempt, status)
             case fx.AnswerOffer(side=side, sdp=sdp):
@@ -158,6 +183,14 @@ class CallLegs:
         self._facts[attempt] = self.facts(was)
         self.token = self._tokens[attempt] = self.token_of(was)
         self._own(self._agents.pop(was), attempt)
+
+    def _take_consulted(self, attempt: Attempt) -> None:
+        lent, self._lent = self._lent, None
+        if lent is None:
+            raise LocalError("nobody was consulted")
+        self._facts[attempt] = AgentLegFacts(site=lent.rung.site, sip_call_id=lent.rung.sip_call_id)
+        self.token = self._tokens[attempt] = lent.token
+        self._own(lent.rung.leg, attempt)
 
     def _tell(self, attempt: Attempt, status: int) -> None:
         is_final = status >= _FINAL

@@ -80,6 +80,10 @@ class CallMedia:
         self.spoken_s = 0.0
         """How long it lasts; 0 when it could not be played."""
 
+    def beside(self, suffix: str) -> CallMedia:
+        """Return the media of two others who talk about this call."""
+        return CallMedia(self._engine, CallId(f"{self._call}{suffix}"), self._sounds)
+
     def set_music(self, file: Path) -> None:
         """Play this from now on to a caller who waits."""
         self._sounds = replace(self._sounds, music=file)

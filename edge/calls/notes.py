@@ -9,6 +9,7 @@ from edge.acd.call import AgentLeg, Call, State
 from edge.acd.call_events import Side
 from edge.acd.call_resume import Passing
 from edge.acd.owed import Owed
+from edge.calls.consulting import Consulting
 from edge.calls.journal import CallNote
 from edge.calls.legs import CallLegs
 from edge.calls.media import CallMedia
@@ -25,7 +26,7 @@ _PAST_TAKING_UP = frozenset({State.ENDING, State.ENDED})
 class CallNotes:
     """One call's lines of the journal. Each time it is told the `ticket` as it will be."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it writes down of
         self,
         tools: Tools,
         legs: CallLegs,
@@ -33,12 +34,14 @@ class CallNotes:
         media: CallMedia,
         recording: CallRecording,
         writer: CallWriter,
+        consulting: Consulting,
     ) -> None:
         self._tools = tools
         self._legs = legs
         self._media = media
         self._recording = recording
         self._writer = writer
+        self._consulting = consulting
         self.is_confirmed = False
         """Whether the caller has acknowledged our answer: now the dialog can be taken up."""
 
@@ -53,6 +56,11 @@ class CallNotes:
             or call.transferor != before.transferor
             or isinstance(event, ev.Confirmed | ev.Renegotiated)
         ):
+            self.note(call, ticket)
+
+    def note_again(self, call: Call, ticket: Ticket) -> None:
+        """Write down where the call stands: something beside it has changed."""
+        if self.is_confirmed and call.state not in _PAST_TAKING_UP:
             self.note(call, ticket)
 
     def note(self, call: Call, ticket: Ticket) -> None:
@@ -103,4 +111,5 @@ class CallNotes:
             unrecorded=self._recording.unrecorded,
             passing=Passing.of(call),
             transferor=transferor,
+            consultation=self._consulting.note,
         )

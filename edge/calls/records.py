@@ -183,7 +183,7 @@ class CallRecords:
     def forget_given(self) -> None:
         """Hold no agent any more: somebody else has freed them."""
         if self.held is not None:
-            self.held = replace(self.held, given=None, transferor=None)
+            self.held = replace(self.held, given=None, transferor=None, consulted=None)
 
     async def _refused_before(self) -> int | None:
         """Return the revision of this call's record if some edge refused it; None: it did not.

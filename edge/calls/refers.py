@@ -8,8 +8,9 @@ import structlog
 from msgspec import Struct
 
 from edge.acd.call import Call, State, Transferor
-from edge.acd.call_events import Attempt, PassedToAgent, PassedToQueue
+from edge.acd.call_events import Attempt, PassedToAgent, PassedToConsulted, PassedToQueue
 from edge.acd.transfer import No, ToAgent, ToQueue
+from edge.calls.consulting import Consulting
 from edge.calls.legs import CallLegs, Tell
 from edge.calls.media import CallMedia
 from edge.calls.recording import CallRecording
@@ -17,6 +18,7 @@ from edge.calls.records import CallRecords
 from edge.calls.tools import Tools
 from edge.calls.transfers import Target
 from edge.log import fault
+from edge.sip.errors import RemoteError
 from edge.sip.events import ReferReceived
 from state.model import AgentId, Ticket
 
@@ -46,7 +48,7 @@ class Asking(Struct, frozen=True, kw_only=True):
 class CallTransfers:
     """One call's. What is to happen comes back as an event; None: nothing, and they know why."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a transfer moves
         self,
         tools: Tools,
         legs: CallLegs,
@@ -54,17 +56,23 @@ class CallTransfers:
         media: CallMedia,
         recording: CallRecording,
         records: CallRecords,
+        consulting: Consulting,
     ) -> None:
+        self._consulting = consulting
         self._tools = tools
         self._legs = legs
         self._media = media
         self._recording = recording
         self._records = records
 
-    def refer(self, asked: ReferReceived, asks: Asking) -> PassedToAgent | PassedToQueue | None:
+    def refer(
+        self, asked: ReferReceived, asks: Asking
+    ) -> PassedToAgent | PassedToQueue | PassedToConsulted | None:
         """Take a REFER: only the agent who talks with the caller passes them on."""
         sip, call = self._tools.sip, asks.call
         because = _may_not(asks)
+        if because is None and "replaces" in asked.refer_to.lower():
+            return self._attended(asked, asks)
         if call is None or call.agent is None or because is not None:
             why = because or _NOT_IN_TALK
             sip.refuse_refer(asked.transaction, why.status, why.reason)
@@ -76,6 +84,21 @@ class CallTransfers:
             return None
         self._legs.accept_refer(asked.transaction, call.attempt)
         return self._passed(where)
+
+    def _attended(self, asked: ReferReceived, asks: Asking) -> PassedToConsulted | None:
+        """Take a REFER that names a consultation: the caller goes to whom the agent has called."""
+        sip, call = self._tools.sip, asks.call
+        try:
+            why = self._consulting.may_hand_over(asked.refer_to)
+        except RemoteError as error:
+            why = No(status=error.status, reason="Refer-To makes no sense")
+        if call is None or why is not None:
+            why = why or _NOT_IN_TALK
+            sip.refuse_refer(asked.transaction, why.status, why.reason)
+            return None
+        log.info("refer", call=call.id, agent=call.agent, to="consulted")
+        self._legs.accept_refer(asked.transaction, call.attempt)
+        return PassedToConsulted()
 
     def obey(
         self, agent: AgentId, to: str, tell: Tell, asks: Asking

@@ -35,8 +35,19 @@ class Ringing:
         self._snapshot = snapshot
         self._token = token
 
-    def ring(self, ticket: Ticket, agent: AgentId, sdp: bytes, token: Token) -> Rung | None:
-        """Send the INVITE; None: the agent or their site is no longer configured."""
+    def ring(
+        self,
+        ticket: Ticket,
+        agent: AgentId,
+        sdp: bytes,
+        token: Token,
+        *,
+        calling: AgentId | None = None,
+    ) -> Rung | None:
+        """Send the INVITE; None: the agent or their site is no longer configured.
+
+        `calling`: not the caller is on the line but this agent.
+        """
         snapshot = self._snapshot()
         who = snapshot.agents.get(agent)
         site = snapshot.sites.get(who.value.site) if who is not None else None
@@ -45,7 +56,7 @@ class Ringing:
         sip_call_id = f"{ticket.call}-{self._token()}"
         leg = self._sip.invite(
             request_uri=f"sip:{agent}@everline",
-            from_uri=f"sip:{ticket.caller}@everline",
+            from_uri=f"sip:{calling or ticket.caller}@everline",
             to_uri=f"sip:{agent}@everline",
             next_hop=Address(*address(site.value.sip)),
             sdp=sdp,

@@ -18,6 +18,7 @@ from edge.acd.call import Rules
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import Token
 from edge.calls.call import CallShell
+from edge.calls.consulting import consultation_wanted
 from edge.calls.journal import CallNote, Journal
 from edge.calls.leg_news import of_agent, of_caller
 from edge.calls.media import CallMedia, Sounds, Spoken
@@ -55,6 +56,9 @@ log = structlog.get_logger()
 _MUSIC = "music"
 
 
+Listener = Callable[[sip.Event], None]
+
+
 class _Role(Struct, frozen=True):
     """Whose leg it is."""
 
@@ -90,11 +94,14 @@ class Switchboard:
         self._calls: dict[CallId, CallShell] = {}
         self._legs: dict[LegId, _Role] = {}
         self._legs_of: dict[CallId, list[LegId]] = {}
+        self._listeners: dict[LegId, Listener] = {}
+        """Who hears of legs that are no part of a call."""
         self._tools = Tools(
             clock=clock,
             sip=sip,
             ringing=ringing,
             own_leg=self._own,
+            listen=self._listen,
             journal=journal,
             recorder=recorder,
             wants_agent=wants_agent,
@@ -245,7 +252,7 @@ class Switchboard:
         """Give the event to the call whose leg it is of. A fault costs that leg, and no other."""
         try:
             if isinstance(event, sip.IncomingInvite):
-                self._reception.admit(event)
+                self._answer(event)
             else:
                 self._hand_on(event)
         except Exception as error:  # noqa: BLE001 - other calls' events wait behind this one
@@ -253,8 +260,32 @@ class Switchboard:
             if isinstance(event, sip.IncomingInvite):
                 self._sip.let_go(event.leg, reason="")
 
+    def _answer(self, invite: sip.IncomingInvite) -> None:
+        snapshot = self._snapshot()
+        wanted = consultation_wanted(invite, snapshot)
+        if wanted is None:
+            self._reception.admit(invite)
+            return
+        offer = snapshot.offers.get(wanted.by)
+        call = None if offer is None else self._calls.get(offer.value.call)
+        if call is None:
+            self._sip.reject(invite.leg, 403, reason="No caller to consult about")
+        else:
+            call.consult(invite, wanted)
+
+    def _listen(self, leg: LegId, told: Listener | None) -> None:
+        if told is None:
+            self._listeners.pop(leg, None)
+        else:
+            self._listeners[leg] = told
+
     def _hand_on(self, event: sip.Event) -> None:
         leg = getattr(event, "leg", None)
+        if leg is not None and (listener := self._listeners.get(leg)) is not None:
+            if isinstance(event, sip.Ended | sip.Rejected | sip.Cancelled):
+                self._listeners.pop(leg)
+            listener(event)
+            return
         role = self._legs.get(leg) if leg is not None else None
         if leg is None or role is None:
             return

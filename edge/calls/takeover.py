@@ -17,13 +17,14 @@ from edge.acd.call_events import TicketLost
 from edge.acd.ending import WITHDRAWN
 from edge.acd.plan import GivenAgent, Held, Plan
 from edge.acd.reservation import given_agent, offer_failed
+from edge.acd.transferring import consulted_freed
 from edge.calls.call import CallShell
 from edge.calls.journal import CallNote
 from edge.calls.switchboard import Switchboard
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
 from state.clock import Clock
-from state.model import CallId, EdgeId, Now, Ticket, TicketState
+from state.model import AgentId, CallId, EdgeId, Now, Ticket, TicketState
 from state.snapshot import Snapshot
 
 log = structlog.get_logger()
@@ -158,6 +159,8 @@ class Takeover:
     async def _settle(self, call: CallId, shell: CallShell) -> None:
         """See to what the journal did not know: a ticket that is gone, an agent just reserved."""
         held = shell.records.held
+        if held is not None and held.consulted is not None:
+            await shell.records.write(_consulted_freed)
         if held is None:
             shell.deliver(TicketLost())
         elif held.given is not None and self._notes[call].state in _WITHOUT_AGENT:
@@ -176,7 +179,17 @@ class Takeover:
             return None
         given = self._given(snapshot, call)
         ticket = replace(ticket, value=_as_joined(ticket.value, self._notes[call]))
-        return Held(ticket=ticket, given=given, transferor=self._transferor(snapshot, call))
+        transferor = self._transferor(snapshot, call)
+        known = [each for each in (given, transferor) if each is not None]
+        consulted = self._consulted(snapshot, call)
+        if consulted is not None and any(_agent(each) == _agent(consulted) for each in known):
+            consulted = None  # they have been handed the caller
+        return Held(ticket=ticket, given=given, transferor=transferor, consulted=consulted)
+
+    def _consulted(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
+        note = self._notes[call].consultation
+        offer = None if note is None else snapshot.offers.get(note.agent)
+        return given_agent(snapshot, offer) if offer and offer.value.call == call else None
 
     def _transferor(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
         passing = self._notes[call].passing
@@ -192,6 +205,16 @@ class Takeover:
         if offer is None or offer.value.call != call:
             return None
         return given_agent(snapshot, offer)
+
+
+def _agent(given: GivenAgent) -> AgentId:
+    return given.offer.value.agent
+
+
+def _consulted_freed(held: Held | None, at: Now) -> Plan | None:
+    if held is None or held.consulted is None:
+        return None
+    return consulted_freed(held, held.consulted, WITHDRAWN, at)
 
 
 def _as_joined(ticket: Ticket, note: CallNote) -> Ticket:

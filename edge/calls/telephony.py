@@ -43,6 +43,11 @@ class Telephony:
         self._stack.answer(leg, sdp, self._endpoint.now())
         self._endpoint.flush()
 
+    def progress(self, leg: LegId, status: int) -> None:
+        """Say that it rings."""
+        self._stack.progress(leg, status, self._endpoint.now())
+        self._endpoint.flush()
+
     def reject(
         self, leg: LegId, status: int, *, reason: str = "", headers: Mapping[str, str] | None = None
     ) -> None:

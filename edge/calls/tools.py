@@ -12,7 +12,7 @@ from edge.calls.ringing import Ringing
 from edge.calls.telephony import Telephony
 from edge.calls.transfers import Transfers
 from edge.recording import CallRecorder
-from edge.sip.events import LegId
+from edge.sip.events import Event, LegId
 from state.clock import Clock
 from state.model import CallId
 
@@ -28,6 +28,8 @@ class Tools(Struct, frozen=True, kw_only=True):
     """Rings agents through their home sites."""
     own_leg: Callable[[LegId, CallId, Attempt | None], None]
     """Tells the switchboard whose leg this is; attempt None: the caller's."""
+    listen: Callable[[LegId, Callable[[Event], None] | None], None]
+    """Has what happens on a leg that is no part of a call told to somebody; None: to nobody."""
     journal: Journal
     recorder: CallRecorder
     wants_agent: Callable[[], None]

@@ -13,10 +13,10 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
-from edge.acd.plan import Held, Plan
+from edge.acd.plan import GivenAgent, Held, Plan
 from edge.acd.token import Token, token_of
 from edge.acd.transfer import BUSY, FORBIDDEN, No, ToAgent, ToQueue, decided, destination, offering
-from edge.acd.transferring import target_reserved
+from edge.acd.transferring import consulted, target_reserved
 from edge.calls.prompts import Prompts
 from edge.calls.records import CallRecords, Landed, NotAsked, Written
 from edge.reserve import AloneTokens
@@ -68,9 +68,9 @@ class Transfers:
             if ":" in refer_to:
                 uri = parse_uri(refer_to)
                 target = uri.user
-                if "replaces=" in uri.headers.lower():
-                    # RFC 3891: they would have another call of theirs taken over.
-                    return No(status=FORBIDDEN, reason="No attended transfers")
+                if "replaces" in uri.headers.lower():
+                    # RFC 3891: that is for the agent's telephone to say, in a REFER.
+                    return No(status=FORBIDDEN, reason="No attended transfers this way")
         except RemoteError as error:
             return No(status=error.status, reason="Refer-To makes no sense")
         return destination(
@@ -87,9 +87,18 @@ class Transfers:
         return self._prompts.path(name)
 
     async def reserve(
-        self, records: CallRecords, ticket: Ticket, by: AgentId, agent: AgentId
+        self,
+        records: CallRecords,
+        ticket: Ticket,
+        by: AgentId,
+        agent: AgentId,
+        *,
+        consults: bool = False,
     ) -> Target | int:
-        """Reserve the target with one transaction; or return SIP's word for why not."""
+        """Reserve the target with one transaction; or return SIP's word for why not.
+
+        With `consults` they are to be asked, and the caller stays where they are.
+        """
         for _ in range(TRIES):
             where = self.destination(ticket, by, agent)
             if not isinstance(where, ToAgent):
@@ -106,12 +115,13 @@ class Transfers:
                 edge=self._settings.edge,
                 now=self._clock.now(),
                 alone=alone,
+                consults=consults,
             )
             written = await self._ask(records, wish, is_alone=is_alone)
             held = records.held
             match written:
-                case Landed() if held is not None and held.given is not None:
-                    return Target(decision=wish.decision, token=token_of(held.given.offer))
+                case Landed() if held is not None and (given := wish.given(held)) is not None:
+                    return Target(decision=wish.decision, token=token_of(given.offer))
                 case NotAsked():
                     return _STORE_AWAY
                 case _:
@@ -142,7 +152,9 @@ class _Wish:
         edge: EdgeId,
         now: Now,
         alone: Token | None,
+        consults: bool,
     ) -> None:
+        self._consults = consults
         self._agent = agent
         self._snapshot = snapshot
         self._edge = edge
@@ -154,7 +166,12 @@ class _Wish:
         """Return the transaction; None: the call is not to be passed on any more."""
         if held is None or held.given is None or held.transferor is not None:
             return None
+        if self._consults and held.consulted is not None:
+            return None
         wanted = offering(self._snapshot, held.ticket, self.decision)
-        return target_reserved(
-            wanted, held, self._snapshot, edge=self._edge, at=at, alone=self._alone
-        )
+        plan = consulted if self._consults else target_reserved
+        return plan(wanted, held, self._snapshot, edge=self._edge, at=at, alone=self._alone)
+
+    def given(self, held: Held) -> GivenAgent | None:
+        """Return the target, once the transaction has landed."""
+        return held.consulted if self._consults else held.given

@@ -38,6 +38,8 @@ class Wanting(StrEnum):
     RESERVATION = "reservation"
     TARGET = "target"
     """Of an agent to whom the caller is passed on."""
+    CONSULTED = "consulted"
+    """Of one who is reserved already, as they have been asked."""
 
 
 Freeing: TypeAlias = (
@@ -85,6 +87,8 @@ class Stage:
         self.told: list[tuple[Attempt, int]] = []
         """What transferors were told of how it gets on."""
         self.target_is_free = True
+        self.consulted_stays = True
+        """The agent who was consulted has not hung up."""
         self.is_taken = False
         """Somebody else has closed this call's records."""
         self.closed: list[wr.Close] = []
@@ -142,7 +146,14 @@ class Stage:
                 self.agents[attempt] = Leg.BYE_SENT
                 self._offers_no_more(attempt)
                 self.reinvited.discard(attempt)
-            case ef.ReinviteAgent() | ef.TakeBack() | ef.TellTransferor() | ef.ReserveTarget():
+            case (
+                ef.ReinviteAgent()
+                | ef.TakeBack()
+                | ef.TakeConsulted()
+                | ef.TellTransferor()
+                | ef.ReserveTarget()
+                | ef.HandOver()
+            ):
                 self._transfer(effect)
             case ef.AnswerOffer(side=side) | ef.RefuseOffer(side=side):
                 self._reply_to_offer(side)
@@ -163,7 +174,13 @@ class Stage:
                 self.media.append(effect)
 
     def _transfer(
-        self, effect: ef.ReinviteAgent | ef.TakeBack | ef.TellTransferor | ef.ReserveTarget
+        self,
+        effect: ef.ReinviteAgent
+        | ef.TakeBack
+        | ef.TakeConsulted
+        | ef.TellTransferor
+        | ef.ReserveTarget
+        | ef.HandOver,
     ) -> None:
         match effect:
             case ef.ReinviteAgent(attempt=attempt):
@@ -179,6 +196,12 @@ class Stage:
                 self.told.append((attempt, status))
             case ef.ReserveTarget():
                 self.line.append(Wanting.TARGET)
+            case ef.HandOver():
+                self.line.append(Wanting.CONSULTED)
+            case ef.TakeConsulted(attempt=attempt):
+                assert attempt not in self.agents
+                assert self.ringing_or_up == self.passing
+                self.agents[attempt] = Leg.UP
             case _:
                 assert_never(effect)
 
@@ -224,8 +247,8 @@ class Stage:
     def write(self, agent: str = "ann") -> None:
         """Let the store answer the first in line."""
         write = self.line.popleft()
-        if write is Wanting.TARGET:
-            self._reserve_target()
+        if write is Wanting.TARGET or write is Wanting.CONSULTED:
+            self._reserve_target(is_there=write is Wanting.CONSULTED)
             return
         if isinstance(write, Wanting):
             can_land = self.has_ticket and not self.has_offer and not self.is_taken
@@ -236,11 +259,16 @@ class Stage:
         landed = self._land(write)
         self.deliver(ev.Written(write=write) if landed else ev.WriteRefused(write=write))
 
-    def _reserve_target(self) -> None:
+    def _reserve_target(self, *, is_there: bool) -> None:
         can_land = self.has_offer and not self.has_transferor and not self.is_taken
         if can_land and self.target_is_free:
             self.has_transferor = True
-            self.deliver(ev.Reserved(decision=decision("tom")))
+            given = decision("tom")
+            self.deliver(
+                ev.ConsultedGiven(decision=given, is_there=self.consulted_stays)
+                if is_there
+                else ev.Reserved(decision=given)
+            )
         else:
             self.deliver(ev.TargetRefused(status=486))
 

@@ -155,10 +155,14 @@ class CallMachine(RuleBasedStateMachine):
             and not self.stage.agent_offer_open
         )
     )
-    @rule(is_free=st.sampled_from([True, True, False]))
-    def the_agent_passes_the_caller_on(self, is_free: bool) -> None:
-        self.stage.target_is_free = is_free
-        self.stage.passes_on()
+    @rule(is_free=st.sampled_from([True, True, False]), consulted=st.booleans())
+    def the_agent_passes_the_caller_on(self, is_free: bool, consulted: bool) -> None:
+        self.stage.target_is_free = self.stage.consulted_stays = is_free
+        if consulted:
+            self.stage.target_is_free = True
+            self.stage.deliver(ev.PassedToConsulted())
+        else:
+            self.stage.passes_on()
 
     @precondition(
         lambda self: self.stage.call.state is State.CONNECTED and not self.stage.agent_offer_open

@@ -119,6 +119,11 @@ class FakeTelephony(Telephony):
         held.state = S.ANSWERED
         held.told.append(sdp)
 
+    def progress(self, leg: LegId, status: int) -> None:
+        held = self._leg("progress", leg)
+        self._must(held, S.ARRIVED)
+        held.status = status
+
     def reject(
         self, leg: LegId, status: int, *, reason: str = "", headers: Mapping[str, str] | None = None
     ) -> None:

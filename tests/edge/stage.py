@@ -606,6 +606,7 @@ def leaks(edge: Edge) -> list[str]:
     books = {
         "legs": edge.switchboard._legs,  # noqa: SLF001 - see above
         "legs of calls": edge.switchboard._legs_of,  # noqa: SLF001
+        "legs beside calls": edge.switchboard._listeners,  # noqa: SLF001
         "reservations asked": edge.reserver._asked,  # noqa: SLF001
         "calls held back": edge.reserver._not_before,  # noqa: SLF001
         "calls waiting": edge.reserver._waiting,  # noqa: SLF001

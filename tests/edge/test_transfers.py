@@ -233,7 +233,7 @@ async def test_a_target_who_was_taken_meanwhile_is_busy_and_the_caller_comes_bac
         ("sip:nobody@everline", 404),
         ("sip:+4930123456@carrier.example", 403),
         ("sip:15559999@everline", 403),
-        ("sip:bob@everline?Replaces=c%40h%3Bto-tag%3D1%3Bfrom-tag%3D2", 403),
+        ("sip:bob@everline?Replaces=c%40h%3Bto-tag%3D1%3Bfrom-tag%3D2", 481),
         ("tel:+4930123456", 416),
         ("rubbish", 404),
         ("sip:@@@", 400),
