@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -19,6 +20,10 @@ FIRST_SILENCE_S, NEXT_SILENCE_S, RESEND_S, FROZEN_S = 0.5, 0.35, 0.2, 4.0
 """As in edge/kemi/calls.py."""
 BYE_EVERY_S, BYE_FOR_S = 0.5, 8.0
 OK, FAILURE, SERVER_FAILURE = 200, 300, 500
+
+
+HAS_TIME = 0.15
+"""Of the callers: so many stay long enough to be passed on."""
 
 
 class _At(Enum):
@@ -57,7 +62,7 @@ class Caller:
         self._is_heard = False
         self._answers: dict[bytes, bytes] = {}
         self._is_talking = False
-        self._talk_s = world.chance.uniform(0.05, 0.6)
+        self._talk_s = _talk_s(world.chance)
         roll = world.chance.random()
         self._patience_s = world.chance.uniform(0.05, 2.0) if roll < 0.06 else 25.0  # noqa: PLR2004
 
@@ -187,3 +192,8 @@ class Caller:
 
     def _send(self, datagram: bytes) -> None:
         self._way.send(datagram, self._target)
+
+
+def _talk_s(chance: random.Random) -> float:
+    """Return after how long a caller has said everything."""
+    return chance.uniform(1.0, 2.5) if chance.random() < HAS_TIME else chance.uniform(0.05, 0.6)

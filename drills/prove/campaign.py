@@ -21,7 +21,6 @@ USUAL_RATE = 130.0
 """Operations a second, on two cores."""
 DEATH_EVERY = 4
 """In the first round of so many, an edge lies dead and alone until its calls must be closed."""
-MUTANT_S = 24.0
 MUTANT_TRIES = 2
 """A bug that shows by chance gets a second chance; a checker that is blind does not profit."""
 
@@ -117,9 +116,9 @@ async def _caught(ground: Ground, mutant: Mutant, seed: int) -> Catch:
     for own in tries:
         order = Order(
             seed=own,
-            faults=mutant.faults(own, MUTANT_S),
+            faults=mutant.faults(own),
             operations=0,
-            seconds=MUTANT_S,
+            seconds=mutant.seconds,
             plant=mutant.name,
             stop_at=mutant.laws,
         )

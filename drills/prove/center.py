@@ -17,6 +17,7 @@ from state.model import (
 )
 
 DID = "15550100"
+QUEUE = "q"
 AGENTS_PER_SITE = 6
 RING_S = 1.0
 
@@ -31,14 +32,14 @@ def configuration(addresses: dict[str, str]) -> Configuration:
         trunks=(),
         queues=(
             Queue(
-                id=QueueId("q"),
+                id=QueueId(QUEUE),
                 needs=(SkillNeed(skill=skill, level=2),),
                 ring_timeout_s=RING_S,
                 wrap_up_s=0.0,
                 no_answer_pause_s=0.3,
             ),
         ),
-        dids=(Did(number=DidNumber(DID), queue=QueueId("q")),),
+        dids=(Did(number=DidNumber(DID), queue=QueueId(QUEUE)),),
         agents=tuple(
             Agent(id=AgentId(agent), name=agent, site=SiteId(site), skills={skill: 2}, ha1="0" * 32)
             for agent, site in agents(tuple(addresses)).items()

@@ -95,6 +95,16 @@ class LegUp(Struct, frozen=True, kw_only=True):
     call: CallId
 
 
+class PassedOn(Struct, frozen=True, kw_only=True):
+    """An agent wants to pass their caller on, by their telephone or over the API."""
+
+    at_s: float
+    agent: AgentId
+    call: CallId
+    to: str
+    """An agent or a queue."""
+
+
 class LegOver(Struct, frozen=True, kw_only=True):
     """An agent's telephone is through with an offer that the gate had let through."""
 
@@ -172,6 +182,10 @@ class Stock(Struct, frozen=True, kw_only=True):
     edges: Mapping[EdgeId, Mapping[str, int]]
     """What each edge says that it holds; empty: it did not answer."""
 
+    def says_other_than(self, other: Stock) -> bool:
+        """Tell whether something has moved between two of them."""
+        return (self.gates, self.phones, self.edges) != (other.gates, other.phones, other.edges)
+
 
 Event: TypeAlias = (
     Stored
@@ -182,6 +196,7 @@ Event: TypeAlias = (
     | AtGate
     | PickedUp
     | LegUp
+    | PassedOn
     | LegOver
     | Overlap
     | Broken
@@ -189,7 +204,7 @@ Event: TypeAlias = (
     | Mode
     | Stock
 )
-OPERATIONS = (Placed, CallerOver, AtGate, LegUp, LegOver)
+OPERATIONS = (Placed, CallerOver, AtGate, LegUp, PassedOn, LegOver)
 """What people asked of the edges, and the edges of people; each has an outcome that is checked."""
 
 

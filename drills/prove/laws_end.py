@@ -8,6 +8,7 @@ from drills.prove.history import (
     Answered,
     Event,
     FaultKind,
+    PassedOn,
     PickedUp,
     Placed,
     Stock,
@@ -17,7 +18,7 @@ from drills.prove.times import Span, spans
 from drills.prove.violations import Law, Violation
 from drills.prove.world import World, revisions
 from state.keys import Kind
-from state.model import CallId, EdgeLife, Outcome, PresenceState
+from state.model import CallId, EdgeLife, Outcome, PresenceState, Readiness
 
 FREED_S = 15.0
 MOMENT_S = 0.3
@@ -78,7 +79,12 @@ def check_end(events: Sequence[Event]) -> Iterator[Violation]:
         Violation(law=Law.NO_RECORD, at_s=stock.at_s, text=f"{call} was answered, has no record")
         for call in sorted(answered - world.records.keys())
     )
+    passed = {(event.call, event.agent) for event in events if isinstance(event, PassedOn)}
     for call, (record, _) in world.records.items():
+        by = None if record.decision is None else record.decision.passed_on_by
+        if by is not None and (record.call, by) not in passed:
+            text = f"{call} counts as passed on by {by}, who did not ask for it"
+            yield Violation(law=Law.UNTRUE, at_s=stock.at_s, text=text)
         if call not in placed:
             yield Violation(law=Law.UNTRUE, at_s=stock.at_s, text=f"{call} never called")
         if record.outcome is Outcome.ANSWERED and call not in talked:
@@ -118,8 +124,11 @@ def _left(stock: Stock, world: World) -> Iterator[str]:
     yield from (f"gate of {a}: {state}" for a, state in stock.gates.items() if state != "idle")
     yield from (f"telephone of {agent}, for {call}" for agent, call in stock.phones.items())
     for agent, (presence, _) in world.presences.items():
-        if presence.state is not PresenceState.READY:
-            yield f"{agent} is {presence.state}, and wants calls"
+        # A wish that was sent before a cut may land after it, as the last.
+        wish = world.wishes.get(agent)
+        wants = wish is None or wish[0].readiness is Readiness.READY
+        if wants is not (presence.state is PresenceState.READY):
+            yield f"{agent} is {presence.state}, and wants {'calls' if wants else 'none'}"
     for edge, held in stock.edges.items():
         if not held:
             yield f"edge {edge} does not answer"

@@ -51,7 +51,9 @@ def _decisions(events: Sequence[Event], blind: list[Span]) -> Iterator[tuple[Sto
             )
             # Decided without a quorum: on no snapshot that the store ever had.
             is_alone = record.decision is not None and record.decision.revision >= ALONE_FROM
-            if record.decision is not None and not was_blind and not is_alone:
+            # By whom the caller was passed on chose, and not the line.
+            is_lines = record.decision is not None and record.decision.passed_on_by is None
+            if record.decision is not None and is_lines and not was_blind and not is_alone:
                 yield event, record.decision
 
 

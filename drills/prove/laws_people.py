@@ -16,6 +16,7 @@ from drills.prove.history import (
     LegOver,
     LegUp,
     Overlap,
+    PassedOn,
     Stored,
     Token,
 )
@@ -79,6 +80,7 @@ def check_telephones(events: Sequence[Event]) -> Iterator[Violation]:
         if isinstance(event, Stored) and isinstance(event.value, EdgeLife)
     }
     up: dict[CallId, dict[AgentId, float]] = {}
+    passed: set[tuple[CallId, AgentId]] = set()
     for event in events:
         match event:
             case Overlap():
@@ -86,9 +88,14 @@ def check_telephones(events: Sequence[Event]) -> Iterator[Violation]:
                 if not _is_excused(faults, edge, event.agent, event.old_since_s, event.at_s):
                     text = f"{event.agent}: {event.new_call} rings, {event.old_call} is not over"
                     yield Violation(law=Law.TWO_CALLS, at_s=event.at_s, text=text)
+            case PassedOn():
+                passed.add((event.call, event.agent))
             case LegUp():
                 others = up.setdefault(event.call, {})
                 for agent, since_s in others.items():
+                    # Who passes a caller on stays until the other one has them.
+                    if (event.call, agent) in passed:
+                        continue
                     if not _has_fault(faults, since_s, event.at_s):
                         text = f"{event.call}: {event.agent} answers, {agent} is in it"
                         yield Violation(law=Law.TWO_AGENTS, at_s=event.at_s, text=text)

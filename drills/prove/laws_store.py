@@ -12,13 +12,12 @@ from drills.prove.violations import Law, Violation
 from drills.prove.world import Lone, World, revisions
 from state.keys import Kind
 from state.model import (
-    CallId,
+    AgentId,
     CallRecord,
     Offer,
     OfferState,
     Outcome,
     PresenceState,
-    Talk,
     Ticket,
     TicketState,
 )
@@ -73,16 +72,15 @@ def _offer_put(before: _Before, world: World, change: Stored, offer: Offer) -> I
         for agent, (other, _) in world.offers.items()
         if other.call == offer.call and agent != offer.agent
     ]
-    # Beside who is to have a caller there may be the one agent who has passed them on.
-    passing = {talk.agent for talk in _talks(world, offer.call)}
-    if len(others) > 1 or (others and not passing & {*others, offer.agent}):
+    # Beside who is to have a caller there may be the one agent who has passed them on, last.
+    passing = _transferor(world.tickets.get(offer.call))
+    if len(others) > 1 or (others and passing not in {*others, offer.agent}):
         yield _say(Law.TWO_AGENTS, change, f"{offer.call} has {offer.agent} and {others[0]}")
     if held is not None or offer.granted is not None:
         # One that was made without a quorum is written when it is merged, wherever it has come to.
         return
     ticket = before.tickets.get(offer.call)
-    is_target = ticket is not None and ticket[0].agent in {talk.agent for talk in ticket[0].talks}
-    if ticket is None or not (ticket[0].state is TicketState.QUEUED or is_target):
+    if ticket is None or not (ticket[0].state is TicketState.QUEUED or _is_passed_on(ticket[0])):
         state = "no place" if ticket is None else ticket[0].state
         yield _say(
             Law.NOT_WAITING, change, f"{offer.agent} given to {offer.call}, which is {state}"
@@ -164,17 +162,22 @@ def _offers_fit(world: World, changes: Sequence[Stored]) -> Iterator[Violation]:
         if agent not in agents and offer.call not in calls:
             continue
         ticket = world.tickets.get(offer.call)
-        if agent in {talk.agent for talk in _talks(world, offer.call)}:
+        if agent == _transferor(ticket):
             continue
         if ticket is None or ticket[0].agent != agent:
             why = "is over" if ticket is None else f"has {ticket[0].agent}"
             yield _say(Law.OFFER_LEFT, changes[0], f"{agent} is held for {offer.call}, which {why}")
 
 
-def _talks(world: World, call: CallId) -> tuple[Talk, ...]:
-    """Return the talks of a call that are over: of a call that nobody has passed on, none."""
-    ticket = world.tickets.get(call)
-    return () if ticket is None else ticket[0].talks
+def _is_passed_on(ticket: Ticket) -> bool:
+    """Tell whether the agent of a call has passed it on and nobody has it yet: the talk is told."""
+    is_told = bool(ticket.talks) and ticket.talks[-1].agent == ticket.agent
+    return ticket.state is TicketState.CONNECTED and is_told and ticket.talking_ms is None
+
+
+def _transferor(ticket: tuple[Ticket, int] | None) -> AgentId | None:
+    """Return who has had a call last, and passed it on; None: nobody has."""
+    return None if ticket is None or not ticket[0].talks else ticket[0].talks[-1].agent
 
 
 def _kills(events: Sequence[Event]) -> dict[str, list[float]]:

@@ -35,10 +35,12 @@ class Mutant(Struct, frozen=True, kw_only=True):
     every_s: float = 1.5
     plan: tuple[Fault, ...] = ()
     """... and these."""
+    seconds: float = 24.0
+    """Of traffic, unless it is caught before."""
 
-    def faults(self, seed: int, seconds: float) -> tuple[Fault, ...]:
-        """Return what is broken in a run of that length."""
-        found = schedule(seed, seconds, self.kinds, self.every_s) if self.kinds else ()
+    def faults(self, seed: int) -> tuple[Fault, ...]:
+        """Return what is broken in its run."""
+        found = schedule(seed, self.seconds, self.kinds, self.every_s) if self.kinds else ()
         return (*found, *self.plan)
 
 
@@ -119,6 +121,7 @@ OF_EDGES = (
         laws=_by(Law.STUCK),
         kinds=(_F.RESTART_PROXY,),
         every_s=0.7,
+        seconds=8.0,
     ),
     Mutant(
         name="never_alone",
@@ -129,6 +132,7 @@ OF_EDGES = (
     Mutant(
         name="merge_left_out",
         line="writes nothing of what it did alone",
+        seconds=17.0,
         laws=_by(Law.NO_RECORD, Law.STUCK),
         plan=CUT_OFF,
     ),
@@ -137,6 +141,16 @@ OF_EDGES = (
         line="makes tokens without a quorum as if the store had",
         laws=_by(Law.FALSE_TOKEN),
         plan=CUT_OFF,
+    ),
+    Mutant(
+        name="transferor_kept",
+        line="lets a caller be passed on and keeps the first agent",
+        laws=_by(Law.OFFER_LEFT),
+    ),
+    Mutant(
+        name="transfer_untold",
+        line="rings a second agent without a word of the talk that is over",
+        laws=_by(Law.NOT_WAITING),
     ),
 )
 

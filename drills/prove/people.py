@@ -68,11 +68,12 @@ class World(Struct, frozen=True, kw_only=True):
 class Crowd:
     """Everybody."""
 
-    def __init__(self, world: World, agents: Mapping[str, str], did: str, patience: int) -> None:
-        """`agents`: home site by agent. `patience`: how many callers there are at a time."""
+    def __init__(self, world: World, agents: Mapping[str, str], did: str, queue: str) -> None:
+        """`agents`: home site by agent."""
         self._world = world
         self._did = did
-        self._wanted = patience
+        self.wanted = 0
+        """How many callers there are to be at a time."""
         self._count = 0
         self._calling = 0
         self._callers: dict[str, Caller] = {}
@@ -82,7 +83,13 @@ class Crowd:
         self._seen: deque[tuple[str, str, str, str]] = deque(maxlen=400)
         """Offers that went through a gate: site, agent, header, Call-ID."""
         self.phones = {
-            agent: Phone(agent=AgentId(agent), site=site, way=world.ways[site], world=world)
+            agent: Phone(
+                agent=AgentId(agent),
+                site=site,
+                way=world.ways[site],
+                world=world,
+                colleagues=(*agents, *[queue] * (len(agents) // 4)),
+            )
             for agent, site in agents.items()
         }
         self.is_over = False
@@ -96,7 +103,7 @@ class Crowd:
 
     def fill(self) -> None:
         """Let new callers call until there are enough."""
-        while not self.is_over and self._calling < self._wanted:
+        while not self.is_over and self._calling < self.wanted:
             self._calling += 1
             self._count += 1
             site = self._world.chance.choice(list(self._world.ways))
@@ -122,6 +129,20 @@ class Crowd:
         return {
             phone.agent: phone.leg.call for phone in self.phones.values() if phone.leg is not None
         }
+
+    def pass_somebody_on(self) -> tuple[AgentId, CallId, str] | None:
+        """Let an agent who talks want to pass the caller on: who, which call, to whom."""
+        talking = [
+            phone for phone in self.phones.values() if phone.leg is not None and phone.leg.is_up
+        ]
+        if not talking:
+            return None
+        phone = self._world.chance.choice(talking)
+        to = self._world.chance.choice(phone.colleagues)
+        if phone.leg is None:
+            return None
+        phone.leg.passed_on(to)
+        return phone.agent, phone.leg.call, to
 
     def deliver_late_copy(self) -> None:
         """Let the network deliver a copy of some offer that a gate has let through before."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from drills.prove import sip
-from drills.prove.history import LegOver, LegUp, Overlap, PickedUp, Token
+from drills.prove.history import LegOver, LegUp, Overlap, PassedOn, PickedUp, Token
 from drills.prove.ksr import Message
 from loadtests.bench.wire import Heard
 from state.model import AgentId, CallId
@@ -21,6 +21,8 @@ SILENCE_S = 8.0
 """Who hears nothing for so long hangs up."""
 BYE_FOR_S = 8.0
 DECLINES, IGNORES, HESITATES = 0.05, 0.10, 0.14
+PASSES_ON, HANGS_UP = 0.12, 0.55
+REFER_FOR_S = 2.0
 
 
 class _At(Enum):
@@ -34,8 +36,12 @@ class _At(Enum):
 class Phone:
     """One telephone. It takes every call that the gate lets through: the gate's word is law."""
 
-    def __init__(self, *, agent: AgentId, site: str, way: Way, world: World) -> None:
+    def __init__(
+        self, *, agent: AgentId, site: str, way: Way, world: World, colleagues: Sequence[str]
+    ) -> None:
+        """`colleagues`: whom callers are passed on to; queues too."""
         self.agent = agent
+        self.colleagues = colleagues
         self.site = site
         self.way = way
         self.world = world
@@ -95,6 +101,7 @@ class PhoneLeg:
         self._final = b""
         self._answers: dict[bytes, bytes] = {}
         self._has_transaction = True
+        self._is_referring = False
         self._dialog = sip.of_telephone(phone.way.address, heard, "phone")
 
     def begin(self) -> None:
@@ -113,6 +120,11 @@ class PhoneLeg:
             self._world.later(chance.uniform(0.97, 1.03), self._pick_up)
         else:
             self._world.later(chance.uniform(0.01, 0.1), self._pick_up)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the agent talks, as far as their telephone knows."""
+        return self._at is _At.UP
 
     # -- what the agent does
 
@@ -141,6 +153,29 @@ class PhoneLeg:
             return
         self._send(self._final)
         self._world.later(RESEND_S, lambda: self._repeat_answer(for_s - RESEND_S))
+
+    def _pass_on(self) -> None:
+        """Say REFER (RFC 3515): an agent or a queue is to have the caller."""
+        if self._at is not _At.UP:
+            return
+        to = self._world.chance.choice(self._phone.colleagues)
+        self.passed_on(to)
+        extra = f"Refer-To: <sip:{to}@everline>\r\nContact: <sip:{self._phone.agent}@phone>\r\n"
+        refer = sip.request(self._dialog, "REFER", f"{self.sip_call_id}.refer", extra)
+        self._dialog.cseq += 1
+        self._is_referring = True
+        self._refer(refer, REFER_FOR_S)
+
+    def _refer(self, refer: bytes, for_s: float) -> None:
+        if self._is_referring and self._at is _At.UP and for_s > 0:
+            self._phone.way.send(refer, self.edge)
+            self._world.later(RESEND_S, lambda: self._refer(refer, for_s - RESEND_S))
+
+    def passed_on(self, to: str) -> None:
+        """Note that the agent wants the caller to have somebody else."""
+        self._world.note(
+            PassedOn(at_s=self._world.now(), agent=self._phone.agent, call=self.call, to=to)
+        )
 
     def _hang_up(self) -> None:
         if self._at in (_At.ANSWERED, _At.UP):
@@ -187,7 +222,9 @@ class PhoneLeg:
                 self._end("edge hung up")
 
     def take_response(self, heard: Heard) -> None:
-        """Take the answer to our BYE."""
+        """Take the answer to our BYE or REFER."""
+        if heard.method == b"REFER":
+            self._is_referring = False
         if heard.method == b"BYE" and self._at is _At.LEAVING:
             self._end("hung up")
 
@@ -215,8 +252,10 @@ class PhoneLeg:
         self._at = _At.UP
         note = LegUp(at_s=self._world.now(), agent=self._phone.agent, call=self.call)
         self._world.note(note)
-        hangs_up = self._world.chance.random() < 0.5  # noqa: PLR2004 - half of them
-        talk_s = self._world.chance.uniform(0.1, 0.4)
+        roll, talk_s = self._world.chance.random(), self._world.chance.uniform(0.1, 0.4)
+        if roll < PASSES_ON:
+            self._world.later(talk_s, self._pass_on)
+        hangs_up = PASSES_ON <= roll < HANGS_UP
         self._world.later(talk_s if hangs_up else SILENCE_S, self._hang_up)
 
     def _answer(self, status: bytes, body: bytes = b"") -> bytes:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from drills.lab.lab import PROJECT, Lab, default_paths
 from drills.lab.plan import Part, plan_lab
 from drills.prove.breaker import Breaker
-from drills.prove.center import DID, agents, configuration
+from drills.prove.center import DID, QUEUE, agents, configuration
 from drills.prove.checker import check
 from drills.prove.faults import EDGES, SITES, Fault
 from drills.prove.figures import Outcome
@@ -29,18 +29,25 @@ from drills.prove.watcher import Watcher
 from drills.prove.world import QUORUM
 from state import keys
 from state.clock import SystemClock
-from state.codec import encode
+from state.codec import decode, encode
 from state.errors import StoreError
 from state.etcd import EtcdStore, Tls
 from state.listing import read_all
-from state.model import AgentId, EdgeId, Readiness, Wish
+from state.model import AgentId, EdgeId, Readiness, TransferWish, Wish
 from state.publishing import OPERATIONS_IN_TXN, publish
 from state.store import Delete, Put
 
 LAUNCHER = PROJECT / "tests" / "prove" / "planted.py"
-CALLERS = 27
-PEACE_S = 45.0
-"""How long all may take to settle after the last fault."""
+RUSH, LULL = 27, 12
+"""So many callers there are at a time: more than agents, and fewer, so that some are free to whom
+callers can be passed on..."""
+RUSH_S, LULL_S = 6.0, 3.0
+"""... for so long each."""
+PASSED_ON_S = 0.3
+"""How often somebody passes a caller on over the API."""
+PEACE_S, STILL_S = 45.0, 18.0
+"""How long all may take to settle after the last fault; and what has not moved for so long then, is
+stuck: every agent has to be true within 15 s."""
 READY_S = 25.0
 LOOK_S = 2.0
 MODES_S = 0.3
@@ -128,7 +135,7 @@ class Ground:
             chance=random.Random(order.seed),  # noqa: S311 - no secret: a seed is to repeat it
             run=f"r{self._runs}x{order.seed}",
         )
-        crowd = Crowd(world, agents(SITES), DID, CALLERS)
+        crowd = Crowd(world, agents(SITES), DID, QUEUE)
         for proxy in self._proxies.values():
             proxy.people = crowd
         return crowd
@@ -153,7 +160,10 @@ class Ground:
         await self._until_serving()
 
     async def _clear(self) -> None:
-        more = (f"{keys.STATE}{kind}/" for kind in ("place", "edge", "probe"))
+        more = (
+            f"{keys.STATE}{kind}/"
+            for kind in ("place", "edge", "probe", "transfer", "transfer_wish")
+        )
         doomed = [keys.ENDED, *_OF_CALLS, *more]
         for prefix in doomed:
             listing = await read_all(self._store, prefix, keys_only=True)
@@ -166,7 +176,8 @@ class Ground:
         for agent, readiness in wishes.items():
             wish = Wish(agent=AgentId(agent), readiness=readiness)
             puts.append(Put(key=keys.wish(wish.agent), value=encode(wish)))
-        await self._store.txn((), puts)
+        if puts:
+            await self._store.txn((), puts)
 
     async def _until_serving(self) -> None:
         async with asyncio.timeout(READY_S):
@@ -194,9 +205,10 @@ class Ground:
         tell: Callable[[int], None],
     ) -> tuple[Violation, ...]:
         """Let everybody call, and break things; return what was seen on the way."""
-        crowd.fill()
         helpers = [
             asyncio.create_task(breaker.run(order.faults)),
+            asyncio.create_task(self._tide(crowd)),
+            asyncio.create_task(self._passing_on(crowd)),
             asyncio.create_task(self._pauses(order.seed, crowd)),
             asyncio.create_task(self._late_copies(crowd)),
             asyncio.create_task(self._watch_modes(history)),
@@ -230,6 +242,26 @@ class Ground:
                 with contextlib.suppress(StoreError):
                     await self._wishes({agent: readiness})
                 await asyncio.sleep(chance.uniform(0.05, 0.4))
+
+    async def _tide(self, crowd: Crowd) -> None:
+        """Let there be many callers, and then fewer."""
+        while True:
+            for crowd.wanted, for_s in ((RUSH, RUSH_S), (LULL, LULL_S)):
+                crowd.fill()
+                await asyncio.sleep(for_s)
+
+    async def _passing_on(self, crowd: Crowd) -> None:
+        """Let control planes wish that callers be passed on."""
+        while True:
+            await asyncio.sleep(PASSED_ON_S)
+            if (passed := crowd.pass_somebody_on()) is not None:
+                agent, call, to = passed
+                put = Put(
+                    key=keys.transfer_wish(call),
+                    value=encode(TransferWish(call=call, agent=agent, to=to)),
+                )
+                with contextlib.suppress(StoreError):
+                    await self._store.txn((), (put,))
 
     async def _late_copies(self, crowd: Crowd) -> None:
         while True:
@@ -269,12 +301,27 @@ class Ground:
         modes = asyncio.create_task(self._watch_modes(history))
         crowd.close()
         await self._until_done(lambda: self._wishes(dict.fromkeys(crowd.phones, Readiness.READY)))
-        ends_s = self._now() + PEACE_S
-        while self._now() < ends_s and not await self._is_quiet(crowd):  # noqa: ASYNC110 - as above
+        ends_s, moved_s, seen = self._now() + PEACE_S, self._now(), len(history.events)
+        stock = await self._stock(crowd)
+        while self._now() < min(ends_s, moved_s + STILL_S) and not await self._is_quiet(
+            stock, crowd
+        ):
+            await self._wish_again()
             await asyncio.sleep(0.3)
+            before, stock = stock, await self._stock(crowd)
+            if len(history.events) != seen or stock.says_other_than(before):
+                moved_s, seen = self._now(), len(history.events)
         await watcher.stop()
         modes.cancel()
         history.note(await self._stock(crowd))
+
+    async def _wish_again(self) -> None:
+        """Let those be ready whose last wish was a pause: it was sent before, and landed later."""
+        with contextlib.suppress(StoreError):
+            listing = await read_all(self._store, f"{keys.STATE}wish/")
+            said = [decode(Wish, each.value, each.key) for each in listing.records]
+            late = [wish.agent for wish in said if wish.readiness is not Readiness.READY]
+            await self._wishes(dict.fromkeys(late, Readiness.READY))
 
     async def _until_done(self, do: Callable[[], Any]) -> None:
         async with asyncio.timeout(PEACE_S):
@@ -284,8 +331,7 @@ class Ground:
                     return
                 await asyncio.sleep(0.2)
 
-    async def _is_quiet(self, crowd: Crowd) -> bool:
-        stock = await self._stock(crowd)
+    async def _is_quiet(self, stock: Stock, crowd: Crowd) -> bool:
         if crowd.callers or stock.phones or any(v != "idle" for v in stock.gates.values()):
             return False
         if not all(held and not any(held.values()) for held in stock.edges.values()):

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from drills.prove.history import Event, Mode, Stored
 from state.keys import Kind
-from state.model import CallRecord, EdgeId, EdgeLife, Offer, Presence, Probe, SiteId, Ticket
+from state.model import CallRecord, EdgeId, EdgeLife, Offer, Presence, Probe, SiteId, Ticket, Wish
 
 T = TypeVar("T")
 FOR_EVER = float("inf")
@@ -30,6 +30,7 @@ class World:
     edges: dict[str, tuple[EdgeLife, int]] = field(default_factory=dict)
     probes: dict[str, tuple[Probe, int]] = field(default_factory=dict)
     records: dict[str, tuple[CallRecord, int]] = field(default_factory=dict)
+    wishes: dict[str, tuple[Wish, int]] = field(default_factory=dict)
 
     def apply(self, changes: Sequence[Stored]) -> None:
         """Take one revision."""
@@ -54,6 +55,8 @@ class World:
                 _set(self.edges, change, EdgeLife)
             case Kind.PROBE:
                 _set(self.probes, change, Probe)
+            case Kind.WISH:
+                _set(self.wishes, change, Wish)
             case Kind.ENDED:
                 _set(self.records, change, CallRecord)
             case _:

@@ -39,6 +39,7 @@ from state.model import (
     Probe,
     QueueId,
     SiteId,
+    Talk,
     Ticket,
     TicketState,
 )
@@ -158,6 +159,40 @@ class Tale:
         self._offers[call] = (offer, revision)
         return revision
 
+    def connects(self, call: str) -> None:
+        """Let a call and its agent be joined."""
+        ticket = self._tickets[call]
+        since_ms = int(self.at_s * 1000)
+        ticket = replace(
+            ticket,
+            state=TicketState.CONNECTED,
+            connected_ms=ticket.connected_ms or since_ms,
+            talking_ms=None if ticket.connected_ms is None else since_ms,
+        )
+        self.store(self.ticket(ticket))
+
+    def is_passed_on(self, call: str) -> AgentId:
+        """Let the talk of a call be told, since its agent passes it on; return who that is."""
+        ticket = self._tickets[call]
+        assert ticket.agent is not None
+        talk = Talk(agent=ticket.agent, site=None, since_ms=1, until_ms=2, holds=0, held_s=0.0)
+        told = replace(ticket, talks=(*ticket.talks, talk), talking_ms=None)
+        self.store(self.ticket(told))
+        return ticket.agent
+
+    def target(self, call: str, agent: str) -> None:
+        """Let a second agent be given to a call, beside the first."""
+        offer = self.offer_of(call, agent)
+        ticket = replace(self._tickets[call], state=TicketState.OFFERED, agent=AgentId(agent))
+        revision = self.store((Kind.OFFER, agent, offer), self.ticket(ticket))
+        self._offers[call] = (offer, revision)
+
+    def is_handed_back(self, call: str, agent: str) -> None:
+        """Let the target not be had: who passed the call on has it again."""
+        gone = self._offers[call][0].agent
+        ticket = replace(self._tickets[call], state=TicketState.OFFERED, agent=AgentId(agent))
+        self.store((Kind.OFFER, gone, None), self.ticket(ticket))
+
     def rings(self, call: str, revision: int | None = None) -> None:
         """Let the gate let the offer of a call through."""
         offer, made = self._offers[call]
@@ -218,9 +253,13 @@ class Tale:
         *,
         cause: str = "",
         decided_at: int = 0,
+        passed_on_by: str = "",
     ) -> None:
         """Let a call end as it should: record, ticket and offer in one transaction."""
         record = self.record(call, outcome, cause=cause, decided_at=decided_at)
+        if record.decision is not None and passed_on_by:
+            decision = replace(record.decision, passed_on_by=AgentId(passed_on_by))
+            record = replace(record, decision=decision)
         writes: list[tuple[Kind, str, Record | None]] = [
             (Kind.ENDED, call, record),
             (Kind.TICKET, call, None),

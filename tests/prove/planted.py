@@ -33,7 +33,9 @@ import edge.duties.life
 import edge.proxy.proxy
 import edge.reserve
 from edge.__main__ import main
-from edge.acd.plan import Plan
+from edge.acd import transferring
+from edge.acd.ending import Holds
+from edge.acd.plan import Held, Plan, put_ticket, rewritten
 from edge.acd.token import Token
 from edge.alone.merging import Merged
 from edge.media.direct import DirectMedia
@@ -288,6 +290,28 @@ def alone_token_of_store() -> None:
     _put(edge.alone.alone, "alone_token", token)
 
 
+def transferor_kept() -> None:
+    """Leave the agent held who has passed the caller on."""
+    _wrap(
+        transferring,
+        "transferor_freed",
+        lambda plan: _without(plan, prefixes=("-",), deletes=(_OFFER,)),
+    )
+
+
+def transfer_untold() -> None:
+    """Leave the ticket as it is when the agent passes the caller on."""
+    passed_on = _get(transferring, "passed_on")
+
+    def mutated(held: Held, talk: Holds, site: Any, at: Now) -> Plan:  # noqa: ANN401 - as it is
+        put = put_ticket(held.ticket.value)
+        after = replace(held, ticket=rewritten(held.ticket, held.ticket.value, at))
+        plan: Plan = passed_on(held, talk, site, at)
+        return replace(plan, success=(put,), proof=put, after=after)
+
+    _put(transferring, "passed_on", mutated)
+
+
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
@@ -307,6 +331,8 @@ BUGS: dict[str, Callable[[], None]] = {
         never_alone,
         merge_left_out,
         alone_token_of_store,
+        transferor_kept,
+        transfer_untold,
     )
 }
 
