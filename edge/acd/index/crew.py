@@ -12,7 +12,7 @@ who are loose are looked at one by one; who is still free when all have been ser
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -28,7 +28,7 @@ from edge.acd.eligibility import (
     has_offer,
     work_revision,
 )
-from edge.acd.index.demand import NO_CALL, PLACE_OF, SUITS, Demand, no_counts
+from edge.acd.index.demand import NO_CALL, PLACE_OF, SUITS, Demand, Stand, no_counts
 from edge.acd.index.dues import NEVER_S, Dues
 from edge.acd.index.shelf import Candidate, idle_since_s
 from edge.acd.index.skilled import Profile, Seat, Skilled, Unsuited, excluded
@@ -64,20 +64,30 @@ class Member(Candidate):
         return (agent.site, agent.team, agent.employer, agent.tenant)
 
     @property
-    def suits(self) -> Iterable[Demand]:
-        """The classes that the agent suits; to be gone through once."""
-        if not self.waited_for:
-            return self.profile.suits
-        mine = [each for each in self.waited_for if self.because_of(each) == SUITS]
-        return [*self.profile.suits, *mine]
+    def suits(self) -> list[Demand]:
+        """The classes that the agent suits."""
+        suits = self.profile.suits
+        if self.waited_for:
+            suits += [each for each in self.waited_for if self.because_of(each) == SUITS]
+        return suits
 
     @property
-    def unsuited(self) -> Iterable[Unsuited]:
-        """The classes of which the agent has the entrance, and that they do not suit; once."""
-        if not self.waited_for:
-            return self.profile.unsuited
-        told = ((each, self.because_of(each)) for each in self.waited_for)
-        return [*self.profile.unsuited, *((each, why) for each, why in told if why != SUITS)]
+    def stands(self) -> Sequence[Stand]:
+        """Where the agent stands, and the classes that they suit for more than one skill alone."""
+        profile = self.profile
+        if not (profile.own_suits or self.waited_for):
+            return profile.rungs
+        mine = [each for each in self.waited_for if self.because_of(each) == SUITS]
+        return [*profile.rungs, *profile.own_suits, *mine]
+
+    @property
+    def unsuited(self) -> list[Unsuited]:
+        """The classes of which the agent has the entrance, and that they do not suit."""
+        unsuited = self.profile.unsuited
+        if self.waited_for:
+            told = [(each, self.because_of(each)) for each in self.waited_for]
+            unsuited += [(each, because) for each, because in told if because != SUITS]
+        return unsuited
 
     def because_of(self, demand: Demand) -> int:
         """Return the place in REASONS of why the agent does not suit a class; SUITS: they do."""

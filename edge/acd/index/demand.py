@@ -6,14 +6,18 @@ Owns the counts of a class and the head of its line. Who suits it, `skilled` tel
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from edge.acd.eligibility import Reason
 from edge.acd.index.group import Group, Standing
 from edge.acd.index.shelf import Shelf
 from edge.acd.roster import CallClass
 from state.model import ANYBODY, Agent, AgentId, CallId, SkillId
+
+if TYPE_CHECKING:
+    from edge.acd.index.skilled import Rung
 
 Key = tuple[float, int, CallId]
 """By which calls are served: `Waiting.order_key`."""
@@ -33,6 +37,15 @@ _MISSING: Final = PLACE_OF[Reason.MISSING_SKILL]
 _TOO_LOW: Final = PLACE_OF[Reason.SKILL_TOO_LOW]
 
 
+class Stand(Protocol):
+    """What agents have in common who suit the same classes."""
+
+    @property
+    def suits(self) -> Sequence[Demand]:
+        """These classes."""
+        ...
+
+
 def no_counts() -> list[int]:
     """Return a count of nothing for each reason."""
     return [0] * len(REASONS)
@@ -44,6 +57,7 @@ class Demand:
     __slots__ = (
         "_asks",
         "_asks_only_skills",
+        "asks_one_skill",
         "asks_where",
         "calls",
         "first",
@@ -51,7 +65,10 @@ class Demand:
         "given",
         "kind",
         "lanes",
+        "low_rungs",
+        "rungs",
         "shelf",
+        "stands",
         "tenant",
         "unfit",
     )
@@ -78,6 +95,13 @@ class Demand:
         self._asks_only_skills = (
             not (needs.any_of or needs.attributes or self.asks_where) and needs.only is None
         )
+        self.asks_one_skill = self._asks_only_skills and len(self._asks) <= 1
+        """Whether an agent's level in its one entrance is all that counts."""
+        self.rungs: list[Rung] = []
+        """Then: where those stand who suit, and those of too low a level."""
+        self.low_rungs: list[Rung] = []
+        self.stands: Sequence[Stand] = self.rungs if self.asks_one_skill else (self,)
+        """Who suits has one of these among their `Member.stands`, and nobody has two of them."""
 
     @property
     def entrances(self) -> tuple[SkillId, ...]:
@@ -95,14 +119,14 @@ class Demand:
         return self._asks_only_skills and bool(self._asks)
 
     @property
-    def asks_one_skill(self) -> bool:
-        """Whether an agent's level in its one entrance is all that counts."""
-        return self._asks_only_skills and len(self._asks) <= 1
-
-    @property
     def least(self) -> int:
         """The level that it asks for, if it asks for one skill alone."""
         return self._asks[0][1] if self._asks else 0
+
+    @property
+    def suits(self) -> Sequence[Demand]:
+        """Itself: see `Stand`."""
+        return (self,)
 
     @property
     def only(self) -> AgentId | None:

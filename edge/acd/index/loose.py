@@ -1,20 +1,21 @@
-"""The loose agents of a round that serves many, class by class. PURE.
+"""The loose agents of a round that serves many. PURE.
 
 Nobody counts them and no shelf holds them (`crew`): most are given away in this very round, and are
-out with the next snapshot. What decisions have to know of them is gathered here once a round, and
-put in order for those classes only that are served.
+out with the next snapshot. What decisions have to know of them is gathered here once a round, by
+where they stand (`skilled`), which is less than one entry for each class that each suits; and put
+in order for those classes only that are served.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection
 from itertools import chain
 from typing import Final
 
 from edge.acd.eligibility import Reason
 from edge.acd.index.crew import Member
-from edge.acd.index.demand import PLACE_OF, SUITS, Demand
+from edge.acd.index.demand import PLACE_OF, SUITS, Demand, Stand
 from edge.acd.index.shelf import Ranked, alone
 from state.model import Now
 
@@ -22,8 +23,6 @@ _ANOTHER_TENANT: Final = PLACE_OF[Reason.ANOTHER_TENANT]
 _MISSING: Final = PLACE_OF[Reason.MISSING_SKILL]
 _TOO_LOW: Final = PLACE_OF[Reason.SKILL_TOO_LOW]
 _TAKEN: Final = PLACE_OF[Reason.TAKEN]
-_MOST_GONE: Final = 16
-"""Beyond so many at the head of an order who are given away, they are cleared away."""
 
 
 class Loose:
@@ -31,32 +30,38 @@ class Loose:
 
     def __init__(self, fresh: Collection[Member], going: Collection[Member]) -> None:
         self._all = (*fresh, *going)
-        self._suiting: dict[Demand, list[Member]] = {}
-        """Of the fresh ones; those whom the round has given away included."""
-        suiting = self._suiting
+        self._left: dict[Stand, dict[Member, None]] = {}
+        """Of the fresh ones, those who are not given away."""
+        left = self._left
         for member in fresh:
-            for demand in member.suits:
-                if demand in suiting:
-                    suiting[demand].append(member)
+            for stand in member.stands:
+                if stand in left:
+                    left[stand][member] = None
                 else:
-                    suiting[demand] = [member]
-        self._left = {demand: len(members) for demand, members in suiting.items()}
-        """So many of them are not given away."""
-        self._going = Counter(chain.from_iterable([each.suits for each in going]))
-        self._unsuited = Counter(chain.from_iterable([each.unsuited for each in self._all]))
+                    left[stand] = {member: None}
+        self._taken: dict[Stand, int] = defaultdict(
+            int, Counter(chain.from_iterable([each.stands for each in going]))
+        )
+        """How many of all are given away."""
+        self._many = self._taken.copy()
+        """How many there are, given away or not."""
+        for stand, members in left.items():
+            self._many[stand] += len(members)
+        unsuited = chain.from_iterable([each.profile.own_unsuited for each in self._all])
+        self._unsuited = Counter(unsuited)
         self._tenants = Counter([each.agent.tenant for each in self._all])
         self._ranked: dict[Demand, list[Ranked]] = {}
         self._unfit: dict[Demand, list[tuple[int, int]]] = {}
         """Places in REASONS, with how many."""
 
     @property
-    def suited(self) -> Collection[Demand]:
-        """The classes that some of the fresh ones suit, or did before they were given away."""
-        return self._suiting.keys()
+    def suited(self) -> set[Demand]:
+        """The classes that some of the fresh ones suit."""
+        return set(chain.from_iterable([stand.suits for stand in self._left]))
 
     def has_left(self, demand: Demand) -> bool:
         """Tell whether somebody who suits can still be given away."""
-        return bool(self._left.get(demand))
+        return any(map(self._left.get, demand.stands))
 
     def best(self, demand: Demand, now: Now, count: int) -> list[Ranked]:
         """Return the `count` best who suit and are left, or all there are, in their order.
@@ -65,18 +70,20 @@ class Loose:
         """
         ranked = self._ranked.get(demand)
         if ranked is None:
-            left = [each for each in self._suiting.get(demand, ()) if not each.is_given]
-            if len(left) == 1 and not demand.live:
-                return [alone(left[0])]
-            ranked = self._ranked[demand] = demand.shelf.rank(left, now)
+            left = self._left
+            suiting = [each for stand in demand.stands if stand in left for each in left[stand]]
+            if len(suiting) == 1 and not demand.live:
+                return [alone(suiting[0])]
+            ranked = self._ranked[demand] = demand.shelf.rank(suiting, now)
             ranked.sort()
         return _left(ranked, count)
 
     def give(self, member: Member) -> None:
         """Note that one of the fresh ones is given away."""
-        left = self._left
-        for demand in member.suits:
-            left[demand] -= 1
+        left, taken = self._left, self._taken
+        for stand in member.stands:
+            del left[stand][member]
+            taken[stand] += 1
 
     def add_unfit(self, demand: Demand, counts: list[int]) -> None:
         """Add how many of them each reason keeps from a class."""
@@ -86,19 +93,18 @@ class Loose:
             unfit = self._unfit[demand] = work_out(demand)
         for place, many in unfit:
             counts[place] += many
-        given = len(self._suiting.get(demand, ())) - self._left.get(demand, 0)
-        counts[_TAKEN] += self._going[demand] + given
+        counts[_TAKEN] += sum(map(self._taken.__getitem__, demand.stands))
 
     def _of_skills(self, demand: Demand) -> list[tuple[int, int]]:
-        """Return why they do not suit a class that looks at levels only.
-
-        A profile tells of the classes of its tenant whose first skill it has; the others lack it.
-        """
-        ours = self._tenants[demand.tenant]
-        low = self._unsuited[demand, _TOO_LOW]
-        suiting = len(self._suiting.get(demand, ())) + self._going[demand]
-        missing, others = ours - low - suiting, len(self._all) - ours
-        return [(_TOO_LOW, low), (_MISSING, missing), (_ANOTHER_TENANT, others)]
+        """Return why they do not suit a class that looks at levels only."""
+        ours, others = self._tenants[demand.tenant], len(self._all) - self._tenants[demand.tenant]
+        if demand.asks_one_skill:
+            low = sum(map(self._many.__getitem__, demand.low_rungs))
+        else:
+            low = self._unsuited[demand, _TOO_LOW]
+        missing = ours - low - sum(map(self._many.__getitem__, demand.stands))
+        told = (_TOO_LOW, low), (_MISSING, missing), (_ANOTHER_TENANT, others)
+        return [each for each in told if each[1]]
 
     def _one_by_one(self, demand: Demand) -> list[tuple[int, int]]:
         unfit = Counter([demand.because(each.agent) for each in self._all])
@@ -107,16 +113,13 @@ class Loose:
 
 
 def _left(ranked: list[Ranked], count: int) -> list[Ranked]:
-    """Return the first `count` who are not given away."""
-    found: list[Ranked] = []
-    gone = 0
-    for each in ranked:
-        if not each[3].is_given:
-            found.append(each)
-            if len(found) == count:
-                break
-        elif not found:
-            gone += 1
-    if gone > _MOST_GONE:
-        del ranked[:gone]
-    return found
+    """Return the first `count` who are not given away; those before them who are go."""
+    found = [each for each in ranked[:count] if not each[3].is_given]
+    place = count
+    while len(found) < count and place < len(ranked):
+        more = ranked[place : place + count]
+        found += [each for each in more if not each[3].is_given]
+        place += len(more)
+    if place > len(found):
+        ranked[:place] = found
+    return found[:count]

@@ -77,7 +77,7 @@ class Rounds:
         Keys end in the call's id, so no two are equal.
         """
         loose = Loose(fresh, self._crew.going) if fresh else None
-        demands = ready if loose is None else {*loose.suited, *ready}
+        demands = ready if loose is None else loose.suited.union(ready)
         # By the key alone, which is told apart at once; it leads to the call, and so to its class.
         line = [each.first for each in demands if each.first is not NO_CALL]
         heapify(line)

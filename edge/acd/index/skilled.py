@@ -54,12 +54,13 @@ class Rung:
 
     def meet(self, demand: Demand) -> int:
         """Take in a class; return what `Demand.because` does of everybody here."""
-        because = SUITS if self.level >= demand.least else _TOO_LOW
-        if because == SUITS:
+        if self.level >= demand.least:
             self.suits.append(demand)
-        else:
-            self.unsuited.append((demand, because))
-        return because
+            demand.rungs.append(self)
+            return SUITS
+        self.unsuited.append((demand, _TOO_LOW))
+        demand.low_rungs.append(self)
+        return _TOO_LOW
 
 
 @dataclass(slots=True, eq=False)
@@ -69,34 +70,40 @@ class Profile:
     example: Agent
     had: int
     """`rank.had_levels`."""
-    own_suits: list[Demand] = field(default_factory=list)
-    """Of the classes that ask for more than one skill alone."""
-    own_unsuited: list[Unsuited] = field(default_factory=list)
-    suit_lists: tuple[list[Demand], ...] = ()
-    """Its own, and those of its rungs."""
-    unsuited_lists: tuple[list[Unsuited], ...] = ()
-    members: list[Candidate] = field(default_factory=list)
+    rungs: list[Rung]
+    """Where they stand."""
+    members: list[Candidate]
     """Those of them who are free, in no order; each knows its `place` there."""
+    own_suits: Sequence[Demand] = ()
+    """Of the classes that ask for more than one skill alone."""
+    own_unsuited: Sequence[Unsuited] = ()
 
     @property
-    def suits(self) -> Iterable[Demand]:
-        """The classes that they suit; to be gone through once."""
-        return chain.from_iterable(self.suit_lists)
+    def suits(self) -> list[Demand]:
+        """The classes that they suit."""
+        suits = [*self.own_suits]
+        for rung in self.rungs:
+            suits += rung.suits
+        return suits
 
     @property
-    def unsuited(self) -> Iterable[Unsuited]:
-        """Those that they do not suit, though they have the entrance; to be gone through once.
+    def unsuited(self) -> list[Unsuited]:
+        """Those that they do not suit, though they have the entrance.
 
         Without those that look at skills only, and at one that they lack.
         """
-        return chain.from_iterable(self.unsuited_lists)
+        unsuited = [*self.own_unsuited]
+        for rung in self.rungs:
+            unsuited += rung.unsuited
+        return unsuited
 
-    def stand_on(self, rungs: Sequence[Rung]) -> None:
-        """Let it stand there, once and for all."""
-        for rung in rungs:
-            rung.profiles.append(self)
-        self.suit_lists = (self.own_suits, *[rung.suits for rung in rungs])
-        self.unsuited_lists = (self.own_unsuited, *[rung.unsuited for rung in rungs])
+    def hold(self, demand: Demand, told: Unsuited | None) -> None:
+        """Take in a class that asks for more than one skill alone; `told`: why they do not suit."""
+        # Most agents are like no other, and most profiles hold none.
+        if told is None:
+            self.own_suits = [*self.own_suits, demand]
+        else:
+            self.own_unsuited = [*self.own_unsuited, told]
 
     def enter(self, member: Candidate) -> None:
         """Let somebody be free."""
@@ -116,7 +123,8 @@ class Skilled:
 
     def __init__(self) -> None:
         self._profiles: dict[object, Profile] = {}
-        self._rungs: dict[Entrance, dict[int, Rung]] = {}
+        self._rungs: dict[Entrance, list[Rung]] = {}
+        self._rung_of: dict[tuple[TenantId, SkillId, int], Rung] = {}
         self._asking_alone: dict[Entrance, list[Demand]] = {}
         """The classes that ask for a skill and for nothing else."""
         self._asking: dict[Entrance, list[Demand]] = {}
@@ -124,36 +132,45 @@ class Skilled:
 
     def profile(self, agent: Agent) -> Profile:
         """Return the profile of an agent."""
-        alike = _alike(agent)
+        skills = agent.skills
+        attributes = frozenset(agent.attributes.items()) if agent.attributes else None
+        # One flat tuple is small. Should the same skills come in another order, the profile is
+        # another one, and no worse.
+        alike = (
+            *(agent.site, agent.team, agent.employer, agent.tenant, attributes),
+            *skills,
+            *skills.values(),
+        )
         profile = self._profiles.get(alike)
         if profile is None:
-            profile = self._profiles[alike] = Profile(agent, had_levels(agent.skills))
-            self._add(profile)
+            profile = self._profiles[alike] = self._new_profile(agent)
         return profile
 
-    def _add(self, profile: Profile) -> None:
-        asking: dict[Demand, None] = {}
-        tenant, skills = profile.example.tenant, profile.example.skills
-        rungs = [self._rung((tenant, ANYONE), 0)]
+    def _new_profile(self, agent: Agent) -> Profile:
+        tenant, skills = agent.tenant, agent.skills
+        rungs = [self._rung(tenant, ANYONE, 0)]
+        rung_of = self._rung_of
         for skill, level in skills.items():
-            rungs.append(self._rung((tenant, skill), level))
-        profile.stand_on(rungs)
+            rungs.append(rung_of.get((tenant, skill, level)) or self._rung(tenant, skill, level))
+        profile = Profile(agent, had_levels(skills), rungs, [])
+        for rung in rungs:
+            rung.profiles.append(profile)
         if self._asking:
+            asking: dict[Demand, None] = {}
             for skill in (ANYONE, *skills):
                 asking.update(dict.fromkeys(self._asking.get((tenant, skill), ())))
-        for demand in asking:
-            because = demand.because(profile.example)
-            if because != _MISSING or not demand.asks_only_skills:
-                _hold(demand, {profile: because})
+            for demand in asking:
+                because = demand.because(agent)
+                if because != _MISSING or not demand.asks_only_skills:
+                    _hold(demand, {profile: because})
+        return profile
 
-    def _rung(self, entrance: Entrance, level: int) -> Rung:
-        rungs = self._rungs.get(entrance)
-        if rungs is None:
-            rungs = self._rungs[entrance] = {}
-        rung = rungs.get(level)
+    def _rung(self, tenant: TenantId, skill: SkillId, level: int) -> Rung:
+        rung = self._rung_of.get((tenant, skill, level))
         if rung is None:
-            rung = rungs[level] = Rung(level)
-            for demand in self._asking_alone.get(entrance, ()):
+            rung = self._rung_of[tenant, skill, level] = Rung(level)
+            self._rungs.setdefault((tenant, skill), []).append(rung)
+            for demand in self._asking_alone.get((tenant, skill), ()):
                 rung.meet(demand)
         return rung
 
@@ -177,7 +194,7 @@ class Skilled:
     ) -> Iterator[tuple[Sequence[Profile], int]]:
         """Return whom the class was held against, and what came out for them."""
         self._asking_alone.setdefault(entrance, []).append(demand)
-        rungs = self._rungs.get(entrance, {}).values()
+        rungs = self._rungs.get(entrance, [])
         return iter([(rung.profiles, rung.meet(demand)) for rung in rungs])
 
     def _meet_profiles(
@@ -201,7 +218,7 @@ class Skilled:
         return having[0].intersection(*having[1:])
 
     def _having(self, entrance: Entrance) -> Iterator[Profile]:
-        rungs = self._rungs.get(entrance, {}).values()
+        rungs = self._rungs.get(entrance, [])
         return chain.from_iterable([rung.profiles for rung in rungs])
 
 
@@ -209,18 +226,8 @@ def _hold(demand: Demand, becauses: Mapping[Profile, int]) -> None:
     """Let each profile know that it suits a class, or why it does not."""
     unsuited: dict[int, Unsuited] = {}
     for profile, because in becauses.items():
-        if because == SUITS:
-            profile.own_suits.append(demand)
-        else:
-            told = unsuited.setdefault(because, (demand, because))
-            profile.own_unsuited.append(told)
-
-
-def _alike(agent: Agent) -> tuple[object, ...]:
-    """Return what is equal for agents who can do the same for the same; one flat tuple is small."""
-    skills = [part for item in sorted(agent.skills.items()) for part in item]
-    attributes = frozenset(agent.attributes.items()) if agent.attributes else None
-    return (agent.site, agent.team, agent.employer, agent.tenant, attributes, *skills)
+        told = None if because == SUITS else unsuited.setdefault(because, (demand, because))
+        profile.hold(demand, told)
 
 
 def _count(demand: Demand, profile: Profile, because: int, suiting: list[Profile]) -> None:
