@@ -27,6 +27,7 @@ from control_plane.live.http import FEATURE as LIVE
 from control_plane.oidc.http import FEATURE as OIDC
 from control_plane.phones.http import FEATURE as PHONES
 from control_plane.policies.http import FEATURE as POLICIES
+from control_plane.readiness.http import FEATURE as READINESS
 from control_plane.recordings.http import FEATURE as RECORDINGS
 from control_plane.service_tokens.http import FEATURE as SERVICE_TOKENS
 from control_plane.sign_in.http import FEATURE as SIGN_IN
@@ -48,6 +49,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     CONFIGURATION,
     LIVE,  # after configuration and customers: it follows the one's mirror for the other
     PHONES,  # after configuration: it uses the one's mirror and store
+    READINESS,  # after configuration: it looks at its mirror
     KNOWLEDGE,
     EVENTS,  # after what it tells of
     RECORDINGS,

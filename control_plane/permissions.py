@@ -77,6 +77,8 @@ class Permission(StrEnum):
     POLICY_READ = "policy:read"
     QUEUE_READ = "queue:read"
     QUEUE_UPDATE = "queue:update"
+    READINESS_READ = "readiness:read"
+    """What would happen if a site died."""
     RECORDING_DELETE = "recording:delete"
     RECORDING_EDIT = "recording:edit"
     RECORDING_EXPORT = "recording:export"

@@ -41,6 +41,11 @@ class Metrics:
             "1: the audit log is sealed, and goes on from what this site has seen of it.",
             registry=self.registry,
         )
+        self.can_lose_a_site = Gauge(
+            "everline_can_lose_a_site",
+            "1: callers would be served as they should whichever site died; 0 is the alarm.",
+            registry=self.registry,
+        )
         self.cut_off = Counter(
             "everline_api_cut_off", "Clients cut off.", ("why",), registry=self.registry
         )

@@ -5,6 +5,7 @@ Every statement names the tenant, but for the carrying, and for the load of the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -136,7 +137,10 @@ async def since(
         .limit(most)
     )
     found = (await connection.execute(statement)).scalars()
-    return tuple(msgspec.json.decode(each, type=CallRecord) for each in found)
+    # In a thread: of a busy center there are thousands, and others are served meanwhile.
+    return await asyncio.to_thread(
+        lambda: tuple(msgspec.json.decode(each, type=CallRecord) for each in found)
+    )
 
 
 # ---- carrying ------------------------------------------------------------------------------------

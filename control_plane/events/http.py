@@ -21,6 +21,7 @@ from control_plane.events.schemas import MessageView, StreamQuery
 from control_plane.live.desk import LIVE
 from control_plane.log import fault
 from control_plane.permissions import Permission
+from control_plane.readiness.http import READINESS
 from control_plane.services import SERVICES
 
 log = structlog.get_logger()
@@ -45,6 +46,8 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         yield
         return
     hub = app[HUB] = Hub(app[SERVICES], follower)
+    if (watch := app.get(READINESS)) is not None:
+        watch.on_look = hub.take_readiness
     task = asyncio.create_task(hub.run())
     task.add_done_callback(_ended)
     try:

@@ -21,6 +21,7 @@ from control_plane.events.ring import Batch, News, Ring, told, told_together
 from control_plane.live import look
 from control_plane.live.calls import past
 from control_plane.live.follower import Follower
+from control_plane.readiness.watch import Standing
 from control_plane.service_tokens import store as service_tokens
 from control_plane.services import Services
 from control_plane.sign_in.store import load_subjects
@@ -114,6 +115,11 @@ class Hub:
         if self._is_wanted("calls"):
             self._coded.add(call)
             self._has_coded.set()
+
+    def take_readiness(self, standing: Standing) -> None:
+        """Hear what a site's death would come to now."""
+        if self._revision:
+            self._publish(self._newsroom.of_readiness(standing), is_of_change=False)
 
     def _tell(self, snapshot: Snapshot, deltas: tuple[Delta, ...], ended: Ended) -> None:
         news = self._newsroom.of_change(snapshot, deltas, self._follower.clock.now(), ended)

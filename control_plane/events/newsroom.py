@@ -20,14 +20,16 @@ from control_plane.live.look import AgentFacts, CallFacts, QueueFacts, SiteFacts
 from control_plane.live.places import queue_thing
 from control_plane.live.schemas import CallerView
 from control_plane.permissions import Permission
+from control_plane.readiness.schemas import ReadinessView
+from control_plane.readiness.watch import Standing
 from control_plane.subjects import Thing
 from edge.acd.agent_state import AgentState
 from state.keys import Kind
-from state.model import AgentId, Now, Release, Ticket
+from state.model import MAIN, AgentId, Now, Release, Ticket
 from state.snapshot import Delta, Snapshot
 
 TOPICS: Final = frozenset(
-    {"agents", "approvals", "calls", "configuration", "customers", "queues", "sites"}
+    {"agents", "approvals", "calls", "configuration", "customers", "queues", "readiness", "sites"}
 )
 _OF_AGENTS: Final = frozenset({Kind.AGENT, Kind.OFFER, Kind.PRESENCE, Kind.WISH, Kind.WORK})
 _OF_SITES: Final = frozenset({Kind.SITE, Kind.EDGE, Kind.PROBE})
@@ -42,6 +44,7 @@ class Newsroom:
         self._agents: dict[str, AgentFacts] = {}
         self._queues: dict[str, QueueFacts] = {}
         self._sites: dict[str, SiteFacts] = {}
+        self._readiness: dict[str, ReadinessView] = {}
         self._resting: set[AgentId] = set()
         self.queues_are_old = False
         """Something has changed since they were told."""
@@ -99,6 +102,17 @@ class Newsroom:
     def of_queues(self, standing: Iterable[QueueFacts]) -> tuple[News, ...]:
         """Return how queues differ from what was told last."""
         return tuple(self._queues_news({each.id: each for each in standing}))
+
+    def of_readiness(self, standing: Standing) -> tuple[News, ...]:
+        """Return, for each tenant that something has changed for, what a site's death would do."""
+        found: list[News] = []
+        for tenant in sorted({str(MAIN), *map(str, standing.owners.values())}):
+            told = standing.told(tenant)
+            before = self._readiness.get(tenant)
+            if before is None or _unmoved(before) != _unmoved(told):
+                self._readiness[tenant] = told
+                found.append(_readiness_news(tenant, told))
+        return tuple(found)
 
     # ---- calls -----------------------------------------------------------------------------------
 
@@ -197,6 +211,22 @@ def request_news(request: Request, now_ms: int) -> News:
         permission=Permission.APPROVAL_READ,
         thing=Thing(kind="approval", tenant=request.tenant, id=request.id, by=""),
         render=lambda _mask: event("approvals", request.id, told),
+    )
+
+
+def _unmoved(told: ReadinessView) -> ReadinessView:
+    """Return what is worth telling: not the moments, which pass by themselves."""
+    return told.model_copy(update={"as_of": "", "since": ""})
+
+
+def _readiness_news(tenant: str, told: ReadinessView) -> News:
+    data = told.model_dump_json().encode()
+    return News(
+        topic="readiness",
+        id="center",
+        permission=Permission.READINESS_READ,
+        thing=Thing(kind="readiness", tenant=tenant, id=""),
+        render=lambda _mask: event("readiness", "center", data),
     )
 
 

@@ -8,13 +8,15 @@ from pydantic import Field
 
 from control_plane.api.model import ApiModel, Id
 
-Topic = Literal["agents", "approvals", "calls", "configuration", "customers", "queues", "sites"]
+Topic = Literal[
+    "agents", "approvals", "calls", "configuration", "customers", "queues", "readiness", "sites"
+]
 
 
 class StreamQuery(ApiModel):
     """What to listen to, and from where on."""
 
-    topics: Annotated[tuple[Topic, ...], Field(max_length=7)] = ()
+    topics: Annotated[tuple[Topic, ...], Field(max_length=8)] = ()
     """Left out: all. What somebody may not see is not told, whatever they ask for."""
     after: Annotated[int, Field(ge=0, le=2**62)] | None = None
     """The last `revision` that was heard, to go on from there, at whichever control plane."""

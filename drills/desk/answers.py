@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from drills.course import Made
 from edge.acd.agent_state import AgentState
 from edge.acd.forecast import Accuracy
+from edge.steering.loss import Outlook
 from state.model import (
     AgentId,
     CallId,
@@ -106,56 +107,10 @@ class Faults(Struct, frozen=True, kw_only=True):
     made: tuple[Made, ...]
 
 
-class QueueRisk(Struct, frozen=True, kw_only=True):
-    """How one queue would fare without a site."""
-
-    queue: QueueId
-    erlangs: float
-    agents: float
-    """Those left who suit it, each by the part of their time that it gets."""
-    suited: int
-    mean_wait_s: float | None
-    """By Erlang's formula; None: the line would grow for ever."""
-    level: float
-    """The share answered within the target, by the same."""
-    short: int
-    """Agents missing for the goal."""
-    fits: bool
-    imagined_calls: int
-    """Imagined callers whom the real matcher was given."""
-    imagined_wait_s: float | None
-    imagined_level: float | None
-
-
-class SiteRisk(Struct, frozen=True, kw_only=True):
-    """What would happen without one site."""
-
-    site: SiteId | None
-    """None: as it is, with all that serve."""
-    is_serving: bool
-    calls_there: int
-    agents_lost: int
-    sites_left: int
-    quorum_left: bool
-    lines_short: int
-    """Lines that the sites left would need beyond their `room`, where that is said."""
-    queues: tuple[QueueRisk, ...]
-    can_be_lost: bool
-
-
-class Readiness(Struct, frozen=True, kw_only=True):
+class Readiness(Outlook, frozen=True, kw_only=True):
     """Whether the center can lose a site."""
 
     lab: int
-    now_ms: int
-    since_ms: int
-    """From then on what came is reckoned with."""
-    target_s: float
-    level: float
-    """The goal: such a share answered within the target."""
-    as_it_is: SiteRisk
-    sites: tuple[SiteRisk, ...]
-    can_lose_any: bool
 
 
 class Stakes(Struct, frozen=True, kw_only=True):

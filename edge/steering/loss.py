@@ -1,0 +1,131 @@
+"""What would happen if a site died now: from the snapshot and what came lately. PURE.
+
+It is `prediction`'s, the same that is asked before traffic moves, with a site lost in the place of
+other rules.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from edge.steering.capacity import LEVEL, TARGET_S
+from edge.steering.coming import Coming, coming
+from edge.steering.prediction import QueuePrediction, predict
+from state.model import CallRecord, Now, QueueId, SiteId
+from state.snapshot import Snapshot
+
+WINDOW_S = 600.0
+"""What came in so long is what is reckoned with."""
+
+
+class QueueRisk(Struct, frozen=True, kw_only=True):
+    """How one queue would fare without a site."""
+
+    queue: QueueId
+    erlangs: float
+    agents: float
+    """Those left who suit it, each by the part of their time that it gets."""
+    suited: int
+    mean_wait_s: float | None
+    """By Erlang's formula; None: the line would grow for ever."""
+    level: float
+    """The share answered within the target, by the same."""
+    short: int
+    """Agents missing for the goal."""
+    fits: bool
+    imagined_calls: int
+    """Imagined callers whom the real matcher was given."""
+    imagined_wait_s: float | None
+    imagined_level: float | None
+
+
+class SiteRisk(Struct, frozen=True, kw_only=True):
+    """What would happen without one site."""
+
+    site: SiteId | None
+    """None: as it is, with all that serve."""
+    is_serving: bool
+    calls_there: int
+    agents_lost: int
+    sites_left: int
+    quorum_left: bool
+    lines_short: int
+    """Lines that the sites left would need beyond their `room`, where that is said."""
+    queues: tuple[QueueRisk, ...]
+    can_be_lost: bool
+
+
+class Outlook(Struct, frozen=True, kw_only=True):
+    """Whether the center can lose a site."""
+
+    now_ms: int
+    since_ms: int
+    """From then on what came is reckoned with."""
+    target_s: float
+    level: float
+    """The goal: such a share answered within the target."""
+    as_it_is: SiteRisk
+    sites: tuple[SiteRisk, ...]
+    can_lose_any: bool
+
+
+def outlook(
+    snapshot: Snapshot, records: Iterable[CallRecord], now: Now, window_s: float = WINDOW_S
+) -> Outlook:
+    """Return, for each site, how callers would fare without it."""
+    what = coming(records, now.wall_ms, window_s)
+    whole = _risk(snapshot, what, now, None)
+    sites = tuple(_risk(snapshot, what, now, lost) for lost in sorted(snapshot.sites))
+    return Outlook(
+        now_ms=now.wall_ms,
+        since_ms=what.from_ms,
+        target_s=TARGET_S,
+        level=LEVEL,
+        as_it_is=whole,
+        sites=sites,
+        can_lose_any=all(site.can_be_lost for site in sites if site.is_serving),
+    )
+
+
+def _risk(snapshot: Snapshot, what: Coming, now: Now, site: SiteId | None) -> SiteRisk:
+    lost = frozenset() if site is None else frozenset({site})
+    serving = frozenset(life.value.site for life in snapshot.edges.values())
+    found = predict(snapshot, what, now, lost=lost)
+    left = serving - lost
+    has_quorum = len(left) >= len(snapshot.sites) // 2 + 1
+    return SiteRisk(
+        site=site,
+        is_serving=site is None or site in serving,
+        calls_there=sum(1 for entry in snapshot.tickets.values() if entry.value.site in lost),
+        agents_lost=sum(
+            1
+            for agent, entry in snapshot.agents.items()
+            if entry.value.site in lost and agent in snapshot.presences
+        ),
+        sites_left=len(left),
+        quorum_left=has_quorum,
+        lines_short=sum(each.lines_short for each in found.sites if each.site in left),
+        queues=tuple(map(_queue, found.queues)),
+        can_be_lost=bool(left) and has_quorum and found.fits,
+    )
+
+
+def _queue(found: QueuePrediction) -> QueueRisk:
+    forecast = found.forecast
+    wait = forecast.mean_wait_s
+    return QueueRisk(
+        queue=found.queue,
+        erlangs=round(forecast.erlangs, 2),
+        agents=round(forecast.agents, 2),
+        suited=forecast.suited,
+        mean_wait_s=None if math.isinf(wait) else round(wait, 1),
+        level=round(forecast.level, 3),
+        short=forecast.short,
+        fits=found.fits,
+        imagined_calls=found.calls,
+        imagined_wait_s=None if found.wait_s is None else round(found.wait_s, 1),
+        imagined_level=None if found.level is None else round(found.level, 3),
+    )

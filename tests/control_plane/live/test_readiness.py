@@ -1,0 +1,103 @@
+"""Whether the center can lose a site: over the API, as it changes, and to whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from control_plane.events.hub import HUB
+from control_plane.permissions import Role
+from control_plane.readiness.http import READINESS
+from control_plane.readiness.watch import Watch
+from state import keys
+from state.model import EdgeId, Site, SiteId
+from state.store import Delete
+from tests.control_plane.events.stage import listening
+from tests.control_plane.live.stage import Scene, life
+
+PATH, TOPIC = "/v1/readiness", "?topics=readiness"
+
+
+def watch(scene: Scene) -> Watch:
+    return scene.center.app[READINESS]
+
+
+async def add_third_site(scene: Scene) -> None:
+    site = Site(id=SiteId("c"), name="C", sip="c:1")
+    await scene.put((keys.site(site.id), site), (keys.edge(EdgeId("c1")), life("c")))
+
+
+async def test_of_two_sites_neither_can_be_lost_and_of_three_each(scene: Scene) -> None:
+    sre = await scene.center.person(Role.SRE)
+    told = (await sre.get(PATH)).json
+    assert (told["can_lose_any"], told["is_current"]) == (False, True)
+    assert told["alarm_since"] is not None
+    by_site = {each["site"]: each for each in told["sites"]}
+    assert {name: each["quorum_left"] for name, each in by_site.items()} == {"a": False, "b": False}
+    assert "everline_can_lose_a_site 0.0" in scene.center.services.metrics.render().decode()
+    await add_third_site(scene)
+    await watch(scene).look()
+    told = (await sre.get(PATH)).json
+    assert (told["can_lose_any"], told["alarm_since"]) == (True, None)
+    assert [each["can_be_lost"] for each in told["sites"]] == [True, True, True]
+    assert "everline_can_lose_a_site 1.0" in scene.center.services.metrics.render().decode()
+
+
+async def test_the_alarm_is_streamed_when_it_goes_on_and_off_and_keeps_its_beginning(
+    scene: Scene,
+) -> None:
+    manager = await scene.center.person(Role.MANAGER)
+    await add_third_site(scene)
+    await watch(scene).look()
+    async with listening(manager, TOPIC) as ear:
+        await scene.write(Delete(key=keys.edge(EdgeId("c1"))))
+        await watch(scene).look()
+        on = (await ear.of("readiness"))["data"]
+        assert not on["can_lose_any"]
+        assert on == {**(await manager.get(PATH)).json, "as_of": on["as_of"], "since": on["since"]}
+        await scene.arrive(1)
+        await scene.advance(30)
+        await watch(scene).look()
+        later = (await ear.of("readiness"))["data"]
+        assert (later["can_lose_any"], later["alarm_since"]) == (False, on["alarm_since"])
+        await scene.put((keys.edge(EdgeId("c1")), life("c")))
+        await watch(scene).look()
+        assert (await ear.of("readiness"))["data"]["can_lose_any"]
+
+
+async def test_who_was_cut_off_is_told_of_the_alarm_where_they_go_on(scene: Scene) -> None:
+    manager = await scene.center.person(Role.MANAGER)
+    await add_third_site(scene)
+    await watch(scene).look()
+    async with listening(manager, TOPIC) as ear:
+        await scene.arrive(1)
+        await watch(scene).look()
+        await ear.of("readiness")
+    await scene.write(Delete(key=keys.edge(EdgeId("c1"))))
+    await watch(scene).look()
+    async with listening(manager, f"{TOPIC}&after={ear.cursor}") as again:
+        told = await again.event(lambda each: not each["data"]["can_lose_any"])
+        assert told["topic"] == "readiness"
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.OUTSOURCED_AGENT, Role.SUPERVISOR])
+async def test_agents_and_supervisors_are_told_nothing_of_it(scene: Scene, role: Role) -> None:
+    person = await scene.center.person(role, agent="ann", team="north", site="a")
+    assert (await person.get(PATH)).status == 403
+    async with listening(person, TOPIC) as ear:
+        await add_third_site(scene)
+        await watch(scene).look()
+        scene.center.app[HUB].beat()
+        assert await ear.up_to_heartbeat() == []
+
+
+async def test_a_tenant_sees_its_own_queues_and_nothing_of_others(scene: Scene) -> None:
+    await add_third_site(scene)
+    await scene.arrive(1)
+    theirs = await scene.center.person(Role.MANAGER, tenant="t2")
+    ours = await scene.center.person(Role.MANAGER)
+    await watch(scene).look()
+    told, whole = (await theirs.get(PATH)).json, (await ours.get(PATH)).json
+    for each in (told["as_it_is"], *told["sites"]):
+        assert {queue["queue"] for queue in each["queues"]} <= {"t2.sales"}
+        assert (each["calls_there"], each["agents_lost"], each["others_short"]) == (None, None, 0)
+    assert [each["calls_there"] for each in whole["sites"]] == [1, 0, 0]
