@@ -18,6 +18,10 @@ from edge.media.errors import MediaExhausted, MediaRefused, MediaUnavailable, Un
 
 _REPEAT_AFTER_S = (0.1, 0.2, 0.3)
 """Pauses between repetitions; the last one again and again."""
+AT_ONCE = 80
+"""Commands that wait for an answer at a time; further ones wait here for their turn. The socket of
+rtpengine has the kernel's own buffer, which a hundred commands or so fill: one that is lost there
+costs its call 0.1 s, and rtpengine is asked again when it has most to do."""
 _BUFFER_BYTES = 4 * 1024 * 1024
 _READS_PER_TURN = 64
 """A call is a dozen commands, and their answers come in bunches. One datagram a turn of the loop,
@@ -117,6 +121,7 @@ class NgClient:
         self._numbers = itertools.count()
         self._wire = _Wire()
         self._counts = Counts()
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def start(self) -> None:
         """Open the socket. Needs no rtpengine yet."""
@@ -144,20 +149,33 @@ class NgClient:
         raise _refusal(command, reply)
 
     async def _exchange(self, command: ng.Command) -> ng.Reply:
-        if self._wire.sock is None:
-            raise MediaUnavailable("the rtpengine client is not started")
         loop = asyncio.get_running_loop()
         cookie = f"{self._prefix}_{next(self._numbers)}"
         question = _Question(command, ng.encode(cookie, command), loop.create_future())
         question.ends_s = loop.time() + self._timeout_s
-        self._wire.waiting[cookie] = question.reply
-        self._send(question)
+        await self._turn(question)
         try:
+            if self._wire.sock is None:
+                raise MediaUnavailable("the rtpengine client is not started, or was closed")
+            self._wire.waiting[cookie] = question.reply
+            self._send(question)
             return await question.reply
         finally:
-            del self._wire.waiting[cookie]
+            self._turns.release()
+            self._wire.waiting.pop(cookie, None)
             if question.timer is not None:
                 question.timer.cancel()
+
+    async def _turn(self, question: _Question) -> None:
+        """Wait until it may be sent. MediaUnavailable: rtpengine has answered nothing meanwhile."""
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
+        try:
+            async with asyncio.timeout_at(question.ends_s):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise self._given_up(question) from None
 
     def _send(self, question: _Question) -> None:
         """Send it, and see to it that it is sent again or given up."""
@@ -166,7 +184,7 @@ class NgClient:
         loop = question.reply.get_loop()
         left_s = question.ends_s - loop.time()
         if left_s <= 0:
-            self._give_up(question)
+            question.reply.set_exception(self._given_up(question))
             return
         self._wire.send(question.datagram)
         self._counts.sent += 1
@@ -175,14 +193,12 @@ class NgClient:
         question.sent += 1
         question.timer = loop.call_later(min(pause_s, left_s), self._send, question)
 
-    def _give_up(self, question: _Question) -> None:
+    def _given_up(self, question: _Question) -> MediaUnavailable:
         self._counts.timeouts += 1
         host, port = self._address
-        question.reply.set_exception(
-            MediaUnavailable(
-                f"rtpengine at {host}:{port} did not answer `{question.command.verb}` "
-                f"in {self._timeout_s:g} s: is it running, and is that its --listen-ng address?"
-            )
+        return MediaUnavailable(
+            f"rtpengine at {host}:{port} did not answer `{question.command.verb}` "
+            f"in {self._timeout_s:g} s: is it running, and is that its --listen-ng address?"
         )
 
 

@@ -1,0 +1,94 @@
+"""How the client of rtpengine asks: not more at a time than its socket holds, and not for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from edge.media import ng
+from edge.media.errors import MediaUnavailable
+from edge.media.rtpengine.client import AT_ONCE, NgClient
+
+pytestmark = pytest.mark.parts
+HOST = "127.0.0.1"
+
+
+class Slow(asyncio.DatagramProtocol):
+    """An rtpengine that answers when told to, and knows how many commands it has before it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[bytes, tuple[str, int]]] = []
+        self.most = 0
+        self.transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        """Keep it, to answer by."""
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Note a command; one that came before is a repetition."""
+        cookie = data.split(b" ", 1)[0]
+        if cookie not in {known for known, _ in self.asked}:
+            self.asked.append((cookie, addr))
+        self.most = max(self.most, len(self.asked))
+
+    def answer(self) -> None:
+        """Answer all there are."""
+        assert self.transport is not None
+        for cookie, address in self.asked:
+            self.transport.sendto(cookie + b' {"result":"pong"}', address)
+        self.asked.clear()
+
+
+@pytest.fixture
+async def slow() -> AsyncIterator[Slow]:
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_datagram_endpoint(Slow, local_addr=(HOST, 0))
+    yield protocol
+    transport.close()
+
+
+@pytest.fixture
+async def client(slow: Slow) -> AsyncIterator[NgClient]:
+    assert slow.transport is not None
+    client = NgClient(HOST, slow.transport.get_extra_info("sockname")[1], timeout_s=0.5)
+    await client.start()
+    yield client
+    client.close()
+
+
+async def test_rtpengine_has_never_more_commands_before_it_than_its_socket_holds(
+    slow: Slow, client: NgClient
+) -> None:
+    asking = [
+        asyncio.create_task(client.ask(ng.Command(verb=ng.Verb.PING))) for _ in range(3 * AT_ONCE)
+    ]
+    while not all(each.done() for each in asking):
+        await asyncio.sleep(0.01)
+        slow.answer()
+    assert [each.result().result for each in asking] == ["pong"] * len(asking)
+    assert slow.most == AT_ONCE
+
+
+async def test_who_waits_for_their_turn_gives_up_as_soon_as_who_waits_for_an_answer(
+    client: NgClient,
+) -> None:
+    began_s = asyncio.get_running_loop().time()
+    asking = (client.ask(ng.Command(verb=ng.Verb.PING)) for _ in range(2 * AT_ONCE))
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    assert all(isinstance(each, MediaUnavailable) for each in found)
+    assert asyncio.get_running_loop().time() - began_s < 2 * 0.5
+
+
+async def test_who_waits_for_their_turn_when_the_client_is_closed_is_told(
+    client: NgClient,
+) -> None:
+    asking = [
+        asyncio.create_task(client.ask(ng.Command(verb=ng.Verb.PING))) for _ in range(2 * AT_ONCE)
+    ]
+    await asyncio.sleep(0)
+    client.close()
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    assert all("closed" in str(each) for each in found)
