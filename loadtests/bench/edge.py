@@ -18,7 +18,7 @@ from msgspec import Struct
 from drills.cli.progress import Task, progress
 from loadtests.bench import servers
 from loadtests.bench.awake import awake
-from loadtests.bench.ladder import Climb, climb
+from loadtests.bench.ladder import Climb, Rungs, climb
 from loadtests.bench.stage import Slice, Stage, staged
 from loadtests.bench.stats import Spread, spread
 
@@ -26,7 +26,7 @@ NGS: Final = (servers.DIRECT, servers.NG)
 """Without media, with media."""
 
 
-class Effort(Struct, frozen=True, kw_only=True):
+class Effort(Rungs, frozen=True, kw_only=True):
     """How much is measured."""
 
     agents: int = 200
@@ -39,8 +39,6 @@ class Effort(Struct, frozen=True, kw_only=True):
     """And once more where little comes in bunches."""
     first_rate: float = 100.0
     growth: float = 1.25
-    tries: int = 2
-    """A rung of the ladder holds if one of so many is clean: others' noise is no fault of ours."""
     most: float = 5000.0
 
 
@@ -194,16 +192,9 @@ async def _climb(stage: Stage, effort: Effort, ng: str, task: Task) -> tuple[Cli
             clean_ms[rate] = measured.cpu_ms
         else:
             await stage.settle()
-        task.advance(f"{rate:.0f}/s {measured.summary.dirt or 'clean'}")
         return measured.summary.dirt
 
-    found = await climb(
-        try_rate,
-        first=effort.first_rate,
-        growth=effort.growth,
-        tries=effort.tries,
-        most=effort.most,
-    )
+    found = await climb(try_rate, effort, task.advance)
     await stage.edge_down()
     return found, clean_ms.get(found.highest, math.nan)
 

@@ -14,12 +14,12 @@ from msgspec import Struct
 
 from drills.cli.progress import progress
 from loadtests.bench.errors import BenchError
-from loadtests.bench.ladder import climb
-from loadtests.bench.site import PARTS, Site, costs, site_up
+from loadtests.bench.ladder import Rungs, climb
+from loadtests.bench.site import PARTS, costs, site_up
 from loadtests.bench.stats import Spread, spread
 
 
-class Effort(Struct, frozen=True, kw_only=True):
+class Effort(Rungs, frozen=True, kw_only=True):
     """How much is measured."""
 
     counts: tuple[int, ...] = (1, 2, 4, 8)
@@ -31,6 +31,7 @@ class Effort(Struct, frozen=True, kw_only=True):
     seconds: float = 2.0
     first_rate: float = 250.0
     growth: float = 1.3
+    tries: int = 1
     rung_s: float = 1.5
     most: float = 1000.0
 
@@ -102,7 +103,8 @@ async def measure(effort: Effort) -> EdgesFigures:
                     else:
                         dirt[count].append(f"no clean slice at {effort.rate:g}/s")
                     if turn < effort.climbs:
-                        rates[count].append(await _highest(site, effort))
+                        found = await climb(site.rung(effort.rung_s), effort)
+                        rates[count].append(found.highest)
                     task.advance(_told(count, spent, rates[count]))
     for count in effort.counts:
         if not parts[count]:
@@ -116,16 +118,6 @@ async def measure(effort: Effort) -> EdgesFigures:
             for count in effort.counts
         },
     )
-
-
-async def _highest(site: Site, effort: Effort) -> float:
-    async def try_rate(rate: float) -> str:
-        return (await site.slice(rate, effort.rung_s)).dirt
-
-    found = await climb(
-        try_rate, first=effort.first_rate, growth=effort.growth, tries=1, most=effort.most
-    )
-    return found.highest
 
 
 def _told(count: int, spent: Mapping[str, float], rates: list[float]) -> str:

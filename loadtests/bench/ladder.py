@@ -19,16 +19,27 @@ class Climb(Struct, frozen=True, kw_only=True):
     """What was not clean at the rate that did not hold."""
 
 
-async def climb(
-    try_rate: TryRate, *, first: float, growth: float, tries: int, most: float
-) -> Climb:
-    """Climb by `growth` from `first`; then try once half-way between the last two rungs.
+class Rungs(Struct, frozen=True, kw_only=True):
+    """Which rates are tried; a benchmark's effort is one."""
 
-    A rung holds if one of `tries` slices is clean. If the first does not hold, it goes down.
+    first_rate: float
+    growth: float
+    tries: int = 2
+    """A rung holds if one of so many slices is clean: others' noise is no fault of ours."""
+    most: float
+
+
+async def climb(
+    try_rate: TryRate, rungs: Rungs, tell: Callable[[str], object] = lambda _: None
+) -> Climb:
+    """Climb from the first rate; then try once half-way between the last two rungs.
+
+    If the first does not hold, it goes down. `tell` hears how each slice went.
     """
+    first = rungs.first_rate
     highest, rate = 0.0, first
     while True:
-        dirt = await _dirt_at(try_rate, rate, tries)
+        dirt = await _dirt_at(try_rate, rate, rungs.tries, tell)
         if dirt and highest == 0.0 and rate > first / 8:
             rate /= 2
             if rate <= first / 8:
@@ -36,19 +47,22 @@ async def climb(
             continue
         if dirt:
             break
-        highest, rate = rate, rate * growth
-        if rate > most or (highest < first):
+        highest, rate = rate, rate * rungs.growth
+        if rate > rungs.most or (highest < first):
             return Climb(highest=highest, ended_by=f"no rate above {highest:.0f} was tried")
     between = (highest * rate) ** 0.5
-    if highest and not await _dirt_at(try_rate, between, tries):
+    if highest and not await _dirt_at(try_rate, between, rungs.tries, tell):
         highest = between
     return Climb(highest=highest, ended_by=f"{rate:.0f}/s: {dirt}")
 
 
-async def _dirt_at(try_rate: TryRate, rate: float, tries: int) -> str:
+async def _dirt_at(
+    try_rate: TryRate, rate: float, tries: int, tell: Callable[[str], object]
+) -> str:
     dirt = ""
     for _ in range(tries):
         dirt = await try_rate(rate)
+        tell(f"{rate:.0f}/s {dirt or 'clean'}")
         if not dirt:
             return ""
     return dirt

@@ -31,7 +31,7 @@ from loadtests.bench import servers
 from loadtests.bench.center import DID, agent_id, configuration, furnish
 from loadtests.bench.cpu import CpuMeter, session_members
 from loadtests.bench.errors import BenchError
-from loadtests.bench.ladder import Climb, climb
+from loadtests.bench.ladder import Climb, Rungs, TryRate, climb
 from loadtests.bench.relay import proxies, sipp
 from loadtests.bench.relay.proxies import KEMI, TRUNK
 from loadtests.bench.stats import Spread, spread
@@ -51,14 +51,13 @@ _REGISTERED_S: Final = 3600
 PARTS: Final = ("kamailio", "edge", "rtpengine", "etcd")
 
 
-class Effort(Struct, frozen=True, kw_only=True):
+class Effort(Rungs, frozen=True, kw_only=True):
     """How much is measured."""
 
     first_rate: float = 60.0
     growth: float = 1.25
     rung_s: float = 4.0
     """Long enough that what waits at a rate that is too high shows: SIPp repeats after 0.5 s."""
-    tries: int = 2
     most: float = 1000.0
     rounds: int = 3
     """Times that the site is overloaded."""
@@ -160,6 +159,14 @@ class Site:
         )
         return tally
 
+    def rung(self, seconds: float) -> TryRate:
+        """Return what tries a rate for so long, and says what was not clean."""
+
+        async def try_rate(rate: float) -> str:
+            return (await self.slice(rate, seconds)).dirt
+
+        return try_rate
+
     async def ready(self) -> None:
         """Wait until the site takes calls. BenchError if it never does."""
         ends_s = time.monotonic() + READY_S
@@ -184,19 +191,7 @@ async def measure(effort: Effort) -> SiteFigures:
     """Bring the site up, climb, then overload it."""
     async with site_up() as site:
         with progress("bench site: highest clean rate") as task:
-
-            async def try_rate(rate: float) -> str:
-                dirt = (await site.slice(rate, effort.rung_s)).dirt
-                task.advance(f"{rate:.0f}/s {dirt or 'clean'}")
-                return dirt
-
-            found = await climb(
-                try_rate,
-                first=effort.first_rate,
-                growth=effort.growth,
-                tries=effort.tries,
-                most=effort.most,
-            )
+            found = await climb(site.rung(effort.rung_s), effort, task.advance)
         if not found.highest:
             raise BenchError(f"the site serves no rate cleanly: {found.ended_by}")
         cpu_ms = await costs(site, found.highest, effort.rung_s)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from loadtests.bench.ladder import Climb, climb
+from loadtests.bench.ladder import Climb, Rungs, climb
 
 
 class Server:
@@ -20,7 +20,7 @@ class Server:
 
 
 async def up(server: Server, tries: int = 2) -> Climb:
-    return await climb(server.at, first=100.0, growth=2.0, tries=tries, most=5000.0)
+    return await climb(server.at, Rungs(first_rate=100.0, growth=2.0, tries=tries, most=5000.0))
 
 
 async def test_the_last_clean_rate_is_the_highest() -> None:
@@ -53,6 +53,6 @@ async def test_a_server_that_can_do_nothing_has_no_clean_rate() -> None:
 
 
 async def test_it_does_not_climb_beyond_what_it_is_told() -> None:
-    found = await climb(Server(9e9).at, first=100.0, growth=2.0, tries=1, most=300.0)
+    found = await climb(Server(9e9).at, Rungs(first_rate=100.0, growth=2.0, tries=1, most=300.0))
     assert found.highest == 200.0
     assert "was tried" in found.ended_by

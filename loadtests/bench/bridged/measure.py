@@ -15,14 +15,14 @@ from msgspec import Struct
 
 from drills.cli.progress import progress
 from loadtests.bench.errors import BenchError
-from loadtests.bench.ladder import Climb, climb
+from loadtests.bench.ladder import Climb, Rungs, climb
 from loadtests.bench.site import PARTS, costs, site_up
 from loadtests.bench.stats import Spread, spread
 
 SCENARIOS: Final = Path(__file__).parent
 
 
-class Effort(Struct, frozen=True, kw_only=True):
+class Effort(Rungs, frozen=True, kw_only=True):
     """How much is measured."""
 
     agents: int = 200
@@ -33,7 +33,6 @@ class Effort(Struct, frozen=True, kw_only=True):
     first_rate: float = 40.0
     growth: float = 1.25
     rung_s: float = 3.0
-    tries: int = 2
     most: float = 400.0
 
 
@@ -82,17 +81,5 @@ async def measure(effort: Effort) -> BridgedFigures:
                 parts.append(spent)
                 task.advance(f"{sum(spent.values()):.2f} ms")
         with progress("bench bridged: highest clean rate") as task:
-
-            async def try_rate(rate: float) -> str:
-                dirt = (await site.slice(rate, effort.rung_s)).dirt
-                task.advance(f"{rate:.0f}/s {dirt or 'clean'}")
-                return dirt
-
-            found = await climb(
-                try_rate,
-                first=effort.first_rate,
-                growth=effort.growth,
-                tries=effort.tries,
-                most=effort.most,
-            )
+            found = await climb(site.rung(effort.rung_s), effort, task.advance)
     return BridgedFigures(effort=effort, parts_ms=tuple(parts), climb=found)

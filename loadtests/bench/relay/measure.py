@@ -16,7 +16,7 @@ from drills.lab.supervisor import Supervisor
 from loadtests.bench import servers
 from loadtests.bench.cpu import CpuMeter, session_members
 from loadtests.bench.errors import BenchError
-from loadtests.bench.ladder import Climb, climb
+from loadtests.bench.ladder import Climb, Rungs, TryRate, climb
 from loadtests.bench.relay import proxies, sipp
 from loadtests.bench.relay.proxies import ALL, CONTROL, KEMI, PLAIN, Proxy
 from loadtests.bench.stats import Spread, paired_ratio, spread
@@ -27,7 +27,7 @@ CALM_S: Final = 3.0
 """After a rung that did not hold, until the proxy has given up what it was still repeating."""
 
 
-class Effort(Struct, frozen=True, kw_only=True):
+class Effort(Rungs, frozen=True, kw_only=True):
     """How much is measured."""
 
     rounds: int = 9
@@ -37,7 +37,6 @@ class Effort(Struct, frozen=True, kw_only=True):
     first_rate: float = 1000.0
     growth: float = 1.3
     rung_s: float = 1.5
-    tries: int = 2
     most: float = 20_000.0
 
 
@@ -98,7 +97,8 @@ async def measure(effort: Effort) -> RelayFigures:
         climbs = {}
         for each in (KEMI, PLAIN):
             with progress(f"bench relay: highest clean rate, {each.name}") as task:
-                climbs[each.name] = await _climb(bench, effort, each, task)
+                rung = bench.rung(each, effort.rung_s)
+                climbs[each.name] = await climb(rung, effort, task.advance)
     except LabError as error:
         raise BenchError(str(error)) from error
     finally:
@@ -131,7 +131,11 @@ class _Bench:
         _, own_s = await sipp.carrier(proxy, self._run, rate=rate, calls=calls)
         return 1e6 * (meter.read_s() - before) / calls, 1e6 * own_s / calls
 
-    async def dirt(self, proxy: Proxy, rate: float, seconds: float) -> str:
+    def rung(self, proxy: Proxy, seconds: float) -> TryRate:
+        """Return what tries a rate of one proxy for so long."""
+        return lambda rate: self._dirt(proxy, rate, seconds)
+
+    async def _dirt(self, proxy: Proxy, rate: float, seconds: float) -> str:
         """Run a rung; say what was not clean. The next one finds nothing of it."""
         before = sipp.edges_retransmissions(self._run)
         tally, _ = await sipp.carrier(proxy, self._run, rate=rate, calls=round(rate * seconds))
@@ -158,18 +162,3 @@ async def _rounds(
             own.append(own_us)
             task.advance(f"{each.name} {cost_us:.0f} us")
     return costs, own
-
-
-async def _climb(bench: _Bench, effort: Effort, proxy: Proxy, task: Task) -> Climb:
-    async def try_rate(rate: float) -> str:
-        dirt = await bench.dirt(proxy, rate, effort.rung_s)
-        task.advance(f"{rate:.0f}/s {dirt or 'clean'}")
-        return dirt
-
-    return await climb(
-        try_rate,
-        first=effort.first_rate,
-        growth=effort.growth,
-        tries=effort.tries,
-        most=effort.most,
-    )
