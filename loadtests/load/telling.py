@@ -20,6 +20,10 @@ BEARABLE_MOS: Final = 3.6
 """Below it many users are dissatisfied (G.107 Annex B: R under 70)."""
 _CUT_OFF: Final = frozenset({"no_media", "unheard", "fault"})
 """Causes and ends that mean: the line went dead."""
+_TARGET_IS_NOT_FREE: Final = frozenset({404, 408, 480, 486, 487, 491, 603})
+"""What an agent hears of a transfer when its target has gone, talks, or does not answer: the caller
+stays with the agent. 491: the caller is just being put on hold. Anything else is a fault."""
+_DONE: Final = range(200, 300)
 _MEANT: Final = frozenset({"talked", "impatient", "stopped", "gave_up"})
 """Why a caller hangs up of their own accord."""
 
@@ -118,6 +122,15 @@ def rows_of_agent(told: Told) -> Iterator[Row]:
         heard_ms = max(0, told.joined_ms - told.answered_ms)
         yield Row(kind=SIP, name="answer until the caller is heard", value_ms=heard_ms)
         yield from _sound(told, "agent")
+
+
+def row_of_transfer(told: Told) -> Row:
+    """Return how a transfer went: by what answered the REFER, or by the last NOTIFY after a 202."""
+    status = told.status or 0
+    is_meant = status in _DONE or status in _TARGET_IS_NOT_FREE
+    how = "done" if status in _DONE else "not possible"
+    fault = "" if is_meant else f"answered by {status}"
+    return Row(kind=SIP, name=f"transfer: {how}", value_ms=told.took_ms, fault=fault)
 
 
 def _sound(told: Told, who: str) -> Iterator[Row]:

@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from loadtests.load.telling import Told, hear, how_ended, rows_of_agent, rows_of_caller
+from loadtests.load.telling import (
+    Told,
+    hear,
+    how_ended,
+    row_of_transfer,
+    rows_of_agent,
+    rows_of_caller,
+)
 from state.keys import call_id_for
 
 CALL = {
@@ -104,3 +111,21 @@ def test_call_is_known_by_the_name_that_the_ledger_has_for_it() -> None:
 
 def test_line_that_is_no_json_says_nothing() -> None:
     assert hear(b"Traceback (most recent call last):\n") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "fault"),
+    [
+        (200, "transfer: done", ""),
+        (486, "transfer: not possible", ""),
+        (480, "transfer: not possible", ""),
+        (403, "transfer: not possible", "answered by 403"),
+        (503, "transfer: not possible", "answered by 503"),
+        (None, "transfer: not possible", "answered by 0"),
+    ],
+)
+def test_transfer_fails_unless_its_target_has_the_caller_or_is_not_free(
+    status: int | None, name: str, fault: str
+) -> None:
+    row = row_of_transfer(told(event="transfer", status=status, took_ms=40))
+    assert (row.kind, row.name, row.value_ms, row.fault) == ("SIP", name, 40, fault)

@@ -14,11 +14,17 @@ from loadtests.load.people.api import Person
 from loadtests.load.people.around import around, enter
 from loadtests.load.plan import Agent as Seat
 from loadtests.load.telephones import hear_next
-from loadtests.load.telling import SIP, Row, Told, rows_of_agent
+from loadtests.load.telling import SIP, Row, Told, row_of_transfer, rows_of_agent
 
 LOOKS_S: Final = 1.0
 REGISTERS_WITHIN_S: Final = 10.0
-PAUSE_SHARE, WRAP_UP_SHARE, TRANSFER_SHARE = 0.08, 0.3, 0.03
+PAUSE_SHARE, WRAP_UP_SHARE = 0.08, 0.3
+TRANSFER_SHARE: Final = 0.08
+"""Of the calls: so many are passed on by telephone (REFER), and as many from the desktop."""
+TO_QUEUE_SHARE: Final = 0.3
+"""Of the transfers; the others are to a colleague."""
+ASKS_FIRST_S: Final = (0.5, 2.0)
+"""How long an agent talks before passing the caller on from the desktop."""
 PAUSE_S: Final = (1.0, 4.0)
 
 
@@ -63,9 +69,9 @@ class Agent(Person):
             case Told(event="invite"):
                 self._rung_s[told.call] = time.perf_counter()
             case Told(event="answered"):
-                self.ask("GET", "/v1/me/call")
+                self._answered(told)
             case Told(event="transfer"):
-                self._transferred(told)
+                enter(self.environment, row_of_transfer(told))
             case Told(event="call"):
                 self._ended(told)
             case _:
@@ -89,10 +95,22 @@ class Agent(Person):
         took_ms = 1000 * (time.perf_counter() - began_s)
         enter(self.environment, Row(kind=SIP, name="register", value_ms=took_ms, fault=fault))
 
-    def _transferred(self, told: Told) -> None:
-        """Enter how a transfer went: by what answered the REFER, or by the last NOTIFY."""
-        row = Row(kind=SIP, name=f"transfer: {told.status}", value_ms=told.took_ms)
-        enter(self.environment, row)
+    def _answered(self, told: Told) -> None:
+        """Look who it is; now and then pass them on. Who has hung up meanwhile stays nobody's."""
+        self.ask("GET", "/v1/me/call")
+        if self._dice.random() < TRANSFER_SHARE:
+            gevent.sleep(self._dice.uniform(*ASKS_FIRST_S))
+            path, name = f"/v1/calls/{told.call}/transfer", "/v1/calls/{call}/transfer"
+            body = {"to": self._somebody_else()}
+            self.ask("POST", path, name=name, body=body, fine={404, 409})
+
+    def _somebody_else(self) -> str:
+        """Return a colleague, or the queue."""
+        plan = self._here.plan
+        others = [seat.id for seat in plan.agents if seat.id != self._agent]
+        if not others or self._dice.random() < TO_QUEUE_SHARE:
+            return plan.queue
+        return self._dice.choice(others)
 
     def _count(self, told: Told) -> None:
         for row in rows_of_agent(told):
@@ -138,5 +156,5 @@ class Agent(Person):
             "hold_s": 0.8,
             "silence_s": 3.0,
             "transfer": TRANSFER_SHARE,
-            "transfer_to": f"sip:{plan.did}@everline",
+            "transfer_to": f"sip:{self._somebody_else()}@everline",
         }
