@@ -214,6 +214,7 @@ class EdgeProcess:
             clock=clock,
             waits=lambda: Waits(count=self._endpoint.received, sum_s=self._endpoint.waited_s),
             taken=lambda: self._switchboard.taken,
+            unanswered=lambda: self._switchboard.unanswered,
             tell=self._steward.say_room,
         )
         self._janitor = Janitor(

@@ -99,7 +99,7 @@ class Replies:
             "calls": self.switchboard.states(),
             "calls_taken": self.switchboard.taken,
             "headroom": {
-                "calls_per_s": round(self.headroom.headroom.per_s, 1),
+                "calls_at_once": self.headroom.headroom.calls,
                 "is_limiting": self.headroom.headroom.is_limiting,
             },
             "callbacks": self.callbacks.stages(),

@@ -14,7 +14,7 @@ import structlog
 from msgspec import Struct
 
 from edge.acd import call_events as ev
-from edge.acd.call import Rules
+from edge.acd.call import Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import Token
 from edge.calls.call import CallShell
@@ -144,6 +144,11 @@ class Switchboard:
         for call in self._calls.values():
             counts[call.state] = counts.get(call.state, 0) + 1
         return counts
+
+    @property
+    def unanswered(self) -> int:
+        """How many calls are not answered yet."""
+        return sum(call.state is State.ARRIVING for call in self._calls.values())
 
     def waiting(self) -> Sequence[CallShell]:
         """Return the calls that have a ticket and no agent."""

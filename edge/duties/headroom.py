@@ -1,4 +1,7 @@
-"""Tells this site's Kamailio how many calls the edge takes; `edge.steering.headroom` decides."""
+"""Tells this site's Kamailio how many calls the edge may have unanswered at once.
+
+`edge.steering.headroom` decides.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class Waits(Struct, frozen=True, kw_only=True):
 
 
 class HeadroomKeeper:
-    """Looks four times a second, and says each time how many calls may come until the next."""
+    """Looks four times a second, and says each time how many calls may be unanswered at once."""
 
     def __init__(
         self,
@@ -30,12 +33,14 @@ class HeadroomKeeper:
         clock: Clock,
         waits: Callable[[], Waits],
         taken: Callable[[], int],
+        unanswered: Callable[[], int],
         tell: Callable[[int], None],
     ) -> None:
         """`taken`: how many calls this edge has taken so far; `tell` reaches Kamailio, or not."""
         self._clock = clock
         self._waits = waits
         self._taken = taken
+        self._unanswered = unanswered
         self._tell = tell
         self.headroom = Headroom()
 
@@ -51,6 +56,7 @@ class HeadroomKeeper:
                     seconds=max(WINDOW_S / 2, now_s - at_s),
                     calls=calls - taken,
                     wait_s=(more.sum_s - waits.sum_s) / count if count else 0.0,
+                    unanswered=self._unanswered(),
                 )
             )
             at_s, waits, taken = now_s, more, calls
@@ -61,7 +67,7 @@ class HeadroomKeeper:
             log.warning(
                 "headroom",
                 is_limiting=self.headroom.is_limiting,
-                calls_per_s=round(self.headroom.per_s),
+                calls_at_once=self.headroom.calls,
                 wait_s=round(seen.wait_s, 3),
             )
         self._tell(self.headroom.calls)

@@ -312,7 +312,7 @@ class Steward:
             self._keeper.note_epoch(self._epoch_seen)
 
     def say_room(self, calls: int) -> None:
-        """Say how many calls this edge takes in the next window."""
+        """Say how many calls this edge may have unanswered at once."""
         self._proxy.say_room(self._sip, calls)
 
     async def gate_of(self, agent: AgentId) -> GateEntry | None:

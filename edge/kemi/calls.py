@@ -25,11 +25,17 @@ CALLER_WAIT_MS = 120_000
 # What an edge says of its room holds for so long: one that has died refuses nobody.
 ROOM_S = 2
 
+# A call counts against its edge's room until the edge has answered, which is 4.5 s at most, or is
+# passed over: in the generation in which it came, and the next. What was never given back, because
+# a worker has died, is forgotten so.
+GENERATION_MS = 5000
+
 # A key that is in a table for as long as any other is: one look in place of several.
 ANY = "*"
 
 TRYING = 100
 SUCCESS = range(200, 300)
+FINAL = range(200, 700)
 
 NUMBER = re.compile(r"\+?[0-9A-Za-z*#_.\-]{1,40}")
 
@@ -103,21 +109,40 @@ def is_up(_target):
 
 
 def say_room(target, count):
-    """Note how many calls the edge takes until it says so again."""
+    """Note how many calls the edge may have unanswered at once, until it says so again."""
     KSR.htable.sht_setxi("room", target, int(count), ROOM_S)
 
 
-def has_room(target):
-    """Whether the edge takes one more call in this window; an edge that said nothing takes any."""
-    left = KSR.htable.sht_get("room", target)
-    if left is None:
-        return True
-    return left > 0 and KSR.htable.sht_dec("room", target) >= 0
+def take_room(target):
+    """Count one more call against the edge's room; return what gives it back, None: there is none.
+
+    An edge that said nothing takes any, and they are not counted: "".
+    """
+    most = KSR.htable.sht_get("room", target)
+    if most is None:
+        return ""
+    generation = now_ms() // GENERATION_MS
+    mine = f"{target} {generation}"
+    under_way = KSR.htable.sht_get("unanswered", mine)
+    under_way += KSR.htable.sht_get("unanswered", f"{target} {generation - 1}")
+    if under_way >= most:
+        return None
+    KSR.htable.sht_inc("unanswered", mine)
+    return mine
+
+
+def give_room_back():
+    """Note that the edge has answered the call at hand, or will not: once, if it was counted."""
+    counted = KSR.pvx.avp_gete("counted")
+    if counted:
+        KSR.pvx.avp_sets("counted", "")
+        KSR.htable.sht_dec("unanswered", counted)
 
 
 def with_room(row, targets):
     """Put an edge of the first group that has room first; nobody there has: no target at all.
 
+    The second value is for `give_room_back`.
     The rest keep their order, for silence and failures. Edges of other sites say how much room
     they have to their own Kamailio: a carrier that hears 503 finds it.
     """
@@ -125,10 +150,11 @@ def with_room(row, targets):
     for place, target in enumerate(targets):
         if target not in own:
             # None of the first group lives: those elsewhere are all there is.
-            return targets if place == 0 else []
-        if has_room(target):
-            return [target, *targets[:place], *targets[place + 1 :]]
-    return []
+            return (targets if place == 0 else []), ""
+        counted = take_room(target)
+        if counted is not None:
+            return [target, *targets[:place], *targets[place + 1 :]], counted
+    return [], ""
 
 
 def call_in(site, row, said):
@@ -144,7 +170,7 @@ def call_in(site, row, said):
             wire.answer(wire.UNAVAILABLE, "No Tables Yet")
         return
     known = order(row, zlib.crc32(KSR.kx.get_callid().encode()), who_is_out())
-    targets = with_room(row, known)
+    targets, counted = with_room(row, known)
     if not targets:
         wire.answer(wire.UNAVAILABLE, "Overloaded" if known else "Service Unavailable")
         return
@@ -153,6 +179,7 @@ def call_in(site, row, said):
     KSR.textops.remove_hf("Route")
     KSR.rr.record_route()
     KSR.pvx.avp_sets("deadline", str(now_ms() + BUDGET_MS))
+    KSR.pvx.avp_sets("counted", counted)
     relay(targets[0], " ".join(targets[1:]), FIRST_SILENCE_MS)
 
 
@@ -181,8 +208,19 @@ def relay(target, rest, silence_ms):
         wire.answer(wire.UNAVAILABLE, "Service Unavailable")
 
 
+def edge_replies():
+    """Take note of what an edge answers: one that rings or speaks early has taken charge."""
+    status = KSR.kx.get_status()
+    if status == TRYING:
+        return
+    give_room_back()
+    if status not in FINAL:
+        KSR.tm.t_set_fr(CALLER_WAIT_MS, 0)
+
+
 def edge_failed():
     """Go on to the next edge after silence or a failure; what the edge refuses stays refused."""
+    give_room_back()
     if KSR.tm.t_is_canceled() > 0:
         return
     if KSR.tm.t_branch_timeout() > 0:

@@ -143,9 +143,8 @@ class Routes:
         calls.call_in(self.site, row, f"X-Everline-Agent: {agent}\r\n")
 
     def ksr_edge_replies(self, _msg):
-        """Reply route: an edge that rings or speaks early has taken charge of the call."""
-        if KSR.kx.get_status() in range(101, 200):
-            KSR.tm.t_set_fr(calls.CALLER_WAIT_MS, 0)
+        """Reply route: the edge has answered, in one way or another."""
+        calls.edge_replies()
         return 1
 
     def ksr_edge_failed(self, _msg):

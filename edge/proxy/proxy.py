@@ -97,7 +97,7 @@ class Proxy:
         self._stream.say(gate.free_message(agent, token))
 
     def say_room(self, sip: str, calls: int) -> None:
-        """Say how many calls the edge at `sip` takes until told again."""
+        """Say how many calls the edge at `sip` may have unanswered at once, until told again."""
         self._stream.say({"do": "headroom", "edge": sip, "calls": calls})
 
     async def sign_out(self, agent: AgentId) -> None:

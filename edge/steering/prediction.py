@@ -25,7 +25,6 @@ from edge.acd.simulation import Caller, Day, World, replay, supposed
 from edge.steering.capacity import LEVEL, TARGET_S, QueueForecast, present_at, without
 from edge.steering.coming import Coming, demand_of, redirected
 from edge.steering.erlang import lines_needed
-from edge.steering.headroom import PEACE_PER_S
 from edge.steering.imagined import Horizon, Serving, callers, under_way
 from edge.steering.table import ANY, Groups, rows
 from state.configuration import Configuration
@@ -33,6 +32,8 @@ from state.model import CallRecord, DidNumber, EdgeId, EdgeState, Now, QueueId, 
 from state.snapshot import Snapshot
 
 HORIZON: Final = Horizon(seed=1, seconds=300.0, most_calls=400)
+EDGE_PER_S: Final = 200.0
+"""Calls that one edge is planned for: about half of what it takes on a core of its own."""
 FEWEST_CALLS: Final = 50
 AGENTS: Final = 1_000
 """With more agents than these each imagined call takes longer to match: there are fewer then."""
@@ -308,5 +309,5 @@ def _site(
         lines=lines_needed(erlangs),
         room=record.room,
         edges=edges,
-        most_calls_per_s=edges * PEACE_PER_S,
+        most_calls_per_s=edges * EDGE_PER_S,
     )

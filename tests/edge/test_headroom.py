@@ -29,7 +29,13 @@ class Busy:
 
 async def test_room_is_said_in_every_window_and_gets_less_when_datagrams_wait() -> None:
     busy, clock = Busy(), ManualClock()
-    keeper = HeadroomKeeper(clock=clock, waits=busy.waits, taken=busy.taken, tell=busy.told.append)
+    keeper = HeadroomKeeper(
+        clock=clock,
+        waits=busy.waits,
+        taken=busy.taken,
+        unanswered=lambda: 40,
+        tell=busy.told.append,
+    )
     running = asyncio.create_task(keeper.run())
     try:
         async with asyncio.timeout(10):

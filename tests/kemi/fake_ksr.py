@@ -19,6 +19,8 @@ from typing import Any
 
 API = Path(__file__).parent / "ksr_api.txt"
 KEMI = Path(__file__).parent.parent.parent / "edge" / "kemi"
+INITIAL_ZERO = frozenset({"strike", "unanswered"})
+"""Tables in which a key that is not there counts as 0 (`initval` in kamailio.cfg)."""
 TYPES = {"str": str, "int": int}
 
 Verb = Callable[..., Any]
@@ -166,7 +168,9 @@ class FakeKsr(ModuleType):
 
     def _table_verbs(self) -> dict[str, Verb]:
         return {
-            "htable.sht_get": lambda table, key: self.world.tables[table].get(key),
+            "htable.sht_get": lambda table, key: self.world.tables[table].get(
+                key, 0 if table in INITIAL_ZERO else None
+            ),
             "htable.sht_gete": lambda table, key: self.world.tables[table].get(key, ""),
             "htable.sht_sets": self._put,
             "htable.sht_rm": lambda table, key: self.world.tables[table].pop(key, None) and 1,

@@ -388,19 +388,32 @@ def say_room(site: Site, edge: SipPeer, count: int) -> None:
             time.sleep(0.01)
 
 
-def test_calls_beyond_what_the_edge_takes_are_refused_at_once_and_only_for_a_while(
+def test_calls_beyond_what_the_edge_takes_are_refused_at_once_until_it_has_answered_one(
     site: Site,
 ) -> None:
     trunk, edge = site.trunk(), site.edge()
     steer(site, edge.address)
     say_room(site, edge, 2)
+    asked = []
     for _ in range(2):
         call(trunk)
-        take(edge)
-        trunk.wait(200)
+        asked.append(edge.wait("INVITE"))
+        edge.respond(asked[-1], 100)
     call(trunk, call_id="one too many")
     refused = trunk.wait(503)
     assert refused["Retry-After"]
+    edge.respond(asked[0], 200, body=SDP)
+    trunk.wait(200)
+    call(trunk, call_id="later")
+    edge.respond(edge.wait("INVITE"), 100)
+
+
+def test_an_edge_that_has_died_refuses_calls_only_for_a_while(site: Site) -> None:
+    trunk, edge = site.trunk(), site.edge()
+    steer(site, edge.address)
+    say_room(site, edge, 0)
+    call(trunk, call_id="one too many")
+    trunk.wait(503)
     until = time.monotonic() + 6
     while site.row("room", edge.address) is not None:
         assert time.monotonic() < until, "an edge that has died would refuse calls for ever"

@@ -278,7 +278,12 @@ def test_a_fault_of_ours_is_a_503_and_one_line(script: Script, world: World) -> 
 # ---- how many calls an edge takes
 
 
-def test_an_edge_takes_as_many_calls_as_it_has_said_and_then_the_site_refuses(
+def under_way(world: World) -> int:
+    """Return how many calls are counted as unanswered."""
+    return sum(world.tables["unanswered"].values())
+
+
+def test_an_edge_has_as_many_calls_unanswered_as_it_has_said_and_then_the_site_refuses(
     script: Script, world: World
 ) -> None:
     says(script, world, {"do": "headroom", "edge": E1, "calls": 2})
@@ -289,6 +294,43 @@ def test_an_edge_takes_as_many_calls_as_it_has_said_and_then_the_site_refuses(
     ]
     assert world.was_done("reply") == [(503, "Overloaded")]
     assert world.reply_headers[-1].startswith("Retry-After: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "gives_back"), [(100, 0), (180, 1), (183, 1), (200, 1), (486, 1)]
+)
+def test_an_answer_of_the_edge_makes_room_for_another_call_once(
+    script: Script, world: World, status: int, gives_back: int
+) -> None:
+    says(script, world, {"do": "headroom", "edge": E1, "calls": 2})
+    script.request(world)
+    script.request(world)
+    for world.status in (status, 100, status):
+        script.routes.ksr_edge_replies(None)
+    assert under_way(world) == 2 - gives_back
+
+
+def test_an_edge_that_is_passed_over_does_not_keep_its_room(script: Script, world: World) -> None:
+    world.tables["steer"]["4930111"] = f"{E1},{E2}"
+    for edge in (E1, E2):
+        says(script, world, {"do": "headroom", "edge": edge, "calls": 1})
+    script.request(world)
+    assert under_way(world) == 1
+    failed(script, world)
+    assert under_way(world) == 0
+
+
+def test_room_that_was_never_given_back_is_forgotten(
+    script: Script, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_ms = 1_000_000
+    monkeypatch.setattr(script.modules["calls"], "now_ms", lambda: at_ms)
+    says(script, world, {"do": "headroom", "edge": E1, "calls": 1})
+    assert ("relay", f"sip:{E1}") in script.request(world)
+    at_ms += 5000
+    assert script.request(world) == [("reply", 503, "Overloaded")]
+    at_ms += 5000
+    assert ("relay", f"sip:{E1}") in script.request(world)
 
 
 def test_a_call_goes_to_the_edge_of_the_site_that_still_has_room(
@@ -324,4 +366,4 @@ def test_an_edge_that_has_said_nothing_lately_is_asked_without_counting(
     says(script, world, {"do": "headroom", "edge": E1, "calls": 0})
     del world.tables["room"][E1]  # it expired
     assert ("relay", f"sip:{E1}") in script.request(world)
-    assert E1 not in world.tables["room"]
+    assert world.tables["unanswered"] == {}
