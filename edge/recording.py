@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 ANSWER_S: Final = 5.0
 RETRY_S: Final = 0.5
+AGAIN_S: Final = 0.1
+"""After which a recorder is asked again that had not written down what it was told."""
 BEAT_S: Final = 20.0
 """The recorder lets go of who says nothing for a minute."""
 _LONGEST: Final = 64 * 1024
@@ -303,6 +305,10 @@ class RecorderLink:
             )
             if call in self._wanted:
                 self.on_failed(call, str(answer.get("because") or recorded.REFUSED))
+            return
+        if answer.get("is_kept") is False:
+            # Its disk is slow: it records by now, but a later life of it would know nothing of it.
+            asyncio.get_running_loop().call_later(AGAIN_S, self._mark, call)
             return
         if call in self._wanted:
             self._confirmed.add(call)

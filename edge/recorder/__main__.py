@@ -93,7 +93,7 @@ async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
     digits: asyncio.BaseTransport | None = None
     if settings.digits:
         digits, _ = await loop.create_datagram_endpoint(
-            lambda: DigitIntake(recorder.take_digit), local_addr=address(settings.digits)
+            lambda: DigitIntake(recorder.keying.take), local_addr=address(settings.digits)
         )
     receiver, replicator = _copies(settings, store)
     if receiver is not None:

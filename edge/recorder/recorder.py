@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -26,13 +27,12 @@ from edge.log import fault
 from edge.media.errors import MediaError
 from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder.asked import Asked, asked_of, word
-from edge.recorder.awaited import AwaitedKeys
-from edge.recorder.codes import Code, keyed
-from edge.recorder.digits import Digit
+from edge.recorder.folder import Facts, finish, is_over, read_facts
 from edge.recorder.forks import Forks
 from edge.recorder.intake import Intake, Stream
-from edge.recorder.recording import Facts, Recording, finish, is_over, read_facts
-from edge.recorder.session import Session
+from edge.recorder.keying import Keying
+from edge.recorder.recording import Recording
+from edge.recorder.session import SIDES, Session
 from edge.recorder.settling import Settler
 from edge.recorder.shipping import Shipper
 
@@ -44,14 +44,11 @@ _QUIET_S: Final = 4.0
 """A call of which nothing comes for so long may be gone without a word."""
 TAKE_UP_S: Final = 10.0
 """So long an edge has to say, after a start of ours, that a call of the former life goes on."""
+KEPT_S: Final = 0.05
+"""So long whoever asks waits for the disk; if it takes longer they ask again."""
 REMEMBERED: Final = 20_000
 """So many calls that are over are known, the latest."""
 T = TypeVar("T")
-_SIDES: Final = {CALLER: 0, AGENT: 1}
-BY_PHONE: Final = "agent"
-"""Whose pause it is that an agent has keyed."""
-LONGEST_WAIT_S: Final = 30.0
-"""For a key that a caller is to press."""
 
 log = structlog.get_logger()
 
@@ -77,9 +74,11 @@ class Recorder:
         self._forks = forks
         self._shipper = shipper
         self._settler = settler
+        self._disk = ThreadPoolExecutor(1, "disk")
+        """One thread, so that all is written in the order in which it was said."""
         self._sessions: dict[str, Session] = {}
         self._of_media: dict[str, Session] = {}
-        self._awaited = AwaitedKeys()
+        self.keying = Keying(self._of_media)
         self._asking: set[asyncio.Task[None]] = set()
         self.replicated: Callable[[], int] = int
         """How many recordings another site has, as far as that is counted."""
@@ -91,7 +90,7 @@ class Recorder:
         self.commands = {
             "record": self._record,
             "stop": self._stop,
-            "await_key": self._await_key,
+            "await_key": self.keying.await_key,
             "seal_to": self._seal_to,
             "status": self._status,
         }
@@ -106,17 +105,47 @@ class Recorder:
         if session is None:
             session = self._begin(asked)
         async with session.turn:
+            if self._sessions.get(asked.call) is not session:
+                raise CommandError("this call's recording has just ended")
             await self._join(session, asked)
             recording = session.recording
-            try:
-                recording.hold(session.now(), on=asked.held)
-                recording.obey(asked.wish, asked.pause_by, session.now())
-            except OSError as error:
-                raise NotRecordedError(
-                    f"cannot be written down: {error.strerror}", NOT_WRITTEN
-                ) from error
+            recording.hold(session.now(), on=asked.held)
+            recording.obey(asked.wish, asked.pause_by, session.now())
+            is_kept = await self._is_kept(asked.call, session)
         marks = recording.marks
-        return {"call": asked.call, "is_paused": marks.is_paused, "wish": marks.wish}
+        return {
+            "call": asked.call,
+            "is_kept": is_kept,
+            "is_paused": marks.is_paused,
+            "wish": marks.wish,
+        }
+
+    async def _is_kept(self, call: str, session: Session) -> bool:
+        """Tell whether the disk has all that was said, which may take longer than anybody waits.
+
+        Raise `NotRecordedError`: it has not taken it.
+        """
+        try:
+            async with asyncio.timeout(KEPT_S):
+                await session.recording.kept()
+        except TimeoutError:
+            return False
+        except OSError as error:
+            if not session.recording.is_made:
+                await self._let_go(call, session)
+            raise NotRecordedError(
+                f"cannot be written down: {error.strerror}", NOT_WRITTEN
+            ) from error
+        return True
+
+    async def _let_go(self, call: str, session: Session) -> None:
+        """Forget a recording, and have nothing more copied."""
+        del self._sessions[call]
+        self._of_media.pop(session.recording.facts.media, None)
+        for fork in session.forks.values():
+            self._intake.remove(fork.source)
+        for fork in session.forks.values():
+            await self._forks.close(session.recording.facts.media, fork)
 
     async def _join(self, session: Session, asked: Asked) -> None:
         """Have those copied who are in the call now, if they are others than before."""
@@ -148,7 +177,8 @@ class Recorder:
         )
         try:
             key = self._key_for(facts)
-            recording = Recording(folder, facts, key, int((now_s - facts.started_s) * RATE_HZ))
+            now = int((now_s - facts.started_s) * RATE_HZ)
+            recording = Recording(folder, facts, key, now, self._disk)
         except (CustodyError, OSError) as error:
             log.error("not_recorded", call=facts.call, because=str(error))  # noqa: TRY400 - one line
             because = NO_KEY if isinstance(error, CustodyError) else NOT_WRITTEN
@@ -194,7 +224,7 @@ class Recorder:
             raise NotRecordedError(
                 f"the relay does not copy the {party}: {error}", NOT_COPIED
             ) from error
-        channel = session.recording.timeline.sides[_SIDES[party]]
+        channel = session.recording.timeline.sides[SIDES[party]]
         channel.event_type = fork.event_type
         channel.speaks_opus(fork.opus_types)
         stream = Stream(channel, session.started_s)
@@ -208,7 +238,7 @@ class Recorder:
         if session is not None:
             await self._end(call, session)
         elif (self._spool / call).is_dir() and not is_over(self._spool / call):
-            finish(self._spool / call)
+            await asyncio.wrap_future(self._disk.submit(finish, self._spool / call))
             self._shipper.wake()
         return {"call": call, "was_recorded": session is not None}
 
@@ -218,68 +248,20 @@ class Recorder:
             if self._sessions.get(call) is not session:
                 return
             self._intake.drain(_BUNCH)
-            for fork in session.forks.values():
-                self._intake.remove(fork.source)
+            self._note_over(call)
             try:
-                session.recording.end(session.now())
+                await asyncio.wrap_future(session.recording.end(session.now()))
             except OSError as error:
                 log.error("recording_not_ended", call=call, reason=error.strerror)  # noqa: TRY400 - one line
-                session.recording.abandon()
-            del self._sessions[call]
+                self._disk.submit(session.recording.abandon)
             self._settler.mark()
-            self._of_media.pop(session.recording.facts.media, None)
-            self._note_over(call)
+            await self._let_go(call, session)
             self._shipper.wake()
-            for fork in session.forks.values():
-                await self._forks.close(session.recording.facts.media, fork)
 
     def _note_over(self, call: str) -> None:
         """Remember it for as long as anybody could still ask."""
         _remember(self._over, call, None)
         self._keys.pop(call, None)
-
-    # -- what parties key
-
-    async def _await_key(self, request: Mapping[str, object]) -> Mapping[str, object]:
-        """Say whether the caller presses a key within some seconds; another one is no answer."""
-        media, key, wait_s = (request.get(name) for name in ("media", "key", "s"))
-        if not (
-            isinstance(media, str) and isinstance(key, str) and isinstance(wait_s, int | float)
-        ):
-            raise CommandError("name the call at the relay, the key and the seconds: media, key, s")
-        if not 0 < wait_s <= LONGEST_WAIT_S:
-            raise CommandError(f"s should be at most {LONGEST_WAIT_S:g}")
-        return {"is_pressed": await self._awaited.wait(media, key, float(wait_s))}
-
-    def take_digit(self, digit: Digit) -> None:
-        """Take in that somebody has pressed a key."""
-        if self._awaited.take(digit):
-            return
-        session = self._of_media.get(digit.media)
-        if session is None:
-            return
-        if digit.party == AGENT:
-            # Whose events are in the copy, and masked from there.
-            self._take_code(session, digit)
-        elif digit.party == CALLER:
-            channel = session.recording.timeline.sides[_SIDES[CALLER]]
-            channel.key(session.now(), int(digit.duration_s * RATE_HZ))
-
-    def _take_code(self, session: Session, digit: Digit) -> None:
-        session.keyed, code = keyed(session.keyed, digit.key, time.monotonic())
-        call = session.recording.facts.call
-        try:
-            match code:
-                case Code.PAUSE:
-                    session.recording.pause(session.now(), BY_PHONE)
-                    log.info("paused_by_phone", call=call)
-                case Code.RESUME:
-                    session.recording.resume(session.now())
-                    log.info("resumed_by_phone", call=call)
-                case None:
-                    pass
-        except OSError as error:
-            log.error("pause_not_kept", call=call, reason=error.strerror)  # noqa: TRY400 - one line
 
     async def _status(self, _: Mapping[str, object]) -> Mapping[str, object]:
         return {
@@ -350,7 +332,7 @@ class Recorder:
                 log.warning("recording_finished_for_former_life", call=folder.name)
                 self._note_over(folder.name)
                 with contextlib.suppress(OSError):
-                    finish(folder)
+                    await asyncio.wrap_future(self._disk.submit(finish, folder))
                 self._shipper.wake()
         finally:
             self._is_finishing = False
@@ -362,6 +344,7 @@ class Recorder:
 
     def abandon(self) -> None:
         """Let go of all files, to be taken up by the next life."""
+        self._disk.shutdown()
         for session in self._sessions.values():
             session.recording.abandon()
 

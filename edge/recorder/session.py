@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Final
 
 from custody.frame import RATE_HZ
-from edge.media.plan import Party
+from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder.codes import NOTHING
 from edge.recorder.forks import Fork
 from edge.recorder.intake import Stream
 from edge.recorder.recording import Recording
+
+SIDES: Final = {CALLER: 0, AGENT: 1}
+"""Left and right."""
 
 
 class Session:

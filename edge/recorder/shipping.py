@@ -24,7 +24,7 @@ from custody.errors import ConflictError, FormatError
 from custody.manifest import Manifest, Segment
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
 from edge.log import fault
-from edge.recorder.recording import Facts, is_over, manifest_of, read_facts
+from edge.recorder.folder import Facts, is_over, manifest_of, read_facts
 from edge.recorder.segments import KEY, SEALED
 from state.wake import Wake
 
@@ -87,7 +87,7 @@ class Shipper:
         if whole:
             await self._store.settle()
             for folder, account in whole:
-                self._give_up(folder, account)
+                await self._give_up(folder, account)
 
     async def _ship(self, folder: Path, facts: Facts) -> Manifest | None:
         """Return the account of a recording that the store has whole now."""
@@ -116,8 +116,8 @@ class Shipper:
         await self._store.put(manifest_name(facts.tenant, facts.call), signed)
         return account
 
-    def _give_up(self, folder: Path, account: Manifest) -> None:
-        shutil.rmtree(folder)
+    async def _give_up(self, folder: Path, account: Manifest) -> None:
+        await asyncio.to_thread(shutil.rmtree, folder)
         self._sent = {path for path in self._sent if path.parent != folder}
         self.kept += 1
         self.on_kept()

@@ -241,6 +241,26 @@ async def test_a_pause_is_confirmed_when_the_recorder_has_said_so_and_not_before
     await again.die()
 
 
+async def test_a_recorder_whose_disk_is_slow_is_asked_again_and_confirms_nothing_before(
+    link: RecorderLink, tmp_path: Path
+) -> None:
+    fake = FakeRecorder(tmp_path / "sock")
+    fake.answer = {"ok": True, "is_kept": False, "wish": 7}
+    await fake.start()
+    call = CallId("one")
+    link.record(call, QUEUE, ANN, 1)
+    wish(call, 7, pause=True)
+    obeyed = asyncio.create_task(link.obey(call, 7))
+    await until(lambda: len(fake.heard) >= 2)
+    assert not obeyed.done()
+    assert not link.confirms(call)
+    fake.answer = {"ok": True, "is_kept": True, "wish": 7}
+    async with asyncio.timeout(10):
+        await obeyed
+    assert link.confirms(call)
+    await fake.die()
+
+
 async def test_a_recorder_that_refuses_confirms_nothing(link: RecorderLink, tmp_path: Path) -> None:
     fake = FakeRecorder(tmp_path / "sock")
     fake.answer = {"ok": False, "error": "cannot be written down", "wish": 7}

@@ -1,0 +1,83 @@
+"""What parties key: a caller's answer to a question, digits to be masked, an agent's codes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from custody.frame import RATE_HZ
+from edge.errors import CommandError
+from edge.media.plan import AGENT, CALLER
+from edge.recorder.awaited import AwaitedKeys
+from edge.recorder.codes import Code, keyed
+from edge.recorder.digits import Digit
+from edge.recorder.session import SIDES, Session
+
+BY_PHONE: Final = "agent"
+"""Whose pause it is that an agent has keyed."""
+LONGEST_WAIT_S: Final = 30.0
+"""For a key that a caller is to press."""
+
+log = structlog.get_logger()
+
+
+class Keying:
+    """Of all calls that are recorded, by their names at the relay."""
+
+    def __init__(self, of_media: Mapping[str, Session]) -> None:
+        self._of_media = of_media
+        self._awaited = AwaitedKeys()
+        self._watching: set[asyncio.Task[None]] = set()
+
+    async def await_key(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        """Say whether the caller presses a key within some seconds; another one is no answer."""
+        media, key, wait_s = (request.get(name) for name in ("media", "key", "s"))
+        if not (
+            isinstance(media, str) and isinstance(key, str) and isinstance(wait_s, int | float)
+        ):
+            raise CommandError("name the call at the relay, the key and the seconds: media, key, s")
+        if not 0 < wait_s <= LONGEST_WAIT_S:
+            raise CommandError(f"s should be at most {LONGEST_WAIT_S:g}")
+        return {"is_pressed": await self._awaited.wait(media, key, float(wait_s))}
+
+    def take(self, digit: Digit) -> None:
+        """Take in that somebody has pressed a key."""
+        if self._awaited.take(digit):
+            return
+        session = self._of_media.get(digit.media)
+        if session is None:
+            return
+        if digit.party == AGENT:
+            # Whose events are in the copy, and masked from there.
+            self._take_code(session, digit)
+        elif digit.party == CALLER:
+            channel = session.recording.timeline.sides[SIDES[CALLER]]
+            channel.key(session.now(), int(digit.duration_s * RATE_HZ))
+
+    def _take_code(self, session: Session, digit: Digit) -> None:
+        session.keyed, code = keyed(session.keyed, digit.key, time.monotonic())
+        call = session.recording.facts.call
+        match code:
+            case Code.PAUSE:
+                session.recording.pause(session.now(), BY_PHONE)
+                log.info("paused_by_phone", call=call)
+            case Code.RESUME:
+                session.recording.resume(session.now())
+                log.info("resumed_by_phone", call=call)
+            case None:
+                return
+        watching = asyncio.create_task(_see_kept(session))
+        self._watching.add(watching)
+        watching.add_done_callback(self._watching.discard)
+
+
+async def _see_kept(session: Session) -> None:
+    try:
+        await session.recording.kept()
+    except OSError as error:
+        call = session.recording.facts.call
+        log.error("pause_not_kept", call=call, reason=error.strerror)  # noqa: TRY400 - one line

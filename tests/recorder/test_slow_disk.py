@@ -1,0 +1,184 @@
+"""A disk that hangs: no recording begins later for it, and nothing is confirmed too early."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from custody import keyring
+from custody.keyring import Keyring
+from custody.providers import LocalFile
+from custody.store import RecordingStore
+from edge.errors import NotRecordedError
+from edge.media.plan import Party
+from edge.recorder import recording as recordings
+from edge.recorder import segments
+from edge.recorder.folder import read_marks
+from edge.recorder.forks import Fork
+from edge.recorder.recorder import Recorder
+from edge.recorder.settling import Settler
+from edge.recorder.shipping import Shipper
+
+SOON_S = 2.0
+
+
+class Copied:
+    """Stands for the relay: says when it was asked for copies."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Party]] = []
+        self.closed = 0
+
+    async def open(self, call: str, speaker: Party) -> Fork:
+        """Have `speaker` copied."""
+        self.asked.append((call, speaker))
+        number = len(self.asked)
+        return Fork(
+            listener=f"l{number}",
+            source=("127.0.0.1", number),
+            event_type=-1,
+            opus_types=frozenset(),
+        )
+
+    async def close(self, _call: str, _fork: Fork) -> None:
+        """End a copy."""
+        self.closed += 1
+
+    async def has(self, _call: str) -> bool:
+        """Tell whether the relay has a call."""
+        return True
+
+
+class NoPackets:
+    """Stands for the socket: nothing comes."""
+
+    def add(self, source: tuple[str, int], stream: object) -> None:
+        """Nothing comes from there."""
+
+    def remove(self, source: tuple[str, int]) -> None:
+        """Nothing came."""
+
+    def drain(self, _limit: int) -> int:
+        """Nothing."""
+        return 0
+
+
+class Stage:
+    """A recorder, and a disk that can be made to hang, or to be full."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.spool = folder / "spool"
+        self.spool.mkdir()
+        ring = Keyring(folder / "keyring")
+        providers = {"a": LocalFile(b"a" * 32), "b": LocalFile(b"b" * 32)}
+        ring.add(keyring.make("main", keyring.recipients(providers), 1))
+        self.relay = Copied()
+        self.flows = threading.Event()
+        self.flows.set()
+        self.is_full = False
+        written = segments.write_whole
+
+        def write_whole(path: Path, content: bytes) -> None:
+            self.flows.wait(10)
+            if self.is_full:
+                raise OSError(28, "No space left on device")
+            written(path, content)
+
+        for each in (recordings, segments):
+            patch.setattr(each, "write_whole", write_whole)
+        self.recorder = Recorder(
+            site="a",
+            spool=self.spool,
+            keyring=ring,
+            intake=NoPackets(),  # type: ignore[arg-type]  # as above
+            forks=self.relay,  # type: ignore[arg-type]  # what it uses of it
+            shipper=Shipper(
+                spool=self.spool,
+                store=RecordingStore.open(str(folder / "store")),
+                key=Ed25519PrivateKey.from_private_bytes(b"s" * 32),
+                recorder="a",
+            ),
+            settler=Settler(self.spool),
+        )
+
+    async def record(self, call: str, **more: object) -> Mapping[str, Any]:
+        """Ask for a recording, as an edge does."""
+        words = {"call": call, "tenant": "main", "queue": "sales", "agent": "ann"}
+        asked = words | {"media": f"a1:{call}", **more}
+        return await self.recorder.commands["record"](asked)
+
+    async def until_kept(self, call: str, **more: object) -> None:
+        """Ask until it is on the disk, as an edge does."""
+        async with asyncio.timeout(SOON_S):
+            while not (await self.record(call, **more))["is_kept"]:
+                pass
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    made = Stage(tmp_path, monkeypatch)
+    running = asyncio.create_task(made.recorder.run())
+    yield made
+    made.flows.set()
+    running.cancel()
+    made.recorder.abandon()
+
+
+async def test_a_disk_that_hangs_delays_no_recordings_beginning(stage: Stage) -> None:
+    stage.flows.clear()
+    began_s = time.monotonic()
+    for call in ("c1", "c2"):
+        answer = await stage.record(call)
+        assert not answer["is_kept"], "what is not on the disk is not confirmed"
+    assert len(stage.relay.asked) == 4
+    assert time.monotonic() - began_s < 1.0
+    stage.flows.set()
+    await stage.until_kept("c1")
+    await stage.until_kept("c2")
+    assert len(stage.relay.asked) == 4, "and nothing is copied twice"
+
+
+async def test_a_pause_is_confirmed_only_when_a_later_life_would_keep_to_it(stage: Stage) -> None:
+    await stage.record("c1")
+    stage.flows.clear()
+    assert not (await stage.record("c1", wish=7, pause_by="ann"))["is_kept"]
+    assert read_marks(stage.spool / "c1").wish == 0
+    stage.flows.set()
+    await stage.until_kept("c1", wish=7, pause_by="ann")
+    kept = read_marks(stage.spool / "c1")
+    assert (kept.wish, kept.is_paused) == (7, True)
+
+
+async def test_a_pause_that_cannot_be_written_down_is_refused(stage: Stage) -> None:
+    await stage.record("c1")
+    stage.is_full = True
+    with pytest.raises(NotRecordedError):
+        await stage.record("c1", wish=7, pause_by="ann")
+
+
+async def test_a_recording_that_cannot_be_begun_leaves_no_copy_behind(stage: Stage) -> None:
+    stage.is_full = True
+    with pytest.raises(NotRecordedError):
+        await stage.record("c1")
+    assert stage.relay.closed == len(stage.relay.asked)
+    stage.is_full = False
+    await stage.record("c1")
+    assert (stage.spool / "c1" / "facts.json").exists()
+
+
+async def test_marks_are_written_in_the_order_in_which_they_were_made(stage: Stage) -> None:
+    await stage.record("c1")
+    stage.flows.clear()
+    for held in (True, False, True):
+        await stage.record("c1", held=held)
+    stage.flows.set()
+    await stage.until_kept("c1", held=True)
+    marks = read_marks(stage.spool / "c1")
+    assert [each.end is None for each in marks.holds] == [False, True]
