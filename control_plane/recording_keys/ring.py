@@ -23,9 +23,9 @@ log = structlog.get_logger()
 
 AT_ONCE: Final = 50
 OVERLAP_MS: Final = 60_000
-"""Clocks of control planes differ, and transactions end in another order than they begin."""
+"""Transactions end in another order than they begin."""
 WHOLE_EVERY: Final = 300
-"""Turns after which the whole folder is compared, whatever the clocks say."""
+"""Turns after which the whole folder is compared."""
 _FIRST: Final = ("", "")
 
 
@@ -41,7 +41,7 @@ class Ringkeeper:
         self._provider = provider
         self._published = ""
         self._seen_ms: int | None = None
-        """Up to when changes have been taken; None: all of the folder has to be looked at."""
+        """Up to when changes have been taken, by the store's count; None: look at the folder."""
         self._turns = 0
         self._said = ""
 
@@ -56,7 +56,7 @@ class Ringkeeper:
         await self.make_missing(tenants, now_ms)
         if await asyncio.to_thread(lambda: self._provider.is_rotating):
             await self.rotate(now_ms)
-        await self.copy(now_ms)
+        await self.copy()
 
     async def publish(self) -> None:
         """Let others wrap for our provider's newest generation."""
@@ -87,12 +87,12 @@ class Ringkeeper:
                 return
             log.info("recording_key_made", tenant=tenant, key=made.id)
 
-    async def copy(self, now_ms: int) -> None:
+    async def copy(self) -> None:
         """Write what has changed into the folder, and unlink what was destroyed."""
         since_ms = 0 if self._seen_ms is None else self._seen_ms - OVERLAP_MS
         changes = await self._keys.changes(since_ms)
         await asyncio.to_thread(self._write, changes.living, changes.destroyed)
-        self._seen_ms = now_ms
+        self._seen_ms = max(self._seen_ms or 0, changes.reached_ms)
 
     def _write(
         self, living: tuple[RecordingKey, ...], destroyed: tuple[tuple[str, str], ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
-from sqlalchemy import delete, insert, select, text, tuple_, update
+from sqlalchemy import delete, func, insert, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,8 @@ class Changes(Struct, frozen=True, kw_only=True):
     living: tuple[RecordingKey, ...]
     destroyed: tuple[tuple[str, str], ...]
     """Tenant and id."""
+    reached_ms: int
+    """Of the last of them, or what was asked for: since then there may be others."""
 
 
 class RecordingKeys:
@@ -132,6 +134,7 @@ class RecordingKeys:
         return Changes(
             living=tuple(_key(row, wraps) for row in rows if row.destroyed_ms is None),
             destroyed=tuple((r.tenant, r.id) for r in rows if r.destroyed_ms is not None),
+            reached_ms=max((row.changed_ms for row in rows), default=since_ms),
         )
 
     async def stale(
@@ -159,6 +162,7 @@ class RecordingKeys:
     ) -> None:
         """Put other wrappings of the same keys in the place of theirs; a destroyed key has none."""
         async with self.database.write() as connection:
+            changed_ms = await _next_ms(connection, now_ms)
             for tenant, key_id, wrapped in some:
                 await connection.execute(
                     update(WRAPS)
@@ -172,7 +176,7 @@ class RecordingKeys:
                 await connection.execute(
                     update(KEYS)
                     .where(KEYS.c.tenant == tenant, KEYS.c.id == key_id)
-                    .values(changed_ms=now_ms)
+                    .values(changed_ms=changed_ms)
                 )
 
     async def destroy(
@@ -189,8 +193,9 @@ class RecordingKeys:
         await connection.execute(update(WRAPS).where(*gone).values(sealed=b""))
         await connection.execute(delete(WRAPS).where(*gone))
         await connection.execute(delete(CALLS).where(CALLS.c.tenant == tenant, CALLS.c.id.in_(ids)))
+        changed_ms = await _next_ms(connection, now_ms)
         await connection.execute(
-            update(KEYS).where(*mine).values(destroyed_ms=now_ms, changed_ms=now_ms)
+            update(KEYS).where(*mine).values(destroyed_ms=now_ms, changed_ms=changed_ms)
         )
         if not ids:
             # A tombstone, so that none is made for a call that goes on at this moment.
@@ -200,7 +205,7 @@ class RecordingKeys:
                 .values(
                     tenant=tenant,
                     customer=customer,
-                    changed_ms=now_ms,
+                    changed_ms=changed_ms,
                     destroyed_ms=now_ms,
                     **stone,
                 )
@@ -243,7 +248,17 @@ async def _is_known(connection: AsyncConnection, key: RecordingKey) -> bool:
     return (await connection.execute(statement)).first() is not None
 
 
+async def _next_ms(connection: AsyncConnection, now_ms: int) -> int:
+    """Return when a change counts as made: now, and after all that the store has.
+
+    The clocks of control planes may be wrong; who looks for what is new must not miss it for that.
+    """
+    latest = (await connection.execute(select(func.max(KEYS.c.changed_ms)))).scalar()
+    return now_ms if latest is None else max(now_ms, latest + 1)
+
+
 async def _insert(connection: AsyncConnection, keys: Sequence[RecordingKey], now_ms: int) -> None:
+    changed_ms = await _next_ms(connection, now_ms)
     for key in keys:
         await connection.execute(
             insert(KEYS).values(
@@ -252,7 +267,7 @@ async def _insert(connection: AsyncConnection, keys: Sequence[RecordingKey], now
                 customer=key.customer,
                 public=key.public,
                 made_ms=key.made_ms,
-                changed_ms=now_ms,
+                changed_ms=changed_ms,
                 destroyed_ms=None,
             )
         )

@@ -217,3 +217,30 @@ async def test_a_process_that_read_the_secret_before_a_rotation_opens_what_comes
     await sites.turn(2_000)
     key = sites.rings["a"].newest("main")
     assert await keyring.open_private(key, {"a": listener})
+
+
+WRONG_MS = 600_000
+NOW_MS = 10_000_000
+
+
+@pytest.mark.parametrize("off_ms", [-WRONG_MS, WRONG_MS], ids=["behind", "ahead"])
+async def test_what_a_site_changes_whose_clock_is_wrong_comes_to_the_other_at_once(
+    sites: Sites, off_ms: int
+) -> None:
+    a, b = sites.keeper("a"), sites.keeper("b")
+    for keeper in (a, b, a):
+        await keeper.turn(("main",), NOW_MS)
+    wrong = NOW_MS + off_ms
+    theirs = await sites.keys.make("main", wrong, customer="cus_1")
+    await b.turn(("main",), NOW_MS)
+    assert await sites.opens("b", "main", theirs.id)
+
+    await a.turn(("main",), wrong)
+    ours = await sites.keys.make("main", NOW_MS, customer="cus_2")
+    await a.turn(("main",), wrong)
+    assert await sites.opens("a", "main", ours.id)
+
+    async with sites.database.write() as connection:
+        await sites.keys.destroy(connection, "main", "cus_1", wrong)
+    await b.turn(("main",), NOW_MS)
+    assert not await sites.opens("b", "main", theirs.id)
