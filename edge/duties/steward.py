@@ -15,7 +15,14 @@ from edge.duties.presence import PresenceKeeper
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
 from edge.proxy.errors import ProxyError
-from edge.proxy.events import Connected, Event, GateChanged, Registered, Unregistered
+from edge.proxy.events import (
+    Connected,
+    Event,
+    GateChanged,
+    Refused,
+    Registered,
+    Unregistered,
+)
 from edge.proxy.gate import GateEntry, GateLoad, epoch_alone, gate_load
 from edge.proxy.proxy import Proxy
 from edge.proxy.secrets_file import SecretsFile
@@ -30,6 +37,7 @@ from state.mirror import Mirror, MirrorState
 from state.model import FIRST_EPOCH, AgentId, EdgeId, SiteId
 from state.snapshot import Delta, Snapshot, version_of
 from state.store import Store
+from state.wake import Wake
 
 log = structlog.get_logger()
 
@@ -95,6 +103,9 @@ class Steward:
         self._phone_secrets = SecretsFile(settings.phone_secrets)
         self.standings: Standings = NOBODY
         """How the sites stand with steering."""
+        self._refused: set[AgentId] = set()
+        """Whom a gate has just not let ring."""
+        self._has_refused = Wake()
         self._soon = asyncio.Event()
         self._later = asyncio.Event()
         self._proxy = Proxy(
@@ -165,6 +176,7 @@ class Steward:
             group.create_task(self._reconcile())
             group.create_task(self._judge())
             group.create_task(self._tell())
+            group.create_task(self._look_at_refused())
 
     async def _judge(self) -> None:
         """Look once a second whether a site's standing changes: it may by the passing of time."""
@@ -302,8 +314,25 @@ class Steward:
                 await self._read_registered()
             case GateChanged(token=token):
                 self._note_epoch(token.epoch)
+            case Refused(agent=agent):
+                self._refused.add(agent)
+                self._has_refused.set()
             case _:
                 pass
+
+    async def _look_at_refused(self) -> None:
+        """Free the gates that hold somebody for an offer that is gone, as soon as that is felt.
+
+        Else such an agent is offered in vain until the next time when all gates are looked at.
+        """
+        while True:
+            await self._has_refused.wait(None)
+            agents, self._refused = self._refused, set()
+            try:
+                await self._proxy.settle_gate(agents)
+            except ProxyError as error:
+                log.warning("gates_not_settled", error=str(error))
+            await asyncio.sleep(_SOON_S)
 
     def _note_epoch(self, epoch: int) -> None:
         """Take in that the gates have seen a token of that epoch: the store's go above it."""

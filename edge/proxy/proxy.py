@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 
 import structlog
@@ -224,14 +224,15 @@ class Proxy:
             with contextlib.suppress(ProxyError):
                 await self.settle_gate()
 
-    async def settle_gate(self) -> frozenset[AgentId]:
+    async def settle_gate(self, agents: Collection[AgentId] | None = None) -> frozenset[AgentId]:
         """Free the gates that hold agents for offers that are gone; return whose.
 
-        `run` does it from time to time. Raises ProxyError.
+        `run` does it from time to time for all; `agents`: only of these. Raises ProxyError.
         """
         standing = self._standing()
         freed = set()
-        for agent in self._wanted.home if self._wanted and standing else ():
+        homed = self._wanted.home if self._wanted and standing else {}
+        for agent in homed if agents is None else homed.keys() & set(agents):
             entry = await self.gate_of(agent)
             if entry is not None and standing and gate.is_stuck(agent, entry, standing):
                 log.warning("gate_stuck", agent=agent, token=str(entry.token), state=entry.state)
