@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from textwrap import wrap
 
 from msgspec import Struct
 
@@ -124,8 +125,12 @@ def _bars(
     def y(value: float) -> float:
         return floor - max(0.0, value) / highest * tall
 
+    name = wrap(called(judgement.figure), MOST_LETTERS)
     shapes = [
-        _text(4, floor - 30, _short(called(judgement.figure))),
+        *(
+            _text(4, floor - 30 - 14 * (len(name) - 1 - number), line)
+            for number, line in enumerate(name)
+        ),
         _text(4, floor - 14, limit(bound), _GRAY),
         _line((left, y(most)), (_WIDTH, y(most)), _RED, is_dashed=True),
         _line((left, floor), (_WIDTH, floor), _GRAY),
@@ -144,10 +149,6 @@ def _bars(
         )
         shapes.append(_text(x, floor + 12, f"{value:.3g}"))
     return shapes
-
-
-def _short(words: str) -> str:
-    return words if len(words) <= MOST_LETTERS else f"{words[: MOST_LETTERS - 1]}…"
 
 
 def _line(

@@ -6,12 +6,13 @@ No script, and nothing is fetched.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from drills.charts import calls_chart, looks_chart, runs_chart
 from drills.evidence import Evidence, Judgement
 from drills.experiment import Bound
+from drills.markup import items, mark, no_break, number, table
 from drills.wording import called, limit, told
 
 _STYLE = """
@@ -36,6 +37,25 @@ _SERVICES = (
 
 
 MOST_RUNS = 6
+_OVER = " is over, by "
+_LOSSES = (
+    "lost",
+    "lost_elsewhere",
+    "refused",
+    "recordings_lost",
+    "writes_lost",
+    "replica_lag_bytes",
+    "left_behind",
+)
+_OUT_OF = {"lost": "offered", "recordings_lost": "recordings_due", "writes_lost": "writes"}
+_FOR_AUDITORS = """
+<p>This is the record of one exercise: its objective and scope (the hypothesis, what was broken),
+who allowed it, what was measured against what was expected, and what was found. Such records are
+asked for by ISO 22301:2019, 8.5 (exercise programme), by Regulation (EU) 2022/2554 (DORA),
+articles 11 and 24 (tests of continuity and of resilience), and by PCI DSS 4.0, 12.10.2 (tests of
+the response to incidents). The page has no caller's number, no audio and no card data. Whether it
+suffices is the auditor's judgement.</p>
+"""
 
 
 def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
@@ -58,18 +78,20 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
         f"<p>{escape(experiment.hypothesis)}</p>",
         f"<p>{escape(summary(evidence))}</p>",
         "<h2>Expected and found</h2>",
-        _table(
+        table(
             ("held", "what", "expected", "found"),
             (_judged(each, bounds.get(each.figure)) for each in evidence.judgements),
         ),
         "<h2>Time to recover</h2>",
-        _table(
+        table(
             ("service", "time"),
             (
                 (escape(service), told(figure, evidence.figures.get(figure)))
                 for service, figure in _SERVICES
             ),
         ),
+        "<h2>What was lost</h2>",
+        table(("what", "how much"), _losses(evidence.figures)),
         "<h2>Calls</h2>",
         _ledger(evidence.figures),
         "<h3>Time from INVITE to answer, call by call</h3>",
@@ -78,30 +100,30 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
         looks_chart(evidence.looks) or "<p>Nobody looked.</p>",
         _moved(evidence),
         "<h2>What was broken, and what allowed it</h2>",
-        _table(("fault",), ((escape(fault.told()),) for fault in experiment.method)),
-        _table(
+        table(("fault", "from", "until"), _broken(evidence)),
+        table(
             ("guard", "", "why"),
             (
-                (escape(each.guard), _mark(held=each.allows), escape(each.why))
+                (escape(each.guard), mark(held=each.allows), escape(each.why))
                 for each in evidence.guards
             ),
         ),
         "<h3>Who asked, and who approved</h3>",
-        _list(each.told() for each in evidence.approvals)
+        items(each.told() for each in evidence.approvals)
         or "<p>Nobody had to: a lab of its own, with synthetic callers only.</p>",
         _compared(evidence, before),
         "<h2>Findings</h2>",
-        _list(evidence.findings) or "<p>None.</p>",
+        items(evidence.findings) or "<p>None.</p>",
         "<h2>Timeline</h2>",
-        _table(
+        table(
             ("after", "who", "what"),
             (
-                (_no_break(f"{m.after_s + 0.0:.2f} s"), escape(m.who), escape(m.what))
+                (no_break(f"{_cents(m.after_s):.2f} s"), escape(m.who), escape(m.what))
                 for m in evidence.timeline
             ),
         ),
         "<h2>Clocks</h2>",
-        _table(
+        table(
             ("who", "differs by at least", "at most"),
             (
                 (escape(each.who), f"{each.least_ms:.1f} ms", f"{each.most_ms:.1f} ms")
@@ -109,9 +131,9 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
             ),
         ),
         "<h2>All figures</h2>",
-        _table(
+        table(
             ("figure", "value"),
-            ((escape(name), _number(value)) for name, value in sorted(evidence.figures.items())),
+            ((_named(name), told(name, value)) for name, value in sorted(evidence.figures.items())),
         ),
         "<h2>How to check this</h2>",
         (
@@ -120,7 +142,9 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
             f" <code>./everline drill report {escape(evidence.run)} --verify</code>"
             " checks the signature, the chain and the files:</p>"
         ),
-        _list(f"{name}: {digest}" for name, digest in evidence.files.items()),
+        items(f"{name}: {digest}" for name, digest in evidence.files.items()),
+        "<h2>What this is a record of</h2>",
+        _FOR_AUDITORS,
     ]
     title = escape(f"{experiment.title}: {evidence.run}")
     return (
@@ -136,9 +160,9 @@ def summary(evidence: Evidence) -> str:
     parts += [f"{held} of {len(evidence.judgements)} expectations held."]
     if figures.get("offered") is not None:
         parts.append(
-            f"Of {_number(figures.get('offered'))} callers {_number(figures.get('answered'))} were"
-            f" answered, {_number(figures.get('abandoned'))} gave up,"
-            f" {_number(figures.get('refused'))} were refused and {_number(figures.get('lost'))}"
+            f"Of {number(figures.get('offered'))} callers {number(figures.get('answered'))} were"
+            f" answered, {number(figures.get('abandoned'))} gave up,"
+            f" {number(figures.get('refused'))} were refused and {number(figures.get('lost'))}"
             " were cut off."
         )
     if figures.get("rto_s") is not None:
@@ -147,9 +171,48 @@ def summary(evidence: Evidence) -> str:
 
 
 def _judged(each: Judgement, bound: Bound | None) -> tuple[str, ...]:
-    name = f'{escape(called(each.figure))} <code class="dim">{escape(each.figure)}</code>'
     expected = each.expected if bound is None else limit(bound)
-    return _mark(held=each.held), name, escape(expected), escape(told(each.figure, each.value))
+    return (
+        mark(held=each.held),
+        _named(each.figure),
+        escape(expected),
+        escape(told(each.figure, each.value)),
+    )
+
+
+def _named(figure: str) -> str:
+    name = f'<code class="dim">{escape(figure)}</code>'
+    words = called(figure)
+    return name if words == figure else f"{escape(words)} {name}"
+
+
+def _broken(evidence: Evidence) -> Iterator[tuple[str, ...]]:
+    """Yield each fault as it was made, not as the plan says it: a plan may say `{leader}`."""
+    said = [moment for moment in evidence.timeline if moment.who == "fault"]
+    made = [moment for moment in said if _OVER not in moment.what]
+    if not made:
+        yield from ((escape(each.told()), "not made", "") for each in evidence.experiment.method)
+    for moment in made:
+        over = [each for each in said if each.what.startswith(moment.what + _OVER)]
+        ends = "nothing to undo"
+        if over:
+            by = over[0].what.removeprefix(moment.what + _OVER)
+            ends = f"{_cents(over[0].after_s):.2f} s, by {by}"
+        yield escape(moment.what), f"{_cents(moment.after_s):.2f} s", escape(ends)
+
+
+def _losses(figures: Mapping[str, float | None]) -> Iterator[tuple[str, str]]:
+    """Yield what is gone for good, as far as this drill could measure it."""
+    for name in _LOSSES:
+        if figures.get(name) is not None:
+            due = _OUT_OF.get(name)
+            of = "" if due is None else f" of {told(due, figures.get(due))}"
+            yield escape(called(name)), escape(told(name, figures[name]) + of)
+
+
+def _cents(seconds: float) -> float:
+    """Return seconds as they are told, and no zero with a sign."""
+    return round(seconds, 2) + 0.0
 
 
 def regressions(evidence: Evidence, before: Sequence[Evidence]) -> tuple[str, ...]:
@@ -158,7 +221,7 @@ def regressions(evidence: Evidence, before: Sequence[Evidence]) -> tuple[str, ..
         return ()
     last = {each.expected: each for each in before[-1].judgements}
     return tuple(
-        f"{each.expected}: {_number(last[each.expected].value)} before, {_number(each.value)} now"
+        f"{each.expected}: {number(last[each.expected].value)} before, {number(each.value)} now"
         for each in evidence.judgements
         if not each.held and each.expected in last and last[each.expected].held
     )
@@ -169,7 +232,7 @@ def _compared(evidence: Evidence, before: Sequence[Evidence]) -> str:
         return ""
     chart = runs_chart(evidence, before)
     runs = (*before[-(MOST_RUNS - 1) :], evidence)
-    rows = [("held", *(_mark(held=run.held) for run in runs))]
+    rows = [("held", *(mark(held=run.held) for run in runs))]
     rows += [
         (
             escape(called(each.figure)),
@@ -184,7 +247,7 @@ def _compared(evidence: Evidence, before: Sequence[Evidence]) -> str:
         if worse
         else ""
     )
-    return "<h2>Compared with the last runs</h2>" + text + chart + _table(heads, rows)
+    return "<h2>Compared with the last runs</h2>" + text + chart + table(heads, rows)
 
 
 def _moment(at_ms: int) -> dt.datetime:
@@ -193,13 +256,13 @@ def _moment(at_ms: int) -> dt.datetime:
 
 def _ledger(figures: Mapping[str, float | None]) -> str:
     names = ("offered", "answered", "abandoned", "refused", "lost")
-    told = " + ".join(f"{_number(figures.get(name))} {name}" for name in names[1:])
+    told = " + ".join(f"{number(figures.get(name))} {name}" for name in names[1:])
     exact = figures.get("ledger_exact") == 1
     return (
-        f"<p>{_number(figures.get('offered'))} offered = {told}. By the packets at the callers'"
-        f" link: {_number(figures.get('captured_calls'))} calls,"
-        f" {_number(figures.get('wire_differs'))} told otherwise;"
-        f" by SIPp: {_number(figures.get('sipp_calls'))} of them. The ledger is "
+        f"<p>{number(figures.get('offered'))} offered = {told}. By the packets at the callers'"
+        f" link: {number(figures.get('captured_calls'))} calls,"
+        f" {number(figures.get('wire_differs'))} told otherwise;"
+        f" by SIPp: {number(figures.get('sipp_calls'))} of them. The ledger is "
         f"{'exact' if exact else '<span class=broken>not exact</span>'}.</p>"
     )
 
@@ -208,34 +271,11 @@ def _moved(evidence: Evidence) -> str:
     if not evidence.moved:
         return ""
     rows = ((escape(way), str(count)) for way, count in evidence.moved.items())
-    return "<h3>Served elsewhere than they came to</h3>" + _table(("calls", "how many"), rows)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(each)}</th>" for each in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _no_break(text: str) -> str:
-    return text.replace(" ", "&nbsp;")
-
-
-def _list(items: Iterable[str]) -> str:
-    found = "".join(f"<li>{escape(each)}</li>" for each in items)
-    return f"<ul>{found}</ul>" if found else ""
-
-
-def _mark(*, held: bool) -> str:
-    return '<span class="held">yes</span>' if held else '<span class="broken">no</span>'
-
-
-def _number(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.10g}"
+    return "<h3>Served elsewhere than they came to</h3>" + table(("calls", "how many"), rows)
 
 
 def lines(evidence: Evidence) -> Iterator[str]:
     """Yield the report in a few lines, for a terminal."""
     for each in evidence.judgements:
         mark = "held  " if each.held else "BROKEN"
-        yield f"{mark}  {each.expected}   found {_number(each.value)}"
+        yield f"{mark}  {each.expected}   found {number(each.value)}"

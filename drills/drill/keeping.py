@@ -71,7 +71,7 @@ def _call(row: Row, t0_ms: int, setups: Mapping[str, float | None]) -> CallRow:
 def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
     for each in judgements:
         if not each.held:
-            yield f"expected {each.expected}, found {each.value}"
+            yield f"expected {each.expected}, found {_found(each.value)}"
     for mismatch in seen.ledger.mismatches():
         yield f"two stories of {mismatch.call}: people {mismatch.people}; edges {mismatch.edges}"
     for double in routing.double_offers(seen.agents, seen.offers):
@@ -95,6 +95,10 @@ def _unrecorded(seen: Seen) -> Iterator[str]:
             what = f"without {missing}" if missing else "and its end is not known"
             told = recorded.fault or f"{recorded.seconds:.1f} s of it, {what}"
             yield f"recording of {recorded.call}: {told}"
+
+
+def _found(value: float | None) -> str:
+    return "nothing measured" if value is None else f"{_round(value):.10g}"
 
 
 def _round(value: float | None) -> float | None:

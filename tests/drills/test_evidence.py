@@ -153,6 +153,19 @@ def test_the_page_says_what_was_found_and_quotes_nothing_as_code() -> None:
     assert any("held" in line for line in lines(piece()))
 
 
+def test_the_page_says_what_was_broken_and_lost_as_it_was_and_not_as_it_was_planned() -> None:
+    killed = Moment(after_s=0.0, at_ms=1, who="fault", what="kill_site c (for 12 s)")
+    over = replace(killed, after_s=12.004, what=f"{killed.what} is over, by timer")
+    figures = {"lost": 2.0, "offered": 60.0, "recordings_lost": 1.0, "recordings_due": 50.0}
+    text = page(replace(piece(), timeline=(killed, over), figures=figures))
+    assert "<td>kill_site c (for 12 s)</td><td>0.00 s</td><td>12.00 s, by timer</td>" in text
+    assert "<td>calls lost</td><td>2 of 60</td>" in text
+    assert "<td>recordings that are missing or not whole</td><td>1 of 50</td>" in text
+    assert "acknowledged writes that are gone" not in text, "nobody wrote"
+    late = replace(killed, who="runner", after_s=-0.002)
+    assert "-0.00 s" not in page(replace(piece(), timeline=(late,)))
+
+
 def test_the_page_says_who_asked_and_who_approved_in_quotes() -> None:
     permit = Permit(
         request="apq_1",
