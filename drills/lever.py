@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from drills.only_one import only_one
 from drills.setup.pyenv import ROOT
@@ -19,13 +19,18 @@ _LEVER: Final = "lever"
 _ABORT: Final = "abort"
 _LOCK: Final = "running"
 
+Requests: TypeAlias = tuple[int, int]
+"""When it was asked last, in nanoseconds: to abort all drills, and those of one lab."""
+
 
 class Lever:
     """The files of one folder."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, lab: str = "") -> None:
+        """`lab`: of several labs side by side, the one whose own drills stop by `abort`."""
         self._home = home
-        self._asked_ns = self._abort_ns()
+        self._own = f"{_ABORT}-{lab}" if lab else _ABORT
+        self._asked_ns = self._requests()
 
     @property
     def home(self) -> Path:
@@ -41,7 +46,7 @@ class Lever:
         """Return why a drill that began when this was made has to stop; None: it has not."""
         if self.is_pulled:
             return "the safety lever was pulled"
-        return "an operator aborted it" if self._abort_ns() != self._asked_ns else None
+        return "an operator aborted it" if self._requests() != self._asked_ns else None
 
     def pull(self) -> None:
         """Stop every drill, and let none begin."""
@@ -51,14 +56,14 @@ class Lever:
         """Let drills begin again."""
         (self._home / _LEVER).unlink(missing_ok=True)
 
-    def abort(self) -> int:
-        """Stop the drills that run; return which request this is."""
-        self._touch(_ABORT)
-        return self._abort_ns()
+    def abort(self) -> Requests:
+        """Stop the drills that run, or those of the lab that this is of; return which this is."""
+        self._touch(self._own)
+        return self._requests()
 
-    def forget(self, request: int) -> None:
+    def forget(self, request: Requests) -> None:
         """Take a request for answered, so that the next drill is not meant; a later one stands."""
-        if self._abort_ns() == request:
+        if self._requests() == request:
             self._asked_ns = request
 
     def running(self) -> AbstractContextManager[bool]:
@@ -76,7 +81,11 @@ class Lever:
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)
 
-    def _abort_ns(self) -> int:
+    def _requests(self) -> Requests:
+        """Return when somebody asked last to abort all drills, and those of this lab."""
+        return self._asked_at(_ABORT), self._asked_at(self._own)
+
+    def _asked_at(self, name: str) -> int:
         with suppress(FileNotFoundError):
-            return (self._home / _ABORT).stat().st_mtime_ns
+            return (self._home / name).stat().st_mtime_ns
         return 0

@@ -8,10 +8,12 @@ half.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import os
 import random
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -27,12 +29,16 @@ _MADE_OF_IT: Final = frozenset({EVIDENCE, PAGE, PRINT})
 
 
 TRIALS_A_RUN = 20
+_STAMP: Final = "%Y%m%d-%H%M%S"
 
 
-def run_name(drill: str) -> str:
-    """Return the name of a run of a drill that begins now."""
-    began = dt.datetime.fromtimestamp(time.clock_gettime(time.CLOCK_REALTIME), dt.UTC)
-    return f"{began:%Y%m%d-%H%M%S}-{drill}"
+def run_name(drill: str, last: str = "") -> str:
+    """Return the name of a run of a drill that is kept now, after `last`: names are in order."""
+    at = dt.datetime.fromtimestamp(time.clock_gettime(time.CLOCK_REALTIME), dt.UTC)
+    with suppress(ValueError):
+        before = dt.datetime.strptime(last[: len("YYYYmmdd-HHMMSS")], _STAMP).replace(tzinfo=dt.UTC)
+        at = max(at, before + dt.timedelta(seconds=1))
+    return f"{at:{_STAMP}}-{drill}"
 
 
 class Shelf:
@@ -53,6 +59,18 @@ class Shelf:
         """Return the hash of the newest piece, or what stands for none."""
         runs = self.runs()
         return hash_of(self._content(runs[-1])) if runs else FIRST
+
+    @contextmanager
+    def adding(self, drill: str) -> Iterator[tuple[str, str]]:
+        """Be the one who adds a piece until the block ends: its name, and the hash before it.
+
+        Labs that stand side by side keep what they bring in one chain.
+        """
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.home / "adding").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            runs = self.runs()
+            yield run_name(drill, runs[-1] if runs else ""), self.last_hash()
 
     def put(self, evidence: Evidence, files: dict[str, bytes], page: str) -> Path:
         """Keep a piece and the files beside it; return its folder."""

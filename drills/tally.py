@@ -122,10 +122,10 @@ def still_to_do(
     """Yield each drill and seed of which there is no run by the same plan yet.
 
     All drills once, then all a second time: whoever stops it has seen something of each. Those
-    that need the same lab come one after another.
+    that need the same lab come one after another, the one that needs calm first.
     """
     have = {(each.drill, each.plan_hash, each.seed) for each in runs}
-    known = tuple(sorted(wanted, key=_lab))
+    known = tuple(sorted(wanted, key=lambda each: (*_lab(each), not each.needs_calm)))
     times = {each.name: repeats or each.repeats for each in known}
     for seed in range(1, max(times.values(), default=0) + 1):
         for experiment in known:
@@ -134,11 +134,15 @@ def still_to_do(
                 yield Due(experiment=experiment, seed=seed)
 
 
-def in_one_lab(due: Sequence[Due]) -> tuple[Due, ...]:
-    """Return what can be done in the lab of the first, as far as it comes at once."""
+def in_one_lab(due: Sequence[Due], labs: int = 1) -> tuple[Due, ...]:
+    """Return what can be done in the lab of the first, as far as it comes at once.
+
+    With several `labs` side by side, each has its share.
+    """
     first, *others = due
+    most = min(MOST_IN_A_LAB, -(-len(due) // labs))
     same = takewhile(lambda each: _may_follow(first.experiment, each.experiment), others)
-    return (first, *islice(same, MOST_IN_A_LAB - 1))
+    return (first, *islice(same, most - 1))
 
 
 def _may_follow(first: Experiment, other: Experiment) -> bool:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import cyclopts
 
 from drills.cli.asking import print_json
-from drills.cli.drill_all import all_, run_some
+from drills.cli.drill_all import all_
+from drills.cli.drill_labs import run_some
 from drills.cli.drill_live import approve, ask, check_live, run_live
 from drills.cli.drill_report import kept, print_beside, report, tell
 from drills.cli.drill_schedule import app as schedule_app

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json as jsons
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 import msgspec
 
+from drills.cli.drill_labs import Ended, SideBySide, run_some
 from drills.cli.drill_words import Keep, every, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
@@ -18,8 +18,6 @@ from drills.desk.tables import table
 from drills.desk.words import lasting
 from drills.evidence import Evidence
 from drills.experiment import Experiment
-from drills.lab.enter import enter
-from drills.lab.errors import EnterError
 from drills.setup.say import note
 from drills.shelf import HOME, Shelf, tamper
 from drills.tally import Done, Due, Tally, Total, done, in_one_lab, still_to_do, tally, total_of
@@ -27,7 +25,7 @@ from drills.tally import Done, Due, Tally, Total, done, in_one_lab, still_to_do,
 MOST_MISSING = 3
 
 
-def all_(
+def all_(  # noqa: PLR0913 - the options of one command
     names: Annotated[
         tuple[str, ...], cyclopts.Parameter(help="Only these drills. Default: all.")
     ] = (),
@@ -42,12 +40,20 @@ def all_(
     minutes: Annotated[
         float | None, cyclopts.Parameter(help="Begin no drill later. Default: until all are done.")
     ] = None,
+    labs: Annotated[
+        int,
+        cyclopts.Parameter(
+            help="So many labs side by side; each takes most of a core. Default 1.",
+            validator=cyclopts.validators.Number(gte=1, lte=4),
+        ),
+    ] = 1,
     keep: Keep = HOME,
 ) -> int:
     """Carry all drills out, each as often as it says; sum up.
 
     Hours: a run takes the better part of a minute, and how long the rest
-    will take is told after each lab. Interrupted, it goes on
+    will take is told after each lab. Two labs side by side halve that on two
+    cores that have nothing else to do. Interrupted, it goes on
     where it was when it is called with the same file again. All drills are
     run once before any is run a second time, several in one lab where that
     is as it was after each. At the end evidence is tampered with, byte by
@@ -59,6 +65,7 @@ def all_(
     For example:
       ./everline drill all --json drills.json
       ./everline drill all --json drills.json --minutes 5
+      ./everline drill all --json drills.json --labs 2
       ./everline drill all site_killed site_frozen --repeats 3
     """
     wanted = [one(name) for name in names] or list(every().values())
@@ -66,7 +73,7 @@ def all_(
     before = _taken_up(json)
     many = Many(wanted, repeats, json, list(before.runs), before.total)
     ends_s = None if minutes is None else time.monotonic() + minutes * 60
-    status = many.carry_out(shelf, ends_s)
+    status = many.carry_out(shelf, ends_s, labs)
     if status is not None:
         return status
     answer = many.tally(*tamper(shelf, [each.run for each in many.runs]))
@@ -92,33 +99,68 @@ class Many:
         self._file = file
         self.runs = runs
         self._total = total
+        self._since_s = time.monotonic()
+        self._in_vain = 0
 
-    def carry_out(self, shelf: Shelf, ends_s: float | None) -> int | None:
+    def carry_out(self, shelf: Shelf, ends_s: float | None, labs: int) -> int | None:
         """Drill until all is done, or the time is over; an exit status if it has to stop.
 
         A lab that does not come up is no reason to give up hours of others.
         """
-        in_vain = 0
-        while due := list(still_to_do(self._wanted, self.runs, self._repeats)):
-            began_s = time.monotonic()
-            left_s = None if ends_s is None else ends_s - began_s
+        self._since_s = time.monotonic()
+        if labs > 1:
+            return self._side_by_side(shelf, ends_s, labs)
+        while due := self._due():
+            left_s = _left_s(ends_s)
             if left_s is not None and left_s <= 0:
-                note(f"drill all: {len(due)} runs are left; the same command goes on with them")
-                return None
-            status, found = run_some(in_one_lab(due), shelf, left_s)
-            for run in found:
-                self._take(shelf.read(run))
-            self._count(time.monotonic() - began_s, is_lost=not found)
-            _write(self._file, self.tally(0, 0))
-            if status not in {Exit.OK, Exit.FAILED}:
+                break
+            batch = in_one_lab(due)
+            status, found = run_some(batch, shelf, left_s)
+            if self._stops(shelf, Ended(due=batch, status=status, runs=tuple(found))):
                 return status
-            in_vain = 0 if found else in_vain + 1
-            if not found:
-                note(f"drill all: {due[0].experiment.name}: no evidence; what it said is above")
-            if in_vain >= MOST_MISSING:
-                raise CommandError("no drill brings evidence any more; what they said is above")
-            self._tell()
+        self._tell_rest()
         return None
+
+    def _side_by_side(self, shelf: Shelf, ends_s: float | None, labs: int) -> int | None:
+        with SideBySide(shelf, labs) as side_by_side:
+            while True:
+                due, left_s = self._due(side_by_side.busy), _left_s(ends_s)
+                room = side_by_side.room
+                if due and room and (left_s is None or left_s > 0):
+                    side_by_side.begin(in_one_lab(due, room), left_s)
+                    continue
+                if not side_by_side.busy:
+                    break
+                ended = side_by_side.ended()
+                if self._stops(shelf, ended):
+                    return ended.status
+        self._tell_rest()
+        return None
+
+    def _due(self, busy: Collection[tuple[str, int]] = ()) -> list[Due]:
+        due = still_to_do(self._wanted, self.runs, self._repeats)
+        return [each for each in due if (each.experiment.name, each.seed) not in busy]
+
+    def _stops(self, shelf: Shelf, ended: Ended) -> bool:
+        """Take what a lab has brought; tell whether to bring up no other."""
+        for run in ended.runs:
+            self._take(shelf.read(run))
+        self._count(is_lost=not ended.runs)
+        _write(self._file, self.tally(0, 0))
+        if ended.status not in {Exit.OK, Exit.FAILED}:
+            return True
+        self._in_vain = 0 if ended.runs else self._in_vain + 1
+        if not ended.runs:
+            name = ended.due[0].experiment.name
+            note(f"drill all: {name}: no evidence; what it said is above")
+        if self._in_vain >= MOST_MISSING:
+            raise CommandError("no drill brings evidence any more; what they said is above")
+        self._tell()
+        return False
+
+    def _tell_rest(self) -> None:
+        if left := len(self._due()):
+            note(f"drill all: {left} runs are left; the same command goes on with them")
 
     def tally(self, tampered: int, found: int) -> Tally:
         """Return the sums so far."""
@@ -131,18 +173,24 @@ class Many:
         held = "held" if evidence.held else "BROKEN"
         note(f"drill all: {evidence.experiment.name}, {evidence.seed}: {held}")
 
-    def _count(self, took_s: float, *, is_lost: bool) -> None:
+    def _count(self, *, is_lost: bool) -> None:
+        now_s = time.monotonic()
         self._total = msgspec.structs.replace(
             self._total,
-            took_s=self._total.took_s + took_s,
+            took_s=self._total.took_s + now_s - self._since_s,
             labs_lost=self._total.labs_lost + is_lost,
         )
+        self._since_s = now_s
 
     def _tell(self) -> None:
         total = self.tally(0, 0).total
         left = "" if total.left_s is None else f"; about {lasting(total.left_s)} left"
         broken = total.done - total.held
         note(f"drill all: {total.done} of {total.due} runs, {broken} broken{left}")
+
+
+def _left_s(ends_s: float | None) -> float | None:
+    return None if ends_s is None else ends_s - time.monotonic()
 
 
 def _taken_up(file: Path | None) -> Tally:
@@ -190,23 +238,3 @@ def _print_tally(answer: Tally) -> None:
         + (f"; {total.labs_lost} labs did not come up" if total.labs_lost else ""),
         style="" if total.held == total.due else "red",
     )
-
-
-def run_some(
-    due: Sequence[Due], shelf: Shelf, begin_within_s: float | None = None
-) -> tuple[int, list[str]]:
-    """Carry drills out in one lab; return the exit status and the runs that are on the shelf.
-
-    None is begun later than `begin_within_s`, nor in a lab that is not as it was.
-    """
-    options = {
-        "due": msgspec.to_builtins(due),
-        "home": str(shelf.home),
-        "begin_within_s": begin_within_s,
-    }
-    before = set(shelf.runs())
-    try:
-        status = enter("drills.drill", [jsons.dumps(options)])
-    except EnterError as error:
-        raise CommandError(str(error), Exit.SETUP) from error
-    return status, [run for run in shelf.runs() if run not in before]

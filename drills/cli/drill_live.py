@@ -34,7 +34,7 @@ from drills.permits import Asked
 from drills.schedule.book import Book
 from drills.schedule.errors import CalendarError
 from drills.setup.say import note
-from drills.shelf import Shelf, run_name
+from drills.shelf import Shelf
 from state.clock import SystemClock
 
 T = TypeVar("T")
@@ -59,10 +59,10 @@ def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: st
             )
         except FaultError as error:
             raise CommandError(str(error)) from error
-        run = run_name(experiment.name)
-        evidence = live_drill.evidence_of(run, shelf.last_hash(), experiment, ground, course)
-        before = [each for each in kept(shelf, experiment.name) if each.run < run]
-        shelf.put(evidence, {}, page(evidence, before))
+        with shelf.adding(experiment.name) as (run, previous):
+            evidence = live_drill.evidence_of(run, previous, experiment, ground, course)
+            before = [each for each in kept(shelf, experiment.name) if each.run < run]
+            shelf.put(evidence, {}, page(evidence, before))
     tell(shelf, run)
     return Exit.OK if evidence.held else Exit.FAILED
 

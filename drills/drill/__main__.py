@@ -25,11 +25,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     due: tuple[Due, ...]
     home: str
     begin_within_s: float | None = None
+    lab: str = ""
+    """Of several labs side by side, which this is: whoever asks has them alone on this machine."""
 
 
 async def drill(options: Options) -> Exit:
     """Carry out what can be done in one lab, keep the evidence, and say whether all held."""
-    series = Series(Shelf(Path(options.home)), lambda text: note(f"drill: {text}"))
+    who = f"drill, lab {options.lab}" if options.lab else "drill"
+    series = Series(Shelf(Path(options.home)), lambda text: note(f"{who}: {text}"), options.lab)
     found = await series.carry_out(options.due, options.begin_within_s)
     return Exit.OK if all(each.held for each in found) else Exit.FAILED
 

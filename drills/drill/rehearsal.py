@@ -34,7 +34,7 @@ from drills.evidence import ClockBound, Moment
 from drills.experiment import Experiment, Fault, Load
 from drills.faults import FaultAgent, FaultClient
 from drills.lab.lab import PROJECT
-from drills.lever import Lever
+from drills.lever import Lever, Requests
 from drills.packets import read_wire
 from drills.runner import LOOK_EVERY_S, STEADY_FOR, Runner
 from drills.seen import Seen
@@ -200,7 +200,7 @@ class _Meanwhile:
         self._aborting: asyncio.Task[None] | None = None
         self.clocks: list[ClockBound] = []
         self.aborted_ms: int | None = None
-        self._request: int | None = None
+        self._request: Requests | None = None
 
     async def begun(self, _fault: Fault) -> None:
         """Ask, as soon as whoever has the clock can have noticed."""

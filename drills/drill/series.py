@@ -20,7 +20,7 @@ from drills.evidence import Evidence, TamperedError, hash_of
 from drills.experiment import MOST_CALLS
 from drills.lever import Lever
 from drills.page import page
-from drills.shelf import CAPTURE, Shelf, run_name
+from drills.shelf import CAPTURE, Shelf
 from drills.tally import Due
 from state.model import SiteId
 
@@ -34,16 +34,23 @@ READY_FOR = 3
 class Series:
     """The drills of one lab."""
 
-    def __init__(self, shelf: Shelf, tell: Callable[[str], None]) -> None:
+    def __init__(self, shelf: Shelf, tell: Callable[[str], None], lab: str = "") -> None:
+        """`lab`: what this one is called, of several that stand side by side."""
         self._shelf = shelf
         self._tell = tell
+        self._lab = lab
 
     async def carry_out(self, due: Sequence[Due], begin_within_s: float | None) -> list[Evidence]:
         """Drill; return the evidence of those that were begun, which is on the shelf then.
 
         None is begun later than `begin_within_s`, nor in a lab that is not as it was.
         """
-        lever = Lever(self._shelf.home)
+        lever = Lever(self._shelf.home, self._lab)
+        if self._lab:
+            # Whoever has several labs stand side by side sees to it that no other drill runs.
+            return await self._in_a_lab(
+                due, Hands(self._tell, lever, is_alone=True), begin_within_s
+            )
         with lever.running() as is_alone:
             hands = Hands(self._tell, lever, is_alone)
             return await self._in_a_lab(due, hands, begin_within_s)
@@ -94,25 +101,24 @@ class Series:
 
     async def _drill(self, stage: Stage, due: Due, hands: Hands) -> Evidence:
         experiment, shelf = due.experiment, self._shelf
-        run = run_name(experiment.name)
-        folder = shelf.folder(run)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        brought = await rehearse(stage, experiment, folder / "logs", hands)
-        evidence = evidence_of(
-            run=run,
-            previous=shelf.last_hash(),
-            experiment=experiment,
-            seed=due.seed,
-            seen=brought.seen,
-            moments=brought.moments,
-            clocks=brought.clocks,
-            files={CAPTURE: hash_of(brought.pcap)},
-        )
-        before = _before(shelf, experiment.name)
-        shelf.put(evidence, {CAPTURE: brought.pcap}, page(evidence, before))
-        if evidence.held:
-            # Hundreds of runs would fill a disk with logs that nobody asks for.
-            shutil.rmtree(folder / "logs", ignore_errors=True)
+        logs = stage.lab.paths.run / "kept-logs"
+        brought = await rehearse(stage, experiment, logs, hands)
+        with shelf.adding(experiment.name) as (run, previous):
+            evidence = evidence_of(
+                run=run,
+                previous=previous,
+                experiment=experiment,
+                seed=due.seed,
+                seen=brought.seen,
+                moments=brought.moments,
+                clocks=brought.clocks,
+                files={CAPTURE: hash_of(brought.pcap)},
+            )
+            before = _before(shelf, experiment.name)
+            shelf.put(evidence, {CAPTURE: brought.pcap}, page(evidence, before))
+        if not evidence.held:
+            # Of hundreds of runs they would fill a disk, and nobody asks for those that held.
+            shutil.copytree(logs, shelf.folder(run) / "logs", dirs_exist_ok=True)
         return evidence
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from drills.cli import drill_all
 from drills.cli.drill_all import all_
+from drills.cli.drill_labs import SideBySide
 from drills.cli.errors import CommandError, Exit
+from drills.drill.__main__ import Options
+from drills.lever import Lever
 from drills.shelf import Shelf
 from drills.tally import Due
 from tests.drills.test_evidence import FILES, piece
@@ -112,3 +117,51 @@ def test_labs_that_bring_nothing_are_given_up_after_three(
     with pytest.raises(CommandError, match="no drill brings evidence"):
         asked(labs, monkeypatch, file)
     assert len(json.loads(file.read_bytes())["runs"]) == 1
+
+
+class Beside:
+    """Labs that stand side by side, each in a thread; one brings nothing the first time."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, list[tuple[str, int]]]] = []
+        self._both = threading.Barrier(2, timeout=5)
+
+    def hold(self, lab: str, text: str) -> int:
+        """Put evidence of all that is asked for on the shelf."""
+        options = msgspec.json.decode(text, type=Options)
+        self.asked.append((lab, [(each.experiment.name, each.seed) for each in options.due]))
+        if len(self.asked) <= 2:
+            self._both.wait()
+        shelf = Shelf(Path(options.home))
+        for each in options.due[: 0 if len(self.asked) == 2 and lab == "2" else None]:
+            with shelf.adding(each.experiment.name) as (run, previous):
+                evidence = replace(
+                    piece(run, previous),
+                    experiment=each.experiment,
+                    plan_hash=each.experiment.plan_hash,
+                    seed=each.seed,
+                )
+                shelf.put(evidence, FILES, "page")
+        return Exit.OK
+
+
+def test_labs_side_by_side_share_the_drills_and_keep_one_chain(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    beside, kept = Beside(), file.parent / "kept"
+    monkeypatch.setattr(SideBySide, "_hold", beside.hold)
+    names = ("site_killed", "link_flaps")
+    assert all_(names, json=file, repeats=4, labs=2, keep=kept) == Exit.OK
+    first, second = beside.asked[:2]
+    assert {first[0], second[0]} == {"1", "2"}
+    assert len(first[1]) == len(second[1]) == 4
+    assert not set(first[1]) & set(second[1])
+    written = json.loads(file.read_bytes())
+    assert (written["total"]["done"], written["total"]["held"]) == (8, 8)
+    assert len(list(Shelf(kept).read_all())) == 8, "none is missing, and none was done twice"
+
+
+def test_no_labs_side_by_side_are_brought_up_while_another_drill_runs(file: Path) -> None:
+    kept = file.parent / "kept"
+    with Lever(kept).running(), pytest.raises(CommandError, match="another drill runs here"):
+        all_(("site_killed",), json=file, labs=2, keep=kept)

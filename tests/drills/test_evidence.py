@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,17 @@ def test_the_shelf_keeps_pieces_in_a_chain_and_misses_one_that_is_taken_out(
     (shelf.folder("r3") / "callers.pcap").write_bytes(b"other")
     with pytest.raises(TamperedError):
         shelf.read("r3")
+
+
+def test_pieces_that_come_at_once_from_two_labs_are_in_one_chain(tmp_path: Path) -> None:
+    def keep(number: int) -> None:
+        shelf = Shelf(tmp_path)
+        with shelf.adding(f"drill{9 - number}") as (run, previous):
+            shelf.put(piece(run, previous), FILES, "page")
+
+    with ThreadPoolExecutor(4) as labs:
+        list(labs.map(keep, range(8)))
+    assert len(list(Shelf(tmp_path).read_all())) == 8
 
 
 def test_the_page_says_what_was_found_and_quotes_nothing_as_code() -> None:

@@ -27,10 +27,23 @@ def test_an_abort_is_for_the_drills_that_run_and_not_for_the_next(tmp_path: Path
     request = Lever(tmp_path).abort()
     assert running.stopped_because() == "an operator aborted it"
     assert Lever(tmp_path).stopped_because() is None
-    running.forget(request - 1)
+    running.forget((0, 0))
     assert running.stopped_because() is not None, "that was another request"
     running.forget(request)
     assert running.stopped_because() is None, "it has stopped, and goes on with the next"
+
+
+def test_a_drill_that_is_aborted_in_one_lab_goes_on_in_the_one_beside_it(tmp_path: Path) -> None:
+    one, two = Lever(tmp_path, "1"), Lever(tmp_path, "2")
+    request = one.abort()
+    assert one.stopped_because() == "an operator aborted it"
+    assert two.stopped_because() is None
+    one.forget(request)
+    Lever(tmp_path).abort()
+    assert one.stopped_because() == two.stopped_because() == "an operator aborted it"
+    Lever(tmp_path).pull()
+    assert one.is_pulled
+    assert two.is_pulled
 
 
 def test_only_one_drill_runs_at_a_time(tmp_path: Path) -> None:

@@ -112,6 +112,19 @@ def test_drills_that_seat_as_many_agents_share_a_lab() -> None:
     assert len(many) == MOST_IN_A_LAB
 
 
+def test_what_needs_calm_comes_first_of_those_that_share_a_lab() -> None:
+    gray = experiment_of("site_gray")
+    due = list(still_to_do([KILLED, FLAPS, gray], [], 1))
+    assert [each.experiment.name for each in due] == ["site_gray", "site_killed", "link_flaps"]
+    assert len(in_one_lab(due)) == 3
+
+
+def test_labs_side_by_side_have_a_share_each() -> None:
+    due = list(still_to_do([KILLED], [], 5))
+    assert [each.seed for each in in_one_lab(due, 2)] == [1, 2, 3]
+    assert [each.seed for each in in_one_lab(due[3:], 1)] == [4, 5]
+
+
 def test_what_needs_calm_begins_a_lab() -> None:
     gray = experiment_of("site_gray")
     due = [Due(experiment=each, seed=1) for each in (KILLED, gray, FLAPS)]

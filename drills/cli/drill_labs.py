@@ -1,0 +1,145 @@
+"""Labs for drills: one here, or several side by side, each held by a process of its own.
+
+A lab's launcher takes signals, and so is the main thread of its process: a second lab needs a
+second process. All of them end with this one, by whatever it ends.
+"""
+
+from __future__ import annotations
+
+import json as jsons
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from typing import Self
+
+import msgspec
+
+from drills.cli.errors import CommandError, Exit
+from drills.cli.lane import ROPE
+from drills.lab.enter import enter
+from drills.lab.errors import EnterError
+from drills.lever import Lever
+from drills.setup.say import note
+from drills.shelf import Shelf
+from drills.tally import Due
+
+MODULE = "drills.drill"
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """A lab that is down again."""
+
+    due: tuple[Due, ...]
+    """What was asked of it."""
+    status: int
+    runs: tuple[str, ...]
+    """What it has put on the shelf."""
+
+
+def run_some(
+    due: Sequence[Due], shelf: Shelf, begin_within_s: float | None = None
+) -> tuple[int, list[str]]:
+    """Carry drills out in one lab; return the exit status and the runs that are on the shelf.
+
+    None is begun later than `begin_within_s`, nor in a lab that is not as it was.
+    """
+    before = set(shelf.runs())
+    try:
+        status = enter(MODULE, [_options(due, shelf, begin_within_s)])
+    except EnterError as error:
+        raise CommandError(str(error), Exit.SETUP) from error
+    return status, [run for run in shelf.runs() if run not in before]
+
+
+class SideBySide:
+    """So many labs at most at a time. Use as a context manager, in which no other drill runs."""
+
+    def __init__(self, shelf: Shelf, most: int) -> None:
+        self._shelf = shelf
+        self._most = most
+        self._threads = ThreadPoolExecutor(most)
+        self._going: dict[Future[int], tuple[str, tuple[Due, ...]]] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._known = set(shelf.runs())
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Be the only one who drills here. CommandError: somebody else does."""
+        if not self._held.enter_context(Lever(self._shelf.home).running()):
+            self._held.close()
+            raise CommandError("another drill runs here: ./everline drill abort stops it")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Have every lab taken down, and wait for that."""
+        for process in list(self._processes.values()):
+            process.send_signal(signal.SIGINT)
+        self._threads.shutdown()
+        self._held.close()
+
+    @property
+    def busy(self) -> frozenset[tuple[str, int]]:
+        """Drills and seeds that some lab is to carry out."""
+        batches = (due for _, due in self._going.values())
+        return frozenset((each.experiment.name, each.seed) for due in batches for each in due)
+
+    @property
+    def room(self) -> int:
+        """How many more labs may be brought up."""
+        return self._most - len(self._going)
+
+    def begin(self, due: tuple[Due, ...], begin_within_s: float | None) -> None:
+        """Have drills carried out in a lab of their own."""
+        taken = {lab for lab, _ in self._going.values()}
+        lab = next(name for name in map(str, range(1, self._most + 1)) if name not in taken)
+        options = _options(due, self._shelf, begin_within_s, lab)
+        self._going[self._threads.submit(self._hold, lab, options)] = lab, due
+
+    def ended(self) -> Ended:
+        """Wait until a lab is down again. One has to have begun."""
+        future = next(iter(wait(self._going, return_when=FIRST_COMPLETED).done))
+        _, due = self._going.pop(future)
+        asked = {(each.experiment.name, each.seed) for each in due}
+        runs = []
+        for run in self._shelf.runs():
+            if run not in self._known:
+                evidence = self._shelf.read(run)
+                if (evidence.experiment.name, evidence.seed) in asked:
+                    runs.append(run)
+        self._known |= set(runs)
+        return Ended(due=due, status=future.result(), runs=tuple(runs))
+
+    def _hold(self, lab: str, options: str) -> int:
+        # This thread lasts as long as the process: its end is what the rope tells.
+        with subprocess.Popen((*ROPE, sys.executable, "-m", __name__, options)) as process:
+            self._processes[lab] = process
+            status = process.wait()
+            del self._processes[lab]
+        return 128 - status if status < 0 else status
+
+
+def _options(due: Sequence[Due], shelf: Shelf, begin_within_s: float | None, lab: str = "") -> str:
+    return jsons.dumps(
+        {
+            "due": msgspec.to_builtins(due),
+            "home": str(shelf.home),
+            "begin_within_s": begin_within_s,
+            "lab": lab,
+        }
+    )
+
+
+def main() -> int:
+    """Hold one lab of several."""
+    try:
+        return enter(MODULE, [sys.argv[1]])
+    except EnterError as error:
+        note(str(error))
+        return Exit.SETUP
+
+
+if __name__ == "__main__":
+    sys.exit(main())
