@@ -14,7 +14,6 @@ from typing import assert_never
 import structlog
 
 from edge.acd import call_effects as fx
-from edge.acd import call_events as ev
 from edge.acd import consultation as cs
 from edge.acd import transferring
 from edge.acd.call import Call, State
@@ -24,13 +23,14 @@ from edge.acd.plan import Held, Plan
 from edge.acd.token import NO_TOKEN
 from edge.calls.journal import ConsultationNote
 from edge.calls.legs import Lent, reason_field
-from edge.calls.media import CallMedia
+from edge.calls.pair_media import PairMedia
 from edge.calls.records import CallRecords
 from edge.calls.ringing import Rung
 from edge.calls.timers import CallTimers
 from edge.calls.tools import Tools
 from edge.calls.transfers import Target
 from edge.log import fault
+from edge.media.errors import MediaError
 from edge.sip import events as sip
 from edge.sip.dialog import Dialog
 from edge.sip.errors import LocalError
@@ -52,12 +52,13 @@ class ConsultationShell:
         tools: Tools,
         *,
         records: CallRecords,
-        media: CallMedia,
+        media: PairMedia,
         ticket: Ticket,
         by: AgentId,
         attempt: Attempt,
         agent: AgentId,
-        invite: sip.IncomingInvite,
+        asker: LegId,
+        sdp: bytes,
         ring_s: float,
         changed: Callable[[], None],
     ) -> None:
@@ -68,8 +69,8 @@ class ConsultationShell:
         self._by = by
         self._attempt = attempt
         self._agent = agent
-        self._asker = invite.leg
-        self._sdp = invite.sdp
+        self._asker = asker
+        self._sdp = sdp
         self._ring_s = ring_s
         self._changed = changed
         self._now = cs.Consultation()
@@ -199,25 +200,29 @@ class ConsultationShell:
         """Pass hold, resume and another address on; between the two, and to nobody else."""
         match event:
             case sip.OfferReceived(sdp=sdp) if self.is_talking:
-                self._spawn(self._renegotiate(leg, fx.Renegotiate(side=side, sdp=sdp)))
+                self._spawn(self._renegotiate(leg, side, sdp))
             case sip.OfferReceived():
                 with contextlib.suppress(LocalError):
                     self._tools.sip.refuse_offer(leg, _PENDING)
-            case sip.OfferWithdrawn():
-                self._media.withdraw(side)
             case sip.ReferReceived(transaction=transaction):
                 with contextlib.suppress(LocalError):
                     self._tools.sip.refuse_refer(transaction, 403, "Refer in the caller's call")
             case _:
                 pass
 
-    async def _renegotiate(self, leg: LegId, effect: fx.Renegotiate) -> None:
-        told = await self._media.carry_out(effect)
-        with contextlib.suppress(LocalError):
-            if isinstance(told, ev.Renegotiated):
-                self._tools.sip.answer_offer(leg, told.sdp)
-            else:
+    async def _renegotiate(self, leg: LegId, side: Side, sdp: bytes | None) -> None:
+        before = self._media.said(side)
+        try:
+            told = await self._media.renegotiate(side, sdp)
+        except MediaError:
+            with contextlib.suppress(LocalError):
                 self._tools.sip.refuse_offer(leg, 488)
+            return
+        try:
+            self._tools.sip.answer_offer(leg, told)
+        except LocalError:
+            # They have cancelled it meanwhile, and were never told otherwise.
+            await self._media.withdraw(side, before)
 
     # -- what it does
 
@@ -253,7 +258,7 @@ class ConsultationShell:
                 if self._colleague is not None:
                     call_sip.let_go(self._colleague.leg, reason=reason_field(why))
             case cs.CloseMedia():
-                self._spawn(self._close_media())
+                self._spawn(self._media.close())
             case cs.Free():
                 self._spawn(self._free())
             case cs.Finished():
@@ -272,17 +277,10 @@ class ConsultationShell:
             self.deliver(cs.NotReserved(status=got, reason="Not to be had"))
 
     async def _prepare(self) -> None:
-        """Get an offer for the colleague: to the relay the asker is as a caller is."""
-        attempt = Attempt(1)
-        opened = await self._media.carry_out(fx.OpenMedia(sdp=self._sdp))
-        ready: ev.Event | None = None
-        if isinstance(opened, ev.MediaOpened):
-            preparing = fx.PrepareAgent(attempt=attempt, agent=self._agent)
-            ready = await self._media.carry_out(preparing)
-        if isinstance(ready, ev.AgentMediaReady):
-            self.deliver(cs.Prepared(sdp=ready.sdp))
-        else:
-            self.deliver(cs.MediaGone())
+        try:
+            self.deliver(cs.Prepared(sdp=await self._media.prepare(self._sdp)))
+        except MediaError as error:
+            self._media_failed("prepare", error)
 
     def _ring(self, sdp: bytes) -> None:
         rung = self._tools.ringing.ring(
@@ -296,14 +294,14 @@ class ConsultationShell:
         self._timers.start(fx.Timer.RING, self._ring_s, lambda: self.deliver(cs.RingTimeout()))
 
     async def _join(self, sdp: bytes) -> None:
-        joined = await self._media.carry_out(fx.JoinMedia(attempt=Attempt(1), sdp=sdp))
-        if isinstance(joined, ev.MediaJoined):
-            self.deliver(cs.Joined(sdp=joined.sdp))
-        else:
-            self.deliver(cs.MediaGone())
+        try:
+            self.deliver(cs.Joined(sdp=await self._media.join(sdp)))
+        except MediaError as error:
+            self._media_failed("join", error)
 
-    async def _close_media(self) -> None:
-        await self._media.carry_out(fx.CloseMedia())
+    def _media_failed(self, step: str, error: MediaError) -> None:
+        log.warning("media_failed", call=self._ticket.call, step=step, error=str(error))
+        self.deliver(cs.MediaGone())
 
     async def _mark_talking(self) -> None:
         def make(held: Held | None, at: Now) -> Plan | None:

@@ -92,8 +92,9 @@ class Consulting:
         changed: Callable[[], None],
     ) -> None:
         """Take an INVITE of the agent who talks with the caller; `changed`: it is to be noted."""
-        if call is None or (because := self._may_not(invite, wanted, call, ticket)) is not None:
-            why = _NO_CALLER if call is None else because or _NO_CALLER
+        because = self._may_not(wanted, call, ticket)
+        if call is None or invite.sdp is None or because is not None:
+            why = because or _NO_OFFER
             self._tools.sip.reject(invite.leg, why.status, reason=why.reason)
             return
         self._count += 1
@@ -105,21 +106,18 @@ class Consulting:
             by=wanted.by,
             attempt=call.attempt,
             agent=wanted.agent,
-            invite=invite,
+            asker=invite.leg,
+            sdp=invite.sdp,
             ring_s=call.rules.ring_timeout_s,
             changed=changed,
         )
         self._current.begin()
 
-    def _may_not(
-        self, invite: sip.IncomingInvite, wanted: Wanted, call: Call, ticket: Ticket
-    ) -> No | None:
-        if call.state is not State.CONNECTED or call.agent != wanted.by:
+    def _may_not(self, wanted: Wanted, call: Call | None, ticket: Ticket) -> No | None:
+        if call is None or call.state is not State.CONNECTED or call.agent != wanted.by:
             return _NO_CALLER
         if call.transferor is not None or not (self._current is None or self._current.is_over):
             return _ONE_ALREADY
-        if invite.sdp is None:
-            return _NO_OFFER
         where = self._tools.transfers.destination(ticket, wanted.by, wanted.agent)
         return where if isinstance(where, No) else None
 

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call_events import Side
+from edge.calls.pair_media import PairMedia
 from edge.media.errors import MediaError, MediaExhausted, MediaRefused, MediaUnavailable, SdpError
 from edge.media.facing import standing_answer
 from edge.media.plan import AGENT, CALLER, Party
@@ -80,9 +81,9 @@ class CallMedia:
         self.spoken_s = 0.0
         """How long it lasts; 0 when it could not be played."""
 
-    def beside(self, suffix: str) -> CallMedia:
-        """Return the media of two others who talk about this call."""
-        return CallMedia(self._engine, CallId(f"{self._call}{suffix}"), self._sounds)
+    def beside(self, suffix: str) -> PairMedia:
+        """Return the media of two agents who talk about this call."""
+        return PairMedia(self._engine, f"{self._call}{suffix}")
 
     def set_music(self, file: Path) -> None:
         """Play this from now on to a caller who waits."""

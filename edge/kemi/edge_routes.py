@@ -132,8 +132,14 @@ class Routes:
             wire.answer(wire.UNAVAILABLE, "Service Unavailable")
 
     def call_from_agent(self, agent):
-        """Connect an agent to numbers that we answer; anything else would be toll fraud."""
-        row = calls.row_of(KSR.kx.gete_ruser(), or_any=False)
+        """Connect an agent to numbers that we answer; anything else would be toll fraud.
+
+        Or, while they talk with a caller, to a colleague: the edge that holds the caller rings.
+        """
+        wanted = KSR.kx.gete_ruser()
+        row = calls.row_of(wanted, or_any=False)
+        if row is None and KSR.htable.sht_get("ha1", wanted) is not None:
+            row = gate.serving(agent)
         if KSR.kx.gete_fuser() != agent or row is None:
             wire.answer(403, "Forbidden")
             return
@@ -192,6 +198,7 @@ class Routes:
             return
         end_forgotten_leg(agent)
         KSR.htable.sht_sets("leg", agent, this_leg())
+        KSR.htable.sht_sets("served_by", agent, f"{KSR.kx.get_srcip()}:{KSR.kx.get_srcport()}")
         KSR.pvx.avp_sets("gate", f"{agent} {token[0]} {token[1]}")
         KSR.textops.remove_hf("Route")
         KSR.rr.add_rr_param(self.sealer.param(agent, token))

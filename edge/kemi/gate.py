@@ -104,6 +104,11 @@ def turn(agent, token, *, from_states, to_state):
     return is_ours
 
 
+def serving(agent):
+    """Return which edge holds the caller whom the agent talks with; None: nobody, or unknown."""
+    return KSR.htable.sht_get("served_by", agent) if read(agent)[1] == TALKING else None
+
+
 def tell(agent, token, state, call):
     """Tell the edges what has become of the agent's gate."""
     door.tell(event="gate", agent=agent, epoch=token[0], revision=token[1], state=state, call=call)

@@ -208,6 +208,10 @@ class TroubledMedia(DirectMedia):
         self.offers.append((str(sender), sdp))
         return await super().relay_offer(call, sender, receiver, sdp)
 
+    async def relay_answer(self, call: str, offerer: Party, answerer: Party, sdp: bytes) -> bytes:
+        await self._step("relay_answer")
+        return await super().relay_answer(call, offerer, answerer, sdp)
+
     async def release(self, call: str) -> None:
         self.released.append(call)
         await self._step("release")

@@ -136,8 +136,9 @@ class Telephone:
         *,
         offer: bytes | None = b"",
         headers: dict[str, str] | None = None,
+        password: str = "",
     ) -> Leg:
-        """Send an INVITE; `offer` None: a late offer."""
+        """Send an INVITE; `offer` None: a late offer. With a `password`: as who is asked for it."""
         sip_call_id = f"test-{secrets.token_hex(8)}"
         leg_id = self.endpoint.stack.invite(
             request_uri=f"sip:{number}@{to}",
@@ -148,6 +149,7 @@ class Telephone:
             now=self.endpoint.now(),
             headers=headers,
             sip_call_id=sip_call_id,
+            credentials=(self.user, password) if password else None,
         )
         leg = self.legs[leg_id] = Leg(self, leg_id, sip_call_id)
         leg.events += self._early.pop(leg_id, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from itertools import pairwise
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -12,8 +13,8 @@ from drills.lab.lab import Lab
 from drills.lab.plan import CALLS, Part, plan_lab
 from edge.sip import events as sip
 from state.model import AgentId, Outcome
-from tests.integration.center import HELP, Center, eventually
-from tests.integration.people import Leg, Telephone, until
+from tests.integration.center import HELP, PASSWORD, Center, eventually
+from tests.integration.people import Leg, Telephone, sdp, until
 from tests.integration.test_recording import kept
 
 pytestmark = [pytest.mark.lab, pytest.mark.asyncio(loop_scope="module")]
@@ -168,5 +169,147 @@ async def test_an_edge_killed_while_the_target_rings_brings_the_caller_back(
     await center.connected()
     assert await center.tickets() == [call]
     await caller.hang_up(theirs)
+    assert (await center.record(theirs)).agent == "ann"
+    await center.nothing_is_left()
+
+
+# ---- the agent asks the other first --------------------------------------------------------------
+
+
+async def holding(center: Center) -> tuple[Telephone, Leg, Leg]:
+    """Bring a caller to ann, who puts them on hold; return ann, the caller's leg and hers."""
+    ann, caller = await center.agent("ann"), center.caller()
+    theirs, ours = await center.talking(caller, ann)
+    ann.do("reinvite", ours, sdp(ann.endpoint.local.host, direction="sendonly"))
+    await ours.wait(sip.OfferAnswered)
+    return ann, theirs, ours
+
+
+def asks(center: Center, agent: Telephone, colleague: str) -> Leg:
+    """Let an agent call another."""
+    return agent.dial(colleague, center.site(), password=PASSWORD)
+
+
+def replacing(agent: Telephone, asking: Leg) -> str:
+    """Return where a REFER hands the caller over to, as a telephone writes it (RFC 5589 §7)."""
+    dialog = agent.endpoint.stack.dialog(asking.id)
+    named = f"{dialog.sip_call_id};to-tag={dialog.remote_tag};from-tag={dialog.local_tag}"
+    return f"sip:someone@everline?Replaces={quote(named, safe='')}"
+
+
+async def test_an_agent_asks_one_of_another_site_and_hands_the_caller_over_in_one_record(
+    center: Center,
+) -> None:
+    ann, theirs, ours = await holding(center)
+    bkim = await center.agent("bkim", site="b")
+    (call,) = await center.tickets()
+    asking = asks(center, ann, "bkim")
+    second = await bkim.rung()
+    assert second.invite is not None
+    assert "sip:ann@" in second.invite.from_uri
+    assert set(await center.offers()) == {"ann", "bkim"}
+    assert await center.tickets() == [call]
+    await bkim.answer(second)
+    assert isinstance(await asking.outcome(), sip.Answered)
+    ann.do("refer", ours, replacing(ann, asking))
+    assert await heard_last(ours) == 200
+    for leg in (ours, asking):
+        assert "transferred" in (await leg.wait(sip.Ended)).reason
+    await center.connected()
+
+    async def is_out() -> bool:
+        return await center.offers() == [AgentId("bkim")]
+
+    await eventually(is_out, "ann is out")
+    await bkim.hang_up(second)
+    await theirs.wait(sip.Ended)
+    record = await center.record(theirs)
+    assert (record.outcome, record.cause) == (Outcome.ANSWERED, "agent_hung_up")
+    assert (record.agent, record.agent_site) == ("bkim", "b")
+    assert [(talk.agent, talk.site) for talk in record.talks] == [("ann", "a"), ("bkim", "b")]
+    assert record.talks[0].holds == 1
+    account = await kept(center, call)
+    assert [part.agent for part in account.parts] == ["ann", "bkim"]
+    await center.nothing_is_left()
+    await center.sign_out(bkim, site="b")
+    bkim.is_agent = False
+
+
+async def test_an_agent_asks_another_and_goes_on_with_the_caller(center: Center) -> None:
+    ann, theirs, ours = await holding(center)
+    bob = await center.agent("bob")
+    for way in ("declines", "hangs up", "is hung up on"):
+        asking = asks(center, ann, "bob")
+        second = await bob.rung()
+        if way == "declines":
+            bob.do("reject", second, 603, reason="Decline")
+            refused = await asking.outcome()
+            assert isinstance(refused, sip.Rejected)
+            assert refused.status == 603
+        else:
+            await bob.answer(second)
+            assert isinstance(await asking.outcome(), sip.Answered)
+            first, other = (second, asking) if way == "hangs up" else (asking, second)
+            await first.owner.hang_up(first)
+            await other.wait(sip.Ended)
+
+        async def is_free() -> bool:
+            return await center.offers() == [AgentId("ann")]
+
+        await eventually(is_free, f"bob is free after he {way}")
+    ann.do("reinvite", ours, ann.sdp)
+    await center.connected()
+    await ann.hang_up(ours)
+    await theirs.wait(sip.Ended)
+    record = await center.record(theirs)
+    assert (record.outcome, record.agent, record.talks) == (Outcome.ANSWERED, "ann", ())
+    await center.nothing_is_left()
+
+
+async def test_a_caller_who_hangs_up_meanwhile_ends_it_all(center: Center) -> None:
+    ann, theirs, ours = await holding(center)
+    bob = await center.agent("bob")
+    asking = asks(center, ann, "bob")
+    second = await bob.rung()
+    await bob.answer(second)
+    await asking.outcome()
+    await theirs.owner.hang_up(theirs)
+    for leg in (ours, asking, second):
+        await leg.wait(sip.Ended)
+    assert (await center.record(theirs)).agent == "ann"
+    await center.nothing_is_left()
+
+
+async def test_nobody_calls_an_agent_but_one_who_talks_with_a_caller(center: Center) -> None:
+    ann, bob = await center.agent("ann"), await center.agent("bob")
+    refused = await asks(center, ann, "bob").outcome()
+    assert isinstance(refused, sip.Rejected)
+    assert refused.status == 403
+    assert not bob.incoming
+    await center.nothing_is_left()
+
+
+async def test_an_edge_killed_in_a_consultation_keeps_the_caller_and_lets_the_two_go(
+    center: Center,
+) -> None:
+    ann, theirs, ours = await holding(center)
+    bob = await center.agent("bob")
+    asking = asks(center, ann, "bob")
+    second = await bob.rung()
+    await bob.answer(second)
+    await asking.outcome()
+    held = [edge for edge in center.edges() if (await center.ask(edge, "status"))["calls"]]
+    for edge in held:
+        center.lab.supervisor.kill(f"edge-{edge}")
+    for leg in (asking, second):
+        await leg.wait(sip.Ended, within_s=15)
+
+    async def is_free() -> bool:
+        return await center.offers() == [AgentId("ann")]
+
+    await eventually(is_free, "bob is free", within_s=15)
+    await center.connected()
+    await ann.hang_up(ours)
+    await theirs.wait(sip.Ended)
     assert (await center.record(theirs)).agent == "ann"
     await center.nothing_is_left()

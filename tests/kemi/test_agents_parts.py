@@ -168,6 +168,21 @@ def test_an_agent_may_call_a_number_of_ours(agents: Site) -> None:
     assert phone.wait(200).body == SDP
 
 
+def test_an_agent_who_talks_with_a_caller_calls_a_colleague_by_the_edge_that_holds_them(
+    agents: Site,
+) -> None:
+    phone, edge, other = agents.peer(), agents.edge(), agents.edge()
+    agents.put("steer", "*", other.address)
+    agents.put("gate", "alice", "1.7.talking.c")
+    agents.put("served_by", "alice", edge.address)
+    invite_as_agent(phone, "bob")
+    invite = edge.wait("INVITE")
+    assert invite["X-Everline-Agent"] == "alice"
+    edge.respond(invite, 480)
+    phone.wait(480)
+    assert other.receive(0.1) is None
+
+
 @pytest.mark.parametrize("number", ["00881612345678", "112", "bob", "4930999"])
 def test_an_agent_may_call_nothing_else(agents: Site, number: str) -> None:
     phone, edge = agents.peer(), agents.edge()

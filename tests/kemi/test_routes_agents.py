@@ -118,6 +118,30 @@ def call_out(script: Script, world: World, number: str, user: str = "alice") -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("gate", "wanted", "is_let"),
+    [
+        ("1.7.talking.c", "bob", True),
+        ("1.7.ringing.c", "bob", False),
+        ("1.7.idle.", "bob", False),
+        (None, "bob", False),
+        ("1.7.talking.c", "nobody", False),
+        ("1.7.talking.c", "+4930999", False),
+    ],
+)
+def test_an_agent_who_talks_with_a_caller_may_call_a_colleague_by_the_edge_that_holds_them(
+    script: Script, world: World, gate: str | None, wanted: str, *, is_let: bool
+) -> None:
+    world.tables["ha1"]["bob"] = "e" * 32
+    world.tables["served_by"]["alice"] = E1
+    if gate is not None:
+        world.tables["gate"]["alice"] = gate
+    done = call_out(script, world, wanted)
+    assert (("relay", f"sip:{E1}") in done) is is_let
+    assert (("header", "X-Everline-Agent: alice\r\nX-Everline-Via: a") in done) is is_let
+    assert (("reply", 403, "Forbidden") in done) is not is_let
+
+
 def test_an_agent_may_call_our_numbers_alone(script: Script, world: World) -> None:
     world.tables["steer"]["*"] = E1
     done = call_out(script, world, "4930111")

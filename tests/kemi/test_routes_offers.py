@@ -26,6 +26,7 @@ def test_an_offer_that_the_gate_lets_through_rings(script: Script, world: World)
     assert world.was_done("relay") == [("",)]
     assert world.tables["gate"] == {"alice": "1.7.ringing.c"}
     assert world.tables["leg"] == {"alice": "leg-1 1"}
+    assert world.tables["served_by"] == {"alice": f"{EDGE[0]}:{EDGE[1]}"}
     assert world.fr == (120_000, 2000)
     assert ("on_failure", "ksr_agent_failed") in done
     assert ("on_reply", "ksr_agent_replies") in done
