@@ -18,6 +18,8 @@ from msgspec.structs import replace
 
 from edge.acd import recorded
 from edge.log import fault
+from edge.media.plan import Party
+from edge.sip.keys import Key
 from state.model import AgentId, CallId, EdgeId, Entry, QueueId, RecordingWish
 
 log = structlog.get_logger()
@@ -68,6 +70,10 @@ class CallRecorder(Protocol):
         """Return whether the caller presses a key; False also when nobody can tell."""
         ...
 
+    def key(self, call: CallId, party: Party, key: Key) -> None:
+        """Say that somebody has pressed a key, and that the relay knows nothing of it."""
+        ...
+
 
 class NoRecorder:
     """A site that records nothing."""
@@ -93,6 +99,9 @@ class NoRecorder:
     async def await_key(self, call: CallId, key: str, within_s: float) -> bool:  # noqa: ARG002 - as above
         """Nobody listens."""
         return False
+
+    def key(self, call: CallId, party: Party, key: Key) -> None:
+        """Nobody listens."""
 
 
 class _Wanted(Struct, frozen=True, kw_only=True):
@@ -130,6 +139,8 @@ class RecorderLink:
         self._awaited: dict[CallId, list[tuple[int, asyncio.Future[None]]]] = {}
         """Who waits for the recorder to have carried out which wish."""
         self._confirmed: set[CallId] = set()
+        self._keying: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
         self._is_failing = False
         self._away_since_s: float | None = None
@@ -174,8 +185,32 @@ class RecorderLink:
             "key": key,
             "s": max(within_s, _LEAST_WAIT_S),
         }
+        answer = await self._ask_once(call, request, within_s + ANSWER_S)
+        return answer.get("is_pressed") is True
+
+    def key(self, call: CallId, party: Party, key: Key) -> None:
+        """Say it, in the order in which keys are pressed."""
+        telling = asyncio.create_task(self._tell_key(call, party, key))
+        self._keying.add(telling)
+        telling.add_done_callback(self._keying.discard)
+
+    async def _tell_key(self, call: CallId, party: Party, key: Key) -> None:
+        request = {
+            "cmd": "key",
+            "media": f"{self._edge}:{call}",
+            "party": party,
+            "key": key.key,
+            "s": key.duration_s,
+        }
+        async with self._turn:
+            await self._ask_once(call, request, ANSWER_S)
+
+    async def _ask_once(
+        self, call: CallId, request: Mapping[str, object], within_s: float
+    ) -> Mapping[str, object]:
+        """Ask over a connection of its own; an empty answer: nobody could."""
         try:
-            async with asyncio.timeout(within_s + ANSWER_S):
+            async with asyncio.timeout(within_s):
                 reader, writer = await asyncio.open_unix_connection(self._path, limit=_LONGEST)
                 try:
                     writer.write(json.dumps(request).encode() + b"\n")
@@ -183,9 +218,9 @@ class RecorderLink:
                 finally:
                     writer.close()
         except (OSError, TimeoutError, ValueError) as error:
-            log.warning("key_not_awaited", call=call, **fault(error))
-            return False
-        return isinstance(answer, dict) and answer.get("is_pressed") is True
+            log.warning("recorder_not_asked", call=call, cmd=request["cmd"], **fault(error))
+            return {}
+        return answer if isinstance(answer, dict) else {}
 
     def records(self, call: CallId) -> bool:
         """Tell whether a call is recorded, or is to be."""

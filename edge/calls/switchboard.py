@@ -31,12 +31,14 @@ from edge.calls.telephony import Telephony
 from edge.calls.tools import Tools
 from edge.calls.transfers import Transfers
 from edge.log import fault
+from edge.media.plan import AGENT, CALLER
 from edge.media.relay import Relay
 from edge.recording import CallRecorder
 from edge.settings import Settings
 from edge.sip import events as sip
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
+from edge.sip.keys import key_of
 from state.clock import Clock
 from state.keys import Kind
 from state.model import (
@@ -284,7 +286,7 @@ class Switchboard:
         else:
             self._listeners[leg] = told
 
-    def _hand_on(self, event: sip.Event) -> None:
+    def _hand_on(self, event: sip.Event) -> None:  # noqa: C901 - one case an event
         leg = getattr(event, "leg", None)
         if leg is not None and (listener := self._listeners.get(leg)) is not None:
             if isinstance(event, sip.Ended | sip.Rejected | sip.Cancelled):
@@ -311,6 +313,15 @@ class Switchboard:
         elif isinstance(event, sip.ReferReceived):
             with contextlib.suppress(LocalError):
                 call.refer(event, role.attempt)
+        elif isinstance(event, sip.InfoReceived) and role.attempt in (None, call.attempt):
+            self._take_key(event, role)
+
+    def _take_key(self, event: sip.InfoReceived, role: _Role) -> None:
+        """Tell the recorder, and nobody else: what one party keys is not the other's to hear."""
+        key = key_of(event.content_type, event.body)
+        if key is not None:
+            party = CALLER if role.attempt is None else AGENT
+            self._tools.recorder.key(role.call, party, key)
 
     def _refuse_offer(self, leg: LegId) -> None:
         with contextlib.suppress(LocalError):

@@ -176,10 +176,10 @@ class Channel:
         self.take(told, len(told), now)
         self.opus_types = types
 
-    def key(self, now: int, samples: int) -> None:
-        """Note that a digit has been keyed, `samples` long, whose packets the relay has kept."""
+    def key(self, now: int, samples: int, *, is_withheld: bool = True) -> None:
+        """Note that a digit has been keyed, `samples` long; the relay may withhold its packets."""
         self._mask(now - samples, now)
-        self._is_keying = True
+        self._is_keying = self._is_keying or is_withheld
 
     @property
     def losses(self) -> Losses:

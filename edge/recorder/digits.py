@@ -26,6 +26,8 @@ class Digit(Struct, frozen=True, kw_only=True):
     party: Party
     key: str
     duration_s: float
+    is_withheld: bool = True
+    """The relay has kept its packets from the copy, whose numbers are missing there."""
 
     def __repr__(self) -> str:
         """Say everything but which."""

@@ -11,7 +11,7 @@ import structlog
 
 from custody.frame import RATE_HZ
 from edge.errors import CommandError
-from edge.media.plan import AGENT, CALLER
+from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder.awaited import AwaitedKeys
 from edge.recorder.codes import Code, keyed
 from edge.recorder.digits import Digit
@@ -44,6 +44,27 @@ class Keying:
             raise CommandError(f"s should be at most {LONGEST_WAIT_S:g}")
         return {"is_pressed": await self._awaited.wait(media, key, float(wait_s))}
 
+    async def key(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        """Take a key that a telephone has said to the edge, and that is in no audio."""
+        media, party, key, duration_s = (request.get(n) for n in ("media", "party", "key", "s"))
+        if not (
+            isinstance(media, str)
+            and party in SIDES
+            and isinstance(key, str)
+            and isinstance(duration_s, int | float)
+        ):
+            raise CommandError("name the call at the relay, who, the key and how long")
+        self.take(
+            Digit(
+                media=media,
+                party=Party(str(party)),
+                key=key,
+                duration_s=float(duration_s),
+                is_withheld=False,
+            )
+        )
+        return {}
+
     def take(self, digit: Digit) -> None:
         """Take in that somebody has pressed a key."""
         if self._awaited.take(digit):
@@ -56,7 +77,8 @@ class Keying:
             self._take_code(session, digit)
         elif digit.party == CALLER:
             channel = session.recording.timeline.sides[SIDES[CALLER]]
-            channel.key(session.now(), int(digit.duration_s * RATE_HZ))
+            samples = int(digit.duration_s * RATE_HZ)
+            channel.key(session.now(), samples, is_withheld=digit.is_withheld)
 
     def _take_code(self, session: Session, digit: Digit) -> None:
         session.keyed, code = keyed(session.keyed, digit.key, time.monotonic())

@@ -91,6 +91,7 @@ class Recorder:
             "record": self._record,
             "stop": self._stop,
             "await_key": self.keying.await_key,
+            "key": self.keying.key,
             "seal_to": self._seal_to,
             "status": self._status,
         }

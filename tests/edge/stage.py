@@ -30,6 +30,7 @@ from edge.media.plan import AGENT, CALLER, Party
 from edge.reserve import Reserver
 from edge.settings import Settings
 from edge.sip.events import LegId
+from edge.sip.keys import Key
 from state import keys
 from state.codec import Record, decode, encode
 from state.errors import OutcomeUnknownError, RejectedError, UnavailableError
@@ -259,6 +260,10 @@ class Notes:
     def confirms(self, call: CallId) -> bool:
         """Say that all is well, unless the test wants otherwise."""
         return self.is_up and any(each[:2] == ("record", call) for each in self.said)
+
+    def key(self, call: CallId, party: Party, key: Key) -> None:
+        """Note it."""
+        self.said.append(("key", call, party, key.key))
 
     async def await_key(self, call: CallId, key: str, within_s: float) -> bool:
         """Let the caller press what the test wants, when it wants."""

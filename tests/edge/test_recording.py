@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from edge import recording
+from edge.media.plan import AGENT
 from edge.recording import RecorderLink
+from edge.sip.keys import Key
 from state.model import AgentId, CallId, EdgeId, Entry, QueueId, RecordingWish
 from tests.edge.fake_telephony import AGENT_SDP
 from tests.edge.stage import Edge, center
@@ -258,6 +260,21 @@ async def test_a_recorder_whose_disk_is_slow_is_asked_again_and_confirms_nothing
     async with asyncio.timeout(10):
         await obeyed
     assert link.confirms(call)
+    await fake.die()
+
+
+async def test_keys_are_told_in_the_order_in_which_they_were_pressed(
+    link: RecorderLink, tmp_path: Path
+) -> None:
+    fake = FakeRecorder(tmp_path / "sock")
+    await fake.start()
+    for key in "*142":
+        link.key(CallId("one"), AGENT, Key(key=key))
+    await until(lambda: len(fake.heard) == 4)
+    assert "".join(str(each["key"]) for each in fake.heard) == "*142"
+    assert {(each["cmd"], each["media"], each["party"]) for each in fake.heard} == {
+        ("key", "a1:one", "agent")
+    }
     await fake.die()
 
 

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from edge.media.errors import SdpError
+from edge.media.plan import AGENT, CALLER
 from edge.sip import events as sip
 from edge.sip.errors import LocalError
 from edge.sip.events import EndedBy, LegId, TransactionId
@@ -142,6 +143,22 @@ async def test_events_of_legs_that_nobody_knows_do_nothing() -> None:
         ):
             a1.switchboard.take(event)
         assert a1.state_of(theirs) == "connected"
+
+
+@in_virtual_time
+async def test_a_key_that_is_said_in_info_goes_to_the_recorder_and_to_nobody_else() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        (call,) = a1.snapshot.tickets
+        for leg, body in ((ours, b"Signal=*"), (ours, b"Signal=1"), (theirs, b"Signal=4")):
+            told = sip.InfoReceived(leg=leg, content_type="application/dtmf-relay", body=body)
+            a1.switchboard.take(told)
+        assert [each for each in a1.recorder.said if each[0] == "key"] == [
+            ("key", call, AGENT, "*"),
+            ("key", call, AGENT, "1"),
+            ("key", call, CALLER, "4"),
+        ]
 
 
 @in_virtual_time
