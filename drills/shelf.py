@@ -47,9 +47,13 @@ class Shelf:
     def __init__(self, home: Path = HOME) -> None:
         self.home = home
 
-    def runs(self) -> list[str]:
-        """Return the names of the runs, the oldest first: names begin with the time."""
-        return sorted(path.parent.name for path in self.home.glob(f"*/{EVIDENCE}"))
+    def runs(self, drill: str = "") -> list[str]:
+        """Return the names of the runs, or of one drill's, the oldest first.
+
+        Names begin with the time, and end with the drill.
+        """
+        kept = f"*-{drill}/{EVIDENCE}" if drill else f"*/{EVIDENCE}"
+        return sorted(path.parent.name for path in self.home.glob(kept))
 
     def folder(self, run: str) -> Path:
         """Return a run's folder, which may not be there yet."""

@@ -117,7 +117,7 @@ def tell(shelf: Shelf, chosen: str) -> None:
 def kept(shelf: Shelf, name: str = "") -> list[Evidence]:
     """Return the runs that can be believed, the oldest first."""
     found = []
-    for each in shelf.runs():
+    for each in shelf.runs(name):
         try:
             evidence = shelf.read(each)
         except (TamperedError, OSError):

@@ -11,6 +11,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Sequence
 
+from drills.charts import LAST_RUNS
 from drills.demo.run import Stage, living_edges, staged
 from drills.demo.screen import Screen
 from drills.demo.stock import take
@@ -78,7 +79,9 @@ class Series:
                     break
                 began_s = clock()
                 found.append(await self._drill(stage, each, hands))
-                self._tell(f"{each.experiment.name}: took {clock() - began_s:.0f} s")
+                held = "held" if found[-1].held else "BROKEN"
+                took_s = clock() - began_s
+                self._tell(f"{each.experiment.name}, {each.seed}: {held}, {took_s:.0f} s")
             await stage.people.send_home()
         return found
 
@@ -142,9 +145,12 @@ async def _missing(stage: Stage) -> str:
 
 
 def _before(shelf: Shelf, name: str) -> list[Evidence]:
-    """Return the earlier runs of a drill that can still be believed."""
+    """Return the last runs of a drill that can still be believed, as many as are compared.
+
+    To read all that is kept would take longer with every run of hundreds.
+    """
     found = []
-    for run in shelf.runs():
+    for run in shelf.runs(name)[-LAST_RUNS:]:
         try:
             evidence = shelf.read(run)
         except (TamperedError, OSError):

@@ -143,6 +143,16 @@ def test_the_shelf_keeps_pieces_in_a_chain_and_misses_one_that_is_taken_out(
         shelf.read("r3")
 
 
+def test_runs_of_one_drill_are_found_without_reading_the_others(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    for drill in ("site_killed", "not_killed", "site_killed"):
+        with shelf.adding(drill) as (run, previous):
+            shelf.put(piece(run, previous), FILES, "page")
+    all_runs = shelf.runs()
+    assert shelf.runs("site_killed") == [all_runs[0], all_runs[2]]
+    assert shelf.runs("killed") == []
+
+
 def test_pieces_that_come_at_once_from_two_labs_are_in_one_chain(tmp_path: Path) -> None:
     def keep(number: int) -> None:
         shelf = Shelf(tmp_path)
