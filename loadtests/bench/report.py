@@ -22,7 +22,7 @@ from loadtests.bench.relay.measure import RelayFigures
 from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
 from loadtests.bench.routing.measure import RoutingFigures
 from loadtests.bench.sampler import Sampled
-from loadtests.bench.site import SiteFigures
+from loadtests.bench.site import PARTS, SIPP, SiteFigures
 from loadtests.bench.stage import Slice
 from loadtests.bench.stats import Spread, spread
 from loadtests.bench.steps import STEPS, Times, times
@@ -215,6 +215,8 @@ def site(figures: SiteFigures) -> dict[str, object]:
     times = f"{figures.effort.times:g} times that rate"
     table.add_row(f"served at {times}, share of the rate", _of(figures.kept, 3))
     table.add_row("clean again after, s", _of(figures.recovery_s))
+    for part in (*PARTS, SIPP):
+        table.add_row(f"cores that {part} took meanwhile", _of(figures.cores(part)))
     console().print(table, _machine(), sep="\n")
     return figures.as_json() | {"machine": machine()}
 

@@ -15,6 +15,17 @@ def test_the_last_row_of_the_statistics_counts() -> None:
     assert parse_statistics(text) == Tally(created=80, succeeded=78, failed=2, retransmissions=7)
 
 
+def test_served_a_second_is_of_the_seconds_in_which_calls_were_placed_all_the_time() -> None:
+    counts = [(0, 0, 0), (1, 2000, 150), (2, 4000, 560), (3, 6000, 950), (4, 7000, 1300)]
+    rows = [f"1;{made};0;{done};0;0;0;00:00:0{at_s}:000000" for at_s, made, done in counts]
+    text = "\n".join((f"{HEAD};ElapsedTime(C)", *rows, rows[-1].replace("0:04:", "0:09:"))) + "\n"
+    found = parse_statistics(text)
+    assert found.steady_per_s == (950 - 150) / 2
+    assert found.elapsed_s == 9
+    short = parse_statistics("\n".join((f"{HEAD};ElapsedTime(C)", *rows[:2])))
+    assert short.steady_per_s == 0.0
+
+
 def test_a_file_without_rows_is_no_result() -> None:
     with pytest.raises(ValueError, match="no row"):
         parse_statistics(HEAD + "\n")

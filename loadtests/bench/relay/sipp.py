@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import csv
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from drills.lab.process import ProcessSpec, RestartPolicy, SipProbe
 from loadtests.bench.cpu import CpuMeter
@@ -29,16 +30,13 @@ class Tally(Struct, frozen=True, kw_only=True):
     retransmissions: int
     elapsed_s: float = 0.0
     """From the first call to the last count."""
+    steady_per_s: float = 0.0
+    """Calls that went well a second, from the first second's end for as long as calls were placed;
+    0: that was too short."""
 
     def plus_retransmissions(self, more: int) -> Tally:
         """Return it with what the other side has sent again."""
-        return Tally(
-            created=self.created,
-            succeeded=self.succeeded,
-            failed=self.failed,
-            retransmissions=self.retransmissions + more,
-            elapsed_s=self.elapsed_s,
-        )
+        return replace(self, retransmissions=self.retransmissions + more)
 
     @property
     def dirt(self) -> str:
@@ -63,7 +61,27 @@ def parse_statistics(text: str) -> Tally:
         failed=int(last["FailedCall(C)"]),
         retransmissions=int(last["Retransmissions(C)"]),
         elapsed_s=_seconds(last.get("ElapsedTime(C)") or ""),
+        steady_per_s=_steady(rows),
     )
+
+
+def _steady(rows: Sequence[Mapping[str, str]]) -> float:
+    """Return how many went well a second, in the seconds in which calls were placed all the time.
+
+    What was begun before and ended in them is counted, and what was begun in them and ended later
+    is not: over whole seconds it is as much.
+    """
+    total = rows[-1]["TotalCallCreated"]
+    counted = [
+        (_seconds(row.get("ElapsedTime(C)") or ""), int(row["SuccessfulCall(C)"]))
+        for row in rows
+        if row["TotalCallCreated"] != total
+    ]
+    counted = [each for each in counted if each[0] >= 1.0]
+    if len(counted) < 2:  # noqa: PLR2004 - two ends of a span
+        return 0.0
+    (first_s, first), (last_s, last) = counted[0], counted[-1]
+    return (last - first) / (last_s - first_s)
 
 
 def _seconds(clock: str) -> float:
