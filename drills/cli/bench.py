@@ -15,6 +15,7 @@ Name = Annotated[
     Literal[
         "all",
         "api",
+        "breadth",
         "bridged",
         "distance",
         "edge",

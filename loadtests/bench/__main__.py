@@ -31,6 +31,7 @@ FAILED, CANNOT = 1, 3
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 MODULES = {
     "api": "api.measure",
+    "breadth": "breadth",
     "bridged": "bridged.measure",
     "distance": "distance.measure",
     "edge": "edge",

@@ -28,6 +28,8 @@ from state.publishing import OPERATIONS_IN_TXN, publish
 from state.store import Put
 
 DID = "15550100"
+NOBODYS = "15559999"
+"""Who calls it waits."""
 
 
 def agent_id(number: int) -> AgentId:
@@ -35,16 +37,32 @@ def agent_id(number: int) -> AgentId:
     return AgentId(f"agent{number:05d}")
 
 
-def configuration(agents: int, agents_sip: str, wrap_up_s: float = 0.0) -> Configuration:
-    """Return one site, whose Kamailio is at `agents_sip`, and a queue without a greeting."""
+def configuration(
+    agents: int, agents_sip: str, wrap_up_s: float = 0.0, queues: int = 1
+) -> Configuration:
+    """Return one site, whose Kamailio is at `agents_sip`, and queues without a greeting.
+
+    All agents serve all of `queues`, whose numbers follow each other; with several there is one
+    more, of `NOBODYS`, which nobody serves.
+    """
     site, skill = SiteId("a"), SkillId("talk")
+    numbers = [str(int(DID) + place) for place in range(queues)]
+    names = [QueueId("q" if not place else f"q{place}") for place in range(queues)]
+    needs = (SkillNeed(skill=skill, level=2),)
+    served = tuple(Queue(id=name, needs=needs, wrap_up_s=wrap_up_s) for name in names)
+    dids = tuple(
+        Did(number=DidNumber(number), queue=name)
+        for number, name in zip(numbers, names, strict=True)
+    )
+    if queues > 1:
+        nobody = QueueId("nobody")
+        served += (Queue(id=nobody, needs=(SkillNeed(skill=SkillId("nobody"), level=1),)),)
+        dids += (Did(number=DidNumber(NOBODYS), queue=nobody),)
     return Configuration(
         sites=(Site(id=site, name="A", sip=agents_sip),),
         trunks=(),
-        queues=(
-            Queue(id=QueueId("q"), needs=(SkillNeed(skill=skill, level=2),), wrap_up_s=wrap_up_s),
-        ),
-        dids=(Did(number=DidNumber(DID), queue=QueueId("q")),),
+        queues=served,
+        dids=dids,
         agents=tuple(
             Agent(
                 id=agent_id(number),

@@ -41,7 +41,6 @@ class Crowd:
         agents, _, _ = scene.agents.partition(":")
         self._caller_sdp = sdp(callers.encode(), scene.rtp_port)
         self._agent_sdp = sdp(agents.encode(), scene.rtp_port)
-        self._first_uri = b"sip:%s@%s" % (scene.did.encode(), scene.edge.encode())
         self._caller_via = scene.callers.encode()
         self._agent_via = scene.agents.encode()
         self._agent_route = b"Record-Route: <sip:%s;lr=on>\r\n" % self._agent_via
@@ -71,7 +70,8 @@ class Crowd:
         """Let one more caller call."""
         place = next(self._numbers)
         number = b"4930%08d" % place
-        call = Call(number, now, agent_hangs_up=place % 2 == 0)
+        dialled = self._scene.dialled(place).encode()
+        call = Call(number, now, agent_hangs_up=place % 2 == 0, dialled=dialled)
         self._calls[number] = call
         self._by_call_id[self._call_id(call)] = call
         self.ledger.offered += 1
@@ -80,7 +80,7 @@ class Crowd:
         self._request(
             call,
             b"INVITE",
-            self._first_uri,
+            call.dialled,
             1,
             self._caller_route
             + b"Contact: <sip:%s@198.18.11.10:5060>\r\nX-Everline-Trunk: bench\r\n"
@@ -127,7 +127,7 @@ class Crowd:
             return
         if heard.status >= 300:  # noqa: PLR2004 - a failure
             call.to = heard.first(b"to")
-            self._request(call, b"ACK", self._first_uri, 1)
+            self._request(call, b"ACK", call.dialled, 1)
             if not call.is_closed:
                 self._fail(call, f"INVITE got {heard.status}")
                 call.caller_over = call.agent_over = True
@@ -292,7 +292,7 @@ class Crowd:
     ) -> None:
         number = call.number
         # CANCEL, and ACK to a failure, have their INVITE's branch (RFC 3261 §9.1, §17.1.1.3).
-        is_hop = method == b"CANCEL" or (method == b"ACK" and uri == self._first_uri)
+        is_hop = method == b"CANCEL" or (method == b"ACK" and uri == call.dialled)
         branch = b"INVITE" if is_hop else method
         self.outgoing.append(
             (
@@ -344,7 +344,7 @@ class Crowd:
         if call.to:
             self._request(call, b"BYE", call.remote, 3)
         else:
-            self._request(call, b"CANCEL", self._first_uri, 1)
+            self._request(call, b"CANCEL", call.dialled, 1)
 
     def _fail(self, call: Call, why: str) -> None:
         if not call.is_given_up:

@@ -1,7 +1,8 @@
 """The generator's process: a `Crowd` on two sockets. `python -m loadtests.bench.generator SCENE`.
 
-Reads orders from standard input, one JSON object a line (`{"rate": 100, "seconds": 4}`), runs each
-and prints its summary as one line. A process of its own, so that it shares no lock with anything.
+Reads orders from standard input, one JSON object a line (`{"rate": 100, "seconds": 4}`; `scene`:
+what is other in it), runs each and prints its summary as one line. A process of its own, so that it
+shares no lock with anything.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import struct
 import sys
 import time
 from typing import Final
+
+from msgspec.structs import replace
 
 from loadtests.bench.crowd import Crowd
 from loadtests.bench.ledger import Summary
@@ -124,7 +127,8 @@ def main() -> int:
             line, _, buffer = buffer.partition(b"\n")
             order = json.loads(line)
             turn += 1
-            crowd = Crowd(scene, f"{os.getpid()}x{turn}")
+            told = replace(scene, **order.get("scene", {}))
+            crowd = Crowd(told, f"{os.getpid()}x{turn}")
             summary = run(crowd, sockets, order["rate"], order["seconds"])
             sys.stdout.write(json.dumps(summary.as_json()) + "\n")
             sys.stdout.flush()

@@ -7,21 +7,16 @@ compared with. Without media: what a relay holds is the relay's.
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Final
 
-import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from drills.cli.progress import Task, progress
 from loadtests.bench import servers
-from loadtests.bench.errors import BenchError
-from loadtests.bench.queue.generator import FILL_WITHIN_S, Order
+from loadtests.bench.holding import held
 from loadtests.bench.stage import SCENE, Stage, staged
 from loadtests.bench.stats import Spread, spread
 
-PATIENCE_S: Final = 900.0
 CALM_S: Final = 2.0
 """After the queue is full, until the edge has settled."""
 
@@ -86,41 +81,11 @@ async def _held(stage: Stage, agents: int, waiting: int, calls: int, task: Task)
     await stage.edge_up(servers.DIRECT)
     await asyncio.sleep(CALM_S)
     empty_kb = stage.edge_memory_kb()
-    order = Order(
-        scene=replace(SCENE, patience_s=PATIENCE_S),
-        agents=agents,
-        waiting=waiting,
-        wrap_up_s=0.0,
-        warm_up_s=0.0,
-        seconds=0.0,
-        refills=0,
-        holds=True,
-    )
     with stage.without_generator():
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "loadtests.bench.queue.generator"),
-            msgspec.json.encode(order).decode(),
-            cwd=servers.PROJECT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            full_kb = await _full_kb(stage, process, agents + waiting)
-        finally:
-            process.kill()
-            await process.wait()
+        async with held(SCENE, agents=agents, waiting=waiting):
+            await asyncio.sleep(CALM_S)
+            full_kb = stage.edge_memory_kb()
     await stage.edge_down()
     each = 1024 * (full_kb - empty_kb) / calls
     task.advance(f"{each:.0f} bytes a call")
     return each
-
-
-async def _full_kb(stage: Stage, process: asyncio.subprocess.Process, calls: int) -> int:
-    if process.stdout is None:
-        raise BenchError("the generator has no pipe")
-    async with asyncio.timeout(FILL_WITHIN_S + 10):
-        line = await process.stdout.readline()
-    if int(line or 0) < calls:
-        raise BenchError(f"only {int(line or 0)} of {calls} calls came in; {stage.log_tail()}")
-    await asyncio.sleep(CALM_S)
-    return stage.edge_memory_kb()

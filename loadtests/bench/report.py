@@ -7,6 +7,7 @@ from rich.table import Table
 
 from drills.cli.progress import console
 from loadtests.bench.api.measure import ApiFigures
+from loadtests.bench.breadth import BreadthFigures
 from loadtests.bench.bridged.measure import BridgedFigures
 from loadtests.bench.distance.measure import DistanceFigures
 from loadtests.bench.edge import EdgeFigures
@@ -200,6 +201,20 @@ def growth(figures: GrowthFigures) -> dict[str, object]:
         f"{name.replace('_', ' ')} {value:g}" for name, value in figures.etcd().items()
     )
     console().print(table, f"etcd: {asked}", _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def breadth(figures: BreadthFigures) -> dict[str, object]:
+    """Print what `bench breadth` found; return it as JSON values."""
+    effort = figures.effort
+    table = Table(title=f"One edge at {effort.rate:.0f} calls/s, {effort.agents} agents")
+    for column in ("", "CPU a call, ms", "without calls, ms a second", "not clean"):
+        table.add_column(column, justify="left" if not column else "right")
+    for each in figures.found:
+        dirt = "; ".join(one.summary.dirt for one in each.slices if one.summary.dirt)
+        row = (_of(each.cpu_ms), f"{each.idle_ms:.0f}", dirt[:40] or "-")
+        table.add_row(each.breadth.name, *row)
+    console().print(table, _machine(), sep="\n")
     return figures.as_json() | {"machine": machine()}
 
 

@@ -43,12 +43,18 @@ class Scene(Struct, frozen=True, kw_only=True):
     agents: str
     """The Kamailio of the agents' site."""
     did: str
+    dids: int = 1
+    """So many numbers from `did` on are called in turn."""
     ring_s: float = 0.02
     talk_s: float = 0.2
     patience_s: float = DEADLINE_S
     """Beyond its own length, how long a call may take: then the caller hangs up."""
     rtp_port: int = 40000
     """Where everybody hears; on the host of their Kamailio."""
+
+    def dialled(self, turn: int) -> str:
+        """Return the URI that the caller of a turn dials."""
+        return f"sip:{int(self.did) + turn % self.dids}@{self.edge}"
 
     @property
     def length_s(self) -> float:
@@ -63,6 +69,8 @@ class Call:
     number: bytes
     began_s: float
     agent_hangs_up: bool
+    dialled: bytes = b""
+    """The URI of the first INVITE."""
     remote: bytes = b""
     """The edge's Contact in the caller's dialog."""
     to: bytes = b""

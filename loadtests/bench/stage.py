@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from drills.lab.certs import make_authority
 from drills.lab.enter import RUN_ROOT
@@ -108,7 +108,14 @@ class Stage:
 
     async def second_idle_s(self, seconds: float) -> float:
         """Return the CPU seconds that it takes in so long without calls, once it has settled."""
-        meter = self._meter("second")
+        return await self._idle_s("second", seconds)
+
+    async def edge_idle_s(self, seconds: float) -> float:
+        """Return the same of the edge that gets calls."""
+        return await self._idle_s("edge", seconds)
+
+    async def _idle_s(self, name: str, seconds: float) -> float:
+        meter = self._meter(name)
         ends_s = time.monotonic() + _LOADED_S
         while True:
             before_s = meter.read_s()
@@ -117,7 +124,7 @@ class Stage:
             if spent_s < _IDLE_SHARE * seconds:
                 return spent_s
             if time.monotonic() > ends_s:
-                raise BenchError(f"the second edge is busy without calls: {self.log_tail()}")
+                raise BenchError(f"an edge ({name}) is busy without calls: {self.log_tail()}")
 
     async def second_down(self) -> None:
         """End it."""
@@ -141,13 +148,13 @@ class Stage:
         finally:
             writer.close()
 
-    async def measure(self, rate: float, seconds: float) -> Slice:
-        """Run one slice."""
+    async def measure(self, rate: float, seconds: float, **scene: float) -> Slice:
+        """Run one slice; `scene`: what is other in it."""
         meters = {name: self._meter(name) for name in ("edge", "relay", "etcd", "second")}
         meters["generator"] = CpuMeter([self._generator.pid])
         before = {name: meter.read_s() for name, meter in meters.items()}
         loop_before_s = meters["edge"].main_s()
-        summary = await self._calls(rate, seconds)
+        summary = await self._calls(rate, seconds, **scene)
         spent = {name: meter.read_s() - before[name] for name, meter in meters.items()}
         return Slice(
             summary=summary,
@@ -207,12 +214,13 @@ class Stage:
         pids = (self._supervisor.pid(each) for each in of if each in known)
         return CpuMeter(pid for pid in pids if pid is not None)
 
-    async def _calls(self, rate: float, seconds: float) -> Summary:
-        order = json.dumps({"rate": rate, "seconds": seconds}).encode() + b"\n"
-        limit_s = seconds + SCENE.length_s + DEADLINE_S + 10.0
+    async def _calls(self, rate: float, seconds: float, **scene: float) -> Summary:
+        order = {"rate": rate, "seconds": seconds, "scene": scene}
+        length_s = replace(SCENE, **scene).length_s
+        limit_s = seconds + length_s + DEADLINE_S + 10.0
         try:
             async with asyncio.timeout(limit_s):
-                line = await asyncio.to_thread(self._exchange, order)
+                line = await asyncio.to_thread(self._exchange, json.dumps(order).encode() + b"\n")
         except TimeoutError as error:
             raise BenchError(f"the generator said nothing for {limit_s:.0f} s") from error
         if not line:
@@ -229,7 +237,12 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staged(
-    agents: int, *, media: bool, wrap_up_s: float = 0.0, is_far: bool = False
+    agents: int,
+    *,
+    media: bool,
+    wrap_up_s: float = 0.0,
+    is_far: bool = False,
+    queues: int = 1,
 ) -> AsyncIterator[Stage]:
     """Bring up what the edge stands on, the call center written into it.
 
@@ -248,7 +261,9 @@ async def staged(
     try:
         await supervisor.start(specs)
         tls = Tls(ca=identity.ca, cert=identity.cert, key=identity.key)
-        await furnish(servers.ENDPOINTS, tls, configuration(agents, SCENE.agents, wrap_up_s))
+        await furnish(
+            servers.ENDPOINTS, tls, configuration(agents, SCENE.agents, wrap_up_s, queues)
+        )
         stage = Stage(run, supervisor, identity)
         try:
             yield stage

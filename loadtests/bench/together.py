@@ -34,8 +34,9 @@ PIECES: Final = (
     Piece(name="growth-10000", bench="growth", effort={"sizes": (10_000,)}),
     Piece(name="growth-100000", bench="growth", effort={"sizes": (100_000,), "slices": 3}),
     Piece(name="memory", bench="memory"),
+    Piece(name="breadth", bench="breadth", effort={"slices": 3}),
     Piece(name="bridged", bench="bridged"),
-    Piece(name="edges", bench="edges"),
+    Piece(name="edges", bench="edges", effort={"rounds": 3, "climbs": 1}),
     Piece(name="distance-here", bench="distance", effort={"leaders": ("here",), "rounds": 3}),
     Piece(
         name="distance-elsewhere", bench="distance", effort={"leaders": ("elsewhere",), "rounds": 3}

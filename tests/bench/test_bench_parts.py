@@ -90,3 +90,11 @@ def test_the_media_benchmark_writes_its_figures(tmp_path: Path) -> None:
     assert 0 < rung["delay_ms"]["p50"]["median"] <= rung["delay_ms"]["p99"]["median"]
     assert rung["cores"]["median"] > 0
     assert rung["lost_share"] < 1
+
+
+def test_the_breadth_benchmark_writes_its_figures(tmp_path: Path) -> None:
+    found: Any = run("breadth", tmp_path)
+    assert found["breadth"].keys() == {"1 queues", "3 queues", "5 waiting", "0.4 s of talk"}
+    for each in found["breadth"].values():
+        assert each["idle_ms_per_s"] > 0
+        assert each["dirt"] == []

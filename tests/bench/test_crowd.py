@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from loadtests.bench.crowd import Crowd
 from loadtests.bench.ledger import Ledger, Summary
@@ -182,3 +183,10 @@ def test_a_probe_is_answered_the_way_it_came() -> None:
     edge = Edge()
     edge.say(Way.AGENTS, b"OPTIONS", b"probe", 1)
     edge.heard(Way.AGENTS, b"SIP/2.0 200")
+
+
+def test_callers_dial_so_many_numbers_in_turn() -> None:
+    scene = replace(SCENE, dids=3)
+    assert [scene.dialled(turn) for turn in range(4)] == [
+        f"sip:{number}@127.0.0.1:5081" for number in (155, 156, 157, 155)
+    ]
