@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from state.errors import OutcomeUnknownError, RejectedError, StoreError, UnavailableError
-from state.etcd import wire
+from state.etcd import EtcdStore, wire
 from state.etcd.joined import (
     FIRST,
     MOST_AWAY,
@@ -21,6 +21,7 @@ from state.etcd.joined import (
 from state.etcdpb import rpc_pb2 as pb
 from state.store import Absent, LeaseId, Operation, Put, TxnResult
 from tests.edge.virtual_time import in_virtual_time
+from tests.state.cluster import Cluster
 
 
 class Member:
@@ -420,3 +421,28 @@ async def test_whatever_the_way_all_is_carried_out_and_nothing_that_shares_a_key
             await asyncio.sleep(chance.choice([0.0, 0.001, 0.03]))
         assert all(each.succeeded for each in await asyncio.gather(*asked))
         assert not member.shared
+
+
+@pytest.mark.parts
+async def test_etcd_takes_as_many_together_as_go_each_as_large_as_may(cluster: Cluster) -> None:
+    store = EtcdStore(cluster.addresses(), tls=cluster.authority.issue("joined"))
+    sent: list[pb.TxnRequest] = []
+
+    async def send(request: pb.TxnRequest) -> pb.TxnResponse:
+        sent.append(request)
+        return await store._send_txn(request)  # noqa: SLF001 - no other way to see a request
+
+    try:
+        joiner = Joiner(send)
+        names = [[f"j{at}/{key}" for key in range(MOST_OPERATIONS)] for at in range(MOST_TOGETHER)]
+        before = asyncio.create_task(joiner.txn((), [Put(key="j", value=b"1")], ()))
+        await asyncio.sleep(0)
+        puts = [[Put(key=key, value=b"1") for key in keys] for keys in names]
+        absent = [[Absent(key=key) for key in keys] for keys in names]
+        both = zip(absent, puts, strict=True)
+        asked = [asyncio.create_task(joiner.txn(each, put, put)) for each, put in both]
+        results = await asyncio.gather(before, *asked)
+    finally:
+        await store.close()
+    assert all(each.succeeded for each in results)
+    assert len(sent) == 2
