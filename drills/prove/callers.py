@@ -41,7 +41,7 @@ class Caller:
     ) -> None:
         self._world = world
         self._way = world.ways[site]
-        self._site = site
+        self.site = site
         self._number = number
         self._did = did
         self._over = over
@@ -70,7 +70,7 @@ class Caller:
 
     def call(self) -> None:
         """Send the INVITE."""
-        self._world.note(Placed(at_s=self._world.now(), call=self.call_id, site=self._site))
+        self._world.note(Placed(at_s=self._world.now(), call=self.call_id, site=self.site))
         self._targets = self._way.targets(self._did, self.sip_call_id)
         self._world.later(self._patience_s, self.leave)
         self._next(FIRST_SILENCE_S)
@@ -91,7 +91,7 @@ class Caller:
     def _send_invite(self, attempt: int) -> None:
         if self._at is _At.CALLING and attempt == self._tries and not self._is_heard:
             branch = f"{self.sip_call_id.partition('@')[0]}.{attempt}"
-            self._send(sip.invite(self._dialog, self._number, self._site, branch))
+            self._send(sip.invite(self._dialog, self._number, self.site, branch))
 
     def _silence(self, attempt: int, *, heard: bool) -> None:
         if self._at is _At.CALLING and attempt == self._tries and self._is_heard is heard:

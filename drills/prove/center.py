@@ -18,7 +18,7 @@ from state.model import (
 
 DID = "15550100"
 QUEUE = "q"
-AGENTS_PER_SITE = 6
+AGENTS_PER_SITE = 8
 RING_S = 1.0
 
 

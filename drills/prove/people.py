@@ -73,9 +73,10 @@ class Crowd:
         self._world = world
         self._did = did
         self.wanted = 0
-        """How many callers there are to be at a time."""
+        """How many callers each site is to have at a time: of each, lest those whom a site that is
+        cut off does not serve are all."""
         self._count = 0
-        self._calling = 0
+        self._calling = dict.fromkeys(world.ways, 0)
         self._callers: dict[str, Caller] = {}
         """With those who are through but to whom an edge may still send something again."""
         self._legs: dict[str, PhoneLeg] = {}
@@ -99,24 +100,29 @@ class Crowd:
     @property
     def callers(self) -> int:
         """How many callers are not through."""
-        return self._calling
+        return sum(self._calling.values())
 
     def fill(self) -> None:
         """Let new callers call until there are enough."""
-        while not self.is_over and self._calling < self.wanted:
-            self._calling += 1
-            self._count += 1
-            site = self._world.chance.choice(list(self._world.ways))
-            number = f"49{self._count:08d}"
-            caller = Caller(
-                world=self._world,
-                site=SiteId(site),
-                number=number,
-                did=self._did,
-                over=self._caller_over,
-            )
-            self._callers[caller.sip_call_id] = caller
-            caller.call()
+        sites = list(self._world.ways)
+        self._world.chance.shuffle(sites)
+        for site in sites:
+            while not self.is_over and self._calling[site] < self.wanted:
+                self._call(site)
+
+    def _call(self, site: str) -> None:
+        self._calling[site] += 1
+        self._count += 1
+        number = f"49{self._count:08d}"
+        caller = Caller(
+            world=self._world,
+            site=SiteId(site),
+            number=number,
+            did=self._did,
+            over=self._caller_over,
+        )
+        self._callers[caller.sip_call_id] = caller
+        caller.call()
 
     def close(self) -> None:
         """Let nobody call any more, and those who wait give up."""
@@ -236,7 +242,7 @@ class Crowd:
         return message
 
     def _caller_over(self, caller: Caller) -> None:
-        self._calling -= 1
+        self._calling[caller.site] -= 1
         self._world.later(AGAIN_S, lambda: self._callers.pop(caller.sip_call_id, None))
         # A breath between two calls: a center that refuses everybody must not be a busy loop.
         self._world.later(0.02, self.fill)

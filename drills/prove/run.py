@@ -38,9 +38,9 @@ from state.publishing import OPERATIONS_IN_TXN, publish
 from state.store import Delete, Put
 
 LAUNCHER = PROJECT / "tests" / "prove" / "planted.py"
-RUSH, LULL = 27, 12
-"""So many callers there are at a time: more than agents, and fewer, so that some are free to whom
-callers can be passed on..."""
+RUSH, LULL = 12, 5
+"""So many callers each site has at a time: more than agents, and fewer, so that some are free to
+whom callers can be passed on..."""
 RUSH_S, LULL_S = 6.0, 3.0
 """... for so long each."""
 PASSED_ON_S = 0.3

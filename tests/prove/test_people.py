@@ -1,0 +1,138 @@
+"""The people of a run: how many call, and what an agent says who passes a caller on."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+
+from drills.prove.history import Event, LegUp, PassedOn, Placed
+from drills.prove.ksr import Message
+from drills.prove.people import Crowd, World
+from loadtests.bench.wire import hear
+
+EDGE = "198.18.1.10:5081"
+AGENTS = {"a01": "a", "b01": "b"}
+
+
+class Way:
+    """A site's proxy that lets everything through, and keeps what is said to the edges."""
+
+    address = "198.18.1.10:5060"
+
+    def __init__(self) -> None:
+        self.said: list[bytes] = []
+
+    def send(self, datagram: bytes, to: str) -> None:  # noqa: ARG002 - as the proxy's
+        """Keep it."""
+        self.said.append(datagram)
+
+    def targets(self, number: str, sip_call_id: str) -> list[str]:  # noqa: ARG002 - as above
+        """Return the one edge."""
+        return [EDGE]
+
+    def was_silent(self, target: str) -> None:
+        """Take it in."""
+
+    def offer(self, agent: str, offer: str, call_id: str) -> Message:
+        """Let the offer through."""
+        return Message(user=agent, offer=offer, call_id=call_id, is_relayed=True)
+
+    def answered(self, message: Message) -> None:
+        """Take it in."""
+
+    def failed(self, message: Message) -> None:
+        """Take it in."""
+
+    def goodbye(self, agent: str, token: tuple[int, int]) -> None:
+        """Take it in."""
+
+
+class Stage:
+    """People whose time passes when the test says so."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.noted: list[Event] = []
+        self.due: list[tuple[float, Callable[[], object]]] = []
+        self.now_s = 0.0
+        self.ways = {site: Way() for site in "abc"}
+        world = World(
+            ways=self.ways,
+            note=self.noted.append,
+            later=lambda in_s, do: self.due.append((self.now_s + in_s, do)),
+            now=lambda: self.now_s,
+            chance=random.Random(seed),  # noqa: S311 - no secret
+            run="r",
+        )
+        self.crowd = Crowd(world, AGENTS, "15550100", "q")
+
+    def pass_time(self, to_s: float) -> None:
+        """Do what is due until then."""
+        while self.due and min(self.due, key=_when)[0] <= to_s:
+            self.due.sort(key=_when)
+            self.now_s, do = self.due.pop(0)
+            do()
+        self.now_s = to_s
+
+    def ring(self, agent: str) -> None:
+        """Let an edge ring an agent, and acknowledge the answer, if there is one."""
+        head = (
+            "{method} sip:" + agent + "@everline SIP/2.0\r\nVia: SIP/2.0/UDP 1.1.1.1;branch=z9x\r\n"
+            "From: <sip:everline>;tag=e\r\nTo: <sip:" + agent + "@everline>\r\nCall-ID: c@e\r\n"
+            "CSeq: 1 {method}\r\nContact: <sip:e@1.1.1.1>\r\nX-Everline-Offer: call 1 7\r\n"
+            "Content-Length: 0\r\n\r\n"
+        )
+        self.crowd.take(AGENTS[agent], head.format(method="INVITE").encode(), EDGE)
+        self.pass_time(self.now_s + 0.2)
+        self.crowd.take(AGENTS[agent], head.format(method="ACK").encode(), EDGE)
+
+
+def _when(due: tuple[float, Callable[[], object]]) -> float:
+    return due[0]
+
+
+def test_each_site_has_its_own_callers_so_that_one_that_serves_nobody_does_not_have_them_all() -> (
+    None
+):
+    stage = Stage()
+    for wanted in (4, 7):
+        stage.crowd.wanted = wanted
+        stage.crowd.fill()
+        placed = Counter(event.site for event in stage.noted if isinstance(event, Placed))
+        assert placed == {"a": wanted, "b": wanted, "c": wanted}
+        assert stage.crowd.callers == 3 * wanted
+
+
+def test_an_agent_who_passes_a_caller_on_says_refer_and_hangs_up_with_the_next_number() -> None:
+    referred = []
+    for seed in range(60):
+        stage = Stage(seed)
+        stage.ring("a01")
+        if not any(isinstance(event, LegUp) for event in stage.noted):
+            continue  # they declined, or let it ring
+        stage.pass_time(20.0)
+        said = [hear(each) for each in stage.ways["a"].said]
+        requests = {
+            each.start.split()[0]: each.first(b"cseq").split()[0]
+            for each in said
+            if not each.status
+        }
+        passed = [event for event in stage.noted if isinstance(event, PassedOn)]
+        if b"REFER" not in requests:
+            assert (requests, passed) == ({b"BYE": b"1"}, [])
+            continue
+        assert requests == {b"REFER": b"1", b"BYE": b"2"}
+        refer = next(each for each in said if each.start.startswith(b"REFER"))
+        assert refer.first(b"refer-to") == f"<sip:{passed[0].to}@everline>".encode()
+        referred.append(passed[0].to)
+    assert referred, "one in eight does"
+
+
+def test_somebody_who_talks_is_passed_on_at_a_desk() -> None:
+    stage = Stage(seed=3)
+    assert stage.crowd.pass_somebody_on() is None
+    stage.ring("a01")
+    passed = stage.crowd.pass_somebody_on()
+    assert passed is not None
+    assert passed[:2] == ("a01", "call")
+    assert [event.to for event in stage.noted if isinstance(event, PassedOn)] == [passed[2]]
