@@ -37,6 +37,8 @@ class Message:
     user: str = ""
     offer: str = ""
     call_id: str = ""
+    source: str = "127.0.0.1:5081"
+    """`host:port` of the edge that sent it."""
     cseq: str = "1"
     status: int = 0
     is_registered: bool = True
@@ -118,6 +120,8 @@ class Kamailio:
             "evapi.relay_multicast": lambda text, name: self._outside.tell(name, text),
             "evapi.set_tag": lambda _name: 1,
             "kx.gete_ruser": lambda: self.message.user,
+            "kx.get_srcip": lambda: self.message.source.rpartition(":")[0],
+            "kx.get_srcport": lambda: int(self.message.source.rpartition(":")[2]),
             "kx.get_callid": lambda: self.message.call_id,
             "kx.get_status": lambda: self.message.status,
             "pv.gete": lambda _name: self.message.cseq,

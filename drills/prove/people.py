@@ -40,8 +40,8 @@ class Way(Protocol):
     def was_silent(self, target: str) -> None:
         """Remember that an edge did not answer in time."""
 
-    def offer(self, agent: str, offer: str, call_id: str) -> Message:
-        """Put an INVITE to an agent to the gate."""
+    def offer(self, agent: str, offer: str, call_id: str, source: str) -> Message:
+        """Put an edge's INVITE to an agent to the gate."""
 
     def answered(self, message: Message) -> None:
         """Let the script see the telephone's 200."""
@@ -65,6 +65,16 @@ class World(Struct, frozen=True, kw_only=True):
     """Makes this run's Call-IDs its own."""
 
 
+class _Seen(Struct, frozen=True):
+    """An INVITE to an agent."""
+
+    site: str
+    agent: str
+    header: str
+    call_id: str
+    source: str
+
+
 class Crowd:
     """Everybody."""
 
@@ -81,8 +91,8 @@ class Crowd:
         """With those who are through but to whom an edge may still send something again."""
         self._legs: dict[str, PhoneLeg] = {}
         self._refusals: dict[str, bytes] = {}
-        self._seen: deque[tuple[str, str, str, str]] = deque(maxlen=400)
-        """Offers that went through a gate: site, agent, header, Call-ID."""
+        self._seen: deque[_Seen] = deque(maxlen=400)
+        """Offers that went through a gate."""
         self.phones = {
             agent: Phone(
                 agent=AgentId(agent),
@@ -158,13 +168,13 @@ class Crowd:
         # Mostly of the last ones: those are the ones that a gate may mistake for new.
         back = chance.choice((1, 2, 3, chance.randint(1, len(self._seen))))
         place = -min(back, len(self._seen))
-        site, agent, header, call_id = self._seen[place]
-        leg = self.phones[agent].leg
-        if leg is not None and leg.sip_call_id == call_id:
+        seen = self._seen[place]
+        leg = self.phones[seen.agent].leg
+        if leg is not None and leg.sip_call_id == seen.call_id:
             return  # still the proxy's own transaction: absorbed there
-        message = self._ask_gate(site, agent, header, call_id, is_late=True)
+        message = self._ask_gate(seen, is_late=True)
         if message.is_relayed:
-            self._world.ways[site].failed(message)
+            self._world.ways[seen.site].failed(message)
 
     # -- what the edges send
 
@@ -210,7 +220,8 @@ class Crowd:
             return
         agent = heard.request_user.decode()
         header = heard.first(b"x-everline-offer").decode()
-        message = self._ask_gate(site, agent, header, call_id, is_late=False)
+        seen = _Seen(site, agent, header, call_id, source)
+        message = self._ask_gate(seen, is_late=False)
         if message.reply is not None:
             status, reason = message.reply
             answer = heard.answer(f"{status} {reason}".encode(), tag=b"no")
@@ -218,21 +229,20 @@ class Crowd:
             self._world.later(10.0, lambda: self._refusals.pop(call_id, None))
             way.send(answer, source)
             return
-        self._seen.append((site, agent, header, call_id))
+        self._seen.append(seen)
         leg = self.phones[agent].ring(heard, message, source, header, self._leg_over)
         self._legs[call_id] = leg
         leg.begin()
 
-    def _ask_gate(
-        self, site: str, agent: str, header: str, call_id: str, *, is_late: bool
-    ) -> Message:
-        message = self._world.ways[site].offer(agent, header, call_id)
-        call, epoch, revision = header.split()
+    def _ask_gate(self, seen: _Seen, *, is_late: bool) -> Message:
+        way = self._world.ways[seen.site]
+        message = way.offer(seen.agent, seen.header, seen.call_id, seen.source)
+        call, epoch, revision = seen.header.split()
         self._world.note(
             AtGate(
                 at_s=self._world.now(),
-                site=SiteId(site),
-                agent=AgentId(agent),
+                site=SiteId(seen.site),
+                agent=AgentId(seen.agent),
                 call=CallId(call),
                 token=(int(epoch), int(revision)),
                 verdict=PASSED if message.is_relayed else str(message.reply and message.reply[1]),

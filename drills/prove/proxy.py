@@ -119,9 +119,10 @@ class Proxy(asyncio.DatagramProtocol):
         """Remember that an edge did not answer in time."""
         self._kamailio.tables.put("down", target, "1")
 
-    def offer(self, agent: str, offer: str, call_id: str) -> Message:
-        """Put an INVITE to an agent to the gate: relayed, or with a reply."""
-        message = self._at_hand(Message(user=agent, offer=offer, call_id=call_id))
+    def offer(self, agent: str, offer: str, call_id: str, source: str) -> Message:
+        """Put an edge's INVITE to an agent to the gate: relayed, or with a reply."""
+        asked = Message(user=agent, offer=offer, call_id=call_id, source=source)
+        message = self._at_hand(asked)
         self._kamailio.serves.offer()
         return message
 

@@ -34,9 +34,9 @@ class Way:
     def was_silent(self, target: str) -> None:
         """Take it in."""
 
-    def offer(self, agent: str, offer: str, call_id: str) -> Message:
+    def offer(self, agent: str, offer: str, call_id: str, source: str) -> Message:
         """Let the offer through."""
-        return Message(user=agent, offer=offer, call_id=call_id, is_relayed=True)
+        return Message(user=agent, offer=offer, call_id=call_id, source=source, is_relayed=True)
 
     def answered(self, message: Message) -> None:
         """Take it in."""
