@@ -36,6 +36,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Absolute path of the file for the figures."""
     mutants: tuple[str, ...] = tuple(mutant.name for mutant in MUTANTS)
     """Names of those to plant."""
+    minutes: float | None = None
+    """What would end later is left; None: all is done."""
     resume: bool = False
     """Go on with what `json` holds."""
     faults: tuple[FaultKind, ...] = ()
@@ -53,12 +55,14 @@ async def prove(options: Options) -> Exit:
         operations=options.operations,
         mutants=[mutant for mutant in MUTANTS if mutant.name in options.mutants],
         kinds=options.faults,
+        for_s=None if options.minutes is None else options.minutes * 60,
     )
+    is_all = False
     try:
         async with ground() as stage:
             with progress("operations", total=float(options.operations)) as task:
                 listener = _Listener(task, figures, options.json)
-                await campaign(stage, figures, wanted, listener)
+                is_all = await campaign(stage, figures, wanted, listener)
             if not figures.held:
                 note(f"prove: the logs are in {stage.keep_logs(LOGS)}")
     finally:
@@ -66,6 +70,9 @@ async def prove(options: Options) -> Exit:
         if options.json:
             _write(Path(options.json), figures)
         _report(figures)
+    if not is_all:
+        note("prove: not all is done yet; go on with --resume")
+        return Exit.INTERRUPTED if figures.held else Exit.FAILED
     return Exit.OK if figures.held else Exit.FAILED
 
 

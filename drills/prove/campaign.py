@@ -17,6 +17,8 @@ from drills.prove.run import Order
 
 ROUND_S = 90.0
 SHORTEST_ROUND_S = 25.0
+AROUND_S = 35.0
+"""What comes before and after the traffic of a run, at most as a rule."""
 USUAL_RATE = 130.0
 """Operations a second, on two cores."""
 DEATH_EVERY = 4
@@ -32,6 +34,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     mutants: Sequence[Mutant] = ()
     kinds: Sequence[FaultKind] = ()
     """Only these faults in the rounds; empty: all."""
+    for_s: float | None = None
+    """What would end later than so long from the beginning is left for another time."""
 
 
 class Ground(Protocol):
@@ -54,36 +58,50 @@ class Listener(Protocol):
         """Hear that the figures have grown: by a round, or by a mutant."""
 
 
-async def campaign(ground: Ground, figures: Figures, wanted: Wanted, hears: Listener) -> None:
-    """Do what is wanted and not in the figures yet, and put it there.
+async def campaign(ground: Ground, figures: Figures, wanted: Wanted, hears: Listener) -> bool:
+    """Do what is wanted and not in the figures yet, and put it there; tell whether that is all.
 
     What is there when it is interrupted holds too: another campaign goes on with it.
     """
+    ends_s = float("inf") if wanted.for_s is None else _now_s() + wanted.for_s
     while figures.operations < wanted.operations:
         number = len(figures.seeds)
         left = wanted.operations - figures.operations
-        order = round_order(figures.seed, number, left, wanted.kinds)
+        left_s = ends_s - _now_s() - AROUND_S
+        if left_s < SHORTEST_ROUND_S:
+            return False
+        order = round_order(figures.seed, number, left, wanted.kinds, at_most_s=left_s)
         await _round(ground, order, figures, hears)
         hears.step()
     for mutant in wanted.mutants:
         if mutant.name in figures.mutants.by:
             continue
+        if ends_s - _now_s() < mutant.seconds + AROUND_S:
+            return False
         hears.at(f"planted: {mutant.line}", figures.operations)
         figures.mutants.note(mutant.name, await _caught(ground, mutant, figures.seed))
         hears.step()
+    return True
 
 
 def _now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def round_order(seed: int, number: int, operations: int, kinds: Sequence[FaultKind] = ()) -> Order:
+def round_order(
+    seed: int,
+    number: int,
+    operations: int,
+    kinds: Sequence[FaultKind] = (),
+    *,
+    at_most_s: float = ROUND_S,
+) -> Order:
     """Return the order for a round: its seed is the campaign's plus its number.
 
     With `kinds` only these faults, and no long death.
     """
     own = seed + number
-    seconds = min(ROUND_S, max(SHORTEST_ROUND_S, operations / USUAL_RATE))
+    seconds = min(ROUND_S, at_most_s, max(SHORTEST_ROUND_S, operations / USUAL_RATE))
     if kinds:
         faults = schedule(own, seconds, kinds)
         return Order(seed=own, faults=faults, operations=0, seconds=seconds)

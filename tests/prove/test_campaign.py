@@ -5,7 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from drills.prove.campaign import MUTANT_TRIES, Wanted, campaign
+from drills.prove.campaign import (
+    AROUND_S,
+    MUTANT_TRIES,
+    SHORTEST_ROUND_S,
+    Wanted,
+    campaign,
+)
 from drills.prove.figures import Figures, Outcome
 from drills.prove.mutants import MUTANTS, Mutant
 from drills.prove.run import Order
@@ -65,6 +71,16 @@ async def test_a_campaign_that_was_broken_off_goes_on_with_the_next_round_and_mu
         assert kept == whole
     assert (whole.operations, whole.violations) == (500, 0)
     assert (whole.mutants.planted, whole.mutants.caught) == (1, 1)
+
+
+async def test_a_campaign_that_has_little_time_begins_only_what_it_can_end() -> None:
+    stage, figures = Stage(Law.STALE_TOKEN), Figures(seed=7)
+    for for_s, rounds in ((AROUND_S, 0), (AROUND_S + SHORTEST_ROUND_S + 1, 5)):
+        wanted = Wanted(operations=500, mutants=(OLD_TOKEN,), for_s=for_s)
+        is_all = await campaign(stage, figures, wanted, Listener())
+        assert (is_all, len(figures.seeds)) == (rounds > 0, rounds)
+    assert all(order.seconds <= SHORTEST_ROUND_S + 1 for order in stage.orders)
+    assert figures.mutants.caught == 1
 
 
 async def test_a_planted_bug_is_not_caught_by_a_law_that_has_nothing_to_do_with_it() -> None:
