@@ -18,6 +18,8 @@ from custody.place import Place
 
 _SUITE: Final = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 _ID_BYTES: Final = 8
+SEALED_BYTES: Final = 80
+"""Of a data key: X25519's public half, the key, AES-GCM's tag."""
 
 
 def key_id_of(public: bytes) -> str:

@@ -1,26 +1,36 @@
 """What the folder of one recording says: to the shipper, and to a later life of the recorder.
 
-`facts.json` what is recorded since when, `marks.json` the gaps and pauses, `NNNN.begun` where a
-segment begins, `NNNN.json` how it ended, `over` that it is all there is.
+`facts.jsonl` what is recorded since when, `marks.jsonl` the gaps and pauses, each all of it in its
+last line; `NNNN.begun` where a segment begins, `NNNN.key` its sealed key, `NNNN.seg` what is
+sealed, `NNNN.json` how it ended; `over` that it is all there is.
+
+A machine that loses its power may leave a file that was made since the last flush with nothing in
+it, and of one that was added to only what was flushed. So nothing is written in the place of what
+somebody needs, and what is found is looked at before it is believed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from custody.errors import FormatError
-from custody.manifest import Manifest, Segment
+from custody.manifest import Manifest, Segment, Span
 from edge.recorder import marks as noted
 from edge.recorder.marks import Marks
-from edge.recorder.segments import left_over, write_whole
+from edge.recorder.segments import is_as_told, left_over, write_whole
 
-FACTS: Final = "facts.json"
-MARKS: Final = "marks.json"
+FACTS: Final = "facts.jsonl"
+MARKS: Final = "marks.jsonl"
 OVER: Final = "over"
+TORN: Final = "not_on_disk"
+T = TypeVar("T", bound=Struct)
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -50,26 +60,62 @@ class Begun(Struct, frozen=True, kw_only=True):
 def closed_segments(folder: Path) -> list[Segment]:
     """Return the folder's segments; one that was never closed is closed at its last whole frame."""
     found = []
-    facts = read_facts(folder)
     for begun_path in sorted(folder.glob("*.begun")):
         number = int(begun_path.stem)
         path = folder / f"{begun_path.stem}.json"
-        if not path.exists():
-            begun = msgspec.json.decode(begun_path.read_bytes(), type=Begun)
+        segment = _read(path, Segment)
+        if segment is None or not is_as_told(folder, segment):
+            begun = _read(begun_path, Begun)
+            if begun is None:
+                continue
             segment = left_over(folder, number, begun.start, begun.key_id)
-            if segment is None or facts is None:
+            if segment is None:
                 continue
             write_whole(path, msgspec.json.encode(segment))
-        found.append(msgspec.json.decode(path.read_bytes(), type=Segment))
+        found.append(segment)
     return found
+
+
+def last_number(folder: Path) -> int:
+    """Return the number of the folder's last segment, also of one that nothing is left of."""
+    return max((int(path.stem) for path in folder.glob("[0-9]*")), default=0)
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    """Return what a file holds; None: it is not there, or not whole."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _read_last(path: Path, kind: type[T]) -> T | None:
+    """Return the last whole line of a file; None: there is none."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            return msgspec.json.decode(line, type=kind)
+    return None
+
+
+def add(path: Path, what: Facts | Marks) -> None:
+    """Write all of it down behind what is there."""
+    # A line of its own also behind one that was torn.
+    line = b"\n" + msgspec.json.encode(what) + b"\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        if os.write(descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
 
 
 def read_facts(folder: Path) -> Facts | None:
     """Return what is recorded in a folder; None: nothing that a recorder has written."""
-    try:
-        return msgspec.json.decode((folder / FACTS).read_bytes(), type=Facts)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+    return _read_last(folder / FACTS, Facts)
 
 
 def is_over(folder: Path) -> bool:
@@ -90,6 +136,10 @@ def manifest_of(folder: Path, recorder: str) -> Manifest:
     marks = read_marks(folder)
     segments = tuple(closed_segments(folder))
     reached = max((each.start + each.samples for each in segments), default=0)
+    gaps = tuple(marks.gaps)
+    if last_number(folder) > max((each.number for each in segments), default=0):
+        # It was begun, and nothing of it is left: for how long it was recorded nobody knows.
+        gaps += (Span(start=reached, end=reached, because=TORN),)
     return Manifest(
         recording=facts.call,
         tenant=facts.tenant,
@@ -100,7 +150,7 @@ def manifest_of(folder: Path, recorder: str) -> Manifest:
         recorder=recorder,
         started_ms=facts.started_ms,
         segments=segments,
-        gaps=tuple(marks.gaps),
+        gaps=gaps,
         pauses=noted.spans(marks.pauses, reached),
         holds=noted.spans(marks.holds, reached),
         masks=tuple(marks.masks),
@@ -110,7 +160,4 @@ def manifest_of(folder: Path, recorder: str) -> Manifest:
 
 def read_marks(folder: Path) -> Marks:
     """Return what was noted; nothing if there is no word of it."""
-    try:
-        return msgspec.json.decode((folder / MARKS).read_bytes(), type=Marks)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return Marks()
+    return _read_last(folder / MARKS, Marks) or Marks()

@@ -26,8 +26,10 @@ from edge.recorder.folder import (
     OVER,
     Begun,
     Facts,
+    add,
     closed_segments,
     finish,
+    last_number,
     read_marks,
 )
 from edge.recorder.marks import Marks
@@ -189,8 +191,7 @@ class Recording:
     def _take_up(self, now: int) -> None:
         """Close what a former life left open, and note the time that nobody recorded."""
         segments = closed_segments(self._folder)
-        self._number = max((each.number for each in segments), default=0)
-        self._number = max(self._number, len(list(self._folder.glob("*.begun"))))
+        self._number = last_number(self._folder)
         reached = max((each.start + each.samples for each in segments), default=0)
         self.timeline = Timeline(max(reached, now), read_marks(self._folder))
         self._gap(reached, self.timeline.start, RESTARTED)
@@ -259,10 +260,10 @@ class Recording:
 
     def _save_marks(self) -> None:
         # As they are now, and not as they were when this was asked for: the last one counts.
-        write_whole(self._folder / MARKS, msgspec.json.encode(self.marks))
+        add(self._folder / MARKS, self.marks)
 
     def _save_facts(self) -> None:
-        write_whole(self._folder / FACTS, msgspec.json.encode(self.facts))
+        add(self._folder / FACTS, self.facts)
 
 
 def _nothing_after(frame: Frame) -> Frame:

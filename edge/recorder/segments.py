@@ -87,6 +87,20 @@ class SegmentWriter:
             self._descriptor = -1
 
 
+def is_as_told(folder: Path, segment: Segment) -> bool:
+    """Tell whether the disk has all that was written of a segment before it was said to be closed.
+
+    By the length of what was sealed: it is only ever added to.
+    """
+    name = f"{segment.number:04d}"
+    try:
+        sealed_key = (folder / f"{name}{KEY}").read_bytes()
+        size = (folder / f"{name}{SEALED}").stat().st_size
+    except OSError:
+        return False
+    return size == segment.size and hashlib.sha256(sealed_key).hexdigest() == segment.sealed_key
+
+
 def left_over(folder: Path, number: int, start: int, key_id: str) -> Segment | None:
     """Take stock of a segment that a former life did not close; None: nothing of it can open.
 
@@ -98,7 +112,7 @@ def left_over(folder: Path, number: int, start: int, key_id: str) -> Segment | N
         whole = frames.LAYOUT.whole(path.stat().st_size)
     except OSError:
         return None
-    if not whole:
+    if not whole or len(sealed_key) != seal.SEALED_BYTES:
         return None
     size = whole * frames.LAYOUT.frame_bytes
     os.truncate(path, size)

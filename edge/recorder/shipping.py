@@ -108,7 +108,7 @@ class Shipper:
         await self._store.put(audio_name(facts.tenant, facts.call, segment), sealed)
 
     async def _ship_whole(self, folder: Path, facts: Facts) -> Manifest:
-        account = manifest_of(folder, self._recorder)
+        account = await asyncio.to_thread(manifest_of, folder, self._recorder)
         for segment in account.segments:
             if folder / f"{segment.number:04d}.json" not in self._sent:
                 await self._ship_segment(folder, facts, segment)

@@ -18,10 +18,12 @@ from custody.providers import LocalFile
 from custody.store import RecordingStore
 from edge.errors import NotRecordedError
 from edge.media.plan import Party
+from edge.recorder import folder as folders
 from edge.recorder import recording as recordings
 from edge.recorder import segments
-from edge.recorder.folder import read_marks
+from edge.recorder.folder import Facts, read_marks
 from edge.recorder.forks import Fork
+from edge.recorder.marks import Marks
 from edge.recorder.recorder import Recorder
 from edge.recorder.settling import Settler
 from edge.recorder.shipping import Shipper
@@ -83,7 +85,13 @@ class Stage:
         self.flows = threading.Event()
         self.flows.set()
         self.is_full = False
-        written = segments.write_whole
+        written, added = segments.write_whole, folders.add
+
+        def add(path: Path, what: Facts | Marks) -> None:
+            self.flows.wait(10)
+            if self.is_full:
+                raise OSError(28, "No space left on device")
+            added(path, what)
 
         def write_whole(path: Path, content: bytes) -> None:
             self.flows.wait(10)
@@ -93,6 +101,7 @@ class Stage:
 
         for each in (recordings, segments):
             patch.setattr(each, "write_whole", write_whole)
+        patch.setattr(recordings, "add", add)
         self.recorder = Recorder(
             site="a",
             spool=self.spool,
@@ -170,7 +179,7 @@ async def test_a_recording_that_cannot_be_begun_leaves_no_copy_behind(stage: Sta
     assert stage.relay.closed == len(stage.relay.asked)
     stage.is_full = False
     await stage.record("c1")
-    assert (stage.spool / "c1" / "facts.json").exists()
+    assert (stage.spool / "c1" / "facts.jsonl").exists()
 
 
 async def test_marks_are_written_in_the_order_in_which_they_were_made(stage: Stage) -> None:
