@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from drills.charts import LAST_RUNS
 from drills.demo.run import Stage, living_edges, staged
@@ -104,7 +106,8 @@ class Series:
 
     async def _drill(self, stage: Stage, due: Due, hands: Hands) -> Evidence:
         experiment, shelf = due.experiment, self._shelf
-        logs = stage.lab.paths.run / "kept-logs"
+        # Not in the lab's own folder, which goes with it.
+        logs = Path(tempfile.mkdtemp(prefix="at-work-", dir=shelf.home))
         brought = await rehearse(stage, experiment, logs, hands)
         with shelf.adding(experiment.name) as (run, previous):
             evidence = evidence_of(
@@ -119,9 +122,11 @@ class Series:
             )
             before = _before(shelf, experiment.name)
             shelf.put(evidence, {CAPTURE: brought.pcap}, page(evidence, before))
-        if not evidence.held:
-            # Of hundreds of runs they would fill a disk, and nobody asks for those that held.
-            shutil.copytree(logs, shelf.folder(run) / "logs", dirs_exist_ok=True)
+        # Of hundreds of runs they would fill a disk, and nobody asks for those that held.
+        if evidence.held:
+            shutil.rmtree(logs, ignore_errors=True)
+        else:
+            shutil.move(logs, shelf.folder(run) / "logs")
         return evidence
 
 
