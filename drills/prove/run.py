@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
 from drills.lab.lab import PROJECT, Lab, default_paths
 from drills.lab.plan import Part, plan_lab
+from drills.prove.asking import Edges
 from drills.prove.breaker import Breaker
 from drills.prove.center import DID, QUEUE, agents, configuration
 from drills.prove.checker import check
 from drills.prove.faults import EDGES, SITES, Fault
 from drills.prove.figures import Outcome
-from drills.prove.history import History, Mode, Stock
+from drills.prove.history import History
 from drills.prove.mutants import GATE_FAULTS
+from drills.prove.peace import Peace
 from drills.prove.people import Crowd
 from drills.prove.people import World as PeopleWorld
 from drills.prove.proxy import Proxy
 from drills.prove.violations import Law, Violation
 from drills.prove.watcher import Watcher
-from drills.prove.world import QUORUM
+from drills.prove.wishes import wish
 from state import keys
 from state.clock import SystemClock
-from state.codec import decode, encode
+from state.codec import encode
 from state.errors import StoreError
 from state.etcd import EtcdStore, Tls
 from state.listing import read_all
-from state.model import AgentId, EdgeId, Readiness, TransferWish, Wish
+from state.model import EdgeId, Readiness, TransferWish
 from state.publishing import OPERATIONS_IN_TXN, publish
 from state.store import Delete, Put
 
@@ -45,12 +45,8 @@ RUSH_S, LULL_S = 6.0, 3.0
 """... for so long each."""
 PASSED_ON_S = 0.3
 """How often somebody passes a caller on over the API."""
-PEACE_S, STILL_S = 45.0, 18.0
-"""How long all may take to settle after the last fault; and what has not moved for so long then, is
-stuck: every agent has to be true within 15 s."""
 READY_S = 25.0
 LOOK_S = 2.0
-MODES_S = 0.3
 _OF_CALLS = tuple(f"{keys.STATE}{kind}/" for kind in ("ticket", "offer", "work", "presence"))
 
 
@@ -76,6 +72,8 @@ class Ground:
         self._proxies = proxies
         self._store = store
         self._clock = SystemClock()
+        self._edges = Edges(lab.paths, self._clock)
+        self._peace = Peace(store=store, clock=self._clock, edges=self._edges, proxies=proxies)
         self._runs = 0
 
     def keep_logs(self, directory: Path) -> Path:
@@ -103,7 +101,7 @@ class Ground:
         found = await self._traffic(order, history, crowd, breaker, tell)
         over_s = self._now()
         if not found:
-            await self._peace(crowd, history, watcher)
+            await self._peace.make(crowd, history, watcher)
             found = check(history.events)
         else:
             crowd.close()
@@ -156,7 +154,7 @@ class Ground:
             proxy.restart()
         for edge in EDGES:
             breaker.say(edge, not_before_s=0.0)
-        await self._wishes(dict.fromkeys(crowd.phones, Readiness.READY))
+        await wish(self._store, crowd.phones, Readiness.READY)
         await self._until_serving()
 
     async def _clear(self) -> None:
@@ -171,14 +169,6 @@ class Ground:
             for start in range(0, len(deletes), OPERATIONS_IN_TXN):
                 await self._store.txn((), deletes[start : start + OPERATIONS_IN_TXN])
 
-    async def _wishes(self, wishes: Mapping[str, Readiness]) -> None:
-        puts = []
-        for agent, readiness in wishes.items():
-            wish = Wish(agent=AgentId(agent), readiness=readiness)
-            puts.append(Put(key=keys.wish(wish.agent), value=encode(wish)))
-        if puts:
-            await self._store.txn((), puts)
-
     async def _until_serving(self) -> None:
         async with asyncio.timeout(READY_S):
             for edge in EDGES:
@@ -186,7 +176,7 @@ class Ground:
                     await asyncio.sleep(0.1)
 
     async def _serves(self, edge: str) -> bool:
-        status = await self._ask(edge, "status")
+        status = await self._edges.ask(EdgeId(edge), "status")
         listing = await read_all(self._store, f"{keys.STATE}presence/", keys_only=True)
         return (
             status.get("snapshot") == "live"
@@ -211,7 +201,7 @@ class Ground:
             asyncio.create_task(self._passing_on(crowd)),
             asyncio.create_task(self._pauses(order.seed, crowd)),
             asyncio.create_task(self._late_copies(crowd)),
-            asyncio.create_task(self._watch_modes(history)),
+            asyncio.create_task(self._edges.watch_modes(history)),
         ]
         began_s = self._now()
         try:
@@ -240,7 +230,7 @@ class Ground:
             agent = chance.choice(list(crowd.phones))
             for readiness in (Readiness.PAUSED, Readiness.READY):
                 with contextlib.suppress(StoreError):
-                    await self._wishes({agent: readiness})
+                    await wish(self._store, (agent,), readiness)
                 await asyncio.sleep(chance.uniform(0.05, 0.4))
 
     async def _tide(self, crowd: Crowd) -> None:
@@ -268,113 +258,11 @@ class Ground:
             await asyncio.sleep(0.15)
             crowd.deliver_late_copy()
 
-    async def _watch_modes(self, history: History) -> None:
-        """Note by what each edge says that it serves, when that has changed."""
-        async with asyncio.TaskGroup() as group:
-            for edge in map(EdgeId, EDGES):
-                group.create_task(self._watch_mode(edge, history))
-
-    async def _watch_mode(self, edge: EdgeId, history: History) -> None:
-        known = {event.edge: event.mode for event in history.events if isinstance(event, Mode)}
-        while True:
-            mode = await self._mode(edge)
-            if mode is not None and mode != known.get(edge):
-                known[edge] = mode
-                history.note(Mode(at_s=self._now(), edge=edge, mode=mode))
-            await asyncio.sleep(MODES_S)
-
-    async def _mode(self, edge: EdgeId) -> str | None:
-        """Ask an edge by what it serves; None: it does not answer."""
-        serving: Mapping[str, str] = (await self._ask(edge, "status")).get("serving", {})
-        return serving.get("mode")
-
     def _mend(self) -> None:
         self._lab.wan.heal_all()
         for name in self._lab.supervisor.names():
             if self._lab.supervisor.pid(name) is not None:
                 self._lab.supervisor.thaw(name)
-
-    # -- peace
-
-    async def _peace(self, crowd: Crowd, history: History, watcher: Watcher) -> None:
-        """Let all calls end, give time, and take stock."""
-        modes = asyncio.create_task(self._watch_modes(history))
-        crowd.close()
-        await self._until_done(lambda: self._wishes(dict.fromkeys(crowd.phones, Readiness.READY)))
-        ends_s, moved_s, seen = self._now() + PEACE_S, self._now(), len(history.events)
-        stock = await self._stock(crowd)
-        while self._now() < min(ends_s, moved_s + STILL_S) and not await self._is_quiet(
-            stock, crowd
-        ):
-            await self._wish_again()
-            await asyncio.sleep(0.3)
-            before, stock = stock, await self._stock(crowd)
-            if len(history.events) != seen or stock.says_other_than(before):
-                moved_s, seen = self._now(), len(history.events)
-        await watcher.stop()
-        modes.cancel()
-        history.note(await self._stock(crowd))
-
-    async def _wish_again(self) -> None:
-        """Let those be ready whose last wish was a pause: it was sent before, and landed later."""
-        with contextlib.suppress(StoreError):
-            listing = await read_all(self._store, f"{keys.STATE}wish/")
-            said = [decode(Wish, each.value, each.key) for each in listing.records]
-            late = [wish.agent for wish in said if wish.readiness is not Readiness.READY]
-            await self._wishes(dict.fromkeys(late, Readiness.READY))
-
-    async def _until_done(self, do: Callable[[], Any]) -> None:
-        async with asyncio.timeout(PEACE_S):
-            while True:
-                with contextlib.suppress(StoreError):
-                    await do()
-                    return
-                await asyncio.sleep(0.2)
-
-    async def _is_quiet(self, stock: Stock, crowd: Crowd) -> bool:
-        if crowd.callers or stock.phones or any(v != "idle" for v in stock.gates.values()):
-            return False
-        if not all(held and not any(held.values()) for held in stock.edges.values()):
-            return False
-        # What was done alone is nowhere but there until it is merged.
-        if not all([await self._mode(edge) == QUORUM for edge in map(EdgeId, EDGES)]):
-            return False
-        try:
-            for prefix in _OF_CALLS[:2]:
-                if (await self._store.range(prefix, prefix=True, limit=1)).records:
-                    return False
-            presences = await read_all(self._store, _OF_CALLS[3])
-        except StoreError:
-            return False
-        return all(json.loads(each.value)["state"] == "ready" for each in presences.records)
-
-    async def _stock(self, crowd: Crowd) -> Stock:
-        gates = [proxy.gates() for proxy in self._proxies.values()]
-        edges: dict[EdgeId, Mapping[str, int]] = {}
-        for edge in EDGES:
-            said = await self._ask(edge, "stock")
-            edges[EdgeId(edge)] = {k: int(said[k]) for k in ("calls", "legs") if k in said}
-        return Stock(
-            at_s=self._now(),
-            gates={AgentId(agent): state for each in gates for agent, state in each.items()},
-            phones=crowd.on_phones(),
-            edges=edges,
-        )
-
-    async def _ask(self, edge: str, command: str, within_s: float = 2.0) -> Mapping[str, Any]:
-        """Ask an edge; nothing if it does not answer."""
-        path = self._lab.paths.of(edge[0]) / f"edge-{edge}.sock"
-        try:
-            async with asyncio.timeout(within_s):
-                reader, writer = await asyncio.open_unix_connection(path)
-                try:
-                    writer.write(json.dumps({"cmd": command}).encode() + b"\n")
-                    answer: Mapping[str, Any] = json.loads(await reader.readline())
-                finally:
-                    writer.close()
-        except (OSError, ValueError):
-            return {}
-        return answer
 
     def _now(self) -> float:
         return self._clock.now().mono_s
