@@ -17,6 +17,7 @@ from control_plane import app, log
 from control_plane.errors import ControlPlaneError, PolicyError, SettingsError
 from control_plane.serving import Listener
 from control_plane.settings import Settings, load
+from custody import memory
 from state.clock import SystemClock
 
 BAD_SETTINGS: Final = 2
@@ -36,6 +37,7 @@ def main() -> int:
     try:
         settings = load(arguments.config)
         log.configure(settings.log_level, site=settings.site)
+        memory.dump_nothing()  # keys, and what is being played
         made = app.build(settings, SystemClock())
         asyncio.run(_serve(made, settings))
     except (SettingsError, PolicyError) as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from custody import keyfile
+from custody import keyfile, memory
 from custody.errors import CustodyError
 from custody.keyring import Keyring
 from custody.store import RecordingStore
@@ -51,6 +51,11 @@ def main() -> int:
         print(f"recorder: {error}", file=sys.stderr)  # noqa: T201 - before there is a log
         return BAD_SETTINGS
     log.configure(settings.log_level, recorder=settings.site)
+    memory.dump_nothing()
+    if not memory.swap_nothing():
+        structlog.get_logger().warning(
+            "memory_not_locked", remedy="allow it CAP_IPC_LOCK, or have no swap on this machine"
+        )
     try:
         asyncio.run(_serve(settings, signing_key))
     except OSError as error:

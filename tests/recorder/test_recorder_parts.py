@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import datetime as dt
+import re
 import shutil
 import socket
 import time
@@ -487,3 +488,16 @@ async def test_a_site_that_is_gone_is_heard_at_the_one_it_copied_to(
         talk.close()
         a.kill()
         b.kill()
+
+
+async def test_what_the_recorder_has_in_memory_comes_to_no_disk(site: RecorderSite) -> None:
+    assert site.process is not None
+    proc = Path("/proc") / str(site.process.pid)
+    limits = (proc / "limits").read_text()
+    assert re.search(r"Max core file size\s+0\s+0\s", limits)
+    # What may be dumped belongs to whoever runs it; what may not belongs to root.
+    assert (proc / "environ").stat().st_uid == 0
+    status = (proc / "status").read_text()
+    locked = re.search(r"VmLck:\s+([0-9]+) kB", status)
+    assert locked is not None
+    assert int(locked[1]) > 10_000 or "memory_not_locked" in site.log

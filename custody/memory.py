@@ -1,0 +1,40 @@
+"""Keeps what a process has in memory from its machine's disks: no dump of it, and no swapping.
+
+Audio is in the clear in the memory of who records it, and nowhere else; a core dump or a swapped
+page would be the plaintext file that there is not to be.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+from typing import Final
+
+_PR_SET_DUMPABLE: Final = 4
+_MCL_CURRENT: Final = 1
+_MCL_FUTURE: Final = 2
+_MCL_ONFAULT: Final = 4
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def dump_nothing() -> None:
+    """Let this process never be dumped, not into a pipe either (prctl(2), core(5))."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def swap_nothing() -> bool:
+    """Lock every page that is touched from now on; False: this process may not.
+
+    Takes CAP_IPC_LOCK, or no limit of locked memory (`LimitMEMLOCK=infinity`): with a limit the
+    process would fall over when it comes to that.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if soft != resource.RLIM_INFINITY:
+        try:
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
+        except (OSError, ValueError):
+            if hard != resource.RLIM_INFINITY:
+                return False
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+    return bool(_libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
