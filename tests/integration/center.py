@@ -179,6 +179,17 @@ class Center:
         listed = await self.store.range(f"{keys.STATE}offer/", prefix=True, keys_only=True)
         return [AgentId(record.key.rpartition("/")[2]) for record in listed.records]
 
+    async def abreast(self) -> None:
+        """Wait until every edge knows of each agent's presence what the store knows now."""
+        listed = await self.store.range(f"{keys.STATE}presence/", prefix=True, keys_only=True)
+        now = max((record.mod_revision for record in listed.records), default=0)
+
+        async def is_so() -> bool:
+            answers = [await self.ask(edge, "status") for edge in self.edges()]
+            return all(int(each["revision"]) >= now for each in answers)
+
+        await eventually(is_so, f"every edge has revision {now}")
+
     # -- taking stock
 
     async def ask(self, edge: EdgeId, command: str) -> Mapping[str, Any]:

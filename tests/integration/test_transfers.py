@@ -202,6 +202,7 @@ async def test_an_agent_asks_one_of_another_site_and_hands_the_caller_over_in_on
 ) -> None:
     ann, theirs, ours = await holding(center)
     bkim = await center.agent("bkim", site="b")
+    await center.abreast()
     (call,) = await center.tickets()
     asking = asks(center, ann, "bkim")
     second = await bkim.rung()
@@ -238,6 +239,7 @@ async def test_an_agent_asks_one_of_another_site_and_hands_the_caller_over_in_on
 async def test_an_agent_asks_another_and_goes_on_with_the_caller(center: Center) -> None:
     ann, theirs, ours = await holding(center)
     bob = await center.agent("bob")
+    await center.abreast()
     for way in ("declines", "hangs up", "is hung up on"):
         asking = asks(center, ann, "bob")
         second = await bob.rung()
@@ -269,6 +271,7 @@ async def test_an_agent_asks_another_and_goes_on_with_the_caller(center: Center)
 async def test_a_caller_who_hangs_up_meanwhile_ends_it_all(center: Center) -> None:
     ann, theirs, ours = await holding(center)
     bob = await center.agent("bob")
+    await center.abreast()
     asking = asks(center, ann, "bob")
     second = await bob.rung()
     await bob.answer(second)
@@ -294,6 +297,7 @@ async def test_an_edge_killed_in_a_consultation_keeps_the_caller_and_lets_the_tw
 ) -> None:
     ann, theirs, ours = await holding(center)
     bob = await center.agent("bob")
+    await center.abreast()
     asking = asks(center, ann, "bob")
     second = await bob.rung()
     await bob.answer(second)

@@ -1,0 +1,216 @@
+"""Callers are passed on while a site has no quorum, and while another site is lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from drills.lab.lab import Lab
+from drills.lab.plan import plan_lab
+from edge.sip import events as sip
+from state.model import AgentId, Outcome
+from tests.integration.center import Center, configure, eventually
+from tests.integration.people import Telephone
+from tests.integration.test_alone import all_in, cut_off
+from tests.integration.test_transfers import asks, heard_last, refer, replacing, told
+
+pytestmark = [pytest.mark.lab, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sites() -> AsyncIterator[Lab]:
+    """Serve with three sites."""
+    async with Lab(plan_lab(sites=3)) as lab:
+        yield lab
+        if directory := os.environ.get("EVERLINE_KEEP_LOGS"):
+            lab.keep_logs(Path(directory))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def center(sites: Lab) -> AsyncIterator[Center]:
+    """People to move, who are gone after each test."""
+    center = Center(sites)
+    await configure(center)
+    await center.serving()
+    yield center
+    sites.wan.heal_all()
+    for telephone in center.telephones:
+        telephone.give_up()
+    for telephone in center.telephones:
+        if telephone.is_agent:
+            await center.sign_out(telephone, site=_home(telephone))
+    for telephone in center.telephones:
+        telephone.close()
+    await center.store.close()
+
+
+def _home(agent: Telephone) -> str:
+    return agent.user[0] if agent.user in {"bkim", "ckim"} else "a"
+
+
+async def held_by(center: Center, *agents: str) -> None:
+    """Wait until these agents, and no others, are given to a call, as the store says."""
+
+    async def is_so() -> bool:
+        return set(await center.offers()) == {AgentId(agent) for agent in agents}
+
+    await eventually(is_so, f"{agents} are held", within_s=15)
+
+
+async def test_a_site_without_a_quorum_passes_callers_on_among_its_own_and_merges(
+    center: Center,
+) -> None:
+    ann, caller = await center.agent("ann"), center.caller("4930051")
+    theirs, ours = await center.talking(caller, ann)
+    bob, _ = await center.agent("bob"), await center.agent("bkim", site="b")
+    await center.abreast()
+    cut_off(center, "a")
+    await all_in(center, "a", "alone", within_s=12)
+    refer(ann, ours, "bkim")
+    assert await heard_last(ours) == 480
+    before = len(told(ours))
+    refer(ann, ours, "bob")
+    second = await bob.rung()
+    await bob.answer(second)
+    await ours.wait(sip.Ended)
+    assert told(ours)[before:][-1] == (200, True)
+    await center.connected()
+    # He asks her first, and gives the caller back to her.
+    asking = asks(center, bob, "ann")
+    third = await ann.rung()
+    await ann.answer(third)
+    assert isinstance(await asking.outcome(), sip.Answered)
+    bob.do("refer", second, replacing(bob, asking))
+    for leg in (second, asking):
+        await leg.wait(sip.Ended)
+    await center.connected()
+    center.lab.wan.heal_all()
+    await all_in(center, "a", "quorum", within_s=20)
+    await held_by(center, "ann")
+    await ann.hang_up(third)
+    await theirs.wait(sip.Ended)
+    record = await center.record(theirs)
+    assert (record.outcome, record.cause, record.agent) == (
+        Outcome.ANSWERED,
+        "agent_hung_up",
+        "ann",
+    )
+    assert [talk.agent for talk in record.talks] == ["ann", "bob", "ann"]
+    await center.nothing_is_left(within_s=20)
+
+
+async def test_a_site_that_is_cut_off_while_a_caller_is_passed_on_brings_it_to_an_end(
+    center: Center,
+) -> None:
+    ann, caller = await center.agent("ann"), center.caller("4930052")
+    theirs, ours = await center.talking(caller, ann)
+    bob = await center.agent("bob")
+    await center.abreast()
+    refer(ann, ours, "bob")
+    second = await bob.rung()
+    cut_off(center, "a")
+    await bob.answer(second)
+    assert await heard_last(ours) == 200
+    await all_in(center, "a", "alone", within_s=12)
+    await center.connected()
+    center.lab.wan.heal_all()
+    await all_in(center, "a", "quorum", within_s=20)
+    await held_by(center, "bob")
+    await caller.hang_up(theirs)
+    record = await center.record(theirs)
+    assert (record.outcome, record.agent) == (Outcome.ANSWERED, "bob")
+    assert [talk.agent for talk in record.talks] == ["ann", "bob"]
+    await center.nothing_is_left(within_s=20)
+
+
+async def test_a_consultation_outlives_the_loss_of_the_quorum_and_ends_as_it_would(
+    center: Center,
+) -> None:
+    ann, caller = await center.agent("ann"), center.caller("4930053")
+    theirs, ours = await center.talking(caller, ann)
+    bob = await center.agent("bob")
+    await center.abreast()
+    asking = asks(center, ann, "bob")
+    second = await bob.answer(await bob.rung())
+    assert isinstance(await asking.outcome(), sip.Answered)
+    cut_off(center, "a")
+    await all_in(center, "a", "alone", within_s=12)
+    await bob.hang_up(second)
+    await asking.wait(sip.Ended)
+    center.lab.wan.heal_all()
+    await all_in(center, "a", "quorum", within_s=20)
+    await held_by(center, "ann")
+    await ann.hang_up(ours)
+    record = await center.record(theirs)
+    assert (record.outcome, record.agent, record.talks) == (Outcome.ANSWERED, "ann", ())
+    await center.nothing_is_left(within_s=20)
+
+
+async def test_a_target_whose_site_dies_as_it_rings_brings_the_caller_back(center: Center) -> None:
+    ann, caller = await center.agent("ann"), center.caller("4930054")
+    theirs, ours = await center.talking(caller, ann)
+    kim = await center.agent("bkim", site="b")
+    await center.abreast()
+    refer(ann, ours, "bkim")
+    await kim.rung()
+    center.lab.supervisor.kill_host("b")
+    began_s = time.monotonic()
+    try:
+        assert await heard_last(ours) >= 400
+        await center_a_connected(center)
+        assert time.monotonic() - began_s < 6
+        refer(ann, ours, "bkim")
+        await eventually(lambda: _count(told(ours), 3), "ann is refused")
+        assert told(ours)[-1][0] in {480, 486}
+        await ann.hang_up(ours)
+        record = await center.record(theirs)
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")
+    finally:
+        await center.lab.supervisor.release_host("b")
+    kim.give_up()
+    await center.serving()
+
+
+async def test_a_transferor_whose_site_dies_has_passed_the_caller_on_all_the_same(
+    center: Center,
+) -> None:
+    kim = await center.agent("bkim", site="b")
+    theirs, ours = await center.talking(center.caller("4930055"), kim)
+    ann = await center.agent("ann")
+    await center.abreast()
+    refer(kim, ours, "ann")
+    second = await ann.rung()
+    center.lab.supervisor.kill_host("b")
+    try:
+        await ann.answer(second)
+        await center_a_connected(center)
+        await held_by(center, "ann")
+        await ann.hang_up(second)
+        await theirs.wait(sip.Ended)
+        record = await center.record(theirs)
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")
+        assert [talk.agent for talk in record.talks] == ["bkim", "ann"]
+    finally:
+        await center.lab.supervisor.release_host("b")
+    kim.give_up()
+    await center.serving()
+
+
+async def _count(found: list[tuple[int, bool]], count: int) -> bool:
+    return len(found) >= count
+
+
+async def center_a_connected(center: Center) -> None:
+    """Wait until a call is connected at site a: the others may be dead."""
+
+    async def is_so() -> bool:
+        edges = [edge for edge in center.edges() if edge[0] == "a"]
+        answers = [await center.ask(edge, "status") for edge in edges]
+        return sum(int(each["calls"].get("connected", 0)) for each in answers) == 1
+
+    await eventually(is_so, "one connected", within_s=15)
