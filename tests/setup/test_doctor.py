@@ -44,6 +44,31 @@ def test_every_check_that_lacks_something_names_what_mends_it() -> None:
         assert finding.state is not State.MISSING or finding.mend, finding
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("??5??????   /usr/sbin/kamailio", "/usr/sbin/kamailio"),
+        ("missing     /usr/lib/x86_64-linux-gnu/kamailio/modules/tm.so", "tm.so"),
+        ("??5?????? c /etc/kamailio/kamailio.cfg", ""),
+        ("missing     /usr/share/doc/kamailio/copyright", ""),
+        ("missing     /var/lib/kamailio (Permission denied)", ""),
+    ],
+)
+def test_a_program_that_is_not_as_its_package_brought_it_is_named(
+    said: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "dpkg"
+    program.write_text(f'#!/bin/sh\ncase "$*" in *" kamailio"*) echo "{said}";; esac\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    rows = {row.name: row for row in checks.debian_packages()}
+    kamailio = rows["kamailio"]
+    assert (kamailio.state is State.MISSING) is bool(found)
+    assert found in kamailio.found
+    assert ("--reinstall kamailio" in kamailio.mend) is bool(found)
+    assert rows["etcd-server"].state is State.OK
+
+
 def test_a_machine_with_nothing_gets_a_full_list_and_no_traceback(tmp_path: Path) -> None:
     """Run the doctor as on a bare machine: no tools in reach, the system's Python, no packages."""
     program = "import sys; from drills.setup import doctor; sys.exit(doctor.main(['--json']))"
