@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 from rich.console import RenderableType
@@ -43,10 +43,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def up(options: Options) -> Exit:
-    """Hold the sites up until told to stop."""
+    """Hold the sites up until told to stop; told while they come up, cancel that."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if (own := asyncio.current_task()) is not None:
+        _when_told(own.cancel)
     screen = Screen(scenario=plan(seed=1, calls=FEWEST_CALLS))
     async with (
         screen.shown() as shown,
@@ -61,10 +61,16 @@ async def up(options: Options) -> Exit:
             async with open_desk(place, stage.lab, stage.store, calls, faults, loads):
                 await shown.aclose()
                 console().print(what_is_there(stage, apis, options.launcher))
+                _when_told(stop.set)
                 await stop.wait()
         finally:
             obeying.cancel()
     return Exit.OK
+
+
+def _when_told(then: Callable[[], object]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, then)
 
 
 def what_is_there(stage: Stage, apis: Mapping[SiteId, str], launcher: int) -> RenderableType:
@@ -122,6 +128,9 @@ def main() -> int:
     except (DemoError, LabError, StateError) as error:
         note(str(error))
         return Exit.FAILED
+    except asyncio.CancelledError:
+        note("interrupted")
+        return Exit.INTERRUPTED
 
 
 if __name__ == "__main__":

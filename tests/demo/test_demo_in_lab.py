@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -41,6 +42,29 @@ async def test_the_demo_holds_every_claim_and_writes_its_figures(tmp_path: Path)
     assert found["leaks"] == 0
     assert found["setup_s"] <= 15
     assert set(found["failover"]["noticed_s"]) == {"carrier", "edges", "etcd"}
+
+
+async def test_an_interrupt_while_the_sites_come_up_is_not_kept_until_they_are() -> None:
+    up = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "drills", "up"),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert up.stderr is not None
+    try:
+        async with asyncio.timeout(60):
+            async for line in up.stderr:
+                if b"bringing 3 sites up" in line:
+                    break
+            up.send_signal(signal.SIGINT)
+            _, said = await up.communicate()
+        assert b"interrupted" in said
+        assert up.returncode == 130
+    finally:
+        if up.returncode is None:
+            up.kill()
+            await up.wait()
 
 
 async def test_sites_stay_up_for_a_test_call_and_go_on_interrupt() -> None:
