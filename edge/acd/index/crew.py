@@ -11,9 +11,8 @@ who are loose are looked at one by one; who is still free when all have been ser
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from itertools import count
 from typing import Final
 
@@ -30,8 +29,9 @@ from edge.acd.eligibility import (
 )
 from edge.acd.index.demand import NO_CALL, PLACE_OF, SUITS, Demand, Stand, no_counts
 from edge.acd.index.dues import NEVER_S, Dues
+from edge.acd.index.member import FREE, Member
 from edge.acd.index.shelf import Candidate, idle_since_s
-from edge.acd.index.skilled import Profile, Seat, Skilled, Unsuited, excluded
+from edge.acd.index.skilled import Seat, Skilled, excluded
 from edge.acd.rank import occupancy
 from state.model import Agent, AgentId, Now, SiteId, TenantId
 from state.snapshot import Snapshot
@@ -40,58 +40,8 @@ MOST_GOING: Final = 32
 """Beyond so many who are loose and given away, for each who is there to be, they are counted."""
 _MANY: Final = 4
 """Beyond so many it is cheaper to put them on shelves class by class."""
-FREE: Final = SUITS
-"""In place of a reason why an agent is out."""
 _HAS_OFFER: Final = PLACE_OF[Reason.HAS_OFFER]
 _TAKEN: Final = PLACE_OF[Reason.TAKEN]
-
-
-@dataclass(slots=True, eq=False)
-class Member(Candidate):
-    """An agent."""
-
-    profile: Profile
-    waited_for: Sequence[Demand]
-    """Classes of calls that wait for this agent and for nobody else."""
-    is_loose: bool = False
-    out_because: int = field(init=False)
-    """A place in REASONS."""
-
-    @property
-    def seat(self) -> Seat:
-        """Where the agent belongs."""
-        agent = self.agent
-        return (agent.site, agent.team, agent.employer, agent.tenant)
-
-    @property
-    def suits(self) -> list[Demand]:
-        """The classes that the agent suits."""
-        suits = self.profile.suits
-        if self.waited_for:
-            suits += [each for each in self.waited_for if self.because_of(each) == SUITS]
-        return suits
-
-    @property
-    def stands(self) -> Sequence[Stand]:
-        """Where the agent stands, and the classes that they suit for more than one skill alone."""
-        profile = self.profile
-        if not (profile.own_suits or self.waited_for):
-            return profile.rungs
-        mine = [each for each in self.waited_for if self.because_of(each) == SUITS]
-        return [*profile.rungs, *profile.own_suits, *mine]
-
-    @property
-    def unsuited(self) -> list[Unsuited]:
-        """The classes of which the agent has the entrance, and that they do not suit."""
-        unsuited = self.profile.unsuited
-        if self.waited_for:
-            told = [(each, self.because_of(each)) for each in self.waited_for]
-            unsuited += [(each, because) for each, because in told if because != SUITS]
-        return unsuited
-
-    def because_of(self, demand: Demand) -> int:
-        """Return the place in REASONS of why the agent does not suit a class; SUITS: they do."""
-        return demand.because(self.agent)
 
 
 class Sight(Struct, frozen=True):
@@ -242,28 +192,21 @@ class Crew:
             for member in going:
                 self._count(member)
 
-    def put_away(self) -> None:
-        """Put all on their shelves who are still there."""
-        together = list(self.fresh)
+    def put_away(self, left: Mapping[Stand, Collection[Member]]) -> None:
+        """Put all on their shelves who are still there; `left`: where these stand, if many."""
         # All at once: a dict that has held many is slow to look through, however few it holds.
-        self.fresh = {}
+        together, self.fresh = self.fresh, {}
+        if len(together) > _MANY and left:
+            self._put_away_together(together, left)
+            return
         for member in together:
             self._count(member)
-        if len(together) > _MANY:
-            self._put_on_shelves_together(together)
-        else:
-            for member in together:
-                self._put_on_shelves(member)
+        for member in together:
+            self._put_on_shelves(member)
 
     def _count(self, member: Member) -> None:
         """Count one who was loose."""
-        member.is_loose = False
-        facts = member.facts
-        member.idle_since_s = idle_since_s(facts, self._ahead_s)
-        self.free += 1
-        member.profile.enter(member)
-        self.seats[member.seat] += 1
-        self.tenants[member.agent.tenant] += 1
+        self._enter(member)
         for demand, because in member.unsuited:
             demand.unfit[because] += 1
         for demand in member.suits:
@@ -272,6 +215,34 @@ class Crew:
             member.stamp = next(self._stamps)
             for demand in member.suits:
                 demand.given += 1
+
+    def _enter(self, member: Member) -> None:
+        member.is_loose = False
+        member.idle_since_s = idle_since_s(member.facts, self._ahead_s)
+        self.free += 1
+        member.profile.enter(member)
+        self.seats[member.seat] += 1
+        self.tenants[member.agent.tenant] += 1
+
+    def _put_away_together(
+        self, members: Iterable[Member], left: Mapping[Stand, Collection[Member]]
+    ) -> None:
+        """Count many and put them on shelves, stand by stand."""
+        for member in members:
+            self._enter(member)
+            for demand, because in member.own_unsuited:
+                demand.unfit[because] += 1
+        more: defaultdict[Demand, list[Candidate]] = defaultdict(list)
+        for stand, there in left.items():
+            for demand, because in stand.unsuited:
+                demand.unfit[because] += len(there)
+            for demand in stand.suits:
+                demand.fit += len(there)
+                more[demand] += there
+        for demand, candidates in more.items():
+            demand.shelf.add_many(candidates)
+            if demand.first is not NO_CALL:
+                self._ready.add(demand)
 
     def give(self, member: Member, *, is_given: bool) -> None:
         """Let a free agent be given away, or be there again."""
@@ -295,20 +266,6 @@ class Crew:
     def _put_on_shelves(self, member: Member) -> None:
         for demand in member.suits:
             demand.shelf.add(member, demand.fit - demand.given)
-            if demand.first is not NO_CALL:
-                self._ready.add(demand)
-
-    def _put_on_shelves_together(self, members: list[Member]) -> None:
-        """Do the same for many, class by class."""
-        more: dict[Demand, list[Candidate]] = {}
-        for member in members:
-            for demand in member.suits:
-                if demand in more:
-                    more[demand].append(member)
-                else:
-                    more[demand] = [member]
-        for demand, candidates in more.items():
-            demand.shelf.add_many(candidates)
             if demand.first is not NO_CALL:
                 self._ready.add(demand)
 

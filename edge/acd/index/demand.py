@@ -37,12 +37,21 @@ _MISSING: Final = PLACE_OF[Reason.MISSING_SKILL]
 _TOO_LOW: Final = PLACE_OF[Reason.SKILL_TOO_LOW]
 
 
+Unsuited = tuple["Demand", int]
+"""A class, and the place in REASONS of why somebody does not suit it; one object for all alike."""
+
+
 class Stand(Protocol):
     """What agents have in common who suit the same classes."""
 
     @property
     def suits(self) -> Sequence[Demand]:
         """These classes."""
+        ...
+
+    @property
+    def unsuited(self) -> Sequence[Unsuited]:
+        """Those that all who stand there do not suit, though they have the entrance."""
         ...
 
 
@@ -127,6 +136,11 @@ class Demand:
     def suits(self) -> Sequence[Demand]:
         """Itself: see `Stand`."""
         return (self,)
+
+    @property
+    def unsuited(self) -> Sequence[Unsuited]:
+        """None: see `Stand`."""
+        return ()
 
     @property
     def only(self) -> AgentId | None:

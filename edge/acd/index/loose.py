@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Final
 
 from edge.acd.eligibility import Reason
-from edge.acd.index.crew import Member
 from edge.acd.index.demand import PLACE_OF, SUITS, Demand, Stand
+from edge.acd.index.member import Member
 from edge.acd.index.shelf import Ranked, alone
 from state.model import Now
 
@@ -30,9 +30,9 @@ class Loose:
 
     def __init__(self, fresh: Collection[Member], going: Collection[Member]) -> None:
         self._all = (*fresh, *going)
-        self._left: dict[Stand, dict[Member, None]] = {}
+        self.left: dict[Stand, dict[Member, None]] = {}
         """Of the fresh ones, those who are not given away."""
-        left = self._left
+        left = self.left
         for member in fresh:
             for stand in member.stands:
                 if stand in left:
@@ -57,11 +57,11 @@ class Loose:
     @property
     def suited(self) -> set[Demand]:
         """The classes that some of the fresh ones suit."""
-        return set(chain.from_iterable([stand.suits for stand in self._left]))
+        return set(chain.from_iterable([stand.suits for stand in self.left]))
 
     def has_left(self, demand: Demand) -> bool:
         """Tell whether somebody who suits can still be given away."""
-        return any(map(self._left.get, demand.stands))
+        return any(map(self.left.get, demand.stands))
 
     def best(self, demand: Demand, now: Now, count: int) -> list[Ranked]:
         """Return the `count` best who suit and are left, or all there are, in their order.
@@ -70,7 +70,7 @@ class Loose:
         """
         ranked = self._ranked.get(demand)
         if ranked is None:
-            left = self._left
+            left = self.left
             suiting = [each for stand in demand.stands if stand in left for each in left[stand]]
             if len(suiting) == 1 and not demand.live:
                 return [alone(suiting[0])]
@@ -80,7 +80,7 @@ class Loose:
 
     def give(self, member: Member) -> None:
         """Note that one of the fresh ones is given away."""
-        left, taken = self._left, self._taken
+        left, taken = self.left, self._taken
         for stand in member.stands:
             del left[stand][member]
             taken[stand] += 1

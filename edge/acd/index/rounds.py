@@ -12,9 +12,10 @@ from typing import Final
 
 from edge.acd.eligibility import Reason
 from edge.acd.index.callers import Caller, Callers
-from edge.acd.index.crew import Crew, Member
+from edge.acd.index.crew import Crew
 from edge.acd.index.demand import NO_CALL, PLACE_OF, REASONS, Demand
 from edge.acd.index.loose import Loose
+from edge.acd.index.member import Member
 from edge.acd.index.shelf import Ranked, alone
 from edge.acd.match import RUNNERS_UP, Offering
 from state.model import AgentId, CallId, Decision, EdgeId, Now
@@ -41,17 +42,18 @@ class Rounds:
         crew = self._crew
         crew.count_going()
         fresh = list(crew.fresh)
-        offers: list[Offering] = []
         # Whom nobody on a shelf suits, only a fresh one can serve.
         served = [each for each in ready if each.live]
         ready.clear()
+        loose = None
         if len(fresh) == 1 and not served:
             # By far the most frequent: somebody has become free, and callers wait.
             offers = self._serve_by(fresh[0])
-        elif fresh or served:
-            offers = self._serve_by_all(fresh, served)
+        else:
+            loose = Loose(fresh, crew.going) if fresh else None
+            offers = self._serve_by_all(loose, served)
         if crew.fresh:
-            crew.put_away()
+            crew.put_away({} if loose is None else loose.left)
         return offers
 
     def _serve_by(self, member: Member) -> list[Offering]:
@@ -71,12 +73,11 @@ class Rounds:
             self._give(caller, order, None, offers)
         return offers
 
-    def _serve_by_all(self, fresh: list[Member], ready: list[Demand]) -> list[Offering]:
+    def _serve_by_all(self, loose: Loose | None, ready: list[Demand]) -> list[Offering]:
         """Give those on the shelves and the fresh ones to the ready calls, the first call first.
 
         Keys end in the call's id, so no two are equal.
         """
-        loose = Loose(fresh, self._crew.going) if fresh else None
         demands = ready if loose is None else loose.suited.union(ready)
         # By the key alone, which is told apart at once; it leads to the call, and so to its class.
         line = [each.first for each in demands if each.first is not NO_CALL]

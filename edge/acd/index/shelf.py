@@ -38,7 +38,6 @@ from edge.acd.rank import (
     steady_score,
     total_score,
     weighted_score,
-    weighted_steady,
 )
 from state.model import Agent, AgentId, Now, Strategy
 
@@ -226,27 +225,32 @@ class Shelf:
         """Return what `total_score` says of each."""
         if self._is_weighted:
             weight = self._ranking.weights.idle
+            idle = _idle(candidates, now, IDLE_FULL_S)
             return [
-                part + weight * min(each.idle_s(now), IDLE_FULL_S) / IDLE_FULL_S
-                for each, part in zip(candidates, steady, strict=True)
+                part + weight * each / IDLE_FULL_S for part, each in zip(steady, idle, strict=True)
             ]
         if self._ranking.strategy is Strategy.LONGEST_IDLE:
-            return [min(each.idle_s(now), LONGEST_IDLE_S) for each in candidates]
+            return _idle(candidates, now, LONGEST_IDLE_S)
         return steady
 
     def _steady(self, candidates: Sequence[Candidate]) -> list[float]:
         ranking, fits = self._ranking, self._fits
         if ranking.strategy is Strategy.LEAST_OCCUPIED:
             return [1.0 - each.busy for each in candidates]
+        if ranking.strategy is Strategy.LONGEST_IDLE:
+            return [0.0] * len(candidates)
         if not self._by_weights:
             return [steady_score(each.facts, self._needs, ranking) for each in candidates]
-        if not self._near:
-            fit, load = ranking.weights.skill_fit, ranking.weights.load
-            return [fit * fits[each.had] + load * (1.0 - each.busy) for each in candidates]
-        return [
-            weighted_steady(ranking, fits[each.had], each.busy, self._nearness(each))
-            for each in candidates
-        ]
+        # As `rank.weighted_steady`: this is asked of everybody, and calls cost more.
+        fit, load = ranking.weights.skill_fit, ranking.weights.load
+        steady = [fit * fits[each.had] + load * (1.0 - each.busy) for each in candidates]
+        if self._near:
+            distance, near_of = ranking.weights.distance, self._near.get
+            steady = [
+                part + distance * near_of(each.agent.site, 0.0)
+                for part, each in zip(steady, candidates, strict=True)
+            ]
+        return steady
 
     def _nearness(self, candidate: Candidate) -> float:
         return self._near.get(candidate.agent.site, 0.0) if self._near else 0.0
@@ -312,6 +316,12 @@ class Shelf:
             if placed[3] == placed[4].stamp:
                 found.append(placed)
         return found
+
+
+def _idle(candidates: Sequence[Candidate], now: Now, most_s: float) -> list[float]:
+    """Return for how long each has been idle, at most `most_s`."""
+    found = [each.idle_then_s if each.idle_at is now else each.idle_s(now) for each in candidates]
+    return [most_s if each > most_s else each for each in found]  # noqa: FURB136
 
 
 def _insert(order: list[_Placed], more: list[_Placed]) -> None:

@@ -19,7 +19,7 @@ from itertools import chain
 from typing import Final
 
 from edge.acd.eligibility import Reason
-from edge.acd.index.demand import ANYONE, PLACE_OF, SUITS, Demand
+from edge.acd.index.demand import ANYONE, PLACE_OF, SUITS, Demand, Unsuited
 from edge.acd.index.shelf import Candidate
 from edge.acd.rank import had_levels
 from state.model import Agent, Scope, SiteId, SkillId, TenantId
@@ -37,10 +37,6 @@ Seat = tuple[SiteId, str, str, TenantId]
 
 Entrance = tuple[TenantId, SkillId]
 """A skill that somebody of a tenant has or asks for: tenants have nothing to do with each other."""
-
-
-Unsuited = tuple[Demand, int]
-"""A class, and the place in REASONS of why somebody does not suit it; one object for all alike."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,25 +73,6 @@ class Profile:
     own_suits: Sequence[Demand] = ()
     """Of the classes that ask for more than one skill alone."""
     own_unsuited: Sequence[Unsuited] = ()
-
-    @property
-    def suits(self) -> list[Demand]:
-        """The classes that they suit."""
-        suits = [*self.own_suits]
-        for rung in self.rungs:
-            suits += rung.suits
-        return suits
-
-    @property
-    def unsuited(self) -> list[Unsuited]:
-        """Those that they do not suit, though they have the entrance.
-
-        Without those that look at skills only, and at one that they lack.
-        """
-        unsuited = [*self.own_unsuited]
-        for rung in self.rungs:
-            unsuited += rung.unsuited
-        return unsuited
 
     def hold(self, demand: Demand, told: Unsuited | None) -> None:
         """Take in a class that asks for more than one skill alone; `told`: why they do not suit."""
