@@ -94,12 +94,15 @@ def routing(figures: RoutingFigures) -> dict[str, object]:
         rates = (f"{each:.0f}" for each in (load.asked_per_s, load.per_s))
         loads.add_row(str(load.sites), *rates, *ms, f"{100 * load.wasted:.1f} %")
     agents, calls = figures.effort.full
+    whole = figures.whole
     steady = ", ".join(
         f"{per_s:,.0f} with {together:,} a turn" for together, per_s in figures.steady_per_s.items()
     )
     others = (
         f"full match of {agents:,} agents and {calls:,} calls: {figures.full_match_ms:.0f} ms; "
         f"matches and releases a second: {steady}; "
+        f"one of them, us: {whole.index_us:.0f} in the index and {whole.mirror_us:.0f} before it, "
+        f"from bytes to the snapshot ({whole.per_s:,.0f} a second); "
         f"from nothing each time: {figures.baseline_matches_per_s:.1f}"
     )
     console().print(table, others, loads, _machine(), sep="\n")

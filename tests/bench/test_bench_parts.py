@@ -70,6 +70,9 @@ def test_the_routing_benchmark_writes_its_figures(tmp_path: Path) -> None:
     together = found["steady_together_per_s"]
     assert isinstance(together, dict)
     assert list(together) == ["1", "10", "100"]
+    whole = found["whole_match"]
+    assert isinstance(whole, dict)
+    assert whole["per_s"] == pytest.approx(1e6 / (whole["mirror_us"] + whole["index_us"]), rel=0.01)
     assert together["1"] == found["steady_matches_per_s"]
 
 

@@ -70,7 +70,7 @@ def at_size(agents: int, events: int) -> SizeFigures:
     center.furnish(agents // 2, is_busy=True)
     memory = _memory(center)
     with as_in_an_edge():
-        timings = _events(center, MatchIndex(EDGE), events)
+        timings = _events(center, events)
     together = [each for kind in ("agent", "call", "step") for each in timings[kind]]
     return SizeFigures(
         event_us=_shares(together),
@@ -105,13 +105,20 @@ def _held(snapshot: Snapshot, now: Now) -> int:
         tracemalloc.stop()
 
 
-def _events(center: Center, index: MatchIndex, count: int) -> Timings:
-    """Let agents become free and callers come in turn, and steps fall due as time goes by."""
+def settled(center: Center) -> MatchIndex:
+    """Return an index of a center, after whoever was free has been given away."""
+    index = MatchIndex(EDGE)
     index.fold(center.snapshot, ())
     _land(center, index, index.offers(center.now))
+    return index
+
+
+def _events(center: Center, count: int) -> Timings:
+    """Let agents become free and callers come in turn, and steps fall due as time goes by."""
+    index = settled(center)
     timings: Timings = defaultdict(list)
     pause_s = HANDLING_S / (2 * center.agents)
-    turns = (_free_one, lambda each: each.arrives())
+    turns = (free_one, lambda each: each.arrives())
     for number in range(count):
         if number == int(count * _WARM_UP):
             timings.clear()
@@ -129,7 +136,7 @@ def _events(center: Center, index: MatchIndex, count: int) -> Timings:
     return timings
 
 
-def _free_one(center: Center) -> None:
+def free_one(center: Center) -> None:
     """Let one of those who have a call have none; if nobody has one, somebody calls instead."""
     agent = center.somebody_busy()
     if agent is None:
@@ -186,15 +193,13 @@ def steady_per_s(agents: int, matches: int, together: int = 1) -> float:
     """
     center = Center(agents, Random(SEED))  # noqa: S311 - a repeatable world
     center.furnish(max(agents // 2, 2 * matches), is_busy=True)
-    index = MatchIndex(EDGE)
-    index.fold(center.snapshot, ())
-    _land(center, index, index.offers(center.now))
+    index = settled(center)
     spent_us: list[float] = []
     made = 0
     with as_in_an_edge():
         for _ in range(matches // together):
             for _ in range(together):
-                _free_one(center)
+                free_one(center)
             before = len(center.snapshot.tickets)
             _timed(center, index, spent_us, spent_us)
             made += before - len(center.snapshot.tickets)
@@ -208,7 +213,7 @@ def baseline_per_s(agents: int, matches: int) -> float:
     spent_s = 0.0
     made = 0
     for _ in range(matches):
-        _free_one(center)
+        free_one(center)
         began = time.thread_time()
         offers = match(center.snapshot, center.now)
         spent_s += time.thread_time() - began

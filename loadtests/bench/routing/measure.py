@@ -7,10 +7,11 @@ import math
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from loadtests.bench.routing import index, reserve
+from loadtests.bench.routing import index, reserve, whole
 from loadtests.bench.routing.index import SizeFigures
 from loadtests.bench.routing.reserve import Load
 from loadtests.bench.routing.shared import SITES
+from loadtests.bench.routing.whole import WholeFigures
 
 
 class Effort(Struct, frozen=True, kw_only=True):
@@ -24,6 +25,7 @@ class Effort(Struct, frozen=True, kw_only=True):
     steady_matches: int = 10_000
     together: tuple[int, ...] = (1, 10, 100)
     """So many agents become free in one turn of the mirror."""
+    whole_matches: int = 2_000
     rates: tuple[float, ...] = (50.0, 100.0, 200.0, 400.0, 600.0, 800.0, 1_000.0, 1_200.0)
     slice_s: float = 5.0
     agents: int = 300
@@ -36,6 +38,7 @@ QUICK = Effort(
     repeats=1,
     baseline_matches=1,
     steady_matches=200,
+    whole_matches=100,
     rates=(20.0,),
     slice_s=1.0,
     agents=60,
@@ -50,6 +53,7 @@ class RoutingFigures(Struct, frozen=True, kw_only=True):
     full_match_ms: float
     steady_per_s: dict[int, float]
     """By how many come together."""
+    whole: WholeFigures
     baseline_matches_per_s: float
     loads: list[Load]
 
@@ -75,6 +79,11 @@ class RoutingFigures(Struct, frozen=True, kw_only=True):
             "steady_together_per_s": {
                 str(together): round(per_s, 1) for together, per_s in self.steady_per_s.items()
             },
+            "whole_match": {
+                "mirror_us": round(self.whole.mirror_us, 1),
+                "index_us": round(self.whole.index_us, 1),
+                "per_s": round(self.whole.per_s, 1),
+            },
             "baseline_matches_per_s": round(self.baseline_matches_per_s, 2),
             "reserve": {
                 "per_s": best.per_s,
@@ -99,6 +108,7 @@ async def measure(effort: Effort) -> RoutingFigures:
             together: index.steady_per_s(middle, effort.steady_matches, together)
             for together in effort.together
         },
+        whole=whole.measure(middle, effort.whole_matches),
         baseline_matches_per_s=index.baseline_per_s(middle, effort.baseline_matches),
         loads=loads,
     )
