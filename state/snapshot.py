@@ -262,9 +262,9 @@ class _Builder:
 
     def take(self, change: Change) -> None:
         """Take one change from a watch, unless it is old news."""
-        held = self._map("raw").get(change.key)
         if change.mod_revision <= self._old.revision:
             return
+        held = self._map("raw").get(change.key)
         if held is not None and held.mod_revision >= change.mod_revision:
             return
         if change.value is None:
@@ -281,8 +281,11 @@ class _Builder:
 
     def put(self, record: KeyValue, *, is_found: bool = False, seen_s: float | None = None) -> None:
         """Let `record` stand at its key. `is_found`: it may have stood there for long."""
-        self._forget_sum(record.key)
-        self._map("raw")[record.key] = record
+        raw = self._map("raw")
+        held = raw.get(record.key)
+        if held is not None:
+            self._sum -= pair_sum(record.key, held.mod_revision)
+        raw[record.key] = record
         self._sum += pair_sum(record.key, record.mod_revision)
         try:
             value = decode_at(record.key, record.value)
@@ -290,7 +293,7 @@ class _Builder:
             self._map("bad")[record.key] = str(error)
             self._place(record.key, None)
             return
-        self._map("bad").pop(record.key, None)
+        self._be_readable(record.key)
         entry = Entry(
             value=value,
             create_revision=record.create_revision,
@@ -302,9 +305,10 @@ class _Builder:
 
     def drop(self, key: str) -> None:
         """Let nothing stand at `key`."""
-        self._forget_sum(key)
-        self._map("raw").pop(key, None)
-        self._map("bad").pop(key, None)
+        held = self._map("raw").pop(key, None)
+        if held is not None:
+            self._sum -= pair_sum(key, held.mod_revision)
+        self._be_readable(key)
         self._place(key, None)
 
     def finish(self, revision: int) -> tuple[Snapshot, tuple[Delta, ...]]:
@@ -314,10 +318,10 @@ class _Builder:
         after = structs.replace(self._old, revision=revision, checksum=checksum, **maps)
         return after, tuple(self._deltas)
 
-    def _forget_sum(self, key: str) -> None:
-        held = self._map("raw").get(key)
-        if held is not None:
-            self._sum -= pair_sum(key, held.mod_revision)
+    def _be_readable(self, key: str) -> None:
+        # Nearly always there is nothing that cannot be read: then the map is not opened.
+        if self._old.bad or "bad" in self._open:
+            self._map("bad").pop(key, None)
 
     def _place(self, key: str, entry: Entry[Record] | None) -> None:
         """Put the decoded record in its kind's map, and note the delta."""
@@ -346,11 +350,14 @@ class _Builder:
 
     def _stand(self, kind: Kind, identifier: str, entry: Entry[Record] | None) -> None:
         records = self._map(FIELDS[kind])
-        before = records.pop(identifier, None)
-        if entry is not None:
+        if entry is None:
+            before = records.pop(identifier, None)
+            if before is None:
+                return
+        else:
+            before = records.get(identifier)
             records[identifier] = entry
-        if before is not None or entry is not None:
-            self._deltas.append(Delta(kind=kind, id=identifier, before=before, after=entry))
+        self._deltas.append(Delta(kind=kind, id=identifier, before=before, after=entry))
 
     def _map(self, name: str) -> Any:  # noqa: ANN401 - see __init__
         mutation = self._open.get(name)
