@@ -179,7 +179,8 @@ def call_in(site, row, said):
     KSR.textops.remove_hf("Route")
     KSR.rr.record_route()
     KSR.pvx.avp_sets("deadline", str(now_ms() + BUDGET_MS))
-    KSR.pvx.avp_sets("counted", counted)
+    if counted:
+        KSR.pvx.avp_sets("counted", counted)
     relay(targets[0], " ".join(targets[1:]), FIRST_SILENCE_MS)
 
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from edge.media import ng
 from edge.media.errors import MediaExhausted, MediaRefused, MediaUnavailable, UnknownCall
 
-_REPEAT_AFTER_S = (0.1, 0.2, 0.3)
+_REPEAT_AFTER_S = (0.2, 0.3)
 """Pauses between repetitions; the last one again and again."""
-AT_ONCE = 80
+AT_ONCE = 48
 """Commands that wait for an answer at a time; further ones wait here for their turn. The socket of
-rtpengine has the kernel's own buffer, which a hundred commands or so fill: one that is lost there
-costs its call 0.1 s, and rtpengine is asked again when it has most to do."""
+rtpengine has the kernel's own buffer, which some ninety commands fill: one that is lost there
+costs its call 0.2 s, and rtpengine is asked again when it has most to do."""
 _BUFFER_BYTES = 4 * 1024 * 1024
 _READS_PER_TURN = 64
 """A call is a dozen commands, and their answers come in bunches. One datagram a turn of the loop,
