@@ -80,7 +80,7 @@ class Series:
                 if number and ends_s is not None and clock() > ends_s:
                     break
                 began_s = clock()
-                found.append(await self._drill(stage, each, hands))
+                found.append(await self.drill(stage, each, hands))
                 held = "held" if found[-1].held else "BROKEN"
                 took_s = clock() - began_s
                 self._tell(f"{each.experiment.name}, {each.seed}: {held}, {took_s:.0f} s")
@@ -104,7 +104,8 @@ class Series:
                 return missing or "it is ready for moments only"
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def _drill(self, stage: Stage, due: Due, hands: Hands) -> Evidence:
+    async def drill(self, stage: Stage, due: Due, hands: Hands) -> Evidence:
+        """Carry one drill out, and keep what it brings."""
         experiment, shelf = due.experiment, self._shelf
         # Not in the lab's own folder, which goes with it.
         logs = Path(tempfile.mkdtemp(prefix="at-work-", dir=shelf.home))
