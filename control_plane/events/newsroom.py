@@ -290,7 +290,7 @@ def _agent_news(name: str, before: AgentFacts | None, after: AgentFacts | None) 
 
 
 def _agent_event(agent: AgentFacts) -> bytes:
-    return event("agents", agent.id, views.agent(agent).model_dump_json().encode())
+    return event("agents", agent.id, views.agent(agent).model_dump_json(exclude={"may"}).encode())
 
 
 def _queue_news(name: str, before: QueueFacts | None, after: QueueFacts | None) -> News:
@@ -325,5 +325,7 @@ def _site_news(name: str, before: SiteFacts | None, after: SiteFacts | None) -> 
 
 
 def _site_event(site: SiteFacts) -> bytes:
-    told = views.site(site, 0, is_current=True).model_dump_json(exclude={"calls", "alone_since"})
+    told = views.site(site, 0, is_current=True).model_dump_json(
+        exclude={"calls", "alone_since", "may"}
+    )
     return event("sites", site.id, told.encode())

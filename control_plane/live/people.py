@@ -46,7 +46,13 @@ async def list_agents(ask: Listed) -> Page[AgentLiveView]:
     page = found[: query.limit]
     more = len(found) > query.limit
     following = paging.encode(Cursor(_SORT, page[-1].id, page[-1].id)) if more else None
-    return Page[AgentLiveView](items=tuple(map(views.agent, page)), next=following)
+    return Page[AgentLiveView](items=tuple(_view(ask, each) for each in page), next=following)
+
+
+def _view(ask: Ask[Any, Any, Any], agent: AgentFacts) -> AgentLiveView:
+    """Return an agent, and what whoever asks may do with them."""
+    may = ask.sees(views.agent_thing(agent), Permission.AGENT_SET_STATE)
+    return views.agent(agent).model_copy(update={"may": ("set_state",) if may else ()})
 
 
 def _passes(agent: AgentFacts, query: AgentListing) -> bool:
@@ -77,7 +83,7 @@ async def thing(ask: Named) -> Thing:
 
 async def show_agent(ask: Named) -> AgentLiveView:
     """Return one."""
-    return views.agent(facts(ask))
+    return _view(ask, facts(ask))
 
 
 # ---- the caller ----------------------------------------------------------------------------------

@@ -131,11 +131,17 @@ async def list_sites(ask: Sites) -> LiveSites:
                 counts.get(each.id, 0),
                 is_current=is_current,
                 alone_ms=alone.get(SiteId(each.id)),
-            )
+            ).model_copy(update={"may": _may(ask, each.id)})
             for each in look.sites(snapshot)
             if ask.sees(Thing(kind="site", tenant=ask.tenant, id=each.id, site=each.id))
         ),
     )
+
+
+def _may(ask: Sites, site: str) -> tuple[str, ...]:
+    """Return what whoever asks may do with a site; it is of the center's own tenant."""
+    whole = Thing(kind="site", tenant=MAIN, id=site, site=site)
+    return ("drain",) if ask.sees(whole, Permission.SITE_DRAIN) else ()
 
 
 async def _alone(ask: Sites) -> dict[SiteId, int]:

@@ -207,6 +207,8 @@ class AgentLiveView(ApiModel):
     channels: dict[str, int]
     calls: int
     rest_left_s: float
+    may: tuple[Literal["set_state"], ...] = ()
+    """What whoever asks may do with them; not told by the stream."""
 
 
 class StateView(ApiModel):
@@ -295,6 +297,8 @@ class SiteLiveView(ApiModel):
     """Edges elsewhere that do not reach it."""
     calls: int
     """Of this tenant, held there."""
+    may: tuple[Literal["drain"], ...] = ()
+    """What whoever asks may do with it; not told by the stream."""
 
 
 class LiveQueues(ApiModel):

@@ -7,7 +7,7 @@ const NAMES = {
 };
 
 export class Board {
-  kinds = { sites: new Map(), queues: new Map(), agents: new Map() };
+  kinds = { sites: new Map(), queues: new Map(), agents: new Map(), readiness: new Map() };
   mayNot = new Set();
   #meanwhile = new Map();
 
@@ -51,6 +51,47 @@ export function mode(site) {
   return ["serving", "good"];
 }
 
+/** What may be done with a site: [what, in words, and said aloud]. */
+export function actsOfSite(site) {
+  if (!site.may?.includes("drain")) return [];
+  return [site.is_draining ? named("undrain", "End draining", site) : named("drain", "Drain", site)];
+}
+
+/** What may be done with an agent: likewise. */
+export function actsOfAgent(agent) {
+  if (!agent.may?.includes("set_state") || agent.state === "signed_out") return [];
+  const other = agent.state === "paused" ? named("ready", "Make ready", agent) : named("pause", "Pause", agent);
+  return [other, named("sign_out", "Sign out", agent)];
+}
+
+function named(act, words, each) { return [act, words, `${words}: ${label(each)}`]; }
+
+/** What would not fit if traffic moved so, in words. */
+export function misfits(move) {
+  if (!move || move.fits) return [];
+  const queues = move.queues.filter((each) => !each.fits).map((each) =>
+    `queue ${each.queue}: ${many(each.short, "agent")} short, wait ${each.wait_s === null ? "for ever" : `${each.wait_s} s`}, ${percent(each.level)} in time`);
+  const sites = move.sites.filter((each) => !each.fits).map((each) =>
+    each.lines_short ? `site ${each.site}: ${many(each.lines_short, "line")} short` : `site ${each.site}: more calls than its edges let in`);
+  return [...queues, ...sites, ...(move.others_short ? [others(move.others_short)] : [])];
+}
+
+function others(count) { return `${many(count, "queue")} of other tenants`; }
+
+/** What a site's death would come to: a word, how grave it is, and why. */
+export function risk(each) {
+  if (!each.is_serving) return ["is gone already", "warn", ""];
+  if (each.can_be_lost) return ["can be lost", "good", ""];
+  const why = [
+    ...(each.sites_left ? [] : ["no site would be left"]),
+    ...(each.quorum_left ? [] : ["no quorum would be left"]),
+    ...(each.lines_short ? [`${many(each.lines_short, "line")} short`] : []),
+    ...each.queues.filter((queue) => !queue.fits).map((queue) => (queue.short ? `${queue.queue}: ${many(queue.short, "agent")} short` : `${queue.queue}: waits too long`)),
+    ...(each.others_short ? [others(each.others_short)] : []),
+  ];
+  return ["cannot be lost", "bad", why.join("; ")];
+}
+
 /** How long the first has waited by now, in s; null: nobody waits. */
 export function longest(queue, nowMs) {
   return queue.longest_s === null || !queue.waiting ? null : queue.longest_s + (nowMs - queue.heardMs) / 1000;
@@ -79,6 +120,9 @@ export function counted(agents) {
 export function stateName(state) { return NAMES[state] ?? state; }
 
 export function label(each) { return each.name || each.id; }
+
+/** 1 -> "1 agent", 2 -> "2 agents". */
+export function many(count, noun) { return `${count} ${noun}${count === 1 ? "" : "s"}`; }
 
 /** 75 -> "1:15"; from an hour on "1 h 02"; from two days on "3 days". */
 export function duration(seconds) {

@@ -33,6 +33,8 @@ PAGES: Final = (
         "session.js",
         "stream.js",
         "show.js",
+        "actions.js",
+        "oidc.js",
     ),
     _served("recordings", "recordings.css", "recordings.js", "marks.js", "sound.js", "waveform.js"),
 )

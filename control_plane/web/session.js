@@ -8,6 +8,7 @@ export class Refused extends Error {
     super(told.title ?? `The API answered ${status}`);
     this.status = status;
     this.errorId = told.error_id ?? "";
+    this.told = told;
   }
 }
 
@@ -21,6 +22,11 @@ export class Session {
   async signIn(said) {
     this.#tokens = await send("POST", "/v1/sessions", { body: said });
   }
+
+  /** Ask where the tenant's identity provider is, and what to bring back from there. */
+  async begin(said) { return send("POST", "/v1/oidc/begin", { body: said }); }
+
+  async complete(said) { this.#tokens = await send("POST", "/v1/oidc/complete", { body: said }); }
 
   async signOut() {
     const token = this.#tokens?.access_token;
@@ -49,7 +55,7 @@ export class Session {
 
   async get(path, headers = {}) { return send("GET", path, { token: await this.token(), headers }); }
 
-  async ask(method, path) { return send(method, path, { token: await this.token() }); }
+  async ask(method, path, body) { return send(method, path, { token: await this.token(), body }); }
 
   /** Return the answer as it comes, for what is no JSON. */
   async fetch(path, headers = {}) { return reach("GET", path, { token: await this.token(), headers }); }

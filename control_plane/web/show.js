@@ -2,7 +2,9 @@
 // and a screen reader, or a selection, keeps its place.
 
 import { element } from "/docs/elements.js";
-import { atWork, counted, duration, label, level, longest, mode, ordered, percent, stateName } from "/wallboard/board.js";
+import {
+  actsOfAgent, actsOfSite, atWork, counted, duration, label, level, longest, many, mode, ordered, percent, risk, stateName,
+} from "/wallboard/board.js";
 
 const LONG_S = 30;
 const MOST = 200; // rows of agents: a board that shows thousands shows nothing
@@ -10,10 +12,12 @@ const LOW = 0.8;
 
 /** `aheadMs`: by how much the center's clock is ahead of ours. */
 export function show(board, nowMs, aheadMs) {
-  const { sites, queues, agents } = board.kinds;
+  const { sites, queues, agents, readiness } = board.kinds;
+  standing(board, readiness.get("center"), sites);
   part("sites", board, keyed(byId("sites"), [...sites.values()], site));
   part("queues", board, keyed(byId("queues"), ordered(queues.values(), nowMs), (each, row) => queue(each, row, nowMs)));
   const people = atWork(agents.values());
+  byId("agents-act").hidden = !people.some((each) => each.may?.length);
   part("agents", board, keyed(byId("agents"), people.slice(0, MOST), (each, row) => agent(each, row, nowMs + aheadMs)));
   byId("more").textContent = people.length > MOST ? `And ${people.length - MOST} more, who are counted above.` : "";
   keyed(byId("states"), counted(agents.values()).map(([id, count]) => ({ id, count })), count);
@@ -55,12 +59,42 @@ function lines(card, told) {
   });
 }
 
+/** Let a place have these buttons; they stay the same elements while the same can be done. */
+function buttons(place, told) {
+  const acts = told.map(([act]) => act).join(" ");
+  if (place.dataset.acts === acts) return;
+  place.dataset.acts = acts;
+  place.replaceChildren(...told.map(([act, words, aloud]) =>
+    element("button", { type: "button", class: "quiet", "data-act": act, "aria-label": aloud }, words)));
+}
+
+function standing(board, told, sites) {
+  const risks = (told?.sites ?? []).map((each) => ({ ...each, id: each.site, name: sites.get(each.site)?.name }));
+  part("readiness", board, keyed(byId("readiness"), risks, (each, card) => {
+    const [word, look, why] = risk(each);
+    card.className = look;
+    lines(card, [[label(each), "name"], [word, "mode"], [why, "dim"]]);
+  }));
+  const alarm = told && !told.can_lose_any ? `Alarm${since(told)}: the center cannot lose ${lost(risks)}.` : "";
+  if (byId("alarm").textContent !== alarm) byId("alarm").textContent = alarm;
+  byId("readiness-old").hidden = !told || told.is_current;
+}
+
+function since(told) {
+  return told.alarm_since ? ` since ${new Date(told.alarm_since).toLocaleTimeString()}` : "";
+}
+
+function lost(risks) {
+  return risks.filter((each) => each.is_serving && !each.can_be_lost).map(label).join(", ") || "a site";
+}
+
 function site(each, card) {
   const [word, look] = mode(each);
-  const edges = `${each.edges.length} edge${each.edges.length === 1 ? "" : "s"}`;
-  const calls = each.calls === undefined ? "" : `${each.calls} call${each.calls === 1 ? "" : "s"}, `;
+  const edges = many(each.edges.length, "edge");
+  const calls = each.calls === undefined ? "" : `${many(each.calls, "call")}, `;
   card.className = look;
   lines(card, [[label(each), "name"], [word, "mode"], [`${calls}${edges}`, "dim"]]);
+  buttons(card.children[3] ?? card.appendChild(element("div", { class: "acts" })), actsOfSite(each));
 }
 
 function queue(each, row, nowMs) {
@@ -90,6 +124,9 @@ function agent(each, row, nowMs) {
     [each.site, "", "Site"],
     [each.team || "–", each.team ? "" : "dim", "Team"],
   ]);
+  const acts = row.children[5] ?? row.appendChild(element("td", { class: "acts" }));
+  acts.hidden = !each.may?.length;
+  buttons(acts, actsOfAgent(each));
 }
 
 function count(each, card) {

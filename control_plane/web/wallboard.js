@@ -1,11 +1,14 @@
 // The wallboard: signs in, lists, listens, and shows what goes on.
 
+import { Actions } from "/wallboard/actions.js";
 import { Board } from "/wallboard/board.js";
+import { isBack, leaveFor } from "/wallboard/oidc.js";
 import { Refused, Session } from "/wallboard/session.js";
 import { show } from "/wallboard/show.js";
 import { Stream } from "/wallboard/stream.js";
 
-const KINDS = ["sites", "queues", "agents"];
+const KINDS = ["sites", "queues", "agents", "readiness"];
+const ADDRESS = `${location.origin}/wallboard`;
 const FIGURES_MS = 15_000; // service levels and calls of sites are in the listings alone
 const WORDS = {
   connecting: "Connecting …",
@@ -22,18 +25,41 @@ let aheadMs = 0; // of the center's clock: since when an agent is so is told by 
 
 const byId = (id) => document.getElementById(id);
 
-byId("sign-in").addEventListener("submit", async (event) => {
+const actions = new Actions(session, (act, each, missing) => {
+  byId("told").textContent = missing ? `${each.name || each.id}: ${missing.replaceAll("_", " ")}` : "";
+  list([act.endsWith("drain") ? "sites" : "agents"]);
+});
+
+byId("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
   const form = event.target;
   const { tenant, login, password } = Object.fromEntries(new FormData(form));
-  byId("refused").textContent = "";
-  try {
+  entering(async () => {
     await session.signIn({ tenant, login, password });
     form.elements.password.value = "";
     await begin();
+  });
+});
+
+byId("by-provider").addEventListener("click", () => {
+  entering(() => leaveFor(session, byId("sign-in").elements.tenant.value, ADDRESS));
+});
+
+async function entering(how) {
+  byId("refused").textContent = "";
+  try {
+    await how();
   } catch (error) {
     leave(error instanceof Refused ? error.message : `The control plane cannot be reached: ${error.message}`);
   }
+}
+
+byId("board").addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-act]");
+  const place = button?.closest("[data-id]");
+  const kind = place?.parentElement.id;
+  const each = board.kinds[kind]?.get(place.dataset.id);
+  if (each) actions.ask(button.dataset.act, each);
 });
 
 byId("sign-out").addEventListener("click", async () => {
@@ -72,6 +98,8 @@ function leave(why) {
   byId("signed-in").hidden = byId("board").hidden = true;
   byId("state").textContent = byId("tenant").textContent = "";
   byId("refused").textContent = why;
+  byId("told").textContent = "";
+  byId("act").close();
   show(board, Date.now(), aheadMs);
 }
 
@@ -79,7 +107,7 @@ async function list(kinds) {
   await Promise.all(kinds.map(async (kind) => {
     board.await(kind);
     try {
-      board.list(kind, await all(`/v1/live/${kind}`), Date.now());
+      board.list(kind, kind === "readiness" ? [await outlook()] : await all(`/v1/live/${kind}`), Date.now());
     } catch (error) {
       if (error instanceof Refused && error.status === 403) board.forbid(kind);
       else if (error instanceof Refused && error.status === 401) leave("Your session has ended: sign in again.");
@@ -88,6 +116,8 @@ async function list(kinds) {
   }));
   draw();
 }
+
+async function outlook() { return { id: "center", ...await session.get("/v1/readiness") }; }
 
 async function all(path) {
   const items = [];
@@ -112,3 +142,4 @@ function draw() {
 }
 
 setInterval(() => { if (stream) draw(); }, 1000);
+entering(async () => { if (await isBack(session)) await begin(); });

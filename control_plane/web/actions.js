@@ -1,0 +1,128 @@
+// What is done from the board, once somebody has said yes: an agent's state, a site's draining. The
+// API decides; a button stands only where it has said that this subject may.
+
+import { element } from "/docs/elements.js";
+import { label, misfits } from "/wallboard/board.js";
+import { Refused } from "/wallboard/session.js";
+
+const STATES = { pause: "paused", ready: "ready", sign_out: "signed_out" };
+const TITLES = {
+  pause: "Pause", ready: "Make ready", sign_out: "Sign out", drain: "Drain", undrain: "End draining",
+};
+
+export class Actions {
+  #session; #done; #run = null; #opener = null;
+
+  /** `done(act, each)` hears that something was done. */
+  constructor(session, done) {
+    [this.#session, this.#done] = [session, done];
+    byId("act-cancel").addEventListener("click", () => byId("act").close());
+    byId("act-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#carryOut();
+    });
+    byId("act").addEventListener("close", () => this.#giveFocusBack());
+  }
+
+  /** Ask about it. `each`: the agent or site. */
+  async ask(act, each) {
+    this.#opener = each.id;
+    this.#run = null;
+    byId("act-title").textContent = `${TITLES[act]}: ${label(each)}`;
+    byId("act-do").textContent = TITLES[act];
+    byId("act-told").textContent = "…";
+    byId("act-refused").textContent = "";
+    byId("act-short").replaceChildren();
+    fields({});
+    byId("act-do").disabled = true;
+    byId("act").showModal();
+    try {
+      this.#run = await (act in STATES ? this.#state(act, each) : this.#draining(act === "drain", each));
+      byId("act-do").disabled = false;
+    } catch (error) {
+      refuse(error);
+    }
+  }
+
+  async #state(act, agent) {
+    const codes = act === "pause" ? await this.#codes() : [];
+    byId("act-told").textContent = {
+      pause: "No calls are offered from then on; one that goes on is ended first.",
+      ready: "Calls are offered again.",
+      sign_out: "No calls are offered until they sign in again.",
+    }[act];
+    fields({ codes, why: act === "pause" && !codes.length ? "Reason" : "" });
+    return async () => {
+      const reason = act === "pause" ? byId(codes.length ? "act-code" : "act-why").value : "";
+      const told = await this.#session.ask("PUT", `/v1/agents/${encodeURIComponent(agent.id)}/state`, { state: STATES[act], reason });
+      this.#done(act, agent, told.missing);
+    };
+  }
+
+  async #codes() {
+    try {
+      return (await this.#session.get("/v1/pause-codes?limit=200")).items;
+    } catch (error) {
+      if (error instanceof Refused) return []; // who may not read them says it in words
+      throw error;
+    }
+  }
+
+  async #draining(isTo, site) {
+    const path = `/v1/sites/${encodeURIComponent(site.id)}/drain`;
+    const tried = await this.#session.ask("POST", `${path}?dry_run=true`, { draining: isTo });
+    const short = misfits(tried.move);
+    byId("act-told").textContent = said(isTo, tried.move, short);
+    byId("act-short").replaceChildren(...short.map((each) => element("li", {}, each)));
+    fields({ why: short.length ? "Why all the same" : "" });
+    if (short.length) byId("act-do").textContent = `${byId("act-do").textContent} all the same`;
+    return async () => {
+      const why = byId("act-why").value;
+      const forced = short.length ? `?${new URLSearchParams({ force: "true", why })}` : "";
+      await this.#session.ask("POST", path + forced, { draining: isTo });
+      this.#done(isTo ? "drain" : "undrain", site, "");
+    };
+  }
+
+  async #carryOut() {
+    byId("act-refused").textContent = "";
+    byId("act-do").disabled = true;
+    try {
+      await this.#run();
+      byId("act").close();
+    } catch (error) {
+      refuse(error);
+    }
+    byId("act-do").disabled = false;
+  }
+
+  #giveFocusBack() {
+    document.querySelector(`[data-id="${CSS.escape(this.#opener)}"] button[data-act]`)?.focus();
+  }
+}
+
+function said(isTo, move, short) {
+  if (!isTo) return "Calls come to it again.";
+  if (!move?.is_checked) return `Its calls go to other sites. ${move?.emergency || move?.why_unchecked || ""}`.trim();
+  return short.length
+    ? "Those who would take its calls have not enough room or people for them:"
+    : "Its calls go to other sites, which have room and people for them.";
+}
+
+/** Show the fields that this needs, and empty them. */
+function fields({ codes = [], why = "" }) {
+  byId("act-code-part").hidden = !codes.length;
+  byId("act-code").replaceChildren(...codes.map((each) => element("option", { value: each.id }, each.name || each.id)));
+  byId("act-why-part").hidden = !why;
+  byId("act-why-name").textContent = why;
+  byId("act-why").value = "";
+  byId("act-why").required = Boolean(why);
+}
+
+function refuse(error) {
+  const faults = error.told?.faults?.map((each) => each.fault) ?? [];
+  const detail = error.told?.detail ?? "";
+  byId("act-refused").textContent = [error.message, detail, ...faults].filter(Boolean).join(" ");
+}
+
+function byId(id) { return document.getElementById(id); }
