@@ -91,7 +91,15 @@ async def publish(store: Store, configuration: Configuration) -> Published:
             )
         written |= {step.guard.key for step in steps if isinstance(step.operation, Put)}
         deleted |= {step.guard.key for step in steps if isinstance(step.operation, Delete)}
-        await _carry_out(store, steps, release, held.revision)
+        revision = await _carry_out(store, steps, release, held.revision)
+        if revision and release is not None and held.revision:
+            # Whoever else publishes writes or deletes the release's record, which was compared.
+            return Published(
+                written=len(written),
+                deleted=len(deleted),
+                unchanged=len(wanted) - len(written),
+                revision=revision,
+            )
     raise UnavailableError(
         f"the configuration was not published in {_ATTEMPTS} attempts: is somebody else publishing?"
     )
@@ -135,25 +143,30 @@ def _refuse_older(ours: Release | None, held: Release | None) -> None:
 
 async def _carry_out(
     store: Store, steps: list[_Step], release: Release | None, revision: int
-) -> None:
-    """Do the steps until one transaction does not go through; the caller reads again anyway."""
-    key = keys.release()
+) -> int:
+    """Do the steps until one transaction does not go through.
+
+    Return the revision at which all stood; 0: not all went through, as far as is known.
+    """
+    key, key_revision = keys.release(), revision
     chunks = [steps[at : at + OPERATIONS_IN_TXN] for at in range(0, len(steps), OPERATIONS_IN_TXN)]
     for number, chunk in enumerate(chunks or [[]], 1):
-        guards = [ModIs(key=key, mod_revision=revision), *(step.guard for step in chunk)]
+        guards = [ModIs(key=key, mod_revision=key_revision), *(step.guard for step in chunk)]
         operations = [step.operation for step in chunk]
         if release is not None:
             told = replace(release, is_whole=number >= len(chunks))
             operations.append(Put(key=key, value=encode(told)))
-        elif revision:
+        elif key_revision:
             operations.append(Delete(key=key))
         try:
             done = await store.txn(guards, operations)
         except OutcomeUnknownError:
-            return
+            return 0
         if not done.succeeded:
-            return
-        revision = 0 if release is None else done.revision
+            return 0
+        revision = done.revision
+        key_revision = 0 if release is None else revision
+    return revision
 
 
 def _plan(wanted: dict[str, Record], stored: tuple[KeyValue, ...]) -> list[_Step]:
@@ -176,14 +189,17 @@ def _plan(wanted: dict[str, Record], stored: tuple[KeyValue, ...]) -> list[_Step
 
 def _bytes_to_write(key: str, value: Record, held: KeyValue | None) -> bytes | None:
     """Return the new bytes for a key, or None if it holds the value already."""
+    data = encode(value)
     if held is None:
-        return encode(value)
+        return data
+    if data == held.value:
+        return None  # as nearly all are, and much quicker than to read it
     try:
         old = decode_with_extras(type(value), held.value, key)
     except FutureVersionError:
         raise
     except CodecError:
-        return encode(value)
+        return data
     return None if old.value == value else encode(value, old.extras)
 
 

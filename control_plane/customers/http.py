@@ -87,8 +87,7 @@ async def by_number(ask: Popped) -> PopView:
         number = dialled(ask.at.number, ask.request.app[TALKING].region(ask.tenant))
     except ValueError as error:
         raise not_found() from error
-    found = await store.by_number(ask.db, ask.tenant, number)
-    return PopView(customers=await service.seen(ask, found))
+    return PopView(customers=await service.calling(ask, ask.tenant, number))
 
 
 async def show(ask: Named) -> Answer[CustomerView]:

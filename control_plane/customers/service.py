@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from control_plane.api.ask import Ask
-from control_plane.customers import store
+from control_plane.customers import pop, store
 from control_plane.customers.errors import NOT_SEARCHABLE
 from control_plane.customers.schemas import CustomerListing, CustomerView
 from control_plane.customers.store import Customer
@@ -44,12 +44,26 @@ async def load(ask: AnyAsk, customer: str) -> Customer:
     return found
 
 
-async def seen(ask: AnyAsk, customers: Iterable[Customer]) -> tuple[CustomerView, ...]:
-    """Return what the subject may see of each; nothing of whom it may not see at all."""
+async def calling(ask: AnyAsk, tenant: str, number: str) -> tuple[CustomerView, ...]:
+    """Return what the subject may see of whoever has this number (E.164)."""
+    found = await pop.calling(ask.db, tenant, number)
+    return await seen(ask, found.customers, found.filled)
+
+
+async def seen(
+    ask: AnyAsk,
+    customers: Iterable[Customer],
+    filled: Mapping[str, tuple[str, ...]] | None = None,
+) -> tuple[CustomerView, ...]:
+    """Return what the subject may see of each; nothing of whom it may not see at all.
+
+    `filled`: the names of their sensitive fields, where these are known already.
+    """
     allowed = [(each, eyes(about(ask, each), ask.sees)) for each in customers]
     allowed = [(each, eye) for each, eye in allowed if not eye.are_closed]
-    ids = [each.id for each, eye in allowed if eye.payment]
-    filled = await store.sealed_names(ask.db, ask.tenant, ids) if ids else {}
+    if filled is None:
+        ids = [each.id for each, eye in allowed if eye.payment]
+        filled = await store.sealed_names(ask.db, ask.tenant, ids) if ids else {}
     return tuple(view(each, eye, filled.get(each.id, ())) for each, eye in allowed)
 
 

@@ -67,9 +67,10 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _JSON: Final = {"consent": dict[str, bool], "numbers": tuple[str, ...], "tags": tuple[str, ...]}
-_COLUMNS = [getattr(CustomerRow, name) for name in Customer.__struct_fields__]
+_FIELDS: Final = frozenset(Customer.__struct_fields__)
+COLUMNS: Final = [getattr(CustomerRow, name) for name in Customer.__struct_fields__]
 _BY_NUMBER: Final = (
-    select(*_COLUMNS)
+    select(*COLUMNS)
     .join(NumberRow, NumberRow.customer == CustomerRow.id)
     .where(NumberRow.tenant == bindparam("tenant"), NumberRow.number == bindparam("number"))
     .where(CustomerRow.tenant == bindparam("tenant"))
@@ -121,9 +122,9 @@ async def create_many(connection: AsyncConnection, customers: Sequence[Customer]
 
 async def find(connection: AsyncConnection, tenant: str, customer: str) -> Customer | None:
     """Return one, or None."""
-    statement = select(*_COLUMNS).where(CustomerRow.tenant == tenant, CustomerRow.id == customer)
+    statement = select(*COLUMNS).where(CustomerRow.tenant == tenant, CustomerRow.id == customer)
     rows = (await connection.execute(statement)).all()
-    return _read(rows[0]) if rows else None
+    return read(rows[0]) if rows else None
 
 
 async def find_all(
@@ -131,11 +132,11 @@ async def find_all(
 ) -> tuple[Customer, ...]:
     """Return those that there are, in the order of their ids."""
     statement = (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(CustomerRow.tenant == tenant, CustomerRow.id.in_(tuple(ids)))
         .order_by(CustomerRow.id)
     )
-    return tuple(_read(row) for row in await connection.execute(statement))
+    return tuple(read(row) for row in await connection.execute(statement))
 
 
 async def by_number(
@@ -143,7 +144,7 @@ async def by_number(
 ) -> tuple[Customer, ...]:
     """Return who has this number (E.164)."""
     asked = {"tenant": tenant, "number": number, "most": limit}
-    return tuple(_read(row) for row in await connection.execute(_BY_NUMBER, asked))
+    return tuple(read(row) for row in await connection.execute(_BY_NUMBER, asked))
 
 
 async def own_numbers(connection: AsyncConnection, tenant: str, customer: str) -> tuple[str, ...]:
@@ -180,7 +181,7 @@ async def page(
     id_column = by["created"]
     statement: Select[Any]
     if index is None:
-        statement = select(*(*_COLUMNS, CustomerRow.name_key)).where(
+        statement = select(*(*COLUMNS, CustomerRow.name_key)).where(
             CustomerRow.tenant == tenant, CustomerRow.merged_into.is_(None)
         )
         if among is not None:
@@ -196,7 +197,7 @@ async def page(
         connection, statement, listing, columns=by, id_column=id_column, default="created"
     )
     if index is None:
-        return [_read(row) for row in rows], after
+        return [read(row) for row in rows], after
     ids = [row._mapping[id_column] for row in rows]  # noqa: SLF001 - its documented way
     by_id = {each.id: each for each in await find_all(connection, tenant, ids)}
     return [by_id[each] for each in ids if each in by_id], after
@@ -375,10 +376,11 @@ async def _index(connection: AsyncConnection, customer: Customer) -> None:
             await connection.execute(insert(table), rows)
 
 
-def _read(row: Any) -> Customer:  # noqa: ANN401 - a row of the columns above
+def read(row: Any) -> Customer:  # noqa: ANN401 - a row of the columns above, and others
+    """Return a row's customer."""
     values = {
         name: msgspec.json.decode(value, type=_JSON[name]) if name in _JSON else value
         for name, value in row._mapping.items()  # noqa: SLF001 - its documented way
-        if name != "name_key"
+        if name in _FIELDS
     }
     return Customer(**values)

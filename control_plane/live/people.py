@@ -9,7 +9,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.paging import Cursor, Page
 from control_plane.api.route import Check, Method, Route, Routes, Tx
-from control_plane.customers import service, store
+from control_plane.customers import service
 from control_plane.customers.schemas import CustomerView
 from control_plane.customers.talking import TALKING
 from control_plane.errors import BAD_CURSOR, ApiError, DatabaseUnavailableError, not_found
@@ -122,8 +122,7 @@ async def _customers(ask: Mine, talk: Talk) -> tuple[CustomerView, ...] | None:
     try:
         async with ask.services.database.read() as connection:
             ask.connection = connection
-            found = await store.by_number(connection, talk.tenant, talk.number)
-            return await service.seen(ask, found)
+            return await service.calling(ask, talk.tenant, talk.number)
     except DatabaseUnavailableError:
         return None
     finally:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,7 +12,7 @@ from state.configuration import Configuration
 from state.errors import FutureVersionError, OutcomeUnknownError, UnavailableError
 from state.listing import read_all
 from state.memory import MemoryStore
-from state.model import Agent, AgentId, Readiness, Site, SiteId, Wish
+from state.model import Agent, AgentId, Readiness, Release, Site, SiteId, Wish
 from state.publishing import OPERATIONS_IN_TXN, Published, publish
 from state.store import Delete, Operation, Put
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from state.codec import Record
-    from state.store import Compare, Store, TxnResult
+    from state.store import Compare, RangeResult, Store, TxnResult
     from tests.state.cluster import Cluster
 
 SITE = Site(id=SiteId("a"), name="A", sip="h:1")
@@ -117,6 +117,48 @@ async def test_another_writer_in_between_is_seen_and_not_overwritten_blindly() -
     await publish(store, agents(1))
     assert await held(store) == agents(1).by_key()
     assert len(store.sizes) == 3
+
+
+class CountingStore(MemoryStore):
+    """Counts how often it is read."""
+
+    def __init__(self) -> None:
+        super().__init__(ManualClock())
+        self.reads = 0
+
+    async def range(self, *args: Any, **named: Any) -> RangeResult:  # noqa: ANN401 - as they come
+        """Count it."""
+        self.reads += 1
+        return await super().range(*args, **named)
+
+
+def release(number: int, count: int) -> Configuration:
+    return replace(agents(count), release=Release(version=number))
+
+
+async def test_a_release_whose_transactions_went_through_is_not_read_again() -> None:
+    store = CountingStore()
+    await publish(store, release(1, 150))
+    store.reads = 0
+    done = await publish(store, release(2, 151))
+    assert (done.written, done.deleted, done.unchanged, store.reads) == (1, 0, 151, 1)
+    assert await held(store) == release(2, 151).by_key() | {keys.release(): Release(version=2)}
+
+
+@pytest.mark.parametrize(
+    "others", [Release(version=1, is_whole=False), None], ids=["older", "none"]
+)
+async def test_who_published_in_between_is_seen_by_the_releases_record(
+    others: Release | None,
+) -> None:
+    store = MeddledStore()
+    await publish(store, release(1, 3))
+    gone = Delete(key=keys.agent(AgentId("agent0")))
+    told = keys.release()
+    word = Delete(key=told) if others is None else Put(key=told, value=encode(others))
+    store.meddling = [[gone, word]]
+    await publish(store, release(2, 4))
+    assert await held(store) == release(2, 4).by_key() | {told: Release(version=2)}
 
 
 async def test_a_writer_who_never_rests_is_an_error_and_no_endless_loop() -> None:
