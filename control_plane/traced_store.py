@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from control_plane.tracing import span
 from state.keys import ROOT
+from state.nesting import keys_of
 from state.store import Compare, LeaseId, Operation, RangeResult, Store, TxnResult, WatchBatch
 
 
@@ -48,7 +49,7 @@ class TracedStore:
         patience_s: float = 0.0,
     ) -> TxnResult:
         """Write."""
-        kinds = sorted({kind_of(each.key) for each in (*compares, *success, *failure)})
+        kinds = sorted({kind_of(key) for key in keys_of((*compares, *success, *failure))})
         words = {"db.system.name": "etcd", "everline.kind": " ".join(kinds)}
         with span("etcd txn", words) as told:
             done = await self._store.txn(compares, success, failure, patience_s=patience_s)

@@ -19,6 +19,7 @@ from edge.calls.journal import Journal
 from edge.calls.leg_watch import LegWatch
 from edge.calls.places import PlaceGiver
 from edge.calls.recording_wishes import RecordingWishes
+from edge.calls.records import Written
 from edge.calls.ringing import Ringing
 from edge.calls.switchboard import Switchboard
 from edge.calls.takeover import Takeover
@@ -48,6 +49,7 @@ from edge.reserve import Reserver
 from edge.settings import DIRECT, Settings, address
 from edge.sip.endpoint import SipEndpoint
 from edge.sip.events import Address, Event, ResponseReceived
+from edge.waiting import WaitingCall
 from state.clock import SystemClock
 from state.etcd import EtcdStore, Tls
 from state.eventlog.log import EventLog
@@ -60,11 +62,13 @@ from state.model import (
     EdgeLife,
     EdgeState,
     Entry,
+    Now,
     Probe,
     QueueId,
     RecordingWish,
     Site,
     SiteId,
+    Ticket,
 )
 from state.snapshot import Snapshot
 
@@ -141,7 +145,7 @@ class EdgeProcess:
             snapshot=self._snapshot,
             journal=self._journal,
             recorder=self._recorder or NoRecorder(),
-            wants_agent=self._call_waits,
+            line=self,
             transfers=Transfers(
                 settings=settings,
                 clock=clock,
@@ -187,6 +191,7 @@ class EdgeProcess:
             snapshot=self._snapshot,
             unreachable=self._unreachable,
             call=lambda call: self._switchboard.call(call) or self._callbacks.call(call),
+            is_current=self._is_live,
             note=self._event_log.decided,
             alone=self._alone,
         )
@@ -237,7 +242,7 @@ class EdgeProcess:
             snapshot=self._snapshot,
             switchboard=self._switchboard,
             is_alone=lambda: self._site_store.is_alone,
-            wants_agent=self._call_waits,
+            line=self,
         )
         self._media_watch = MediaWatch(
             relay=self._media,
@@ -385,10 +390,12 @@ class EdgeProcess:
     def _snapshot(self) -> Snapshot:
         return self._site_store.snapshot
 
+    def _is_live(self) -> bool:
+        return self._mirror.state is MirrorState.LIVE
+
     def _is_current(self) -> bool:
         """Tell whether the snapshot says what a former life of this edge has left in it."""
-        is_live = self._mirror.state is MirrorState.LIVE
-        return self._alone.is_settled and (is_live or self._site_store.is_alone)
+        return self._alone.is_settled and (self._is_live() or self._site_store.is_alone)
 
     def _tenant_of(self, queue: QueueId) -> str:
         known = self._snapshot().queues.get(queue)
@@ -428,10 +435,15 @@ class EdgeProcess:
             return
         self._switchboard.take(event)
 
-    def _call_waits(self) -> None:
-        self._reserver.wake()
+    def waits(self, call: CallId) -> None:
+        """See to a call that has begun to wait."""
+        self._reserver.waits(call)
         if self._snapshot().places:
             self._places.wake()
+
+    async def enter(self, call: WaitingCall, ticket: Ticket, at: Now) -> Written:
+        """Let a call that has just come into the line."""
+        return await self._reserver.enter(call, ticket, at)
 
     def _site_back(self, site: SiteId) -> None:
         self._switchboard.ask_after(site)

@@ -5,110 +5,46 @@ reserves only for the callers that it holds. What it has asked for and the snaps
 yet counts as given, and so does for a moment what the others are about to ask for
 (`edge.acd.presumed`). A refused transaction means that the snapshot was old: the call is left alone
 until a newer one is here, and decided again.
+
+A caller for whom an agent is free has both, ticket and agent, by one transaction (`enter`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 import structlog
-from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
 from edge.acd.call_events import TurnedAway
 from edge.acd.eligibility import rings_from_s
+from edge.acd.granting import created_with_agent, reserved
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering
 from edge.acd.patience import Patience
 from edge.acd.plan import Held, Plan
 from edge.acd.presumed import Presumed
-from edge.acd.reservation import reserved
-from edge.acd.token import Token, token_of
-from edge.calls.records import CallRecords, Landed, NotAsked, Refused
+from edge.acd.rivals import Rivals
+from edge.acd.token import token_of
+from edge.calls.places import place_lost
+from edge.calls.records import Landed, NotAsked, Refused, Written
 from edge.log import fault
+from edge.waiting import AWAY_S, AloneTokens, HeldBack, Note, Waiters, WaitingCall
 from state.clock import Clock
 from state.keys import Kind
-from state.model import AgentId, CallId, Decision, EdgeId, Now, SiteId, Ticket, TicketState
+from state.model import AgentId, CallId, EdgeId, Now, SiteId, Ticket
 from state.snapshot import Delta, Snapshot
 from state.wake import Wake
 
 log = structlog.get_logger()
 
-_AWAY_S = 0.25
-"""How long a call waits before it is tried again when the store was away, or would not have it."""
 _MOST_TOLD = 32
 """A decision tells of no more reservations that are under way: in the call's record each takes
 some 45 bytes."""
 _SOONEST_S = 0.001
 """What falls due by itself is looked at no sooner than this, lest a few keep the edge busy."""
-_NEWER_S = 1.0
-"""How long a newer snapshot is waited for: the store counts writes too that no mirror sees, and a
-watch may lose some. Deciding on an old one again does no harm, waiting for ever does."""
-
-
-class _HeldBack(Struct, frozen=True):
-    """A call that is not to be decided on what is known of it now."""
-
-    revision: int | None
-    """A snapshot as new as this will do; None: only time helps."""
-    until_s: float
-    """From then on it is decided on whatever there is."""
-
-    def is_over(self, snapshot: Snapshot, now: Now) -> bool:
-        is_newer = self.revision is not None and snapshot.revision >= self.revision
-        return is_newer or now.mono_s >= self.until_s
-
-
-class WaitingCall(Protocol):
-    """What the reserver needs of a call that this edge holds."""
-
-    records: CallRecords
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it wants an agent."""
-        ...
-
-    def on_reserved(self, decision: Decision, token: Token) -> None:
-        """Take the agent: the offer stands, and `token` rings them."""
-        ...
-
-    def deliver(self, event: TurnedAway) -> None:
-        """Take the news that the queue serves the caller no longer."""
-        ...
-
-
-class Note(Protocol):
-    """Keeps what was decided, and what this edge knew beside the snapshot; quick."""
-
-    def __call__(  # noqa: PLR0913  what a decision rests on
-        self,
-        *,
-        revision: int,
-        now: Now,
-        call: CallId,
-        agent: AgentId,
-        unreachable: frozenset[SiteId],
-        asked: Mapping[CallId, AgentId],
-    ) -> None:
-        """Note it."""
-        ...
-
-
-class AloneTokens(Protocol):
-    """What is needed to reserve without a quorum."""
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether this site serves without a quorum now."""
-        ...
-
-    async def token(self, agent: AgentId, snapshot: Snapshot) -> Token | None:
-        """Return the token that would ring the agent; None: they are taken, or nobody knows."""
-        ...
 
 
 class Reserver:
@@ -122,6 +58,7 @@ class Reserver:
         snapshot: Callable[[], Snapshot],
         unreachable: Callable[[], frozenset[SiteId]],
         call: Callable[[CallId], WaitingCall | None],
+        is_current: Callable[[], bool],
         note: Note | None = None,
         alone: AloneTokens | None = None,
     ) -> None:
@@ -130,18 +67,17 @@ class Reserver:
         self._snapshot = snapshot
         self._unreachable = unreachable
         self._call = call
+        self._is_current = is_current
         self._note = note
         self._alone = alone
         self._wake = Wake()
-        self._not_before: dict[CallId, _HeldBack] = {}
+        self._not_before: dict[CallId, HeldBack] = {}
         self._asked: dict[CallId, AgentId] = {}
         """Reservations that are under way, or that the snapshot does not show yet."""
-        self._waiting: set[CallId] = set()
-        """This edge's calls that wait, by the snapshot."""
-        self._others: set[CallId] = set()
-        """The other edges' calls that do."""
+        self._waiters = Waiters(edge)
         self._patience = Patience()
         self._presumed = Presumed(edge)
+        self._rivals = Rivals()
         self._index = MatchIndex(edge)
         self._tasks: set[asyncio.Task[None]] = set()
         self.landed = 0
@@ -151,21 +87,23 @@ class Reserver:
         """Match again soon."""
         self._wake.set()
 
+    def waits(self, call: CallId) -> None:
+        """Match again soon: a call of this edge has begun to wait."""
+        if call not in self._asked:
+            self._waiters.waits(call)
+        self._wake.set()
+
     def take(self, snapshot: Snapshot, deltas: Sequence[Delta]) -> None:
         """Note what has changed in the snapshot, and which calls of this edge wait now."""
-        self._index.fold(snapshot, deltas)
+        for _ in range(self._waiters.take(deltas)):
+            self._rivals.came(self._clock.now().mono_s)
+        self._index.fold(self._waiters.ahead(snapshot), deltas)
         for delta in deltas:
             if delta.kind is Kind.TICKET:
                 call = CallId(delta.id)
-                self._waiting.discard(call)
-                self._others.discard(call)
                 self._patience.forget(call)
-                ticket = None if delta.after is None else delta.after.value
-                if isinstance(ticket, Ticket) and ticket.state is TicketState.QUEUED:
-                    is_ours = ticket.holder == self._edge
-                    (self._waiting if is_ours else self._others).add(call)
-                    if is_ours:
-                        self._patience.note(call)
+                if call in self._waiters.ours:
+                    self._patience.note(call)
             elif delta.kind is Kind.QUEUE:
                 self._patience.note_queues()
 
@@ -185,29 +123,33 @@ class Reserver:
         due = [held_back.until_s for held_back in self._not_before.values()]
         # Only for a call that nobody could take does it matter when an agent is rested, or when
         # it asks for less.
-        if any(self._may_reserve(call) for call in self._waiting):
+        if any(map(self._may_reserve, self._waiters.ours)):
             # The index looks at some a little early, and at those again and again.
             soonest_s = self._clock.now().mono_s + _SOONEST_S
-            for part in (self._index, self._patience, self._presumed):
+            for part in (self._index, self._patience, self._presumed, self._waiters):
                 next_s = part.next_due_s()
                 due += [] if next_s is None else [max(next_s, soonest_s)]
         return min(due, default=None)
 
-    def _match(self, snapshot: Snapshot, now: Now) -> None:
-        for waited, held_back in list(self._not_before.items()):
-            if held_back.is_over(snapshot, now):
-                del self._not_before[waited]
-                self._asked.pop(waited, None)
-        self._turn_away(snapshot, now)
-        if not self._others and not any(self._may_reserve(call) for call in self._waiting):
-            return
+    def _match(
+        self, snapshot: Snapshot, now: Now, newcomer: CallId | None = None
+    ) -> Offering | None:
+        """Reserve for everybody who gets an agent; what `newcomer` gets is returned instead."""
+        self._look_after(snapshot, now)
+        waiters, first = self._waiters, None
+        if newcomer is None and not (waiters.others or any(map(self._may_reserve, waiters.ours))):
+            return None
         unreachable = self._unreachable()
         asked = self._presumed.agents(snapshot, now) | self._asked
         offers = self._index.offers(now, unreachable=unreachable, asked=asked)
         self._presumed.note(snapshot, self._index.offered, now)
         for offering in offers:
-            call = self._call(offering.call)
-            if call is None or not self._may_reserve(offering.call):
+            call, is_first = self._call(offering.call), offering.call == newcomer
+            if waiters.is_coming(offering.call) and not is_first:
+                # It will be decided when its ticket is seen, and who comes after it leaves it that.
+                asked = {**asked, offering.call: offering.agent}
+                continue
+            if call is None or not (is_first or self._may_reserve(offering.call)):
                 continue
             self._asked[offering.call] = offering.agent
             if self._note is not None and not self._is_alone():
@@ -220,9 +162,23 @@ class Reserver:
                     asked=asked,
                 )
             told = _telling(offering, unreachable, asked)
+            if is_first:
+                first = told
+                continue
             task = asyncio.create_task(self._reserve(call, told, snapshot))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        return first
+
+    def _look_after(self, snapshot: Snapshot, now: Now) -> None:
+        """See to those that were held back, or have waited for too long."""
+        for waited, held_back in list(self._not_before.items()):
+            if held_back.is_over(snapshot, now):
+                del self._not_before[waited]
+                self._asked.pop(waited, None)
+        for call in self._waiters.overdue(lambda each: self._call(each) is not None, now):
+            self._look_at(call)
+        self._turn_away(snapshot, now)
 
     def _turn_away(self, snapshot: Snapshot, now: Now) -> None:
         """Let those go who have waited for too long, before an agent is looked for."""
@@ -265,7 +221,7 @@ class Reserver:
                     self._hold_back(offering.call, revision or None)
                     log.info("reservation_refused", call=offering.call, agent=offering.agent)
                 case NotAsked():
-                    await asyncio.sleep(_AWAY_S)
+                    await asyncio.sleep(AWAY_S)
         except Exception as error:  # noqa: BLE001 - the top of a task; the call is tried again
             log.error("reservation_fault", call=offering.call, **fault(error))  # noqa: TRY400 - one line
             self._asked.pop(offering.call, None)
@@ -275,6 +231,62 @@ class Reserver:
                 self._asked.pop(offering.call, None)
             # A newer snapshot may have come while this was under way.
             self._wake.set()
+
+    # -- who has just come
+
+    async def enter(self, call: WaitingCall, ticket: Ticket, at: Now) -> Written:
+        """Create the ticket of a call that wants an agent as soon as it has come (`at`).
+
+        Where one is free, by one transaction with their reservation (`edge.acd.granting`).
+        """
+        snapshot, now = self._snapshot(), self._clock.now()
+        offering = self._foresee(snapshot, ticket, now)
+        plan = None
+        if offering is not None:
+            plan = created_with_agent(offering, ticket, snapshot, edge=self._edge, at=at)
+        try:
+            written = await call.records.create(ticket, at, with_agent=plan)
+            self._rivals.took(self._clock.now().mono_s - now.mono_s)
+            held = call.records.held
+            if not isinstance(written, Landed):
+                self._waiters.is_over(ticket.call)
+                self._look_at(ticket.call)
+            elif offering is not None and held is not None and held.given is not None:
+                await self._rested(offering.agent, snapshot)
+                self._landed(call, offering, written.revision)
+            elif offering is not None:
+                self.refused += 1
+                log.info("reservation_refused", call=offering.call, agent=offering.agent)
+            return written
+        finally:
+            if offering is not None:
+                if ticket.call not in self._not_before:
+                    self._asked.pop(ticket.call, None)
+                self._wake.set()
+
+    def _foresee(self, snapshot: Snapshot, ticket: Ticket, now: Now) -> Offering | None:
+        """Return the agent whom a call gets that comes last; None: it is to wait and see."""
+        if self._is_alone():
+            return None
+        self._waiters.comes(ticket, now)
+        self._look_at(ticket.call)
+        if (
+            not self._is_current()
+            or not self._rivals.are_few(now.mono_s)
+            or self._waiters.are_unseen
+            or self._waiters.in_line(ticket.queue) > len(self._asked) + len(self._presumed)
+            or place_lost(snapshot.places.values(), ticket.caller, ticket.did) is not None
+        ):
+            return None
+        return self._match(snapshot, now, newcomer=ticket.call)
+
+    def _look_at(self, call: CallId) -> None:
+        """Let the index see a call as it stands now."""
+        ahead = self._waiters.ahead(self._snapshot())
+        delta = Delta(kind=Kind.TICKET, id=call, before=None, after=ahead.tickets.get(call))
+        self._index.fold(ahead, (delta,))
+
+    # -- parts
 
     async def _rested(self, agent: AgentId, snapshot: Snapshot) -> None:
         """Wait until the rest is over: the agent was given a little before, the ring is not."""
@@ -287,6 +299,7 @@ class Reserver:
     def _landed(self, call: WaitingCall, offering: Offering, revision: int) -> None:
         self.landed += 1
         self._hold_back(offering.call, revision)
+        self._waiters.is_over(offering.call)
         held = call.records.held
         if held is not None and held.given is not None:
             call.on_reserved(offering.decision, token_of(held.given.offer))
@@ -295,9 +308,7 @@ class Reserver:
         return self._alone is not None and self._alone.is_alone
 
     def _hold_back(self, call: CallId, revision: int | None) -> None:
-        wait_s = _AWAY_S if revision is None else _NEWER_S
-        until_s = self._clock.now().mono_s + wait_s
-        self._not_before[call] = _HeldBack(revision=revision, until_s=until_s)
+        self._not_before[call] = HeldBack.of(revision, self._clock.now())
 
 
 def _telling(

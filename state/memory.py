@@ -20,6 +20,7 @@ from state.errors import (
     LeaseGoneError,
     RejectedError,
 )
+from state.nesting import chosen, flat, responses_of
 from state.raw import Change, KeyValue
 from state.store import (
     Absent,
@@ -109,10 +110,13 @@ class MemoryStore:
         """Compare and do; see `Store.txn`."""
         self.tick()
         succeeded = all(self._holds(compare) for compare in compares)
-        operations = success if succeeded else failure
-        self._refuse_nonsense(operations)
+        operations = chosen(success if succeeded else failure, self._holds)
+        done = flat(operations)
+        self._refuse_nonsense(done)
+        is_read = all(isinstance(each, Get) for each in done)
         revision = self._revision + 1
-        responses = tuple(self._do(operation, revision) for operation in operations)
+        at = self._revision if is_read else revision
+        responses = responses_of(operations, at, lambda each: self._do(each, revision))
         self._commit(revision)
         return TxnResult(succeeded=succeeded, revision=self._revision, responses=responses)
 
@@ -216,7 +220,7 @@ class MemoryStore:
             case ValueIs():
                 return record is not None and record.value == compare.value
 
-    def _refuse_nonsense(self, operations: Sequence[Operation]) -> None:
+    def _refuse_nonsense(self, operations: Sequence[Put | Delete | Get]) -> None:
         written = [each.key for each in operations if isinstance(each, Put)]
         deleted = {each.key for each in operations if isinstance(each, Delete)}
         if len(set(written)) < len(written) or deleted & set(written):
@@ -225,7 +229,7 @@ class MemoryStore:
             if isinstance(each, Put) and each.lease is not None and each.lease not in self._leases:
                 raise LeaseGoneError(f"lease {each.lease:x} has ended: grant a new one")
 
-    def _do(self, operation: Operation, revision: int) -> Response:
+    def _do(self, operation: Put | Delete | Get, revision: int) -> Response:
         match operation:
             case Put():
                 self._put(operation, revision)

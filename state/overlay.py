@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from state import keys
+from state.nesting import chosen, flat, responses_of
 from state.raw import Change, KeyValue
 from state.snapshot import Delta, Snapshot, step
 from state.store import (
@@ -69,14 +70,20 @@ def carry_out(  # noqa: PLR0913 - a transaction, over what, and when
     `revision` is above every one before.
     """
     succeeded = all(_holds(compare, overlay.record(compare.key)) for compare in compares)
-    operations = success if succeeded else failure
-    responses = tuple(_response(overlay, operation) for operation in operations)
+    operations = chosen(
+        success if succeeded else failure,
+        lambda compare: _holds(compare, overlay.record(compare.key)),
+    )
     changes = [
-        change for each in operations if (change := _change(overlay, each, revision)) is not None
+        change
+        for each in flat(operations)
+        if (change := _change(overlay, each, revision)) is not None
     ]
+    before = overlay
+    at = revision if changes else before.snapshot.revision
+    responses = responses_of(operations, at, lambda each: _response(before, each))
     if not changes:
-        before = overlay.snapshot.revision
-        return overlay, TxnResult(succeeded=succeeded, revision=before, responses=responses), ()
+        return overlay, TxnResult(succeeded=succeeded, revision=at, responses=responses), ()
     overlay, deltas = written(overlay, changes, revision, seen_s, is_ours=True)
     return (
         overlay,
@@ -128,7 +135,7 @@ def _holds(compare: Compare, record: KeyValue | None) -> bool:
             return record is not None and record.value == value
 
 
-def _response(overlay: Overlay, operation: Operation) -> Response:
+def _response(overlay: Overlay, operation: Put | Delete | Get) -> Response:
     match operation:
         case Put():
             return PutDone()
@@ -138,7 +145,7 @@ def _response(overlay: Overlay, operation: Operation) -> Response:
             return Got(record=overlay.record(key))
 
 
-def _change(overlay: Overlay, operation: Operation, revision: int) -> Change | None:
+def _change(overlay: Overlay, operation: Put | Delete | Get, revision: int) -> Change | None:
     match operation:
         case Put(key=key, value=value):
             before = overlay.record(key)

@@ -79,7 +79,18 @@ class Get(Struct, frozen=True, kw_only=True):
     key: str
 
 
-Operation: TypeAlias = Put | Delete | Get
+class Nested(Struct, frozen=True, kw_only=True):
+    """A transaction within one, with conditions of its own on what stood before the whole of it.
+
+    None of its writes names a lease.
+    """
+
+    compares: tuple[Compare, ...]
+    success: tuple[Put | Delete | Get, ...]
+    failure: tuple[Put | Delete | Get, ...] = ()
+
+
+Operation: TypeAlias = Put | Delete | Get | Nested
 
 
 class PutDone(Struct, frozen=True, kw_only=True):
@@ -98,9 +109,6 @@ class Got(Struct, frozen=True, kw_only=True):
     record: KeyValue | None
 
 
-Response: TypeAlias = PutDone | Deleted | Got
-
-
 class TxnResult(Struct, frozen=True, kw_only=True):
     """What a transaction did."""
 
@@ -110,6 +118,10 @@ class TxnResult(Struct, frozen=True, kw_only=True):
     """The store's revision after it: the mod_revision of everything it wrote."""
     responses: tuple[Response, ...]
     """One for each operation done, in order."""
+
+
+Response: TypeAlias = PutDone | Deleted | Got | TxnResult
+"""A TxnResult: of a `Nested`."""
 
 
 # ---- reading and watching ------------------------------------------------------------------------

@@ -10,7 +10,7 @@ read from the calls' records.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from drills.prove.history import Event, FaultKind, Stored
 from drills.prove.times import Span, spans
@@ -28,15 +28,15 @@ def check_order(events: Sequence[Event]) -> Iterator[Violation]:
     """Yield the decisions by which somebody was overtaken."""
     blind = [span for span in spans(events) if span.kind is FaultKind.LOSE_EVENTS]
     due = sorted(_decisions(events, blind), key=lambda each: each[1].revision)
-    world = World()
+    world, firsts = World(), _first_tickets(events)
     place = 0
     for changes in revisions(events):
         while place < len(due) and due[place][1].revision < changes[0].revision:
-            yield from _judge(world, *due[place])
+            yield from _judge(world, firsts, *due[place])
             place += 1
         world.apply(changes)
     for change, decision in due[place:]:
-        yield from _judge(world, change, decision)
+        yield from _judge(world, firsts, change, decision)
 
 
 def _decisions(events: Sequence[Event], blind: list[Span]) -> Iterator[tuple[Stored, Decision]]:
@@ -57,10 +57,28 @@ def _decisions(events: Sequence[Event], blind: list[Span]) -> Iterator[tuple[Sto
                 yield event, record.decision
 
 
-def _judge(world: World, change: Stored, decision: Decision) -> Iterator[Violation]:
+_Placed = tuple[Ticket, int]
+"""A ticket and its create revision."""
+
+
+def _first_tickets(events: Sequence[Event]) -> dict[str, _Placed]:
+    """Return with which ticket each call came."""
+    firsts: dict[str, _Placed] = {}
+    for event in events:
+        if isinstance(event, Stored) and isinstance(event.value, Ticket):
+            firsts.setdefault(event.id, (event.value, event.revision))
+    return firsts
+
+
+def _judge(
+    world: World, firsts: Mapping[str, _Placed], change: Stored, decision: Decision
+) -> Iterator[Violation]:
     own = world.tickets.get(change.id)
     if own is None:
-        return  # older than the history
+        own = firsts.get(change.id)
+        if own is None or own[1] <= decision.revision:
+            return  # older than the history
+        # Decided as it came: it got its place with the agent, after all who had one then.
     key = _order(*own)
     reach = world.out_of_reach(own[0].holder)
     ahead = [

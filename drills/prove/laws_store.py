@@ -80,7 +80,9 @@ def _offer_put(before: _Before, world: World, change: Stored, offer: Offer) -> I
         # One that was made without a quorum is written when it is merged, wherever it has come to.
         return
     ticket = before.tickets.get(offer.call)
-    if ticket is None or not (ticket[0].state is TicketState.QUEUED or _is_passed_on(ticket[0])):
+    if ticket is None and _came_with(world, change, offer):
+        pass
+    elif ticket is None or not (ticket[0].state is TicketState.QUEUED or _is_passed_on(ticket[0])):
         state = "no place" if ticket is None else ticket[0].state
         yield _say(
             Law.NOT_WAITING, change, f"{offer.agent} given to {offer.call}, which is {state}"
@@ -89,6 +91,12 @@ def _offer_put(before: _Before, world: World, change: Stored, offer: Offer) -> I
     if presence is None or presence[0].state is not PresenceState.READY:
         state = "unknown" if presence is None else presence[0].state
         yield _say(Law.NOT_READY, change, f"{offer.agent} given to {offer.call} while {state}")
+
+
+def _came_with(world: World, change: Stored, offer: Offer) -> bool:
+    """Tell whether the call got its place and this agent by one transaction."""
+    ticket, created = world.tickets.get(offer.call, (None, 0))
+    return ticket is not None and created == change.revision and ticket.agent == offer.agent
 
 
 def _ticket_put(

@@ -18,7 +18,7 @@ from edge.acd.call_events import Attempt, By, Side
 from edge.acd.call_parts import Step
 from edge.acd.ending import AgentPart
 from edge.acd.refusal import refusal
-from state.model import Now, Outcome, WorkEnd
+from state.model import Decision, Now, Outcome, WorkEnd
 
 _NOT_ACCEPTABLE = 488
 _PENDING = 491
@@ -44,7 +44,11 @@ def media_opened(call: Call, event: ev.MediaOpened, _now: Now) -> Step:
     greets = call.rules.greeting
     call = replace(call, caller=CallerLeg.UP, state=State.GREETING if greets else State.QUEUED)
     prompt = ef.Prompt.GREETING if greets else ef.Prompt.MUSIC
-    return call, (ef.AnswerCaller(sdp=event.sdp), ef.Play(prompt=prompt))
+    answered = (ef.AnswerCaller(sdp=event.sdp), ef.Play(prompt=prompt))
+    if not call.is_agent_held or call.decision is None:
+        return call, answered
+    call, preparing = _attempt(call, call.decision)
+    return call, (*answered, *preparing)
 
 
 def media_failed(call: Call, event: ev.MediaFailed, now: Now) -> Step:
@@ -63,16 +67,25 @@ def greeting_over(call: Call, _event: ev.GreetingOver, now: Now) -> Step:
 
 def reserved(call: Call, event: ev.Reserved, _now: Now) -> Step:
     """Begin the next attempt: get a session description to offer."""
+    return _attempt(call, event.decision)
+
+
+def _attempt(call: Call, decision: Decision) -> Step:
     attempt = Attempt(call.attempt + 1)
     call = replace(
         call,
         state=State.RINGING,
         attempt=attempt,
         agent_leg=AgentLeg.PREPARING,
-        decision=event.decision,
+        decision=decision,
         is_agent_held=True,
     )
-    return call, (ef.PrepareAgent(attempt=attempt, agent=event.decision.winner),)
+    return call, (ef.PrepareAgent(attempt=attempt, agent=decision.winner),)
+
+
+def reserved_at_once(call: Call, event: ev.Reserved, _now: Now) -> Step:
+    """Keep the agent, who was free when the call came, until the caller is answered."""
+    return replace(call, decision=event.decision, is_agent_held=True), ()
 
 
 def reserved_too_late(call: Call, _event: ev.Reserved, _now: Now) -> Step:

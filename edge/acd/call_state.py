@@ -148,7 +148,7 @@ TABLE: Final[Mapping[State, Row]] = {
         ev.Renegotiated: _NOT_ANSWERED,
         ev.RenegotiationFailed: _NOT_ANSWERED,
         ev.GreetingOver: _NOT_ANSWERED,
-        ev.Reserved: _NOT_ANSWERED,
+        ev.Reserved: moves.reserved_at_once,
     },
     State.GREETING: {
         **_ALWAYS,

@@ -14,6 +14,7 @@ from math import isclose
 from msgspec import Struct
 
 from edge.acd.explain import Explanation, explain
+from edge.acd.granting import about_to_be_written, as_it_came, with_tickets
 from state.eventlog.past import Moment
 from state.model import CallId, Decision, Now
 
@@ -39,8 +40,13 @@ def account_of_decision(moment: Moment, call: CallId, decision: Decision) -> Pas
     noted = moment.decided
     at = _moment_of(moment, decision.wall_ms) if noted is None else noted.now
     known = noted or decision
+    snapshot = moment.snapshot
+    if call not in snapshot.tickets and moment.came is not None:
+        # Decided as it came: by one transaction it got both its ticket and the agent.
+        entry = about_to_be_written(as_it_came(moment.came), at)
+        snapshot = with_tickets(snapshot, {call: entry})
     explanation = explain(
-        moment.snapshot, call, at, unreachable=frozenset(known.unreachable), asked=known.asked
+        snapshot, call, at, unreachable=frozenset(known.unreachable), asked=known.asked
     )
     if explanation is None:
         return None

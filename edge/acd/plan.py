@@ -21,7 +21,7 @@ from state.model import (
     Ticket,
     Work,
 )
-from state.store import Absent, Compare, Delete, Get, Got, ModIs, Put, TxnResult
+from state.store import Absent, Compare, Delete, Get, Got, ModIs, Nested, Put, TxnResult
 
 OWN = 0
 """A revision in `Plan.after` that is this plan's own, not known before it has landed."""
@@ -70,11 +70,17 @@ class Plan(Struct, frozen=True, kw_only=True):
     """One of `success`: what stands at its key shows whether the plan was carried out."""
     after: Held | None
     """None: the call is over. Read it through `held_after`, which fills the revisions in."""
+    otherwise: Plan | None = None
+    """What is done in its place, in the same transaction, when a compare fails; of the same key."""
 
     @property
-    def failure(self) -> tuple[Get, ...]:
-        """What to read, in the same round trip, when a compare fails."""
-        return (Get(key=self.proof.key),)
+    def failure(self) -> tuple[Get | Nested, ...]:
+        """What to do, in the same round trip, when a compare fails: read, or the other plan."""
+        other = self.otherwise
+        if other is None:
+            return (Get(key=self.proof.key),)
+        read = Get(key=other.proof.key)
+        return (Nested(compares=other.compares, success=other.success, failure=(read,)),)
 
 
 def landed_at(plan: Plan, result: TxnResult) -> int | None:
@@ -84,11 +90,30 @@ def landed_at(plan: Plan, result: TxnResult) -> int | None:
     """
     if result.succeeded:
         return result.revision
+    return found_at(plan, result)
+
+
+def found_at(plan: Plan, result: TxnResult) -> int | None:
+    """Return the revision of the plan's writes, if they are what a refused one has read."""
     for response in result.responses:
+        if isinstance(response, TxnResult):
+            return found_at(plan, response)
         if isinstance(response, Got) and response.record is not None:
             found = response.record
             if (found.key, found.value) == (plan.proof.key, plan.proof.value):
                 return found.mod_revision
+    return None
+
+
+def carried_out(plan: Plan, result: TxnResult) -> tuple[Plan, int] | None:
+    """Return which was done, this plan or the one in its place, and where; None: neither."""
+    revision = landed_at(plan, result)
+    if revision is not None:
+        return plan, revision
+    for response in result.responses:
+        if plan.otherwise is not None and isinstance(response, TxnResult):
+            revision = landed_at(plan.otherwise, response)
+            return None if revision is None else (plan.otherwise, revision)
     return None
 
 

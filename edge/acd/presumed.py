@@ -59,6 +59,9 @@ class Presumed:
             until_s = now.mono_s + MOST_S
             self._given[call] = _Presumed(agent, entry.mod_revision, until_s)
 
+    def __len__(self) -> int:
+        return len(self._given)
+
     def next_due_s(self) -> float | None:
         """Return when the first of them is held to no longer; None: there is none."""
         return min((each.until_s for each in self._given.values()), default=None)

@@ -24,7 +24,6 @@ from msgspec.structs import replace
 from edge.acd.call_writes import Leaving
 from edge.acd.eligibility import work_revision
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending, Holds, place_kept, record_of, talk_told
-from edge.acd.match import Offering
 from edge.acd.plan import (
     OWN,
     GivenAgent,
@@ -38,12 +37,10 @@ from edge.acd.plan import (
     same_work,
 )
 from edge.acd.relaxation import waited_s
-from edge.acd.token import Token
-from edge.acd.work import idle_before_s, work_after
+from edge.acd.work import work_after
 from state import keys
 from state.codec import encode
 from state.model import (
-    FIRST_EPOCH,
     AgentId,
     EdgeId,
     Entry,
@@ -118,64 +115,6 @@ def queued(held: Held, at: Now) -> Plan:
         success=(put,),
         proof=put,
         after=replace(held, ticket=rewritten(held.ticket, value, at)),
-    )
-
-
-def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
-    offering: Offering,
-    held: Held,
-    snapshot: Snapshot,
-    *,
-    edge: EdgeId,
-    at: Now,
-    alone: Token | None = None,
-) -> Plan:
-    """Plan to give the agent to the call, if nothing on which the match rested has changed.
-
-    `snapshot` is the one of the match; only the agent's past comes from it. The revision at which
-    this lands is the token's, but without a quorum: then it is `alone`.
-    """
-    agent = offering.agent
-    presence = snapshot.presences.get(agent)
-    epoch = FIRST_EPOCH if presence is None else presence.value.epoch
-    ticket = replace(
-        held.ticket.value,
-        state=TicketState.OFFERED,
-        agent=agent,
-        waited_s=waited_s(held.ticket, at),
-    )
-    offer = Offer(
-        agent=agent,
-        call=offering.call,
-        edge=edge,
-        state=OfferState.RINGING,
-        since_ms=at.wall_ms,
-        epoch=epoch if alone is None else alone.epoch,
-        granted=None if alone is None else alone.revision,
-    )
-    work = snapshot.works.get(agent)
-    given = GivenAgent(
-        offer=Entry(value=offer, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s),
-        work=work,
-        work_revision=offering.work_revision,
-        idle_s=idle_before_s(presence, work, at),
-        since_s=at.mono_s,
-    )
-    ticket_put, offer_put = put_ticket(ticket), put_offer(offer)
-    rests_on: tuple[Compare, ...] = (
-        ModIs(key=ticket_put.key, mod_revision=offering.ticket_revision),
-        same_ticket(held.ticket),
-        ModIs(key=keys.presence(agent), mod_revision=offering.presence_revision),
-        same_work(agent, offering.work_revision),
-        Absent(key=offer_put.key),
-    )
-    return Plan(
-        compares=tuple(dict.fromkeys(rests_on)),
-        success=(offer_put, ticket_put),
-        proof=offer_put,
-        after=replace(
-            held, ticket=rewritten(held.ticket, ticket, at), given=given, transferor=None
-        ),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from edge.acd.ending import AgentPart, Holds, talk_told
+from edge.acd.granting import reserved
 from edge.acd.match import Offering
 from edge.acd.plan import (
     GivenAgent,
@@ -21,7 +22,7 @@ from edge.acd.plan import (
     same_offer,
     same_ticket,
 )
-from edge.acd.reservation import freeing_of, reserved
+from edge.acd.reservation import freeing_of
 from edge.acd.token import Token
 from state.model import EdgeId, Now, OfferState, Queue, SiteId, Ticket, TicketState
 from state.snapshot import Snapshot

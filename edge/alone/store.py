@@ -8,7 +8,7 @@ merges they are refused as by a store that is away, which is asked again a momen
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -21,6 +21,7 @@ from state.clock import Clock
 from state.errors import UnavailableError
 from state.mirror import Mirror
 from state.model import CallId
+from state.nesting import done_by
 from state.overlay import ALONE_FROM, Overlay, carry_out, translated, written
 from state.raw import Change
 from state.snapshot import Delta, Listener, Snapshot, apply
@@ -30,6 +31,7 @@ from state.store import (
     Delete,
     Got,
     LeaseId,
+    Nested,
     Operation,
     Put,
     RangeResult,
@@ -179,9 +181,8 @@ class SiteStore:
         if self._overlay is None:
             known = translated(compares, self._revisions)
             result = await self._store.txn(known, success, failure, patience_s=patience_s)
-            revision = _landed_at(success, result)
-            if revision is not None:
-                self._note_landed(success, revision)
+            for operations, revision in _landed(success, failure, result):
+                self._note_landed(operations, revision)
             return _as_asked(result, asked, success) if self._ranks else result
         self._overlay, result, deltas = carry_out(
             self._overlay,
@@ -191,11 +192,11 @@ class SiteStore:
             revision=self._next(),
             seen_s=self._clock.now().mono_s,
         )
-        self._keep(success if result.succeeded else failure)
+        self._keep(done_by(result, success, failure))
         self._tell(self._overlay.snapshot, deltas)
         return result
 
-    def _keep(self, operations: Sequence[Operation]) -> None:
+    def _keep(self, operations: Iterable[Operation]) -> None:
         """Keep on disk what a transaction of this edge has just written."""
         if self._overlay is None:
             return
@@ -332,6 +333,19 @@ class SiteStore:
         if deltas or self._overlay is None:
             for listener in self._listeners:
                 listener(snapshot, deltas)
+
+
+def _landed(
+    success: Sequence[Operation], failure: Sequence[Operation], result: TxnResult
+) -> Iterator[tuple[Sequence[Operation], int]]:
+    """Yield which writes of a transaction stand, and at which revision."""
+    revision = _landed_at(success, result)
+    if revision is not None:
+        yield success, revision
+    elif not result.succeeded:
+        for each, response in zip(failure, result.responses, strict=True):
+            if isinstance(each, Nested) and isinstance(response, TxnResult):
+                yield from _landed(each.success, each.failure, response)
 
 
 def _landed_at(success: Sequence[Operation], result: TxnResult) -> int | None:

@@ -67,7 +67,11 @@ class CallShell:
         self._media = media
         self._recording = recording
         self._writer = CallWriter(
-            records, ticket, self._agent_facts, unrecorded=lambda: recording.unrecorded
+            records,
+            ticket,
+            self._agent_facts,
+            unrecorded=lambda: recording.unrecorded,
+            enter=partial(tools.line.enter, self),
         )
         self._consulting = Consulting(tools, self._legs, records=records, media=media)
         self._transfers = CallTransfers(
@@ -183,7 +187,7 @@ class CallShell:
             self._inbox.appendleft(ev.MediaLost())
         self._take_all()
         if self._call.is_waiting:
-            self._tools.wants_agent()
+            self._tools.line.waits(self.id)
 
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Take the agent whom the store has granted, and who is rung under `token`."""
@@ -289,7 +293,7 @@ class CallShell:
         # The mirror may show a ticket before the store's answer says that it is ours: then nothing
         # could be done about it when it was seen, and nothing more would change.
         if not before.is_waiting or isinstance(event, ev.Written):
-            self._tools.wants_agent()
+            self._tools.line.waits(self.id)
 
     # -- what it does
 

@@ -38,6 +38,7 @@ from edge.sip import events as sip
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, LegId
 from edge.steering import chosen
+from edge.waiting import Line
 from state import keys
 from state.clock import Clock
 from state.codec import encode
@@ -80,7 +81,7 @@ class Callbacks:
         snapshot: Callable[[], Snapshot],
         switchboard: Switchboard,
         is_alone: Callable[[], bool],
-        wants_agent: Callable[[], None],
+        line: Line,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -90,7 +91,7 @@ class Callbacks:
         self._snapshot = snapshot
         self._switchboard = switchboard
         self._is_alone = is_alone
-        self._wants_agent = wants_agent
+        self._line = line
         self._held: dict[CallId, Callback] = {}
         self._of_leg: dict[LegId, Callback] = {}
         self._wake = Wake()
@@ -188,7 +189,7 @@ class Callbacks:
         written = await records.write(lambda _, __: plan, wait=False)
         if isinstance(written, Landed):
             log.info("callback_waits", call=call, of=place.value.call, tries=back.ticket.tries)
-            self._wants_agent()
+            self._line.waits(call)
         else:
             del self._held[call]
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.ending import WITHDRAWN
-from edge.acd.plan import Held, Plan, held_after, landed_at
+from edge.acd.plan import Held, Plan, carried_out, held_after
 from edge.acd.reservation import created, created_after_refusal, offer_failed
 from edge.acd.still_held import agent_named, keys_of, still_held
 from state import keys
@@ -210,13 +210,18 @@ class CallRecords:
             await asyncio.sleep(_LOOK_S)
             patience_s -= _LOOK_S
 
-    async def create(self, ticket: Ticket, at: Now) -> Written:
+    async def create(self, ticket: Ticket, at: Now, *, with_agent: Plan | None = None) -> Written:
         """Create the ticket, in one turn with taking the call over from an edge that refused it.
 
         The proxy sends a call on that an edge has just refused, and that one's record stands.
+        `with_agent`: the plan that gives it an agent too, or creates the ticket otherwise.
         """
         async with self._turn:
-            written = await self._carry_out(created(ticket, at), wait=True)
+            plan = created(ticket, at)
+            written = await self._carry_out(with_agent or plan, wait=True)
+            if isinstance(written, Refused) and with_agent is not None:
+                # The store may not have liked that plan, and say nothing against this one.
+                written = await self._carry_out(plan, wait=True)
             if isinstance(written, Refused):
                 refused = await self._refused_before()
                 if refused is not None:
@@ -227,6 +232,7 @@ class CallRecords:
     async def _carry_out(self, plan: Plan, *, wait: bool, patience_s: float = 0.0) -> Written:
         retry_s = _RETRY_MIN_S
         is_open = False
+        unsure: Plan | None = None
         while True:
             try:
                 result = await self._store.txn(
@@ -244,11 +250,16 @@ class CallRecords:
                 log.error("write_rejected", call=self._call, error=str(error))  # noqa: TRY400 - one line
                 return Refused(revision=0)
             else:
-                revision = landed_at(plan, result)
-                if revision is None:
+                done = carried_out(plan, result)
+                if done is None and unsure is not None:
+                    done = carried_out(unsure, result)
+                if done is None:
                     return Refused(revision=result.revision)
-                self.held = held_after(plan, revision)
-                return Landed(revision=revision)
+                self.held = held_after(*done)
+                return Landed(revision=done[1])
+            if plan.otherwise is not None:
+                # By the next time nobody knows who is free. If it had been done, that will show.
+                unsure, plan = plan, plan.otherwise
             log.warning("write_waits", call=self._call, error=str(problem), retry_s=retry_s)
             await asyncio.sleep(retry_s)
             retry_s = min(retry_s * 2, _RETRY_MAX_S)

@@ -39,6 +39,7 @@ from edge.sip import events as sip
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
 from edge.sip.keys import key_of
+from edge.waiting import Line
 from state.clock import Clock
 from state.keys import Kind
 from state.model import (
@@ -84,7 +85,7 @@ class Switchboard:
         snapshot: Callable[[], Snapshot],
         journal: Journal,
         recorder: CallRecorder,
-        wants_agent: Callable[[], None],
+        line: Line,
         transfers: Transfers,
     ) -> None:
         self._settings = settings
@@ -106,7 +107,7 @@ class Switchboard:
             listen=self._listen,
             journal=journal,
             recorder=recorder,
-            wants_agent=wants_agent,
+            line=line,
             transfers=transfers,
             finished=self._finished,
         )

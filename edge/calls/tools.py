@@ -13,6 +13,7 @@ from edge.calls.telephony import Telephony
 from edge.calls.transfers import Transfers
 from edge.recording import CallRecorder
 from edge.sip.events import Event, LegId
+from edge.waiting import Line
 from state.clock import Clock
 from state.model import CallId
 
@@ -32,7 +33,6 @@ class Tools(Struct, frozen=True, kw_only=True):
     """Has what happens on a leg that is no part of a call told to somebody; None: to nobody."""
     journal: Journal
     recorder: CallRecorder
-    wants_agent: Callable[[], None]
-    """Is told when a call begins to wait: the shared state may not change with it."""
+    line: Line
     transfers: Transfers
     finished: Callable[[CallId], None]

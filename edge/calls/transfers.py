@@ -19,10 +19,10 @@ from edge.acd.transfer import BUSY, FORBIDDEN, No, ToAgent, ToQueue, decided, de
 from edge.acd.transferring import consulted, target_reserved
 from edge.calls.prompts import Prompts
 from edge.calls.records import CallRecords, Landed, NotAsked, Written
-from edge.reserve import AloneTokens
 from edge.settings import Settings
 from edge.sip.errors import RemoteError
 from edge.sip.uri import parse_uri
+from edge.waiting import AloneTokens
 from state.clock import Clock
 from state.model import AgentId, Decision, EdgeId, Now, SiteId, Ticket
 from state.snapshot import Snapshot

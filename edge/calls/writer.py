@@ -5,7 +5,7 @@ Owns the writes of one call; the order of them is `edge.calls.records`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 from msgspec import Struct
@@ -30,8 +30,9 @@ from edge.acd.call_writes import (
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.owed import foreseen
 from edge.acd.plan import GivenAgent, Held, Plan
+from edge.calls import records as stored
 from edge.calls.records import CallRecords, Landed, PlanMaker
-from state.model import Decision, Now, Outcome, SiteId, Ticket
+from state.model import Decision, Now, Outcome, SiteId, Ticket, TicketState
 
 _PATIENCE_S = 0.025
 """How long may wait to be written what nobody acts upon: that two talk, or that one is on hold. At
@@ -55,7 +56,9 @@ class CallWriter:
         agent_leg: Callable[[], AgentLegFacts],
         *,
         unrecorded: Callable[[], str],
+        enter: Callable[[Ticket, Now], Awaitable[stored.Written]],
     ) -> None:
+        self._enter = enter
         self._unrecorded = unrecorded
         self._records = records
         self._ticket = ticket
@@ -64,7 +67,7 @@ class CallWriter:
     async def carry_out(self, write: Write) -> Event:
         """Carry the write out, however long that takes, and tell what became of it."""
         if isinstance(write, CreateTicket):
-            made = await self._records.create(self._ticket_at_arrival(write), write.at)
+            made = await self._create(foreseen(self._ticket, write), write.at)
             return Written(write=write) if isinstance(made, Landed) else WriteRefused(write=write)
         maker, is_needed = self._maker(write)
         if isinstance(write, Close | FreeAgent):
@@ -164,8 +167,10 @@ class CallWriter:
             case _:
                 assert_never(write)
 
-    def _ticket_at_arrival(self, write: CreateTicket) -> Ticket:
-        return foreseen(self._ticket, write)
+    def _create(self, ticket: Ticket, at: Now) -> Awaitable[stored.Written]:
+        if ticket.state is TicketState.QUEUED:
+            return self._enter(ticket, at)
+        return self._records.create(ticket, at)
 
     def _close(self, write: Close) -> PlanMaker:
         ending = self.ending(write, write.decision)

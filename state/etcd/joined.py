@@ -30,6 +30,7 @@ from typing import Final
 from state.errors import OutcomeUnknownError, RejectedError, StoreError, UnavailableError
 from state.etcd import wire
 from state.etcdpb import rpc_pb2 as pb
+from state.nesting import keys_of
 from state.store import Compare, Operation, Put, TxnResult
 
 MOST_TOGETHER: Final = 96
@@ -111,7 +112,7 @@ class Joiner:
         if not _may_join(compares, success, failure):
             return wire.txn_result(await self._sent(request))
         loop = asyncio.get_running_loop()
-        keys = frozenset(each.key for part in (compares, success, failure) for each in part)
+        keys = frozenset(keys_of(chain(compares, success, failure)))
         if self._away or self._drains or self._waiting or patience_s > 0:
             answer: asyncio.Future[TxnResult] = loop.create_future()
             self._waiting.append(_Asked(request, keys, answer, loop.time() + patience_s))

@@ -20,6 +20,7 @@ from state.store import (
     Get,
     Got,
     ModIs,
+    Nested,
     Operation,
     Put,
     PutDone,
@@ -83,10 +84,15 @@ def txn_request(
 
 def txn_result(reply: pb.TxnResponse) -> TxnResult:
     """Return what a transaction did."""
+    return _result(reply, reply.header.revision)
+
+
+def _result(reply: pb.TxnResponse, revision: int) -> TxnResult:
+    """Return what a transaction did; a nested one has no header of its own."""
     return TxnResult(
         succeeded=reply.succeeded,
-        revision=reply.header.revision,
-        responses=tuple(_response(each) for each in reply.responses),
+        revision=revision,
+        responses=tuple(_response(each, revision) for each in reply.responses),
     )
 
 
@@ -97,14 +103,8 @@ def joined_request(requests: Sequence[pb.TxnRequest]) -> pb.TxnRequest:
 
 def joined_results(reply: pb.TxnResponse) -> tuple[TxnResult, ...]:
     """Return what each nested transaction did; the revision is one for all."""
-    return tuple(
-        TxnResult(
-            succeeded=each.response_txn.succeeded,
-            revision=reply.header.revision,
-            responses=tuple(_response(one) for one in each.response_txn.responses),
-        )
-        for each in reply.responses
-    )
+    revision = reply.header.revision
+    return tuple(_result(each.response_txn, revision) for each in reply.responses)
 
 
 def _compare(compare: Compare) -> pb.Compare:
@@ -127,23 +127,26 @@ def _compare(compare: Compare) -> pb.Compare:
 
 
 def _operation(operation: Operation) -> pb.RequestOp:
-    key = key_bytes(operation.key)
     match operation:
-        case Put():
-            put = pb.PutRequest(key=key, value=operation.value, lease=operation.lease or 0)
+        case Put(key=key, value=value, lease=lease):
+            put = pb.PutRequest(key=key_bytes(key), value=value, lease=lease or 0)
             return pb.RequestOp(request_put=put)
-        case Delete():
-            return pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=key))
-        case Get():
-            return pb.RequestOp(request_range=pb.RangeRequest(key=key))
+        case Delete(key=key):
+            return pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=key_bytes(key)))
+        case Get(key=key):
+            return pb.RequestOp(request_range=pb.RangeRequest(key=key_bytes(key)))
+        case Nested(compares=compares, success=success, failure=failure):
+            return pb.RequestOp(request_txn=txn_request(compares, success, failure))
 
 
-def _response(response: pb.ResponseOp) -> Response:
+def _response(response: pb.ResponseOp, revision: int) -> Response:
     match response.WhichOneof("response"):
         case "response_range":
             kvs = response.response_range.kvs
             return Got(record=record(kvs[0]) if kvs else None)
         case "response_delete_range":
             return Deleted(count=response.response_delete_range.deleted)
+        case "response_txn":
+            return _result(response.response_txn, revision)
         case _:
             return PutDone()

@@ -6,12 +6,16 @@ decided from it can be decided again.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
 from msgspec import Struct
 
+from state import keys
+from state.codec import decode
+from state.errors import CodecError
 from state.eventlog.lines import Begin, Changed, Decided, Line, changes_of, restored
-from state.model import CallId, Now
+from state.model import CallId, Now, Ticket
 from state.snapshot import Snapshot, apply, restore
 
 
@@ -26,6 +30,8 @@ class Moment(Struct, frozen=True, kw_only=True):
     """When it saw more; None: the log ends there."""
     decided: Decided | None = None
     """The decision that was asked for, if this reader made it."""
+    came: Ticket | None = None
+    """Of a call that has no ticket in the snapshot: the one that it got first, soon after."""
 
 
 def moment(lines: Iterable[Line], revision: int, call: CallId | None = None) -> Moment | None:
@@ -51,6 +57,7 @@ class _Fold:
         self._since = Now(mono_s=0.0, wall_ms=0)
         self._until: Now | None = None
         self._decided: Decided | None = None
+        self._came: Ticket | None = None
 
     def take(self, line: Line) -> bool:
         """Take a line; False: what follows is of no interest."""
@@ -75,6 +82,7 @@ class _Fold:
             since=self._since,
             until=self._until,
             decided=self._decided,
+            came=self._came,
         )
 
     def _begin(self, line: Begin) -> bool:
@@ -95,14 +103,27 @@ class _Fold:
             self._snapshot = apply(self._snapshot, changes, now_at, line.mono_s)
             self._since = seen
         if line.revision > self._revision:
-            self._until = self._until or seen
+            until = self._until = self._until or seen
+            if self._call is None:
+                return False
+            has_ticket = self._call in self._snapshot.tickets
+            if not has_ticket and self._came is None:
+                self._came = _first_ticket(line, self._call, self._revision)
             # A decision may be noted a little later than the change that followed.
-            return self._decided is None and self._call is not None and self._is_near(seen)
+            is_found = self._decided is not None and (has_ticket or self._came is not None)
+            return not is_found and seen.mono_s - until.mono_s < NEAR_S
         return True
 
-    def _is_near(self, seen: Now) -> bool:
-        return seen.mono_s - self._since.mono_s < NEAR_S
+
+def _first_ticket(line: Changed, call: CallId, revision: int) -> Ticket | None:
+    """Return the ticket that a call gets in this line, after a revision."""
+    key = keys.ticket(call)
+    for change in changes_of(line, line.revision):
+        if change.key == key and change.mod_revision > revision and change.value is not None:
+            with contextlib.suppress(CodecError):
+                return decode(Ticket, change.value, key)
+    return None
 
 
 NEAR_S = 5.0
-"""Within so long after a snapshot the decisions on it have been noted."""
+"""Within so long after what followed a snapshot, the decisions on it have been noted, and seen."""

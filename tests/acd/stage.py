@@ -244,8 +244,8 @@ class Stage:
         """Let the reserver put a reservation in line."""
         self.line.append(Wanting.RESERVATION)
 
-    def write(self, agent: str = "ann") -> None:
-        """Let the store answer the first in line."""
+    def write(self, agent: str = "ann", *, at_once: bool = False) -> None:
+        """Let the store answer the first in line; `at_once`: with an agent, if it is an arrival."""
         write = self.line.popleft()
         if write is Wanting.TARGET or write is Wanting.CONSULTED:
             self._reserve_target(is_there=write is Wanting.CONSULTED)
@@ -257,6 +257,9 @@ class Stage:
                 self.deliver(ev.Reserved(decision=decision(agent)))
             return
         landed = self._land(write)
+        if landed and at_once and isinstance(write, wr.CreateTicket) and not write.greeting:
+            self.has_offer = True
+            self.deliver(ev.Reserved(decision=decision(agent)))
         self.deliver(ev.Written(write=write) if landed else ev.WriteRefused(write=write))
 
     def _reserve_target(self, *, is_there: bool) -> None:

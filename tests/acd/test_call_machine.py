@@ -46,9 +46,9 @@ class CallMachine(RuleBasedStateMachine):
     # -- the store, the relay, time
 
     @precondition(lambda self: self.stage.line)
-    @rule(agent=st.sampled_from(["ann", "bob"]))
-    def the_store_answers(self, agent: str) -> None:
-        self.stage.write(agent)
+    @rule(agent=st.sampled_from(["ann", "bob"]), at_once=st.booleans())
+    def the_store_answers(self, agent: str, at_once: bool) -> None:
+        self.stage.write(agent, at_once=at_once)
 
     @precondition(lambda self: self.stage.call.is_waiting)
     @rule()

@@ -13,7 +13,7 @@ from edge.acd.call import AgentLeg, Rules, State
 from edge.acd.call_events import By, Side
 from edge.acd.call_state import TABLE, Ignored, ignored_because, start, step
 from edge.acd.ending import WITHDRAWN
-from state.model import Outcome, Queue, QueueId, WorkEnd
+from state.model import AgentId, Outcome, Queue, QueueId, WorkEnd
 from tests.acd.stage import SDP, Leg, Stage, decision
 from tests.acd.states import ANSWERED_STATES, FIRST, WAITING, at, kinds
 from tests.acd.worlds import NOW, call_id
@@ -60,6 +60,25 @@ def test_a_greeted_caller_hears_the_greeting_then_music_and_waits() -> None:
     prompts = [effect.prompt for effect in stage.log if isinstance(effect, ef.Play)]
     assert prompts == [ef.Prompt.GREETING, ef.Prompt.MUSIC]
     assert stage.log[-1] == ef.Store(write=wr.MarkQueued(at=NOW))
+
+
+def test_an_agent_who_was_free_as_the_call_came_is_rung_when_the_caller_is_answered() -> None:
+    stage = Stage(greeting=False)
+    stage.write(at_once=True)
+    assert not stage.call.is_waiting
+    assert not any(isinstance(each, ef.PrepareAgent) for each in stage.log)
+    stage.relay()
+    assert stage.call.state is State.RINGING
+    assert ef.PrepareAgent(attempt=FIRST, agent=AgentId("ann")) in stage.log
+
+
+def test_an_agent_who_was_free_is_let_go_of_if_the_caller_cannot_be_served() -> None:
+    stage = Stage(greeting=False)
+    stage.write(at_once=True)
+    stage.relay(works=False)
+    stage.settle()
+    stage.check_ended()
+    assert len(stage.freed) == 1
 
 
 def test_without_a_greeting_the_caller_waits_at_once_and_no_second_write_is_needed() -> None:

@@ -6,11 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from edge.acd.eligibility import Reason
+from edge.acd.granting import about_to_be_written, with_tickets
 from edge.acd.match import match
 from edge.acd.past import account_of_decision, account_of_end
+from state import keys
 from state.eventlog import lines
 from state.eventlog.past import moment
-from state.model import AgentId, CallId, Decision, Now, SiteId
+from state.model import AgentId, CallId, Decision, Now, SiteId, TicketState
 from state.raw import Change
 from state.snapshot import Snapshot
 from tests.acd.worlds import NOW, World, at, call_id
@@ -135,6 +137,59 @@ def test_a_wrong_record_of_a_decision_is_found_out() -> None:
     assert found.differs[0] == "the winner is ann, and was bob"
     assert "0 are out as paused, and 2 were" in found.differs
     assert found.differs[-1] == "step 0 is in force, and 1 was"
+
+
+def came_to_a_free_agent() -> tuple[Logged, Decision]:
+    """Let a caller wait who needs more; another gets place and agent at one revision."""
+    world = Logged()
+    world.agent("ann", sales=3)
+    world.agent("bob", sales=4)
+    world.ticket(1, sales=9)
+    before = world.told()
+    unwritten = World()
+    second = unwritten.ticket(2, sales=3)
+    ticket = unwritten.snapshot.tickets[second].value
+    entry = about_to_be_written(ticket, at(2))
+    ahead = with_tickets(before, {ticket.call: entry})
+    (offering,) = match(ahead, at(2))
+    noted = lines.decided(
+        revision=before.revision,
+        now=at(2),
+        call=ticket.call,
+        agent=offering.agent,
+        unreachable=frozenset(),
+        asked={},
+    )
+    world.data += lines.encode(noted)
+    given = replace(ticket, state=TicketState.OFFERED, agent=offering.agent)
+    world.put(keys.ticket(ticket.call), given)
+    world.told()
+    return world, offering.decision
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_decision_made_as_the_call_came_is_made_again_with_the_ticket_that_it_got(
+    *, is_own: bool
+) -> None:
+    world, decision = came_to_a_free_agent()
+    data = world.data
+    if not is_own:
+        data = b"".join(each for each in data.splitlines(keepends=True) if b'"decided"' not in each)
+    then = moment(lines.read(data), decision.revision, call_id(2))
+    assert then is not None
+    assert call_id(2) not in then.snapshot.tickets
+    found = account_of_decision(then, call_id(2), decision)
+    assert found is not None
+    assert (found.differs, found.is_own) == ((), is_own)
+    assert found.explanation.place == 2
+    assert found.explanation.best == decision.winner == "ann"
+
+
+def test_a_ticket_that_never_came_of_a_decision_leaves_no_account() -> None:
+    world, decision = came_to_a_free_agent()
+    then = moment(lines.read(world.data), decision.revision, call_id(3))
+    assert then is not None
+    assert account_of_decision(then, call_id(3), decision) is None
 
 
 def test_a_decision_made_by_a_transfer_is_held_against_no_match() -> None:

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
+from edge.acd.granting import reserved
 from edge.acd.match import match
 from edge.acd.plan import Held, Plan, held_after, landed_at
 from edge.acd.reservation import (
@@ -20,7 +21,6 @@ from edge.acd.reservation import (
     orphan_closed,
     orphan_freed,
     queued,
-    reserved,
 )
 from state import keys
 from state.clock import ManualClock

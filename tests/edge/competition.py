@@ -168,6 +168,7 @@ class Site:
             snapshot=lambda: self.mirror.snapshot,
             unreachable=frozenset,
             call=self._callers.get,
+            is_current=lambda: True,
         )
         self.mirror.subscribe(self._changed)
         self._tasks: set[asyncio.Task[None]] = set()

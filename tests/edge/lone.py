@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
+from edge.acd.granting import reserved
 from edge.acd.match import match
 from edge.acd.plan import Held, Plan
-from edge.acd.reservation import connected, ended, offer_failed, reserved
+from edge.acd.reservation import connected, ended, offer_failed
 from edge.acd.token import Token
 from edge.alone.merging import Merged, merge
 from edge.alone.store import SiteStore

@@ -16,6 +16,7 @@ from edge.calls.callbacks import Callbacks
 from edge.calls.journal import Journal
 from edge.calls.leg_watch import LegWatch
 from edge.calls.places import PlaceGiver
+from edge.calls.records import Written
 from edge.calls.ringing import Ringing
 from edge.calls.switchboard import Switchboard
 from edge.calls.telephony import Telephony
@@ -31,6 +32,7 @@ from edge.reserve import Reserver
 from edge.settings import Settings
 from edge.sip.events import LegId
 from edge.sip.keys import Key
+from edge.waiting import WaitingCall
 from state import keys
 from state.codec import Record, decode, encode
 from state.errors import OutcomeUnknownError, RejectedError, UnavailableError
@@ -45,6 +47,7 @@ from state.model import (
     Did,
     DidNumber,
     EdgeId,
+    Now,
     Offer,
     Presence,
     PresenceState,
@@ -59,7 +62,7 @@ from state.model import (
 from state.snapshot import Delta, Snapshot
 from state.store import Compare, LeaseId, Operation, Put, RangeResult, TxnResult, WatchBatch
 from tests.edge.fake_telephony import CALLER_SDP, FakeTelephony
-from tests.edge.virtual_time import WALL_MS, LoopClock, until
+from tests.edge.virtual_time import WALL_MS, LoopClock, settle, until
 
 SALES, GREETED, NOWHERE = DidNumber("15550001"), DidNumber("15550002"), DidNumber("15550003")
 TALKING = SkillId("talking")
@@ -334,7 +337,7 @@ class Edge:
             snapshot=lambda: self.mirror.snapshot,
             journal=self.journal,
             recorder=self.recorder,
-            wants_agent=self._call_waits,
+            line=self,
             transfers=Transfers(
                 settings=self.settings,
                 clock=clock,
@@ -352,7 +355,7 @@ class Edge:
             snapshot=lambda: self.mirror.snapshot,
             switchboard=self.switchboard,
             is_alone=lambda: False,
-            wants_agent=self._call_waits,
+            line=self,
         )
         self.reserver = Reserver(
             edge=self.name,
@@ -360,6 +363,7 @@ class Edge:
             snapshot=lambda: self.mirror.snapshot,
             unreachable=lambda: self.unreachable,
             call=lambda call: self.switchboard.call(call) or self.callbacks.call(call),
+            is_current=lambda: self.mirror.state is MirrorState.LIVE,
         )
         self.cleared: list[EdgeId] = []
         self.janitor = Janitor(
@@ -398,9 +402,14 @@ class Edge:
             return
         self.switchboard.take(event)  # type: ignore[arg-type]  # what the fake makes is an Event
 
-    def _call_waits(self) -> None:
-        self.reserver.wake()
+    def waits(self, call: CallId) -> None:
+        """See to a call that has begun to wait."""
+        self.reserver.waits(call)
         self.places.wake()
+
+    async def enter(self, call: WaitingCall, ticket: Ticket, at: Now) -> Written:
+        """Let a call that has just come into the line."""
+        return await self.reserver.enter(call, ticket, at)
 
     async def _edge_died(self, edge: EdgeId) -> None:
         if edge not in self.cleared:
@@ -609,6 +618,17 @@ class Center:
             await asyncio.sleep(0.05)
 
 
+async def everybody_leaves(made: Center) -> None:
+    """Let everybody hang up; nothing may be left."""
+    for _ in range(4):
+        for edge in made.edges.values():
+            for leg in list(edge.sip.open):
+                edge.sip.hang_up(leg)
+                edge.sip.decline(leg)
+        await settle()
+    await made.nothing_is_left()
+
+
 def leaks(edge: Edge) -> list[str]:
     """Name the books of an edge that are not empty though they should be when no call is held."""
     # White-box on purpose: what is kept of calls that are over is memory that never comes back.
@@ -618,7 +638,9 @@ def leaks(edge: Edge) -> list[str]:
         "legs beside calls": edge.switchboard._listeners,  # noqa: SLF001
         "reservations asked": edge.reserver._asked,  # noqa: SLF001
         "calls held back": edge.reserver._not_before,  # noqa: SLF001
-        "calls waiting": edge.reserver._waiting,  # noqa: SLF001
+        "calls waiting": edge.reserver._waiters.ours,  # noqa: SLF001
+        "calls unseen": edge.reserver._waiters._unseen,  # noqa: SLF001
+        "calls coming": edge.reserver._waiters._coming,  # noqa: SLF001
     }
     return [f"{name}: {book}" for name, book in books.items() if book]
 

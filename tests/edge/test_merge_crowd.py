@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from edge.acd.ending import WITHDRAWN
+from edge.acd.granting import reserved
 from edge.acd.match import match as match_now
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import (
@@ -23,7 +24,6 @@ from edge.acd.reservation import (
     given_agent,
     offer_failed,
     orphan_closed,
-    reserved,
 )
 from edge.acd.token import Token
 from edge.alone.merging import is_shown, merge

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
+from edge.acd.granting import reserved
 from edge.acd.match import match
 from edge.acd.plan import GivenAgent, Held, Plan
 from edge.acd.reservation import (
@@ -25,7 +26,6 @@ from edge.acd.reservation import (
     given_agent,
     offer_failed,
     orphan_closed,
-    reserved,
 )
 from edge.acd.token import Token
 from edge.alone.kept import Kept

@@ -89,6 +89,7 @@ class Center:
             snapshot=lambda: self.mirror.snapshot,
             unreachable=frozenset,
             call=self.callers.get,
+            is_current=lambda: True,
         )
         self.mirror.subscribe(self._heard)
 

@@ -117,9 +117,18 @@ class Tale:
 
     def waits(self, call: str, *, holder: str = "a1", priority: int = 0) -> int:
         """Let a caller arrive."""
+        return self.store(self.ticket(self.arrives(call, holder=holder, priority=priority)))
+
+    def comes_to(self, call: str, agent: str, *, holder: str = "a1") -> int:
+        """Let a caller arrive, and get a place and an agent by one transaction."""
+        self.ticket(self.arrives(call, holder=holder))
+        return self.gets(call, agent)
+
+    def arrives(self, call: str, *, holder: str = "a1", priority: int = 0) -> Ticket:
+        """Let a caller arrive; return the ticket that is due."""
         self.note(Placed(at_s=self.now(), call=call_id(call), site=SiteId("a")))
         self.note(Answered(at_s=self.now(), call=call_id(call), edge=SIP[holder]))
-        ticket = Ticket(
+        return Ticket(
             call=call_id(call),
             did=DidNumber("1"),
             queue=QueueId("q"),
@@ -133,7 +142,6 @@ class Tale:
             sip_call_id=call,
             arrived_ms=0,
         )
-        return self.store(self.ticket(ticket))
 
     def ticket(self, ticket: Ticket) -> tuple[Kind, str, Record]:
         """Return the write of a ticket, and remember it."""

@@ -36,6 +36,7 @@ from edge.__main__ import main
 from edge.acd import transferring
 from edge.acd.ending import Holds
 from edge.acd.plan import Held, Plan, put_ticket, rewritten
+from edge.acd.rivals import Rivals
 from edge.acd.token import Token
 from edge.alone.merging import Merged
 from edge.media.direct import DirectMedia
@@ -51,6 +52,8 @@ Join = Callable[..., Coroutine[Any, Any, bytes]]
 LOOK_S = 0.2
 _OFFER, _RECORD = f"{keys.STATE}offer/", keys.ENDED
 _PRESENCE = f"{keys.STATE}presence/"
+_AT_ONCE = 0.5
+"""Of so many who come, the edge tries to reserve an agent before anybody has seen them."""
 
 
 class Disturbance:
@@ -92,6 +95,11 @@ class Disturbance:
                 kept = tuple(each for each in batch.changes if chance.random() >= share)
                 yield replace(batch, changes=kept)
 
+        def few_at_times(_rivals: Rivals, _now_s: float) -> bool:
+            # A proof's edges have many rivals, and both ways to an agent are to be proved.
+            return chance.random() < _AT_ONCE
+
+        _put(Rivals, "are_few", few_at_times)
         _put(DirectMedia, "join", joining_known(DirectMedia.join))
         _put(DirectMedia, "has", always)
         _put(SystemClock, "now", wrong_now)
@@ -153,14 +161,20 @@ def _wrap(module: Any, name: str, change: Callable[[Plan], Plan]) -> None:  # no
     _put(module, name, mutated)
 
 
+_GRANTS = ("reserved", "created_with_agent")
+"""The plans by which an agent is given."""
+
+
 def offer_not_compared() -> None:
     """Reserve although an offer stands."""
-    _wrap(edge.reserve, "reserved", lambda plan: _without(plan, prefixes=(_OFFER,)))
+    for grant in _GRANTS:
+        _wrap(edge.reserve, grant, lambda plan: _without(plan, prefixes=(_OFFER,)))
 
 
 def presence_not_compared() -> None:
     """Reserve although the agent may have paused."""
-    _wrap(edge.reserve, "reserved", lambda plan: _without(plan, prefixes=(_PRESENCE,)))
+    for grant in _GRANTS:
+        _wrap(edge.reserve, grant, lambda plan: _without(plan, prefixes=(_PRESENCE,)))
 
 
 def arrival_not_compared() -> None:

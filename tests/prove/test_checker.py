@@ -159,6 +159,33 @@ def test_one_agent_for_the_second_of_two_callers_is_overtaking() -> None:
     assert tale.laws() == [Law.OVERTAKEN]
 
 
+def test_a_caller_who_comes_to_a_free_agent_breaks_no_law() -> None:
+    tale = Tale("a01")
+    seen = tale.revision
+    tale.comes_to("c1", "a01")
+    tale.talks("c1")
+    tale.ends("c1", Outcome.ANSWERED, decided_at=seen)
+    assert tale.laws() == []
+
+
+def test_a_caller_who_comes_and_takes_the_agent_of_one_seen_to_wait_is_overtaking() -> None:
+    tale = Tale("a01")
+    seen = tale.waits("c1", holder="b1")
+    tale.comes_to("c2", "a01")
+    tale.talks("c2")
+    tale.ends("c2", Outcome.ANSWERED, decided_at=seen)
+    assert tale.laws() == [Law.OVERTAKEN]
+
+
+def test_an_agent_who_is_given_with_a_place_must_be_the_one_whom_it_names() -> None:
+    tale = Tale("a01", "a02")
+    tale.ticket(tale.arrives("c1"))
+    offer = tale.offer_of("c1", "a01")
+    ticket = replace(tale.arrives("c1"), state=TicketState.OFFERED, agent=AgentId("a02"))
+    tale.store((Kind.OFFER, "a01", offer), tale.ticket(ticket))
+    assert Law.NOT_WAITING in tale.laws()
+
+
 def test_with_two_agents_free_the_second_caller_may_be_quicker() -> None:
     tale = Tale("a01", "b01")
     _passed_over(tale)

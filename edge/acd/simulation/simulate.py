@@ -24,6 +24,7 @@ from edge.acd import reservation as plans
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG, TurnedAway, admit
 from edge.acd.eligibility import rings_from_s
 from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, AgentPart, Ending
+from edge.acd.granting import reserved
 from edge.acd.match import Offering, match, next_due_s
 from edge.acd.plan import Held
 from edge.acd.relaxation import effective_now
@@ -246,7 +247,7 @@ class _Replay:
 
     def _reserve(self, offering: Offering, now: Now) -> None:
         call, snapshot = self._calls[offering.call], self._world.snapshot
-        plan = plans.reserved(offering, _held(call), snapshot, edge=offering.holder, at=now)
+        plan = reserved(offering, _held(call), snapshot, edge=offering.holder, at=now)
         call.held = self._world.carry_out(plan, now)
         self._waiting.discard(offering.call)
         call.attempt += 1

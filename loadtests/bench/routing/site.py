@@ -18,11 +18,12 @@ import msgspec
 from msgspec import Struct
 
 from edge.acd.ending import WITHDRAWN, Ending
+from edge.acd.granting import reserved
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import Offering
 from edge.acd.plan import Held, Plan, held_after, landed_at
 from edge.acd.presumed import Presumed
-from edge.acd.reservation import created, ended, reserved
+from edge.acd.reservation import created, ended
 from loadtests.bench.routing.shared import QUEUE, ticket
 from loadtests.bench.servers import ENDPOINTS
 from state.clock import SystemClock

@@ -46,6 +46,7 @@ from state.model import (
     Wish,
     Work,
 )
+from state.nesting import keys_of
 from state.store import Delete, Operation, Put
 from tests.control_plane.center import Center
 
@@ -75,7 +76,7 @@ class Scene:
     async def write(self, *operations: Operation) -> int:
         """Do all at one revision, and wait until the control plane has seen it."""
         revision = (await self.store.txn((), operations)).revision
-        if any(each.key.startswith(keys.STATE) for each in operations):
+        if any(key.startswith(keys.STATE) for key in keys_of(operations)):
             await self.mirror.wait_until(lambda snapshot: snapshot.revision >= revision, 10)
         return revision
 

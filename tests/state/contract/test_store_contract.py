@@ -29,9 +29,11 @@ from state.store import (
     Get,
     Got,
     ModIs,
+    Nested,
     Put,
     PutDone,
     Store,
+    TxnResult,
     ValueIs,
     WatchBatch,
 )
@@ -175,6 +177,44 @@ async def test_one_failed_condition_turns_to_the_other_operations(world: World) 
     assert second == Got(record=None)
     assert third == Deleted(count=1)
     assert await world.names() == []
+
+
+@pytest.mark.parametrize("stands", [False, True])
+async def test_where_a_condition_fails_a_nested_transaction_may_be_tried(
+    world: World, *, stands: bool
+) -> None:
+    wanted, key = world.key("agent"), world.key("place")
+    await world.put("agent")
+    if stands:
+        await world.put("place", b"another's")
+    other = Nested(
+        compares=(Absent(key=key),),
+        success=(Put(key=key, value=b"alone"),),
+        failure=(Get(key=key),),
+    )
+    done = await world.store.txn(
+        [Absent(key=wanted), Absent(key=key)],
+        [Put(key=wanted, value=b"1"), Put(key=key, value=b"both")],
+        [other],
+    )
+    (record,) = (await world.store.range(key)).records
+    (nested,) = done.responses
+    assert isinstance(nested, TxnResult)
+    assert (done.succeeded, nested.succeeded) == (False, not stands)
+    assert nested.revision == done.revision
+    if stands:
+        assert nested.responses == (Got(record=record),)
+    else:
+        assert (record.value, record.create_revision) == (b"alone", done.revision)
+
+
+async def test_a_nested_transaction_is_left_alone_where_the_conditions_hold(world: World) -> None:
+    key = world.key("place")
+    other = Nested(compares=(), success=(Put(key=key, value=b"alone"),))
+    done = await world.store.txn([Absent(key=key)], [Put(key=key, value=b"both")], [other])
+    (record,) = (await world.store.range(key)).records
+    assert done.succeeded
+    assert record.value == b"both"
 
 
 async def test_of_many_who_create_a_key_one_succeeds(world: World) -> None:

@@ -1,0 +1,163 @@
+"""The transactions that give an agent to a call: one that waits, or one that has just come. PURE.
+
+Owns what is compared before an agent is given; the laws of all plans are `edge.acd.reservation`'s.
+
+A caller who finds an agent free does not wait for two transactions, the ticket's and then the
+agent's: both are written by one (`created_with_agent`). It is decided on the snapshot with the
+tickets in it that are about to be written (`with_tickets`), as the last to have come; so whoever is
+seen to wait goes first, as in every match. If the agent is taken meanwhile, the same transaction
+writes the ticket alone, and the call waits like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from edge.acd.match import Offering
+from edge.acd.plan import (
+    OWN,
+    GivenAgent,
+    Held,
+    Plan,
+    put_offer,
+    put_ticket,
+    rewritten,
+    same_ticket,
+    same_work,
+)
+from edge.acd.relaxation import waited_s
+from edge.acd.reservation import created
+from edge.acd.token import Token
+from edge.acd.work import idle_before_s
+from state import keys
+from state.model import (
+    FIRST_EPOCH,
+    CallId,
+    EdgeId,
+    Entry,
+    Now,
+    Offer,
+    OfferState,
+    Ticket,
+    TicketState,
+)
+from state.snapshot import Snapshot
+from state.store import Absent, Compare, ModIs, Put
+
+
+class _Grant(Struct, frozen=True):
+    """An agent who is given: their offer, and on what that rests."""
+
+    given: GivenAgent
+    put: Put
+    rests_on: tuple[Compare, ...]
+
+
+def _grant(
+    offering: Offering, snapshot: Snapshot, *, edge: EdgeId, at: Now, alone: Token | None
+) -> _Grant:
+    agent = offering.agent
+    presence = snapshot.presences.get(agent)
+    epoch = FIRST_EPOCH if presence is None else presence.value.epoch
+    offer = Offer(
+        agent=agent,
+        call=offering.call,
+        edge=edge,
+        state=OfferState.RINGING,
+        since_ms=at.wall_ms,
+        epoch=epoch if alone is None else alone.epoch,
+        granted=None if alone is None else alone.revision,
+    )
+    work = snapshot.works.get(agent)
+    given = GivenAgent(
+        offer=Entry(value=offer, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s),
+        work=work,
+        work_revision=offering.work_revision,
+        idle_s=idle_before_s(presence, work, at),
+        since_s=at.mono_s,
+    )
+    put = put_offer(offer)
+    rests_on = (
+        ModIs(key=keys.presence(agent), mod_revision=offering.presence_revision),
+        same_work(agent, offering.work_revision),
+        Absent(key=put.key),
+    )
+    return _Grant(given, put, rests_on)
+
+
+def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
+    offering: Offering,
+    held: Held,
+    snapshot: Snapshot,
+    *,
+    edge: EdgeId,
+    at: Now,
+    alone: Token | None = None,
+) -> Plan:
+    """Plan to give the agent to the call, if nothing on which the match rested has changed.
+
+    `snapshot` is the one of the match; only the agent's past comes from it. The revision at which
+    this lands is the token's, but without a quorum: then it is `alone`.
+    """
+    grant = _grant(offering, snapshot, edge=edge, at=at, alone=alone)
+    ticket = replace(
+        held.ticket.value,
+        state=TicketState.OFFERED,
+        agent=offering.agent,
+        waited_s=waited_s(held.ticket, at),
+    )
+    put = put_ticket(ticket)
+    seen = ModIs(key=put.key, mod_revision=offering.ticket_revision)
+    compares = (seen, same_ticket(held.ticket), *grant.rests_on)
+    return Plan(
+        compares=tuple(dict.fromkeys(compares)),
+        success=(grant.put, put),
+        proof=grant.put,
+        after=replace(
+            held, ticket=rewritten(held.ticket, ticket, at), given=grant.given, transferor=None
+        ),
+    )
+
+
+NOT_YET: Final = 1 << 61
+"""Above every revision of the store: the place of a ticket that is about to be written."""
+
+
+def about_to_be_written(ticket: Ticket, now: Now, place: int = NOT_YET) -> Entry[Ticket]:
+    """Return the entry of a ticket that the store has not got yet."""
+    return Entry(value=ticket, create_revision=place, mod_revision=place, seen_s=now.mono_s)
+
+
+def with_tickets(snapshot: Snapshot, coming: Mapping[CallId, Entry[Ticket]]) -> Snapshot:
+    """Return the snapshot with tickets that are about to be written, after all that are."""
+    return replace(snapshot, tickets=snapshot.tickets.update(coming))
+
+
+def as_it_came(ticket: Ticket) -> Ticket:
+    """Return the ticket on which an agent was given to a call with its very creation."""
+    return replace(ticket, state=TicketState.QUEUED, agent=None)
+
+
+def created_with_agent(
+    offering: Offering, ticket: Ticket, snapshot: Snapshot, *, edge: EdgeId, at: Now
+) -> Plan:
+    """Plan for an arrival whom an agent is free for: ticket and offer, or else the ticket alone.
+
+    `snapshot` is the one of the match.
+    """
+    alone = created(ticket, at)
+    grant = _grant(offering, snapshot, edge=edge, at=at, alone=None)
+    value = replace(ticket, state=TicketState.OFFERED, agent=offering.agent)
+    put = put_ticket(value)
+    entry = Entry(value=value, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)
+    return Plan(
+        compares=(*alone.compares, *grant.rests_on),
+        success=(grant.put, put),
+        proof=put,
+        after=Held(ticket=entry, given=grant.given),
+        otherwise=alone,
+    )
