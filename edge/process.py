@@ -14,6 +14,7 @@ from edge.alone.kept import Kept
 from edge.alone.mode import Mode
 from edge.alone.sister import Sisters
 from edge.alone.store import SiteStore
+from edge.call_recorder import NoRecorder
 from edge.calls.callbacks import Callbacks
 from edge.calls.journal import Journal
 from edge.calls.leg_watch import LegWatch
@@ -43,7 +44,7 @@ from edge.media.rtpengine.engine import MediaEngine
 from edge.news import News
 from edge.parts import Parts
 from edge.proxy.gate import GateEntry
-from edge.recording import NoRecorder, RecorderLink
+from edge.recording import RecorderLink
 from edge.replies import Replies
 from edge.reserve import Reserver
 from edge.settings import DIRECT, Settings, address

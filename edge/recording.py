@@ -7,10 +7,11 @@ recorder, or an edge, that was started anew goes on where it left off.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from msgspec import Struct
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 
 ANSWER_S: Final = 5.0
 RETRY_S: Final = 0.5
+AT_ONCE: Final = 16
+"""Calls that the recorder is told of side by side: each waits for what the relay has to do."""
 AGAIN_S: Final = 0.1
 """After which a recorder is asked again that had not written down what it was told."""
 BEAT_S: Final = 20.0
@@ -36,72 +39,6 @@ AWAY_S: Final = 10.0
 _LEAST_WAIT_S: Final = 0.1
 _SOMEBODY: Final = "somebody"
 """In whose name a recording pauses that names nobody."""
-
-
-class CallRecorder(Protocol):
-    """What a call needs of the recorder."""
-
-    @property
-    def is_there(self) -> bool:
-        """Whether the site has one at all."""
-        ...
-
-    def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
-        """Have the call recorded; or say that another agent, or one anew, has joined it."""
-        ...
-
-    def hold(self, call: CallId, *, on: bool) -> None:
-        """Say that the agent has put the caller on hold, or talks again."""
-        ...
-
-    def leave(self, call: CallId) -> None:
-        """Say that the agent has left, and the caller waits for another."""
-        ...
-
-    def stop(self, call: CallId) -> None:
-        """Say that the call is over; one that was not recorded is fine."""
-        ...
-
-    def confirms(self, call: CallId) -> bool:
-        """Tell whether the recorder has said that it records the call."""
-        ...
-
-    async def await_key(self, call: CallId, key: str, within_s: float) -> bool:
-        """Return whether the caller presses a key; False also when nobody can tell."""
-        ...
-
-    def key(self, call: CallId, party: Party, key: Key) -> None:
-        """Say that somebody has pressed a key, and that the relay knows nothing of it."""
-        ...
-
-
-class NoRecorder:
-    """A site that records nothing."""
-
-    is_there: Final = False
-
-    def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
-        """Nothing is recorded."""
-
-    def hold(self, call: CallId, *, on: bool) -> None:
-        """Nothing is."""
-
-    def leave(self, call: CallId) -> None:
-        """Nothing is."""
-
-    def stop(self, call: CallId) -> None:
-        """Nothing was."""
-
-    def confirms(self, call: CallId) -> bool:  # noqa: ARG002 - of no call
-        """Nothing is."""
-        return False
-
-    async def await_key(self, call: CallId, key: str, within_s: float) -> bool:  # noqa: ARG002 - as above
-        """Nobody listens."""
-        return False
-
-    def key(self, call: CallId, party: Party, key: Key) -> None:
-        """Nobody listens."""
 
 
 class _Wanted(Struct, frozen=True, kw_only=True):
@@ -301,7 +238,12 @@ class RecorderLink:
         try:
             while True:
                 if self._todo:
-                    await self._tell(reader, writer, next(iter(self._todo)))
+                    first, *others = itertools.islice(self._todo, AT_ONCE)
+                    told = [self._tell(reader, writer, first), *map(self._tell_apart, others)]
+                    # All of them, whatever becomes of one: each has a connection to itself.
+                    for error in await asyncio.gather(*told, return_exceptions=True):
+                        if isinstance(error, BaseException):
+                            raise error
                     continue
                 if not await self._rest(reader):
                     await _ask(reader, writer, {"cmd": "status"})
@@ -324,6 +266,14 @@ class RecorderLink:
             left.exception()  # asked after: it is no news beside the end of the connection
             raise EOFError("the recorder has gone")
         return not woken.cancelled()
+
+    async def _tell_apart(self, call: CallId) -> None:
+        async with asyncio.timeout(ANSWER_S):
+            reader, writer = await asyncio.open_unix_connection(self._path, limit=_LONGEST)
+        try:
+            await self._tell(reader, writer, call)
+        finally:
+            writer.close()
 
     async def _tell(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call: CallId

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from edge.acd import recorded
 from edge.acd.recorded import NOT_ASKED, Before, Heard
 from edge.acd.region import international
-from edge.recording import CallRecorder
+from edge.call_recorder import CallRecorder
 from state.model import AgentId, Queue, RecordingFailure, RecordingRules, Ticket
 
 log = structlog.get_logger()

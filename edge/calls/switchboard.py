@@ -17,6 +17,7 @@ from edge.acd import call_events as ev
 from edge.acd.call import Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import Token
+from edge.call_recorder import CallRecorder
 from edge.calls.call import CallShell
 from edge.calls.consulting import consultation_wanted
 from edge.calls.journal import CallNote, Journal
@@ -33,7 +34,6 @@ from edge.calls.transfers import Transfers
 from edge.log import fault
 from edge.media.plan import AGENT, CALLER
 from edge.media.relay import Relay
-from edge.recording import CallRecorder
 from edge.settings import Settings
 from edge.sip import events as sip
 from edge.sip.errors import LocalError

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from edge.acd.call_events import Attempt
+from edge.call_recorder import CallRecorder
 from edge.calls.journal import Journal
 from edge.calls.ringing import Ringing
 from edge.calls.telephony import Telephony
 from edge.calls.transfers import Transfers
-from edge.recording import CallRecorder
 from edge.sip.events import Event, LegId
 from edge.waiting import Line
 from state.clock import Clock

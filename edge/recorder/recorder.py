@@ -156,8 +156,11 @@ class Recorder:
             return
         session.recording.join(asked.agent, session.now())
         if session.joined != (asked.agent, asked.attempt):
-            for party in (CALLER, AGENT):
-                await self._fork(session, party)
+            copying = (self._fork(session, party) for party in (CALLER, AGENT))
+            # Side by side, and both to their end: one that is refused leaves the other as it is.
+            for refused in await asyncio.gather(*copying, return_exceptions=True):
+                if isinstance(refused, BaseException):
+                    raise refused
             session.joined = (asked.agent, asked.attempt)
 
     def _begin(self, asked: Asked) -> Session:

@@ -89,6 +89,9 @@ class FakeRecorder:
         self._path = path
         self.heard: list[dict[str, object]] = []
         self.answer: dict[str, object] = {"ok": True}
+        self.slow_with = ""
+        """Of this call it says nothing until it is well."""
+        self.is_well = asyncio.Event()
         self.connections = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -111,6 +114,8 @@ class FakeRecorder:
         with contextlib.suppress(ConnectionError):
             while line := await reader.readline():
                 self.heard.append(json.loads(line))
+                if self.heard[-1].get("call") == self.slow_with:
+                    await self.is_well.wait()
                 writer.write(json.dumps(self.answer).encode() + b"\n")
         writer.close()
 
@@ -189,6 +194,23 @@ async def test_calls_that_come_one_after_the_other_are_told_over_one_connection(
         await until(lambda count=count: len(fake.heard) == count)  # type: ignore[misc]
         await asyncio.sleep(0.01)
     assert fake.connections == 1
+    await fake.die()
+
+
+async def test_a_call_does_not_wait_for_the_relay_to_have_copied_another(
+    link: RecorderLink, tmp_path: Path
+) -> None:
+    calls = [CallId(f"call{count}") for count in range(5)]
+    for call in calls:
+        link.record(call, QUEUE, ANN, 1)
+    fake = FakeRecorder(tmp_path / "sock")
+    fake.slow_with = calls[0]
+    await fake.start()
+    await until(lambda: all(link.confirms(call) for call in calls[1:]))
+    assert not link.confirms(calls[0])
+    fake.is_well.set()
+    await until(lambda: link.confirms(calls[0]))
+    assert len([each for each in fake.heard if each["cmd"] == "record"]) == len(calls)
     await fake.die()
 
 

@@ -10,8 +10,8 @@ from unittest import mock
 import pytest
 from msgspec.structs import replace
 
+from edge.call_recorder import NoRecorder
 from edge.calls.recording import CallRecording
-from edge.recording import NoRecorder
 from state import keys
 from state.model import (
     Agent,
