@@ -55,6 +55,60 @@ def test_a_free_agent_who_gets_an_offer_and_something_else_at_once_is_seen_whole
     agree(index, world)
 
 
+def _work(world: World) -> None:
+    worked(world, "ann", 0)
+
+
+def _rest(world: World) -> None:
+    world.work("ann", seen_s=NOW.mono_s, rest_s=9.0)
+
+
+def _learn(world: World) -> None:
+    world.agent("ann", sales=3)
+
+
+def _sign_in(world: World) -> None:
+    ready = Presence(agent=ANN, site=SiteId("a"), state=PresenceState.READY, since_ms=0)
+    world.put(keys.presence(ANN), ready, seen_s=NOW.mono_s)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (_no_offer, _work),
+        (_work, _no_offer),
+        (_pause, _work, _no_offer),
+        (_work, _no_offer, _pause),
+        (_no_offer, _rest),
+        (_learn, _work, _no_offer),
+        (_no_offer, _work, _learn),
+        (_no_offer, _offer, _work),
+    ],
+    ids=lambda changes: ", ".join(change.__name__.strip("_") for change in changes),
+)
+@pytest.mark.parametrize("before", [(), (_pause,)], ids=["", "paused"])
+def test_an_agent_whose_call_is_over_is_seen_with_all_else_that_is_new_of_them(
+    before: tuple[Callable[[World], None], ...], changes: tuple[Callable[[World], None], ...]
+) -> None:
+    world = World()
+    world.agent("ann", sales=1)
+    world.agent("bob", sales=9)
+    world.offer("ann")
+    world.offer("bob")
+    for change in before:
+        change(world)
+    index = indexed(world)
+    world.ticket(1, sales=1)
+    world.ticket(2, sales=2)
+    agree(index, world)
+    for change in changes:
+        change(world)
+    world.drop(keys.offer(AgentId("bob")))
+    agree(index, world)
+    _sign_in(world)
+    agree(index, world)
+
+
 def test_an_agent_of_a_level_that_nobody_had_suits_classes_that_asked_before() -> None:
     world = World()
     world.agent("ann", sales=1)

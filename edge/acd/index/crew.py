@@ -40,6 +40,7 @@ MOST_GOING: Final = 32
 """Beyond so many who are loose and given away, for each who is there to be, they are counted."""
 _MANY: Final = 4
 """Beyond so many it is cheaper to put them on shelves class by class."""
+_NOT_SIGNED_IN: Final = PLACE_OF[Reason.NOT_SIGNED_IN]
 _HAS_OFFER: Final = PLACE_OF[Reason.HAS_OFFER]
 _TAKEN: Final = PLACE_OF[Reason.TAKEN]
 
@@ -99,12 +100,18 @@ class Crew:
         self.out[_HAS_OFFER] += 1
         return True
 
-    def look(self, sight: Sight, agent: AgentId) -> None:
-        """Take in what is seen of one agent."""
+    def look(self, sight: Sight, agent: AgentId, *, is_changed: bool) -> None:
+        """Take in what is seen of one agent; if not `is_changed`, of their offer and work alone."""
         member = self._members.get(agent)
+        snapshot = sight.snapshot
         if member is not None:
             self._retire(member)
-        entry = sight.snapshot.agents.get(agent)
+            if not is_changed and not _NOT_SIGNED_IN <= member.out_because < _HAS_OFFER:
+                # Nothing else keeps them from a call, or the first such reason would be told.
+                has = has_offer(snapshot, agent)
+                self._place(sight, member, Reason.HAS_OFFER if has else None)
+                return
+        entry = snapshot.agents.get(agent)
         if entry is None:
             if member is not None:
                 del self._members[agent]
@@ -112,28 +119,30 @@ class Crew:
             return
         if member is None or member.agent is not entry.value:
             member = self._hire(entry.value)
-        self._place(sight, member)
+        member.presence = snapshot.presences.get(agent)
+        because = barred_because(
+            entry.value,
+            member.presence,
+            site_is_live=entry.value.site in sight.live,
+            has_offer=has_offer(snapshot, agent),
+        )
+        self._place(sight, member, because)
 
     def _hire(self, agent: Agent) -> Member:
         profile = self._skilled.profile(agent)
         waited_for = self._waited_for.get(agent.id, ())
-        member = Member(agent, next(self._stamps), profile.had, profile, waited_for)
-        self._members[agent.id] = member
+        member = self._members[agent.id] = Member(
+            agent, next(self._stamps), profile.had, profile, profile.stands, waited_for
+        )
         return member
 
-    def _place(self, sight: Sight, member: Member) -> None:
-        agent, snapshot = member.agent, sight.snapshot
+    def _place(self, sight: Sight, member: Member, because: Reason | None) -> None:
+        """Let an agent be out, or free and loose; `because`: their `barred_because`."""
+        agent, presence = member.agent, member.presence
         name = agent.id
-        presence = snapshot.presences.get(name)
-        because = barred_because(
-            agent,
-            presence,
-            site_is_live=agent.site in sight.live,
-            has_offer=has_offer(snapshot, name),
-        )
         work, from_s = None, NEVER_S
         if because is None:
-            work = snapshot.works.get(name)
+            work = sight.snapshot.works.get(name)
             from_s = given_from_s(work, presence)
             because = away_because(agent.site, from_s, sight.now, sight.unreachable)
         if because is Reason.WRAP_UP:
@@ -153,7 +162,7 @@ class Crew:
             presence=presence,
             has_offer=False,
             work=work,
-            work_revision=member.revision or work_revision(snapshot, name),
+            work_revision=member.revision or work_revision(sight.snapshot, name),
             site_is_live=True,
         )
         member.idle_at = None

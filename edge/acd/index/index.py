@@ -32,9 +32,16 @@ from state.snapshot import Delta, Snapshot
 _NOTHING: Mapping[CallId, AgentId] = MappingProxyType({})
 _TICKET = Kind.TICKET
 _OFFER = Kind.OFFER
+_WORK = Kind.WORK
 _OF_AGENTS = frozenset({Kind.AGENT, Kind.PRESENCE, Kind.OFFER, Kind.WORK})
 _OF_CALLS = frozenset({Kind.QUEUE, Kind.PROBE})
 _OF_RULES = _OF_CALLS | {Kind.SITE, Kind.EDGE}
+
+_OFFERED: Final = 0
+"""All that is new of an agent is that an offer stands."""
+_WORKED: Final = 1
+"""Their offer or their work record, and nothing else."""
+_CHANGED: Final = 2
 
 _MOST_DRIFT_S: Final = DRIFT_S / 2
 
@@ -45,8 +52,8 @@ class MatchIndex:
     def __init__(self, edge: EdgeId | None = None) -> None:
         self._edge = edge
         self._snapshot = Snapshot()
-        self._agents: dict[str, bool] = {}
-        """Whom to look at anew. True: all that is new of them is that an offer stands."""
+        self._agents: dict[str, int] = {}
+        """Whom to look at anew, and what may be new of them."""
         self._calls: dict[str, None] = {}
         self._is_new = True
         self._unreachable: frozenset[SiteId] = frozenset()
@@ -77,16 +84,19 @@ class MatchIndex:
             if kind is _TICKET:
                 calls[delta.id] = None
             elif kind is _OFFER and delta.after is not None:
-                agents.setdefault(delta.id, True)
+                agents.setdefault(delta.id, _OFFERED)
+            elif kind is _OFFER or kind is _WORK:
+                if agents.get(delta.id) != _CHANGED:
+                    agents[delta.id] = _WORKED
             elif kind in _OF_AGENTS:
-                agents[delta.id] = False
+                agents[delta.id] = _CHANGED
             elif kind in _OF_RULES:
                 self._note_rules(kind)
         if snapshot.edges is not before.edges or snapshot.sites is not before.sites:
             self._live = live_sites(snapshot)
         if before.bad or snapshot.bad:
             # What cannot be read makes no delta, and yet an agent's offer may stand in it.
-            agents.update(dict.fromkeys(_agents_of((*before.bad, *snapshot.bad)), False))
+            agents.update(dict.fromkeys(_agents_of((*before.bad, *snapshot.bad)), _CHANGED))
 
     def _note_rules(self, kind: Kind) -> None:
         """Look anew at all whom a queue, a probe, a site or an edge may concern."""
@@ -94,7 +104,7 @@ class MatchIndex:
         if kind in _OF_CALLS:
             self._calls.update(dict.fromkeys(self._callers))
         else:
-            self._agents.update(dict.fromkeys(self._snapshot.agents, False))
+            self._agents.update(dict.fromkeys(self._snapshot.agents, _CHANGED))
             self._calls.update(dict.fromkeys(self._snapshot.tickets))
 
     def next_due_s(self) -> float | None:
@@ -141,7 +151,7 @@ class MatchIndex:
 
     def _begin_anew(self, ahead_s: float) -> None:
         self._begin(ahead_s)
-        self._agents = dict.fromkeys(self._snapshot.agents, False)
+        self._agents = dict.fromkeys(self._snapshot.agents, _CHANGED)
         self._calls = dict.fromkeys(self._snapshot.tickets)
         self._is_new = False
 
@@ -161,22 +171,22 @@ class MatchIndex:
     def _look_again(self, now: Now, unreachable: frozenset[SiteId]) -> None:
         if unreachable != self._unreachable:
             self._unreachable = unreachable
-            self._agents.update(dict.fromkeys(self._snapshot.agents, False))
+            self._agents.update(dict.fromkeys(self._snapshot.agents, _CHANGED))
         agents, calls = self._agents, self._calls
         crew, callers = self._crew, self._callers
         now_s, snapshot = now.mono_s, self._snapshot
         if crew.rests.soonest_s <= now_s:
-            agents.update(dict.fromkeys(crew.rests.pop(now_s), False))
+            agents.update(dict.fromkeys(crew.rests.pop(now_s), _CHANGED))
         if callers.steps.soonest_s <= now_s:
             calls.update(dict.fromkeys(callers.steps.pop(now_s)))
         if callers.turns.soonest_s <= now_s:
             calls.update(dict.fromkeys(callers.turns.pop(now_s)))
         if agents:
             sight = Sight(snapshot, now, self._live, unreachable)
-            for name, is_only_offered in agents.items():
+            for name, news in agents.items():
                 agent = AgentId(name)
-                if not (is_only_offered and crew.engage(agent)):
-                    crew.look(sight, agent)
+                if not (news == _OFFERED and crew.engage(agent)):
+                    crew.look(sight, agent, is_changed=news == _CHANGED)
         for call in calls:
             callers.look(snapshot, CallId(call), now)
 

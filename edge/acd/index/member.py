@@ -9,6 +9,7 @@ from typing import Final
 from edge.acd.index.demand import SUITS, Demand, Stand, Unsuited
 from edge.acd.index.shelf import Candidate
 from edge.acd.index.skilled import Profile, Seat
+from state.model import Entry, Presence
 
 FREE: Final = SUITS
 """In place of a reason why an agent is out."""
@@ -19,11 +20,15 @@ class Member(Candidate):
     """An agent."""
 
     profile: Profile
+    profiles_stands: Sequence[Stand]
+    """Its `stands`, found without looking at it: whoever becomes free is looked at as little as
+    can be, for what has not been looked at for long is slow to come by."""
     waited_for: Sequence[Demand]
     """Classes of calls that wait for this agent and for nobody else."""
     is_loose: bool = False
     out_because: int = field(init=False)
     """A place in REASONS."""
+    presence: Entry[Presence] | None = field(init=False)
 
     @property
     def seat(self) -> Seat:
@@ -34,11 +39,10 @@ class Member(Candidate):
     @property
     def stands(self) -> Sequence[Stand]:
         """Where the agent stands, and the classes that they suit for more than one skill alone."""
-        profile = self.profile
-        if not (profile.own_suits or self.waited_for):
-            return profile.rungs
+        if not self.waited_for:
+            return self.profiles_stands
         mine = [each for each in self.waited_for if self.because_of(each) == SUITS]
-        return [*profile.rungs, *profile.own_suits, *mine]
+        return [*self.profiles_stands, *mine]
 
     @property
     def suits(self) -> list[Demand]:
@@ -55,8 +59,8 @@ class Member(Candidate):
         Without those that look at skills only, and at one that the agent lacks.
         """
         unsuited = [*self.own_unsuited]
-        for rung in self.profile.rungs:
-            unsuited += rung.unsuited
+        for stand in self.profiles_stands:
+            unsuited += stand.unsuited
         return unsuited
 
     @property

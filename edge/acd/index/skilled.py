@@ -19,7 +19,7 @@ from itertools import chain
 from typing import Final
 
 from edge.acd.eligibility import Reason
-from edge.acd.index.demand import ANYONE, PLACE_OF, SUITS, Demand, Unsuited
+from edge.acd.index.demand import ANYONE, PLACE_OF, SUITS, Demand, Stand, Unsuited
 from edge.acd.index.shelf import Candidate
 from edge.acd.rank import had_levels
 from state.model import Agent, Scope, SiteId, SkillId, TenantId
@@ -66,20 +66,19 @@ class Profile:
     example: Agent
     had: int
     """`rank.had_levels`."""
-    rungs: list[Rung]
-    """Where they stand."""
+    stands: list[Stand]
+    """Their rungs, and the classes that they suit for more than one skill alone."""
     members: list[Candidate]
     """Those of them who are free, in no order; each knows its `place` there."""
-    own_suits: Sequence[Demand] = ()
-    """Of the classes that ask for more than one skill alone."""
     own_unsuited: Sequence[Unsuited] = ()
+    """Of the classes that ask for more than one skill alone."""
 
     def hold(self, demand: Demand, told: Unsuited | None) -> None:
         """Take in a class that asks for more than one skill alone; `told`: why they do not suit."""
-        # Most agents are like no other, and most profiles hold none.
         if told is None:
-            self.own_suits = [*self.own_suits, demand]
+            self.stands.append(demand)
         else:
+            # Most agents are like no other, and most profiles hold none.
             self.own_unsuited = [*self.own_unsuited, told]
 
     def enter(self, member: Candidate) -> None:
@@ -129,7 +128,7 @@ class Skilled:
         rung_of = self._rung_of
         for skill, level in skills.items():
             rungs.append(rung_of.get((tenant, skill, level)) or self._rung(tenant, skill, level))
-        profile = Profile(agent, had_levels(skills), rungs, [])
+        profile = Profile(agent, had_levels(skills), [*rungs], [])
         for rung in rungs:
             rung.profiles.append(profile)
         if self._asking:

@@ -146,10 +146,10 @@ def free_one(center: Center) -> None:
 
 
 def _timed(center: Center, index: MatchIndex, event: list[float], landed: list[float]) -> None:
-    deltas = center.take_deltas()
+    deltas, now = center.take_deltas(), center.now
     began = time.thread_time_ns()
     index.fold(center.snapshot, deltas)
-    offers = index.offers(center.now)
+    offers = index.offers(now)
     event.append((time.thread_time_ns() - began) / 1000.0)
     if offers:
         landed.append(_land(center, index, offers))
@@ -160,10 +160,10 @@ def _land(center: Center, index: MatchIndex, offers: tuple[Offering, ...]) -> fl
     for offer in offers:
         center.gives(offer.call, offer.agent)
         center.leaves(offer.call)
-    deltas = center.take_deltas()
+    deltas, now = center.take_deltas(), center.now
     began = time.thread_time_ns()
     index.fold(center.snapshot, deltas)
-    more = index.offers(center.now)
+    more = index.offers(now)
     spent_us = (time.thread_time_ns() - began) / 1000.0
     if more:
         raise BenchError(f"{len(more)} more offers though nothing has happened")
