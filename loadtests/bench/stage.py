@@ -37,9 +37,10 @@ SCENE: Final = Scene(
 )
 WARM_UP: Final = (100.0, 1.0)
 _READY_S: Final = 15.0
+_IDLE_WITHIN_S: Final = 60.0
+_READ_PER_S: Final = 1_000
+"""Agents that an edge has read in a second, at least: so much longer may either take."""
 _SETTLE_S: Final = 6.0
-_LOADED_S: Final = 60.0
-"""How long an edge may take to have read a large center."""
 _IDLE_SHARE: Final = 0.15
 """Of a core: what an edge takes at most when it has nothing to do."""
 
@@ -67,8 +68,9 @@ class Slice(Struct, frozen=True, kw_only=True):
 class Stage:
     """Servers that are up; the edge comes and goes."""
 
-    def __init__(self, run: Path, supervisor: Supervisor, identity: Identity) -> None:
+    def __init__(self, run: Path, supervisor: Supervisor, identity: Identity, agents: int) -> None:
         self._run = run
+        self._reads_s = agents / _READ_PER_S
         self._supervisor = supervisor
         self._identity = identity
         self._generator = _generator()
@@ -91,7 +93,7 @@ class Stage:
         """Start a fresh edge, and let it take calls until all goes well."""
         spec = servers.edge(self._run, self._identity, ng=ng, profile=profile)
         await self._supervisor.start([spec])
-        ends_s = time.monotonic() + _READY_S
+        ends_s = time.monotonic() + _READY_S + self._reads_s
         while True:
             summary = await self._calls(20.0, 0.2)
             if summary.is_clean:
@@ -116,7 +118,7 @@ class Stage:
 
     async def _idle_s(self, name: str, seconds: float) -> float:
         meter = self._meter(name)
-        ends_s = time.monotonic() + _LOADED_S
+        ends_s = time.monotonic() + _IDLE_WITHIN_S + self._reads_s
         while True:
             before_s = meter.read_s()
             await asyncio.sleep(seconds)
@@ -264,7 +266,7 @@ async def staged(
         await furnish(
             servers.ENDPOINTS, tls, configuration(agents, SCENE.agents, wrap_up_s, queues)
         )
-        stage = Stage(run, supervisor, identity)
+        stage = Stage(run, supervisor, identity, agents)
         try:
             yield stage
         finally:
