@@ -106,7 +106,9 @@ async def _all(options: argparse.Namespace) -> dict[str, object]:
             note(f"time is up; not measured: {', '.join(each.name for each in todo[number:])}")
             break
         note(f"piece {piece.name}: {number + 1} of {len(todo)}")
-        found[piece.name] = await _one(piece.bench, is_quick=options.quick, changes=piece.effort)
+        began_s = time.monotonic()
+        figures = await _one(piece.bench, is_quick=options.quick, changes=piece.effort)
+        found[piece.name] = figures | {together.TOOK: round(time.monotonic() - began_s, 1)}
         if options.json is not None:
             options.json.write_text(json.dumps(together.figures(found), indent=2) + "\n")
     return together.figures(found)

@@ -33,7 +33,7 @@ SITE = {
 
 def test_figures_stand_under_the_names_that_others_read() -> None:
     pieces = {
-        "queue": {"efficiency": 0.98, "machine": {"kernel": "6"}},
+        "queue": {"efficiency": 0.98, "machine": {"kernel": "6"}, "took_s": 61.5},
         "site": SITE,
         "growth-10000": growth(10_000, 200_000),
         "growth-100": growth(100, 101_000),
@@ -42,6 +42,7 @@ def test_figures_stand_under_the_names_that_others_read() -> None:
     found = figures(pieces)
     assert found.pop("pieces") == pieces
     assert found == {
+        "took_s": {"queue": 61.5},
         "queue": {"efficiency": 0.98},
         "site": {"calls_per_s": 250.0},
         "overload": {"kept": 0.97, "recovery_s": 1.0},
