@@ -24,6 +24,7 @@ from collections.abc import Collection, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.merged_places import place_of
 from state import keys
 from state.codec import decode, encode
 from state.errors import CodecError
@@ -312,21 +313,12 @@ def _standing(local: LocalCall, found: Found) -> list[Put | Delete]:
     if place is not None and place >= ALONE_FROM:
         place = None
     if place is None:
-        place = _place_of(mine, ticket)
+        place = place_of(mine, ticket, _place(local, found))
     text = encode(replace(value, place=place))
     gone: list[Put | Delete] = []
     if record is not None:
         gone = [Delete(key=record.key), *_made(keys.place(local.call), None, _place(local, found))]
     return [*_put_unless_same(mine.key, text, ticket), *gone]
-
-
-def _place_of(mine: KeyValue, ticket: KeyValue | None) -> int | None:
-    """Return the place of a caller who has none but by when their ticket was created."""
-    if ticket is not None:
-        # An earlier try may have given it back.
-        return decode(Ticket, ticket.value, ticket.key).place
-    # It had a place in the store, which a survivor took away.
-    return mine.create_revision if mine.create_revision < ALONE_FROM else None
 
 
 def _over(local: LocalCall, found: Found, revision: int) -> list[Put | Delete]:

@@ -32,6 +32,20 @@ class Rank(Struct, frozen=True):
 Ranks = Mapping[CallId, Rank]
 
 
+def place_of(mine: KeyValue, ticket: KeyValue | None, kept: KeyValue | None) -> int | None:
+    """Return the place of a caller whose ticket, `mine`, names none.
+
+    `ticket` and `kept`: what the store has of the call, and of the place that a survivor kept.
+    """
+    if ticket is not None:
+        # An earlier try may have given it back.
+        return decode(Ticket, ticket.value, ticket.key).place
+    if mine.create_revision < ALONE_FROM:
+        return mine.create_revision  # it had a place in the store, which a survivor took away
+    # Or it did not know that it had: its copy was from before the caller came.
+    return None if kept is None else decode(Place, kept.value, kept.key).place
+
+
 def rank_of(ticket: KeyValue) -> Rank:
     """Return it of a ticket as the store has it."""
     value = decode(Ticket, ticket.value, ticket.key)

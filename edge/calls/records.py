@@ -180,6 +180,11 @@ class CallRecords:
         got = (each.record for each in result.responses if isinstance(each, Got))
         return dict(zip(names, got, strict=True))
 
+    @property
+    def may_have_agent(self) -> bool:
+        """Whether an agent may be given to the call of whom its old copy knew nothing."""
+        return self._is_old and self.held is not None and self.held.given is None
+
     def forget_given(self) -> None:
         """Hold no agent any more: somebody else has freed them."""
         if self.held is not None:

@@ -77,6 +77,9 @@ class CallWriter:
             written = await self._records.write(maker, patience_s=patience_s)
         if isinstance(written, Landed) or not is_needed(self._records.held):
             return Written(write=write)
+        if self._records.may_have_agent:
+            # Nobody has taken them away: the place stands, and who is left is freed later.
+            return Written(write=write)
         if isinstance(write, FreeAgent):
             # Somebody else has freed them: the record must not wait for an offer that is gone.
             self._records.forget_given()

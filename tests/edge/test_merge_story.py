@@ -106,6 +106,8 @@ class Story:
         self.has_come = False
         self.is_over = False
         self.is_guessed = False
+        self.has_agent = False
+        """By the journal."""
         self.number = 0
         self.theirs = CallRecords(store=bench.shared, clock=bench.clock, call=OTHER)
 
@@ -116,10 +118,17 @@ class Story:
         self.records = CallRecords(store=self.store, clock=self.bench.clock, call=CALL)
 
     async def live_again(self, *, is_cut_off: bool) -> None:
-        """Begin anew after a kill, with what stands on disk: the copy, and the journal."""
+        """Begin anew after a kill, with what stands on disk: the copy, and the journal.
+
+        The copy of one that is cut off may be older than what the former life wrote last.
+        """
+        copy = self.mirror.snapshot
         self._begin_life()
         written = self.kept.load()
-        await self.read()
+        if is_cut_off:
+            self.mirror._turn(copy, ())  # noqa: SLF001 - as it starts from its disk
+        else:
+            await self.read()
         # Nobody is left who knows better than a survivor that took this edge for dead.
         self.is_guessed = not written and not is_cut_off
         if written or is_cut_off:
@@ -129,7 +138,10 @@ class Story:
             offer = self.store.snapshot.offers.get(ANN)
             is_its = offer is not None and offer.value.call == CALL
             given_ = given_agent(self.store.snapshot, offer) if offer and is_its else None
-            self.records.restore(Held(ticket=entry, given=given_))
+            held = Held(ticket=entry, given=given_)
+            self.records.restore(held, is_old=self.store.is_alone)
+            if given_ is not None and not self.has_agent:
+                await self.records.write(_for_given(_given_back))
         if self.is_over:
             # The journal knows that it is over; the record may stand already.
             await self.records.end(_goodbye, A1)
@@ -160,9 +172,8 @@ class Story:
             case "talk" if held is not None and held.given is not None:
                 await self.records.write(_for_given(connected))
             case "give back" if held is not None and held.given is not None:
-                await self.records.write(
-                    _for_given(lambda h, g, at: offer_failed(h, g, WITHDRAWN, at, tried=False))
-                )
+                await self.records.write(_for_given(_given_back))
+                self.has_agent = False
             case "end" if held is not None:
                 await self.end()
             case "die":
@@ -185,7 +196,8 @@ class Story:
                 return None
             return reserved(offering, held, snapshot, edge=A1, at=at, alone=token)
 
-        await self.records.write(plan, wait=False)
+        written = await self.records.write(plan, wait=False)
+        self.has_agent = self.has_agent or isinstance(written, Landed)
 
     async def end(self, *, at_once: bool = False) -> None:
         """Let the agent hang up, or the caller. `at_once`: by what is held, without looking."""
@@ -301,6 +313,10 @@ def _goodbye(held: Held | None, at: Now) -> Plan | None:
     return None if held is None else ended(held, ENDING, TALKED, at)
 
 
+def _given_back(held: Held, given: GivenAgent, at: Now) -> Plan:
+    return offer_failed(held, given, WITHDRAWN, at, tried=False)
+
+
 def _for_given(make: Callable[[Held, GivenAgent, Now], Plan]) -> PlanMaker:
     def plan(held: Held | None, at: Now) -> Plan | None:
         return None if held is None or held.given is None else make(held, held.given, at)
@@ -345,6 +361,9 @@ async def _live_through(cut: Cut, disk: Path) -> None:
     await story.take_back()
     await merging
     await story.take_back()
+    if not story.is_over:
+        await story.records.clear_unheard(A1)
+        await story.read()
     for what in ("reserve", "give back"):
         if place is not None and await story.place() is not None and not story.is_guessed:
             assert await story.place() == place
@@ -371,6 +390,9 @@ async def _check(story: Story) -> None:
 @example((["arrive"], True, ["reserve", "talk"], ["give away"], ["end"], []))
 @example((["arrive"], True, ["reserve", "talk"], ["close", "give away"], [], []))
 @example((["arrive"], True, ["reserve", "talk"], [], [], [(2, "loses_answers")]))
+@example((["arrive", "reserve"], False, ["die"], [], [], []))
+@example((["arrive"], False, ["die"], [], [], []))
+@example((["arrive"], False, ["die"], ["close"], [], []))
 @example((["arrive", "reserve"], True, ["talk", "end"], ["close"], [], [(3, "is_away")]))
 @given(CUTS)
 def test_a_call_that_lives_through_a_cut_ends_once_by_its_own_edge(cut: Cut) -> None:

@@ -67,10 +67,10 @@ def _takeover(  # noqa: PLR0913  what a life finds
         caller=_dialog(LEG, "before"),
         said={Side.CALLER: CALLER_SDP},
         told={},
-        is_joined=agent is not None,
+        is_joined=agent is not None and state is not State.RINGING,
         decision=None if agent is None else decision(),
         agent=agent,
-        has_talked=agent is not None,
+        has_talked=agent is not None and state is not State.RINGING,
     )
     return Takeover(
         edge=edge.name,
@@ -134,6 +134,33 @@ async def test_a_caller_whose_agent_an_old_copy_does_not_know_of_is_served_after
         assert not a1.sip.open.keys() - {LEG}
         is_alone = False
         await looking
+        assert await a1.rung("ann")
+
+
+@in_virtual_time
+async def test_a_caller_for_whom_an_agent_was_rung_of_whom_an_old_copy_does_not_know_waits_on() -> (
+    None
+):
+    async with center() as made:
+        a1, is_alone = made.edges["a1"], True
+        await made.put(keys.ticket(PLACE.call), replace(PLACE, state=TicketState.QUEUED))
+        await settle()
+        rung = AgentNote(attempt=Attempt(1), token=Token(epoch=1, revision=1))
+        place = replace(PLACE, agent=AgentId("ann"), state=TicketState.OFFERED)
+        takeover = _takeover(
+            a1,
+            State.RINGING,
+            place,
+            rung,
+            snapshot=a1.mirror.snapshot,
+            is_alone=lambda: is_alone,
+        )
+        await takeover.run()
+        await settle()
+        assert "bye" not in a1.sip.open[LEG].said
+        is_alone = False
+        await takeover.look_again()
+        await made.agent("ann")
         assert await a1.rung("ann")
 
 
