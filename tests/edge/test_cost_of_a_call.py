@@ -17,7 +17,8 @@ from types import CodeType
 
 import pytest
 
-import edge.process
+import edge.assembly
+import edge.shared
 from edge.process import EdgeProcess
 from edge.settings import Settings
 from loadtests.bench.center import DID, configuration
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.parts
 LATENCY_S = 0.002
 """Of the store, there and back; what its watch tells comes as late."""
 RATE = 80.0
-PROJECT = str(Path(edge.process.__file__).parents[1])
+PROJECT = str(Path(edge.shared.__file__).parents[1])
 
 
 class FarStore(MemoryStore):
@@ -140,8 +141,8 @@ async def outside(run: Path, patch: Callable[[str, object], None]) -> AsyncItera
         own = "{}:{}".format(*free.getsockname())
     callers, agents = ("{}:{}".format(*each.getsockname()) for each in sockets.values())
     store = await _furnished(agents)
-    patch("EtcdStore", lambda *_, **__: store)
-    patch("SystemClock", LoopClock)
+    patch("edge.shared.EtcdStore", lambda *_, **__: store)
+    patch("edge.assembly.SystemClock", LoopClock)
     settings = Settings(
         edge=EdgeId("a1"),
         site=SiteId("a"),
@@ -185,10 +186,7 @@ def _own_calls(profile: cProfile.Profile) -> int:
 async def test_a_call_goes_through_no_more_functions_than_it_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def patch(name: str, value: object) -> None:
-        monkeypatch.setattr(edge.process, name, value)
-
-    async with outside(tmp_path, patch) as around:
+    async with outside(tmp_path, monkeypatch.setattr) as around:
         warm = await around.call(20, "warm")
         assert warm.ledger.summary(1.0).is_clean
         profile = cProfile.Profile()

@@ -1,0 +1,51 @@
+"""The shared state as one edge has it: the store, the mirror of it, and this site's own copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edge.alone.kept import Kept
+from edge.alone.store import SiteStore
+from edge.settings import Settings
+from state.clock import Clock
+from state.etcd import EtcdStore, Tls
+from state.eventlog.log import EventLog
+from state.mirror import DiskCopy, Mirror, MirrorState
+from state.model import EdgeId, EdgeLife, Site, SiteId
+from state.snapshot import Snapshot
+
+
+class SharedState:
+    """Everything that an edge reads and writes of it."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        run_dir, edge = settings.run_dir, settings.edge
+        self.store = EtcdStore(settings.etcd, tls=_tls(settings))
+        """That of all sites."""
+        self.event_log = EventLog(run_dir / f"events-{edge}", reader=edge, clock=clock)
+        disk = DiskCopy(run_dir / f"snapshot-{edge}.json")
+        self.mirror = Mirror(self.store, clock, disk=disk, recorder=self.event_log)
+        self.kept = Kept(run_dir / f"alone-{edge}")
+        self.here = SiteStore(self.store, self.mirror, clock, self.kept)
+        """The same, or this site's own copy while it serves alone."""
+
+    def snapshot(self) -> Snapshot:
+        """Return the state as this edge is to see it."""
+        return self.here.snapshot
+
+    def is_live(self) -> bool:
+        """Tell whether the mirror may be taken for the present."""
+        return self.mirror.state is MirrorState.LIVE
+
+    def sites(self) -> Mapping[SiteId, Site]:
+        """Return the sites, as the mirror has them."""
+        return {key: entry.value for key, entry in self.mirror.snapshot.sites.items()}
+
+    def lives(self) -> Mapping[EdgeId, EdgeLife]:
+        """Return the edges that live, as the mirror has them."""
+        return {key: entry.value for key, entry in self.mirror.snapshot.edges.items()}
+
+
+def _tls(settings: Settings) -> Tls | None:
+    ca, cert, key = settings.etcd_ca, settings.etcd_cert, settings.etcd_key
+    return Tls(ca=ca, cert=cert, key=key) if ca and cert and key else None
