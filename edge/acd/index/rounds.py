@@ -15,7 +15,7 @@ from edge.acd.index.callers import Caller, Callers
 from edge.acd.index.crew import Crew
 from edge.acd.index.demand import NO_CALL, PLACE_OF, REASONS, Demand
 from edge.acd.index.loose import Loose
-from edge.acd.index.member import Member
+from edge.acd.index.member import FREE, Member
 from edge.acd.index.shelf import Ranked, alone
 from edge.acd.match import RUNNERS_UP, Offering
 from state.model import AgentId, CallId, Decision, EdgeId, Now
@@ -58,7 +58,8 @@ class Rounds:
 
     def _serve_by(self, member: Member) -> list[Offering]:
         """Give the only one who has become free to the first of all calls that they suit."""
-        first = min([each.first for each in member.suits], default=NO_CALL)
+        stands = member.stands
+        first = min([each.first for stand in stands for each in stand.suits], default=NO_CALL)
         offers: list[Offering] = []
         if first is not NO_CALL:
             caller = self._callers.of(first[2])
@@ -135,8 +136,8 @@ class Rounds:
             untried = [each for each in order if each[2] not in ticket.tried]
             is_first_try = bool(untried)
             order = untried or order
-        winner = self._crew.member(order[0][2])
-        if winner is None:
+        winner = order[0][3]
+        if not isinstance(winner, Member) or winner.out_because != FREE:
             raise LookupError(f"{order[0][2]} is on a shelf and not free")
         if self._is_ours(caller):
             passed_over = self._passed_over(caller) if is_first_try else 0
