@@ -73,7 +73,9 @@ def _findings(seen: Seen, judgements: tuple[Judgement, ...]) -> Iterator[str]:
         if not each.held:
             yield f"expected {each.expected}, found {_found(each.value)}"
     for mismatch in seen.ledger.mismatches():
-        yield f"two stories of {mismatch.call}: people {mismatch.people}; edges {mismatch.edges}"
+        # No number: a finding goes to whoever reads reports.
+        call = mismatch.call.partition(" from ")[0]
+        yield f"two stories of {call}: people {mismatch.people}; edges {mismatch.edges}"
     for double in routing.double_offers(seen.agents, seen.offers):
         yield f"two at once: {double.agent} {double.why}"
     for row in lost_elsewhere(seen):

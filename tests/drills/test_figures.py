@@ -173,6 +173,21 @@ def test_recordings_that_do_not_open_or_end_too_soon_are_lost() -> None:
     assert (answers["recordings_due"], answers["recordings_lost"]) == (3, 2)
 
 
+def test_findings_name_a_call_of_two_stories_and_not_its_callers_number() -> None:
+    evidence = evidence_of(
+        run="r1",
+        previous=FIRST,
+        experiment=experiment_of("site_killed"),
+        seed=1,
+        seen=seen(records=RECORDS[1:]),
+        moments=(),
+        clocks=(),
+        files={},
+    )
+    (told,) = (each for each in evidence.findings if each.startswith("two stories of call 0: "))
+    assert not any(call.number in told for call in SCENARIO.calls)
+
+
 def test_a_recording_that_is_lost_is_named_among_the_findings() -> None:
     lost = Recorded(call=CallId("c1"), fault="there is none")
     torn = Recorded(call=CallId("c2"), is_complete=False, seconds=2.5)
