@@ -9,11 +9,22 @@ from msgspec.structs import replace
 
 from custody.library import Library
 from drills.demo.hearing import Recorded
-from drills.prove.recordings.__main__ import Proof
+from drills.lab.process import EventKind, ProcessEvent
+from drills.prove.recordings.absences import Absence, absences, is_explained
 from drills.prove.recordings.erasing import Erased
+from drills.prove.recordings.proof import Proof, complaints, table
 from drills.prove.recordings.tampering import Found, copied, tamper
 from drills.prove.recordings.telling import told
-from state.model import MAIN, SiteId
+from state.model import (
+    MAIN,
+    CallId,
+    CallRecord,
+    DidNumber,
+    EdgeId,
+    Outcome,
+    QueueId,
+    SiteId,
+)
 from tests.recorder.made import Archive
 
 CALL = "1" * 24
@@ -124,6 +135,78 @@ def test_a_good_proof_holds() -> None:
 )
 def test_anything_that_is_missing_breaks_it(change: dict[str, object]) -> None:
     assert not replace(GOOD, **change).held
+
+
+def event(kind: EventKind, at_s: float, process: str = "recorder-a") -> ProcessEvent:
+    return ProcessEvent(kind=kind, process=process, host="a", pid=1, at_s=at_s)
+
+
+GONE = absences(
+    [
+        event(EventKind.READY, 1),
+        event(EventKind.KILLED, 10),
+        event(EventKind.DIED, 10.1),
+        event(EventKind.KILLED, 12, "edge-a1"),
+        event(EventKind.READY, 14),
+        event(EventKind.DIED, 90),
+    ],
+    "recorder-a",
+    1_000,
+)
+
+
+def test_a_recorder_is_away_from_its_death_until_it_is_ready() -> None:
+    assert (Absence(11_000, 15_000), Absence(91_000, None)) == GONE
+
+
+@pytest.mark.parametrize(
+    ("joined_ms", "ended_ms", "why", "explained"),
+    [
+        (12_000, 14_000, "no_recorder", True),
+        (17_000, 30_000, "no_recorder", True),
+        (19_000, 30_000, "no_recorder", False),
+        (2_000, 10_000, "no_recorder", False),
+        (92_000, 99_000, "no_recorder", True),
+        (12_000, 14_000, "no_key", False),
+        (12_000, 14_000, "", False),
+        (None, 14_000, "no_recorder", False),
+    ],
+)
+def test_a_call_without_a_recording_is_explained_only_if_its_recorder_was_away(
+    joined_ms: int | None, ended_ms: int, why: str, *, explained: bool
+) -> None:
+    record = CallRecord(
+        call=CallId(CALL),
+        did=DidNumber("1"),
+        queue=QueueId("sales"),
+        outcome=Outcome.ANSWERED,
+        cause="caller_hung_up",
+        edge=EdgeId("a1"),
+        site=SiteId("a"),
+        via=SiteId("a"),
+        sip_call_id="x",
+        arrived_ms=1,
+        queued_ms=1,
+        connected_ms=joined_ms,
+        ended_ms=ended_ms,
+        unrecorded=why,
+    )
+    assert is_explained(record, GONE) is explained
+
+
+def test_what_could_not_be_recorded_is_counted_apart_and_may_not_be_most() -> None:
+    gone = replace(HEARD, call="2" * 24, fault="there is none")
+    proof = replace(GOOD, recorded=(HEARD, gone), answered=2, unrecorded=frozenset({"2" * 24}))
+    assert not proof.held, "one of two"
+    again = replace(HEARD, call="3" * 24)
+    assert replace(proof, recorded=(HEARD, again, gone), answered=3).held
+
+
+def test_what_is_unexplained_is_complained_of() -> None:
+    assert list(complaints(GOOD)) == ["All held."]
+    assert table(GOOD).row_count > 10
+    bad = replace(GOOD, unexplained=(CALL,), told={CALL: ("there is none",)})
+    assert list(complaints(bad)) == [f"unexplained: {CALL}: there is none", "NOT all held."]
 
 
 def test_what_is_unexplained_is_told_with_what_the_logs_say(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ import random
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from rich.table import Table
 
 from custody.errors import CustodyError
 from custody.keyring import Keyring
@@ -32,7 +32,10 @@ from drills.demo.stock import settle
 from drills.lab import recorders
 from drills.lab.control_plane import process_name
 from drills.lab.errors import LabError
-from drills.prove.recordings.erasing import Erased, Erasing, ErasingError
+from drills.lab.lab import Lab
+from drills.prove.recordings.absences import absences, is_explained
+from drills.prove.recordings.erasing import Erasing, ErasingError
+from drills.prove.recordings.proof import Proof, complaints, table
 from drills.prove.recordings.tampering import Found, copied, tamper
 from drills.prove.recordings.telling import told
 from drills.setup.say import note
@@ -56,81 +59,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     json: str = ""
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found."""
-
-    recorded: tuple[Recorded, ...]
-    answered: int
-    kills: dict[str, int]
-    unexplained: tuple[str, ...]
-    told: dict[str, tuple[str, ...]] = {}
-    """By call that is unexplained: what is heard of it, and what the processes' logs say."""
-    plaintext: tuple[str, ...]
-    sounds_sought: int
-    tampered: Found
-    lost_site: SiteId
-    replicated: int
-    """What the lost site had counted."""
-    not_replicated: int
-    played: int
-    erased: Erased = Erased()
-
-    @property
-    def opened(self) -> int:
-        """How many recordings open."""
-        return sum(1 for each in self.recorded if not each.fault)
-
-    @property
-    def held(self) -> bool:
-        """Whether all of it is as it has to be."""
-        return (
-            self.opened == len(self.recorded) == self.answered > 0
-            and not self.unexplained
-            and not self.plaintext
-            and self.sounds_sought > 0
-            and not self.tampered.missed
-            and self.tampered.tried > 0
-            and self.played == self.replicated > 0
-            and self.erased.held
-        )
-
-    def as_json(self) -> dict[str, object]:
-        """Return it for `--json`."""
-        return {
-            "calls": self.answered,
-            "opened": self.opened,
-            "heard": sum(1 for each in self.recorded if each.is_heard),
-            "incomplete": sum(1 for e in self.recorded if not e.fault and not e.is_complete),
-            "unexplained": len(self.unexplained),
-            "unexplained_calls": list(self.unexplained),
-            "faults": {each.call: each.fault for each in self.recorded if each.fault},
-            "told": {call: list(lines) for call, lines in self.told.items()},
-            "kills": self.kills,
-            "plaintext_hits": len(self.plaintext),
-            "sounds_sought": self.sounds_sought,
-            "tamper": {
-                "tried": self.tampered.tried,
-                "found": self.tampered.tried - len(self.tampered.missed),
-                "missed": list(self.tampered.missed),
-            },
-            "survivor": {
-                "lost_site": self.lost_site,
-                "replicated": self.replicated,
-                "not_replicated": self.not_replicated,
-                "played": self.played,
-            },
-            "erased": {
-                "customers": self.erased.customers,
-                "recordings": self.erased.recordings,
-                "sealed_to_tenant": self.erased.sealed_to_tenant,
-                "stated": self.erased.stated,
-                "readable_after": self.erased.readable_after,
-                "readable_in_backup": self.erased.readable_in_backup,
-            },
-            "held": self.held,
-        }
-
-
 async def prove(options: Options) -> Exit:
     """Play, break, listen; print, and say whether all held."""
     own = asyncio.current_task()
@@ -141,7 +69,9 @@ async def prove(options: Options) -> Exit:
         proof = await _prove(stage, options.seed)
     if options.json:
         Path(options.json).write_text(json.dumps(proof.as_json(), indent=2) + "\n")  # noqa: ASYNC240 - the end
-    _show(proof)
+    console().print(table(proof))
+    for line in complaints(proof):
+        console().print(line)
     return Exit.OK if proof.held else Exit.FAILED
 
 
@@ -177,7 +107,10 @@ async def _prove(stage: Stage, seed: int) -> Proof:
     )
     listening = Listening(lab, None)
     recorded = await listening.listen(book.rows)
-    unexplained = tuple(each for each in recorded if not _is_explained(each))
+    unrecorded = _unrecorded(lab, book)
+    unexplained = tuple(
+        each for each in recorded if not _is_explained(each) and each.call not in unrecorded
+    )
     # Before a site is destroyed.
     notes = {each.call: told(lab.paths.run, each) for each in unexplained}
     sought, plaintext = await listening.plaintext()
@@ -192,6 +125,7 @@ async def _prove(stage: Stage, seed: int) -> Proof:
         recorded=recorded,
         answered=sum(1 for row in book.rows if row.by_edges is Outcome.ANSWERED),
         kills=kills,
+        unrecorded=frozenset(each.call for each in recorded if each.fault) & unrecorded,
         unexplained=tuple(each.call for each in unexplained),
         told=notes,
         plaintext=plaintext,
@@ -212,6 +146,17 @@ def _calls_by_number(book: Ledger) -> dict[str, list[str]]:
         if row.record is not None:
             found.setdefault(row.planned.number, []).append(row.record.call)
     return found
+
+
+def _unrecorded(lab: Lab, book: Ledger) -> frozenset[str]:
+    """Return the calls that could not be recorded, as their records say."""
+    epoch_ms = time.time_ns() / 1e6 - time.monotonic() * 1000
+    gone = {
+        site: absences(lab.events, recorders.process_name(site), epoch_ms)
+        for site in lab.plan.sites
+    }
+    records = [row.record for row in book.rows if row.record is not None]
+    return frozenset(each.call for each in records if is_explained(each, gone[each.site]))
 
 
 def _is_explained(recorded: Recorded) -> bool:
@@ -314,47 +259,6 @@ async def _plays(library: Library, call: str) -> bool:
         return len([frame async for frame in library.frames(account)]) > 0
     except (FileNotFoundError, CustodyError):
         return False
-
-
-def _show(proof: Proof) -> None:
-    table = Table(title="Recordings under random kills")
-    table.add_column("")
-    table.add_column("", justify="right")
-    found = proof.as_json()
-    rows = (
-        ("answered calls", found["calls"]),
-        ("their recordings open, with another site's keys", found["opened"]),
-        ("both parties heard, each on their side", found["heard"]),
-        ("incomplete, and saying why", found["incomplete"]),
-        ("unexplained", found["unexplained"]),
-        ("processes killed", ", ".join(f"{n} {kind}" for kind, n in sorted(proof.kills.items()))),
-        (
-            f"files with a sound in the clear, of {proof.sounds_sought} sought",
-            len(proof.plaintext),
-        ),
-        (
-            "changes to stored recordings found",
-            f"{proof.tampered.tried - len(proof.tampered.missed)} of {proof.tampered.tried}",
-        ),
-        (
-            f"site {proof.lost_site} destroyed: played elsewhere, of those it had counted",
-            f"{proof.played} of {proof.replicated}; {proof.not_replicated} not yet copied",
-        ),
-        (
-            f"{proof.erased.customers} callers erased: their recordings that open at any site",
-            f"{proof.erased.readable_after} of {proof.erased.recordings}",
-        ),
-        (
-            "that open from an older backup of a store",
-            f"{proof.erased.readable_in_backup} of {proof.erased.sealed_to_own_keys}",
-        ),
-    )
-    for name, value in rows:
-        table.add_row(name, str(value))
-    console().print(table)
-    for call in proof.unexplained:
-        console().print(f"unexplained: {call}: {next(iter(proof.told.get(call, ())), '')}")
-    console().print("All held." if proof.held else "NOT all held.")
 
 
 def main(argv: list[str]) -> int:
