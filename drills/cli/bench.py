@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import cyclopts
 
@@ -35,9 +36,16 @@ Json = Annotated[Path | None, cyclopts.Parameter(help="Write the figures to this
 Quick = Annotated[bool, cyclopts.Parameter(help="Fewer and shorter slices: a first idea.")]
 Agents = Annotated[int, cyclopts.Parameter(help="growth: only so many. Default: four sizes.")]
 Part = Annotated[
-    Literal["load", "sqlite", "postgresql", "decisions"] | None,
-    cyclopts.Parameter(help="api: this alone. `load` loads, and keeps that for the next runs."),
+    Literal["load", "sqlite", "postgresql", "decisions", "index", "reserve"] | None,
+    cyclopts.Parameter(
+        help="This alone. api: `load`, which loads and keeps that for the next runs, `sqlite`, "
+        "`postgresql`, `decisions`; routing: `index`, `reserve`."
+    ),
 ]
+_PARTS: Final[Mapping[str, Collection[str]]] = {
+    "api": ("load", "sqlite", "postgresql", "decisions"),
+    "routing": ("index", "reserve"),
+}
 Pieces = Annotated[
     str, cyclopts.Parameter(help="all: these alone, with commas between. Default: every one.")
 ]
@@ -108,6 +116,7 @@ def bench(  # noqa: PLR0913 - options of a command
     routing who gets which call: time from an event to the next offers, by
             number of agents; matches and releases a second, each event alone
             (`steady_matches_per_s`) and 10 and 100 in one turn of the mirror;
+            what one takes before the index, from bytes to the snapshot;
             reservations a second through three etcd members, with one, two
             and three sites that compete.
 
@@ -123,6 +132,7 @@ def bench(  # noqa: PLR0913 - options of a command
       ./everline bench all --json figures.json --pieces queue,growth-100
       ./everline bench api --json figures.json
       ./everline bench api --part load
+      ./everline bench routing --part index --json figures.json
     """
     asked: dict[str, str | bool] = {
         "--json": "" if json is None else _reachable(json),
@@ -138,6 +148,8 @@ def bench(  # noqa: PLR0913 - options of a command
     words: list[str] = [name]
     if (profile or flame is not None) and name != "edge":
         raise CommandError("only `bench edge` has a profile", Exit.USAGE)
+    if part is not None and part not in _PARTS.get(name, ()):
+        raise CommandError(f"`bench {name}` has no part {part!r}", Exit.USAGE)
     for option, value in asked.items():
         if value:
             words += [option] if value is True else [option, str(value)]

@@ -76,6 +76,8 @@ async def _run(options: argparse.Namespace) -> dict[str, object]:
         return await _all(options)
     if options.profile:
         return await _profile(options)
+    if options.part and options.name == "routing":
+        return await _part_of_routing(options.part, is_quick=options.quick)
     if options.part:
         return await _part(options.part, is_quick=options.quick)
     return await _one(options.name, is_quick=options.quick, agents=options.agents)
@@ -91,6 +93,14 @@ async def _part(name: str, *, is_quick: bool) -> dict[str, object]:
         await measure.load_only(effort)
         return {}
     return report.api(await measure.measure(effort, part))
+
+
+async def _part_of_routing(name: str, *, is_quick: bool) -> dict[str, object]:
+    from loadtests.bench import report  # noqa: PLC0415 - only what is asked for
+    from loadtests.bench.routing import measure  # noqa: PLC0415 - only what is asked for
+
+    effort = measure.QUICK if is_quick else measure.Effort()
+    return report.routing(await measure.measure(effort, measure.Part(name)))
 
 
 async def _all(options: argparse.Namespace) -> dict[str, object]:
@@ -158,8 +168,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--agents", type=int, default=0, help="growth: only so many agents")
     parser.add_argument(
         "--part",
-        choices=("load", "sqlite", "postgresql", "decisions"),
-        help="api: do this alone; what `load` has loaded is kept for the runs to come",
+        choices=("load", "sqlite", "postgresql", "decisions", "index", "reserve"),
+        help="api, routing: do this alone; what `load` has loaded is kept for the runs to come",
     )
     parser.add_argument(
         "--pieces", default="", help="all: measure these alone, names with commas between"

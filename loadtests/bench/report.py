@@ -21,7 +21,7 @@ from loadtests.bench.queue.measure import QueueFigures
 from loadtests.bench.recording.measure import RecordingFigures
 from loadtests.bench.relay.measure import RelayFigures
 from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
-from loadtests.bench.routing.measure import RoutingFigures
+from loadtests.bench.routing.measure import IndexFigures, RoutingFigures
 from loadtests.bench.sampler import Sampled
 from loadtests.bench.site import PARTS, SIPP, SiteFigures
 from loadtests.bench.stage import Slice
@@ -79,6 +79,23 @@ def relay(figures: RelayFigures) -> dict[str, object]:
 
 def routing(figures: RoutingFigures) -> dict[str, object]:
     """Print what `bench routing` found; return it as JSON values."""
+    if figures.index is not None:
+        _index(figures.index, *figures.effort.full)
+    if figures.loads:
+        loads = Table(title="Reservations through three etcd members, fsync on disk")
+        for column in ("sites", "asked/s", "granted/s", "p50, ms", "p99, ms", "wasted"):
+            loads.add_column(column, justify="right")
+        for load in figures.loads:
+            ms = (f"{each:.1f}" for each in (load.p50_ms, load.p99_ms))
+            rates = (f"{each:.0f}" for each in (load.asked_per_s, load.per_s))
+            loads.add_row(str(load.sites), *rates, *ms, f"{100 * load.wasted:.1f} %")
+        console().print(loads)
+    console().print(_machine())
+    return figures.as_json() | {"machine": machine()}
+
+
+def _index(figures: IndexFigures, agents: int, calls: int) -> None:
+    """Print what was found of the match index; `agents` and `calls`: of the full match."""
     table = Table(title="The match index: one event to the next offers (CPU time)")
     for column in ("agents", "p50, us", "p99, us", "bytes an agent", "bytes a call"):
         table.add_column(column, justify="right")
@@ -86,18 +103,10 @@ def routing(figures: RoutingFigures) -> dict[str, object]:
         us = (f"{found.event_us[share]:.0f}" for share in ("p50", "p99"))
         held = (f"{each:.0f}" for each in (found.bytes_per_agent, found.bytes_per_call))
         table.add_row(f"{size:,}", *us, *held)
-    loads = Table(title="Reservations through three etcd members, fsync on disk")
-    for column in ("sites", "asked/s", "granted/s", "p50, ms", "p99, ms", "wasted"):
-        loads.add_column(column, justify="right")
-    for load in figures.loads:
-        ms = (f"{each:.1f}" for each in (load.p50_ms, load.p99_ms))
-        rates = (f"{each:.0f}" for each in (load.asked_per_s, load.per_s))
-        loads.add_row(str(load.sites), *rates, *ms, f"{100 * load.wasted:.1f} %")
-    agents, calls = figures.effort.full
-    whole = figures.whole
     steady = ", ".join(
         f"{per_s:,.0f} with {together:,} a turn" for together, per_s in figures.steady_per_s.items()
     )
+    whole = figures.whole
     others = (
         f"full match of {agents:,} agents and {calls:,} calls: {figures.full_match_ms:.0f} ms; "
         f"matches and releases a second: {steady}; "
@@ -105,8 +114,7 @@ def routing(figures: RoutingFigures) -> dict[str, object]:
         f"from bytes to the snapshot ({whole.per_s:,.0f} a second); "
         f"from nothing each time: {figures.baseline_matches_per_s:.1f}"
     )
-    console().print(table, others, loads, _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    console().print(table, others, sep="\n")
 
 
 def api(figures: ApiFigures) -> dict[str, object]:

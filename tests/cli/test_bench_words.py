@@ -37,3 +37,12 @@ def test_a_file_in_a_folder_that_is_not_there_is_refused_at_once(
 def test_a_file_that_the_namespaces_hide_is_refused_at_once() -> None:
     with pytest.raises(CommandError, match="outside /run"):
         bench("edge", flame=Path("/run/edge.svg"))
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("edge", "index"), ("api", "index"), ("routing", "load")]
+)
+def test_a_part_of_another_benchmark_is_refused(name: str, part: str) -> None:
+    with pytest.raises(CommandError, match=f"`bench {name}` has no part '{part}'") as caught:
+        bench(name, part=part)  # type: ignore[arg-type]
+    assert caught.value.code is Exit.USAGE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -12,6 +13,13 @@ from loadtests.bench.routing.index import SizeFigures
 from loadtests.bench.routing.reserve import Load
 from loadtests.bench.routing.shared import SITES
 from loadtests.bench.routing.whole import WholeFigures
+
+
+class Part(StrEnum):
+    """What to measure alone: the whole takes more than six minutes on a busy machine."""
+
+    INDEX = "index"
+    RESERVE = "reserve"
 
 
 class Effort(Struct, frozen=True, kw_only=True):
@@ -45,22 +53,44 @@ QUICK = Effort(
 )
 
 
-class RoutingFigures(Struct, frozen=True, kw_only=True):
-    """What was found."""
+class IndexFigures(Struct, frozen=True, kw_only=True):
+    """What was found of the match index."""
 
-    effort: Effort
     sizes: dict[int, SizeFigures]
     full_match_ms: float
     steady_per_s: dict[int, float]
     """By how many come together."""
     whole: WholeFigures
     baseline_matches_per_s: float
-    loads: list[Load]
 
-    @property
-    def steady_matches_per_s(self) -> float:
-        """Each event alone: what an edge can count on, whether or not many come together."""
-        return self.steady_per_s[1]
+    def as_json(self) -> dict[str, object]:
+        """Return it for `--json`.
+
+        `steady_matches_per_s` is each event alone: what an edge can count on, whether or not many
+        come together.
+        """
+        return {
+            "agents": {str(size): asdict(found) for size, found in self.sizes.items()},
+            "full_match_ms": round(self.full_match_ms, 1),
+            "steady_matches_per_s": round(self.steady_per_s[1], 1),
+            "steady_together_per_s": {
+                str(together): round(per_s, 1) for together, per_s in self.steady_per_s.items()
+            },
+            "whole_match": {
+                "mirror_us": round(self.whole.mirror_us, 1),
+                "index_us": round(self.whole.index_us, 1),
+                "per_s": round(self.whole.per_s, 1),
+            },
+            "baseline_matches_per_s": round(self.baseline_matches_per_s, 2),
+        }
+
+
+class RoutingFigures(Struct, frozen=True, kw_only=True):
+    """What was found; of a part that was not asked for, nothing."""
+
+    effort: Effort
+    index: IndexFigures | None
+    loads: list[Load]
 
     @property
     def highest(self) -> Load:
@@ -71,20 +101,11 @@ class RoutingFigures(Struct, frozen=True, kw_only=True):
 
     def as_json(self) -> dict[str, object]:
         """Return it for `--json`."""
+        found = {} if self.index is None else self.index.as_json()
+        if not self.loads:
+            return found
         best = self.highest
-        return {
-            "agents": {str(size): asdict(found) for size, found in self.sizes.items()},
-            "full_match_ms": round(self.full_match_ms, 1),
-            "steady_matches_per_s": round(self.steady_matches_per_s, 1),
-            "steady_together_per_s": {
-                str(together): round(per_s, 1) for together, per_s in self.steady_per_s.items()
-            },
-            "whole_match": {
-                "mirror_us": round(self.whole.mirror_us, 1),
-                "index_us": round(self.whole.index_us, 1),
-                "per_s": round(self.whole.per_s, 1),
-            },
-            "baseline_matches_per_s": round(self.baseline_matches_per_s, 2),
+        return found | {
             "reserve": {
                 "per_s": best.per_s,
                 # NaN is no JSON.
@@ -96,12 +117,18 @@ class RoutingFigures(Struct, frozen=True, kw_only=True):
         }
 
 
-async def measure(effort: Effort) -> RoutingFigures:
-    """Measure everything. BenchError: this machine cannot."""
-    loads = await reserve.climb(effort.rates, effort.slice_s, effort.agents)
+async def measure(effort: Effort, part: Part | None = None) -> RoutingFigures:
+    """Measure everything, or one part alone. BenchError: this machine cannot."""
+    loads: list[Load] = []
+    if part is not Part.INDEX:
+        loads = await reserve.climb(effort.rates, effort.slice_s, effort.agents)
+    found = None if part is Part.RESERVE else _of_index(effort)
+    return RoutingFigures(effort=effort, index=found, loads=loads)
+
+
+def _of_index(effort: Effort) -> IndexFigures:
     middle = effort.full[0]
-    return RoutingFigures(
-        effort=effort,
+    return IndexFigures(
         sizes={size: index.at_size(size, effort.events) for size in effort.sizes},
         full_match_ms=index.full_match_ms(*effort.full, effort.repeats),
         steady_per_s={
@@ -110,5 +137,4 @@ async def measure(effort: Effort) -> RoutingFigures:
         },
         whole=whole.measure(middle, effort.whole_matches),
         baseline_matches_per_s=index.baseline_per_s(middle, effort.baseline_matches),
-        loads=loads,
     )
