@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 
 from drills.prove.asking import Edges
-from drills.prove.history import History, Stock
+from drills.prove.history import History, Stock, Stored
 from drills.prove.people import Crowd
 from drills.prove.proxy import Proxy
 from drills.prove.watcher import Watcher
@@ -22,8 +22,8 @@ from state.model import AgentId, PresenceState, Readiness
 from state.store import Store
 
 PEACE_S, STILL_S = 45.0, 18.0
-"""How long all may take to settle after the last fault; and what has not moved for so long then, is
-stuck: every agent has to be true within 15 s."""
+"""How long all may take to settle after the last fault; where a bug is planted, what has not moved
+for so long is taken for stuck: every agent has to be true within 15 s."""
 LOOK_S = 0.3
 
 
@@ -38,27 +38,32 @@ class Peace:
         self._edges = edges
         self._proxies = proxies
 
-    async def make(self, crowd: Crowd, history: History, watcher: Watcher) -> None:
+    async def make(
+        self, crowd: Crowd, history: History, watcher: Watcher, *, is_planted: bool
+    ) -> None:
         """Let all calls end, give time, and take stock."""
         modes = asyncio.create_task(self._edges.watch_modes(history))
         crowd.close()
         await self._all_ready(crowd)
-        await self._until_at_rest(crowd, history)
+        await self._until_at_rest(crowd, history, STILL_S if is_planted else PEACE_S)
         await watcher.stop()
         modes.cancel()
         history.note(await self._stock(crowd))
 
-    async def _until_at_rest(self, crowd: Crowd, history: History) -> None:
+    async def _until_at_rest(self, crowd: Crowd, history: History, still_s: float) -> None:
         stock, seen = await self._stock(crowd), len(history.events)
         ends_s, moved_s = self._now() + PEACE_S, self._now()
-        while self._now() < min(ends_s, moved_s + STILL_S):
+        while self._now() < min(ends_s, moved_s + still_s):
             if await self._is_at_rest(stock, crowd):
                 return
             await wish_again(self._store)
             await asyncio.sleep(LOOK_S)
             before, stock = stock, await self._stock(crowd)
-            if len(history.events) != seen or stock.says_other_than(before):
-                moved_s, seen = self._now(), len(history.events)
+            # Edges go on writing what they see of each other.
+            news = any(not isinstance(each, Stored) for each in history.events[seen:])
+            if news or stock.says_other_than(before):
+                moved_s = self._now()
+            seen = len(history.events)
 
     async def _all_ready(self, crowd: Crowd) -> None:
         async with asyncio.timeout(PEACE_S):

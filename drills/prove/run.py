@@ -101,7 +101,7 @@ class Ground:
         found = await self._traffic(order, history, crowd, breaker, tell)
         over_s = self._now()
         if not found:
-            await self._peace.make(crowd, history, watcher)
+            await self._peace.make(crowd, history, watcher, is_planted=order.plant is not None)
             found = check(history.events)
         else:
             crowd.close()
