@@ -109,11 +109,12 @@ def prove(  # noqa: PLR0913 - the options of one command
 
     `recordings` lets callers in while recorders, edges, relays and control
     planes are killed at random; then every recording of an answered call
-    has to open and be heard, or say what is missing; no file may hold a
-    sound in the clear; copies are changed in every way, and each change
-    has to be found; some callers are erased, and nothing of them may open,
-    at no site and from no older backup; at last a site is destroyed with its
-    keys, and what it had counted as copied has to be heard elsewhere.
+    has to open and be heard, or say what is missing, or its recorder must
+    have been seen away; no file may hold a sound in the clear; copies are
+    changed in every way, and each change has to be found; some callers are
+    erased, and nothing of them may open, at no site and from no older
+    backup; at last a site is destroyed with its keys, and what it had
+    counted as copied has to be heard elsewhere.
     --calls, default 60.
 
     For example:
