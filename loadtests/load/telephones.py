@@ -24,7 +24,9 @@ from drills.lab.lab import PROJECT
 from drills.lab.namespaces import entering
 from loadtests.load.telling import Told, hear
 
-STARTS_WITHIN_S = 20.0
+STARTS_WITHIN_S = 60.0
+"""Two workers start eight of them at once: on a machine that is full of others that takes 20 s and
+more, and a load whose telephones were given up has measured nothing."""
 STOPS_WITHIN_S = 5.0
 
 
