@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from edge.acd.index.index import MatchIndex
 from edge.calls.call import CallShell
@@ -19,6 +19,9 @@ from edge.sip.events import IncomingInvite, Progress
 from edge.sip.stack import SipStack
 from loadtests.bench.steps import At
 from state.keys import call_id_for
+
+Plain: TypeAlias = Callable[..., Any]
+"""A method as it is without us."""
 
 
 class Stopwatch:
@@ -49,7 +52,7 @@ class Stopwatch:
         if known is not None:
             known[at] = time.monotonic()
 
-    def _receive(self, do: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as it is
+    def _receive(self, do: Plain, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as it is
         read_s = time.monotonic()
         events = do(*args, **kwargs)
         for event in events:
@@ -62,28 +65,28 @@ class Stopwatch:
                 self._note(self._agent_legs.pop(event.leg, ""), At.RINGING)
         return events
 
-    def _answer(self, do: Callable[..., Any], stack: SipStack, leg: str, *args: Any) -> Any:  # noqa: ANN401
+    def _answer(self, do: Plain, stack: SipStack, leg: str, *args: Any) -> Any:  # noqa: ANN401
         done = do(stack, leg, *args)
         self._note(self._caller_legs.pop(leg, ""), At.ANSWERED)
         return done
 
-    async def _create(self, do: Callable[..., Any], records: Any, ticket: Any, *args: Any) -> Any:  # noqa: ANN401
+    async def _create(self, do: Plain, records: Any, ticket: Any, *args: Any, **more: Any) -> Any:  # noqa: ANN401
         self._note(ticket.call, At.ASKED)
-        done = await do(records, ticket, *args)
+        done = await do(records, ticket, *args, **more)
         self._note(ticket.call, At.TICKET)
         return done
 
-    def _offers(self, do: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def _offers(self, do: Plain, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         offers = do(*args, **kwargs)
         for offering in offers:
             self._note(offering.call, At.MATCHED)
         return offers
 
-    def _on_reserved(self, do: Callable[..., Any], call: CallShell, *args: Any) -> Any:  # noqa: ANN401
+    def _on_reserved(self, do: Plain, call: CallShell, *args: Any) -> Any:  # noqa: ANN401
         self._note(call.id, At.RESERVED)
         return do(call, *args)
 
-    def _ring(self, do: Callable[..., Any], ringing: Any, ticket: Any, *args: Any) -> Any:  # noqa: ANN401
+    def _ring(self, do: Plain, ringing: Any, ticket: Any, *args: Any) -> Any:  # noqa: ANN401
         rung = do(ringing, ticket, *args)
         if rung is not None:
             self._note(ticket.call, At.RUNG)
