@@ -19,6 +19,7 @@ from custody.frame import BLOCK, RATE_HZ, Frame, State
 from custody.keyring import RecordingKey
 from custody.manifest import NO_AGENT, Losses, Span
 from custody.place import Place
+from edge.log import fault
 from edge.recorder import marks as noted
 from edge.recorder.folder import (
     FACTS,
@@ -212,7 +213,10 @@ class Recording:
         try:
             self._write(frame, losses)
         except OSError as error:
-            self._lost(frame.start, error)
+            self._lost(frame.start, error.strerror)
+        except Exception as error:  # noqa: BLE001 - nobody waits for this: what is not said here is lost
+            log.error("recording_fault", call=self.facts.call, **fault(error))  # noqa: TRY400 - one line
+            self._lost(frame.start, type(error).__name__)
 
     def _write(self, frame: Frame, losses: tuple[Losses, Losses]) -> None:
         writer = self._writer or self._begin(frame.start)
@@ -233,13 +237,13 @@ class Recording:
         self._save_marks()
         finish(self._folder)
 
-    def _lost(self, start: int, error: OSError) -> None:
+    def _lost(self, start: int, reason: str | None) -> None:
         """Give up the segment, which opens up to here, and try a new one with the next second."""
         self.abandon()
         self._writer = None
         if self._failed_at is None:
             self._failed_at = start
-            log.error("spool_not_written", call=self.facts.call, reason=error.strerror)
+            log.error("spool_not_written", call=self.facts.call, reason=reason)
 
     def _begin(self, start: int) -> SegmentWriter:
         self._number += 1

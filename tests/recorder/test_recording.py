@@ -143,14 +143,17 @@ async def test_a_pause_outlives_the_recorder(archive: Archive) -> None:
     assert await heard(archive) <= 3 * SAMPLES
 
 
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), RuntimeError("a bug of ours")], ids=repr
+)
 async def test_a_spool_that_takes_nothing_costs_its_seconds_and_the_gap_says_so(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     archive.record(CALL, 3.5)
     written = segments.SegmentWriter.write
 
     def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr(segments.SegmentWriter, "write", full)
     archive.last.tick(6 * SAMPLES)
