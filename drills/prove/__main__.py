@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import signal
 import sys
 from pathlib import Path
@@ -50,6 +51,8 @@ async def prove(options: Options) -> Exit:
     if own is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
     figures = _figures(options)
+    if (code := _code()) not in figures.codes:
+        figures.codes.append(code)
     note(f"prove: seed {figures.seed}")
     wanted = Wanted(
         operations=options.operations,
@@ -92,6 +95,16 @@ def _figures(options: Options) -> Figures:
             "ask for the same, or leave out --resume"
         )
     return found
+
+
+def _code() -> str:
+    """Return what tells one version of the edges from another: a digest of all their sources."""
+    digest = hashlib.sha256()
+    for file in sorted(
+        file for part in ("edge", "state") for file in (PROJECT / part).rglob("*.py")
+    ):
+        digest.update(f"{file.relative_to(PROJECT)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 class _Listener:
@@ -148,6 +161,8 @@ def _report(figures: Figures) -> None:
         out.print(table)
     for text in figures.found[:MOST_SHOWN]:
         out.print(text)
+    if len(figures.codes) > 1:
+        out.print(f"made with {len(figures.codes)} versions of the edges, one after the other")
     out.print(
         f"{figures.violations} violations; {figures.mutants.caught} of {figures.mutants.planted} "
         "planted bugs caught"

@@ -72,6 +72,8 @@ class Figures(Struct, kw_only=True):
     faults: dict[str, int] = field(default_factory=dict)
     seeds: list[int] = field(default_factory=list)
     """Of the rounds that are over."""
+    codes: list[str] = field(default_factory=list)
+    """Of which edges: a digest of their sources for each version of them that was run."""
     faults_only: list[str] = field(default_factory=list)
     """Which kinds of faults the rounds had; empty: all."""
     found: list[str] = field(default_factory=list)
