@@ -139,20 +139,25 @@ class CallRecords:
                 held = found
             return Refused(revision=0)
 
-    async def clear_unheard(self, holder: EdgeId) -> None:
-        """Give back whom the former life had reserved in its last moment: nobody rings them.
+    async def look_again(self, holder: EdgeId, is_waiting: Callable[[], bool]) -> None:
+        """Hold what the store has, of a call that was taken up by an old copy.
 
-        For a call that was taken up by an old copy, once the store is there again.
+        Whom the former life had reserved in its last moment is given back if the call waits: nobody
+        rings them.
         """
         async with self._turn:
             self._is_old = False
             held = self.held
             if held is None or held.given is not None:
                 return
-            found = await self._look(held, holder)
+            found = await self._look(held if is_waiting() else None, holder)
             if found is None or found.given is None:
                 return
-            log.warning("reserved_unheard", call=self._call, agent=found.given.offer.value.agent)
+            agent = found.given.offer.value.agent
+            log.warning("agent_of_old", call=self._call, agent=agent, is_waiting=is_waiting())
+            if not is_waiting():
+                self.held = found
+                return
             at = self._clock.now()
             plan = offer_failed(found, found.given, WITHDRAWN, at, tried=False)
             await self._carry_out(plan, wait=True)

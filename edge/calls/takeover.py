@@ -100,10 +100,10 @@ class Takeover:
             return
         while self._is_alone():  # noqa: ASYNC110 - once in a life
             await asyncio.sleep(_LOOK_S)
-        waiting = [call for call, shell in self._shells.items() if shell.is_waiting]
-        await asyncio.gather(
-            *(self._shells[call].records.clear_unheard(self._edge) for call in waiting)
-        )
+        await asyncio.gather(*(self._look_at(shell) for shell in self._shells.values()))
+
+    async def _look_at(self, shell: CallShell) -> None:
+        await shell.records.look_again(self._edge, lambda: shell.is_waiting)
 
     async def _look_at_media(self) -> None:
         """Find the calls that the relay has lost: it died with us, as everything at this site did.

@@ -303,11 +303,22 @@ async def test_a_call_taken_up_on_an_old_copy_and_given_another_agent_alone_has_
     assert bench.store.snapshot.tickets[CALL].value.agent == merged
 
 
+async def test_a_talk_taken_up_on_an_old_copy_has_its_agent_after_the_merge(bench: Bench) -> None:
+    records = await _taken_up_on_an_old_copy(bench)
+    await bench.merge()
+    await records.look_again(A1, lambda: False)
+    assert isinstance(await bench.end(records), Landed)
+    await bench.read()
+    assert (await record(bench)).cause == "agent_hung_up"
+    assert bench.store.snapshot.works[ANN].value.end is WorkEnd.TALKED
+    assert not await bench.has(keys.offer(ANN))
+
+
 async def test_a_call_taken_up_on_an_old_copy_waits_on_after_the_merge(bench: Bench) -> None:
     records = await _taken_up_on_an_old_copy(bench)
     await bench.merge()
     assert await bench.has(keys.offer(ANN))
-    await records.clear_unheard(A1)
+    await records.look_again(A1, lambda: True)
     await bench.read()
     assert bench.store.snapshot.tickets[CALL].value.state is TicketState.QUEUED
     assert not await bench.has(keys.offer(ANN))

@@ -362,7 +362,7 @@ async def _live_through(cut: Cut, disk: Path) -> None:
     await merging
     await story.take_back()
     if not story.is_over:
-        await story.records.clear_unheard(A1)
+        await story.records.look_again(A1, lambda: True)
         await story.read()
     for what in ("reserve", "give back"):
         if place is not None and await story.place() is not None and not story.is_guessed:
