@@ -185,9 +185,9 @@ async def holding(center: Center) -> tuple[Telephone, Leg, Leg]:
     return ann, theirs, ours
 
 
-def asks(center: Center, agent: Telephone, colleague: str) -> Leg:
-    """Let an agent call another."""
-    return agent.dial(colleague, center.site(), password=PASSWORD)
+def asks(center: Center, agent: Telephone, colleague: str, *, site: str = "a") -> Leg:
+    """Let an agent, who is at home at `site`, call another."""
+    return agent.dial(colleague, center.site(site), password=PASSWORD)
 
 
 def replacing(agent: Telephone, asking: Leg) -> str:
@@ -213,7 +213,6 @@ async def test_an_agent_asks_one_of_another_site_and_hands_the_caller_over_in_on
     await bkim.answer(second)
     assert isinstance(await asking.outcome(), sip.Answered)
     ann.do("refer", ours, replacing(ann, asking))
-    assert await heard_last(ours) == 200
     for leg in (ours, asking):
         assert "transferred" in (await leg.wait(sip.Ended)).reason
     await center.connected()
@@ -234,6 +233,30 @@ async def test_an_agent_asks_one_of_another_site_and_hands_the_caller_over_in_on
     await center.nothing_is_left()
     await center.sign_out(bkim, site="b")
     bkim.is_agent = False
+
+
+async def test_an_agent_of_another_site_than_the_callers_asks_one_who_is_at_home_here(
+    center: Center,
+) -> None:
+    kim = await center.agent("bkim", site="b")
+    await center.abreast()
+    theirs, ours = await center.talking(center.caller(), kim)
+    ann = await center.agent("ann")
+    await center.abreast()
+    asking = asks(center, kim, "ann", site="b")
+    second = await ann.answer(await ann.rung())
+    assert isinstance(await asking.outcome(), sip.Answered)
+    kim.do("refer", ours, replacing(kim, asking))
+    for leg in (ours, asking):
+        assert "transferred" in (await leg.wait(sip.Ended)).reason
+    await center.connected()
+    await ann.hang_up(second)
+    await theirs.wait(sip.Ended)
+    record = await center.record(theirs)
+    assert [(talk.agent, talk.site) for talk in record.talks] == [("bkim", "b"), ("ann", "a")]
+    await center.nothing_is_left()
+    await center.sign_out(kim, site="b")
+    kim.is_agent = False
 
 
 async def test_an_agent_asks_another_and_goes_on_with_the_caller(center: Center) -> None:
