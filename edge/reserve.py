@@ -77,7 +77,7 @@ class Reserver:
         self._waiters = Waiters(edge)
         self._patience = Patience()
         self._presumed = Presumed(edge)
-        self._rivals = Rivals()
+        self._rivals = Rivals(clock.now().mono_s)
         self._index = MatchIndex(edge)
         self._tasks: set[asyncio.Task[None]] = set()
         self.landed = 0

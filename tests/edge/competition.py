@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from drills.prove.history import Stored
 from edge.acd.call_events import TurnedAway
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.reservation import ended
@@ -20,6 +21,9 @@ from edge.acd.token import Token
 from edge.calls.records import CallRecords, Landed
 from edge.reserve import Reserver
 from loadtests.bench.routing.shared import furnishing, ticket
+from state import keys
+from state.codec import RECORD_TYPES, decode
+from state.keys import parse
 from state.memory import MemoryStore
 from state.mirror import Mirror
 from state.model import CallId, Decision, EdgeId, Outcome, Strategy, Ticket
@@ -140,7 +144,8 @@ class Caller:
 
     async def come(self) -> None:
         """Call."""
-        assert isinstance(await self.records.create(self._place, self._site.clock.now()), Landed)
+        written = await self._site.reserver.enter(self, self._place, self._site.clock.now())
+        assert isinstance(written, Landed)
 
     async def _talk(self, decision: Decision) -> None:
         await asyncio.sleep(HANDLING_S)
@@ -200,6 +205,8 @@ class Outcomes(Struct, frozen=True, kw_only=True):
 
     landed: int
     refused: int
+    history: tuple[Stored, ...]
+    """All that was written."""
 
     @property
     def wasted(self) -> float:
@@ -232,7 +239,31 @@ async def compete(
     return Outcomes(
         landed=sum(site.reserver.landed for site in sites),
         refused=sum(site.reserver.refused for site in sites),
+        history=await _history(store),
     )
+
+
+async def _history(store: MemoryStore) -> tuple[Stored, ...]:
+    found: list[Stored] = []
+    async with aclosing(store.watch(keys.ROOT, 1)) as batches:
+        async for batch in batches:
+            if not batch.changes:
+                break
+            for each in batch.changes:
+                parsed = parse(each.key)
+                value = None
+                if each.value is not None:
+                    value = decode(RECORD_TYPES[parsed.kind], each.value, each.key)
+                found.append(
+                    Stored(
+                        at_s=0.0,
+                        revision=each.mod_revision,
+                        kind=parsed.kind,
+                        id=parsed.id,
+                        value=value,
+                    )
+                )
+    return tuple(found)
 
 
 async def _begin(site: Site, random: Random, rate: float) -> None:

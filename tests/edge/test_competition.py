@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from unittest import mock
 
 import pytest
 
-from state.model import Strategy
+from drills.prove.history import Stored
+from drills.prove.laws_order import check_order
+from drills.prove.laws_store import check_store
+from state.model import Strategy, Ticket
 from tests.edge.competition import Delays, compete
 from tests.edge.virtual_time import in_virtual_time
 
@@ -37,3 +41,31 @@ async def test_without_presuming_what_the_others_do_many_are_refused() -> None:
         found = await compete(rate=300)
     assert found.landed == 900
     assert found.wasted > 0.1, found
+
+
+@in_virtual_time
+@pytest.mark.parametrize("agents", [8, 12, 60])
+async def test_whoever_is_served_as_they_come_the_laws_of_the_proof_are_kept(agents: int) -> None:
+    """Edges reserve before anybody has seen the ticket, though they have many rivals."""
+    with mock.patch("edge.acd.rivals.QUIET", 0.0):
+        found = await compete(rate=100, agents=agents)
+    assert found.landed == 300
+    at_once = _given_at_once(found.history)
+    assert at_once > 0
+    assert list(check_store(found.history)) == []
+    assert list(check_order(found.history)) == []
+
+
+def _given_at_once(history: Sequence[Stored]) -> int:
+    """Return how many calls got their place with an agent."""
+    firsts: dict[str, Ticket] = {}
+    for each in history:
+        if isinstance(each.value, Ticket):
+            firsts.setdefault(each.id, each.value)
+    return sum(ticket.agent is not None for ticket in firsts.values())
+
+
+@in_virtual_time
+async def test_edges_that_have_many_rivals_let_their_tickets_be_seen_first() -> None:
+    found = await compete(rate=100, agents=60)
+    assert _given_at_once(found.history) < 30

@@ -178,7 +178,7 @@ def _own_calls(profile: cProfile.Profile) -> int:
         for entry in profile.getstats()
         if isinstance(entry.code, CodeType)
         and entry.code.co_filename.startswith(ours)
-        and not entry.code.co_filename.endswith("state/memory.py")
+        and not entry.code.co_filename.endswith(("state/memory.py", "state/nesting.py"))
     )
 
 
@@ -197,6 +197,6 @@ async def test_a_call_goes_through_no_more_functions_than_it_did(
     assert _own_calls(profile) / 80 < MOST_CALLS
 
 
-MOST_CALLS = 2600
-"""Functions of ours that one call may go through; 2,350 when this was written. Whoever adds a
+MOST_CALLS = 2550
+"""Functions of ours that one call may go through; 2,310 when this was written. Whoever adds a
 tenth says why."""
