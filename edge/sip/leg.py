@@ -151,6 +151,7 @@ class Leg:
         "reliable_message",
         "seq",
         "state",
+        "telling_last",
         "their_offer",
         "timers",
         "wants_bye",
@@ -193,7 +194,8 @@ class Leg:
         self.late_offer = False
         """That 2xx carried our offer, so that ACK brings the answer."""
         self.wants_bye: str | None = None
-        """BYE is to be sent once ACK has come; the text is its Reason (RFC 3261 §15)."""
+        """BYE is to be sent once ACK (RFC 3261 §15) or the answer to a last NOTIFY has come; the
+        text is its Reason."""
         # Our reliable 1xx, until PRACK.
         self.reliable_message: bytes = b""
         self.reliable_interval = 0.0
@@ -209,6 +211,8 @@ class Leg:
         self.their_offer: ServerTransaction | None = None
         self.refer_ids: list[int] = []
         """CSeq numbers of their REFERs that we accepted and owe NOTIFY."""
+        self.telling_last = 0
+        """How many last NOTIFYs of ours have not been answered."""
         self.refer_out = 0
         """How many REFERs of ours still await their last NOTIFY."""
         self.timers: dict[LegTimer, float] = {}

@@ -9,7 +9,7 @@ from edge.sip.core import Core, retry_later
 from edge.sip.errors import LocalError, RemoteError
 from edge.sip.events import LegId, Notified, ReferReceived, TransactionId
 from edge.sip.headers import parse_name_addr
-from edge.sip.leg import Leg, Peer
+from edge.sip.leg import Leg, LegState, Peer
 from edge.sip.message import Response
 from edge.sip.transaction import ClientTransaction, ServerTransaction
 from edge.sip.within import Within
@@ -17,6 +17,8 @@ from edge.sip.within import Within
 SIPFRAG = "message/sipfrag;version=2.0"
 LIFE_S = 180
 """How long a subscription is said to last."""
+LAST_S = 1.0
+"""How long a goodbye waits for the answer to a last NOTIFY."""
 _STATUS = re.compile(rb"\s*SIP/2\.0\s+([1-6][0-9]{2})(?:\s|$)")
 
 
@@ -81,16 +83,27 @@ class Refer:
         number = leg.refer_ids[0]
         if final:
             leg.refer_ids.pop(0)
+            leg.telling_last += 1
         state = "terminated;reason=noresource" if final else f"active;expires={LIFE_S}"
         self._core.send(
             leg,
             peer,
             "NOTIFY",
-            _ignore,
+            self._told_last if final else _ignore,
             extra=f"Event: refer;id={number}\r\nSubscription-State: {state}\r\n",
             body=f"SIP/2.0 {status} {REASONS.get(status, 'Result')}\r\n".encode(),
             content_type=SIPFRAG,
+            timeout_s=LAST_S if final else None,
         )
+
+    def _told_last(
+        self, leg: Leg, _transaction: ClientTransaction, _response: Response | None
+    ) -> None:
+        """Say the goodbye that has waited for this; whether they took it does not matter."""
+        leg.telling_last -= 1
+        is_due = leg.wants_bye is not None and not leg.telling_last
+        if is_due and leg.state in {LegState.CONFIRMED, LegState.OFFERED} and leg.peer is not None:
+            self._core.hang_up(leg, leg.peer, leg.wants_bye or "")
 
     # -- ours
 

@@ -172,14 +172,17 @@ class Within:
     # -- ours
 
     def bye(self, leg_id: LegId, reason: str) -> None:
-        """Hang up; before the ACK to our 2xx, as soon as that has come (RFC 3261 §15)."""
+        """Hang up; before the ACK to our 2xx, as soon as that has come (RFC 3261 §15).
+
+        After a last NOTIFY once it is answered: a BYE that overtakes it takes its dialog away.
+        """
         core = self._core
         leg = core.leg(leg_id)
         if leg.peer is None or not leg.has_dialog or leg.wants_bye is not None:
             how = {LegState.ARRIVED: "reject", LegState.CALLING: "cancel"}.get(leg.state)
             hint = f": use {how}" if how else ": it is ending"
             raise LocalError(f"leg {leg_id} is {leg.state}{hint}")
-        if leg.state is LegState.ANSWERED:
+        if leg.state is LegState.ANSWERED or leg.telling_last:
             leg.wants_bye = reason
             return
         if leg.owing_ack is not None:

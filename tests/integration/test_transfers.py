@@ -215,6 +215,7 @@ async def test_an_agent_asks_one_of_another_site_and_hands_the_caller_over_in_on
     ann.do("refer", ours, replacing(ann, asking))
     for leg in (ours, asking):
         assert "transferred" in (await leg.wait(sip.Ended)).reason
+    assert told(ours)[-1] == (200, True)
     await center.connected()
 
     async def is_out() -> bool:
@@ -249,6 +250,7 @@ async def test_an_agent_of_another_site_than_the_callers_asks_one_who_is_at_home
     kim.do("refer", ours, replacing(kim, asking))
     for leg in (ours, asking):
         assert "transferred" in (await leg.wait(sip.Ended)).reason
+    assert told(ours)[-1] == (200, True)
     await center.connected()
     await ann.hang_up(second)
     await theirs.wait(sip.Ended)

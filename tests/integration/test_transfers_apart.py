@@ -85,7 +85,7 @@ async def test_a_site_without_a_quorum_passes_callers_on_among_its_own_and_merge
     asking, third = await asked(center, bob, ann)
     bob.do("refer", second, replacing(bob, asking))
     await passed_on(second)
-    await passed_on(asking)
+    await asking.wait(sip.Ended)
     await center.connected()
     # She asks him, and hands over when all that has been merged.
     asking, fourth = await asked(center, ann, bob)
@@ -108,8 +108,9 @@ async def test_a_site_without_a_quorum_passes_callers_on_among_its_own_and_merge
 
 
 async def passed_on(leg: Leg) -> None:
-    """Wait until who has passed the caller on is let go; the last NOTIFY may come after the BYE."""
+    """Wait until who has passed the caller on is let go, having heard that it is done."""
     assert "transferred" in (await leg.wait(sip.Ended)).reason
+    assert told(leg)[-1] == (200, True)
 
 
 async def asked(center: Center, asker: Telephone, colleague: Telephone) -> tuple[Leg, Leg]:

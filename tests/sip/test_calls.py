@@ -564,6 +564,40 @@ def test_refer_is_accepted_and_its_progress_notified() -> None:
     ]
 
 
+@pytest.mark.parametrize("fate", [Fate((0.2,)), LOST], ids=["late", "lost"])
+def test_a_goodbye_right_after_the_last_notify_does_not_overtake_it(fate: Fate) -> None:
+    network = Network()
+    caller, callee, out, incoming = established(network)
+    caller.stack.refer(out, "sip:carol@everline", network.now)
+    network.run(0.1)
+    callee.stack.accept_refer(callee.only(ReferReceived).transaction, network.now)
+    network.run(0.1)
+    network.fates = iter([fate])
+    callee.stack.notify_refer(incoming, 200, network.now, final=True)
+    callee.stack.bye(incoming, network.now, reason="transferred")
+    network.run(2.0)
+    assert [event.status for event in caller.of(Notified)] == [100, 200]
+    assert caller.only(Ended).by is EndedBy.REMOTE
+    assert callee.only(Ended).by is EndedBy.LOCAL
+    network.run_out()
+
+
+def test_a_goodbye_does_not_wait_for_ever_for_an_answer_to_the_last_notify() -> None:
+    network = Network()
+    caller, callee, out, incoming = established(network)
+    caller.stack.refer(out, "sip:carol@everline", network.now)
+    network.run(0.1)
+    callee.stack.accept_refer(callee.only(ReferReceived).transaction, network.now)
+    network.run(0.1)
+    caller.deaf = True
+    callee.stack.notify_refer(incoming, 200, network.now, final=True)
+    callee.stack.bye(incoming, network.now, reason="transferred")
+    with pytest.raises(LocalError):
+        callee.stack.bye(incoming, network.now, reason="again")
+    network.run(1.5)
+    assert network.sent("bob", "BYE")
+
+
 def test_a_refused_refer_says_so() -> None:
     network = Network()
     caller, callee, out, _ = established(network)
