@@ -104,7 +104,7 @@ def round_order(
     seconds = min(ROUND_S, at_most_s, max(SHORTEST_ROUND_S, operations / USUAL_RATE))
     if kinds:
         faults = schedule(own, seconds, kinds)
-        return Order(seed=own, faults=faults, operations=0, seconds=seconds)
+        return Order(seed=own, faults=faults, seconds=seconds)
     faults = schedule(own, seconds)
     if number % DEATH_EVERY == 0:
         edge = random.Random(own).choice(EDGES)  # noqa: S311 - no secret: to be repeated
@@ -113,7 +113,7 @@ def round_order(
             long_death(edge, 2.0),
             *(fault for fault in faults if fault.at_s > quiet_s),
         )
-    return Order(seed=own, faults=faults, operations=0, seconds=seconds)
+    return Order(seed=own, faults=faults, seconds=seconds)
 
 
 async def _round(ground: Ground, order: Order, figures: Figures, hears: Listener) -> None:
@@ -135,7 +135,6 @@ async def _caught(ground: Ground, mutant: Mutant, seed: int) -> Catch:
         order = Order(
             seed=own,
             faults=mutant.faults(own),
-            operations=0,
             seconds=mutant.seconds,
             plant=mutant.name,
             stop_at=mutant.laws,

@@ -55,10 +55,8 @@ class Order(Struct, frozen=True, kw_only=True):
 
     seed: int
     faults: tuple[Fault, ...]
-    operations: int
-    """Traffic ends when so many are done..."""
     seconds: float
-    """... and so many seconds have passed."""
+    """Of traffic."""
     plant: str | None = None
     stop_at: frozenset[Law] = frozenset()
     """The run is over as soon as one of these is seen to be broken."""
@@ -205,7 +203,7 @@ class Ground:
         ]
         began_s = self._now()
         try:
-            while history.operations < order.operations or self._now() - began_s < order.seconds:
+            while self._now() - began_s < order.seconds:
                 await asyncio.sleep(LOOK_S)
                 tell(history.operations)
                 if order.stop_at and (found := _of(order.stop_at, check(history.events))):
