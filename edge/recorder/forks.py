@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from typing import NamedTuple
+import time
+from typing import Final, NamedTuple
 
 from edge.media import plan, sdp
 from edge.media.errors import MediaError, UnknownCall
 from edge.media.ng import Command, Verb
 from edge.media.plan import Party
 from edge.media.rtpengine.client import NgClient
+
+RELAY_BACK_S: Final = 1.5
+RELAY_ASKED_S: Final = 0.1
+"""So long, and so often, a relay is asked for copies that does not know the call."""
 
 
 class Fork(NamedTuple):
@@ -59,3 +65,18 @@ class Forks:
         except MediaError:
             return True
         return True
+
+
+async def soon(forks: Forks, call: str, speaker: Party) -> Fork:
+    """Have `speaker` copied; a relay that was just started anew is told of the call in a moment.
+
+    Raise `MediaError`.
+    """
+    ends_s = time.monotonic() + RELAY_BACK_S
+    while True:
+        try:
+            return await forks.open(call, speaker)
+        except UnknownCall:
+            if time.monotonic() > ends_s:
+                raise
+        await asyncio.sleep(RELAY_ASKED_S)

@@ -28,7 +28,7 @@ from edge.media.errors import MediaError
 from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder.asked import Asked, asked_of, word
 from edge.recorder.folder import Facts, finish, is_over, read_facts
-from edge.recorder.forks import Forks
+from edge.recorder.forks import Forks, soon
 from edge.recorder.intake import Intake, Stream
 from edge.recorder.keying import Keying
 from edge.recorder.recording import Recording
@@ -156,12 +156,14 @@ class Recorder:
             return
         session.recording.join(asked.agent, session.now())
         if session.joined != (asked.agent, asked.attempt):
+            session.recording.miss(session.now())
             copying = (self._fork(session, party) for party in (CALLER, AGENT))
             # Side by side, and both to their end: one that is refused leaves the other as it is.
             for refused in await asyncio.gather(*copying, return_exceptions=True):
                 if isinstance(refused, BaseException):
                     raise refused
             session.joined = (asked.agent, asked.attempt)
+            session.recording.catch_up(session.now())
 
     def _begin(self, asked: Asked) -> Session:
         folder = self._spool / asked.call
@@ -222,7 +224,7 @@ class Recorder:
             self._intake.remove(earlier.source)
             await self._forks.close(media, earlier)
         try:
-            fork = await self._forks.open(media, party)
+            fork = await soon(self._forks, media, party)
         except MediaError as error:
             log.warning("fork_refused", call=session.recording.facts.call, because=str(error))
             raise NotRecordedError(

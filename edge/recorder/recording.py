@@ -19,6 +19,7 @@ from custody.frame import BLOCK, RATE_HZ, Frame, State
 from custody.keyring import RecordingKey
 from custody.manifest import NO_AGENT, Losses, Span
 from custody.place import Place
+from edge.acd.recorded import NOT_COPIED
 from edge.log import fault
 from edge.recorder import marks as noted
 from edge.recorder.folder import (
@@ -65,6 +66,8 @@ class Recording:
         self._number = 0
         self._failed_at: int | None = None
         """Since when the spool takes nothing."""
+        self._missed_at: int | None = None
+        """Since when the relay has been asked for copies that have not come."""
         self.timeline = Timeline()
         self.closed: list[int] = []
         """Segments that have ended since somebody asked."""
@@ -148,6 +151,20 @@ class Recording:
         else:
             self.resume(now)
 
+    def miss(self, now: int) -> None:
+        """Note that the relay is asked for copies: what is said until they come is not here."""
+        if self._missed_at is None:
+            self._missed_at = now
+
+    def catch_up(self, now: int) -> None:
+        """Note that there are copies again."""
+        if self._missed_at is not None:
+            gaps = len(self.marks.gaps)
+            self._gap(self._missed_at, now, NOT_COPIED)
+            self._missed_at = None
+            if len(self.marks.gaps) > gaps:
+                self._keep_marks()
+
     def tick(self, now: int) -> None:
         """Seal every second that is over. A spool that takes nothing costs those seconds only."""
         self._seal(now, PATIENCE)
@@ -155,6 +172,7 @@ class Recording:
     def end(self, now: int) -> Future[None]:
         """Seal what is left and write down that this is all; OSError if that cannot be."""
         self._seal(now, 0)
+        self.catch_up(now)
         self.marks.close(now)
         return self._disk.submit(self._finish, self.timeline.rest(now), self._losses)
 

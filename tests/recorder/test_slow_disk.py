@@ -17,11 +17,12 @@ from custody.keyring import Keyring
 from custody.providers import LocalFile
 from custody.store import RecordingStore
 from edge.errors import NotRecordedError
+from edge.media.errors import UnknownCall
 from edge.media.plan import Party
 from edge.recorder import folder as folders
+from edge.recorder import forks, segments
 from edge.recorder import recording as recordings
-from edge.recorder import segments
-from edge.recorder.folder import Facts, read_marks
+from edge.recorder.folder import Facts, manifest_of, read_marks
 from edge.recorder.forks import Fork
 from edge.recorder.marks import Marks
 from edge.recorder.recorder import Recorder
@@ -37,9 +38,14 @@ class Copied:
     def __init__(self) -> None:
         self.asked: list[tuple[str, Party]] = []
         self.closed = 0
+        self.knows_nothing_for = 0
+        """So often it does not know the call yet."""
 
     async def open(self, call: str, speaker: Party) -> Fork:
         """Have `speaker` copied."""
+        if self.knows_nothing_for:
+            self.knows_nothing_for -= 1
+            raise UnknownCall("rtpengine refused `subscribe request`: Unknown call-ID")
         self.asked.append((call, speaker))
         number = len(self.asked)
         return Fork(
@@ -191,3 +197,42 @@ async def test_marks_are_written_in_the_order_in_which_they_were_made(stage: Sta
     await stage.until_kept("c1", held=True)
     marks = read_marks(stage.spool / "c1")
     assert [each.end is None for each in marks.holds] == [False, True]
+
+
+async def test_a_relay_that_was_just_started_anew_is_asked_again(stage: Stage) -> None:
+    stage.relay.knows_nothing_for = 6
+    await stage.record("c1")
+    assert len(stage.relay.asked) == 2
+    await stage.recorder.commands["stop"]({"call": "c1"})
+    account = manifest_of(stage.spool / "c1", "a")
+    assert [each.because for each in account.gaps] == ["not_copied"], "so long nothing was copied"
+
+
+async def test_a_recording_of_which_nothing_was_copied_is_not_whole(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forks, "RELAY_BACK_S", 0.0)
+    stage.relay.knows_nothing_for = 2
+    with pytest.raises(NotRecordedError):
+        await stage.record("c1")
+    await asyncio.sleep(0.4)
+    await stage.recorder.commands["stop"]({"call": "c1"})
+    account = manifest_of(stage.spool / "c1", "a")
+    (gap,) = account.gaps
+    assert gap.because == "not_copied"
+    assert not account.is_complete
+
+
+async def test_what_was_said_before_there_were_copies_is_a_gap(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forks, "RELAY_BACK_S", 0.0)
+    stage.relay.knows_nothing_for = 2
+    with pytest.raises(NotRecordedError):
+        await stage.record("c1")
+    await asyncio.sleep(0.4)
+    await stage.record("c1")
+    await stage.recorder.commands["stop"]({"call": "c1"})
+    account = manifest_of(stage.spool / "c1", "a")
+    assert [each.because for each in account.gaps] == ["not_copied"]
+    assert account.gaps[0].end < account.samples + 8000
