@@ -7,29 +7,33 @@ import pytest
 from edge.acd.rivals import Rivals
 
 
-def test_one_who_has_seen_nobody_for_a_while_has_no_rivals() -> None:
+def rivals(*, every_s: float, takes_s: float) -> Rivals:
+    """Return what an edge knows after some have come elsewhere, the last of them at 100 s."""
     seen = Rivals(0.0)
-    seen.took(0.005)
-    assert not seen.are_few(0.05)
-    assert seen.are_few(1.0)
+    for number in range(20):
+        seen.took(takes_s)
+        seen.came(100.0 - (19 - number) * every_s)
+    return seen
 
 
-@pytest.mark.parametrize(("takes_s", "quiet_s"), [(0.005, 0.2), (0.05, 2.0)])
-def test_after_a_rival_nobody_reserves_unseen_until_it_has_been_quiet(
-    takes_s: float, quiet_s: float
+def test_one_who_has_just_begun_to_look_waits_and_sees() -> None:
+    seen = Rivals(100.0)
+    seen.took(0.01)
+    assert not seen.are_few(100.01)
+    assert seen.are_few(100.1)
+
+
+@pytest.mark.parametrize(
+    ("every_s", "takes_s", "are_few"),
+    [(0.05, 0.005, True), (0.005, 0.005, False), (1.0, 0.1, True), (0.1, 0.1, False)],
+)
+def test_rivals_are_few_if_hardly_one_comes_while_a_ticket_is_written(
+    every_s: float, takes_s: float, *, are_few: bool
 ) -> None:
-    seen = Rivals(0.0)
-    seen.took(takes_s)
-    seen.came(100.0)
-    assert not seen.are_few(100.0 + 0.9 * quiet_s)
-    assert seen.are_few(100.0 + 1.1 * quiet_s)
+    assert rivals(every_s=every_s, takes_s=takes_s).are_few(100.0 + every_s / 2) is are_few
 
 
-def test_a_store_that_gets_slower_makes_the_edge_wait_for_longer() -> None:
-    seen = Rivals(0.0)
-    seen.took(0.005)
-    seen.came(100.0)
-    for _ in range(50):
-        seen.took(0.1)
-    assert not seen.are_few(103.0)
-    assert seen.are_few(105.0)
+def test_rivals_who_came_long_ago_are_forgotten() -> None:
+    seen = rivals(every_s=0.01, takes_s=0.02)
+    assert not seen.are_few(100.0)
+    assert seen.are_few(110.0)

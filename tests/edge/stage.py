@@ -654,6 +654,8 @@ async def center(*agents: str, edges: Sequence[str] = ("a1",)) -> AsyncIterator[
         await made.agent(name)
     for name in edges:
         await made.edge(name)
+    # An edge that has just begun does not know yet how often callers come to the others.
+    await asyncio.sleep(1.0)
     try:
         yield made
         for edge in made.edges.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from unittest import mock
 
 import pytest
@@ -47,7 +48,7 @@ async def test_without_presuming_what_the_others_do_many_are_refused() -> None:
 @pytest.mark.parametrize("agents", [8, 12, 60])
 async def test_whoever_is_served_as_they_come_the_laws_of_the_proof_are_kept(agents: int) -> None:
     """Edges reserve before anybody has seen the ticket, though they have many rivals."""
-    with mock.patch("edge.acd.rivals.QUIET", 0.0):
+    with mock.patch("edge.acd.rivals.FEW", inf):
         found = await compete(rate=100, agents=agents)
     assert found.landed == 300
     at_once = _given_at_once(found.history)
