@@ -1,7 +1,7 @@
 """Looks every few seconds whether the center can lose a site, whoever listens.
 
 Owns the newest outlook and since when the alarm stands. What the outlook is, is
-`edge.steering.loss`'s. It is worked out in a thread, and for a twentieth of the time at most: who
+`edge.steering.loss`'s. It is worked out in a thread, and for a tenth of the time at most: who
 waits for a customer's name comes first.
 """
 
@@ -27,8 +27,11 @@ from state.mirror import Mirror
 log = structlog.get_logger()
 
 EVERY_S: Final = 3.0
-REST: Final = 19
+REST: Final = 9
 """How many times as long as it took nothing is looked at again."""
+CALLS: Final = 100
+"""Imagined callers for each look: a quarter of those whom a move is judged by, since it is looked
+again and again."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -100,7 +103,7 @@ class Watch:
         if not can_see(self._mirror) or not snapshot.sites:
             self._stale()
             return
-        found = await asyncio.to_thread(outlook, snapshot, records, now)
+        found = await asyncio.to_thread(outlook, snapshot, records, now, CALLS)
         self._take(found, views.owners(snapshot))
 
     def _stale(self) -> None:

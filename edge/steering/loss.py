@@ -10,10 +10,12 @@ import math
 from collections.abc import Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.steering.capacity import LEVEL, TARGET_S
 from edge.steering.coming import Coming, coming
-from edge.steering.prediction import QueuePrediction, predict
+from edge.steering.imagined import Horizon
+from edge.steering.prediction import QueuePrediction, horizon_of, predict
 from state.model import CallRecord, Now, QueueId, SiteId
 from state.snapshot import Snapshot
 
@@ -73,12 +75,18 @@ class Outlook(Struct, frozen=True, kw_only=True):
 
 
 def outlook(
-    snapshot: Snapshot, records: Iterable[CallRecord], now: Now, window_s: float = WINDOW_S
+    snapshot: Snapshot, records: Iterable[CallRecord], now: Now, most_calls: int | None = None
 ) -> Outlook:
-    """Return, for each site, how callers would fare without it."""
-    what = coming(records, now.wall_ms, window_s)
-    whole = _risk(snapshot, what, now, None)
-    sites = tuple(_risk(snapshot, what, now, lost) for lost in sorted(snapshot.sites))
+    """Return, for each site, how callers would fare without it.
+
+    `most_calls`: so many callers are imagined at most; fewer are quicker, and say less exactly.
+    """
+    what = coming(records, now.wall_ms, WINDOW_S)
+    horizon = horizon_of(snapshot)
+    if most_calls is not None:
+        horizon = replace(horizon, most_calls=min(horizon.most_calls, most_calls))
+    whole = _risk(snapshot, what, now, None, horizon)
+    sites = tuple(_risk(snapshot, what, now, lost, horizon) for lost in sorted(snapshot.sites))
     return Outlook(
         now_ms=now.wall_ms,
         since_ms=what.from_ms,
@@ -90,10 +98,12 @@ def outlook(
     )
 
 
-def _risk(snapshot: Snapshot, what: Coming, now: Now, site: SiteId | None) -> SiteRisk:
+def _risk(
+    snapshot: Snapshot, what: Coming, now: Now, site: SiteId | None, horizon: Horizon
+) -> SiteRisk:
     lost = frozenset() if site is None else frozenset({site})
     serving = frozenset(life.value.site for life in snapshot.edges.values())
-    found = predict(snapshot, what, now, lost=lost)
+    found = predict(snapshot, what, now, lost=lost, horizon=horizon)
     left = serving - lost
     has_quorum = len(left) >= len(snapshot.sites) // 2 + 1
     return SiteRisk(
