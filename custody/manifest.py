@@ -113,7 +113,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     @property
     def is_complete(self) -> bool:
         """Whether every segment was closed and nothing is missing between them."""
-        return all(each.is_complete for each in self.segments) and not self.gaps
+        whole = bool(self.segments) and all(each.is_complete for each in self.segments)
+        return whole and not self.gaps
 
     @property
     def transfers(self) -> tuple[Transfer, ...]:

@@ -30,6 +30,7 @@ FACTS: Final = "facts.jsonl"
 MARKS: Final = "marks.jsonl"
 OVER: Final = "over"
 TORN: Final = "not_on_disk"
+RESTARTED: Final = "recorder_restarted"
 T = TypeVar("T", bound=Struct)
 
 
@@ -126,6 +127,19 @@ def is_over(folder: Path) -> bool:
 def finish(folder: Path) -> None:
     """Write down that a recording is over."""
     write_whole(folder / OVER, b"")
+
+
+def finish_left(folder: Path, until: int | None = None) -> None:
+    """Write down that a recording of a former life is over, and that nobody recorded its end.
+
+    `until`: where the call ended, in samples, if anybody knows.
+    """
+    reached = max((each.start + each.samples for each in closed_segments(folder)), default=0)
+    marks = read_marks(folder)
+    end = reached if until is None else max(reached, until)
+    marks.gaps.append(Span(start=reached, end=end, because=RESTARTED))
+    add(folder / MARKS, marks)
+    finish(folder)
 
 
 def manifest_of(folder: Path, recorder: str) -> Manifest:

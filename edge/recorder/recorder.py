@@ -27,7 +27,7 @@ from edge.log import fault
 from edge.media.errors import MediaError
 from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder.asked import Asked, asked_of, word
-from edge.recorder.folder import Facts, finish, is_over, read_facts
+from edge.recorder.folder import Facts, finish_left, is_over, read_facts
 from edge.recorder.forks import Forks, soon
 from edge.recorder.intake import Intake, Stream
 from edge.recorder.keying import Keying
@@ -244,7 +244,7 @@ class Recorder:
         if session is not None:
             await self._end(call, session)
         elif (self._spool / call).is_dir() and not is_over(self._spool / call):
-            await asyncio.wrap_future(self._disk.submit(finish, self._spool / call))
+            await self._finish_former(self._spool / call, ends_s=time.monotonic())
             self._shipper.wake()
         return {"call": call, "was_recorded": session is not None}
 
@@ -338,10 +338,18 @@ class Recorder:
                 log.warning("recording_finished_for_former_life", call=folder.name)
                 self._note_over(folder.name)
                 with contextlib.suppress(OSError):
-                    await asyncio.wrap_future(self._disk.submit(finish, folder))
+                    await self._finish_former(folder)
                 self._shipper.wake()
         finally:
             self._is_finishing = False
+
+    async def _finish_former(self, folder: Path, ends_s: float | None = None) -> None:
+        """Finish what a former life has recorded of a call, and has not seen the end of."""
+        facts = read_facts(folder)
+        until = None
+        if facts is not None and ends_s is not None:
+            until = int((ends_s - facts.started_s) * RATE_HZ)
+        await asyncio.wrap_future(self._disk.submit(finish_left, folder, until))
 
     def _spawn(self, doing: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(doing)

@@ -26,6 +26,7 @@ from edge.recorder.folder import (
     FACTS,
     MARKS,
     OVER,
+    RESTARTED,
     Begun,
     Facts,
     add,
@@ -41,7 +42,6 @@ from edge.recorder.timeline import PATIENCE, Timeline
 SEGMENT_FRAMES: Final = 60
 """Seconds of a segment. When it is over it can go to the store, long before the call is."""
 SHORTEST_GAP: Final = RATE_HZ // 5
-RESTARTED: Final = "recorder_restarted"
 LATE: Final = "recorder_late"
 NOT_WRITTEN: Final = "spool_not_written"
 

@@ -75,3 +75,7 @@ def test_a_pause_for_card_data_is_no_transfer() -> None:
     one = account((part("ann", 0, 9),))
     told = replace(one, pauses=(pause,))
     assert told.transfers == ()
+
+
+def test_a_recording_of_nothing_is_not_whole() -> None:
+    assert not account((part("ann", 0, 9),)).is_complete

@@ -13,7 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody import keyring
+from custody.frame import SAMPLES
 from custody.keyring import Keyring
+from custody.manifest import Span
 from custody.providers import LocalFile
 from custody.store import RecordingStore
 from edge.errors import NotRecordedError
@@ -22,7 +24,13 @@ from edge.media.plan import Party
 from edge.recorder import folder as folders
 from edge.recorder import forks, segments
 from edge.recorder import recording as recordings
-from edge.recorder.folder import Facts, manifest_of, read_marks
+from edge.recorder.folder import (
+    Facts,
+    finish_left,
+    manifest_of,
+    read_facts,
+    read_marks,
+)
 from edge.recorder.forks import Fork
 from edge.recorder.marks import Marks
 from edge.recorder.recorder import Recorder
@@ -236,3 +244,30 @@ async def test_what_was_said_before_there_were_copies_is_a_gap(
     account = manifest_of(stage.spool / "c1", "a")
     assert [each.because for each in account.gaps] == ["not_copied"]
     assert account.gaps[0].end < account.samples + 8000
+
+
+async def test_a_call_that_ended_before_the_next_life_says_that_its_end_is_missing(
+    stage: Stage,
+) -> None:
+    await stage.record("c1")
+    stage.recorder.abandon()  # it dies before it has sealed a second
+    folder = stage.spool / "c1"
+    facts = read_facts(folder)
+    assert facts is not None
+    finish_left(folder, 5 * SAMPLES)
+    account = manifest_of(folder, "a")
+    assert account.gaps == (Span(start=0, end=5 * SAMPLES, because="recorder_restarted"),)
+    assert not account.is_complete
+
+
+async def test_a_later_life_that_is_told_of_the_end_finishes_what_is_left(stage: Stage) -> None:
+    await stage.record("c1")
+    (session,) = stage.recorder._sessions.values()  # noqa: SLF001 - as if it had died
+    session.recording.abandon()
+    stage.recorder._sessions.clear()  # noqa: SLF001 - likewise
+    await asyncio.sleep(0.3)
+    answer = await stage.recorder.commands["stop"]({"call": "c1"})
+    assert answer["was_recorded"] is False
+    (gap,) = manifest_of(stage.spool / "c1", "a").gaps
+    assert gap.because == "recorder_restarted"
+    assert gap.end - gap.start >= 0.3 * SAMPLES
