@@ -58,9 +58,9 @@ class News:
             _lets_it_ring(delta) or self.keeper.frees_guest(delta) for delta in deltas
         ):
             self.keeper.wake()
-        self.recording_wishes.take(deltas)
-        self.transfer_wishes.take(deltas)
-        self.steward.take(deltas)
+        self.recording_wishes.take(kinds)
+        self.transfer_wishes.take(kinds)
+        self.steward.take(kinds)
         for delta in deltas:
             self.switchboard.take_delta(delta)
             self.callbacks.take_delta(delta)

@@ -8,7 +8,8 @@ for as long as the wish stands.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
 import structlog
@@ -19,7 +20,7 @@ from state.codec import encode
 from state.errors import StoreError
 from state.keys import Kind
 from state.model import CallId, EdgeId, Entry, RecordingState, RecordingStatus, RecordingWish
-from state.snapshot import Delta, Snapshot
+from state.snapshot import Snapshot
 from state.store import Absent, Compare, ModIs, Put, Store
 from state.wake import Wake
 
@@ -62,9 +63,9 @@ class RecordingWishes:
         self._wake = Wake()
         self._doing: dict[CallId, tuple[int, asyncio.Task[None]]] = {}
 
-    def take(self, deltas: Iterable[Delta]) -> None:
-        """See whether somebody has asked for something."""
-        if any(delta.kind is Kind.RECORDING_WISH for delta in deltas):
+    def take(self, kinds: AbstractSet[Kind]) -> None:
+        """See whether somebody has asked for something: records of these kinds have changed."""
+        if Kind.RECORDING_WISH in kinds:
             self._wake.set()
 
     async def run(self) -> None:

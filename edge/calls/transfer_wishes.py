@@ -6,7 +6,8 @@ obeyed once in a life of this edge; what is said of it is said again until it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
 import structlog
@@ -17,7 +18,7 @@ from state.codec import encode
 from state.errors import StoreError
 from state.keys import Kind
 from state.model import AgentId, CallId, EdgeId, Entry, TransferStatus, TransferWish
-from state.snapshot import Delta, Snapshot
+from state.snapshot import Snapshot
 from state.store import Absent, Compare, ModIs, Put, Store
 from state.wake import Wake
 
@@ -58,9 +59,9 @@ class TransferWishes:
         """The last wish of a call that was carried out."""
         self._unsaid: dict[CallId, TransferStatus] = {}
 
-    def take(self, deltas: Iterable[Delta]) -> None:
-        """See whether somebody has asked for something."""
-        if any(delta.kind is Kind.TRANSFER_WISH for delta in deltas):
+    def take(self, kinds: AbstractSet[Kind]) -> None:
+        """See whether somebody has asked for something: records of these kinds have changed."""
+        if Kind.TRANSFER_WISH in kinds:
             self._wake.set()
 
     async def run(self) -> None:

@@ -7,7 +7,8 @@ htables; registrations -> presence. Both edges of a site do it; what they tell i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 import structlog
 
@@ -35,7 +36,7 @@ from state.errors import StoreError
 from state.keys import Kind
 from state.mirror import Mirror, MirrorState
 from state.model import FIRST_EPOCH, AgentId, EdgeId, SiteId
-from state.snapshot import Delta, Snapshot, version_of
+from state.snapshot import Snapshot, version_of
 from state.store import Store
 from state.wake import Wake
 
@@ -137,9 +138,8 @@ class Steward:
         made = epoch_alone(self._snapshot(), self._site)
         self._epoch_seen = max(self._epoch_seen, made)
 
-    def take(self, deltas: Iterable[Delta]) -> None:
-        """See what of the snapshot's news concerns Kamailio."""
-        kinds = {delta.kind for delta in deltas}
+    def take(self, kinds: AbstractSet[Kind]) -> None:
+        """See whether news of records of these kinds concerns Kamailio."""
         if kinds & _URGENT:
             self._soon.set()
         elif kinds & _CALM:

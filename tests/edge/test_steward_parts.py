@@ -100,7 +100,7 @@ class House:
         self.mirror.subscribe(self._news)
 
     def _news(self, _: Snapshot, deltas: tuple[Delta, ...]) -> None:
-        self.steward.take(deltas)
+        self.steward.take({delta.kind for delta in deltas})
         self.keeper.wake()
 
     async def configure(self) -> None:

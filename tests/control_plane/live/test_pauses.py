@@ -51,7 +51,7 @@ async def edge(scene: Scene, recorder: Recorder | None) -> AsyncIterator[None]:
         holds=lambda call: call == CALL,
         recorder=recorder,
     )
-    leave = scene.mirror.subscribe(lambda _, deltas: part.take(deltas))
+    leave = scene.mirror.subscribe(lambda _, deltas: part.take({each.kind for each in deltas}))
     running = asyncio.create_task(part.run())
     try:
         yield

@@ -45,7 +45,7 @@ async def edge(scene: Scene, held: Held) -> AsyncIterator[None]:
     part = TransferWishes(
         edge=EdgeId("a1"), store=scene.store, snapshot=lambda: scene.mirror.snapshot, call=call
     )
-    leave = scene.mirror.subscribe(lambda _, deltas: part.take(deltas))
+    leave = scene.mirror.subscribe(lambda _, deltas: part.take({each.kind for each in deltas}))
     running = asyncio.create_task(part.run())
     try:
         yield
