@@ -95,6 +95,7 @@ class Consulting:
         because = self._may_not(wanted, call, ticket)
         if call is None or invite.sdp is None or because is not None:
             why = because or _NO_OFFER
+            log.info("consultation_refused", agent=wanted.by, of=wanted.agent, status=why.status)
             self._tools.sip.reject(invite.leg, why.status, reason=why.reason)
             return
         self._count += 1

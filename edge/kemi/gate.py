@@ -118,10 +118,13 @@ def load(load_id, offers):
     """Take offers that stood when Kamailio started, and count them."""
     if KSR.htable.sht_get("meta", "gate_loaded"):
         return
-    for agent, epoch, revision, state, call in offers:
+    for agent, epoch, revision, state, call, *served_by in offers:
         token = (int(epoch), int(revision))
-        if token > read(agent)[0]:
+        highest = read(agent)[0]
+        if token > highest:
             write(agent, token, state, call)
+        if token >= highest and any(served_by):
+            KSR.htable.sht_sets("served_by", agent, served_by[0])
     taken = int(KSR.htable.sht_get("loading", load_id) or 0) + len(offers)
     KSR.htable.sht_sets("loading", load_id, str(taken))
 

@@ -32,6 +32,8 @@ class GateEntry(Struct, frozen=True, kw_only=True):
     token: Token
     state: GateState
     call: CallId | None
+    served_by: str = ""
+    """Where the edge is that holds the call, HOST:PORT; only to load a gate, if it is known."""
 
 
 class GateLoad(Struct, frozen=True, kw_only=True):
@@ -80,6 +82,7 @@ def gate_load(
                 token=token_of(entry),
                 state=states[entry.value.state],
                 call=entry.value.call,
+                served_by=life.value.sip if (life := snapshot.edges.get(entry.value.edge)) else "",
             )
             for agent, entry in snapshot.offers.items()
             if (known := snapshot.agents.get(agent)) is not None and known.value.site == site
@@ -111,7 +114,10 @@ def is_stuck(agent: AgentId, entry: GateEntry, standing: GateLoad) -> bool:
 def load_messages(load: GateLoad, load_id: str) -> list[Mapping[str, object]]:
     """Return the messages that load a gate; the last one opens it, if none before it was lost."""
     offers = [
-        [agent, entry.token.epoch, entry.token.revision, entry.state, entry.call or ""]
+        [
+            *(agent, entry.token.epoch, entry.token.revision),
+            *(entry.state, entry.call or "", entry.served_by),
+        ]
         for agent, entry in load.offers.items()
     ]
     messages: list[Mapping[str, object]] = [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from itertools import pairwise
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -25,6 +27,8 @@ async def site() -> AsyncIterator[Lab]:
     """Serve with two sites and their recorders."""
     async with Lab(plan_lab(sites=2, parts=CALLS | {Part.RECORDER})) as lab:
         yield lab
+        if directory := os.environ.get("EVERLINE_KEEP_LOGS"):
+            lab.keep_logs(Path(directory))
 
 
 def refer(agent: Telephone, leg: Leg, to: str) -> None:
@@ -290,6 +294,33 @@ async def test_an_agent_asks_another_and_goes_on_with_the_caller(center: Center)
     await theirs.wait(sip.Ended)
     record = await center.record(theirs)
     assert (record.outcome, record.agent, record.talks) == (Outcome.ANSWERED, "ann", ())
+    await center.nothing_is_left()
+
+
+async def test_an_agent_asks_another_though_the_proxy_has_died_meanwhile(center: Center) -> None:
+    ann, theirs, ours = await holding(center)
+    center.lab.supervisor.kill("kamailio-a")
+    await center.lab.supervisor.wait_ready("kamailio-a", 20)
+    await center.serving()
+    cem = await center.agent("cem")
+    await center.abreast()
+    asking = asks(center, ann, "cem")
+
+    async def is_rung() -> bool:
+        nonlocal asking
+        if asking.is_over:  # the gate is not loaded yet
+            asking = asks(center, ann, "cem")
+        return bool(cem.incoming)
+
+    await eventually(is_rung, "cem is rung")
+    second = await cem.answer(await cem.rung())
+    assert isinstance(await asking.outcome(), sip.Answered)
+    ann.do("refer", ours, replacing(ann, asking))
+    await ours.wait(sip.Ended)
+    await center.connected()
+    await cem.hang_up(second)
+    await theirs.wait(sip.Ended)
+    assert (await center.record(theirs)).agent == "cem"
     await center.nothing_is_left()
 
 

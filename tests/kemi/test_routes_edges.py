@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.kemi.fake_ksr import World
-from tests.kemi.script import E2, Script, says, sealed
+from tests.kemi.script import E1, E2, Script, says, sealed
 
 
 def test_an_edge_that_listens_is_told_and_one_that_went_quiet_is_not(
@@ -40,7 +40,9 @@ def test_a_gate_is_loaded_once_and_whole(script: Script, world: World) -> None:
     says(script, world, *load_of(["alice", 1, 40, "talking", "c"], count=2))
     assert "gate_loaded" not in world.tables["meta"]
     del world.tables["loading"]["x"]
-    says(script, world, *load_of(["alice", 1, 40, "talking", "c"], ["bob", 1, 41, "ringing", "d"]))
+    rows = [["alice", 1, 40, "talking", "c", E1], ["bob", 1, 41, "ringing", "d", ""]]
+    says(script, world, *load_of(*rows))
+    assert world.tables["served_by"] == {"alice": E1}
     assert world.tables["meta"]["gate_loaded"] == "1"
     assert world.tables["meta"]["gate_floor"] == "1.50"
     assert world.tables["gate"] == {"alice": "1.40.talking.c", "bob": "1.41.ringing.d"}

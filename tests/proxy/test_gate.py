@@ -27,6 +27,8 @@ from state.model import (
     AgentId,
     CallId,
     EdgeId,
+    EdgeLife,
+    EdgeState,
     Entry,
     Offer,
     OfferState,
@@ -68,6 +70,20 @@ def test_a_gates_floor_is_above_what_it_let_through_before_though_the_mirror_is_
     assert made == alone_token(None, FIRST_EPOCH).epoch
     alone = gate_load(behind, SiteId("a"), let_through=made).floor
     assert token(99, epoch=2) < alone == token(floor.revision, epoch=3)
+
+
+def test_a_gate_that_is_loaded_learns_which_edge_holds_the_call_if_that_one_lives() -> None:
+    assert gate_load(snapshot(), SiteId("a")).offers[ALICE].served_by == ""
+    life = EdgeLife(
+        edge=EdgeId("a1"),
+        site=SiteId("a"),
+        sip="198.18.1.10:5081",
+        state=EdgeState.SERVING,
+        started_ms=0,
+    )
+    there = Entry(value=life, create_revision=1, mod_revision=1, seen_s=0)
+    living = replace(snapshot(), edges=Map({EdgeId("a1"): there}))
+    assert gate_load(living, SiteId("a")).offers[ALICE].served_by == life.sip
 
 
 @pytest.mark.parametrize("text", ["", "1", "1.7", "1.7.idle", "x.7.idle.", "1.7.dancing."])
@@ -149,7 +165,10 @@ def test_a_load_is_cut_into_messages_that_fit_kamailios_buffer(count: int) -> No
     long = "x" * 64
     offers = {
         AgentId(f"{long}{number}"): GateEntry(
-            token=token(number), state=GateState.RINGING, call=CallId(f"{long}{number}")
+            token=token(number),
+            state=GateState.RINGING,
+            call=CallId(f"{long}{number}"),
+            served_by="198.18.255.255:65535",
         )
         for number in range(count)
     }
@@ -160,7 +179,7 @@ def test_a_load_is_cut_into_messages_that_fit_kamailios_buffer(count: int) -> No
     told = [offer for chunk in chunks for offer in json.loads(json.dumps(chunk))["offers"]]
     assert len(told) == count
     if told:
-        assert told[0] == [f"{long}0", 1, 0, "ringing", f"{long}0"]
+        assert told[0] == [f"{long}0", 1, 0, "ringing", f"{long}0", "198.18.255.255:65535"]
 
 
 def test_freeing_names_the_token() -> None:
