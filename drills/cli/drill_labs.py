@@ -18,7 +18,6 @@ from typing import Self
 import msgspec
 
 from drills.cli.errors import CommandError, Exit
-from drills.cli.lane import ROPE
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 from drills.lever import Lever
@@ -27,6 +26,11 @@ from drills.shelf import Shelf
 from drills.tally import Due
 
 MODULE = "drills.drill"
+ROPE = ("setpriv", "--pdeathsig", "TERM", "--")
+"""Our death, even by kill -9, is a SIGTERM to who holds a lab. No SIGINT: shells have what they
+start in the background ignore that, until the holder asks for it."""
+HOLDER = (sys.executable, "-m", __name__)
+"""What holds one lab of several."""
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +68,7 @@ class SideBySide:
         self._going: dict[Future[int], tuple[str, tuple[Due, ...]]] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._known = set(shelf.runs())
+        self._is_over = False
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
@@ -75,8 +80,9 @@ class SideBySide:
 
     def __exit__(self, *_: object) -> None:
         """Have every lab taken down, and wait for that."""
+        self._is_over = True
         for process in list(self._processes.values()):
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
         self._threads.shutdown()
         self._held.close()
 
@@ -114,8 +120,10 @@ class SideBySide:
 
     def _hold(self, lab: str, options: str) -> int:
         # This thread lasts as long as the process: its end is what the rope tells.
-        with subprocess.Popen((*ROPE, sys.executable, "-m", __name__, options)) as process:
+        with subprocess.Popen((*ROPE, *HOLDER, options)) as process:
             self._processes[lab] = process
+            if self._is_over:
+                process.send_signal(signal.SIGTERM)
             status = process.wait()
             del self._processes[lab]
         return 128 - status if status < 0 else status

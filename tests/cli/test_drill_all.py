@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
-from drills.cli import drill_all
+from drills.cli import drill_all, drill_labs
 from drills.cli.drill_all import all_
 from drills.cli.drill_labs import SideBySide
 from drills.cli.errors import CommandError, Exit
 from drills.drill.__main__ import Options
 from drills.lever import Lever
+from drills.library import experiment_of
 from drills.shelf import Shelf
-from drills.tally import Due
+from drills.tally import Due, still_to_do
 from tests.drills.test_evidence import FILES, piece
 
 
@@ -165,3 +170,28 @@ def test_no_labs_side_by_side_are_brought_up_while_another_drill_runs(file: Path
     kept = file.parent / "kept"
     with Lever(kept).running(), pytest.raises(CommandError, match="another drill runs here"):
         all_(("site_killed",), json=file, labs=2, keep=kept)
+
+
+def test_labs_side_by_side_are_taken_down_when_whoever_asked_for_them_stops(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As Ctrl-C does: both are told, and waited for."""
+    # As the children of a shell's background job have it: they do not hear SIGINT.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    waits = "import sys, time, pathlib; pathlib.Path(sys.argv[-1]).touch(); time.sleep(60)"
+    monkeypatch.setattr(drill_labs, "HOLDER", (sys.executable, "-c", waits))
+    up = iter([tmp_path / "one", tmp_path / "two"])
+    monkeypatch.setattr(drill_labs, "_options", lambda *_: str(next(up)))
+    due = list(still_to_do([experiment_of("site_killed")], [], 2))
+    began_s = time.monotonic()
+    with suppress(KeyboardInterrupt), SideBySide(Shelf(tmp_path / "kept"), 2) as labs:
+        labs.begin((due[0],), None)
+        labs.begin((due[1],), None)
+        assert labs.room == 0
+        while len(list(tmp_path.iterdir())) < 3:
+            assert time.monotonic() - began_s < 30
+            time.sleep(0.02)
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGINT, before)
+    assert time.monotonic() - began_s < 50, "nobody waited for a lab's own end"
+    assert not Lever(tmp_path / "kept").is_running()
