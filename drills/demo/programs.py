@@ -75,7 +75,8 @@ class Program:
     async def ended(self) -> int:
         """Wait for its end; return its exit status, or minus the signal that ended it."""
         if self._reader is not None:
-            await self._reader
+            # Whoever waits no longer ends the waiting, not the reading.
+            await asyncio.shield(self._reader)
         return await self._process.wait()
 
     async def stop(self) -> None:
