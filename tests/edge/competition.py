@@ -6,7 +6,7 @@ What the sites of `bench routing` do, on a store in memory: real mirrors, reserv
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from random import Random
 from typing import Any
@@ -26,7 +26,17 @@ from state.codec import RECORD_TYPES, decode
 from state.keys import parse
 from state.memory import MemoryStore
 from state.mirror import Mirror
-from state.model import CallId, Decision, EdgeId, Outcome, Strategy, Ticket
+from state.model import (
+    AgentId,
+    CallId,
+    Decision,
+    EdgeId,
+    Now,
+    Outcome,
+    SiteId,
+    Strategy,
+    Ticket,
+)
 from state.snapshot import Delta, Snapshot
 from state.store import Compare, LeaseId, Operation, RangeResult, TxnResult, WatchBatch
 from tests.edge.virtual_time import LoopClock, until
@@ -118,6 +128,16 @@ class FarStore:
         """Do nothing."""
 
 
+class Noted(Struct, frozen=True):
+    """What an edge decided, and on what."""
+
+    snapshot: Snapshot
+    now: Now
+    call: CallId
+    agent: AgentId
+    asked: dict[CallId, AgentId]
+
+
 class Caller:
     """A call: once it has an agent it takes a moment, and is over."""
 
@@ -174,13 +194,29 @@ class Site:
             unreachable=frozenset,
             call=self._callers.get,
             is_current=lambda: True,
+            note=self._note,
         )
+        self.noted: list[Noted] = []
         self.mirror.subscribe(self._changed)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _changed(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
         self.reserver.take(snapshot, deltas)
         self.reserver.wake()
+
+    def _note(  # noqa: PLR0913 - what a decision rests on
+        self,
+        *,
+        revision: int,
+        now: Now,
+        call: CallId,
+        agent: AgentId,
+        unreachable: frozenset[SiteId],
+        asked: Mapping[CallId, AgentId],
+    ) -> None:
+        snapshot = self.mirror.snapshot
+        assert (snapshot.revision, unreachable) == (revision, frozenset())
+        self.noted.append(Noted(snapshot, now, call, agent, dict(asked)))
 
     async def run(self, every_s: float, count: int) -> None:
         """Let so many callers come, and serve them all."""
@@ -207,6 +243,7 @@ class Outcomes(Struct, frozen=True, kw_only=True):
     refused: int
     history: tuple[Stored, ...]
     """All that was written."""
+    noted: tuple[Noted, ...]
 
     @property
     def wasted(self) -> float:
@@ -240,6 +277,7 @@ async def compete(
         landed=sum(site.reserver.landed for site in sites),
         refused=sum(site.reserver.refused for site in sites),
         history=await _history(store),
+        noted=tuple(each for site in sites for each in site.noted),
     )
 
 

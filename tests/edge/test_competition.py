@@ -11,6 +11,8 @@ import pytest
 from drills.prove.history import Stored
 from drills.prove.laws_order import check_order
 from drills.prove.laws_store import check_store
+from edge.acd.granting import about_to_be_written, as_it_came, with_tickets
+from edge.acd.match import match
 from state.model import Strategy, Ticket
 from tests.edge.competition import Delays, compete
 from tests.edge.virtual_time import in_virtual_time
@@ -45,7 +47,7 @@ async def test_without_presuming_what_the_others_do_many_are_refused() -> None:
 
 
 @in_virtual_time
-@pytest.mark.parametrize("agents", [8, 12, 60])
+@pytest.mark.parametrize("agents", [8, 60])
 async def test_whoever_is_served_as_they_come_the_laws_of_the_proof_are_kept(agents: int) -> None:
     """Edges reserve before anybody has seen the ticket, though they have many rivals."""
     with mock.patch("edge.acd.rivals.FEW", inf):
@@ -57,13 +59,36 @@ async def test_whoever_is_served_as_they_come_the_laws_of_the_proof_are_kept(age
     assert list(check_order(found.history)) == []
 
 
+@in_virtual_time
+@pytest.mark.parametrize("agents", [12])
+async def test_each_decision_is_the_plain_matchers_on_what_was_noted(agents: int) -> None:
+    """Of who was served as they came: with the ticket that they got, as it was before the offer."""
+    with mock.patch("edge.acd.rivals.FEW", inf):
+        found = await compete(rate=100, agents=agents)
+    firsts = _first_tickets(found.history)
+    at_once = 0
+    for noted in found.noted:
+        snapshot = noted.snapshot
+        if noted.call not in snapshot.tickets:
+            at_once += 1
+            entry = about_to_be_written(as_it_came(firsts[noted.call]), noted.now)
+            snapshot = with_tickets(snapshot, {noted.call: entry})
+        offers = match(snapshot, noted.now, asked=noted.asked)
+        assert {each.call: each.agent for each in offers}[noted.call] == noted.agent
+    assert at_once > 0
+
+
 def _given_at_once(history: Sequence[Stored]) -> int:
     """Return how many calls got their place with an agent."""
+    return sum(ticket.agent is not None for ticket in _first_tickets(history).values())
+
+
+def _first_tickets(history: Sequence[Stored]) -> dict[str, Ticket]:
     firsts: dict[str, Ticket] = {}
     for each in history:
         if isinstance(each.value, Ticket):
             firsts.setdefault(each.id, each.value)
-    return sum(ticket.agent is not None for ticket in firsts.values())
+    return firsts
 
 
 @in_virtual_time
