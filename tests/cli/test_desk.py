@@ -161,7 +161,7 @@ async def test_who_is_to_be_called_back_is_listed_in_order_and_without_numbers(
     asked: Asked, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rules = CallBack(trunk=TrunkId("t"), tries=3)
-    for number, due_s in ((7, 0.0), (5, 90.0), (6, None)):
+    for number, due_s in ((7, 0.0), (5, 115.0), (6, None)):
         lost = Place(
             call=call_id(number),
             did=DidNumber("15550100"),
