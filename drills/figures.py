@@ -76,6 +76,8 @@ def figures(seen: Seen) -> dict[str, float | None]:
         answers |= writes(seen.written, t0_ms, healed_ms)
     answers |= places(seen)
     answers |= _setup(seen.wire, t0_ms)
+    if any(_is_unanswered(row, t0_ms) for row in seen.ledger.placed):
+        answers["final_answer_s"] = float("inf")
     answers |= _cut_off(seen, t0_ms)
     return answers
 
@@ -307,7 +309,7 @@ def _setup(wire: Wire, t0_ms: int) -> dict[str, float | None]:
     before = [ms for call in wire.calls if call.invite_ns < t0_ns and (ms := call.setup_ms)]
     after = [ms for call in wire.calls if call.invite_ns >= t0_ns and (ms := call.setup_ms)]
     finals = [call.final_s for call in wire.calls if call.invite_ns >= t0_ns]
-    # A call that the capture saw no final answer to was withdrawn, or never got one.
+    # Of a call without one the callers' telephones tell whether it was withdrawn.
     known = [final for final in finals if final is not None]
     return {
         "final_answer_s": max(known) if known else None,
@@ -316,6 +318,14 @@ def _setup(wire: Wire, t0_ms: int) -> dict[str, float | None]:
         "setup_max_ms": max(after) if after else None,
         "setup_delay_ms": median(after) - median(before) if before and after else None,
     }
+
+
+def _is_unanswered(row: Row, t0_ms: int) -> bool:
+    """Tell whether an INVITE of after the first fault never got a final answer."""
+    caller = row.caller
+    if caller is None or caller.invite_ms < t0_ms or caller.ok_ms is not None:
+        return False
+    return caller.end in {End.SILENCE, End.UNFINISHED}
 
 
 def _cut_off(seen: Seen, t0_ms: int) -> dict[str, float | None]:

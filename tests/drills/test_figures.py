@@ -145,6 +145,14 @@ def test_a_call_that_got_no_answer_after_the_dust_settled_has_failed() -> None:
     assert figures(seen(callers=callers))["failed"] == 1
 
 
+def test_a_call_that_never_got_a_final_answer_waited_for_ever() -> None:
+    assert figures(seen())["final_answer_s"] is not None
+    last = len(CALLERS) - 1
+    for end in (reports.End.SILENCE, reports.End.UNFINISHED):
+        callers = invented.swap(CALLERS, last, ok_ms=None, joined_ms=None, end=end)
+        assert figures(seen(callers=callers))["final_answer_s"] == float("inf")
+
+
 def test_an_agent_who_stays_taken_after_the_call_is_untrue_so_long() -> None:
     after = next(
         i for i, e in enumerate(OFFERS) if e.change is OfferChange.DELETED and e.at_ms > KILL_MS
