@@ -24,7 +24,7 @@ from drills.desk.errors import DeskError
 from drills.experiment import Fault
 from loadtests.load.figures import TableRow
 from loadtests.load.people.agent import Agent
-from loadtests.load.people.around import around, close, enter
+from loadtests.load.people.around import READY, around, close, enter
 from loadtests.load.people.caller import Caller  # noqa: F401 - Locust looks for users here
 from loadtests.load.people.engineer import Engineer
 from loadtests.load.people.manager import Manager
@@ -49,17 +49,37 @@ _volume: list[Volume] = []
 
 
 class Shape(LoadTestShape):
-    """So many people as the plan's shape says, and at the end nobody until all calls are over."""
+    """So many people as the plan's shape says, and at the end nobody until all calls are over.
+
+    Its time begins when the callers of all workers have telephones. On a machine that is busy with
+    others it takes half a minute until then, in which a short load would be over.
+    """
+
+    _has_begun = False
 
     def tick(self) -> tuple[int, float] | None:
         """Return how many there are to be now; None: it is over."""
+        everybody = len(_STAFF) + len(PLAN.agents)
+        if not self._has_begun:
+            self.reset_time()  # type: ignore[no-untyped-call]
+            if not have_telephones():
+                return everybody, SPAWN_PER_S
+            self._has_begun = True
+            if self.runner is not None:
+                for due_s, fault in PLAN.faults:
+                    gevent.spawn_later(due_s, break_something, self.runner.environment, fault)
         at_s: float = self.get_run_time()  # type: ignore[no-untyped-call]
         now = callers(PLAN.request, at_s)
-        everybody = len(_STAFF) + len(PLAN.agents)
         if now is None:
             has_time = at_s < PLAN.request.seconds + ENDS_WITHIN_S
             return (everybody, SPAWN_PER_S) if has_time and calls_under_way() else None
         return everybody + now, SPAWN_PER_S
+
+
+def have_telephones() -> bool:
+    """Return whether the callers of every worker have."""
+    ready = sum(1 for _ in PLAN.folder.glob(f"{READY}-*"))
+    return ready >= PLAN.request.workers
 
 
 def calls_under_way() -> int:
@@ -73,11 +93,9 @@ def begin(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - Locust'
     runner = environment.runner
     if isinstance(runner, MasterRunner):
         gevent.spawn(tell_progress, runner)
-        for at_s, fault in PLAN.faults:
-            gevent.spawn_later(at_s, break_something, environment, fault)
     elif isinstance(runner, WorkerRunner):
         here = around(environment)
-        here.begin()
+        gevent.spawn(here.begin)
         if PLAN.request.sipp_per_s and not runner.worker_index:
             _volume.append(Volume(here.plan, lambda row: enter(environment, row)))
 

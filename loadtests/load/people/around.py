@@ -8,12 +8,16 @@ from pathlib import Path
 
 import gevent
 import msgspec
+from gevent.event import Event
 from locust.env import Environment
 
 from loadtests.load.plan import ENVIRONMENT, Agent, Plan, read_plan
 from loadtests.load.shapes import agents_from_s
 from loadtests.load.telephones import Exchange
 from loadtests.load.telling import Row, Told
+
+READY = "ready"
+"""Begins the name of a file that says: this worker's callers have telephones."""
 
 
 class Failed(Exception):  # noqa: N818 - it is what Locust lists under failures
@@ -28,16 +32,24 @@ class Around:
         self.exchange = Exchange(plan.hosts, plan.folder, worker)
         self._calls = (plan.folder / f"calls-{worker}.jsonl").open("ab")
         self._under_way = plan.folder / f"under-way-{worker}"
-        self._began_s = time.monotonic()
+        self._ready = plan.folder / f"{READY}-{worker}"
+        self._began_s = 0.0
+        self._has_begun = Event()
         self._begun: set[str] = set()
         """Calls of callers that are under way, by the name of their telephone."""
 
     def begin(self) -> None:
-        """Note that the load begins."""
+        """Get the callers telephones; from then on the load's time runs here."""
+        self.exchange.at("callers")
         self._began_s = time.monotonic()
+        self._ready.touch()
+        self._has_begun.set()
 
     def await_work(self) -> None:
         """Wait until agents are at work, by the load's shape."""
+        if not agents_from_s(self.plan.request):
+            return
+        self._has_begun.wait()
         left_s = self._began_s + agents_from_s(self.plan.request) - time.monotonic()
         gevent.sleep(max(0.0, left_s))
 
