@@ -83,7 +83,9 @@ def _kind(item: pytest.Item) -> str | None:
 def limit_s(item: pytest.Item) -> float:
     """Return how many seconds each phase of `item` may take."""
     kind = _kind(item)
-    return HERMETIC_LIMIT_S if kind is None else LIMIT_S[kind]
+    longer = item.get_closest_marker("longer")
+    asked_s = 0.0 if longer is None else float(longer.args[0])
+    return (HERMETIC_LIMIT_S if kind is None else LIMIT_S[kind]) + asked_s
 
 
 def _under_limits(item: pytest.Item) -> Generator[None, object, object]:

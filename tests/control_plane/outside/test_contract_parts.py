@@ -42,6 +42,7 @@ def test_a_reason_explains_its_own_and_nothing_else() -> None:
     assert not reason.explains(Objection("a_check", "", 500, "", {"error_id": "fault"}, ""))
 
 
+@pytest.mark.longer(LONG_S)
 async def test_schemathesis_finds_nothing_unexplained(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         async with served() as serving:
