@@ -337,6 +337,10 @@ class Assembly:
         if self.shared.snapshot().places:
             self.places.wake()
 
+    def gone(self, call: CallId) -> None:
+        """Forget a call that is over."""
+        self.reserver.gone(call)
+
     async def enter(self, call: WaitingCall, ticket: Ticket, at: Now) -> Written:
         """Let a call that has just come into the line."""
         return await self.reserver.enter(call, ticket, at)

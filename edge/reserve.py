@@ -93,6 +93,13 @@ class Reserver:
             self._waiters.waits(call)
         self._wake.set()
 
+    def gone(self, call: CallId) -> None:
+        """Forget a call that is over, or no longer held here."""
+        was_coming = self._waiters.is_coming(call)
+        self._waiters.is_over(call)
+        if was_coming:
+            self._look_at(call)
+
     def take(self, snapshot: Snapshot, deltas: Sequence[Delta]) -> None:
         """Note what has changed in the snapshot, and which calls of this edge wait now."""
         for _ in range(self._waiters.take(deltas)):

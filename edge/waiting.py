@@ -85,6 +85,10 @@ class Line(Protocol):
         """Hear that a call has begun to wait: the shared state may not change with it."""
         ...
 
+    def gone(self, call: CallId) -> None:
+        """Hear that a call is over, or no longer held here."""
+        ...
+
     async def enter(self, call: WaitingCall, ticket: Ticket, at: Now) -> Written:
         """Create the ticket of a call that wants an agent as soon as it has come (`at`)."""
         ...

@@ -316,6 +316,7 @@ class Callbacks:
         if back.timer is not None:
             back.timer.cancel()
         self._held.pop(back.id, None)
+        self._line.gone(back.id)
 
     # -- what the mirror shows
 

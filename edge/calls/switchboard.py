@@ -379,5 +379,6 @@ class Switchboard:
 
     def _finished(self, call: CallId) -> None:
         self._calls.pop(call, None)
+        self._tools.line.gone(call)
         for leg in self._legs_of.pop(call, ()):
             self._legs.pop(leg, None)
