@@ -6,7 +6,6 @@ media effects one after the other, writes in their order, each telling its resul
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Coroutine
 from functools import partial
@@ -32,6 +31,7 @@ from edge.calls.notes import CallNotes
 from edge.calls.recording import CANNOT_BE_RECORDED, CallRecording
 from edge.calls.records import CallRecords
 from edge.calls.refers import Asking, CallTransfers
+from edge.calls.tasks import CallTasks
 from edge.calls.timers import CallTimers, Own
 from edge.calls.tools import Tools
 from edge.calls.transfers import Target
@@ -96,7 +96,7 @@ class CallShell:
             writer=self._writer,
             consulting=self._consulting,
         )
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = CallTasks(self._fault)
 
     # -- what others ask
 
@@ -252,7 +252,7 @@ class CallShell:
                 self.deliver(ev.Stop(cause=CANNOT_BE_RECORDED))
             case RecordingFailure.GO_ON:
                 self._notes.note(call, self._foreseen)
-                self._spawn(self._media.apologize())
+                self._tasks.spawn(self._media.apologize())
             case None:
                 pass
 
@@ -324,13 +324,13 @@ class CallShell:
         match effect:
             case fx.Store(write=write):
                 self._foreseen = foreseen(self._foreseen, write, self._agent_facts().site)
-                self._spawn(self._tell(self._write(write)))
+                self._tasks.spawn(self._tell(self._write(write)))
             case fx.InviteAgent(attempt=attempt, agent=agent, sdp=sdp):
                 self._ring(attempt, agent, sdp)
             case fx.HandOver():
-                self._spawn(self._tell(self._consulting.hand_over()))
+                self._tasks.spawn(self._tell(self._consulting.hand_over()))
             case fx.ReserveTarget(agent=agent):
-                self._spawn(self._reserve_target(agent))
+                self._tasks.spawn(self._reserve_target(agent))
             case fx.StartTimer(timer=timer, seconds=seconds):
                 self._timers.start(timer, seconds, partial(self.deliver, _TIMEOUTS[timer]))
             case fx.StopTimer(timer=timer):
@@ -371,7 +371,7 @@ class CallShell:
             self._recording.leave()
         if isinstance(effect, fx.Renegotiate):
             self._open_offers.add(effect.side)
-        self._spawn(self._tell(self._carry_out_media(effect)))
+        self._tasks.spawn(self._tell(self._carry_out_media(effect)))
 
     async def _carry_out_media(self, effect: MediaEffect) -> ev.Event | None:
         event = await self._media.carry_out(effect)
@@ -388,7 +388,7 @@ class CallShell:
     def _begun_to_speak(self) -> None:
         spoken_s = self._media.spoken_s
         if self._media.spoken is Spoken.CONSENT and spoken_s:
-            self._spawn(self._ask(spoken_s + self._recording.before.wait_s))
+            self._tasks.spawn(self._ask(spoken_s + self._recording.before.wait_s))
         else:
             self._timers.start(Own.GREETING, spoken_s, self._spoken)
 
@@ -432,16 +432,6 @@ class CallShell:
         if event is not None:
             self.deliver(event)
 
-    def _spawn(self, doing: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(doing)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._fault(error)
-
     async def _write(self, write: Write) -> ev.Event:
         try:
             return await self._writer.carry_out(write)
@@ -474,7 +464,7 @@ class CallShell:
         self._call = None
         self._timers.stop_all()
         self._legs.let_go(_FAULT)
-        self._spawn(self._clear())
+        self._tasks.spawn(self._clear())
 
     async def _clear(self) -> None:
         self._recording.stop()

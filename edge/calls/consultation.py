@@ -6,9 +6,8 @@ it writes goes in its turn among the writes of the caller's call.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import assert_never
 
 import structlog
@@ -26,6 +25,7 @@ from edge.calls.legs import Lent, reason_field
 from edge.calls.pair_media import PairMedia
 from edge.calls.records import CallRecords
 from edge.calls.ringing import Rung
+from edge.calls.tasks import CallTasks
 from edge.calls.timers import CallTimers
 from edge.calls.tools import Tools
 from edge.calls.transfers import Target
@@ -78,7 +78,7 @@ class ConsultationShell:
         self._token = NO_TOKEN
         self._decision: Decision | None = None
         self._timers = CallTimers()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = CallTasks(self._fault)
 
     # -- what others ask
 
@@ -114,7 +114,7 @@ class ConsultationShell:
         log.info("consultation", call=self._ticket.call, agent=self._by, of=self._agent)
         self._tools.listen(self._asker, self._of_asker)
         self._changed()
-        self._spawn(self._reserve())
+        self._tasks.spawn(self._reserve())
 
     def follow(self, call: Call) -> None:
         """See whether the caller's call goes on without it."""
@@ -200,7 +200,7 @@ class ConsultationShell:
         """Pass hold, resume and another address on; between the two, and to nobody else."""
         match event:
             case sip.OfferReceived(sdp=sdp) if self.is_talking:
-                self._spawn(self._renegotiate(leg, side, sdp))
+                self._tasks.spawn(self._renegotiate(leg, side, sdp))
             case sip.OfferReceived():
                 with contextlib.suppress(LocalError):
                     self._tools.sip.refuse_offer(leg, _PENDING)
@@ -239,15 +239,15 @@ class ConsultationShell:
         call_sip = self._tools.sip
         match effect:
             case cs.Prepare():
-                self._spawn(self._prepare())
+                self._tasks.spawn(self._prepare())
             case cs.Ring(sdp=sdp):
                 self._ring(sdp)
             case cs.TellItRings():
                 call_sip.progress(self._asker, _RINGS)
             case cs.Join(sdp=sdp):
-                self._spawn(self._join(sdp))
+                self._tasks.spawn(self._join(sdp))
             case cs.Answer(sdp=sdp):
-                self._spawn(self._mark_talking())
+                self._tasks.spawn(self._mark_talking())
                 call_sip.answer(self._asker, sdp)
             case cs.Refuse(status=status, reason=reason):
                 self._tools.listen(self._asker, None)
@@ -258,9 +258,9 @@ class ConsultationShell:
                 if self._colleague is not None:
                     call_sip.let_go(self._colleague.leg, reason=reason_field(why))
             case cs.CloseMedia():
-                self._spawn(self._media.close())
+                self._tasks.spawn(self._media.close())
             case cs.Free():
-                self._spawn(self._free())
+                self._tasks.spawn(self._free())
             case cs.Finished():
                 self._timers.stop_all()
             case _:
@@ -324,16 +324,6 @@ class ConsultationShell:
             return self._tools.sip.dialog(leg)
         except LocalError:
             return None
-
-    def _spawn(self, doing: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(doing)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._fault(error)
 
     def _fault(self, error: BaseException) -> None:
         log.error("consultation_fault", call=self._ticket.call, **fault(error))
