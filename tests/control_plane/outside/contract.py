@@ -86,6 +86,7 @@ REASONS = (
     Reason("no store of recordings is there", SERVER, "recordings-not-served"),
     Reason("only broken glass needs a ticket", REFUSED, "invalid", r"body\.ticket"),
     Reason("a request names a thing once", REFUSED, "invalid", r"body\.things"),
+    Reason("force and why go together", REFUSED, "invalid", r"query\.why: say why"),
     Reason("a byte of zero is no text", REFUSED, "invalid", "holds a NUL"),
 )
 
