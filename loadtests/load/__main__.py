@@ -179,6 +179,7 @@ def _report(plan: Plan, limits: Limits, rows: tuple[TableRow, ...], more: _Found
         limits=judged,
         held=all(each.held for each in judged),
         missing_calls=more.books.missing[:20],
+        contradicted_calls=more.books.contradicted[:20],
         growth=grown,
         complaints=more.complaints,
         faults=tuple(f"at {at_s:g} s: {fault.told()}" for at_s, fault in _planned(plan)),

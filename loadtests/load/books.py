@@ -30,7 +30,7 @@ class Books(Struct, frozen=True, kw_only=True):
     doubled: tuple[str, ...]
     """In more than one record."""
     contradicted: tuple[str, ...]
-    """The caller heard an agent, and the record knows of none."""
+    """The caller heard an agent, and the record knows of none; with what it says instead."""
     cut_off: int
 
     @property
@@ -61,7 +61,7 @@ def compare(accounts: Iterable[Account], ledger: Iterable[tuple[str, Outcome | N
         missing=tuple(each.call for each in answered if each.call not in outcomes),
         doubled=tuple(each.call for each in answered if counts.get(each.call, 0) > 1),
         contradicted=tuple(
-            each.call
+            f"{each.call}: {outcomes[each.call] or 'no outcome'}"
             for each in answered
             if each.heard_agent
             and each.call in outcomes

@@ -26,6 +26,8 @@ class Report(Struct, frozen=True, kw_only=True):
     held: bool
     missing_calls: tuple[str, ...]
     """Some that callers knew of and the ledger did not."""
+    contradicted_calls: tuple[str, ...] = ()
+    """Some in which callers heard an agent of whom the ledger does not know; with what it says."""
     faults: tuple[str, ...]
     growth: dict[str, dict[str, Slope]] = {}
     """By program and what it holds: the life in which it surely grew most."""

@@ -32,7 +32,7 @@ def test_call_with_two_records_is_doubled() -> None:
 
 def test_record_without_an_agent_contradicts_a_caller_who_heard_one() -> None:
     found = compare([account("1")], [("1", Outcome.ABANDONED)])
-    assert found.contradicted == ("1",)
+    assert found.contradicted == ("1: abandoned",)
 
 
 def test_caller_who_was_cut_off_contradicts_nobody_and_is_counted() -> None:
