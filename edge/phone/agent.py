@@ -37,7 +37,12 @@ class Agent:
         self._dice = random.Random(f"{seed}/{plan.id}")  # noqa: S311 - behaviour, not secrets
         jitter = random.Random(f"{seed}/{plan.id}/registration")  # noqa: S311 - likewise
         self.registration = Registration(
-            plan, line, report, jitter, is_idle=lambda: self._call is None
+            plan,
+            line,
+            report,
+            jitter,
+            is_idle=lambda: self._call is None,
+            on_lost=self._stop_ringing,
         )
         self._call: Call | None = None
         """The one at the ear."""
@@ -141,6 +146,12 @@ class Agent:
             call.refer(plan.transfer_to)
             seconds /= 2
         return await call.stay(seconds, silence_s=plan.silence_s)
+
+    def _stop_ringing(self) -> None:
+        """Give up a call that rings through a proxy that is gone: no CANCEL would come by it."""
+        call = self._call
+        if call is not None and call.summary.answered_ms is None:
+            self._refuse(call, _UNAVAILABLE, "proxy_lost")
 
     def _put_down(self, call: Call) -> None:
         if self._call is call:

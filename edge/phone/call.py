@@ -370,6 +370,7 @@ class Call:
         if self._ended:
             return
         self._ended = True
+        self._news.set()
         if self._leg is not None:
             self.line.detach(self._leg)
         self.stream.close()

@@ -3,7 +3,8 @@
 A phone that knows of other registrars asks its own every few seconds whether it is there (OPTIONS;
 RFC 5626 §4.4 asks for such a keepalive and leaves its form to the transport). Silence makes it
 register anew, and, if that fails, at the next one; from there it goes home again once that has
-answered for a while and nobody talks.
+answered for a while and nobody talks. Whatever rings by way of a registrar that is silent rings for
+nobody: who called can neither be answered through it nor take the call back.
 """
 
 from __future__ import annotations
@@ -36,20 +37,27 @@ _GRANTED = re.compile(r";\s*expires\s*=\s*(\d+)", re.IGNORECASE)
 class Registration:
     """One phone's binding at its registrar."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a phone's parts
         self,
         plan: AgentPlan,
         line: Line,
         report: Report,
         dice: random.Random,
+        *,
         is_idle: Callable[[], bool],
+        on_lost: Callable[[], None],
     ) -> None:
-        """`is_idle`: whether nobody talks or rings, so that the phone may change its registrar."""
+        """Wire the parts.
+
+        `is_idle`: whether nobody talks or rings, so that the phone may go home. `on_lost`: the
+        registrar in use is given up for another one.
+        """
         self._plan = plan
         self._line = line
         self._report = report
         self._dice = dice
         self._is_idle = is_idle
+        self._on_lost = on_lost
         self._registrars = [address(text) for text in (plan.registrar, *plan.backups) if text]
         """The first is the one in use."""
         self._home = self._registrars[0] if self._registrars else None
@@ -175,7 +183,9 @@ class Registration:
         if failures == 0:
             self._tell("registration_failed", status=status)
         self.is_registered = self._may_be_bound = False
-        self._turn()
+        if len(self._registrars) > 1:
+            self._turn()
+            self._on_lost()
 
     def _turn(self) -> None:
         """Let the next registrar be the one in use."""

@@ -306,6 +306,26 @@ async def test_a_phone_registers_elsewhere_while_its_home_is_silent_and_goes_hom
     again.close()
 
 
+async def test_a_phone_that_rings_by_way_of_a_dead_proxy_is_free_once_it_registers_elsewhere(
+    phones: Phones, registrar: Registrar
+) -> None:
+    home = Registrar(PASSWORDS)
+    bela = phones.agent(
+        "bela",
+        registrar=home.address,
+        backups=[str(registrar.address)],
+        password=PASSWORDS["bela"],
+        ignore=1.0,
+    )
+    await until(lambda: "bela" in home.bindings, "at home")
+    phones.caller("c1", bela, headers={"X-Everline-Offer": "call-7 1 99"}, patience_s=60)
+    await phones.event("ringing", "bela")
+    home.close()
+    await until(lambda: "bela" in registrar.bindings, "elsewhere", within_s=15)
+    (ended,) = phones.events("call", "bela")
+    assert (ended["how"], ended["status"], ended["cause"]) == ("refused", 480, "proxy_lost")
+
+
 async def test_registrar_that_comes_back_is_found_again(phones: Phones) -> None:
     first = Registrar(PASSWORDS, grants_s=1)
     phones.agent("alba", registrar=first.address, password=PASSWORDS["alba"])
