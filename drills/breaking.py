@@ -13,7 +13,7 @@ import msgspec
 
 from drills.experiment import Fault, FaultKind
 from drills.lab import recorders
-from drills.lab.disks import FullDisk
+from drills.lab.disks import FullDisk, take_away
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab
 from drills.lab.plan import HostKind
@@ -80,9 +80,9 @@ class Breaker:
                     lab.supervisor.kill(f"edge-{edge}")
                 return _later(partial(lab.renew_certificates, SiteId(target)))
             case FaultKind.LOSE_KEYS:
-                return _gone(lab.paths.of(target) / recorders.PROVIDER)
+                return _later(take_away(lab.paths.of(target) / recorders.PROVIDER))
             case FaultKind.LOSE_STORE:
-                return _gone(recorders.store_of(lab.paths.of(target)))
+                return _later(take_away(recorders.store_of(lab.paths.of(target))))
             case FaultKind.FILL_STORE:
                 return await self._fill(SiteId(target))
             case FaultKind.FLAP:
@@ -211,19 +211,3 @@ def _later(undo: Callable[[], None]) -> Undo:
         undo()
 
     return run
-
-
-def _gone(path: Path) -> Undo:
-    """Take a file or a folder away, and put a file in its place: it cannot be made anew."""
-    away = path.with_name(f"{path.name}.away")
-    try:
-        path.rename(away)
-        path.touch()
-    except OSError as error:
-        raise LabError(f"{path.name} cannot be taken away: {error}") from error
-
-    def bring_back() -> None:
-        path.unlink()
-        away.rename(path)
-
-    return _later(bring_back)

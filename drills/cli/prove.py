@@ -108,12 +108,12 @@ def prove(  # noqa: PLR0913 - the options of one command
     are decided in the enforcer only and why.
 
     `recordings` lets callers in while recorders, edges, relays and control
-    planes are killed at random; then every recording of an answered call
-    has to open and be heard, or say what is missing, or its recorder must
-    have been seen away; no file may hold a sound in the clear; copies are
-    changed in every way, and each change has to be found; some callers are
-    erased, and nothing of them may open, at no site and from no older
-    backup; at last a site is destroyed with its keys, and what it had
+    planes are killed and stores taken away at random; then every recording
+    of an answered call has to open and be heard, or say what is missing, or
+    its recorder must have been seen away; no file may hold a sound in the
+    clear; copies are changed in every way, and each change has to be found;
+    some callers are erased, and nothing of them may open, at no site and
+    from no older backup; at last a site is destroyed with its keys, and what it had
     counted as copied has to be heard elsewhere.
     --calls, default 60.
 

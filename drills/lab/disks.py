@@ -1,9 +1,10 @@
-"""A disk that is full: a tmpfs of the lab, exactly as large as what is on it."""
+"""Disks in trouble: one that is full (a tmpfs, as large as what is on it), one that is gone."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from drills.lab.errors import NetworkError, ProcessError
@@ -37,3 +38,22 @@ class FullDisk:
             self._disk.rmdir()
         except (OSError, NetworkError) as error:
             raise ProcessError(f"{self._folder} is still on a full disk: {error}") from error
+
+
+def take_away(path: Path) -> Callable[[], None]:
+    """Take a file or a folder away, and put a file in its place: it cannot be made anew.
+
+    Return what brings it back. ProcessError when it cannot be taken.
+    """
+    away = path.with_name(f"{path.name}.away")
+    try:
+        path.rename(away)
+        path.touch()
+    except OSError as error:
+        raise ProcessError(f"{path.name} cannot be taken away: {error}") from error
+
+    def bring_back() -> None:
+        path.unlink()
+        away.rename(path)
+
+    return bring_back

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import shutil
@@ -31,6 +32,7 @@ from drills.demo.screen import Screen
 from drills.demo.stock import settle
 from drills.lab import recorders
 from drills.lab.control_plane import process_name
+from drills.lab.disks import take_away
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab
 from drills.prove.recordings.absences import absences, is_explained
@@ -44,6 +46,7 @@ from state.model import MAIN, Outcome, SiteId
 
 CALLS_BEGIN_IN_S: Final = 1.0
 BETWEEN_S: Final = (1.5, 4.0)
+STORE_AWAY_S: Final = (2.0, 8.0)
 ERASED: Final = 10
 """Callers who become customers, and are erased."""
 TAMPERED: Final = 6
@@ -90,6 +93,9 @@ async def _prove(stage: Stage, seed: int) -> Proof:
     finally:
         killing.cancel()
         calling.cancel()
+        # Not before each store is back; a fault of ours that has ended the kills is told.
+        with contextlib.suppress(asyncio.CancelledError):
+            await killing
     lab = stage.lab
     edges = [
         (edge, lab.paths.of(site) / f"edge-{edge}.sock")
@@ -165,23 +171,45 @@ def _is_explained(recorded: Recorded) -> bool:
 
 
 async def _kill(stage: Stage, seed: int, kills: dict[str, int]) -> None:
-    """Kill processes at random moments; the supervisor starts them anew."""
+    """Break processes and stores at random moments, until cancelled; all come back."""
     chance = random.Random(seed)  # noqa: S311 - the same every time
     lab = stage.lab
-    kinds = ("recorder", "recorder", "edge", "control_plane", "rtpengine")
-    while True:
-        await asyncio.sleep(chance.uniform(*BETWEEN_S))
-        site, kind = chance.choice(lab.plan.sites), chance.choice(kinds)
-        match kind:
-            case "edge":
-                name = f"edge-{chance.choice(lab.plan.edges(site))}"
-            case "control_plane":
-                name = process_name(site)
-            case _:
-                name = f"{kind}-{site}"
-        if lab.supervisor.is_ready(name):
-            lab.supervisor.kill(name)
+    kinds = ("recorder", "recorder", "edge", "control_plane", "rtpengine", "store")
+    without: dict[SiteId, asyncio.Task[None]] = {}
+    async with asyncio.TaskGroup() as group:
+        while True:
+            await asyncio.sleep(chance.uniform(*BETWEEN_S))
+            site, kind = chance.choice(lab.plan.sites), chance.choice(kinds)
+            if kind == "store":
+                if site in without and not without[site].done():
+                    continue
+                lasting = _without_store(lab, site, chance.uniform(*STORE_AWAY_S))
+                without[site] = group.create_task(lasting)
+            else:
+                name = _process_of(lab, site, kind, chance)
+                if not lab.supervisor.is_ready(name):
+                    continue
+                lab.supervisor.kill(name)
             kills[kind] = kills.get(kind, 0) + 1
+
+
+def _process_of(lab: Lab, site: SiteId, kind: str, chance: random.Random) -> str:
+    match kind:
+        case "edge":
+            return f"edge-{chance.choice(lab.plan.edges(site))}"
+        case "control_plane":
+            return process_name(site)
+        case _:
+            return f"{kind}-{site}"
+
+
+async def _without_store(lab: Lab, site: SiteId, seconds: float) -> None:
+    """Let a site's recordings have no store for a while."""
+    bring_back = take_away(recorders.store_of(lab.paths.of(site)))
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        bring_back()
 
 
 async def _tamper(stage: Stage, book: Ledger, recorded: tuple[Recorded, ...], seed: int) -> Found:

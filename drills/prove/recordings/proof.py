@@ -106,7 +106,10 @@ def table(proof: Proof) -> Table:
         ("incomplete, and saying why", found["incomplete"]),
         ("not recorded while the recorder was away, as their records say", found["unrecorded"]),
         ("unexplained", found["unexplained"]),
-        ("processes killed", ", ".join(f"{n} {kind}" for kind, n in sorted(proof.kills.items()))),
+        (
+            "processes killed, stores taken away",
+            ", ".join(f"{n} {kind}" for kind, n in sorted(proof.kills.items())),
+        ),
         (
             f"files with a sound in the clear, of {proof.sounds_sought} sought",
             len(proof.plaintext),
