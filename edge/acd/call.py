@@ -151,6 +151,8 @@ class Call(Struct, frozen=True, kw_only=True):
     """Between RequeueMedia and MediaRequeued."""
     is_joined: bool = False
     """The relay has joined the two."""
+    joined_at: Now | None = None
+    """When it said so; None: a former life of the edge was told."""
     hold: Hold = Hold()
     attempt: Attempt = NO_ATTEMPT
     agent_leg: AgentLeg = AgentLeg.NONE
@@ -203,4 +205,6 @@ class Call(Struct, frozen=True, kw_only=True):
     def without_agent(self, *, still_closing: bool) -> Call:
         """Return the call with no present attempt; its leg may still have to end."""
         closing = self.closing | {self.attempt} if still_closing else self.closing
-        return replace(self, agent_leg=AgentLeg.NONE, closing=closing, is_joined=False)
+        return replace(
+            self, agent_leg=AgentLeg.NONE, closing=closing, is_joined=False, joined_at=None
+        )

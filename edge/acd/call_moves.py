@@ -140,11 +140,11 @@ def answered_too_late(call: Call, event: ev.AgentAnswered, _now: Now) -> Step:
     return call, (ef.HangUpAgent(attempt=event.attempt, reason="answered_too_late"),)
 
 
-def media_joined(call: Call, event: ev.MediaJoined, _now: Now) -> Step:
+def media_joined(call: Call, event: ev.MediaJoined, now: Now) -> Step:
     """Tell the caller's telephone where the agent is."""
     if not parts.is_present(call, event.attempt):
         return call, ()
-    return parts.offer_to_caller(replace(call, is_joined=True), event.sdp)
+    return parts.offer_to_caller(replace(call, is_joined=True, joined_at=now), event.sdp)
 
 
 def agent_media_refused(call: Call, event: ev.AgentMediaRefused, now: Now) -> Step:
@@ -197,13 +197,8 @@ def caller_reinvited(call: Call, event: ev.CallerReinvited, now: Now) -> Step:
         settled = (ef.SettleMedia(side=Side.CALLER, sdp=event.sdp),)
     call, owed = parts.exchange_over(call)
     if call.state is State.JOINING and call.is_joined and call.exchange is Exchange.NONE:
-        call = replace(
-            call, state=State.CONNECTED, talk_held=call.hold, is_passed_on=False, is_back=False
-        )
-        call, written = parts.write(call, wr.MarkConnected(at=now))
-        call, served = parts.transfer_done(call, now)
-        call, held = parts.held(call, now, on=call.hold.asks)
-        return call, (*settled, written, *served, *held)
+        call, connected = parts.connected(call, now, now)
+        return call, (*settled, *connected)
     return call, (*settled, *owed)
 
 

@@ -89,6 +89,17 @@ def queued(call: Call, now: Now) -> Step:
     return call, (queued,)
 
 
+def connected(call: Call, at: Now, now: Now) -> Step:
+    """Let the two talk, since `at`."""
+    call = replace(
+        call, state=State.CONNECTED, talk_held=call.hold, is_passed_on=False, is_back=False
+    )
+    call, written = write(call, wr.MarkConnected(at=at))
+    call, served = transfer_done(call, now)
+    call, held_ = held(call, now, on=call.hold.asks)
+    return call, (written, *served, *held_)
+
+
 def is_present(call: Call, attempt: Attempt) -> bool:
     """Tell whether the leg of this attempt is the present one."""
     return attempt == call.attempt and call.agent_leg is not AgentLeg.NONE

@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from edge.acd import call_endings as endings
 from edge.acd import call_events as ev
+from edge.acd import call_joining as joining
 from edge.acd import call_moves as moves
 from edge.acd import call_transfer as transfer
 from edge.acd.call import Call, Rules, State
@@ -193,12 +194,12 @@ TABLE: Final[Mapping[State, Row]] = {
         **_ANSWERED_CALLER,
         **_EARLIER_AGENTS,
         **_AGENT_MEDIA_STALE,
-        ev.CallerEnded: endings.caller_left,
+        ev.CallerEnded: joining.caller_left,
         ev.GreetingOver: _GREETED,
         ev.Reserved: _NOT_WAITING,
         ev.AgentMediaRefused: moves.agent_media_refused,
         ev.MediaJoined: moves.media_joined,
-        ev.AgentEnded: transfer.left_while_served,
+        ev.AgentEnded: joining.agent_left,
         ev.RingTimeout: _NO_RING,
     },
     State.CONNECTED: {

@@ -56,6 +56,7 @@ def _passed_on(call: Call, wanted: ef.ReserveTarget | ef.HandOver, now: Now) -> 
         state=State.TRANSFERRING,
         agent_leg=AgentLeg.NONE,
         is_joined=False,
+        joined_at=None,
         is_media_moving=True,
         owed_sdp=None,
         is_passed_on=True,

@@ -16,7 +16,7 @@ from edge.acd import call_writes as wr
 from edge.acd.call import Rules, State
 from edge.acd.call_events import Attempt, By, Side
 from edge.acd.call_state import start, step
-from state.model import AgentId, Decision, Outcome
+from state.model import AgentId, Decision, Now, Outcome
 from tests.acd.worlds import NOW, call_id
 
 SDP = b"v=0"
@@ -95,13 +95,14 @@ class Stage:
         self.freed: list[Freeing] = []
         self.finished: list[ef.Finished] = []
         self.log: list[ef.Effect] = []
+        self.now = NOW
         self.call, effects = start(call_id(1), Rules(greeting=greeting), sdp, NOW)
         self._carry_out(effects)
 
     def deliver(self, event: ev.Event) -> tuple[ef.Effect, ...]:
         """Let something happen."""
         before = self.call
-        self.call, effects = step(before, event, NOW)
+        self.call, effects = step(before, event, self.now)
         if before.state is State.ENDED:
             assert (self.call, effects) == (before, ())
         if before.state is State.ENDING:
@@ -395,6 +396,11 @@ class Stage:
         self.deliver(fires)
 
     # -- a usual call
+
+    def later(self, seconds: float) -> None:
+        """Let time pass."""
+        ms = round(seconds * 1000)
+        self.now = Now(mono_s=self.now.mono_s + seconds, wall_ms=self.now.wall_ms + ms)
 
     def bring_to(self, state: State) -> Stage:
         """Let the call go the usual way, one step at a time, until it is in `state`."""

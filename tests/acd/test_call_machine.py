@@ -79,6 +79,10 @@ class CallMachine(RuleBasedStateMachine):
     def a_timer_runs_out(self, data: st.DataObject) -> None:
         self.stage.time_out(data.draw(st.sampled_from(sorted(self.stage.timers))))
 
+    @rule(seconds=st.sampled_from([0.1, 1.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.stage.later(seconds)
+
     # -- the caller
 
     @precondition(lambda self: self.stage.caller is not Leg.OVER)
