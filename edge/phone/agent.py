@@ -19,6 +19,7 @@ from edge.sip.events import IncomingInvite
 _BUSY = 486
 _NOT_ACCEPTABLE = 488
 _UNAVAILABLE = 480
+_TERMINATED = 487
 _RINGS_S = 300.0
 """A phone that nobody answers rings until the caller's side gives up."""
 
@@ -94,7 +95,9 @@ class Agent:
         plan, dice = self._plan, self._dice
         declines = dice.random() < plan.decline
         ignores = dice.random() < plan.ignore
-        delay_s = _RINGS_S if ignores and not declines else dice.uniform(*plan.answer_after_s)
+        delay_s = (
+            _expires_s(event) if ignores and not declines else dice.uniform(*plan.answer_after_s)
+        )
         talk_s = dice.uniform(*plan.talk_s)
         self._line.do(lambda stack, now: stack.progress(event.leg, 180, now))
         call.summary.ringing_ms = call.tell("ringing", status=180)
@@ -106,7 +109,7 @@ class Agent:
         elif declines:
             self._refuse(call, plan.decline_status, "declined")
         elif ignores:
-            self._refuse(call, _UNAVAILABLE, "ignored")
+            self._refuse(call, _TERMINATED, "ignored")
         elif self._answer(call, event):
             await self._talk(call, talk_s)
 
@@ -163,6 +166,12 @@ class Agent:
 
 
 _CAUSES = {Turn.NO_MEDIA: "no_media", Turn.STOPPED: "stopped"}
+
+
+def _expires_s(event: IncomingInvite) -> float:
+    """Return how long the INVITE is worth ringing for (RFC 3261 §13.3.1)."""
+    text = event.headers.get("expires", "")
+    return float(text) if text.isdecimal() else _RINGS_S
 
 
 def _call_named_by(event: IncomingInvite) -> str:

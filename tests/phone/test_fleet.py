@@ -326,6 +326,15 @@ async def test_a_phone_that_rings_by_way_of_a_dead_proxy_is_free_once_it_registe
     assert (ended["how"], ended["status"], ended["cause"]) == ("refused", 480, "proxy_lost")
 
 
+async def test_a_phone_that_nobody_answers_rings_no_longer_than_the_invite_is_good_for(
+    phones: Phones, registrar: Registrar
+) -> None:
+    alba = phones.agent("alba", registrar=registrar.address, ignore=1.0)
+    phones.caller("c1", alba, headers={"Expires": "1"}, patience_s=60)
+    ended = await phones.call("alba")
+    assert (ended["how"], ended["status"], ended["cause"]) == ("refused", 487, "ignored")
+
+
 async def test_registrar_that_comes_back_is_found_again(phones: Phones) -> None:
     first = Registrar(PASSWORDS, grants_s=1)
     phones.agent("alba", registrar=first.address, password=PASSWORDS["alba"])
