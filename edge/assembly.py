@@ -148,6 +148,7 @@ class Assembly:
             store=self.shared.store,
             snapshot=self.shared.snapshot,
             holds=self.switchboard.holds,
+            hears_keys=self.switchboard.hears_keys,
             recorder=self.recorder,
         )
         self.transfer_wishes = TransferWishes(

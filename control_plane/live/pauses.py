@@ -68,7 +68,8 @@ async def _wish(ask: Named, *, pauses: bool) -> RecordingPauseView:
     if state is None or (pauses and state is RecordingState.RECORDING):
         # Also when somebody has asked for the opposite meanwhile, and was answered.
         raise ApiError(NOT_CONFIRMED, "Ask again; what was asked is carried out when it can be.")
-    return RecordingPauseView(call=call, state=state)
+    hears_keys = snapshot.recordings[call].value.hears_keys
+    return RecordingPauseView(call=call, state=state, hears_keys=hears_keys)
 
 
 ROUTES: Final[Routes] = tuple(

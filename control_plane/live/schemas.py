@@ -63,6 +63,9 @@ class RecordingPauseView(ApiModel):
     call: str
     state: RecordingState
     """`unrecorded`: there is no recording of this call, and nothing that could be paused."""
+    hears_keys: bool
+    """Whether the agent hears what the caller keys, as their telephone keys tones in its audio: a
+    form into which the caller is to key digits stays shut then, though the recording has none."""
 
 
 TransferState = Literal["none", "trying", "ringing", "done", "failed"]

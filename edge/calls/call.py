@@ -128,6 +128,11 @@ class CallShell:
         return self._legs.way_of(attempt)
 
     @property
+    def hears_keys(self) -> bool:
+        """Whether an agent hears what the caller keys."""
+        return self._media.hears_keys
+
+    @property
     def has_media(self) -> bool:
         """Whether the relay should know it."""
         return self._call is not None and self._call.state in _WITH_MEDIA

@@ -24,6 +24,7 @@ from edge.media.facing import standing_answer
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import FOREVER
+from edge.media.sdp import keys_apart
 from state.model import CallId
 
 log = structlog.get_logger()
@@ -98,6 +99,12 @@ class CallMedia:
     def has_more(self) -> bool:
         """Whether there is more to hear before the queue."""
         return bool(self._left)
+
+    @property
+    def hears_keys(self) -> bool:
+        """Whether the agent hears what the caller keys: tones in the audio, as far as is known."""
+        said = self._said.get(Side.CALLER)
+        return said is None or not keys_apart(said)
 
     @property
     def said(self) -> Mapping[Side, bytes]:

@@ -45,20 +45,25 @@ class Obeys(Protocol):
 class RecordingWishes:
     """The wishes of one edge's calls."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it obeys, and by what
         self,
         *,
         edge: EdgeId,
         store: Store,
         snapshot: Callable[[], Snapshot],
         holds: Callable[[CallId], bool],
+        hears_keys: Callable[[CallId], bool],
         recorder: Obeys | None,
     ) -> None:
-        """Without a `recorder` nothing is recorded, and every pause holds."""
+        """Without a `recorder` nothing is recorded, and every pause holds.
+
+        `hears_keys` tells whether an agent hears what the caller keys.
+        """
         self._edge = edge
         self._store = store
         self._snapshot = snapshot
         self._holds = holds
+        self._hears_keys = hears_keys
         self._recorder = recorder
         self._wake = Wake()
         self._doing: dict[CallId, tuple[int, asyncio.Task[None]]] = {}
@@ -111,7 +116,13 @@ class RecordingWishes:
         compare: Compare = (
             Absent(key=key) if held is None else ModIs(key=key, mod_revision=held.mod_revision)
         )
-        status = RecordingStatus(call=call, edge=self._edge, state=state, wish=wish)
+        status = RecordingStatus(
+            call=call,
+            edge=self._edge,
+            state=state,
+            wish=wish,
+            hears_keys=self._hears_keys(call),
+        )
         await self._store.txn((compare,), (Put(key=key, value=encode(status)),))
 
 

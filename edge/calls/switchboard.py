@@ -137,6 +137,11 @@ class Switchboard:
         """Tell whether a call is held here."""
         return call in self._calls
 
+    def hears_keys(self, call: CallId) -> bool:
+        """Tell whether an agent hears what the caller keys; of a call not held here: maybe."""
+        shell = self._calls.get(call)
+        return shell is None or shell.hears_keys
+
     def held(self) -> Sequence[CallShell]:
         """Return the calls that are held here."""
         return list(self._calls.values())

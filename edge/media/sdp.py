@@ -95,6 +95,15 @@ def audio(sdp: bytes) -> Section:
     return sections[_first_usable(sections)]
 
 
+def keys_apart(sdp: bytes) -> bool:
+    """Tell whether its writer keys digits as events of their own (RFC 4733), beside the audio."""
+    try:
+        section = audio(sdp)
+    except SdpError:
+        return False
+    return _EVENTS in section.encodings.values()
+
+
 def inert_answer(offer: bytes) -> bytes:
     """Answer `offer` for a party that only plays: every audio codec of ours, at the discard port.
 

@@ -30,6 +30,8 @@ class RecordingStatus(Struct, frozen=True, kw_only=True):
     state: RecordingState
     wish: int = 0
     """The mod_revision of the wish that this answers."""
+    hears_keys: bool = True
+    """Whether the agent hears what the caller keys: tones in the audio, and no events beside it."""
 
 
 FIRST_EPOCH = 1

@@ -13,7 +13,7 @@ from edge.sip.errors import LocalError
 from edge.sip.events import EndedBy, LegId, TransactionId
 from state import keys
 from state.model import DidNumber, Outcome, QueueId
-from tests.edge.fake_telephony import AGENT_SDP, S
+from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
 from tests.edge.stage import NOWHERE, SALES, Center, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
@@ -230,6 +230,27 @@ async def test_stopping_lets_everybody_go_and_says_why() -> None:
         await made.nothing_is_left()
         outcomes = sorted(each.outcome for each in (await made.records()).values())
         assert outcomes == [Outcome.LOST, Outcome.LOST, Outcome.REFUSED]
+
+
+EVENTS_SDP = CALLER_SDP.replace(b"RTP/AVP 0", b"RTP/AVP 0 101") + (
+    b"a=rtpmap:101 telephone-event/8000\r\n"
+)
+
+
+@in_virtual_time
+@pytest.mark.parametrize(("sdp", "hears"), [(CALLER_SDP, True), (EVENTS_SDP, False)])
+async def test_an_agent_hears_the_keys_of_a_caller_whose_telephone_has_no_events_for_them(
+    sdp: bytes, *, hears: bool
+) -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        leg = a1.sip.arrive(SALES, sdp=sdp)
+        a1.sip.acknowledge(leg)
+        await settle()
+        (call,) = a1.snapshot.tickets
+        assert a1.switchboard.hears_keys(call) is hears
+        a1.sip.hang_up(leg)
+        await made.nothing_is_left()
 
 
 @in_virtual_time

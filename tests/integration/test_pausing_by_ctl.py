@@ -101,7 +101,7 @@ async def test_an_agent_pauses_their_own_calls_recording_and_lets_it_go_on_by_ct
     for word, state in (("pause", RecordingState.PAUSED), ("resume", RecordingState.RECORDING)):
         said = await terminal.ctl("calls", "recording", word, call, "--json")
         assert said.code == 0, said
-        assert said.json == {"call": call, "state": state.value}
+        assert said.json == {"call": call, "state": state.value, "hears_keys": True}
         # What the edge says, once its recorder has done it.
         found = (await center.store.range(keys.recording(CallId(call)))).records
         assert decode(RecordingStatus, found[0].value, found[0].key).state is state

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.media.errors import MediaError, SdpError
-from edge.media.sdp import Direction, audio, inert_answer, inert_offer, parse, with_origin
+from edge.media.sdp import (
+    Direction,
+    audio,
+    inert_answer,
+    inert_offer,
+    keys_apart,
+    parse,
+    with_origin,
+)
 
 
 def described(*lines: str, head: str = "c=IN IP4 192.0.2.1") -> bytes:
@@ -23,6 +31,22 @@ def test_audio_section_is_read_with_its_address_codecs_and_direction() -> None:
         Direction.SENDRECV,
     )
     assert section.encodings == {"8": "PCMA/8000", "0": "PCMU/8000", "101": "TELEPHONE-EVENT/8000"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "apart"),
+    [
+        (("m=audio 4000 RTP/AVP 8 101", "a=rtpmap:101 telephone-event/8000"), True),
+        (("m=audio 4000 RTP/AVP 8 0",), False),
+        (("m=video 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"), False),
+        ((), False),
+    ],
+    ids=["events", "tones", "not of the audio", "no audio"],
+)
+def test_who_keys_tones_is_told_from_who_keys_events(
+    lines: tuple[str, ...], *, apart: bool
+) -> None:
+    assert keys_apart(described(*lines)) is apart
 
 
 def test_section_address_and_direction_win_over_those_of_the_session() -> None:

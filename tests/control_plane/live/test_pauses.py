@@ -42,13 +42,16 @@ class Recorder:
 
 
 @asynccontextmanager
-async def edge(scene: Scene, recorder: Recorder | None) -> AsyncIterator[None]:
+async def edge(
+    scene: Scene, recorder: Recorder | None, *, hears_keys: bool = False
+) -> AsyncIterator[None]:
     """Let the edge's own part obey the wishes of the calls that it holds."""
     part = RecordingWishes(
         edge=EdgeId("a1"),
         store=scene.store,
         snapshot=lambda: scene.mirror.snapshot,
         holds=lambda call: call == CALL,
+        hears_keys=lambda _: hears_keys,
         recorder=recorder,
     )
     leave = scene.mirror.subscribe(lambda _, deltas: part.take({each.kind for each in deltas}))
@@ -80,6 +83,16 @@ async def test_an_agent_pauses_and_resumes_the_own_call(scene: Scene) -> None:
         resumed = await ask(ann, "resume")
         assert (resumed.status, resumed.json["state"]) == (200, "recording")
         assert len(recorder.obeyed) == 2
+
+
+@pytest.mark.parametrize("hears_keys", [True, False])
+async def test_who_would_hear_the_callers_keys_is_told_so_with_the_pause(
+    scene: Scene, *, hears_keys: bool
+) -> None:
+    ann = await talking(scene)
+    async with edge(scene, Recorder(), hears_keys=hears_keys):
+        paused = await ask(ann, "pause")
+    assert (paused.json["state"], paused.json["hears_keys"]) == ("paused", hears_keys)
 
 
 async def test_a_recorder_that_is_away_leaves_the_form_shut_and_does_it_when_it_is_back(
