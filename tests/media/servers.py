@@ -22,7 +22,7 @@ from edge.phone.session import MediaSession
 
 HOST = "127.0.0.1"
 PROMPTS = Path(__file__).parents[2] / "edge/ivr/prompts"
-_START_S = 5.0
+_START_S = 30.0
 
 
 def free_udp_port() -> int:
@@ -72,6 +72,8 @@ class Rtpengine:
         try:
             await engine.ping()
         except MediaUnavailable as error:
+            # Its port for commands on a terminal is always the same: the next one needs it.
+            self.kill()
             raise AssertionError(self.log.read_text()) from error
         finally:
             engine.close()
