@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from control_plane.api.ask import Ask
@@ -80,7 +81,15 @@ async def judged(
         return None  # and that is what is answered
     what = coming(records, ask.now_ms, WINDOW_S)
     found = await asyncio.to_thread(
-        move, snapshot, checked.configuration, what, ask.services.clock.now()
+        partial(
+            move,
+            snapshot,
+            checked.configuration,
+            what,
+            ask.services.clock.now(),
+            # A version that was written a moment ago is not in the snapshot yet.
+            present=newest.checked.configuration,
+        )
     )
     view = told(found, checked.configuration, ask.tenant, failing)
     if not (view.fits or view.emergency or trial.dry_run or trial.force):

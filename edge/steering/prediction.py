@@ -158,14 +158,19 @@ def horizon_of(snapshot: Snapshot) -> Horizon:
     return replace(HORIZON, most_calls=max(FEWEST_CALLS, fewer))
 
 
-def move(
+def move(  # noqa: PLR0913 - what is supposed, and what it is compared with
     snapshot: Snapshot,
     rules: Configuration,
     what: Coming,
     now: Now,
     horizon: Horizon | None = None,
+    *,
+    present: Configuration | None = None,
 ) -> Move:
-    """Return what it would come to if these rules were in force."""
+    """Return what it would come to if these rules were in force.
+
+    `present`: those that are now, where the snapshot may not show them yet.
+    """
     horizon = horizon or horizon_of(snapshot)
     return Move(
         seed=horizon.seed,
@@ -174,7 +179,7 @@ def move(
         target_s=TARGET_S,
         level=LEVEL,
         formula=FORMULA,
-        before=predict(snapshot, what, now, horizon=horizon),
+        before=predict(snapshot, what, now, rules=present, horizon=horizon),
         after=predict(snapshot, what, now, rules=rules, horizon=horizon),
     )
 

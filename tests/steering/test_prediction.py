@@ -15,6 +15,7 @@ from edge.steering.coming import Coming, Stream, coming
 from edge.steering.erlang import erlang_b, lines_needed, service
 from edge.steering.imagined import Horizon, fraction
 from edge.steering.prediction import Move, Prediction, horizon_of, move, predict
+from state import keys
 from state.configuration import Configuration
 from state.model import (
     AgentId,
@@ -200,6 +201,18 @@ def test_a_receiving_site_without_room_is_what_does_not_fit() -> None:
     assert short.lines_short == short.lines - 3 > 0
     roomy = replace(site(world, C), room=short.lines)
     assert move(world.snapshot, rules_of(world, sites=(away, roomy)), what, NOW).fits
+
+
+def test_a_move_is_compared_with_the_rules_that_are_though_the_snapshot_shows_older_ones() -> None:
+    """A site drains by what the snapshot shows; that was ended, and is to be done again."""
+    world, what = line(6), steady(4.0, 10.0)
+    small = replace(site(world, C), room=3)
+    away = replace(site(world, A), draining=True, backups=(C,))
+    present, drained = rules_of(world, sites=(small,)), rules_of(world, sites=(away, small))
+    for each in (small, away):
+        world.put(keys.site(each.id), each)
+    assert move(world.snapshot, drained, what, NOW).fits
+    assert not move(world.snapshot, drained, what, NOW, present=present).fits
 
 
 def test_a_lost_site_takes_its_agents_and_its_carriers_go_elsewhere() -> None:
