@@ -282,9 +282,11 @@ async def _lose(stage: Stage, gone: Collection[str]) -> tuple[SiteId, int, int, 
 
 
 async def _plays(library: Library, call: str) -> bool:
+    """Tell whether all is heard that the manifest lists: of some it lists nothing but a gap."""
     try:
         account = await library.manifest(MAIN, call)
-        return len([frame async for frame in library.frames(account)]) > 0
+        listed = sum(each.frames for each in account.segments)
+        return len([frame async for frame in library.frames(account)]) == listed
     except (FileNotFoundError, CustodyError):
         return False
 
