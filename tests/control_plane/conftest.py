@@ -12,9 +12,8 @@ import pytest
 
 from tests.control_plane.begun import begin
 from tests.control_plane.center import Center, running, settings
+from tests.control_plane.databases import BOTH, begun
 from tests.control_plane.postgresql import Server
-
-BOTH = ("sqlite", pytest.param("postgresql", marks=pytest.mark.parts))
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +54,7 @@ def begun_file(begun_sqlite: Path, tmp_path: Path) -> str:
 @pytest.fixture(params=BOTH)
 def database_url(request: pytest.FixtureRequest) -> str:
     """Return the URL of a database that holds its first administrator, and else nothing."""
-    if request.param == "sqlite":
-        return str(request.getfixturevalue("begun_file"))
-    server: Server = request.getfixturevalue("postgresql")
-    return server.url(server.create(like=request.getfixturevalue("begun_postgresql")))
+    return begun(request)
 
 
 @pytest.fixture(params=BOTH)

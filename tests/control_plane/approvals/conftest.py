@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.control_plane.databases import SQLITE, begun
 
-@pytest.fixture
-def database_url(begun_file: str) -> str:
-    """Return the URL of a SQLite database that holds its first administrator."""
-    return begun_file
+
+@pytest.fixture(params=SQLITE)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a database that holds its first administrator, and else nothing."""
+    return begun(request)
