@@ -105,7 +105,7 @@ class Agent:
         if turn is Turn.ENDED:
             return
         if turn is Turn.STOPPED:
-            self._refuse(call, _UNAVAILABLE, "stopped")
+            self._refuse(call, _UNAVAILABLE, call.stopped_because)
         elif declines:
             self._refuse(call, plan.decline_status, "declined")
         elif ignores:
@@ -154,7 +154,8 @@ class Agent:
         """Give up a call that rings through a proxy that is gone: no CANCEL would come by it."""
         call = self._call
         if call is not None and call.summary.answered_ms is None:
-            self._refuse(call, _UNAVAILABLE, "proxy_lost")
+            # Not refused here: its leg may be over, and its own task be about to hear of that.
+            call.stop("proxy_lost")
 
     def _put_down(self, call: Call) -> None:
         if self._call is call:

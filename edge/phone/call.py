@@ -86,6 +86,7 @@ class Call:
         self._loop = asyncio.get_running_loop()
         self._ended = False
         self._stopped = False
+        self.stopped_because = ""
         self._why_we_end = ""
         self._offering = False
         self._referred_s = 0.0
@@ -105,9 +106,10 @@ class Call:
         self._leg = leg
         self.line.attach(leg, self.put)
 
-    def stop(self) -> None:
+    def stop(self, because: str = "stopped") -> None:
         """Let whoever plays this call hang up now."""
         self._stopped = True
+        self.stopped_because = because
         self._news.set()
 
     def put(self, item: Event | Heard) -> None:
@@ -370,7 +372,6 @@ class Call:
         if self._ended:
             return
         self._ended = True
-        self._news.set()
         if self._leg is not None:
             self.line.detach(self._leg)
         self.stream.close()

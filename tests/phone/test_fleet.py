@@ -326,6 +326,29 @@ async def test_a_phone_that_rings_by_way_of_a_dead_proxy_is_free_once_it_registe
     assert (ended["how"], ended["status"], ended["cause"]) == ("refused", 480, "proxy_lost")
 
 
+async def test_a_proxy_that_is_given_up_just_as_the_ring_is_withdrawn_harms_no_phone(
+    phones: Phones, registrar: Registrar
+) -> None:
+    bela = phones.agent("bela", registrar=registrar.address, ignore=1.0)
+    phones.caller("c1", bela, give_up_s=0.5)
+    await phones.event("ringing", "bela")
+    agent = phones.fleet._agents["bela"]  # noqa: SLF001 - the moment cannot be had otherwise
+    call = agent._call  # noqa: SLF001
+    assert call is not None
+    faults: list[Exception] = []
+
+    def lost_at_once(item: Event) -> None:
+        call.put(item)
+        try:
+            agent._stop_ringing()  # noqa: SLF001
+        except Exception as error:  # noqa: BLE001 - whatever it is, the phone would die of it
+            faults.append(error)
+
+    call.line.attach(call.leg, lost_at_once)
+    ended = await phones.call("bela")
+    assert (ended["how"], faults) == ("cancelled", [])
+
+
 async def test_a_phone_that_nobody_answers_rings_no_longer_than_the_invite_is_good_for(
     phones: Phones, registrar: Registrar
 ) -> None:
