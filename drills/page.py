@@ -60,97 +60,122 @@ suffices is the auditor's judgement.</p>
 
 def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
     """Return the page. `before`: earlier runs of the same drill, the oldest first."""
-    experiment = evidence.experiment
-    bounds = {bound.figure: bound for bound in experiment.expect}
-    when = _moment(evidence.began_ms)
+    title = escape(f"{evidence.experiment.title}: {evidence.run}")
+    parts = (
+        *_heading(evidence),
+        *_found(evidence),
+        *_calls(evidence),
+        *_what_was_done(evidence),
+        _compared(evidence, before),
+        *_what_was_seen(evidence),
+        *_how_to_check(evidence),
+    )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _heading(evidence: Evidence) -> Iterator[str]:
+    experiment, when = evidence.experiment, _moment(evidence.began_ms)
     verdict = (
         '<span class="held">held</span>'
         if evidence.held
         else '<span class="broken">did not hold</span>'
     )
-    parts = [
-        f"<h1>{escape(experiment.title)}</h1>",
-        (
-            f'<p class="dim">Drill {escape(experiment.name)}, run {escape(evidence.run)},'
-            f" {when:%d %B %Y %H:%M:%S} UTC</p>"
-        ),
-        f'<p class="verdict">The hypothesis {verdict}.</p>',
-        f"<p>{escape(experiment.hypothesis)}</p>",
-        f"<p>{escape(summary(evidence))}</p>",
-        "<h2>Expected and found</h2>",
-        table(
-            ("held", "what", "expected", "found"),
-            (_judged(each, bounds.get(each.figure)) for each in evidence.judgements),
-        ),
-        "<h2>Time to recover</h2>",
-        table(
-            ("service", "time"),
-            (
-                (escape(service), told(figure, evidence.figures.get(figure)))
-                for service, figure in _SERVICES
-            ),
-        ),
-        "<h2>What was lost</h2>",
-        table(("what", "how much"), _losses(evidence.figures)),
-        "<h2>Calls</h2>",
-        _ledger(evidence.figures),
-        "<h3>Time from INVITE to answer, call by call</h3>",
-        calls_chart(evidence.calls),
-        "<h3>Second by second</h3>",
-        looks_chart(evidence.looks) or "<p>Nobody looked.</p>",
-        _moved(evidence),
-        "<h2>What was broken, and what allowed it</h2>",
-        table(("fault", "from", "until"), _broken(evidence)),
-        table(
-            ("guard", "", "why"),
-            (
-                (escape(each.guard), mark(held=each.allows), escape(each.why))
-                for each in evidence.guards
-            ),
-        ),
-        "<h3>Who asked, and who approved</h3>",
-        items(each.told() for each in evidence.approvals)
-        or "<p>Nobody had to: a lab of its own, with synthetic callers only.</p>",
-        _compared(evidence, before),
-        "<h2>Findings</h2>",
-        items(evidence.findings) or "<p>None.</p>",
-        "<h2>Timeline</h2>",
-        table(
-            ("after", "who", "what"),
-            (
-                (no_break(f"{_cents(m.after_s):.2f} s"), escape(m.who), escape(m.what))
-                for m in evidence.timeline
-            ),
-        ),
-        "<h2>Clocks</h2>",
-        table(
-            ("who", "differs by at least", "at most"),
-            (
-                (escape(each.who), f"{each.least_ms:.1f} ms", f"{each.most_ms:.1f} ms")
-                for each in evidence.clocks
-            ),
-        ),
-        "<h2>All figures</h2>",
-        table(
-            ("figure", "value"),
-            ((_named(name), told(name, value)) for name, value in sorted(evidence.figures.items())),
-        ),
-        "<h2>How to check this</h2>",
-        (
-            f"<p>Plan <code>{evidence.plan_hash}</code>; the piece before"
-            f" <code>{evidence.previous}</code>."
-            f" <code>./everline drill report {escape(evidence.run)} --verify</code>"
-            " checks the signature, the chain and the files:</p>"
-        ),
-        items(f"{name}: {digest}" for name, digest in evidence.files.items()),
-        "<h2>What this is a record of</h2>",
-        _FOR_AUDITORS,
-    ]
-    title = escape(f"{experiment.title}: {evidence.run}")
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
+    yield f"<h1>{escape(experiment.title)}</h1>"
+    yield (
+        f'<p class="dim">Drill {escape(experiment.name)}, run {escape(evidence.run)},'
+        f" {when:%d %B %Y %H:%M:%S} UTC</p>"
     )
+    yield f'<p class="verdict">The hypothesis {verdict}.</p>'
+    yield f"<p>{escape(experiment.hypothesis)}</p>"
+    yield f"<p>{escape(summary(evidence))}</p>"
+
+
+def _found(evidence: Evidence) -> Iterator[str]:
+    bounds = {bound.figure: bound for bound in evidence.experiment.expect}
+    yield "<h2>Expected and found</h2>"
+    yield table(
+        ("held", "what", "expected", "found"),
+        (_judged(each, bounds.get(each.figure)) for each in evidence.judgements),
+    )
+    yield "<h2>Time to recover</h2>"
+    yield table(
+        ("service", "time"),
+        (
+            (escape(service), told(figure, evidence.figures.get(figure)))
+            for service, figure in _SERVICES
+        ),
+    )
+    yield "<h2>What was lost</h2>"
+    yield table(("what", "how much"), _losses(evidence.figures))
+
+
+def _calls(evidence: Evidence) -> Iterator[str]:
+    yield "<h2>Calls</h2>"
+    yield _ledger(evidence.figures)
+    yield "<h3>Time from INVITE to answer, call by call</h3>"
+    yield calls_chart(evidence.calls)
+    yield "<h3>Second by second</h3>"
+    yield looks_chart(evidence.looks) or "<p>Nobody looked.</p>"
+    yield _moved(evidence)
+
+
+def _what_was_done(evidence: Evidence) -> Iterator[str]:
+    yield "<h2>What was broken, and what allowed it</h2>"
+    yield table(("fault", "from", "until"), _broken(evidence))
+    yield table(
+        ("guard", "", "why"),
+        (
+            (escape(each.guard), mark(held=each.allows), escape(each.why))
+            for each in evidence.guards
+        ),
+    )
+    yield "<h3>Who asked, and who approved</h3>"
+    yield (
+        items(each.told() for each in evidence.approvals)
+        or "<p>Nobody had to: a lab of its own, with synthetic callers only.</p>"
+    )
+
+
+def _what_was_seen(evidence: Evidence) -> Iterator[str]:
+    yield "<h2>Findings</h2>"
+    yield items(evidence.findings) or "<p>None.</p>"
+    yield "<h2>Timeline</h2>"
+    yield table(
+        ("after", "who", "what"),
+        (
+            (no_break(f"{_cents(m.after_s):.2f} s"), escape(m.who), escape(m.what))
+            for m in evidence.timeline
+        ),
+    )
+    yield "<h2>Clocks</h2>"
+    yield table(
+        ("who", "differs by at least", "at most"),
+        (
+            (escape(each.who), f"{each.least_ms:.1f} ms", f"{each.most_ms:.1f} ms")
+            for each in evidence.clocks
+        ),
+    )
+    yield "<h2>All figures</h2>"
+    yield table(
+        ("figure", "value"),
+        ((_named(name), told(name, value)) for name, value in sorted(evidence.figures.items())),
+    )
+
+
+def _how_to_check(evidence: Evidence) -> Iterator[str]:
+    yield "<h2>How to check this</h2>"
+    yield (
+        f"<p>Plan <code>{evidence.plan_hash}</code>; the piece before"
+        f" <code>{evidence.previous}</code>."
+        f" <code>./everline drill report {escape(evidence.run)} --verify</code>"
+        " checks the signature, the chain and the files:</p>"
+    )
+    yield items(f"{name}: {digest}" for name, digest in evidence.files.items())
+    yield "<h2>What this is a record of</h2>"
+    yield _FOR_AUDITORS
 
 
 def summary(evidence: Evidence) -> str:

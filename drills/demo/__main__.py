@@ -15,7 +15,8 @@ from rich.text import Text
 
 from drills.cli.errors import Exit
 from drills.cli.progress import console
-from drills.demo.claims import Claim, as_json, claims
+from drills.demo.as_json import as_json
+from drills.demo.claims import Claim, claims
 from drills.demo.figures import measure
 from drills.demo.placing import no_test_calls
 from drills.demo.report import report

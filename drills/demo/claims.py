@@ -1,7 +1,6 @@
-"""What the demo stands for, claim by claim, and the numbers as others read them. PURE.
+"""What the demo stands for, claim by claim. PURE.
 
-Owns when a claim is broken, and the names in the JSON of `--json`. The shell prints what stands
-here and exits by it; it decides nothing.
+Owns when a claim is broken. The shell prints what stands here and exits by it; it decides nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from math import inf
 from msgspec import Struct
 
 from drills.demo import failover
-from drills.demo.figures import Count, Figures, Run
-from drills.demo.management import Edit, is_everywhere, told
+from drills.demo.figures import Figures, Run
+from drills.demo.management import is_everywhere, told
 from state.model import EdgeId, SiteId
 
 RTO_LIMIT_S = 5.0
@@ -240,113 +239,3 @@ def _claims_of_housekeeping(figures: Figures) -> tuple[Claim, ...]:
             numbers=f"{figures.setup_s:.1f} s",
         ),
     )
-
-
-def as_json(run: Run, figures: Figures, found: Sequence[Claim]) -> dict[str, object]:
-    """Return the figures as JSON values, under the names that others read."""
-    people, edges = figures.by_people, figures.by_edges
-    return {
-        "seed": run.scenario.seed,
-        "calls": {**_as_json(people), "by_edges": _as_json(edges)},
-        "mismatches": [
-            {"call": each.call, "people": each.people, "edges": each.edges}
-            for each in figures.mismatches
-        ],
-        "sites": {"same": figures.same_site, "other": figures.other_site},
-        "waits": {
-            "mean_s": round(figures.waits.mean_s, 3),
-            "p95_s": round(figures.waits.p95_s, 3),
-            "max_s": round(figures.waits.max_s, 3),
-            "queued": figures.waits.queued,
-        },
-        "routing": {
-            "wrong_skill": len(figures.wrong_skill),
-            "double_offers": len(figures.double_offers),
-            "faults": [
-                f"{fault.agent}: {fault.why}"
-                for fault in (*figures.wrong_skill, *figures.double_offers)
-            ],
-        },
-        "audio": {
-            "checked": figures.audio_checked,
-            "both_ways": figures.audio_both_ways,
-            "faults": list(figures.audio_faults),
-        },
-        "failover": {
-            "killed": figures.killed,
-            "leader": figures.leader,
-            "successor": figures.successor,
-            "rto_s": figures.rto_s,
-            "redirected": figures.redirected,
-            "noticed_s": {each: round(s, 3) for each, s in figures.noticed_s.items()},
-            "last_offer_s": round(figures.last_offer_s, 3),
-            "agents_back_s": {
-                agent: round(after_s, 3) for agent, after_s in sorted(figures.back_s.items())
-            },
-            "lost_elsewhere": len(figures.lost_elsewhere),
-            "lost_elsewhere_calls": list(figures.lost_elsewhere),
-            "timeline": [
-                {"after_s": round(each.after_s, 3), "who": each.who, "what": each.what}
-                for each in figures.timeline
-            ],
-        },
-        "management": {
-            "signed_in_at": run.managed.signed_in_at,
-            "edit": _edit_as_json(run.managed.edit),
-            "went_on_at": list(run.managed.went_on_at),
-            "renewed_at": run.managed.renewed_at,
-            "later_edit": _edit_as_json(run.managed.later_edit),
-            "heard_at": run.managed.heard_at,
-            "first_sound_ms": run.managed.first_sound_ms,
-            "faults": list(run.managed.faults),
-        },
-        "recordings": {
-            "due": len(run.recordings),
-            "opened": sum(1 for each in run.recordings if not each.fault),
-            "heard": sum(1 for each in run.recordings if each.is_heard),
-            "incomplete": sum(
-                1 for each in run.recordings if not each.fault and not each.is_complete
-            ),
-            "faults": [
-                f"{each.call}: {each.fault or 'heard otherwise'}"
-                for each in run.recordings
-                if not each.is_heard
-            ],
-            "copies": {
-                "due": run.copies.due,
-                "copied": run.copies.copied,
-                "dead_counted": run.copies.counted,
-                "dead_played": run.copies.played,
-            },
-            "sounds_sought": run.sounds_sought,
-            "plaintext": list(run.plaintext),
-        },
-        "leaks": figures.leaks + len(figures.unanswered_stock),
-        "setup_s": round(figures.setup_s, 2),
-        "claims": [
-            {"text": each.text, "held": each.held, "numbers": each.numbers} for each in found
-        ],
-        "held": all(each.held for each in found),
-    }
-
-
-def _as_json(count: Count) -> dict[str, int]:
-    return {
-        "offered": count.offered,
-        "answered": count.answered,
-        "abandoned": count.abandoned,
-        "refused": count.refused,
-        "lost": count.lost,
-    }
-
-
-def _edit_as_json(edit: Edit | None) -> dict[str, object] | None:
-    if edit is None:
-        return None
-    return {
-        "site": edit.site,
-        "version": edit.version,
-        "edges": list(edit.edges),
-        "missing": list(edit.missing),
-        "took_s": round(edit.took_s, 3),
-    }

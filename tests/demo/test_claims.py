@@ -5,7 +5,8 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from drills.demo.claims import as_json, claims
+from drills.demo.as_json import as_json
+from drills.demo.claims import claims
 from drills.demo.failover import Detector
 from drills.demo.figures import Run, Stock, measure
 from drills.demo.reports import End
