@@ -95,6 +95,9 @@ async def undo(ask: Undone) -> MergeView:
     kept, gone = await service.load(ask, row.kept), await service.load(ask, row.gone)
     if done.rowcount != 1 or gone.merged_into != kept.id:
         raise ApiError(CANNOT_MERGE)
+    if kept.merged_into is not None:
+        # That one has the numbers now, and nobody could tell which of them came from here.
+        raise ApiError(CANNOT_MERGE, "The kept one was merged itself since: part those two first.")
     numbers, tags = (msgspec.json.decode(each, type=set[str]) for each in (row.numbers, row.tags))
     left = {
         "numbers": tuple(each for each in kept.numbers if each not in numbers),

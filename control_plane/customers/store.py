@@ -330,11 +330,12 @@ async def sealed_names(
 
 
 async def merged_away(connection: AsyncConnection, tenant: str, customer: str) -> tuple[str, ...]:
-    """Return who turned out to be this customer."""
-    statement = select(CustomerRow.id).where(
-        CustomerRow.tenant == tenant, CustomerRow.merged_into == customer
-    )
-    return tuple((await connection.execute(statement)).scalars())
+    """Return who turned out to be this customer, and who had turned out to be one of those."""
+    ours = select(CustomerRow.id).where(CustomerRow.tenant == tenant)
+    away = ours.where(CustomerRow.merged_into == customer).cte(recursive=True)
+    further = ours.where(CustomerRow.merged_into == away.c.id)
+    found = await connection.execute(select(away.union(further).c.id))
+    return tuple(sorted(found.scalars()))
 
 
 async def fields(connection: AsyncConnection, tenant: str) -> dict[str, bool]:

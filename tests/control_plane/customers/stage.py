@@ -55,3 +55,22 @@ async def approval(center: Center, act: str, thing: str, digest: str) -> dict[st
 def talk(center: Center, number: str, *agents: str) -> None:
     """Let `agents` talk to the caller with this number, and nobody to anybody else."""
     center.app[TALKING].set({("main", number): frozenset(agents)})
+
+
+async def chain(center: Center) -> tuple[Person, list[str], list[str]]:
+    """Merge Bo into Ada, then Ada into Cy; return a manager, the ids of all, and the merges."""
+    manager = await center.person(Role.MANAGER)
+    ids = []
+    for number, name in enumerate(("Ada", "Bo", "Cy")):
+        draft = {
+            "name": name, "numbers": [f"+49305550{number}"],
+            "sensitive": {"national_id": f"of {name}"},
+        }  # fmt: skip
+        ids.append((await manager.post("/v1/customers", draft)).json["id"])
+    ada, bo, cy = ids
+    merges = []
+    for kept, gone in ((ada, bo), (cy, ada)):
+        made = await manager.post(f"/v1/customers/{kept}/merge", {"gone": gone})
+        assert made.status == 200, made.body
+        merges.append(made.json["id"])
+    return manager, ids, merges

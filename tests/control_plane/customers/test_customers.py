@@ -9,7 +9,7 @@ import pytest
 from control_plane.customers import files
 from control_plane.permissions import Role
 from tests.control_plane.center import Center
-from tests.control_plane.customers.stage import ANNA, SAID, WHY, add, approval, talk
+from tests.control_plane.customers.stage import ANNA, SAID, WHY, add, approval, chain, talk
 
 
 async def test_a_customer_is_added_shown_changed_and_found(center: Center) -> None:
@@ -189,6 +189,23 @@ async def test_duplicates_are_merged_and_parted_again(center: Center) -> None:
     assert [each["id"] for each in pop.json["customers"]] == [gone]
     history = (await manager.get(f"{where}/history")).json["items"]
     assert {each["what"] for each in history} == {"merged", "parted"}
+
+
+async def test_merges_are_parted_in_the_order_in_which_they_can_be(center: Center) -> None:
+    manager, (ada, bo, cy), (first, second) = await chain(center)
+
+    async def numbers(customer: str) -> list[str]:
+        return list((await manager.get(f"/v1/customers/{customer}")).json["contact"]["numbers"])
+
+    early = await manager.post(f"/v1/customer-merges/{first}/undo", None)
+    assert early.error_id == "cannot-merge"
+    assert "first" in early.json["detail"]
+    assert len(await numbers(cy)) == 3
+    for merge in (second, first):
+        assert (await manager.post(f"/v1/customer-merges/{merge}/undo", None)).status == 200
+    assert [await numbers(each) for each in (ada, bo, cy)] == [
+        ["+493055500"], ["+493055501"], ["+493055502"],
+    ]  # fmt: skip
 
 
 async def test_an_import_tells_each_fault_by_line_and_field_and_adds_the_rest(

@@ -14,7 +14,7 @@ import pytest
 from control_plane.permissions import Role
 from control_plane.settings import Settings
 from tests.control_plane.center import Center, running, settings
-from tests.control_plane.customers.stage import ANNA, WHY, add, approval, key_settings
+from tests.control_plane.customers.stage import ANNA, WHY, add, approval, chain, key_settings
 
 TABLES = (
     "customers", "customer_sealed", "customer_numbers", "customer_words", "customer_tags",
@@ -122,3 +122,33 @@ async def test_a_subject_access_export_holds_all_that_was_told(center: Center) -
     given = (await officer.ask("POST", where, headers=sent)).json
     numbers = {"numbers": ["+49301234567", "+493098765"]}
     assert given["customer"] == ANNA | numbers
+
+
+async def test_who_was_merged_into_a_merged_one_is_told_and_erased_with_the_last(
+    center: Center,
+) -> None:
+    manager, (ada, bo, cy), _ = await chain(center)
+    officer = await center.person(Role.PRIVACY_OFFICER)
+    where = f"/v1/customers/{cy}"
+    version = (await manager.get(where)).headers["ETag"].strip('"')
+    sent = await approval(center, "customer:export", cy, version)
+    given = (await officer.ask("POST", f"{where}/access-export", headers=sent)).json
+    assert {each["sensitive"]["national_id"] for each in given["merged"]} == {"of Ada", "of Bo"}
+    await _erase(center, where)
+    for each in (ada, bo, cy):
+        assert (await manager.get(f"/v1/customers/{each}")).status == 404
+    async with center.services.database.read() as connection:
+        rows = await connection.exec_driver_sql("SELECT count(*) FROM customer_sealed")
+        assert rows.scalar_one() == 0
+
+
+async def test_a_hold_on_who_was_merged_twice_removed_beats_erasure(center: Center) -> None:
+    manager, (_, bo, cy), _ = await chain(center)
+    officer = await center.person(Role.PRIVACY_OFFICER)
+    etag = (await manager.get(f"/v1/customers/{bo}")).headers["ETag"]
+    body, seen = {"has_legal_hold": True}, WHY | {"If-Match": etag}
+    assert (await officer.ask("PUT", f"/v1/customers/{bo}/hold", body, seen)).status == 200
+    where = f"/v1/customers/{cy}"
+    version = (await manager.get(where)).headers["ETag"].strip('"')
+    sent = await approval(center, "customer:shred", cy, version)
+    assert (await officer.ask("DELETE", where, headers=sent)).error_id == "legal-hold"
