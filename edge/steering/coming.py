@@ -92,8 +92,26 @@ def _ring_s(record: CallRecord) -> float | None:
 
 
 def redirected(what: Coming, before: Snapshot, after: Snapshot) -> Coming:
-    """Return the same calls as they come when their numbers lead elsewhere."""
-    return replace(what, streams=tuple(_led(each, before, after) for each in what.streams))
+    """Return the same calls as they come when their numbers lead elsewhere.
+
+    Streams that lead into one queue then are one: a stream's name is what its callers are drawn by.
+    """
+    found: dict[tuple[DidNumber, SiteId, QueueId], Stream] = {}
+    for each in what.streams:
+        led = _led(each, before, after)
+        key = led.did, led.via, led.queue
+        found[key] = led if key not in found else _together(found[key], led)
+    return replace(what, streams=tuple(found.values()))
+
+
+def _together(one: Stream, other: Stream) -> Stream:
+    calls = one.calls + other.calls
+    return replace(
+        one,
+        calls=calls,
+        talk_s=(one.calls * one.talk_s + other.calls * other.talk_s) / calls,
+        ring_s=(one.calls * one.ring_s + other.calls * other.ring_s) / calls,
+    )
 
 
 def _led(stream: Stream, before: Snapshot, after: Snapshot) -> Stream:

@@ -261,6 +261,20 @@ def test_a_plan_that_sends_callers_to_too_few_is_shown_with_its_waits() -> None:
     assert queue.level < 0.8
 
 
+def test_callers_whom_two_ways_lead_into_one_queue_are_all_counted() -> None:
+    # A plan was active a moment ago: some of the number's callers waited where all are to go now.
+    world = two_queues(sales=2, help_=3)
+    what = steady(1.0, 60.0)
+    (stream,) = what.streams
+    what = replace(what, streams=(replace(stream, queue=HELP, talk_s=30.0), stream))
+    elsewhere = replace(world.snapshot.dids[NUMBER].value, queue=HELP)
+    found = move(world.snapshot, replace(rules_of(world), dids=(elsewhere,)), what, NOW)
+    (whole,) = (each for each in found.after.queues if each.queue == HELP)
+    own = sum(each.calls * each.talk_s for each in what.streams) / what.seconds
+    assert whole.forecast.erlangs == pytest.approx(own)
+    assert whole.calls > 0
+
+
 def test_a_plan_that_sends_callers_to_enough_fits() -> None:
     found = redirecting(two_queues(sales=3, help_=8))
     assert not found.before.fits
