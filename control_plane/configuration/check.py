@@ -88,7 +88,8 @@ def _of_plans(
     for identifier, plan in plans.items():
         for misfit in misfits(identifier, plan, bare):
             if identifier in activations:
-                yield replace(misfit, severity=Severity.ERROR, remedy="revert the plan first")
+                remedy = f"{misfit.remedy}; a plan that is active, revert first"
+                yield replace(misfit, severity=Severity.ERROR, remedy=remedy)
             else:
                 yield misfit
     for identifier in activations.keys() - plans.keys():

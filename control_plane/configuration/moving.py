@@ -10,7 +10,8 @@ The laws:
 - An emergency is never refused, and waits for no reckoning: calls leave a site that is dead or
   fails, whatever that comes to. A dry run says what that is.
 - A way back is a move like another: of a plan that is reverted, or a configuration rolled back to.
-- What cannot be looked at is not refused either, and is said not to have been checked.
+- What cannot be looked at, or what the prediction stumbles over, is not refused either, and is said
+  not to have been checked.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
+
+import structlog
 
 from control_plane.api.ask import Ask
 from control_plane.api.model import instant
@@ -32,6 +35,7 @@ from control_plane.configuration.document import Edit, applied, difference
 from control_plane.configuration.errors import does_not_fit
 from control_plane.configuration.schemas import MoveTrial, MoveView, QueueOutlook, SiteOutlook
 from control_plane.errors import FORBIDDEN, ApiError, invalid
+from control_plane.log import fault
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from edge.steering.coming import coming
@@ -42,11 +46,14 @@ from state.mirror import Mirror, MirrorState
 from state.model import MAIN, SiteId
 from state.snapshot import Snapshot
 
+log = structlog.get_logger()
+
 AnyAsk = Ask[Any, Any, Any]
 WINDOW_S: Final = 600.0
 """What came in so long is what is reckoned with."""
 MOST_RECORDS: Final = 20_000
 UNSEEN: Final = MoveView(why_unchecked="the shared state cannot be seen from here")
+UNPREDICTED: Final = MoveView(why_unchecked="the prediction failed, by a fault that the log tells")
 
 
 async def judged(
@@ -79,18 +86,20 @@ async def judged(
     checked = await asyncio.to_thread(check, after)
     if checked.errors:
         return None  # and that is what is answered
-    what = coming(records, ask.now_ms, WINDOW_S)
-    found = await asyncio.to_thread(
-        partial(
-            move,
-            snapshot,
-            checked.configuration,
-            what,
-            ask.services.clock.now(),
-            # A version that was written a moment ago is not in the snapshot yet.
-            present=newest.checked.configuration,
-        )
+    reckoning = partial(
+        move,
+        snapshot,
+        checked.configuration,
+        coming(records, ask.now_ms, WINDOW_S),
+        ask.services.clock.now(),
+        # A version that was written a moment ago is not in the snapshot yet.
+        present=newest.checked.configuration,
     )
+    try:
+        found = await asyncio.to_thread(reckoning)
+    except Exception as error:  # noqa: BLE001 - whatever it stumbles over: a plan waits for none
+        log.error("move_not_predicted", **fault(error))  # noqa: TRY400 - its text stays out
+        return UNPREDICTED
     view = told(found, checked.configuration, ask.tenant, failing)
     if not (view.fits or view.emergency or trial.dry_run or trial.force):
         raise does_not_fit(view.model_dump(mode="json"))

@@ -1,7 +1,9 @@
 """PURE. Which changes of the configuration move traffic, and from which sites they take calls.
 
 Owns the list of what steers: a site's own say about its calls, where a number's calls are served
-and in which queue they wait, and which plans are active.
+and in which queue they wait, whom a queue's callers can get and how long each keeps one busy, and
+which plans are active. What only orders callers (priority, weights), what they hear, and when a
+number is open, takes no agent's or site's room from anybody.
 """
 
 from __future__ import annotations
@@ -13,12 +15,21 @@ from control_plane.configuration.document import Body, Change
 from control_plane.configuration.nouns import ACTIVATIONS
 
 _STEERING: Final = {
-    "dids": ("queue", "sites"),
+    "dids": ("closed_queue", "queue", "sites"),
+    "queues": (
+        "any_of",
+        "attributes",
+        "longest_estimate_s",
+        "longest_queue",
+        "longest_wait_s",
+        "needs",
+        "scope",
+        "steps",
+        "wrap_up_s",
+    ),
     "sites": ("backups", "distance_ms", "draining", "shares"),
 }
-"""Fields by which calls go elsewhere when they change."""
-_WHOLE: Final = frozenset({ACTIVATIONS, "queues"})
-"""Whatever changes in these: a queue's steps and needs, a plan's being active."""
+"""Fields by which calls go elsewhere, or wait for others, when they change."""
 REPLACED: Final = frozenset(_STEERING)
 """Sections of which one record, replaced or deleted, can move traffic."""
 
@@ -36,10 +47,10 @@ def left(changes: Iterable[Change]) -> Iterator[str]:
 
 
 def _steers(change: Change) -> bool:
-    if change.section in _WHOLE:
+    if change.section == ACTIVATIONS:
         return True
     if change.before is None:
-        return False  # a site or number that is new takes nothing from others by itself
+        return False  # a site, number or queue that is new takes nothing from others by itself
     fields = _STEERING.get(change.section, ())
     if change.after is None:
         return bool(fields)

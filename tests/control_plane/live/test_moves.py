@@ -155,6 +155,56 @@ async def test_what_cannot_be_looked_at_is_done_and_said_not_to_have_been_checke
     assert done.json["move"]["why_unchecked"]
 
 
+async def test_a_fault_of_the_prediction_keeps_nobody_from_moving_calls(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(*_: object, **__: object) -> None:
+        raise AssertionError("a replay's plan does not hold")
+
+    sre = await busy(scene, room=1)
+    monkeypatch.setattr(moving, "move", stumble)
+    done = await sre.post(DRAIN, {"draining": True})
+    assert (done.status, done.json["is_written"]) == (200, True), done.body
+    assert done.json["move"]["why_unchecked"] == moving.UNPREDICTED.why_unchecked
+
+
+async def put_queue(who: Person, query: str = "", /, **changes: object) -> Reply:
+    held = await who.get("/v1/queues/sales")
+    body = {k: v for k, v in held.json.items() if k not in ("id", "tenant", "version")} | changes
+    return await who.ask(
+        "PUT", f"/v1/queues/sales{query}", body, {"If-Match": held.headers["ETag"]}
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"needs": {"rare": 9}}, {"scope": {"sites": ["b"]}}, {"wrap_up_s": 900}],
+    ids=["needs what nobody has", "asks where nobody is", "rests for long"],
+)
+async def test_a_queue_whose_callers_would_get_nobody_is_refused_until_it_is_forced(
+    scene: Scene, changes: dict[str, object]
+) -> None:
+    await busy(scene)
+    manager = await scene.center.person(Role.MANAGER)
+    tried = await put_queue(manager, "?dry_run=true", **changes)
+    assert (tried.status, tried.json["move"]["fits"]) == (200, False), tried.body
+    refused = await put_queue(manager, **changes)
+    assert (refused.status, refused.error_id) == (409, "move-does-not-fit"), refused.body
+    assert [e["queue"] for e in refused.json["move"]["queues"] if not e["fits"]] == ["sales"]
+    admin = await scene.center.person(Role.TENANT_ADMIN)
+    forced = await put_queue(admin, "?force=true&why=training", **changes)
+    assert (forced.status, forced.json["move"]["fits"]) == (200, False), forced.body
+
+
+async def test_a_queue_that_only_orders_its_callers_anew_waits_for_no_reckoning(
+    scene: Scene,
+) -> None:
+    await busy(scene)
+    manager = await scene.center.person(Role.MANAGER)
+    done = await put_queue(manager, priority=5, aging_s=60)
+    assert (done.status, done.json["move"]) == (200, None), done.body
+
+
 async def test_a_tenants_plan_tells_nothing_of_others(scene: Scene) -> None:
     await busy(scene)
     theirs = await scene.center.person(Role.MANAGER, tenant="t2")
