@@ -31,6 +31,7 @@ from edge.duties.media_probe import MediaProbe
 from edge.duties.media_watch import MediaWatch
 from edge.duties.presence import PresenceKeeper
 from edge.duties.probes import Prober
+from edge.duties.replication import ReplicationWatch
 from edge.duties.steward import Steward
 from edge.news import News
 from edge.proxy.gate import GateEntry
@@ -243,6 +244,19 @@ class Assembly:
             on_dead=self.steward.edge_died,
             is_alone=lambda: self.shared.here.is_alone,
             lives=self.sisters.lives,
+        )
+
+        self.replication = (
+            None
+            if self.settings.recorder is None
+            else ReplicationWatch(
+                recorder=self.settings.recorder,
+                clock=self.clock,
+                store=self.shared.store,
+                edge=self.settings.edge,
+                site=self.settings.site,
+                snapshot=self.shared.snapshot,
+            )
         )
 
     def _make_watches(self) -> None:

@@ -65,6 +65,8 @@ class EdgeProcess:
         }
         if parts.recorder is not None:
             running["recorder"] = parts.recorder.run()
+        if parts.replication is not None:
+            running["replication"] = parts.replication.run()
         try:
             await Parts(running, may_end=_MAY_END).run(stop, self._leave)
         finally:

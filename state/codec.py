@@ -42,6 +42,7 @@ from state.model import (
     TransferStatus,
     TransferWish,
     Trunk,
+    Unreplicated,
     Wish,
     Work,
     WrapUpCode,
@@ -69,6 +70,7 @@ Record: TypeAlias = (
     | Probe
     | Ticket
     | Barred
+    | Unreplicated
     | Place
     | RecordingWish
     | RecordingStatus
@@ -105,6 +107,7 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.EDGE: EdgeLife,
     Kind.PROBE: Probe,
     Kind.BARRED: Barred,
+    Kind.UNREPLICATED: Unreplicated,
     Kind.TICKET: Ticket,
     Kind.PLACE: Place,
     Kind.RECORDING_WISH: RecordingWish,
@@ -135,6 +138,7 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.EDGE: "edge",
     Kind.PROBE: "edge",
     Kind.BARRED: "agent",
+    Kind.UNREPLICATED: "site",
     Kind.TICKET: "call",
     Kind.PLACE: "call",
     Kind.RECORDING_WISH: "call",

@@ -64,6 +64,7 @@ class Kind(StrEnum):
     EDGE = "state/edge"
     PROBE = "state/probe"
     BARRED = "state/barred"
+    UNREPLICATED = "state/unreplicated"
     TICKET = "state/ticket"
     PLACE = "state/place"
     RECORDING_WISH = "state/recording_wish"
@@ -217,6 +218,11 @@ def probe(identifier: EdgeId) -> str:
 def barred(identifier: AgentId) -> str:
     """Return the key that says that an agent is barred."""
     return build(Kind.BARRED, identifier)
+
+
+def unreplicated(identifier: SiteId) -> str:
+    """Return the key of what recordings a site alone has."""
+    return build(Kind.UNREPLICATED, identifier)
 
 
 def ticket(call: CallId) -> str:

@@ -53,6 +53,7 @@ from state.model import (
     TransferWish,
     Trunk,
     TrunkId,
+    Unreplicated,
     Wish,
     Work,
     WrapUpCode,
@@ -87,6 +88,7 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     edges: Map[EdgeId, Entry[EdgeLife]] = field(default_factory=Map)
     probes: Map[EdgeId, Entry[Probe]] = field(default_factory=Map)
     barred: Map[AgentId, Entry[Barred]] = field(default_factory=Map)
+    unreplicated: Map[SiteId, Entry[Unreplicated]] = field(default_factory=Map)
     tickets: Map[CallId, Entry[Ticket]] = field(default_factory=Map)
     places: Map[CallId, Entry[Place]] = field(default_factory=Map)
     recording_wishes: Map[CallId, Entry[RecordingWish]] = field(default_factory=Map)
@@ -131,6 +133,7 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.EDGE: "edges",
     Kind.PROBE: "probes",
     Kind.BARRED: "barred",
+    Kind.UNREPLICATED: "unreplicated",
     Kind.TICKET: "tickets",
     Kind.PLACE: "places",
     Kind.RECORDING_WISH: "recording_wishes",

@@ -29,6 +29,20 @@ class QueueRiskView(ApiModel):
     imagined_level: float | None
 
 
+class RecordingsRiskView(ApiModel):
+    """Recordings that no other site is known to have, as the site's recorder said last."""
+
+    recordings: int
+    """Of calls that are over."""
+    recorded_s: int
+    """How long those are together."""
+    under_way: int
+    """Calls that are being recorded: of them all so far would be lost."""
+    under_way_s: int
+    is_late: bool
+    """Whether copies are not made any more; then the site cannot be lost."""
+
+
 class SiteRiskView(ApiModel):
     """What would happen if a site died now."""
 
@@ -49,6 +63,8 @@ class SiteRiskView(ApiModel):
     others_short: int
     """Queues of other tenants that would not be served as they should."""
     queues: tuple[QueueRiskView, ...]
+    unreplicated: RecordingsRiskView | None
+    """What would be lost with it; null: nobody says, or that is not for this tenant."""
 
 
 class ReadinessView(ApiModel):

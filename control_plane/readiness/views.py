@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from control_plane.api.model import instant
-from control_plane.readiness.schemas import QueueRiskView, ReadinessView, SiteRiskView
-from edge.steering.loss import Outlook, QueueRisk, SiteRisk
+from control_plane.readiness.schemas import (
+    QueueRiskView,
+    ReadinessView,
+    RecordingsRiskView,
+    SiteRiskView,
+)
+from edge.steering.loss import Outlook, QueueRisk, RecordingsRisk, SiteRisk
 from state.model import MAIN, QueueId, TenantId
 from state.snapshot import Snapshot
 
@@ -60,11 +65,23 @@ def _site(risk: SiteRisk, whose: Owners, tenant: str) -> SiteRiskView:
         lines_short=risk.lines_short,
         others_short=others if is_main else 0,
         queues=tuple(map(_queue, own)),
+        unreplicated=_recordings(risk.unreplicated) if risk.unreplicated and is_main else None,
     )
 
 
 def _is_borne_but_for_queues(risk: SiteRisk) -> bool:
-    return bool(risk.sites_left) and risk.quorum_left and not risk.lines_short
+    is_copied = risk.unreplicated is None or not risk.unreplicated.is_late
+    return bool(risk.sites_left) and risk.quorum_left and not risk.lines_short and is_copied
+
+
+def _recordings(risk: RecordingsRisk) -> RecordingsRiskView:
+    return RecordingsRiskView(
+        recordings=risk.recordings,
+        recorded_s=risk.recorded_s,
+        under_way=risk.under_way,
+        under_way_s=risk.under_way_s,
+        is_late=risk.is_late,
+    )
 
 
 def _queue(risk: QueueRisk) -> QueueRiskView:

@@ -78,16 +78,23 @@ export function misfits(move) {
 
 function others(count) { return `${many(count, "queue")} of other tenants`; }
 
+/** Recordings that would be lost with a site, those of calls under way too. */
+function onlyThere(alone) {
+  const count = alone ? alone.recordings + alone.under_way : 0;
+  return count ? `with ${many(count, "recording")} (${alone.recorded_s + alone.under_way_s} s)` : "";
+}
+
 /** What a site's death would come to: a word, how grave it is, and why. */
 export function risk(each) {
   if (!each.is_serving) return ["is gone already", "warn", ""];
-  if (each.can_be_lost) return ["can be lost", "good", ""];
+  if (each.can_be_lost) return ["can be lost", "good", onlyThere(each.unreplicated)];
   const why = [
     ...(each.sites_left ? [] : ["no site would be left"]),
     ...(each.quorum_left ? [] : ["no quorum would be left"]),
     ...(each.lines_short ? [`${many(each.lines_short, "line")} short`] : []),
     ...each.queues.filter((queue) => !queue.fits).map((queue) => (queue.short ? `${queue.queue}: ${many(queue.short, "agent")} short` : `${queue.queue}: waits too long`)),
     ...(each.others_short ? [others(each.others_short)] : []),
+    ...(each.unreplicated?.is_late ? [`${many(each.unreplicated.recordings, "recording")} nowhere else, copies are late`] : []),
   ];
   return ["cannot be lost", "bad", why.join("; ")];
 }

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from drills.desk.answers import Readiness
 from drills.desk.tables import spaced, table
-from edge.steering.loss import outlook
+from drills.desk.words import lasting
+from edge.steering.loss import SiteRisk, outlook
 from state.model import CallRecord, Now
 from state.snapshot import Snapshot
 
@@ -34,6 +35,7 @@ def shown(answer: Readiness) -> RenderableType:
         "agents lost",
         "calls there",
         "lines short",
+        "only there",
         "quorum",
         "queue",
         "load",
@@ -50,13 +52,14 @@ def shown(answer: Readiness) -> RenderableType:
             str(risk.agents_lost),
             str(risk.calls_there),
             str(risk.lines_short or "-"),
+            _only_there(risk),
             "kept" if risk.quorum_left else "LOST",
         )
         for number, queue in enumerate(risk.queues):
             wait = "for ever" if queue.mean_wait_s is None else f"{queue.mean_wait_s:.1f} s"
             imagined = "-" if queue.imagined_level is None else f"{queue.imagined_level:.0%}"
             rows.add_row(
-                *(head if number == 0 else ("", "", "", "", "")),
+                *(head if number == 0 else ("",) * len(head)),
                 queue.queue,
                 f"{queue.erlangs:.2f}",
                 f"{queue.agents:.1f} of {queue.suited}",
@@ -68,9 +71,49 @@ def shown(answer: Readiness) -> RenderableType:
             )
         if not risk.queues:
             rows.add_row(*head, "nobody has called lately", *[""] * 6)
-    verdict = (
-        Text("Any site may be lost.", style="green")
-        if answer.can_lose_any
-        else Text("ALARM: a site's loss could not be borne: see what is short.", style="bold red")
-    )
-    return spaced((rows, verdict))
+    return spaced((rows, _verdict(answer)))
+
+
+def _verdict(answer: Readiness) -> Text:
+    if answer.can_lose_any:
+        return Text("Any site may be lost.", style="green")
+    told = [
+        f"site {risk.site}: {'; '.join(against(risk))}"
+        for risk in answer.sites
+        if risk.is_serving and not risk.can_be_lost
+    ]
+    alarm = "\n".join(["ALARM: a site's loss could not be borne.", *told])
+    return Text(alarm, style="bold red")
+
+
+def against(risk: SiteRisk) -> list[str]:
+    """Return why a site cannot be lost, each in a few words."""
+    alone = risk.unreplicated
+    found = [] if risk.sites_left else ["no site would be left"]
+    found += [] if risk.quorum_left else ["no quorum would be left"]
+    found += [f"{risk.lines_short} lines short"] if risk.lines_short else []
+    found += [
+        f"queue {queue.queue}: {queue.short} agents short"
+        if queue.short
+        else f"queue {queue.queue}: waits too long"
+        for queue in risk.queues
+        if not queue.fits
+    ]
+    if alone is not None and alone.is_late:
+        found.append(
+            f"{alone.recordings} recordings ({lasting(alone.recorded_s)}) are nowhere else,"
+            " and copies are late"
+        )
+    return found or ["some imagined callers would not be served"]
+
+
+def _only_there(risk: SiteRisk) -> str:
+    """Say how many recordings, and how much talk, no other site has; calls under way count."""
+    alone = risk.unreplicated
+    if alone is None:
+        return "-"
+    count = alone.recordings + alone.under_way
+    if not count:
+        return "LATE" if alone.is_late else "-"
+    told = f"{count}, {lasting(alone.recorded_s + alone.under_way_s)}"
+    return f"{told} LATE" if alone.is_late else told

@@ -22,6 +22,7 @@ from edge.commands import CommandPort
 from edge.errors import EdgeError
 from edge.media.rtpengine.client import NgClient
 from edge.recorder import replication
+from edge.recorder.backlog import Backlog
 from edge.recorder.digits import DigitIntake
 from edge.recorder.forks import Forks
 from edge.recorder.intake import Intake
@@ -107,6 +108,7 @@ async def _serve(settings: RecorderSettings, signing_key: bytes) -> None:
     if replicator is not None:
         shipper.on_kept = replicator.wake
         recorder.replicated = lambda: replicator.count
+        recorder.backlog = Backlog(spool, lambda: replicator.uncounted)
     commands = CommandPort(Path(settings.socket), recorder.commands)
     await commands.start()
     structlog.get_logger().info("recorder_started", port=intake.port)

@@ -77,6 +77,12 @@ def closed_segments(folder: Path) -> list[Segment]:
     return found
 
 
+def closed_samples(folder: Path) -> int:
+    """Return up to where segments were closed, in samples; changes nothing, whatever was torn."""
+    found = (_read(path, Segment) for path in folder.glob("[0-9]*.json"))
+    return max((each.start + each.samples for each in found if each is not None), default=0)
+
+
 def last_number(folder: Path) -> int:
     """Return the number of the folder's last segment, also of one that nothing is left of."""
     return max((int(path.stem) for path in folder.glob("[0-9]*")), default=0)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import structlog
+from msgspec.structs import asdict
 
 from custody.errors import CustodyError
 from custody.frame import RATE_HZ
@@ -27,6 +28,7 @@ from edge.log import fault
 from edge.media.errors import MediaError
 from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder.asked import Asked, asked_of, word
+from edge.recorder.backlog import Backlog
 from edge.recorder.folder import Facts, finish_left, is_over, read_facts
 from edge.recorder.forks import Forks, soon
 from edge.recorder.intake import Intake, Stream
@@ -82,6 +84,8 @@ class Recorder:
         self._asking: set[asyncio.Task[None]] = set()
         self.replicated: Callable[[], int] = int
         """How many recordings another site has, as far as that is counted."""
+        self.backlog: Backlog | None = None
+        """What no other site has; None: none takes copies."""
         self._is_finishing = False
         self._over: dict[str, None] = {}
         """Calls that will not be recorded again: their recordings may be in the store by now."""
@@ -94,6 +98,7 @@ class Recorder:
             "key": self.keying.key,
             "seal_to": self._seal_to,
             "status": self._status,
+            "unreplicated": self._unreplicated,
         }
 
     # -- what edges ask
@@ -281,6 +286,13 @@ class Recorder:
             "store": "away" if self._shipper.is_failing else "up",
             "slowest_flush_ms": round(self._settler.slowest_s * 1000, 1),
         }
+
+    async def _unreplicated(self, _: Mapping[str, object]) -> Mapping[str, object]:
+        if self.backlog is None:
+            return {"replicates": False}
+        under_way = {call: session.now() for call, session in self._sessions.items()}
+        found = await self.backlog.count(under_way, time.monotonic())
+        return {"replicates": True, **asdict(found)}
 
     # -- time
 

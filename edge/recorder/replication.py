@@ -25,6 +25,7 @@ from obstore.exceptions import BaseError
 from custody import manifest
 from custody.errors import ConflictError, CustodyError
 from custody.keyring import Keyring
+from custody.manifest import Manifest
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
 from edge.log import fault
 from state.wake import Wake
@@ -153,6 +154,8 @@ class Replicator:
         self._tls = tls
         self._path = counted
         self._counted = set(_lines(counted))
+        self._due: dict[tuple[str, str], int] = {}
+        """Tenant and recording of what the store has and nobody else yet: how long, in samples."""
         self._failed_s: dict[str, float] = {}
         self._wake = Wake()
         self.is_failing = False
@@ -161,6 +164,11 @@ class Replicator:
     def count(self) -> int:
         """How many recordings another site has."""
         return len(self._counted)
+
+    @property
+    def uncounted(self) -> Mapping[str, int]:
+        """The recordings that the store has and no other site: for how many samples."""
+        return {recording: samples for (_, recording), samples in self._due.items()}
 
     def wake(self) -> None:
         """Look at once."""
@@ -183,21 +191,42 @@ class Replicator:
                 await self._wake.wait(pause_s)
 
     async def _send_new(self, session: aiohttp.ClientSession) -> None:
+        # All that is due is known before the first is sent, which may be the one that nobody takes.
+        self._due = await self._look()
+        for tenant, recording in tuple(self._due):
+            await self._send(session, tenant, recording)
+
+    async def _look(self) -> dict[tuple[str, str], int]:
+        """Return what the store has and has not been counted; what is gone from it is not due."""
+        due = {}
         for tenant in await self._store.tenants():
             async for recording in self._store.manifests(tenant):
-                if f"{tenant}/{recording}" not in self._counted:
-                    await self._send(session, tenant, recording)
+                if f"{tenant}/{recording}" in self._counted:
+                    continue
+                samples = self._due.get((tenant, recording))
+                if samples is None:
+                    account = await self._account(tenant, recording)
+                    if account is None:
+                        self._note(tenant, recording, is_sent=False)
+                        continue
+                    samples = account.samples
+                due[tenant, recording] = samples
+        return due
 
-    async def _send(self, session: aiohttp.ClientSession, tenant: str, recording: str) -> None:
+    async def _account(self, tenant: str, recording: str) -> Manifest | None:
+        """Return the account of a recording that is this recorder's to send."""
         signed = await self._store.get(manifest_name(tenant, recording))
         try:
             account = manifest.read(signed, self._recorders)
         except CustodyError as error:
             log.error("manifest_not_sent", call=recording, because=str(error))  # noqa: TRY400 - one line
+            return None
+        return account if account.recorder == self._recorder else None
+
+    async def _send(self, session: aiohttp.ClientSession, tenant: str, recording: str) -> None:
+        account = await self._account(tenant, recording)
+        if account is None:
             self._note(tenant, recording, is_sent=False)
-            return
-        if account.recorder != self._recorder:
-            self._note(tenant, recording, is_sent=False)  # a copy of another site's
             return
         names = [
             name
@@ -245,6 +274,7 @@ class Replicator:
 
     def _note(self, tenant: str, recording: str, *, is_sent: bool) -> None:
         self._counted.add(f"{tenant}/{recording}")
+        self._due.pop((tenant, recording), None)
         if is_sent:
             with self._path.open("a") as file:
                 file.write(f"{tenant}/{recording}\n")

@@ -44,6 +44,17 @@ class QueueRisk(Struct, frozen=True, kw_only=True):
     imagined_level: float | None
 
 
+class RecordingsRisk(Struct, frozen=True, kw_only=True):
+    """Recordings that no other site is known to have: see `state.model.Unreplicated`."""
+
+    recordings: int
+    recorded_s: int
+    under_way: int
+    under_way_s: int
+    is_late: bool
+    """Copies are not made any more: what a death of the site would cost grows."""
+
+
 class SiteRisk(Struct, frozen=True, kw_only=True):
     """What would happen without one site."""
 
@@ -58,6 +69,8 @@ class SiteRisk(Struct, frozen=True, kw_only=True):
     """Lines that the sites left would need beyond their `room`, where that is said."""
     queues: tuple[QueueRisk, ...]
     can_be_lost: bool
+    unreplicated: RecordingsRisk | None = None
+    """What would be lost with it; None: nobody says, or nothing is copied there."""
 
 
 class Outlook(Struct, frozen=True, kw_only=True):
@@ -106,6 +119,8 @@ def _risk(
     found = predict(snapshot, what, now, lost=lost, horizon=horizon)
     left = serving - lost
     has_quorum = len(left) >= len(snapshot.sites) // 2 + 1
+    recordings = None if site is None else _recordings(snapshot, site)
+    is_copied = recordings is None or not recordings.is_late
     return SiteRisk(
         site=site,
         is_serving=site is None or site in serving,
@@ -119,7 +134,22 @@ def _risk(
         quorum_left=has_quorum,
         lines_short=sum(each.lines_short for each in found.sites if each.site in left),
         queues=tuple(map(_queue, found.queues)),
-        can_be_lost=bool(left) and has_quorum and found.fits,
+        can_be_lost=bool(left) and has_quorum and found.fits and is_copied,
+        unreplicated=recordings,
+    )
+
+
+def _recordings(snapshot: Snapshot, site: SiteId) -> RecordingsRisk | None:
+    entry = snapshot.unreplicated.get(site)
+    if entry is None:
+        return None
+    told = entry.value
+    return RecordingsRisk(
+        recordings=told.recordings,
+        recorded_s=told.recorded_s,
+        under_way=told.under_way,
+        under_way_s=told.under_way_s,
+        is_late=told.is_late,
     )
 
 

@@ -69,6 +69,7 @@ from state.model.live import (
     RecordingStatus,
     Ticket,
     TicketState,
+    Unreplicated,
     Work,
     WorkEnd,
 )
@@ -153,6 +154,7 @@ __all__ = [
     "Trunk",
     "TrunkId",
     "TurnAway",
+    "Unreplicated",
     "Wish",
     "Work",
     "WorkEnd",

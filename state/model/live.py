@@ -264,6 +264,25 @@ class Probe(Struct, frozen=True, kw_only=True):
     """Sites from which too many packets of the media probes do not arrive here."""
 
 
+class Unreplicated(Struct, frozen=True, kw_only=True):
+    """Recordings of a site that no other site is known to have.
+
+    Written by one edge of the site, as its recorder says. What stands here of a site that has died
+    is what died with it, up to what was recorded in its last seconds.
+    """
+
+    site: SiteId
+    recordings: int
+    """Of calls that are over."""
+    recorded_s: int
+    """How long those are together, in seconds of talk."""
+    under_way: int
+    """Calls that are being recorded."""
+    under_way_s: int
+    is_late: bool
+    """Whether one of a call that is over has waited for a minute, or nobody can say."""
+
+
 class Barred(Struct, frozen=True, kw_only=True):
     """An agent whose user is disabled: no phone of theirs signs in, and they get no calls.
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from drills.desk.answers import Readiness
 from drills.desk.readiness import readiness, shown
+from state import keys
 from state.model import (
     CallRecord,
     DidNumber,
@@ -15,6 +16,7 @@ from state.model import (
     Outcome,
     QueueId,
     SiteId,
+    Unreplicated,
 )
 from tests.acd.worlds import NOW, WALL_MS, World, call_id
 
@@ -113,3 +115,54 @@ def test_the_table_shows_the_alarm_and_the_answer_survives_json() -> None:
     with console.capture() as printed:
         console.print(shown(good))
     assert "Any site may be lost" in printed.get()
+
+
+def alone(site: str, recordings: int, *, is_late: bool) -> tuple[str, Unreplicated]:
+    told = Unreplicated(
+        site=SiteId(site),
+        recordings=recordings,
+        recorded_s=30 * recordings,
+        under_way=1,
+        under_way_s=12,
+        is_late=is_late,
+    )
+    return keys.unreplicated(told.site), told
+
+
+def test_recordings_that_no_other_site_has_are_told_and_are_no_alarm_if_copied() -> None:
+    world = center({"a": 6, "b": 6, "c": 6})
+    world.put(*alone("b", 2, is_late=False))
+    answer = ask(world, lately(30, 15.0))
+    by_site = {site.site: site for site in answer.sites}
+    told = by_site[SiteId("b")].unreplicated
+    assert told is not None
+    assert (told.recordings, told.recorded_s, told.under_way, told.under_way_s) == (2, 60, 1, 12)
+    assert by_site[SiteId("a")].unreplicated is None
+    assert answer.can_lose_any
+    assert "3, 1 min" in printed(answer)
+
+
+def test_a_site_whose_recordings_are_not_copied_any_more_cannot_be_lost() -> None:
+    world = center({"a": 6, "b": 6, "c": 6})
+    world.put(*alone("b", 240, is_late=True))
+    answer = ask(world, lately(30, 15.0))
+    assert not answer.can_lose_any
+    assert [site.site for site in answer.sites if not site.can_be_lost] == [SiteId("b")]
+    text = " ".join(printed(answer).split())
+    assert "site b: 240 recordings (2.0 h) are nowhere else, and copies are late" in text
+
+
+def test_of_a_site_that_is_gone_it_is_still_told_what_went_with_it() -> None:
+    world = center({"a": 6, "b": 6, "c": 6})
+    world.put(*alone("c", 3, is_late=False))
+    world.drop("/everline/state/edge/c1")
+    told = ask(world, []).sites[2]
+    assert told.unreplicated is not None
+    assert (told.is_serving, told.unreplicated.recordings) == (False, 3)
+
+
+def printed(answer: Readiness) -> str:
+    console = Console(width=180)
+    with console.capture() as text:
+        console.print(shown(answer))
+    return text.get()

@@ -154,11 +154,14 @@ async def test_nothing_is_counted_that_the_other_site_has_no_key_of(sites: TwoSi
 
 async def test_nothing_is_counted_while_the_other_site_is_away(sites: TwoSites) -> None:
     await sites.receiver.close()
+    replicator = sites.replicator()
     with pytest.raises(TimeoutError):
-        await until_counted(sites, sites.replicator(), within_s=0.5)
+        await until_counted(sites, replicator, within_s=0.5)
+    assert replicator.uncounted == {CALL: 3.5 * 8000}
     sites.receiver = sites.receiving()
     await sites.start()
-    await until_counted(sites, sites.replicator())
+    await until_counted(sites, replicator)
+    assert replicator.uncounted == {}
 
 
 async def test_a_store_that_gives_back_something_else_is_not_counted(

@@ -53,7 +53,7 @@ def keyed_records() -> st.SearchStrategy[tuple[str, Record]]:
 
 
 def _key(kind: Kind, value: Record) -> str:
-    for name in ("id", "number", "call", "agent", "edge"):
+    for name in ("id", "number", "call", "agent", "edge", "site"):
         if kind is Kind.OFFER and name == "call":
             continue
         if hasattr(value, name):

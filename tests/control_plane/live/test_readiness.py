@@ -9,7 +9,7 @@ from control_plane.permissions import Role
 from control_plane.readiness.http import READINESS
 from control_plane.readiness.watch import Watch
 from state import keys
-from state.model import EdgeId, Site, SiteId
+from state.model import EdgeId, Site, SiteId, Unreplicated
 from state.store import Delete
 from tests.control_plane.events.stage import listening
 from tests.control_plane.live.stage import Scene, life
@@ -101,3 +101,37 @@ async def test_a_tenant_sees_its_own_queues_and_nothing_of_others(scene: Scene) 
         assert {queue["queue"] for queue in each["queues"]} <= {"t2.sales"}
         assert (each["calls_there"], each["agents_lost"], each["others_short"]) == (None, None, 0)
     assert [each["calls_there"] for each in whole["sites"]] == [1, 0, 0]
+
+
+async def test_recordings_that_no_other_site_has_are_streamed_and_late_copies_are_the_alarm(
+    scene: Scene,
+) -> None:
+    await add_third_site(scene)
+    manager = await scene.center.person(Role.MANAGER)
+    theirs = await scene.center.person(Role.MANAGER, tenant="t2")
+    await watch(scene).look()
+    async with listening(manager, TOPIC) as ear:
+        for is_late in (False, True):
+            told = Unreplicated(
+                site=SiteId("b"),
+                recordings=3,
+                recorded_s=90,
+                under_way=1,
+                under_way_s=7,
+                is_late=is_late,
+            )
+            await scene.put((keys.unreplicated(told.site), told))
+            await watch(scene).look()
+            news = (await ear.of("readiness"))["data"]
+            of_b = next(each for each in news["sites"] if each["site"] == "b")
+            assert of_b["unreplicated"] == {
+                "recordings": 3,
+                "recorded_s": 90,
+                "under_way": 1,
+                "under_way_s": 7,
+                "is_late": is_late,
+            }
+            assert (news["can_lose_any"], of_b["can_be_lost"]) == (not is_late, not is_late)
+    told_others = (await theirs.get(PATH)).json
+    assert not told_others["can_lose_any"], "their recordings are among them"
+    assert {each["unreplicated"] for each in told_others["sites"]} == {None}
