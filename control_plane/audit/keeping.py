@@ -12,6 +12,7 @@ from aiohttp import web
 from control_plane.audit import ledger, store
 from control_plane.audit.ledger import BATCH
 from control_plane.audit.witness import Seen, Witness, look_once
+from control_plane.background import running
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.log import fault
 from control_plane.services import SERVICES, Services
@@ -25,16 +26,8 @@ EVERY_S: Final = 1.0
 async def context(app: web.Application) -> AsyncIterator[None]:
     """Keep the log while the application runs."""
     services = app[SERVICES]
-    tasks = [
-        asyncio.create_task(services.journal.run()),
-        asyncio.create_task(_keep(services)),
-    ]
-    try:
+    async with running("audit", services.journal.run(), _keep(services)):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _keep(services: Services) -> None:

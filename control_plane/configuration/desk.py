@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import structlog
 from aiohttp import web
 
+from control_plane.background import running
 from control_plane.configuration.book import Book
 from control_plane.configuration.publisher import Publisher
 from control_plane.configuration.schemas import Publication
@@ -79,21 +79,11 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         book=desk.book,
         clock=services.clock,
     )
-    tasks = [asyncio.create_task(mirror.run()), asyncio.create_task(publisher.run())]
-    for task in tasks:
-        task.add_done_callback(_ended)
     try:
-        yield
+        async with running("configuration", mirror.run(), publisher.run()):
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await store.close()
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("configuration_part_died", error=type(error).__name__)
 
 
 def _etcd(settings: Settings) -> Store | None:

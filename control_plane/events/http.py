@@ -13,13 +13,13 @@ from aiohttp import WSMsgType, web
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.route import Check, Feature, Method, Route, Tx
+from control_plane.background import running
 from control_plane.errors import TOO_MANY, UNAVAILABLE, ApiError, Problem
 from control_plane.events.hub import HUB, Hub
 from control_plane.events.listener import Listener, Over
 from control_plane.events.newsroom import TOPICS
 from control_plane.events.schemas import MessageView, StreamQuery
 from control_plane.live.desk import LIVE
-from control_plane.log import fault
 from control_plane.permissions import Permission
 from control_plane.readiness.http import READINESS
 from control_plane.services import SERVICES
@@ -48,18 +48,8 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     hub = app[HUB] = Hub(app[SERVICES], follower)
     if (watch := app.get(READINESS)) is not None:
         watch.on_look = hub.take_readiness
-    task = asyncio.create_task(hub.run())
-    task.add_done_callback(_ended)
-    try:
+    async with running("events", hub.run()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("events_died", **fault(error))
 
 
 async def shutdown(app: web.Application) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import structlog
 from aiohttp import web
 
+from control_plane.background import running
 from control_plane.configuration.desk import DESK
 from control_plane.customers.talking import TALKING
 from control_plane.errors import UNAVAILABLE, ApiError
@@ -33,20 +33,8 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     app[TALKING].follow(follower.to, follower.region)
     loads = (CallLoad(follower), CodeLoad(follower))
     runs = [Carrier(load, follower, services).run() for load in loads]
-    tasks = [asyncio.create_task(each) for each in (*runs, trim_for_ever(desk.store, services))]
-    for task in tasks:
-        task.add_done_callback(_ended)
-    try:
+    async with running("live", *runs, trim_for_ever(desk.store, services)):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("live_part_died", error=type(error).__name__)
 
 
 def follower_of(app: web.Application) -> Follower:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Final, TypeAlias
 
@@ -12,6 +11,7 @@ from aiohttp import web
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.route import Answer, Feature, Method, Route, Tx
+from control_plane.background import running
 from control_plane.configuration.desk import DESK
 from control_plane.errors import UNAVAILABLE, ApiError, DatabaseUnavailableError, not_found
 from control_plane.permissions import Permission
@@ -112,18 +112,8 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     barrer = Barrer(
         store=desk.store, mirror=desk.mirror, database=services.database, clock=services.clock
     )
-    task = asyncio.create_task(barrer.run())
-    task.add_done_callback(_ended)
-    try:
+    async with running("phones", barrer.run()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("phones_part_died", error=type(error).__name__)
 
 
 FEATURE = Feature(

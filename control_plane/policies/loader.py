@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from control_plane.authz import Authz
+from control_plane.background import running
 from control_plane.db.database import Database
 from control_plane.errors import DatabaseUnavailableError, PolicyError
 from control_plane.policies import bounds, store
@@ -70,9 +71,5 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     services = app[SERVICES]
     loader = app[LOADER] = Loader(services.database, services.authz)
     await loader.look()
-    task = asyncio.create_task(loader.run())
-    try:
+    async with running("policies", loader.run()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Final, TypeAlias
 
@@ -12,9 +11,9 @@ from aiohttp import web
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.route import Feature, Method, Route, Tx
+from control_plane.background import running
 from control_plane.configuration.desk import DESK
 from control_plane.errors import UNAVAILABLE, ApiError
-from control_plane.log import fault
 from control_plane.permissions import Permission
 from control_plane.readiness.schemas import ReadinessView
 from control_plane.readiness.watch import Watch
@@ -32,18 +31,8 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         yield
         return
     watch = app[READINESS] = Watch(app[SERVICES], mirror)
-    task = asyncio.create_task(watch.run())
-    task.add_done_callback(_ended)
-    try:
+    async with running("readiness", watch.run()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("readiness_died", **fault(error))
 
 
 async def show(ask: Asked) -> ReadinessView:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 
 import structlog
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from control_plane.background import running
 from control_plane.configuration.desk import DESK
 from control_plane.customers.held import CLEARINGS
 from control_plane.db.database import Database
@@ -57,7 +56,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     )
     sampler = Sampler(services, store, library, settings.sample_s)
     if services.settings.keys_database is None:
-        async with _running([sampler.run()]):
+        async with running("recordings", sampler.run()):
             yield
         return
     database = Database.open(services.settings.keys_database)
@@ -72,34 +71,15 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     )
     app[CLEARINGS].append(RecordingsOfCustomer(keys))
     keeper = Ringkeeper(keys, ring, settings.provider, provider)
-    running = [_keep(services, keeper), look_after(services, archive, library), sampler.run()]
+    parts = [_keep(services, keeper), look_after(services, archive, library), sampler.run()]
     if (caller_keys := _caller_keys(app, keys, ring)) is not None:
-        running.append(caller_keys.run())
+        parts.append(caller_keys.run())
     try:
         await keys.start()
-        async with _running(running):
+        async with running("recordings", *parts):
             yield
     finally:
         await database.close()
-
-
-@asynccontextmanager
-async def _running(parts: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run these while entered."""
-    tasks = [asyncio.create_task(each) for each in parts]
-    for task in tasks:
-        task.add_done_callback(_ended)
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("recordings_part_died", error=type(error).__name__)
 
 
 def _signing_key(settings: Recordings) -> Ed25519PrivateKey | None:

@@ -14,6 +14,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route, Tx
+from control_plane.background import running
 from control_plane.errors import DatabaseUnavailableError, not_found
 from control_plane.ids import fresh
 from control_plane.permissions import Permission
@@ -115,12 +116,10 @@ def _told(token: store.ServiceToken) -> dict[str, object]:
 async def context(app: web.Application) -> AsyncIterator[None]:
     """Write down now and then which tokens were used, and at the end."""
     services = app[SERVICES]
-    task = asyncio.create_task(_write_uses(services))
     try:
-        yield
+        async with running("service_tokens", _write_uses(services)):
+            yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
         with contextlib.suppress(DatabaseUnavailableError):
             await write_uses(services)
 

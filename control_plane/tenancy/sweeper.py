@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from control_plane.background import running
 from control_plane.calls import store as calls
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.holds.store import has_hold
@@ -39,12 +40,8 @@ async def sweep(services: Services) -> int:
 
 async def context(app: web.Application) -> AsyncIterator[None]:
     """Sweep while the application runs."""
-    task = asyncio.create_task(_sweep_for_ever(app[SERVICES]))
-    try:
+    async with running("tenancy", _sweep_for_ever(app[SERVICES])):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _sweep_for_ever(services: Services) -> None:
