@@ -14,10 +14,10 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 from sqlalchemy import ColumnElement, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.tables import AnswerRow
+from control_plane.db.inserting import inserting
 from control_plane.errors import BAD_REQUEST, KEY_REUSED, ApiError
 
 KEPT_MS: Final = 24 * 3600 * 1000
@@ -87,9 +87,11 @@ async def _take(connection: AsyncConnection, once: Once, now_ms: int) -> Any:  #
         "body": b"",
         "until_ms": now_ms + KEPT_MS,
     }
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     taken = await connection.execute(
-        dialect.insert(AnswerRow).values(values).on_conflict_do_nothing().returning(AnswerRow.key)
+        inserting(connection, AnswerRow)
+        .values(values)
+        .on_conflict_do_nothing()
+        .returning(AnswerRow.key)
     )
     if taken.first() is not None:
         return None

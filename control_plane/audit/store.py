@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy import bindparam, func, insert, select, text, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.audit.entry import ALLOWED, COLUMNS, Entry, detail_text, leaf
 from control_plane.audit.tables import AuditRow, CheckpointRow, CosignatureRow, TileRow
 from control_plane.audit.tiles import Tile
+from control_plane.db.inserting import inserting
 
 LOCK: Final = 0x61756474
 """Of PostgreSQL's advisory locks: `audt` in ASCII. Whoever seals holds it to the end of its
@@ -125,11 +125,10 @@ async def tiles(connection: AsyncConnection, wanted: Iterable[Tile]) -> dict[Til
 
 async def put_tiles(connection: AsyncConnection, made: Mapping[Tile, bytes]) -> None:
     """Write tiles; the last one of a level stands there already, and has grown."""
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-    inserting = dialect.insert(TileRow)
+    adding = inserting(connection, TileRow)
     await connection.execute(
-        inserting.on_conflict_do_update(
-            index_elements=["level", "number"], set_={"hashes": inserting.excluded.hashes}
+        adding.on_conflict_do_update(
+            index_elements=["level", "number"], set_={"hashes": adding.excluded.hashes}
         ),
         [
             {"level": level, "number": number, "hashes": hashes}
@@ -175,10 +174,9 @@ async def put_note(connection: AsyncConnection, size: int, note: str) -> None:
 
 async def put_cosignature(connection: AsyncConnection, size: int, site: str, line: str) -> None:
     """Add a site's signature, or the newer one in the place of an older."""
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-    inserting = dialect.insert(CosignatureRow).values(size=size, site=site, line=line)
+    adding = inserting(connection, CosignatureRow).values(size=size, site=site, line=line)
     await connection.execute(
-        inserting.on_conflict_do_update(
-            index_elements=["size", "site"], set_={"line": inserting.excluded.line}
+        adding.on_conflict_do_update(
+            index_elements=["size", "site"], set_={"line": adding.excluded.line}
         )
     )

@@ -22,10 +22,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.calls.tables import CallRow, CarriedRow
+from control_plane.db.inserting import inserting
 from state.model import CallRecord
 
 LEDGER: Final = "ledger"
@@ -173,7 +173,7 @@ async def _insert(connection: AsyncConnection, calls: Sequence[PastCall]) -> Ite
     if not calls:
         return ()
     statement = (
-        _inserting(connection, CallRow)
+        inserting(connection, CallRow)
         .values([_values(each) for each in calls])
         .on_conflict_do_nothing(index_elements=["id"])
         .returning(CallRow.id)
@@ -222,7 +222,7 @@ async def note(
 ) -> None:
     """Let all up to `revision` be carried over, by the control plane of this site too."""
     for each in (name, f"{name}@{site}"):
-        made = _inserting(connection, CarriedRow).values(name=each, revision=revision, at_ms=now_ms)
+        made = inserting(connection, CarriedRow).values(name=each, revision=revision, at_ms=now_ms)
         await connection.execute(
             made.on_conflict_do_update(
                 index_elements=["name"],
@@ -300,11 +300,6 @@ async def drop_older(
 
 _LEARNT: Final = frozenset({"caller", "code"})
 """What a call's record does not tell."""
-
-
-def _inserting(connection: AsyncConnection, table: type[Any]) -> Any:  # noqa: ANN401 - two types
-    is_sqlite = connection.dialect.name == "sqlite"
-    return sqlite.insert(table) if is_sqlite else postgresql.insert(table)
 
 
 def _values(call: PastCall) -> dict[str, Any]:

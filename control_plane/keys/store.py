@@ -20,10 +20,10 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.db.database import Database
+from control_plane.db.inserting import inserting
 from control_plane.db.tables import NAMES
 from control_plane.errors import ControlPlaneError
 from control_plane.keys.envelope import blind, fresh_key
@@ -76,9 +76,8 @@ class KeyStore:
         if wrapped is None:
             made = await self._provider.wrap(tenant, customer, fresh_key())
             async with self._database.write() as connection:
-                dialect = sqlite if self._database.is_sqlite else postgresql
                 await connection.execute(
-                    dialect.insert(KEYS)
+                    inserting(connection, KEYS)
                     .values(tenant=tenant, customer=customer, wrapped=made)
                     .on_conflict_do_nothing()
                 )
@@ -116,7 +115,6 @@ class KeyStore:
     async def destroy(self, tenant: str, customer: str, now_ms: int) -> None:
         """Overwrite the key with a tombstone, and forget what was indexed."""
         values = {"tenant": tenant, "customer": customer, "wrapped": None, "destroyed_ms": now_ms}
-        dialect = sqlite if self._database.is_sqlite else postgresql
         async with self._database.write() as connection:
             if self._database.is_sqlite:
                 # What is freed in the file is overwritten, not only unlinked.
@@ -131,7 +129,7 @@ class KeyStore:
                 .values(wrapped=None)
             )
             await connection.execute(
-                dialect.insert(KEYS)
+                inserting(connection, KEYS)
                 .values(values)
                 .on_conflict_do_update(
                     index_elements=["tenant", "customer"],

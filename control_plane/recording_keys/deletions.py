@@ -11,10 +11,10 @@ from typing import Final
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.db.database import Database
+from control_plane.db.inserting import inserting
 from control_plane.recording_keys.tables import ORDERS, STATEMENTS
 from custody.statement import Rule
 
@@ -65,9 +65,8 @@ def key(key_id: str) -> str:
 async def give(connection: AsyncConnection, orders: Iterable[Order]) -> None:
     """Let these be deleted everywhere; what was ordered before stays as it was ordered."""
     for order in orders:
-        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
         await connection.execute(
-            dialect.insert(ORDERS)
+            inserting(connection, ORDERS)
             .values(
                 tenant=order.tenant,
                 subject=order.subject,
@@ -129,10 +128,9 @@ async def page(
 
 async def tell(database: Database, order: Order, site: str, signed: bytes, done_ms: int) -> None:
     """Keep this site's statement; its first one stands."""
-    dialect = sqlite if database.is_sqlite else postgresql
     async with database.write() as connection:
         await connection.execute(
-            dialect.insert(STATEMENTS)
+            inserting(connection, STATEMENTS)
             .values(
                 tenant=order.tenant,
                 subject=order.subject,

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from sqlalchemy import delete, func, insert, select, text, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.db.database import Database
+from control_plane.db.inserting import inserting
 from control_plane.keys.store import KeyDestroyedError
 from control_plane.recording_keys.tables import CALLS, KEYS, META, PROVIDERS, WRAPS
 from custody import keyring
@@ -56,10 +56,9 @@ class RecordingKeys:
         """
         recipient_of(recipient)
         values = {"name": provider, "recipient": recipient}
-        dialect = self._dialect
         async with self.database.write() as connection:
             await connection.execute(
-                dialect.insert(PROVIDERS)
+                inserting(connection, PROVIDERS)
                 .values(values)
                 .on_conflict_do_update(index_elements=["name"], set_={"recipient": recipient})
             )
@@ -109,7 +108,7 @@ class RecordingKeys:
         """Note that a call is going to be sealed to this key."""
         async with self.database.write() as connection:
             await connection.execute(
-                self._dialect.insert(CALLS)
+                inserting(connection, CALLS)
                 .values(tenant=key.tenant, call=call, id=key.id)
                 .on_conflict_do_nothing()
             )
@@ -201,7 +200,7 @@ class RecordingKeys:
             # A tombstone, so that none is made for a call that goes on at this moment.
             stone = {"id": f"none-{customer}"[:64], "public": b"", "made_ms": now_ms}
             await connection.execute(
-                self._dialect.insert(KEYS)
+                inserting(connection, KEYS)
                 .values(
                     tenant=tenant,
                     customer=customer,
@@ -218,10 +217,6 @@ class RecordingKeys:
         if self.database.is_sqlite:
             async with self.database.engine.connect() as connection:
                 await connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-
-    @property
-    def _dialect(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - two modules with one function each
-        return sqlite if self.database.is_sqlite else postgresql
 
 
 async def _of(connection: AsyncConnection, tenant: str, customer: str) -> RecordingKey | None:

@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from control_plane.db.inserting import inserting
+from control_plane.errors import not_found
 from control_plane.recordings.schemas import MOST_TAGS
 from control_plane.recordings.tables import TagRow
 
 
 async def add(connection: AsyncConnection, tenant: str, call: str, tag: str) -> bool:
-    """Let a recording bear a tag, which it may already; False: it bears as many as it may."""
+    """Let a recording bear a tag, which it may already; False: it bears as many as it may.
+
+    Raise `not-found`: its call is gone.
+    """
     mine = (TagRow.tenant == tenant, TagRow.call == call)
     count = select(func.count()).where(*mine, TagRow.tag != tag)
     if (await connection.execute(count)).scalar_one() >= MOST_TAGS:
         return False
+    adding = inserting(connection, TagRow).values(tenant=tenant, call=call, tag=tag)
     try:
-        async with connection.begin_nested():
-            await connection.execute(insert(TagRow).values(tenant=tenant, call=call, tag=tag))
-    except IntegrityError:
-        pass  # it bears it
+        await connection.execute(adding.on_conflict_do_nothing())
+    except IntegrityError as error:
+        raise not_found() from error  # the one constraint that is left: a tag is some call's
     return True
 
 

@@ -10,24 +10,23 @@ from control_plane.background import running
 
 
 async def test_a_part_that_fails_is_told_with_its_feature_and_the_others_go_on() -> None:
-    going, ended = asyncio.Event(), asyncio.Event()
+    has_failed, ended = asyncio.Event(), asyncio.Event()
 
     async def fails() -> None:
+        has_failed.set()
         raise KeyError("+4930123")
 
     async def goes_on() -> None:
         try:
-            await going.wait()
             await asyncio.Event().wait()
         finally:
             ended.set()
 
     with capture_logs() as told:
         async with running("desk", fails(), goes_on()):
-            while not told:
+            await asyncio.wait_for(has_failed.wait(), 2)
+            for _ in range(10):
                 await asyncio.sleep(0)
-            going.set()
-            await asyncio.sleep(0)
             assert not ended.is_set()
     assert ended.is_set(), "it ends with the application"
     (line,) = told

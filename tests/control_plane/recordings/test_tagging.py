@@ -7,7 +7,9 @@ from sqlalchemy import delete, insert, select
 
 from control_plane.audit.tables import AuditRow
 from control_plane.calls.tables import CallRow
+from control_plane.errors import NOT_FOUND, ApiError
 from control_plane.permissions import Role
+from control_plane.recordings import tags
 from control_plane.recordings.schemas import MOST_TAGS
 from control_plane.recordings.tables import TagRow
 from tests.control_plane.center import Person, Reply
@@ -106,3 +108,11 @@ async def test_tags_go_with_their_call(served: Served) -> None:
     async with served.center.services.database.write() as connection:
         await connection.execute(delete(CallRow).where(CallRow.id == CALL))
         assert (await connection.execute(select(TagRow.tag))).all() == []
+
+
+async def test_a_tag_for_a_call_that_is_gone_meanwhile_is_refused(served: Served) -> None:
+    database = served.center.services.database
+    with pytest.raises(ApiError) as refused:
+        async with database.write() as connection:
+            await tags.add(connection, "main", "f" * 24, "training")
+    assert refused.value.problem is NOT_FOUND
