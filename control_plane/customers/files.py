@@ -16,7 +16,7 @@ from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Stream, Tx
 from control_plane.approvals import store as approvals
 from control_plane.customers import secrets, service, store
-from control_plane.customers.lines import Fault, HeaderError, draft, header, records
+from control_plane.customers.lines import Fault, HeaderError, Record, draft, header, records
 from control_plane.customers.schemas import CustomerDraft, CustomerListing, ImportQuery
 from control_plane.customers.talking import TALKING
 from control_plane.errors import BAD_REQUEST, TIMED_OUT, ApiError
@@ -30,6 +30,7 @@ BATCH = 500
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 OTHER_FILE = "is not as it was sent with this Idempotency-Key before: nothing more is added"
 ELSEWHERE = "the same import goes on elsewhere: nothing more is added here"
+KNOWN = "somebody has one of these numbers already: left out, as known=skip says"
 ALL = "customers"
 """The id and the digest by which an export of all of them is approved."""
 
@@ -39,6 +40,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     lines: int = 0
     added: int = 0
+    known: int = 0
     digest: str = ""
     """SHA-256 of the records so far."""
 
@@ -61,29 +63,38 @@ class Progress:
     """What was added before, when the same file was sent."""
     lines: int = 0
     added: int = 0
+    known: int = 0
+    """Of the records that are right, those with a number that somebody has already."""
     faulty: int = 0
-    waiting: list[CustomerDraft] = field(default_factory=list)
+    waiting: list[tuple[int, CustomerDraft]] = field(default_factory=list)
+    """With the line that each begins in."""
+    imagined: set[str] = field(default_factory=set)
+    """Numbers of whom a dry run would have added."""
     digest: Any = field(default_factory=sha256)
 
-    def take(self, cells: list[str] | None) -> None:
+    def take(self, cells: Record) -> None:
         """Count a record. Raise `ImportStoppedError` if it is another file than before."""
         self.lines += 1
         self.digest.update(msgspec.json.encode(cells) + b"\n")
-        if self.lines == self.skips.lines and self.digest.hexdigest() != self.skips.digest:
-            raise ImportStoppedError(OTHER_FILE)
+        if self.lines == self.skips.lines:
+            if self.digest.hexdigest() != self.skips.digest:
+                raise ImportStoppedError(OTHER_FILE)
+            self.added, self.known = self.skips.added, self.skips.known
 
-    def wait(self, draft: CustomerDraft) -> None:
+    def wait(self, at: int, draft: CustomerDraft) -> None:
         """Let a customer be added with the next batch, if they have not been."""
         if self.lines > self.skips.lines:
-            self.waiting.append(draft)
-        else:
-            self.added += 1
+            self.waiting.append((at, draft))
+
+    def so_far(self) -> Kept:
+        """Return what is kept of it."""
+        digest = self.digest.hexdigest()
+        return Kept(lines=self.lines, added=self.added, known=self.known, digest=digest)
 
     def told(self, *, is_done: bool) -> bytes:
         """Return a line of the report."""
-        return _line(
-            {"records": self.lines, "added": self.added, "faulty": self.faulty, "done": is_done}
-        )
+        counts = {"added": self.added, "known": self.known, "faulty": self.faulty}
+        return _line({"records": self.lines, **counts, "done": is_done})
 
 
 def _line(value: object) -> bytes:
@@ -94,10 +105,13 @@ async def take(ask: Imported) -> Stream:
     """Read the first line now, so that a wrong file is a problem; the rest as it comes."""
     whole = Thing(kind="customer", tenant=ask.tenant)
     service.check_writing(ask, whole, (name for name in service.WRITING if name != "sensitive"))
-    found = records(_lines(ask))
+    found = records(_chunks(ask))
     async with ask.services.database.read() as connection:
         sensitive = await store.fields(connection, ask.tenant)
-    _, cells = await anext(found, (0, None))
+    try:
+        _, cells = await anext(found)
+    except StopAsyncIteration:  # with a default, anext() of Python 3.11 fails here
+        cells = []
     try:
         names = header(cells, sensitive)
     except HeaderError as error:
@@ -120,25 +134,23 @@ async def _begun(ask: Imported) -> Progress:
     return Progress(once=once, kept=kept, skips=skips)
 
 
-async def _lines(ask: Imported) -> AsyncIterator[bytes]:
+async def _chunks(ask: Imported) -> AsyncIterator[bytes]:
     content, wait_s = ask.request.content, ask.services.settings.limits.body_s
     while True:
         try:
             async with asyncio.timeout(wait_s):
-                line = await content.readline()
+                chunk = await content.readany()
         except TimeoutError as error:
             raise ApiError(TIMED_OUT) from error
-        except ValueError as error:
-            raise ApiError(BAD_REQUEST, "A line is too long.") from error
-        if not line:
+        if not chunk:
             return
-        yield line
+        yield chunk
 
 
 async def _report(
     ask: Imported,
     names: tuple[str, ...],
-    found: AsyncIterator[tuple[int, list[str] | None]],
+    found: AsyncIterator[tuple[int, Record]],
     progress: Progress,
 ) -> AsyncIterator[bytes]:
     at = 1
@@ -148,17 +160,19 @@ async def _report(
             progress.take(cells)
             made = draft(at, names, cells, region)
             if isinstance(made, CustomerDraft):
-                progress.wait(made)
+                progress.wait(at, made)
             else:
                 progress.faulty += 1
                 for each in made:
                     yield _fault(each)
             if progress.lines % BATCH == 0:
-                await _keep(ask, progress)
+                for each in await _keep(ask, progress):
+                    yield _fault(each)
                 yield progress.told(is_done=False)
         if progress.lines < progress.skips.lines:
             raise ImportStoppedError(OTHER_FILE)  # noqa: TRY301 - told as the others
-        await _keep(ask, progress)
+        for each in await _keep(ask, progress):
+            yield _fault(each)
     except ImportStoppedError as stopped:
         yield _fault(Fault(at, "", str(stopped)))
         return
@@ -169,28 +183,59 @@ def _fault(each: Fault) -> bytes:
     return _line({"line": each.line, "field": each.field, "fault": each.fault})
 
 
-async def _keep(ask: Imported, progress: Progress) -> None:
-    """Add what waits, in one transaction; in a dry run only count it.
+async def _keep(ask: Imported, progress: Progress) -> list[Fault]:
+    """Add what waits, in one transaction; in a dry run only count it. Return who is left out.
 
     Raise `ImportStoppedError` if somebody else adds the same.
     """
-    drafts, progress.waiting = progress.waiting, []
-    progress.added += len(drafts)
-    if ask.query.dry_run == "true" or not drafts:
-        return
-    after = Kept(lines=progress.lines, added=progress.added, digest=progress.digest.hexdigest())
+    waiting, progress.waiting = progress.waiting, []
+    if not waiting:
+        return []
+    if ask.query.dry_run == "true":
+        async with ask.services.database.read() as connection:
+            ask.connection = connection
+            drafts, left_out = await _sift(ask, progress, waiting)
+        progress.imagined.update(number for each in drafts for number in each.numbers)
+        return left_out
     async with ask.services.database.write() as connection:
+        ask.connection = connection
+        drafts, left_out = await _sift(ask, progress, waiting)
         if progress.once is not None:
-            before, progress.kept = progress.kept, msgspec.json.encode(after)
+            before, progress.kept = progress.kept, msgspec.json.encode(progress.so_far())
             if not await idempotency.note(connection, progress.once, before, progress.kept):
                 raise ImportStoppedError(ELSEWHERE)
-        ask.connection = connection
-        made = [_customer(ask, each) for each in drafts]
-        await store.create_many(connection, made)
-        for customer, each in zip(made, drafts, strict=True):
-            who = (ask.tenant, customer.id)
-            await secrets.put(ask.request.app, connection, who, each.sensitive)
-        await ask.audit("", detail={"added": len(made)})
+        await _add(ask, drafts)
+    return left_out
+
+
+async def _sift(
+    ask: Imported, progress: Progress, waiting: list[tuple[int, CustomerDraft]]
+) -> tuple[list[CustomerDraft], list[Fault]]:
+    """Return who is to be added, and who is not since somebody has their number."""
+    asked = {number for _, each in waiting for number in each.numbers}
+    taken = await store.taken(ask.db, ask.tenant, asked) | (progress.imagined & asked)
+    drafts: list[CustomerDraft] = []
+    left_out: list[Fault] = []
+    for at, each in waiting:
+        is_known = not taken.isdisjoint(each.numbers)
+        progress.known += is_known
+        if is_known and ask.query.known == "skip":
+            left_out.append(Fault(at, "numbers", KNOWN))
+        else:
+            drafts.append(each)
+            taken.update(each.numbers)
+    progress.added += len(drafts)
+    return drafts, left_out
+
+
+async def _add(ask: Imported, drafts: list[CustomerDraft]) -> None:
+    if not drafts:
+        return
+    made = [_customer(ask, each) for each in drafts]
+    await store.create_many(ask.db, made)
+    for customer, each in zip(made, drafts, strict=True):
+        await secrets.put(ask.request.app, ask.db, (ask.tenant, customer.id), each.sensitive)
+    await ask.audit("", detail={"added": len(made)})
 
 
 def _customer(ask: Imported, made: CustomerDraft) -> store.Customer:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from pydantic import ValidationError
 
@@ -15,6 +16,9 @@ from control_plane.customers.schemas import CustomerDraft
 PLAIN: Final = ("name", "email", "address", "language", "notes")
 LISTS: Final = ("numbers", "tags")
 LONGEST: Final = 65_536
+STRAY: Final = "cannot be read: a quote is not closed, or is followed by no comma"
+Record: TypeAlias = list[str] | str
+"""Its fields, or why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,47 +35,111 @@ class HeaderError(ValueError):
     """The file's first line does not name fields that are known; the text quotes none."""
 
 
-async def records(lines: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, list[str] | None]]:
-    """Give each record with its first line's number; None for one that cannot be read."""
-    start, held = 1, b""
-    number = 0
-    async for line in lines:
-        number += 1
-        held += line
-        if held.count(b'"') % 2 and len(held) <= LONGEST:
-            continue  # a quoted field goes on in the next line
-        if held.strip():
-            yield start, _parse(held)
-        start, held = number + 1, b""
-    if held.strip():
-        yield start, None if held.count(b'"') % 2 else _parse(held)
+async def records(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, Record]]:
+    """Give each record with its first line's number, and nothing of the file is held but that.
+
+    A quoted field may go on over lines. Where no record comes of that, the quote was a stray one:
+    it costs its own line, and those after it are read by themselves.
+    """
+    reader = _Reader()
+    async for line in _lines(chunks):
+        for found in reader.take(line):
+            yield found
+    for found in reader.end():
+        yield found
 
 
-def _parse(raw: bytes) -> list[str] | None:
+class _Reader:
+    """Makes records of lines."""
+
+    def __init__(self) -> None:
+        self._start = 1
+        self._open: list[bytes] = []
+        """The lines of a record whose quoted field has not ended."""
+        self._quotes = self._size = 0
+
+    def take(self, *lines: bytes) -> Iterator[tuple[int, Record]]:
+        """Yield what is whole with these lines."""
+        waiting = deque(lines)
+        while waiting:
+            line = waiting.popleft()
+            self._open.append(line)
+            self._quotes += line.count(b'"')
+            self._size += len(line)
+            if self._quotes % 2 == 0 or self._size > LONGEST:
+                taken, record = _first(self._open)
+                waiting.extendleft(reversed(self._open[taken:]))
+                yield from self._give(taken, record)
+
+    def end(self) -> Iterator[tuple[int, Record]]:
+        """Yield what is left when no line comes any more."""
+        while self._open:
+            taken, record = _first(self._open)
+            rest = self._open[taken:]
+            yield from self._give(taken, record)
+            yield from self.take(*rest)
+
+    def _give(self, taken: int, record: Record) -> Iterator[tuple[int, Record]]:
+        start, self._start = self._start, self._start + taken
+        self._open, self._quotes, self._size = [], 0, 0
+        if record:
+            yield start, record
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Cut at line feeds. Of a line that is too long only so much is kept that this shows."""
+    held = b""
+    async for chunk in chunks:
+        first, *rest = chunk.split(b"\n")
+        held = (held + first)[: LONGEST + 1]
+        for each in rest:
+            yield held + b"\n"
+            held = each[: LONGEST + 1]
+    if held:
+        yield held
+
+
+def _first(lines: Sequence[bytes]) -> tuple[int, Record]:
+    """Return how many of `lines` are the first record, and that; empty: of blank lines."""
+    whole = b"".join(lines)
+    if not whole.strip():
+        return len(lines), []
+    record = _parse(whole)
+    if isinstance(record, str) and len(lines) > 1:
+        return 1, _parse(lines[0])
+    return len(lines), record
+
+
+def _parse(raw: bytes) -> Record:
     if len(raw) > LONGEST:
-        return None
+        return "cannot be read: it is longer than 64 KiB"
     try:
         found = list(csv.reader([raw.decode("utf-8-sig")], strict=True))
-    except (UnicodeDecodeError, csv.Error):
-        return None
-    return found[0] if len(found) == 1 else None
+    except UnicodeDecodeError:
+        return "cannot be read: it is not UTF-8"
+    except csv.Error:
+        return STRAY
+    return found[0] if len(found) == 1 else STRAY
 
 
-def header(cells: list[str] | None, sensitive: Collection[str]) -> tuple[str, ...]:
+def header(cells: Record, sensitive: Collection[str]) -> tuple[str, ...]:
     """Return the fields. Raise `HeaderError`."""
     known = (*PLAIN, *LISTS, *sensitive)
-    names = tuple(each.strip() for each in cells or ())
+    names = () if isinstance(cells, str) else tuple(each.strip() for each in cells)
     if "name" not in names or not set(names) <= set(known) or len(set(names)) != len(names):
-        raise HeaderError(f"the first line should name fields, each once: {', '.join(known)}")
+        raise HeaderError(
+            "the file should be UTF-8 with commas between fields, and its first line should name"
+            f" fields, name and any others, each once: {', '.join(known)}"
+        )
     return names
 
 
 def draft(
-    at: int, names: tuple[str, ...], cells: list[str] | None, region: str | None
+    at: int, names: tuple[str, ...], cells: Record, region: str | None
 ) -> CustomerDraft | tuple[Fault, ...]:
     """Return the customer that a record describes, or what is wrong with it."""
-    if cells is None:
-        return (Fault(at, "", "cannot be read: UTF-8, quotes, at most 64 KiB"),)
+    if isinstance(cells, str):
+        return (Fault(at, "", cells),)
     if len(cells) != len(names):
         return (Fault(at, "", f"should have {len(names)} fields"),)
     values = dict(zip(names, cells, strict=True))

@@ -212,3 +212,5 @@ class ImportQuery(ApiModel):
     dry_run: Literal["true", "false"] = "false"
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
     """For numbers in national form; left out: the one of the tenant's trunks."""
+    known: Literal["add", "skip"] = "add"
+    """What becomes of whoever has a number of a customer, or of an earlier line."""

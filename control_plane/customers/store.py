@@ -37,6 +37,8 @@ from control_plane.customers.tables import (
     WordRow,
 )
 
+IN_ONE: Final = 1000
+"""Values that one statement asks for: databases take so many and not many more."""
 LAST: Final = "\U0010ffff"
 FIELDS: Final = {"bank_account": False, "national_id": True, "payment_card": False}
 """Sensitive everywhere; a tenant marks others."""
@@ -145,6 +147,19 @@ async def by_number(
     """Return who has this number (E.164)."""
     asked = {"tenant": tenant, "number": number, "most": limit}
     return tuple(read(row) for row in await connection.execute(_BY_NUMBER, asked))
+
+
+async def taken(connection: AsyncConnection, tenant: str, numbers: Iterable[str]) -> set[str]:
+    """Return those of `numbers` (E.164) that somebody has."""
+    wanted = sorted(numbers)
+    found: set[str] = set()
+    for place in range(0, len(wanted), IN_ONE):
+        these = wanted[place : place + IN_ONE]
+        statement = select(NumberRow.number).where(
+            NumberRow.tenant == tenant, NumberRow.number.in_(these)
+        )
+        found.update((await connection.execute(statement)).scalars())
+    return found
 
 
 async def own_numbers(connection: AsyncConnection, tenant: str, customer: str) -> tuple[str, ...]:

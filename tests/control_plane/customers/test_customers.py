@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -223,7 +224,9 @@ async def test_an_import_tells_each_fault_by_line_and_field_and_adds_the_rest(
         assert [(each["line"], each["field"]) for each in lines[:-1]] == [
             (4, "name"), (5, "numbers"), (6, ""),
         ]  # fmt: skip
-        assert lines[-1] == {"records": 5, "added": 2, "faulty": 3, "done": True}
+        assert lines[-1] == {
+            "records": 5, "added": 2, "known": 0, "faulty": 3, "done": True,
+        }  # fmt: skip
         assert b"not-a-number" not in reply.body
         assert len((await manager.get("/v1/customers")).json["items"]) == kept
     found = await manager.get("/v1/customers/by-number/+49305551234")
@@ -231,6 +234,54 @@ async def test_an_import_tells_each_fault_by_line_and_field_and_adds_the_rest(
     officer = await center.person(Role.PRIVACY_OFFICER)
     shown = await officer.get(f"/v1/customers/{found.json['customers'][0]['id']}", **WHY)
     assert shown.json["sensitive"] == ["national_id"]
+
+
+@pytest.mark.parametrize(
+    "file", [b"", b"x" * 200_000, b"name;numbers\n", "name\n".encode("utf-16")]
+)
+async def test_a_file_that_is_none_is_a_problem_that_says_what_it_should_be(
+    center: Center, file: bytes
+) -> None:
+    manager = await center.person(Role.MANAGER)
+    reply = await manager.post("/v1/customer-import", file, {"Content-Type": "text/csv"})
+    assert reply.error_id == "bad-request"
+    assert "UTF-8 with commas" in reply.json["detail"]
+
+
+async def test_a_line_that_is_too_long_is_told_and_the_rest_is_added(center: Center) -> None:
+    manager = await center.person(Role.MANAGER)
+    file = b"name\nAda\n" + b"x" * 5_000_000 + b"\nBo\n"
+    reply = await manager.post("/v1/customer-import", file, {"Content-Type": "text/csv"})
+    told = [json.loads(each) for each in reply.body.splitlines()]
+    assert (told[0]["line"], told[-1]["added"]) == (3, 2)
+    assert "64 KiB" in told[0]["fault"]
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_who_is_known_by_number_is_counted_and_left_out_if_so_wanted(
+    center: Center, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(files, "BATCH", batch)
+    manager, _ = await add(center)
+    file = b"name,numbers\nAnna,+493098765\nBo,+4930222\nBob,+4930333;+4930222\nCy,\nDa,\n"
+    sent = {"Content-Type": "text/csv", "Idempotency-Key": "k"}
+
+    async def report(query: str) -> list[dict[str, Any]]:
+        reply = await manager.post(f"/v1/customer-import?{query}", file, sent)
+        told = [json.loads(each) for each in reply.body.splitlines()]
+        return [each for each in told if each.get("done", True)]
+
+    *none, counted = await report("dry_run=true")
+    assert (none, counted["added"], counted["known"]) == ([], 5, 2)
+    for query in ("known=skip&dry_run=true", "known=skip", "known=skip"):
+        *left_out, counted = await report(query)
+        assert (counted["added"], counted["known"], counted["faulty"]) == (3, 2, 0)
+        again = query == "known=skip" and not left_out
+        assert again or [(each["line"], each["field"]) for each in left_out] == [
+            (2, "numbers"), (4, "numbers"),
+        ]  # fmt: skip
+    names = (await manager.get("/v1/customers?number=%2B4930222")).json["items"]
+    assert [each["basic"]["name"] for each in names] == ["Bo"]
 
 
 async def test_an_import_that_was_cut_off_goes_on_where_it_was_with_its_key(
@@ -246,10 +297,11 @@ async def test_an_import_that_was_cut_off_goes_on_where_it_was_with_its_key(
         return [json.loads(each) for each in reply.body.splitlines()]
 
     cut = b"\n".join(file.split(b"\n")[:3]) + b"\n"
-    assert (await report(cut))[-1] == {"records": 2, "added": 2, "faulty": 0, "done": True}
+    done = {"known": 0, "faulty": 0, "done": True}
+    assert (await report(cut))[-1] == {"records": 2, "added": 2, **done}
     for _ in range(2):
         whole = await report(file)
-        assert whole[-1] == {"records": 5, "added": 5, "faulty": 0, "done": True}
+        assert whole[-1] == {"records": 5, "added": 5, **done}
         assert len((await manager.get("/v1/customers")).json["items"]) == 5
     other = (await report(file.replace(b"Person 1", b"Person 7")))[-1]
     assert (other["line"], other["fault"]) == (6, files.OTHER_FILE)
