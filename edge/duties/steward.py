@@ -27,7 +27,7 @@ from edge.proxy.events import (
 from edge.proxy.gate import GateEntry, GateLoad, epoch_alone, gate_load
 from edge.proxy.proxy import Proxy
 from edge.proxy.secrets_file import SecretsFile
-from edge.proxy.tables import Tables, dial, ha1, homes, peers
+from edge.proxy.tables import AgentRows, Tables, dial, peers
 from edge.settings import Settings, address
 from edge.steering import NOBODY, Standings, encode, ill_sites, rows
 from state import keys
@@ -36,6 +36,7 @@ from state.errors import StoreError
 from state.keys import Kind
 from state.mirror import Mirror, MirrorState
 from state.model import FIRST_EPOCH, AgentId, EdgeId, SiteId
+from state.pace import pause_s
 from state.snapshot import Snapshot, version_of
 from state.store import Store
 from state.wake import Wake
@@ -102,6 +103,7 @@ class Steward:
         self._signed_out: set[AgentId] = set()
         """Who is barred, and has had their phone taken away."""
         self._phone_secrets = SecretsFile(settings.phone_secrets)
+        self._agent_rows = AgentRows(settings.site)
         self.standings: Standings = NOBODY
         """How the sites stand with steering."""
         self._refused: set[AgentId] = set()
@@ -199,10 +201,12 @@ class Steward:
                 log.warning("site_standing", of=site, illness=standing.illness, was=was.illness)
 
     async def _tell(self) -> None:
+        took_s = 0.0
         while True:
-            await self._until_due()
-            snapshot = self._snapshot()
+            await self._until_due(pause_s(_LATER_S, took_s))
+            snapshot, began_s = self._snapshot(), self._clock.now().mono_s
             tables = self._tables(snapshot)
+            took_s = self._clock.now().mono_s - began_s
             if tables is not None:
                 await self._proxy.apply(tables)
                 await self._sign_out_the_barred(snapshot)
@@ -210,7 +214,8 @@ class Steward:
 
     async def _sign_out_the_barred(self, snapshot: Snapshot) -> None:
         """Take away the phones of agents who are barred; Kamailio takes none of theirs any more."""
-        for agent in set(snapshot.agents).intersection(snapshot.barred) - self._signed_out:
+        barred = {agent for agent in snapshot.barred if agent in snapshot.agents}
+        for agent in barred - self._signed_out:
             try:
                 await self._proxy.sign_out(agent)
             except ProxyError as error:
@@ -232,14 +237,14 @@ class Steward:
         # Looking again costs a whole table: not at once, while Kamailio is away.
         asyncio.get_running_loop().call_later(_AGAIN_S, self._later.set)
 
-    async def _until_due(self) -> None:
+    async def _until_due(self, later_s: float) -> None:
         """Wait for something urgent, or for a while after something that is not."""
         soon = asyncio.create_task(self._soon.wait())
         later = asyncio.create_task(self._later.wait())
         try:
             await asyncio.wait((soon, later), return_when=asyncio.FIRST_COMPLETED)
             if not soon.done():
-                await asyncio.wait((soon,), timeout=_LATER_S)
+                await asyncio.wait((soon,), timeout=later_s)
             # Changes come in bursts: at a start, each edge of each site.
             await asyncio.sleep(_SOON_S)
         finally:
@@ -263,11 +268,12 @@ class Steward:
             return None
         self._edges_known.update(life.value.sip for life in snapshot.edges.values())
         trunks = [trunk.value for trunk in snapshot.trunks.values()]
+        ha1, home = self._agent_rows.of(snapshot)
         return Tables(
             steer={number: encode(groups) for number, groups in steer.items()},
             peers=peers(trunks, self._edges_known),
-            ha1=ha1((agent.value for agent in snapshot.agents.values()), snapshot.barred),
-            home=homes(snapshot, self._site),
+            ha1=ha1,
+            home=home,
             sip_secret=self._phone_secrets.by_name,
             dial=dial(trunks),
             epoch=FIRST_EPOCH,
@@ -349,9 +355,12 @@ class Steward:
         return await self._proxy.gate_of(agent)
 
     async def _reconcile(self) -> None:
+        took_s = 0.0
         while True:
-            await asyncio.sleep(RECONCILE_S)
+            await asyncio.sleep(pause_s(RECONCILE_S, took_s))
+            began_s = self._clock.now().mono_s
             await self._read_registered()
+            took_s = self._clock.now().mono_s - began_s
 
     async def _read_registered(self) -> None:
         self._keeper.reading()

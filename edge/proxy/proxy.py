@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -24,6 +24,7 @@ from edge.proxy.rpc import RpcClient
 from edge.proxy.stream import EventStream
 from edge.proxy.tables import Drop, Key, Put, Tables
 from state.model import AgentId, EdgeId
+from state.pace import pause_s
 from state.wake import Wake
 
 log = structlog.get_logger()
@@ -35,6 +36,8 @@ GATE_OPENS_S = 0.5
 """How long a loaded gate may take to open before it is loaded again."""
 AFTER_LOAD_S = 1.0
 """How long after a load it is compared the first time."""
+ASKED_TOGETHER = 64
+"""Agents who are asked after at once, where they do not fit into one answer."""
 EVENTS_KEPT = 10_000
 """Beyond this many unread events the oldest go: `registered()` makes up for them."""
 
@@ -64,6 +67,10 @@ class Proxy:
         self._stream = EventStream(address=evapi, name=edge, on_event=self._note)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._wanted: Tables | None = None
+        self._rows: dict[Key, str] = {}
+        """The rows of `_wanted`."""
+        self._is_told = False
+        """Whether Kamailio has all of them, as far as we know."""
         self._told: dict[Key, str] | None = None
         """What Kamailio has, as far as we know; None: it is new to us."""
         self._life = 0
@@ -79,7 +86,7 @@ class Proxy:
         """Make Kamailio's tables these, now or as soon as it is there; and tables.json too."""
         if wanted == self._wanted:
             return
-        self._wanted = wanted
+        self._wanted, self._rows, self._is_told = wanted, tables.rows(wanted), False
         self._write_file(wanted)
         if not self._stream.is_connected:
             return  # to be told everything as soon as it is there
@@ -113,10 +120,21 @@ class Proxy:
         except ProxyRefusedError:
             raise
         except ProxyError:
-            # Too many for one datagram, or Kamailio is away: the next call tells which.
-            known = self._wanted.ha1 if self._wanted else {}
-            found = await asyncio.gather(*(self._is_registered(agent) for agent in known))
-            return frozenset(agent for agent, here in zip(known, found, strict=True) if here)
+            # Too many for one datagram, or Kamailio is away: the next call tells which, and if
+            # nobody is known yet of whom to ask, nothing is known of who is registered.
+            known = list(self._wanted.ha1) if self._wanted else []
+            if not known:
+                raise
+            return frozenset([agent async for agent in self._registered_of(known)])
+
+    async def _registered_of(self, known: Sequence[AgentId]) -> AsyncIterator[AgentId]:
+        """Yield those of `known` who are; no more are asked after once one gets no answer."""
+        for at in range(0, len(known), ASKED_TOGETHER):
+            some = known[at : at + ASKED_TOGETHER]
+            found = await asyncio.gather(*(self._is_registered(agent) for agent in some))
+            for agent, is_here in zip(some, found, strict=True):
+                if is_here:
+                    yield agent
 
     async def gate_of(self, agent: AgentId) -> GateEntry | None:
         """Return what the gate knows of the agent; None: nothing. Raises ProxyError."""
@@ -161,9 +179,7 @@ class Proxy:
     @property
     def is_in_step(self) -> bool:
         """Whether Kamailio is there, has all that it was to be told, and its gate is open."""
-        if not self._is_gate_known_open or self._wanted is None or self._told is None:
-            return False
-        return not tables.changes(self._told, tables.rows(self._wanted))
+        return self._is_gate_known_open and self._is_told
 
     # -- keeping in step
 
@@ -185,7 +201,7 @@ class Proxy:
         if isinstance(event, Connected | Disconnected):
             # What we told was told to a former life; the next knows no more than tables.json.
             self._told = None
-            self._is_gate_known_open = False
+            self._is_told = self._is_gate_known_open = False
             self._life += 1
             self._out_of_step.set()
         if self._events.qsize() >= EVENTS_KEPT:
@@ -216,13 +232,16 @@ class Proxy:
         log.info("gate_loaded", edge=self._edge, offers=len(load.offers), floor=str(load.floor))
 
     async def _keep_gate_settled(self) -> None:
+        loop, took_s = asyncio.get_running_loop(), 0.0
         while True:
-            if await self._gate_opened.wait(SETTLE_S):
+            if await self._gate_opened.wait(pause_s(SETTLE_S, took_s)):
                 # An offer that stood when the gate was loaded may have been refused just before,
                 # by the gate that was still shut: no BYE or CANCEL will ever free it.
                 await asyncio.sleep(AFTER_LOAD_S)
+            began_s = loop.time()
             with contextlib.suppress(ProxyError):
                 await self.settle_gate()
+            took_s = loop.time() - began_s
 
     async def settle_gate(self, agents: Collection[AgentId] | None = None) -> frozenset[AgentId]:
         """Free the gates that hold agents for offers that are gone; return whose.
@@ -248,13 +267,16 @@ class Proxy:
             if told is None:
                 told = await self._read()
                 self._told = told
-            for change in tables.changes(told, tables.rows(self._wanted)):
+            wanted = self._rows
+            for change in tables.changes(told, wanted):
                 await self._do(change)
                 match change:
                     case Put(table=table, key=key, value=value):
                         told[table, key] = value
                     case Drop(table=table, key=key):
                         told.pop((table, key), None)
+            # Kamailio may have gone meanwhile, or something else have been asked for.
+            self._is_told = told is self._told and wanted is self._rows
 
     async def _do(self, change: Put | Drop) -> None:
         match change:

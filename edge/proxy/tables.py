@@ -141,6 +141,35 @@ def _floor(snapshot: Snapshot, agent: AgentId) -> Token:
     return Token(epoch=epoch, revision=move.mod_revision)
 
 
+class AgentRows:
+    """The rows of all agents of a site, made anew when something has changed of what they say.
+
+    Calls change none of it, and there may be a hundred thousand: the same objects are returned.
+    """
+
+    def __init__(self, site: SiteId) -> None:
+        self._site = site
+        self._seen: Snapshot | None = None
+        self._ha1: Mapping[AgentId, str] = {}
+        self._home: Mapping[AgentId, str] = {}
+
+    def of(self, snapshot: Snapshot) -> tuple[Mapping[AgentId, str], Mapping[AgentId, str]]:
+        """Return what `ha1` and `homes` do."""
+        seen, self._seen = self._seen, snapshot
+        is_same = seen is not None and snapshot.agents is seen.agents
+        if seen is None or not is_same or snapshot.barred is not seen.barred:
+            agents = (entry.value for entry in snapshot.agents.values())
+            self._ha1 = ha1(agents, snapshot.barred)
+        # What is said of agents matters to the floor of those who were moved.
+        if seen is None or not is_same or _floors(snapshot) != _floors(seen):
+            self._home = homes(snapshot, self._site)
+        return self._ha1, self._home
+
+
+def _floors(snapshot: Snapshot) -> Mapping[AgentId, Token]:
+    return {agent: _floor(snapshot, agent) for agent in snapshot.moves}
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     v: int
     steer: dict[str, str]

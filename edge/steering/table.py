@@ -24,9 +24,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
-from edge.acd.eligibility import agent_facts, unavailable_because, unsuited_because
+from edge.acd.eligibility import facts_of, live_sites, unavailable_because, unsuited_because
 from edge.acd.needs import Needs
-from state.model import Agent, DidNumber, EdgeLife, EdgeState, Now, SiteId
+from state.model import AgentId, DidNumber, EdgeLife, EdgeState, Now, SiteId
 from state.snapshot import Snapshot
 
 ANY: Final = DidNumber("*")
@@ -56,7 +56,7 @@ def rows(
     if not lives:
         return {}
     view = _View(snapshot, site, lives, last)
-    free = _free_agents(snapshot, now)
+    staff = _Staff(snapshot, now)
     known: dict[tuple[Needs | None, tuple[SiteId, ...]], Groups] = {}
     table = {ANY: view.groups(frozenset(), ())}
     for number, did in snapshot.dids.items():
@@ -64,7 +64,7 @@ def rows(
         needs = None if queue is None else Needs.of_queue(queue.value)
         kind = (needs, did.value.sites)
         if kind not in known:
-            staffed = frozenset() if needs is None else _staffed_sites(free, needs)
+            staffed = frozenset() if needs is None else staff.sites(needs)
             known[kind] = view.groups(staffed, did.value.sites)
         table[number] = known[kind]
     return table
@@ -161,13 +161,38 @@ def _rank(order: tuple[SiteId, ...], site: SiteId) -> int:
     return order.index(site) if site in order else len(order)
 
 
-def _free_agents(snapshot: Snapshot, now: Now) -> list[Agent]:
-    return [
-        facts.agent
-        for facts in agent_facts(snapshot).values()
-        if unavailable_because(facts, now) is None
-    ]
+class _Staff:
+    """Where somebody is free, at one moment.
 
+    One of each site is enough, and most are found at once: looking at all agents for every change
+    of one would cost a large center more than its calls do.
+    """
 
-def _staffed_sites(free: Iterable[Agent], needs: Needs) -> frozenset[SiteId]:
-    return frozenset(agent.site for agent in free if unsuited_because(agent, needs) is None)
+    def __init__(self, snapshot: Snapshot, now: Now) -> None:
+        self._snapshot = snapshot
+        self._now = now
+        self._live = live_sites(snapshot)
+        self._free: dict[AgentId, bool] = {}
+        """Of those who have been looked at."""
+
+    def sites(self, needs: Needs) -> frozenset[SiteId]:
+        """Return the sites where a free agent meets the needs."""
+        empty = set(self._live)
+        for entry in self._snapshot.agents.values():
+            agent = entry.value
+            if (
+                agent.site in empty
+                and unsuited_because(agent, needs) is None
+                and self._is_free(agent.id)
+            ):
+                empty.discard(agent.site)
+                if not empty:
+                    break
+        return self._live - empty
+
+    def _is_free(self, agent: AgentId) -> bool:
+        known = self._free.get(agent)
+        if known is None:
+            facts = facts_of(self._snapshot, agent, self._live)
+            known = self._free[agent] = unavailable_because(facts, self._now) is None
+        return known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from edge.proxy.errors import TablesFileError
 from edge.proxy.tables import (
+    AgentRows,
     Drop,
     Key,
     Put,
@@ -22,7 +24,8 @@ from edge.proxy.tables import (
     peers,
     rows,
 )
-from state.model import Agent, AgentId, SiteId, Trunk, TrunkId
+from state import keys
+from state.model import Agent, AgentId, Barred, SiteId, Trunk, TrunkId
 from tests.acd.worlds import World
 
 KEYS = st.tuples(st.sampled_from(["steer", "peers", "ha1"]), st.text(min_size=1, max_size=3))
@@ -127,6 +130,46 @@ def test_homed_here_are_those_who_are_at_home_here_for_now_from_their_move_on() 
     assert homes(world.snapshot, SiteId("b")) == {ann: f"1.{moved[ann]}", bob: "0.0"}
     world.presence("carl", site="a", epoch=3)
     assert homes(world.snapshot, SiteId("a")) == {carl: f"3.{moved[carl]}"}
+
+
+def _agents_world() -> World:
+    world = World()
+    for name, site in (("alice", "a"), ("bob", "b"), ("carl", "b")):
+        world.agent(name, site=site)
+    world.move("carl", "a", home="b")
+    return world
+
+
+def test_a_call_makes_no_agents_rows_anew() -> None:
+    world, made = _agents_world(), AgentRows(SiteId("a"))
+    ha1_before, home_before = made.of(world.snapshot)
+    world.offer("alice")
+    world.work("bob")
+    ha1_after, home_after = made.of(world.snapshot)
+    assert ha1_after is ha1_before
+    assert home_after is home_before
+
+
+NEWS: dict[str, Callable[[World], object]] = {
+    "another": lambda world: world.agent("dora", site="a"),
+    "barred": lambda world: world.put(
+        keys.barred(AgentId("bob")), Barred(agent=AgentId("bob"), since_ms=1)
+    ),
+    "moved": lambda world: world.move("bob", "a", home="b"),
+    "moved again": lambda world: world.move("carl", "a", home="b"),
+    "another epoch": lambda world: world.presence("carl", site="a", epoch=7),
+}
+
+
+@pytest.mark.parametrize("news", NEWS)
+def test_agents_rows_follow_what_changes_of_agents(news: str) -> None:
+    world, made = _agents_world(), AgentRows(SiteId("a"))
+    before = made.of(world.snapshot)
+    NEWS[news](world)
+    after, snapshot = made.of(world.snapshot), world.snapshot
+    agents = [entry.value for entry in snapshot.agents.values()]
+    assert after == (ha1(agents, snapshot.barred), homes(snapshot, SiteId("a")))
+    assert after != before
 
 
 def test_who_is_barred_has_no_row_with_or_without_a_password() -> None:

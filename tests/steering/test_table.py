@@ -7,9 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from edge.steering import ANY, encode, rows
+from edge.acd.eligibility import AgentFacts, facts_of
+from edge.steering import ANY, encode, rows, table
 from state import keys
-from state.model import Did, DidNumber, EdgeId, EdgeState, PresenceState, QueueId, Site, SiteId
+from state.model import (
+    AgentId,
+    Did,
+    DidNumber,
+    EdgeId,
+    EdgeState,
+    PresenceState,
+    QueueId,
+    Site,
+    SiteId,
+)
+from state.snapshot import Snapshot
 from tests.acd.worlds import NOW, PATIENT, World, at
 
 SALES = DidNumber("4930100")
@@ -224,3 +236,19 @@ def test_a_site_that_drains_or_dies_leaves_its_part_to_the_others(world: World) 
 def test_a_site_that_gives_all_away_comes_after_those_that_share(world: World) -> None:
     sharing(world, b=2, c=1)
     assert rows(world.snapshot, A, NOW)[SALES] == ((B1, C1, B1), (A1,))
+
+
+def test_where_many_are_free_only_few_are_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(300):
+        world.agent(f"agent{number}", site="abc"[number % 3], sales=3)
+    looked_at = []
+
+    def facts(snapshot: Snapshot, agent: AgentId, live: frozenset[SiteId]) -> AgentFacts:
+        looked_at.append(agent)
+        return facts_of(snapshot, agent, live)
+
+    monkeypatch.setattr(table, "facts_of", facts)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (B1,), (C1,))
+    assert len(looked_at) <= 3, "one of each site is enough"
