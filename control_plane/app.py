@@ -56,6 +56,7 @@ def build(settings: Settings, clock: Clock) -> web.Application:
         buckets=Buckets(limits.subject_rate, limits.subject_burst),
         strangers=Buckets(limits.stranger_rate, limits.stranger_burst),
     )
+    app.on_response_prepare.append(middleware.sign)
     tracing.add(app, settings, database)
     app.cleanup_ctx.append(tracing.context)
     app[health.OPENAPI] = _openapi()

@@ -70,6 +70,12 @@ async def stream(given: Stream, request: web.Request, send_s: float) -> web.Stre
     return made
 
 
+def sign(response: web.StreamResponse, request_id: str) -> None:
+    """Let an answer say which request it is of, and of its server no versions."""
+    response.headers["X-Request-Id"] = request_id
+    response.headers["Server"] = "Everline"
+
+
 def problem(error: ApiError, request_id: str) -> web.Response:
     """Return RFC 9457's document."""
     kind = error.problem

@@ -52,11 +52,14 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         took_s = time.perf_counter() - began
         metrics.requests.labels(route, request.method, response.status).inc()
         metrics.seconds.labels(route).observe(took_s)
-        if not response.prepared:
-            response.headers["X-Request-Id"] = request_id
-            response.headers["Server"] = "Everline"  # and no versions
         log.info("answered", route=route, status=response.status, took_ms=round(took_s * 1000, 2))
     return response
+
+
+async def sign(request: web.Request, response: web.StreamResponse) -> None:
+    """Sign what goes out: streams, too, whose head has gone long before their end."""
+    if (request_id := request.get(REQUEST_ID)) is not None:
+        answering.sign(response, request_id)
 
 
 @contextmanager
@@ -96,6 +99,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _problem(request, ApiError(UNAVAILABLE, headers={"Retry-After": "2"}))
     except web.HTTPException as error:
         return _problem(request, _translate(error))
+    except web.RequestPayloadError as error:
+        log.warning("body_not_understood", **fault(error))
+        return _problem(request, ApiError(BAD_REQUEST, "Its body is not coded as it says."))
     except ConnectionError:
         raise  # the client has gone
     except Exception as error:  # noqa: BLE001 - the top of a request

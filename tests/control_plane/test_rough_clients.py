@@ -8,14 +8,20 @@ import io
 import json
 import logging
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from control_plane import log
+from control_plane.api.model import instant
 from control_plane.permissions import Role
-from tests.control_plane.center import Center
+from control_plane.settings import Limits
+from drills.lab.certs import make_authority
+from state.clock import SystemClock
+from tests.control_plane.center import Center, running, settings
 
 
 async def said_to(center: Center, request: bytes) -> bytes:
@@ -30,9 +36,11 @@ async def said_to(center: Center, request: bytes) -> bytes:
         writer.close()
 
 
-def head(token: str, *lines: str) -> bytes:
+def head(token: str, *lines: str, begin: str = "POST /v1/customers HTTP/1.1") -> bytes:
     """Return the head of a POST."""
-    usual = ("POST /v1/customers HTTP/1.1", "Host: x", "Content-Type: application/json")
+    usual = [begin, "Host: x"]
+    if not any(each.startswith("Content-Type") for each in lines):
+        usual.append("Content-Type: application/json")
     return "\r\n".join([*usual, f"Authorization: Bearer {token}", *lines, "", ""]).encode()
 
 
@@ -75,15 +83,59 @@ async def test_a_body_that_swells_is_refused(center: Center) -> None:
         + b"\r\n",
         b"GET /v1/me HTTP/1.1\r\nX: SECRET" + b"a" * 100_000 + b"\r\n\r\n",
         b"SECRET \x16\x03\x01\r\n\r\n",
+        b"GET /v1/me?SECRET HTTP/1.1\r\n\r\n",
     ],
-    ids=["no header", "many headers", "a long header", "no HTTP"],
+    ids=["no header", "many headers", "a long header", "no HTTP", "no host"],
 )
 async def test_what_is_no_http_is_refused_and_not_quoted_in_the_log(
     center: Center, written: io.BytesIO, rubbish: bytes
 ) -> None:
-    assert (await said_to(center, rubbish)).split(b" ")[1] == b"400"
+    told = await said_to(center, rubbish)
+    assert told.split(b" ")[1] == b"400"
+    assert b"application/problem+json" in told
+    assert b'"error_id":"bad-request"' in told
+    assert b"aiohttp" not in told
+    assert b"SECRET" not in told
     lines = written.getvalue().splitlines()
     if rubbish.startswith(b"GET"):
         assert b'"event":"library"' in written.getvalue(), "that it was refused is written down"
     assert b"SECRET" not in written.getvalue()
     assert all(isinstance(json.loads(line), dict) for line in lines), "a line is JSON"
+
+
+async def test_a_body_that_is_not_coded_as_it_says_is_the_clients_fault(center: Center) -> None:
+    person = await center.person(Role.MANAGER)
+    lines = ("Content-Encoding: gzip", "Content-Length: 5")
+    told = await said_to(center, head(person.token, *lines) + b"hello")
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert b'"error_id":"bad-request"' in told
+
+
+async def test_a_stream_says_of_which_request_it_is_and_nothing_of_its_server(
+    center: Center,
+) -> None:
+    person = await center.person(Role.MANAGER)
+    lines = ("Content-Type: text/csv", "Content-Length: 5", "X-Request-Id: my-own-id")
+    path = "POST /v1/customer-import?dry_run=true HTTP/1.1"
+    told = await said_to(center, head(person.token, *lines, begin=path) + b"name\n")
+    assert b"\r\nX-Request-Id: my-own-id\r\n" in told
+    assert b"\r\nServer: Everline\r\n" in told
+
+
+async def test_whoever_connects_and_does_not_greet_is_cut_off_with_tls_too(tmp_path: Path) -> None:
+    pair = make_authority(tmp_path / "pki", now=instant(SystemClock().now().wall_ms)).issue("api")
+    with tempfile.TemporaryDirectory(prefix="everline-", ignore_cleanup_errors=True) as folder:
+        made = settings(
+            Path(folder),
+            f"sqlite:///{tmp_path / 'e.db'}",
+            tls_cert=pair.cert,
+            tls_key=pair.key,
+            limits=Limits(header_s=0.3),
+        )
+        async with running(made) as center:
+            reader, writer = await asyncio.open_unix_connection(str(center.socket))
+            try:
+                async with asyncio.timeout(15):
+                    assert await reader.read() == b""
+            finally:
+                writer.close()

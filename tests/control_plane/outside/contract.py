@@ -33,12 +33,6 @@ class Objection:
         return f"{self.check}: {self.operation} {self.sent}: {self.status} {self.said}"
 
 
-def is_no_http(found: Objection) -> bool:
-    """Whether the server library refused it, before there was a request: a line too long, ..."""
-    is_plain = found.check == "content_type_conformance" and found.status == BAD_REQUEST
-    return is_plain and "text" in found.said
-
-
 @dataclass(frozen=True)
 class Reason:
     """Why an objection is none."""
@@ -60,7 +54,6 @@ class Reason:
         )
 
 
-BAD_REQUEST = 400
 REFUSED = "positive_data_acceptance"
 REJECTED = "negative_data_rejection"
 SERVER = "not_a_server_error"

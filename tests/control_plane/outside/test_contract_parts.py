@@ -18,7 +18,6 @@ from tests.control_plane.outside.contract import (
     Reason,
     ask,
     asked,
-    is_no_http,
 )
 from tests.control_plane.outside.served import served
 
@@ -57,11 +56,7 @@ async def test_schemathesis_finds_nothing_unexplained(tmp_path: Path) -> None:
             found = await ask(serving.url, person.token, report, effort)
     faults = [each for each in logs if each["event"] == "request_failed"]
     assert not faults, faults[:3]
-    unexplained = [
-        each
-        for each in found
-        if not (is_no_http(each) or any(reason.explains(each) for reason in REASONS))
-    ]
+    unexplained = [each for each in found if not any(reason.explains(each) for reason in REASONS)]
     told = "\n".join(sorted({str(each) for each in unexplained}))
     assert not unexplained, f"seed {effort.seed}\n{told}"
     share = len(asked(report)) / (len(ROUTES) - 1)
