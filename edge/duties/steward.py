@@ -34,10 +34,11 @@ from state import keys
 from state.clock import Clock
 from state.errors import StoreError
 from state.keys import Kind
+from state.listing import read_all
 from state.mirror import Mirror, MirrorState
 from state.model import FIRST_EPOCH, AgentId, EdgeId, SiteId
 from state.pace import pause_s
-from state.snapshot import Snapshot, version_of
+from state.snapshot import Snapshot, replace, version_of
 from state.store import Store
 from state.wake import Wake
 
@@ -286,22 +287,20 @@ class Steward:
         return gate_load(self._mirror.snapshot, self._site)
 
     async def _to_load(self) -> GateLoad:
-        """Return what a gate that was shut has to know, as far as the store has come by now.
+        """Return what a gate that was shut has to know, as the store has it now.
 
-        A mirror may be seconds behind the tokens that the gate let through before.
+        A mirror may be seconds behind the tokens that the gate let through before, and may have
+        missed something.
         """
         if self._standing() is not None:
             try:
-                reached = (await self._store.range(keys.site(self._site))).revision
+                listing = await read_all(self._store, keys.STATE)
             except StoreError as error:
                 raise ProxyError(f"the gate stays shut: {error}") from error
             if self._standing() is not None:
-                load = gate_load(
-                    self._mirror.snapshot,
-                    self._site,
-                    reached=reached,
-                    let_through=self._epoch_seen,
-                )
+                known, seen_s = self._mirror.snapshot, self._clock.now().mono_s
+                there, _ = replace(known, listing.records, listing.revision, seen_s)
+                load = gate_load(there, self._site, let_through=self._epoch_seen)
                 self._note_epoch(load.epoch_seen)
                 return load
         raise ProxyError("the gate stays shut until this edge has a fresh snapshot")

@@ -5,9 +5,10 @@ Its laws, whatever crashes, freezes or comes late:
 0. It rings only agents who are at home here, and with no token of before they came to be; and
    nobody while this site has just woken up, since who is at home may have changed.
 1. Only a token higher than every one seen before rings the agent, and only while the agent is idle.
-2. A token that has been let through is spent, however its call ends.
+2. A token that has been let through is spent, however its call ends, and so is every token up to
+   the floor: what the gate was loaded with may be older than what its life before let through.
 3. Only the token that holds the gate changes its state.
-4. After a restart nothing passes until an edge has loaded which offers stand.
+4. After a restart nothing passes until an edge has loaded which offers stand, and the floor.
 
 Entries are read and written under the lock of their htable slot. It is the process's own, so the
 calls inside may take it again; it is released in `finally`, and nothing between can block.
@@ -69,7 +70,7 @@ def take(agent, token, call):
     KSR.htable.sht_lock("gate", agent)
     try:
         highest, state, _ = read(agent)
-        if token <= max(highest, token_from(came_with)) or token[0] < oldest_epoch:
+        if token <= max(highest, floor(), token_from(came_with)) or token[0] < oldest_epoch:
             raise RefusedError(403, "stale token")
         if state != IDLE:
             raise RefusedError(486, "busy")

@@ -40,7 +40,7 @@ class GateLoad(Struct, frozen=True, kw_only=True):
     """What a gate has to know after a restart."""
 
     floor: Token
-    """No token up to this one is new. Its revision is the snapshot's, or a later one."""
+    """No token up to this one is new. Its revision is the snapshot's."""
     offers: Mapping[AgentId, GateEntry]
     """The offers that stand, for agents homed at this site."""
 
@@ -64,19 +64,17 @@ def epoch_alone(snapshot: Snapshot, site: SiteId) -> int:
     return site_epoch(snapshot, site) + 1
 
 
-def gate_load(
-    snapshot: Snapshot, site: SiteId, *, reached: int = 0, let_through: int = 0
-) -> GateLoad:
+def gate_load(snapshot: Snapshot, site: SiteId, *, let_through: int = 0) -> GateLoad:
     """Return what the gate of `site` has to know, from a snapshot that is not stale.
 
-    It may be behind what the gate let through before it was shut. `reached`: a revision at which
-    the store has been since; `let_through`: the highest epoch of a token that the gate is known to
-    have let through, of which the presences may not tell yet.
+    To load one that was shut, the snapshot has to be of after that. `let_through`: the highest
+    epoch of a token that the gate is known to have let through, of which the presences may not tell
+    yet.
     """
     epoch = max(site_epoch(snapshot, site), store_epoch(let_through))
     states = {OfferState.RINGING: GateState.RINGING, OfferState.TALKING: GateState.TALKING}
     return GateLoad(
-        floor=Token(epoch=epoch, revision=max(snapshot.revision, reached)),
+        floor=Token(epoch=epoch, revision=snapshot.revision),
         offers={
             agent: GateEntry(
                 token=token_of(entry),

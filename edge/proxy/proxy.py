@@ -226,7 +226,11 @@ class Proxy:
     async def _ensure_gate(self) -> None:
         if await self.is_gate_open():
             return
+        life = self._life
         load = await self._to_load()
+        if life != self._life:
+            # Another edge may have loaded the gate meanwhile, and it may have let offers through.
+            raise ProxyUnreachableError("Kamailio was started anew while its gate was prepared")
         await self.load_gate(load)
         self._gate_opened.set()
         log.info("gate_loaded", edge=self._edge, offers=len(load.offers), floor=str(load.floor))

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
+from edge.acd.token import Token
 from edge.duties.presence import PresenceKeeper
 from edge.duties.steward import Steward
 from edge.media.relay import Relay
+from edge.proxy.gate import GateLoad
 from edge.settings import Settings
 from state import keys
 from state.clock import ManualClock
 from state.codec import encode
 from state.memory import MemoryStore
 from state.mirror import Mirror, MirrorState
-from state.model import FIRST_EPOCH, Agent, AgentId, CallId, EdgeId, Offer, OfferState, SiteId
-from state.store import Put
-from tests.edge.virtual_time import in_virtual_time, until
+from state.model import (
+    FIRST_EPOCH,
+    Agent,
+    AgentId,
+    CallId,
+    EdgeId,
+    Offer,
+    OfferState,
+    Presence,
+    PresenceState,
+    SiteId,
+)
+from state.store import Delete, Put, WatchBatch
+from tests.edge.virtual_time import LoopClock, in_virtual_time, until
 
 ANN, SITE = AgentId("ann"), SiteId("a")
 
@@ -60,26 +75,93 @@ def steward_of(store: MemoryStore, mirror: Mirror, keeper: Keeper) -> Steward:
     )
 
 
+class Lagging(MemoryStore):
+    """Tells nobody of changes any more, once it is told to: watches only say that they live."""
+
+    lags = False
+
+    async def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
+        """Yield changes until then."""
+        async for batch in super().watch(prefix, from_revision):
+            told = WatchBatch(revision=from_revision - 1, changes=())
+            yield told if self.lags else batch
+
+
+class House:
+    """A store, one agent of site a, and the steward of an edge there whose mirror follows."""
+
+    def __init__(self) -> None:
+        self.clock, self.keeper = LoopClock(), Keeper()
+        self.store = Lagging(self.clock)
+        self.mirror = Mirror(self.store, self.clock)
+        self.steward = steward_of(self.store, self.mirror, self.keeper)
+
+    async def put(self, key: str, value: Agent | Offer | Presence) -> None:
+        """Write a record."""
+        await self.store.txn((), [Put(key=key, value=encode(value))])
+
+    async def give(self, call: str, *, alone: Token | None = None) -> Token:
+        """Give the agent to a call, and let them be rung; return the token."""
+        offer = Offer(
+            agent=ANN,
+            call=CallId(call),
+            edge=EdgeId("a1"),
+            state=OfferState.RINGING,
+            since_ms=0,
+            epoch=FIRST_EPOCH if alone is None else alone.epoch,
+            granted=None if alone is None else alone.revision,
+        )
+        await self.put(keys.offer(ANN), offer)
+        (record,) = (await self.store.range(keys.offer(ANN))).records
+        return Token(epoch=FIRST_EPOCH, revision=record.create_revision) if alone is None else alone
+
+    async def take_back(self) -> None:
+        """Delete the offer."""
+        await self.store.txn((), [Delete(key=keys.offer(ANN))])
+
+    async def to_load(self) -> GateLoad:
+        """Return what the steward's proxy would load a gate with that was started anew."""
+        return await self.steward._to_load()  # noqa: SLF001 - what its proxy asks
+
+
+@asynccontextmanager
+async def house() -> AsyncIterator[House]:
+    """Bring one up."""
+    made = House()
+    await made.put(keys.agent(ANN), Agent(id=ANN, name="Ann", site=SITE, skills={}))
+    following = asyncio.create_task(made.mirror.run())
+    await until(lambda: made.mirror.state is MirrorState.LIVE, "the mirror is live")
+    try:
+        yield made
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
 @in_virtual_time
 async def test_a_gate_loaded_with_a_token_made_alone_lifts_the_tokens_of_the_store() -> None:
-    clock, keeper = ManualClock(), Keeper()
-    store = MemoryStore(clock)
-    mirror = Mirror(store, clock)
-    agent = Agent(id=ANN, name="Ann", site=SITE, skills={})
-    offer = Offer(
-        agent=ANN,
-        call=CallId("c1"),
-        edge=EdgeId("a1"),
-        state=OfferState.RINGING,
-        since_ms=0,
-        epoch=FIRST_EPOCH + 1,
-        granted=1,
-    )
-    await store.txn((), [Put(key=keys.agent(ANN), value=encode(agent))])
-    await store.txn((), [Put(key=keys.offer(ANN), value=encode(offer))])
-    following = asyncio.create_task(mirror.run())
-    await until(lambda: mirror.state is MirrorState.LIVE, "the mirror is live")
-    load = await steward_of(store, mirror, keeper)._to_load()  # noqa: SLF001 - what its proxy asks
-    assert load.offers[ANN].token.is_alone
-    assert keeper.seen == [FIRST_EPOCH + 1]
-    following.cancel()
+    async with house() as made:
+        await made.give("c1", alone=Token(epoch=FIRST_EPOCH + 1, revision=1))
+        load = await made.to_load()
+        assert load.offers[ANN].token.is_alone
+        assert made.keeper.seen == [FIRST_EPOCH + 1]
+
+
+@in_virtual_time
+async def test_an_edge_whose_mirror_lags_loads_the_gate_with_what_the_store_has() -> None:
+    async with house() as made:
+        await made.give("before")
+        await until(lambda: ANN in made.mirror.snapshot.offers, "the mirror shows it")
+        made.store.lags = True
+        await made.take_back()
+        rung = await made.give("since")
+        presence = Presence(
+            agent=ANN, site=SITE, state=PresenceState.READY, since_ms=0, epoch=FIRST_EPOCH + 2
+        )
+        await made.put(keys.presence(ANN), presence)
+        load = await made.to_load()
+        assert made.mirror.state is MirrorState.LIVE
+        assert made.mirror.snapshot.offers[ANN].value.call == "before"
+        assert load.offers[ANN].token == rung
+        assert load.floor.epoch == FIRST_EPOCH + 2
+        assert load.floor.revision > rung.revision

@@ -41,6 +41,7 @@ def test_an_offer_that_the_gate_lets_through_rings(script: Script, world: World)
         ("1.6.talking.x.y.z", {}, (486, "busy")),
         ("1.8.talking.x", {}, (403, "stale token")),
         (None, {"gate_floor": "1.7"}, (403, "stale token")),
+        ("1.6.idle.", {"gate_floor": "1.7"}, (403, "stale token")),
         (None, {"epoch": "2"}, (403, "stale token")),
         (None, {"gate_loaded": None}, (503, "gate not loaded")),
     ],

@@ -64,6 +64,17 @@ def test_only_a_higher_token_rings_and_only_an_idle_agent(tmp_path: Path) -> Non
     assert _offer(kamailio, 12).is_relayed
 
 
+def test_a_gate_loaded_with_an_offer_that_is_over_takes_no_token_of_before(tmp_path: Path) -> None:
+    """Whoever loaded it had not heard that another offer rang the agent after that one."""
+    kamailio, _ = _kamailio(tmp_path, is_open=False)
+    held = [["a01", 1, 20, "ringing", "old", ""]]
+    kamailio.routes.obey({"do": "load_gate", "id": "x", "offers": held})
+    kamailio.routes.obey({"do": "open_gate", "id": "x", "count": 1, "floor": [1, 50]})
+    kamailio.routes.obey({"do": "free_gate", "agent": "a01", "epoch": 1, "revision": 20})
+    assert _offer(kamailio, 40).reply == (403, "stale token")
+    assert _offer(kamailio, 51).is_relayed
+
+
 def test_freeing_a_gate_from_outside_stops_the_telephone(tmp_path: Path) -> None:
     kamailio, outside = _kamailio(tmp_path)
     _offer(kamailio, 11)

@@ -231,6 +231,40 @@ async def test_given_a_restart_then_tables_and_gate_are_back_within_a_second(
             assert events.count(Connected()) == 2
 
 
+class Slow(Standing):
+    """Takes its time to say what a gate has to know, and says what stood when it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.may_say = asyncio.Event()
+
+    async def to_load(self) -> GateLoad:
+        """Return it once that is allowed."""
+        asked = await super().to_load()
+        self.asked.set()
+        await self.may_say.wait()
+        return asked
+
+
+async def test_a_gate_is_not_loaded_with_what_was_read_in_its_life_before(tmp_path: Path) -> None:
+    site, standing = Site(tmp_path / "run"), Slow()
+    with running(site):
+        async with started(site, standing) as (proxy, events):
+            await asyncio.wait_for(standing.asked.wait(), 3.0)
+            await asyncio.to_thread(site.stop, signal.SIGKILL)
+            await asyncio.to_thread(site.start)
+
+            async def is_back() -> bool:
+                return events.count(Connected()) == 2
+
+            await until(is_back, wanted=True)
+            standing.load = GateLoad(floor=Token(epoch=1, revision=200), offers={})
+            standing.may_say.set()
+            await until(proxy.is_gate_open, wanted=True)
+            assert site.row("meta", "gate_floor") == "1.200"
+
+
 async def test_the_first_edge_to_load_the_gate_wins(site: Site) -> None:
     async with started(site, Standing()) as (proxy, _):
         await until(proxy.is_gate_open, wanted=True)
