@@ -30,15 +30,16 @@ PAGE_HEADERS: Final = {
 _TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 
-def add(app: web.Application, root: str, page: Path, others: Iterable[Path]) -> None:
-    """Serve a page at `root`, and what it loads below that.
+def add(app: web.Application, root: str, page: str, others: Iterable[Path]) -> None:
+    """Serve a page (its HTML) at `root`, and what it loads below that.
 
     The files are read once: what is served is what was there at the start.
     """
-    app.router.add_get(root, _giving(page, root), allow_head=False)
+    app.router.add_get(root, _giving(page.encode(), ".html", root), allow_head=False)
     app.router.add_get(f"{root}/", leading_to(root), allow_head=False)
     for file in others:
-        app.router.add_get(f"{root}/{file.name}", _giving(file, root), allow_head=False)
+        giving = _giving(file.read_bytes(), file.suffix, root)
+        app.router.add_get(f"{root}/{file.name}", giving, allow_head=False)
 
 
 def leading_to(path: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -50,8 +51,10 @@ def leading_to(path: str) -> Callable[[web.Request], Awaitable[web.StreamRespons
     return onward
 
 
-def _giving(file: Path, root: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    body, media_type = file.read_bytes(), _TYPES[file.suffix]
+def _giving(
+    body: bytes, suffix: str, root: str
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    media_type = _TYPES[suffix]
 
     async def give(_request: web.Request) -> web.StreamResponse:
         return web.Response(

@@ -11,7 +11,7 @@ from control_plane import pages
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = "/docs"
-PAGE: Final = HERE / "page.html"
+PAGE: Final = (HERE / "page.html").read_text()
 OTHERS: Final = tuple(
     HERE / name for name in ("page.css", "page.js", "schema.js", "trial.js", "elements.js")
 )

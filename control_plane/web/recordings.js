@@ -4,28 +4,14 @@ import { element, byId } from "/docs/elements.js";
 import { clock, marksOf } from "/recordings/marks.js";
 import { Sound } from "/recordings/sound.js";
 import { draw } from "/recordings/waveform.js";
-import { Refused, Session } from "/wallboard/session.js";
+import { ENDED, Entrance, inWords } from "/wallboard/entrance.js";
+import { Refused } from "/wallboard/session.js";
 
-const session = new Session();
+const entrance = new Entrance("library", () => attempt(search), end);
+const session = entrance.session;
 let query = "";
 let next = null;
 let opened = null; // { recording, marks, sound, peaks, purpose }
-
-on("sign-in", "submit", async (form) => {
-  await session.signIn(Object.fromEntries(new FormData(form)));
-  form.elements.password.value = "";
-  const me = await session.get("/v1/me");
-  byId("tenant").textContent = session.tenant;
-  byId("who").textContent = me.roles.map((each) => each.replace("role:", "").replace("_", " ")).join(", ") || "no role";
-  byId("sign-in").hidden = true;
-  byId("signed-in").hidden = byId("library").hidden = false;
-  await search();
-}, "refused");
-
-on("sign-out", "click", async () => {
-  await leave("");
-  await session.signOut();
-});
 
 on("search", "submit", async (form) => {
   const told = [...new FormData(form)].filter(([, value]) => value.trim());
@@ -149,31 +135,32 @@ function show() {
   draw(byId("waveform"), peaks, recording.length_s, marks, sound.positionS);
 }
 
-async function leave(why) {
-  await opened?.sound?.close();
+function end() {
+  opened?.sound?.close();
   opened = null;
-  session.forget();
-  byId("sign-in").hidden = false;
-  byId("signed-in").hidden = byId("library").hidden = byId("player").hidden = true;
+  byId("player").hidden = true;
   for (const id of ["found", "marks", "tags"]) byId(id).replaceChildren();
-  for (const id of ["tenant", "facts", "player-title"]) byId(id).textContent = "";
+  for (const id of ["facts", "player-title", "problem"]) byId(id).textContent = "";
   byId("why").reset();
-  byId("refused").textContent = why;
+  byId("search").reset();
+  query = "";
 }
 
-function on(id, what, does, told = "problem") {
+function on(id, what, does) {
   byId(id).addEventListener(what, (event) => {
     if (what === "submit") event.preventDefault();
-    return attempt(() => does(event.currentTarget, event), told);
+    return attempt(() => does(event.currentTarget, event));
   });
 }
 
-async function attempt(does, told = "problem") {
-  byId(told).textContent = "";
+async function attempt(does) {
+  byId("problem").textContent = "";
   try {
     await does();
   } catch (error) {
-    if (error instanceof Refused && error.status === 401 && told === "problem") await leave("Your session has ended: sign in again.");
-    else byId(told).textContent = error instanceof Refused ? error.message : `The control plane cannot be reached: ${error.message}`;
+    if (error instanceof Refused && error.status === 401) entrance.leave(ENDED);
+    else byId("problem").textContent = inWords(error);
   }
 }
+
+entrance.open();

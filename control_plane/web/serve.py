@@ -1,8 +1,12 @@
-"""Where the wallboard and the recordings are. Who asks for nothing in particular gets the first."""
+"""Where the wallboard and the recordings are. Who asks for nothing in particular gets the first.
+
+What both have (head, signing in, footer) is `frame.html`; a page of its own is its main part.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from string import Template
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -16,27 +20,30 @@ class Served(NamedTuple):
     """A page, and what lies below its root; one page may load what lies below another's."""
 
     root: str
-    page: Path
+    page: str
     others: tuple[Path, ...]
 
 
 def _served(name: str, *others: str) -> Served:
-    return Served(f"/{name}", HERE / f"{name}.html", tuple(HERE / each for each in others))
+    frame = Template((HERE / "frame.html").read_text())
+    page = frame.substitute(name=name, main=(HERE / f"{name}.html").read_text())
+    own = (f"{name}.css", f"{name}.js", *others)
+    return Served(f"/{name}", page, tuple(HERE / each for each in own))
 
 
 PAGES: Final = (
     _served(
         "wallboard",
-        "wallboard.css",
-        "wallboard.js",
-        "board.js",
-        "session.js",
-        "stream.js",
-        "show.js",
         "actions.js",
+        "board.js",
+        "entrance.js",
+        "frame.css",
         "oidc.js",
+        "session.js",
+        "show.js",
+        "stream.js",
     ),
-    _served("recordings", "recordings.css", "recordings.js", "marks.js", "sound.js", "waveform.js"),
+    _served("recordings", "marks.js", "sound.js", "waveform.js"),
 )
 
 

@@ -1,14 +1,14 @@
-// The wallboard: signs in, lists, listens, and shows what goes on.
+// The wallboard: lists, listens, and shows what goes on.
 
+import { byId } from "/docs/elements.js";
 import { Actions } from "/wallboard/actions.js";
 import { Board } from "/wallboard/board.js";
-import { isBack, leaveFor } from "/wallboard/oidc.js";
-import { Refused, Session } from "/wallboard/session.js";
+import { ENDED, Entrance } from "/wallboard/entrance.js";
+import { Refused } from "/wallboard/session.js";
 import { show } from "/wallboard/show.js";
 import { Stream } from "/wallboard/stream.js";
 
 const KINDS = ["sites", "queues", "agents", "readiness"];
-const ADDRESS = `${location.origin}/wallboard`;
 const FIGURES_MS = 15_000; // service levels and calls of sites are in the listings alone
 const WORDS = {
   connecting: "Connecting …",
@@ -16,43 +16,18 @@ const WORDS = {
   stale: "No news of the shared state: this may be old",
   reconnecting: "Cut off: trying again …",
 };
-const session = new Session();
+const entrance = new Entrance("board", begin, end);
+const session = entrance.session;
 let board = new Board();
 let stream = null;
 let figures = null;
 let isDrawn = true;
 let aheadMs = 0; // of the center's clock: since when an agent is so is told by that
 
-const byId = (id) => document.getElementById(id);
-
 const actions = new Actions(session, (act, each, missing) => {
   byId("told").textContent = missing ? `${each.name || each.id}: ${missing.replaceAll("_", " ")}` : "";
   list([act.endsWith("drain") ? "sites" : "agents"]);
 });
-
-byId("sign-in").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const form = event.target;
-  const { tenant, login, password } = Object.fromEntries(new FormData(form));
-  entering(async () => {
-    await session.signIn({ tenant, login, password });
-    form.elements.password.value = "";
-    await begin();
-  });
-});
-
-byId("by-provider").addEventListener("click", () => {
-  entering(() => leaveFor(session, byId("sign-in").elements.tenant.value, ADDRESS));
-});
-
-async function entering(how) {
-  byId("refused").textContent = "";
-  try {
-    await how();
-  } catch (error) {
-    leave(error instanceof Refused ? error.message : `The control plane cannot be reached: ${error.message}`);
-  }
-}
 
 byId("board").addEventListener("click", (event) => {
   const button = event.target.closest("button[data-act]");
@@ -62,17 +37,7 @@ byId("board").addEventListener("click", (event) => {
   if (each) actions.ask(button.dataset.act, each);
 });
 
-byId("sign-out").addEventListener("click", async () => {
-  leave("");
-  await session.signOut();
-});
-
-async function begin() {
-  const me = await session.get("/v1/me");
-  byId("tenant").textContent = session.tenant;
-  byId("who").textContent = me.roles.map((each) => each.replace("role:", "").replace("_", " ")).join(", ") || "no role";
-  byId("sign-in").hidden = true;
-  byId("signed-in").hidden = byId("board").hidden = false;
+function begin() {
   // Listen first, then list: events carry whole things, so what comes twice does no harm.
   stream = new Stream(session, KINDS, {
     state: (word) => {
@@ -83,22 +48,17 @@ async function begin() {
     hello: (isResumed) => { if (!isResumed) list(KINDS); },
     anew: () => list(KINDS),
     event: (each) => { board.take(each, Date.now()); draw(); },
-    over: () => leave("Your session has ended: sign in again."),
+    over: () => entrance.leave(ENDED),
   });
   figures = setInterval(() => list(["sites", "queues"]), FIGURES_MS);
 }
 
-function leave(why) {
+function end() {
   stream?.close();
   stream = null;
   clearInterval(figures);
-  if (why) session.forget();
   board = new Board();
-  byId("sign-in").hidden = false;
-  byId("signed-in").hidden = byId("board").hidden = true;
-  byId("state").textContent = byId("tenant").textContent = "";
-  byId("refused").textContent = why;
-  byId("told").textContent = "";
+  byId("state").textContent = byId("told").textContent = "";
   byId("act").close();
   show(board, Date.now(), aheadMs);
 }
@@ -110,7 +70,7 @@ async function list(kinds) {
       board.list(kind, kind === "readiness" ? [await outlook()] : await all(`/v1/live/${kind}`), Date.now());
     } catch (error) {
       if (error instanceof Refused && error.status === 403) board.forbid(kind);
-      else if (error instanceof Refused && error.status === 401) leave("Your session has ended: sign in again.");
+      else if (error instanceof Refused && error.status === 401) entrance.leave(ENDED);
       // What else fails is tried again with the next listing; the state line says if we are cut off.
     }
   }));
@@ -142,4 +102,4 @@ function draw() {
 }
 
 setInterval(() => { if (stream) draw(); }, 1000);
-entering(async () => { if (await isBack(session)) await begin(); });
+entrance.open();

@@ -18,7 +18,7 @@ CLIENT_SECRET = "between you and me"  # noqa: S105 - likewise
 REDIRECT = "http://127.0.0.1:9/back"
 TERMINAL = "http://127.0.0.1/ctl"
 """Of any port: whoever signs in from a terminal listens on a free one."""
-WALLBOARD = "http://127.0.0.1/wallboard"
+PAGES = ("http://127.0.0.1/wallboard", "http://127.0.0.1/recordings")
 
 LOGIN_PAGE = '<form method="post">{% csrf_token %}{{ form.as_p }}<button>in</button></form>'
 
@@ -101,7 +101,7 @@ def furnish() -> None:
             client_secret=secret,
             client_type=kind,
             authorization_grant_type="authorization-code",
-            redirect_uris=f"{REDIRECT} {TERMINAL} {WALLBOARD}",
+            redirect_uris=" ".join((REDIRECT, TERMINAL, *PAGES)),
             algorithm="RS256",
             skip_authorization=True,
         )

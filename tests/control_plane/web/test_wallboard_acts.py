@@ -18,8 +18,8 @@ from state.snapshot import Snapshot
 from tests.control_plane.live.stage import Scene, life
 from tests.control_plane.live.test_moves import busy
 from tests.control_plane.oidc import stage as provider_stage
+from tests.control_plane.oidc.provider import PAGES
 from tests.control_plane.oidc.provider import PASSWORD as THEIRS
-from tests.control_plane.oidc.provider import WALLBOARD
 from tests.control_plane.oidc.stage import Provider, put, settings_of
 from tests.control_plane.outside.served import served
 from tests.control_plane.web.test_wallboard import Stage, page, sign_in, stage
@@ -111,20 +111,21 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
         yield made
 
 
+@pytest.mark.parametrize("where", ["wallboard", "recordings"])
 async def test_one_signs_in_by_the_tenants_provider_and_leaves_no_trace(
-    provider: Provider, page: Page
+    provider: Provider, page: Page, where: str
 ) -> None:
     store = MemoryStore(SystemClock(), heartbeat_s=0.2)
     async with served(shared=store, oidc_issuers=(provider.issuer,)) as made:
         scene = Scene(store, made.center.clock, made.center)
         await scene.furnish()
-        await page.goto(f"{made.url}/wallboard")
+        await page.goto(f"{made.url}/{where}")
         by_provider = page.get_by_role("button", name="Use your identity provider")
         await by_provider.click()
-        await expect(page.get_by_role("alert").first).not_to_be_empty()  # there is none yet
+        await expect(page.locator("#refused")).not_to_be_empty()  # there is none yet
         admin = await made.center.administrator()
         body = settings_of(
-            provider, redirect_uris=[WALLBOARD], creates_users=True,
+            provider, redirect_uris=list(PAGES), creates_users=True,
             roles={"leads": ["role:manager"]},
         )  # fmt: skip
         assert (await put(admin, body)).status == 200
@@ -132,14 +133,23 @@ async def test_one_signs_in_by_the_tenants_provider_and_leaves_no_trace(
         await page.get_by_label("Username").fill("ada")
         await page.get_by_label("Password").fill(THEIRS)
         await page.get_by_role("button", name="in").click()
-        await expect(page.get_by_role("status").first).to_have_text("Live")
-        await expect(page.locator("#agents tr")).to_have_count(3)
-        assert page.url == f"{made.url}/wallboard", "the code is in no history"
+        await expect(page.locator("#who")).to_have_text("manager")
+        await expect(page.locator("#sign-in")).to_be_hidden()
+        if where == "wallboard":
+            await expect(page.get_by_role("status").first).to_have_text("Live")
+            await expect(page.locator("#agents tr")).to_have_count(3)
+        else:
+            await expect(page.locator("#library")).to_be_visible()
+            await expect(page.locator("#problem")).to_be_empty()
+        assert page.url == f"{made.url}/{where}", "the code is in no history"
         stored = await page.evaluate("JSON.stringify([localStorage, sessionStorage])")
         assert stored == "[{},{}]"
+        await page.get_by_role("button", name="Sign out", exact=True).click()
+        await expect(page.locator("#sign-in")).to_be_visible()
+        await expect(page.locator("#who")).to_be_hidden()
         # An answer that this page has not asked for is not taken.
-        await page.goto(f"{made.url}/wallboard?state=somebody&code=elses")
-        await expect(page.get_by_role("alert").first).to_contain_text("not begun here")
+        await page.goto(f"{made.url}/{where}?state=somebody&code=elses")
+        await expect(page.locator("#refused")).to_contain_text("not begun here")
 
 
 async def test_the_board_fits_a_desk_and_a_telephone(
