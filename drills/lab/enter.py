@@ -2,7 +2,7 @@
 
     launcher            what the person started; stays outside, passes signals and exit status
       `- unshare        new mount, PID, network (and, without root, user) namespaces
-           `- init      PID 1: mounts /run, reaps orphans, watches the lifeline
+           `- init      PID 1: mounts /run and /dev/shm, reaps orphans, watches the lifeline
                 `- the module
 
 Three ropes hold the lab to its launcher, so that nothing is left behind whenever it is killed: init
@@ -36,6 +36,7 @@ INSIDE = "EVERLINE_INSIDE"
 RUN_ROOT = Path("/run/everline")
 """The lab's run directory: on a tmpfs that only the lab's processes see."""
 RUN_SIZE = "4g"
+SHARED = Path("/dev/shm")  # noqa: S108 - a mount point
 GRACE_S = 15.0
 """How long the lab may take to end after the first signal."""
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -168,12 +169,21 @@ def _forwarding(
             signal.signal(number, handler)
 
 
-def _mount_run() -> None:
-    """Cover /run by an empty tmpfs of our own, where `ip netns` and the run directory live."""
-    options = f"mode=755,size={RUN_SIZE}"
-    subprocess.run(("mount", "-t", "tmpfs", "-o", options, "tmpfs", "/run"), check=True)
+def _mount_own() -> None:
+    """Cover by empty tmpfs of our own what outlives processes that are killed.
+
+    /run, where `ip netns` and the run directory live, and shared memory, which a PostgreSQL that is
+    killed does not give back.
+    """
+    _cover("/run", f"mode=755,size={RUN_SIZE}")
+    if SHARED.is_dir():
+        _cover(str(SHARED), "mode=1777")
     Path("/run/netns").mkdir()
     RUN_ROOT.mkdir(mode=0o700)
+
+
+def _cover(folder: str, options: str) -> None:
+    subprocess.run(("mount", "-t", "tmpfs", "-o", options, "tmpfs", folder), check=True)
 
 
 def _init(lifeline: socket.socket, main: int) -> NoReturn:
@@ -214,7 +224,7 @@ def _reap(main: int) -> None:
 
 def _main(fd: str, ground: str, module: str, *argv: str) -> None:
     lifeline = socket.socket(fileno=int(fd))
-    _mount_run()
+    _mount_own()
     main = os.fork()
     if main:
         _init(lifeline, main)

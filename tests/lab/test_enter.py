@@ -125,6 +125,11 @@ def _write_modules(tmp_path: Path) -> None:
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "print('up', flush=True)\nwhile True: time.sleep(60)"
     )
+    (tmp_path / "shares.py").write_text(
+        "import os, sys, time\nfrom pathlib import Path\n"
+        "before = os.listdir('/dev/shm')\nPath('/dev/shm', sys.argv[1]).touch()\n"
+        "print(before, flush=True)\ntime.sleep(60)"
+    )
     (tmp_path / "where.py").write_text(
         "import os\nfrom drills.lab.enter import inside\n"
         "print(inside(), os.getpid(), os.listdir('/run'), os.getuid())"
@@ -235,6 +240,17 @@ def test_inside_there_is_an_empty_run_and_a_pid_namespace(launch: Launch) -> Non
     ground, pid, *_ = line_of(launch("where")).split()
     assert ground in set(Ground)
     assert int(pid) < 100
+
+
+@OUTSIDE
+def test_shared_memory_of_the_lab_is_its_own_and_goes_with_it(launch: Launch) -> None:
+    outside = Path("/dev/shm", f"everline-test-{os.getpid()}")  # noqa: S108 - looked for only
+    process = launch("shares", outside.name)
+    try:
+        assert line_of(process) == "[]\n"
+        assert not outside.exists(), "a database that is killed would leave it for ever"
+    finally:
+        outside.unlink(missing_ok=True)
 
 
 @OUTSIDE
