@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from drills.books import lost_elsewhere, moved
 from drills.demo import routing
 from drills.demo.ledger import Row, edges_story, people_story
 from drills.evidence import CallRow, ClockBound, Evidence, Judgement, Moment, chained, judge
 from drills.experiment import Experiment
-from drills.figures import figures, lost_elsewhere, moved
+from drills.figures import figures
 from drills.seen import Seen
 
 MOST_FINDINGS = 20

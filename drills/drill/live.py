@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from drills.blast import killed_site
+from drills.books import SETTLED_AFTER_S
 from drills.course import Course, FaultError, Made
 from drills.desk.answers import Faults, Health, Readiness, Role, Stakes, Status
 from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, StakesAsk, StatusAsk
@@ -25,9 +26,9 @@ from drills.desk.errors import DeskError
 from drills.evidence import CallRow, Evidence, Moment, chained, judge
 from drills.experiment import Experiment, Fault
 from drills.facts import Facts, Lag
-from drills.figures import ANSWER_LIMIT_S, SETTLED_AFTER_S
 from drills.lever import Lever
 from drills.permit import Permit
+from drills.recovery import ANSWER_LIMIT_S
 from drills.runner import Runner
 from edge.acd.agent_state import AgentState
 from state.clock import Clock

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from drills.blast import touches
+from drills.books import moved
 from drills.course import Course, End, Made
 from drills.demo import reports
 from drills.demo.figures import Stock
@@ -16,9 +17,10 @@ from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEve
 from drills.drill.keeping import evidence_of
 from drills.evidence import FIRST, ClockBound
 from drills.experiment import Fault, FaultKind
-from drills.figures import data_rto_s, figures, moved, places, sign_in_rto_s, writes
+from drills.figures import figures, places
 from drills.library import experiment_of
 from drills.packets import Dialled, Wire
+from drills.recovery import data_rto_s, sign_in_rto_s, writes
 from drills.seen import Redialled, Seen, Written
 from state.model import (
     CallId,

@@ -1,0 +1,143 @@
+"""When what a fault took away was back, service by service. PURE.
+
+By the ledger: the callers' telephones, the shared state, the recordings. What the capture says of
+the same is `drills.packets`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Final
+
+from drills.demo.ledger import Ledger
+from drills.experiment import FaultKind
+from drills.seen import Seen, Written
+from state.model import SiteId
+
+ANSWER_LIMIT_S: Final = 2.0
+"""A call set up within this time counts as served."""
+DATA_S: Final = 20.0
+_MS: Final = 1000.0
+
+
+def ledger_rto_s(book: Ledger, t0_ms: int, first_site: SiteId | None) -> float | None:
+    """Return when service was back by the callers' telephones; see `drills.packets.rto_s`."""
+    first_good: int | None = None
+    rows = [row for row in book.placed if row.caller and row.caller.invite_ms >= t0_ms]
+    for row in sorted(rows, key=lambda each: each.caller.invite_ms if each.caller else 0):
+        caller = row.caller
+        if caller is None or first_site not in {None, row.planned.first_site}:
+            continue
+        if caller.ok_ms is None or caller.ok_ms - caller.invite_ms > ANSWER_LIMIT_S * _MS:
+            first_good = None
+        elif first_good is None:
+            first_good = caller.invite_ms
+    return None if first_good is None else (first_good - t0_ms) / _MS
+
+
+def media_rto_s(book: Ledger, t0_ms: int, first_site: SiteId | None) -> float | None:
+    """Return when the first caller who came after the first fault heard an agent."""
+    heard = [
+        row.caller.joined_ms
+        for row in book.placed
+        if row.caller
+        and row.caller.joined_ms is not None
+        and row.caller.invite_ms >= t0_ms
+        and first_site in {None, row.planned.first_site}
+    ]
+    return (min(heard) - t0_ms) / _MS if heard else None
+
+
+def recording_rto_s(seen: Seen, t0_ms: int, first_site: SiteId | None) -> float | None:
+    """Return when the first talk began of which, in the end, there is a whole recording.
+
+    Of callers who came after the first fault; None: there is none, or nobody listened.
+    """
+    whole = {each.call for each in seen.recorded or () if each.is_complete and not each.fault}
+    begun = [
+        row.caller.joined_ms
+        for row in seen.ledger.placed
+        if row.caller
+        and row.caller.joined_ms is not None
+        and row.caller.invite_ms >= t0_ms
+        and row.caller.call in whole
+        and first_site in {None, row.planned.first_site}
+    ]
+    return (min(begun) - t0_ms) / _MS if begun else None
+
+
+def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:
+    """Return for how long, at most, nothing could be written in the `DATA_S` after the fault."""
+    inside = [at for at in sorted(writes_ms) if t0_ms <= at <= t0_ms + DATA_S * _MS]
+    if not inside:
+        return None
+    return max(later - earlier for earlier, later in pairwise([t0_ms, *inside])) / _MS
+
+
+def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> float | None:
+    """Return when the last agent's telephone that lost its registrar was registered again."""
+    out: set[str] = set()
+    worst_ms = t0_ms
+    for at_ms, agent, is_registered in sorted(sign_ins):
+        if at_ms < t0_ms:
+            continue
+        if not is_registered:
+            out.add(agent)
+        elif agent in out:
+            out.remove(agent)
+            worst_ms = max(worst_ms, at_ms)
+    return None if out else (worst_ms - t0_ms) / _MS
+
+
+def drained_s(seen: Seen, t0_ms: int) -> float | None:
+    """Return when the last call came that a site with bad lines still served; None: none came."""
+    gray = {each.target for each in seen.course.method if each.kind is FaultKind.SHAPE}
+    ends_ms = seen.course.healed_ms or t0_ms
+    meant = [
+        row
+        for row in seen.ledger.placed
+        if row.caller
+        and row.planned.first_site in gray
+        and t0_ms <= row.caller.invite_ms <= ends_ms
+    ]
+    if not meant:
+        return None
+    served = [
+        row.caller.invite_ms
+        for row in meant
+        if row.caller and row.record is not None and row.record.site in gray
+    ]
+    return (max(served, default=t0_ms) - t0_ms) / _MS
+
+
+def abort_back_s(seen: Seen) -> float | None:
+    """Return when, after it was aborted, the steady state was back; None: never, or nobody did."""
+    course = seen.course
+    if seen.aborted_ms is None or course.healed_ms is None or course.back_s is None:
+        return None
+    return (course.healed_ms - seen.aborted_ms) / _MS + course.back_s
+
+
+def writes(written: Written, t0_ms: int, healed_ms: int | None) -> dict[str, float | None]:
+    """Return what became of writes to the database through the API.
+
+    The longest time without an acknowledged one counts from the first fault on, and to the end if
+    none came after it.
+    """
+    acknowledged = sorted(written.acknowledged_ms)
+    before = [at_ms for at_ms in acknowledged if at_ms < t0_ms]
+    after = [at_ms for at_ms in acknowledged if at_ms >= t0_ms]
+    edges_ms = [max(before, default=t0_ms), *after]
+    gap_ms = max((late - early for early, late in pairwise(edges_ms)), default=None)
+    is_back = healed_ms is not None and written.whole_ms is not None
+    whole_s = max(0, (written.whole_ms or 0) - (healed_ms or 0)) / _MS
+    return {
+        "writes": len(acknowledged),
+        "writes_after": len(after),
+        "writes_unanswered": written.unanswered,
+        "writes_lost": len(written.missing),
+        "write_gap_s": None if gap_ms is None else gap_ms / _MS,
+        "database_whole_s": whole_s if is_back else None,
+        "replica_lag_bytes": written.most_lag_bytes,
+    }

@@ -1,0 +1,72 @@
+"""What became of the talks that were going on when the first fault came. PURE."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from drills.books import is_touched
+from drills.demo.ledger import Row
+from drills.demo.scenario import Dialler
+from drills.packets import Dialled, Wire, longest_gap_ms
+from drills.seen import Seen
+from state.model import Outcome
+
+AROUND_S: Final = (0.5, 5.0)
+"""Audio is looked at from so long before the first fault to so long after it."""
+_MS: Final = 1000.0
+
+
+def talks(seen: Seen, t0_ms: int) -> dict[str, float | None]:
+    """Return what became of the calls that were connected when the first fault came."""
+    talking = [row for row in seen.ledger.placed if _talked_at(row, t0_ms)]
+    touched = [row for row in talking if is_touched(row, seen.course)]
+    spared = [row for row in talking if not is_touched(row, seen.course)]
+    by_id = {each.sip_call_id: each for each in seen.wire.calls}
+    gaps = [
+        gap
+        for row in spared
+        if row.caller and (gap := _gap_ms(seen.wire, by_id.get(row.caller.sip_call_id), row, t0_ms))
+    ]
+    kept = [row for row in touched if row.by_people is Outcome.ANSWERED]
+    cleared = [_cleared_s(row, t0_ms) for row in touched if row.by_people is Outcome.LOST]
+    return {
+        "talking": len(talking),
+        "talking_touched": len(touched),
+        "talking_kept": len(kept),
+        "kept_share": len(kept) / len(touched) if touched else None,
+        "cleared_s": max(cleared) if cleared else 0.0,
+        "spared_gap_ms": max(gaps) if gaps else None,
+    }
+
+
+def _talked_at(row: Row, at_ms: int) -> bool:
+    caller = row.caller
+    if caller is None or caller.joined_ms is None:
+        return False
+    return caller.joined_ms < at_ms - AROUND_S[0] * _MS and (caller.ended_ms or at_ms + 1) > at_ms
+
+
+def _gap_ms(wire: Wire, call: Dialled | None, row: Row, t0_ms: int) -> float | None:
+    """Return the longest gap in what an undisturbed caller heard around the first fault."""
+    caller = row.caller
+    if call is None or call.audio_port is None or caller is None or caller.held:
+        return None
+    if row.planned.dialler is not Dialler.PHONE:
+        return None
+    ends_ms = min(t0_ms + AROUND_S[1] * _MS, (caller.ended_ms or t0_ms) - 200)
+    if row.agent is not None and row.agent.busy_until_ms is not None:
+        ends_ms = min(ends_ms, row.agent.busy_until_ms - 200)
+    begins_ms = t0_ms - AROUND_S[0] * _MS
+    if ends_ms <= begins_ms:
+        return None
+    times = wire.audio_ns.get(call.audio_port, [])
+    return longest_gap_ms(times, round(begins_ms * 1e6), round(ends_ms * 1e6))
+
+
+def _cleared_s(row: Row, t0_ms: int) -> float:
+    """Return when both people of a lost call were free again."""
+    ends = [row.caller.ended_ms if row.caller else None]
+    if row.agent is not None:
+        ends.append(row.agent.busy_until_ms)
+    known = [each for each in ends if each is not None]
+    return (max(known) - t0_ms) / _MS if len(known) == len(ends) else float("inf")
