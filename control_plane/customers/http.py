@@ -7,9 +7,10 @@ from typing import TypeAlias
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.paging import Page
-from control_plane.api.route import Answer, Check, Feature, Method, Route, Tx
+from control_plane.api.route import Answer, Check, Feature, Method, Route
 from control_plane.customers import secrets, service, store, views
 from control_plane.customers.errors import ERASED, NO_KEYS, NOT_SEARCHABLE, UNKNOWN_FIELD
+from control_plane.customers.fields import ROUTES as FIELDS
 from control_plane.customers.files import ROUTES as FILES
 from control_plane.customers.merging import ROUTES as MERGING
 from control_plane.customers.numbers import dialled
@@ -20,8 +21,6 @@ from control_plane.customers.schemas import (
     CustomerListing,
     CustomerPath,
     CustomerView,
-    FieldDraft,
-    FieldsView,
     HistoryView,
     NumberPath,
     PopView,
@@ -38,7 +37,6 @@ Named: TypeAlias = Ask[CustomerPath, Nothing, Nothing]
 Popped: TypeAlias = Ask[NumberPath, Nothing, Nothing]
 Drafted: TypeAlias = Ask[Nothing, Nothing, CustomerDraft]
 Changed: TypeAlias = Ask[CustomerPath, Nothing, CustomerChange]
-Marked: TypeAlias = Ask[Nothing, Nothing, FieldDraft]
 SECRETS = (NO_KEYS, UNKNOWN_FIELD, ERASED)
 
 
@@ -144,19 +142,6 @@ async def change(ask: Changed) -> Answer[CustomerView]:
     return await _one(ask, changed)
 
 
-async def list_fields(ask: Ask[Nothing, Nothing, Nothing]) -> FieldsView:
-    """Return which fields are sensitive here."""
-    return FieldsView(fields=await store.fields(ask.db, ask.tenant))
-
-
-async def mark_field(ask: Marked) -> FieldsView:
-    """Mark one more as sensitive."""
-    draft = ask.body
-    await store.set_field(ask.db, ask.tenant, draft.name, is_searchable=draft.is_searchable)
-    await ask.audit(draft.name, detail={"is_searchable": draft.is_searchable})
-    return FieldsView(fields=await store.fields(ask.db, ask.tenant))
-
-
 FEATURE = Feature(
     name="customers",
     context=secrets.context,
@@ -229,24 +214,7 @@ FEATURE = Feature(
             at=CustomerPath,
             answer=HistoryView,
         ),
-        Route(
-            method=Method.GET,
-            path="/v1/customer-fields",
-            summary="List the sensitive fields of customers",
-            access=Permission.CUSTOMER_FIELDS,
-            handler=list_fields,
-            answer=FieldsView,
-        ),
-        Route(
-            method=Method.POST,
-            path="/v1/customer-fields",
-            summary="Mark a field of customers as sensitive",
-            access=Permission.CUSTOMER_FIELDS,
-            handler=mark_field,
-            body=FieldDraft,
-            answer=FieldsView,
-            tx=Tx.WRITE,
-        ),
+        *FIELDS,
         *PRIVACY,
         *MERGING,
         *FILES,

@@ -87,7 +87,8 @@ class CustomerChange(Discreet):
     notes: Notes | None = None
     tags: Annotated[tuple[Tag, ...] | None, Field(max_length=50)] = None
     consent: Annotated[Consent | None, Field(max_length=20)] = None
-    sensitive: Annotated[dict[FieldName, Secret] | None, Field(max_length=20)] = None
+    sensitive: Annotated[dict[FieldName, Secret | None] | None, Field(max_length=20)] = None
+    """Field by field; null empties one."""
 
 
 class BasicView(Discreet):

@@ -23,6 +23,8 @@ from control_plane.keys.store import KeyDestroyedError, KeyStore
 from control_plane.services import SERVICES
 
 MOST_FOUND = 100
+IN_ONE = 500
+"""Customers whose field is indexed with one statement."""
 KEYS = web.AppKey("customer_keys", KeyStore)
 
 
@@ -78,9 +80,12 @@ async def put(
     app: web.Application,
     connection: AsyncConnection,
     who: tuple[str, str],
-    values: Mapping[str, str],
+    values: Mapping[str, str | None],
 ) -> None:
-    """Seal `values` by field for `who` (tenant, customer), and index those that are searchable."""
+    """Seal `values` by field for `who` (tenant, customer), and index those that are searchable.
+
+    None: the field is to be empty.
+    """
     if not values:
         return
     keys, (tenant, customer) = keys_of(app), who
@@ -94,7 +99,9 @@ async def put(
     sealed = {
         field: seal(key, value, Place(tenant=tenant, customer=customer, field=field))
         for field, value in values.items()
+        if value is not None
     }
+    await store.clear_sealed(connection, customer, values)
     await store.set_sealed(connection, tenant, customer, sealed)
     for field, value in values.items():
         if known[field]:
@@ -117,6 +124,29 @@ async def read(
         field: unseal(key, value, Place(tenant=tenant, customer=customer, field=field))
         for field, value in found.items()
     }
+
+
+async def index_all(app: web.Application, tenant: str, field: str, *, is_searchable: bool) -> None:
+    """Let whoever has something in `field` be found by it; or nobody any more."""
+    keys, database = app.get(KEYS), app[SERVICES].database
+    if keys is None:
+        return  # nobody has anything there
+    if not is_searchable:
+        await keys.forget_field(tenant, field)
+        return
+    after = ""
+    while True:
+        async with database.read() as connection:
+            rows = await store.sealed_in(connection, tenant, field, after, IN_ONE)
+        if not rows:
+            return
+        after = max(rows)
+        known = await keys.keys(tenant, rows)
+        values = {
+            each: unseal(key, rows[each], Place(tenant=tenant, customer=each, field=field))
+            for each, key in known.items()
+        }
+        await keys.index_many(tenant, field, values)
 
 
 async def find(

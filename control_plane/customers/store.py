@@ -371,12 +371,30 @@ async def set_field(
     )
 
 
+async def sealed_in(
+    connection: AsyncConnection, tenant: str, field: str, after: str, most: int
+) -> dict[str, bytes]:
+    """Return the first sealed values of a field, by customer, of those after this id."""
+    mine = SealedRow.tenant == tenant, SealedRow.field == field, SealedRow.customer > after
+    statement = (
+        select(SealedRow.customer, SealedRow.sealed)
+        .where(*mine)
+        .order_by(SealedRow.customer)
+        .limit(most)
+    )
+    return {row.customer: bytes(row.sealed) for row in await connection.execute(statement)}
+
+
+async def clear_sealed(connection: AsyncConnection, customer: str, fields: Iterable[str]) -> None:
+    """Delete what these fields held."""
+    mine = SealedRow.customer == customer, SealedRow.field.in_(tuple(fields))
+    await connection.execute(delete(SealedRow).where(*mine))
+
+
 async def set_sealed(
     connection: AsyncConnection, tenant: str, customer: str, values: Mapping[str, bytes]
 ) -> None:
-    """Put these in the place of what the fields held."""
-    mine = SealedRow.customer == customer, SealedRow.field.in_(tuple(values))
-    await connection.execute(delete(SealedRow).where(*mine))
+    """Fill fields that are empty."""
     rows = [
         {"tenant": tenant, "customer": customer, "field": field, "sealed": value}
         for field, value in values.items()

@@ -7,6 +7,8 @@ made again for who was erased. See docs/decisions/0014-customer-keys.md.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -86,19 +88,47 @@ class KeyStore:
             raise KeyDestroyedError
         return await self._provider.unwrap(tenant, customer, wrapped)
 
+    async def keys(self, tenant: str, customers: Iterable[str]) -> dict[str, bytes]:
+        """Return the keys of those who have one."""
+        statement = select(KEYS.c.customer, KEYS.c.wrapped).where(
+            KEYS.c.tenant == tenant,
+            KEYS.c.customer.in_(tuple(customers)),
+            KEYS.c.destroyed_ms.is_(None),
+        )
+        async with self._database.read() as connection:
+            found = (await connection.execute(statement)).all()
+        return {
+            row.customer: await self._provider.unwrap(tenant, row.customer, bytes(row.wrapped))
+            for row in found
+        }
+
     async def index(self, tenant: str, customer: str, field: str, value: str | None) -> None:
         """Make `customer` findable by exactly `value` of `field`; None: no longer."""
+        await self.index_many(tenant, field, {customer: value})
+
+    async def index_many(self, tenant: str, field: str, values: Mapping[str, str | None]) -> None:
+        """Make customers findable by exactly these values of `field`; None: no longer."""
         key = await self._provider.index_key(tenant)
-        mine = (BLIND.c.tenant == tenant, BLIND.c.customer == customer, BLIND.c.field == field)
+        rows = [
+            {"tenant": tenant, "customer": each, "field": field,
+             "digest": blind(key, value, tenant, field)}
+            for each, value in values.items()
+            if value is not None
+        ]  # fmt: skip
+        theirs = BLIND.c.customer.in_(tuple(values))
         async with self._database.write() as connection:
-            await connection.execute(delete(BLIND).where(*mine))
-            if value is not None:
-                digest = blind(key, value, tenant, field)
-                await connection.execute(
-                    BLIND.insert().values(
-                        tenant=tenant, customer=customer, field=field, digest=digest
-                    )
-                )
+            await connection.execute(
+                delete(BLIND).where(BLIND.c.tenant == tenant, BLIND.c.field == field, theirs)
+            )
+            if rows:
+                await connection.execute(BLIND.insert(), rows)
+
+    async def forget_field(self, tenant: str, field: str) -> None:
+        """Let nobody be found by `field` any more."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                delete(BLIND).where(BLIND.c.tenant == tenant, BLIND.c.field == field)
+            )
 
     async def find(self, tenant: str, field: str, value: str, limit: int) -> tuple[str, ...]:
         """Return customers that may have exactly this value; whoever asks opens it and compares."""

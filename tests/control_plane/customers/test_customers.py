@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from control_plane.customers import files
+from control_plane.customers import files, secrets
 from control_plane.permissions import Role
-from tests.control_plane.center import Center
+from tests.control_plane.center import Center, Reply
 from tests.control_plane.customers.stage import ANNA, SAID, WHY, add, approval, chain, talk
 
 
@@ -165,6 +165,54 @@ async def test_a_tenant_marks_a_field_as_sensitive(center: Center) -> None:
     async with center.services.database.read() as connection:
         rows = await connection.exec_driver_sql("SELECT sealed FROM customer_sealed")
         assert all(b"P-77" not in bytes(row[0]) for row in rows)
+
+
+async def test_a_sensitive_field_is_emptied_and_found_no_more(center: Center) -> None:
+    manager, made = await add(center)
+    officer = await center.person(Role.PRIVACY_OFFICER)
+    where, seen = made.headers["Location"], {"If-Match": made.headers["ETag"]}
+    body = {"sensitive": {"national_id": None, "payment_card": "5500"}}
+    assert (await manager.ask("PATCH", where, body, seen)).status == 200
+    left = await officer.get(f"{where}/sensitive", **WHY)
+    assert left.json["fields"] == {"payment_card": "5500"}
+    found = await officer.get("/v1/customers?field=national_id&value=ab1234CD", **WHY)
+    assert found.json["items"] == []
+    assert (await officer.get(where, **WHY)).json["sensitive"] == ["payment_card"]
+
+
+async def test_a_field_that_becomes_searchable_finds_who_has_had_it(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "IN_ONE", 2)
+    admin = await center.person(Role.TENANT_ADMIN)
+    officer = await center.person(Role.PRIVACY_OFFICER)
+    for number in range(5):
+        await add(center, sensitive={"payment_card": f"card {number}"})
+
+    async def mark(*, is_searchable: bool) -> Reply:
+        draft = {"name": "payment_card", "is_searchable": is_searchable}
+        return await admin.post("/v1/customer-fields", draft)
+
+    async def find() -> list[Reply]:
+        query = "/v1/customers?field=payment_card&value=card%20"
+        return [await officer.get(f"{query}{number}", **WHY) for number in range(5)]
+
+    assert {each.error_id for each in await find()} == {"invalid"}
+    assert (await mark(is_searchable=True)).status == 200
+    assert [len(each.json["items"]) for each in await find()] == [1] * 5
+    assert (await mark(is_searchable=False)).status == 200
+    assert {each.error_id for each in await find()} == {"invalid"}
+    async with center.app[secrets.KEYS]._database.read() as connection:  # noqa: SLF001
+        rows = await connection.exec_driver_sql("SELECT count(*) FROM blind_index")
+        assert rows.scalar_one() == 0, "what nobody may search by any more is forgotten"
+
+
+@pytest.mark.parametrize("name", ["name", "numbers", "sensitive"])
+async def test_what_every_customer_has_anyway_is_marked_by_nobody(
+    center: Center, name: str
+) -> None:
+    admin = await center.person(Role.TENANT_ADMIN)
+    assert (await admin.post("/v1/customer-fields", {"name": name})).error_id == "invalid"
 
 
 async def test_duplicates_are_merged_and_parted_again(center: Center) -> None:
