@@ -74,19 +74,26 @@ def clock_of(run: Path) -> Path:
 
 
 def _with_movable_clock(process: ProcessSpec, paths: Paths) -> ProcessSpec:
-    """Have one of our own processes believe the site's clock file; the monotonic clock is right.
-
-    libfaketime 0.9.10 breaks `time.sleep`, which none of ours uses: they wait for events.
-    """
+    """Have one of our own processes believe the site's clock file."""
     if process.host is None or process.argv[0] != str(paths.python):
         return process
-    env = {
+    return replace(process, env={**process.env, **moved_by(clock_of(paths.of(process.host)))})
+
+
+def moved_by(clock: Path) -> dict[str, str]:
+    """Return the environment that has a process believe a clock file; its monotonic clock is right.
+
+    libfaketime 0.9.10 breaks `time.sleep`, which none of ours uses: they wait for events. Its "fix"
+    of waits by the monotonic clock, which Debian builds in, ends them at once: each thread that
+    waits for Python's lock would spin for it, and a process with several would hardly get to work.
+    """
+    return {
         "LD_PRELOAD": LIBFAKETIME,
-        "FAKETIME_TIMESTAMP_FILE": str(clock_of(paths.of(process.host))),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
     }
-    return replace(process, env={**process.env, **env})
 
 
 def relay(paths: Paths) -> ProcessSpec:
