@@ -23,6 +23,7 @@ from drills.recovery import (
     drained_s,
     ledger_rto_s,
     media_rto_s,
+    recording_lost_s,
     recording_rto_s,
     sign_in_rto_s,
     writes,
@@ -46,6 +47,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
         whole = [each for each in seen.recorded if each.is_complete and not each.fault]
         answers["recordings_due"] = len(seen.recorded)
         answers["recordings_lost"] = len(seen.recorded) - len(whole)
+        answers["recording_lost_s"] = recording_lost_s(seen)
     if seen.clocks_meanwhile:
         # What is certain: both ends of a bound are on one side of right.
         sure_ms = (min(abs(e.least_ms), abs(e.most_ms)) for e in seen.clocks_meanwhile)

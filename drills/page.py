@@ -43,6 +43,7 @@ _LOSSES = (
     "lost_elsewhere",
     "refused",
     "recordings_lost",
+    "recording_lost_s",
     "writes_lost",
     "replica_lag_bytes",
     "left_behind",

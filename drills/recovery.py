@@ -67,6 +67,23 @@ def recording_rto_s(seen: Seen, t0_ms: int, first_site: SiteId | None) -> float 
     return (min(begun) - t0_ms) / _MS if begun else None
 
 
+def recording_lost_s(seen: Seen) -> float | None:
+    """Return for how long people talked, in answered calls, of which there is no recording.
+
+    Gaps of those that open, and the whole talk of those that do not; None: nobody listened.
+    """
+    if seen.recorded is None:
+        return None
+    talked_s: dict[str, float] = {
+        row.caller.call: (row.caller.ended_ms - row.caller.joined_ms) / _MS
+        for row in seen.ledger.placed
+        if row.caller and row.caller.joined_ms is not None and row.caller.ended_ms is not None
+    }
+    return sum(
+        talked_s.get(each.call, 0.0) if each.fault else each.missing_s for each in seen.recorded
+    )
+
+
 def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:
     """Return for how long, at most, nothing could be written in the `DATA_S` after the fault."""
     inside = [at for at in sorted(writes_ms) if t0_ms <= at <= t0_ms + DATA_S * _MS]

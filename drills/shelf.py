@@ -11,6 +11,8 @@ import datetime as dt
 import fcntl
 import os
 import random
+import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +31,7 @@ _MADE_OF_IT: Final = frozenset({EVIDENCE, PAGE, PRINT})
 
 
 TRIALS_A_RUN = 20
+_AT_WORK: Final = "at-work-"
 _STAMP: Final = "%Y%m%d-%H%M%S"
 
 
@@ -58,6 +61,15 @@ class Shelf:
     def folder(self, run: str) -> Path:
         """Return a run's folder, which may not be there yet."""
         return self.home / run
+
+    def begin_work(self) -> Path:
+        """Return a folder for the logs of a drill that goes on, which outlives its lab."""
+        return Path(tempfile.mkdtemp(prefix=_AT_WORK, dir=self.home))
+
+    def clear_away(self) -> None:
+        """Delete what drills left at their work that were killed; while nobody else drills here."""
+        for folder in self.home.glob(f"{_AT_WORK}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def last_hash(self) -> str:
         """Return the hash of the newest piece, or what stands for none."""

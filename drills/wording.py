@@ -45,6 +45,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "drained_s": Figure("last new call at the site with bad lines", _S),
     "recordings_due": Figure("answered calls, of which there should be a recording"),
     "recordings_lost": Figure("recordings that are missing or not whole"),
+    "recording_lost_s": Figure("talk of which there is no recording", _S),
     "writes": Figure("writes to the database that were acknowledged"),
     "writes_after": Figure("of these, after the first fault"),
     "writes_unanswered": Figure("writes that failed, or whose answer never came"),

@@ -76,6 +76,7 @@ class SideBySide:
         if not self._held.enter_context(Lever(self._shelf.home).running()):
             self._held.close()
             raise CommandError("another drill runs here: ./everline drill abort stops it")
+        self._shelf.clear_away()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -33,6 +33,8 @@ class Recorded(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     gaps: tuple[str, ...] = ()
     """What is missing, and why, each in words."""
+    missing_s: float = 0.0
+    """How long that is together."""
     caller: frozenset[str] = frozenset()
     """Chords on the left."""
     agent: frozenset[str] = frozenset()

@@ -80,6 +80,7 @@ class Listening:
                 f"{gap.start / RATE_HZ:.1f} to {gap.end / RATE_HZ:.1f} s: {gap.because}"
                 for gap in account.gaps
             ),
+            missing_s=sum(gap.end - gap.start for gap in account.gaps) / RATE_HZ,
             caller=chords(frames, 0),
             agent=chords(frames, 1),
             due_left=due_left,

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from drills.charts import LAST_RUNS
 from drills.demo.run import Stage, living_edges, staged
@@ -55,6 +53,8 @@ class Series:
                 due, Hands(self._tell, lever, is_alone=True), begin_within_s
             )
         with lever.running() as is_alone:
+            if is_alone:
+                self._shelf.clear_away()
             hands = Hands(self._tell, lever, is_alone)
             return await self._in_a_lab(due, hands, begin_within_s)
 
@@ -107,8 +107,7 @@ class Series:
     async def drill(self, stage: Stage, due: Due, hands: Hands) -> Evidence:
         """Carry one drill out, and keep what it brings."""
         experiment, shelf = due.experiment, self._shelf
-        # Not in the lab's own folder, which goes with it.
-        logs = Path(tempfile.mkdtemp(prefix="at-work-", dir=shelf.home))
+        logs = shelf.begin_work()
         brought = await rehearse(stage, experiment, logs, hands)
         with shelf.adding(experiment.name) as (run, previous):
             evidence = evidence_of(

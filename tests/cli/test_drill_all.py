@@ -166,6 +166,19 @@ def test_labs_side_by_side_share_the_drills_and_keep_one_chain(
     assert len(list(Shelf(kept).read_all())) == 8, "none is missing, and none was done twice"
 
 
+def test_what_killed_drills_left_at_their_work_is_cleared_away_by_the_next_who_is_alone(
+    file: Path,
+) -> None:
+    shelf = Shelf(file.parent / "kept")
+    shelf.home.mkdir()
+    (shelf.begin_work() / "edge-a1.log").write_text("{}")
+    with Lever(shelf.home).running(), suppress(CommandError):
+        SideBySide(shelf, 2).__enter__()
+    assert list(shelf.home.glob("at-work-*")), "whoever drills there may need it"
+    with SideBySide(shelf, 2):
+        assert not list(shelf.home.glob("at-work-*"))
+
+
 def test_no_labs_side_by_side_are_brought_up_while_another_drill_runs(file: Path) -> None:
     kept = file.parent / "kept"
     with Lever(kept).running(), pytest.raises(CommandError, match="another drill runs here"):

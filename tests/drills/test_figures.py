@@ -183,6 +183,23 @@ def test_recordings_that_do_not_open_or_end_too_soon_are_lost() -> None:
     assert (answers["recordings_due"], answers["recordings_lost"]) == (3, 2)
 
 
+def test_seconds_without_a_recording_are_gaps_and_the_talks_of_which_there_is_none() -> None:
+    assert "recording_lost_s" not in figures(seen())
+    row = next(each for each in seen().ledger.placed if each.caller and each.caller.joined_ms)
+    caller = row.caller
+    assert caller is not None
+    assert caller.joined_ms is not None
+    assert caller.ended_ms is not None
+    talk_s = (caller.ended_ms - caller.joined_ms) / 1000
+    found = (
+        Recorded(call="1", is_complete=True),
+        Recorded(call="2", missing_s=0.5),
+        Recorded(call=caller.call, fault="there is none"),
+    )
+    answers = figures(replace(seen(), recorded=found))
+    assert answers["recording_lost_s"] == pytest.approx(0.5 + talk_s)
+
+
 def test_findings_name_a_call_of_two_stories_and_not_its_callers_number() -> None:
     evidence = evidence_of(
         run="r1",
