@@ -37,6 +37,9 @@ class EdgeProcess:
         parts.journal.open(left)
         takeover, debts = self._takeover(left), self._debts(left)
         parts.owes = debts.owes
+        parts.telephony.answer_goodbyes_of(
+            each for owed in left.owed.values() for each in owed.sip_call_ids
+        )
         await self._forget_former_life(takeover.calls)
         await parts.commands.start()
         has_recorder = parts.recorder is not None

@@ -128,6 +128,13 @@ class People:
         """Return what every agent has seen."""
         return phones.agent_reports(self.lines)
 
+    def is_anybody_leaving(self) -> bool:
+        """Tell whether somebody has hung up and waits for the answer."""
+        by_sipp = sipp_log.reports(sipp_log.parse(self._sipp_log()))
+        return bool(phones.leaving(self.lines)) or any(
+            each.hung_up_ms is not None and each.end is End.UNFINISHED for each in by_sipp
+        )
+
     def placed(self) -> int:
         """Return how many calls have been placed so far."""
         return len(self.caller_reports())

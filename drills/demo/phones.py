@@ -147,6 +147,17 @@ def agent_reports(lines: Iterable[Line]) -> tuple[AgentReport, ...]:
     return tuple(found.values())
 
 
+def leaving(lines: Iterable[Line]) -> frozenset[str]:
+    """Return the Call-IDs on which a phone has hung up and was not answered yet."""
+    found: set[str] = set()
+    for line in lines:
+        if line.event == "hanging_up":
+            found.add(line.sip_call_id)
+        elif line.event == "call":
+            found.discard(line.sip_call_id)
+    return frozenset(found)
+
+
 def _caller_report(line: Line, *, heard_nothing: bool) -> CallerReport:
     return CallerReport(
         number=line.phone,

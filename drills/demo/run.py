@@ -45,7 +45,7 @@ CALLS_BEGIN_IN_S = 1.0
 """Time for the callers' program to start, so that the first call is not late."""
 READY_TIMEOUT_S = 30.0
 LOOK_EVERY_S = 0.05
-QUIET_S, QUIET_WITHIN_S = 0.1, 1.0
+QUIET_S, QUIET_WITHIN_S = 0.1, 3.0
 
 
 class DemoError(Exception):
@@ -229,16 +229,17 @@ async def _kill_leader(stage: Stage) -> Kill:
 async def quiet_instant(stage: Stage) -> None:
     """Wait for a moment, if there is one, in which no call is just ending.
 
-    A hang-up that was answered and not yet written down when its site dies is over for the people
-    and lost for the survivors; nobody can know better, and the ledger would say so.
+    An edge answers a goodbye once the end of the call is written down. If its site dies between the
+    two, the survivors read of an end of which nobody was told; nobody can know better, and the
+    ledger would say so.
     """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + QUIET_WITHIN_S
-    while True:
-        left_s = min(stage.people.last_hang_up_s + QUIET_S, deadline_s) - loop.time()
-        if left_s <= 0:
+    while (now_s := loop.time()) < deadline_s:
+        quiet_s = now_s - stage.people.last_hang_up_s
+        if quiet_s >= QUIET_S and not stage.people.is_anybody_leaving():
             return
-        await asyncio.sleep(left_s)
+        await asyncio.sleep(max(0.01, QUIET_S - quiet_s))
 
 
 def _looks(

@@ -21,6 +21,8 @@ from state.model import Now, Outcome
 CALLER_HUNG_UP = "caller_hung_up"
 AGENT_HUNG_UP = "agent_hung_up"
 AGENT_LOST = "agent_lost"
+UNHEARD = "goodbye_unheard"
+"""Somebody was gone of whom no goodbye had been heard: whether they had said one, nobody knows."""
 LEFT_IN_TRANSFER = "left_in_transfer"
 """The caller hung up after an agent had passed them on, before another had them."""
 HELD_ELSEWHERE = "held_elsewhere"
@@ -42,7 +44,7 @@ def caller_left(call: Call, event: ev.CallerEnded, now: Now) -> Step:
         if call.has_talked:
             return end(call, Outcome.LOST, AGENT_LOST, now)
         return end(call, Outcome.ABANDONED, CALLER_HUNG_UP, now)
-    return end(call, Outcome.LOST, event.cause or "caller_lost", now)
+    return end(call, Outcome.LOST, _lost_because(event), now)
 
 
 def caller_done(call: Call, event: ev.CallerEnded, now: Now) -> Step:
@@ -50,20 +52,27 @@ def caller_done(call: Call, event: ev.CallerEnded, now: Now) -> Step:
     call = replace(call, caller=CallerLeg.OVER)
     if event.by is By.THEM:
         return end(call, Outcome.ANSWERED, CALLER_HUNG_UP, now)
-    return end(call, Outcome.LOST, event.cause or "caller_lost", now)
+    return end(call, Outcome.LOST, _lost_because(event), now)
+
+
+def _lost_because(event: ev.CallerEnded) -> str:
+    return UNHEARD if event.by is By.UNHEARD else event.cause or "caller_lost"
 
 
 def agent_done(call: Call, event: ev.AgentEnded, now: Now) -> Step:
     """End a call whose agent has talked to the caller and hung up.
 
     A caller whose agent was lost wants to be served, and not to hear a goodbye: they wait again, at
-    the old place, which is before all who came later.
+    the old place, which is before all who came later. Of one who has hung up unheard they have
+    heard the goodbye themselves.
     """
     if not parts.is_present(call, event.attempt):
         return parts.leg_over(call, event.attempt)
-    if event.by is By.THEM:
+    if event.by in {By.THEM, By.UNHEARD}:
         call = call.without_agent(still_closing=False)
-        return end(call, Outcome.ANSWERED, AGENT_HUNG_UP, now)
+        if event.by is By.THEM:
+            return end(call, Outcome.ANSWERED, AGENT_HUNG_UP, now)
+        return end(call, Outcome.LOST, UNHEARD, now)
     return parts.requeue(call, parts.talked(call), now, tried=False, is_leg_over=True)
 
 
@@ -135,7 +144,8 @@ def _leaving(call: Call) -> wr.Leaving | None:
 def caller_over(call: Call, event: ev.CallerEnded, _now: Now) -> Step:
     """Note the end of the caller's leg. An agent's goodbye that did not reach them is a loss."""
     verdict = call.verdict
-    if event.by is By.FAULT and verdict is not None and verdict.cause == AGENT_HUNG_UP:
+    is_unheard = event.by in {By.FAULT, By.UNHEARD}
+    if is_unheard and verdict is not None and verdict.cause == AGENT_HUNG_UP:
         verdict = replace(verdict, outcome=Outcome.LOST, cause="caller_unreachable")
     return replace(call, caller=CallerLeg.OVER, verdict=verdict), ()
 

@@ -34,6 +34,8 @@ class By(StrEnum):
     """They hung up, or cancelled."""
     US = "us"
     """We ended it, and it is over."""
+    UNHEARD = "unheard"
+    """They were gone when we asked, or said goodbye: if they had hung up, nobody has heard it."""
     FAULT = "fault"
     """A request or a session timer ran out, or there was no ACK."""
 

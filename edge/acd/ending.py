@@ -25,8 +25,8 @@ from state.model import (
 )
 from state.store import Put
 
-_GOODBYES = frozenset({"caller_unreachable"})
-"""Causes of a loss after which nobody is missed: the agent had hung up."""
+_GOODBYES = frozenset({"caller_unreachable", "goodbye_unheard"})
+"""Causes of a loss after which nobody is missed: somebody had hung up."""
 UNKNOWN_CALLER = "anonymous"
 """In place of a number that was withheld: nobody is known by it."""
 

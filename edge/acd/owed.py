@@ -49,6 +49,12 @@ class Owed(Struct, frozen=True, kw_only=True):
         """Which call."""
         return self.ticket.call
 
+    @property
+    def sip_call_ids(self) -> frozenset[str]:
+        """The Call-IDs of its legs, as far as they are known."""
+        known = (self.ticket.sip_call_id, self.ending.agent_sip_call_id)
+        return frozenset(each for each in known if each)
+
 
 def given(ticket: Ticket, agent: AgentId) -> Ticket:
     """Return the ticket of a call that has been given an agent."""

@@ -18,7 +18,7 @@ from edge.acd.call import Call, Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.call_resume import NOTHING_PASSED, called_back, resumed
 from edge.acd.call_state import start, step
-from edge.acd.call_writes import Write
+from edge.acd.call_writes import Close, Write
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.owed import Owed, foreseen, given
 from edge.acd.recorded import NO_RECORDER
@@ -38,7 +38,7 @@ from edge.calls.transfers import Target
 from edge.calls.writer import AgentLegFacts, CallWriter
 from edge.log import fault
 from edge.sip.errors import LocalError
-from edge.sip.events import IncomingInvite, LegId, ReferReceived
+from edge.sip.events import IncomingInvite, LegId, ReferReceived, TransactionId
 from state.model import AgentId, Decision, Outcome, RecordingFailure, SiteId, Ticket
 
 log = structlog.get_logger()
@@ -122,6 +122,15 @@ class CallShell:
         if call is None or call.state is not State.CONNECTED or call.hold.since is not None:
             return None
         return self._agent_facts().site
+
+    @property
+    def keeps_goodbyes(self) -> bool:
+        """Whether its end is to be written down, or may be once it has been resumed."""
+        return self._call is None or self._call.state is State.ENDING
+
+    def keep_goodbye(self, goodbye: TransactionId) -> None:
+        """Answer a BYE when that is done."""
+        self._legs.keep_goodbye(goodbye)
 
     def way_of(self, attempt: Attempt | None) -> SiteId | None:
         """Return by which site's Kamailio an agent's leg goes, or (None) the caller's."""
@@ -423,6 +432,7 @@ class CallShell:
 
     def _finish(self, effect: fx.Finished) -> None:
         self._timers.stop_all()
+        self._legs.answer_goodbyes()
         log.info(
             "call_ended",
             call=self.id,
@@ -439,10 +449,13 @@ class CallShell:
 
     async def _write(self, write: Write) -> ev.Event:
         try:
-            return await self._writer.carry_out(write)
+            event = await self._writer.carry_out(write)
         except Exception as error:  # noqa: BLE001 - a write that is never told of would keep the call
             self._fault(error)
             return ev.WriteRefused(write=write)
+        if isinstance(write, Close):
+            self._legs.answer_goodbyes()
+        return event
 
     # -- faults of ours
 

@@ -13,6 +13,13 @@ _BY: dict[sip.EndedBy, By] = {
     sip.EndedBy.LOCAL: By.US,
     sip.EndedBy.FAULT: By.FAULT,
 }
+_GONE = "gone"
+
+
+def _by(event: sip.Ended) -> By:
+    """Return whose doing it was. Somebody who was gone already has told us nothing."""
+    is_gone = event.cause == _GONE and event.by is not sip.EndedBy.FAULT
+    return By.UNHEARD if is_gone else _BY[event.by]
 
 
 def _holds(sdp: bytes | None) -> bool:
@@ -30,8 +37,8 @@ def of_caller(event: sip.Event) -> ev.Event | None:  # noqa: PLR0911 - one case 
             return ev.Confirmed(side=Side.CALLER, sdp=sdp)
         case sip.Cancelled():
             return ev.CallerEnded(by=By.THEM)
-        case sip.Ended(by=by, cause=cause):
-            return ev.CallerEnded(by=_BY[by], cause=cause)
+        case sip.Ended(cause=cause):
+            return ev.CallerEnded(by=_by(event), cause=cause)
         case sip.OfferAnswered(sdp=sdp):
             return ev.CallerReinvited(sdp=sdp)
         case sip.OfferRefused(status=status):
@@ -53,8 +60,8 @@ def of_agent(event: sip.Event, attempt: Attempt) -> ev.Event | None:  # noqa: PL
             return ev.AgentAnswered(attempt=attempt, sdp=sdp)
         case sip.Rejected(status=status, reason=reason):
             return ev.AgentRejected(attempt=attempt, status=status, reason=reason)
-        case sip.Ended(by=by, cause=cause):
-            return ev.AgentEnded(attempt=attempt, by=_BY[by], cause=cause)
+        case sip.Ended(cause=cause):
+            return ev.AgentEnded(attempt=attempt, by=_by(event), cause=cause)
         case sip.OfferAnswered(sdp=sdp):
             return ev.AgentReinvited(attempt=attempt, sdp=sdp, holds=_holds(sdp))
         case sip.OfferRefused(status=status):

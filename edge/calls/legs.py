@@ -69,6 +69,8 @@ class CallLegs:
         self._listening: dict[Attempt, Tell] = {}
         """Who else wants to hear it: an agent's desktop, not their telephone."""
         self._lent: Lent | None = None
+        self._goodbyes: list[TransactionId] = []
+        """To be answered once the end of the call is written down."""
         self.token = NO_TOKEN
         """Of the last reservation."""
 
@@ -170,6 +172,16 @@ class CallLegs:
                 sip.refuse_offer(self._leg_of(side, current), status)
             case _:
                 assert_never(effect)
+
+    def keep_goodbye(self, goodbye: TransactionId) -> None:
+        """Answer a BYE when the end of the call is written down."""
+        self._goodbyes.append(goodbye)
+
+    def answer_goodbyes(self) -> None:
+        """Let whoever has hung up know that the call is ended by them."""
+        goodbyes, self._goodbyes = self._goodbyes, []
+        for goodbye in goodbyes:
+            self._tools.sip.answer_goodbye(goodbye)
 
     def let_go(self, cause: str) -> None:
         """End every leg in whichever way its state allows."""

@@ -298,6 +298,7 @@ class Switchboard:
             if isinstance(event, sip.Ended | sip.Rejected | sip.Cancelled):
                 self._listeners.pop(leg)
             listener(event)
+            self._see_off(event, None)
             return
         role = self._legs.get(leg) if leg is not None else None
         if leg is None or role is None:
@@ -306,6 +307,7 @@ class Switchboard:
         if isinstance(event, sip.Ended | sip.Rejected | sip.Cancelled):
             self._legs.pop(leg)
         if call is None:
+            self._see_off(event, None)
             return
         if isinstance(event, sip.OfferReceived) and role.attempt not in (None, call.attempt):
             self._refuse_offer(leg)
@@ -316,11 +318,24 @@ class Switchboard:
         told = of_caller(event) if role.attempt is None else of_agent(event, role.attempt)
         if told is not None:
             call.deliver(told)
+            self._see_off(event, call)
         elif isinstance(event, sip.ReferReceived):
             with contextlib.suppress(LocalError):
                 call.refer(event, role.attempt)
         elif isinstance(event, sip.InfoReceived) and role.attempt in (None, call.attempt):
             self._take_key(event, role)
+
+    def _see_off(self, event: sip.Event, call: CallShell | None) -> None:
+        """Answer who has hung up; if that ends a call, once its end is written down.
+
+        Until then a fault may still cut the call off, and nobody would know better.
+        """
+        if not isinstance(event, sip.Ended) or event.goodbye is None:
+            return
+        if call is not None and call.keeps_goodbyes:
+            call.keep_goodbye(event.goodbye)
+        else:
+            self._sip.answer_goodbye(event.goodbye)
 
     def _take_key(self, event: sip.InfoReceived, role: _Role) -> None:
         """Tell the recorder, and nobody else: what one party keys is not the other's to hear."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from edge.sip.dialog import Dialog
 from edge.sip.endpoint import SipEndpoint
@@ -91,6 +91,15 @@ class Telephony:
         """End an answered leg."""
         self._stack.bye(leg, self._endpoint.now(), reason=reason)
         self._endpoint.flush()
+
+    def answer_goodbye(self, goodbye: TransactionId) -> None:
+        """Answer the BYE that has ended a leg; one that has been answered is left alone."""
+        self._stack.answer_goodbye(goodbye, self._endpoint.now())
+        self._endpoint.flush()
+
+    def answer_goodbyes_of(self, sip_call_ids: Iterable[str]) -> None:
+        """Answer also BYEs in dialogs of which nothing is left but that they have ended."""
+        self._stack.answer_goodbyes_of(sip_call_ids)
 
     def let_go(self, leg: LegId, *, reason: str) -> None:
         """End a leg in whichever way its state allows; one that is over is left alone."""

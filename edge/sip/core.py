@@ -15,7 +15,7 @@ from edge.sip.builder import Identity, Outgoing, write_response
 from edge.sip.dialog import Dialog, dialog_of_uac
 from edge.sip.digest import challenge_in, proof
 from edge.sip.errors import LocalError
-from edge.sip.events import Address, Ended, EndedBy, Event, LegId
+from edge.sip.events import Address, Ended, EndedBy, Event, LegId, TransactionId
 from edge.sip.leg import Leg, LegState, LegTimer, Peer
 from edge.sip.message import Request, Response
 from edge.sip.session_timer import SessionTimer
@@ -88,11 +88,18 @@ class Core:
         leg.offer = leg.queued_offer = None
         self.legs.pop(leg.id, None)
 
-    def end(self, leg: Leg, by: EndedBy, cause: str, reason: str = "") -> None:
+    def end(
+        self,
+        leg: Leg,
+        by: EndedBy,
+        cause: str,
+        reason: str = "",
+        goodbye: TransactionId | None = None,
+    ) -> None:
         """Say that a leg is over and forget it."""
         if leg.state is LegState.GONE:
             return
-        self.events.append(Ended(leg=leg.id, by=by, cause=cause, reason=reason))
+        self.events.append(Ended(leg=leg.id, by=by, cause=cause, reason=reason, goodbye=goodbye))
         self.forget(leg)
 
     def set_timer(self, leg: Leg, timer: LegTimer, seconds: float) -> None:

@@ -82,6 +82,7 @@ class SipEndpoint:
         min_se_s: int = MIN_SE,
         max_invite_age_s: float | None = None,
         bye_timeout_s: float | None = None,
+        goodbye_hold_s: float | None = None,
     ) -> Self:
         """Bind `local` (port 0: any) and start. OSError if the address cannot be had."""
         version = ipaddress.ip_address(local.host).version
@@ -106,6 +107,7 @@ class SipEndpoint:
             min_se_s=min_se_s,
             max_invite_age_s=max_invite_age_s,
             bye_timeout_s=bye_timeout_s,
+            goodbye_hold_s=goodbye_hold_s,
         )
         return cls(stack, sock, on_event)
 

@@ -146,6 +146,8 @@ class Ended(Struct, frozen=True, kw_only=True):
     `gone` (481 or 408: the other side knows nothing of it)."""
     reason: str = ""
     """The Reason header field that came with it (RFC 3326)."""
+    goodbye: TransactionId | None = None
+    """Their BYE waits for its 200: `answer_goodbye` gives it. None: it has been answered."""
 
 
 class InfoReceived(Struct, frozen=True, kw_only=True):

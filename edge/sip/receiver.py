@@ -13,6 +13,7 @@ from edge.sip.builder import SDP, write_response
 from edge.sip.core import KNOWN_METHODS, Core, required_unsupported
 from edge.sip.errors import LocalError, RemoteError
 from edge.sip.events import Address, Discarded, LegId
+from edge.sip.goodbye import Goodbyes
 from edge.sip.leg import Leg, LegState, Peer
 from edge.sip.message import KEEP_ALIVE, NotSipError, Request, Response, parse
 from edge.sip.outside import Outside
@@ -35,6 +36,7 @@ class Receiver:
         within: Within,
         refer: Refer,
         outside: Outside,
+        goodbyes: Goodbyes,
         max_invite_age_s: float | None,
     ) -> None:
         self._core = core
@@ -43,6 +45,7 @@ class Receiver:
         self._within = within
         self._refer = refer
         self._outside = outside
+        self._goodbyes = goodbyes
         self._max_invite_age_s = max_invite_age_s
         self.stale_invites = 0
         self._methods: dict[str, Callable[[Leg, Peer, ServerTransaction], None]] = {
@@ -203,6 +206,8 @@ class Receiver:
         request = transaction.request
         found = self._leg_of(request)
         if found is None:
+            if self._goodbyes.is_known(transaction):
+                return
             raise RemoteError(481, "Call/Transaction Does Not Exist")
         leg, peer = found
         number = request.cseq[0]

@@ -27,6 +27,7 @@ from edge.sip.core import Core
 from edge.sip.dialog import Dialog
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, Event, LegId, TransactionId
+from edge.sip.goodbye import Goodbyes, Held
 from edge.sip.leg import InvitePlan, Leg, LegState, LegTimer, Peer
 from edge.sip.outside import Outside, allowed
 from edge.sip.receiver import Receiver
@@ -48,7 +49,8 @@ class SipStack:
     among them. `session_expires_s` makes calls that come in live by a session timer of ours even if
     the caller asked for none; `min_se_s` is the shortest interval that we accept (RFC 4028).
     `bye_timeout_s` shortens the 32 s for which an unanswered BYE is sent again, for networks where
-    silence means that nobody is there.
+    silence means that nobody is there. With `goodbye_hold_s` their BYEs are answered when the user
+    says so (`answer_goodbye`), after so long at the latest.
     """
 
     def __init__(  # noqa: PLR0913 - what is configurable about a user agent
@@ -63,6 +65,7 @@ class SipStack:
         min_se_s: int = MIN_SE,
         max_invite_age_s: float | None = None,
         bye_timeout_s: float | None = None,
+        goodbye_hold_s: float | None = None,
     ) -> None:
         handled = frozenset(handles)
         identity = Identity(
@@ -81,7 +84,8 @@ class SipStack:
         self._transactions = self._core.transactions
         self._uas = Uas(self._core)
         self._uac = Uac(self._core)
-        self._within = Within(self._core, self._uas)
+        self._goodbyes = Goodbyes(self._core, goodbye_hold_s)
+        self._within = Within(self._core, self._uas, self._goodbyes)
         self._asking = Asking(self._core)
         self._refer = Refer(self._core, self._within)
         self._outside = Outside(self._core, handled)
@@ -97,6 +101,7 @@ class SipStack:
             within=self._within,
             refer=self._refer,
             outside=self._outside,
+            goodbyes=self._goodbyes,
             max_invite_age_s=max_invite_age_s,
         )
 
@@ -123,6 +128,8 @@ class SipStack:
                 self._transactions.fire(owner, now)
             elif isinstance(owner, Leg):
                 self._fire_leg(owner)
+            elif isinstance(owner, Held):
+                self._goodbyes.fire(owner)
         return self._take_events()
 
     def _fire_leg(self, leg: Leg) -> None:
@@ -233,6 +240,15 @@ class SipStack:
         """Hang up; `Ended` comes when the other side has answered, or did not."""
         self._core.now = now
         self._within.bye(leg, one_line(reason, "reason"))
+
+    def answer_goodbye(self, goodbye: TransactionId, now: float) -> None:
+        """Answer the BYE that has ended a leg; one that has been answered is left alone."""
+        self._core.now = now
+        self._goodbyes.answer(goodbye)
+
+    def answer_goodbyes_of(self, sip_call_ids: Iterable[str]) -> None:
+        """Answer also BYEs in dialogs of these Call-IDs: a former life has seen them end."""
+        self._goodbyes.of_old = frozenset(sip_call_ids)
 
     def reinvite(self, leg: LegId, sdp: bytes | None, now: float) -> None:
         """Make a new offer, or ask for theirs. It waits for an ACK under way, and after 491."""

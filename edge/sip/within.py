@@ -20,6 +20,7 @@ from edge.sip.events import (
     OfferReceived,
     OfferRefused,
 )
+from edge.sip.goodbye import Goodbyes
 from edge.sip.leg import Leg, LegState, LegTimer, OwnOffer, Peer
 from edge.sip.message import Response
 from edge.sip.offer_answer import Carrier, Meaning, Side
@@ -36,9 +37,10 @@ BUSY_S = 0.5
 class Within:
     """Offers, refreshes and the end of a call, from either side."""
 
-    def __init__(self, core: Core, uas: Uas) -> None:
+    def __init__(self, core: Core, uas: Uas, goodbyes: Goodbyes) -> None:
         self._core = core
         self._uas = uas
+        self._goodbyes = goodbyes
 
     # -- theirs
 
@@ -46,18 +48,21 @@ class Within:
         """Take BYE."""
         core = self._core
         reason = transaction.request.first("reason")
-        core.respond(transaction, 200)
-        if leg.state is LegState.ARRIVED:
-            self._uas.give_up(leg, reason)
-        elif peer is not leg.peer:
-            leg.early.pop(peer.dialog.remote_tag, None)
-        elif leg.state is LegState.ENDING:
-            core.end(leg, EndedBy.LOCAL, "bye")
-        else:
-            core.refuse_their_offer(leg)
-            if leg.owing_ack is not None:
-                core.send_ack(leg, peer, leg.owing_ack, None)
-            core.end(leg, EndedBy.REMOTE, "bye", reason)
+        if leg.state is LegState.ARRIVED or peer is not leg.peer:
+            core.respond(transaction, 200)
+            if leg.state is LegState.ARRIVED:
+                self._uas.give_up(leg, reason)
+            else:
+                leg.early.pop(peer.dialog.remote_tag, None)
+            return
+        goodbye = self._goodbyes.take(transaction)
+        if leg.state is LegState.ENDING:
+            core.end(leg, EndedBy.LOCAL, "bye", goodbye=goodbye)
+            return
+        core.refuse_their_offer(leg)
+        if leg.owing_ack is not None:
+            core.send_ack(leg, peer, leg.owing_ack, None)
+        core.end(leg, EndedBy.REMOTE, "bye", reason, goodbye)
 
     def reinvited(self, leg: Leg, peer: Peer, transaction: ServerTransaction) -> None:
         """Take a re-INVITE."""

@@ -117,3 +117,11 @@ def test_the_agents_plan_has_a_sites_agents_with_their_passwords() -> None:
     assert [each["id"] for each in plan["agents"]] == homed
     assert plan["agents"][0]["password"] == f"secret-{homed[0]}"
     assert {tuple(each["backups"]) for each in plan["agents"]} == {("198.18.2.10:5060",)}
+
+
+def test_who_has_hung_up_is_leaving_until_the_summary_comes() -> None:
+    first = phones.Line(event="hanging_up", role="caller", sip_call_id="one")
+    second = phones.Line(event="hanging_up", role="agent", sip_call_id="two")
+    over = phones.Line(event="call", role="caller", sip_call_id="one")
+    assert phones.leaving([first, second]) == {"one", "two"}
+    assert phones.leaving([first, second, over]) == {"two"}

@@ -76,6 +76,7 @@ class FakeTelephony(Telephony):
         self.faults: dict[str, Exception] = {}
         """Command -> what it raises, once."""
         self.probed: list[Address] = []
+        self.answered_goodbyes: list[TransactionId] = []
 
     # -- commands
 
@@ -176,6 +177,9 @@ class FakeTelephony(Telephony):
         else:
             held.state = S.ENDING
             held.their_offer = False
+
+    def answer_goodbye(self, goodbye: TransactionId) -> None:
+        self.answered_goodbyes.append(goodbye)
 
     def reinvite(self, leg: LegId, sdp: bytes) -> None:
         held = self._leg("reinvite", leg)
@@ -280,12 +284,19 @@ class FakeTelephony(Telephony):
         if held.state is S.ARRIVED:
             self._forget(held)
             self._take(sip.Cancelled(leg=leg, reason=""))
-        elif held.state in {S.ANSWERED, S.UP}:
+        elif held.state in {S.ANSWERED, S.UP, S.ENDING}:
             self._forget(held)
-            self._take(sip.Ended(leg=leg, by=EndedBy.REMOTE, cause="bye"))
-        elif held.state is S.ENDING:
+            by = EndedBy.LOCAL if held.state is S.ENDING else EndedBy.REMOTE
+            goodbye = TransactionId(f"bye-{leg}")
+            self._take(sip.Ended(leg=leg, by=by, cause="bye", goodbye=goodbye))
+
+    def be_gone(self, leg: LegId) -> None:
+        """Let a 481 come: to our BYE, or else to our asking whether they are still there."""
+        held = self.open.get(leg)
+        if held is not None and held.state in {S.UP, S.ENDING}:
             self._forget(held)
-            self._take(sip.Ended(leg=leg, by=EndedBy.LOCAL, cause="bye"))
+            by = EndedBy.LOCAL if held.state is S.ENDING else EndedBy.REMOTE
+            self._take(sip.Ended(leg=leg, by=by, cause="gone"))
 
     def ring(self, leg: LegId) -> None:
         """Let a 180 come."""

@@ -224,9 +224,12 @@ class Network:
         ]
 
 
-def established(network: Network) -> tuple[Party, Party, LegId, LegId]:
+def established(
+    network: Network,
+    **callees: Any,  # noqa: ANN401 - whatever else `SipStack` takes
+) -> tuple[Party, Party, LegId, LegId]:
     """Return a caller, a callee and their legs, in a call that has been answered."""
-    caller, callee = network.party("alice"), network.party("bob")
+    caller, callee = network.party("alice"), network.party("bob", **callees)
     out = caller.call(callee)
     network.run(0.1)
     callee.stack.answer(callee.leg, ANSWER, network.now)
