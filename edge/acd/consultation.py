@@ -11,6 +11,8 @@ The laws:
 - It ends when either of the two hangs up, when the caller's call goes on without the asker, or when
   the colleague has the caller. Both legs end with it, but a leg that is handed over.
 - An asker who hangs up while the caller is being handed over has said all there is to say.
+- A caller who is handed over while it rings is *promised*: who answers is not joined with the asker
+  any more, but gets the caller.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from msgspec.structs import replace
 RELEASE_S: Final = 2.0
 """How long the colleague's leg may take to end before they are let go."""
 _NOBODY: Final = 480
+_NOT_WANTED: Final = 487
 _AWAY: Final = 503
 
 
@@ -114,7 +117,7 @@ class ReleaseTimeout(Struct, frozen=True):
 
 
 class HandingOver(Struct, frozen=True):
-    """The asker wants the caller to go to the colleague."""
+    """The asker wants the caller to go to the colleague, now or when that one answers."""
 
 
 class HandedOver(Struct, frozen=True):
@@ -232,6 +235,10 @@ class Consultation(Struct, frozen=True, kw_only=True):
     """The colleague is reserved, and not given back."""
     is_released: bool = False
     """`ReleaseTimeout` has come."""
+    is_promised: bool = False
+    """The caller goes to the colleague, as soon as that one has answered."""
+    status: int = _NOBODY
+    """SIP's word for why it has ended."""
 
     @property
     def is_over(self) -> bool:
@@ -284,27 +291,36 @@ def _moved(  # noqa: C901, PLR0911, PLR0912 - one case an event
         case Prepared(sdp=sdp), Stage.PREPARING:
             return replace(now, stage=Stage.RINGING, colleague=Leg.EARLY), (Ring(sdp=sdp),)
         case Rings(), Stage.RINGING:
-            return now, (TellItRings(),)
+            return now, (TellItRings(),) if now.asker is Leg.EARLY else ()
+        case Answered(), Stage.RINGING if now.is_promised:
+            return replace(now, stage=Stage.HANDING, colleague=Leg.UP), ()
         case Answered(sdp=sdp), Stage.RINGING:
             return replace(now, stage=Stage.JOINING, colleague=Leg.UP), (Join(sdp=sdp),)
+        case Joined(), Stage.JOINING if now.is_promised:
+            return replace(now, stage=Stage.HANDING), ()
         case Joined(sdp=sdp), Stage.JOINING:
             return replace(now, stage=Stage.TALKING, asker=Leg.UP), (Answer(sdp=sdp),)
         case RingTimeout(), Stage.RINGING:
             return _ended(now, _NOBODY, "no_answer")
         case HandingOver(), Stage.TALKING:
             return replace(now, stage=Stage.HANDING), ()
+        case HandingOver(), _ if now.stage in _BEFORE_TALK:
+            return replace(now, is_promised=True), ()
         case HandedOver(), Stage.HANDING:
             return replace(now, stage=Stage.HANDED, colleague=Leg.NONE, is_held=False), ()
         case MediaGone(), Stage.PREPARING | Stage.JOINING:
             return _ended(now, _AWAY, "media_lost")
         case ColleagueLeft(status=status, reason=reason), _ if now.stage is not Stage.HANDED:
             return _ended(now, status, reason or "colleague_hung_up")
-        case AskerLeft(), _ if now.stage not in {Stage.HANDING, Stage.HANDED}:
+        case AskerLeft(), _ if not (now.is_promised or now.stage in {Stage.HANDING, Stage.HANDED}):
             return _ended(now, _NOBODY, "asker_hung_up")
         case Cut(why=why), _:
-            return _ended(now, _NOBODY, why)
+            return _ended(now, _NOT_WANTED, why)
         case _:
             return now, ()
+
+
+_BEFORE_TALK: Final = {Stage.RESERVING, Stage.PREPARING, Stage.RINGING, Stage.JOINING}
 
 
 def _ended(now: Consultation, status: int, why: str) -> Step:
@@ -318,7 +334,7 @@ def _ended(now: Consultation, status: int, why: str) -> Step:
     if now.colleague in {Leg.EARLY, Leg.UP}:
         effects.append(HangUpColleague(why=why))
         now = replace(now, colleague=Leg.CLOSING)
-    return replace(now, stage=Stage.ENDING), (*effects, CloseMedia())
+    return replace(now, stage=Stage.ENDING, status=status), (*effects, CloseMedia())
 
 
 def _settled(now: Consultation, effects: tuple[Effect, ...]) -> Step:

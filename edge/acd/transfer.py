@@ -38,7 +38,7 @@ _AWAY: Final = {
 
 
 class ToAgent(Struct, frozen=True, kw_only=True):
-    """The caller is to go to this agent, who is free."""
+    """The caller is to go to this agent, who is free, or is consulted about this caller."""
 
     agent: AgentId
 
@@ -96,7 +96,9 @@ def _to_agent(  # noqa: PLR0913, PLR0917  as `destination`
     facts = facts_of(snapshot, agent, live_sites(snapshot))
     beyond = unreachable | out_of_reach(snapshot, ticket)
     because = unavailable_because(facts, now, unreachable=beyond)
-    if because is None:
+    offer = snapshot.offers.get(agent)
+    is_consulted = offer is not None and offer.value.call == ticket.call
+    if because is None or (because is Reason.HAS_OFFER and is_consulted):
         return ToAgent(agent=agent)
     if because in _BUSY:
         return No(status=BUSY, reason=f"{agent} {_BUSY[because]}")

@@ -6,6 +6,7 @@ it writes goes in its turn among the writes of the caller's call.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import assert_never
@@ -57,7 +58,7 @@ class ConsultationShell:
         by: AgentId,
         attempt: Attempt,
         agent: AgentId,
-        asker: LegId,
+        invite: sip.IncomingInvite,
         sdp: bytes,
         ring_s: float,
         changed: Callable[[], None],
@@ -69,7 +70,8 @@ class ConsultationShell:
         self._by = by
         self._attempt = attempt
         self._agent = agent
-        self._asker = asker
+        self._invite = invite
+        self._asker = invite.leg
         self._sdp = sdp
         self._ring_s = ring_s
         self._changed = changed
@@ -79,8 +81,14 @@ class ConsultationShell:
         self._decision: Decision | None = None
         self._timers = CallTimers()
         self._tasks = CallTasks(self._fault)
+        self._moved = asyncio.Event()
 
     # -- what others ask
+
+    @property
+    def agent(self) -> AgentId:
+        """The colleague."""
+        return self._agent
 
     @property
     def is_over(self) -> bool:
@@ -94,8 +102,7 @@ class ConsultationShell:
 
     def is_of(self, replaces: Replaces) -> bool:
         """Tell whether that is the asker's dialog of it."""
-        dialog = self._dialog(self._asker)
-        return dialog is not None and replaces.names(dialog)
+        return replaces.names(self._invite)
 
     @property
     def note(self) -> ConsultationNote | None:
@@ -121,7 +128,7 @@ class ConsultationShell:
         if self._now.is_over:
             return
         transferor = call.transferor
-        if self._now.stage in {cs.Stage.HANDING, cs.Stage.HANDED}:
+        if self._now.is_promised or self._now.stage in {cs.Stage.HANDING, cs.Stage.HANDED}:
             is_bound = transferor is not None and transferor.attempt == self._attempt
         else:
             is_bound = call.state is State.CONNECTED and call.attempt == self._attempt
@@ -134,11 +141,26 @@ class ConsultationShell:
         """Why the colleague was reserved."""
         return self._decision
 
-    def prepare_to_hand_over(self) -> bool:
-        """Wait for the store to give them the caller; False: they do not talk (any more)."""
-        if self.is_talking:
-            self.deliver(cs.HandingOver())
-        return self._now.stage is cs.Stage.HANDING
+    def promise(self) -> bool:
+        """Let the colleague have the caller, once they have answered; False: it is too late."""
+        self.deliver(cs.HandingOver())
+        is_wanted = self._now.is_promised or self._now.stage is cs.Stage.HANDING
+        return is_wanted and not self._now.is_over
+
+    async def ended(self) -> None:
+        """Wait until nothing is left of it, once it is ending."""
+        while not self.is_over:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def answered(self) -> int | None:
+        """Wait until who is promised the caller has answered; or return why they have not."""
+        while self._now.stage is not cs.Stage.HANDING:
+            if self._now.is_over:
+                return self._now.status
+            self._moved.clear()
+            await self._moved.wait()
+        return None
 
     def hand_over(self) -> Lent | None:
         """Let the caller's call have the colleague; None: there is no colleague any more."""
@@ -169,6 +191,7 @@ class ConsultationShell:
         for effect in effects:
             self._try_to(effect)
         if self._now.stage is not before.stage:
+            self._moved.set()
             self._changed()
 
     # -- what its legs say

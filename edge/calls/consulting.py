@@ -35,7 +35,6 @@ log = structlog.get_logger()
 
 AGENT: Final = "x-everline-agent"
 _NO_SUCH: Final = No(status=481, reason="No such consultation")
-_NOT_YET: Final = No(status=491, reason="Not answered yet")
 _NO_CALLER: Final = No(status=FORBIDDEN, reason="No caller to consult about")
 _ONE_ALREADY: Final = No(status=491, reason="A consultation is under way")
 _NO_OFFER: Final = No(status=488, reason="Offer a session")
@@ -107,7 +106,7 @@ class Consulting:
             by=wanted.by,
             attempt=call.attempt,
             agent=wanted.agent,
-            asker=invite.leg,
+            invite=invite,
             sdp=invite.sdp,
             ring_s=call.rules.ring_timeout_s,
             changed=changed,
@@ -135,11 +134,26 @@ class Consulting:
         current = self._current
         if replaces is None or current is None or current.is_over or not current.is_of(replaces):
             return _NO_SUCH
-        return None if current.prepare_to_hand_over() else _NOT_YET
+        return None if current.promise() else _NO_SUCH
+
+    def promise(self, agent: AgentId) -> bool:
+        """Let the caller go to an agent who is being consulted; False: that one is not."""
+        current = self._current
+        return current is not None and current.agent == agent and current.promise()
+
+    async def let_go(self, agent: AgentId) -> None:
+        """Wait until an agent who was consulted is no longer."""
+        if self._current is not None and self._current.agent == agent:
+            await self._current.ended()
 
     async def hand_over(self) -> ev.Event:
-        """Give the caller to the colleague with one transaction; tell what came of it."""
+        """Give the caller to the colleague with one transaction; tell what came of it.
+
+        If they are still being rung, once they have answered.
+        """
         current = self._current
+        if current is not None and (status := await current.answered()) is not None:
+            return ev.TargetRefused(status=status)
         try:
             written = await self._records.write(_handed_over, wait=False)
         except Exception as error:  # noqa: BLE001 - else the call would wait for this for ever

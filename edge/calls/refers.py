@@ -102,7 +102,7 @@ class CallTransfers:
 
     def obey(
         self, agent: AgentId, to: str, tell: Tell, asks: Asking
-    ) -> PassedToAgent | PassedToQueue | None:
+    ) -> PassedToAgent | PassedToQueue | PassedToConsulted | None:
         """Take a wish; it is void for anybody but `agent`."""
         call, because = asks.call, _may_not(asks)
         if call is None or call.agent != agent or because is not None:
@@ -122,13 +122,18 @@ class CallTransfers:
         """Reserve the target; or return SIP's word for why not, whatever goes wrong."""
         who = by.decision.winner
         try:
+            await self._consulting.let_go(agent)
             return await self._tools.transfers.reserve(self._records, ticket, who, agent)
         except Exception as error:  # noqa: BLE001 - else the call would wait for this for ever
             log.error("reservation_fault", call=ticket.call, **fault(error))  # noqa: TRY400 - one line
             return _UNAVAILABLE
 
-    def _passed(self, where: ToAgent | ToQueue) -> PassedToAgent | PassedToQueue:
+    def _passed(
+        self, where: ToAgent | ToQueue
+    ) -> PassedToAgent | PassedToQueue | PassedToConsulted:
         if isinstance(where, ToAgent):
+            if self._consulting.promise(where.agent):
+                return PassedToConsulted()
             return PassedToAgent(target=where.agent)
         self._media.set_music(self._tools.transfers.music(where.queue.music))
         self._recording.move(where.queue)

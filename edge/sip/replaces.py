@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from edge.sip.dialog import Dialog
 from edge.sip.errors import RemoteError
+from edge.sip.events import IncomingInvite
 from edge.sip.uri import parse_uri
 
 _LONGEST: Final = 1024
@@ -28,13 +28,10 @@ class Replaces(Struct, frozen=True, kw_only=True):
     from_tag: str
     """Theirs."""
 
-    def names(self, dialog: Dialog) -> bool:
-        """Tell whether that is the dialog."""
-        return (self.sip_call_id, self.to_tag, self.from_tag) == (
-            dialog.sip_call_id,
-            dialog.local_tag,
-            dialog.remote_tag,
-        )
+    def names(self, invite: IncomingInvite) -> bool:
+        """Tell whether that is the dialog which an INVITE of theirs has made, early or not."""
+        ours = (invite.sip_call_id, invite.leg, invite.from_tag)
+        return (self.sip_call_id, self.to_tag, self.from_tag) == ours
 
 
 def replaces_in(refer_to: str) -> Replaces | None:

@@ -111,7 +111,7 @@ class ConsultationMachine(RuleBasedStateMachine):
         self.asker = Leg.NONE
         self.deliver(cs.AskerLeft())
 
-    @precondition(lambda self: self.now.stage is Stage.TALKING)
+    @precondition(lambda self: not self.is_handing and not self.now.is_over)
     @rule()
     def the_asker_hands_over(self) -> None:
         self.is_handing = True

@@ -47,7 +47,7 @@ class Scene:
     def replaces(self) -> str:
         """What ann's telephone says of the consultation when it hands over."""
         held = self.edge.sip.open[self.asking]
-        named = quote(f"{held.sip_call_id};to-tag={held.id};from-tag=them", safe="")
+        named = quote(f"{held.sip_call_id};to-tag={held.id};from-tag=theirs", safe="")
         return f"sip:bob@everline?Replaces={named}"
 
     async def rings(self) -> LegId:
@@ -274,14 +274,12 @@ async def test_a_late_offer_is_refused() -> None:
         await Scene(made, edge, theirs, ours, asking).over()
 
 
-@pytest.mark.parametrize("what", ["other", "half", "ringing", "over"])
+@pytest.mark.parametrize("what", ["other", "half", "over"])
 @in_virtual_time
-async def test_a_refer_that_names_no_consultation_of_two_who_talk_is_refused(what: str) -> None:
+async def test_a_refer_that_names_no_consultation_is_refused(what: str) -> None:
     async with center("ann", "bob") as made:
         scene = await _asks(made)
-        bob = await scene.rings()
-        if what != "ringing":
-            bob = await scene.talk()
+        bob = await scene.talk()
         replaces = scene.replaces
         if what == "over":
             scene.edge.sip.hang_up(bob)
@@ -291,10 +289,92 @@ async def test_a_refer_that_names_no_consultation_of_two_who_talk_is_refused(wha
             replaces = replaces.partition("%3Bfrom-tag")[0]
         scene.edge.sip.refer(scene.ours, replaces)
         ((status, _),) = scene.edge.sip.refusals
-        # Before the colleague has answered there is no dialog that a telephone could name.
-        assert status == {"other": 481, "half": 400, "ringing": 481, "over": 481}[what]
+        assert status == {"other": 481, "half": 400, "over": 481}[what]
         assert scene.edge.state_of(scene.theirs) == "connected"
         await scene.over()
+
+
+async def _promise(scene: Scene, *, gives_up: bool) -> LegId:
+    """Let ann refer the caller to bob, whose telephone rings; perhaps she hangs up on him then."""
+    bob = await scene.rings()
+    scene.edge.sip.ring(bob)
+    scene.edge.sip.refer(scene.ours, scene.replaces)
+    assert len(scene.edge.sip.accepted_refers) == 1
+    await scene.answer_ours(scene.theirs, "the caller hears music")
+    if gives_up:
+        scene.edge.sip.hang_up(scene.asking)
+    await settle()
+    assert scene.edge.sip.rung("bob") == [bob], "he is rung on, and once"
+    return bob
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+@in_virtual_time
+async def test_a_caller_who_is_handed_over_while_it_rings_gets_who_answers(
+    *, gives_up: bool
+) -> None:
+    async with center("ann", "bob") as made:
+        scene = await _asks(made)
+        bob = await _promise(scene, gives_up=gives_up)
+        scene.edge.sip.pick_up(bob)
+        await scene.answer_ours(bob, "bob is asked in")
+        await scene.answer_ours(scene.theirs, "the caller is brought to bob")
+        assert scene.edge.state_of(scene.theirs) == "connected"
+        assert scene.edge.sip.notified == [(scene.ours, 200, True)]
+        assert scene.edge.sip.open[scene.ours].state is S.ENDING
+        if not gives_up:
+            assert scene.edge.sip.over[scene.asking].status == 487
+        await until(lambda: _state(scene.edge, ANN) is AgentState.WRAP_UP, "ann is out")
+        record = await scene.over()
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, BOB)
+        assert [talk.agent for talk in record.talks] == [ANN, BOB]
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+@pytest.mark.parametrize("how", ["declines", "lets it ring"])
+@in_virtual_time
+async def test_a_caller_who_was_handed_over_while_it_rang_in_vain_comes_back(
+    how: str, *, gives_up: bool
+) -> None:
+    async with center("ann", "bob") as made:
+        scene = await _asks(made)
+        bob = await _promise(scene, gives_up=gives_up)
+        if how == "declines":
+            scene.edge.sip.decline(bob)
+        else:
+            await asyncio.sleep(RING_S + 0.1)
+            scene.edge.sip.decline(bob, 487)
+        await scene.answer_ours(scene.ours, "ann is asked back")
+        await scene.answer_ours(scene.theirs, "the caller is brought back to ann")
+        assert scene.edge.state_of(scene.theirs) == "connected"
+        status = {"declines": 603, "lets it ring": 480}[how]
+        assert scene.edge.sip.notified[-1] == (scene.ours, status, True)
+        await until(lambda: _state(scene.edge, BOB) is AgentState.READY, "bob is free")
+        record = await scene.over()
+        assert [talk.agent for talk in record.talks] == [ANN, ANN]
+
+
+@pytest.mark.parametrize("who", ["caller", "agent"])
+@in_virtual_time
+async def test_whoever_hangs_up_while_it_rings_for_a_caller_who_is_promised_nothing_is_left(
+    who: str,
+) -> None:
+    async with center("ann", "bob") as made:
+        scene = await _asks(made)
+        bob = await _promise(scene, gives_up=True)
+        scene.edge.sip.hang_up(scene.theirs if who == "caller" else scene.ours)
+        if who == "caller":
+            assert scene.edge.sip.open[bob].state is S.CANCELLING
+            scene.edge.sip.decline(bob, 487)
+            record = await scene.over()
+            assert (record.outcome, record.cause) == (Outcome.ANSWERED, "left_in_transfer")
+            return
+        scene.edge.sip.pick_up(bob)
+        await scene.answer_ours(bob, "bob is asked in")
+        await scene.answer_ours(scene.theirs, "the caller is brought to bob")
+        await until(lambda: _state(scene.edge, ANN) is AgentState.WRAP_UP, "ann is out")
+        record = await scene.over()
+        assert (record.outcome, record.agent) == (Outcome.ANSWERED, BOB)
 
 
 @in_virtual_time
@@ -431,3 +511,55 @@ async def test_an_edge_that_dies_meanwhile_goes_on_with_the_caller_and_frees_the
         scene.edge = second
         record = await scene.over()
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, whose)
+
+
+@in_virtual_time
+async def test_an_asker_who_gives_up_and_passes_the_caller_on_to_the_same_colleague_is_obeyed() -> (
+    None
+):
+    """RFC 5589 section 7: a telephone whose call still rings cancels it, and refers at once."""
+    async with center("ann", "bob") as made:
+        scene = await _asks(made)
+        bob = await scene.rings()
+        scene.edge.sip.hang_up(scene.asking)
+        scene.edge.sip.refer(scene.ours, "sip:bob@everline")
+        assert not scene.edge.sip.refusals
+        scene.edge.sip.decline(bob, 487)
+        await scene.answer_ours(scene.theirs, "the caller hears music")
+        again = await scene.rings()
+        assert again != bob
+        scene.edge.sip.pick_up(again)
+        await scene.answer_ours(scene.theirs, "the caller is brought to bob")
+        assert scene.edge.sip.notified[-1] == (scene.ours, 200, True)
+        await scene.over()
+
+
+@pytest.mark.parametrize("stage", ["rings", "talks"])
+@pytest.mark.parametrize("by", ["telephone", "desk"])
+@in_virtual_time
+async def test_who_passes_the_caller_on_to_the_one_whom_they_consult_hands_them_over(
+    by: str, stage: str
+) -> None:
+    """A telephone may know nothing of Replaces, and a desk has no dialog to name."""
+    async with center("ann", "bob") as made:
+        scene = await _asks(made)
+        bob = await scene.rings()
+        if stage == "talks":
+            await scene.talk()
+        told: list[int] = []
+        if by == "telephone":
+            scene.edge.sip.refer(scene.ours, "sip:bob@everline")
+        else:
+            (call,) = scene.edge.switchboard.held()
+            call.obey(ANN, "bob", lambda status, _: told.append(status))
+        await scene.answer_ours(scene.theirs, "the caller hears music")
+        if stage == "rings":
+            scene.edge.sip.pick_up(bob)
+        await scene.answer_ours(bob, "bob is asked in")
+        await scene.answer_ours(scene.theirs, "the caller is brought to bob")
+        assert scene.edge.state_of(scene.theirs) == "connected"
+        if by == "telephone":
+            told = [status for _, status, _ in scene.edge.sip.notified]
+        assert told[-1] == 200
+        record = await scene.over()
+        assert [talk.agent for talk in record.talks] == [ANN, BOB]
