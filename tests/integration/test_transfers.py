@@ -240,6 +240,36 @@ async def test_an_agent_asks_one_of_another_site_and_hands_the_caller_over_in_on
     bkim.is_agent = False
 
 
+@pytest.mark.parametrize("gives_up", [False, True])
+async def test_an_agent_hands_the_caller_over_while_the_colleagues_telephone_rings(
+    center: Center, *, gives_up: bool
+) -> None:
+    """Beside the call that rings, or by RFC 5589's CANCEL with a REFER right after it."""
+    ann, theirs, ours = await holding(center)
+    bob = await center.agent("bob")
+    await center.abreast()
+    asking = asks(center, ann, "bob")
+    second = await bob.rung()
+    await asking.wait(sip.Progress)
+    if gives_up:
+        ann.do("cancel", asking)
+    refer(ann, ours, "bob")
+    if gives_up:
+        await second.wait(sip.Cancelled)
+        second = await bob.rung()
+    await bob.answer(second)
+    assert await heard_last(ours) == 200
+    await until(lambda: asking.is_over, "the call to bob is over, too")
+    await ours.wait(sip.Ended)
+    await center.connected()
+    await bob.hang_up(second)
+    await theirs.wait(sip.Ended)
+    record = await center.record(theirs)
+    assert (record.outcome, record.cause) == (Outcome.ANSWERED, "agent_hung_up")
+    assert [talk.agent for talk in record.talks] == ["ann", "bob"]
+    await center.nothing_is_left()
+
+
 async def test_an_agent_of_another_site_than_the_callers_asks_one_who_is_at_home_here(
     center: Center,
 ) -> None:
