@@ -19,18 +19,18 @@ from edge.acd.call_events import Attempt, Side
 from edge.acd.call_resume import NOTHING_PASSED, called_back, resumed
 from edge.acd.call_state import start, step
 from edge.acd.call_writes import Close, Write
-from edge.acd.ending import WITHDRAWN, Ending
-from edge.acd.owed import Owed, foreseen, given
-from edge.acd.recorded import NO_RECORDER
+from edge.acd.owed import foreseen, given
 from edge.acd.token import Token
 from edge.calls.consulting import Consulting, Wanted
+from edge.calls.giving_up import FAULT, GivingUp
 from edge.calls.journal import CallNote
 from edge.calls.legs import CallLegs, SipEffect, Tell
-from edge.calls.media import CallMedia, MediaEffect, Spoken
+from edge.calls.media import CallMedia, MediaEffect
 from edge.calls.notes import CallNotes
-from edge.calls.recording import CANNOT_BE_RECORDED, CallRecording
+from edge.calls.recording import CallRecording
 from edge.calls.records import CallRecords
 from edge.calls.refers import Asking, CallTransfers
+from edge.calls.sound import CallSound
 from edge.calls.tasks import CallTasks
 from edge.calls.timers import CallTimers, Own
 from edge.calls.tools import Tools
@@ -39,7 +39,7 @@ from edge.calls.writer import AgentLegFacts, CallWriter
 from edge.log import fault
 from edge.sip.errors import LocalError
 from edge.sip.events import IncomingInvite, LegId, ReferReceived, TransactionId
-from state.model import AgentId, Decision, Outcome, RecordingFailure, SiteId, Ticket
+from state.model import AgentId, Decision, SiteId, Ticket
 
 log = structlog.get_logger()
 
@@ -83,8 +83,6 @@ class CallShell:
             consulting=self._consulting,
         )
         self._call: Call | None = None
-        self._open_offers: set[Side] = set()
-        """Whose offer is with the relay."""
         self._timers = CallTimers()
         self._inbox: deque[ev.Event] = deque()
         self._is_busy = False
@@ -97,6 +95,23 @@ class CallShell:
             consulting=self._consulting,
         )
         self._tasks = CallTasks(self._fault)
+        self.sound = CallSound(
+            media,
+            recording,
+            self._timers,
+            self._tasks,
+            call=lambda: self._call,
+            deliver=self.deliver,
+            changed=self._note,
+        )
+        self._giving_up = GivingUp(
+            tools,
+            self._legs,
+            media=media,
+            recording=recording,
+            writer=self._writer,
+            tasks=self._tasks,
+        )
 
     # -- what others ask
 
@@ -194,7 +209,7 @@ class CallShell:
             passing=note.passing or NOTHING_PASSED,
         )
         if note.is_joined:
-            self._record()
+            self.sound.record()
         self._inbox.extendleft(reversed(first))
         has_left = any(isinstance(each, ev.CallerEnded) for each in self._inbox)
         if not has_media and (note.is_joined or has_left):
@@ -243,7 +258,7 @@ class CallShell:
             call=self._call,
             ticket=self._foreseen,
             attempt=attempt,
-            is_offering=Side.AGENT in self._open_offers,
+            is_offering=self.sound.is_offering(Side.AGENT),
         )
 
     async def _reserve_target(self, agent: AgentId) -> None:
@@ -255,20 +270,6 @@ class CallShell:
             self.on_reserved(got.decision, got.token)
         else:
             self.deliver(ev.TargetRefused(status=got))
-
-    def recording_failed(self, because: str) -> None:
-        """Take in that the call cannot be recorded: the queue says whether it goes on."""
-        call = self._call
-        if call is None or call.state not in _TALKING:
-            return
-        match self._recording.fail(because):
-            case RecordingFailure.END:
-                self.deliver(ev.Stop(cause=CANNOT_BE_RECORDED))
-            case RecordingFailure.GO_ON:
-                self._notes.note(call, self._foreseen)
-                self._tasks.spawn(self._media.apologize())
-            case None:
-                pass
 
     def _take_all(self) -> None:
         if self._is_busy:
@@ -356,70 +357,9 @@ class CallShell:
 
     def _pass_on(self, effect: MediaEffect | SipEffect) -> None:
         if isinstance(effect, MediaEffect):
-            self._do_media(effect)
+            self.sound.do(effect)
         else:
             self._legs.do(effect, self.attempt)
-
-    def withdraw_offer(self, side: Side) -> None:
-        """Take in that a side has cancelled its offer before we answered it."""
-        if side in self._open_offers:
-            self._media.withdraw(side)
-
-    def _record(self) -> None:
-        if self._call is not None and self._call.agent is not None:
-            is_held = self._call.hold.since is not None
-            if self._recording.join(self._call.agent, self._call.attempt, held=is_held):
-                self._timers.start(
-                    Own.RECORDING, self._recording.confirmed_s, self._check_recording
-                )
-
-    def _check_recording(self) -> None:
-        if not self._recording.is_confirmed:
-            self.recording_failed(NO_RECORDER)
-
-    def _do_media(self, effect: MediaEffect) -> None:
-        if isinstance(effect, fx.CloseMedia):
-            self._recording.stop()
-        if isinstance(effect, fx.RequeueMedia):
-            self._timers.stop(Own.RECORDING)
-            self._recording.leave()
-        if isinstance(effect, fx.Renegotiate):
-            self._open_offers.add(effect.side)
-        self._tasks.spawn(self._tell(self._carry_out_media(effect)))
-
-    async def _carry_out_media(self, effect: MediaEffect) -> ev.Event | None:
-        event = await self._media.carry_out(effect)
-        if isinstance(event, ev.MediaJoined):
-            self._record()
-        if isinstance(effect, fx.Renegotiate):
-            self._open_offers.discard(effect.side)
-        if isinstance(effect, fx.Play) and effect.prompt is fx.Prompt.GREETING and event is None:
-            self._begun_to_speak()
-        return event
-
-    # -- what the caller hears before the queue
-
-    def _begun_to_speak(self) -> None:
-        spoken_s = self._media.spoken_s
-        if self._media.spoken is Spoken.CONSENT and spoken_s:
-            self._tasks.spawn(self._ask(spoken_s + self._recording.before.wait_s))
-        else:
-            self._timers.start(Own.GREETING, spoken_s, self._spoken)
-
-    def _spoken(self) -> None:
-        """Go on with what is to be heard next, or to the queue."""
-        if self._media.spoken is Spoken.ANNOUNCEMENT and self._media.spoken_s:
-            self._recording.announce()
-        if self._call is None or self._call.state is not State.GREETING:
-            return
-        if self._media.has_more:
-            self._do_media(fx.Play(prompt=fx.Prompt.GREETING))
-        else:
-            self.deliver(ev.GreetingOver())
-
-    async def _ask(self, within_s: float) -> None:
-        await self._recording.ask(within_s)
-        self.deliver(ev.GreetingOver())
 
     def _ring(self, attempt: Attempt, agent: AgentId, sdp: bytes) -> None:
         if not self._legs.ring(attempt, agent, sdp):
@@ -464,38 +404,18 @@ class CallShell:
         log.error("call_fault", call=self.id, **fault(error))
         if not self._timers.has(Own.LAST_RESORT):
             self._timers.start(Own.LAST_RESORT, _LAST_RESORT_S, self._give_up)
-            self.deliver(ev.Stop(cause=_FAULT))
+            self.deliver(ev.Stop(cause=FAULT))
 
     def _give_up(self) -> None:
         """Let go of everything: the state machine waits for what will never come."""
         if self._call is None or self._call.state is State.ENDED:
             return
         log.error("call_given_up", call=self.id, state=self._call.state)
-        self._tools.journal.owe(
-            Owed(
-                ticket=self._foreseen,
-                ending=Ending(outcome=Outcome.LOST, cause=_FAULT),
-                part=WITHDRAWN,
-                at=self._tools.clock.now(),
-            )
-        )
         self._call = None
         self._timers.stop_all()
-        self._legs.let_go(_FAULT)
-        self._tasks.spawn(self._clear())
-
-    async def _clear(self) -> None:
-        self._recording.stop()
-        try:
-            await self._media.carry_out(fx.CloseMedia())
-            await self._writer.abandon(_FAULT)
-            self._tools.journal.forget(self.id)
-        finally:
-            self._tools.finished(self.id)
+        self._giving_up.let_go(self._foreseen)
 
 
-_FAULT = "internal_error"
-_TALKING = frozenset({State.JOINING, State.CONNECTED})
 _LAST_RESORT_S = 4.0
 """How long a call may take to end in order after a fault of ours."""
 _PENDING = 491

@@ -180,7 +180,7 @@ class Switchboard:
         """Tell a call that it cannot be recorded."""
         call = self._calls.get(call_id)
         if call is not None:
-            call.recording_failed(because)
+            call.sound.recording_failed(because)
 
     def ask_after(self, site: SiteId) -> None:
         """Ask whoever is reached by way of a site that is back whether they are still there.
@@ -313,7 +313,7 @@ class Switchboard:
             self._refuse_offer(leg)
             return
         if isinstance(event, sip.OfferWithdrawn):
-            call.withdraw_offer(Side.CALLER if role.attempt is None else Side.AGENT)
+            call.sound.withdraw_offer(Side.CALLER if role.attempt is None else Side.AGENT)
             return
         told = of_caller(event) if role.attempt is None else of_agent(event, role.attempt)
         if told is not None:
