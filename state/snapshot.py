@@ -166,25 +166,49 @@ def step(
     return builder.finish(max(revision, snapshot.revision))
 
 
+class Replacing:
+    """A snapshot that is being made of a listing, piece by piece: of a large one nobody waits.
+
+    The snapshot before must stay the current one until it is whole.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._old = snapshot
+        self._builder = _Builder(snapshot, 0.0)
+        self.listed: dict[str, int] = {}
+        """The mod_revision of each key so far."""
+
+    def take(self, records: Iterable[KeyValue], seen_s: float) -> None:
+        """Take in a piece of the listing, seen at this process's monotonic time.
+
+        Records whose mod_revision is the same keep their entries, `seen_s` included; the others are
+        `is_found`.
+        """
+        held_at, put, listed = self._old.raw.get, self._builder.put, self.listed
+        for record in records:
+            listed[record.key] = record.mod_revision
+            held = held_at(record.key)
+            if held is None or held.mod_revision != record.mod_revision:
+                put(record, is_found=True, seen_s=seen_s)
+
+    def finish(self, revision: int) -> tuple[Snapshot, tuple[Delta, ...]]:
+        """Return the snapshot that holds just what was taken, and what changed against the old."""
+        for key in self._old.raw:
+            if key not in self.listed:
+                self._builder.drop(key)
+        return self._builder.finish(revision)
+
+
 def replace(
     snapshot: Snapshot, listing: Iterable[KeyValue], revision: int, seen_s: float
 ) -> tuple[Snapshot, tuple[Delta, ...]]:
     """Return the snapshot that holds exactly `listing`, and what changed against the old one.
 
-    Records whose mod_revision is the same keep their entries, `seen_s` included; the others are
-    `is_found`.
+    As `Replacing` makes it, at one go.
     """
-    builder = _Builder(snapshot, seen_s)
-    listed: set[str] = set()
-    for record in listing:
-        listed.add(record.key)
-        held = snapshot.raw.get(record.key)
-        if held is None or held.mod_revision != record.mod_revision:
-            builder.put(record, is_found=True)
-    for key in snapshot.raw:
-        if key not in listed:
-            builder.drop(key)
-    return builder.finish(revision)
+    made = Replacing(snapshot)
+    made.take(listing, seen_s)
+    return made.finish(revision)
 
 
 class Restored(Struct, frozen=True, kw_only=True):

@@ -13,27 +13,32 @@ import traceback
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 from msgspec import Struct
 
 from state import keys
 from state.errors import CompactedError, StateError
-from state.listing import read_all
-from state.snapshot import Delta, Listener, Snapshot, digest, digest_of, replace, step
+from state.listing import pages
+from state.pace import pause_s
+from state.snapshot import Delta, Listener, Replacing, Snapshot, replace, step
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
     from state.clock import Clock
-    from state.listing import Listing
     from state.mirror.disk import DiskCopy
     from state.model import Now
     from state.raw import Change
     from state.store import Store, WatchBatch
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+PIECE = 250
+"""Records that are looked at in one go: some milliseconds of work."""
 
 
 class MirrorState(StrEnum):
@@ -49,13 +54,14 @@ class MirrorSettings(Struct, frozen=True, kw_only=True):
     stale_after_s: float = 3.0
     """Without a proof for so long, the snapshot is stale."""
     check_every_s: float = 20.0
-    """Between two comparisons with the store."""
+    """Between two comparisons with the store; longer where one takes a tenth of that."""
     grace_s: float = 1.0
     """How long a difference may be an event still on its way, before it counts as lost."""
     retry_s: float = 0.2
     """Before the first new attempt; doubles up to `retry_max_s`."""
     retry_max_s: float = 2.0
     save_every_s: float = 2.0
+    """Longer where it takes a tenth of that: a hundred thousand agents are 70 MB."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -226,16 +232,21 @@ class Mirror:
     async def _list(self) -> None:
         """Make the snapshot what the store says it is."""
         asked_s = self._clock.now().mono_s
-        listing = await read_all(self._store, keys.STATE)
-        revision = listing.revision
+        made, revision = Replacing(self._snapshot), 0
+        async with aclosing(pages(self._store, keys.STATE)) as found:
+            async for page in found:
+                revision = page.revision
+                async for some in _in_pieces(page.records):
+                    made.take(some, self._clock.now().mono_s)
         to_heal, self._to_heal = self._to_heal, None
         now = self._clock.now()
-        snapshot, deltas = replace(self._snapshot, listing.records, revision, now.mono_s)
+        snapshot, deltas = made.finish(revision)
         self.counters.lists += 1
         if self._recorder is not None:
             self._recorder.listed(snapshot, now)
         if to_heal is not None:
-            healed = to_heal & _differing(self._snapshot, _revisions(listing), revision)
+            differing = await _differing(self._snapshot, made.listed, revision)
+            healed = to_heal & differing
             self.counters.healed += len(healed)
             log.warning("mirror_healed", keys=len(healed), revision=revision)
         self._proved_s = asked_s
@@ -280,9 +291,12 @@ class Mirror:
     # ---- checking --------------------------------------------------------------------------------
 
     async def _check_for_ever(self) -> None:
+        took_s = 0.0
         while True:
-            await asyncio.sleep(self._settings.check_every_s)
+            await asyncio.sleep(pause_s(self._settings.check_every_s, took_s))
+            began_s = self._clock.now().mono_s
             await self._attempt("check", self._check)
+            took_s = self._clock.now().mono_s - began_s
 
     async def _check(self) -> None:
         """Compare with the store; ask for a new list if an event has been lost.
@@ -293,24 +307,33 @@ class Mirror:
         if self.state is not MirrorState.LIVE:
             return
         asked_at = self._snapshot.revision
-        listing = await read_all(self._store, keys.STATE, keys_only=True)
+        first, revision = await self._listed_keys()
         self.counters.checks += 1
-        if listing.revision < asked_at:
-            log.warning("mirror_ahead_of_store", revision=asked_at, store=listing.revision)
+        if revision < asked_at:
+            log.warning("mirror_ahead_of_store", revision=asked_at, store=revision)
             self._to_heal = frozenset(self._snapshot.raw)
             return
-        first = _revisions(listing)
-        if digest_of(first.items()) == digest(self._snapshot):
+        suspects = await _differing(self._snapshot, first, revision)
+        if not suspects:
             return
-        suspects = _differing(self._snapshot, first, listing.revision)
         await asyncio.sleep(self._settings.grace_s)
-        listing = await read_all(self._store, keys.STATE, keys_only=True)
-        second = _revisions(listing)
-        lost = _differing(self._snapshot, second, listing.revision) & suspects
+        second, revision = await self._listed_keys()
+        lost = await _differing(self._snapshot, second, revision) & suspects
         lost = {key for key in lost if first.get(key) == second.get(key)}
         if lost:
             log.warning("mirror_differs_from_store", keys=len(lost))
             self._to_heal = frozenset(lost)
+
+    async def _listed_keys(self) -> tuple[dict[str, int], int]:
+        """Return the mod_revision of each key of the store, and as of which revision."""
+        listed: dict[str, int] = {}
+        revision = 0
+        async with aclosing(pages(self._store, keys.STATE, keys_only=True)) as found:
+            async for page in found:
+                revision = page.revision
+                async for some in _in_pieces(page.records):
+                    listed.update((record.key, record.mod_revision) for record in some)
+        return listed, revision
 
     # ---- saving ----------------------------------------------------------------------------------
 
@@ -318,8 +341,10 @@ class Mirror:
         while True:
             while self._snapshot.checksum == self._saved_checksum:
                 await self._turned.wait()
+            began_s = self._clock.now().mono_s
             await self._attempt("save", lambda: self._save(disk))
-            await asyncio.sleep(self._settings.save_every_s)
+            took_s = self._clock.now().mono_s - began_s
+            await asyncio.sleep(pause_s(self._settings.save_every_s, took_s))
 
     async def _save(self, disk: DiskCopy) -> None:
         """Save the snapshot in a thread, which may read it while the loop goes on: it is frozen."""
@@ -344,20 +369,26 @@ def _log_fault(event: str, error: Exception) -> None:
     log.error(event, fault=type(error).__name__, at=at)
 
 
-def _revisions(listing: Listing) -> dict[str, int]:
-    """Return the mod_revision of each key of a listing."""
-    return {record.key: record.mod_revision for record in listing.records}
-
-
-def _differing(snapshot: Snapshot, listed: Mapping[str, int], revision: int) -> set[str]:
+async def _differing(snapshot: Snapshot, listed: Mapping[str, int], revision: int) -> set[str]:
     """Return the keys of which the store said otherwise at `revision` than the snapshot does.
 
     What the snapshot has seen after `revision` is no difference.
     """
-    held = snapshot.raw
-    return {
-        key
-        for key in listed.keys() | set(held)
-        if (mine := held.get(key)) is None
-        or (mine.mod_revision <= revision and mine.mod_revision != listed.get(key))
-    }
+    held, found = snapshot.raw, set()
+    async for some in _in_pieces(tuple(listed.items())):
+        for key, mod_revision in some:
+            mine = held.get(key)
+            if mine is None or revision >= mine.mod_revision != mod_revision:
+                found.add(key)
+    async for records in _in_pieces(tuple(held.values())):
+        found.update(
+            mine.key for mine in records if mine.mod_revision <= revision and mine.key not in listed
+        )
+    return found
+
+
+async def _in_pieces(everything: Sequence[T]) -> AsyncGenerator[Sequence[T], None]:
+    """Yield a few at a time, and let calls go on between: there may be hundreds of thousands."""
+    for start in range(0, len(everything), PIECE):
+        yield everything[start : start + PIECE]
+        await asyncio.sleep(0)

@@ -6,10 +6,21 @@ from collections.abc import Callable
 
 import pytest
 
+from edge.acd.index.crew import Crew, Sight
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import match
 from state import keys
-from state.model import AgentId, Presence, PresenceState, Queue, QueueId, SiteId, Strategy, Work
+from state.model import (
+    AgentId,
+    EdgeId,
+    Presence,
+    PresenceState,
+    Queue,
+    QueueId,
+    SiteId,
+    Strategy,
+    Work,
+)
 from tests.acd.test_index import indexed, pairs
 from tests.acd.worlds import NOW, World, call_id
 
@@ -160,3 +171,28 @@ def test_many_who_become_free_together_are_counted_as_by_a_match(waiting: int) -
         world.drop(keys.offer(AgentId(f"bob{number}")))
     agree(index, world)
     assert call_id(0) in index.offered
+
+
+def test_another_edge_of_a_site_that_lives_makes_nobody_be_looked_at_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    for number in range(30):
+        world.agent(f"agent{number}", site="ab"[number % 2], sales=1)
+    index = indexed(world)
+    assert index.offers(NOW) == ()
+    looked_at: list[AgentId] = []
+    look = Crew.look
+
+    def counted(crew: Crew, sight: Sight, agent: AgentId, *, is_changed: bool) -> None:
+        looked_at.append(agent)
+        look(crew, sight, agent, is_changed=is_changed)
+
+    monkeypatch.setattr(Crew, "look", counted)
+    world.edge("a2", sip="198.18.1.10:5082")
+    agree(index, world)
+    assert looked_at == [], "a hundred thousand agents take a second"
+    world.drop(keys.edge(EdgeId("b1")))
+    world.ticket(1, sales=1)
+    agree(index, world)
+    assert looked_at, "those of b are gone"

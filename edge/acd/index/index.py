@@ -93,7 +93,7 @@ class MatchIndex:
             elif kind in _OF_RULES:
                 self._note_rules(kind)
         if snapshot.edges is not before.edges or snapshot.sites is not before.sites:
-            self._live = live_sites(snapshot)
+            self._see_who_lives(live_sites(snapshot))
         if before.bad or snapshot.bad:
             # What cannot be read makes no delta, and yet an agent's offer may stand in it.
             agents.update(dict.fromkeys(_agents_of((*before.bad, *snapshot.bad)), _CHANGED))
@@ -103,9 +103,16 @@ class MatchIndex:
         self._callers.forget_known()
         if kind in _OF_CALLS:
             self._calls.update(dict.fromkeys(self._callers))
-        else:
+            return
+        self._calls.update(dict.fromkeys(self._snapshot.tickets))
+        if kind is Kind.SITE:
             self._agents.update(dict.fromkeys(self._snapshot.agents, _CHANGED))
-            self._calls.update(dict.fromkeys(self._snapshot.tickets))
+
+    def _see_who_lives(self, live: frozenset[SiteId]) -> None:
+        """Look anew at all agents, unless only an edge of several has come, gone or changed."""
+        before, self._live = self._live, live
+        if live != before:
+            self._agents.update(dict.fromkeys(self._snapshot.agents, _CHANGED))
 
     def next_due_s(self) -> float | None:
         """Return when offers may change by themselves, as `match.next_due_s` does; None: never.
