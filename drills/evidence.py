@@ -79,6 +79,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     experiment: Experiment
     plan_hash: str
     seed: int
+    code: str = ""
+    """Of which code: a digest of all sources that ran at the sites. Empty: nobody has noted it."""
     began_ms: int
     approvals: tuple[Permit, ...]
     end: End
@@ -96,10 +98,22 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """SHA-256 of what lies beside it, by name."""
 
     @property
+    def was_begun(self) -> bool:
+        """Whether anything was done at all; what was not shows nothing of what was expected."""
+        return self.end not in {End.REFUSED, End.NOT_STEADY}
+
+    @property
     def held(self) -> bool:
         """Whether it ended as it should and every expectation held."""
         due = End.ABORTED if self.experiment.aborts_after_s else End.COMPLETED
         return self.end is due and all(each.held for each in self.judgements)
+
+
+def verdict(evidence: Evidence) -> str:
+    """Return what became of it, in a word or two."""
+    if not evidence.was_begun:
+        return "NOT BEGUN"
+    return "held" if evidence.held else "BROKEN"
 
 
 class Sealed(Struct, frozen=True, kw_only=True):

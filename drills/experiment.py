@@ -172,6 +172,9 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     load: Load = Load()
     recover_within_s: float = 30.0
     """How long the steady state may take to come back after the last fault."""
+    ready: tuple[Bound, ...] = ()
+    """What is needed beside the steady state before it begins, and not for it to be over: a
+    machine that has time. Where it is not there the drill is not begun."""
     repeats: int = 5
     loses_quorum: bool = False
     """The drill is about sites without a quorum of etcd, and its guard knows."""

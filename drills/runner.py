@@ -100,7 +100,9 @@ class Runner:
         """Carry it out; whatever happens, all faults are undone at the end."""
         if not await self._may_begin():
             return self._course(End.REFUSED, _refusal(self._verdicts), (), None, None)
-        missing = await self._until_steady(STEADY_WITHIN_S)
+        experiment = self._experiment
+        needed = (*experiment.steady, *experiment.ready)
+        missing = await self._until_steady(STEADY_WITHIN_S, needed)
         if missing:
             return self._course(End.NOT_STEADY, missing, (), None, None)
         end, why = End.COMPLETED, "the method was carried out"
@@ -114,7 +116,7 @@ class Runner:
             made = await self._roll_back()
         healed_ms = max((each.healed_ms or 0 for each in made), default=0) or None
         waited_s = self._clock.now().mono_s
-        missing = await self._until_steady(self._experiment.recover_within_s)
+        missing = await self._until_steady(experiment.recover_within_s, experiment.steady)
         back_s = None if missing else self._clock.now().mono_s - waited_s
         if missing and end is End.COMPLETED:
             end, why = End.NOT_BACK, missing
@@ -143,18 +145,18 @@ class Runner:
             self.note("guard", f"{verdict.guard} {word}: {verdict.why}")
         return all(verdict.allows for verdict in self._verdicts)
 
-    async def _until_steady(self, within_s: float) -> str:
+    async def _until_steady(self, within_s: float, bounds: Iterable[Bound]) -> str:
         """Wait for the steady state; return what is missing when it does not come."""
         deadline_s = self._clock.now().mono_s + within_s
         in_a_row = 0
         while True:
-            broken = _broken(self._experiment.steady, self._look())
-            in_a_row = 0 if broken else in_a_row + 1
+            missing = broken(bounds, self._look())
+            in_a_row = 0 if missing else in_a_row + 1
             if in_a_row >= STEADY_FOR:
                 self.note("runner", "the steady state is there")
                 return ""
             if self._clock.now().mono_s >= deadline_s:
-                why = f"no steady state within {within_s:g} s: {broken or 'too short'}"
+                why = f"no steady state within {within_s:g} s: {missing or 'too short'}"
                 self.note("runner", why)
                 return why
             await asyncio.sleep(LOOK_EVERY_S)
@@ -202,8 +204,8 @@ class Runner:
     async def _watch_limits(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            broken = _broken(self._experiment.abort, self._look())
-            why = f"limit reached: {broken}" if broken else self._ground.stopped_because()
+            passed = broken(self._experiment.abort, self._look())
+            why = f"limit reached: {passed}" if passed else self._ground.stopped_because()
             if why:
                 self.note("runner", why)
                 self.abort(why)
@@ -263,7 +265,7 @@ class Runner:
         )
 
 
-def _broken(bounds: Iterable[Bound], values: Mapping[str, float]) -> str:
+def broken(bounds: Iterable[Bound], values: Mapping[str, float]) -> str:
     """Return which bounds do not hold, in a line; empty: all do."""
     return "; ".join(
         f"{bound.told()}, but it is {values.get(bound.figure, 'unknown')}"

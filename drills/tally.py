@@ -5,6 +5,7 @@ Owns the names in that file, and which runs are still to do: it can be taken up 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 
@@ -35,9 +36,16 @@ class Done(Struct, frozen=True, kw_only=True):
     run: str
     end: End
     held: bool
+    code: str = ""
+    """Of which code; empty: nobody has noted it."""
     broken: tuple[str, ...]
     """Expectations that did not hold."""
     figures: Mapping[str, float | None]
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether anything was done at all."""
+        return self.end not in {End.REFUSED, End.NOT_STEADY}
 
 
 class Most(Struct, frozen=True, kw_only=True):
@@ -50,6 +58,9 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """All runs of one drill."""
 
     runs: int
+    not_begun: int = 0
+    """That a guard forbade, or for which there was no steady state: they show nothing, are in no
+    other figure, and are due again the next time."""
     failed: int
     """Runs that did not end as they should, or in which an expectation did not hold."""
     rto_s: Most
@@ -83,6 +94,10 @@ class Total(Struct, frozen=True, kw_only=True):
     """Labs that did not come up, or brought no evidence."""
     took_s: float = 0.0
     """Labs included, over all times that the command was called with this file."""
+    since: str = ""
+    """The newest run on the shelf when the file was begun."""
+    codes: Mapping[str, int] = {}
+    """Of which code, as far as it was noted, how many of the runs done are."""
 
     @property
     def left_s(self) -> float | None:
@@ -111,6 +126,7 @@ def done(evidence: Evidence) -> Done:
         run=evidence.run,
         end=evidence.end,
         held=evidence.held,
+        code=evidence.code,
         broken=tuple(each.expected for each in evidence.judgements if not each.held),
         figures=evidence.figures,
     )
@@ -168,13 +184,17 @@ def total_of(
         for each in known
         for seed in range(1, (repeats or each.repeats) + 1)
     }
-    done_ = [each for each in runs if (each.drill, each.plan_hash, each.seed) in due]
+    done_ = [
+        each for each in runs if each.was_begun and (each.drill, each.plan_hash, each.seed) in due
+    ]
     return Total(
         due=len(due),
         done=len(done_),
         held=sum(each.held for each in done_),
         labs_lost=before.labs_lost,
         took_s=before.took_s,
+        since=before.since,
+        codes=dict(sorted(Counter(each.code for each in done_ if each.code).items())),
     )
 
 
@@ -182,36 +202,48 @@ def tally(
     runs: Iterable[Done],
     tampered: int,
     found: int,
-    wanted: Iterable[str] = (),
+    plans: Mapping[str, str] = {},
     total: Total = NOTHING,
 ) -> Tally:
-    """Return the sums. `found` of `tampered` changes were noticed; `wanted` are named in any case.
+    """Return the sums. `found` of `tampered` changes were noticed.
 
+    `plans`: which drills are wanted, and the hash of each one's plan. They are named in any case,
+    and runs by an earlier plan are kept and not summed.
     Of a drill that has not been run nothing is known: no run, and no exact ledger.
     """
-    known = tuple(runs)
-    names = sorted({each.drill for each in known} | set(wanted))
+    kept = tuple(runs)
+    known = tuple(
+        each
+        for each in kept
+        if each.was_begun and plans.get(each.drill, each.plan_hash) == each.plan_hash
+    )
+    names = sorted({each.drill for each in kept} | set(plans))
     return Tally(
         scenarios={
-            name: _scenario([each for each in known if each.drill == name]) for name in names
+            name: _scenario(
+                [each for each in known if each.drill == name],
+                sum(each.drill == name and not each.was_begun for each in kept),
+            )
+            for name in names
         },
         evidence=OfEvidence(
             tamper_found=tampered > 0 and found == tampered,
             tampered=tampered,
             rto_error_ms=Most(max=_rto_error(known)),
         ),
-        runs=known,
+        runs=kept,
         total=total,
     )
 
 
-def _scenario(runs: list[Done]) -> Scenario:
+def _scenario(runs: list[Done], not_begun: int) -> Scenario:
     broken: dict[str, int] = {}
     for each in runs:
         for expected in each.broken:
             broken[expected] = broken.get(expected, 0) + 1
     return Scenario(
         runs=len(runs),
+        not_begun=not_begun,
         failed=sum(not each.held for each in runs),
         rto_s=Most(max=_largest(runs, "rto_s")),
         lost_elsewhere=_sum(runs, "lost_elsewhere"),

@@ -78,6 +78,7 @@ def show(name: Name, /, *, json: Json = False) -> None:
         say(f"An operator aborts it {experiment.aborts_after_s:g} s after its first fault.")
     for heading, told in (
         ("steady", [bound.told() for bound in experiment.steady]),
+        ("needed", [bound.told() for bound in experiment.ready]),
         ("faults", [f"at {fault.at_s:g} s: {fault.told()}" for fault in experiment.method]),
         ("stops at", [f"unless {bound.told()}" for bound in experiment.abort]),
         ("expected", [bound.told() for bound in experiment.expect]),

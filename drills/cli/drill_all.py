@@ -16,10 +16,11 @@ from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.desk.tables import table
 from drills.desk.words import lasting
-from drills.evidence import Evidence
+from drills.evidence import Evidence, verdict
 from drills.experiment import Experiment
 from drills.setup.say import note
 from drills.shelf import HOME, Shelf, tamper
+from drills.sources import PRODUCT, digest
 from drills.tally import Done, Due, Tally, Total, done, in_one_lab, still_to_do, tally, total_of
 
 MOST_MISSING = 3
@@ -47,14 +48,19 @@ def all_(  # noqa: PLR0913 - the options of one command
             validator=cyclopts.validators.Number(gte=1, lte=4),
         ),
     ] = 1,
+    same_code: Annotated[
+        bool, cyclopts.Parameter(help="Do again what was done with other code than this.")
+    ] = False,
     keep: Keep = HOME,
 ) -> int:
     """Carry all drills out, each as often as it says; sum up.
 
     Hours: a run takes the better part of a minute, and how long the rest
     will take is told after each lab. Two labs side by side halve that on two
-    cores that have nothing else to do. Interrupted, it goes on
-    where it was when it is called with the same file again. All drills are
+    cores that have nothing else to do. Interrupted or killed, it goes on
+    where it was when it is called with the same file again, days later and
+    with other code too: a drill whose plan has changed is done anew, and how
+    many runs are of which code is told. All drills are
     run once before any is run a second time, several in one lab where that
     is as it was after each. At the end evidence is tampered with, byte by
     byte in copies, to see that each change is found.
@@ -70,7 +76,7 @@ def all_(  # noqa: PLR0913 - the options of one command
     """
     wanted = [one(name) for name in names] or list(every().values())
     shelf = Shelf(keep.absolute())
-    before = _taken_up(json)
+    before = taken_up(json, shelf, wanted, digest(*PRODUCT) if same_code else "")
     many = Many(wanted, repeats, json, list(before.runs), before.total)
     ends_s = None if minutes is None else time.monotonic() + minutes * 60
     status = many.carry_out(shelf, ends_s, labs)
@@ -159,19 +165,19 @@ class Many:
         return False
 
     def _tell_rest(self) -> None:
-        if left := len(self._due()):
+        total = self.tally(0, 0).total
+        if left := total.due - total.done:
             note(f"drill all: {left} runs are left; the same command goes on with them")
 
     def tally(self, tampered: int, found: int) -> Tally:
         """Return the sums so far."""
         total = total_of(self._wanted, self.runs, self._repeats, self._total)
-        names = [each.name for each in self._wanted]
-        return tally(self.runs, tampered, found, names, total)
+        plans = {each.name: each.plan_hash for each in self._wanted}
+        return tally(self.runs, tampered, found, plans, total)
 
     def _take(self, evidence: Evidence) -> None:
         self.runs.append(done(evidence))
-        held = "held" if evidence.held else "BROKEN"
-        note(f"drill all: {evidence.experiment.name}, {evidence.seed}: {held}")
+        note(f"drill all: {evidence.experiment.name}, {evidence.seed}: {verdict(evidence)}")
 
     def _count(self, *, is_lost: bool) -> None:
         now_s = time.monotonic()
@@ -193,13 +199,43 @@ def _left_s(ends_s: float | None) -> float | None:
     return None if ends_s is None else ends_s - time.monotonic()
 
 
-def _taken_up(file: Path | None) -> Tally:
+def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code: str) -> Tally:
+    """Return what there is to go on from.
+
+    With what has come to the shelf since the file was written, whose command was killed meanwhile;
+    without what was never begun, which is tried again; and, if `code` is said, without what was
+    done with any other.
+    """
+    last = (shelf.runs() or [""])[-1]
     if file is None or not file.exists():
-        return tally((), 0, 0)
+        found = tally((), 0, 0, total=Total(since=last))
+        _write(file, found)
+        return found
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Tally)
+        before = msgspec.json.decode(file.read_bytes(), type=Tally)
     except (OSError, msgspec.MsgspecError) as error:
         raise CommandError(f"{file} cannot be gone on from: {error}", Exit.USAGE) from error
+    runs = [*before.runs, *_missed(before, shelf, wanted)]
+    kept = [each for each in runs if each.was_begun and code in {"", each.code}]
+    if len(kept) < len(runs):
+        note(f"drill all: {len(runs) - len(kept)} runs of {file} are done again")
+    return msgspec.structs.replace(before, runs=tuple(kept))
+
+
+def _missed(before: Tally, shelf: Shelf, wanted: Sequence[Experiment]) -> list[Done]:
+    """Return the runs on the shelf that are not in the file since nobody lived to write it."""
+    newest = max([before.total.since, *(each.run for each in before.runs)])
+    have = {(each.drill, each.plan_hash, each.seed) for each in before.runs}
+    plans = {each.plan_hash for each in wanted}
+    found = []
+    for run in shelf.runs():
+        if run > newest:
+            each = done(shelf.read(run))
+            name = (each.drill, each.plan_hash, each.seed)
+            if each.plan_hash in plans and each.seed and name not in have:
+                have.add(name)
+                found.append(each)
+    return found
 
 
 def _write(file: Path | None, answer: Tally) -> None:
@@ -232,6 +268,11 @@ def _print_tally(answer: Tally) -> None:
     told = "not known everywhere" if error is None else f"at most {error:.1f} ms from the capture's"
     say(f"Recovery times: {told}")
     total = answer.total
+    if skipped := sum(each.not_begun for each in answer.scenarios.values()):
+        say(f"{skipped} were not begun, and are due again: no steady state, or a guard forbade it")
+    if len(total.codes) > 1:
+        told = ", ".join(f"{count} of {code}" for code, count in total.codes.items())
+        say(f"Made with {len(total.codes)} versions of the code: {told}", style="yellow")
     say(
         f"{total.done} of {total.due} runs done, {total.held} held, {total.done - total.held}"
         f" broken, {total.due - total.done} left; {lasting(total.took_s)}, labs included"

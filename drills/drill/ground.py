@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from drills.blast import touches
 from drills.course import Made
 from drills.demo.reports import CallerReport, End
 from drills.demo.run import Stage, quiet_instant
+from drills.drill.machine import Machine
 from drills.experiment import Experiment, Fault
 from drills.facts import Facts, Lag
 from drills.faults import FaultClient
@@ -34,6 +36,17 @@ _GOOD = frozenset({"answered", "joined"})
 _BAD = frozenset({End.REFUSED, End.SILENCE, End.FAULT})
 
 
+@dataclass(frozen=True)
+class Hands:
+    """What a drill in a lab is told by and stopped by, and where it is carried out."""
+
+    tell: Callable[[str], None]
+    lever: Lever
+    is_alone: bool
+    """No other drill runs here."""
+    machine: Machine = field(default_factory=Machine)
+
+
 class LabGround:
     """One lab. Everything it says comes from the shared state, etcd and the callers' telephones."""
 
@@ -43,13 +56,10 @@ class LabGround:
         faults: FaultClient,
         *,
         experiment: Experiment,
-        lever: Lever,
-        is_alone: bool,
+        hands: Hands,
     ) -> None:
-        """`is_alone`: no other drill runs here."""
         self._stage = stage
-        self._lever = lever
-        self._is_alone = is_alone
+        self._hands = hands
         self._calls_per_s = experiment.load.calls_per_s
         listens = any(bound.figure == "spared_gap_ms" for bound in experiment.expect)
         self._spared = SPARED if listens else 0
@@ -74,8 +84,10 @@ class LabGround:
             members=frozenset(sites) if leader else frozenset(),
             agents={site: sum(wall.agents_at(site)) for site in sites},
             erlangs=self._calls_per_s * BUSY_S,
-            other_drills=() if self._is_alone else ("another drill that runs on this machine",),
-            is_lever_pulled=self._lever.is_pulled,
+            other_drills=()
+            if self._hands.is_alone
+            else ("another drill that runs on this machine",),
+            is_lever_pulled=self._hands.lever.is_pulled,
             standing_faults=tuple(each.fault.told() for each in made if each.healed_ms is None),
         )
 
@@ -102,11 +114,12 @@ class LabGround:
             "waiting": sum(wall.calls().values()) - len(wall.offers),
             "calls_failed": sum(each.end in _BAD for each in reports),
             "success_share": len(good) / len(recent) if recent else 1.0,
+            **self._hands.machine.measure(),
         }
 
     def stopped_because(self) -> str | None:
         """Return why somebody wants it to stop."""
-        return self._lever.stopped_because()
+        return self._hands.lever.stopped_because()
 
     async def good_instant(self, method: Sequence[Fault]) -> None:
         """Wait for a moment in which nobody is hanging up.

@@ -30,6 +30,7 @@ from drills.lever import Lever
 from drills.permit import Permit
 from drills.recovery import ANSWER_LIMIT_S
 from drills.runner import Runner
+from drills.sources import PRODUCT, digest
 from edge.acd.agent_state import AgentState
 from state.clock import Clock
 from state.model import SiteId
@@ -339,6 +340,7 @@ def evidence_of(
         experiment=experiment,
         plan_hash=experiment.plan_hash,
         seed=0,
+        code=digest(*PRODUCT),
         began_ms=t0_ms,
         approvals=() if ground.permit is None else (ground.permit,),
         end=course.end,

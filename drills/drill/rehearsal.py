@@ -10,8 +10,7 @@ import contextlib
 import json
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -27,7 +26,7 @@ from drills.demo.run import CALLS_BEGIN_IN_S, Stage, edge_homes, living_edges, r
 from drills.demo.scenario import FEWEST_CALLS, Burst, Coming, Scenario, plan
 from drills.demo.stock import settle
 from drills.drill import witnesses
-from drills.drill.ground import DyingController, LabGround
+from drills.drill.ground import DyingController, Hands, LabGround
 from drills.drill.redial import Redialler
 from drills.drill.writing import Writer
 from drills.evidence import ClockBound, Moment
@@ -36,7 +35,7 @@ from drills.faults import FaultAgent, FaultClient
 from drills.lab.lab import PROJECT
 from drills.lever import Lever, Requests
 from drills.packets import read_wire
-from drills.runner import LOOK_EVERY_S, STEADY_FOR, Runner
+from drills.runner import LOOK_EVERY_S, STEADY_FOR, Runner, broken
 from drills.seen import Seen
 from state import keys
 from state.model import EdgeId, SiteId
@@ -44,6 +43,7 @@ from state.model import EdgeId, SiteId
 CALLERS_LINK = "w-callers"
 """The callers' link, as the router has it."""
 SOCKET = "faults.sock"
+MACHINE_WAIT_S = 60.0
 SETTLE_S = 45.0
 """A proxy that wakes up passes on what it had not read yet. An edge that answers it waits 32 s for
 an ACK that never comes, and 8 s for its BYE to be answered."""
@@ -64,15 +64,6 @@ class Rehearsed(Struct, frozen=True, kw_only=True):
     pcap: bytes
 
 
-@dataclass(frozen=True)
-class Hands:
-    """What a drill is told by, and stopped by."""
-
-    tell: Callable[[str], None]
-    lever: Lever
-    is_alone: bool
-
-
 def planned(experiment: Experiment, seed: int, *, numbers_from: int = 0) -> Scenario:
     """Return who calls in a drill. In one lab no number may call in two drills: it has a past."""
     load = experiment.load
@@ -86,6 +77,7 @@ def planned(experiment: Experiment, seed: int, *, numbers_from: int = 0) -> Scen
 
 async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hands) -> Rehearsed:
     """Carry an experiment out on a stage that nothing is going on at; logs go to `keep`."""
+    await _until_ready(experiment, hands)
     redialler = Redialler(stage)
     database = stage.lab.database
     writer = Writer(stage, database) if database and experiment.needs_database else None
@@ -153,6 +145,19 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     notes = () if written is None else written.notes
     moments = (*witnesses.moments(stage, course), *witnesses.of_database(notes, course))
     return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)
+
+
+async def _until_ready(experiment: Experiment, hands: Hands) -> None:
+    """Let no caller in before the machine has time for the drill; in vain, the gate will say so."""
+    deadline_s = asyncio.get_running_loop().time() + MACHINE_WAIT_S
+    told = False
+    while missing := broken(experiment.ready, hands.machine.measure()):
+        if asyncio.get_running_loop().time() > deadline_s:
+            return
+        if not told:
+            hands.tell(f"waits for a machine that has time: {missing}")
+        told = True
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _burst(load: Load) -> Burst | None:
@@ -237,8 +242,7 @@ def _runner(
             stage,
             client,
             experiment=experiment,
-            lever=hands.lever,
-            is_alone=hands.is_alone,
+            hands=hands,
         ),
         faults=dying if experiment.controller_dies else client,
         clock=stage.clock,

@@ -15,13 +15,15 @@ from drills.charts import LAST_RUNS
 from drills.demo.run import Stage, living_edges, staged
 from drills.demo.screen import Screen
 from drills.demo.stock import take
+from drills.drill.ground import Hands
 from drills.drill.keeping import evidence_of
-from drills.drill.rehearsal import Hands, planned, rehearse
-from drills.evidence import Evidence, TamperedError, hash_of
+from drills.drill.rehearsal import planned, rehearse
+from drills.evidence import Evidence, TamperedError, hash_of, verdict
 from drills.experiment import MOST_CALLS
 from drills.lever import Lever
 from drills.page import page
 from drills.shelf import CAPTURE, Shelf
+from drills.sources import PRODUCT, digest
 from drills.tally import Due
 from state.model import SiteId
 
@@ -40,6 +42,7 @@ class Series:
         self._shelf = shelf
         self._tell = tell
         self._lab = lab
+        self._code = digest(*PRODUCT)
 
     async def carry_out(self, due: Sequence[Due], begin_within_s: float | None) -> list[Evidence]:
         """Drill; return the evidence of those that were begun, which is on the shelf then.
@@ -49,14 +52,23 @@ class Series:
         lever = Lever(self._shelf.home, self._lab)
         if self._lab:
             # Whoever has several labs stand side by side sees to it that no other drill runs.
-            return await self._in_a_lab(
-                due, Hands(self._tell, lever, is_alone=True), begin_within_s
-            )
+            hands = Hands(self._tell, lever, is_alone=True)
+            return await self._looking(due, hands, begin_within_s)
         with lever.running() as is_alone:
             if is_alone:
                 self._shelf.clear_away()
             hands = Hands(self._tell, lever, is_alone)
+            return await self._looking(due, hands, begin_within_s)
+
+    async def _looking(
+        self, due: Sequence[Due], hands: Hands, begin_within_s: float | None
+    ) -> list[Evidence]:
+        """Look at the machine all the while."""
+        looking = asyncio.create_task(hands.machine.run())
+        try:
             return await self._in_a_lab(due, hands, begin_within_s)
+        finally:
+            looking.cancel()
 
     async def _in_a_lab(
         self, due: Sequence[Due], hands: Hands, begin_within_s: float | None
@@ -81,9 +93,9 @@ class Series:
                     break
                 began_s = clock()
                 found.append(await self.drill(stage, each, hands))
-                held = "held" if found[-1].held else "BROKEN"
                 took_s = clock() - began_s
-                self._tell(f"{each.experiment.name}, {each.seed}: {held}, {took_s:.0f} s")
+                told = f"{verdict(found[-1])}, {took_s:.0f} s"
+                self._tell(f"{each.experiment.name}, {each.seed}: {told}")
             await stage.people.send_home()
         return found
 
@@ -115,6 +127,7 @@ class Series:
                 previous=previous,
                 experiment=experiment,
                 seed=due.seed,
+                code=self._code,
                 seen=brought.seen,
                 moments=brought.moments,
                 clocks=brought.clocks,

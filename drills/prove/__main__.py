@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import signal
 import sys
 from pathlib import Path
@@ -22,6 +21,7 @@ from drills.prove.history import FaultKind
 from drills.prove.mutants import MUTANTS
 from drills.prove.run import ground
 from drills.setup.say import note
+from drills.sources import digest
 from state.errors import StateError
 
 LOGS = PROJECT / ".everline" / "prove"
@@ -51,7 +51,7 @@ async def prove(options: Options) -> Exit:
     if own is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own.cancel)
     figures = _figures(options)
-    if (code := _code()) not in figures.codes:
+    if (code := digest("edge", "state")) not in figures.codes:
         figures.codes.append(code)
     note(f"prove: seed {figures.seed}")
     wanted = Wanted(
@@ -95,16 +95,6 @@ def _figures(options: Options) -> Figures:
             "ask for the same, or leave out --resume"
         )
     return found
-
-
-def _code() -> str:
-    """Return what tells one version of the edges from another: a digest of all their sources."""
-    digest = hashlib.sha256()
-    for file in sorted(
-        file for part in ("edge", "state") for file in (PROJECT / part).rglob("*.py")
-    ):
-        digest.update(f"{file.relative_to(PROJECT)}\0".encode() + file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 class _Listener:

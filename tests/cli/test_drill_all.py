@@ -19,6 +19,7 @@ from drills.cli import drill_all, drill_labs
 from drills.cli.drill_all import all_
 from drills.cli.drill_labs import SideBySide
 from drills.cli.errors import CommandError, Exit
+from drills.course import End
 from drills.drill.__main__ import Options
 from drills.lever import Lever
 from drills.library import experiment_of
@@ -30,8 +31,10 @@ from tests.drills.test_evidence import FILES, piece
 class Labs:
     """Carries out so many drills in each lab that comes up."""
 
-    def __init__(self, *holds: int) -> None:
+    def __init__(self, *holds: int, end: End = End.COMPLETED, code: str = "") -> None:
         self._holds = list(holds)
+        self._end = end
+        self._code = code
         self.asked: list[list[tuple[str, int]]] = []
 
     def run_some(
@@ -48,6 +51,8 @@ class Labs:
                 experiment=each.experiment,
                 plan_hash=each.experiment.plan_hash,
                 seed=each.seed,
+                end=self._end,
+                code=self._code,
             )
             shelf.put(evidence, FILES, "page")
             found.append(run)
@@ -60,11 +65,17 @@ def file(tmp_path: Path) -> Path:
 
 
 def asked(
-    labs: Labs, monkeypatch: pytest.MonkeyPatch, file: Path, *, minutes: float | None = None
+    labs: Labs,
+    monkeypatch: pytest.MonkeyPatch,
+    file: Path,
+    *,
+    minutes: float | None = None,
+    same_code: bool = False,
 ) -> int:
     monkeypatch.setattr(drill_all, "run_some", labs.run_some)
     names = ("site_killed", "link_flaps")
-    return all_(names, json=file, repeats=2, minutes=minutes, keep=file.parent / "kept")
+    kept = file.parent / "kept"
+    return all_(names, json=file, repeats=2, minutes=minutes, same_code=same_code, keep=kept)
 
 
 def test_a_lab_that_is_given_up_is_followed_by_another_until_all_is_done(
@@ -113,6 +124,52 @@ def test_what_is_left_is_told_and_the_file_names_every_drill(
     assert "drill all: 1 of 4 runs, 0 broken; about" in capsys.readouterr().err
     written = json.loads(file.read_bytes())
     assert written["scenarios"]["link_flaps"]["runs"] == 0
+
+
+def test_what_was_not_begun_has_not_failed_and_is_due_again_the_next_time(
+    monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asked(Labs(4, end=End.NOT_STEADY), monkeypatch, file) == Exit.OK
+    said = capsys.readouterr()
+    assert "site_killed, 1: NOT BEGUN" in said.err
+    assert "drill all: 4 runs are left" in said.err
+    assert "4 were not begun" in said.out
+    written = json.loads(file.read_bytes())
+    assert (written["total"]["done"], written["total"]["due"]) == (0, 4)
+    killed = written["scenarios"]["site_killed"]
+    assert (killed["runs"], killed["failed"], killed["not_begun"]) == (0, 0, 2)
+    again = Labs(4)
+    assert asked(again, monkeypatch, file) == Exit.OK
+    assert len(again.asked[0]) == 4
+    assert json.loads(file.read_bytes())["total"]["done"] == 4
+
+
+def test_what_a_killed_command_had_brought_is_not_done_again(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    shelf = Shelf(file.parent / "kept")
+    due = list(still_to_do([experiment_of("site_killed"), experiment_of("link_flaps")], [], 2))
+    Labs(1).run_some(due, shelf)  # by somebody, before the series
+    assert asked(Labs(), monkeypatch, file, minutes=0.0) == Exit.FAILED
+    Labs(2).run_some(due, shelf)  # of the series, whose command is killed in its first lab
+    rest = Labs(2)
+    assert asked(rest, monkeypatch, file) == Exit.OK
+    assert rest.asked == [[("site_killed", 2), ("link_flaps", 2)]]
+
+
+def test_runs_of_other_code_are_told_and_done_again_only_if_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(drill_all, "digest", lambda *_: "new")
+    labs = Labs(2, 2, code="old")
+    with suppress(IndexError):
+        asked(labs, monkeypatch, file)
+    assert asked(Labs(), monkeypatch, file) == Exit.OK, "nothing is left"
+    asked_again = Labs(4, code="new")
+    assert asked(asked_again, monkeypatch, file, same_code=True) == Exit.OK
+    assert len(asked_again.asked[0]) == 4
+    assert "4 runs of" in capsys.readouterr().err
+    assert json.loads(file.read_bytes())["total"]["codes"] == {"new": 4}
 
 
 def test_labs_that_bring_nothing_are_given_up_after_three(

@@ -16,7 +16,7 @@ from drills.library import FOLDER, experiment_of, experiments
 
 MEASURED = {
     *("sites_serving", "edges", "agents_ready", "waiting", "calls_failed", "success_share"),
-    "processes_down",
+    *("processes_down", "runnable_per_core"),
 }
 FIGURES = {
     *("rto_s", "failed", "lost", "lost_elsewhere", "double_offers", "untrue_agent_s"),
@@ -53,6 +53,7 @@ def test_every_reviewed_experiment_is_sound() -> None:
         assert {bound.figure for bound in experiment.expect} <= FIGURES, experiment.name
         assert {bound.figure for bound in experiment.steady} <= MEASURED, experiment.name
         assert {bound.figure for bound in experiment.abort} <= MEASURED, experiment.name
+        assert {bound.figure for bound in experiment.ready} <= MEASURED, experiment.name
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,20 @@ async def test_without_a_steady_state_nothing_is_broken() -> None:
 
 
 @in_virtual_time
+async def test_a_machine_without_time_for_it_lets_it_not_begin_and_may_be_busy_at_its_end() -> None:
+    experiment = replace(EXPERIMENT, ready=(Bound(figure="runnable_per_core", at_most=4),))
+    busy = Lab(lambda _: {**GOOD, "runnable_per_core": 9.0})
+    course = await runner(busy, experiment).run()
+    assert course.end is End.NOT_STEADY
+    assert "runnable_per_core" in course.why
+    assert not busy.made
+    # What a killed site costs when it starts is no reason to wait for its being well again.
+    lab = Lab(lambda _: {**GOOD, "runnable_per_core": 9.0 if lab.made else 1.0})
+    course = await runner(lab, experiment).run()
+    assert (course.end, course.back_s is not None) == (End.COMPLETED, True)
+
+
+@in_virtual_time
 async def test_at_a_limit_it_stops_and_rolls_back_within_two_seconds() -> None:
     lab = Lab(lambda now_s: {**GOOD, "success_share": 0.4 if 4 < now_s - start_s < 9 else 1.0})
     start_s = lab.clock.now().mono_s

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from drills.demo.run import Stage
 from drills.drill import series
-from drills.drill.rehearsal import Hands, Rehearsed
+from drills.drill.ground import Hands
+from drills.drill.rehearsal import Rehearsed
 from drills.experiment import Bound, Experiment
 from drills.lever import Lever
 from drills.library import experiment_of

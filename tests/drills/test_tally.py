@@ -70,7 +70,7 @@ def test_a_recovery_that_the_capture_did_not_see_is_not_passed_over() -> None:
 
 
 def test_a_drill_that_was_asked_for_and_not_run_is_named_with_nothing_known_of_it() -> None:
-    found = tally([run(1)], 0, 0, ["link_flaps", "site_killed"]).scenarios["link_flaps"]
+    found = tally([run(1)], 0, 0, {"link_flaps": FLAPS.plan_hash}).scenarios["link_flaps"]
     assert (found.runs, found.failed, found.rto_s.max) == (0, 0, None)
     assert (found.lost_elsewhere, found.double_offers, found.ledger_exact) == (None, None, False)
 
@@ -135,6 +135,9 @@ def test_what_needs_calm_begins_a_lab() -> None:
 def test_runs_of_another_plan_do_not_count() -> None:
     other = Done(**{**{f: getattr(run(1), f) for f in run(1).__struct_fields__}, "plan_hash": "x"})
     assert len(list(still_to_do([KILLED], [other], 1))) == 1
+    answer = tally([other, run(2)], 0, 0, {KILLED.name: KILLED.plan_hash})
+    assert answer.scenarios[KILLED.name].runs == 1
+    assert len(answer.runs) == 2, "they are kept"
 
 
 def test_every_byte_that_is_changed_on_trial_is_found(tmp_path: Path) -> None:
