@@ -8,6 +8,8 @@ Overload is five times the highest clean rate for some seconds. `kept` is what w
 these but the first, as a share of that rate; `recovery_s` how long after its end the first clean
 slice begins, at half of that rate. SIPp and the refusals take their part of the cores meanwhile,
 which `cores` shows: what is left of two for the calls that are served is less than at the peak.
+`kept_per_cpu` leaves SIPp, and cores that nobody used, out of that: calls served for each second of
+the site's own CPU, its refusals included, as a share of what that is at the peak.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -81,6 +84,9 @@ class Overload(Struct, frozen=True, kw_only=True):
     recovery_s: float
     cores: dict[str, float]
     """That each part took meanwhile; `sipp` too."""
+    cpu_ms: float
+    """CPU milliseconds of all parts of the site, what they refused included, for each call that was
+    served; not a number: none was."""
 
 
 class SiteFigures(Struct, frozen=True, kw_only=True):
@@ -102,6 +108,16 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
         """Return how long it takes to serve cleanly again."""
         return spread(each.recovery_s for each in self.overloads)
 
+    @property
+    def kept_per_cpu(self) -> Spread | None:
+        """Return what a CPU second of the site serves, as a share of that at the peak.
+
+        None: there was no clean slice at the peak to compare with, or nothing was served.
+        """
+        peak_ms = sum(self.cpu_ms.values())
+        shares = [peak_ms / each.cpu_ms for each in self.overloads if not math.isnan(each.cpu_ms)]
+        return spread(shares) if self.cpu_ms and shares else None
+
     def cores(self, part: str) -> Spread:
         """Return how much of the cores a part took under overload."""
         return spread(each.cores[part] for each in self.overloads)
@@ -116,12 +132,17 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
             },
             "overload": {
                 "kept": round(self.kept.median, 3),
+                "kept_per_cpu": _or_none(self.kept_per_cpu),
                 "recovery_s": round(self.recovery_s.median, 2),
                 "times": self.effort.times,
                 "cores": {part: round(self.cores(part).median, 2) for part in (*PARTS, SIPP)},
                 "spread": {"kept": self.kept.as_json(), "recovery_s": self.recovery_s.as_json(2)},
             },
         }
+
+
+def _or_none(share: Spread | None) -> float | None:
+    return None if share is None else round(share.median, 3)
 
 
 class Site:
@@ -244,6 +265,7 @@ async def _overload(site: Site, peak: float, effort: Effort) -> Overload:
         served_per_s=tally.steady_per_s,
         recovery_s=at_s - over_s,
         cores={part: each_s / (over_s - began_s) for part, each_s in spent.items()},
+        cpu_ms=1e3 * sum(spent[part] for part in PARTS) / (tally.succeeded or math.nan),
     )
 
 
