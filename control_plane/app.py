@@ -11,7 +11,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane import first, tracing
-from control_plane.api import binding, health, middleware, openapi
+from control_plane.api import binding, docstrings, health, middleware, openapi
 from control_plane.api.limits import Buckets
 from control_plane.api.metrics import Metrics
 from control_plane.api.route import Routes
@@ -78,7 +78,7 @@ def build(settings: Settings, clock: Clock) -> web.Application:
 @cache
 def _openapi() -> bytes:
     """Return the document; the same for every application of this process."""
-    return msgspec.json.encode(openapi.document(ROUTES, API_VERSION))
+    return msgspec.json.encode(openapi.document(ROUTES, API_VERSION, docstrings.of_fields))
 
 
 async def _load_subject(connection: AsyncConnection, who: str, session: str) -> Subject | None:

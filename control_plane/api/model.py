@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,9 @@ class ApiModel(BaseModel):
     """The base: a field that nobody declared is an error, and values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    told_by: ClassVar[tuple[type, ...]] = ()
+    """Of a model that was made from other classes: these say what its fields are."""
 
 
 class Nothing(ApiModel):

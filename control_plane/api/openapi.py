@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import (
+    GenerateJsonSchema,
+    JsonSchemaMode,
+    JsonSchemaValue,
+    models_json_schema,
+)
+from pydantic_core import core_schema
 
 from control_plane.api.model import Nothing
 from control_plane.api.route import PROBLEM_TYPE, AnyRoute, Method, Public, Routes
@@ -29,6 +35,7 @@ from control_plane.errors import (
 REF: Final = "#/components/schemas/{model}"
 _NAMES: Final = re.compile(r"\{(\w+)\}")
 _Doc = dict[str, Any]
+About: TypeAlias = Callable[[type], Mapping[str, str]]
 _OK: Final = 200
 
 PROBLEM_SCHEMA: Final[_Doc] = {
@@ -54,9 +61,14 @@ PROBLEM_SCHEMA: Final[_Doc] = {
 }
 
 
-def document(routes: Routes, version: str) -> _Doc:
-    """Return the document."""
-    schemas, refs = _schemas(routes)
+def silent(_model: type) -> Mapping[str, str]:
+    """Say nothing of a model's fields."""
+    return {}
+
+
+def document(routes: Routes, version: str, about: About = silent) -> _Doc:
+    """Return the document; `about` says of a model what its fields are."""
+    schemas, refs = _schemas(routes, about)
     paths: dict[str, _Doc] = {}
     nouns = frozenset(_first(route.path) for route in routes)
     for route in routes:
@@ -91,14 +103,31 @@ def _first(path: str) -> str:
     return path.removeprefix("/v1/").partition("/")[0]
 
 
-def _schemas(routes: Routes) -> tuple[dict[str, _Doc], dict[tuple[type, str], _Doc]]:
+def _schemas(routes: Routes, about: About) -> tuple[dict[str, _Doc], dict[tuple[type, str], _Doc]]:
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {}
     for route in routes:
         for model in (route.at, route.query, route.body):
             wanted[model, "validation"] = None
         wanted[route.answer, "serialization"] = None
-    refs, made = models_json_schema(list(wanted), ref_template=REF)
+    refs, made = models_json_schema(
+        list(wanted), ref_template=REF, schema_generator=_telling(about)
+    )
     return made.get("$defs", {}), {(key[0], key[1]): value for key, value in refs.items()}
+
+
+def _telling(about: About) -> type[GenerateJsonSchema]:
+    class Telling(GenerateJsonSchema):
+        """Says of each field what it is."""
+
+        def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+            made = super().model_schema(schema)
+            fields = made.get("properties", {})
+            for name, told in about(schema["cls"]).items():
+                if name in fields:
+                    fields[name].setdefault("description", told)
+            return made
+
+    return Telling
 
 
 def _operation(
@@ -145,11 +174,13 @@ def _parameters(
     schema = schemas[name]
     required = schema.get("required", [])
     for field, shape in schema.get("properties", {}).items():
+        about = {"description": shape["description"]} if "description" in shape else {}
         yield {
             "name": field,
             "in": where,
+            **about,
             "required": where == "path" or field in required,
-            "schema": shape,
+            "schema": {name: value for name, value in shape.items() if name != "description"},
         }
 
 

@@ -27,6 +27,7 @@ class Listing(ApiModel):
     """What every listing takes; a feature adds its filters."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
+    """So many on a page."""
     cursor: Annotated[str, Field(max_length=1000)] | None = None
     """`next` of the page before."""
     sort: Annotated[str, Field(max_length=64, pattern=r"^-?[a-z_]+$")] = ""

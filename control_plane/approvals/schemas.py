@@ -29,7 +29,9 @@ class ApprovalDraft(ApiModel):
     """To what."""
 
     act: Annotated[Permission, Field(strict=False)]
+    """What they are about to do: `customer:export`."""
     thing: Id
+    """To what: an id."""
     digest: Annotated[str, Field(max_length=64)]
     """Of exactly the state that was looked at: of a customer, the ETag's number."""
 
@@ -51,6 +53,7 @@ class RequestDraft(ApiModel):
     """What somebody wants to do once."""
 
     act: Act
+    """What needs a second person."""
     things: Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=MOST_THINGS)]
     """Exactly these: ids."""
     digest: Annotated[str, Field(max_length=64)] = ""

@@ -52,10 +52,13 @@ class CaseChange(ApiModel):
     """What is to be another; what is left out stays."""
 
     step: Annotated[Step | None, Field(strict=False)] = None
+    """Where it goes from its state."""
     owner: Id | None = None
+    """A user."""
     due_in_h: Annotated[int, Field(ge=1, le=8760)] | None = None
     """From now on."""
     is_escalated: bool | None = None
+    """Whether a supervisor has to look."""
 
 
 class CaseView(ApiModel):

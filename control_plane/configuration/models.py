@@ -15,7 +15,18 @@ from pydantic import Field, create_model
 
 from control_plane.api.model import ApiModel, Id
 from control_plane.configuration.document import SECRET
+from state import model as nouns
 
+_NOUNS: Final = {
+    "_WeightsTable": "ScoreWeights",
+    "_ScopeTable": "Scope",
+    "_StepTable": "Step",
+    "_LimitTable": "Limit",
+    "_CallBackTable": "CallBack",
+    "_CountryTable": "CountryRules",
+    "_RecordingTable": "RecordingRules",
+}
+"""Tables that are not called as the nouns of `state.model` which they become."""
 _META: Final = ("ge", "gt", "le", "lt", "min_length", "max_length", "pattern")
 
 
@@ -52,7 +63,16 @@ def _model(
             fields[field.name] = (kind, field.default)
         else:
             fields[field.name] = (kind, Field(default_factory=_factory(field.default_factory)))
-    return create_model(name, __base__=ApiModel, __doc__=shape.__doc__, **fields)
+    made = create_model(name, __base__=ApiModel, __doc__=shape.__doc__, **fields)
+    made.told_by = _told_by(shape)
+    return made
+
+
+def _told_by(shape: type[Any]) -> tuple[type, ...]:
+    """Return the table, and before it the noun that it becomes."""
+    name = _NOUNS.get(shape.__name__, shape.__name__.removesuffix("Table"))
+    noun = getattr(nouns, name, None)
+    return (shape,) if noun is None else (noun, shape)
 
 
 def _factory(made: Any) -> Any:  # noqa: ANN401 - what makes a default

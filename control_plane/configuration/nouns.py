@@ -53,12 +53,14 @@ class DidChange(Table):
     calendar: Word | None = None
     """Other opening hours."""
     closed_queue: Word | None = None
+    """Where callers go while it is closed."""
 
 
 class QueueChange(Table):
     """What a plan makes of a queue: its callers, also those who wait, are served by another."""
 
     backup: Word
+    """The queue that serves them."""
 
 
 class SiteChange(Table):
@@ -76,6 +78,7 @@ class AgentChange(Table):
     """What a plan makes of an agent: their home is another site."""
 
     site: Word
+    """Their home while the plan is active."""
 
 
 class PlanTable(Table):
@@ -85,15 +88,19 @@ class PlanTable(Table):
     dids: Annotated[dict[Word, DidChange], Meta(max_length=1000)] = msgspec.field(
         default_factory=dict
     )
+    """By number: backup queue, sites, announcement, hours."""
     queues: Annotated[dict[Word, QueueChange], Meta(max_length=1000)] = msgspec.field(
         default_factory=dict
     )
+    """By id: the backup queue."""
     sites: Annotated[dict[Word, SiteChange], Meta(max_length=50)] = msgspec.field(
         default_factory=dict
     )
+    """By id: it drains, or shares its calls."""
     agents: Annotated[dict[Word, AgentChange], Meta(max_length=10_000)] = msgspec.field(
         default_factory=dict
     )
+    """By id: another home."""
     tenant: Word = "main"
 
 

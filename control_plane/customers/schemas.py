@@ -65,15 +65,18 @@ class CustomerDraft(Discreet):
 
     name: Name
     numbers: Annotated[tuple[Number, ...], Field(max_length=20)] = ()
+    """Telephone numbers, E.164: `+4930123456`."""
     email: Email = ""
     address: Line = ""
     language: Language = ""
     notes: Notes = ""
     tags: Annotated[tuple[Tag, ...], Field(max_length=50)] = ()
     consent: Annotated[Consent, Field(max_length=20)] = Field(default_factory=dict)
+    """By purpose whether they agree."""
     sensitive: Annotated[dict[FieldName, Secret], Field(max_length=20)] = Field(
         default_factory=dict
     )
+    """Fields that the tenant has marked: sealed under the customer's own key."""
 
 
 class CustomerChange(Discreet):
@@ -81,14 +84,17 @@ class CustomerChange(Discreet):
 
     name: Name | None = None
     numbers: Annotated[tuple[Number, ...] | None, Field(max_length=20)] = None
+    """Telephone numbers, E.164: `+4930123456`."""
     email: Email | None = None
     address: Line | None = None
     language: Language | None = None
     notes: Notes | None = None
     tags: Annotated[tuple[Tag, ...] | None, Field(max_length=50)] = None
     consent: Annotated[Consent | None, Field(max_length=20)] = None
+    """By purpose whether they agree."""
     sensitive: Annotated[dict[FieldName, Secret | None] | None, Field(max_length=20)] = None
-    """Field by field; null empties one."""
+    """Fields that the tenant has marked, field by field: sealed under the customer's own key. Null
+    empties one."""
 
 
 class BasicView(Discreet):
@@ -171,12 +177,14 @@ class FieldDraft(ApiModel):
 
     name: FieldName
     is_searchable: bool = False
+    """Customers can be found by it, exactly as it is written."""
 
 
 class MergeDraft(ApiModel):
     """Who is in truth the one in the path."""
 
     gone: Id
+    """The customer who is the same, and has been another so far."""
 
 
 class MergeView(ApiModel):
@@ -211,6 +219,7 @@ class ImportQuery(ApiModel):
     """How a file is read."""
 
     dry_run: Literal["true", "false"] = "false"
+    """Nothing is added: only the report is told."""
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
     """For numbers in national form; left out: the one of the tenant's trunks."""
     known: Literal["add", "skip"] = "add"

@@ -48,7 +48,9 @@ class ArticleDraft(ApiModel):
     body: Body
     tags: Annotated[tuple[Tag, ...], Field(max_length=50)] = ()
     queues: Annotated[tuple[Id, ...], Field(max_length=50)] = ()
+    """For whose calls it is suggested."""
     employer: Line = ""
+    """Whose people may read it; empty: ours."""
 
 
 class ArticleView(ArticleDraft):

@@ -32,6 +32,7 @@ class StateChange(ApiModel):
     """What an agent is to be."""
 
     state: Literal["ready", "paused", "signed_out"]
+    """Signed out: the telephone stays registered, and no call comes."""
     reason: Line = ""
     """Why they pause: where the tenant has pause codes, one of these."""
 
@@ -234,7 +235,9 @@ class ServiceQuery(ApiModel):
     """Over which time, and against which target."""
 
     interval_s: Annotated[int, Field(ge=60, le=86_400)] = 3600
+    """Over so long, up to now."""
     target_s: Annotated[float, Field(ge=0, le=3600)] = 20.0
+    """Within so long a call should be answered."""
 
 
 class ServiceView(ApiModel):

@@ -28,6 +28,7 @@ class ServiceTokenDraft(ApiModel):
 
     name: Name
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
+    """What the machine may do, by the policy."""
     days: Annotated[int, Field(ge=1, le=LONGEST_DAYS)] = 90
     """How long it is good for."""
 

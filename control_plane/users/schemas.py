@@ -35,12 +35,18 @@ class UserDraft(ApiModel):
     """What can be said of somebody."""
 
     login: Login
+    """What they sign in with."""
     name: Name
     roles: tuple[Role, ...] = ()
+    """What they may do, by the policy."""
     agent: LineId = ""
+    """Who they are among those who answer calls: the agent's id."""
     employer: Line = ""
+    """Which outsourcer pays them; empty: us."""
     team: LineId = ""
+    """Whose supervisor sees to them, and who is of one reporting line."""
     site: LineId = ""
+    """Where they work."""
     password: Annotated[Password | None, Field(repr=False)] = None
     """Left out: signs in through the tenant's identity provider only."""
 
@@ -50,12 +56,19 @@ class UserChange(ApiModel):
 
     name: Name | None = None
     agent: LineId | None = None
+    """Who they are among those who answer calls: the agent's id."""
     employer: Line | None = None
+    """Which outsourcer pays them; empty: us."""
     team: LineId | None = None
+    """Whose supervisor sees to them, and who is of one reporting line."""
     site: LineId | None = None
+    """Where they work."""
     is_active: bool | None = None
+    """False: signed out everywhere within seconds, and not let in again."""
     roles: tuple[Role, ...] | None = None
+    """All of them: what is not named is taken away."""
     password: Annotated[Password | None, Field(repr=False)] = None
+    """Ends their sessions."""
 
 
 class UserView(ApiModel):

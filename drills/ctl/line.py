@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
-from drills.ctl.commands import Command, Field
+from drills.ctl.commands import JSON, Command, Field
 from drills.ctl.schema import BadValueError, Schemas
 
 OWN: Final = {
@@ -157,7 +157,7 @@ def request(
         method=command.method,
         path=f"{path}?{urlencode(query)}" if query else path,
         headers=headers,
-        body=body if command.takes == "application/json" else None,
+        body=body if command.takes == JSON else None,
     )
 
 
@@ -189,25 +189,3 @@ def may_help(line: Line) -> str:
     there = {each.name for each in line.command.options} - set(line.words)
     found = [way for name, way in ways.items() if name in there]
     return f"Some rights count only {', or '.join(found)}" if found else ""
-
-
-def help_of(command: Command, schemas: Schemas) -> str:
-    """Return what a person reads who asks for help."""
-    lines = [command.summary + ".", "", f"  ./everline ctl {usage(command)}", ""]
-    if command.permission:
-        lines += [f"Needs {command.permission}.", ""]
-    for field in command.options:
-        flag = "" if schemas.is_flag(field.schema) else f" {schemas.says(field.schema)}"
-        needed = " (needed)" if field.is_needed else ""
-        about = f"  {field.about}" if field.about else ""
-        lines.append(f"  --{field.name}{flag}{needed}{about}")
-    lines.append("")
-    for name, about in OWN.items():
-        if name == "all" and not command.is_listing:
-            continue
-        if name == "yes" and all(each.name != "force" for each in command.options):
-            continue
-        if name in ("from", "if-match") and not (command.takes or command.needs_version):
-            continue
-        lines.append(f"  --{name}  {about}")
-    return "\n".join(lines)

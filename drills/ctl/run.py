@@ -16,7 +16,7 @@ import msgspec
 
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import Task, console, progress
-from drills.ctl import client, completion, follow, line, moves, problems, show, signing
+from drills.ctl import client, completion, follow, line, manual, moves, problems, show, signing
 from drills.ctl.account import Book
 from drills.ctl.client import Api, ProblemError, Reply
 from drills.ctl.commands import JSON, Command, commands
@@ -25,6 +25,8 @@ from drills.ctl.schema import Schemas
 from drills.ctl.signing import URL
 
 NDJSON: Final = "application/x-ndjson"
+HARD_SPACE: Final = "\u00a0"
+"""No line ends within a verb."""
 HELP: Final = (
     """\
 All that the API does, from the terminal.
@@ -92,7 +94,7 @@ async def _main(words: list[str]) -> int:
             return Exit.OK
         typed = line.understand(command, rest)
         if typed.has("help"):
-            print(line.help_of(command, schemas))  # noqa: T201
+            print(manual.help_of(command, schemas, console().width))  # noqa: T201
             return Exit.OK
         try:
             return await _carry_out(api, typed, schemas, document)
@@ -114,9 +116,12 @@ async def _nouns() -> int:
     nouns: dict[str, list[str]] = {}
     for each in known:
         nouns.setdefault(each.words[0], []).append(" ".join(each.words[1:]))
-    print("\nResources and verbs:")  # noqa: T201
-    for noun, verbs in nouns.items():
-        print(f"  {noun}: {', '.join(verbs)}")  # noqa: T201
+    whole = [
+        (noun, ", ".join(each.replace(" ", HARD_SPACE) for each in verbs if each))
+        for noun, verbs in nouns.items()
+    ]
+    rows = "\n".join(manual.columns(whole, console().width)).replace(HARD_SPACE, " ")
+    print(f"\nResources and verbs:\n{rows}")  # noqa: T201
     return Exit.OK
 
 

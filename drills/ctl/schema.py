@@ -70,6 +70,26 @@ class Schemas:
             return f"NAME={self.says(inner)},..." if isinstance(inner, Mapping) else "JSON"
         return str(found.get("format", "text")) if kind == "string" else kind
 
+    def words(self, schema: Mapping[str, Any]) -> list[str]:
+        """Return the words among which a value, or each of a list's, has to be; none: any."""
+        return [str(each) for each in self._each(schema).get("enum", ())]
+
+    def inner(self, schema: Mapping[str, Any]) -> list[str]:
+        """Return the fields of a thing, or of each thing of a list."""
+        return list(self._each(schema).get("properties", {}))
+
+    def _each(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what a list or a map is of, at its bottom; or the schema itself."""
+        found = self.resolve(schema)
+        inner = found.get("items", found.get("additionalProperties"))
+        return self._each(inner) if isinstance(inner, Mapping) and inner else found
+
+    def usual(self, schema: Mapping[str, Any]) -> str:
+        """Return what a field is where nothing is said, if that says anything."""
+        found = schema.get("default", self.resolve(schema).get("default"))
+        is_word = isinstance(found, str | int | float) and not isinstance(found, bool)
+        return str(found) if is_word and found != "" else ""
+
     def apart(self, schema: Mapping[str, Any], words: Sequence[str]) -> list[str]:
         """Return the words that a query repeats its parameter for."""
         is_many = self.resolve(schema).get("type") == "array"

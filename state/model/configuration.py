@@ -32,6 +32,7 @@ class Site(Struct, frozen=True, kw_only=True):
     distance_ms: Mapping[SiteId, int] = field(default_factory=dict)
     """Round trip to the other sites, for choosing the nearer one."""
     draining: bool = False
+    """New calls go to other sites."""
     backups: tuple[SiteId, ...] = ()
     """Sites that take its calls before all others while it drains, in this order."""
     shares: Mapping[SiteId, int] = field(default_factory=dict)
@@ -84,6 +85,7 @@ class Did(Struct, frozen=True, kw_only=True):
 
     number: DidNumber
     queue: QueueId
+    """Where its callers wait."""
     greeting: str | None = None
     """Prompt name; None: the queue's."""
     tenant: TenantId = MAIN
@@ -185,8 +187,11 @@ class Scope(Struct, frozen=True, kw_only=True):
     """Which agents a queue turns to. An empty tuple does not restrict."""
 
     sites: tuple[SiteId, ...] = ()
+    """Home sites."""
     teams: tuple[str, ...] = ()
+    """Teams."""
     employers: tuple[str, ...] = ()
+    """Outsourcers."""
 
 
 ANYBODY = Scope()
@@ -196,9 +201,13 @@ class ScoreWeights(Struct, frozen=True, kw_only=True):
     """How much each part of an agent's score counts; see `edge.acd.rank`."""
 
     skill_fit: float = 1.0
+    """How well the skills fit."""
     load: float = 1.0
+    """How little they have talked of late."""
     idle: float = 1.0
+    """How long they have been free."""
     distance: float = 0.0
+    """How near their site is."""
 
 
 class Strategy(StrEnum):
@@ -220,17 +229,22 @@ class Step(Struct, frozen=True, kw_only=True, cache_hash=True):
     """
 
     after_s: float
+    """So long the caller has waited."""
     lower: tuple[SkillNeed, ...] = ()
     """New least levels; a level that is lower already stays."""
     drop: tuple[SkillId, ...] = ()
+    """Skills that are needed no longer."""
     drop_attributes: tuple[str, ...] = ()
+    """Attributes that are needed no longer."""
     drop_preference: bool = False
     scope: Scope | None = None
     """The scope from now on; None: as it was."""
     raise_priority: int = 0
+    """By so much from now on."""
     overflow: QueueId | None = None
     """From now on the caller is served by that queue's needs, scope and strategy."""
     turn_away: TurnAway | None = None
+    """Now they are sent away, so."""
 
 
 class Limit(Struct, frozen=True, kw_only=True):
@@ -285,35 +299,48 @@ class Queue(Struct, frozen=True, kw_only=True):
 
     id: QueueId
     needs: tuple[SkillNeed, ...]
+    """Skills that an agent must have, and the least level of each, from 1 to 10."""
     priority: int = 0
     """Higher is served first."""
     greeting: str | None = None
+    """Prompt that callers hear first; None: none."""
     music: str = "music"
+    """What those who wait hear."""
     ring_timeout_s: float = 15.0
+    """So long an agent's telephone rings."""
     wrap_up_s: float = 5.0
+    """So long an agent rests after a call."""
     no_answer_pause_s: float = 10.0
     """How long an agent who let it ring, or refused, is left alone."""
     weights: ScoreWeights = ScoreWeights()
+    """How much each part of an agent's score counts, where the strategy is `weighted`."""
     any_of: tuple[tuple[SkillNeed, ...], ...] = ()
     """Of each group an agent must meet one."""
     attributes: tuple[AttributeNeed, ...] = ()
+    """Values that an agent must have: `language` = `de`."""
     scope: Scope = ANYBODY
     """Whom the queue turns to at first."""
     steps: tuple[Step, ...] = ()
+    """What is given up for callers who wait longer."""
     strategy: Strategy = Strategy.WEIGHTED
+    """By what it chooses among the agents who can take a call."""
     aging_s: float | None = None
     """Waiting so long raises the priority by one; None: it does not."""
     aging_ceiling: int = 1000
     """The priority up to which waiting raises."""
     longest_queue: Limit | None = None
+    """How many may wait."""
     longest_wait_s: Limit | None = None
+    """How long anybody waits."""
     longest_estimate_s: Limit | None = None
+    """The wait to be expected beyond which callers are not taken in."""
     call_back: CallBack | None = None
     """None: nobody is called back."""
     employer: str = ""
     """For which outsourcer's people it is, as far as policy asks; empty: ours. Whose agents answer
     its calls, `scope` says."""
     recording: RecordingRules = RecordingRules()
+    """Which calls are recorded, and what callers hear of that."""
     tenant: TenantId = MAIN
 
 
@@ -336,15 +363,18 @@ class Agent(Discreet, frozen=True, kw_only=True):
     id: AgentId
     """Also the user part of the AOR `sip:ID@everline`."""
     name: str
+    """As people call them."""
     site: SiteId
     """Home site: where the agent registers, and whose gate has the last word. In a snapshot the
     one for now: see `Move`."""
     skills: Mapping[SkillId, int]
+    """By skill how good they are, from 1 to 10."""
     ha1: str = ""
     """MD5(id:everline:password), RFC 2617 §3.2.2.2; what Kamailio checks digests against."""
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Values by name: `language` = `de`, `en`."""
     team: str = ""
+    """Whose supervisor sees to them."""
     employer: str = ""
     """Who pays them: empty for us, else the outsourcer's name."""
     pause_after: int = 0

@@ -13,17 +13,19 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from control_plane.api import openapi
+from control_plane.api import docstrings, openapi
 from control_plane.api.route import Public
 from control_plane.app import ROUTES
 from drills.cli.progress import console
-from drills.ctl import line, problems, show
+from drills.ctl import line, manual, problems, show
 from drills.ctl.commands import RESERVED, Command, commands
 from drills.ctl.line import LineError
 from drills.ctl.schema import BadValueError, Schemas
 
 README = Path(__file__).parents[2] / "README.md"
-DOCUMENT: dict[str, Any] = json.loads(json.dumps(openapi.document(ROUTES, "1")))
+DOCUMENT: dict[str, Any] = json.loads(
+    json.dumps(openapi.document(ROUTES, "1", docstrings.of_fields))
+)
 ALL = commands(DOCUMENT)
 SCHEMAS = Schemas(DOCUMENT["components"]["schemas"])
 
@@ -141,10 +143,38 @@ def test_a_file_is_sent_as_it_is() -> None:
 
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ALL:
-        told = line.help_of(command, SCHEMAS)
+        told = manual.help_of(command, SCHEMAS)
         assert all(f"--{each.name}" in told for each in command.options), command.name
         assert command.permission in told
     del capsys
+
+
+def test_help_says_what_an_option_is_for_in_two_columns_that_fit() -> None:
+    help_ = {each.name: manual.help_of(each, SCHEMAS, 80) for each in ALL}
+    told = help_["queues add"]
+    priority, music = (
+        each for each in told.splitlines() if each[2:].startswith(("--prio", "--mu"))
+    )
+    assert priority.split(maxsplit=2)[2] == "Higher is served first. Left out: 0."
+    assert priority.index("Higher") == music.index("What those who wait hear.")
+    assert "With skill_fit, load, idle, distance." in " ".join(told.split())
+    assert "--needs NAME=integer,..." in told
+    assert "One of weighted, longest_idle," in " ".join(told.split())
+    assert all(len(each) <= 80 for text in help_.values() for each in text.splitlines()[3:])
+
+
+def test_help_offers_no_option_of_ctl_that_makes_no_difference() -> None:
+    help_ = {each.name: manual.help_of(each, SCHEMAS) for each in ALL}
+    for option, of_use, useless in (
+        ("--again", "queues add", "queues show"),
+        ("--if-match", "queues change", "queues add"),
+        ("--output", "customers export", "queues list"),
+        ("--from", "queues add", "customers import"),
+        ("--all", "queues list", "queues show"),
+        ("--yes", "sites drain", "queues list"),
+    ):
+        assert f"  {option} " in help_[of_use], (option, of_use)
+        assert f"  {option} " not in help_[useless], (option, useless)
 
 
 def test_two_paths_of_one_name_are_refused() -> None:
