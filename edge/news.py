@@ -13,7 +13,6 @@ from edge.duties.presence import PresenceKeeper
 from edge.duties.steward import Steward
 from edge.reserve import Reserver
 from state.keys import Kind
-from state.model import Work, WorkEnd
 from state.snapshot import Delta, Snapshot
 
 _DECIDING = frozenset(
@@ -30,7 +29,6 @@ _DECIDING = frozenset(
     }
 )
 _OF_PLACES = frozenset({Kind.PLACE, Kind.TICKET})
-_OF_PRESENCE = frozenset({Kind.WISH, Kind.REST, Kind.PRESENCE, Kind.EDGE, Kind.AGENT, Kind.BARRED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +52,10 @@ class News:
             self.reserver.wake()
         if snapshot.places and kinds & _OF_PLACES:
             self.places.wake()
-        if kinds & _OF_PRESENCE or any(
-            _lets_it_ring(delta) or self.keeper.frees_guest(delta) for delta in deltas
-        ):
-            self.keeper.wake()
+        self.keeper.take(deltas)
         self.recording_wishes.take(kinds)
         self.transfer_wishes.take(kinds)
         self.steward.take(kinds)
         for delta in deltas:
             self.switchboard.take_delta(delta)
             self.callbacks.take_delta(delta)
-
-
-def _lets_it_ring(delta: Delta) -> bool:
-    """Tell whether an agent has just let a call ring, for which they may be paused."""
-    work = None if delta.after is None else delta.after.value
-    return isinstance(work, Work) and work.end is WorkEnd.NO_ANSWER

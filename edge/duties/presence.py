@@ -8,7 +8,7 @@ registered here and has lost their home is moved here (`edge.steering.moves`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import structlog
 
@@ -35,6 +35,8 @@ from state.model import (
     EdgeId,
     Presence,
     SiteId,
+    Work,
+    WorkEnd,
 )
 from state.snapshot import Delta, Snapshot
 from state.store import Absent, ModIs, Put, Store
@@ -43,29 +45,34 @@ from state.wake import Wake
 log = structlog.get_logger()
 
 _RETRY_S = 0.5
+_OF_AGENTS = frozenset({Kind.AGENT, Kind.WISH, Kind.REST, Kind.PRESENCE, Kind.BARRED, Kind.MOVE})
 AT_A_TIME = 64
 """Records that are written together: hundreds sign in at once when a shift begins, or a site dies.
 """
 
 
-def due(
+def due(  # noqa: PLR0913 - what it rests on
     snapshot: Snapshot,
     edge: EdgeId,
     registered: frozenset[AgentId],
     wall_ms: int,
     *,
     epoch: int = FIRST_EPOCH,
+    among: Collection[AgentId] | None = None,
 ) -> Iterator[tuple[Presence, int]]:
     """Yield the presences that this edge has to write, each with the mod_revision it replaces.
 
-    0: there is none yet.
+    0: there is none yet. `among`: of these agents alone.
     """
     own = snapshot.edges.get(edge)
     if own is None:
         return
-    for agent, entry in snapshot.agents.items():
+    for agent in snapshot.agents if among is None else among:
+        entry = snapshot.agents.get(agent)
         # Cheap test first: `home_edge` hashes, and most agents live elsewhere.
-        if entry.value.site != own.value.site or home_edge(snapshot, agent) != edge:
+        if entry is None or entry.value.site != own.value.site:
+            continue
+        if home_edge(snapshot, agent) != edge:
             continue
         held = snapshot.presences.get(agent)
         found = attendance(
@@ -106,6 +113,11 @@ class PresenceKeeper:
         """Who has come and gone since the table was last being read."""
         self._epoch = FIRST_EPOCH
         """The least that the tokens of this site's agents may have."""
+        self._site_epoch = FIRST_EPOCH
+        """The highest that has been seen of one of them."""
+        self._due: set[AgentId] | None = None
+        """Whom to look at; None: everybody. Looking at ten thousand for each who signs in, or takes
+        a break, would take more of an edge than their calls."""
         self._wake = Wake()
 
     def set_registered(self, agents: frozenset[AgentId]) -> None:
@@ -113,8 +125,8 @@ class PresenceKeeper:
         found = (set(agents) | self._come) - self._gone
         self.reading()
         if self._registered != found:
+            self._look_at(found ^ (self._registered or set()))
             self._registered = found
-            self._wake.set()
 
     def reading(self) -> None:
         """Begin to read the location table: what is noted from now on is newer than that."""
@@ -129,18 +141,47 @@ class PresenceKeeper:
             return  # the whole table is still to come
         if registered is not (agent in self._registered):
             self._registered ^= {agent}
-            self._wake.set()
+            self._look_at((agent,))
 
     def note_epoch(self, seen: int) -> None:
         """Take in that a gate of this site has let a token of that epoch through."""
         epoch = store_epoch(seen)
         if epoch > self._epoch:
             self._epoch = epoch
-            self._wake.set()
+            self.wake()
 
     def wake(self) -> None:
-        """Look again: the snapshot has changed."""
+        """Look again at everybody."""
+        self._due = None
         self._wake.set()
+
+    def take(self, deltas: Iterable[Delta]) -> None:
+        """Look again at those of whom something has changed, if it may be due to be written."""
+        for delta in deltas:
+            if delta.kind is Kind.EDGE:
+                self.wake()
+            elif delta.kind in _OF_AGENTS:
+                self._see_epoch(delta)
+                self._look_at((AgentId(delta.id),))
+            elif delta.kind is Kind.WORK or delta.kind is Kind.OFFER:
+                if _lets_it_ring(delta) or self.frees_guest(delta):
+                    self._wake.set()
+                # What else a call does to an agent can wait until something is due.
+                if self._due is not None:
+                    self._due.add(AgentId(delta.id))
+
+    def _look_at(self, agents: Iterable[AgentId]) -> None:
+        if self._due is not None:
+            self._due.update(agents)
+        self._wake.set()
+
+    def _see_epoch(self, delta: Delta) -> None:
+        """Look at everybody if one of this site's agents is ahead: all go in step."""
+        said = None if delta.after is None else delta.after.value
+        is_ours = isinstance(said, Presence) and said.site == self._site
+        if isinstance(said, Presence) and is_ours and said.epoch > self._site_epoch:
+            self._site_epoch = said.epoch
+            self.wake()
 
     def frees_guest(self, delta: Delta) -> bool:
         """Whether an offer has ended of somebody who is registered here and at home elsewhere."""
@@ -184,20 +225,25 @@ class PresenceKeeper:
             await self._wake.wait()
             if self._registered is None:
                 continue
+            registered, among = frozenset(self._registered), self._due
+            self._due = set()
             try:
-                registered = frozenset(self._registered)
-                await self._write_moves(registered)
-                await self._write_due(registered)
+                await self._write_moves(registered if among is None else registered & among)
+                await self._write_due(registered, among)
             except StoreError as error:
                 log.warning("presence_not_written", site=self._site, error=str(error))
-                self._wake.set()
+                self.wake()
                 await asyncio.sleep(_RETRY_S)
 
-    async def _write_due(self, registered: frozenset[AgentId]) -> None:
+    async def _write_due(
+        self, registered: frozenset[AgentId], among: Collection[AgentId] | None
+    ) -> None:
         wall_ms, snapshot = self._clock.now().wall_ms, self._snapshot()
         # All of a site's agents go in step: a gate that was loaded anew has one floor for all.
-        epoch = max(self._epoch, site_epoch(snapshot, self._site))
-        found = list(due(snapshot, self._edge, registered, wall_ms, epoch=epoch))
+        if among is None:
+            self._site_epoch = site_epoch(snapshot, self._site)
+        epoch = max(self._epoch, self._site_epoch)
+        found = list(due(snapshot, self._edge, registered, wall_ms, epoch=epoch, among=among))
         for at in range(0, len(found), AT_A_TIME):
             some = found[at : at + AT_A_TIME]
             await asyncio.gather(*(self._write_presence(*each) for each in some))
@@ -230,6 +276,12 @@ class PresenceKeeper:
         result = await self._store.txn(compares, (Put(key=key, value=encode(move)),))
         if result.succeeded:
             log.info("agent_moved", agent=move.agent, to=move.site, home=move.home)
+
+
+def _lets_it_ring(delta: Delta) -> bool:
+    """Tell whether an agent has just let a call ring, for which they may be paused."""
+    work = None if delta.after is None else delta.after.value
+    return isinstance(work, Work) and work.end is WorkEnd.NO_ANSWER
 
 
 def standing(key: str, mod_revision: int) -> ModIs | Absent:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
-from edge.duties.presence import PresenceKeeper
+import pytest
+
+from edge.duties.presence import PresenceKeeper, due
 from edge.steering import home_edge
 from state import keys
 from state.mirror import Mirror
 from state.model import (
     AgentId,
+    Barred,
     CallId,
     EdgeId,
     EdgeLife,
@@ -21,7 +25,7 @@ from state.model import (
     SiteId,
     Wish,
 )
-from state.snapshot import Delta
+from state.snapshot import Delta, Snapshot
 from state.store import Delete
 from tests.edge.stage import Center, TroubledStore
 from tests.edge.virtual_time import WALL_MS, LoopClock, in_virtual_time, settle, until
@@ -45,7 +49,7 @@ class Desk:
             snapshot=lambda: self.mirror.snapshot,
             is_alone=lambda: False,
         )
-        self.mirror.subscribe(lambda _, __: self.keeper.wake())
+        self.mirror.subscribe(lambda _, deltas: self.keeper.take(deltas))
         self.tasks = [
             asyncio.create_task(self.mirror.run()),
             asyncio.create_task(self.keeper.run()),
@@ -292,4 +296,71 @@ async def test_nobody_is_moved_in_a_call_but_right_after_it() -> None:
     await center.store.txn((), (Delete(key=keys.offer(ANN)),))
     await until(lambda: desk.site() == "b", "moved")
     assert [delta.id for delta in desk.freed] == [ANN]
+    await desk.end()
+
+
+@in_virtual_time
+async def test_who_signs_in_is_looked_at_and_not_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    center = await _center()
+    for number in range(50):
+        await center.agent(f"agent{number}")
+    await _lives(center, "a1")
+    desk = Desk(center, "a1")
+    desk.keeper.set_registered(frozenset())
+    await asyncio.sleep(1.0)
+    said = desk.mirror.snapshot.presences.values()
+    assert {each.value.state for each in said} == {PresenceState.SIGNED_OUT}
+    looked_at: list[str] = []
+
+    def counted(snapshot: Snapshot, agent: AgentId) -> EdgeId | None:
+        looked_at.append(agent)
+        return home_edge(snapshot, agent)
+
+    monkeypatch.setattr("edge.duties.presence.home_edge", counted)
+    await _wishes(center)
+    desk.keeper.note(ANN, registered=True)
+    await until(lambda: desk.state() is PresenceState.READY, "ready")
+    await settle(20)
+    assert set(looked_at) == {ANN}
+    await _lives(center, "a2")
+    await until(lambda: len(set(looked_at)) > 50, "another edge takes over some")
+    await desk.end()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@in_virtual_time
+async def test_whatever_changes_nothing_stays_due(seed: int) -> None:
+    rng, center = random.Random(seed), await _center()  # noqa: S311 - the same each time
+    names = [AgentId(f"agent{number}") for number in range(5)]
+    for name in names:
+        await center.agent(name)
+    await _lives(center, "a1")
+    desk = Desk(center, "a1")
+    registered: set[AgentId] = set()
+    desk.keeper.set_registered(frozenset())
+    for turn in range(60):
+        agent = rng.choice(names)
+        match rng.randrange(7):
+            case 0 | 1:
+                registered ^= {agent}
+                desk.keeper.note(agent, registered=agent in registered)
+            case 2:
+                wish = Wish(agent=agent, readiness=rng.choice(list(Readiness)))
+                await center.put(keys.wish(agent), wish)
+            case 3:
+                await center.put(keys.barred(agent), Barred(agent=agent, since_ms=turn))
+            case 4:
+                await center.store.txn((), (Delete(key=keys.barred(agent)),))
+            case 5:
+                await center.agent(agent, site=rng.choice("ab"))
+            case _:
+                await _lives(center, rng.choice(["a2", "b1"]))
+                await center.store.txn((), (Delete(key=keys.edge(EdgeId("a2"))),))
+        if rng.random() < 0.5:
+            await settle(rng.randrange(20))
+    await asyncio.sleep(1.0)
+    found = due(desk.mirror.snapshot, EdgeId("a1"), frozenset(registered), WALL_MS)
+    assert list(found) == []
     await desk.end()

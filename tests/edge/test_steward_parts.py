@@ -101,7 +101,7 @@ class House:
 
     def _news(self, _: Snapshot, deltas: tuple[Delta, ...]) -> None:
         self.steward.take({delta.kind for delta in deltas})
-        self.keeper.wake()
+        self.keeper.take(deltas)
 
     async def configure(self) -> None:
         """Let there be one number, one queue, one agent who wants calls, and this edge."""
