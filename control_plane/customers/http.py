@@ -85,7 +85,7 @@ async def by_number(ask: Popped) -> PopView:
         number = dialled(ask.at.number, ask.request.app[TALKING].region(ask.tenant))
     except ValueError as error:
         raise not_found() from error
-    return PopView(customers=await service.calling(ask, ask.tenant, number))
+    return PopView(customers=await service.by_number(ask, number))
 
 
 async def show(ask: Named) -> Answer[CustomerView]:

@@ -123,7 +123,8 @@ class CustomerView(Discreet):
     tenant: str
     created: Instant
     updated: Instant
-    has_legal_hold: bool
+    has_legal_hold: bool | None
+    """null to whoever sees them masked: that a court asks for them is not their business."""
     merged_into: str | None
     basic: BasicView | None
     contact: ContactView | None

@@ -50,6 +50,22 @@ async def calling(ask: AnyAsk, tenant: str, number: str) -> tuple[CustomerView, 
     return await seen(ask, found.customers, found.filled)
 
 
+async def by_number(ask: AnyAsk, number: str) -> tuple[CustomerView, ...]:
+    """Return whoever has this number (E.164), as the subject may look them up by it.
+
+    What is found by a number tells the number, whatever masks it: so it takes the right to see it
+    in full, or that very caller on the line.
+    """
+
+    def may_know(customer: Customer) -> bool:
+        thing, agent = about(ask, customer), ask.subject.agent
+        is_theirs = bool(agent) and agent in (thing.on_call_with or ())
+        return is_theirs or ask.sees(thing, Permission.CUSTOMER_CONTACT_READ_FULL)
+
+    found = await pop.calling(ask.db, ask.tenant, number)
+    return await seen(ask, filter(may_know, found.customers), found.filled)
+
+
 async def seen(
     ask: AnyAsk,
     customers: Iterable[Customer],

@@ -76,7 +76,7 @@ def view(customer: Customer, allowed: Eyes, filled: tuple[str, ...]) -> Customer
         tenant=customer.tenant,
         created=instant(customer.created_ms),
         updated=instant(customer.updated_ms),
-        has_legal_hold=customer.has_legal_hold,
+        has_legal_hold=customer.has_legal_hold if allowed.basic else None,
         merged_into=customer.merged_into,
         basic=None if allowed.basic is None else _basic(customer, is_full=allowed.basic),
         contact=None if allowed.contact is None else _contact(customer, is_full=allowed.contact),

@@ -175,7 +175,7 @@ async def apply(ask: Named) -> PolicyVersionDetail:
     if not await store.apply(ask.db, version, by=ask.subject.id, now_ms=ask.now_ms):
         raise ApiError(OUTDATED)
     await ask.audit(str(version.number), detail={"digest": digest(version)})
-    return _detail(version, await store.standing(ask.db, ask.tenant))
+    return _detail(await _version(ask), await store.standing(ask.db, ask.tenant))
 
 
 # ---- trying --------------------------------------------------------------------------------------

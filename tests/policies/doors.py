@@ -29,7 +29,7 @@ from tests.control_plane.live.stage import Scene, call_id
 from tests.control_plane.outside.crawl import OF_SECTION, Sent, one
 from tests.control_plane.outside.pair import both, two_tenants
 from tests.control_plane.outside.tenants import Furnished, well
-from tests.policies import fields
+from tests.policies import fields, told
 from tests.policies.fields import FieldDoor
 from tests.policies.second import Second
 from tests.policies.staging import Staged, stage
@@ -41,8 +41,9 @@ REFUSED = (401, 403, 404)
 REACHED = (409, 412)
 NOT_SET_UP = ("recordings-not-served", "phone-credentials-off")
 """As these statuses, these errors come after the policy's yes: the handler had another reason."""
-OWN_ONLY = frozenset({"live_pop"})
-"""They are about the subject's own call, whatever else the role may see."""
+OWN_ONLY = frozenset({"live_pop", fields.LOOK_UP})
+"""They are about the subject's own call, whatever else the role may see. (Who sees numbers in full
+looks them up at any time: that is asked as of the fields.)"""
 ENFORCER_ONLY = {
     ("recordings_list_all", True): "no store of recordings is served here",
     ("sign_in_change_password", True): "who has no password is told that there is none",
@@ -52,7 +53,7 @@ FITTING = {
     "language": "de", "zone": "Europe/Berlin", "sip": "198.18.1.11:5060",
     "addresse": "198.51.100.2", "role": "role:agent", "issuer": "https://q7ours.example.org",
     "redirect_uri": "https://q7ours.example.org/back", "new": "long enough a secret",
-    "password": "long enough a secret", "drill": "site_killed", "plan_hash": "0" * 64,
+    "password": "long enough a secret", "cases": "", "drill": "site_killed", "plan_hash": "0" * 64,
 }  # fmt: skip
 """What is no mere text in a body."""
 QUERIES = {
@@ -97,6 +98,10 @@ class Driven:
     requests: int
     failed: tuple[str, ...]
     doors: tuple[str, ...]
+    told: frozenset[told.Field] = frozenset()
+    """Fields of answers to whoever was let in."""
+    resources: frozenset[str] = frozenset()
+    """What was asked of."""
 
     @property
     def by_door(self) -> frozenset[tuple[str, bool]]:
@@ -162,9 +167,9 @@ def plan(
 
 def _part(drives: list[Drive], part: int, parts: int) -> list[Drive]:
     """Return those of some resources: what is done to one thing stays together, in its order."""
-    nouns = sorted({each.route.path.split("/")[2] for each in drives})
+    nouns = sorted({told.resource(each.route) for each in drives})
     mine = frozenset(nouns[part::parts])
-    return [each for each in drives if each.route.path.split("/")[2] in mine]
+    return [each for each in drives if told.resource(each.route) in mine]
 
 
 def _doors_of(route: AnyRoute) -> set[str]:
@@ -206,12 +211,12 @@ async def drive(
 
 
 async def _prepare(ours: Furnished) -> None:
-    """Let the agent's user have the case, and let there be a customer to erase."""
+    """Let the agent's user have the case, and let there be customers to erase and to merge."""
     ids, manager = ours.ids, ours.manager
     path = f"/v1/customers/{ids['customer']}/cases/{ids['case']}"
     etag = (await manager.get(path)).headers["ETag"]
     well(await manager.ask("PATCH", path, {"owner": ids["user"]}, {"If-Match": etag}))
-    for name in ("doomed", "held"):
+    for name in ("doomed", "held", "another"):
         made = well(await manager.post("/v1/customers", {"name": f"{ours.mark} {name}"}))
         ids[name] = made.json["id"]
     officer = await manager.center.person(Role.PRIVACY_OFFICER)
@@ -247,10 +252,11 @@ class Driver:
         self._terminal = terminal
         self._second = Second(scene.center)
         self._readers: dict[object, Person] = {}
+        self._told: set[told.Field] = set()
 
     async def all(self, drives: list[Drive]) -> Driven:
         """Ask for each."""
-        told: dict[bool, set[str]] = {True: set(), False: set()}
+        said_so: dict[bool, set[str]] = {True: set(), False: set()}
         failed: list[str] = []
         doors: set[str] = set()
         for each in drives:
@@ -259,10 +265,12 @@ class Driver:
             if said:
                 failed.append(f"{each.case.n}: {each.case.case}: {each.route.name}: {said}")
             else:
-                told[each.case.allow].add(each.name)
+                said_so[each.case.allow].add(each.name)
         return Driven(
-            allowed=frozenset(told[True]), denied=frozenset(told[False]), requests=len(drives),
-            failed=tuple(failed), doors=tuple(sorted(doors)),
+            allowed=frozenset(said_so[True]), denied=frozenset(said_so[False]),
+            requests=len(drives), failed=tuple(failed), doors=tuple(sorted(doors)),
+            told=frozenset(self._told),
+            resources=frozenset(told.resource(each.route) for each in drives),
         )  # fmt: skip
 
     async def _one(self, each: Drive) -> str:
@@ -282,6 +290,8 @@ class Driver:
         for door, reply in replies.items():
             if each.case.allow is not self._says(each, reply):
                 return f"{door}: {reply.status} {reply.body[:400]!r}"
+        if each.case.allow and replies[REST].status < 300:
+            self._told.update(told.in_answer(each.route, replies[REST]))
         return ""
 
     def _says(self, each: Drive, reply: Reply) -> bool | None:
@@ -289,7 +299,7 @@ class Driver:
         if each.field is None:
             return _is_allowed(reply, self._listed(each))
         said = _is_allowed(reply, "")
-        if not said or each.field.body(self._ours.ids) is not None:
+        if not said or each.field.query or each.field.body(self._ours.ids) is not None:
             return said
         return each.field.is_shown(reply, self._ours.ids)
 
@@ -321,6 +331,8 @@ class Driver:
         sent = one(each.route, ids)
         if each.field is not None and (body := each.field.body(ids)) is not None:
             sent = replace(sent, body=body)
+        if each.field is not None and each.field.query:
+            sent = replace(sent, path=f"{sent.path}?{each.field.query}")
         if query := QUERIES.get(each.route.name):
             sent = replace(sent, path=f"{sent.path}?{query.format(**ids, mark=whose.mark)}")
         headers = {k: v for k, v in sent.headers.items() if not k.startswith("Everline-")}
@@ -417,6 +429,8 @@ def _others(each: Drive, ids: Mapping[str, str]) -> dict[str, str]:
     thing = each.case.thing
     if each.route.name == "customers_erase":
         found["customer"] = ids["held" if thing.get("has_legal_hold") else "doomed"]
+    if each.route.name == "customers_merge":
+        found["gone"] = ids.get("another", ids["gone"])
     if each.route.name == "recordings_delete" and thing.get("has_legal_hold"):
         found["recording"] = ids["held_recording"]
     if thing.get("employer") == "" or thing.get("agent") == "" or thing.get("team") == "":

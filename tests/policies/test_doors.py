@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import control_plane
 from control_plane import proof
 from control_plane.app import ROUTES
 from control_plane.permissions import Permission
-from tests.policies import doors, fields
+from tests.control_plane.outside.crawl import SCHEMAS
+from tests.policies import doors, fields, told
 from tests.policies.staging import OTHER, Staged, stage
 
 CASES = proof.load(Path(__file__).parents[2] / "policies" / "cases.yaml")
@@ -30,6 +33,9 @@ async def test_every_endpoint_says_what_the_cases_say(part: int) -> None:
     assert driven.failed == ()
     assert driven.requests > len(CASES) / PARTS / 2
     assert {doors.TERMINAL, doors.REST} <= set(driven.doors)
+    mine = [route for route in ROUTES if told.resource(route) in driven.resources]
+    assert told.untold(mine, driven.told) == ()
+    assert told.told_after_all(mine, driven.told) == ()
 
 
 def test_no_endpoint_and_no_group_of_fields_is_left_out() -> None:
@@ -41,6 +47,37 @@ def test_no_endpoint_and_no_group_of_fields_is_left_out() -> None:
     for each in CASES:
         name = f"{each.n}: {each.case} ({each.may})"
         assert (left.get(name) == doors.UNBUILT) is (each.may in unbuilt), name
+
+
+def test_every_field_of_a_customer_takes_a_permission_or_is_told_to_all_who_see_one() -> None:
+    groups = {"basic": "BasicView", "contact": "ContactView"}
+    leaves = set(SCHEMAS["CustomerView"]["properties"]) - set(groups)
+    leaves |= {f"{k}.{each}" for k, name in groups.items() for each in SCHEMAS[name]["properties"]}
+    told_by_group = [part for parts in fields.PARTS.values() for part in parts]
+    assert sorted((*told_by_group, *fields.OPEN)) == sorted(leaves)
+
+
+def test_a_field_that_is_new_or_masked_too_little_is_named() -> None:
+    full = Permission.CUSTOMER_CONTACT_READ_FULL
+    contact = {"numbers": ["+49301"], "email": "q7@x", "address": "q7 Street"}
+    ids = {"word": "q7", "number": "+49301"}
+    assert fields.SHOWN[full]({"contact": contact}, ids) is True
+    assert fields.SHOWN[full]({"contact": contact | {"email": "q..."}}, ids) is None
+    assert fields.SHOWN[full]({"contact": None}, ids) is False
+    known = told.declared(ROUTES)
+    (one, *_) = (each for each in known if (each.resource, each.schema) not in told.UNTOLD)
+    assert told.untold(ROUTES, known - {one}) == (f"/v1/{one.resource}: {one.schema}.{one.name}",)
+    assert len(told.told_after_all(ROUTES, known)) > 0
+
+
+def test_what_the_code_asks_the_policy_for_is_driven() -> None:
+    asked = {str(route.access) for route in ROUTES} | set(fields.ASKED)
+    for file in Path(control_plane.__file__).parent.rglob("*.py"):
+        if file.name == "permissions.py":
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Permission":
+                assert Permission.__members__.get(node.attr, node.attr) in asked, file
 
 
 def test_an_endpoint_that_comes_without_cases_is_named() -> None:

@@ -59,7 +59,7 @@ async def test_an_outsourced_agent_gets_their_caller_masked_and_no_forbidden_byt
     pop = (await outsourced.get(paths[0])).json["customers"][0]
     assert pop["basic"]["name"] == "A. Ö."
     assert pop["contact"]["numbers"] == ["+49••••67", "+49••••65"]
-    assert (pop["notes"], pop["sensitive"]) == (None, None)
+    assert (pop["notes"], pop["sensitive"], pop["has_legal_hold"]) == (None, None, None)
     assert (await manager.get(paths[0])).json["customers"][0]["contact"]["is_masked"] is False
 
 
@@ -87,6 +87,21 @@ async def test_what_is_masked_can_be_neither_searched_nor_counted(
     found = await supervisor.get(f"/v1/customers?{query}")
     assert (found.status, found.error_id) == (403, "not-searchable")
     assert (await supervisor.get("/v1/customers?name=anna&sort=-name")).status == 200
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.SUPERVISOR])
+async def test_a_masked_number_cannot_be_guessed_by_looking_numbers_up(
+    center: Center, role: Role
+) -> None:
+    _, made = await add(center)
+    person = await center.person(role, agent="a1", team="t")
+    where = "/v1/customers/by-number/+493098765"
+    for talking in ((), ("a2",)):
+        talk(center, "+493098765", *talking)
+        assert (await person.get(where)).json == {"customers": []}
+    talk(center, "+493098765", "a1")
+    told = (await person.get(where)).json["customers"]
+    assert [each["id"] for each in told] == [made.json["id"]]
 
 
 async def test_an_agent_cannot_put_masked_names_in_order(center: Center) -> None:

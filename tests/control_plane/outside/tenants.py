@@ -117,7 +117,10 @@ async def _configure(made: Furnished, main: Person, number: int) -> None:
     await add("teams", "team", {"name": f"{mark} Team", "site": "a"})
     await add("calendars", "calendar", {"zone": "Europe/Berlin"})
     await add("queues", "backup", {"needs": {made.ids["skill"]: 3}})
-    await add("queues", "queue", {"needs": {made.ids["skill"]: 4}, "employer": f"{mark}corp"})
+    await add("queues", "queue", {
+        "needs": {made.ids["skill"]: 4}, "employer": f"{mark}corp",
+        "steps": [{"after_s": 60, "raise_priority": 1}], "longest_queue": {"most": 50},
+    })  # fmt: skip
     await add("agents", "agent", {
         "name": f"{mark} Agent", "site": "a", "skills": {made.ids["skill"]: 5},
         "password": f"{mark} secret", "team": made.ids["team"], "employer": f"{mark}corp",

@@ -46,6 +46,8 @@ async def test_lines_hold_when_a_second_person_has_approved_them(center: Center)
     assert (alone.status, alone.error_id) == (403, "forbidden")
     before = (await admin.get("/v1/policy")).json
     applied = await apply(center, admin, proposed)
+    assert applied.json["applied_by"] == admin.id
+    assert applied.json["applied"] is not None
     assert (applied.status, applied.json["state"]) == (200, "holds"), applied.body
     await center.app[LOADER].look()
     assert (await manager.get(made)).json["notes"] is None
