@@ -11,24 +11,11 @@ from control_plane.configuration import telling
 from control_plane.configuration.book import Newest
 from control_plane.configuration.carrying import carry_out
 from control_plane.configuration.desk import DESK
-from control_plane.configuration.document import (
-    Edit,
-)
-from control_plane.configuration.errors import (
-    BROKEN,
-    DOES_NOT_FIT,
-    PLAN_ACTIVE,
-    PLAN_NOT_ACTIVE,
-)
+from control_plane.configuration.document import Edit
+from control_plane.configuration.errors import BROKEN, DOES_NOT_FIT, PLAN_ACTIVE, PLAN_NOT_ACTIVE
 from control_plane.configuration.moving import judged
 from control_plane.configuration.nouns import ACTIVATIONS
-from control_plane.configuration.schemas import (
-    Done,
-    ItemPath,
-    MoveTrial,
-    PlanState,
-    Reason,
-)
+from control_plane.configuration.schemas import Done, ItemPath, MoveTrial, PlanState, Reason
 from control_plane.errors import ApiError, not_found
 from control_plane.permissions import Permission
 

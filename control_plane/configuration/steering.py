@@ -8,21 +8,10 @@ from control_plane.api.ask import Ask
 from control_plane.api.route import Answer, Method, Route, Routes, Tx
 from control_plane.configuration.book import Newest
 from control_plane.configuration.carrying import carry_out
-from control_plane.configuration.document import (
-    Edit,
-)
-from control_plane.configuration.errors import (
-    BROKEN,
-    DOES_NOT_FIT,
-)
+from control_plane.configuration.document import Edit
+from control_plane.configuration.errors import BROKEN, DOES_NOT_FIT
 from control_plane.configuration.moving import judged
-from control_plane.configuration.schemas import (
-    Done,
-    Drain,
-    ItemPath,
-    MoveTrial,
-    Traffic,
-)
+from control_plane.configuration.schemas import Done, Drain, ItemPath, MoveTrial, Traffic
 from control_plane.errors import VERSION_MISMATCH, ApiError, not_found
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing

@@ -8,12 +8,7 @@ from typing import Any
 from control_plane.api.model import instant
 from control_plane.configuration.book import Outcome
 from control_plane.configuration.document import SECRET, Body, Change
-from control_plane.configuration.schemas import (
-    ChangeView,
-    FindingView,
-    VersionView,
-    Written,
-)
+from control_plane.configuration.schemas import ChangeView, FindingView, VersionView, Written
 from control_plane.configuration.store import Version
 from state.configuration_findings import Finding
 

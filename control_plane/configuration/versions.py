@@ -12,18 +12,8 @@ from control_plane.configuration import store, telling
 from control_plane.configuration.book import Newest, seen_by
 from control_plane.configuration.carrying import carry_out
 from control_plane.configuration.desk import DESK
-from control_plane.configuration.document import (
-    NOTHING,
-    Document,
-    Edit,
-    difference,
-    restoring,
-)
-from control_plane.configuration.errors import (
-    BROKEN,
-    DOES_NOT_FIT,
-    NOT_SERVED,
-)
+from control_plane.configuration.document import NOTHING, Document, Edit, difference, restoring
+from control_plane.configuration.errors import BROKEN, DOES_NOT_FIT, NOT_SERVED
 from control_plane.configuration.moving import judged
 from control_plane.configuration.nouns import ACTIVATIONS, NOUNS
 from control_plane.configuration.publisher import APPLIED_S
