@@ -17,7 +17,7 @@ from state.errors import (
     StoreError,
     UnavailableError,
 )
-from state.listing import read_all
+from state.listing import Listing, read_all
 from state.model import Release
 from state.store import Delete, ModIs, Operation, Put
 
@@ -56,8 +56,14 @@ class SupersededError(StoreError):
         self.version = version
 
 
-async def publish(store: Store, configuration: Configuration) -> Published:
+async def publish(
+    store: Store, configuration: Configuration, seen: Listing | None = None
+) -> Published:
     """Make `/everline/state/config/` what `configuration` says.
+
+    `seen`: what stood there lately, as somebody knows who follows the store. With a release in it,
+    that is tried before all is read: whoever else has published since has written or deleted the
+    release's record, which every transaction compares.
 
     Writes only what differs, in transactions of at most 100 keys: each is done wholly or not at
     all, and only if nobody else has written those keys since they were read. After a conflict or an
@@ -75,10 +81,13 @@ async def publish(store: Store, configuration: Configuration) -> Published:
     written: set[str] = set()
     deleted: set[str] = set()
     wanted = configuration.by_key()
+    release = configuration.release
+    listing = seen if release is not None else None
+    if listing is not None and not _Held.of(listing.records).revision:
+        listing = None
     for _ in range(_ATTEMPTS):
-        listing = await read_all(store, keys.CONFIG)
+        listing = listing or await read_all(store, keys.CONFIG)
         held = _Held.of(listing.records)
-        release = configuration.release
         _refuse_older(release, held.release)
         steps = _plan(wanted, held.others)
         if not steps and held.says(release):
@@ -100,6 +109,7 @@ async def publish(store: Store, configuration: Configuration) -> Published:
                 unchanged=len(wanted) - len(written),
                 revision=revision,
             )
+        listing = None
     raise UnavailableError(
         f"the configuration was not published in {_ATTEMPTS} attempts: is somebody else publishing?"
     )

@@ -22,6 +22,7 @@ from state import keys
 from state.clock import Clock
 from state.configuration import SECTIONS, Configuration
 from state.errors import StateError
+from state.listing import Listing
 from state.mirror import Mirror, MirrorState
 from state.model import MAIN, Release
 from state.publishing import SupersededError, publish
@@ -36,7 +37,6 @@ FIRST_LIST_S: Final = 5.0
 """How long the first list of the shared state is waited for, before anything is said."""
 COMMIT_S: Final = 1.0
 """So long after a version was announced it is looked for eagerly: its transaction is ending."""
-_EAGER_S: Final = 0.01
 APPLIED_S: Final = 2.0
 """Within this every edge goes by a version, or the answer says which one does not."""
 
@@ -115,7 +115,7 @@ class Publisher:
             return
         whole = replace(newest.checked.configuration, release=Release(version=number))
         try:
-            done = await publish(self._store, whole)
+            done = await publish(self._store, whole, seen_in(self._mirror.snapshot))
         except SupersededError as error:
             self._say(str(error))
             return
@@ -148,16 +148,15 @@ class Publisher:
         await self._until_committed()
 
     async def _until_committed(self) -> None:
-        until_s = self._clock.now().mono_s + COMMIT_S
-        while self._clock.now().mono_s < until_s:
-            try:
-                async with self._database.read() as connection:
-                    newest = await self._book.newest(connection)
-            except DatabaseUnavailableError:
-                return
-            if newest.number >= self._expected:
-                return
-            await asyncio.sleep(_EAGER_S)
+        with contextlib.suppress(TimeoutError, DatabaseUnavailableError):
+            async with asyncio.timeout(COMMIT_S):
+                while True:
+                    committed = self._database.next_commit()
+                    async with self._database.read() as connection:
+                        newest = await self._book.newest(connection)
+                    if newest.number >= self._expected:
+                        return
+                    await asyncio.wait((committed,))
         self._expected = 0
 
     def _say(self, problem: str) -> None:
@@ -190,6 +189,12 @@ def configuration_in(snapshot: Snapshot) -> Configuration:
         for name in SECTIONS
     }
     return Configuration(**found)
+
+
+def seen_in(snapshot: Snapshot) -> Listing:
+    """PURE. Return what stands of the configuration, as a listing of the store would."""
+    records = (each for key, each in snapshot.raw.items() if key.startswith(keys.CONFIG))
+    return Listing(records=tuple(records), revision=snapshot.revision)
 
 
 def _has_configuration(snapshot: Snapshot) -> bool:

@@ -41,6 +41,7 @@ class Database:
         """They have no transaction, and cannot write."""
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._writer = asyncio.Lock()
+        self._committed: asyncio.Future[None] | None = None
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -71,11 +72,19 @@ class Database:
             if not self.is_sqlite:
                 async with self.engine.begin() as connection:
                     yield connection
-                return
-            async with self._writer, self.engine.begin() as connection:
-                # Else it begins as a reader, and may find the file taken when it comes to write.
-                await connection.execute(text("BEGIN IMMEDIATE"))
-                yield connection
+            else:
+                async with self._writer, self.engine.begin() as connection:
+                    # Else it begins as a reader, and may find the file taken when it writes.
+                    await connection.execute(text("BEGIN IMMEDIATE"))
+                    yield connection
+        if self._committed is not None and not self._committed.done():
+            self._committed.set_result(None)
+
+    def next_commit(self) -> asyncio.Future[None]:
+        """Return what is done when a transaction of this process has been committed from now on."""
+        if self._committed is None or self._committed.done():
+            self._committed = asyncio.get_running_loop().create_future()
+        return self._committed
 
     async def is_up(self) -> bool:
         """Return whether it answers."""

@@ -145,6 +145,35 @@ async def test_a_release_whose_transactions_went_through_is_not_read_again() -> 
     assert await held(store) == release(2, 151).by_key() | {keys.release(): Release(version=2)}
 
 
+async def test_what_was_seen_of_a_release_is_not_read_at_all() -> None:
+    store = CountingStore()
+    await publish(store, release(1, 150))
+    seen = await read_all(store, keys.CONFIG)
+    store.reads = 0
+    done = await publish(store, release(2, 151), seen)
+    assert (done.written, done.unchanged, store.reads) == (1, 151, 0)
+    assert await held(store) == release(2, 151).by_key() | {keys.release(): Release(version=2)}
+
+
+async def test_what_was_seen_too_long_ago_is_read_again() -> None:
+    store = CountingStore()
+    await publish(store, release(1, 3))
+    seen = await read_all(store, keys.CONFIG)
+    await publish(store, release(2, 5))
+    await publish(store, release(3, 4), seen)
+    assert await held(store) == release(3, 4).by_key() | {keys.release(): Release(version=3)}
+
+
+async def test_a_file_that_was_seen_is_not_gone_by() -> None:
+    # It leaves no record that a transaction could compare: others may have written since.
+    store = CountingStore()
+    await publish(store, agents(3))
+    seen = await read_all(store, keys.CONFIG)
+    await publish(store, agents(5))
+    await publish(store, release(1, 4), seen)
+    assert await held(store) == release(1, 4).by_key() | {keys.release(): Release(version=1)}
+
+
 @pytest.mark.parametrize(
     "others", [Release(version=1, is_whole=False), None], ids=["older", "none"]
 )
