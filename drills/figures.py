@@ -19,10 +19,12 @@ from drills.packets import Wire, rto_s
 from drills.recovery import (
     ANSWER_LIMIT_S,
     abort_back_s,
+    agents_back_s,
     data_rto_s,
     drained_s,
     ledger_rto_s,
     media_rto_s,
+    offer_wait_s,
     recording_lost_s,
     recording_rto_s,
     sign_in_rto_s,
@@ -65,6 +67,8 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, first_site)
     answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms)
     answers["ttl_overrun_s"] = _overrun_s(course)
+    answers["offer_wait_s"] = offer_wait_s(seen, t0_ms)
+    answers["agents_back_s"] = agents_back_s(seen, t0_ms)
     answers["drained_s"] = drained_s(seen, t0_ms)
     answers["media_rto_s"] = media_rto_s(seen.ledger, t0_ms, first_site)
     answers["data_rto_s"] = data_rto_s(seen.writes_ms, t0_ms)

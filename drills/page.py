@@ -32,6 +32,7 @@ _SERVICES = (
     ("media: the first new caller to hear an agent", "media_rto_s"),
     ("recording: the first new talk that is recorded as a whole", "recording_rto_s"),
     ("sign-in: the last agent's telephone registered again", "sign_in_rto_s"),
+    ("agents of a dead site: 95 of 100 can be rung elsewhere", "agents_back_s"),
     ("data: the longest time without a write", "data_rto_s"),
 )
 

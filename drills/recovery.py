@@ -6,18 +6,22 @@ the same is `drills.packets`'s.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final
 
+from drills.blast import killed_site
 from drills.demo.ledger import Ledger
+from drills.demo.reports import OfferChange
 from drills.experiment import FaultKind
 from drills.seen import Seen, Written
-from state.model import SiteId
+from state.model import CallId, Outcome, SiteId
 
 ANSWER_LIMIT_S: Final = 2.0
 """A call set up within this time counts as served."""
 DATA_S: Final = 20.0
+MOVED_S: Final = 20.0
 _MS: Final = 1000.0
 
 
@@ -84,6 +88,28 @@ def recording_lost_s(seen: Seen) -> float | None:
     )
 
 
+def offer_wait_s(seen: Seen, t0_ms: int) -> float | None:
+    """Return how long, at most, an answered caller waited until an agent was given to them.
+
+    Of those who came within `DATA_S` of the first fault, or waited when it came; who left before
+    is not among them, and who never had an agent waited for ever.
+    """
+    given_ms: dict[CallId, int] = {}
+    for event in seen.offers:
+        if event.change is OfferChange.PUT and event.call is not None:
+            given_ms.setdefault(event.call, event.at_ms)
+    waits_ms = [
+        given_ms.get(call, math.inf) - row.caller.ok_ms
+        for row in seen.ledger.placed
+        if row.caller
+        and row.caller.ok_ms is not None
+        and row.caller.ok_ms <= t0_ms + DATA_S * _MS
+        and row.by_people is not Outcome.ABANDONED
+        and given_ms.get(call := CallId(row.caller.call), t0_ms) >= t0_ms
+    ]
+    return max(waits_ms) / _MS if waits_ms else None
+
+
 def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:
     """Return for how long, at most, nothing could be written in the `DATA_S` after the fault."""
     inside = [at for at in sorted(writes_ms) if t0_ms <= at <= t0_ms + DATA_S * _MS]
@@ -105,6 +131,23 @@ def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> floa
             out.remove(agent)
             worst_ms = max(worst_ms, at_ms)
     return None if out else (worst_ms - t0_ms) / _MS
+
+
+def agents_back_s(seen: Seen, t0_ms: int) -> float | None:
+    """Return within which time 95 of 100 agents of a dead site could be rung through another.
+
+    The nearest rank: of ten it is the last. Infinite where too few ever could; None: no site was
+    dead for `MOVED_S`, which is less than it would take.
+    """
+    gone = killed_site(seen.course.method)
+    dead_s = max((each.ttl_s for each in seen.course.method if each.target == gone), default=0.0)
+    if gone is None or dead_s < MOVED_S:
+        return None
+    homed = [agent.id for agent in seen.scenario.agents if agent.site == gone]
+    back_s = sorted(
+        (seen.moved_ms[each] - t0_ms) / _MS if each in seen.moved_ms else math.inf for each in homed
+    )
+    return back_s[math.ceil(0.95 * len(back_s)) - 1] if back_s else None
 
 
 def drained_s(seen: Seen, t0_ms: int) -> float | None:

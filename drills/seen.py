@@ -15,7 +15,7 @@ from drills.demo.reports import AgentReport, OfferEvent
 from drills.demo.scenario import Scenario
 from drills.evidence import ClockBound
 from drills.packets import Wire
-from state.model import CallId, EdgeId, SiteId
+from state.model import AgentId, CallId, EdgeId, SiteId
 
 
 class Redialled(Struct, frozen=True, kw_only=True):
@@ -72,6 +72,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """When the shared state changed, as a watch saw it."""
     sign_ins: tuple[tuple[int, str, bool], ...] = ()
     """When which agent's telephone said that it is registered, or no longer."""
+    moved_ms: Mapping[AgentId, int] = {}
+    """When agents of a site that was gone were first there by the word of another one."""
     merged_ms: tuple[int, ...] = ()
     """When edges had merged what they did without a quorum."""
     clocks_meanwhile: tuple[ClockBound, ...] = ()

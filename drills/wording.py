@@ -42,6 +42,8 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "reconciled_s": Figure("sites have merged what they did alone", _S),
     "redialled": Figure("cut off callers who dialled again"),
     "places_regained": Figure("of these, got their place back", _SHARE),
+    "offer_wait_s": Figure("longest wait of an answered caller until an agent was given", _S),
+    "agents_back_s": Figure("95 of 100 agents of the dead site can be rung elsewhere", _S),
     "drained_s": Figure("last new call at the site with bad lines", _S),
     "recordings_due": Figure("answered calls, of which there should be a recording"),
     "recordings_lost": Figure("recordings that are missing or not whole"),

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from drills.blast import killed_site
 from drills.course import Course
 from drills.demo import history
 from drills.demo.figures import Stock
@@ -114,6 +115,8 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     content = pcap.read_bytes()
     wire = read_wire(content, stage.lab.addresses["callers"])
     of_the_plan = tuple(each for each in wire.calls if each.sip_call_id not in extra)
+    gone, t0_ms = killed_site(course.method), course.began_ms
+    is_gone = gone is not None and t0_ms is not None
     book = join(stage.scenario, stage.people.caller_reports(), agents, records)
     seen = Seen(
         scenario=stage.scenario,
@@ -122,6 +125,9 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         offers=history.offers(stage.observer.seen),
         course=course,
         wire=msgspec.structs.replace(wire, calls=of_the_plan),
+        moved_ms=history.came_back(stage.observer.seen, gone or SiteId(""), t0_ms or 0)
+        if is_gone
+        else {},
         merged_ms=witnesses.merged(stage),
         clocks_meanwhile=tuple(meanwhile.clocks),
         aborted_ms=meanwhile.aborted_ms,

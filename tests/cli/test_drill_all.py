@@ -129,7 +129,7 @@ def test_what_is_left_is_told_and_the_file_names_every_drill(
 def test_what_was_not_begun_has_not_failed_and_is_due_again_the_next_time(
     monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert asked(Labs(4, end=End.NOT_STEADY), monkeypatch, file) == Exit.OK
+    assert asked(Labs(4, end=End.NOT_STEADY), monkeypatch, file) == Exit.FAILED, "nothing was shown"
     said = capsys.readouterr()
     assert "site_killed, 1: NOT BEGUN" in said.err
     assert "drill all: 4 runs are left" in said.err

@@ -25,7 +25,14 @@ FIGURES = {
     *("media_rto_s", "data_rto_s", "sign_in_rto_s", "recording_rto_s"),
     *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
     *("writes_lost", "writes_after", "write_gap_s", "database_whole_s"),
-    *("clock_off_s", "stores_away", "members_away", "abort_back_s"),
+    *(
+        "agents_back_s",
+        "offer_wait_s",
+        "clock_off_s",
+        "stores_away",
+        "members_away",
+        "abort_back_s",
+    ),
 }
 SOUND = """
 name = "mine"

@@ -20,7 +20,7 @@ from drills.experiment import Fault, FaultKind
 from drills.figures import figures, places
 from drills.library import experiment_of
 from drills.packets import Dialled, Wire
-from drills.recovery import data_rto_s, sign_in_rto_s, writes
+from drills.recovery import data_rto_s, offer_wait_s, sign_in_rto_s, writes
 from drills.seen import Redialled, Seen, Written
 from state.model import (
     CallId,
@@ -173,6 +173,44 @@ def test_a_survivor_that_never_notices_makes_the_dead_sites_agents_untrue_for_ev
 def test_a_fault_that_was_never_undone_outlived_its_time_for_ever() -> None:
     whole = replace(seen(), course=course(KILL_SITE, healed_ms=None))
     assert figures(whole)["ttl_overrun_s"] == float("inf")
+
+
+def given(wait_ms: int) -> tuple[OfferEvent, ...]:
+    """Let each caller have an agent half a second after the 200, and the last one later."""
+    answered = [
+        row.caller
+        for row in seen().ledger.placed
+        if row.caller and row.caller.ok_ms is not None and row.agent is not None
+    ]
+    last = max(answered, key=lambda each: each.ok_ms or 0)
+    return tuple(
+        replace(
+            OFFERS[0],
+            change=OfferChange.PUT,
+            call=CallId(each.call),
+            at_ms=(each.ok_ms or 0) + (wait_ms if each is last else 500),
+        )
+        for each in answered
+    )
+
+
+def test_the_wait_for_an_agent_is_the_longest_of_those_who_waited_or_came_after() -> None:
+    whole = seen()
+    t0_ms = max(row.caller.ok_ms or 0 for row in whole.ledger.placed if row.caller) - 3000
+    assert offer_wait_s(replace(whole, offers=given(500)), t0_ms) == 0.5
+    assert offer_wait_s(replace(whole, offers=given(7000)), t0_ms) == 7.0
+    assert offer_wait_s(replace(whole, offers=()), t0_ms) == float("inf")
+
+
+def test_agents_of_a_site_that_is_dead_for_long_are_back_within_the_time_of_nearly_all() -> None:
+    assert figures(seen())["agents_back_s"] is None, "dead for 12 s: nobody need move"
+    whole = seen(replace(KILL_SITE, ttl_s=25.0))
+    homed = [agent.id for agent in SCENARIO.agents if agent.site == DEAD]
+    there = {agent: KILL_MS + 9000 + 100 * number for number, agent in enumerate(homed)}
+    found = figures(replace(whole, moved_ms=there))
+    assert found["agents_back_s"] == (there[homed[-1]] - KILL_MS) / 1000
+    found = figures(replace(whole, moved_ms={homed[0]: KILL_MS + 9000}))
+    assert found["agents_back_s"] == float("inf"), "the others never were"
 
 
 def test_recordings_that_do_not_open_or_end_too_soon_are_lost() -> None:
