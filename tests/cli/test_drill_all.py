@@ -186,7 +186,7 @@ class Beside:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, list[tuple[str, int]]]] = []
-        self._both = threading.Barrier(2, timeout=5)
+        self._both = threading.Barrier(2, timeout=60)
 
     def hold(self, lab: str, text: str) -> int:
         """Put evidence of all that is asked for on the shelf."""
