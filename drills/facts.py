@@ -45,6 +45,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """Recordings that are at one site alone."""
     calls: Mapping[SiteId, int] = {}
     """Calls that go on, by the site that holds them."""
+    numbers: Mapping[SiteId, int] = {}
+    """How many numbers each site serves before all others; under no name those of any site."""
     blackouts: tuple[str, ...] = ()
     """Names of the blackouts that the drill would fall into."""
     permit: Permit | None = None

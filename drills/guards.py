@@ -16,8 +16,10 @@ HEADROOM: Final = 1.2
 APPROVAL: Final = "two people"
 LIVE_MOST_SITES: Final = 1
 LIVE_MOST_SHARE: Final = 0.5
-"""Of the agents, and of the calls that go on."""
+"""Of the agents, of the calls that go on, and of the numbers that name a site of their own."""
 _WHOLE_SITE: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
+_OUT_OF_SERVICE: Final = _WHOLE_SITE | {FaultKind.DRAIN, FaultKind.CUT_OFF}
+_PEOPLE: Final = "agents-"
 _LIFE_OR_DEATH: Final = "etcd-"
 
 
@@ -52,6 +54,21 @@ def lost_sites(faults: Iterable[Fault]) -> frozenset[SiteId]:
     return frozenset(SiteId(fault.target) for fault in faults if fault.kind in _WHOLE_SITE)
 
 
+def out_of_service(faults: Iterable[Fault]) -> frozenset[SiteId]:
+    """Return the sites that no new caller from outside is served by while these faults last."""
+    return frozenset(SiteId(fault.target) for fault in faults if fault.kind in _OUT_OF_SERVICE)
+
+
+def without_agents(faults: Iterable[Fault]) -> frozenset[SiteId]:
+    """Return the sites whose agents cannot be rung while these faults last."""
+    known = tuple(faults)
+    return lost_sites(known) | {
+        SiteId(fault.target.removeprefix(_PEOPLE))
+        for fault in known
+        if fault.kind is FaultKind.ISOLATE and fault.target.startswith(_PEOPLE)
+    }
+
+
 def _lever(facts: Facts) -> Verdict:
     why = "the safety lever is pulled: nothing may be broken" if facts.is_lever_pulled else "free"
     return Verdict(guard="safety lever", allows=not facts.is_lever_pulled, why=why)
@@ -76,7 +93,7 @@ def _calendar(facts: Facts) -> Verdict:
 
 
 def _last_good_site(faults: tuple[Fault, ...], facts: Facts) -> Verdict:
-    left = facts.good_sites - lost_sites(faults)
+    left = facts.good_sites - out_of_service(faults)
     why = f"good sites left: {', '.join(sorted(left)) or 'none'}"
     return Verdict(guard="never the last good site", allows=bool(left), why=why)
 
@@ -136,17 +153,21 @@ def _headroom(experiment: Experiment, faults: tuple[Fault, ...], facts: Facts) -
 
 
 def _radius(faults: tuple[Fault, ...], facts: Facts) -> Verdict:
-    lost = lost_sites(faults)
+    lost, out = lost_sites(faults), out_of_service(faults)
     most = LIVE_MOST_SITES if facts.is_live else len(facts.sites) - 1
     most_share = LIVE_MOST_SHARE if facts.is_live else 1.0
-    if unknown := lost - frozenset(facts.sites):
+    if unknown := out - frozenset(facts.sites):
         why = f"there is no site {', '.join(sorted(unknown))}"
         return Verdict(guard="blast radius", allows=False, why=why)
-    shares = {"agents": _share(facts.agents, lost), "calls": _share(facts.calls, lost)}
+    shares = {
+        "agents": _share(facts.agents, without_agents(faults)),
+        "calls": _share(facts.calls, lost),
+        "numbers": _share(facts.numbers, out),
+    }
     told = ", ".join(f"{share:.0%} of the {what}" for what, share in shares.items())
     callers = "real callers" if facts.is_live else "synthetic callers only"
-    allows = len(lost) <= most and all(share <= most_share for share in shares.values())
-    why = f"{len(lost)} sites (at most {most}), {told} (at most {most_share:.0%}), {callers}"
+    allows = len(out) <= most and all(share <= most_share for share in shares.values())
+    why = f"{len(out)} sites (at most {most}), {told} (at most {most_share:.0%}), {callers}"
     return Verdict(guard="blast radius", allows=allows, why=why)
 
 

@@ -22,6 +22,7 @@ from state.model import (
     SiteId,
     Ticket,
     TicketState,
+    Unreplicated,
 )
 
 
@@ -33,6 +34,8 @@ class Wall:
     offers: dict[str, Offer] = field(default_factory=dict)
     ready: dict[str, SiteId] = field(default_factory=dict)
     edges: dict[str, SiteId] = field(default_factory=dict)
+    unreplicated: dict[str, int] = field(default_factory=dict)
+    """By site: recordings of calls that are over, which no other site has."""
     closed: int = 0
     """Tickets that are gone."""
 
@@ -63,6 +66,8 @@ class Wall:
                 self.edges.pop(identifier, None)
                 if value is not None:
                     self.edges[identifier] = decode(EdgeLife, value, key).site
+            case Kind.UNREPLICATED if value is not None:
+                self.unreplicated[identifier] = decode(Unreplicated, value, key).recordings
             case _:
                 return
 

@@ -120,6 +120,8 @@ class Stakes(Struct, frozen=True, kw_only=True):
     """Log entries that each member has yet to apply; None: it does not answer."""
     recordings: Mapping[SiteId, int]
     """Recordings that are at one site alone."""
+    numbers: Mapping[SiteId, int]
+    """How many numbers each site serves before all others; under no name those of any site."""
     peak_erlangs: float
     """Of the busiest ten minutes of the last day."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
@@ -312,7 +313,13 @@ class Desk:
         alone = await asyncio.to_thread(replicas.unreplicated, runs, over.records)
         now_ms, snapshot = self._clock.now().wall_ms, self._mirror.snapshot
         most = await asyncio.to_thread(peak.peak_erlangs, snapshot, over.records, now_ms)
-        return Stakes(etcd=lags, recordings=alone, peak_erlangs=round(most, 2))
+        first = (entry.value.sites[:1] or (SiteId(""),) for entry in snapshot.dids.values())
+        return Stakes(
+            etcd=lags,
+            recordings=alone,
+            numbers=Counter(site for sites in first for site in sites),
+            peak_erlangs=round(most, 2),
+        )
 
     async def _fault(self, ask: FaultAsk) -> Faults:
         if self._faults is None:

@@ -146,6 +146,7 @@ class LiveGround:
                 for site, behind in sorted(stakes.etcd.items())
             ),
             unreplicated=stakes.recordings,
+            numbers=stakes.numbers,
             calls={row.site: row.calls for row in status.sites},
             blackouts=self.blackouts(),
             permit=self.permit,

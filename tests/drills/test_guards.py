@@ -119,6 +119,22 @@ def test_a_site_that_is_not_there_is_beyond_the_radius() -> None:
     assert forbidden("site_killed", nowhere, FINE) == ["blast radius"]
 
 
+@pytest.mark.parametrize("kind", [FaultKind.DRAIN, FaultKind.CUT_OFF])
+def test_a_site_that_is_drained_or_cut_off_serves_nobody_either(kind: FaultKind) -> None:
+    out = [Fault(kind=kind, target=site, ttl_s=5.0) for site in "ab"]
+    assert forbidden("site_killed", out, FINE) == []
+    assert "never the last good site" in forbidden(
+        "site_killed", out, replace(FINE, good_sites=frozenset({A, B}))
+    )
+    assert "blast radius" in forbidden("site_killed", out, LIVE), "two sites"
+
+
+def test_agents_who_are_cut_off_are_within_the_radius() -> None:
+    out = [Fault(kind=FaultKind.ISOLATE, target=f"agents-{site}", ttl_s=5.0) for site in "ab"]
+    assert forbidden("agents_return", out, FINE) == []
+    assert forbidden("agents_return", out, LIVE) == ["blast radius", "two people"]
+
+
 KILLED = [Fault(kind=FaultKind.KILL_SITE, target="a", ttl_s=5.0)]
 LIVE = replace(FINE, is_live=True, permit=PERMIT)
 LATE = Lag(replica="etcd at b", behind=900.0, at_most=500.0, unit="log entries")
@@ -150,6 +166,7 @@ def test_a_live_system_that_is_well_and_two_people_who_agree_let_it_begin() -> N
         (replace(LIVE, erlangs=17.0), "headroom", "20 agents left for 17.0 erlangs, 20.4 needed"),
         (replace(LIVE, agents={A: 40, B: 10, C: 10}), "blast radius", "67% of the agents"),
         (replace(LIVE, calls={A: 6, B: 2, C: 2}), "blast radius", "60% of the calls"),
+        (replace(LIVE, numbers={A: 3, B: 1, SiteId(""): 1}), "blast radius", "60% of the numbers"),
         (replace(LIVE, permit=None), "two people", "./everline drill ask site_killed"),
         (replace(LIVE, permit=replace(PERMIT, plan_hash="00")), "two people", "plan 00"),
         (replace(LIVE, permit=replace(PERMIT, drill="site_frozen")), "two people", "site_frozen"),
