@@ -27,6 +27,18 @@ OWN: Final = {
 _FLAGS: Final = frozenset({"json", "all", "help", "yes"})
 
 
+def is_of_use(name: str, command: Command) -> bool:
+    """Whether an option of `ctl` itself makes a difference to this command."""
+    return {
+        "all": command.is_listing,
+        "yes": any(each.name == "force" for each in command.options),
+        "from": bool(command.takes) and not command.takes_file,
+        "if-match": command.needs_version,
+        "again": command.is_once,
+        "output": command.takes_file or command.gives not in (JSON, ""),
+    }.get(name, True)
+
+
 class LineError(Exception):
     """What was typed is no command; the text says what would be."""
 
@@ -74,7 +86,6 @@ def find(commands: Sequence[Command], words: Sequence[str]) -> tuple[Command, tu
 
 def understand(command: Command, rest: Sequence[str]) -> Line:
     """Return `rest` sorted into what the command takes. Raise `LineError`."""
-    options = {each.name: each for each in (*command.options, *command.places)}
     given: dict[str, list[str]] = {}
     own: dict[str, str] = {}
     plain: list[str] = []
@@ -83,7 +94,7 @@ def understand(command: Command, rest: Sequence[str]) -> Line:
         if word == "--":
             plain += words
         elif word.startswith("--"):
-            _take_option(word, words, options, given, own)
+            _take_option(command, word, words, given, own)
         elif word == "-h":
             own["help"] = ""
         else:
@@ -99,12 +110,13 @@ def understand(command: Command, rest: Sequence[str]) -> Line:
 
 
 def _take_option(
+    command: Command,
     word: str,
     words: Iterator[str],
-    options: Mapping[str, Field],
     given: dict[str, list[str]],
     own: dict[str, str],
 ) -> None:
+    options = {each.name: each for each in (*command.options, *command.places)}
     name, equals, value = word[2:].partition("=")
     negative = name.removeprefix("no-")
     if name in options or (negative in options and name not in OWN):
@@ -113,10 +125,11 @@ def _take_option(
             given.setdefault(field.name, []).append("true" if name in options else "false")
             return
         given.setdefault(name, []).append(value if equals else _next(words, name))
-    elif name in OWN:
+    elif name in OWN and is_of_use(name, command):
         own[name] = "" if name in _FLAGS else value if equals else _next(words, name)
     else:
-        known = ", ".join(f"--{each}" for each in sorted({*options, *OWN}))
+        of_use = {each for each in OWN if is_of_use(each, command)}
+        known = ", ".join(f"--{each}" for each in sorted({*options, *of_use}))
         raise LineError(f"--{name} is not known here; there are {known}")
 
 

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from drills.ctl.commands import JSON, Command, Field
-from drills.ctl.line import OWN, usage
+from drills.ctl.commands import Command, Field
+from drills.ctl.line import OWN, is_of_use, usage
 from drills.ctl.schema import Schemas
 
 _LEFT: Final = 32
@@ -26,7 +26,7 @@ def help_of(command: Command, schemas: Schemas, width: int = 100) -> str:
     lines += columns(rows, width)
     if rows:
         lines.append("")
-    own = [(f"--{name}", about) for name, about in OWN.items() if _is_of_use(name, command)]
+    own = [(f"--{name}", about) for name, about in OWN.items() if is_of_use(name, command)]
     return "\n".join([*lines, *columns(own, width)])
 
 
@@ -54,18 +54,6 @@ def _about(field: Field, command: Command, schemas: Schemas) -> str:
     elif usual and not command.merges:
         told.append(f"Left out: {usual}.")
     return " ".join(told)
-
-
-def _is_of_use(name: str, command: Command) -> bool:
-    """Whether an option of `ctl` itself makes a difference to this command."""
-    return {
-        "all": command.is_listing,
-        "yes": any(each.name == "force" for each in command.options),
-        "from": bool(command.takes) and not command.takes_file,
-        "if-match": command.needs_version,
-        "again": command.is_once,
-        "output": command.takes_file or command.gives not in (JSON, ""),
-    }.get(name, True)
 
 
 def columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:

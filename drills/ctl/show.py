@@ -31,6 +31,8 @@ DULL: Final = (
     "request",
     "place",
 )
+KEEN: Final = ("name", "title", "state", "outcome", "numbers")
+"""What somebody who looks at a list most likely looks for."""
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
 LONGEST: Final = 60
 
@@ -109,11 +111,13 @@ class Rows:
             *(each for each in last_first if each.count(".") > 1),
             *(each for each in last_first if blocks[each.partition(".")[0]] > BLOCK),
             *reversed(instants[1:]),
+            *(each for each in last_first if all(is_so == "no" for is_so in self._cells[each])),
             *(each for each in last_first if is_list and self._says_the_same(each)),
             *(each for each in last_first if "." in each),
             *last_first,
         )
-        return list(dict.fromkeys(order))
+        going = list(dict.fromkeys(order))
+        return sorted(going, key=lambda name: name.rpartition(".")[2] in KEEN)
 
     def _says_the_same(self, name: str) -> bool:
         """Whether all rows have the same word; that all have the same number is worth a look."""
@@ -143,7 +147,7 @@ def thing(told: Mapping[str, Any]) -> RenderableType:
             parts += ["", Text(name, style="bold"), *(Text(f"  {each}") for each in value)]
         elif value not in _EMPTY:
             made.add_row(name, Text(cell(value)))
-    return Group(*parts)
+    return Group(*parts) if made.row_count or len(parts) > 1 else "Nothing."
 
 
 def flattened(told: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, Any]]:

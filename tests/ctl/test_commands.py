@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -175,6 +178,9 @@ def test_help_offers_no_option_of_ctl_that_makes_no_difference() -> None:
     ):
         assert f"  {option} " in help_[of_use], (option, of_use)
         assert f"  {option} " not in help_[useless], (option, useless)
+        with pytest.raises(LineError, match=f"{option} is not known here") as caught:
+            typed(*useless.split(), option, "x")
+        assert option not in str(caught.value).partition("there are")[2].split(", ")
 
 
 def test_two_paths_of_one_name_are_refused() -> None:
@@ -242,6 +248,7 @@ def test_answers_become_tables(capsys: pytest.CaptureFixture[str]) -> None:
     thing = printed(capsys, {"version": 3, "findings": [{"id": "sales", "fault": "[odd] skill"}]})
     assert "[odd] skill" in thing, "brackets are no markup"
     assert printed(capsys, None) == "Done.\n"
+    assert printed(capsys, {"customers": [], "call": None}) == "Nothing.\n"
 
 
 def test_a_table_that_is_too_wide_leaves_out_what_says_least(
@@ -273,6 +280,18 @@ def test_a_table_that_is_too_wide_leaves_out_what_says_least(
     ]
 
 
+def test_what_one_looks_for_in_a_list_stays_and_what_is_not_so_goes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = {
+        "id": "apq_01m8jdqrn25xkzsj0nz7wpv3ej", "why": "x" * 50, "has_legal_hold": False,
+        "by": "usr_01m8jdpe2cnrfzkcrt92wzhkqe", "contact": {"numbers": ["+49302000012"]},
+        "state": "waiting",
+    }  # fmt: skip
+    head = printed(capsys, {"items": [row]}).splitlines()[0].split()
+    assert head == ["id", "why", "contact.numbers", "state"]
+
+
 def test_lists_are_lines_where_their_items_are_long_and_cut_where_they_are_many(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -291,3 +310,17 @@ def test_a_conflict_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> No
 def test_an_unchanged_command_is_a_value() -> None:
     assert isinstance(ALL[0], Command)
     assert commands(DOCUMENT) == ALL
+
+
+def test_who_reads_no_further_is_no_fault() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        done = subprocess.run(
+            [sys.executable, "-m", "drills", "--help"],
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            cwd=README.parent,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, b"")
