@@ -16,7 +16,19 @@ import msgspec
 
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import Task, console, progress
-from drills.ctl import client, completion, follow, line, manual, moves, problems, show, signing
+from drills.ctl import (
+    client,
+    completion,
+    follow,
+    line,
+    manual,
+    moves,
+    problems,
+    published,
+    show,
+    signing,
+    telling,
+)
 from drills.ctl.account import Book
 from drills.ctl.client import Api, ProblemError, Reply
 from drills.ctl.commands import JSON, Command, commands
@@ -172,10 +184,10 @@ async def _carry_out(api: Api, typed: Line, schemas: Schemas, document: Mapping[
             return Exit.FAILED
     sent = msgspec.structs.replace(request, headers=headers, body=body)
     reply = await _answered(api, command, sent, before)
-    told = reply.json
+    told = await published.followed(api, reply.json, request.headers)
     if command.is_listing and typed.has("all"):
         told = {"items": [each async for each in _pages(api, request, told)], "next": None}
-    _print(told, as_json=typed.has("json"))
+    telling.tell(told, as_json=typed.has("json"))
     return Exit.OK
 
 
@@ -279,20 +291,6 @@ async def _pages(
             joint = "&" if "?" in request.path else "?"
             path = f"{request.path}{joint}cursor={told['next']}"
             told = (await api.ask("GET", path, headers=request.headers)).json
-
-
-def _print(told: Any, *, as_json: bool) -> None:  # noqa: ANN401 - JSON
-    if as_json:
-        if told is not None:
-            text = msgspec.json.format(msgspec.json.encode(told)).decode()
-            sys.stdout.write(text + "\n")
-        return
-    if isinstance(told, Mapping) and (move := told.get("move")):
-        console().print(moves.shown(move))
-        told = {name: value for name, value in told.items() if name != "move"}
-    console().print(show.answer(told))
-    if isinstance(told, Mapping) and told.get("next"):
-        console().print(f"\nThere are more: --all, or --cursor {told['next']}")
 
 
 async def _follow(api: Api, typed: Line, request: Request) -> int:

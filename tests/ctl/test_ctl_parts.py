@@ -128,7 +128,11 @@ async def test_queues_are_added_listed_changed_rolled_back(serving: Served, ctl:
     assert (await ctl("queues", "add", "sales", "--needs", "sales=3", "--dry-run"))[0] == 0
     assert (await ctl("queues", "list"))[1] == "None.\n"
     await ctl("queues", "add", "sales", "--needs", "sales=3")
-    await ctl("queues", "change", "sales", "--priority", "4", "--why", "a campaign")
+    changed = await ctl("queues", "change", "sales", "--priority", "4", "--why", "a campaign")
+    told = "Version 2 is NOT published yet: no etcd is named in the settings."
+    assert told in changed[1]
+    tried = await ctl("queues", "change", "sales", "--priority", "5", "--dry-run", "--json")
+    assert "publication" not in json.loads(tried[1])
     shown = json.loads((await ctl("queues", "show", "sales", "--json"))[1])
     assert (shown["priority"], shown["needs"]) == (4, {"sales": 3})
     assert "sales" in (await ctl("queues", "list"))[1]
