@@ -204,7 +204,8 @@ class _Finder:
         """Return the lines that speak of any of `roles`."""
         self._seen.clear()
         if self._lines:
-            for role in {*roles, NO_ROLE}:
+            # What is for everybody is found for any role: NO_ROLE asks for who has none.
+            for role in (*roles,) or (NO_ROLE,):
                 self._enforcer.enforce(role, tenant, tenant, permission.kind, permission.act)
         return tuple(line for line in self._lines if line in self._seen)
 

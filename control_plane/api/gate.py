@@ -44,6 +44,7 @@ class DeniedError(ApiError):
         super().__init__(problem, details=details)
         self.thing = question.thing.id
         self.why = decision.why
+        self.line = str(decision.line) if decision.line else ""
 
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}

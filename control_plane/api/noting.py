@@ -26,13 +26,15 @@ def denial(ask: AnyAsk, error: ApiError) -> None:
     """Note that somebody was refused, by the policy or by a rule of the handler's own."""
     if ask.who is None or not isinstance(ask.route.access, Permission):
         return
+    detail: dict[str, Any] = {"route": ask.route.name}
     if isinstance(error, DeniedError):
         thing, why = error.thing, error.why.value
+        if error.line:
+            detail["line"] = error.line
     elif error.problem.status == _REFUSED:
         thing, why = ask.thing.id if ask.thing else "", error.problem.error_id
     else:
         return
-    detail: dict[str, Any] = {"route": ask.route.name}
     entry = ask.entry(thing, decision=why, detail=detail)
     if not ask.who.roles_in(ask.tenant):
         # Who has no business in a tenant puts nothing into its log, but into that of their own.

@@ -52,8 +52,14 @@ async def _nobodys(ask: Drafted) -> Thing:
     return Thing(kind="approval", tenant=ask.tenant, by="")
 
 
+ASKED_FOR: Final = frozenset({Permission.DRILL_RUN, Permission.GLASS_BREAK})
+"""What is done by its request alone, which says what for: nobody says yes to it beforehand."""
+
+
 async def give(ask: Drafted) -> ApprovalView:
     """Say yes."""
+    if ask.body.act in ASKED_FOR:
+        raise invalid("body.act", "is asked for first: POST /v1/approval-requests")
     made = await store.give(ask, ask.body.act, ask.body.thing, ask.body.digest)
     await ask.audit(made, detail={"act": ask.body.act.value, "thing": ask.body.thing})
     return ApprovalView(id=made, until=instant(ask.now_ms + store.LIVES_MS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Row
 
@@ -35,6 +35,10 @@ Suggested: TypeAlias = Ask[Nothing, Suggestion, Nothing]
 Named: TypeAlias = Ask[ArticlePath, Nothing, Nothing]
 Drafted: TypeAlias = Ask[Nothing, Nothing, ArticleDraft]
 Changed: TypeAlias = Ask[ArticlePath, Nothing, ArticleDraft]
+
+
+LOOKED_AT: Final = 1000
+"""Articles with the words that are looked at for those that may be shown."""
 
 
 def _about(article: store.Article) -> Thing:
@@ -84,12 +88,16 @@ async def list_all(ask: Listed) -> Page[ArticleView]:
 
 
 async def find(ask: Searched) -> ArticlesView:
-    """Return what holds all words, the best first."""
-    ids = await search.find(ask.db, ask.tenant, ask.query.q)
-    found = await store.find_all(ask.db, ask.tenant, ids)
+    """Return what holds all words, the best first: of what the subject reads, in their language."""
     wanted = ask.query.language
-    kept = (each for each in found if wanted is None or each.language == wanted)
-    return ArticlesView(items=_seen(ask, kept))
+    kept: list[ArticleView] = []
+    for after in range(0, LOOKED_AT, search.MOST):
+        ids = await search.find(ask.db, ask.tenant, ask.query.q, after=after)
+        found = await store.find_all(ask.db, ask.tenant, ids)
+        kept += _seen(ask, (each for each in found if wanted in (None, each.language)))
+        if len(ids) < search.MOST or len(kept) >= search.MOST:
+            break
+    return ArticlesView(items=tuple(kept[: search.MOST]))
 
 
 async def suggest(ask: Suggested) -> ArticlesView:
@@ -171,6 +179,14 @@ async def change(ask: Changed) -> Answer[ArticleView]:
     return Answer(body=_view(article), version=article.version)
 
 
+async def withdraw(ask: Named) -> None:
+    """Take an article back, with all its versions: nobody is to go by it any more."""
+    article = await _article(ask)
+    if article.version != ask.version or not await store.remove(ask.db, article):
+        raise ApiError(VERSION_MISMATCH)
+    await ask.audit(article.id, detail={"title": article.title})
+
+
 FEATURE = Feature(
     name="knowledge",
     routes=(
@@ -231,8 +247,8 @@ FEATURE = Feature(
         Route(
             method=Method.GET,
             path="/v1/articles/{article}/versions",
-            summary="Show how an article stood before",
-            access=Permission.ARTICLE_READ,
+            summary="Show how an article stood before, perhaps for other readers",
+            access=Permission.ARTICLE_WRITE,
             handler=show_versions,
             thing=_thing,
             at=ArticlePath,
@@ -248,6 +264,17 @@ FEATURE = Feature(
             at=ArticlePath,
             body=ArticleDraft,
             answer=ArticleView,
+            is_versioned=True,
+        ),
+        Route(
+            method=Method.DELETE,
+            path="/v1/articles/{article}",
+            summary="Withdraw an article",
+            access=Permission.ARTICLE_WRITE,
+            handler=withdraw,
+            thing=_thing,
+            at=ArticlePath,
+            status=204,
             is_versioned=True,
         ),
     ),

@@ -22,10 +22,12 @@ _PUT: Final = {
 }
 _FIND: Final = {
     "sqlite": "SELECT article FROM article_text WHERE article_text MATCH :query"
-    " AND tenant = :tenant ORDER BY bm25(article_text, 0, 0, 10, 5, 1), article LIMIT :most",
+    " AND tenant = :tenant ORDER BY bm25(article_text, 0, 0, 10, 5, 1), article"
+    " LIMIT :most OFFSET :after",
     "postgresql": "SELECT article FROM article_text WHERE tenant = :tenant"
     " AND words @@ to_tsquery('simple', :query)"
-    " ORDER BY ts_rank(words, to_tsquery('simple', :query)) DESC, article LIMIT :most",
+    " ORDER BY ts_rank(words, to_tsquery('simple', :query)) DESC, article"
+    " LIMIT :most OFFSET :after",
 }
 
 
@@ -44,19 +46,27 @@ def query(said: str, dialect: str, *, is_any: bool = False) -> str | None:
 
 async def put(connection: AsyncConnection, values: dict[str, str]) -> None:
     """Make an article findable: `article`, `tenant`, `title`, `tags`, `body`."""
-    await connection.execute(
-        text("DELETE FROM article_text WHERE article = :article"), {"article": values["article"]}
-    )
+    await take_out(connection, values["article"])
     await connection.execute(text(_PUT[connection.dialect.name]), values)
 
 
+async def take_out(connection: AsyncConnection, article: str) -> None:
+    """Let an article be found no more."""
+    await connection.execute(
+        text("DELETE FROM article_text WHERE article = :article"), {"article": article}
+    )
+
+
 async def find(
-    connection: AsyncConnection, tenant: str, said: str, *, is_any: bool = False
+    connection: AsyncConnection, tenant: str, said: str, *, is_any: bool = False, after: int = 0
 ) -> tuple[str, ...]:
-    """Return the ids of articles that hold all words (`is_any`: one of them), the best first."""
+    """Return the ids of articles that hold all words (`is_any`: one of them), the best first.
+
+    `MOST` of them at most, without the first `after`.
+    """
     dialect = connection.dialect.name
     wanted = query(said, dialect, is_any=is_any)
     if wanted is None:
         return ()
-    values = {"tenant": tenant, "query": wanted, "most": MOST}
+    values = {"tenant": tenant, "query": wanted, "most": MOST, "after": after}
     return tuple((await connection.execute(text(_FIND[dialect]), values)).scalars())

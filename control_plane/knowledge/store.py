@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api import paging
@@ -104,6 +104,18 @@ async def save(connection: AsyncConnection, article: Article, by: str) -> bool:
     )
     words = {"article": article.id, "tenant": article.tenant, "title": article.title}
     await search.put(connection, words | {"tags": " ".join(article.tags), "body": article.body})
+    return True
+
+
+async def remove(connection: AsyncConnection, article: Article) -> bool:
+    """Delete one with its versions; False if it has changed."""
+    mine = ArticleRow.id == article.id, ArticleRow.version == article.version
+    done = await connection.execute(
+        delete(ArticleRow).where(ArticleRow.tenant == article.tenant, *mine)
+    )
+    if done.rowcount != 1:
+        return False
+    await search.take_out(connection, article.id)
     return True
 
 

@@ -198,6 +198,18 @@ async def test_glass_is_broken_once_and_for_half_an_hour(center: Center) -> None
     assert (await sre.post("/v1/break-glass", None, headers)).status == 404, "it is good once"
 
 
+async def test_glass_is_broken_by_its_own_request_and_by_no_yes_beside_it(center: Center) -> None:
+    sre, _ = await glass(center)
+    manager = await center.person(Role.MANAGER, team="m")
+    asked = {"act": "glass:break", "things": ["2" * 24], "ticket": "INC-8", "why": "no audio"}
+    request = (await sre.post("/v1/approval-requests", asked)).json["id"]
+    assert (await manager.post(f"/v1/approval-requests/{request}/refuse", None)).status == 200
+    yes = {"act": "glass:break", "thing": request, "digest": "d"}
+    said = await manager.post("/v1/approvals", yes)
+    assert said.error_id == "invalid"
+    assert "approval-requests" in said.json["faults"][0]["fault"]
+
+
 async def test_without_the_log_no_glass_is_broken(center: Center) -> None:
     sre, request = await glass(center)
     whole = center.services.ledger._signer  # noqa: SLF001 - taken away

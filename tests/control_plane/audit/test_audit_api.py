@@ -67,6 +67,10 @@ async def test_every_denial_is_written_down_with_its_reason(
     assert (await person.get(path.format(who=who))).status in (403, 404)
     (entry,) = await entries(center, f"?actor={person.id}")
     assert entry["decision"] == why
+    line = entry["detail"].get("line", "")
+    assert (role in line) is (why != "no_line"), (
+        "the line that decided is told to who reads the log"
+    )
 
 
 async def test_a_denial_in_another_tenant_is_in_the_log_of_ones_own(center: Center) -> None:

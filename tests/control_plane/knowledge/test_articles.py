@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from control_plane.knowledge import search
 from control_plane.knowledge.search import query
 from control_plane.permissions import Role
 from tests.control_plane.center import Center, Person
@@ -37,12 +38,12 @@ async def _found(person: Person, path: str) -> list[str]:
 
 async def test_articles_are_found_by_beginnings_of_words_the_title_first(center: Center) -> None:
     manager, refund, modem = await _write(center)
-    search = "/v1/article-search?q="
-    assert await _found(manager, f"{search}refund") == [refund, modem]
-    assert await _found(manager, f"{search}card%20wee") == [refund]
-    assert await _found(manager, f"{search}billing") == [refund]
-    assert await _found(manager, f"{search}refund&language=de") == []
-    assert await _found(manager, f"{search}elephant") == []
+    path = "/v1/article-search?q="
+    assert await _found(manager, f"{path}refund") == [refund, modem]
+    assert await _found(manager, f"{path}card%20wee") == [refund]
+    assert await _found(manager, f"{path}billing") == [refund]
+    assert await _found(manager, f"{path}refund&language=de") == []
+    assert await _found(manager, f"{path}elephant") == []
 
 
 @pytest.mark.parametrize("said", ["%22", "NEAR(a", "a*%20OR%20b", "%27:*%20%7C", "title:x", "-"])
@@ -79,8 +80,41 @@ async def test_an_outsourced_agent_reads_only_what_is_for_their_employer(center:
     assert await _found(outsourced, "/v1/article-search?q=refund") == [modem]
     assert await _found(outsourced, "/v1/articles") == [modem]
     assert (await outsourced.get(f"/v1/articles/{refund}")).status == 404
-    assert (await outsourced.get(f"/v1/articles/{refund}/versions")).status == 404
+    assert (await outsourced.get(f"/v1/articles/{refund}/versions")).status == 403
+    # What was for our own people once is not told by a version that is for others, too.
+    assert (await outsourced.get(f"/v1/articles/{modem}/versions")).status == 403
     assert (await outsourced.post("/v1/articles", REFUND)).status == 403
+
+
+async def test_what_may_not_be_shown_takes_nobodys_place_in_a_search(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MOST", 2)
+    manager = await center.person(Role.MANAGER)
+    for number in range(5):
+        await manager.post("/v1/articles", REFUND | {"title": f"Refund {number}"})
+    german = {"language": "de", "title": "Geld", "body": "refund", "employer": "x"}
+    wanted = (await manager.post("/v1/articles", german)).json["id"]
+    outsourced = await center.person(Role.OUTSOURCED_AGENT, agent="o1", employer="x")
+    assert len(await _found(manager, "/v1/article-search?q=refund")) == 2
+    assert await _found(manager, "/v1/article-search?q=refund&language=de") == [wanted]
+    assert await _found(outsourced, "/v1/article-search?q=refund") == [wanted]
+
+
+async def test_an_article_that_is_withdrawn_is_found_and_suggested_no_more(center: Center) -> None:
+    manager, refund, _ = await _write(center)
+    where = f"/v1/articles/{refund}"
+    agent = await center.person(Role.AGENT, agent="a1")
+    assert (await agent.ask("DELETE", where, headers={"If-Match": '"1"'})).status == 403
+    late = await manager.ask("DELETE", where, headers={"If-Match": '"7"'})
+    assert late.error_id == "version-mismatch"
+    assert (await manager.ask("DELETE", where, headers={"If-Match": '"1"'})).status == 204
+    assert (await manager.get(where)).status == 404
+    for path in ("/v1/article-search?q=billing", "/v1/article-suggestions?queue=sales"):
+        assert await _found(manager, path) == []
+    async with center.services.database.read() as connection:
+        rows = await connection.exec_driver_sql("SELECT count(*) FROM article_versions")
+        assert rows.scalar_one() == 1
 
 
 async def test_a_call_is_suggested_its_queues_articles_and_those_for_the_customer(
