@@ -55,10 +55,10 @@ class RequestDraft(ApiModel):
     act: Act
     """What needs a second person."""
     things: Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=MOST_THINGS)]
-    """Exactly these: ids."""
+    """Exactly these: ids; `customers` for an export of all of them."""
     digest: Annotated[str, Field(max_length=64)] = ""
-    """Of the state that was looked at, of things of which the server does not find it out itself:
-    of a customer, the ETag's number."""
+    """Of the state that was looked at. Of a recording and of a customer the server finds it out;
+    of a customer it may be said: the ETag's number."""
     why: Name
     """The purpose; it is the purpose of the act, too."""
     ticket: Line = ""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TypeAlias
+
+from aiohttp import web
 
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route
+from control_plane.approvals.state import STATES
 from control_plane.customers import secrets, service, store, views
 from control_plane.customers.errors import ERASED, NO_KEYS, NOT_SEARCHABLE, UNKNOWN_FIELD
 from control_plane.customers.fields import ROUTES as FIELDS
@@ -15,6 +20,7 @@ from control_plane.customers.files import ROUTES as FILES
 from control_plane.customers.merging import ROUTES as MERGING
 from control_plane.customers.numbers import dialled
 from control_plane.customers.privacy import ROUTES as PRIVACY
+from control_plane.customers.privacy import state
 from control_plane.customers.schemas import (
     CustomerChange,
     CustomerDraft,
@@ -142,9 +148,15 @@ async def change(ask: Changed) -> Answer[CustomerView]:
     return await _one(ask, changed)
 
 
+async def _context(app: web.Application) -> AsyncIterator[None]:
+    app[STATES]["customer"] = state
+    async with asynccontextmanager(secrets.context)(app):
+        yield
+
+
 FEATURE = Feature(
     name="customers",
-    context=secrets.context,
+    context=_context,
     routes=(
         Route(
             method=Method.GET,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
@@ -10,6 +11,7 @@ from control_plane.api.route import Answer, Method, Route, Routes, Tx
 from control_plane.approvals import store as approvals
 from control_plane.customers import secrets, service, store, views
 from control_plane.customers.errors import ERASED, LEGAL_HOLD, NO_KEYS
+from control_plane.customers.files import ALL
 from control_plane.customers.held import CLEARINGS, HELD, Leaving
 from control_plane.customers.schemas import (
     CustomerDraft,
@@ -19,11 +21,12 @@ from control_plane.customers.schemas import (
     SensitiveView,
     SubjectAccess,
 )
-from control_plane.errors import CONFLICT, VERSION_MISMATCH, ApiError
+from control_plane.errors import CONFLICT, VERSION_MISMATCH, ApiError, not_found
 from control_plane.history import store as history
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 
+AnyAsk: TypeAlias = Ask[Any, Any, Any]
 Named: TypeAlias = Ask[CustomerPath, Nothing, Nothing]
 Held: TypeAlias = Ask[CustomerPath, Nothing, HoldChange]
 
@@ -31,6 +34,22 @@ Held: TypeAlias = Ask[CustomerPath, Nothing, HoldChange]
 async def _thing(ask: Named | Held) -> Thing:
     await approvals.bring(ask)
     return service.about(ask, await service.load(ask, ask.at.customer))
+
+
+async def state(ask: AnyAsk, what: str) -> str:
+    """Return what an approval is bound to: the version that was looked at, else the present one.
+
+    Only for those who may know of the customer, for that purpose: `not_found()` for others.
+    """
+    if ask.body.digest:
+        return str(ask.body.digest)
+    if what == ALL:
+        return ALL
+    customer = await service.load(ask, what)
+    ask.around = replace(ask.around, purpose=ask.body.why)
+    if not ask.sees(service.about(ask, customer), Permission.CUSTOMER_BASIC_READ_MASKED):
+        raise not_found()
+    return str(customer.version)
 
 
 async def read_sensitive(ask: Named) -> SensitiveView:

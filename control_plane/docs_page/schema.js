@@ -1,6 +1,6 @@
 // Shows JSON schemas, and makes an example that fits one.
 
-import { element } from "/docs/elements.js";
+import { element, prose } from "/docs/elements.js";
 
 const DEEPEST = 6;
 
@@ -80,7 +80,7 @@ export class Schemas {
     const line = [
       element("code", { class: needed.has(name) ? "needed" : null }, name), " ",
       element("span", { class: "type" }, this.words(schema)),
-      about ? element("span", { class: "dim" }, ` ${about}`) : null,
+      about ? element("span", { class: "dim" }, " ", prose(about)) : null,
     ];
     const inner = this.#inner(found);
     if (!inner.properties || depth >= DEEPEST) return element("li", {}, line);

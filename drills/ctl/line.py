@@ -24,6 +24,11 @@ OWN: Final = {
     "help": "Show what it takes.",
 }
 """Options that every command has, beside those of its endpoint."""
+_APPROVED: Final = (
+    "An approval is good once, for whoever asked for it, and for exactly that: the same act, the "
+    "same things in the state that they had, by somebody of another team, within its time "
+    "(approvals requests show ID)"
+)
 _FLAGS: Final = frozenset({"json", "all", "help", "yes"})
 
 
@@ -201,4 +206,6 @@ def may_help(line: Line) -> str:
     }
     there = {each.name for each in line.command.options} - set(line.words)
     found = [way for name, way in ways.items() if name in there]
-    return f"Some rights count only {', or '.join(found)}" if found else ""
+    if found:
+        return f"Some rights count only {', or '.join(found)}"
+    return _APPROVED if "approval" in line.words else ""

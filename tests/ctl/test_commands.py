@@ -231,6 +231,8 @@ def test_who_is_refused_hears_what_they_have_not_said() -> None:
     assert "approval" in told
     assert "purpose" not in told
     assert hint("recordings", "waveform", "x", "--purpose", "y") == ""
+    told = hint("customers", "export", "--purpose", "a move", "--approval", "apq_1")
+    assert told.startswith("An approval is good once, for whoever asked for it")
 
 
 def printed(capsys: pytest.CaptureFixture[str], told: Any) -> str:  # noqa: ANN401 - JSON

@@ -60,6 +60,36 @@ async def test_what_another_approves_is_done_once_for_the_purpose_that_was_said(
     assert entry["place"] is not None
 
 
+async def test_the_state_of_a_customer_is_found_out_by_the_server(center: Center) -> None:
+    first, second = await two(center)
+    anna = (await first.post("/v1/customers", {"name": "Anna"})).json["id"]
+    everybody = await ask(first, digest="")
+    await say(second, everybody)
+    assert (await export(first, everybody)).status == 200
+    request = await ask(first, digest="", things=[anna])
+    shown = (await first.get(f"/v1/approval-requests/{request}")).json
+    assert shown["things"] == {anna: "1"}
+    await say(second, request)
+    where = f"/v1/customers/{anna}"
+    await first.ask("PATCH", where, {"name": "Anne"}, {"If-Match": '"1"'})
+    sent = {"Everline-Approval": request}
+    late = await first.post(f"{where}/access-export", None, sent)
+    assert late.status == 403, "it was approved as it stood then"
+    request = await ask(first, digest="", things=[anna])
+    await say(second, request)
+    sent = {"Everline-Approval": request}
+    assert (await first.post(f"{where}/access-export", None, sent)).status == 200
+
+
+async def test_who_may_not_know_of_a_customer_hears_nothing_of_their_state(center: Center) -> None:
+    first, _ = await two(center)
+    anna = (await first.post("/v1/customers", {"name": "Anna"})).json["id"]
+    blind = await center.person(Role.SRE)
+    for thing in (anna, "cus_00000000000000000000000000"):
+        reply = await blind.post("/v1/approval-requests", ASKED | {"digest": "", "things": [thing]})
+        assert reply.error_id == "not-found"
+
+
 async def test_nobody_approves_what_they_have_asked_for(center: Center) -> None:
     first, _ = await two(center)
     request = await ask(first)
