@@ -29,6 +29,7 @@ Name = Annotated[
         "relay",
         "routing",
         "site",
+        "sites",
     ],
     cyclopts.Parameter(help="Which benchmark."),
 ]
@@ -95,7 +96,7 @@ def bench(  # noqa: PLR0913 - options of a command
             from INVITE in to an agent's INVITE out, and from the end of
             wrap-up to the next INVITE, with etcd's leader here and elsewhere.
     all     relay, edge, queue, site, growth (a piece for each size), memory,
-            bridged, edges, distance and media, one after the other, as one file of
+            bridged, edges, sites, distance and media, one after the other, as one file of
             figures. Most of an hour; broken off, `--resume` goes on with it.
     growth  CPU a call of one edge with 100 to 100,000 agents; what etcd is
             asked for a call; what an agent takes of memory.
@@ -113,6 +114,9 @@ def bench(  # noqa: PLR0913 - options of a command
     site    Kamailio, an edge, rtpengine and etcd together: highest clean rate of
             answered calls; what is served at five times that, and how soon
             it is clean again afterwards.
+    sites   CPU a call as the center has one to nine sites, with lines of 20 and
+            200 ms between them: of the edge that has the call, and of those
+            that look on.
     routing who gets which call: time from an event to the next offers, by
             number of agents; matches and releases a second, each event alone
             (`steady_matches_per_s`) and 10 and 100 in one turn of the mirror;

@@ -44,6 +44,7 @@ MODULES = {
     "relay": "relay.measure",
     "routing": "routing.measure",
     "site": "site",
+    "sites": "sites",
 }
 """Where each benchmark is; `report` has a function of its name."""
 

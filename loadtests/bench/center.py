@@ -37,15 +37,20 @@ def agent_id(number: int) -> AgentId:
     return AgentId(f"agent{number:05d}")
 
 
+SITES = "abcdefghi"
+
+
 def configuration(
-    agents: int, agents_sip: str, wrap_up_s: float = 0.0, queues: int = 1
+    agents: int, agents_sip: str, wrap_up_s: float = 0.0, queues: int = 1, sites: int = 1
 ) -> Configuration:
     """Return one site, whose Kamailio is at `agents_sip`, and queues without a greeting.
+
+    With several `sites` the same Kamailio stands for each, and all agents are at the first.
 
     All agents serve all of `queues`, whose numbers follow each other; with several there is one
     more, of `NOBODYS`, which nobody serves.
     """
-    site, skill = SiteId("a"), SkillId("talk")
+    site, skill = SiteId(SITES[0]), SkillId("talk")
     numbers = [str(int(DID) + place) for place in range(queues)]
     names = [QueueId("q" if not place else f"q{place}") for place in range(queues)]
     needs = (SkillNeed(skill=skill, level=2),)
@@ -59,7 +64,9 @@ def configuration(
         served += (Queue(id=nobody, needs=(SkillNeed(skill=SkillId("nobody"), level=1),)),)
         dids += (Did(number=DidNumber(NOBODYS), queue=nobody),)
     return Configuration(
-        sites=(Site(id=site, name="A", sip=agents_sip),),
+        sites=tuple(
+            Site(id=SiteId(each), name=each.upper(), sip=agents_sip) for each in SITES[:sites]
+        ),
         trunks=(),
         queues=served,
         dids=dids,

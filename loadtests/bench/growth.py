@@ -127,8 +127,8 @@ async def measure(effort: Effort) -> GrowthFigures:
 
 async def _size(stage: Stage, effort: Effort, agents: int, task: Task) -> Size:
     await stage.edge_up(servers.DIRECT)
-    await stage.second_up()
-    idle_ms = 1e3 * await stage.second_idle_s(IDLE_S) / IDLE_S
+    await stage.onlooker_up()
+    idle_ms = 1e3 * await stage.onlookers_idle_s(IDLE_S) / IDLE_S
     idle = await _counts()
     await asyncio.sleep(IDLE_S)
     before = await _counts()
@@ -138,7 +138,7 @@ async def _size(stage: Stage, effort: Effort, agents: int, task: Task) -> Size:
         task.advance(f"{agents} agents {slices[-1].cpu_ms:.2f} ms {slices[-1].summary.dirt}")
     after = await _counts()
     memory_kb = stage.edge_memory_kb()
-    await stage.second_down()
+    await stage.onlookers_down()
     await stage.edge_down()
     calls = sum(each.summary.offered for each in slices)
     took_s = sum(each.summary.took_s for each in slices)

@@ -24,6 +24,7 @@ from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
 from loadtests.bench.routing.measure import IndexFigures, RoutingFigures
 from loadtests.bench.sampler import Sampled
 from loadtests.bench.site import PARTS, SIPP, SiteFigures
+from loadtests.bench.sites import SitesFigures
 from loadtests.bench.stage import Slice
 from loadtests.bench.stats import Spread, spread
 from loadtests.bench.steps import STEPS, Times, times
@@ -212,6 +213,21 @@ def growth(figures: GrowthFigures) -> dict[str, object]:
         f"{name.replace('_', ' ')} {value:g}" for name, value in figures.etcd().items()
     )
     console().print(table, f"etcd: {asked}", _machine(), sep="\n")
+    return figures.as_json() | {"machine": machine()}
+
+
+def sites(figures: SitesFigures) -> dict[str, object]:
+    """Print what `bench sites` found; return it as JSON values."""
+    table = Table(title=f"A center of more sites, {figures.effort.rate:.0f} calls/s at one of them")
+    ways = [f"INVITE to INVITE at {ms:g} ms, p50, ms" for ms in figures.effort.round_trips_ms]
+    columns = ("sites", "CPU a call, ms", "of all onlookers, ms", "idle edge, ms a second")
+    for column in (*columns, *ways, "not clean"):
+        table.add_column(column, justify="right")
+    for count, found in figures.sites.items():
+        waits = [_of(found.to_agent_ms(ms)) for ms in figures.effort.round_trips_ms]
+        cpu = (_of(found.cpu_ms), _of(found.onlookers_ms), f"{found.edge_idle_ms:.0f}")
+        table.add_row(f"{count}", *cpu, *waits, "; ".join(found.dirt)[:40] or "-")
+    console().print(table, _machine(), sep="\n")
     return figures.as_json() | {"machine": machine()}
 
 

@@ -28,7 +28,6 @@ NG: Final = "127.0.0.1:2223"
 DIRECT: Final = "direct"
 EDGE: Final = "a1"
 EDGE_SIP: Final = "127.0.0.1:5081"
-SECOND: Final = "a2"
 MOST_EDGES: Final = 8
 SITE: Final = "a"
 _ONCE: Final = RestartPolicy(restarts=False)
@@ -97,9 +96,9 @@ class ProxyRef(Struct, frozen=True, kw_only=True):
     evapi: str
 
 
-def edge_name(number: int) -> str:
+def edge_name(number: int, site: str = SITE) -> str:
     """Return the name of an edge's process."""
-    return "edge" if number == 1 else f"{SITE}{number}"
+    return "edge" if number == 1 else f"{site}{number}"
 
 
 def edge(  # noqa: PLR0913 - each is what it says
@@ -110,13 +109,14 @@ def edge(  # noqa: PLR0913 - each is what it says
     profile: Path | None = None,
     proxy: ProxyRef | None = None,
     number: int = 1,
+    site: str = SITE,
 ) -> ProcessSpec:
-    """Return an edge of the site; with `profile`, under the sampler, which writes there.
+    """Return an edge of a site; with `profile`, under the sampler, which writes there.
 
     `proxy`: its Kamailio; None: there is none, and it finds nobody where one would be. Then only
     the first one gets calls, and others see them.
     """
-    name, sip = f"{SITE}{number}", f"127.0.0.1:{5080 + number}"
+    name, sip = f"{site}{number}", f"127.0.0.1:{5080 + number}"
     home = run if number == 1 else run / name
     home.mkdir(mode=0o700, exist_ok=True)
     known = proxy or ProxyRef(rpc=run / "kamailio.rpc", evapi="127.0.0.1:8448")
@@ -124,7 +124,7 @@ def edge(  # noqa: PLR0913 - each is what it says
     config.write_text(
         f"""\
 edge = "{name}"
-site = "{SITE}"
+site = "{site}"
 sip = "{sip}"
 kamailio_rpc = "{known.rpc}"
 evapi = "{known.evapi}"
@@ -143,7 +143,7 @@ log_level = "info"
         program = ("loadtests.bench.sampler", str(profile))
     environment: Mapping[str, str] = {"PYTHONPATH": str(PROJECT)}
     return ProcessSpec(
-        name=edge_name(number),
+        name=edge_name(number, site),
         host=None,
         cwd=PROJECT,
         env=environment,

@@ -54,7 +54,7 @@ class Slice(Struct, frozen=True, kw_only=True):
     edge_loop_s: float
     """Of these, of its event loop: the rest is gRPC's threads, and files."""
     second_s: float
-    """CPU seconds of an edge that only looks on, if there was one."""
+    """CPU seconds of all edges that only look on, if there were some."""
     generator_s: float
     etcd_s: float
     relay_s: float
@@ -74,6 +74,7 @@ class Stage:
         self._supervisor = supervisor
         self._identity = identity
         self._generator = _generator()
+        self._onlookers: list[str] = []
 
     @contextlib.contextmanager
     def without_generator(self) -> Iterator[None]:
@@ -102,15 +103,19 @@ class Stage:
                 raise BenchError(f"the edge serves no calls: {summary.dirt}; {self.log_tail()}")
         await self._calls(*WARM_UP)
 
-    async def second_up(self) -> None:
-        """Start an edge that gets no calls, and only sees those of the first."""
-        await self._supervisor.start(
-            [servers.edge(self._run, self._identity, ng=servers.DIRECT, number=2)]
-        )
+    async def onlooker_up(self, site: str = servers.SITE) -> None:
+        """Start a further edge that gets no calls, and only sees those of the first."""
+        number = len(self._onlookers) + 2
+        spec = servers.edge(self._run, self._identity, ng=servers.DIRECT, number=number, site=site)
+        await self._supervisor.start([spec])
+        self._onlookers.append(spec.name)
 
-    async def second_idle_s(self, seconds: float) -> float:
-        """Return the CPU seconds that it takes in so long without calls, once it has settled."""
-        return await self._idle_s("second", seconds)
+    async def onlookers_idle_s(self, seconds: float) -> float:
+        """Return the CPU seconds that they take in so long without calls, once they have settled.
+
+        0: there are none.
+        """
+        return await self._idle_s("second", seconds) if self._onlookers else 0.0
 
     async def edge_idle_s(self, seconds: float) -> float:
         """Return the same of the edge that gets calls."""
@@ -123,14 +128,16 @@ class Stage:
             before_s = meter.read_s()
             await asyncio.sleep(seconds)
             spent_s = meter.read_s() - before_s
-            if spent_s < _IDLE_SHARE * seconds:
+            edges = len(self._onlookers) if name == "second" else 1
+            if spent_s < _IDLE_SHARE * seconds * edges:
                 return spent_s
             if time.monotonic() > ends_s:
                 raise BenchError(f"an edge ({name}) is busy without calls: {self.log_tail()}")
 
-    async def second_down(self) -> None:
-        """End it."""
-        await self._supervisor.stop(servers.SECOND, grace_s=5.0)
+    async def onlookers_down(self) -> None:
+        """End them."""
+        while self._onlookers:
+            await self._supervisor.stop(self._onlookers.pop(), grace_s=5.0)
 
     async def edge_down(self) -> None:
         """End the edge."""
@@ -210,7 +217,7 @@ class Stage:
             "edge": ("edge",),
             "relay": ("rtpengine",),
             "etcd": tuple(servers.MEMBERS),
-            "second": (servers.SECOND,),
+            "second": tuple(self._onlookers),
         }[name]
         known = self._supervisor.names()
         pids = (self._supervisor.pid(each) for each in of if each in known)
@@ -238,13 +245,14 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(
+async def staged(  # noqa: PLR0913 - each is what it says
     agents: int,
     *,
     media: bool,
     wrap_up_s: float = 0.0,
     is_far: bool = False,
     queues: int = 1,
+    sites: int = 1,
 ) -> AsyncIterator[Stage]:
     """Bring up what the edge stands on, the call center written into it.
 
@@ -263,9 +271,8 @@ async def staged(
     try:
         await supervisor.start(specs)
         tls = Tls(ca=identity.ca, cert=identity.cert, key=identity.key)
-        await furnish(
-            servers.ENDPOINTS, tls, configuration(agents, SCENE.agents, wrap_up_s, queues)
-        )
+        configured = configuration(agents, SCENE.agents, wrap_up_s, queues, sites)
+        await furnish(servers.ENDPOINTS, tls, configured)
         stage = Stage(run, supervisor, identity, agents)
         try:
             yield stage

@@ -37,6 +37,7 @@ PIECES: Final = (
     Piece(name="breadth", bench="breadth", effort={"slices": 3}),
     Piece(name="bridged", bench="bridged"),
     Piece(name="edges", bench="edges", effort={"rounds": 3, "climbs": 1}),
+    Piece(name="sites", bench="sites"),
     Piece(name="distance-here", bench="distance", effort={"leaders": ("here",), "rounds": 3}),
     Piece(
         name="distance-elsewhere", bench="distance", effort={"leaders": ("elsewhere",), "rounds": 3}

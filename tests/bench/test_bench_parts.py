@@ -101,3 +101,13 @@ def test_the_breadth_benchmark_writes_its_figures(tmp_path: Path) -> None:
     for each in found["breadth"].values():
         assert each["idle_ms_per_s"] > 0
         assert each["dirt"] == []
+
+
+def test_the_sites_benchmark_writes_its_figures(tmp_path: Path) -> None:
+    found: Any = run("sites", tmp_path)
+    alone, two = found["sites"]["1"], found["sites"]["2"]
+    assert alone["onlookers_ms"]["median"] == 0.0
+    assert two["onlookers_idle_ms"] > 0
+    for each in (alone, two):
+        assert each["cpu_ms"]["median"] > 0
+        assert each["to_agent_p50_ms"]["20"]["median"] >= 20.0

@@ -8,9 +8,7 @@ written takes one round trip to the nearest other site; where another leads, two
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -19,6 +17,7 @@ from msgspec.structs import replace
 from drills.cli.progress import Task, progress
 from loadtests.bench import servers
 from loadtests.bench.awake import awake
+from loadtests.bench.distance.lines import LINES_READY_S, lines_up
 from loadtests.bench.errors import BenchError
 from loadtests.bench.queue.generator import Order, Told
 from loadtests.bench.queue.measure import generate
@@ -26,7 +25,6 @@ from loadtests.bench.stage import SCENE, Stage, staged
 from loadtests.bench.stats import Spread, percentile, spread
 
 PATIENCE_S: Final = 900.0
-LINES_READY_S: Final = 10.0
 LEADERS: Final = {"here": "m1", "elsewhere": "m2"}
 """Whether the member at the edge's own site leads."""
 _SETTLE_S: Final = 0.5
@@ -108,7 +106,7 @@ async def measure(effort: Effort) -> DistanceFigures:
     found: dict[Key, list[Slice]] = {key: [] for key in keys}
     with awake(), progress("bench distance", len(keys) * effort.rounds) as task:
         async with (
-            _lines() as lines,
+            lines_up() as lines,
             staged(effort.agents, media=False, wrap_up_s=effort.wrap_up_s, is_far=True) as stage,
         ):
             await stage.edge_up(servers.DIRECT)
@@ -156,37 +154,3 @@ async def _queue(stage: Stage, effort: Effort) -> Told:
     )
     with stage.without_generator():
         return await generate(order, 3 * cycle_s + effort.queue_s + LINES_READY_S)
-
-
-class _Lines:
-    """The lines between the members."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def let_take(self, ms: float) -> None:
-        """Let everything take so long from now on, each way."""
-        if self._process.stdin is None:
-            raise BenchError("the lines between the sites take no orders")
-        self._process.stdin.write(b"%g\n" % ms)
-        await self._process.stdin.drain()
-
-
-@contextlib.asynccontextmanager
-async def _lines() -> AsyncIterator[_Lines]:
-    pairs = (f"{servers.FAR[name]}:2380={servers.MEMBERS[name]}:2380" for name in servers.MEMBERS)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "loadtests.bench.distance.line", *pairs),
-        cwd=servers.PROJECT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        if process.stdout is None:
-            raise BenchError("the lines between the sites say nothing")
-        async with asyncio.timeout(LINES_READY_S):
-            await process.stdout.readline()
-        yield _Lines(process)
-    finally:
-        process.kill()
-        await process.wait()
