@@ -14,6 +14,7 @@ from control_plane.errors import UNAVAILABLE, ApiError
 from control_plane.live.carrier import Carrier
 from control_plane.live.follower import Follower
 from control_plane.live.loads import CallLoad, CodeLoad
+from control_plane.live.refusals import Refusals, cancelling
 from control_plane.live.trimmer import trim_for_ever
 from control_plane.services import SERVICES
 from state.mirror import MirrorState
@@ -33,6 +34,9 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     app[TALKING].follow(follower.to, follower.region)
     loads = (CallLoad(follower), CodeLoad(follower))
     runs = [Carrier(load, follower, services).run() for load in loads]
+    if services.settings.run is not None:
+        cancel = cancelling(services.settings.run)
+        runs.append(Refusals(desk.mirror, services.database, cancel).run())
     async with running("live", *runs, trim_for_ever(desk.store, services)):
         yield
 

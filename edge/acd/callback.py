@@ -14,6 +14,7 @@ The laws:
 - A caller has one callback, however often they were sent away: of several places that they have the
   first is taken, and the others go with it.
 - Whoever calls by themselves takes the place, and there is nothing left to call back.
+- Nobody is dialled who is a customer that said no to it, as far as a control plane could say so.
 - After the last try, or when the time is up, it is over.
 """
 
@@ -48,6 +49,9 @@ from state.model import (
 from state.snapshot import Snapshot
 from state.store import Absent, Put
 
+ASKED_S: Final = 1.0
+"""So long, at least, nobody is dialled: meanwhile control planes look up whether the caller is a
+customer who does not want it, and cancel it then."""
 NOT_REACHED: Final = "not_reached"
 """The caller did not answer, or their telephone could not be reached."""
 DECLINED: Final = "declined"
@@ -82,7 +86,9 @@ def rules_for(snapshot: Snapshot, queue: Queue, caller: str) -> CallBack | None:
 def is_due(snapshot: Snapshot, place: Entry[Place], now: Now) -> bool:
     """Tell whether to call this caller back now."""
     value = place.value
-    if value.due_s is None or is_over(place, now) or now.mono_s - place.seen_s < value.due_s:
+    if value.due_s is None or is_over(place, now):
+        return False
+    if now.mono_s - place.seen_s < max(value.due_s, ASKED_S):
         return False
     did = snapshot.dids.get(value.did)
     return did is not None and not is_closed(snapshot, did.value, now)
