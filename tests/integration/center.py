@@ -87,16 +87,16 @@ class Center:
         telephone = self._telephone(f"agents-{site}", user)
         status = await telephone.register(self.site(site), PASSWORD)
         assert status == OK, f"REGISTER of {user}: {status}"
-        telephone.is_agent = True
+        telephone.home = site
         if is_ready:
             await self.wish(user, Readiness.READY)
             await self.presence(user, PresenceState.READY)
         return telephone
 
-    async def sign_out(self, telephone: Telephone, *, site: str = "a") -> None:
+    async def sign_out(self, telephone: Telephone) -> None:
         """Let an agent go home."""
-        telephone.is_agent = False
-        assert await telephone.register(self.site(site), PASSWORD, expires_s=0) == OK
+        site, telephone.home = self.site(telephone.home), ""
+        assert await telephone.register(site, PASSWORD, expires_s=0) == OK
         await self.presence(telephone.user, PresenceState.SIGNED_OUT)
 
     def _telephone(self, host: str, user: str) -> Telephone:

@@ -104,7 +104,8 @@ class Telephone:
         self.incoming: list[Leg] = []
         self.responses: dict[sip.TransactionId, sip.ResponseReceived] = {}
         self.answers_offers = True
-        self.is_agent = False
+        self.home = ""
+        """The site at which an agent is registered; empty: none, or nobody's agent."""
         self._early: defaultdict[LegId, list[sip.Event]] = defaultdict(list)
         self.endpoint = SipEndpoint.open(
             local=Address(host, 0), product="test", on_event=self._take, contact_user=user

@@ -4,72 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from drills.desk.answers import Role, Status
 from drills.desk.asks import StatusAsk
 from drills.desk.desk import Desk, Place
-from drills.lab.lab import Lab
-from drills.lab.plan import plan_lab
 from edge.sip import events as sip
 from state.model import AgentId, Outcome, Readiness
-from tests.integration.center import HELP, SALES, Center, configure, eventually
+from tests.integration.apart import all_in, cut_off
+from tests.integration.center import HELP, SALES, Center, eventually
 from tests.integration.people import Leg, Telephone
 
 pytestmark = [pytest.mark.lab, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sites() -> AsyncIterator[Lab]:
-    """Serve with three sites."""
-    async with Lab(plan_lab(sites=3)) as lab:
-        yield lab
-        if directory := os.environ.get("EVERLINE_KEEP_LOGS"):
-            lab.keep_logs(Path(directory))
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def center(sites: Lab) -> AsyncIterator[Center]:
-    """People to move, who are gone after each test."""
-    center = Center(sites)
-    await configure(center)
-    await center.serving()
-    yield center
-    sites.wan.heal_all()
-    for telephone in center.telephones:
-        telephone.give_up()
-    for telephone in center.telephones:
-        telephone.close()
-    await center.store.close()
-
-
-def cut_off(center: Center, site: str) -> None:
-    """Cut a site from the other sites; people still reach it."""
-    for other in center.lab.plan.sites:
-        if other != site:
-            center.lab.wan.cut_between(site, other)
-
-
-async def modes(center: Center, site: str) -> set[str]:
-    edges = [edge for edge in center.edges() if edge[0] == site]
-    return {(await center.ask(edge, "status"))["serving"]["mode"] for edge in edges}
-
-
-async def all_in(center: Center, site: str, mode: str, *, within_s: float) -> float:
-    """Wait until both edges of a site are in a mode; return how long that took."""
-    began_s = time.monotonic()
-
-    async def is_so() -> bool:
-        return await modes(center, site) == {mode}
-
-    await eventually(is_so, f"site {site} is {mode}", within_s=within_s)
-    return time.monotonic() - began_s
+SITES = 3
 
 
 async def joined(caller: Leg, agent: Telephone) -> Leg:

@@ -74,8 +74,7 @@ async def test_a_caller_is_passed_on_to_another_site_in_one_record_and_one_recor
     assert account.agents == ("ann", "bkim")
     await center.nothing_is_left()
     # At home at the other site: whoever clears up after a test looks at this one.
-    await center.sign_out(bkim, site="b")
-    bkim.is_agent = False
+    await center.sign_out(bkim)
 
 
 async def test_a_target_who_declines_brings_the_caller_back_and_they_go_on_talking(
@@ -236,8 +235,7 @@ async def test_an_agent_asks_one_of_another_site_and_hands_the_caller_over_in_on
     account = await kept(center, call)
     assert [part.agent for part in account.parts] == ["ann", "bkim"]
     await center.nothing_is_left()
-    await center.sign_out(bkim, site="b")
-    bkim.is_agent = False
+    await center.sign_out(bkim)
 
 
 @pytest.mark.parametrize("gives_up", [False, True])
@@ -291,8 +289,7 @@ async def test_an_agent_of_another_site_than_the_callers_asks_one_who_is_at_home
     record = await center.record(theirs)
     assert [(talk.agent, talk.site) for talk in record.talks] == [("bkim", "b"), ("ann", "a")]
     await center.nothing_is_left()
-    await center.sign_out(kim, site="b")
-    kim.is_agent = False
+    await center.sign_out(kim)
 
 
 async def test_an_agent_asks_another_and_goes_on_with_the_caller(center: Center) -> None:

@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from drills.lab.lab import Lab
-from drills.lab.plan import plan_lab
 from edge.sip import events as sip
 from state.model import AgentId, Outcome
-from tests.integration.center import Center, configure, eventually
+from tests.integration.apart import all_in, cut_off
+from tests.integration.center import Center, eventually
 from tests.integration.people import Leg, Telephone
-from tests.integration.test_alone import all_in, cut_off
 from tests.integration.test_transfers import asks, heard_last, refer, replacing, told
 
 pytestmark = [pytest.mark.lab, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sites() -> AsyncIterator[Lab]:
-    """Serve with three sites."""
-    async with Lab(plan_lab(sites=3)) as lab:
-        yield lab
-        if directory := os.environ.get("EVERLINE_KEEP_LOGS"):
-            lab.keep_logs(Path(directory))
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def center(sites: Lab) -> AsyncIterator[Center]:
-    """People to move, who are gone after each test."""
-    center = Center(sites)
-    await configure(center)
-    await center.serving()
-    yield center
-    sites.wan.heal_all()
-    for telephone in center.telephones:
-        telephone.give_up()
-    for telephone in center.telephones:
-        if telephone.is_agent:
-            await center.sign_out(telephone, site=_home(telephone))
-    for telephone in center.telephones:
-        telephone.close()
-    await center.store.close()
-
-
-def _home(agent: Telephone) -> str:
-    return agent.user[0] if agent.user in {"bkim", "ckim"} else "a"
+SITES = 3
 
 
 async def held_by(center: Center, *agents: str) -> None:
