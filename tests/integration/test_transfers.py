@@ -248,6 +248,7 @@ async def test_an_agent_hands_the_caller_over_while_the_colleagues_telephone_rin
     await center.abreast()
     asking = asks(center, ann, "bob")
     second = await bob.rung()
+    bob.do("progress", second, 180)
     await asking.wait(sip.Progress)
     if gives_up:
         ann.do("cancel", asking)
