@@ -219,6 +219,14 @@ def outcome_by_people(
             return Outcome.LOST
 
 
+def outcome_of(caller: CallerReport, agents: Sequence[AgentReport]) -> Outcome:
+    """Return how a call ended, by the word of its caller and of whichever agents answered it."""
+    answering = _answering(caller, agents)
+    agent = answering[-1] if answering else None
+    audio = None if agent is None else _audio(caller, agent, answering[:-1])
+    return outcome_by_people(caller, agent, audio)
+
+
 def _agree(row: Row) -> bool:
     if row.caller is None:
         return False

@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from drills.demo import phones
 from drills.desk import answers, asks, call_answers
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
@@ -31,7 +32,7 @@ from loadtests.load.center import DID, QUEUE, VOLUME_DID, Center, CenterError
 from loadtests.load.figures import Limits, LimitsError, TableRow, read_limits
 from loadtests.load.logs import Logs
 from loadtests.load.page import with_verdict
-from loadtests.load.plan import ENVIRONMENT, Plan, Request, SiteRef
+from loadtests.load.plan import ENVIRONMENT, SAID, Plan, Request, SiteRef
 from loadtests.load.report import Report
 
 LIMITS: Final = Path(__file__).with_name("limits")
@@ -328,15 +329,17 @@ async def _tell_progress(plan: Plan) -> None:
 
 async def _books(plan: Plan) -> books.Books:
     """Compare, again and again until nothing is missing or it has had its time."""
-    accounts = [
-        msgspec.json.decode(line, type=books.Account)
-        for file in plan.folder.glob("calls-*.jsonl")
-        for line in file.read_bytes().splitlines()
+    lines = [
+        line
+        for file in plan.folder.glob(f"{SAID}-*.jsonl")
+        for text in file.read_bytes().splitlines()
+        if (line := phones.parse(text)) is not None
     ]
+    callers, agents = phones.caller_reports(lines), phones.agent_reports(lines)
     ends_s = asyncio.get_running_loop().time() + LEDGER_S
     while True:
         over = await asyncio.to_thread(_ledger, plan.lab)
-        found = books.compare(accounts, [(row.call, row.outcome) for row in over])
+        found = books.compare(callers, agents, [(row.call, row.outcome) for row in over])
         if found.is_exact or asyncio.get_running_loop().time() > ends_s:
             return found
         await asyncio.sleep(0.5)

@@ -1,23 +1,18 @@
-"""Callers' own accounts of their calls against the edges' ledger. PURE."""
+"""What callers and agents say of the calls against the edges' ledger. PURE.
+
+How a call ended by the people's word is the demo's rule (`drills.demo.ledger`): there is one.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from drills.demo.ledger import outcome_of
+from drills.demo.reports import AgentReport, CallerReport
 from state.model import Outcome
-
-
-class Account(Struct, frozen=True, kw_only=True):
-    """How one call went, as its caller saw it."""
-
-    call: str
-    was_answered: bool
-    """By an edge; not yet by an agent."""
-    heard_agent: bool
-    cut_off: bool
 
 
 class Books(Struct, frozen=True, kw_only=True):
@@ -30,12 +25,14 @@ class Books(Struct, frozen=True, kw_only=True):
     doubled: tuple[str, ...]
     """In more than one record."""
     contradicted: tuple[str, ...]
-    """The caller heard an agent, and the record knows of none; with what it says instead."""
+    """By one side's word an agent and the caller talked and one of them ended it, and by the
+    other's not: with what both say."""
     cut_off: int
+    """Lost, by the people's word."""
 
     @property
     def is_exact(self) -> bool:
-        """Whether caller and ledger agree on every call."""
+        """Whether people and ledger agree on every call."""
         return not (self.missing or self.doubled or self.contradicted)
 
     def figures(self) -> dict[str, float]:
@@ -50,23 +47,28 @@ class Books(Struct, frozen=True, kw_only=True):
         }
 
 
-def compare(accounts: Iterable[Account], ledger: Iterable[tuple[str, Outcome | None]]) -> Books:
+def compare(
+    callers: Iterable[CallerReport],
+    agents: Sequence[AgentReport],
+    ledger: Iterable[tuple[str, Outcome | None]],
+) -> Books:
     """Compare; `ledger` has each record of a call that is over: its id, and what came of it."""
     records = list(ledger)
     counts: Mapping[str, int] = Counter(call for call, _ in records)
     outcomes = dict(records)
-    answered = [each for each in accounts if each.was_answered]
+    said = {each.call: outcome_of(each, agents) for each in callers if each.ok_ms is not None}
     return Books(
-        calls=len(answered),
-        missing=tuple(each.call for each in answered if each.call not in outcomes),
-        doubled=tuple(each.call for each in answered if counts.get(each.call, 0) > 1),
+        calls=len(said),
+        missing=tuple(call for call in said if call not in outcomes),
+        doubled=tuple(call for call in said if counts.get(call, 0) > 1),
         contradicted=tuple(
-            f"{each.call}: {outcomes[each.call] or 'no outcome'}"
-            for each in answered
-            if each.heard_agent
-            and each.call in outcomes
-            and outcomes[each.call] is not Outcome.ANSWERED
-            and not each.cut_off
+            f"{call}: {outcomes[call] or 'no outcome'}, and {outcome} by the people"
+            for call, outcome in said.items()
+            if call in outcomes
+            and (outcome is Outcome.ANSWERED) is not (outcomes[call] is Outcome.ANSWERED)
         ),
-        cut_off=sum(1 for each in answered if each.cut_off),
+        cut_off=sum(
+            outcome is Outcome.LOST and outcomes.get(call) is not Outcome.CALLBACK
+            for call, outcome in said.items()
+        ),
     )

@@ -14,6 +14,8 @@ MOST_AGENTS = 120
 MOST_WORKERS = 8
 MOST_SIPP_PER_S = 100.0
 LEAST_S = 5.0
+SAID = "said"
+"""Begins the name of a file with what telephones have said of their calls' ends."""
 ENVIRONMENT = "EVERLINE_LOAD"
 """Names the file with the plan, for Locust's processes."""
 

@@ -22,8 +22,10 @@ from gevent.queue import Empty, Queue
 
 from drills.lab.lab import PROJECT
 from drills.lab.namespaces import entering
+from loadtests.load.plan import SAID
 from loadtests.load.telling import Told, hear
 
+_OF_ENDS = frozenset({"hanging_up", "call"})
 STARTS_WITHIN_S = 60.0
 """Two workers start eight of them at once: on a machine that is full of others that takes 20 s and
 more, and a load whose telephones were given up has measured nothing."""
@@ -39,6 +41,7 @@ class Telephones:
 
     def __init__(self, host: str, address: str, log: Path) -> None:
         self.host = host
+        self._said = log.with_name(f"{SAID}-{log.stem}.jsonl").open("ab")
         self._inboxes: dict[str, Queue[Told | None]] = {}
         self._on_end: dict[str, Callable[[Told], None]] = {}
         command = (sys.executable, "-m", "edge.phone", "--stdin", "--host", address)
@@ -84,17 +87,25 @@ class Telephones:
             self._process.kill()
             self._process.wait()
         self._reading.join(STOPS_WITHIN_S)
+        self._said.close()
 
     def _read(self, pipe: IO[bytes] | None) -> None:
         for line in pipe or ():
             told = hear(line)
             if told is not None:
+                self._keep(line, told)
                 self._take(told)
         for phone, on_end in list(self._on_end.items()):
             # Nobody else will tell of these calls any more.
             on_end(Told(event="call", phone=phone, how="fault", cause="telephones gone"))
         for inbox in self._inboxes.values():
             inbox.put(None)
+
+    def _keep(self, line: bytes, told: Told) -> None:
+        """Write down how calls went, to be compared with the edges' ledger."""
+        if told.event in _OF_ENDS:
+            self._said.write(line)
+            self._said.flush()
 
     def await_ready(self) -> None:
         """Wait until the process takes plans: its start is no part of what is measured."""

@@ -7,14 +7,13 @@ import time
 from pathlib import Path
 
 import gevent
-import msgspec
 from gevent.event import Event
 from locust.env import Environment
 
 from loadtests.load.plan import ENVIRONMENT, Agent, Plan, read_plan
 from loadtests.load.shapes import agents_from_s
 from loadtests.load.telephones import Exchange
-from loadtests.load.telling import Row, Told
+from loadtests.load.telling import Row
 
 READY = "ready"
 """Begins the name of a file that says: this worker's callers have telephones."""
@@ -30,7 +29,6 @@ class Around:
     def __init__(self, plan: Plan, worker: int) -> None:
         self.plan = plan
         self.exchange = Exchange(plan.hosts, plan.folder, worker)
-        self._calls = (plan.folder / f"calls-{worker}.jsonl").open("ab")
         self._under_way = plan.folder / f"under-way-{worker}"
         self._ready = plan.folder / f"{READY}-{worker}"
         self._began_s = 0.0
@@ -72,27 +70,14 @@ class Around:
         self._begun.add(phone)
         self._under_way.write_text(str(len(self._begun)))
 
-    def call_not_begun(self, phone: str) -> None:
-        """Count it no longer: no telephone has it, so nobody will tell of its end."""
+    def call_over(self, phone: str) -> None:
+        """Count it no longer: it has ended, or no telephone has it and nobody will tell."""
         self._begun.discard(phone)
         self._under_way.write_text(str(len(self._begun)))
-
-    def end_call(self, told: Told) -> None:
-        """Keep how a caller's call went, to be compared with the edges' ledger."""
-        self.call_not_begun(told.phone)
-        kept = {
-            "call": told.our_call,
-            "was_answered": told.answered_ms is not None,
-            "heard_agent": told.joined_ms is not None,
-            "cut_off": told.was_cut_off,
-        }
-        self._calls.write(msgspec.json.encode(kept) + b"\n")
-        self._calls.flush()
 
     def close(self) -> None:
         """Let the telephones ring no more."""
         self.exchange.stop()
-        self._calls.close()
 
 
 _around: list[Around] = []

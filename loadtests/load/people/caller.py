@@ -52,7 +52,7 @@ class Caller(User):
             inbox = phones.add("callers", self._plan(name), self._ended)
         except BaseException:
             # Also when Locust stops this user just now: what nobody places has no end.
-            self._here.call_not_begun(name)
+            self._here.call_over(name)
             raise
         try:
             while (told := hear_next(inbox, LONGEST_CALL_S)) is not None:
@@ -80,4 +80,4 @@ class Caller(User):
     def _ended(self, told: Told) -> None:
         for row in rows_of_caller(told):
             enter(self.environment, row)
-        self._here.end_call(told)
+        self._here.call_over(told.phone)
