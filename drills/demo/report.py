@@ -106,7 +106,7 @@ def _queues(run: Run, figures: Figures) -> Table:
     table.add_section()
     table.add_row(
         "all",
-        f"{waits.queued} had to queue",
+        f"{waits.queued} of {figures.by_people.answered} queued first",
         str(figures.offered),
         str(figures.by_people.answered),
         *(f"{seconds:.1f} s" for seconds in (waits.mean_s, waits.p95_s, waits.max_s)),
