@@ -32,7 +32,8 @@ class EdgeProcess:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then let go of the calls and leave."""
         parts = self._parts
-        await parts.media.start()
+        # Before anything is read from the network: who says goodbye now is answered by what is
+        # known of their call.
         left = parts.journal.load()
         parts.journal.open(left)
         takeover, debts = self._takeover(left), self._debts(left)
@@ -40,6 +41,7 @@ class EdgeProcess:
         parts.telephony.answer_goodbyes_of(
             each for owed in left.owed.values() for each in owed.sip_call_ids
         )
+        await parts.media.start()
         await self._forget_former_life(takeover.calls)
         await parts.commands.start()
         has_recorder = parts.recorder is not None
