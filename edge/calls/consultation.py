@@ -100,6 +100,11 @@ class ConsultationShell:
         """Whether the two talk with each other."""
         return self._now.stage is cs.Stage.TALKING
 
+    @property
+    def is_ringing(self) -> bool:
+        """Whether the colleague's telephone has been rung, and nobody has answered."""
+        return self._now.stage is cs.Stage.RINGING
+
     def is_of(self, replaces: Replaces) -> bool:
         """Tell whether that is the asker's dialog of it."""
         return replaces.names(self._invite)

@@ -136,6 +136,11 @@ class Consulting:
             return _NO_SUCH
         return None if current.promise() else _NO_SUCH
 
+    @property
+    def is_ringing(self) -> bool:
+        """Whether a colleague is being rung."""
+        return self._current is not None and self._current.is_ringing
+
     def promise(self, agent: AgentId) -> bool:
         """Let the caller go to an agent who is being consulted; False: that one is not."""
         current = self._current

@@ -126,6 +126,18 @@ class CallLegs:
         """Tell, too, how it gets on."""
         self._listening[attempt] = tell
 
+    def tell(self, attempt: Attempt, status: int) -> None:
+        """Tell who has passed the caller on how that gets on."""
+        is_final = status >= _FINAL
+        if (tell := self._listening.get(attempt)) is not None:
+            tell(status, "")
+        if is_final:
+            self._listening.pop(attempt, None)
+        if attempt in self._referring:
+            self._tools.sip.notify_refer(self._agents[attempt], status, final=is_final)
+        if is_final:
+            self._referring.discard(attempt)
+
     def dialog(self, attempt: Attempt | None) -> Dialog:
         """Return the dialog of an established leg, to be written down."""
         leg = self._caller if attempt is None else self._agents[attempt]
@@ -165,7 +177,7 @@ class CallLegs:
             case fx.TakeConsulted(attempt=attempt):
                 self._take_consulted(attempt)
             case fx.TellTransferor(attempt=attempt, status=status):
-                self._tell(attempt, status)
+                self.tell(attempt, status)
             case fx.AnswerOffer(side=side, sdp=sdp):
                 sip.answer_offer(self._leg_of(side, current), sdp)
             case fx.RefuseOffer(side=side, status=status):
@@ -203,17 +215,6 @@ class CallLegs:
         self._facts[attempt] = AgentLegFacts(site=lent.rung.site, sip_call_id=lent.rung.sip_call_id)
         self.token = self._tokens[attempt] = lent.token
         self._own(lent.rung.leg, attempt)
-
-    def _tell(self, attempt: Attempt, status: int) -> None:
-        is_final = status >= _FINAL
-        if (tell := self._listening.get(attempt)) is not None:
-            tell(status, "")
-        if is_final:
-            self._listening.pop(attempt, None)
-        if attempt in self._referring:
-            self._tools.sip.notify_refer(self._agents[attempt], status, final=is_final)
-        if is_final:
-            self._referring.discard(attempt)
 
     def _own(self, leg: LegId, attempt: Attempt) -> None:
         self._agents[attempt] = leg

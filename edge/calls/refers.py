@@ -25,6 +25,7 @@ from state.model import AgentId, Ticket
 log = structlog.get_logger()
 
 _TRYING: Final = 100
+_RINGS: Final = 180
 _PENDING: Final = 491
 _UNAVAILABLE: Final = 503
 _NOT_THE_CALLER: Final = No(status=403, reason="Only agents pass callers on")
@@ -83,7 +84,7 @@ class CallTransfers:
             sip.refuse_refer(asked.transaction, where.status, where.reason)
             return None
         self._legs.accept_refer(asked.transaction, call.attempt)
-        return self._passed(where)
+        return self._passed(where, call.attempt)
 
     def _attended(self, asked: ReferReceived, asks: Asking) -> PassedToConsulted | None:
         """Take a REFER that names a consultation: the caller goes to whom the agent has called."""
@@ -98,7 +99,7 @@ class CallTransfers:
             return None
         log.info("refer", call=call.id, agent=call.agent, to="consulted")
         self._legs.accept_refer(asked.transaction, call.attempt)
-        return PassedToConsulted()
+        return self._to_consulted(call.attempt)
 
     def obey(
         self, agent: AgentId, to: str, tell: Tell, asks: Asking
@@ -116,7 +117,7 @@ class CallTransfers:
             return None
         tell(_TRYING, "")
         self._legs.listen(call.attempt, tell)
-        return self._passed(where)
+        return self._passed(where, call.attempt)
 
     async def reserve(self, by: Transferor, ticket: Ticket, agent: AgentId) -> Target | int:
         """Reserve the target; or return SIP's word for why not, whatever goes wrong."""
@@ -128,12 +129,17 @@ class CallTransfers:
             log.error("reservation_fault", call=ticket.call, **fault(error))  # noqa: TRY400 - one line
             return _UNAVAILABLE
 
+    def _to_consulted(self, attempt: Attempt) -> PassedToConsulted:
+        if self._consulting.is_ringing:
+            self._legs.tell(attempt, _RINGS)
+        return PassedToConsulted()
+
     def _passed(
-        self, where: ToAgent | ToQueue
+        self, where: ToAgent | ToQueue, attempt: Attempt
     ) -> PassedToAgent | PassedToQueue | PassedToConsulted:
         if isinstance(where, ToAgent):
             if self._consulting.promise(where.agent):
-                return PassedToConsulted()
+                return self._to_consulted(attempt)
             return PassedToAgent(target=where.agent)
         self._media.set_music(self._tools.transfers.music(where.queue.music))
         self._recording.move(where.queue)

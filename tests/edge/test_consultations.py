@@ -320,7 +320,7 @@ async def test_a_caller_who_is_handed_over_while_it_rings_gets_who_answers(
         await scene.answer_ours(bob, "bob is asked in")
         await scene.answer_ours(scene.theirs, "the caller is brought to bob")
         assert scene.edge.state_of(scene.theirs) == "connected"
-        assert scene.edge.sip.notified == [(scene.ours, 200, True)]
+        assert scene.edge.sip.notified == [(scene.ours, 180, False), (scene.ours, 200, True)]
         assert scene.edge.sip.open[scene.ours].state is S.ENDING
         if not gives_up:
             assert scene.edge.sip.over[scene.asking].status == 487
@@ -561,5 +561,6 @@ async def test_who_passes_the_caller_on_to_the_one_whom_they_consult_hands_them_
         if by == "telephone":
             told = [status for _, status, _ in scene.edge.sip.notified]
         assert told[-1] == 200
+        assert (180 in told) is (stage == "rings")
         record = await scene.over()
         assert [talk.agent for talk in record.talks] == [ANN, BOB]
