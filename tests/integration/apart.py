@@ -29,3 +29,14 @@ async def all_in(center: Center, site: str, mode: str, *, within_s: float) -> fl
 
     await eventually(is_so, f"site {site} is {mode}", within_s=within_s)
     return time.monotonic() - began_s
+
+
+async def one_connected(center: Center, site: str) -> None:
+    """Wait until one call is connected at a site: the others may be dead."""
+
+    async def is_so() -> bool:
+        edges = [edge for edge in center.edges() if edge[0] == site]
+        answers = [await center.ask(edge, "status") for edge in edges]
+        return sum(int(each["calls"].get("connected", 0)) for each in answers) == 1
+
+    await eventually(is_so, "one connected", within_s=15)

@@ -13,7 +13,7 @@ from drills.desk.asks import StatusAsk
 from drills.desk.desk import Desk, Place
 from edge.sip import events as sip
 from state.model import AgentId, Outcome, Readiness
-from tests.integration.apart import all_in, cut_off
+from tests.integration.apart import all_in, cut_off, one_connected
 from tests.integration.center import HELP, SALES, Center, eventually
 from tests.integration.people import Leg, Telephone
 
@@ -220,6 +220,7 @@ async def test_a_caller_whose_agents_site_dies_in_silence_is_served_by_another(
         assert "4930041" in again.invite.from_uri
         assert AgentId("bkim") not in await center.offers()
         await ann.answer(again)
+        await one_connected(center, "a")
         await ann.hang_up(again)
         record = await center.record(leg)
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")

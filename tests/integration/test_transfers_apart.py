@@ -8,7 +8,7 @@ import pytest
 
 from edge.sip import events as sip
 from state.model import AgentId, Outcome
-from tests.integration.apart import all_in, cut_off
+from tests.integration.apart import all_in, cut_off, one_connected
 from tests.integration.center import Center, eventually
 from tests.integration.people import Leg, Telephone
 from tests.integration.test_transfers import asks, heard_last, refer, replacing, told
@@ -120,7 +120,7 @@ async def test_a_target_whose_site_dies_as_it_rings_brings_the_caller_back(cente
     began_s = time.monotonic()
     try:
         assert await heard_last(ours) >= 400
-        await center_a_connected(center)
+        await one_connected(center, "a")
         assert time.monotonic() - began_s < 6
         refer(ann, ours, "bkim")
         await eventually(lambda: _count(told(ours), 3), "ann is refused")
@@ -146,7 +146,7 @@ async def test_a_transferor_whose_site_dies_has_passed_the_caller_on_all_the_sam
     center.lab.supervisor.kill_host("b")
     try:
         await ann.answer(second)
-        await center_a_connected(center)
+        await one_connected(center, "a")
         await held_by(center, "ann")
         await ann.hang_up(second)
         await theirs.wait(sip.Ended)
@@ -161,14 +161,3 @@ async def test_a_transferor_whose_site_dies_has_passed_the_caller_on_all_the_sam
 
 async def _count(found: list[tuple[int, bool]], count: int) -> bool:
     return len(found) >= count
-
-
-async def center_a_connected(center: Center) -> None:
-    """Wait until a call is connected at site a: the others may be dead."""
-
-    async def is_so() -> bool:
-        edges = [edge for edge in center.edges() if edge[0] == "a"]
-        answers = [await center.ask(edge, "status") for edge in edges]
-        return sum(int(each["calls"].get("connected", 0)) for each in answers) == 1
-
-    await eventually(is_so, "one connected", within_s=15)
