@@ -48,6 +48,27 @@ class _Step(Struct, frozen=True, kw_only=True):
     operation: Operation
 
 
+class Encoded:
+    """Records as bytes: one that is the very object of last time is not encoded again.
+
+    For who publishes again and again what differs in a record or two.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Record, bytes]] = {}
+
+    def of(self, key: str, value: Record) -> bytes:
+        """Return a record as it is written."""
+        kept = self._kept.get(key)
+        if kept is None or kept[0] is not value:
+            kept = self._kept[key] = (value, encode(value))
+        return kept[1]
+
+    def forget(self, key: str) -> None:
+        """Let go of a record that is no more."""
+        self._kept.pop(key, None)
+
+
 class SupersededError(StoreError):
     """A newer release stands in the store: this one must not replace it."""
 
@@ -57,7 +78,10 @@ class SupersededError(StoreError):
 
 
 async def publish(
-    store: Store, configuration: Configuration, seen: Listing | None = None
+    store: Store,
+    configuration: Configuration,
+    seen: Listing | None = None,
+    encoded: Encoded | None = None,
 ) -> Published:
     """Make `/everline/state/config/` what `configuration` says.
 
@@ -82,14 +106,15 @@ async def publish(
     deleted: set[str] = set()
     wanted = configuration.by_key()
     release = configuration.release
+    encoded = encoded or Encoded()
     listing = seen if release is not None else None
-    if listing is not None and not _Held.of(listing.records).revision:
-        listing = None
     for _ in range(_ATTEMPTS):
-        listing = listing or await read_all(store, keys.CONFIG)
-        held = _Held.of(listing.records)
+        held = None if listing is None else _Held.of(listing.records)
+        if listing is None or held is None or (listing is seen and not held.revision):
+            listing = await read_all(store, keys.CONFIG)
+            held = _Held.of(listing.records)
         _refuse_older(release, held.release)
-        steps = _plan(wanted, held.others)
+        steps = _plan(wanted, held.others, encoded)
         if not steps and held.says(release):
             unchanged = len(wanted) - len(written)
             return Published(
@@ -129,8 +154,9 @@ class _Held(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, records: tuple[KeyValue, ...]) -> _Held:
-        found = next((each for each in records if each.key == keys.release()), None)
-        others = tuple(each for each in records if each.key != keys.release())
+        key = keys.release()
+        found = next((each for each in records if each.key == key), None)
+        others = tuple(each for each in records if each.key != key)
         if found is None:
             return cls(others=others)
         release = _readable_release(found)
@@ -179,12 +205,12 @@ async def _carry_out(
     return revision
 
 
-def _plan(wanted: dict[str, Record], stored: tuple[KeyValue, ...]) -> list[_Step]:
+def _plan(wanted: dict[str, Record], stored: tuple[KeyValue, ...], encoded: Encoded) -> list[_Step]:
     """Return what is to be done, writing before deleting."""
     held = {record.key: record for record in stored}
     steps = []
     for key, value in wanted.items():
-        data = _bytes_to_write(key, value, held.get(key))
+        data = _bytes_to_write(encoded.of(key, value), value, held.get(key))
         if data is not None:
             revision = held[key].mod_revision if key in held else 0
             guard = ModIs(key=key, mod_revision=revision)
@@ -192,20 +218,23 @@ def _plan(wanted: dict[str, Record], stored: tuple[KeyValue, ...]) -> list[_Step
     for key, record in held.items():
         if key not in wanted:
             _refuse_future(record)
+            encoded.forget(key)
             guard = ModIs(key=key, mod_revision=record.mod_revision)
             steps.append(_Step(guard=guard, operation=Delete(key=key)))
     return steps
 
 
-def _bytes_to_write(key: str, value: Record, held: KeyValue | None) -> bytes | None:
-    """Return the new bytes for a key, or None if it holds the value already."""
-    data = encode(value)
+def _bytes_to_write(data: bytes, value: Record, held: KeyValue | None) -> bytes | None:
+    """Return the new bytes for a key, or None if it holds the value already.
+
+    `data`: the value as it would be written.
+    """
     if held is None:
         return data
     if data == held.value:
         return None  # as nearly all are, and much quicker than to read it
     try:
-        old = decode_with_extras(type(value), held.value, key)
+        old = decode_with_extras(type(value), held.value, held.key)
     except FutureVersionError:
         raise
     except CodecError:

@@ -98,8 +98,9 @@ class Book:
         await store.lock(connection)
         now = await self.newest(connection)
         number = max(now.number, self._released()) + 1
-        after = applied(now.document, edits(now), number)
-        changes = difference(now.document, after)
+        made = edits(now)
+        after = applied(now.document, made, number)
+        changes = difference(now.document, after, [each.key for each in made])
         checked = await asyncio.to_thread(check, after) if changes else now.checked
         if errors := checked.errors:
             raise broken(seen_by(ask.tenant, errors, after))
@@ -107,7 +108,7 @@ class Book:
         if dry_run or not changes:
             ask.is_audited = True
             return Outcome(number=now.number, is_written=False, findings=own, changes=changes)
-        made = store.Version(
+        version = store.Version(
             number=number,
             id=fresh("ver", ask.now_ms),
             tenant=ask.tenant,
@@ -116,10 +117,10 @@ class Book:
             why=why,
             what=what,
         )
-        await store.add(connection, made, changes)
+        await store.add(connection, version, changes)
         detail = {"version": number, "what": what, "why": why, "changes": _named(changes)}
         await ask.audit(str(number), detail=detail)
-        self._made = Newest(version=made, document=after, checked=checked)
+        self._made = Newest(version=version, document=after, checked=checked)
         self._written(number)
         return Outcome(number=number, is_written=True, findings=own, changes=changes)
 

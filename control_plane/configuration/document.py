@@ -96,10 +96,18 @@ def applied(document: Document, edits: Iterable[Edit], version: int) -> Document
     return made.finish()
 
 
-def difference(before: Document, after: Document) -> tuple[Change, ...]:
-    """Return what differs, in order of section and id."""
-    keys = {key for key in before if before[key] != after.get(key)}
-    keys |= {key for key in after if key not in before}
+def difference(
+    before: Document, after: Document, among: Iterable[ItemKey] | None = None
+) -> tuple[Change, ...]:
+    """Return what differs, in order of section and id.
+
+    `among`: nothing else does, as is known where edits made the one of the other.
+    """
+    if among is None:
+        keys = {key for key in before if before[key] != after.get(key)}
+        keys |= {key for key in after if key not in before}
+    else:
+        keys = {key for key in among if before.get(key) != after.get(key)}
     found = (_change(key, before.get(key), after.get(key)) for key in sorted(keys))
     return tuple(change for change in found if change.before != change.after)
 

@@ -70,8 +70,9 @@ async def judged(
     _may_force(ask, trial)
     async with ask.services.database.read() as connection:
         newest = await desk.book.newest(connection)
-        after = applied(newest.document, edits(newest), newest.number + 1)
-        changes = difference(newest.document, after)
+        wanted = edits(newest)
+        after = applied(newest.document, wanted, newest.number + 1)
+        changes = difference(newest.document, after, [each.key for each in wanted])
         if sites is None and not traffic.is_moved(changes):
             return None
         since_ms = ask.now_ms - round(WINDOW_S * 1000)

@@ -25,7 +25,7 @@ from state.errors import StateError
 from state.listing import Listing
 from state.mirror import Mirror, MirrorState
 from state.model import MAIN, Release
-from state.publishing import SupersededError, publish
+from state.publishing import Encoded, SupersededError, publish
 from state.snapshot import Snapshot, version_of
 from state.store import Store
 
@@ -55,6 +55,7 @@ class Publisher:
         self._woken = asyncio.Event()
         self._expected = 0
         self._is_forced = False
+        self._encoded = Encoded()
         self.problem = ""
 
     def expect(self, number: int) -> None:
@@ -115,7 +116,8 @@ class Publisher:
             return
         whole = replace(newest.checked.configuration, release=Release(version=number))
         try:
-            done = await publish(self._store, whole, seen_in(self._mirror.snapshot))
+            seen = seen_in(self._mirror.snapshot)
+            done = await publish(self._store, whole, seen, self._encoded)
         except SupersededError as error:
             self._say(str(error))
             return

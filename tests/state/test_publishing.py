@@ -13,7 +13,7 @@ from state.errors import FutureVersionError, OutcomeUnknownError, UnavailableErr
 from state.listing import read_all
 from state.memory import MemoryStore
 from state.model import Agent, AgentId, Readiness, Release, Site, SiteId, Wish
-from state.publishing import OPERATIONS_IN_TXN, Published, publish
+from state.publishing import OPERATIONS_IN_TXN, Encoded, Published, publish
 from state.store import Delete, Operation, Put
 
 if TYPE_CHECKING:
@@ -153,6 +153,23 @@ async def test_what_was_seen_of_a_release_is_not_read_at_all() -> None:
     done = await publish(store, release(2, 151), seen)
     assert (done.written, done.unchanged, store.reads) == (1, 151, 0)
     assert await held(store) == release(2, 151).by_key() | {keys.release(): Release(version=2)}
+
+
+async def test_who_publishes_again_encodes_what_has_changed_and_forgets_what_is_gone() -> None:
+    store, encoded = CountingStore(), Encoded()
+    await publish(store, release(1, 3), encoded=encoded)
+    (first, key) = SITE, keys.site(SITE.id)
+    assert encoded.of(key, first) is encoded.of(key, first)
+    renamed = replace(SITE, name="A new one")
+    later = replace(release(2, 2), sites=(renamed,))
+    done = await publish(store, later, encoded=encoded)
+    assert (done.written, done.deleted) == (1, 1)
+    assert await held(store) == later.by_key() | {keys.release(): Release(version=2)}
+    assert encoded.of(key, renamed) == encode(renamed)
+    back = await publish(store, replace(release(3, 3)), encoded=encoded)
+    assert (back.written, await held(store)) == (
+        2, release(3, 3).by_key() | {keys.release(): Release(version=3)},
+    )  # fmt: skip
 
 
 async def test_what_was_seen_too_long_ago_is_read_again() -> None:
