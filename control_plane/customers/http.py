@@ -126,6 +126,7 @@ async def create(ask: Drafted) -> Answer[CustomerView]:
     )
     await store.create(ask.db, customer)
     await secrets.put(ask.request.app, ask.db, (ask.tenant, customer.id), draft.sensitive)
+    await service.note_consent(ask, customer, {})
     await ask.audit(customer.id)
     headers = {"Location": f"/v1/customers/{customer.id}"}
     return Answer(body=await service.one(ask, customer), version=1, headers=headers)
@@ -144,6 +145,7 @@ async def change(ask: Changed) -> Answer[CustomerView]:
         raise ApiError(VERSION_MISMATCH)
     who = (ask.tenant, customer.id)
     await secrets.put(ask.request.app, ask.db, who, ask.body.sensitive or {})
+    await service.note_consent(ask, changed, customer.consent)
     await ask.audit(customer.id, detail={"changed": sorted(sent)})
     return await _one(ask, changed)
 

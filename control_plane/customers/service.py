@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from control_plane.api.ask import Ask
 from control_plane.customers import pop, store
@@ -13,6 +13,7 @@ from control_plane.customers.store import Customer
 from control_plane.customers.talking import TALKING
 from control_plane.customers.views import eyes, thing, view
 from control_plane.errors import FORBIDDEN, ApiError, not_found
+from control_plane.history import store as history
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 
@@ -29,6 +30,7 @@ WRITING = {
     "sensitive": Permission.CUSTOMER_PAYMENT_WRITE,
 }
 """Who may not see a field whole may not write over it either."""
+CONSENT: Final = {True: "given", False: "refused", None: "taken out"}
 
 
 def about(ask: AnyAsk, customer: Customer) -> Thing:
@@ -112,3 +114,24 @@ def check_writing(ask: AnyAsk, what: Thing, names: Iterable[str]) -> None:
     """Raise `forbidden` for a field that the subject may not see whole."""
     if not all(ask.sees(what, WRITING[name]) for name in names):
         raise ApiError(FORBIDDEN)
+
+
+async def note_consent(ask: AnyAsk, customer: Customer, before: Mapping[str, bool]) -> None:
+    """Write into the history what the customer consents to now and did not `before`, or the other.
+
+    Whoever relies on a consent has to show since when there was one, and who took it down.
+    """
+    for name in sorted({*before, *customer.consent}):
+        if before.get(name) != customer.consent.get(name):
+            await history.add(
+                ask.db,
+                history.Interaction(
+                    tenant=customer.tenant,
+                    customer=customer.id,
+                    at_ms=ask.now_ms,
+                    kind="consent",
+                    reference=name,
+                    what=CONSENT[customer.consent.get(name)],
+                    by=ask.subject.id,
+                ),
+            )

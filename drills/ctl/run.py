@@ -353,7 +353,8 @@ async def _take(reply: aiohttp.ClientResponse, typed: Line, sink: BinaryIO, task
             continue
         last = msgspec.json.decode(raw)
         if "fault" in last:
-            sink.write(f"line {last['line']}: {last['field']}: {last['fault']}\n".encode())
+            told = ": ".join(filter(None, (f"line {last['line']}", last["field"], last["fault"])))
+            sink.write(f"{told}\n".encode())
     sink.flush()
     if is_report:
         if not last.get("done"):

@@ -30,6 +30,23 @@ async def test_a_customer_is_added_shown_changed_and_found(center: Center) -> No
         assert (query, len(found.json["items"])) == (query, count)
 
 
+async def test_since_when_there_is_a_consent_and_who_took_it_down_is_in_the_history(
+    center: Center,
+) -> None:
+    manager, made = await add(center)
+    other = await center.person(Role.MANAGER)
+    where, seen = made.headers["Location"], {"If-Match": made.headers["ETag"]}
+    body = {"consent": {"marketing": False, "recording": True}}
+    changed = await other.ask("PATCH", where, body, seen)
+    seen = {"If-Match": changed.headers["ETag"]}
+    assert (await other.ask("PATCH", where, {"consent": {"recording": True}}, seen)).status == 200
+    history = (await manager.get(f"{where}/history")).json["items"]
+    assert {(each["reference"], each["what"], each["by"]) for each in history} == {
+        ("marketing", "given", manager.id), ("marketing", "refused", other.id),
+        ("recording", "given", other.id), ("marketing", "taken out", other.id),
+    }  # fmt: skip
+
+
 async def test_the_pop_shows_who_may_be_calling(center: Center) -> None:
     manager, made = await add(center)
     pop = await manager.get("/v1/customers/by-number/+493098765")
@@ -252,7 +269,8 @@ async def test_duplicates_are_merged_and_parted_again(center: Center) -> None:
     pop = await manager.get("/v1/customers/by-number/+4930222")
     assert [each["id"] for each in pop.json["customers"]] == [gone]
     history = (await manager.get(f"{where}/history")).json["items"]
-    assert {each["what"] for each in history} == {"merged", "parted"}
+    told = {each["what"] for each in history if each["kind"] == "merge"}
+    assert told == {"merged", "parted"}
 
 
 async def test_merges_are_parted_in_the_order_in_which_they_can_be(center: Center) -> None:
