@@ -10,6 +10,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from aiohttp import web
 from multidict import MultiMapping
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from control_plane.api.model import Nothing
 from control_plane.api.route import AnyRoute
@@ -60,7 +61,7 @@ def query(model: type[ModelT], sent: MultiMapping[str]) -> ModelT:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _invalid("query", error) from error
+        raise _invalid("query", model, error) from error
 
 
 async def body(
@@ -80,7 +81,7 @@ async def body(
     try:
         found: BaseModel = route.body.model_validate_json(raw, strict=True)
     except ValidationError as error:
-        raise _invalid("body", error) from error
+        raise _invalid("body", route.body, error) from error
     if b"\\u0000" in raw and _has_nul(found.model_dump(mode="json")):
         raise invalid("body", "holds a NUL")
     return found, raw
@@ -110,17 +111,22 @@ def version(request: web.Request) -> int:
     return int(number[:18])
 
 
-def _invalid(where: str, error: ValidationError) -> ApiError:
+def _invalid(where: str, model: type[BaseModel], error: ValidationError) -> ApiError:
     found = error.errors(include_url=False, include_input=False, include_context=False)
     faults = tuple(
-        FieldFault(".".join((where, *(str(part) for part in each["loc"]))), _said(each["msg"]))
+        FieldFault(".".join((where, *(str(part) for part in each["loc"]))), _said(each, model))
         for each in found
     )
     return ApiError(INVALID, details=Faults(faults).details())
 
 
-def _said(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _said(found: ErrorDetails, model: type[BaseModel]) -> str:
+    if found["type"] != "extra_forbidden":
+        return found["msg"].removeprefix("Value error, ")
+    if len(found["loc"]) > 1:
+        return "There is no such field; /docs shows those that there are"
+    known = ", ".join(model.model_fields)
+    return f"There is no such field; there are {known}" if known else "There is no such field"
 
 
 def _is_many(annotation: object) -> bool:

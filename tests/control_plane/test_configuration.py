@@ -339,3 +339,21 @@ async def test_without_a_shared_state_the_answer_says_so(center: Center) -> None
     told = await person.get("/v1/configuration/publication")
     assert (told.json["version"], told.json["is_everywhere"]) == (4, False)
     assert "no etcd" in told.json["problem"]
+
+
+@pytest.mark.parametrize(
+    ("body", "where", "said"),
+    [
+        ({"id": "orders", "need": {}}, "body.need", "there are id, needs, priority"),
+        ({"id": "orders", "needs": {}, "scope": {"site": "a"}}, "body.scope.site", "/docs shows"),
+    ],
+    ids=["of the queue", "within"],
+)
+async def test_a_field_that_is_none_is_named_with_the_way_out(
+    center: Center, body: dict[str, Any], where: str, said: str
+) -> None:
+    manager = await center.person(Role.MANAGER)
+    refused = await manager.post("/v1/queues", body)
+    assert (refused.status, refused.error_id) == (422, "invalid")
+    told = {each["where"]: each["fault"] for each in refused.json["faults"]}
+    assert said in told[where]
