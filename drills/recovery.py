@@ -100,7 +100,8 @@ def offer_delay_s(seen: Seen, t0_ms: int) -> float | None:
     for event in seen.offers:
         if event.change is OfferChange.PUT and event.call is not None:
             given_ms.setdefault(event.call, event.at_ms)
-    before_ms, after_ms = [], []
+    before_ms: list[int] = []
+    after_ms: list[int] = []
     for row in seen.ledger.placed:
         caller = row.caller
         if caller is None or caller.ok_ms is None or row.by_people is not Outcome.ANSWERED:
