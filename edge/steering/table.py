@@ -177,11 +177,13 @@ class _Staff:
 
     def sites(self, needs: Needs) -> frozenset[SiteId]:
         """Return the sites where a free agent meets the needs."""
-        empty = set(self._live)
+        empty, offers = set(self._live), self._snapshot.offers
         for entry in self._snapshot.agents.values():
             agent = entry.value
+            # Where nobody is free nearly all have an offer: the cheapest test to fail.
             if (
                 agent.site in empty
+                and agent.id not in offers
                 and unsuited_because(agent, needs) is None
                 and self._is_free(agent.id)
             ):
