@@ -22,7 +22,7 @@ from msgspec import Struct
 from state.codec import RECORD_TYPES
 from state.discreet import Discreet
 from state.errors import BadKeyError
-from state.keys import Kind, parse
+from state.keys import Key, Kind, parse
 from state.model import AgentId, CallId, Now, SiteId
 from state.raw import Change, KeyValue
 from state.snapshot import FIELDS, Restored, Snapshot
@@ -120,13 +120,13 @@ def begin(reader: str, snapshot: Snapshot, now: Now) -> Begin:
 
 def _rows(snapshot: Snapshot) -> Iterator[Row]:
     for key, raw in snapshot.raw.items():
-        kind = _kind(key)
-        if kind is None:
+        parsed = _ours(key)
+        if parsed is None:
             continue
         # What cannot be read has no entry, and no time at which it was seen.
-        entry = getattr(snapshot, FIELDS[kind]).get(parse(key).id)
+        entry = getattr(snapshot, FIELDS[parsed.kind]).get(parsed.id)
         seen_s, is_found = (0.0, False) if entry is None else (entry.seen_s, entry.is_found)
-        value = msgspec.Raw(masked(kind, raw.value))
+        value = msgspec.Raw(masked(parsed.kind, raw.value))
         yield Row(key, value, raw.create_revision, raw.mod_revision, seen_s, is_found)
 
 
@@ -134,10 +134,10 @@ def changed(revision: int, changes: Iterable[Change], now: Now) -> Changed:
     """Return the line of one batch; keys that are none of ours are left out."""
     rows = []
     for each in changes:
-        kind = _kind(each.key)
-        if kind is None:
+        parsed = _ours(each.key)
+        if parsed is None:
             continue
-        value = msgspec.Raw(DELETED if each.value is None else masked(kind, each.value))
+        value = msgspec.Raw(DELETED if each.value is None else masked(parsed.kind, each.value))
         rows.append(ChangeRow(each.key, value, each.create_revision, each.mod_revision))
     return Changed(revision, now.mono_s, now.wall_ms, tuple(rows))
 
@@ -183,12 +183,13 @@ def _untold(kind: Kind) -> tuple[tuple[str, ...], re.Pattern[bytes] | None]:
     return names, re.compile(rb'("(?:' + either + rb')":)"(?:[^"\\]|\\.)*"')
 
 
-def _kind(key: str) -> Kind | None:
+def _ours(key: str) -> Key | None:
+    """Return what a key says, if it is one that snapshots hold."""
     try:
-        kind = parse(key).kind
+        parsed = parse(key)
     except BadKeyError:
         return None
-    return kind if kind in FIELDS else None
+    return parsed if parsed.kind in FIELDS else None
 
 
 # ---- reading -------------------------------------------------------------------------------------
