@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -40,6 +41,10 @@ class End(StrEnum):
     """A limit was reached, or somebody stopped it; all was rolled back."""
     NOT_BACK = "not_back"
     """The steady state did not come back in time."""
+
+
+NOT_BEGUN: Final = frozenset({End.REFUSED, End.NOT_STEADY})
+"""Of a drill that ended so nothing was done, and nothing of what it expects was tested."""
 
 
 class Note(Struct, frozen=True, kw_only=True):

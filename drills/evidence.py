@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Struct
 
-from drills.course import End
+from drills.course import NOT_BEGUN, End
 from drills.experiment import Bound, Experiment
 from drills.guards import Verdict
 from drills.permit import Permit
@@ -100,7 +100,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     @property
     def was_begun(self) -> bool:
         """Whether anything was done at all; what was not shows nothing of what was expected."""
-        return self.end not in {End.REFUSED, End.NOT_STEADY}
+        return self.end not in NOT_BEGUN
 
     @property
     def held(self) -> bool:

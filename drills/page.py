@@ -81,7 +81,9 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
 def _heading(evidence: Evidence) -> Iterator[str]:
     experiment, when = evidence.experiment, _moment(evidence.began_ms)
     verdict = (
-        '<span class="held">held</span>'
+        "was not tested: the drill was not begun"
+        if not evidence.was_begun
+        else '<span class="held">held</span>'
         if evidence.held
         else '<span class="broken">did not hold</span>'
     )
@@ -184,7 +186,8 @@ def summary(evidence: Evidence) -> str:
     """Return how it went in a few sentences, for whoever reads no further."""
     figures, held = evidence.figures, sum(each.held for each in evidence.judgements)
     parts = [f"It was {evidence.end} ({evidence.why})."]
-    parts += [f"{held} of {len(evidence.judgements)} expectations held."]
+    if evidence.was_begun:
+        parts.append(f"{held} of {len(evidence.judgements)} expectations held.")
     if figures.get("offered") is not None:
         parts.append(
             f"Of {number(figures.get('offered'))} callers {number(figures.get('answered'))} were"
@@ -244,9 +247,10 @@ def _cents(seconds: float) -> float:
 
 def regressions(evidence: Evidence, before: Sequence[Evidence]) -> tuple[str, ...]:
     """Return what got worse: expectations that held in the last run and no longer do."""
-    if not before:
+    begun = [each for each in before if each.was_begun]
+    if not begun:
         return ()
-    last = {each.expected: each for each in before[-1].judgements}
+    last = {each.expected: each for each in begun[-1].judgements}
     return tuple(
         f"{each.expected}: {number(last[each.expected].value)} before, {number(each.value)} now"
         for each in evidence.judgements

@@ -12,7 +12,7 @@ from itertools import islice, takewhile
 
 from msgspec import Struct
 
-from drills.course import End
+from drills.course import NOT_BEGUN, End
 from drills.evidence import Evidence
 from drills.experiment import Experiment
 
@@ -50,7 +50,7 @@ class Done(Struct, frozen=True, kw_only=True):
     @property
     def was_begun(self) -> bool:
         """Whether anything was done at all."""
-        return self.end not in {End.REFUSED, End.NOT_STEADY}
+        return self.end not in NOT_BEGUN
 
 
 class Most(Struct, frozen=True, kw_only=True):

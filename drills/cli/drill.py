@@ -16,6 +16,7 @@ from drills.cli.drill_words import Json, Keep, Name, Seed, every, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.desk.tables import table
+from drills.evidence import verdict
 from drills.lever import Lever
 from drills.setup.say import note
 from drills.shelf import HOME, Shelf
@@ -53,7 +54,7 @@ def list_() -> None:
     rows = table("Drills", "drill", "what is broken", "last run", "")
     for name, experiment in every().items():
         run = last.get(name)
-        how = "" if run is None else "held" if run.held else "BROKEN"
+        how = "" if run is None else verdict(run)
         rows.add_row(name, experiment.title, "never" if run is None else run.run, how)
     console().print(rows)
 

@@ -173,6 +173,6 @@ def _before(shelf: Shelf, name: str) -> list[Evidence]:
             evidence = shelf.read(run)
         except (TamperedError, OSError):
             continue
-        if evidence.experiment.name == name:
+        if evidence.experiment.name == name and evidence.was_begun:
             found.append(evidence)
     return found

@@ -26,6 +26,7 @@ from drills.evidence import (
     judge,
     open_sealed,
     seal,
+    verdict,
 )
 from drills.experiment import Bound
 from drills.guards import Verdict
@@ -234,6 +235,16 @@ def test_what_held_before_and_no_longer_does_is_a_regression() -> None:
     assert not worse.held
     assert regressions(worse, [piece()]) == ("rto_s <= 5: 2.5 before, 6 now",)
     assert regressions(piece(), [worse]) == ()
+
+
+def test_a_drill_that_was_not_begun_tested_nothing_and_is_nobodys_regression() -> None:
+    not_begun = replace(piece("r2"), end=End.NOT_STEADY, why="no steady state", judgements=())
+    assert verdict(not_begun) == "NOT BEGUN"
+    assert "was not tested: the drill was not begun" in page(not_begun)
+    assert "expectations held" not in page(not_begun)
+    assert list(lines(not_begun)) == []
+    assert regressions(not_begun, [piece()]) == ()
+    assert regressions(piece("r3", rto_s=6.0), [piece(), not_begun]), "of the last that was begun"
 
 
 def test_a_figure_that_is_missing_does_not_hold() -> None:

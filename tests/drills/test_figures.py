@@ -242,6 +242,22 @@ def test_seconds_without_a_recording_are_gaps_and_the_talks_of_which_there_is_no
     assert answers["recording_lost_s"] == pytest.approx(0.5 + talk_s)
 
 
+def test_of_a_drill_that_was_not_begun_nothing_is_judged() -> None:
+    whole = seen()
+    evidence = evidence_of(
+        run="r1",
+        previous=FIRST,
+        experiment=experiment_of("site_killed"),
+        seed=1,
+        seen=replace(whole, course=replace(whole.course, end=End.NOT_STEADY)),
+        moments=(),
+        clocks=(),
+        files={},
+    )
+    assert (evidence.judgements, evidence.was_begun, evidence.held) == ((), False, False)
+    assert not [each for each in evidence.findings if each.startswith("expected")]
+
+
 def test_findings_name_a_call_of_two_stories_and_not_its_callers_number() -> None:
     evidence = evidence_of(
         run="r1",
