@@ -13,7 +13,7 @@ from control_plane.configuration.carrying import carry_out
 from control_plane.configuration.desk import DESK
 from control_plane.configuration.document import Edit
 from control_plane.configuration.errors import BROKEN, DOES_NOT_FIT, PLAN_ACTIVE, PLAN_NOT_ACTIVE
-from control_plane.configuration.moving import judged
+from control_plane.configuration.moving import PLAN_WAITS_S, judged
 from control_plane.configuration.nouns import ACTIVATIONS
 from control_plane.configuration.schemas import Done, ItemPath, MoveTrial, PlanState, Reason
 from control_plane.errors import ApiError, not_found
@@ -37,7 +37,7 @@ async def activate(ask: AnyAsk) -> Done:
         }
         return [Edit(section=ACTIVATIONS, id=plan, body=body)]
 
-    moved = await judged(ask, edits, lambda now: _drained_by(ask.at.id, now))
+    moved = await judged(ask, edits, lambda now: _drained_by(ask.at.id, now), within_s=PLAN_WAITS_S)
     return await carry_out(ask, edits, what="activated", moved=moved)
 
 
@@ -55,7 +55,7 @@ async def revert(ask: AnyAsk) -> Done:
             raise ApiError(PLAN_NOT_ACTIVE)
         return [Edit(section=ACTIVATIONS, id=plan, body=None)]
 
-    moved = await judged(ask, edits, lambda now: _served_by(ask.at.id, now))
+    moved = await judged(ask, edits, lambda now: _served_by(ask.at.id, now), within_s=PLAN_WAITS_S)
     return await carry_out(ask, edits, what="reverted", moved=moved)
 
 

@@ -10,8 +10,8 @@ The laws:
 - An emergency is never refused, and waits for no reckoning: calls leave a site that is dead or
   fails, whatever that comes to. A dry run says what that is.
 - A way back is a move like another: of a plan that is reverted, or a configuration rolled back to.
-- What cannot be looked at, or what the prediction stumbles over, is not refused either, and is said
-  not to have been checked.
+- What cannot be looked at, what the prediction stumbles over, and a plan for which it takes too
+  long, is not refused either, and is said not to have been checked.
 """
 
 from __future__ import annotations
@@ -53,6 +53,12 @@ WINDOW_S: Final = 600.0
 """What came in so long is what is reckoned with."""
 MOST_RECORDS: Final = 20_000
 UNSEEN: Final = MoveView(why_unchecked="the shared state cannot be seen from here")
+PLAN_WAITS_S: Final = 1.5
+"""A plan is to be live everywhere in two seconds, which is what the rest is for."""
+TOO_LATE: Final = MoveView(
+    why_unchecked="it took too long to reckon for what is to be live in two seconds:"
+    " a dry run takes its time"
+)
 UNPREDICTED: Final = MoveView(why_unchecked="the prediction failed, by a fault that the log tells")
 
 
@@ -60,11 +66,14 @@ async def judged(
     ask: AnyAsk,
     edits: Callable[[Newest], list[Edit]],
     sites: Callable[[Newest], Iterable[str]] | None = None,
+    *,
+    within_s: float | None = None,
 ) -> MoveView | None:
     """Return what a change comes to, or raise `move-does-not-fit`.
 
     None: nothing moves, or it would be broken.
     `sites`: those that the change takes calls from; left out, what it does to sites says so.
+    `within_s`: so long it may take to reckon; a dry run takes as long as it takes.
     """
     desk, trial = ask.request.app[DESK], ask.query
     _may_force(ask, trial)
@@ -96,15 +105,25 @@ async def judged(
         # A version that was written a moment ago is not in the snapshot yet.
         present=newest.checked.configuration,
     )
-    try:
-        found = await asyncio.to_thread(reckoning)
-    except Exception as error:  # noqa: BLE001 - whatever it stumbles over: a plan waits for none
-        log.error("move_not_predicted", **fault(error))  # noqa: TRY400 - its text stays out
-        return UNPREDICTED
+    found = await _reckoned(reckoning, None if trial.dry_run else within_s)
+    if isinstance(found, MoveView):
+        return found
     view = told(found, checked.configuration, ask.tenant, failing)
     if not (view.fits or view.emergency or trial.dry_run or trial.force):
         raise does_not_fit(view.model_dump(mode="json"))
     return view
+
+
+async def _reckoned(reckoning: Callable[[], Move], within_s: float | None) -> Move | MoveView:
+    """Return what was reckoned, or why it was not."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await asyncio.to_thread(reckoning)
+    except TimeoutError:
+        return TOO_LATE
+    except Exception as error:  # noqa: BLE001 - whatever it stumbles over: a plan waits for none
+        log.error("move_not_predicted", **fault(error))  # noqa: TRY400 - its text stays out
+        return UNPREDICTED
 
 
 def can_see(mirror: Mirror) -> bool:

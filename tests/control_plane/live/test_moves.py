@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 
-from control_plane.configuration import moving
+from control_plane.configuration import contingency, moving
 from control_plane.permissions import Role
+from edge.steering.prediction import Move, move
 from state import keys
 from state.codec import Record
 from state.model import EdgeId, Probe, Site, SiteId
@@ -166,6 +170,35 @@ async def test_a_fault_of_the_prediction_keeps_nobody_from_moving_calls(
     done = await sre.post(DRAIN, {"draining": True})
     assert (done.status, done.json["is_written"]) == (200, True), done.body
     assert done.json["move"]["why_unchecked"] == moving.UNPREDICTED.why_unchecked
+
+
+async def test_a_plan_does_not_wait_for_a_reckoning_without_end_and_a_dry_run_does(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_over = threading.Event()
+
+    def slow(*args: object, **named: object) -> Move:
+        assert is_over.wait(60)
+        return move(*args, **named)  # type: ignore[arg-type]  # as it was called
+
+    await busy(scene)
+    admin = await scene.center.person(Role.TENANT_ADMIN)
+    for plan in ("storm", {"a": {"backups": ["b"]}}), ("gale", {"b": {"backups": ["a"]}}):
+        made = await admin.post("/v1/plans", {"id": plan[0], "sites": plan[1]})
+        assert made.status == 201, made.body
+    monkeypatch.setattr(moving, "move", slow)
+    monkeypatch.setattr(contingency, "PLAN_WAITS_S", 0.05)
+    trial = asyncio.create_task(
+        admin.post("/v1/plans/gale/activate?dry_run=true", {"why": "a look"})
+    )
+    try:
+        done = await admin.post("/v1/plans/storm/activate", {"why": "a storm"})
+        assert (done.status, done.json["is_written"]) == (200, True), done.body
+        assert done.json["move"]["why_unchecked"] == moving.TOO_LATE.why_unchecked
+        assert not trial.done()
+    finally:
+        is_over.set()
+    assert (await trial).json["move"]["is_checked"]
 
 
 async def put_queue(who: Person, query: str = "", /, **changes: object) -> Reply:
