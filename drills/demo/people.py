@@ -40,8 +40,8 @@ class People:
     callers: list[Program] = field(default_factory=list)
     lines: list[phones.Line] = field(default_factory=list)
     """What phones have said, agents' and callers'."""
-    last_hang_up_s: float = 0.0
-    """When a phone was last put down, on the event loop's clock."""
+    last_turn_s: float = 0.0
+    """When a phone was last answered or put down, on the event loop's clock."""
     transcripts: dict[str, BinaryIO] = field(default_factory=dict)
     """The same, word for word, in the folder of the logs."""
 
@@ -128,11 +128,12 @@ class People:
         """Return what every agent has seen."""
         return phones.agent_reports(self.lines)
 
-    def is_anybody_leaving(self) -> bool:
-        """Tell whether somebody has hung up and waits for the answer."""
+    def is_anybody_unanswered(self) -> bool:
+        """Tell whether somebody has called, or hung up, and waits for the answer."""
         by_sipp = sipp_log.reports(sipp_log.parse(self._sipp_log()))
-        return bool(phones.leaving(self.lines)) or any(
-            each.hung_up_ms is not None and each.end is End.UNFINISHED for each in by_sipp
+        return bool(phones.unanswered(self.lines)) or any(
+            each.end is End.UNFINISHED and (each.ok_ms is None or each.hung_up_ms is not None)
+            for each in by_sipp
         )
 
     def placed(self) -> int:
@@ -158,8 +159,8 @@ class People:
         if line is None:
             return
         self.lines.append(line)
-        if line.event in {"hanging_up", "ended"}:
-            self.last_hang_up_s = asyncio.get_running_loop().time()
+        if line.event in {"answered", "hanging_up", "ended"}:
+            self.last_turn_s = asyncio.get_running_loop().time()
 
     async def _phone(self, host: str, plan: bytes) -> Program:
         seed = str(self.scenario.seed)

@@ -29,6 +29,8 @@ AGENT_SILENCE_S = 3.0
 REGISTER_EVERY_S = 30
 CUT_OFF = "no_media"
 """Why a telephone says that it hangs up, when nothing was heard any more."""
+GAVE_UP = "gave_up"
+"""Why it cancels an INVITE that nobody has answered in all its time."""
 
 
 class Line(msgspec.Struct, kw_only=True):
@@ -147,13 +149,14 @@ def agent_reports(lines: Iterable[Line]) -> tuple[AgentReport, ...]:
     return tuple(found.values())
 
 
-def leaving(lines: Iterable[Line]) -> frozenset[str]:
-    """Return the Call-IDs on which a phone has hung up and was not answered yet."""
+def unanswered(lines: Iterable[Line]) -> frozenset[str]:
+    """Return the Call-IDs on which a phone waits for the answer to its INVITE, or its goodbye."""
     found: set[str] = set()
     for line in lines:
-        if line.event == "hanging_up":
+        is_placed = line.event == "invite" and line.role == "caller"
+        if is_placed or line.event == "hanging_up":
             found.add(line.sip_call_id)
-        elif line.event == "call":
+        elif line.event in {"answered", "call"}:
             found.discard(line.sip_call_id)
     return frozenset(found)
 
@@ -202,4 +205,7 @@ def _last_heard_ms(line: Line) -> int | None:
 
 
 def _end(line: Line) -> End:
-    return End(line.how) if line.event == "call" else End.UNFINISHED
+    if line.event != "call":
+        return End.UNFINISHED
+    end = End(line.how)
+    return End.SILENCE if end is End.CANCELLED and line.cause == GAVE_UP else end

@@ -227,17 +227,18 @@ async def _kill_leader(stage: Stage) -> Kill:
 
 
 async def quiet_instant(stage: Stage) -> None:
-    """Wait for a moment, if there is one, in which no call is just ending.
+    """Wait for a moment, if there is one, in which no call is just beginning or ending.
 
     An edge answers a goodbye once the end of the call is written down. If its site dies between the
-    two, the survivors read of an end of which nobody was told; nobody can know better, and the
-    ledger would say so.
+    two, the survivors read of an end of which nobody was told. And it writes a call down as it
+    answers: of one whose site dies in between, one side knows and the other not. Nobody can know
+    better, and the ledger would say so.
     """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + QUIET_WITHIN_S
     while (now_s := loop.time()) < deadline_s:
-        quiet_s = now_s - stage.people.last_hang_up_s
-        if quiet_s >= QUIET_S and not stage.people.is_anybody_leaving():
+        quiet_s = now_s - stage.people.last_turn_s
+        if quiet_s >= QUIET_S and not stage.people.is_anybody_unanswered():
             return
         await asyncio.sleep(max(0.01, QUIET_S - quiet_s))
 

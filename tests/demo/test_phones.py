@@ -119,9 +119,25 @@ def test_the_agents_plan_has_a_sites_agents_with_their_passwords() -> None:
     assert {tuple(each["backups"]) for each in plan["agents"]} == {("198.18.2.10:5060",)}
 
 
-def test_who_has_hung_up_is_leaving_until_the_summary_comes() -> None:
-    first = phones.Line(event="hanging_up", role="caller", sip_call_id="one")
-    second = phones.Line(event="hanging_up", role="agent", sip_call_id="two")
-    over = phones.Line(event="call", role="caller", sip_call_id="one")
-    assert phones.leaving([first, second]) == {"one", "two"}
-    assert phones.leaving([first, second, over]) == {"two"}
+def test_who_calls_or_hangs_up_waits_for_the_answer() -> None:
+    def line(event: str, role: str, sip_call_id: str) -> phones.Line:
+        return phones.Line(event=event, role=role, sip_call_id=sip_call_id)
+
+    lines = [line("invite", "caller", "one"), line("invite", "agent", "two")]
+    assert phones.unanswered(lines) == {"one"}, "an agent's telephone may ring for long"
+    lines += [line("answered", "caller", "one"), line("answered", "agent", "two")]
+    assert not phones.unanswered(lines)
+    lines += [line("hanging_up", "agent", "two"), line("hanging_up", "caller", "one")]
+    assert phones.unanswered(lines) == {"one", "two"}
+    lines += [line("call", "caller", "one")]
+    assert phones.unanswered(lines) == {"two"}
+
+
+def test_an_invite_that_was_never_answered_is_no_caller_who_left() -> None:
+    """Their site died between its 100 and its 200: nobody else can tell them."""
+    given_up = phones.Line(
+        event="call", role="caller", sip_call_id="one", how="cancelled", cause="gave_up"
+    )
+    left = phones.Line(event="call", role="caller", sip_call_id="two", how="cancelled")
+    one, two = phones.caller_reports([given_up, left])
+    assert (one.end, two.end) == (End.SILENCE, End.CANCELLED)
