@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Tx
-from control_plane.customers import secrets, store
+from control_plane.customers import sealed, secrets
 from control_plane.customers.schemas import CustomerDraft, FieldDraft, FieldsView
 from control_plane.errors import invalid
 from control_plane.permissions import Permission
@@ -19,7 +19,7 @@ TAKEN: Final = frozenset({"id", *CustomerDraft.model_fields})
 
 async def list_fields(ask: Ask[Nothing, Nothing, Nothing]) -> FieldsView:
     """Return which fields are sensitive here."""
-    return FieldsView(fields=await store.fields(ask.db, ask.tenant))
+    return FieldsView(fields=await sealed.fields(ask.db, ask.tenant))
 
 
 async def mark_field(ask: Marked) -> FieldsView:
@@ -27,19 +27,17 @@ async def mark_field(ask: Marked) -> FieldsView:
 
     That takes its time where many have it. If we stop there, marking it again goes on.
     """
-    draft = ask.body
-    if draft.name in TAKEN:
+    name, is_searchable = ask.body.name, ask.body.is_searchable
+    if name in TAKEN:
         raise invalid("body.name", f"should be none of {', '.join(sorted(TAKEN))}")
     async with ask.services.database.write() as connection:
         ask.connection = connection
-        before = await store.fields(connection, ask.tenant)
-        await store.set_field(connection, ask.tenant, draft.name, is_searchable=draft.is_searchable)
-        await ask.audit(draft.name, detail={"is_searchable": draft.is_searchable})
-        fields = await store.fields(connection, ask.tenant)
-    if draft.name in before:
-        await secrets.index_all(
-            ask.request.app, ask.tenant, draft.name, is_searchable=draft.is_searchable
-        )
+        before = await sealed.fields(connection, ask.tenant)
+        await sealed.set_field(connection, ask.tenant, name, is_searchable=is_searchable)
+        await ask.audit(name, detail={"is_searchable": is_searchable})
+        fields = await sealed.fields(connection, ask.tenant)
+    if name in before:
+        await secrets.index_all(ask.request.app, ask.tenant, name, is_searchable=is_searchable)
     return FieldsView(fields=fields)
 
 

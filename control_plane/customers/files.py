@@ -15,7 +15,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Stream, Tx
 from control_plane.approvals import store as approvals
-from control_plane.customers import secrets, service, store
+from control_plane.customers import sealed, secrets, service, store
 from control_plane.customers.lines import Fault, HeaderError, Record, draft, header, records
 from control_plane.customers.schemas import CustomerDraft, CustomerListing, ImportQuery
 from control_plane.customers.talking import TALKING
@@ -107,7 +107,7 @@ async def take(ask: Imported) -> Stream:
     service.check_writing(ask, whole, (name for name in service.WRITING if name != "sensitive"))
     found = records(_chunks(ask))
     async with ask.services.database.read() as connection:
-        sensitive = await store.fields(connection, ask.tenant)
+        sensitive = await sealed.fields(connection, ask.tenant)
     try:
         _, cells = await anext(found)
     except StopAsyncIteration:  # with a default, anext() of Python 3.11 fails here

@@ -13,7 +13,7 @@ from control_plane.api.model import Nothing
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route
 from control_plane.approvals.state import STATES
-from control_plane.customers import secrets, service, store, views
+from control_plane.customers import sealed, secrets, service, store, views
 from control_plane.customers.errors import ERASED, NO_KEYS, NOT_SEARCHABLE, UNKNOWN_FIELD
 from control_plane.customers.fields import ROUTES as FIELDS
 from control_plane.customers.files import ROUTES as FILES
@@ -78,7 +78,7 @@ async def _exactly(ask: Listed) -> tuple[str, ...] | None:
     field, value = ask.query.field, ask.query.value
     if field is None and value is None:
         return None
-    known = await store.fields(ask.db, ask.tenant)
+    known = await sealed.fields(ask.db, ask.tenant)
     if field is None or value is None or not known.get(field, False):
         names = ", ".join(sorted(each for each, searchable in known.items() if searchable))
         raise invalid("query.field", f"goes with value, and should be one of {names}")

@@ -10,16 +10,17 @@ from sqlalchemy import insert, select, update
 
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
+from control_plane.api.paging import Listing, Page
 from control_plane.api.route import Method, Route, Routes
 from control_plane.customers import service, store
-from control_plane.customers.errors import CANNOT_MERGE
+from control_plane.customers.errors import CANNOT_MERGE, NOT_SEARCHABLE
 from control_plane.customers.schemas import (
-    CustomerListing,
     CustomerPath,
     DuplicatesView,
     MergeDraft,
     MergePath,
     MergeView,
+    SharedNumberView,
 )
 from control_plane.customers.tables import MergeRow
 from control_plane.errors import VERSION_MISMATCH, ApiError, not_found
@@ -30,6 +31,7 @@ from control_plane.subjects import Thing
 
 Named: TypeAlias = Ask[CustomerPath, Nothing, Nothing]
 Merged: TypeAlias = Ask[CustomerPath, Nothing, MergeDraft]
+Shared: TypeAlias = Ask[Nothing, Listing, Nothing]
 Undone: TypeAlias = Ask[MergePath, Nothing, Nothing]
 
 
@@ -38,17 +40,34 @@ async def _thing(ask: Named | Merged) -> Thing:
 
 
 async def duplicates(ask: Named) -> DuplicatesView:
-    """Return who has one of the customer's numbers, or the very same name."""
+    """Return who has one of the customer's numbers, or the same name."""
     customer = await service.load(ask, ask.at.customer)
     found = {
         each.id: each
         for number in customer.numbers
         for each in await store.by_number(ask.db, ask.tenant, number)
     }
-    same, _ = await store.page(ask.db, ask.tenant, CustomerListing(name=customer.name), None)
-    found |= {each.id: each for each in same if each.name == customer.name}
+    same = await store.same_name(ask.db, ask.tenant, customer.name)
+    found |= {each.id: each for each in same}
     found.pop(customer.id, None)
     return DuplicatesView(customers=await service.seen(ask, found.values()))
+
+
+async def list_shared(ask: Shared) -> Page[SharedNumberView]:
+    """Return the numbers that several customers have, and who these are."""
+    whole = Thing(kind="customer", tenant=ask.tenant)
+    if not ask.sees(whole, Permission.CUSTOMER_CONTACT_READ_FULL):
+        raise ApiError(NOT_SEARCHABLE)
+    numbers, after = await store.shared_numbers(ask.db, ask.tenant, ask.query)
+    return Page[SharedNumberView](
+        items=tuple(
+            [
+                SharedNumberView(number=each, customers=await service.by_number(ask, each))
+                for each in numbers
+            ]
+        ),
+        next=after,
+    )
 
 
 async def merge(ask: Merged) -> MergeView:
@@ -133,6 +152,16 @@ async def _note(ask: Merged | Undone, customer: str, merge: str, what: str) -> N
 
 
 ROUTES: Routes = (
+    Route(
+        method=Method.GET,
+        path="/v1/customer-duplicates",
+        summary="List numbers that several customers have",
+        access=Permission.CUSTOMER_MERGE,
+        handler=list_shared,
+        query=Listing,
+        answer=Page[SharedNumberView],
+        problems=(NOT_SEARCHABLE,),
+    ),
     Route(
         method=Method.GET,
         path="/v1/customers/{customer}/duplicates",

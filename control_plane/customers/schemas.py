@@ -202,6 +202,14 @@ class DuplicatesView(ApiModel):
     customers: tuple[CustomerView, ...]
 
 
+class SharedNumberView(Discreet):
+    """A number that several customers have: perhaps they are one."""
+
+    number: str
+    customers: tuple[CustomerView, ...]
+    """Ten at most."""
+
+
 class SubjectAccess(ApiModel):
     """All that is held of one customer."""
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.tables import AnswerRow
 from control_plane.calls.store import forget_callers
-from control_plane.customers import store
+from control_plane.customers import sealed, store
 from control_plane.customers.errors import ERASED, NO_KEYS, UNKNOWN_FIELD
 from control_plane.customers.held import CLEARINGS, HELD
 from control_plane.customers.talking import TALKING, Talking
@@ -89,20 +89,20 @@ async def put(
     if not values:
         return
     keys, (tenant, customer) = keys_of(app), who
-    known = await store.fields(connection, tenant)
+    known = await sealed.fields(connection, tenant)
     if set(values) - set(known):
         raise ApiError(UNKNOWN_FIELD, details={"known": sorted(known)})
     try:
         key = await keys.key(tenant, customer)
     except KeyDestroyedError as error:
         raise ApiError(ERASED) from error
-    sealed = {
+    made = {
         field: seal(key, value, Place(tenant=tenant, customer=customer, field=field))
         for field, value in values.items()
         if value is not None
     }
-    await store.clear_sealed(connection, customer, values)
-    await store.set_sealed(connection, tenant, customer, sealed)
+    await sealed.clear(connection, customer, values)
+    await sealed.put(connection, tenant, customer, made)
     for field, value in values.items():
         if known[field]:
             await keys.index(tenant, customer, field, value)
@@ -113,7 +113,7 @@ async def read(
 ) -> dict[str, str]:
     """Return the sensitive fields of `who` (tenant, customer), readable."""
     tenant, customer = who
-    found = await store.sealed(connection, tenant, customer)
+    found = await sealed.read(connection, tenant, customer)
     if not found:
         return {}
     try:
@@ -137,7 +137,7 @@ async def index_all(app: web.Application, tenant: str, field: str, *, is_searcha
     after = ""
     while True:
         async with database.read() as connection:
-            rows = await store.sealed_in(connection, tenant, field, after, IN_ONE)
+            rows = await sealed.of_field(connection, tenant, field, after, IN_ONE)
         if not rows:
             return
         after = max(rows)

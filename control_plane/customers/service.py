@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from control_plane.api.ask import Ask
-from control_plane.customers import pop, store
+from control_plane.customers import pop, sealed, store
 from control_plane.customers.errors import NOT_SEARCHABLE
 from control_plane.customers.schemas import CustomerListing, CustomerView
 from control_plane.customers.store import Customer
@@ -81,14 +81,14 @@ async def seen(
     allowed = [(each, eye) for each, eye in allowed if not eye.are_closed]
     if filled is None:
         ids = [each.id for each, eye in allowed if eye.payment]
-        filled = await store.sealed_names(ask.db, ask.tenant, ids) if ids else {}
+        filled = await sealed.names(ask.db, ask.tenant, ids) if ids else {}
     return tuple(view(each, eye, filled.get(each.id, ())) for each, eye in allowed)
 
 
 async def one(ask: AnyAsk, customer: Customer) -> CustomerView:
     """Return what the subject may see of one that it may act on: at least that it is there."""
     allowed = eyes(about(ask, customer), ask.sees)
-    filled = await store.sealed_names(ask.db, ask.tenant, [customer.id]) if allowed.payment else {}
+    filled = await sealed.names(ask.db, ask.tenant, [customer.id]) if allowed.payment else {}
     return view(customer, allowed, filled.get(customer.id, ()))
 
 

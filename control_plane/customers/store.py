@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -25,14 +26,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from control_plane.api import paging
+from control_plane.api.paging import Listing
 from control_plane.customers.numbers import fold, words
 from control_plane.customers.schemas import CustomerListing
 from control_plane.customers.tables import (
     CustomerRow,
-    FieldRow,
     MergeRow,
     NumberRow,
-    SealedRow,
     TagRow,
     WordRow,
 )
@@ -40,8 +40,6 @@ from control_plane.customers.tables import (
 IN_ONE: Final = 1000
 """Values that one statement asks for: databases take so many and not many more."""
 LAST: Final = "\U0010ffff"
-FIELDS: Final = {"bank_account": False, "national_id": True, "payment_card": False}
-"""Sensitive everywhere; a tenant marks others."""
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +145,41 @@ async def by_number(
     """Return who has this number (E.164)."""
     asked = {"tenant": tenant, "number": number, "most": limit}
     return tuple(read(row) for row in await connection.execute(_BY_NUMBER, asked))
+
+
+async def same_name(
+    connection: AsyncConnection, tenant: str, name: str, limit: int = 50
+) -> tuple[Customer, ...]:
+    """Return who is called so, whatever the case and the accents."""
+    statement = (
+        select(*COLUMNS)
+        .where(
+            CustomerRow.tenant == tenant,
+            CustomerRow.name_key == fold(name),
+            CustomerRow.merged_into.is_(None),
+        )
+        .order_by(CustomerRow.id)
+        .limit(limit)
+    )
+    return tuple(read(row) for row in await connection.execute(statement))
+
+
+async def shared_numbers(
+    connection: AsyncConnection, tenant: str, listing: Listing
+) -> tuple[list[str], str | None]:
+    """Return one page of the numbers that several customers have."""
+    number = NumberRow.number.expression
+    statement = (
+        select(number)
+        .where(NumberRow.tenant == tenant)
+        .group_by(number)
+        .having(func.count(NumberRow.customer) > 1)
+    )
+    by = {"number": number}
+    rows, after = await paging.fetch(
+        connection, statement, listing, columns=by, id_column=number, default="number"
+    )
+    return [row.number for row in rows], after
 
 
 async def taken(connection: AsyncConnection, tenant: str, numbers: Iterable[str]) -> set[str]:
@@ -321,29 +354,6 @@ async def forget_merges(connection: AsyncConnection, tenant: str, customer: str)
     await connection.execute(delete(MergeRow).where(MergeRow.tenant == tenant, either))
 
 
-async def sealed(connection: AsyncConnection, tenant: str, customer: str) -> dict[str, bytes]:
-    """Return the sealed fields by name."""
-    statement = select(SealedRow.field, SealedRow.sealed).where(
-        SealedRow.tenant == tenant, SealedRow.customer == customer
-    )
-    return {row.field: bytes(row.sealed) for row in await connection.execute(statement)}
-
-
-async def sealed_names(
-    connection: AsyncConnection, tenant: str, customers: Iterable[str]
-) -> dict[str, tuple[str, ...]]:
-    """Return which sensitive fields are filled, by customer."""
-    statement = (
-        select(SealedRow.customer, SealedRow.field)
-        .where(SealedRow.tenant == tenant, SealedRow.customer.in_(tuple(customers)))
-        .order_by(SealedRow.field)
-    )
-    names: dict[str, tuple[str, ...]] = {}
-    for row in await connection.execute(statement):
-        names[row.customer] = (*names.get(row.customer, ()), row.field)
-    return names
-
-
 async def merged_away(connection: AsyncConnection, tenant: str, customer: str) -> tuple[str, ...]:
     """Return who turned out to be this customer, and who had turned out to be one of those."""
     ours = select(CustomerRow.id).where(CustomerRow.tenant == tenant)
@@ -351,56 +361,6 @@ async def merged_away(connection: AsyncConnection, tenant: str, customer: str) -
     further = ours.where(CustomerRow.merged_into == away.c.id)
     found = await connection.execute(select(away.union(further).c.id))
     return tuple(sorted(found.scalars()))
-
-
-async def fields(connection: AsyncConnection, tenant: str) -> dict[str, bool]:
-    """Return the tenant's sensitive fields: name -> whether it can be searched."""
-    statement = select(FieldRow.name, FieldRow.is_searchable).where(FieldRow.tenant == tenant)
-    found = {row.name: bool(row.is_searchable) for row in await connection.execute(statement)}
-    return dict(FIELDS) | found
-
-
-async def set_field(
-    connection: AsyncConnection, tenant: str, name: str, *, is_searchable: bool
-) -> None:
-    """Mark a field as sensitive."""
-    mine = FieldRow.tenant == tenant, FieldRow.name == name
-    await connection.execute(delete(FieldRow).where(*mine))
-    await connection.execute(
-        insert(FieldRow).values(tenant=tenant, name=name, is_searchable=is_searchable)
-    )
-
-
-async def sealed_in(
-    connection: AsyncConnection, tenant: str, field: str, after: str, most: int
-) -> dict[str, bytes]:
-    """Return the first sealed values of a field, by customer, of those after this id."""
-    mine = SealedRow.tenant == tenant, SealedRow.field == field, SealedRow.customer > after
-    statement = (
-        select(SealedRow.customer, SealedRow.sealed)
-        .where(*mine)
-        .order_by(SealedRow.customer)
-        .limit(most)
-    )
-    return {row.customer: bytes(row.sealed) for row in await connection.execute(statement)}
-
-
-async def clear_sealed(connection: AsyncConnection, customer: str, fields: Iterable[str]) -> None:
-    """Delete what these fields held."""
-    mine = SealedRow.customer == customer, SealedRow.field.in_(tuple(fields))
-    await connection.execute(delete(SealedRow).where(*mine))
-
-
-async def set_sealed(
-    connection: AsyncConnection, tenant: str, customer: str, values: Mapping[str, bytes]
-) -> None:
-    """Fill fields that are empty."""
-    rows = [
-        {"tenant": tenant, "customer": customer, "field": field, "sealed": value}
-        for field, value in values.items()
-    ]
-    if rows:
-        await connection.execute(insert(SealedRow), rows)
 
 
 async def _index(connection: AsyncConnection, customer: Customer) -> None:

@@ -53,7 +53,8 @@ FITTING = {
     "language": "de", "zone": "Europe/Berlin", "sip": "198.18.1.11:5060",
     "addresse": "198.51.100.2", "role": "role:agent", "issuer": "https://q7ours.example.org",
     "redirect_uri": "https://q7ours.example.org/back", "new": "long enough a secret",
-    "password": "long enough a secret", "cases": "", "drill": "site_killed", "plan_hash": "0" * 64,
+    "password": "long enough a secret", "cases": "", "digest": "d", "drill": "site_killed",
+    "plan_hash": "0" * 64,
 }  # fmt: skip
 """What is no mere text in a body."""
 QUERIES = {
@@ -217,7 +218,10 @@ async def _prepare(ours: Furnished) -> None:
     etag = (await manager.get(path)).headers["ETag"]
     well(await manager.ask("PATCH", path, {"owner": ids["user"]}, {"If-Match": etag}))
     for name in ("doomed", "held", "another"):
-        made = well(await manager.post("/v1/customers", {"name": f"{ours.mark} {name}"}))
+        body: dict[str, object] = {"name": f"{ours.mark} {name}"}
+        if name == "another":
+            body["numbers"] = [ids["number"]]
+        made = well(await manager.post("/v1/customers", body))
         ids[name] = made.json["id"]
     officer = await manager.center.person(Role.PRIVACY_OFFICER)
     hold, seen = {"has_legal_hold": True}, {"If-Match": '"1"', "Everline-Purpose": "a court"}

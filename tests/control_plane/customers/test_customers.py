@@ -273,6 +273,34 @@ async def test_duplicates_are_merged_and_parted_again(center: Center) -> None:
     assert told == {"merged", "parted"}
 
 
+@pytest.mark.parametrize("name", ["X", "Y" * 150, "\N{EM DASH}", "Ünï 漢字"])
+async def test_the_duplicates_of_any_name_are_found(center: Center, name: str) -> None:
+    manager = await center.person(Role.MANAGER)
+    ids = [
+        (await manager.post("/v1/customers", {"name": each})).json["id"]
+        for each in (name, name.upper(), f"{name} a")
+    ]
+    found = await manager.get(f"/v1/customers/{ids[0]}/duplicates")
+    assert [each["id"] for each in found.json["customers"]] == [ids[1]]
+
+
+async def test_numbers_that_several_have_are_listed_page_by_page(center: Center) -> None:
+    manager, _ = await add(center)
+    await manager.post("/v1/customers", {"name": "Anna", "numbers": ["+493098765"]})
+    for name in ("Bo", "Bob", "Bobby"):
+        await manager.post("/v1/customers", {"name": name, "numbers": ["+4930222"]})
+    first = (await manager.get("/v1/customer-duplicates?limit=1")).json
+    assert [each["number"] for each in first["items"]] == ["+4930222"]
+    names = {each["basic"]["name"] for each in first["items"][0]["customers"]}
+    assert names == {"Bo", "Bob", "Bobby"}
+    second = (await manager.get(f"/v1/customer-duplicates?cursor={first['next']}")).json
+    assert [each["number"] for each in second["items"]] == ["+493098765"]
+    assert second["next"] is None
+    await center.tenant("t2")
+    stranger = await center.person(Role.MANAGER, tenant="t2")
+    assert (await stranger.get("/v1/customer-duplicates")).json["items"] == []
+
+
 async def test_merges_are_parted_in_the_order_in_which_they_can_be(center: Center) -> None:
     manager, (ada, bo, cy), (first, second) = await chain(center)
 
