@@ -57,6 +57,8 @@ FITTING = {
     "plan_hash": "0" * 64,
 }  # fmt: skip
 """What is no mere text in a body."""
+NAMED = {"approvals_request": {"thing": "customers"}}
+"""Which thing it is about, where not ours: of all customers one need not be able to see any."""
 QUERIES = {
     "users_list_all": "team={team}", "knowledge_find": "q={mark}",
     "knowledge_suggest": "queue={queue}",
@@ -329,7 +331,7 @@ class Driver:
         staged = each.staged
         whose = self._theirs if staged.is_foreign or staged.acts_there else self._ours
         ids = {**whose.ids, **FITTING, "code": whose.ids["wrap_up_code"]}
-        ids |= _others(each, whose.ids)
+        ids |= _others(each, whose.ids) | NAMED.get(each.route.name, {})
         if each.route.name == "sign_in_end_mine" and staged.is_active:
             ids["session"] = (await person.get("/v1/me/sessions")).json["items"][0]["id"]
         sent = one(each.route, ids)
