@@ -31,7 +31,7 @@ DULL: Final = (
     "request",
     "place",
 )
-KEEN: Final = ("name", "title", "state", "outcome", "numbers")
+KEEN: Final = ("name", "title", "state", "outcome", "numbers", "fault", "remedy")
 """What somebody who looks at a list most likely looks for."""
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
 LONGEST: Final = 60

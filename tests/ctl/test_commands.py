@@ -292,6 +292,12 @@ def test_what_one_looks_for_in_a_list_stays_and_what_is_not_so_goes(
     }  # fmt: skip
     head = printed(capsys, {"items": [row]}).splitlines()[0].split()
     assert head == ["id", "why", "contact.numbers", "state"]
+    finding = {
+        "severity": "warning", "section": "queues", "id": "orders", "field": "needs",
+        "fault": "nobody has the skill 'sales' at level 3 or above",
+        "remedy": "give an agent the skill, or ask for less",
+    }  # fmt: skip
+    assert "ask for less" in printed(capsys, {"items": [finding]}), "the way out is not left out"
 
 
 def test_lists_are_lines_where_their_items_are_long_and_cut_where_they_are_many(
