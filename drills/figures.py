@@ -24,7 +24,7 @@ from drills.recovery import (
     drained_s,
     ledger_rto_s,
     media_rto_s,
-    offer_delay_s,
+    offer_wait_s,
     recording_lost_s,
     recording_rto_s,
     sign_in_rto_s,
@@ -67,7 +67,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["recording_rto_s"] = recording_rto_s(seen, t0_ms, first_site)
     answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms)
     answers["ttl_overrun_s"] = _overrun_s(course)
-    answers["offer_delay_s"] = offer_delay_s(seen, t0_ms)
+    answers["offer_wait_s"] = offer_wait_s(seen, t0_ms)
     answers["agents_back_s"] = agents_back_s(seen, t0_ms)
     answers["drained_s"] = drained_s(seen, t0_ms)
     answers["media_rto_s"] = media_rto_s(seen.ledger, t0_ms, first_site)

@@ -16,7 +16,7 @@ from drills.demo.ledger import Ledger
 from drills.demo.reports import OfferChange
 from drills.experiment import FaultKind
 from drills.seen import Seen, Written
-from state.model import Outcome, SiteId
+from state.model import CallId, Outcome, SiteId
 
 ANSWER_LIMIT_S: Final = 2.0
 """A call set up within this time counts as served."""
@@ -88,33 +88,26 @@ def recording_lost_s(seen: Seen) -> float | None:
     )
 
 
-def offer_delay_s(seen: Seen, t0_ms: int) -> float | None:
-    """Return by how much longer callers waited for an agent to be given to them than before.
+def offer_wait_s(seen: Seen, t0_ms: int) -> float | None:
+    """Return how long, at most, an answered caller waited until an agent was given to them.
 
-    The longest wait, from the 200 on, of those whose agent was given after the first fault and who
-    had come within `DATA_S` of it, less the longest of those before: prompts are in both. Of calls
-    that an agent answered. None: nobody waited then or before, or somebody's agent was given where
-    the shared state did not see it.
+    Of those who came within `DATA_S` of the first fault, or waited when it came; who left before
+    is not among them, and who never had an agent waited for ever.
     """
-    given_ms: dict[str, int] = {}
+    given_ms: dict[CallId, int] = {}
     for event in seen.offers:
         if event.change is OfferChange.PUT and event.call is not None:
             given_ms.setdefault(event.call, event.at_ms)
-    before_ms: list[int] = []
-    after_ms: list[int] = []
-    for row in seen.ledger.placed:
-        caller = row.caller
-        if caller is None or caller.ok_ms is None or row.by_people is not Outcome.ANSWERED:
-            continue
-        if caller.ok_ms > t0_ms + DATA_S * _MS:
-            continue
-        if caller.call not in given_ms:
-            return None
-        at_ms = given_ms[caller.call]
-        (before_ms if at_ms < t0_ms else after_ms).append(at_ms - caller.ok_ms)
-    if not before_ms or not after_ms:
-        return None
-    return (max(after_ms) - max(before_ms)) / _MS
+    waits_ms = [
+        given_ms.get(call, math.inf) - row.caller.ok_ms
+        for row in seen.ledger.placed
+        if row.caller
+        and row.caller.ok_ms is not None
+        and row.caller.ok_ms <= t0_ms + DATA_S * _MS
+        and row.by_people is not Outcome.ABANDONED
+        and given_ms.get(call := CallId(row.caller.call), t0_ms) >= t0_ms
+    ]
+    return max(waits_ms) / _MS if waits_ms else None
 
 
 def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:

@@ -5,7 +5,6 @@ Owns the names in that file, and which runs are still to do: it can be taken up 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, takewhile
@@ -17,8 +16,6 @@ from drills.evidence import Evidence
 from drills.experiment import Experiment
 
 _RTOS = ("rto_s", "rto_capture_s")
-POOLED = 100
-"""Of fewer calls the 99th percentile is the one that chance has made the longest."""
 MOST_IN_A_LAB = 20
 """No number calls in two drills of one lab, and numbers are few."""
 
@@ -44,8 +41,6 @@ class Done(Struct, frozen=True, kw_only=True):
     broken: tuple[str, ...]
     """Expectations that did not hold."""
     figures: Mapping[str, float | None]
-    setups_ms: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
-    """From INVITE to 200, by the capture, of each call before the first fault and after it."""
 
     @property
     def was_begun(self) -> bool:
@@ -73,9 +68,6 @@ class Scenario(Struct, frozen=True, kw_only=True):
     double_offers: int | None
     untrue_agent_s: Most
     ledger_exact: bool
-    setup_p99_ratio: float | None = None
-    """How many times as long as before the first fault set-up takes after it, at the 99th
-    percentile (nearest rank) of the calls of all runs; None: there are not `POOLED` of each."""
     broken: Mapping[str, int]
     """Expectation -> in how many runs it did not hold."""
 
@@ -137,10 +129,6 @@ def done(evidence: Evidence) -> Done:
         code=evidence.code,
         broken=tuple(each.expected for each in evidence.judgements if not each.held),
         figures=evidence.figures,
-        setups_ms=(
-            tuple(each.setup_ms for each in evidence.calls if each.setup_ms and each.placed_s < 0),
-            tuple(each.setup_ms for each in evidence.calls if each.setup_ms and each.placed_s >= 0),
-        ),
     )
 
 
@@ -262,21 +250,8 @@ def _scenario(runs: list[Done], not_begun: int) -> Scenario:
         double_offers=_sum(runs, "double_offers"),
         untrue_agent_s=Most(max=_largest(runs, "untrue_agent_s")),
         ledger_exact=bool(runs) and all(each.figures.get("ledger_exact") == 1.0 for each in runs),
-        setup_p99_ratio=_p99_ratio(runs),
         broken=broken,
     )
-
-
-def _p99_ratio(runs: Iterable[Done]) -> float | None:
-    pooled = tuple(each.setups_ms for each in runs)
-    before, after = (sorted(ms for each in pooled for ms in each[side]) for side in (0, 1))
-    if min(len(before), len(after)) < POOLED:
-        return None
-    return round(_p99(after) / _p99(before), 3)
-
-
-def _p99(ordered: Sequence[float]) -> float:
-    return ordered[math.ceil(0.99 * len(ordered)) - 1]
 
 
 def _rto_error(runs: Iterable[Done]) -> float | None:

@@ -42,7 +42,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "reconciled_s": Figure("sites have merged what they did alone", _S),
     "redialled": Figure("cut off callers who dialled again"),
     "places_regained": Figure("of these, got their place back", _SHARE),
-    "offer_delay_s": Figure("callers wait longer than before until an agent is given, by", _S),
+    "offer_wait_s": Figure("longest wait of an answered caller until an agent was given", _S),
     "agents_back_s": Figure("95 of 100 agents of the dead site can be rung elsewhere", _S),
     "drained_s": Figure("last new call at the site with bad lines", _S),
     "recordings_due": Figure("answered calls, of which there should be a recording"),

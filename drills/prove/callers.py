@@ -148,9 +148,7 @@ class Caller:
         key = heard.first(b"cseq")
         if key not in self._answers:
             contact = f"Contact: <sip:{self._number}@198.18.11.10:5060>\r\n".encode()
-            is_invite = heard.start.startswith(b"INVITE")
-            body = sip.BODY if is_invite else b""
-            self._answers[key] = heard.answer(b"200 OK", contact, body)
+            self._answers[key] = sip.accepted(heard, contact)
         self._way.send(self._answers[key], source)
         if heard.start.startswith(b"BYE"):
             self._ended(by_caller=False)

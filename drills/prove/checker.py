@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from drills.prove.history import Event
 from drills.prove.laws_alone import check_alone
+from drills.prove.laws_consultations import check_consultations
 from drills.prove.laws_end import check_end, check_freed
 from drills.prove.laws_order import check_order
 from drills.prove.laws_people import check_gates, check_telephones
@@ -15,6 +16,7 @@ from drills.prove.violations import Violation
 LAWS = (
     check_store,
     check_order,
+    check_consultations,
     check_gates,
     check_telephones,
     check_freed,

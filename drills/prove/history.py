@@ -105,6 +105,34 @@ class PassedOn(Struct, frozen=True, kw_only=True):
     """An agent or a queue."""
 
 
+class Consults(Struct, frozen=True, kw_only=True):
+    """An agent who talks with a caller has called a colleague about them."""
+
+    at_s: float
+    agent: AgentId
+    call: CallId
+    to: AgentId
+
+
+class ConsultationUp(Struct, frozen=True, kw_only=True):
+    """The edge has answered: the two agents hear each other."""
+
+    at_s: float
+    agent: AgentId
+    call: CallId
+    to: AgentId
+
+
+class ConsultationOver(Struct, frozen=True, kw_only=True):
+    """The asker's telephone is through with that."""
+
+    at_s: float
+    agent: AgentId
+    call: CallId
+    to: AgentId
+    how: str
+
+
 class LegOver(Struct, frozen=True, kw_only=True):
     """An agent's telephone is through with an offer that the gate had let through."""
 
@@ -115,7 +143,7 @@ class LegOver(Struct, frozen=True, kw_only=True):
 
 
 class Overlap(Struct, frozen=True, kw_only=True):
-    """A telephone was rung while it still had a leg that nobody had ended."""
+    """A telephone was rung while it still had a leg that nobody had ended, or asked a colleague."""
 
     at_s: float
     agent: AgentId
@@ -197,6 +225,9 @@ Event: TypeAlias = (
     | PickedUp
     | LegUp
     | PassedOn
+    | Consults
+    | ConsultationUp
+    | ConsultationOver
     | LegOver
     | Overlap
     | Broken
@@ -204,7 +235,7 @@ Event: TypeAlias = (
     | Mode
     | Stock
 )
-OPERATIONS = (Placed, CallerOver, AtGate, LegUp, PassedOn, LegOver)
+OPERATIONS = (Placed, CallerOver, AtGate, LegUp, PassedOn, Consults, ConsultationOver, LegOver)
 """What people asked of the edges, and the edges of people; each has an outcome that is checked."""
 
 

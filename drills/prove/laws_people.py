@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from drills.prove.consultations import Consultations
 from drills.prove.history import (
     PASSED,
     AtGate,
@@ -81,6 +82,7 @@ def check_telephones(events: Sequence[Event]) -> Iterator[Violation]:
     }
     up: dict[CallId, dict[AgentId, float]] = {}
     passed: set[tuple[CallId, AgentId]] = set()
+    asked = Consultations(events)
     for event in events:
         match event:
             case Overlap():
@@ -93,8 +95,8 @@ def check_telephones(events: Sequence[Event]) -> Iterator[Violation]:
             case LegUp():
                 others = up.setdefault(event.call, {})
                 for agent, since_s in others.items():
-                    # Who passes a caller on stays until the other one has them.
-                    if (event.call, agent) in passed:
+                    # Who passes a caller on stays until the other one has them, as does who asks.
+                    if (event.call, agent) in passed or asked.has(event.call, agent, event.agent):
                         continue
                     if not _has_fault(faults, since_s, event.at_s):
                         text = f"{event.call}: {event.agent} answers, {agent} is in it"

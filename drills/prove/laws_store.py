@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from drills.prove.consultations import Consultations, transferor_of
 from drills.prove.history import Broken, Event, FaultKind, Stored
 from drills.prove.violations import Law, Violation
 from drills.prove.world import Lone, World, revisions
 from state.keys import Kind
 from state.model import (
-    AgentId,
+    CallId,
     CallRecord,
     Offer,
     OfferState,
@@ -27,7 +28,7 @@ EDGE_DIED = "edge_died"
 
 def check_store(events: Sequence[Event]) -> Iterator[Violation]:
     """Yield what breaks a law, in the order of revisions."""
-    kills = _kills(events)
+    kills, asked = _kills(events), Consultations(events)
     world, lone = World(), Lone(events)
     for changes in revisions(events):
         before = _Before(world, changes)
@@ -35,7 +36,7 @@ def check_store(events: Sequence[Event]) -> Iterator[Violation]:
         for change in changes:
             match change.value:
                 case Offer() as offer:
-                    yield from _offer_put(before, world, change, offer)
+                    yield from _offer_put(before, world, change, offer, asked)
                 case Ticket() as ticket:
                     yield from _ticket_put(before, world, change, ticket, lone)
                 case CallRecord() as record:
@@ -44,7 +45,7 @@ def check_store(events: Sequence[Event]) -> Iterator[Violation]:
                     yield from _ticket_gone(before, world, change)
                 case _:
                     pass
-        yield from _offers_fit(world, changes)
+        yield from _offers_fit(before, world, changes, asked)
 
 
 class _Before:
@@ -58,7 +59,9 @@ class _Before:
         self.presences = {key: world.presences[key] for key in ids & world.presences.keys()}
 
 
-def _offer_put(before: _Before, world: World, change: Stored, offer: Offer) -> Iterator[Violation]:
+def _offer_put(
+    before: _Before, world: World, change: Stored, offer: Offer, asked: Consultations
+) -> Iterator[Violation]:
     held = before.offers.get(change.id)
     # One that was made without a quorum may follow another of the same call: the agent was given
     # back and given again meanwhile, and both are merged as one.
@@ -67,20 +70,12 @@ def _offer_put(before: _Before, world: World, change: Stored, offer: Offer) -> I
         yield _say(
             Law.TWO_OFFERS, change, f"{offer.agent} given to {offer.call}, held by {held[0].call}"
         )
-    others = [
-        agent
-        for agent, (other, _) in world.offers.items()
-        if other.call == offer.call and agent != offer.agent
-    ]
-    # Beside who is to have a caller there may be the one agent who has passed them on, last.
-    passing = _transferor(world.tickets.get(offer.call))
-    if len(others) > 1 or (others and passing not in {*others, offer.agent}):
-        yield _say(Law.TWO_AGENTS, change, f"{offer.call} has {offer.agent} and {others[0]}")
+    yield from _two_agents(world, change, offer, asked)
     if held is not None or offer.granted is not None:
         # One that was made without a quorum is written when it is merged, wherever it has come to.
         return
     ticket = before.tickets.get(offer.call)
-    if ticket is None and _came_with(world, change, offer):
+    if ticket is None and (_came_with(world, change, offer) or asked.by_who_talks(world, offer)):
         pass
     elif ticket is None or not (ticket[0].state is TicketState.QUEUED or _is_passed_on(ticket[0])):
         state = "no place" if ticket is None else ticket[0].state
@@ -91,6 +86,22 @@ def _offer_put(before: _Before, world: World, change: Stored, offer: Offer) -> I
     if presence is None or presence[0].state is not PresenceState.READY:
         state = "unknown" if presence is None else presence[0].state
         yield _say(Law.NOT_READY, change, f"{offer.agent} given to {offer.call} while {state}")
+
+
+def _two_agents(
+    world: World, change: Stored, offer: Offer, asked: Consultations
+) -> Iterator[Violation]:
+    held = {agent for agent, (each, _) in world.offers.items() if each.call == offer.call}
+    aside = asked.aside(world, offer.call)
+    if len(aside) > 1:
+        yield _say(Law.TWO_AGENTS, change, f"{offer.call} has {sorted(aside)}, who are asked")
+    if offer.agent in aside:
+        return
+    others = held - aside - {offer.agent}
+    # Beside who is to have a caller there may be the one agent who has passed them on, last.
+    passing = transferor_of(world, offer.call)
+    if len(others) > 1 or (others and passing not in {*others, offer.agent}):
+        yield _say(Law.TWO_AGENTS, change, f"{offer.call} has {offer.agent} and {min(others)}")
 
 
 def _came_with(world: World, change: Stored, offer: Offer) -> bool:
@@ -160,7 +171,9 @@ def _ticket_gone(before: _Before, world: World, change: Stored) -> Iterator[Viol
         yield _say(Law.NO_RECORD, change, f"{change.id} lost its place without a record")
 
 
-def _offers_fit(world: World, changes: Sequence[Stored]) -> Iterator[Violation]:
+def _offers_fit(
+    before: _Before, world: World, changes: Sequence[Stored], asked: Consultations
+) -> Iterator[Violation]:
     """Yield offers among what has changed that are for a call which does not have that agent."""
     calls = {change.id for change in changes if change.kind is Kind.TICKET}
     agents = {change.id for change in changes if change.kind is Kind.OFFER}
@@ -170,22 +183,31 @@ def _offers_fit(world: World, changes: Sequence[Stored]) -> Iterator[Violation]:
         if agent not in agents and offer.call not in calls:
             continue
         ticket = world.tickets.get(offer.call)
-        if agent == _transferor(ticket):
+        if _is_left_for_later(before, world, agent, offer.call):
+            continue
+        if agent == transferor_of(world, offer.call) or agent in asked.aside(world, offer.call):
             continue
         if ticket is None or ticket[0].agent != agent:
             why = "is over" if ticket is None else f"has {ticket[0].agent}"
             yield _say(Law.OFFER_LEFT, changes[0], f"{agent} is held for {offer.call}, which {why}")
 
 
+def _is_left_for_later(before: _Before, world: World, agent: str, call: CallId) -> bool:
+    """Tell whether a survivor has just closed a call, and the agent is not whom the ticket named.
+
+    Who has passed the caller on, or is consulted, is freed next: in time, as `check_freed` judges.
+    """
+    closed, _ = before.tickets.get(call, (None, 0))
+    record, _ = world.records.get(call, (None, 0))
+    if closed is None or record is None or call in world.tickets:
+        return False
+    return record.cause == EDGE_DIED and agent != closed.agent
+
+
 def _is_passed_on(ticket: Ticket) -> bool:
     """Tell whether the agent of a call has passed it on and nobody has it yet: the talk is told."""
     is_told = bool(ticket.talks) and ticket.talks[-1].agent == ticket.agent
     return ticket.state is TicketState.CONNECTED and is_told and ticket.talking_ms is None
-
-
-def _transferor(ticket: tuple[Ticket, int] | None) -> AgentId | None:
-    """Return who has had a call last, and passed it on; None: nobody has."""
-    return None if ticket is None or not ticket[0].talks else ticket[0].talks[-1].agent
 
 
 def _kills(events: Sequence[Event]) -> dict[str, list[float]]:

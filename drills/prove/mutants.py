@@ -152,6 +152,16 @@ OF_EDGES = (
         line="rings a second agent without a word of the talk that is over",
         laws=_by(Law.NOT_WAITING),
     ),
+    Mutant(
+        name="colleague_kept",
+        line="ends a consultation and keeps the colleague",
+        laws=_by(Law.OFFER_LEFT),
+    ),
+    Mutant(
+        name="consultation_outlives_call",
+        line="lets a consultation go on when its call is over",
+        laws=_by(Law.TWO_CALLS),
+    ),
 )
 
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from drills.prove import sip
 from drills.prove.callers import Caller
+from drills.prove.consultation import Consultation
 from drills.prove.history import PASSED, AtGate, Event
 from drills.prove.ksr import Message
 from drills.prove.phones import Phone, PhoneLeg
@@ -24,6 +25,8 @@ from state.model import AgentId, CallId, SiteId
 
 AGAIN_S = 20.0
 """So long what an edge sends again is answered again."""
+LONGEST_CONSULTATION_S = 60.0
+"""Longer than a colleague can be asked, and what comes again then."""
 
 
 class Way(Protocol):
@@ -51,6 +54,9 @@ class Way(Protocol):
 
     def goodbye(self, agent: str, token: tuple[int, int]) -> None:
         """Let the gate see a BYE."""
+
+    def serving(self, agent: str) -> str | None:
+        """Return where the edge is that holds the caller with whom an agent talks."""
 
 
 class World(Struct, frozen=True, kw_only=True):
@@ -90,6 +96,7 @@ class Crowd:
         self._callers: dict[str, Caller] = {}
         """With those who are through but to whom an edge may still send something again."""
         self._legs: dict[str, PhoneLeg] = {}
+        self._consultations: dict[str, Consultation] = {}
         self._refusals: dict[str, bytes] = {}
         self._seen: deque[_Seen] = deque(maxlen=400)
         """Offers that went through a gate."""
@@ -99,7 +106,9 @@ class Crowd:
                 site=site,
                 way=world.ways[site],
                 world=world,
-                colleagues=(*agents, *[queue] * (len(agents) // 4)),
+                colleagues=self._colleagues,
+                targets=(*agents, *[queue] * (len(agents) // 4)),
+                asks=self._asks,
             )
             for agent, site in agents.items()
         }
@@ -141,9 +150,11 @@ class Crowd:
             caller.leave()
 
     def on_phones(self) -> dict[AgentId, CallId]:
-        """Return the telephones that have a leg, and for which call."""
+        """Return the telephones that have a leg, or ask a colleague, and for which call."""
         return {
-            phone.agent: phone.leg.call for phone in self.phones.values() if phone.leg is not None
+            phone.agent: leg.call
+            for phone in self.phones.values()
+            if (leg := phone.leg or phone.consultation) is not None
         }
 
     def pass_somebody_on(self) -> tuple[AgentId, CallId, str] | None:
@@ -154,7 +165,7 @@ class Crowd:
         if not talking:
             return None
         phone = self._world.chance.choice(talking)
-        to = self._world.chance.choice(phone.colleagues)
+        to = self._world.chance.choice(phone.targets)
         if phone.leg is None:
             return None
         phone.leg.passed_on(to)
@@ -190,6 +201,8 @@ class Crowd:
             caller.take_request(heard, source)
         elif (leg := self._legs.get(call_id)) is not None:
             leg.take_request(heard, source)
+        elif (consultation := self._consultations.get(call_id)) is not None:
+            consultation.take_request(heard, source)
         elif heard.start.startswith(b"INVITE") and b";tag=" not in heard.first(b"to"):
             self._offer(site, heard, call_id, source)
         elif not heard.start.startswith(b"ACK"):
@@ -212,6 +225,8 @@ class Crowd:
             caller.take_response(heard, source)
         elif (leg := self._legs.get(call_id)) is not None:
             leg.take_response(heard)
+        elif (consultation := self._consultations.get(call_id)) is not None:
+            consultation.take_response(heard)
 
     def _offer(self, site: str, heard: Heard, call_id: str, source: str) -> None:
         way = self._world.ways[site]
@@ -256,6 +271,17 @@ class Crowd:
         self._world.later(AGAIN_S, lambda: self._callers.pop(caller.sip_call_id, None))
         # A breath between two calls: a center that refuses everybody must not be a busy loop.
         self._world.later(0.02, self.fill)
+
+    def _colleagues(self) -> list[str]:
+        """Return the agents whom one may ask: those who are on no call, if there are any."""
+        free = [phone.agent for phone in self.phones.values() if phone.leg is None]
+        return list(free or self.phones)
+
+    def _asks(self, consultation: Consultation) -> None:
+        self._consultations[consultation.sip_call_id] = consultation
+        self._world.later(
+            LONGEST_CONSULTATION_S, lambda: self._consultations.pop(consultation.sip_call_id, None)
+        )
 
     def _leg_over(self, leg: PhoneLeg) -> None:
         self._world.later(AGAIN_S, lambda: self._legs.pop(leg.sip_call_id, None))

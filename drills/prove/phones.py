@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from drills.prove import sip
+from drills.prove.consultation import Consultation
 from drills.prove.history import LegOver, LegUp, Overlap, PassedOn, PickedUp, Token
 from drills.prove.ksr import Message
 from loadtests.bench.wire import Heard
@@ -21,7 +22,9 @@ SILENCE_S = 8.0
 """Who hears nothing for so long hangs up."""
 BYE_FOR_S = 8.0
 DECLINES, IGNORES, HESITATES = 0.05, 0.10, 0.14
-PASSES_ON, HANGS_UP = 0.12, 0.55
+PASSES_ON, ASKS, HANGS_UP = 0.12, 0.24, 0.6
+IN_ONE_BREATH = 0.3
+"""Of those who hand a caller over: so many hang up with the REFER."""
 REFER_FOR_S = 2.0
 
 
@@ -36,16 +39,32 @@ class _At(Enum):
 class Phone:
     """One telephone. It takes every call that the gate lets through: the gate's word is law."""
 
-    def __init__(
-        self, *, agent: AgentId, site: str, way: Way, world: World, colleagues: Sequence[str]
+    def __init__(  # noqa: PLR0913 - who it is of, and with whom it speaks
+        self,
+        *,
+        agent: AgentId,
+        site: str,
+        way: Way,
+        world: World,
+        colleagues: Callable[[], Sequence[str]],
+        targets: Sequence[str],
+        asks: Callable[[Consultation], None],
     ) -> None:
-        """`colleagues`: whom callers are passed on to; queues too."""
+        """`targets`: whom callers are passed on to, queues too; `asks` hears of consultations.
+
+        `colleagues` returns who may be asked.
+        """
         self.agent = agent
-        self.colleagues = colleagues
+        self.targets = targets
+        self._colleagues = colleagues
         self.site = site
         self.way = way
         self.world = world
         self.leg: PhoneLeg | None = None
+        self.consultation: Consultation | None = None
+        """A call of the agent's own to a colleague, beside their leg with the caller."""
+        self._asks = asks
+        self._count = 0
 
     def ring(
         self,
@@ -55,23 +74,54 @@ class Phone:
         header: str,
         over: Callable[[PhoneLeg], None],
     ) -> PhoneLeg:
-        """Take an offer. A leg that is still there is dropped, and that is noted."""
-        old = self.leg
+        """Take an offer. A leg that is still there is dropped, and that is noted.
+
+        But one that has been hung up: the edge answers once it has written that down.
+        """
+        old, consultation = self.leg, self.consultation
         new = PhoneLeg(self, heard, message, source, header, over)
-        if old is not None:
-            self.world.note(
-                Overlap(
-                    at_s=self.world.now(),
-                    agent=self.agent,
-                    old_call=old.call,
-                    new_call=new.call,
-                    old_edge=old.edge,
-                    old_since_s=old.since_s,
-                )
-            )
+        if consultation is not None and consultation.is_up:
+            self._note_overlap(consultation, new)
+        if old is not None and not old.is_leaving:
+            self._note_overlap(old, new)
             old.drop()
         self.leg = new
         return new
+
+    def _note_overlap(self, old: PhoneLeg | Consultation, new: PhoneLeg) -> None:
+        self.world.note(
+            Overlap(
+                at_s=self.world.now(),
+                agent=self.agent,
+                old_call=old.call,
+                new_call=new.call,
+                old_edge=old.edge,
+                old_since_s=old.since_s,
+            )
+        )
+
+    def ask(self, leg: PhoneLeg) -> None:
+        """Call a colleague about the caller of `leg`, if the proxy knows where that is."""
+        edge = self.way.serving(self.agent)
+        if self.consultation is not None or edge is None:
+            return
+        self._count += 1
+        self.consultation = Consultation(
+            world=self.world,
+            way=self.way,
+            number=self._count,
+            leg=leg,
+            agent=self.agent,
+            site=self.site,
+            to=AgentId(self.world.chance.choice(self._colleagues())),
+            edge=edge,
+            over=self._consulted,
+        )
+        self._asks(self.consultation)
+        self.consultation.begin()
+
+    def _consulted(self) -> None:
+        self.consultation = None
 
 
 class PhoneLeg:
@@ -126,6 +176,11 @@ class PhoneLeg:
         """Whether the agent talks, as far as their telephone knows."""
         return self._at is _At.UP
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the agent has hung up, and nobody has answered that."""
+        return self._at is _At.LEAVING
+
     # -- what the agent does
 
     def _decline(self) -> None:
@@ -158,10 +213,28 @@ class PhoneLeg:
         """Say REFER (RFC 3515): an agent or a queue is to have the caller."""
         if self._at is not _At.UP:
             return
-        to = self._world.chance.choice(self._phone.colleagues)
+        to = self._world.chance.choice(self._phone.targets)
+        self._say_refer(to, f"<sip:{to}@everline>")
+
+    def _ask(self) -> None:
+        """Call a colleague about the caller."""
+        if self._at is _At.UP:
+            self._phone.ask(self)
+
+    def hand_over(self, to: AgentId, replaces: str) -> None:
+        """Say REFER (RFC 5589 section 7): whom the agent has asked is to have the caller."""
+        if self._at is not _At.UP:
+            return
+        self._say_refer(to, f"<sip:{to}@everline?Replaces={replaces}>")
+        if self._world.chance.random() < IN_ONE_BREATH:
+            self._hang_up()
+
+    def _say_refer(self, to: str, refer_to: str) -> None:
         self.passed_on(to)
-        extra = f"Refer-To: <sip:{to}@everline>\r\nContact: <sip:{self._phone.agent}@phone>\r\n"
-        refer = sip.request(self._dialog, "REFER", f"{self.sip_call_id}.refer", extra)
+        extra = f"Refer-To: {refer_to}\r\nContact: <sip:{self._phone.agent}@phone>\r\n"
+        refer = sip.request(
+            self._dialog, "REFER", f"{self.sip_call_id}.refer{self._dialog.cseq}", extra
+        )
         self._dialog.cseq += 1
         self._is_referring = True
         self._refer(refer, REFER_FOR_S)
@@ -209,10 +282,8 @@ class PhoneLeg:
             self._phone.way.send(self._final, source)
             return
         if key not in self._answers:
-            is_invite = heard.start.startswith(b"INVITE")
             contact = sip.contact(self._phone.way.address, self._phone.agent)
-            body = sip.BODY if is_invite else b""
-            self._answers[key] = heard.answer(b"200 OK", contact, body, tag=b"phone")
+            self._answers[key] = sip.accepted(heard, contact, tag=b"phone")
         self._phone.way.send(self._answers[key], source)
         if heard.start.startswith(b"CANCEL"):
             self.cancelled("cancelled")
@@ -255,7 +326,9 @@ class PhoneLeg:
         roll, talk_s = self._world.chance.random(), self._world.chance.uniform(0.1, 0.4)
         if roll < PASSES_ON:
             self._world.later(talk_s, self._pass_on)
-        hangs_up = PASSES_ON <= roll < HANGS_UP
+        elif roll < ASKS:
+            self._world.later(talk_s / 3, self._ask)
+        hangs_up = ASKS <= roll < HANGS_UP
         self._world.later(talk_s if hangs_up else SILENCE_S, self._hang_up)
 
     def _answer(self, status: bytes, body: bytes = b"") -> bytes:

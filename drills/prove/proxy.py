@@ -140,6 +140,11 @@ class Proxy(asyncio.DatagramProtocol):
         """Let the gate see a BYE of an agent's dialog."""
         self._kamailio.gate.free(agent, token)
 
+    def serving(self, agent: str) -> str | None:
+        """Return where the edge is that holds the caller with whom an agent talks."""
+        found: str | None = self._kamailio.gate.serving(agent)
+        return found
+
     def gates(self) -> dict[str, str]:
         """Return each agent's gate: idle, ringing or talking."""
         return {

@@ -64,6 +64,22 @@ def of_telephone(proxy: str, heard: Heard, tag: str) -> Dialog:
     )
 
 
+def consulting(dialog: Dialog, agent: str, site: str, branch: str) -> bytes:
+    """Return the INVITE of an agent to a colleague, of whom the proxy has asked proof."""
+    extra = (
+        f"Record-Route: <sip:{dialog.proxy};lr=on>\r\n"
+        f"Contact: <sip:{agent}@198.18.21.10:5060>\r\n"
+        f"X-Everline-Agent: {agent}\r\nX-Everline-Via: {site}\r\n"
+    )
+    return request(dialog, "INVITE", branch, extra, BODY)
+
+
+def accepted(heard: Heard, contact: bytes, tag: bytes = b"") -> bytes:
+    """Return the 200 to a request of the edge's, with what we can hear if it asks that."""
+    body = BODY if heard.start.startswith(b"INVITE") else b""
+    return heard.answer(b"200 OK", contact, body, tag=tag)
+
+
 def contact(proxy: str, user: str) -> bytes:
     """Return what a telephone's answers say of the way to it."""
     return (

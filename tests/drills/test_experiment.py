@@ -27,7 +27,7 @@ FIGURES = {
     *("writes_lost", "writes_after", "write_gap_s", "database_whole_s"),
     *(
         "agents_back_s",
-        "offer_delay_s",
+        "offer_wait_s",
         "clock_off_s",
         "stores_away",
         "members_away",

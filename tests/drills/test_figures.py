@@ -20,7 +20,7 @@ from drills.experiment import Fault, FaultKind
 from drills.figures import figures, places
 from drills.library import experiment_of
 from drills.packets import Dialled, Wire
-from drills.recovery import data_rto_s, offer_delay_s, sign_in_rto_s, writes
+from drills.recovery import data_rto_s, offer_wait_s, sign_in_rto_s, writes
 from drills.seen import Redialled, Seen, Written
 from state.model import (
     CallId,
@@ -175,35 +175,31 @@ def test_a_fault_that_was_never_undone_outlived_its_time_for_ever() -> None:
     assert figures(whole)["ttl_overrun_s"] == float("inf")
 
 
-def given(callers: list[CallerReport], late_ms: int) -> tuple[OfferEvent, ...]:
+def given(wait_ms: int) -> tuple[OfferEvent, ...]:
     """Let each caller have an agent half a second after the 200, and the last one later."""
+    answered = [
+        row.caller
+        for row in seen().ledger.placed
+        if row.caller and row.caller.ok_ms is not None and row.agent is not None
+    ]
+    last = max(answered, key=lambda each: each.ok_ms or 0)
     return tuple(
         replace(
             OFFERS[0],
             change=OfferChange.PUT,
             call=CallId(each.call),
-            at_ms=(each.ok_ms or 0) + (500 if each is not callers[-1] else 500 + late_ms),
+            at_ms=(each.ok_ms or 0) + (wait_ms if each is last else 500),
         )
-        for each in callers
+        for each in answered
     )
 
 
-def test_the_wait_for_an_agent_is_longer_than_before_by_what_the_last_one_waited() -> None:
+def test_the_wait_for_an_agent_is_the_longest_of_those_who_waited_or_came_after() -> None:
     whole = seen()
-    answered = sorted(
-        (
-            row.caller
-            for row in whole.ledger.placed
-            if row.caller and row.caller.ok_ms and row.by_people is Outcome.ANSWERED
-        ),
-        key=lambda each: each.ok_ms or 0,
-    )
-    t0_ms = answered[-1].ok_ms or 0
-    for late_ms in (0, 6500):
-        offers = given(answered, late_ms)
-        assert offer_delay_s(replace(whole, offers=offers), t0_ms) == late_ms / 1000
-    unseen = given(answered[1:], 0)
-    assert offer_delay_s(replace(whole, offers=unseen), t0_ms) is None, "given without a quorum"
+    t0_ms = max(row.caller.ok_ms or 0 for row in whole.ledger.placed if row.caller) - 3000
+    assert offer_wait_s(replace(whole, offers=given(500)), t0_ms) == 0.5
+    assert offer_wait_s(replace(whole, offers=given(7000)), t0_ms) == 7.0
+    assert offer_wait_s(replace(whole, offers=()), t0_ms) == float("inf")
 
 
 def test_agents_of_a_site_that_is_dead_for_long_are_back_within_the_time_of_nearly_all() -> None:

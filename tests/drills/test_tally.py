@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from drills.course import End
 from drills.evidence import Evidence
 from drills.library import experiment_of
@@ -62,15 +60,6 @@ def test_what_a_run_could_not_measure_is_not_left_out_of_the_maximum() -> None:
     found = tally([run(1), run(2, rto_s=None, ledger_exact=0.0)], 0, 0).scenarios["site_killed"]
     assert found.rto_s.max is None
     assert not found.ledger_exact
-
-
-def test_the_99th_percentile_of_set_up_is_of_the_calls_of_all_runs() -> None:
-    few = replace(run(1), setups_ms=((10.0,) * 60, (12.0,) * 60))
-    assert tally([few], 0, 0).scenarios["site_killed"].setup_p99_ratio is None
-    other = replace(run(2), setups_ms=((10.0,) * 60, (12.0,) * 58 + (15.0, 90.0)))
-    assert tally([few, other], 0, 0).scenarios["site_killed"].setup_p99_ratio == 1.5
-    of_calls = done(piece()).setups_ms
-    assert sum(map(len, of_calls)) == sum(1 for each in piece().calls if each.setup_ms)
 
 
 def test_a_recovery_that_the_capture_did_not_see_is_not_passed_over() -> None:

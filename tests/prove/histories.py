@@ -10,6 +10,8 @@ from drills.prove.history import (
     Answered,
     AtGate,
     Broken,
+    ConsultationOver,
+    Consults,
     Event,
     FaultKind,
     LegUp,
@@ -187,6 +189,33 @@ class Tale:
         told = replace(ticket, talks=(*ticket.talks, talk), talking_ms=None)
         self.store(self.ticket(told))
         return ticket.agent
+
+    def consults(self, call: str, agent: str, to: str) -> None:
+        """Let the agent of a call call a colleague."""
+        self.note(
+            Consults(at_s=self.now(), agent=AgentId(agent), call=call_id(call), to=AgentId(to))
+        )
+
+    def colleague(self, call: str, agent: str) -> None:
+        """Let a colleague be reserved for a call, whose ticket stays as it is."""
+        self.store((Kind.OFFER, agent, self.offer_of(call, agent)))
+
+    def consultation_ends(self, call: str, agent: str, to: str) -> None:
+        """Let the asker's telephone be through with it."""
+        self.note(
+            ConsultationOver(
+                at_s=self.now(),
+                agent=AgentId(agent),
+                call=call_id(call),
+                to=AgentId(to),
+                how="hung up",
+            )
+        )
+
+    def is_handed_over(self, call: str, to: str) -> None:
+        """Let the colleague have the caller."""
+        ticket = replace(self._tickets[call], state=TicketState.OFFERED, agent=AgentId(to))
+        self.store(self.ticket(ticket))
 
     def target(self, call: str, agent: str) -> None:
         """Let a second agent be given to a call, beside the first."""

@@ -27,6 +27,7 @@ import edge.acd.index.callers
 import edge.acd.reservation as plans
 import edge.alone.alone
 import edge.calls.call
+import edge.calls.consultation
 import edge.calls.records
 import edge.duties.janitor
 import edge.duties.life
@@ -326,6 +327,24 @@ def transfer_untold() -> None:
     _put(transferring, "passed_on", mutated)
 
 
+def colleague_kept() -> None:
+    """Leave a colleague held who was asked about a caller."""
+    _wrap(
+        transferring,
+        "consulted_freed",
+        lambda plan: _without(plan, prefixes=("-",), deletes=(_OFFER,)),
+    )
+
+
+def consultation_outlives_call() -> None:
+    """Let two agents talk on when the caller is gone."""
+
+    def nothing(_shell: Any, _call: Any) -> None:  # noqa: ANN401 - as it is
+        return
+
+    _put(edge.calls.consultation.ConsultationShell, "follow", nothing)
+
+
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
@@ -347,6 +366,8 @@ BUGS: dict[str, Callable[[], None]] = {
         alone_token_of_store,
         transferor_kept,
         transfer_untold,
+        colleague_kept,
+        consultation_outlives_call,
     )
 }
 

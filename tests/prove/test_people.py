@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from urllib.parse import unquote
 
-from drills.prove.history import Event, LegUp, PassedOn, Placed
+from drills.prove.history import (
+    ConsultationOver,
+    ConsultationUp,
+    Consults,
+    Event,
+    LegUp,
+    Overlap,
+    PassedOn,
+    Placed,
+)
 from drills.prove.ksr import Message
 from drills.prove.people import Crowd, World
-from loadtests.bench.wire import hear
+from drills.prove.sip import BODY
+from loadtests.bench.wire import Heard, hear
+from state.model import AgentId
 
 EDGE = "198.18.1.10:5081"
+CONTACT = b"Contact: <sip:everline@198.18.1.10:5081>\r\n"
 AGENTS = {"a01": "a", "b01": "b"}
 
 
@@ -47,6 +60,10 @@ class Way:
     def goodbye(self, agent: str, token: tuple[int, int]) -> None:
         """Take it in."""
 
+    def serving(self, agent: str) -> str | None:  # noqa: ARG002 - as the proxy's
+        """Know the one edge."""
+        return EDGE
+
 
 class Stage:
     """People whose time passes when the test says so."""
@@ -74,17 +91,40 @@ class Stage:
             do()
         self.now_s = to_s
 
-    def ring(self, agent: str) -> None:
+    def ring(self, agent: str, call_id: str = "c@e") -> None:
         """Let an edge ring an agent, and acknowledge the answer, if there is one."""
         head = (
             "{method} sip:" + agent + "@everline SIP/2.0\r\nVia: SIP/2.0/UDP 1.1.1.1;branch=z9x\r\n"
-            "From: <sip:everline>;tag=e\r\nTo: <sip:" + agent + "@everline>\r\nCall-ID: c@e\r\n"
+            "From: <sip:everline>;tag=e\r\nTo: <sip:"
+            + agent
+            + "@everline>\r\nCall-ID: "
+            + call_id
+            + "\r\n"
             "CSeq: 1 {method}\r\nContact: <sip:e@1.1.1.1>\r\nX-Everline-Offer: call 1 7\r\n"
             "Content-Length: 0\r\n\r\n"
         )
         self.crowd.take(AGENTS[agent], head.format(method="INVITE").encode(), EDGE)
         self.pass_time(self.now_s + 0.2)
         self.crowd.take(AGENTS[agent], head.format(method="ACK").encode(), EDGE)
+
+    def requests(self, method: str) -> list[Heard]:
+        """Return the requests of a method that the people of site a have sent."""
+        heard = (hear(each) for each in self.ways["a"].said)
+        return [each for each in heard if each.start.startswith(method.encode())]
+
+    def consults(self) -> Heard | None:
+        """Let a01 be rung; return their INVITE to a colleague, if they send one."""
+        self.ring("a01")
+        self.pass_time(self.now_s + 0.2)
+        return next(iter(self.requests("INVITE")), None)
+
+
+def _consulting() -> Iterator[tuple[Stage, Heard]]:
+    """Yield stages on which an agent calls a colleague, and the INVITE."""
+    for seed in range(150):
+        stage = Stage(seed)
+        if (invite := stage.consults()) is not None and not stage.requests("CANCEL"):
+            yield stage, invite
 
 
 def _when(due: tuple[float, Callable[[], object]]) -> float:
@@ -111,6 +151,8 @@ def test_an_agent_who_passes_a_caller_on_says_refer_and_hangs_up_with_the_next_n
         if not any(isinstance(event, LegUp) for event in stage.noted):
             continue  # they declined, or let it ring
         stage.pass_time(20.0)
+        if any(isinstance(event, Consults) for event in stage.noted):
+            continue
         said = [hear(each) for each in stage.ways["a"].said]
         requests = {
             each.start.split()[0]: each.first(b"cseq").split()[0]
@@ -136,3 +178,72 @@ def test_somebody_who_talks_is_passed_on_at_a_desk() -> None:
     assert passed is not None
     assert passed[:2] == ("a01", "call")
     assert [event.to for event in stage.noted if isinstance(event, PassedOn)] == [passed[2]]
+
+
+def test_an_agent_who_has_hung_up_may_be_rung_before_anybody_has_answered_that() -> None:
+    for has_hung_up in (True, False):
+        stage = _ring_until_up(hangs_up=has_hung_up)
+        byes = len(stage.requests("BYE"))
+        assert bool(byes) is has_hung_up
+        stage.ring("a01", call_id="next@e")
+        assert any(isinstance(event, Overlap) for event in stage.noted) is not has_hung_up
+        stage.pass_time(stage.now_s + 2.0)
+        assert len(stage.requests("BYE")) > byes or not has_hung_up, "it goes on saying so"
+
+
+def _ring_until_up(*, hangs_up: bool) -> Stage:
+    """Return a stage on which a01 talks, and has hung up within half a second or not."""
+    for seed in range(60):
+        stage = Stage(seed)
+        stage.ring("a01")
+        stage.pass_time(stage.now_s + 0.5)
+        is_up = any(isinstance(event, LegUp) for event in stage.noted)
+        if is_up and bool(stage.requests("BYE")) is hangs_up:
+            return stage
+    raise AssertionError("some do, and some do not")
+
+
+def test_an_agent_who_consults_hands_the_caller_over_by_the_dialog_that_was_made() -> None:
+    ends = set()
+    for stage, invite in _consulting():
+        assert invite.first(b"x-everline-agent") == b"a01"
+        stage.crowd.take("a", invite.answer(b"200 OK", CONTACT, BODY, tag=b"edge"), EDGE)
+        stage.pass_time(stage.now_s + 1.0)
+        assert any(isinstance(event, ConsultationUp) for event in stage.noted)
+        assert stage.requests("ACK")[-1].first(b"to").endswith(b";tag=edge")
+        for refer in stage.requests("REFER"):
+            (passed,) = (event for event in stage.noted if isinstance(event, PassedOn))
+            to, _, replaces = refer.first(b"refer-to").decode().partition("?Replaces=")
+            assert to == f"<sip:{passed.to}@everline"
+            tag = invite.first(b"from").decode().partition(";tag=")[2]
+            call_id = invite.call_id.decode()
+            assert unquote(replaces) == f"{call_id};to-tag=edge;from-tag={tag}>"
+            ends.add("handed over")
+        ends.update("hung up" for bye in stage.requests("BYE") if bye.call_id == invite.call_id)
+    assert ends == {"handed over", "hung up"}
+
+
+def test_a_consultation_that_is_refused_is_over_and_one_that_is_left_standing_overlaps() -> None:
+    for is_refused in (True, False):
+        stage, invite = next(_consulting())
+        status = b"486 Busy Here" if is_refused else b"200 OK"
+        stage.crowd.take("a", invite.answer(status, CONTACT, b"", tag=b"edge"), EDGE)
+        over = [event for event in stage.noted if isinstance(event, ConsultationOver)]
+        assert bool(over) is is_refused
+        assert len(stage.requests("ACK")) == 1
+        stage.crowd.phones[AgentId("a01")].leg = None  # the caller is gone
+        assert stage.crowd.on_phones() == ({} if is_refused else {"a01": "call"})
+        stage.ring("a01", call_id="next@e")
+        assert any(isinstance(event, Overlap) for event in stage.noted) is not is_refused
+
+
+def test_a_consultation_that_is_answered_too_late_is_acknowledged_and_hung_up() -> None:
+    stage, invite = next(_consulting())
+    stage.crowd.take("a", invite.answer(b"180 Ringing", CONTACT, tag=b"edge"), EDGE)
+    stage.pass_time(stage.now_s + 12.0)
+    assert stage.requests("CANCEL")
+    stage.crowd.take("a", invite.answer(b"200 OK", CONTACT, BODY, tag=b"edge"), EDGE)
+    (bye,) = (bye for bye in stage.requests("BYE") if bye.call_id == invite.call_id)
+    assert not any(isinstance(event, ConsultationUp) for event in stage.noted)
+    stage.crowd.take("a", bye.answer(b"200 OK"), EDGE)
+    assert any(isinstance(event, ConsultationOver) for event in stage.noted)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import datetime as dt
 import hashlib
-import shutil
 import ssl
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -24,7 +21,6 @@ from custody.store import RecordingStore, manifest_name
 from drills.lab.certs import Authority, make_authority
 from edge.recorder.replication import Receiver, Replicator, client_tls, server_tls
 from tests.recorder.made import PUBLIC, Archive
-from tests.recorder.site import RecorderSite
 
 pytestmark = pytest.mark.parts
 CALL = "c" * 24
@@ -232,26 +228,3 @@ async def test_a_stranger_is_not_let_in(sites: TwoSites, tmp_path: Path) -> None
             await put(sites, "main/keys/r1/0001", b"x", tls)
     with pytest.raises(FileNotFoundError):
         await sites.b.get("main/keys/r1/0001")
-
-
-async def test_a_recorder_says_what_no_other_site_has(sites: TwoSites, tmp_path: Path) -> None:
-    await sites.receiver.close()  # nobody takes it
-    ca, cert, key = sites.tls()
-    theirs = f'peers = ["127.0.0.1:{sites.port}"]\ntls_ca = "{ca}"\ntls_cert = "{cert}"\n'
-    known = base64.b64encode(PUBLIC).decode()
-    folder = tmp_path / "recorder"
-    folder.mkdir()
-    more = f'{theirs}tls_key = "{key}"\n[recorders]\na = "{known}"\n'
-    recorder = RecorderSite(folder, 9, more=more, signing=b"s" * 32)
-    shutil.copytree(sites.a.store, recorder.store)
-    await recorder.make_key()
-    await recorder.start()
-    try:
-        ends_s = time.monotonic() + 10
-        while (told := await recorder.ask(cmd="unreplicated"))["recordings"] == 0:
-            assert time.monotonic() < ends_s, recorder.log
-            await asyncio.sleep(0.05)
-        assert (told["replicates"], told["recordings"], told["recorded_s"]) == (True, 1, 4)
-        assert (told["under_way"], told["is_late"]) == (0, False)
-    finally:
-        recorder.kill()
