@@ -34,6 +34,7 @@ class CaseListing(Listing):
     owner: Id | None = None
     customer: Id | None = None
     is_overdue: bool | None = None
+    is_escalated: bool | None = None
 
 
 class CaseDraft(ApiModel):

@@ -42,7 +42,7 @@ async def page(
 ) -> tuple[list[Case], str | None]:
     """Return one page of a tenant's cases, those due first coming first."""
     statement: Select[Any] = select(*_COLUMNS).where(CaseRow.tenant == tenant)
-    for name in ("state", "kind", "owner", "customer"):
+    for name in ("state", "kind", "owner", "customer", "is_escalated"):
         if (wanted := getattr(listing, name)) is not None:
             statement = statement.where(getattr(CaseRow, name) == wanted)
     if listing.is_overdue is not None:

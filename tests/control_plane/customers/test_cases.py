@@ -59,6 +59,10 @@ async def test_overdue_cases_are_listed_first_and_by_themselves(center: Center) 
     assert [each["is_overdue"] for each in listed] == [True, False, False]
     late = (await person.get("/v1/cases?is_overdue=true")).json["items"]
     assert late == listed[:1]
+    case = f"{made.headers['Location']}/cases/{listed[2]['id']}"
+    await person.ask("PATCH", case, {"is_escalated": True}, {"If-Match": '"1"'})
+    found = (await person.get("/v1/cases?is_escalated=true")).json["items"]
+    assert [each["id"] for each in found] == [listed[2]["id"]]
 
 
 async def test_an_agent_sees_the_callers_cases_and_moves_their_own_only(center: Center) -> None:
@@ -75,6 +79,10 @@ async def test_an_agent_sees_the_callers_cases_and_moves_their_own_only(center: 
     for case, status in ((theirs, 403), (own, 200)):
         moved = await agent.ask("PATCH", case, {"step": "start"}, {"If-Match": '"1"'})
         assert moved.status == status
+    talk(center, "+493098765", "a2")
+    assert ((await agent.get(own)).status, (await agent.get(theirs)).status) == (200, 404)
+    listed = (await agent.get("/v1/cases")).json["items"]
+    assert [each["id"] for each in listed] == [own.rpartition("/")[2]], "who owns a case follows it"
 
 
 async def test_cases_are_in_the_access_export_and_go_with_the_customer(center: Center) -> None:
