@@ -32,7 +32,8 @@ from control_plane.tracing import TRACING, Span, span, trace_id
 
 log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_ID: Final = re.compile(r"(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{8,64}")
+"""It stands in the log, so that it is no telephone number: one letter at least."""
 _CLOSING: Final = frozenset({TIMED_OUT})
 """After these, the rest of what the client sends is not waited for."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -31,6 +32,8 @@ from control_plane.errors import (
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 JSON = "application/json"
+_COUNTED = re.compile(r"^\w+ (should have at \w+ \d+ items?) after validation, not .*$")
+"""pydantic names Python's types: "Tuple should have at least 1 item after validation, not 0"."""
 
 
 def path(route: AnyRoute, request: web.Request) -> Any:  # noqa: ANN401 - the route's own model
@@ -122,7 +125,7 @@ def _invalid(where: str, model: type[BaseModel], error: ValidationError) -> ApiE
 
 def _said(found: ErrorDetails, model: type[BaseModel]) -> str:
     if found["type"] != "extra_forbidden":
-        return found["msg"].removeprefix("Value error, ")
+        return _COUNTED.sub(r"\1", found["msg"].removeprefix("Value error, "))
     if len(found["loc"]) > 1:
         return "There is no such field; /docs shows those that there are"
     known = ", ".join(model.model_fields)

@@ -76,6 +76,23 @@ async def test_a_bad_body_is_a_problem_that_quotes_nothing(
     assert reply.json["request_id"] == reply.headers["X-Request-Id"]
 
 
+async def test_a_request_is_called_as_its_client_calls_it_unless_that_may_be_a_number(
+    center: Center,
+) -> None:
+    for sent, is_taken in (("my-own-id-7", True), ("4930123456789", False), ("x y", False)):
+        reply = await center.ask("GET", "/v1/nowhere", None, {"X-Request-Id": sent})
+        assert (reply.json["request_id"] == sent) is is_taken
+
+
+async def test_a_fault_names_no_types_of_python(center: Center) -> None:
+    manager = await center.person(Role.MANAGER)
+    asked = {"act": "customer:export", "things": [], "why": "x"}
+    reply = await manager.post("/v1/approval-requests", asked)
+    assert reply.json["faults"] == [
+        {"where": "body.things", "fault": "should have at least 1 item"}
+    ]
+
+
 async def test_every_change_stands_in_the_audit_log(center: Center) -> None:
     admin = await center.administrator()
     made = await admin.post("/v1/users", {"login": "a", "name": "A"})

@@ -52,6 +52,14 @@ def test_every_endpoint_that_needs_a_token_has_a_command() -> None:
     assert set(found.values()) == {1}
 
 
+def test_what_needs_no_token_is_what_signing_in_is_made_of() -> None:
+    """`ctl sign-in` asks these; another one would need a command of its own."""
+    public = {route.path for route in ROUTES if isinstance(route.access, Public)}
+    assert public == {
+        "/v1/sessions", "/v1/sessions/refresh", "/v1/oidc/begin", "/v1/oidc/complete",
+    }  # fmt: skip
+
+
 def test_no_option_of_an_endpoint_hides_one_of_ctl_itself() -> None:
     for command in ALL:
         names = [each.name for each in (*command.options, *command.places)]
