@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -10,6 +11,7 @@ from aiohttp import web
 from control_plane.api.deciding import decided
 from control_plane.api.route import AnyRoute, Check, Public
 from control_plane.authz import Decision, Why
+from control_plane.conditions import has_legal_hold
 from control_plane.errors import (
     BAD_REQUEST,
     FORBIDDEN,
@@ -31,6 +33,11 @@ from state.model import Now
 log = structlog.get_logger()
 
 
+HELD: Final = has_legal_hold.__name__
+UNDER_HOLD: Final = "It has to be kept: there is a legal hold on it."
+"""Told to whoever may see the thing and could do this to another one."""
+
+
 class DeniedError(ApiError):
     """The policy says no."""
 
@@ -41,7 +48,9 @@ class DeniedError(ApiError):
         decision: Decision,
         details: Mapping[str, object] | None = None,
     ) -> None:
-        super().__init__(problem, details=details)
+        is_held = decision.line is not None and decision.line.cond == HELD
+        says_so = is_held and bool(question.thing.has_legal_hold) and problem is FORBIDDEN
+        super().__init__(problem, UNDER_HOLD if says_so else "", details=details)
         self.thing = question.thing.id
         self.why = decision.why
         self.line = str(decision.line) if decision.line else ""

@@ -102,7 +102,8 @@ async def test_a_legal_hold_beats_erasure(center: Center) -> None:
     held = await officer.ask("PUT", f"{where}/hold", {"has_legal_hold": True}, seen)
     assert held.json["has_legal_hold"] is True
     sent = await approval(center, "customer:shred", made.json["id"], "2")
-    assert (await officer.ask("DELETE", where, headers=sent)).status == 403
+    refused = await officer.ask("DELETE", where, headers=sent)
+    assert (refused.status, "legal hold" in refused.json["detail"]) == (403, True)
     assert (await officer.get(f"{where}/sensitive", **WHY)).json["fields"] == ANNA["sensitive"]
     late = await officer.ask("PUT", f"{where}/hold", {"has_legal_hold": False}, seen)
     assert late.error_id == "version-mismatch"
