@@ -35,6 +35,9 @@ KEEN: Final = ("name", "title", "state", "outcome", "numbers", "fault", "remedy"
 """What somebody who looks at a list most likely looks for."""
 _INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
 LONGEST: Final = 60
+_DIGITS: Final = 4
+"""After the point: more say nothing to a person."""
+_CHANGE: Final = {"before", "after"}
 
 
 def answer(told: Any) -> RenderableType:  # noqa: ANN401 - JSON
@@ -140,7 +143,8 @@ def thing(told: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [made]
     for name, value in flattened(told):
         if isinstance(value, list) and value and isinstance(value[0], Mapping):
-            parts += ["", Text(name, style="bold"), table(value)]
+            rows = list(_changes(value)) if value[0].keys() >= _CHANGE else value
+            parts += ["", Text(name, style="bold"), table(rows)]
         elif isinstance(value, list) and any(
             ", " in each for each in value if isinstance(each, str)
         ):
@@ -148,6 +152,16 @@ def thing(told: Mapping[str, Any]) -> RenderableType:
         elif value not in _EMPTY:
             made.add_row(name, Text(cell(value)))
     return Group(*parts) if made.row_count or len(parts) > 1 else "Nothing."
+
+
+def _changes(changes: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield what differs of things that were changed: a row for each field."""
+    for each in changes:
+        was, now = (dict(flattened(each[name] or {})) for name in ("before", "after"))
+        of = {name: value for name, value in each.items() if name not in _CHANGE}
+        for field in dict.fromkeys((*was, *now)):
+            if was.get(field) != now.get(field):
+                yield {**of, "field": field, "was": was.get(field), "is": now.get(field)}
 
 
 def flattened(told: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -167,6 +181,8 @@ def cell(value: Any, longest: int | None = None) -> str:  # noqa: ANN401 - JSON
             text = ""
         case bool():
             text = "yes" if value else "no"
+        case float():
+            text = str(round(value, _DIGITS))
         case list():
             text = ", ".join(cell(each) for each in value[:MOST])
             text += f", … ({len(value)} in all)" if len(value) > MOST else ""

@@ -323,6 +323,21 @@ def test_a_conflict_shows_what_differs(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.splitlines()[1].split() == ["b.c", "2", "3"]
 
 
+def test_what_was_changed_is_told_field_by_field(capsys: pytest.CaptureFixture[str]) -> None:
+    before = {"needs": {"orders": 1}, "priority": 0, "weights": {"load": 0.1 + 0.2}}
+    changes = [
+        {"section": "queues", "id": "orders", "before": before, "after": before | {"priority": 5}},
+        {"section": "skills", "id": "sales", "before": None, "after": {"name": "Sales"}},
+    ]
+    told = printed(capsys, {"version": 4, "changes": changes})
+    assert [each.split() for each in told.splitlines()[3:]] == [
+        ["section", "id", "field", "was", "is"],
+        ["queues", "orders", "priority", "0", "5"],
+        ["skills", "sales", "name", "Sales"],
+    ]
+    assert printed(capsys, before).split()[-1] == "0.3"
+
+
 def test_an_unchanged_command_is_a_value() -> None:
     assert isinstance(ALL[0], Command)
     assert commands(DOCUMENT) == ALL
