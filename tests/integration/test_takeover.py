@@ -137,9 +137,10 @@ async def test_who_hangs_up_while_the_edge_is_dead_is_not_kept_in_the_call(cente
     edge = await holder_of(center)
     center.lab.supervisor.kill(f"edge-{edge}")
     caller.do("bye", theirs)
-    await theirs.wait(sip.Ended, within_s=10)
+    assert (await theirs.wait(sip.Ended, within_s=10)).cause == "gone", "nobody has answered it"
     await ours.wait(sip.Ended, within_s=10)
-    assert (await center.record(theirs)).outcome is Outcome.ANSWERED
+    record = await center.record(theirs)
+    assert (record.outcome, record.cause) == (Outcome.LOST, "goodbye_unheard")
     await center.serving()
     await center.nothing_is_left()
 
