@@ -150,6 +150,7 @@ class Assembly:
             snapshot=self.shared.snapshot,
             holds=self.switchboard.holds,
             hears_keys=self.switchboard.hears_keys,
+            silence_caller=self.switchboard.silence_caller,
             recorder=self.recorder,
         )
         self.transfer_wishes = TransferWishes(

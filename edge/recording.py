@@ -73,7 +73,7 @@ class RecorderLink:
         self._wanted: dict[CallId, _Wanted] = {}
         self._todo: dict[CallId, object] = {}
         """Of which calls the recorder is to be told, with a mark that changes with what is new."""
-        self._awaited: dict[CallId, list[tuple[int, asyncio.Future[None]]]] = {}
+        self._awaited: dict[CallId, list[tuple[int, asyncio.Future[bool]]]] = {}
         """Who waits for the recorder to have carried out which wish."""
         self._confirmed: set[CallId] = set()
         self._keying: set[asyncio.Task[None]] = set()
@@ -163,16 +163,17 @@ class RecorderLink:
         """Tell whether a call is recorded, or is to be."""
         return call in self._wanted
 
-    async def obey(self, call: CallId, wish: int) -> None:
+    async def obey(self, call: CallId, wish: int) -> bool:
         """Return when the recorder has confirmed that a wish of this revision is carried out.
 
-        Waits for as long as that takes: see to it that somebody gives up.
+        True: it also keeps the caller from the agent's ears. Waits for as long as that takes: see
+        to it that somebody gives up.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._awaited.setdefault(call, []).append((wish, done))
         self._mark(call)
         try:
-            await done
+            return await done
         finally:
             waiting = [each for each in self._awaited.pop(call, ()) if each[1] is not done]
             if waiting:
@@ -205,6 +206,7 @@ class RecorderLink:
             "media": f"{self._edge}:{call}",
             "wish": 0 if wish is None else wish.mod_revision,
             "pause_by": (wish.value.by or _SOMEBODY) if wish is not None and pauses else "",
+            "keyed": wish is not None and pauses and wish.value.keyed,
         }
 
     async def run(self) -> None:
@@ -300,7 +302,7 @@ class RecorderLink:
         carried_out = answer.get("wish")
         for wish, done in self._awaited.get(call, ()):
             if isinstance(carried_out, int) and wish <= carried_out and not done.done():
-                done.set_result(None)
+                done.set_result(answer.get("is_apart") is True)
 
 
 def _nobody(_: CallId, __: str) -> None:

@@ -40,7 +40,7 @@ def past(call: PastCall) -> CallFacts:
     )
 
 
-async def find(ask: Named) -> CallFacts:
+async def find(ask: AnyAsk) -> CallFacts:
     """Return a call, from wherever it stands. Raise `not-found`."""
     follower = ask.request.app.get(LIVE)
     if follower is not None:
@@ -53,7 +53,7 @@ async def find(ask: Named) -> CallFacts:
     return past(found) if found is not None else await _in_ledger(ask)
 
 
-async def _in_ledger(ask: Named) -> CallFacts:
+async def _in_ledger(ask: AnyAsk) -> CallFacts:
     """Return a call that is over and has not been carried over yet."""
     follower, call = ask.request.app.get(LIVE), CallId(ask.at.call)
     found = None if follower is None else await follower.ended(call)

@@ -15,7 +15,7 @@ from control_plane.errors import ApiError, Problem
 from control_plane.live import look, views, writing
 from control_plane.live.calls import find
 from control_plane.live.desk import writable
-from control_plane.live.schemas import CallPath, RecordingPauseView
+from control_plane.live.schemas import CallPath, PauseQuery, RecordingPauseView
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from state import keys
@@ -31,30 +31,31 @@ NOT_CONFIRMED: Final = Problem(
     error_id="recording-not-confirmed",
     title="The recorder has not confirmed it: take it that the call is being recorded",
 )
-Named: TypeAlias = Ask[CallPath, Nothing, Nothing]
+Pausing: TypeAlias = Ask[CallPath, PauseQuery, Nothing]
+Named: TypeAlias = Pausing | Ask[CallPath, Nothing, Nothing]
 
 
 async def _thing(ask: Named) -> Thing:
     return views.recording_thing(await find(ask))
 
 
-async def pause(ask: Named) -> RecordingPauseView:
+async def pause(ask: Pausing) -> RecordingPauseView:
     """Have nothing recorded of what is said from now on."""
-    return await _wish(ask, pauses=True)
+    return await _wish(ask, pauses=True, keyed=ask.query.keyed)
 
 
-async def resume(ask: Named) -> RecordingPauseView:
+async def resume(ask: Ask[CallPath, Nothing, Nothing]) -> RecordingPauseView:
     """Have it recorded again."""
     return await _wish(ask, pauses=False)
 
 
-async def _wish(ask: Named, *, pauses: bool) -> RecordingPauseView:
+async def _wish(ask: Named, *, pauses: bool, keyed: bool = False) -> RecordingPauseView:
     follower, call = writable(ask.request.app), CallId(ask.at.call)
     ticket = look.live_call(follower.mirror.snapshot, call)
     if ticket is None or ticket.state is not TicketState.CONNECTED:
         raise ApiError(NOT_TALKING)
     by = "agent" if ask.subject.agent and ask.subject.agent == ticket.agent else "supervisor"
-    wish = RecordingWish(call=call, pause=pauses, by=by)
+    wish = RecordingWish(call=call, pause=pauses, by=by, keyed=keyed)
     revision = await writing.write(follower, keys.recording_wish(call), wish)
 
     def is_answered(now: Snapshot) -> bool:
@@ -63,30 +64,42 @@ async def _wish(ask: Named, *, pauses: bool) -> RecordingPauseView:
 
     snapshot = await writing.until(follower, is_answered, CONFIRMED_S)
     state = snapshot.recordings[call].value.state if is_answered(snapshot) else None
-    detail = {"pause": pauses, "confirmed": state is not None}
+    detail = {"pause": pauses, "keyed": keyed, "confirmed": state is not None}
     ask.note(call, detail=detail)
     if state is None or (pauses and state is RecordingState.RECORDING):
         # Also when somebody has asked for the opposite meanwhile, and was answered.
         raise ApiError(NOT_CONFIRMED, "Ask again; what was asked is carried out when it can be.")
-    hears_keys = snapshot.recordings[call].value.hears_keys
-    return RecordingPauseView(call=call, state=state, hears_keys=hears_keys)
+    said = snapshot.recordings[call].value
+    return RecordingPauseView(
+        call=call, state=state, hears_keys=said.hears_keys, hears_caller=said.hears_caller
+    )
 
 
-ROUTES: Final[Routes] = tuple(
+_PROBLEMS: Final = (NOT_TALKING, NOT_CONFIRMED, writing.CHANGING)
+ROUTES: Final[Routes] = (
     Route(
         method=Method.POST,
-        path=f"/v1/calls/{{call}}/recording/{handler.__name__}",
-        summary=summary,
+        path="/v1/calls/{call}/recording/pause",
+        summary="Pause a call's recording, for card data",
         access=Permission.RECORDING_PAUSE,
-        handler=handler,
+        handler=pause,
+        thing=_thing,
+        at=CallPath,
+        query=PauseQuery,
+        answer=RecordingPauseView,
+        tx=Tx.NONE,
+        problems=_PROBLEMS,
+    ),
+    Route(
+        method=Method.POST,
+        path="/v1/calls/{call}/recording/resume",
+        summary="Go on with a call's recording",
+        access=Permission.RECORDING_PAUSE,
+        handler=resume,
         thing=_thing,
         at=CallPath,
         answer=RecordingPauseView,
         tx=Tx.NONE,
-        problems=(NOT_TALKING, NOT_CONFIRMED, writing.CHANGING),
-    )
-    for handler, summary in (
-        (pause, "Pause a call's recording, for card data"),
-        (resume, "Go on with a call's recording"),
-    )
+        problems=_PROBLEMS,
+    ),
 )

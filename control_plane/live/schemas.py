@@ -58,6 +58,14 @@ class QueuePath(ApiModel):
     queue: Id
 
 
+class PauseQuery(ApiModel):
+    """What a recording is paused for."""
+
+    keyed: bool = False
+    """For what the caller is about to key: if their telephone keys tones in its audio, the agent
+    hears silence in the caller's place until the recording goes on."""
+
+
 class RecordingPauseView(ApiModel):
     """What the recorder has confirmed."""
 
@@ -67,6 +75,9 @@ class RecordingPauseView(ApiModel):
     hears_keys: bool
     """Whether the agent hears what the caller keys, as their telephone keys tones in its audio: a
     form into which the caller is to key digits stays shut then, though the recording has none."""
+    hears_caller: bool
+    """False: the pause keeps the caller from the agent, as one that is `keyed` does with tones. The
+    caller hears the agent all the same."""
 
 
 TransferState = Literal["none", "trying", "ringing", "done", "failed"]

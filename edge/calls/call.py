@@ -156,6 +156,10 @@ class CallShell:
         """Whether an agent hears what the caller keys."""
         return self._media.hears_keys
 
+    async def silence_caller(self, *, on: bool | None) -> bool:
+        """Keep the caller's tones from the agent, or no more; tell whether no caller is heard."""
+        return await self._media.silence_caller(on=on)
+
     @property
     def has_media(self) -> bool:
         """Whether the relay should know it."""

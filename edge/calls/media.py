@@ -24,7 +24,7 @@ from edge.media.facing import standing_answer
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import FOREVER
-from edge.media.sdp import keys_apart
+from edge.media.sdp import keys_apart, speaks_opus
 from state.model import CallId
 
 log = structlog.get_logger()
@@ -76,6 +76,7 @@ class CallMedia:
         self._told: dict[Side, bytes] = {}
         """What each side was last told."""
         self._is_joined = False
+        self._is_silenced = False
         self._left = list(sounds.before)
         self.spoken: Spoken | None = None
         """What the caller hears before the queue, the last that was begun."""
@@ -103,8 +104,9 @@ class CallMedia:
     @property
     def hears_keys(self) -> bool:
         """Whether the agent hears what the caller keys: tones in the audio, as far as is known."""
-        said = self._said.get(Side.CALLER)
-        return said is None or not keys_apart(said)
+        # Theirs and ours: who was answered without telephone-event may key none.
+        descriptions = (self._said.get(Side.CALLER), self._told.get(Side.CALLER))
+        return not all(sdp is not None and keys_apart(sdp) for sdp in descriptions)
 
     @property
     def said(self) -> Mapping[Side, bytes]:
@@ -181,6 +183,24 @@ class CallMedia:
         else:
             await self._engine.play(self._call, self._sounds.music, times=FOREVER)
 
+    async def silence_caller(self, *, on: bool | None) -> bool:
+        """Let the agent hear silence where the caller may key tones; tell whether they do now.
+
+        None: leave it as it is. Not for a caller who speaks Opus, whom the relay cannot silence.
+        """
+        if on is None:
+            return self._is_silenced
+        if not self.hears_keys or speaks_opus(self._said.get(Side.CALLER, b"")):
+            return False
+        async with self._turn:
+            try:
+                await self._engine.silence_caller(self._call, on=on)
+            except MediaError as error:
+                log.warning("media_failed", call=self._call, step="silence", error=str(error))
+                return False
+            self._is_silenced = on
+            return on
+
     async def apologize(self) -> None:
         """Tell the caller that the call is not recorded; one that cannot be played is no harm."""
         if self._sounds.apology is None:
@@ -201,6 +221,10 @@ class CallMedia:
     async def _requeue(self) -> bytes:
         told = await self._engine.hold_caller(self._call, self._said[Side.CALLER])
         await self._engine.drop_agent(self._call)
+        if self._is_silenced:
+            # Who comes next has not asked for it, and would wonder.
+            await self._engine.silence_caller(self._call, on=False)
+            self._is_silenced = False
         await self._engine.play(self._call, self._sounds.music, times=FOREVER)
         self._is_joined = False
         self._told[Side.CALLER] = told

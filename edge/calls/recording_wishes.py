@@ -8,7 +8,7 @@ for as long as the wish stands.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
@@ -37,8 +37,8 @@ class Obeys(Protocol):
         """Tell whether a call is recorded."""
         ...
 
-    async def obey(self, call: CallId, wish: int) -> None:
-        """Return once the recorder has carried a wish out."""
+    async def obey(self, call: CallId, wish: int) -> bool:
+        """Return once the recorder has carried a wish out; True: the agent hears no caller now."""
         ...
 
 
@@ -53,17 +53,21 @@ class RecordingWishes:
         snapshot: Callable[[], Snapshot],
         holds: Callable[[CallId], bool],
         hears_keys: Callable[[CallId], bool],
+        silence_caller: Callable[[CallId, bool | None], Awaitable[bool]],
         recorder: Obeys | None,
     ) -> None:
         """Without a `recorder` nothing is recorded, and every pause holds.
 
-        `hears_keys` tells whether an agent hears what the caller keys.
+        `hears_keys` tells whether an agent hears what the caller keys. `silence_caller` has them
+        hear silence in the caller's place, or not any more, or (None) as it is, and tells whether
+        they do: for calls that are not recorded. In all others the recorder does it.
         """
         self._edge = edge
         self._store = store
         self._snapshot = snapshot
         self._holds = holds
         self._hears_keys = hears_keys
+        self._silence_caller = silence_caller
         self._recorder = recorder
         self._wake = Wake()
         self._doing: dict[CallId, tuple[int, asyncio.Task[None]]] = {}
@@ -101,16 +105,22 @@ class RecordingWishes:
     async def _obey(self, wish: Entry[RecordingWish]) -> None:
         call, state = wish.value.call, RecordingState.UNRECORDED
         if self._recorder is not None and self._recorder.records(call):
-            await self._recorder.obey(call, wish.mod_revision)
+            is_apart = await self._recorder.obey(call, wish.mod_revision)
             state = RecordingState.PAUSED if wish.value.pause else RecordingState.RECORDING
+        else:
+            wanted = (wish.value.keyed or None) if wish.value.pause else False
+            is_apart = await self._silence_caller(call, wanted)
         try:
-            await self._answer(call, wish.mod_revision, state)
+            await self._answer(wish, state, is_apart=is_apart)
         except StoreError as error:
             log.warning("recording_status_not_written", call=call, **fault(error))
             return
         log.info("recording_wish_carried_out", call=call, state=state, by=wish.value.by)
 
-    async def _answer(self, call: CallId, wish: int, state: RecordingState) -> None:
+    async def _answer(
+        self, wish: Entry[RecordingWish], state: RecordingState, *, is_apart: bool
+    ) -> None:
+        call = wish.value.call
         key = keys.recording(call)
         held = self._snapshot().raw.get(key)
         compare: Compare = (
@@ -120,8 +130,9 @@ class RecordingWishes:
             call=call,
             edge=self._edge,
             state=state,
-            wish=wish,
-            hears_keys=self._hears_keys(call),
+            wish=wish.mod_revision,
+            hears_keys=self._hears_keys(call) and not is_apart,
+            hears_caller=not is_apart,
         )
         await self._store.txn((compare,), (Put(key=key, value=encode(status)),))
 

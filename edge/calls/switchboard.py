@@ -142,6 +142,11 @@ class Switchboard:
         shell = self._calls.get(call)
         return shell is None or shell.hears_keys
 
+    async def silence_caller(self, call: CallId, on: bool | None) -> bool:  # noqa: FBT001 - as it is called
+        """Keep the caller's tones from the agent, or no more; tell whether no caller is heard."""
+        shell = self._calls.get(call)
+        return shell is not None and await shell.silence_caller(on=on)
+
     def held(self) -> Sequence[CallShell]:
         """Return the calls that are held here."""
         return list(self._calls.values())

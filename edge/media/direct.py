@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge.media.errors import UnknownCall
+from edge.media.errors import MediaRefused, UnknownCall
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.sdp import audio, inert_answer, inert_offer
 
@@ -62,6 +62,10 @@ class DirectMedia:
             raise UnknownCall(f"call {call} has no caller here")
         audio(agent_sdp)
         return agent_sdp
+
+    async def silence_caller(self, call: str, *, on: bool) -> None:  # noqa: ARG002 - of no call
+        """Refuse: nobody stands between the two."""
+        raise MediaRefused("there is no relay that could silence anybody")
 
     async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:
         """Nothing stands between the two that had to be taken away."""

@@ -34,6 +34,8 @@ class Verb(StrEnum):
     BLOCK_MEDIA = "block media"
     UNBLOCK_MEDIA = "unblock media"
     BLOCK_DTMF = "block DTMF"
+    SILENCE_MEDIA = "silence media"
+    UNSILENCE_MEDIA = "unsilence media"
     SUBSCRIBE_REQUEST = "subscribe request"
     SUBSCRIBE_ANSWER = "subscribe answer"
     UNSUBSCRIBE = "unsubscribe"

@@ -106,6 +106,16 @@ def hide_digits(call: str, speaker: Party) -> Command:
     return Command(verb=Verb.BLOCK_DTMF, call=call, from_tag=speaker)
 
 
+def silence(call: str, speaker: Party, *, on: bool) -> Command:
+    """Put silence in the place of what `speaker` sends, or let them be heard again.
+
+    It lasts through every later offer and answer, and asked twice it is asked once. The copies of
+    the speaker hold silence, too. G.711 alone: Opus passes as it is (10.5.3.5).
+    """
+    verb = Verb.SILENCE_MEDIA if on else Verb.UNSILENCE_MEDIA
+    return Command(verb=verb, call=call, from_tag=speaker)
+
+
 def drop(call: str, party: Party) -> Command:
     """Take `party` out, with its ports. Stops what is played to the caller."""
     return Command(verb=Verb.DELETE, call=call, from_tag=CALLER, to_tag=party, delete_delay_s=0)

@@ -46,6 +46,10 @@ class Relay(Protocol):
         """Connect the two; return the answer for the caller."""
         ...
 
+    async def silence_caller(self, call: str, *, on: bool) -> None:
+        """Let the agent hear silence in the caller's place, or the caller again."""
+        ...
+
     async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:
         """Take an agent out."""
         ...

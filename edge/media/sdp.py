@@ -104,6 +104,15 @@ def keys_apart(sdp: bytes) -> bool:
     return _EVENTS in section.encodings.values()
 
 
+def speaks_opus(sdp: bytes) -> bool:
+    """Tell whether its writer may send Opus."""
+    try:
+        section = audio(sdp)
+    except SdpError:
+        return False
+    return OPUS in section.encodings.values()
+
+
 def inert_answer(offer: bytes) -> bytes:
     """Answer `offer` for a party that only plays: every audio codec of ours, at the discard port.
 

@@ -25,6 +25,8 @@ class Asked(NamedTuple):
     held: bool
     wish: int
     pause_by: str
+    keyed: bool
+    """The pause is for what the caller is about to key."""
     age_s: float
     """So long ago the first agent joined."""
 
@@ -50,6 +52,7 @@ def asked_of(request: Mapping[str, object]) -> Asked:
         held=request.get("held") is True,
         wish=wish,
         pause_by=word(request, "pause_by") if request.get("pause_by") else "",
+        keyed=request.get("keyed") is True,
         age_s=float(age_s),
     )
 

@@ -16,6 +16,8 @@ class Code(StrEnum):
 
     PAUSE = "*1"
     RESUME = "*2"
+    PAUSE_FOR_KEYS = "*3"
+    """As the first, and the agent does not hear a caller who keys tones."""
 
 
 class Keyed(Struct, frozen=True):

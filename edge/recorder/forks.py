@@ -27,6 +27,11 @@ class Fork(NamedTuple):
     """Of telephone-event; -1: there is none."""
     opus_types: frozenset[int]
 
+    @property
+    def has_tones_alone(self) -> bool:
+        """Whether the speaker keys tones in the audio, and can be silenced: G.711, no events."""
+        return self.event_type < 0 and not self.opus_types
+
 
 class Forks:
     """The forks of one relay, to one address of ours."""
@@ -55,6 +60,10 @@ class Forks:
         """End a copy; one that is gone is fine."""
         with contextlib.suppress(MediaError):
             await self._client.ask(plan.end_fork(call, fork.listener))
+
+    async def silence(self, call: str, speaker: Party, *, on: bool) -> None:
+        """Have silence in the place of what `speaker` sends, or not. Raise `MediaError`."""
+        await self._client.ask(plan.silence(call, speaker, on=on))
 
     async def has(self, call: str) -> bool:
         """Tell whether the relay still has the call; a relay that is silent may have it."""

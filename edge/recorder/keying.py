@@ -15,6 +15,7 @@ from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder.awaited import AwaitedKeys
 from edge.recorder.codes import Code, keyed
 from edge.recorder.digits import Digit
+from edge.recorder.parting import Parting
 from edge.recorder.session import SIDES, Session
 
 BY_PHONE: Final = "agent"
@@ -28,8 +29,9 @@ log = structlog.get_logger()
 class Keying:
     """Of all calls that are recorded, by their names at the relay."""
 
-    def __init__(self, of_media: Mapping[str, Session]) -> None:
+    def __init__(self, of_media: Mapping[str, Session], parting: Parting) -> None:
         self._of_media = of_media
+        self._parting = parting
         self._awaited = AwaitedKeys()
         self._watching: set[asyncio.Task[None]] = set()
 
@@ -87,19 +89,22 @@ class Keying:
             case Code.PAUSE:
                 session.recording.pause(session.now(), BY_PHONE)
                 log.info("paused_by_phone", call=call)
+            case Code.PAUSE_FOR_KEYS:
+                session.recording.pause(session.now(), BY_PHONE, for_keys=True)
+                log.info("paused_by_phone", call=call, for_keys=True)
             case Code.RESUME:
                 session.recording.resume(session.now())
                 log.info("resumed_by_phone", call=call)
             case None:
                 return
-        watching = asyncio.create_task(_see_kept(session))
+        watching = asyncio.create_task(self._see_done(session))
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
 
-
-async def _see_kept(session: Session) -> None:
-    try:
-        await session.recording.kept()
-    except OSError as error:
-        call = session.recording.facts.call
-        log.error("pause_not_kept", call=call, reason=error.strerror)  # noqa: TRY400 - one line
+    async def _see_done(self, session: Session) -> None:
+        await self._parting.follow(session)
+        try:
+            await session.recording.kept()
+        except OSError as error:
+            call = session.recording.facts.call
+            log.error("pause_not_kept", call=call, reason=error.strerror)  # noqa: TRY400 - one line

@@ -35,6 +35,9 @@ class Marks(Struct, kw_only=True):
     wish: int = 0
     """The last wish to pause or resume that was carried out."""
 
+    for_keys: bool = False
+    """The pause is for what the caller keys: no tone of theirs is for the agent's ears."""
+
     @property
     def is_paused(self) -> bool:
         """Whether nothing is recorded now."""

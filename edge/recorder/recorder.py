@@ -33,6 +33,7 @@ from edge.recorder.folder import Facts, finish_left, is_over, read_facts
 from edge.recorder.forks import Forks, soon
 from edge.recorder.intake import Intake, Stream
 from edge.recorder.keying import Keying
+from edge.recorder.parting import Parting
 from edge.recorder.recording import Recording
 from edge.recorder.session import SIDES, Session
 from edge.recorder.settling import Settler
@@ -80,7 +81,8 @@ class Recorder:
         """One thread, so that all is written in the order in which it was said."""
         self._sessions: dict[str, Session] = {}
         self._of_media: dict[str, Session] = {}
-        self.keying = Keying(self._of_media)
+        self._parting = Parting(forks)
+        self.keying = Keying(self._of_media, self._parting)
         self._asking: set[asyncio.Task[None]] = set()
         self.replicated: Callable[[], int] = int
         """How many recordings another site has, as far as that is counted."""
@@ -116,13 +118,15 @@ class Recorder:
             await self._join(session, asked)
             recording = session.recording
             recording.hold(session.now(), on=asked.held)
-            recording.obey(asked.wish, asked.pause_by, session.now())
+            recording.obey(asked.wish, asked.pause_by, session.now(), for_keys=asked.keyed)
+            is_apart = await self._parting.follow(session)
             is_kept = await self._is_kept(asked.call, session)
         marks = recording.marks
         return {
             "call": asked.call,
             "is_kept": is_kept,
             "is_paused": marks.is_paused,
+            "is_apart": is_apart,
             "wish": marks.wish,
         }
 
@@ -195,6 +199,8 @@ class Recorder:
             because = NO_KEY if isinstance(error, CustodyError) else NOT_WRITTEN
             raise NotRecordedError(f"cannot be recorded: {error}", because) from error
         session = self._sessions[facts.call] = self._of_media[facts.media] = Session(recording)
+        if known is None:
+            session.is_silenced = False
         log.info("recording_begun", call=facts.call, is_taken_up=known is not None)
         return session
 
@@ -325,6 +331,8 @@ class Recorder:
         """End what nobody else will: calls that the relay has forgotten, and a former life's."""
         now_s = time.monotonic()
         for call, session in self._sessions.items():
+            if self._parting.is_due(session):
+                self._spawn(self._follow(session))
             quiet_s = now_s - max(session.last_s, session.asked_s)
             if quiet_s > _QUIET_S:
                 session.asked_s = now_s
@@ -332,6 +340,9 @@ class Recorder:
         if now_s - began_s > TAKE_UP_S and not self._is_finishing:
             self._is_finishing = True
             self._spawn(self._finish_left())
+
+    async def _follow(self, session: Session) -> None:
+        await self._parting.follow(session)
 
     async def _ask_after(self, call: str, session: Session) -> None:
         if not await self._forks.has(session.recording.facts.media):

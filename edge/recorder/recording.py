@@ -103,6 +103,7 @@ class Recording:
         if self.marks.agent == agent:
             return
         noted.end(self.marks.parts, now)
+        self.marks.for_keys = False  # who comes has not asked for it, and would wonder
         noted.begin(self.marks.parts, now, agent)
         self.timeline.resume(now, NO_AGENT)
         self._keep_marks()
@@ -120,6 +121,7 @@ class Recording:
     def leave(self, now: int) -> None:
         """Note that nobody talks with the caller: they wait, and nothing is recorded."""
         noted.end(self.marks.parts, now)
+        self.marks.for_keys = False
         self.timeline.hold(now, on=False)
         self.timeline.pause(now, NO_AGENT)
         self._keep_marks()
@@ -130,24 +132,29 @@ class Recording:
             self.timeline.hold(now, on=on)
             self._keep_marks()
 
-    def pause(self, now: int, because: str) -> None:
-        """Record nothing from now on; a later life of the recorder will keep to it."""
+    def pause(self, now: int, because: str, *, for_keys: bool = False) -> None:
+        """Record nothing from now on; a later life of the recorder will keep to it.
+
+        With `for_keys` the agent is to hear none of them, until somebody resumes.
+        """
+        self.marks.for_keys = self.marks.for_keys or for_keys
         self.timeline.pause(now, because)
         self._keep_marks()
 
     def resume(self, now: int) -> None:
         """Record again what somebody has paused; while no agent is there it stays paused."""
+        self.marks.for_keys = False
         for each in {mark.what for mark in self.marks.pauses} - {NO_AGENT}:
             self.timeline.resume(now, each)
         self._keep_marks()
 
-    def obey(self, wish: int, pause_by: str, now: int) -> None:
+    def obey(self, wish: int, pause_by: str, now: int, *, for_keys: bool = False) -> None:
         """Carry a wish out that is newer than the last: pause for `pause_by`, empty: resume."""
         if wish <= self.marks.wish:
             return
         self.marks.wish = wish
         if pause_by:
-            self.pause(now, pause_by)
+            self.pause(now, pause_by, for_keys=for_keys)
         else:
             self.resume(now)
 

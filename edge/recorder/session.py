@@ -29,6 +29,9 @@ class Session:
         """Whose leg is copied: the agent, and the how-manieth the edge has tried."""
         self.keyed = NOTHING
         """By the agent."""
+        self.parting = asyncio.Lock()
+        self.is_silenced: bool | None = None
+        """Whether the relay puts silence in the caller's place; None: nobody knows."""
         self.asked_s = time.monotonic()
         """When the relay was last asked after the call."""
 

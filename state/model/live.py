@@ -32,6 +32,8 @@ class RecordingStatus(Struct, frozen=True, kw_only=True):
     """The mod_revision of the wish that this answers."""
     hears_keys: bool = True
     """Whether the agent hears what the caller keys: tones in the audio, and no events beside it."""
+    hears_caller: bool = True
+    """Whether the agent hears the caller at all: not while a pause keeps tones from them."""
 
 
 FIRST_EPOCH = 1

@@ -57,6 +57,9 @@ class RecordingWish(Struct, frozen=True, kw_only=True):
     pause: bool
     by: str = ""
     """In whose name, a word for the manifest: `agent` or `supervisor`."""
+    keyed: bool = False
+    """The pause is for what the caller is about to key: if that is tones, the agent is not to hear
+    the caller while it lasts."""
 
 
 class TransferWish(Struct, frozen=True, kw_only=True):

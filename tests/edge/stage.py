@@ -178,6 +178,11 @@ class TroubledMedia(DirectMedia):
         self.released: list[str] = []
         self.packets = 0
         """Had of the agent of every call."""
+        self.silences: list[bool] = []
+
+    async def silence_caller(self, call: str, *, on: bool) -> None:  # noqa: ARG002 - of one call a test
+        await self._step("silence_caller")
+        self.silences.append(on)
 
     async def _step(self, step: str) -> None:
         await asyncio.sleep(self.delay_s)

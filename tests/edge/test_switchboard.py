@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
-from edge.media.errors import SdpError
+from edge.acd import call_effects as fx
+from edge.calls.media import CallMedia, Sounds
+from edge.media.errors import MediaUnavailable, SdpError
 from edge.media.plan import AGENT, CALLER
 from edge.sip import events as sip
 from edge.sip.errors import LocalError
 from edge.sip.events import EndedBy, LegId, TransactionId
 from state import keys
-from state.model import DidNumber, Outcome, QueueId
+from state.model import CallId, DidNumber, Outcome, QueueId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
-from tests.edge.stage import NOWHERE, SALES, Center, center
+from tests.edge.stage import NOWHERE, SALES, Center, TroubledMedia, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 
@@ -277,3 +280,52 @@ async def test_thousands_of_calls_leave_nothing_in_the_books() -> None:
             await asyncio.sleep(0.05)
         await made.nothing_is_left()
         assert len(await made.records()) == 1500
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("sdp", "can"),
+    [
+        (CALLER_SDP, True),
+        (EVENTS_SDP, False),
+        (
+            CALLER_SDP.replace(b"RTP/AVP 0", b"RTP/AVP 0 96") + b"a=rtpmap:96 opus/48000/2\r\n",
+            False,
+        ),
+    ],
+    ids=["tones", "events", "opus"],
+)
+async def test_a_caller_who_keys_tones_is_silenced_as_long_as_the_agent_asks_for_it(
+    sdp: bytes, *, can: bool
+) -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        leg = a1.sip.arrive(SALES, sdp=sdp)
+        a1.sip.acknowledge(leg)
+        await settle()
+        (call,) = a1.snapshot.tickets
+        silence = a1.switchboard.silence_caller
+        assert await silence(call, True) is can  # noqa: FBT003 - as it is called
+        assert await silence(call, None) is can
+        a1.media.fails_with["silence_caller"] = MediaUnavailable("the relay gave no answer")
+        assert not await silence(call, False)  # noqa: FBT003 - as above
+        assert await silence(call, None) is can, "what the relay did not take is not so"
+        assert not await silence(call, False)  # noqa: FBT003 - as above
+        assert not await silence(call, None)
+        assert a1.media.silences == ([True, False] if can else [])
+        a1.sip.hang_up(leg)
+        await made.nothing_is_left()
+        assert not await silence(call, True)  # noqa: FBT003 - as above
+
+
+@in_virtual_time
+async def test_a_caller_who_goes_back_to_the_queue_is_heard_by_the_next_agent(
+    tmp_path: Path,
+) -> None:
+    relay = TroubledMedia()
+    media = CallMedia(relay, CallId("c1"), Sounds(music=tmp_path))
+    await media.carry_out(fx.OpenMedia(sdp=CALLER_SDP))
+    assert await media.silence_caller(on=True)
+    await media.carry_out(fx.RequeueMedia())
+    assert relay.silences == [True, False]
+    assert not await media.silence_caller(on=None)

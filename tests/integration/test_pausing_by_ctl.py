@@ -98,10 +98,20 @@ async def test_an_agent_pauses_their_own_calls_recording_and_lets_it_go_on_by_ct
     theirs, _ = await center.talking(caller, ann)
     (call,) = await center.tickets()
 
-    for word, state in (("pause", RecordingState.PAUSED), ("resume", RecordingState.RECORDING)):
-        said = await terminal.ctl("calls", "recording", word, call, "--json")
+    # The caller's telephone has no telephone-event: what they key are tones.
+    for words, state, is_apart in (
+        (("pause",), RecordingState.PAUSED, False),
+        (("pause", "--keyed"), RecordingState.PAUSED, True),
+        (("resume",), RecordingState.RECORDING, False),
+    ):
+        said = await terminal.ctl("calls", "recording", words[0], call, *words[1:], "--json")
         assert said.code == 0, said
-        assert said.json == {"call": call, "state": state.value, "hears_keys": True}
+        assert said.json == {
+            "call": call,
+            "state": state.value,
+            "hears_keys": not is_apart,
+            "hears_caller": not is_apart,
+        }
         # What the edge says, once its recorder has done it.
         found = (await center.store.range(keys.recording(CallId(call)))).records
         assert decode(RecordingStatus, found[0].value, found[0].key).state is state

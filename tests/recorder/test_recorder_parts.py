@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -67,13 +68,31 @@ def free_port() -> int:
         return port
 
 
+class WithoutEvents(Person):
+    """Somebody whose telephone has no telephone-event, and keys tones."""
+
+    @property
+    def sdp(self) -> bytes:
+        """Describe them as an offer."""
+        said = re.sub(rb"a=(rtpmap|fmtp):101 .*\r\n", b"", super().sdp)
+        return said.replace(b" 101\r\n", b"\r\n")
+
+
 class Talk:
     """A caller and an agent who hear each other."""
 
-    def __init__(self, engine: MediaEngine, *, laws: tuple[int, ...] = (0, 8)) -> None:
+    def __init__(
+        self,
+        engine: MediaEngine,
+        *,
+        laws: tuple[int, ...] = (0, 8),
+        kind: type[Person] = Person,
+    ) -> None:
         clock = RtpClock()
         self._engine = engine
-        self.caller = Person(clock, "caller", payload_types=laws)
+        self.for_caller = b""
+        """Where the caller sends."""
+        self.caller = kind(clock, "caller", payload_types=laws)
         self.agent = Person(clock, "agent", payload_types=laws)
 
     async def begin(self, call: str = CALL) -> None:
@@ -84,6 +103,7 @@ class Talk:
         offer = await self._engine.offer_to_agent(call, self.caller.sdp)
         answer = await self._engine.join(call, self.agent.session.answer(offer))
         self.agent.talk_to(offer)
+        self.for_caller = answer
         self.caller.talk_to(answer)
 
     def close(self) -> None:
@@ -263,6 +283,56 @@ async def test_digits_that_a_caller_keys_are_marked_and_nobody_can_tell_which(
     # The agent has had every packet of the voice, and none of the digit.
     assert talk.agent.count(talk.caller.name) > 80
     assert talk.agent.count(tones.OTHER) == 0
+
+
+def dial_tone() -> bytes:
+    """Return 20 ms of the digit 5, as a telephone without telephone-event keys it (Q.23)."""
+    at = np.arange(BLOCK) / 8000
+    wave = 6000 * (np.sin(2 * np.pi * 770 * at) + np.sin(2 * np.pi * 1336 * at))
+    return g711.encode(wave.astype(np.int16), 0)
+
+
+async def test_tones_keyed_in_a_pause_for_keys_reach_neither_the_agent_nor_the_recording(
+    site: RecorderSite, engine: MediaEngine
+) -> None:
+    media, talk = f"a1:{CALL}", Talk(engine, kind=WithoutEvents)
+    await talk.begin()
+    try:
+        await key_tones_in_a_pause(site, talk, media)
+    finally:
+        talk.close()
+
+
+async def key_tones_in_a_pause(site: RecorderSite, talk: Talk, media: str) -> None:
+    await site.record(CALL, media)
+    await until(lambda: talk.agent.hears() == talk.caller.name, "the agent hears the caller")
+    await asyncio.sleep(0.5)
+    paused = await site.record(CALL, media, wish=4, pause_by="agent", keyed=True)
+    assert (paused["is_paused"], paused["is_apart"]) == (True, True)
+    await until(lambda: talk.agent.hears() == tones.SILENCE, "the agent hears silence")
+    tone, where = dial_tone(), talk.caller.session.remote(talk.for_caller)
+    before = [talk.agent.count(name) for name in (tones.OTHER, talk.caller.name)]
+    for _ in range(3):
+        talk.caller.stream.send_to(where.host, where.port, tone, where.payload_type)
+        await asyncio.sleep(0.2)
+        talk.caller.talk_to(talk.for_caller)
+        await asyncio.sleep(0.1)
+    assert [talk.agent.count(name) for name in (tones.OTHER, talk.caller.name)] == before
+    assert talk.caller.hears() == talk.agent.name, "the caller hears the agent all the while"
+    resumed = await site.record(CALL, media, wish=5)
+    assert (resumed["is_paused"], resumed["is_apart"]) == (False, False)
+    await until(lambda: talk.agent.hears() == talk.caller.name, "the agent hears the caller again")
+    await asyncio.sleep(1.0)
+    await site.ask(cmd="stop", call=CALL)
+    account = await site.kept(CALL)
+    names = heard(await site.frames(account), 0)
+    assert set(names) == {talk.caller.name, tones.SILENCE}
+    (pause,) = account.pauses
+    assert names[pause.end // BLOCK + 10 : -10].count(talk.caller.name) >= 30
+    assert account.segments[0].caller.lost == 0
+    # It is what would have been heard.
+    talk.caller.stream.send_to(where.host, where.port, tone, where.payload_type)
+    await until(lambda: talk.agent.hears() == tones.OTHER, "the agent hears a tone")
 
 
 async def test_telephones_that_speak_opus_to_each_other_are_recorded_as_what_they_said(

@@ -19,8 +19,8 @@ from custody.manifest import Span
 from custody.providers import LocalFile
 from custody.store import RecordingStore
 from edge.errors import NotRecordedError
-from edge.media.errors import UnknownCall
-from edge.media.plan import Party
+from edge.media.errors import MediaRefused, UnknownCall
+from edge.media.plan import CALLER, Party
 from edge.recorder import folder as folders
 from edge.recorder import forks, segments
 from edge.recorder import recording as recordings
@@ -46,6 +46,10 @@ class Copied:
     def __init__(self) -> None:
         self.asked: list[tuple[str, Party]] = []
         self.closed = 0
+        self.event_type = -1
+        self.opus_types: frozenset[int] = frozenset()
+        self.silenced: list[bool] = []
+        self.refuses_to_silence = False
         self.knows_nothing_for = 0
         """So often it does not know the call yet."""
 
@@ -59,13 +63,20 @@ class Copied:
         return Fork(
             listener=f"l{number}",
             source=("127.0.0.1", number),
-            event_type=-1,
-            opus_types=frozenset(),
+            event_type=self.event_type,
+            opus_types=self.opus_types,
         )
 
     async def close(self, _call: str, _fork: Fork) -> None:
         """End a copy."""
         self.closed += 1
+
+    async def silence(self, _call: str, speaker: Party, *, on: bool) -> None:
+        """Put silence in the caller's place, or not."""
+        assert speaker == CALLER
+        if self.refuses_to_silence:
+            raise MediaRefused("rtpengine refused it")
+        self.silenced.append(on)
 
     async def has(self, _call: str) -> bool:
         """Tell whether the relay has a call."""

@@ -103,6 +103,13 @@ class MediaEngine:
         await self._ask(plan.stop(name, CALLER))
         return _sdp(reply)
 
+    async def silence_caller(self, call: str, *, on: bool) -> None:
+        """Let the agent hear silence in the caller's place, or the caller again.
+
+        The caller hears the agent all the same. Not for callers who speak Opus.
+        """
+        await self._ask(plan.silence(self._name(call), CALLER, on=on))
+
     async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:
         """Take an agent out of the call. Stops what is played to the caller, so play again."""
         await self._ask(plan.drop(self._name(call), agent))

@@ -31,41 +31,55 @@ class Recorder:
         self.is_up = asyncio.Event()
         self.is_up.set()
         self.obeyed: list[int] = []
+        self.silences = False
+        """Whether it keeps the caller from the agent."""
 
     def records(self, call: CallId) -> bool:
         return call in self.recorded
 
-    async def obey(self, call: CallId, wish: int) -> None:
+    async def obey(self, call: CallId, wish: int) -> bool:
         assert call in self.recorded
         await self.is_up.wait()
         self.obeyed.append(wish)
+        return self.silences
 
 
 @asynccontextmanager
 async def edge(
     scene: Scene, recorder: Recorder | None, *, hears_keys: bool = False
-) -> AsyncIterator[None]:
-    """Let the edge's own part obey the wishes of the calls that it holds."""
+) -> AsyncIterator[list[bool | None]]:
+    """Let the edge's own part obey the wishes of the calls that it holds.
+
+    Yields what the edge itself was asked: whether to silence the caller.
+    """
+    asked: list[bool | None] = []
+
+    async def silence(call: CallId, on: bool | None) -> bool:  # noqa: FBT001 - as it is called
+        assert call == CALL
+        asked.append(on)
+        return on is True and hears_keys
+
     part = RecordingWishes(
         edge=EdgeId("a1"),
         store=scene.store,
         snapshot=lambda: scene.mirror.snapshot,
         holds=lambda call: call == CALL,
         hears_keys=lambda _: hears_keys,
+        silence_caller=silence,
         recorder=recorder,
     )
     leave = scene.mirror.subscribe(lambda _, deltas: part.take({each.kind for each in deltas}))
     running = asyncio.create_task(part.run())
     try:
-        yield
+        yield asked
     finally:
         running.cancel()
         await asyncio.wait([running])
         leave()
 
 
-async def ask(person: Person, what: str, call: str = CALL) -> Reply:
-    return await person.post(f"/v1/calls/{call}/recording/{what}", None)
+async def ask(person: Person, what: str, call: str = CALL, *, query: str = "") -> Reply:
+    return await person.post(f"/v1/calls/{call}/recording/{what}{query}", None)
 
 
 async def talking(scene: Scene) -> Person:
@@ -93,6 +107,36 @@ async def test_who_would_hear_the_callers_keys_is_told_so_with_the_pause(
     async with edge(scene, Recorder(), hears_keys=hears_keys):
         paused = await ask(ann, "pause")
     assert (paused.json["state"], paused.json["hears_keys"]) == ("paused", hears_keys)
+
+
+async def test_a_pause_for_keys_keeps_the_caller_who_keys_tones_from_the_agent_until_it_ends(
+    scene: Scene,
+) -> None:
+    ann, recorder = await talking(scene), Recorder()
+    async with edge(scene, recorder, hears_keys=True) as by_the_edge:
+        recorder.silences = True
+        paused = (await ask(ann, "pause", query="?keyed=true")).json
+        assert (paused["hears_keys"], paused["hears_caller"]) == (False, False)
+        assert scene.mirror.snapshot.recording_wishes[CALL].value.keyed
+        recorder.silences = False
+        resumed = (await ask(ann, "resume")).json
+        assert (resumed["hears_keys"], resumed["hears_caller"]) == (True, True)
+        assert not scene.mirror.snapshot.recording_wishes[CALL].value.keyed
+        assert by_the_edge == [], "whoever records does it"
+    assert (await ask(ann, "pause", query="?keyed=perhaps")).status == 422
+
+
+async def test_where_nothing_is_recorded_the_edge_itself_keeps_the_caller_from_the_agent(
+    scene: Scene,
+) -> None:
+    ann = await talking(scene)
+    async with edge(scene, None, hears_keys=True) as asked:
+        paused = (await ask(ann, "pause", query="?keyed=true")).json
+        said = (paused["state"], paused["hears_keys"], paused["hears_caller"])
+        assert said == ("unrecorded", False, False)
+        assert (await ask(ann, "pause")).json["hears_keys"], "a pause for what is said"
+        assert (await ask(ann, "resume")).json["hears_caller"]
+        assert asked == [True, None, False]
 
 
 async def test_a_recorder_that_is_away_leaves_the_form_shut_and_does_it_when_it_is_back(
