@@ -27,7 +27,6 @@ from custody.statement import Rule
 log = structlog.get_logger()
 
 AT_ONCE: Final = 200
-DAY_MS: Final = 86_400_000
 
 
 async def sweep(database: Database, archive: Archive, library: Library, now_ms: int) -> int:
@@ -54,7 +53,7 @@ async def _order(
     some: list[str],
 ) -> int:
     tenant, days, now_ms = rule
-    before_ms = now_ms - days * DAY_MS
+    before_ms = tenants.kept_since(now_ms, days)
     async with database.read() as connection:
         old, known = await calls.ended_before(connection, tenant, some, before_ms)
         held = await holds.held(connection, tenant, some)

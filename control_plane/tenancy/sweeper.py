@@ -20,7 +20,6 @@ from control_plane.tenants import store as tenants
 log = structlog.get_logger()
 
 SWEEP_S: Final = 600.0
-DAY_MS: Final = 86_400_000
 
 
 async def sweep(services: Services) -> int:
@@ -31,7 +30,7 @@ async def sweep(services: Services) -> int:
     for tenant, days in kept.items():
         async with services.database.write() as connection:
             count += await calls.drop_older(
-                connection, tenant, now_ms - days * DAY_MS, spare=has_hold()
+                connection, tenant, tenants.kept_since(now_ms, days), spare=has_hold()
             )
     if count:
         log.info("calls_deleted", count=count)

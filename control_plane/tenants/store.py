@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import insert, select, update
@@ -13,6 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from control_plane.api import paging
 from control_plane.api.paging import Listing
 from control_plane.tenants.tables import TenantRow
+
+_DAY_MS: Final = 86_400_000
+_CLOCKS_MS: Final = 1_800_000
+"""So far apart the clocks of two machines may be before something goes too early."""
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +73,15 @@ async def change(
         .values(**values, version=tenant.version + 1, updated_ms=now_ms)
     )
     return done.rowcount == 1
+
+
+def kept_since(now_ms: int, days: int) -> int:
+    """Return since when what is kept for so many days is kept, on the wall clock.
+
+    Half an hour more than asked for: the clock that says when a call ended and the one that says
+    what time it is are of two machines, and either may be wrong by minutes.
+    """
+    return now_ms - days * _DAY_MS - _CLOCKS_MS
 
 
 async def recording_retentions(connection: AsyncConnection) -> dict[str, int]:
