@@ -8,7 +8,7 @@ rewraps keys and never touches audio: the older secret is let go of when no key 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -29,12 +29,28 @@ WHOLE_EVERY: Final = 300
 _FIRST: Final = ("", "")
 
 
+class NotWrittenDownError(CustodyError):
+    """The audit log does not take what is to be done with keys."""
+
+
 class Ringkeeper:
     """One site's folder, its provider, and the store that all sites share."""
 
     def __init__(
-        self, keys: RecordingKeys, ring: Keyring, name: str, provider: WrappingProvider
+        self,
+        keys: RecordingKeys,
+        ring: Keyring,
+        name: str,
+        provider: WrappingProvider,
+        write_down: Callable[[str], Awaitable[None]],
     ) -> None:
+        """Keep it. `write_down` puts a rotation to a secret of this id into the audit log.
+
+        It raises `NotWrittenDownError`: then nothing is rewrapped, and it is tried again.
+        """
+        self._write_down = write_down
+        self._written_down = ""
+        """The secret to which a rotation is in the log."""
         self._keys = keys
         self._ring = ring
         self._name = name
@@ -54,9 +70,10 @@ class Ringkeeper:
         if self._seen_ms is None:
             await self.adopt(now_ms)
         await self.make_missing(tenants, now_ms)
+        await self.copy()
         if await asyncio.to_thread(lambda: self._provider.is_rotating):
             await self.rotate(now_ms)
-        await self.copy()
+            await self.copy()
 
     async def publish(self) -> None:
         """Let others wrap for our provider's newest generation."""
@@ -113,8 +130,11 @@ class Ringkeeper:
     async def rotate(self, now_ms: int) -> int:
         """Rewrap every key that an older generation holds, then let go of that; return how many."""
         recipient = await asyncio.to_thread(self._provider.recipient)
+        if self._written_down != (newest := id_of(recipient.text)):
+            await self._write_down(newest)
+            self._written_down = newest
         count, lost, after = 0, 0, _FIRST
-        while some := await self._keys.stale(self._name, id_of(recipient.text), after, AT_ONCE):
+        while some := await self._keys.stale(self._name, newest, after, AT_ONCE):
             opened: list[tuple[str, str, Wrapped]] = []
             for tenant, key_id, wrapped in some:
                 try:

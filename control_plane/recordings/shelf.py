@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from functools import partial
 
 import structlog
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from control_plane.audit import store as audit
+from control_plane.audit.entry import Entry
+from control_plane.audit.ledger import FAILURES
 from control_plane.background import running
 from control_plane.configuration.desk import DESK
 from control_plane.customers.held import CLEARINGS
 from control_plane.db.database import Database
 from control_plane.errors import SettingsError
+from control_plane.first import TENANT
 from control_plane.recording_keys.keeping import keep
 from control_plane.recording_keys.provider import open_provider
-from control_plane.recording_keys.ring import Ringkeeper
+from control_plane.recording_keys.ring import NotWrittenDownError, Ringkeeper
 from control_plane.recording_keys.store import RecordingKeys
 from control_plane.recordings.archive import Archive
 from control_plane.recordings.caller_keys import CallerKeys
@@ -70,7 +75,9 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         keepers=_decoded(settings.keepers),
     )
     app[CLEARINGS].append(RecordingsOfCustomer(keys))
-    keeper = Ringkeeper(keys, ring, settings.provider, provider)
+    keeper = Ringkeeper(
+        keys, ring, settings.provider, provider, partial(_write_down, services, settings.provider)
+    )
     parts = [_keep(services, keeper), look_after(services, archive, library), sampler.run()]
     if (caller_keys := _caller_keys(app, keys, ring)) is not None:
         parts.append(caller_keys.run())
@@ -93,6 +100,31 @@ def _signing_key(settings: Recordings) -> Ed25519PrivateKey | None:
 
 def _decoded(publics: dict[str, str]) -> dict[str, bytes]:
     return {name: base64.b64decode(public) for name, public in publics.items()}
+
+
+async def _write_down(services: Services, provider: str, secret: str) -> None:
+    """Put the rotation of a provider under a signed checkpoint. Raise `NotWrittenDownError`.
+
+    Who has begun it at this host, the host knows.
+    """
+    entry = Entry(
+        tenant=TENANT,
+        at_ms=services.clock.now().wall_ms,
+        actor="",
+        action="recording_key:rotate",
+        kind="recording_key",
+        thing=provider,
+        policy_version="",
+        request_id="",
+        site=services.settings.site,
+        detail={"to": secret},
+    )
+    try:
+        async with services.database.write() as connection:
+            await audit.add(connection, entry)
+            await services.ledger.seal(connection)
+    except FAILURES as error:
+        raise NotWrittenDownError("the audit log does not take the rotation") from error
 
 
 async def _keep(services: Services, keeper: Ringkeeper) -> None:

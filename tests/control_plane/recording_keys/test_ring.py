@@ -27,6 +27,10 @@ PROJECT = Path(__file__).parents[3]
 PLACE = Place(tenant="main", call="c", recording="c", segment=1, key_id="k")
 
 
+async def written(_secret: str) -> None:
+    """Stand for an audit log that takes everything."""
+
+
 class Sites:
     """Two sites over one key store."""
 
@@ -47,7 +51,7 @@ class Sites:
     def keeper(self, name: str) -> Ringkeeper:
         """Return a new life of a site's keeper."""
         provider = LocalFile.load(self.secret(name))
-        return Ringkeeper(self.keys, self.rings[name], name, provider)
+        return Ringkeeper(self.keys, self.rings[name], name, provider, written)
 
     async def turn(self, now_ms: int = 1_000, *, tenants: tuple[str, ...] = ("main",)) -> None:
         """Let both sites have a turn, and then the first another: it knows the second by now."""
@@ -152,6 +156,9 @@ ROTATE = """
     from custody.keyring import Keyring
     from custody.providers import LocalFile
 
+    async def written(_secret):
+        pass
+
     async def main(url, site):
         keys = RecordingKeys(Database.open(url))
         provider = LocalFile.load(Path(site) / "provider.key")
@@ -164,7 +171,7 @@ ROTATE = """
             return await unwrap(*words)
 
         provider.unwrap = some
-        keeper = Ringkeeper(keys, Keyring(Path(site) / "keyring"), "a", provider)
+        keeper = Ringkeeper(keys, Keyring(Path(site) / "keyring"), "a", provider, written)
         await keeper.turn((), 9_000)
 
     asyncio.run(main(*sys.argv[1:]))

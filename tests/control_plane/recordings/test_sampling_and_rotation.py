@@ -7,7 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from control_plane.audit.errors import SealError
+from control_plane.audit.note import Head
+from control_plane.audit.tables import AuditRow
 from control_plane.recording_keys import keeping
 from control_plane.recordings import sampler
 from control_plane.recordings.shelf import ARCHIVE, LIBRARY
@@ -100,3 +104,41 @@ async def test_a_rotation_rewraps_every_key_and_touches_no_audio(sites: Sites) -
         for site in "ab":
             assert [await sites.opens(site, call) for call in (ONE, TWO)] == [True, True]
         assert all(path.read_bytes() == content for path, content in audio.items())
+
+
+async def test_a_rotation_stands_in_the_audit_log_and_waits_for_it(sites: Sites) -> None:
+    async with sites.serving():
+        await sites.recorded(ONE)
+        secret = sites.folder("a") / "provider.key"
+        ring, ledger = Keyring(sites.folder("a") / "keyring"), sites.centers["a"].services.ledger
+        tried = 0
+
+        async def away(*_: object) -> Head:
+            nonlocal tried
+            tried += 1
+            raise SealError("what this site remembers cannot be read")
+
+        async def is_refused() -> bool:
+            return tried > 4  # some are of those who seal what others have written
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ledger, "seal", away)
+            LocalFile.load(secret).begin_rotation()
+            await eventually(is_refused, "the log was asked")
+            found = rotation.look("a", LocalFile.load(secret), ring)
+            assert (found.is_over, found.rewrapped) == (False, 0)
+            assert await sites.opens("a", ONE)
+
+        async def is_over() -> bool:
+            return rotation.look("a", LocalFile.load(secret), ring).is_over
+
+        await eventually(is_over, "it goes on once the log takes it")
+        async with sites.centers["a"].services.database.read() as connection:
+            told = list(
+                await connection.execute(
+                    select(AuditRow.thing, AuditRow.site).where(
+                        AuditRow.action == "recording_key:rotate"
+                    )
+                )
+            )
+        assert told == [("a", "a")], "once"
