@@ -20,7 +20,7 @@ from edge.media.errors import (
 from edge.media.rtpengine import AGENT, CALLER, FOREVER, MediaEngine, Party
 from edge.media.sdp import Direction, audio
 from edge.phone.rtp import RtpClock
-from edge.phone.tones import OTHER
+from edge.phone.tones import OTHER, SILENCE
 from tests.media.servers import (
     HOST,
     PROMPTS,
@@ -522,3 +522,29 @@ async def test_lost_commands_and_lost_answers_are_repeated_and_done_once(
     finally:
         engine.close()
         transport.close()
+
+
+async def test_a_silenced_caller_hears_and_is_not_heard_whoever_offers_what_until_it_is_lifted(
+    engine: MediaEngine, people: Cast
+) -> None:
+    caller, agent, other = people.caller, people.agent, people.other
+    await wait_in_queue(engine, caller)
+    await connect(engine, caller, agent)
+    await hear_each_other(caller, agent)
+    await engine.silence_caller("k", on=True)
+    await until(lambda: agent.hears() == SILENCE, "the agent hears silence")
+    heard = agent.count(caller.name)
+    await engine.relay_offer("k", AGENT, CALLER, agent.sdp)
+    await engine.relay_answer("k", AGENT, CALLER, caller.sdp)
+    await engine.silence_caller("k", on=True)
+    await packets_pass(agent, 10)
+    assert (agent.count(caller.name), agent.hears()) == (heard, SILENCE)
+    assert caller.hears() == agent.name
+    caller.talk_to(await engine.hold_caller("k", caller.sdp))
+    await engine.drop_agent("k")
+    await connect(engine, caller, other)
+    await packets_pass(other, 10)
+    assert (other.count(caller.name), other.hears()) == (0, SILENCE)
+    for _ in range(2):
+        await engine.silence_caller("k", on=False)
+    await hear_each_other(caller, other)
