@@ -159,7 +159,8 @@ class Takeover:
     async def _settle(self, call: CallId, shell: CallShell) -> None:
         """See to what the journal did not know: a ticket that is gone, an agent just reserved."""
         held = shell.records.held
-        if held is not None and held.consulted is not None:
+        is_consulting = self._notes[call].consultation is not None
+        if is_consulting and held is not None and held.consulted is not None:
             await shell.records.write(_consulted_freed)
         if held is None:
             shell.deliver(TicketLost())
@@ -187,8 +188,13 @@ class Takeover:
         return Held(ticket=ticket, given=given, transferor=transferor, consulted=consulted)
 
     def _consulted(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:
-        note = self._notes[call].consultation
-        offer = None if note is None else snapshot.offers.get(note.agent)
+        """Return who is consulted; or has the caller since, and is freed with the call.
+
+        An old copy may show the offer of the latter, and that another still has the caller.
+        """
+        note = self._notes[call]
+        agent = note.ticket.agent if note.consultation is None else note.consultation.agent
+        offer = None if agent is None else snapshot.offers.get(agent)
         return given_agent(snapshot, offer) if offer and offer.value.call == call else None
 
     def _transferor(self, snapshot: Snapshot, call: CallId) -> GivenAgent | None:

@@ -285,3 +285,33 @@ async def test_a_talk_that_the_former_life_did_not_write_has_its_agent_in_the_re
         assert _as_joined(offered, replace(note, state=State.RINGING)) == offered
         a1.sip.hang_up(ours)
         a1.sip.hang_up(theirs)
+
+
+@in_virtual_time
+async def test_who_has_the_caller_and_is_only_consulted_by_an_old_copy_is_freed_with_the_call() -> (
+    None
+):
+    """Killed just after the hand-over, on a copy of before it, without a quorum to ask."""
+    async with center() as made:
+        a1, agent_leg = made.edges["a1"], LegId("agent")
+        ann, bob = AgentId("ann"), AgentId("bob")
+        await made.agent(ann)
+        await made.agent(bob)
+        connected = replace(PLACE, agent=ann, state=TicketState.CONNECTED)
+        await made.put(keys.ticket(PLACE.call), connected)
+        for agent, state in ((ann, OfferState.TALKING), (bob, OfferState.RINGING)):
+            offer = Offer(agent=agent, call=PLACE.call, edge=a1.name, state=state, since_ms=1)
+            await made.put(keys.offer(agent), offer)
+        await settle()
+        await a1.media.hold_caller(PLACE.call, CALLER_SDP)
+        token = Token(epoch=1, revision=1)
+        note = AgentNote(attempt=Attempt(2), token=token, dialog=_dialog(agent_leg, "rung"))
+        handed_over = replace(connected, agent=bob)
+        takeover = _takeover(a1, State.CONNECTED, handed_over, note, is_alone=lambda: True)
+        await takeover.run()
+        assert set(a1.snapshot.offers) == {ann, bob}, "one of the two has the caller"
+        a1.sip.hang_up(LEG)
+        a1.sip.hang_up(agent_leg)
+        await settle()
+        assert (await made.record(a1, LEG)).outcome is Outcome.ANSWERED
+        assert not a1.snapshot.offers
