@@ -121,7 +121,10 @@ async def test_an_approval_lasts_into_the_night_and_no_longer(center: Center) ->
 async def test_a_yes_that_nobody_has_asked_for_begins_no_drill(center: Center) -> None:
     sre, manager = await two(center)
     said = {"act": "drill:run", "thing": "site_killed", "digest": PLAN}
-    given = await manager.post("/v1/approvals", said)
+    assert (await manager.post("/v1/approvals", said)).error_id == "invalid", (
+        "it is asked for first"
+    )
+    given = await manager.post("/v1/approvals", said | {"act": "customer:delete"})
     assert given.status == 201, given.body
     headers = {"Everline-Approval": given.json["id"], "Everline-Purpose": "I feel like it"}
     assert (await sre.post("/v1/drill-permits", DRILL, headers)).status == 403
