@@ -15,6 +15,9 @@ from edge.sip.transaction import ClientTransaction
 AGAIN_S = 5.0
 """After nobody has answered: until they are asked again."""
 NO_DIALOG = 481
+BYE_AGAIN_S = 2.5
+"""Who has no dialog may just be hanging up, and their BYE have met nobody. A proxy sends it again
+after 2 s at most, before it gives it up after 5 (timer E)."""
 
 
 class Asking:
@@ -24,12 +27,16 @@ class Asking:
         self._core = core
 
     def ask(self, leg_id: LegId) -> None:
-        """Ask; a 481 ends the leg. Silence ends nothing, since the way there may be cut."""
+        """Ask; a 481 ends the leg, if no BYE follows. Silence ends nothing: the way may be cut."""
         self._ask(*self._core.confirmed(leg_id))
 
-    def fire(self, leg: Leg, _timer: LegTimer) -> None:
-        """Ask again."""
-        if leg.peer is not None and leg.has_dialog:
+    def fire(self, leg: Leg, timer: LegTimer) -> None:
+        """Ask again; or end the leg of who has ended it, and whom nobody was there to hear."""
+        if leg.peer is None or not leg.has_dialog:
+            return
+        if timer is LegTimer.GONE:
+            self._core.drop(leg, leg.peer, EndedBy.REMOTE, "gone")
+        else:
             self._ask(leg, leg.peer)
 
     def _ask(self, leg: Leg, peer: Peer) -> None:
@@ -37,8 +44,7 @@ class Asking:
             if not leg.has_dialog:
                 return
             if response is not None and response.status == NO_DIALOG:
-                # They have ended it: they hung up, and nobody was there to hear it.
-                self._core.drop(leg, peer, EndedBy.REMOTE, "gone")
+                self._core.set_timer(leg, LegTimer.GONE, BYE_AGAIN_S)
             elif is_gone(response):
                 self._core.set_timer(leg, LegTimer.ASK_AGAIN, AGAIN_S)
 

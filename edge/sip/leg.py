@@ -60,6 +60,8 @@ class LegTimer(Enum):
     """Our offer met theirs (491) and is made again (RFC 3261 §14.1)."""
     ASK_AGAIN = auto()
     """Nobody has said yet whether the other side still has the dialog."""
+    GONE = auto()
+    """The other side has no dialog any more; their BYE may be on its way yet."""
 
 
 class Peer:

@@ -94,6 +94,7 @@ class SipStack:
             LegTimer.SESSION: self._within.fire,
             LegTimer.RETRY_OFFER: self._within.fire,
             LegTimer.ASK_AGAIN: self._asking.fire,
+            LegTimer.GONE: self._asking.fire,
         }
         self._receiver = Receiver(
             self._core,

@@ -8,6 +8,7 @@ from edge.sip.dialog import from_json
 from edge.sip.errors import LocalError
 from edge.sip.events import Ended, EndedBy, LegId
 from tests.sip.network import Network, Party, established
+from tests.sip.test_hang_up import A, B, call, pass_on, stack
 
 
 def _taken_up(network: Network) -> tuple[Party, Party, LegId, LegId]:
@@ -41,9 +42,27 @@ def test_whoever_hung_up_while_nobody_listened_is_gone() -> None:
     assert callee.only(Ended).cause == "bye_timeout"
     heir.deaf = False
     heir.stack.ask(leg, network.now)
-    network.run(0.1)
+    network.run(3.0)
     assert (heir.only(Ended).by, heir.only(Ended).cause) == (EndedBy.REMOTE, "gone")
     network.run_out()
+
+
+@pytest.mark.parametrize("comes_again", [True, False])
+def test_whoever_is_just_hanging_up_is_heard_if_they_say_so_again(*, comes_again: bool) -> None:
+    """Their BYE has met nobody; a telephone that has sent it has no dialog any more."""
+    caller, callee = stack(A), stack(B)
+    leg = call(caller, callee)
+    dialog = caller.dialog(leg)
+    callee.bye(LegId(dialog.remote_tag), 0.0)
+    ((bye, _),) = callee.take_outgoing()
+    heir = stack(A)
+    heir.adopt(dialog, 0.1)
+    heir.ask(leg, 0.1)
+    pass_on(heir, A, callee)
+    assert not pass_on(callee, B, heir), "it is gone, and may say so yet"
+    heard = heir.receive(bye, B, 0.5) if comes_again else heir.handle_timers(3.0)
+    (ended,) = (each for each in heard if isinstance(each, Ended))
+    assert (ended.by, ended.cause) == (EndedBy.REMOTE, "bye" if comes_again else "gone")
 
 
 def test_silence_ends_nothing_and_is_asked_again() -> None:
