@@ -103,6 +103,7 @@ class Replies:
                 "is_limiting": self.headroom.headroom.is_limiting,
             },
             "callbacks": self.callbacks.stages(),
+            "forwarded_by_site": dict(self.steward.forwarded),
             "reservations": {"landed": self.reserver.landed, "refused": self.reserver.refused},
             "sip": {
                 "received": self.endpoint.received,

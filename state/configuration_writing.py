@@ -49,7 +49,7 @@ def table_of(noun: Noun) -> Table:  # noqa: PLR0911 - one case a noun
         case Trunk():
             return _trunk(noun)
         case Did():
-            return _whole(noun, "number")
+            return _whole(noun, "number", "forward")  # a plan's, never a file's
         case Queue():
             return _queue(noun)
         case Agent():

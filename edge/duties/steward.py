@@ -19,6 +19,7 @@ from edge.proxy.errors import ProxyError
 from edge.proxy.events import (
     Connected,
     Event,
+    Forwarded,
     GateChanged,
     Refused,
     Registered,
@@ -29,7 +30,7 @@ from edge.proxy.proxy import Proxy
 from edge.proxy.secrets_file import SecretsFile
 from edge.proxy.tables import AgentRows, Tables, dial, peers
 from edge.settings import Settings, address
-from edge.steering import NOBODY, Standings, encode, ill_sites, rows
+from edge.steering import NOBODY, Standings, encode, forwards, ill_sites, rows
 from state import keys
 from state.clock import Clock
 from state.errors import StoreError
@@ -107,6 +108,8 @@ class Steward:
         self._agent_rows = AgentRows(settings.site)
         self.standings: Standings = NOBODY
         """How the sites stand with steering."""
+        self.forwarded: dict[str, int] = {}
+        """By outcome: calls that this site's proxy handed on outside, since its own start."""
         self._refused: set[AgentId] = set()
         """Whom a gate has just not let ring."""
         self._has_refused = Wake()
@@ -277,6 +280,7 @@ class Steward:
             home=home,
             sip_secret=self._phone_secrets.by_name,
             dial=dial(trunks),
+            forward=forwards(snapshot),
             epoch=FIRST_EPOCH,
             draining=site.value.draining or standings.is_gray(self._site),
         )
@@ -322,6 +326,9 @@ class Steward:
             case Refused(agent=agent):
                 self._refused.add(agent)
                 self._has_refused.set()
+            case Forwarded(trunk=trunk, outcome=outcome, count=count):
+                self.forwarded[outcome] = count
+                log.info("call_forwarded", trunk=trunk, outcome=outcome, count=count)
             case _:
                 pass
 

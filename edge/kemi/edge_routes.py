@@ -18,6 +18,7 @@ import calls
 import door
 import gate
 import KSR
+import outward
 import seal
 import wire
 
@@ -25,11 +26,9 @@ import wire
 RINGING_MS = 120_000
 AGENT_SILENCE_MS = 2000
 IN_DIALOG_SILENCE_MS = 5000
-TRUNK_SILENCE_MS = 4000
 
 OFFER = re.compile(r"([A-Za-z0-9_.\-]{1,128}) +(\d{1,18}) +(\d{1,18})")
 DIAL = "X-Everline-Dial"
-DIALLED = re.compile(r"\+?[0-9]{3,20}")
 NO_TOKEN = (0, 0)
 TABLES_VERSION = 1
 
@@ -98,8 +97,17 @@ class Routes:
         elif peer == wire.EDGE:
             self.offer()
         else:
-            said = f"X-Everline-Trunk: {peer.removeprefix(wire.TRUNK)}\r\n"
-            calls.call_in(self.site, calls.row_of(KSR.kx.gete_ruser()), said)
+            self.from_trunk(peer)
+
+    def from_trunk(self, peer):
+        """Give a carrier's call to an edge, or hand it on where its number has a backup outside."""
+        called = outward.number_called()
+        backup = outward.backup_of(called) if called else None
+        if backup:
+            outward.hand_on(called, backup, self.sealer.param_handed_on())
+            return
+        said = f"X-Everline-Trunk: {peer.removeprefix(wire.TRUNK)}\r\n"
+        calls.call_in(self.site, calls.row_of(KSR.kx.gete_ruser()), said)
 
     def from_stranger(self, method):
         """Serve agents, who prove it; nobody else gets a reply that tells users apart."""
@@ -163,18 +171,21 @@ class Routes:
     def call_out(self):
         """Dial a number through a trunk, if the trunk's row lets it: by its prefixes, or not."""
         trunk, number = KSR.hdr.gete(DIAL).strip(), KSR.kx.gete_ruser()
-        target, _, prefixes = (KSR.htable.sht_get("dial", trunk) or "").partition(" ")
-        allowed = tuple(prefix for prefix in prefixes.split(",") if prefix)
-        if not target or not DIALLED.fullmatch(number) or not number.startswith(allowed):
+        target = outward.target_of(trunk, number)
+        if target is None:
             wire.answer(403, "Forbidden")
-            return
-        wire.take_off_our_headers()
-        KSR.textops.remove_hf("Route")
-        KSR.rr.record_route()
-        KSR.seturi(f"sip:{number}@{target}")
-        KSR.tm.t_set_fr(RINGING_MS, TRUNK_SILENCE_MS)
-        if KSR.tm.t_relay() < 0:
+        elif not outward.dial(number, target):
             wire.answer(wire.UNAVAILABLE, "Service Unavailable")
+
+    def ksr_handed_on_replies(self, _msg):
+        """Reply route: a carrier answers a call that was handed on, or within it."""
+        outward.keep_reachable()
+        return 1
+
+    def ksr_handed_on_failed(self, _msg):
+        """Failure route: the carrier was silent, or refused what was handed on."""
+        outward.failed()
+        return 1
 
     # -- an agent is rung
 
@@ -232,25 +243,33 @@ class Routes:
         """Relay what belongs to a dialog of ours, and nothing else."""
         if method == "ACK" and KSR.tm.t_check_trans() == 0:
             return  # to a refusal of ours, in whose INVITE a Route was preset
-        leg = self.sealer.read(KSR.pv.gete("$route_uri"))
+        route = KSR.pv.gete("$route_uri")
+        leg, is_handed_on = self.sealer.read(route), self.sealer.is_handed_on(route)
         if peer == wire.STRANGER and not leg:
             return
         if KSR.rr.loose_route() < 0:
             if method != "ACK":
                 wire.answer(481, "Call/Transaction Does Not Exist")
             return
-        if not self.may_pass(peer):
+        if not self.may_pass(peer, is_handed_on):
             wire.answer(403, "Forbidden")
             return
         if leg:
             KSR.tm.t_on_reply("ksr_in_dialog_replies")
             if method == "BYE":
                 gate.free(*leg)
+        elif is_handed_on:
+            KSR.tm.t_on_reply("ksr_handed_on_replies")
         KSR.tm.t_set_fr(RINGING_MS, IN_DIALOG_SILENCE_MS)
         KSR.tm.t_relay()
 
-    def may_pass(self, peer):
-        """Whether the next hop is one that `peer` may reach; the other end of all is an edge."""
+    def may_pass(self, peer, is_handed_on):
+        """Whether the next hop is one that `peer` may reach.
+
+        The other end of all is an edge, but for calls between carriers, which were handed on.
+        """
+        if is_handed_on and peer.startswith(wire.TRUNK):
+            return outward.may_pass()
         if peer == wire.EDGE:
             if not KSR.isdsturiset():
                 KSR.nathelper.handle_ruri_alias()
@@ -284,11 +303,11 @@ class Routes:
             tables = json.loads(self.tables.read_text())
             if tables["v"] != TABLES_VERSION:
                 raise ValueError(f"version {tables['v']}")  # noqa: TRY301 - as any other misfit
-            for name in ("home", "sip_secret", "dial"):
+            for name in ("home", "sip_secret", "dial", "forward"):
                 tables.setdefault(name, {})  # there is none in files of before
             rows = [
                 (name, key, str(value))
-                for name in ("steer", "peers", "ha1", "home", "sip_secret", "dial")
+                for name in ("steer", "peers", "ha1", "home", "sip_secret", "dial", "forward")
                 for key, value in tables[name].items()
             ]
         except FileNotFoundError:

@@ -1,7 +1,8 @@
 """The seal in the Record-Route of an agent's dialog: whose it is, and that we let it through.
 
 With it an agent's phone, a stranger by its address, may speak inside its dialogs, also after a
-restart of Kamailio; and BYE frees the gate of the right agent.
+restart of Kamailio; and BYE frees the gate of the right agent. Another seal is in that of a call
+which was handed on from one trunk to another: these may speak to each other in it.
 """
 
 import hashlib
@@ -12,6 +13,10 @@ import secrets
 import KSR
 
 LEG = re.compile(r";leg=([A-Za-z0-9_.\-]{1,64})~(\d{1,18})~(\d{1,18})~([0-9a-f]{20})(?![0-9a-f])")
+HANDED_ON = re.compile(r";on=([0-9a-f]{20})(?![0-9a-f])")
+
+BETWEEN_TRUNKS = "handed on"
+"""No agent's words: after their id stands a number."""
 
 
 class Sealer:
@@ -39,7 +44,20 @@ class Sealer:
             return None
         return agent, token
 
+    def param_handed_on(self):
+        """Return the parameter for the Record-Route of a call that goes from trunk to trunk."""
+        return f";on={self.mac(BETWEEN_TRUNKS)}"
+
+    def is_handed_on(self, route_uri):
+        """Tell whether the message at hand is of a dialog from trunk to trunk that we let be."""
+        found = HANDED_ON.search(route_uri)
+        return bool(found) and hmac.compare_digest(found[1], self.mac(BETWEEN_TRUNKS))
+
     def seal(self, agent, token):
+        """Return what only we can write of an agent's dialog."""
+        return self.mac(f"{agent} {token[0]} {token[1]}")
+
+    def mac(self, words):
         """Return what only we can write, and only for this Call-ID."""
-        text = f"{agent} {token[0]} {token[1]} {KSR.kx.get_callid()}"
+        text = f"{words} {KSR.kx.get_callid()}"
         return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()[:20]

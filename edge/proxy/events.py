@@ -54,7 +54,17 @@ class Refused(Struct, frozen=True, kw_only=True):
     """`busy`, `stale token`, `not registered`, `gate not loaded`, `nobody listens`."""
 
 
-Event = Connected | Disconnected | Registered | Unregistered | GateChanged | Refused
+class Forwarded(Struct, frozen=True, kw_only=True):
+    """A call was handed on to a backup number outside, or should have been."""
+
+    trunk: str
+    outcome: str
+    """`sent`; then perhaps `refused` or `silent`. `loop`: it came back to us, and was ended."""
+    count: int
+    """Of that outcome, since Kamailio's start: whoever missed some knows."""
+
+
+Event = Connected | Disconnected | Registered | Unregistered | GateChanged | Refused | Forwarded
 
 
 class _Listening(msgspec.Struct, tag_field="event", tag="listening"):
@@ -109,7 +119,16 @@ class _Refused(msgspec.Struct, tag_field="event", tag="refused"):
         return Refused(agent=AgentId(self.agent), call=CallId(self.call), why=self.why)
 
 
-_Frame = _Listening | _Registered | _Unregistered | _Expired | _Gate | _Refused
+class _Forwarded(msgspec.Struct, tag_field="event", tag="forwarded"):
+    trunk: str
+    outcome: str
+    count: int
+
+    def event(self) -> Forwarded:
+        return Forwarded(trunk=self.trunk, outcome=self.outcome, count=self.count)
+
+
+_Frame = _Listening | _Registered | _Unregistered | _Expired | _Gate | _Refused | _Forwarded
 _decoder: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
 
 

@@ -28,7 +28,7 @@ Key = tuple[str, str]
 class Tables(Discreet, frozen=True, kw_only=True):
     """Everything that a Kamailio is told, except its gate."""
 
-    UNTOLD: ClassVar = frozenset({"ha1", "sip_secret"})
+    UNTOLD: ClassVar = frozenset({"ha1", "sip_secret", "forward"})
 
     steer: Mapping[str, str] = field(default_factory=dict)
     """DID (or `*`) -> groups of `host:port`, `|` between groups, `,` within. A number that exists
@@ -44,6 +44,8 @@ class Tables(Discreet, frozen=True, kw_only=True):
     """By name: what phones' ephemeral credentials are checked with."""
     dial: Mapping[str, str] = field(default_factory=dict)
     """Trunk -> `host:port PREFIX,PREFIX`: where edges may dial out, and to what numbers."""
+    forward: Mapping[str, str] = field(default_factory=dict)
+    """DID -> `TRUNK NUMBER`: a contingency plan hands its calls on to that number outside."""
     epoch: int = 0
     """Tokens of an older epoch are refused whatever their revision."""
     draining: bool = False
@@ -91,10 +93,11 @@ def _owned(tables: Tables) -> Mapping[str, Mapping[str, str]]:
         "home": tables.home,  # type: ignore[dict-item]  # as above
         "sip_secret": tables.sip_secret,
         "dial": tables.dial,
+        "forward": tables.forward,
     }
 
 
-OWNED = ("steer", "peers", "ha1", "home", "sip_secret", "dial")
+OWNED = ("steer", "peers", "ha1", "home", "sip_secret", "dial", "forward")
 """Tables that hold nothing but what edges told."""
 
 
@@ -187,6 +190,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     home: dict[str, str] = {}
     sip_secret: dict[str, str] = {}
     dial: dict[str, str] = {}
+    forward: dict[str, str] = {}
 
 
 def encode_file(tables: Tables) -> bytes:
@@ -209,6 +213,7 @@ def decode_file(content: bytes) -> dict[Key, str]:
         "home": file.home,
         "sip_secret": file.sip_secret,
         "dial": file.dial,
+        "forward": file.forward,
     }
     return {
         (table, key): value for table, entries in named.items() for key, value in entries.items()

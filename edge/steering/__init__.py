@@ -1,6 +1,7 @@
 """Which site and which edge sees to what. PURE: values in, values out."""
 
 from edge.steering.duty import chosen, home_edge, janitor
+from edge.steering.forwarding import forwards
 from edge.steering.moves import MoveDue, moves_due
 from edge.steering.standing import NOBODY, Illness, Standing, Standings, ill_sites
 from edge.steering.table import ANY, Groups, encode, rows
@@ -15,6 +16,7 @@ __all__ = [
     "Standings",
     "chosen",
     "encode",
+    "forwards",
     "home_edge",
     "ill_sites",
     "janitor",

@@ -92,12 +92,15 @@ def _ring_s(record: CallRecord) -> float | None:
 
 
 def redirected(what: Coming, before: Snapshot, after: Snapshot) -> Coming:
-    """Return the same calls as they come when their numbers lead elsewhere.
+    """Return the same calls as they come when their numbers lead elsewhere, or out of the center.
 
     Streams that lead into one queue then are one: a stream's name is what its callers are drawn by.
     """
     found: dict[tuple[DidNumber, SiteId, QueueId], Stream] = {}
     for each in what.streams:
+        did = after.dids.get(each.did)
+        if did is not None and did.value.forward:
+            continue
         led = _led(each, before, after)
         key = led.did, led.via, led.queue
         found[key] = led if key not in found else _together(found[key], led)

@@ -100,6 +100,9 @@ class Did(Struct, frozen=True, kw_only=True):
     region: str = ""
     """ISO 3166 code of the country in whose form its callers' numbers come. Empty: the trunks of
     its tenant say it."""
+    forward: str = ""
+    """E.164 number outside to which new calls are handed on, at any hour, while a contingency plan
+    says so: nobody here queues, records or writes them down. Empty: the center takes them."""
 
 
 class Opening(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from edge.acd.token import Token
 from edge.duties.presence import PresenceKeeper
 from edge.duties.steward import Steward
 from edge.media.relay import Relay
+from edge.proxy.events import Forwarded
 from edge.proxy.gate import GateLoad
 from edge.settings import Settings
 from state import keys
@@ -33,6 +34,7 @@ from state.model import (
 )
 from state.store import Delete, Put, WatchBatch
 from tests.edge.virtual_time import LoopClock, in_virtual_time, until
+from tests.steering.test_forwarding import OUT, world
 
 ANN, SITE = AgentId("ann"), SiteId("a")
 
@@ -165,3 +167,24 @@ async def test_an_edge_whose_mirror_lags_loads_the_gate_with_what_the_store_has(
         assert load.offers[ANN].token == rung
         assert load.floor.epoch == FIRST_EPOCH + 2
         assert load.floor.revision > rung.revision
+
+
+def steward_alone() -> Steward:
+    """Return one whose mirror has seen nothing."""
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    return steward_of(store, Mirror(store, clock), Keeper())
+
+
+def test_kamailio_is_told_which_calls_it_hands_on() -> None:
+    tables = steward_alone()._tables(world().snapshot)  # noqa: SLF001 - what it tells its proxy
+    assert tables is not None
+    assert tables.forward == {"1": f"t2 {OUT}"}
+
+
+async def test_calls_that_were_handed_on_are_counted_as_kamailio_does() -> None:
+    steward = steward_alone()
+    for count in (1, 4):  # those between were missed
+        await steward._hear(Forwarded(trunk="t2", outcome="sent", count=count))  # noqa: SLF001 - news
+    await steward._hear(Forwarded(trunk="t2", outcome="loop", count=1))  # noqa: SLF001 - news
+    assert steward.forwarded == {"sent": 4, "loop": 1}

@@ -26,7 +26,7 @@ def site(kamailio: Site) -> Iterator[Site]:
     """Return the site with nothing but its gate open; see that no worker died and nobody raised."""
     for table in ("steer", "peers", "ha1", "home", "gate", "leg", "meta", "listen"):
         kamailio.rpc("htable.flush", table)
-    for table in ("down", "silent", "unanswered", "room", "strike", "ban", "known"):
+    for table in ("down", "silent", "unanswered", "room", "strike", "ban", "known", "forward"):
         kamailio.rpc("htable.flush", table)
     kamailio.put("meta", "tables", "1")
     kamailio.put("meta", "gate_loaded", "1")

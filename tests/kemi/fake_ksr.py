@@ -19,7 +19,7 @@ from typing import Any
 
 API = Path(__file__).parent / "ksr_api.txt"
 KEMI = Path(__file__).parent.parent.parent / "edge" / "kemi"
-INITIAL_ZERO = frozenset({"strike", "unanswered"})
+INITIAL_ZERO = frozenset({"strike", "unanswered", "tally"})
 """Tables in which a key that is not there counts as 0 (`initval` in kamailio.cfg)."""
 TYPES = {"str": str, "int": int}
 
@@ -49,6 +49,7 @@ class World:
     call_id: str = "call-id"
     route_uri: str = ""
     next_hop: tuple[str, str] = ("", "")
+    contact_host: str = "198.18.10.10"
     auth_user: str = ""
     from_user: str = ""
     to_user: str = ""
@@ -123,6 +124,8 @@ class FakeKsr(ModuleType):
             "$rm": lambda: self.world.method,
             "$aU": lambda: self.world.auth_user,
             "$cs": lambda: "1",
+            "$(hdr(Diversion)[*])": lambda: self.world.headers.get("Diversion", ""),
+            "$(ct{nameaddr.uri}{uri.host})": lambda: self.world.contact_host,
             "$evapi(msg)": lambda: self.world.evapi_message,
             "$ulc(exp=>aor)": lambda: self.world.to_user,
             "$ulc(now=>expires)": lambda: 1060,
@@ -133,6 +136,7 @@ class FakeKsr(ModuleType):
             "kx.get_msgbuf": self._text,
             "kx.get_srcip": lambda: self.world.source[0],
             "kx.get_srcport": lambda: str(self.world.source[1]),
+            "kx.get_rcvip": lambda: "198.18.1.10",
             "kx.get_ruri": lambda: self.world.ruri,
             "kx.gete_ruser": lambda: self.world.ruri.partition(":")[2].partition("@")[0],
             "kx.gete_fuser": lambda: self.world.from_user,
@@ -145,6 +149,7 @@ class FakeKsr(ModuleType):
             "hdr.gete": lambda name: self.world.headers.get(name, ""),
             "hdr.remove": lambda name: self._note("remove", name),
             "hdr.append": lambda text: self._note("header", text.strip()),
+            "hdr.insert": lambda text: self._note("insert", text.strip()),
             "hdr.append_to_reply": self._append_to_reply,
             "textops.remove_hf": lambda name: self._note("remove", name),
             "textops.remove_hf_re": lambda name: self._note("remove", name),

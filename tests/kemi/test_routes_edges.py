@@ -87,8 +87,10 @@ def test_a_start_begins_with_the_last_good_tables(
     script: Script, world: World, tmp_path: Path
 ) -> None:
     world.tables.clear()
-    (tmp_path / "tables.json").write_text(json.dumps(GOOD))
+    handed_on = {"forward": {"1": "t2 +4930123456"}}
+    (tmp_path / "tables.json").write_text(json.dumps(GOOD | handed_on))
     script.routes.ksr_tables_from_file(None, "htable:mod-init")
+    assert world.tables["forward"] == handed_on["forward"]
     assert world.tables["steer"] == {"1": E2}
     assert world.tables["peers"] == {"1.2.3.4": "trunk:t2"}
     assert world.tables["ha1"] == {"bob": "0" * 32}

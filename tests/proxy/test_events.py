@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from edge.acd.token import Token
 from edge.proxy.events import (
     Event,
+    Forwarded,
     GateChanged,
     Listening,
     NetstringError,
@@ -59,6 +60,10 @@ TOKEN = Token(epoch=1, revision=7)
         (
             b'{"event": "refused", "agent": "alice", "call": "c", "why": "busy"}',
             Refused(agent=ALICE, call=CallId("c"), why="busy"),
+        ),
+        (
+            b'{"event": "forwarded", "trunk": "t2", "outcome": "sent", "count": 3}',
+            Forwarded(trunk="t2", outcome="sent", count=3),
         ),
     ],
 )

@@ -118,6 +118,7 @@ TABLES = Tables(
     peers={"127.0.0.2": "trunk:t1"},
     ha1={ALICE: ha1_of("alice", "pw")},
     home={ALICE: "0.0"},
+    forward={"4930": "t2 +4930123456"},
     epoch=1,
 )
 
@@ -135,12 +136,14 @@ async def test_given_tables_are_applied_then_kamailio_and_the_file_have_them(sit
 
         await proxy.apply(Tables(steer={"4931": ""}, draining=True))
         assert site.row("steer", "4930") is None
+        assert site.row("forward", "4930") is None
         assert site.row("steer", "4931") == "|"
         assert site.row("ha1", "alice") is None
         assert site.row("meta", "draining") == "1"
 
         await proxy.apply(TABLES)
         assert site.row("meta", "draining") is None
+        assert site.row("forward", "4930") == "t2 +4930123456"
 
 
 async def test_rows_of_an_earlier_life_go_when_an_edge_applies_its_own(site: Site) -> None:

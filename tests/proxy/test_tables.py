@@ -86,6 +86,13 @@ def test_the_file_holds_what_a_restart_needs_and_nothing_of_the_moment() -> None
     assert told == {("steer", "1"): "h:1", ("ha1", "alice"): "f"}
 
 
+def test_what_is_handed_on_outlives_a_restart() -> None:
+    tables = Tables(steer={"1": "h:1"}, forward={"1": "t2 +4930123456"})
+    assert rows(tables)["forward", "1"] == "t2 +4930123456"
+    assert decode_file(encode_file(tables))["forward", "1"] == "t2 +4930123456"
+    assert "4930" not in repr(tables), "whose number it may be is in no log"
+
+
 @pytest.mark.parametrize(
     "content",
     [
