@@ -9,6 +9,7 @@ import phonenumbers
 from msgspec import Struct
 from msgspec.structs import replace
 
+from control_plane.configuration import numbers
 from control_plane.configuration.document import Document, Item, by_section
 from control_plane.configuration.nouns import ACTIVATIONS, ActivationTable, PlanTable
 from control_plane.configuration.plans import meeting, misfits, overlaid
@@ -58,6 +59,7 @@ def check(document: Document) -> Checked:
     )
     if active:
         found += dangling(whole)
+    found += numbers.told(whole.dids)
     found += _unclear_numbers(whole.trunks, whole.dids)
     found += _unstaffed(whole)
     found += _unspoken(whole, document)

@@ -15,6 +15,8 @@ from state.configuration import SECTIONS as STATE_SECTIONS
 from state.table import Table
 
 Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
+Number = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{5,14}$")]
+"""E.164."""
 Text = Annotated[str, Meta(max_length=200)]
 
 
@@ -54,13 +56,21 @@ class DidChange(Table):
     """Other opening hours."""
     closed_queue: Word | None = None
     """Where callers go while it is closed."""
+    number: Number | None = None
+    """The backup number outside: new calls go out to it at any hour, and are neither queued nor
+    recorded, nor in the ledger of calls. Those who wait stay."""
 
 
 class QueueChange(Table):
-    """What a plan makes of a queue: its callers, also those who wait, are served by another."""
+    """What a plan makes of a queue: its callers, also those who wait, are served by another.
 
-    backup: Word
+    Or new calls of the DIDs that lead to it go out to a number, or both.
+    """
+
+    backup: Word | None = None
     """The queue that serves them."""
+    number: Number | None = None
+    """The backup number outside for the DIDs that lead to it, as for a DID."""
 
 
 class SiteChange(Table):
@@ -72,6 +82,9 @@ class SiteChange(Table):
         msgspec.field(default_factory=dict)
     )
     """Percent of its calls by site, 100 in all."""
+    number: Number | None = None
+    """The backup number outside, as for a DID, for the plan's tenant's DIDs whose only site it
+    is."""
 
 
 class AgentChange(Table):

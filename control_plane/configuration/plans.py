@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
+from control_plane.configuration import numbers
 from control_plane.configuration.nouns import (
     AgentChange,
     DidChange,
@@ -33,6 +34,7 @@ WHOLE: Final = 100
 
 def overlaid(configuration: Configuration, plans: Iterable[PlanTable]) -> Configuration:
     """Return the configuration as it is while these plans are active. They fit, and do not meet."""
+    plans = tuple(plans)
     for plan in plans:
         configuration = replace(
             configuration,
@@ -45,7 +47,7 @@ def overlaid(configuration: Configuration, plans: Iterable[PlanTable]) -> Config
                 _agent(agent, plan.agents.get(agent.id)) for agent in configuration.agents
             ),
         )
-    return configuration
+    return numbers.forwarded(configuration, plans)
 
 
 def misfits(identifier: str, plan: PlanTable, configuration: Configuration) -> Iterator[Finding]:
@@ -67,9 +69,8 @@ def misfits(identifier: str, plan: PlanTable, configuration: Configuration) -> I
     for field, kind, name in (*known.targets(plan), *known.references(plan)):
         if name not in known.names[kind]:
             yield fault(field, f"names the {kind} {name!r}, which is not there", f"name a {kind}")
-    for queue, change in plan.queues.items():
-        if change.backup == queue:
-            yield fault(f"queues.{queue}.backup", "leads to the queue itself", "name another one")
+    for each in (*_of_queues(plan), *numbers.unusable(plan, configuration)):
+        yield fault(*each)
     for site, share in plan.sites.items():
         if share.shares and sum(share.shares.values()) != WHOLE:
             told = f"makes {sum(share.shares.values())} % of its calls"
@@ -77,6 +78,15 @@ def misfits(identifier: str, plan: PlanTable, configuration: Configuration) -> I
     drained = {name for name, change in plan.sites.items() if not change.shares}
     if drained and drained >= set(known.names["site"]):
         yield fault("sites", "it drains every site", "leave one that serves")
+
+
+def _of_queues(plan: PlanTable) -> Iterator[numbers.Fault]:
+    for queue, change in plan.queues.items():
+        if change.backup is None and change.number is None:
+            text = "names neither a backup nor a number"
+            yield f"queues.{queue}", text, "name a queue that serves it, or a number"
+        if change.backup == queue:
+            yield f"queues.{queue}.backup", "leads to the queue itself", "name another one"
 
 
 def meeting(plans: Mapping[str, PlanTable]) -> Iterator[Finding]:
@@ -132,7 +142,8 @@ class _Known:
                 yield f"{at}.calendar", "calendar", did.calendar
             yield from ((f"{at}.sites", "site", site) for site in did.sites)
         for name, queue_change in plan.queues.items():
-            yield f"queues.{name}.backup", "queue", queue_change.backup
+            if queue_change.backup is not None:
+                yield f"queues.{name}.backup", "queue", queue_change.backup
         for name, site in plan.sites.items():
             yield from ((f"sites.{name}.backups", "site", each) for each in site.backups)
             yield from ((f"sites.{name}.shares", "site", each) for each in site.shares)
@@ -157,7 +168,7 @@ def _did(did: Did, change: DidChange | None) -> Did:
 
 
 def _queue(queue: Queue, change: QueueChange | None) -> Queue:
-    if change is None:
+    if change is None or change.backup is None:
         return queue
     at_once = Step(after_s=0.0, overflow=QueueId(change.backup))
     later = tuple(replace(step, overflow=None) for step in queue.steps)

@@ -14,6 +14,8 @@ from drills.ctl.commands import Command
 from drills.ctl.line import Line, LineError
 
 FORCE, TRIAL = "force", "dry-run"
+MOST_DIDS: Final = 5
+"""So many are named of those whose calls go outside."""
 SHORT: Final = """\
   ./everline ctl drain SITE             its calls go to other sites; --no-draining ends that
   ./everline ctl share SITE a=70 b=30   percent of its calls by site; none: all its own
@@ -78,6 +80,19 @@ def shown(move: Mapping[str, Any]) -> RenderableType:
         parts += [_queues(queues, move), ""]
     parts += [_sites(move.get("sites", ())), "", _verdict(move)]
     return Group(*parts)
+
+
+def outside(findings: Sequence[Mapping[str, Any]]) -> Text | None:
+    """Return whose calls go to a number outside, and what nobody will see of them; None: nobody's.
+
+    `findings`: what a version says of itself.
+    """
+    found = [each for each in findings if (each["section"], each["field"]) == ("dids", "forward")]
+    if not found:
+        return None
+    dids = ", ".join(each["id"] for each in found[:MOST_DIDS])
+    more = f" and {len(found) - MOST_DIDS} more" if len(found) > MOST_DIDS else ""
+    return Text(f"{dids}{more}: {found[0]['fault']}.", style="yellow")
 
 
 def _queues(rows: Sequence[Mapping[str, Any]], move: Mapping[str, Any]) -> Table:

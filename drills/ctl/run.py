@@ -215,6 +215,8 @@ def _may_go_on(told: Mapping[str, Any]) -> bool:
     if not (move := told.get("move")):
         return True
     console().print(moves.shown(move))
+    if outside := moves.outside(told.get("findings", ())):
+        console().print(outside)
     return input("Move it? [y/N] ").strip().lower() in {"y", "yes"}
 
 

@@ -113,6 +113,7 @@ def test_one_plan_moves_calls_by_the_percent_and_agents_with_them() -> None:
         ({"sites": {"a": {"backups": ["z"]}}}, "sites.a.backups"),
         ({"sites": {"a": {}, "b": {}, "c": {}}}, "sites"),
         ({"sites": {"a": {}}, "tenant": "acme"}, "sites.a"),
+        ({"queues": {"sales": {}}}, "queues.sales"),
     ],
 )
 def test_what_does_not_fit_names_the_field(tables: dict[str, Any], field: str) -> None:

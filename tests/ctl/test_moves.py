@@ -9,7 +9,7 @@ from rich.console import Console
 
 from drills.ctl import run
 from drills.ctl.line import LineError
-from drills.ctl.moves import expanded, shown, tried
+from drills.ctl.moves import expanded, outside, shown, tried
 
 QUEUE = {
     "queue": "sales",
@@ -90,6 +90,15 @@ def test_an_emergency_and_what_could_not_be_seen_are_said() -> None:
     assert "2 queues of other tenants" in printed(MOVE | {"others_short": 2})
 
 
+def test_whose_calls_go_outside_is_said_once() -> None:
+    found = {"section": "dids", "field": "forward", "fault": "they go outside"}
+    other = found | {"section": "queues", "field": "needs", "id": "sales"}
+    assert outside([other]) is None
+    text = outside([other, *(found | {"id": str(each)} for each in range(7))])
+    assert text is not None
+    assert text.plain == "0, 1, 2, 3, 4 and 2 more: they go outside."
+
+
 @pytest.mark.parametrize(("answer", "goes_on"), [("y", True), ("yes", True), ("", False)])
 def test_whoever_sits_there_is_asked_after_the_table(
     monkeypatch: pytest.MonkeyPatch,
@@ -101,4 +110,7 @@ def test_whoever_sits_there_is_asked_after_the_table(
     monkeypatch.setattr("builtins.input", lambda _: answer)
     assert run._may_go_on({"move": MOVE}) is goes_on  # noqa: SLF001 - the question itself
     assert "does NOT fit" in "".join(capsys.readouterr())
+    found = {"section": "dids", "field": "forward", "id": "4930111", "fault": "they go outside"}
+    run._may_go_on({"move": MOVE, "findings": [found]})  # noqa: SLF001 - likewise
+    assert "4930111: they go outside." in "".join(capsys.readouterr())
     assert run._may_go_on({"version": 3}), "nobody is asked"  # noqa: SLF001 - likewise
