@@ -12,7 +12,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -36,6 +36,13 @@ ANSWER_S: Final = 1.0
 Cancel = Callable[[CallId], Awaitable[bool]]
 
 
+class _Due(NamedTuple):
+    """Somebody to be called back, and how often they are looked up yet."""
+
+    place: Place
+    tries: int
+
+
 class Refusals:
     """Looks up who is to be called back."""
 
@@ -44,7 +51,7 @@ class Refusals:
         self._mirror = mirror
         self._database = database
         self._cancel = cancel
-        self._due: asyncio.Queue[Place] = asyncio.Queue()
+        self._due: asyncio.Queue[_Due] = asyncio.Queue()
         for entry in mirror.snapshot.places.values():
             self._note(entry.value)
         mirror.subscribe(self._take)
@@ -58,16 +65,16 @@ class Refusals:
 
     def _note(self, place: Place) -> None:
         if place.due_s is not None and place.call_back is not None:
-            self._due.put_nowait(place)
+            self._due.put_nowait(_Due(place, TRIES))
 
     async def run(self) -> None:
-        """Look up until cancelled."""
+        """Look up until cancelled. Whoever cannot be seen to now comes again, behind the others."""
+        loop = asyncio.get_running_loop()
         while True:
-            place = await self._due.get()
-            for _ in range(TRIES):
-                if await self._is_seen_to(place):
-                    break
-                await asyncio.sleep(RETRY_S)
+            due = await self._due.get()
+            if not await self._is_seen_to(due.place) and due.tries > 1:
+                again = _Due(due.place, due.tries - 1)
+                loop.call_later(RETRY_S, self._due.put_nowait, again)
 
     async def _is_seen_to(self, place: Place) -> bool:
         """Return whether nothing is left to do about a place."""

@@ -25,15 +25,17 @@ class Edge:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self.is_there = True
+        self.deaf_to: frozenset[CallId] = frozenset()
         self.asked: list[CallId] = []
 
     async def cancel(self, call: CallId) -> bool:
         """Write it down, as an edge does."""
         self.asked.append(call)
-        if self.is_there:
+        takes_it = self.is_there and call not in self.deaf_to
+        if takes_it:
             held = self._scene.mirror.snapshot.places[call].value
             await self._scene.put((keys.place(call), replace(held, due_s=None)))
-        return self.is_there
+        return takes_it
 
 
 @pytest.fixture
@@ -96,3 +98,16 @@ async def test_it_is_asked_again_until_an_edge_takes_it(scene: Scene, edge: Edge
         return scene.mirror.snapshot.places[call_id(1)].value.due_s is None
 
     await eventually(is_cancelled, "the callback is cancelled")
+
+
+async def test_one_who_cannot_be_seen_to_holds_nobody_else_up(scene: Scene, edge: Edge) -> None:
+    await customer(scene, ANNA_CALLS, consents=False)
+    await customer(scene, OTHER, consents=False)
+    edge.deaf_to = frozenset({call_id(1)})
+    await scene.put(lost(1, ANNA_CALLS), lost(2, OTHER))
+
+    async def is_cancelled() -> bool:
+        return scene.mirror.snapshot.places[call_id(2)].value.due_s is None
+
+    await eventually(is_cancelled, "the other's callback is cancelled")
+    assert edge.asked[:2] == [call_id(1), call_id(2)]
