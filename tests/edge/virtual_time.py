@@ -7,6 +7,7 @@ import functools
 import inspect
 import selectors
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec
 
 from state.model import Now
@@ -42,10 +43,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._slow = _Selector()
         super().__init__(self._slow)
+        self._threads = ThreadPoolExecutor()
+        self.set_default_executor(self._threads)
 
     def time(self) -> float:
         """Return the virtual time, which starts at 1000."""
         return 1000.0 + self._slow.slept_s
+
+    async def shutdown_default_executor(self) -> None:
+        """Wait here for threads that are at work: they have no timer by which the loop would."""
+        self._threads.shutdown()
 
 
 class LoopClock:
