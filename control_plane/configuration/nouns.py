@@ -101,15 +101,15 @@ class PlanTable(Table):
     dids: Annotated[dict[Word, DidChange], Meta(max_length=1000)] = msgspec.field(
         default_factory=dict
     )
-    """By number: backup queue, sites, announcement, hours."""
+    """By number: backup queue or number outside, sites, announcement, hours."""
     queues: Annotated[dict[Word, QueueChange], Meta(max_length=1000)] = msgspec.field(
         default_factory=dict
     )
-    """By id: the backup queue."""
+    """By id: the backup queue, or a number outside."""
     sites: Annotated[dict[Word, SiteChange], Meta(max_length=50)] = msgspec.field(
         default_factory=dict
     )
-    """By id: it drains, or shares its calls."""
+    """By id: it drains, shares its calls, or has a number outside."""
     agents: Annotated[dict[Word, AgentChange], Meta(max_length=10_000)] = msgspec.field(
         default_factory=dict
     )

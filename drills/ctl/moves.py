@@ -19,7 +19,7 @@ MOST_DIDS: Final = 5
 SHORT: Final = """\
   ./everline ctl drain SITE             its calls go to other sites; --no-draining ends that
   ./everline ctl share SITE a=70 b=30   percent of its calls by site; none: all its own
-  ./everline ctl plan ID --body-why W   activate a contingency plan
+  ./everline ctl plan ID --why W        activate a contingency plan
 """
 
 

@@ -73,7 +73,7 @@ async def play(stage: Stage) -> Run:
     screen.began_s = loop.time() + CALLS_BEGIN_IN_S
     screen.say(f"{len(scenario.calls)} calls to {len(scenario.queues)} numbers")
     calling = asyncio.create_task(people.let_call(screen.began_s))
-    counting = asyncio.create_task(_count(stage))
+    counting = asyncio.create_task(count(stage))
     manager = Manager(stage.lab, scenario.queues[0].id)
     managing = [asyncio.create_task(manager.before_the_kill())]
     looking: list[asyncio.Task[None]] = []
@@ -206,7 +206,7 @@ def _check_agents(stage: Stage) -> None:
             raise DemoError(f"the {program.task.name} ended at once: see {program.task.log}")
 
 
-async def _count(stage: Stage) -> None:
+async def count(stage: Stage) -> None:
     """Keep the screen's counts."""
     while True:
         reports = stage.people.caller_reports()

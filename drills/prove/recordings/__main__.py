@@ -26,7 +26,7 @@ from drills.cli.progress import console
 from drills.demo.hearing import Recorded
 from drills.demo.ledger import Ledger, join
 from drills.demo.recorded import Listening
-from drills.demo.run import DemoError, Stage, read_records, staged
+from drills.demo.run import DemoError, Stage, count, read_records, staged
 from drills.demo.scenario import plan
 from drills.demo.screen import Screen
 from drills.demo.stock import settle
@@ -86,6 +86,7 @@ async def _prove(stage: Stage, seed: int) -> Proof:
     await erasing.prepare([each.number for each in planned])
     screen.began_s = loop.time() + CALLS_BEGIN_IN_S
     calling = asyncio.create_task(stage.people.let_call(screen.began_s))
+    counting = asyncio.create_task(count(stage))
     killing = asyncio.create_task(_kill(stage, seed, kills))
     try:
         await calling
@@ -93,6 +94,7 @@ async def _prove(stage: Stage, seed: int) -> Proof:
     finally:
         killing.cancel()
         calling.cancel()
+        counting.cancel()
         # Not before each store is back; a fault of ours that has ended the kills is told.
         with contextlib.suppress(asyncio.CancelledError):
             await killing
