@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import cyclopts
 
 from drills.cli.errors import CommandError, Exit
+from drills.demo.scenario import FEWEST_CALLS
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 from drills.prove.history import FaultKind
@@ -56,7 +57,7 @@ Calls = Annotated[
     int,
     cyclopts.Parameter(
         help="recordings: how many calls. Default 60.",
-        validator=cyclopts.validators.Number(gte=10, lte=2000),
+        validator=cyclopts.validators.Number(gte=FEWEST_CALLS, lte=2000),
     ),
 ]
 Faults = Annotated[
