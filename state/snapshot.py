@@ -10,7 +10,6 @@ an agent's home need not know of it. Only `raw` has where they are configured to
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
@@ -60,9 +59,6 @@ from state.model import (
 )
 from state.raw import Change, KeyValue
 
-_SUM_BYTES = 16
-_SUM_MODULUS = 1 << (8 * _SUM_BYTES)
-
 
 class Snapshot(Discreet, frozen=True, kw_only=True):
     """Everything that every edge knows, at one revision."""
@@ -100,8 +96,6 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     bad: Map[str, str] = field(default_factory=Map)
     """Key -> why it cannot be read and what to do."""
     raw: Map[str, KeyValue] = field(default_factory=Map)
-    checksum: int = 0
-    """Sum over the keys of a hash of key and mod_revision; see `digest`."""
 
 
 class Delta(Struct, frozen=True, kw_only=True):
@@ -251,22 +245,6 @@ def _configured(record: KeyValue) -> Agent:
     return found
 
 
-def digest(snapshot: Snapshot) -> str:
-    """Return a hash over the (key, mod_revision) pairs, the same in whatever order they came."""
-    return f"{snapshot.checksum:032x}"
-
-
-def digest_of(pairs: Iterable[tuple[str, int]]) -> str:
-    """Return what `digest` says of a snapshot with just these (key, mod_revision) pairs."""
-    return f"{sum(pair_sum(key, revision) for key, revision in pairs) % _SUM_MODULUS:032x}"
-
-
-def pair_sum(key: str, mod_revision: int) -> int:
-    """Return what one pair adds to the digest's sum."""
-    text = f"{key}\0{mod_revision}".encode("utf-8", "surrogateescape")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=_SUM_BYTES).digest(), "big")
-
-
 def _at_home(entry: Entry[Any], move: Entry[Move] | None) -> Entry[Any]:
     """Return a configured agent at the site that is their home for now."""
     agent = entry.value
@@ -281,7 +259,6 @@ class _Builder:
     def __init__(self, snapshot: Snapshot, seen_s: float) -> None:
         self._old = snapshot
         self._seen_s = seen_s
-        self._sum = snapshot.checksum
         # MapMutation is invariant in types that differ from map to map: Any, inside this class
         # alone.
         self._open: dict[str, Any] = {}
@@ -308,12 +285,7 @@ class _Builder:
 
     def put(self, record: KeyValue, *, is_found: bool = False, seen_s: float | None = None) -> None:
         """Let `record` stand at its key. `is_found`: it may have stood there for long."""
-        raw = self._map("raw")
-        held = raw.get(record.key)
-        if held is not None:
-            self._sum -= pair_sum(record.key, held.mod_revision)
-        raw[record.key] = record
-        self._sum += pair_sum(record.key, record.mod_revision)
+        self._map("raw")[record.key] = record
         try:
             value = decode_at(record.key, record.value)
         except (BadKeyError, CodecError) as error:
@@ -332,17 +304,14 @@ class _Builder:
 
     def drop(self, key: str) -> None:
         """Let nothing stand at `key`."""
-        held = self._map("raw").pop(key, None)
-        if held is not None:
-            self._sum -= pair_sum(key, held.mod_revision)
+        self._map("raw").pop(key, None)
         self._be_readable(key)
         self._place(key, None)
 
     def finish(self, revision: int) -> tuple[Snapshot, tuple[Delta, ...]]:
         """Close the maps and return the snapshot with what was done."""
         maps = {name: mutation.finish() for name, mutation in self._open.items()}
-        checksum = self._sum % _SUM_MODULUS
-        after = structs.replace(self._old, revision=revision, checksum=checksum, **maps)
+        after = structs.replace(self._old, revision=revision, **maps)
         return after, tuple(self._deltas)
 
     def _be_readable(self, key: str) -> None:

@@ -18,7 +18,6 @@ from control_plane.live.refusals import Refusals, cancelling
 from control_plane.live.trimmer import trim_for_ever
 from control_plane.services import SERVICES
 from state.mirror import MirrorState
-from state.snapshot import Snapshot
 
 log = structlog.get_logger()
 LIVE = web.AppKey("live", Follower)
@@ -55,8 +54,3 @@ def writable(app: web.Application) -> Follower:
     if follower.mirror.state is not MirrorState.LIVE:
         raise ApiError(UNAVAILABLE, "The shared state cannot be reached from here.")
     return follower
-
-
-def snapshot_of(app: web.Application) -> Snapshot:
-    """Return the newest snapshot. Raise `unavailable` where nothing has been seen."""
-    return follower_of(app).mirror.snapshot

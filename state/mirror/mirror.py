@@ -114,7 +114,7 @@ class Mirror:
         self._proved_s = -math.inf
         self._listeners: list[Listener] = []
         self._turned = asyncio.Event()
-        self._saved_checksum = self._snapshot.checksum
+        self._saved = self._snapshot.raw
         self._to_heal: frozenset[str] | None = None
         """What a check found wrong, and a new list is to put right; None: nothing."""
         self._listed = asyncio.Event()
@@ -339,7 +339,7 @@ class Mirror:
 
     async def _save_for_ever(self, disk: DiskCopy) -> None:
         while True:
-            while self._snapshot.checksum == self._saved_checksum:
+            while self._snapshot.raw is self._saved:
                 await self._turned.wait()
             began_s = self._clock.now().mono_s
             await self._attempt("save", lambda: self._save(disk))
@@ -357,7 +357,7 @@ class Mirror:
             await saving
             raise
         if is_saved:
-            self._saved_checksum = snapshot.checksum
+            self._saved = snapshot.raw
         else:
             self.counters.save_errors += 1
 

@@ -23,10 +23,11 @@ from state.memory import MemoryStore
 from state.mirror import Mirror
 from state.model import AgentId, CallId, Now, Readiness, SiteId, Wish
 from state.raw import Change
-from state.snapshot import Snapshot, apply, digest
+from state.snapshot import Snapshot, apply
 from state.store import Put
 from tests.acd.worlds import World, call_id, ticket
 from tests.state.records import keyed_records, records, unhurried
+from tests.state.revisions import revisions
 
 NUMBER = "+4915100000"
 
@@ -69,7 +70,7 @@ def test_every_snapshot_is_had_again_as_its_reader_had_it(
         found = moment(lines.read(log), revision)
         assert found is not None
         assert found.snapshot.revision == revision
-        assert digest(found.snapshot) == digest(told[revision])
+        assert revisions(found.snapshot) == revisions(told[revision])
         assert found.snapshot.wishes == told[revision].wishes
         assert found.snapshot.presences == told[revision].presences
         assert found.snapshot.works == told[revision].works
@@ -190,7 +191,7 @@ async def test_what_is_logged_is_found_by_its_revision(tmp_path: Path) -> None:
     (path,) = files.holding(tmp_path / "events", wanted.revision)
     found = moment(files.read_segment(path), wanted.revision, call)
     assert found is not None
-    assert digest(found.snapshot) == digest(wanted)
+    assert revisions(found.snapshot) == revisions(wanted)
     assert found.reader == "a1"
     assert found.decided is not None
     assert (found.decided.unreachable, found.decided.asked) == (("c",), {call_id(7): "bob"})
@@ -316,7 +317,7 @@ async def test_a_mirror_tells_its_recorder_everything_it_sees(tmp_path: Path) ->
     (path,) = files.holding(tmp_path, last)
     found = moment(files.read_segment(path), last)
     assert found is not None
-    assert digest(found.snapshot) == digest(mirror.snapshot)
+    assert revisions(found.snapshot) == revisions(mirror.snapshot)
     assert found.snapshot.wishes == mirror.snapshot.wishes
     assert found.snapshot.tickets[record.call].value == replace(record, caller="")
     assert NUMBER.encode() not in path.read_bytes()

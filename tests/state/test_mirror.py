@@ -19,9 +19,10 @@ from state.codec import encode
 from state.memory import MemoryStore
 from state.mirror import DiskCopy, Mirror, MirrorSettings, MirrorState
 from state.model import AgentId, Now, Readiness, Wish
-from state.snapshot import Delta, Snapshot, digest, digest_of
+from state.snapshot import Delta, Snapshot
 from state.store import Delete, Put
 from tests.state.flaky import FlakyStore
+from tests.state.revisions import revisions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -68,8 +69,7 @@ class World:
     async def is_same(self) -> bool:
         """Whether the mirror holds what the store does."""
         found = await self.memory.range(keys.STATE, prefix=True)
-        pairs = ((record.key, record.mod_revision) for record in found.records)
-        return digest(self.mirror.snapshot) == digest_of(pairs)
+        return revisions(self.mirror.snapshot) == revisions(found.records)
 
     def names(self) -> list[str]:
         """Return whose wishes the mirror holds."""
@@ -337,7 +337,7 @@ async def test_without_a_store_it_starts_from_disk_and_says_stale(tmp_path: Path
     async with running(world.mirror):
         snapshot = await world.mirror.wait_until(lambda s: s.revision > 0, PATIENCE_S)
         assert set(snapshot.wishes) == set(before.wishes)
-        assert digest(snapshot) == digest(before)
+        assert revisions(snapshot) == revisions(before)
         assert set(snapshot.bad) == set(before.bad)
         assert {entry.seen_s for entry in snapshot.wishes.values()} == {world.clock.now().mono_s}
         assert world.mirror.state is MirrorState.STALE

@@ -15,9 +15,9 @@ from state.etcd import EtcdStore
 from state.listing import read_all
 from state.mirror import Mirror, MirrorSettings, MirrorState
 from state.model import AgentId, Readiness, Wish
-from state.snapshot import digest, digest_of
 from state.store import Delete, Put
 from tests.state.cluster import Cluster, Wire
+from tests.state.revisions import revisions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -66,8 +66,8 @@ async def until(is_so: Callable[[], bool]) -> None:
 async def assert_same(mirror: Mirror, store: Store) -> None:
     """Wait until the mirror holds what the store does."""
     listing = await read_all(store, keys.STATE, keys_only=True)
-    wanted = digest_of((record.key, record.mod_revision) for record in listing.records)
-    await mirror.wait_until(lambda snapshot: digest(snapshot) == wanted, PATIENCE_S)
+    wanted = revisions(listing.records)
+    await mirror.wait_until(lambda snapshot: revisions(snapshot) == wanted, PATIENCE_S)
 
 
 async def test_a_mirror_loses_nothing_when_its_member_is_killed_under_writes(

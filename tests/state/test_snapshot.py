@@ -15,12 +15,11 @@ from state.snapshot import (
     Delta,
     Snapshot,
     apply,
-    digest,
-    digest_of,
     replace,
     step,
 )
 from tests.state.records import keyed_records, unhurried
+from tests.state.revisions import revisions
 
 ANNA = AgentId("anna")
 KEY = keys.wish(ANNA)
@@ -91,8 +90,7 @@ def test_applying_the_events_equals_listing_at_that_revision(
     snapshot = changed(snapshot, revision=history.revision)
     listed, _ = replace(Snapshot(), history.listing.values(), history.revision, 5.0)
     assert snapshot == listed
-    pairs = [(record.key, record.mod_revision) for record in history.listing.values()]
-    assert digest(snapshot) == digest_of(reversed(pairs))
+    assert revisions(snapshot) == revisions(history.listing.values())
 
 
 @unhurried
@@ -101,7 +99,7 @@ def test_a_listing_replaces_whatever_was_there(one: History, other: History) -> 
     before, _ = replace(Snapshot(), one.listing.values(), one.revision, 1.0)
     fresh, _ = replace(Snapshot(), other.listing.values(), other.revision, 1.0)
     after, deltas = replace(before, other.listing.values(), other.revision, 1.0)
-    assert digest(after) == digest(fresh)
+    assert revisions(after) == revisions(fresh)
     assert set(after.raw) == set(fresh.raw)
     assert not replace(after, other.listing.values(), other.revision, 9.0)[1]
     # An agent changes by their configuration, and by their move.
