@@ -42,7 +42,9 @@ class Facts(Struct, frozen=True, kw_only=True):
     """The site whose member of the database takes writes; None: there is none over the sites."""
     lags: tuple[Lag, ...] = ()
     unreplicated: Mapping[SiteId, int] = {}
-    """Recordings that are at one site alone."""
+    """Recordings of calls that are over, at one site alone, as it says in the shared state."""
+    copies_late: frozenset[SiteId] = frozenset()
+    """Sites whose recordings are not copied any more, or whose recorder does not tell."""
     calls: Mapping[SiteId, int] = {}
     """Calls that go on, by the site that holds them."""
     numbers: Mapping[SiteId, int] = {}

@@ -131,11 +131,16 @@ def _replicas(facts: Facts) -> Verdict:
 
 
 def _recordings(faults: tuple[Fault, ...], facts: Facts) -> Verdict:
-    """Forbid the loss of a live site that has recordings which no other has."""
+    """Forbid the loss of a live site that has recordings which no other has, or may have some."""
     lost = lost_sites(faults)
-    alone = {site: many for site, many in sorted(facts.unreplicated.items()) if many}
-    at_risk = {site: many for site, many in alone.items() if site in lost}
-    told = ", ".join(f"{many} at {site} alone" for site, many in (at_risk or alone).items())
+    alone = {
+        site: f"{facts.unreplicated.get(site, 0)} at {site} alone"
+        + (", copies late" if site in facts.copies_late else "")
+        for site in sorted({*facts.unreplicated, *facts.copies_late})
+        if facts.unreplicated.get(site) or site in facts.copies_late
+    }
+    at_risk = {site: told for site, told in alone.items() if site in lost}
+    told = "; ".join((at_risk or alone).values())
     allows = not (at_risk and facts.is_live)
     return Verdict(guard="recordings replicated", allows=allows, why=told or "all are elsewhere")
 

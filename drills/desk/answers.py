@@ -118,8 +118,6 @@ class Stakes(Struct, frozen=True, kw_only=True):
 
     etcd: Mapping[SiteId, int | None]
     """Log entries that each member has yet to apply; None: it does not answer."""
-    recordings: Mapping[SiteId, int]
-    """Recordings that are at one site alone."""
     numbers: Mapping[SiteId, int]
     """How many numbers each site serves before all others; under no name those of any site."""
     peak_erlangs: float

@@ -114,7 +114,7 @@ class ReadinessAsk(_Ask, frozen=True, kw_only=True, tag="readiness"):
 
 
 class StakesAsk(_Ask, frozen=True, kw_only=True, tag="stakes"):
-    """What would a drill put at stake: replicas, recordings, the peak? Answer: `Stakes`."""
+    """What would a drill put at stake: members of etcd, numbers, the peak? Answer: `Stakes`."""
 
 
 class CodeAsk(_Ask, frozen=True, kw_only=True, tag="code"):

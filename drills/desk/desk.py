@@ -309,14 +309,11 @@ class Desk:
 
     async def _stakes(self) -> Stakes:
         over, lags = await self._ledger(), await replicas.raft_lags(self._lab)
-        runs = {site: self._lab.paths.of(site) for site in self._lab.plan.sites}
-        alone = await asyncio.to_thread(replicas.unreplicated, runs, over.records)
         now_ms, snapshot = self._clock.now().wall_ms, self._mirror.snapshot
         most = await asyncio.to_thread(peak.peak_erlangs, snapshot, over.records, now_ms)
         first = (entry.value.sites[:1] or (SiteId(""),) for entry in snapshot.dids.values())
         return Stakes(
             etcd=lags,
-            recordings=alone,
             numbers=Counter(site for sites in first for site in sites),
             peak_erlangs=round(most, 2),
         )

@@ -32,6 +32,7 @@ from drills.recovery import ANSWER_LIMIT_S
 from drills.runner import Runner
 from drills.sources import PRODUCT, digest
 from edge.acd.agent_state import AgentState
+from edge.steering.loss import RecordingsRisk
 from state.clock import Clock
 from state.model import SiteId
 
@@ -122,6 +123,7 @@ class LiveGround:
 
         status, (ready, stakes) = await self.look(), await asyncio.to_thread(talk)
         made = await self.faults.standing()
+        alone = recordings_alone(ready)
         return Facts(
             sites=tuple(row.site for row in status.sites),
             good_sites=_serving(status),
@@ -145,7 +147,8 @@ class LiveGround:
                 )
                 for site, behind in sorted(stakes.etcd.items())
             ),
-            unreplicated=stakes.recordings,
+            unreplicated={site: risk.recordings for site, risk in alone.items()},
+            copies_late=frozenset(site for site, risk in alone.items() if risk.is_late),
             numbers=stakes.numbers,
             calls={row.site: row.calls for row in status.sites},
             blackouts=self.blackouts(),
@@ -267,6 +270,15 @@ def incidents(status: Status) -> tuple[str, ...]:
     found += [f"for some edges {each}" for each in sorted(out)]
     found += ["nobody reads the shared state"] if status.snapshot != "live" else []
     return tuple(found)
+
+
+def recordings_alone(ready: Readiness) -> Mapping[SiteId, RecordingsRisk]:
+    """Return what each site's death would cost in recordings, where any site tells of it."""
+    return {
+        risk.site: risk.unreplicated
+        for risk in ready.sites
+        if risk.site is not None and risk.unreplicated is not None
+    }
 
 
 def _serving(status: Status) -> frozenset[SiteId]:

@@ -1,17 +1,15 @@
-"""How far the replicas of a lab are behind: members of etcd, and recordings at one site alone."""
+"""How far the members of etcd of a lab are behind."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
-from drills.lab import recorders
 from drills.lab.lab import Lab
 from drills.lab.probes import http_get
 from drills.lab.site import ETCD_HEALTH_PORT
-from state.model import CallRecord, Outcome, SiteId
+from state.model import SiteId
 
 ANSWER_TIMEOUT_S = 1.0
 _COUNTS = (b"etcd_server_proposals_committed_total", b"etcd_server_proposals_applied_total")
@@ -44,31 +42,3 @@ def indexes(metrics: bytes) -> tuple[int, int] | None:
         return None
     committed, applied = (int(float(each[1])) for each in found if each)
     return committed, applied
-
-
-def unreplicated(runs: Mapping[SiteId, Path], records: Iterable[CallRecord]) -> dict[SiteId, int]:
-    """Return how many recordings of these calls each site has that it counts as nowhere else.
-
-    `runs`: each site's run directory.
-    """
-    counted = {site: _counted(run) for site, run in runs.items()}
-    kept = {site: _kept(run) for site, run in runs.items()}
-    alone = dict.fromkeys(runs, 0)
-    for record in records:
-        site = record.site
-        is_due = record.outcome is Outcome.ANSWERED and site in alone
-        if is_due and record.call in kept[site] and record.call not in counted[site]:
-            alone[site] += 1
-    return alone
-
-
-def _kept(run: Path) -> frozenset[str]:
-    return frozenset(path.stem for path in recorders.store_of(run).glob("*/manifests/*.json"))
-
-
-def _counted(run: Path) -> frozenset[str]:
-    try:
-        text = recorders.counted_of(run).read_text()
-    except OSError:
-        return frozenset()
-    return frozenset(line.rpartition("/")[2] for line in text.splitlines())

@@ -8,7 +8,15 @@ from msgspec.structs import replace
 
 from drills.course import Course, End, Made, Note
 from drills.desk.answers import Health
-from drills.drill.live import DeskFaults, LiveGround, Probed, evidence_of, figures, incidents
+from drills.drill.live import (
+    DeskFaults,
+    LiveGround,
+    Probed,
+    evidence_of,
+    figures,
+    incidents,
+    recordings_alone,
+)
 from drills.evidence import FIRST, open_sealed, seal
 from drills.experiment import Fault, FaultKind
 from drills.lever import Lever
@@ -16,6 +24,7 @@ from drills.library import experiment_of
 from state.clock import SystemClock
 from state.model import SiteId
 from tests.cli.asked import status
+from tests.cli.test_readiness import alone, ask, center
 from tests.drills.test_evidence import KEY
 
 A, B = SiteId("a"), SiteId("b")
@@ -103,3 +112,10 @@ def test_a_system_that_is_well_has_no_incident() -> None:
     assert incidents(well) == ()
     assert incidents(replace(well, snapshot="stale")) == ("nobody reads the shared state",)
     assert incidents(replace(well, alone={site.site: 5})) == ("site a serves alone",)
+
+
+def test_recordings_of_one_site_alone_are_those_that_readiness_tells_of() -> None:
+    world = center({"a": 6, "b": 6, "c": 6})
+    world.put(*alone("b", 2, is_late=True))
+    found = recordings_alone(ask(world, []))
+    assert {site: (risk.recordings, risk.is_late) for site, risk in found.items()} == {B: (2, True)}
