@@ -25,6 +25,7 @@ MOST_TTL_S = 120.0
 MOST_CALLS = 400
 MOST_CALLS_PER_S = 20.0
 MOST_BURST_PER_S = 50.0
+MOST_SHORT_PER_S = 50.0
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 
 
@@ -155,6 +156,9 @@ class Load(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     """Callers who are cut off while they wait dial again, at another site."""
     may_queue: bool = False
     """More callers than agents, since the drill is about those who wait."""
+    short_calls_per_s: float = 0.0
+    """Test calls beside these, answered and over at once: so many that a 99th percentile of the
+    time to the answer can be told. 0: none."""
     before_s: float = 5.0
     """How long calls come before the method begins."""
 
@@ -233,6 +237,8 @@ def _wrong_because(  # noqa: PLR0911 - one a rule
         return "an experiment without a fault shows nothing: write at least one [[method]]"
     if not 0.0 <= experiment.load.burst_per_s <= MOST_BURST_PER_S:
         return f"load.burst_per_s should be 0 to {MOST_BURST_PER_S:g}"
+    if not 0.0 <= experiment.load.short_calls_per_s <= MOST_SHORT_PER_S:
+        return f"load.short_calls_per_s should be 0 to {MOST_SHORT_PER_S:g}"
     if not experiment.steady or not experiment.expect:
         return "say what is steady, and what is expected: [[steady]] and [[expect]]"
     if not 0 < experiment.load.calls <= MOST_CALLS:

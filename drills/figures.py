@@ -1,21 +1,22 @@
 """The figures of a drill, each under its name. PURE.
 
-What each is made of: `books` (the calls), `recovery` (when what was back), `talks` (who talked when
-it broke), `truth` (what the store said of agents); here, what is left.
+What each is made of: `books` (the calls), `answering` (how soon they are answered), `recovery`
+(when what was back), `talks` (who talked when it broke), `truth` (what the store said of agents);
+here, what is left.
 """
 
 from __future__ import annotations
 
-from statistics import median
 from typing import Final
 
+from drills.answering import answering, short_answering
 from drills.blast import killed_site
 from drills.books import counts, failed_after, lost_elsewhere
 from drills.course import Course
 from drills.demo import routing
 from drills.demo.ledger import Row
 from drills.demo.reports import End
-from drills.packets import Wire, rto_s
+from drills.packets import rto_s
 from drills.recovery import (
     ANSWER_LIMIT_S,
     abort_back_s,
@@ -81,7 +82,9 @@ def figures(seen: Seen) -> dict[str, float | None]:
     if seen.written is not None:
         answers |= writes(seen.written, t0_ms, healed_ms)
     answers |= places(seen)
-    answers |= _setup(seen.wire, t0_ms)
+    answers |= answering(seen.wire, t0_ms)
+    if seen.short_calls:
+        answers |= short_answering(seen.short_calls, t0_ms, healed_ms)
     if any(_is_unanswered(row, t0_ms) for row in seen.ledger.placed):
         answers["final_answer_s"] = float("inf")
     answers |= talks(seen, t0_ms)
@@ -117,22 +120,6 @@ def places(seen: Seen) -> dict[str, float | None]:
         "redialled": len(had_one),
         "redial_answered": sum(each.joined_ms is not None for each in had_one),
         "places_regained": back / len(had_one) if had_one else None,
-    }
-
-
-def _setup(wire: Wire, t0_ms: int) -> dict[str, float | None]:
-    t0_ns = t0_ms * 1_000_000
-    before = [ms for call in wire.calls if call.invite_ns < t0_ns and (ms := call.setup_ms)]
-    after = [ms for call in wire.calls if call.invite_ns >= t0_ns and (ms := call.setup_ms)]
-    finals = [call.final_s for call in wire.calls if call.invite_ns >= t0_ns]
-    # Of a call without one the callers' telephones tell whether it was withdrawn.
-    known = [final for final in finals if final is not None]
-    return {
-        "final_answer_s": max(known) if known else None,
-        "setup_before_ms": median(before) if before else None,
-        "setup_after_ms": median(after) if after else None,
-        "setup_max_ms": max(after) if after else None,
-        "setup_delay_ms": median(after) - median(before) if before and after else None,
     }
 
 

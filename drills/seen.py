@@ -14,7 +14,7 @@ from drills.demo.ledger import Ledger
 from drills.demo.reports import AgentReport, OfferEvent
 from drills.demo.scenario import Scenario
 from drills.evidence import ClockBound
-from drills.packets import Wire
+from drills.packets import Dialled, Wire
 from state.model import AgentId, CallId, EdgeId, SiteId
 
 
@@ -84,6 +84,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """What sites wrote down themselves since the first fault: how often each event."""
     redialled: tuple[Redialled, ...] = ()
     tickets: tuple[TicketSeen, ...] = ()
+    short_calls: tuple[Dialled, ...] = ()
+    """Test calls beside those of the plan, by the capture: they are in no ledger."""
     written: Written | None = None
     """What became of writes through the API; None: nobody wrote."""
     recorded: tuple[Recorded, ...] | None = None

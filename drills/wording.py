@@ -9,7 +9,7 @@ from drills.experiment import Bound
 
 
 class Figure(NamedTuple):
-    """What a figure is called, and in what it is told: `s`, `ms`, `%`, `yes`, or a count."""
+    """What a figure is called, and its unit: `s`, `ms`, `times`, `%`, `yes`, or none: a count."""
 
     words: str
     unit: str = ""
@@ -64,6 +64,12 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "setup_before_ms": Figure("median time from INVITE to 200 before the first fault", _MS),
     "setup_after_ms": Figure("median time from INVITE to 200 after it", _MS),
     "setup_max_ms": Figure("longest time from INVITE to 200 after it", _MS),
+    "short_calls_before": Figure("short test calls answered before the first fault"),
+    "short_calls_during": Figure("short test calls answered while it was broken"),
+    "short_calls_failed": Figure("short test calls that were not answered"),
+    "setup_p99_before_ms": Figure("99 of 100 short calls are answered within, before", _MS),
+    "setup_p99_during_ms": Figure("99 of 100 short calls are answered within, meanwhile", _MS),
+    "setup_p99_ratio": Figure("the same, meanwhile over before", "times"),
     "talking": Figure("calls that were connected at the first fault"),
     "talking_touched": Figure("of these, those that had something where it was broken"),
     "talking_kept": Figure("of these, those that went on"),
@@ -94,7 +100,7 @@ def told(figure: str, value: float | None) -> str:
             return "yes" if value >= 1.0 else "no"
         case "%":
             return f"{value * 100:.4g} %"
-        case "s" | "ms":
+        case "s" | "ms" | "times":
             return f"{_rounded(value)} {unit}"
         case _:
             return _rounded(value)

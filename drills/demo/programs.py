@@ -89,6 +89,10 @@ class Program:
             self._signal(signal.SIGKILL)
             await self.ended()
 
+    def wind_up(self) -> None:
+        """Tell SIPp to place no more calls, and to end with the last one that stands."""
+        self._signal(signal.SIGUSR1)
+
     def kill(self) -> None:
         """SIGKILL it with all its children."""
         self._signal(signal.SIGKILL)

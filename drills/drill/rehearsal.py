@@ -29,6 +29,7 @@ from drills.demo.stock import settle
 from drills.drill import witnesses
 from drills.drill.ground import DyingController, Hands, LabGround
 from drills.drill.redial import Redialler
+from drills.drill.short_calls import ShortCalls, is_short
 from drills.drill.writing import Writer
 from drills.evidence import ClockBound, Moment
 from drills.experiment import Experiment, Fault, Load
@@ -110,11 +111,13 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     records = [
         each
         for each in await read_records(stage.store, after=began_at)
-        if each.sip_call_id not in extra
+        if not (each.sip_call_id in extra or is_short(each.sip_call_id))
     ]
     content = pcap.read_bytes()
     wire = read_wire(content, stage.lab.addresses["callers"])
-    of_the_plan = tuple(each for each in wire.calls if each.sip_call_id not in extra)
+    of_the_plan = tuple(
+        each for each in wire.calls if not (each.sip_call_id in extra or is_short(each.sip_call_id))
+    )
     gone, t0_ms = killed_site(course.method), course.began_ms
     is_gone = gone is not None and t0_ms is not None
     book = join(stage.scenario, stage.people.caller_reports(), agents, records)
@@ -133,6 +136,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         aborted_ms=meanwhile.aborted_ms,
         said=witnesses.said(stage, course),
         redialled=redialled,
+        short_calls=tuple(each for each in wire.calls if is_short(each.sip_call_id)),
         written=written,
         tickets=history.tickets(stage.observer.seen),
         dropped=dropped,
@@ -180,10 +184,13 @@ async def _play(
     began_s = loop.time() + CALLS_BEGIN_IN_S
     calling = asyncio.create_task(people.let_call(began_s))
     dialling = asyncio.create_task(redialler.run()) if experiment.load.redial else None
+    short = ShortCalls(stage, experiment.load.short_calls_per_s)
     try:
         await calling
+        await short.begin()
         await asyncio.sleep(max(0.0, began_s + experiment.load.before_s - loop.time()))
         course = await runner.run()
+        await short.over()
         if not await people.callers_over():
             runner.note("runner", "some callers never came to an end and were stopped")
         await redialler.over()
@@ -195,6 +202,7 @@ async def _play(
         if dialling is not None:
             dialling.cancel()
         redialler.stop()
+        short.stop()
 
 
 class _Meanwhile:

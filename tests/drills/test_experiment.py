@@ -24,6 +24,7 @@ FIGURES = {
     *("kept_share", "cleared_s", "setup_delay_ms", "drained_s", "ttl_overrun_s", "back_s"),
     *("media_rto_s", "data_rto_s", "sign_in_rto_s", "recording_rto_s"),
     *("redialled", "places_regained", "reconciled_s", "refused", "recordings_lost"),
+    *("setup_p99_ratio", "short_calls_failed"),
     *("writes_lost", "writes_after", "write_gap_s", "database_whole_s"),
     *(
         "agents_back_s",

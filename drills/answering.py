@@ -1,0 +1,73 @@
+"""How soon calls are answered: from the INVITE to the 200, as the capture has it. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import median, quantiles
+from typing import Final
+
+from drills.packets import Dialled, Wire
+
+FEWEST: Final = 200
+"""So many calls, before and after each, make a 99th percentile: with fewer it is a maximum."""
+WARM_UP_S: Final = 4.0
+"""The first are not counted: programs of the callers start meanwhile, on the same machine."""
+_NS_IN_MS: Final = 1_000_000
+_MS_IN_S: Final = 1000
+
+
+def answering(wire: Wire, t0_ms: int) -> dict[str, float | None]:
+    """Return how soon the calls of the plan were answered, before and after the first fault."""
+    before = _setups(wire.calls, None, t0_ms)
+    after = _setups(wire.calls, t0_ms, None)
+    finals = [call.final_s for call in wire.calls if call.invite_ns >= t0_ms * _NS_IN_MS]
+    # Of a call without one the callers' telephones tell whether it was withdrawn.
+    known = [final for final in finals if final is not None]
+    return {
+        "final_answer_s": max(known) if known else None,
+        "setup_before_ms": median(before) if before else None,
+        "setup_after_ms": median(after) if after else None,
+        "setup_max_ms": max(after) if after else None,
+        "setup_delay_ms": median(after) - median(before) if before and after else None,
+    }
+
+
+def short_answering(
+    calls: Iterable[Dialled], t0_ms: int, healed_ms: int | None
+) -> dict[str, float | None]:
+    """Return the 99th percentile of short test calls, while it was broken over that before.
+
+    A call that was not answered has no time, and is counted by itself. None where fewer than
+    `FEWEST` came on either side.
+    """
+    known = tuple(calls)
+    began_ms = min((call.invite_ns for call in known), default=0) // _NS_IN_MS
+    before = _setups(known, began_ms + round(WARM_UP_S * _MS_IN_S), t0_ms)
+    during = _setups(known, t0_ms, healed_ms)
+    told: dict[str, float | None] = {
+        "short_calls_before": len(before),
+        "short_calls_during": len(during),
+        "short_calls_failed": sum(call.setup_ms is None for call in known),
+        "setup_p99_before_ms": _p99(before),
+        "setup_p99_during_ms": _p99(during),
+    }
+    least, most = told["setup_p99_before_ms"], told["setup_p99_during_ms"]
+    told["setup_p99_ratio"] = most / least if most is not None and least else None
+    return told
+
+
+def _setups(calls: Iterable[Dialled], from_ms: int | None, to_ms: int | None) -> list[float]:
+    """Return the times of those that were placed between two moments, and answered."""
+    return [
+        setup_ms
+        for call in calls
+        if (from_ms is None or call.invite_ns >= from_ms * _NS_IN_MS)
+        and (to_ms is None or call.invite_ns < to_ms * _NS_IN_MS)
+        and (setup_ms := call.setup_ms) is not None
+    ]
+
+
+def _p99(values: list[float]) -> float | None:
+    if len(values) < FEWEST:
+        return None
+    return quantiles(values, n=100, method="inclusive")[98]
