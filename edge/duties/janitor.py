@@ -1,8 +1,8 @@
 """Closes what dead edges leave in the shared state, and what this edge's own former life left.
 
-An edge is dead when its lease has run out; each of its tickets is closed by one survivor, by a
-transaction that compares, so that two who try do it once and an edge that lives after all keeps its
-calls.
+An edge is dead when its lease has run out; its tickets are closed by one survivor, or, where that
+one does not come to it, by any: by a transaction that compares, so that two who try do it once and
+an edge that lives after all keeps its calls.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ WISH_KEPT_S = 10.0
 """How long what was asked of a call's recording stays when the call is over."""
 GRACE_S = 1.0
 """A lost lease may be a hiccup: an edge that lives writes its life anew within this time."""
+LATE_S = 1.0
+"""So long after that every survivor clears away: whose turn it is may serve alone, and that one's
+merge may wait for the very agent whom nobody else would free."""
 
 
 AT_ONCE = 64
@@ -94,7 +97,7 @@ class Janitor:
                 continue
             snapshot, now = self._mirror.snapshot, self._clock.now()
             dead = self._dead(snapshot, now)
-            mine = frozenset(edge for edge in dead if janitor(snapshot, edge) == self._edge)
+            mine = frozenset(edge for edge in dead if self._is_my_turn(snapshot, edge, now))
             await self._carry_out_all(list(self._due(snapshot, mine, now)))
             for edge in dead:
                 await self._on_dead(edge)
@@ -117,6 +120,10 @@ class Janitor:
             log.warning("edge_away", edge=edge)
         dead = {e for e, since in self._absent_since.items() if now.mono_s - since >= GRACE_S}
         return frozenset(dead)
+
+    def _is_my_turn(self, snapshot: Snapshot, dead: EdgeId, now: Now) -> bool:
+        is_late = now.mono_s - self._absent_since[dead] >= GRACE_S + LATE_S
+        return is_late or janitor(snapshot, dead) == self._edge
 
     def _due(self, snapshot: Snapshot, dead: frozenset[EdgeId], now: Now) -> Iterator[_Due]:
         for ticket in snapshot.tickets.values():

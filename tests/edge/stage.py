@@ -380,6 +380,7 @@ class Edge:
                 self.switchboard.holds(call) or self.callbacks.holds(call) or self.debts.owes(call)
             ),
             on_dead=self._edge_died,
+            is_alone=lambda: self.is_alone,
         )
         self.life = Life(
             store=self.store, clock=clock, edge=self.name, site=site, sip=self.settings.sip
@@ -400,6 +401,7 @@ class Edge:
         )
         self.mirror.subscribe(self._changed)
         self.is_deaf = False
+        self.is_alone = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def _take(self, event: object) -> None:

@@ -7,6 +7,7 @@ import asyncio
 from msgspec.structs import replace
 
 from edge.duties.janitor import WISH_KEPT_S
+from edge.steering import janitor
 from state import keys
 from state.model import (
     AgentId,
@@ -173,6 +174,20 @@ async def test_two_survivors_close_a_ticket_once() -> None:
         await until(lambda: place.call in a1.snapshot.tickets, "seen")
         await until(lambda: place.call not in a1.snapshot.tickets, "closed")
         await asyncio.sleep(3)
+        assert len(await made.records()) == 1
+
+
+@in_virtual_time
+async def test_where_the_survivor_whose_turn_it_is_serves_alone_another_closes_a_ticket() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        name = janitor(made.edges["a1"].snapshot, EdgeId("c9"))
+        assert name is not None
+        chosen = made.edges[name]
+        chosen.is_alone = True
+        place = replace(ticket(1), holder=EdgeId("c9"))
+        await made.put(keys.ticket(place.call), place)
+        await until(lambda: place.call in chosen.snapshot.tickets, "seen")
+        await until(lambda: place.call not in chosen.snapshot.tickets, "closed", within_s=5)
         assert len(await made.records()) == 1
 
 
