@@ -247,13 +247,17 @@ def drop_late_replies():
     """
     status = KSR.kx.get_status()
     is_invite = KSR.pv.gete("$rm") == "INVITE"
-    if KSR.tm.t_check_trans() < 0:
-        if not is_invite or status not in SUCCESS:
-            KSR.set_drop()
-            return
-    elif status == TRYING:
-        return
-    if is_invite and KSR.htable.sht_get("silent", ANY) is not None:
-        target = f"{KSR.kx.get_srcip()}:{KSR.kx.get_srcport()}"
-        if KSR.htable.sht_get("silent", f"{KSR.kx.get_callid()} {target}"):
-            KSR.set_drop()
+    # In this order: tm never lets go of a transaction that it has looked up for a reply which is
+    # dropped then.
+    is_late = is_invite and status != TRYING and was_silent()
+    is_again = is_invite and status in SUCCESS
+    if is_late or (KSR.tm.t_check_trans() < 0 and not is_again):
+        KSR.set_drop()
+
+
+def was_silent():
+    """Tell whether the edge that answers was silent so long that another was tried."""
+    if KSR.htable.sht_get("silent", ANY) is None:
+        return False
+    target = f"{KSR.kx.get_srcip()}:{KSR.kx.get_srcport()}"
+    return KSR.htable.sht_get("silent", f"{KSR.kx.get_callid()} {target}") is not None

@@ -241,8 +241,10 @@ class Routes:
 
     def in_dialog(self, peer, method):
         """Relay what belongs to a dialog of ours, and nothing else."""
-        if method == "ACK" and KSR.tm.t_check_trans() == 0:
-            return  # to a refusal of ours, in whose INVITE a Route was preset
+        # It also makes tm forget the transaction of the message before, to which it would add this
+        # one as a branch: what is dropped in a reply route leaves its own behind.
+        if KSR.tm.t_check_trans() == 0:
+            return  # seen before, or an ACK to a refusal of ours, whose INVITE had a Route
         route = KSR.pv.gete("$route_uri")
         leg, is_handed_on = self.sealer.read(route), self.sealer.is_handed_on(route)
         if peer == wire.STRANGER and not leg:

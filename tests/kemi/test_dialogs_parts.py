@@ -27,6 +27,7 @@ class Dialog:
     near_uri: str
     routes: str
     call_id: str
+    cseq: int = 5
 
     def ask(self, method: str, *, from_far: bool = False) -> tuple[Message, Message]:
         """Send a request to the other end, which says 200; return both as they arrived."""
@@ -34,7 +35,7 @@ class Dialog:
         uri = self.near_uri if from_far else self.far_uri
         speaker.send(
             speaker.request(
-                method, uri, call_id=self.call_id, cseq=5, to_tag="t", headers=self.routes
+                method, uri, call_id=self.call_id, cseq=self.cseq, to_tag="t", headers=self.routes
             )
         )
         request = hearer.wait(method)
@@ -47,6 +48,13 @@ def uri_of(message: Message) -> str:
     found = re.search(r"<(.*)>", message["Contact"])
     assert found
     return found[1]
+
+
+def branch_of(message: Message) -> int:
+    """Return which of its transaction's branches the proxy has made of a request."""
+    found = re.search(r"branch=z9hG4bK[^;]*\.(\d+)", message["Via"])
+    assert found
+    return int(found[1])
 
 
 def routes_of(message: Message) -> str:
@@ -103,6 +111,24 @@ def test_a_trunk_and_an_edge_speak_both_ways(from_trunk: Dialog, from_far: bool)
         request, answer = from_trunk.ask(method, from_far=from_far)
         assert request["Route"] == ""
         assert (answer.status, answer.method) == (200, method)
+
+
+def test_what_is_said_in_a_call_goes_its_own_way_after_late_replies_to_another(
+    site: Site, from_trunk: Dialog
+) -> None:
+    trunk, frozen, live = site.trunk(), site.edge(), site.edge()
+    site.put("steer", "4930112", f"{frozen.address}|{live.address}")
+    trunk.send(trunk.request("INVITE", f"sip:4930112@{site.address}", body=SDP))
+    invite = frozen.wait("INVITE")
+    live.respond(live.wait("INVITE"), 200, body=SDP)
+    trunk.wait(200)
+    # Each worker is to hear of both, whichever gets what.
+    for number in range(40):
+        frozen.respond(invite, 200, body=SDP)
+        call = replace(from_trunk, cseq=10 + number)
+        request, answer = call.ask("INFO", from_far=True)
+        assert branch_of(request) == 0
+        assert answer["CSeq"] == f"{call.cseq} INFO"
 
 
 @pytest.mark.parametrize("from_far", [False, True], ids=["from edge", "from phone"])
