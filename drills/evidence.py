@@ -70,6 +70,18 @@ class CallRow(Struct, frozen=True, kw_only=True):
     """By the capture."""
 
 
+class Alone(Struct, frozen=True, kw_only=True):
+    """What one site had recorded and no other site was known to have."""
+
+    site: str
+    recordings: int
+    """Of calls that were over."""
+    recorded_s: float
+    under_way: int
+    """Calls that were being recorded."""
+    under_way_s: float
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """All that is kept of one drill."""
 
@@ -94,6 +106,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     moved: Mapping[str, int]
     findings: tuple[str, ...]
     looks: tuple[tuple[float, Mapping[str, float]], ...] = ()
+    alone: tuple[Alone, ...] = ()
+    """What each site had recorded and no other site had: in a lab at the first fault, on a live
+    system when the guards decided."""
     files: Mapping[str, str] = {}
     """SHA-256 of what lies beside it, by name."""
 

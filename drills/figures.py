@@ -21,6 +21,7 @@ from drills.recovery import (
     ANSWER_LIMIT_S,
     abort_back_s,
     agents_back_s,
+    cut_off_talk,
     data_rto_s,
     drained_s,
     ledger_rto_s,
@@ -51,6 +52,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
         answers["recordings_due"] = len(seen.recorded)
         answers["recordings_lost"] = len(seen.recorded) - len(whole)
         answers["recording_lost_s"] = recording_lost_s(seen)
+        answers |= cut_off_talk(seen)
     if seen.clocks_meanwhile:
         # What is certain: both ends of a bound are on one side of right.
         sure_ms = (min(abs(e.least_ms), abs(e.most_ms)) for e in seen.clocks_meanwhile)

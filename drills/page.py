@@ -45,11 +45,17 @@ _LOSSES = (
     "refused",
     "recordings_lost",
     "recording_lost_s",
+    "cut_off_unrecorded_s",
     "writes_lost",
     "replica_lag_bytes",
     "left_behind",
 )
-_OUT_OF = {"lost": "offered", "recordings_lost": "recordings_due", "writes_lost": "writes"}
+_OUT_OF = {
+    "lost": "offered",
+    "recordings_lost": "recordings_due",
+    "cut_off_unrecorded_s": "cut_off_talk_s",
+    "writes_lost": "writes",
+}
 _FOR_AUDITORS = """
 <p>This is the record of one exercise: its objective and scope (the hypothesis, what was broken),
 who allowed it, what was measured against what was expected, and what was found. Such records are
@@ -114,6 +120,7 @@ def _found(evidence: Evidence) -> Iterator[str]:
     )
     yield "<h2>What was lost</h2>"
     yield table(("what", "how much"), _losses(evidence.figures))
+    yield _only_there(evidence)
 
 
 def _calls(evidence: Evidence) -> Iterator[str]:
@@ -238,6 +245,27 @@ def _losses(figures: Mapping[str, float | None]) -> Iterator[tuple[str, str]]:
             due = _OUT_OF.get(name)
             of = "" if due is None else f" of {told(due, figures.get(due))}"
             yield escape(called(name)), escape(told(name, figures[name]) + of)
+
+
+def _only_there(evidence: Evidence) -> str:
+    """Return what would have been lost with each site: no other one had it."""
+    if not evidence.alone:
+        return ""
+    rows = (
+        (
+            escape(each.site),
+            f"{each.recordings}",
+            f"{each.recorded_s:g} s",
+            f"{each.under_way}",
+            f"{each.under_way_s:g} s",
+        )
+        for each in evidence.alone
+    )
+    heads = ("site", "recordings of calls that were over", "talk", "calls under way", "talk")
+    return (
+        "<h3>Recordings that no other site had when it began</h3>"
+        "<p>As each site said last; it does so every five seconds.</p>" + table(heads, rows)
+    )
 
 
 def _cents(seconds: float) -> float:

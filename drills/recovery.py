@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from drills.blast import killed_site
-from drills.demo.ledger import Ledger
+from drills.demo.ledger import Ledger, Row
 from drills.demo.reports import OfferChange
 from drills.experiment import FaultKind
 from drills.seen import Seen, Written
@@ -86,6 +86,41 @@ def recording_lost_s(seen: Seen) -> float | None:
     return sum(
         talked_s.get(each.call, 0.0) if each.fault else each.missing_s for each in seen.recorded
     )
+
+
+def cut_off_talk(seen: Seen) -> dict[str, float | None]:
+    """Return how long people talked in calls that were lost, and how much of it is not recorded.
+
+    Until the other one was heard last: what nobody says any more cannot be recorded. None: nobody
+    listened.
+    """
+    if seen.recorded is None:
+        return {}
+    kept_s = {
+        each.call: 0.0 if each.fault else max(0.0, each.seconds - each.missing_s)
+        for each in seen.recorded_lost
+    }
+    talked_s = {
+        str(row.caller.call): _talked_until_lost_s(row)
+        for row in seen.ledger.placed
+        if row.caller and row.caller.joined_ms is not None and row.by_people is Outcome.LOST
+    }
+    return {
+        "cut_off_talk_s": sum(talked_s.values()),
+        "cut_off_unrecorded_s": sum(
+            max(0.0, talk_s - kept_s.get(call, 0.0)) for call, talk_s in talked_s.items()
+        ),
+    }
+
+
+def _talked_until_lost_s(row: Row) -> float:
+    caller = row.caller
+    if caller is None or caller.joined_ms is None:
+        return 0.0
+    heard = [caller.last_heard_ms, None if row.agent is None else row.agent.last_heard_ms]
+    known = [at_ms for at_ms in heard if at_ms is not None]
+    ends_ms = max(known) if known else (caller.ended_ms or caller.joined_ms)
+    return max(0.0, (ends_ms - caller.joined_ms) / _MS)
 
 
 def offer_wait_s(seen: Seen, t0_ms: int) -> float | None:

@@ -15,7 +15,7 @@ from drills.demo.reports import AgentReport, OfferEvent
 from drills.demo.scenario import Scenario
 from drills.evidence import ClockBound
 from drills.packets import Dialled, Wire
-from state.model import AgentId, CallId, EdgeId, SiteId
+from state.model import AgentId, CallId, EdgeId, SiteId, Unreplicated
 
 
 class Redialled(Struct, frozen=True, kw_only=True):
@@ -90,3 +90,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     """What became of writes through the API; None: nobody wrote."""
     recorded: tuple[Recorded, ...] | None = None
     """What became of the recordings of all answered calls; None: nobody listened."""
+    recorded_lost: tuple[Recorded, ...] = ()
+    """What there is of calls that were cut off while people talked."""
+    alone: tuple[Unreplicated, ...] = ()
+    """What, at the first fault, each site said it had recorded and no other site had."""

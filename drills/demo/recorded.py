@@ -42,6 +42,21 @@ class Listening:
         """Open the recording of each answered call that a living site has served."""
         return tuple([await self._open(row) for row in rows if self._is_due(row)])
 
+    async def listen_to_lost(self, rows: Iterable[Row]) -> tuple[Recorded, ...]:
+        """Open what there is of calls that were cut off in talk, at once: nothing more comes."""
+        self._ends_s = asyncio.get_running_loop().time()
+        return tuple([await self._open(row) for row in rows if self._was_cut_off(row)])
+
+    def _was_cut_off(self, row: Row) -> bool:
+        return (
+            row.by_people is Outcome.LOST
+            and row.record is not None
+            and row.record.site in self._alive
+            and row.agent is not None
+            and row.caller is not None
+            and row.caller.joined_ms is not None
+        )
+
     def _is_due(self, row: Row) -> bool:
         record = row.record
         return (

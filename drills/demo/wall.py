@@ -34,8 +34,8 @@ class Wall:
     offers: dict[str, Offer] = field(default_factory=dict)
     ready: dict[str, SiteId] = field(default_factory=dict)
     edges: dict[str, SiteId] = field(default_factory=dict)
-    unreplicated: dict[str, int] = field(default_factory=dict)
-    """By site: recordings of calls that are over, which no other site has."""
+    unreplicated: dict[str, Unreplicated] = field(default_factory=dict)
+    """By site: recordings which no other site has."""
     closed: int = 0
     """Tickets that are gone."""
 
@@ -67,7 +67,7 @@ class Wall:
                 if value is not None:
                     self.edges[identifier] = decode(EdgeLife, value, key).site
             case Kind.UNREPLICATED if value is not None:
-                self.unreplicated[identifier] = decode(Unreplicated, value, key).recordings
+                self.unreplicated[identifier] = decode(Unreplicated, value, key)
             case _:
                 return
 

@@ -83,7 +83,10 @@ class LabGround:
             good_sites=frozenset(site for site in sites if wall.edges_at(site)),
             members=frozenset(sites) if leader else frozenset(),
             agents={site: sum(wall.agents_at(site)) for site in sites},
-            unreplicated={site: wall.unreplicated.get(site, 0) for site in sites},
+            unreplicated={
+                site: wall.unreplicated[site].recordings if site in wall.unreplicated else 0
+                for site in sites
+            },
             erlangs=self._calls_per_s * BUSY_S,
             other_drills=()
             if self._hands.is_alone

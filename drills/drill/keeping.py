@@ -8,10 +8,12 @@ from drills.books import lost_elsewhere, moved
 from drills.course import NOT_BEGUN
 from drills.demo import routing
 from drills.demo.ledger import Row, edges_story, people_story
-from drills.evidence import CallRow, ClockBound, Evidence, Judgement, Moment, chained, judge
+from drills.evidence import Alone, CallRow, ClockBound, Evidence, Judgement, Moment, chained, judge
 from drills.experiment import Experiment
 from drills.figures import figures
 from drills.seen import Seen
+from edge.steering.loss import RecordingsRisk
+from state.model import SiteId, Unreplicated
 
 MOST_FINDINGS = 20
 
@@ -55,7 +57,19 @@ def evidence_of(  # noqa: PLR0913 - what goes into it
         moved=moved(seen.ledger),
         findings=tuple(_findings(seen, judgements))[:MOST_FINDINGS],
         looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
+        alone=tuple(alone_at(each.site, each) for each in seen.alone),
         files=dict(files),
+    )
+
+
+def alone_at(site: SiteId, kept: Unreplicated | RecordingsRisk) -> Alone:
+    """Return what a site alone had recorded."""
+    return Alone(
+        site=site,
+        recordings=kept.recordings,
+        recorded_s=kept.recorded_s,
+        under_way=kept.under_way,
+        under_way_s=kept.under_way_s,
     )
 
 

@@ -23,6 +23,7 @@ from drills.desk.answers import Faults, Health, Readiness, Role, Stakes, Status
 from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk, ReadinessAsk, StakesAsk, StatusAsk
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
+from drills.drill.keeping import alone_at
 from drills.evidence import CallRow, Evidence, Moment, chained, judge
 from drills.experiment import Experiment, Fault
 from drills.facts import Facts, Lag
@@ -96,6 +97,8 @@ class LiveGround:
     blackouts: Callable[[], tuple[str, ...]] = tuple
     """What the calendar says of now."""
     permit: Permit | None = None
+    alone: Mapping[SiteId, RecordingsRisk] = field(default_factory=dict)
+    """What no other site had recorded when the guards decided."""
     status: Status | None = None
     probes: list[Probed] = field(default_factory=list)
 
@@ -123,7 +126,7 @@ class LiveGround:
 
         status, (ready, stakes) = await self.look(), await asyncio.to_thread(talk)
         made = await self.faults.standing()
-        alone = recordings_alone(ready)
+        alone = self.alone = recordings_alone(ready)
         return Facts(
             sites=tuple(row.site for row in status.sites),
             good_sites=_serving(status),
@@ -373,6 +376,7 @@ def evidence_of(
         clocks=(),
         calls=tuple(_call(number, each, t0_ms) for number, each in enumerate(ground.probes)),
         moved={},
+        alone=tuple(alone_at(*each) for each in sorted(ground.alone.items())),
         findings=(f"not measured where callers are real: {', '.join(unseen)}",) if unseen else (),
         looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
     )

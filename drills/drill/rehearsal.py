@@ -40,7 +40,7 @@ from drills.packets import read_wire
 from drills.runner import LOOK_EVERY_S, STEADY_FOR, Runner, broken
 from drills.seen import Seen
 from state import keys
-from state.model import EdgeId, SiteId
+from state.model import EdgeId, SiteId, Unreplicated
 
 CALLERS_LINK = "w-callers"
 """The callers' link, as the router has it."""
@@ -120,6 +120,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     )
     gone, t0_ms = killed_site(course.method), course.began_ms
     is_gone = gone is not None and t0_ms is not None
+    listening = Listening(stage.lab, None)
     book = join(stage.scenario, stage.people.caller_reports(), agents, records)
     seen = Seen(
         scenario=stage.scenario,
@@ -143,7 +144,9 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         noticed_ms=witnesses.noticed(stage, course),
         stocks=stocks,
         silent=silent,
-        recorded=await Listening(stage.lab, None).listen(book.rows),
+        recorded=await listening.listen(book.rows),
+        recorded_lost=await listening.listen_to_lost(book.rows),
+        alone=meanwhile.alone,
         edges=edge_homes(stage.lab),
         writes_ms=tuple(each.at_ms for each in stage.observer.seen),
         sign_ins=tuple(
@@ -218,11 +221,14 @@ class _Meanwhile:
         self._lever = lever
         self._aborting: asyncio.Task[None] | None = None
         self.clocks: list[ClockBound] = []
+        self.alone: tuple[Unreplicated, ...] = ()
         self.aborted_ms: int | None = None
         self._request: Requests | None = None
 
     async def begun(self, _fault: Fault) -> None:
-        """Ask, as soon as whoever has the clock can have noticed."""
+        """Keep what no other site has, and ask for the time when clocks can have moved."""
+        wall = self._stage.screen.wall
+        self.alone = tuple(each for _, each in sorted(wall.unreplicated.items()))
         if self._experiment.aborts_after_s:
             self._aborting = asyncio.create_task(self._abort())
         if self._experiment.moves_clocks:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from drills.course import End
 from drills.evidence import (
     FIRST,
+    Alone,
     CallRow,
     ClockBound,
     Evidence,
@@ -187,6 +188,16 @@ def test_the_page_says_what_was_broken_and_lost_as_it_was_and_not_as_it_was_plan
     assert "acknowledged writes that are gone" not in text, "nobody wrote"
     late = replace(killed, who="runner", after_s=-0.002)
     assert "-0.00 s" not in page(replace(piece(), timeline=(late,)))
+
+
+def test_the_page_says_what_no_other_site_had_recorded_and_what_was_cut_off() -> None:
+    alone = Alone(site="b", recordings=2, recorded_s=31, under_way=3, under_way_s=12.5)
+    figures = {"cut_off_talk_s": 20.0, "cut_off_unrecorded_s": 6.25}
+    text = page(replace(piece(), alone=(alone,), figures=figures))
+    assert "<td>b</td><td>2</td><td>31 s</td><td>3</td><td>12.5 s</td>" in text
+    assert "<td>talk of calls that were cut off and is not recorded</td>" in text
+    assert "<td>6.25 s of 20 s</td>" in text
+    assert "no other site had" not in page(piece())
 
 
 def test_the_page_says_who_asked_and_who_approved_in_quotes() -> None:

@@ -32,6 +32,7 @@ from state.model import (
     SiteId,
     Ticket,
     TicketState,
+    Unreplicated,
 )
 from tests.demo import invented
 from tests.demo.invented import AGENTS, ANSWERED, CALLERS, DEAD, KILL_MS, OFFERS, RECORDS, SCENARIO
@@ -236,6 +237,52 @@ def test_seconds_without_a_recording_are_gaps_and_the_talks_of_which_there_is_no
     )
     answers = figures(replace(seen(), recorded=found))
     assert answers["recording_lost_s"] == pytest.approx(0.5 + talk_s)
+
+
+def test_talk_that_was_cut_off_counts_until_nobody_was_heard_and_less_what_is_recorded() -> None:
+    index = next(i for i, each in enumerate(CALLERS) if each.joined_ms and each.ok_ms)
+    joined_ms = CALLERS[index].joined_ms
+    assert joined_ms is not None
+    callers = invented.swap(
+        CALLERS,
+        index,
+        end=reports.End.UNHEARD,
+        last_heard_ms=joined_ms + 3000,
+        ended_ms=joined_ms + 36_000,
+    )
+    whole = seen(callers=callers)
+    assert "cut_off_talk_s" not in figures(whole), "nobody listened"
+    (lost,) = (row for row in whole.ledger.placed if row.caller == callers[index])
+    assert lost.by_people is Outcome.LOST
+    others = figures(replace(seen(), recorded=()))["cut_off_talk_s"]
+    answers = figures(replace(whole, recorded=()))
+    heard = [] if lost.agent is None else [lost.agent.last_heard_ms or 0]
+    talk_s = (max(joined_ms + 3000, *heard, 0) - joined_ms) / 1000
+    assert answers["cut_off_talk_s"] == pytest.approx((others or 0.0) + talk_s)
+    assert answers["cut_off_unrecorded_s"] == answers["cut_off_talk_s"]
+    kept = Recorded(call=callers[index].call, seconds=2.0, missing_s=0.5)
+    answers = figures(replace(whole, recorded=(), recorded_lost=(kept,)))
+    unrecorded_s = (answers["cut_off_talk_s"] or 0.0) - min(talk_s, 1.5)
+    assert answers["cut_off_unrecorded_s"] == pytest.approx(unrecorded_s)
+
+
+def test_evidence_keeps_what_each_site_alone_had_recorded_at_the_first_fault() -> None:
+    alone = Unreplicated(
+        site=DEAD, recordings=2, recorded_s=31, under_way=3, under_way_s=12, is_late=False
+    )
+    evidence = evidence_of(
+        run="r1",
+        previous=FIRST,
+        experiment=experiment_of("site_killed"),
+        seed=1,
+        seen=replace(seen(), alone=(alone,)),
+        moments=(),
+        clocks=(),
+        files={},
+    )
+    (kept,) = evidence.alone
+    assert (kept.site, kept.recordings, kept.recorded_s) == (DEAD, 2, 31)
+    assert (kept.under_way, kept.under_way_s) == (3, 12)
 
 
 def test_of_a_drill_that_was_not_begun_nothing_is_judged() -> None:
