@@ -146,11 +146,16 @@ def offer_wait_s(seen: Seen, t0_ms: int) -> float | None:
 
 
 def data_rto_s(writes_ms: Iterable[int], t0_ms: int) -> float | None:
-    """Return for how long, at most, nothing could be written in the `DATA_S` after the fault."""
-    inside = [at for at in sorted(writes_ms) if t0_ms <= at <= t0_ms + DATA_S * _MS]
+    """Return for how long, at most, nothing could be written from some time in `DATA_S` on.
+
+    To the first write after these, if there is one: else nobody may have had anything to write.
+    """
+    after = [at for at in sorted(writes_ms) if at >= t0_ms]
+    inside = [at for at in after if at <= t0_ms + DATA_S * _MS]
     if not inside:
         return None
-    return max(later - earlier for earlier, later in pairwise([t0_ms, *inside])) / _MS
+    known = [t0_ms, *after[: len(inside) + 1]]
+    return max(later - earlier for earlier, later in pairwise(known)) / _MS
 
 
 def sign_in_rto_s(sign_ins: Iterable[tuple[int, str, bool]], t0_ms: int) -> float | None:

@@ -60,7 +60,9 @@ def _gap_ms(wire: Wire, call: Dialled | None, row: Row, t0_ms: int) -> float | N
     if ends_ms <= begins_ms:
         return None
     times = wire.audio_ns.get(call.audio_port, [])
-    return longest_gap_ms(times, round(begins_ms * 1e6), round(ends_ms * 1e6))
+    found = longest_gap_ms(times, round(begins_ms * 1e6), round(ends_ms * 1e6))
+    # They talked: not a packet is no call without audio, but one that was silent all the while.
+    return ends_ms - begins_ms if found is None else found
 
 
 def _cleared_s(row: Row, t0_ms: int) -> float:

@@ -28,9 +28,10 @@ def untrue_agent_s(seen: Seen, t0_ms: int) -> float:
     for event in seen.offers:
         before = given.pop(event.agent, None)
         if event.change is OfferChange.PUT and event.call is not None:
-            since = before[1] if before and before[0] == event.call else event.at_ms
-            given[event.agent] = (event.call, since)
-        elif before is not None:
+            is_same = before is not None and before[0] == event.call
+            given[event.agent] = before if before and is_same else (event.call, event.at_ms)
+            before = None if is_same else before
+        if before is not None:
             call, since = before
             over_ms = ended.get((event.agent, call), since)
             if event.at_ms >= t0_ms:

@@ -14,6 +14,7 @@ from drills.demo.hearing import Recorded
 from drills.demo.history import TicketSeen
 from drills.demo.ledger import join
 from drills.demo.reports import AgentReport, CallerReport, OfferChange, OfferEvent
+from drills.demo.scenario import Dialler
 from drills.drill.keeping import evidence_of
 from drills.evidence import FIRST, ClockBound
 from drills.experiment import Fault, FaultKind
@@ -22,6 +23,7 @@ from drills.library import experiment_of
 from drills.packets import Dialled, Wire
 from drills.recovery import data_rto_s, offer_wait_s, sign_in_rto_s, writes
 from drills.seen import Redialled, Seen, Written
+from drills.talks import talks
 from state.model import (
     CallId,
     CallRecord,
@@ -163,6 +165,26 @@ def test_an_agent_who_stays_taken_after_the_call_is_untrue_so_long() -> None:
     late = replace(OFFERS[after], at_ms=OFFERS[after].at_ms + 21_000)
     offers = (*OFFERS[:after], late, *OFFERS[after + 1 :])
     assert figures(seen(offers=offers))["untrue_agent_s"] == 21.0
+
+
+def test_an_agent_who_is_given_another_call_was_untrue_of_the_one_before_until_then() -> None:
+    row = next(
+        each
+        for each in seen().ledger.placed
+        if each.agent and each.caller and (each.agent.busy_until_ms or 0) > KILL_MS
+    )
+    assert row.agent is not None
+    assert row.caller is not None
+    over_ms = row.agent.busy_until_ms or 0
+    put = replace(
+        OFFERS[0],
+        change=OfferChange.PUT,
+        agent=row.agent.agent,
+        call=CallId(row.caller.call),
+        at_ms=KILL_MS,
+    )
+    other = replace(put, call=CallId("another"), at_ms=over_ms + 21_000)
+    assert figures(seen(offers=(put, other)))["untrue_agent_s"] == 21.0
 
 
 def test_a_survivor_that_never_notices_makes_the_dead_sites_agents_untrue_for_ever() -> None:
@@ -398,6 +420,27 @@ def test_which_calls_a_fault_touches() -> None:
     assert is_touched(FaultKind.ISOLATE, "agents-b")
 
 
+def test_a_spared_caller_who_hears_nothing_at_all_had_a_gap_as_long_as_was_looked_at() -> None:
+    whole = seen(replace(KILL_SITE, target="none"))
+    caller = next(
+        row.caller
+        for row in whole.ledger.placed
+        if row.caller and row.caller.joined_ms and row.planned.dialler is Dialler.PHONE
+    )
+    assert caller.joined_ms is not None
+    meanwhile_ms = caller.joined_ms + 1_000
+    assert (caller.ended_ms or 0) > meanwhile_ms + 1_000
+    calls = tuple(
+        replace(each, audio_port=4000 if each.sip_call_id == caller.sip_call_id else None)
+        for each in whole.wire.calls
+    )
+    silent = replace(whole, wire=replace(whole.wire, calls=calls))
+    assert talks(whole, meanwhile_ms)["spared_gap_ms"] is None, "nobody was listened to"
+    gap_ms = talks(silent, meanwhile_ms)["spared_gap_ms"]
+    assert gap_ms is not None
+    assert gap_ms > 500
+
+
 def test_who_was_moved_where_is_counted() -> None:
     book = seen().ledger
     wanted = sum(1 for row in book.placed if row.planned.first_site != "a")
@@ -406,9 +449,15 @@ def test_who_was_moved_where_is_counted() -> None:
 
 
 def test_the_longest_time_without_a_write_is_how_long_data_was_away() -> None:
-    writes = tuple(KILL_MS + at_ms for at_ms in (-50, 100, 1700, 1900, 30_000))
+    writes = tuple(KILL_MS + at_ms for at_ms in (-50, 100, 1700, 1900, 3_000))
     assert data_rto_s(writes, KILL_MS) == 1.6
     assert data_rto_s((KILL_MS - 5,), KILL_MS) is None
+
+
+def test_a_time_without_a_write_that_outlasts_what_is_looked_at_counts_as_a_whole() -> None:
+    writes = tuple(KILL_MS + at_ms for at_ms in (100, 1_000, 30_000, 90_000))
+    assert data_rto_s(writes, KILL_MS) == 29.0
+    assert data_rto_s(writes[:2], KILL_MS) == 0.9, "nobody wrote any more"
 
 
 def test_sign_in_is_back_when_the_last_telephone_that_lost_its_registrar_has_one() -> None:
