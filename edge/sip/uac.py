@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from edge.sip import session_timer
 from edge.sip.builder import Outgoing
 from edge.sip.core import SUPPORTED_LINE, Core, reason_line
-from edge.sip.dialog import dialog_of_uac
+from edge.sip.dialog import Dialog, dialog_of_uac
 from edge.sip.errors import LocalError, RemoteError
 from edge.sip.events import Answered, EndedBy, LegId, Progress, Rejected
 from edge.sip.leg import InvitePlan, Leg, LegState, LegTimer, Peer
@@ -99,15 +99,7 @@ class Uac:
         peer = leg.early.get(tag)
         if peer is not None or not tag:
             return peer
-        peer = Peer(
-            dialog_of_uac(
-                response,
-                local=leg.local,
-                local_tag=leg.id,
-                target=transaction.request.uri,
-                hop=transaction.peer,
-            )
-        )
+        peer = Peer(self._dialog(leg, transaction, response))
         peer.step(Side.OURS, Carrier.INVITE, has_sdp=bool(transaction.request.body))
         leg.early[tag] = peer
         return peer
@@ -176,26 +168,11 @@ class Uac:
             and leg.peer.dialog.remote_tag == tag
         ):
             return
-        try:
-            peer = self._peer(leg, transaction, response)
-        except RemoteError:
-            peer = None
+        peer = self._peer_of_success(leg, transaction, response)
         if peer is None:
             if leg.state in (LegState.CALLING, LegState.CANCELLING):
                 self._failed(leg, 502, "2xx that makes no dialog", None)
             return
-        confirmed = dialog_of_uac(
-            response,
-            local=leg.local,
-            local_tag=leg.id,
-            target=transaction.request.uri,
-            hop=transaction.peer,
-        )
-        peer.dialog = replace(
-            confirmed,
-            local_seq=max(peer.dialog.local_seq, confirmed.local_seq),
-            remote_seq=peer.dialog.remote_seq,
-        )
         if leg.state is LegState.CALLING:
             self._established(leg, peer, transaction, response)
             return
@@ -205,6 +182,33 @@ class Uac:
             core.drop(leg, peer, EndedBy.LOCAL, "cancelled", leg.cancel_reason)
         else:
             core.abandon(leg, peer)
+
+    def _peer_of_success(
+        self, leg: Leg, transaction: ClientTransaction, response: Response
+    ) -> Peer | None:
+        """Return whom a 2xx is from, their dialog as it says; None if it makes none."""
+        try:
+            peer = self._peer(leg, transaction, response)
+            confirmed = self._dialog(leg, transaction, response)
+        except RemoteError:
+            return None
+        if peer is not None:
+            peer.dialog = replace(
+                confirmed,
+                local_seq=max(peer.dialog.local_seq, confirmed.local_seq),
+                remote_seq=peer.dialog.remote_seq,
+            )
+        return peer
+
+    @staticmethod
+    def _dialog(leg: Leg, transaction: ClientTransaction, response: Response) -> Dialog:
+        return dialog_of_uac(
+            response,
+            local=leg.local,
+            local_tag=leg.id,
+            target=transaction.request.uri,
+            hop=transaction.peer,
+        )
 
     def _established(
         self, leg: Leg, peer: Peer, transaction: ClientTransaction, response: Response
