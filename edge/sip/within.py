@@ -100,8 +100,9 @@ class Within:
             if leg.their_offer is not None or peer.exchange.by is Side.THEIRS:
                 retry_later(core, transaction)
                 return
-            meaning = peer.step(Side.THEIRS, Carrier.UPDATE, has_sdp=True)
-            if meaning is Meaning.GLARE or peer is not leg.peer:
+            # Before the exchange takes note of it: an offer that is refused is not pending.
+            early = peer is not leg.peer
+            if early or peer.step(Side.THEIRS, Carrier.UPDATE, has_sdp=True) is Meaning.GLARE:
                 raise RemoteError(491, "Request Pending")
         peer.dialog = refreshed(peer.dialog, request)
         if sdp is None:
