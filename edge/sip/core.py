@@ -250,6 +250,8 @@ class Core:
         leg.state = LegState.ENDING
         leg.timers.clear()
         leg.due = inf
+        # What is said to our own offer now changes nothing: a 491 must not have it made again.
+        leg.offer = leg.queued_offer = None
         self.refuse_their_offer(leg)
         self._bye(leg, peer, self._hung_up, reason)
 
@@ -278,10 +280,16 @@ class Core:
             self.end(leg, EndedBy.LOCAL, "gone" if is_gone(response) else "bye")
 
     def refuse_their_offer(self, leg: Leg) -> None:
-        """Refuse an offer that a dying leg will not answer (RFC 3261 §15.1.2)."""
+        """Refuse an offer that a dying leg will not answer (RFC 3261 §15.1.2).
+
+        One that came in a 2xx can only be acknowledged: else that 2xx comes again for 32 s.
+        """
         if leg.their_offer is not None:
             self.respond(leg.their_offer, 487)
             leg.their_offer = None
+        if leg.owing_ack is not None and leg.peer is not None:
+            self.send_ack(leg, leg.peer, leg.owing_ack, None)
+            leg.owing_ack = None
 
     def start_session(self, leg: Leg, peer: Peer, session: SessionTimer | None) -> None:
         """Start, restart or stop the session timer of a leg."""

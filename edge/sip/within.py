@@ -60,8 +60,6 @@ class Within:
             core.end(leg, EndedBy.LOCAL, "bye", goodbye=goodbye)
             return
         core.refuse_their_offer(leg)
-        if leg.owing_ack is not None:
-            core.send_ack(leg, peer, leg.owing_ack, None)
         core.end(leg, EndedBy.REMOTE, "bye", reason, goodbye)
 
     def reinvited(self, leg: Leg, peer: Peer, transaction: ServerTransaction) -> None:
@@ -83,6 +81,9 @@ class Within:
             if leg.state is LegState.ANSWERED:
                 leg.state = LegState.CONFIRMED
                 core.events.append(Confirmed(leg=leg.id, sdp=None))
+            if leg.wants_bye is not None:
+                core.hang_up(leg, peer, leg.wants_bye)
+                raise RemoteError(481, "Call/Transaction Does Not Exist")
         meaning = peer.step(Side.THEIRS, Carrier.INVITE, has_sdp=sdp is not None)
         if meaning is Meaning.GLARE:
             raise RemoteError(491, "Request Pending")
@@ -191,9 +192,6 @@ class Within:
         if leg.state is LegState.ANSWERED or leg.telling_last:
             leg.wants_bye = reason
             return
-        if leg.owing_ack is not None:
-            core.send_ack(leg, leg.peer, leg.owing_ack, None)
-            leg.owing_ack = None
         core.hang_up(leg, leg.peer, reason)
 
     def offer(self, leg_id: LegId, method: str, sdp: bytes | None) -> None:

@@ -1,0 +1,114 @@
+"""Peers that do what they may, or may not, at a moment when nobody expects it."""
+
+from __future__ import annotations
+
+from edge.sip.events import Answered, Ended, EndedBy, OfferAnswered, OfferReceived, Rejected
+from edge.sip.message import Request
+from tests.sip.network import ANSWER, LOST, OFFER, Network, Party, established
+
+
+def request_of(callee: Party, caller: Party, invite: Request, method: str, body: bytes) -> str:
+    """Write a request of the callee's within the dialog that its first 1xx has made."""
+    return (
+        f"{method} sip:everline@{caller.address} SIP/2.0\n"
+        f"Via: SIP/2.0/UDP {callee.address};branch=z9hG4bK-odd-{method};rport\nMax-Forwards: 70\n"
+        f"From: {invite.first('to')};tag={callee.leg}\nTo: {invite.first('from')}\n"
+        f"Call-ID: {invite.call_id}\nCSeq: 1 {method}\nContact: <sip:bob@{callee.address}>\n"
+        f"Content-Type: application/sdp\nContent-Length: {len(body)}\n\n{body.decode()}"
+    )
+
+
+def test_an_answer_whose_route_makes_no_sense_ends_a_call_that_rang() -> None:
+    network = Network()
+    caller, callee = network.party("alice"), network.party("bob")
+    caller.call(callee)
+    network.run(0.1)
+    callee.stack.progress(callee.leg, 180, network.now)
+    network.run(0.1)
+
+    def spoil(datagram: bytes) -> bytes:
+        if datagram.startswith(b"SIP/2.0 200") and b"INVITE" in datagram:
+            return datagram.replace(b"Contact:", b"Record-Route: <nonsense>\r\nContact:", 1)
+        return datagram
+
+    network.tamper = spoil
+    callee.stack.answer(callee.leg, ANSWER, network.now)
+    network.run(1.0)
+    assert caller.only(Rejected).status == 502
+    assert not caller.of(Answered)
+    network.run_out()
+
+
+def test_an_offer_refused_in_an_early_dialog_is_in_nobodys_way_later() -> None:
+    network = Network()
+    caller, callee = network.party("alice"), network.party("bob")
+    leg = caller.call(callee)
+    network.run(0.1)
+    callee.stack.progress(callee.leg, 183, network.now, sdp=ANSWER, reliable=True)
+    network.run(0.1)
+    invite = network.sent("alice", "INVITE")[0]
+    assert isinstance(invite, Request)
+    network.inject(caller, request_of(callee, caller, invite, "UPDATE", b"v=0"), callee.address)
+    assert network.sent("alice", 491)
+    callee.stack.answer(callee.leg, ANSWER, network.now)
+    network.run(0.1)
+    caller.stack.reinvite(leg, OFFER, network.now)
+    network.run(0.1)
+    callee.stack.answer_offer(callee.leg, ANSWER, network.now)
+    network.run(0.1)
+    assert caller.only(OfferAnswered).sdp == ANSWER
+    caller.stack.bye(leg, network.now)
+    network.run_out()
+
+
+def test_an_offer_refused_after_our_goodbye_is_not_made_again() -> None:
+    network = Network()
+    caller, callee, out, incoming = established(network)
+    caller.stack.reinvite(out, OFFER, network.now)
+    network.run(0.1)
+    assert callee.heard(OfferReceived)
+    network.tamper = lambda each: b"" if each.startswith(b"BYE") else each
+    caller.stack.bye(out, network.now)
+    network.run(0.1)
+    callee.stack.refuse_offer(incoming, 491, network.now)
+    network.run(10.0)
+    assert len(network.sent("alice", "INVITE")) == 1
+    network.tamper = None
+    network.run_out()
+
+
+def test_their_offer_after_our_goodbye_is_acknowledged_and_not_handed_out() -> None:
+    network = Network()
+    caller, callee, out, incoming = established(network)
+    caller.stack.reinvite(out, None, network.now)
+    network.run(0.1)
+    network.tamper = lambda each: b"" if each.startswith(b"BYE") else each
+    caller.stack.bye(out, network.now)
+    network.run(0.1)
+    callee.stack.answer_offer(incoming, OFFER, network.now)
+    network.run(0.1)
+    assert len(network.sent("alice", "ACK")) == 1
+    assert not caller.of(OfferReceived)
+    network.tamper = None
+    network.run_out()
+
+
+def test_who_asks_anew_while_a_goodbye_waits_for_their_lost_ack_hears_it() -> None:
+    network = Network()
+    caller, callee = network.party("alice"), network.party("bob")
+    leg = caller.call(callee)
+    network.run(0.1)
+    callee.stack.answer(callee.leg, ANSWER, network.now)
+    network.collect()
+    network.fates = iter([LOST])  # the ACK
+    callee.stack.bye(callee.leg, network.now)
+    network.run(0.02)
+    assert network.sent("alice", "ACK")
+    assert not network.sent("bob", "BYE")
+    network.tamper = lambda each: b"" if each.startswith(b"ACK") else each
+    caller.stack.reinvite(leg, OFFER, network.now)
+    network.run(1.0)
+    assert len(network.sent("bob", "BYE")) == 1
+    assert callee.only(Ended).by is EndedBy.LOCAL
+    assert not callee.of(OfferReceived)
+    network.run_out()
