@@ -6,7 +6,8 @@ itself still holds, with the direction that the offer leaves open to it (RFC 326
 
 from __future__ import annotations
 
-from edge.media.sdp import FACING, Direction, audio
+from edge.media.errors import SdpError
+from edge.media.sdp import FACING, Direction, Section, first_usable, parse
 
 _LINES = {f"a={direction}".encode() for direction in Direction}
 
@@ -14,14 +15,43 @@ _LINES = {f"a={direction}".encode() for direction in Direction}
 def standing_answer(last: bytes, offer: bytes) -> bytes:
     """Return `last`, a party's session description, as its answer to `offer`.
 
-    Raises `SdpError` when `offer` has no audio that we can use.
+    It has the offer's media, in their order (RFC 3264 §6), also where the offer has more of them
+    than `last`, or fewer: what `last` does not go on with is refused. Raises `SdpError` when one of
+    the two has no audio.
     """
-    direction = f"a={FACING[audio(offer).direction]}".encode()
-    answer: list[bytes] = []
-    for line in last.splitlines():
-        if line.strip() in _LINES:
-            continue
-        answer.append(line)
-        if line.startswith(b"m="):
-            answer.append(direction)  # in every section: the refused ones do not mind
+    sections = parse(offer)
+    chosen = first_usable(sections)
+    head, *theirs = _groups(last)
+    answer = [line for line in head if line.strip() not in _LINES]
+    for index, section in enumerate(sections):
+        same = theirs[index] if index < len(theirs) and _goes_on(theirs[index], section) else None
+        if same is None and index == chosen:
+            same = next((each for each in theirs if _goes_on(each, section)), None)
+            if same is None:
+                raise SdpError("the other side has no audio to answer with")
+        answer += _refused(section) if same is None else _facing(same, section)
     return b"".join(line + b"\r\n" for line in answer)
+
+
+def _groups(sdp: bytes) -> list[list[bytes]]:
+    groups: list[list[bytes]] = [[]]
+    for line in sdp.splitlines():
+        if line.startswith(b"m="):
+            groups.append([])
+        groups[-1].append(line)
+    return groups
+
+
+def _goes_on(theirs: list[bytes], section: Section) -> bool:
+    """Tell whether it is a medium of that kind, refused by neither."""
+    kind, port = theirs[0][2:].split()[:2]
+    return section.port > 0 and kind == section.kind.encode() and port != b"0"
+
+
+def _facing(theirs: list[bytes], section: Section) -> list[bytes]:
+    direction = f"a={FACING[section.direction]}".encode()
+    return [theirs[0], direction, *(line for line in theirs[1:] if line.strip() not in _LINES)]
+
+
+def _refused(section: Section) -> list[bytes]:
+    return [f"m={section.kind} 0 {section.profile} {' '.join(section.formats)}".encode()]

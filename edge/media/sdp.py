@@ -7,6 +7,7 @@ Everything else about session descriptions is rtpengine's work. PURE.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from msgspec import Struct
@@ -23,6 +24,8 @@ OPUS = "OPUS/48000"
 _EVENTS = "TELEPHONE-EVENT/8000"
 _PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
 _LONGEST = 16_384
+_PORT = re.compile(r"[0-9]{1,9}(?:/|\Z)")
+"""Of so many digits that it can be read: Python refuses to make a number of thousands."""
 _OLD_HOLD = "0.0.0.0"  # noqa: S104 - a value read, not an address bound
 
 
@@ -92,7 +95,7 @@ def parse(sdp: bytes) -> tuple[Section, ...]:
 def audio(sdp: bytes) -> Section:
     """Return the section that we can talk on; `SdpError` (answer 488) if there is none."""
     sections = parse(sdp)
-    return sections[_first_usable(sections)]
+    return sections[first_usable(sections)]
 
 
 def keys_apart(sdp: bytes) -> bool:
@@ -119,7 +122,7 @@ def inert_answer(offer: bytes) -> bytes:
     Sections we have no use for are refused with port 0 (RFC 3264 §6).
     """
     sections = parse(offer)
-    chosen = _first_usable(sections)
+    chosen = first_usable(sections)
     lines = _head()
     for index, section in enumerate(sections):
         if index == chosen:
@@ -185,7 +188,8 @@ def with_origin(sdp: bytes, session_id: int) -> bytes:
     return b"\n".join(lines)
 
 
-def _first_usable(sections: tuple[Section, ...]) -> int:
+def first_usable(sections: tuple[Section, ...]) -> int:
+    """Return which section we can talk on; `SdpError` if none."""
     for index, section in enumerate(sections):
         if section.is_usable:
             return index
@@ -231,7 +235,7 @@ def _split(text: str) -> list[list[str]]:
 
 def _section(lines: list[str], head: list[str]) -> Section:
     words = lines[0][2:].split()
-    if len(words) < 4 or not words[1].partition("/")[0].isdecimal():  # noqa: PLR2004 - its four words
+    if len(words) < 4 or not _PORT.match(words[1]):  # noqa: PLR2004 - its four words
         raise SdpError("malformed m= line")
     port = int(words[1].partition("/")[0])
     if port > 65_535:  # noqa: PLR2004 - the largest port

@@ -33,7 +33,42 @@ def test_hold_is_answered_on_the_audio_of_a_party_with_video_too() -> None:
     last = LAST + b"m=video 0 RTP/AVP 34\r\n"
     answer = standing_answer(last, OFFER.replace(b"sendrecv", b"sendonly"))
     assert audio(answer).direction is Direction.RECVONLY
-    assert [section.kind for section in parse(answer)] == ["audio", "video"]
+    assert [section.kind for section in parse(answer)] == ["audio"], "as many as were offered"
+
+
+VIDEO = b"m=video 6000 RTP/AVP 34\r\n"
+
+
+@pytest.mark.parametrize(
+    ("last", "offer", "answered"),
+    [
+        (LAST, OFFER + VIDEO, [("audio", 4000), ("video", 0)]),
+        (LAST, OFFER + b"m=audio 0 RTP/AVP 0\r\n", [("audio", 4000), ("audio", 0)]),
+        (LAST + VIDEO, OFFER + VIDEO, [("audio", 4000), ("video", 6000)]),
+        (LAST + VIDEO, OFFER + b"m=video 0 RTP/AVP 34\r\n", [("audio", 4000), ("video", 0)]),
+        (
+            LAST.replace(b"m=", b"m=video 0 RTP/AVP 34\r\nm=", 1),
+            OFFER.replace(b"m=", VIDEO + b"m=", 1),
+            [("video", 0), ("audio", 4000)],
+        ),
+        (
+            LAST,
+            OFFER.replace(b"m=", VIDEO + b"m=", 1),
+            [("video", 0), ("audio", 4000)],
+        ),
+    ],
+    ids=["video added", "audio refused", "video goes on", "video ends", "in order", "moved"],
+)
+def test_the_answer_has_the_media_of_the_offer_in_their_order(
+    last: bytes, offer: bytes, answered: list[tuple[str, int]]
+) -> None:
+    answer = standing_answer(last, offer)
+    assert [(section.kind, section.port) for section in parse(answer)] == answered
+
+
+def test_a_party_without_audio_answers_nothing() -> None:
+    with pytest.raises(SdpError):
+        standing_answer(b"v=0\r\nm=audio 0 RTP/AVP 0\r\n", OFFER)
 
 
 def test_offer_that_we_cannot_use_is_refused() -> None:

@@ -144,6 +144,12 @@ def test_origin_tells_nothing_of_the_writer_and_leaves_the_media_alone() -> None
     assert ours.split(b"m=", 1)[1] == sdp.split(b"m=", 1)[1]
 
 
+@pytest.mark.parametrize("port", ["9" * 5000, "\u0663", "70000", "", "-1", "4e3"])
+def test_a_port_that_is_none_is_refused_as_any_other_nonsense(port: str) -> None:
+    with pytest.raises(SdpError):
+        audio(described(f"m=audio {port} RTP/AVP 0"))
+
+
 @given(st.binary(max_size=300))
 def test_rubbish_raises_sdp_error_and_nothing_else(rubbish: bytes) -> None:
     for sdp in (rubbish, b"v=0\r\nm=" + rubbish, described("m=audio 1 RTP/AVP 0") + rubbish):
