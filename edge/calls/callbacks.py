@@ -7,6 +7,7 @@ one INVITE of ours; from then on it is a call like any other, and the switchboar
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 
 import structlog
@@ -65,6 +66,7 @@ CALLED_AGAIN = "called_again"
 _TIMER_B_S = 4.0
 """A trunk that says nothing for so long takes no call."""
 _DECLINES = frozenset({603, 607})
+_PENDING = 491
 
 
 class Callbacks:
@@ -206,6 +208,10 @@ class Callbacks:
             return
         try:
             back.offered = await self._media.offer_caller(back.id)
+            if back.stage is not Stage.DIALLING:
+                # Closed by another meanwhile: nobody would be there if the caller answered.
+                await self._media.release(back.id)
+                return
             leg = self._sip.invite(
                 request_uri=f"sip:{back.way.number}@{back.way.trunk.sip}",
                 from_uri=f"sip:{back.ticket.did}@everline",
@@ -244,6 +250,13 @@ class Callbacks:
                 self._leg_over(back, leg, DECLINED if status in _DECLINES else NOT_REACHED)
             case sip.Ended():
                 self._leg_over(back, leg, NOT_REACHED)
+            case sip.OfferReceived():
+                # Before the relay has taken in their answer. They ask again (RFC 3261 §14.1).
+                with contextlib.suppress(LocalError):
+                    self._sip.refuse_offer(leg, _PENDING)
+            case sip.ReferReceived(transaction=transaction):
+                with contextlib.suppress(LocalError):
+                    self._sip.refuse_refer(transaction, 403)
             case _:
                 pass
         return True

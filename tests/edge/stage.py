@@ -197,6 +197,14 @@ class TroubledMedia(DirectMedia):
         self.offers.append(("hold_caller", caller_sdp))
         return await super().hold_caller(call, caller_sdp)
 
+    async def offer_caller(self, call: str) -> bytes:
+        await self._step("offer_caller")
+        return await super().offer_caller(call)
+
+    async def caller_answered(self, call: str, caller_sdp: bytes) -> None:
+        await self._step("caller_answered")
+        await super().caller_answered(call, caller_sdp)
+
     async def play(
         self, call: str, file: Path, *, times: int = 1, listener: Party = CALLER
     ) -> float:

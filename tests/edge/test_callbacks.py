@@ -31,6 +31,7 @@ from state.model import (
     TrunkId,
     TurnAway,
 )
+from state.store import Delete
 from tests.edge.fake_telephony import S
 from tests.edge.stage import SALES, Center, Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
@@ -389,3 +390,41 @@ async def test_who_was_sent_away_more_than_once_is_called_back_once() -> None:
         await asyncio.sleep(120.0)
         assert not _dialled(made)
         assert len(await _back_records(made)) == 1
+
+
+@in_virtual_time
+async def test_nobody_is_dialled_whose_ticket_was_closed_while_the_relay_made_our_offer() -> None:
+    async with calling() as made:
+        a1 = made.edges["a1"]
+        await _sent_away(made, a1)
+        a1.media.delay_s = 1.0
+        await made.agent("ann")
+        await until(lambda: a1.callbacks.stages() == {"dialling": 1}, "dialling", within_s=30.0)
+        (ticket,) = await made.tickets()
+        await made.store.txn((), (Delete(key=keys.ticket(ticket.call)),))
+        await settle()
+        assert not a1.callbacks.holds(ticket.call)
+        await asyncio.sleep(1.5)
+        assert not _dialled(made), "a caller who answers would hear nobody, and for ever"
+        assert ticket.call in a1.media.released
+
+
+@in_virtual_time
+async def test_who_offers_anew_or_refers_us_before_their_answer_is_taken_in_is_refused() -> None:
+    async with calling() as made:
+        a1 = made.edges["a1"]
+        await _sent_away(made, a1)
+        await made.agent("ann")
+        _, theirs = await _rung(made)
+        a1.media.delay_s = 1.0
+        a1.sip.pick_up(theirs)
+        a1.sip.offer(theirs)
+        assert (a1.sip.open[theirs].their_offer, a1.sip.open[theirs].status) == (False, 491)
+        a1.sip.refer(theirs, "sip:elsewhere@192.0.2.9")
+        assert a1.sip.refusals == [(403, "")]
+        a1.media.delay_s = 0.0
+        ours = await a1.rung("ann")
+        a1.sip.pick_up(ours)
+        await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
+        for leg in (theirs, ours):
+            a1.sip.hang_up(leg)
