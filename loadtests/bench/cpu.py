@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from msgspec import Struct
 
 PROC = Path("/proc")
 
@@ -41,6 +43,31 @@ def memory_kb(pid: int, proc: Path = PROC) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1])
     raise ValueError(f"/proc/{pid}/smaps_rollup has no Pss")
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """What meters read at one instant."""
+
+    at_s: float
+    spent_s: Mapping[str, float]
+
+
+def cores(looks: Sequence[Look], first_s: float, last_s: float) -> dict[str, float]:
+    """Return how much of the cores each took between the two looks next to these instants.
+
+    Empty: both are the same look, or there is none.
+    """
+    ends = [
+        min(looks, key=lambda look: abs(look.at_s - at_s), default=None)
+        for at_s in (first_s, last_s)
+    ]
+    one, other = ends
+    if one is None or other is None or one is other:
+        return {}
+    return {
+        name: (spent_s - one.spent_s[name]) / (other.at_s - one.at_s)
+        for name, spent_s in other.spent_s.items()
+    }
 
 
 class CpuMeter:

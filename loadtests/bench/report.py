@@ -256,11 +256,12 @@ def site(figures: SiteFigures) -> dict[str, object]:
         table.add_row(f"CPU a call of {part}, ms", f"{ms:.2f}")
     times = f"{figures.effort.times:g} times that rate"
     table.add_row(f"served at {times}, share of the rate", _of(figures.kept, 3))
+    table.add_row("times that SIPp really placed", _of(figures.offered, 1))
     if (per_cpu := figures.kept_per_cpu) is not None:
         table.add_row("served for a CPU second of the site, share of the peak's", _of(per_cpu, 3))
     table.add_row("clean again after, s", _of(figures.recovery_s))
     for part in (*PARTS, SIPP):
-        table.add_row(f"cores that {part} took meanwhile", _of(figures.cores(part)))
+        table.add_row(f"cores that {part} took while calls came", _of(figures.cores(part)))
     console().print(table, _machine(), sep="\n")
     return figures.as_json() | {"machine": machine()}
 

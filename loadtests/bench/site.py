@@ -19,8 +19,9 @@ import contextlib
 import datetime as dt
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
@@ -38,6 +39,7 @@ from loadtests.bench.errors import BenchError
 from loadtests.bench.ladder import Climb, Rungs, TryRate, climb
 from loadtests.bench.relay import proxies, sipp
 from loadtests.bench.relay.proxies import KEMI, TRUNK
+from loadtests.bench.relay.sipp import SIPP
 from loadtests.bench.stats import Spread, spread
 from state.clock import SystemClock
 from state.configuration import Configuration
@@ -53,7 +55,7 @@ AGENTS: Final = "127.0.0.30:5070"
 """Where the telephones of all agents are."""
 _REGISTERED_S: Final = 3600
 PARTS: Final = ("kamailio", "edge", "rtpengine", "etcd")
-SIPP: Final = "sipp"
+_NO_METERS: Final[Mapping[str, CpuMeter]] = MappingProxyType({})
 
 
 class Effort(Rungs, frozen=True, kw_only=True):
@@ -80,10 +82,11 @@ class Overload(Struct, frozen=True, kw_only=True):
     """One time."""
 
     offered_per_s: float
+    """That SIPp placed: on full cores it may place fewer than it was told to."""
     served_per_s: float
     recovery_s: float
     cores: dict[str, float]
-    """That each part took meanwhile; `sipp` too."""
+    """That each part took while calls were placed; `sipp` too."""
     cpu_ms: float
     """CPU milliseconds of all parts of the site, what they refused included, for each call that was
     served; not a number: none was."""
@@ -102,6 +105,11 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
     def kept(self) -> Spread:
         """Return the share of the highest clean rate that is served under overload."""
         return spread(each.served_per_s / self.climb.highest for each in self.overloads)
+
+    @property
+    def offered(self) -> Spread:
+        """Return how many times the highest clean rate was really placed."""
+        return spread(each.offered_per_s / self.climb.highest for each in self.overloads)
 
     @property
     def recovery_s(self) -> Spread:
@@ -135,6 +143,7 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
                 "kept_per_cpu": _or_none(self.kept_per_cpu),
                 "recovery_s": round(self.recovery_s.median, 2),
                 "times": self.effort.times,
+                "times_placed": round(self.offered.median, 2),
                 "cores": {part: round(self.cores(part).median, 2) for part in (*PARTS, SIPP)},
                 "spread": {"kept": self.kept.as_json(), "recovery_s": self.recovery_s.as_json(2)},
             },
@@ -183,18 +192,23 @@ class Site:
 
     async def slice(self, rate: float, seconds: float) -> sipp.Tally:
         """Let the carrier send so many calls a second."""
-        tally, _ = await self.paid_slice(rate, seconds)
-        return tally
+        return (await self._run_sipp(rate, seconds)).tally
 
-    async def paid_slice(self, rate: float, seconds: float) -> tuple[sipp.Tally, dict[str, float]]:
+    async def paid_slice(self, rate: float, seconds: float) -> tuple[sipp.Run, dict[str, float]]:
         """Return also the CPU seconds of each part, and of SIPp."""
-        meters, calls = self.meters(), max(1, round(rate * seconds))
+        meters = self.meters()
         before = {part: meter.read_s() for part, meter in meters.items()}
-        tally, own_s = await sipp.carrier(
-            KEMI, self._run, rate=rate, calls=calls, scenario=self._calling
-        )
+        run = await self._run_sipp(rate, seconds, meters)
         spent = {part: meter.read_s() - before[part] for part, meter in meters.items()}
-        return tally, spent | {SIPP: own_s}
+        return run, spent | {SIPP: run.own_s}
+
+    async def _run_sipp(
+        self, rate: float, seconds: float, meters: Mapping[str, CpuMeter] = _NO_METERS
+    ) -> sipp.Run:
+        calls = max(1, round(rate * seconds))
+        return await sipp.carrier(
+            KEMI, self._run, rate=rate, calls=calls, scenario=self._calling, meters=meters
+        )
 
     def rung(self, seconds: float) -> TryRate:
         """Return what tries a rate for so long, and says what was not clean."""
@@ -244,16 +258,18 @@ async def measure(effort: Effort) -> SiteFigures:
 async def costs(site: Site, rate: float, seconds: float) -> dict[str, float]:
     """Return CPU ms a call by part, in a slice that is clean; empty: none was."""
     for _ in range(COST_TRIES):
-        tally, spent = await site.paid_slice(rate, seconds)
-        if not tally.dirt:
-            return {part: 1e3 * spent[part] / tally.created for part in PARTS}
+        run, spent = await site.paid_slice(rate, seconds)
+        if not run.tally.dirt:
+            return {part: 1e3 * spent[part] / run.tally.created for part in PARTS}
         await asyncio.sleep(CALM_S)
     return {}
 
 
 async def _overload(site: Site, peak: float, effort: Effort) -> Overload:
-    began_s = time.monotonic()
-    tally, spent = await site.paid_slice(effort.times * peak, effort.over_s)
+    run, spent = await site.paid_slice(effort.times * peak, effort.over_s)
+    cores = run.steady_cores()
+    if not cores:
+        raise BenchError(f"calls were not placed for long enough: {effort.over_s:g} s")
     over_s = time.monotonic()
     while True:
         at_s = time.monotonic()
@@ -261,11 +277,11 @@ async def _overload(site: Site, peak: float, effort: Effort) -> Overload:
         if not dirt or at_s - over_s > RECOVERS_WITHIN_S:
             break
     return Overload(
-        offered_per_s=tally.created / effort.over_s,
-        served_per_s=tally.steady_per_s,
+        offered_per_s=run.tally.steady.placed_per_s,
+        served_per_s=run.tally.steady.succeeded_per_s,
         recovery_s=at_s - over_s,
-        cores={part: each_s / (over_s - began_s) for part, each_s in spent.items()},
-        cpu_ms=1e3 * sum(spent[part] for part in PARTS) / (tally.succeeded or math.nan),
+        cores=cores,
+        cpu_ms=1e3 * sum(spent[part] for part in PARTS) / (run.tally.succeeded or math.nan),
     )
 
 

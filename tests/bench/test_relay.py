@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from loadtests.bench.cpu import Look
 from loadtests.bench.errors import BenchError
 from loadtests.bench.relay.proxies import KEMI_DIR, NATIVE, native_configuration
-from loadtests.bench.relay.sipp import Tally, parse_statistics
+from loadtests.bench.relay.sipp import Run, Span, Tally, parse_statistics
 
 HEAD = "StartTime;TotalCallCreated;SuccessfulCall(P);SuccessfulCall(C);FailedCall(C);"
 HEAD += "Retransmissions(P);Retransmissions(C)"
@@ -20,10 +22,28 @@ def test_served_a_second_is_of_the_seconds_in_which_calls_were_placed_all_the_ti
     rows = [f"1;{made};0;{done};0;0;0;00:00:0{at_s}:000000" for at_s, made, done in counts]
     text = "\n".join((f"{HEAD};ElapsedTime(C)", *rows, rows[-1].replace("0:04:", "0:09:"))) + "\n"
     found = parse_statistics(text)
-    assert found.steady_per_s == (950 - 150) / 2
+    assert found.steady.succeeded_per_s == (950 - 150) / 2
+    assert found.steady.placed_per_s == 2000
     assert found.elapsed_s == 9
     short = parse_statistics("\n".join((f"{HEAD};ElapsedTime(C)", *rows[:2])))
-    assert short.steady_per_s == 0.0
+    assert (short.steady.succeeded_per_s, short.steady.placed_per_s) == (0.0, 0.0)
+
+
+def test_cores_are_those_while_calls_were_placed_and_not_those_of_the_wait_for_the_last() -> None:
+    looks = [(0.0, 0.0), (1.0, 0.2), (2.1, 1.3), (3.0, 2.2), (9.0, 2.2)]
+    run = Run(
+        tally=Tally(
+            created=9,
+            succeeded=9,
+            failed=0,
+            retransmissions=0,
+            steady=Span(first_s=1.0, last_s=3.0),
+        ),
+        own_s=0.0,
+        looks=tuple(Look(at_s=at_s, spent_s={"edge": spent_s}) for at_s, spent_s in looks),
+    )
+    assert run.steady_cores() == {"edge": pytest.approx(1.0)}
+    assert replace(run, looks=run.looks[:1]).steady_cores() == {}
 
 
 def test_a_file_without_rows_is_no_result() -> None:

@@ -45,6 +45,7 @@ def test_without_a_clean_slice_at_the_peak_there_is_nothing_to_compare_with() ->
         "kept_per_cpu": None,
         "recovery_s": 0.0,
         "times": 5.0,
+        "times_placed": 5.0,
         "cores": dict.fromkeys((*PARTS, SIPP), pytest.approx(0.2)),
         "spread": {
             "kept": {"median": 0.7, "min": 0.7, "max": 0.7, "slices": 1},

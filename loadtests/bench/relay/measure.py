@@ -120,7 +120,8 @@ class _Bench:
 
     async def warm_up(self, proxy: Proxy, effort: Effort) -> None:
         """Let a proxy take some calls, which must go well."""
-        tally, _ = await sipp.carrier(proxy, self._run, rate=200, calls=round(effort.rate / 5))
+        calls = round(effort.rate / 5)
+        tally = (await sipp.carrier(proxy, self._run, rate=200, calls=calls)).tally
         if tally.failed or not tally.succeeded:
             raise BenchError(f"{proxy.name} does not relay: {tally.dirt}")
 
@@ -128,8 +129,8 @@ class _Bench:
         """Return CPU microseconds a call: the proxy's, and SIPp's."""
         meter, calls = self._meters[proxy.name], round(rate * seconds)
         before = meter.read_s()
-        _, own_s = await sipp.carrier(proxy, self._run, rate=rate, calls=calls)
-        return 1e6 * (meter.read_s() - before) / calls, 1e6 * own_s / calls
+        run = await sipp.carrier(proxy, self._run, rate=rate, calls=calls)
+        return 1e6 * (meter.read_s() - before) / calls, 1e6 * run.own_s / calls
 
     def rung(self, proxy: Proxy, seconds: float) -> TryRate:
         """Return what tries a rate of one proxy for so long."""
@@ -138,7 +139,8 @@ class _Bench:
     async def _dirt(self, proxy: Proxy, rate: float, seconds: float) -> str:
         """Run a rung; say what was not clean. The next one finds nothing of it."""
         before = sipp.edges_retransmissions(self._run)
-        tally, _ = await sipp.carrier(proxy, self._run, rate=rate, calls=round(rate * seconds))
+        calls = round(rate * seconds)
+        tally = (await sipp.carrier(proxy, self._run, rate=rate, calls=calls)).tally
         await asyncio.sleep(SETTLE_S)
         more = sipp.edges_retransmissions(self._run) - before
         found = tally.plus_retransmissions(more).dirt

@@ -5,20 +5,50 @@ from __future__ import annotations
 import asyncio
 import csv
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from drills.lab.process import ProcessSpec, RestartPolicy, SipProbe
-from loadtests.bench.cpu import CpuMeter
+from loadtests.bench.cpu import CpuMeter, Look, cores
 from loadtests.bench.errors import BenchError
 from loadtests.bench.relay.proxies import EDGES, TRUNK, Proxy
 
 SCENARIOS: Final = Path(__file__).parent
 PATIENCE_S: Final = 20.0
+LOOK_S: Final = 0.2
+"""From one look at the meters to the next."""
+SIPP: Final = "sipp"
+_NO_METERS: Final[Mapping[str, CpuMeter]] = MappingProxyType({})
+
+
+class Span(Struct, frozen=True, kw_only=True):
+    """The whole seconds but the first in which calls were placed all the time.
+
+    What was begun before and went well in them is counted, and what was begun in them and went well
+    later is not: over whole seconds it is as much.
+    """
+
+    first_s: float = 0.0
+    """From SIPp's beginning, as the following."""
+    last_s: float = 0.0
+    placed: int = 0
+    succeeded: int = 0
+
+    @property
+    def placed_per_s(self) -> float:
+        """Return how many calls were placed a second; 0: it was too short."""
+        return self.placed / (self.last_s - self.first_s) if self.last_s > self.first_s else 0.0
+
+    @property
+    def succeeded_per_s(self) -> float:
+        """Return how many went well a second; 0: it was too short."""
+        return self.succeeded / (self.last_s - self.first_s) if self.last_s > self.first_s else 0.0
 
 
 class Tally(Struct, frozen=True, kw_only=True):
@@ -30,9 +60,7 @@ class Tally(Struct, frozen=True, kw_only=True):
     retransmissions: int
     elapsed_s: float = 0.0
     """From the first call to the last count."""
-    steady_per_s: float = 0.0
-    """Calls that went well a second, from the first second's end for as long as calls were placed;
-    0: that was too short."""
+    steady: Span = Span()
 
     def plus_retransmissions(self, more: int) -> Tally:
         """Return it with what the other side has sent again."""
@@ -61,27 +89,24 @@ def parse_statistics(text: str) -> Tally:
         failed=int(last["FailedCall(C)"]),
         retransmissions=int(last["Retransmissions(C)"]),
         elapsed_s=_seconds(last.get("ElapsedTime(C)") or ""),
-        steady_per_s=_steady(rows),
+        steady=_steady(rows),
     )
 
 
-def _steady(rows: Sequence[Mapping[str, str]]) -> float:
-    """Return how many went well a second, in the seconds in which calls were placed all the time.
-
-    What was begun before and ended in them is counted, and what was begun in them and ended later
-    is not: over whole seconds it is as much.
-    """
+def _steady(rows: Sequence[Mapping[str, str]]) -> Span:
     total = rows[-1]["TotalCallCreated"]
     counted = [
-        (_seconds(row.get("ElapsedTime(C)") or ""), int(row["SuccessfulCall(C)"]))
+        (at_s, int(row["TotalCallCreated"]), int(row["SuccessfulCall(C)"]))
         for row in rows
         if row["TotalCallCreated"] != total
+        and (at_s := _seconds(row.get("ElapsedTime(C)") or "")) >= 1.0
     ]
-    counted = [each for each in counted if each[0] >= 1.0]
-    if len(counted) < 2:  # noqa: PLR2004 - two ends of a span
-        return 0.0
-    (first_s, first), (last_s, last) = counted[0], counted[-1]
-    return (last - first) / (last_s - first_s)
+    if not counted:
+        return Span()
+    (first_s, placed, succeeded), last = counted[0], counted[-1]
+    return Span(
+        first_s=first_s, last_s=last[0], placed=last[1] - placed, succeeded=last[2] - succeeded
+    )
 
 
 def _seconds(clock: str) -> float:
@@ -129,10 +154,33 @@ def edges_retransmissions(run: Path) -> int:
     return total
 
 
-async def carrier(
-    proxy: Proxy, run: Path, *, rate: float, calls: int, scenario: Path = SCENARIOS / "uac.xml"
-) -> tuple[Tally, float]:
-    """Place `calls` at `rate` through the proxy; return the tally, and SIPp's own CPU seconds."""
+class Run(Struct, frozen=True, kw_only=True):
+    """What became of the calls of one SIPp, and what it and others took of the cores."""
+
+    tally: Tally
+    own_s: float
+    """SIPp's own CPU seconds."""
+    looks: tuple[Look, ...]
+    """At the meters, SIPp's own among them, all the while; at_s from SIPp's beginning."""
+
+    def steady_cores(self) -> dict[str, float]:
+        """Return the cores that each part took while calls were placed all the time.
+
+        At the end of a run SIPp waits for the last answers, and nobody has much to do.
+        """
+        return cores(self.looks, self.tally.steady.first_s, self.tally.steady.last_s)
+
+
+async def carrier(  # noqa: PLR0913 - each is what it says
+    proxy: Proxy,
+    run: Path,
+    *,
+    rate: float,
+    calls: int,
+    scenario: Path = SCENARIOS / "uac.xml",
+    meters: Mapping[str, CpuMeter] = _NO_METERS,
+) -> Run:
+    """Place `calls` at `rate` through the proxy, looking at the meters meanwhile."""
     file = run / "carrier.csv"
     file.unlink(missing_ok=True)
     process = await asyncio.create_subprocess_exec(
@@ -147,13 +195,16 @@ async def carrier(
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    meter = CpuMeter([process.pid])
+    began_s, meter = time.monotonic(), CpuMeter([process.pid])
     waiting = asyncio.create_task(process.communicate())
-    spent_s = 0.0
+    spent_s, looks = 0.0, list[Look]()
     try:
         async with asyncio.timeout(PATIENCE_S + calls / rate):
             while not waiting.done():
-                spent_s = meter.read_s()
+                spent_s, at_s = meter.read_s(), time.monotonic() - began_s
+                if meters and (not looks or at_s >= looks[-1].at_s + LOOK_S):
+                    read = {name: each.read_s() for name, each in meters.items()}
+                    looks.append(Look(at_s=at_s, spent_s=read | {SIPP: spent_s}))
                 await asyncio.wait({waiting}, timeout=0.05)
     except TimeoutError as error:
         raise BenchError(f"SIPp did not end its {calls} calls to {proxy.name}") from error
@@ -162,13 +213,14 @@ async def carrier(
             process.kill()
             await process.wait()
     try:
-        return parse_statistics(file.read_text()), spent_s
+        tally = parse_statistics(file.read_text())
     except (OSError, ValueError, KeyError) as error:
         _, said = await waiting
         what = said.decode(errors="replace").strip() or "nothing"
         raise BenchError(
             f"SIPp counted none of its calls to {proxy.name}; it said: {what}"
         ) from error
+    return Run(tally=tally, own_s=spent_s, looks=tuple(looks))
 
 
 def _program() -> Sequence[str]:
