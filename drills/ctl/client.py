@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -45,6 +46,11 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     def json(self) -> Any:  # noqa: ANN401 - whatever it says
         """Return what it says; None: nothing."""
         return msgspec.json.decode(self.body) if self.body else None
+
+
+def key(given: str | None) -> str:
+    """Return the key under which something is done once: the one of before, or a fresh one."""
+    return given or secrets.token_hex(8)
 
 
 def checked(url: str) -> str:
