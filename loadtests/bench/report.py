@@ -21,9 +21,10 @@ from loadtests.bench.queue.measure import QueueFigures
 from loadtests.bench.recording.measure import RecordingFigures
 from loadtests.bench.relay.measure import RelayFigures
 from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
+from loadtests.bench.relay.sipp import SIPP
 from loadtests.bench.routing.measure import IndexFigures, RoutingFigures
 from loadtests.bench.sampler import Sampled
-from loadtests.bench.site import PARTS, SIPP, SiteFigures
+from loadtests.bench.site import PARTS, SiteFigures
 from loadtests.bench.sites import SitesFigures
 from loadtests.bench.stage import Slice
 from loadtests.bench.stats import Spread, spread
@@ -33,8 +34,7 @@ from loadtests.bench.steps import STEPS, Times, times
 def edge(figures: EdgeFigures) -> dict[str, object]:
     """Print what `bench edge` found; return it as JSON values."""
     table = Table(title=f"One edge process, {figures.effort.agents} agents")
-    for column in ("", "without media", "with media"):
-        table.add_column(column, justify="left" if not column else "right")
+    _columns(table, "", "without media", "with media")
     table.add_row(
         f"CPU a call at {figures.effort.rate:.0f}/s, ms", *(_of(figures.cpu(k)) for k in (0, 1))
     )
@@ -49,16 +49,14 @@ def edge(figures: EdgeFigures) -> dict[str, object]:
             _of(figures.to_agent(share)),
             "",
         )
-    found = figures.as_json() | {"machine": machine()}
-    console().print(table, _others(found), _machine(), sep="\n")
-    return found
+    found = figures.as_json()
+    return _told(found, table, f"CPU ms a call of the others: {found['of_others_ms']}")
 
 
 def relay(figures: RelayFigures) -> dict[str, object]:
     """Print what `bench relay` found; return it as JSON values."""
     table = Table(title="Kamailio: our KEMI route and the same in its own language")
-    for column in ("", "KEMI", "native", "native, again"):
-        table.add_column(column, justify="left" if not column else "right")
+    _columns(table, "", "KEMI", "native", "native, again")
     table.add_row(
         f"CPU a call at {figures.effort.rate:.0f}/s, us",
         *(_of(spread(figures.cpu_us[each.name]), 0) for each in (KEMI, PLAIN, CONTROL)),
@@ -72,10 +70,8 @@ def relay(figures: RelayFigures) -> dict[str, object]:
     climbs = [figures.climbs[each.name] for each in (KEMI, PLAIN)]
     table.add_row("highest clean rate, calls/s", *(f"{each.highest:.0f}" for each in climbs), "")
     table.add_row("the next did not hold", *(each.ended_by for each in climbs), "")
-    found = figures.as_json() | {"machine": machine()}
     sipp = f"SIPp itself (the carrier's side): {_of(spread(figures.sipp_us), 0)} us a call"
-    console().print(table, sipp, _machine(), sep="\n")
-    return found
+    return _told(figures.as_json(), table, sipp)
 
 
 def routing(figures: RoutingFigures) -> dict[str, object]:
@@ -84,22 +80,19 @@ def routing(figures: RoutingFigures) -> dict[str, object]:
         _index(figures.index, *figures.effort.full)
     if figures.loads:
         loads = Table(title="Reservations through three etcd members, fsync on disk")
-        for column in ("sites", "asked/s", "granted/s", "p50, ms", "p99, ms", "wasted"):
-            loads.add_column(column, justify="right")
+        _columns(loads, "sites", "asked/s", "granted/s", "p50, ms", "p99, ms", "wasted")
         for load in figures.loads:
             ms = (f"{each:.1f}" for each in (load.p50_ms, load.p99_ms))
             rates = (f"{each:.0f}" for each in (load.asked_per_s, load.per_s))
             loads.add_row(str(load.sites), *rates, *ms, f"{100 * load.wasted:.1f} %")
         console().print(loads)
-    console().print(_machine())
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json())
 
 
 def _index(figures: IndexFigures, agents: int, calls: int) -> None:
     """Print what was found of the match index; `agents` and `calls`: of the full match."""
     table = Table(title="The match index: one event to the next offers (CPU time)")
-    for column in ("agents", "p50, us", "p99, us", "bytes an agent", "bytes a call"):
-        table.add_column(column, justify="right")
+    _columns(table, "agents", "p50, us", "p99, us", "bytes an agent", "bytes a call")
     for size, found in figures.sizes.items():
         us = (f"{found.event_us[share]:.0f}" for share in ("p50", "p99"))
         held = (f"{each:.0f}" for each in (found.bytes_per_agent, found.bytes_per_call))
@@ -124,8 +117,7 @@ def api(figures: ApiFigures) -> dict[str, object]:
         title=f"The API with {figures.effort.customers:,} customers: medians of slices"
         " (least to most)"
     )
-    for column in ("", "at a rate of", "p50, ms", "p99, ms", "CPU, ms", "most a second"):
-        table.add_column(column, justify="left" if not column else "right")
+    _columns(table, "", "at a rate of", "p50, ms", "p99, ms", "CPU, ms", "most a second")
     for name, found in figures.databases.items():
         for what in ("nothing", "screen_pop", "search", "queue_edit"):
             times = getattr(found, what)
@@ -144,16 +136,17 @@ def api(figures: ApiFigures) -> dict[str, object]:
         if us
         else ""
     )
-    shown = [*([table] if figures.databases else []), *([decisions] if us else []), _machine()]
-    console().print(*shown, sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    shown: list[Table | str] = [
+        *([table] if figures.databases else []),
+        *([decisions] if us else []),
+    ]
+    return _told(figures.as_json(), *shown)
 
 
 def recording(figures: RecordingFigures) -> dict[str, object]:
     """Print what `bench recording` found; return it as JSON values."""
     table = Table(title="One recorder: calls of two channels of G.711 at once")
-    for column in ("calls", "cores", "packets", "lost", "KiB a call", "sender behind, ms"):
-        table.add_column(column, justify="right")
+    _columns(table, "calls", "cores", "packets", "lost", "KiB a call", "sender behind, ms")
     for rung in figures.rungs:
         table.add_row(
             str(rung.calls),
@@ -169,8 +162,7 @@ def recording(figures: RecordingFigures) -> dict[str, object]:
         f"{100 * figures.overhead:.2f} %; first sound over the API: p50 {first['p50']:.1f} ms, "
         f"p99 {first['p99']:.1f} ms"
     )
-    console().print(table, others, _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json(), table, others)
 
 
 def queue(figures: QueueFigures) -> dict[str, object]:
@@ -180,30 +172,27 @@ def queue(figures: QueueFigures) -> dict[str, object]:
         title=f"A queue of {effort.agents} agents that is never empty: {effort.talk_s:g} s of"
         f" talk, {effort.wrap_up_s:g} s of wrap-up"
     )
-    table.add_column("")
-    table.add_column("median (least to most)", justify="right")
+    _columns(table, "", "median (least to most)")
     for share, name in ((0.5, "p50"), (0.99, "p99")):
         what = f"dead time: end of wrap-up to the next INVITE, {name}, ms"
         table.add_row(what, _of(figures.dead_ms(share), 1))
     table.add_row("efficiency: agents' time of use, of all", _of(figures.efficiency, 4))
     table.add_row(f"refill: all {effort.agents} freed at once, s", _of(figures.refill_s, 3))
     steps = Table(title="Where the dead time goes")
-    for column in ("step", "p50, ms", "p99, ms"):
-        steps.add_column(column, justify="left" if column == "step" else "right")
+    _columns(steps, "step", "p50, ms", "p99, ms")
     late = figures.steps_ms(0.99)
     for step, p50 in figures.steps_ms(0.5).items():
         steps.add_row(step, _of(p50, 1), _of(late[step], 1))
     failures = figures.failures or "none"
-    console().print(table, steps, f"failures: {failures}", _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json(), table, steps, f"failures: {failures}")
 
 
 def growth(figures: GrowthFigures) -> dict[str, object]:
     """Print what `bench growth` found; return it as JSON values."""
     table = Table(title=f"One edge at {figures.effort.rate:.0f} calls/s as the center grows")
-    columns = ("agents", "CPU a call, ms", "of an onlooker, ms", "edge's memory, MiB", "not clean")
-    for column in columns:
-        table.add_column(column, justify="right")
+    _columns(
+        table, "agents", "CPU a call, ms", "of an onlooker, ms", "edge's memory, MiB", "not clean"
+    )
     for size in figures.sizes:
         dirt = "; ".join(each.summary.dirt for each in size.slices if each.summary.dirt)
         memory = f"{size.memory_kb / 1024:.0f}"
@@ -212,8 +201,7 @@ def growth(figures: GrowthFigures) -> dict[str, object]:
     asked = "; ".join(
         f"{name.replace('_', ' ')} {value:g}" for name, value in figures.etcd().items()
     )
-    console().print(table, f"etcd: {asked}", _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json(), table, f"etcd: {asked}")
 
 
 def sites(figures: SitesFigures) -> dict[str, object]:
@@ -221,35 +209,30 @@ def sites(figures: SitesFigures) -> dict[str, object]:
     table = Table(title=f"A center of more sites, {figures.effort.rate:.0f} calls/s at one of them")
     ways = [f"INVITE to INVITE at {ms:g} ms, p50, ms" for ms in figures.effort.round_trips_ms]
     columns = ("sites", "CPU a call, ms", "of all onlookers, ms", "idle edge, ms a second")
-    for column in (*columns, *ways, "not clean"):
-        table.add_column(column, justify="right")
+    _columns(table, *columns, *ways, "not clean")
     for count, found in figures.sites.items():
         waits = [_of(found.to_agent_ms(ms)) for ms in figures.effort.round_trips_ms]
         cpu = (_of(found.cpu_ms), _of(found.onlookers_ms), f"{found.edge_idle_ms:.0f}")
         table.add_row(f"{count}", *cpu, *waits, "; ".join(found.dirt)[:40] or "-")
-    console().print(table, _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json(), table)
 
 
 def breadth(figures: BreadthFigures) -> dict[str, object]:
     """Print what `bench breadth` found; return it as JSON values."""
     effort = figures.effort
     table = Table(title=f"One edge at {effort.rate:.0f} calls/s, {effort.agents} agents")
-    for column in ("", "CPU a call, ms", "without calls, ms a second", "not clean"):
-        table.add_column(column, justify="left" if not column else "right")
+    _columns(table, "", "CPU a call, ms", "without calls, ms a second", "not clean")
     for each in figures.found:
         dirt = "; ".join(one.summary.dirt for one in each.slices if one.summary.dirt)
         row = (_of(each.cpu_ms), f"{each.idle_ms:.0f}", dirt[:40] or "-")
         table.add_row(each.breadth.name, *row)
-    console().print(table, _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json(), table)
 
 
 def site(figures: SiteFigures) -> dict[str, object]:
     """Print what `bench site` found; return it as JSON values."""
     table = Table(title="A whole site on this machine: Kamailio, edge, rtpengine, etcd")
-    table.add_column("")
-    table.add_column("found", justify="right")
+    _columns(table, "", "found")
     table.add_row("highest clean rate of answered calls, calls/s", f"{figures.climb.highest:.0f}")
     table.add_row("the next did not hold", figures.climb.ended_by)
     for part, ms in figures.cpu_ms.items():
@@ -262,8 +245,7 @@ def site(figures: SiteFigures) -> dict[str, object]:
     table.add_row("clean again after, s", _of(figures.recovery_s))
     for part in (*PARTS, SIPP):
         table.add_row(f"cores that {part} took while calls came", _of(figures.cores(part)))
-    console().print(table, _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json(), table)
 
 
 def distance(figures: DistanceFigures) -> dict[str, object]:
@@ -273,18 +255,15 @@ def distance(figures: DistanceFigures) -> dict[str, object]:
         title=f"Three sites at a distance: {effort.rate:g} calls/s, then {effort.agents} agents"
         f" in a queue that is never empty (medians of {effort.rounds})"
     )
-    for column in ("there and back", "leader", "INVITE to INVITE, p50", "p99", "dead time, p50"):
-        table.add_column(column, justify="right")
-    for column in ("p99", "not clean"):
-        table.add_column(column, justify="right")
+    _columns(table, "there and back", "leader", "INVITE to INVITE, p50", "p99", "dead time, p50")
+    _columns(table, "p99", "not clean")
     for key, slices in figures.slices.items():
         to_agent = (_of(figures.to_agent_ms(key, share), 0) for share in ("p50", "p99"))
         dead = (_of(figures.dead_ms(key, share), 0) for share in (0.5, 0.99))
         dirt = "; ".join(each.dirt for each in slices if each.dirt)
         table.add_row(f"{key[0]:g} ms", key[1], *to_agent, *dead, dirt[:40] or "-")
     others = "in ms; dead time: from the end of wrap-up to the next INVITE"
-    console().print(table, others, _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json(), table, others)
 
 
 def edges(figures: EdgesFigures) -> dict[str, object]:
@@ -292,39 +271,33 @@ def edges(figures: EdgesFigures) -> dict[str, object]:
     effort = figures.effort
     table = Table(title=f"A site with several edge processes, at {effort.rate:g} answered calls/s")
     columns = ("edges", "CPU a call: all of it, ms", "edges", "Kamailio", "rtpengine", "etcd")
-    for column in (*columns, "highest clean rate, calls/s", "not clean"):
-        table.add_column(column, justify="right")
+    _columns(table, *columns, "highest clean rate, calls/s", "not clean")
     for count, found in figures.sites.items():
         parts = (_of(found.cpu_ms(part)) for part in ("edge", "kamailio", "rtpengine", "etcd"))
         dirt = "; ".join(each for each in found.dirt if each)
         rate = _of(found.highest, 0)
         table.add_row(str(count), _of(found.cpu_ms()), *parts, rate, dirt[:40] or "-")
-    console().print(table, _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json(), table)
 
 
 def bridged(figures: BridgedFigures) -> dict[str, object]:
     """Print what `bench bridged` found; return it as JSON values."""
     effort = figures.effort
     table = Table(title=f"Calls that reach one of {effort.agents} agents, through a whole site")
-    table.add_column("")
-    table.add_column("found", justify="right")
+    _columns(table, "", "found")
     table.add_row(f"CPU a call at {effort.rate:g}/s, ms", _of(figures.cpu_ms()))
     for part in figures.parts_ms[0]:
         table.add_row(f"of it {part}", _of(figures.cpu_ms(part)))
     table.add_row("highest clean rate, calls/s", f"{figures.climb.highest:.0f}")
     table.add_row("the next did not hold", figures.climb.ended_by)
-    console().print(table, _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json(), table)
 
 
 def media(figures: MediaFigures) -> dict[str, object]:
     """Print what `bench media` found; return it as JSON values."""
     table = Table(title="One rtpengine: calls of G.711 both ways, 20 ms a packet")
-    for column in ("calls", "cores of rtpengine", "delay p50, ms", "p99, ms", "most, ms"):
-        table.add_column(column, justify="right")
-    for column in ("calls a core", "lost", "sender late by, ms"):
-        table.add_column(column, justify="right")
+    _columns(table, "calls", "cores of rtpengine", "delay p50, ms", "p99, ms", "most, ms")
+    _columns(table, "calls a core", "lost", "sender late by, ms")
     for rung in figures.rungs:
         table.add_row(
             str(rung.calls),
@@ -334,22 +307,19 @@ def media(figures: MediaFigures) -> dict[str, object]:
             f"{100 * rung.lost_share:.2f} %",
             f"{rung.late_ms:.1f}",
         )
-    console().print(table, _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json(), table)
 
 
 def memory(figures: MemoryFigures) -> dict[str, object]:
     """Print what `bench memory` found; return it as JSON values."""
     table = Table(title="What one edge holds for a call, without media")
-    table.add_column("")
-    table.add_column("KiB a call", justify="right")
+    _columns(table, "", "KiB a call")
     for kind in ("waiting", "talking"):
         found = figures.of(kind)
         count = getattr(figures.effort, kind)
         kib = f"{found.median / 1024:.1f} ({found.least / 1024:.1f} to {found.most / 1024:.1f})"
         table.add_row(f"{kind}, {count} at once", kib)
-    console().print(table, _machine(), sep="\n")
-    return figures.as_json() | {"machine": machine()}
+    return _told(figures.as_json(), table)
 
 
 def title(measured: Slice) -> str:
@@ -362,26 +332,22 @@ def profile(measured: Slice, sampled: Sampled) -> dict[str, object]:
     """Print where the time of a call goes: CPU by part, and the way to the agent by step."""
     total = sum(sampled.stacks.values())
     table = Table(title=title(measured))
-    table.add_column("part")
-    table.add_column("share", justify="right")
-    table.add_column("ms a call", justify="right")
+    _columns(table, "part", "share", "ms a call")
     shares = {name: count / total for name, count in by_group(sampled.stacks).items()}
     for name, share in shares.items():
         table.add_row(name, f"{100 * share:.1f} %", f"{share * measured.cpu_ms:.3f}")
     found = times(sampled.calls.values())
-    console().print(table, _steps(found, measured.summary.offered), _machine(), sep="\n")
-    return {
+    figures: dict[str, object] = {
         "cpu_ms": round(measured.cpu_ms, 3),
         "shares": shares,
         "steps": [asdict(each) for each in found],
-        "machine": machine(),
     }
+    return _told(figures, table, _steps(found, measured.summary.offered))
 
 
 def _steps(found: tuple[Times, ...], calls: int) -> Table:
     table = Table(title=f"From INVITE in to the agent's telephone ringing, {calls} calls")
-    for column in ("step", "p50, ms", "p99, ms", "share"):
-        table.add_column(column, justify="left" if column == "step" else "right")
+    _columns(table, "step", "p50, ms", "p99, ms", "share")
     for place, each in enumerate(found):
         ms = (f"{each.p50_ms:.2f}", f"{each.p99_ms:.2f}")
         is_sum = place >= len(STEPS)
@@ -395,9 +361,15 @@ def _of(found: Spread, digits: int = 2) -> str:
     return f"{found.median:.{digits}f} ({found.least:.{digits}f} to {found.most:.{digits}f})"
 
 
-def _others(found: dict[str, object]) -> str:
-    return f"CPU ms a call of the others: {found['of_others_ms']}"
+def _columns(table: Table, *names: str) -> None:
+    """Add these columns: what a row is of to the left, figures to the right."""
+    for name in names:
+        is_name = name in {"", "step", "part"}
+        table.add_column(name, justify="left" if is_name else "right")
 
 
-def _machine() -> str:
-    return "\n".join(f"{name}: {value}" for name, value in machine().items())
+def _told(figures: dict[str, object], *shown: Table | str) -> dict[str, object]:
+    """Print what was found and on which machine; return both as JSON values."""
+    here = machine()
+    console().print(*shown, *(f"{name}: {value}" for name, value in here.items()), sep="\n")
+    return figures | {"machine": here}

@@ -7,7 +7,8 @@ import math
 import pytest
 
 from loadtests.bench.ladder import Climb
-from loadtests.bench.site import PARTS, SIPP, Effort, Overload, SiteFigures
+from loadtests.bench.relay.sipp import SIPP
+from loadtests.bench.site import PARTS, Effort, Overload, SiteFigures
 
 
 def figures(*ms: float, peak_ms: float | None = 3.0) -> SiteFigures:
