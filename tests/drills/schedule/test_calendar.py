@@ -54,8 +54,8 @@ def test_a_window_that_is_open_counts_as_the_next_one() -> None:
 
 
 def test_a_window_is_so_long_as_it_says_on_the_night_in_which_clocks_are_set() -> None:
-    for window in NIGHTLY.windows(utc("2027-10-30T12:00"), utc("2027-10-31T12:00")):
-        assert window.end - window.begin.astimezone(dt.UTC) == dt.timedelta(minutes=60)
+    [window] = NIGHTLY.windows(utc("2027-10-30T12:00"), utc("2027-10-31T12:00"))
+    assert window.end - window.begin.astimezone(dt.UTC) == dt.timedelta(minutes=60)
 
 
 def test_a_rule_that_comes_only_in_many_years_has_no_window() -> None:
