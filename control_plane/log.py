@@ -71,4 +71,12 @@ def fault(error: BaseException) -> dict[str, str]:
 
 def render(_logger: object, _method: str, event: EventDict) -> bytes:
     """Return the line."""
-    return _encoder.encode(event)
+    try:
+        return _encoder.encode(event)
+    except UnicodeEncodeError:
+        # Bytes of a client that are no text. The line is told, and whoever tells it goes on.
+        return _encoder.encode({name: _spelt(value) for name, value in event.items()})
+
+
+def _spelt(value: object) -> str:
+    return str(value).encode(errors="backslashreplace").decode()

@@ -75,9 +75,7 @@ async def _admit(route: AnyRoute, request: web.Request) -> AnyAsk:
         who=who,
         is_fresh=known is None or known.is_fresh,
         tenant=gate.tenant(route, who, request),
-        around=Circumstances(
-            now_ms=now.wall_ms, purpose=request.headers.get("Everline-Purpose", "")[:200]
-        ),
+        around=Circumstances(now_ms=now.wall_ms, purpose=gate.purpose(request)),
     )
 
 

@@ -56,6 +56,7 @@ class DeniedError(ApiError):
         self.line = str(decision.line) if decision.line else ""
 
 
+PURPOSE_CHARS: Final = 200
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 SUBPROTOCOL = "bearer."
 
@@ -117,6 +118,14 @@ def tenant(route: AnyRoute, subject: Subject | None, request: web.Request) -> st
     if not is_id(sent):
         raise ApiError(BAD_REQUEST, "Everline-Tenant should be a tenant's id.")
     return sent
+
+
+def purpose(request: web.Request) -> str:
+    """Return what the request says that it is for. It goes into the audit log, so it is text."""
+    sent = request.headers.get("Everline-Purpose", "")
+    if not sent.isprintable():
+        raise ApiError(BAD_REQUEST, "Everline-Purpose should be printable text in UTF-8.")
+    return sent[:PURPOSE_CHARS]
 
 
 def first_look(services: Services, question: Question) -> Decision:

@@ -17,6 +17,7 @@ from control_plane.errors import FORBIDDEN, ApiError
 from control_plane.ids import fresh
 from control_plane.permissions import Permission
 from control_plane.subjects import Approval, Question, Thing, counts
+from state.keys import is_id
 
 AnyAsk = Ask[Any, Any, Any]
 LIVES_MS: Final = 3_600_000
@@ -112,7 +113,7 @@ async def bring(ask: AnyAsk) -> None:
     Only where the route says so: what the OpenAPI document does not name is not taken.
     """
     sent = ask.request.headers.get(HEADER)
-    if sent is None or not ask.route.takes_approval:
+    if sent is None or not (is_id(sent) and ask.route.takes_approval):
         return
     if sent.startswith(f"{REQUEST}_"):
         request = await find(ask.db, ask.tenant, sent)
@@ -170,7 +171,7 @@ async def use(ask: AnyAsk) -> None:
 async def bring_glass(ask: AnyAsk, connection: AsyncConnection) -> None:
     """Put the permit that the request names, `Everline-Glass: ID`, where conditions look for it."""
     sent = ask.request.headers.get(GLASS_HEADER)
-    if sent is None or not ask.route.takes_glass:
+    if sent is None or not (is_id(sent) and ask.route.takes_glass):
         return
     request = await find(connection, ask.tenant, sent)
     if request is not None and request.by == ask.subject.id:

@@ -11,13 +11,15 @@ from collections import deque
 from dataclasses import asdict
 from typing import Final
 
+import msgspec
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from control_plane.audit import store
 from control_plane.audit.entry import Entry
 from control_plane.db.database import Database
 from control_plane.errors import DatabaseUnavailableError
+from control_plane.log import fault
 
 log = structlog.get_logger()
 
@@ -26,6 +28,8 @@ GATHER_S: Final = 0.05
 AGAIN_S: Final = 1.0
 TOGETHER: Final = 500
 MOST: Final = 10_000
+UNWRITABLE: Final = (DataError, ValueError, TypeError, OverflowError, msgspec.MsgspecError)
+"""What is raised when it is an entry that no database takes, and not the database that is away."""
 
 
 class Journal:
@@ -57,11 +61,25 @@ class Journal:
         async with self._flushing:
             while self._waiting:
                 batch = tuple(self._waiting)[:TOGETHER]
-                async with self._database.write() as connection:
-                    await store.add(connection, *batch)
+                await self._write(batch)
                 for _ in batch:
                     self._waiting.popleft()
                 self._told = max(0, self._told - len(batch))
+
+    async def _write(self, batch: tuple[Entry, ...]) -> None:
+        """Write all of them; but of one that cannot be written, the line in the process's log.
+
+        Else it would keep all that come after it out of the audit log.
+        """
+        try:
+            async with self._database.write() as connection:
+                await store.add(connection, *batch)
+        except UNWRITABLE as error:
+            if len(batch) == 1:
+                log.error("audit_lost", **asdict(batch[0]), **fault(error))  # noqa: TRY400
+                return
+            for entry in batch:
+                await self._write((entry,))
 
     async def run(self) -> None:
         """Flush again and again, until cancelled; then once more."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from control_plane.audit import export, keeping, verify
+from control_plane.audit.entry import Entry
 from control_plane.audit.http import masked
+from control_plane.audit.journal import Journal
 from control_plane.audit.ledger import Ledger
 from control_plane.permissions import Role
 from tests.control_plane.center import Center, Person
+from tests.control_plane.test_rough_clients import head, said_to
 
 WHY = {"Everline-Purpose": "incident 7"}
 
@@ -227,3 +231,44 @@ async def test_many_who_look_at_once_wait_for_no_entry(center: Center) -> None:
     await asyncio.gather(*(manager.get(f"/v1/customers/{who}") for _ in range(40)))
     found = await entries(center, f"?thing={who}&action=customer.basic:read_masked&limit=200")
     assert len(found) == 40
+
+
+# ---- what is no text -----------------------------------------------------------------------------
+
+
+async def test_a_purpose_that_is_no_text_is_refused_and_silences_nobodys_log(
+    center: Center,
+) -> None:
+    manager, who = await customer(center)
+    begin = f"GET /v1/customers/{who} HTTP/1.1"
+    lines = (manager.token, "Everline-Purpose: ~")
+    told = await said_to(center, head(*lines, begin=begin).replace(b"~", b"\xff"))
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert (await manager.get(f"/v1/customers/{who}", **WHY)).status == 200
+    assert await entries(center, f"?actor={manager.id}&action=customer.basic:read_masked")
+
+
+async def test_an_entry_that_cannot_be_written_keeps_no_other_out_of_the_log(
+    center: Center,
+) -> None:
+    entry = Entry(
+        tenant="main", at_ms=1, actor="usr_x", action="customer:search", kind="customer",
+        thing="cus_1", policy_version="", request_id="one", site="a",
+    )  # fmt: skip
+    journal = Journal(center.services.database)
+    journal.note(entry)
+    journal.note(replace(entry, purpose="\udcff", request_id="two"))
+    journal.note(replace(entry, request_id="three"))
+    await journal.flush()
+    assert journal.count == 0
+    found = await entries(center, "?actor=usr_x")
+    assert [each["request"] for each in found] == ["three", "one"]
+
+
+@pytest.mark.parametrize("header", ["Everline-Approval", "Everline-Glass"])
+async def test_an_approval_that_is_no_text_is_none(center: Center, header: str) -> None:
+    sre = await center.person(Role.SRE)
+    lines = (sre.token, f"{header}: apq_~", "Content-Length: 0", "Everline-Purpose: x")
+    begin = "POST /v1/break-glass HTTP/1.1"
+    told = await said_to(center, head(*lines, begin=begin).replace(b"~", b"\xff"))
+    assert told.startswith(b"HTTP/1.1 403 ")
