@@ -57,7 +57,7 @@ class Decision:
 
 
 class Authz:
-    """Answers questions from one policy, and from tenants' own lines beside it."""
+    """Answers questions from one policy, and from tenants' own lines beside it; in one thread."""
 
     def __init__(self, model: str, base: Policy) -> None:
         self._model = model

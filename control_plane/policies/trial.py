@@ -26,10 +26,15 @@ class Tried(Struct, frozen=True, kw_only=True):
 def tried(
     authz: Authz, own: Policy, tenant: str, questions: Iterable[tuple[str, Question, bool | None]]
 ) -> tuple[Tried, ...]:
-    """Decide each question under the policy that holds and with `own` as the tenant's lines."""
+    """Decide each question under the policy that holds and with `own` as the tenant's lines.
+
+    This runs in a thread. `authz` itself answers in the loop meanwhile, and what two find at once
+    they would find mixed up: lines of the one in the answer that is kept for the other.
+    """
+    held = authz.with_tenant(tenant, authz.policy_of(tenant))
     other = authz.with_tenant(tenant, own)
     return tuple(
-        Tried(case=name, now=authz.decide(asked), then=other.decide(asked), wanted=wanted)
+        Tried(case=name, now=held.decide(asked), then=other.decide(asked), wanted=wanted)
         for name, asked, wanted in questions
     )
 

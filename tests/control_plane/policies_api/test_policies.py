@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from control_plane import policy
+from control_plane.authz import Authz
 from control_plane.errors import DatabaseUnavailableError, PolicyError
 from control_plane.permissions import Role
 from control_plane.policies import bounds
 from control_plane.policies.loader import LOADER, Loader
 from control_plane.policies.tables import PolicyVersionRow
+from control_plane.policy import Line
+from control_plane.subjects import Question
 from tests.control_plane.center import Center, Person, Reply
 from tests.control_plane.live.outage import away
 
@@ -122,6 +126,22 @@ async def test_lines_are_tried_on_cases_and_nothing_is_written(center: Center) -
     assert {each["may"] for each in told["differing"]} == {"customer.notes:read_full"}
     assert (await admin.get("/v1/policy")).json["own"] == []
     assert (await admin.get("/v1/policy/versions")).json["items"] == []
+
+
+async def test_a_trial_in_its_thread_leaves_the_decisions_of_the_loop_alone(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, asked = await center.person(Role.TENANT_ADMIN), set()
+    plain = Authz.lines_for
+
+    def lines_for(self: Authz, question: Question) -> tuple[Line, ...]:
+        asked.add((self is center.services.authz, threading.get_ident()))
+        return plain(self, question)
+
+    monkeypatch.setattr(Authz, "lines_for", lines_for)
+    assert (await admin.post("/v1/policy/trial", {})).status == 200
+    assert {thread for is_live, thread in asked if is_live} == {threading.get_ident()}
+    assert len({thread for _, thread in asked}) == 2, "the trial was in another one"
 
 
 async def test_only_the_last_proposal_can_be_applied_and_once(center: Center) -> None:
