@@ -1,7 +1,8 @@
 """PURE. What a tenant may say in lines of its own: less than the platform allows, never more.
 
 An allow needs a line of the platform that allows as much, under no stricter a condition. A deny may
-be anything but the end of all changes: whoever administers the policy goes on doing so.
+be anything but the end of all changes: whoever administers the policy goes on doing so, and somebody
+can approve it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from collections.abc import Iterator
 from control_plane import policy
 from control_plane.conditions import JOIN
 from control_plane.errors import PolicyError
-from control_plane.permissions import Role
+from control_plane.permissions import Permission, Role
 from control_plane.policy import ALLOW, ANY, DENY, Line, Policy
 
 WHERE = "lines"
 _KEPT = frozenset({"policy", "session", ANY})
 """Kinds of which an administrator is denied nothing."""
+_APPROVING = (Permission.APPROVAL_GIVE.kind, Permission.APPROVAL_GIVE.act)
 
 
 def checked(text: str, base: Policy, tenant: str) -> Policy:
@@ -27,6 +29,23 @@ def checked(text: str, base: Policy, tenant: str) -> Policy:
     for fault in faults(own, base):
         raise PolicyError(f"{WHERE}: {fault}")
     return own
+
+
+def proposed(text: str, base: Policy, tenant: str) -> Policy:
+    """Return lines that are to hold. Raise `PolicyError`, also where nobody could approve others.
+
+    Lines that hold already are not asked that: they would not be mended by allowing nothing.
+    """
+    own = checked(text, base, tenant)
+    denied = {line.sub for line in own.lines if line.eft == DENY and _is_of(line, *_APPROVING)}
+    giving = {line.sub for line in base.lines if line.eft == ALLOW and _is_of(line, *_APPROVING)}
+    if ANY in denied or giving <= denied:
+        raise PolicyError(f"{WHERE}: nobody could approve a change of the policy any more")
+    return own
+
+
+def _is_of(line: Line, kind: str, act: str) -> bool:
+    return line.kind in (ANY, kind) and line.act in (ANY, act)
 
 
 def faults(own: Policy, base: Policy) -> Iterator[str]:

@@ -131,7 +131,7 @@ def _detail(version: PolicyVersion, standing: PolicyVersion | None) -> PolicyVer
 def _checked(ask: Ask[Nothing, Nothing, Proposal] | Tested, lines: tuple[str, ...]) -> Policy:
     """Return the lines. Raise `invalid`, which tells the first that will not do."""
     try:
-        return bounds.checked("\n".join(lines), ask.services.authz.base, ask.tenant)
+        return bounds.proposed("\n".join(lines), ask.services.authz.base, ask.tenant)
     except PolicyError as error:
         raise invalid("body.lines", str(error)) from error
 
@@ -168,7 +168,7 @@ async def apply(ask: Named) -> PolicyVersionDetail:
         raise ApiError(OUTDATED)
     # The platform's policy may be another one than when this was proposed.
     try:
-        bounds.checked(version.text, ask.services.authz.base, ask.tenant)
+        bounds.proposed(version.text, ask.services.authz.base, ask.tenant)
     except PolicyError as error:
         raise ApiError(OUTDATED, str(error)) from error
     await approvals.use(ask)

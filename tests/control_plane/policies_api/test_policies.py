@@ -103,6 +103,27 @@ def test_what_is_within_is_taken(line: str) -> None:
     assert len(bounds.checked(line, BASE, "main").lines) == 1
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("p, *, main, approval, give, always, deny",),
+        ("p, *, main, approval, *, with_purpose, deny",),
+        (
+            "p, role:manager, main, approval, give, always, deny",
+            "p, role:privacy_officer, main, *, *, always, deny",
+        ),
+    ],
+)
+async def test_somebody_has_to_be_left_who_approves_other_lines(
+    center: Center, lines: tuple[str, ...]
+) -> None:
+    admin = await center.person(Role.TENANT_ADMIN)
+    reply = await propose(admin, *lines)
+    assert (reply.status, reply.error_id) == (422, "invalid")
+    assert "nobody could approve" in str(reply.json["faults"])
+    assert (await propose(admin, lines[-1].replace(", *, main", ", role:agent, main"))).status == 201
+
+
 async def test_a_line_that_will_not_do_is_named(center: Center) -> None:
     admin = await center.administrator()
     refused = await propose(admin, "p, role:agent, main, customer, export, always, allow")
