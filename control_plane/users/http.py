@@ -91,6 +91,8 @@ async def change(ask: Changed) -> Answer[UserView]:
     sent = ask.body.model_dump(exclude_none=True)
     values = {name: value for name, value in sent.items() if name not in ("roles", "password")}
     if ask.body.password is not None:
+        if (subject := await store.load_subject(ask.db, user.id)) is not None:
+            service.check_takes(ask.subject, subject)
         values["password_hash"] = await asyncio.to_thread(hash_password, ask.body.password)
     if not await store.change(ask.db, user, values, ask.now_ms):
         raise ApiError(VERSION_MISMATCH)

@@ -56,6 +56,17 @@ def check_grant(granter: Subject, roles: Iterable[Role]) -> None:
         raise ApiError(GRANT_TOO_HIGH)
 
 
+def check_takes(taker: Subject, user: Subject) -> None:
+    """Raise `grant-too-high` if `taker` could not grant what `user` may do.
+
+    Whoever sets somebody's password can sign in as them, and may do all that they may.
+    """
+    elsewhere = any(grant.tenant != user.tenant for grant in user.grants)
+    if elsewhere and not any(grant.tenant == ANY_TENANT for grant in taker.grants):
+        raise ApiError(GRANT_TOO_HIGH)
+    check_grant(taker, (grant.role for grant in user.grants))
+
+
 def check_version(user: User, version: int | None) -> None:
     """Raise `version-mismatch` unless `user` is as the client has read it."""
     if user.version != version:

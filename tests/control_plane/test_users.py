@@ -180,6 +180,22 @@ async def test_a_tenants_administrator_gives_away_no_role_over_the_machinery(
         assert reply.error_id == "grant-too-high"
 
 
+async def test_nobody_comes_by_more_rights_by_setting_the_password_of_who_has_them(
+    center: Center,
+) -> None:
+    admin, root = await center.person(Role.TENANT_ADMIN), await center.administrator()
+    peer, sre = await center.person(Role.TENANT_ADMIN), await center.person(Role.SRE)
+    new = {"password": "somebody else knows it"}
+    for somebody, status in ((peer, 200), (sre, 403), (root, 403)):
+        reply = await admin.ask("PATCH", f"/v1/users/{somebody.id}", new, {"If-Match": '"1"'})
+        assert reply.status == status, somebody.id
+        if status == 403:
+            assert reply.error_id == "grant-too-high"
+    reply = await root.ask("PATCH", f"/v1/users/{sre.id}", new, {"If-Match": '"1"'})
+    assert reply.status == 200, "who runs the center may"
+    assert (await root.get("/v1/me")).status == 200, "nobody has thrown out the administrator"
+
+
 async def test_disabling_a_user_takes_effect_within_five_seconds(center: Center) -> None:
     admin = await center.administrator()
     person = await center.person(Role.MANAGER)
