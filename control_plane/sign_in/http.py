@@ -52,6 +52,8 @@ async def start(ask: SignInAsk) -> Session:
     guard.was_right(ask, said.tenant, login)
     fresh = await _hashed_anew(row.password_hash, said.password)
     async with ask.services.database.write() as connection:
+        if not await store.is_as_it_was(connection, row.id, row.password_hash):
+            raise ApiError(WRONG)
         opened = await store.begin(connection, row.id, said.tenant, ask.now_ms, guard.origin(ask))
         if fresh is not None:
             kept = UserRow.password_hash == row.password_hash
@@ -69,11 +71,13 @@ async def _hashed_anew(kept: str, password: str) -> str | None:
 async def refresh(ask: RefreshAsk) -> Session:
     """Give the next tokens. One that comes twice ends the session, and that has to stand."""
     async with ask.services.database.write() as connection:
-        found, session = await store.refresh(connection, ask.body.refresh_token, ask.now_ms)
+        found, whose = await store.refresh(connection, ask.body.refresh_token, ask.now_ms)
         if found is store.Refused.REUSED:
-            await _audit(ask, connection, "", "", "session:stolen", session)
+            await _audit(
+                ask, connection, whose.user, whose.tenant, "session:stolen", whose.session
+            )
     if isinstance(found, store.Refused):
-        log.warning("refresh_refused", why=found.value, session=session)
+        log.warning("refresh_refused", why=found.value, session=whose.session)
         raise ApiError(REFRESH_REFUSED)
     return session_of(ask, found)
 

@@ -48,6 +48,15 @@ class Refused(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """Of whom a session is."""
+
+    session: str = ""
+    user: str = ""
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """A session, and the refresh token that goes on with it."""
 
@@ -93,8 +102,8 @@ async def begin(
 
 async def refresh(
     connection: AsyncConnection, token: str, now_ms: int
-) -> tuple[Opened | Refused, str]:
-    """Take `token` and give the next one, or say why not; with the session's id, if there is one.
+) -> tuple[Opened | Refused, Whose]:
+    """Take `token` and give the next one, or say why not; and whose it is, as far as is known.
 
     Of two who come with the same one at once, one is the first: the row's update decides.
     """
@@ -114,9 +123,10 @@ async def refresh(
     )
     row = (await connection.execute(statement)).one_or_none()
     if row is None:
-        return Refused.UNKNOWN, ""
+        return Refused.UNKNOWN, Whose()
+    whose = Whose(session=row.session_id, user=row.id, tenant=row.tenant)
     if row.ended_ms is not None or not row.is_active:
-        return Refused.ENDED, row.session_id
+        return Refused.ENDED, whose
     used = await connection.execute(
         update(RefreshRow)
         .where(RefreshRow.digest == digest_of(token), RefreshRow.used_ms.is_(None))
@@ -124,15 +134,29 @@ async def refresh(
     )
     if used.rowcount != 1:
         await end(connection, row.session_id, Refused.REUSED, now_ms)
-        return Refused.REUSED, row.session_id
+        return Refused.REUSED, whose
     if min(row.until_ms, row.session_until_ms) <= now_ms:
-        return Refused.OVER, row.session_id
+        return Refused.OVER, whose
     await connection.execute(
         update(SessionRow).where(SessionRow.id == row.session_id).values(used_ms=now_ms)
     )
     following = await _issue(connection, row.session_id, row.session_until_ms, now_ms)
     opened = Opened(session=row.session_id, user=row.id, tenant=row.tenant, refresh_token=following)
-    return opened, row.session_id
+    return opened, whose
+
+
+async def is_as_it_was(connection: AsyncConnection, user: str, password_hash: str) -> bool:
+    """Tell whether a user is still let in by this hash, and let nobody change that meanwhile.
+
+    Whoever changes it ends all sessions, and would not see the one that is being begun.
+    """
+    statement = (
+        select(UserRow.password_hash, UserRow.is_active)
+        .where(UserRow.id == user)
+        .with_for_update()
+    )
+    row = (await connection.execute(statement)).one()
+    return bool(row.is_active) and row.password_hash == password_hash
 
 
 async def was_here(connection: AsyncConnection, tenant: str, login: str, address: str) -> bool:

@@ -184,6 +184,27 @@ async def test_an_administrator_sees_and_ends_the_sessions_of_a_user(center: Cen
 
 
 @pytest.mark.parametrize("sent", [{"password": NEW}, {"is_active": False}])
+async def test_who_is_just_signing_in_when_the_password_is_changed_is_not_let_in(
+    center: Center, sent: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = await person(center)
+    draft = {"login": "anna", "name": "Anna", "roles": ["role:manager"], "password": PASSWORD}
+    user = (await admin.post("/v1/users", draft)).json["id"]
+    plain = hashing.Hashing.is_right
+
+    async def is_right(self: hashing.Hashing, kept: str | None, password: str) -> bool:
+        found = await plain(self, kept, password)
+        changed = await admin.ask("PATCH", f"/v1/users/{user}", sent, {"If-Match": '"1"'})
+        assert changed.status == 200
+        return found
+
+    monkeypatch.setattr(hashing.Hashing, "is_right", is_right)
+    reply = await sign_in(center, PASSWORD, "anna")
+    assert (reply.status, reply.error_id) == (401, "sign-in-refused")
+    assert await listed(admin, f"/v1/users/{user}/sessions") == []
+
+
+@pytest.mark.parametrize("sent", [{"password": NEW}, {"is_active": False}])
 async def test_a_password_set_by_others_and_being_disabled_end_all_sessions_for_good(
     center: Center, sent: dict[str, Any]
 ) -> None:
