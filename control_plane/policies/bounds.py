@@ -1,8 +1,8 @@
 """PURE. What a tenant may say in lines of its own: less than the platform allows, never more.
 
 An allow needs a line of the platform that allows as much, under no stricter a condition. A deny may
-be anything but the end of all changes: whoever administers the policy goes on doing so, and somebody
-can approve it.
+be anything but the end of all changes: whoever administers the policy goes on doing so, and there
+is somebody who can approve it.
 """
 
 from __future__ import annotations

@@ -73,9 +73,7 @@ async def refresh(ask: RefreshAsk) -> Session:
     async with ask.services.database.write() as connection:
         found, whose = await store.refresh(connection, ask.body.refresh_token, ask.now_ms)
         if found is store.Refused.REUSED:
-            await _audit(
-                ask, connection, whose.user, whose.tenant, "session:stolen", whose.session
-            )
+            await _audit(ask, connection, whose.user, whose.tenant, "session:stolen", whose.session)
     if isinstance(found, store.Refused):
         log.warning("refresh_refused", why=found.value, session=whose.session)
         raise ApiError(REFRESH_REFUSED)

@@ -151,9 +151,7 @@ async def is_as_it_was(connection: AsyncConnection, user: str, password_hash: st
     Whoever changes it ends all sessions, and would not see the one that is being begun.
     """
     statement = (
-        select(UserRow.password_hash, UserRow.is_active)
-        .where(UserRow.id == user)
-        .with_for_update()
+        select(UserRow.password_hash, UserRow.is_active).where(UserRow.id == user).with_for_update()
     )
     row = (await connection.execute(statement)).one()
     return bool(row.is_active) and row.password_hash == password_hash
