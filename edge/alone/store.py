@@ -24,7 +24,7 @@ from state.model import CallId
 from state.nesting import done_by
 from state.overlay import ALONE_FROM, Overlay, carry_out, translated, written
 from state.raw import Change
-from state.snapshot import Delta, Listener, Snapshot, apply
+from state.snapshot import Delta, Listener, Snapshot, step
 from state.snapshot import replace as replaced
 from state.store import (
     Compare,
@@ -95,18 +95,21 @@ class SiteStore:
 
         `written_before`: what a former life of this edge has written without a quorum.
         """
-        self._overlay = Overlay(snapshot=self._with_landed(self._mirror.snapshot))
+        snapshot, deltas = self._with_landed(self._mirror.snapshot)
+        self._overlay = Overlay(snapshot=snapshot)
         self._is_merging = False
         self._kept.begin(written_before)
-        deltas: list[Delta] = []
         for revision, changes in groupby(written_before, key=lambda each: each.mod_revision):
             self._overlay, new = written(
                 self._overlay, changes, revision, self._clock.now().mono_s, is_ours=True
             )
             self._revision = max(self._revision, revision)
             deltas += new
-        self._tell(self._overlay.snapshot, tuple(deltas))
+        # The store never had this copy: what is decided on it must not name one of its revisions.
         revision = self._next()
+        own = replace(self._overlay.snapshot, revision=revision)
+        self._overlay = replace(self._overlay, snapshot=own)
+        self._tell(own, tuple(deltas))
         gone = [
             Change(key=key, value=None, create_revision=0, mod_revision=revision)
             for key in drop
@@ -304,11 +307,12 @@ class SiteStore:
             if held is not None:
                 self._revisions[change.key, revision] = held.mod_revision
 
-    def _with_landed(self, snapshot: Snapshot) -> Snapshot:
-        """Return a snapshot with the own writes that it does not show yet.
+    def _with_landed(self, snapshot: Snapshot) -> tuple[Snapshot, list[Delta]]:
+        """Return a snapshot with the own writes that it does not show yet, and what they change.
 
         They stand in the store, and calls hold their revisions: the mirror may be seconds behind.
         """
+        deltas: list[Delta] = []
         for revision, operations in self._landed:
             changes = [
                 Change(
@@ -320,8 +324,9 @@ class SiteStore:
                 for each in operations
                 if isinstance(each, Put | Delete) and each.key.startswith(keys.STATE)
             ]
-            snapshot = apply(snapshot, changes, snapshot.revision, self._clock.now().mono_s)
-        return snapshot
+            snapshot, new = step(snapshot, changes, snapshot.revision, self._clock.now().mono_s)
+            deltas += new
+        return snapshot, deltas
 
     def _mirror_turned(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
         while self._landed and self._landed[0][0] <= snapshot.revision:

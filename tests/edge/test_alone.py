@@ -245,6 +245,18 @@ async def test_what_landed_before_a_site_was_alone_is_in_its_copy_though_the_mir
     assert bench.store.snapshot.tickets == bench.mirror.snapshot.tickets
 
 
+async def test_a_copy_tells_what_the_mirror_had_not_shown_and_is_no_snapshot_of_the_store(
+    bench: Bench,
+) -> None:
+    """What is decided on the copy names its revision, and who matches goes by what has changed."""
+    told: list[str] = []
+    bench.store.subscribe(lambda _, deltas: told.extend(delta.id for delta in deltas))
+    assert isinstance(await bench.records().create(ticket(), bench.clock.now()), Landed)
+    bench.store.begin()
+    assert bench.store.snapshot.revision >= ALONE_FROM
+    assert told == [CALL]
+
+
 async def test_what_is_found_to_have_landed_while_a_site_is_alone_already_is_in_its_copy(
     bench: Bench,
 ) -> None:
