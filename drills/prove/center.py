@@ -1,4 +1,4 @@
-"""The call center of a run: three sites, agents who all suit, two priorities. PURE."""
+"""The call center of a run: three sites, one queue, agents who all suit. PURE."""
 
 from __future__ import annotations
 

@@ -11,11 +11,15 @@ from drills.prove.laws_end import check_end, check_freed
 from drills.prove.laws_order import check_order
 from drills.prove.laws_people import check_gates, check_telephones
 from drills.prove.laws_store import check_store
+from drills.prove.laws_takeover import check_takeover
+from drills.prove.laws_waiting import check_waiting
 from drills.prove.violations import Violation
 
 LAWS = (
     check_store,
     check_order,
+    check_waiting,
+    check_takeover,
     check_consultations,
     check_gates,
     check_telephones,

@@ -58,6 +58,12 @@ UNHEARD = (
 )
 """Edges take calls, and their answers do not arrive: the call is given to the next one too."""
 
+SHORT_DEATHS = tuple(
+    _fault(4.0 + 5.0 * turn, _F.KILL_EDGE, edge, 0.3)
+    for turn, edge in enumerate(("a1", "b1", "c1"))
+)
+"""Each edge is killed and soon back, with nothing else broken at its site."""
+
 CUT_OFF = (_fault(1.0, _F.CUT_OFF, "a", 14.0),)
 
 OF_EDGES = (
@@ -114,6 +120,17 @@ OF_EDGES = (
     ),
     Mutant(
         name="living_closed", line="takes every other edge for dead", laws=_by(Law.CLOSED_OF_LIVING)
+    ),
+    Mutant(
+        name="journal_forgotten",
+        line="knows nothing of its former life's calls",
+        laws=_by(Law.NOT_TAKEN_UP),
+        plan=SHORT_DEATHS,
+    ),
+    Mutant(
+        name="held_back_for_good",
+        line="tries no call again for which it has tried once",
+        laws=_by(Law.FORGOTTEN),
     ),
     Mutant(
         name="gates_left_alone",

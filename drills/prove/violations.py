@@ -25,6 +25,8 @@ class Law(StrEnum):
     FALSE_TOKEN = "token let through that no reservation made"  # noqa: S105
     TWO_CALLS = "telephone rung while in a call"
     OVERTAKEN = "call served before one that came first"
+    FORGOTTEN = "call left waiting beside a free agent"
+    NOT_TAKEN_UP = "call of a killed edge lost, though it was back in time"
     NOT_FREED = "dead edge's calls not closed in time"
     NOT_ALONE = "site cut off that does not serve alone"
     NOT_MERGED = "what was done alone not merged in time"

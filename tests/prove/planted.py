@@ -28,11 +28,13 @@ import edge.acd.reservation as plans
 import edge.alone.alone
 import edge.calls.call
 import edge.calls.consultation
+import edge.calls.journal
 import edge.calls.records
 import edge.duties.janitor
 import edge.duties.life
 import edge.proxy.proxy
 import edge.reserve
+import edge.waiting
 from edge.__main__ import main
 from edge.acd import transferring
 from edge.acd.ending import Holds
@@ -40,6 +42,7 @@ from edge.acd.plan import Held, Plan, put_ticket, rewritten
 from edge.acd.rivals import Rivals
 from edge.acd.token import Token
 from edge.alone.merging import Merged
+from edge.calls.journal import Left
 from edge.media.direct import DirectMedia
 from edge.media.plan import AGENT, Party
 from state import keys
@@ -269,6 +272,24 @@ def living_closed() -> None:
     _put(edge.duties.janitor, "edge_is_dead", absent)
 
 
+def journal_forgotten() -> None:
+    """Read nothing of what the former life has left."""
+
+    def nothing(_journal: Any) -> Left:  # noqa: ANN401 - as it is
+        return Left()
+
+    _put(edge.calls.journal.Journal, "load", nothing)
+
+
+def held_back_for_good() -> None:
+    """Decide no call again that was decided once."""
+
+    def never(_held_back: Any, _snapshot: Any, _now: Now) -> bool:  # noqa: ANN401 - as it is
+        return False
+
+    _put(edge.waiting.HeldBack, "is_over", never)
+
+
 def gates_left_alone() -> None:
     """Say nothing to the proxy of gates that are stuck."""
 
@@ -360,6 +381,8 @@ BUGS: dict[str, Callable[[], None]] = {
         life_without_lease,
         dead_left_alone,
         living_closed,
+        journal_forgotten,
+        held_back_for_good,
         gates_left_alone,
         never_alone,
         merge_left_out,
