@@ -75,7 +75,8 @@ def _offer_put(
         # One that was made without a quorum is written when it is merged, wherever it has come to.
         return
     ticket = before.tickets.get(offer.call)
-    if ticket is None and (_came_with(world, change, offer) or asked.by_who_talks(world, offer)):
+    # A transfer's status has the call's id: it may stand beside the offer in one revision.
+    if _came_with(world, change, offer) or asked.by_who_talks(world, offer):
         pass
     elif ticket is None or not (ticket[0].state is TicketState.QUEUED or _is_passed_on(ticket[0])):
         state = "no place" if ticket is None else ticket[0].state

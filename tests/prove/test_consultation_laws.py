@@ -8,7 +8,7 @@ from drills.prove.history import FaultKind, PassedOn
 from drills.prove.laws_consultations import FREED_S
 from drills.prove.violations import Law
 from state.keys import Kind
-from state.model import Outcome
+from state.model import EdgeId, Outcome, TransferStatus
 from tests.prove.histories import Tale, call_id
 
 
@@ -127,3 +127,12 @@ def test_a_survivor_frees_whom_the_ticket_names_and_the_other_next(*, by_survivo
     record = tale.record("c2", Outcome.LOST, cause="edge_died")
     tale.store((Kind.ENDED, "c2", record), (Kind.TICKET, "c2", None))
     assert tale.laws()[-1:] == [Law.OFFER_LEFT], "whom the ticket names is freed with the call"
+
+
+def test_a_colleague_may_be_reserved_in_the_breath_in_which_a_wish_to_pass_on_is_answered() -> None:
+    """One transaction holds both, and the answer's key has the call's id, as the ticket's has."""
+    tale = _talking("a01", "a02")
+    tale.consults("c1", "a01", "a02")
+    told = TransferStatus(call=call_id("c1"), edge=EdgeId("a1"), wish=1, status=486, reason="busy")
+    tale.store((Kind.TRANSFER, "c1", told), (Kind.OFFER, "a02", tale.offer_of("c1", "a02")))
+    assert tale.laws() == []
