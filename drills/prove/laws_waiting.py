@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from drills.prove.history import Event, FaultKind, Stored
+from drills.prove.history import Event, Stored
 from drills.prove.laws_order import HEALED_S
-from drills.prove.times import AFTERMATH_S, Span, on_path, spans
+from drills.prove.times import Span, on_path, spans
 from drills.prove.violations import Law, Violation
 from drills.prove.world import World, revisions
 from state.keys import Kind
@@ -104,7 +104,7 @@ class _Line:
         if call in self._told or at_s - since_s <= SERVED_S or not self._is_reached(wait, agent):
             return
         faults = on_path(self._faults, wait.holder, agent)
-        if any(span.touches(since_s, at_s, aftermath_s=_aftermath_s(span)) for span in faults):
+        if any(span.touches(since_s, at_s, aftermath_s=HEALED_S) for span in faults):
             return
         self._told.add(call)
         text = f"{call} ({wait.holder}) waited for {at_s - since_s:.1f} s while {agent} was free"
@@ -120,7 +120,3 @@ class _Line:
 
 def _is_waiting(ticket: Ticket) -> bool:
     return ticket.state is TicketState.QUEUED and not ticket.talks and ticket.prefers is None
-
-
-def _aftermath_s(span: Span) -> float:
-    return HEALED_S if span.kind is FaultKind.LOSE_EVENTS else AFTERMATH_S
