@@ -33,6 +33,7 @@ from edge.duties.presence import PresenceKeeper
 from edge.duties.probes import Prober
 from edge.duties.replication import ReplicationWatch
 from edge.duties.steward import Steward
+from edge.keyed_tones import KeyedTones
 from edge.news import News
 from edge.proxy.gate import GateEntry
 from edge.recording import RecorderLink
@@ -144,6 +145,7 @@ class Assembly:
         )
         if self.recorder is not None:
             self.recorder.on_failed = self.switchboard.recording_failed
+            self.keyed_tones = KeyedTones(ask=self.recorder.keyed_tones, part=self.switchboard.part)
         self.recording_wishes = RecordingWishes(
             edge=self.settings.edge,
             store=self.shared.store,

@@ -70,6 +70,7 @@ class EdgeProcess:
         }
         if parts.recorder is not None:
             running["recorder"] = parts.recorder.run()
+            running["keyed_tones"] = parts.keyed_tones.run()
         if parts.replication is not None:
             running["replication"] = parts.replication.run()
         try:

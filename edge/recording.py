@@ -125,6 +125,18 @@ class RecorderLink:
         answer = await self._ask_once(call, request, within_s + ANSWER_S)
         return answer.get("is_pressed") is True
 
+    async def keyed_tones(self, seen: int, within_s: float) -> Mapping[str, object]:
+        """Ask who keys tones, once that is something new. Raise OSError, EOFError, ValueError."""
+        async with asyncio.timeout(within_s + ANSWER_S):
+            reader, writer = await asyncio.open_unix_connection(self._path, limit=_LONGEST)
+            try:
+                request = {"cmd": "keyed_tones", "edge": self._edge, "seen": seen, "s": within_s}
+                writer.write(json.dumps(request).encode() + b"\n")
+                answer = json.loads(await reader.readline())
+            finally:
+                writer.close()
+        return answer if isinstance(answer, dict) else {}
+
     def key(self, call: CallId, party: Party, key: Key) -> None:
         """Say it, in the order in which keys are pressed."""
         telling = asyncio.create_task(self._tell_key(call, party, key))

@@ -160,6 +160,10 @@ class CallShell:
         """Keep the caller's tones from the agent, or no more; tell whether no caller is heard."""
         return await self._media.silence_caller(on=on)
 
+    async def part(self, *, on: bool) -> bool:
+        """Keep a caller who keys tones from the agent, or no longer; tell which it is now."""
+        return await self._media.part(on=on)
+
     @property
     def has_media(self) -> bool:
         """Whether the relay should know it."""

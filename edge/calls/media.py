@@ -19,7 +19,14 @@ from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call_events import Side
 from edge.calls.pair_media import PairMedia
-from edge.media.errors import MediaError, MediaExhausted, MediaRefused, MediaUnavailable, SdpError
+from edge.media.errors import (
+    MediaError,
+    MediaExhausted,
+    MediaRefused,
+    MediaUnavailable,
+    SdpError,
+    UnknownCall,
+)
 from edge.media.facing import standing_answer
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
@@ -77,6 +84,8 @@ class CallMedia:
         """What each side was last told."""
         self._is_joined = False
         self._is_silenced = False
+        self._is_parted = False
+        """The agent is kept from a caller who keys tones."""
         self._left = list(sounds.before)
         self.spoken: Spoken | None = None
         """What the caller hears before the queue, the last that was begun."""
@@ -201,6 +210,23 @@ class CallMedia:
             self._is_silenced = on
             return on
 
+    async def part(self, *, on: bool) -> bool:
+        """Send the agent nothing of a caller who keys tones, or all again; tell which it is.
+
+        A caller who hears no agent has nobody to be kept from.
+        """
+        async with self._turn:
+            if not self._is_joined:
+                return False
+            try:
+                await self._engine.part(self._call, self._said[Side.AGENT], on=on)
+            except MediaError as error:
+                log.warning("media_failed", call=self._call, step="part", error=str(error))
+                # A relay that has lost the call sends nobody anything: not for us to mend.
+                return self._is_parted and not isinstance(error, UnknownCall)
+            self._is_parted = on
+            return on
+
     async def apologize(self) -> None:
         """Tell the caller that the call is not recorded; one that cannot be played is no harm."""
         if self._sounds.apology is None:
@@ -213,6 +239,7 @@ class CallMedia:
 
     async def _join(self, sdp: bytes) -> bytes:
         self._said[Side.AGENT] = sdp
+        self._is_parted = False
         told = await self._engine.join(self._call, sdp)
         self._is_joined = True
         self._told[Side.CALLER] = told
@@ -226,7 +253,7 @@ class CallMedia:
             await self._engine.silence_caller(self._call, on=False)
             self._is_silenced = False
         await self._engine.play(self._call, self._sounds.music, times=FOREVER)
-        self._is_joined = False
+        self._is_joined = self._is_parted = False
         self._told[Side.CALLER] = told
         return told
 
@@ -276,6 +303,10 @@ class CallMedia:
             me, them = _PARTY[side], _PARTY[other]
             await self._engine.relay_offer(self._call, me, them, sdp)
             told = await self._engine.relay_answer(self._call, me, them, answer)
+            if self._is_parted:
+                # Which has let the agent hear again.
+                agent = sdp if side is Side.AGENT else answer
+                await self._engine.part(self._call, agent, on=True)
         self._said[side] = sdp
         self._told[side] = told
         return told

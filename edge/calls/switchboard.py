@@ -147,6 +147,11 @@ class Switchboard:
         shell = self._calls.get(call)
         return shell is not None and await shell.silence_caller(on=on)
 
+    async def part(self, call: CallId, on: bool) -> bool:  # noqa: FBT001 - as it is called
+        """Keep a caller who keys tones from the agent, or no longer; tell which it is now."""
+        shell = self._calls.get(call)
+        return shell is not None and await shell.part(on=on)
+
     def held(self) -> Sequence[CallShell]:
         """Return the calls that are held here."""
         return list(self._calls.values())

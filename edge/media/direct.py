@@ -67,6 +67,10 @@ class DirectMedia:
         """Refuse: nobody stands between the two."""
         raise MediaRefused("there is no relay that could silence anybody")
 
+    async def part(self, call: str, agent_sdp: bytes, *, on: bool) -> None:  # noqa: ARG002 - of no call
+        """Refuse: nobody stands between the two."""
+        raise MediaRefused("there is no relay that could part anybody")
+
     async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:
         """Nothing stands between the two that had to be taken away."""
 

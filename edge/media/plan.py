@@ -21,6 +21,8 @@ from __future__ import annotations
 import zlib
 from typing import NewType
 
+import msgspec
+
 from edge.media import sdp as sdp_rules
 from edge.media.ng import Command, Verb
 
@@ -114,6 +116,18 @@ def silence(call: str, speaker: Party, *, on: bool) -> Command:
     """
     verb = Verb.SILENCE_MEDIA if on else Verb.UNSILENCE_MEDIA
     return Command(verb=verb, call=call, from_tag=speaker)
+
+
+def part(call: str, speaker: Party, listener: Party, listener_sdp: bytes) -> Command:
+    """Send `listener` nothing more of `speaker`, who hears them all the same.
+
+    To the relay `listener` is at the discard port from now on, and has to be let speak from another
+    place than that, so without `strict-source`. Copies of `speaker` go on. To undo it, answer with
+    what `listener` said.
+    """
+    away = sdp_rules.at_discard_port(listener_sdp)
+    command = answer(call, speaker, listener, away)
+    return msgspec.structs.replace(command, flags=_FLAGS[1:])
 
 
 def drop(call: str, party: Party) -> Command:

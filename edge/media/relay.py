@@ -50,6 +50,10 @@ class Relay(Protocol):
         """Let the agent hear silence in the caller's place, or the caller again."""
         ...
 
+    async def part(self, call: str, agent_sdp: bytes, *, on: bool) -> None:
+        """Send the agent nothing more of the caller, or all again; copies go on."""
+        ...
+
     async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:
         """Take an agent out."""
         ...

@@ -143,6 +143,24 @@ def inert_offer() -> bytes:
     return _join([*_head(), *_audio_lines("RTP/AVP", formats, Direction.SENDRECV)])
 
 
+def at_discard_port(sdp: bytes) -> bytes:
+    """Return the same session, at a place where nobody listens (RFC 863)."""
+    chosen = first_usable(parse(sdp))
+    lines, section = [], -1
+    for line in sdp.decode("utf-8", "surrogateescape").splitlines():
+        if line.startswith("m="):
+            section += 1
+            if section == chosen:
+                kind, _, rest = line.split(" ", 2)
+                line = f"{kind} 9 {rest}"  # noqa: PLW2901 - the same, elsewhere
+        elif line.startswith("c="):
+            line = "c=IN IP4 127.0.0.1"  # noqa: PLW2901 - as above
+        elif line.startswith("a=rtcp:"):
+            continue
+        lines.append(line)
+    return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
 def copied(offer: bytes) -> Section:
     """Return the section of a fork's offer, in whatever codec; `SdpError` if there is no audio."""
     for section in parse(offer):

@@ -48,6 +48,10 @@ class Channel:
         """Where digits were keyed, as samples from and to."""
         self._bytes = bytearray(b"\xff" * (SAMPLES * WINDOW_S))
         self._states = bytearray(BLOCKS * WINDOW_S)
+        self._newest = -1
+        """The block that was written last, in blocks since the recording began."""
+        self._heard = -1
+        """The block up to which `newest` has been taken."""
         self._ssrc = -1
         self._offset = 0
         """Sample of the recording less RTP timestamp, for the present source."""
@@ -126,6 +130,7 @@ class Channel:
             self._bytes[place : place + length] = told
         block = place // BLOCK
         self._states[block] = 1
+        self._newest = (self.base + place) // BLOCK
         last = (place + length - 1) // BLOCK
         while block < last:
             block += 1
@@ -143,6 +148,18 @@ class Channel:
         for block in found.nonzero()[0].tolist():
             start = self.base + block * BLOCK
             self._mask(start, start + BLOCK)
+
+    def newest(self) -> bytes | None:
+        """Return the last blocks in which a digit could be heard; None: there is nothing new.
+
+        For who has no telephone-event.
+        """
+        if self.event_type >= 0 or self._newest == self._heard:
+            return None
+        self._heard = self._newest
+        last = (self._newest + 1) * BLOCK - self.base
+        first = last - inband.LISTENED * BLOCK
+        return bytes(self._bytes[first:last]) if first >= 0 else None
 
     def second(self) -> tuple[bytes, bytes]:
         """Return the samples and states of the window's first second."""

@@ -16,6 +16,8 @@ from custody.frame import BLOCK, RATE_HZ
 
 _LOW: Final = (697, 770, 852, 941)
 _HIGH: Final = (1209, 1336, 1477, 1633)
+LISTENED: Final = 3
+"""Blocks that are listened to at once: two for a digit, and one more that may have come with it."""
 _PURITY: Final = 0.75
 """Share of a block's energy that the two tones have; what people say comes nowhere near."""
 _TWIST: Final = 8.0
@@ -37,6 +39,14 @@ def digits(heard: bytes, codec: int) -> npt.NDArray[np.bool_]:
     found = _pairs(blocks)
     # One block alone is a syllable, or a click: a digit lasts for two.
     return found & (np.roll(found, 1) | np.roll(found, -1))
+
+
+def begun(heard: bytes, codec: int) -> npt.NDArray[np.bool_]:
+    """Tell of each `LISTENED` blocks, which may be of as many callers, whether a digit is there."""
+    blocks = g711.decode(heard, codec).astype(np.float32).reshape(-1, BLOCK)
+    found = _pairs(blocks).reshape(-1, LISTENED)
+    is_digit: npt.NDArray[np.bool_] = np.any(found[:, 1:] & found[:, :-1], axis=1)
+    return is_digit
 
 
 def _pairs(blocks: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

@@ -31,6 +31,7 @@ from edge.recorder.asked import Asked, asked_of, word
 from edge.recorder.backlog import Backlog
 from edge.recorder.folder import Facts, finish_left, is_over, read_facts
 from edge.recorder.forks import Forks, soon
+from edge.recorder.hushing import Hushing
 from edge.recorder.intake import Intake, Stream
 from edge.recorder.keying import Keying
 from edge.recorder.parting import Parting
@@ -83,6 +84,7 @@ class Recorder:
         self._of_media: dict[str, Session] = {}
         self._parting = Parting(forks)
         self.keying = Keying(self._of_media, self._parting)
+        self._hushing = Hushing()
         self._asking: set[asyncio.Task[None]] = set()
         self.replicated: Callable[[], int] = int
         """How many recordings another site has, as far as that is counted."""
@@ -98,6 +100,7 @@ class Recorder:
             "stop": self._stop,
             "await_key": self.keying.await_key,
             "key": self.keying.key,
+            "keyed_tones": self._hushing.changes,
             "seal_to": self._seal_to,
             "status": self._status,
             "unreplicated": self._unreplicated,
@@ -309,6 +312,7 @@ class Recorder:
         while True:
             await asyncio.sleep(TICK_S)
             self._intake.drain(_BUNCH)
+            self._hushing.look(self._sessions.values())
             ticks += 1
             if ticks % _SEAL_EVERY == 0:
                 self._seal()

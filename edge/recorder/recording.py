@@ -35,7 +35,7 @@ from edge.recorder.folder import (
     last_number,
     read_marks,
 )
-from edge.recorder.marks import Marks
+from edge.recorder.marks import KEYED, Marks
 from edge.recorder.segments import SegmentWriter, write_whole
 from edge.recorder.timeline import PATIENCE, Timeline
 
@@ -144,8 +144,21 @@ class Recording:
     def resume(self, now: int) -> None:
         """Record again what somebody has paused; while no agent is there it stays paused."""
         self.marks.for_keys = False
-        for each in {mark.what for mark in self.marks.pauses} - {NO_AGENT}:
+        for each in {mark.what for mark in self.marks.pauses} - {NO_AGENT, KEYED}:
             self.timeline.resume(now, each)
+        self._keep_marks()
+
+    @property
+    def is_paused_by_tones(self) -> bool:
+        """Whether it is paused as the caller keys tones."""
+        return any(each.end is None and each.what == KEYED for each in self.marks.pauses)
+
+    def pause_by_tones(self, now: int, *, on: bool) -> None:
+        """Record nothing while the caller keys, whoever else has paused it or resumes it."""
+        if on:
+            self.timeline.pause(now, KEYED)
+        else:
+            self.timeline.resume(now, KEYED)
         self._keep_marks()
 
     def obey(self, wish: int, pause_by: str, now: int, *, for_keys: bool = False) -> None:

@@ -12,6 +12,7 @@ from edge.recorder.codes import NOTHING
 from edge.recorder.forks import Fork
 from edge.recorder.intake import Stream
 from edge.recorder.recording import Recording
+from edge.recorder.tones import KeyedTones
 
 SIDES: Final = {CALLER: 0, AGENT: 1}
 """Left and right."""
@@ -29,6 +30,8 @@ class Session:
         """Whose leg is copied: the agent, and the how-manieth the edge has tried."""
         self.keyed = NOTHING
         """By the agent."""
+        self.tones = KeyedTones()
+        """By the caller."""
         self.parting = asyncio.Lock()
         self.is_silenced: bool | None = None
         """Whether the relay puts silence in the caller's place; None: nobody knows."""

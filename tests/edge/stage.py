@@ -179,10 +179,15 @@ class TroubledMedia(DirectMedia):
         self.packets = 0
         """Had of the agent of every call."""
         self.silences: list[bool] = []
+        self.parted: list[bool] = []
 
     async def silence_caller(self, call: str, *, on: bool) -> None:  # noqa: ARG002 - of one call a test
         await self._step("silence_caller")
         self.silences.append(on)
+
+    async def part(self, call: str, agent_sdp: bytes, *, on: bool) -> None:  # noqa: ARG002 - as above
+        await self._step("part")
+        self.parted.append(on)
 
     async def _step(self, step: str) -> None:
         await asyncio.sleep(self.delay_s)

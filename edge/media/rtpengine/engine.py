@@ -110,6 +110,17 @@ class MediaEngine:
         """
         await self._ask(plan.silence(self._name(call), CALLER, on=on))
 
+    async def part(self, call: str, agent_sdp: bytes, *, on: bool) -> None:
+        """Send the agent nothing more of the caller, or all again; copies go on.
+
+        The caller hears the agent all the same.
+        """
+        name = self._name(call)
+        if on:
+            await self._ask(plan.part(name, CALLER, AGENT, agent_sdp))
+        else:
+            await self._ask(plan.answer(name, CALLER, AGENT, agent_sdp))
+
     async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:
         """Take an agent out of the call. Stops what is played to the caller, so play again."""
         await self._ask(plan.drop(self._name(call), agent))
