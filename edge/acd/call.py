@@ -153,6 +153,9 @@ class Call(Struct, frozen=True, kw_only=True):
     """The relay has joined the two."""
     joined_at: Now | None = None
     """When it said so; None: a former life of the edge was told."""
+    hears_nothing: bool = False
+    """The relay had forgotten the caller when the call was taken up; until it has made media anew,
+    and the caller has been told of them in an exchange of offer and answer."""
     hold: Hold = Hold()
     attempt: Attempt = NO_ATTEMPT
     agent_leg: AgentLeg = AgentLeg.NONE

@@ -23,6 +23,7 @@ AGENT_HUNG_UP = "agent_hung_up"
 AGENT_LOST = "agent_lost"
 UNHEARD = "goodbye_unheard"
 """Somebody was gone of whom no goodbye had been heard: whether they had said one, nobody knows."""
+MEDIA_LOST = "media_lost"
 LEFT_IN_TRANSFER = "left_in_transfer"
 """The caller hung up after an agent had passed them on, before another had them."""
 HELD_ELSEWHERE = "held_elsewhere"
@@ -36,9 +37,14 @@ _UNAVAILABLE = 503
 
 
 def caller_left(call: Call, event: ev.CallerEnded, now: Now) -> Step:
-    """End a call whose caller has not talked to an agent."""
+    """End a call whose caller has not talked to an agent.
+
+    Who leaves because a fault has left them in silence was cut off by it.
+    """
     call = replace(call, caller=CallerLeg.OVER)
     if event.by is By.THEM:
+        if call.hears_nothing:
+            return end(call, Outcome.LOST, MEDIA_LOST, now)
         if call.is_passed_on:
             return end(call, Outcome.ANSWERED, LEFT_IN_TRANSFER, now)
         if call.has_talked:

@@ -3,7 +3,8 @@
 Audio passes from the moment in which the relay has joined them: the re-INVITE moves it nowhere. Its
 answer comes within a few milliseconds, or never: the caller has come by way of a proxy that is gone
 by now. The two may talk for minutes then, and hang up. Who has been joined for `TALK_AFTER_S` has
-therefore talked, whatever became of the re-INVITE.
+therefore talked, whatever became of the re-INVITE. Not so where the relay had forgotten the caller:
+then the re-INVITE does move the audio, and is needed.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def agent_left(call: Call, event: ev.AgentEnded, now: Now) -> Step:
 
 
 def _talks(call: Call, now: Now) -> bool:
-    return call.joined_at is not None and now.mono_s - call.joined_at.mono_s >= TALK_AFTER_S
+    if call.joined_at is None or call.hears_nothing:
+        return False
+    return now.mono_s - call.joined_at.mono_s >= TALK_AFTER_S
 
 
 def _connected(call: Call, now: Now) -> Step:

@@ -195,7 +195,7 @@ def caller_reinvited(call: Call, event: ev.CallerReinvited, now: Now) -> Step:
     settled: tuple[ef.Effect, ...] = ()
     if event.sdp is not None:
         settled = (ef.SettleMedia(side=Side.CALLER, sdp=event.sdp),)
-    call, owed = parts.exchange_over(call)
+    call, owed = parts.exchange_over(replace(call, hears_nothing=False))
     if call.state is State.JOINING and call.is_joined and call.exchange is Exchange.NONE:
         call, connected = parts.connected(call, now, now)
         return call, (*settled, *connected)
@@ -227,6 +227,8 @@ def offer_made(call: Call, event: ev.OfferMade, _now: Now) -> Step:
 
 def renegotiated(call: Call, event: ev.Renegotiated, now: Now) -> Step:
     """Answer their offer. From here on an agent who asked for it has the caller on hold."""
+    if event.side is Side.CALLER:
+        call = replace(call, hears_nothing=False)
     answer = ef.AnswerOffer(side=event.side, sdp=event.sdp)
     call, answered = parts.their_offer_over(call, event.side, answer)
     if event.side is Side.CALLER or call.agent_leg is not AgentLeg.UP:

@@ -19,6 +19,7 @@ from edge.acd.call_events import (
     CallerReinvited,
     Event,
     GreetingOver,
+    MediaLost,
     TargetRefused,
 )
 from edge.acd.call_parts import Step
@@ -65,6 +66,7 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
     hold: Hold = NO_HOLD,
     has_talked: bool = False,
     passing: Passing = NOTHING_PASSED,
+    has_media: bool = True,
 ) -> tuple[Call, tuple[Event, ...]]:
     """Return the call that stood in `state`, and the events to give it at once.
 
@@ -73,6 +75,7 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
     lost, so the caller waits on, at the old place. Joining: the relay has joined the two already.
     A transfer under way: the target cannot be had, so the caller goes back to who passed them on;
     and one who was being brought back waits on: nobody knows what the agent's telephone knows.
+    Without media a talk was cut off, whatever its people say since; who waits may wait on.
     """
     base = Call(
         id=call,
@@ -85,6 +88,7 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
         is_passed_on=passing.is_passed_on,
         is_back=passing.is_back,
         talk_held=passing.talk_held,
+        hears_nothing=not has_media,
     )
     match state:
         case State.GREETING:
@@ -97,9 +101,10 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
             return ringing, (AgentRejected(attempt=attempt, status=status, reason=reason),)
         case State.JOINING:
             joining = _with_agent(base, AgentLeg.UP, attempt, decision, exchange=Exchange.OURS)
-            return joining, (CallerReinvited(),)
+            return joining, (CallerReinvited() if has_media else MediaLost(),)
         case State.CONNECTED:
-            return _with_agent(base, AgentLeg.UP, attempt, decision), ()
+            talking = _with_agent(base, AgentLeg.UP, attempt, decision)
+            return talking, () if has_media else (MediaLost(),)
         case State.TRANSFERRING:
             passing_on = replace(base, attempt=attempt, decision=decision, is_agent_held=True)
             return passing_on, (TargetRefused(status=_AWAY),)

@@ -196,11 +196,7 @@ class CallShell:
             self._legs.end_consultation(note.consultation)
 
     def resume(self, note: CallNote, *, has_media: bool = True) -> None:
-        """Go on where the former life of this edge left off; nothing if it has gone on already.
-
-        A talk without media was cut off, whatever its people have said since; and so was a caller
-        who waited without it, and has left since.
-        """
+        """Go on where the former life of this edge left off; nothing if it has gone on already."""
         if self._call is not None:
             return
         self._media.restore(said=note.said, told=note.told, is_joined=note.is_joined)
@@ -215,13 +211,11 @@ class CallShell:
             hold=note.hold,
             has_talked=note.has_talked,
             passing=note.passing or NOTHING_PASSED,
+            has_media=has_media,
         )
         if note.is_joined:
             self.sound.record()
         self._inbox.extendleft(reversed(first))
-        has_left = any(isinstance(each, ev.CallerEnded) for each in self._inbox)
-        if not has_media and (note.is_joined or has_left):
-            self._inbox.appendleft(ev.MediaLost())
         self._take_all()
         if self._call.is_waiting:
             self._tools.line.waits(self.id)

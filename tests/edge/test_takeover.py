@@ -226,6 +226,28 @@ async def test_a_caller_who_waited_and_left_meanwhile_is_lost_if_they_heard_noth
 
 
 @in_virtual_time
+@pytest.mark.parametrize("state", [State.GREETING, State.QUEUED])
+@pytest.mark.parametrize("relay_has_it", [True, False])
+async def test_a_caller_who_leaves_just_after_their_call_was_taken_up_is_lost_if_they_heard_nothing(
+    *, relay_has_it: bool, state: State
+) -> None:
+    """Their goodbye was said to a dead edge, and is heard when it is said again."""
+    async with center() as made:
+        a1 = made.edges["a1"]
+        waiting = replace(PLACE, state=TicketState(state.value))
+        takeover = _takeover(a1, state, waiting)
+        await made.put(keys.ticket(PLACE.call), waiting)
+        await settle()
+        if relay_has_it:
+            await a1.media.hold_caller(PLACE.call, CALLER_SDP)
+        await takeover.run()
+        assert a1.state_of(LEG) == "queued"
+        a1.sip.hang_up(LEG)
+        record = await made.record(a1, LEG)
+        assert record.outcome is (Outcome.ABANDONED if relay_has_it else Outcome.LOST)
+
+
+@in_virtual_time
 async def test_a_relay_that_starts_after_the_edge_is_asked_again_before_anybody_is_heard() -> None:
     """The whole site was dead: the relay answers a moment later, and has lost the call."""
     async with center() as made:
