@@ -41,6 +41,7 @@ ROUTES: Final[Routes] = tuple(route for feature in FEATURES for route in feature
 def build(settings: Settings, clock: Clock) -> web.Application:
     """Return the application. Raise `SettingsError` or `PolicyError`; nothing is connected yet."""
     limits = settings.limits
+    tokens = TokenKeys.load(settings.signing_key, settings.older_keys)
     database = Database.open(settings.database)
     app = web.Application(middlewares=[middleware.around], client_max_size=limits.body_bytes)
     app[SERVICES] = Services(
@@ -49,7 +50,8 @@ def build(settings: Settings, clock: Clock) -> web.Application:
         database=database,
         authz=Authz.load(settings.policies),
         subjects=SubjectBook(database, _load_subject, users.load_subjects),
-        tokens=TokenKeys.load(settings.signing_key, settings.older_keys),
+        tokens=tokens,
+        cursor_key=tokens.derived(b"everline cursors"),
         metrics=Metrics(),
         journal=Journal(database),
         ledger=Ledger(Signer.load(settings.site, settings.audit) if settings.audit else None),

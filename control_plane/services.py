@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -28,6 +28,8 @@ class Services:
     authz: Authz
     subjects: SubjectBook
     tokens: TokenKeys
+    cursor_key: bytes = field(repr=False)
+    """Seals cursors, at every site alike; see `control_plane.api.paging`."""
     metrics: Metrics
     journal: Journal
     ledger: Ledger

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
@@ -65,6 +66,12 @@ class TokenKeys:
         """Read PEM files. Raise `SettingsError` naming the file; the key must be ours alone."""
         _check_mode(signing)
         return cls([_key(signing, private=True), *(_key(each, private=False) for each in older)])
+
+    def derived(self, what: bytes) -> bytes:
+        """Return a key of 32 bytes for something else: the same wherever this key signs."""
+        private = str(self._signing.as_dict(private=True)["d"])
+        kdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=what)
+        return kdf.derive(private.encode())
 
     def sign(self, claims: Claims, *, now_s: int) -> str:
         """Return a token."""

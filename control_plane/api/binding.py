@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from control_plane.api import answering, gate, idempotency, noting, parsing
+from control_plane.api import answering, gate, idempotency, noting, paging, parsing
 from control_plane.api.ask import Ask
 from control_plane.api.route import AnyRoute, Stream, Tx
 from control_plane.audit.errors import AUDIT_UNAVAILABLE
@@ -31,6 +31,7 @@ def bind(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.StreamRespons
 
     async def handle(request: web.Request) -> web.StreamResponse:
         ask = await _admit(route, request)
+        paging.SEAL.set(paging.Seal(ask.services.cursor_key, f"{route.name}/{ask.tenant}"))
         try:
             return await _serve(ask)
         except ApiError as error:

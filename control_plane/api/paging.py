@@ -2,16 +2,23 @@
 
 A feature declares a `Listing` with its filters and names the columns to sort by. The id breaks
 ties, so that no row is skipped or shown twice when others come and go between two pages.
+
+A page may end with a row that whoever asks may not see. So a cursor is sealed: it tells nothing to
+whoever holds it, nobody makes one, and one of another listing or tenant is none.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import secrets
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, TypeVar
+from contextvars import ContextVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field
 from sqlalchemy import ColumnElement, Row, Select, and_, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,7 +35,7 @@ class Listing(ApiModel):
 
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
     """So many on a page."""
-    cursor: Annotated[str, Field(max_length=1000)] | None = None
+    cursor: Annotated[str, Field(max_length=2000)] | None = None
     """`next` of the page before."""
     sort: Annotated[str, Field(max_length=64, pattern=r"^-?[a-z_]+$")] = ""
     """A field; with `-` before it, downwards."""
@@ -47,6 +54,28 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     sort: str
     value: str | int | float | bool | None
     id: str
+
+
+class Seal:
+    """Seals the cursors of one listing in one tenant."""
+
+    def __init__(self, key: bytes, about: str) -> None:
+        self._key = AESGCM(key)
+        self._about = about.encode()
+
+    def close(self, plain: bytes) -> bytes:
+        """Return it sealed."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._key.encrypt(nonce, plain, self._about)
+
+    def open(self, sealed: bytes) -> bytes:
+        """Return what was sealed. Raise `ValueError` or `InvalidTag`."""
+        return self._key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], self._about)
+
+
+NONCE_BYTES: Final = 12
+SEAL: Final[ContextVar[Seal]] = ContextVar("seal")
+"""Of the request that is being answered."""
 
 
 def check_order(query: Listing, only: str) -> None:
@@ -99,15 +128,16 @@ def _after(
 
 def encode(cursor: Cursor) -> str:
     """Return where a page ended, as `next` tells it."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
+    sealed = SEAL.get().close(msgspec.json.encode(cursor))
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
 def decode(text: str, sort: str) -> Cursor:
     """Return where the page before ended. Raise `bad-cursor`."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        cursor = msgspec.json.decode(raw, type=Cursor)
-    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        cursor = msgspec.json.decode(SEAL.get().open(raw), type=Cursor)
+    except (binascii.Error, ValueError, InvalidTag, msgspec.MsgspecError) as error:
         raise ApiError(BAD_CURSOR) from error
     if cursor.sort != sort:
         raise ApiError(BAD_CURSOR, "It belongs to another order.")

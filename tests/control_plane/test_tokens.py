@@ -43,3 +43,14 @@ def test_what_is_changed_in_a_token_that_was_good_makes_it_none(keys: TokenKeys)
     ):
         with pytest.raises(TokenInvalidError):
             keys.read(forged, now_s=1_000)
+
+
+def test_a_derived_key_is_the_same_wherever_the_signing_key_is(tmp_path: Path) -> None:
+    for name in ("one.pem", "other.pem"):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_bytes(make_key())
+    first, again = (TokenKeys.load(tmp_path / "one.pem") for _ in range(2))
+    other = TokenKeys.load(tmp_path / "other.pem")
+    assert len(first.derived(b"x")) == 32
+    assert first.derived(b"x") == again.derived(b"x")
+    assert first.derived(b"x") not in (first.derived(b"y"), other.derived(b"x"))

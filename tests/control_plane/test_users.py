@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
+import msgspec
+import pytest
+
+from control_plane.api import paging
 from control_plane.permissions import Role
 from tests.control_plane.center import PASSWORD, Center
 
@@ -115,6 +120,45 @@ async def test_a_cursor_of_another_order_or_of_nothing_is_refused(center: Center
     for cursor in (f"{page['next']}&sort=-name", "AAAA", "%00", "x" * 999):
         reply = await admin.get(f"/v1/users?limit=1&cursor={cursor}")
         assert reply.status in (400, 422), cursor
+
+
+async def test_a_cursor_tells_nothing_of_who_may_not_be_seen(center: Center) -> None:
+    supervisor = await center.person(Role.SUPERVISOR, team="north", site="a")
+    await center.person(Role.MANAGER, team="south", site="b", name="Zoe Hidden")
+    page = (await supervisor.get("/v1/users?limit=1&sort=-name")).json
+    assert page["items"] == []
+    assert b"Zoe" not in base64.urlsafe_b64decode(page["next"] + "==")
+
+
+@pytest.mark.parametrize("value", [5, 10**30, "x", "a\0", None])
+async def test_nobody_makes_a_cursor(center: Center, value: object) -> None:
+    admin = await center.administrator()
+    made = msgspec.json.encode(["name", value, "usr_test1"])
+    paging.SEAL.set(paging.Seal(bytes(32), "users_list_all/main"))
+    for cursor in (
+        base64.urlsafe_b64encode(made).rstrip(b"=").decode(),
+        paging.encode(paging.Cursor("name", "x", "usr_test1")),
+    ):
+        reply = await admin.get(f"/v1/users?cursor={cursor}")
+        assert (reply.status, reply.error_id) == (400, "cursor-invalid")
+
+
+async def test_a_cursor_of_another_listing_is_none(center: Center) -> None:
+    admin = await center.administrator()
+    await center.person(Role.MANAGER)
+    after = (await admin.get("/v1/users?limit=1&sort=name")).json["next"]
+    reply = await admin.get(f"/v1/service-tokens?sort=name&cursor={after}")
+    assert (reply.status, reply.error_id) == (400, "cursor-invalid")
+
+
+async def test_a_cursor_of_another_tenant_is_none(center: Center) -> None:
+    await center.tenant("other")
+    there = await center.person(Role.TENANT_ADMIN, tenant="other")
+    await center.person(tenant="other")
+    after = (await there.get("/v1/users?limit=1")).json["next"]
+    admin = await center.administrator()
+    reply = await admin.get(f"/v1/users?cursor={after}")
+    assert (reply.status, reply.error_id) == (400, "cursor-invalid")
 
 
 async def test_another_tenants_user_looks_like_one_who_does_not_exist(center: Center) -> None:
