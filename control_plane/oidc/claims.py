@@ -20,6 +20,8 @@ ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES25
 LEEWAY_S: Final = 60
 OLDEST_S: Final = 600
 """A token issued longer ago was not made for this sign-in."""
+LONGEST: Final = 255
+"""Of a subject, by the standard."""
 _LOGIN: Final = re.compile(r"[a-z0-9_.@+-]{1,64}")
 
 
@@ -55,10 +57,10 @@ def read(token: str, keys: KeySet, provider: ProviderBody, nonce: str, now_s: in
         raise ClaimsError("issuer")
     _check_audience(said, provider.client_id)
     _check_times(said, now_s)
-    if not (isinstance(said.get("nonce"), str) and hmac.compare_digest(said["nonce"], nonce)):
+    if not _is_same(said.get("nonce"), nonce):
         raise ClaimsError("nonce")
     subject = said.get("sub")
-    if not (isinstance(subject, str) and 0 < len(subject) <= 255):  # noqa: PLR2004 - of the standard
+    if not (isinstance(subject, str) and 0 < len(subject) <= LONGEST and subject.isprintable()):
         raise ClaimsError("subject")
     return Person(
         subject=subject,
@@ -81,6 +83,11 @@ def _check_audience(said: Mapping[str, Any], client_id: str) -> None:
         raise ClaimsError("audience")
     if (len(many) > 1 or "azp" in said) and said.get("azp") != client_id:
         raise ClaimsError("authorized party")
+
+
+def _is_same(said: object, ours: str) -> bool:
+    """Compare in constant time; what is no ASCII is not ours."""
+    return isinstance(said, str) and said.isascii() and hmac.compare_digest(said, ours)
 
 
 def _check_times(said: Mapping[str, Any], now_s: int) -> None:

@@ -18,30 +18,46 @@ async def user_of(
 ) -> str:
     """Return the user's id, with the roles of the provider's groups. Raise `oidc-refused`.
 
-    A user who has a password is linked to nobody by name: whoever chooses names at the provider
-    would come by the account.
+    Of several first sign-ins at once, the later ones find what the first has made.
     """
     known = await store.linked(connection, tenant, provider.issuer, person.subject)
     if known is None:
-        known = await store.unlinked(connection, tenant, provider.issuer, person.login)
-        if known is not None and known.has_password:
-            raise ApiError(REFUSED)
-        if known is None:
-            known = await _made(connection, tenant, provider, person, now_ms)
-        made = store.Identity(
-            tenant=tenant,
-            issuer=provider.issuer,
-            subject=person.subject,
-            user_id=known.id,
-            created_ms=now_ms,
-        )
-        await store.link(connection, made)
+        await store.hold(connection, tenant, person.login)
+        known = await store.linked(connection, tenant, provider.issuer, person.subject)
+    if known is None:
+        known = await _first(connection, tenant, provider, person, now_ms)
     if not known.is_active:
         raise ApiError(REFUSED)
     if provider.roles:
         roles = roles_of(provider, person.groups or frozenset())
         await users.set_roles(connection, known.id, tenant, roles)
     return known.id
+
+
+async def _first(
+    connection: AsyncConnection, tenant: str, provider: ProviderBody, person: Person, now_ms: int
+) -> store.Known:
+    known = await store.unlinked(connection, tenant, provider.issuer, person.login)
+    if known is not None and known.has_password:
+        raise ApiError(REFUSED)
+    if known is None:
+        try:
+            known = await _made(connection, tenant, provider, person, now_ms)
+        except ApiError:
+            quicker = await store.linked(connection, tenant, provider.issuer, person.subject)
+            if quicker is None:
+                raise
+            return quicker
+    made = store.Identity(
+        tenant=tenant,
+        issuer=provider.issuer,
+        subject=person.subject,
+        user_id=known.id,
+        created_ms=now_ms,
+    )
+    if not await store.link(connection, made):
+        raise ApiError(REFUSED)
+    return known
 
 
 async def _made(

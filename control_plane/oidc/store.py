@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from control_plane.db.inserting import inserting
 from control_plane.oidc.schemas import ProviderBody
 from control_plane.oidc.tables import FlowRow, IdentityRow, ProviderRow
 from control_plane.tokens import digest_of
@@ -175,6 +176,18 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
 
 
-async def link(connection: AsyncConnection, identity: Identity) -> None:
-    """Write down who somebody at a provider is here."""
-    await connection.execute(insert(IdentityRow).values(**msgspec.structs.asdict(identity)))
+async def hold(connection: AsyncConnection, tenant: str, login: str) -> None:
+    """Let nobody else be linked to that user until this transaction is over."""
+    statement = select(UserRow.id).where(UserRow.tenant == tenant, UserRow.login == login)
+    await connection.execute(statement.with_for_update())
+
+
+async def link(connection: AsyncConnection, identity: Identity) -> bool:
+    """Write down who somebody at a provider is here; False: that was known meanwhile."""
+    done = await connection.execute(
+        inserting(connection, IdentityRow)
+        .values(**msgspec.structs.asdict(identity))
+        .on_conflict_do_nothing()
+        .returning(IdentityRow.user_id)
+    )
+    return done.first() is not None

@@ -47,7 +47,8 @@ def test_a_good_token_tells_who_it_is() -> None:
         {"iss": "https://idp.example/"}, {"iss": None}, {"aud": "others"}, {"aud": ["us", "more"]},
         {"aud": ["us"], "azp": "others"}, {"nonce": "m"}, {"nonce": None}, {"exp": NOW_S - 61},
         {"exp": None}, {"exp": "soon"}, {"iat": NOW_S - 601}, {"iat": NOW_S + 61}, {"iat": None},
-        {"sub": ""}, {"sub": None}, {"sub": "x" * 256},
+        {"sub": ""}, {"sub": None}, {"sub": "x" * 256}, {"sub": "a\0"},
+        {"nonce": "ñ"},
     ],
     ids=str,
 )  # fmt: skip

@@ -1,0 +1,75 @@
+"""Who somebody at a provider is here, of whatever provider: without one that runs."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.errors import ApiError
+from control_plane.oidc import people, store
+from control_plane.oidc.claims import Person
+from control_plane.oidc.schemas import ProviderBody
+from control_plane.oidc.tables import IdentityRow
+from control_plane.permissions import Role
+from tests.control_plane.center import Center
+
+PROVIDER = ProviderBody(
+    issuer="https://idp.example", client_id="us", redirect_uris=("https://desk.example/back",)
+)
+ADA = Person(subject="248", login="ada", name="Ada L.", groups=None)
+
+
+async def _comes(
+    center: Center, who: Person = ADA, provider: ProviderBody = PROVIDER, tenant: str = "main"
+) -> str:
+    now_ms = center.clock.now().wall_ms
+    async with center.services.database.write() as connection:
+        return await people.user_of(connection, tenant, provider, who, now_ms)
+
+
+async def _linked(center: Center) -> list[tuple[str, str]]:
+    async with center.services.database.read() as connection:
+        rows = await connection.execute(select(IdentityRow.subject, IdentityRow.user_id))
+        return [(row.subject, row.user_id) for row in rows]
+
+
+async def test_a_user_of_the_tenant_is_linked_by_the_providers_word(center: Center) -> None:
+    ada = await center.person(Role.MANAGER, Role.TENANT_ADMIN, login="ada")
+    assert await _comes(center) == ada.id
+    assert await _linked(center) == [("248", ada.id)]
+
+
+@pytest.mark.parametrize(("is_there", "after"), [(True, 1), (True, 2), (False, 1), (False, 2)])
+async def test_of_two_first_sign_ins_at_once_both_are_the_same_user(
+    center: Center, monkeypatch: pytest.MonkeyPatch, *, is_there: bool, after: int
+) -> None:
+    """`after` so many looks that found nobody, the other one is through."""
+    if is_there:
+        await center.person(login="ada")
+    provider = PROVIDER.model_copy(update={"creates_users": True})
+    look, looks, quicker = store.linked, 0, []
+
+    async def overtaken(
+        connection: AsyncConnection, tenant: str, issuer: str, subject: str
+    ) -> store.Known | None:
+        nonlocal looks
+        looks += 1
+        found = await look(connection, tenant, issuer, subject)
+        if looks == after:
+            quicker.append(await people.user_of(connection, tenant, provider, ADA, 1))
+        return found
+
+    monkeypatch.setattr(store, "linked", overtaken)
+    user = await _comes(center, provider=provider)
+    assert quicker == [user]
+    assert await _linked(center) == [("248", user)]
+
+
+async def test_a_login_that_somebody_else_at_the_provider_has_is_taken(center: Center) -> None:
+    await center.person(login="ada")
+    await _comes(center)
+    provider = PROVIDER.model_copy(update={"creates_users": True})
+    with pytest.raises(ApiError) as refused:
+        await _comes(center, Person(subject="249", login="ada", name="", groups=None), provider)
+    assert refused.value.problem.error_id == "login-taken"
