@@ -11,6 +11,7 @@ from control_plane.oidc.claims import Person, roles_of
 from control_plane.oidc.errors import REFUSED
 from control_plane.oidc.schemas import ProviderBody
 from control_plane.users import store as users
+from control_plane.users.service import is_beyond_tenant
 
 
 async def user_of(
@@ -38,7 +39,7 @@ async def _first(
     connection: AsyncConnection, tenant: str, provider: ProviderBody, person: Person, now_ms: int
 ) -> store.Known:
     known = await store.unlinked(connection, tenant, provider.issuer, person.login)
-    if known is not None and known.has_password:
+    if known is not None and not await _may_link(connection, known):
         raise ApiError(REFUSED)
     if known is None:
         try:
@@ -58,6 +59,17 @@ async def _first(
     if not await store.link(connection, made):
         raise ApiError(REFUSED)
     return known
+
+
+async def _may_link(connection: AsyncConnection, known: store.Known) -> bool:
+    """Tell whether a user may be linked by their login alone.
+
+    The tenant's administrator says which claim that is, and the provider what it says: whoever
+    chooses them comes by the account. So none that has a password, and none that may do more than
+    that administrator could grant.
+    """
+    subject = await users.load_subject(connection, known.id)
+    return subject is not None and not known.has_password and not is_beyond_tenant(subject)
 
 
 async def _made(

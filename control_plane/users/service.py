@@ -61,10 +61,16 @@ def check_takes(taker: Subject, user: Subject) -> None:
 
     Whoever sets somebody's password can sign in as them, and may do all that they may.
     """
-    elsewhere = any(grant.tenant != user.tenant for grant in user.grants)
-    if elsewhere and not any(grant.tenant == ANY_TENANT for grant in taker.grants):
+    is_of_platform = any(grant.tenant == ANY_TENANT for grant in taker.grants)
+    if is_beyond_tenant(user) and not is_of_platform:
         raise ApiError(GRANT_TOO_HIGH)
-    check_grant(taker, (grant.role for grant in user.grants))
+
+
+def is_beyond_tenant(user: Subject) -> bool:
+    """Tell whether `user` may do what the own tenant's administrators could not grant."""
+    return any(
+        grant.tenant != user.tenant or grant.role in GRANTED_BY_PLATFORM for grant in user.grants
+    )
 
 
 def check_version(user: User, version: int | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.errors import ApiError
@@ -12,6 +12,8 @@ from control_plane.oidc.claims import Person
 from control_plane.oidc.schemas import ProviderBody
 from control_plane.oidc.tables import IdentityRow
 from control_plane.permissions import Role
+from control_plane.subjects import ANY_TENANT
+from control_plane.users.tables import GrantRow
 from tests.control_plane.center import Center
 
 PROVIDER = ProviderBody(
@@ -38,6 +40,31 @@ async def test_a_user_of_the_tenant_is_linked_by_the_providers_word(center: Cent
     ada = await center.person(Role.MANAGER, Role.TENANT_ADMIN, login="ada")
     assert await _comes(center) == ada.id
     assert await _linked(center) == [("248", ada.id)]
+
+
+@pytest.mark.parametrize(
+    ("role", "where"),
+    [
+        (Role.SRE, "main"),
+        (Role.BREAK_GLASS, "main"),
+        (Role.SRE, ANY_TENANT),
+        (Role.AUDITOR, ANY_TENANT),
+        (Role.AGENT, "other"),
+    ],
+)
+async def test_who_may_do_more_than_a_tenant_can_grant_is_linked_by_no_providers_word(
+    center: Center, role: Role, where: str
+) -> None:
+    """A tenant's administrator says which claim is the login, and so who comes by which account."""
+    await center.tenant("other")
+    ada = await center.person(Role.MANAGER, login="ada")
+    async with center.services.database.write() as connection:
+        values = {"user_id": ada.id, "role": role.value, "tenant": where}
+        await connection.execute(insert(GrantRow).values(**values))
+    with pytest.raises(ApiError) as refused:
+        await _comes(center)
+    assert refused.value.problem.error_id == "oidc-refused"
+    assert await _linked(center) == []
 
 
 @pytest.mark.parametrize(("is_there", "after"), [(True, 1), (True, 2), (False, 1), (False, 2)])
