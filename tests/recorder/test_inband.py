@@ -114,3 +114,12 @@ def test_who_has_telephone_events_is_not_listened_to_for_tones() -> None:
     frame = made.due(SAMPLES + PATIENCE)
     assert frame is not None
     assert State.MASKED not in frame.states[0]
+
+
+def test_what_is_masked_in_doubt_keeps_nobody_from_the_agent() -> None:
+    """A tenth and more of other sound, as in a vowel that happens to lie on a digit."""
+    digit = wave((852, 1336), inband.LISTENED * BLOCK, 3000)
+    vowel = digit + wave((1150,), inband.LISTENED * BLOCK, 1800)
+    assert inband.digits(law(vowel), 0).all()
+    assert not inband.begun(law(vowel), 0).any()
+    assert inband.begun(law(digit), 0).all()
