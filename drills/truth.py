@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drills.blast import killed_site
 from drills.demo.reports import OfferChange
+from drills.guards import lost_sites
 from drills.seen import Seen
 from state.model import AgentId, CallId
 
@@ -37,7 +38,8 @@ def untrue_agent_s(seen: Seen, t0_ms: int) -> float:
             if event.at_ms >= t0_ms:
                 worst_ms = max(worst_ms, event.at_ms - max(over_ms, min(t0_ms, since)))
     gone = killed_site(seen.course.method)
-    survivors = [edge for edge, site in seen.edges.items() if site != gone]
+    lost = lost_sites(seen.course.method)
+    survivors = [edge for edge, site in seen.edges.items() if site not in lost]
     if gone is not None and survivors:
         noticed = [seen.noticed_ms.get(edge) for edge in survivors]
         known = [at_ms for at_ms in noticed if at_ms is not None]

@@ -193,6 +193,13 @@ def test_a_survivor_that_never_notices_makes_the_dead_sites_agents_untrue_for_ev
     assert found["untrue_agent_s"] == float("inf")
 
 
+def test_where_two_sites_are_gone_only_the_edges_of_the_others_have_to_notice() -> None:
+    second = next(site for site in SCENARIO.sites if site != DEAD)
+    whole = seen(KILL_SITE, replace(KILL_SITE, target=second, at_s=1.0))
+    left = {edge: KILL_MS + 2500 for edge in SURVIVORS if EDGES[edge] != second}
+    assert figures(replace(whole, noticed_ms=left))["untrue_agent_s"] == 2.5
+
+
 def test_a_fault_that_was_never_undone_outlived_its_time_for_ever() -> None:
     whole = replace(seen(), course=course(KILL_SITE, healed_ms=None))
     assert figures(whole)["ttl_overrun_s"] == float("inf")
