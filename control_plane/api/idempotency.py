@@ -13,7 +13,16 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import web
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    cast,
+    delete,
+    func,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.tables import AnswerRow
@@ -118,6 +127,22 @@ async def keep(connection: AsyncConnection, once: Once, response: web.Response) 
             body=body if isinstance(body, bytes) else b"",
         )
     )
+
+
+async def drop_over(connection: AsyncConnection, now_ms: int) -> None:
+    """Delete the answers that are given to nobody any more."""
+    await connection.execute(delete(AnswerRow).where(AnswerRow.until_ms <= now_ms))
+
+
+async def forget(connection: AsyncConnection, thing: str) -> None:
+    """Delete the answers that name a thing: by where it is to be found, or in their body."""
+    body: ColumnElement[str] = cast(AnswerRow.body, Text)
+    if connection.dialect.name == "postgresql":
+        # Bytes that are no ASCII are spelt out; an id is.
+        body = func.encode(AnswerRow.body, literal_column("'escape'"), type_=Text)
+    is_named = AnswerRow.headers.contains(thing, autoescape=True)
+    is_told = body.contains(thing, autoescape=True)
+    await connection.execute(delete(AnswerRow).where(is_named | is_told))
 
 
 _KEPT_HEADERS: Final = frozenset(

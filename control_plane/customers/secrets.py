@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from control_plane.api.tables import AnswerRow
+from control_plane.api import idempotency
 from control_plane.calls.store import forget_callers
 from control_plane.customers import sealed, store
 from control_plane.customers.errors import ERASED, NO_KEYS, UNKNOWN_FIELD
@@ -61,10 +60,9 @@ async def wipe(connection: AsyncConnection, tenant: str, customer: str) -> bool:
     await forget(connection, tenant, customer)
     await forget_callers(connection, tenant, await store.own_numbers(connection, tenant, customer))
     await store.forget_merges(connection, tenant, customer)
-    # Answers kept for Idempotency-Keys hold what was sent when the customer was made.
-    await connection.execute(
-        delete(AnswerRow).where(AnswerRow.headers.contains(f"/v1/customers/{customer}"))
-    )
+    # Answers kept for Idempotency-Keys hold what was sent when the customer was made, and who was
+    # merged into whom, and what was asked of a second person and why.
+    await idempotency.forget(connection, customer)
     return await store.erase(connection, tenant, customer)
 
 

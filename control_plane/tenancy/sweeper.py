@@ -1,4 +1,7 @@
-"""Deletes calls that their tenant keeps no longer; not those under legal hold."""
+"""Deletes calls that their tenant keeps no longer; not those under legal hold.
+
+And answers kept for requests that might have come again (Idempotency-Key), after their day.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from control_plane.api import idempotency
 from control_plane.background import running
 from control_plane.calls import store as calls
 from control_plane.errors import DatabaseUnavailableError
@@ -25,6 +29,8 @@ SWEEP_S: Final = 600.0
 async def sweep(services: Services) -> int:
     """Delete what is too old, and return how many calls that was."""
     now_ms, count = services.clock.now().wall_ms, 0
+    async with services.database.write() as connection:
+        await idempotency.drop_over(connection, now_ms)
     async with services.database.read() as connection:
         kept = await tenants.retentions(connection)
     for tenant, days in kept.items():

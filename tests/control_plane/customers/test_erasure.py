@@ -61,6 +61,24 @@ async def test_no_kept_answer_tells_of_an_erased_customer(center: Center) -> Non
         assert all(b"anna@example.net" not in bytes(row[0]) for row in rows)
 
 
+async def test_no_kept_answer_names_an_erased_customer(center: Center) -> None:
+    manager, made = await add(center)
+    where, customer = made.headers["Location"], made.json["id"]
+    gone = (await manager.post("/v1/customers", {"name": "Anna again"})).json["id"]
+    other = (await manager.post("/v1/customers", {"name": "Bo"}, {"Idempotency-Key": "k"})).json
+    merged = await manager.post(f"{where}/merge", {"gone": gone}, {"Idempotency-Key": "k1"})
+    assert merged.status == 200, merged.body
+    officer = await center.person(Role.PRIVACY_OFFICER)
+    wanted = {"act": "customer:export", "things": [customer], "why": "Anna asks"}
+    asked = await officer.post("/v1/approval-requests", wanted, {"Idempotency-Key": "k2"})
+    assert asked.status == 201, asked.body
+    await _erase(center, where)
+    async with center.services.database.read() as connection:
+        rows = await connection.exec_driver_sql("SELECT body FROM answers")
+        bodies = [bytes(row[0]).decode() for row in rows]
+    assert [other["id"] in each for each in bodies] == [True], "and nobody else's is gone"
+
+
 async def test_a_restored_backup_brings_no_erased_customer_back(
     files: Settings, tmp_path: Path
 ) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from control_plane.api.tables import AnswerRow
 from control_plane.calls import store as calls
 from control_plane.calls.store import PastCall
 from control_plane.permissions import Role
@@ -102,6 +104,24 @@ async def test_calls_that_a_tenant_keeps_no_longer_are_deleted(center: Center) -
         manager = await center.person(Role.MANAGER, tenant=tenant)
         items = (await manager.get("/v1/calls")).json["items"]
         assert [int(each["id"], 16) for each in items] == left
+
+
+async def test_answers_kept_for_a_repeated_request_are_deleted_after_their_day(
+    center: Center,
+) -> None:
+    admin = await center.administrator()
+    draft = {"login": "x", "name": "X", "roles": []}
+    assert (await admin.post("/v1/users", draft, {"Idempotency-Key": "k"})).status == 201
+
+    async def kept() -> int:
+        await sweep(center.services)
+        async with center.services.database.read() as connection:
+            return len((await connection.execute(select(AnswerRow.key))).all())
+
+    center.clock.advance(24 * 3600 - 1)
+    assert await kept() == 1
+    center.clock.advance(1)
+    assert await kept() == 0
 
 
 # ---- teams ---------------------------------------------------------------------------------------
