@@ -4,7 +4,8 @@ Casbin finds the lines that speak of a role, a tenant, a kind and an act; that a
 policy's text alone and is kept. Which of them count, their conditions tell from live facts, each
 time. Nothing is allowed that no line allows; a deny wins; what cannot be known denies.
 
-The enforcers are small: one for each tenant and kind, since casbin looks at every line it has.
+The enforcers are small: one for each kind, since casbin looks at every line it has, and for each
+tenant of which lines speak.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from control_plane.conditions import UnknownFactError, holds
 from control_plane.errors import PolicyError
 from control_plane.permissions import Permission, Role, reading
 from control_plane.policy import DENY, Line, Policy
-from control_plane.subjects import Question
+from control_plane.subjects import ANY_TENANT, Question
 
 KEPT: Final = 10_000
 """Answers of casbin that are kept, of all tenants together."""
@@ -62,6 +63,7 @@ class Authz:
     def __init__(self, model: str, base: Policy) -> None:
         self._model = model
         self._base = base
+        self._named = frozenset(line.dom for line in base.lines)
         self._joined: dict[str, Policy] = {}
         self._enforcers: OrderedDict[tuple[str, str], _Finder] = OrderedDict()
         self._found: OrderedDict[tuple[frozenset[Role], str, Permission], tuple[Line, ...]] = (
@@ -156,14 +158,22 @@ class Authz:
     def lines_for(self, question: Question) -> tuple[Line, ...]:
         """Return the lines that fit but for their conditions, in the order of the text."""
         roles = question.subject.roles_in(question.tenant)
-        key = (roles, question.tenant, question.permission)
+        scope = self._scope(question.tenant)
+        key = (roles, scope, question.permission)
         found = self._found.get(key)
         if found is None:
-            found = self._find(roles, question.tenant, question.permission)
+            found = self._find(roles, scope, question.permission)
             self._found[key] = found
             if len(self._found) > KEPT:
                 self._found.popitem(last=False)
         return found
+
+    def _scope(self, tenant: str) -> str:
+        """Return `tenant`, or all if no line speaks of it alone: those share what is found.
+
+        A request says in which tenant it acts before it is known whether there is such a one.
+        """
+        return tenant if tenant in self._joined or tenant in self._named else ANY_TENANT
 
     def _find(self, roles: Iterable[Role], tenant: str, permission: Permission) -> tuple[Line, ...]:
         key = (tenant, permission.kind)
