@@ -24,6 +24,7 @@ from state.model import (
 )
 
 EDGE_DIED = "edge_died"
+CANCELLED = "caller_cancelled"
 
 
 def check_store(events: Sequence[Event]) -> Iterator[Violation]:
@@ -130,9 +131,9 @@ def _ticket_put(
 def _is_guess(record: CallRecord, change: Stored, lone: Lone) -> bool:
     """Tell whether a record is a survivor's of a call whose edge was alone: that one knows better.
 
-    `change` is what replaces it.
+    So does the sister of an edge whose caller cancelled. `change` is what replaces it.
     """
-    return record.cause == EDGE_DIED and lone.was(record.edge, change.at_s)
+    return record.cause in {EDGE_DIED, CANCELLED} and lone.was(record.edge, change.at_s)
 
 
 def _record_put(  # noqa: PLR0913, PLR0917  all that tells whether it may be written
@@ -146,7 +147,8 @@ def _record_put(  # noqa: PLR0913, PLR0917  all that tells whether it may be wri
     held = before.tickets.get(change.id)
     stood = before.records.get(change.id)
     if stood is not None and not (
-        _is_guess(stood[0], change, lone) and stood[0].edge == record.edge
+        _is_guess(stood[0], change, lone)
+        and (stood[0].edge == record.edge or stood[0].cause == CANCELLED)
     ):
         yield _say(Law.TWO_RECORDS, change, f"{record.call}: {record.cause}, written over another")
     was_killed = any(at_s >= change.at_s - _SINCE_KILL_S for at_s in kills.get(record.edge, []))

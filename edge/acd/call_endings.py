@@ -16,6 +16,7 @@ from edge.acd.call import Call, CallerLeg, State, Verdict
 from edge.acd.call_events import By
 from edge.acd.call_parts import Step
 from edge.acd.ending import WITHDRAWN
+from edge.acd.yielding import CANCELLED
 from state.model import Now, Outcome
 
 CALLER_HUNG_UP = "caller_hung_up"
@@ -49,7 +50,8 @@ def caller_left(call: Call, event: ev.CallerEnded, now: Now) -> Step:
             return end(call, Outcome.ANSWERED, LEFT_IN_TRANSFER, now)
         if call.has_talked:
             return end(call, Outcome.LOST, AGENT_LOST, now)
-        return end(call, Outcome.ABANDONED, CALLER_HUNG_UP, now)
+        cause = CANCELLED if event.cause == CANCELLED else CALLER_HUNG_UP
+        return end(call, Outcome.ABANDONED, cause, now)
     return end(call, Outcome.LOST, _lost_because(event), now)
 
 

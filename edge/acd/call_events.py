@@ -48,7 +48,7 @@ class CallerEnded(Struct, frozen=True, kw_only=True):
 
     by: By
     cause: str = ""
-    """A constant word, for the record, when it is a fault."""
+    """A constant word, for the record, when it is a fault, or they gave up before we answered."""
 
 
 class CallerReinvited(Struct, frozen=True, kw_only=True):

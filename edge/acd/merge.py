@@ -5,7 +5,8 @@ Owns how what was done is laid over what the others have done meanwhile. Knows n
 The laws:
 
 - The edge that holds a call knows its truth. A record that a survivor wrote because the edge seemed
-  dead (`edge_died`) was a guess: it makes room. Any other record, and another's ticket, stands:
+  dead (`edge_died`) was a guess: it makes room; so does that of a sister whose caller cancelled, if
+  this edge has more to say (`edge.acd.yielding`). Any other record, and another's ticket, stands:
   then the call was served elsewhere, and what was done here is not written.
 - Each plan compares everything that it read, so that it lands once; made anew from what it then
   finds, it has nothing left to do.
@@ -25,6 +26,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.merged_places import place_of
+from edge.acd.yielding import is_owed, yields
 from state import keys
 from state.codec import decode, encode
 from state.errors import CodecError
@@ -89,7 +91,8 @@ def local_calls(overlay: Overlay, edge: EdgeId) -> tuple[LocalCall, ...]:
     """Return the calls that this edge answers for, in the order in which they came."""
     snapshot = overlay.snapshot
     held = {call for call, each in snapshot.tickets.items() if each.value.holder == edge}
-    over = {call_of_ended(key) for key in overlay.ended if overlay.written.get(key)}
+    ours = (record for key, record in overlay.ended.items() if overlay.written.get(key))
+    over = {call_of_ended(record.key) for record in ours if is_owed(overlay, record, edge)}
     offers: dict[CallId, dict[AgentId, KeyValue]] = {}
     for agent, offer in snapshot.offers.items():
         if offer.value.edge == edge:
@@ -292,7 +295,8 @@ def _agent(offer: str) -> AgentId:
 
 
 def _is_ours(local: LocalCall, ticket: KeyValue | None, record: KeyValue | None) -> bool:
-    if record is not None and not _is_guess(record, local.edge):
+    makes_room = record is None or _is_guess(record, local.edge)
+    if not makes_room and (yields(local.record) or not yields(record)):
         return False
     return ticket is None or _holder(ticket) == local.edge
 

@@ -16,12 +16,14 @@ from pathlib import Path
 import structlog
 from msgspec import Struct
 
+from edge.acd.yielding import yields
+from state import keys
 from state.clock import Clock
 from state.codec import decode
 from state.keys import Kind, parse
-from state.model import AgentId, EdgeId, Work
+from state.model import AgentId, CallId, EdgeId, Work
 from state.overlay import Overlay
-from state.raw import Change
+from state.raw import Change, KeyValue
 
 log = structlog.get_logger()
 
@@ -69,8 +71,11 @@ def is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
 
     An agent whom this edge has given to a call is its own to speak of until that offer ends: the
     sister may not know of it yet, or have given the same agent, which the gate lets one of them do.
+    So is a call that it holds: the sister may have had the same INVITE, and heard of its end.
     """
     kind, agent = _kind_of(change.key)
+    if kind in {Kind.TICKET, Kind.ENDED}:
+        return _may_end(overlay, edge, CallId(agent), change)
     if kind is Kind.OFFER:
         offer = overlay.snapshot.offers.get(AgentId(agent))
         return offer is None or offer.value.edge != edge
@@ -80,6 +85,16 @@ def is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
     # Both are written on one host: here its clock says which came later.
     told = None if change.value is None else decode(Work, change.value, change.key)
     return told is not None and told.ended_ms > held.value.ended_ms
+
+
+def _may_end(overlay: Overlay, edge: EdgeId, call: CallId, change: Change) -> bool:
+    ticket = overlay.snapshot.tickets.get(call)
+    if ticket is not None and ticket.value.holder == edge:
+        return False
+    if change.value is None or not overlay.written.get(keys.ended(call)):
+        return True
+    said = KeyValue(key=change.key, value=change.value, create_revision=0, mod_revision=0)
+    return not yields(said)
 
 
 def _kind_of(key: str) -> tuple[Kind, str]:

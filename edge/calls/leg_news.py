@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge.acd import call_events as ev
 from edge.acd.call_events import Attempt, By, Side
+from edge.acd.yielding import CANCELLED
 from edge.media.errors import SdpError
 from edge.media.sdp import audio
 from edge.sip import events as sip
@@ -36,7 +37,7 @@ def of_caller(event: sip.Event) -> ev.Event | None:  # noqa: PLR0911 - one case 
         case sip.Confirmed(sdp=sdp):
             return ev.Confirmed(side=Side.CALLER, sdp=sdp)
         case sip.Cancelled():
-            return ev.CallerEnded(by=By.THEM)
+            return ev.CallerEnded(by=By.THEM, cause=CANCELLED)
         case sip.Ended(cause=cause):
             return ev.CallerEnded(by=_by(event), cause=cause)
         case sip.OfferAnswered(sdp=sdp):

@@ -13,6 +13,8 @@ from edge.acd.call import AgentLeg, Rules, State
 from edge.acd.call_events import By, Side
 from edge.acd.call_state import TABLE, Ignored, ignored_because, start, step
 from edge.acd.ending import WITHDRAWN
+from edge.calls.leg_news import of_caller
+from edge.sip.events import Cancelled, LegId
 from state.model import AgentId, Outcome, Queue, QueueId, WorkEnd
 from tests.acd.stage import SDP, Leg, Stage, decision
 from tests.acd.states import ANSWERED_STATES, FIRST, WAITING, at, kinds
@@ -173,6 +175,15 @@ def test_a_caller_who_leaves_before_talking_has_abandoned(state: State) -> None:
     stage.check_ended()
     assert stage.outcome == (Outcome.ABANDONED, "caller_hung_up")
     assert stage.closed[0].part == WITHDRAWN
+
+
+def test_a_caller_who_cancels_has_a_cause_of_their_own() -> None:
+    stage = at(State.ARRIVING)
+    told = of_caller(Cancelled(leg=LegId("theirs"), reason=""))
+    assert told is not None
+    stage.deliver(told)
+    stage.settle()
+    assert stage.outcome == (Outcome.ABANDONED, "caller_cancelled")
 
 
 @pytest.mark.parametrize("state", ANSWERED_STATES)

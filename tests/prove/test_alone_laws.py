@@ -104,7 +104,11 @@ def test_a_token_made_alone_that_is_not_above_the_last_is_stale() -> None:
 
 
 def test_what_was_done_alone_is_merged_over_a_survivors_guess_and_over_nothing_else() -> None:
-    for cause, laws in (("edge_died", []), ("caller_hung_up", [Law.RISEN])):
+    for cause, laws in (
+        ("edge_died", []),
+        ("caller_cancelled", []),
+        ("caller_hung_up", [Law.RISEN]),
+    ):
         tale = Tale("a01")
         tale.waits("c1")
         _alone(tale)
