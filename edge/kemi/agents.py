@@ -44,13 +44,15 @@ def is_known(ip):
     return KSR.htable.sht_get("known", ip) is not None
 
 
-def authenticated():
+def authenticated(may_be_asked=lambda: True):
     """Return the agent who proved it with a digest, or "" after a challenge.
 
-    A user who does not exist and a wrong password look the same.
+    A user who does not exist and a wrong password look the same. `may_be_asked`: whether somebody
+    without a proof is challenged now; if not, they have been answered.
     """
     if KSR.auth.has_credentials(REALM) < 0:
-        KSR.auth.auth_challenge(REALM, QOP_AUTH)
+        if may_be_asked():
+            KSR.auth.auth_challenge(REALM, QOP_AUTH)
         return ""
     name = KSR.pv.gete("$aU")  # not $au: that leaves out what stands before a colon
     user = name.rpartition(":")[2]
@@ -62,6 +64,8 @@ def authenticated():
     if verdict < 0 or ha1 is None:
         if verdict == WRONG_PASSWORD:
             strike(ip, user)
+        if verdict in OLD_NONCE and not may_be_asked():
+            return ""
         KSR.auth.auth_challenge(REALM, QOP_AUTH | (STALE if verdict in OLD_NONCE else 0))
         return ""
     KSR.htable.sht_sets("known", ip, "1")

@@ -19,6 +19,7 @@ import door
 import gate
 import KSR
 import outward
+import rush
 import seal
 import wire
 
@@ -35,14 +36,16 @@ TABLES_VERSION = 1
 
 def mod_init():
     """Give Kamailio the object whose methods are its callbacks."""
-    return Routes(Path(KSR.kx.get_def("RUN_DIR")), KSR.kx.get_def("SITE_ID"))
+    run_dir, site = Path(KSR.kx.get_def("RUN_DIR")), KSR.kx.get_def("SITE_ID")
+    return Routes(run_dir, site, rush.Rush(int(KSR.kx.get_def("REGISTRATIONS"))))
 
 
 class Routes:
     """What Kamailio calls, by the names `ksr_*`. Holds only what was known before the fork."""
 
-    def __init__(self, run_dir, site):
+    def __init__(self, run_dir, site, arrivals):
         self.site = site
+        self.rush = arrivals
         self.tables = run_dir / "tables.json"
         self.sealer = seal.Sealer(run_dir / "kamailio.secret")
 
@@ -112,7 +115,7 @@ class Routes:
     def from_stranger(self, method):
         """Serve agents, who prove it; nobody else gets a reply that tells users apart."""
         if method == "REGISTER":
-            agent = agents.authenticated()
+            agent = agents.authenticated(self.rush.lets_in)
             if agent:
                 agents.register(agent)
         elif method == "INVITE":

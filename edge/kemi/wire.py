@@ -64,8 +64,8 @@ def take_off_our_headers():
         KSR.hdr.remove(name)
 
 
-def answer(status, reason):
+def answer(status, reason, retry_after_s=2):
     """Answer the request at hand, through its transaction if there is one."""
     if status == UNAVAILABLE:
-        KSR.hdr.append_to_reply("Retry-After: 2\r\n")
+        KSR.hdr.append_to_reply(f"Retry-After: {retry_after_s}\r\n")
     KSR.sl.send_reply(status, reason)

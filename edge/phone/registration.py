@@ -19,9 +19,13 @@ from edge.phone.line import Line
 from edge.phone.report import Report, Role
 from edge.sip.events import Address
 
-_OK = 200
+_OK, _UNAVAILABLE = 200, 503
 _TIMEOUT_S = 2.0
 _GOODBYE_TIMEOUT_S = 1.0
+_STRETCH = (1.0, 2.0)
+"""By how much the time that a 503 names is drawn out, so that phones do not come back together."""
+_MOST_PATIENCE = 8
+"""So many times in a row a phone believes a registrar that it is only busy."""
 _EARLY = (0.5, 0.8)
 """When to register again, as a share of what was granted: drawn, so that phones do not gather."""
 _FIRST_WAIT_S = 0.25
@@ -63,6 +67,8 @@ class Registration:
         self._home = self._registrars[0] if self._registrars else None
         self._home_answers = 0
         self.is_registered = False
+        self._retry_after_s = 0
+        """What the last answer to a REGISTER said of coming back; 0: nothing."""
         self._may_be_bound = False
         """A REGISTER has gone out, and nothing since says that it came to nothing."""
 
@@ -70,10 +76,16 @@ class Registration:
         """Register again and again, until cancelled; a plain telephone is called by its number."""
         if not self._registrars:
             await asyncio.Event().wait()
-        failures = 0
+        failures = sent_away = 0
         while True:
             self._may_be_bound = True
             status, granted_s = await self._register(self._plan.expires_s, _TIMEOUT_S)
+            if status == _UNAVAILABLE and self._retry_after_s and sent_away < _MOST_PATIENCE:
+                # It is there, and has too many at once: elsewhere there are as many.
+                sent_away += 1
+                await asyncio.sleep(self._retry_after_s * self._dice.uniform(*_STRETCH))
+                continue
+            sent_away = 0
             if status == _OK:
                 self._registered(granted_s)
                 failures = 0
@@ -164,6 +176,8 @@ class Registration:
             credentials=(plan.id, plan.password),
             timeout_s=timeout_s,
         )
+        after = response.headers.get("retry-after", "").partition(";")[0].strip()
+        self._retry_after_s = int(after) if after.isdecimal() else 0
         return response.status, self._granted_s(response.headers.get("contact", ""))
 
     def _granted_s(self, contacts: str) -> int:

@@ -25,7 +25,7 @@ class Script:
     def begin(self, run_dir: Path) -> World:
         """Return a new world with one trunk, one edge, tables and an open gate."""
         world = self.ksr.world = World()
-        world.results["kx.get_def"] = [str(run_dir), "a"]
+        world.results["kx.get_def"] = [str(run_dir), "a", "400"]
         self.routes = self.modules["edge_routes"].mod_init()
         world.tables["peers"] = {TRUNK[0]: "trunk:t1", "{}:{}".format(*EDGE): "edge"}
         world.tables["steer"] = {"4930111": E1}

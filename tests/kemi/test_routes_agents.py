@@ -21,6 +21,33 @@ def test_a_stranger_is_asked_who_they_are(script: Script, world: World, method: 
     assert script.request(world, method=method, source=PHONE) == [("challenge", 1)]
 
 
+def test_of_very_many_at_once_some_are_asked_and_the_others_told_when_to_come_back(
+    script: Script, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script.modules["rush"].time, "monotonic", lambda: 1000.0)
+    done = [script.request(world, method="REGISTER", source=PHONE)[0] for _ in range(1000)]
+    assert done[:40] == [("challenge", 1)] * 40, "a tenth of a second's worth of 400"
+    assert done[40:] == [("reply", 503, "Too Many At Once")] * 960
+    waits = [int(text.split()[1]) for text in world.reply_headers]
+    assert waits == sorted(waits)
+    assert {wait: waits.count(wait) for wait in (1, 2, 3)} == {1: 399, 2: 400, 3: 161}
+    # Who has been asked may prove it, and a call is no registration.
+    assert ("save", "location", 4) in sign_in(script, world)
+    world.auth_user = ""
+    assert script.request(world, method="INVITE", source=PHONE) == [("challenge", 1)]
+
+
+def test_strangers_who_rush_keep_nobody_out_who_was_here_before(
+    script: Script, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script.modules["rush"].time, "monotonic", lambda: 1000.0)
+    for _ in range(41):
+        script.request(world, method="REGISTER", source=("203.0.113.77", 5060))
+    assert script.request(world, method="REGISTER", source=PHONE)[0][0] == "reply"
+    world.tables["known"][PHONE[0]] = "1"
+    assert script.request(world, method="REGISTER", source=PHONE) == [("challenge", 1)]
+
+
 def test_those_who_flood_or_guess_are_cut_off(script: Script, world: World) -> None:
     world.results["pike.pike_check_req"] = -1
     assert script.request(world, method="REGISTER", source=PHONE) == []

@@ -128,11 +128,11 @@ def test_the_seals_key_outlives_a_restart_and_is_nobody_elses(
     route = sealed(script, world)
     key = tmp_path / "kamailio.secret"
     assert key.stat().st_mode & 0o777 == 0o600
-    world.results["kx.get_def"] = [str(tmp_path), "a"]
+    world.results["kx.get_def"] = [str(tmp_path), "a", "400"]
     again = script.modules["edge_routes"].mod_init()
     assert again.sealer.read(route) == ("alice", (1, 7))
     key.unlink()
-    world.results["kx.get_def"] = [str(tmp_path), "a"]
+    world.results["kx.get_def"] = [str(tmp_path), "a", "400"]
     assert script.modules["edge_routes"].mod_init().sealer.read(route) is None
 
 

@@ -74,6 +74,8 @@ class Registrar:
         self.bindings: dict[str, str] = {}
         self.accepted = 0
         self.refused = 0
+        self.busy = 0
+        """So many are sent away before it has time again."""
         self.asked = 0
         """How often it was asked whether it is there."""
         self.endpoint = SipEndpoint.open(
@@ -106,6 +108,9 @@ class Registrar:
 
     def _judge(self, event: RequestReceived) -> tuple[int, dict[str, str]]:
         proof = dict(_PAIR.findall(event.headers.get("authorization", "").removeprefix("Digest ")))
+        if not proof and self.busy:
+            self.busy -= 1
+            return 503, {"Retry-After": "1"}
         if not proof:
             return 401, {"WWW-Authenticate": 'Digest realm="everline", nonce="n0nce", qop="auth"'}
         if proof["response"] != self._expected(proof):

@@ -492,3 +492,22 @@ async def test_mistake_ends_in_one_line_that_names_it(
     assert process.returncode == status
     assert says in err.decode()
     assert err.count(b"\n") <= 1
+
+
+async def test_a_phone_that_is_sent_away_comes_back_to_the_same_registrar(phones: Phones) -> None:
+    busy, other = Registrar(PASSWORDS), Registrar(PASSWORDS)
+    busy.busy = 1
+    phones.agent(
+        "alba",
+        registrar=busy.address,
+        backups=[str(other.address)],
+        password=PASSWORDS["alba"],
+    )
+    began_s = asyncio.get_running_loop().time()
+    await phones.event("registered", "alba")
+    assert asyncio.get_running_loop().time() - began_s >= 1.0, "as it was told"
+    assert (list(busy.bindings), other.accepted) == (["alba"], 0)
+    assert not phones.events("registration_failed", "alba"), "it was only busy"
+    await phones.fleet.stop()
+    busy.close()
+    other.close()
