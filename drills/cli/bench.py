@@ -26,6 +26,7 @@ Name = Annotated[
         "memory",
         "queue",
         "recording",
+        "registrations",
         "relay",
         "routing",
         "site",
@@ -35,7 +36,12 @@ Name = Annotated[
 ]
 Json = Annotated[Path | None, cyclopts.Parameter(help="Write the figures to this file, as JSON.")]
 Quick = Annotated[bool, cyclopts.Parameter(help="Fewer and shorter slices: a first idea.")]
-Agents = Annotated[int, cyclopts.Parameter(help="growth: only so many. Default: four sizes.")]
+Agents = Annotated[
+    int,
+    cyclopts.Parameter(
+        help="growth: only so many. Default: four sizes. registrations: so many. Default: 5,000."
+    ),
+]
 Part = Annotated[
     Literal["load", "sqlite", "postgresql", "decisions", "index", "reserve"] | None,
     cyclopts.Parameter(
@@ -109,6 +115,9 @@ def bench(  # noqa: PLR0913 - options of a command
     recording  one recorder: two-channel calls at once of which no packet is
             lost; sealing on one core; what is added to the codec's bytes; time
             from a request to the API until the first sound.
+    registrations  thousands of telephones that sign in at once, as ours do and all
+            at the same instant: set-up of calls before and meanwhile,
+            registrations a second, until all are back and can be rung.
     relay   Kamailio with our KEMI route against the same checks in native
             configuration: CPU a call, highest clean rate.
     site    Kamailio, an edge, rtpengine and etcd together: highest clean rate of

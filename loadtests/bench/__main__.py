@@ -41,6 +41,7 @@ MODULES = {
     "memory": "memory",
     "queue": "queue.measure",
     "recording": "recording.measure",
+    "registrations": "registrations.measure",
     "relay": "relay.measure",
     "routing": "routing.measure",
     "site": "site",
@@ -144,6 +145,8 @@ async def _one(
     effort = module.QUICK if is_quick else replace(module.Effort(), **changes)
     if name == "growth" and agents:
         effort = replace(effort, sizes=(agents,))
+    if name == "registrations" and agents:
+        effort = replace(effort, agents=agents)
     show = importlib.import_module("loadtests.bench.report")
     found: dict[str, object] = getattr(show, name)(await module.measure(effort))
     return found
@@ -166,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
     parser.add_argument("name", choices=("all", *MODULES))
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--agents", type=int, default=0, help="growth: only so many agents")
+    parser.add_argument("--agents", type=int, default=0, help="growth, registrations: so many")
     parser.add_argument(
         "--part",
         choices=("load", "sqlite", "postgresql", "decisions", "index", "reserve"),

@@ -19,6 +19,8 @@ from loadtests.bench.memory import MemoryFigures
 from loadtests.bench.profile import by_group
 from loadtests.bench.queue.measure import QueueFigures
 from loadtests.bench.recording.measure import RecordingFigures
+from loadtests.bench.registrations import telling
+from loadtests.bench.registrations.measure import RegistrationFigures
 from loadtests.bench.relay.measure import RelayFigures
 from loadtests.bench.relay.proxies import CONTROL, KEMI, PLAIN
 from loadtests.bench.relay.sipp import SIPP
@@ -202,6 +204,11 @@ def growth(figures: GrowthFigures) -> dict[str, object]:
         f"{name.replace('_', ' ')} {value:g}" for name, value in figures.etcd().items()
     )
     return _told(figures.as_json(), table, f"etcd: {asked}")
+
+
+def registrations(figures: RegistrationFigures) -> dict[str, object]:
+    """Print what `bench registrations` found; return it as JSON values."""
+    return _told(figures.as_json(), telling.table(figures))
 
 
 def sites(figures: SitesFigures) -> dict[str, object]:

@@ -46,7 +46,7 @@ from state.configuration import Configuration
 from state.etcd import Tls
 from state.model import Trunk, TrunkId
 
-READY_S: Final = 20.0
+READY_S: Final = 60.0
 CALM_S: Final = 2.0
 RECOVERS_WITHIN_S: Final = 20.0
 SLICE_S: Final = 0.5
@@ -287,11 +287,16 @@ async def _overload(site: Site, peak: float, effort: Effort) -> Overload:
 
 @contextlib.asynccontextmanager
 async def site_up(
-    agents: int = 0, *, answering: Path | None = None, calling: Path = sipp.SCENARIOS / "uac.xml"
+    agents: int = 0,
+    *,
+    answering: Path | None = None,
+    calling: Path = sipp.SCENARIOS / "uac.xml",
+    configured: Configuration | None = None,
 ) -> AsyncIterator[Site]:
     """Bring up a site of one edge.
 
-    With `agents` they are there, at one SIPp that answers for all of them by `answering`.
+    With `agents` they are there, at one SIPp that answers for all of them by `answering`; with
+    another configuration nobody is.
     """
     run = RUN_ROOT
     servers.clear(run)
@@ -312,7 +317,7 @@ async def site_up(
             ]
         )
         tls = Tls(ca=identity.ca, cert=identity.cert, key=identity.key)
-        await furnish(servers.ENDPOINTS, tls, _configuration(agents))
+        await furnish(servers.ENDPOINTS, tls, configured or _configuration(agents))
 
         def edge(number: int) -> ProcessSpec:
             return servers.edge(run, identity, ng=servers.NG, proxy=proxy, number=number)

@@ -179,8 +179,12 @@ async def carrier(  # noqa: PLR0913 - each is what it says
     calls: int,
     scenario: Path = SCENARIOS / "uac.xml",
     meters: Mapping[str, CpuMeter] = _NO_METERS,
+    has_times: bool = False,
 ) -> Run:
-    """Place `calls` at `rate` through the proxy, looking at the meters meanwhile."""
+    """Place `calls` at `rate` through the proxy, looking at the meters meanwhile.
+
+    `has_times`: how long each took is written down, for `times`.
+    """
     file = run / "carrier.csv"
     file.unlink(missing_ok=True)
     process = await asyncio.create_subprocess_exec(
@@ -190,6 +194,7 @@ async def carrier(  # noqa: PLR0913 - each is what it says
         *("-r", f"{rate:.0f}", "-rp", "1000", "-m", str(calls), "-l", "100000"),
         *("-trace_stat", "-stf", str(file), "-fd", "1"),
         *("-buff_size", "4194304", "-recv_timeout", "8000", "-timeout", "60"),
+        *(("-trace_rtt", "-rtt_freq", "1") if has_times else ()),
         cwd=run,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
@@ -221,6 +226,19 @@ async def carrier(  # noqa: PLR0913 - each is what it says
             f"SIPp counted none of its calls to {proxy.name}; it said: {what}"
         ) from error
     return Run(tally=tally, own_s=spent_s, looks=tuple(looks))
+
+
+def times(run: Path) -> tuple[tuple[float, float], ...]:
+    """Return of each call when it was answered, in ms from SIPp's start, and ms from its INVITE."""
+    return tuple(
+        each for file in sorted(run.glob("*_rtt.csv")) for each in parse_times(file.read_text())
+    )
+
+
+def parse_times(text: str) -> tuple[tuple[float, float], ...]:
+    """Read a file of SIPp's `-trace_rtt`: ms from its start, response time in ms, which timer."""
+    rows = (line.split(";") for line in text.splitlines()[1:])
+    return tuple((float(row[0]), float(row[1])) for row in rows if len(row) >= 2)  # noqa: PLR2004
 
 
 def _program() -> Sequence[str]:
