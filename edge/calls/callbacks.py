@@ -372,11 +372,18 @@ class Callbacks:
             self._tasks.discard(ended_)
             if not ended_.cancelled() and (error := ended_.exception()) is not None:
                 log.error("callback_fault", call=back.id, **fault(error))
-                if back.leg is not None:
-                    self._sip.let_go(back.leg, reason="")
-                self._forget(back)
+                self._faulted(back)
 
         task.add_done_callback(done)
+
+    def _faulted(self, back: Callback) -> None:
+        """Let everybody go: the caller keeps their place for another time, the agent is free."""
+        if back.stage is Stage.OVER:
+            self._forget(back)
+            return
+        if back.leg is not None:
+            self._sip.let_go(back.leg, reason="")
+        self._spawn(self._give_up(back, NOT_REACHED), back)
 
 
 def _is_of(ticket: Ticket, caller: str, did: str) -> bool:

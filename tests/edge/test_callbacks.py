@@ -428,3 +428,25 @@ async def test_who_offers_anew_or_refers_us_before_their_answer_is_taken_in_is_r
         await until(lambda: a1.sip.open[theirs].our_offer is not None, "the caller is re-invited")
         for leg in (theirs, ours):
             a1.sip.hang_up(leg)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("step", ["offer_caller", "caller_answered"])
+async def test_a_fault_frees_the_agent_and_leaves_the_caller_for_another_time(step: str) -> None:
+    async with calling() as made:
+        a1 = made.edges["a1"]
+        await _sent_away(made, a1)
+        a1.media.fails_with[step] = RuntimeError("a fault of ours")
+        await made.agent("ann")
+        if step == "caller_answered":
+            _, theirs = await _rung(made)
+            a1.sip.pick_up(theirs)
+        for _ in range(300):
+            if await _back_records(made):
+                break
+            await asyncio.sleep(0.1)
+        (record,) = await _back_records(made)
+        assert record.outcome is Outcome.CALLBACK
+        assert not await made.tickets()
+        assert not await made.offers()
+        assert a1.snapshot.places
