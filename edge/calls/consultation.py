@@ -33,7 +33,7 @@ from edge.calls.transfers import Target
 from edge.log import fault
 from edge.media.errors import MediaError
 from edge.sip import events as sip
-from edge.sip.dialog import Dialog
+from edge.sip.dialog import Dialog, in_unicode
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
 from edge.sip.replaces import Replaces
@@ -349,7 +349,7 @@ class ConsultationShell:
 
     def _dialog(self, leg: LegId) -> Dialog | None:
         try:
-            return self._tools.sip.dialog(leg)
+            return in_unicode(self._tools.sip.dialog(leg))
         except LocalError:
             return None
 

@@ -136,6 +136,19 @@ def dialog_of_uac(
     )
 
 
+def in_unicode(dialog: Dialog) -> Dialog:
+    """Return the dialog without what is no Unicode in its display names, to be written down.
+
+    Nobody goes by those (§12.2.1.1): tags and URIs are what makes a dialog.
+    """
+    return replace(dialog, local=_named(dialog.local), remote=_named(dialog.remote))
+
+
+def _named(value: str) -> str:
+    name, opening, rest = value.rpartition("<")
+    return f"{name.encode(errors='replace').decode()}{opening}{rest}"
+
+
 def refreshed(dialog: Dialog, message: Message) -> Dialog:
     """Return the dialog with the remote target that a target refresh brings (§12.2)."""
     try:

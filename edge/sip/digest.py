@@ -7,7 +7,7 @@ import re
 
 from msgspec import Struct
 
-from edge.sip.message import Response
+from edge.sip.message import ENCODING, ERRORS, Response
 
 _ALGORITHMS = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 _PAIR = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]+))")
@@ -58,7 +58,7 @@ def proof(
     user, password = credentials
 
     def digest(text: str) -> str:
-        return _ALGORITHMS[challenge.algorithm](text.encode()).hexdigest()
+        return _ALGORITHMS[challenge.algorithm](text.encode(ENCODING, ERRORS)).hexdigest()
 
     ha1 = digest(f"{user}:{challenge.realm}:{password}")
     ha2 = digest(f"{method}:{uri}")

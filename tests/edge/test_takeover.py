@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 from edge.acd.call import Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import Token
-from edge.calls.journal import AgentNote, CallNote
+from edge.calls.journal import AgentNote, CallNote, Journal
 from edge.calls.takeover import Takeover, _as_joined
 from edge.sip.dialog import Dialog
 from edge.sip.events import Address, LegId
@@ -337,3 +338,18 @@ async def test_who_has_the_caller_and_is_only_consulted_by_an_old_copy_is_freed_
         await settle()
         assert (await made.record(a1, LEG)).outcome is Outcome.ANSWERED
         assert not a1.snapshot.offers
+
+
+@in_virtual_time
+async def test_a_caller_whose_display_name_is_no_unicode_is_written_down_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with center(edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        plain = a1.sip.dialog
+        latin_1 = '"M\udcfcller" <sip:them@192.0.2.1>;tag=them'
+        monkeypatch.setattr(a1.sip, "dialog", lambda leg: replace(plain(leg), remote=latin_1))
+        await a1.waiting()
+        await settle()
+        (note,) = Journal(tmp_path / "journal-a1").load().calls.values()
+        assert note.caller.remote == '"M?ller" <sip:them@192.0.2.1>;tag=them'

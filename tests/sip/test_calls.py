@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
+from edge.sip.digest import Challenge, proof
 from edge.sip.errors import LocalError
 from edge.sip.events import (
     Address,
@@ -1008,3 +1011,20 @@ def test_a_call_that_rings_after_we_gave_up_is_cancelled() -> None:
     assert caller.only(Rejected).timeout
     assert callee.heard(Cancelled)
     network.run_out()
+
+
+def test_a_realm_that_is_not_utf_8_is_met_byte_by_byte() -> None:
+    challenge = Challenge(
+        header="Authorization",
+        realm="K\udcf6ln",
+        nonce="n",
+        opaque="",
+        algorithm="MD5",
+        has_qop=False,
+        is_stale=False,
+    )
+    line = proof(challenge, ("bob", "secret"), "INVITE", "sip:x@y", "c")
+    ha1 = hashlib.md5(b"bob:K\xf6ln:secret").hexdigest()  # noqa: S324 - RFC 2617's
+    ha2 = hashlib.md5(b"INVITE:sip:x@y").hexdigest()  # noqa: S324 - as above
+    wanted = hashlib.md5(f"{ha1}:n:{ha2}".encode()).hexdigest()  # noqa: S324 - as above
+    assert f'response="{wanted}"' in line
