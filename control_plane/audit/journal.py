@@ -83,6 +83,8 @@ class Journal:
 
     async def run(self) -> None:
         """Flush again and again, until cancelled; then once more."""
+        if self._waiting:
+            self._is_something.set()
         try:
             while True:
                 await self._is_something.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
 
 import structlog
@@ -26,7 +27,7 @@ EVERY_S: Final = 1.0
 async def context(app: web.Application) -> AsyncIterator[None]:
     """Keep the log while the application runs."""
     services = app[SERVICES]
-    async with running("audit", services.journal.run(), _keep(services)):
+    async with running("audit", services.journal.run, partial(_keep, services)):
         yield
 
 
@@ -42,6 +43,9 @@ async def _keep(services: Services) -> None:
         except ledger.FAILURES as error:
             services.metrics.audit_is_whole.set(0)
             log.error("audit_not_sealed", **fault(error))  # noqa: TRY400 - its text stays out
+        except Exception:
+            services.metrics.audit_is_whole.set(0)  # nobody knows
+            raise
         await asyncio.sleep(EVERY_S)
 
 

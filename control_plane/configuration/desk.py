@@ -80,7 +80,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         clock=services.clock,
     )
     try:
-        async with running("configuration", mirror.run(), publisher.run()):
+        async with running("configuration", mirror.run, publisher.run):
             yield
     finally:
         await store.close()

@@ -48,8 +48,11 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     hub = app[HUB] = Hub(app[SERVICES], follower)
     if (watch := app.get(READINESS)) is not None:
         watch.on_look = hub.take_readiness
-    async with running("events", hub.run()):
-        yield
+    try:
+        async with running("events", hub.run):
+            yield
+    finally:
+        hub.leave()
 
 
 async def shutdown(app: web.Application) -> None:

@@ -102,13 +102,16 @@ class Hub:
         """Hear of a new snapshot."""
         if self._revision == 0 or snapshot.revision < self._revision:
             # The first one; or the shared state was put back, and what was told is not true.
-            is_first = self._revision == 0
-            self._endings.forget()
-            self._begin(snapshot)
-            if not is_first:
-                self._say_to_all(b'{"type":"list_anew","revision":%d}' % self._revision)
+            self._begin_anew(snapshot)
             return
         self._endings.take(snapshot, tuple(deltas))
+
+    def _begin_anew(self, snapshot: Snapshot) -> None:
+        is_first = self._revision == 0
+        self._endings.forget()
+        self._begin(snapshot)
+        if not is_first:
+            self._say_to_all(b'{"type":"list_anew","revision":%d}' % self._revision)
 
     def take_code(self, call: str) -> None:
         """Hear that somebody has said what a call was about that is over."""
@@ -205,8 +208,14 @@ class Hub:
                 tasks.create_task(self._beat())
                 tasks.create_task(self._check_for_ever())
                 tasks.create_task(self._look_for_ever())
-        finally:
-            self._unsubscribe()
+        except Exception:
+            # What was about to be told is gone with the fault.
+            self._begin_anew(self._follower.mirror.snapshot)
+            raise
+
+    def leave(self) -> None:
+        """Hear of changes no longer."""
+        self._unsubscribe()
 
     async def _tick(self) -> None:
         while True:

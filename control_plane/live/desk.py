@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -32,11 +33,11 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     follower = app[LIVE] = Follower(desk.mirror, desk.store, services.clock)
     app[TALKING].follow(follower.to, follower.region)
     loads = (CallLoad(follower), CodeLoad(follower))
-    runs = [Carrier(load, follower, services).run() for load in loads]
+    runs = [Carrier(load, follower, services).run for load in loads]
     if services.settings.run is not None:
         cancel = cancelling(services.settings.run)
-        runs.append(Refusals(desk.mirror, services.database, cancel).run())
-    async with running("live", *runs, trim_for_ever(desk.store, services)):
+        runs.append(Refusals(desk.mirror, services.database, cancel).run)
+    async with running("live", *runs, partial(trim_for_ever, desk.store, services)):
         yield
 
 

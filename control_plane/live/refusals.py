@@ -72,9 +72,13 @@ class Refusals:
         loop = asyncio.get_running_loop()
         while True:
             due = await self._due.get()
-            if not await self._is_seen_to(due.place) and due.tries > 1:
-                again = _Due(due.place, due.tries - 1)
-                loop.call_later(RETRY_S, self._due.put_nowait, again)
+            is_seen_to = False
+            try:
+                is_seen_to = await self._is_seen_to(due.place)
+            finally:
+                if not is_seen_to and due.tries > 1:
+                    again = _Due(due.place, due.tries - 1)
+                    loop.call_later(RETRY_S, self._due.put_nowait, again)
 
     async def _is_seen_to(self, place: Place) -> bool:
         """Return whether nothing is left to do about a place."""

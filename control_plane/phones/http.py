@@ -112,7 +112,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     barrer = Barrer(
         store=desk.store, mirror=desk.mirror, database=services.database, clock=services.clock
     )
-    async with running("phones", barrer.run()):
+    async with running("phones", barrer.run):
         yield
 
 

@@ -71,5 +71,5 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     services = app[SERVICES]
     loader = app[LOADER] = Loader(services.database, services.authz)
     await loader.look()
-    async with running("policies", loader.run()):
+    async with running("policies", loader.run):
         yield

@@ -31,7 +31,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         yield
         return
     watch = app[READINESS] = Watch(app[SERVICES], mirror)
-    async with running("readiness", watch.run()):
+    async with running("readiness", watch.run):
         yield
 
 

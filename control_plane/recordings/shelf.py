@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from control_plane.audit import store as audit
 from control_plane.audit.entry import Entry
 from control_plane.audit.ledger import FAILURES
-from control_plane.background import running
+from control_plane.background import Part, running
 from control_plane.configuration.desk import DESK
 from control_plane.customers.held import CLEARINGS
 from control_plane.db.database import Database
@@ -61,7 +61,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     )
     sampler = Sampler(services, store, library, settings.sample_s)
     if services.settings.keys_database is None:
-        async with running("recordings", sampler.run()):
+        async with running("recordings", sampler.run):
             yield
         return
     database = Database.open(services.settings.keys_database)
@@ -78,9 +78,13 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     keeper = Ringkeeper(
         keys, ring, settings.provider, provider, partial(_write_down, services, settings.provider)
     )
-    parts = [_keep(services, keeper), look_after(services, archive, library), sampler.run()]
+    parts: list[Part] = [
+        partial(_keep, services, keeper),
+        partial(look_after, services, archive, library),
+        sampler.run,
+    ]
     if (caller_keys := _caller_keys(app, keys, ring)) is not None:
-        parts.append(caller_keys.run())
+        parts.append(caller_keys.run)
     try:
         await keys.start()
         async with running("recordings", *parts):

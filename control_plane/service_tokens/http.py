@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final, TypeAlias
 
 import structlog
@@ -117,7 +118,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     """Write down now and then which tokens were used, and at the end."""
     services = app[SERVICES]
     try:
-        async with running("service_tokens", _write_uses(services)):
+        async with running("service_tokens", partial(_write_uses, services)):
             yield
     finally:
         with contextlib.suppress(DatabaseUnavailableError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
 
 import structlog
@@ -45,7 +46,7 @@ async def sweep(services: Services) -> int:
 
 async def context(app: web.Application) -> AsyncIterator[None]:
     """Sweep while the application runs."""
-    async with running("tenancy", _sweep_for_ever(app[SERVICES])):
+    async with running("tenancy", partial(_sweep_for_ever, app[SERVICES])):
         yield
 
 

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from control_plane.events import listener as listener_module
+from control_plane.events.endings import Endings
 from control_plane.events.hub import HUB
 from control_plane.permissions import Role
 from control_plane.who import STALE_S
@@ -96,6 +97,30 @@ async def test_a_call_whose_record_cannot_be_read_is_told_as_gone(scene: Scene) 
         )
         over = await ear.event(lambda each: each["what"] != "changed")
         assert over == {"topic": "calls", "what": "gone", "id": call, "data": None}
+
+
+async def test_after_a_fault_of_ours_listeners_list_anew_and_are_told_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listening(await manager(scene), CALLS) as ear:
+        given_on = Endings._give_on  # noqa: SLF001 - where a fault would be
+
+        async def fails_once(_self: Endings, _held: object) -> None:
+            monkeypatch.setattr(Endings, "_give_on", given_on)
+            raise KeyError
+
+        monkeypatch.setattr(Endings, "_give_on", fails_once)
+        await scene.arrive(1)
+        await scene.end(1, "ann")
+        while (said := await ear.message())["type"] != "list_anew":
+            pass
+        assert said["revision"] == scene.mirror.snapshot.revision
+        call = await scene.arrive(2)
+        await ear.of("calls", call)
+        await scene.connect(2, "ann")
+        await scene.end(2, "ann")
+        over = await ear.event(lambda each: each["what"] == "ended")
+        assert over["id"] == call
 
 
 async def test_changes_are_told_in_order_whatever_the_ledger_takes(
