@@ -18,6 +18,8 @@ from typing import Any, Protocol
 KEMI = Path(__file__).resolve().parents[2] / "edge" / "kemi"
 EXPIRES_S = {"listen": 5.0, "down": 3.0, "silent": 40.0}
 """As in kamailio.cfg; other tables keep for ever."""
+_REGISTRATIONS = 1000
+"""As there; nobody signs in here."""
 
 
 class Outside(Protocol):
@@ -93,7 +95,8 @@ class Kamailio:
         self.gate: Any = modules["gate"]
         self.routes: Any = modules["edge_routes"]
         self.calls: Any = modules["calls"]
-        self.serves: Any = self.routes.Routes(run_dir, site)
+        arrivals = self.routes.rush.Rush(_REGISTRATIONS)
+        self.serves: Any = self.routes.Routes(run_dir, site, arrivals)
 
     def _ksr(self) -> ModuleType:
         ksr = ModuleType("KSR")

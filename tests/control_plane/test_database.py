@@ -109,14 +109,17 @@ async def test_what_an_exception_leaves_is_rolled_back(center: Center) -> None:
         assert (await connection.execute(select(UserRow.id))).first()
 
 
-async def test_a_commit_is_heard_of_and_a_rollback_is_not(center: Center) -> None:
-    database = center.services.database
-    heard = database.next_commit()
-    with pytest.raises(KeyError):
-        async with database.write():
-            raise KeyError
-    assert not heard.done()
-    async with database.write():
+async def test_a_commit_is_heard_of_and_a_rollback_is_not(empty_database_url: str) -> None:
+    database = _open(empty_database_url)  # one in which nobody else writes
+    try:
+        heard = database.next_commit()
+        with pytest.raises(KeyError):
+            async with database.write():
+                raise KeyError
         assert not heard.done()
-    assert heard.done()
-    assert not database.next_commit().done(), "the next one is yet to come"
+        async with database.write():
+            assert not heard.done()
+        assert heard.done()
+        assert not database.next_commit().done(), "the next one is yet to come"
+    finally:
+        await database.close()
