@@ -87,8 +87,7 @@ async def test_delay_is_about_as_asked_and_in_one_direction(lab: Lab) -> None:
     there = send(lab.plan, "a", "b", count=200, per_s=1000)
     back = send(lab.plan, "b", "a", count=200, per_s=1000)
     assert there.lost_pct == 0
-    early = sorted(there.delays_ms)[10]  # one of 200 was stamped 3 ms off by a busy machine
-    assert early >= 38
+    assert min(there.delays_ms) >= 38  # two processes' stamps, on a busy machine
     assert there.middle_ms == pytest.approx(40, abs=BUSY_MS)
     assert back.middle_ms < BUSY_MS
 
