@@ -76,9 +76,10 @@ class FaultAgent:
         wrong = fault.wrong_because()
         if wrong is not None:
             raise FaultError(wrong)
-        if self._lever is not None and self._lever.is_pulled:
-            raise FaultError("the safety lever is pulled: ./everline drill lever release")
+        self._check_lever()
         async with self._lock:
+            # It may have been pulled while another fault was being made.
+            self._check_lever()
             number = len(self._made) + 1
             now_ms = self._clock.now().wall_ms
             try:
@@ -99,8 +100,17 @@ class FaultAgent:
                 self._timers[number] = asyncio.create_task(self._expire(number, fault.ttl_s))
             return made
 
+    def _check_lever(self) -> None:
+        if self._lever is not None and self._lever.is_pulled:
+            raise FaultError("the safety lever is pulled: ./everline drill lever release")
+
     async def heal_all(self, by: str) -> None:
-        """Undo all that is broken, the last first."""
+        """Undo all that is broken, the last first; what is just being made as soon as it is."""
+        await self._heal_standing(by)
+        async with self._lock:
+            await self._heal_standing(by)
+
+    async def _heal_standing(self, by: str) -> None:
         for number in sorted(self._undos, reverse=True):
             await self._heal(number, by)
 

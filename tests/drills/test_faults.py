@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import cast
 
@@ -141,6 +142,7 @@ FAULTS = [
     Fault(kind=FaultKind.WRONG_CLOCK, target="a", ttl_s=5.0, off_s=600.0),
     Fault(kind=FaultKind.EXPIRE, target="a", ttl_s=5.0),
 ]
+DRAIN = Fault(kind=FaultKind.DRAIN, target="a", ttl_s=5.0)
 ON_FILES = {FaultKind.LOSE_KEYS, FaultKind.LOSE_STORE, FaultKind.FILL_STORE}
 
 
@@ -262,6 +264,72 @@ async def test_over_its_socket_it_makes_mends_and_says_what_is_wrong(tmp_path: P
         await client.standing()
 
 
+class _SlowEdge:
+    """An edge that says that it has done something when it may."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.was_told = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def serve(self, path: Path) -> asyncio.Server:
+        return await asyncio.start_unix_server(self._converse, path)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.said.append(json.loads(await reader.readline())["cmd"])
+        self.was_told.set()
+        await self.may_answer.wait()
+        writer.write(b'{"ok": true}\n')
+        await writer.drain()
+        writer.close()
+
+
+async def test_a_fault_that_is_just_being_made_is_healed_with_the_others(tmp_path: Path) -> None:
+    lab, edge = _Spy(), _SlowEdge()
+    lab.paths = _Folder(tmp_path)
+    servers = [await edge.serve(tmp_path / f"edge-{name}.sock") for name in ("a1", "a2")]
+    agent = agent_of(lab)
+    await agent.make(FAULTS[5])
+    making = asyncio.create_task(agent.make(DRAIN))
+    await edge.was_told.wait()
+    healing = asyncio.create_task(agent.heal_all("runner"))
+    await asyncio.sleep(0)
+    assert lab.broken == []  # what stands waits for no other
+    edge.may_answer.set()
+    await asyncio.gather(making, healing)
+    assert sorted(edge.said) == ["drain", "drain", "undrain", "undrain"]
+    assert [made.by for made in agent.made] == ["runner", "runner"]
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_fault_that_waited_for_another_is_not_made_once_the_lever_is_pulled(
+    tmp_path: Path,
+) -> None:
+    class Hand:
+        is_pulled = False
+
+    hand, lab, edge = Hand(), _Spy(), _SlowEdge()
+    lab.paths = _Folder(tmp_path)
+    servers = [await edge.serve(tmp_path / f"edge-{name}.sock") for name in ("a1", "a2")]
+    agent = agent_of(lab, cast("Lever", hand))
+    first = asyncio.create_task(agent.make(DRAIN))
+    await edge.was_told.wait()
+    second = asyncio.create_task(agent.make(FAULTS[5]))
+    await asyncio.sleep(0)
+    hand.is_pulled = True
+    edge.may_answer.set()
+    await first
+    with pytest.raises(FaultError, match="lever"):
+        await second
+    assert lab.broken == []
+    await agent.heal_all("the safety lever")
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+
+
 async def test_a_site_is_drained_by_its_edges_own_command_and_taken_back(tmp_path: Path) -> None:
     said: list[bytes] = []
 
@@ -278,14 +346,13 @@ async def test_a_site_is_drained_by_its_edges_own_command_and_taken_back(tmp_pat
         for name in ("a1", "a2")
     ]
     agent = agent_of(lab)
-    drain = Fault(kind=FaultKind.DRAIN, target="a", ttl_s=5.0)
-    await agent.make(drain)
+    await agent.make(DRAIN)
     await agent.heal_all("runner")
     assert said == [b'{"cmd":"drain"}\n'] * 2 + [b'{"cmd":"undrain"}\n'] * 2
     with pytest.raises(FaultError, match="would not drain"):
-        await agent.make(drain)
+        await agent.make(DRAIN)
     for server in servers:
         server.close()
         await server.wait_closed()
     with pytest.raises(FaultError, match="did not drain"):
-        await agent.make(drain)
+        await agent.make(DRAIN)
