@@ -38,7 +38,7 @@ from drills.lab.lab import PROJECT
 from drills.lever import Lever, Requests
 from drills.packets import read_wire
 from drills.runner import LOOK_EVERY_S, STEADY_FOR, Runner, broken
-from drills.seen import Seen
+from drills.seen import Redialled, Seen, Written
 from state import keys
 from state.model import EdgeId, SiteId, Unreplicated
 
@@ -104,46 +104,83 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     finally:
         shutil.rmtree(keep, ignore_errors=True)
         stage.lab.keep_logs(keep)
-    redialled = redialler.calls()
+    content = pcap.read_bytes()
+    seen = await _seen(
+        stage,
+        course=course,
+        meanwhile=meanwhile,
+        began_at=began_at,
+        content=content,
+        redialled=redialler.calls(),
+        left=_Left(stocks=stocks, silent=silent, written=written, dropped=dropped),
+    )
+    notes = () if written is None else written.notes
+    moments = (*witnesses.moments(stage, course), *witnesses.of_database(notes, course))
+    return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)
+
+
+class _Left(Struct, frozen=True, kw_only=True):
+    """What was counted when all was over."""
+
+    stocks: tuple[Stock, ...]
+    silent: tuple[EdgeId, ...]
+    written: Written | None
+    dropped: int
+
+
+async def _seen(  # noqa: PLR0913 - so many have looked on
+    stage: Stage,
+    *,
+    course: Course,
+    meanwhile: _Meanwhile,
+    began_at: int,
+    content: bytes,
+    redialled: tuple[Redialled, ...],
+    left: _Left,
+) -> Seen:
+    """Join what callers, agents, edges, the store and the wire have seen of the plan's calls."""
     extra = {each.sip_call_id for each in redialled}
     again = {each.call for each in redialled}
-    agents = tuple(e for e in stage.people.agent_reports() if e.call not in again)
-    records = [
-        each
-        for each in await read_records(stage.store, after=began_at)
-        if not (each.sip_call_id in extra or is_short(each.sip_call_id))
-    ]
-    content = pcap.read_bytes()
+
+    def is_planned(sip_call_id: str) -> bool:
+        return not (sip_call_id in extra or is_short(sip_call_id))
+
+    agents = tuple(each for each in stage.people.agent_reports() if each.call not in again)
+    records = await read_records(stage.store, after=began_at)
     wire = read_wire(content, stage.lab.addresses["callers"])
-    of_the_plan = tuple(
-        each for each in wire.calls if not (each.sip_call_id in extra or is_short(each.sip_call_id))
-    )
     gone, t0_ms = killed_site(course.method), course.began_ms
-    is_gone = gone is not None and t0_ms is not None
+    moved = {}
+    if gone is not None and t0_ms is not None:
+        moved = history.came_back(stage.observer.seen, gone, t0_ms)
+    book = join(
+        stage.scenario,
+        stage.people.caller_reports(),
+        agents,
+        [each for each in records if is_planned(each.sip_call_id)],
+    )
     listening = Listening(stage.lab, None)
-    book = join(stage.scenario, stage.people.caller_reports(), agents, records)
-    seen = Seen(
+    return Seen(
         scenario=stage.scenario,
         ledger=book,
         agents=agents,
         offers=history.offers(stage.observer.seen),
         course=course,
-        wire=msgspec.structs.replace(wire, calls=of_the_plan),
-        moved_ms=history.came_back(stage.observer.seen, gone or SiteId(""), t0_ms or 0)
-        if is_gone
-        else {},
+        wire=msgspec.structs.replace(
+            wire, calls=tuple(each for each in wire.calls if is_planned(each.sip_call_id))
+        ),
+        moved_ms=moved,
         merged_ms=witnesses.merged(stage),
         clocks_meanwhile=tuple(meanwhile.clocks),
         aborted_ms=meanwhile.aborted_ms,
         said=witnesses.said(stage, course),
         redialled=redialled,
         short_calls=tuple(each for each in wire.calls if is_short(each.sip_call_id)),
-        written=written,
+        written=left.written,
         tickets=history.tickets(stage.observer.seen),
-        dropped=dropped,
+        dropped=left.dropped,
         noticed_ms=witnesses.noticed(stage, course),
-        stocks=stocks,
-        silent=silent,
+        stocks=left.stocks,
+        silent=left.silent,
         recorded=await listening.listen(book.rows),
         recorded_lost=await listening.listen_to_lost(book.rows),
         alone=meanwhile.alone,
@@ -155,9 +192,6 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
             if line.event in {_SIGNED_IN, _SIGNED_OUT}
         ),
     )
-    notes = () if written is None else written.notes
-    moments = (*witnesses.moments(stage, course), *witnesses.of_database(notes, course))
-    return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)
 
 
 async def _until_ready(experiment: Experiment, hands: Hands) -> None:
