@@ -21,6 +21,10 @@ from state.model import SiteId
 
 STALLS_S, WORKS_S = 0.15, 0.05
 ANSWER_TIMEOUT_S = 10.0
+EDGE_ANSWERS_S = ANSWER_TIMEOUT_S / 2
+"""Whoever asked for a drain waits for both: that it is refused, and that it is taken back."""
+_STILL_DRAINS = """; an edge that drains takes no new calls: say {"cmd": "undrain"} on its socket \
+again, or kill its process, whose next life does not drain"""
 
 Undo: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -57,8 +61,7 @@ class Breaker:
                     lab.wan.cut_between(one, other)
                 return self._healing(pairs)
             case FaultKind.DRAIN:
-                await self._tell_edges(SiteId(target), "drain")
-                return partial(self._tell_edges, SiteId(target), "undrain")
+                return await self._drain(SiteId(target))
             case FaultKind.ISOLATE:
                 lab.wan.isolate(target)
                 return _later(partial(lab.wan.reconnect, target))
@@ -89,9 +92,26 @@ class Breaker:
                 one, _, other = target.partition("-")
                 return self._again_and_again(self._flap(one, other, fault.period_s), [(one, other)])
 
-    async def _tell_edges(self, site: SiteId, command: str) -> None:
-        for edge in self._lab.plan.edges(site):
-            await tell_edge(self._lab.paths.of(site) / f"edge-{edge}.sock", command)
+    async def _drain(self, site: SiteId) -> Undo:
+        undrain = partial(self._tell_edges, site, "undrain", _STILL_DRAINS)
+        try:
+            await self._tell_edges(site, "drain")
+        except BaseException as error:
+            # Nobody would end the draining of those that did.
+            try:
+                await undrain()
+            except LabError as left:
+                raise LabError(f"{error}; {left}") from error
+            raise
+        return undrain
+
+    async def _tell_edges(self, site: SiteId, command: str, remedy: str = "") -> None:
+        """Tell each of a site's edges, whether the others answer or not. LabError: who did not."""
+        folder, edges = self._lab.paths.of(site), self._lab.plan.edges(site)
+        telling = (_complaint(folder / f"edge-{edge}.sock", command) for edge in edges)
+        complaints = [each for each in await asyncio.gather(*telling) if each]
+        if complaints:
+            raise LabError("; ".join(complaints) + remedy)
 
     def _pairs(self, target: str) -> list[tuple[str, str]]:
         one, dash, other = target.partition("-")
@@ -192,7 +212,7 @@ class Breaker:
 async def tell_edge(path: Path, command: str) -> None:
     """Tell an edge to do something. LabError when it does not say that it has."""
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(EDGE_ANSWERS_S):
             reader, writer = await asyncio.open_unix_connection(path)
             try:
                 writer.write(msgspec.json.encode({"cmd": command}) + b"\n")
@@ -200,10 +220,21 @@ async def tell_edge(path: Path, command: str) -> None:
                 answer = msgspec.json.decode(await reader.readline())
             finally:
                 writer.close()
+    except TimeoutError as error:
+        why = f"no answer in {EDGE_ANSWERS_S:g} s"
+        raise LabError(f"the edge at {path} did not {command}: {why}") from error
     except (OSError, msgspec.MsgspecError) as error:
-        raise LabError(f"the edge at {path.name} did not {command}: {error}") from error
+        raise LabError(f"the edge at {path} did not {command}: {error}") from error
     if not (isinstance(answer, dict) and answer.get("ok")):
-        raise LabError(f"the edge at {path.name} would not {command}: {answer}")
+        raise LabError(f"the edge at {path} would not {command}: {answer}")
+
+
+async def _complaint(path: Path, command: str) -> str:
+    try:
+        await tell_edge(path, command)
+    except LabError as error:
+        return str(error)
+    return ""
 
 
 def _later(undo: Callable[[], None]) -> Undo:

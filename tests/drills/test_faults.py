@@ -356,3 +356,36 @@ async def test_a_site_is_drained_by_its_edges_own_command_and_taken_back(tmp_pat
         await server.wait_closed()
     with pytest.raises(FaultError, match="did not drain"):
         await agent.make(DRAIN)
+
+
+async def test_an_edge_that_does_not_answer_keeps_no_other_from_ending_its_drain(
+    tmp_path: Path,
+) -> None:
+    lab, edge = _Spy(), _SlowEdge()
+    edge.may_answer.set()
+    lab.paths = _Folder(tmp_path)
+    gone, there = [await edge.serve(tmp_path / f"edge-{name}.sock") for name in ("a1", "a2")]
+    agent = agent_of(lab)
+    await agent.make(DRAIN)
+    gone.close()
+    await gone.wait_closed()
+    await agent.heal_all("runner")
+    assert edge.said == ["drain", "drain", "undrain"]
+    by = agent.made[0].by
+    assert "edge-a1.sock did not undrain" in by
+    assert "edge-a2" not in by
+    assert '{"cmd": "undrain"}' in by
+    there.close()
+    await there.wait_closed()
+
+
+async def test_a_drain_that_one_edge_refuses_is_taken_back_at_the_others(tmp_path: Path) -> None:
+    lab, edge = _Spy(), _SlowEdge()
+    edge.may_answer.set()
+    lab.paths = _Folder(tmp_path)
+    server = await edge.serve(tmp_path / "edge-a1.sock")
+    with pytest.raises(FaultError, match=r"edge-a2\.sock did not drain"):
+        await agent_of(lab).make(DRAIN)
+    assert edge.said == ["drain", "undrain"]
+    server.close()
+    await server.wait_closed()
