@@ -290,14 +290,17 @@ def _serving(status: Status) -> frozenset[SiteId]:
 
 
 def figures(
-    course: Course, probes: Sequence[Probed], first_site: SiteId | None
+    course: Course, probes: Sequence[Probed], first_site: SiteId | None, now_ms: int
 ) -> dict[str, float | None]:
-    """Return what can be measured where callers are real: by the test calls alone."""
+    """Return what can be measured where callers are real: by the test calls alone.
+
+    A fault that was never undone still stands at `now_ms`, and has outlived its time by so much.
+    """
     t0_ms = course.began_ms
     late = [
-        (each.healed_ms - each.until_ms) / 1000
+        ((now_ms if each.healed_ms is None else each.healed_ms) - each.until_ms) / 1000
         for each in course.made
-        if each.healed_ms is not None and each.fault.ttl_s
+        if each.fault.ttl_s
     ]
     found: dict[str, float | None] = {
         "back_s": course.back_s,
@@ -347,7 +350,8 @@ def evidence_of(
 ) -> Evidence:
     """Return the evidence of a drill on live sites."""
     t0_ms = course.began_ms or (course.notes[0].at_ms if course.notes else 0)
-    values = figures(course, ground.probes, killed_site(course.method))
+    now_ms = ground.clock.now().wall_ms
+    values = figures(course, ground.probes, killed_site(course.method), now_ms)
     judged = tuple(bound for bound in experiment.expect if bound.figure in values)
     unseen = [bound.told() for bound in experiment.expect if bound.figure not in values]
     return Evidence(

@@ -29,6 +29,7 @@ from tests.drills.test_evidence import KEY
 
 A, B = SiteId("a"), SiteId("b")
 T0_MS = 1_700_000_000_000
+END_MS = T0_MS + 30_000
 KILL = Fault(kind=FaultKind.KILL_SITE, target="a", ttl_s=12.0)
 COURSE = Course(
     end=End.COMPLETED,
@@ -73,13 +74,29 @@ def test_service_is_back_with_the_first_test_call_after_which_all_are_answered()
         probe(3.0, A, 1.2),
         probe(6.0, A),
     ]
-    found = figures(COURSE, probes, A)
+    found = figures(COURSE, probes, A, END_MS)
     assert found["rto_s"] == 3.0
     assert found["failed"] == 0
     assert found["final_answer_s"] == 3.5
     assert found["ttl_overrun_s"] == 1.5
-    assert figures(COURSE, [*probes, probe(8.0, B, None)], A)["failed"] == 1
-    assert figures(COURSE, [*probes, probe(8.0, A, None)], A)["rto_s"] is None
+    assert figures(COURSE, [*probes, probe(8.0, B, None)], A, END_MS)["failed"] == 1
+    assert figures(COURSE, [*probes, probe(8.0, A, None)], A, END_MS)["rto_s"] is None
+
+
+def test_a_fault_that_was_never_undone_outlives_its_time_until_now() -> None:
+    stands = replace(COURSE, made=(replace(COURSE.made[0], healed_ms=None, by=""),))
+    assert figures(stands, [], A, END_MS)["ttl_overrun_s"] == 18.0
+    assert figures(stands, [], A, T0_MS + 5000)["ttl_overrun_s"] == 0.0
+
+
+def test_the_evidence_of_a_fault_that_still_stands_tells_by_how_much(tmp_path: Path) -> None:
+    lever = Lever(tmp_path)
+    ground = LiveGround(None, lever, is_alone=True, clock=SystemClock(), faults=DeskFaults(None))
+    stands = replace(COURSE, made=(replace(COURSE.made[0], healed_ms=None, by=""),))
+    experiment = experiment_of("controller_dies")
+    evidence = evidence_of("r1", FIRST, experiment, ground, stands)
+    (judged,) = [each for each in evidence.judgements if each.figure == "ttl_overrun_s"]
+    assert not judged.held
 
 
 def test_the_evidence_judges_what_test_calls_show_and_names_what_they_do_not(
