@@ -157,7 +157,8 @@ class Waiters:
                 (self.ours if ticket.holder == self._edge else self.others).add(call)
                 self._queue_of[call] = ticket.queue
                 self._lines[ticket.queue] += 1
-            self._coming.pop(call, None)
+            if isinstance(ticket, Ticket) and ticket.holder == self._edge:
+                self._coming.pop(call, None)
             if is_waiting or ticket is None:
                 self._unseen.discard(call)
             if isinstance(ticket, Ticket) and delta.before is None:
@@ -193,8 +194,16 @@ class Waiters:
         return call in self._coming
 
     def ahead(self, snapshot: Snapshot) -> Snapshot:
-        """Return the snapshot with the tickets that are being created."""
-        return with_tickets(snapshot, self._coming) if self._coming else snapshot
+        """Return the snapshot with the tickets that are being created.
+
+        Not where one stands: a sister to whom the proxy gave the call too has written it, and its
+        caller's place is told by that, whoever has answered them.
+        """
+        if not self._coming:
+            return snapshot
+        seen = snapshot.tickets
+        coming = {call: entry for call, entry in self._coming.items() if call not in seen}
+        return with_tickets(snapshot, coming) if coming else snapshot
 
     def overdue(self, is_held: Callable[[CallId], bool], now: Now) -> list[CallId]:
         """Return, and forget, those whose tickets should have been seen by now, or never will."""

@@ -212,3 +212,50 @@ async def test_the_decision_names_the_snapshot_before_the_ticket() -> None:
         assert decision is not None
         assert (decision.winner, decision.revision) == (ringing, before.revision)
         await everybody_leaves(made)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("seen_late_s", [0.0, 0.2])
+async def test_a_caller_who_came_by_way_of_a_sister_too_keeps_the_place_that_she_wrote(
+    seen_late_s: float,
+) -> None:
+    """The proxy gave the call to both; to the one that answers, its ticket stands already."""
+    async with center(edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        a2.store.watch_latency_s = seen_late_s
+        await a1.waiting(sip_call_id="both@192.0.2.1")
+        first = await a2.waiting(sip_call_id="both@192.0.2.1")
+        later = await a2.waiting()
+        await until(lambda: len(a2.snapshot.tickets) == 2, "seen")
+        a1.store.latency_s = 0.2  # the sister is not the quickest to give her caller an agent
+        await made.agent("ann")
+        await until(lambda: AgentId("ann") in a2.snapshot.presences, "seen")
+        assert a2.state_of(first) == "queued", "it is not known yet that the ticket is another's"
+        await until(lambda: bool(a1.sip.rung("ann") or a2.sip.rung("ann")), "rung")
+        assert not a2.sip.rung("ann"), a2.state_of(later)
+        assert (a1.reserver.refused, a2.reserver.refused) == (0, 0)
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_nobody_passes_a_caller_whose_sister_has_just_refused_them() -> None:
+    """Between her ticket, which goes, and the one that is being written in its stead."""
+    async with center("ann", edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        await made.presence("ann", PresenceState.PAUSED)
+        a1.media.delay_s = 0.3
+        a1.media.fails_with["hold_caller"] = MediaUnavailable("the relay gave no answer")
+        refused = a1.sip.arrive(SALES, sip_call_id="both@192.0.2.1")
+        await until(lambda: len(a2.snapshot.tickets) == 1, "seen")
+        first = a2.sip.arrive(SALES, sip_call_id="both@192.0.2.1")
+        await asyncio.sleep(0.1)
+        a2.store.latency_s = 0.2  # from here on: she has the ticket, as the store has said
+        await until(lambda: refused in a1.sip.over, "refused")
+        await made.presence("ann", PresenceState.READY)
+        await until(lambda: not a2.snapshot.tickets, "seen")
+        await asyncio.sleep(0.1)  # for the look at her record, after which the ticket is asked for
+        later = a2.sip.arrive(SALES)
+        assert not a2.snapshot.tickets
+        await until(lambda: bool(a2.sip.rung("ann")), "rung")
+        assert (a2.state_of(first), a2.state_of(later)) == ("ringing", "queued")
+        await everybody_leaves(made)
