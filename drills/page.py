@@ -136,8 +136,9 @@ def _calls(evidence: Evidence) -> Iterator[str]:
 def _what_was_done(evidence: Evidence) -> Iterator[str]:
     yield "<h2>What was broken, and what allowed it</h2>"
     yield table(("fault", "from", "until"), _broken(evidence))
+    yield "<h3>Guards</h3>"
     yield table(
-        ("guard", "", "why"),
+        ("guard", "allowed it", "why"),
         (
             (escape(each.guard), mark(held=each.allows), escape(each.why))
             for each in evidence.guards

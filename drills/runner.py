@@ -11,6 +11,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from drills.course import Course, End, FaultError, Look, Made, Note
 from drills.experiment import Bound, Experiment, Fault, aimed
 from drills.facts import Facts
@@ -121,6 +123,22 @@ class Runner:
         if missing and end is End.COMPLETED:
             end, why = End.NOT_BACK, missing
         return self._course(end, why, made, healed_ms, back_s)
+
+    async def look_on(self, course: Course, until: Awaitable[object]) -> Course:
+        """Go on measuring until something is over; return how it went, with what came then.
+
+        The steady state is back long before the last caller has gone, and whoever reads the
+        evidence wants to see that it stayed.
+        """
+        over = asyncio.ensure_future(until)
+        try:
+            while not over.done():
+                self._look()
+                await asyncio.wait((over,), timeout=LOOK_EVERY_S)
+            over.result()
+        finally:
+            over.cancel()
+        return replace(course, looks=tuple(self._looks), notes=self._journal())
 
     def note(self, who: str, what: str) -> None:
         """Add a line to the journal."""
@@ -256,13 +274,16 @@ class Runner:
             why=why,
             method=self._method,
             verdicts=self._verdicts,
-            notes=tuple(sorted(self._notes, key=lambda each: each.at_ms)),
+            notes=self._journal(),
             looks=tuple(self._looks),
             made=made,
             began_ms=self._began_ms,
             healed_ms=healed_ms,
             back_s=back_s,
         )
+
+    def _journal(self) -> tuple[Note, ...]:
+        return tuple(sorted(self._notes, key=lambda each: each.at_ms))
 
 
 def broken(bounds: Iterable[Bound], values: Mapping[str, float]) -> str:

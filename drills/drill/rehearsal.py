@@ -228,9 +228,13 @@ async def _play(
         await asyncio.sleep(max(0.0, began_s + experiment.load.before_s - loop.time()))
         course = await runner.run()
         await short.over()
-        if not await people.callers_over():
-            runner.note("runner", "some callers never came to an end and were stopped")
-        await redialler.over()
+
+        async def callers_over() -> None:
+            if not await people.callers_over():
+                runner.note("runner", "some callers never came to an end and were stopped")
+            await redialler.over()
+
+        course = await runner.look_on(course, callers_over())
         stocks, silent = await settle(living_edges(stage, SiteId("")), stage.store, SETTLE_S)
         await people.agents_free(HANG_UP_S)
         return course, stocks, silent

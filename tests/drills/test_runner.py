@@ -115,6 +115,36 @@ async def test_a_drill_runs_to_its_end_and_everything_is_mended() -> None:
     assert len(course.looks) >= 12
 
 
+@in_virtual_time
+async def test_what_follows_until_the_last_caller_has_gone_is_looked_at_and_noted_too() -> None:
+    lab = Lab(lambda _: GOOD)
+    one = runner(lab)
+    course = await one.run()
+
+    async def last_caller() -> None:
+        await asyncio.sleep(7.0)
+        one.note("runner", "some callers never came to an end")
+
+    after = await one.look_on(course, last_caller())
+    assert len(after.looks) - len(course.looks) in {7, 8}
+    assert after.notes[-1].what == "some callers never came to an end"
+    assert (after.end, after.made, after.back_s) == (course.end, course.made, course.back_s)
+
+
+@in_virtual_time
+async def test_whoever_waits_for_the_last_caller_in_vain_hears_why() -> None:
+    lab = Lab(lambda _: GOOD)
+    one = runner(lab)
+    course = await one.run()
+
+    async def fails() -> None:
+        await asyncio.sleep(2.0)
+        raise FaultError("the callers' host is gone")
+
+    with pytest.raises(FaultError, match="callers' host"):
+        await one.look_on(course, fails())
+
+
 @pytest.mark.parametrize(
     ("facts", "guard"),
     [
