@@ -53,7 +53,10 @@ class Way(Protocol):
         """Let the script see that it came to nothing."""
 
     def goodbye(self, agent: str, token: tuple[int, int]) -> None:
-        """Let the gate see a BYE."""
+        """Let the gate see an edge's BYE."""
+
+    def goodbye_answered(self, agent: str, token: tuple[int, int], status: int) -> None:
+        """Let the script see what came of a telephone's BYE; 408: the edge was silent."""
 
     def serving(self, agent: str) -> str | None:
         """Return where the edge is that holds the caller with whom an agent talks."""

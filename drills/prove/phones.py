@@ -26,6 +26,7 @@ PASSES_ON, ASKS, HANGS_UP = 0.12, 0.24, 0.6
 IN_ONE_BREATH = 0.3
 """Of those who hand a caller over: so many hang up with the REFER."""
 REFER_FOR_S = 2.0
+_SILENT = 408
 
 
 class _At(Enum):
@@ -258,8 +259,8 @@ class PhoneLeg:
     def _goodbye(self, for_s: float) -> None:
         if self._at is not _At.LEAVING:
             return
-        self._phone.way.goodbye(self._phone.agent, self.token)
         if for_s <= 0:
+            self._phone.way.goodbye_answered(self._phone.agent, self.token, _SILENT)
             self._end("hung up, unanswered")
             return
         bye = sip.request(self._dialog, "BYE", f"{self.sip_call_id}.bye")
@@ -297,6 +298,7 @@ class PhoneLeg:
         if heard.method == b"REFER":
             self._is_referring = False
         if heard.method == b"BYE" and self._at is _At.LEAVING:
+            self._phone.way.goodbye_answered(self._phone.agent, self.token, heard.status)
             self._end("hung up")
 
     def cancelled(self, how: str) -> None:

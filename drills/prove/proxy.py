@@ -20,6 +20,7 @@ from drills.prove.ksr import Kamailio, Message
 SIP_PORT = 5060
 EVAPI_PORT = 8448
 _NOT_FOUND, _NO_SUCH_KEY = 404, 500
+_FAILURE = 300
 
 
 class People(Protocol):
@@ -137,8 +138,17 @@ class Proxy(asyncio.DatagramProtocol):
         self._kamailio.serves.ksr_agent_failed(None)
 
     def goodbye(self, agent: str, token: tuple[int, int]) -> None:
-        """Let the gate see a BYE of an agent's dialog."""
+        """Let the gate see an edge's BYE to an agent."""
         self._kamailio.gate.free(agent, token)
+
+    def goodbye_answered(self, agent: str, token: tuple[int, int], status: int) -> None:
+        """Let the script see what came of a telephone's BYE; 408: the edge was silent."""
+        self._at_hand(Message(status=status, avps={"gate": f"{agent} {token[0]} {token[1]}"}))
+        serves = self._kamailio.serves
+        if status < _FAILURE:
+            serves.ksr_goodbye_replies(None)
+        else:
+            serves.ksr_goodbye_failed(None)
 
     def serving(self, agent: str) -> str | None:
         """Return where the edge is that holds the caller with whom an agent talks."""

@@ -21,6 +21,7 @@ from edge.proxy.events import (
     Event,
     Forwarded,
     GateChanged,
+    GoodbyeUnheard,
     Refused,
     Registered,
     Unregistered,
@@ -110,9 +111,9 @@ class Steward:
         """How the sites stand with steering."""
         self.forwarded: dict[str, int] = {}
         """By outcome: calls that this site's proxy handed on outside, since its own start."""
-        self._refused: set[AgentId] = set()
-        """Whom a gate has just not let ring."""
-        self._has_refused = Wake()
+        self._doubted: set[AgentId] = set()
+        """Whom a gate has just not let ring, or whose goodbye nobody has heard."""
+        self._has_doubted = Wake()
         self._soon = asyncio.Event()
         self._later = asyncio.Event()
         self._proxy = Proxy(
@@ -182,7 +183,7 @@ class Steward:
             group.create_task(self._reconcile())
             group.create_task(self._judge())
             group.create_task(self._tell())
-            group.create_task(self._look_at_refused())
+            group.create_task(self._look_at_doubted())
 
     async def _judge(self) -> None:
         """Look once a second whether a site's standing changes: it may by the passing of time."""
@@ -323,23 +324,23 @@ class Steward:
                 await self._read_registered()
             case GateChanged(token=token):
                 self._note_epoch(token.epoch)
-            case Refused(agent=agent):
-                self._refused.add(agent)
-                self._has_refused.set()
+            case Refused(agent=agent) | GoodbyeUnheard(agent=agent):
+                self._doubted.add(agent)
+                self._has_doubted.set()
             case Forwarded(trunk=trunk, outcome=outcome, count=count):
                 self.forwarded[outcome] = count
                 log.info("call_forwarded", trunk=trunk, outcome=outcome, count=count)
             case _:
                 pass
 
-    async def _look_at_refused(self) -> None:
+    async def _look_at_doubted(self) -> None:
         """Free the gates that hold somebody for an offer that is gone, as soon as that is felt.
 
         Else such an agent is offered in vain until the next time when all gates are looked at.
         """
         while True:
-            await self._has_refused.wait(None)
-            agents, self._refused = self._refused, set()
+            await self._has_doubted.wait(None)
+            agents, self._doubted = self._doubted, set()
             try:
                 await self._proxy.settle_gate(agents)
             except ProxyError as error:

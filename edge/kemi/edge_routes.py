@@ -19,6 +19,7 @@ import door
 import gate
 import KSR
 import outward
+import ringing
 import rush
 import seal
 import wire
@@ -210,10 +211,10 @@ class Routes:
             door.tell(event="refused", agent=agent, call=call, why=no.reason)
             wire.answer(no.status, no.reason)
             return
-        end_forgotten_leg(agent)
-        KSR.htable.sht_sets("leg", agent, this_leg())
+        ringing.end_forgotten_leg(agent)
+        KSR.htable.sht_sets("leg", agent, ringing.this_leg())
         KSR.htable.sht_sets("served_by", agent, f"{KSR.kx.get_srcip()}:{KSR.kx.get_srcport()}")
-        KSR.pvx.avp_sets("gate", f"{agent} {token[0]} {token[1]}")
+        ringing.remember_gate(agent, token)
         KSR.textops.remove_hf("Route")
         KSR.rr.add_rr_param(self.sealer.param(agent, token))
         KSR.rr.record_route()
@@ -228,16 +229,16 @@ class Routes:
         """Reply route: the phone rings, or the agent has answered."""
         KSR.nathelper.add_contact_alias()
         if KSR.kx.get_status() in range(200, 300):
-            agent, epoch, revision = KSR.pvx.avp_gete("gate").split()
-            forget_leg(agent)
-            gate.talk(agent, (int(epoch), int(revision)))
+            agent, token = ringing.gate_at_hand()
+            ringing.forget_leg(agent)
+            gate.talk(agent, token)
         return 1
 
     def ksr_agent_failed(self, _msg):
         """Failure route: refused, silent, or cancelled by the edge."""
-        agent, epoch, revision = KSR.pvx.avp_gete("gate").split()
-        forget_leg(agent)
-        gate.free(agent, (int(epoch), int(revision)))
+        agent, token = ringing.gate_at_hand()
+        ringing.forget_leg(agent)
+        gate.free(agent, token)
         return 1
 
     # -- inside a dialog
@@ -259,10 +260,10 @@ class Routes:
         if not self.may_pass(peer, is_handed_on):
             wire.answer(403, "Forbidden")
             return
-        if leg:
+        if leg and method == "BYE":
+            self.goodbye(peer, leg)
+        elif leg:
             KSR.tm.t_on_reply("ksr_in_dialog_replies")
-            if method == "BYE":
-                gate.free(*leg)
         elif is_handed_on:
             KSR.tm.t_on_reply("ksr_handed_on_replies")
         KSR.tm.t_set_fr(RINGING_MS, IN_DIALOG_SILENCE_MS)
@@ -283,6 +284,33 @@ class Routes:
         if peer == wire.STRANGER:
             KSR.nathelper.add_contact_alias()
         return wire.peer_of(KSR.pv.gete("$nh(d)"), KSR.pv.gete("$nh(p)")) == wire.EDGE
+
+    def goodbye(self, peer, leg):
+        """See to the agent's gate when somebody hangs up: only the edge knows that the call ends.
+
+        It refuses a phone's BYE that is none of the call's, or comes late, and the call goes on.
+        """
+        if peer == wire.EDGE:
+            gate.free(*leg)
+            return
+        ringing.remember_gate(*leg)
+        KSR.tm.t_on_reply("ksr_goodbye_replies")
+        KSR.tm.t_on_failure("ksr_goodbye_failed")
+
+    def ksr_goodbye_replies(self, _msg):
+        """Reply route: the edge has taken the phone's BYE, or not."""
+        if KSR.kx.get_status() in range(200, 300):
+            gate.free(*ringing.gate_at_hand())
+        return 1
+
+    def ksr_goodbye_failed(self, _msg):
+        """Failure route: the edge has refused the phone's BYE, or was silent.
+
+        The call may be over all the same, and nobody say so any more: the edges compare the gate
+        with the offers that stand.
+        """
+        door.tell(event="goodbye_unheard", agent=ringing.gate_at_hand()[0])
+        return 1
 
     def ksr_in_dialog_replies(self, _msg):
         """Reply route: the phone may answer a re-INVITE from behind its NAT."""
@@ -354,26 +382,6 @@ def obey(message):
         case "free_gate":
             agent = message["agent"]
             if gate.free(agent, (int(message["epoch"]), int(message["revision"]))):
-                end_forgotten_leg(agent)
+                ringing.end_forgotten_leg(agent)
         case other:
             KSR.err(f"evapi: unknown request {other!r}\n")
-
-
-def this_leg():
-    """Return what names the transaction at hand."""
-    return f"{KSR.kx.get_callid()} {KSR.pv.gete('$cs')}"
-
-
-def forget_leg(agent):
-    """Note that the transaction at hand no longer rings the agent."""
-    if KSR.htable.sht_get("leg", agent) == this_leg():
-        KSR.htable.sht_rm("leg", agent)
-
-
-def end_forgotten_leg(agent):
-    """Stop ringing for an offer whose edge died in mid-ring: its gate is free, its phone rings."""
-    old = KSR.htable.sht_get("leg", agent)
-    if old:
-        KSR.htable.sht_rm("leg", agent)
-        callid, cseq = old.rsplit(" ", 1)
-        KSR.tmx.t_cancel_callid(callid, cseq, 0)

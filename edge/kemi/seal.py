@@ -1,8 +1,8 @@
 """The seal in the Record-Route of an agent's dialog: whose it is, and that we let it through.
 
 With it an agent's phone, a stranger by its address, may speak inside its dialogs, also after a
-restart of Kamailio; and BYE frees the gate of the right agent. Another seal is in that of a call
-which was handed on from one trunk to another: these may speak to each other in it.
+restart of Kamailio; and the end of a call frees the gate of the right agent. Another seal is in
+that of a call which was handed on from one trunk to another: these may speak to each other in it.
 """
 
 import hashlib

@@ -54,6 +54,12 @@ class Refused(Struct, frozen=True, kw_only=True):
     """`busy`, `stale token`, `not registered`, `gate not loaded`, `nobody listens`."""
 
 
+class GoodbyeUnheard(Struct, frozen=True, kw_only=True):
+    """An agent has hung up, and the edge that holds the call has refused that, or is silent."""
+
+    agent: AgentId
+
+
 class Forwarded(Struct, frozen=True, kw_only=True):
     """A call was handed on to a backup number outside, or should have been."""
 
@@ -64,7 +70,16 @@ class Forwarded(Struct, frozen=True, kw_only=True):
     """Of that outcome, since Kamailio's start: whoever missed some knows."""
 
 
-Event = Connected | Disconnected | Registered | Unregistered | GateChanged | Refused | Forwarded
+Event = (
+    Connected
+    | Disconnected
+    | Registered
+    | Unregistered
+    | GateChanged
+    | Refused
+    | GoodbyeUnheard
+    | Forwarded
+)
 
 
 class _Listening(msgspec.Struct, tag_field="event", tag="listening"):
@@ -119,6 +134,13 @@ class _Refused(msgspec.Struct, tag_field="event", tag="refused"):
         return Refused(agent=AgentId(self.agent), call=CallId(self.call), why=self.why)
 
 
+class _GoodbyeUnheard(msgspec.Struct, tag_field="event", tag="goodbye_unheard"):
+    agent: str
+
+    def event(self) -> GoodbyeUnheard:
+        return GoodbyeUnheard(agent=AgentId(self.agent))
+
+
 class _Forwarded(msgspec.Struct, tag_field="event", tag="forwarded"):
     trunk: str
     outcome: str
@@ -128,7 +150,16 @@ class _Forwarded(msgspec.Struct, tag_field="event", tag="forwarded"):
         return Forwarded(trunk=self.trunk, outcome=self.outcome, count=self.count)
 
 
-_Frame = _Listening | _Registered | _Unregistered | _Expired | _Gate | _Refused | _Forwarded
+_Frame = (
+    _Listening
+    | _Registered
+    | _Unregistered
+    | _Expired
+    | _Gate
+    | _Refused
+    | _GoodbyeUnheard
+    | _Forwarded
+)
 _decoder: msgspec.json.Decoder[_Frame] = msgspec.json.Decoder(_Frame)
 
 

@@ -46,7 +46,7 @@ from state.snapshot import Delta, Snapshot
 from state.store import Delete, Put
 from tests.edge.virtual_time import until
 from tests.kemi.phone import offer, register
-from tests.kemi.sip_peer import ha1_of
+from tests.kemi.sip_peer import SDP, Message, ha1_of
 from tests.kemi.site import Site, running
 
 pytestmark = pytest.mark.parts
@@ -147,6 +147,28 @@ class House:
 
         return await asyncio.to_thread(is_rung)
 
+    def talks(self, token: Token) -> Message:
+        """Offer the agent, who answers; return what the edge hears of that."""
+        offer(self.edge, ALICE, CALL, (token.epoch, token.revision))
+        self.phone.respond(self.phone.wait("INVITE"), _OK, body=SDP)
+        return self.edge.wait(_OK)
+
+    def hangs_up(self, answer: Message, status: int) -> None:
+        """Let the phone say BYE, which the edge answers so."""
+        routes = "".join(f"Route: {each}\r\n" for each in answer.all("Record-Route"))
+        self.phone.send(
+            self.phone.request(
+                "BYE",
+                f"sip:test@{self.edge.address}",
+                call_id=answer["Call-ID"],
+                cseq=9,
+                to_tag="t",
+                headers=routes,
+            )
+        )
+        self.edge.respond(self.edge.wait("BYE"), status)
+        assert self.phone.final().status == status
+
     async def reserve(self, *, alone: Token | None = None) -> Token:
         """Write an offer for the agent, as a reservation does or (`alone`) a merge."""
         assert self.presence is not None
@@ -223,3 +245,17 @@ async def test_an_agent_whose_gate_was_restarted_while_alone_is_rung_soon_after_
             await until(lambda: made.gate() == "idle", "the gate is freed", within_s=3)
             await made.give_back()
             assert await made.rings(await made.reserve())
+
+
+async def test_an_agent_who_hangs_up_on_an_edge_that_knows_the_call_no_more_is_free_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed once it had written the end: nobody says BYE of that call any more."""
+    for name in ("SETTLE_S", "AFTER_LOAD_S"):
+        monkeypatch.setattr(proxy, name, 600.0)
+    async with house(tmp_path / "run") as made:
+        answer = await asyncio.to_thread(made.talks, await made.reserve())
+        assert made.gate() == "talking"
+        await made.give_back()
+        await asyncio.to_thread(made.hangs_up, answer, 481)
+        await until(lambda: made.gate() == "idle", "the gate is freed", within_s=3)

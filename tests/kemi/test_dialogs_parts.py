@@ -29,8 +29,10 @@ class Dialog:
     call_id: str
     cseq: int = 5
 
-    def ask(self, method: str, *, from_far: bool = False) -> tuple[Message, Message]:
-        """Send a request to the other end, which says 200; return both as they arrived."""
+    def ask(
+        self, method: str, *, from_far: bool = False, status: int = 200
+    ) -> tuple[Message, Message]:
+        """Send a request to the other end, which says `status`; return both as they arrived."""
         speaker, hearer = (self.far, self.near) if from_far else (self.near, self.far)
         uri = self.near_uri if from_far else self.far_uri
         speaker.send(
@@ -39,7 +41,7 @@ class Dialog:
             )
         )
         request = hearer.wait(method)
-        hearer.respond(request, 200)
+        hearer.respond(request, status)
         return request, speaker.final()
 
 
@@ -137,6 +139,54 @@ def test_an_edge_and_a_phone_speak_both_ways(to_agent: Dialog, from_far: bool) -
         request, answer = to_agent.ask(method, from_far=from_far)
         assert ";alias=" not in request.uri
         assert (answer.status, answer.method) == (200, method)
+
+
+def test_a_phones_goodbye_frees_the_gate_when_the_edge_has_taken_it(
+    site: Site, to_agent: Dialog
+) -> None:
+    for cseq, status in enumerate((500, 481), start=5):
+        _, answer = replace(to_agent, cseq=cseq).ask("BYE", from_far=True, status=status)
+        assert answer.status == status
+        assert site.row("gate", "alice") == "1.7.talking.c"
+    replace(to_agent, cseq=7).ask("BYE", from_far=True)
+    assert site.row("gate", "alice") == "1.7.idle."
+
+
+@pytest.mark.parametrize("to_agent", ["routable"], indirect=True)
+def test_a_phones_goodbye_whose_answer_is_lost_frees_the_gate_when_it_is_said_again(
+    site: Site, to_agent: Dialog
+) -> None:
+    edge, phone = to_agent.near, to_agent.far
+    bye = phone.request(
+        "BYE",
+        to_agent.near_uri,
+        call_id=to_agent.call_id,
+        cseq=5,
+        to_tag="t",
+        headers=to_agent.routes,
+    )
+    phone.send(bye)
+    edge.wait("BYE")
+    assert site.row("gate", "alice") == "1.7.talking.c"
+    edge.respond(edge.wait("BYE"), 200)
+    assert phone.final().status == 200
+    assert site.row("gate", "alice") == "1.7.idle."
+
+
+@pytest.mark.parametrize("to_agent", ["routable"], indirect=True)
+def test_a_phones_goodbye_to_a_dead_edge_frees_no_gate(site: Site, to_agent: Dialog) -> None:
+    phone = to_agent.far
+    bye = phone.request(
+        "BYE",
+        to_agent.near_uri,
+        call_id=to_agent.call_id,
+        cseq=5,
+        to_tag="t",
+        headers=to_agent.routes,
+    )
+    phone.send(bye)
+    assert phone.final(timeout_s=6).status == 408
+    assert site.row("gate", "alice") == "1.7.talking.c"
 
 
 def test_acks_pass(from_trunk: Dialog, to_agent: Dialog) -> None:

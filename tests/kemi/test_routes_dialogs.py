@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -48,15 +49,50 @@ def test_an_alias_is_followed_only_when_the_phone_is_the_next_hop(
     assert ("unalias",) not in within(script, world, EDGE, dst="sip:192.0.2.1")
 
 
-def test_bye_frees_the_gate_of_its_agent(script: Script, world: World) -> None:
+def goodbye(script: Script, world: World, status: int) -> None:
+    """Let alice's phone say BYE to the edge, which answers so; 408: it is silent."""
+    done = within(script, world, PHONE, route_uri=sealed(script, world), method="BYE")
+    assert done[-1] == ("relay", "")
+    (replies,), (failed,) = world.was_done("on_reply")[0], world.was_done("on_failure")[0]
+    world.status, world.source = status, EDGE
+    if status != 408:
+        getattr(script.routes, replies)(None)
+    if status >= 300:
+        getattr(script.routes, failed)(None)
+
+
+def test_an_edges_bye_frees_the_gate_of_its_agent(script: Script, world: World) -> None:
     route = sealed(script, world)
-    for source in (EDGE, PHONE):
-        world.tables["gate"]["alice"] = "1.7.talking.c"
-        within(script, world, source, route_uri=route, method="BYE")
-        assert world.tables["gate"]["alice"] == "1.7.idle."
-        world.tables["gate"]["alice"] = "1.8.talking.d"
-        within(script, world, source, route_uri=route, method="BYE")
-        assert world.tables["gate"]["alice"] == "1.8.talking.d"
+    world.tables["gate"]["alice"] = "1.7.talking.c"
+    within(script, world, EDGE, route_uri=route, method="BYE")
+    assert world.tables["gate"]["alice"] == "1.7.idle."
+    world.tables["gate"]["alice"] = "1.8.talking.d"
+    within(script, world, EDGE, route_uri=route, method="BYE")
+    assert world.tables["gate"]["alice"] == "1.8.talking.d"
+
+
+@pytest.mark.parametrize(("before", "after"), [("7.talking.c", "7.idle."), ("8.talking.d",) * 2])
+def test_a_phones_bye_frees_its_gate_once_the_edge_has_ended_the_call(
+    script: Script, world: World, before: str, after: str
+) -> None:
+    world.tables["gate"]["alice"] = f"1.{before}"
+    goodbye(script, world, 100)
+    assert world.tables["gate"]["alice"] == f"1.{before}"
+    goodbye(script, world, 200)
+    assert world.tables["gate"]["alice"] == f"1.{after}"
+
+
+@pytest.mark.parametrize("status", [481, 500, 408])
+def test_a_phones_bye_that_the_edge_does_not_take_has_the_edges_look_at_the_gate(
+    script: Script, world: World, status: int
+) -> None:
+    """An old CSeq, another's tags, a dead edge: only the store knows whether the call goes on."""
+    world.tables["gate"]["alice"] = "1.7.talking.c"
+    world.tables["meta"]["listeners"], world.tables["listen"]["a1"] = "a1", "1"
+    goodbye(script, world, status)
+    assert world.tables["gate"]["alice"] == "1.7.talking.c"
+    told = [(name, json.loads(text)) for name, text in world.was_done("tell")]
+    assert told == [("a1", {"event": "goodbye_unheard", "agent": "alice"})]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,9 @@ class Way:
     def goodbye(self, agent: str, token: tuple[int, int]) -> None:
         """Take it in."""
 
+    def goodbye_answered(self, agent: str, token: tuple[int, int], status: int) -> None:
+        """Take it in."""
+
     def serving(self, agent: str) -> str | None:  # noqa: ARG002 - as the proxy's
         """Know the one edge."""
         return EDGE

@@ -11,6 +11,7 @@ from edge.proxy.events import (
     Event,
     Forwarded,
     GateChanged,
+    GoodbyeUnheard,
     Listening,
     NetstringError,
     Refused,
@@ -61,6 +62,7 @@ TOKEN = Token(epoch=1, revision=7)
             b'{"event": "refused", "agent": "alice", "call": "c", "why": "busy"}',
             Refused(agent=ALICE, call=CallId("c"), why="busy"),
         ),
+        (b'{"event": "goodbye_unheard", "agent": "alice"}', GoodbyeUnheard(agent=ALICE)),
         (
             b'{"event": "forwarded", "trunk": "t2", "outcome": "sent", "count": 3}',
             Forwarded(trunk="t2", outcome="sent", count=3),
