@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 
 from custody import keyring as keys
@@ -91,6 +92,9 @@ class Library:
             raise NoKeyError(
                 f"the key of segment {segment.number} is gone: this recording was erased"
             ) from error
+        if hashlib.sha256(sealed).hexdigest() != segment.sealed_key:
+            # Sealing takes the public half alone: without this, audio of anybody's would open.
+            raise TamperedError(f"the key of segment {segment.number} is not what was signed")
         private = await self._open_private(account.tenant, segment.key_id)
         return seal.unseal(sealed, private, account.place(segment))
 

@@ -19,16 +19,18 @@ from custody.errors import (
     TamperedError,
 )
 from custody.frame import BLOCK, BLOCKS, LAYOUT, Frame, State, pack
-from custody.keyring import Keyring
+from custody.keyring import Keyring, RecordingKey
+from custody.library import Library
 from custody.manifest import Manifest, Segment, Span
 from custody.place import Place
 from custody.providers import LocalFile
-from custody.store import RecordingStore
+from custody.store import RecordingStore, audio_name, key_name, manifest_name
 
 PLACE = Place(tenant="main", call="c" * 24, recording="r1", segment=1, key_id="k1")
 KEY = bytes(range(32))
 WRITER = Ed25519PrivateKey.from_private_bytes(b"w" * 32)
 KNOWN = {"a": WRITER.public_key().public_bytes_raw()}
+PROVIDERS = {name: LocalFile(name.encode() * 32) for name in ("a", "b")}
 
 
 def second(start: int, blocks: int = BLOCKS) -> Frame:
@@ -223,3 +225,55 @@ async def test_an_object_is_made_once(tmp_path: Path) -> None:
     await store.put("main/manifests/r1.json", b"{}")
     assert [each async for each in store.manifests("main")] == ["r1"]
     assert await store.tenants() == ["main"]
+
+
+async def _kept(
+    tmp_path: Path, key: RecordingKey, data_key: bytes, *, forged: bytes | None
+) -> Library:
+    """Keep a signed recording, and in the place of its sealed key and audio those of `forged`."""
+    place = replace(PLACE, key_id=key.id)
+    frames = [pack(second(0, 7), 0)]
+    sealed = stream.seal_all(data_key, place.bound(), stream.header(b"s" * 32, b"p" * 7), frames)
+    sealed_key = seal.seal(data_key, key.public, place)
+    told = replace(
+        listed(sealed, 7 * BLOCK),
+        frames=1,
+        key_id=key.id,
+        sealed_key=hashlib.sha256(sealed_key).hexdigest(),
+    )
+    account = replace(a_manifest(), segments=(told,))
+    if forged is not None:
+        sealed = stream.seal_all(forged, place.bound(), stream.header(b"t" * 32, b"q" * 7), frames)
+        sealed_key = seal.seal(forged, key.public, place)
+    store = RecordingStore.open(str(tmp_path / "store"))
+    await store.put(manifest_name("main", "r1"), manifest.sign(account, WRITER))
+    await store.put(key_name("main", "r1", 1), sealed_key)
+    await store.put(audio_name("main", "r1", told), sealed)
+    ring = Keyring(tmp_path / "keys")
+    ring.add(key)
+    return Library(store, ring, providers=PROVIDERS, recorders=KNOWN)
+
+
+@pytest.mark.parametrize("forged", [None, b"f" * 32])
+async def test_audio_under_another_data_key_than_the_manifest_signs_does_not_open(
+    tmp_path: Path, forged: bytes | None
+) -> None:
+    # Whoever writes to the store can seal a data key of their own: the public half is enough.
+    key = keyring.make("main", keyring.recipients(PROVIDERS), 1)
+    library = await _kept(tmp_path, key, KEY, forged=forged)
+    account = await library.manifest("main", "r1")
+
+    async def all_of_it() -> None:
+        assert [each.start async for each in library.frames(account)] == [0]
+
+    async def one_second() -> None:
+        assert (
+            await (await library.open_segment(account, account.segments[0])).frame(0)
+        ).start == 0
+
+    for opening in (all_of_it, one_second):
+        if forged is None:
+            await opening()
+        else:
+            with pytest.raises(TamperedError, match="key of segment 1"):
+                await opening()
