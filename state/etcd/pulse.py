@@ -9,7 +9,7 @@ import grpc  # type: ignore[import-untyped]  # ships neither stubs nor py.typed
 import grpc.aio  # type: ignore[import-untyped]
 
 from state.etcd.settings import EtcdSettings
-from state.etcd.verdict import BrokenStreamError
+from state.etcd.verdict import BrokenStreamError, is_cancelled
 from state.etcdpb import rpc_pb2 as pb
 
 
@@ -64,10 +64,12 @@ async def next_reply(call: Any, pulse: Pulse) -> pb.WatchResponse:  # noqa: ANN4
     try:
         reply = await call.read()
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if pulse.silent_s is None or (task is not None and task.cancelling()):
+        if is_cancelled():
             raise
-        raise BrokenStreamError(f"silent for {pulse.silent_s:.1f} s") from None
+        # Else grpc says so of a stream that we broke off, or whose channel was closed.
+        silent_s = pulse.silent_s
+        reason = "its connection was closed" if silent_s is None else f"silent for {silent_s:.1f} s"
+        raise BrokenStreamError(reason) from None
     if reply is grpc.aio.EOF:
         raise BrokenStreamError(f"the watch ended: {await call.details() or 'no reason given'}")
     pulse.heard()

@@ -34,7 +34,14 @@ from state.etcd.joined import Joiner
 from state.etcd.member import METADATA, Member
 from state.etcd.pulse import Pulse, next_reply
 from state.etcd.settings import EtcdSettings, Tls
-from state.etcd.verdict import LEASE_EXISTS, BrokenStreamError, Verdict, judge, reason_of
+from state.etcd.verdict import (
+    LEASE_EXISTS,
+    BrokenStreamError,
+    Verdict,
+    judge,
+    reason_of,
+    unless_cut,
+)
 from state.etcdpb import rpc_pb2 as pb
 from state.store import (
     Compare,
@@ -75,6 +82,7 @@ class EtcdStore:
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._back = asyncio.Event()
         self._joiner = Joiner(self._send_txn)
+        self._is_closed = False
         self.benched_total = 0
         self.watch_resumes = 0
 
@@ -201,6 +209,7 @@ class EtcdStore:
 
     async def close(self) -> None:
         """Close all connections and stop probing."""
+        self._is_closed = True
         self._joiner.close()
         probes = tuple(self._probes.values())
         for probe in probes:
@@ -226,7 +235,7 @@ class EtcdStore:
             if attempt_s <= 0:
                 raise UnavailableError(f"etcd {what}: no member took it in time")
             try:
-                return await ask(member, attempt_s)
+                return await unless_cut(ask(member, attempt_s))
             except (grpc.aio.AioRpcError, BrokenStreamError) as error:
                 verdict = judge(what, error)
                 self._bench(member, reason_of(error))
@@ -238,6 +247,8 @@ class EtcdStore:
 
     async def _usable_member(self, timeout_s: float) -> Member:
         """Return the first member that is not benched and to which a connection stands."""
+        if self._is_closed:
+            raise UnavailableError("this etcd client was closed")
         for member in self._members:
             if not member.is_benched:
                 if member.is_connected():
@@ -263,7 +274,7 @@ class EtcdStore:
 
     def _bench(self, member: Member, reason: str) -> None:
         member.trouble = reason
-        if member.is_benched:
+        if member.is_benched or self._is_closed:
             return
         member.is_benched = True
         self.benched_total += 1
@@ -314,7 +325,7 @@ class EtcdStore:
             fragment=True,
         )
         try:
-            await call.write(pb.WatchRequest(create_request=create))
+            await unless_cut(call.write(pb.WatchRequest(create_request=create)))
             events: list[pb.Event] = []
             while True:
                 reply = await next_reply(call, pulse)

@@ -6,13 +6,17 @@ etcd said so in a text that it gives only before it proposes. Everything else ma
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from enum import Enum, auto
-from typing import Final
+from typing import Final, TypeVar
 
 import grpc  # type: ignore[import-untyped]  # ships neither stubs nor py.typed
 import grpc.aio  # type: ignore[import-untyped]
 
 from state.errors import CompactedError, FutureRevisionError, LeaseGoneError, RejectedError
+
+T = TypeVar("T")
 
 
 class Verdict(Enum):
@@ -25,6 +29,26 @@ class Verdict(Enum):
 
 class BrokenStreamError(Exception):
     """A stream ended, or fell silent, without an error of grpc's."""
+
+
+async def unless_cut(asking: Awaitable[T]) -> T:
+    """Return what grpc answers; BrokenStreamError if the channel was closed under the request.
+
+    grpc says CancelledError then, as if somebody had cancelled the task that asks: that would end
+    it without a word.
+    """
+    try:
+        return await asking
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+        raise BrokenStreamError("its connection was closed") from None
+
+
+def is_cancelled() -> bool:
+    """Tell whether somebody cancels the task at hand."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 LEASE_EXISTS: Final = "lease already exists"
