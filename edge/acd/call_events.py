@@ -184,6 +184,8 @@ class Renegotiated(Struct, frozen=True, kw_only=True):
 
     side: Side
     sdp: bytes
+    is_offer: bool = False
+    """They asked for it: their answer comes with the ACK, as `CallerReinvited` of a caller."""
 
 
 class RenegotiationFailed(Struct, frozen=True, kw_only=True):

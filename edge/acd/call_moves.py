@@ -227,7 +227,7 @@ def offer_made(call: Call, event: ev.OfferMade, _now: Now) -> Step:
 
 def renegotiated(call: Call, event: ev.Renegotiated, now: Now) -> Step:
     """Answer their offer. From here on an agent who asked for it has the caller on hold."""
-    if event.side is Side.CALLER:
+    if event.side is Side.CALLER and not event.is_offer:
         call = replace(call, hears_nothing=False)
     answer = ef.AnswerOffer(side=event.side, sdp=event.sdp)
     call, answered = parts.their_offer_over(call, event.side, answer)

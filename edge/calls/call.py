@@ -199,7 +199,13 @@ class CallShell:
         """Go on where the former life of this edge left off; nothing if it has gone on already."""
         if self._call is not None:
             return
-        self._media.restore(said=note.said, told=note.told, is_joined=note.is_joined)
+        has_media = has_media and not note.hears_nothing
+        self._media.restore(
+            said=note.said,
+            told=note.told,
+            is_joined=note.is_joined,
+            is_forgotten=not has_media,
+        )
         self._notes.is_confirmed = True
         self._recording.restore(note.heard, note.unrecorded)
         self._call, first = resumed(
@@ -215,6 +221,8 @@ class CallShell:
         )
         if note.is_joined:
             self.sound.record()
+        if not has_media:
+            self._note()
         self._inbox.extendleft(reversed(first))
         self._take_all()
         if self._call.is_waiting:

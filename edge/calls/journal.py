@@ -69,6 +69,8 @@ class CallNote(Struct, frozen=True, kw_only=True):
     agent: AgentNote | None = None
     hold: Hold = Hold()
     has_talked: bool = False
+    hears_nothing: bool = False
+    """As `Call` has it."""
     heard: Heard = NOT_ASKED
     """What the caller has heard, and said, of being recorded."""
     unrecorded: str = ""

@@ -83,6 +83,8 @@ class CallMedia:
         self._told: dict[Side, bytes] = {}
         """What each side was last told."""
         self._is_joined = False
+        self._is_forgotten = False
+        """By a relay of before: what the caller was told is of ports that are no more."""
         self._is_silenced = False
         self._is_parted = False
         """The agent is kept from a caller who keys tones."""
@@ -128,9 +130,15 @@ class CallMedia:
         return self._told
 
     def restore(
-        self, *, said: Mapping[Side, bytes], told: Mapping[Side, bytes], is_joined: bool
+        self,
+        *,
+        said: Mapping[Side, bytes],
+        told: Mapping[Side, bytes],
+        is_joined: bool,
+        is_forgotten: bool = False,
     ) -> None:
-        """Go on where a former process left off."""
+        """Go on where a former process left off; `is_forgotten`: not so the relay."""
+        self._is_forgotten = is_forgotten
         self._said.update(said)
         self._told.update(told)
         self._is_joined = is_joined
@@ -277,7 +285,7 @@ class CallMedia:
         try:
             answer = await self._renegotiate(side, sdp)
             if side not in self._withdrawn:
-                return ev.Renegotiated(side=side, sdp=answer)
+                return ev.Renegotiated(side=side, sdp=answer, is_offer=sdp is None)
             if said is not None and told is not None:
                 await self._renegotiate(side, said)
                 # They were never told otherwise.
@@ -288,6 +296,8 @@ class CallMedia:
 
     async def _renegotiate(self, side: Side, sdp: bytes | None) -> bytes:
         """Take an offer of one side to the relay and answer for the other."""
+        if sdp is None and side is Side.CALLER and self._is_forgotten and not self._is_joined:
+            sdp = self._said[side]
         if sdp is None:
             return self._told[side]
         if not self._is_joined:
@@ -309,6 +319,8 @@ class CallMedia:
                 await self._engine.part(self._call, agent, on=True)
         self._said[side] = sdp
         self._told[side] = told
+        if side is Side.CALLER:
+            self._is_forgotten = False
         return told
 
 

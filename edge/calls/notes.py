@@ -54,6 +54,7 @@ class CallNotes:
         elif self.is_confirmed and (
             call.state is not before.state
             or call.transferor != before.transferor
+            or call.hears_nothing is not before.hears_nothing
             or isinstance(event, ev.Confirmed | ev.Renegotiated)
         ):
             self.note(call, ticket)
@@ -107,6 +108,7 @@ class CallNotes:
             agent=agent,
             hold=call.hold,
             has_talked=call.has_talked,
+            hears_nothing=call.hears_nothing,
             heard=self._recording.heard,
             unrecorded=self._recording.unrecorded,
             passing=Passing.of(call),

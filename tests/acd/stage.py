@@ -503,8 +503,8 @@ def _relayed(asked: MediaStep) -> ev.Event | None:
             return ev.MediaJoined(attempt=attempt, sdp=SDP)
         case ef.RequeueMedia():
             return ev.MediaRequeued(sdp=SDP)
-        case ef.Renegotiate(side=side):
-            return ev.Renegotiated(side=side, sdp=SDP)
+        case ef.Renegotiate(side=side, sdp=sdp):
+            return ev.Renegotiated(side=side, sdp=SDP, is_offer=sdp is None)
         case ef.Play() | ef.SettleMedia() | ef.CloseMedia():
             return None
         case _:

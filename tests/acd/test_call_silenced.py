@@ -82,6 +82,21 @@ def test_who_has_made_an_offer_themselves_hears_the_music_once_the_relay_has_ans
     assert stage.outcome == (Outcome.ABANDONED, "caller_hung_up")
 
 
+def test_who_asked_for_our_offer_hears_the_music_once_they_have_answered_it() -> None:
+    """A re-INVITE without a session description: our 200 is an offer, and their ACK the answer."""
+    for has_answered, outcome in ((False, LOST), (True, (Outcome.ABANDONED, "caller_hung_up"))):
+        stage = _silenced(State.QUEUED)
+        stage.offers(Side.CALLER, None)
+        while stage.media:
+            stage.relay()
+        assert stage.call.hears_nothing
+        if has_answered:
+            stage.deliver(ev.CallerReinvited(sdp=SDP))
+        stage.caller_ends(By.THEM)
+        stage.end()
+        assert stage.outcome == outcome
+
+
 NOBODY_TELLS_THE_CALLER: list[Any] = [
     ev.GreetingOver(),
     ev.Reserved(decision=decision()),
@@ -89,6 +104,8 @@ NOBODY_TELLS_THE_CALLER: list[Any] = [
     ev.MediaRequeued(sdp=SDP),
     ev.TargetRefused(status=503),
     ev.Renegotiated(side=Side.AGENT, sdp=SDP),
+    ev.OfferMade(side=Side.CALLER, sdp=None),
+    ev.Renegotiated(side=Side.CALLER, sdp=SDP, is_offer=True),
     ev.OfferMade(side=Side.AGENT, sdp=SDP),
     *(
         event

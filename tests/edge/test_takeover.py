@@ -14,8 +14,9 @@ from edge.acd.call_events import Attempt, Side
 from edge.acd.token import Token
 from edge.calls.journal import AgentNote, CallNote, Journal
 from edge.calls.takeover import Takeover, _as_joined
+from edge.media.sdp import inert_answer
 from edge.sip.dialog import Dialog
-from edge.sip.events import Address, LegId
+from edge.sip.events import Address, LegId, OfferAnswered
 from state import keys
 from state.mirror import MirrorState
 from state.model import AgentId, Offer, OfferState, Outcome, QueueId, Ticket, TicketState
@@ -60,6 +61,7 @@ def _takeover(  # noqa: PLR0913  what a life finds
     *,
     snapshot: Snapshot | None = None,
     is_alone: Callable[[], bool] = lambda: False,
+    hears_nothing: bool = False,
 ) -> Takeover:
     note = CallNote(
         ticket=place,
@@ -67,11 +69,12 @@ def _takeover(  # noqa: PLR0913  what a life finds
         state=state,
         caller=_dialog(LEG, "before"),
         said={Side.CALLER: CALLER_SDP},
-        told={},
+        told={Side.CALLER: b"of ports that may be no more"},
         is_joined=agent is not None and state is not State.RINGING,
         decision=None if agent is None else decision(),
         agent=agent,
         has_talked=agent is not None and state is not State.RINGING,
+        hears_nothing=hears_nothing,
     )
     return Takeover(
         edge=edge.name,
@@ -246,6 +249,63 @@ async def test_a_caller_who_leaves_just_after_their_call_was_taken_up_is_lost_if
         a1.sip.hang_up(LEG)
         record = await made.record(a1, LEG)
         assert record.outcome is (Outcome.ABANDONED if relay_has_it else Outcome.LOST)
+
+
+@in_virtual_time
+async def test_a_next_life_knows_whom_nobody_has_told_of_new_media(tmp_path: Path) -> None:
+    """The relay has made them anew by then, and could not tell."""
+    journal = Journal(tmp_path / "journal-a1")
+    async with center(edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        waiting = replace(PLACE, state=TicketState.QUEUED)
+        takeover = _takeover(a1, State.QUEUED, waiting)
+        await made.put(keys.ticket(PLACE.call), waiting)
+        await settle()
+        await takeover.run()
+        (note,) = journal.load().calls.values()
+        assert note.hears_nothing
+        a1.sip.offer(LEG, None)
+        await settle()
+        (note,) = journal.load().calls.values()
+        assert note.hears_nothing
+        a1.switchboard.take(OfferAnswered(leg=LEG, sdp=CALLER_SDP))
+        await settle()
+        (note,) = journal.load().calls.values()
+        assert not note.hears_nothing
+
+
+@in_virtual_time
+@pytest.mark.parametrize("hears_nothing", [True, False])
+async def test_who_leaves_after_two_lives_in_which_nobody_told_them_of_new_media_is_lost(
+    *, hears_nothing: bool
+) -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        waiting = replace(PLACE, state=TicketState.QUEUED)
+        takeover = _takeover(a1, State.QUEUED, waiting, hears_nothing=hears_nothing)
+        await made.put(keys.ticket(PLACE.call), waiting)
+        await settle()
+        await a1.media.hold_caller(PLACE.call, CALLER_SDP)
+        await takeover.run()
+        a1.sip.hang_up(LEG)
+        record = await made.record(a1, LEG)
+        assert record.outcome is (Outcome.LOST if hears_nothing else Outcome.ABANDONED)
+
+
+@in_virtual_time
+async def test_who_asks_for_our_offer_after_the_relay_forgot_them_is_told_of_new_media() -> None:
+    """What they were told before is of ports that are no more."""
+    async with center() as made:
+        a1 = made.edges["a1"]
+        waiting = replace(PLACE, state=TicketState.QUEUED)
+        takeover = _takeover(a1, State.QUEUED, waiting)
+        await made.put(keys.ticket(PLACE.call), waiting)
+        await settle()
+        await takeover.run()
+        a1.sip.offer(LEG, None)
+        await settle()
+        assert await a1.media.has(PLACE.call)
+        assert a1.sip.open[LEG].told == [inert_answer(CALLER_SDP)]
 
 
 @in_virtual_time
