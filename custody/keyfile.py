@@ -36,9 +36,20 @@ def load(path: Path) -> bytes:
 
 
 def make(path: Path, secret: bytes | None = None) -> bytes:
-    """Write a new secret. Raise FileExistsError rather than lose the one that is there."""
+    """Write a new secret; its file is there whole or not at all.
+
+    Raise FileExistsError rather than lose the one that is there.
+    """
     secret = secrets.token_bytes(SECRET_BYTES) if secret is None else secret
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(secret) + b"\n")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(secret) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        # A link takes nobody's place, as a rename would.
+        path.hardlink_to(part)
+    finally:
+        part.unlink()
     return secret

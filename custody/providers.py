@@ -7,7 +7,6 @@ one is what keys are wrapped for.
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -54,8 +53,8 @@ class LocalFile:
 
     def __init__(self, secret: bytes, path: Path | None = None) -> None:
         self._path = path
-        self._pairs: dict[str, X25519PrivateKey] = {}
-        self._newest = self._add(secret)
+        self._pairs = dict((_pair_of(secret),))
+        """By recipient; the newest one last."""
 
     @classmethod
     def load(cls, path: Path) -> LocalFile:
@@ -67,7 +66,7 @@ class LocalFile:
     def recipient(self) -> Recipient:
         """Return the newest generation's public half."""
         self._look_again()
-        return self._newest
+        return _recipient_of(list(self._pairs.values())[-1])
 
     async def unwrap(self, tenant: str, subject: str, wrapped: Wrapped) -> bytes:
         """Return the key. Raise `TamperedError`."""
@@ -81,21 +80,25 @@ class LocalFile:
 
     @property
     def is_rotating(self) -> bool:
-        """Tell whether the next secret is there."""
-        return self._path is not None and _next(self._path).exists()
+        """Tell whether the next secret is there, and can be read."""
+        return self._path is not None and _following(self._path) is not None
 
     def begin_rotation(self) -> None:
-        """Make the next secret."""
+        """Make the next secret. Raise `KeyFileError`: one is there that cannot be read."""
         path = self._file()
-        if not self.is_rotating:
+        if _next(path).exists():
+            keyfile.load(_next(path))
+        else:
             keyfile.make(_next(path))
             settle(path.parent)
         self._look_again()
 
     def end_rotation(self) -> None:
-        """Put the next secret in the place of the one before."""
+        """Put the next secret in the place of the one before. Raise `KeyFileError`, as above."""
         path = self._file()
-        if self.is_rotating:
+        if _next(path).exists():
+            # What cannot be read has wrapped nothing, and takes nobody's place.
+            keyfile.load(_next(path))
             _next(path).replace(path)
             settle(path.parent)
         self._look_again()
@@ -108,24 +111,31 @@ class LocalFile:
     def _look_again(self) -> None:
         if self._path is None:
             return
-        secrets = []
         # The next one first: it may take the other's place between the two looks.
-        if (following := _next(self._path)).exists():
-            with contextlib.suppress(KeyFileError):
-                secrets.append(keyfile.load(following))
-        secrets.append(keyfile.load(self._path))
-        self._pairs.clear()
-        self._newest = self._add(secrets[-1])
-        if len(secrets) > 1:
-            self._newest = self._add(secrets[0])
+        following, present = _following(self._path), keyfile.load(self._path)
+        pairs = dict(map(_pair_of, (present,) if following is None else (present, following)))
+        # At once: somebody may open a key meanwhile, in another thread.
+        self._pairs = pairs
 
-    def _add(self, secret: bytes) -> HpkeRecipient:
-        private = X25519PrivateKey.from_private_bytes(
-            HKDF(SHA256(), keyfile.SECRET_BYTES, None, _INFO).derive(secret)
-        )
-        recipient = HpkeRecipient(private.public_key().public_bytes_raw())
-        self._pairs[id_of(recipient.text)] = private
-        return recipient
+
+def _pair_of(secret: bytes) -> tuple[str, X25519PrivateKey]:
+    """Return a generation by the id of its recipient."""
+    private = X25519PrivateKey.from_private_bytes(
+        HKDF(SHA256(), keyfile.SECRET_BYTES, None, _INFO).derive(secret)
+    )
+    return id_of(_recipient_of(private).text), private
+
+
+def _recipient_of(private: X25519PrivateKey) -> HpkeRecipient:
+    return HpkeRecipient(private.public_key().public_bytes_raw())
+
+
+def _following(path: Path) -> bytes | None:
+    """Return the next secret; None: there is none, or none that can be read."""
+    try:
+        return keyfile.load(_next(path))
+    except KeyFileError:
+        return None
 
 
 def _next(path: Path) -> Path:

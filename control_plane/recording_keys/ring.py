@@ -17,7 +17,7 @@ from control_plane.recording_keys.store import RecordingKeys
 from custody.errors import CustodyError, NoKeyError, TamperedError
 from custody.keyring import Keyring, RecordingKey
 from custody.providers import WrappingProvider
-from custody.wrapping import Wrapped, id_of
+from custody.wrapping import Recipient, Wrapped, id_of
 
 log = structlog.get_logger()
 
@@ -75,12 +75,13 @@ class Ringkeeper:
             await self.rotate(now_ms)
             await self.copy()
 
-    async def publish(self) -> None:
-        """Let others wrap for our provider's newest generation."""
-        recipient = (await asyncio.to_thread(self._provider.recipient)).text
-        if recipient != self._published:
-            await self._keys.publish(self._name, recipient)
-            self._published = recipient
+    async def publish(self) -> Recipient:
+        """Let others wrap for our provider's newest generation, and return that."""
+        recipient = await asyncio.to_thread(self._provider.recipient)
+        if recipient.text != self._published:
+            await self._keys.publish(self._name, recipient.text)
+            self._published = recipient.text
+        return recipient
 
     async def adopt(self, now_ms: int) -> None:
         """Take in keys that were laid into the folder, as when a center is set up."""
@@ -129,7 +130,8 @@ class Ringkeeper:
 
     async def rotate(self, now_ms: int) -> int:
         """Rewrap every key that an older generation holds, then let go of that; return how many."""
-        recipient = await asyncio.to_thread(self._provider.recipient)
+        # Before keys are looked for: from now on nobody wraps for what is let go of at the end.
+        recipient = await self.publish()
         if self._written_down != (newest := id_of(recipient.text)):
             await self._write_down(newest)
             self._written_down = newest

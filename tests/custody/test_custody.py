@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import msgspec
@@ -210,6 +211,21 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
         keyfile.load(link)
     with pytest.raises(FileExistsError):
         keyfile.make(path)
+
+
+def test_a_key_file_is_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "provider.key"
+    seen: list[bool] = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.append(path.exists()))
+    secret = keyfile.make(path)
+    assert seen == [False], "nobody can read it before all of it is there"
+    assert keyfile.load(path) == secret
+    with pytest.raises(FileExistsError):
+        keyfile.make(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["provider.key"]
+    assert keyfile.load(path) == secret
 
 
 async def test_an_object_is_made_once(tmp_path: Path) -> None:

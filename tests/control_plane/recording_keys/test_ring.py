@@ -18,7 +18,7 @@ from control_plane.keys.store import KeyDestroyedError
 from control_plane.recording_keys.ring import Ringkeeper
 from control_plane.recording_keys.store import RecordingKeys
 from custody import keyfile, keyring, seal
-from custody.errors import NoKeyError
+from custody.errors import KeyFileError, NoKeyError
 from custody.keyring import Keyring
 from custody.place import Place
 from custody.providers import LocalFile
@@ -224,6 +224,37 @@ async def test_a_process_that_read_the_secret_before_a_rotation_opens_what_comes
     await sites.turn(2_000)
     key = sites.rings["a"].newest("main")
     assert await keyring.open_private(key, {"a": listener})
+
+
+async def test_a_next_secret_that_cannot_be_read_takes_no_other_s_place(sites: Sites) -> None:
+    await sites.turn()
+    old = sites.secret("a").read_bytes()
+    sites.secret("a").with_name("provider.key.next").touch(
+        mode=0o600
+    )  # whoever made it was killed before there was anything in it
+    await sites.turn(2_000)
+    assert sites.secret("a").read_bytes() == old
+    (key,) = (await sites.keys.changes(0)).living
+    assert await sites.opens("a", "main", key.id)
+    provider = LocalFile.load(sites.secret("a"))
+    for each in (provider.begin_rotation, provider.end_rotation):
+        with pytest.raises(KeyFileError, match=r"provider\.key\.next"):
+            each()
+    assert sites.secret("a").read_bytes() == old
+
+
+async def test_a_key_made_while_a_rotation_goes_on_is_not_wrapped_for_what_it_lets_go_of(
+    sites: Sites,
+) -> None:
+    await sites.turn()
+    keeper = sites.keeper("a")
+    await keeper.publish()
+    # Begun between a turn's first look at the secret and its last.
+    LocalFile.load(sites.secret("a")).begin_rotation()
+    await keeper.rotate(2_000)
+    made = await sites.keys.make("main", 3_000, customer="cus_1")
+    await sites.turn(4_000)
+    assert await sites.opens("a", "main", made.id)
 
 
 WRONG_MS = 600_000
