@@ -346,7 +346,9 @@ class Routes:
         except FileNotFoundError:
             return 1
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            KSR.err(f"{self.tables}: {error!r}; no tables until an edge writes them\n")
+            # Not its repr: that of a UnicodeDecodeError has the whole file, secrets and all.
+            reason = f"{type(error).__name__} {error}"
+            KSR.err(f"{self.tables}: {reason}; no tables until an edge writes them\n")
             return 1
         for name, key, value in rows:
             KSR.htable.sht_sets(name, key, value)
@@ -364,7 +366,7 @@ class Routes:
             try:
                 obey(json.loads(KSR.pv.get("$evapi(msg)")))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                KSR.err(f"evapi: message not understood: {error!r}\n")
+                KSR.err(f"evapi: message not understood: {type(error).__name__}: {error}\n")
         return 1
 
 

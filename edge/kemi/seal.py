@@ -7,6 +7,7 @@ that of a call which was handed on from one trunk to another: these may speak to
 
 import hashlib
 import hmac
+import os
 import re
 import secrets
 
@@ -19,16 +20,39 @@ BETWEEN_TRUNKS = "handed on"
 """No agent's words: after their id stands a number."""
 
 
+KEY_BYTES = 32
+
+
+def kept_key(path):
+    """Return the key of an earlier life; None: there is none, or not the whole of it."""
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return key if len(key) == KEY_BYTES else None
+
+
+def new_key(path):
+    """Return a new key, which stands there wholly or not at all: anybody can seal with half of one.
+
+    OSError: it cannot be kept.
+    """
+    key, part = secrets.token_bytes(KEY_BYTES), path.with_name(path.name + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, key)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    part.replace(path)
+    return key
+
+
 class Sealer:
     """Seals and reads with a key that outlives restarts."""
 
     def __init__(self, path):
-        try:
-            self.key = path.read_bytes()
-        except FileNotFoundError:
-            self.key = secrets.token_bytes(32)
-            path.touch(mode=0o600)
-            path.write_bytes(self.key)
+        self.key = kept_key(path) or new_key(path)
 
     def param(self, agent, token):
         """Return the parameter for Record-Route."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,41 @@ def test_the_seals_key_outlives_a_restart_and_is_nobody_elses(
     key.unlink()
     world.results["kx.get_def"] = [str(tmp_path), "a", "400"]
     assert script.modules["edge_routes"].mod_init().sealer.read(route) is None
+
+
+@pytest.mark.parametrize("left", [b"", b"half"])
+def test_a_key_that_a_full_disk_left_half_written_seals_nothing(
+    script: Script, world: World, tmp_path: Path, left: bytes
+) -> None:
+    key = tmp_path / "kamailio.secret"
+    key.write_bytes(left)
+    world.results["kx.get_def"] = [str(tmp_path), "a", "400"]
+    script.modules["edge_routes"].mod_init()
+    assert len(key.read_bytes()) == 32
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_cannot_be_kept_leaves_none(
+    script: Script, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "kamailio.secret").unlink()
+    world.results["kx.get_def"] = [str(tmp_path), "a", "400"]
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        script.modules["edge_routes"].mod_init()
+    assert not (tmp_path / "kamailio.secret").exists()
+
+
+def test_what_cannot_be_read_is_not_told_to_the_log(
+    script: Script, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "tables.json").write_bytes(json.dumps(GOOD).encode() + b"\xff")
+    script.routes.ksr_tables_from_file(None, "htable:mod-init")
+    ((line,),) = world.was_done("log")
+    assert "0" * 32 not in line
 
 
 def test_the_callbacks_that_kamailio_needs_are_there(script: Script, world: World) -> None:
