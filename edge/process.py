@@ -8,17 +8,14 @@ from collections.abc import Coroutine
 
 import structlog
 
+from edge import former_life
 from edge.assembly import Assembly
 from edge.calls.journal import Left
 from edge.calls.takeover import Takeover
 from edge.duties.debts import Debts
-from edge.media.errors import MediaError
 from edge.parts import Parts
 from edge.settings import Settings
-from state.model import (
-    CallId,
-    EdgeState,
-)
+from state.model import EdgeState
 
 log = structlog.get_logger()
 
@@ -34,15 +31,11 @@ class EdgeProcess:
         parts = self._parts
         # Before anything is read from the network: who says goodbye now is answered by what is
         # known of their call.
-        left = parts.journal.load()
-        parts.journal.open(left)
+        left = former_life.read(parts.journal, parts.telephony)
         takeover, debts = self._takeover(left), self._debts(left)
         parts.owes = debts.owes
-        parts.telephony.answer_goodbyes_of(
-            each for owed in left.owed.values() for each in owed.sip_call_ids
-        )
         await parts.media.start()
-        await self._forget_former_life(takeover.calls)
+        await former_life.release_media(parts.media, takeover.calls)
         await parts.commands.start()
         has_recorder = parts.recorder is not None
         log.info("edge_started", sip=parts.settings.sip, has_recorder=has_recorder)
@@ -121,18 +114,6 @@ class EdgeProcess:
                 while self._parts.switchboard.states():  # noqa: ASYNC110 - once, at the end of a life
                     await asyncio.sleep(_LOOK_S)
         await self._parts.life.end()
-
-    async def _forget_former_life(self, kept: frozenset[CallId]) -> None:
-        """End the media of calls that a process of this name left and that cannot be taken up."""
-        try:
-            left = [call for call in await self._parts.media.calls() if call not in kept]
-            for call in left:
-                await self._parts.media.release(call)
-        except MediaError as error:
-            log.warning("media_not_reached", error=str(error))
-            return
-        if left:
-            log.warning("media_of_former_life_released", calls=len(left))
 
     async def _take_over(self, takeover: Takeover) -> None:
         await takeover.run()

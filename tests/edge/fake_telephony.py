@@ -8,7 +8,7 @@ forbids raises `LocalError`, and events come as the stack would give them, never
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -77,6 +77,8 @@ class FakeTelephony(Telephony):
         """Command -> what it raises, once."""
         self.probed: list[Address] = []
         self.answered_goodbyes: list[TransactionId] = []
+        self.of_old: frozenset[str] = frozenset()
+        """The Call-IDs of calls that a former life has seen end."""
 
     # -- commands
 
@@ -177,6 +179,9 @@ class FakeTelephony(Telephony):
         else:
             held.state = S.ENDING
             held.their_offer = False
+
+    def answer_goodbyes_of(self, sip_call_ids: Iterable[str]) -> None:
+        self.of_old = frozenset(sip_call_ids)
 
     def answer_goodbye(self, goodbye: TransactionId) -> None:
         self.answered_goodbyes.append(goodbye)
@@ -289,6 +294,14 @@ class FakeTelephony(Telephony):
             by = EndedBy.LOCAL if held.state is S.ENDING else EndedBy.REMOTE
             goodbye = TransactionId(f"bye-{leg}")
             self._take(sip.Ended(leg=leg, by=by, cause="bye", goodbye=goodbye))
+
+    def say_goodbye_again(self, sip_call_id: str) -> int:
+        """Let a BYE come that a former life has not answered; return the answer."""
+        for leg in list(self.open.values()):
+            if leg.sip_call_id == sip_call_id:
+                self.hang_up(leg.id)
+                return 200
+        return 200 if sip_call_id in self.of_old else 481
 
     def be_gone(self, leg: LegId) -> None:
         """Let a 481 come: to our BYE, or else to our asking whether they are still there."""

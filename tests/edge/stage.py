@@ -7,13 +7,12 @@ import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from edge.acd.owed import Owed
+from edge import former_life
 from edge.calls.callbacks import Callbacks
-from edge.calls.journal import Journal
+from edge.calls.journal import Journal, Left
 from edge.calls.leg_watch import LegWatch
 from edge.calls.places import PlaceGiver
 from edge.calls.records import Written
@@ -304,14 +303,14 @@ class Edge:
         name: str,
         store: MemoryStore,
         journal: Journal | None = None,
-        owed: Mapping[CallId, Owed] = MappingProxyType({}),
         telephony: Telephony | None = None,
+        media: TroubledMedia | None = None,
     ) -> None:
         self.name = EdgeId(name)
         site = SiteId(name[0])
         clock = LoopClock()
         self.store = TroubledStore(store)
-        self.media = TroubledMedia()
+        self.media = media or TroubledMedia()
         self.unreachable: frozenset[SiteId] = frozenset()
         self.mirror = Mirror(self.store, clock, settings=MirrorSettings(check_every_s=3.0))
         self.sip = FakeTelephony(self._take)
@@ -331,6 +330,7 @@ class Edge:
         self.recorder = Notes()
         # One that was never opened writes nothing.
         self.journal = journal or Journal(Path("journal"))
+        self.left = Left() if journal is None else former_life.read(journal, self.sip)
         self.debts = Debts(
             edge=self.name,
             clock=clock,
@@ -338,7 +338,7 @@ class Edge:
             snapshot=lambda: self.mirror.snapshot,
             is_current=lambda: self.mirror.state is MirrorState.LIVE,
             journal=self.journal,
-            owed=owed,
+            owed=self.left.owed,
         )
         self._paying: asyncio.Task[None] | None = None
         self.switchboard = Switchboard(
@@ -538,14 +538,15 @@ class Center:
         await self.store.txn((), (Put(key=key, value=value),))
 
     async def edge(self, name: str, run_dir: Path | None = None) -> Edge:
-        """Start an edge; with `run_dir`, by the journal there, if an earlier life has left one."""
-        journal, owed = None, {}
-        if run_dir is not None:
-            journal = Journal(run_dir / f"journal-{name}")
-            left = journal.load()
-            journal.open(left)
-            owed = dict(left.owed)
-        made = self.edges[name] = Edge(name, self.store, journal, owed)
+        """Start an edge; with `run_dir`, by the journal there, if an earlier life has left one.
+
+        Then the relay is the one that it had.
+        """
+        journal = None if run_dir is None else Journal(run_dir / f"journal-{name}")
+        before = None if run_dir is None else self.edges.get(name)
+        media = None if before is None else before.media
+        made = self.edges[name] = Edge(name, self.store, journal, media=media)
+        await former_life.release_media(made.media, made.left.calls.keys())
         await made.start()
         return made
 

@@ -14,7 +14,7 @@ import pytest
 
 from edge.calls.journal import Journal
 from edge.sip.events import LegId
-from state.model import Outcome
+from state.model import AgentId, Outcome
 from tests.edge.stage import Center, Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
@@ -150,6 +150,56 @@ async def test_a_caller_who_is_gone_from_the_queue_without_a_goodbye_is_lost() -
 
 
 @in_virtual_time
+@pytest.mark.parametrize("who", [_caller, _agent])
+async def test_a_goodbye_that_was_written_and_not_answered_is_answered_by_the_next_life(
+    who: Pick, tmp_path: Path
+) -> None:
+    """Killed between the two: the call is counted once, and nothing of it is left."""
+    async with center("ann", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, ours = await a1.talking()
+        await settle()
+        leaver, other = (theirs, ours) if who is _caller else (ours, theirs)
+        a1.store.latency_s = 0.1
+        a1.sip.hang_up(leaver)
+        a1.sip.hang_up(other)
+        record = await made.record(a1, theirs)
+        assert not a1.sip.answered_goodbyes
+        await a1.kill()
+        again = await made.edge("a1", tmp_path)
+        for leg in (leaver, other):
+            assert again.sip.say_goodbye_again(a1.sip.over[leg].sip_call_id) == 200
+        await until(lambda: not again.debts.owed, "nothing is owed any more")
+        assert await made.records() == {record.call: record}
+        assert again.snapshot.works[AgentId("ann")].value.calls == 1
+        await made.nothing_is_left()
+        theirs, ours = await again.talking()
+        again.sip.hang_up(theirs)
+        again.sip.hang_up(ours)
+        await made.nothing_is_left()
+        assert len(await made.records()) == 2
+        assert again.snapshot.works[AgentId("ann")].value.calls == 2
+
+
+@in_virtual_time
+async def test_a_caller_who_left_the_queue_is_answered_by_the_next_life(tmp_path: Path) -> None:
+    async with center(edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs = await a1.waiting()
+        await settle()
+        a1.store.latency_s = 0.1
+        a1.sip.hang_up(theirs)
+        record = await made.record(a1, theirs)
+        assert not _has_answered(a1, theirs)
+        await a1.kill()
+        again = await made.edge("a1", tmp_path)
+        assert again.sip.say_goodbye_again(a1.sip.over[theirs].sip_call_id) == 200
+        await until(lambda: not again.debts.owed, "nothing is owed any more")
+        await made.nothing_is_left()
+        assert await made.records() == {record.call: record}
+
+
+@in_virtual_time
 async def test_what_is_owed_names_the_legs_whose_goodbyes_the_next_life_answers(
     tmp_path: Path,
 ) -> None:
@@ -166,3 +216,21 @@ async def test_what_is_owed_names_the_legs_whose_goodbyes_the_next_life_answers(
         assert owed.sip_call_ids == legs
         await made.edge("a1", tmp_path)
         assert await _outcome(made, a1, theirs) == (Outcome.ANSWERED, "caller_hung_up")
+
+
+@in_virtual_time
+async def test_an_agents_goodbye_that_the_caller_had_not_answered_yet_ends_the_call_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """Killed while it told the caller: who answers a dead edge takes the call for ended too."""
+    async with center("ann", edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        theirs, ours = await a1.talking()
+        await settle()
+        a1.sip.hang_up(ours)
+        await a1.kill()
+        again = await made.edge("a1", tmp_path)
+        assert again.sip.say_goodbye_again(a1.sip.over[ours].sip_call_id) == 200
+        assert await _outcome(made, a1, theirs) == (Outcome.ANSWERED, "agent_hung_up")
+        await until(lambda: not again.debts.owed, "nothing is owed any more")
+        await made.nothing_is_left()
