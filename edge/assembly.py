@@ -6,8 +6,9 @@ Owns who is told what, and decides nothing. How they are run, and how they end, 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from edge.acd.plan import Held
 from edge.alone.alone import Alone
 from edge.alone.mode import Mode
 from edge.alone.sister import Sisters
@@ -175,6 +176,7 @@ class Assembly:
             on_change=self._mode_changed,
             on_again=self._alone_again,
             kept=self.shared.kept,
+            held=self._held_by_calls,
         )
         self.sisters = Sisters(
             edge=self.settings.edge,
@@ -328,6 +330,13 @@ class Assembly:
 
     def _holds(self, call: CallId) -> bool:
         return self.switchboard.holds(call) or self.callbacks.holds(call) or self.owes(call)
+
+    def _held_by_calls(self) -> Iterator[Held]:
+        """Yield what the calls of this edge hold in the store, as far as it is theirs."""
+        calls = [each.records for each in self.switchboard.held() if not each.is_lost]
+        for records in (*calls, *(each.records for each in self.callbacks.held())):
+            if records.held is not None:
+                yield records.held
 
     def unreachable(self) -> frozenset[SiteId]:
         """Return the sites that this edge cannot reach, as far as it knows."""

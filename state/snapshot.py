@@ -160,6 +160,16 @@ def step(
     return builder.finish(max(revision, snapshot.revision))
 
 
+def mended(
+    snapshot: Snapshot, records: Iterable[KeyValue], seen_s: float
+) -> tuple[Snapshot, tuple[Delta, ...]]:
+    """Return the snapshot with records that a watch has lost, and what they change."""
+    builder = _Builder(snapshot, seen_s)
+    for record in records:
+        builder.put(record)
+    return builder.finish(snapshot.revision)
+
+
 class Replacing:
     """A snapshot that is being made of a listing, piece by piece: of a large one nobody waits.
 

@@ -8,10 +8,11 @@ refused, and its call decided anew.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 
+from edge.acd.plan import Held
 from edge.acd.token import Token, alone_token
 from edge.alone.kept import Kept
 from edge.alone.merging import Merged, is_shown, merge
@@ -55,8 +56,13 @@ class Alone:
         on_change: Callable[[Mode], None],
         on_again: Callable[[], None] = lambda: None,
         kept: Kept | None = None,
+        held: Callable[[], Iterable[Held]] = tuple,
     ) -> None:
-        """`on_again`: a former life of this edge was alone; what it knew of the gate is lost."""
+        """`on_again`: a former life of this edge was alone; what it knew of the gate is lost.
+
+        `held`: what the calls of this edge hold in the store.
+        """
+        self._held = held
         self._kept = kept or Kept(None)
         self.is_settled = False
         """Whether it is known if a former life of this edge has left something to merge."""
@@ -172,7 +178,7 @@ class Alone:
         before, self._standing = self._standing, next_standing(self._standing, seen, now.mono_s)
         if before.mode is Mode.QUORUM and self.mode is Mode.ALONE:
             self._since_ms = now.wall_ms
-            self._store.begin()
+            self._store.begin(held=self._held())
             log.warning("alone", site=self._site, revision=snapshot.revision)
             self._on_change(self.mode)
         elif before.mode is Mode.MERGING and self.mode is Mode.ALONE:

@@ -15,6 +15,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from edge.acd.merged_places import Rank, ranked
+from edge.acd.plan import Held
+from edge.alone.copy import with_held, with_landed
 from edge.alone.kept import Kept
 from state import keys
 from state.clock import Clock
@@ -24,7 +26,7 @@ from state.model import CallId
 from state.nesting import done_by
 from state.overlay import ALONE_FROM, Overlay, carry_out, translated, written
 from state.raw import Change
-from state.snapshot import Delta, Listener, Snapshot, step
+from state.snapshot import Delta, Listener, Snapshot
 from state.snapshot import replace as replaced
 from state.store import (
     Compare,
@@ -90,19 +92,29 @@ class SiteStore:
 
     # -- changing over
 
-    def begin(self, *, drop: Iterable[str] = (), written_before: Sequence[Change] = ()) -> None:
+    def begin(
+        self,
+        *,
+        drop: Iterable[str] = (),
+        written_before: Sequence[Change] = (),
+        held: Iterable[Held] = (),
+    ) -> None:
         """Serve alone from here on, without the records at the keys `drop`.
 
-        `written_before`: what a former life of this edge has written without a quorum.
+        `written_before`: what a former life of this edge has written without a quorum. `held`: what
+        its calls hold in the store.
         """
-        snapshot, deltas = self._with_landed(self._mirror.snapshot)
+        now_s = self._clock.now().mono_s
+        snapshot, deltas = with_landed(self._mirror.snapshot, self._landed, now_s)
+        snapshot, unseen = with_held(
+            snapshot, held, now_s, revisions=self._revisions, ranks=self._ranks
+        )
+        deltas += unseen
         self._overlay = Overlay(snapshot=snapshot)
         self._is_merging = False
         self._kept.begin(written_before)
         for revision, changes in groupby(written_before, key=lambda each: each.mod_revision):
-            self._overlay, new = written(
-                self._overlay, changes, revision, self._clock.now().mono_s, is_ours=True
-            )
+            self._overlay, new = written(self._overlay, changes, revision, now_s, is_ours=True)
             self._revision = max(self._revision, revision)
             deltas += new
         # The store never had this copy: what is decided on it must not name one of its revisions.
@@ -307,27 +319,6 @@ class SiteStore:
             if held is not None:
                 self._revisions[change.key, revision] = held.mod_revision
 
-    def _with_landed(self, snapshot: Snapshot) -> tuple[Snapshot, list[Delta]]:
-        """Return a snapshot with the own writes that it does not show yet, and what they change.
-
-        They stand in the store, and calls hold their revisions: the mirror may be seconds behind.
-        """
-        deltas: list[Delta] = []
-        for revision, operations in self._landed:
-            changes = [
-                Change(
-                    key=each.key,
-                    value=each.value if isinstance(each, Put) else None,
-                    create_revision=_created(snapshot, each.key, revision),
-                    mod_revision=revision,
-                )
-                for each in operations
-                if isinstance(each, Put | Delete) and each.key.startswith(keys.STATE)
-            ]
-            snapshot, new = step(snapshot, changes, snapshot.revision, self._clock.now().mono_s)
-            deltas += new
-        return snapshot, deltas
-
     def _mirror_turned(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
         while self._landed and self._landed[0][0] <= snapshot.revision:
             self._landed.popleft()
@@ -386,9 +377,3 @@ def _got_as(response: Response, wanted: Mapping[tuple[str, bytes], bytes]) -> Re
     if record is None or (record.key, record.value) not in wanted:
         return response
     return Got(record=replace(record, value=wanted[record.key, record.value]))
-
-
-def _created(snapshot: Snapshot, key: str, revision: int) -> int:
-    """Return when a record was created that is written at `revision`."""
-    before = snapshot.raw.get(key)
-    return revision if before is None else before.create_revision

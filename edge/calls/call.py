@@ -131,6 +131,11 @@ class CallShell:
         return Attempt(0) if self._call is None else self._call.attempt
 
     @property
+    def is_lost(self) -> bool:
+        """Whether its place is known to be another's, or to have been closed by somebody else."""
+        return self._call is not None and self._call.is_ticket_lost
+
+    @property
     def talks_to(self) -> SiteId | None:
         """The home site of the agent who talks with the caller; None: nobody, or they hold."""
         call = self._call

@@ -109,6 +109,10 @@ class Callbacks:
         """Tell whether a callback is held here."""
         return call in self._held
 
+    def held(self) -> list[Callback]:
+        """Return the callbacks that are held here."""
+        return list(self._held.values())
+
     def stages(self) -> Mapping[str, int]:
         """Count them by how far they are."""
         counts: dict[str, int] = {}

@@ -119,6 +119,7 @@ class Bench:
         self.shared = SlowStore(self.clock)
         self.mirror = Mirror(self.shared, self.clock)
         self.store = SiteStore(self.shared, self.mirror, self.clock)
+        self.calls: list[CallRecords] = []
 
     async def fill(self) -> None:
         """Configure one site with one agent, who is ready, and one edge."""
@@ -146,11 +147,17 @@ class Bench:
 
     def records(self, call: CallId = CALL) -> CallRecords:
         """Return what writes for a call."""
-        return CallRecords(store=self.store, clock=self.clock, call=call)
+        made = CallRecords(store=self.store, clock=self.clock, call=call)
+        self.calls.append(made)
+        return made
 
     async def give(self, records: CallRecords, token: Token) -> None:
         """Reserve Ann as the reserver does, and let the two talk."""
         await self.reserve(records, token)
+        await self.talk(records)
+
+    async def talk(self, records: CallRecords) -> None:
+        """Let the agent answer."""
         written = await records.write(
             lambda held, at: (
                 connected(held, held.given, at)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,7 @@ from state.model import (
     Offer,
     OfferState,
     Outcome,
+    Site,
     SiteId,
     TicketState,
     Work,
@@ -350,6 +353,101 @@ async def test_a_call_is_not_taken_for_lost_because_the_watch_lost_what_was_merg
     lost: str,
 ) -> None:
     bench = await configured()
+    async with living(bench) as (way, alone):
+        gone: list[str] = []
+        bench.store.subscribe(
+            lambda _, deltas: gone.extend(each.id for each in deltas if not each.after)
+        )
+        records = bench.records()
+        way.is_away = True
+        await until(lambda: alone.is_alone, "it serves alone")
+        await records.create(ticket(), bench.clock.now())
+        await bench.give(records, TOKEN)
+        await is_given_away_and_back(bench)
+        way.is_away, way.loses_events_of = False, lost
+        await until(lambda: alone.mode is Mode.QUORUM, "it is merged")
+        assert gone == []
+        assert CALL in bench.store.snapshot.tickets
+        assert isinstance(await bench.end(records), Landed)
+        assert (await record(bench)).cause == "agent_hung_up"
+
+
+# ---- what the mirror did not show when a site began to serve alone -------------------------------
+
+
+@in_virtual_time
+@pytest.mark.parametrize("lost", ["/ticket/", "/offer/"])
+async def test_a_call_of_which_the_watch_lost_something_goes_on_and_ends_alone(lost: str) -> None:
+    """Else it would be refused what it writes, and what it left be closed as a dead edge's."""
+    bench = await configured()
+    async with living(bench) as (way, alone):
+        records = bench.records()
+        await records.create(ticket(), bench.clock.now())
+        await until(lambda: CALL in bench.store.snapshot.tickets, "seen")
+        way.loses_events_of = lost
+        await bench.reserve(records)
+        await is_seen_up_to_now(bench)
+        assert not bench.store.snapshot.offers or lost == "/ticket/"
+        way.is_away = True
+        await until(lambda: alone.is_alone, "it serves alone")
+        assert ANN in bench.store.snapshot.offers
+        assert bench.store.snapshot.tickets[CALL].value.agent == ANN
+        await bench.talk(records)
+        assert isinstance(await bench.end(records), Landed)
+        way.is_away, way.loses_events_of = False, ""
+        await until(lambda: alone.mode is Mode.QUORUM, "it is merged")
+    assert (await record(bench)).cause == "agent_hung_up"
+    assert not await bench.has(keys.ticket(CALL))
+    assert not await bench.has(keys.offer(ANN))
+
+
+@in_virtual_time
+async def test_a_caller_whose_place_the_watch_lost_gives_up_alone_and_is_told_so() -> None:
+    bench = await configured()
+    async with living(bench) as (way, alone):
+        records = bench.records()
+        way.loses_events_of = "/ticket/"
+        await records.create(ticket(), bench.clock.now())
+        await is_seen_up_to_now(bench)
+        assert CALL not in bench.store.snapshot.tickets
+        way.is_away = True
+        await until(lambda: alone.is_alone, "it serves alone")
+        gave_up = Ending(outcome=Outcome.ABANDONED, cause="caller_hung_up")
+        written = await records.end(
+            lambda held, at: None if held is None else ended(held, gave_up, WITHDRAWN, at), A1
+        )
+        assert isinstance(written, Landed)
+        way.is_away, way.loses_events_of = False, ""
+        await until(lambda: alone.mode is Mode.QUORUM, "it is merged")
+    assert (await record(bench)).cause == "caller_hung_up"
+    assert not await bench.has(keys.ticket(CALL))
+
+
+async def test_a_place_that_somebody_else_has_written_since_is_left_as_it_is(bench: Bench) -> None:
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    await bench.reserve(records)
+    assert records.held is not None
+    await bench.put(keys.ticket(CALL), ticket(holder="b1"))
+    freed = Delete(key=keys.offer(ANN))
+    await bench.shared.txn((), (freed,))
+    await bench.read()
+    bench.store.begin(held=(records.held,))
+    assert bench.store.snapshot.tickets[CALL].value.holder == "b1"
+    assert ANN not in bench.store.snapshot.offers
+
+
+async def is_seen_up_to_now(bench: Bench) -> None:
+    """Wait until the mirror has gone on to a later revision."""
+    await bench.put(keys.site(SiteId("b")), Site(id=SiteId("b"), name="B", sip="h:2"))
+    now = (await bench.shared.range(keys.ticket(CALL))).revision
+    await until(lambda: bench.store.snapshot.revision >= now, "seen")
+
+
+@asynccontextmanager
+async def living(bench: Bench) -> AsyncIterator[tuple[TroubledStore, Alone]]:
+    """Let the edge follow the store, and serve alone if it must."""
     way = TroubledStore(bench.shared)
     mirror = Mirror(way, bench.clock)
     store = bench.store = SiteStore(way, mirror, bench.clock)
@@ -362,23 +460,11 @@ async def test_a_call_is_not_taken_for_lost_because_the_watch_lost_what_was_merg
         store=store,
         gate_of=_no_gate,
         on_change=lambda _: None,
+        held=lambda: [each.held for each in bench.calls if each.held is not None],
     )
-    gone: list[str] = []
-    store.subscribe(lambda _, deltas: gone.extend(each.id for each in deltas if not each.after))
     running = [asyncio.create_task(part) for part in (mirror.run(), alone.run())]
     await until(lambda: ANN in store.snapshot.agents, "the mirror shows what there is")
-    records = bench.records()
-    way.is_away = True
-    await until(lambda: alone.is_alone, "it serves alone")
-    await records.create(ticket(), bench.clock.now())
-    await bench.give(records, TOKEN)
-    await is_given_away_and_back(bench)
-    way.is_away, way.loses_events_of = False, lost
-    await until(lambda: alone.mode is Mode.QUORUM, "it is merged")
-    assert gone == []
-    assert CALL in store.snapshot.tickets
-    assert isinstance(await bench.end(records), Landed)
-    assert (await record(bench)).cause == "agent_hung_up"
+    yield way, alone
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
