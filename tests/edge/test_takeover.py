@@ -24,7 +24,7 @@ from state.snapshot import Snapshot
 from tests.acd.stage import decision
 from tests.acd.worlds import ticket
 from tests.edge.fake_telephony import CALLER_SDP
-from tests.edge.stage import SALES, Edge, center
+from tests.edge.stage import SALES, Center, Edge, center
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
 LEG = LegId("caller")
@@ -86,6 +86,23 @@ def _takeover(  # noqa: PLR0913  what a life finds
         relay=edge.media,
         notes={place.call: note},
     )
+
+
+async def _of_a_waiting_caller(
+    made: Center,
+    state: State = State.QUEUED,
+    *,
+    relay_has_it: bool = False,
+    hears_nothing: bool = False,
+) -> Takeover:
+    """Return the takeover, by edge a1, of a caller whose place is written."""
+    a1, waiting = made.edges["a1"], replace(PLACE, state=TicketState(state.value))
+    takeover = _takeover(a1, state, waiting, hears_nothing=hears_nothing)
+    await made.put(keys.ticket(PLACE.call), waiting)
+    await settle()
+    if relay_has_it:
+        await a1.media.hold_caller(PLACE.call, CALLER_SDP)
+    return takeover
 
 
 @in_virtual_time
@@ -212,41 +229,21 @@ async def test_who_hung_up_meanwhile_ended_the_call_if_they_could_be_heard(
 @in_virtual_time
 @pytest.mark.parametrize("state", [State.GREETING, State.QUEUED])
 @pytest.mark.parametrize("relay_has_it", [True, False])
-async def test_a_caller_who_waited_and_left_meanwhile_is_lost_if_they_heard_nothing_any_more(
-    *, relay_has_it: bool, state: State
+@pytest.mark.parametrize("is_heard_late", [False, True], ids=["meanwhile", "just after"])
+async def test_a_caller_who_waited_and_left_is_lost_if_they_heard_nothing_any_more(
+    *, relay_has_it: bool, state: State, is_heard_late: bool
 ) -> None:
+    """A goodbye that was said to a dead edge may be heard only when it is said again."""
     async with center() as made:
         a1 = made.edges["a1"]
-        waiting = replace(PLACE, state=TicketState(state.value))
-        takeover = _takeover(a1, state, waiting)
-        await made.put(keys.ticket(PLACE.call), waiting)
-        await settle()
-        if relay_has_it:
-            await a1.media.hold_caller(PLACE.call, CALLER_SDP)
-        a1.sip.hang_up(LEG)
-        await takeover.run()
-        record = await made.record(a1, LEG)
-        assert record.outcome is (Outcome.ABANDONED if relay_has_it else Outcome.LOST)
-
-
-@in_virtual_time
-@pytest.mark.parametrize("state", [State.GREETING, State.QUEUED])
-@pytest.mark.parametrize("relay_has_it", [True, False])
-async def test_a_caller_who_leaves_just_after_their_call_was_taken_up_is_lost_if_they_heard_nothing(
-    *, relay_has_it: bool, state: State
-) -> None:
-    """Their goodbye was said to a dead edge, and is heard when it is said again."""
-    async with center() as made:
-        a1 = made.edges["a1"]
-        waiting = replace(PLACE, state=TicketState(state.value))
-        takeover = _takeover(a1, state, waiting)
-        await made.put(keys.ticket(PLACE.call), waiting)
-        await settle()
-        if relay_has_it:
-            await a1.media.hold_caller(PLACE.call, CALLER_SDP)
-        await takeover.run()
-        assert a1.state_of(LEG) == "queued"
-        a1.sip.hang_up(LEG)
+        takeover = await _of_a_waiting_caller(made, state, relay_has_it=relay_has_it)
+        if is_heard_late:
+            await takeover.run()
+            assert a1.state_of(LEG) == "queued"
+            a1.sip.hang_up(LEG)
+        else:
+            a1.sip.hang_up(LEG)
+            await takeover.run()
         record = await made.record(a1, LEG)
         assert record.outcome is (Outcome.ABANDONED if relay_has_it else Outcome.LOST)
 
@@ -257,10 +254,7 @@ async def test_a_next_life_knows_whom_nobody_has_told_of_new_media(tmp_path: Pat
     journal = Journal(tmp_path / "journal-a1")
     async with center(edges=()) as made:
         a1 = await made.edge("a1", tmp_path)
-        waiting = replace(PLACE, state=TicketState.QUEUED)
-        takeover = _takeover(a1, State.QUEUED, waiting)
-        await made.put(keys.ticket(PLACE.call), waiting)
-        await settle()
+        takeover = await _of_a_waiting_caller(made)
         await takeover.run()
         (note,) = journal.load().calls.values()
         assert note.hears_nothing
@@ -281,11 +275,7 @@ async def test_who_leaves_after_two_lives_in_which_nobody_told_them_of_new_media
 ) -> None:
     async with center() as made:
         a1 = made.edges["a1"]
-        waiting = replace(PLACE, state=TicketState.QUEUED)
-        takeover = _takeover(a1, State.QUEUED, waiting, hears_nothing=hears_nothing)
-        await made.put(keys.ticket(PLACE.call), waiting)
-        await settle()
-        await a1.media.hold_caller(PLACE.call, CALLER_SDP)
+        takeover = await _of_a_waiting_caller(made, relay_has_it=True, hears_nothing=hears_nothing)
         await takeover.run()
         a1.sip.hang_up(LEG)
         record = await made.record(a1, LEG)
@@ -297,10 +287,7 @@ async def test_who_asks_for_our_offer_after_the_relay_forgot_them_is_told_of_new
     """What they were told before is of ports that are no more."""
     async with center() as made:
         a1 = made.edges["a1"]
-        waiting = replace(PLACE, state=TicketState.QUEUED)
-        takeover = _takeover(a1, State.QUEUED, waiting)
-        await made.put(keys.ticket(PLACE.call), waiting)
-        await settle()
+        takeover = await _of_a_waiting_caller(made)
         await takeover.run()
         a1.sip.offer(LEG, None)
         await settle()

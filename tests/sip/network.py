@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -165,6 +166,10 @@ class Network:
         if not party.deaf:
             self._hand_out(party, party.stack.receive(datagram, source, self.now))
 
+    def lose(self, method: bytes) -> None:
+        """Lose every request of a method, until told to `tamper` otherwise."""
+        self.tamper = lambda datagram: b"" if datagram.startswith(method) else datagram
+
     def inject(self, party: Party, text: str | bytes, source: Address) -> None:
         """Deliver bytes that no stack wrote; LF alone stands for CRLF."""
         if isinstance(text, str):
@@ -224,14 +229,28 @@ class Network:
         ]
 
 
+def arrived(
+    network: Network,
+    *,
+    callees: Mapping[str, Any] = MappingProxyType({}),
+    **more: Any,  # noqa: ANN401 - whatever else `Party.call` takes
+) -> tuple[Party, Party, LegId]:
+    """Return a caller, a callee and the caller's leg, in a call that has come and no more.
+
+    `callees`: whatever else the callee's `SipStack` takes.
+    """
+    caller, callee = network.party("alice"), network.party("bob", **callees)
+    out = caller.call(callee, **more)
+    network.run(0.1)
+    return caller, callee, out
+
+
 def established(
     network: Network,
     **callees: Any,  # noqa: ANN401 - whatever else `SipStack` takes
 ) -> tuple[Party, Party, LegId, LegId]:
     """Return a caller, a callee and their legs, in a call that has been answered."""
-    caller, callee = network.party("alice"), network.party("bob", **callees)
-    out = caller.call(callee)
-    network.run(0.1)
+    caller, callee, out = arrived(network, callees=callees)
     callee.stack.answer(callee.leg, ANSWER, network.now)
     network.run(0.1)
     incoming = callee.leg

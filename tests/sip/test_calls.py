@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ from edge.sip.events import (
     ResponseReceived,
 )
 from edge.sip.message import Request, Response
-from tests.sip.network import ANSWER, LOST, OFFER, Fate, Network, established
+from tests.sip.network import ANSWER, LOST, OFFER, Fate, Network, Party, arrived, established
 
 
 def test_a_call_is_answered_confirmed_and_hung_up() -> None:
@@ -47,9 +48,7 @@ def test_a_call_is_answered_confirmed_and_hung_up() -> None:
 
 def test_a_new_invite_gets_100_at_once_and_says_who_calls() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee, headers={"X-Everline-Via": "a"}, sip_call_id="call-1")
-    network.run(0.1)
+    caller, callee, _ = arrived(network, headers={"X-Everline-Via": "a"}, sip_call_id="call-1")
     invite = callee.only(IncomingInvite)
     assert len(network.sent("bob", 100)) == 1
     assert invite.from_uri == "sip:alice@everline"
@@ -60,9 +59,7 @@ def test_a_new_invite_gets_100_at_once_and_says_who_calls() -> None:
 
 def test_progress_then_answer_reaches_the_caller_with_the_description() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     callee.stack.progress(callee.leg, 183, network.now, sdp=ANSWER)
     network.run(0.1)
     callee.stack.answer(callee.leg, ANSWER, network.now, headers={"X-Test": "1"})
@@ -75,9 +72,7 @@ def test_progress_then_answer_reaches_the_caller_with_the_description() -> None:
 @pytest.mark.parametrize("status", [302, 404, 486, 503, 603])
 def test_a_refusal_reaches_the_caller_and_is_acknowledged(status: int) -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     callee.stack.reject(
         callee.leg, status, network.now, reason="Not Now", headers={"Retry-After": "3"}
     )
@@ -104,9 +99,7 @@ def test_a_call_to_nobody_times_out_after_the_given_time() -> None:
 
 def test_a_callee_that_dies_while_it_rings_is_given_up_in_the_end() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     callee.deaf = True
     network.run_out()
     assert caller.only(Rejected).timeout
@@ -117,9 +110,7 @@ def test_a_callee_that_dies_while_it_rings_is_given_up_in_the_end() -> None:
 
 def test_cancel_ends_a_ringing_call_on_both_sides() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    leg = caller.call(callee)
-    network.run(0.1)
+    caller, callee, leg = arrived(network)
     callee.stack.progress(callee.leg, 180, network.now)
     network.run(0.1)
     caller.stack.cancel(leg, network.now, reason="SIP;cause=200")
@@ -147,9 +138,7 @@ def test_cancel_waits_for_a_provisional_response() -> None:
 
 def test_a_200_that_crosses_cancel_is_acknowledged_and_hung_up() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    leg = caller.call(callee)
-    network.run(0.1)
+    caller, callee, leg = arrived(network)
     callee.stack.answer(callee.leg, ANSWER, network.now)
     caller.stack.cancel(leg, network.now)
     network.run(0.2)
@@ -183,9 +172,7 @@ Content-Length: 0
 
 def test_a_cancelled_invite_that_nobody_ends_is_over_after_32_seconds() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    leg = caller.call(callee)
-    network.run(0.1)
+    caller, callee, leg = arrived(network)
     callee.deaf = True
     caller.stack.cancel(leg, network.now)
     network.run(31)
@@ -200,9 +187,7 @@ def test_a_cancelled_invite_that_nobody_ends_is_over_after_32_seconds() -> None:
 
 def test_a_200_is_retransmitted_until_ack_and_a_repeated_200_is_acknowledged_again() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    _, callee, _ = arrived(network)
     network.fates = iter([LOST, LOST])
     callee.stack.answer(callee.leg, ANSWER, network.now)
     network.run(5)
@@ -214,9 +199,7 @@ def test_a_200_is_retransmitted_until_ack_and_a_repeated_200_is_acknowledged_aga
 
 def test_a_lost_ack_is_sent_again_for_the_repeated_200() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     callee.stack.answer(callee.leg, ANSWER, network.now)
     network.collect()
     network.fates = iter([LOST])
@@ -228,9 +211,7 @@ def test_a_lost_ack_is_sent_again_for_the_repeated_200() -> None:
 
 def test_without_ack_the_callee_says_bye_after_32_seconds() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     callee.stack.answer(callee.leg, ANSWER, network.now)
     caller.deaf = True
     network.run(31.9)
@@ -245,9 +226,7 @@ def test_without_ack_the_callee_says_bye_after_32_seconds() -> None:
 
 def test_bye_before_ack_waits_for_it() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     callee.stack.answer(callee.leg, ANSWER, network.now)
     callee.stack.bye(callee.leg, network.now)
     assert not network.sent("bob", "BYE")
@@ -283,9 +262,7 @@ def test_two_byes_that_cross_end_the_call_once_on_each_side() -> None:
 
 def test_late_offer_brings_the_answer_in_ack() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    leg = caller.call(callee, sdp=None)
-    network.run(0.1)
+    caller, callee, leg = arrived(network, sdp=None)
     assert callee.only(IncomingInvite).sdp is None
     callee.stack.answer(callee.leg, OFFER, network.now)
     network.run(0.6)
@@ -351,9 +328,7 @@ def test_reinvite_without_offer_asks_for_theirs_and_ack_brings_the_answer() -> N
 
 def test_reinvite_before_ack_goes_out_when_ack_has_come() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     callee.stack.answer(callee.leg, ANSWER, network.now)
     callee.stack.reinvite(callee.leg, b"v=0 next", network.now)
     assert not network.sent("bob", "INVITE")
@@ -448,9 +423,7 @@ def test_an_offer_to_a_leg_that_is_gone_there_ends_here() -> None:
 
 def test_a_reliable_provisional_is_acknowledged_by_prack_and_its_answer_counts() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     callee.stack.progress(callee.leg, 183, network.now, sdp=ANSWER, reliable=True)
     network.run(0.1)
     assert len(network.sent("alice", "PRACK")) == 1
@@ -463,9 +436,7 @@ def test_a_reliable_provisional_is_acknowledged_by_prack_and_its_answer_counts()
 
 def test_a_lost_reliable_provisional_is_sent_again_and_the_answer_waits_for_prack() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     network.fates = iter([LOST])
     callee.stack.progress(callee.leg, 183, network.now, sdp=ANSWER, reliable=True)
     callee.stack.answer(callee.leg, ANSWER, network.now)
@@ -478,9 +449,7 @@ def test_a_lost_reliable_provisional_is_sent_again_and_the_answer_waits_for_prac
 
 def test_several_reliable_provisionals_go_one_after_the_other() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     for status in (181, 182, 180):
         callee.stack.progress(callee.leg, status, network.now, reliable=True)
     network.run(0.5)
@@ -490,9 +459,7 @@ def test_several_reliable_provisionals_go_one_after_the_other() -> None:
 
 def test_a_late_offer_in_a_reliable_provisional_is_answered_in_prack() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    leg = caller.call(callee, sdp=None)
-    network.run(0.1)
+    caller, callee, leg = arrived(network, sdp=None)
     callee.stack.progress(callee.leg, 183, network.now, sdp=OFFER, reliable=True)
     network.run(0.1)
     assert caller.only(Progress).needs_prack_sdp
@@ -507,10 +474,8 @@ def test_a_late_offer_in_a_reliable_provisional_is_answered_in_prack() -> None:
 
 def test_without_prack_the_call_is_refused_with_504() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
-    network.tamper = lambda wire: b"" if wire.startswith(b"PRACK") else wire
+    caller, callee, _ = arrived(network)
+    network.lose(b"PRACK")
     callee.stack.progress(callee.leg, 183, network.now, sdp=ANSWER, reliable=True)
     network.run(40)
     assert caller.only(Rejected).status == 504
@@ -520,9 +485,7 @@ def test_without_prack_the_call_is_refused_with_504() -> None:
 
 def test_update_in_an_early_dialog_is_answered() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    leg = caller.call(callee)
-    network.run(0.1)
+    caller, callee, leg = arrived(network)
     callee.stack.progress(callee.leg, 183, network.now, sdp=ANSWER, reliable=True)
     network.run(0.1)
     caller.stack.update(leg, b"v=0 early", network.now)
@@ -642,17 +605,27 @@ def test_who_wants_no_notify_gets_none() -> None:
     network.run_out()
 
 
-def test_options_is_answered_by_itself() -> None:
-    network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
+def ask_options(
+    caller: Party,
+    callee: Party,
+    **more: Any,  # noqa: ANN401 - whatever else `SipStack.request` takes
+) -> None:
+    """Send OPTIONS to `callee`."""
     caller.stack.request(
         method="OPTIONS",
         request_uri="sip:bob@everline",
         from_uri="sip:alice@everline",
         to_uri="sip:bob@everline",
         next_hop=callee.address,
-        now=network.now,
+        now=caller.network.now,
+        **more,
     )
+
+
+def test_options_is_answered_by_itself() -> None:
+    network = Network()
+    caller, callee = network.party("alice"), network.party("bob")
+    ask_options(caller, callee)
     network.run(0.1)
     response = caller.only(ResponseReceived)
     assert response.status == 200
@@ -665,15 +638,7 @@ def test_options_to_nobody_times_out_after_the_given_time() -> None:
     network = Network()
     caller, callee = network.party("alice"), network.party("bob")
     callee.deaf = True
-    caller.stack.request(
-        method="OPTIONS",
-        request_uri="sip:bob@everline",
-        from_uri="sip:alice@everline",
-        to_uri="sip:bob@everline",
-        next_hop=callee.address,
-        now=network.now,
-        timeout_s=0.8,
-    )
+    ask_options(caller, callee, timeout_s=0.8)
     network.run(0.9)
     assert caller.only(ResponseReceived).timeout
     network.run_out()
@@ -721,25 +686,24 @@ def fork_of(callee_answer: Response, tag: str, contact: str) -> str:
 
 def test_the_second_fork_that_answers_is_acknowledged_and_hung_up() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
+    caller, callee, leg = arrived(network)
     other = network.party("carol")
-    leg = caller.call(callee)
-    network.run(0.1)
     callee.stack.answer(callee.leg, ANSWER, network.now)
     network.run(0.1)
     answer = network.sent("bob", 200)[0]
     assert isinstance(answer, Response)
     second = fork_of(answer, "carol-tag", f"sip:carol@{other.address.host}:5060")
+
+    def told_carol(method: str) -> int:
+        return sum(each.to.tag == "carol-tag" for each in network.sent("alice", method))
+
     network.inject(caller, second, callee.address)
     network.run(0.1)
     assert len(caller.of(Answered)) == 1
-    acks = [m for m in network.sent("alice", "ACK") if m.to.tag == "carol-tag"]
-    byes = [m for m in network.sent("alice", "BYE") if m.to.tag == "carol-tag"]
-    assert len(acks) == len(byes) == 1
+    assert [told_carol("ACK"), told_carol("BYE")] == [1, 1]
     network.inject(caller, second, callee.address)
-    acks = [m for m in network.sent("alice", "ACK") if m.to.tag == "carol-tag"]
-    byes = [m for m in network.sent("alice", "BYE") if m.to.tag == "carol-tag"]
-    assert (len(acks), len(byes)) == (2, 1), "a 200 that comes again is acknowledged again"
+    assert told_carol("ACK") == 2, "a 200 that comes again is acknowledged again"
+    assert told_carol("BYE") == 1
     assert caller.stack.legs() == 1
     caller.stack.bye(leg, network.now)
     network.run_out()
@@ -854,9 +818,7 @@ def test_responses_go_where_the_request_came_from() -> None:
 
 def test_a_response_that_no_transaction_wants_is_discarded() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     stray = (
         "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKno\nFrom: <sip:a@b>;tag=1\n"
         "To: <sip:c@d>;tag=2\nCall-ID: x\nCSeq: 1 INVITE\n\n"
@@ -952,9 +914,7 @@ def test_their_bye_refuses_an_offer_of_theirs_that_nobody_answered() -> None:
 
 def test_a_reliable_provisional_out_of_order_is_not_acknowledged() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     callee.stack.progress(callee.leg, 183, network.now, reliable=True)
     network.run(0.1)
     (first,) = network.sent("bob", 183)
@@ -970,9 +930,7 @@ def test_a_reliable_provisional_out_of_order_is_not_acknowledged() -> None:
 
 def test_an_invite_with_credentials_meets_a_proxy_challenge() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee, credentials=("alice", "secret"))
-    network.run(0.1)
+    caller, callee, _ = arrived(network, credentials=("alice", "secret"))
     challenge = 'Digest realm="everline", nonce="n", qop="auth"'
     callee.stack.reject(callee.leg, 407, network.now, headers={"Proxy-Authenticate": challenge})
     network.run(0.1)

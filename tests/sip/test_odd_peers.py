@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge.sip.events import Answered, Ended, EndedBy, OfferAnswered, OfferReceived, Rejected
 from edge.sip.message import Request
-from tests.sip.network import ANSWER, LOST, OFFER, Network, Party, established
+from tests.sip.network import ANSWER, LOST, OFFER, Network, Party, arrived, established
 
 
 def request_of(callee: Party, caller: Party, invite: Request, method: str, body: bytes) -> str:
@@ -20,9 +20,7 @@ def request_of(callee: Party, caller: Party, invite: Request, method: str, body:
 
 def test_an_answer_whose_route_makes_no_sense_ends_a_call_that_rang() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    caller.call(callee)
-    network.run(0.1)
+    caller, callee, _ = arrived(network)
     callee.stack.progress(callee.leg, 180, network.now)
     network.run(0.1)
 
@@ -41,9 +39,7 @@ def test_an_answer_whose_route_makes_no_sense_ends_a_call_that_rang() -> None:
 
 def test_an_offer_refused_in_an_early_dialog_is_in_nobodys_way_later() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    leg = caller.call(callee)
-    network.run(0.1)
+    caller, callee, leg = arrived(network)
     callee.stack.progress(callee.leg, 183, network.now, sdp=ANSWER, reliable=True)
     network.run(0.1)
     invite = network.sent("alice", "INVITE")[0]
@@ -67,7 +63,7 @@ def test_an_offer_refused_after_our_goodbye_is_not_made_again() -> None:
     caller.stack.reinvite(out, OFFER, network.now)
     network.run(0.1)
     assert callee.heard(OfferReceived)
-    network.tamper = lambda each: b"" if each.startswith(b"BYE") else each
+    network.lose(b"BYE")
     caller.stack.bye(out, network.now)
     network.run(0.1)
     callee.stack.refuse_offer(incoming, 491, network.now)
@@ -82,7 +78,7 @@ def test_their_offer_after_our_goodbye_is_acknowledged_and_not_handed_out() -> N
     caller, callee, out, incoming = established(network)
     caller.stack.reinvite(out, None, network.now)
     network.run(0.1)
-    network.tamper = lambda each: b"" if each.startswith(b"BYE") else each
+    network.lose(b"BYE")
     caller.stack.bye(out, network.now)
     network.run(0.1)
     callee.stack.answer_offer(incoming, OFFER, network.now)
@@ -95,9 +91,7 @@ def test_their_offer_after_our_goodbye_is_acknowledged_and_not_handed_out() -> N
 
 def test_who_asks_anew_while_a_goodbye_waits_for_their_lost_ack_hears_it() -> None:
     network = Network()
-    caller, callee = network.party("alice"), network.party("bob")
-    leg = caller.call(callee)
-    network.run(0.1)
+    caller, callee, leg = arrived(network)
     callee.stack.answer(callee.leg, ANSWER, network.now)
     network.collect()
     network.fates = iter([LOST])  # the ACK
@@ -105,7 +99,7 @@ def test_who_asks_anew_while_a_goodbye_waits_for_their_lost_ack_hears_it() -> No
     network.run(0.02)
     assert network.sent("alice", "ACK")
     assert not network.sent("bob", "BYE")
-    network.tamper = lambda each: b"" if each.startswith(b"ACK") else each
+    network.lose(b"ACK")
     caller.stack.reinvite(leg, OFFER, network.now)
     network.run(1.0)
     assert len(network.sent("bob", "BYE")) == 1
