@@ -39,6 +39,12 @@ class State(StrEnum):
     ENDED = "ended"
 
 
+PAST = frozenset({State.ENDING, State.ENDED})
+"""In these nothing goes on any more that a next life could take up."""
+WITH_MEDIA = frozenset(State) - PAST - {State.ARRIVING}
+"""In these the relay should know the call."""
+
+
 class CallerLeg(StrEnum):
     """How far the caller's leg is."""
 

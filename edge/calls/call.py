@@ -14,7 +14,7 @@ import structlog
 
 from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
-from edge.acd.call import Call, Rules, State
+from edge.acd.call import WITH_MEDIA, Call, Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.call_resume import NOTHING_PASSED, called_back, resumed
 from edge.acd.call_state import start, step
@@ -172,7 +172,7 @@ class CallShell:
     @property
     def has_media(self) -> bool:
         """Whether the relay should know it."""
-        return self._call is not None and self._call.state in _WITH_MEDIA
+        return self._call is not None and self._call.state in WITH_MEDIA
 
     # -- what happens to it
 
@@ -434,17 +434,6 @@ class CallShell:
 _LAST_RESORT_S = 4.0
 """How long a call may take to end in order after a fault of ours."""
 _PENDING = 491
-_WITH_MEDIA = frozenset(
-    {
-        State.GREETING,
-        State.QUEUED,
-        State.RINGING,
-        State.JOINING,
-        State.CONNECTED,
-        State.TRANSFERRING,
-        State.RETURNING,
-    }
-)
 _TIMEOUTS: dict[fx.Timer, ev.Event] = {
     fx.Timer.RING: ev.RingTimeout(),
     fx.Timer.RELEASE: ev.ReleaseTimeout(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from edge.acd import call_events as ev
-from edge.acd.call import AgentLeg, Call, State
+from edge.acd.call import PAST, AgentLeg, Call, State
 from edge.acd.call_events import Side
 from edge.acd.call_resume import Passing
 from edge.acd.owed import Owed
@@ -20,7 +20,6 @@ from edge.sip.errors import LocalError
 from state.model import Ticket
 
 log = structlog.get_logger()
-_PAST_TAKING_UP = frozenset({State.ENDING, State.ENDED})
 
 
 class CallNotes:
@@ -49,7 +48,7 @@ class CallNotes:
         """Write down what an event has made of the call, if its next life has to know."""
         if isinstance(event, ev.Confirmed) and event.side is Side.CALLER:
             self.is_confirmed = True
-        if call.state in _PAST_TAKING_UP:
+        if call.state in PAST:
             self._owe(before, call, ticket)
         elif self.is_confirmed and (
             call.state is not before.state
@@ -61,7 +60,7 @@ class CallNotes:
 
     def note_again(self, call: Call, ticket: Ticket) -> None:
         """Write down where the call stands: something beside it has changed."""
-        if self.is_confirmed and call.state not in _PAST_TAKING_UP:
+        if self.is_confirmed and call.state not in PAST:
             self.note(call, ticket)
 
     def note(self, call: Call, ticket: Ticket) -> None:
