@@ -146,7 +146,11 @@ class Assembly:
         )
         if self.recorder is not None:
             self.recorder.on_failed = self.switchboard.recording_failed
-            self.keyed_tones = KeyedTones(ask=self.recorder.keyed_tones, part=self.switchboard.part)
+            self.keyed_tones = KeyedTones(
+                ask=self.recorder.keyed_tones,
+                part=self.switchboard.part,
+                apart=self.switchboard.apart,
+            )
         self.recording_wishes = RecordingWishes(
             edge=self.settings.edge,
             store=self.shared.store,

@@ -31,16 +31,19 @@ class KeyedTones:
         self,
         *,
         ask: Callable[[int, float], Awaitable[Mapping[str, object]]],
-        part: Callable[[CallId, bool], Awaitable[bool]],
+        part: Callable[[CallId, bool], Awaitable[None]],
+        apart: Callable[[], Mapping[CallId, bool]],
     ) -> None:
         """`ask` is answered when something is new since a number, or after some seconds.
 
-        `part` keeps an agent from the caller, or no longer, and tells whether that is so now.
+        `part` keeps an agent from the caller, or no longer. `apart` tells of which calls that may
+        be so now, also since a former life of this edge; True: it is.
         """
         self._ask = ask
         self._part = part
-        self._apart: dict[CallId, float] = {}
-        """Since when, on the event loop's clock."""
+        self._apart = apart
+        self._since_s: dict[CallId, float] = {}
+        """Since when, on the event loop's clock, as far as this life knows."""
         self._given_up: set[CallId] = set()
 
     async def run(self) -> None:
@@ -48,10 +51,10 @@ class KeyedTones:
         seen, keying = 0, frozenset[CallId]()
         while True:
             try:
-                answer = await self._ask(seen, RETRY_S if self._apart or keying else ASKED_S)
+                answer = await self._ask(seen, RETRY_S if self._apart() or keying else ASKED_S)
             except (OSError, EOFError, TimeoutError, ValueError) as error:
-                if self._apart:
-                    log.warning("recorder_away", apart=len(self._apart), **fault(error))
+                if apart := len(self._apart()):
+                    log.warning("recorder_away", apart=apart, **fault(error))
                 seen, keying = 0, frozenset()
             else:
                 seen, keying = _read(answer)
@@ -64,24 +67,20 @@ class KeyedTones:
 
     async def _follow(self, keying: AbstractSet[CallId]) -> None:
         now_s = asyncio.get_running_loop().time()
+        apart = self._apart()
+        self._since_s = {call: self._since_s.get(call, now_s) for call in apart}
         self._given_up &= keying
-        for call, since_s in list(self._apart.items()):
-            if now_s - since_s >= LONGEST_S:
+        for call in (keying & apart.keys()) - self._given_up:
+            if now_s - self._since_s[call] >= LONGEST_S:
                 log.warning("caller_apart_for_too_long", call=call)
                 self._given_up.add(call)
         wanted = keying - self._given_up
-        # Side by side: a relay that takes long over one call holds up no other.
+        # Side by side: a relay that takes long over one call holds up no other. What it does not
+        # take, and what another agent's coming has undone, is said again.
         await asyncio.gather(
-            *(self._say(call, on=True) for call in wanted - self._apart.keys()),
-            *(self._say(call, on=False) for call in self._apart.keys() - wanted),
+            *(self._part(call, True) for call in wanted if not apart.get(call)),  # noqa: FBT003
+            *(self._part(call, False) for call in apart.keys() - wanted),  # noqa: FBT003
         )
-
-    async def _say(self, call: CallId, *, on: bool) -> None:
-        """Say it; what the relay does not take is said again."""
-        if await self._part(call, on):
-            self._apart.setdefault(call, asyncio.get_running_loop().time())
-        else:
-            self._apart.pop(call, None)
 
 
 def _read(answer: Mapping[str, object]) -> tuple[int, frozenset[CallId]]:

@@ -22,6 +22,7 @@ from edge.acd.call_writes import Close, Write
 from edge.acd.owed import foreseen, given
 from edge.acd.token import Token
 from edge.calls.consulting import Consulting, Wanted
+from edge.calls.ears import Ears
 from edge.calls.giving_up import FAULT, GivingUp
 from edge.calls.journal import CallNote
 from edge.calls.legs import CallLegs, SipEffect, Tell
@@ -83,6 +84,7 @@ class CallShell:
             consulting=self._consulting,
         )
         self._call: Call | None = None
+        media.ears.on_change = self._note
         self._timers = CallTimers()
         self._inbox: deque[ev.Event] = deque()
         self._is_busy = False
@@ -165,9 +167,14 @@ class CallShell:
         """Keep the caller's tones from the agent, or no more; tell whether no caller is heard."""
         return await self._media.silence_caller(on=on)
 
-    async def part(self, *, on: bool) -> bool:
-        """Keep a caller who keys tones from the agent, or no longer; tell which it is now."""
-        return await self._media.part(on=on)
+    @property
+    def ears(self) -> Ears:
+        """What the relay keeps from the agent of a caller who keys tones."""
+        return self._media.ears
+
+    async def part(self, *, on: bool) -> None:
+        """Keep a caller who keys tones from the agent, or no longer; `ears` tells which it is."""
+        await self._media.part(on=on)
 
     @property
     def has_media(self) -> bool:
@@ -193,7 +200,12 @@ class CallShell:
         self._carry_out(effects)
 
     def adopt_agents(self, note: CallNote) -> None:
-        """Take up the legs of the agents whom the former life had given to this call."""
+        """Take up the legs of the agents whom the former life had given to this call.
+
+        And what the relay has of it: an agent who is kept from the caller waits for nothing else.
+        """
+        self._media.restore(said=note.said, told=note.told, is_joined=note.is_joined)
+        self._media.ears.restore(may_be_parted=note.may_be_parted)
         for agent in (note.transferor, note.agent):
             if agent is not None:
                 self._legs.adopt(agent)

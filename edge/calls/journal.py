@@ -80,6 +80,8 @@ class CallNote(Struct, frozen=True, kw_only=True):
     transferor: AgentNote | None = None
     """The leg of `passing.transferor`."""
     consultation: ConsultationNote | None = None
+    may_be_parted: bool = False
+    """The relay may be keeping the agent from a caller who keys tones."""
 
     @property
     def attempt(self) -> Attempt:

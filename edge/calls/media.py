@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call_events import Side
+from edge.calls.ears import Ears
 from edge.calls.pair_media import PairMedia
 from edge.media.errors import (
     MediaError,
@@ -25,7 +26,6 @@ from edge.media.errors import (
     MediaRefused,
     MediaUnavailable,
     SdpError,
-    UnknownCall,
 )
 from edge.media.facing import standing_answer
 from edge.media.plan import AGENT, CALLER, Party
@@ -86,8 +86,7 @@ class CallMedia:
         self._is_forgotten = False
         """By a relay of before: what the caller was told is of ports that are no more."""
         self._is_silenced = False
-        self._is_parted = False
-        """The agent is kept from a caller who keys tones."""
+        self.ears = Ears(engine, call)
         self._left = list(sounds.before)
         self.spoken: Spoken | None = None
         """What the caller hears before the queue, the last that was begun."""
@@ -218,22 +217,16 @@ class CallMedia:
             self._is_silenced = on
             return on
 
-    async def part(self, *, on: bool) -> bool:
-        """Send the agent nothing of a caller who keys tones, or all again; tell which it is.
+    async def part(self, *, on: bool) -> None:
+        """Send the agent nothing of a caller who keys tones, or all again; `ears` tells which.
 
         A caller who hears no agent has nobody to be kept from.
         """
         async with self._turn:
-            if not self._is_joined:
-                return False
-            try:
-                await self._engine.part(self._call, self._said[Side.AGENT], on=on)
-            except MediaError as error:
-                log.warning("media_failed", call=self._call, step="part", error=str(error))
-                # A relay that has lost the call sends nobody anything: not for us to mend.
-                return self._is_parted and not isinstance(error, UnknownCall)
-            self._is_parted = on
-            return on
+            if self._is_joined:
+                await self.ears.part(self._said[Side.AGENT], on=on)
+            else:
+                self.ears.forget()
 
     async def apologize(self) -> None:
         """Tell the caller that the call is not recorded; one that cannot be played is no harm."""
@@ -247,7 +240,7 @@ class CallMedia:
 
     async def _join(self, sdp: bytes) -> bytes:
         self._said[Side.AGENT] = sdp
-        self._is_parted = False
+        self.ears.forget()
         told = await self._engine.join(self._call, sdp)
         self._is_joined = True
         self._told[Side.CALLER] = told
@@ -261,7 +254,8 @@ class CallMedia:
             await self._engine.silence_caller(self._call, on=False)
             self._is_silenced = False
         await self._engine.play(self._call, self._sounds.music, times=FOREVER)
-        self._is_joined = self._is_parted = False
+        self._is_joined = False
+        self.ears.forget()
         self._told[Side.CALLER] = told
         return told
 
@@ -313,10 +307,9 @@ class CallMedia:
             me, them = _PARTY[side], _PARTY[other]
             await self._engine.relay_offer(self._call, me, them, sdp)
             told = await self._engine.relay_answer(self._call, me, them, answer)
-            if self._is_parted:
-                # Which has let the agent hear again.
-                agent = sdp if side is Side.AGENT else answer
-                await self._engine.part(self._call, agent, on=True)
+            if self.ears.may_be_parted:
+                # That has let the agent hear again.
+                await self.ears.part(sdp if side is Side.AGENT else answer, on=True)
         self._said[side] = sdp
         self._told[side] = told
         if side is Side.CALLER:

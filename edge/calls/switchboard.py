@@ -147,10 +147,19 @@ class Switchboard:
         shell = self._calls.get(call)
         return shell is not None and await shell.silence_caller(on=on)
 
-    async def part(self, call: CallId, on: bool) -> bool:  # noqa: FBT001 - as it is called
-        """Keep a caller who keys tones from the agent, or no longer; tell which it is now."""
+    async def part(self, call: CallId, on: bool) -> None:  # noqa: FBT001 - as it is called
+        """Keep a caller who keys tones from the agent, or no longer; `apart` tells what it is."""
         shell = self._calls.get(call)
-        return shell is not None and await shell.part(on=on)
+        if shell is not None:
+            await shell.part(on=on)
+
+    def apart(self) -> Mapping[CallId, bool]:
+        """Return the calls whose agent the relay may be keeping from the caller; True: it is."""
+        return {
+            call: shell.ears.is_parted
+            for call, shell in self._calls.items()
+            if shell.ears.may_be_parted
+        }
 
     def held(self) -> Sequence[CallShell]:
         """Return the calls that are held here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -24,9 +25,11 @@ from edge.duties.debts import Debts
 from edge.duties.janitor import Janitor
 from edge.duties.life import Life
 from edge.duties.media_watch import MediaWatch
+from edge.keyed_tones import KeyedTones
 from edge.media.direct import DirectMedia
-from edge.media.errors import MediaError, MediaUnavailable
+from edge.media.errors import MediaError, MediaUnavailable, UnknownCall
 from edge.media.plan import AGENT, CALLER, Party
+from edge.media.sdp import at_discard_port
 from edge.reserve import Reserver
 from edge.settings import Settings
 from edge.sip.events import LegId
@@ -178,15 +181,29 @@ class TroubledMedia(DirectMedia):
         self.packets = 0
         """Had of the agent of every call."""
         self.silences: list[bool] = []
-        self.parted: list[bool] = []
+        self.silent: set[str] = set()
+        """Calls in whose caller's place the agent hears silence."""
+        self.agents: dict[str, bytes] = {}
+        """Of each call, where the relay sends what the caller says: the agent's description."""
+        self.lost_answers: set[str] = set()
+        """Steps that are done once, and whose answer is lost."""
 
-    async def silence_caller(self, call: str, *, on: bool) -> None:  # noqa: ARG002 - of one call a test
+    async def silence_caller(self, call: str, *, on: bool) -> None:
         await self._step("silence_caller")
         self.silences.append(on)
+        (self.silent.add if on else self.silent.discard)(call)
 
-    async def part(self, call: str, agent_sdp: bytes, *, on: bool) -> None:  # noqa: ARG002 - as above
+    async def part(self, call: str, agent_sdp: bytes, *, on: bool) -> None:
         await self._step("part")
-        self.parted.append(on)
+        if call not in self.agents:
+            raise UnknownCall(f"call {call} has no agent here")
+        self.agents[call] = at_discard_port(agent_sdp) if on else agent_sdp
+        if "part" in self.lost_answers:
+            self.lost_answers.remove("part")
+            raise MediaUnavailable("the relay gave no answer")
+
+    async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:  # noqa: ARG002 - one agent
+        self.agents.pop(call, None)
 
     async def _step(self, step: str) -> None:
         await asyncio.sleep(self.delay_s)
@@ -199,6 +216,7 @@ class TroubledMedia(DirectMedia):
     async def hold_caller(self, call: str, caller_sdp: bytes) -> bytes:
         await self._step("hold_caller")
         self.offers.append(("hold_caller", caller_sdp))
+        self.agents.pop(call, None)  # the caller's audio goes to the queue
         return await super().hold_caller(call, caller_sdp)
 
     async def offer_caller(self, call: str) -> bytes:
@@ -222,20 +240,27 @@ class TroubledMedia(DirectMedia):
 
     async def join(self, call: str, agent_sdp: bytes, *, agent: Party = AGENT) -> bytes:
         await self._step("join")
+        self.agents[call] = agent_sdp
         return await super().join(call, agent_sdp, agent=agent)
 
     async def relay_offer(self, call: str, sender: Party, receiver: Party, sdp: bytes) -> bytes:
         await self._step("relay_offer")
         self.offers.append((str(sender), sdp))
+        if sender == AGENT:
+            self.agents[call] = sdp
         return await super().relay_offer(call, sender, receiver, sdp)
 
     async def relay_answer(self, call: str, offerer: Party, answerer: Party, sdp: bytes) -> bytes:
         await self._step("relay_answer")
+        if answerer == AGENT:
+            self.agents[call] = sdp
         return await super().relay_answer(call, offerer, answerer, sdp)
 
     async def release(self, call: str) -> None:
         self.released.append(call)
         await self._step("release")
+        self.agents.pop(call, None)
+        self.silent.discard(call)
         await super().release(call)
 
     async def packets_from(self, call: str) -> Mapping[Party, int] | None:
@@ -257,6 +282,9 @@ class Notes:
         self.is_there = True
         self.is_up = True
         self.pressed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._keying: frozenset[CallId] = frozenset()
+        self._version = 1
+        self._news = asyncio.Event()
 
     def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
         """Note it."""
@@ -284,6 +312,30 @@ class Notes:
     def key(self, call: CallId, party: Party, key: Key) -> None:
         """Note it."""
         self.said.append(("key", call, party, key.key))
+
+    def hears_tones(self, *calls: CallId) -> None:
+        """Let these callers key tones, and nobody else."""
+        self._keying, self._version = frozenset(calls), self._version + 1
+        self._wake()
+
+    def go(self, *, away: bool) -> None:
+        """Let it be away, or come back."""
+        self.is_up = not away
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def keyed_tones(self, seen: int, within_s: float) -> Mapping[str, object]:
+        """Say whose callers key tones, once that is news."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self.is_up and seen == self._version:
+                    await self._news.wait()
+        if not self.is_up:
+            raise ConnectionError("the recorder has gone")
+        return {"seen": self._version, "calls": sorted(self._keying)}
 
     async def await_key(self, call: CallId, key: str, within_s: float) -> bool:
         """Let the caller press what the test wants, when it wants."""
@@ -363,6 +415,11 @@ class Edge:
                 unreachable=lambda: self.unreachable,
                 alone=lambda: None,
             ),
+        )
+        self.keyed_tones = KeyedTones(
+            ask=self.recorder.keyed_tones,
+            part=self.switchboard.part,
+            apart=self.switchboard.apart,
         )
         self.callbacks = Callbacks(
             settings=self.settings,
@@ -463,6 +520,7 @@ class Edge:
                 self.leg_watch.run(),
                 self.places.run(),
                 self.callbacks.run(),
+                self.keyed_tones.run(),
             )
         ]
         self._paying = asyncio.create_task(self.debts.run())

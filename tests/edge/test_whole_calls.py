@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from edge.duties.life import LEASE_S
 from edge.media.errors import MediaExhausted, MediaRefused, MediaUnavailable, SdpError
+from edge.media.sdp import audio
 from edge.sip.events import LegId
 from state import keys
 from state.model import CallId, OfferState, Outcome, PresenceState, TicketState
@@ -228,12 +229,28 @@ class WholeCalls(RuleBasedStateMachine):
 
     @rule(
         name=edges,
-        step=st.sampled_from(["hold_caller", "play", "offer_to_agent", "join", "relay_offer"]),
+        step=st.sampled_from(
+            ["hold_caller", "play", "offer_to_agent", "join", "relay_offer", "part"]
+        ),
         error=st.sampled_from([MediaExhausted, MediaRefused, MediaUnavailable, SdpError, OSError]),
     )
     def relay_fails(self, name: str, step: str, error: type[Exception]) -> None:
         """Let one step of the relay go wrong."""
         self.edge(name).media.fails_with[step] = error("trouble")
+
+    @rule(name=edges)
+    def relay_answers_nobody(self, name: str) -> None:
+        """Let the answer be lost of the relay that keeps an agent from a caller, or no longer."""
+        self.edge(name).media.lost_answers.add("part")
+
+    @rule(name=edges, choice=choices, keys=st.booleans())
+    def caller_keys_tones(self, name: str, choice: int, keys: bool) -> None:  # noqa: FBT001
+        """Let the recorder hear that one caller keys tones, or that nobody does."""
+        edge = self.edge(name)
+        held = [call.id for call in edge.switchboard.held()]
+        keying = held[choice % len(held) :][:1] if held and keys else []
+        edge.recorder.hears_tones(*keying)
+        self.run(self._pass(0.01))
 
     @rule(name=edges, is_dead=st.booleans())
     def relay_dies_or_returns(self, name: str, is_dead: bool) -> None:  # noqa: FBT001
@@ -308,6 +325,7 @@ class WholeCalls(RuleBasedStateMachine):
             edge.media.is_dead, edge.media.delay_s = False, 0.0
             edge.media.fails_with.clear()
             edge.sip.faults.clear()
+        await self._nobody_is_kept_apart()
         left = ["not looked yet"]
         for _ in range(400):
             for edge in self.center.edges.values():
@@ -327,6 +345,17 @@ class WholeCalls(RuleBasedStateMachine):
         for edge in self.center.edges.values():
             assert not edge.dead_parts()
             await edge.kill()
+
+    async def _nobody_is_kept_apart(self) -> None:
+        """See that every agent hears the caller, once nobody keys."""
+        for edge in self.center.edges.values():
+            edge.media.lost_answers.clear()
+            edge.recorder.hears_tones()
+        await asyncio.sleep(2.0)
+        for edge in self.center.edges.values():
+            assert not edge.switchboard.apart()
+            agents = [edge.media.agents.get(call.id) for call in edge.switchboard.held()]
+            assert all(sdp is None or audio(sdp).port != 9 for sdp in agents)
 
     async def _left(self) -> list[str]:
         # What a dead relay could not be told to release, it has forgotten when it is back.

@@ -109,6 +109,7 @@ class Scene:
     def __init__(self) -> None:
         self.answers: asyncio.Queue[tuple[str, ...] | Exception] = asyncio.Queue()
         self.parted: list[tuple[str, bool]] = []
+        self.apart: dict[CallId, bool] = {}
         self.said = asyncio.Event()
         self.refuses = 0
 
@@ -118,17 +119,20 @@ class Scene:
             raise answer
         return {"seen": 1, "calls": list(answer)}
 
-    async def part(self, call: CallId, on: bool) -> bool:  # noqa: FBT001 - as it is called
+    async def part(self, call: CallId, on: bool) -> None:  # noqa: FBT001 - as it is called
         if self.refuses:
             self.refuses -= 1
-            return not on
+            return
         self.parted.append((call, on))
+        self.apart[call] = on
+        if not on:
+            del self.apart[call]
         self.said.set()
-        return on
 
     async def says(self, *answers: tuple[str, ...] | Exception) -> list[tuple[str, bool]]:
         """Have all that said; return what the edge has done by the end."""
-        follower = asyncio.create_task(Follower(ask=self.ask, part=self.part).run())
+        following = Follower(ask=self.ask, part=self.part, apart=lambda: dict(self.apart))
+        follower = asyncio.create_task(following.run())
         for each in answers:
             self.answers.put_nowait(each)
         async with asyncio.timeout(5):

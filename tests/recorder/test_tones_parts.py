@@ -58,7 +58,9 @@ class Desk:
 
     def __init__(self, site: RecorderSite, engine: MediaEngine, talk: Talk) -> None:
         self._site, self._engine, self._talk = site, engine, talk
-        self._task = asyncio.create_task(KeyedTones(ask=self._ask, part=self._part).run())
+        self._apart: dict[CallId, bool] = {}
+        tones = KeyedTones(ask=self._ask, part=self._part, apart=lambda: dict(self._apart))
+        self._task = asyncio.create_task(tones.run())
 
     async def _ask(self, seen: int, within_s: float) -> Mapping[str, object]:
         reader, writer = await asyncio.open_unix_connection(self._site.socket)
@@ -70,9 +72,9 @@ class Desk:
         finally:
             writer.close()
 
-    async def _part(self, call: CallId, on: bool) -> bool:  # noqa: FBT001 - as it is called
+    async def _part(self, call: CallId, on: bool) -> None:  # noqa: FBT001 - as it is called
         await self._engine.part(call, self._talk.agent.sdp, on=on)
-        return on
+        self._apart = {call: True} if on else {}
 
     async def close(self) -> None:
         self._task.cancel()
