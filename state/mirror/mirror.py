@@ -232,13 +232,14 @@ class Mirror:
     async def _list(self) -> None:
         """Make the snapshot what the store says it is."""
         asked_s = self._clock.now().mono_s
+        # Who asks for a new list from here on may need what this one does not have any more.
+        to_heal, self._to_heal = self._to_heal, None
         made, revision = Replacing(self._snapshot), 0
         async with aclosing(pages(self._store, keys.STATE)) as found:
             async for page in found:
                 revision = page.revision
                 async for some in _in_pieces(page.records):
                     made.take(some, self._clock.now().mono_s)
-        to_heal, self._to_heal = self._to_heal, None
         now = self._clock.now()
         snapshot, deltas = made.finish(revision)
         self.counters.lists += 1

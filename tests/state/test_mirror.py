@@ -7,7 +7,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from state.memory import MemoryStore
 from state.mirror import DiskCopy, Mirror, MirrorSettings, MirrorState
 from state.model import AgentId, Now, Readiness, Wish
 from state.snapshot import Delta, Snapshot
-from state.store import Delete, Put
+from state.store import Delete, Put, RangeResult
 from tests.state.flaky import FlakyStore
 from tests.state.revisions import revisions
 
@@ -286,6 +286,27 @@ async def test_events_on_their_way_are_not_taken_for_lost() -> None:
         await world.until(lambda: world.mirror.counters.checks > checks + 1)
         assert await world.is_same()
     assert world.mirror.counters.healed == 0
+
+
+async def test_a_list_that_is_asked_for_while_one_is_read_is_made_after_it() -> None:
+    world = make_world()
+    has_begun, may_end, found = asyncio.Event(), asyncio.Event(), world.memory.range
+
+    async def slow(*asked: Any, **more: Any) -> RangeResult:  # noqa: ANN401 - the Store's own
+        page = await found(*asked, **more)
+        has_begun.set()
+        await may_end.wait()
+        return page
+
+    world.memory.range = slow  # type: ignore[method-assign]
+    async with running(world.mirror), asyncio.timeout(PATIENCE_S):
+        await has_begun.wait()
+        revision = await world.put("ann")
+        asked = asyncio.create_task(world.mirror.list_anew(revision))
+        await asyncio.sleep(0)
+        may_end.set()
+        await asked
+        assert world.mirror.counters.lists == 2
 
 
 async def test_a_store_that_went_back_in_time_is_believed() -> None:
