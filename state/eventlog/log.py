@@ -81,11 +81,13 @@ class EventLog:
 
     def listed(self, snapshot: Snapshot, now: Now) -> None:
         """Note a snapshot that does not follow from the one before."""
+        self._make_room()
         self._is_due = False
         self._waiting.append(_Snapshot(snapshot, now))
 
     def changed(self, snapshot: Snapshot, changes: tuple[Change, ...], now: Now) -> None:
         """Note a batch of the watch, and the snapshot after it."""
+        self._make_room()
         if self._is_due:
             self.listed(snapshot, now)
         else:
@@ -102,6 +104,7 @@ class EventLog:
         asked: Mapping[CallId, AgentId],
     ) -> None:
         """Note what has just been decided."""
+        self._make_room()
         line = lines.decided(
             revision=revision,
             now=now,
@@ -137,12 +140,15 @@ class EventLog:
 
     def _take(self) -> list[_Item]:
         items, self._waiting = self._waiting, []
-        if len(items) > self._bounds.most_waiting:
-            self.dropped += len(items)
-            self._is_due = True
-            log.warning("event_log_dropped", items=len(items))
-            return []
         return items
+
+    def _make_room(self) -> None:
+        """Drop what waits if there is too much of it: the disk may stand still for ever."""
+        if len(self._waiting) >= self._bounds.most_waiting:
+            items = len(self._take())
+            self.dropped += items
+            self._is_due = True
+            log.warning("event_log_dropped", items=items)
 
     def _write(self, items: Iterable[_Item], now: Now) -> None:
         """Write to the segments, in a thread. One that fails is told once, and begins anew."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from tests.acd.worlds import World, call_id, ticket
 from tests.state.records import keyed_records, records, unhurried
 from tests.state.revisions import revisions
 
+PATIENCE_S = 5.0
 NUMBER = "+4915100000"
 
 
@@ -270,6 +272,34 @@ async def test_a_disk_that_takes_nothing_is_told_once_and_harms_nobody(tmp_path:
     await log.flush()
     (path,) = files.segments(tmp_path / "file" / "events")
     assert isinstance(next(files.read_segment(path)), Begin)
+
+
+async def test_what_waits_for_a_disk_that_stands_still_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, bounds = World(), Bounds(most_waiting=100)
+    log = EventLog(tmp_path, reader="a1", clock=ManualClock(), bounds=bounds)
+    goes_on, write = threading.Event(), os.write
+
+    def stand_still(descriptor: int, data: bytes) -> int:
+        goes_on.wait(PATIENCE_S)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", stand_still)
+    log.listed(world.snapshot, at(world.snapshot.revision))
+    writing = asyncio.create_task(log.flush())
+    await asyncio.sleep(0)
+    for number in range(1_000):
+        decide(log, number, call_id(number))
+    assert log.dropped >= 1_000 - bounds.most_waiting
+    goes_on.set()
+    await writing
+    grown(world, log, 5)
+    await log.flush()
+    path = files.segments(tmp_path)[-1]
+    found = moment(files.read_segment(path), world.snapshot.revision)
+    assert found is not None
+    assert revisions(found.snapshot) == revisions(world.snapshot)
 
 
 async def test_a_torn_compressed_segment_gives_what_is_left_of_it(tmp_path: Path) -> None:
