@@ -167,7 +167,7 @@ def decode(frame: bytes) -> Event | Listening | None:
     """Read one message. None: not one that this version knows."""
     try:
         return _decoder.decode(frame).event()
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

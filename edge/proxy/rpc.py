@@ -90,7 +90,7 @@ class RpcClient:
             return
         with contextlib.suppress(BlockingIOError):
             datagram = self._socket.recv(BIGGEST_DATAGRAM)
-            with contextlib.suppress(msgspec.MsgspecError):
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
                 answer = msgspec.json.decode(datagram, type=_Answer)
                 waiting = self._waiting.get(answer.id)
                 if waiting is not None and not waiting.done():

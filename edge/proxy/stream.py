@@ -30,6 +30,9 @@ HEARTBEAT_S = 1.0
 """Kamailio sends nothing to a client that has been quiet for 5 s: its writes would block."""
 SILENCE_S = 3.0
 """It answers each heartbeat: without an answer for so long, it is frozen."""
+CONNECT_S = 1.0
+"""One that stands still takes no connection once its backlog is full: the kernel tries again ever
+more seldom, and would miss by up to a minute that it goes on."""
 RETRY_S = 0.2
 
 
@@ -59,7 +62,8 @@ class EventStream:
         """Connect, listen, connect again, until cancelled."""
         while True:
             try:
-                reader, self._writer = await asyncio.open_connection(self._host, self._port)
+                async with asyncio.timeout(CONNECT_S):
+                    reader, self._writer = await asyncio.open_connection(self._host, self._port)
             except OSError:
                 await asyncio.sleep(RETRY_S)
                 continue
