@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+pytestmark = pytest.mark.parts
+
 PATIENCE_S = 10.0
 QUICK = EtcdSettings(attempt_s=0.4, total_s=3.0, probe_every_s=0.05)
 
