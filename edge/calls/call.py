@@ -1,32 +1,28 @@
-"""One call's shell: gives events to the state machine and carries its effects out.
+"""One call's shell: gives events to the state machine, and has its effects carried out.
 
-Decides nothing. Every event goes through `deliver`, one at a time; SIP effects are done at once,
-media effects one after the other, writes in their order, each telling its result as another event.
+Decides nothing. Every event goes through `deliver`, one at a time; so does what comes of an effect.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Coroutine
 from functools import partial
 
 import structlog
 
-from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call import WITH_MEDIA, Call, Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.call_resume import NOTHING_PASSED, called_back, resumed
 from edge.acd.call_state import start, step
-from edge.acd.call_writes import Close, Write
-from edge.acd.owed import foreseen, given
 from edge.acd.token import Token
 from edge.calls.consulting import Consulting, Wanted
 from edge.calls.ears import Ears
+from edge.calls.effects import CallEffects
 from edge.calls.giving_up import FAULT, GivingUp
 from edge.calls.journal import CallNote
-from edge.calls.legs import CallLegs, SipEffect, Tell
-from edge.calls.media import CallMedia, MediaEffect
+from edge.calls.legs import CallLegs, Tell
+from edge.calls.media import CallMedia
 from edge.calls.notes import CallNotes
 from edge.calls.recording import CallRecording
 from edge.calls.records import CallRecords
@@ -35,10 +31,8 @@ from edge.calls.sound import CallSound
 from edge.calls.tasks import CallTasks
 from edge.calls.timers import CallTimers, Own
 from edge.calls.tools import Tools
-from edge.calls.transfers import Target
 from edge.calls.writer import AgentLegFacts, CallWriter
 from edge.log import fault
-from edge.sip.errors import LocalError
 from edge.sip.events import IncomingInvite, LegId, ReferReceived, TransactionId
 from state.model import AgentId, Decision, SiteId, Ticket
 
@@ -61,9 +55,6 @@ class CallShell:
         self.id = ticket.call
         self.records = records
         self._tools = tools
-        self._ticket = ticket
-        self._foreseen = ticket
-        """As it will be once everything is written."""
         self._legs = CallLegs(tools, ticket, leg)
         self._media = media
         self._recording = recording
@@ -105,6 +96,21 @@ class CallShell:
             call=lambda: self._call,
             deliver=self.deliver,
             changed=self._note,
+        )
+        self._effects = CallEffects(
+            tools,
+            self._legs,
+            ticket=ticket,
+            sound=self.sound,
+            writer=self._writer,
+            consulting=self._consulting,
+            transfers=self._transfers,
+            timers=self._timers,
+            tasks=self._tasks,
+            call=lambda: self._call,
+            deliver=self.deliver,
+            reserved=self.on_reserved,
+            fault=self._fault,
         )
         self._giving_up = GivingUp(
             tools,
@@ -186,18 +192,17 @@ class CallShell:
     def begin(self, rules: Rules, sdp: bytes | None) -> None:
         """Take the INVITE."""
         self._call, effects = start(self.id, rules, sdp, self._tools.clock.now())
-        self._carry_out(effects)
+        self._effects.carry_out(effects)
 
     def begin_called_back(
         self, rules: Rules, decision: Decision, token: Token, *, said: bytes, told: bytes
     ) -> None:
         """Take a caller who has answered our call, for whom an agent is reserved already."""
-        self._legs.token = token
-        self._foreseen = given(self._foreseen, decision.winner)
+        self._effects.give(decision.winner, token)
         self._media.restore(said={Side.CALLER: said}, told={Side.CALLER: told}, is_joined=False)
         self._notes.is_confirmed = True
         self._call, effects = called_back(self.id, rules, decision)
-        self._carry_out(effects)
+        self._effects.carry_out(effects)
 
     def adopt_agents(self, note: CallNote) -> None:
         """Take up the legs of the agents whom the former life had given to this call.
@@ -247,8 +252,7 @@ class CallShell:
 
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Take the agent whom the store has granted, and who is rung under `token`."""
-        self._legs.token = token
-        self._foreseen = given(self._foreseen, decision.winner)
+        self._effects.give(decision.winner, token)
         self.deliver(ev.Reserved(decision=decision))
 
     def deliver(self, event: ev.Event) -> None:
@@ -267,12 +271,12 @@ class CallShell:
     def consult(self, invite: IncomingInvite, wanted: Wanted) -> None:
         """Let the agent who talks with the caller call another."""
         self._consulting.begin(
-            invite, wanted, call=self._call, ticket=self._foreseen, changed=self._note
+            invite, wanted, call=self._call, ticket=self._effects.foreseen, changed=self._note
         )
 
     def _note(self) -> None:
         if self._call is not None:
-            self._notes.note_again(self._call, self._foreseen)
+            self._notes.note_again(self._call, self._effects.foreseen)
 
     def obey(self, agent: AgentId, to: str, tell: Tell) -> None:
         """Pass the caller on as somebody wishes for the agent who talks with them."""
@@ -283,20 +287,12 @@ class CallShell:
     def _asks(self, attempt: Attempt | None) -> Asking:
         return Asking(
             call=self._call,
-            ticket=self._foreseen,
+            ticket=self._effects.foreseen,
             attempt=attempt,
             is_offering=self.sound.is_offering(Side.AGENT),
         )
 
-    async def _reserve_target(self, agent: AgentId) -> None:
-        call = self._call
-        if call is None or call.transferor is None:
-            return
-        got = await self._transfers.reserve(call.transferor, self._foreseen, agent)
-        if isinstance(got, Target):
-            self.on_reserved(got.decision, got.token)
-        else:
-            self.deliver(ev.TargetRefused(status=got))
+    # -- taking events
 
     def _take_all(self) -> None:
         if self._is_busy:
@@ -325,11 +321,11 @@ class CallShell:
                 because=type(event).__name__,
                 agent=self._call.agent,
             )
-        self._carry_out(effects)
+        self._effects.carry_out(effects)
         if (held := self._call.hold.since is not None) is not (before.hold.since is not None):
             self._recording.hold(on=held)
         self._consulting.follow(self._call)
-        self._notes.write_down(event, before, self._call, self._foreseen)
+        self._notes.write_down(event, before, self._call, self._effects.foreseen)
         if not self._call.is_waiting:
             return
         # The mirror may show a ticket before the store's answer says that it is ours: then nothing
@@ -337,92 +333,8 @@ class CallShell:
         if not before.is_waiting or isinstance(event, ev.Written):
             self._tools.line.waits(self.id)
 
-    # -- what it does
-
-    def _carry_out(self, effects: tuple[fx.Effect, ...]) -> None:
-        for effect in effects:
-            try:
-                self._do(effect)
-            except LocalError as error:
-                # The leg has just ended by itself; the event that says so is on its way.
-                log.info("leg_gone", call=self.id, effect=type(effect).__name__, because=str(error))
-                self._not_done(effect)
-            except Exception as error:  # noqa: BLE001 - the effects that follow are wanted all the same
-                self._fault(error)
-
-    def _not_done(self, effect: fx.Effect) -> None:
-        """Tell what nobody else will tell of a command that was refused."""
-        match effect:
-            case fx.ReinviteCaller():
-                self.deliver(ev.CallerReinviteRefused(status=_PENDING))
-            case fx.ReinviteAgent(attempt=attempt):
-                self.deliver(ev.AgentReinviteRefused(attempt=attempt, status=_PENDING))
-            case fx.InviteAgent(attempt=attempt):
-                self.deliver(ev.AgentRejected(attempt=attempt, status=500, reason="not sent"))
-            case _:
-                pass
-
-    def _do(self, effect: fx.Effect) -> None:
-        match effect:
-            case fx.Store(write=write):
-                self._foreseen = foreseen(self._foreseen, write, self._agent_facts().site)
-                self._tasks.spawn(self._tell(self._write(write)))
-            case fx.InviteAgent(attempt=attempt, agent=agent, sdp=sdp):
-                self._ring(attempt, agent, sdp)
-            case fx.HandOver():
-                self._tasks.spawn(self._tell(self._consulting.hand_over()))
-            case fx.ReserveTarget(agent=agent):
-                self._tasks.spawn(self._reserve_target(agent))
-            case fx.StartTimer(timer=timer, seconds=seconds):
-                self._timers.start(timer, seconds, partial(self.deliver, _TIMEOUTS[timer]))
-            case fx.StopTimer(timer=timer):
-                self._timers.stop(timer)
-            case fx.Finished():
-                self._finish(effect)
-            case _:
-                self._pass_on(effect)
-
-    def _pass_on(self, effect: MediaEffect | SipEffect) -> None:
-        if isinstance(effect, MediaEffect):
-            self.sound.do(effect)
-        else:
-            self._legs.do(effect, self.attempt)
-
-    def _ring(self, attempt: Attempt, agent: AgentId, sdp: bytes) -> None:
-        if not self._legs.ring(attempt, agent, sdp):
-            self.deliver(ev.AgentRejected(attempt=attempt, status=480, reason="not configured"))
-
     def _agent_facts(self) -> AgentLegFacts:
         return self._legs.facts(self.attempt)
-
-    # -- tasks, and the end
-
-    def _finish(self, effect: fx.Finished) -> None:
-        self._timers.stop_all()
-        self._legs.answer_goodbyes()
-        log.info(
-            "call_ended",
-            call=self.id,
-            outcome=effect.outcome,
-            cause=effect.cause,
-            did=self._ticket.did,
-        )
-        self._tools.finished(self.id)
-
-    async def _tell(self, doing: Coroutine[None, None, ev.Event | None]) -> None:
-        event = await doing
-        if event is not None:
-            self.deliver(event)
-
-    async def _write(self, write: Write) -> ev.Event:
-        try:
-            event = await self._writer.carry_out(write)
-        except Exception as error:  # noqa: BLE001 - a write that is never told of would keep the call
-            self._fault(error)
-            return ev.WriteRefused(write=write)
-        if isinstance(write, Close):
-            self._legs.answer_goodbyes()
-        return event
 
     # -- faults of ours
 
@@ -440,13 +352,8 @@ class CallShell:
         log.error("call_given_up", call=self.id, state=self._call.state)
         self._call = None
         self._timers.stop_all()
-        self._giving_up.let_go(self._foreseen)
+        self._giving_up.let_go(self._effects.foreseen)
 
 
 _LAST_RESORT_S = 4.0
 """How long a call may take to end in order after a fault of ours."""
-_PENDING = 491
-_TIMEOUTS: dict[fx.Timer, ev.Event] = {
-    fx.Timer.RING: ev.RingTimeout(),
-    fx.Timer.RELEASE: ev.ReleaseTimeout(),
-}
