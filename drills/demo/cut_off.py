@@ -13,8 +13,9 @@ from drills.demo.scenario import Dialler
 
 AT_ONCE_MS = 600
 """Who is there answers a BYE before it is sent again, after 500 ms (timer T1, RFC 3261 §17.1.2)."""
-SILENT_MS = 1000
-"""Five times the longest gap that a call may have."""
+GAP_MS = 200
+"""The longest gap that a call may have."""
+SILENT_MS = 5 * GAP_MS
 GAVE_UP_MS = 2000
 """So long before the caller's goodbye, the agent's is not one that crosses it."""
 DEAF_MS = 4000
@@ -73,6 +74,9 @@ def _is_deaf_to(one: Report, other: Report | None) -> bool:
     known = [each for each in (one.ended_ms, *_spoke_until_ms(other)) if each is not None]
     if one.last_heard_ms is None or not known:
         return False
+    if one.hung_up_ms is not None and _is_echo(other):
+        # Who hangs up says nothing more that could be echoed; until then they had to hear it.
+        return min(one.hung_up_ms, *known) - one.last_heard_ms > GAP_MS
     return min(known) - one.last_heard_ms > SILENT_MS
 
 
@@ -80,5 +84,8 @@ def _spoke_until_ms(other: Report | None) -> tuple[int | None, ...]:
     """Return when somebody sent no more audio. SIPp echoes on while it says goodbye."""
     if other is None:
         return ()
-    is_sipp = isinstance(other, CallerReport) and other.dialler is Dialler.SIPP
-    return (other.ended_ms,) if is_sipp else (other.hung_up_ms, other.ended_ms)
+    return (other.ended_ms,) if _is_echo(other) else (other.hung_up_ms, other.ended_ms)
+
+
+def _is_echo(other: Report | None) -> bool:
+    return isinstance(other, CallerReport) and other.dialler is Dialler.SIPP

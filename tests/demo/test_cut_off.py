@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from drills.demo.cut_off import GAVE_UP_MS, SILENT_MS
+from drills.demo.cut_off import GAP_MS, GAVE_UP_MS, SILENT_MS
 from drills.demo.ledger import Audio, outcome_by_people
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler
@@ -82,6 +82,24 @@ def agent(hung_up: int | None, ended: int, heard: int, end: End = End.HUNG_UP) -
             id="the-edge-alone-is-gone-and-the-agent-hears-the-echo",
         ),
         pytest.param(
+            replace(caller(0, 5600, 0, SIPP), end=End.FAR_END, hung_up_ms=None),
+            agent(2000, 5500, 2030),
+            Outcome.ANSWERED,
+            id="the-agent-s-proxy-is-gone-and-an-echo-ends-with-who-speaks",
+        ),
+        pytest.param(
+            caller(5000, 5010, 0, SIPP),
+            agent(2000, 5500, 2030),
+            Outcome.ANSWERED,
+            id="the-agent-s-proxy-is-gone-and-a-living-edge-hears-a-caller-who-cannot-listen",
+        ),
+        pytest.param(
+            replace(caller(0, 5600, 0, SIPP), end=End.FAR_END, hung_up_ms=None),
+            agent(500, 5500, 0),
+            Outcome.LOST,
+            id="the-site-is-gone-and-the-agent-of-an-echo-had-not-noticed-yet",
+        ),
+        pytest.param(
             caller(1000, 5000, 2900),
             agent(3000, 5000, 1000),
             Outcome.ANSWERED,
@@ -140,6 +158,18 @@ def test_with_the_relay_gone_every_goodbye_is_lost(
     if back - agent_hangs_up > 4 * GAVE_UP_MS:
         due = Outcome.LOST
     assert outcome_by_people(told, by_agent, GOOD) is due
+
+
+@given(agent_hangs_up=hang_ups, back=st.integers(4700, 12_000), echo=st.integers(-40, 60))
+def test_of_a_caller_who_cannot_listen_the_agents_ear_tells_until_they_hang_up(
+    agent_hangs_up: int, back: int, echo: int
+) -> None:
+    """From then on there is nothing to echo."""
+    told = replace(caller(0, back + NEXT, 0, SIPP), end=End.FAR_END, hung_up_ms=None)
+    relay_alive = agent(agent_hangs_up, back, agent_hangs_up + echo)
+    assert outcome_by_people(told, relay_alive, GOOD) is Outcome.ANSWERED
+    due = Outcome.LOST if agent_hangs_up > GAP_MS else Outcome.ANSWERED
+    assert outcome_by_people(told, agent(agent_hangs_up, back, 0), GOOD) is due
 
 
 @given(caller_hangs_up=hang_ups, agent_hangs_up=hang_ups, back=st.integers(4700, 7900))
