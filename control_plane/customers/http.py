@@ -14,7 +14,13 @@ from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route
 from control_plane.approvals.state import STATES
 from control_plane.customers import sealed, secrets, service, store, views
-from control_plane.customers.errors import ERASED, NO_KEYS, NOT_SEARCHABLE, UNKNOWN_FIELD
+from control_plane.customers.errors import (
+    ERASED,
+    LEGAL_HOLD,
+    NO_KEYS,
+    NOT_SEARCHABLE,
+    UNKNOWN_FIELD,
+)
 from control_plane.customers.fields import ROUTES as FIELDS
 from control_plane.customers.files import ROUTES as FILES
 from control_plane.customers.merging import ROUTES as MERGING
@@ -140,6 +146,7 @@ async def change(ask: Changed) -> Answer[CustomerView]:
     if customer.version != ask.version:
         raise ApiError(VERSION_MISMATCH)
     values = {name: value for name, value in sent.items() if name != "sensitive"}
+    await service.check_keeping(ask, customer, values.get("numbers"))
     changed = await store.change(ask.db, customer, values, ask.now_ms)
     if changed is None:
         raise ApiError(VERSION_MISMATCH)
@@ -216,7 +223,7 @@ FEATURE = Feature(
             body=CustomerChange,
             answer=CustomerView,
             is_versioned=True,
-            problems=SECRETS,
+            problems=(*SECRETS, LEGAL_HOLD),
         ),
         Route(
             method=Method.GET,

@@ -123,7 +123,9 @@ async def undo(ask: Undone) -> MergeView:
         "tags": tuple(each for each in kept.tags if each not in tags),
     }
     await _change(ask, kept, left)
-    await _change(ask, gone, {"merged_into": None})
+    # Nobody knows of whom a court spoke when it spoke of both as one.
+    is_held = kept.has_legal_hold or gone.has_legal_hold
+    await _change(ask, gone, {"merged_into": None, "has_legal_hold": is_held})
     await _note(ask, kept.id, row.id, "parted")
     return MergeView(id=row.id, kept=kept.id, gone=gone.id)
 

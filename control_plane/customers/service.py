@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from control_plane.api.ask import Ask
 from control_plane.customers import pop, sealed, store
-from control_plane.customers.errors import NOT_SEARCHABLE
+from control_plane.customers.errors import LEGAL_HOLD, NOT_SEARCHABLE
 from control_plane.customers.schemas import CustomerListing, CustomerView
 from control_plane.customers.store import Customer
 from control_plane.customers.talking import TALKING
@@ -114,6 +114,19 @@ def check_writing(ask: AnyAsk, what: Thing, names: Iterable[str]) -> None:
     """Raise `forbidden` for a field that the subject may not see whole."""
     if not all(ask.sees(what, WRITING[name]) for name in names):
         raise ApiError(FORBIDDEN)
+
+
+async def check_keeping(ask: AnyAsk, customer: Customer, numbers: Iterable[str] | None) -> None:
+    """Raise `legal-hold` if these numbers leave one out of somebody who has to be kept.
+
+    Their calls are kept by their numbers; who was merged into them is known by these, too.
+    """
+    if numbers is None or set(customer.numbers) <= set(numbers):
+        return
+    merged = await store.merged_away(ask.db, ask.tenant, customer.id)
+    everybody = (customer, *await store.find_all(ask.db, ask.tenant, merged))
+    if any(each.has_legal_hold for each in everybody):
+        raise ApiError(LEGAL_HOLD, "Numbers can be added, and none taken away.")
 
 
 async def note_consent(ask: AnyAsk, customer: Customer, before: Mapping[str, bool]) -> None:

@@ -1,7 +1,8 @@
 """Which calls have to be kept, with their recordings. Every statement names the tenant.
 
 A recording bears its call's id, so that a hold on the one is a hold on the other. A customer's hold
-is one on every call that came from a number of theirs.
+is one on every call that came from a number of theirs, also once they are merged into another, who
+has their numbers then.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.calls.tables import CallRow
-from control_plane.customers.tables import CustomerRow, NumberRow
+from control_plane.customers.tables import CustomerRow, MergeRow, NumberRow
 from control_plane.holds.tables import HoldRow
 
 
@@ -74,9 +75,25 @@ def has_hold() -> ColumnElement[bool]:
         NumberRow.tenant == CallRow.tenant,
         NumberRow.number == CallRow.caller,
         CustomerRow.id == NumberRow.customer,
-        CustomerRow.has_legal_hold.is_(True),
+        or_(CustomerRow.has_legal_hold.is_(True), CustomerRow.id.in_(_kept_for_another())),
     )
     return or_(own, customers)
+
+
+def _kept_for_another() -> Select[str]:
+    """Return those into whom somebody under hold was merged, through all merges."""
+    kept = (
+        select(MergeRow.kept.label("id"))
+        .join(CustomerRow, CustomerRow.id == MergeRow.gone)
+        .where(MergeRow.undone_ms.is_(None), CustomerRow.has_legal_hold.is_(True))
+        .cte("kept_for_another", recursive=True, nesting=True)
+    )
+    further = (
+        select(MergeRow.kept)
+        .join(kept, MergeRow.gone == kept.c.id)
+        .where(MergeRow.undone_ms.is_(None))
+    )
+    return select(kept.union(further).c.id)
 
 
 async def held(connection: AsyncConnection, tenant: str, calls: Sequence[str]) -> frozenset[str]:

@@ -179,6 +179,56 @@ async def test_a_customer_s_hold_keeps_their_recordings_from_retention(sites: Si
         assert [await sites.opens(site, HERS) for site in "ab"] == [True, True]
 
 
+async def test_a_customer_s_hold_stands_through_merges_and_keeps_their_numbers(
+    sites: Sites,
+) -> None:
+    async with sites.serving():
+        center = sites.centers["a"]
+        customer, key = await sites.customer()
+        await sites.recorded(HERS, caller=NUMBER, key=key)
+        officer, manager = [await center.person(r) for r in (Role.PRIVACY_OFFICER, Role.MANAGER)]
+
+        async def is_held() -> bool:
+            shown = await officer.get(f"/v1/recordings/{HERS}", **WHY)
+            return bool(shown.json["has_legal_hold"])
+
+        async def hold(who: str, *, on: bool) -> None:
+            where = f"/v1/customers/{who}"
+            seen = WHY | {"If-Match": (await manager.get(where)).headers["ETag"]}
+            done = await officer.ask("PUT", f"{where}/hold", {"has_legal_hold": on}, seen)
+            assert done.status == 200, done.body
+
+        async def drop_numbers(who: str) -> int:
+            where = f"/v1/customers/{who}"
+            seen = {"If-Match": (await manager.get(where)).headers["ETag"]}
+            return (await manager.ask("PATCH", where, {"numbers": ["+4930777"]}, seen)).status
+
+        others = [
+            (await manager.post("/v1/customers", {"name": n})).json["id"] for n in ("Bo", "Cy")
+        ]
+        await hold(customer, on=True)
+        merges, gone = [], customer
+        for kept in others:
+            assert await is_held()
+            assert await drop_numbers(gone) == 409
+            made = await manager.post(f"/v1/customers/{kept}/merge", {"gone": gone})
+            merges.append(made.json["id"])
+            gone = kept
+        assert await is_held()
+        assert await drop_numbers(gone) == 409
+
+        # What was held as one stays held when it turns out to be two.
+        await hold(customer, on=False)
+        assert not await is_held()
+        await hold(gone, on=True)
+        for each in reversed(merges):
+            assert (await manager.post(f"/v1/customer-merges/{each}/undo", None)).status == 200
+            assert await is_held()
+        await hold(customer, on=False)
+        assert not await is_held()
+        assert await drop_numbers(customer) == 200
+
+
 async def test_two_people_have_one_recording_deleted_and_nobody_hears_it_again(
     sites: Sites,
 ) -> None:
