@@ -161,12 +161,17 @@ def step(
 
 
 def mended(
-    snapshot: Snapshot, records: Iterable[KeyValue], seen_s: float
+    snapshot: Snapshot, records: Iterable[KeyValue], gone: Iterable[str], seen_s: float
 ) -> tuple[Snapshot, tuple[Delta, ...]]:
-    """Return the snapshot with records that a watch has lost, and what they change."""
+    """Return the snapshot with `records`, and without the keys `gone`, of which a watch lost it.
+
+    And what that changes.
+    """
     builder = _Builder(snapshot, seen_s)
     for record in records:
         builder.put(record)
+    for key in gone:
+        builder.drop(key)
     return builder.finish(snapshot.revision)
 
 

@@ -7,12 +7,13 @@ writes next compares that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from edge.acd.merged_places import Ranks, ranked
 from edge.acd.plan import Held, put_offer, put_ticket
 from state import keys
-from state.model import Entry, Offer, Ticket
+from state.model import CallId, Entry, Offer, Ticket
 from state.overlay import ALONE_FROM, Revisions
 from state.raw import Change, KeyValue
 from state.snapshot import Delta, Snapshot, mended, step
@@ -57,48 +58,78 @@ def with_held(
     whose ticket has been written since, whoever did that knows more: it is left as it is shown.
     """
     deltas: list[Delta] = []
+    offers = _offers_by_call(snapshot)
     for each in held:
-        records = _records_of(each, revisions, ranks)
-        ticket = records[0]
-        shown = snapshot.raw.get(ticket.key)
-        if shown is not None and shown.mod_revision > ticket.mod_revision:
+        ticket, *given = _records_of(each, snapshot, revisions, ranks)
+        if not _is_own_to_tell(snapshot, ticket):
             continue
-        unseen = [
-            record
-            for record in records
-            if record.mod_revision < ALONE_FROM and _is_behind(snapshot, record)
+        unseen = [record for record in (ticket, *given) if _is_behind(snapshot, record)]
+        # Who was given to the call before its ticket was written last, and is not now, is free.
+        held_now = {record.key for record in given}
+        gone = [
+            key
+            for key in offers.get(each.ticket.value.call, ())
+            if key not in held_now and snapshot.raw[key].mod_revision < ticket.mod_revision
         ]
-        snapshot, new = mended(snapshot, unseen, now_s)
-        deltas += new
+        if unseen or gone:
+            snapshot, new = mended(snapshot, unseen, gone, now_s)
+            deltas += new
     return snapshot, deltas
 
 
-def _records_of(held: Held, revisions: Revisions, ranks: Ranks) -> list[KeyValue]:
+def _offers_by_call(snapshot: Snapshot) -> Mapping[CallId, Sequence[str]]:
+    found: defaultdict[CallId, list[str]] = defaultdict(list)
+    for agent, offer in snapshot.offers.items():
+        found[offer.value.call].append(keys.offer(agent))
+    return found
+
+
+def _records_of(
+    held: Held, snapshot: Snapshot, revisions: Revisions, ranks: Ranks
+) -> list[KeyValue]:
     """Return the ticket, and then the offers, as the store has them."""
+    rank = ranks.get(held.ticket.value.call)
+    created = None if rank is None else rank.created
+    ticket = ranked(put_ticket(held.ticket.value), ranks)
     return [
-        _record(put_ticket(held.ticket.value), held.ticket, revisions, ranks),
+        _record(ticket, held.ticket, snapshot, revisions, created),
         *(
-            _record(put_offer(each.offer.value), each.offer, revisions, ranks)
+            _record(put_offer(each.offer.value), each.offer, snapshot, revisions)
             for each in held.agents
         ),
     ]
 
 
 def _record(
-    put: Put, entry: Entry[Ticket] | Entry[Offer], revisions: Revisions, ranks: Ranks
+    put: Operation,
+    entry: Entry[Ticket] | Entry[Offer],
+    snapshot: Snapshot,
+    revisions: Revisions,
+    created: int | None = None,
 ) -> KeyValue:
-    written = ranked(put, ranks)
-    return KeyValue(
-        key=put.key,
-        value=written.value if isinstance(written, Put) else put.value,
-        create_revision=entry.create_revision,
-        mod_revision=revisions.get((put.key, entry.mod_revision), entry.mod_revision),
+    """Return what was put. `created`: when, if a merge did that; None: as far as is shown."""
+    if not isinstance(put, Put):
+        raise TypeError(f"{put} writes nothing")
+    stands = revisions.get((put.key, entry.mod_revision), entry.mod_revision)
+    if entry.create_revision < ALONE_FROM:
+        created = entry.create_revision
+    elif created is None:
+        created = _created(snapshot, put.key, stands)
+    return KeyValue(key=put.key, value=put.value, create_revision=created, mod_revision=stands)
+
+
+def _is_own_to_tell(snapshot: Snapshot, ticket: KeyValue) -> bool:
+    """Tell whether nobody has written the ticket since, and the store has it at all."""
+    shown = snapshot.raw.get(ticket.key)
+    return ticket.mod_revision < ALONE_FROM and (
+        shown is None or shown.mod_revision <= ticket.mod_revision
     )
 
 
 def _is_behind(snapshot: Snapshot, record: KeyValue) -> bool:
     shown = snapshot.raw.get(record.key)
-    return shown is None or shown.mod_revision < record.mod_revision
+    is_behind = shown is None or shown.mod_revision < record.mod_revision
+    return is_behind and record.mod_revision < ALONE_FROM
 
 
 def _created(snapshot: Snapshot, key: str, revision: int) -> int:

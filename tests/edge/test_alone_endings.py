@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.owed import Owed
 from edge.acd.plan import Held, Plan
-from edge.acd.reservation import ended
+from edge.acd.reservation import agent_lost, ended
 from edge.acd.token import Token
 from edge.alone.alone import Alone
 from edge.alone.kept import Kept
@@ -421,6 +421,36 @@ async def test_a_caller_whose_place_the_watch_lost_gives_up_alone_and_is_told_so
         await until(lambda: alone.mode is Mode.QUORUM, "it is merged")
     assert (await record(bench)).cause == "caller_hung_up"
     assert not await bench.has(keys.ticket(CALL))
+
+
+async def test_a_call_that_was_merged_goes_on_alone_again_though_the_watch_lost_its_news(
+    bench: Bench,
+) -> None:
+    """It holds revisions of the first time alone, which are none of the store's."""
+    records = await talk_alone(bench, place_before=False)
+    await bench.merge()
+    place = bench.store.snapshot.tickets[CALL].create_revision
+    seen = bench.mirror.snapshot
+
+    def lost(held: Held | None, at: Now) -> Plan | None:
+        if held is None or held.given is None:
+            return None
+        return agent_lost(held, held.given, WITHDRAWN, at)
+
+    assert isinstance(await records.write(lost), Landed)
+    revision = (await bench.shared.range(keys.ticket(CALL))).revision
+    bench.mirror._turn(replace(seen, revision=revision), ())  # noqa: SLF001 - a batch without changes
+    assert records.held is not None
+    bench.store.begin(held=(records.held,))
+    waits = bench.store.snapshot.tickets[CALL]
+    assert (waits.value.state, waits.create_revision) == (TicketState.QUEUED, place)
+    assert waits.value.place is None, "what it held is no place in the store's line"
+    assert ANN not in bench.store.snapshot.offers, "she is free"
+    await bench.give(records, replace(TOKEN, revision=2))
+    await bench.merge()
+    assert isinstance(await bench.end(records), Landed)
+    assert (await record(bench)).cause == "agent_hung_up"
+    assert not await bench.has(keys.offer(ANN))
 
 
 async def test_a_place_that_somebody_else_has_written_since_is_left_as_it_is(bench: Bench) -> None:
