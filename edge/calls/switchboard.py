@@ -1,7 +1,7 @@
-"""The calls that this edge holds, and which SIP leg belongs to which.
+"""The calls that this edge holds: how they begin, and where what concerns them goes.
 
-Owns the way of SIP events to calls; who may begin one is `edge.calls.reception`'s business. Decides
-nothing about a call.
+Who may begin one is `edge.calls.reception`'s business, which leg is of which call that of
+`edge.calls.roles`. Decides nothing about a call.
 """
 
 from __future__ import annotations
@@ -11,34 +11,30 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
-from msgspec import Struct
 
 from edge.acd import call_events as ev
 from edge.acd.call import Rules, State
-from edge.acd.call_events import Attempt, Side
 from edge.acd.token import Token
 from edge.call_recorder import CallRecorder
 from edge.calls.call import CallShell
 from edge.calls.consulting import consultation_wanted
 from edge.calls.journal import CallNote, Journal
-from edge.calls.leg_news import of_agent, of_caller
 from edge.calls.media import CallMedia, Sounds, Spoken
 from edge.calls.prompts import Prompts
 from edge.calls.reception import Arrival, Reception
 from edge.calls.recording import CallRecording
 from edge.calls.records import CallRecords
 from edge.calls.ringing import Ringing
+from edge.calls.roles import Roles
 from edge.calls.telephony import Telephony
 from edge.calls.tools import Tools
 from edge.calls.transfers import Transfers
 from edge.log import fault
-from edge.media.plan import AGENT, CALLER
 from edge.media.relay import Relay
 from edge.settings import Settings
 from edge.sip import events as sip
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
-from edge.sip.keys import key_of
 from edge.waiting import Line
 from state.clock import Clock
 from state.keys import Kind
@@ -57,17 +53,6 @@ from state.store import Store
 log = structlog.get_logger()
 
 _MUSIC = "music"
-
-
-Listener = Callable[[sip.Event], None]
-
-
-class _Role(Struct, frozen=True):
-    """Whose leg it is."""
-
-    call: CallId
-    attempt: Attempt | None
-    """None: the caller's."""
 
 
 class Switchboard:
@@ -95,16 +80,13 @@ class Switchboard:
         self._media = media
         self._snapshot = snapshot
         self._calls: dict[CallId, CallShell] = {}
-        self._legs: dict[LegId, _Role] = {}
-        self._legs_of: dict[CallId, list[LegId]] = {}
-        self._listeners: dict[LegId, Listener] = {}
-        """Who hears of legs that are no part of a call."""
+        self._roles = Roles(sip=sip, recorder=recorder, call=self._calls.get)
         self._tools = Tools(
             clock=clock,
             sip=sip,
             ringing=ringing,
-            own_leg=self._own,
-            listen=self._listen,
+            own_leg=self._roles.own,
+            listen=self._roles.listen,
             journal=journal,
             recorder=recorder,
             line=line,
@@ -206,11 +188,9 @@ class Switchboard:
 
         They may have hung up meanwhile: a goodbye is not said again for ever.
         """
-        for leg, role in list(self._legs.items()):
-            call = self._calls.get(role.call)
-            if call is not None and call.way_of(role.attempt) == site:
-                with contextlib.suppress(LocalError):
-                    self._sip.ask(leg)
+        for leg in self._roles.by_way_of(site):
+            with contextlib.suppress(LocalError):
+                self._sip.ask(leg)
 
     def stop(self) -> None:
         """Let go of every call."""
@@ -286,7 +266,7 @@ class Switchboard:
             if isinstance(event, sip.IncomingInvite):
                 self._answer(event)
             else:
-                self._hand_on(event)
+                self._roles.hand_on(event)
         except Exception as error:  # noqa: BLE001 - other calls' events wait behind this one
             log.error("sip_event_fault", sip_event=type(event).__name__, **fault(error))  # noqa: TRY400 - one line
             if isinstance(event, sip.IncomingInvite):
@@ -304,68 +284,6 @@ class Switchboard:
             self._sip.reject(invite.leg, 403, reason="No caller to consult about")
         else:
             call.consult(invite, wanted)
-
-    def _listen(self, leg: LegId, told: Listener | None) -> None:
-        if told is None:
-            self._listeners.pop(leg, None)
-        else:
-            self._listeners[leg] = told
-
-    def _hand_on(self, event: sip.Event) -> None:  # noqa: C901 - one case an event
-        leg = getattr(event, "leg", None)
-        if leg is not None and (listener := self._listeners.get(leg)) is not None:
-            if isinstance(event, sip.Ended | sip.Rejected | sip.Cancelled):
-                self._listeners.pop(leg)
-            listener(event)
-            self._see_off(event, None)
-            return
-        role = self._legs.get(leg) if leg is not None else None
-        if leg is None or role is None:
-            return
-        call = self._calls.get(role.call)
-        if isinstance(event, sip.Ended | sip.Rejected | sip.Cancelled):
-            self._legs.pop(leg)
-        if call is None:
-            self._see_off(event, None)
-            return
-        if isinstance(event, sip.OfferReceived) and role.attempt not in (None, call.attempt):
-            self._refuse_offer(leg)
-            return
-        if isinstance(event, sip.OfferWithdrawn):
-            call.sound.withdraw_offer(Side.CALLER if role.attempt is None else Side.AGENT)
-            return
-        told = of_caller(event) if role.attempt is None else of_agent(event, role.attempt)
-        if told is not None:
-            call.deliver(told)
-            self._see_off(event, call)
-        elif isinstance(event, sip.ReferReceived):
-            with contextlib.suppress(LocalError):
-                call.refer(event, role.attempt)
-        elif isinstance(event, sip.InfoReceived) and role.attempt in (None, call.attempt):
-            self._take_key(event, role)
-
-    def _see_off(self, event: sip.Event, call: CallShell | None) -> None:
-        """Answer who has hung up; if that ends a call, once its end is written down.
-
-        Until then a fault may still cut the call off, and nobody would know better.
-        """
-        if not isinstance(event, sip.Ended) or event.goodbye is None:
-            return
-        if call is not None and call.keeps_goodbyes:
-            call.keep_goodbye(event.goodbye)
-        else:
-            self._sip.answer_goodbye(event.goodbye)
-
-    def _take_key(self, event: sip.InfoReceived, role: _Role) -> None:
-        """Tell the recorder, and nobody else: what one party keys is not the other's to hear."""
-        key = key_of(event.content_type, event.body)
-        if key is not None:
-            party = CALLER if role.attempt is None else AGENT
-            self._tools.recorder.key(role.call, party, key)
-
-    def _refuse_offer(self, leg: LegId) -> None:
-        with contextlib.suppress(LocalError):
-            self._sip.refuse_offer(leg, 488)
 
     def _begin(self, arrival: Arrival) -> None:
         queue = arrival.queue
@@ -405,19 +323,14 @@ class Switchboard:
             ),
         )
         self._calls[ticket.call] = shell
-        self._own(leg, ticket.call, None)
+        self._roles.own(leg, ticket.call, None)
         return shell
 
     def _records_agent(self, agent: AgentId) -> bool:
         known = self._snapshot().agents.get(agent)
         return known is None or known.value.recorded
 
-    def _own(self, leg: LegId, call: CallId, attempt: Attempt | None) -> None:
-        self._legs[leg] = _Role(call, attempt)
-        self._legs_of.setdefault(call, []).append(leg)
-
     def _finished(self, call: CallId) -> None:
         self._calls.pop(call, None)
         self._tools.line.gone(call)
-        for leg in self._legs_of.pop(call, ()):
-            self._legs.pop(leg, None)
+        self._roles.forget(call)

@@ -715,10 +715,11 @@ async def everybody_leaves(made: Center) -> None:
 def leaks(edge: Edge) -> list[str]:
     """Name the books of an edge that are not empty though they should be when no call is held."""
     # White-box on purpose: what is kept of calls that are over is memory that never comes back.
+    roles = edge.switchboard._roles  # noqa: SLF001 - see above
     books = {
-        "legs": edge.switchboard._legs,  # noqa: SLF001 - see above
-        "legs of calls": edge.switchboard._legs_of,  # noqa: SLF001
-        "legs beside calls": edge.switchboard._listeners,  # noqa: SLF001
+        "legs": roles._roles,  # noqa: SLF001 - see above
+        "legs of calls": roles._legs_of,  # noqa: SLF001
+        "legs beside calls": roles._listeners,  # noqa: SLF001
         "reservations asked": edge.reserver._asked,  # noqa: SLF001
         "calls held back": edge.reserver._not_before,  # noqa: SLF001
         "calls waiting": edge.reserver._waiters.ours,  # noqa: SLF001
