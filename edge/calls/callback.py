@@ -11,7 +11,8 @@ from edge.acd.callback import Way
 from edge.acd.token import Token
 from edge.calls.records import CallRecords
 from edge.sip.events import LegId
-from state.model import CallBack, Decision, Queue, Ticket
+from state.model import CallBack, Decision, Entry, Place, Queue, Ticket
+from state.snapshot import Snapshot
 
 
 class Stage(StrEnum):
@@ -64,3 +65,14 @@ class Callback:
 
     def deliver(self, _event: Event) -> None:
         """Take no notice: whoever is to be called back is sent away by nothing but their rules."""
+
+
+def is_of(ticket: Ticket, caller: str, did: str) -> bool:
+    """Tell whether it is that caller who calls, and not we them."""
+    return ticket.callback_of is None and (ticket.caller, ticket.did) == (caller, did)
+
+
+def is_on_the_line(snapshot: Snapshot, place: Entry[Place]) -> bool:
+    """Tell whether the caller of a place calls by themselves, or is being called already."""
+    them = (place.value.caller, place.value.did)
+    return any((e.value.caller, e.value.did) == them for e in snapshot.tickets.values())

@@ -25,7 +25,7 @@ from edge.acd.callback import (
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import ended, taking
-from edge.calls.callback import Callback, Stage
+from edge.calls.callback import Callback, Stage, is_of, is_on_the_line
 from edge.calls.places import places_of
 from edge.calls.records import CallRecords, Landed
 from edge.calls.switchboard import Switchboard
@@ -159,7 +159,7 @@ class Callbacks:
         ]
         for place in snapshot.places.values():
             is_mine = chosen(edges, place.value.call) == self._settings.edge
-            if is_mine and is_due(snapshot, place, now) and not _is_on_the_line(snapshot, place):
+            if is_mine and is_due(snapshot, place, now) and not is_on_the_line(snapshot, place):
                 await self._pick_up(snapshot, place, now)
 
     async def _pick_up(self, snapshot: Snapshot, place: Entry[Place], now: Now) -> None:
@@ -362,7 +362,7 @@ class Callbacks:
         if not isinstance(ticket, Ticket):
             return
         for back in list(self._held.values()):
-            is_theirs = _is_of(ticket, back.ticket.caller, back.ticket.did)
+            is_theirs = is_of(ticket, back.ticket.caller, back.ticket.did)
             if is_theirs and back.stage is Stage.WAITING:
                 self._spawn(self._give_up(back, CALLED_AGAIN), back)
 
@@ -388,14 +388,3 @@ class Callbacks:
         if back.leg is not None:
             self._sip.let_go(back.leg, reason="")
         self._spawn(self._give_up(back, NOT_REACHED), back)
-
-
-def _is_of(ticket: Ticket, caller: str, did: str) -> bool:
-    """Tell whether it is that caller who calls, and not we them."""
-    return ticket.callback_of is None and (ticket.caller, ticket.did) == (caller, did)
-
-
-def _is_on_the_line(snapshot: Snapshot, place: Entry[Place]) -> bool:
-    """Tell whether the caller of a place calls by themselves, or is being called already."""
-    them = (place.value.caller, place.value.did)
-    return any((e.value.caller, e.value.did) == them for e in snapshot.tickets.values())

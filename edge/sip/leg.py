@@ -11,6 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from edge.sip.events import LegId
 from edge.sip.offer_answer import STABLE, Exchange, Meaning, Side, step
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from edge.sip.events import Address
     from edge.sip.offer_answer import Carrier
     from edge.sip.transaction import ClientTransaction, ServerTransaction
+
+ADOPTED_SEQ_GAP = 1000
+"""How far CSeq jumps when a dialog changes hands: its last owner may have sent more since."""
 
 
 class LegState(StrEnum):
@@ -229,3 +233,11 @@ class Leg:
             LegState.OFFERED,
             LegState.CONFIRMED,
         )
+
+
+def adopted(dialog: Dialog) -> tuple[Leg, Peer]:
+    """Return a leg, and its peer, that go on with a dialog which another stack wrote down."""
+    leg = Leg(LegId(dialog.local_tag), dialog.sip_call_id, is_uas=not dialog.caller)
+    leg.state = LegState.CONFIRMED
+    leg.peer = Peer(replace(dialog, local_seq=dialog.local_seq + ADOPTED_SEQ_GAP))
+    return leg, leg.peer

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from msgspec.structs import replace
-
 from edge.sip.asking import Asking
 from edge.sip.builder import (
     OURS,
@@ -28,7 +26,7 @@ from edge.sip.dialog import Dialog
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, Event, LegId, TransactionId
 from edge.sip.goodbye import Goodbyes, Held
-from edge.sip.leg import InvitePlan, Leg, LegState, LegTimer, Peer
+from edge.sip.leg import InvitePlan, Leg, LegTimer, adopted
 from edge.sip.outside import Outside, allowed
 from edge.sip.receiver import Receiver
 from edge.sip.refer import Refer
@@ -37,9 +35,6 @@ from edge.sip.transaction import Transaction
 from edge.sip.uac import Uac
 from edge.sip.uas import Uas
 from edge.sip.within import Within
-
-ADOPTED_SEQ_GAP = 1000
-"""How far CSeq jumps when a dialog changes hands: its last owner may have sent more since."""
 
 
 class SipStack:
@@ -320,15 +315,12 @@ class SipStack:
         """
         core = self._core
         core.now = now
-        leg_id = LegId(dialog.local_tag)
-        if leg_id in core.legs:
-            raise LocalError(f"leg {leg_id} lives here already")
-        leg = Leg(leg_id, dialog.sip_call_id, is_uas=not dialog.caller)
-        leg.state = LegState.CONFIRMED
-        leg.peer = Peer(replace(dialog, local_seq=dialog.local_seq + ADOPTED_SEQ_GAP))
-        core.legs[leg_id] = leg
-        core.start_session(leg, leg.peer, dialog.session)
-        return leg_id
+        leg, peer = adopted(dialog)
+        if leg.id in core.legs:
+            raise LocalError(f"leg {leg.id} lives here already")
+        core.legs[leg.id] = leg
+        core.start_session(leg, peer, dialog.session)
+        return leg.id
 
     # -- outside dialogs
 
