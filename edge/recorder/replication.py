@@ -44,6 +44,8 @@ _MANIFEST: Final = re.compile(rf"({_ID})/manifests/({_ID})\.json")
 _SEALED_KEY_BYTES: Final = 200
 NOT_YET: Final = 425
 """HTTP's Too Early (RFC 8470 §5.2): the same will be taken once the keys are there."""
+_REFUSALS: Final = frozenset({409, 413, 422})
+"""Of what nobody mends by sending it again."""
 
 log = structlog.get_logger()
 
@@ -129,8 +131,8 @@ class Receiver:
 # ---- sending -------------------------------------------------------------------------------------
 
 
-class _NotYetError(Exception):
-    """The other site is well, and cannot open this recording yet."""
+class _NotTakenError(Exception):
+    """The other site is well, and does not take this recording: not yet, or not as it is."""
 
 
 class Replicator:
@@ -156,6 +158,8 @@ class Replicator:
         self._counted = set(_lines(counted))
         self._due: dict[tuple[str, str], int] = {}
         """Tenant and recording of what the store has and nobody else yet: how long, in samples."""
+        self._stuck: dict[str, str] = {}
+        """Why a recording has not been copied although a site is there, as it was said last."""
         self._failed_s: dict[str, float] = {}
         self._wake = Wake()
         self.is_failing = False
@@ -193,6 +197,8 @@ class Replicator:
     async def _send_new(self, session: aiohttp.ClientSession) -> None:
         # All that is due is known before the first is sent, which may be the one that nobody takes.
         self._due = await self._look()
+        due = {recording for _, recording in self._due}
+        self._stuck = {each: told for each, told in self._stuck.items() if each in due}
         for tenant, recording in tuple(self._due):
             await self._send(session, tenant, recording)
 
@@ -237,13 +243,14 @@ class Replicator:
             )
         ]
         last: Exception = ConnectionError("no peer")
-        is_early = False
+        is_away = True
         for peer in self._in_order():
             try:
                 for name in (*names, manifest_name(tenant, recording)):
                     await self._put(session, peer, name, await self._store.get(name))
-            except _NotYetError:
-                is_early = True  # the next turn tries again; others do not wait for it
+            except (_NotTakenError, FileNotFoundError) as error:
+                is_away = False  # the next turn tries again; others do not wait for it
+                self._say_stuck(recording, str(error))
                 continue
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 last = error
@@ -252,8 +259,13 @@ class Replicator:
             self._note(tenant, recording, is_sent=True)
             log.info("recording_replicated", call=recording, peer=peer)
             return
-        if not is_early:
+        if is_away:
             raise last
+
+    def _say_stuck(self, recording: str, because: str) -> None:
+        if because and self._stuck.get(recording) != because:
+            self._stuck[recording] = because
+            log.error("recording_not_copied", call=recording, because=because)
 
     def _in_order(self) -> list[str]:
         """Return the peers, those behind that have failed lately."""
@@ -268,7 +280,9 @@ class Replicator:
         async with session.put(f"https://{peer}/objects/{name}", data=content) as answer:
             said = await answer.text()
             if answer.status == NOT_YET:
-                raise _NotYetError
+                raise _NotTakenError
+            if answer.status in _REFUSALS:
+                raise _NotTakenError(f"{peer} refuses it: {said[:200]}")
             if answer.status != 200 or said != hashlib.sha256(content).hexdigest():  # noqa: PLR2004 - HTTP
                 raise ConnectionError(f"{peer} did not keep it: {answer.status}")
 

@@ -152,6 +152,22 @@ async def test_nothing_is_counted_that_the_other_site_has_no_key_of(sites: TwoSi
     assert [frame async for frame in library.frames(account)]
 
 
+async def test_a_recording_that_no_site_takes_keeps_no_other_from_being_copied(
+    sites: TwoSites,
+) -> None:
+    for call in ("a" * 24, OTHER):
+        sites.a.record(call, 2.5)
+        sites.a.end()
+    await sites.a.ship()
+    (sealed,) = (sites.a.store / "main" / "audio" / OTHER).iterdir()
+    sealed.write_bytes(b"rotten")  # and so refused by whoever hashes it
+    (sites.a.store / "main" / "keys" / ("a" * 24) / "0001").unlink()
+    replicator = sites.replicator()
+    await until_counted(sites, replicator)
+    assert sites.counted() == [f"main/{CALL}"]
+    assert set(replicator.uncounted) == {"a" * 24, OTHER}, "nobody else has it"
+
+
 async def test_nothing_is_counted_while_the_other_site_is_away(sites: TwoSites) -> None:
     await sites.receiver.close()
     replicator = sites.replicator()
