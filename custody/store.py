@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import glob
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -130,13 +131,23 @@ class RecordingStore:
         Where the store locks objects it may hide this one and keep it until its time has come: what
         counts there is that its key is destroyed.
         """
+        store = self._of(name)
+        if isinstance(store, LocalStore) and store.prefix is not None:
+            # First: what is deleted is in no listing, and nobody would look here again.
+            await asyncio.to_thread(_sweep, Path(store.prefix) / name)
         with contextlib.suppress(FileNotFoundError):
-            await obstore.delete_async(self._of(name), name)
+            await obstore.delete_async(store, name)
 
     async def tenants(self) -> list[str]:
         """Return whose recordings are here."""
         found = await obstore.list_with_delimiter_async(self._store)
         return sorted(prefix.strip("/") for prefix in found["common_prefixes"])
+
+
+def _sweep(path: Path) -> None:
+    """Unlink what is left of puts of an object that were killed: all of it, under another name."""
+    for each in path.parent.glob(f"{glob.escape(path.name)}#[0-9]*"):
+        each.unlink(missing_ok=True)
 
 
 def _open(where: str) -> ObjectStore:

@@ -270,6 +270,20 @@ async def _kept(
     return Library(store, ring, providers=PROVIDERS, recorders=KNOWN)
 
 
+async def test_nothing_of_a_deleted_object_is_left_beside_it(tmp_path: Path) -> None:
+    # A folder's object is written under another name, linked, and unlinked there: a kill before the
+    # last step leaves all of it behind, in no listing.
+    store = RecordingStore.open(str(tmp_path))
+    for name in ("main/keys/r1/0001", "main/keys/r1/00011"):
+        await store.put(name, b"a sealed key")
+        path = tmp_path / name
+        path.with_name(f"{path.name}#1").hardlink_to(path)
+    await store.delete("main/keys/r1/0001")
+    await store.delete("main/keys/r1/0001")
+    found = sorted(each.name for each in (tmp_path / "main/keys/r1").iterdir())
+    assert found == ["00011", "00011#1"]
+
+
 @pytest.mark.parametrize("forged", [None, b"f" * 32])
 async def test_audio_under_another_data_key_than_the_manifest_signs_does_not_open(
     tmp_path: Path, forged: bytes | None
