@@ -7,7 +7,6 @@ as it did in the call.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -58,14 +57,18 @@ def channel(frame: Frame, side: int) -> g711.Linear:
     return samples
 
 
-def waveform(frames: Iterable[Frame], samples: int) -> tuple[list[int], list[int]]:
-    """Return the peaks of every 100 ms of both channels, 0 to 255; frames may leave gaps."""
-    count = -(-samples // LEVEL)
-    sides = ([0] * count, [0] * count)
-    for frame in frames:
+class Waveform:
+    """The peaks of every 100 ms of both channels, 0 to 255; frames may leave gaps."""
+
+    def __init__(self, samples: int) -> None:
+        """Of a recording of so many samples."""
+        self._count = -(-samples // LEVEL)
+        self.sides = ([0] * self._count, [0] * self._count)
+
+    def take(self, frame: Frame) -> None:
+        """Take in how loud a second was."""
         first, used = frame.start // LEVEL, -(-frame.samples // LEVEL)
-        for side, levels in zip(sides, frame.levels, strict=True):
-            for index, level in enumerate(levels[:used]):
-                if first + index < count:
-                    side[first + index] = max(side[first + index], level)
-    return sides
+        for side, levels in zip(self.sides, frame.levels, strict=True):
+            for index, level in enumerate(levels[:used], first):
+                if index < self._count:
+                    side[index] = max(side[index], level)

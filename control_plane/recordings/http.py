@@ -44,15 +44,11 @@ from control_plane.recordings.shelf import context
 from control_plane.recordings.showing import views
 from control_plane.recordings.tagging import ROUTES as TAGGING
 from control_plane.subjects import Thing
-from custody import listening
 from custody.frame import LEVEL, RATE_HZ
-from custody.library import Library
-from custody.manifest import Manifest
 
 Listed: TypeAlias = Ask[Nothing, RecordingListing, Nothing]
 Named: TypeAlias = Ask[RecordingPath, Nothing, Nothing]
 _SORT: Final = "-arrived"
-_LONGEST_WAVEFORM_S: Final = 4 * 3600
 WAV: Final = "audio/wav"
 
 
@@ -140,13 +136,8 @@ async def waveform(ask: Named) -> WaveformView:
     """Return how loud it was when: as telling as the sound, and under the same permission."""
     account = await finding.kept(ask)
     await _write_down(ask, "waveform")
-    caller, agent = await finding.kindly(_peaks(finding.library(ask), account))
+    caller, agent = await finding.kindly(playing.peaks(finding.library(ask), account))
     return WaveformView(step_s=LEVEL / RATE_HZ, caller=tuple(caller), agent=tuple(agent))
-
-
-async def _peaks(library: Library, account: Manifest) -> tuple[list[int], list[int]]:
-    frames = [frame async for frame in library.frames(account)]
-    return listening.waveform(frames, min(account.samples, _LONGEST_WAVEFORM_S * RATE_HZ))
 
 
 async def _context(app: web.Application) -> AsyncIterator[None]:

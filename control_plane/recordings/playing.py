@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 from custody import listening
-from custody.frame import SAMPLES
+from custody.frame import RATE_HZ, SAMPLES
 from custody.library import Library, SegmentInStore
 from custody.listening import SAMPLE_BYTES, WAV_HEADER_BYTES
 from custody.manifest import Manifest, Segment
+
+LONGEST_S: Final = 4 * 3600
+"""Of a waveform."""
 
 
 def size_of(account: Manifest) -> int:
@@ -32,6 +36,17 @@ async def wav(library: Library, account: Manifest, start: int, end: int) -> Asyn
         piece = chunk[skip : skip + until - at]
         at += len(piece)
         yield piece
+
+
+async def peaks(library: Library, account: Manifest) -> tuple[list[int], list[int]]:
+    """Return how loud each party was when, of `LONGEST_S` at most; no sound is kept for it.
+
+    Raise as `wav` does.
+    """
+    found = listening.Waveform(min(account.samples, LONGEST_S * RATE_HZ))
+    async for frame in library.frames(account):
+        found.take(frame)
+    return found.sides
 
 
 class _Opened:

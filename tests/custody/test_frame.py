@@ -76,7 +76,10 @@ def test_a_listener_hears_what_was_said_and_silence_elsewhere() -> None:
 
 def test_the_waveform_shows_who_was_loud_when() -> None:
     frames = [unpack(pack(frame(), 0)), unpack(pack(frame(start=24_000), 1))]
-    left, right = listening.waveform(frames, 32_000)
+    found = listening.Waveform(32_000)
+    for each in frames:
+        found.take(each)
+    left, right = found.sides
     assert len(left) == 40
     assert [level > 40 for level in left] == [False] * 10 + [True] * 10 + [False] * 10 + [True] * 10
     assert max(right) < 3
