@@ -49,7 +49,7 @@ class Listener:
         who = self.subject
         return (
             self.tenant, self.topics, self.is_fresh, who.roles_in(self.tenant), who.is_active,
-            who.agent, who.employer, who.team, who.site,
+            who.until_ms is None, who.agent, who.employer, who.team, who.site,
         )  # fmt: skip
 
     def put(self, message: bytes) -> None:

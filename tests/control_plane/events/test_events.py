@@ -11,7 +11,9 @@ import pytest
 from control_plane.events import listener as listener_module
 from control_plane.events.endings import Endings
 from control_plane.events.hub import HUB
+from control_plane.events.listener import Listener
 from control_plane.permissions import Role
+from control_plane.subjects import Grant, Subject
 from control_plane.who import STALE_S
 from state import keys
 from state.codec import encode
@@ -30,6 +32,23 @@ CALLS = "?topics=calls"
 
 async def manager(scene: Scene) -> Person:
     return await scene.center.person(Role.MANAGER)
+
+
+def test_a_person_and_a_machine_of_the_same_roles_are_not_told_the_same_unasked() -> None:
+    # A tenant's own lines may speak of machines alone.
+    grants = frozenset({Grant(role=Role.MANAGER, tenant="main")})
+
+    def eyes(until_ms: int | None) -> tuple[object, ...]:
+        return Listener(
+            subject=Subject(id="x", tenant="main", grants=grants, until_ms=until_ms),
+            tenant="main",
+            topics=frozenset({"calls"}),
+            is_fresh=True,
+            known_s=0.0,
+        ).eyes
+
+    assert eyes(None) == eyes(None)
+    assert eyes(None) != eyes(1_000)
 
 
 async def test_a_call_is_told_from_arrival_to_end(scene: Scene) -> None:
