@@ -112,8 +112,10 @@ class Steward:
         self.forwarded: dict[str, int] = {}
         """By outcome: calls that this site's proxy handed on outside, since its own start."""
         self._doubted: set[AgentId] = set()
-        """Whom a gate has just not let ring, or whose goodbye nobody has heard."""
+        """Whom a gate has just not let ring, or whom nobody has heard hang up."""
         self._has_doubted = Wake()
+        self._unheard: set[AgentId] = set()
+        """Whom nobody has heard hang up: no BYE of their edge will free the gate."""
         self._soon = asyncio.Event()
         self._later = asyncio.Event()
         self._proxy = Proxy(
@@ -151,6 +153,8 @@ class Steward:
             self._soon.set()
         elif kinds & _CALM:
             self._later.set()
+        if Kind.OFFER in kinds:
+            self._look_at_unheard()
         if Kind.EDGE in kinds:
             self._dead.difference_update(self._snapshot().edges)
 
@@ -324,14 +328,26 @@ class Steward:
                 await self._read_registered()
             case GateChanged(token=token):
                 self._note_epoch(token.epoch)
-            case Refused(agent=agent) | GoodbyeUnheard(agent=agent):
+            case Refused(agent=agent):
                 self._doubted.add(agent)
                 self._has_doubted.set()
+            case GoodbyeUnheard(agent=agent):
+                self._unheard.add(agent)
+                self._look_at_unheard()
             case Forwarded(trunk=trunk, outcome=outcome, count=count):
                 self.forwarded[outcome] = count
                 log.info("call_forwarded", trunk=trunk, outcome=outcome, count=count)
             case _:
                 pass
+
+    def _look_at_unheard(self) -> None:
+        """Have those looked at whose offers are gone; of the others the call may go on."""
+        offers = self._snapshot().offers
+        gone = {agent for agent in self._unheard if agent not in offers}
+        if gone:
+            self._unheard -= gone
+            self._doubted |= gone
+            self._has_doubted.set()
 
     async def _look_at_doubted(self) -> None:
         """Free the gates that hold somebody for an offer that is gone, as soon as that is felt.

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
+
+import pytest
 
 from edge.acd.token import Token
 from edge.duties.presence import PresenceKeeper
 from edge.duties.steward import Steward
 from edge.media.relay import Relay
-from edge.proxy.events import Forwarded
+from edge.proxy.events import Forwarded, GoodbyeUnheard
 from edge.proxy.gate import GateLoad
 from edge.settings import Settings
 from state import keys
 from state.clock import ManualClock
 from state.codec import encode
+from state.keys import Kind
 from state.memory import MemoryStore
 from state.mirror import Mirror, MirrorState
 from state.model import (
@@ -33,7 +36,7 @@ from state.model import (
     SiteId,
 )
 from state.store import Delete, Put, WatchBatch
-from tests.edge.virtual_time import LoopClock, in_virtual_time, until
+from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 from tests.steering.test_forwarding import OUT, world
 
 ANN, SITE = AgentId("ann"), SiteId("a")
@@ -188,3 +191,35 @@ async def test_calls_that_were_handed_on_are_counted_as_kamailio_does() -> None:
         await steward._hear(Forwarded(trunk="t2", outcome="sent", count=count))  # noqa: SLF001 - news
     await steward._hear(Forwarded(trunk="t2", outcome="loop", count=1))  # noqa: SLF001 - news
     assert steward.forwarded == {"sent": 4, "loop": 1}
+
+
+@in_virtual_time
+@pytest.mark.parametrize("is_over", [True, False])
+async def test_the_gate_of_whom_nobody_heard_hang_up_is_looked_at_once_their_offer_is_gone(
+    monkeypatch: pytest.MonkeyPatch, *, is_over: bool
+) -> None:
+    """Their edge stood still, and ends the call when it wakes up: nobody says BYE any more."""
+    looked: list[frozenset[AgentId]] = []
+
+    async def settle_gate(agents: Collection[AgentId]) -> frozenset[AgentId]:
+        looked.append(frozenset(agents))
+        return frozenset()
+
+    async with house() as made:
+        monkeypatch.setattr(made.steward._proxy, "settle_gate", settle_gate)  # noqa: SLF001 - no Kamailio
+        looking = asyncio.create_task(made.steward._look_at_doubted())  # noqa: SLF001 - what it runs
+        if not is_over:
+            await made.give("c1")
+            await until(lambda: ANN in made.mirror.snapshot.offers, "the mirror shows it")
+        await made.steward._hear(GoodbyeUnheard(agent=ANN))  # noqa: SLF001 - news
+        await settle()
+        assert looked == ([{ANN}] if is_over else [])
+        if not is_over:
+            await made.take_back()
+            await until(lambda: ANN not in made.mirror.snapshot.offers, "the mirror shows it")
+        for _ in range(3):
+            made.steward.take({Kind.OFFER})
+            await settle()
+        assert looked == [{ANN}]
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)

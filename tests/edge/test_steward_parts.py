@@ -247,15 +247,20 @@ async def test_an_agent_whose_gate_was_restarted_while_alone_is_rung_soon_after_
             assert await made.rings(await made.reserve())
 
 
-async def test_an_agent_who_hangs_up_on_an_edge_that_knows_the_call_no_more_is_free_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_over", [True, False])
+async def test_an_agent_whom_nobody_heard_hang_up_is_free_as_soon_as_the_store_has_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_over: bool
 ) -> None:
-    """Killed once it had written the end: nobody says BYE of that call any more."""
+    """Their edge was killed, or stood still: nobody says BYE of that call any more."""
     for name in ("SETTLE_S", "AFTER_LOAD_S"):
         monkeypatch.setattr(proxy, name, 600.0)
     async with house(tmp_path / "run") as made:
         answer = await asyncio.to_thread(made.talks, await made.reserve())
         assert made.gate() == "talking"
-        await made.give_back()
-        await asyncio.to_thread(made.hangs_up, answer, 481)
+        if is_over:
+            await made.give_back()
+        await asyncio.to_thread(made.hangs_up, answer, 481 if is_over else 500)
+        if not is_over:
+            assert made.gate() == "talking"
+            await made.give_back()
         await until(lambda: made.gate() == "idle", "the gate is freed", within_s=3)
