@@ -17,17 +17,21 @@ TICKS = 960
 
 
 class Telephone:
-    """Sends a tone in Opus, or in G.711."""
+    """Sends a tone in Opus, or in G.711; keys digits in Opus as tones (Q.23), like all it says."""
 
     def __init__(self, *, hertz: int = 440, ssrc: int = 7, stamp: int = 0xFFFF_F000) -> None:
         self.encoder = opuslib_next.Encoder(48_000, 1, opuslib_next.APPLICATION_VOIP)
         self.hertz, self.ssrc, self.stamp = hertz, ssrc, stamp
         self.number = 65_530
+        self.digit: tuple[int, int] | None = None
+        """The frequencies of the one that is keyed just now."""
 
     def opus(self, block: int) -> bytes:
         """Return the packet of 20 ms."""
         at = (np.arange(TICKS) + block * TICKS) / 48_000
-        pcm = (9000 * np.sin(2 * np.pi * self.hertz * at)).astype("<i2").tobytes()
+        tones = self.digit or (self.hertz,)
+        wave = np.sin(2 * np.pi * np.outer(tones, at)).mean(axis=0)
+        pcm = (9000 * wave).astype("<i2").tobytes()
         return self.rtp(OPUS, self.encoder.encode(pcm, TICKS), self.stamp + block * TICKS, block)
 
     def g711(self, block: int) -> bytes:

@@ -7,6 +7,7 @@ import pytest
 
 from custody import g711
 from custody.frame import BLOCK, BLOCKS, SAMPLES, Frame, State
+from edge.recorder import inband
 from edge.recorder.timeline import CALLER, PATIENCE, Timeline
 from tests.recorder.opus_phone import OPUS, Telephone, hertz
 
@@ -104,3 +105,20 @@ def test_opus_of_a_party_who_never_offered_it_is_foreign() -> None:
     put(made, phone.opus(0), 0)
     assert made.sides[CALLER].losses.foreign == 1
     assert set(cut(made).states[0]) == {State.SILENT}
+
+
+@pytest.mark.parametrize("low", [697, 770, 852, 941])
+@pytest.mark.parametrize("high", [1209, 1336, 1477, 1633])
+def test_digits_keyed_in_opus_are_heard_at_once_and_masked(low: int, high: int) -> None:
+    made, phone = timeline(), Telephone()
+    heard = []
+    for block in range(BLOCKS):
+        phone.digit = (low, high) if block in range(20, 24) else None
+        put(made, phone.opus(block), block)
+        newest = made.sides[CALLER].newest()
+        heard.append(newest is not None and inband.begun(newest, 0)[0])
+    # Its encoder is some milliseconds behind, so that it takes one block more than in G.711.
+    assert heard.index(True) in {21, 22}
+    assert not any(heard[26:])
+    masked = [number for number, state in enumerate(cut(made).states[0]) if state == State.MASKED]
+    assert set(range(20, 25)) <= set(masked) <= set(range(17, 28))

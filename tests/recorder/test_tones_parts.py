@@ -56,8 +56,8 @@ class Ear(tones.Listener):
 class Desk:
     """What an edge does about it, with one call."""
 
-    def __init__(self, site: RecorderSite, engine: MediaEngine, talk: Talk) -> None:
-        self._site, self._engine, self._talk = site, engine, talk
+    def __init__(self, site: RecorderSite, engine: MediaEngine, agent_sdp: bytes) -> None:
+        self._site, self._engine, self._agent_sdp = site, engine, agent_sdp
         self._apart: dict[CallId, bool] = {}
         tones = KeyedTones(ask=self._ask, part=self._part, apart=lambda: dict(self._apart))
         self._task = asyncio.create_task(tones.run())
@@ -73,7 +73,7 @@ class Desk:
             writer.close()
 
     async def _part(self, call: CallId, on: bool) -> None:  # noqa: FBT001 - as it is called
-        await self._engine.part(call, self._talk.agent.sdp, on=on)
+        await self._engine.part(call, self._agent_sdp, on=on)
         self._apart = {call: True} if on else {}
 
     async def close(self) -> None:
@@ -85,7 +85,7 @@ class Desk:
 async def talk(site: RecorderSite, engine: MediaEngine) -> AsyncIterator[Talk]:
     talk = Talk(engine, kind=WithoutEvents)
     await talk.begin()
-    desk = Desk(site, engine, talk)
+    desk = Desk(site, engine, talk.agent.sdp)
     yield talk
     await desk.close()
     talk.close()
