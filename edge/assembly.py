@@ -14,6 +14,7 @@ from edge.alone.mode import Mode
 from edge.alone.sister import Sisters
 from edge.call_recorder import NoRecorder
 from edge.calls.callbacks import Callbacks
+from edge.calls.hearing import Hearing
 from edge.calls.journal import Journal
 from edge.calls.leg_watch import LegWatch
 from edge.calls.places import PlaceGiver
@@ -144,20 +145,19 @@ class Assembly:
                 alone=lambda: self.alone,
             ),
         )
+        self.hearing = Hearing(self.switchboard)
         if self.recorder is not None:
             self.recorder.on_failed = self.switchboard.recording_failed
+            self.recorder.on_silence = self.hearing.note_silence
             self.keyed_tones = KeyedTones(
-                ask=self.recorder.keyed_tones,
-                part=self.switchboard.part,
-                apart=self.switchboard.apart,
+                ask=self.recorder.keyed_tones, part=self.hearing.part, apart=self.hearing.apart
             )
         self.recording_wishes = RecordingWishes(
             edge=self.settings.edge,
             store=self.shared.store,
             snapshot=self.shared.snapshot,
             holds=self.switchboard.holds,
-            hears_keys=self.switchboard.hears_keys,
-            silence_caller=self.switchboard.silence_caller,
+            hearing=self.hearing,
             recorder=self.recorder,
         )
         self.transfer_wishes = TransferWishes(

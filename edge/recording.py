@@ -83,6 +83,8 @@ class RecorderLink:
         self._away_since_s: float | None = None
         self.on_failed: Callable[[CallId, str], None] = _nobody
         """Is told of a call that cannot be recorded, and why."""
+        self.on_silence: Callable[[CallId, bool], None] = _nobody
+        """Is told, with each answer, whether the agent hears silence in the caller's place."""
         self.refused = 0
         """Calls that the recorder would not, or could not, record."""
 
@@ -305,6 +307,8 @@ class RecorderLink:
             if call in self._wanted:
                 self.on_failed(call, str(answer.get("because") or recorded.REFUSED))
             return
+        if call in self._wanted:
+            self.on_silence(call, answer.get("is_apart") is True)
         if answer.get("is_kept") is False:
             # Its disk is slow: it records by now, but a later life of it would know nothing of it.
             asyncio.get_running_loop().call_later(AGAIN_S, self._mark, call)
@@ -317,7 +321,7 @@ class RecorderLink:
                 done.set_result(answer.get("is_apart") is True)
 
 
-def _nobody(_: CallId, __: str) -> None:
+def _nobody(_: CallId, __: object) -> None:
     """Nobody wants to know."""
 
 

@@ -17,7 +17,6 @@ from edge.acd.call_resume import NOTHING_PASSED, called_back, resumed
 from edge.acd.call_state import start, step
 from edge.acd.token import Token
 from edge.calls.consulting import Consulting, Wanted
-from edge.calls.ears import Ears
 from edge.calls.effects import CallEffects
 from edge.calls.giving_up import FAULT, GivingUp
 from edge.calls.journal import CallNote
@@ -165,22 +164,9 @@ class CallShell:
         return self._legs.way_of(attempt)
 
     @property
-    def hears_keys(self) -> bool:
-        """Whether an agent hears what the caller keys."""
-        return self._media.hears_keys
-
-    async def silence_caller(self, *, on: bool | None) -> bool:
-        """Keep the caller's tones from the agent, or no more; tell whether no caller is heard."""
-        return await self._media.silence_caller(on=on)
-
-    @property
-    def ears(self) -> Ears:
-        """What the relay keeps from the agent of a caller who keys tones."""
-        return self._media.ears
-
-    async def part(self, *, on: bool) -> None:
-        """Keep a caller who keys tones from the agent, or no longer; `ears` tells which it is."""
-        await self._media.part(on=on)
+    def media(self) -> CallMedia:
+        """What the relay does for it."""
+        return self._media
 
     @property
     def has_media(self) -> bool:
@@ -210,7 +196,7 @@ class CallShell:
         And what the relay has of it: an agent who is kept from the caller waits for nothing else.
         """
         self._media.restore(said=note.said, told=note.told, is_joined=note.is_joined)
-        self._media.ears.restore(may_be_parted=note.may_be_parted)
+        self._media.ears.restore(note.ears)
         for agent in (note.transferor, note.agent):
             if agent is not None:
                 self._legs.adopt(agent)

@@ -21,6 +21,7 @@ from edge.acd.call_resume import Passing
 from edge.acd.owed import Owed
 from edge.acd.recorded import NOT_ASKED, Heard
 from edge.acd.token import Token
+from edge.calls.ears import ALL_IS_HEARD, EarsNote
 from edge.sip.dialog import Dialog
 from state.model import AgentId, CallId, Decision, SiteId, Ticket
 
@@ -80,8 +81,8 @@ class CallNote(Struct, frozen=True, kw_only=True):
     transferor: AgentNote | None = None
     """The leg of `passing.transferor`."""
     consultation: ConsultationNote | None = None
-    may_be_parted: bool = False
-    """The relay may be keeping the agent from a caller who keys tones."""
+    ears: EarsNote = ALL_IS_HEARD
+    """What the relay may be keeping from the agent."""
 
     @property
     def attempt(self) -> Attempt:

@@ -85,7 +85,6 @@ class CallMedia:
         self._is_joined = False
         self._is_forgotten = False
         """By a relay of before: what the caller was told is of ports that are no more."""
-        self._is_silenced = False
         self.ears = Ears(engine, call)
         self._left = list(sounds.before)
         self.spoken: Spoken | None = None
@@ -199,23 +198,29 @@ class CallMedia:
         else:
             await self._engine.play(self._call, self._sounds.music, times=FOREVER)
 
-    async def silence_caller(self, *, on: bool | None) -> bool:
-        """Let the agent hear silence where the caller may key tones; tell whether they do now.
+    @property
+    def is_silenced(self) -> bool:
+        """Whether the agent hears silence in the caller's place, for certain; never if in Opus."""
+        return self.ears.silenced.is_so and not speaks_opus(self._said.get(Side.CALLER, b""))
 
-        None: leave it as it is. Not for a caller who speaks Opus, whom the relay cannot silence.
+    @property
+    def _can_be_silenced(self) -> bool:
+        """Not a caller who speaks Opus; nor is it wanted of one who keys no tones."""
+        return self.hears_keys and not speaks_opus(self._said.get(Side.CALLER, b""))
+
+    async def silence_caller(self, *, on: bool) -> bool:
+        """Let the agent hear silence where the caller may key tones, or the caller again.
+
+        Tell whether it is done: nobody may go on listening to silence who has asked for its end.
         """
-        if on is None:
-            return self._is_silenced
-        if not self.hears_keys or speaks_opus(self._said.get(Side.CALLER, b"")):
+        silenced = self.ears.silenced
+        if on and not self._can_be_silenced:
             return False
+        if not on and not self._can_be_silenced and not silenced.may_be:
+            return True
         async with self._turn:
-            try:
-                await self._engine.silence_caller(self._call, on=on)
-            except MediaError as error:
-                log.warning("media_failed", call=self._call, step="silence", error=str(error))
-                return False
-            self._is_silenced = on
-            return on
+            await self.ears.silence(on=on)
+        return self.is_silenced if on else not silenced.may_be
 
     async def part(self, *, on: bool) -> None:
         """Send the agent nothing of a caller who keys tones, or all again; `ears` tells which.
@@ -226,7 +231,7 @@ class CallMedia:
             if self._is_joined:
                 await self.ears.part(self._said[Side.AGENT], on=on)
             else:
-                self.ears.forget()
+                self.ears.forget_parting()
 
     async def apologize(self) -> None:
         """Tell the caller that the call is not recorded; one that cannot be played is no harm."""
@@ -240,7 +245,10 @@ class CallMedia:
 
     async def _join(self, sdp: bytes) -> bytes:
         self._said[Side.AGENT] = sdp
-        self.ears.forget()
+        self.ears.forget_parting()
+        if self.ears.silenced.may_be:
+            # Who comes has not asked for it, and would wonder.
+            await self.ears.silence(on=False)
         told = await self._engine.join(self._call, sdp)
         self._is_joined = True
         self._told[Side.CALLER] = told
@@ -249,13 +257,13 @@ class CallMedia:
     async def _requeue(self) -> bytes:
         told = await self._engine.hold_caller(self._call, self._said[Side.CALLER])
         await self._engine.drop_agent(self._call)
-        if self._is_silenced:
-            # Who comes next has not asked for it, and would wonder.
-            await self._engine.silence_caller(self._call, on=False)
-            self._is_silenced = False
+        if self.ears.silenced.may_be or self._can_be_silenced:
+            # Also what only the recorder knows of, which may be away: an agent has keyed it.
+            self.ears.silenced.note(may_be=True, is_so=self.ears.silenced.is_so)
+            await self.ears.silence(on=False)
         await self._engine.play(self._call, self._sounds.music, times=FOREVER)
         self._is_joined = False
-        self.ears.forget()
+        self.ears.forget_parting()
         self._told[Side.CALLER] = told
         return told
 
@@ -307,9 +315,8 @@ class CallMedia:
             me, them = _PARTY[side], _PARTY[other]
             await self._engine.relay_offer(self._call, me, them, sdp)
             told = await self._engine.relay_answer(self._call, me, them, answer)
-            if self.ears.may_be_parted:
-                # That has let the agent hear again.
-                await self.ears.part(sdp if side is Side.AGENT else answer, on=True)
+            if self.ears.parted.may_be:
+                await self.ears.part_again(sdp if side is Side.AGENT else answer)
         self._said[side] = sdp
         self._told[side] = told
         if side is Side.CALLER:

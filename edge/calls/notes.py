@@ -113,5 +113,5 @@ class CallNotes:
             passing=Passing.of(call),
             transferor=transferor,
             consultation=self._consulting.note,
-            may_be_parted=self._media.ears.may_be_parted,
+            ears=self._media.ears.as_noted,
         )

@@ -119,30 +119,6 @@ class Switchboard:
         """Tell whether a call is held here."""
         return call in self._calls
 
-    def hears_keys(self, call: CallId) -> bool:
-        """Tell whether an agent hears what the caller keys; of a call not held here: maybe."""
-        shell = self._calls.get(call)
-        return shell is None or shell.hears_keys
-
-    async def silence_caller(self, call: CallId, on: bool | None) -> bool:  # noqa: FBT001 - as it is called
-        """Keep the caller's tones from the agent, or no more; tell whether no caller is heard."""
-        shell = self._calls.get(call)
-        return shell is not None and await shell.silence_caller(on=on)
-
-    async def part(self, call: CallId, on: bool) -> None:  # noqa: FBT001 - as it is called
-        """Keep a caller who keys tones from the agent, or no longer; `apart` tells what it is."""
-        shell = self._calls.get(call)
-        if shell is not None:
-            await shell.part(on=on)
-
-    def apart(self) -> Mapping[CallId, bool]:
-        """Return the calls whose agent the relay may be keeping from the caller; True: it is."""
-        return {
-            call: shell.ears.is_parted
-            for call, shell in self._calls.items()
-            if shell.ears.may_be_parted
-        }
-
     def held(self) -> Sequence[CallShell]:
         """Return the calls that are held here."""
         return list(self._calls.values())

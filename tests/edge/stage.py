@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from edge import former_life
 from edge.calls.callbacks import Callbacks
+from edge.calls.hearing import Hearing
 from edge.calls.journal import Journal, Left
 from edge.calls.leg_watch import LegWatch
 from edge.calls.places import PlaceGiver
@@ -416,10 +417,9 @@ class Edge:
                 alone=lambda: None,
             ),
         )
+        self.hearing = Hearing(self.switchboard)
         self.keyed_tones = KeyedTones(
-            ask=self.recorder.keyed_tones,
-            part=self.switchboard.part,
-            apart=self.switchboard.apart,
+            ask=self.recorder.keyed_tones, part=self.hearing.part, apart=self.hearing.apart
         )
         self.callbacks = Callbacks(
             settings=self.settings,

@@ -339,3 +339,23 @@ async def test_the_recorder_is_told_of_hold_and_of_an_agent_who_left(
     await asyncio.sleep(0.03)
     assert len(fake.heard) == 4
     await fake.die()
+
+
+async def test_each_answer_tells_whether_the_recorder_keeps_the_caller_from_the_agent(
+    link: RecorderLink, tmp_path: Path
+) -> None:
+    said: list[tuple[CallId, bool]] = []
+    link.on_silence = lambda call, on: said.append((call, on))
+    fake = FakeRecorder(tmp_path / "sock")
+    fake.answer = {"ok": True, "is_kept": False, "is_apart": True}
+    await fake.start()
+    link.record(CallId("one"), QUEUE, ANN, 1)
+    await until(lambda: bool(said))
+    assert said[0] == (CallId("one"), True), "the relay does not wait for the disk"
+    fake.answer = {"ok": True, "is_apart": False}
+    await until(lambda: said[-1] == (CallId("one"), False))
+    heard = len(said)
+    link.stop(CallId("one"))
+    await until(lambda: fake.heard[-1]["cmd"] == "stop")
+    await fake.die()
+    assert len(said) == heard, "of a call that is over nobody asks"

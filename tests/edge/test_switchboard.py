@@ -9,7 +9,7 @@ import pytest
 
 from edge.acd import call_effects as fx
 from edge.calls.media import CallMedia, Sounds
-from edge.media.errors import MediaUnavailable, SdpError
+from edge.media.errors import MediaRefused, MediaUnavailable, SdpError
 from edge.media.plan import AGENT, CALLER
 from edge.sip import events as sip
 from edge.sip.errors import LocalError
@@ -251,7 +251,7 @@ async def test_an_agent_hears_the_keys_of_a_caller_whose_telephone_has_no_events
         a1.sip.acknowledge(leg)
         await settle()
         (call,) = a1.snapshot.tickets
-        assert a1.switchboard.hears_keys(call) is hears
+        assert a1.hearing.hears_keys(call) is hears
         a1.sip.hang_up(leg)
         await made.nothing_is_left()
 
@@ -304,18 +304,20 @@ async def test_a_caller_who_keys_tones_is_silenced_as_long_as_the_agent_asks_for
         a1.sip.acknowledge(leg)
         await settle()
         (call,) = a1.snapshot.tickets
-        silence = a1.switchboard.silence_caller
-        assert await silence(call, True) is can  # noqa: FBT003 - as it is called
-        assert await silence(call, None) is can
+        hearing = a1.hearing
+        assert await hearing.silence_caller(call, on=True) is can
+        assert hearing.hears_caller(call) is not can
+        a1.media.fails_with["silence_caller"] = MediaRefused("not now")
+        assert await hearing.silence_caller(call, on=False) is not can
+        assert hearing.hears_caller(call) is not can, "what the relay did not take is not so"
         a1.media.fails_with["silence_caller"] = MediaUnavailable("the relay gave no answer")
-        assert not await silence(call, False)  # noqa: FBT003 - as above
-        assert await silence(call, None) is can, "what the relay did not take is not so"
-        assert not await silence(call, False)  # noqa: FBT003 - as above
-        assert not await silence(call, None)
+        assert await hearing.silence_caller(call, on=False) is not can
+        assert hearing.hears_caller(call), "they may: no form is to be open"
+        assert await hearing.silence_caller(call, on=False)
         assert a1.media.silences == ([True, False] if can else [])
         a1.sip.hang_up(leg)
         await made.nothing_is_left()
-        assert not await silence(call, True)  # noqa: FBT003 - as above
+        assert await hearing.silence_caller(call, on=True), "of no call nobody hears anything"
 
 
 @in_virtual_time
@@ -328,4 +330,4 @@ async def test_a_caller_who_goes_back_to_the_queue_is_heard_by_the_next_agent(
     assert await media.silence_caller(on=True)
     await media.carry_out(fx.RequeueMedia())
     assert relay.silences == [True, False]
-    assert not await media.silence_caller(on=None)
+    assert not media.ears.silenced.is_so

@@ -353,7 +353,7 @@ class WholeCalls(RuleBasedStateMachine):
             edge.recorder.hears_tones()
         await asyncio.sleep(2.0)
         for edge in self.center.edges.values():
-            assert not edge.switchboard.apart()
+            assert not edge.hearing.apart()
             agents = [edge.media.agents.get(call.id) for call in edge.switchboard.held()]
             assert all(sdp is None or audio(sdp).port != 9 for sdp in agents)
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from control_plane.audit.tables import AuditRow
 from control_plane.live import pauses
 from control_plane.permissions import Role
+from edge.calls import recording_wishes
 from edge.calls.recording_wishes import RecordingWishes
 from state import keys
 from state.model import CallId, EdgeId
@@ -44,34 +45,52 @@ class Recorder:
         return self.silences
 
 
+class Heard:
+    """What the agent hears, and what the edge itself has asked of the relay."""
+
+    def __init__(self, *, hears_keys: bool, recorder: Recorder | None) -> None:
+        self.asked: list[bool] = []
+        self.refuses = 0
+        self.is_silenced = False
+        self._hears_keys = hears_keys
+        self._recorder = recorder
+
+    def hears_keys(self, call: CallId) -> bool:
+        assert call == CALL
+        return self._hears_keys
+
+    def hears_caller(self, call: CallId) -> bool:
+        assert call == CALL
+        return not self.is_silenced
+
+    async def silence_caller(self, call: CallId, on: bool) -> bool:  # noqa: FBT001 - as it is called
+        assert call == CALL
+        self.asked.append(on)
+        if self.refuses:
+            self.refuses -= 1
+            return False
+        self.is_silenced = on and self._hears_keys
+        return self._hears_keys or not on
+
+
 @asynccontextmanager
 async def edge(
     scene: Scene, recorder: Recorder | None, *, hears_keys: bool = False
-) -> AsyncIterator[list[bool | None]]:
-    """Let the edge's own part obey the wishes of the calls that it holds.
-
-    Yields what the edge itself was asked: whether to silence the caller.
-    """
-    asked: list[bool | None] = []
-
-    async def silence(call: CallId, on: bool | None) -> bool:  # noqa: FBT001 - as it is called
-        assert call == CALL
-        asked.append(on)
-        return on is True and hears_keys
-
+) -> AsyncIterator[Heard]:
+    """Let the edge's own part obey the wishes of the calls that it holds."""
+    heard = Heard(hears_keys=hears_keys, recorder=recorder)
     part = RecordingWishes(
         edge=EdgeId("a1"),
         store=scene.store,
         snapshot=lambda: scene.mirror.snapshot,
         holds=lambda call: call == CALL,
-        hears_keys=lambda _: hears_keys,
-        silence_caller=silence,
+        hearing=heard,
         recorder=recorder,
     )
     leave = scene.mirror.subscribe(lambda _, deltas: part.take({each.kind for each in deltas}))
     running = asyncio.create_task(part.run())
     try:
-        yield asked
+        yield heard
     finally:
         running.cancel()
         await asyncio.wait([running])
@@ -113,16 +132,16 @@ async def test_a_pause_for_keys_keeps_the_caller_who_keys_tones_from_the_agent_u
     scene: Scene,
 ) -> None:
     ann, recorder = await talking(scene), Recorder()
-    async with edge(scene, recorder, hears_keys=True) as by_the_edge:
-        recorder.silences = True
+    async with edge(scene, recorder, hears_keys=True) as heard:
+        recorder.silences = heard.is_silenced = True
         paused = (await ask(ann, "pause", query="?keyed=true")).json
         assert (paused["hears_keys"], paused["hears_caller"]) == (False, False)
         assert scene.mirror.snapshot.recording_wishes[CALL].value.keyed
-        recorder.silences = False
+        recorder.silences = heard.is_silenced = False
         resumed = (await ask(ann, "resume")).json
         assert (resumed["hears_keys"], resumed["hears_caller"]) == (True, True)
         assert not scene.mirror.snapshot.recording_wishes[CALL].value.keyed
-        assert by_the_edge == [], "whoever records does it"
+        assert heard.asked == [], "whoever records does it"
     assert (await ask(ann, "pause", query="?keyed=perhaps")).status == 422
 
 
@@ -130,13 +149,82 @@ async def test_where_nothing_is_recorded_the_edge_itself_keeps_the_caller_from_t
     scene: Scene,
 ) -> None:
     ann = await talking(scene)
-    async with edge(scene, None, hears_keys=True) as asked:
+    async with edge(scene, None, hears_keys=True) as heard:
         paused = (await ask(ann, "pause", query="?keyed=true")).json
         said = (paused["state"], paused["hears_keys"], paused["hears_caller"])
         assert said == ("unrecorded", False, False)
-        assert (await ask(ann, "pause")).json["hears_keys"], "a pause for what is said"
+        assert not (await ask(ann, "pause")).json["hears_keys"], "another's pause opens no ears"
         assert (await ask(ann, "resume")).json["hears_caller"]
-        assert asked == [True, None, False]
+        assert (await ask(ann, "pause")).json["hears_keys"], "a pause for what is said"
+        assert heard.asked == [True, False]
+
+
+async def shown(scene: Scene, *, hears_keys: bool, hears_caller: bool) -> None:
+    """Wait until the shared state says so."""
+    async with asyncio.timeout(10):
+        while True:
+            status = scene.mirror.snapshot.recordings[CALL].value
+            if (status.hears_keys, status.hears_caller) == (hears_keys, hears_caller):
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_an_agent_who_resumes_hears_the_caller_though_the_recorder_has_died(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pauses, "CONFIRMED_S", 0.3)
+    monkeypatch.setattr(recording_wishes, "PATIENCE_S", 0.05)
+    ann, recorder = await talking(scene), Recorder()
+    async with edge(scene, recorder, hears_keys=True) as heard:
+        recorder.silences = heard.is_silenced = True
+        assert not (await ask(ann, "pause", query="?keyed=true")).json["hears_keys"]
+        recorder.is_up.clear()
+        heard.refuses = 1
+        assert (await ask(ann, "resume")).status == 503, "nobody records"
+        assert heard.asked[:2] == [False, False], "what the relay does not take is said again"
+        await shown(scene, hears_keys=True, hears_caller=True)
+        assert heard.asked == [False, False], "and once it has, never again"
+        recorder.silences = False
+        recorder.is_up.set()
+        await until_answered(scene)
+        assert recorder.obeyed[-1] == scene.mirror.snapshot.recording_wishes[CALL].mod_revision
+
+
+async def until_answered(scene: Scene) -> None:
+    """Wait until the last wish is."""
+    async with asyncio.timeout(10):
+        while True:
+            now = scene.mirror.snapshot
+            if now.recordings[CALL].value.wish >= now.recording_wishes[CALL].mod_revision:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_what_was_answered_is_corrected_once_it_is_no_longer_so(scene: Scene) -> None:
+    ann, recorder = await talking(scene), Recorder()
+    async with edge(scene, recorder, hears_keys=True) as heard:
+        recorder.silences = heard.is_silenced = True
+        await ask(ann, "pause", query="?keyed=true")
+        heard.is_silenced = False  # another agent has come
+        await shown(scene, hears_keys=True, hears_caller=True)
+        assert scene.mirror.snapshot.recordings[CALL].value.state == "paused"
+
+
+async def test_a_wish_that_the_recorder_refused_is_answered_by_the_edge(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call goes on unrecorded: nobody else will answer."""
+    monkeypatch.setattr(recording_wishes, "PATIENCE_S", 0.05)
+    ann, recorder = await talking(scene), Recorder()
+    recorder.is_up.clear()
+    async with edge(scene, recorder, hears_keys=True) as heard:
+        asking = asyncio.create_task(ask(ann, "pause", query="?keyed=true"))
+        await asyncio.sleep(0)
+        recorder.recorded.clear()
+        paused = (await asking).json
+        assert (paused["state"], paused["hears_keys"]) == ("unrecorded", False)
+        heard.refuses = 1
+        assert (await ask(ann, "resume")).json["hears_caller"], "only once it is so"
 
 
 async def test_a_recorder_that_is_away_leaves_the_form_shut_and_does_it_when_it_is_back(
