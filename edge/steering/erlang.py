@@ -76,6 +76,8 @@ def service(calls_per_s: float, handling_s: float, agents: float, target_s: floa
 def agents_needed(calls_per_s: float, handling_s: float, target_s: float, level: float) -> int:
     """Return with how many agents so large a share is answered within the target."""
     erlangs = calls_per_s * handling_s
+    if erlangs <= 0.0:
+        return 0
     blocked, agents = 1.0, 0
     # One round of the recursion an agent, so that a large center is no long reckoning.
     while agents < MOST:

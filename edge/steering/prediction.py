@@ -138,11 +138,12 @@ class Move(Struct, frozen=True, kw_only=True):
     @property
     def sites(self) -> tuple[SitePrediction, ...]:
         """Those that would not fit because of it."""
-        was = {each.site: each for each in self.before.sites}
+        # The rules may bring a site, whose edges may live already.
+        was = {each.site: each.calls_per_s for each in self.before.sites}
         return tuple(
             each
             for each in self.after.sites
-            if not each.fits and each.calls_per_s > was[each.site].calls_per_s + 1e-9
+            if not each.fits and each.calls_per_s > was.get(each.site, 0.0) + 1e-9
         )
 
     @property

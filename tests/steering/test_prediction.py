@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from edge.steering.coming import Coming, Stream, coming
-from edge.steering.erlang import erlang_b, lines_needed, service
+from edge.steering.erlang import agents_needed, erlang_b, lines_needed, service
 from edge.steering.imagined import Horizon, fraction
 from edge.steering.prediction import Move, Prediction, horizon_of, move, predict
 from state import keys
@@ -34,7 +34,7 @@ from tests.acd.worlds import NOW, PATIENT, WALL_MS, World, call_id, needs
 
 NUMBER, OTHER = DidNumber("4930100"), DidNumber("4930200")
 SALES, HELP = QueueId("sales"), QueueId("help")
-A, B, C = (SiteId(site) for site in "abc")
+A, B, C, D = (SiteId(site) for site in "abcd")
 
 
 # ---- the formulas, against what others have published --------------------------------------------
@@ -203,6 +203,16 @@ def test_a_receiving_site_without_room_is_what_does_not_fit() -> None:
     assert move(world.snapshot, rules_of(world, sites=(away, roomy)), what, NOW).fits
 
 
+def test_a_site_that_the_rules_bring_and_that_has_no_room_is_what_does_not_fit() -> None:
+    world, what = line(6), steady(4.0, 10.0)
+    world.edge("d1", sip="198.18.4.1:5081")
+    away = replace(site(world, A), draining=True, backups=(D,))
+    rules = rules_of(world, sites=(away,))
+    small = Site(id=D, name="d", sip="198.18.4.1:5060", room=1)
+    found = move(world.snapshot, replace(rules, sites=(*rules.sites, small)), what, NOW)
+    assert [each.site for each in found.sites] == ["d"]
+
+
 def test_a_move_is_compared_with_the_rules_that_are_though_the_snapshot_shows_older_ones() -> None:
     """A site drains by what the snapshot shows; that was ended, and is to be done again."""
     world, what = line(6), steady(4.0, 10.0)
@@ -363,6 +373,16 @@ def test_all_proxies_calls_are_told_apart() -> None:
     records = [record(n, NUMBER, B if n % 4 else A) for n in range(40)]
     found = predict(line(3).snapshot, coming(records, WALL_MS, 600.0), NOW)
     assert rates(found)["b"] == pytest.approx(3 * rates(found)["a"], rel=1e-5)
+
+
+def test_calls_that_took_no_time_need_nobody() -> None:
+    brief = replace(record(1, NUMBER, A), connected_ms=WALL_MS, ended_ms=WALL_MS, decision=None)
+    world = line(3)
+    what = coming([brief], WALL_MS, 600.0)
+    streams = tuple(replace(each, ring_s=0.0) for each in what.streams)
+    found = predict(world.snapshot, replace(what, streams=streams), NOW)
+    assert found.queues[0].forecast.short == 0
+    assert agents_needed(1.0, 0.0, 20.0, 0.8) == 0
 
 
 def test_clocks_that_were_set_and_loads_beyond_reason_end_in_an_answer() -> None:
