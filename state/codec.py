@@ -188,6 +188,14 @@ def encode(value: Record, extras: Extras | None = None) -> bytes:
     return data
 
 
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def _unreadable(cls: type, key: str, error: Exception) -> CodecError:
+    problem = f"no readable {cls.__name__} ({error}): write it anew or delete the key"
+    return CodecError(key, problem)
+
+
 def decode(cls: type[R], data: bytes, key: str) -> R:
     """Return the record of type `cls` that `data` holds; `key` is only for the error.
 
@@ -199,10 +207,8 @@ def decode(cls: type[R], data: bytes, key: str) -> R:
         if version == VERSION:
             value: R = _decoders[cls].decode(data)
             return value
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CodecError(
-            key, f"no readable {cls.__name__} ({error}): write it anew or delete the key"
-        ) from error
+    except _UNREADABLE as error:
+        raise _unreadable(cls, key, error) from error
     problem = (
         f"version {version} of {cls.__name__}, and this program reads only {VERSION}: "
         "update it, or delete the key"
@@ -213,7 +219,11 @@ def decode(cls: type[R], data: bytes, key: str) -> R:
 def decode_with_extras(cls: type[R], data: bytes, key: str) -> Decoded[R]:
     """Return the record with what `encode` needs to keep unknown fields when it is rewritten."""
     value = decode(cls, data, key)
-    raw = _builtins.decode(data)
+    try:
+        raw = _builtins.decode(data)
+    except _UNREADABLE as error:
+        # What `decode` passes over has to be read to be kept.
+        raise _unreadable(cls, key, error) from error
     del raw["v"]
     return Decoded(value=value, extras=_extras(cls, raw))
 

@@ -123,6 +123,15 @@ def test_a_corrupt_record_is_an_error_that_names_its_key(data: bytes) -> None:
         decode(Wish, data, KEY)
 
 
+@pytest.mark.parametrize("unknown", [b'"\xff"', b"[" * 100_000 + b"]" * 100_000])
+def test_an_unknown_field_that_cannot_be_kept_is_an_error_that_names_the_key(
+    unknown: bytes,
+) -> None:
+    data = b'{"v":1,"agent":"anna","readiness":"ready","mood":' + unknown + b"}"
+    with pytest.raises(CodecError, match=r"^/everline/state/wish/anna: .*delete the key$"):
+        decode_with_extras(Wish, data, KEY)
+
+
 @pytest.mark.parametrize("data", [b'{"v":2,"who":"anna"}', b'{"v":2}'])
 def test_a_record_of_a_later_version_says_so(data: bytes) -> None:
     with pytest.raises(
