@@ -159,7 +159,7 @@ FEATURE = Feature(
             handler=list_all,
             query=RecordingListing,
             answer=Page[RecordingView],
-            problems=(NOT_SERVED, DAMAGED, STORE_AWAY, NOT_SEARCHABLE),
+            problems=(NOT_SERVED, STORE_AWAY, NOT_SEARCHABLE),
         ),
         Route(
             method=Method.GET,
@@ -172,7 +172,7 @@ FEATURE = Feature(
             at=RecordingPath,
             answer=RecordingView,
             tx=Tx.NONE,
-            problems=(NOT_SERVED, DAMAGED, STORE_AWAY),
+            problems=(NOT_SERVED, STORE_AWAY),
         ),
         Route(
             method=Method.GET,

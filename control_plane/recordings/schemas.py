@@ -94,6 +94,8 @@ class RecordingView(ApiModel):
     arrived: Instant
     is_kept: bool
     """False: the call was answered, and this store has no recording of it."""
+    is_damaged: bool
+    """Its manifest is not as a known recorder wrote it: nothing of it is told or played."""
     is_complete: bool
     """Whether every segment was closed and nothing is missing in between."""
     unrecorded: str

@@ -7,8 +7,10 @@ from typing import Final
 
 from control_plane.api.model import instant
 from control_plane.calls.store import PastCall
+from control_plane.errors import ApiError
 from control_plane.holds import store as holds
 from control_plane.recordings import finding, tags
+from control_plane.recordings.errors import DAMAGED
 from control_plane.recordings.schemas import (
     PartView,
     RecordingView,
@@ -49,7 +51,7 @@ async def _view(
     gone: Collection[str],
     tagged: tuple[str, ...],
 ) -> RecordingView:
-    found = await finding.account(ask, call.id)
+    found, is_damaged = await _account(ask, call.id)
     account = found or _NOTHING
     return RecordingView(
         id=call.id,
@@ -58,7 +60,8 @@ async def _view(
         agent=call.agent,
         site=call.site,
         arrived=instant(call.arrived_ms),
-        is_kept=found is not None,
+        is_kept=found is not None or is_damaged,
+        is_damaged=is_damaged,
         is_complete=found is not None and found.is_complete,
         unrecorded=call.record.unrecorded,
         length_s=_s(account.samples),
@@ -76,6 +79,17 @@ async def _view(
         is_deleted=call.id in gone,
         digest=await finding.digest(ask, call.id),
     )
+
+
+async def _account(ask: finding.AnyAsk, recording: str) -> tuple[Manifest | None, bool]:
+    """Return what the manifest says, and whether it is not as it was written."""
+    try:
+        return await finding.account(ask, recording), False
+    except ApiError as error:
+        if error.problem is not DAMAGED:
+            raise
+        # It must not hide the others.
+        return None, True
 
 
 def _s(samples: int) -> float:

@@ -261,6 +261,22 @@ async def test_a_changed_recording_is_not_played(served: Served) -> None:
     assert (reply.status, reply.error_id) == (409, "recording-damaged")
 
 
+async def test_a_changed_manifest_is_told_of_and_hides_no_other_recording(served: Served) -> None:
+    served.archive.record(OTHERS, 1)
+    served.archive.end()
+    await served.archive.ship()
+    await served.call(OTHERS)
+    signed = served.archive.store / "main/manifests" / f"{CALL}.json"
+    signed.write_bytes(signed.read_bytes().replace(b'"queue":"', b'"queue":"x'))
+    manager = await served.center.person(Role.MANAGER)
+    listed = {each["id"]: each for each in (await manager.get("/v1/recordings")).json["items"]}
+    told = {call: (each["is_kept"], each["is_damaged"]) for call, each in listed.items()}
+    assert told == {CALL: (True, True), OTHERS: (True, False)}
+    assert (listed[CALL]["is_complete"], listed[CALL]["length_s"]) == (False, 0)
+    assert (await manager.get(path(CALL, ""))).json == listed[CALL]
+    assert (await manager.get(path(), **WHY)).error_id == "recording-damaged"
+
+
 async def test_a_recording_whose_key_was_destroyed_is_gone(served: Served) -> None:
     for sealed in (served.archive.store / "main/keys" / CALL).iterdir():
         sealed.unlink()
