@@ -7,7 +7,7 @@ has their numbers then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, exists, insert, or_, select, update
@@ -75,9 +75,14 @@ def has_hold() -> ColumnElement[bool]:
         NumberRow.tenant == CallRow.tenant,
         NumberRow.number == CallRow.caller,
         CustomerRow.id == NumberRow.customer,
-        or_(CustomerRow.has_legal_hold.is_(True), CustomerRow.id.in_(_kept_for_another())),
+        _is_held(),
     )
     return or_(own, customers)
+
+
+def _is_held() -> ColumnElement[bool]:
+    """Return the condition that a row of `customers` is under hold, or stands for one that is."""
+    return or_(CustomerRow.has_legal_hold.is_(True), CustomerRow.id.in_(_kept_for_another()))
 
 
 def _kept_for_another() -> Select[str]:
@@ -111,6 +116,18 @@ async def held(connection: AsyncConnection, tenant: str, calls: Sequence[str]) -
         *(await connection.execute(own)).scalars(),
     ]
     return frozenset(found)
+
+
+async def held_customers(
+    connection: AsyncConnection, tenant: str, customers: Collection[str]
+) -> frozenset[str]:
+    """Return which of these customers are under hold."""
+    if not customers:
+        return frozenset()
+    statement = select(CustomerRow.id).where(
+        CustomerRow.tenant == tenant, CustomerRow.id.in_(tuple(customers)), _is_held()
+    )
+    return frozenset((await connection.execute(statement)).scalars())
 
 
 async def is_any_held(connection: AsyncConnection, tenant: str, numbers: Iterable[str]) -> bool:

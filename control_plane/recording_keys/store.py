@@ -219,6 +219,17 @@ class RecordingKeys:
                 await connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
 
+async def customers_of(database: Database, tenant: str, calls: Sequence[str]) -> dict[str, str]:
+    """Return to whose keys these calls are sealed, as far as it is a customer's, by call."""
+    statement = (
+        select(CALLS.c.call, KEYS.c.customer)
+        .join(KEYS, (KEYS.c.tenant == CALLS.c.tenant) & (KEYS.c.id == CALLS.c.id))
+        .where(CALLS.c.tenant == tenant, CALLS.c.call.in_(tuple(calls)), KEYS.c.customer != "")
+    )
+    async with database.read() as connection:
+        return {row.call: row.customer for row in await connection.execute(statement)}
+
+
 async def _of(connection: AsyncConnection, tenant: str, customer: str) -> RecordingKey | None:
     """Return the newest living key. Raise `KeyDestroyedError`: the customer was erased."""
     statement = (

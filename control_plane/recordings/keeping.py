@@ -18,7 +18,7 @@ from control_plane.holds.store import Hold
 from control_plane.permissions import Permission
 from control_plane.recording_keys import deletions
 from control_plane.recording_keys.deletions import Order, Told
-from control_plane.recordings import finding
+from control_plane.recordings import finding, holding
 from control_plane.recordings.archive import Archive
 from control_plane.recordings.errors import DAMAGED, NOT_SERVED, STORE_AWAY
 from control_plane.recordings.schemas import (
@@ -92,7 +92,7 @@ def _hold(recording: str, found: Hold) -> HoldView:
 async def _thing_to_delete(ask: Named) -> Thing:
     await approvals.bring(ask)
     call = await finding.call(ask)
-    held = await holds.held(ask.db, ask.tenant, [call.id])
+    held = await holding.held(ask.db, ask.request.app.get(ARCHIVE), ask.tenant, [call.id])
     digest = await finding.digest(ask, call.id)
     return finding.thing_of(call, has_legal_hold=bool(held), digest=digest)
 

@@ -17,7 +17,7 @@ from control_plane.holds import store as holds
 from control_plane.recording_keys import deletions
 from control_plane.recording_keys.deletions import Order
 from control_plane.recording_keys.store import RecordingKeys
-from control_plane.recordings import tags
+from control_plane.recordings import holding, tags
 from control_plane.recordings.archive import Archive, recordings
 from control_plane.tenants import store as tenants
 from custody.errors import CustodyError
@@ -56,7 +56,7 @@ async def _order(
     before_ms = tenants.kept_since(now_ms, days)
     async with database.read() as connection:
         old, known = await calls.ended_before(connection, tenant, some, before_ms)
-        held = await holds.held(connection, tenant, some)
+        held = await holding.held(connection, archive, tenant, some)
     strays = [each for each in some if each not in known]
     # Its call's row is gone: when it was, the recording says itself.
     old |= {each for each in strays if await _is_before(library, tenant, each, before_ms)}

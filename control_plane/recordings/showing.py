@@ -8,8 +8,7 @@ from typing import Final
 from control_plane.api.model import instant
 from control_plane.calls.store import PastCall
 from control_plane.errors import ApiError
-from control_plane.holds import store as holds
-from control_plane.recordings import finding, tags
+from control_plane.recordings import finding, holding, tags
 from control_plane.recordings.errors import DAMAGED
 from control_plane.recordings.schemas import (
     PartView,
@@ -17,6 +16,7 @@ from control_plane.recordings.schemas import (
     SpanView,
     TransferView,
 )
+from control_plane.recordings.shelf import ARCHIVE
 from custody.frame import RATE_HZ
 from custody.manifest import Manifest, Part, Span, Transfer
 
@@ -38,7 +38,8 @@ async def views(ask: finding.AnyAsk, seen: Sequence[PastCall]) -> tuple[Recordin
     """Show the recordings of these calls."""
     ids = [each.id for each in seen]
     async with ask.services.database.read() as connection:
-        held = await holds.held(connection, ask.tenant, ids)
+        archive = ask.request.app.get(ARCHIVE)
+        held = await holding.held(connection, archive, ask.tenant, ids)
         tagged = await tags.of_each(connection, ask.tenant, ids)
     gone = await finding.deleted(ask, ids)
     return tuple([await _view(ask, each, held, gone, tagged.get(each.id, ())) for each in seen])

@@ -179,6 +179,32 @@ async def test_a_customer_s_hold_keeps_their_recordings_from_retention(sites: Si
         assert [await sites.opens(site, HERS) for site in "ab"] == [True, True]
 
 
+async def test_a_customer_s_hold_keeps_what_was_sealed_to_their_key_whoever_called(
+    sites: Sites,
+) -> None:
+    async with sites.serving():
+        center = sites.centers["a"]
+        customer, key = await sites.customer()
+        await sites.recorded(HERS, caller="", key=key)  # its row never learnt who called
+        await center.app[RECORDING_KEYS].note(key, HERS)
+        await sites.recorded(OTHERS)
+        officer = await center.person(Role.PRIVACY_OFFICER)
+        path, first = f"/v1/customers/{customer}/hold", WHY | {"If-Match": '"1"'}
+        held = await officer.ask("PUT", path, {"has_legal_hold": True}, first)
+        assert held.status == 200, held.body
+        shown = (await officer.get(f"/v1/recordings/{HERS}", **WHY)).json
+        assert shown["has_legal_hold"] is True
+        sent = await approval(center, "recording:delete", HERS, shown["digest"])
+        refused = await officer.ask("DELETE", f"/v1/recordings/{HERS}", headers=sent)
+        assert (refused.status, "legal hold" in refused.json["detail"]) == (403, True)
+        admin = await center.administrator()
+        version = {"If-Match": (await admin.get("/v1/tenant")).headers["ETag"]}
+        await admin.ask("PATCH", "/v1/tenant", {"recording_retention_days": 1}, version)
+        sites.clock.advance(2 * DAY_S)
+        await sites.until_stated(f"recording:{OTHERS}")
+        assert [await sites.opens(site, HERS) for site in "ab"] == [True, True]
+
+
 async def test_a_customer_s_hold_stands_through_merges_and_keeps_their_numbers(
     sites: Sites,
 ) -> None:
