@@ -16,6 +16,13 @@ class Pem(NamedTuple):
     cert: bytes
 
 
+def _whole(path: Path) -> bytes:
+    data = path.read_bytes()
+    if not data:
+        raise OSError(f"{path} is empty: write the certificate or key anew")
+    return data
+
+
 class Tls(Struct, frozen=True, kw_only=True):
     """Paths of PEM files for mTLS."""
 
@@ -24,8 +31,12 @@ class Tls(Struct, frozen=True, kw_only=True):
     key: Path
 
     def read(self) -> Pem:
-        """Read the files as they are now: certificates are rotated. OSError when one is missing."""
-        return Pem(self.ca.read_bytes(), self.key.read_bytes(), self.cert.read_bytes())
+        """Read the files as they are now: certificates are rotated.
+
+        OSError when one is missing, or empty: as one is while it is being written, or after a full
+        disk. grpc aborts the process over an empty certificate or key.
+        """
+        return Pem(*(_whole(path) for path in (self.ca, self.key, self.cert)))
 
 
 class EtcdSettings(Struct, frozen=True, kw_only=True):
