@@ -15,7 +15,16 @@ import structlog
 from state.phone_credentials import read_secrets
 
 log = structlog.get_logger()
-_Mark = tuple[int, int, int]
+_Mark = tuple[int, int, int] | str
+
+
+def _mark_of(path: Path) -> _Mark:
+    """Return what differs once the file, or who may read it, is another; or why it is not there."""
+    try:
+        about = path.stat()
+    except OSError as error:
+        return str(error)
+    return (about.st_ctime_ns, about.st_ino, about.st_size)
 
 
 class SecretsFile:
@@ -36,12 +45,11 @@ class SecretsFile:
         """Look whether others are in force now than when last asked."""
         if self._path is None:
             return False
+        mark = _mark_of(self._path)
+        if mark == self._mark:
+            return False
+        self._mark = mark
         try:
-            about = self._path.stat()
-            mark = (about.st_mtime_ns, about.st_ino, about.st_size)
-            if mark == self._mark:
-                return False
-            self._mark = mark
             before, self._secrets = self._secrets, self._read(self._path)
         except (OSError, ValueError) as error:
             log.warning("phone_secrets_not_read", file=str(self._path), error=str(error))
