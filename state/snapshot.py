@@ -190,14 +190,18 @@ class Replacing:
     def take(self, records: Iterable[KeyValue], seen_s: float) -> None:
         """Take in a piece of the listing, seen at this process's monotonic time.
 
-        Records whose mod_revision is the same keep their entries, `seen_s` included; the others are
-        `is_found`.
+        Records that are the same keep their entries, `seen_s` included; the others are `is_found`.
+        A store that was restored gives the revisions that it had given once more, to other values.
         """
         held_at, put, listed = self._old.raw.get, self._builder.put, self.listed
         for record in records:
             listed[record.key] = record.mod_revision
             held = held_at(record.key)
-            if held is None or held.mod_revision != record.mod_revision:
+            if (
+                held is None
+                or held.mod_revision != record.mod_revision
+                or held.value != record.value
+            ):
                 put(record, is_found=True, seen_s=seen_s)
 
     def finish(self, revision: int) -> tuple[Snapshot, tuple[Delta, ...]]:

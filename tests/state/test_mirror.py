@@ -317,11 +317,13 @@ async def test_a_store_that_went_back_in_time_is_believed() -> None:
         await world.mirror.wait_until(lambda s: len(s.wishes) == 3, PATIENCE_S)
         restored = MemoryStore(world.clock, heartbeat_s=0.02)
         key = keys.wish(AgentId("anna"))
-        await restored.txn([], [Put(key=key, value=encode(wish("anna")))])
+        # Written at the very revision at which it was written before, and it says something else.
+        await restored.txn([], [Put(key=key, value=encode(wish("anna", Readiness.PAUSED)))])
         world.memory = restored
         world.store.inner = restored
         await world.until(lambda: world.names() == ["anna"])
         assert await world.is_same()
+        assert world.mirror.snapshot.wishes[AgentId("anna")].value.readiness is Readiness.PAUSED
 
 
 async def test_a_check_that_fails_is_counted_and_tried_again() -> None:
