@@ -94,7 +94,8 @@ def prove(  # noqa: PLR0913 - the options of one command
     played. Edges and members are killed and frozen, sites cut off, watch
     events lost, clocks set wrong, disks slowed. The recorded history must
     show no agent in two calls, no call with two agents, no stale token
-    let through, nobody overtaken, nothing stuck, one end for each call.
+    let through, nobody overtaken, nobody given who cannot do what is
+    asked for, nothing stuck, one end for each call.
 
     Then bugs are planted, one after the other, to see the checker find
     each. The long run is --ops 100000, about half an hour on two cores;
@@ -128,30 +129,45 @@ def prove(  # noqa: PLR0913 - the options of one command
       ./everline prove policies --json figures.json
       ./everline prove recordings --calls 200 --json figures.json
     """
-    file = None if json is None else json.absolute()
-    if file is not None and not file.parent.is_dir():
-        raise CommandError(f"no such folder for the figures: {file.parent}", Exit.USAGE)
+    file = _absolute(json)
     if what == "policies":
-        words = [] if file is None else ["--json", str(file)]
-        program = [sys.executable, "tests/policies/prove.py", *words]
-        return subprocess.run(program, cwd=ROOT, check=False).returncode
-    if file is not None and file.is_relative_to("/run"):
-        raise CommandError(f"{file} is out of the lab's sight; choose a file outside /run")
+        return _policies(file)
+    seen = _in_sight(file)
     if what == "recordings":
-        asked = {"calls": calls, "seed": seed, "json": str(file or "")}
-        return _enter("drills.prove.recordings", asked)
+        return _enter("drills.prove.recordings", {"calls": calls, "seed": seed, "json": seen})
     if resume and file is None:
         raise CommandError("--resume goes on with the file of --json: name it", Exit.USAGE)
     options = {
         "operations": ops,
         "seed": seed,
-        "json": str(file or ""),
+        "json": seen,
         "mutants": _planted(mutant) if mutants else [],
         "minutes": minutes,
         "resume": resume,
         "faults": list(fault),
     }
     return _enter("drills.prove", options)
+
+
+def _absolute(json: Path | None) -> Path | None:
+    """Return where the figures are to be written; None: nowhere."""
+    file = None if json is None else json.absolute()
+    if file is not None and not file.parent.is_dir():
+        raise CommandError(f"no such folder for the figures: {file.parent}", Exit.USAGE)
+    return file
+
+
+def _in_sight(file: Path | None) -> str:
+    """Return the path of a file that the lab sees; empty: there is none."""
+    if file is not None and file.is_relative_to("/run"):
+        raise CommandError(f"{file} is out of the lab's sight; choose a file outside /run")
+    return str(file or "")
+
+
+def _policies(file: Path | None) -> int:
+    words = [] if file is None else ["--json", str(file)]
+    program = [sys.executable, "tests/policies/prove.py", *words]
+    return subprocess.run(program, cwd=ROOT, check=False).returncode
 
 
 def _planted(asked: tuple[str, ...]) -> list[str]:

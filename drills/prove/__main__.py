@@ -54,20 +54,9 @@ async def prove(options: Options) -> Exit:
     if (code := digest("edge", "state")) not in figures.codes:
         figures.codes.append(code)
     note(f"prove: seed {figures.seed}")
-    wanted = Wanted(
-        operations=options.operations,
-        mutants=[mutant for mutant in MUTANTS if mutant.name in options.mutants],
-        kinds=options.faults,
-        for_s=None if options.minutes is None else options.minutes * 60,
-    )
     is_all = False
     try:
-        async with ground() as stage:
-            with progress("operations", total=float(options.operations)) as task:
-                listener = _Listener(task, figures, options.json)
-                is_all = await campaign(stage, figures, wanted, listener)
-            if not figures.held:
-                note(f"prove: the logs are in {stage.keep_logs(LOGS)}")
+        is_all = await _campaign(options, figures)
     finally:
         # Also of a campaign that was interrupted: hours of it must not be for nothing.
         if options.json:
@@ -77,6 +66,23 @@ async def prove(options: Options) -> Exit:
         note("prove: not all is done yet; go on with --resume")
         return Exit.INTERRUPTED if figures.held else Exit.FAILED
     return Exit.OK if figures.held else Exit.FAILED
+
+
+async def _campaign(options: Options, figures: Figures) -> bool:
+    """Do what is wanted in a lab of its own; tell whether that is all."""
+    wanted = Wanted(
+        operations=options.operations,
+        mutants=[mutant for mutant in MUTANTS if mutant.name in options.mutants],
+        kinds=options.faults,
+        for_s=None if options.minutes is None else options.minutes * 60,
+    )
+    async with ground() as stage:
+        with progress("operations", total=float(options.operations)) as task:
+            listener = _Listener(task, figures, options.json)
+            is_all = await campaign(stage, figures, wanted, listener)
+        if not figures.held:
+            note(f"prove: the logs are in {stage.keep_logs(LOGS)}")
+    return is_all
 
 
 def _figures(options: Options) -> Figures:
