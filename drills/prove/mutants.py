@@ -1,8 +1,8 @@
 """The bugs that are planted to see whether the checker finds them.
 
 Those of the edge are planted by `tests/prove/planted.py`, which starts an edge with one function of
-it replaced; those of the gate here, in the script that a site's proxy has loaded. Neither leaves a
-switch in the product.
+it replaced (`bugs.py` beside it has them); those of the gate here, in the script that a site's
+proxy has loaded. Neither leaves a switch in the product.
 """
 
 from __future__ import annotations

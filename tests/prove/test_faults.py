@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +15,8 @@ from drills.prove.campaign import DEATH_EVERY, ROUND_S, round_order
 from drills.prove.faults import LONG_DEATH_S, schedule
 from drills.prove.history import FaultKind
 from drills.prove.mutants import MUTANTS, OF_EDGES
-from tests.prove.planted import BUGS
+from drills.prove.run import LAUNCHER
+from tests.prove.bugs import BUGS
 
 
 @given(seed=st.integers(0, 10_000), seconds=st.floats(10.0, 120.0))
@@ -54,6 +61,16 @@ def test_a_short_campaign_has_a_short_round() -> None:
 def test_every_mutant_of_the_edge_can_be_planted_and_there_are_enough() -> None:
     assert {mutant.name for mutant in OF_EDGES} == set(BUGS)
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 10
+
+
+@pytest.mark.parametrize("bug", ["level_ignored", "no_such_bug"])
+def test_an_edge_is_started_by_path_with_its_bug_or_not_at_all(bug: str, tmp_path: Path) -> None:
+    (tmp_path / "edge.disturb").write_text(json.dumps({"plant": bug}))
+    program = [sys.executable, str(LAUNCHER), "--config", str(tmp_path / "edge.toml")]
+    ended = subprocess.run(program, capture_output=True, text=True, cwd=tmp_path, check=False)
+    # An edge without a configuration goes no further.
+    assert ("cannot be read" in ended.stderr) is (bug in BUGS)
+    assert ended.returncode
 
 
 def test_a_campaign_of_some_faults_has_only_these() -> None:
