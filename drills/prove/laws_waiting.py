@@ -1,8 +1,9 @@
 """Nobody waits while somebody is free for them. PURE.
 
-All agents of the run suit all its calls, so a caller who stands in the queue for some seconds in
-which one agent stands ready has been forgotten. Judged where nothing was broken that may have kept
-the caller's edge from that agent; a caller who was passed on may wait for one alone.
+A caller who stands in the queue for some seconds in which one agent stands ready who can do what
+they ask for has been forgotten. Judged where nothing was broken that may have kept the caller's
+edge from that agent; a caller who was passed on may wait for one alone. What they ask for changes
+with waiting: that counts from when the store was seen to have their ticket.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from msgspec import Struct
 
 from drills.prove.history import Event, Stored
 from drills.prove.laws_order import HEALED_S
-from drills.prove.times import Span, on_path, spans
+from drills.prove.needs import asked_by, meets, queue_of, skills_of
+from drills.prove.times import FOR_EVER, Span, on_path, spans
 from drills.prove.violations import Law, Violation
 from drills.prove.world import World, revisions
 from state.keys import Kind
@@ -33,10 +35,15 @@ def check_waiting(events: Sequence[Event]) -> Iterator[Violation]:
 
 
 class _Wait(Struct, frozen=True):
-    """A caller who waits: by whom they are held, and since when."""
+    """A caller who waits: by which ticket, and since when."""
 
-    holder: EdgeId
+    ticket: Ticket
     since_s: float
+
+    @property
+    def holder(self) -> EdgeId:
+        """By whom they are held."""
+        return self.ticket.holder
 
 
 class _Line:
@@ -78,7 +85,7 @@ class _Line:
     def _see_call(self, call: str, at_s: float) -> Iterator[Violation]:
         ticket, _ = self._world.tickets.get(call, (None, 0))
         if ticket is not None and _is_waiting(ticket):
-            self._waits.setdefault(call, _Wait(ticket.holder, at_s))
+            self._waits.setdefault(call, _Wait(ticket, at_s))
         elif call in self._waits:
             yield from self._judge_call(call, at_s)
             del self._waits[call]
@@ -100,7 +107,9 @@ class _Line:
     def _judge(self, call: str, agent: str, at_s: float) -> Iterator[Violation]:
         """Yield a breach if the two have stood beside each other for too long, until now."""
         wait = self._waits[call]
-        since_s = max(wait.since_s, self._free[agent], self._reaches.get(wait.holder, 0.0))
+        since_s = max(
+            self._suits_s(wait, agent), self._free[agent], self._reaches.get(wait.holder, 0.0)
+        )
         if call in self._told or at_s - since_s <= SERVED_S or not self._is_reached(wait, agent):
             return
         faults = on_path(self._faults, wait.holder, agent)
@@ -109,6 +118,16 @@ class _Line:
         self._told.add(call)
         text = f"{call} ({wait.holder}) waited for {at_s - since_s:.1f} s while {agent} was free"
         yield Violation(law=Law.FORGOTTEN, at_s=at_s, revision=self._world.revision, text=text)
+
+    def _suits_s(self, wait: _Wait, agent: str) -> float:
+        """Return since when a caller may have an agent; infinity: they may not."""
+        queue, skills = queue_of(self._world, wait.ticket), skills_of(self._world, agent)
+        if queue is None:
+            return FOR_EVER
+        for after_s in sorted({0.0, *(step.after_s for step in queue.steps)}):
+            if meets(skills, asked_by(queue, after_s)):
+                return wait.since_s + after_s
+        return FOR_EVER
 
     def _is_reached(self, wait: _Wait, agent: str) -> bool:
         presence, _ = self._world.presences.get(agent, (None, 0))

@@ -93,6 +93,21 @@ OF_EDGES = (
     ),
     Mutant(name="last_come_first", line="serves the youngest call first", laws=_by(Law.OVERTAKEN)),
     Mutant(
+        name="priority_ignored",
+        line="serves who came first, whatever their queue's priority",
+        laws=_by(Law.OVERTAKEN),
+    ),
+    Mutant(
+        name="level_ignored",
+        line="gives whoever has a skill, at whatever level",
+        laws=_by(Law.UNSKILLED),
+    ),
+    Mutant(
+        name="steps_too_soon",
+        line="asks for less before a caller has waited for it",
+        laws=_by(Law.UNSKILLED),
+    ),
+    Mutant(
         name="offer_kept_at_end", line="ends a call and keeps its agent", laws=_by(Law.OFFER_LEFT)
     ),
     Mutant(

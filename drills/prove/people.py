@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -87,10 +87,12 @@ class _Seen(Struct, frozen=True):
 class Crowd:
     """Everybody."""
 
-    def __init__(self, world: World, agents: Mapping[str, str], did: str, queue: str) -> None:
-        """`agents`: home site by agent."""
+    def __init__(
+        self, world: World, agents: Mapping[str, str], dids: Sequence[str], queues: Sequence[str]
+    ) -> None:
+        """`agents`: home site by agent; `dids`: of which each caller draws one."""
         self._world = world
-        self._did = did
+        self._dids = dids
         self.wanted = 0
         """How many callers each site is to have at a time: of each, lest those whom a site that is
         cut off does not serve are all."""
@@ -103,6 +105,7 @@ class Crowd:
         self._refusals: dict[str, bytes] = {}
         self._seen: deque[_Seen] = deque(maxlen=400)
         """Offers that went through a gate."""
+        targets = (*agents, *list(queues) * (len(agents) // (4 * len(queues))))
         self.phones = {
             agent: Phone(
                 agent=AgentId(agent),
@@ -110,7 +113,7 @@ class Crowd:
                 way=world.ways[site],
                 world=world,
                 colleagues=self._colleagues,
-                targets=(*agents, *[queue] * (len(agents) // 4)),
+                targets=targets,
                 asks=self._asks,
             )
             for agent, site in agents.items()
@@ -140,7 +143,7 @@ class Crowd:
             world=self._world,
             site=SiteId(site),
             number=number,
-            did=self._did,
+            did=self._world.chance.choice(self._dids),
             over=self._caller_over,
         )
         self._callers[caller.sip_call_id] = caller

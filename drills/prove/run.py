@@ -14,7 +14,7 @@ from drills.lab.lab import PROJECT, Lab, default_paths
 from drills.lab.plan import Part, plan_lab
 from drills.prove.asking import Edges
 from drills.prove.breaker import Breaker
-from drills.prove.center import DID, QUEUE, agents, configuration
+from drills.prove.center import DIALLED, QUEUES, agents, configuration
 from drills.prove.checker import check
 from drills.prove.faults import EDGES, SITES, Fault
 from drills.prove.figures import Outcome
@@ -131,7 +131,7 @@ class Ground:
             chance=random.Random(order.seed),  # noqa: S311 - no secret: a seed is to repeat it
             run=f"r{self._runs}x{order.seed}",
         )
-        crowd = Crowd(world, agents(SITES), DID, QUEUE)
+        crowd = Crowd(world, agents(SITES), DIALLED, [queue.id for queue in QUEUES])
         for proxy in self._proxies.values():
             proxy.people = crowd
         return crowd

@@ -24,6 +24,7 @@ class Law(StrEnum):
     ONLY_ASKED = "caller handed to an agent who was only asked"
     FALSE_TOKEN = "token let through that no reservation made"  # noqa: S105
     TWO_CALLS = "telephone rung while in a call"
+    UNSKILLED = "agent given who cannot do what is asked for"
     OVERTAKEN = "call served before one that came first"
     FORGOTTEN = "call left waiting beside a free agent"
     NOT_TAKEN_UP = "call of a killed edge lost, though it was back in time"

@@ -9,7 +9,20 @@ from typing import TypeVar
 
 from drills.prove.history import Event, Mode, Stored
 from state.keys import Kind
-from state.model import CallRecord, EdgeId, EdgeLife, Offer, Presence, Probe, SiteId, Ticket, Wish
+from state.model import (
+    Agent,
+    CallRecord,
+    Did,
+    EdgeId,
+    EdgeLife,
+    Offer,
+    Presence,
+    Probe,
+    Queue,
+    SiteId,
+    Ticket,
+    Wish,
+)
 
 T = TypeVar("T")
 FOR_EVER = float("inf")
@@ -31,6 +44,9 @@ class World:
     probes: dict[str, tuple[Probe, int]] = field(default_factory=dict)
     records: dict[str, tuple[CallRecord, int]] = field(default_factory=dict)
     wishes: dict[str, tuple[Wish, int]] = field(default_factory=dict)
+    agents: dict[str, tuple[Agent, int]] = field(default_factory=dict)
+    queues: dict[str, tuple[Queue, int]] = field(default_factory=dict)
+    dids: dict[str, tuple[Did, int]] = field(default_factory=dict)
 
     def apply(self, changes: Sequence[Stored]) -> None:
         """Take one revision."""
@@ -43,7 +59,7 @@ class World:
         probe = self.probes.get(edge)
         return frozenset() if probe is None else frozenset(probe[0].down)
 
-    def _put(self, change: Stored) -> None:
+    def _put(self, change: Stored) -> None:  # noqa: C901 - a table
         match change.kind:
             case Kind.TICKET:
                 _set(self.tickets, change, Ticket)
@@ -59,6 +75,12 @@ class World:
                 _set(self.wishes, change, Wish)
             case Kind.ENDED:
                 _set(self.records, change, CallRecord)
+            case Kind.AGENT:
+                _set(self.agents, change, Agent)
+            case Kind.QUEUE:
+                _set(self.queues, change, Queue)
+            case Kind.DID:
+                _set(self.dids, change, Did)
             case _:
                 pass
 

@@ -7,11 +7,13 @@ was missed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import replace
 
 import edge.acd.index.callers
+import edge.acd.line
 import edge.acd.reservation as plans
 import edge.alone.alone
 import edge.calls.call
@@ -25,7 +27,9 @@ import edge.reserve
 import edge.waiting
 from edge.acd import transferring
 from edge.acd.ending import Holds
+from edge.acd.needs import Needs
 from edge.acd.plan import Held, Plan, put_ticket, rewritten
+from edge.acd.relaxation import Effective
 from edge.acd.token import Token
 from edge.alone.merging import Merged
 from edge.calls.journal import Left
@@ -105,6 +109,42 @@ def last_come_first() -> None:
         return (-place, call)
 
     put_in(edge.acd.index.callers, "standing_of", turned)
+
+
+def priority_ignored() -> None:
+    """Let all calls stand at one level."""
+
+    def same(_priority: int, _waits_s: float, _queue: Any) -> int:  # noqa: ANN401 - as it is
+        return 0
+
+    put_in(edge.acd.line, "level_of", same)
+
+
+def level_ignored() -> None:
+    """Take whoever has a skill, however little."""
+    in_force = _of(edge.acd.line, "in_force")
+
+    @lru_cache
+    def least(needs: Needs) -> Needs:
+        """Return the same object for needs that are alike, as the original does."""
+        return replace(needs, all_of=tuple(replace(need, level=1) for need in needs.all_of))
+
+    def mutated(*arguments: Any, **named: Any) -> Effective:  # noqa: ANN401 - as the original
+        effective: Effective = in_force(*arguments, **named)
+        return replace(effective, needs=least(effective.needs))
+
+    put_in(edge.acd.line, "in_force", mutated)
+
+
+def steps_too_soon() -> None:
+    """Take all callers for ones who have waited for a minute."""
+    waited_s = _of(edge.acd.line, "waited_s")
+
+    def mutated(entry: Any, now: Now) -> float:  # noqa: ANN401 - as it is
+        waits_s: float = waited_s(entry, now)
+        return waits_s + 60.0
+
+    put_in(edge.acd.line, "waited_s", mutated)
 
 
 def offer_kept_at_end() -> None:
@@ -282,6 +322,9 @@ BUGS: dict[str, Callable[[], None]] = {
         arrival_not_compared,
         record_not_compared,
         last_come_first,
+        priority_ignored,
+        level_ignored,
+        steps_too_soon,
         offer_kept_at_end,
         offer_kept_at_refusal,
         record_left_out,

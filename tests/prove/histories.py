@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from drills.prove.checker import check
@@ -25,10 +27,12 @@ from drills.prove.violations import Law
 from state.codec import Record
 from state.keys import Kind
 from state.model import (
+    Agent,
     AgentId,
     CallId,
     CallRecord,
     Decision,
+    Did,
     DidNumber,
     EdgeId,
     EdgeLife,
@@ -39,14 +43,32 @@ from state.model import (
     Presence,
     PresenceState,
     Probe,
+    Queue,
     QueueId,
     SiteId,
+    SkillId,
+    SkillNeed,
+    Step,
     Talk,
     Ticket,
     TicketState,
 )
 
 SIP = {"a1": "198.18.1.10:5081", "b1": "198.18.2.10:5081"}
+TALK, TECH = SkillId("talk"), SkillId("tech")
+BOTH = {TALK: 5, TECH: 5}
+RELAXED_S = 2.0
+QUEUES = (
+    Queue(id=QueueId("q"), needs=(SkillNeed(skill=TALK, level=2),)),
+    Queue(
+        id=QueueId("tech"),
+        needs=(SkillNeed(skill=TECH, level=4), SkillNeed(skill=TALK, level=1)),
+        steps=(Step(after_s=RELAXED_S, lower=(SkillNeed(skill=TECH, level=2),)),),
+    ),
+    Queue(id=QueueId("first"), needs=(SkillNeed(skill=TALK, level=4),), priority=5),
+)
+"""Each is dialled by its own name."""
+NOBODY: Mapping[str, str] = {}
 
 
 def call_id(name: str) -> CallId:
@@ -61,8 +83,13 @@ class Tale:
         self.events: list[Event] = []
         self.revision = 0
         self.at_s = 100.0
+        self._agents: set[str] = set()
         self._offers: dict[str, tuple[Offer, int]] = {}
         self._tickets: dict[str, Ticket] = {}
+        for queue in QUEUES:
+            did = Did(number=DidNumber(queue.id), queue=queue.id)
+            self._configured(Kind.QUEUE, queue.id, queue)
+            self._configured(Kind.DID, did.number, did)
         for edge in edges.split():
             self.lives(edge)
         for agent in agents:
@@ -80,6 +107,10 @@ class Tale:
         """Let time pass."""
         self.at_s += later_s
         return self.at_s
+
+    def _configured(self, kind: Kind, key: str, value: Record) -> None:
+        at_s, revision = self.at_s, self.revision
+        self.note(Stored(at_s=at_s, revision=revision, kind=kind, id=key, value=value))
 
     # -- the store
 
@@ -113,29 +144,50 @@ class Tale:
         self.store((Kind.PROBE, edge, Probe(edge=EdgeId(edge), up=(), down=sites)))
 
     def presence(self, agent: str, state: PresenceState = PresenceState.READY) -> None:
-        """Let an agent's home site say something."""
+        """Let an agent's home site say something; who is not known yet can do everything."""
+        if agent not in self._agents:
+            self.can(agent, BOTH)
         record = Presence(agent=AgentId(agent), site=SiteId(agent[0]), state=state, since_ms=0)
         self.store((Kind.PRESENCE, agent, record))
 
-    def waits(self, call: str, *, holder: str = "a1", priority: int = 0) -> int:
+    def can(self, agent: str, skills: Mapping[SkillId, int]) -> None:
+        """Let an agent be known, and what they can do."""
+        self._agents.add(agent)
+        site = SiteId(agent[0])
+        known = Agent(id=AgentId(agent), name=agent, site=site, skills=skills)
+        self._configured(Kind.AGENT, agent, known)
+
+    def waits(
+        self,
+        call: str,
+        *,
+        holder: str = "a1",
+        priority: int | None = None,
+        queue: str = "q",
+        waited_s: float = 0.0,
+    ) -> int:
         """Let a caller arrive."""
-        return self.store(self.ticket(self.arrives(call, holder=holder, priority=priority)))
+        ticket = self.arrives(call, holder=holder, priority=priority, queue=queue)
+        return self.store(self.ticket(replace(ticket, waited_s=waited_s)))
 
     def comes_to(self, call: str, agent: str, *, holder: str = "a1") -> int:
         """Let a caller arrive, and get a place and an agent by one transaction."""
         self.ticket(self.arrives(call, holder=holder))
         return self.gets(call, agent)
 
-    def arrives(self, call: str, *, holder: str = "a1", priority: int = 0) -> Ticket:
-        """Let a caller arrive; return the ticket that is due."""
+    def arrives(
+        self, call: str, *, holder: str = "a1", priority: int | None = None, queue: str = "q"
+    ) -> Ticket:
+        """Let a caller arrive; return the ticket that is due: of the queue's priority, usually."""
+        rules = next(each for each in QUEUES if each.id == queue)
         self.note(Placed(at_s=self.now(), call=call_id(call), site=SiteId("a")))
         self.note(Answered(at_s=self.now(), call=call_id(call), edge=SIP[holder]))
         return Ticket(
             call=call_id(call),
-            did=DidNumber("1"),
-            queue=QueueId("q"),
-            needs=(),
-            priority=priority,
+            did=DidNumber(queue),
+            queue=rules.id,
+            needs=rules.needs,
+            priority=rules.priority if priority is None else priority,
             state=TicketState.QUEUED,
             holder=EdgeId(holder),
             site=SiteId(holder[0]),
@@ -253,7 +305,13 @@ class Tale:
         self.note(LegUp(at_s=self.now(), agent=agent, call=call_id(call)))
 
     def record(
-        self, call: str, outcome: Outcome, *, cause: str = "", decided_at: int = 0
+        self,
+        call: str,
+        outcome: Outcome,
+        *,
+        cause: str = "",
+        decided_at: int = 0,
+        asked: Mapping[str, str] = NOBODY,
     ) -> CallRecord:
         """Return the record of a call's end."""
         ticket = self._tickets[call]
@@ -265,6 +323,7 @@ class Tale:
                 winner=self._offers[call][0].agent,
                 score=0.0,
                 parts={},
+                asked={CallId(each): AgentId(agent) for each, agent in asked.items()},
             )
         return CallRecord(
             call=ticket.call,
@@ -283,7 +342,7 @@ class Tale:
             decision=decision,
         )
 
-    def ends(
+    def ends(  # noqa: PLR0913 - how it ended, and by which decision
         self,
         call: str,
         outcome: Outcome = Outcome.ABANDONED,
@@ -291,9 +350,10 @@ class Tale:
         cause: str = "",
         decided_at: int = 0,
         passed_on_by: str = "",
+        asked: Mapping[str, str] = NOBODY,
     ) -> None:
         """Let a call end as it should: record, ticket and offer in one transaction."""
-        record = self.record(call, outcome, cause=cause, decided_at=decided_at)
+        record = self.record(call, outcome, cause=cause, decided_at=decided_at, asked=asked)
         if record.decision is not None and passed_on_by:
             decision = replace(record.decision, passed_on_by=AgentId(passed_on_by))
             record = replace(record, decision=decision)

@@ -84,7 +84,7 @@ class Stage:
             chance=random.Random(seed),  # noqa: S311 - no secret
             run="r",
         )
-        self.crowd = Crowd(world, AGENTS, "15550100", "q")
+        self.crowd = Crowd(world, AGENTS, ("15550100",), ("q",))
 
     def pass_time(self, to_s: float) -> None:
         """Do what is due until then."""
