@@ -126,12 +126,14 @@ def _change(key: ItemKey, before: Item | None, after: Item | None) -> Change:
 def restoring(now: Document, then: Document, tenant: str, *, but: frozenset[str]) -> list[Edit]:
     """Return the edits that make a tenant's tables what they were `then`.
 
-    Sections in `but` stay as they are.
+    Sections in `but` stay as they are, and so does what is another tenant's now: a number that was
+    given to somebody else is not taken back.
     """
     return [
         Edit(section=change.section, id=change.id, body=change.after)
         for change in difference(_of(now, tenant), _of(then, tenant))
         if change.section not in but
+        and ((held := now.get((change.section, change.id))) is None or held.tenant == tenant)
     ]
 
 

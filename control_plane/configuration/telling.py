@@ -7,7 +7,7 @@ from typing import Any
 
 from control_plane.api.model import instant
 from control_plane.configuration.book import Outcome
-from control_plane.configuration.document import SECRET, Body, Change
+from control_plane.configuration.document import SECRET, Body, Change, tenant_of
 from control_plane.configuration.schemas import ChangeView, FindingView, VersionView, Written
 from control_plane.configuration.store import Version
 from state.configuration_findings import Finding
@@ -31,17 +31,20 @@ def findings(found: Iterable[Finding]) -> tuple[FindingView, ...]:
 
 
 def changes(made: Iterable[Change], tenant: str) -> tuple[ChangeView, ...]:
-    """Return a tenant's own changes."""
-    return tuple(
-        ChangeView(
-            section=each.section,
-            id=each.id,
-            before=_told(each.before, each.after),
-            after=_told(each.after, None),
-        )
-        for each in made
-        if each.tenant == tenant
-    )
+    """Return a tenant's own changes; of what was another's before, or is now, its own side."""
+    found = []
+    for each in made:
+        before, after = (_own(each.section, body, tenant) for body in (each.before, each.after))
+        if before is not None or after is not None:
+            told = _told(before, after), _told(after, None)
+            found.append(
+                ChangeView(section=each.section, id=each.id, before=told[0], after=told[1])
+            )
+    return tuple(found)
+
+
+def _own(section: str, body: Body | None, tenant: str) -> Body | None:
+    return body if body is not None and tenant_of(section, body) == tenant else None
 
 
 def written(outcome: Outcome, tenant: str) -> Written:

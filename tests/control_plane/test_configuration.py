@@ -324,6 +324,31 @@ async def test_a_number_is_given_to_a_tenant_who_then_routes_it(center: Center) 
     assert (await theirs.get("/v1/dids/4930300")).json["tenant"] == "acme"
 
 
+async def test_a_number_that_is_another_s_now_is_neither_taken_back_nor_told_of(
+    center: Center,
+) -> None:
+    ours, people = await staff(center), {}
+    for name in ("acme", "beta"):
+        await center.tenant(name)
+        people[name] = await staff(center, name)
+        await added(people[name], "queues", {"id": f"{name}.sales", "needs": {}})
+    acme, beta = people["acme"], people["beta"]
+    number = {"id": "4930300", "queue": "acme.sales", "tenant": "acme"}
+    then = (await added(ours, "dids", number)).json["version"]
+    etag = {"If-Match": (await acme.get("/v1/dids/4930300")).headers["ETag"]}
+    assert (await acme.ask("DELETE", "/v1/dids/4930300", headers=etag)).status == 200
+    now = await added(ours, "dids", number | {"queue": "beta.sales", "tenant": "beta"})
+    between = f"/v1/configuration/difference?before={then}&after={now.json['version']}"
+    (told,) = (await beta.get(between)).json["changes"]
+    assert (told["before"], told["after"]["queue"]) == (None, "beta.sales")
+    (gone,) = (await acme.get(between)).json["changes"]
+    assert (gone["before"]["queue"], gone["after"]) == ("acme.sales", None)
+    back = await acme.post("/v1/configuration/rollback", {"to": then})
+    assert (back.status, back.json["changes"]) == (200, [])
+    assert (await acme.get("/v1/dids/4930300")).error_id == "not-found"
+    assert (await beta.get("/v1/dids/4930300")).json["queue"] == "beta.sales"
+
+
 async def test_who_only_takes_calls_changes_nothing(center: Center) -> None:
     await whole(center)
     agent = await center.person(Role.AGENT)
