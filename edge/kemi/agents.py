@@ -11,10 +11,10 @@ import KSR
 import wire
 
 REALM = "everline"
-AGENT_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
+AGENT_ID = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+\-]{0,63}")
 
 # Ephemeral credentials: name of a secret, expiry, agent. LONGEST_S: as issued, and some for clocks.
-EPHEMERAL = re.compile(r"([0-9a-f]{8}):([0-9]{1,12}):([A-Za-z0-9_.\-]{1,64})")
+EPHEMERAL = re.compile(r"([0-9a-f]{8}):([0-9]{1,12}):([A-Za-z0-9_.+\-]{1,64})")
 LONGEST_S = 330
 NO_PASSWORD = "-"  # noqa: S105 - the very word for there being none
 

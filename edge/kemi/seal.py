@@ -13,7 +13,7 @@ import secrets
 
 import KSR
 
-LEG = re.compile(r";leg=([A-Za-z0-9_.\-]{1,64})~(\d{1,18})~(\d{1,18})~([0-9a-f]{20})(?![0-9a-f])")
+LEG = re.compile(r";leg=([A-Za-z0-9_.+\-]{1,64})~(\d{1,18})~(\d{1,18})~([0-9a-f]{20})(?![0-9a-f])")
 HANDED_ON = re.compile(r";on=([0-9a-f]{20})(?![0-9a-f])")
 
 BETWEEN_TRUNKS = "handed on"

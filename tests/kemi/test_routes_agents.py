@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from state import keys
+from state.model import AgentId
+from state.phone_credentials import PhoneSecret, issue
 from tests.kemi.fake_ksr import World
-from tests.kemi.script import E1, PHONE, TRUNK, Script
+from tests.kemi.script import E1, EDGE, PHONE, TRUNK, Script
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "MESSAGE", "SUBSCRIBE"])
@@ -64,6 +67,26 @@ def sign_in(script: Script, world: World, **fields: Any) -> list[tuple[Any, ...]
     world.tables["ha1"]["alice"] = "f" * 32
     known = {"method": "REGISTER", "source": PHONE, "auth_user": "alice", "to_user": "alice"}
     return script.request(world, **{**known, **fields})
+
+
+@pytest.mark.parametrize("agent", ["a", "anna+1", "+1", "_x", "A.b-C_9" * 9])
+def test_an_agent_may_have_any_sign_of_an_id_in_their_name(
+    script: Script, world: World, agent: str
+) -> None:
+    """The ids are those of `state.keys`, which a script in Kamailio cannot import."""
+    assert keys.is_id(agent)
+    world.tables["ha1"][agent] = "f" * 32
+    world.tables["home"][agent] = "0.0"
+    assert ("save", "location", 4) in sign_in(script, world, auth_user=agent, to_user=agent)
+    secret = PhoneSecret(name="0a1b2c3d", text="s" * 40)
+    world.tables["sip_secret"][secret.name] = secret.text
+    user = issue(secret, AgentId(agent), 1300).user
+    assert ("save", "location", 4) in sign_in(script, world, auth_user=user, to_user=agent)
+    ring = {"source": EDGE, "ruri": f"sip:{agent}@everline"}
+    script.request(world, method="INVITE", headers={"X-Everline-Offer": "c 1 7"}, **ring)
+    assert world.tables["gate"] == {agent: "1.7.ringing.c"}
+    ((param,),) = world.was_done("rr_param")
+    assert script.routes.sealer.read(f"sip:198.18.1.10;lr=on{param}") == (agent, (1, 7))
 
 
 def test_an_agent_is_saved_as_one_phone_and_told(script: Script, world: World) -> None:
