@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from custody.errors import FormatError
+from custody.frame import RATE_HZ
 from custody.manifest import Manifest, Segment, Span
 from edge.recorder import marks as noted
 from edge.recorder.marks import Marks
@@ -31,6 +32,7 @@ MARKS: Final = "marks.jsonl"
 OVER: Final = "over"
 TORN: Final = "not_on_disk"
 RESTARTED: Final = "recorder_restarted"
+SHORTEST_GAP: Final = RATE_HZ // 5
 T = TypeVar("T", bound=Struct)
 
 
@@ -156,7 +158,7 @@ def manifest_of(folder: Path, recorder: str) -> Manifest:
     marks = read_marks(folder)
     segments = tuple(closed_segments(folder))
     reached = max((each.start + each.samples for each in segments), default=0)
-    gaps = tuple(marks.gaps)
+    gaps = (*marks.gaps, *_lost(segments, marks.gaps))
     if last_number(folder) > max((each.number for each in segments), default=0):
         # It was begun, and nothing of it is left: for how long it was recorded nobody knows.
         gaps += (Span(start=reached, end=reached, because=TORN),)
@@ -176,6 +178,19 @@ def manifest_of(folder: Path, recorder: str) -> Manifest:
         masks=tuple(marks.masks),
         parts=noted.parts(marks.parts, reached),
     )
+
+
+def _lost(segments: tuple[Segment, ...], known: list[Span]) -> list[Span]:
+    """Return what is missing between segments, and in no gap that was noted: files are gone."""
+    found, reached = [], 0
+    for segment in segments:
+        for gap in sorted(known, key=lambda each: each.start):
+            if gap.start <= reached + SHORTEST_GAP:
+                reached = max(reached, gap.end)
+        if segment.start - reached > SHORTEST_GAP:
+            found.append(Span(start=reached, end=segment.start, because=TORN))
+        reached = max(reached, segment.start + segment.samples)
+    return found
 
 
 def read_marks(folder: Path) -> Marks:

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from custody.frame import BLOCK, RATE_HZ, Frame, State
+from custody.frame import BLOCK, Frame, State
 from custody.keyring import RecordingKey
 from custody.manifest import NO_AGENT, Losses, Span
 from custody.place import Place
@@ -27,6 +27,7 @@ from edge.recorder.folder import (
     MARKS,
     OVER,
     RESTARTED,
+    SHORTEST_GAP,
     Begun,
     Facts,
     add,
@@ -41,7 +42,6 @@ from edge.recorder.timeline import PATIENCE, Timeline
 
 SEGMENT_FRAMES: Final = 60
 """Seconds of a segment. When it is over it can go to the store, long before the call is."""
-SHORTEST_GAP: Final = RATE_HZ // 5
 LATE: Final = "recorder_late"
 NOT_WRITTEN: Final = "spool_not_written"
 

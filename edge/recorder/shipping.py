@@ -102,8 +102,12 @@ class Shipper:
 
     async def _ship_segment(self, folder: Path, facts: Facts, segment: Segment) -> None:
         name = f"{segment.number:04d}"
-        sealed_key = (folder / f"{name}{KEY}").read_bytes()
-        sealed = await asyncio.to_thread((folder / f"{name}{SEALED}").read_bytes)
+        try:
+            sealed_key = (folder / f"{name}{KEY}").read_bytes()
+            sealed = await asyncio.to_thread((folder / f"{name}{SEALED}").read_bytes)
+        except FileNotFoundError as error:
+            # Of this call; the store is not away, and takes the others.
+            raise FormatError(f"segment {name} is not whole in the spool") from error
         await self._store.put(key_name(facts.tenant, facts.call, segment.number), sealed_key)
         await self._store.put(audio_name(facts.tenant, facts.call, segment), sealed)
 

@@ -181,6 +181,31 @@ async def test_a_manifest_that_another_has_written_is_not_overwritten(archive: A
         await store.put(manifest_name("main", CALL), b"ours")
 
 
+async def test_a_segment_that_the_disk_has_lost_keeps_no_other_call_from_the_store(
+    archive: Archive,
+) -> None:
+    archive.record("a" * 24, 62)  # which goes on, and whose first segment has ended
+    (archive.spool / ("a" * 24) / "0001.key").unlink()
+    archive.record("b" * 24, 2)
+    archive.end()
+    await archive.ship()
+    assert (await archive.library().manifest("main", "b" * 24)).is_complete
+    assert [each.name for each in archive.spool.iterdir()] == ["a" * 24]
+
+
+@pytest.mark.parametrize("files", ["0002.key", "0002.*"])
+async def test_a_segment_that_is_lost_between_others_is_a_gap(archive: Archive, files: str) -> None:
+    archive.record("c" * 24, 125)
+    archive.end()
+    for each in (archive.spool / ("c" * 24)).glob(files):
+        each.unlink()
+    await archive.ship()
+    account = await archive.library().manifest("main", "c" * 24)
+    assert [each.number for each in account.segments] == [1, 3]
+    assert [(each.start, each.end) for each in account.gaps] == [(60 * 8000, 120 * 8000)]
+    assert not account.is_complete
+
+
 async def test_a_store_that_is_away_loses_nothing(archive: Archive) -> None:
     archive.record(CALL, 2)
     archive.end()
