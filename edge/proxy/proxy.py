@@ -75,6 +75,9 @@ class Proxy:
         """What Kamailio has, as far as we know; None: it is new to us."""
         self._life = 0
         """Changes whenever Kamailio comes or goes."""
+        self._file_due = Wake()
+        self._written: Tables | None = None
+        """What tables.json has, or was to have."""
         self._out_of_step = asyncio.Event()
         self._gate_opened = Wake()
         self._is_gate_known_open = False
@@ -83,11 +86,11 @@ class Proxy:
     # -- telling
 
     async def apply(self, wanted: Tables) -> None:
-        """Make Kamailio's tables these, now or as soon as it is there; and tables.json too."""
+        """Make Kamailio's tables these, now or as soon as it is there; and soon tables.json too."""
         if wanted == self._wanted:
             return
         self._wanted, self._rows, self._is_told = wanted, tables.rows(wanted), False
-        self._write_file(wanted)
+        self._file_due.set()
         if not self._stream.is_connected:
             return  # to be told everything as soon as it is there
         try:
@@ -184,12 +187,13 @@ class Proxy:
     # -- keeping in step
 
     async def run(self) -> None:
-        """Keep the connection, tables and gate, until cancelled."""
+        """Keep the connection, tables, their file and the gate, until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._stream.run())
                 group.create_task(self._keep_in_step())
                 group.create_task(self._keep_gate_settled())
+                group.create_task(self._keep_file())
         finally:
             self.close()
 
@@ -329,6 +333,27 @@ class Proxy:
         return True
 
     # -- tables.json
+
+    async def _keep_file(self) -> None:
+        """Write the file in a thread, as often as there is something new: nothing waits for it."""
+        try:
+            while True:
+                await self._file_due.wait()
+                await self._write_last()
+        finally:
+            await self._write_last()
+
+    async def _write_last(self) -> None:
+        wanted = self._wanted
+        if wanted is None or wanted is self._written:
+            return
+        self._written = wanted
+        writing = asyncio.create_task(asyncio.to_thread(self._write_file, wanted))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await writing  # two at one file would spoil it
+            raise
 
     def _file_rows(self) -> Mapping[Key, str]:
         try:

@@ -131,7 +131,11 @@ async def test_given_tables_are_applied_then_kamailio_and_the_file_have_them(sit
         assert site.row("ha1", "alice") == ha1_of("alice", "pw")
         assert site.row("meta", "tables") == "1"
         file = site.run_dir / "tables.json"
-        assert decode_file(file.read_bytes())["steer", "4930"] == "127.0.0.1:5081"
+
+        async def in_the_file() -> str | None:
+            return decode_file(file.read_bytes()).get(("steer", "4930")) if file.exists() else None
+
+        await until(in_the_file, wanted="127.0.0.1:5081")
         assert file.stat().st_mode & 0o777 == 0o600
 
         await proxy.apply(Tables(steer={"4931": ""}, draining=True))
