@@ -120,6 +120,7 @@ class Assembly:
                 edge=self.settings.edge,
                 tenant_of=self._tenant_of,
                 wish_of=self._wish_of,
+                parts_keyed=self._parts_keyed,
             )
         )
         self.switchboard = Switchboard(
@@ -325,6 +326,10 @@ class Assembly:
     def _tenant_of(self, queue: QueueId) -> str:
         known = self.shared.snapshot().queues.get(queue)
         return MAIN if known is None else known.value.tenant
+
+    def _parts_keyed(self, queue: QueueId) -> bool:
+        known = self.shared.snapshot().queues.get(queue)
+        return known is None or known.value.recording.part_keyed
 
     def _wish_of(self, call: CallId) -> Entry[RecordingWish] | None:
         return self.shared.snapshot().recording_wishes.get(call)

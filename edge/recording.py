@@ -65,11 +65,14 @@ class RecorderLink:
         edge: EdgeId,
         tenant_of: Callable[[QueueId], str],
         wish_of: Callable[[CallId], Entry[RecordingWish] | None],
+        parts_keyed: Callable[[QueueId], bool] = lambda _: True,
     ) -> None:
+        """`parts_keyed` tells of which queues' callers it is to be said that they key tones."""
         self._path = path
         self._edge = edge
         self._tenant_of = tenant_of
         self._wish_of = wish_of
+        self._parts_keyed = parts_keyed
         self._wanted: dict[CallId, _Wanted] = {}
         self._todo: dict[CallId, object] = {}
         """Of which calls the recorder is to be told, with a mark that changes with what is new."""
@@ -221,6 +224,7 @@ class RecorderLink:
             "wish": 0 if wish is None else wish.mod_revision,
             "pause_by": (wish.value.by or _SOMEBODY) if wish is not None and pauses else "",
             "keyed": wish is not None and pauses and wish.value.keyed,
+            "part_keyed": self._parts_keyed(wanted.queue),
         }
 
     async def run(self) -> None:

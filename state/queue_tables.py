@@ -91,6 +91,7 @@ class _RecordingTable(Table):
     wait_s: Annotated[float, Meta(ge=1, le=20)] = 5.0
     failure: RecordingFailure = RecordingFailure.GO_ON
     apology: Prompt | None = None
+    part_keyed: bool = True
 
 
 class QueueTable(Table):
@@ -226,4 +227,5 @@ def _recording(table: _RecordingTable) -> RecordingRules:
         wait_s=table.wait_s,
         failure=table.failure,
         apology=table.apology,
+        part_keyed=table.part_keyed,
     )

@@ -27,6 +27,8 @@ class Asked(NamedTuple):
     pause_by: str
     keyed: bool
     """The pause is for what the caller is about to key."""
+    part_keyed: bool
+    """The agent is to be kept from a caller who keys tones, with no pause asked for."""
     age_s: float
     """So long ago the first agent joined."""
 
@@ -53,6 +55,7 @@ def asked_of(request: Mapping[str, object]) -> Asked:
         wish=wish,
         pause_by=word(request, "pause_by") if request.get("pause_by") else "",
         keyed=request.get("keyed") is True,
+        part_keyed=request.get("part_keyed") is not False,
         age_s=float(age_s),
     )
 

@@ -38,10 +38,11 @@ class Hushing:
     def look(self, sessions: Iterable[Session]) -> None:
         """Listen to the callers of all calls, as far as their audio has come in."""
         now_s = time.monotonic()
-        listened = tuple(sessions)
-        heard, keying = _heard(listened), set()
-        for session in listened:
-            if session.joined is None or CALLER not in session.forks:
+        known = tuple(sessions)
+        heard, keying = _heard(each for each in known if each.parts_keyed), set()
+        for session in known:
+            is_listened = session.parts_keyed and session.joined is not None
+            if not is_listened or CALLER not in session.forks:
                 session.tones.forget()
             else:
                 session.tones.hear(now_s, is_tone=session in heard)

@@ -115,6 +115,7 @@ class Recorder:
         session = self._sessions.get(asked.call)
         if session is None:
             session = self._begin(asked)
+        session.parts_keyed = asked.part_keyed
         async with session.turn:
             if self._sessions.get(asked.call) is not session:
                 raise CommandError("this call's recording has just ended")

@@ -32,6 +32,8 @@ class Session:
         """By the agent."""
         self.tones = KeyedTones()
         """By the caller."""
+        self.parts_keyed = True
+        """Whether edges are told of them."""
         self.parting = asyncio.Lock()
         self.is_silenced: bool | None = None
         """Whether the relay puts silence in the caller's place; None: nobody knows."""

@@ -295,6 +295,8 @@ class RecordingRules(Struct, frozen=True, kw_only=True):
     failure: RecordingFailure = RecordingFailure.GO_ON
     apology: str | None = None
     """Prompt: what the caller hears when a call goes on that should be recorded and is not."""
+    part_keyed: bool = True
+    """Whether agents are kept from callers who key tones, in calls that are recorded."""
 
 
 class Queue(Struct, frozen=True, kw_only=True):

@@ -359,3 +359,25 @@ async def test_each_answer_tells_whether_the_recorder_keeps_the_caller_from_the_
     await until(lambda: fake.heard[-1]["cmd"] == "stop")
     await fake.die()
     assert len(said) == heard, "of a call that is over nobody asks"
+
+
+async def test_the_recorder_is_told_whether_a_queue_parts_agents_from_who_keys_tones(
+    tmp_path: Path,
+) -> None:
+    fake = FakeRecorder(tmp_path / "sock")
+    await fake.start()
+    link = RecorderLink(
+        tmp_path / "sock",
+        edge=EdgeId("a1"),
+        tenant_of=lambda _: "main",
+        wish_of=wishes.get,
+        parts_keyed=lambda queue: queue != QUEUE,
+    )
+    running = asyncio.create_task(link.run())
+    link.record(CallId("one"), QUEUE, ANN, 1)
+    link.record(CallId("two"), QueueId("other"), ANN, 1)
+    await until(lambda: len(fake.heard) == 2)
+    assert {each["call"]: each["part_keyed"] for each in fake.heard} == {"one": False, "two": True}
+    running.cancel()
+    await asyncio.wait([running])
+    await fake.die()

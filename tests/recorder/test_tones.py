@@ -97,6 +97,30 @@ async def test_edges_are_told_at_once_and_the_recording_pauses_and_goes_on(stage
     assert (pause.what, pause.end is None) == (KEYED, False)
 
 
+async def key_tones(stage: Stage) -> bool:
+    """Let the caller key; tell whether it is noticed."""
+    (session,) = stage.recorder._sessions.values()  # noqa: SLF001 - nobody sends packets here
+    caller = session.recording.timeline.sides[0]
+    for number, block in enumerate([VOICE, TONE, TONE]):
+        head = bytes([0x80, 0, 0, number]) + (number * BLOCK).to_bytes(4) + b"ssrc"
+        caller.take(head + block, 12 + BLOCK, number * BLOCK)
+    stage.recorder._hushing.look([session])  # noqa: SLF001 - as it does each 20 ms
+    return session.recording.is_paused_by_tones
+
+
+@pytest.mark.parametrize("parts", [True, False])
+async def test_a_queue_may_let_its_agents_hear_the_tones(stage: Stage, *, parts: bool) -> None:
+    await stage.record("c1", part_keyed=parts)
+    assert await key_tones(stage) is parts
+    changes = stage.recorder.commands["keyed_tones"]
+    asked = {"edge": "a1", "seen": 0, "s": 1}
+    assert (await changes(asked))["calls"] == (["c1"] if parts else [])
+    await stage.record("c1", part_keyed=False)  # the queue is changed meanwhile
+    async with asyncio.timeout(2):
+        while (await changes(asked))["calls"]:  # noqa: ASYNC110 - another task
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("wrong", [{"edge": 1}, {"seen": "all"}, {"s": 0}, {"s": 600}])
 async def test_what_makes_no_sense_is_refused(stage: Stage, wrong: Mapping[str, object]) -> None:
     with pytest.raises(CommandError):

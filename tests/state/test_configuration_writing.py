@@ -48,6 +48,7 @@ RECORDING = st.fixed_dictionaries(
         "wait_s": st.floats(1, 20),
         "failure": st.sampled_from(["go_on", "end"]),
         "apology": IDS,
+        "part_keyed": st.booleans(),
     },
 )
 CODES = st.fixed_dictionaries({}, optional={"name": st.text("abc", max_size=5), "tenant": IDS})
