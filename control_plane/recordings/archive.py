@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Final
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from obstore.exceptions import BaseError
 
 from control_plane.db.database import Database
 from control_plane.recording_keys import deletions
@@ -21,6 +23,8 @@ from custody.statement import Gone, Statement
 from custody.store import RecordingStore
 
 log = structlog.get_logger()
+AWAY: Final = 20
+"""Failures in a row, after which it is not this or that order, but the store."""
 
 
 class Archive:
@@ -50,15 +54,31 @@ class Archive:
         return self._key is not None
 
     async def carry_out(self, now_ms: int) -> int:
-        """Carry out what this site has not yet; return how many orders that was."""
+        """Carry out what this site has not yet; return how many orders that was.
+
+        What the store does not let go of stays ordered, and the others are carried out: then raise
+        what it said to the first of these, OSError or obstore's.
+        """
         if self._key is None:
             return 0
-        orders = await deletions.undone(self.database, self.site)
-        for order in orders:
-            signed = statement.sign(await self._done(order, now_ms), self._key)
+        count, in_a_row = 0, 0
+        failure: OSError | BaseError | None = None
+        for order in await deletions.undone(self.database, self.site):
+            try:
+                done = await self._done(order, now_ms)
+            except (OSError, BaseError) as error:
+                failure, in_a_row = failure or error, in_a_row + 1
+                if in_a_row == AWAY:
+                    break
+                continue
+            in_a_row = 0
+            signed = statement.sign(done, self._key)
             await deletions.tell(self.database, order, self.site, signed, now_ms)
             log.info("deleted", tenant=order.tenant, subject=order.subject, rule=order.rule.value)
-        return len(orders)
+            count += 1
+        if failure is not None:
+            raise failure
+        return count
 
     async def delete_again(self) -> int:
         """Delete what has come back of what is gone; return how many objects and keys that was."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from control_plane.recordings import caretaker
 from control_plane.recordings.shelf import RECORDING_KEYS
 from custody import statement
 from custody.errors import CustodyError, NoKeyError
+from custody.store import RecordingStore
 from state.model import Outcome
 from tests.control_plane.customers.stage import approval
 from tests.control_plane.live.stage import eventually
@@ -253,6 +255,30 @@ async def test_a_customer_s_hold_stands_through_merges_and_keeps_their_numbers(
         await hold(customer, on=False)
         assert not await is_held()
         assert await drop_numbers(customer) == 200
+
+
+async def test_what_cannot_be_deleted_keeps_nothing_else_from_being_deleted(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleting = RecordingStore.delete
+
+    async def delete(self: RecordingStore, name: str) -> None:
+        if HERS in name:
+            raise OSError(errno.EIO, "the disk does not let go of it")
+        await deleting(self, name)
+
+    monkeypatch.setattr(RecordingStore, "delete", delete)
+    async with sites.serving():
+        for call in (HERS, OTHERS):
+            await sites.recorded(call)
+        admin = await sites.centers["a"].administrator()
+        version = {"If-Match": (await admin.get("/v1/tenant")).headers["ETag"]}
+        await admin.ask("PATCH", "/v1/tenant", {"recording_retention_days": 1}, version)
+        sites.clock.advance(2 * DAY_S)
+        told = await sites.until_stated(f"recording:{OTHERS}")
+        assert told[f"recording:{HERS}"]["sites"] == [], "nobody says that it is gone"
+        monkeypatch.setattr(RecordingStore, "delete", deleting)
+        await sites.until_stated(f"recording:{HERS}")
 
 
 async def test_two_people_have_one_recording_deleted_and_nobody_hears_it_again(
