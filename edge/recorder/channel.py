@@ -100,6 +100,12 @@ class Channel:
         self._of_source += 1
         self.received += 1
         at = timestamp + self._offset
+        # Timestamps go round after 2^32 samples; the offset goes with them.
+        if at < now - _HALF_TIME:
+            self._offset += 1 << 32
+            at += 1 << 32
+        elif at > now + _HALF_TIME:
+            at -= 1 << 32  # overtaken by one from after the turn
         if kind != self.codec:
             if kind == self.event_type:
                 self._key(packet, begin, size, at)
@@ -109,12 +115,6 @@ class Channel:
                 return
             if self.codec is None:
                 self._begin_with(kind)
-        # Timestamps go round after 2^32 samples; the offset goes with them.
-        if at < now - _HALF_TIME:
-            self._offset += 1 << 32
-            at += 1 << 32
-        elif at > now + _HALF_TIME:
-            at -= 1 << 32  # overtaken by one from after the turn
         length = size - begin
         place = at - self.base
         if at > now + AHEAD or place < 0:

@@ -187,6 +187,20 @@ def test_keyed_digits_are_marked_and_their_tone_is_not_kept() -> None:
     assert channel.losses.foreign == 0
 
 
+def test_a_digit_that_is_keyed_as_timestamps_go_round_is_masked() -> None:
+    timeline = Timeline()
+    channel = timeline.sides[CALLER]
+    channel.event_type = 101
+    play(channel, [0, 1])
+    for number in range(2, 7):
+        event = struct.pack("!BBH", 5, 10, (number - 1) * BLOCK)
+        packet = rtp(number, event, kind=101, stamp=ZERO + 2 * BLOCK)
+        channel.take(packet, len(packet), number * BLOCK)
+    play(channel, list(range(7, 50)), first=7)
+    states = cut(timeline).states[0]
+    assert [n for n, state in enumerate(states) if state == State.MASKED] == list(range(9))
+
+
 def test_digits_that_the_relay_keeps_to_itself_are_marked_and_are_no_loss() -> None:
     timeline = Timeline()
     channel = timeline.sides[CALLER]
