@@ -20,8 +20,6 @@ class Reader:
         self._cipher = FrameCipher(key, place.bound(), head)
         self.whole = LAYOUT.whole(size)
         """Frames that are whole; the last one comes behind them."""
-        self.tail = size - self.whole * LAYOUT.frame_bytes
-        """Bytes behind the whole frames, the header included when there is none."""
 
     def frame(self, index: int, sealed: bytes | memoryview) -> Frame:
         """Open a whole frame."""

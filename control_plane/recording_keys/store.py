@@ -98,12 +98,6 @@ class RecordingKeys:
         async with self.database.read() as connection:
             return frozenset((await connection.execute(statement.distinct())).scalars())
 
-    async def of_customer(self, tenant: str, customer: str) -> tuple[str, ...]:
-        """Return the ids of a customer's keys, destroyed ones too."""
-        statement = select(KEYS.c.id).where(KEYS.c.tenant == tenant, KEYS.c.customer == customer)
-        async with self.database.read() as connection:
-            return tuple((await connection.execute(statement)).scalars())
-
     async def note(self, key: RecordingKey, call: str) -> None:
         """Note that a call is going to be sealed to this key."""
         async with self.database.write() as connection:
