@@ -5,6 +5,7 @@ number outside the center. No edge takes part, so it works while all of them are
 not pass us, and nobody queues, records or writes down such a call: it is counted.
 """
 
+import contextlib
 import re
 
 import calls
@@ -16,6 +17,7 @@ RINGING_MS = 120_000
 SILENCE_MS = 4000
 
 DIALLED = re.compile(r"\+?[0-9]{3,20}")
+MOST_DIVERSIONS = 10
 ROW = re.compile(r"(\S+) (\+[1-9][0-9]{5,14})")
 URI_USER = re.compile(r"(?:sips?|tel):\+?([0-9A-Za-z*#_.\-]{1,40})")
 
@@ -75,12 +77,26 @@ def has_come_back():
 
     A carrier that takes Diversion off leaves Max-Forwards to end it.
     """
-    users = URI_USER.findall(KSR.pv.gete("$(hdr(Diversion)[*])"))
+    users = URI_USER.findall(diversions())
     return any(
         KSR.htable.sht_get("forward", form) is not None
         for user in users
         for form in (user, f"+{user}")
     )
+
+
+def diversions():
+    """Return the Diversion headers of the call at hand, without those that are no UTF-8.
+
+    Old exchanges write names in Latin-1; of ours there are no such.
+    """
+    with contextlib.suppress(UnicodeDecodeError):
+        return KSR.pv.gete("$(hdr(Diversion)[*])")
+    found = []
+    for place in range(MOST_DIVERSIONS):
+        with contextlib.suppress(UnicodeDecodeError):
+            found.append(KSR.pv.gete(f"$(hdr(Diversion)[{place}])"))
+    return " ".join(found)
 
 
 def failed():

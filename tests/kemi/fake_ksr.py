@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -124,7 +125,8 @@ class FakeKsr(ModuleType):
             "$rm": lambda: self.world.method,
             "$aU": lambda: self.world.auth_user,
             "$cs": lambda: "1",
-            "$(hdr(Diversion)[*])": lambda: self.world.headers.get("Diversion", ""),
+            "$(hdr(Diversion)[*])": lambda: _decoded(self.world.headers.get("Diversion", "")),
+            **{f"$(hdr(Diversion)[{at}])": partial(self._diversion, at) for at in range(10)},
             "$(ct{nameaddr.uri}{uri.host})": lambda: self.world.contact_host,
             "$evapi(msg)": lambda: self.world.evapi_message,
             "$ulc(exp=>aor)": lambda: self.world.to_user,
@@ -221,7 +223,11 @@ class FakeKsr(ModuleType):
         }
 
     def _call_id(self) -> str:
-        return self.world.call_id.encode("latin-1").decode()
+        return _decoded(self.world.call_id)
+
+    def _diversion(self, at: int) -> str:
+        """Return one of several headers, which stand one a line."""
+        return _decoded("".join(self.world.headers.get("Diversion", "").split("\n")[at : at + 1]))
 
     def _text(self) -> str:
         world = self.world
@@ -274,6 +280,11 @@ class FakeKsr(ModuleType):
 
     def _check_status(self, pattern: str) -> int:
         return 1 if re.fullmatch(pattern, str(self.world.status)) else -1
+
+
+def _decoded(text: str) -> str:
+    """Return what Python gets of bytes that stand here as characters: or UnicodeDecodeError."""
+    return text.encode("latin-1").decode()
 
 
 class _Namespace:

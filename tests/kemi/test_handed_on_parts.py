@@ -162,6 +162,24 @@ def test_what_comes_back_is_ended(site: Site) -> None:
     assert other.final().status == 482
 
 
+def test_a_diversion_that_is_no_utf8_is_passed_over_and_ours_is_found_beside_it(
+    site: Site,
+) -> None:
+    one, other = between(site)
+    foreign = '"M\xfcller" <sip:4989@h>;reason=user-busy'
+    ours = f"<sip:{DID}@{site.address}>;reason=unconditional;counter=1"
+    for back, final in ("", 0), (f"Diversion: {ours}\r\n", 482):
+        headers = f"{PAI}Diversion: {foreign}\r\n{back}"
+        uri = f"sip:{DID}@{site.address}"
+        text = one.request("INVITE", uri, body=SDP, headers=headers)
+        one.send(text.encode("latin-1"))
+        if final:
+            assert one.final().status == final
+        else:
+            other.respond(other.wait("INVITE"), 486)
+            assert one.final().status == 486
+
+
 def test_strangers_and_edges_are_not_handed_on(site: Site) -> None:
     _, other = between(site)
     for speaker in (site.peer(), site.edge()):

@@ -116,6 +116,18 @@ def test_what_others_diverted_goes_out(script: Script, handed: World) -> None:
     assert ("relay", "") in script.request(handed)
 
 
+def test_a_diversion_that_is_no_utf8_is_passed_over_and_ours_is_found_beside_it(
+    script: Script, handed: World
+) -> None:
+    """Old exchanges write names in Latin-1, and carriers do not hunt on after 400."""
+    foreign = '"M\xfcller" <sip:4989@h>;reason=user-busy'
+    handed.headers["Diversion"] = foreign
+    assert ("relay", "") in script.request(handed)
+    ours = "<sip:4930111@198.18.1.10>;reason=unconditional"
+    handed.headers["Diversion"] = f"{foreign}\n{ours}"
+    assert ("reply", 482, "Loop Detected") in script.request(handed)
+
+
 def test_what_has_gone_too_far_is_ended(script: Script, handed: World) -> None:
     handed.results["maxfwd.process_maxfwd"] = -1
     assert script.request(handed) == [("reply", 483, "Too Many Hops")]
