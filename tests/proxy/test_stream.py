@@ -68,7 +68,7 @@ async def test_what_cannot_be_read_is_passed_over(
 async def test_a_kamailio_that_does_not_even_take_the_connection_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One that stood still has a full backlog: the kernel's own next try may be a minute away."""
+    """One that stood still has a full backlog: the kernel's own next try may be far away."""
     monkeypatch.setattr(stream, "CONNECT_S", 0.05, raising=False)
     async with listening(Kamailio(deaf=1), monkeypatch) as events:
         assert await events.get() == Connected()
