@@ -150,6 +150,7 @@ class Assembly:
         if self.recorder is not None:
             self.recorder.on_failed = self.switchboard.recording_failed
             self.recorder.on_silence = self.hearing.note_silence
+            self.recorder.on_copied = self.hearing.hold_back
             self.keyed_tones = KeyedTones(
                 ask=self.recorder.keyed_tones, part=self.hearing.part, apart=self.hearing.apart
             )

@@ -88,6 +88,10 @@ class RecorderLink:
         """Is told of a call that cannot be recorded, and why."""
         self.on_silence: Callable[[CallId, bool], None] = _nobody
         """Is told, with each answer, whether the agent hears silence in the caller's place."""
+        self._copied: dict[CallId, object] = {}
+        """When copies were begun of each call, in the recorder's words."""
+        self.on_copied: Callable[[CallId], None] = lambda _: None
+        """Is told when copies have been begun of a call whose caller's tones it listens for."""
         self.refused = 0
         """Calls that the recorder would not, or could not, record."""
 
@@ -112,6 +116,7 @@ class RecorderLink:
     def stop(self, call: CallId) -> None:
         """Have it ended."""
         self._confirmed.discard(call)
+        self._copied.pop(call, None)
         if self._wanted.pop(call, None) is not None:
             self._mark(call)
 
@@ -313,6 +318,7 @@ class RecorderLink:
             return
         if call in self._wanted:
             self.on_silence(call, answer.get("is_apart") is True)
+            self._note_copies(call, answer.get("copied"))
         if answer.get("is_kept") is False:
             # Its disk is slow: it records by now, but a later life of it would know nothing of it.
             asyncio.get_running_loop().call_later(AGAIN_S, self._mark, call)
@@ -323,6 +329,12 @@ class RecorderLink:
         for wish, done in self._awaited.get(call, ()):
             if isinstance(carried_out, int) and wish <= carried_out and not done.done():
                 done.set_result(answer.get("is_apart") is True)
+
+    def _note_copies(self, call: CallId, copied: object) -> None:
+        is_new = bool(copied) and copied != self._copied.get(call)
+        if is_new and self._parts_keyed(self._wanted[call].queue):
+            self._copied[call] = copied
+            self.on_copied(call)
 
 
 def _nobody(_: CallId, __: object) -> None:

@@ -168,6 +168,10 @@ class CallShell:
         """What the relay does for it."""
         return self._media
 
+    def hold_back(self) -> None:
+        """Let the agent hear a caller who may key tones later than the recorder hears them."""
+        self._tasks.spawn(self._media.hold_back())
+
     @property
     def has_media(self) -> bool:
         """Whether the relay should know it."""

@@ -40,6 +40,12 @@ class Hearing:
         if shell is not None:
             shell.media.ears.note_silence(on=on)
 
+    def hold_back(self, call: CallId) -> None:
+        """Let the agent hear a caller who may key tones later than the recorder hears them."""
+        shell = self._call(call)
+        if shell is not None:
+            shell.hold_back()
+
     async def part(self, call: CallId, on: bool) -> None:  # noqa: FBT001 - as it is called
         """Keep a caller who keys tones from the agent, or no longer; `apart` tells what it is."""
         shell = self._call(call)

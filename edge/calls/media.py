@@ -222,6 +222,21 @@ class CallMedia:
             await self.ears.silence(on=on)
         return self.is_silenced if on else not silenced.may_be
 
+    async def hold_back(self) -> None:
+        """Let the agent hear a caller who may key tones later than the recorder hears them.
+
+        Copies that are begun later end that.
+        """
+        async with self._turn:
+            if not self._is_joined or not self.hears_keys:
+                return
+            try:
+                await self._engine.hold_back(self._call)
+            except MediaError as error:
+                log.warning("media_failed", call=self._call, step="hold_back", error=str(error))
+                return
+            await self.ears.part(self._said[Side.AGENT], on=self.ears.parted.may_be)
+
     async def part(self, *, on: bool) -> None:
         """Send the agent nothing of a caller who keys tones, or all again; `ears` tells which.
 

@@ -67,6 +67,10 @@ class DirectMedia:
         """Refuse: nobody stands between the two."""
         raise MediaRefused("there is no relay that could silence anybody")
 
+    async def hold_back(self, call: str) -> None:  # noqa: ARG002 - of no call
+        """Refuse: nobody stands between the two."""
+        raise MediaRefused("there is no relay that could hold anybody back")
+
     async def part(self, call: str, agent_sdp: bytes, *, on: bool) -> None:  # noqa: ARG002 - of no call
         """Refuse: nobody stands between the two."""
         raise MediaRefused("there is no relay that could part anybody")

@@ -58,6 +58,8 @@ class Command(Struct, frozen=True, kw_only=True):
     file: str = ""
     repeat_times: int = 0
     limit: int = 0
+    held_back_ms: int = 0
+    """What a party sends from now on is handed on so much later."""
     delete_delay_s: int | None = None
 
 
@@ -75,6 +77,7 @@ _WIRE_NAMES = {
     "file": "file",
     "repeat_times": "repeat-times",
     "limit": "limit",
+    "held_back_ms": "delay-buffer",
 }
 
 

@@ -19,7 +19,7 @@ A call in rtpengine has up to three parties, by tags of our own: the **caller**,
 from __future__ import annotations
 
 import zlib
-from typing import NewType
+from typing import Final, NewType
 
 import msgspec
 
@@ -30,6 +30,10 @@ Party = NewType("Party", str)
 CALLER = Party("caller")
 QUEUE = Party("queue")
 AGENT = Party("agent")
+
+HELD_BACK_MS: Final = 120
+"""What a caller who may key tones says comes to the agent so much later: the recorder, whose copy
+is not held back, needs 40 ms of a tone to know it for one, and up to 20 to look."""
 
 _FLAGS = ("strict-source", "trust-address", "port-latching")
 """Only from the address that the party signalled, which never is learnt from packets."""
@@ -99,13 +103,17 @@ def unblock(call: str, speaker: Party) -> Command:
     return Command(verb=Verb.UNBLOCK_MEDIA, call=call, from_tag=speaker)
 
 
-def hide_digits(call: str, speaker: Party) -> Command:
+def hide_digits(call: str, speaker: Party, *, holds_back: bool = False) -> Command:
     """Hand the digits that `speaker` keys (RFC 4733) to nobody.
 
-    In its mode `drop`, the default. `silence` and the others, which would find tones in the audio
-    too, end the copies of the speaker (tried on 10.5.3.5).
+    In its mode `drop`, the default. `silence` and the others end the copies of the speaker at the
+    first event (tried on 10.5.3.5). `holds_back`: whoever is offered to or has answered next gets
+    all of `speaker` later by `HELD_BACK_MS`, and nobody else: a copy that is begun, or another
+    offer or answer, takes the holding back with it. A further answer of the listener's brings it
+    back, and lets go at once of what was held back until then.
     """
-    return Command(verb=Verb.BLOCK_DTMF, call=call, from_tag=speaker)
+    held_back_ms = HELD_BACK_MS if holds_back else 0
+    return Command(verb=Verb.BLOCK_DTMF, call=call, from_tag=speaker, held_back_ms=held_back_ms)
 
 
 def silence(call: str, speaker: Party, *, on: bool) -> Command:
@@ -118,16 +126,22 @@ def silence(call: str, speaker: Party, *, on: bool) -> Command:
     return Command(verb=verb, call=call, from_tag=speaker)
 
 
-def part(call: str, speaker: Party, listener: Party, listener_sdp: bytes) -> Command:
+def part(
+    call: str, speaker: Party, listener: Party, listener_sdp: bytes
+) -> tuple[Command, Command]:
     """Send `listener` nothing more of `speaker`, who hears them all the same.
 
     To the relay `listener` is at the discard port from now on, and has to be let speak from another
     place than that, so without `strict-source`. Copies of `speaker` go on. To undo it, answer with
     what `listener` said.
+
+    An answer lets go of what is held back before it looks where the listener is. So they say first
+    that they have moved, to the queue, which has nothing to do with what `speaker` sends.
     """
     away = sdp_rules.at_discard_port(listener_sdp)
-    command = answer(call, speaker, listener, away)
-    return msgspec.structs.replace(command, flags=_FLAGS[1:])
+    moved = offer(call, listener, QUEUE, away), answer(call, speaker, listener, away)
+    there, back = (msgspec.structs.replace(each, flags=_FLAGS[1:]) for each in moved)
+    return there, back
 
 
 def drop(call: str, party: Party) -> Command:

@@ -50,6 +50,10 @@ class Relay(Protocol):
         """Let the agent hear silence in the caller's place, or the caller again."""
         ...
 
+    async def hold_back(self, call: str) -> None:
+        """Let the agent hear the caller later than copies have them, once `part` is said again."""
+        ...
+
     async def part(self, call: str, agent_sdp: bytes, *, on: bool) -> None:
         """Send the agent nothing more of the caller, or all again; copies go on."""
         ...

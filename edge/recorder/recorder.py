@@ -131,6 +131,7 @@ class Recorder:
             "is_kept": is_kept,
             "is_paused": marks.is_paused,
             "is_apart": is_apart,
+            "copied": session.copied,
             "wish": marks.wish,
         }
 
@@ -176,6 +177,7 @@ class Recorder:
                 if isinstance(refused, BaseException):
                     raise refused
             session.joined = (asked.agent, asked.attempt)
+            session.copied = time.time_ns()
             session.recording.catch_up(session.now())
 
     def _begin(self, asked: Asked) -> Session:

@@ -28,6 +28,8 @@ class Session:
         self.turn = asyncio.Lock()
         self.joined: tuple[str, int] | None = None
         """Whose leg is copied: the agent, and the how-manieth the edge has tried."""
+        self.copied = 0
+        """When the two were last begun to be copied: a number that is never the same again."""
         self.keyed = NOTHING
         """By the agent."""
         self.tones = KeyedTones()

@@ -182,6 +182,8 @@ class TroubledMedia(DirectMedia):
         self.packets = 0
         """Had of the agent of every call."""
         self.silences: list[bool] = []
+        self.held_back: list[str] = []
+        """Calls of which that was said; the agent's description has to be said after it."""
         self.silent: set[str] = set()
         """Calls in whose caller's place the agent hears silence."""
         self.agents: dict[str, bytes] = {}
@@ -205,6 +207,10 @@ class TroubledMedia(DirectMedia):
 
     async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:  # noqa: ARG002 - one agent
         self.agents.pop(call, None)
+
+    async def hold_back(self, call: str) -> None:
+        await self._step("hold_back")
+        self.held_back.append(call)
 
     async def _step(self, step: str) -> None:
         await asyncio.sleep(self.delay_s)

@@ -254,3 +254,32 @@ async def test_the_next_life_of_an_edge_joins_again_whom_the_former_has_kept_apa
             await asyncio.sleep(LONGEST_S)
         await until(lambda: now.agent == ANN, "ann hears the caller", within_s=2)
         await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_a_caller_is_held_back_once_they_are_copied_and_who_is_parted_stays_so() -> None:
+    async with scene() as now:
+        now.edge.hearing.hold_back(now.call)
+        await settle()
+        assert (now.edge.media.held_back, now.agent) == ([now.call], ANN)
+        await now.keys()
+        now.edge.hearing.hold_back(now.call)
+        await settle()
+        assert (now.edge.media.held_back, now.agent) == ([now.call] * 2, AWAY)
+        now.edge.media.fails_with["hold_back"] = MediaUnavailable("the relay gave no answer")
+        now.edge.hearing.hold_back(now.call)
+        await settle()
+        assert now.agent == AWAY
+        now.edge.recorder.hears_tones()
+        await now.until(ANN, "the agent hears the caller again")
+
+
+@in_virtual_time
+async def test_a_caller_with_telephone_event_is_not_held_back() -> None:
+    events = b"a=rtpmap:101 telephone-event/8000\r\n"
+    async with scene() as now:
+        for leg, sdp in ((now.ann, AGENT_SDP), (now.theirs, CALLER_SDP)):
+            await now.offer(leg, sdp.replace(b"RTP/AVP 0", b"RTP/AVP 0 101") + events)
+        now.edge.hearing.hold_back(now.call)
+        await settle()
+        assert now.edge.media.held_back == []

@@ -230,6 +230,27 @@ async def test_a_fault_of_ours_in_the_link_does_not_end_the_edge(
     await fake.die()
 
 
+@pytest.mark.parametrize("parts_keyed", [True, False])
+async def test_the_edge_is_told_once_each_time_that_copies_are_begun(
+    link: RecorderLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, parts_keyed: bool
+) -> None:
+    monkeypatch.setattr(link, "_parts_keyed", lambda _: parts_keyed)
+    one, copied = CallId("one"), list[CallId]()
+    link.on_copied = copied.append
+    fake = FakeRecorder(tmp_path / "sock")
+    await fake.start()
+    for count, (begun, held) in enumerate([(0, False), (5, True), (5, False), (6, True)]):
+        fake.answer = {"ok": True, "copied": begun}
+        if count:
+            link.hold(one, on=held)
+        else:
+            link.record(one, QUEUE, ANN, 1)
+        await until(lambda count=count: len(fake.heard) > count)  # type: ignore[misc]
+        await asyncio.sleep(0.01)
+    assert copied == ([one, one] if parts_keyed else [])
+    await fake.die()
+
+
 async def test_a_refusal_is_counted_and_not_repeated(link: RecorderLink, tmp_path: Path) -> None:
     fake = FakeRecorder(tmp_path / "sock")
     fake.answer = {"ok": False, "error": "there is no recording key of main here"}

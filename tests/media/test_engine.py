@@ -548,3 +548,29 @@ async def test_a_silenced_caller_hears_and_is_not_heard_whoever_offers_what_unti
     for _ in range(2):
         await engine.silence_caller("k", on=False)
     await hear_each_other(caller, other)
+
+
+async def test_of_a_caller_who_is_held_back_a_parted_agent_gets_nothing_and_the_next_one_all(
+    engine: MediaEngine, people: Cast
+) -> None:
+    caller, agent, other = people.caller, people.agent, people.other
+    await wait_in_queue(engine, caller)
+    await connect(engine, caller, agent)
+    await engine.hold_back("k")
+    await engine.part("k", agent.sdp, on=False)
+    await hear_each_other(caller, agent)
+    for _ in range(2):  # and again: nothing is left of the first time
+        await engine.part("k", agent.sdp, on=True)
+        received = agent.stream.received
+        await packets_pass(caller, 15)
+        assert agent.stream.received == received, "not even what was held back"
+        assert caller.hears() == agent.name
+        await engine.part("k", agent.sdp, on=False)
+        await hear_each_other(caller, agent)
+    await engine.part("k", agent.sdp, on=True)
+    caller.talk_to(await engine.hold_caller("k", caller.sdp))
+    await engine.drop_agent("k")
+    await engine.play("k", PROMPTS / "music.wav", times=FOREVER)
+    await hears_music(caller)
+    await connect(engine, caller, other)
+    await hear_each_other(caller, other)

@@ -44,3 +44,20 @@ def test_end_gives_the_ports_back_at_once() -> None:
     for command in (plan.release("k"), plan.drop("k", plan.AGENT)):
         assert command.verb is Verb.DELETE
         assert command.delete_delay_s == 0
+
+
+def test_a_speaker_who_keys_tones_is_held_back_and_nobody_else_is() -> None:
+    told = [
+        json.loads(encode("c", plan.hide_digits("k", plan.CALLER, holds_back=on)).split(b" ", 1)[1])
+        for on in (True, False)
+    ]
+    assert [each.get("delay-buffer") for each in told] == [plan.HELD_BACK_MS, None]
+
+
+def test_a_listener_has_moved_away_before_what_is_held_back_is_let_go() -> None:
+    there, back = plan.part("k", plan.CALLER, plan.AGENT, SDP.replace(b"audio 9", b"audio 4000"))
+    assert (there.verb, there.from_tag, there.to_tag) == (Verb.OFFER, plan.AGENT, plan.QUEUE)
+    assert (back.verb, back.from_tag, back.to_tag) == (Verb.ANSWER, plan.CALLER, plan.AGENT)
+    for command in (there, back):
+        assert "m=audio 9 " in command.sdp
+        assert "strict-source" not in command.flags

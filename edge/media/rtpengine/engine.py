@@ -110,6 +110,13 @@ class MediaEngine:
         """
         await self._ask(plan.silence(self._name(call), CALLER, on=on))
 
+    async def hold_back(self, call: str) -> None:
+        """Let the agent hear the caller later than the copies have them, once `part` is said again.
+
+        So that there is time to part them. A copy that is begun later ends it.
+        """
+        await self._ask(plan.hide_digits(self._name(call), CALLER, holds_back=True))
+
     async def part(self, call: str, agent_sdp: bytes, *, on: bool) -> None:
         """Send the agent nothing more of the caller, or all again; copies go on.
 
@@ -117,7 +124,8 @@ class MediaEngine:
         """
         name = self._name(call)
         if on:
-            await self._ask(plan.part(name, CALLER, AGENT, agent_sdp))
+            for command in plan.part(name, CALLER, AGENT, agent_sdp):
+                await self._ask(command)
         else:
             await self._ask(plan.answer(name, CALLER, AGENT, agent_sdp))
 
