@@ -10,12 +10,13 @@ import msgspec
 from msgspec import Meta
 
 from state import keys
+from state.patterns import whole
 
 Level = Annotated[int, Meta(ge=1, le=10)]
-Prompt = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
-Region = Annotated[str, Meta(pattern=r"^([A-Z]{2})?$")]
-Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
-Employer = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{0,64}$")]
+Region = Annotated[str, whole(r"([A-Z]{2})?")]
+Word = Annotated[str, whole(r"[A-Za-z0-9_.+-]{1,64}")]
+Prompt = Word
+Employer = Annotated[str, whole(r"[A-Za-z0-9_.+-]{0,64}")]
 """A word, or empty: ours."""
 Values = str | Annotated[list[Word], Meta(min_length=1)]
 """A word, or several. Not `Word | ...`: msgspec 0.22 frees a pattern that stands beside a list as
