@@ -45,6 +45,15 @@ def check_skills(skills: Iterable[str]) -> None:
         check_id(skill, "a skill")
 
 
+def check_agent_id(text: str) -> None:
+    """Raise ValueError if no agent can sign in under this id, since the proxy takes none such."""
+    if text.startswith(("-", ".")):
+        raise ValueError(
+            f"{text[:80]!r} is no id for an agent: nobody can sign in under one that begins with"
+            " - or ."
+        )
+
+
 def check_id(text: str, what: str) -> None:
     """Raise ValueError if the text cannot name `what`."""
     if not keys.is_id(text):

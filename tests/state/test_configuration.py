@@ -226,6 +226,8 @@ QUEUE = "[queues.q]\nneeds = {}\n"
             f'[agents.x]\nsite = "z"\nskills = {{}}\nha1 = "{"0" * 32}"',
             r"\[agents\.x\] site 'z' is not there",
         ),
+        (SITE + '[agents.-x]\nsite = "a"\nskills = {}', r"'-x' is no id for an agent: .* - or \."),
+        (SITE + '[agents.".x"]\nsite = "a"\nskills = {}', r"'\.x' is no id for an agent"),
         (SITE + '[agents.x]\nsite = "a"\nskills = {}\nha1 = ""', r"ha1 is not 32 lower-case"),
         (
             SITE + '[agents.x]\nsite = "a"\nskills = {}\nha1 = "1"\npassword = "p"',
