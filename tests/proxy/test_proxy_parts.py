@@ -175,6 +175,7 @@ async def test_phone_secrets_that_were_made_private_let_phones_in(
             rows = Tables(ha1={agent: "-"}, home={agent: "0.0"}, sip_secret=file.by_name, epoch=1)
             await proxy.apply(rows)
             assert await asyncio.to_thread(sign_in) == status
+    site.rpc("ul.rm", "location", agent)  # the site is that of the other tests, too
 
 
 async def test_rows_of_an_earlier_life_go_when_an_edge_applies_its_own(site: Site) -> None:
