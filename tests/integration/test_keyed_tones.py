@@ -13,9 +13,10 @@ from custody import g711
 from custody.frame import BLOCK, Frame, State
 from drills.lab.lab import Lab
 from drills.lab.plan import CALLS, Part, plan_lab
+from edge.media.sdp import keys_apart
 from edge.phone import tones
 from edge.phone.rtp import RtpClock, RtpStream
-from edge.phone.session import MediaSession
+from edge.phone.session import EVENT_TYPE, MediaSession
 from edge.recorder import inband
 from edge.recorder.marks import KEYED
 from edge.sip import events as sip
@@ -85,12 +86,14 @@ class Voice:
 class Talk:
     """A caller who may key tones and an agent, who hear each other."""
 
-    def __init__(self, center: Center, ann: Telephone, caller: Telephone) -> None:
+    def __init__(
+        self, center: Center, ann: Telephone, caller: Telephone, *, keys_tones: bool
+    ) -> None:
         clock = RtpClock()
         self._center = center
         self._ann, self._caller = ann, caller
-        self.agent = Voice(clock, ann, has_events=True)
-        self.caller = Voice(clock, caller, has_events=False)
+        self.agent = Voice(clock, ann, has_events=keys_tones)
+        self.caller = Voice(clock, caller, has_events=not keys_tones)
 
     async def ring(self) -> tuple[Leg, Leg]:
         """Let the caller call, and the agent's telephone ring."""
@@ -114,9 +117,11 @@ class Talk:
 
 
 @contextmanager
-def talk_of(center: Center, ann: Telephone, caller: Telephone) -> Iterator[Talk]:
-    """Let them have telephones that speak."""
-    talk = Talk(center, ann, caller)
+def talk_of(
+    center: Center, ann: Telephone, caller: Telephone, *, keys_tones: bool = True
+) -> Iterator[Talk]:
+    """Let them have telephones that speak, of which one has telephone-event: not who keys tones."""
+    talk = Talk(center, ann, caller, keys_tones=keys_tones)
     try:
         yield talk
     finally:
@@ -182,4 +187,27 @@ async def test_of_a_digit_that_is_keyed_when_the_agent_has_just_come_hardly_anyt
         assert agent.ear.digits <= (2 if after_s is None else 0)
         await caller.hang_up(theirs)
         await center.record(theirs)
+    await center.nothing_is_left()
+
+
+async def test_where_only_the_agents_telephone_has_no_events_the_callers_reach_nobody(
+    center: Center,
+) -> None:
+    ann, caller = await center.agent("ann"), center.caller()
+    with talk_of(center, ann, caller, keys_tones=False) as talk:
+        agent, them = talk.agent, talk.caller
+        theirs, ours = await talk.ring()
+        await talk.answer(ours)
+        await until(lambda: agent.ear.packets(them.name) > 50, "the agent hears")
+        told = [event.sdp for event in theirs.events if isinstance(event, sip.OfferReceived)]
+        assert all(sdp is not None and keys_apart(sdp) for sdp in told), "nobody is to key tones"
+        them.stream.key(SIXTEEN, EVENT_TYPE)
+        await until(lambda: not them.stream.is_keying, "all is keyed")
+        before = agent.ear.packets(them.name)
+        await until(lambda: agent.ear.packets(them.name) > before + 50, "the agent hears")
+        assert agent.ear.chords() == {them.name: len(agent.ear.kept)}, "and nothing else"
+        await caller.hang_up(theirs)
+        account = await kept(center, (await center.record(theirs)).call)
+    assert account.masks
+    assert account.segments[0].caller.foreign == 0
     await center.nothing_is_left()
