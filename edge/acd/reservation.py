@@ -75,17 +75,18 @@ def created(ticket: Ticket, at: Now) -> Plan:
     )
 
 
-def created_after_refusal(ticket: Ticket, refused_revision: int, at: Now) -> Plan:
-    """Plan for an arrival that another edge refused just before: its record makes room.
+def created_after_another(ticket: Ticket, record_revision: int, at: Now) -> Plan:
+    """Plan for an arrival that another edge gave up just before: its record makes room.
 
-    `refused_revision`: the mod_revision of that record. The proxy sends a call on when an edge
-    cannot serve it, and a call has one record: that of the edge which tried last.
+    `record_revision`: the mod_revision of that record. The proxy sends a call on when an edge
+    cannot serve it, cancels it at one of two that it has given it to, and a call has one record:
+    that of the edge which had it last.
     """
     put = put_ticket(ticket)
     entry = Entry(value=ticket, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)
     record = keys.ended(ticket.call)
     return Plan(
-        compares=(Absent(key=put.key), ModIs(key=record, mod_revision=refused_revision)),
+        compares=(Absent(key=put.key), ModIs(key=record, mod_revision=record_revision)),
         success=(put, Delete(key=record)),
         proof=put,
         after=Held(ticket=entry),

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from edge.acd.ending import WITHDRAWN
 from edge.acd.plan import Held, Plan, carried_out, held_after
-from edge.acd.reservation import created, created_after_refusal, offer_failed
+from edge.acd.reservation import created, created_after_another, offer_failed
 from edge.acd.still_held import agent_named, keys_of, still_held
+from edge.acd.yielding import yields
 from state import keys
 from state.clock import Clock
 from state.codec import decode
@@ -195,11 +196,13 @@ class CallRecords:
         if self.held is not None:
             self.held = replace(self.held, given=None, transferor=None, consulted=None)
 
-    async def _refused_before(self) -> int | None:
-        """Return the revision of this call's record if some edge refused it; None: it did not.
+    async def _given_up_before(self, edge: EdgeId) -> int | None:
+        """Return the revision of this call's record if it makes room for a call of `edge`.
 
-        An edge refuses first and writes that down a moment later; so a ticket that stands is given
-        that moment. Goes on asking while the store is away.
+        It does if some edge has refused the call, or heard its caller cancel it: the proxy cancels
+        what it gave to a second edge when the first, which was silent for too long, answers after
+        all. An edge refuses first and writes that down a moment later; so a ticket that stands is
+        given that moment. Goes on asking while the store is away.
         """
         key = keys.ended(self._call)
         patience_s = REFUSAL_S
@@ -207,8 +210,10 @@ class CallRecords:
             try:
                 found = await self._store.range(key)
                 for each in found.records:
-                    is_refused = decode(CallRecord, each.value, key).outcome is Outcome.REFUSED
-                    return each.mod_revision if is_refused else None
+                    record = decode(CallRecord, each.value, key)
+                    is_refused = record.outcome is Outcome.REFUSED
+                    makes_room = is_refused or (yields(each) and record.edge != edge)
+                    return each.mod_revision if makes_room else None
             except UnavailableError:
                 await asyncio.sleep(_RETRY_MAX_S)
                 continue
@@ -221,9 +226,10 @@ class CallRecords:
             patience_s -= _LOOK_S
 
     async def create(self, ticket: Ticket, at: Now, *, with_agent: Plan | None = None) -> Written:
-        """Create the ticket, in one turn with taking the call over from an edge that refused it.
+        """Create the ticket, in one turn with taking the call over from an edge that gave it up.
 
-        The proxy sends a call on that an edge has just refused, and that one's record stands.
+        The proxy sends a call on that an edge has just refused, and that one's record stands; or it
+        has given the call to two, and one of them has been told that it is over.
         `with_agent`: the plan that gives it an agent too, or creates the ticket otherwise.
         """
         async with self._turn:
@@ -233,9 +239,9 @@ class CallRecords:
                 # The store may not have liked that plan, and say nothing against this one.
                 written = await self._carry_out(plan, wait=True)
             if isinstance(written, Refused):
-                refused = await self._refused_before()
-                if refused is not None:
-                    plan = created_after_refusal(ticket, refused, at)
+                given_up = await self._given_up_before(ticket.holder)
+                if given_up is not None:
+                    plan = created_after_another(ticket, given_up, at)
                     written = await self._carry_out(plan, wait=True)
             return written
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.reservation import created, ended, queued
+from edge.acd.yielding import CANCELLED
 from edge.calls.records import CallRecords, Landed, NotAsked, Refused
 from state import keys
 from state.memory import MemoryStore
@@ -124,14 +125,19 @@ async def test_a_call_that_ends_while_the_store_is_away_is_recorded_when_it_is_b
         await made.nothing_is_left()
 
 
-async def _refused_by_another(made: Center, sip_call_id: str) -> None:
-    """Leave the record of an edge that could not serve this call."""
-    place = replace(PLACE, call=keys.call_id_for(sip_call_id, "theirs"), holder=_OTHER)
+_REFUSED = Ending(outcome=Outcome.REFUSED, cause="media_unavailable")
+_CANCELLED = Ending(outcome=Outcome.ABANDONED, cause=CANCELLED)
+
+
+async def _given_up_by_another(
+    made: Center, sip_call_id: str, ending: Ending = _REFUSED, edge: EdgeId = _OTHER
+) -> None:
+    """Leave the record of an edge that could not serve this call, or heard it cancelled."""
+    place = replace(PLACE, call=keys.call_id_for(sip_call_id, "theirs"), holder=edge)
     clock = LoopClock()
     records = CallRecords(store=made.store, clock=clock, call=place.call)
     at = clock.now()
     await records.write(lambda _, __: created(place, at))
-    ending = Ending(outcome=Outcome.REFUSED, cause="media_unavailable")
     await records.write(lambda held, _: ended(held, ending, WITHDRAWN, at) if held else None)
 
 
@@ -139,7 +145,7 @@ async def _refused_by_another(made: Center, sip_call_id: str) -> None:
 async def test_a_call_that_another_edge_refused_just_before_is_taken_over() -> None:
     async with center("ann") as made:
         a1 = made.edges["a1"]
-        await _refused_by_another(made, "again@carrier")
+        await _given_up_by_another(made, "again@carrier")
         theirs = await a1.waiting(SALES, sip_call_id="again@carrier")
         await a1.rung("ann")
         assert [each.holder for each in await made.tickets()] == ["a1"]
@@ -148,6 +154,33 @@ async def test_a_call_that_another_edge_refused_just_before_is_taken_over() -> N
         await _cancelled(a1)
         await made.nothing_is_left()
         assert (await made.record(a1, theirs)).outcome is Outcome.ABANDONED
+
+
+@in_virtual_time
+async def test_a_call_that_the_proxy_has_cancelled_at_another_edge_is_kept() -> None:
+    # Two edges had it, as the first to get it was slow. It answered, and the other is told so.
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        await _given_up_by_another(made, "twice@carrier", _CANCELLED)
+        theirs = await a1.waiting(SALES, sip_call_id="twice@carrier")
+        await a1.rung("ann")
+        assert [each.holder for each in await made.tickets()] == ["a1"]
+        a1.sip.hang_up(theirs)
+        await settle()
+        await _cancelled(a1)
+        await made.nothing_is_left()
+        assert (await made.record(a1, theirs)).cause == "caller_hung_up"
+
+
+@in_virtual_time
+async def test_a_call_that_its_caller_has_cancelled_here_stays_over() -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        await _given_up_by_another(made, "late@carrier", _CANCELLED, EdgeId("a1"))
+        theirs = a1.sip.arrive(SALES, sip_call_id="late@carrier")
+        await until(lambda: a1.state_of(theirs) == "ending", "not taken up again")
+        assert await made.tickets() == []
+        assert [each.cause for each in (await made.records()).values()] == [CANCELLED]
 
 
 @in_virtual_time
@@ -175,7 +208,7 @@ async def test_a_refusal_that_is_written_down_a_moment_later_is_waited_for() -> 
 async def test_a_caller_who_leaves_while_a_refused_call_is_taken_over_leaves_no_ticket() -> None:
     async with center() as made:
         a1 = made.edges["a1"]
-        await _refused_by_another(made, "again@carrier")
+        await _given_up_by_another(made, "again@carrier")
         a1.store.latency_s = 0.05
         theirs = a1.sip.arrive(SALES, sip_call_id="again@carrier")
         await settle()
@@ -191,7 +224,7 @@ async def test_a_greeting_that_ends_while_a_refused_call_is_taken_over_costs_nob
 ):
     async with center("ann") as made:
         a1 = made.edges["a1"]
-        await _refused_by_another(made, "again@carrier")
+        await _given_up_by_another(made, "again@carrier")
         a1.store.latency_s = 1.5
         theirs = await a1.waiting("15550002", sip_call_id="again@carrier")
         await a1.rung("ann")
