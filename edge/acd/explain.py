@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from edge.acd.eligibility import (
@@ -19,11 +19,11 @@ from edge.acd.eligibility import (
     out_of_reach,
 )
 from edge.acd.line import Waiting, waiting_calls
-from edge.acd.match import NOTHING_ASKED, match
+from edge.acd.match import NOTHING_ASKED, PASSED_OVER, match, silent
 from edge.acd.rank import Score, score, sort_key
 from edge.acd.relaxation import Effective, waited_s
 from edge.acd.roster import CallClass
-from state.model import AgentId, CallId, Now, SiteId, Ticket, TicketState
+from state.model import AgentId, CallId, EdgeId, Now, SiteId, Ticket, TicketState
 from state.snapshot import Snapshot
 
 
@@ -57,6 +57,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     not_served_because: str | None
     """Why the call is not matched at all, whoever is free; None: it is."""
     agents: tuple[AgentAccount, ...]
+    passed_over: Mapping[CallId, EdgeId] = field(default_factory=dict)
+    """The calls before this one that get nobody, since their holder is silent; and who that is."""
 
     @property
     def best(self) -> AgentId | None:
@@ -75,7 +77,8 @@ def explain(
     """Return the account of every agent for this call as things stand; None: no such ticket.
 
     For a call that does not wait (any more) it says what would be, at its place in the line.
-    `asked`: reservations of other calls that the snapshot does not show, as `match` takes them.
+    `asked`: reservations of other calls that the snapshot does not show, and calls whose holder is
+    silent, as `match` takes them.
     """
     entry = snapshot.tickets.get(call)
     if entry is None:
@@ -97,7 +100,18 @@ def explain(
         place=calls.index(call) + 1 if call in calls else None,
         not_served_because=_not_served_because(snapshot, entry.value),
         agents=_ranked(snapshot, asking, now, _with_last_resort(accounts)),
+        passed_over=_passed_over(own, line, silent(snapshot, asked)),
     )
+
+
+def _passed_over(
+    own: Waiting, line: Iterable[Waiting], unheard: frozenset[EdgeId]
+) -> dict[CallId, EdgeId]:
+    return {
+        each.entry.value.call: each.entry.value.holder
+        for each in line
+        if each.order_key < own.order_key and each.entry.value.holder in unheard
+    }
 
 
 def _given_before(  # noqa: PLR0913, PLR0917  all that a match takes
@@ -109,7 +123,11 @@ def _given_before(  # noqa: PLR0913, PLR0917  all that a match takes
     asked: Mapping[CallId, AgentId],
 ) -> dict[AgentId, CallId]:
     before = {each.entry.value.call for each in line if each.order_key < own.order_key}
-    given = {agent: call for call, agent in asked.items() if call != own.entry.value.call}
+    given = {
+        agent: call
+        for call, agent in asked.items()
+        if call != own.entry.value.call and agent != PASSED_OVER
+    }
     return given | {
         offering.agent: offering.call
         for offering in match(snapshot, now, unreachable=unreachable, asked=asked)

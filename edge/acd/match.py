@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
+from typing import Final
 
 from msgspec import Struct
 
@@ -46,6 +47,9 @@ from state.snapshot import Snapshot
 
 RUNNERS_UP = 10
 NOTHING_ASKED: Mapping[CallId, AgentId] = MappingProxyType({})
+PASSED_OVER: Final = AgentId("(passed over)")
+"""In place of an agent of whom it is asked (nobody can have this id): the call's holder is silent
+(`edge.acd.silence`), and none of the holder's calls is served."""
 
 
 class Offering(Struct, frozen=True, kw_only=True):
@@ -140,8 +144,8 @@ def match(
     An agent who was tried for a call comes after all who were not. `asked` are reservations that
     the snapshot does not show yet: those calls no longer wait, and those agents are taken. One for
     an agent who is not free any more is bound to be refused: that call waits, lest those who came
-    later go before it. A `roster` is a memo from one snapshot to the next; it changes nothing but
-    the time this takes.
+    later go before it. Calls of a `silent` holder are passed over, and keep their places. A
+    `roster` is a memo from one snapshot to the next; it changes nothing but the time this takes.
     """
     line = waiting_calls(snapshot, now)
     if not line:
@@ -150,7 +154,12 @@ def match(
     free, unavailable = free_agents(roster.facts(snapshot).values(), now, unreachable)
     shelves: dict[CallClass, Shelf] = {}
     taken = {facts.agent.id for facts in free}.intersection(asked.values())
-    waiting = [each for each in line if asked.get(each.entry.value.call) not in taken]
+    unheard = silent(snapshot, asked)
+    waiting = [
+        each
+        for each in line
+        if asked.get(each.entry.value.call) not in taken and each.entry.value.holder not in unheard
+    ]
     offerings = []
     for each in waiting:
         if len(taken) == len(free):
@@ -171,6 +180,14 @@ def match(
         for other in shelves.values():
             other.give((winner,))
     return tuple(offerings)
+
+
+def silent(snapshot: Snapshot, asked: Mapping[CallId, AgentId]) -> frozenset[EdgeId]:
+    """Return the edges whose calls are passed over."""
+    if PASSED_OVER not in asked.values():
+        return frozenset()
+    entries = (snapshot.tickets.get(call) for call, who in asked.items() if who == PASSED_OVER)
+    return frozenset(entry.value.holder for entry in entries if entry is not None)
 
 
 def best_left(shelf: Shelf, ticket: Ticket) -> Candidate | None:

@@ -87,7 +87,8 @@ class Decided(Struct, frozen=True, tag="decided", array_like=True):
     unreachable: tuple[SiteId, ...]
     """Its own opinion of the sites."""
     asked: dict[CallId, AgentId]
-    """What it had asked for before and the snapshot did not show yet."""
+    """What it had asked for before and the snapshot did not show yet; and a call of each edge that
+    was silent (`edge.acd.match.PASSED_OVER`)."""
 
     @property
     def now(self) -> Now:

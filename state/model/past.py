@@ -43,7 +43,9 @@ class Decision(Struct, frozen=True, kw_only=True):
     """How many of the queue's steps were in force; 0: none."""
     asked: Mapping[CallId, AgentId] = field(default_factory=dict)
     """Who counted as given though the snapshot did not show it: this edge had asked for them, or
-    presumed that another did. Not kept when they were many."""
+    presumed that another did. Not kept when they were many. A call with `(passed over)` in place of
+    an agent (`edge.acd.match`) says that its holder was silent: all calls of that edge were passed
+    over."""
     unreachable: tuple[SiteId, ...] = ()
     """Sites that this edge took for out of everybody's reach."""
     passed_on_by: AgentId | None = None

@@ -4,6 +4,7 @@ import pytest
 
 from edge.acd.eligibility import Reason
 from edge.acd.explain import Explanation, explain
+from edge.acd.match import PASSED_OVER
 from state import keys
 from state.model import (
     ANYBODY,
@@ -123,3 +124,19 @@ def test_it_says_which_rules_were_in_force_and_who_is_kept_away_by_them() -> Non
     assert after is not None
     assert (after.effective.step, after.level, after.waited_s) == (1, 5, 20.0)
     assert [(each.agent, each.rank) for each in after.agents] == [("bob", 1), ("ann", 2)]
+
+
+def test_callers_of_a_silent_edge_are_named_and_get_nobody_and_only_those_before() -> None:
+    world = World()
+    world.agent("ann", sales=3)
+    first, second = (world.ticket(number, holder="b1", sales=3) for number in (1, 2))
+    call = world.ticket(3, sales=3)
+    behind = world.ticket(4, holder="b1", sales=3)
+    explanation = explain(world.snapshot, call, NOW, asked={behind: PASSED_OVER})
+    assert explanation is not None
+    assert explanation.passed_over == {first: "b1", second: "b1"}
+    assert (explanation.place, explanation.best) == (3, "ann")
+    assert account(world, call).passed_over == {}
+    theirs = explain(world.snapshot, second, NOW, asked={first: PASSED_OVER})
+    assert theirs is not None
+    assert (theirs.place, theirs.best) == (2, "ann"), "what it would get if it were served"

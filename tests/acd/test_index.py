@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from edge.acd.eligibility import RESERVED_AHEAD_S
 from edge.acd.index.group import Group
 from edge.acd.index.index import MatchIndex
-from edge.acd.match import Offering, match, next_due_s
+from edge.acd.match import PASSED_OVER, Offering, match, next_due_s
 from loadtests.bench.routing.world import Center
 from state import keys
 from state.model import (
@@ -164,7 +164,7 @@ CHANGES = st.one_of(
     st.builds(lambda name, has: lambda m: m.world.agent(name, **has), NAMES, LEVELS),
     st.builds(_rent, NAMES, TENANTS),
     st.builds(lambda queue: lambda m: m.world.set_queue(queue), QUEUES),
-    st.builds(_ask, NUMBERS, st.one_of(st.none(), NAMES)),
+    st.builds(_ask, NUMBERS, st.one_of(st.none(), NAMES, st.just(PASSED_OVER))),
     st.builds(_cut_off, SITES),
     st.builds(lambda s: lambda m: m.world.probe("a1", down=s), st.sampled_from(["", "a", "b"])),
     st.builds(

@@ -16,7 +16,7 @@ from edge.acd.eligibility import (
 )
 from edge.acd.explain import explain
 from edge.acd.line import waiting_calls
-from edge.acd.match import Offering, match, next_due_s
+from edge.acd.match import PASSED_OVER, Offering, match, next_due_s
 from edge.acd.relaxation import effective_now
 from state import keys
 from state.model import (
@@ -146,6 +146,21 @@ def test_a_call_whose_request_is_bound_to_fail_is_not_overtaken_meanwhile() -> N
     asked = {first: AgentId("ann")}
     world.presence("ann", state=PresenceState.PAUSED)
     assert pairs(match(world.snapshot, NOW, asked=asked)) == [(1, "bob")]
+
+
+def test_all_callers_of_a_silent_edge_are_passed_over_and_keep_their_places() -> None:
+    world = World()
+    world.agent("ann", sales=3)
+    first = world.ticket(1, holder="b1", sales=3)
+    world.ticket(2, holder="b1", sales=3)
+    world.ticket(3, sales=3)
+    asked = {first: PASSED_OVER}
+    assert pairs(match(world.snapshot, NOW, asked=asked)) == [(3, "ann")]
+    world.agent("bob", sales=5)
+    assert pairs(match(world.snapshot, NOW, asked=asked)) == [(3, "ann")]
+    assert pairs(match(world.snapshot, NOW)) == [(1, "ann"), (2, "bob")]
+    world.drop(keys.ticket(first))
+    assert pairs(match(world.snapshot, NOW, asked=asked)) == [(2, "ann"), (3, "bob")]
 
 
 def test_who_was_tried_for_the_call_comes_after_all_who_were_not() -> None:

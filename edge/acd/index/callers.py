@@ -57,6 +57,8 @@ class Callers:
         """Whether many more classes are remembered than are in use."""
         self._known: dict[_Alike, tuple[Needs, Demand]] = {}
         """Classes by what they follow from, while queues, sites and probes stay as they are."""
+        self.silent: frozenset[EdgeId] = frozenset()
+        """Whose calls are passed over; who changes it looks at their calls anew."""
         self.steps: Dues[CallId] = Dues()
         """When the rules of this edge's calls change (of everybody's, if it is none)."""
         self.turns: Dues[CallId] = Dues()
@@ -148,7 +150,9 @@ class Callers:
                 self._crew.forget(demand)
 
     def line_up(self, caller: Caller, *, is_in_line: bool) -> None:
-        """Let a call want an agent, or not."""
+        """Let a call want an agent, or not; one that is passed over does not."""
+        if is_in_line and self.silent and caller.waiting.entry.value.holder in self.silent:
+            is_in_line = False
         if caller.is_in_line is is_in_line:
             return
         caller.is_in_line = is_in_line

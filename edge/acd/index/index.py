@@ -23,7 +23,7 @@ from edge.acd.index.demand import Demand
 from edge.acd.index.rounds import Rounds
 from edge.acd.index.shelf import DRIFT_S
 from edge.acd.index.skilled import Skilled
-from edge.acd.match import Offering
+from edge.acd.match import Offering, silent
 from state.errors import BadKeyError
 from state.keys import Kind, parse
 from state.model import AgentId, CallId, EdgeId, Now, SiteId
@@ -142,6 +142,7 @@ class MatchIndex:
             self._begin_anew(ahead_s)
         if self._rounds.offered:
             self._take_back(asked)
+        self._pass_over(silent(self._snapshot, asked))
         self._look_again(now, unreachable)
         if asked or self._asked:
             self._settle(dict(asked))
@@ -174,6 +175,14 @@ class MatchIndex:
             if caller is not None:
                 self._callers.line_up(caller, is_in_line=True)
         self._rounds.offered.clear()
+
+    def _pass_over(self, holders: frozenset[EdgeId]) -> None:
+        """Let nobody of these edges want an agent; look anew at those whose edge is another."""
+        changed = self._callers.silent ^ holders
+        if changed:
+            self._callers.silent = holders
+            holds = ((call, self._callers.of(call).waiting.entry.value) for call in self._callers)
+            self._calls.update({call: None for call, each in holds if each.holder in changed})
 
     def _look_again(self, now: Now, unreachable: frozenset[SiteId]) -> None:
         if unreachable != self._unreachable:
