@@ -21,6 +21,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     peace_s: float
     """... and after it, until all was at rest."""
     violations: tuple[Violation, ...]
+    passed_over: int = 0
+    """Decisions that passed over the callers of a silent edge."""
     events: Sequence[Event] = ()
     """The history, if anything was violated."""
 
@@ -69,6 +71,8 @@ class Figures(Struct, kw_only=True):
     """... until edges with new lives serve, and after it..."""
     peace_s: float = 0.0
     """... until everything is at rest, and the checking."""
+    passed_over: int = 0
+    """Decisions that passed over the callers of a silent edge: what is judged of that."""
     faults: dict[str, int] = field(default_factory=dict)
     seeds: list[int] = field(default_factory=list)
     """Of the rounds that are over."""
@@ -88,6 +92,7 @@ class Figures(Struct, kw_only=True):
         """Take in a round that is over."""
         self.seeds.append(seed)
         self.operations += outcome.operations
+        self.passed_over += outcome.passed_over
         self.traffic_s = round(self.traffic_s + outcome.seconds, 1)
         self.ready_s = round(self.ready_s + outcome.ready_s, 1)
         self.peace_s = round(self.peace_s + outcome.peace_s, 1)

@@ -8,6 +8,9 @@ already, all others before it can have had their turn: each takes somebody left 
 ask for, and goes without only if nobody can. By which scores an edge chooses is left open: all ways
 are tried.
 
+Callers whose holder the decision says to be silent are passed over by right; whether it was silent
+is judged by `laws_silence`. All others stay where they are.
+
 An edge that loses events does not know the snapshot that it names: what it decides until it is
 healed is left open. So is whether a step of the queue was in force for a call, between what its
 ticket says that it had waited and all that it can have. Decisions are read from the calls' records.
@@ -25,10 +28,12 @@ from drills.prove.needs import Levels, Waits, asked_for, meets, skills_of
 from drills.prove.times import Span, spans
 from drills.prove.violations import Law, Violation
 from drills.prove.world import World, revisions
+from edge.acd.match import PASSED_OVER
 from state.model import (
     CallId,
     CallRecord,
     Decision,
+    EdgeId,
     Offer,
     PresenceState,
     SkillId,
@@ -42,7 +47,7 @@ HEALED_S = 30.0
 LONGEST_CALL_S = 40.0
 
 
-class _Due(Struct, frozen=True):
+class Due(Struct, frozen=True):
     """A decision that is to be judged."""
 
     change: Stored
@@ -50,31 +55,46 @@ class _Due(Struct, frozen=True):
     decision: Decision
     given_s: float
     """When the agent was seen to be given: it was decided before."""
+    by: EdgeId
+    """Who decided."""
 
 
 def check_order(events: Sequence[Event]) -> Iterator[Violation]:
     """Yield the decisions by which somebody was overtaken."""
+    line = _Line(_first_tickets(events), Waits(events))
+    for world, due in decided_on(events):
+        yield from line.judge(world, due)
+
+
+def decided_on(events: Sequence[Event]) -> Iterator[tuple[World, Due]]:
+    """Yield the decisions that are to be judged, each with the world on which it was made."""
     blind = [span for span in spans(events) if span.kind is FaultKind.LOSE_EVENTS]
     due = sorted(_decisions(events, blind), key=lambda each: each.decision.revision)
-    world, line = World(), _Line(_first_tickets(events), Waits(events))
-    place = 0
+    world, place = World(), 0
     for changes in revisions(events):
         while place < len(due) and due[place].decision.revision < changes[0].revision:
-            yield from line.judge(world, due[place])
+            yield world, due[place]
             place += 1
         world.apply(changes)
     for each in due[place:]:
-        yield from line.judge(world, each)
+        yield world, each
 
 
-def _decisions(events: Sequence[Event], blind: list[Span]) -> Iterator[_Due]:
+def said_silent(world: World, decision: Decision) -> frozenset[EdgeId]:
+    """Return the edges that a decision says to be silent: it names a caller of each."""
+    named = (call for call, who in decision.asked.items() if who == PASSED_OVER)
+    return frozenset(world.tickets[call][0].holder for call in named if call in world.tickets)
+
+
+def _decisions(events: Sequence[Event], blind: list[Span]) -> Iterator[Due]:
     """Yield the decisions of edges that knew the snapshot which they name."""
-    given: dict[tuple[str, str], float] = {}
+    given: dict[tuple[str, str], tuple[float, EdgeId]] = {}
     for event in events:
         if not isinstance(event, Stored):
             continue
         if isinstance(event.value, Offer):
-            given.setdefault((event.value.call, event.value.agent), event.at_s)
+            offer = event.value
+            given.setdefault((offer.call, offer.agent), (event.at_s, offer.edge))
         if isinstance(event.value, CallRecord):
             record = event.value
             was_blind = any(
@@ -88,8 +108,8 @@ def _decisions(events: Sequence[Event], blind: list[Span]) -> Iterator[_Due]:
             is_lines = record.decision is not None and record.decision.passed_on_by is None
             if record.decision is not None and is_lines and not was_blind and not is_alone:
                 winner = record.decision.winner
-                given_s = given.get((record.call, winner), event.at_s)
-                yield _Due(event, record.decision, given_s)
+                given_s, by = given.get((record.call, winner), (event.at_s, record.edge))
+                yield Due(event, record.decision, given_s, by)
 
 
 _Placed = tuple[Ticket, int]
@@ -112,7 +132,7 @@ class _Line:
         self._firsts = firsts
         self._waits = waits
 
-    def judge(self, world: World, due: _Due) -> Iterator[Violation]:
+    def judge(self, world: World, due: Due) -> Iterator[Violation]:
         """Yield a breach if somebody must have been overtaken by a decision on this world."""
         decision, change = due.decision, due.change
         own = world.tickets.get(change.id)
@@ -121,7 +141,8 @@ class _Line:
             if own is None or own[1] <= decision.revision:
                 return  # older than the history
             # Decided as it came: it got its place with the agent, after all who had one then.
-        ahead = _ahead(world, *own)
+        unheard = said_silent(world, decision)
+        ahead = [each for each in _ahead(world, *own) if each.holder not in unheard]
         free = _free(world, own[0])
         asking = {ticket.call: self._asking(world, ticket, own[0], due.given_s) for ticket in ahead}
         call = _passed_over(world, asking, free, decision)

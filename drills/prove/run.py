@@ -19,6 +19,7 @@ from drills.prove.checker import check
 from drills.prove.faults import EDGES, SITES, Fault
 from drills.prove.figures import Outcome
 from drills.prove.history import History
+from drills.prove.laws_silence import count_passed_over
 from drills.prove.mutants import GATE_FAULTS
 from drills.prove.peace import Peace
 from drills.prove.people import Crowd
@@ -111,6 +112,7 @@ class Ground:
             ready_s=ready_s - began_s,
             peace_s=self._now() - over_s,
             violations=found,
+            passed_over=count_passed_over(history.events),
             events=tuple(history.events) if found else (),
         )
 

@@ -26,6 +26,7 @@ class Law(StrEnum):
     TWO_CALLS = "telephone rung while in a call"
     UNSKILLED = "agent given who cannot do what is asked for"
     OVERTAKEN = "call served before one that came first"
+    PASSED_OVER = "callers of a living edge passed over"
     FORGOTTEN = "call left waiting beside a free agent"
     NOT_TAKEN_UP = "call of a killed edge lost, though it was back in time"
     NOT_FREED = "dead edge's calls not closed in time"

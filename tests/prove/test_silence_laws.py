@@ -1,0 +1,104 @@
+"""Callers of an edge that is said to be silent: who may be passed over, and who may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from drills.prove.history import FaultKind
+from drills.prove.laws_silence import count_passed_over
+from drills.prove.violations import Law
+from edge.acd.match import PASSED_OVER
+from state.model import Outcome
+from tests.prove.histories import NOBODY, Tale
+
+NEXT = {"c1": str(PASSED_OVER)}
+
+
+def served(tale: Tale, asked: dict[str, str] | None = None, *, first: str = "b1") -> list[Law]:
+    """Let the second caller, of a1, get the only agent."""
+    tale.waits("c1", holder=first)
+    seen = tale.waits("c2")
+    tale.now(3.0)
+    tale.gets("c2", "a01")
+    tale.talks("c2")
+    tale.ends("c2", Outcome.ANSWERED, decided_at=seen, asked=NOBODY if asked is None else asked)
+    return tale.laws()
+
+
+def broken(kind: FaultKind, target: str) -> Tale:
+    tale = Tale("a01")
+    tale.breaks(kind, target)
+    return tale
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        (FaultKind.KILL_EDGE, "b1"),
+        (FaultKind.FREEZE_EDGE, "b1"),
+        (FaultKind.CUT_OFF, "b"),
+        (FaultKind.CUT_ONE_WAY, "b>c"),
+        (FaultKind.CUT_ONE_WAY, "c>a"),
+        (FaultKind.LOSE_EVENTS, "b1"),
+        (FaultKind.LATE_EVENTS, "a1"),
+        (FaultKind.KILL_ETCD, "c"),
+    ],
+)
+def test_who_was_kept_from_acting_may_be_passed_over_if_the_decision_says_so(
+    kind: FaultKind, target: str
+) -> None:
+    assert served(broken(kind, target), NEXT) == []
+
+
+def test_decisions_that_pass_callers_over_are_counted() -> None:
+    for asked, many in ((NEXT, 1), ({}, 0)):
+        tale = broken(FaultKind.KILL_EDGE, "b1")
+        served(tale, asked)
+        assert count_passed_over(tale.events) == many
+
+
+def test_a_dead_edges_caller_is_not_passed_over_without_a_word() -> None:
+    assert served(broken(FaultKind.KILL_EDGE, "b1")) == [Law.OVERTAKEN]
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        (FaultKind.FREEZE_EDGE, "a1"),
+        (FaultKind.KILL_EDGE, "c1"),
+        (FaultKind.CUT, "c"),
+        (FaultKind.WRONG_CLOCK, "b1"),
+        (FaultKind.RESTART_PROXY, "b"),
+    ],
+)
+def test_what_did_not_keep_it_from_acting_is_no_excuse(kind: FaultKind, target: str) -> None:
+    assert served(broken(kind, target), NEXT) == [Law.PASSED_OVER]
+
+
+def test_what_was_mended_long_ago_is_no_excuse() -> None:
+    tale = broken(FaultKind.FREEZE_EDGE, "b1")
+    tale.mends(FaultKind.FREEZE_EDGE, "b1")
+    tale.now(20.0)
+    assert served(tale, NEXT) == [Law.PASSED_OVER]
+
+
+def test_only_the_callers_of_that_edge_are_passed_over() -> None:
+    tale = broken(FaultKind.KILL_EDGE, "b1")
+    tale.waits("c0", holder="a1")
+    assert served(tale, NEXT) == [Law.OVERTAKEN]
+
+
+def test_all_its_callers_are_whichever_the_decision_names() -> None:
+    tale = broken(FaultKind.KILL_EDGE, "b1")
+    tale.waits("c0", holder="b1")
+    assert served(tale, NEXT) == []
+
+
+def test_nobodys_own_callers_are_ever_passed_over() -> None:
+    tale = broken(FaultKind.KILL_EDGE, "a1")
+    assert Law.PASSED_OVER in served(tale, NEXT, first="a1")
+
+
+def test_a_caller_who_is_not_there_names_nobody() -> None:
+    tale = broken(FaultKind.KILL_EDGE, "b1")
+    assert served(tale, {"c9": str(PASSED_OVER)}) == [Law.OVERTAKEN]
