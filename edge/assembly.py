@@ -201,6 +201,7 @@ class Assembly:
             unreachable=self.unreachable,
             call=lambda call: self.switchboard.call(call) or self.callbacks.call(call),
             is_current=self.shared.is_live,
+            proof_age_s=lambda: self.shared.mirror.age_s,
             note=self.shared.event_log.decided,
             alone=self.alone,
         )

@@ -3,8 +3,9 @@
 Every edge computes the same matching whenever something has changed while anybody waits; each
 reserves only for the callers that it holds. What it has asked for and the snapshot does not show
 yet counts as given, and so does for a moment what the others are about to ask for
-(`edge.acd.presumed`). A refused transaction means that the snapshot was old: the call is left alone
-until a newer one is here, and decided again.
+(`edge.acd.presumed`); the callers of an edge that is silent are passed over (`edge.acd.silence`).
+A refused transaction means that the snapshot was old: the call is left alone until a newer one is
+here, and decided again.
 
 A caller for whom an agent is free has both, ticket and agent, by one transaction (`enter`).
 """
@@ -22,11 +23,12 @@ from edge.acd.call_events import TurnedAway
 from edge.acd.eligibility import rings_from_s
 from edge.acd.granting import created_with_agent, reserved
 from edge.acd.index.index import MatchIndex
-from edge.acd.match import Offering
+from edge.acd.match import PASSED_OVER, Offering, silent
 from edge.acd.patience import Patience
 from edge.acd.plan import Held, Plan
 from edge.acd.presumed import Presumed
 from edge.acd.rivals import Rivals
+from edge.acd.silence import Silence
 from edge.acd.token import token_of
 from edge.calls.places import place_lost
 from edge.calls.records import Landed, NotAsked, Refused, Written
@@ -34,7 +36,7 @@ from edge.log import fault
 from edge.waiting import AWAY_S, AloneTokens, HeldBack, Note, Waiters, WaitingCall
 from state.clock import Clock
 from state.keys import Kind
-from state.model import AgentId, CallId, EdgeId, Now, SiteId, Ticket
+from state.model import AgentId, CallId, EdgeId, Now, QueueId, SiteId, Ticket
 from state.snapshot import Delta, Snapshot
 from state.wake import Wake
 
@@ -59,6 +61,7 @@ class Reserver:
         unreachable: Callable[[], frozenset[SiteId]],
         call: Callable[[CallId], WaitingCall | None],
         is_current: Callable[[], bool],
+        proof_age_s: Callable[[], float],
         note: Note | None = None,
         alone: AloneTokens | None = None,
     ) -> None:
@@ -68,6 +71,7 @@ class Reserver:
         self._unreachable = unreachable
         self._call = call
         self._is_current = is_current
+        self._proof_age_s = proof_age_s
         self._note = note
         self._alone = alone
         self._wake = Wake()
@@ -77,11 +81,17 @@ class Reserver:
         self._waiters = Waiters(edge)
         self._patience = Patience()
         self._presumed = Presumed(edge)
+        self._silence = Silence(edge)
         self._rivals = Rivals(clock.now().mono_s)
         self._index = MatchIndex(edge)
         self._tasks: set[asyncio.Task[None]] = set()
         self.landed = 0
         self.refused = 0
+
+    @property
+    def silent(self) -> frozenset[EdgeId]:
+        """The edges whose callers it passes over now."""
+        return self._silence.edges
 
     def wake(self) -> None:
         """Match again soon."""
@@ -104,6 +114,7 @@ class Reserver:
         """Note what has changed in the snapshot, and which calls of this edge wait now."""
         for _ in range(self._waiters.take(deltas)):
             self._rivals.came(self._clock.now().mono_s)
+        self._silence.hears(deltas)
         self._index.fold(self._waiters.ahead(snapshot), deltas)
         for delta in deltas:
             if delta.kind is Kind.TICKET:
@@ -128,6 +139,9 @@ class Reserver:
     def _due_s(self) -> float | None:
         """Return when to match again though nothing has been heard of."""
         due = [held_back.until_s for held_back in self._not_before.values()]
+        # Whoever waits here next is to know who is silent.
+        look_s = self._silence.next_due_s()
+        due += [] if look_s is None else [look_s]
         # Only for a call that nobody could take does it matter when an agent is rested, or when
         # it asks for less.
         if any(map(self._may_reserve, self._waiters.ours)):
@@ -145,11 +159,13 @@ class Reserver:
         self._look_after(snapshot, now)
         waiters, first = self._waiters, None
         if newcomer is None and not (waiters.others or any(map(self._may_reserve, waiters.ours))):
+            self._silence.forget()
             return None
         unreachable = self._unreachable()
-        asked = self._presumed.agents(snapshot, now) | self._asked
+        asked = self._known(snapshot, now)
         offers = self._index.offers(now, unreachable=unreachable, asked=asked)
         self._presumed.note(snapshot, self._index.offered, now)
+        self._silence.note(snapshot, self._presumed, now)
         for offering in offers:
             call, is_first = self._call(offering.call), offering.call == newcomer
             if waiters.is_coming(offering.call) and not is_first:
@@ -176,6 +192,13 @@ class Reserver:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return first
+
+    def _known(self, snapshot: Snapshot, now: Now) -> dict[CallId, AgentId]:
+        """Return who counts as given, and who is passed over, though the snapshot does not say."""
+        proved_s = None if self._is_alone() else now.mono_s - self._proof_age_s()
+        passed = self._silence.look(snapshot, now, proved_s)
+        presumed = self._presumed.agents(snapshot, now, silent(snapshot, passed))
+        return presumed | passed | self._asked
 
     def _look_after(self, snapshot: Snapshot, now: Now) -> None:
         """See to those that were held back, or have waited for too long."""
@@ -281,11 +304,15 @@ class Reserver:
             not self._is_current()
             or not self._rivals.are_few(now.mono_s)
             or self._waiters.are_unseen
-            or self._waiters.in_line(ticket.queue) > len(self._asked) + len(self._presumed)
+            or self._in_line(ticket.queue) > len(self._asked) + len(self._presumed)
             or place_lost(snapshot.places.values(), ticket.caller, ticket.did) is not None
         ):
             return None
         return self._match(snapshot, now, newcomer=ticket.call)
+
+    def _in_line(self, queue: QueueId) -> int:
+        """Return for how many somebody has to be found before a newcomer's turn."""
+        return self._waiters.in_line(queue, self.silent)
 
     def _look_at(self, call: CallId) -> None:
         """Let the index see a call as it stands now."""
@@ -322,7 +349,10 @@ def _telling(
     offering: Offering, unreachable: frozenset[SiteId], asked: Mapping[CallId, AgentId]
 ) -> Offering:
     """Let the decision tell what this edge knew beside the snapshot: others' logs do not."""
-    known = asked if len(asked) <= _MOST_TOLD else {}
+    known = asked
+    if len(asked) > _MOST_TOLD:
+        # Who was passed over is told in any case: one of each silent edge.
+        known = {call: who for call, who in asked.items() if who == PASSED_OVER}
     if not known and not unreachable:
         return offering
     told = replace(offering.decision, asked=known, unreachable=tuple(sorted(unreachable)))

@@ -133,8 +133,10 @@ class Waiters:
         """This edge's calls that wait, by the snapshot."""
         self.others: set[CallId] = set()
         """The other edges' calls that do."""
-        self._queue_of: dict[CallId, QueueId] = {}
+        self._place_of: dict[CallId, tuple[QueueId, EdgeId]] = {}
         self._lines: Counter[QueueId] = Counter()
+        self._held: Counter[tuple[QueueId, EdgeId]] = Counter()
+        """How many of each edge wait in each queue."""
         self._coming: dict[CallId, Entry[Ticket]] = {}
         """Tickets of this edge that are being created."""
         self._unseen: set[CallId] = set()
@@ -155,8 +157,9 @@ class Waiters:
             is_waiting = isinstance(ticket, Ticket) and ticket.state is TicketState.QUEUED
             if isinstance(ticket, Ticket) and is_waiting:
                 (self.ours if ticket.holder == self._edge else self.others).add(call)
-                self._queue_of[call] = ticket.queue
+                place = self._place_of[call] = (ticket.queue, ticket.holder)
                 self._lines[ticket.queue] += 1
+                self._held[place] += 1
             if isinstance(ticket, Ticket) and ticket.holder == self._edge:
                 self._coming.pop(call, None)
             if is_waiting or ticket is None:
@@ -168,9 +171,10 @@ class Waiters:
     def _forget(self, call: CallId) -> None:
         self.ours.discard(call)
         self.others.discard(call)
-        queue = self._queue_of.pop(call, None)
-        if queue is not None:
-            self._lines[queue] -= 1
+        place = self._place_of.pop(call, None)
+        if place is not None:
+            self._lines[place[0]] -= 1
+            self._held[place] -= 1
 
     def comes(self, ticket: Ticket, now: Now) -> None:
         """Note that a ticket of ours is being created: it waits, after all who are seen to."""
@@ -228,6 +232,6 @@ class Waiters:
         """Whether some wait at places that only the store knows."""
         return bool(self._unseen)
 
-    def in_line(self, queue: QueueId) -> int:
-        """Return how many are seen to wait in a queue."""
-        return self._lines[queue]
+    def in_line(self, queue: QueueId, silent: frozenset[EdgeId] = frozenset()) -> int:
+        """Return how many are seen to wait in a queue, but for those whom a silent edge holds."""
+        return self._lines[queue] - sum(self._held[queue, edge] for edge in silent)

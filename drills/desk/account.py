@@ -7,17 +7,35 @@ account of every agent as things stand, by the rules of `edge.acd`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Final
 
 from msgspec.structs import replace
 
 from drills.desk.call_answers import CandidateRow, Explained
+from drills.desk.ledger import SHORT
 from drills.desk.look import ended_row, levels, running_row
 from edge.acd.explain import AgentAccount, Explanation, explain
+from edge.acd.match import PASSED_OVER
 from edge.acd.needs import Needs
 from edge.acd.past import PastAccount
 from edge.acd.present import sites_out_of_reach
-from state.model import AgentId, CallRecord, Decision, Now, SiteId, Ticket, TicketState
+from edge.acd.silence import SILENT_S
+from state.model import (
+    AgentId,
+    CallId,
+    CallRecord,
+    Decision,
+    EdgeId,
+    Now,
+    SiteId,
+    Ticket,
+    TicketState,
+)
 from state.snapshot import Snapshot
+
+_MOST_NAMED: Final = 5
+"""So many of those who were passed over are told by their ids."""
 
 
 def of_past(
@@ -52,10 +70,30 @@ def _note_of_past(record: CallRecord, found: PastAccount) -> str:
         return "No agent was ever chosen for it: this is how things stood when it ended."
     if record.decision.passed_on_by is not None:
         return _talks(record)
+    told = passed_over(found.explanation.passed_over)
     if not found.differs:
-        return _talks(record)
+        return " ".join(each for each in (told, _talks(record)) if each)
     whose = "" if found.is_own else f" on the log of {found.reader}, which did not decide it"
-    return f"Decided again{whose}, {'; '.join(found.differs)}."
+    again = f"Decided again{whose}, {'; '.join(found.differs)}."
+    return f"{told} {again}" if told else again
+
+
+def passed_over(calls: Mapping[CallId, EdgeId]) -> str:
+    """Return which earlier callers were passed over and why, in words; empty: nobody was."""
+    by_edge: dict[EdgeId, list[CallId]] = {}
+    for call, edge in calls.items():
+        by_edge.setdefault(edge, []).append(call)
+    return " ".join(
+        f"Before it stood {_number(held)} of edge {edge}, passed over since that edge had not "
+        f"acted for {SILENT_S:g} s while agents were there for its callers."
+        for edge, held in sorted(by_edge.items())
+    )
+
+
+def _number(calls: list[CallId]) -> str:
+    named = ", ".join(call[:SHORT] for call in calls[:_MOST_NAMED])
+    more = ", ..." if len(calls) > _MOST_NAMED else ""
+    return f"{len(calls)} caller{'s' if len(calls) > 1 else ''} ({named}{more})"
 
 
 def _talks(record: CallRecord) -> str:
@@ -68,6 +106,13 @@ def _talks(record: CallRecord) -> str:
     by = None if record.decision is None else record.decision.passed_on_by
     chosen = "" if by is None else f" {by} chose who was rung last: no match did."
     return f"The caller talked with {who}.{chosen}"
+
+
+def _kept(record: CallRecord, decision: Decision) -> str:
+    """Return what only a record tells; which callers were passed over, it does not."""
+    told = "Callers of an edge that did not act were passed over for it."
+    parts = (told if PASSED_OVER in decision.asked.values() else "", _talks(record))
+    return " ".join(each for each in parts if each)
 
 
 def of_record(lab: int, snapshot: Snapshot, record: CallRecord, now: Now) -> Explained:
@@ -90,7 +135,7 @@ def of_record(lab: int, snapshot: Snapshot, record: CallRecord, now: Now) -> Exp
         excluded={},
         tried=record.tried,
         place=None,
-        note="No agent was ever chosen for it." if decision is None else _talks(record),
+        note="No agent was ever chosen for it." if decision is None else _kept(record, decision),
     )
     if decision is None:
         return told

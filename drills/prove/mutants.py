@@ -134,6 +134,12 @@ OF_EDGES = (
         plan=LONG_DEATH,
     ),
     Mutant(
+        name="living_passed_over",
+        line="passes over the callers of edges that live",
+        laws=_by(Law.PASSED_OVER),
+        kinds=(_F.WRONG_CLOCK,),
+    ),
+    Mutant(
         name="living_closed", line="takes every other edge for dead", laws=_by(Law.CLOSED_OF_LIVING)
     ),
     Mutant(

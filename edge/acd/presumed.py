@@ -13,12 +13,13 @@ The laws:
 - It enters the match as `asked` does. So it only ever removes candidates of this edge's own calls,
   the match stays the same function, and the log keeps it with the decision.
 - Nobody waits longer for it than `MOST_S`: who is presumed to be given away had been given to the
-  same earlier call by the match itself.
+  same earlier call by the match itself. Where that goes on, the holder may be silent
+  (`edge.acd.silence`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -43,10 +44,15 @@ class Presumed:
         self._edge = edge
         self._given: dict[CallId, _Presumed] = {}
 
-    def agents(self, snapshot: Snapshot, now: Now) -> dict[CallId, AgentId]:
-        """Return who is presumed to be on the way to which call, as things stand."""
+    def agents(
+        self, snapshot: Snapshot, now: Now, silent: frozenset[EdgeId] = frozenset()
+    ) -> dict[CallId, AgentId]:
+        """Return who is presumed to be on the way to which call, as things stand.
+
+        To nobody's of the `silent` edges: they do not act.
+        """
         given = self._given
-        for call in [c for c, each in given.items() if _is_over(c, each, snapshot, now)]:
+        for call in [c for c, each in given.items() if _is_over(c, each, snapshot, now, silent)]:
             del given[call]
         return {call: each.agent for call, each in given.items()}
 
@@ -59,6 +65,9 @@ class Presumed:
             until_s = now.mono_s + MOST_S
             self._given[call] = _Presumed(agent, entry.mod_revision, until_s)
 
+    def __iter__(self) -> Iterator[CallId]:
+        return iter(self._given)
+
     def __len__(self) -> int:
         return len(self._given)
 
@@ -67,10 +76,13 @@ class Presumed:
         return min((each.until_s for each in self._given.values()), default=None)
 
 
-def _is_over(call: CallId, given: _Presumed, snapshot: Snapshot, now: Now) -> bool:
+def _is_over(
+    call: CallId, given: _Presumed, snapshot: Snapshot, now: Now, silent: frozenset[EdgeId]
+) -> bool:
     entry = snapshot.tickets.get(call)
     return (
         entry is None
+        or entry.value.holder in silent
         or entry.mod_revision != given.ticket_revision
         or entry.value.state is not TicketState.QUEUED
         or given.agent in snapshot.offers

@@ -24,6 +24,8 @@ log = structlog.get_logger()
 LEASE_S = 8
 """Longer than a process may be frozen (5 s, and one keepalive period) and keep its calls."""
 _KEEPALIVE_S = 1.5
+_UNHEARD_S = 1.9
+"""So long without asking, and others may take this edge for silent (`edge.acd.silence`)."""
 _RETRY_S = 0.3
 _END_S = 1.0
 
@@ -113,6 +115,9 @@ class Life:
         elif self._due_in_s() <= 0.0:
             asked_s = self._clock.now().mono_s
             await self._store.lease_keepalive(self._lease)
+            if asked_s - self._kept_s >= _UNHEARD_S:
+                # Frozen, or cut off. Nobody sees that a lease is kept; a record is seen at once.
+                self._dirty.set()
             self._kept_s = asked_s
         if self._dirty.is_set():
             await self._publish(self._lease)

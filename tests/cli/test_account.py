@@ -1,8 +1,11 @@
-"""What `explain` says of a call that was passed on."""
+"""What `explain` says of a call that was passed on, or that went before others."""
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from drills.desk.account import of_record
+from edge.acd.match import PASSED_OVER
 from state.model import (
     AgentId,
     CallRecord,
@@ -56,3 +59,11 @@ def test_it_tells_who_talked_for_how_long_and_who_passed_the_caller_on() -> None
 
 def test_of_a_call_with_one_talk_it_says_nothing_of_talks() -> None:
     assert of_record(1, Snapshot(), _record(), NOW).note == ""
+
+
+def test_that_callers_were_passed_over_is_told_though_a_record_does_not_say_which() -> None:
+    record = _record()
+    assert record.decision is not None
+    decision = replace(record.decision, asked={call_id(2): PASSED_OVER})
+    told = of_record(1, Snapshot(), replace(record, decision=decision), NOW)
+    assert told.note == "Callers of an edge that did not act were passed over for it."

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from drills.desk.account import of_past, passed_over
 from drills.desk.past import find
 from edge.acd.eligibility import Reason
-from edge.acd.match import match
+from edge.acd.match import PASSED_OVER, match
 from state.clock import ManualClock
 from state.eventlog.log import EventLog
-from state.model import CallRecord, Outcome
+from state.model import CallRecord, EdgeId, Outcome
 from state.raw import Change
 from tests.acd.worlds import NOW, World, at, call_id
 from tests.cli.asked import record
@@ -90,3 +91,33 @@ async def test_a_call_from_before_the_logs_is_not_found(tmp_path: Path) -> None:
     assert find((tmp_path / "a1",), early, 99) is None
     assert find((), over, 99) is None
     assert find((tmp_path / "a1",), record(call_id(8), decision=over.decision), 99) is None
+
+
+async def test_who_was_passed_over_and_why_is_told_in_words(tmp_path: Path) -> None:
+    world = center()
+    first = world.ticket(2, holder="b1", sales=3)
+    snapshot = world.snapshot
+    told = passed_over({first: EdgeId("b1")})
+    assert told == (
+        f"Before it stood 1 caller ({first[:8]}) of edge b1, passed over since that edge had not "
+        "acted for 2 s while agents were there for its callers."
+    )
+    many = passed_over({call_id(each): EdgeId("b1") for each in range(9)})
+    assert many.startswith("Before it stood 9 callers (")
+    assert ", ...)" in many
+    assert passed_over({}) == ""
+    asked = {first: PASSED_OVER}
+    log = EventLog(tmp_path / "c2", reader="c2", clock=ManualClock())
+    world.ticket(3, sales=3)
+    snapshot = world.snapshot
+    log.listed(snapshot, NOW)
+    await log.flush()
+    world_offers = match(snapshot, at(1), asked=asked)
+    mine = next(each for each in world_offers if each.call == call_id(3))
+    decision = replace(mine.decision, asked=asked)
+    found = find((tmp_path / "c2",), record(mine.call, decision=decision), 99)
+    assert found is not None
+    assert found.account.differs == ()
+    assert found.account.explanation.passed_over == {first: "b1"}
+    explained = of_past(0, record(mine.call, decision=decision), found.account, found.then, at(9))
+    assert explained.note == told

@@ -194,6 +194,7 @@ class Site:
             unreachable=frozenset,
             call=self._callers.get,
             is_current=lambda: True,
+            proof_age_s=lambda: self.mirror.age_s,
             note=self._note,
         )
         self.noted: list[Noted] = []

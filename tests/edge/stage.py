@@ -445,6 +445,7 @@ class Edge:
             unreachable=lambda: self.unreachable,
             call=lambda call: self.switchboard.call(call) or self.callbacks.call(call),
             is_current=lambda: self.mirror.state is MirrorState.LIVE,
+            proof_age_s=lambda: self.mirror.age_s,
         )
         self.cleared: list[EdgeId] = []
         self.janitor = Janitor(

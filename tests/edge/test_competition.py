@@ -10,6 +10,7 @@ import pytest
 
 from drills.prove.history import Stored
 from drills.prove.laws_order import check_order
+from drills.prove.laws_silence import check_silence
 from drills.prove.laws_store import check_store
 from edge.acd.granting import about_to_be_written, as_it_came, with_tickets
 from edge.acd.match import match
@@ -57,6 +58,7 @@ async def test_whoever_is_served_as_they_come_the_laws_of_the_proof_are_kept(age
     assert at_once > 0
     assert list(check_store(found.history)) == []
     assert list(check_order(found.history)) == []
+    assert list(check_silence(found.history)) == []
 
 
 @in_virtual_time

@@ -155,3 +155,20 @@ async def test_which_version_it_goes_by_is_told_at_once_and_only_when_it_changes
         (record,) = (await stage.there()).records
         assert decode(EdgeLife, record.value, KEY).applied == version
     await stage.end()
+
+
+@in_virtual_time
+async def test_an_edge_that_could_not_be_heard_of_for_a_while_says_that_it_lives() -> None:
+    """Others may have taken it for silent; that a lease is kept, nobody sees."""
+    stage = Stage()
+    await asyncio.sleep(5)
+    before = (await stage.there()).records[0].mod_revision
+    await asyncio.sleep(5)
+    assert (await stage.there()).records[0].mod_revision == before
+    stage.store.is_away = True
+    await asyncio.sleep(3)
+    stage.store.is_away = False
+    await asyncio.sleep(0.5)
+    assert (await stage.there()).records[0].mod_revision > before
+    assert stage.leases == 1
+    await stage.end()

@@ -12,11 +12,13 @@ import pytest
 from edge.acd.call_events import TurnedAway
 from edge.acd.relaxation import Effective, Queues, effective_now
 from edge.acd.reservation import created
+from edge.acd.silence import SILENT_S
 from edge.acd.token import Token
 from edge.calls.records import CallRecords, Landed
 from edge.reserve import Reserver
+from edge.waiting import AloneTokens
 from state import keys
-from state.clock import SystemClock
+from state.clock import Clock, SystemClock
 from state.codec import Record, encode
 from state.memory import MemoryStore
 from state.mirror import Mirror
@@ -46,6 +48,7 @@ from state.model import (
 from state.snapshot import Delta, Snapshot
 from state.store import Delete, Put
 from tests.acd.worlds import WALL_MS, World, skills, ticket
+from tests.edge.virtual_time import LoopClock, in_virtual_time
 
 PATIENCE_S = 5.0
 EDGE = EdgeId("a1")
@@ -78,8 +81,8 @@ class Caller:
 class Center:
     """A store with agents in it, and one edge's reserver."""
 
-    def __init__(self) -> None:
-        self.clock = SystemClock()
+    def __init__(self, clock: Clock, alone: AloneTokens | None) -> None:
+        self.clock = clock
         self.store = MemoryStore(self.clock)
         self.mirror = Mirror(self.store, self.clock)
         self.callers: dict[CallId, Caller] = {}
@@ -90,6 +93,8 @@ class Center:
             unreachable=frozenset,
             call=self.callers.get,
             is_current=lambda: True,
+            proof_age_s=lambda: self.mirror.age_s,
+            alone=alone,
         )
         self.mirror.subscribe(self._heard)
 
@@ -121,9 +126,11 @@ class Center:
 
 
 @asynccontextmanager
-async def center(*names: str) -> AsyncIterator[Center]:
+async def center(
+    *names: str, clock: Clock | None = None, alone: AloneTokens | None = None
+) -> AsyncIterator[Center]:
     """Run a center with these agents ready."""
-    made = Center()
+    made = Center(clock or SystemClock(), alone)
     await made.furnish(*names)
     tasks = [asyncio.create_task(made.mirror.run()), asyncio.create_task(made.reserver.run())]
     try:
@@ -273,3 +280,26 @@ async def test_who_is_presumed_to_go_to_another_edges_caller_is_not_kept_for_lon
         await made.put(keys.presence(zoe.id), said)
         await until(lambda: ours.given == ["ann"])
         assert (made.reserver.landed, made.reserver.refused) == (1, 0)
+
+
+class Alone:
+    """No quorum: every agent's gate is idle."""
+
+    is_alone = True
+
+    async def token(self, agent: AgentId, snapshot: Snapshot) -> Token | None:  # noqa: ARG002
+        """Return one that rings them."""
+        return Token(epoch=1, revision=1)
+
+
+@in_virtual_time
+async def test_a_site_alone_keeps_no_agent_for_callers_of_sites_that_it_cannot_hear() -> None:
+    async with center(clock=LoopClock(), alone=Alone()) as made:
+        theirs = ticket(7, sales=1, holder="b1")
+        await made.put(keys.ticket(theirs.call), theirs)
+        await made.furnish("ann")
+        ours = await made.call(8)
+        await asyncio.sleep(SILENT_S - 0.5)
+        assert not ours.given
+        await asyncio.sleep(1.5)
+        assert ours.given == ["ann"]

@@ -7,11 +7,13 @@ from collections import Counter
 
 import pytest
 
+from edge.acd.match import PASSED_OVER
+from edge.acd.silence import SILENT_S
 from edge.sip.events import LegId
 from state import keys
-from state.model import AgentId, Now, PresenceState, SiteId, Work
+from state.model import AgentId, EdgeId, Now, PresenceState, SiteId, Work
 from tests.edge.fake_telephony import S
-from tests.edge.stage import GREETED, PAUSE_S, SALES, Edge, center, everybody_leaves
+from tests.edge.stage import GREETED, PAUSE_S, SALES, Center, Edge, center, everybody_leaves
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 
@@ -278,3 +280,60 @@ async def test_only_that_two_talk_may_wait_to_be_written_of_a_call_and_not_its_e
         a1.sip.hang_up(theirs)
         await everybody_leaves(made)
         assert [each > 0 for each in a1.store.patience_s] == [False, True, False]
+
+
+async def _two_wait_at_a2_and_one_here(made: Center) -> tuple[Edge, Edge, list[LegId]]:
+    """Let two callers wait at a2, and then one at a1."""
+    a1, a2 = made.edges["a1"], made.edges["a2"]
+    theirs = [await a2.waiting(), await a2.waiting()]
+    await settle()
+    return a1, a2, [*theirs, await a1.waiting()]
+
+
+@in_virtual_time
+async def test_callers_of_a_dead_edge_keep_no_agents_from_others_until_its_lease_is_over() -> None:
+    async with center(edges=("a1", "a2")) as made:
+        a1, a2, _ = await _two_wait_at_a2_and_one_here(made)
+        await a2.kill()
+        await made.agent("ann")
+        await made.agent("bob")
+        await asyncio.sleep(SILENT_S - 0.5)
+        assert not [*a1.sip.rung("ann"), *a1.sip.rung("bob")]
+        await until(lambda: bool(a1.sip.rung("ann") or a1.sip.rung("bob")), "rung", within_s=1.6)
+        assert EdgeId("a2") in a1.snapshot.edges
+        # Whoever comes now is served at once: it was looked at though nobody waited.
+        await a1.waiting()
+        await until(lambda: bool(a1.sip.rung("ann") and a1.sip.rung("bob")), "rung", within_s=0.1)
+        assert len(await made.tickets()) == 4
+        assert a1.reserver.refused == 0
+        await everybody_leaves(made)
+        found = [each.decision for each in (await made.records()).values()]
+        assert [PASSED_OVER in each.asked.values() for each in found if each] == [True, True]
+
+
+@in_virtual_time
+async def test_a_frozen_edges_caller_is_the_next_once_it_wakes() -> None:
+    async with center(edges=("a1", "a2")) as made:
+        a1, a2, _ = await _two_wait_at_a2_and_one_here(made)
+        later = await a1.waiting()
+        a2.store.is_away = True
+        await made.agent("ann")
+        await a1.rung("ann")
+        a2.store.is_away = False
+        await until(lambda: not a1.reserver.silent, "it is heard", within_s=5)
+        await made.agent("bob")
+        await until(lambda: bool(a2.sip.rung("bob")), "the first of all", within_s=2)
+        assert a1.state_of(later) == "queued"
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_nobody_is_silent_who_is_only_slow() -> None:
+    async with center(edges=("a1", "a2")) as made:
+        a1, a2, _ = await _two_wait_at_a2_and_one_here(made)
+        a2.store.latency_s = 0.9
+        await made.agent("ann")
+        await until(lambda: bool(a2.sip.rung("ann")), "rung")
+        assert not a1.reserver.silent
+        assert not a1.sip.rung("ann")
+        await everybody_leaves(made)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 import edge.acd.index.callers
 import edge.acd.line
 import edge.acd.reservation as plans
+import edge.acd.silence
 import edge.alone.alone
 import edge.calls.call
 import edge.calls.consultation
@@ -203,6 +204,12 @@ def dead_left_alone() -> None:
     put_in(edge.duties.janitor.Janitor, "_due", mutated)
 
 
+def living_passed_over() -> None:
+    """Take every edge for silent at the next look."""
+    put_in(edge.acd.silence, "SILENT_S", 0.0)
+    put_in(edge.acd.silence.Silence, "hears", lambda *_: None)
+
+
 def living_closed() -> None:
     """Take all others for dead, without asking the store."""
 
@@ -331,6 +338,7 @@ BUGS: dict[str, Callable[[], None]] = {
         token_of_snapshot,
         life_without_lease,
         dead_left_alone,
+        living_passed_over,
         living_closed,
         journal_forgotten,
         held_back_for_good,

@@ -1,0 +1,150 @@
+"""Which other edges do not act for their callers, so that those keep no agent from others. PURE.
+
+Every edge's match gives agents to the callers of all. A holder who is dead, frozen or cut off does
+not reserve whom its callers get, and nobody else does: those agents would stand idle until its
+lease has run out and its calls are closed.
+
+The laws:
+
+- An edge is *silent* once the match has given somebody to callers of its without a break for
+  `SILENT_S`, and the store proves that in all that time it has written nothing: no ticket, no
+  offer, no word of its own.
+- While it is silent all its callers are passed over by this edge's decisions, for `MOST_S` at
+  most: whoever stands in the shared state for longer has kept its lease since, and lives.
+- Its first sign of life ends that. Its callers' places are as they were.
+- What this edge has not looked at, or cannot know to be the present, is no silence of others: after
+  a break of its own, or of the store's proofs, it begins to count anew.
+- Nobody's own callers are ever passed over: a holder who wakes up decides for its own as ever.
+
+It enters the match as `asked` does: one caller of each silent edge has `PASSED_OVER` in place of an
+agent (`edge.acd.match`), so the log and the decision keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from edge.acd.match import PASSED_OVER
+from state.keys import Kind
+from state.model import AgentId, CallId, EdgeId, Entry, Now, Offer, Ticket, TicketState
+from state.snapshot import Delta, Snapshot
+
+SILENT_S: Final = 2.0
+"""Twice as long as a reservation that was refused takes to be made anew."""
+MOST_S: Final = 10.0
+"""Longer than a lease (8 s) takes to run out, and everybody to see that."""
+LOOK_EVERY_S: Final = 0.5
+"""It has to be looked at so often to be counted."""
+BREAK_S: Final = 1.5
+"""Between two looks, or two proofs of the store (one a second), in which nothing is known."""
+
+
+class _Unheard(Struct):
+    """An edge to whose callers the match gives somebody."""
+
+    since_s: float
+    call: CallId
+    """One of these callers."""
+
+
+class Silence:
+    """What has been heard of the others. `edge`: who listens."""
+
+    def __init__(self, edge: EdgeId) -> None:
+        self._edge = edge
+        self._unheard: dict[EdgeId, _Unheard] = {}
+        self._looked_s = self._known_s = float("-inf")
+        """When this edge has looked, and until when that tells of the others."""
+        self._proved_s: float | None = None
+
+    @property
+    def edges(self) -> frozenset[EdgeId]:
+        """Which were silent at the last look, and not heard since."""
+        return frozenset(edge for edge, each in self._unheard.items() if self._is_silent(each))
+
+    def _is_silent(self, each: _Unheard) -> bool:
+        return self._known_s - each.since_s >= SILENT_S
+
+    def hears(self, deltas: Sequence[Delta]) -> None:
+        """Take in what has changed: who wrote it lives."""
+        if self._unheard:
+            for delta in deltas:
+                for writer in _writers(delta):
+                    self._unheard.pop(writer, None)
+
+    def look(self, snapshot: Snapshot, now: Now, proved_s: float | None) -> dict[CallId, AgentId]:
+        """Return a caller of each edge that is silent now, for the match that is to follow.
+
+        `proved_s`: at which monotonic instant the store has last proved the snapshot to be the
+        present; None: this site serves without a quorum, and goes by what there is.
+        """
+        is_broken = now.mono_s - self._looked_s > BREAK_S or _is_broken(
+            self._proved_s, proved_s, now
+        )
+        self._looked_s, self._proved_s = now.mono_s, proved_s
+        self._known_s = now.mono_s if proved_s is None else proved_s
+        if is_broken:
+            self._unheard.clear()
+        for edge, each in list(self._unheard.items()):
+            if now.mono_s - each.since_s >= MOST_S or not _waits(snapshot, each.call, edge):
+                del self._unheard[edge]
+        unheard = self._unheard.values()
+        return {each.call: PASSED_OVER for each in unheard if self._is_silent(each)}
+
+    def note(self, snapshot: Snapshot, given: Iterable[CallId], now: Now) -> None:
+        """Take in to which calls that match gave somebody, or took them to be getting somebody."""
+        waiting: dict[EdgeId, CallId] = {}
+        for call in given:
+            entry = snapshot.tickets.get(call)
+            if entry is not None and entry.value.holder != self._edge:
+                waiting.setdefault(entry.value.holder, call)
+        for edge, each in list(self._unheard.items()):
+            # To the callers of a silent one it gives nobody: that is no break.
+            if edge not in waiting and not self._is_silent(each):
+                del self._unheard[edge]
+        for edge, call in waiting.items():
+            self._unheard.setdefault(edge, _Unheard(now.mono_s, call)).call = call
+
+    def forget(self) -> None:
+        """Begin to count anew: nobody waits anywhere."""
+        self._unheard.clear()
+
+    def next_due_s(self) -> float | None:
+        """Return when to look again though nothing has been heard; None: no need to."""
+        if not self._unheard:
+            return None
+        ends = [each.since_s + SILENT_S for each in self._unheard.values()]
+        due = [end for end in ends if end > self._looked_s]
+        return min([self._looked_s + LOOK_EVERY_S, *due])
+
+
+def _is_broken(before_s: float | None, proved_s: float | None, now: Now) -> bool:
+    if before_s is None or proved_s is None:
+        return before_s is not proved_s
+    return proved_s - before_s > BREAK_S or now.mono_s - proved_s > BREAK_S
+
+
+def _waits(snapshot: Snapshot, call: CallId, edge: EdgeId) -> bool:
+    entry = snapshot.tickets.get(call)
+    return (
+        entry is not None
+        and entry.value.holder == edge
+        and entry.value.state is TicketState.QUEUED
+        and edge in snapshot.edges
+    )
+
+
+def _writers(delta: Delta) -> Iterable[EdgeId]:
+    """Return by which edges a record may have been written, or was before."""
+    if delta.kind is Kind.EDGE or delta.kind is Kind.PROBE:
+        yield EdgeId(delta.id)
+    elif delta.kind is Kind.TICKET or delta.kind is Kind.OFFER:
+        for entry in (delta.before, delta.after):
+            value = entry.value if isinstance(entry, Entry) else None
+            if isinstance(value, Ticket):
+                yield value.holder
+            elif isinstance(value, Offer):
+                yield value.edge
