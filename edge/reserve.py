@@ -82,6 +82,8 @@ class Reserver:
         self._patience = Patience()
         self._presumed = Presumed(edge)
         self._silence = Silence(edge)
+        self._told: frozenset[EdgeId] = frozenset()
+        """Of which edges the log says that they are silent."""
         self._rivals = Rivals(clock.now().mono_s)
         self._index = MatchIndex(edge)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -197,7 +199,11 @@ class Reserver:
         """Return who counts as given, and who is passed over, though the snapshot does not say."""
         proved_s = None if self._is_alone() else now.mono_s - self._proof_age_s()
         passed = self._silence.look(snapshot, now, proved_s)
-        presumed = self._presumed.agents(snapshot, now, silent(snapshot, passed))
+        unheard = silent(snapshot, passed)
+        if unheard != self._told:
+            log.info("edges_silent", edges=sorted(unheard), were=sorted(self._told))
+            self._told = unheard
+        presumed = self._presumed.agents(snapshot, now, unheard)
         return presumed | passed | self._asked
 
     def _look_after(self, snapshot: Snapshot, now: Now) -> None:

@@ -34,6 +34,7 @@ _TOLD = frozenset(
         "alone",
         "merged",
         "lease_kept_again",
+        "edges_silent",
         "etcd_member_benched",
         "etcd_member_back",
         "store_away",

@@ -9,6 +9,9 @@ The laws:
 - An edge is *silent* once the match has given somebody to callers of its without a break for
   `SILENT_S`, and the store proves that in all that time it has written nothing: no ticket, no
   offer, no word of its own.
+- It takes twice as long while an edge of another site is silent. Not all find that out at the same
+  moment, and who has not yet gives agents to the callers of that one, and to its own no more than a
+  silent edge would.
 - While it is silent all its callers are passed over by this edge's decisions, for `MOST_S` at
   most: whoever stands in the shared state for longer has kept its lease since, and lives.
 - Its first sign of life ends that. Its callers' places are as they were.
@@ -48,6 +51,7 @@ class _Unheard(Struct):
     since_s: float
     call: CallId
     """One of these callers."""
+    is_silent: bool = False
 
 
 class Silence:
@@ -56,17 +60,13 @@ class Silence:
     def __init__(self, edge: EdgeId) -> None:
         self._edge = edge
         self._unheard: dict[EdgeId, _Unheard] = {}
-        self._looked_s = self._known_s = float("-inf")
-        """When this edge has looked, and until when that tells of the others."""
+        self._looked_s = float("-inf")
         self._proved_s: float | None = None
 
     @property
     def edges(self) -> frozenset[EdgeId]:
         """Which were silent at the last look, and not heard since."""
-        return frozenset(edge for edge, each in self._unheard.items() if self._is_silent(each))
-
-    def _is_silent(self, each: _Unheard) -> bool:
-        return self._known_s - each.since_s >= SILENT_S
+        return frozenset(edge for edge, each in self._unheard.items() if each.is_silent)
 
     def hears(self, deltas: Sequence[Delta]) -> None:
         """Take in what has changed: who wrote it lives."""
@@ -85,14 +85,21 @@ class Silence:
             self._proved_s, proved_s, now
         )
         self._looked_s, self._proved_s = now.mono_s, proved_s
-        self._known_s = now.mono_s if proved_s is None else proved_s
         if is_broken:
             self._unheard.clear()
         for edge, each in list(self._unheard.items()):
             if now.mono_s - each.since_s >= MOST_S or not _waits(snapshot, each.call, edge):
                 del self._unheard[edge]
-        unheard = self._unheard.values()
-        return {each.call: PASSED_OVER for each in unheard if self._is_silent(each)}
+        self._judge(snapshot, now.mono_s if proved_s is None else proved_s)
+        return {each.call: PASSED_OVER for each in self._unheard.values() if each.is_silent}
+
+    def _judge(self, snapshot: Snapshot, known_s: float) -> None:
+        """Take for silent whom nothing has been heard of for long enough, as far as is known."""
+        sites = {edge: snapshot.edges[edge].value.site for edge in self._unheard}
+        silent_at = {sites[edge] for edge in self.edges}
+        for edge, each in self._unheard.items():
+            takes_s = SILENT_S if silent_at <= {sites[edge]} else 2.0 * SILENT_S
+            each.is_silent = each.is_silent or known_s - each.since_s >= takes_s
 
     def note(self, snapshot: Snapshot, given: Iterable[CallId], now: Now) -> None:
         """Take in to which calls that match gave somebody, or took them to be getting somebody."""
@@ -103,7 +110,7 @@ class Silence:
                 waiting.setdefault(entry.value.holder, call)
         for edge, each in list(self._unheard.items()):
             # To the callers of a silent one it gives nobody: that is no break.
-            if edge not in waiting and not self._is_silent(each):
+            if edge not in waiting and not each.is_silent:
                 del self._unheard[edge]
         for edge, call in waiting.items():
             self._unheard.setdefault(edge, _Unheard(now.mono_s, call)).call = call

@@ -72,6 +72,27 @@ def test_all_callers_of_a_silent_edge_are_passed_over_at_once() -> None:
     assert [(each.call, each.agent) for each in given] == [(OURS, "ann"), (call_id(4), "bob")]
 
 
+def test_a_second_edge_of_the_same_site_takes_as_long_and_one_of_another_site_twice() -> None:
+    """Others, who have not found it out yet, give nobody to their own callers behind its."""
+    for edge, takes_s in (("b2", SILENT_S), ("c1", 2.0 * SILENT_S)):
+        ear = Ear()
+        ear.world.edge("b2", sip="198.18.2.10:5082")
+        assert ear.waits(SILENT_S + STEP_S) == {THEIRS: PASSED_OVER}
+        ear.world.ticket(2, holder=edge, sales=1)
+        ear.look()
+        assert ear.waits(takes_s - 0.01) == {THEIRS: PASSED_OVER}
+        assert ear.waits(0.01) == {THEIRS: PASSED_OVER, OURS: PASSED_OVER}
+
+
+def test_two_who_fall_silent_at_the_same_moment_are_so_at_the_same_moment() -> None:
+    ear = Ear()
+    ear.world.drop(keys.ticket(OURS))
+    ear.world.agent("bob", sales=1)
+    ear.world.ticket(3, holder="c1", sales=1)
+    ear.look()
+    assert ear.waits(SILENT_S) == {THEIRS: PASSED_OVER, call_id(3): PASSED_OVER}
+
+
 CHANGES = [
     lambda world: world.set_ticket(ticket(1, holder="b1", sales=1)),
     lambda world: world.ticket(5, holder="b1", sales=1, state=TicketState.CONNECTED),
