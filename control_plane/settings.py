@@ -132,7 +132,7 @@ class Traces(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    endpoint: Annotated[str, Field(pattern=r"^https?://")]
+    endpoint: Annotated[str, Field(pattern=r"^https?://\S+$")]
     """An OTLP receiver, by HTTP and protobuf: `http://127.0.0.1:4318/v1/traces`."""
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Of all requests."""

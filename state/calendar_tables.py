@@ -19,15 +19,17 @@ import msgspec
 from msgspec import Meta
 
 from state.model import Calendar, CalendarId, Opening, SpecialDay, TenantId
+from state.patterns import whole
+from state.table import Word
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES: Final = 24 * 60
 _SPAN = re.compile(r"([0-2]\d):([0-5]\d)-([0-2]\d):([0-5]\d)")
 
-Span = Annotated[str, Meta(pattern=r"^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$")]
+Span = Annotated[str, whole(r"[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]")]
 """`08:00-17:30`; the day ends at 24:00."""
-Date = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+Date = Annotated[str, whole(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")]
 Spans = Annotated[list[Span], Meta(max_length=24)]
 
 
@@ -39,7 +41,7 @@ class CalendarTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     special: Annotated[dict[Date, Spans], Meta(max_length=1000)] = msgspec.field(
         default_factory=dict
     )
-    tenant: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")] = "main"
+    tenant: Word = "main"
 
 
 def calendar_of(identifier: str, table: CalendarTable) -> Calendar:

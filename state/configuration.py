@@ -103,7 +103,7 @@ from state.model import (
     WrapUpCode,
 )
 from state.queue_tables import QueueTable, queue_of
-from state.table import check_id
+from state.table import check_agent_id, check_id
 
 __all__ = [
     "REALM",
@@ -152,6 +152,9 @@ class Section(Struct, frozen=True):
 
     shape: type[Any]
     make: Callable[[str, Any], Any]
+    check_new: Callable[[str], None] | None = None
+    """Raises ValueError if none may be added under this id. One that is there already harms nobody,
+    and must not keep a whole configuration from being published."""
 
 
 SECTIONS: Final[Mapping[str, Section]] = {
@@ -160,7 +163,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "queues": Section(QueueTable, queue_of),
     "dids": Section(DidTable, did_of),
     "calendars": Section(CalendarTable, calendar_of),
-    "agents": Section(AgentTable, agent_of),
+    "agents": Section(AgentTable, agent_of, check_agent_id),
     "pause_codes": Section(CodeTable, pause_code_of),
     "wrap_up_codes": Section(CodeTable, wrap_up_code_of),
 }
@@ -197,10 +200,19 @@ def configuration_of(
     return configuration, problems or tuple(dangling(configuration))
 
 
-def noun_of(name: str, section: Section, identifier: str, table: Any) -> Any:  # noqa: ANN401 - any noun
+def noun_of(
+    name: str,
+    section: Section,
+    identifier: str,
+    table: Any,  # noqa: ANN401 - of any section
+    *,
+    is_new: bool = False,
+) -> Any:  # noqa: ANN401 - any noun
     """Return the noun of one table of the section `name`, or what is wrong with the table."""
     try:
         check_id(identifier, name)
+        if is_new and section.check_new is not None:
+            section.check_new(identifier)
         return section.make(identifier, msgspec.convert(table, section.shape))
     except ValueError as error:
         return Finding.error(name, identifier, "", str(error))
@@ -226,7 +238,7 @@ class _Reader:
             return ()
         made = []
         for identifier, table in tables.items():
-            noun = noun_of(name, section, identifier, table)
+            noun = noun_of(name, section, identifier, table, is_new=True)
             if isinstance(noun, Finding):
                 self.problems.append(noun)
             else:

@@ -34,6 +34,7 @@ from state.model import (
     TurnAway,
     WrapUpCode,
 )
+from state.patterns import whole
 from state.table import (
     Employer,
     Level,
@@ -80,9 +81,7 @@ class TrunkTable(Table):
 
     addresses: Annotated[list[str], Meta(min_length=1)]
     sip: str = ""
-    dial_out: list[Annotated[str, Meta(pattern=r"^\+?[0-9]{1,15}$")]] = msgspec.field(
-        default_factory=list
-    )
+    dial_out: list[Annotated[str, whole(r"\+?[0-9]{1,15}")]] = msgspec.field(default_factory=list)
     tenants: list[Word] = msgspec.field(default_factory=lambda: ["main"])
     region: Region = ""
 
@@ -144,7 +143,7 @@ def site_of(identifier: str, table: SiteTable) -> Site:
 
 def trunk_of(identifier: str, table: TrunkTable) -> Trunk:
     """Return the trunk that a table describes; ValueError: why it is none."""
-    addresses = tuple(str(ipaddress.ip_address(address)) for address in table.addresses)
+    addresses = tuple(map(_ip_address, table.addresses))
     if table.sip:
         _check_address(table.sip)
     elif table.dial_out:
@@ -157,6 +156,12 @@ def trunk_of(identifier: str, table: TrunkTable) -> Trunk:
         tenants=tuple(TenantId(tenant) for tenant in table.tenants),
         region=table.region,
     )
+
+
+def _ip_address(text: str) -> str:
+    if not text.isprintable():  # an IPv6 zone may be anything
+        raise ValueError(f"{text!r} is no address")
+    return str(ipaddress.ip_address(text))
 
 
 def _check_address(sip: str) -> None:

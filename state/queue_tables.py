@@ -28,6 +28,7 @@ from state.model import (
     TrunkId,
     TurnAway,
 )
+from state.patterns import whole
 from state.table import Employer, Level, Prompt, Table, Values, Word, check_skills, words_of
 
 _Seconds = Annotated[float, Meta(ge=0, le=3600)]
@@ -84,10 +85,10 @@ class _RecordingTable(Table):
     share: Annotated[float, Meta(ge=0, le=1)] = 1.0
     announcement: Prompt | None = None
     consent: Prompt | None = None
-    countries: dict[Annotated[str, Meta(pattern=r"^[A-Z]{2}$")], _CountryTable] = msgspec.field(
+    countries: dict[Annotated[str, whole(r"[A-Z]{2}")], _CountryTable] = msgspec.field(
         default_factory=dict
     )
-    key: Annotated[str, Meta(pattern=r"^[0-9*#]$")] = "1"
+    key: Annotated[str, whole(r"[0-9*#]")] = "1"
     wait_s: Annotated[float, Meta(ge=1, le=20)] = 5.0
     failure: RecordingFailure = RecordingFailure.GO_ON
     apology: Prompt | None = None

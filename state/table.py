@@ -10,12 +10,13 @@ import msgspec
 from msgspec import Meta
 
 from state import keys
+from state.patterns import whole
 
 Level = Annotated[int, Meta(ge=1, le=10)]
-Prompt = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
-Region = Annotated[str, Meta(pattern=r"^([A-Z]{2})?$")]
-Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
-Employer = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{0,64}$")]
+Region = Annotated[str, whole(r"([A-Z]{2})?")]
+Word = Annotated[str, whole(r"[A-Za-z0-9_.+-]{1,64}")]
+Prompt = Word
+Employer = Annotated[str, whole(r"[A-Za-z0-9_.+-]{0,64}")]
 """A word, or empty: ours."""
 Values = str | Annotated[list[Word], Meta(min_length=1)]
 """A word, or several. Not `Word | ...`: msgspec 0.22 frees a pattern that stands beside a list as
@@ -42,6 +43,15 @@ def check_skills(skills: Iterable[str]) -> None:
     """Raise ValueError if one of the texts cannot name a skill."""
     for skill in skills:
         check_id(skill, "a skill")
+
+
+def check_agent_id(text: str) -> None:
+    """Raise ValueError if no agent can sign in under this id, since the proxy takes none such."""
+    if text.startswith(("-", ".")):
+        raise ValueError(
+            f"{text[:80]!r} is no id for an agent: nobody can sign in under one that begins with"
+            " - or ."
+        )
 
 
 def check_id(text: str, what: str) -> None:

@@ -18,6 +18,7 @@ from edge.acd.needs import Needs
 from state.configuration import SECTIONS, Configuration
 from state.configuration_findings import Finding, Severity, dangling
 from state.model import Agent, Contingency, Did, Queue, TenantId, Trunk
+from state.table import check_agent_id
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -61,6 +62,7 @@ def check(document: Document) -> Checked:
         found += dangling(whole)
     found += numbers.told(whole.dids)
     found += _unclear_numbers(whole.trunks, whole.dids)
+    found += _who_cannot_sign_in(whole.agents)
     found += _unstaffed(whole)
     found += _unspoken(whole, document)
     found += _of_teams(bare, items["teams"])
@@ -131,6 +133,15 @@ def _unclear_numbers(trunks: Iterable[Trunk], dids: Iterable[Did]) -> Iterator[F
                 )
                 hint = "let both say the same, or each DID its own region"
                 yield _warning("trunks", trunk.id, "region", fault, hint)
+
+
+def _who_cannot_sign_in(agents: Iterable[Agent]) -> Iterator[Finding]:
+    """Yield a warning for each agent who was given an id under which nobody signs in."""
+    for agent in agents:
+        try:
+            check_agent_id(agent.id)
+        except ValueError as error:
+            yield _warning("agents", agent.id, "", str(error), "add them under another id")
 
 
 def _unstaffed(configuration: Configuration) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from pydantic import Field, create_model
 from control_plane.api.model import ApiModel, Id
 from control_plane.configuration.document import SECRET
 from state import model as nouns
+from state.patterns import portable
 
 _NOUNS: Final = {
     "_WeightsTable": "ScoreWeights",
@@ -91,6 +92,8 @@ def _kind(hint: Any) -> Any:  # noqa: ANN401, PLR0911 - a type in, a type out
     if origin is Annotated:
         inner, *metas = get_args(hint)
         limits = {n: v for m in metas for n in _META if (v := getattr(m, n, None)) is not None}
+        if "pattern" in limits:
+            limits["pattern"] = portable(limits["pattern"])
         return Annotated[_kind(inner), Field(**limits)]
     if origin is Literal or hint is type(None):
         return hint

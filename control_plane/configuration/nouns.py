@@ -12,10 +12,10 @@ from msgspec import Meta, Struct
 
 from control_plane.permissions import Permission
 from state.configuration import SECTIONS as STATE_SECTIONS
-from state.table import Table
+from state.patterns import whole
+from state.table import Table, Word
 
-Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
-Number = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{5,14}$")]
+Number = Annotated[str, whole(r"\+[1-9][0-9]{5,14}")]
 """E.164."""
 Text = Annotated[str, Meta(max_length=200)]
 

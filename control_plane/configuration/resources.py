@@ -158,6 +158,7 @@ class _Resource:
         sent = ask.body.model_dump(mode="json", exclude_unset=True)
         identifier = sent.pop("id")
         tenant = self._tenant_of_new(ask, identifier, sent)
+        check_new(self._noun, identifier)
 
         def edits(now: Newest) -> list[Edit]:
             if (self._noun.section, identifier) in now.document:
@@ -275,6 +276,16 @@ class _Resource:
         is_there = outcome.is_written and own is not None and own.after is not None
         version = outcome.number if is_there else None
         return Answer(body=told, status=status, version=version)
+
+
+def check_new(noun: Noun, identifier: str) -> None:
+    """Raise `invalid` if none may be added under this id."""
+    section = SECTIONS.get(noun.section)
+    if section is not None and section.check_new is not None:
+        try:
+            section.check_new(identifier)
+        except ValueError as error:
+            raise invalid("body.id", str(error)) from error
 
 
 def canonical(noun: Noun, identifier: str, body: Body) -> Body:

@@ -37,6 +37,17 @@ def caller_ended_nothing(caller: CallerReport, agent: AgentReport | None) -> boo
     return _nobody_was_heard(caller, agent)
 
 
+def never_met(caller: CallerReport, agent: AgentReport | None) -> bool:
+    """Tell whether an agent answered an edge that was gone, and the caller went on waiting.
+
+    The next life of the edge knows that the agent was rung, and lets the caller wait for another.
+    """
+    if agent is None or agent.hung_up_ms is None or caller.hung_up_ms is None:
+        return False
+    has_met = caller.joined_ms is not None or agent.last_heard_ms is not None
+    return not has_met and caller.hung_up_ms - agent.hung_up_ms > ALONE_MS
+
+
 def agent_ended_nothing(caller: CallerReport, agent: AgentReport) -> bool:
     """Tell whether the call was over when its agent hung up, because something was broken."""
     return _had_to_wait(agent) and _nobody_was_heard(caller, agent)

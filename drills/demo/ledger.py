@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from drills.demo.cut_off import agent_ended_nothing, caller_ended_nothing
+from drills.demo.cut_off import agent_ended_nothing, caller_ended_nothing, never_met
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler, PlannedCall, Scenario
 from state.model import CallRecord, Outcome, SiteId
@@ -200,6 +200,8 @@ def outcome_by_people(
     A BYE that nobody answered ends nothing: the call was gone before it. Nor does one that a site
     answers in its next life (`drills.demo.cut_off`).
     """
+    if never_met(caller, agent):
+        agent = audio = None
     heard = audio is not None and audio.caller_heard_agent
     match caller.end:
         case End.REFUSED:

@@ -31,7 +31,7 @@ from edge.media.facing import standing_answer
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import FOREVER
-from edge.media.sdp import keys_apart, speaks_opus
+from edge.media.sdp import keys_apart, speaks_opus, with_events
 from state.model import CallId
 
 log = structlog.get_logger()
@@ -258,7 +258,16 @@ class CallMedia:
             except MediaError as error:
                 log.warning("media_failed", call=self._call, step="apology", error=str(error))
 
+    def _taking_events(self, sdp: bytes) -> bytes:
+        """Return what the agent says, as one who takes the caller's events; none ever come.
+
+        Where the agent's telephone has none the relay would hand the caller's on as they are, and
+        the caller would be told to key tones. RFC 3264 §6.1 lets an answer have more formats.
+        """
+        return with_events(sdp, self._said.get(Side.CALLER, b""))
+
     async def _join(self, sdp: bytes) -> bytes:
+        sdp = self._taking_events(sdp)
         self._said[Side.AGENT] = sdp
         self.ears.forget_parting()
         if self.ears.silenced.may_be:
@@ -317,6 +326,8 @@ class CallMedia:
             sdp = self._said[side]
         if sdp is None:
             return self._told[side]
+        if side is Side.AGENT:
+            sdp = self._taking_events(sdp)
         if not self._is_joined:
             told = await self._engine.hold_caller(self._call, sdp)
             try:

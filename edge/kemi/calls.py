@@ -206,7 +206,10 @@ def relay(target, rest, silence_ms):
     KSR.tm.t_on_reply("ksr_edge_replies")
     KSR.tm.t_on_failure("ksr_edge_failed")
     if KSR.tm.t_relay() < 0:
-        wire.answer(wire.UNAVAILABLE, "Service Unavailable")
+        # The kernel knows no way there, and no failure route hears of it. tm holds its own refusal
+        # back until the script is over, and drops it if something else was sent by then.
+        give_room_back()
+        try_next(NEXT_SILENCE_MS)
 
 
 def edge_replies():

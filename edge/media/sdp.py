@@ -107,6 +107,23 @@ def keys_apart(sdp: bytes) -> bool:
     return _EVENTS in section.encodings.values()
 
 
+def with_events(sdp: bytes, like: bytes) -> bytes:
+    """Let `sdp` take events (RFC 4733), by the number that they have in `like`, if in any."""
+    try:
+        section, known = audio(sdp), audio(like)
+    except SdpError:
+        return sdp
+    event_type = next((item for item in known.formats if known.encodings.get(item) == _EVENTS), "")
+    is_free = event_type not in section.formats
+    if not event_type or not is_free or _EVENTS in section.encodings.values():
+        return sdp
+    head, *groups = _split(sdp.decode())
+    mine = groups[first_usable(parse(sdp))]
+    mine[0] += f" {event_type}"
+    mine.append(f"a=rtpmap:{event_type} telephone-event/8000")
+    return _join([*head, *(line for group in groups for line in group)])
+
+
 def speaks_opus(sdp: bytes) -> bool:
     """Tell whether its writer may send Opus."""
     try:

@@ -68,13 +68,24 @@ class Turn(StrEnum):
 class Call:
     """A call from its INVITE to its summary. `start` gives it its leg."""
 
-    def __init__(self, line: Line, clock: RtpClock, report: Report, summary: Summary) -> None:
+    def __init__(
+        self,
+        line: Line,
+        clock: RtpClock,
+        report: Report,
+        summary: Summary,
+        *,
+        has_events: bool = True,
+    ) -> None:
         self.line = line
         self.report = report
         self.summary = summary
         self.stream = RtpStream(clock, line.host, on_sound=lambda name: self.put(Heard(name)))
         self.session = MediaSession(
-            host=line.host, port=self.stream.port, session_id=secrets.randbits(31)
+            host=line.host,
+            port=self.stream.port,
+            session_id=secrets.randbits(31),
+            has_events=has_events,
         )
         self.chord = tones.chord_for(f"{summary.sip_call_id}:{summary.role}")
         summary.sent_chord = str(self.chord)
@@ -240,10 +251,13 @@ class Call:
 
     def key(self, digits: str) -> None:
         """Key digits, if the other side takes them; how many it was is told, never which."""
-        if self._event_type is None:
+        if not self.session.has_events:
+            self.stream.key_tones(digits)
+        elif self._event_type is None:
             self.tell("digits_not_taken")
             return
-        self.stream.key(digits, self._event_type)
+        else:
+            self.stream.key(digits, self._event_type)
         self.summary.digits += len(digits)
         self.tell("keyed", digits=len(digits))
 

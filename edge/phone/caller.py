@@ -47,7 +47,9 @@ class Caller:
         plan = self._plan
         sip_call_id = plan.sip_call_id or f"{secrets.token_hex(12)}@{self._line.host}"
         summary = summary_of(plan.id, Role.CALLER, sip_call_id)
-        self._call = call = Call(self._line, self._clock, self._report, summary)
+        self._call = call = Call(
+            self._line, self._clock, self._report, summary, has_events=plan.has_events
+        )
         call.start(self._invite(call))
         summary.local_tag = call.leg
         call.tell("invite", did=plan.did, local_tag=call.leg)

@@ -16,6 +16,7 @@ from typing import Annotated
 import msgspec
 
 from edge.sip.events import Address
+from state.patterns import whole
 
 Span = tuple[float, float]
 
@@ -78,8 +79,10 @@ class CallerPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The SIP transaction's own patience (timer B)."""
     patience_s: float = 30.0
     """From the answer until the caller leaves without an agent: in the greeting or in the queue."""
-    digits: Annotated[str, msgspec.Meta(pattern=r"^[0-9*#A-D]{0,32}$")] = ""
+    digits: Annotated[str, whole(r"[0-9*#A-D]{0,32}")] = ""
     """Keyed once the call is answered, as telephone-events (RFC 4733)."""
+    has_events: bool = True
+    """False: the telephone has none, and keys tones in its audio."""
     digits_after_s: float = 0.5
     """From the answer until the first one."""
     talk_s: float = 5.0

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.phone.keying import Keyed, packets_of
+from edge.phone.keying import Keyed, packets_of, tones_of
 from edge.phone.tones import PACKET_SAMPLES, Listener
 
 _HEADER = struct.Struct("!BBHII")
@@ -143,6 +143,10 @@ class RtpStream:
     def key(self, digits: str, payload_type: int) -> None:
         """Key `digits` from the next packet on, one after the other."""
         self._keys.extend(packets_of(digits, payload_type))
+
+    def key_tones(self, digits: str) -> None:
+        """Key them in the audio itself: a telephone that has no telephone-event."""
+        self._keys.extend(tones_of(digits, self._payload_type, self._payload))
 
     @property
     def is_keying(self) -> bool:

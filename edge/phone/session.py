@@ -46,6 +46,8 @@ class MediaSession:
     session_id: int
     payload_types: tuple[int, ...] = (0, 8)
     version: int = 0
+    has_events: bool = True
+    """Whether the phone has telephone-event; one without it keys tones in its audio."""
     on_hold: bool = False
     """We have put the other side on hold."""
     _last: str = ""
@@ -53,7 +55,8 @@ class MediaSession:
     def offer(self) -> bytes:
         """Describe ourselves as we are: all codecs; sendonly when we hold the other side."""
         direction = Direction.SENDONLY if self.on_hold else Direction.SENDRECV
-        return self._write(self.payload_types, EVENT_TYPE, direction, ())
+        event_type = EVENT_TYPE if self.has_events else None
+        return self._write(self.payload_types, event_type, direction, ())
 
     def answer(self, offer: bytes) -> bytes:
         """Answer with the first codec of theirs that we have; `SdpError` when there is none."""
@@ -68,7 +71,7 @@ class MediaSession:
             section.direction in (Direction.SENDRECV, Direction.RECVONLY),
             section.direction in (Direction.SENDRECV, Direction.SENDONLY) and not self.on_hold,
         ]
-        return self._write((chosen,), _event_type(section), direction, others)
+        return self._write((chosen,), self._event_type(section), direction, others)
 
     def remote(self, sdp: bytes) -> Remote:
         """Read where to send, from their offer or their answer; `SdpError` when we cannot."""
@@ -78,8 +81,11 @@ class MediaSession:
             port=section.port,
             payload_type=self._choose(section),
             may_send=not section.is_on_hold,
-            event_type=_event_type(section),
+            event_type=self._event_type(section),
         )
+
+    def _event_type(self, section: sdp_rules.Section) -> int | None:
+        return _event_type(section) if self.has_events else None
 
     def _choose(self, section: sdp_rules.Section) -> int:
         for item in section.formats:

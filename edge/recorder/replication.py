@@ -156,6 +156,9 @@ class Replicator:
         self._tls = tls
         self._path = counted
         self._counted = set(_lines(counted))
+        self._passed_over: set[str] = set()
+        """What the store has and this recorder does not send: others' copies, and what it cannot
+        read."""
         self._due: dict[tuple[str, str], int] = {}
         """Tenant and recording of what the store has and nobody else yet: how long, in samples."""
         self._stuck: dict[str, str] = {}
@@ -166,7 +169,7 @@ class Replicator:
 
     @property
     def count(self) -> int:
-        """How many recordings another site has."""
+        """How many of this recorder's recordings another site has."""
         return len(self._counted)
 
     @property
@@ -207,13 +210,14 @@ class Replicator:
         due = {}
         for tenant in await self._store.tenants():
             async for recording in self._store.manifests(tenant):
-                if f"{tenant}/{recording}" in self._counted:
+                name = f"{tenant}/{recording}"
+                if name in self._counted or name in self._passed_over:
                     continue
                 samples = self._due.get((tenant, recording))
                 if samples is None:
                     account = await self._account(tenant, recording)
                     if account is None:
-                        self._note(tenant, recording, is_sent=False)
+                        self._passed_over.add(name)
                         continue
                     samples = account.samples
                 due[tenant, recording] = samples
@@ -232,7 +236,8 @@ class Replicator:
     async def _send(self, session: aiohttp.ClientSession, tenant: str, recording: str) -> None:
         account = await self._account(tenant, recording)
         if account is None:
-            self._note(tenant, recording, is_sent=False)
+            self._passed_over.add(f"{tenant}/{recording}")
+            self._due.pop((tenant, recording), None)
             return
         names = [
             name
@@ -256,7 +261,7 @@ class Replicator:
                 last = error
                 self._failed_s[peer] = time.monotonic()
                 continue
-            self._note(tenant, recording, is_sent=True)
+            self._note(tenant, recording)
             log.info("recording_replicated", call=recording, peer=peer)
             return
         if is_away:
@@ -286,12 +291,11 @@ class Replicator:
             if answer.status != 200 or said != hashlib.sha256(content).hexdigest():  # noqa: PLR2004 - HTTP
                 raise ConnectionError(f"{peer} did not keep it: {answer.status}")
 
-    def _note(self, tenant: str, recording: str, *, is_sent: bool) -> None:
+    def _note(self, tenant: str, recording: str) -> None:
         self._counted.add(f"{tenant}/{recording}")
         self._due.pop((tenant, recording), None)
-        if is_sent:
-            with self._path.open("a") as file:
-                file.write(f"{tenant}/{recording}\n")
+        with self._path.open("a") as file:
+            file.write(f"{tenant}/{recording}\n")
 
 
 def _lines(path: Path) -> list[str]:

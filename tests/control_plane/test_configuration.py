@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from control_plane.configuration.check import check
+from control_plane.configuration.document import NOTHING, Edit, applied
 from control_plane.permissions import Role
 from state.configuration import ha1_of
 from tests.control_plane.center import Center, Person, Reply
@@ -134,6 +136,17 @@ async def test_a_region_that_is_none_and_one_that_contradicts_are_warnings(cente
     assert refused.error_id == "invalid"
 
 
+@pytest.mark.parametrize("agent", ["-x", ".x"])
+def test_an_agent_who_was_given_an_id_under_which_nobody_signs_in_is_a_warning(agent: str) -> None:
+    """Their center must still be able to publish, such as a contingency plan."""
+    site = Edit(section="sites", id="a", body={"sip": "198.18.1.10:5060"})
+    mine = Edit(section="agents", id=agent, body={"site": "a", "skills": {}})
+    checked = check(applied(NOTHING, [site, mine], 1))
+    (finding,) = checked.findings
+    assert (finding.severity, finding.section, finding.id) == ("warning", "agents", agent)
+    assert [each.id for each in checked.configuration.agents] == [agent]
+
+
 async def test_a_queue_that_nobody_can_serve_is_a_warning(center: Center) -> None:
     person = await whole(center)
     reply = await added(person, "queues", {"id": "dutch", "needs": {"dutch": 1}})
@@ -242,6 +255,8 @@ async def test_replacing_an_agent_without_a_password_keeps_theirs(center: Center
         ("calendars", {"id": "c", "zone": "Mars/Base"}, "body"),
         ("calendars", {"id": "c", "zone": "UTC", "week": {"mon": ["8-17"]}}, "body.week.mon.0"),
         ("trunks", {"id": "t", "addresses": []}, "body.addresses"),
+        ("agents", {"id": "-x", "site": "a", "skills": {}}, "body.id"),
+        ("agents", {"id": ".x", "site": "a", "skills": {}}, "body.id"),
     ],
 )
 async def test_a_table_that_makes_no_sense_names_the_field(

@@ -141,6 +141,28 @@ def test_a_waiting_caller_who_hears_nothing_was_cut_off_if_the_answer_is_late(
     assert outcome_by_people(told, None, None) is outcome
 
 
+@pytest.mark.parametrize(
+    ("changes", "agent_heard", "caller_stayed", "ended", "outcome"),
+    [
+        ({}, None, 34_000, 10, Outcome.ABANDONED),
+        pytest.param({}, None, 34_000, 5000, Outcome.LOST, id="and-the-site-died-then"),
+        pytest.param({"joined_ms": T0}, None, 34_000, 10, Outcome.LOST, id="they-were-joined"),
+        pytest.param({}, 0, 34_000, 10, Outcome.LOST, id="the-agent-heard-them"),
+        pytest.param({}, None, 1000, 10, Outcome.LOST, id="the-caller-left-with-the-agent"),
+    ],
+)
+def test_a_caller_whose_agent_answered_an_edge_that_was_gone_waits_on(
+    changes: dict[str, int], agent_heard: int | None, caller_stayed: int, ended: int, *,
+    outcome: Outcome,
+) -> None:  # fmt: skip
+    hung_up = 3000 + caller_stayed
+    told = replace(caller(hung_up, hung_up + ended, 0, SIPP), joined_ms=None)
+    heard = None if agent_heard is None else T0 + agent_heard
+    by_agent = replace(agent(3000, 3500, 0), last_heard_ms=heard)
+    deaf = Audio(caller_heard_agent=False, agent_heard_caller=False, strangers=frozenset())
+    assert outcome_by_people(replace(told, **changes), by_agent, deaf) is outcome
+
+
 hang_ups = st.integers(min_value=0, max_value=4000)
 
 

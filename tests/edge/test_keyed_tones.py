@@ -12,7 +12,7 @@ import pytest
 from edge.calls.journal import Journal
 from edge.calls.takeover import Takeover
 from edge.media.errors import MediaRefused, MediaUnavailable
-from edge.media.sdp import audio
+from edge.media.sdp import audio, keys_apart
 from edge.sip.events import LegId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
 from tests.edge.stage import Center, Edge, center, everybody_leaves
@@ -280,6 +280,22 @@ async def test_a_caller_with_telephone_event_is_not_held_back() -> None:
     async with scene() as now:
         for leg, sdp in ((now.ann, AGENT_SDP), (now.theirs, CALLER_SDP)):
             await now.offer(leg, sdp.replace(b"RTP/AVP 0", b"RTP/AVP 0 101") + events)
+        now.edge.hearing.hold_back(now.call)
+        await settle()
+        assert now.edge.media.held_back == []
+
+
+@in_virtual_time
+async def test_where_only_the_agent_has_no_telephone_event_the_caller_goes_on_to_key_events() -> (
+    None
+):
+    events = b"a=rtpmap:101 telephone-event/8000\r\n"
+    async with scene() as now:
+        await now.offer(now.theirs, CALLER_SDP.replace(b"RTP/AVP 0", b"RTP/AVP 0 101") + events)
+        await now.offer(now.ann, AGENT_SDP)
+        await now.offer(now.theirs, CALLER_SDP.replace(b"RTP/AVP 0", b"RTP/AVP 0 101") + events)
+        assert keys_apart(now.edge.sip.open[now.theirs].told[-1])
+        assert not now.edge.hearing.hears_keys(now.call)
         now.edge.hearing.hold_back(now.call)
         await settle()
         assert now.edge.media.held_back == []

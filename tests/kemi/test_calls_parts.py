@@ -104,6 +104,21 @@ def test_a_row_of_single_percents_gives_each_its_part(site: Site) -> None:
     assert min(rung.count(one.port), rung.count(other.port)) >= 2
 
 
+@pytest.mark.parametrize("has_dead", [False, True])
+def test_an_edge_to_which_there_is_no_way_is_passed_over(site: Site, *, has_dead: bool) -> None:
+    """As when the line between two sites is gone; here, the kernel lets no packet off loopback."""
+    trunk, live, nowhere = site.trunk(), site.edge(), "10.255.255.1:5081"
+    before = [site.edge().address] if has_dead else []
+    steer(site, "|".join([*before, nowhere, live.address]))
+    start = time.monotonic()
+    call(trunk)
+    take(live)
+    assert trunk.final().at_s - start < 0.8
+    steer(site, nowhere)
+    call(trunk)
+    assert trunk.final().status == 503
+
+
 def test_a_dead_edge_costs_half_a_second_and_only_the_first_call(site: Site) -> None:
     trunk, dead, live = site.trunk(), site.edge(), site.edge()
     steer(site, f"{dead.address}|{live.address}")

@@ -86,13 +86,20 @@ def from_trunk(site: Site) -> Dialog:
 @pytest.fixture(params=["routable", "behind a NAT"])
 def to_agent(site: Site, request: pytest.FixtureRequest) -> Dialog:
     """Return a call from an edge to an agent's phone."""
+    return answered_by(site, "alice", "" if request.param == "routable" else "192.168.1.2:5060")
+
+
+def answered_by(site: Site, agent: str, where: str = "") -> Dialog:
+    """Return a call from an edge to the phone of an agent who has just signed in.
+
+    `where`: what their phone takes its address for, if not for what it is.
+    """
     edge, phone = site.edge(), site.peer()
-    where = phone.address if request.param == "routable" else "192.168.1.2:5060"
-    contact = f"sip:alice@{where}"
-    site.put("ha1", "alice", ha1_of("alice", "pw"))
-    site.put("home", "alice", "0.0")
-    register(phone, "alice", contact=contact)
-    offer(edge, "alice", "c", (1, 7))
+    contact = f"sip:{agent}@{where or phone.address}"
+    site.put("ha1", agent, ha1_of(agent, "pw"))
+    site.put("home", agent, "0.0")
+    assert register(phone, agent, contact=contact).status == 200
+    offer(edge, agent, "c", (1, 7))
     invite = phone.wait("INVITE")
     assert invite.uri == contact
     phone.respond(invite, 200, body=SDP, contact=contact)
@@ -150,6 +157,19 @@ def test_a_phones_goodbye_frees_the_gate_when_the_edge_has_taken_it(
         assert site.row("gate", "alice") == "1.7.talking.c"
     replace(to_agent, cseq=7).ask("BYE", from_far=True)
     assert site.row("gate", "alice") == "1.7.idle."
+
+
+@pytest.mark.parametrize("agent", ["anna+1", "+1", "_x.B-c"])
+def test_an_agent_with_any_sign_of_an_id_signs_in_is_rung_talks_and_hangs_up(
+    site: Site, agent: str
+) -> None:
+    dialog = answered_by(site, agent)
+    for cseq, (method, from_far) in enumerate((("INFO", True), ("INFO", False)), start=5):
+        _, answer = replace(dialog, cseq=cseq).ask(method, from_far=from_far)
+        assert answer.status == 200
+    assert site.row("gate", agent) == "1.7.talking.c"
+    replace(dialog, cseq=8).ask("BYE", from_far=True)
+    assert site.row("gate", agent) == "1.7.idle."
 
 
 @pytest.mark.parametrize("to_agent", ["routable"], indirect=True)

@@ -60,6 +60,13 @@ def test_credentials_of_the_current_and_the_previous_secret_are_taken(
     assert is_registered(home, ALICE)
 
 
+@pytest.mark.parametrize("agent", ["anna+1", "+1"])
+def test_an_agent_with_a_plus_in_their_id_gets_in(home: Site, agent: str) -> None:
+    home.put("ha1", agent, "-")
+    assert register(home, of(agent), agent=agent).status == 200
+    assert is_registered(home, agent)
+
+
 def forged(given: PhoneCredentials, agent: str) -> PhoneCredentials:
     """Return credentials in which somebody has put another agent, or another expiry."""
     name, _, _ = given.user.split(":")

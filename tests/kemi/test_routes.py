@@ -173,6 +173,18 @@ def test_a_caller_who_gave_up_is_not_hunted_on(script: Script, world: World) -> 
     assert world.done == []
 
 
+def test_an_edge_to_which_there_is_no_way_is_passed_over_and_has_its_room_back(
+    script: Script, world: World
+) -> None:
+    world.tables["steer"]["4930111"] = f"{E1}|{E2}"
+    world.tables["room"][E1] = 5
+    world.results["tm.t_relay"] = [-1, 1]
+    script.request(world)
+    assert world.dst == f"sip:{E2}"
+    assert world.was_done("reply") == []
+    assert list(world.tables["unanswered"].values()) == [0]
+
+
 def test_given_the_relay_itself_fails_then_it_is_503(script: Script, world: World) -> None:
     world.results["tm.t_relay"] = -1
     script.request(world)

@@ -17,9 +17,11 @@ from edge.media.errors import (
     SdpError,
     UnknownCall,
 )
+from edge.media.facing import standing_answer
 from edge.media.rtpengine import AGENT, CALLER, FOREVER, MediaEngine, Party
-from edge.media.sdp import Direction, audio
+from edge.media.sdp import Direction, audio, keys_apart, with_events
 from edge.phone.rtp import RtpClock
+from edge.phone.session import EVENT_TYPE
 from edge.phone.tones import OTHER, SILENCE
 from tests.media.servers import (
     HOST,
@@ -574,3 +576,27 @@ async def test_of_a_caller_who_is_held_back_a_parted_agent_gets_nothing_and_the_
     await hears_music(caller)
     await connect(engine, caller, other)
     await hear_each_other(caller, other)
+
+
+async def test_a_callers_keys_do_not_reach_an_agent_whose_telephone_has_no_telephone_event(
+    engine: MediaEngine, people: Cast
+) -> None:
+    caller, agent = people.caller, people.agent
+    agent.session.has_events = False
+    await wait_in_queue(engine, caller)
+    offer = await engine.offer_to_agent("k", caller.sdp)
+    said = with_events(agent.session.answer(offer), caller.sdp)
+    told = await engine.join("k", said)
+    assert keys_apart(told)
+    caller.talk_to(told)
+    agent.talk_to(offer)
+    await hear_each_other(caller, agent)
+    for _ in range(2):
+        caller.stream.key("7", EVENT_TYPE)
+        await until(lambda: not caller.stream.is_keying, "it is keyed")
+        await hear_each_other(caller, agent)
+        assert agent.count(OTHER) == 0
+        said = with_events(agent.sdp, caller.sdp)
+        await engine.relay_offer("k", AGENT, CALLER, said)
+        answer = standing_answer(caller.sdp, said)
+        agent.talk_to(await engine.relay_answer("k", AGENT, CALLER, answer))

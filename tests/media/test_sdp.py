@@ -14,6 +14,7 @@ from edge.media.sdp import (
     inert_offer,
     keys_apart,
     parse,
+    with_events,
     with_origin,
 )
 
@@ -157,3 +158,39 @@ def test_rubbish_raises_sdp_error_and_nothing_else(rubbish: bytes) -> None:
             inert_answer(with_origin(sdp, 1))
         except MediaError as error:
             assert isinstance(error, SdpError)  # noqa: PT017 - success is as good
+
+
+EVENTS = "a=rtpmap:101 telephone-event/8000"
+WITH_EVENTS = described("m=audio 4000 RTP/AVP 8 101", EVENTS)
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [
+        described("m=audio 4000 RTP/AVP 0"),
+        described("m=audio 4000 RTP/AVP 0", "a=sendonly", "m=video 0 RTP/AVP 31", "a=inactive"),
+        described("m=video 0 RTP/AVP 101", "m=audio 4000 RTP/AVP 0"),
+    ],
+)
+def test_events_are_taken_by_the_number_that_the_other_side_has_for_them(mine: bytes) -> None:
+    told = with_events(mine, WITH_EVENTS)
+    before, after = audio(mine), audio(told)
+    assert after.formats == ("0", "101")
+    assert (after.host, after.port, after.direction) == (before.host, before.port, before.direction)
+    assert keys_apart(told)
+    added = set(told.splitlines()) - set(mine.splitlines())
+    assert added == {b"m=audio 4000 RTP/AVP 0 101", EVENTS.encode()}
+
+
+@pytest.mark.parametrize(
+    ("mine", "like"),
+    [
+        (WITH_EVENTS, WITH_EVENTS),
+        (described("m=audio 4000 RTP/AVP 0"), described("m=audio 4000 RTP/AVP 0")),
+        (described("m=audio 4000 RTP/AVP 0 101", "a=rtpmap:101 GSM/8000"), WITH_EVENTS),
+        (described("m=audio 4000 RTP/AVP 0"), b""),
+        (b"", WITH_EVENTS),
+    ],
+)
+def test_who_has_events_or_can_have_none_stays_as_they_are(mine: bytes, like: bytes) -> None:
+    assert with_events(mine, like) == mine

@@ -77,3 +77,10 @@ def test_a_side_without_telephone_events_is_keyed_nothing() -> None:
     ours = session()
     assert audio(ours.answer(offer)).formats == ("0",)
     assert ours.remote(offer).event_type is None
+
+
+def test_a_phone_without_telephone_event_says_so_and_takes_none() -> None:
+    ours, theirs = session(has_events=False), session().offer()
+    assert audio(ours.offer()).formats == ("0", "8")
+    assert audio(ours.answer(theirs)).formats == ("0",)
+    assert ours.remote(theirs).event_type is None

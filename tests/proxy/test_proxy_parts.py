@@ -27,9 +27,11 @@ from edge.proxy.events import (
 from edge.proxy.gate import GateEntry, GateLoad, GateState
 from edge.proxy.proxy import Proxy
 from edge.proxy.rpc import RpcClient
+from edge.proxy.secrets_file import SecretsFile
 from edge.proxy.tables import Tables, decode_file
 from state.model import AgentId, CallId, EdgeId
-from tests.kemi.phone import offer, register
+from state.phone_credentials import issue, read_secrets
+from tests.kemi.phone import asked, offer, proved, register
 from tests.kemi.sip_peer import ha1_of
 from tests.kemi.site import Site, running
 
@@ -148,6 +150,32 @@ async def test_given_tables_are_applied_then_kamailio_and_the_file_have_them(sit
         await proxy.apply(TABLES)
         assert site.row("meta", "draining") is None
         assert site.row("forward", "4930") == "t2 +4930123456"
+
+
+async def test_phone_secrets_that_were_made_private_let_phones_in(
+    site: Site, tmp_path: Path
+) -> None:
+    path, agent = tmp_path / "secrets", AgentId("bob+1")
+    path.write_text("s" * 40, encoding="utf-8")
+    path.chmod(0o640)
+    file = SecretsFile(path)
+    (secret,) = read_secrets("s" * 40)
+    until_s = int(time.clock_gettime(time.CLOCK_REALTIME)) + 60
+    given = issue(secret, agent, until_s)
+
+    def sign_in() -> int:
+        phone = site.peer()
+        challenge = asked(phone, "REGISTER", agent)
+        return proved(phone, "REGISTER", agent, challenge, given.user, given.password).status
+
+    async with started(site, Standing()) as (proxy, _events):
+        for mode, status in ((0o640, 401), (0o600, 200)):
+            path.chmod(mode)
+            assert file.has_changed() == (mode == 0o600)
+            rows = Tables(ha1={agent: "-"}, home={agent: "0.0"}, sip_secret=file.by_name, epoch=1)
+            await proxy.apply(rows)
+            assert await asyncio.to_thread(sign_in) == status
+    site.rpc("ul.rm", "location", agent)  # the site is that of the other tests, too
 
 
 async def test_rows_of_an_earlier_life_go_when_an_edge_applies_its_own(site: Site) -> None:

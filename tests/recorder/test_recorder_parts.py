@@ -71,11 +71,9 @@ def free_port() -> int:
 class WithoutEvents(Person):
     """Somebody whose telephone has no telephone-event, and keys tones."""
 
-    @property
-    def sdp(self) -> bytes:
-        """Describe them as an offer."""
-        said = re.sub(rb"a=(rtpmap|fmtp):101 .*\r\n", b"", super().sdp)
-        return said.replace(b" 101\r\n", b"\r\n")
+    def __init__(self, clock: RtpClock, name: str, *, payload_types: tuple[int, ...]) -> None:
+        super().__init__(clock, name, payload_types=payload_types)
+        self.session.has_events = False
 
 
 class Talk:

@@ -168,6 +168,15 @@ async def test_a_recording_that_no_site_takes_keeps_no_other_from_being_copied(
     assert set(replicator.uncounted) == {"a" * 24, OTHER}, "nobody else has it"
 
 
+async def test_a_recording_whose_manifest_nobody_can_read_does_not_count_as_copied(
+    sites: TwoSites,
+) -> None:
+    (sites.a.store / "main" / "manifests" / f"{OTHER}.json").write_bytes(b"{}")
+    replicator = sites.replicator()
+    await until_counted(sites, replicator)
+    assert replicator.count == 1
+
+
 async def test_nothing_is_counted_while_the_other_site_is_away(sites: TwoSites) -> None:
     await sites.receiver.close()
     replicator = sites.replicator()

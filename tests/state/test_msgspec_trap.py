@@ -5,28 +5,12 @@ The process then dies of SIGSEGV after its work is done, one in five, and its ex
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-
-import msgspec
-from msgspec import Struct, inspect
+from msgspec import inspect
 
 import drills
 import edge
 import state
-
-OURS = {"state", "edge", "drills"}
-
-
-def _unions(kind: object) -> list[inspect.UnionType]:
-    """Return the unions in a type, at any depth that is its own."""
-    found = [kind] if isinstance(kind, inspect.UnionType) else []
-    within: list[object] = list(getattr(kind, "types", ()))
-    within += [getattr(kind, name, None) for name in ("item_type", "key_type", "value_type")]
-    for each in within:
-        if each is not None:
-            found += _unions(each)
-    return found
+from tests.state.shapes import kinds_of, structs, within
 
 
 def is_trap(union: inspect.UnionType) -> bool:
@@ -37,31 +21,14 @@ def is_trap(union: inspect.UnionType) -> bool:
     )
 
 
-def _structs() -> list[type[Struct]]:
-    for package in (state, edge, drills):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not any(part in module.name for part in ("kemi", "__main__", "etcdpb")):
-                importlib.import_module(module.name)
-    found, left = [], [Struct]
-    while left:
-        below = left.pop().__subclasses__()
-        found += [
-            each for each in below if each.__module__.split(".")[0] in {"state", "edge", "drills"}
-        ]
-        left += below
-    return found
-
-
 def test_no_record_or_table_has_a_pattern_beside_a_list() -> None:
-    structs = _structs()
-    assert len(structs) > 100
-    for each in structs:
-        try:
-            fields = msgspec.structs.fields(each)
-            kinds = inspect.multi_type_info([field.type for field in fields])
-        except (TypeError, NameError):
-            continue  # a value that is never read from outside
-        assert not any(is_trap(union) for kind in kinds for union in _unions(kind)), each
+    found = structs((state, edge, drills))
+    assert len(found) > 100
+    for each in found:
+        parts = [part for kind in kinds_of(each) for part in within(kind)]
+        assert not any(isinstance(part, inspect.UnionType) and is_trap(part) for part in parts), (
+            each
+        )
 
 
 def test_the_trap_is_known_when_it_is_seen() -> None:
