@@ -42,10 +42,11 @@ def never_met(caller: CallerReport, agent: AgentReport | None) -> bool:
 
     The next life of the edge knows that the agent was rung, and lets the caller wait for another.
     """
-    if agent is None or agent.hung_up_ms is None or caller.hung_up_ms is None:
+    left_ms = None if agent is None else agent.busy_until_ms
+    if agent is None or left_ms is None or caller.hung_up_ms is None:
         return False
     has_met = caller.joined_ms is not None or agent.last_heard_ms is not None
-    return not has_met and caller.hung_up_ms - agent.hung_up_ms > ALONE_MS
+    return not has_met and caller.hung_up_ms - left_ms > ALONE_MS
 
 
 def agent_ended_nothing(caller: CallerReport, agent: AgentReport) -> bool:

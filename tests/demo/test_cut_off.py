@@ -163,6 +163,13 @@ def test_a_caller_whose_agent_answered_an_edge_that_was_gone_waits_on(
     assert outcome_by_people(replace(told, **changes), by_agent, deaf) is outcome
 
 
+def test_an_agent_whom_the_next_life_lets_go_has_met_nobody_either() -> None:
+    told = replace(caller(37_000, 37_010, 0, SIPP), joined_ms=None)
+    by_agent = replace(agent(None, 3000, 0, End.FAR_END), last_heard_ms=None)
+    deaf = Audio(caller_heard_agent=False, agent_heard_caller=False, strangers=frozenset())
+    assert outcome_by_people(told, by_agent, deaf) is Outcome.ABANDONED
+
+
 hang_ups = st.integers(min_value=0, max_value=4000)
 
 
