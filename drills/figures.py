@@ -32,7 +32,7 @@ from drills.recovery import (
     sign_in_rto_s,
     writes,
 )
-from drills.seen import Seen
+from drills.seen import Redialled, Seen
 from drills.talks import talks
 from drills.truth import untrue_agent_s
 
@@ -96,7 +96,8 @@ def figures(seen: Seen) -> dict[str, float | None]:
 def places(seen: Seen) -> dict[str, float | None]:
     """Return how many dialled again, and what share of them had their place back.
 
-    Who was served before the lost ticket was closed had no place to get back, and lost nothing.
+    Who had been given the agent whom they then heard before the lost ticket was closed had no place
+    to get back, and lost nothing.
     """
     created = {
         each.ticket.sip_call_id: each.create_revision
@@ -114,15 +115,32 @@ def places(seen: Seen) -> dict[str, float | None]:
     back = 0
     for each in had_one:
         lost_ms = closed_ms.get(calls[each.lost_sip_call_id])
-        was_served_first = (
-            each.joined_ms is not None and lost_ms is not None and each.joined_ms <= lost_ms
-        )
+        given_ms = _given_ms(seen, each)
+        was_served_first = given_ms is not None and lost_ms is not None and given_ms <= lost_ms
         back += was_served_first or (each.sip_call_id, created[each.lost_sip_call_id]) in given
     return {
         "redialled": len(had_one),
         "redial_answered": sum(each.joined_ms is not None for each in had_one),
         "places_regained": back / len(had_one) if had_one else None,
     }
+
+
+def _given_ms(seen: Seen, caller: Redialled) -> int | None:
+    """Return when somebody who dialled again was given the agent whom they heard."""
+    if caller.joined_ms is None:
+        return None
+    given_ms = None
+    for each in seen.tickets:
+        ticket = each.ticket
+        if ticket is None or ticket.sip_call_id != caller.sip_call_id:
+            continue
+        if each.at_ms > caller.joined_ms:
+            break
+        if ticket.agent is None:
+            given_ms = None
+        elif given_ms is None:
+            given_ms = each.at_ms
+    return caller.joined_ms if given_ms is None else given_ms
 
 
 def _is_unanswered(row: Row, t0_ms: int) -> bool:

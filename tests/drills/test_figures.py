@@ -25,6 +25,7 @@ from drills.recovery import data_rto_s, offer_wait_s, sign_in_rto_s, writes
 from drills.seen import Redialled, Seen, Written
 from drills.talks import talks
 from state.model import (
+    AgentId,
     CallId,
     CallRecord,
     DidNumber,
@@ -530,6 +531,13 @@ def test_who_dials_again_has_the_place_back_that_the_lost_ticket_had() -> None:
     # Served before the lost place was free.
     served = replace(whole, redialled=(redialled(joined_ms=25),))
     assert share(*lost, by=served) == 1.0
+    # Given an agent before that, and heard them after; not if that agent did not take the call.
+    rung = ticket_at(25, "new", 90, agent=AgentId("ann"))
+    heard = replace(whole, redialled=(redialled(joined_ms=35),))
+    assert share(*lost[:2], rung, lost[2], by=heard) == 1.0
+    again = (ticket_at(32, "new", 90), ticket_at(33, "new", 90, agent=AgentId("ben")))
+    assert share(*lost[:2], rung, lost[2], *again, by=heard) == 0.0
+    assert share(*lost, ticket_at(33, "new", 90, agent=AgentId("ben")), by=heard) == 0.0
     # Who had no ticket had no place.
     assert share(ticket_at(20, "new", 90)) is None
 
