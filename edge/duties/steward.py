@@ -39,7 +39,7 @@ from state.keys import Kind
 from state.listing import read_all
 from state.mirror import Mirror, MirrorState
 from state.model import FIRST_EPOCH, AgentId, EdgeId, SiteId
-from state.pace import pause_s
+from state.pace import Pace
 from state.snapshot import Snapshot, replace, version_of
 from state.store import Store
 from state.wake import Wake
@@ -210,12 +210,12 @@ class Steward:
                 log.warning("site_standing", of=site, illness=standing.illness, was=was.illness)
 
     async def _tell(self) -> None:
-        took_s = 0.0
+        pace = Pace(_LATER_S)
         while True:
-            await self._until_due(pause_s(_LATER_S, took_s))
+            await self._until_due(pace.pause_s)
             snapshot, began_s = self._snapshot(), self._clock.now().mono_s
             tables = self._tables(snapshot)
-            took_s = self._clock.now().mono_s - began_s
+            pace.took(self._clock.now().mono_s - began_s)
             if tables is not None:
                 await self._proxy.apply(tables)
                 await self._sign_out_the_barred(snapshot)
@@ -378,12 +378,12 @@ class Steward:
         return await self._proxy.gate_of(agent)
 
     async def _reconcile(self) -> None:
-        took_s = 0.0
+        pace = Pace(RECONCILE_S)
         while True:
-            await asyncio.sleep(pause_s(RECONCILE_S, took_s))
+            await asyncio.sleep(pace.pause_s)
             began_s = self._clock.now().mono_s
             await self._read_registered()
-            took_s = self._clock.now().mono_s - began_s
+            pace.took(self._clock.now().mono_s - began_s)
 
     async def _read_registered(self) -> None:
         self._keeper.reading()

@@ -24,7 +24,7 @@ from edge.proxy.rpc import RpcClient
 from edge.proxy.stream import EventStream
 from edge.proxy.tables import Drop, Key, Put, Tables
 from state.model import AgentId, EdgeId
-from state.pace import pause_s
+from state.pace import Pace
 from state.wake import Wake
 
 log = structlog.get_logger()
@@ -240,16 +240,16 @@ class Proxy:
         log.info("gate_loaded", edge=self._edge, offers=len(load.offers), floor=str(load.floor))
 
     async def _keep_gate_settled(self) -> None:
-        loop, took_s = asyncio.get_running_loop(), 0.0
+        loop, pace = asyncio.get_running_loop(), Pace(SETTLE_S)
         while True:
-            if await self._gate_opened.wait(pause_s(SETTLE_S, took_s)):
+            if await self._gate_opened.wait(pace.pause_s):
                 # An offer that stood when the gate was loaded may have been refused just before,
                 # by the gate that was still shut: no BYE or CANCEL will ever free it.
                 await asyncio.sleep(AFTER_LOAD_S)
             began_s = loop.time()
             with contextlib.suppress(ProxyError):
                 await self.settle_gate()
-            took_s = loop.time() - began_s
+            pace.took(loop.time() - began_s)
 
     async def settle_gate(self, agents: Collection[AgentId] | None = None) -> frozenset[AgentId]:
         """Free the gates that hold agents for offers that are gone; return whose.

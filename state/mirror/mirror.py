@@ -21,7 +21,7 @@ from msgspec import Struct
 from state import keys
 from state.errors import CompactedError, StateError
 from state.listing import pages
-from state.pace import pause_s
+from state.pace import Pace
 from state.snapshot import Delta, Listener, Replacing, Snapshot, replace, step
 
 if TYPE_CHECKING:
@@ -292,12 +292,12 @@ class Mirror:
     # ---- checking --------------------------------------------------------------------------------
 
     async def _check_for_ever(self) -> None:
-        took_s = 0.0
+        pace = Pace(self._settings.check_every_s)
         while True:
-            await asyncio.sleep(pause_s(self._settings.check_every_s, took_s))
+            await asyncio.sleep(pace.pause_s)
             began_s = self._clock.now().mono_s
             await self._attempt("check", self._check)
-            took_s = self._clock.now().mono_s - began_s
+            pace.took(self._clock.now().mono_s - began_s)
 
     async def _check(self) -> None:
         """Compare with the store; ask for a new list if an event has been lost.
@@ -339,13 +339,14 @@ class Mirror:
     # ---- saving ----------------------------------------------------------------------------------
 
     async def _save_for_ever(self, disk: DiskCopy) -> None:
+        pace = Pace(self._settings.save_every_s)
         while True:
             while self._snapshot.raw is self._saved:
                 await self._turned.wait()
             began_s = self._clock.now().mono_s
             await self._attempt("save", lambda: self._save(disk))
-            took_s = self._clock.now().mono_s - began_s
-            await asyncio.sleep(pause_s(self._settings.save_every_s, took_s))
+            pace.took(self._clock.now().mono_s - began_s)
+            await asyncio.sleep(pace.pause_s)
 
     async def _save(self, disk: DiskCopy) -> None:
         """Save the snapshot in a thread, which may read it while the loop goes on: it is frozen."""

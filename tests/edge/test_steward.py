@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +17,7 @@ from edge.duties.steward import Steward
 from edge.media.relay import Relay
 from edge.proxy.events import Forwarded, GoodbyeUnheard
 from edge.proxy.gate import GateLoad
+from edge.proxy.proxy import SETTLE_S
 from edge.settings import Settings
 from state import keys
 from state.clock import ManualClock
@@ -223,3 +225,28 @@ async def test_the_gate_of_whom_nobody_heard_hang_up_is_looked_at_once_their_off
         assert looked == [{ANN}]
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
+
+
+@in_virtual_time
+async def test_all_gates_are_looked_at_soon_again_though_a_look_was_held_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An edge is frozen for 14 s in the middle of it: not how long it takes to look."""
+    looked: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def settle_gate() -> frozenset[AgentId]:
+        looked.append(loop.time())
+        await asyncio.sleep(14.0 if len(looked) == 2 else 0.1)
+        return frozenset()
+
+    async with house() as made:
+        proxy = made.steward._proxy  # noqa: SLF001 - no Kamailio
+        monkeypatch.setattr(proxy, "settle_gate", settle_gate)
+        keeping = asyncio.create_task(proxy._keep_gate_settled())  # noqa: SLF001 - what it runs
+        await asyncio.sleep(90.0)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+    pauses = [after - before for before, after in pairwise(looked)]
+    assert max(pauses) <= SETTLE_S + 14.1
+    assert len(looked) >= 4
