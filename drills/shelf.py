@@ -21,6 +21,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from custody.disk import write_whole
 from drills.evidence import FIRST, Evidence, TamperedError, hash_of, open_sealed, seal
 from drills.lever import HOME
 
@@ -89,13 +90,16 @@ class Shelf:
             yield run_name(drill, runs[-1] if runs else ""), self.last_hash()
 
     def put(self, evidence: Evidence, files: dict[str, bytes], page: str) -> Path:
-        """Keep a piece and the files beside it; return its folder."""
+        """Keep a piece and the files beside it; return its folder.
+
+        Others see it, and a crash leaves it, as a whole or not at all.
+        """
         folder = self.folder(evidence.run)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, content in files.items():
             (folder / name).write_bytes(content)
         (folder / PAGE).write_text(page)
-        (folder / EVIDENCE).write_bytes(seal(evidence, self._key()))
+        write_whole(folder / EVIDENCE, seal(evidence, self._key()))
         return folder
 
     def read(self, run: str) -> Evidence:

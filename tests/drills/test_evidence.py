@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -143,6 +144,25 @@ def test_the_shelf_keeps_pieces_in_a_chain_and_misses_one_that_is_taken_out(
     (shelf.folder("r3") / "callers.pcap").write_bytes(b"other")
     with pytest.raises(TamperedError):
         shelf.read("r3")
+
+
+def test_a_piece_that_the_disk_took_half_of_is_not_on_the_shelf(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    with shelf.adding("site_killed") as (run, previous):
+        shelf.put(piece(run, previous), FILES, "page")
+    size = (shelf.folder(run) / EVIDENCE).stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
+    try:
+        with (
+            pytest.raises(OSError, match="File too large"),
+            shelf.adding("site_killed") as (second, before),
+        ):
+            shelf.put(piece(second, before), FILES, "page")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert shelf.runs() == [run]
+    assert len(list(shelf.read_all())) == 1
 
 
 def test_runs_of_one_drill_are_found_without_reading_the_others(tmp_path: Path) -> None:
