@@ -6,6 +6,7 @@ though it is furnished in the same way. A new table has to be furnished, or the 
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -59,12 +60,31 @@ def leaked(reply: Reply, sent: Sent, theirs: frozenset[str]) -> set[str]:
     return {word for word in theirs if word in told and word not in sent.words}
 
 
+def without_own_attempts(reply: Reply, sent: Sent, asked: set[str]) -> Reply:
+    """Return an answer of the audit log without what our own people have asked for in vain.
+
+    Who reached for what is another tenant's stands in the log of their own, with the id that they
+    gave: how much of that is on a page depends on how far the log is behind.
+    """
+    if not sent.route.path.startswith("/v1/audit") or reply.status != 200:
+        return reply
+    try:
+        told = reply.json
+    except ValueError:
+        return reply
+    for entry in told.get("items", [told]):
+        if entry.get("decision") == "foreign" and entry.get("thing") in asked:
+            del entry["thing"]
+    return replace(reply, body=json.dumps(told).encode())
+
+
 async def test_no_byte_of_another_tenant_is_told_to_any_role(scene: Scene) -> None:
     ours, theirs = await both(scene)
     words = await secrets_of(scene.center, theirs, ours)
     assert len(words) > 80
     leaks: list[str] = []
     said: set[str] = set()
+    asked_for: set[str] = set()
     count = 0
     people = await everybody(scene.center, ours)
     asked = [
@@ -79,9 +99,12 @@ async def test_no_byte_of_another_tenant_is_told_to_any_role(scene: Scene) -> No
                     reply = await each.by(person)
                     assert reply.status != 500, (role, each)
                     count += 1
+                    names = {word for word in words if word in each.words}
+                    asked_for |= names
                     if not is_reading:
-                        said |= {word for word in words if word in each.words}
-                    if found := leaked(reply, each, words) - said:
+                        said |= names
+                    told = without_own_attempts(reply, each, asked_for)
+                    if found := leaked(told, each, words) - said:
                         leaks.append(f"{role}: {each.route.name} {each.path}: {found}")
     assert not leaks, "\n".join(leaks[:20])
     assert count > 3000
