@@ -142,10 +142,12 @@ async def _given_up_by_another(
 
 
 @in_virtual_time
-async def test_a_call_that_another_edge_refused_just_before_is_taken_over() -> None:
+@pytest.mark.parametrize("ending", [_REFUSED, _CANCELLED], ids=["refused", "cancelled there"])
+async def test_a_call_that_another_edge_gave_up_just_before_is_taken_over(ending: Ending) -> None:
+    """Where it was cancelled two edges had it, as the first to get it was slow, and answered."""
     async with center("ann") as made:
         a1 = made.edges["a1"]
-        await _given_up_by_another(made, "again@carrier")
+        await _given_up_by_another(made, "again@carrier", ending)
         theirs = await a1.waiting(SALES, sip_call_id="again@carrier")
         await a1.rung("ann")
         assert [each.holder for each in await made.tickets()] == ["a1"]
@@ -153,23 +155,8 @@ async def test_a_call_that_another_edge_refused_just_before_is_taken_over() -> N
         await settle()
         await _cancelled(a1)
         await made.nothing_is_left()
-        assert (await made.record(a1, theirs)).outcome is Outcome.ABANDONED
-
-
-@in_virtual_time
-async def test_a_call_that_the_proxy_has_cancelled_at_another_edge_is_kept() -> None:
-    # Two edges had it, as the first to get it was slow. It answered, and the other is told so.
-    async with center("ann") as made:
-        a1 = made.edges["a1"]
-        await _given_up_by_another(made, "twice@carrier", _CANCELLED)
-        theirs = await a1.waiting(SALES, sip_call_id="twice@carrier")
-        await a1.rung("ann")
-        assert [each.holder for each in await made.tickets()] == ["a1"]
-        a1.sip.hang_up(theirs)
-        await settle()
-        await _cancelled(a1)
-        await made.nothing_is_left()
-        assert (await made.record(a1, theirs)).cause == "caller_hung_up"
+        record = await made.record(a1, theirs)
+        assert (record.outcome, record.cause) == (Outcome.ABANDONED, "caller_hung_up")
 
 
 @in_virtual_time
