@@ -172,12 +172,9 @@ def test_an_agent_with_any_sign_of_an_id_signs_in_is_rung_talks_and_hangs_up(
     assert site.row("gate", agent) == "1.7.idle."
 
 
-@pytest.mark.parametrize("to_agent", ["routable"], indirect=True)
-def test_a_phones_goodbye_whose_answer_is_lost_frees_the_gate_when_it_is_said_again(
-    site: Site, to_agent: Dialog
-) -> None:
-    edge, phone = to_agent.near, to_agent.far
-    bye = phone.request(
+def goodbye(to_agent: Dialog) -> str:
+    """Return the BYE of the agent's phone."""
+    return to_agent.far.request(
         "BYE",
         to_agent.near_uri,
         call_id=to_agent.call_id,
@@ -185,7 +182,14 @@ def test_a_phones_goodbye_whose_answer_is_lost_frees_the_gate_when_it_is_said_ag
         to_tag="t",
         headers=to_agent.routes,
     )
-    phone.send(bye)
+
+
+@pytest.mark.parametrize("to_agent", ["routable"], indirect=True)
+def test_a_phones_goodbye_whose_answer_is_lost_frees_the_gate_when_it_is_said_again(
+    site: Site, to_agent: Dialog
+) -> None:
+    edge, phone = to_agent.near, to_agent.far
+    phone.send(goodbye(to_agent))
     edge.wait("BYE")
     assert site.row("gate", "alice") == "1.7.talking.c"
     edge.respond(edge.wait("BYE"), 200)
@@ -196,15 +200,7 @@ def test_a_phones_goodbye_whose_answer_is_lost_frees_the_gate_when_it_is_said_ag
 @pytest.mark.parametrize("to_agent", ["routable"], indirect=True)
 def test_a_phones_goodbye_to_a_dead_edge_frees_no_gate(site: Site, to_agent: Dialog) -> None:
     phone = to_agent.far
-    bye = phone.request(
-        "BYE",
-        to_agent.near_uri,
-        call_id=to_agent.call_id,
-        cseq=5,
-        to_tag="t",
-        headers=to_agent.routes,
-    )
-    phone.send(bye)
+    phone.send(goodbye(to_agent))
     assert phone.final(timeout_s=6).status == 408
     assert site.row("gate", "alice") == "1.7.talking.c"
 
