@@ -186,7 +186,7 @@ class CallMedia:
             told = await self._engine.offer_caller(self._call)
         else:
             self._said[Side.CALLER] = sdp
-            told = await self._engine.hold_caller(self._call, sdp)
+            told = await self._engine.hold_caller(self._call, sdp, is_new=True)
         self._told[Side.CALLER] = told
         return told
 

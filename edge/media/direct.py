@@ -26,7 +26,13 @@ class DirectMedia:
     def close(self) -> None:
         """Nothing has to be closed."""
 
-    async def hold_caller(self, call: str, caller_sdp: bytes) -> bytes:
+    async def hold_caller(
+        self,
+        call: str,
+        caller_sdp: bytes,
+        *,
+        is_new: bool = False,  # noqa: ARG002 - nobody is waited for
+    ) -> bytes:
         """Answer the caller with the discard port: nobody is there yet."""
         answer = inert_answer(caller_sdp)
         self._callers[call] = caller_sdp

@@ -20,8 +20,8 @@ class Relay(Protocol):
         """Close it."""
         ...
 
-    async def hold_caller(self, call: str, caller_sdp: bytes) -> bytes:
-        """Take the caller in; return the answer for them."""
+    async def hold_caller(self, call: str, caller_sdp: bytes, *, is_new: bool = False) -> bytes:
+        """Take the caller in; return the answer for them. Who `is_new` is to hear soon of a no."""
         ...
 
     async def offer_caller(self, call: str) -> bytes:

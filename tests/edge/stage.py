@@ -220,11 +220,11 @@ class TroubledMedia(DirectMedia):
         if fault is not None:
             raise fault
 
-    async def hold_caller(self, call: str, caller_sdp: bytes) -> bytes:
+    async def hold_caller(self, call: str, caller_sdp: bytes, *, is_new: bool = False) -> bytes:
         await self._step("hold_caller")
         self.offers.append(("hold_caller", caller_sdp))
         self.agents.pop(call, None)  # the caller's audio goes to the queue
-        return await super().hold_caller(call, caller_sdp)
+        return await super().hold_caller(call, caller_sdp, is_new=is_new)
 
     async def offer_caller(self, call: str) -> bytes:
         await self._step("offer_caller")

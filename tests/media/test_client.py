@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from edge.media import ng
 from edge.media.errors import MediaUnavailable
 from edge.media.rtpengine.client import AT_ONCE, NgClient
+from edge.media.rtpengine.engine import MediaEngine
+from tests.edge.fake_telephony import CALLER_SDP
 
 pytestmark = pytest.mark.parts
 HOST = "127.0.0.1"
@@ -99,3 +102,28 @@ async def test_who_waits_for_their_turn_when_the_client_is_closed_is_told(
     client.close()
     found = await asyncio.gather(*asking, return_exceptions=True)
     assert all("closed" in str(each) for each in found)
+
+
+async def test_a_call_that_is_taken_outlives_a_relay_that_is_silent_for_too_long_for_a_new_one(
+    slow: Slow,
+) -> None:
+    assert slow.transport is not None
+    port = slow.transport.get_extra_info("sockname")[1]
+    engine = MediaEngine(owner="a1", host=HOST, port=port, timeout_s=0.2, patience_s=30.0)
+    await engine.start()
+    try:
+        music = asyncio.create_task(engine.play("taken", Path("music.wav")))
+        for new in (
+            engine.hold_caller("new", CALLER_SDP, is_new=True),
+            engine.offer_caller("late"),
+            engine.has("taken"),
+        ):
+            with pytest.raises(MediaUnavailable, match=r"in 0\.2 s"):
+                await new
+        assert not music.done()
+        while not music.done():
+            slow.answer()
+            await asyncio.sleep(0.01)
+        assert await music == 0.0
+    finally:
+        engine.close()

@@ -106,13 +106,18 @@ class _Question:
     command: ng.Command
     datagram: bytes
     reply: asyncio.Future[ng.Reply]
+    within_s: float
     ends_s: float = 0.0
     sent: int = 0
     timer: asyncio.TimerHandle | None = None
 
 
 class NgClient:
-    """A client of one rtpengine. `timeout_s` bounds every command, repetitions included."""
+    """A client of one rtpengine.
+
+    `timeout_s` bounds every command that is not asked with a bound of its own, repetitions and the
+    wait for its turn included.
+    """
 
     def __init__(self, host: str, port: int, *, timeout_s: float = 1.0) -> None:
         self._address = (host, port)
@@ -140,19 +145,19 @@ class NgClient:
         self._counts.strays = self._wire.strays
         return self._counts
 
-    async def ask(self, command: ng.Command) -> ng.Reply:
+    async def ask(self, command: ng.Command, *, within_s: float | None = None) -> ng.Reply:
         """Send `command`, return the reply; any other result than ok is raised as `MediaError`."""
-        reply = await self._exchange(command)
+        reply = await self._exchange(command, self._timeout_s if within_s is None else within_s)
         if reply.result in {"ok", "pong"}:
             return reply
         self._counts.refused += 1
         raise _refusal(command, reply)
 
-    async def _exchange(self, command: ng.Command) -> ng.Reply:
+    async def _exchange(self, command: ng.Command, within_s: float) -> ng.Reply:
         loop = asyncio.get_running_loop()
         cookie = f"{self._prefix}_{next(self._numbers)}"
-        question = _Question(command, ng.encode(cookie, command), loop.create_future())
-        question.ends_s = loop.time() + self._timeout_s
+        question = _Question(command, ng.encode(cookie, command), loop.create_future(), within_s)
+        question.ends_s = loop.time() + within_s
         await self._turn(question)
         try:
             if self._wire.sock is None:
@@ -198,7 +203,7 @@ class NgClient:
         host, port = self._address
         return MediaUnavailable(
             f"rtpengine at {host}:{port} did not answer `{question.command.verb}` "
-            f"in {self._timeout_s:g} s: is it running, and is that its --listen-ng address?"
+            f"in {question.within_s:g} s: is it running, and is that its --listen-ng address?"
         )
 
 

@@ -25,14 +25,26 @@ class MediaEngine:
     `call` is any word that names the call here; it goes out as `OWNER:call`, so that two edges
     which both took the same INVITE do not get at each other's media, and `calls_of` a dead edge
     can be ended. Session descriptions are bytes in and bytes out. Every method raises
-    `MediaUnavailable` after at most `timeout_s` a command, `MediaExhausted` when there are no
+    `MediaUnavailable` when there is no answer in time, `MediaExhausted` when there are no
     ports (the call is then gone, with its music), `UnknownCall` when rtpengine has lost the call,
     and `SdpError` for a description that cannot be used.
+
+    In time is `timeout_s` a command for new callers, whom another site can still take, and for
+    questions; `patience_s` for calls that are taken, which would end for want of an answer.
     """
 
-    def __init__(self, *, owner: str, host: str, port: int, timeout_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        *,
+        owner: str,
+        host: str,
+        port: int,
+        timeout_s: float = 1.0,
+        patience_s: float = 3.0,
+    ) -> None:
         self._owner = owner
         self._client = NgClient(host, port, timeout_s=timeout_s)
+        self._patience_s = patience_s
 
     async def start(self) -> None:
         """Open the socket. Succeeds without a running rtpengine."""
@@ -44,18 +56,19 @@ class MediaEngine:
 
     # -- the caller waits
 
-    async def hold_caller(self, call: str, caller_sdp: bytes) -> bytes:
+    async def hold_caller(self, call: str, caller_sdp: bytes, *, is_new: bool = False) -> bytes:
         """Take the caller in, or back from an agent; return the answer for them (200 OK).
 
         From an agent, follow it with `drop_agent` and `play`.
         """
+        ask = self._ask_soon if is_new else self._ask
         offered, answered = plan.to_queue(self._name(call), caller_sdp)
-        await self._ask(offered)
-        return _sdp(await self._ask(answered))
+        await ask(offered)
+        return _sdp(await ask(answered))
 
     async def offer_caller(self, call: str) -> bytes:
         """Make an offer for a caller who sent none (late offer); then `caller_answered`."""
-        return _sdp(await self._ask(plan.from_queue(self._name(call))))
+        return _sdp(await self._ask_soon(plan.from_queue(self._name(call))))
 
     async def caller_answered(self, call: str, caller_sdp: bytes) -> None:
         """Take in the answer to `offer_caller` (it came with the ACK)."""
@@ -154,12 +167,12 @@ class MediaEngine:
 
     async def ping(self) -> None:
         """Ask whether it lives."""
-        await self._ask(Command(verb=Verb.PING))
+        await self._ask_soon(Command(verb=Verb.PING))
 
     async def packets_from(self, call: str) -> dict[Party, int] | None:
         """Return how many RTP packets each party has sent; None when rtpengine has no such call."""
         try:
-            reply = await self._ask(Command(verb=Verb.QUERY, call=self._name(call)))
+            reply = await self._ask_soon(Command(verb=Verb.QUERY, call=self._name(call)))
         except UnknownCall:
             return None
         return {
@@ -179,7 +192,7 @@ class MediaEngine:
 
     async def calls_of(self, owner: str) -> tuple[str, ...]:
         """Return the calls of another edge of this site."""
-        reply = await self._ask(Command(verb=Verb.LIST, limit=_LISTED))
+        reply = await self._ask_soon(Command(verb=Verb.LIST, limit=_LISTED))
         prefix = f"{owner}:"
         return tuple(name[len(prefix) :] for name in reply.calls if name.startswith(prefix))
 
@@ -199,6 +212,9 @@ class MediaEngine:
         return f"{self._owner}:{call}"
 
     async def _ask(self, command: Command) -> Reply:
+        return await self._client.ask(command, within_s=self._patience_s)
+
+    async def _ask_soon(self, command: Command) -> Reply:
         return await self._client.ask(command)
 
 
