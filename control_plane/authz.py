@@ -42,7 +42,7 @@ class Why(StrEnum):
     CONDITION = "condition"
     """Lines would allow it, under conditions that do not hold."""
     FOREIGN = "foreign"
-    """The thing is another tenant's."""
+    """The tenant has no such thing: it is another one's, or there is none. Nobody is told which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

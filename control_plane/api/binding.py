@@ -17,7 +17,7 @@ from control_plane.api import answering, gate, idempotency, noting, paging, pars
 from control_plane.api.ask import Ask
 from control_plane.api.route import AnyRoute, Stream, Tx
 from control_plane.audit.errors import AUDIT_UNAVAILABLE
-from control_plane.errors import ApiError, DatabaseUnavailableError
+from control_plane.errors import NOT_FOUND, ApiError, DatabaseUnavailableError
 from control_plane.permissions import Permission
 from control_plane.services import SERVICES, Services
 from control_plane.subjects import Circumstances, Thing
@@ -115,7 +115,7 @@ async def _carry_out(ask: AnyAsk, once: idempotency.Once | None) -> web.StreamRe
 async def _decide(ask: AnyAsk) -> None:
     route = ask.route
     if isinstance(route.access, Permission):
-        ask.thing = await route.thing(ask) if route.thing else _any(ask, route.access)
+        ask.thing = await _thing(ask, route.access)
         ask.decision = gate.decide(ask.services, route, ask.question(route.access, ask.thing))
     if route.is_socket and noting.is_telling(ask):
         noting.look(ask)  # it ends when the listener goes
@@ -128,6 +128,34 @@ def _check_log(ask: AnyAsk) -> None:
         raise RuntimeError(f"{route.name} wrote without a word in the audit log")
     if route.is_sealed and route.transaction is Tx.NONE and not ask.is_sealed:
         raise RuntimeError(f"{route.name} did not seal its entry of the audit log")
+
+
+async def _thing(ask: AnyAsk, permission: Permission) -> Thing:
+    """Return what the policy decides on: what the route names, or the kind as a whole.
+
+    What is another tenant's and what is not there become one and the same, so that neither the
+    answer, nor the audit log, nor a figure tells which of them it was.
+    """
+    if ask.route.thing is None:
+        return _any(ask, permission)
+    try:
+        found: Thing = await ask.route.thing(ask)
+    except ApiError as error:
+        if error.problem is not NOT_FOUND:
+            raise
+        return _nobodys(ask, permission)
+    return found if found.tenant == ask.tenant else _nobodys(ask, permission)
+
+
+def _nobodys(ask: AnyAsk, permission: Permission) -> Thing:
+    """Return what this tenant does not have, by the word that the path gives first.
+
+    A word without a letter is left out: a caller's number may have been put there, and logs keep
+    what they are told.
+    """
+    word = next((str(value) for _, value in ask.at), "")
+    named = word if any(each.isalpha() for each in word) else ""
+    return Thing(kind=permission.kind, tenant="", id=named)
 
 
 def _any(ask: AnyAsk, permission: Permission) -> Thing:
