@@ -76,7 +76,6 @@ async def listen(ask: Asked) -> web.StreamResponse:
     )
     if not socket.can_prepare(ask.request).ok:
         raise ApiError(NOT_A_SOCKET, headers={"Upgrade": "websocket"})
-    await socket.prepare(ask.request)
     listener = Listener(
         subject=ask.subject,
         tenant=ask.tenant,
@@ -84,7 +83,9 @@ async def listen(ask: Asked) -> web.StreamResponse:
         is_fresh=ask.is_fresh,
         known_s=ask.services.clock.now().mono_s,
     )
+    hub.admit(listener)
     try:
+        await socket.prepare(ask.request)
         await hub.welcome(listener, ask.query.after)
         await _converse(socket, listener, ask.services.settings.limits.send_s)
     finally:

@@ -59,6 +59,8 @@ class Hub:
     def __init__(self, services: Services, follower: Follower) -> None:
         self._services = services
         self._follower = follower
+        self._admitted: set[Listener] = set()
+        """Who has a place: those who listen, and those who are about to."""
         self._listeners: set[Listener] = set()
         self._ring = Ring()
         self._newsroom = Newsroom(follower.to)
@@ -86,12 +88,12 @@ class Hub:
 
     @property
     def count(self) -> int:
-        """Return how many listen."""
-        return len(self._listeners)
+        """Return how many have a place."""
+        return len(self._admitted)
 
     def count_of(self, subject: str) -> int:
-        """Return how many streams somebody has."""
-        return sum(each.subject.id == subject for each in self._listeners)
+        """Return how many places somebody has."""
+        return sum(each.subject.id == subject for each in self._admitted)
 
     def _begin(self, snapshot: Snapshot) -> None:
         self._newsroom.begin(snapshot, self._follower.clock.now())
@@ -154,6 +156,13 @@ class Hub:
 
     # ---- listeners -------------------------------------------------------------------------------
 
+    def admit(self, listener: Listener) -> None:
+        """Give somebody a place, until `forget`: before anything is waited for on their behalf.
+
+        Else all who come at once would be let in by the same count.
+        """
+        self._admitted.add(listener)
+
     async def welcome(self, listener: Listener, cursor: int | None) -> None:
         """Let somebody listen, from `cursor` on where that can still be."""
         missed = None if cursor is None else await self._missed(cursor)
@@ -184,7 +193,8 @@ class Hub:
         return self._ring.after(cursor)
 
     def forget(self, listener: Listener) -> None:
-        """Let somebody listen no longer."""
+        """Let somebody listen no longer; their place is free."""
+        self._admitted.discard(listener)
         self._listeners.discard(listener)
         if not self._listeners:
             self._is_empty.set()

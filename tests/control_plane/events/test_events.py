@@ -467,6 +467,40 @@ async def test_one_person_has_so_many_streams_and_no_more(scene: Scene) -> None:
         await socket.close()
 
 
+async def test_streams_that_are_still_being_let_in_count_too(scene: Scene) -> None:
+    person = await manager(scene)
+    sent = {"Authorization": f"Bearer {person.token}"}
+    # Of a cursor that is ahead of this control plane, which is waited for.
+    url = f"http://center/v1/events?after={scene.mirror.snapshot.revision + 1000}"
+    client = scene.center.client
+    tries = [asyncio.create_task(client.ws_connect(url, headers=sent)) for _ in range(25)]
+    told = await asyncio.gather(*tries, return_exceptions=True)
+    sockets = [each for each in told if isinstance(each, aiohttp.ClientWebSocketResponse)]
+    refused = [each for each in told if isinstance(each, aiohttp.WSServerHandshakeError)]
+    assert len(sockets) == 10
+    assert {each.status for each in refused} == {429}
+    for socket in sockets:
+        await socket.close()
+
+
+async def test_who_could_not_be_let_in_leaves_their_place_to_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, hub = await manager(scene), scene.center.app[HUB]
+
+    async def fail(*_: object) -> None:
+        raise OSError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hub, "welcome", fail)
+        for _ in range(11):
+            with pytest.raises((AssertionError, aiohttp.ClientError)):
+                async with listening(person):
+                    pass
+    async with listening(person):
+        assert hub.count == 1
+
+
 async def test_a_heartbeat_tells_the_cursor_of_who_hears_nothing_else(scene: Scene) -> None:
     out = await scene.center.person(Role.OUTSOURCED_AGENT, agent="out", employer="x")
     async with listening(out, CALLS) as ear:
