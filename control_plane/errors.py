@@ -86,9 +86,6 @@ NOT_FOUND = Problem(status=404, error_id="not-found", title="There is no such th
 METHOD_NOT_ALLOWED = Problem(
     status=405, error_id="method-not-allowed", title="This path does not know that method"
 )
-NOT_ACCEPTABLE = Problem(
-    status=406, error_id="not-acceptable", title="Answers are JSON, and nothing else is asked for"
-)
 TIMED_OUT = Problem(
     status=408, error_id="request-timed-out", title="The request took too long to arrive"
 )

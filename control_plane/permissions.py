@@ -128,7 +128,6 @@ class Permission(StrEnum):
 
 
 KINDS = frozenset(each.kind for each in Permission)
-ACTS = frozenset(each.act for each in Permission)
 
 LIVE_CALL = frozenset(
     {

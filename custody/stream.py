@@ -86,12 +86,3 @@ class FrameCipher:
 
     def _nonce(self, index: int, *, is_last: bool) -> bytes:
         return self._prefix + index.to_bytes(4) + (b"\x01" if is_last else b"\x00")
-
-
-def seal_all(key: bytes, place: bytes, head: bytes, frames: list[bytes]) -> bytes:
-    """Return a whole segment; the last of `frames` is its end."""
-    cipher = FrameCipher(key, place, head)
-    last = len(frames) - 1
-    return head + b"".join(
-        cipher.seal(index, frame, is_last=index == last) for index, frame in enumerate(frames)
-    )

@@ -49,11 +49,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The socket of the site's recorder. None: nothing is recorded."""
     prompts: Path = Path(__file__).parent / "ivr" / "prompts"
 
-    @property
-    def sip_host(self) -> str:
-        """The host part of `sip`."""
-        return address(self.sip)[0]
-
 
 def load(path: Path) -> Settings:
     """Read `path`. Raise `SettingsError` naming the file, the key and what it should be."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -33,7 +32,6 @@ from control_plane.errors import (
 )
 
 REF: Final = "#/components/schemas/{model}"
-_NAMES: Final = re.compile(r"\{(\w+)\}")
 _Doc = dict[str, Any]
 About: TypeAlias = Callable[[type], Mapping[str, str]]
 _OK: Final = 200
@@ -258,8 +256,3 @@ def _problem(kinds: Iterable[Problem]) -> _Doc:
     said = "; ".join(f"`{each.error_id}`: {each.title}" for each in kinds)
     schema = {"$ref": REF.format(model="Problem")}
     return {"description": said, "content": {PROBLEM_TYPE: {"schema": schema}}}
-
-
-def path_names(route: AnyRoute) -> frozenset[str]:
-    """Return the names in braces of the route's path."""
-    return frozenset(_NAMES.findall(route.path))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import structlog
 from aiohttp import web
 
 from control_plane.background import running
@@ -18,8 +17,6 @@ from control_plane.tracing import TRACING
 from state.etcd import EtcdStore, Tls
 from state.mirror import Mirror
 from state.store import Store
-
-log = structlog.get_logger()
 
 
 class Desk:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from functools import partial
 
-import structlog
 from aiohttp import web
 
 from control_plane.background import running
@@ -20,7 +19,6 @@ from control_plane.live.trimmer import trim_for_ever
 from control_plane.services import SERVICES
 from state.mirror import MirrorState
 
-log = structlog.get_logger()
 LIVE = web.AppKey("live", Follower)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final, TypeAlias
 
-import structlog
 from aiohttp import web
 
 from control_plane.api.ask import Ask
@@ -19,7 +18,6 @@ from control_plane.readiness.schemas import ReadinessView
 from control_plane.readiness.watch import Watch
 from control_plane.services import SERVICES
 
-log = structlog.get_logger()
 READINESS: Final = web.AppKey("readiness", Watch)
 Asked: TypeAlias = Ask[Nothing, Nothing, Nothing]
 

@@ -20,8 +20,6 @@ from custody import keyring
 from custody.keyring import RecordingKey
 from custody.wrapping import Wrapped, recipient_of
 
-ID = ("tenant", "id")
-
 
 class Changes(Struct, frozen=True, kw_only=True):
     """What has become of keys since a moment."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.calls import store as calls
@@ -23,8 +22,6 @@ from control_plane.tenants import store as tenants
 from custody.errors import CustodyError
 from custody.library import Library
 from custody.statement import Rule
-
-log = structlog.get_logger()
 
 AT_ONCE: Final = 200
 

@@ -6,7 +6,6 @@ import base64
 from collections.abc import AsyncIterator
 from functools import partial
 
-import structlog
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -38,7 +37,6 @@ from custody.library import Library
 from custody.store import RecordingStore
 from state.model import SiteId
 
-log = structlog.get_logger()
 LIBRARY = web.AppKey("recordings", Library)
 ARCHIVE = web.AppKey("recordings_archive", Archive)
 RECORDING_KEYS = web.AppKey("recording_keys", RecordingKeys)

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
-import structlog
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -71,8 +70,6 @@ from state.mirror import Mirror
 from state.model import CallRecord, Now, Outcome, SiteId
 from state.snapshot import Snapshot
 from state.store import Store
-
-log = structlog.get_logger(__name__)
 
 Answer = (
     Callbacks

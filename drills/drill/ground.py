@@ -19,7 +19,7 @@ from drills.facts import Facts, Lag
 from drills.faults import FaultClient
 from drills.lab.database import Cluster
 from drills.lever import Lever
-from state.model import SiteId, Ticket
+from state.model import Ticket
 
 BUSY_S = 7.0
 """How long a synthetic call keeps an agent: rung, talked, wrapped up."""
@@ -231,8 +231,3 @@ def lags(cluster: Cluster) -> tuple[Lag, ...]:
         for each in cluster.members
         if each.role != "leader"
     )
-
-
-def site_of(edge: str) -> SiteId:
-    """Return the site of an edge of the lab: `a` of `a1`."""
-    return SiteId(edge[0])

@@ -26,10 +26,8 @@ TENANT: Final = "main"
 EVERY_S: Final = 0.3
 """Between two writes at one site."""
 ANSWER_S: Final = 8.0
-BEGIN_WITHIN_S: Final = 30.0
 LOOK_EVERY_S: Final = 0.5
 WHOLE_WITHIN_S: Final = 60.0
-CREATED: Final = 201
 GONE: Final = 404
 
 

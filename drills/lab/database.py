@@ -86,7 +86,6 @@ class Cluster(Struct, frozen=True, kw_only=True):
 class _Position(Struct, frozen=True, kw_only=True):
     location: int | None = None
     """Of a primary: what it has written."""
-    replayed_location: int | None = None
     received_location: int | None = None
 
 

@@ -25,10 +25,6 @@ class Direction(Struct, frozen=True):
     source: str
     target: str
 
-    def reversed(self) -> Direction:
-        """Return the way back."""
-        return Direction(self.target, self.source)
-
 
 class Link(Struct, frozen=True, kw_only=True):
     """What one direction does to its packets."""

@@ -58,12 +58,6 @@ def step(call: Call, event: ev.Event, now: Now) -> Step:
     return settled, (*effects, *more)
 
 
-def ignored_because(call: Call, event: ev.Event) -> str | None:
-    """Return why the event does nothing in the call's state, or None if it may do something."""
-    move = TABLE[call.state][type(event)]
-    return move.because if isinstance(move, Ignored) else None
-
-
 # ---- the table -----------------------------------------------------------------------------------
 
 _ANSWERED = Ignored("the caller has been answered already")

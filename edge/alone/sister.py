@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import structlog
 from msgspec import Struct
 
 from edge.acd.yielding import yields
@@ -24,8 +23,6 @@ from state.keys import Kind, parse
 from state.model import AgentId, CallId, EdgeId, Work
 from state.overlay import Overlay
 from state.raw import Change, KeyValue
-
-log = structlog.get_logger()
 
 ASK_S = 0.1
 """How often while alone; a tenth as often else."""

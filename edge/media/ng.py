@@ -28,7 +28,6 @@ class Verb(StrEnum):
     DELETE = "delete"
     QUERY = "query"
     LIST = "list"
-    STATISTICS = "statistics"
     PLAY_MEDIA = "play media"
     STOP_MEDIA = "stop media"
     BLOCK_MEDIA = "block media"
@@ -92,9 +91,7 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True):
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """One socket of a party: RTP or RTCP."""
 
-    local_port: int = msgspec.field(name="local port", default=0)
     stats: Counters = Counters()
-    stats_out: Counters = Counters()
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,8 +37,6 @@ class OpusSide:
         self._source = -1
         self._ticks = 0
         """The last timestamp, as if it never went round."""
-        self.undecoded = 0
-        """Packets that were no Opus."""
 
     def as_g711(self, packet: bytes | bytearray, begin: int, size: int) -> bytes | None:
         """Return the packet in mu-law, of one whose payload is from `begin` to `size`.
@@ -55,7 +53,6 @@ class OpusSide:
         try:
             pcm = self._decoder.decode(bytes(packet[begin:size]), _LONGEST)
         except opuslib_next.OpusError:
-            self.undecoded += 1
             return None
         law = g711.encode(np.frombuffer(pcm, dtype="<i2"), _LAW)
         told = (self._ticks // _PER_SAMPLE) & 0xFFFF_FFFF

@@ -60,7 +60,6 @@ class SipEndpoint:
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._outgoing: list[tuple[bytes, Address]] = []
         self.received = 0
         self.waited_s = 0.0
         """How long all datagrams together had waited in the socket before they were read."""

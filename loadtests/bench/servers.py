@@ -28,7 +28,6 @@ NG: Final = "127.0.0.1:2223"
 DIRECT: Final = "direct"
 EDGE: Final = "a1"
 EDGE_SIP: Final = "127.0.0.1:5081"
-MOST_EDGES: Final = 8
 SITE: Final = "a"
 _ONCE: Final = RestartPolicy(restarts=False)
 """A server that dies in a benchmark is a result, not something to mend."""

@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Struct
 
 from loadtests.load import quality
-from state.keys import call_id_for
 
 SIP, RTP, CALL = "SIP", "RTP", "CALL"
 BEARABLE_MOS: Final = 3.6
@@ -29,21 +28,18 @@ _MEANT: Final = frozenset({"talked", "impatient", "stopped", "gave_up"})
 
 
 class Told(Struct, kw_only=True):
-    """One line of a telephone's output; `call` lines have all of it, others what fits."""
+    """What counts here of one line of a telephone's output; `call` lines have all of it."""
 
     event: str
     wall_ms: int = 0
     phone: str = ""
     role: str = ""
-    sip_call_id: str = ""
-    local_tag: str = ""
     call: str = ""
     how: str = ""
     cause: str = ""
     status: int | None = None
     took_ms: int = 0
     invite_ms: int = 0
-    ringing_ms: int | None = None
     answered_ms: int | None = None
     joined_ms: int | None = None
     ended_ms: int | None = None
@@ -51,13 +47,7 @@ class Told(Struct, kw_only=True):
     packets_received: int = 0
     packets_lost: int = 0
     longest_gap_s: float = 0.0
-    digits: int = 0
     held: int = 0
-
-    @property
-    def our_call(self) -> str:
-        """Our name for a caller's call."""
-        return call_id_for(self.sip_call_id, self.local_tag) if self.local_tag else self.call
 
     @property
     def was_cut_off(self) -> bool:

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 _DIRECTORY: Final = 0o700
 _PRIVATE: Final = 0o600
-_OPEN, _CLOSED = ".log", ".log.gz"
+_OPEN: Final = ".log"
 
 
 class Bounds(Struct, frozen=True, kw_only=True):

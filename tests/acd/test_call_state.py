@@ -11,7 +11,7 @@ from edge.acd import call_events as ev
 from edge.acd import call_writes as wr
 from edge.acd.call import AgentLeg, Rules, State
 from edge.acd.call_events import By, Side
-from edge.acd.call_state import TABLE, Ignored, ignored_because, start, step
+from edge.acd.call_state import TABLE, Ignored, start, step
 from edge.acd.ending import WITHDRAWN
 from edge.calls.leg_news import of_caller
 from edge.sip.events import Cancelled, LegId
@@ -33,12 +33,6 @@ def test_whatever_is_ignored_is_ignored_for_a_stated_reason() -> None:
     reasons = {cell.because for cell in cells if isinstance(cell, Ignored)}
     assert all(reasons)
     assert Ignored("the call is over") in TABLE[State.ENDED].values()
-
-
-def test_the_reason_for_ignoring_an_event_can_be_asked() -> None:
-    call = at(State.CONNECTED).call
-    assert ignored_because(call, ev.GreetingOver()) == "the greeting was over already"
-    assert ignored_because(call, ev.Stop()) is None
 
 
 @pytest.mark.parametrize("state", [State.ARRIVING, *ANSWERED_STATES])

@@ -26,6 +26,7 @@ from custody.manifest import Manifest, Segment, Span
 from custody.place import Place
 from custody.providers import LocalFile
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
+from tests.custody.whole import seal_all
 
 PLACE = Place(tenant="main", call="c" * 24, recording="r1", segment=1, key_id="k1")
 KEY = bytes(range(32))
@@ -48,7 +49,7 @@ def sealed_segment() -> tuple[bytes, list[Frame]]:
     frames = [second(0), second(8000), second(16_000, 7)]
     head = stream.header(b"s" * 32, b"p" * 7)
     packed = [pack(each, index) for index, each in enumerate(frames)]
-    return stream.seal_all(KEY, PLACE.bound(), head, packed), frames
+    return seal_all(KEY, PLACE.bound(), head, packed), frames
 
 
 def listed(sealed: bytes, samples: int = 17_120) -> Segment:
@@ -249,7 +250,7 @@ async def _kept(
     """Keep a signed recording, and in the place of its sealed key and audio those of `forged`."""
     place = replace(PLACE, key_id=key.id)
     frames = [pack(second(0, 7), 0)]
-    sealed = stream.seal_all(data_key, place.bound(), stream.header(b"s" * 32, b"p" * 7), frames)
+    sealed = seal_all(data_key, place.bound(), stream.header(b"s" * 32, b"p" * 7), frames)
     sealed_key = seal.seal(data_key, key.public, place)
     told = replace(
         listed(sealed, 7 * BLOCK),
@@ -259,7 +260,7 @@ async def _kept(
     )
     account = replace(a_manifest(), segments=(told,))
     if forged is not None:
-        sealed = stream.seal_all(forged, place.bound(), stream.header(b"t" * 32, b"q" * 7), frames)
+        sealed = seal_all(forged, place.bound(), stream.header(b"t" * 32, b"q" * 7), frames)
         sealed_key = seal.seal(forged, key.public, place)
     store = RecordingStore.open(str(tmp_path / "store"))
     await store.put(manifest_name("main", "r1"), manifest.sign(account, WRITER))

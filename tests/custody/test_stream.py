@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from custody.errors import FormatError, TamperedError
-from custody.stream import HEADER_BYTES, FrameCipher, Layout, header, seal_all
+from custody.stream import HEADER_BYTES, FrameCipher, Layout, header
+from tests.custody.whole import seal_all
 
 KEY = bytes(range(32))
 HEAD = header(b"s" * 32, b"p" * 7)

@@ -26,11 +26,11 @@ TLS = {"etcd_ca": "ca.pem", "etcd_cert": "cert.pem", "etcd_key": "key.pem"}
 def test_a_good_file_is_read() -> None:
     settings = parse({**GOOD, **TLS, "log_level": "debug", "prompts": "/prompts"}, "x")
     assert settings.edge == "a1"
-    assert settings.sip_host == "198.18.1.10"
+    assert settings.sip == "198.18.1.10:5081"
     assert settings.etcd == ("198.18.1.10:2379",)
     assert settings.etcd_key == Path("key.pem")
     assert parse({**GOOD, "ng": "direct"}, "x").ng == "direct"
-    assert parse({**GOOD, "sip": "[::1]:5081"}, "x").sip_host == "::1"
+    assert parse({**GOOD, "sip": "[::1]:5081"}, "x").sip == "[::1]:5081"
 
 
 @pytest.mark.parametrize("key", sorted(GOOD))

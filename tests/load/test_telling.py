@@ -14,7 +14,6 @@ from loadtests.load.telling import (
     rows_of_agent,
     rows_of_caller,
 )
-from state.keys import call_id_for
 
 CALL = {
     "event": "call",
@@ -95,7 +94,7 @@ def test_agent_hang_up_is_told_from_being_sent_away() -> None:
 
 
 def test_agent_rows_are_ring_and_the_time_until_the_caller_is_heard() -> None:
-    agent = told(role="agent", local_tag="", call="c1", answered_ms=1_600, joined_ms=1_640)
+    agent = told(role="agent", call="c1", answered_ms=1_600, joined_ms=1_640)
     found = {row.name: row.value_ms for row in rows_of_agent(agent)}
     assert found["ring"] == 600
     assert found["answer until the caller is heard"] == 40
@@ -103,10 +102,6 @@ def test_agent_rows_are_ring_and_the_time_until_the_caller_is_heard() -> None:
 
 def test_agent_who_never_answered_adds_nothing() -> None:
     assert list(rows_of_agent(told(role="agent", answered_ms=None))) == []
-
-
-def test_call_is_known_by_the_name_that_the_ledger_has_for_it() -> None:
-    assert told().our_call == call_id_for("x@y", "t")
 
 
 def test_line_that_is_no_json_says_nothing() -> None:
