@@ -17,6 +17,7 @@ from edge.sip.goodbye import Goodbyes
 from edge.sip.leg import Leg, LegState, Peer
 from edge.sip.message import KEEP_ALIVE, NotSipError, Request, Response, parse
 from edge.sip.outside import Outside
+from edge.sip.overtaking import Overtaking
 from edge.sip.refer import Refer
 from edge.sip.transaction import ServerTransaction, State
 from edge.sip.transaction_layer import response_address
@@ -37,6 +38,7 @@ class Receiver:
         refer: Refer,
         outside: Outside,
         goodbyes: Goodbyes,
+        overtaking: Overtaking,
         max_invite_age_s: float | None,
     ) -> None:
         self._core = core
@@ -46,6 +48,7 @@ class Receiver:
         self._refer = refer
         self._outside = outside
         self._goodbyes = goodbyes
+        self._overtaking = overtaking
         self._max_invite_age_s = max_invite_age_s
         self.stale_invites = 0
         self._methods: dict[str, Callable[[Leg, Peer, ServerTransaction], None]] = {
@@ -210,12 +213,16 @@ class Receiver:
                 return
             raise RemoteError(481, "Call/Transaction Does Not Exist")
         leg, peer = found
-        number = request.cseq[0]
+        number, method = request.cseq
+        self._overtaking.settle(leg, number)
         if number <= peer.dialog.remote_seq:
             raise RemoteError(500, "CSeq out of order")
+        if method == "BYE" and self._overtaking.keeps(leg, peer, transaction):
+            return
         peer.dialog = replace(peer.dialog, remote_seq=number)
-        method = request.method
-        if leg.state is LegState.ENDING and method != "BYE":
+        self._overtaking.go_on(leg, number)
+        is_over = leg.state is LegState.ENDING and method != "BYE"
+        if is_over or leg.state is LegState.GONE:
             raise RemoteError(481, "Call/Transaction Does Not Exist")
         if required_unsupported(request):
             raise RemoteError(420, "Bad Extension")

@@ -28,6 +28,7 @@ from edge.sip.events import Address, Event, LegId, TransactionId
 from edge.sip.goodbye import Goodbyes, Held
 from edge.sip.leg import InvitePlan, Leg, LegTimer, adopted
 from edge.sip.outside import Outside, allowed
+from edge.sip.overtaking import Early, Overtaking
 from edge.sip.receiver import Receiver
 from edge.sip.refer import Refer
 from edge.sip.session_timer import MIN_SE
@@ -81,6 +82,7 @@ class SipStack:
         self._uac = Uac(self._core)
         self._goodbyes = Goodbyes(self._core, goodbye_hold_s)
         self._within = Within(self._core, self._uas, self._goodbyes)
+        self._overtaking = Overtaking(self._core, self._within.ended)
         self._asking = Asking(self._core)
         self._refer = Refer(self._core, self._within)
         self._outside = Outside(self._core, handled)
@@ -98,6 +100,7 @@ class SipStack:
             refer=self._refer,
             outside=self._outside,
             goodbyes=self._goodbyes,
+            overtaking=self._overtaking,
             max_invite_age_s=max_invite_age_s,
         )
 
@@ -126,6 +129,8 @@ class SipStack:
                 self._fire_leg(owner)
             elif isinstance(owner, Held):
                 self._goodbyes.fire(owner)
+            elif isinstance(owner, Early):
+                self._overtaking.fire(owner)
         return self._take_events()
 
     def _fire_leg(self, leg: Leg) -> None:
