@@ -1,71 +1,13 @@
-"""`python -m edge --config FILE`: one edge process."""
+"""`python -m edge --config FILE`: one edge process; see `program`."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import gc
-import signal
 import sys
-from pathlib import Path
-from typing import Any
 
-import structlog
-
-from edge import log
-from edge.errors import EdgeError
-from edge.process import EdgeProcess
-from edge.settings import Settings, load
-
-BAD_SETTINGS = 2
-DIED = 70
-"""A fault of ours (EX_SOFTWARE of sysexits.h): whoever supervises starts another life."""
-GC_THRESHOLDS = (20_000, 20, 20)
-"""A call makes thousands of short-lived values and few cycles; 700 would look at them too often."""
-
-
-def main() -> int:
-    """Run until SIGTERM or SIGINT. Exit code 2: the settings are wrong; 70: a fault of ours."""
-    parser = argparse.ArgumentParser(
-        prog="python -m edge", description="One edge: the ACD process."
-    )
-    parser.add_argument("--config", type=Path, required=True, help="its settings, a TOML file")
-    arguments = parser.parse_args()
-    try:
-        settings = load(arguments.config)
-    except EdgeError as error:
-        print(f"edge: {error}", file=sys.stderr)  # noqa: T201 - before there is a log
-        return BAD_SETTINGS
-    log.configure(settings.log_level, edge=settings.edge, site=settings.site)
-    try:
-        asyncio.run(_serve(settings))
-    except OSError as error:
-        # An address that cannot be had, a certificate that cannot be read.
-        print(f"edge {settings.edge}: {error}", file=sys.stderr)  # noqa: T201 - for the operator
-        return 1
-    except Exception as error:  # noqa: BLE001 - whatever it is, one line, and another life
-        structlog.get_logger().critical("edge_died", **log.fault(error))
-        return DIED
-    return 0
-
-
-def _note_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what no task of ours took, in one line like everything else."""
-    error = context.get("exception")
-    fields = log.fault(error) if isinstance(error, BaseException) else {}
-    structlog.get_logger().error("loop_fault", what=context["message"], **fields)
-
-
-async def _serve(settings: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_note_fault)
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop.set)
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    await EdgeProcess(settings).run(stop)
-
+from state import start
 
 if __name__ == "__main__":
+    start.begin()
+    from edge.program import main  # once nothing is collected
+
     sys.exit(main())

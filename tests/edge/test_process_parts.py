@@ -32,7 +32,7 @@ A1 = EdgeId("a1")
 NUMBER = DidNumber("15550001")
 BROKEN = """
 import edge.duties.janitor, sys
-from edge.__main__ import main
+from edge.program import main
 async def broken(self):
     import asyncio
     await asyncio.sleep(0.3)

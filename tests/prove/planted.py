@@ -29,10 +29,10 @@ sys.path.insert(0, str(ROOT))
 sys.modules["tests"] = ours = types.ModuleType("tests")
 ours.__path__ = [str(ROOT / "tests")]
 
-from edge.__main__ import main
 from edge.acd.rivals import Rivals
 from edge.media.direct import DirectMedia
 from edge.media.plan import AGENT, Party
+from edge.program import main
 from state.clock import SystemClock
 from state.etcd import EtcdStore
 from state.model import Now
