@@ -64,6 +64,8 @@ class FaultAgent:
         self._made: dict[int, Made] = {}
         self._undos: dict[int, Undo] = {}
         self._timers: dict[int, asyncio.Task[None]] = {}
+        self._undoing: dict[int, asyncio.Task[None]] = {}
+        """What is just being undone, by whomever."""
         self._lock = asyncio.Lock()
 
     @property
@@ -84,7 +86,7 @@ class FaultAgent:
             now_ms = self._clock.now().wall_ms
             try:
                 undo = await self._breaker.do(fault)
-            except LabError as error:
+            except (LabError, OSError) as error:
                 raise FaultError(f"{fault.told()}: {error}") from error
             made = Made(
                 id=number,
@@ -105,7 +107,10 @@ class FaultAgent:
             raise FaultError("the safety lever is pulled: ./everline drill lever release")
 
     async def heal_all(self, by: str) -> None:
-        """Undo all that is broken, the last first; what is just being made as soon as it is."""
+        """Undo all that is broken, the last first; what is just being made as soon as it is.
+
+        What a timer, or somebody else, has begun to undo is waited for.
+        """
         await self._heal_standing(by)
         async with self._lock:
             await self._heal_standing(by)
@@ -113,6 +118,8 @@ class FaultAgent:
     async def _heal_standing(self, by: str) -> None:
         for number in sorted(self._undos, reverse=True):
             await self._heal(number, by)
+        for undoing in tuple(self._undoing.values()):
+            await asyncio.shield(undoing)
 
     async def obey_lever(self) -> None:
         """Mend everything whenever the lever is pulled, until cancelled."""
@@ -159,15 +166,23 @@ class FaultAgent:
         timer = self._timers.pop(number, None)
         if timer is not None:
             timer.cancel()
-        if undo is None:
-            return
+        if undo is not None:
+            self._undoing[number] = asyncio.create_task(self._undo(number, undo, by))
+        if (undoing := self._undoing.get(number)) is not None:
+            # Whoever asked may leave: what was begun is done.
+            await asyncio.shield(undoing)
+
+    async def _undo(self, number: int, undo: Undo, by: str) -> None:
         try:
             await undo()
         except LabError as error:
             # A part that does not come up again: the steady state will not come back, which tells.
             by = f"{by}, but: {error}".splitlines()[0]
+        except Exception as error:  # noqa: BLE001 - no fault may keep another from being undone
+            by = f"{by}, but: {type(error).__name__}: {error}".splitlines()[0]
         healed_ms = self._clock.now().wall_ms
         self._made[number] = msgspec.structs.replace(self._made[number], healed_ms=healed_ms, by=by)
+        del self._undoing[number]
 
 
 class FaultClient:

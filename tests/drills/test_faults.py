@@ -236,6 +236,65 @@ async def test_the_lever_mends_within_a_second_and_lets_nothing_be_broken() -> N
 
 
 @in_virtual_time
+async def test_whoever_has_all_undone_waits_for_what_a_timer_is_just_undoing() -> None:
+    lab = _Spy()
+    agent = agent_of(lab)
+    await agent.make(FAULTS[0])
+    await asyncio.sleep(5.1)
+    assert lab.broken  # the timer has begun
+    await agent.heal_all("runner")
+    assert lab.broken == []
+    assert agent.made[0].healed_ms is not None
+    assert agent.made[0].by == "timer"
+
+
+@in_virtual_time
+async def test_what_two_have_undone_at_once_is_undone_when_either_hears_so() -> None:
+    lab = _Spy()
+    agent = agent_of(lab)
+    await agent.make(FAULTS[0])
+    first = asyncio.create_task(agent.heal_all("runner"))
+    await asyncio.sleep(0.1)
+    await agent.heal_all("the safety lever")
+    assert lab.broken == []
+    assert agent.made[0].by == "runner"
+    await first
+
+
+@in_virtual_time
+async def test_what_was_begun_to_be_undone_is_undone_though_whoever_asked_leaves() -> None:
+    lab = _Spy()
+    agent = agent_of(lab)
+    await agent.make(FAULTS[0])
+    asking = asyncio.create_task(agent.heal_all("runner"))
+    await asyncio.sleep(0.1)
+    asking.cancel()
+    await asyncio.sleep(1.0)
+    assert lab.broken == []
+    assert agent.made[0].healed_ms is not None
+
+
+@in_virtual_time
+async def test_an_undoing_that_goes_wrong_keeps_no_other_fault_broken() -> None:
+    class Full(_Spy):
+        def set_clock(self, site: SiteId, off_s: float) -> None:
+            super().set_clock(site, off_s)
+            if not off_s:
+                raise OSError(28, "No space left on device")
+
+    lab = Full()
+    agent = agent_of(lab)
+    await agent.make(FAULTS[5])
+    await agent.make(Fault(kind=FaultKind.WRONG_CLOCK, target="a", ttl_s=5.0, off_s=600.0))
+    await agent.heal_all("runner")
+    assert lab.broken == []
+    assert [made.by for made in agent.made] == [
+        "runner",
+        "runner, but: OSError: [Errno 28] No space left on device",
+    ]
+
+
+@in_virtual_time
 async def test_a_part_that_does_not_come_up_again_is_said_with_the_fault() -> None:
     lab = _Spy()
     lab.fails = True
@@ -293,8 +352,9 @@ async def test_a_fault_that_is_just_being_made_is_healed_with_the_others(tmp_pat
     making = asyncio.create_task(agent.make(DRAIN))
     await edge.was_told.wait()
     healing = asyncio.create_task(agent.heal_all("runner"))
-    await asyncio.sleep(0)
-    assert lab.broken == []  # what stands waits for no other
+    async with asyncio.timeout(5.0):  # what stands waits for no other
+        while lab.broken:  # noqa: ASYNC110 - until others have had their turn
+            await asyncio.sleep(0)
     edge.may_answer.set()
     await asyncio.gather(making, healing)
     assert sorted(edge.said) == ["drain", "drain", "undrain", "undrain"]
