@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -40,9 +39,9 @@ class Breaker:
         lab, target = self._lab, fault.target
         match fault.kind:
             case FaultKind.KILL_SITE:
-                lab.kill_site(SiteId(target))
                 # What was done is over then; how long it takes to be well, the steady state says.
-                return partial(lab.let_site_start, SiteId(target))
+                undo = partial(lab.let_site_start, SiteId(target))
+                return await _whole(partial(lab.kill_site, SiteId(target)), undo)
             case FaultKind.FREEZE_SITE:
                 return self._freeze(lab.supervisor.names(lab.plan.host(target).name))
             case FaultKind.KILL:
@@ -54,12 +53,11 @@ class Breaker:
             case FaultKind.FREEZE:
                 return self._freeze([target])
             case FaultKind.STUTTER:
+                lab.supervisor.pid(target)  # an unknown one is refused at once
                 return self._again_and_again(self._stutter(target))
             case FaultKind.CUT | FaultKind.CUT_OFF:
                 pairs = self._pairs(target)
-                for one, other in pairs:
-                    lab.wan.cut_between(one, other)
-                return self._healing(pairs)
+                return await _whole(partial(self._cut_all, pairs), self._healing(pairs))
             case FaultKind.DRAIN:
                 return await self._drain(SiteId(target))
             case FaultKind.ISOLATE:
@@ -70,7 +68,7 @@ class Breaker:
                 lab.wan.cut(source, sink)
                 return _later(partial(lab.wan.heal, source, sink))
             case FaultKind.SHAPE:
-                return self._shape(fault)
+                return await self._shape(fault)
             case FaultKind.CUT_ETCD:
                 lab.wan.part_etcd(target)
                 return _later(partial(lab.wan.rejoin_etcd, target))
@@ -78,10 +76,8 @@ class Breaker:
                 lab.set_clock(SiteId(target), fault.off_s)
                 return _later(partial(lab.set_clock, SiteId(target), 0.0))
             case FaultKind.EXPIRE:
-                lab.renew_certificates(SiteId(target), are_expired=True)
-                for edge in lab.plan.edges(SiteId(target)):
-                    lab.supervisor.kill(f"edge-{edge}")
-                return _later(partial(lab.renew_certificates, SiteId(target)))
+                renewing = _later(partial(lab.renew_certificates, SiteId(target)))
+                return await _whole(partial(self._expire, SiteId(target)), renewing)
             case FaultKind.LOSE_KEYS:
                 return _later(take_away(lab.paths.of(target) / recorders.PROVIDER))
             case FaultKind.LOSE_STORE:
@@ -90,6 +86,7 @@ class Breaker:
                 return await self._fill(SiteId(target))
             case FaultKind.FLAP:
                 one, _, other = target.partition("-")
+                lab.wan.cut_between(one, other)
                 return self._again_and_again(self._flap(one, other, fault.period_s), [(one, other)])
 
     async def _drain(self, site: SiteId) -> Undo:
@@ -98,10 +95,7 @@ class Breaker:
             await self._tell_edges(site, "drain")
         except BaseException as error:
             # Nobody would end the draining of those that did.
-            try:
-                await undrain()
-            except LabError as left:
-                raise LabError(f"{error}; {left}") from error
+            await _taken_back(undrain, error)
             raise
         return undrain
 
@@ -112,6 +106,15 @@ class Breaker:
         complaints = [each for each in await asyncio.gather(*telling) if each]
         if complaints:
             raise LabError("; ".join(complaints) + remedy)
+
+    def _expire(self, site: SiteId) -> None:
+        self._lab.renew_certificates(site, are_expired=True)
+        for edge in self._lab.plan.edges(site):
+            self._lab.supervisor.kill(f"edge-{edge}")
+
+    def _cut_all(self, pairs: Iterable[tuple[str, str]]) -> None:
+        for one, other in pairs:
+            self._lab.wan.cut_between(one, other)
 
     def _pairs(self, target: str) -> list[tuple[str, str]]:
         one, dash, other = target.partition("-")
@@ -140,7 +143,7 @@ class Breaker:
 
         return _later(thaw)
 
-    def _shape(self, fault: Fault) -> Undo:
+    async def _shape(self, fault: Fault) -> Undo:
         one, dash, other = fault.target.partition("-")
         hosts = {host.name for host in self._lab.plan.hosts}
         if dash and fault.target not in hosts:
@@ -149,15 +152,18 @@ class Breaker:
             kinds = (HostKind.SITE, HostKind.CALLERS, HostKind.AGENTS)
             others = [host.name for host in self._lab.plan.hosts if host.kind in kinds]
             pairs = [(fault.target, each) for each in others if each != fault.target]
-        for source, sink in [pair for one, two in pairs for pair in ((one, two), (two, one))]:
-            self._lab.wan.shape(
-                source,
-                sink,
-                delay_ms=fault.delay_ms,
-                jitter_ms=fault.jitter_ms,
-                loss_pct=fault.loss_pct,
-            )
-        return self._healing(pairs)
+
+        def shape() -> None:
+            for source, sink in [pair for one, two in pairs for pair in ((one, two), (two, one))]:
+                self._lab.wan.shape(
+                    source,
+                    sink,
+                    delay_ms=fault.delay_ms,
+                    jitter_ms=fault.jitter_ms,
+                    loss_pct=fault.loss_pct,
+                )
+
+        return await _whole(shape, self._healing(pairs))
 
     def _again_and_again(
         self, doing: Awaitable[None], pairs: Iterable[tuple[str, str]] = ()
@@ -167,18 +173,19 @@ class Breaker:
 
         async def stop() -> None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            # What it could not go on with is undone all the same.
+            await asyncio.gather(task, return_exceptions=True)
             await heal()
 
         return stop
 
     async def _flap(self, one: str, other: str, period_s: float) -> None:
+        """Heal a link that has just been cut, and cut it again, and so on."""
         while True:
-            self._lab.wan.cut_between(one, other)
             await asyncio.sleep(period_s)
             self._lab.wan.heal_between(one, other)
             await asyncio.sleep(period_s)
+            self._lab.wan.cut_between(one, other)
 
     async def _stutter(self, process: str) -> None:
         while True:
@@ -235,6 +242,25 @@ async def _complaint(path: Path, command: str) -> str:
     except LabError as error:
         return str(error)
     return ""
+
+
+async def _whole(do: Callable[[], object], undo: Undo) -> Undo:
+    """Do what has several steps, and return its undoing; none of it stays where one cannot be."""
+    try:
+        do()
+    except BaseException as error:
+        await _taken_back(undo, error)
+        raise
+    return undo
+
+
+async def _taken_back(undo: Undo, error: BaseException) -> None:
+    """Undo what was done before an error. LabError with both, where that cannot be either."""
+    try:
+        await undo()
+    except LabError as left:
+        if str(left) != str(error):
+            raise LabError(f"{error}; {left}") from error
 
 
 def _later(undo: Callable[[], None]) -> Undo:

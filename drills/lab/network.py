@@ -15,15 +15,22 @@ from drills.lab.plan import Host
 
 INNER = "wan0"
 """Name of the link's end inside the host."""
+TOOL_TIMEOUT_S = 10.0
 _NET = Path("/proc/sys/net/ipv4")
 
 
 def run_tool(argv: Sequence[str], script: str = "") -> str:
-    """Run `ip`, `nft` or `tc` with `script` on its standard input; NetworkError when it refuses."""
+    """Run `ip`, `nft` or `tc` with `script` on its standard input.
+
+    NetworkError when it refuses, or has not ended after `TOOL_TIMEOUT_S`.
+    """
     try:
         done = subprocess.run(
-            argv, input=script, capture_output=True, text=True, check=False, timeout=10
+            argv, input=script, capture_output=True, text=True, check=False, timeout=TOOL_TIMEOUT_S
         )
+    except subprocess.TimeoutExpired as error:
+        why = f"has not ended in {TOOL_TIMEOUT_S:g} s, and was killed"
+        raise NetworkError(f"{' '.join(argv)}: {why}") from error
     except FileNotFoundError as error:
         raise NetworkError(f"{argv[0]} is missing: apt-get install iproute2 nftables") from error
     if done.returncode != 0:

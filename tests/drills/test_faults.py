@@ -13,7 +13,7 @@ from drills.course import FaultError, Made
 from drills.experiment import Fault, FaultKind
 from drills.faults import FaultAgent, FaultClient
 from drills.lab import recorders
-from drills.lab.errors import ProcessError
+from drills.lab.errors import NetworkError, ProcessError
 from drills.lab.lab import Lab
 from drills.lab.plan import plan_lab
 from drills.lever import Lever
@@ -30,6 +30,8 @@ class _Spy:
         self.broken: list[str] = []
         """What is broken now."""
         self.fails = False
+        self.cuts_left = 99
+        """So many more cuts are possible."""
         self.paths: object = None
 
     def _break(self, what: str) -> None:
@@ -52,9 +54,13 @@ class _Spy:
         return [f"etcd-{host}", f"kamailio-{host}"]
 
     def pid(self, name: str) -> int:
+        self._known(name)
         return hash(name)
 
     def kill(self, name: str) -> None:
+        self._known(name)
+
+    def _known(self, name: str) -> None:
         if name == "edge-x9":
             raise ProcessError("there is no process 'edge-x9'")
 
@@ -83,6 +89,9 @@ class _Spy:
         self._mend(f"{source}>{sink}")
 
     def cut_between(self, one: str, other: str) -> None:
+        if self.cuts_left <= 0:
+            raise NetworkError("nft: no")
+        self.cuts_left -= 1
         self.cut(one, other)
         self.cut(other, one)
 
@@ -292,6 +301,54 @@ async def test_an_undoing_that_goes_wrong_keeps_no_other_fault_broken() -> None:
         "runner",
         "runner, but: OSError: [Errno 28] No space left on device",
     ]
+
+
+@pytest.mark.parametrize(
+    "fault", [FAULTS[8], Fault(kind=FaultKind.CUT, target="agents-a", ttl_s=5.0)], ids=Fault.told
+)
+@in_virtual_time
+async def test_of_a_fault_that_can_be_made_in_part_only_nothing_stays(fault: Fault) -> None:
+    lab = _Spy()
+    lab.cuts_left = 1
+    agent = agent_of(lab)
+    with pytest.raises(FaultError, match="nft: no"):
+        await agent.make(fault)
+    assert lab.broken == []
+    assert agent.made == ()
+
+
+@in_virtual_time
+async def test_edges_that_cannot_be_started_anew_have_no_expired_certificates_left() -> None:
+    class Down(_Spy):
+        def kill(self, name: str) -> None:
+            raise ProcessError(f"{name} does not run")
+
+    lab = Down()
+    with pytest.raises(FaultError, match="does not run"):
+        await agent_of(lab).make(Fault(kind=FaultKind.EXPIRE, target="a", ttl_s=5.0))
+    assert lab.broken == []
+
+
+@pytest.mark.parametrize("kind", [FaultKind.STUTTER, FaultKind.FREEZE])
+@in_virtual_time
+async def test_a_process_that_there_is_not_is_refused(kind: FaultKind) -> None:
+    agent = agent_of(_Spy())
+    with pytest.raises(FaultError, match="edge-x9"):
+        await agent.make(Fault(kind=kind, target="edge-x9", ttl_s=5.0))
+    assert agent.made == ()
+
+
+@in_virtual_time
+async def test_a_link_that_can_flap_no_longer_is_healed_all_the_same() -> None:
+    lab = _Spy()
+    agent = agent_of(lab)
+    lab.cuts_left = 1
+    await agent.make(Fault(kind=FaultKind.FLAP, target="a-b", ttl_s=5.0, period_s=1.0))
+    assert lab.broken
+    await asyncio.sleep(2.5)
+    lab.cut("a", "b")  # as it may be left
+    await agent.heal_all("runner")
+    assert lab.broken == []
 
 
 @in_virtual_time

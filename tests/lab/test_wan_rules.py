@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from drills.lab import network
+from drills.lab.errors import NetworkError
 from drills.lab.wan_rules import (
     SOUND,
     Direction,
@@ -96,3 +98,11 @@ def test_senseless_figures_are_named(link: Link, why: str) -> None:
 
 def test_sensible_figures_pass() -> None:
     assert Link(delay_ms=100, jitter_ms=100, loss_pct=100).wrong_because() is None
+
+
+def test_a_tool_that_does_not_end_is_an_error_of_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(network, "TOOL_TIMEOUT_S", 0.05)
+    with pytest.raises(NetworkError, match=r"sleep 5: has not ended in 0\.05 s"):
+        network.run_tool(("sleep", "5"))
