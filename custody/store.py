@@ -111,6 +111,19 @@ class RecordingStore:
                 if name.endswith(".json"):
                     yield name.removesuffix(".json")
 
+    async def recordings(self, tenant: str) -> AsyncIterator[str]:
+        """Yield every recording of which anything is here, some of them more than once."""
+        for folder in ("keys", "audio"):
+            prefix, last = f"{tenant}/{folder}/", ""
+            async for batch in obstore.list(self._of(prefix), prefix=prefix):
+                for each in batch:
+                    recording = each["path"].removeprefix(prefix).partition("/")[0]
+                    if recording != last:
+                        yield recording
+                    last = recording
+        async for recording in self.manifests(tenant):
+            yield recording
+
     async def of_recording(self, tenant: str, recording: str) -> list[str]:
         """Return the names of all that there is of a recording; the sealed data keys come first."""
         found = []
@@ -139,9 +152,12 @@ class RecordingStore:
             await obstore.delete_async(store, name)
 
     async def tenants(self) -> list[str]:
-        """Return whose recordings are here."""
-        found = await obstore.list_with_delimiter_async(self._store)
-        return sorted(prefix.strip("/") for prefix in found["common_prefixes"])
+        """Return of whom there is anything here."""
+        found: set[str] = set()
+        for place in {id(each): each for each in (self._store, self._keys)}.values():
+            listed = await obstore.list_with_delimiter_async(place)
+            found.update(prefix.strip("/") for prefix in listed["common_prefixes"])
+        return sorted(found)
 
 
 def _sweep(path: Path) -> None:

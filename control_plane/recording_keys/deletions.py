@@ -78,14 +78,22 @@ async def give(connection: AsyncConnection, orders: Iterable[Order]) -> None:
         )
 
 
-async def undone(database: Database, site: str, most: int = 200) -> tuple[Order, ...]:
-    """Return orders of which this site has said nothing yet, the oldest first."""
-    return await _orders(database, select(ORDERS).where(~_is_stated(site)).limit(most))
+async def undone(
+    database: Database, site: str, since_ms: int = 0, most: int = 200
+) -> tuple[Order, ...]:
+    """Return orders given since then of which this site has said nothing yet, the oldest first."""
+    statement = select(ORDERS).where(ORDERS.c.ordered_ms >= since_ms, ~_is_stated(site))
+    return await _orders(database, statement.limit(most))
 
 
-async def done(database: Database, site: str) -> tuple[Order, ...]:
-    """Return all orders that this site has carried out, as it has stated."""
-    return await _orders(database, select(ORDERS).where(_is_stated(site)))
+async def done_among(
+    database: Database, site: str, tenant: str, subjects: Sequence[str]
+) -> tuple[Order, ...]:
+    """Return the orders for these subjects that this site has carried out, as it has stated."""
+    statement = select(ORDERS).where(
+        ORDERS.c.tenant == tenant, ORDERS.c.subject.in_(tuple(subjects)), _is_stated(site)
+    )
+    return await _orders(database, statement)
 
 
 def _is_stated(site: str) -> ColumnElement[bool]:

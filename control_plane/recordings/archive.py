@@ -1,13 +1,15 @@
 """Carries out at this site what was ordered to be deleted, and says so, signed.
 
-Sealed data keys go first: what dies between two objects is unreadable all the same. An order that
-was carried out is looked at again and again, since a restored backup may bring objects back.
+Sealed data keys go first: what dies between two objects is unreadable all the same. What the store
+and the folder of keys have is looked at again and again, since a restored backup may bring back
+what is gone: that takes as long as there is much here, however much was ever deleted.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 import structlog
@@ -25,6 +27,10 @@ from custody.store import RecordingStore
 log = structlog.get_logger()
 AWAY: Final = 20
 """Failures in a row, after which it is not this or that order, but the store."""
+TOGETHER: Final = 200
+"""What is here is asked about so many at a time."""
+LATE_MS: Final = 3_600_000
+"""So much later than its time an order may be seen: clocks are wrong, and commits take a while."""
 
 
 class Archive:
@@ -47,6 +53,8 @@ class Archive:
         self.keepers = keepers
         self._ring = ring
         self._key = key
+        self._since_ms = 0
+        """This site has said of all older orders that they are carried out."""
 
     @property
     def deletes(self) -> bool:
@@ -63,7 +71,8 @@ class Archive:
             return 0
         count, in_a_row = 0, 0
         failure: OSError | BaseError | None = None
-        for order in await deletions.undone(self.database, self.site):
+        orders = await deletions.undone(self.database, self.site, self._since_ms)
+        for order in orders:
             try:
                 done = await self._done(order, now_ms)
             except (OSError, BaseError) as error:
@@ -78,20 +87,45 @@ class Archive:
             count += 1
         if failure is not None:
             raise failure
+        if not orders:
+            self._since_ms = max(self._since_ms, now_ms - LATE_MS)
         return count
 
     async def delete_again(self) -> int:
-        """Delete what has come back of what is gone; return how many objects and keys that was."""
+        """Delete what has come back of what is gone; return how many objects and keys that was.
+
+        The next time orders are carried out, all of them are looked at: one may have come from a
+        clock that is hours behind, or this site's word may be gone with a restored key store.
+        """
         if self._key is None:
             return 0
+        self._since_ms = 0
         count = 0
-        for order in await deletions.done(self.database, self.site):
-            count += len(await self._objects(order))
-            if order.kind == KEY:
-                count += self._ring.remove(order.tenant, order.id)
+        async for tenant, subjects in self._here():
+            for order in await deletions.done_among(self.database, self.site, tenant, subjects):
+                count += len(await self._objects(order))
+                if order.kind == KEY:
+                    count += self._ring.remove(order.tenant, order.id)
         if count:
             log.warning("deleted_again", count=count)
         return count
+
+    async def _here(self) -> AsyncIterator[tuple[str, list[str]]]:
+        """Yield what is here, named as orders do, some at a time, with the tenant."""
+        for tenant in await self.store.tenants():
+            some: list[str] = []
+            async for recording in self.store.recordings(tenant):
+                some.append(deletions.recording(recording))
+                if len(some) == TOGETHER:
+                    yield tenant, some
+                    some = []
+            yield tenant, some
+        keys: dict[str, list[str]] = {}
+        for tenant, key_id in await asyncio.to_thread(list, self._ring.names()):
+            keys.setdefault(tenant, []).append(deletions.key(key_id))
+        for tenant, named in keys.items():
+            for start in range(0, len(named), TOGETHER):
+                yield tenant, named[start : start + TOGETHER]
 
     async def _done(self, order: Order, now_ms: int) -> Statement:
         return Statement(

@@ -1,0 +1,192 @@
+"""What was deleted once is found again in what there is, however much was ever deleted."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from control_plane.db.database import Database
+from control_plane.recording_keys import deletions
+from control_plane.recording_keys.deletions import Order
+from control_plane.recording_keys.store import RecordingKeys
+from control_plane.recordings import archive
+from control_plane.recordings.archive import LATE_MS, Archive
+from custody import keyring
+from custody.keyring import Keyring, RecordingKey
+from custody.providers import LocalFile
+from custody.statement import Rule
+from custody.store import RecordingStore
+
+NOW_MS = 10 * LATE_MS
+PROVIDERS = {name: LocalFile(name.encode() * 32) for name in "ab"}
+
+
+class Counting(RecordingStore):
+    """A store that notes of which recordings it was asked."""
+
+    asked: tuple[str, ...] = ()
+
+    async def of_recording(self, tenant: str, recording: str) -> list[str]:
+        """Note it, and answer."""
+        self.asked = (*self.asked, recording)
+        return await super().of_recording(tenant, recording)
+
+
+class Site:
+    """A site's store, keys and orders."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = Database.open(f"sqlite+aiosqlite:///{folder / 'keys.db'}")
+        self.ring = Keyring(folder / "keyring")
+        self.archive = self.another_life()
+
+    def another_life(self) -> Archive:
+        """Return what a control plane has that was just started."""
+        store = Counting.open(str(self.folder / "audio"), str(self.folder / "keys"))
+        assert isinstance(store, Counting)
+        self.store = store
+        self.archive = Archive(
+            site="a",
+            store=self.store,
+            ring=self.ring,
+            database=self.database,
+            key=Ed25519PrivateKey.from_private_bytes(b"k" * 32),
+            keepers={},
+        )
+        return self.archive
+
+    async def order(self, *subjects: str, ordered_ms: int = NOW_MS) -> None:
+        """Let these have to go."""
+        orders = [
+            Order(tenant="main", subject=each, rule=Rule.REQUEST, detail="", ordered_ms=ordered_ms)
+            for each in subjects
+        ]
+        async with self.database.write() as connection:
+            await deletions.give(connection, orders)
+
+    async def put(self, recording: str, *folders: str) -> None:
+        """Let something of a recording be there."""
+        for folder in folders:
+            await self.store.put(f"main/{folder}/{recording}/0001-aa", b"sealed")
+
+    def key(self) -> RecordingKey:
+        """Let there be a key in the folder."""
+        made = keyring.make("main", keyring.recipients(PROVIDERS), 1, customer="cus_1")
+        self.ring.add(made)
+        return made
+
+    async def carry_out_all(self, now_ms: int = NOW_MS) -> int:
+        """Carry out until nothing is left."""
+        count = 0
+        while done := await self.archive.carry_out(now_ms):
+            count += done
+        return count
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    made = Site(tmp_path)
+    await RecordingKeys(made.database).start()
+    yield made
+    await made.database.close()
+
+
+def name(number: int) -> str:
+    return f"{number:024x}"
+
+
+async def test_what_comes_back_is_found_without_asking_for_all_that_was_ever_deleted(
+    site: Site,
+) -> None:
+    key = site.key()
+    gone = [deletions.recording(name(each)) for each in range(40)]
+    await site.order(*gone, deletions.key(key.id))
+    assert await site.carry_out_all() == 41
+    site.another_life()
+    await site.put(name(1), "keys", "audio")
+    await site.put(name(2), "keys")  # restored from a backup of the data keys alone
+    await site.put(name(3), "audio")
+    await site.put(name(99), "keys", "audio")  # of which nobody has said anything
+    site.ring.add(key)
+    site.store.asked = ()
+    assert await site.archive.delete_again() == 5
+    assert set(site.store.asked) == {name(1), name(2), name(3)}
+    assert await site.store.of_recording("main", name(99))
+    assert list(site.ring.names()) == []
+    assert await site.archive.delete_again() == 0
+
+
+async def test_what_is_ordered_and_not_done_is_left_to_be_done_and_stated(site: Site) -> None:
+    await site.put(name(1), "keys", "audio")
+    await site.order(deletions.recording(name(1)))
+    assert await site.archive.delete_again() == 0
+    assert await site.archive.carry_out(NOW_MS) == 1
+    assert await site.store.of_recording("main", name(1)) == []
+
+
+async def test_more_than_one_page_of_what_is_here_is_looked_at(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "TOGETHER", 4)
+    names = [name(each) for each in range(10)]
+    await site.order(*(deletions.recording(each) for each in names))
+    await site.carry_out_all()
+    for each in names:
+        await site.put(each, "audio")
+    assert await site.archive.delete_again() == 10
+    assert [each async for each in site.store.recordings("main")] == []
+
+
+async def test_orders_of_long_ago_are_not_gone_through_again_each_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since: list[int] = []
+    undone = deletions.undone
+
+    async def spy(database: Database, site_: str, since_ms: int = 0) -> tuple[Order, ...]:
+        since.append(since_ms)
+        return await undone(database, site_, since_ms)
+
+    monkeypatch.setattr(deletions, "undone", spy)
+    await site.order(deletions.recording(name(1)), ordered_ms=5)
+    await site.archive.carry_out(NOW_MS)
+    await site.archive.carry_out(NOW_MS)
+    await site.archive.carry_out(NOW_MS)
+    assert since == [0, 0, NOW_MS - LATE_MS]
+
+
+@pytest.mark.parametrize("again", [Archive.delete_again, None], ids=["the_next_sweep", "a_restart"])
+async def test_an_order_from_a_clock_that_is_far_behind_is_carried_out_all_the_same(
+    site: Site, again: Callable[[Archive], object] | None
+) -> None:
+    await site.archive.carry_out(NOW_MS)
+    await site.order(deletions.recording(name(1)), ordered_ms=NOW_MS - 2 * LATE_MS)
+    await site.order(deletions.recording(name(2)), ordered_ms=NOW_MS - LATE_MS // 2)
+    assert await site.archive.carry_out(NOW_MS) == 1
+    if again is None:
+        site.another_life()
+    else:
+        await site.archive.delete_again()
+    assert await site.archive.carry_out(NOW_MS) == 1
+
+
+async def test_orders_that_the_store_did_not_carry_out_are_not_passed_over(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.put(name(1), "audio")
+    await site.order(deletions.recording(name(1)), ordered_ms=5)
+
+    async def fail(_self: RecordingStore, _name: str) -> None:
+        raise OSError(errno.EIO, "the disk does not let go of it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RecordingStore, "delete", fail)
+        for _ in range(2):
+            with pytest.raises(OSError, match="does not let go"):
+                await site.archive.carry_out(NOW_MS)
+    assert await site.archive.carry_out(NOW_MS) == 1
