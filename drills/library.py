@@ -9,10 +9,10 @@ from drills.experiment import Experiment, ExperimentError, read_experiment
 FOLDER = Path(__file__).parent / "experiments"
 
 
-def experiments(folder: Path = FOLDER) -> dict[str, Experiment]:
+def experiments() -> dict[str, Experiment]:
     """Return all, by name. ExperimentError for a file that is none."""
     found: dict[str, Experiment] = {}
-    for path in sorted(folder.glob("*.toml")):
+    for path in sorted(FOLDER.glob("*.toml")):
         experiment = read_experiment(path.read_text(encoding="utf-8"), path.name)
         if experiment.name != path.stem:
             raise ExperimentError(f"{path.name}: the name in it is {experiment.name}")
@@ -20,12 +20,12 @@ def experiments(folder: Path = FOLDER) -> dict[str, Experiment]:
     return found
 
 
-def experiment_of(name: str, folder: Path = FOLDER) -> Experiment:
+def experiment_of(name: str) -> Experiment:
     """Return one, by its name or its file. ExperimentError names those that there are."""
     path = Path(name)
     if path.suffix == ".toml" and path.is_file():
         return read_experiment(path.read_text(encoding="utf-8"), path.name)
-    known = experiments(folder)
+    known = experiments()
     if name not in known:
         raise ExperimentError(f"there is no drill {name!r}; there are: {', '.join(known)}")
     return known[name]

@@ -53,13 +53,11 @@ async def pages(
         yield RangeResult(revision=revision, records=found.records, more=found.more)
 
 
-async def read_all(
-    store: Store, prefix: str, *, keys_only: bool = False, page: int = PAGE
-) -> Listing:
+async def read_all(store: Store, prefix: str, *, keys_only: bool = False) -> Listing:
     """Return all records under `prefix`; raise as `pages` does."""
     records: list[KeyValue] = []
     revision = 0
-    async for found in pages(store, prefix, keys_only=keys_only, page=page):
+    async for found in pages(store, prefix, keys_only=keys_only):
         records.extend(found.records)
         revision = found.revision
     return Listing(records=tuple(records), revision=revision)

@@ -113,11 +113,9 @@ class Ask(Generic[PathT, QueryT, BodyT]):
         await audit.add(self.db, entry)
         self.is_audited = True
 
-    def note(
-        self, thing: str, *, decision: str = ALLOWED, detail: Mapping[str, Any] | None = None
-    ) -> None:
+    def note(self, thing: str, *, detail: Mapping[str, Any] | None = None) -> None:
         """Write it down a moment later: nobody waits for it."""
-        self.services.journal.note(self.entry(thing, decision=decision, detail=detail))
+        self.services.journal.note(self.entry(thing, detail=detail))
         self.is_audited = True
 
     async def seal(self) -> None:

@@ -20,6 +20,8 @@ LOCK: Final = 0x61756474
 transaction, so that the log has one order."""
 AT_ONCE: Final = 200
 """Tiles asked for in one statement."""
+MOST: Final = 1000
+"""Entries read at a time by who follows the log."""
 TABLE: Final = AuditRow.__table__
 
 
@@ -50,16 +52,19 @@ async def newest(connection: AsyncConnection) -> int:
 
 
 async def changed_since(
-    connection: AsyncConnection, kinds: Iterable[str], number: int, most: int = 1000
+    connection: AsyncConnection, kinds: Iterable[str], number: int
 ) -> tuple[Noted, ...]:
-    """Return what was done to things of these kinds after `number`, in order, of all tenants."""
+    """Return what was done to things of these kinds after `number`, in order, of all tenants.
+
+    No more than `MOST` at a time.
+    """
     columns = [getattr(AuditRow, name) for name in Noted.__struct_fields__]
     statement = (
         select(*columns)
         .where(AuditRow.number > number, AuditRow.decision == ALLOWED)
         .where(AuditRow.kind.in_(tuple(kinds)))
         .order_by(AuditRow.number)
-        .limit(most)
+        .limit(MOST)
     )
     rows = await connection.execute(statement)
     return tuple(Noted(**row._mapping) for row in rows)  # noqa: SLF001 - documented

@@ -10,7 +10,6 @@ import msgspec
 from sqlalchemy import (
     CTE,
     ColumnElement,
-    Integer,
     Select,
     and_,
     bindparam,
@@ -75,7 +74,7 @@ _BY_NUMBER: Final = (
     .where(NumberRow.tenant == bindparam("tenant"), NumberRow.number == bindparam("number"))
     .where(CustomerRow.tenant == bindparam("tenant"))
     .order_by(NumberRow.customer)
-    .limit(bindparam("most", type_=Integer))
+    .limit(10)
 )
 """The screen pop: by the primary keys of two tables, and made once, since making it costs more."""
 
@@ -139,18 +138,14 @@ async def find_all(
     return tuple(read(row) for row in await connection.execute(statement))
 
 
-async def by_number(
-    connection: AsyncConnection, tenant: str, number: str, limit: int = 10
-) -> tuple[Customer, ...]:
-    """Return who has this number (E.164)."""
-    asked = {"tenant": tenant, "number": number, "most": limit}
+async def by_number(connection: AsyncConnection, tenant: str, number: str) -> tuple[Customer, ...]:
+    """Return who has this number (E.164), ten at most."""
+    asked = {"tenant": tenant, "number": number}
     return tuple(read(row) for row in await connection.execute(_BY_NUMBER, asked))
 
 
-async def same_name(
-    connection: AsyncConnection, tenant: str, name: str, limit: int = 50
-) -> tuple[Customer, ...]:
-    """Return who is called so, whatever the case and the accents."""
+async def same_name(connection: AsyncConnection, tenant: str, name: str) -> tuple[Customer, ...]:
+    """Return who is called so, whatever the case and the accents, 50 at most."""
     statement = (
         select(*COLUMNS)
         .where(
@@ -159,7 +154,7 @@ async def same_name(
             CustomerRow.merged_into.is_(None),
         )
         .order_by(CustomerRow.id)
-        .limit(limit)
+        .limit(50)
     )
     return tuple(read(row) for row in await connection.execute(statement))
 

@@ -64,7 +64,7 @@ from drills.desk.recording_answers import Recordings, Samples
 from drills.experiment import Fault
 from drills.lab import replicas
 from drills.lab.lab import Lab
-from state.clock import Clock, SystemClock
+from state.clock import SystemClock
 from state.errors import StateError
 from state.mirror import Mirror
 from state.model import CallRecord, Now, Outcome, SiteId
@@ -133,14 +133,13 @@ class Desk:
         lab: Lab,
         store: Store,
         *,
-        clock: Clock | None = None,
         faults: FaultMaker | None = None,
     ) -> None:
         self._place = place
         self._lab = lab
         self._store = store
         self._faults = faults
-        self._clock = clock or SystemClock()
+        self._clock = SystemClock()
         self._mirror = Mirror(store, self._clock)
         self._began_s = self._clock.now().mono_s
         self._over = ledger.Ledger(records=(), bad={}, revisions={})

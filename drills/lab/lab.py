@@ -55,10 +55,10 @@ class Step(Struct, frozen=True, kw_only=True):
     took_s: float
 
 
-def default_paths(run: Path = RUN_ROOT) -> Paths:
+def default_paths() -> Paths:
     """Return where everything is in this checkout."""
     return Paths(
-        run=run,
+        run=RUN_ROOT,
         project=PROJECT,
         python=Path(sys.executable),
         kemi=PROJECT / "edge" / "kemi",
@@ -248,12 +248,11 @@ class Lab:
 
     # -- use
 
-    async def host_exec(  # noqa: PLR0913 - each is what it says
+    async def host_exec(
         self,
         host: str,
         argv: Sequence[str],
         *,
-        cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         stdin: bytes = b"",
         timeout_s: float | None = None,
@@ -267,7 +266,7 @@ class Lab:
         return await self._commands.run(
             host,
             tuple(argv),
-            cwd=cwd or self.paths.of(host),
+            cwd=self.paths.of(host),
             env=environment,
             stdin=stdin,
             timeout_s=timeout_s,

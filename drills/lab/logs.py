@@ -36,12 +36,12 @@ def shorten_log(path: Path, limit_bytes: int) -> None:
             log.write(b"[...]\n" + kept[kept.find(b"\n") + 1 :])
 
 
-def tail(path: Path, lines: int = 15) -> str:
-    """Return the last lines of a log, empty when there is none."""
+def tail(path: Path) -> str:
+    """Return the last 15 lines of a log, empty when there is none."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as log:
         log.seek(0, os.SEEK_END)
         log.seek(max(0, log.tell() - 16384))
-        return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+        return "\n".join(log.read().decode(errors="replace").splitlines()[-15:])
     return ""
 
 

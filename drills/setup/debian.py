@@ -53,9 +53,9 @@ def apt_command(names: Iterable[str]) -> str:
     return f"apt-get install --no-install-recommends {' '.join(names)}"
 
 
-def ensure_packages(journal: Journal | None = None) -> None:
+def ensure_packages() -> None:
     """Install whatever of the list is missing; return at once if nothing is."""
-    journal = journal or Journal()
+    journal = Journal()
     names = list(dict.fromkeys([*journal.read(), *packages.missing()]))
     if not names:
         return

@@ -25,9 +25,9 @@ RESOLVE = (
 )
 
 
-def regenerate(*, upgrade: bool = False, root: Path = ROOT) -> bool:
+def regenerate(*, upgrade: bool) -> bool:
     """Write requirements.lock; return whether it changed. Pins stay unless `upgrade` or refused."""
-    target = root / "requirements.lock"
+    target = ROOT / "requirements.lock"
     before = target.read_text() if target.exists() else ""
     with tempfile.TemporaryDirectory(prefix="everline-lock-") as folder:
         fresh = Path(folder) / "requirements.lock"
@@ -35,11 +35,11 @@ def regenerate(*, upgrade: bool = False, root: Path = ROOT) -> bool:
         with say.Step("resolving") as step:
             step.show(0.1, "uv")
             home = Path(folder) / "venv"
-            _run([PYTHON, "-m", "venv", str(home)], root)
-            _run([str(home / "bin/pip"), "install", "--quiet", "uv"], root)
+            _run([PYTHON, "-m", "venv", str(home)])
+            _run([str(home / "bin/pip"), "install", "--quiet", "uv"])
             step.show(0.5, "pyproject.toml")
             extra = ["--upgrade"] if upgrade else []
-            _run([str(home / "bin/uv"), *RESOLVE, *extra, "-o", str(fresh)], root)
+            _run([str(home / "bin/uv"), *RESOLVE, *extra, "-o", str(fresh)])
         text = fresh.read_text()
     check(text)
     if text == before:
@@ -60,11 +60,11 @@ def check(text: str) -> None:
         )
 
 
-def _run(command: list[str], root: Path) -> None:
+def _run(command: list[str]) -> None:
     # uv reads none of pip's configuration; the certificates of the system it can be told to use.
     environment = {**os.environ, "UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
     done = subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         last = "\n".join(f"  {line}" for line in (done.stderr or done.stdout).splitlines()[-12:])

@@ -88,9 +88,9 @@ def split(lock: str) -> Split:
     return Split("".join(parts[False]), "".join(parts[True]), count)
 
 
-def ensure_environment(environment: Environment | None = None) -> None:
+def ensure_environment() -> None:
     """Build the environment unless it is ready. The caller holds the set-up's lock."""
-    environment = environment or Environment()
+    environment = Environment()
     if environment.is_ready():
         return
     cut = split(environment.lock.read_text())

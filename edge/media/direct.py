@@ -81,7 +81,7 @@ class DirectMedia:
         """Refuse: nobody stands between the two."""
         raise MediaRefused("there is no relay that could part anybody")
 
-    async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:
+    async def drop_agent(self, call: str) -> None:
         """Nothing stands between the two that had to be taken away."""
 
     async def relay_offer(self, call: str, sender: Party, receiver: Party, sdp: bytes) -> bytes:  # noqa: ARG002 - as it came

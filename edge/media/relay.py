@@ -58,7 +58,7 @@ class Relay(Protocol):
         """Send the agent nothing more of the caller, or all again; copies go on."""
         ...
 
-    async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:
+    async def drop_agent(self, call: str) -> None:
         """Take an agent out."""
         ...
 

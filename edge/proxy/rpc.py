@@ -19,6 +19,7 @@ from edge.proxy.errors import ProxyRefusedError, ProxyUnreachableError
 BIGGEST_DATAGRAM = 1 << 20
 IN_FLIGHT = 8
 """Questions on the way at once: the socket's queue at Kamailio holds about ten datagrams."""
+ATTEMPTS = 2
 
 
 class _Fault(msgspec.Struct):
@@ -38,10 +39,9 @@ class RpcClient:
     Every call that the project makes is idempotent, so a lost question or answer is asked again.
     """
 
-    def __init__(self, path: Path, *, timeout_s: float = 0.5, attempts: int = 2) -> None:
+    def __init__(self, path: Path, *, timeout_s: float = 0.5) -> None:
         self._path = str(path)
         self._timeout_s = timeout_s
-        self._attempts = attempts
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[_Answer]] = {}
         self._socket: socket.socket | None = None
@@ -53,7 +53,7 @@ class RpcClient:
         Raises ProxyUnreachableError if it does not answer, ProxyRefusedError if it answers a fault.
         """
         async with self._turns:
-            for _ in range(self._attempts):
+            for _ in range(ATTEMPTS):
                 with contextlib.suppress(TimeoutError, OSError):
                     async with asyncio.timeout(self._timeout_s):
                         answer = await self._ask(method, params)
@@ -62,7 +62,7 @@ class RpcClient:
                     return answer.result
         raise ProxyUnreachableError(
             f"Kamailio did not answer {method} at {self._path} within "
-            f"{self._attempts} x {self._timeout_s} s: is it running?"
+            f"{ATTEMPTS} x {self._timeout_s} s: is it running?"
         )
 
     async def _ask(self, method: str, params: tuple[str | int, ...]) -> _Answer:

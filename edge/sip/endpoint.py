@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 from edge.sip.events import Address, Event
-from edge.sip.session_timer import MIN_SE
 from edge.sip.stack import SipStack
 
 SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)
@@ -78,7 +77,6 @@ class SipEndpoint:
         contact_user: str = "everline",
         handles: Iterable[str] = (),
         session_expires_s: int | None = None,
-        min_se_s: int = MIN_SE,
         max_invite_age_s: float | None = None,
         bye_timeout_s: float | None = None,
         goodbye_hold_s: float | None = None,
@@ -103,7 +101,6 @@ class SipEndpoint:
             contact_user=contact_user,
             handles=handles,
             session_expires_s=session_expires_s,
-            min_se_s=min_se_s,
             max_invite_age_s=max_invite_age_s,
             bye_timeout_s=bye_timeout_s,
             goodbye_hold_s=goodbye_hold_s,

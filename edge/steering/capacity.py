@@ -63,9 +63,6 @@ def without(
     snapshot: Snapshot,
     demand: Mapping[QueueId, Demand],
     lost: frozenset[SiteId] = frozenset(),
-    *,
-    target_s: float = TARGET_S,
-    level: float = LEVEL,
 ) -> tuple[QueueForecast, ...]:
     """Return how each queue would fare without some sites, and the agents at home there."""
     suited = _suited(snapshot, demand, lost)
@@ -76,18 +73,14 @@ def without(
             demand[queue],
             suited=len(suited[queue]),
             agents=shares[queue],
-            target_s=target_s,
-            level=level,
         )
         for queue in sorted(demand)
     )
 
 
-def _forecast(  # noqa: PLR0913 - what it rests on
-    queue: QueueId, demand: Demand, *, suited: int, agents: float, target_s: float, level: float
-) -> QueueForecast:
-    found: Service = service(demand.calls_per_s, demand.handling_s, agents, target_s)
-    needed = agents_needed(demand.calls_per_s, demand.handling_s, target_s, level)
+def _forecast(queue: QueueId, demand: Demand, *, suited: int, agents: float) -> QueueForecast:
+    found: Service = service(demand.calls_per_s, demand.handling_s, agents, TARGET_S)
+    needed = agents_needed(demand.calls_per_s, demand.handling_s, TARGET_S, LEVEL)
     return QueueForecast(
         queue=queue,
         erlangs=demand.erlangs,
@@ -95,7 +88,7 @@ def _forecast(  # noqa: PLR0913 - what it rests on
         suited=suited,
         mean_wait_s=found.mean_wait_s,
         level=found.level,
-        short=0 if found.level >= level else max(1, -int(-(needed - agents) // 1)),
+        short=0 if found.level >= LEVEL else max(1, -int(-(needed - agents) // 1)),
     )
 
 

@@ -91,12 +91,12 @@ def agents_needed(calls_per_s: float, handling_s: float, target_s: float, level:
     return MOST
 
 
-def lines_needed(erlangs: float, blocked: float = BLOCKED) -> int:
-    """Return with how many lines no larger a share of calls finds them all busy."""
+def lines_needed(erlangs: float) -> int:
+    """Return with how many lines no more than `BLOCKED` of all calls find them all busy."""
     if erlangs <= 0.0:
         return 0
     lines, found = 0, 1.0
-    while found > blocked and lines < MOST:
+    while found > BLOCKED and lines < MOST:
         lines += 1
         found = erlangs * found / (lines + erlangs * found)
     return lines

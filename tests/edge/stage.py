@@ -205,7 +205,7 @@ class TroubledMedia(DirectMedia):
             self.lost_answers.remove("part")
             raise MediaUnavailable("the relay gave no answer")
 
-    async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:  # noqa: ARG002 - one agent
+    async def drop_agent(self, call: str) -> None:
         self.agents.pop(call, None)
 
     async def hold_back(self, call: str) -> None:

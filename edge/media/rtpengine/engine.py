@@ -142,9 +142,9 @@ class MediaEngine:
         else:
             await self._ask(plan.answer(name, CALLER, AGENT, agent_sdp))
 
-    async def drop_agent(self, call: str, *, agent: Party = AGENT) -> None:
+    async def drop_agent(self, call: str) -> None:
         """Take an agent out of the call. Stops what is played to the caller, so play again."""
-        await self._ask(plan.drop(self._name(call), agent))
+        await self._ask(plan.drop(self._name(call), AGENT))
 
     # -- either side re-negotiates
 
