@@ -46,9 +46,9 @@ def wish(
     return Entry(value=value, create_revision=1, mod_revision=revision, seen_s=NOW.mono_s)
 
 
-def work(unanswered: int, *, revision: int = 20, end: WorkEnd = WorkEnd.NO_ANSWER) -> Entry[Work]:
+def work(unanswered: int, *, end: WorkEnd = WorkEnd.NO_ANSWER) -> Entry[Work]:
     value = Work(agent=ANN, unanswered=unanswered, end=end)
-    return Entry(value=value, create_revision=1, mod_revision=revision, seen_s=NOW.mono_s)
+    return Entry(value=value, create_revision=1, mod_revision=20, seen_s=NOW.mono_s)
 
 
 def held(state: PresenceState, *, reason: str = "", site: str = "a") -> Entry[Presence]:

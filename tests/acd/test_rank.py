@@ -42,14 +42,14 @@ def worked(*, ended_s: float, seen_s: float = 0.0, rest_s: float = 0.0) -> Entry
     return Entry(value=value, create_revision=1, mod_revision=1, seen_s=NOW.mono_s - seen_s)
 
 
-def present(*, since_s: float, seen_s: float = 0.0) -> Entry[Presence]:
+def present(*, since_s: float) -> Entry[Presence]:
     value = Presence(
         agent=ANN,
         site=SiteId("a"),
         state=PresenceState.READY,
         since_ms=WALL_MS - round(since_s * 1000),
     )
-    return Entry(value=value, create_revision=1, mod_revision=1, seen_s=NOW.mono_s - seen_s)
+    return Entry(value=value, create_revision=1, mod_revision=1, seen_s=NOW.mono_s)
 
 
 @pytest.mark.parametrize(

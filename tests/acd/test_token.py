@@ -63,7 +63,6 @@ class Seam(RuleBasedStateMachine):
         self.under_way: list[Token] = []
         self.read: dict[str, Token] = {}
         self.let_through: list[Token] = []
-        self.refused_for_good: set[Token] = set()
 
     @rule()
     def the_store_grants(self) -> None:

@@ -19,8 +19,8 @@ class Server:
         return "" if rate <= self.limit else "3 lost"
 
 
-async def up(server: Server, tries: int = 2) -> Climb:
-    return await climb(server.at, Rungs(first_rate=100.0, growth=2.0, tries=tries, most=5000.0))
+async def up(server: Server) -> Climb:
+    return await climb(server.at, Rungs(first_rate=100.0, growth=2.0, tries=2, most=5000.0))
 
 
 async def test_the_last_clean_rate_is_the_highest() -> None:

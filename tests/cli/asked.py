@@ -92,14 +92,14 @@ class Asked:
             (), [Put(key=raw.key, value=raw.value) for raw in snapshot.raw.values()]
         )
 
-    async def home_follows(self, agent: str, site: str = "a") -> None:
+    async def home_follows(self, agent: str) -> None:
         """Take up every wish of an agent, as the home edge does, until cancelled."""
         async with contextlib.aclosing(self.store.watch(keys.STATE + "wish/", 1)) as batches:
             async for batch in batches:
                 for change in batch.changes:
                     if change.key == keys.wish(AgentId(agent)) and change.value is not None:
                         wanted = PresenceState(json.loads(change.value)["readiness"])
-                        await self.put(keys.presence(AgentId(agent)), presence(agent, site, wanted))
+                        await self.put(keys.presence(AgentId(agent)), presence(agent, "a", wanted))
 
 
 def presence(agent: str, site: str, state: PresenceState) -> Presence:

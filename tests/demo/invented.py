@@ -10,7 +10,7 @@ from drills.demo.hearing import Copies, Recorded
 from drills.demo.ledger import join
 from drills.demo.management import Edit, Managed
 from drills.demo.reports import AgentReport, CallerReport, End, OfferChange, OfferEvent
-from drills.demo.scenario import Behaviour, Dialler, PlannedAgent, PlannedCall, Scenario, plan
+from drills.demo.scenario import Behaviour, Dialler, PlannedAgent, PlannedCall, plan
 from state.model import AgentId, CallId, CallRecord, Decision, EdgeId, Outcome, SiteId
 
 START_MS = 1_800_000_000_000
@@ -49,12 +49,12 @@ def sip_call_id(index: int) -> str:
     return f"caller-{index}@callers"
 
 
-def agent_for(call: PlannedCall, scenario: Scenario = SCENARIO) -> PlannedAgent:
+def agent_for(call: PlannedCall) -> PlannedAgent:
     """Return an agent who can take it, at a living site, each in turn."""
-    needs = scenario.queue(call.queue).needs
+    needs = SCENARIO.queue(call.queue).needs
     able = [
         agent
-        for agent in scenario.agents
+        for agent in SCENARIO.agents
         if agent.site != DEAD
         and all(agent.skills.get(need.skill, 0) >= need.level for need in needs)
     ]

@@ -138,7 +138,6 @@ def test_agents_who_are_cut_off_are_within_the_radius() -> None:
 KILLED = [Fault(kind=FaultKind.KILL_SITE, target="a", ttl_s=5.0)]
 LIVE = replace(FINE, is_live=True, permit=PERMIT)
 LATE = Lag(replica="etcd at b", behind=900.0, at_most=500.0, unit="log entries")
-PLACES = {A: 10, B: 10, C: 10}
 
 
 def why(facts: Facts, guard: str) -> str:

@@ -339,7 +339,7 @@ class FakeTelephony(Telephony):
         else:
             self._take(sip.Rejected(leg=leg, status=status, reason=reason, timeout=status == 408))
 
-    def vanish(self, leg: LegId, cause: str = "session_expired") -> None:
+    def vanish(self, leg: LegId) -> None:
         """Let a time-out of the stack's come."""
         held = self.open.get(leg)
         if held is None or held.state is S.ARRIVED:
@@ -348,7 +348,7 @@ class FakeTelephony(Telephony):
             self.decline(leg, 408, "Request Timeout")
             return
         self._forget(held)
-        cause = "bye_timeout" if held.state is S.ENDING else cause
+        cause = "bye_timeout" if held.state is S.ENDING else "session_expired"
         self._take(sip.Ended(leg=leg, by=EndedBy.FAULT, cause=cause))
 
     def answer_ours(self, leg: LegId, sdp: bytes | None = CALLER_SDP) -> None:
@@ -358,12 +358,12 @@ class FakeTelephony(Telephony):
             held.our_offer = None
             self._take(sip.OfferAnswered(leg=leg, sdp=sdp))
 
-    def refuse_ours(self, leg: LegId, status: int = 488) -> None:
+    def refuse_ours(self, leg: LegId) -> None:
         """Let a refusal of our re-INVITE come."""
         held = self.open.get(leg)
         if held is not None and held.our_offer is not None and held.state is S.UP:
             held.our_offer = None
-            self._take(sip.OfferRefused(leg=leg, status=status, timeout=False))
+            self._take(sip.OfferRefused(leg=leg, status=488, timeout=False))
 
     def offer(self, leg: LegId, sdp: bytes | None = CALLER_SDP) -> None:
         """Let a re-INVITE come; the stack itself refuses one that crosses ours."""

@@ -67,9 +67,9 @@ def ticket(call: CallId = CALL, holder: str = "a1") -> Ticket:
     )
 
 
-def guess(call: CallId = CALL, *, edge: str = "a1", cause: str = "edge_died") -> CallRecord:
+def guess(*, edge: str = "a1", cause: str = "edge_died") -> CallRecord:
     return CallRecord(
-        call=call,
+        call=CALL,
         did=NUMBER,
         queue=QueueId("sales"),
         outcome=Outcome.LOST,

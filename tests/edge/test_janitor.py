@@ -24,8 +24,6 @@ from tests.acd.worlds import ticket
 from tests.edge.stage import center
 from tests.edge.virtual_time import WALL_MS, in_virtual_time, settle, until
 
-ANN = AgentId("ann")
-
 
 @in_virtual_time
 async def test_a_dead_edges_calls_are_closed_and_its_agent_is_rung_for_the_next_caller() -> None:

@@ -11,8 +11,6 @@ from state.model import Limit, Outcome, Queue, QueueId, Step, TurnAway
 from tests.edge.stage import SALES, Center, center
 from tests.edge.virtual_time import in_virtual_time, until
 
-FULL = Limit(most=1)
-
 
 async def rules(made: Center, **fields: object) -> None:
     """Change the rules of the queue that SALES leads to, and wait until they are known."""

@@ -78,10 +78,10 @@ class Desk:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def wish(self, *, pause: bool, keyed: bool = True) -> None:
+    async def wish(self, *, pause: bool) -> None:
         """Have it stand in the shared state."""
         call = self.now.call
-        wish = RecordingWish(call=call, pause=pause, by="agent", keyed=pause and keyed)
+        wish = RecordingWish(call=call, pause=pause, by="agent", keyed=pause)
         await self.now.made.put(keys.recording_wish(call), wish)
 
     async def pause(self) -> None:

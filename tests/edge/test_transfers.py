@@ -45,13 +45,6 @@ async def _answer_ours(edge: Edge, leg: LegId, what: str) -> None:
     edge.sip.answer_ours(leg)
 
 
-async def _referred(edge: Edge, to: str = TO_BOB) -> tuple[LegId, LegId]:
-    """Let ann talk, bob come, and ann pass the caller on."""
-    theirs, ours = await edge.talking("ann")
-    edge.sip.refer(ours, to)
-    return theirs, ours
-
-
 async def _passing(made: Center, edge: Edge) -> tuple[LegId, LegId, LegId]:
     """Go on until bob is being rung; the caller has been told where the music is."""
     await made.presence("bob", PresenceState.PAUSED)

@@ -78,9 +78,9 @@ class Center:
         """Bring a caller, who stands where the carrier does."""
         return self._telephone("carrier", user)
 
-    def stranger(self, user: str = "mallory") -> Telephone:
+    def stranger(self) -> Telephone:
         """Bring somebody whom nobody knows."""
-        return self._telephone("callers", user)
+        return self._telephone("callers", "mallory")
 
     async def agent(self, user: str, *, site: str = "a", is_ready: bool = True) -> Telephone:
         """Bring an agent: registered, and ready as far as the edges know."""

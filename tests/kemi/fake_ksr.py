@@ -54,7 +54,6 @@ class World:
     auth_user: str = ""
     from_user: str = ""
     to_user: str = ""
-    hdr_callback: Callable[[], None] | None = None
 
     tables: dict[str, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     avps: dict[str, str] = field(default_factory=dict)

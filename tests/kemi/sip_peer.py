@@ -194,17 +194,15 @@ def challenge_of(response: Message) -> dict[str, str]:
     return dict(re.findall(r'(\w+)="?([^",]+)"?', field))
 
 
-def credentials(  # noqa: PLR0913 - the parts of a digest
-    challenge: dict[str, str], method: str, uri: str, user: str, ha1: str, *, nc: int = 1
-) -> str:
+def credentials(challenge: dict[str, str], method: str, uri: str, user: str, ha1: str) -> str:
     """Return the value of (Proxy-)Authorization, RFC 2617 §3.2.2 with qop=auth."""
     ha2 = hashlib.md5(f"{method}:{uri}".encode()).hexdigest()  # noqa: S324 - what the digest is made of
     nonce = challenge["nonce"]
-    text = f"{ha1}:{nonce}:{nc:08x}:cnonce:auth:{ha2}"
+    text = f"{ha1}:{nonce}:00000001:cnonce:auth:{ha2}"
     response = hashlib.md5(text.encode()).hexdigest()  # noqa: S324 - likewise
     return (
         f'Digest username="{user}", realm="everline", nonce="{nonce}", uri="{uri}", '
-        f'response="{response}", algorithm=MD5, qop=auth, nc={nc:08x}, cnonce="cnonce"'
+        f'response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="cnonce"'
     )
 
 

@@ -132,15 +132,13 @@ def test_a_stranger_gets_no_answer(agents: Site, method: str) -> None:
     assert stranger.receive(0.15) is None
 
 
-def invite_as_agent(
-    phone: SipPeer, number: str, *, user: str = "alice", claims: str = ""
-) -> Message:
+def invite_as_agent(phone: SipPeer, number: str, *, claims: str = "alice") -> Message:
     """Call a number with alice's digest; return the final answer to the second request."""
     uri = f"sip:{number}@everline"
-    me = f"sip:{claims or user}@everline"
+    me = f"sip:{claims}@everline"
     phone.send(phone.request("INVITE", uri, from_uri=me, body=SDP, call_id=f"out-{phone.port}"))
     challenge = phone.wait(407)
-    proof = credentials(challenge_of(challenge), "INVITE", uri, user, ha1_of(user, "pw"))
+    proof = credentials(challenge_of(challenge), "INVITE", uri, "alice", ha1_of("alice", "pw"))
     headers = f"Proxy-Authorization: {proof}\r\nX-Everline-Trunk: t9\r\n"
     phone.send(
         phone.request(

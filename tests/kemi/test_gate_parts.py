@@ -23,10 +23,10 @@ def phone(site: Site) -> SipPeer:
     return phone
 
 
-def gate(site: Site, wanted: str, agent: str = "alice") -> None:
-    """Wait until the agent's gate reads so."""
+def gate(site: Site, wanted: str) -> None:
+    """Wait until alice's gate reads so."""
     until = time.monotonic() + 3
-    while (row := site.row("gate", agent)) != wanted:
+    while (row := site.row("gate", "alice")) != wanted:
         assert time.monotonic() < until, f"the gate reads {row}, not {wanted}"
         time.sleep(0.01)
 

@@ -40,12 +40,10 @@ def home(site: Site) -> Site:
     return site
 
 
-def register(
-    site: Site, given: PhoneCredentials, agent: str = ALICE, password: str = ""
-) -> Message:
+def register(site: Site, given: PhoneCredentials, agent: str = ALICE) -> Message:
     phone = site.peer()
     challenge = asked(phone, "REGISTER", agent)
-    return proved(phone, "REGISTER", agent, challenge, given.user, password or given.password)
+    return proved(phone, "REGISTER", agent, challenge, given.user, given.password)
 
 
 def is_registered(site: Site, agent: str) -> bool:

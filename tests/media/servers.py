@@ -136,7 +136,7 @@ async def until(condition: Callable[[], bool], what: str, *, within_s: float = 3
         await asyncio.sleep(0.01)
 
 
-async def packets_pass(person: Person, count: int = 10) -> None:
+async def packets_pass(person: Person, count: int) -> None:
     """Let `count` more packets reach someone, whatever they hold."""
     goal = person.stream.received + count
     await until(lambda: person.stream.received >= goal, f"{count} packets")

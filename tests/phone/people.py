@@ -30,9 +30,9 @@ def free_port() -> int:
 class Phones:
     """A fleet whose report is kept as dictionaries."""
 
-    def __init__(self, *, seed: int = 1) -> None:
+    def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
-        self.fleet = Fleet(HOST, Report(SystemClock(), self._take), seed=seed)
+        self.fleet = Fleet(HOST, Report(SystemClock(), self._take), seed=1)
 
     def _take(self, line: bytes) -> None:
         self.lines.append(json.loads(line))

@@ -170,9 +170,9 @@ class Tale:
         ticket = self.arrives(call, holder=holder, priority=priority, queue=queue)
         return self.store(self.ticket(replace(ticket, waited_s=waited_s)))
 
-    def comes_to(self, call: str, agent: str, *, holder: str = "a1") -> int:
+    def comes_to(self, call: str, agent: str) -> int:
         """Let a caller arrive, and get a place and an agent by one transaction."""
-        self.ticket(self.arrives(call, holder=holder))
+        self.ticket(self.arrives(call))
         return self.gets(call, agent)
 
     def arrives(

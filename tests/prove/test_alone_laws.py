@@ -16,13 +16,13 @@ def _says(tale: Tale, edge: str, mode: str) -> None:
     tale.note(Mode(at_s=tale.now(), edge=EdgeId(edge), mode=mode))
 
 
-def _passes(tale: Tale, agent: str, token: tuple[int, int], call: str = "c1") -> None:
+def _passes(tale: Tale, agent: str, token: tuple[int, int]) -> None:
     tale.note(
         AtGate(
             at_s=tale.now(),
             site=SiteId(agent[0]),
             agent=AgentId(agent),
-            call=call_id(call),
+            call=call_id("c1"),
             token=token,
             verdict=PASSED,
             is_late=False,

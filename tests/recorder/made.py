@@ -57,9 +57,9 @@ class Archive:
         self.ring = Keyring(folder / "keyring")
         self.providers = {name: LocalFile(secret) for name, secret in SECRETS.items()}
 
-    async def make_key(self, tenant: str = "main") -> None:
+    async def make_key(self) -> None:
         """Let there be a key to seal with."""
-        self.ring.add(keyring.make(tenant, keyring.recipients(self.providers), 1))
+        self.ring.add(keyring.make("main", keyring.recipients(self.providers), 1))
 
     def record(
         self,

@@ -76,12 +76,12 @@ class TwoSites:
         path = self.folder / "counted"
         return path.read_text().splitlines() if path.exists() else []
 
-    def at_b(self, provider: str = "b") -> Library:
+    def at_b(self) -> Library:
         """Open what b has, with b's own keys alone."""
         return Library(
             self.b,
             self.ring_b,
-            providers={provider: self.a.providers[provider]},
+            providers={"b": self.a.providers["b"]},
             recorders={"a": PUBLIC},
         )
 

@@ -78,10 +78,11 @@ def line(agents: int) -> World:
     return world
 
 
-def steady(erlangs: float, talk_s: float, *, via: SiteId = A, seconds: float = 100_000.0) -> Coming:
+def steady(erlangs: float, talk_s: float) -> Coming:
+    seconds = 100_000
     calls = round(erlangs / talk_s * seconds)
-    stream = Stream(did=NUMBER, via=via, queue=SALES, calls=calls, talk_s=talk_s, ring_s=0.0)
-    return Coming(from_ms=WALL_MS - round(seconds * 1000), to_ms=WALL_MS, streams=(stream,))
+    stream = Stream(did=NUMBER, via=A, queue=SALES, calls=calls, talk_s=talk_s, ring_s=0.0)
+    return Coming(from_ms=WALL_MS - seconds * 1000, to_ms=WALL_MS, streams=(stream,))
 
 
 def long_run(seed: int, calls: int) -> Horizon:

@@ -13,7 +13,7 @@ from state import keys
 from state.model import DidNumber, EdgeId, EdgeState, Probe, SiteId
 from tests.acd.worlds import NOW, PATIENT, World
 
-A, B, C, D = (SiteId(name) for name in "abcd")
+A, B, C = (SiteId(name) for name in "abc")
 SALES = DidNumber("4930100")
 SETS = st.frozensets(st.sampled_from("abcd")).map("".join)
 

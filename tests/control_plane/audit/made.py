@@ -55,7 +55,7 @@ class Log:
         lines = "".join(note.countersign(head, each, PRIVATE[each], 1000) for each in others)
         return note.sign(head, by, PRIVATE[by]) + lines
 
-    def sign_anew(self, by: str = "a", others: Sequence[str] = ()) -> None:
+    def sign_anew(self, by: str, others: Sequence[str]) -> None:
         """Sign as whoever has that site's key can: over all that stands here, at the same sizes."""
         sizes = sorted({min(size, len(self.rows)) for size in self.sizes} | {len(self.rows)})
         self.notes = [self.signed(size, others, by) for size in sizes if size]

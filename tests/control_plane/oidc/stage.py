@@ -63,9 +63,9 @@ def running(folder: Path) -> Iterator[Provider]:
         provider.stop()
 
 
-async def browse(url: str, login: str, password: str = PASSWORD) -> dict[str, str]:
+async def browse(url: str, login: str) -> dict[str, str]:
     """Sign in at the provider; return what it sends the browser back with."""
-    back = await sent_back(url, login, password)
+    back = await sent_back(url, login)
     assert back.startswith(REDIRECT), back
     return {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
 

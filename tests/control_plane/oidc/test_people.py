@@ -22,12 +22,10 @@ PROVIDER = ProviderBody(
 ADA = Person(subject="248", login="ada", name="Ada L.", groups=None)
 
 
-async def _comes(
-    center: Center, who: Person = ADA, provider: ProviderBody = PROVIDER, tenant: str = "main"
-) -> str:
+async def _comes(center: Center, who: Person = ADA, provider: ProviderBody = PROVIDER) -> str:
     now_ms = center.clock.now().wall_ms
     async with center.services.database.write() as connection:
-        return await people.user_of(connection, tenant, provider, who, now_ms)
+        return await people.user_of(connection, "main", provider, who, now_ms)
 
 
 async def _linked(center: Center) -> list[tuple[str, str]]:

@@ -20,7 +20,6 @@ from tests.control_plane.center import Center, Person, Reply
 
 SHORTEST = 5
 _DIGIT = re.compile(r"\d").search
-PURPOSE = {"Everline-Purpose": "a crawl"}
 
 
 @dataclass

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from drills.schedule.calendar import Blackout, Calendar, Entry, upcoming, wrong_because
 
-BERLIN = ZoneInfo("Europe/Berlin")
 NIGHTLY = Entry(
     name="nightly",
     drill="site_killed",
