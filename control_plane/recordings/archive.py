@@ -94,6 +94,7 @@ class Archive:
     async def delete_again(self) -> int:
         """Delete what has come back of what is gone; return how many objects and keys that was.
 
+        What the store does not let go of keeps nothing else: then raise what it said to the first.
         The next time orders are carried out, all of them are looked at: one may have come from a
         clock that is hours behind, or this site's word may be gone with a restored key store.
         """
@@ -101,13 +102,19 @@ class Archive:
             return 0
         self._since_ms = 0
         count = 0
+        failure: OSError | BaseError | None = None
         async for tenant, subjects in self._here():
             for order in await deletions.done_among(self.database, self.site, tenant, subjects):
-                count += len(await self._objects(order))
-                if order.kind == KEY:
-                    count += self._ring.remove(order.tenant, order.id)
+                try:
+                    count += len(await self._objects(order))
+                    if order.kind == KEY:
+                        count += self._ring.remove(order.tenant, order.id)
+                except (OSError, BaseError) as error:
+                    failure = failure or error
         if count:
             log.warning("deleted_again", count=count)
+        if failure is not None:
+            raise failure
         return count
 
     async def _here(self) -> AsyncIterator[tuple[str, list[str]]]:

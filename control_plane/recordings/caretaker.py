@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -18,22 +20,33 @@ log = structlog.get_logger()
 
 PERIOD_S: Final = 2.0
 SWEEP_S: Final = 600.0
+AGAIN_S: Final = 60.0
+"""After a failure; a store that refuses one object for good is not gone through all the time."""
 
 
 async def look_after(services: Services, archive: Archive, library: Library) -> None:
-    """Delete what was ordered within seconds; what is too old, or came back, every ten minutes."""
-    problem, swept_s = "", -SWEEP_S
+    """Delete what was ordered within seconds; what is too old, or came back, every ten minutes.
+
+    None of these waits for another that the store does not let happen.
+    """
+    problem, due_s = "", 0.0
     while True:
-        now, loop_s = services.clock.now(), asyncio.get_running_loop().time()
-        try:
-            if loop_s - swept_s >= SWEEP_S:
-                await archive.delete_again()
-                if archive.deletes:
-                    await sweep(services.database, archive, library, now.wall_ms)
-                swept_s = loop_s
-            await archive.carry_out(now.wall_ms)
-            problem = ""
-        except (DatabaseUnavailableError, OSError, BaseError) as error:
-            if problem != (problem := type(error).__name__):
-                log.warning("recordings_not_looked_after", because=problem)
+        now_ms, loop_s = services.clock.now().wall_ms, asyncio.get_running_loop().time()
+        duties: list[Callable[[], Awaitable[object]]] = [partial(archive.carry_out, now_ms)]
+        if loop_s >= due_s:
+            due_s = loop_s + SWEEP_S
+            duties.append(archive.delete_again)
+            if archive.deletes:
+                duties.append(partial(sweep, services.database, archive, library, now_ms))
+        found = ""
+        for duty in duties:
+            try:
+                await duty()
+            except (DatabaseUnavailableError, OSError, BaseError) as error:
+                found = type(error).__name__
+        if found:
+            due_s = min(due_s, loop_s + AGAIN_S)
+        if found and found != problem:
+            log.warning("recordings_not_looked_after", because=found)
+        problem = found
         await asyncio.sleep(PERIOD_S)

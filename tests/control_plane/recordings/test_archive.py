@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,11 +18,15 @@ from control_plane.recording_keys.deletions import Order
 from control_plane.recording_keys.store import RecordingKeys
 from control_plane.recordings import archive
 from control_plane.recordings.archive import LATE_MS, Archive
+from control_plane.recordings.caretaker import look_after
+from control_plane.services import Services
 from custody import keyring
 from custody.keyring import Keyring, RecordingKey
+from custody.library import Library
 from custody.providers import LocalFile
 from custody.statement import Rule
 from custody.store import RecordingStore
+from state.clock import ManualClock
 
 NOW_MS = 10 * LATE_MS
 PROVIDERS = {name: LocalFile(name.encode() * 32) for name in "ab"}
@@ -190,3 +197,48 @@ async def test_orders_that_the_store_did_not_carry_out_are_not_passed_over(
             with pytest.raises(OSError, match="does not let go"):
                 await site.archive.carry_out(NOW_MS)
     assert await site.archive.carry_out(NOW_MS) == 1
+
+
+async def test_what_came_back_and_cannot_be_deleted_keeps_nothing_else_here(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.order(*(deletions.recording(name(each)) for each in (1, 2)))
+    await site.carry_out_all()
+    for each in (1, 2):
+        await site.put(name(each), "audio")
+    deleting = RecordingStore.delete
+
+    async def delete(self: RecordingStore, object_: str) -> None:
+        if name(1) in object_:
+            raise OSError(errno.EIO, "the disk does not let go of it")
+        await deleting(self, object_)
+
+    monkeypatch.setattr(RecordingStore, "delete", delete)
+    with pytest.raises(OSError, match="does not let go"):
+        await site.archive.delete_again()
+    assert [each async for each in site.store.recordings("main")] == [name(1)]
+
+
+async def test_orders_are_carried_out_whatever_stands_in_the_way_of_looking_for_the_old(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated = asyncio.Event()
+    carry_out = Archive.carry_out
+
+    async def fail(_self: Archive) -> int:
+        raise OSError(errno.EIO, "the disk does not answer")
+
+    async def carry(self: Archive, now_ms: int) -> int:
+        done = await carry_out(self, now_ms)
+        if done:
+            stated.set()
+        return done
+
+    monkeypatch.setattr(Archive, "delete_again", fail)
+    monkeypatch.setattr(Archive, "carry_out", carry)
+    await site.order(deletions.recording(name(1)))
+    services = cast("Services", SimpleNamespace(clock=ManualClock(), database=site.database))
+    looking = asyncio.create_task(look_after(services, site.archive, cast("Library", None)))
+    async with asyncio.timeout(1.5):
+        await stated.wait()
+    looking.cancel()
