@@ -30,6 +30,7 @@ OLD_NONCE = (-4, -6)
 
 WRONG_PASSWORDS = 10  # within the lifetime of a `strike`; then `ban`, for its own lifetime
 ONE_CONTACT = 0x04
+RECEIVED = re.compile(r";\s*received\b", re.IGNORECASE)
 
 
 def is_cut_off(ip):
@@ -114,14 +115,31 @@ def register(agent):
     if KSR.kx.gete_tuser() != agent:
         wire.answer(403, "Forbidden")
         return
+    if RECEIVED.search(KSR.pv.gete("$(hdr(Contact)[*])")):
+        # The registrar would believe it, where other registrars are its peers.
+        wire.answer(403, "Forbidden")
+        return
     # A phone is reached where it speaks from, whatever its Contact says.
     KSR.nathelper.fix_nated_register()
     if KSR.registrar.save("location", ONE_CONTACT) < 0:
         return
-    uri = f"sip:{agent}@{REALM}"
-    if KSR.registrar.reg_fetch_contacts("location", uri, "now") > 0:
+    if is_registered(agent):
         left_s = KSR.pv.geti("$ulc(now=>expires)") - KSR.pv.geti("$Ts")
         KSR.registrar.reg_free_contacts("now")
         door.tell(event="registered", agent=agent, expires=left_s)
     else:
         door.tell(event="unregistered", agent=agent, expires=0)
+
+
+def is_registered(agent):
+    """Whether the agent has a phone; if so it is in `$ulc(now=>...)` until it is freed."""
+    return KSR.registrar.reg_fetch_contacts("location", f"sip:{agent}@{REALM}", "now") > 0
+
+
+def registered_at(agent):
+    """Return the URI that the agent's phone has signed in from; "": it has not."""
+    if not is_registered(agent):
+        return ""
+    where = KSR.pv.gete("$ulc(now=>received)")
+    KSR.registrar.reg_free_contacts("now")
+    return where

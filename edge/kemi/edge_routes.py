@@ -19,6 +19,7 @@ import door
 import gate
 import KSR
 import outward
+import reach
 import ringing
 import rush
 import seal
@@ -28,6 +29,7 @@ import wire
 RINGING_MS = 120_000
 AGENT_SILENCE_MS = 2000
 IN_DIALOG_SILENCE_MS = 5000
+MAKES_DIALOG = range(101, 300)
 
 OFFER = re.compile(r"([A-Za-z0-9_.\-]{1,128}) +(\d{1,18}) +(\d{1,18})")
 DIAL = "X-Everline-Dial"
@@ -156,7 +158,7 @@ class Routes:
             wire.answer(403, "Forbidden")
             return
         KSR.auth.consume_credentials()
-        KSR.nathelper.add_contact_alias()
+        reach.note_source()
         KSR.rr.add_rr_param(self.sealer.param(agent, NO_TOKEN))
         calls.call_in(self.site, row, f"X-Everline-Agent: {agent}\r\n")
 
@@ -227,9 +229,12 @@ class Routes:
 
     def ksr_agent_replies(self, _msg):
         """Reply route: the phone rings, or the agent has answered."""
-        KSR.nathelper.add_contact_alias()
-        if KSR.kx.get_status() in range(200, 300):
-            agent, token = ringing.gate_at_hand()
+        reach.note_source()
+        agent, token = ringing.gate_at_hand()
+        status = KSR.kx.get_status()
+        if status in MAKES_DIALOG:
+            reach.keep_route(self.sealer.param(agent, token))
+        if status in calls.SUCCESS:
             ringing.forget_leg(agent)
             gate.talk(agent, token)
         return 1
@@ -257,11 +262,14 @@ class Routes:
             if method != "ACK":
                 wire.answer(481, "Call/Transaction Does Not Exist")
             return
-        if not self.may_pass(peer, is_handed_on):
+        is_goodbye = leg and method == "BYE"
+        if is_goodbye and peer == wire.EDGE:
+            gate.free(*leg)  # wherever the phone may be
+        if not self.may_pass(peer, leg, is_handed_on):
             wire.answer(403, "Forbidden")
             return
-        if leg and method == "BYE":
-            self.goodbye(peer, leg)
+        if is_goodbye and peer != wire.EDGE:
+            goodbye(leg)
         elif leg:
             KSR.tm.t_on_reply("ksr_in_dialog_replies")
         elif is_handed_on:
@@ -269,33 +277,20 @@ class Routes:
         KSR.tm.t_set_fr(RINGING_MS, IN_DIALOG_SILENCE_MS)
         KSR.tm.t_relay()
 
-    def may_pass(self, peer, is_handed_on):
+    def may_pass(self, peer, leg, is_handed_on):
         """Whether the next hop is one that `peer` may reach.
 
-        The other end of all is an edge, but for calls between carriers, which were handed on.
+        The other end of all is an edge, but for calls between carriers, which were handed on. An
+        edge's reaches a phone where that is, and a trunk where its own messages lead.
         """
         if is_handed_on and peer.startswith(wire.TRUNK):
             return outward.may_pass()
         if peer == wire.EDGE:
-            if not KSR.isdsturiset():
-                KSR.nathelper.handle_ruri_alias()
-            return True
+            return reach.aim(leg[0]) if leg else True
         wire.take_off_our_headers()
         if peer == wire.STRANGER:
-            KSR.nathelper.add_contact_alias()
+            reach.note_source()
         return wire.peer_of(KSR.pv.gete("$nh(d)"), KSR.pv.gete("$nh(p)")) == wire.EDGE
-
-    def goodbye(self, peer, leg):
-        """See to the agent's gate when somebody hangs up: only the edge knows that the call ends.
-
-        It refuses a phone's BYE that is none of the call's, or comes late, and the call goes on.
-        """
-        if peer == wire.EDGE:
-            gate.free(*leg)
-            return
-        ringing.remember_gate(*leg)
-        KSR.tm.t_on_reply("ksr_goodbye_replies")
-        KSR.tm.t_on_failure("ksr_goodbye_failed")
 
     def ksr_goodbye_replies(self, _msg):
         """Reply route: the edge has taken the phone's BYE, or not."""
@@ -315,7 +310,7 @@ class Routes:
     def ksr_in_dialog_replies(self, _msg):
         """Reply route: the phone may answer a re-INVITE from behind its NAT."""
         if wire.source() != wire.EDGE:
-            KSR.nathelper.add_contact_alias()
+            reach.note_source()
         return 1
 
     # -- what Kamailio calls for everything
@@ -368,6 +363,16 @@ class Routes:
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 KSR.err(f"evapi: message not understood: {type(error).__name__}: {error}\n")
         return 1
+
+
+def goodbye(leg):
+    """See to the agent's gate when a phone hangs up: only the edge knows that the call ends.
+
+    It refuses a BYE that is none of the call's, or comes late, and the call goes on.
+    """
+    ringing.remember_gate(*leg)
+    KSR.tm.t_on_reply("ksr_goodbye_replies")
+    KSR.tm.t_on_failure("ksr_goodbye_failed")
 
 
 def obey(message):

@@ -51,6 +51,8 @@ class World:
     route_uri: str = ""
     next_hop: tuple[str, str] = ("", "")
     contact_host: str = "198.18.10.10"
+    registered: str = "sip:203.0.113.9:40000"
+    """Where the agent's phone has signed in from."""
     auth_user: str = ""
     from_user: str = ""
     to_user: str = ""
@@ -130,6 +132,9 @@ class FakeKsr(ModuleType):
             "$evapi(msg)": lambda: self.world.evapi_message,
             "$ulc(exp=>aor)": lambda: self.world.to_user,
             "$ulc(now=>expires)": lambda: 1060,
+            "$ulc(now=>received)": lambda: self.world.registered,
+            "$(hdr(Contact)[*])": lambda: _decoded(self.world.headers.get("Contact", "")),
+            "$(hdr(Record-Route)[-1])": self._last_route,
             "$Ts": lambda: 1000,
         }
         return {
@@ -137,6 +142,7 @@ class FakeKsr(ModuleType):
             "kx.get_msgbuf": self._text,
             "kx.get_srcip": lambda: self.world.source[0],
             "kx.get_srcport": lambda: str(self.world.source[1]),
+            "kx.get_proto": lambda: "udp",
             "kx.get_rcvip": lambda: "198.18.1.10",
             "kx.get_ruri": lambda: self.world.ruri,
             "kx.gete_ruser": lambda: self.world.ruri.partition(":")[2].partition("@")[0],
@@ -163,11 +169,13 @@ class FakeKsr(ModuleType):
             "seturi": lambda uri: self._note("uri", uri) == 1,
             "setdsturi": self._set_dst,
             "isdsturiset": lambda: bool(self.world.dst),
+            "resetdsturi": lambda: self._set_dst(""),
             "rr.record_route": lambda: self._note("record_route"),
             "rr.add_rr_param": lambda text: self._note("rr_param", text),
             "rr.loose_route": lambda: 1,
             "nathelper.add_contact_alias": lambda: self._note("alias"),
-            "nathelper.handle_ruri_alias": lambda: self._note("unalias"),
+            "nathelper.add_contact_alias_addr": lambda *where: self._note("alias", *where),
+            "nathelper.handle_ruri_alias": self._unalias,
             "nathelper.fix_nated_register": lambda: 1,
             "err": lambda text: self._note("log", text),
         }
@@ -216,10 +224,23 @@ class FakeKsr(ModuleType):
             "auth.consume_credentials": lambda: 1,
             "registrar.save": lambda table, flags: self._note("save", table, flags),
             "registrar.lookup": lambda _: 1,
-            "registrar.reg_fetch_contacts": lambda *_: 1,
+            "registrar.reg_fetch_contacts": lambda *_: 1 if self.world.registered else -1,
             "registrar.reg_free_contacts": lambda _: 1,
             "pike.pike_check_req": lambda: 1,
         }
+
+    def _unalias(self) -> int:
+        """Go by the first alias in the Request-URI, and take it out: 2 is that there is none."""
+        before, mark, rest = self.world.ruri.partition(";alias=")
+        if not mark:
+            return 2
+        alias, semicolon, after = rest.partition(";")
+        ip, port, _ = alias.split("~")
+        self.world.ruri, self.world.dst = before + semicolon + after, f"sip:{ip}:{port}"
+        return 1
+
+    def _last_route(self) -> str:
+        return _decoded(self.world.headers.get("Record-Route", "").rpartition("\n")[2])
 
     def _call_id(self) -> str:
         return _decoded(self.world.call_id)

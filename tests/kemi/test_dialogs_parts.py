@@ -89,10 +89,11 @@ def to_agent(site: Site, request: pytest.FixtureRequest) -> Dialog:
     return answered_by(site, "alice", "" if request.param == "routable" else "192.168.1.2:5060")
 
 
-def answered_by(site: Site, agent: str, where: str = "") -> Dialog:
+def answered_by(site: Site, agent: str, where: str = "", behind: str = "") -> Dialog:
     """Return a call from an edge to the phone of an agent who has just signed in.
 
-    `where`: what their phone takes its address for, if not for what it is.
+    `where`: what their phone takes its address for, if not for what it is. `behind`: what it writes
+    behind its address when it answers.
     """
     edge, phone = site.edge(), site.peer()
     contact = f"sip:{agent}@{where or phone.address}"
@@ -102,7 +103,7 @@ def answered_by(site: Site, agent: str, where: str = "") -> Dialog:
     offer(edge, agent, "c", (1, 7))
     invite = phone.wait("INVITE")
     assert invite.uri == contact
-    phone.respond(invite, 200, body=SDP, contact=contact)
+    phone.respond(invite, 200, body=SDP, contact=f"{contact}{behind}")
     answer = edge.wait(200)
     return Dialog(
         near=edge,
@@ -296,6 +297,18 @@ def test_no_peer_may_use_a_dialog_to_reach_elsewhere(
                 )
             )
             assert speaker.final().status == 403
+    assert victim.receive(0.1) is None
+
+
+@pytest.mark.parametrize("where", ["", "192.168.1.2:5060"], ids=["routable", "behind a NAT"])
+def test_a_phone_does_not_choose_where_edges_speak_to(site: Site, where: str) -> None:
+    victim = site.peer()
+    alias = f";alias={victim.address.replace(':', '~')}~1"
+    dialog = answered_by(site, "alice", where, alias)
+    onward = f"{dialog.routes}Route: <sip:{victim.address};lr>\r\n"
+    for cseq, routes in enumerate((dialog.routes, onward), start=5):
+        _, answer = replace(dialog, cseq=cseq, routes=routes).ask("INFO")
+        assert answer.status == 200
     assert victim.receive(0.1) is None
 
 

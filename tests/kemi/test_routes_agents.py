@@ -100,6 +100,28 @@ def test_an_agent_is_saved_as_one_phone_and_told(script: Script, world: World) -
     assert world.tables["known"] == {PHONE[0]: "1"}
 
 
+@pytest.mark.parametrize(
+    ("contact", "is_let"),
+    [
+        ("<sip:alice@203.0.113.9:40000>;expires=60", True),
+        ('"received" <sip:received@203.0.113.9:40000;transport=udp>', True),
+        ('<sip:alice@203.0.113.9:40000>;received="sip:10.0.0.5:2379"', False),
+        ("<sip:alice@203.0.113.9:40000>;q=1 ;\r\n Received = sip:10.0.0.5", False),
+        ('<sip:a@b>, <sip:alice@c>;received="sip:10.0.0.5:2379"', False),
+    ],
+)
+def test_a_phone_does_not_choose_where_it_signs_in_from(
+    script: Script,
+    world: World,
+    contact: str,
+    is_let: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Kamailio's registrar goes by `received` of a Contact before it goes by where it came from."""
+    done = sign_in(script, world, headers={"Contact": contact})
+    assert (("save", "location", 4) in done) is is_let
+    assert (("reply", 403, "Forbidden") in done) is not is_let
+
+
 def test_signing_off_is_told(script: Script, world: World) -> None:
     world.tables["meta"]["listeners"], world.tables["listen"]["a1"] = "a1", "1"
     world.results["registrar.reg_fetch_contacts"] = -1

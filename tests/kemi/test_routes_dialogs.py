@@ -38,15 +38,43 @@ def test_trunks_and_phones_reach_edges_alone(script: Script, world: World) -> No
         within(script, world, source, route_uri=route, next_hop=("192.0.2.1", "5060"))
         assert world.was_done("relay") == []
         assert world.was_done("reply") == [(403, "Forbidden")]
-    within(script, world, EDGE, next_hop=("192.0.2.1", "5060"))
+    within(script, world, EDGE, route_uri="", next_hop=("192.0.2.1", "5060"))
     assert world.was_done("relay") == [("",)]
 
 
-def test_an_alias_is_followed_only_when_the_phone_is_the_next_hop(
+OURS = ";alias=203.0.113.9~40000~1"
+EVIL = ";alias=10.0.0.5~2379~1"
+
+
+@pytest.mark.parametrize("dst", ["", "sip:10.0.0.5:2379"], ids=["no route", "a route of its own"])
+@pytest.mark.parametrize("method", ["INFO", "BYE", "ACK", "INVITE"])
+def test_an_edge_reaches_a_phone_where_that_spoke_from_wherever_the_route_leads(
+    script: Script, world: World, method: str, dst: str
+) -> None:
+    route = sealed(script, world)
+    for uri in (f"sip:alice@10.0.0.5:2379{OURS}", f"sip:alice@10.0.0.5:2379{OURS}{EVIL}"):
+        within(script, world, EDGE, route_uri=route, ruri=uri, dst=dst, method=method)
+        assert world.was_done("relay") == [("sip:203.0.113.9:40000",)]
+
+
+def test_where_a_phone_spoke_from_is_not_known_it_is_where_it_is_registered(
     script: Script, world: World
 ) -> None:
-    assert ("unalias",) in within(script, world, EDGE)
-    assert ("unalias",) not in within(script, world, EDGE, dst="sip:192.0.2.1")
+    route, uri = sealed(script, world), "sip:alice@10.0.0.5:2379"
+    within(script, world, EDGE, route_uri=route, ruri=uri, dst="sip:10.0.0.5")
+    assert world.was_done("relay") == [("sip:203.0.113.9:40000",)]
+    world.tables["gate"]["alice"] = "1.7.talking.c"
+    world.registered = ""
+    within(script, world, EDGE, route_uri=route, ruri=uri, method="BYE")
+    assert world.was_done("relay") == []
+    assert world.was_done("reply") == [(403, "Forbidden")]
+    assert world.tables["gate"]["alice"] == "1.7.idle."
+
+
+def test_what_a_trunk_writes_behind_its_address_is_for_itself(script: Script, world: World) -> None:
+    within(script, world, EDGE, ruri=f"sip:x@198.18.10.10{EVIL}")
+    assert world.was_done("relay") == [("",)]
+    assert world.ruri.endswith(EVIL)
 
 
 def goodbye(script: Script, world: World, status: int) -> None:
@@ -118,11 +146,27 @@ def test_an_ack_to_a_refusal_goes_no_further(script: Script, world: World) -> No
 def test_phones_behind_a_nat_are_given_an_alias_and_edges_are_not(
     script: Script, world: World
 ) -> None:
-    for source, wanted in ((PHONE, [("alias",)]), (EDGE, [])):
+    where = ("alias", PHONE[0], str(PHONE[1]), "udp")
+    for source, wanted in ((PHONE, [where]), (EDGE, [])):
         world.source = source
         world.done.clear()
         script.routes.ksr_in_dialog_replies(None)
         assert world.done == wanted
+
+
+def test_a_phone_over_ipv6_is_written_down_in_brackets(script: Script, world: World) -> None:
+    world.source = ("2001:db8::9", 40000)
+    script.routes.ksr_in_dialog_replies(None)
+    assert world.was_done("alias") == [("[2001:db8::9]", "40000", "udp")]
+
+
+def test_a_contact_that_cannot_be_written_to_leads_nowhere(script: Script, world: World) -> None:
+    world.results["nathelper.add_contact_alias_addr"] = -1
+    done = within(script, world, PHONE, route_uri=sealed(script, world))
+    assert [each for each in done if each[0] == "remove"] == [
+        ("remove", "Contact"),
+        ("remove", "m"),
+    ]
 
 
 # ---- replies before tm

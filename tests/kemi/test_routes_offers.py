@@ -227,6 +227,59 @@ def test_replies_and_failures_move_the_gate(script: Script, world: World) -> Non
     assert world.tables["gate"]["alice"] == "1.7.idle."
 
 
+def answered(script: Script, world: World, *routes: str, status: int = 200) -> list[str]:
+    """Let the phone answer with these Record-Routes; return what is put in their place."""
+    offer(script, world)
+    world.status, world.source = status, PHONE
+    world.headers["Record-Route"] = "\n".join(routes)
+    world.done.clear()
+    script.routes.ksr_agent_replies(None)
+    assert (("remove", "Record-Route") in world.done) is bool(world.was_done("header"))
+    return [text for (text,) in world.was_done("header")]
+
+
+def test_a_phone_that_answers_by_our_route_is_believed(script: Script, world: World) -> None:
+    world.call_id = "leg-1"
+    seal = script.routes.sealer.param("alice", (1, 7))
+    ours, hop = f"<sip:198.18.1.10;lr=on{seal}>", "<sip:198.51.100.7;lr>"
+    over_tcp = (
+        f"<sip:198.18.1.10;transport=tcp;r2=on;lr=on{seal}>",
+        f"<sip:198.18.1.10;r2=on;lr=on{seal}>",
+    )
+    for routes in ((ours,), (f"{hop}, {ours}",), (hop, ours), over_tcp, (", ".join(over_tcp),)):
+        for status in (180, 200):
+            assert answered(script, world, *routes, status=status) == []
+
+
+def test_a_phone_that_answers_by_another_route_is_heard_by_ours(
+    script: Script, world: World
+) -> None:
+    world.call_id = "leg-1"
+    seal = script.routes.sealer.param("alice", (1, 7))
+    other = script.routes.sealer.param("bob", (1, 7))
+    ours, evil = f"<sip:198.18.1.10;lr=on{seal}>", "<sip:10.0.0.5:2379;lr>"
+    for routes in (
+        (),
+        (evil,),
+        (ours, evil),
+        (f"{ours}, {evil}",),
+        (f"<sip:10.0.0.5;lr=on{seal}>",),
+        (f"<sip:198.18.1.10:2379;lr=on{seal}>",),
+        (f"<sip:198.18.1.10@10.0.0.5;lr=on{seal}>",),
+        (f"<sip:198.18.1.10{seal}>",),
+        (f"<sip:198.18.1.10;lr=on{other}>",),
+        (f"<sip:198.18.1.10;lr=on{seal};x=y>",),
+        (f'<sip:10.0.0.5;lr>;x=", {ours}',),
+        (f"<sip:10.0.0.5;lr;x=, {ours}",),
+        (f"<sip:10.0.0.5;lr {ours}",),
+        ("\xfc",),
+    ):
+        for status in (180, 200):
+            assert answered(script, world, *routes, status=status) == [f"Record-Route: {ours}"]
+    assert answered(script, world, evil, status=486) == []
+    assert world.tables["gate"]["alice"] == "1.7.talking.c"
+
+
 @pytest.mark.parametrize("row", ["1.8.ringing.d", "1.8.idle.", "2.7.talking.c"])
 def test_a_late_failure_of_an_older_offer_changes_nothing(
     script: Script, world: World, row: str
