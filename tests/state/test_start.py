@@ -30,6 +30,16 @@ module = sys.argv.pop(1)
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
 
+IMPORTED = """
+import runpy, sys
+try:
+    runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+except SystemExit:
+    pass
+files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+print(*(name for name, file in files.items() if "site-packages" in file), file=sys.stderr)
+"""
+
 
 def an_edge(folder: Path) -> str:
     return f"""\
@@ -82,6 +92,21 @@ PROGRAMS = {
 }
 
 
+WEB = "aiohappyeyeballs aiohttp aiosignal attr frozenlist idna multidict propcache yarl"
+STATE = "google grpc grpc_tools immutables msgspec structlog greenlet typing_extensions"
+LIBRARIES = {
+    "edge": f"{STATE} phonenumbers",
+    "edge.recorder": f"{WEB} structlog msgspec phonenumbers cryptography numpy obstore opuslib_next"
+    " brotli greenlet typing_extensions",
+    "edge.phone": "msgspec numpy typing_extensions",
+    "control_plane": f"{WEB} {STATE} phonenumbers cryptography obstore brotli numpy"
+    " aiosqlite annotated_types argon2 bracex casbin joserfc prometheus_client"
+    " pydantic pydantic_core alembic mako markupsafe pygments"
+    " simpleeval sqlalchemy typing_inspection wcmatch yaml",
+}
+"""What each takes to serve. What it uses seldom it imports then: a start waits for nothing else."""
+
+
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
@@ -101,3 +126,12 @@ def test_nothing_is_collected_until_a_process_is_assembled_and_what_is_there_nev
     assert (was_collected, is_collected) == (False, True)
     assert frozen > 10_000
     assert tuple(thresholds) == start.THRESHOLDS
+
+
+@pytest.mark.parametrize("module", LIBRARIES)
+def test_a_process_imports_no_library_that_it_does_not_need_to_serve(module: str) -> None:
+    done = run("-c", IMPORTED, module, "--help")
+    assert done.stdout.startswith(f"usage: python -m {module} "), done.stderr
+    names = {name.partition(".")[0] for name in done.stderr.split()}
+    libraries = {name for name in names if not name.startswith("_") and "__mypyc" not in name}
+    assert libraries - set(LIBRARIES[module].split()) == set()
