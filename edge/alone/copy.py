@@ -23,6 +23,54 @@ Landed = tuple[int, Sequence[Operation]]
 """What this edge has written, and at which revision."""
 
 
+def unseen_of(snapshot: Snapshot, landed: Landed) -> Landed | None:
+    """Return of own writes those in whose place a snapshot still shows what stood there before.
+
+    None: it shows all of them, or what came later. Asked of one that has come to their revision:
+    what it does not show then a watch has lost.
+    """
+    revision, operations = landed
+    unseen = [each for each in operations if _is_unseen(snapshot, each, revision)]
+    return (revision, unseen) if any(_is_shown_before(snapshot, each) for each in unseen) else None
+
+
+def _is_unseen(snapshot: Snapshot, operation: Operation, revision: int) -> bool:
+    if not isinstance(operation, Put | Delete) or not operation.key.startswith(keys.STATE):
+        return False
+    shown = snapshot.raw.get(operation.key)
+    if shown is not None:
+        return shown.mod_revision < revision
+    # What is not there may have been deleted since; what agents have done never is.
+    return isinstance(operation, Put) and operation.key.startswith(keys.WORK)
+
+
+def _is_shown_before(snapshot: Snapshot, operation: Operation) -> bool:
+    return isinstance(operation, Put | Delete) and operation.key in snapshot.raw
+
+
+def with_unseen(
+    snapshot: Snapshot, unseen: Iterable[Landed], now_s: float
+) -> tuple[Snapshot, list[Delta]]:
+    """Return a snapshot with own writes that a watch has lost, and what they change."""
+    deltas: list[Delta] = []
+    for revision, operations in sorted(unseen, key=lambda each: each[0]):
+        due = [each for each in operations if _is_unseen(snapshot, each, revision)]
+        records = [
+            KeyValue(
+                key=each.key,
+                value=each.value,
+                create_revision=_created(snapshot, each.key, revision),
+                mod_revision=revision,
+            )
+            for each in due
+            if isinstance(each, Put)
+        ]
+        gone = [each.key for each in due if isinstance(each, Delete)]
+        snapshot, new = mended(snapshot, records, gone, now_s)
+        deltas += new
+    return snapshot, deltas
+
+
 def with_landed(
     snapshot: Snapshot, landed: Iterable[Landed], now_s: float
 ) -> tuple[Snapshot, list[Delta]]:

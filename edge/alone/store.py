@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from edge.acd.merged_places import Rank, ranked
 from edge.acd.plan import Held
-from edge.alone.copy import with_held, with_landed
+from edge.alone.copy import Landed, unseen_of, with_held, with_landed, with_unseen
 from edge.alone.kept import Kept
 from state import keys
 from state.clock import Clock
@@ -65,8 +65,10 @@ class SiteStore:
         """What the last merge has made of the revisions that calls still hold."""
         self._ranks: Mapping[CallId, Rank] = {}
         """Where the callers of calls that went through merges stand in the store's line."""
-        self._landed: deque[tuple[int, Sequence[Operation]]] = deque()
-        """Own writes, with their revisions, that the mirror has not shown yet."""
+        self._landed: deque[Landed] = deque()
+        """Own writes that the mirror has not come to yet."""
+        self._unseen: list[Landed] = []
+        """Own writes that it has gone beyond and does not show: its watch has lost them."""
         mirror.subscribe(self._mirror_turned)
 
     # -- reading
@@ -105,11 +107,12 @@ class SiteStore:
         its calls hold in the store.
         """
         now_s = self._clock.now().mono_s
-        snapshot, deltas = with_landed(self._mirror.snapshot, self._landed, now_s)
-        snapshot, unseen = with_held(
+        snapshot, deltas = with_unseen(self._mirror.snapshot, self._unseen, now_s)
+        snapshot, landed = with_landed(snapshot, self._landed, now_s)
+        snapshot, of_calls = with_held(
             snapshot, held, now_s, revisions=self._revisions, ranks=self._ranks
         )
-        deltas += unseen
+        deltas += landed + of_calls
         self._overlay = Overlay(snapshot=snapshot)
         self._is_merging = False
         self._kept.begin(written_before)
@@ -296,6 +299,14 @@ class SiteStore:
             self._absorb(operations, revision)
         elif revision > self._mirror.snapshot.revision:
             self._landed.append((revision, operations))
+        else:
+            self._note_passed((revision, operations), self._mirror.snapshot)
+
+    def _note_passed(self, landed: Landed, snapshot: Snapshot) -> None:
+        """See whether the mirror shows what it has gone beyond."""
+        unseen = unseen_of(snapshot, landed)
+        if unseen is not None:
+            self._unseen.append(unseen)
 
     def _absorb(self, operations: Sequence[Operation], revision: int) -> None:
         """Take into the copy a write that was under way when the quorum was lost, and landed."""
@@ -320,8 +331,11 @@ class SiteStore:
                 self._revisions[change.key, revision] = held.mod_revision
 
     def _mirror_turned(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
+        if self._unseen:
+            still = (unseen_of(snapshot, each) for each in self._unseen)
+            self._unseen = [each for each in still if each is not None]
         while self._landed and self._landed[0][0] <= snapshot.revision:
-            self._landed.popleft()
+            self._note_passed(self._landed.popleft(), snapshot)
         if self._overlay is None:
             self._tell(snapshot, deltas)
 

@@ -219,6 +219,14 @@ class Story:
         if at_once and held.given is not None:
             assert (await self.seen()).works[ANN].value.end is WorkEnd.TALKED
 
+    def check_copy(self) -> None:
+        """See that the copy on which it serves alone keeps nothing that the call has given back."""
+        copy, held = self.store.snapshot, self.records.held
+        offer = copy.offers.get(ANN)
+        assert (CALL in copy.tickets) == (held is not None)
+        is_its = offer is not None and offer.value.call == CALL
+        assert is_its == (held is not None and held.given is not None)
+
     # -- the majority
 
     async def others(self, what: str) -> None:
@@ -359,6 +367,7 @@ async def _live_through(cut: Cut, disk: Path) -> None:
         await story.hear(news)
     held = story.records.held
     story.store.begin(held=() if held is None else (held,))
+    story.check_copy()
     for what in alone:
         await story.step(what)
     place = await story.place()
@@ -407,6 +416,7 @@ async def _check(story: Story) -> None:
 @example(([CAME, ("reserve", "seen")], ["talk", "end"], ["close"], [], [(3, "is_away")]))
 @example(([("arrive", "lost")], ["end"], [], [], []))
 @example(([CAME, ("reserve", "lost")], ["talk", "end"], [], [], []))
+@example(([CAME, ("reserve", "seen"), ("end", "lost")], [], [], [], []))
 @given(CUTS)
 def test_a_call_that_lives_through_a_cut_ends_once_by_its_own_edge(cut: Cut) -> None:
     with TemporaryDirectory() as disk:
