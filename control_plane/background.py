@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from control_plane.log import fault
+from state.discreet import fault
 
 log = structlog.get_logger()
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
-from pathlib import Path
 from typing import Final
 
 import msgspec
 import structlog
 from structlog.typing import EventDict
 
-_FRAMES: Final = 4
+from state.discreet import fault
+
 _encoder: Final = msgspec.json.Encoder(enc_hook=repr)
 
 
@@ -55,18 +54,6 @@ class _Libraries(logging.Handler):
         structlog.get_logger().log(
             record.levelno, "library", name=record.name, **({} if error is None else fault(error))
         )
-
-
-def fault(error: BaseException) -> dict[str, str]:
-    """Return the fields that say of an exception what it is and where it came from.
-
-    Its text stays out: it may quote what somebody sent, and a traceback is no line.
-    """
-    if isinstance(error, BaseExceptionGroup) and error.exceptions:
-        return fault(error.exceptions[0])
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    at = " < ".join(f"{Path(each.filename).name}:{each.lineno}" for each in reversed(frames))
-    return {"fault": type(error).__name__, "at": at or "?"}
 
 
 def render(_logger: object, _method: str, event: EventDict) -> bytes:

@@ -19,6 +19,7 @@ from control_plane.settings import Settings, load
 from custody import memory
 from state import start
 from state.clock import SystemClock
+from state.discreet import fault
 
 BAD_SETTINGS: Final = 2
 DIED: Final = 70
@@ -49,7 +50,7 @@ def main() -> int:
         print(f"control plane: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, one line, and another life
-        structlog.get_logger().critical("control_plane_died", **log.fault(error))
+        structlog.get_logger().critical("control_plane_died", **fault(error))
         return DIED
     return 0
 

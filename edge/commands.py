@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from edge.errors import CommandError, NotRecordedError
-from edge.log import fault
+from state.discreet import fault
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from edge.log import fault
+from state.discreet import fault
 from state.model import CallId
 
 log = structlog.get_logger()

@@ -11,15 +11,12 @@ import json
 import logging
 import sys
 import time
-import traceback
 from collections.abc import MutableMapping
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import structlog
 
-_FRAMES: Final = 4
 _encoder: Final = msgspec.json.Encoder(enc_hook=repr)
 
 
@@ -60,18 +57,6 @@ class Stamp:
             self._text = dt.datetime.fromtimestamp(second, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
             self._second = second
         return f"{self._text}.{rest_ns // 1000:06d}Z"
-
-
-def fault(error: BaseException) -> dict[str, str]:
-    """Return the fields that say of an exception what it is and where it came from.
-
-    Its text stays out: it may quote what somebody sent, and a traceback is no line.
-    """
-    if isinstance(error, BaseExceptionGroup) and error.exceptions:
-        return fault(error.exceptions[0])
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    at = " < ".join(f"{Path(each.filename).name}:{each.lineno}" for each in reversed(frames))
-    return {"fault": type(error).__name__, "at": at or "?"}
 
 
 def render(_logger: object, _method: str, event: MutableMapping[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 import structlog
 
 from edge.errors import PartDiedError
-from edge.log import fault
+from state.discreet import fault
 
 log = structlog.get_logger()
 

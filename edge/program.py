@@ -16,6 +16,7 @@ from edge.errors import EdgeError
 from edge.process import EdgeProcess
 from edge.settings import Settings, load
 from state import start
+from state.discreet import fault
 
 BAD_SETTINGS = 2
 DIED = 70
@@ -42,7 +43,7 @@ def main() -> int:
         print(f"edge {settings.edge}: {error}", file=sys.stderr)  # noqa: T201 - for the operator
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, one line, and another life
-        structlog.get_logger().critical("edge_died", **log.fault(error))
+        structlog.get_logger().critical("edge_died", **fault(error))
         return DIED
     return 0
 
@@ -50,7 +51,7 @@ def main() -> int:
 def _note_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what no task of ours took, in one line like everything else."""
     error = context.get("exception")
-    fields = log.fault(error) if isinstance(error, BaseException) else {}
+    fields = fault(error) if isinstance(error, BaseException) else {}
     structlog.get_logger().error("loop_fault", what=context["message"], **fields)
 
 

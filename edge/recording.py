@@ -18,9 +18,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd import recorded
-from edge.log import fault
 from edge.media.plan import Party
 from edge.sip.keys import Key
+from state.discreet import fault
 from state.model import AgentId, CallId, EdgeId, Entry, QueueId, RecordingWish
 
 log = structlog.get_logger()

@@ -32,9 +32,9 @@ from edge.acd.silence import Silence
 from edge.acd.token import token_of
 from edge.calls.places import place_lost
 from edge.calls.records import Landed, NotAsked, Refused, Written
-from edge.log import fault
 from edge.waiting import AWAY_S, AloneTokens, HeldBack, Note, Waiters, WaitingCall
 from state.clock import Clock
+from state.discreet import fault
 from state.keys import Kind
 from state.model import AgentId, CallId, EdgeId, Now, QueueId, SiteId, Ticket
 from state.snapshot import Delta, Snapshot

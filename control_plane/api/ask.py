@@ -18,10 +18,10 @@ from control_plane.audit.errors import AUDIT_UNAVAILABLE
 from control_plane.audit.ledger import FAILURES
 from control_plane.authz import Decision
 from control_plane.errors import SIGN_IN_NEEDED, ApiError
-from control_plane.log import fault
 from control_plane.permissions import LIVE_CALL, Permission
 from control_plane.services import SERVICES, Services
 from control_plane.subjects import Circumstances, Question, Subject, Thing
+from state.discreet import fault
 
 log = structlog.get_logger()
 

@@ -26,9 +26,9 @@ from control_plane.errors import (
     ApiError,
     DatabaseUnavailableError,
 )
-from control_plane.log import fault
 from control_plane.services import SERVICES
 from control_plane.tracing import TRACING, Span, span, trace_id
+from state.discreet import fault
 
 log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -19,7 +19,7 @@ from control_plane.audit import store
 from control_plane.audit.entry import Entry
 from control_plane.db.database import Database
 from control_plane.errors import DatabaseUnavailableError
-from control_plane.log import fault
+from state.discreet import fault
 
 log = structlog.get_logger()
 

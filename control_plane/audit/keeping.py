@@ -15,8 +15,8 @@ from control_plane.audit.ledger import BATCH
 from control_plane.audit.witness import Seen, Witness, look_once
 from control_plane.background import running
 from control_plane.errors import DatabaseUnavailableError
-from control_plane.log import fault
 from control_plane.services import SERVICES, Services
+from state.discreet import fault
 
 log = structlog.get_logger()
 

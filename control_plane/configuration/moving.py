@@ -35,13 +35,13 @@ from control_plane.configuration.document import Edit, applied, difference
 from control_plane.configuration.errors import does_not_fit
 from control_plane.configuration.schemas import MoveTrial, MoveView, QueueOutlook, SiteOutlook
 from control_plane.errors import FORBIDDEN, ApiError, invalid
-from control_plane.log import fault
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from edge.steering.coming import coming
 from edge.steering.prediction import Move, QueuePrediction, SitePrediction, move
 from edge.steering.standing import ill_sites
 from state.configuration import Configuration
+from state.discreet import fault
 from state.mirror import Mirror, MirrorState
 from state.model import MAIN, SiteId
 from state.snapshot import Snapshot

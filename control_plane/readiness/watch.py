@@ -17,11 +17,11 @@ from msgspec import Struct
 from control_plane.calls import store as calls
 from control_plane.configuration.moving import MOST_RECORDS, can_see
 from control_plane.errors import DatabaseUnavailableError
-from control_plane.log import fault
 from control_plane.readiness import views
 from control_plane.readiness.schemas import ReadinessView
 from control_plane.services import Services
 from edge.steering.loss import WINDOW_S, Outlook, outlook
+from state.discreet import fault
 from state.mirror import Mirror
 
 log = structlog.get_logger()

@@ -31,8 +31,8 @@ from edge.calls.tasks import CallTasks
 from edge.calls.timers import CallTimers, Own
 from edge.calls.tools import Tools
 from edge.calls.writer import AgentLegFacts, CallWriter
-from edge.log import fault
 from edge.sip.events import IncomingInvite, LegId, ReferReceived, TransactionId
+from state.discreet import fault
 from state.model import AgentId, Decision, SiteId, Ticket
 
 log = structlog.get_logger()

@@ -31,7 +31,6 @@ from edge.calls.records import CallRecords, Landed
 from edge.calls.switchboard import Switchboard
 from edge.calls.telephony import Telephony
 from edge.errors import CommandError
-from edge.log import fault
 from edge.media.errors import MediaError
 from edge.media.relay import Relay
 from edge.settings import Settings, address
@@ -43,6 +42,7 @@ from edge.waiting import Line
 from state import keys
 from state.clock import Clock
 from state.codec import encode
+from state.discreet import fault
 from state.errors import StoreError
 from state.keys import Kind
 from state.model import (

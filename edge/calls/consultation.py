@@ -30,13 +30,13 @@ from edge.calls.tasks import CallTasks
 from edge.calls.timers import CallTimers
 from edge.calls.tools import Tools
 from edge.calls.transfers import Target
-from edge.log import fault
 from edge.media.errors import MediaError
 from edge.sip import events as sip
 from edge.sip.dialog import Dialog, in_unicode
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
 from edge.sip.replaces import Replaces
+from state.discreet import fault
 from state.model import AgentId, Decision, Now, Ticket
 
 log = structlog.get_logger()

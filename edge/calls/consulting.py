@@ -23,11 +23,11 @@ from edge.calls.legs import CallLegs
 from edge.calls.media import CallMedia
 from edge.calls.records import CallRecords, Landed
 from edge.calls.tools import Tools
-from edge.log import fault
 from edge.sip import events as sip
 from edge.sip.errors import RemoteError
 from edge.sip.replaces import replaces_in
 from edge.sip.uri import parse_uri
+from state.discreet import fault
 from state.model import AgentId, DidNumber, Now, Ticket
 from state.snapshot import Snapshot
 

@@ -19,10 +19,10 @@ from edge.calls.journal import AgentNote, ConsultationNote
 from edge.calls.ringing import Rung
 from edge.calls.tools import RETRY_AFTER_S, Tools
 from edge.calls.writer import AgentLegFacts
-from edge.log import fault
 from edge.sip.dialog import Dialog, in_unicode
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId, TransactionId
+from state.discreet import fault
 from state.model import AgentId, SiteId, Ticket
 
 log = structlog.get_logger()

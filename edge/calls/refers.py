@@ -17,9 +17,9 @@ from edge.calls.recording import CallRecording
 from edge.calls.records import CallRecords
 from edge.calls.tools import Tools
 from edge.calls.transfers import Target
-from edge.log import fault
 from edge.sip.errors import RemoteError
 from edge.sip.events import ReferReceived
+from state.discreet import fault
 from state.model import AgentId, Ticket
 
 log = structlog.get_logger()

@@ -29,7 +29,6 @@ from edge.calls.roles import Roles
 from edge.calls.telephony import Telephony
 from edge.calls.tools import Tools
 from edge.calls.transfers import Transfers
-from edge.log import fault
 from edge.media.relay import Relay
 from edge.settings import Settings
 from edge.sip import events as sip
@@ -37,6 +36,7 @@ from edge.sip.errors import LocalError
 from edge.sip.events import LegId
 from edge.waiting import Line
 from state.clock import Clock
+from state.discreet import fault
 from state.keys import Kind
 from state.model import (
     AgentId,

@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 import structlog
 
-from edge.log import fault
 from state import keys
 from state.codec import encode
+from state.discreet import fault
 from state.errors import StoreError
 from state.keys import Kind
 from state.model import AgentId, CallId, EdgeId, Entry, TransferStatus, TransferWish

@@ -16,11 +16,11 @@ import structlog
 from msgspec import Struct, ValidationError, convert
 from msgspec.structs import replace
 
-from edge.log import fault
 from edge.steering.duty import edge_at
 from state import keys
 from state.clock import Clock
 from state.codec import encode
+from state.discreet import fault
 from state.errors import StoreError
 from state.model import EdgeId, SiteId, Unreplicated
 from state.snapshot import Snapshot

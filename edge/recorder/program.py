@@ -32,6 +32,7 @@ from edge.recorder.settling import Settler
 from edge.recorder.shipping import Shipper
 from edge.settings import address
 from state import start
+from state.discreet import fault
 
 BAD_SETTINGS = 2
 DIED = 70
@@ -63,7 +64,7 @@ def main() -> int:
         print(f"recorder {settings.site}: {error}", file=sys.stderr)  # noqa: T201 - for the operator
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, one line, and another life
-        structlog.get_logger().critical("recorder_died", **log.fault(error))
+        structlog.get_logger().critical("recorder_died", **fault(error))
         return DIED
     return 0
 

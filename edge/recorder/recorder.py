@@ -24,7 +24,6 @@ from custody.frame import RATE_HZ
 from custody.keyring import Keyring, RecordingKey
 from edge.acd.recorded import NO_KEY, NOT_COPIED, NOT_WRITTEN
 from edge.errors import CommandError, NotRecordedError
-from edge.log import fault
 from edge.media.errors import MediaError
 from edge.media.plan import AGENT, CALLER, Party
 from edge.recorder.asked import Asked, asked_of, word
@@ -39,6 +38,7 @@ from edge.recorder.recording import Recording
 from edge.recorder.session import SIDES, Session
 from edge.recorder.settling import Settler
 from edge.recorder.shipping import Shipper
+from state.discreet import fault
 
 TICK_S: Final = 0.02
 _SEAL_EVERY: Final = 5

@@ -20,7 +20,6 @@ from custody.keyring import RecordingKey
 from custody.manifest import NO_AGENT, Losses, Span
 from custody.place import Place
 from edge.acd.recorded import NOT_COPIED
-from edge.log import fault
 from edge.recorder import marks as noted
 from edge.recorder.folder import (
     FACTS,
@@ -39,6 +38,7 @@ from edge.recorder.folder import (
 from edge.recorder.marks import KEYED, Marks
 from edge.recorder.segments import SegmentWriter, write_whole
 from edge.recorder.timeline import PATIENCE, Timeline
+from state.discreet import fault
 
 SEGMENT_FRAMES: Final = 60
 """Seconds of a segment. When it is over it can go to the store, long before the call is."""

@@ -27,7 +27,7 @@ from custody.errors import ConflictError, CustodyError
 from custody.keyring import Keyring
 from custody.manifest import Manifest
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
-from edge.log import fault
+from state.discreet import fault
 from state.wake import Wake
 
 PERIOD_S: Final = 5.0

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from custody.disk import settle
-from edge.log import fault
+from state.discreet import fault
 
 PERIOD_S: Final = 0.3
 GOAL_S: Final = 0.4

@@ -23,9 +23,9 @@ from custody import manifest
 from custody.errors import ConflictError, FormatError
 from custody.manifest import Manifest, Segment
 from custody.store import RecordingStore, audio_name, key_name, manifest_name
-from edge.log import fault
 from edge.recorder.folder import Facts, is_over, manifest_of, read_facts
 from edge.recorder.segments import KEY, SEALED
+from state.discreet import fault
 from state.wake import Wake
 
 PERIOD_S: Final = 0.5

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import traceback
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +18,7 @@ import structlog
 from msgspec import Struct
 
 from state import keys
+from state.discreet import fault
 from state.errors import CompactedError, StateError
 from state.listing import pages
 from state.pace import Pace
@@ -220,7 +220,7 @@ class Mirror:
             return False
         except Exception as error:  # noqa: BLE001 - no fault of ours may leave an edge without it
             self.counters.errors += 1
-            _log_fault("mirror_fault", error)
+            log.error("mirror_fault", **fault(error))  # noqa: TRY400 - its text stays out
             return False
         return True
 
@@ -287,7 +287,7 @@ class Mirror:
                 listener(snapshot, deltas)
             except Exception as error:  # noqa: BLE001 - the other listeners are to hear it too
                 self.counters.listener_errors += 1
-                _log_fault("mirror_listener_failed", error)
+                log.error("mirror_listener_failed", **fault(error))  # noqa: TRY400 - likewise
 
     # ---- checking --------------------------------------------------------------------------------
 
@@ -362,13 +362,6 @@ class Mirror:
             self._saved = snapshot.raw
         else:
             self.counters.save_errors += 1
-
-
-def _log_fault(event: str, error: Exception) -> None:
-    """Log a fault of ours by its kind and place: a whole traceback may quote records."""
-    frames = traceback.extract_tb(error.__traceback__)
-    at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
-    log.error(event, fault=type(error).__name__, at=at)
 
 
 async def _differing(snapshot: Snapshot, listed: Mapping[str, int], revision: int) -> set[str]:
