@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd import recorded
+from edge.keys_told import KeysTold
 from edge.media.plan import Party
 from edge.sip.keys import Key
 from state.discreet import fault
@@ -79,8 +80,7 @@ class RecorderLink:
         self._awaited: dict[CallId, list[tuple[int, asyncio.Future[bool]]]] = {}
         """Who waits for the recorder to have carried out which wish."""
         self._confirmed: set[CallId] = set()
-        self._keying: set[asyncio.Task[None]] = set()
-        self._turn = asyncio.Lock()
+        self._keys = KeysTold(self._ask_apart, records=self.records, wish=wish_of)
         self._wake = asyncio.Event()
         self._is_failing = False
         self._away_since_s: float | None = None
@@ -149,36 +149,29 @@ class RecorderLink:
 
     def key(self, call: CallId, party: Party, key: Key) -> None:
         """Say it, in the order in which keys are pressed."""
-        telling = asyncio.create_task(self._tell_key(call, party, key))
-        self._keying.add(telling)
-        telling.add_done_callback(self._keying.discard)
-
-    async def _tell_key(self, call: CallId, party: Party, key: Key) -> None:
-        request = {
-            "cmd": "key",
-            "media": f"{self._edge}:{call}",
-            "party": party,
-            "key": key.key,
-            "s": key.duration_s,
-        }
-        async with self._turn:
-            await self._ask_once(call, request, ANSWER_S)
+        self._keys.tell(call, party, key, f"{self._edge}:{call}")
 
     async def _ask_once(
         self, call: CallId, request: Mapping[str, object], within_s: float
     ) -> Mapping[str, object]:
         """Ask over a connection of its own; an empty answer: nobody could."""
         try:
-            async with asyncio.timeout(within_s):
-                reader, writer = await asyncio.open_unix_connection(self._path, limit=_LONGEST)
-                try:
-                    writer.write(json.dumps(request).encode() + b"\n")
-                    answer = json.loads(await reader.readline())
-                finally:
-                    writer.close()
+            return await self._ask_apart(request, within_s)
         except (OSError, TimeoutError, ValueError) as error:
             log.warning("recorder_not_asked", call=call, cmd=request["cmd"], **fault(error))
             return {}
+
+    async def _ask_apart(
+        self, request: Mapping[str, object], within_s: float = ANSWER_S
+    ) -> Mapping[str, object]:
+        """Ask over a connection of its own. Raise OSError, TimeoutError or ValueError."""
+        async with asyncio.timeout(within_s):
+            reader, writer = await asyncio.open_unix_connection(self._path, limit=_LONGEST)
+            try:
+                writer.write(json.dumps(request).encode() + b"\n")
+                answer = json.loads(await reader.readline())
+            finally:
+                writer.close()
         return answer if isinstance(answer, dict) else {}
 
     def records(self, call: CallId) -> bool:

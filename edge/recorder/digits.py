@@ -46,7 +46,7 @@ class _Told(Struct):
 class DigitIntake(asyncio.DatagramProtocol):
     """Gives each digit to `on_digit`; what is no such message is counted."""
 
-    def __init__(self, on_digit: Callable[[Digit], None]) -> None:
+    def __init__(self, on_digit: Callable[[Digit], object]) -> None:
         self._on_digit = on_digit
         self.strays = 0
 

@@ -56,7 +56,7 @@ class Keying:
             and isinstance(duration_s, int | float)
         ):
             raise CommandError("name the call at the relay, who, the key and how long")
-        self.take(
+        is_known = self.take(
             Digit(
                 media=media,
                 party=Party(str(party)),
@@ -65,15 +65,15 @@ class Keying:
                 is_withheld=False,
             )
         )
-        return {}
+        return {"is_known": is_known}
 
-    def take(self, digit: Digit) -> None:
-        """Take in that somebody has pressed a key."""
+    def take(self, digit: Digit) -> bool:
+        """Take in that somebody has pressed a key; False: in a call of which nothing is known."""
         if self._awaited.take(digit):
-            return
+            return True
         session = self._of_media.get(digit.media)
         if session is None:
-            return
+            return False
         if digit.party == AGENT:
             # Whose events are in the copy, and masked from there.
             self._take_code(session, digit)
@@ -81,6 +81,7 @@ class Keying:
             channel = session.recording.timeline.sides[SIDES[CALLER]]
             samples = int(digit.duration_s * RATE_HZ)
             channel.key(session.now(), samples, is_withheld=digit.is_withheld)
+        return True
 
     def _take_code(self, session: Session, digit: Digit) -> None:
         session.keyed, code = keyed(session.keyed, digit.key, time.monotonic())

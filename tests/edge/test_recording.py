@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge import recording
-from edge.media.plan import AGENT
+from edge import keys_told, recording
+from edge.media.plan import AGENT, CALLER
 from edge.recording import RecorderLink
 from edge.sip.keys import Key
 from state.model import AgentId, CallId, EdgeId, Entry, QueueId, RecordingWish
@@ -318,6 +318,68 @@ async def test_keys_are_told_in_the_order_in_which_they_were_pressed(
     assert {(each["cmd"], each["media"], each["party"]) for each in fake.heard} == {
         ("key", "a1:one", "agent")
     }
+    await fake.die()
+
+
+def keys_of(fake: FakeRecorder) -> str:
+    """Return the keys that the recorder has heard of, in order."""
+    return "".join(str(each["key"]) for each in fake.heard if each["cmd"] == "key")
+
+
+async def test_what_an_agent_keys_while_the_recorder_is_away_is_told_when_it_knows_the_call(
+    link: RecorderLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_told, "AGAIN_S", 0.02)
+    link.record(CallId("one"), QUEUE, ANN, 1)
+    for key in "*2":
+        link.key(CallId("one"), AGENT, Key(key=key))
+    await asyncio.sleep(0.05)
+    fake = FakeRecorder(tmp_path / "sock")
+    fake.answer = {"ok": True, "is_known": False}
+    await fake.start()
+    await until(lambda: keys_of(fake).count("*") >= 2)
+    assert "2" not in keys_of(fake), "the first one first"
+    fake.heard.clear()
+    fake.answer = {"ok": True, "is_known": True}
+    await until(lambda: keys_of(fake) == "*2")
+    await asyncio.sleep(0.05)
+    assert keys_of(fake) == "*2"
+    await fake.die()
+
+
+@pytest.mark.parametrize("how", ["wished since", "not recorded", "the caller", "too late"])
+async def test_what_was_keyed_before_something_else_was_wished_is_not_told(
+    link: RecorderLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A `*2` of before would go on with a recording that somebody has paused meanwhile."""
+    monkeypatch.setattr(keys_told, "AGAIN_S", 0.02)
+    if how == "too late":
+        monkeypatch.setattr(keys_told, "PATIENCE_S", 0.03)
+    if how != "not recorded":
+        link.record(CallId("one"), QUEUE, ANN, 1)
+    link.key(CallId("one"), CALLER if how == "the caller" else AGENT, Key(key="2"))
+    await asyncio.sleep(0.05)
+    if how == "wished since":
+        wish(CallId("one"), 7, pause=True)
+    await asyncio.sleep(0.05)
+    fake = FakeRecorder(tmp_path / "sock")
+    await fake.start()
+    link.record(CallId("two"), QUEUE, ANN, 1)
+    await until(lambda: link.confirms(CallId("two")))
+    await asyncio.sleep(0.1)
+    assert keys_of(fake) == ""
+    await fake.die()
+
+
+async def test_of_keys_without_end_some_are_left_out(link: RecorderLink, tmp_path: Path) -> None:
+    link.record(CallId("one"), QUEUE, ANN, 1)
+    for _ in range(100):
+        link.key(CallId("one"), AGENT, Key(key="2"))
+    fake = FakeRecorder(tmp_path / "sock")
+    await fake.start()
+    await until(lambda: len(keys_of(fake)) == keys_told.MOST)
+    await asyncio.sleep(0.05)
+    assert len(keys_of(fake)) == keys_told.MOST
     await fake.die()
 
 

@@ -13,10 +13,10 @@ from tests.recorder.test_slow_disk import Stage, stage
 __all__ = ["stage"]
 
 
-async def press(stage: Stage, party: str, keys: str) -> None:
-    for key in keys:
-        said = {"media": "a1:c1", "party": party, "key": key, "s": 0.1}
-        await stage.recorder.commands["key"](said)
+async def press(stage: Stage, party: str, keys: str) -> list[object]:
+    """Press keys; return of which the recorder says that it knows the call."""
+    said = [{"media": "a1:c1", "party": party, "key": key, "s": 0.1} for key in keys]
+    return [(await stage.recorder.commands["key"](each))["is_known"] for each in said]
 
 
 async def test_an_agent_pauses_and_resumes_by_info(stage: Stage) -> None:
@@ -26,6 +26,13 @@ async def test_an_agent_pauses_and_resumes_by_info(stage: Stage) -> None:
     assert read_marks(stage.spool / "c1").is_paused, "a later life keeps to it"
     await press(stage, "agent", "*2")
     assert not (await stage.record("c1"))["is_paused"]
+
+
+async def test_a_key_of_a_call_that_it_does_not_know_is_said_to_be_one(stage: Stage) -> None:
+    assert await press(stage, "agent", "*1") == [False, False]
+    await stage.record("c1")
+    assert not (await stage.record("c1"))["is_paused"]
+    assert await press(stage, "agent", "*1") == [True, True]
 
 
 async def test_the_same_keys_of_a_caller_pause_nothing_and_are_masked(stage: Stage) -> None:
