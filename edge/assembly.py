@@ -190,6 +190,7 @@ class Assembly:
             clock=self.clock,
             is_alone=lambda: self.alone.is_alone,
             on_told=self.alone.take_from_sister,
+            on_holding=self.alone.drop_what_is_over,
         )
 
     def _make_line(self) -> None:

@@ -17,7 +17,7 @@ from edge.acd.token import Token, alone_token
 from edge.alone.kept import Kept
 from edge.alone.merging import Merged, is_shown, merge
 from edge.alone.mode import Mode, Seen, Standing, merged, next_standing
-from edge.alone.sister import is_acceptable, telling
+from edge.alone.sister import Holding, is_acceptable, over, telling
 from edge.alone.store import SiteStore
 from edge.proxy.errors import ProxyError
 from edge.proxy.gate import GateEntry, GateState
@@ -37,6 +37,9 @@ MERGE_S = 8.0
 """A merge that takes longer is begun anew."""
 SHOWN_S = 1.0
 """A mirror that does not show by then what was merged has lost the news of it."""
+OVER_S = 2.0
+"""So long a sister has not to have what stands in her name here: another life of hers is still
+taking up what the one before had."""
 GateOf = Callable[[AgentId], Awaitable[GateEntry | None]]
 
 
@@ -78,6 +81,8 @@ class Alone:
         now = clock.now()
         self._standing = Standing(since_s=now.mono_s, looked_s=now.mono_s)
         self._since_ms = now.wall_ms
+        self._over_since: dict[EdgeId, dict[str, float]] = {}
+        """By sister: what stands in her name here and she has not, and since when."""
         self._done = Merged()
         """What the merge that is under way has done so far."""
         self.merges = 0
@@ -115,7 +120,7 @@ class Alone:
     def telling(self) -> Mapping[str, object]:
         """Return what a sister is to know."""
         overlay = self._store.overlay
-        return {"mode": self.mode} if overlay is None else dict(telling(overlay, 0))
+        return {"mode": self.mode} if overlay is None else telling(overlay, self._edge, 0)
 
     async def token(self, agent: AgentId, snapshot: Snapshot) -> Token | None:
         """Return the token that would ring the agent; None: they are taken, or nobody knows."""
@@ -141,6 +146,22 @@ class Alone:
         self._store.note(taken, is_ours=False)
         log.debug("sister_told", sister=edge, records=len(changes), taken=len(taken))
         return frozenset(each.key for each in taken)
+
+    def drop_what_is_over(self, sister: EdgeId, holding: Holding) -> None:
+        """Let go of what stands in a sister's name here, and of which she says that it is over.
+
+        The end of it was lost before both were alone: it would keep agents from callers.
+        """
+        overlay = self._store.overlay
+        if overlay is None or self.mode is Mode.MERGING:
+            return
+        now_s, before = self._clock.now().mono_s, self._over_since.get(sister, {})
+        since = {key: before.get(key, now_s) for key in over(overlay, sister, holding)}
+        self._over_since[sister] = since
+        gone = [key for key, since_s in since.items() if now_s - since_s >= OVER_S]
+        if gone:
+            log.warning("sister_has_not", sister=sister, keys=len(gone))
+            self._store.note([deletion(key) for key in gone], is_ours=False)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -178,6 +199,7 @@ class Alone:
         before, self._standing = self._standing, next_standing(self._standing, seen, now.mono_s)
         if before.mode is Mode.QUORUM and self.mode is Mode.ALONE:
             self._since_ms = now.wall_ms
+            self._over_since.clear()
             self._store.begin(held=self._held())
             log.warning("alone", site=self._site, revision=snapshot.revision)
             self._on_change(self.mode)
@@ -240,5 +262,9 @@ class Alone:
             except ProxyError:
                 return
             if entry is None or entry.state is GateState.IDLE:
-                gone = Change(key=keys.offer(agent), value=None, create_revision=0, mod_revision=0)
-                self._store.note((gone,), is_ours=False)
+                self._store.note((deletion(keys.offer(agent)),), is_ours=False)
+
+
+def deletion(key: str) -> Change:
+    """Return that there is nothing at a key, for the copy to number."""
+    return Change(key=key, value=None, create_revision=0, mod_revision=0)

@@ -8,11 +8,13 @@ answer is also a sign of life, whatever the leases say.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from edge.acd.yielding import yields
@@ -33,6 +35,15 @@ MOST_BYTES = 64 * 1024 * 1024
 _SOCKET = re.compile(r"edge-([A-Za-z0-9_.+-]+)\.sock")
 
 
+class Holding(Struct, frozen=True, kw_only=True):
+    """What an edge says that it has, all of it: what it has not said is over."""
+
+    calls: frozenset[CallId]
+    """Whose places stand in its name."""
+    agents: frozenset[AgentId]
+    """Whom it has given to a call."""
+
+
 class Told(Struct, frozen=True, kw_only=True):
     """One record that a sister has written."""
 
@@ -50,8 +61,11 @@ class Told(Struct, frozen=True, kw_only=True):
         )
 
 
-def telling(overlay: Overlay, since: int) -> Mapping[str, object]:
-    """Return what this edge has written after the revision `since`, for a sister."""
+def telling(overlay: Overlay, edge: EdgeId, since: int) -> Mapping[str, object]:
+    """Return what this `edge` has written after the revision `since`, for a sister.
+
+    And what it has: the sister's watch may have lost, before both were alone, how some of it ended.
+    """
     records = []
     for key, is_ours in overlay.written.items():
         record = overlay.record(key)
@@ -60,7 +74,26 @@ def telling(overlay: Overlay, since: int) -> Mapping[str, object]:
         value = None if record is None else record.value.decode()
         created = 0 if record is None else record.create_revision
         records.append({"key": key, "value": value, "create_revision": created})
-    return {"revision": overlay.snapshot.revision, "records": records}
+    snapshot = overlay.snapshot
+    return {
+        "revision": snapshot.revision,
+        "records": records,
+        "holding": {
+            "calls": [c for c, each in snapshot.tickets.items() if each.value.holder == edge],
+            "agents": [a for a, each in snapshot.offers.items() if each.value.edge == edge],
+        },
+    }
+
+
+def over(overlay: Overlay, sister: EdgeId, holding: Holding) -> Iterator[str]:
+    """Yield the keys of what stands in a sister's name here, and is over, as she says."""
+    snapshot = overlay.snapshot
+    for call, ticket in snapshot.tickets.items():
+        if ticket.value.holder == sister and call not in holding.calls:
+            yield keys.ticket(call)
+    for agent, offer in snapshot.offers.items():
+        if offer.value.edge == sister and agent not in holding.agents:
+            yield keys.offer(agent)
 
 
 def is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
@@ -102,7 +135,7 @@ def _kind_of(key: str) -> tuple[Kind, str]:
 class Sisters:
     """Asks the other edges of this site."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom it asks, and who hears what they say
         self,
         *,
         edge: EdgeId,
@@ -110,13 +143,18 @@ class Sisters:
         clock: Clock,
         is_alone: Callable[[], bool],
         on_told: Callable[[EdgeId, Sequence[Change]], frozenset[str]],
+        on_holding: Callable[[EdgeId, Holding], None],
     ) -> None:
-        """`on_told` returns the keys that it has taken in; the others are told it again."""
+        """`on_told` returns the keys that it has taken in; the others are told it again.
+
+        `on_holding` hears what a sister has, behind all that she has told.
+        """
         self._edge = edge
         self._own_socket = own_socket
         self._clock = clock
         self._is_alone = is_alone
         self._on_told = on_told
+        self._on_holding = on_holding
         self._heard_s: dict[EdgeId, float] = {}
         self._told: dict[EdgeId, dict[str, Told]] = {}
         """What each said last: what is the same is not taken twice."""
@@ -162,6 +200,8 @@ class Sisters:
         if fresh:
             taken = self._on_told(edge, [told.change() for told in fresh])
             before.update({told.key: told for told in fresh if told.key in taken})
+        with contextlib.suppress(msgspec.ValidationError):
+            self._on_holding(edge, msgspec.convert(answer.get("holding"), Holding))
 
 
 async def _request(path: Path) -> Mapping[str, object]:

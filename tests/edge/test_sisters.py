@@ -1,0 +1,148 @@
+"""What the edges of a site tell each other while they are alone, over their command sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edge.acd.token import Token
+from edge.alone.alone import OVER_S, Alone
+from edge.alone.mode import Mode
+from edge.alone.sister import Holding, Sisters, telling
+from edge.commands import CommandPort
+from state import keys
+from state.model import AgentId, EdgeId, EdgeLife, EdgeState, Offer, OfferState, SiteId
+from state.raw import Change
+from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
+from tests.edge.virtual_time import in_virtual_time
+
+A2 = EdgeId("a2")
+LIFE = EdgeLife(edge=A2, site=SiteId("a"), sip="h:2", state=EdgeState.SERVING, started_ms=0)
+NOTHING = Holding(calls=frozenset(), agents=frozenset())
+
+
+async def _no_gate(_: AgentId) -> None:
+    return None
+
+
+def alone_at(bench: Bench) -> Alone:
+    return Alone(
+        edge=A1,
+        site=SiteId("a"),
+        clock=bench.clock,
+        mirror=bench.mirror,
+        shared=bench.shared,
+        store=bench.store,
+        gate_of=_no_gate,
+        on_change=lambda _: None,
+    )
+
+
+async def with_a_call_of_the_sister() -> Bench:
+    bench = await configured()
+    await bench.put(keys.edge(A2), LIFE)
+    await bench.put(keys.ticket(CALL), ticket(holder="a2"))
+    offer = Offer(agent=ANN, call=CALL, edge=A2, state=OfferState.RINGING, since_ms=0)
+    await bench.put(keys.offer(ANN), offer)
+    await bench.put(keys.ticket(OTHER), ticket(OTHER))
+    await bench.read()
+    return bench
+
+
+# ---- what a sister has no more -------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_a_sisters_call_that_is_over_keeps_nobody_here_though_its_end_was_lost() -> None:
+    bench = await with_a_call_of_the_sister()
+    alone = alone_at(bench)
+    bench.store.begin()
+    alone.drop_what_is_over(A2, NOTHING)
+    assert CALL in bench.store.snapshot.tickets, "another life of hers may be taking it up"
+    await asyncio.sleep(OVER_S)
+    alone.drop_what_is_over(A2, NOTHING)
+    assert CALL not in bench.store.snapshot.tickets
+    assert ANN not in bench.store.snapshot.offers
+    assert OTHER in bench.store.snapshot.tickets, "that is none of hers"
+    # It was not this edge's to end, and is not merged.
+    await bench.merge()
+    assert await bench.has(keys.ticket(CALL))
+    assert not await bench.has(keys.ended(CALL))
+
+
+@in_virtual_time
+async def test_what_a_sister_has_stays_and_so_does_what_she_has_again() -> None:
+    bench = await with_a_call_of_the_sister()
+    alone = alone_at(bench)
+    bench.store.begin()
+    has = Holding(calls=frozenset({CALL}), agents=frozenset({ANN}))
+    for said in (has, NOTHING, has, NOTHING):
+        alone.drop_what_is_over(A2, said)
+        await asyncio.sleep(0.7 * OVER_S)
+    assert CALL in bench.store.snapshot.tickets
+    assert ANN in bench.store.snapshot.offers
+
+
+@in_virtual_time
+async def test_with_a_quorum_the_store_alone_says_what_is_over() -> None:
+    bench = await with_a_call_of_the_sister()
+    alone = alone_at(bench)
+    for _ in range(3):
+        alone.drop_what_is_over(A2, NOTHING)
+        await asyncio.sleep(OVER_S)
+    assert alone.mode is Mode.QUORUM
+    assert CALL in bench.store.snapshot.tickets
+
+
+# ---- over the sockets ----------------------------------------------------------------------------
+
+
+class Sockets:
+    """The command socket of a sister, and who asks there."""
+
+    def __init__(self, folder: Path, bench: Bench) -> None:
+        self.taken: list[Change] = []
+        self.holding: list[Holding] = []
+        self.answer: Mapping[str, object] = {}
+        self.port = CommandPort(folder / f"edge-{A2}.sock", {"alone": self._tell})
+        self.sisters = Sisters(
+            edge=A1,
+            own_socket=folder / f"edge-{A1}.sock",
+            clock=bench.clock,
+            is_alone=lambda: True,
+            on_told=self._take,
+            on_holding=lambda _, holding: self.holding.append(holding),
+        )
+
+    async def _tell(self, _: Mapping[str, object]) -> Mapping[str, object]:
+        return self.answer
+
+    def _take(self, _: EdgeId, changes: Sequence[Change]) -> frozenset[str]:
+        self.taken += changes
+        return frozenset(each.key for each in changes)
+
+    async def ask(self) -> None:
+        """Let it be asked once or twice."""
+        asking = asyncio.create_task(self.sisters.run())
+        await asyncio.sleep(0.15)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert asking.cancelled(), "it has ended by itself"
+
+
+async def test_what_is_told_arrives_once_with_what_is_had(tmp_path: Path) -> None:
+    bench = await configured()
+    bench.store.begin()
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.give(records, Token(epoch=2, revision=1))
+    assert bench.store.overlay is not None
+    sockets = Sockets(tmp_path, bench)
+    await sockets.port.start()
+    sockets.answer = telling(bench.store.overlay, A1, 0)
+    await sockets.ask()
+    assert {each.key for each in sockets.taken} == {keys.ticket(CALL), keys.offer(ANN)}
+    assert sockets.holding[0] == Holding(calls=frozenset({CALL}), agents=frozenset({ANN}))
+    assert sockets.sisters.lives(A2)
+    await sockets.port.close()
