@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,6 +21,7 @@ from edge.acd.yielding import yields
 from state import keys
 from state.clock import Clock
 from state.codec import decode
+from state.errors import StateError
 from state.keys import Kind, parse
 from state.model import AgentId, CallId, EdgeId, Work
 from state.overlay import Overlay
@@ -102,7 +103,15 @@ def is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
     An agent whom this edge has given to a call is its own to speak of until that offer ends: the
     sister may not know of it yet, or have given the same agent, which the gate lets one of them do.
     So is a call that it holds: the sister may have had the same INVITE, and heard of its end.
+    Neither is what only a later version understands.
     """
+    try:
+        return _is_acceptable(overlay, edge, change)
+    except StateError:
+        return False
+
+
+def _is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
     kind, agent = _kind_of(change.key)
     if kind in {Kind.TICKET, Kind.ENDED}:
         return _may_end(overlay, edge, CallId(agent), change)
@@ -196,12 +205,19 @@ class Sisters:
         if not self._is_alone() or not isinstance(records, list):
             return
         before = self._told.setdefault(edge, {})
-        fresh = [told for each in records if (told := Told(**each)) != before.get(told.key)]
+        fresh = [told for told in _readable(records) if told != before.get(told.key)]
         if fresh:
             taken = self._on_told(edge, [told.change() for told in fresh])
             before.update({told.key: told for told in fresh if told.key in taken})
         with contextlib.suppress(msgspec.ValidationError):
             self._on_holding(edge, msgspec.convert(answer.get("holding"), Holding))
+
+
+def _readable(records: Iterable[object]) -> Iterator[Told]:
+    """Yield the records of a sister as far as this version reads them."""
+    for each in records:
+        with contextlib.suppress(msgspec.ValidationError):
+            yield msgspec.convert(each, Told)
 
 
 async def _request(path: Path) -> Mapping[str, object]:

@@ -12,6 +12,7 @@ from edge.alone.mode import Mode
 from edge.alone.sister import Holding, Sisters, telling
 from edge.commands import CommandPort
 from state import keys
+from state.codec import encode
 from state.model import AgentId, EdgeId, EdgeLife, EdgeState, Offer, OfferState, SiteId
 from state.raw import Change
 from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
@@ -145,4 +146,40 @@ async def test_what_is_told_arrives_once_with_what_is_had(tmp_path: Path) -> Non
     assert {each.key for each in sockets.taken} == {keys.ticket(CALL), keys.offer(ANN)}
     assert sockets.holding[0] == Holding(calls=frozenset({CALL}), agents=frozenset({ANN}))
     assert sockets.sisters.lives(A2)
+    await sockets.port.close()
+
+
+async def test_a_sister_of_another_version_is_heard_as_far_as_she_is_understood(
+    tmp_path: Path,
+) -> None:
+    bench = await configured()
+    alone = alone_at(bench)
+    bench.store.begin()
+    work = b'{"v":1,"agent":"ann","ended_ms":5}'
+    bench.store.note(
+        [Change(key=keys.work(ANN), value=work, create_revision=0, mod_revision=0)], is_ours=True
+    )
+    sockets = Sockets(tmp_path, bench)
+    sockets.sisters = Sisters(
+        edge=A1,
+        own_socket=tmp_path / f"edge-{A1}.sock",
+        clock=bench.clock,
+        is_alone=lambda: True,
+        on_told=alone.take_from_sister,
+        on_holding=alone.drop_what_is_over,
+    )
+    await sockets.port.start()
+    good = encode(ticket(OTHER, holder="a2")).decode()
+    sockets.answer = {
+        "records": [
+            {"key": "/everline/state/novelty/x", "value": "{}", "create_revision": 1},
+            {"key": keys.work(ANN), "value": '{"v":2}', "create_revision": 1},
+            {"key": keys.ticket(OTHER), "value": good, "create_revision": 1, "since": 2},
+            "of another shape",
+        ],
+        "holding": {"calls": 3},
+    }
+    await sockets.ask()
+    assert OTHER in bench.store.snapshot.tickets
+    assert bench.store.snapshot.works[ANN].value.ended_ms == 5
     await sockets.port.close()
