@@ -12,7 +12,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.paging import Listing, Page
 from control_plane.api.route import Method, Route, Routes
-from control_plane.customers import service, store
+from control_plane.customers import service, store, turn
 from control_plane.customers.errors import CANNOT_MERGE, NOT_SEARCHABLE
 from control_plane.customers.schemas import (
     CustomerPath,
@@ -72,6 +72,7 @@ async def list_shared(ask: Shared) -> Page[SharedNumberView]:
 
 async def merge(ask: Merged) -> MergeView:
     """Make two into one: the one in the path stays, with the numbers and tags of both."""
+    await turn.take(ask.db, ask.tenant)
     kept = await service.load(ask, ask.at.customer)
     gone = await service.load(ask, ask.body.gone)
     if not ask.sees(service.about(ask, gone)):
@@ -102,6 +103,7 @@ async def merge(ask: Merged) -> MergeView:
 
 async def undo(ask: Undone) -> MergeView:
     """Part them again: the kept one loses what it got by the merge, and keeps what came later."""
+    await turn.take(ask.db, ask.tenant)
     mine = (
         MergeRow.tenant == ask.tenant,
         MergeRow.id == ask.at.merge,

@@ -9,7 +9,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.route import Answer, Method, Route, Routes, Tx
 from control_plane.approvals import store as approvals
-from control_plane.customers import secrets, service, store, views
+from control_plane.customers import secrets, service, store, turn, views
 from control_plane.customers.errors import ERASED, LEGAL_HOLD, NO_KEYS
 from control_plane.customers.files import ALL
 from control_plane.customers.held import CLEARINGS, HELD, Leaving
@@ -61,6 +61,7 @@ async def read_sensitive(ask: Named) -> SensitiveView:
 
 async def hold(ask: Held) -> Answer[CustomerView]:
     """Keep one from being erased, or no longer."""
+    await turn.take(ask.db, ask.tenant)
     customer = await service.load(ask, ask.at.customer)
     if customer.version != ask.version:
         raise ApiError(VERSION_MISMATCH)
@@ -110,6 +111,7 @@ async def erase(ask: Named) -> None:
     The keys go first: if we stop here, the rest is erased at the next start, by the tombstones.
     """
     keys = secrets.keys_of(ask.request.app)
+    await turn.take(ask.db, ask.tenant)
     customer = await service.load(ask, ask.at.customer)
     if customer.merged_into is not None:
         raise ApiError(CONFLICT, "It was merged into another one: erase that one.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from control_plane.api.ask import Ask
-from control_plane.customers import pop, sealed, store
+from control_plane.customers import pop, sealed, store, turn
 from control_plane.customers.errors import LEGAL_HOLD, NOT_SEARCHABLE
 from control_plane.customers.schemas import CustomerListing, CustomerView
 from control_plane.customers.store import Customer
@@ -123,6 +123,7 @@ async def check_keeping(ask: AnyAsk, customer: Customer, numbers: Iterable[str] 
     """
     if numbers is None or set(customer.numbers) <= set(numbers):
         return
+    await turn.take(ask.db, ask.tenant)
     merged = await store.merged_away(ask.db, ask.tenant, customer.id)
     everybody = (customer, *await store.find_all(ask.db, ask.tenant, merged))
     if any(each.has_legal_hold for each in everybody):

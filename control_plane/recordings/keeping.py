@@ -11,6 +11,7 @@ from control_plane.api.model import Nothing, instant
 from control_plane.api.paging import Cursor, Listing, Page
 from control_plane.api.route import Answer, Method, Route, Routes, Tx
 from control_plane.approvals import store as approvals
+from control_plane.customers import turn
 from control_plane.customers.errors import LEGAL_HOLD, NO_KEYS
 from control_plane.errors import BAD_CURSOR, VERSION_MISMATCH, ApiError
 from control_plane.holds import store as holds
@@ -60,6 +61,8 @@ async def show_hold(ask: Named) -> Answer[HoldView]:
 
 async def hold(ask: Changed) -> Answer[HoldView]:
     """Keep a call and its recording, or no longer."""
+    await turn.take(ask.db, ask.tenant)
+    await finding.call(ask)  # it may have gone while another had the turn
     before = await holds.find(ask.db, ask.tenant, ask.at.recording)
     now = Hold(
         has_legal_hold=ask.body.has_legal_hold,
@@ -90,6 +93,7 @@ def _hold(recording: str, found: Hold) -> HoldView:
 
 
 async def _thing_to_delete(ask: Named) -> Thing:
+    await turn.take(ask.db, ask.tenant)
     await approvals.bring(ask)
     call = await finding.call(ask)
     held = await holding.held(ask.db, ask.request.app.get(ARCHIVE), ask.tenant, [call.id])

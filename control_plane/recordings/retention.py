@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.calls import store as calls
+from control_plane.customers import turn
 from control_plane.customers.held import Leaving
 from control_plane.db.database import Database
 from control_plane.holds import store as holds
@@ -53,23 +54,27 @@ async def _order(
     before_ms = tenants.kept_since(now_ms, days)
     async with database.read() as connection:
         old, known = await calls.ended_before(connection, tenant, some, before_ms)
-        held = await holding.held(connection, archive, tenant, some)
     strays = [each for each in some if each not in known]
     # Its call's row is gone: when it was, the recording says itself.
     old |= {each for each in strays if await _is_before(library, tenant, each, before_ms)}
-    orders = [
-        Order(
-            tenant=tenant,
-            subject=deletions.recording(each),
-            rule=Rule.RETENTION,
-            detail=f"{days} days",
-            ordered_ms=now_ms,
-        )
-        for each in sorted(old - held)
-    ]
-    if orders:
-        async with archive.database.write() as connection:
-            await deletions.give(connection, orders)
+    if not old:
+        return 0
+    async with database.write() as connection:
+        await turn.take(connection, tenant)  # whoever sets a hold waits until it is ordered
+        held = await holding.held(connection, archive, tenant, sorted(old))
+        orders = [
+            Order(
+                tenant=tenant,
+                subject=deletions.recording(each),
+                rule=Rule.RETENTION,
+                detail=f"{days} days",
+                ordered_ms=now_ms,
+            )
+            for each in sorted(old - held)
+        ]
+        if orders:
+            async with archive.database.write() as store:
+                await deletions.give(store, orders)
     return len(orders)
 
 

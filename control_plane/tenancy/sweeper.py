@@ -17,6 +17,7 @@ from aiohttp import web
 from control_plane.api import idempotency
 from control_plane.background import running
 from control_plane.calls import store as calls
+from control_plane.customers import turn
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.holds.store import has_hold
 from control_plane.services import SERVICES, Services
@@ -36,6 +37,7 @@ async def sweep(services: Services) -> int:
         kept = await tenants.retentions(connection)
     for tenant, days in kept.items():
         async with services.database.write() as connection:
+            await turn.take(connection, tenant)
             count += await calls.drop_older(
                 connection, tenant, tenants.kept_since(now_ms, days), spare=has_hold()
             )
