@@ -61,7 +61,7 @@ def build(settings: Settings, clock: Clock) -> web.Application:
     app.on_response_prepare.append(middleware.sign)
     tracing.add(app, settings, database)
     app.cleanup_ctx.append(tracing.context)
-    app[health.OPENAPI] = _openapi()
+    app[health.OPENAPI] = health.Document(_openapi)
     app.cleanup_ctx.append(_database)
     app.cleanup_ctx.append(keeping.context)
     for feature in FEATURES:

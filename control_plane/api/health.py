@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -9,7 +12,27 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from control_plane.api.answering import HEADERS
 from control_plane.services import SERVICES
 
-OPENAPI = web.AppKey("openapi", bytes)
+
+class Document:
+    """The OpenAPI document, made when somebody first asks: that takes as long as much of a start.
+
+    It is made in a thread, so that others are served meanwhile.
+    """
+
+    def __init__(self, make: Callable[[], bytes]) -> None:
+        self._make = make
+        self._made: bytes | None = None
+        self._making = asyncio.Lock()
+
+    async def read(self) -> bytes:
+        """Return it as JSON."""
+        async with self._making:
+            if self._made is None:
+                self._made = await asyncio.to_thread(self._make)
+        return self._made
+
+
+OPENAPI = web.AppKey("openapi", Document)
 
 
 async def health(_request: web.Request) -> web.Response:
@@ -34,7 +57,8 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def openapi(request: web.Request) -> web.Response:
     """Answer with the document."""
-    return web.Response(body=request.app[OPENAPI], content_type="application/json", headers=HEADERS)
+    body = await request.app[OPENAPI].read()
+    return web.Response(body=body, content_type="application/json", headers=HEADERS)
 
 
 def _json(status: int, content: dict[str, object]) -> web.Response:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import tempfile
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from control_plane.api import openapi
+from control_plane.api.health import Document
 from control_plane.api.route import Public
 from control_plane.app import ROUTES
 from control_plane.audit.tables import AuditRow
@@ -132,6 +134,25 @@ def test_the_openapi_document_names_every_route_with_its_permission() -> None:
             assert operation["security"] == []
         names = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
         assert names == set(re.findall(r"\{(\w+)\}", route.path)), route.name
+
+
+async def test_the_openapi_document_is_made_once_and_not_before_somebody_asks() -> None:
+    made: list[int] = []
+
+    def make() -> bytes:
+        made.append(threading.get_ident())
+        return b"{}"
+
+    document = Document(make)
+    assert made == []
+    assert await asyncio.gather(*(document.read() for _ in range(3))) == [b"{}"] * 3
+    assert len(made) == 1
+    assert made[0] != threading.get_ident()  # others are served meanwhile
+
+
+async def test_whoever_asks_gets_the_openapi_document(center: Center) -> None:
+    reply = await center.ask("GET", "/openapi.json")
+    assert set(reply.json["paths"]) == {route.path for route in ROUTES}
 
 
 def test_every_route_has_a_name_of_its_own() -> None:
