@@ -1,6 +1,7 @@
 """Brings the schema up to date when a control plane starts; several may start at once.
 
-PostgreSQL: under an advisory lock. SQLite: under a lock on a file beside the database.
+PostgreSQL: under an advisory lock. SQLite: under a lock on a file beside the database. Alembic is
+asked only where something is missing: its import, and that of all steps, is much of a start.
 """
 
 from __future__ import annotations
@@ -10,22 +11,46 @@ import fcntl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from control_plane.db.database import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 HERE: Final = Path(__file__).parent / "migrations"
 LOCK: Final = 0x65766572
 """Of PostgreSQL's advisory locks: `ever` in ASCII."""
+VERSIONS: Final = "alembic_version"
+"""Alembic's table, of one row."""
 
 
 async def migrate(database: Database) -> None:
     """Apply what is missing. Whoever comes second waits, and finds nothing to do."""
-    async with _file_lock(database), database.engine.connect() as connection:
+    async with _file_lock(database):
+        async with database.read() as connection:
+            found = await connection.run_sync(_version)
+        if found != newest():
+            await _apply(database)
+
+
+def newest() -> str:
+    """Return the version that this program knows: that of the last step, by the files' names."""
+    return max(step.name.partition("_")[0] for step in (HERE / "versions").glob("[0-9]*.py"))
+
+
+def _version(connection: Connection) -> str | None:
+    """Return the version of the schema that is there; None: there is none yet."""
+    if not inspect(connection).has_table(VERSIONS):
+        return None
+    found = connection.scalar(text(f"SELECT version_num FROM {VERSIONS}"))  # noqa: S608 - ours
+    return None if found is None else str(found)
+
+
+async def _apply(database: Database) -> None:
+    async with database.engine.connect() as connection:
         if not database.is_sqlite:
             await connection.execute(text("SELECT set_config('lock_timeout', '60s', false)"))
             await connection.execute(text("SELECT pg_advisory_lock(:id)"), {"id": LOCK})
@@ -43,6 +68,8 @@ async def migrate(database: Database) -> None:
 
 def config(connection: Connection) -> Config:
     """Return Alembic's configuration for a connection that is open."""
+    from alembic.config import Config  # noqa: PLC0415 - only where something is missing
+
     made = Config()
     made.set_main_option("script_location", str(HERE).replace("%", "%%"))
     made.set_main_option("path_separator", "os")
@@ -51,6 +78,8 @@ def config(connection: Connection) -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - as above
+
     command.upgrade(config(connection), "head")
 
 

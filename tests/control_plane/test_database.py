@@ -14,8 +14,9 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
 from control_plane.db import database as database_module
+from control_plane.db import migrate as migrate_module
 from control_plane.db.database import Database
-from control_plane.db.migrate import HERE, migrate
+from control_plane.db.migrate import HERE, migrate, newest
 from control_plane.db.tables import Table
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.settings import DRIVERS
@@ -45,8 +46,29 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_knows(
         assert await connection.run_sync(differences) == []
 
 
-def test_the_migrations_are_one_line() -> None:
-    assert len(ScriptDirectory(HERE).get_heads()) == 1
+def test_the_migrations_are_one_line_and_the_last_is_known_by_its_name() -> None:
+    assert ScriptDirectory(HERE).get_heads() == [newest()]
+
+
+async def test_a_database_that_lacks_nothing_is_not_migrated(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def apply(_database: Database) -> None:
+        raise AssertionError("Alembic was asked")
+
+    monkeypatch.setattr(migrate_module, "_apply", apply)
+    await migrate(center.services.database)
+
+
+@pytest.mark.parametrize("before", ["DELETE FROM alembic_version", "DROP TABLE alembic_version"])
+async def test_a_schema_of_which_no_version_is_known_is_alembics_matter(
+    center: Center, before: str
+) -> None:
+    """It stops at the first table that is there already; nobody is served by what may be old."""
+    async with center.services.database.write() as connection:
+        await connection.execute(text(before))
+    with pytest.raises(DBAPIError, match="exists"):
+        await migrate(center.services.database)
 
 
 async def test_instances_that_start_at_once_do_not_collide(empty_database_url: str) -> None:

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 import pytest
 
 from control_plane.tokens import make_key
 from custody import keyfile
 from state import start
+from tests.control_plane.begun import begin
 
 ROOT = Path(__file__).parents[2]
 TOLD = """
@@ -22,23 +24,20 @@ settle = start.settle
 def told():
     before = gc.isenabled()
     settle()
-    print(json.dumps([before, gc.isenabled(), gc.get_freeze_count(), gc.get_threshold()]))
+    files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+    print(json.dumps({
+        "was_collected": before,
+        "is_collected": gc.isenabled(),
+        "frozen": gc.get_freeze_count(),
+        "thresholds": gc.get_threshold(),
+        "libraries": [name for name, file in files.items() if "site-packages" in file],
+    }))
     sys.stdout.flush()
     os._exit(0)
 start.settle = told
-module = sys.argv.pop(1)
-runpy.run_module(module, run_name="__main__", alter_sys=True)
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
-
-IMPORTED = """
-import runpy, sys
-try:
-    runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
-except SystemExit:
-    pass
-files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
-print(*(name for name, file in files.items() if "site-packages" in file), file=sys.stderr)
-"""
+"""Is a process of ours until it is about to serve, and tells then what it has come to."""
 
 
 def an_edge(folder: Path) -> str:
@@ -72,6 +71,7 @@ def a_control_plane(folder: Path) -> str:
     key = folder / "key.pem"
     key.touch(mode=0o600)
     key.write_bytes(make_key())
+    begin(f"sqlite:///{folder / 'everline.db'}")
     return f"""\
 site = "a"
 listen_unix = "{folder / "api.sock"}"
@@ -84,7 +84,9 @@ def phones(_folder: Path) -> str:
     return '{"host": "127.0.0.1"}'
 
 
-PROGRAMS = {
+Process: TypeAlias = tuple[str, dict[str, Any]]
+"""Its module, and what it told."""
+PROGRAMS: Final[dict[str, Callable[[Path], str]]] = {
     "edge": an_edge,
     "edge.recorder": a_recorder,
     "control_plane": a_control_plane,
@@ -101,37 +103,35 @@ LIBRARIES = {
     "edge.phone": "msgspec numpy typing_extensions",
     "control_plane": f"{WEB} {STATE} phonenumbers cryptography obstore brotli numpy"
     " aiosqlite annotated_types argon2 bracex casbin joserfc prometheus_client"
-    " pydantic pydantic_core alembic mako markupsafe pygments"
-    " simpleeval sqlalchemy typing_inspection wcmatch yaml",
+    " pydantic pydantic_core simpleeval sqlalchemy typing_inspection wcmatch yaml",
 }
 """What each takes to serve. What it uses seldom it imports then: a start waits for nothing else."""
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-
-
-@pytest.mark.parametrize("module", PROGRAMS)
-def test_nothing_is_collected_until_a_process_is_assembled_and_what_is_there_never(
-    module: str, tmp_path: Path
-) -> None:
-    config = tmp_path / "config"
-    write: Callable[[Path], str] = PROGRAMS[module]
-    config.write_text(write(tmp_path))
-    done = run("-c", TOLD, module, "--config", str(config))
+@pytest.fixture(scope="module", params=PROGRAMS)
+def process(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Process:
+    """Start one, and return what it told."""
+    module: str = request.param
+    folder = tmp_path_factory.mktemp(module)
+    config = folder / "config"
+    config.write_text(PROGRAMS[module](folder))
+    command = [sys.executable, "-c", TOLD, module, "--config", str(config)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    was_collected, is_collected, frozen, thresholds = json.loads(done.stdout)
-    assert (was_collected, is_collected) == (False, True)
-    assert frozen > 10_000
-    assert tuple(thresholds) == start.THRESHOLDS
+    return module, json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("module", LIBRARIES)
-def test_a_process_imports_no_library_that_it_does_not_need_to_serve(module: str) -> None:
-    done = run("-c", IMPORTED, module, "--help")
-    assert done.stdout.startswith(f"usage: python -m {module} "), done.stderr
-    names = {name.partition(".")[0] for name in done.stderr.split()}
+def test_nothing_is_collected_before_a_process_serves_and_what_is_there_then_never(
+    process: Process,
+) -> None:
+    _, told = process
+    assert (told["was_collected"], told["is_collected"]) == (False, True)
+    assert told["frozen"] > 10_000
+    assert tuple(told["thresholds"]) == start.THRESHOLDS
+
+
+def test_a_process_imports_no_library_that_it_does_not_need_to_serve(process: Process) -> None:
+    module, told = process
+    names = {name.partition(".")[0] for name in told["libraries"]}
     libraries = {name for name in names if not name.startswith("_") and "__mypyc" not in name}
     assert libraries - set(LIBRARIES[module].split()) == set()
