@@ -37,6 +37,9 @@ ANSWER_S: Final = 2.0
 TRIES: Final = 5
 RETRY_S: Final = 0.3
 REMEMBERED: Final = 20_000
+WAITING: Final = 2_000
+"""Calls that wait to be looked up. They wait only while database or recorder are slow: then the one
+that has waited longest has most of itself sealed already, and gives way."""
 
 
 class CallerKeys:
@@ -62,19 +65,27 @@ class CallerKeys:
         self._ring = ring
         self._clock = clock
         self._known: OrderedDict[str, None] = OrderedDict()
-        self._new: asyncio.Queue[Ticket] = asyncio.Queue()
+        self._waiting: OrderedDict[str, Ticket] = OrderedDict()
+        self._is_something = asyncio.Event()
         mirror.subscribe(self.take)
         for entry in mirror.snapshot.tickets.values():
             if entry.value.site == site:
                 self._note(entry.value)
 
     def take(self, _snapshot: Snapshot, deltas: Iterable[Delta]) -> None:
-        """Note calls that have come to this site."""
+        """Note calls that have come to this site, and those that are over."""
         for delta in deltas:
-            if delta.kind is Kind.TICKET and delta.after is not None:
-                ticket = delta.after.value
-                if isinstance(ticket, Ticket) and ticket.site == self._site:
-                    self._note(ticket)
+            if delta.kind is not Kind.TICKET:
+                continue
+            if delta.after is None:
+                self._give_up(delta.id, "call_over")
+            elif isinstance(ticket := delta.after.value, Ticket) and ticket.site == self._site:
+                self._note(ticket)
+
+    @property
+    def count(self) -> int:
+        """Return how many wait to be looked up."""
+        return len(self._waiting)
 
     def _note(self, ticket: Ticket) -> None:
         if ticket.call in self._known or not ticket.caller:
@@ -82,12 +93,23 @@ class CallerKeys:
         self._known[ticket.call] = None
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        self._new.put_nowait(ticket)
+        self._waiting[ticket.call] = ticket
+        if len(self._waiting) > WAITING:
+            self._give_up(next(iter(self._waiting)), "too_many_wait")
+        self._is_something.set()
+
+    def _give_up(self, call: str, because: str) -> None:
+        """Look a call up no longer, if it waits: it is sealed to the tenant's key."""
+        if self._waiting.pop(call, None) is not None:
+            log.warning("caller_key_not_told", call=call, because=because)
 
     async def run(self) -> None:
         """Tell the recorder until cancelled."""
         while True:
-            ticket = await self._new.get()
+            while not self._waiting:
+                self._is_something.clear()
+                await self._is_something.wait()
+            _, ticket = self._waiting.popitem(last=False)
             try:
                 await self._look_up(ticket)
             except (DatabaseUnavailableError, NoKeyError, KeyDestroyedError, OSError) as error:
@@ -111,6 +133,7 @@ class CallerKeys:
             if await self._tell(request):
                 return
             await asyncio.sleep(RETRY_S)
+        log.warning("caller_key_not_told", call=ticket.call, because="recorder")
 
     async def _tell(self, request: dict[str, str]) -> bool:
         """Return whether the recorder has taken it; it may just be starting."""
