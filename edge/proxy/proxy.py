@@ -277,12 +277,14 @@ class Proxy:
                 self._told = told
             wanted = self._rows
             for change in tables.changes(told, wanted):
+                # Until there is an answer nobody knows what it has there: no value is empty.
+                told[change.table, change.key] = ""
                 await self._do(change)
                 match change:
                     case Put(table=table, key=key, value=value):
                         told[table, key] = value
                     case Drop(table=table, key=key):
-                        told.pop((table, key), None)
+                        del told[table, key]
             # Kamailio may have gone meanwhile, or something else have been asked for.
             self._is_told = told is self._told and wanted is self._rows
 
