@@ -3,7 +3,8 @@
 Every edge computes the same matching whenever something has changed while anybody waits; each
 reserves only for the callers that it holds. What it has asked for and the snapshot does not show
 yet counts as given, and so does for a moment what the others are about to ask for
-(`edge.acd.presumed`); the callers of an edge that is silent are passed over (`edge.acd.silence`).
+(`edge.acd.presumed`); the callers of an edge that is silent are passed over (`edge.acd.silence`),
+and who of them has come again here has their place with the agent (`edge.acd.heirs`).
 A refused transaction means that the snapshot was old: the call is left alone until a newer one is
 here, and decided again.
 
@@ -22,6 +23,7 @@ from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
 from edge.acd.call_events import TurnedAway
 from edge.acd.eligibility import rings_from_s
 from edge.acd.granting import created_with_agent, reserved
+from edge.acd.heirs import left_places
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import PASSED_OVER, Offering, silent
 from edge.acd.patience import Patience
@@ -36,7 +38,7 @@ from edge.waiting import AWAY_S, AloneTokens, HeldBack, Note, Waiters, WaitingCa
 from state.clock import Clock
 from state.discreet import fault
 from state.keys import Kind
-from state.model import AgentId, CallId, EdgeId, Now, QueueId, SiteId, Ticket
+from state.model import AgentId, CallId, EdgeId, Entry, Now, QueueId, SiteId, Ticket
 from state.snapshot import Delta, Snapshot
 from state.wake import Wake
 
@@ -190,7 +192,8 @@ class Reserver:
             if is_first:
                 first = told
                 continue
-            task = asyncio.create_task(self._reserve(call, told, snapshot))
+            left = self._index.left_by(offering.call)
+            task = asyncio.create_task(self._reserve(call, told, snapshot, left))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return first
@@ -230,14 +233,24 @@ class Reserver:
         held = self._call(call)
         return held is not None and held.is_waiting
 
-    async def _reserve(self, call: WaitingCall, offering: Offering, snapshot: Snapshot) -> None:
+    async def _reserve(
+        self,
+        call: WaitingCall,
+        offering: Offering,
+        snapshot: Snapshot,
+        left: Entry[Ticket] | None,
+    ) -> None:
         is_alone, alone = self._is_alone(), None
+        # What a site that serves alone takes for left behind may go on elsewhere.
+        left = None if is_alone else left
 
         def make(held: Held | None, at: Now) -> Plan | None:
             may = held is not None and held.given is None and call.is_waiting
             if held is None or not may or self._is_alone() is not is_alone:
                 return None
-            return reserved(offering, held, snapshot, edge=self._edge, at=at, alone=alone)
+            return reserved(
+                offering, held, snapshot, edge=self._edge, at=at, alone=alone, left=left
+            )
 
         try:
             if self._alone is not None and self._alone.is_alone:
@@ -250,7 +263,7 @@ class Reserver:
             match written:
                 case Landed(revision=revision):
                     await self._rested(offering.agent, snapshot)
-                    self._landed(call, offering, revision)
+                    self._landed(call, offering, revision, left)
                 case Refused(revision=revision):
                     self.refused += 1
                     del self._asked[offering.call]
@@ -277,9 +290,10 @@ class Reserver:
         """
         snapshot, now = self._snapshot(), self._clock.now()
         offering = self._foresee(snapshot, ticket, now)
-        plan = None
+        plan, left = None, None
         if offering is not None:
-            plan = created_with_agent(offering, ticket, snapshot, edge=self._edge, at=at)
+            left = self._index.left_by(ticket.call)
+            plan = created_with_agent(offering, ticket, snapshot, edge=self._edge, at=at, left=left)
         try:
             written = await call.records.create(ticket, at, with_agent=plan)
             self._rivals.took(self._clock.now().mono_s - now.mono_s)
@@ -289,7 +303,7 @@ class Reserver:
                 self._look_at(ticket.call)
             elif offering is not None and held is not None and held.given is not None:
                 await self._rested(offering.agent, snapshot)
-                self._landed(call, offering, written.revision)
+                self._landed(call, offering, written.revision, left)
             elif offering is not None:
                 self.refused += 1
                 log.info("reservation_refused", call=offering.call, agent=offering.agent)
@@ -311,7 +325,7 @@ class Reserver:
             or not self._rivals.are_few(now.mono_s)
             or self._waiters.are_unseen
             or self._in_line(ticket.queue) > len(self._asked) + len(self._presumed)
-            or place_lost(snapshot.places.values(), ticket.caller, ticket.did) is not None
+            or place_lost(left_places(snapshot), ticket.caller, ticket.did) is not None
         ):
             return None
         return self._match(snapshot, now, newcomer=ticket.call)
@@ -336,8 +350,12 @@ class Reserver:
         if left_s > 0.0:
             await asyncio.sleep(left_s)
 
-    def _landed(self, call: WaitingCall, offering: Offering, revision: int) -> None:
+    def _landed(
+        self, call: WaitingCall, offering: Offering, revision: int, left: Entry[Ticket] | None
+    ) -> None:
         self.landed += 1
+        if left is not None:
+            log.info("place_inherited", call=offering.call, left=left.value.call)
         self._hold_back(offering.call, revision)
         self._waiters.is_over(offering.call)
         held = call.records.held

@@ -26,6 +26,7 @@ from state.model import (
     Contingency,
     Did,
     EdgeLife,
+    Heir,
     Move,
     Offer,
     PauseCode,
@@ -72,6 +73,7 @@ Record: TypeAlias = (
     | Barred
     | Unreplicated
     | Place
+    | Heir
     | RecordingWish
     | RecordingStatus
     | TransferWish
@@ -110,6 +112,7 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.UNREPLICATED: Unreplicated,
     Kind.TICKET: Ticket,
     Kind.PLACE: Place,
+    Kind.HEIR: Heir,
     Kind.RECORDING_WISH: RecordingWish,
     Kind.RECORDING: RecordingStatus,
     Kind.TRANSFER_WISH: TransferWish,
@@ -141,6 +144,7 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.UNREPLICATED: "site",
     Kind.TICKET: "call",
     Kind.PLACE: "call",
+    Kind.HEIR: "call",
     Kind.RECORDING_WISH: "call",
     Kind.RECORDING: "call",
     Kind.TRANSFER_WISH: "call",

@@ -67,6 +67,7 @@ class Kind(StrEnum):
     UNREPLICATED = "state/unreplicated"
     TICKET = "state/ticket"
     PLACE = "state/place"
+    HEIR = "state/heir"
     RECORDING_WISH = "state/recording_wish"
     RECORDING = "state/recording"
     TRANSFER_WISH = "state/transfer_wish"
@@ -82,6 +83,7 @@ _OF_CALLS: Final = frozenset(
     {
         Kind.TICKET,
         Kind.PLACE,
+        Kind.HEIR,
         Kind.RECORDING_WISH,
         Kind.RECORDING,
         Kind.TRANSFER_WISH,
@@ -233,6 +235,11 @@ def ticket(call: CallId) -> str:
 def place(call: CallId) -> str:
     """Return the key of the place that a lost call had."""
     return build(Kind.PLACE, call)
+
+
+def heir(call: CallId) -> str:
+    """Return the key that says who has had the place of a call."""
+    return build(Kind.HEIR, call)
 
 
 def recording_wish(call: CallId) -> str:

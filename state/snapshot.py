@@ -33,6 +33,7 @@ from state.model import (
     EdgeId,
     EdgeLife,
     Entry,
+    Heir,
     Move,
     Offer,
     PauseCode,
@@ -87,6 +88,7 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     unreplicated: Map[SiteId, Entry[Unreplicated]] = field(default_factory=Map)
     tickets: Map[CallId, Entry[Ticket]] = field(default_factory=Map)
     places: Map[CallId, Entry[Place]] = field(default_factory=Map)
+    heirs: Map[CallId, Entry[Heir]] = field(default_factory=Map)
     recording_wishes: Map[CallId, Entry[RecordingWish]] = field(default_factory=Map)
     recordings: Map[CallId, Entry[RecordingStatus]] = field(default_factory=Map)
     transfer_wishes: Map[CallId, Entry[TransferWish]] = field(default_factory=Map)
@@ -130,6 +132,7 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.UNREPLICATED: "unreplicated",
     Kind.TICKET: "tickets",
     Kind.PLACE: "places",
+    Kind.HEIR: "heirs",
     Kind.RECORDING_WISH: "recording_wishes",
     Kind.RECORDING: "recordings",
     Kind.TRANSFER_WISH: "transfer_wishes",

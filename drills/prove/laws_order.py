@@ -9,7 +9,8 @@ ask for, and goes without only if nobody can. By which scores an edge chooses is
 are tried.
 
 Callers whose holder the decision says to be silent are passed over by right; whether it was silent
-is judged by `laws_silence`. All others stay where they are.
+is judged by `laws_silence`. Who has come again since stands where they stood. All others stay where
+they are.
 
 An edge that loses events does not know the snapshot that it names: what it decides until it is
 healed is left open. So is whether a step of the queue was in force for a call, between what its
@@ -23,6 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from drills.prove.again import place_of, places_of_heirs
 from drills.prove.history import Event, FaultKind, Stored
 from drills.prove.needs import Levels, Waits, asked_for, meets, skills_of
 from drills.prove.times import Span, spans
@@ -142,7 +144,7 @@ class _Line:
                 return  # older than the history
             # Decided as it came: it got its place with the agent, after all who had one then.
         unheard = said_silent(world, decision)
-        ahead = [each for each in _ahead(world, *own) if each.holder not in unheard]
+        ahead = [each for each in _ahead(world, *own, unheard) if each.holder not in unheard]
         free = _free(world, own[0])
         asking = {ticket.call: self._asking(world, ticket, own[0], due.given_s) for ticket in ahead}
         call = _passed_over(world, asking, free, decision)
@@ -164,17 +166,18 @@ class _Line:
         )
 
 
-def _ahead(world: World, own: Ticket, created: int) -> list[Ticket]:
+def _ahead(world: World, own: Ticket, created: int, silent: frozenset[EdgeId]) -> list[Ticket]:
     """Return who stood before a call, whose holders reach what its own reaches; the first first."""
-    key = _order(own, created)
+    places = places_of_heirs(world, silent)
+    key = _order(own, created, places)
     reach = world.out_of_reach(own.holder)
     ahead = [
-        (_order(ticket, created), ticket)
+        (_order(ticket, created, places), ticket)
         for ticket, created in world.tickets.values()
         if ticket.state is TicketState.QUEUED
         and ticket.holder in world.edges
         and world.out_of_reach(ticket.holder) == reach
-        and _order(ticket, created) < key
+        and _order(ticket, created, places) < key
     ]
     return [ticket for _, ticket in sorted(ahead, key=lambda each: (each[0], each[1].call))]
 
@@ -190,9 +193,9 @@ def _free(world: World, own: Ticket) -> list[str]:
     ]
 
 
-def _order(ticket: Ticket, created: int) -> tuple[int, int]:
+def _order(ticket: Ticket, created: int, places: Mapping[CallId, int]) -> tuple[int, int]:
     """Return who comes first: priority, then the place. No queue of the run ages its calls."""
-    return (-ticket.priority, created if ticket.place is None else ticket.place)
+    return (-ticket.priority, places.get(ticket.call, place_of(ticket, created)))
 
 
 # -- who must have been overtaken

@@ -15,6 +15,7 @@ from state.model import (
     Did,
     EdgeId,
     EdgeLife,
+    Heir,
     Offer,
     Presence,
     Probe,
@@ -38,6 +39,7 @@ class World:
 
     revision: int = 0
     tickets: dict[str, tuple[Ticket, int]] = field(default_factory=dict)
+    heirs: dict[str, tuple[Heir, int]] = field(default_factory=dict)
     offers: dict[str, tuple[Offer, int]] = field(default_factory=dict)
     presences: dict[str, tuple[Presence, int]] = field(default_factory=dict)
     edges: dict[str, tuple[EdgeLife, int]] = field(default_factory=dict)
@@ -63,6 +65,8 @@ class World:
         match change.kind:
             case Kind.TICKET:
                 _set(self.tickets, change, Ticket)
+            case Kind.HEIR:
+                _set(self.heirs, change, Heir)
             case Kind.OFFER:
                 _set(self.offers, change, Offer)
             case Kind.PRESENCE:

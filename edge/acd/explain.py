@@ -18,6 +18,7 @@ from edge.acd.eligibility import (
     ineligible_because,
     out_of_reach,
 )
+from edge.acd.heirs import at_their_places, heirs
 from edge.acd.line import Waiting, waiting_calls
 from edge.acd.match import NOTHING_ASKED, PASSED_OVER, match, silent
 from edge.acd.rank import Score, score, sort_key
@@ -59,6 +60,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     agents: tuple[AgentAccount, ...]
     passed_over: Mapping[CallId, EdgeId] = field(default_factory=dict)
     """The calls before this one that get nobody, since their holder is silent; and who that is."""
+    heir_of: CallId | None = None
+    """At whose place this one stands, come again from the same number (`edge.acd.heirs`)."""
 
     @property
     def best(self) -> AgentId | None:
@@ -80,6 +83,9 @@ def explain(
     `asked`: reservations of other calls that the snapshot does not show, and calls whose holder is
     silent, as `match` takes them.
     """
+    unheard = silent(snapshot, asked)
+    places = heirs(snapshot, unheard)
+    snapshot = at_their_places(snapshot, places)
     entry = snapshot.tickets.get(call)
     if entry is None:
         return None
@@ -100,7 +106,8 @@ def explain(
         place=calls.index(call) + 1 if call in calls else None,
         not_served_because=_not_served_because(snapshot, entry.value),
         agents=_ranked(snapshot, asking, now, _with_last_resort(accounts)),
-        passed_over=_passed_over(own, line, silent(snapshot, asked)),
+        passed_over=_passed_over(own, line, unheard),
+        heir_of=places.get(call),
     )
 
 

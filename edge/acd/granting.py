@@ -7,6 +7,9 @@ agent's: both are written by one (`created_with_agent`). It is decided on the sn
 tickets in it that are about to be written (`with_tickets`), as the last to have come; so whoever is
 seen to wait goes first, as in every match. If the agent is taken meanwhile, the same transaction
 writes the ticket alone, and the call waits like any other.
+
+With an agent whom a caller gets at the place of a call that is left behind (`edge.acd.heirs`) goes
+that place: over that call's ticket as it was, and if nobody has had the place.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.heirs import inheriting
 from edge.acd.match import Offering
 from edge.acd.plan import (
     OWN,
@@ -34,11 +38,13 @@ from edge.acd.reservation import created
 from edge.acd.token import Token
 from edge.acd.work import idle_before_s
 from state import keys
+from state.codec import encode
 from state.model import (
     FIRST_EPOCH,
     CallId,
     EdgeId,
     Entry,
+    Heir,
     Now,
     Offer,
     OfferState,
@@ -89,6 +95,22 @@ def _grant(
     return _Grant(given, put, rests_on)
 
 
+class _Inherited(Struct, frozen=True):
+    """What goes with an agent who is given at the place of another call, if one is."""
+
+    ticket: Ticket
+    rests_on: tuple[Compare, ...] = ()
+    puts: tuple[Put, ...] = ()
+
+
+def _inherited(ticket: Ticket, left: Entry[Ticket] | None) -> _Inherited:
+    if left is None:
+        return _Inherited(ticket)
+    record = Heir(call=left.value.call, heir=ticket.call)
+    put = Put(key=keys.heir(record.call), value=encode(record))
+    return _Inherited(inheriting(ticket, left), (same_ticket(left), Absent(key=put.key)), (put,))
+
+
 def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
     offering: Offering,
     held: Held,
@@ -97,25 +119,24 @@ def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
     edge: EdgeId,
     at: Now,
     alone: Token | None = None,
+    left: Entry[Ticket] | None = None,
 ) -> Plan:
     """Plan to give the agent to the call, if nothing on which the match rested has changed.
 
     `snapshot` is the one of the match; only the agent's past comes from it. The revision at which
-    this lands is the token's, but without a quorum: then it is `alone`.
+    this lands is the token's, but without a quorum: then it is `alone`. `left`: at whose place the
+    call stood.
     """
     grant = _grant(offering, snapshot, edge=edge, at=at, alone=alone)
-    ticket = replace(
-        held.ticket.value,
-        state=TicketState.OFFERED,
-        agent=offering.agent,
-        waited_s=waited_s(held.ticket, at),
-    )
+    waiting = replace(held.ticket.value, waited_s=waited_s(held.ticket, at))
+    inherited = _inherited(waiting, left)
+    ticket = replace(inherited.ticket, state=TicketState.OFFERED, agent=offering.agent)
     put = put_ticket(ticket)
     seen = ModIs(key=put.key, mod_revision=offering.ticket_revision)
-    compares = (seen, same_ticket(held.ticket), *grant.rests_on)
+    compares = (seen, same_ticket(held.ticket), *grant.rests_on, *inherited.rests_on)
     return Plan(
         compares=tuple(dict.fromkeys(compares)),
-        success=(grant.put, put),
+        success=(grant.put, put, *inherited.puts),
         proof=grant.put,
         after=replace(
             held, ticket=rewritten(held.ticket, ticket, at), given=grant.given, transferor=None
@@ -142,21 +163,28 @@ def as_it_came(ticket: Ticket) -> Ticket:
     return replace(ticket, state=TicketState.QUEUED, agent=None)
 
 
-def created_with_agent(
-    offering: Offering, ticket: Ticket, snapshot: Snapshot, *, edge: EdgeId, at: Now
+def created_with_agent(  # noqa: PLR0913 - what is decided, for whom, by whom and when
+    offering: Offering,
+    ticket: Ticket,
+    snapshot: Snapshot,
+    *,
+    edge: EdgeId,
+    at: Now,
+    left: Entry[Ticket] | None = None,
 ) -> Plan:
     """Plan for an arrival whom an agent is free for: ticket and offer, or else the ticket alone.
 
-    `snapshot` is the one of the match.
+    `snapshot` is the one of the match; `left`: at whose place the call stood in it.
     """
     alone = created(ticket, at)
     grant = _grant(offering, snapshot, edge=edge, at=at, alone=None)
-    value = replace(ticket, state=TicketState.OFFERED, agent=offering.agent)
+    inherited = _inherited(ticket, left)
+    value = replace(inherited.ticket, state=TicketState.OFFERED, agent=offering.agent)
     put = put_ticket(value)
     entry = Entry(value=value, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)
     return Plan(
-        compares=(*alone.compares, *grant.rests_on),
-        success=(grant.put, put),
+        compares=(*alone.compares, *grant.rests_on, *inherited.rests_on),
+        success=(grant.put, put, *inherited.puts),
         proof=put,
         after=Held(ticket=entry, given=grant.given),
         otherwise=alone,

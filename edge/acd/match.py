@@ -29,6 +29,7 @@ from edge.acd.eligibility import (
     given_from_s,
     unavailable_because,
 )
+from edge.acd.heirs import at_their_places, heirs
 from edge.acd.line import Waiting, waiting_calls
 from edge.acd.rank import SortKey, score, sort_key, total_score
 from edge.acd.relaxation import next_step_s
@@ -144,9 +145,12 @@ def match(
     An agent who was tried for a call comes after all who were not. `asked` are reservations that
     the snapshot does not show yet: those calls no longer wait, and those agents are taken. One for
     an agent who is not free any more is bound to be refused: that call waits, lest those who came
-    later go before it. Calls of a `silent` holder are passed over, and keep their places. A
-    `roster` is a memo from one snapshot to the next; it changes nothing but the time this takes.
+    later go before it. Calls of a `silent` holder are passed over, and keep their places; who has
+    come again since stands in for them (`edge.acd.heirs`). A `roster` is a memo from one snapshot
+    to the next; it changes nothing but the time this takes.
     """
+    unheard = silent(snapshot, asked)
+    snapshot = at_their_places(snapshot, heirs(snapshot, unheard))
     line = waiting_calls(snapshot, now)
     if not line:
         return ()
@@ -154,7 +158,6 @@ def match(
     free, unavailable = free_agents(roster.facts(snapshot).values(), now, unreachable)
     shelves: dict[CallClass, Shelf] = {}
     taken = {facts.agent.id for facts in free}.intersection(asked.values())
-    unheard = silent(snapshot, asked)
     waiting = [
         each
         for each in line

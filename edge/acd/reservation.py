@@ -124,11 +124,17 @@ def place_number(place: Entry[Place]) -> int:
     return place.value.place or place.create_revision
 
 
-def taking(places: Iterable[Entry[Place]]) -> tuple[tuple[ModIs, ...], tuple[Delete, ...]]:
-    """Return what a plan that takes places away compares, and deletes."""
-    taken = [(keys.place(each.value.call), each.mod_revision) for each in places]
-    compares = tuple(ModIs(key=key, mod_revision=revision) for key, revision in taken)
-    return compares, tuple(Delete(key=key) for key, _ in taken)
+def taking(places: Iterable[Entry[Place]]) -> tuple[tuple[Compare, ...], tuple[Delete, ...]]:
+    """Return what a plan that takes places away compares, and deletes: no heir has had them."""
+    compares: list[Compare] = []
+    deletes: list[Delete] = []
+    for each in places:
+        key = keys.place(each.value.call)
+        compares.append(ModIs(key=key, mod_revision=each.mod_revision))
+        if not each.value.was_sent_away:
+            compares.append(Absent(key=keys.heir(each.value.call)))
+        deletes.append(Delete(key=key))
+    return tuple(compares), tuple(deletes)
 
 
 def place_given_back(

@@ -23,6 +23,7 @@ from edge.acd.callback import (
     way_to,
 )
 from edge.acd.ending import WITHDRAWN, Ending
+from edge.acd.heirs import left_places
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import ended, taking
 from edge.calls.callback import Callback, Stage, is_of, is_on_the_line
@@ -157,7 +158,7 @@ class Callbacks:
         edges = [
             edge for edge, life in snapshot.edges.items() if life.value.state is EdgeState.SERVING
         ]
-        for place in snapshot.places.values():
+        for place in left_places(snapshot):
             is_mine = chosen(edges, place.value.call) == self._settings.edge
             if is_mine and is_due(snapshot, place, now) and not is_on_the_line(snapshot, place):
                 await self._pick_up(snapshot, place, now)
@@ -169,7 +170,7 @@ class Callbacks:
         call = call_of(place)
         if queue is None or way is None or rules is None or call in self._held:
             return
-        others = places_of(snapshot.places.values(), place.value.caller, place.value.did)
+        others = places_of(left_places(snapshot), place.value.caller, place.value.did)
         plan = picked_up(
             place,
             queue.value,
@@ -300,7 +301,7 @@ class Callbacks:
     async def _forget_others(self, back: Callback) -> None:
         """Delete what the caller has left of other calls: they have been called back now."""
         ticket = back.ticket
-        places = self._snapshot().places.values()
+        places = left_places(self._snapshot())
         compares, deletes = taking(places_of(places, ticket.caller, ticket.did))
         if not deletes:
             return

@@ -13,6 +13,7 @@ import structlog
 
 from edge.acd.eligibility import Reason, facts_of, live_sites, unavailable_because
 from edge.acd.ending import UNKNOWN_CALLER
+from edge.acd.heirs import left_places
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import place_given_back, place_number
 from edge.calls.records import CallRecords, Landed
@@ -74,7 +75,7 @@ class PlaceGiver:
             return
         ticket = held.ticket.value
         snapshot = self._snapshot()
-        lost, *others = places_of(snapshot.places.values(), ticket.caller, ticket.did) or (None,)
+        lost, *others = places_of(left_places(snapshot), ticket.caller, ticket.did) or (None,)
         if lost is None or lost.value.call == call.id:
             return
         # Who has come need not be called back; a place that only waits for them is another's, if

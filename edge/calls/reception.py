@@ -17,6 +17,7 @@ from edge.acd import recorded
 from edge.acd.admission import CLOSED, QUEUE_FULL, WAIT_TOO_LONG, Admitted, TurnedAway, admit
 from edge.acd.callback import rules_for
 from edge.acd.ending import UNKNOWN_CALLER, WITHDRAWN, Ending
+from edge.acd.heirs import left_places
 from edge.acd.owed import Owed
 from edge.acd.region import international, region_of
 from edge.acd.reservation import turned_away
@@ -126,7 +127,7 @@ class Reception:
 
     def _place_lost(self, invite: sip.IncomingInvite, number: DidNumber) -> Entry[Place] | None:
         """Return what this caller has left of an earlier call."""
-        return place_lost(self._snapshot().places.values(), _user(invite.from_uri), number)
+        return place_lost(left_places(self._snapshot()), _user(invite.from_uri), number)
 
     def _turn_away(self, invite: sip.IncomingInvite, call_id: CallId, away: TurnedAway) -> None:
         """Say no for the whole center: every edge would."""

@@ -14,6 +14,7 @@ import structlog
 from msgspec import Struct
 
 from edge.acd.callback import is_over
+from edge.acd.heirs import is_had
 from edge.acd.plan import Plan
 from edge.acd.reservation import edge_is_dead, given_agent, orphan_closed, orphan_freed
 from edge.steering import janitor
@@ -163,13 +164,24 @@ class Janitor:
         return _Due("ticket_closed_for", plan, ticket.value.call, ticket.value.holder)
 
     async def _forget_old_places(self, snapshot: Snapshot, now: Now) -> None:
+        """Delete places that nobody may have any more, and who has had those of calls long over."""
         if min(snapshot.edges, default=None) != self._edge:
             return
-        for place in snapshot.places.values():
-            if now.mono_s - place.seen_s < PLACE_KEPT_S or not is_over(place, now):
-                continue
-            key = keys.place(place.value.call)
-            same = ModIs(key=key, mod_revision=place.mod_revision)
+        old = [
+            (keys.place(call), place.mod_revision)
+            for call, place in snapshot.places.items()
+            if is_had(snapshot, place)
+            or (now.mono_s - place.seen_s >= PLACE_KEPT_S and is_over(place, now))
+        ]
+        old += [
+            (keys.heir(call), heir.mod_revision)
+            for call, heir in snapshot.heirs.items()
+            if now.mono_s - heir.seen_s >= PLACE_KEPT_S
+            and call not in snapshot.tickets
+            and call not in snapshot.places
+        ]
+        for key, revision in old:
+            same = ModIs(key=key, mod_revision=revision)
             try:
                 await self._store.txn((same,), (Delete(key=key),))
             except StoreError as error:

@@ -202,6 +202,18 @@ class Place(Discreet, frozen=True, kw_only=True):
     limit."""
 
 
+class Heir(Struct, frozen=True, kw_only=True):
+    """Who was given an agent at the place of a call whose edge could not act: nobody is once more.
+
+    Written by the edge that holds them, with their offer; deleted when the call is long over. See
+    `edge.acd.heirs`.
+    """
+
+    call: CallId
+    """Whose place it was."""
+    heir: CallId
+
+
 class OfferState(StrEnum):
     """How far an agent's call has come."""
 

@@ -21,6 +21,7 @@ from state.model import (
     AgentId,
     CallId,
     EdgeId,
+    Heir,
     Now,
     Presence,
     PresenceState,
@@ -72,11 +73,21 @@ def _ticket(number: int, state: TicketState, wants: dict[str, int], tried: list[
             holder="abc"[number % 3] + "1",
             queue=("sales", "help", "gone")[number % 5 % 3],
         )
+        if number % 3:
+            record = replace(record, caller="+4915")
         if number % 5 == 0:
             record = replace(record, tenant=TenantId("acme"))
         if number % 4 == 0:
             record = replace(record, prefers=AgentId(AGENTS[number % 3]), prefers_for_s=15.0)
         moment.world.put(keys.ticket(record.call), record, seen_s=moment.now.mono_s)
+
+    return change
+
+
+def _inherit(number: int) -> Change:
+    def change(moment: Moment) -> None:
+        record = Heir(call=call_id(number), heir=call_id(99))
+        moment.world.put(keys.heir(record.call), record)
 
     return change
 
@@ -141,6 +152,8 @@ STATES = st.sampled_from([TicketState.QUEUED] * 3 + [TicketState.OFFERED])
 CHANGES = st.one_of(
     st.builds(_ticket, NUMBERS, STATES, WANTS, TRIED),
     st.builds(lambda n: lambda m: m.world.drop(keys.ticket(call_id(n))), NUMBERS),
+    st.builds(_inherit, NUMBERS),
+    st.builds(lambda n: lambda m: m.world.drop(keys.heir(call_id(n))), NUMBERS),
     st.builds(_work, NAMES, st.sampled_from([0.0, 2.0]), st.integers(0, 50), st.integers(-9, 400)),
     st.builds(_move, NAMES, st.sampled_from("abc")),
     st.builds(

@@ -7,8 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
-from edge.acd.granting import reserved
-from edge.acd.match import match
+from edge.acd.granting import created_with_agent, reserved
+from edge.acd.heirs import left_places
+from edge.acd.match import PASSED_OVER, match
 from edge.acd.plan import Held, Plan, held_after, landed_at
 from edge.acd.reservation import (
     agent_freed,
@@ -20,6 +21,7 @@ from edge.acd.reservation import (
     offer_failed,
     orphan_closed,
     orphan_freed,
+    place_given_back,
     queued,
 )
 from state import keys
@@ -30,6 +32,8 @@ from state.model import (
     AgentId,
     CallRecord,
     EdgeId,
+    Entry,
+    Heir,
     Offer,
     OfferState,
     Outcome,
@@ -413,3 +417,72 @@ async def test_how_long_the_caller_has_waited_stands_in_every_write(bench: Bench
     again = queued(Held(ticket=back.after.ticket), at)
     assert again.after is not None
     assert again.after.ticket.value.waited_s == 0.0
+
+
+# -- at the place of a call that is left behind
+
+
+async def inherit(bench: Bench) -> tuple[Plan, Entry[Ticket]]:
+    """Plan to give ann to call 2, at the place of call 1, which b1 has left behind."""
+    old = replace(ticket(1, sales=1), holder=EdgeId("b1"), waited_s=7.0)
+    left = (await bench.do(created(old, bench.clock.now()))).ticket
+    held = await bench.do(created(ticket(2, sales=1), bench.clock.now()))
+    now, snapshot = bench.clock.advance(3), await bench.snapshot()
+    (offering,) = match(snapshot, now, asked={left.value.call: PASSED_OVER})
+    plan = reserved(offering, held, snapshot, edge=EDGE, at=now, left=left)
+    return plan, left
+
+
+async def test_with_the_agent_goes_the_place_that_was_left_behind(bench: Bench) -> None:
+    plan, left = await inherit(bench)
+    held = await bench.do(plan)
+    value = held.ticket.value
+    assert (value.place, value.waited_s) == (left.create_revision, 10.0)
+    snapshot = await bench.snapshot()
+    assert snapshot.tickets[call_id(2)].value == value
+    assert snapshot.tickets[call_id(1)].value == left.value
+    assert snapshot.heirs[call_id(1)].value == Heir(call=call_id(1), heir=call_id(2))
+
+
+@pytest.mark.parametrize("what", ["written", "closed", "had"])
+async def test_nobody_inherits_what_is_not_left_behind_any_more(bench: Bench, what: str) -> None:
+    plan, left = await inherit(bench)
+    if what == "written":
+        await bench.put(keys.ticket(call_id(1)), replace(left.value, tried=(ANN,)))
+    elif what == "closed":
+        await bench.send(orphan_closed(left, None, bench.clock.now(), guard=None))
+    else:
+        await bench.put(keys.heir(call_id(1)), Heir(call=call_id(1), heir=call_id(3)))
+    assert await bench.send(plan) is None
+    assert not (await bench.snapshot()).offers
+
+
+async def test_who_has_just_come_has_the_place_with_the_agent_or_neither(bench: Bench) -> None:
+    old = replace(ticket(1, sales=1), holder=EdgeId("b1"))
+    left = (await bench.do(created(old, bench.clock.now()))).ticket
+    now, snapshot = bench.clock.now(), await bench.snapshot()
+    (offering,) = match(snapshot, now)
+    for number, place in ((2, left.create_revision), (3, None)):
+        come = ticket(number, sales=1)
+        plan = created_with_agent(
+            replace(offering, call=come.call), come, snapshot, edge=EDGE, at=now, left=left
+        )
+        await bench.store.txn(plan.compares, plan.success, plan.failure)
+        written = (await bench.snapshot()).tickets[come.call].value
+        assert (written.place, written.agent) == (place, None if place is None else ANN)
+
+
+@pytest.mark.parametrize("was_sent_away", [False, True])
+async def test_a_place_that_was_had_is_not_given_back_but_to_who_was_told_so(
+    bench: Bench, *, was_sent_away: bool
+) -> None:
+    plan, left = await inherit(bench)
+    await bench.send(plan)
+    await bench.send(orphan_closed(left, None, bench.clock.now(), guard=None))
+    place = (await bench.snapshot()).places[call_id(1)].value
+    await bench.put(keys.place(call_id(1)), replace(place, was_sent_away=was_sent_away))
+    held = await bench.do(created(ticket(3, sales=1), bench.clock.now()))
+    snapshot = await bench.snapshot()
+    assert bool([*left_places(snapshot)]) == was_sent_away
+    back = place_given_back(held, snapshot.places[call_id(1)], bench.clock.now())
+    assert (await bench.send(back) is not None) == was_sent_away

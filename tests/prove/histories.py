@@ -157,7 +157,7 @@ class Tale:
         known = Agent(id=AgentId(agent), name=agent, site=site, skills=skills)
         self._configured(Kind.AGENT, agent, known)
 
-    def waits(
+    def waits(  # noqa: PLR0913 - who comes, and where to
         self,
         call: str,
         *,
@@ -165,10 +165,11 @@ class Tale:
         priority: int | None = None,
         queue: str = "q",
         waited_s: float = 0.0,
+        caller: str = "",
     ) -> int:
         """Let a caller arrive."""
         ticket = self.arrives(call, holder=holder, priority=priority, queue=queue)
-        return self.store(self.ticket(replace(ticket, waited_s=waited_s)))
+        return self.store(self.ticket(replace(ticket, waited_s=waited_s, caller=caller)))
 
     def comes_to(self, call: str, agent: str) -> int:
         """Let a caller arrive, and get a place and an agent by one transaction."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from drills.prove.history import FaultKind
 from drills.prove.laws_silence import count_passed_over
 from drills.prove.violations import Law
 from edge.acd.match import PASSED_OVER
-from state.model import Outcome
+from state.keys import Kind
+from state.model import CallId, Heir, Outcome
 from tests.prove.histories import NOBODY, Tale
 
 NEXT = {"c1": str(PASSED_OVER)}
@@ -102,3 +105,45 @@ def test_nobodys_own_callers_are_ever_passed_over() -> None:
 def test_a_caller_who_is_not_there_names_nobody() -> None:
     tale = broken(FaultKind.KILL_EDGE, "b1")
     assert served(tale, {"c9": str(PASSED_OVER)}) == [Law.OVERTAKEN]
+
+
+# -- who has come again
+
+
+def again(
+    kind: FaultKind = FaultKind.KILL_EDGE,
+    *,
+    caller: str = "+49",
+    asked: dict[str, str] | None = None,
+    first: str = "c3",
+    had: bool = False,
+) -> list[Law]:
+    """Let the first caller, of b1, come to a1 again as the third; one of a1's gets the agent."""
+    tale = broken(kind, "b1")
+    tale.waits("c1", holder="b1", caller="+49")
+    tale.waits("c2", caller="+1")
+    seen = tale.waits("c3", caller=caller)
+    if had:
+        seen = tale.store((Kind.HEIR, "c1", Heir(call=CallId("c1"), heir=CallId("c0"))))
+    tale.now(3.0)
+    tale.gets(first, "a01")
+    tale.talks(first)
+    tale.ends(first, Outcome.ANSWERED, decided_at=seen, asked=NEXT if asked is None else asked)
+    return tale.laws()
+
+
+def test_who_has_come_again_is_served_before_who_came_between() -> None:
+    assert again() == []
+    assert again(first="c2") == [Law.OVERTAKEN]
+
+
+@pytest.mark.parametrize(
+    "how", [{"caller": "+48"}, {"had": True}], ids=["another number", "a place that was had"]
+)
+def test_nobody_else_is(how: dict[str, Any]) -> None:
+    assert again(**how) == [Law.OVERTAKEN]
+    assert again(**how, first="c2") == []
+
+
+def test_while_the_edge_is_not_said_to_be_silent_each_has_their_own_place() -> None:
+    assert again(asked={}, first="c2") == [Law.OVERTAKEN]

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from edge.acd.eligibility import live_sites
+from edge.acd.heirs import Heirs, at_their_places
 from edge.acd.index.callers import Callers
 from edge.acd.index.crew import Crew, Sight
 from edge.acd.index.demand import Demand
@@ -26,11 +27,11 @@ from edge.acd.index.skilled import Skilled
 from edge.acd.match import Offering, silent
 from state.errors import BadKeyError
 from state.keys import Kind, parse
-from state.model import AgentId, CallId, EdgeId, Now, SiteId
+from state.model import AgentId, CallId, DidNumber, EdgeId, Entry, Now, SiteId, Ticket
 from state.snapshot import Delta, Snapshot
 
 _NOTHING: Mapping[CallId, AgentId] = MappingProxyType({})
-_TICKET = Kind.TICKET
+_OF_TICKETS = frozenset({Kind.TICKET, Kind.HEIR})
 _OFFER = Kind.OFFER
 _WORK = Kind.WORK
 _OF_AGENTS = frozenset({Kind.AGENT, Kind.PRESENCE, Kind.OFFER, Kind.WORK})
@@ -55,6 +56,7 @@ class MatchIndex:
         self._agents: dict[str, int] = {}
         """Whom to look at anew, and what may be new of them."""
         self._calls: dict[str, None] = {}
+        self._heirs = Heirs()
         self._is_new = True
         self._unreachable: frozenset[SiteId] = frozenset()
         self._asked: Mapping[CallId, AgentId] = _NOTHING
@@ -81,7 +83,7 @@ class MatchIndex:
         agents, calls = self._agents, self._calls
         for delta in deltas:
             kind = delta.kind
-            if kind is _TICKET:
+            if kind in _OF_TICKETS:
                 calls[delta.id] = None
             elif kind is _OFFER and delta.after is not None:
                 agents.setdefault(delta.id, _OFFERED)
@@ -142,7 +144,9 @@ class MatchIndex:
             self._begin_anew(ahead_s)
         if self._rounds.offered:
             self._take_back(asked)
-        self._pass_over(silent(self._snapshot, asked))
+        unheard = silent(self._snapshot, asked)
+        self._pass_over(unheard)
+        self._calls.update(dict.fromkeys(self._heirs.look(self._snapshot, unheard, self._calls)))
         self._look_again(now, unreachable)
         if asked or self._asked:
             self._settle(dict(asked))
@@ -151,6 +155,15 @@ class MatchIndex:
         if self._crew.fresh or self._ready:
             return tuple(self._rounds.serve(self._ready, self._snapshot.revision, now))
         return ()
+
+    def left_by(self, call: CallId) -> Entry[Ticket] | None:
+        """Return the ticket at whose place a call stood at the last `offers`; None: at its own."""
+        left = self._heirs.places.get(call)
+        return None if left is None else self._snapshot.tickets.get(left)
+
+    def left_for(self, caller: str, did: DidNumber) -> Entry[Ticket] | None:
+        """Return the ticket at whose place the next caller of this number stood, were they here."""
+        return self._heirs.left_for(self._snapshot, caller, did)
 
     @property
     def offered(self) -> Mapping[CallId, AgentId]:
@@ -190,7 +203,7 @@ class MatchIndex:
             self._agents.update(dict.fromkeys(self._snapshot.agents, _CHANGED))
         agents, calls = self._agents, self._calls
         crew, callers = self._crew, self._callers
-        now_s, snapshot = now.mono_s, self._snapshot
+        now_s, snapshot = now.mono_s, at_their_places(self._snapshot, self._heirs.places)
         if crew.rests.soonest_s <= now_s:
             agents.update(dict.fromkeys(crew.rests.pop(now_s), _CHANGED))
         if callers.steps.soonest_s <= now_s:

@@ -1,0 +1,300 @@
+"""Who has come again while their old edge cannot act, and stands where they stood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from edge.acd.ending import UNKNOWN_CALLER
+from edge.acd.explain import explain
+from edge.acd.heirs import Heirs, at_their_places, heirs
+from edge.acd.index.index import MatchIndex
+from edge.acd.line import standing_of, waiting_calls
+from edge.acd.match import NOTHING_ASKED, PASSED_OVER, match, silent
+from state import keys
+from state.model import (
+    AgentId,
+    CallId,
+    DidNumber,
+    EdgeId,
+    Heir,
+    Queue,
+    QueueId,
+    Ticket,
+    TicketState,
+)
+from tests.acd.worlds import NOW, PATIENT, World, at, call_id, ticket
+
+OLD, BETWEEN, AGAIN = call_id(1), call_id(2), call_id(3)
+CALLER = "+4915777"
+B1 = frozenset({EdgeId("b1")})
+SILENT = {OLD: PASSED_OVER}
+
+
+def of_caller(number: int, **how: object) -> Ticket:
+    """Return the ticket of somebody who is known by their number."""
+    holder = str(how.pop("holder", "a1"))
+    return replace(ticket(number, holder=holder, sales=1), **{"caller": CALLER, **how})
+
+
+def scene(*, old: Ticket | None = None, again: Ticket | None = None) -> World:
+    """Let a caller be lost with b1, another come, and the first again; one agent is free."""
+    world = World()
+    world.agent("ann", sales=1)
+    world.set_ticket(old or of_caller(1, holder="b1"))
+    world.ticket(2, sales=1)
+    world.set_ticket(again or of_caller(3))
+    return world
+
+
+def served(world: World, asked: dict[CallId, AgentId] | None = None) -> list[CallId]:
+    """Return who gets somebody."""
+    return [each.call for each in match(world.snapshot, NOW, asked=asked or NOTHING_ASKED)]
+
+
+def test_who_comes_again_while_their_edge_is_silent_is_served_at_the_old_place() -> None:
+    world = scene()
+    assert served(world, SILENT) == [AGAIN]
+    world.agent("bob", sales=1)
+    assert served(world, SILENT) == [AGAIN, BETWEEN]
+
+
+def test_so_is_who_comes_again_when_the_lease_has_run_out_and_nobody_has_closed_the_call() -> None:
+    world = scene()
+    world.drop(keys.edge(EdgeId("b1")))
+    assert served(world) == [AGAIN]
+
+
+def test_while_the_edge_lives_somebody_else_of_that_number_is_somebody_else() -> None:
+    world = scene()
+    assert served(world) == [OLD]
+    world.drop(keys.ticket(OLD))
+    assert served(world) == [BETWEEN]
+
+
+def test_when_the_edge_is_heard_again_each_stands_at_their_own_place() -> None:
+    world = scene()
+    world.agent("bob", sales=1)
+    assert served(world, SILENT) == [AGAIN, BETWEEN]
+    assert served(world) == [OLD, BETWEEN]
+
+
+def test_the_wait_before_counts_as_the_old_ticket_says() -> None:
+    world = scene(old=of_caller(1, holder="b1", waited_s=30.0), again=of_caller(3, waited_s=2.0))
+    world.set_queue(Queue(id=QueueId("sales"), needs=(), aging_s=10.0, aging_ceiling=9))
+    line = waiting_calls(at_their_places(world.snapshot, {AGAIN: OLD}), at(5))
+    assert {each.entry.value.call: each.level for each in line}[AGAIN] == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "again"),
+    [
+        pytest.param({}, {"caller": "+4915778"}, id="another number"),
+        pytest.param({}, {"did": DidNumber("4930199")}, id="another DID"),
+        pytest.param({"caller": UNKNOWN_CALLER}, {"caller": UNKNOWN_CALLER}, id="no number"),
+        pytest.param({"caller": ""}, {"caller": ""}, id="an empty number"),
+        pytest.param({"state": TicketState.CONNECTED}, {}, id="they talk"),
+        pytest.param({"callback_of": call_id(9)}, {}, id="they are to be called back"),
+        pytest.param({}, {"callback_of": call_id(9)}, id="is being called back"),
+        pytest.param({}, {"place": 10_000}, id="has a place of another call"),
+        pytest.param({}, {"state": TicketState.CONNECTED}, id="has somebody"),
+        pytest.param({}, {"holder": EdgeId("b1")}, id="at the same edge"),
+    ],
+)
+def test_nobody_inherits_but_from_the_same_number_to_the_same_did_who_waits(
+    old: dict[str, object], again: dict[str, object]
+) -> None:
+    world = scene(old=of_caller(1, **{"holder": "b1", **old}), again=of_caller(3, **again))
+    assert heirs(world.snapshot, B1) == {}
+
+
+@pytest.mark.parametrize("state", [TicketState.GREETING, TicketState.OFFERED])
+def test_who_heard_the_greeting_or_a_telephone_that_rang_had_a_place(state: TicketState) -> None:
+    world = scene(old=of_caller(1, holder="b1", state=state))
+    assert heirs(world.snapshot, B1) == {AGAIN: OLD}
+
+
+def test_who_came_before_the_lost_call_has_not_come_again() -> None:
+    world = World()
+    world.set_ticket(of_caller(3))
+    world.set_ticket(of_caller(1, holder="b1"))
+    assert heirs(world.snapshot, B1) == {}
+
+
+def test_of_two_who_come_again_one_has_the_place() -> None:
+    world = scene()
+    world.set_ticket(of_caller(4))
+    assert heirs(world.snapshot, B1) == {AGAIN: OLD}
+
+
+def test_of_two_places_who_comes_first_has_the_better_one_whichever_was_lost_first() -> None:
+    world = World()
+    world.set_ticket(of_caller(5, holder="b1", place=7))
+    world.set_ticket(of_caller(6, holder="b1", place=3))
+    world.set_ticket(of_caller(7, holder="c1"))
+    world.set_ticket(of_caller(8))
+    assert heirs(world.snapshot, B1) == {call_id(7): call_id(6), call_id(8): call_id(5)}
+
+
+def test_a_place_that_an_heir_has_had_is_had() -> None:
+    world = scene()
+    world.put(keys.heir(OLD), Heir(call=OLD, heir=call_id(9)))
+    assert heirs(world.snapshot, B1) == {}
+    assert served(world, SILENT) == [BETWEEN]
+
+
+def test_an_explanation_says_at_whose_place_a_call_stands() -> None:
+    world = scene()
+    told = explain(world.snapshot, AGAIN, NOW, asked=SILENT)
+    assert told is not None
+    assert (told.heir_of, told.place, told.best) == (OLD, 2, "ann")
+    assert told.passed_over == {OLD: "b1"}
+    other = explain(world.snapshot, BETWEEN, NOW, asked=SILENT)
+    assert other is not None
+    assert (other.heir_of, other.place, other.best) == (None, 3, None)
+
+
+# -- after any history
+
+Change = Callable[[World], object]
+
+
+def _put(number: int, caller: str, state: TicketState, holder: str, place: int | None) -> Change:
+    record = of_caller(number, caller=caller, holder=holder, state=state, place=place)
+    return lambda world: world.set_ticket(record)
+
+
+NUMBERS = st.integers(0, 9)
+CHANGES: st.SearchStrategy[Change] = st.one_of(
+    st.builds(
+        _put,
+        NUMBERS,
+        st.sampled_from("xy"),
+        st.sampled_from(TicketState),
+        st.sampled_from(["a1", "b1", "c1"]),
+        st.sampled_from([None, None, None, 1]),
+    ),
+    st.builds(lambda n: lambda w: w.drop(keys.ticket(call_id(n))), NUMBERS),
+    st.builds(
+        lambda n: lambda w: w.put(keys.heir(call_id(n)), Heir(call=call_id(n), heir=call_id(99))),
+        NUMBERS,
+    ),
+    st.builds(lambda n: lambda w: w.drop(keys.heir(call_id(n))), NUMBERS),
+    st.sampled_from([lambda w: w.drop(keys.edge(EdgeId("c1")))]),
+    st.sampled_from([lambda w: w.edge("c1", sip="198.18.3.10:5081")]),
+)
+
+
+@given(history=st.lists(st.tuples(CHANGES, st.sampled_from(["", "b1", "b1 c1"])), max_size=25))
+@PATIENT
+def test_each_place_has_one_heir_and_who_keeps_count_knows_what_the_snapshot_says(
+    history: list[tuple[Change, str]],
+) -> None:
+    world, kept = World(), Heirs()
+    before: Mapping[CallId, CallId] = {}
+    for change, names in history:
+        change(world)
+        changed = [
+            delta.id for delta in world.deltas if delta.kind in {"state/ticket", "state/heir"}
+        ]
+        world.deltas.clear()
+        unheard, snapshot = frozenset(map(EdgeId, names.split())), world.snapshot
+        moved = kept.look(snapshot, unheard, changed)
+        places = kept.places
+        assert places == heirs(snapshot, unheard)
+        assert {call for call in {*before, *places} if before.get(call) != places.get(call)} <= {
+            *moved
+        }
+        before = places
+        assert len(set(places.values())) == len(places)
+        assert not {*places} & {*places.values()}
+        for heir, left in places.items():
+            assert snapshot.tickets[left].create_revision < snapshot.tickets[heir].create_revision
+        line = waiting_calls(at_their_places(snapshot, places), NOW)
+        stand = [each.entry for each in line if each.entry.value.holder not in unheard]
+        own = [each for each in stand if each.value.place is None or each.value.call in places]
+        assert len({standing_of(each)[0] for each in own if each.value.place != 1}) == len(
+            [each for each in own if each.value.place != 1]
+        )
+
+
+def _asked(world: World, names: str) -> dict[CallId, AgentId]:
+    """Say of edges that they are silent: of those that hold somebody."""
+    holders = names.split()
+    return {
+        call: PASSED_OVER
+        for call, entry in world.snapshot.tickets.items()
+        if entry.value.holder in holders
+    }
+
+
+@given(history=st.lists(st.tuples(CHANGES, st.sampled_from(["", "b1", "b1 c1"])), max_size=25))
+@PATIENT
+def test_the_index_serves_heirs_as_a_match_from_nothing_does(
+    history: list[tuple[Change, str]],
+) -> None:
+    world, index = World(), MatchIndex(EdgeId("a1"))
+    world.agent("ann", sales=1)
+    for change, names in history:
+        change(world)
+        index.fold(world.snapshot, world.deltas)
+        world.deltas.clear()
+        asked = _asked(world, names)
+        theirs = [each for each in match(world.snapshot, NOW, asked=asked) if each.holder == "a1"]
+        assert list(index.offers(NOW, asked=asked)) == theirs
+        unheard = silent(world.snapshot, asked)
+        places = heirs(world.snapshot, unheard)
+        for each in theirs:
+            left = index.left_by(each.call)
+            assert (None if left is None else left.value.call) == places.get(each.call)
+
+
+def test_the_index_sees_an_edge_fall_silent_and_wake_up_and_what_is_written_meanwhile() -> None:
+    world, index = scene(), MatchIndex(EdgeId("a1"))
+
+    def first(asked: dict[CallId, AgentId]) -> CallId | None:
+        index.fold(world.snapshot, world.deltas)
+        world.deltas.clear()
+        index.offers(NOW, asked=asked)
+        return next(iter(index.offered), None)
+
+    assert first({}) == OLD
+    assert first(SILENT) == AGAIN
+    assert first({}) == OLD
+    assert first(SILENT) == AGAIN
+    world.put(keys.heir(OLD), Heir(call=OLD, heir=call_id(9)))
+    assert first(SILENT) == BETWEEN
+    world.drop(keys.heir(OLD))
+    assert first(SILENT) == AGAIN
+    world.drop(keys.ticket(OLD))
+    assert first({}) == BETWEEN
+    world.set_ticket(of_caller(4))
+    assert first({}) == BETWEEN
+
+
+def test_what_is_left_of_a_number_is_told_to_the_next_who_comes() -> None:
+    world, index = World(), MatchIndex(EdgeId("a1"))
+    world.agent("ann", sales=1)
+    for number in (1, 2):
+        world.set_ticket(of_caller(number, holder="b1"))
+    index.fold(world.snapshot, world.deltas)
+    did = of_caller(1).did
+
+    def left() -> CallId | None:
+        index.offers(NOW, asked=SILENT)
+        entry = index.left_for(CALLER, did)
+        return None if entry is None else entry.value.call
+
+    index.offers(NOW)
+    assert index.left_for(CALLER, did) is None
+    assert left() == call_id(1)
+    assert index.left_for("+4915778", did) is None
+    for number, then in ((3, call_id(2)), (4, None)):
+        world.deltas.clear()
+        world.set_ticket(of_caller(number))
+        index.fold(world.snapshot, world.deltas)
+        assert left() == then

@@ -1,0 +1,141 @@
+"""Who comes again while their old edge cannot act, at whole edges: the place, and once."""
+
+from __future__ import annotations
+
+import asyncio
+
+from edge.duties.janitor import PLACE_KEPT_S
+from edge.sip.events import LegId
+from state import keys
+from state.model import CallId, Ticket, TicketState
+from tests.edge.stage import Center, Edge, center, everybody_leaves
+from tests.edge.virtual_time import in_virtual_time, until
+
+CALLER, OTHER = "4930777", "4930888"
+LEASE_S = 8.0
+
+
+def _call(edge: Edge, leg: LegId) -> CallId:
+    held = edge.sip.open.get(leg) or edge.sip.over[leg]
+    return keys.call_id_for(held.sip_call_id, "theirs")
+
+
+async def _ticket(made: Center, edge: Edge, leg: LegId) -> Ticket:
+    call = _call(edge, leg)
+    (found,) = [each for each in await made.tickets() if each.call == call]
+    return found
+
+
+async def _lost(made: Center, *, is_frozen: bool = False) -> tuple[LegId, int]:
+    """Let somebody wait at a1, which dies (or does not reach the store); return their place."""
+    a1, b1 = made.edges["a1"], made.edges["b1"]
+    old = await a1.waiting(caller=CALLER)
+    await until(lambda: _call(a1, old) in b1.snapshot.tickets, "seen")
+    if is_frozen:
+        a1.store.is_away = True
+    else:
+        await a1.kill()
+    return old, b1.snapshot.tickets[_call(a1, old)].create_revision
+
+
+@in_virtual_time
+async def test_they_are_rung_for_at_the_old_place_long_before_the_old_call_is_closed() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        died_s = asyncio.get_running_loop().time()
+        old, place = await _lost(made)
+        between = await b1.waiting(caller=OTHER)
+        again = await b1.waiting(caller=CALLER)
+        await made.agent("bea", site="b")
+        await b1.rung("bea")
+        assert asyncio.get_running_loop().time() - died_s < LEASE_S / 2
+        assert (b1.state_of(again), b1.state_of(between)) == ("ringing", "queued")
+        written = await _ticket(made, b1, again)
+        assert (written.state, written.place) == (TicketState.OFFERED, place)
+        assert b1.snapshot.heirs[_call(a1, old)].value.heir == written.call
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_who_dials_when_the_silence_is_known_has_ticket_place_and_agent_at_once() -> None:
+    async with center("ann", edges=("a1", "b1")) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        a1.unreachable = frozenset({"a"})  # type: ignore[arg-type]  # so that it rings nobody
+        _, place = await _lost(made)
+        await until(lambda: b1.reserver.silent == {"a1"}, "silent")
+        again = await b1.waiting(caller=CALLER)
+        await b1.rung("ann")
+        (entry,) = [e for e in b1.snapshot.tickets.values() if e.value.call == _call(b1, again)]
+        assert (entry.create_revision, entry.value.place) == (entry.mod_revision, place)
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_when_the_old_call_is_closed_its_place_is_nobodys_any_more() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        old, _ = await _lost(made)
+        again = await b1.waiting(caller=CALLER)
+        await made.agent("bea", site="b")
+        await b1.rung("bea")
+        third = await b1.waiting(caller=CALLER)
+        assert (await made.record(a1, old)).cause == "edge_died"
+        await until(lambda: not b1.snapshot.places, "forgotten", within_s=2.0)
+        assert (await _ticket(made, b1, third)).place is None
+        assert b1.state_of(again) in {"ringing", "queued"}
+        await everybody_leaves(made)
+        fourth = await b1.waiting(caller=CALLER)
+        assert (await _ticket(made, b1, fourth)).place is None
+        await everybody_leaves(made)
+        assert _call(a1, old) in b1.snapshot.heirs
+        await asyncio.sleep(PLACE_KEPT_S)
+        assert not b1.snapshot.heirs
+
+
+@in_virtual_time
+async def test_who_still_waits_then_has_it_given_back_as_ever() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        old, place = await _lost(made)
+        again = await b1.waiting(caller=CALLER)
+        await made.record(a1, old)
+        await until(lambda: not b1.snapshot.places, "given back")
+        assert (await _ticket(made, b1, again)).place == place
+        assert not b1.snapshot.heirs
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_an_edge_that_wakes_up_serves_its_caller_who_is_still_there() -> None:
+    """Two calls of one number: each gets an agent of their own, whoever had the place."""
+    async with center(edges=("a1", "b1")) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        old, place = await _lost(made, is_frozen=True)
+        again = await b1.waiting(caller=CALLER)
+        await made.agent("bea", site="b")
+        await b1.rung("bea")
+        a1.store.is_away = False
+        await made.agent("ann")
+        await a1.rung("ann")
+        assert (a1.state_of(old), b1.state_of(again)) == ("ringing", "ringing")
+        tickets = [await _ticket(made, a1, old), await _ticket(made, b1, again)]
+        assert [each.agent for each in tickets] == ["ann", "bea"]
+        assert [each.place for each in tickets] == [None, place]
+        assert len(await made.offers()) == 2
+        await until(lambda: b1.reserver.silent == frozenset(), "heard")
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_before_anybody_is_given_the_waking_edges_caller_has_their_place_again() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        old, _ = await _lost(made, is_frozen=True)
+        again = await b1.waiting(caller=CALLER)
+        a1.store.is_away = False
+        await made.agent("ann")
+        await a1.rung("ann")
+        assert (a1.state_of(old), b1.state_of(again)) == ("ringing", "queued")
+        assert not b1.snapshot.heirs
+        assert (await _ticket(made, b1, again)).place is None
+        await everybody_leaves(made)
