@@ -73,6 +73,8 @@ class Proxy:
         """Whether Kamailio has all of them, as far as we know."""
         self._told: dict[Key, str] | None = None
         """What Kamailio has, as far as we know; None: it is new to us."""
+        self._may_have: set[Key] = set()
+        """What it may have been told before it was new to us, wanted or not."""
         self._life = 0
         """Changes whenever Kamailio comes or goes."""
         self._file_due = Wake()
@@ -89,6 +91,9 @@ class Proxy:
         """Make Kamailio's tables these, now or as soon as it is there; and soon tables.json too."""
         if wanted == self._wanted:
             return
+        if self._wanted is None:
+            # By a former life of ours, whose file is about to be replaced.
+            self._may_have |= self._file_rows().keys()
         self._wanted, self._rows, self._is_told = wanted, tables.rows(wanted), False
         self._file_due.set()
         if not self._stream.is_connected:
@@ -204,6 +209,7 @@ class Proxy:
     def _note(self, event: Event) -> None:
         if isinstance(event, Connected | Disconnected):
             # What we told was told to a former life; the next knows no more than tables.json.
+            self._may_have |= (self._told or {}).keys()
             self._told = None
             self._is_told = self._is_gate_known_open = False
             self._life += 1
@@ -287,6 +293,8 @@ class Proxy:
                         del told[table, key]
             # Kamailio may have gone meanwhile, or something else have been asked for.
             self._is_told = told is self._told and wanted is self._rows
+            if self._is_told:
+                self._may_have.clear()
 
     async def _do(self, change: Put | Drop) -> None:
         match change:
@@ -309,7 +317,8 @@ class Proxy:
                 raise
             except ProxyError:
                 # Too big for a datagram, or Kamailio is away and the next call says so.
-                found |= {key: "" for key in self._file_rows() if key[0] == table}
+                may_have = self._may_have | self._file_rows().keys()
+                found |= {key: "" for key in may_have if key[0] == table}
         for name in ("tables", "epoch", "draining"):
             value = await self._get("meta", name)
             if value is not None:

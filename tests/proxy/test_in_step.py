@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from edge.proxy import tables
 from edge.proxy.errors import ProxyError, ProxyRefusedError, ProxyUnreachableError
+from edge.proxy.events import Connected, Disconnected
 from edge.proxy.gate import GateLoad
 from edge.proxy.proxy import Proxy
 from edge.proxy.rpc import RpcClient
 from edge.proxy.tables import Tables
-from state.model import EdgeId
+from state.model import AgentId, EdgeId
 from tests.edge.virtual_time import play
 
 ROWS = st.dictionaries(st.sampled_from(["*", "15550001"]), st.sampled_from(["x", "y"]), max_size=2)
@@ -30,12 +31,14 @@ class Kamailio:
     def __init__(self, fates: list[str]) -> None:
         self.fates = fates
         self.tables: dict[tuple[str, str], str] = {}
+        self.big: frozenset[str] = frozenset()
+        """Tables of which a dump does not fit into a datagram."""
         self._late: list[Callable[[], object]] = []
 
     async def call(self, method: str, *params: str) -> object:
         """Do one call, or lose something of it. What is late is done before whatever comes next."""
         fate = self.fates.pop(0) if self.fates else "well"
-        if fate == "question lost":
+        if fate == "question lost" or (method == "htable.dump" and params[0] in self.big):
             raise ProxyUnreachableError(method)
         if fate == "late":
             self._late.append(lambda: self._do(method, params))
@@ -78,8 +81,7 @@ async def _nothing_to_load() -> GateLoad:
     raise ProxyError("there is no snapshot")
 
 
-async def tell_all(wanted: list[Tables], fates: list[str], folder: Path) -> None:
-    kamailio = Kamailio([])
+def proxy_of(folder: Path) -> Proxy:
     proxy = Proxy(
         edge=EdgeId("a1"),
         rpc_socket=folder / "nobody",
@@ -89,6 +91,11 @@ async def tell_all(wanted: list[Tables], fates: list[str], folder: Path) -> None
         to_load=_nothing_to_load,
     )
     proxy._stream._is_heard = True  # noqa: SLF001 - Kamailio is there, whatever it answers
+    return proxy
+
+
+async def tell_all(wanted: list[Tables], fates: list[str], folder: Path) -> None:
+    kamailio, proxy = Kamailio([]), proxy_of(folder)
     with pytest.MonkeyPatch.context() as patching:
         patching.setattr(RpcClient, "call", kamailio.call)
         await proxy.apply(wanted[0])
@@ -112,3 +119,28 @@ A, B = Tables(steer={"*": "x"}), Tables(steer={"*": "y"})
 def test_it_has_what_it_was_told_last(wanted: list[Tables], fates: list[str]) -> None:
     with TemporaryDirectory() as folder:
         play(tell_all(wanted, list(fates), Path(folder)))
+
+
+@pytest.mark.parametrize("another_life", [False, True], ids=["the stream broke", "another life"])
+async def test_who_may_not_register_any_more_does_not_though_the_table_is_too_big_to_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, another_life: bool
+) -> None:
+    ann, bob = AgentId("ann"), AgentId("bob")
+    kamailio, proxy = Kamailio([]), proxy_of(tmp_path)
+    kamailio.big = frozenset({"ha1"})
+    monkeypatch.setattr(RpcClient, "call", kamailio.call)
+    await proxy.apply(Tables(ha1={ann: "-", bob: "-"}))
+    await proxy._write_last()  # noqa: SLF001 - as it does beside
+    if another_life:
+        proxy.close()
+        proxy = proxy_of(tmp_path)
+    proxy._stream._is_heard = False  # noqa: SLF001 - for a moment
+    proxy._note(Disconnected())  # noqa: SLF001 - as the stream says
+    await proxy.apply(Tables(ha1={ann: "-"}))
+    await proxy._write_last()  # noqa: SLF001 - as above
+    proxy._stream._is_heard = True  # noqa: SLF001 - again
+    proxy._note(Connected())  # noqa: SLF001 - as above
+    await proxy._tell()  # noqa: SLF001 - as it does then
+    assert ("ha1", "ann") in kamailio.tables
+    assert ("ha1", "bob") not in kamailio.tables
+    proxy.close()
