@@ -16,6 +16,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from state.hosts import check_address
 from state.model import (
     Agent,
     AgentId,
@@ -50,7 +51,6 @@ from state.table import (
 REALM: Final = "everline"
 
 _HA1 = re.compile(r"[0-9a-f]{32}")
-_PORT_MAX = 65535
 
 
 def ha1_of(agent: str, password: str) -> str:
@@ -165,9 +165,10 @@ def _ip_address(text: str) -> str:
 
 
 def _check_address(sip: str) -> None:
-    host, colon, port = sip.rpartition(":")
-    if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) <= _PORT_MAX):
-        raise ValueError(f"sip = {sip!r} is no host:port")
+    try:
+        check_address(sip)
+    except ValueError as error:
+        raise ValueError(f"sip = {error}") from error
 
 
 def did_of(number: str, table: DidTable) -> Did:

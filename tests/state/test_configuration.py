@@ -166,6 +166,11 @@ QUEUE = "[queues.q]\nneeds = {}\n"
         ('[sites.a]\nsip = "h:0"', r"is no host:port"),
         ('[sites.a]\nsip = "h:65536"', r"is no host:port"),
         ('[sites.a]\nsip = "h:²"', r"is no host:port"),
+        ('[sites.a]\nsip = "a b:1"', r"\[sites\.a\] sip = 'a b:1' is no host:port: a host is"),
+        (
+            '[trunks.t]\naddresses = ["::1"]\nsip = "x 0,y:1"\ndial_out = ["+49"]',
+            r"\[trunks\.t\] sip = 'x 0,y:1' is no host:port",
+        ),
         (SITE + "distance_ms = { z = 3 }", r"distance_ms names the site 'z', which is not there"),
         (SITE + "distance_ms = { a = -3 }", r"\[sites\.a\] Expected `int` >= 0"),
         ("[trunks.t]\naddresses = []", r"\[trunks\.t\] .*length >= 1"),
