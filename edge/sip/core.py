@@ -279,6 +279,11 @@ class Core:
             # before them) that nobody was there any more to hear us.
             self.end(leg, EndedBy.LOCAL, "gone" if is_gone(response) else "bye")
 
+    def end_if_gone(self, leg: Leg, peer: Peer, response: Response | None) -> None:
+        """End the leg if a request's answer says that its dialog is no more (§12.2.1.2)."""
+        if is_gone(response) and leg.has_dialog:
+            self.drop(leg, peer, EndedBy.FAULT, "gone")
+
     def refuse_their_offer(self, leg: Leg) -> None:
         """Refuse an offer that a dying leg will not answer (RFC 3261 §15.1.2).
 

@@ -14,6 +14,7 @@ from edge.sip.core import KNOWN_METHODS, Core, required_unsupported
 from edge.sip.errors import LocalError, RemoteError
 from edge.sip.events import Address, Discarded, LegId
 from edge.sip.goodbye import Goodbyes
+from edge.sip.info import Info
 from edge.sip.leg import Leg, LegState, Peer
 from edge.sip.message import KEEP_ALIVE, NotSipError, Request, Response, parse
 from edge.sip.outside import Outside
@@ -35,6 +36,7 @@ class Receiver:
         *,
         uas: Uas,
         within: Within,
+        info: Info,
         refer: Refer,
         outside: Outside,
         goodbyes: Goodbyes,
@@ -45,7 +47,6 @@ class Receiver:
         self._transactions = core.transactions
         self._uas = uas
         self._within = within
-        self._refer = refer
         self._outside = outside
         self._goodbyes = goodbyes
         self._overtaking = overtaking
@@ -56,7 +57,7 @@ class Receiver:
             "INVITE": within.reinvited,
             "UPDATE": within.updated,
             "PRACK": uas.pracked,
-            "INFO": within.informed,
+            "INFO": info.received,
             "REFER": refer.received,
             "NOTIFY": refer.notified,
             "OPTIONS": self._asked,

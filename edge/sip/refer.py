@@ -12,7 +12,6 @@ from edge.sip.headers import parse_name_addr
 from edge.sip.leg import Leg, LegState, Peer
 from edge.sip.message import Response
 from edge.sip.transaction import ClientTransaction, ServerTransaction
-from edge.sip.within import Within
 
 SIPFRAG = "message/sipfrag;version=2.0"
 LIFE_S = 180
@@ -25,9 +24,8 @@ _STATUS = re.compile(rb"\s*SIP/2\.0\s+([1-6][0-9]{2})(?:\s|$)")
 class Refer:
     """Transfers, from either side."""
 
-    def __init__(self, core: Core, within: Within) -> None:
+    def __init__(self, core: Core) -> None:
         self._core = core
-        self._within = within
 
     # -- theirs
 
@@ -118,7 +116,7 @@ class Refer:
                 self._referred(leg, peer, response)
             else:
                 self._told(leg, 408 if response is None else response.status)
-                self._within.end_if_gone(leg, peer, response)
+                self._core.end_if_gone(leg, peer, response)
 
         by = self._core.identity.contact
         extra = f"Refer-To: {target}\r\nReferred-By: <{by}>\r\n"
@@ -131,7 +129,7 @@ class Refer:
         if status >= 300 and leg.refer_out:  # noqa: PLR2004
             leg.refer_out -= 1
             self._told(leg, status)
-        self._within.end_if_gone(leg, peer, response)
+        self._core.end_if_gone(leg, peer, response)
 
     def _told(self, leg: Leg, status: int) -> None:
         if leg.has_dialog:

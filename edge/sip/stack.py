@@ -26,6 +26,7 @@ from edge.sip.dialog import Dialog
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, Event, LegId, TransactionId
 from edge.sip.goodbye import Goodbyes, Held
+from edge.sip.info import Info
 from edge.sip.leg import InvitePlan, Leg, LegTimer, adopted
 from edge.sip.outside import Outside, allowed
 from edge.sip.overtaking import Early, Overtaking
@@ -84,7 +85,8 @@ class SipStack:
         self._within = Within(self._core, self._uas, self._goodbyes)
         self._overtaking = Overtaking(self._core, self._within.ended)
         self._asking = Asking(self._core)
-        self._refer = Refer(self._core, self._within)
+        self._info = Info(self._core)
+        self._refer = Refer(self._core)
         self._outside = Outside(self._core, handled)
         self._on_timer = dict.fromkeys(LegTimer, self._uas.fire) | {
             LegTimer.CANCEL_LOST: self._uac.fire,
@@ -97,6 +99,7 @@ class SipStack:
             self._core,
             uas=self._uas,
             within=self._within,
+            info=self._info,
             refer=self._refer,
             outside=self._outside,
             goodbyes=self._goodbyes,
@@ -274,7 +277,7 @@ class SipStack:
     def info(self, leg: LegId, content_type: str, body: bytes, now: float) -> None:
         """Send INFO."""
         self._core.now = now
-        self._within.info(leg, one_line(content_type, "content_type"), body)
+        self._info.send(leg, one_line(content_type, "content_type"), body)
 
     def ask(self, leg: LegId, now: float) -> None:
         """Ask whether the other side still has the dialog; the leg ends if it says no."""

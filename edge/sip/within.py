@@ -1,4 +1,4 @@
-"""Requests within a dialog: BYE, re-INVITE, UPDATE, INFO (RFC 3261 §12.2, §14, §15).
+"""Requests within a dialog: BYE, re-INVITE, UPDATE (RFC 3261 §12.2, §14, §15).
 
 Also session refreshes (RFC 4028) and what happens when two offers meet (RFC 3261 §14.1, §14.2).
 """
@@ -14,7 +14,6 @@ from edge.sip.errors import LocalError, RemoteError
 from edge.sip.events import (
     Confirmed,
     EndedBy,
-    InfoReceived,
     LegId,
     OfferAnswered,
     OfferReceived,
@@ -111,15 +110,6 @@ class Within:
         else:
             leg.their_offer = transaction
             core.events.append(OfferReceived(leg=leg.id, method="UPDATE", sdp=sdp))
-
-    def informed(self, leg: Leg, _peer: Peer, transaction: ServerTransaction) -> None:
-        """Take INFO."""
-        request = transaction.request
-        content_type = request.first("content-type")
-        self._core.events.append(
-            InfoReceived(leg=leg.id, content_type=content_type, body=request.body)
-        )
-        self._core.respond(transaction, 200)
 
     def _lines(self, leg: Leg, peer: Peer, transaction: ServerTransaction) -> str:
         """Write what a 2xx to a target refresh says, and start the session timer anew."""
@@ -378,22 +368,6 @@ class Within:
         else:
             own = OwnOffer("INVITE", leg.local_sdp, refresh=True)
         self._send_offer(leg, peer, own)
-
-    # -- INFO
-
-    def info(self, leg_id: LegId, content_type: str, body: bytes) -> None:
-        """Send INFO."""
-        leg, peer = self._core.confirmed(leg_id)
-
-        def done(_leg: Leg, _transaction: ClientTransaction, response: Response | None) -> None:
-            self.end_if_gone(leg, peer, response)
-
-        self._core.send(leg, peer, "INFO", done, body=body, content_type=content_type)
-
-    def end_if_gone(self, leg: Leg, peer: Peer, response: Response | None) -> None:
-        """End the leg if a request's answer says that its dialog is no more (§12.2.1.2)."""
-        if is_gone(response) and leg.has_dialog:
-            self._core.drop(leg, peer, EndedBy.FAULT, "gone")
 
     @staticmethod
     def _is_offering(leg: Leg) -> bool:
