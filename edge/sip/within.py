@@ -194,12 +194,14 @@ class Within:
             raise LocalError(f"leg {leg_id} is {leg.state}: no dialog to make an offer in")
         if method == "UPDATE" and not peer.dialog.can_update:
             raise LocalError(f"the other side of leg {leg_id} does not allow UPDATE: use reinvite")
-        if leg.offer is not None or leg.queued_offer is not None or leg.their_offer is not None:
+        refreshes = leg.offer is not None and leg.offer.refresh
+        is_users = leg.offer is not None and not refreshes
+        if is_users or leg.queued_offer is not None or leg.their_offer is not None:
             raise LocalError(f"leg {leg_id} has an offer pending: wait for its answer")
         if leg.wants_bye is not None or leg.state is LegState.OFFERED:
             raise LocalError(f"leg {leg_id} is {leg.state}: it takes no offer now")
         own = OwnOffer(method, sdp)
-        if leg.answer_message and leg.has_dialog:
+        if (leg.answer_message or refreshes) and leg.has_dialog:
             leg.queued_offer = own
         elif not peer.exchange.is_stable or (
             early and (peer.exchange.late or leg.reliable_message)
@@ -209,14 +211,28 @@ class Within:
             self._send_offer(leg, peer, own)
 
     def go_on(self, leg: Leg) -> None:
-        """Send what waited for an ACK."""
-        if (
-            leg.queued_offer is not None
-            and leg.peer is not None
-            and leg.state is LegState.CONFIRMED
-        ):
-            own, leg.queued_offer = leg.queued_offer, None
-            self._send_offer(leg, leg.peer, own)
+        """Send what waited for an ACK, or for a refresh of ours.
+
+        A refresh that waits itself, having met an offer of theirs, is not needed besides.
+        """
+        peer, own = leg.peer, leg.queued_offer
+        if own is None or peer is None or leg.state is not LegState.CONFIRMED:
+            return
+        if self._is_offering(leg):
+            return
+        leg.queued_offer = None
+        self._core.clear_timer(leg, LegTimer.RETRY_OFFER)
+        if self._is_busy(leg, peer):
+            leg.offer = own
+            self._core.set_timer(leg, LegTimer.RETRY_OFFER, BUSY_S)
+        else:
+            self._send_offer(leg, peer, own)
+
+    @staticmethod
+    def _is_busy(leg: Leg, peer: Peer) -> bool:
+        """Whether an exchange of theirs has to end before an offer of ours may go out."""
+        is_open = leg.their_offer is not None or bool(leg.answer_message)
+        return is_open or not peer.exchange.is_stable
 
     def _send_offer(self, leg: Leg, peer: Peer, own: OwnOffer) -> None:
         core = self._core
@@ -288,6 +304,7 @@ class Within:
         if not own.refresh:
             core.events.append(OfferAnswered(leg=leg.id, sdp=sdp))
         self._uas.go_on(leg)
+        self.go_on(leg)
 
     def acknowledge(self, leg: Leg, peer: Peer, sdp: bytes) -> None:
         """Answer, in ACK, the offer that a re-INVITE of ours without one was answered with."""
@@ -325,6 +342,7 @@ class Within:
         gone = is_gone(response) and leg.has_dialog
         if own.refresh:
             self._refresh_failed(leg, peer, gone=gone)
+            self.go_on(leg)
             return
         core.events.append(OfferRefused(leg=leg.id, status=status, timeout=response is None))
         if gone:
@@ -347,17 +365,19 @@ class Within:
         core, peer = self._core, leg.peer
         if peer is None:
             return
-        busy = leg.their_offer is not None or bool(leg.answer_message)
+        busy = self._is_busy(leg, peer)
         if timer is LegTimer.RETRY_OFFER and leg.offer is not None:
-            if busy or not peer.exchange.is_stable:
+            own = leg.offer if leg.queued_offer is None else leg.queued_offer
+            leg.offer, leg.queued_offer = own, None
+            if busy:
                 core.set_timer(leg, timer, BUSY_S)
             else:
-                self._send_offer(leg, peer, leg.offer)
+                self._send_offer(leg, peer, own)
         elif timer is LegTimer.SESSION:
             session = peer.dialog.session
             if session is None or not session.we_refresh:
                 core.drop(leg, peer, EndedBy.FAULT, "session_expired")
-            elif busy or leg.offer is not None or not peer.exchange.is_stable:
+            elif busy or leg.offer is not None:
                 core.set_timer(leg, timer, BUSY_S)
             else:
                 self._refresh(leg, peer)

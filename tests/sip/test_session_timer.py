@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.sip import session_timer
+from edge.sip.errors import LocalError
 from edge.sip.events import (
     Answered,
     Ended,
     EndedBy,
+    Event,
     IncomingInvite,
     LegId,
+    OfferAnswered,
     OfferReceived,
+    OfferRefused,
     Rejected,
 )
 from edge.sip.message import Request, Response, parse
 from edge.sip.session_timer import SessionTimer
-from tests.sip.network import ANSWER, Network, Party
+from tests.sip.network import ANSWER, LOST, Fate, Network, Party, fates
 
 
 def request(*lines: str) -> Request:
@@ -172,4 +178,115 @@ def test_a_callee_of_its_own_accord_keeps_a_call_under_watch() -> None:
     caller.deaf = True
     network.run(250)
     assert callee.only(Ended).cause == "session_expired"
+    network.run_out()
+
+
+def _answers(party: Party, event: Event) -> None:
+    if isinstance(event, OfferReceived):
+        party.stack.answer_offer(event.leg, ANSWER, party.network.now)
+
+
+def refreshing(network: Network, *, updates: bool) -> tuple[Party, Party, LegId]:
+    """Return two who talk, and the leg of the one who has just begun to refresh the session."""
+    caller, callee = network.party("alice"), network.party("bob", _answers)
+    if not updates:
+        network.tamper = lambda wire: wire.replace(b"PRACK, UPDATE, INFO", b"PRACK, INFO")
+    leg = timed_call(network, caller, callee, 100)
+    while not network.sent("alice", "UPDATE" if updates else "INVITE"):
+        network.run(0.01)
+    return caller, callee, leg
+
+
+def offered(party: Party) -> list[bytes | None]:
+    """Return what was offered to somebody."""
+    return [event.sdp for event in party.of(OfferReceived)]
+
+
+@pytest.mark.parametrize("updates", [True, False])
+@pytest.mark.parametrize("lost", [0, 1])
+def test_an_offer_that_comes_while_the_session_is_refreshed_goes_out_after_it(
+    *, updates: bool, lost: int
+) -> None:
+    """It was an error before, and of a caller whom an agent had just answered the end."""
+    network = Network()
+    caller, callee, leg = refreshing(network, updates=updates)
+    network.fates = iter([LOST] * lost)
+    caller.stack.reinvite(leg, b"v=0 mine", network.now)
+    network.run(2)
+    assert offered(callee)[-1] == b"v=0 mine"
+    assert caller.only(OfferAnswered).sdp == ANSWER
+    with pytest.raises(LocalError, match="no offer"):
+        callee.stack.answer_offer(callee.leg, ANSWER, network.now)
+    caller.stack.bye(leg, network.now)
+    network.run_out()
+
+
+def test_a_second_offer_while_the_first_waits_for_a_refresh_is_an_error() -> None:
+    network = Network()
+    caller, _, leg = refreshing(network, updates=True)
+    caller.stack.reinvite(leg, b"v=0 mine", network.now)
+    with pytest.raises(LocalError, match="has an offer pending"):
+        caller.stack.reinvite(leg, b"v=0 again", network.now)
+    caller.stack.bye(leg, network.now)
+    network.run_out()
+
+
+@pytest.mark.parametrize("status", [491, 500, 503])
+def test_an_offer_goes_out_also_when_the_refresh_is_refused(status: int) -> None:
+    network = Network()
+    caller, callee, leg = refreshing(network, updates=True)
+    first = [True]
+
+    def refuse(wire: bytes) -> bytes:
+        if first[0] and wire.startswith(b"SIP/2.0 200") and b"UPDATE\r\n" in wire:
+            first[0] = False
+            return wire.replace(b"SIP/2.0 200 OK", b"SIP/2.0 %d No" % status)
+        return wire
+
+    network.tamper = refuse
+    caller.stack.reinvite(leg, b"v=0 mine", network.now)
+    network.run(6)
+    assert offered(callee) == [b"v=0 mine"]
+    assert caller.heard(OfferAnswered)
+    network.run(200)
+    assert (caller.stack.legs(), callee.stack.legs()) == (1, 1)
+    caller.stack.bye(leg, network.now)
+    network.run_out()
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    chosen=st.lists(fates, max_size=8),
+    mine=st.floats(0, 1),
+    theirs=st.floats(0, 1),
+    by_update=st.booleans(),
+    updates=st.booleans(),
+)
+def test_offers_of_both_sides_around_a_refresh_are_settled_in_the_end(
+    *, chosen: list[Fate], mine: float, theirs: float, by_update: bool, updates: bool
+) -> None:
+    network = Network()
+    caller, callee, leg = refreshing(network, updates=updates)
+    caller.on_event = _answers
+    network.fates = iter([fate for fate in chosen if fate != LOST])
+    took: list[bool] = []
+
+    def offer(party: Party, own: LegId, sdp: bytes) -> None:
+        command = party.stack.update if by_update and updates else party.stack.reinvite
+        try:
+            command(own, sdp, network.now)
+        except LocalError:
+            return
+        took.append(party is caller)
+        network.collect()
+
+    network.at(mine, lambda: offer(caller, leg, b"v=0 mine"))
+    network.at(theirs, lambda: offer(callee, callee.leg, b"v=0 theirs"))
+    network.run(40)
+    assert (b"v=0 mine" in offered(callee)) is (True in took)
+    assert (b"v=0 theirs" in offered(caller)) is (False in took)
+    assert not caller.of(OfferRefused)
+    assert not callee.of(OfferRefused)
+    assert (caller.stack.legs(), callee.stack.legs()) == (1, 1)
+    caller.stack.bye(leg, network.now)
     network.run_out()
