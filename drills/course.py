@@ -34,7 +34,7 @@ class End(StrEnum):
 
     COMPLETED = "completed"
     REFUSED = "refused"
-    """A guard did not let it begin."""
+    """A guard did not let it begin, or somebody stopped it before anything was broken."""
     NOT_STEADY = "not_steady"
     """The steady state was not there to begin with."""
     ABORTED = "aborted"

@@ -104,7 +104,10 @@ class Runner:
             return self._course(End.REFUSED, _refusal(self._verdicts), (), None, None)
         experiment = self._experiment
         needed = (*experiment.steady, *experiment.ready)
-        missing = await self._until_steady(STEADY_WITHIN_S, needed)
+        missing = await self._until_steady(STEADY_WITHIN_S, needed, may_stop=True)
+        if stopped := self._ground.stopped_because():
+            self.note("runner", f"not begun: {stopped}")
+            return self._course(End.REFUSED, stopped, (), None, None)
         if missing:
             return self._course(End.NOT_STEADY, missing, (), None, None)
         end, why = End.COMPLETED, "the method was carried out"
@@ -116,6 +119,9 @@ class Runner:
             end, why = End.ABORTED, str(error)
         finally:
             made = await self._roll_back()
+        if self._began_ms is None and made:
+            # It was stopped before it had heard that its first fault was made.
+            self._began_ms = min(each.at_ms for each in made)
         healed_ms = max((each.healed_ms or 0 for each in made), default=0) or None
         waited_s = self._clock.now().mono_s
         missing = await self._until_steady(experiment.recover_within_s, experiment.steady)
@@ -163,8 +169,13 @@ class Runner:
             self.note("guard", f"{verdict.guard} {word}: {verdict.why}")
         return all(verdict.allows for verdict in self._verdicts)
 
-    async def _until_steady(self, within_s: float, bounds: Iterable[Bound]) -> str:
-        """Wait for the steady state; return what is missing when it does not come."""
+    async def _until_steady(
+        self, within_s: float, bounds: Iterable[Bound], *, may_stop: bool = False
+    ) -> str:
+        """Wait for the steady state; return what is missing when it does not come.
+
+        `may_stop`: no longer than until somebody wants the drill to stop.
+        """
         deadline_s = self._clock.now().mono_s + within_s
         in_a_row = 0
         while True:
@@ -173,6 +184,8 @@ class Runner:
             if in_a_row >= STEADY_FOR:
                 self.note("runner", "the steady state is there")
                 return ""
+            if may_stop and self._ground.stopped_because():
+                return "stopped"
             if self._clock.now().mono_s >= deadline_s:
                 why = f"no steady state within {within_s:g} s: {missing or 'too short'}"
                 self.note("runner", why)
@@ -220,6 +233,14 @@ class Runner:
             await asyncio.sleep(LOOK_EVERY_S / 2)
 
     async def _watch_limits(self) -> None:
+        try:
+            await self._look_until_passed()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody watches any more
+            why = f"the limits cannot be watched: {type(error).__name__}: {error}"
+            self.note("runner", why)
+            self.abort(why)
+
+    async def _look_until_passed(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             passed = broken(self._experiment.abort, self._look())
@@ -230,7 +251,12 @@ class Runner:
                 return
 
     def _look(self) -> Mapping[str, float]:
-        values = self._ground.measure()
+        """Measure; what cannot be is within no bound (`Bound.holds`)."""
+        try:
+            values = self._ground.measure()
+        except Exception as error:  # noqa: BLE001 - what is broken has to be mended all the same
+            values = {}
+            self.note("runner", f"nothing can be measured: {type(error).__name__}: {error}")
         self._looks.append(Look(at_ms=self._clock.now().wall_ms, values=dict(values)))
         return values
 

@@ -59,8 +59,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
     runs: int
     not_begun: int = 0
-    """That a guard forbade, or for which there was no steady state: they show nothing, are in no
-    other figure, and are due again the next time."""
+    """That a guard forbade, somebody stopped, or for which there was no steady state: they show
+    nothing, are in no other figure, and are due again the next time."""
     failed: int
     """Runs that did not end as they should, or in which an expectation did not hold."""
     rto_s: Most

@@ -220,6 +220,65 @@ async def test_whoever_stops_it_gets_everything_mended() -> None:
 
 
 @in_virtual_time
+async def test_whoever_stops_it_before_its_first_fault_has_nothing_broken() -> None:
+    steady_s = 5.0
+    lab = Lab(lambda now_s: {**GOOD, "sites_serving": 3.0 if now_s - start_s > steady_s else 2.0})
+    start_s = lab.clock.now().mono_s
+    task = asyncio.create_task(runner(lab).run())
+    await asyncio.sleep(2.0)
+    lab.stop = "the safety lever was pulled"
+    course = await task
+    assert lab.made == []
+    assert (course.end, course.why) == (End.REFUSED, "the safety lever was pulled")
+
+
+@in_virtual_time
+async def test_where_nothing_can_be_measured_any_more_limits_are_reached() -> None:
+    def values(now_s: float) -> Mapping[str, float]:
+        if 4.0 < now_s - start_s < 7.5:
+            raise RuntimeError("no answer")
+        return GOOD
+
+    lab = Lab(values)
+    start_s = lab.clock.now().mono_s
+    course = await runner(lab).run()
+    assert course.end is End.ABORTED
+    assert course.why == "limit reached: 0.5 <= success_share, but it is unknown"
+    assert any("RuntimeError: no answer" in note.what for note in course.notes)
+    assert [made.by for made in course.made] == ["runner"]
+    assert course.back_s is not None
+
+
+@in_virtual_time
+async def test_a_drill_that_nobody_could_stop_any_more_is_stopped() -> None:
+    class Deaf(Lab):
+        def stopped_because(self) -> str | None:
+            if self.made:
+                raise PermissionError("lever")
+            return None
+
+    course = await runner(Deaf(lambda _: GOOD)).run()
+    assert course.end is End.ABORTED
+    assert course.why == "the limits cannot be watched: PermissionError: lever"
+    assert [made.by for made in course.made] == ["runner"]
+
+
+@in_virtual_time
+async def test_a_drill_that_is_stopped_as_its_first_fault_is_made_has_begun_with_it() -> None:
+    class Slow(Lab):
+        async def make(self, fault: Fault) -> Made:
+            made = await super().make(fault)
+            await asyncio.sleep(3.0)
+            return made
+
+    lab = Slow(lambda now_s: {**GOOD, "success_share": 0.1 if now_s - start_s > 1.5 else 1.0})
+    start_s = lab.clock.now().mono_s
+    course = await runner(lab).run()
+    assert course.end is End.ABORTED
+    assert course.began_ms == course.made[0].at_ms
+
+
+@in_virtual_time
 async def test_cancelled_it_still_mends() -> None:
     lab = Lab(lambda _: GOOD)
     task = asyncio.create_task(runner(lab).run())
