@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -41,28 +43,45 @@ PROBE_EVERY_S = 1.0
 PROBE_TALK_S = 0.5
 LINGER_S = 6.0
 RECENT_S = (3.0, 13.0)
+OLD_S = 10.0
+"""What was seen longer ago says nothing of now. A desk whose edges and etcd are silent answers
+within some three seconds."""
+MOST_PROBES = 256
+"""Test calls at once: one a second, and none is waited for longer than three minutes."""
 MOST_BEHIND = 500
 """Log entries of etcd; a call makes some five."""
 _PRESENT = frozenset(AgentState) - {AgentState.SIGNED_OUT, AgentState.UNREACHABLE}
 
 
 class DeskFaults:
-    """The fault agent of sites that are up."""
+    """The fault agent of sites that are up, as one drill sees it: what others made is not its."""
 
     def __init__(self, lab: int | None) -> None:
         self._lab = lab
+        self._others = frozenset[int]()
+
+    async def begin_anew(self) -> None:
+        """Take all that was made so far for that of earlier drills."""
+        self._others = frozenset(each.id for each in await self.all())
 
     async def make(self, fault: Fault) -> Made:
         """Have a fault made."""
         return (await self._ask(FaultAsk(do=FaultDo.BREAK, fault=fault)))[-1]
 
     async def heal_all(self, by: str) -> tuple[Made, ...]:
-        """Have all undone."""
-        return await self._ask(FaultAsk(do=FaultDo.HEAL, by=by))
+        """Have all undone; return all that this drill has made."""
+        return self._own(await self._ask(FaultAsk(do=FaultDo.HEAL, by=by)))
 
     async def standing(self) -> tuple[Made, ...]:
-        """Return all that was ever made there."""
+        """Return all that this drill has made."""
+        return self._own(await self.all())
+
+    async def all(self) -> tuple[Made, ...]:
+        """Return all that was ever made there, by whichever drill."""
         return await self._ask(FaultAsk(do=FaultDo.STANDING))
+
+    def _own(self, made: tuple[Made, ...]) -> tuple[Made, ...]:
+        return tuple(each for each in made if each.id not in self._others)
 
     async def _ask(self, ask: FaultAsk) -> tuple[Made, ...]:
         def talk() -> tuple[Made, ...]:
@@ -100,7 +119,13 @@ class LiveGround:
     alone: Mapping[SiteId, RecordingsRisk] = field(default_factory=dict)
     """What no other site had recorded when the guards decided."""
     status: Status | None = None
+    looked_s: float = -math.inf
+    """When that was, on the monotonic clock."""
     probes: list[Probed] = field(default_factory=list)
+    _callers: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(MOST_PROBES, thread_name_prefix="test-call")
+    )
+    """Test calls wait here for their answers, and keep nobody else waiting."""
 
     async def look(self) -> Status:
         """Ask how everything is."""
@@ -110,6 +135,7 @@ class LiveGround:
                 return line.ask(StatusAsk(), Status)
 
         self.status = await asyncio.to_thread(talk)
+        self.looked_s = self.clock.now().mono_s
         return self.status
 
     async def leader(self) -> str | None:
@@ -125,7 +151,7 @@ class LiveGround:
                 return line.ask(ReadinessAsk(), Readiness), line.ask(StakesAsk(), Stakes)
 
         status, (ready, stakes) = await self.look(), await asyncio.to_thread(talk)
-        made = await self.faults.standing()
+        made = await self.faults.all()
         alone = self.alone = recordings_alone(ready)
         return Facts(
             sites=tuple(row.site for row in status.sites),
@@ -161,14 +187,15 @@ class LiveGround:
         )
 
     def measure(self) -> Mapping[str, float]:
-        """Return the figures of the last look."""
-        if self.status is None:
+        """Return the figures of the last look; nothing where that is too long ago to count."""
+        now = self.clock.now()
+        if self.status is None or now.mono_s - self.looked_s > OLD_S:
             return {}
-        now_ms = self.clock.now().wall_ms
+        now_ms = now.wall_ms
         old_ms, young_ms = now_ms - RECENT_S[1] * 1000, now_ms - RECENT_S[0] * 1000
         recent = [each for each in self.probes if old_ms <= each.at_ms <= young_ms]
         good = [each for each in recent if each.answered_ms is not None]
-        return {
+        found = {
             "sites_serving": len(_serving(self.status)),
             "processes_down": sum(
                 health is not Health.UP
@@ -184,8 +211,9 @@ class LiveGround:
             ),
             "waiting": sum(queue.waiting for queue in self.status.queues),
             "calls_failed": sum(each.answered_ms is None for each in recent),
-            "success_share": len(good) / len(recent) if recent else 1.0,
         }
+        # Without a test call nobody knows what callers notice.
+        return found | ({"success_share": len(good) / len(recent)} if recent else {})
 
     async def good_instant(self, method: Sequence[Fault]) -> None:
         """Do not wait: real people hang up whenever they like."""
@@ -206,10 +234,12 @@ class LiveGround:
             for task in (looking, probing):
                 task.cancel()
             await asyncio.wait((looking, probing))
+            # What became of the last ones counts, too.
+            await asyncio.to_thread(self._callers.shutdown)
 
     async def _keep_looking(self) -> None:
         while True:
-            with contextlib.suppress(DeskError):
+            with contextlib.suppress(DeskError, OSError):
                 await self.look()
             await asyncio.sleep(1.0)
 
@@ -248,8 +278,8 @@ class LiveGround:
                     elif step.event == "call":
                         note(ended_ms=step.wall_ms)
 
-        with contextlib.suppress(DeskError, msgspec.MsgspecError):
-            await asyncio.to_thread(talk)
+        with contextlib.suppress(DeskError, OSError, msgspec.MsgspecError):
+            await asyncio.get_running_loop().run_in_executor(self._callers, talk)
 
 
 class _Step(Struct, kw_only=True):
@@ -337,6 +367,7 @@ async def carry_out(
 ) -> Course:
     """Carry an experiment out on sites that are up."""
     runner = Runner(experiment, ground=ground, faults=ground.faults, clock=ground.clock, tell=tell)
+    await ground.faults.begin_anew()
     async with ground.watched():
         # The first test calls show that there is a steady state at all.
         await asyncio.sleep(LINGER_S / 2)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+import pytest
 from msgspec.structs import replace
 
 from drills.course import Course, End, Made, Note
-from drills.desk.answers import Health
+from drills.desk.answers import Faults, Health, Status
+from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk
+from drills.desk.errors import DeskError
+from drills.drill import live
 from drills.drill.live import (
     DeskFaults,
     LiveGround,
@@ -52,6 +61,106 @@ COURSE = Course(
     healed_ms=T0_MS + 13_500,
     back_s=2.0,
 )
+
+
+class Desk:
+    """Sites that are up: their answers, and test calls that end when they may."""
+
+    def __init__(self, made: tuple[Made, ...] = ()) -> None:
+        self.made = made
+        self.is_silent = False
+        self.calls_end = threading.Event()
+        self.dialled = 0
+
+    def ask(self, ask: object, kind: type[object]) -> object:
+        """Answer what a runner asks."""
+        if self.is_silent:
+            raise DeskError("lab 1 has not answered within 15 s")
+        if isinstance(ask, FaultAsk):
+            if ask.do is FaultDo.HEAL:
+                self.made = tuple(replace(each, healed_ms=T0_MS, by=ask.by) for each in self.made)
+            elif ask.fault is not None:
+                number = len(self.made) + 1
+                new = Made(id=number, fault=ask.fault, at_ms=T0_MS, until_ms=T0_MS + 1)
+                self.made = (*self.made, new)
+            return Faults(made=self.made)
+        assert kind is Status
+        return status()
+
+    def follow(self, _ask: PlaceAsk) -> Iterator[bytes]:
+        """Tell of one test call, when it may end."""
+        self.dialled += 1
+        self.calls_end.wait(20.0)
+        yield msgspec.json.encode({"event": "answered", "wall_ms": T0_MS})
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    found = Desk()
+    monkeypatch.setattr(live, "connected", lambda _lab: contextlib.nullcontext(found))
+    return found
+
+
+def ground_at(folder: Path) -> LiveGround:
+    lever = Lever(folder)
+    return LiveGround(None, lever, is_alone=True, clock=SystemClock(), faults=DeskFaults(None))
+
+
+async def test_test_calls_that_nobody_answers_keep_nobody_from_looking_and_mending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk
+) -> None:
+    monkeypatch.setattr(live, "PROBE_EVERY_S", 0.001)
+    ground = ground_at(tmp_path)
+    try:
+        async with asyncio.timeout(15.0), ground.watched():
+            # More than asyncio has threads of its own for whoever asks.
+            while desk.dialled < 40:  # noqa: ASYNC110 - threads have no event of this loop
+                await asyncio.sleep(0.01)
+            await ground.look()
+            await ground.faults.heal_all("runner")
+            desk.calls_end.set()
+    finally:
+        desk.calls_end.set()
+    assert all(each.answered_ms is not None for each in ground.probes[:40])
+
+
+async def test_faults_of_earlier_drills_are_none_of_this_one(desk: Desk) -> None:
+    earlier = Made(id=1, fault=KILL, at_ms=T0_MS - 90_000, until_ms=T0_MS - 78_000, by="timer")
+    desk.made = (replace(earlier, healed_ms=T0_MS - 70_000),)
+    faults = DeskFaults(None)
+    await faults.begin_anew()
+    assert await faults.standing() == ()
+    made = await faults.make(KILL)
+    assert made.id == 2
+    assert [each.id for each in await faults.heal_all("runner")] == [2]
+    assert [each.id for each in await faults.all()] == [1, 2]
+
+
+async def test_what_was_seen_long_ago_is_not_what_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk
+) -> None:
+    ground = ground_at(tmp_path)
+    assert ground.measure() == {}
+    await ground.look()
+    assert "sites_serving" in ground.measure()
+    desk.is_silent = True
+    with pytest.raises(DeskError):
+        await ground.look()
+    assert "sites_serving" in ground.measure()
+    monkeypatch.setattr(live, "OLD_S", 0.0)
+    assert ground.measure() == {}
+
+
+async def test_without_a_test_call_nobody_knows_how_callers_are_served(
+    tmp_path: Path, desk: Desk
+) -> None:
+    assert not desk.is_silent
+    ground = ground_at(tmp_path)
+    await ground.look()
+    assert "success_share" not in ground.measure()
+    now_ms = ground.clock.now().wall_ms
+    ground.probes.append(replace(probe(0.0, A), at_ms=now_ms - 5_000, answered_ms=now_ms))
+    assert ground.measure()["success_share"] == 1.0
 
 
 def probe(at_s: float, first: SiteId, took_s: float | None = 0.3) -> Probed:
