@@ -16,6 +16,7 @@ from drills.lab.disks import FullDisk, take_away
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab
 from drills.lab.plan import HostKind
+from state.codec import UNREADABLE
 from state.model import SiteId
 
 STALLS_S, WORKS_S = 0.15, 0.05
@@ -230,7 +231,7 @@ async def tell_edge(path: Path, command: str) -> None:
     except TimeoutError as error:
         why = f"no answer in {EDGE_ANSWERS_S:g} s"
         raise LabError(f"the edge at {path} did not {command}: {why}") from error
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError, *UNREADABLE) as error:
         raise LabError(f"the edge at {path} did not {command}: {error}") from error
     if not (isinstance(answer, dict) and answer.get("ok")):
         raise LabError(f"the edge at {path} would not {command}: {answer}")

@@ -65,17 +65,20 @@ def _drain(tap: socket.socket, file: BinaryIO) -> int:
         except BlockingIOError:
             return count
         seconds, nanos = _STAMP.unpack_from(extra[0][2])
-        kept = frame if _is_whole(frame) else frame[:_RTP_HEAD]
+        kept = frame if is_whole(frame) else frame[:_RTP_HEAD]
         file.write(struct.pack("=IIII", seconds, nanos, len(kept), len(frame)))
         file.write(kept)
     return _BATCH
 
 
-def _is_whole(frame: bytes) -> bool:
+def is_whole(frame: bytes) -> bool:
     """Tell whether it is SIP, or nothing that carries audio."""
     if len(frame) < _RTP_HEAD or frame[12:14] != b"\x08\x00" or frame[23] != _UDP:
         return True
-    ports = struct.unpack_from("!HH", frame, 14 + 4 * (frame[14] & 15))
+    at = 14 + 4 * (frame[14] & 15)
+    if len(frame) < at + 4:
+        return True
+    ports = struct.unpack_from("!HH", frame, at)
     return not _SIP_PORTS.isdisjoint(ports)
 
 

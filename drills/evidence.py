@@ -22,6 +22,7 @@ from drills.course import NOT_BEGUN, End
 from drills.experiment import Bound, Experiment
 from drills.guards import Verdict
 from drills.permit import Permit
+from state.codec import UNREADABLE
 
 VERSION: Final = 1
 FIRST: Final = "0" * 64
@@ -196,7 +197,7 @@ def open_sealed(  # noqa: C901 - one check a bond
         key.verify(bytes.fromhex(sealed.signature), body)
     except InvalidSignature:
         raise TamperedError("the signature is not over this evidence") from None
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (*UNREADABLE, ValueError) as error:
         raise TamperedError(f"this is no evidence as it was written: {error}") from error
     if seal_of(sealed) != content:
         raise TamperedError("there is more in the file than was signed, or it is laid out anew")

@@ -17,6 +17,8 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
+from state.codec import UNREADABLE
+
 LEADER, FOLLOWER, OTHER = "{leader}", "{follower}", "{other}"
 PRIMARY = "{primary}"
 """The site whose member of the database takes writes."""
@@ -220,7 +222,7 @@ def read_experiment(text: str, source: str) -> Experiment:
     """Return the experiment that a file holds. ExperimentError names the file and the fault."""
     try:
         found = msgspec.toml.decode(text, type=Experiment)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (*UNREADABLE, ValueError) as error:
         raise ExperimentError(f"{source}: no experiment: {error}") from error
     wrong = _wrong_because(found)
     if wrong is not None:

@@ -20,6 +20,7 @@ from drills.lab.errors import LabError
 from drills.lab.lab import Lab
 from drills.lever import Lever
 from state.clock import Clock
+from state.codec import UNREADABLE
 
 LEVER_EVERY_S = 0.5
 
@@ -152,7 +153,7 @@ class FaultAgent:
                     await self.heal_all(by)
                 case StandingAsk():
                     pass
-        except (FaultError, msgspec.MsgspecError) as error:
+        except (FaultError, *UNREADABLE) as error:
             return Answer(error=str(error))
         return Answer(made=self.made)
 
@@ -213,7 +214,7 @@ class FaultClient:
                     answer = msgspec.json.decode(await reader.readline(), type=Answer)
                 finally:
                     writer.close()
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, ValueError, *UNREADABLE) as error:
             raise FaultError(f"the fault agent at {self.path} does not answer: {error}") from error
         if answer.error:
             raise FaultError(answer.error)

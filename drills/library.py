@@ -13,7 +13,7 @@ def experiments() -> dict[str, Experiment]:
     """Return all, by name. ExperimentError for a file that is none."""
     found: dict[str, Experiment] = {}
     for path in sorted(FOLDER.glob("*.toml")):
-        experiment = read_experiment(path.read_text(encoding="utf-8"), path.name)
+        experiment = _read(path)
         if experiment.name != path.stem:
             raise ExperimentError(f"{path.name}: the name in it is {experiment.name}")
         found[experiment.name] = experiment
@@ -24,8 +24,18 @@ def experiment_of(name: str) -> Experiment:
     """Return one, by its name or its file. ExperimentError names those that there are."""
     path = Path(name)
     if path.suffix == ".toml" and path.is_file():
-        return read_experiment(path.read_text(encoding="utf-8"), path.name)
+        return _read(path)
     known = experiments()
     if name not in known:
         raise ExperimentError(f"there is no drill {name!r}; there are: {', '.join(known)}")
     return known[name]
+
+
+def _read(path: Path) -> Experiment:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ExperimentError(
+            f"{path.name}: no experiment: it is not in UTF-8 ({error})"
+        ) from error
+    return read_experiment(text, path.name)

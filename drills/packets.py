@@ -20,6 +20,7 @@ _HEADER: Final = 24
 _RECORD: Final = struct.Struct("=IIII")
 _ETHERNET: Final = 14
 _UDP: Final = 17
+_UDP_BYTES: Final = 8
 _RTP_LEAST: Final = 12
 _RTP_VERSION: Final = 0x80
 _SUCCESS: Final = range(200, 300)
@@ -84,6 +85,8 @@ def packets(pcap: bytes) -> Iterator[Packet]:
         if frame[12:14] != b"\x08\x00" or len(frame) < _ETHERNET + 28 or frame[23] != _UDP:
             continue
         ip_bytes = 4 * (frame[_ETHERNET] & 15)
+        if len(frame) < _ETHERNET + ip_bytes + _UDP_BYTES:
+            continue
         source_port, target_port = struct.unpack_from("!HH", frame, _ETHERNET + ip_bytes)
         yield Packet(
             seconds * 1_000_000_000 + nanos,
@@ -91,7 +94,7 @@ def packets(pcap: bytes) -> Iterator[Packet]:
             source_port,
             ".".join(map(str, frame[30:34])),
             target_port,
-            frame[_ETHERNET + ip_bytes + 8 :],
+            frame[_ETHERNET + ip_bytes + _UDP_BYTES :],
         )
 
 

@@ -192,7 +192,8 @@ def encode(value: Record, extras: Extras | None = None) -> bytes:
     return data
 
 
-_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What reading JSON raises for bytes that are none of ours, whatever they are."""
 
 
 def _unreadable(cls: type, key: str, error: Exception) -> CodecError:
@@ -211,7 +212,7 @@ def decode(cls: type[R], data: bytes, key: str) -> R:
         if version == VERSION:
             value: R = _decoders[cls].decode(data)
             return value
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unreadable(cls, key, error) from error
     problem = (
         f"version {version} of {cls.__name__}, and this program reads only {VERSION}: "
@@ -225,7 +226,7 @@ def decode_with_extras(cls: type[R], data: bytes, key: str) -> Decoded[R]:
     value = decode(cls, data, key)
     try:
         raw = _builtins.decode(data)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         # What `decode` passes over has to be read to be kept.
         raise _unreadable(cls, key, error) from error
     del raw["v"]

@@ -22,6 +22,7 @@ from drills.setup.say import note
 from drills.shelf import HOME, Shelf, tamper
 from drills.sources import PRODUCT, digest
 from drills.tally import Done, Due, Tally, Total, done, in_one_lab, still_to_do, tally, total_of
+from state.codec import UNREADABLE
 
 MOST_MISSING = 3
 
@@ -213,7 +214,7 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
         return found
     try:
         before = msgspec.json.decode(file.read_bytes(), type=Tally)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise CommandError(f"{file} cannot be gone on from: {error}", Exit.USAGE) from error
     runs = [*before.runs, *_missed(before, shelf, wanted)]
     kept = [each for each in runs if each.was_begun and code in {"", each.code}]

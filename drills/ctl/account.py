@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from drills.cli.errors import CommandError, Exit
+from state.codec import UNREADABLE
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +64,7 @@ class Book:
             return msgspec.json.decode(self._file.read_bytes(), type=Accounts)
         except FileNotFoundError:
             return Accounts()
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise CommandError(f"{self._file} is damaged ({error}): delete it, sign in") from error
 
     def find(self, url: str | None) -> Account:

@@ -14,6 +14,7 @@ import msgspec
 from drills.ctl.account import folder
 from drills.ctl.commands import Command
 from drills.ctl.line import OWN
+from state.codec import UNREADABLE
 
 _SIGN_IN = ("--url", "--login", "--tenant", "--password-file", "--ca", "--oidc")
 
@@ -48,7 +49,7 @@ def kept() -> tuple[Known, ...]:
     """Return what was kept; nothing before the first command."""
     try:
         return msgspec.json.decode(_file().read_bytes(), type=tuple[Known, ...])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNREADABLE):
         return ()
 
 

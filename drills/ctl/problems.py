@@ -7,6 +7,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from state.codec import UNREADABLE
+
 CONFLICT: Final = "version-mismatch"
 FORBIDDEN: Final = "forbidden"
 _WAYS_OUT: Final = {
@@ -32,7 +34,7 @@ def read(status: int, body: bytes) -> Problem:
     """Return what `body` says, whatever it is: a proxy may have answered."""
     try:
         told = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         text = body[:200].decode(errors="replace").strip()
         return Problem(status=status, error_id="", title=f"answered {status}: {text}")
     known = {"type", "title", "status", "error_id", "request_id", "detail"}

@@ -34,6 +34,7 @@ from drills.ctl.commands import Command, commands
 from drills.ctl.line import Line, LineError, Request
 from drills.ctl.schema import Schemas
 from drills.ctl.signing import URL
+from state.codec import UNREADABLE
 
 HARD_SPACE: Final = "\u00a0"
 """No line ends within a verb."""
@@ -230,7 +231,7 @@ def _whole(typed: Line) -> dict[str, Any] | None:
         return msgspec.json.decode(text, type=dict[str, Any])
     except OSError as error:
         raise LineError(f"--from {source}: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise LineError(f"--from: no JSON object: {error}") from error
 
 

@@ -20,6 +20,7 @@ from drills.demo.scenario import (
     PlannedCall,
     Scenario,
 )
+from state.codec import UNREADABLE
 from state.keys import call_id_for
 from state.model import AgentId, CallId, SiteId
 
@@ -119,7 +120,7 @@ def parse(text: bytes) -> Line | None:
     """Return what a line of output says; None for one that is not JSON of ours."""
     try:
         return _lines.decode(text)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

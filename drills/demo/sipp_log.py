@@ -59,7 +59,7 @@ def parse(text: str) -> tuple[Line, ...]:
         seconds = stamp.rpartition("\t")[2]
         try:
             at_ms = round(float(seconds) * 1000)
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
         found.append(
             Line(

@@ -16,6 +16,7 @@ from drills.desk import path as places
 from drills.desk.asks import Ask, Reply, replies
 from drills.desk.errors import DeskError, NoLabError, RefusedError
 from drills.desk.path import within_reach
+from state.codec import UNREADABLE
 
 T = TypeVar("T")
 CONNECT_TIMEOUT_S = 2.0
@@ -59,7 +60,7 @@ class Line:
         reply = self._hear(timeout_s)
         try:
             return msgspec.json.decode(reply.ok, type=kind)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise self._strange() from error
 
     def follow(self, ask: Ask, *, timeout_s: float = CALL_TIMEOUT_S) -> Iterator[bytes]:
@@ -96,7 +97,7 @@ class Line:
             raise self._gone()
         try:
             reply = replies.decode(line)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise self._strange() from error
         if reply.error:
             raise RefusedError(reply.error)

@@ -23,6 +23,7 @@ from drills.desk.errors import RefusedError
 from drills.desk.path import socket_path, within_reach
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab
+from state.codec import UNREADABLE
 from state.errors import StateError
 from state.store import Store
 
@@ -101,7 +102,7 @@ class Reception:
             else:
                 answer = msgspec.json.encode(await self._desk.answer(ask))
                 _put(writer, Reply(ok=msgspec.Raw(answer)))
-        except (msgspec.MsgspecError, LabError, StateError) as error:
+        except (*UNREADABLE, LabError, StateError) as error:
             _put(writer, Reply(error=str(error)))
         except Exception as error:  # noqa: BLE001 - no question may take the lab down
             log.error("desk_fault", fault=type(error).__name__)  # noqa: TRY400 - no records in logs

@@ -23,6 +23,7 @@ from drills.desk.recording_answers import RecordingRow, Recordings, Samples, Seg
 from drills.lab import recorders
 from drills.lab.lab import Lab
 from drills.lab.plan import Part
+from state.codec import UNREADABLE
 from state.model import CallRecord, Outcome, SiteId
 from state.snapshot import Snapshot
 
@@ -56,7 +57,7 @@ def _last_sample(lab: Lab, site: SiteId) -> Sample | None:
     try:
         raw = recorders.sample_of(lab.paths.of(site)).read_bytes()
         return msgspec.json.decode(raw, type=Sample)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNREADABLE):
         return None
 
 

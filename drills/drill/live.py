@@ -37,6 +37,7 @@ from drills.sources import PRODUCT, digest
 from edge.acd.agent_state import AgentState
 from edge.steering.loss import RecordingsRisk
 from state.clock import Clock
+from state.codec import UNREADABLE
 from state.model import SiteId
 
 PROBE_EVERY_S = 1.0
@@ -278,7 +279,7 @@ class LiveGround:
                     elif step.event == "call":
                         note(ended_ms=step.wall_ms)
 
-        with contextlib.suppress(DeskError, OSError, msgspec.MsgspecError):
+        with contextlib.suppress(DeskError, OSError, *UNREADABLE):
             await asyncio.get_running_loop().run_in_executor(self._callers, talk)
 
 

@@ -24,6 +24,7 @@ from drills.lab.plan import LabPlan
 from drills.lab.probes import http_get
 from drills.lab.process import Identity, ProcessSpec
 from drills.lab.supervisor import Supervisor
+from state.codec import UNREADABLE
 from state.model import SiteId
 
 PROGRAMS: Final = Path("/usr/lib/postgresql")
@@ -131,7 +132,7 @@ class LabDatabase:
             async with asyncio.timeout(ASK_S):
                 body = await http_get(None, address, patroni.API_PORT, path, ca=self._ca)
             return msgspec.json.decode(body.partition(b"\r\n\r\n")[2], type=shape)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *UNREADABLE):
             return None
 
     async def positions(self) -> dict[str, str]:

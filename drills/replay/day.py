@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from edge.acd.simulation.day import KINDS, Caller, Day, kind_of
-from state.codec import decode, encode
+from state.codec import UNREADABLE, decode, encode
 from state.errors import CodecError
 from state.eventlog.lines import VERSION, Begin, Changed, ChangeRow, Line
 from state.keys import Kind
@@ -97,7 +97,7 @@ def read_day(lines: Iterable[bytes], source: str) -> Day:
                 case Over():
                     record = decode(CallRecord, bytes(line.record), f"line {number}")
                     records.append(record)
-        except (msgspec.MsgspecError, UnicodeDecodeError, CodecError) as error:
+        except (*UNREADABLE, CodecError) as error:
             raise DayError(
                 f"{source}, line {number}: no line of a recorded day: {error}"
             ) from error

@@ -15,6 +15,7 @@ from drills.only_one import only_one
 from drills.schedule.calendar import Blackout, Calendar, Entry, wrong_because
 from drills.schedule.errors import CalendarError
 from drills.schedule.outcomes import Outcome
+from state.codec import UNREADABLE
 
 _CALENDAR: Final = "calendar.json"
 _LOG: Final = "calendar.log"
@@ -35,7 +36,7 @@ class Book:
             return msgspec.json.decode(path.read_bytes(), type=Calendar)
         except FileNotFoundError:
             return Calendar()
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise CalendarError(f"{path} is damaged ({error}): mend it, or delete it") from error
 
     def add(self, thing: Entry | Blackout) -> None:
@@ -76,7 +77,7 @@ class Book:
         for line in lines:
             try:
                 found.append(msgspec.json.decode(line, type=Outcome))
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 continue
         return tuple(found)
 

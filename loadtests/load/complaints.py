@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from drills.experiment import FaultKind
+from state.codec import UNREADABLE
 
 _ERRORS: Final = frozenset({"error", "critical"})
 _MEDIA_GONE: Final = frozenset({FaultKind.KILL, FaultKind.FREEZE, FaultKind.KILL_SITE})
@@ -88,5 +89,5 @@ def _read(text: bytes) -> _Line | None:
         return None
     try:
         return _lines.decode(text)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None

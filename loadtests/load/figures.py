@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from drills.experiment import Bound
+from state.codec import UNREADABLE
 
 
 class LimitsError(ValueError):
@@ -52,7 +53,7 @@ def read_limits(text: str, source: str) -> Limits:
     """Return the limits of a TOML file. LimitsError names the file and the fault."""
     try:
         found = msgspec.toml.decode(text, type=Limits)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (*UNREADABLE, ValueError) as error:
         raise LimitsError(f"{source}: no limits: {error}") from error
     for limit in found.limit:
         if limit.at_least is None and limit.at_most is None:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtests.load import quality
+from state.codec import UNREADABLE
 
 SIP, RTP, CALL = "SIP", "RTP", "CALL"
 BEARABLE_MOS: Final = 3.6
@@ -77,7 +78,7 @@ def hear(line: bytes) -> Told | None:
     """Return what a line says; None for one that is not JSON of ours."""
     try:
         return _lines.decode(line)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

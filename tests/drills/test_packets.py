@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from drills.capture import is_whole
 from drills.packets import longest_gap_ms, packets, read_wire, rto_s
 
 CALLER, CARRIER = "198.18.11.10", "198.18.10.10"
@@ -114,3 +115,11 @@ def test_what_is_no_capture_of_ours_is_refused_and_a_cut_one_read_as_far_as_it_g
     whole = pcap((1.0, audio()), (2.0, audio()))
     assert len(list(packets(whole))) == 2
     assert len(list(packets(whole[:-3]))) <= 2
+
+
+def test_a_packet_that_says_it_has_a_longer_head_than_it_is_long_is_left_out_and_recorded() -> None:
+    strange = bytearray(frame(CARRIER, CALLER, b"x" * 12))
+    strange[14] = 0x4F
+    whole = pcap((1.0, bytes(strange)), (2.0, audio()))
+    assert len(list(packets(whole))) == 1
+    assert is_whole(bytes(strange))
