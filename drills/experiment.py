@@ -10,24 +10,46 @@ expected in numbers. Rolling back is not in the file: it always happens.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from enum import StrEnum
 
 import msgspec
 from msgspec import Struct
 
+from drills.lab.wan_rules import Link
+from drills.wording import FIGURES
 from state.codec import UNREADABLE
 
 LEADER, FOLLOWER, OTHER = "{leader}", "{follower}", "{other}"
+"""In a target: the site whose etcd member leads, another, and the third."""
 PRIMARY = "{primary}"
 """The site whose member of the database takes writes."""
-"""In a target: the site whose etcd member leads, another, and the third."""
 MOST_TTL_S = 120.0
 MOST_CALLS = 400
 MOST_CALLS_PER_S = 20.0
 MOST_BURST_PER_S = 50.0
 MOST_SHORT_PER_S = 50.0
+MOST_RECOVERY_S = 600.0
+MOST_BEFORE_S = 60.0
+MOST_REPEATS = 1000
+LEAST_PERIOD_S = 0.05
+MOST_OFF_S = 366 * 86_400.0
+MEASURED = frozenset(
+    {
+        "agents_ready",
+        "calls_failed",
+        "edges",
+        "processes_down",
+        "runnable_per_core",
+        "sites_serving",
+        "success_share",
+        "waiting",
+    }
+)
+"""What is measured every second: what may be steady, a limit, or needed before it begins."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 
 
@@ -107,10 +129,15 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
             return f"{self.kind} needs a link, such as a-b, not {self.target!r}"
         if self.kind is FaultKind.CUT_ONE_WAY and ">" not in self.target:
             return f"cut_one_way needs a direction, such as a>b, not {self.target!r}"
-        if self.kind is FaultKind.FLAP and self.period_s <= 0.0:
-            return "flap needs period_s"
-        if self.kind is FaultKind.WRONG_CLOCK and not self.off_s:
-            return "wrong_clock needs off_s"
+        if self.kind is FaultKind.FLAP and not LEAST_PERIOD_S <= self.period_s <= MOST_TTL_S:
+            return f"flap needs period_s, {LEAST_PERIOD_S:g} to {MOST_TTL_S:g}"
+        if self.kind is FaultKind.WRONG_CLOCK and not 0.0 < abs(self.off_s) <= MOST_OFF_S:
+            return f"wrong_clock needs off_s, at most {MOST_OFF_S:g} ahead or behind"
+        wrong = Link(
+            loss_pct=self.loss_pct, delay_ms=self.delay_ms, jitter_ms=self.jitter_ms
+        ).wrong_because()
+        if wrong is not None:
+            return wrong
         if self.kind is FaultKind.SHAPE and not (self.loss_pct or self.delay_ms):
             return "shape needs loss_pct or delay_ms"
         return None
@@ -143,6 +170,19 @@ class Bound(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         least = "" if self.at_least is None else f"{self.at_least:g} <= "
         most = "" if self.at_most is None else f" <= {self.at_most:g}"
         return f"{least}{self.figure}{most}"
+
+    def wrong_because(self, known: Collection[str]) -> str | None:
+        """Return what is wrong with it, or None. `known`: the figures that it may be of."""
+        if self.figure not in known:
+            near = get_close_matches(self.figure, known, n=3, cutoff=0.4) or sorted(known)
+            return f"nothing measures {self.figure!r} here; there is {', '.join(near)}"
+        if self.at_least is None and self.at_most is None:
+            return f"{self.figure} has neither at_least nor at_most"
+        least = -math.inf if self.at_least is None else self.at_least
+        most = math.inf if self.at_most is None else self.at_most
+        if not least <= most:
+            return f"nothing is within {self.told()}"
+        return None
 
 
 class Load(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -230,28 +270,69 @@ def read_experiment(text: str, source: str) -> Experiment:
     return found
 
 
-def _wrong_because(  # noqa: PLR0911 - one a rule
-    experiment: Experiment,
-) -> str | None:
-    if _NAME.fullmatch(experiment.name) is None:
-        return f"name should be a word such as site_killed, not {experiment.name!r}"
-    if not experiment.method and not experiment.load.burst_per_s:
-        return "an experiment without a fault shows nothing: write at least one [[method]]"
-    if not 0.0 <= experiment.load.burst_per_s <= MOST_BURST_PER_S:
-        return f"load.burst_per_s should be 0 to {MOST_BURST_PER_S:g}"
-    if not 0.0 <= experiment.load.short_calls_per_s <= MOST_SHORT_PER_S:
-        return f"load.short_calls_per_s should be 0 to {MOST_SHORT_PER_S:g}"
-    if not experiment.steady or not experiment.expect:
-        return "say what is steady, and what is expected: [[steady]] and [[expect]]"
-    if not 0 < experiment.load.calls <= MOST_CALLS:
-        return f"load.calls should be 1 to {MOST_CALLS}, not {experiment.load.calls}"
-    if not 0.0 < experiment.load.calls_per_s <= MOST_CALLS_PER_S:
-        return f"load.calls_per_s should be above 0 and at most {MOST_CALLS_PER_S:g}"
-    if experiment.load.agents_per_site not in {5, 10, 15}:
-        return "load.agents_per_site should be 5, 10 or 15"
-    if not 0.0 <= experiment.aborts_after_s < max(experiment.lasts_s, 0.1):
-        return "aborts_after_s should be before the last fault ends by itself"
-    return _wrong_fault(experiment.method)
+def _wrong_because(experiment: Experiment) -> str | None:
+    load = experiment.load
+    rules = (
+        (
+            _NAME.fullmatch(experiment.name) is not None,
+            f"name should be a word such as site_killed, not {experiment.name!r}",
+        ),
+        (
+            bool(experiment.method or load.burst_per_s),
+            "an experiment without a fault shows nothing: write at least one [[method]]",
+        ),
+        (
+            0.0 <= load.burst_per_s <= MOST_BURST_PER_S,
+            f"load.burst_per_s should be 0 to {MOST_BURST_PER_S:g}",
+        ),
+        (
+            0.0 <= load.short_calls_per_s <= MOST_SHORT_PER_S,
+            f"load.short_calls_per_s should be 0 to {MOST_SHORT_PER_S:g}",
+        ),
+        (
+            bool(experiment.steady and experiment.expect),
+            "say what is steady, and what is expected: [[steady]] and [[expect]]",
+        ),
+        (
+            0 < load.calls <= MOST_CALLS,
+            f"load.calls should be 1 to {MOST_CALLS}, not {load.calls}",
+        ),
+        (
+            0.0 < load.calls_per_s <= MOST_CALLS_PER_S,
+            f"load.calls_per_s should be above 0 and at most {MOST_CALLS_PER_S:g}",
+        ),
+        (load.agents_per_site in {5, 10, 15}, "load.agents_per_site should be 5, 10 or 15"),
+        (
+            0.0 <= load.before_s <= MOST_BEFORE_S,
+            f"load.before_s should be 0 to {MOST_BEFORE_S:g}",
+        ),
+        (
+            0.0 < experiment.recover_within_s <= MOST_RECOVERY_S,
+            f"recover_within_s should be above 0 and at most {MOST_RECOVERY_S:g}",
+        ),
+        (1 <= experiment.repeats <= MOST_REPEATS, f"repeats should be 1 to {MOST_REPEATS}"),
+        (
+            0.0 <= experiment.aborts_after_s < max(experiment.lasts_s, 0.1),
+            "aborts_after_s should be before the last fault ends by itself",
+        ),
+    )
+    wrong = next((told for is_right, told in rules if not is_right), None)
+    return wrong or _wrong_fault(experiment.method) or _wrong_bound(experiment)
+
+
+def _wrong_bound(experiment: Experiment) -> str | None:
+    kinds: tuple[tuple[str, tuple[Bound, ...], Collection[str]], ...] = (
+        ("steady", experiment.steady, MEASURED),
+        ("ready", experiment.ready, MEASURED),
+        ("abort", experiment.abort, MEASURED),
+        ("expect", experiment.expect, FIGURES),
+    )
+    for kind, bounds, known in kinds:
+        for bound in bounds:
+            wrong = bound.wrong_because(known)
+            if wrong is not None:
+                return f"[[{kind}]]: {wrong}"
+    return None
 
 
 def _wrong_fault(method: Iterable[Fault]) -> str | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from drills.experiment import Bound
+if TYPE_CHECKING:
+    from drills.experiment import Bound
 
 
 class Figure(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drills.experiment import (
+    MEASURED,
     Bound,
     ExperimentError,
     Fault,
@@ -14,10 +15,6 @@ from drills.experiment import (
 )
 from drills.library import FOLDER, experiment_of, experiments
 
-MEASURED = {
-    *("sites_serving", "edges", "agents_ready", "waiting", "calls_failed", "success_share"),
-    *("processes_down", "runnable_per_core"),
-}
 FIGURES = {
     *("rto_s", "failed", "lost", "lost_elsewhere", "double_offers", "untrue_agent_s"),
     *("ledger_exact", "rto_error_ms", "left_behind", "final_answer_s", "spared_gap_ms"),
@@ -78,6 +75,23 @@ def test_every_reviewed_experiment_is_sound() -> None:
         (('hypothesis = "Nothing happens."', ""), "hypothesis"),
         (("ttl_s = 5", "ttl_s = 5\nat_s = -1"), "at_s"),
         (("[[steady]]", "aborts_after_s = 5\n[[steady]]"), "aborts_after_s"),
+        (
+            ('"failed"', '"faild"'),
+            "nothing measures 'faild' here; there is failed",
+        ),
+        (('"sites_serving"', '"rto_s"'), r"\[\[steady\]\]: nothing measures 'rto_s' here"),
+        (("at_most = 0", ""), "failed has neither at_least nor at_most"),
+        (("at_most = 0", "at_most = nan"), "nothing is within failed <= nan"),
+        (("at_most = 0", "at_most = 0\nat_least = 1"), "nothing is within 1 <= failed <= 0"),
+        (("[[steady]]", "recover_within_s = inf\n[[steady]]"), "recover_within_s"),
+        (("[[steady]]", "recover_within_s = nan\n[[steady]]"), "recover_within_s"),
+        (("[[steady]]", "repeats = 0\n[[steady]]"), "repeats should be 1 to 1000"),
+        (("[[steady]]", "load = {before_s = nan}\n[[steady]]"), "before_s"),
+        (('"cut"', '"flap"\nperiod_s = nan'), "flap needs period_s, 0.05 to 120"),
+        (('"cut"', '"wrong_clock"\noff_s = inf'), "wrong_clock needs off_s"),
+        (('"cut"', '"shape"\nloss_pct = 101'), "loss is 0 to 100 percent, not 101"),
+        (('"cut"', '"shape"\ndelay_ms = nan'), "delay is 0 to 10000 ms, not nan"),
+        (('"cut"', '"shape"\ndelay_ms = 5\njitter_ms = 9'), "jitter is 0 to the delay"),
     ],
 )
 def test_a_wrong_file_is_refused_and_says_why(change: tuple[str, str], says: str) -> None:
