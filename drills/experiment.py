@@ -171,9 +171,9 @@ class Bound(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         most = "" if self.at_most is None else f" <= {self.at_most:g}"
         return f"{least}{self.figure}{most}"
 
-    def wrong_because(self, known: Collection[str]) -> str | None:
+    def wrong_because(self, known: Collection[str] | None = None) -> str | None:
         """Return what is wrong with it, or None. `known`: the figures that it may be of."""
-        if self.figure not in known:
+        if known is not None and self.figure not in known:
             near = get_close_matches(self.figure, known, n=3, cutoff=0.4) or sorted(known)
             return f"nothing measures {self.figure!r} here; there is {', '.join(near)}"
         if self.at_least is None and self.at_most is None:

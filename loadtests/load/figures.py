@@ -56,8 +56,10 @@ def read_limits(text: str, source: str) -> Limits:
     except (*UNREADABLE, ValueError) as error:
         raise LimitsError(f"{source}: no limits: {error}") from error
     for limit in found.limit:
-        if limit.at_least is None and limit.at_most is None:
-            raise LimitsError(f"{source}: {limit.figure} has neither at_least nor at_most")
+        # Which figures there are, Locust's tables say in the end.
+        wrong = limit.wrong_because()
+        if wrong is not None:
+            raise LimitsError(f"{source}: {wrong}")
     if not found.limit:
         raise LimitsError(f"{source}: a load without a limit shows nothing: write a [[limit]]")
     return found

@@ -54,6 +54,7 @@ def test_what_was_not_measured_breaks_its_limit() -> None:
         ("limit = []", "without a limit"),
         ('[[limit]]\nfigure = "x"\n', "neither"),
         ('[[limit]]\nfigure = "x"\nat_mots = 5\n', "at_mots"),
+        ('[[limit]]\nfigure = "x"\nat_most = nan\n', "nothing is within"),
         ("[[limit", "here"),
     ],
 )
