@@ -16,8 +16,9 @@ from msgspec import Struct
 
 from drills.cli.asking import print_json
 from drills.cli.drill_live import blackouts_now, forbidden_because
-from drills.cli.drill_words import Json, Keep, Name, one
+from drills.cli.drill_words import Json, Keep, Name, every, one
 from drills.cli.errors import CommandError, Exit
+from drills.cli.lane import ROPE
 from drills.cli.progress import console
 from drills.desk.tables import table
 from drills.lever import Lever
@@ -122,7 +123,7 @@ def add(  # noqa: PLR0913 - the options of one command
     """
     entry = Entry(
         name=called,
-        drill=one(name).name,
+        drill=_listed(name),
         rule=at,
         zone=zone,
         minutes=within,
@@ -159,7 +160,8 @@ def blackout(  # noqa: PLR0913 - the options of one command
       ./everline drill schedule blackout christmas --from 2026-12-24T00:00 --until 2026-12-27T00:00
       ./everline drill schedule blackout office --at "0 8 * * MON-FRI" --within 600
     """
-    if bool(at) == bool(from_ and until):
+    is_once = bool(from_ and until) and not (at or within)
+    if is_once == bool(at and within and not (from_ or until)):
         raise CommandError("say --from and --until, or --at and --within", Exit.USAGE)
     black = Blackout(
         name=called, zone=zone, scope=scope, begins=from_, ends=until, rule=at, minutes=within
@@ -282,14 +284,27 @@ class Starting:
         """Carry it out; when this ends before it, it is told to mend everything and end."""
         words = ["drill", "run", entry.drill, "--keep", str(self._home)]
         words += ["--live", "--really"] if entry.is_live else []
-        program = (sys.executable, "-m", "drills")
-        child = await asyncio.create_subprocess_exec(*program, *words, cwd=ROOT)
+        # Its own session: Ctrl-C is passed on once, since a second one would keep it from mending.
+        program = (*ROPE, sys.executable, "-m", "drills", *words)
+        child = await asyncio.create_subprocess_exec(*program, cwd=ROOT, start_new_session=True)
         try:
             return await child.wait() == Exit.OK
         except asyncio.CancelledError:
             child.send_signal(signal.SIGINT)
             await child.wait()
             raise
+
+
+def _listed(name: str) -> str:
+    """Return the name of a reviewed drill: in its window nobody would find a file any more."""
+    drill = one(name).name
+    if drill not in every():
+        raise CommandError(
+            f"{name} is none of the reviewed drills, and only these can be in the calendar:"
+            " put it into drills/experiments",
+            Exit.USAGE,
+        )
+    return drill
 
 
 def _next(calendar: Calendar, entry: Entry, span: Span) -> NextWindow:

@@ -30,7 +30,22 @@ class Book:
         self._home = home
 
     def read(self) -> Calendar:
-        """Return the calendar; an empty one if there is none. CalendarError when it is damaged."""
+        """Return the calendar; an empty one if there is none.
+
+        CalendarError when it is damaged, or somebody has written what makes no sense into it.
+        """
+        calendar = self._decoded()
+        things: tuple[Entry | Blackout, ...] = (*calendar.entries, *calendar.blackouts)
+        for thing in things:
+            wrong = wrong_because(thing)
+            if wrong is not None:
+                raise CalendarError(
+                    f"{self._home / _CALENDAR}, {thing.name}: {wrong}: mend it, or say"
+                    f" ./everline drill schedule remove {thing.name}"
+                )
+        return calendar
+
+    def _decoded(self) -> Calendar:
         path = self._home / _CALENDAR
         try:
             return msgspec.json.decode(path.read_bytes(), type=Calendar)
@@ -100,7 +115,7 @@ class Book:
         self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self._home / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield self.read()
+            yield self._decoded()
 
     def _write(self, calendar: Calendar) -> None:
         part = self._home / f"{_CALENDAR}.part"

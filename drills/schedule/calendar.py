@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
@@ -58,8 +59,14 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """On the sites that are up, with approval; else in a lab of its own."""
 
     def windows(self, begin: dt.datetime, end: dt.datetime) -> Iterator[Span]:
-        """Yield those that touch a span, at most `MOST_WINDOWS`."""
-        return islice(_spans(self.rule, self.zone, self.minutes, begin, end), MOST_WINDOWS)
+        """Yield those that touch a span, the newest `MOST_WINDOWS` at most."""
+        spans = _spans(self.rule, self.zone, self.minutes, begin, end)
+        return iter(deque(spans, maxlen=MOST_WINDOWS))
+
+    @property
+    def made(self) -> dt.datetime:
+        """Return when it was made."""
+        return dt.datetime.fromtimestamp(self.made_ms / 1000, dt.UTC)
 
     def next_after(self, moment: dt.datetime) -> Span | None:
         """Return the window that is open, or else the next one; None: it never comes."""
@@ -132,15 +139,17 @@ class Calendar(Struct, frozen=True, kw_only=True):
 
 def wrong_because(thing: Entry | Blackout) -> str | None:
     """Return what is wrong with an entry or a blackout, or None."""
+    if not thing.name.strip():
+        return "it needs a name"
     try:
         zone = _zone(thing.zone)
-        if thing.rule:
+        if thing.rule or isinstance(thing, Entry):
             _cron(thing.rule, dt.datetime(2026, 1, 1, tzinfo=zone))
         elif isinstance(thing, Blackout) and _local(thing.begins, zone) >= _local(thing.ends, zone):
             return "its end should be after its beginning"
     except CalendarError as error:
         return str(error)
-    if thing.rule and not 0 < thing.minutes <= MOST_MINUTES:
+    if (thing.rule or isinstance(thing, Entry)) and not 0 < thing.minutes <= MOST_MINUTES:
         return f"it should last 1 to {MOST_MINUTES} minutes, not {thing.minutes}"
     if isinstance(thing, Blackout) and thing.scope != ALL:
         kind, colon, whose = thing.scope.partition(":")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from drills.schedule.book import Book
-from drills.schedule.calendar import Calendar, Entry
+from drills.schedule.calendar import Calendar, Entry, Span
 from drills.schedule.errors import CalendarError
 from drills.schedule.outcomes import Became, Due, Outcome, missed_windows, open_windows
 from state.clock import Clock
@@ -48,6 +48,10 @@ class Keeper:
         self._waits: dict[str, str] = {}
         """Why a window that is open has not been used."""
         self._fault = ""
+        self._looked: dt.datetime | None = None
+        """When somebody looked last for what was missed."""
+        self._busy: tuple[str, Span] | None = None
+        """Which drill was carried out last, and when."""
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -65,25 +69,39 @@ class Keeper:
         self._fault = ""
         done = {each.key for each in self._book.outcomes()}
         now = self._now()
-        for due in missed_windows(calendar.entries, done, now - LOOK_BACK, now):
-            why = self._waits.pop(due.key, NOBODY)
+        since = max(now - LOOK_BACK, self._looked or now - LOOK_BACK)
+        for due in missed_windows(calendar.entries, done, since, now):
+            why = self._waits.pop(due.key, None) or self._busy_in(due.window) or NOBODY
             self._note(due, Became.MISSED, why)
+        self._looked = now
         for due in open_windows(calendar.entries, done, now):
-            await self._use(due, calendar)
+            if await self._use(due, calendar):
+                # It has taken minutes: which windows are open now is to be seen anew.
+                return
 
-    async def _use(self, due: Due, calendar: Calendar) -> None:
+    def _busy_in(self, window: Span) -> str | None:
+        """Return why nobody could use a window, if another drill went on in it."""
+        if self._busy is None or not window.touches(self._busy[1].begin, self._busy[1].end):
+            return None
+        return f"{self._busy[0]} was carried out then"
+
+    async def _use(self, due: Due, calendar: Calendar) -> bool:
+        """Carry it out, if it may begin; return whether that was so."""
         why = await self._starter.waits_because(due.entry, calendar)
         if why is not None:
             if self._waits.get(due.key) != why:
                 self._tell(f"{due.entry.name} waits: {why}")
             self._waits[due.key] = why
-            return
+            return False
         self._waits.pop(due.key, None)
         # Written down first: whoever kills this finds it begun, and does not begin it again.
         self._note(due, Became.BEGUN, f"{due.entry.drill} was begun")
+        begin = self._now()
         held = await self._starter.carry_out(due.entry)
+        self._busy = due.entry.name, Span(begin=begin, end=self._now())
         why = "all held" if held else "it did not hold: ./everline drill report"
         self._note(due, Became.HELD if held else Became.BROKEN, why)
+        return True
 
     def _note(self, due: Due, became: Became, why: str) -> None:
         self._book.note(

@@ -53,9 +53,7 @@ def open_windows(entries: Iterable[Entry], done: Container[str], now: dt.datetim
     moment = dt.timedelta(seconds=1)
     for entry in entries:
         windows = [
-            window
-            for window in entry.windows(now, now + moment)
-            if window.begin.timestamp() * 1000 >= entry.made_ms
+            window for window in entry.windows(now, now + moment) if window.begin >= entry.made
         ]
         if windows and outcome_key(entry.name, windows[-1]) not in done:
             yield Due(entry=entry, window=windows[-1])
@@ -66,8 +64,8 @@ def missed_windows(
 ) -> Iterator[Due]:
     """Yield the windows since then that are over, and of which nothing has become."""
     for entry in entries:
-        for window in entry.windows(since, now):
-            if window.end > now or window.begin.timestamp() * 1000 < entry.made_ms:
+        for window in entry.windows(max(since, entry.made), now):
+            if window.end > now or window.begin < entry.made:
                 continue
             if outcome_key(entry.name, window) not in done:
                 yield Due(entry=entry, window=window)

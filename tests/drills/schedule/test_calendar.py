@@ -125,6 +125,8 @@ def test_a_sites_blackout_is_for_drills_that_may_touch_it() -> None:
             Entry(name="n", drill="d", rule="99 * * * *", zone="UTC", minutes=5, made_ms=0),
             "no cron",
         ),
+        (Entry(name="n", drill="d", rule="", zone="UTC", minutes=5, made_ms=0), "no cron"),
+        (Entry(name=" ", drill="d", rule="0 0 * * *", zone="UTC", minutes=5, made_ms=0), "a name"),
         (Entry(name="n", drill="d", rule="0 0 * * *", zone="Mars", minutes=5, made_ms=0), "Mars"),
         (Entry(name="n", drill="d", rule="0 0 * * *", zone="UTC", minutes=0, made_ms=0), "minutes"),
         (Blackout(name="b", zone="UTC", begins="x", ends="2026-12-24T00:00"), "no moment"),

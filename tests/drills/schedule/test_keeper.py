@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
 
 from drills.schedule.book import Book
-from drills.schedule.calendar import Blackout, Calendar, Entry
+from drills.schedule.calendar import MOST_WINDOWS, Blackout, Calendar, Entry
 from drills.schedule.errors import CalendarError
 from drills.schedule.keeper import NOBODY, Keeper
 from drills.schedule.outcomes import Became
@@ -27,6 +28,8 @@ class Starter:
         self.holds = True
         self.begun: list[str] = []
         self.dies = False
+        self.takes_s = 0.0
+        self.clock: ManualClock | None = None
 
     async def waits_because(self, entry: Entry, calendar: Calendar) -> str | None:
         """Return the reason."""
@@ -38,6 +41,8 @@ class Starter:
         self.begun.append(entry.drill)
         if self.dies:
             raise KeyboardInterrupt
+        if self.clock is not None:
+            self.clock.advance(self.takes_s)
         return self.holds
 
 
@@ -46,7 +51,7 @@ class Night:
 
     def __init__(self, home: Path, entry: Entry = ENTRY) -> None:
         self.book, self.starter, self.told = Book(home), Starter(), list[str]()
-        self.clock = ManualClock()
+        self.clock = self.starter.clock = ManualClock()
         self.book.add(entry)
         self.keeper = self.another()
 
@@ -59,6 +64,10 @@ class Night:
         moment = dt.datetime.fromisoformat(at).replace(tzinfo=dt.UTC)
         self.clock.advance(moment.timestamp() - self.clock.now().wall_ms / 1000)
         await self.keeper.turn()
+
+    def last(self, entry: str) -> Became:
+        """Return what became of an entry last."""
+        return [each.became for each in self.book.outcomes() if each.entry == entry][-1]
 
     @property
     def became(self) -> list[tuple[str, Became]]:
@@ -168,6 +177,70 @@ async def test_a_window_that_was_open_before_the_entry_was_made_does_not_count(
     await night.turn("2027-06-01T02:50")
     await night.turn("2027-06-01T05:00")
     assert night.became == []
+
+
+async def test_a_window_that_closes_while_another_drill_goes_on_is_missed_for_that(
+    night: Night,
+) -> None:
+    night.book.add(
+        Entry(
+            name="early", drill="site_killed", rule="25 2 * * *", zone="UTC", minutes=8, made_ms=0
+        )
+    )
+    night.book.add(
+        Entry(name="short", drill="keys_lost", rule="26 2 * * *", zone="UTC", minutes=8, made_ms=0)
+    )
+    night.starter.takes_s = 600.0
+    await night.turn("2027-06-01T02:26")
+    assert night.starter.begun == ["site_killed"]
+    assert night.last("early") is Became.HELD
+    await night.keeper.turn()  # ten minutes later
+    assert night.starter.begun == ["site_killed", "edge_killed"], "one is open, one is over"
+    (why,) = [each.why for each in night.book.outcomes() if each.became is Became.MISSED][-1:]
+    assert why == "early was carried out then"
+    assert night.last("short") is Became.MISSED
+
+
+async def test_of_windows_every_hour_those_that_have_just_passed_are_told(tmp_path: Path) -> None:
+    made = dt.datetime.fromisoformat("2027-06-01T00:10").replace(tzinfo=dt.UTC)
+    hourly = Entry(
+        name="hourly",
+        drill="edge_killed",
+        rule="0 * * * *",
+        zone="UTC",
+        minutes=5,
+        made_ms=round(made.timestamp() * 1000),
+    )
+    night = Night(tmp_path, hourly)
+    await night.turn("2027-06-01T01:30")
+    assert night.became == [("hourly@2027-06-01T01:00+00:00", Became.MISSED)]
+    await night.turn("2027-06-01T03:30")
+    assert len(night.became) == 3
+    # Nobody looked for a month: the newest are told, and not the oldest.
+    night.keeper = night.another()
+    await night.turn("2027-07-10T03:30")
+    assert night.became[-1] == ("hourly@2027-07-10T03:00+00:00", Became.MISSED)
+    assert len(night.became) == 3 + MOST_WINDOWS
+
+
+@pytest.mark.parametrize(
+    ("rule", "zone"), [("", "UTC"), ("99 * * * *", "UTC"), ("30 2 * * *", "Mars/Base")]
+)
+async def test_a_calendar_with_what_makes_no_sense_begins_nothing_and_names_it(
+    night: Night, tmp_path: Path, rule: str, zone: str
+) -> None:
+    file = tmp_path / "calendar.json"
+    found = json.loads(file.read_bytes())
+    wrong = found["entries"][0] | {"name": "wrong", "rule": rule, "zone": zone}
+    file.write_text(json.dumps(found | {"entries": [wrong]}))
+    await night.turn("2027-06-01T02:31")
+    await night.turn("2027-06-01T02:32")
+    assert night.starter.begun == []
+    (told,) = night.told
+    assert "wrong: " in told
+    assert "drill schedule remove wrong" in told
+    night.book.remove("wrong")
+    assert night.book.read() == Calendar()
 
 
 async def test_a_damaged_calendar_begins_nothing_and_is_told_once(

@@ -1,0 +1,65 @@
+"""`./everline drill schedule`: what it takes, what it refuses, and how it begins a drill."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from drills.cli.drill_schedule import Starting, add, blackout
+from drills.cli.errors import CommandError, Exit
+from drills.library import FOLDER
+from drills.schedule.book import Book
+from drills.schedule.calendar import Entry
+
+
+def test_only_reviewed_drills_can_be_in_the_calendar(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    text = (FOLDER / "site_killed.toml").read_text().replace('"site_killed"', '"mine"')
+    mine.write_text(text)
+    with pytest.raises(CommandError, match="none of the reviewed drills") as error:
+        add("weekly", str(mine), at="0 3 * * *", keep=tmp_path)
+    assert error.value.code is Exit.USAGE
+    assert add("weekly", "site_killed", at="0 3 * * *", keep=tmp_path) == Exit.OK
+    assert Book(tmp_path).read().names == ("weekly",)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"from_": "2026-12-24T00:00"},
+        {"at": "0 8 * * *"},
+        {"at": "0 8 * * *", "within": 60, "from_": "2026-12-24T00:00"},
+        {"from_": "2026-12-24T00:00", "until": "2026-12-25T00:00", "within": 60},
+        {"from_": "2026-12-24T00:00", "until": "2026-12-25T00:00", "at": "0 8 * * *"},
+        {"within": 60},
+    ],
+    ids=str,
+)
+def test_a_blackout_is_made_in_one_of_two_ways_and_not_in_half_of_each(
+    tmp_path: Path, said: dict[str, str | int]
+) -> None:
+    with pytest.raises(CommandError, match="--at and --within"):
+        blackout("x", keep=tmp_path, **said)  # type: ignore[arg-type]
+    assert Book(tmp_path).read().blackouts == ()
+
+
+async def test_ctrl_c_reaches_a_drill_of_the_calendar_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[tuple[str, ...], dict[str, object]]] = []
+    begin = asyncio.create_subprocess_exec
+
+    async def spy(*program: str, **more: object) -> asyncio.subprocess.Process:
+        begun.append((program, more))
+        return await begin("true")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", spy)
+    entry = Entry(name="x", drill="edge_killed", rule="* * * * *", zone="UTC", minutes=5, made_ms=0)
+    assert await Starting(tmp_path).carry_out(entry)
+    ((program, more),) = begun
+    assert program[: program.index(sys.executable)] == ("setpriv", "--pdeathsig", "INT", "--")
+    assert more["start_new_session"] is True
