@@ -13,11 +13,10 @@ import struct
 from enum import IntEnum
 from typing import Final
 
-import numpy as np
 from msgspec import Struct
 
-from custody import g711
 from custody.errors import FormatError
+from custody.payload_types import PAYLOAD_TYPES
 from custody.stream import HEADER_BYTES, TAG_BYTES, Layout
 
 VERSION: Final = 1
@@ -101,7 +100,7 @@ def unpack(raw: bytes) -> Frame:
     samples, begin = blocks * BLOCK, _HEAD.size
     if blocks > BLOCKS or len(raw) < begin + 2 * samples:
         raise FormatError("a frame that is shorter than it says")
-    if left_codec not in g711.PAYLOAD_TYPES or right_codec not in g711.PAYLOAD_TYPES:
+    if left_codec not in PAYLOAD_TYPES or right_codec not in PAYLOAD_TYPES:
         raise FormatError("a frame in a codec that is not known here")
     packed = states[:blocks]
     return Frame(
@@ -120,6 +119,11 @@ _HIGH: Final = bytes(each >> 4 for each in range(256))
 
 def _levels(channel: bytes, codec: int) -> bytes:
     """Return the peak of each 100 ms, 0 to 255."""
+    # Who records has numpy anyway; who plays need not wait for it at the start.
+    import numpy as np  # noqa: PLC0415
+
+    from custody import g711  # noqa: PLC0415
+
     peaks = g711.MAGNITUDE[codec][np.frombuffer(channel, dtype=np.uint8)]
     if rest := len(peaks) % LEVEL:
         peaks = np.concatenate([peaks, np.zeros(LEVEL - rest, dtype=np.uint8)])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from custody.payload_types import SILENCE
+
 Linear = npt.NDArray[np.int16]
 
 _BIAS = 33
@@ -36,10 +38,7 @@ def _encode_table(decode: Linear, silence: int) -> npt.NDArray[np.uint8]:
 
 
 _DECODE = {0: _mulaw_decode_table(), 8: _alaw_decode_table()}
-_ENCODE = {0: _encode_table(_DECODE[0], 0xFF), 8: _encode_table(_DECODE[8], 0xD5)}
-PAYLOAD_TYPES = {0: "PCMU", 8: "PCMA"}
-SILENCE = {0: 0xFF, 8: 0xD5}
-"""The code of no sound at all."""
+_ENCODE = {kind: _encode_table(table, SILENCE[kind]) for kind, table in _DECODE.items()}
 MAGNITUDE: dict[int, npt.NDArray[np.uint8]] = {
     kind: (np.minimum(np.abs(table.astype(np.int32)), 32_767) >> 7).astype(np.uint8)
     for kind, table in _DECODE.items()

@@ -7,16 +7,21 @@ as it did in the call.
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from custody import g711
 from custody.frame import BLOCK, LEVEL, RATE_HZ, Frame, State
+
+if TYPE_CHECKING:
+    from custody.g711 import Linear
 
 CHANNELS: Final = 2
 SAMPLE_BYTES: Final = 2 * CHANNELS
 WAV_HEADER_BYTES: Final = 44
+
+
+def prepare() -> None:
+    """Import what `pcm` takes: numpy. A control plane starts without; a thread waits for it."""
+    import custody.g711  # noqa: F401, PLC0415 - as it says
 
 
 def wav_header(samples: int) -> bytes:
@@ -42,14 +47,20 @@ def wav_header(samples: int) -> bytes:
 
 def pcm(frame: Frame) -> bytes:
     """Return a frame as interleaved 16-bit samples."""
+    import numpy as np  # noqa: PLC0415 - see `prepare`
+
     both = np.empty((frame.samples, CHANNELS), dtype="<i2")
     both[:, 0] = channel(frame, 0)
     both[:, 1] = channel(frame, 1)
     return both.tobytes()
 
 
-def channel(frame: Frame, side: int) -> g711.Linear:
+def channel(frame: Frame, side: int) -> Linear:
     """Return one channel; exact silence where nothing was heard."""
+    import numpy as np  # noqa: PLC0415 - see `prepare`
+
+    from custody import g711  # noqa: PLC0415
+
     samples = g711.decode(frame.right if side else frame.left, frame.codecs[side])
     heard = np.frombuffer(frame.states[side], dtype=np.uint8) == State.AUDIO
     if not heard.all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -25,6 +26,7 @@ async def wav(library: Library, account: Manifest, start: int, end: int) -> Asyn
 
     Raise `TamperedError` or `NoKeyError`; nothing of a frame that does not open is given out.
     """
+    await asyncio.to_thread(listening.prepare)
     if start < WAV_HEADER_BYTES:
         yield listening.wav_header(account.samples)[start:end]
         start = WAV_HEADER_BYTES

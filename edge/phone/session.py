@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
-from custody.g711 import PAYLOAD_TYPES
+from custody.payload_types import PAYLOAD_TYPES
 from edge.media import sdp as sdp_rules
 from edge.media.errors import SdpError
 from edge.media.sdp import Direction

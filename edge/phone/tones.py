@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from custody import g711
 from custody.g711 import Linear
+from custody.payload_types import PAYLOAD_TYPES
 
 PACKET_SAMPLES = 160
 RATE_HZ = 8000
@@ -100,7 +101,7 @@ def name_of(payload: bytes, payload_type: int) -> str:
     Remembered by the payload: chords repeat themselves from packet to packet, and so does a file
     that is played over and over.
     """
-    if payload_type not in g711.PAYLOAD_TYPES or len(payload) != PACKET_SAMPLES:
+    if payload_type not in PAYLOAD_TYPES or len(payload) != PACKET_SAMPLES:
         return OTHER
     packet = g711.decode(payload, payload_type)
     if float(np.mean(np.square(packet, dtype=np.float64))) < _QUIET_RMS**2:

@@ -13,6 +13,7 @@ from typing import Final
 from custody import g711
 from custody.frame import BLOCK, BLOCKS, RATE_HZ, SAMPLES
 from custody.manifest import Losses
+from custody.payload_types import PAYLOAD_TYPES, SILENCE
 from edge.recorder import inband
 from edge.recorder.opus import OpusSide
 
@@ -86,7 +87,7 @@ class Channel:
             if kind in self.opus_types:
                 self._take_opus(packet, begin, size, now)
                 return
-            if self._was_opus and kind in g711.PAYLOAD_TYPES:
+            if self._was_opus and kind in PAYLOAD_TYPES:
                 self._was_opus, self._is_other_clock = False, True
         if ssrc != self._ssrc or self._is_other_clock:
             self._new_source(ssrc, sequence, timestamp, now)
@@ -110,7 +111,7 @@ class Channel:
             if kind == self.event_type:
                 self._key(packet, begin, size, at)
                 return
-            if kind not in g711.PAYLOAD_TYPES:
+            if kind not in PAYLOAD_TYPES:
                 self.foreign += 1
                 return
             if self.codec is None:
@@ -167,7 +168,7 @@ class Channel:
 
     def advance(self, samples: int = SAMPLES) -> None:
         """Let the window go on: what comes for the time before it is late."""
-        silence = bytes([g711.SILENCE[self.codec or 0]])
+        silence = bytes([SILENCE[self.codec or 0]])
         del self._bytes[:samples]
         self._bytes += silence * samples
         blocks = samples // BLOCK
@@ -231,7 +232,7 @@ class Channel:
 
     def _begin_with(self, kind: int) -> None:
         self.codec = kind
-        heard = bytes([g711.SILENCE[kind]])
+        heard = bytes([SILENCE[kind]])
         self._bytes[:] = heard * len(self._bytes)
 
     def _key(self, packet: bytearray | bytes, begin: int, size: int, at: int) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from custody import g711
 from custody.frame import BLOCK, BLOCKS, SAMPLES, Frame, State
+from custody.payload_types import SILENCE
 from edge.recorder import marks as noted
 from edge.recorder.channel import Channel
 from edge.recorder.marks import Marks
@@ -99,7 +99,7 @@ def _cover(
     last = min(len(states), -(-span[1] // BLOCK))
     if first >= last:
         return heard, states
-    silence = bytes([g711.SILENCE[side.codec or 0]]) * ((last - first) * BLOCK)
+    silence = bytes([SILENCE[side.codec or 0]]) * ((last - first) * BLOCK)
     return (
         heard[: first * BLOCK] + silence + heard[last * BLOCK :],
         states[:first] + bytes([state]) * (last - first) + states[last:],

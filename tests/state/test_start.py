@@ -101,7 +101,7 @@ LIBRARIES = {
     "edge.recorder": f"{WEB} structlog msgspec phonenumbers cryptography numpy obstore opuslib_next"
     " brotli greenlet typing_extensions",
     "edge.phone": "msgspec numpy typing_extensions",
-    "control_plane": f"{WEB} {STATE} phonenumbers cryptography obstore brotli numpy"
+    "control_plane": f"{WEB} {STATE} phonenumbers cryptography obstore brotli"
     " aiosqlite annotated_types argon2 bracex casbin joserfc prometheus_client"
     " pydantic pydantic_core simpleeval sqlalchemy typing_inspection wcmatch yaml",
 }
