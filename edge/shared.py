@@ -20,7 +20,8 @@ class SharedState:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         run_dir, edge = settings.run_dir, settings.edge
-        self.store = EtcdStore(settings.etcd, tls=_tls(settings))
+        tls = Tls.of(settings.etcd_ca, settings.etcd_cert, settings.etcd_key)
+        self.store = EtcdStore(settings.etcd, tls=tls)
         """That of all sites."""
         self.event_log = EventLog(run_dir / f"events-{edge}", reader=edge, clock=clock)
         disk = DiskCopy(run_dir / f"snapshot-{edge}.json")
@@ -44,8 +45,3 @@ class SharedState:
     def lives(self) -> Mapping[EdgeId, EdgeLife]:
         """Return the edges that live, as the mirror has them."""
         return {key: entry.value for key, entry in self.mirror.snapshot.edges.items()}
-
-
-def _tls(settings: Settings) -> Tls | None:
-    ca, cert, key = settings.etcd_ca, settings.etcd_cert, settings.etcd_key
-    return Tls(ca=ca, cert=cert, key=key) if ca and cert and key else None

@@ -84,9 +84,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
 
 
 def _etcd(settings: Settings) -> Store | None:
-    return EtcdStore(list(settings.etcd), tls=_tls(settings)) if settings.etcd else None
-
-
-def _tls(settings: Settings) -> Tls | None:
-    ca, cert, key = settings.etcd_ca, settings.etcd_cert, settings.etcd_key
-    return Tls(ca=ca, cert=cert, key=key) if ca and cert and key else None
+    if not settings.etcd:
+        return None
+    tls = Tls.of(settings.etcd_ca, settings.etcd_cert, settings.etcd_key)
+    return EtcdStore(list(settings.etcd), tls=tls)

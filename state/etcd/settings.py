@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from msgspec import Struct
 
@@ -29,6 +29,11 @@ class Tls(Struct, frozen=True, kw_only=True):
     ca: Path
     cert: Path
     key: Path
+
+    @classmethod
+    def of(cls, ca: Path | None, cert: Path | None, key: Path | None) -> Self | None:
+        """Return what settings name; None, which is no TLS, unless they name all three."""
+        return cls(ca=ca, cert=cert, key=key) if ca and cert and key else None
 
     def read(self) -> Pem:
         """Read the files as they are now: certificates are rotated.
