@@ -5,9 +5,7 @@ Owns which record tells what. Who may see which of it is decided elsewhere (`vie
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from msgspec import Struct
 
@@ -17,7 +15,7 @@ from edge.acd.eligibility import facts_of, live_sites, rest_ends_s
 from edge.acd.ending import UNKNOWN_CALLER
 from edge.acd.forecast import Staff, forecast, forecasts_for_newcomers
 from edge.acd.needs import Needs
-from edge.acd.present import reason_of, since_ms, sites_out_of_reach
+from edge.acd.present import Callers, between_s, reason_of, since_ms, sites_out_of_reach
 from state.model import (
     AgentId,
     CallId,
@@ -33,9 +31,6 @@ from state.model import (
     TicketState,
 )
 from state.snapshot import Snapshot
-
-MS: Final = 1000
-_WAITING: Final = frozenset({TicketState.GREETING, TicketState.QUEUED})
 
 
 class CallFacts(Struct, frozen=True, kw_only=True):
@@ -285,17 +280,15 @@ def queues(
 def _queue(
     queue: Queue, tickets: Iterable[Ticket], free: int, estimate_s: float | None, now: Now
 ) -> QueueFacts:
-    mine = list(tickets)
-    states = Counter(ticket.state for ticket in mine)
-    since = min((each.arrived_ms for each in mine if each.state in _WAITING), default=None)
+    callers = Callers.of(tickets, now)
     return QueueFacts(
         id=queue.id,
         tenant=queue.tenant,
         employer=queue.employer,
-        waiting=sum(states[state] for state in _WAITING),
-        longest_s=None if since is None else between_s(since, now.wall_ms),
-        ringing=states[TicketState.OFFERED],
-        talking=states[TicketState.CONNECTED],
+        waiting=callers.waiting,
+        longest_s=callers.longest_s,
+        ringing=callers.ringing,
+        talking=callers.talking,
         free=free,
         estimate_s=None if estimate_s is None else round(estimate_s, 1),
     )
@@ -335,8 +328,3 @@ def live_call(snapshot: Snapshot, call: str) -> Ticket | None:
     """Return the ticket of a call that runs."""
     entry = snapshot.tickets.get(CallId(call))
     return None if entry is None else entry.value
-
-
-def between_s(earlier_ms: int, later_ms: int) -> float:
-    """Return how long it was; never negative, whatever the clocks say."""
-    return round(max(0, later_ms - earlier_ms) / MS, 3)

@@ -69,7 +69,7 @@ class Screen:
     def line(self) -> str:
         """Return the present state in a line."""
         calls = self.wall.calls()
-        waiting = calls[TicketState.GREETING] + calls[TicketState.QUEUED]
+        waiting = sum(count for state, count in calls.items() if state.is_waiting)
         return (
             f"{self.since_s():.0f} s: {self.placed} of {len(self.scenario.calls)} calls placed,"
             f" {waiting} waiting, {calls[TicketState.OFFERED]} ringing,"

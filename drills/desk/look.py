@@ -5,7 +5,6 @@ Owns how records become rows. The states and the choices are those of `edge.acd`
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
@@ -18,7 +17,14 @@ from edge.acd.eligibility import unsuited_because
 from edge.acd.forecast import forecast, forecast_for_newcomer
 from edge.acd.line import place_of
 from edge.acd.needs import Needs
-from edge.acd.present import presence_of, reason_of, since_ms, sites_out_of_reach
+from edge.acd.present import (
+    Callers,
+    between_s,
+    presence_of,
+    reason_of,
+    since_ms,
+    sites_out_of_reach,
+)
 from edge.acd.reservation import place_number
 from state.model import (
     AgentId,
@@ -34,9 +40,6 @@ from state.model import (
     TicketState,
 )
 from state.snapshot import Snapshot
-
-MS = 1000
-_WAITING = frozenset({TicketState.GREETING, TicketState.QUEUED})
 
 
 def agent_rows(snapshot: Snapshot, now: Now) -> tuple[AgentRow, ...]:
@@ -86,18 +89,16 @@ def queue_rows(snapshot: Snapshot, agents: Iterable[AgentRow], now: Now) -> tupl
 def _queue_row(snapshot: Snapshot, queue: Queue, free: Iterable[AgentRow], now: Now) -> QueueRow:
     tickets = [e.value for e in snapshot.tickets.values() if e.value.queue == queue.id]
     agents = (snapshot.agents[row.agent].value for row in free)
-    needs = Needs.of_queue(queue)
-    states = Counter(ticket.state for ticket in tickets)
-    since_ms = min((t.arrived_ms for t in tickets if t.state in _WAITING), default=None)
+    needs, callers = Needs.of_queue(queue), Callers.of(tickets, now)
     dids = sorted(n for n, entry in snapshot.dids.items() if entry.value.queue == queue.id)
     return QueueRow(
         queue=queue.id,
         dids=tuple(dids),
         needs=levels(queue.needs),
-        waiting=sum(states[state] for state in _WAITING),
-        longest_s=None if since_ms is None else _between_s(since_ms, now.wall_ms),
-        ringing=states[TicketState.OFFERED],
-        talking=states[TicketState.CONNECTED],
+        waiting=callers.waiting,
+        longest_s=callers.longest_s,
+        ringing=callers.ringing,
+        talking=callers.talking,
         free=sum(1 for agent in agents if unsuited_because(agent, needs) is None),
         estimate_s=forecast_for_newcomer(snapshot, queue, now).wait_s,
     )
@@ -190,8 +191,8 @@ def running_row(snapshot: Snapshot, ticket: Ticket, wall_ms: int) -> CallRow:
         state=ticket.state,
         outcome=None,
         cause="",
-        waited_s=_between_s(ticket.arrived_ms, connected_ms or wall_ms),
-        talked_s=None if connected_ms is None else _between_s(connected_ms, wall_ms),
+        waited_s=between_s(ticket.arrived_ms, connected_ms or wall_ms),
+        talked_s=None if connected_ms is None else between_s(connected_ms, wall_ms),
         ended_ms=None,
         agent=ticket.agent,
         agent_site=None if agent is None else agent.value.site,
@@ -211,15 +212,11 @@ def ended_row(record: CallRecord) -> CallRow:
         state=None,
         outcome=record.outcome,
         cause=record.cause,
-        waited_s=_between_s(record.arrived_ms, connected_ms or record.ended_ms),
-        talked_s=None if connected_ms is None else _between_s(connected_ms, record.ended_ms),
+        waited_s=between_s(record.arrived_ms, connected_ms or record.ended_ms),
+        talked_s=None if connected_ms is None else between_s(connected_ms, record.ended_ms),
         held_s=record.held_s,
         ended_ms=record.ended_ms,
         agent=record.agent,
         agent_site=record.agent_site,
         estimate_s=record.estimate_s,
     )
-
-
-def _between_s(earlier_ms: int, later_ms: int) -> float:
-    return round(max(0, later_ms - earlier_ms) / MS, 3)

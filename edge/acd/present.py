@@ -1,4 +1,4 @@
-"""What a snapshot says of agents and sites beyond their state: since when, why, and who can reach.
+"""What a snapshot says of agents, queues and sites beyond their state: since when, why, how many.
 
 Owns what a wallboard shows beside the one word of `edge.acd.agent_state`. Stamps are the writers'
 wall clocks: for people, and no decision rests on them.
@@ -6,11 +6,15 @@ wall clocks: for people, and no decision rests on them.
 
 from __future__ import annotations
 
-from typing import Final, assert_never
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, Self, assert_never
+
+from msgspec import Struct
 
 from edge.acd.agent_state import AgentState
 from edge.acd.eligibility import rest_of_s
-from state.model import AgentId, PresenceState, SiteId
+from state.model import AgentId, Now, PresenceState, SiteId, Ticket, TicketState
 from state.snapshot import Snapshot
 
 _MS: Final = 1000
@@ -66,3 +70,31 @@ def since_ms(snapshot: Snapshot, agent: AgentId, state: AgentState) -> int | Non
             return None
         case _:
             assert_never(state)
+
+
+class Callers(Struct, frozen=True, kw_only=True):
+    """How far the callers of a queue have come."""
+
+    waiting: int
+    longest_s: float | None
+    """Since the first of those who wait came; None: nobody waits."""
+    ringing: int
+    talking: int
+
+    @classmethod
+    def of(cls, tickets: Iterable[Ticket], now: Now) -> Self:
+        """Count the tickets of one queue."""
+        mine = list(tickets)
+        states = Counter(each.state for each in mine)
+        waiting = [each.arrived_ms for each in mine if each.state.is_waiting]
+        return cls(
+            waiting=len(waiting),
+            longest_s=between_s(min(waiting), now.wall_ms) if waiting else None,
+            ringing=states[TicketState.OFFERED],
+            talking=states[TicketState.CONNECTED],
+        )
+
+
+def between_s(earlier_ms: int, later_ms: int) -> float:
+    """Return how long it was; never negative, whatever the clocks say."""
+    return round(max(0, later_ms - earlier_ms) / _MS, 3)

@@ -31,7 +31,7 @@ from edge.acd.merge import (
 from edge.acd.merged_places import Rank, rank_of
 from state import keys
 from state.errors import StoreError, UnavailableError
-from state.model import AgentId, CallId, EdgeId, TicketState
+from state.model import AgentId, CallId, EdgeId
 from state.overlay import Overlay
 from state.raw import KeyValue
 from state.snapshot import Snapshot
@@ -41,7 +41,6 @@ log = structlog.get_logger()
 
 AT_ONCE = 32
 AGAIN_S = 0.1
-_WAITING = frozenset({TicketState.GREETING, TicketState.QUEUED})
 
 
 class Merged(Struct, kw_only=True):
@@ -102,7 +101,7 @@ async def merge(
 
 def _is_waiting(overlay: Overlay, local: LocalCall) -> bool:
     ticket = overlay.snapshot.tickets.get(local.call)
-    return local.ticket is not None and ticket is not None and ticket.value.state in _WAITING
+    return local.ticket is not None and ticket is not None and ticket.value.state.is_waiting
 
 
 class _Merger:

@@ -17,13 +17,11 @@ from edge.acd.heirs import left_places
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import place_given_back, place_number
 from edge.calls.records import CallRecords, Landed
-from state.model import AgentId, CallId, DidNumber, Entry, Now, Place, TicketState
+from state.model import AgentId, CallId, DidNumber, Entry, Now, Place
 from state.snapshot import Snapshot
 from state.wake import Wake
 
 log = structlog.get_logger()
-
-_WAITING = frozenset({TicketState.GREETING, TicketState.QUEUED})
 
 
 class PlacedCall(Protocol):
@@ -105,4 +103,4 @@ def _to_be_had(snapshot: Snapshot, lost: Entry[Place], now: Now) -> AgentId | No
 
 def _may_have_one(held: Held) -> bool:
     ticket = held.ticket.value
-    return held.given is None and ticket.place is None and ticket.state in _WAITING
+    return held.given is None and ticket.place is None and ticket.state.is_waiting

@@ -108,6 +108,11 @@ class TicketState(StrEnum):
     OFFERED = "offered"
     CONNECTED = "connected"
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the caller has been given no agent yet."""
+        return self in {TicketState.GREETING, TicketState.QUEUED}
+
 
 class Ticket(Discreet, frozen=True, kw_only=True):
     """A caller's place. Written by the edge that holds the caller (`holder`).
