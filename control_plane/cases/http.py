@@ -38,10 +38,6 @@ Drafted: TypeAlias = Ask[CustomerPath, Nothing, CaseDraft]
 Changed: TypeAlias = Ask[CasePath, Nothing, CaseChange]
 
 
-async def _customer(ask: Drafted) -> Thing:
-    return customers.about(ask, await customers.load(ask, ask.at.customer))
-
-
 async def _case(ask: Named | Changed) -> store.Case:
     found = await store.find(ask.db, ask.tenant, ask.at.customer, ask.at.case)
     if found is None:
@@ -212,7 +208,7 @@ FEATURE = Feature(
             summary="Open a case on a customer",
             access=Permission.CASE_CREATE,
             handler=create,
-            thing=_customer,
+            thing=customers.named,
             at=CustomerPath,
             body=CaseDraft,
             answer=CaseView,

@@ -52,10 +52,6 @@ Changed: TypeAlias = Ask[CustomerPath, Nothing, CustomerChange]
 SECRETS = (NO_KEYS, UNKNOWN_FIELD, ERASED)
 
 
-async def _thing(ask: Named | Changed) -> Thing:
-    return service.about(ask, await service.load(ask, ask.at.customer))
-
-
 async def _one(ask: Named | Changed, customer: store.Customer) -> Answer[CustomerView]:
     return Answer(body=await service.one(ask, customer), version=customer.version)
 
@@ -207,7 +203,7 @@ FEATURE = Feature(
             summary="Show a customer",
             access=Permission.CUSTOMER_BASIC_READ_MASKED,
             handler=show,
-            thing=_thing,
+            thing=service.named,
             at=CustomerPath,
             answer=CustomerView,
             is_versioned=True,
@@ -218,7 +214,7 @@ FEATURE = Feature(
             summary="Change a customer",
             access=Permission.CUSTOMER_UPDATE,
             handler=change,
-            thing=_thing,
+            thing=service.named,
             at=CustomerPath,
             body=CustomerChange,
             answer=CustomerView,
@@ -231,7 +227,7 @@ FEATURE = Feature(
             summary="Show what happened with a customer",
             access=Permission.CUSTOMER_NOTES_READ_FULL,
             handler=show_history,
-            thing=_thing,
+            thing=service.named,
             at=CustomerPath,
             answer=HistoryView,
         ),

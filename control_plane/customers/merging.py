@@ -35,10 +35,6 @@ Shared: TypeAlias = Ask[Nothing, Listing, Nothing]
 Undone: TypeAlias = Ask[MergePath, Nothing, Nothing]
 
 
-async def _thing(ask: Named | Merged) -> Thing:
-    return service.about(ask, await service.load(ask, ask.at.customer))
-
-
 async def duplicates(ask: Named) -> DuplicatesView:
     """Return who has one of the customer's numbers, or the same name."""
     customer = await service.load(ask, ask.at.customer)
@@ -172,7 +168,7 @@ ROUTES: Routes = (
         summary="List who may be the same customer",
         access=Permission.CUSTOMER_MERGE,
         handler=duplicates,
-        thing=_thing,
+        thing=service.named,
         at=CustomerPath,
         answer=DuplicatesView,
     ),
@@ -182,7 +178,7 @@ ROUTES: Routes = (
         summary="Merge another customer into this one",
         access=Permission.CUSTOMER_MERGE,
         handler=merge,
-        thing=_thing,
+        thing=service.named,
         at=CustomerPath,
         body=MergeDraft,
         answer=MergeView,

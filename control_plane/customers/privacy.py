@@ -33,7 +33,7 @@ Held: TypeAlias = Ask[CustomerPath, Nothing, HoldChange]
 
 async def _thing(ask: Named | Held) -> Thing:
     await approvals.bring(ask)
-    return service.about(ask, await service.load(ask, ask.at.customer))
+    return await service.named(ask)
 
 
 async def state(ask: AnyAsk, what: str) -> str:

@@ -46,6 +46,11 @@ async def load(ask: AnyAsk, customer: str) -> Customer:
     return found
 
 
+async def named(ask: AnyAsk) -> Thing:
+    """Return the customer in the request's path, as the policy is asked. Raise `not-found`."""
+    return about(ask, await load(ask, ask.at.customer))
+
+
 async def calling(ask: AnyAsk, tenant: str, number: str) -> tuple[CustomerView, ...]:
     """Return what the subject may see of whoever has this number (E.164)."""
     found = await pop.calling(ask.db, tenant, number)

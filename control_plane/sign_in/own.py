@@ -25,7 +25,6 @@ from control_plane.sign_in.schemas import (
 )
 from control_plane.subjects import Thing
 from control_plane.users import service as users
-from control_plane.users import store as people
 from control_plane.users.tables import UserRow
 
 Mine: TypeAlias = Ask[Nothing, Nothing, Nothing]
@@ -102,25 +101,19 @@ async def change_password(ask: Changed) -> Answer[Nothing]:
     return Answer(body=None)
 
 
-async def _user(ask: Named) -> people.User:
-    found = await people.find(ask.db, ask.tenant, ask.at.user)
-    if found is None:
-        raise not_found()
-    return found
-
-
 async def _thing(ask: Named) -> Thing:
-    return users.thing(await _user(ask))
+    return users.thing(await users.load(ask, ask.at.user))
 
 
 async def list_of_user(ask: Named) -> SessionsView:
     """Return where a user is signed in."""
-    return _told(ask, await store.of_user(ask.db, (await _user(ask)).id, ask.now_ms))
+    user = await users.load(ask, ask.at.user)
+    return _told(ask, await store.of_user(ask.db, user.id, ask.now_ms))
 
 
 async def end_of_user(ask: Named) -> Answer[Nothing]:
     """End all sessions of a user."""
-    user = await _user(ask)
+    user = await users.load(ask, ask.at.user)
     ended = await store.end_of_user(ask.db, user.id, "ended", ask.now_ms)
     await ask.audit(user.id, detail={"sessions_ended": ended})
     ask.services.subjects.forget(user.id)

@@ -9,7 +9,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route
-from control_plane.errors import FORBIDDEN, VERSION_MISMATCH, ApiError, not_found
+from control_plane.errors import FORBIDDEN, VERSION_MISMATCH, ApiError
 from control_plane.ids import fresh
 from control_plane.passwords import hash_password
 from control_plane.permissions import Permission
@@ -25,15 +25,8 @@ Drafted: TypeAlias = Ask[Nothing, Nothing, UserDraft]
 Changed: TypeAlias = Ask[UserPath, Nothing, UserChange]
 
 
-async def _user(ask: Named | Changed) -> store.User:
-    found = await store.find(ask.db, ask.tenant, ask.at.user)
-    if found is None:
-        raise not_found()
-    return found
-
-
 async def _thing(ask: Named | Changed) -> Thing:
-    return service.thing(await _user(ask))
+    return service.thing(await service.load(ask, ask.at.user))
 
 
 def _check_may_grant(ask: Drafted | Changed, thing: Thing) -> None:
@@ -50,7 +43,7 @@ async def list_all(ask: Listed) -> Page[UserView]:
 
 async def show(ask: Named) -> Answer[UserView]:
     """Return one."""
-    user = await _user(ask)
+    user = await service.load(ask, ask.at.user)
     return Answer(body=service.view(user), version=user.version)
 
 
@@ -84,7 +77,7 @@ async def create(ask: Drafted) -> Answer[UserView]:
 
 async def change(ask: Changed) -> Answer[UserView]:
     """Change one; a password or roles too."""
-    user = await _user(ask)
+    user = await service.load(ask, ask.at.user)
     if ask.body.roles is not None:
         _check_may_grant(ask, service.thing(user))
     service.check_version(user, ask.version)
@@ -104,7 +97,7 @@ async def change(ask: Changed) -> Answer[UserView]:
         await end_of_user(ask.db, user.id, "changed", ask.now_ms)
     await ask.audit(user.id, detail={"changed": sorted(sent)})
     ask.services.subjects.forget(user.id)
-    now = await _user(ask)
+    now = await service.load(ask, ask.at.user)
     return Answer(body=service.view(now), version=now.version)
 
 

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from control_plane.api.ask import Ask
 from control_plane.api.model import instant
-from control_plane.errors import VERSION_MISMATCH, ApiError
+from control_plane.errors import VERSION_MISMATCH, ApiError, not_found
 from control_plane.permissions import Role
 from control_plane.subjects import ANY_TENANT, Subject, Thing
 from control_plane.users.errors import GRANT_TOO_HIGH
 from control_plane.users.schemas import UserView
-from control_plane.users.store import User
+from control_plane.users.store import User, find
 
 GRANTED_BY_PLATFORM = frozenset({Role.SRE, Role.BREAK_GLASS})
 """Roles over the machinery that all tenants share: no tenant gives them away."""
+
+
+async def load(ask: Ask[Any, Any, Any], user: str) -> User:
+    """Return one of the tenant's users. Raise `not-found`."""
+    found = await find(ask.db, ask.tenant, user)
+    if found is None:
+        raise not_found()
+    return found
 
 
 def thing(user: User) -> Thing:
