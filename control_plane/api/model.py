@@ -34,6 +34,11 @@ def instant(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
+def milliseconds(at: datetime | None) -> int | None:
+    """Return how many milliseconds after 1970 that is; of no time none."""
+    return None if at is None else round(at.timestamp() * 1000)
+
+
 def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Annotated, Any, Final, Generic, TypeVar
 
@@ -27,6 +27,7 @@ from control_plane.api.model import ApiModel
 from control_plane.errors import BAD_CURSOR, ApiError, invalid
 
 ItemT = TypeVar("ItemT", bound=ApiModel)
+RowT = TypeVar("RowT")
 MAX_PAGE = 200
 
 
@@ -92,7 +93,7 @@ async def fetch(  # noqa: PLR0913 - each is one thing a listing is made of
     columns: Mapping[str, ColumnElement[Any]],
     id_column: ColumnElement[str],
     default: str,
-) -> tuple[list[Row[Any]], str | None]:
+) -> tuple[Sequence[Row[Any]], str | None]:
     """Return a page's rows and the next cursor.
 
     `columns`: what may be sorted by, none of them nullable, and only what everybody who may list
@@ -108,12 +109,33 @@ async def fetch(  # noqa: PLR0913 - each is one thing a listing is made of
         statement = statement.where(_after(column, id_column, after, down=down))
     order = (column.desc(), id_column.desc()) if down else (column.asc(), id_column.asc())
     found = await connection.execute(statement.order_by(*order).limit(listing.limit + 1))
-    rows = list(found.all())
-    if len(rows) <= listing.limit:
-        return rows, None
-    rows = rows[: listing.limit]
-    last = rows[-1]._mapping  # noqa: SLF001 - SQLAlchemy's documented way to a row's columns
-    return rows, encode(Cursor(sort, last[column], last[id_column]))
+
+    def cursor(last: Row[Any]) -> Cursor:
+        values = last._mapping  # noqa: SLF001 - SQLAlchemy's documented way to a row's columns
+        return Cursor(sort, values[column], values[id_column])
+
+    return cut(found.all(), listing, cursor)
+
+
+def number_after(listing: Listing, sort: str) -> tuple[int, str] | None:
+    """Return the number and the id at which the page before ended; None: this is the first.
+
+    Of a listing whose rows are in the order of a number. Raise `bad-cursor`.
+    """
+    if listing.cursor is None:
+        return None
+    cursor = decode(listing.cursor, sort)
+    if not isinstance(cursor.value, int):
+        raise ApiError(BAD_CURSOR)
+    return cursor.value, cursor.id
+
+
+def cut(
+    rows: Sequence[RowT], listing: Listing, cursor: Callable[[RowT], Cursor]
+) -> tuple[Sequence[RowT], str | None]:
+    """Return a page of `rows`, and the next cursor if they are more than a page."""
+    page = rows[: listing.limit]
+    return page, encode(cursor(page[-1])) if len(rows) > listing.limit else None
 
 
 def _after(

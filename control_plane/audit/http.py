@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -12,7 +11,7 @@ from sqlalchemy import Select, select
 
 from control_plane.api import paging
 from control_plane.api.ask import Ask
-from control_plane.api.model import Nothing, instant
+from control_plane.api.model import Nothing, instant, milliseconds
 from control_plane.api.paging import Page
 from control_plane.api.route import Feature, Method, Route, Stream
 from control_plane.audit import note, reading
@@ -78,15 +77,12 @@ def _wanted(ask: Listed) -> Select[Any]:
     for name, column in _FILTERS.items():
         if (value := getattr(query, name)) is not None:
             statement = statement.where(column == value)
-    if query.since is not None:
-        statement = statement.where(AuditRow.at_ms >= _ms(query.since))
-    if query.until is not None:
-        statement = statement.where(AuditRow.at_ms < _ms(query.until))
+    since, until = milliseconds(query.since), milliseconds(query.until)
+    if since is not None:
+        statement = statement.where(AuditRow.at_ms >= since)
+    if until is not None:
+        statement = statement.where(AuditRow.at_ms < until)
     return statement
-
-
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
 
 
 async def _row(ask: Named) -> Mapping[Any, Any]:

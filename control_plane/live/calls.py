@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from control_plane.api import paging
 from control_plane.api.ask import Ask
-from control_plane.api.model import Nothing
+from control_plane.api.model import Nothing, milliseconds
 from control_plane.api.paging import Cursor, Page
 from control_plane.api.route import Check, Method, Route, Routes, Tx
 from control_plane.calls import store
 from control_plane.calls.store import PastCall
 from control_plane.customers.talking import TALKING
-from control_plane.errors import BAD_CURSOR, ApiError, not_found
+from control_plane.errors import not_found
 from control_plane.live import accounts, look, views
 from control_plane.live.desk import LIVE
 from control_plane.live.look import CallFacts, Whose
@@ -80,7 +79,7 @@ async def list_all(ask: Listed) -> Page[CallView]:
     """Return a page of calls, those that came last first."""
     query = ask.query
     paging.check_order(query, _SORT)
-    after = _after(query)
+    after = paging.number_after(query, _SORT)
     live = _running(ask, after)
     over: list[CallFacts] = []
     if _wants_past(query):
@@ -88,22 +87,9 @@ async def list_all(ask: Listed) -> Page[CallView]:
         found = await _over(ask, after)
         over = [past(row) for row in found if row.id not in live_ids]
     merged = sorted((*live, *over), key=_order, reverse=True)
-    items, rest = merged[: query.limit], merged[query.limit :]
-    following = None
-    if rest and items:
-        last = items[-1]
-        following = paging.encode(Cursor(_SORT, last.arrived_ms, last.id))
+    items, following = paging.cut(merged, query, lambda last: Cursor(_SORT, *_order(last)))
     seen = tuple(view(ask, call) for call in items if ask.sees(views.call_thing(call)))
     return Page[CallView](items=seen, next=following)
-
-
-def _after(query: CallListing) -> tuple[int, str] | None:
-    if query.cursor is None:
-        return None
-    cursor = paging.decode(query.cursor, _SORT)
-    if not isinstance(cursor.value, int):
-        raise ApiError(BAD_CURSOR)
-    return (cursor.value, cursor.id)
 
 
 def _order(call: CallFacts) -> tuple[int, str]:
@@ -134,7 +120,7 @@ def _running(ask: Listed, after: tuple[int, str] | None) -> list[CallFacts]:
 def _passes(call: CallFacts, query: CallListing) -> bool:
     names = ("queue", "agent", "site", "did", "state", "callback_of")
     wanted = {name: getattr(query, name) for name in names}
-    since, until = _ms(query.since), _ms(query.until)
+    since, until = milliseconds(query.since), milliseconds(query.until)
     return (
         all(value is None or getattr(call, name) == value for name, value in wanted.items())
         and (since is None or call.arrived_ms >= since)
@@ -146,13 +132,9 @@ async def _over(ask: Listed, after: tuple[int, str] | None) -> Iterable[PastCall
     """Return one row more than a page: whether there is another one."""
     query = ask.query
     wanted: dict[str, Any] = {name: getattr(query, name) for name in store.FILTERS}
-    wanted |= {"since": _ms(query.since), "until": _ms(query.until)}
+    wanted |= {"since": milliseconds(query.since), "until": milliseconds(query.until)}
     async with ask.services.database.read() as connection:
         return await store.latest(connection, ask.tenant, wanted, after, query.limit + 1)
-
-
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else round(at.timestamp() * 1000)
 
 
 # ---- one -----------------------------------------------------------------------------------------

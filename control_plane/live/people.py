@@ -43,9 +43,7 @@ async def list_agents(ask: Listed) -> Page[AgentLiveView]:
         if each.tenant == ask.tenant and each.id > after and _passes(each, query)
         if ask.sees(views.agent_thing(each))
     ]
-    page = found[: query.limit]
-    more = len(found) > query.limit
-    following = paging.encode(Cursor(_SORT, page[-1].id, page[-1].id)) if more else None
+    page, following = paging.cut(found, query, lambda last: Cursor(_SORT, last.id, last.id))
     return Page[AgentLiveView](items=tuple(_view(ask, each) for each in page), next=following)
 
 

@@ -73,17 +73,15 @@ async def show(ask: Any_) -> PolicyView:
 
 async def list_versions(ask: Listed) -> Page[PolicyVersionView]:
     """Return proposals, the newest first."""
-    query, before = ask.query, None
+    query = ask.query
     paging.check_order(query, _SORT)
-    if query.cursor is not None:
-        value = paging.decode(query.cursor, _SORT).value
-        before = value if isinstance(value, int) else 0
+    after = paging.number_after(query, _SORT)
+    before = None if after is None else after[0]
     found = await store.before(ask.db, ask.tenant, before, query.limit + 1)
     standing = await store.standing(ask.db, ask.tenant)
-    page, following = found[: query.limit], None
-    if len(found) > query.limit:
-        last = page[-1].number
-        following = paging.encode(Cursor(_SORT, last, str(last)))
+    page, following = paging.cut(
+        found, query, lambda last: Cursor(_SORT, last.number, str(last.number))
+    )
     items = tuple(_view(each, standing) for each in page)
     return Page[PolicyVersionView](items=items, next=following)
 

@@ -21,7 +21,6 @@ from control_plane.approvals import store as approvals
 from control_plane.approvals.state import STATES
 from control_plane.calls import store as calls
 from control_plane.customers.errors import NOT_SEARCHABLE
-from control_plane.errors import BAD_CURSOR, ApiError
 from control_plane.permissions import Permission
 from control_plane.recordings import finding, playing, ranges, searching
 from control_plane.recordings.errors import (
@@ -60,22 +59,11 @@ async def list_all(ask: Listed) -> Page[RecordingView]:
     query = ask.query
     paging.check_order(query, _SORT)
     wanted = searching.wanted(ask)
-    rows = await calls.latest(ask.db, ask.tenant, wanted, _after(query), query.limit + 1)
-    items, following = rows[: query.limit], None
-    if len(rows) > query.limit:
-        last = items[-1]
-        following = paging.encode(Cursor(_SORT, last.arrived_ms, last.id))
+    after = paging.number_after(query, _SORT)
+    rows = await calls.latest(ask.db, ask.tenant, wanted, after, query.limit + 1)
+    items, following = paging.cut(rows, query, lambda last: Cursor(_SORT, last.arrived_ms, last.id))
     seen = [call for call in items if ask.sees(finding.thing_of(call))]
     return Page[RecordingView](items=await views(ask, seen), next=following)
-
-
-def _after(query: RecordingListing) -> tuple[int, str] | None:
-    if query.cursor is None:
-        return None
-    cursor = paging.decode(query.cursor, _SORT)
-    if not isinstance(cursor.value, int):
-        raise ApiError(BAD_CURSOR)
-    return (cursor.value, cursor.id)
 
 
 async def _through_glass(ask: Named) -> Thing:

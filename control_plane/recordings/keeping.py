@@ -13,7 +13,7 @@ from control_plane.api.route import Answer, Method, Route, Routes, Tx
 from control_plane.approvals import store as approvals
 from control_plane.customers import turn
 from control_plane.customers.errors import LEGAL_HOLD, NO_KEYS
-from control_plane.errors import BAD_CURSOR, VERSION_MISMATCH, ApiError
+from control_plane.errors import VERSION_MISMATCH, ApiError
 from control_plane.holds import store as holds
 from control_plane.holds.store import Hold
 from control_plane.permissions import Permission
@@ -126,17 +126,11 @@ async def delete(ask: Named) -> None:
 async def list_deletions(ask: Listed) -> Page[DeletionView]:
     """Return what was deleted, what was ordered to be, and what each site has stated of it."""
     archive, query = _archive(ask), ask.query
-    after = None
-    if query.cursor is not None:
-        cursor = paging.decode(query.cursor, _SORT)
-        if not isinstance(cursor.value, int):
-            raise ApiError(BAD_CURSOR)
-        after = (cursor.value, cursor.id)
+    after = paging.number_after(query, _SORT)
     orders, told = await deletions.page(archive.database, ask.tenant, after, query.limit + 1)
-    shown = orders[: query.limit]
-    following = None
-    if len(orders) > query.limit:
-        following = paging.encode(Cursor(_SORT, shown[-1].ordered_ms, shown[-1].subject))
+    shown, following = paging.cut(
+        orders, query, lambda last: Cursor(_SORT, last.ordered_ms, last.subject)
+    )
     return Page[DeletionView](
         items=tuple(_deletion(archive, each, told) for each in shown), next=following
     )

@@ -7,13 +7,12 @@ tag that the recording itself bears does not.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, select
 
 from control_plane.api.ask import Ask
-from control_plane.api.model import Nothing
+from control_plane.api.model import Nothing, milliseconds
 from control_plane.customers.errors import NOT_SEARCHABLE
 from control_plane.customers.tables import NumberRow
 from control_plane.customers.tables import TagRow as CustomerTagRow
@@ -36,8 +35,8 @@ def wanted(ask: Listed) -> dict[str, Any]:
         "site": query.site,
         "code": query.disposition,
         "outcome": Outcome.ANSWERED,
-        "since": _ms(query.since),
-        "until": _ms(query.until),
+        "since": milliseconds(query.since),
+        "until": milliseconds(query.until),
         "min_s": query.min_length_s,
         "max_s": query.max_length_s,
         "callers": _callers(ask),
@@ -62,7 +61,3 @@ def _callers(ask: Listed) -> Select[str] | None:
         )
         found = found.where(NumberRow.customer.in_(tagged))
     return found
-
-
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else round(at.timestamp() * 1000)
