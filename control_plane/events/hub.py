@@ -297,7 +297,7 @@ class Hub:
         machines = {who for who, session in wanted if session == SERVICE}
         try:
             async with self._services.database.read() as connection:
-                found = await load_subjects(connection, wanted)
+                found = await load_subjects(connection, wanted, now.wall_ms)
                 tokens = await service_tokens.load_subjects(connection, machines)
         except DatabaseUnavailableError:
             for each in listeners:

@@ -176,16 +176,21 @@ async def load_subject(connection: AsyncConnection, user: str, session: str) -> 
 
 
 async def load_subjects(
-    connection: AsyncConnection, wanted: Iterable[tuple[str, str]]
+    connection: AsyncConnection, wanted: Iterable[tuple[str, str]], now_ms: int
 ) -> dict[tuple[str, str], Subject]:
-    """Return who has these ids and sessions, as `load_subject` does, for many at once."""
+    """Return who has these ids and sessions, as `load_subject` does, for many at once.
+
+    Also none whose session is over by its time: what listens has no token that would end.
+    """
     asked = sorted(wanted)
     found: dict[tuple[str, str], Subject] = {}
     for first in range(0, len(asked), _AT_ONCE):
         some = asked[first : first + _AT_ONCE]
         rows = await connection.execute(
             select(SessionRow.id, SessionRow.user_id).where(
-                SessionRow.id.in_([session for _, session in some]), SessionRow.ended_ms.is_(None)
+                SessionRow.id.in_([session for _, session in some]),
+                SessionRow.ended_ms.is_(None),
+                SessionRow.until_ms > now_ms,
             )
         )
         standing = {(row.user_id, row.id) for row in rows}

@@ -13,6 +13,7 @@ from control_plane.events.endings import Endings
 from control_plane.events.hub import HUB
 from control_plane.events.listener import Listener
 from control_plane.permissions import Role
+from control_plane.sign_in.store import LONGEST_MS
 from control_plane.subjects import Grant, Subject
 from control_plane.who import STALE_S
 from state import keys
@@ -356,6 +357,18 @@ async def test_a_session_that_ends_ends_its_stream(scene: Scene) -> None:
     person = await manager(scene)
     async with listening(person) as ear:
         assert (await person.ask("DELETE", "/v1/sessions/current")).status in (200, 204)
+        assert await ear.closed() == 4001
+
+
+async def test_a_session_whose_time_is_over_ends_its_stream(scene: Scene) -> None:
+    person = await manager(scene)
+    async with listening(person, CALLS) as ear:
+        await scene.advance(LONGEST_MS / 1000 - 1)
+        await scene.center.app[HUB].check()
+        await scene.arrive(1)
+        assert (await ear.of("calls"))["id"] == call_id(1)
+        await scene.advance(1)
+        await scene.center.app[HUB].check()
         assert await ear.closed() == 4001
 
 
