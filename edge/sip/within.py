@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from edge.sip import session_timer
+from edge.sip.asking import BYE_AGAIN_S, NO_DIALOG
 from edge.sip.core import SUPPORTED_LINE, Core, is_gone, retry_later
 from edge.sip.dialog import refreshed
 from edge.sip.errors import LocalError, RemoteError
@@ -339,6 +340,10 @@ class Within:
             self._send_offer(leg, peer, own)
             return
         leg.offer = None
+        if status == NO_DIALOG and leg.has_dialog:
+            # They have hung up, as a rule in this moment: it is their BYE that says so.
+            core.set_timer(leg, LegTimer.GONE, BYE_AGAIN_S)
+            return
         gone = is_gone(response) and leg.has_dialog
         if own.refresh:
             self._refresh_failed(leg, peer, gone=gone)

@@ -418,6 +418,42 @@ def test_an_offer_to_a_leg_that_is_gone_there_ends_here() -> None:
     network.run_out()
 
 
+@pytest.mark.parametrize("method", ["reinvite", "update"])
+@pytest.mark.parametrize("lost", [0, 1])
+def test_an_offer_to_who_has_just_hung_up_does_not_speak_for_them(method: str, lost: int) -> None:
+    """Their BYE and our offer have crossed, and the answer to the offer came first."""
+    network = Network()
+    caller, callee, out, incoming = established(network)
+    bye = LOST if lost else Fate((0.1,))
+    network.fates = iter([bye])
+    caller.stack.bye(out, network.now)
+    network.collect()
+    getattr(callee.stack, method)(incoming, OFFER, network.now)
+    network.run(0.05)
+    assert callee.events == []
+    network.run(1)
+    ended = callee.only(Ended)
+    assert (ended.by, ended.cause) == (EndedBy.REMOTE, "bye")
+    assert caller.only(Ended).cause == "bye"
+    assert not callee.of(OfferRefused)
+    network.run_out()
+
+
+def test_an_offer_to_who_is_gone_and_says_no_more_ends_the_call_in_their_name() -> None:
+    network = Network()
+    caller, callee, out, incoming = established(network)
+    network.lose(b"BYE")
+    caller.stack.bye(out, network.now)
+    network.run(33)
+    network.tamper = None
+    callee.stack.reinvite(incoming, OFFER, network.now)
+    network.run(2)
+    assert callee.events == []
+    network.run(1)
+    assert (callee.only(Ended).by, callee.only(Ended).cause) == (EndedBy.REMOTE, "gone")
+    network.run_out()
+
+
 # -- reliable provisional responses
 
 
