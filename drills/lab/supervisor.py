@@ -121,6 +121,9 @@ class Supervisor:
             ward.stopping = True
             self._signal(ward, signal.SIGCONT)
             self._signal(ward, signal.SIGTERM)
+            if ward.starts == 0 and ward.task is not None:
+                # It waits for others, who may never be ready.
+                ward.task.cancel()
         tasks = [ward.task for ward in wards if ward.task is not None]
         await self._notify_released()
         if tasks:

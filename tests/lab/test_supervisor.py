@@ -272,3 +272,18 @@ def test_the_pause_before_a_restart_doubles_up_to_its_bound() -> None:
     assert [policy.delay_s(deaths) for deaths in (1, 2, 3, 4, 5, 6, 100)] == pytest.approx(
         [0.2, 0.4, 0.8, 1.6, 3, 3, 3]
     )
+
+
+async def test_what_waits_for_a_process_that_never_comes_up_can_be_stopped(care: Care) -> None:
+    never = FileProbe(path=care.directory / "never")
+    specs = [
+        care.spec("first", "exec sleep 100", ready=never),
+        care.spec("second", "exec sleep 100", after=("first",)),
+    ]
+    starting = asyncio.create_task(care.supervisor.start(specs))
+    await until(lambda: (EventKind.STARTED, "first") in care.told)
+    starting.cancel()
+    await asyncio.wait({starting})
+    async with asyncio.timeout(20.0):
+        await care.supervisor.close(grace_s=0.2)
+    assert care.supervisor.names() == []
