@@ -29,14 +29,15 @@ def settle(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Write a file so that it is there whole or not at all, also after the power has gone.
 
-    Of two who write it at once, each with a file of its own until then, the last stays.
+    `mode`: who may read it, less what the umask takes. Of two who write it at once, each with a
+    file of its own until then, the last stays.
     """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()

@@ -18,6 +18,7 @@ from drills.desk.tables import table
 from drills.desk.words import lasting
 from drills.evidence import Evidence, verdict
 from drills.experiment import Experiment
+from drills.figures_file import write_figures
 from drills.setup.say import note
 from drills.shelf import HOME, Shelf, tamper
 from drills.sources import PRODUCT, digest
@@ -241,9 +242,10 @@ def _missed(before: Tally, shelf: Shelf, wanted: Sequence[Experiment]) -> list[D
 
 def _write(file: Path | None, answer: Tally) -> None:
     if file is not None:
-        part = file.with_suffix(".part")
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(answer), indent=2) + b"\n")
-        part.replace(file)
+        try:
+            write_figures(file, answer)
+        except OSError as error:
+            raise CommandError(f"{file} cannot be written: {error.strerror}", Exit.USAGE) from error
 
 
 def _print_tally(answer: Tally) -> None:

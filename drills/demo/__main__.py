@@ -26,6 +26,7 @@ from drills.demo.screen import Screen
 from drills.desk import doors
 from drills.desk.desk import Desk, Place
 from drills.desk.reception import open_desk
+from drills.figures_file import write_figures
 from drills.lab.errors import LabError
 from drills.lab.lab import PROJECT
 from drills.setup.say import note
@@ -108,9 +109,8 @@ async def _interrupt() -> None:
 
 
 def _write(file: Path, figures: dict[str, object]) -> None:
-    text = msgspec.json.format(msgspec.json.encode(figures), indent=2)
     try:
-        file.write_bytes(text + b"\n")
+        write_figures(file, figures)
     except OSError as error:
         raise DemoError(f"the figures cannot be written to {file}: {error.strerror}") from error
 

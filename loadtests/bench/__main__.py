@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from drills.figures_file import write_figures
 from drills.lab.enter import RUN_ROOT, enter, inside
 from drills.lab.errors import EnterError, LabError
 from drills.setup.say import note
@@ -69,7 +70,17 @@ def main(argv: list[str]) -> int:
         note("interrupted")
         return 130
     if options.json is not None:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+        return _written(options.json, figures)
+    return 0
+
+
+def _written(file: Path, figures: Mapping[str, object]) -> int:
+    """Write the figures; what has been printed stands, whether the disk takes them or not."""
+    try:
+        write_figures(file, figures)
+    except OSError as error:
+        note(f"{file} cannot be written: {error.strerror}")
+        return FAILED
     return 0
 
 
@@ -122,7 +133,10 @@ async def _all(options: argparse.Namespace) -> dict[str, object]:
         figures = await _one(piece.bench, is_quick=options.quick, changes=piece.effort)
         found[piece.name] = figures | {together.TOOK: round(time.monotonic() - began_s, 1)}
         if options.json is not None:
-            options.json.write_text(json.dumps(together.figures(found), indent=2) + "\n")
+            try:
+                write_figures(options.json, together.figures(found))
+            except OSError as error:
+                raise BenchError(f"{options.json} cannot be written: {error.strerror}") from error
     return together.figures(found)
 
 
@@ -131,9 +145,12 @@ def _measured(file: Path | None, kept: str) -> dict[str, Any]:
     if file is None:
         raise BenchError("--resume goes on with a file of figures: name it by --json")
     try:
-        found: dict[str, Any] = json.loads(file.read_text())[kept] if file.exists() else {}
-    except (OSError, ValueError, KeyError) as error:
+        whole = json.loads(file.read_text()) if file.exists() else {kept: {}}
+    except (OSError, ValueError, RecursionError) as error:
         raise BenchError(f"{file} holds no figures of `bench all`: {error}") from error
+    found = whole.get(kept) if isinstance(whole, dict) else None
+    if not (isinstance(found, dict) and all(isinstance(each, dict) for each in found.values())):
+        raise BenchError(f"{file} holds no figures of `bench all`: it has no {kept!r}")
     return found
 
 

@@ -25,6 +25,7 @@ from drills.desk import answers, asks, call_answers
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
 from drills.experiment import Fault
+from drills.figures_file import write_figures
 from drills.lab.lab import PROJECT
 from loadtests.bench.machine import machine
 from loadtests.load import books, complaints, figures, growth, processes, shapes
@@ -127,7 +128,10 @@ async def carry_out(start: Start) -> int:
         await asyncio.to_thread(logs.read), {fault.kind for _, fault in _planned(plan)}
     )
     report = _report(plan, limits, _rows(folder), _Found(kept, left, seen, complained))
-    await asyncio.to_thread(_keep, start, report)
+    try:
+        await asyncio.to_thread(_keep, start, report)
+    except OSError as error:
+        raise LoadError(f"the report cannot be written: {error}") from error
     tell("done", report=report)
     return 0 if report.held else 1
 
@@ -189,8 +193,7 @@ def _report(plan: Plan, limits: Limits, rows: tuple[TableRow, ...], more: _Found
 
 def _keep(start: Start, report: Report) -> None:
     if start.json is not None:
-        text = msgspec.json.format(msgspec.json.encode(report), indent=2)
-        Path(start.json).write_bytes(text + b"\n")
+        write_figures(Path(start.json), report)
     if start.html is not None:
         page = (Path(start.folder) / PAGE).read_text()
         Path(start.html).write_text(with_verdict(page, report))

@@ -99,5 +99,9 @@ def test_file_that_is_no_file_of_figures_is_not_gone_on_with(
     file.write_text(json.dumps({"queue": {}}))
     assert main(["all", "--resume", "--json", str(file)]) == 1
     assert f"{file} holds no figures of `bench all`" in capsys.readouterr().err
+    for text in ("[]", '{"pieces": 5}', '{"pieces": {"edge": 5}}', "[" * 100_000, '{"pieces"'):
+        file.write_text(text)
+        assert main(["all", "--resume", "--json", str(file)]) == 1
+        assert f"{file} holds no figures of `bench all`" in capsys.readouterr().err
     assert main(["all", "--resume"]) == 1
     assert "name it by --json" in capsys.readouterr().err
