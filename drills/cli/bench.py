@@ -121,8 +121,8 @@ def bench(  # noqa: PLR0913 - options of a command
     relay   Kamailio with our KEMI route against the same checks in native
             configuration: CPU a call, highest clean rate.
     site    Kamailio, an edge, rtpengine and etcd together: highest clean rate of
-            answered calls; what is served at five times that, and how soon
-            it is clean again afterwards.
+            answered calls; what is served at five times that, how long SIPp
+            waits for the last answers then, and how soon it is clean again.
     sites   CPU a call as the center has one to nine sites, with lines of 20 and
             200 ms between them: of the edge that has the call, and of those
             that look on.

@@ -38,9 +38,12 @@ async def climb(
     """
     first = rungs.first_rate
     highest, rate = 0.0, first
+    lowest = ""
+    """What was not clean at the lowest rate that did not hold."""
     while True:
         dirt = await _dirt_at(try_rate, rate, rungs.tries, tell)
         if dirt and highest == 0.0 and rate > first / 8:
+            lowest = f"{rate:.0f}/s: {dirt}"
             rate /= 2
             if rate <= first / 8:
                 return Climb(highest=0.0, ended_by=dirt)
@@ -48,7 +51,9 @@ async def climb(
         if dirt:
             break
         highest, rate = rate, rate * rungs.growth
-        if rate > rungs.most or (highest < first):
+        if highest < first:
+            return Climb(highest=highest, ended_by=lowest)
+        if rate > rungs.most:
             return Climb(highest=highest, ended_by=f"no rate above {highest:.0f} was tried")
     between = (highest * rate) ** 0.5
     if highest and not await _dirt_at(try_rate, between, rungs.tries, tell):

@@ -249,7 +249,8 @@ def site(figures: SiteFigures) -> dict[str, object]:
     table.add_row("times that SIPp really placed", _of(figures.offered, 1))
     if (per_cpu := figures.kept_per_cpu) is not None:
         table.add_row("served for a CPU second of the site, share of the peak's", _of(per_cpu, 3))
-    table.add_row("clean again after, s", _of(figures.recovery_s))
+    table.add_row("clean again after SIPp's last answer, s", _of(figures.recovery_s))
+    table.add_row("which came after the last call, s", _of(figures.drained_s))
     for part in (*PARTS, SIPP):
         table.add_row(f"cores that {part} took while calls came", _of(figures.cores(part)))
     return _told(figures.as_json(), table)

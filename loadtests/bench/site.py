@@ -6,10 +6,12 @@ takes its part of them: what comes out is what this machine carries, not what a 
 
 Overload is five times the highest clean rate for some seconds. `kept` is what was served in all of
 these but the first, as a share of that rate; `recovery_s` how long after its end the first clean
-slice begins, at half of that rate. SIPp and the refusals take their part of the cores meanwhile,
-which `cores` shows: what is left of two for the calls that are served is less than at the peak.
-`kept_per_cpu` leaves SIPp, and cores that nobody used, out of that: calls served for each second of
-the site's own CPU, its refusals included, as a share of what that is at the peak.
+slice begins, at half of that rate; null: none did. Its end is that of SIPp, which has waited for
+the last answers by then: for how long after the last call, `drained_s` says, so that the site is
+clean again no later than both together. SIPp and the refusals take their part of the cores
+meanwhile, which `cores` shows: what is left of two for the calls that are served is less than at
+the peak. `kept_per_cpu` leaves SIPp, and cores that nobody used, out of that: calls served for each
+second of the site's own CPU, its refusals included, as a share of what that is at the peak.
 """
 
 from __future__ import annotations
@@ -85,6 +87,9 @@ class Overload(Struct, frozen=True, kw_only=True):
     """That SIPp placed: on full cores it may place fewer than it was told to."""
     served_per_s: float
     recovery_s: float
+    """Endless: it was not clean again within `RECOVERS_WITHIN_S`."""
+    drained_s: float
+    """How long SIPp waited for its last answers, a second too much at most."""
     cores: dict[str, float]
     """That each part took while calls were placed; `sipp` too."""
     cpu_ms: float
@@ -117,6 +122,11 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
         return spread(each.recovery_s for each in self.overloads)
 
     @property
+    def drained_s(self) -> Spread:
+        """Return how long SIPp waited for its last answers."""
+        return spread(each.drained_s for each in self.overloads)
+
+    @property
     def kept_per_cpu(self) -> Spread | None:
         """Return what a CPU second of the site serves, as a share of that at the peak.
 
@@ -142,6 +152,7 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
                 "kept": round(self.kept.median, 3),
                 "kept_per_cpu": _or_none(self.kept_per_cpu),
                 "recovery_s": round(self.recovery_s.median, 2),
+                "drained_s": round(self.drained_s.median, 2),
                 "times": self.effort.times,
                 "times_placed": round(self.offered.median, 2),
                 "cores": {part: round(self.cores(part).median, 2) for part in (*PARTS, SIPP)},
@@ -249,7 +260,7 @@ async def measure(effort: Effort) -> SiteFigures:
         overloads = []
         with progress("bench site: overload", total=effort.rounds) as task:
             for _ in range(effort.rounds):
-                overloads.append(await _overload(site, found.highest, effort))
+                overloads.append(await overload(site, found.highest, effort))
                 last = overloads[-1]
                 task.advance(f"{last.served_per_s:.0f}/s of {last.offered_per_s:.0f}")
     return SiteFigures(effort=effort, climb=found, cpu_ms=cpu_ms, overloads=tuple(overloads))
@@ -265,21 +276,22 @@ async def costs(site: Site, rate: float, seconds: float) -> dict[str, float]:
     return {}
 
 
-async def _overload(site: Site, peak: float, effort: Effort) -> Overload:
+async def overload(site: Site, peak: float, effort: Effort) -> Overload:
+    """Send so many times the peak for some seconds; wait until the site is clean again."""
     run, spent = await site.paid_slice(effort.times * peak, effort.over_s)
     cores = run.steady_cores()
     if not cores:
         raise BenchError(f"calls were not placed for long enough: {effort.over_s:g} s")
     over_s = time.monotonic()
-    while True:
-        at_s = time.monotonic()
-        dirt = (await site.slice(peak / 2, SLICE_S)).dirt
-        if not dirt or at_s - over_s > RECOVERS_WITHIN_S:
-            break
+    recovery_s = math.inf
+    while math.isinf(recovery_s) and (at_s := time.monotonic()) - over_s <= RECOVERS_WITHIN_S:
+        if not (await site.slice(peak / 2, SLICE_S)).dirt:
+            recovery_s = at_s - over_s
     return Overload(
         offered_per_s=run.tally.steady.placed_per_s,
         served_per_s=run.tally.steady.succeeded_per_s,
-        recovery_s=at_s - over_s,
+        recovery_s=recovery_s,
+        drained_s=max(0.0, run.took_s - run.tally.steady.last_s),
         cores=cores,
         cpu_ms=1e3 * sum(spent[part] for part in PARTS) / (run.tally.succeeded or math.nan),
     )

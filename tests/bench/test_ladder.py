@@ -44,6 +44,7 @@ async def test_a_rung_that_was_disturbed_once_is_tried_again() -> None:
 async def test_when_the_first_rung_does_not_hold_a_lower_one_is_found() -> None:
     found = await up(Server(60.0))
     assert found.highest == 50.0
+    assert found.ended_by == "100/s: 3 lost"
 
 
 async def test_a_server_that_can_do_nothing_has_no_clean_rate() -> None:

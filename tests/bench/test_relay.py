@@ -46,6 +46,13 @@ def test_cores_are_those_while_calls_were_placed_and_not_those_of_the_wait_for_t
     assert replace(run, looks=run.looks[:1]).steady_cores() == {}
 
 
+def test_a_row_that_sipp_is_just_writing_does_not_count() -> None:
+    whole = f"{HEAD}\n2;80;70;78;2;5;7\n"
+    assert parse_statistics(f"{whole}3;160;80") == parse_statistics(whole)
+    with pytest.raises(ValueError, match="no row"):
+        parse_statistics(f"{HEAD}\n8")
+
+
 def test_a_file_without_rows_is_no_result() -> None:
     with pytest.raises(ValueError, match="no row"):
         parse_statistics(HEAD + "\n")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import pytest
 
+from loadtests.bench.cpu import Look
 from loadtests.bench.ladder import Climb
-from loadtests.bench.relay.sipp import SIPP
-from loadtests.bench.site import PARTS, Effort, Overload, SiteFigures
+from loadtests.bench.relay.sipp import SIPP, Run, Span, Tally
+from loadtests.bench.site import PARTS, Effort, Overload, Site, SiteFigures, overload
 
 
 def figures(*ms: float, peak_ms: float | None = 3.0) -> SiteFigures:
@@ -18,6 +20,7 @@ def figures(*ms: float, peak_ms: float | None = 3.0) -> SiteFigures:
             offered_per_s=500.0,
             served_per_s=70.0,
             recovery_s=0.0,
+            drained_s=8.5,
             cores=dict.fromkeys((*PARTS, SIPP), 0.2),
             cpu_ms=each,
         )
@@ -45,6 +48,7 @@ def test_without_a_clean_slice_at_the_peak_there_is_nothing_to_compare_with() ->
         "kept": 0.7,
         "kept_per_cpu": None,
         "recovery_s": 0.0,
+        "drained_s": 8.5,
         "times": 5.0,
         "times_placed": 5.0,
         "cores": dict.fromkeys((*PARTS, SIPP), pytest.approx(0.2)),
@@ -53,3 +57,44 @@ def test_without_a_clean_slice_at_the_peak_there_is_nothing_to_compare_with() ->
             "recovery_s": {"median": 0.0, "min": 0.0, "max": 0.0, "slices": 1},
         },
     }
+
+
+class Overloaded:
+    """A site that has been overloaded, and is clean again in the slice of that number."""
+
+    def __init__(self, clean_at: float) -> None:
+        self.clean_at = clean_at
+        self.slices = 0
+
+    async def paid_slice(self, rate: float, seconds: float) -> tuple[Run, dict[str, float]]:
+        """Say what SIPp has counted."""
+        steady = Span(first_s=1.0, last_s=seconds - 1.0, placed=round(4 * rate), succeeded=400)
+        tally = Tally(created=9, succeeded=4, failed=5, retransmissions=0, steady=steady)
+        looks = tuple(
+            Look(at_s=at_s, spent_s=dict.fromkeys((*PARTS, SIPP), at_s / 9)) for at_s in (1.0, 5.0)
+        )
+        return Run(tally=tally, own_s=1.0, looks=looks, took_s=13.0), dict.fromkeys(PARTS, 0.5)
+
+    async def slice(self, rate: float, seconds: float) -> Tally:
+        """Say how one slice went."""
+        assert rate * seconds > 0
+        self.slices += 1
+        failed = 0 if self.slices >= self.clean_at else 1
+        return Tally(created=5, succeeded=5 - failed, failed=failed, retransmissions=0)
+
+
+async def overloaded(clean_at: float) -> Overload:
+    return await overload(cast("Site", Overloaded(clean_at)), 100.0, Effort())
+
+
+async def test_a_site_that_is_never_clean_again_has_not_recovered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("loadtests.bench.site.RECOVERS_WITHIN_S", 0.02)
+    found = await overloaded(math.inf)
+    assert found.recovery_s == math.inf
+    assert (await overloaded(2)).recovery_s < 0.02
+
+
+async def test_how_long_sipp_waited_for_its_last_answers_is_told_beside() -> None:
+    assert (await overloaded(1)).drained_s == 8.0

@@ -24,6 +24,12 @@ PATIENCE_S: Final = 20.0
 LOOK_S: Final = 0.2
 """From one look at the meters to the next."""
 SIPP: Final = "sipp"
+_COUNTED: Final = (
+    "TotalCallCreated",
+    "SuccessfulCall(C)",
+    "FailedCall(C)",
+    "Retransmissions(C)",
+)
 _NO_METERS: Final[Mapping[str, CpuMeter]] = MappingProxyType({})
 
 
@@ -79,7 +85,12 @@ class Tally(Struct, frozen=True, kw_only=True):
 
 def parse_statistics(text: str) -> Tally:
     """Read the last row of a SIPp statistics file (`-trace_stat`). ValueError if there is none."""
-    rows = list(csv.DictReader(text.splitlines(), delimiter=";"))
+    rows = [
+        row
+        for row in csv.DictReader(text.splitlines(), delimiter=";")
+        # One that SIPp is just writing ends somewhere.
+        if all(row.get(name, "") is not None for name in _COUNTED)
+    ]
     if not rows:
         raise ValueError("no row of statistics")
     last = rows[-1]
@@ -162,6 +173,8 @@ class Run(Struct, frozen=True, kw_only=True):
     """SIPp's own CPU seconds."""
     looks: tuple[Look, ...]
     """At the meters, SIPp's own among them, all the while; at_s from SIPp's beginning."""
+    took_s: float = 0.0
+    """From SIPp's beginning to its end."""
 
     def steady_cores(self) -> dict[str, float]:
         """Return the cores that each part took while calls were placed all the time.
@@ -217,6 +230,7 @@ async def carrier(  # noqa: PLR0913 - each is what it says
         if process.returncode is None:
             process.kill()
             await process.wait()
+    took_s = time.monotonic() - began_s
     try:
         tally = parse_statistics(file.read_text())
     except (OSError, ValueError, KeyError) as error:
@@ -225,7 +239,7 @@ async def carrier(  # noqa: PLR0913 - each is what it says
         raise BenchError(
             f"SIPp counted none of its calls to {proxy.name}; it said: {what}"
         ) from error
-    return Run(tally=tally, own_s=spent_s, looks=tuple(looks))
+    return Run(tally=tally, own_s=spent_s, looks=tuple(looks), took_s=took_s)
 
 
 def times(run: Path) -> tuple[tuple[float, float], ...]:
