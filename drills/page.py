@@ -231,7 +231,12 @@ def _broken(evidence: Evidence) -> Iterator[tuple[str, ...]]:
     if not made:
         yield from ((escape(each.told()), "not made", "") for each in evidence.experiment.method)
     for moment in made:
-        over = [each for each in said if each.what.startswith(moment.what + _OVER)]
+        # The same may have been broken twice.
+        over = [
+            each
+            for each in said
+            if each.what.startswith(moment.what + _OVER) and each.at_ms >= moment.at_ms
+        ]
         ends = "nothing to undo"
         if over:
             by = over[0].what.removeprefix(moment.what + _OVER)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
-import os
 import random
+import secrets
 import shutil
 import tempfile
 import time
@@ -97,7 +97,7 @@ class Shelf:
         folder = self.folder(evidence.run)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, content in files.items():
-            (folder / name).write_bytes(content)
+            write_whole(folder / name, content)
         (folder / PAGE).write_text(page)
         write_whole(folder / EVIDENCE, seal(evidence, self._key()))
         return folder
@@ -124,7 +124,10 @@ class Shelf:
         """Yield every run's evidence, oldest first. TamperedError, also for one that is missing."""
         before = FIRST
         for run in self.runs():
-            evidence = self.read(run)
+            try:
+                evidence = self.read(run)
+            except TamperedError as error:
+                raise TamperedError(f"{run}: {error}") from error
             if evidence.previous != before:
                 raise TamperedError(f"before {run} there was another piece, which is not here")
             before = hash_of(self._content(run))
@@ -138,23 +141,39 @@ class Shelf:
         try:
             return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
         except FileNotFoundError:
-            key = Ed25519PrivateKey.generate()
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(key.private_bytes_raw())
-            return key
+            self._make_key(path)
+            return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+
+    def _make_key(self, path: Path) -> None:
+        """Make a key, whole; of two who do so at once, both go by the first one's."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own = path.with_name(f".key.{secrets.token_hex(4)}")
+        write_whole(own, Ed25519PrivateKey.generate().private_bytes_raw())
+        try:
+            with suppress(FileExistsError):
+                path.hardlink_to(own)
+        finally:
+            own.unlink()
 
 
 def tamper(shelf: Shelf, runs: Iterable[str]) -> tuple[int, int]:
-    """Change single bytes in copies of evidence; return how many, and how many were found."""
+    """Change single bytes in copies of evidence; return how many, and how many were found.
+
+    Of evidence that stands: of what is not there any more, or was changed already, nothing follows.
+    """
     tried = found = 0
     chance = random.Random("tamper")  # noqa: S311 - to be repeated
     key = shelf.public_key()
     for run in runs:
-        content, files = shelf.content(run)
+        try:
+            content, beside_it = shelf.content(run)
+            sealed = open_sealed(content, beside_it, key)
+        except (TamperedError, OSError):
+            continue
+        # Whoever has put something else there has changed nothing that was kept.
+        files = {name: beside_it[name] for name in sealed.files if beside_it[name]}
         for _ in range(TRIALS_A_RUN):
-            changed, beside = bytearray(content), dict(files)
+            changed, beside = bytearray(content), dict(beside_it)
             target = chance.choice(["", *files])
             if target:
                 other = bytearray(files[target])

@@ -10,7 +10,7 @@ from drills.cli.asking import print_json
 from drills.cli.drill_all import all_
 from drills.cli.drill_labs import run_some
 from drills.cli.drill_live import approve, ask, check_live, run_live
-from drills.cli.drill_report import kept, print_beside, report, tell
+from drills.cli.drill_report import last, print_beside, report, tell
 from drills.cli.drill_schedule import app as schedule_app
 from drills.cli.drill_words import Json, Keep, Name, Seed, every, one
 from drills.cli.errors import CommandError, Exit
@@ -50,10 +50,10 @@ def list_() -> None:
     For example:
       ./everline drill list
     """
-    last = {each.experiment.name: each for each in kept(Shelf())}
+    shelf = Shelf()
     rows = table("Drills", "drill", "what is broken", "last run", "")
     for name, experiment in every().items():
-        run = last.get(name)
+        run = last(shelf, name)
         how = "" if run is None else verdict(run)
         rows.add_row(name, experiment.title, "never" if run is None else run.run, how)
     console().print(rows)

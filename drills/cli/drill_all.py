@@ -16,7 +16,7 @@ from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.desk.tables import table
 from drills.desk.words import lasting
-from drills.evidence import Evidence, verdict
+from drills.evidence import Evidence, TamperedError, verdict
 from drills.experiment import Experiment
 from drills.figures_file import write_figures
 from drills.setup.say import note
@@ -232,7 +232,11 @@ def _missed(before: Tally, shelf: Shelf, wanted: Sequence[Experiment]) -> list[D
     found = []
     for run in shelf.runs():
         if run > newest:
-            each = done(shelf.read(run))
+            try:
+                each = done(shelf.read(run))
+            except (TamperedError, OSError) as error:
+                note(f"drill all: the evidence of {run} does not count: {error}")
+                continue
             name = (each.drill, each.plan_hash, each.seed)
             if each.plan_hash in plans and each.seed and name not in have:
                 have.add(name)

@@ -61,7 +61,7 @@ def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: st
             raise CommandError(str(error)) from error
         with shelf.adding(experiment.name) as (run, previous):
             evidence = live_drill.evidence_of(run, previous, experiment, ground, course)
-            before = [each for each in kept(shelf, experiment.name) if each.run < run]
+            before = kept(shelf, experiment.name, before=run)
             shelf.put(evidence, {}, page(evidence, before))
     tell(shelf, run)
     return Exit.OK if evidence.held else Exit.FAILED

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import cyclopts
 
+from drills.charts import LAST_RUNS
 from drills.cli.asking import print_json
 from drills.cli.drill_words import Json, Keep
 from drills.cli.errors import CommandError, Exit
@@ -52,10 +53,13 @@ def report(
     chosen = run or runs[-1]
     if chosen not in runs:
         raise CommandError(f"there is no run {chosen!r}; the last are: {', '.join(runs[-5:])}")
-    try:
-        if verify:
+    if verify:
+        try:
             count = sum(1 for _ in shelf.read_all())
-            note(f"{count} pieces of evidence are as they were written")
+        except TamperedError as error:
+            raise CommandError(f"evidence does not stand: {error}") from error
+        note(f"{count} pieces of evidence are as they were written")
+    try:
         if json:
             print_json(shelf.read(chosen), indent=2)
             return Exit.OK
@@ -77,7 +81,7 @@ def print_beside(shelf: Shelf, run: str) -> None:
 
 def _print(shelf: Shelf, chosen: str, file: Path) -> None:
     """Print the page of evidence that stands, made anew, to a PDF."""
-    before = [each for each in kept(shelf, shelf.read(chosen).experiment.name) if each.run < chosen]
+    before = kept(shelf, shelf.read(chosen).experiment.name, before=chosen)
     with tempfile.TemporaryDirectory(prefix="everline-page-") as folder:
         source = Path(folder) / PAGE
         source.write_text(page(shelf.read(chosen), before))
@@ -101,7 +105,7 @@ def _print(shelf: Shelf, chosen: str, file: Path) -> None:
 def tell(shelf: Shelf, chosen: str) -> None:
     """Print what a run found."""
     evidence = shelf.read(chosen)
-    before = [each for each in kept(shelf, evidence.experiment.name) if each.run < chosen]
+    before = kept(shelf, evidence.experiment.name, before=chosen)
     say = console().print
     say(f"{evidence.experiment.title}: {evidence.run}", style="bold")
     say(f"{evidence.end}: {evidence.why}", highlight=False)
@@ -114,15 +118,26 @@ def tell(shelf: Shelf, chosen: str) -> None:
     say(f"{shelf.folder(chosen) / PAGE}", style="dim", highlight=False, soft_wrap=True)
 
 
-def kept(shelf: Shelf, name: str = "") -> list[Evidence]:
-    """Return the runs that can be believed, the oldest first."""
-    found = []
-    for each in shelf.runs(name):
-        try:
-            evidence = shelf.read(each)
-        except (TamperedError, OSError):
-            sys.stderr.write(f"everline: the evidence of {each} does not stand\n")
-            continue
-        if name in {"", evidence.experiment.name}:
-            found.append(evidence)
-    return found
+def kept(shelf: Shelf, name: str, before: str = "") -> list[Evidence]:
+    """Return a drill's last runs that can be believed, the oldest first; `before` a run, if any.
+
+    To read all that is kept would take longer with every run of hundreds.
+    """
+    runs = [each for each in shelf.runs(name) if not before or each < before]
+    return list(filter(None, (_believed(shelf, name, each) for each in runs[-LAST_RUNS:])))
+
+
+def last(shelf: Shelf, name: str) -> Evidence | None:
+    """Return a drill's last run that can be believed."""
+    found = (_believed(shelf, name, each) for each in reversed(shelf.runs(name)))
+    return next(filter(None, found), None)
+
+
+def _believed(shelf: Shelf, name: str, run: str) -> Evidence | None:
+    """Return a run of a drill; None, and say so, where it does not stand."""
+    try:
+        evidence = shelf.read(run)
+    except (TamperedError, OSError):
+        sys.stderr.write(f"everline: the evidence of {run} does not stand\n")
+        return None
+    return evidence if evidence.experiment.name == name else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 import threading
@@ -155,6 +156,22 @@ def test_what_a_killed_command_had_brought_is_not_done_again(
     rest = Labs(2)
     assert asked(rest, monkeypatch, file) == Exit.OK
     assert rest.asked == [[("site_killed", 2), ("link_flaps", 2)]]
+
+
+def test_evidence_that_does_not_stand_is_told_of_and_keeps_no_series_from_going_on(
+    monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf = Shelf(file.parent / "kept")
+    due = list(still_to_do([experiment_of("site_killed"), experiment_of("link_flaps")], [], 2))
+    assert asked(Labs(), monkeypatch, file, minutes=0.0) == Exit.FAILED
+    Labs(2).run_some(due, shelf)
+    (shelf.folder("r000") / "callers.pcap").unlink()
+    rest = Labs(3)
+    assert asked(rest, monkeypatch, file) == Exit.OK
+    assert rest.asked[0][0] == ("site_killed", 1), "that one is done again"
+    assert "the evidence of r000 does not count: callers.pcap is missing" in capsys.readouterr().err
+    shutil.rmtree(shelf.folder("r001"))
+    assert asked(Labs(), monkeypatch, file) == Exit.OK, "what is in the file was judged"
 
 
 def test_runs_of_other_code_are_told_and_done_again_only_if_that_is_asked_for(

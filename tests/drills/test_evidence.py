@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from drills.cli.drill_report import last, report
+from drills.cli.errors import CommandError
 from drills.course import End
 from drills.evidence import (
     FIRST,
@@ -35,7 +38,7 @@ from drills.guards import Verdict
 from drills.library import experiment_of, experiments
 from drills.page import lines, page, regressions
 from drills.permit import Permit
-from drills.shelf import EVIDENCE, Shelf
+from drills.shelf import EVIDENCE, TRIALS_A_RUN, Shelf, tamper
 from drills.wording import FIGURES, limit, told
 from tests.acd.worlds import PATIENT
 
@@ -165,6 +168,71 @@ def test_a_piece_that_the_disk_took_half_of_is_not_on_the_shelf(tmp_path: Path) 
     assert len(list(shelf.read_all())) == 1
 
 
+def test_whoever_makes_the_key_at_the_same_time_goes_by_the_same_one(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as labs:
+        keys = set(labs.map(lambda _: Shelf(tmp_path).public_key(), range(8)))
+    assert len(keys) == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["key"]
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_disk_that_takes_no_key_leaves_none_that_nobody_could_read(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            Shelf(tmp_path).public_key()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(Shelf(tmp_path).public_key()) == 64
+
+
+def test_which_piece_does_not_stand_is_named(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    for name in ("r1", "r2", "r3"):
+        shelf.put(piece(name, shelf.last_hash()), FILES, "page")
+    (shelf.folder("r2") / "callers.pcap").unlink()
+    with pytest.raises(TamperedError, match=r"r2: callers\.pcap is missing"):
+        list(shelf.read_all())
+    with pytest.raises(CommandError, match=r"evidence does not stand: r2: callers\.pcap"):
+        report(verify=True, keep=tmp_path)
+
+
+def test_trials_are_made_of_what_was_kept_and_stands(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    for name in ("r1", "r2", "r3", "r4"):
+        files = {**FILES, "empty": b""} if name == "r4" else FILES
+        sums = {each: hash_of(content) for each, content in files.items()}
+        shelf.put(replace(piece(name, shelf.last_hash()), files=sums), files, "page")
+    (shelf.folder("r1") / "notes.txt").write_text("looked at by Olga")
+    (shelf.folder("r2") / "callers.pcap").unlink()
+    shutil.rmtree(shelf.folder("r3"))
+    tried, found = tamper(shelf, ["r1", "r2", "r3", "r4", "r9"])
+    assert (tried, found) == (2 * TRIALS_A_RUN, 2 * TRIALS_A_RUN)
+
+
+def test_the_last_run_of_each_drill_is_read_and_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf = Shelf(tmp_path)
+    names = []
+    for _ in range(3):
+        with shelf.adding("site_killed") as (run, previous):
+            shelf.put(piece(run, previous), FILES, "page")
+            names.append(run)
+    (shelf.folder(names[0]) / EVIDENCE).write_text("{}")
+    found = last(shelf, "site_killed")
+    assert found is not None
+    assert found.run == names[2]
+    assert capsys.readouterr().err == "", "what is older is not looked at"
+    (shelf.folder(names[2]) / EVIDENCE).write_text("{}")
+    found = last(shelf, "site_killed")
+    assert found is not None
+    assert found.run == names[1]
+    assert f"{names[2]} does not stand" in capsys.readouterr().err
+    assert last(shelf, "site_frozen") is None
+
+
 def test_runs_of_one_drill_are_found_without_reading_the_others(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     for drill in ("site_killed", "not_killed", "site_killed"):
@@ -206,6 +274,11 @@ def test_the_page_says_what_was_broken_and_lost_as_it_was_and_not_as_it_was_plan
     assert "<td>calls lost</td><td>2 of 60</td>" in text
     assert "<td>recordings that are missing or not whole</td><td>1 of 50</td>" in text
     assert "acknowledged writes that are gone" not in text, "nobody wrote"
+    again = replace(killed, after_s=20.0, at_ms=20_000)
+    again_over = replace(over, after_s=32.004, at_ms=32_000)
+    twice = page(replace(piece(), timeline=(killed, over, again, again_over)))
+    assert "<td>0.00 s</td><td>12.00 s, by timer</td>" in twice
+    assert "<td>20.00 s</td><td>32.00 s, by timer</td>" in twice
     late = replace(killed, who="runner", after_s=-0.002)
     assert "-0.00 s" not in page(replace(piece(), timeline=(late,)))
 
