@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 
+from edge.acd.heirs import Earlier
 from edge.acd.plan import Held
 from edge.alone.alone import Alone
 from edge.alone.mode import Mode
@@ -51,6 +52,7 @@ from state.model import (
     MAIN,
     AgentId,
     CallId,
+    DidNumber,
     Entry,
     Now,
     Probe,
@@ -379,6 +381,10 @@ class Assembly:
     def gone(self, call: CallId) -> None:
         """Forget a call that is over."""
         self.reserver.gone(call)
+
+    def earlier(self, caller: str, did: DidNumber) -> Earlier:
+        """Return what there is at other edges of a caller."""
+        return self.reserver.earlier(caller, did)
 
     async def enter(self, call: WaitingCall, ticket: Ticket, at: Now) -> Written:
         """Let a call that has just come into the line."""

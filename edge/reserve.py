@@ -23,7 +23,7 @@ from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
 from edge.acd.call_events import TurnedAway
 from edge.acd.eligibility import rings_from_s
 from edge.acd.granting import created_with_agent, reserved
-from edge.acd.heirs import left_places
+from edge.acd.heirs import Earlier, Numbers, left_places
 from edge.acd.index.index import MatchIndex
 from edge.acd.match import PASSED_OVER, Offering, silent
 from edge.acd.patience import Patience
@@ -38,7 +38,7 @@ from edge.waiting import AWAY_S, AloneTokens, HeldBack, Note, Waiters, WaitingCa
 from state.clock import Clock
 from state.discreet import fault
 from state.keys import Kind
-from state.model import AgentId, CallId, EdgeId, Entry, Now, QueueId, SiteId, Ticket
+from state.model import AgentId, CallId, DidNumber, EdgeId, Entry, Now, QueueId, SiteId, Ticket
 from state.snapshot import Delta, Snapshot
 from state.wake import Wake
 
@@ -87,6 +87,7 @@ class Reserver:
         self._told: frozenset[EdgeId] = frozenset()
         """Of which edges the log says that they are silent."""
         self._rivals = Rivals(clock.now().mono_s)
+        self._numbers = Numbers(edge)
         self._index = MatchIndex(edge)
         self._tasks: set[asyncio.Task[None]] = set()
         self.landed = 0
@@ -119,6 +120,7 @@ class Reserver:
         for _ in range(self._waiters.take(deltas)):
             self._rivals.came(self._clock.now().mono_s)
         self._silence.hears(deltas)
+        self._numbers.take(deltas)
         self._index.fold(self._waiters.ahead(snapshot), deltas)
         for delta in deltas:
             if delta.kind is Kind.TICKET:
@@ -282,6 +284,16 @@ class Reserver:
             self._wake.set()
 
     # -- who has just come
+
+    def earlier(self, caller: str, did: DidNumber) -> Earlier:
+        """Return what there is at other edges of whoever calls this DID from this number."""
+        calls = self._numbers.waiting(caller, did)
+        left = self._index.left_of(calls) if calls else None
+        # Where nobody has been matched since, the edge may have been heard.
+        is_left = left is not None and (
+            left.value.holder in self.silent or left.value.holder not in self._snapshot().edges
+        )
+        return Earlier(calls=calls, left=left if is_left else None)
 
     async def enter(self, call: WaitingCall, ticket: Ticket, at: Now) -> Written:
         """Create the ticket of a call that wants an agent as soon as it has come (`at`).

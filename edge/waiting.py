@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from edge.acd.call_events import TurnedAway
 from edge.acd.granting import NOT_YET, about_to_be_written, with_tickets
+from edge.acd.heirs import Earlier
 from edge.acd.token import Token
 from edge.calls.records import CallRecords, Written
 from state.keys import Kind
@@ -20,6 +21,7 @@ from state.model import (
     AgentId,
     CallId,
     Decision,
+    DidNumber,
     EdgeId,
     Entry,
     Now,
@@ -87,6 +89,10 @@ class Line(Protocol):
 
     def gone(self, call: CallId) -> None:
         """Hear that a call is over, or no longer held here."""
+        ...
+
+    def earlier(self, caller: str, did: DidNumber) -> Earlier:
+        """Return what there is at other edges of whoever calls this DID from this number."""
         ...
 
     async def enter(self, call: WaitingCall, ticket: Ticket, at: Now) -> Written:

@@ -70,12 +70,26 @@ def _note_of_past(record: CallRecord, found: PastAccount) -> str:
         return "No agent was ever chosen for it: this is how things stood when it ended."
     if record.decision.passed_on_by is not None:
         return _talks(record)
-    told = passed_over(found.explanation.passed_over)
+    explanation = found.explanation
+    told = " ".join(
+        each
+        for each in (stood_for(explanation.heir_of), passed_over(explanation.passed_over))
+        if each
+    )
     if not found.differs:
         return " ".join(each for each in (told, _talks(record)) if each)
     whose = "" if found.is_own else f" on the log of {found.reader}, which did not decide it"
     again = f"Decided again{whose}, {'; '.join(found.differs)}."
     return f"{told} {again}" if told else again
+
+
+def stood_for(call: CallId | None) -> str:
+    """Return at whose place a caller stood who had come again, in words; empty: at their own."""
+    if call is None:
+        return ""
+    return (
+        f"It stood at the place of call {call[:SHORT]}, of the same number, whose edge was silent."
+    )
 
 
 def passed_over(calls: Mapping[CallId, EdgeId]) -> str:

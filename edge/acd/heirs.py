@@ -7,9 +7,12 @@ agents: so whoever comes again is to stand where they stood, from the same momen
 
 The laws:
 
+- A ticket names the calls from its number to its DID that waited at other edges when it came
+  (`again_of`, by `Numbers`). They are named by call, so that a log, which has no numbers, tells who
+  stood where.
 - A ticket is *left behind* while its caller waits for an agent and its holder is silent, by what is
-  `asked` of the match, or is not alive by the snapshot. Its *heir* is a caller from the same number
-  to the same DID who came later to an edge that is neither, waits, and has no place but their own.
+  `asked` of the match, or is not alive by the snapshot. Its *heir* is a caller who names it, waits
+  at an edge that is neither, and has no place but their own.
 - Each ticket that is left behind has one heir, each heir one such ticket: who came again first has
   the best place. By the snapshot and the silent edges alone, so all who know them say the same.
 - An heir stands in the line as if they had the place already, and had waited as long before. Who is
@@ -25,16 +28,21 @@ Numbers can be spoofed and shared: all that is to be had by that is a better pla
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.ending import UNKNOWN_CALLER
 from edge.acd.line import place_of, standing_of
+from state.keys import Kind
 from state.model import CallId, DidNumber, EdgeId, EdgeLife, Entry, Place, Ticket, TicketState
-from state.snapshot import Snapshot
+from state.snapshot import Delta, Snapshot
 
+_MOST_NAMED: Final = 8
+"""A ticket names no more calls: so many of one number have had bad luck, or share it."""
 _Number = tuple[str, DidNumber]
 """Who calls, and what they have dialled."""
 _COMING: Final = frozenset({TicketState.GREETING, TicketState.QUEUED})
@@ -42,10 +50,64 @@ _WAITING: Final = _COMING | {TicketState.OFFERED}
 _NOBODY: Final = frozenset({"", UNKNOWN_CALLER})
 
 
+class Earlier(Struct, frozen=True, kw_only=True):
+    """What a caller who comes now has of calls that wait at other edges."""
+
+    calls: tuple[CallId, ...] = ()
+    """From the same number to the same DID, for `again_of`."""
+    left: Entry[Ticket] | None = None
+    """The one at whose place they would stand."""
+
+
+class Numbers:
+    """The calls that wait at other edges than `edge`, by number and DID."""
+
+    def __init__(self, edge: EdgeId) -> None:
+        self._edge = edge
+        self._calls: dict[_Number, dict[CallId, tuple[int, CallId]]] = {}
+        """And by what each is served."""
+        self._number_of: dict[CallId, _Number] = {}
+
+    def take(self, deltas: Iterable[Delta]) -> None:
+        """Take in what has changed."""
+        for delta in deltas:
+            if delta.kind is not Kind.TICKET:
+                continue
+            call = CallId(delta.id)
+            number = self._number_of.pop(call, None)
+            if number is not None:
+                calls = self._calls[number]
+                del calls[call]
+                if not calls:
+                    del self._calls[number]
+            entry = delta.after
+            ticket = None if entry is None else entry.value
+            if entry is not None and isinstance(ticket, Ticket) and self._may_be_left(ticket):
+                number = self._number_of[call] = (ticket.caller, ticket.did)
+                place = entry.create_revision if ticket.place is None else ticket.place
+                self._calls.setdefault(number, {})[call] = (place, call)
+
+    def waiting(self, caller: str, did: DidNumber) -> tuple[CallId, ...]:
+        """Return those of a number, who stands first first."""
+        calls = self._calls.get((caller, did), {}).values()
+        return tuple(call for _, call in sorted(calls)[:_MOST_NAMED])
+
+    def _may_be_left(self, ticket: Ticket) -> bool:
+        return (
+            ticket.holder != self._edge
+            and ticket.state in _WAITING
+            and ticket.callback_of is None
+            and ticket.caller not in _NOBODY
+        )
+
+
 def heirs(snapshot: Snapshot, silent: frozenset[EdgeId]) -> Mapping[CallId, CallId]:
     """Return whose place each heir has. `silent`: the edges that are said to be."""
+    come = [call for call, entry in snapshot.tickets.items() if entry.value.again_of]
+    if not come:
+        return {}
     found = Heirs()
-    found.look(snapshot, silent, ())
+    found.look(snapshot, silent, come)
     return found.places
 
 
@@ -90,10 +152,9 @@ class Heirs:
         """Whose place each heir has."""
         self._silent: frozenset[EdgeId] = frozenset()
         self._edges: Mapping[EdgeId, Entry[EdgeLife]] | None = None
-        self._calls: dict[_Number, set[CallId]] = {}
-        """All calls of each number of whose some are left behind."""
-        self._number_of: dict[CallId, _Number] = {}
-        """Of the calls in `_calls`."""
+        self._come: dict[CallId, Sequence[CallId]] = {}
+        """Who has come again, and the calls that each of them names."""
+        self._named: Counter[CallId] = Counter()
 
     def look(
         self, snapshot: Snapshot, silent: frozenset[EdgeId], changed: Collection[str]
@@ -102,126 +163,74 @@ class Heirs:
 
         `changed`: all whose tickets, or `Heir`s, have since the last look.
         """
-        if silent != self._silent or snapshot.edges is not self._edges:
-            self._silent, self._edges = silent, snapshot.edges
-            return self._look_at_all(snapshot, changed)
-        numbers = self._touched(snapshot, changed)
-        if numbers is None:
-            return self._look_at_all(snapshot, changed)
-        if not numbers:
+        is_other = silent != self._silent or snapshot.edges is not self._edges
+        self._silent, self._edges = silent, snapshot.edges
+        concerned = [call for call in changed if self._note(snapshot, CallId(call))]
+        if not concerned and not is_other:
             return ()
-        found = {
-            heir: left
-            for heir, left in self.places.items()
-            if (number := self._number_of.get(heir)) is not None and number not in numbers
-        }
-        for number in numbers:
-            found.update(self._paired(snapshot, number))
-            if not any(map(self._is_left, self._entries(snapshot, number))):
-                for call in list(self._calls[number]):
-                    self._forget(call)
-                del self._calls[number]
-        return self._take(found, changed)
-
-    def left_for(self, snapshot: Snapshot, caller: str, did: DidNumber) -> Entry[Ticket] | None:
-        """Return the best that is left behind of a number without an heir; as of the last look."""
-        if (caller, did) not in self._calls:
-            return None
-        had = frozenset(self.places.values())
-        left = filter(self._is_left, self._entries(snapshot, (caller, did)))
-        free = [each for each in self._unclaimed(snapshot, left) if each.value.call not in had]
-        return min(free, key=standing_of, default=None)
-
-    # ---- parts
-
-    def _touched(self, snapshot: Snapshot, changed: Iterable[str]) -> set[_Number] | None:
-        """Note what has become of calls; return their numbers; None: more are left behind."""
-        numbers: set[_Number] = set()
-        for each in changed:
-            call = CallId(each)
-            before = self._forget(call)
-            if before is not None:
-                numbers.add(before)
-            entry = snapshot.tickets.get(call)
-            if entry is None:
-                continue
-            number = (entry.value.caller, entry.value.did)
-            if number in self._calls:
-                self._calls[number].add(call)
-                self._number_of[call] = number
-                numbers.add(number)
-            elif self._is_left(entry):
-                return None
-        return numbers
-
-    def _look_at_all(self, snapshot: Snapshot, changed: Collection[str]) -> Collection[CallId]:
-        self._calls, self._number_of = {}, {}
-        tickets = snapshot.tickets
-        for each in tickets.values():
-            if self._is_left(each):
-                self._calls[each.value.caller, each.value.did] = set()
-        found: dict[CallId, CallId] = {}
-        if self._calls:
-            for call, entry in tickets.items():
-                number = (entry.value.caller, entry.value.did)
-                if number in self._calls:
-                    self._calls[number].add(call)
-                    self._number_of[call] = number
-            for number in self._calls:
-                found.update(self._paired(snapshot, number))
-        return self._take(found, changed)
-
-    def _take(self, found: Mapping[CallId, CallId], changed: Collection[str]) -> Collection[CallId]:
-        before, self.places = self.places, found
+        before, found = self.places, self._paired(snapshot)
+        self.places = found
         moved = {call for call, left in before.items() if found.get(call) != left}
         return moved | {
             call for call, left in found.items() if before.get(call) != left or left in changed
         }
 
-    def _forget(self, call: CallId) -> _Number | None:
-        number = self._number_of.pop(call, None)
-        if number is not None:
-            self._calls[number].discard(call)
-        return number
+    def left_of(self, snapshot: Snapshot, calls: Iterable[CallId]) -> Entry[Ticket] | None:
+        """Return the best of these that is left behind and has no heir, as of the last look."""
+        had = frozenset(self.places.values())
+        return min(self._left(snapshot, calls, had), key=standing_of, default=None)
 
-    def _paired(self, snapshot: Snapshot, number: _Number) -> Iterable[tuple[CallId, CallId]]:
-        entries = self._entries(snapshot, number)
-        left = sorted(self._unclaimed(snapshot, filter(self._is_left, entries)), key=standing_of)
-        come = sorted(filter(self._may_inherit, entries), key=_came)
-        for heir in come:
-            best = next((each for each in left if _came(each) < _came(heir)), None)
-            if best is not None:
-                left.remove(best)
-                yield heir.value.call, best.value.call
+    # ---- parts
 
-    def _entries(self, snapshot: Snapshot, number: _Number) -> list[Entry[Ticket]]:
-        found = (snapshot.tickets.get(call) for call in self._calls[number])
-        return [each for each in found if each is not None]
+    def _note(self, snapshot: Snapshot, call: CallId) -> bool:
+        """Note what a call has become; tell whether that may change who has whose place."""
+        concerns = call in self._named
+        for name in self._come.pop(call, ()):
+            concerns = True
+            self._named[name] -= 1
+            if not self._named[name]:
+                del self._named[name]
+        entry = snapshot.tickets.get(call)
+        if entry is not None and _may_inherit(entry.value):
+            concerns = True
+            self._come[call] = entry.value.again_of
+            self._named.update(entry.value.again_of)
+        return concerns
 
-    @staticmethod
-    def _unclaimed(snapshot: Snapshot, left: Iterable[Entry[Ticket]]) -> list[Entry[Ticket]]:
-        return [each for each in left if each.value.call not in snapshot.heirs]
+    def _paired(self, snapshot: Snapshot) -> dict[CallId, CallId]:
+        entries = (snapshot.tickets.get(call) for call in self._come)
+        come = [each for each in entries if each is not None and not self._is_away(each)]
+        found: dict[CallId, CallId] = {}
+        had = set[CallId]()
+        for heir in sorted(come, key=_came):
+            older = [
+                each
+                for each in self._left(snapshot, heir.value.again_of, had)
+                if _came(each) < _came(heir)
+            ]
+            left = min(older, key=standing_of, default=None)
+            if left is not None:
+                found[heir.value.call] = left.value.call
+                had.add(left.value.call)
+        return found
 
-    def _is_left(self, entry: Entry[Ticket]) -> bool:
-        ticket = entry.value
-        return (
-            self._is_away(ticket.holder)
-            and ticket.state in _WAITING
-            and ticket.callback_of is None
-            and ticket.caller not in _NOBODY
-        )
+    def _left(
+        self, snapshot: Snapshot, calls: Iterable[CallId], had: Collection[CallId]
+    ) -> Iterable[Entry[Ticket]]:
+        for call in calls:
+            entry = snapshot.tickets.get(call)
+            if entry is None or call in had or call in snapshot.heirs:
+                continue
+            if self._is_away(entry) and entry.value.state in _WAITING:
+                yield entry
 
-    def _may_inherit(self, entry: Entry[Ticket]) -> bool:
-        ticket = entry.value
-        return (
-            not self._is_away(ticket.holder)
-            and ticket.state in _COMING
-            and ticket.place is None
-            and ticket.callback_of is None
-        )
+    def _is_away(self, entry: Entry[Ticket]) -> bool:
+        holder = entry.value.holder
+        return holder in self._silent or self._edges is None or holder not in self._edges
 
-    def _is_away(self, edge: EdgeId) -> bool:
-        return edge in self._silent or self._edges is None or edge not in self._edges
+
+def _may_inherit(ticket: Ticket) -> bool:
+    return bool(ticket.again_of) and ticket.state in _COMING and ticket.place is None
 
 
 def _came(entry: Entry[Ticket]) -> tuple[int, CallId]:

@@ -33,6 +33,7 @@ from edge.sip import events as sip
 from edge.sip.errors import RemoteError
 from edge.sip.events import LegId
 from edge.sip.uri import parse_uri
+from edge.waiting import Line
 from state import keys
 from state.clock import Clock
 from state.keys import Kind, call_id_for
@@ -40,9 +41,7 @@ from state.model import (
     CallId,
     Did,
     DidNumber,
-    Entry,
     Now,
-    Place,
     Queue,
     SiteId,
     Ticket,
@@ -67,6 +66,12 @@ class Arrival(Struct, frozen=True, kw_only=True):
     """What the caller hears before the queue."""
 
 
+class _OldPlace(Struct, frozen=True):
+    """What a caller has left of an earlier call."""
+
+    has_heard_greeting: bool
+
+
 class Reception:
     """Takes the INVITEs that begin a call."""
 
@@ -82,6 +87,7 @@ class Reception:
         prompts: Prompts,
         holds: Callable[[CallId], bool],
         is_draining: Callable[[], bool],
+        line: Line,
         take: Callable[[Arrival], None],
     ) -> None:
         self._settings = settings
@@ -93,6 +99,7 @@ class Reception:
         self._prompts = prompts
         self._holds = holds
         self._is_draining = is_draining
+        self._line = line
         self._take = take
         self._writing: set[asyncio.Task[None]] = set()
         """Records of callers who were turned away."""
@@ -101,7 +108,7 @@ class Reception:
         """Let the call begin, send it on, or refuse it."""
         snapshot = self._snapshot()
         number = DidNumber(_user(invite.request_uri))
-        has_place = self._place_lost(invite, number) is not None
+        has_place = self._old_place(invite, number) is not None
         admission = admit(snapshot, number, self._clock.now(), has_place=has_place)
         call_id = call_id_for(invite.sip_call_id, invite.from_tag)
         if self._holds(call_id):
@@ -125,9 +132,14 @@ class Reception:
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         self._sip.reject(invite.leg, 503, reason=reason, headers=headers)
 
-    def _place_lost(self, invite: sip.IncomingInvite, number: DidNumber) -> Entry[Place] | None:
+    def _old_place(self, invite: sip.IncomingInvite, number: DidNumber) -> _OldPlace | None:
         """Return what this caller has left of an earlier call."""
-        return place_lost(left_places(self._snapshot()), _user(invite.from_uri), number)
+        caller = _user(invite.from_uri)
+        lost = place_lost(left_places(self._snapshot()), caller, number)
+        if lost is not None:
+            return _OldPlace(lost.value.has_heard_greeting)
+        left = self._line.earlier(caller, number).left
+        return None if left is None else _OldPlace(left.value.state is not TicketState.GREETING)
 
     def _turn_away(self, invite: sip.IncomingInvite, call_id: CallId, away: TurnedAway) -> None:
         """Say no for the whole center: every edge would."""
@@ -150,8 +162,8 @@ class Reception:
     def _begin(self, invite: sip.IncomingInvite, call_id: CallId, admitted: Admitted) -> None:
         queue, did = admitted.queue, admitted.did
         greeting = did.greeting or queue.greeting
-        lost = self._place_lost(invite, did.number)
-        if lost is not None and lost.value.has_heard_greeting:
+        old = self._old_place(invite, did.number)
+        if old is not None and old.has_heard_greeting:
             greeting = None
         ticket = self._ticket(invite, call_id, did, queue, self._clock.now())
         number = international(ticket.caller, ticket.region)
@@ -201,6 +213,7 @@ class Reception:
             sip_call_id=_clean(invite.sip_call_id),
             arrived_ms=at.wall_ms,
             region=region_of(self._snapshot(), did.tenant, did.number),
+            again_of=self._line.earlier(caller, did.number).calls,
         )
 
 

@@ -104,6 +104,7 @@ class Switchboard:
             prompts=self._prompts,
             holds=self.holds,
             is_draining=lambda: self.is_draining,
+            line=line,
             take=self._begin,
         )
         self.is_draining = False

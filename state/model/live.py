@@ -169,6 +169,9 @@ class Ticket(Discreet, frozen=True, kw_only=True):
     """Since when the present one goes on, if there were others before; else `connected_ms` says."""
     region: str = ""
     """In which country's form the calling number came; empty: nobody says."""
+    again_of: tuple[CallId, ...] = ()
+    """Calls from this number to this DID that waited at other edges when this one came: see
+    `edge.acd.heirs`."""
 
 
 class Place(Discreet, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from edge.acd.ending import UNKNOWN_CALLER
 from edge.acd.explain import explain
-from edge.acd.heirs import Heirs, at_their_places, heirs
+from edge.acd.heirs import Heirs, Numbers, at_their_places, heirs
 from edge.acd.index.index import MatchIndex
 from edge.acd.line import standing_of, waiting_calls
 from edge.acd.match import NOTHING_ASKED, PASSED_OVER, match, silent
@@ -29,6 +29,7 @@ from state.model import (
 )
 from tests.acd.worlds import NOW, PATIENT, World, at, call_id, ticket
 
+QUEUED, OFFERED, GREETING = TicketState.QUEUED, TicketState.OFFERED, TicketState.GREETING
 OLD, BETWEEN, AGAIN = call_id(1), call_id(2), call_id(3)
 CALLER = "+4915777"
 B1 = frozenset({EdgeId("b1")})
@@ -41,13 +42,18 @@ def of_caller(number: int, **how: object) -> Ticket:
     return replace(ticket(number, holder=holder, sales=1), **{"caller": CALLER, **how})
 
 
+def again_of(number: int, *earlier: int, **how: object) -> Ticket:
+    """Return the ticket of the same caller, who names their earlier calls."""
+    return of_caller(number, **{"again_of": tuple(map(call_id, earlier or (1,))), **how})
+
+
 def scene(*, old: Ticket | None = None, again: Ticket | None = None) -> World:
     """Let a caller be lost with b1, another come, and the first again; one agent is free."""
     world = World()
     world.agent("ann", sales=1)
     world.set_ticket(old or of_caller(1, holder="b1"))
     world.ticket(2, sales=1)
-    world.set_ticket(again or of_caller(3))
+    world.set_ticket(again or again_of(3))
     return world
 
 
@@ -84,7 +90,7 @@ def test_when_the_edge_is_heard_again_each_stands_at_their_own_place() -> None:
 
 
 def test_the_wait_before_counts_as_the_old_ticket_says() -> None:
-    world = scene(old=of_caller(1, holder="b1", waited_s=30.0), again=of_caller(3, waited_s=2.0))
+    world = scene(old=of_caller(1, holder="b1", waited_s=30.0), again=again_of(3, waited_s=2.0))
     world.set_queue(Queue(id=QueueId("sales"), needs=(), aging_s=10.0, aging_ceiling=9))
     line = waiting_calls(at_their_places(world.snapshot, {AGAIN: OLD}), at(5))
     assert {each.entry.value.call: each.level for each in line}[AGAIN] == 3
@@ -93,22 +99,17 @@ def test_the_wait_before_counts_as_the_old_ticket_says() -> None:
 @pytest.mark.parametrize(
     ("old", "again"),
     [
-        pytest.param({}, {"caller": "+4915778"}, id="another number"),
-        pytest.param({}, {"did": DidNumber("4930199")}, id="another DID"),
-        pytest.param({"caller": UNKNOWN_CALLER}, {"caller": UNKNOWN_CALLER}, id="no number"),
-        pytest.param({"caller": ""}, {"caller": ""}, id="an empty number"),
+        pytest.param({}, {"again_of": ()}, id="names nobody"),
         pytest.param({"state": TicketState.CONNECTED}, {}, id="they talk"),
-        pytest.param({"callback_of": call_id(9)}, {}, id="they are to be called back"),
-        pytest.param({}, {"callback_of": call_id(9)}, id="is being called back"),
         pytest.param({}, {"place": 10_000}, id="has a place of another call"),
         pytest.param({}, {"state": TicketState.CONNECTED}, id="has somebody"),
         pytest.param({}, {"holder": EdgeId("b1")}, id="at the same edge"),
     ],
 )
-def test_nobody_inherits_but_from_the_same_number_to_the_same_did_who_waits(
+def test_nobody_inherits_but_who_names_one_who_waits_and_waits_elsewhere(
     old: dict[str, object], again: dict[str, object]
 ) -> None:
-    world = scene(old=of_caller(1, **{"holder": "b1", **old}), again=of_caller(3, **again))
+    world = scene(old=of_caller(1, **{"holder": "b1", **old}), again=again_of(3, **again))
     assert heirs(world.snapshot, B1) == {}
 
 
@@ -120,14 +121,14 @@ def test_who_heard_the_greeting_or_a_telephone_that_rang_had_a_place(state: Tick
 
 def test_who_came_before_the_lost_call_has_not_come_again() -> None:
     world = World()
-    world.set_ticket(of_caller(3))
+    world.set_ticket(again_of(3))
     world.set_ticket(of_caller(1, holder="b1"))
     assert heirs(world.snapshot, B1) == {}
 
 
 def test_of_two_who_come_again_one_has_the_place() -> None:
     world = scene()
-    world.set_ticket(of_caller(4))
+    world.set_ticket(again_of(4))
     assert heirs(world.snapshot, B1) == {AGAIN: OLD}
 
 
@@ -135,8 +136,8 @@ def test_of_two_places_who_comes_first_has_the_better_one_whichever_was_lost_fir
     world = World()
     world.set_ticket(of_caller(5, holder="b1", place=7))
     world.set_ticket(of_caller(6, holder="b1", place=3))
-    world.set_ticket(of_caller(7, holder="c1"))
-    world.set_ticket(of_caller(8))
+    world.set_ticket(again_of(7, 5, 6, holder="c1"))
+    world.set_ticket(again_of(8, 5, 6))
     assert heirs(world.snapshot, B1) == {call_id(7): call_id(6), call_id(8): call_id(5)}
 
 
@@ -163,8 +164,11 @@ def test_an_explanation_says_at_whose_place_a_call_stands() -> None:
 Change = Callable[[World], object]
 
 
-def _put(number: int, caller: str, state: TicketState, holder: str, place: int | None) -> Change:
-    record = of_caller(number, caller=caller, holder=holder, state=state, place=place)
+def _put(
+    number: int, earlier: Sequence[int], state: TicketState, holder: str, place: int | None
+) -> Change:
+    named = tuple(map(call_id, earlier))
+    record = of_caller(number, again_of=named, holder=holder, state=state, place=place)
     return lambda world: world.set_ticket(record)
 
 
@@ -173,7 +177,7 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(
         _put,
         NUMBERS,
-        st.sampled_from("xy"),
+        st.lists(NUMBERS, max_size=3, unique=True),
         st.sampled_from(TicketState),
         st.sampled_from(["a1", "b1", "c1"]),
         st.sampled_from([None, None, None, 1]),
@@ -272,29 +276,77 @@ def test_the_index_sees_an_edge_fall_silent_and_wake_up_and_what_is_written_mean
     assert first(SILENT) == AGAIN
     world.drop(keys.ticket(OLD))
     assert first({}) == BETWEEN
-    world.set_ticket(of_caller(4))
+    world.set_ticket(again_of(4))
     assert first({}) == BETWEEN
 
 
-def test_what_is_left_of_a_number_is_told_to_the_next_who_comes() -> None:
+def test_what_is_left_for_the_next_who_comes_is_told() -> None:
     world, index = World(), MatchIndex(EdgeId("a1"))
     world.agent("ann", sales=1)
     for number in (1, 2):
         world.set_ticket(of_caller(number, holder="b1"))
     index.fold(world.snapshot, world.deltas)
-    did = of_caller(1).did
+    both = (call_id(2), call_id(1))
 
     def left() -> CallId | None:
         index.offers(NOW, asked=SILENT)
-        entry = index.left_for(CALLER, did)
+        entry = index.left_of(both)
         return None if entry is None else entry.value.call
 
     index.offers(NOW)
-    assert index.left_for(CALLER, did) is None
+    assert index.left_of(both) is None
     assert left() == call_id(1)
-    assert index.left_for("+4915778", did) is None
+    assert index.left_of((call_id(9),)) is None
     for number, then in ((3, call_id(2)), (4, None)):
         world.deltas.clear()
-        world.set_ticket(of_caller(number))
+        world.set_ticket(again_of(number, 1, 2))
         index.fold(world.snapshot, world.deltas)
         assert left() == then
+
+
+# -- who is who
+
+
+def test_a_caller_is_told_of_calls_from_their_number_to_their_did_at_other_edges() -> None:
+    world, numbers = World(), Numbers(EdgeId("a1"))
+    did = of_caller(1).did
+    others: dict[int, dict[str, object]] = {
+        2: {"caller": "+4915778"},
+        3: {"did": DidNumber("4930199")},
+        4: {"holder": EdgeId("a1")},
+        5: {"state": TicketState.CONNECTED},
+        6: {"callback_of": call_id(99)},
+    }
+    for number, how in others.items():
+        world.set_ticket(of_caller(number, **{"holder": "b1", **how}))
+    for number, place, state in ((7, None, OFFERED), (1, 2, QUEUED), (8, None, GREETING)):
+        world.set_ticket(of_caller(number, holder="c1", place=place, state=state))
+    numbers.take(world.deltas)
+    assert numbers.waiting(CALLER, did) == (call_id(1), call_id(7), call_id(8))
+    world.deltas.clear()
+    world.drop(keys.ticket(call_id(7)))
+    world.set_ticket(of_caller(8, holder="c1", state=TicketState.CONNECTED))
+    world.set_ticket(of_caller(5, holder="c1"))
+    numbers.take(world.deltas)
+    assert numbers.waiting(CALLER, did) == (call_id(1), call_id(5))
+    world.deltas.clear()
+    for number in (1, 5):
+        world.drop(keys.ticket(call_id(number)))
+    numbers.take(world.deltas)
+    assert numbers.waiting(CALLER, did) == ()
+
+
+@pytest.mark.parametrize("caller", ["", UNKNOWN_CALLER])
+def test_who_withholds_their_number_is_not_known_again(caller: str) -> None:
+    world, numbers = World(), Numbers(EdgeId("a1"))
+    world.set_ticket(of_caller(1, caller=caller, holder="b1"))
+    numbers.take(world.deltas)
+    assert numbers.waiting(caller, of_caller(1).did) == ()
+
+
+def test_no_more_are_named_than_a_ticket_has_room_for() -> None:
+    world, numbers = World(), Numbers(EdgeId("a1"))
+    for number in range(20):
+        world.set_ticket(of_caller(number, holder="b1"))
+    numbers.take(world.deltas)
+    assert numbers.waiting(CALLER, of_caller(1).did) == tuple(map(call_id, range(8)))

@@ -74,7 +74,8 @@ def _ticket(number: int, state: TicketState, wants: dict[str, int], tried: list[
             queue=("sales", "help", "gone")[number % 5 % 3],
         )
         if number % 3:
-            record = replace(record, caller="+4915")
+            earlier = tuple(call_id(each) for each in range(number % 3, 12, 3))
+            record = replace(record, again_of=earlier)
         if number % 5 == 0:
             record = replace(record, tenant=TenantId("acme"))
         if number % 4 == 0:

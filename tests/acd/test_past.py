@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from edge.acd.eligibility import Reason
 from edge.acd.granting import about_to_be_written, with_tickets
-from edge.acd.match import match
+from edge.acd.match import PASSED_OVER, match
 from edge.acd.past import account_of_decision, account_of_end
 from state import keys
 from state.eventlog import lines
@@ -15,7 +15,7 @@ from state.eventlog.past import moment
 from state.model import AgentId, CallId, Decision, Now, SiteId, TicketState
 from state.raw import Change
 from state.snapshot import Snapshot
-from tests.acd.worlds import NOW, World, at, call_id
+from tests.acd.worlds import NOW, World, at, call_id, ticket
 
 
 class Logged(World):
@@ -226,3 +226,20 @@ def test_a_call_unknown_to_the_log_has_no_account() -> None:
     assert then is not None
     assert account_of_decision(then, call_id(5), decision) is None
     assert isinstance(then.since, Now)
+
+
+def test_who_stood_at_whose_place_is_told_by_a_log_which_has_no_numbers() -> None:
+    world = Logged()
+    world.agent("ann", sales=3)
+    old = world.ticket(1, holder="b1", sales=3)
+    world.ticket(2, sales=3)
+    again = world.set_ticket(replace(ticket(3, sales=3), again_of=(old,)))
+    asked = {old: PASSED_OVER}
+    (offering,) = match(world.told(), at(2), asked=asked)
+    assert offering.call == again
+    then = moment(lines.read(world.data), offering.decision.revision, again)
+    assert then is not None
+    assert then.snapshot.tickets[old].value.caller == ""
+    found = account_of_decision(then, again, replace(offering.decision, asked=asked))
+    assert found is not None
+    assert (found.differs, found.explanation.heir_of) == ((), old)

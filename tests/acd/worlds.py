@@ -260,7 +260,7 @@ def ticket(  # noqa: PLR0913  the fields that matter to a match
         holder=EdgeId(holder),
         site=SiteId(holder[0]),
         via=SiteId(holder[0]),
-        caller=f"+49151{number:05d}",
+        caller="+4915100000",
         sip_call_id=f"{number}@carrier",
         arrived_ms=WALL_MS,
         agent=None if agent is None else AgentId(agent),

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from drills.desk.account import of_past, passed_over
+from drills.desk.account import of_past, passed_over, stood_for
 from drills.desk.past import find
 from edge.acd.eligibility import Reason
 from edge.acd.match import PASSED_OVER, match
+from state import keys
 from state.clock import ManualClock
 from state.eventlog.log import EventLog
 from state.model import CallRecord, EdgeId, Outcome
 from state.raw import Change
-from tests.acd.worlds import NOW, World, at, call_id
+from tests.acd.worlds import NOW, World, at, call_id, ticket
 from tests.cli.asked import record
 
 
@@ -121,3 +122,21 @@ async def test_who_was_passed_over_and_why_is_told_in_words(tmp_path: Path) -> N
     assert found.account.explanation.passed_over == {first: "b1"}
     explained = of_past(0, record(mine.call, decision=decision), found.account, found.then, at(9))
     assert explained.note == told
+
+
+async def test_at_whose_place_a_caller_stood_is_told_in_words(tmp_path: Path) -> None:
+    world = center()
+    old = world.ticket(2, holder="b1", sales=3)
+    again = world.set_ticket(replace(ticket(3, sales=3), again_of=(old,)))
+    world.drop(keys.ticket(call_id(1)))
+    snapshot, asked = world.snapshot, {old: PASSED_OVER}
+    log = EventLog(tmp_path / "c2", reader="c2", clock=ManualClock())
+    log.listed(snapshot, NOW)
+    await log.flush()
+    (offering,) = match(snapshot, at(1), asked=asked)
+    over = record(again, decision=replace(offering.decision, asked=asked))
+    found = find((tmp_path / "c2",), over, 99)
+    assert found is not None
+    explained = of_past(0, over, found.account, found.then, at(9))
+    assert explained.note == f"{stood_for(old)} {passed_over({old: EdgeId('b1')})}"
+    assert explained.note.startswith(f"It stood at the place of call {old[:8]}, of the same number")

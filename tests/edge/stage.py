@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from edge import former_life
+from edge.acd.heirs import Earlier
 from edge.calls.callbacks import Callbacks
 from edge.calls.hearing import Hearing
 from edge.calls.journal import Journal, Left
@@ -494,6 +495,10 @@ class Edge:
     def gone(self, call: CallId) -> None:
         """Forget a call that is over."""
         self.reserver.gone(call)
+
+    def earlier(self, caller: str, did: DidNumber) -> Earlier:
+        """Return what there is at other edges of a caller."""
+        return self.reserver.earlier(caller, did)
 
     async def enter(self, call: WaitingCall, ticket: Ticket, at: Now) -> Written:
         """Let a call that has just come into the line."""

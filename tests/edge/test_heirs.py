@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from msgspec.structs import replace
+
 from edge.duties.janitor import PLACE_KEPT_S
 from edge.sip.events import LegId
 from state import keys
-from state.model import CallId, Ticket, TicketState
-from tests.edge.stage import Center, Edge, center, everybody_leaves
-from tests.edge.virtual_time import in_virtual_time, until
+from state.model import CallId, Limit, QueueId, SiteId, Ticket, TicketState
+from tests.edge.stage import GREETED, SALES, Center, Edge, center, everybody_leaves
+from tests.edge.virtual_time import in_virtual_time, settle, until
 
 CALLER, OTHER = "4930777", "4930888"
 LEASE_S = 8.0
@@ -18,6 +20,11 @@ LEASE_S = 8.0
 def _call(edge: Edge, leg: LegId) -> CallId:
     held = edge.sip.open.get(leg) or edge.sip.over[leg]
     return keys.call_id_for(held.sip_call_id, "theirs")
+
+
+def _state(edge: Edge, call: CallId) -> TicketState | None:
+    entry = edge.snapshot.tickets.get(call)
+    return None if entry is None else entry.value.state
 
 
 async def _ticket(made: Center, edge: Edge, leg: LegId) -> Ticket:
@@ -60,7 +67,7 @@ async def test_they_are_rung_for_at_the_old_place_long_before_the_old_call_is_cl
 async def test_who_dials_when_the_silence_is_known_has_ticket_place_and_agent_at_once() -> None:
     async with center("ann", edges=("a1", "b1")) as made:
         a1, b1 = made.edges["a1"], made.edges["b1"]
-        a1.unreachable = frozenset({"a"})  # type: ignore[arg-type]  # so that it rings nobody
+        a1.unreachable = frozenset({SiteId("a")})  # so that it rings nobody
         _, place = await _lost(made)
         await until(lambda: b1.reserver.silent == {"a1"}, "silent")
         again = await b1.waiting(caller=CALLER)
@@ -138,4 +145,42 @@ async def test_before_anybody_is_given_the_waking_edges_caller_has_their_place_a
         assert (a1.state_of(old), b1.state_of(again)) == ("ringing", "queued")
         assert not b1.snapshot.heirs
         assert (await _ticket(made, b1, again)).place is None
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_a_greeting_that_was_heard_before_is_not_played_again() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        old = await a1.waiting(GREETED, caller=CALLER)
+        await until(lambda: _state(b1, _call(a1, old)) is TicketState.QUEUED, "greeted")
+        await a1.kill()
+        await made.agent("bea", site="b")
+        early = await b1.waiting(GREETED, caller=CALLER)
+        assert b1.state_of(early) == "greeting"
+        b1.sip.hang_up(early)
+        await until(lambda: b1.reserver.silent == {"a1"}, "silent")
+        again = await b1.waiting(GREETED, caller=CALLER)
+        assert b1.state_of(again) in {"queued", "ringing"}
+        third = await b1.waiting(GREETED, caller=CALLER)
+        assert b1.state_of(third) == "greeting", "there is nothing left for them"
+        await everybody_leaves(made)
+
+
+@in_virtual_time
+async def test_a_queue_that_is_full_takes_whoever_had_a_place_in_it() -> None:
+    async with center(edges=("a1", "b1")) as made:
+        b1 = made.edges["b1"]
+        entry = b1.snapshot.queues[QueueId("sales")]
+        full = replace(entry.value, longest_queue=Limit(most=1))
+        await made.put(keys.queue(full.id), full)
+        await _lost(made)
+        await made.agent("bea", site="b")
+        await until(lambda: b1.reserver.silent == {"a1"}, "silent", within_s=5.0)
+        other = b1.sip.arrive(SALES, caller=OTHER)
+        await settle()
+        assert b1.sip.over[other].status == 486
+        again = await b1.waiting(caller=CALLER)
+        await b1.rung("bea")
+        assert b1.state_of(again) == "ringing"
         await everybody_leaves(made)

@@ -166,10 +166,13 @@ class Tale:
         queue: str = "q",
         waited_s: float = 0.0,
         caller: str = "",
+        again_of: str = "",
     ) -> int:
         """Let a caller arrive."""
         ticket = self.arrives(call, holder=holder, priority=priority, queue=queue)
-        return self.store(self.ticket(replace(ticket, waited_s=waited_s, caller=caller)))
+        earlier = tuple(map(call_id, again_of.split()))
+        ticket = replace(ticket, waited_s=waited_s, caller=caller, again_of=earlier)
+        return self.store(self.ticket(ticket))
 
     def comes_to(self, call: str, agent: str) -> int:
         """Let a caller arrive, and get a place and an agent by one transaction."""

@@ -17,7 +17,7 @@ from tests.acd.worlds import PATIENT, World, call_id
 TICKETS = st.builds(
     of_caller,
     st.integers(0, 9),
-    caller=st.sampled_from(["x", "y", "anonymous"]),
+    again_of=st.lists(st.integers(0, 9).map(call_id), max_size=3, unique=True).map(tuple),
     holder=st.sampled_from(["a1", "b1", "c1"]),
     state=st.sampled_from(TicketState),
     place=st.sampled_from([None, None, 1, 2]),

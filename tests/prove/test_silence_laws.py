@@ -111,18 +111,18 @@ def test_a_caller_who_is_not_there_names_nobody() -> None:
 
 
 def again(
-    kind: FaultKind = FaultKind.KILL_EDGE,
     *,
     caller: str = "+49",
+    again_of: str = "c1",
     asked: dict[str, str] | None = None,
     first: str = "c3",
     had: bool = False,
 ) -> list[Law]:
     """Let the first caller, of b1, come to a1 again as the third; one of a1's gets the agent."""
-    tale = broken(kind, "b1")
+    tale = broken(FaultKind.KILL_EDGE, "b1")
     tale.waits("c1", holder="b1", caller="+49")
     tale.waits("c2", caller="+1")
-    seen = tale.waits("c3", caller=caller)
+    seen = tale.waits("c3", caller=caller, again_of=again_of)
     if had:
         seen = tale.store((Kind.HEIR, "c1", Heir(call=CallId("c1"), heir=CallId("c0"))))
     tale.now(3.0)
@@ -138,7 +138,9 @@ def test_who_has_come_again_is_served_before_who_came_between() -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [{"caller": "+48"}, {"had": True}], ids=["another number", "a place that was had"]
+    "how",
+    [{"caller": "+48"}, {"again_of": ""}, {"again_of": "c2"}, {"had": True}],
+    ids=["another number", "names nobody", "names another", "a place that was had"],
 )
 def test_nobody_else_is(how: dict[str, Any]) -> None:
     assert again(**how) == [Law.OVERTAKEN]

@@ -27,7 +27,7 @@ from edge.acd.index.skilled import Skilled
 from edge.acd.match import Offering, silent
 from state.errors import BadKeyError
 from state.keys import Kind, parse
-from state.model import AgentId, CallId, DidNumber, EdgeId, Entry, Now, SiteId, Ticket
+from state.model import AgentId, CallId, EdgeId, Entry, Now, SiteId, Ticket
 from state.snapshot import Delta, Snapshot
 
 _NOTHING: Mapping[CallId, AgentId] = MappingProxyType({})
@@ -161,9 +161,9 @@ class MatchIndex:
         left = self._heirs.places.get(call)
         return None if left is None else self._snapshot.tickets.get(left)
 
-    def left_for(self, caller: str, did: DidNumber) -> Entry[Ticket] | None:
-        """Return the ticket at whose place the next caller of this number stood, were they here."""
-        return self._heirs.left_for(self._snapshot, caller, did)
+    def left_of(self, calls: Iterable[CallId]) -> Entry[Ticket] | None:
+        """Return at whose place somebody stood who came now and named these calls."""
+        return self._heirs.left_of(self._snapshot, calls)
 
     @property
     def offered(self) -> Mapping[CallId, AgentId]:
