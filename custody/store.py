@@ -5,7 +5,8 @@
     TENANT/manifests/RECORDING.json           the signed account, written last
 
 Objects are made and never overwritten: the same object twice is one, another under its name is a
-`ConflictError`.
+`ConflictError`. What a folder's disk has left of one, as the power went before it was settled, is
+none: it is made again.
 """
 
 from __future__ import annotations
@@ -83,9 +84,12 @@ class RecordingStore:
         try:
             await obstore.put_async(self._of(name), name, content, mode="create")
         except AlreadyExistsError as error:
-            if await self.get(name) != content:
+            found = await self.get(name)
+            if found == content:
+                return False
+            if not (isinstance(self._of(name), LocalStore) and _is_torn(found, content)):
                 raise ConflictError(f"another object is there under {name}") from error
-            return False
+            await obstore.put_async(self._of(name), name, content, mode="overwrite")
         return True
 
     async def settle(self) -> None:
@@ -158,6 +162,14 @@ class RecordingStore:
             listed = await obstore.list_with_delimiter_async(place)
             found.update(prefix.strip("/") for prefix in listed["common_prefixes"])
         return sorted(found)
+
+
+def _is_torn(found: bytes, content: bytes) -> bool:
+    """Tell whether this is what a disk keeps of `content` that it had not taken whole.
+
+    That is its beginning, or nothing, and at most zeros behind it.
+    """
+    return len(found) <= len(content) and content.startswith(found.rstrip(b"\0"))
 
 
 def _sweep(path: Path) -> None:

@@ -244,6 +244,30 @@ async def test_an_object_is_made_once(tmp_path: Path) -> None:
     assert await store.tenants() == ["main"]
 
 
+@pytest.mark.parametrize("left", [b"", b"sealed k", b"sealed k\0\0", b"\0" * 10], ids=str)
+async def test_an_object_that_the_disk_had_not_whole_when_the_power_went_is_made_again(
+    tmp_path: Path, left: bytes
+) -> None:
+    store = RecordingStore.open(str(tmp_path))
+    name, content = "main/keys/r1/0001", b"sealed key"
+    await store.put(name, content)
+    (tmp_path / name).write_bytes(left)
+    assert await store.put(name, content) is True
+    assert await store.get(name) == content
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == ["0001"]
+
+
+@pytest.mark.parametrize(
+    "other", [b"sealed kez", b"sealed key and more", b"x", b"\0" * 11], ids=str
+)
+async def test_another_object_is_not_taken_for_a_torn_one(tmp_path: Path, other: bytes) -> None:
+    store = RecordingStore.open(str(tmp_path))
+    await store.put("main/keys/r1/0001", other)
+    with pytest.raises(ConflictError):
+        await store.put("main/keys/r1/0001", b"sealed key")
+    assert await store.get("main/keys/r1/0001") == other
+
+
 async def _kept(
     tmp_path: Path, key: RecordingKey, data_key: bytes, *, forged: bytes | None
 ) -> Library:

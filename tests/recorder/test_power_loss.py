@@ -94,3 +94,23 @@ async def test_what_was_flushed_is_heard_after_the_power_has_gone(
     assert account.gaps, "the time without power is told"
     assert not list(archive.spool.iterdir())
     assert LAYOUT.whole(len(left.get("0001.seg", b""))) >= flushed_s
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 17])
+async def test_what_the_stores_disk_had_not_taken_yet_is_sent_again(
+    tmp_path: Path, kept_bytes: int
+) -> None:
+    archive = Archive(tmp_path)
+    await archive.make_key()
+    archive.record(CALL, 62.0)
+    await archive.ship()  # the first segment, of a call that goes on
+    sent = [path for path in archive.store.rglob("*") if path.is_file()]
+    assert len(sent) == 2
+    for path in sent:
+        path.write_bytes(path.read_bytes()[:kept_bytes])
+    archive.end()
+    await archive.ship()
+    library = archive.library()
+    assert await library.verify("main", CALL) == []
+    assert (await library.manifest("main", CALL)).is_complete
+    assert not list(archive.spool.iterdir())
