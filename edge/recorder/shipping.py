@@ -4,15 +4,19 @@ A segment goes as soon as it has ended, its manifest when the recording is over.
 in the store is known by its name, which for audio is its hash, so that whoever dies between sending
 and noting it sends it again for nothing. The spool gives a recording up only for
 its manifest, and only when the store's disk has it.
+
+A recording that has trouble of its own keeps no other from the store. It is told of once, and tried
+again from time to time, and when its call is over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
@@ -30,8 +34,23 @@ from state.wake import Wake
 
 PERIOD_S: Final = 0.5
 RETRY_S: Final = 5.0
+AGAIN_S: Final = 60.0
+"""Between two tries with a recording that has trouble of its own."""
 
 log = structlog.get_logger()
+
+
+class _SpoolError(Exception):
+    """The spool's disk does not give what it should of one recording."""
+
+
+class _Trouble(NamedTuple):
+    """What keeps one recording from the store."""
+
+    since_s: float
+    """When it was last tried."""
+    was_over: bool
+    told: str
 
 
 class Shipper:
@@ -46,6 +65,7 @@ class Shipper:
         self._recorder = recorder
         self._sent: set[Path] = set()
         """Segments that are in the store, of recordings that are not over."""
+        self._troubles: dict[Path, _Trouble] = {}
         self._wake = Wake()
         self.kept = 0
         """Recordings that the store has whole, since this process began."""
@@ -74,20 +94,39 @@ class Shipper:
     async def ship(self) -> None:
         """Send what has ended and has not been sent."""
         whole: list[tuple[Path, Manifest]] = []
-        for folder in sorted(self._spool.iterdir()):
+        folders = sorted(self._spool.iterdir())
+        self._troubles = {each: self._troubles[each] for each in self._troubles if each in folders}
+        for folder in folders:
             facts = read_facts(folder)
-            if facts is None:
+            if facts is None or self._is_to_wait(folder):
                 continue
             try:
                 if (account := await self._ship(folder, facts)) is not None:
                     whole.append((folder, account))
-            except (ConflictError, FormatError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-                # Only a person can say which of the two is right; both are kept.
-                log.error("recording_not_shipped", call=facts.call, **fault(error))  # noqa: TRY400 - one line
+            except _OWN_TROUBLES as error:
+                # Only a person can say which of two objects is right; both are kept.
+                self._note(folder, facts.call, error)
         if whole:
             await self._store.settle()
             for folder, account in whole:
-                await self._give_up(folder, account)
+                try:
+                    await self._give_up(folder, account)
+                except OSError as error:
+                    self._note(folder, account.call, error)
+
+    def _is_to_wait(self, folder: Path) -> bool:
+        trouble = self._troubles.get(folder)
+        return (
+            trouble is not None
+            and trouble.was_over is is_over(folder)
+            and time.monotonic() - trouble.since_s < AGAIN_S
+        )
+
+    def _note(self, folder: Path, call: str, error: Exception) -> None:
+        before, told = self._troubles.get(folder), fault(error)
+        self._troubles[folder] = _Trouble(time.monotonic(), is_over(folder), str(told))
+        if before is None or before.told != str(told):
+            log.error("recording_not_shipped", call=call, **told)
 
     async def _ship(self, folder: Path, facts: Facts) -> Manifest | None:
         """Return the account of a recording that the store has whole now."""
@@ -95,24 +134,24 @@ class Shipper:
             return await self._ship_whole(folder, facts)
         for path in _ended(folder):
             if path not in self._sent:
-                segment = msgspec.json.decode(path.read_bytes(), type=Segment)
+                segment = msgspec.json.decode(_read(path), type=Segment)
                 await self._ship_segment(folder, facts, segment)
                 self._sent.add(path)
         return None
 
     async def _ship_segment(self, folder: Path, facts: Facts, segment: Segment) -> None:
         name = f"{segment.number:04d}"
-        try:
-            sealed_key = (folder / f"{name}{KEY}").read_bytes()
-            sealed = await asyncio.to_thread((folder / f"{name}{SEALED}").read_bytes)
-        except FileNotFoundError as error:
-            # Of this call; the store is not away, and takes the others.
-            raise FormatError(f"segment {name} is not whole in the spool") from error
+        sealed_key = _read(folder / f"{name}{KEY}")
+        sealed = await asyncio.to_thread(_read, folder / f"{name}{SEALED}")
         await self._store.put(key_name(facts.tenant, facts.call, segment.number), sealed_key)
         await self._store.put(audio_name(facts.tenant, facts.call, segment), sealed)
 
     async def _ship_whole(self, folder: Path, facts: Facts) -> Manifest:
-        account = await asyncio.to_thread(manifest_of, folder, self._recorder)
+        try:
+            account = await asyncio.to_thread(manifest_of, folder, self._recorder)
+        except OSError as error:
+            # It may have had to write: a segment that was left open is closed with its account.
+            raise _SpoolError(f"no account of it: {error.strerror}") from error
         for segment in account.segments:
             if folder / f"{segment.number:04d}.json" not in self._sent:
                 await self._ship_segment(folder, facts, segment)
@@ -132,6 +171,24 @@ class Shipper:
             segments=len(account.segments),
             is_complete=account.is_complete,
         )
+
+
+def _read(path: Path) -> bytes:
+    """Return a file of the spool. Raise `_SpoolError`: the store is not away, and takes others."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _SpoolError(f"{path.name} is not whole in the spool: {error.strerror}") from error
+
+
+_OWN_TROUBLES: Final = (
+    _SpoolError,
+    ConflictError,
+    FormatError,
+    msgspec.MsgspecError,
+    UnicodeDecodeError,
+)
+"""Of one recording, which the store can do nothing about."""
 
 
 def _nothing() -> None:

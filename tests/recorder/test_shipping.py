@@ -1,0 +1,119 @@
+"""What one recording's trouble with the store, or with the spool's disk, is to the others."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from custody.store import RecordingStore, manifest_name
+from edge.recorder import shipping
+from edge.recorder.shipping import Shipper
+from tests.recorder.made import SIGNING, Archive
+
+FIRST, SECOND = "a" * 24, "b" * 24
+
+
+class CountingStore(RecordingStore):
+    """Counts what it is asked to keep."""
+
+    puts = 0
+
+    async def put(self, name: str, content: bytes) -> bool:
+        """Count, and keep."""
+        self.puts += 1
+        return await super().put(name, content)
+
+
+class Site:
+    """An archive whose shipper stays the same."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        archive.store.mkdir()
+        opened = RecordingStore.open(str(archive.store))
+        self.store = CountingStore(opened._store, [archive.store])  # noqa: SLF001 - a folder's
+        self.shipper = Shipper(spool=archive.spool, store=self.store, key=SIGNING, recorder="a")
+
+    def record(self, call: str, seconds: float = 2.0) -> None:
+        """Record a call that is over then."""
+        self.archive.record(call, seconds)
+        self.archive.end()
+
+    async def has(self, call: str) -> bool:
+        """Tell whether the store has it whole."""
+        return call in [each async for each in self.store.manifests("main")]
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> Site:
+    archive = Archive(tmp_path)
+    await archive.make_key()
+    return Site(archive)
+
+
+async def test_a_file_that_cannot_be_read_keeps_no_other_recording_from_the_store(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.record(FIRST)
+    site.record(SECOND)
+    read = Path.read_bytes
+
+    def reading(path: Path) -> bytes:
+        if path.parent.name == FIRST and path.suffix == ".seg":
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    await site.shipper.ship()
+    assert await site.has(SECOND)
+    assert [each.name for each in site.archive.spool.iterdir()] == [FIRST]
+
+
+async def test_a_folder_that_cannot_be_given_up_keeps_no_other_in_the_spool(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.record(FIRST)
+    site.record(SECOND)
+    remove = shutil.rmtree
+
+    def stubborn(folder: Path) -> None:
+        if folder.name == FIRST:
+            raise OSError(errno.EIO, "Input/output error")
+        remove(folder)
+
+    monkeypatch.setattr(shutil, "rmtree", stubborn)
+    await site.shipper.ship()
+    assert [each.name for each in site.archive.spool.iterdir()] == [FIRST]
+
+
+async def test_what_only_a_person_can_mend_is_said_once_and_tried_again_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.record(FIRST)
+    await site.store.put(manifest_name("main", FIRST), b"another's")
+    with capture_logs() as said:
+        for _ in range(3):
+            await site.shipper.ship()
+    asked = site.store.puts
+    assert [each["event"] for each in said] == ["recording_not_shipped"]
+    assert asked == 4, "the segment, its key and the manifest, once"
+    monkeypatch.setattr(shipping, "AGAIN_S", 0.0)
+    await site.store.delete(manifest_name("main", FIRST))
+    await site.shipper.ship()
+    assert await site.has(FIRST)
+    assert not list(site.archive.spool.iterdir())
+
+
+async def test_a_call_that_is_over_is_tried_at_once_though_it_was_in_trouble_before(
+    site: Site,
+) -> None:
+    site.archive.record(FIRST, 62)
+    (site.archive.spool / FIRST / "0001.key").unlink()
+    await site.shipper.ship()
+    site.archive.end()
+    await site.shipper.ship()
+    assert await site.has(FIRST)
