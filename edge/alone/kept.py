@@ -8,6 +8,7 @@ holds callers' numbers, so only its owner may read it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -38,6 +39,8 @@ class Kept:
         """`path` None: keep nothing."""
         self._path = path
         self._descriptor: int | None = None
+        self._is_torn = False
+        """Whether the disk has taken only the beginning of a line."""
         self._is_failing = False
 
     def load(self) -> tuple[Change, ...]:
@@ -52,10 +55,10 @@ class Kept:
             log.warning("alone_file_not_read", path=str(self._path), reason=error.strerror)
             return ()
         changes = []
-        for text in content.splitlines():
+        for text in filter(None, content.splitlines()):
             try:
                 line = msgspec.json.decode(text, type=_Line)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 log.warning("alone_line_unreadable", reason=str(error)[:200])
                 continue
             if line.v == FORMAT:
@@ -77,9 +80,14 @@ class Kept:
         part = self._path.with_name(f"{self._path.name}.part")
         try:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-            os.write(descriptor, _encode(changes))
+        except OSError as error:
+            self._failed(error)
+            return
+        try:
+            self._write(descriptor, _encode(changes))
             part.replace(self._path)
         except OSError as error:
+            os.close(descriptor)
             self._failed(error)
             return
         self._descriptor = descriptor
@@ -89,9 +97,17 @@ class Kept:
         if self._descriptor is None:
             return
         try:
-            os.write(self._descriptor, _encode(changes))
+            self._write(self._descriptor, _encode(changes))
         except OSError as error:
             self._failed(error)
+
+    def _write(self, descriptor: int, lines: bytes) -> None:
+        """Write all of it. Raise OSError; what comes next is a line of its own then, too."""
+        lines = b"\n" + lines if self._is_torn else lines
+        written = os.write(descriptor, lines)
+        self._is_torn = written != len(lines)
+        if self._is_torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def end(self) -> None:
         """Forget it all: it has been merged."""

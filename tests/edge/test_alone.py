@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -433,6 +434,32 @@ async def test_what_a_sister_did_is_hers_to_keep(bench: Bench, tmp_path: Path) -
     store.note([hers], is_ours=False)
     assert CALL in store.snapshot.tickets
     assert kept.load() == ()
+
+
+def test_what_a_full_disk_has_taken_in_part_costs_nothing_of_what_comes_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_file = tmp_path / "alone-a1"
+    kept = Kept(kept_file)
+    kept.begin()
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        return write(descriptor, data[:9])
+
+    changes = [
+        Change(key=keys.wish(AgentId(name)), value=b"{}", create_revision=1, mod_revision=number)
+        for number, name in enumerate(("ann", "bob", "cat"), 1)
+    ]
+    kept.note(changes[:1])
+    with monkeypatch.context() as patching:
+        patching.setattr(os, "write", full)
+        kept.note(changes[1:2])
+    kept.note(changes[2:])
+    with kept_file.open("ab") as file:
+        file.write(b'{"v":1,"key":"\xff\xfe"}\n' + b"[" * 5000 + b"\n")
+    assert kept.load() == (changes[0], changes[2])
+    kept.end()
 
 
 async def test_a_disk_that_is_full_costs_the_next_life_and_not_this_one(
