@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import cyclopts
 
+from drills.cli.entering import reachable, run_inside
 from drills.cli.errors import CommandError, Exit
-from drills.lab.enter import enter
-from drills.lab.errors import EnterError
 
 Name = Annotated[
     Literal[
@@ -148,8 +147,8 @@ def bench(  # noqa: PLR0913 - options of a command
       ./everline bench routing --part index --json figures.json
     """
     asked: dict[str, str | bool] = {
-        "--json": "" if json is None else _reachable(json),
-        "--flame": "" if flame is None else _reachable(flame),
+        "--json": reachable(json),
+        "--flame": reachable(flame),
         "--agents": str(agents or ""),
         "--part": part or "",
         "--pieces": pieces,
@@ -158,25 +157,17 @@ def bench(  # noqa: PLR0913 - options of a command
         "--quick": quick,
         "--profile": "direct" if profile or flame is not None else "",
     }
-    words: list[str] = [name]
     if (profile or flame is not None) and name != "edge":
         raise CommandError("only `bench edge` has a profile", Exit.USAGE)
     if part is not None and part not in _PARTS.get(name, ()):
         raise CommandError(f"`bench {name}` has no part {part!r}", Exit.USAGE)
+    return run_inside("loadtests.bench", [name, *_words(asked)])
+
+
+def _words(asked: Mapping[str, str | bool]) -> Iterator[str]:
+    """Yield the options that were given, as the benchmark takes them."""
     for option, value in asked.items():
         if value:
-            words += [option] if value is True else [option, str(value)]
-    try:
-        return enter("loadtests.bench", words)
-    except EnterError as error:
-        raise CommandError(str(error), Exit.SETUP) from error
-
-
-def _reachable(file: Path) -> str:
-    """Return the absolute name of a file that the benchmark, in its own namespaces, can write."""
-    file = file.absolute()
-    if not file.parent.is_dir():
-        raise CommandError(f"no such folder for the figures: {file.parent}", Exit.USAGE)
-    if file.is_relative_to("/run"):
-        raise CommandError(f"{file} is out of reach in there; choose a file outside /run")
-    return str(file)
+            yield option
+            if value is not True:
+                yield str(value)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json as jsons
-import os
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 
-from drills.cli.errors import CommandError, Exit
-from drills.demo.scenario import FEWEST_CALLS, SITES
-from drills.desk import doors
-from drills.lab.enter import enter
-from drills.lab.errors import EnterError
+from drills.cli.entering import reachable, run_sites
+from drills.demo.scenario import FEWEST_CALLS
 
 MOST = 1000
 
@@ -49,21 +44,5 @@ def demo(*, calls: Calls = 72, seed: Seed = 1, json: Json = None, keep: Keep = F
       ./everline demo --calls 120 --seed 7
       ./everline demo --json figures.json
     """
-    file = None if json is None else json.absolute()
-    if file is not None and not file.parent.is_dir():
-        raise CommandError(f"no such folder for the figures: {file.parent}", Exit.USAGE)
-    if file is not None and file.is_relative_to("/run"):
-        raise CommandError(f"{file} is out of the lab's sight; choose a file outside /run")
-    options: dict[str, object] = {
-        "calls": calls,
-        "seed": seed,
-        "json": str(file or ""),
-        "keep": keep,
-    }
-    options["launcher"] = os.getpid()
-    try:
-        with doors.outside(SITES) as opened:
-            options["doors"] = opened
-            return enter("drills.demo", [jsons.dumps(options)], inherited=opened.values())
-    except EnterError as error:
-        raise CommandError(str(error), Exit.SETUP) from error
+    options = {"calls": calls, "seed": seed, "json": reachable(json), "keep": keep}
+    return run_sites("drills.demo", options)

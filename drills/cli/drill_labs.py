@@ -17,6 +17,7 @@ from typing import Self
 
 import msgspec
 
+from drills.cli.entering import run_inside
 from drills.cli.errors import CommandError, Exit
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
@@ -51,10 +52,7 @@ def run_some(
     None is begun later than `begin_within_s`, nor in a lab that is not as it was.
     """
     before = set(shelf.runs())
-    try:
-        status = enter(MODULE, [_options(due, shelf, begin_within_s)])
-    except EnterError as error:
-        raise CommandError(str(error), Exit.SETUP) from error
+    status = run_inside(MODULE, [_options(due, shelf, begin_within_s)])
     return status, [run for run in shelf.runs() if run not in before]
 
 

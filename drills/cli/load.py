@@ -15,6 +15,7 @@ import cyclopts
 import msgspec
 
 from drills.cli.asking import LabOption, asking
+from drills.cli.entering import reachable
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import Task, console, progress
 from drills.desk.asks import LoadAsk
@@ -97,8 +98,8 @@ def load(  # noqa: PLR0913 - each an option of its own
         raise CommandError(wrong, Exit.USAGE)
     ask = LoadAsk(
         request=msgspec.to_builtins(request),
-        json=_file(json),
-        html=_file(html),
+        json=reachable(json),
+        html=reachable(html),
         limits="" if limits is None else str(limits.absolute()),
     )
     with _somewhere(lab) as line:
@@ -109,18 +110,6 @@ def load(  # noqa: PLR0913 - each an option of its own
     for file in filter(None, (json, html)):
         note(f"written: {file}")
     return Exit.OK if report.held else Exit.FAILED
-
-
-def _file(path: Path | None) -> str:
-    """Return where a report goes. CommandError: it could not be written from in there."""
-    if path is None:
-        return ""
-    file = path.absolute()
-    if not file.parent.is_dir():
-        raise CommandError(f"no such folder for the report: {file.parent}", Exit.USAGE)
-    if file.is_relative_to("/run"):
-        raise CommandError(f"{file} is out of reach in there; choose a file outside /run")
-    return str(file)
 
 
 def _follow(line: Line, ask: LoadAsk, request: Request) -> Report:

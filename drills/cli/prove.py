@@ -10,10 +10,9 @@ from typing import Annotated, Literal
 
 import cyclopts
 
+from drills.cli.entering import absolute, reachable, run_inside
 from drills.cli.errors import CommandError, Exit
 from drills.demo.scenario import FEWEST_CALLS
-from drills.lab.enter import enter
-from drills.lab.errors import EnterError
 from drills.prove.history import FaultKind
 from drills.prove.mutants import MUTANTS
 from drills.setup.pyenv import ROOT
@@ -129,39 +128,24 @@ def prove(  # noqa: PLR0913 - the options of one command
       ./everline prove policies --json figures.json
       ./everline prove recordings --calls 200 --json figures.json
     """
-    file = _absolute(json)
     if what == "policies":
-        return _policies(file)
-    seen = _in_sight(file)
+        return _policies(absolute(json))
+    file = reachable(json)
     if what == "recordings":
-        return _enter("drills.prove.recordings", {"calls": calls, "seed": seed, "json": seen})
-    if resume and file is None:
+        options: dict[str, object] = {"calls": calls, "seed": seed, "json": file}
+        return run_inside("drills.prove.recordings", [jsons.dumps(options)])
+    if resume and not file:
         raise CommandError("--resume goes on with the file of --json: name it", Exit.USAGE)
     options = {
         "operations": ops,
         "seed": seed,
-        "json": seen,
+        "json": file,
         "mutants": _planted(mutant) if mutants else [],
         "minutes": minutes,
         "resume": resume,
         "faults": list(fault),
     }
-    return _enter("drills.prove", options)
-
-
-def _absolute(json: Path | None) -> Path | None:
-    """Return where the figures are to be written; None: nowhere."""
-    file = None if json is None else json.absolute()
-    if file is not None and not file.parent.is_dir():
-        raise CommandError(f"no such folder for the figures: {file.parent}", Exit.USAGE)
-    return file
-
-
-def _in_sight(file: Path | None) -> str:
-    """Return the path of a file that the lab sees; empty: there is none."""
-    if file is not None and file.is_relative_to("/run"):
-        raise CommandError(f"{file} is out of the lab's sight; choose a file outside /run")
-    return str(file or "")
+    return run_inside("drills.prove", [jsons.dumps(options)])
 
 
 def _policies(file: Path | None) -> int:
@@ -176,10 +160,3 @@ def _planted(asked: tuple[str, ...]) -> list[str]:
         if name not in names:
             raise CommandError(f"no bug {name}; there are {', '.join(names)}", Exit.USAGE)
     return [name for name in names if not asked or name in asked]
-
-
-def _enter(module: str, options: dict[str, object]) -> int:
-    try:
-        return enter(module, [jsons.dumps(options)])
-    except EnterError as error:
-        raise CommandError(str(error), Exit.SETUP) from error

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json as jsons
-import os
 from typing import Annotated
 
 import cyclopts
 
 from drills.cli.asking import LabOption, asking
-from drills.cli.errors import CommandError, Exit
+from drills.cli.entering import run_sites
+from drills.cli.errors import Exit
 from drills.demo import calling
-from drills.demo.scenario import SITES
-from drills.desk import doors
 from drills.desk.asks import PlaceAsk
-from drills.lab.enter import enter
-from drills.lab.errors import EnterError
 from drills.setup.say import note
 
 Did = Annotated[str, cyclopts.Parameter(help="The number to dial, such as 15550100.")]
@@ -41,13 +36,7 @@ def up(*, database: Database = "") -> int:
       ./everline call 15550100      (in another terminal)
       ./everline status --watch     (in yet another)
     """
-    options: dict[str, object] = {"launcher": os.getpid(), "database": database}
-    try:
-        with doors.outside(SITES) as opened:
-            options["doors"] = opened
-            return enter("drills.demo.up", [jsons.dumps(options)], inherited=opened.values())
-    except EnterError as error:
-        raise CommandError(str(error), Exit.SETUP) from error
+    return run_sites("drills.demo.up", {"database": database})
 
 
 def call(did: Did, /, *, first: First = "a", talk: TalkS = 5.0, lab: LabOption = None) -> int:

@@ -12,10 +12,10 @@ from drills.cli.errors import CommandError, Exit
 
 @pytest.fixture(autouse=True)
 def _nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    def enter(*_: object) -> int:
+    def run_inside(*_: object) -> int:
         raise AssertionError("it was to be refused")
 
-    monkeypatch.setattr("drills.cli.bench.enter", enter)
+    monkeypatch.setattr("drills.cli.bench.run_inside", run_inside)
 
 
 def test_only_the_edge_has_a_profile(tmp_path: Path) -> None:
