@@ -48,5 +48,6 @@ def reachable(file: Path | None) -> str:
     """
     file = absolute(file)
     if file is not None and file.is_relative_to(_COVERED):
-        raise CommandError(f"{file} is out of reach in there; choose a file outside {_COVERED}")
+        text = f"{file} is out of reach in there; choose a file outside {_COVERED}"
+        raise CommandError(text, Exit.USAGE)
     return str(file or "")

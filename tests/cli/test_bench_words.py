@@ -35,8 +35,9 @@ def test_a_file_in_a_folder_that_is_not_there_is_refused_at_once(
 
 
 def test_a_file_that_the_namespaces_hide_is_refused_at_once() -> None:
-    with pytest.raises(CommandError, match="outside /run"):
+    with pytest.raises(CommandError, match="outside /run") as caught:
         bench("edge", flame=Path("/run/edge.svg"))
+    assert caught.value.code is Exit.USAGE
 
 
 @pytest.mark.parametrize(
