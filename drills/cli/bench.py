@@ -84,6 +84,9 @@ def bench(  # noqa: PLR0913 - options of a command
 ) -> int:
     """Measure what a call costs here, and how many a second there may be.
 
+    all     relay, edge, queue, site, growth (a piece for each size), memory,
+            breadth, bridged, edges, sites, distance and media, one after the other, as one
+            file of figures. Most of an hour; broken off, `--resume` goes on with it.
     api     the control plane with a million customers and 10,000 policy
             lines, on SQLite and PostgreSQL: screen pop, search, queue edit
             (p50, p99, requests a second), events to 500 listeners,
@@ -91,18 +94,17 @@ def bench(  # noqa: PLR0913 - options of a command
             the most. The customers are loaded first (minutes for each
             database, up to 2 GB under .everline/) and go at the end, unless
             `--part load` has loaded them: a run then works on a copy.
-    edge    one edge process: CPU a call and highest clean rate, without
-            and with rtpengine; time from INVITE in to an agent's INVITE out.
-    bridged  the same site with agents: calls that are queued, given away, rung,
-            joined: CPU a call by part, highest clean rate.
-    edges   a site with one, two, four and eight edge processes: CPU a call of
-            each part, highest clean rate.
+    breadth  CPU a call of one edge, as a center has more queues, more callers who
+            wait, and longer calls.
+    bridged  the site of `site` with agents: calls that are queued, given away,
+            rung, joined: CPU a call by part, highest clean rate.
     distance  three sites with 0 to 200 ms there and back between them: time
             from INVITE in to an agent's INVITE out, and from the end of
             wrap-up to the next INVITE, with etcd's leader here and elsewhere.
-    all     relay, edge, queue, site, growth (a piece for each size), memory,
-            bridged, edges, sites, distance and media, one after the other, as one file of
-            figures. Most of an hour; broken off, `--resume` goes on with it.
+    edge    one edge process: CPU a call and highest clean rate, without
+            and with rtpengine; time from INVITE in to an agent's INVITE out.
+    edges   a site with one, two, four and eight edge processes: CPU a call of
+            each part, highest clean rate.
     growth  CPU a call of one edge with 100 to 100,000 agents; what etcd is
             asked for a call; what an agent takes of memory.
     media   how long packets stay in rtpengine with 100 to 800 calls of G.711,
@@ -119,18 +121,18 @@ def bench(  # noqa: PLR0913 - options of a command
             registrations a second, until all are back and can be rung.
     relay   Kamailio with our KEMI route against the same checks in native
             configuration: CPU a call, highest clean rate.
-    site    Kamailio, an edge, rtpengine and etcd together: highest clean rate of
-            answered calls; what is served at five times that, how long SIPp
-            waits for the last answers then, and how soon it is clean again.
-    sites   CPU a call as the center has one to nine sites, with lines of 20 and
-            200 ms between them: of the edge that has the call, and of those
-            that look on.
     routing who gets which call: time from an event to the next offers, by
             number of agents; matches and releases a second, each event alone
             (`steady_matches_per_s`) and 10 and 100 in one turn of the mirror;
             what one takes before the index, from bytes to the snapshot;
             reservations a second through three etcd members, with one, two
             and three sites that compete.
+    site    Kamailio, an edge, rtpengine and etcd together: highest clean rate of
+            answered calls; what is served at five times that, how long SIPp
+            waits for the last answers then, and how soon it is clean again.
+    sites   CPU a call as the center has one to nine sites, with lines of 20 and
+            200 ms between them: of the edge that has the call, and of those
+            that look on.
 
     Medians over slices, with their spread; the machine and the versions.
     A few minutes each. Run it on a quiet machine. Leaves nothing running.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from drills.cli.bench import bench
+from drills.cli.bench import Name, bench
 from drills.cli.errors import CommandError, Exit
+from loadtests.bench.together import PIECES
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +50,15 @@ def test_a_part_of_another_benchmark_is_refused(name: str, part: str) -> None:
     with pytest.raises(CommandError, match=f"`bench {name}` has no part '{part}'") as caught:
         bench(name, part=part)  # type: ignore[arg-type]
     assert caught.value.code is Exit.USAGE
+
+
+@pytest.mark.parametrize("name", get_args(get_args(Name)[0]))
+def test_every_benchmark_says_in_the_help_what_it_measures(name: str) -> None:
+    assert re.search(rf"^    {name} ", bench.__doc__ or "", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted({each.bench for each in PIECES}))
+def test_the_help_names_what_all_of_them_are(name: str) -> None:
+    found = re.search(r"^    all ([^.]*)", bench.__doc__ or "", re.MULTILINE)
+    assert found is not None
+    assert re.search(rf"\b{name}\b", found[1])
