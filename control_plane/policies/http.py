@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import Final, TypeAlias
 
-from control_plane import proof
 from control_plane.api import paging
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
@@ -31,6 +29,7 @@ from control_plane.policies.schemas import (
 )
 from control_plane.policies.store import PolicyVersion
 from control_plane.policies.trial import Tried, platform_cases, tried
+from control_plane.policies.trying import TRIALS, cases
 from control_plane.policy import Policy
 from control_plane.subjects import ANY_TENANT, Circumstances, Grant, Question, Subject, Thing
 
@@ -189,13 +188,16 @@ async def test(ask: Tested) -> TrialView:
     else:
         own = _checked(ask, ask.body.lines)
     asked = tuple((each.case, _question(ask, each), each.allow) for each in ask.body.cases)
-    cases = proof.load(ask.services.settings.policies / "cases.yaml")
-    known = tuple(platform_cases(cases, ask.tenant))
-    found = await asyncio.to_thread(tried, authz, own, ask.tenant, (*asked, *known))
+    folder, tenant = ask.services.settings.policies, ask.tenant
+
+    def compute() -> tuple[Tried, ...]:
+        return tried(authz, own, tenant, (*asked, *platform_cases(cases(folder), tenant)))
+
+    found = await ask.request.app[TRIALS].run(compute)
     sent, others = found[: len(asked)], found[len(asked) :]
     return TrialView(
         cases=tuple(map(_tried, sent)),
-        platform_cases=len(known),
+        platform_cases=len(others),
         differing=tuple(_tried(e) for e in others if e.now.allowed is not e.then.allowed),
     )
 
@@ -293,7 +295,7 @@ FEATURE = Feature(
             handler=test,
             body=Trial,
             answer=TrialView,
-            tx=Tx.READ,
+            tx=Tx.NONE,
         ),
     ),
 )

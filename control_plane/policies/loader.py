@@ -18,6 +18,7 @@ from control_plane.background import running
 from control_plane.db.database import Database
 from control_plane.errors import DatabaseUnavailableError, PolicyError
 from control_plane.policies import bounds, store
+from control_plane.policies.trying import TRIALS, Trials
 from control_plane.services import SERVICES
 
 log = structlog.get_logger()
@@ -69,6 +70,7 @@ LOADER = web.AppKey("policy_loader", Loader)
 async def context(app: web.Application) -> AsyncIterator[None]:
     """Load before anybody is served, and go on looking."""
     services = app[SERVICES]
+    app[TRIALS] = Trials()
     loader = app[LOADER] = Loader(services.database, services.authz)
     await loader.look()
     async with running("policies", loader.run):

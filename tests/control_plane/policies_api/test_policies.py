@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from control_plane import policy
+from control_plane import policy, proof
 from control_plane.authz import Authz
 from control_plane.errors import DatabaseUnavailableError, PolicyError
 from control_plane.permissions import Role
-from control_plane.policies import bounds
+from control_plane.policies import bounds, trying
 from control_plane.policies.loader import LOADER, Loader
 from control_plane.policies.tables import PolicyVersionRow
+from control_plane.policies.trial import Tried, tried
 from control_plane.policy import Line
 from control_plane.subjects import Question
 from tests.control_plane.center import Center, Person, Reply
@@ -164,6 +166,49 @@ async def test_a_trial_in_its_thread_leaves_the_decisions_of_the_loop_alone(
     assert (await admin.post("/v1/policy/trial", {})).status == 200
     assert {thread for is_live, thread in asked if is_live} == {threading.get_ident()}
     assert len({thread for _, thread in asked}) == 2, "the trial was in another one"
+
+
+async def test_the_platforms_cases_are_not_read_while_others_wait(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, threads = await center.person(Role.TENANT_ADMIN), []
+    plain = proof.load
+
+    def load(file: Path) -> tuple[proof.Case, ...]:
+        threads.append(threading.get_ident())
+        return plain(file)
+
+    monkeypatch.setattr(proof, "load", load)
+    trying.cases.cache_clear()
+    for _ in range(2):
+        assert (await admin.post("/v1/policy/trial", {})).status == 200
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
+
+
+async def test_few_trials_wait_and_the_others_are_told_to_come_again(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, may_go, at_once = await center.person(Role.TENANT_ADMIN), threading.Event(), [0, 0]
+    plain = tried
+
+    def slow(*asked: Any) -> tuple[Tried, ...]:  # noqa: ANN401 - as it is
+        at_once[0] += 1
+        at_once[1] = max(at_once)
+        may_go.wait(10)
+        found = plain(*asked)
+        at_once[0] -= 1
+        return found
+
+    monkeypatch.setattr("control_plane.policies.http.tried", slow)
+    asked = [asyncio.create_task(admin.post("/v1/policy/trial", {})) for _ in range(8)]
+    refused, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    assert {each.result().status for each in refused} == {429}
+    assert (await admin.get("/v1/policy")).status == 200, "the rest goes on"
+    may_go.set()
+    statuses = [(await each).status for each in asked]
+    assert sorted(statuses) == [200] * trying.MOST + [429] * 4
+    assert at_once[1] == 1
 
 
 async def test_only_the_last_proposal_can_be_applied_and_once(center: Center) -> None:
