@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-
-from msgspec.structs import replace
 
 from edge import former_life
 from edge.acd.heirs import Earlier
@@ -28,18 +25,12 @@ from edge.duties.janitor import Janitor
 from edge.duties.life import Life
 from edge.duties.media_watch import MediaWatch
 from edge.keyed_tones import KeyedTones
-from edge.media.direct import DirectMedia
-from edge.media.errors import MediaError, MediaUnavailable, UnknownCall
-from edge.media.plan import AGENT, CALLER, Party
-from edge.media.sdp import at_discard_port
 from edge.reserve import Reserver
 from edge.settings import Settings
 from edge.sip.events import LegId
-from edge.sip.keys import Key
 from edge.waiting import WaitingCall
 from state import keys
 from state.codec import Record, decode, encode
-from state.errors import OutcomeUnknownError, RejectedError, UnavailableError
 from state.keys import Kind
 from state.memory import MemoryStore
 from state.mirror import Mirror, MirrorSettings, MirrorState
@@ -64,8 +55,10 @@ from state.model import (
     Ticket,
 )
 from state.snapshot import Delta, Snapshot
-from state.store import Compare, LeaseId, Operation, Put, RangeResult, TxnResult, WatchBatch
-from tests.edge.fake_telephony import CALLER_SDP, FakeTelephony
+from state.store import Put
+from tests.edge.fake_recorder import FakeRecorder
+from tests.edge.fake_telephony import FakeTelephony
+from tests.edge.troubled import TroubledMedia, TroubledStore
 from tests.edge.virtual_time import WALL_MS, LoopClock, settle, until
 
 SALES, GREETED, NOWHERE = DidNumber("15550001"), DidNumber("15550002"), DidNumber("15550003")
@@ -73,286 +66,19 @@ TALKING = SkillId("talking")
 RING_S, WRAP_UP_S, PAUSE_S = 3.0, 0.5, 0.5
 
 
-class TroubledStore:
-    """One edge's way to the store, which can go wrong in every way that the contract names."""
-
-    def __init__(self, inner: MemoryStore) -> None:
-        self.inner = inner
-        self.is_away = False
-        self.loses_requests = 0
-        """So many transactions are not done, and nobody knows."""
-        self.loses_answers = 0
-        """So many transactions are done, and nobody knows."""
-        self.rejects = 0
-        """So many transactions are rejected."""
-        self.latency_s = 0.0
-        self.watch_latency_s = 0.0
-        self.loses_events_of = ""
-        """The watch loses what happens to keys in which this stands; empty: none."""
-        self.txns = 0
-        self.patience_s: list[float] = []
-        """Of each transaction, how long it might wait for others."""
-
-    def _ask(self) -> None:
-        if self.is_away:
-            raise UnavailableError("the store is away")
-
-    async def range(  # noqa: PLR0913 - the Store's own
-        self,
-        key: str,
-        *,
-        prefix: bool = False,
-        after: str = "",
-        revision: int = 0,
-        limit: int = 0,
-        keys_only: bool = False,
-    ) -> RangeResult:
-        """Read, unless away."""
-        self._ask()
-        return await self.inner.range(
-            key, prefix=prefix, after=after, revision=revision, limit=limit, keys_only=keys_only
-        )
-
-    async def txn(
-        self,
-        compares: Sequence[Compare],
-        success: Sequence[Operation],
-        failure: Sequence[Operation] = (),
-        *,
-        patience_s: float = 0.0,
-    ) -> TxnResult:
-        """Compare and do, unless in trouble."""
-        await asyncio.sleep(self.latency_s)
-        self._ask()
-        self.txns += 1
-        self.patience_s.append(patience_s)
-        if self.rejects:
-            self.rejects -= 1
-            raise RejectedError("too many operations")
-        if self.loses_requests:
-            self.loses_requests -= 1
-            raise OutcomeUnknownError("no answer")
-        result = await self.inner.txn(compares, success, failure, patience_s=patience_s)
-        if self.loses_answers:
-            self.loses_answers -= 1
-            raise OutcomeUnknownError("no answer")
-        await asyncio.sleep(self.latency_s)
-        return result
-
-    async def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
-        """Tell what happens, until away."""
-        self._ask()
-        async with aclosing(self.inner.watch(prefix, from_revision)) as batches:
-            async for batch in batches:
-                self._ask()
-                await asyncio.sleep(self.watch_latency_s)
-                lost = self.loses_events_of
-                kept = tuple(each for each in batch.changes if not lost or lost not in each.key)
-                yield replace(batch, changes=kept)
-
-    async def lease_grant(self, ttl_s: int) -> LeaseId:
-        """Grant a lease, unless away."""
-        self._ask()
-        return await self.inner.lease_grant(ttl_s)
-
-    async def lease_keepalive(self, lease: LeaseId) -> int:
-        """Keep a lease, unless away."""
-        self._ask()
-        return await self.inner.lease_keepalive(lease)
-
-    async def lease_revoke(self, lease: LeaseId) -> None:
-        """End a lease, unless away."""
-        self._ask()
-        await self.inner.lease_revoke(lease)
-
-    async def close(self) -> None:
-        """Do nothing."""
-
-
-class TroubledMedia(DirectMedia):
-    """A relay that fails when told to, and plays greetings of a second."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fails_with: dict[str, Exception] = {}
-        """Step -> what it raises, once."""
-        self.is_dead = False
-        self.delay_s = 0.0
-        self.offers: list[tuple[str, bytes]] = []
-        self.released: list[str] = []
-        self.packets = 0
-        """Had of the agent of every call."""
-        self.silences: list[bool] = []
-        self.held_back: list[str] = []
-        """Calls of which that was said; the agent's description has to be said after it."""
-        self.silent: set[str] = set()
-        """Calls in whose caller's place the agent hears silence."""
-        self.agents: dict[str, bytes] = {}
-        """Of each call, where the relay sends what the caller says: the agent's description."""
-        self.lost_answers: set[str] = set()
-        """Steps that are done once, and whose answer is lost."""
-
-    async def silence_caller(self, call: str, *, on: bool) -> None:
-        await self._step("silence_caller")
-        self.silences.append(on)
-        (self.silent.add if on else self.silent.discard)(call)
-
-    async def part(self, call: str, agent_sdp: bytes, *, on: bool) -> None:
-        await self._step("part")
-        if call not in self.agents:
-            raise UnknownCall(f"call {call} has no agent here")
-        self.agents[call] = at_discard_port(agent_sdp) if on else agent_sdp
-        if "part" in self.lost_answers:
-            self.lost_answers.remove("part")
-            raise MediaUnavailable("the relay gave no answer")
-
-    async def drop_agent(self, call: str) -> None:
-        self.agents.pop(call, None)
-
-    async def hold_back(self, call: str) -> None:
-        await self._step("hold_back")
-        self.held_back.append(call)
-
-    async def _step(self, step: str) -> None:
-        await asyncio.sleep(self.delay_s)
-        if self.is_dead:
-            raise MediaUnavailable("the relay gave no answer")
-        fault = self.fails_with.pop(step, None)
-        if fault is not None:
-            raise fault
-
-    async def hold_caller(self, call: str, caller_sdp: bytes, *, is_new: bool = False) -> bytes:
-        await self._step("hold_caller")
-        self.offers.append(("hold_caller", caller_sdp))
-        self.agents.pop(call, None)  # the caller's audio goes to the queue
-        return await super().hold_caller(call, caller_sdp, is_new=is_new)
-
-    async def offer_caller(self, call: str) -> bytes:
-        await self._step("offer_caller")
-        return await super().offer_caller(call)
-
-    async def caller_answered(self, call: str, caller_sdp: bytes) -> None:
-        await self._step("caller_answered")
-        await super().caller_answered(call, caller_sdp)
-
-    async def play(
-        self, call: str, file: Path, *, times: int = 1, listener: Party = CALLER
-    ) -> float:
-        await self._step("play")
-        await super().play(call, file, times=times, listener=listener)
-        return 1.0 if times == 1 else 0.0
-
-    async def offer_to_agent(self, call: str, caller_sdp: bytes, *, agent: Party = AGENT) -> bytes:
-        await self._step("offer_to_agent")
-        return await super().offer_to_agent(call, caller_sdp, agent=agent)
-
-    async def join(self, call: str, agent_sdp: bytes, *, agent: Party = AGENT) -> bytes:
-        await self._step("join")
-        self.agents[call] = agent_sdp
-        return await super().join(call, agent_sdp, agent=agent)
-
-    async def relay_offer(self, call: str, sender: Party, receiver: Party, sdp: bytes) -> bytes:
-        await self._step("relay_offer")
-        self.offers.append((str(sender), sdp))
-        if sender == AGENT:
-            self.agents[call] = sdp
-        return await super().relay_offer(call, sender, receiver, sdp)
-
-    async def relay_answer(self, call: str, offerer: Party, answerer: Party, sdp: bytes) -> bytes:
-        await self._step("relay_answer")
-        if answerer == AGENT:
-            self.agents[call] = sdp
-        return await super().relay_answer(call, offerer, answerer, sdp)
-
-    async def release(self, call: str) -> None:
-        self.released.append(call)
-        await self._step("release")
-        self.agents.pop(call, None)
-        self.silent.discard(call)
-        await super().release(call)
-
-    async def packets_from(self, call: str) -> Mapping[Party, int] | None:
-        await self._step("packets_from")
-        known = await super().packets_from(call)
-        return known if known is None else {AGENT: self.packets}
-
-    async def has(self, call: str) -> bool:
-        await self._step("has")
-        return await super().has(call)
-
-
-class Notes:
-    """What an edge has said to its recorder."""
-
-    def __init__(self) -> None:
-        self.said: list[tuple[str, ...]] = []
-        self._held: set[CallId] = set()
-        self.is_there = True
-        self.is_up = True
-        self.pressed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._keying: frozenset[CallId] = frozenset()
-        self._version = 1
-        self._news = asyncio.Event()
-
-    def record(self, call: CallId, queue: QueueId, agent: AgentId, attempt: int) -> None:
-        """Note it."""
-        self.said.append(("record", call, queue, agent, str(attempt)))
-
-    def hold(self, call: CallId, *, on: bool) -> None:
-        """Note it, if it is news."""
-        if on is not (call in self._held):
-            self._held ^= {call}
-            self.said.append(("hold" if on else "resume", call))
-
-    def leave(self, call: CallId) -> None:
-        """Note it."""
-        self._held.discard(call)
-        self.said.append(("leave", call))
-
-    def stop(self, call: CallId) -> None:
-        """Note it."""
-        self.said.append(("stop", call))
-
-    def confirms(self, call: CallId) -> bool:
-        """Say that all is well, unless the test wants otherwise."""
-        return self.is_up and any(each[:2] == ("record", call) for each in self.said)
-
-    def key(self, call: CallId, party: Party, key: Key) -> None:
-        """Note it."""
-        self.said.append(("key", call, party, key.key))
-
-    def hears_tones(self, *calls: CallId) -> None:
-        """Let these callers key tones, and nobody else."""
-        self._keying, self._version = frozenset(calls), self._version + 1
-        self._wake()
-
-    def go(self, *, away: bool) -> None:
-        """Let it be away, or come back."""
-        self.is_up = not away
-        self._wake()
-
-    def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
-
-    async def keyed_tones(self, seen: int, within_s: float) -> Mapping[str, object]:
-        """Say whose callers key tones, once that is news."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                while self.is_up and seen == self._version:
-                    await self._news.wait()
-        if not self.is_up:
-            raise ConnectionError("the recorder has gone")
-        return {"seen": self._version, "calls": sorted(self._keying)}
-
-    async def await_key(self, call: CallId, key: str, within_s: float) -> bool:
-        """Let the caller press what the test wants, when it wants."""
-        self.said.append(("await", call, key))
-        try:
-            async with asyncio.timeout(within_s):
-                return await self.pressed == key
-        except TimeoutError:
-            return False
+def settings(edge: EdgeId, site: SiteId) -> Settings:
+    """Return settings by which nothing is opened."""
+    return Settings(
+        edge=edge,
+        site=site,
+        sip=f"198.18.1.10:{5080 + int(edge[1])}",
+        kamailio_rpc=Path("rpc"),
+        evapi="127.0.0.1:8448",
+        ng="direct",
+        etcd=("198.18.1.10:2379",),
+        run_dir=Path("run"),
+        command_socket=Path("edge.sock"),
+    )
 
 
 class Edge:
@@ -367,43 +93,36 @@ class Edge:
         media: TroubledMedia | None = None,
     ) -> None:
         self.name = EdgeId(name)
-        site = SiteId(name[0])
-        clock = LoopClock()
+        self.site = SiteId(name[0])
+        self.clock = LoopClock()
         self.store = TroubledStore(store)
         self.media = media or TroubledMedia()
+        self.recorder = FakeRecorder()
         self.unreachable: frozenset[SiteId] = frozenset()
-        self.mirror = Mirror(self.store, clock, settings=MirrorSettings(check_every_s=3.0))
+        self.is_deaf = False
+        self.is_alone = False
+        self.cleared: list[EdgeId] = []
+        self.mirror = Mirror(self.store, self.clock, settings=MirrorSettings(check_every_s=3.0))
         self.sip = FakeTelephony(self._take)
-        speaks = telephony or self.sip
-        self.settings = Settings(
-            edge=self.name,
-            site=site,
-            sip=f"198.18.1.10:{5080 + int(name[1])}",
-            kamailio_rpc=Path("rpc"),
-            evapi="127.0.0.1:8448",
-            ng="direct",
-            etcd=("198.18.1.10:2379",),
-            run_dir=Path("run"),
-            command_socket=Path("edge.sock"),
-        )
-        tokens = itertools.count(1)
-        self.recorder = Notes()
+        self.settings = settings(self.name, self.site)
         # One that was never opened writes nothing.
         self.journal = journal or Journal(Path("journal"))
         self.left = Left() if journal is None else former_life.read(journal, self.sip)
-        self.debts = Debts(
-            edge=self.name,
-            clock=clock,
-            store=self.store,
-            snapshot=lambda: self.mirror.snapshot,
-            is_current=lambda: self.mirror.state is MirrorState.LIVE,
-            journal=self.journal,
-            owed=self.left.owed,
-        )
+        self._make_calls(telephony or self.sip)
+        self._make_line()
+        self._make_duties()
+        self._make_watches()
+        self.mirror.subscribe(self._changed)
         self._paying: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # -- the parts, by the rooms of `edge.assembly`
+
+    def _make_calls(self, speaks: Telephony) -> None:
+        tokens = itertools.count(1)
         self.switchboard = Switchboard(
             settings=self.settings,
-            clock=clock,
+            clock=self.clock,
             store=self.store,
             sip=speaks,
             media=self.media,
@@ -418,7 +137,7 @@ class Edge:
             line=self,
             transfers=Transfers(
                 settings=self.settings,
-                clock=clock,
+                clock=self.clock,
                 snapshot=lambda: self.mirror.snapshot,
                 unreachable=lambda: self.unreachable,
                 alone=lambda: None,
@@ -428,9 +147,11 @@ class Edge:
         self.keyed_tones = KeyedTones(
             ask=self.recorder.keyed_tones, part=self.hearing.part, apart=self.hearing.apart
         )
+
+    def _make_line(self) -> None:
         self.callbacks = Callbacks(
             settings=self.settings,
-            clock=clock,
+            clock=self.clock,
             store=self.store,
             sip=self.sip,
             media=self.media,
@@ -441,17 +162,30 @@ class Edge:
         )
         self.reserver = Reserver(
             edge=self.name,
-            clock=clock,
+            clock=self.clock,
             snapshot=lambda: self.mirror.snapshot,
             unreachable=lambda: self.unreachable,
             call=lambda call: self.switchboard.call(call) or self.callbacks.call(call),
             is_current=lambda: self.mirror.state is MirrorState.LIVE,
             proof_age_s=lambda: self.mirror.age_s,
         )
-        self.cleared: list[EdgeId] = []
+        self.places = PlaceGiver(
+            snapshot=lambda: self.mirror.snapshot, calls=self.switchboard.waiting
+        )
+
+    def _make_duties(self) -> None:
+        self.debts = Debts(
+            edge=self.name,
+            clock=self.clock,
+            store=self.store,
+            snapshot=lambda: self.mirror.snapshot,
+            is_current=lambda: self.mirror.state is MirrorState.LIVE,
+            journal=self.journal,
+            owed=self.left.owed,
+        )
         self.janitor = Janitor(
             store=self.store,
-            clock=clock,
+            clock=self.clock,
             mirror=self.mirror,
             edge=self.name,
             holds=lambda call: (
@@ -461,8 +195,14 @@ class Edge:
             is_alone=lambda: self.is_alone,
         )
         self.life = Life(
-            store=self.store, clock=clock, edge=self.name, site=site, sip=self.settings.sip
+            store=self.store,
+            clock=self.clock,
+            edge=self.name,
+            site=self.site,
+            sip=self.settings.sip,
         )
+
+    def _make_watches(self) -> None:
         self.watch = MediaWatch(
             relay=self.media,
             calls=self.switchboard.with_media,
@@ -470,17 +210,10 @@ class Edge:
         )
         self.leg_watch = LegWatch(
             relay=self.media,
-            clock=clock,
+            clock=self.clock,
             calls=self.switchboard.held,
             unreachable=lambda: self.unreachable,
         )
-        self.places = PlaceGiver(
-            snapshot=lambda: self.mirror.snapshot, calls=self.switchboard.waiting
-        )
-        self.mirror.subscribe(self._changed)
-        self.is_deaf = False
-        self.is_alone = False
-        self._tasks: list[asyncio.Task[None]] = []
 
     def _take(self, event: object) -> None:
         if self.is_deaf or self.callbacks.take(event):  # type: ignore[arg-type]  # an Event
@@ -759,7 +492,3 @@ async def center(*agents: str, edges: Sequence[str] = ("a1",)) -> AsyncIterator[
     finally:
         for edge in made.edges.values():
             await edge.kill()
-
-
-UNAVAILABLE: MediaError = MediaUnavailable("the relay gave no answer")
-__all__ = ["CALLER_SDP", "Center", "Edge", "center", "leaks"]

@@ -43,7 +43,7 @@ from state.model import (
 from state.raw import Change
 from state.store import Delete, Put
 from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
-from tests.edge.stage import TroubledStore
+from tests.edge.troubled import TroubledStore
 from tests.edge.virtual_time import in_virtual_time, until
 
 BOB = AgentId("bob")

@@ -18,7 +18,7 @@ from state.model import (
 )
 from state.store import Delete, Put
 from tests.edge.lone import A1, CALL, Bench, configured, guess, ticket
-from tests.edge.stage import TroubledStore
+from tests.edge.troubled import TroubledStore
 
 TOKEN = Token(epoch=2, revision=1)
 

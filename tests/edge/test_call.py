@@ -11,7 +11,8 @@ from edge.media.errors import MediaRefused, SdpError
 from edge.sip.errors import LocalError
 from state.model import Outcome, WorkEnd
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
-from tests.edge.stage import GREETED, RING_S, UNAVAILABLE, Center, Edge, center
+from tests.edge.stage import GREETED, RING_S, Center, Edge, center
+from tests.edge.troubled import UNAVAILABLE
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 OTHER_SDP = CALLER_SDP.replace(b"4000", b"4444")

@@ -15,7 +15,8 @@ from edge.calls.takeover import Takeover
 from edge.sip.events import LegId
 from state.model import AgentId, CallRecord, Outcome, PresenceState
 from tests.edge.fake_telephony import CALLER_SDP, S
-from tests.edge.stage import RING_S, UNAVAILABLE, Center, Edge, center
+from tests.edge.stage import RING_S, Center, Edge, center
+from tests.edge.troubled import UNAVAILABLE
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
 ANN, BOB = AgentId("ann"), AgentId("bob")

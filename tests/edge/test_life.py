@@ -9,7 +9,7 @@ from state.codec import decode
 from state.memory import MemoryStore
 from state.model import EdgeId, EdgeLife, EdgeState, Probe, SiteId
 from state.store import RangeResult
-from tests.edge.stage import TroubledStore
+from tests.edge.troubled import TroubledStore
 from tests.edge.virtual_time import LoopClock, in_virtual_time, until
 
 A1 = EdgeId("a1")

@@ -50,7 +50,7 @@ from state.raw import Change
 from state.snapshot import Snapshot, apply
 from state.store import Compare, Delete, Operation, Put, TxnResult
 from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
-from tests.edge.stage import TroubledStore
+from tests.edge.troubled import TroubledStore
 from tests.edge.virtual_time import play
 
 B1 = EdgeId("b1")

@@ -27,7 +27,8 @@ from state.model import (
 )
 from state.snapshot import Delta, Snapshot
 from state.store import Delete
-from tests.edge.stage import Center, TroubledStore
+from tests.edge.stage import Center
+from tests.edge.troubled import TroubledStore
 from tests.edge.virtual_time import WALL_MS, LoopClock, in_virtual_time, settle, until
 
 ANN, BOB = AgentId("ann"), AgentId("bob")

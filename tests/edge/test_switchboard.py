@@ -17,7 +17,8 @@ from edge.sip.events import EndedBy, LegId, TransactionId
 from state import keys
 from state.model import CallId, DidNumber, Outcome, QueueId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
-from tests.edge.stage import NOWHERE, SALES, Center, TroubledMedia, center
+from tests.edge.stage import NOWHERE, SALES, Center, center
+from tests.edge.troubled import TroubledMedia
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 

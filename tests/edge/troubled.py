@@ -1,0 +1,244 @@
+"""One edge's store and relay, which can go wrong in every way that their contracts name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
+
+from edge.media.direct import DirectMedia
+from edge.media.errors import MediaUnavailable, UnknownCall
+from edge.media.plan import AGENT, CALLER, Party
+from edge.media.sdp import at_discard_port
+from state.errors import OutcomeUnknownError, RejectedError, UnavailableError
+from state.memory import MemoryStore
+from state.store import Compare, LeaseId, Operation, RangeResult, TxnResult, WatchBatch
+
+UNAVAILABLE: Final = MediaUnavailable("the relay gave no answer")
+
+
+class TroubledStore:
+    """One edge's way to the store, which can go wrong in every way that the contract names."""
+
+    def __init__(self, inner: MemoryStore) -> None:
+        self.inner = inner
+        self.is_away = False
+        self.loses_requests = 0
+        """So many transactions are not done, and nobody knows."""
+        self.loses_answers = 0
+        """So many transactions are done, and nobody knows."""
+        self.rejects = 0
+        """So many transactions are rejected."""
+        self.latency_s = 0.0
+        self.watch_latency_s = 0.0
+        self.loses_events_of = ""
+        """The watch loses what happens to keys in which this stands; empty: none."""
+        self.txns = 0
+        self.patience_s: list[float] = []
+        """Of each transaction, how long it might wait for others."""
+
+    def _ask(self) -> None:
+        if self.is_away:
+            raise UnavailableError("the store is away")
+
+    async def range(  # noqa: PLR0913 - the Store's own
+        self,
+        key: str,
+        *,
+        prefix: bool = False,
+        after: str = "",
+        revision: int = 0,
+        limit: int = 0,
+        keys_only: bool = False,
+    ) -> RangeResult:
+        """Read, unless away."""
+        self._ask()
+        return await self.inner.range(
+            key, prefix=prefix, after=after, revision=revision, limit=limit, keys_only=keys_only
+        )
+
+    async def txn(
+        self,
+        compares: Sequence[Compare],
+        success: Sequence[Operation],
+        failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
+    ) -> TxnResult:
+        """Compare and do, unless in trouble."""
+        await asyncio.sleep(self.latency_s)
+        self._ask()
+        self.txns += 1
+        self.patience_s.append(patience_s)
+        if self.rejects:
+            self.rejects -= 1
+            raise RejectedError("too many operations")
+        if self.loses_requests:
+            self.loses_requests -= 1
+            raise OutcomeUnknownError("no answer")
+        result = await self.inner.txn(compares, success, failure, patience_s=patience_s)
+        if self.loses_answers:
+            self.loses_answers -= 1
+            raise OutcomeUnknownError("no answer")
+        await asyncio.sleep(self.latency_s)
+        return result
+
+    async def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
+        """Tell what happens, until away."""
+        self._ask()
+        async with aclosing(self.inner.watch(prefix, from_revision)) as batches:
+            async for batch in batches:
+                self._ask()
+                await asyncio.sleep(self.watch_latency_s)
+                lost = self.loses_events_of
+                kept = tuple(each for each in batch.changes if not lost or lost not in each.key)
+                yield replace(batch, changes=kept)
+
+    async def lease_grant(self, ttl_s: int) -> LeaseId:
+        """Grant a lease, unless away."""
+        self._ask()
+        return await self.inner.lease_grant(ttl_s)
+
+    async def lease_keepalive(self, lease: LeaseId) -> int:
+        """Keep a lease, unless away."""
+        self._ask()
+        return await self.inner.lease_keepalive(lease)
+
+    async def lease_revoke(self, lease: LeaseId) -> None:
+        """End a lease, unless away."""
+        self._ask()
+        await self.inner.lease_revoke(lease)
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+class TroubledMedia(DirectMedia):
+    """A relay that fails when told to, and plays greetings of a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fails_with: dict[str, Exception] = {}
+        """Step -> what it raises, once."""
+        self.is_dead = False
+        self.delay_s = 0.0
+        self.offers: list[tuple[str, bytes]] = []
+        self.released: list[str] = []
+        self.packets = 0
+        """Had of the agent of every call."""
+        self.silences: list[bool] = []
+        self.held_back: list[str] = []
+        """Calls of which that was said; the agent's description has to be said after it."""
+        self.silent: set[str] = set()
+        """Calls in whose caller's place the agent hears silence."""
+        self.agents: dict[str, bytes] = {}
+        """Of each call, where the relay sends what the caller says: the agent's description."""
+        self.lost_answers: set[str] = set()
+        """Steps that are done once, and whose answer is lost."""
+
+    async def silence_caller(self, call: str, *, on: bool) -> None:
+        """Note it."""
+        await self._step("silence_caller")
+        self.silences.append(on)
+        (self.silent.add if on else self.silent.discard)(call)
+
+    async def part(self, call: str, agent_sdp: bytes, *, on: bool) -> None:
+        """Turn the agent away from the caller, or back."""
+        await self._step("part")
+        if call not in self.agents:
+            raise UnknownCall(f"call {call} has no agent here")
+        self.agents[call] = at_discard_port(agent_sdp) if on else agent_sdp
+        if "part" in self.lost_answers:
+            self.lost_answers.remove("part")
+            raise MediaUnavailable("the relay gave no answer")
+
+    async def drop_agent(self, call: str) -> None:
+        """Take the agent out, whatever goes wrong."""
+        self.agents.pop(call, None)
+
+    async def hold_back(self, call: str) -> None:
+        """Note it; a real relay takes it, and this one has nothing to hold back."""
+        await self._step("hold_back")
+        self.held_back.append(call)
+
+    async def _step(self, step: str) -> None:
+        await asyncio.sleep(self.delay_s)
+        if self.is_dead:
+            raise MediaUnavailable("the relay gave no answer")
+        fault = self.fails_with.pop(step, None)
+        if fault is not None:
+            raise fault
+
+    async def hold_caller(self, call: str, caller_sdp: bytes, *, is_new: bool = False) -> bytes:
+        """Bring the caller's audio to the queue."""
+        await self._step("hold_caller")
+        self.offers.append(("hold_caller", caller_sdp))
+        self.agents.pop(call, None)  # the caller's audio goes to the queue
+        return await super().hold_caller(call, caller_sdp, is_new=is_new)
+
+    async def offer_caller(self, call: str) -> bytes:
+        """Offer as another relay would."""
+        await self._step("offer_caller")
+        return await super().offer_caller(call)
+
+    async def caller_answered(self, call: str, caller_sdp: bytes) -> None:
+        """Take it."""
+        await self._step("caller_answered")
+        await super().caller_answered(call, caller_sdp)
+
+    async def play(
+        self, call: str, file: Path, *, times: int = 1, listener: Party = CALLER
+    ) -> float:
+        """Play: greetings last a second, music for ever."""
+        await self._step("play")
+        await super().play(call, file, times=times, listener=listener)
+        return 1.0 if times == 1 else 0.0
+
+    async def offer_to_agent(self, call: str, caller_sdp: bytes, *, agent: Party = AGENT) -> bytes:
+        """Offer as it came."""
+        await self._step("offer_to_agent")
+        return await super().offer_to_agent(call, caller_sdp, agent=agent)
+
+    async def join(self, call: str, agent_sdp: bytes, *, agent: Party = AGENT) -> bytes:
+        """Send the agent what the caller says."""
+        await self._step("join")
+        self.agents[call] = agent_sdp
+        return await super().join(call, agent_sdp, agent=agent)
+
+    async def relay_offer(self, call: str, sender: Party, receiver: Party, sdp: bytes) -> bytes:
+        """Hand it on; an agent who offers may have moved."""
+        await self._step("relay_offer")
+        self.offers.append((str(sender), sdp))
+        if sender == AGENT:
+            self.agents[call] = sdp
+        return await super().relay_offer(call, sender, receiver, sdp)
+
+    async def relay_answer(self, call: str, offerer: Party, answerer: Party, sdp: bytes) -> bytes:
+        """Hand it on; an agent who is answered may have moved."""
+        await self._step("relay_answer")
+        if answerer == AGENT:
+            self.agents[call] = sdp
+        return await super().relay_answer(call, offerer, answerer, sdp)
+
+    async def release(self, call: str) -> None:
+        """Forget the call."""
+        self.released.append(call)
+        await self._step("release")
+        self.agents.pop(call, None)
+        self.silent.discard(call)
+        await super().release(call)
+
+    async def packets_from(self, call: str) -> Mapping[Party, int] | None:
+        """Tell of the agent alone."""
+        await self._step("packets_from")
+        known = await super().packets_from(call)
+        return known if known is None else {AGENT: self.packets}
+
+    async def has(self, call: str) -> bool:
+        """Tell whether it knows the call."""
+        await self._step("has")
+        return await super().has(call)
