@@ -18,7 +18,15 @@ from control_plane.live.desk import follower_of, writable
 from control_plane.live.schemas import CallPath, TransferBegin, TransferState, TransferView
 from control_plane.permissions import Permission
 from state import keys
-from state.model import CallId, TicketState, TransferStatus, TransferWish
+from state.model import (
+    AgentId,
+    CallId,
+    DidNumber,
+    QueueId,
+    TicketState,
+    TransferStatus,
+    TransferWish,
+)
 from state.snapshot import Snapshot
 
 TOLD_S: Final = 1.0
@@ -47,7 +55,8 @@ async def begin(ask: Begun) -> TransferView:
         raise ApiError(NOT_TALKING)
     by = "" if ask.subject.agent == ticket.agent else ask.subject.id
     wish = TransferWish(call=call, agent=ticket.agent, to=ask.body.to, by=by)
-    ask.note(call, detail={"to": wish.to, "agent": wish.agent})
+    told = _told(follower.mirror.snapshot, ask.tenant, wish.to)
+    ask.note(call, detail={"to": told, "agent": wish.agent})
     revision = await writing.write(follower, keys.transfer_wish(call), wish)
 
     def of_this(now: Snapshot) -> TransferStatus | None:
@@ -76,6 +85,20 @@ async def read(ask: Named) -> TransferView:
     if status is None:
         return TransferView(call=call, state="none", status=0)
     return _view(status.value)
+
+
+def _told(snapshot: Snapshot, tenant: str, to: str) -> str:
+    """Return where a caller is to go as the audit log keeps it: no number but the tenant's own.
+
+    Another one is refused; it may be anybody's, and whether it is another tenant's is not told.
+    """
+    known = (
+        snapshot.dids.get(DidNumber(to)),
+        snapshot.agents.get(AgentId(to)),
+        snapshot.queues.get(QueueId(to)),
+    )
+    is_own = any(each is not None and each.value.tenant == tenant for each in known)
+    return to if is_own or any(each.isalpha() for each in to) else "a number"
 
 
 def _view(status: TransferStatus) -> TransferView:

@@ -132,3 +132,25 @@ async def test_who_may_and_who_may_not(scene: Scene) -> None:
         assert (await ask(north)).json["state"] == "done"
         assert scene.mirror.snapshot.transfer_wishes[CALL].value.by
     await scene.center.services.journal.flush()
+
+
+@pytest.mark.parametrize(
+    ("to", "told"),
+    [
+        ("ben", "ben"),
+        ("t2.sales", "t2.sales"),
+        ("100", "100"),
+        ("200", "a number"),
+        ("4930123456", "a number"),
+    ],
+    ids=["a colleague", "a word", "our DID", "another tenant's DID", "a number outside"],
+)
+async def test_a_number_outside_is_not_written_into_the_audit_log(
+    scene: Scene, to: str, told: str
+) -> None:
+    ann, auditor = await talking(scene), await scene.center.person(Role.AUDITOR)
+    async with edge(scene, Held((403, "No transfers outside"))):
+        await ask(ann, to)
+    await scene.center.services.journal.flush()
+    (entry,) = (await auditor.get(f"/v1/audit?actor={ann.id}")).json["items"]
+    assert entry["detail"] == {"to": told, "agent": "ann"}
