@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from control_plane.api.ask import Ask
@@ -95,10 +96,19 @@ async def change(ask: Changed) -> Answer[UserView]:
     if ask.body.password is not None or ask.body.is_active is False:
         # Whoever had the password, or was thrown out, has no session that goes on.
         await end_of_user(ask.db, user.id, "changed", ask.now_ms)
-    await ask.audit(user.id, detail={"changed": sorted(sent)})
+    await ask.audit(user.id, detail=_told(ask, user, sent))
     ask.services.subjects.forget(user.id)
     now = await service.load(ask, ask.at.user)
     return Answer(body=service.view(now), version=now.version)
+
+
+def _told(ask: Changed, user: store.User, sent: Mapping[str, object]) -> dict[str, object]:
+    """Return what the audit log keeps of a change: names, and of what decisions go by the words."""
+    detail: dict[str, object] = {"changed": sorted(sent)}
+    detail |= {name: sent[name] for name in store.SEEN_BY_POLICY if name in sent}
+    if ask.body.roles is not None:
+        detail |= {"roles": sorted(set(ask.body.roles)), "roles_before": user.roles}
+    return detail
 
 
 FEATURE = Feature(

@@ -38,10 +38,11 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     """Those of the user's own tenant."""
 
 
-_SEEN_BY_POLICY = ("is_active", "agent", "employer", "team", "site")
+SEEN_BY_POLICY: Final = ("is_active", "agent", "employer", "team", "site")
+"""What decisions about somebody go by, beside their roles."""
 _COLUMNS = [getattr(UserRow, name) for name in User.__struct_fields__ if name != "roles"]
 _WITH_GRANTS: Select[Any] = select(
-    *(getattr(UserRow, name) for name in ("id", "tenant", *_SEEN_BY_POLICY)),
+    *(getattr(UserRow, name) for name in ("id", "tenant", *SEEN_BY_POLICY)),
     GrantRow.role,
     GrantRow.tenant.label("granted_in"),
 ).outerjoin(GrantRow, GrantRow.user_id == UserRow.id)
@@ -145,7 +146,7 @@ def subjects_of(rows: Iterable[Row[Any]]) -> dict[str, Subject]:
             id=user,
             tenant=row.tenant,
             grants=frozenset(grants[user]),
-            **{name: row._mapping[name] for name in _SEEN_BY_POLICY},  # noqa: SLF001 - its documented way
+            **{name: row._mapping[name] for name in SEEN_BY_POLICY},  # noqa: SLF001 - its documented way
         )
         for user, row in users.items()
     }

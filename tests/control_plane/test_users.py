@@ -257,3 +257,21 @@ async def test_a_password_that_is_set_signs_in(center: Center) -> None:
     assert b"password" not in made.body
     said = {"tenant": "main", "login": "anna", "password": PASSWORD + "2"}
     assert (await center.ask("POST", "/v1/sessions", said)).status == 201
+
+
+async def test_the_log_tells_which_roles_somebody_got_and_what_else_decisions_go_by(
+    center: Center,
+) -> None:
+    admin = await center.administrator()
+    where = (await admin.post("/v1/users", ANNA)).headers["Location"]
+    change = {"roles": ["role:manager"], "team": "t9", "name": "Bea", "is_active": False}
+    assert (await admin.ask("PATCH", where, change, {"If-Match": '"1"'})).status == 200
+    auditor = await center.person(Role.AUDITOR)
+    (entry,) = (await auditor.get("/v1/audit?action=user:update")).json["items"]
+    assert entry["detail"] == {
+        "changed": ["is_active", "name", "roles", "team"],
+        "roles": ["role:manager"],
+        "roles_before": ["role:agent"],
+        "team": "t9",
+        "is_active": False,
+    }
