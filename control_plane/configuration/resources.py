@@ -54,20 +54,14 @@ _EMPLOYED: Final = frozenset({"agents", "queues"})
 def routes(noun: Noun) -> tuple[AnyRoute, ...]:
     """Return the endpoints of a section."""
     resource = _Resource(noun)
-    path = f"/v1/{noun.section.replace('_', '-')}"
-    singular = "".join(word.title() for word in noun.section.rstrip("s").split("_"))
-    body = body_model(f"{singular}Body", noun.shape, but=resource.unsent)
-    draft = draft_model(f"{singular}Draft", noun.shape, but=resource.unsent)
-    view = resource.view
-    ask = f"a {noun.one}"
-    can_move = noun.section in traffic.REPLACED
-    trial, written = (MoveTrial, Moved) if can_move else (Trial, Written)
-    tx = Tx.NONE if can_move else Tx.WRITE
-    refused = (BROKEN, DOES_NOT_FIT, PLAN_ACTIVE) if can_move else (BROKEN, PLAN_ACTIVE)
+    return (*_reading(noun, resource), _adding(noun, resource), *_changing(noun, resource))
+
+
+def _reading(noun: Noun, resource: _Resource) -> tuple[AnyRoute, ...]:
     return (
         Route(
             method=Method.GET,
-            path=path,
+            path=resource.path,
             summary=f"List: {noun.one}s",
             access=noun.read,
             check=Check.EACH,
@@ -77,38 +71,50 @@ def routes(noun: Noun) -> tuple[AnyRoute, ...]:
         ),
         Route(
             method=Method.GET,
-            path=f"{path}/{{id}}",
-            summary=f"Show {ask}",
+            path=f"{resource.path}/{{id}}",
+            summary=f"Show a {noun.one}",
             access=noun.read,
             handler=_named(resource.show, f"show_{noun.section}"),
             thing=resource.thing,
             at=ItemPath,
-            answer=view,
+            answer=resource.view,
             is_versioned=True,
         ),
-        Route(
-            method=Method.POST,
-            path=path,
-            summary=f"Add {ask}",
-            access=noun.update,
-            handler=_named(resource.add, f"add_{noun.section}"),
-            query=Trial,
-            body=draft,
-            answer=Written,
-            status=201,
-            is_idempotent=True,
-            problems=(BROKEN, TAKEN, ID_NOT_YOURS, DID_NOT_ASSIGNED),
-        ),
+    )
+
+
+def _adding(noun: Noun, resource: _Resource) -> AnyRoute:
+    return Route(
+        method=Method.POST,
+        path=resource.path,
+        summary=f"Add a {noun.one}",
+        access=noun.update,
+        handler=_named(resource.add, f"add_{noun.section}"),
+        query=Trial,
+        body=resource.draft,
+        answer=Written,
+        status=201,
+        is_idempotent=True,
+        problems=(BROKEN, TAKEN, ID_NOT_YOURS, DID_NOT_ASSIGNED),
+    )
+
+
+def _changing(noun: Noun, resource: _Resource) -> tuple[AnyRoute, ...]:
+    can_move = noun.section in traffic.REPLACED
+    trial, written = (MoveTrial, Moved) if can_move else (Trial, Written)
+    tx = Tx.NONE if can_move else Tx.WRITE
+    refused = (BROKEN, DOES_NOT_FIT, PLAN_ACTIVE) if can_move else (BROKEN, PLAN_ACTIVE)
+    return (
         Route(
             method=Method.PUT,
-            path=f"{path}/{{id}}",
-            summary=f"Replace {ask}",
+            path=f"{resource.path}/{{id}}",
+            summary=f"Replace a {noun.one}",
             access=noun.update,
             handler=_named(resource.replace, f"replace_{noun.section}"),
             thing=resource.thing,
             at=ItemPath,
             query=trial,
-            body=body,
+            body=resource.body,
             answer=written,
             is_versioned=True,
             tx=tx,
@@ -116,8 +122,8 @@ def routes(noun: Noun) -> tuple[AnyRoute, ...]:
         ),
         Route(
             method=Method.DELETE,
-            path=f"{path}/{{id}}",
-            summary=f"Delete {ask}",
+            path=f"{resource.path}/{{id}}",
+            summary=f"Delete a {noun.one}",
             access=noun.update,
             handler=_named(resource.delete, f"delete_{noun.section}"),
             thing=resource.thing,
@@ -132,12 +138,15 @@ def routes(noun: Noun) -> tuple[AnyRoute, ...]:
 
 
 class _Resource:
-    """What the endpoints of a section do."""
+    """What the endpoints of a section do, and in which models."""
 
     def __init__(self, noun: Noun) -> None:
         self._noun = noun
-        self.unsent = _UNTOLD - {"tenant"} if noun.section == "dids" else _UNTOLD
+        self.path = f"/v1/{noun.section.replace('_', '-')}"
+        unsent = _UNTOLD - {"tenant"} if noun.section == "dids" else _UNTOLD
         singular = "".join(word.title() for word in noun.section.rstrip("s").split("_"))
+        self.body = body_model(f"{singular}Body", noun.shape, but=unsent)
+        self.draft = draft_model(f"{singular}Draft", noun.shape, but=unsent)
         self.view: type[ApiModel] = view_model(f"{singular}View", noun.shape)
         self.page: type[Page[Any]] = Page[self.view]  # type: ignore[name-defined]
 
