@@ -13,32 +13,27 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
-from drills.blast import killed_site
 from drills.course import Course
-from drills.demo import history
 from drills.demo.figures import Stock
-from drills.demo.ledger import join
 from drills.demo.programs import Program, Task
-from drills.demo.recorded import Listening
-from drills.demo.run import CALLS_BEGIN_IN_S, Stage, edge_homes, living_edges, read_records
+from drills.demo.run import CALLS_BEGIN_IN_S, Stage, living_edges
 from drills.demo.scenario import FEWEST_CALLS, Burst, Coming, Scenario, plan
 from drills.demo.stock import settle
-from drills.drill import witnesses
+from drills.drill import joining, witnesses
 from drills.drill.ground import DyingController, Hands, LabGround
+from drills.drill.joining import Kept
 from drills.drill.redial import Redialler
-from drills.drill.short_calls import ShortCalls, is_short
+from drills.drill.short_calls import ShortCalls
 from drills.drill.writing import Writer
 from drills.evidence import ClockBound, Moment
 from drills.experiment import Experiment, Fault, Load
 from drills.faults import FaultAgent, FaultClient
 from drills.lab.lab import PROJECT
 from drills.lever import Lever, Requests
-from drills.packets import read_wire
 from drills.runner import LOOK_EVERY_S, STEADY_FOR, Runner, broken
-from drills.seen import Redialled, Seen, Written
+from drills.seen import Seen
 from state import keys
 from state.model import EdgeId, SiteId, Unreplicated
 
@@ -53,8 +48,6 @@ CLOCK_MOVES_S = 2.0
 """libfaketime reads its file once a second."""
 HANG_UP_S = 33.0
 """A telephone says goodbye to a site that is not there for 32 s, RFC 3261 section 17.1.2.2."""
-_SIGNED_IN, _SIGNED_OUT = "registered", "registration_failed"
-"""What telephones say of it."""
 
 
 class Rehearsed(Struct, frozen=True, kw_only=True):
@@ -105,93 +98,22 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         shutil.rmtree(keep, ignore_errors=True)
         stage.lab.keep_logs(keep)
     content = pcap.read_bytes()
-    seen = await _seen(
-        stage,
-        course=course,
-        meanwhile=meanwhile,
-        began_at=began_at,
-        content=content,
+    kept = Kept(
+        ledger_from=began_at,
+        pcap=content,
+        dropped=dropped,
         redialled=redialler.calls(),
-        left=_Left(stocks=stocks, silent=silent, written=written, dropped=dropped),
+        stocks=stocks,
+        silent=silent,
+        written=written,
+        clocks=tuple(meanwhile.clocks),
+        alone=meanwhile.alone,
+        aborted_ms=meanwhile.aborted_ms,
     )
+    seen = await joining.seen(stage, course, kept)
     notes = () if written is None else written.notes
     moments = (*witnesses.moments(stage, course), *witnesses.of_database(notes, course))
     return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)
-
-
-class _Left(Struct, frozen=True, kw_only=True):
-    """What was counted when all was over."""
-
-    stocks: tuple[Stock, ...]
-    silent: tuple[EdgeId, ...]
-    written: Written | None
-    dropped: int
-
-
-async def _seen(  # noqa: PLR0913 - so many have looked on
-    stage: Stage,
-    *,
-    course: Course,
-    meanwhile: _Meanwhile,
-    began_at: int,
-    content: bytes,
-    redialled: tuple[Redialled, ...],
-    left: _Left,
-) -> Seen:
-    """Join what callers, agents, edges, the store and the wire have seen of the plan's calls."""
-    extra = {each.sip_call_id for each in redialled}
-    again = {each.call for each in redialled}
-
-    def is_planned(sip_call_id: str) -> bool:
-        return not (sip_call_id in extra or is_short(sip_call_id))
-
-    agents = tuple(each for each in stage.people.agent_reports() if each.call not in again)
-    records = await read_records(stage.store, after=began_at)
-    wire = read_wire(content, stage.lab.addresses["callers"])
-    gone, t0_ms = killed_site(course.method), course.began_ms
-    moved = {}
-    if gone is not None and t0_ms is not None:
-        moved = history.came_back(stage.observer.seen, gone, t0_ms)
-    book = join(
-        stage.scenario,
-        stage.people.caller_reports(),
-        agents,
-        [each for each in records if is_planned(each.sip_call_id)],
-    )
-    listening = Listening(stage.lab, None)
-    return Seen(
-        scenario=stage.scenario,
-        ledger=book,
-        agents=agents,
-        offers=history.offers(stage.observer.seen),
-        course=course,
-        wire=msgspec.structs.replace(
-            wire, calls=tuple(each for each in wire.calls if is_planned(each.sip_call_id))
-        ),
-        moved_ms=moved,
-        merged_ms=witnesses.merged(stage),
-        clocks_meanwhile=tuple(meanwhile.clocks),
-        aborted_ms=meanwhile.aborted_ms,
-        said=witnesses.said(stage, course),
-        redialled=redialled,
-        short_calls=tuple(each for each in wire.calls if is_short(each.sip_call_id)),
-        written=left.written,
-        tickets=history.tickets(stage.observer.seen),
-        dropped=left.dropped,
-        noticed_ms=witnesses.noticed(stage, course),
-        stocks=left.stocks,
-        silent=left.silent,
-        recorded=await listening.listen(book.rows),
-        recorded_lost=await listening.listen_to_lost(book.rows),
-        alone=meanwhile.alone,
-        edges=edge_homes(stage.lab),
-        writes_ms=tuple(each.at_ms for each in stage.observer.seen),
-        sign_ins=tuple(
-            (line.wall_ms, line.phone, line.event == _SIGNED_IN)
-            for line in stage.people.lines
-            if line.event in {_SIGNED_IN, _SIGNED_OUT}
-        ),
-    )
 
 
 async def _until_ready(experiment: Experiment, hands: Hands) -> None:

@@ -1,0 +1,112 @@
+"""What callers, agents, edges, the store and the wire have seen of one drill, joined.
+
+Owns which calls are the plan's: who dials again, and the short calls beside, are counted apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from drills.blast import killed_site
+from drills.course import Course
+from drills.demo import history
+from drills.demo.figures import Stock
+from drills.demo.ledger import join
+from drills.demo.recorded import Listening
+from drills.demo.run import Stage, edge_homes, read_records
+from drills.drill import witnesses
+from drills.drill.short_calls import is_short
+from drills.evidence import ClockBound
+from drills.packets import read_wire
+from drills.seen import Redialled, Seen, Written
+from state.model import AgentId, EdgeId, Unreplicated
+
+_SIGNED_IN, _SIGNED_OUT = "registered", "registration_failed"
+"""What telephones say of it."""
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What a rehearsal has put aside for it."""
+
+    ledger_from: int
+    """The ledger's revision before any call came."""
+    pcap: bytes
+    dropped: int
+    """Packets that the kernel did not give to the capture."""
+    redialled: tuple[Redialled, ...]
+    stocks: tuple[Stock, ...]
+    silent: tuple[EdgeId, ...]
+    written: Written | None
+    clocks: tuple[ClockBound, ...]
+    """What the clocks said after the first fault."""
+    alone: tuple[Unreplicated, ...]
+    """What no other site had at the first fault."""
+    aborted_ms: int | None
+
+
+async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
+    """Join it all, once everything is over and before the lab goes down."""
+    extra = {each.sip_call_id for each in kept.redialled}
+    again = {each.call for each in kept.redialled}
+
+    def is_planned(sip_call_id: str) -> bool:
+        return not (sip_call_id in extra or is_short(sip_call_id))
+
+    agents = tuple(each for each in stage.people.agent_reports() if each.call not in again)
+    records = await read_records(stage.store, after=kept.ledger_from)
+    wire = read_wire(kept.pcap, stage.lab.addresses["callers"])
+    planned = tuple(each for each in wire.calls if is_planned(each.sip_call_id))
+    book = join(
+        stage.scenario,
+        stage.people.caller_reports(),
+        agents,
+        [each for each in records if is_planned(each.sip_call_id)],
+    )
+    listening = Listening(stage.lab, None)
+    return Seen(
+        scenario=stage.scenario,
+        ledger=book,
+        agents=agents,
+        offers=history.offers(stage.observer.seen),
+        course=course,
+        wire=msgspec.structs.replace(wire, calls=planned),
+        moved_ms=_moved_ms(stage, course),
+        merged_ms=witnesses.merged(stage),
+        clocks_meanwhile=kept.clocks,
+        aborted_ms=kept.aborted_ms,
+        said=witnesses.said(stage, course),
+        redialled=kept.redialled,
+        short_calls=tuple(each for each in wire.calls if is_short(each.sip_call_id)),
+        written=kept.written,
+        tickets=history.tickets(stage.observer.seen),
+        dropped=kept.dropped,
+        noticed_ms=witnesses.noticed(stage, course),
+        stocks=kept.stocks,
+        silent=kept.silent,
+        recorded=await listening.listen(book.rows),
+        recorded_lost=await listening.listen_to_lost(book.rows),
+        alone=kept.alone,
+        edges=edge_homes(stage.lab),
+        writes_ms=tuple(each.at_ms for each in stage.observer.seen),
+        sign_ins=_sign_ins(stage),
+    )
+
+
+def _moved_ms(stage: Stage, course: Course) -> Mapping[AgentId, int]:
+    """Return when agents of the site that was killed were first there by another's word."""
+    gone, began_ms = killed_site(course.method), course.began_ms
+    if gone is None or began_ms is None:
+        return {}
+    return history.came_back(stage.observer.seen, gone, began_ms)
+
+
+def _sign_ins(stage: Stage) -> tuple[tuple[int, str, bool], ...]:
+    """Return when which telephone said that it is registered, or no longer."""
+    return tuple(
+        (line.wall_ms, line.phone, line.event == _SIGNED_IN)
+        for line in stage.people.lines
+        if line.event in {_SIGNED_IN, _SIGNED_OUT}
+    )
