@@ -23,7 +23,9 @@ def experiments() -> dict[str, Experiment]:
 def experiment_of(name: str) -> Experiment:
     """Return one, by its name or its file. ExperimentError names those that there are."""
     path = Path(name)
-    if path.suffix == ".toml" and path.is_file():
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise ExperimentError(f"there is no file {name}")
         return _read(path)
     known = experiments()
     if name not in known:

@@ -11,6 +11,7 @@ import cyclopts
 from drills.cli.entering import reachable, run_inside
 from drills.cli.errors import CommandError, Exit
 
+MOST_MINUTES: Final = 7 * 24 * 60.0
 Name = Annotated[
     Literal[
         "all",
@@ -38,7 +39,8 @@ Quick = Annotated[bool, cyclopts.Parameter(help="Fewer and shorter slices: a fir
 Agents = Annotated[
     int,
     cyclopts.Parameter(
-        help="growth: only so many. Default: four sizes. registrations: so many. Default: 5,000."
+        help="growth: only so many. Default: four sizes. registrations: so many. Default: 5,000.",
+        validator=cyclopts.validators.Number(gte=0),
     ),
 ]
 Part = Annotated[
@@ -52,13 +54,26 @@ _PARTS: Final[Mapping[str, Collection[str]]] = {
     "api": ("load", "sqlite", "postgresql", "decisions"),
     "routing": ("index", "reserve"),
 }
+_ONLY_OF: Final[Mapping[str, Collection[str]]] = {
+    "--agents": ("growth", "registrations"),
+    "--pieces": ("all",),
+    "--resume": ("all",),
+    "--minutes": ("all",),
+}
+"""What would be taken and not heeded anywhere else; and the file of figures written over."""
 Pieces = Annotated[
     str, cyclopts.Parameter(help="all: these alone, with commas between. Default: every one.")
 ]
 Resume = Annotated[
     bool, cyclopts.Parameter(help="all: go on with the file of figures, without what it has.")
 ]
-Minutes = Annotated[float, cyclopts.Parameter(help="all: begin no piece after so long.")]
+Minutes = Annotated[
+    float,
+    cyclopts.Parameter(
+        help="all: begin no piece after so long.",
+        validator=cyclopts.validators.Number(gte=0, lte=MOST_MINUTES),
+    ),
+]
 Profile = Annotated[
     bool,
     cyclopts.Parameter(help="edge: show where the time of a call goes, by part and step by step."),
@@ -163,6 +178,10 @@ def bench(  # noqa: PLR0913 - options of a command
         raise CommandError("only `bench edge` has a profile", Exit.USAGE)
     if part is not None and part not in _PARTS.get(name, ()):
         raise CommandError(f"`bench {name}` has no part {part!r}", Exit.USAGE)
+    for option, names in _ONLY_OF.items():
+        if asked[option] and name not in names:
+            theirs = " and ".join(f"`bench {each}`" for each in names)
+            raise CommandError(f"{option} is for {theirs} alone", Exit.USAGE)
     return run_inside("loadtests.bench", [name, *_words(asked)])
 
 

@@ -157,6 +157,10 @@ def run(  # noqa: PLR0913 - the options of one command
         raise CommandError(
             "--really is for --live: a lab of one's own is broken anyway", Exit.USAGE
         )
+    if approval and not really:
+        raise CommandError(
+            "--approval is for --live --really: nothing else uses an approval up", Exit.USAGE
+        )
     if live:
         return run_live(experiment, shelf, really=really, approval=approval)
     status, found = run_some([Due(experiment=experiment, seed=seed)], shelf)

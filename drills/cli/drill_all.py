@@ -17,7 +17,7 @@ from drills.cli.progress import console
 from drills.desk.tables import table
 from drills.desk.words import lasting
 from drills.evidence import Evidence, TamperedError, verdict
-from drills.experiment import Experiment
+from drills.experiment import MOST_REPEATS, Experiment
 from drills.figures_file import write_figures
 from drills.setup.say import note
 from drills.shelf import HOME, Shelf, tamper
@@ -26,6 +26,7 @@ from drills.tally import Done, Due, Tally, Total, done, in_one_lab, still_to_do,
 from state.codec import UNREADABLE
 
 MOST_MISSING = 3
+MOST_MINUTES = 7 * 24 * 60.0
 
 
 def all_(  # noqa: PLR0913 - the options of one command
@@ -38,10 +39,18 @@ def all_(  # noqa: PLR0913 - the options of one command
         Path | None, cyclopts.Parameter(help="The file for the sums, and to go on from.")
     ] = None,
     repeats: Annotated[
-        int | None, cyclopts.Parameter(help="How often each. Default: as each drill says.")
+        int | None,
+        cyclopts.Parameter(
+            help="How often each. Default: as each drill says.",
+            validator=cyclopts.validators.Number(gte=1, lte=MOST_REPEATS),
+        ),
     ] = None,
     minutes: Annotated[
-        float | None, cyclopts.Parameter(help="Begin no drill later. Default: until all are done.")
+        float | None,
+        cyclopts.Parameter(
+            help="Begin no drill later. Default: until all are done.",
+            validator=cyclopts.validators.Number(gte=0, lte=MOST_MINUTES),
+        ),
     ] = None,
     labs: Annotated[
         int,

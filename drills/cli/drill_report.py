@@ -49,7 +49,7 @@ def report(
     shelf = Shelf(keep)
     runs = shelf.runs()
     if not runs:
-        raise CommandError("no drill has been run here: ./everline drill list")
+        raise CommandError(f"no drill has been run here ({keep}): ./everline drill run NAME")
     chosen = run or runs[-1]
     if chosen not in runs:
         raise CommandError(f"there is no run {chosen!r}; the last are: {', '.join(runs[-5:])}")

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from drills.cli.asking import print_json
 from drills.cli.drill_live import blackouts_now, forbidden_because
-from drills.cli.drill_words import Json, Keep, Name, every, one
+from drills.cli.drill_words import Json, Keep, every, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.lane import ROPE
 from drills.cli.progress import console
@@ -52,6 +52,7 @@ For example:
 
 Called = Annotated[str, cyclopts.Parameter(help="What you call it.")]
 Zone = Annotated[str, cyclopts.Parameter(help="Whose clock, such as Europe/Berlin. Default UTC.")]
+Listed = Annotated[str, cyclopts.Parameter(help="A drill of the list.")]
 At = Annotated[
     str,
     cyclopts.Parameter(help="A cron rule: minute hour day month weekday, such as 0 3 * * TUE#1."),
@@ -102,7 +103,7 @@ def list_(*, json: Json = False, keep: Keep = HOME) -> None:
 @app.command
 def add(  # noqa: PLR0913 - the options of one command
     called: Called,
-    name: Name,
+    name: Listed,
     /,
     *,
     at: At,
@@ -143,7 +144,7 @@ def blackout(  # noqa: PLR0913 - the options of one command
     /,
     *,
     from_: Annotated[
-        str, cyclopts.Parameter(name="--from", help="On that clock: 2026-12-24T00:00.")
+        str, cyclopts.Parameter(name="--from", help="On the clock of --zone: 2026-12-24T00:00.")
     ] = "",
     until: Annotated[str, cyclopts.Parameter(help="Likewise.")] = "",
     at: Annotated[str, cyclopts.Parameter(help="In place of both: a cron rule.")] = "",

@@ -74,6 +74,8 @@ def load(  # noqa: PLR0913 - each an option of its own
     stream and this command line. Uses the sites that ./everline up has
     brought up, or brings some up and takes them down again. Adds agents,
     two queues and two numbers of its own over the API, and takes them away.
+    The shapes site-lost and soak break what they load, also sites that were
+    up: by no guard's and nobody's leave.
 
     Exit code 0 only if all limits of the shape held (loadtests/load/limits).
 

@@ -62,3 +62,22 @@ def test_the_help_names_what_all_of_them_are(name: str) -> None:
     found = re.search(r"^    all ([^.]*)", bench.__doc__ or "", re.MULTILINE)
     assert found is not None
     assert re.search(rf"\b{name}\b", found[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        ("relay", "resume", True),
+        ("edge", "pieces", "queue"),
+        ("site", "minutes", 4.0),
+        ("edge", "agents", 500),
+    ],
+)
+def test_an_option_of_another_benchmark_is_refused_and_not_passed_over(
+    name: str, option: str, value: object, tmp_path: Path
+) -> None:
+    # The file of figures of `bench all` would be written over by those of one.
+    more: dict[str, object] = {option: value, "json": tmp_path / "figures.json"}
+    with pytest.raises(CommandError, match=f"--{option} is for `bench ") as caught:
+        bench(name, **more)  # type: ignore[arg-type]
+    assert caught.value.code is Exit.USAGE
