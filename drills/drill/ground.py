@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from drills.blast import touches
-from drills.course import Made
+from drills.course import FaultError, Made
 from drills.demo.reports import CallerReport, End
 from drills.demo.run import Stage, quiet_instant
 from drills.drill.machine import Machine
@@ -182,14 +183,14 @@ class DyingController:
         self._made: list[Made] = []
 
     async def make(self, fault: Fault) -> Made:
-        """Let the process make its faults, then kill it."""
+        """Let the process make its faults, then kill it. FaultError when it made none."""
         if not self._made:
             await self._live_and_die(fault)
         standing = await self._client.standing()
         for each in standing:
             if each.fault == fault:
                 return each
-        return standing[-1]
+        raise FaultError(f"the controller has not made {fault.told()}; what it said is above")
 
     async def heal_all(self, by: str) -> tuple[Made, ...]:  # noqa: ARG002 - nobody is left to
         """Undo nothing; return all that was ever made."""
@@ -206,17 +207,24 @@ class DyingController:
             cwd=self._cwd,
             stdin=asyncio.subprocess.PIPE,
         )
-        if process.stdin is not None:
-            process.stdin.write(msgspec.json.encode([fault]) + b"\n")
-            await process.stdin.drain()
-        for _ in range(200):
-            if self._made or any(each.fault == fault for each in await self._client.standing()):
-                break
-            await asyncio.sleep(0.05)
-        self._made = list(await self._client.standing())
-        await asyncio.sleep(1.0)
-        process.kill()
-        await process.wait()
+        try:
+            if process.stdin is not None:
+                with contextlib.suppress(ConnectionError):
+                    process.stdin.write(msgspec.json.encode([fault]) + b"\n")
+                    await process.stdin.drain()
+            for _ in range(200):
+                if process.returncode is not None or any(
+                    each.fault == fault for each in await self._client.standing()
+                ):
+                    break
+                await asyncio.sleep(0.05)
+            self._made = list(await self._client.standing())
+            if self._made:
+                await asyncio.sleep(1.0)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
 
 def lags(cluster: Cluster) -> tuple[Lag, ...]:
