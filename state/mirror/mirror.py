@@ -251,7 +251,8 @@ class Mirror:
             self.counters.healed += len(healed)
             log.warning("mirror_healed", keys=len(healed), revision=revision)
         self._proved_s = asked_s
-        if deltas or snapshot.revision != self._snapshot.revision:
+        # What cannot be read makes no delta, and the revision may be the same.
+        if snapshot.raw is not self._snapshot.raw or snapshot.revision != self._snapshot.revision:
             self._turn(snapshot, deltas)
         listed, self._listed = self._listed, asyncio.Event()
         listed.set()

@@ -272,6 +272,24 @@ async def test_a_lost_event_is_found_healed_and_counted(lost: str) -> None:
     assert world.mirror.counters.healed == 1
 
 
+@pytest.mark.parametrize("key", ["/everline/state/novelty/x", keys.wish(AgentId("anna"))])
+async def test_what_nobody_here_can_read_is_healed_too_though_all_else_stands_still(
+    key: str,
+) -> None:
+    world = make_world(QUICK)
+    await world.put_raw(key, b'{"v":8}')
+    async with running(world.mirror):
+        await world.mirror.wait_until(lambda s: bool(s.raw), PATIENCE_S)
+        world.store.is_lost = lambda change: change.key == key
+        await world.put_raw(key, b'{"v":9}')
+        await world.put("zoe")
+        await world.until(lambda: world.mirror.counters.healed > 0)
+        assert await world.is_same()
+        assert world.mirror.snapshot.raw[key].value == b'{"v":9}'
+    assert "9" in world.mirror.snapshot.bad.get(keys.wish(AgentId("anna")), "9")
+    assert world.mirror.counters.healed == 1
+
+
 async def test_events_on_their_way_are_not_taken_for_lost() -> None:
     world = make_world(replace(QUICK, grace_s=0.3))
     async with running(world.mirror):
