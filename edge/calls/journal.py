@@ -131,7 +131,7 @@ class Journal:
         for line in content.splitlines():
             try:
                 known = msgspec.json.decode(line, type=_Line)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 log.warning("journal_line_unreadable", reason=str(error)[:200])
                 continue
             lines.pop(CallId(known.call), None)

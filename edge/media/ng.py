@@ -151,5 +151,5 @@ def decode(datagram: bytes) -> Reply:
     _, _, payload = datagram.partition(b" ")
     try:
         return _decoder.decode(payload)
-    except msgspec.DecodeError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NgError(f"not an NG reply in JSON: {error}") from error

@@ -202,7 +202,7 @@ def decode_file(content: bytes) -> dict[Key, str]:
     """Return the rows in a tables.json. Raises TablesFileError."""
     try:
         file = msgspec.json.decode(content, type=_File)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise TablesFileError(f"tables.json is unreadable: {error}") from error
     if file.v != FILE_VERSION:
         raise TablesFileError(f"tables.json has version {file.v}, this is {FILE_VERSION}")

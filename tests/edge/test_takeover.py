@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from edge.acd.call import Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import Token
-from edge.calls.journal import AgentNote, CallNote, Journal
+from edge.calls.journal import AgentNote, CallNote, Journal, Left
 from edge.calls.takeover import Takeover, _as_joined
 from edge.media.sdp import inert_answer
 from edge.sip.dialog import Dialog
@@ -400,3 +400,10 @@ async def test_a_caller_whose_display_name_is_no_unicode_is_written_down_all_the
         await settle()
         (note,) = Journal(tmp_path / "journal-a1").load().calls.values()
         assert note.caller.remote == '"M?ller" <sip:them@192.0.2.1>;tag=them'
+
+
+def test_a_journal_that_is_spoilt_costs_the_calls_of_its_spoilt_lines(tmp_path: Path) -> None:
+    path = tmp_path / "journal-a1"
+    good = b'{"v":1,"call":"%s"}' % (b"0" * 24)
+    path.write_bytes(b"\n".join((b'{"v":1,"call":"\xff"}', b"{" + 9 * b"\0", 5000 * b"[", good)))
+    assert Journal(path).load() == Left()

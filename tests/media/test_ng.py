@@ -49,6 +49,8 @@ def test_reply_with_keys_in_any_order_and_unknown_ones_is_read() -> None:
         b'c_1 {"result":"ok"',
         b'c_1 {"sdp":"v=0"}',
         b"\xff\xfe {}",
+        b'c_1 {"result":"\xff"}',
+        b'c_1 {"result":' + 5000 * b"[",
     ],
 )
 def test_anything_else_is_an_error_and_nothing_worse(datagram: bytes) -> None:

@@ -100,6 +100,7 @@ def test_what_is_handed_on_outlives_a_restart() -> None:
         b"{",
         b"[]",
         b'{"v": 1}',
+        b'{"v": 1, "steer": {"\xff": ""}, "peers": {}, "ha1": {}}',
         json.dumps({"v": 2, "steer": {}, "peers": {}, "ha1": {}}).encode(),
     ],
 )
