@@ -322,12 +322,16 @@ class Callbacks:
         def make(held: Held | None, at: Now) -> Plan | None:
             return None if held is None else ended(held, ending, WITHDRAWN, at)
 
+        await self._release(back)
+        await back.records.end(make, self._settings.edge)
+        self._forget(back)
+
+    async def _release(self, back: Callback) -> None:
+        """Let the relay forget it."""
         try:
             await self._media.release(back.id)
         except MediaError as error:
             log.warning("media_not_released", call=back.id, error=str(error))
-        await back.records.end(make, self._settings.edge)
-        self._forget(back)
 
     def _forget(self, back: Callback) -> None:
         back.stage = Stage.OVER
@@ -357,6 +361,7 @@ class Callbacks:
                 self._forget(back)
                 if back.leg is not None:
                     self._sip.let_go(back.leg, reason="")
+                self._spawn(self._release(back), back)
 
     def _see_whether_they_call(self, ticket: object) -> None:
         """Let whoever calls by themselves have their place, if they have not been dialled yet."""

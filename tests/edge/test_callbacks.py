@@ -410,6 +410,31 @@ async def test_nobody_is_dialled_whose_ticket_was_closed_while_the_relay_made_ou
 
 
 @in_virtual_time
+@pytest.mark.parametrize("has_answered", [False, True])
+async def test_a_callback_that_another_edge_has_closed_leaves_nothing_at_the_relay(
+    *, has_answered: bool
+) -> None:
+    async with calling() as made:
+        a1 = made.edges["a1"]
+        await _sent_away(made, a1)
+        await made.agent("ann")
+        _, theirs = await _rung(made)
+        (ticket,) = await made.tickets()
+        if has_answered:
+            a1.media.delay_s = 1.0
+            a1.sip.pick_up(theirs)
+        await made.store.txn((), (Delete(key=keys.ticket(ticket.call)),))
+        await until(lambda: not a1.callbacks.holds(ticket.call), "it is let go")
+        if has_answered:
+            a1.sip.hang_up(theirs)
+        else:
+            a1.sip.decline(theirs, 487)
+        await asyncio.sleep(3.0)
+        assert not await a1.media.has(ticket.call)
+        assert a1.switchboard.states() == {}
+
+
+@in_virtual_time
 async def test_who_offers_anew_or_refers_us_before_their_answer_is_taken_in_is_refused() -> None:
     async with calling() as made:
         a1 = made.edges["a1"]
