@@ -92,6 +92,7 @@ class SipStack:
             LegTimer.CANCEL_LOST: self._uac.fire,
             LegTimer.SESSION: self._within.fire,
             LegTimer.RETRY_OFFER: self._within.fire,
+            LegTimer.TERMINATED: self._within.fire,
             LegTimer.ASK_AGAIN: self._asking.fire,
             LegTimer.GONE: self._asking.fire,
         }

@@ -30,6 +30,7 @@ from edge.sip.uas import Uas, check_invite
 MAX_ATTEMPTS = 8
 """How often an offer of ours is made before glare counts as a refusal."""
 SESSION_TOO_SMALL = 422
+TERMINATED = 487
 BUSY_S = 0.5
 """How soon to look again whether an offer that has to wait may go out."""
 
@@ -339,17 +340,29 @@ class Within:
             peer.dialog = replace(peer.dialog, session=longer)
             self._send_offer(leg, peer, own)
             return
-        leg.offer = None
+        if status == TERMINATED and leg.has_dialog:
+            # We cancel none: they hang up in place of an answer, and their BYE is on its way.
+            core.set_timer(leg, LegTimer.TERMINATED, BYE_AGAIN_S)
+            return
         if status == NO_DIALOG and leg.has_dialog:
             # They have hung up, as a rule in this moment: it is their BYE that says so.
+            leg.offer = None
             core.set_timer(leg, LegTimer.GONE, BYE_AGAIN_S)
             return
         gone = is_gone(response) and leg.has_dialog
+        self._give_up(leg, peer, own, status, is_silence=response is None, gone=gone)
+
+    def _give_up(  # noqa: PLR0913 - all that is told of it
+        self, leg: Leg, peer: Peer, own: OwnOffer, status: int, *, is_silence: bool, gone: bool
+    ) -> None:
+        """Take our offer for refused."""
+        core = self._core
+        leg.offer = None
         if own.refresh:
             self._refresh_failed(leg, peer, gone=gone)
             self.go_on(leg)
             return
-        core.events.append(OfferRefused(leg=leg.id, status=status, timeout=response is None))
+        core.events.append(OfferRefused(leg=leg.id, status=status, timeout=is_silence))
         if gone:
             core.drop(leg, peer, EndedBy.FAULT, "gone")
         else:
@@ -378,6 +391,8 @@ class Within:
                 core.set_timer(leg, timer, BUSY_S)
             else:
                 self._send_offer(leg, peer, own)
+        elif timer is LegTimer.TERMINATED and leg.offer is not None:
+            self._give_up(leg, peer, leg.offer, TERMINATED, is_silence=False, gone=False)
         elif timer is LegTimer.SESSION:
             session = peer.dialog.session
             if session is None or not session.we_refresh:

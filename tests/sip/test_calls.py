@@ -31,7 +31,7 @@ from edge.sip.events import (
     ResponseReceived,
 )
 from edge.sip.message import Request, Response
-from tests.sip.network import ANSWER, LOST, OFFER, Fate, Network, Party, arrived, established
+from tests.sip.network import ANSWER, FINE, LOST, OFFER, Fate, Network, Party, arrived, established
 
 
 def test_a_call_is_answered_confirmed_and_hung_up() -> None:
@@ -436,6 +436,23 @@ def test_an_offer_to_who_has_just_hung_up_does_not_speak_for_them(method: str, l
     assert (ended.by, ended.cause) == (EndedBy.REMOTE, "bye")
     assert caller.only(Ended).cause == "bye"
     assert not callee.of(OfferRefused)
+    network.run_out()
+
+
+@pytest.mark.parametrize("method", ["reinvite", "update"])
+def test_whoever_hangs_up_in_place_of_answering_an_offer_has_hung_up(method: str) -> None:
+    """Their 487 to the offer and their BYE go out in one breath, and come in this order."""
+    network = Network()
+    caller, callee, out, incoming = established(network)
+    getattr(callee.stack, method)(incoming, OFFER, network.now)
+    network.run(0.1)
+    assert caller.of(OfferReceived)
+    network.fates = iter([FINE, Fate((0.05,))])
+    caller.stack.bye(out, network.now)
+    network.run(0.2)
+    assert network.sent("alice", 487)
+    assert [type(event) for event in callee.events] == [Ended]
+    assert (callee.only(Ended).by, callee.only(Ended).cause) == (EndedBy.REMOTE, "bye")
     network.run_out()
 
 
@@ -892,7 +909,7 @@ def test_a_header_with_a_line_break_is_a_local_error() -> None:
 
 def test_a_cancelled_reinvite_is_withdrawn() -> None:
     network = Network()
-    caller, callee, out, _ = established(network)
+    caller, callee, out, incoming = established(network)
     caller.stack.reinvite(out, OFFER, network.now)
     network.run(0.1)
     reinvite = network.sent("alice", "INVITE")[0]
@@ -904,7 +921,14 @@ def test_a_cancelled_reinvite_is_withdrawn() -> None:
     network.inject(callee, cancel, caller.address)
     network.run(0.1)
     assert callee.heard(OfferWithdrawn)
+    assert not caller.of(OfferRefused), "they may be hanging up"
+    network.run(2.5)
     assert caller.only(OfferRefused).status == 487
+    caller.stack.reinvite(out, OFFER, network.now)
+    network.run(0.1)
+    callee.stack.answer_offer(incoming, ANSWER, network.now)
+    network.run(0.1)
+    assert caller.heard(OfferAnswered)
     caller.stack.bye(out, network.now)
     network.run_out()
 
