@@ -10,35 +10,48 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
 from control_plane.api.model import instant
 from control_plane.calls.store import PastCall
-from control_plane.live.look import CallFacts
-from control_plane.live.schemas import CandidateView, ExplanationView
+from control_plane.live.look import CallFacts, call_of, live_call
+from control_plane.live.schemas import CandidateView, ExplanationView, PassedOverView
+from control_plane.live.views import call_thing
 from control_plane.permissions import Permission
 from control_plane.subjects import Thing
 from edge.acd.explain import Explanation, explain
+from edge.acd.match import PASSED_OVER
 from edge.acd.needs import Needs
 from edge.acd.past import PastAccount, account_of_decision, account_of_end
 from edge.acd.present import sites_out_of_reach
 from state.eventlog import files
 from state.eventlog.past import Moment, moment
-from state.model import AgentId, CallId, CallRecord, Now, SkillNeed, TicketState
+from state.model import AgentId, CallId, CallRecord, EdgeId, Now, SkillNeed, TicketState
 from state.snapshot import Snapshot
+
+_MOST_CALLS: Final = 50
+"""So many of the calls that one edge's silence has passed over are shown."""
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """An explanation, and whose each agent in it is."""
+    """An explanation, and whose each agent and each other call in it is."""
 
     view: ExplanationView
     things: Mapping[str, Thing]
     """By agent; who is not here is nobody's any more, and not shown."""
+    calls: Mapping[str, Thing] = {}
+    """By call, likewise."""
 
 
 def seen(account: Account, sees: Callable[[Thing, Permission], bool]) -> ExplanationView:
-    """Return what a subject may see of it: agents whom they may see; of the others, how many."""
+    """Return what a subject may see of it: their agents and calls; of the others, how many."""
+
+    def sees_call(call: str) -> bool:
+        thing = account.calls.get(call)
+        return thing is not None and sees(thing, Permission.CALL_READ)
+
     shown = tuple(
         each
         for each in account.view.candidates
@@ -46,12 +59,18 @@ def seen(account: Account, sees: Callable[[Thing, Permission], bool]) -> Explana
         and sees(thing, Permission.AGENT_READ)
     )
     names = {each.agent for each in shown}
-    winner = account.view.winner
+    winner, heir_of = account.view.winner, account.view.heir_of
+    passed = (
+        each.model_copy(update={"calls": tuple(filter(sees_call, each.calls))[:_MOST_CALLS]})
+        for each in account.view.passed_over
+    )
     return account.view.model_copy(
         update={
             "candidates": shown,
             "winner": winner if winner in names else None,
             "tried": tuple(each for each in account.view.tried if each in names),
+            "passed_over": tuple(passed),
+            "heir_of": heir_of if heir_of is not None and sees_call(heir_of) else None,
         }
     )
 
@@ -64,7 +83,9 @@ def of_present(snapshot: Snapshot, call: CallFacts, now: Now) -> Account | None:
     is_queued = call.state == TicketState.QUEUED
     winner = found.best if is_queued else AgentId(call.agent) if call.agent else None
     view = _view(call.id, found, "present", tried=call.tried).model_copy(update={"winner": winner})
-    return Account(view=view, things=_things(snapshot, view, winner))
+    return Account(
+        view=view, things=_things(snapshot, view, winner), calls=_calls(snapshot, found, now)
+    )
 
 
 async def of_past(run: Path | None, present: Snapshot | None, call: PastCall) -> Account:
@@ -83,7 +104,11 @@ async def of_past(run: Path | None, present: Snapshot | None, call: PastCall) ->
             "differs": account.differs,
         }
     )
-    return Account(view=view, things=_things(then, view, None))
+    return Account(
+        view=view,
+        things=_things(then, view, None),
+        calls=_calls(then, account.explanation, account.at),
+    )
 
 
 def _view(call: str, found: Explanation, source: str, *, tried: Iterable[str]) -> ExplanationView:
@@ -98,6 +123,8 @@ def _view(call: str, found: Explanation, source: str, *, tried: Iterable[str]) -
         needs=levels(needs),
         place=found.place,
         not_served_because=found.not_served_because,
+        passed_over=_passed_over(found.passed_over),
+        heir_of=found.heir_of,
         candidates=tuple(
             CandidateView(
                 agent=each.agent,
@@ -116,6 +143,16 @@ def _view(call: str, found: Explanation, source: str, *, tried: Iterable[str]) -
     )
 
 
+def _passed_over(calls: Mapping[CallId, EdgeId]) -> tuple[PassedOverView, ...]:
+    by_edge: dict[EdgeId, list[CallId]] = {}
+    for call, edge in calls.items():
+        by_edge.setdefault(edge, []).append(call)
+    return tuple(
+        PassedOverView(edge=edge, callers=len(held), calls=tuple(held))
+        for edge, held in sorted(by_edge.items())
+    )
+
+
 def _of_record(record: CallRecord) -> ExplanationView:
     decision = record.decision
     told = ExplanationView(
@@ -128,6 +165,8 @@ def _of_record(record: CallRecord) -> ExplanationView:
         needs={},
         place=None,
         not_served_because=None,
+        passed_over=(),
+        heir_of=None,
         candidates=(),
         excluded={},
         tried=record.tried,
@@ -143,6 +182,11 @@ def _of_record(record: CallRecord) -> ExplanationView:
             "winner": decision.winner,
             "step": decision.step,
             "excluded": dict(decision.excluded),
+            "passed_over": tuple(
+                PassedOverView(edge=None, callers=None, calls=())
+                for who in decision.asked.values()
+                if who == PASSED_OVER
+            ),
             "candidates": tuple(
                 CandidateView(
                     agent=agent,
@@ -166,6 +210,17 @@ def levels(needs: Needs) -> dict[str, int]:
     for need in all_of:
         found[need.skill] = max(need.level, found.get(need.skill, 0))
     return found
+
+
+def _calls(snapshot: Snapshot, found: Explanation, now: Now) -> dict[str, Thing]:
+    """Return whose the other calls are that an explanation names."""
+    names = [*found.passed_over, *([] if found.heir_of is None else [found.heir_of])]
+    tickets = ((name, live_call(snapshot, name)) for name in names)
+    return {
+        name: call_thing(call_of(snapshot, ticket, now))
+        for name, ticket in tickets
+        if ticket is not None
+    }
 
 
 def _things(snapshot: Snapshot, view: ExplanationView, also: str | None) -> dict[str, Thing]:

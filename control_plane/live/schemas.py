@@ -179,6 +179,17 @@ class CandidateView(ApiModel):
     """The call before this one that gets them."""
 
 
+class PassedOverView(ApiModel):
+    """Callers who stood before a call and got nobody: their edge did nothing for them."""
+
+    edge: str | None
+    """Null: a record does not tell."""
+    callers: int | None
+    """How many, also of those not shown; null: a record does not tell."""
+    calls: tuple[str, ...]
+    """Those whom this subject may see, at most 50."""
+
+
 class ExplanationView(ApiModel):
     """Why a call has the agent it has, or none."""
 
@@ -195,6 +206,11 @@ class ExplanationView(ApiModel):
     place: int | None
     """In the line of all who wait."""
     not_served_because: str | None
+    passed_over: tuple[PassedOverView, ...]
+    """By edge; each had been silent while agents were there for its callers, or dead."""
+    heir_of: str | None
+    """The earlier call of the same number, whose edge was silent or dead, at whose place this one
+    stood; null: it stood at its own, or that call is not for these eyes."""
     candidates: tuple[CandidateView, ...]
     """Those whom this subject may see, the best first, then the excluded."""
     excluded: dict[str, int]
