@@ -26,7 +26,7 @@ from state.store import Store
 from tests.control_plane.center import running, settings
 from tests.control_plane.customers.stage import key_settings
 from tests.control_plane.live.stage import Scene
-from tests.control_plane.outside.served import free_port
+from tests.ports import free_tcp_port
 
 NAME, NUMBER = "Zebulon Quint", "+493055512345"
 
@@ -99,7 +99,7 @@ def words(span: Any) -> dict[str, Any]:  # noqa: ANN401 - OTLP's
 @asynccontextmanager
 async def receiving() -> AsyncIterator[Receiver]:
     """Take traces while entered."""
-    made, port = Receiver(), free_port()
+    made, port = Receiver(), free_tcp_port()
     app = web.Application()
     app.router.add_post("/v1/traces", made.take)
     runner = web.AppRunner(app)
@@ -172,7 +172,7 @@ async def test_what_a_request_asks_of_the_shared_state_is_traced(tmp_path: Path)
 
 @pytest.mark.parts
 async def test_a_receiver_that_is_away_holds_nobody_up(tmp_path: Path) -> None:
-    nowhere = Traces(endpoint=f"http://127.0.0.1:{free_port()}/v1/traces", timeout_s=0.2)
+    nowhere = Traces(endpoint=f"http://127.0.0.1:{free_tcp_port()}/v1/traces", timeout_s=0.2)
     made = traced(tmp_path, nowhere.endpoint).model_copy(update={"traces": nowhere})
     async with running(made) as center:
         manager = await center.person(Role.MANAGER)

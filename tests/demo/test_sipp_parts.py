@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 import pytest
@@ -15,19 +14,13 @@ from drills.demo.scenario import Behaviour, PlannedCall
 from drills.demo.sipp_log import injection, parse, reports
 from state.model import DidNumber, SiteId
 from tests.demo import invented
+from tests.ports import free_udp_port
 
 pytestmark = pytest.mark.parts
 
 HOST = "127.0.0.1"
 PEER = Path(__file__).with_name("peer.xml")
 TIMEOUT_S = 30.0
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def call(index: int, did: str, behaviour: Behaviour, first: str = "a") -> PlannedCall:
@@ -44,7 +37,7 @@ def call(index: int, did: str, behaviour: Behaviour, first: str = "a") -> Planne
 
 async def place(folder: Path, calls: list[PlannedCall]) -> tuple[list[CallerReport], str]:
     """Let SIPp place the calls; return its reports by number, and what the peer noted."""
-    peer_port, peer_log = free_port(), folder / "peer.log"
+    peer_port, peer_log = free_udp_port(), folder / "peer.log"
     peer = await asyncio.create_subprocess_exec(
         *("sipp", "-sf", str(PEER), HOST, "-i", HOST, "-p", str(peer_port)),
         *("-m", str(len(calls)), "-nostdin", "-trace_logs", "-log_file", str(peer_log)),
@@ -57,8 +50,8 @@ async def place(folder: Path, calls: list[PlannedCall]) -> tuple[list[CallerRepo
     command = sipp_command(
         own=HOST,
         carrier=f"{HOST}:{peer_port}",
-        sip_port=free_port(),
-        media_port=free_port(),
+        sip_port=free_udp_port(),
+        media_port=free_udp_port(),
         calls=len(calls),
         log=log,
     )

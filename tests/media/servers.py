@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -19,17 +18,11 @@ from edge.media.sdp import audio
 from edge.phone import tones
 from edge.phone.rtp import RtpClock, RtpStream
 from edge.phone.session import MediaSession
+from tests.ports import free_udp_port
 
 HOST = "127.0.0.1"
 PROMPTS = Path(__file__).parents[2] / "edge/ivr/prompts"
 _START_S = 30.0
-
-
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

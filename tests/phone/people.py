@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,15 +15,9 @@ from edge.sip.endpoint import SipEndpoint
 from edge.sip.events import Address, Event, RequestReceived
 from state.clock import SystemClock
 from tests.media.servers import HOST, until
+from tests.ports import free_udp_port
 
 _PAIR = re.compile(r'(\w+)="?([^",]*)"?')
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Phones:
@@ -39,7 +32,7 @@ class Phones:
 
     def agent(self, name: str, *, registrar: Address, **behaviour: object) -> str:
         """Bring an agent; return where they are called."""
-        port = free_port()
+        port = free_udp_port()
         entry = {"id": name, "registrar": str(registrar), "port": port, **behaviour}
         self.fleet.add(read(json.dumps({"agents": [entry]}).encode()))
         return f"{HOST}:{port}"

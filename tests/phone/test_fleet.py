@@ -16,7 +16,8 @@ from edge.phone.session import MediaSession
 from edge.phone.tones import chord_for
 from edge.sip.events import Address, Answered, Ended, EndedBy, Event
 from tests.media.servers import HOST, until
-from tests.phone.people import Phones, Registrar, free_port
+from tests.phone.people import Phones, Registrar
+from tests.ports import free_udp_port
 
 pytestmark = pytest.mark.parts
 
@@ -187,7 +188,7 @@ class Mute:
 
     def call(self, host: str, port: int) -> None:
         """Call a phone."""
-        sdp = MediaSession(host=HOST, port=free_port(), session_id=1).offer()
+        sdp = MediaSession(host=HOST, port=free_udp_port(), session_id=1).offer()
         leg = self.line.do(
             lambda stack, now: stack.invite(
                 request_uri=f"sip:alba@{host}:{port}",
@@ -397,7 +398,7 @@ def line_of(**plan: object) -> bytes:
 async def test_process_takes_plans_from_stdin_and_ends_cleanly_on_sigterm(
     registrar: Registrar,
 ) -> None:
-    port = free_port()
+    port = free_udp_port()
     process = await start_process("--host", HOST, "--stdin")
     assert process.stdin is not None
     assert process.stdout is not None
@@ -431,7 +432,7 @@ async def test_process_takes_plans_from_stdin_and_ends_cleanly_on_sigterm(
 async def test_caller_whose_agent_died_and_came_back_is_not_heard_when_hanging_up(
     phones: Phones, registrar: Registrar
 ) -> None:
-    port = free_port()
+    port = free_udp_port()
     process = await start_process("--host", HOST, "--stdin")
     assert process.stdin is not None
     agent = {"id": "alba", "registrar": str(registrar.address), "port": port}
@@ -463,7 +464,7 @@ async def test_process_with_callers_alone_ends_by_itself() -> None:
     assert process.stdin is not None
     caller = {
         "id": "c1",
-        "carrier": f"{HOST}:{free_port()}",
+        "carrier": f"{HOST}:{free_udp_port()}",
         "did": "15550100",
         "answer_timeout_s": 0.5,
     }

@@ -28,6 +28,7 @@ from edge.phone import tones
 from edge.phone.rtp import RtpClock
 from edge.phone.session import EVENT_TYPE
 from tests.media.servers import HOST, PROMPTS, Person, Rtpengine, until
+from tests.ports import free_tcp_port
 from tests.recorder.opus_phone import OPUS, Telephone, hertz
 from tests.recorder.site import RecorderSite
 
@@ -59,13 +60,6 @@ async def site(server: Rtpengine, tmp_path: Path) -> AsyncIterator[RecorderSite]
     await site.start()
     yield site
     site.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class WithoutEvents(Person):
@@ -513,7 +507,7 @@ async def test_a_site_that_is_gone_is_heard_at_the_one_it_copied_to(
     server: Rtpengine, engine: MediaEngine, tmp_path: Path
 ) -> None:
     authority = make_authority(tmp_path / "certs", now=dt.datetime.now(dt.UTC))  # noqa: TID251 - checked by the real clock
-    ports = {"a": free_port(), "b": free_port()}
+    ports = {"a": free_tcp_port(), "b": free_tcp_port()}
     sites: dict[str, RecorderSite] = {}
     for name, other in (("a", "b"), ("b", "a")):
         (tmp_path / name).mkdir()

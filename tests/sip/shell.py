@@ -80,11 +80,3 @@ def run_out(endpoint: SipEndpoint) -> None:
         now = max(now, due)
         stack.handle_timers(now)
     assert (stack.legs(), stack.transactions()) == (0, 0)
-
-
-def free_port() -> int:
-    """Return a UDP port that nobody listens on just now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((LOOPBACK, 0))
-        port: int = sock.getsockname()[1]
-        return port

@@ -29,7 +29,8 @@ from edge.sip.events import (
     Progress,
     RequestReceived,
 )
-from tests.sip.shell import LOOPBACK, free_port, run_out, until
+from tests.ports import free_udp_port
+from tests.sip.shell import LOOPBACK, run_out, until
 
 pytestmark = [
     pytest.mark.parts,
@@ -143,8 +144,8 @@ def proved(authorization: str) -> bool:
 @asynccontextmanager
 async def baresip(folder: Path, registrar: Address) -> AsyncIterator[Phone]:
     """Run a phone that registers as bob, until the test is over."""
-    control, rtp = free_port(), free_port() & ~1
-    ports = {"sip": free_port(), "control": control, "rtp": rtp, "rtp_end": rtp + 10}
+    control, rtp = free_udp_port(), free_udp_port() & ~1
+    ports = {"sip": free_udp_port(), "control": control, "rtp": rtp, "rtp_end": rtp + 10}
     with wave.open(str(folder / "said.wav"), "wb") as said:
         said.setparams((1, 2, 8000, 0, "NONE", ""))
         said.writeframes(bytes(2 * 8000 * 20))

@@ -22,7 +22,8 @@ from edge.sip.events import (
     IncomingInvite,
     Rejected,
 )
-from tests.sip.shell import LOOPBACK, free_port, lossy_endpoint, run_out, until
+from tests.ports import free_udp_port
+from tests.sip.shell import LOOPBACK, lossy_endpoint, run_out, until
 
 pytestmark = [
     pytest.mark.parts,
@@ -86,7 +87,7 @@ async def test_600_calls_from_sipp_end_as_they_should(tmp_path: Path) -> None:
     with lossy_endpoint(on_event, loss=LOSS) as (endpoint, sock):
         target = f"{LOOPBACK}:{endpoint.local.port}"
         scenario = str(Path(__file__).with_name("sipp_uac.xml"))
-        options = ("-sf", scenario, "-p", str(free_port()), "-r", str(RATE), target)
+        options = ("-sf", scenario, "-p", str(free_udp_port()), "-r", str(RATE), target)
         async with sipp(tmp_path, *options) as process:
             code = await asyncio.wait_for(process.wait(), 50)
         assert outcome(tmp_path) == (CALLS, 0)
@@ -113,7 +114,7 @@ async def test_600_calls_to_sipp_end_as_they_should(tmp_path: Path) -> None:
                 pass
 
     with lossy_endpoint(on_event, loss=LOSS, seed=2) as (endpoint, sock):
-        port = free_port()
+        port = free_udp_port()
         scenario = str(Path(__file__).with_name("sipp_uas.xml"))
         # An ACK sent again may come after BYE: SIPp must not call that a failure.
         options = ("-sf", scenario, "-p", str(port), "-default_behaviors", "all,-abortunexp")

@@ -21,7 +21,8 @@ from edge.sip.events import (
     OfferAnswered,
     Progress,
 )
-from tests.sip.shell import LOOPBACK, free_port, lossy_endpoint, run_out, until
+from tests.ports import free_udp_port
+from tests.sip.shell import LOOPBACK, lossy_endpoint, run_out, until
 
 pytestmark = pytest.mark.parts
 
@@ -68,7 +69,7 @@ async def test_sippy_calls_us_is_answered_held_and_hangs_up() -> None:
             endpoint.stack.reinvite(event.leg, SDP.replace(b"2 2", b"2 3"), endpoint.now())
 
     with lossy_endpoint(on_event, loss=0.0) as (endpoint, _):
-        async with sippy("call", str(free_port()), str(endpoint.local.port)) as words:
+        async with sippy("call", str(free_udp_port()), str(endpoint.local.port)) as words:
             await said(words, "connect")
             await until(lambda: any(isinstance(e, Ended) for e in seen), within_s=10)
         ended = next(e for e in seen if isinstance(e, Ended))
@@ -86,7 +87,7 @@ async def test_we_call_sippy_and_either_hangs_up(who: str) -> None:
         if isinstance(event, Answered) and who == "we":
             endpoint.stack.bye(event.leg, endpoint.now())
 
-    port = free_port()
+    port = free_udp_port()
     with lossy_endpoint(on_event, loss=0.0) as (endpoint, _):
         async with sippy("answer", str(port)) as words:
             endpoint.stack.invite(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from drills.lab.process import Identity
 from state.clock import ManualClock, SystemClock
 from state.store import Store
 from tests.control_plane.center import Center, settings
+from tests.ports import free_tcp_port
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,6 @@ class Served:
 
     url: str
     center: Center
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
@@ -52,7 +45,7 @@ async def served(
         folder = Path(name)
         keys = folder / "customer.keys"
         LocalFile.make(keys)
-        address = f"127.0.0.1:{free_port()}"
+        address = f"127.0.0.1:{free_tcp_port()}"
         made = settings(
             folder,
             database_url or f"sqlite:///{folder / 'everline.db'}",
