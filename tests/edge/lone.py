@@ -192,6 +192,15 @@ class Bench:
 
         assert isinstance(await records.write(plan), Landed)
 
+    async def give_back_unheard(self, records: CallRecords) -> Plan:
+        """Let the agent not answer: the store has done it, and nobody has heard of that."""
+        held = records.held
+        assert held is not None
+        assert held.given is not None
+        plan = offer_failed(held, held.given, WITHDRAWN, self.clock.now(), tried=True)
+        assert (await self.shared.txn(plan.compares, plan.success)).succeeded
+        return plan
+
     async def end(self, records: CallRecords) -> Written:
         """Let the agent hang up."""
         part = AgentPart(end=WorkEnd.TALKED, rest_s=1.0)

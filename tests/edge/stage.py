@@ -18,6 +18,7 @@ from edge.calls.places import PlaceGiver
 from edge.calls.records import Written
 from edge.calls.ringing import Ringing
 from edge.calls.switchboard import Switchboard
+from edge.calls.takeover import Takeover
 from edge.calls.telephony import Telephony
 from edge.calls.transfers import Transfers
 from edge.duties.debts import Debts
@@ -251,6 +252,19 @@ class Edge:
                 self.cleared.remove(EdgeId(delta.id))
             self.switchboard.take_delta(delta)
             self.callbacks.take_delta(delta)
+
+    def takeover(self) -> Takeover:
+        """Return what takes up the calls that the former life of this edge has left."""
+        return Takeover(
+            edge=self.name,
+            clock=self.clock,
+            snapshot=lambda: self.mirror.snapshot,
+            is_current=lambda: self.mirror.state is MirrorState.LIVE,
+            is_alone=lambda: self.is_alone,
+            switchboard=self.switchboard,
+            relay=self.media,
+            notes=self.left.calls,
+        )
 
     async def start(self) -> None:
         """Live."""

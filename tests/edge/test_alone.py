@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from edge.acd.ending import WITHDRAWN
 from edge.acd.merge import Contested, Elsewhere, keys_of, local_calls, merge_call
 from edge.acd.plan import Held
-from edge.acd.reservation import created, given_agent, offer_failed
+from edge.acd.reservation import created, given_agent
 from edge.acd.token import Token
 from edge.alone.alone import Alone
 from edge.alone.kept import Kept
@@ -206,12 +205,7 @@ async def test_what_landed_unheard_before_a_site_was_alone_is_not_undone_by_its_
     await bench.read()
     await bench.reserve(records)
     await bench.read()
-    # The agent is given back. The store has done it, and nobody has heard of that.
-    held = records.held
-    assert held is not None
-    assert held.given is not None
-    plan = offer_failed(held, held.given, WITHDRAWN, bench.clock.now(), tried=True)
-    assert (await bench.shared.txn(plan.compares, plan.success)).succeeded
+    plan = await bench.give_back_unheard(records)
     bench.store.begin()
     assert bench.store.snapshot.offers[ANN].value.call == CALL, "the copy is from before"
     assert (await bench.merge()).written == 0
@@ -266,11 +260,7 @@ async def test_what_is_found_to_have_landed_while_a_site_is_alone_already_is_in_
     await bench.read()
     await bench.reserve(records)
     await bench.read()
-    held = records.held
-    assert held is not None
-    assert held.given is not None
-    plan = offer_failed(held, held.given, WITHDRAWN, bench.clock.now(), tried=True)
-    assert (await bench.shared.txn(plan.compares, plan.success)).succeeded
+    plan = await bench.give_back_unheard(records)
     bench.shared.before_answer = bench.store.begin
     assert isinstance(await records.write(lambda _, __: plan), Landed)
     assert bench.store.is_alone

@@ -10,8 +10,6 @@ from urllib.parse import quote
 import pytest
 
 from edge.acd.agent_state import AgentState, agent_states
-from edge.calls.journal import Journal
-from edge.calls.takeover import Takeover
 from edge.sip.events import LegId
 from state.model import AgentId, CallRecord, Outcome, PresenceState
 from tests.edge.fake_telephony import CALLER_SDP, S
@@ -486,21 +484,8 @@ async def test_an_edge_that_dies_meanwhile_goes_on_with_the_caller_and_frees_the
             await scene.hand_over()
             await settle()
         await first.kill()
-        notes = Journal(tmp_path / "journal-a1").load().calls
         second = await made.edge("a1", tmp_path)
-        for call in await first.media.calls():
-            await second.media.hold_caller(call, CALLER_SDP)
-        takeover = Takeover(
-            edge=second.name,
-            clock=LoopClock(),
-            snapshot=lambda: second.snapshot,
-            is_current=lambda: True,
-            is_alone=lambda: False,
-            switchboard=second.switchboard,
-            relay=second.media,
-            notes=notes,
-        )
-        await takeover.run()
+        await second.takeover().run()
         whose = BOB if stage == "handed" else ANN
         await until(lambda: set(second.snapshot.offers) == {whose}, "one agent is held")
         asking = second.sip.open.get(scene.asking)

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from edge.calls.journal import Journal
-from edge.calls.takeover import Takeover
 from edge.media.errors import MediaRefused, MediaUnavailable
 from edge.media.sdp import audio, keys_apart
 from edge.sip.events import LegId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
 from tests.edge.stage import Center, Edge, center, everybody_leaves
-from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
+from tests.edge.virtual_time import in_virtual_time, settle, until
 
 BOB_SDP = AGENT_SDP.replace(b"192.0.2.2", b"192.0.2.3")
 ANN, BOB, ELSEWHERE = "192.0.2.2:4000", "192.0.2.3:4000", "192.0.2.9:4000"
@@ -215,17 +214,7 @@ async def next_life(now: Scene, path: Path, *, recorder_is_away: bool, keys_on: 
     a1.recorder.go(away=recorder_is_away)
     if keys_on:
         a1.recorder.hears_tones(now.call)
-    takeover = Takeover(
-        edge=a1.name,
-        clock=LoopClock(),
-        snapshot=lambda: a1.snapshot,
-        is_current=lambda: bool(a1.snapshot.tickets),
-        is_alone=lambda: False,
-        switchboard=a1.switchboard,
-        relay=relay,
-        notes=a1.left.calls,
-    )
-    await asyncio.gather(a1.start(), takeover.run())
+    await asyncio.gather(a1.start(), a1.takeover().run())
     assert a1.state_of(now.theirs) == "connected"
 
 

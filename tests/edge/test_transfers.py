@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from edge.acd.agent_state import AgentState, agent_states
-from edge.calls.journal import Journal
-from edge.calls.takeover import Takeover
 from edge.sip.events import LegId
 from state import keys
 from state.model import (
@@ -28,7 +26,7 @@ from state.model import (
     TenantId,
     TicketState,
 )
-from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
+from tests.edge.fake_telephony import AGENT_SDP, S
 from tests.edge.stage import RING_S, TALKING, Center, Edge, center
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
@@ -350,21 +348,8 @@ async def _next_life(
     """Kill the edge, let its next life take the call up, and let its people go on."""
     state = before.state_of(theirs)
     await before.kill()
-    notes = Journal(path / "journal-a1").load().calls
     a1 = await made.edge("a1", path)
-    for call in await before.media.calls():
-        await a1.media.hold_caller(call, CALLER_SDP)
-    taking_over = Takeover(
-        edge=a1.name,
-        clock=LoopClock(),
-        snapshot=lambda: a1.snapshot,
-        is_current=lambda: True,
-        is_alone=lambda: False,
-        switchboard=a1.switchboard,
-        relay=a1.media,
-        notes=notes,
-    )
-    await taking_over.run()
+    await a1.takeover().run()
     if state != "connected":
         if state != "returning":
             await _answer_ours(a1, first, "ann is asked back")
