@@ -97,12 +97,6 @@ async def _scene() -> AsyncIterator[Scene]:
         endpoint.close()
 
 
-def told(leg: Leg) -> list[tuple[int, bool]]:
-    """Return what the agent has heard of how it gets on."""
-    found = [event for event in leg.events if isinstance(event, sip.Notified)]
-    return [(event.status, event.final) for event in found]
-
-
 async def test_refer_is_notified_step_by_step_and_the_transferor_is_hung_up() -> None:
     async with _scene() as scene:
         theirs, ours = await scene.talking()
@@ -111,7 +105,7 @@ async def test_refer_is_notified_step_by_step_and_the_transferor_is_hung_up() ->
         scene.bob.do("progress", second, 180)
         await scene.bob.answer(second)
         await ours.wait(sip.Ended)
-        assert told(ours) == [(100, False), (180, False), (200, True)]
+        assert ours.notified() == [(100, False), (180, False), (200, True)]
         assert scene.state == "connected"
         await scene.caller.hang_up(theirs)
         await scene.nothing_is_left()
@@ -126,7 +120,7 @@ async def test_a_target_who_declines_has_the_transferor_asked_back_by_reinvite()
         before = sum(isinstance(event, sip.OfferReceived) for event in ours.events)
         scene.ann.do("refer", ours, "sip:bob@everline")
         scene.bob.do("reject", await scene.bob.rung(), 486, reason="Busy Here")
-        await until(lambda: (486, True) in told(ours), "ann hears why")
+        await until(lambda: (486, True) in ours.notified(), "ann hears why")
         await until(lambda: scene.state == "connected", "they talk again")
         asked = sum(isinstance(event, sip.OfferReceived) for event in ours.events)
         assert asked == before + 1
@@ -164,7 +158,7 @@ async def test_a_refusal_bears_its_reason_and_the_talk_goes_on() -> None:
         )
         for to, status in (("sip:bob@everline", 480), ("sip:+4930@x.example", 403)):
             scene.ann.do("refer", ours, to)
-            await until(lambda status=status: (status, True) in told(ours), f"{status}")  # type: ignore[misc]
+            await until(lambda status=status: (status, True) in ours.notified(), f"{status}")  # type: ignore[misc]
         assert scene.state == "connected"
         await scene.caller.hang_up(theirs)
         await scene.nothing_is_left()

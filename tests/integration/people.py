@@ -87,6 +87,11 @@ class Leg:
             event for event in self.events if isinstance(event, sip.Answered | sip.Rejected)
         )
 
+    def notified(self) -> list[tuple[int, bool]]:
+        """Return what a transfer's NOTIFYs have said: the status, and whether it is the last."""
+        found = [event for event in self.events if isinstance(event, sip.Notified)]
+        return [(event.status, event.final) for event in found]
+
     @property
     def is_over(self) -> bool:
         """Whether nothing is left of it."""

@@ -36,16 +36,10 @@ def refer(agent: Telephone, leg: Leg, to: str) -> None:
     agent.do("refer", leg, f"sip:{to}@everline")
 
 
-def told(leg: Leg) -> list[tuple[int, bool]]:
-    """Return what the agent has heard of how it gets on."""
-    found = [event for event in leg.events if isinstance(event, sip.Notified)]
-    return [(event.status, event.final) for event in found]
-
-
 async def heard_last(leg: Leg) -> int:
     """Wait for the last NOTIFY; return its status."""
-    await until(lambda: any(final for _, final in told(leg)), "the last NOTIFY")
-    return told(leg)[-1][0]
+    await until(lambda: any(final for _, final in leg.notified()), "the last NOTIFY")
+    return leg.notified()[-1][0]
 
 
 async def test_a_caller_is_passed_on_to_another_site_in_one_record_and_one_recording(
@@ -57,7 +51,7 @@ async def test_a_caller_is_passed_on_to_another_site_in_one_record_and_one_recor
     (call,) = await center.tickets()
     refer(ann, ours, "bkim")
     second = await bkim.rung()
-    assert (100, False) in told(ours)
+    assert (100, False) in ours.notified()
     assert set(await center.offers()) == {"ann", "bkim"}
     await bkim.answer(second)
     assert await heard_last(ours) == 200
@@ -218,7 +212,7 @@ async def test_an_agent_asks_one_of_another_site_and_hands_the_caller_over_in_on
     ann.do("refer", ours, replacing(ann, asking))
     for leg in (ours, asking):
         assert "transferred" in (await leg.wait(sip.Ended)).reason
-    assert told(ours)[-1] == (200, True)
+    assert ours.notified()[-1] == (200, True)
     await center.connected()
 
     async def is_out() -> bool:
@@ -283,7 +277,7 @@ async def test_an_agent_of_another_site_than_the_callers_asks_one_who_is_at_home
     kim.do("refer", ours, replacing(kim, asking))
     for leg in (ours, asking):
         assert "transferred" in (await leg.wait(sip.Ended)).reason
-    assert told(ours)[-1] == (200, True)
+    assert ours.notified()[-1] == (200, True)
     await center.connected()
     await ann.hang_up(second)
     await theirs.wait(sip.Ended)

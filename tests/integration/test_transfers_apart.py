@@ -11,7 +11,7 @@ from state.model import AgentId, Outcome
 from tests.integration.apart import all_in, cut_off, one_connected
 from tests.integration.center import Center, eventually
 from tests.integration.people import Leg, Telephone
-from tests.integration.test_transfers import asks, heard_last, refer, replacing, told
+from tests.integration.test_transfers import asks, heard_last, refer, replacing
 
 pytestmark = [pytest.mark.lab, pytest.mark.asyncio(loop_scope="module")]
 SITES = 3
@@ -74,7 +74,7 @@ async def test_a_site_without_a_quorum_passes_callers_on_among_its_own_and_merge
 async def passed_on(leg: Leg) -> None:
     """Wait until who has passed the caller on is let go, having heard that it is done."""
     assert "transferred" in (await leg.wait(sip.Ended)).reason
-    assert told(leg)[-1] == (200, True)
+    assert leg.notified()[-1] == (200, True)
 
 
 async def asked(center: Center, asker: Telephone, colleague: Telephone) -> tuple[Leg, Leg]:
@@ -123,8 +123,8 @@ async def test_a_target_whose_site_dies_as_it_rings_brings_the_caller_back(cente
         await one_connected(center, "a")
         assert time.monotonic() - began_s < 6
         refer(ann, ours, "bkim")
-        await eventually(lambda: _count(told(ours), 3), "ann is refused")
-        assert told(ours)[-1][0] in {480, 486}
+        await eventually(lambda: _count(ours.notified(), 3), "ann is refused")
+        assert ours.notified()[-1][0] in {480, 486}
         await ann.hang_up(ours)
         record = await center.record(theirs)
         assert (record.outcome, record.agent) == (Outcome.ANSWERED, "ann")

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, Request, async_playwright, expect
+from playwright.async_api import Page, Request, expect
 
 from control_plane.permissions import Role
 from custody import keyfile
 from custody.frame import RATE_HZ
 from tests.control_plane.outside.served import served
-from tests.control_plane.outside.test_docs_page import FLAGS
 from tests.control_plane.recordings.test_recordings import CALL, OTHERS, Served
 from tests.recorder.made import PUBLIC, SECRETS, Archive
 
@@ -69,18 +68,6 @@ async def stage() -> AsyncIterator[tuple[str, Served]]:
             await one.call(CALL)
             await one.call(OTHERS)
             yield made.url, one
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        try:
-            made = await browser.new_page()
-            made.on("pageerror", lambda error: pytest.fail(str(error)))
-            yield made
-        finally:
-            await browser.close()
 
 
 async def test_somebody_finds_a_recording_and_hears_it_from_its_marks(

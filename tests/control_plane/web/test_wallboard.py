@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 from msgspec.structs import replace
-from playwright.async_api import ConsoleMessage, Locator, Page, async_playwright, expect
+from playwright.async_api import ConsoleMessage, Locator, Page, expect
 
 from control_plane.events.hub import HUB
 from control_plane.events.listener import Over
@@ -19,7 +19,6 @@ from state.memory import MemoryStore
 from state.model import AgentId, SiteId
 from tests.control_plane.live.stage import Scene, agent
 from tests.control_plane.outside.served import served
-from tests.control_plane.outside.test_docs_page import FLAGS
 
 pytestmark = pytest.mark.parts
 PASSWORD = "a manager's long secret"  # noqa: S105 - of a test's people
@@ -48,18 +47,6 @@ async def stage() -> AsyncIterator[Stage]:
         await scene.furnish()
         await scene.mirror.wait_until(lambda snapshot: "current" in snapshot.releases, 10)
         yield Stage(made.url, scene)
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        try:
-            made = await browser.new_page()
-            made.on("pageerror", lambda error: pytest.fail(str(error)))
-            yield made
-        finally:
-            await browser.close()
 
 
 async def sign_in(page: Page, url: str, login: str) -> None:

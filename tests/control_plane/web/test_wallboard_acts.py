@@ -22,9 +22,9 @@ from tests.control_plane.oidc.provider import PAGES
 from tests.control_plane.oidc.provider import PASSWORD as THEIRS
 from tests.control_plane.oidc.stage import Provider, put, settings_of
 from tests.control_plane.outside.served import served
-from tests.control_plane.web.test_wallboard import Stage, page, sign_in, stage
+from tests.control_plane.web.test_wallboard import Stage, sign_in, stage
 
-__all__ = ("page", "stage")
+__all__ = ("stage",)
 pytestmark = pytest.mark.parts
 
 
