@@ -65,7 +65,7 @@ class Merged(Struct, kw_only=True):
     @property
     def newest(self) -> int:
         """From which revision on a listing shows all of it."""
-        return max(self.revision, 0, *self.stands.values())
+        return max(self.revision, 0, *self.stands.values(), *self.gone.values())
 
 
 def is_shown(snapshot: Snapshot, done: Merged) -> bool:

@@ -15,7 +15,7 @@ from edge.acd.reservation import created, given_agent
 from edge.acd.token import Token
 from edge.alone.alone import Alone
 from edge.alone.kept import Kept
-from edge.alone.merging import merge
+from edge.alone.merging import is_shown, merge
 from edge.alone.mode import ENTER_S, LEAVE_S, Mode, Seen, Standing, merged, next_standing
 from edge.alone.sister import is_acceptable, telling
 from edge.alone.store import SiteStore
@@ -289,6 +289,29 @@ async def test_after_a_merge_that_failed_one_that_takes_too_long_still_ends(benc
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await merge(bench.shared, overlay, bench.mirror.snapshot, A1)
+
+
+async def test_a_place_that_is_gone_is_read_anew_from_when_it_was_gone(bench: Bench) -> None:
+    records = bench.records()
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    bench.store.begin()
+    await bench.end(records)
+    # A survivor has closed it meanwhile, and much has happened elsewhere since.
+    revision = (
+        await bench.shared.txn(
+            (),
+            (
+                Delete(key=keys.ticket(CALL)),
+                Put(key=keys.ended(CALL), value=encode(guess(cause="other"))),
+            ),
+        )
+    ).revision
+    assert bench.store.overlay is not None
+    done = await merge(bench.shared, bench.store.overlay, bench.mirror.snapshot, A1)
+    assert done.gone[keys.ticket(CALL)] >= revision
+    assert not is_shown(bench.mirror.snapshot, done)
+    assert done.newest >= revision, "an older listing would still show the place"
 
 
 async def test_while_a_merge_is_under_way_nobody_writes(bench: Bench) -> None:
