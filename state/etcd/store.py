@@ -257,15 +257,15 @@ class EtcdStore:
         try:
             async with asyncio.timeout(max(timeout_s, 0)):
                 while True:
-                    # Before looking, so that who comes back while we look is not overlooked.
-                    self._back.clear()
+                    # From before looking, so that who comes back while we look is not overlooked.
+                    back = self._back
                     for member in self._members:
                         if member.is_benched:
                             continue
                         if await member.is_ready(self._settings.connect_s):
                             return member
                         self._bench(member, "no connection")
-                    await self._back.wait()
+                    await back.wait()
         except TimeoutError:
             troubles = "; ".join(f"{each.address}: {each.trouble}" for each in self._members)
             raise UnavailableError(
@@ -302,7 +302,9 @@ class EtcdStore:
                 member.trouble = reason_of(error)
                 continue
             member.is_benched = False
-            self._back.set()
+            # Another event for who looks from now on: none of them clears it for the others.
+            back, self._back = self._back, asyncio.Event()
+            back.set()
             log.info("etcd_member_back", member=member.address)
             return
 
