@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from control_plane.sessions.tables import SessionRow
+from control_plane.sessions.tables import RefreshRow, SessionRow
 
 MOST = 200
+LONGEST_MS: Final = 7 * 24 * 3600 * 1000
+"""After so long one signs in again, however often one refreshed."""
+DROPPED: Final = 10_000
+"""Tokens that are deleted at once: no statement may take long, also with years of them."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,4 +65,15 @@ async def end_of_user(
         .where(SessionRow.user_id == user, SessionRow.ended_ms.is_(None), SessionRow.id != but)
         .values(ended_ms=now_ms, ended_because=because)
     )
+    return int(done.rowcount)
+
+
+async def drop_tokens(connection: AsyncConnection, now_ms: int) -> int:
+    """Delete some refresh tokens of sessions whose time is over; return how many that were.
+
+    Not those that are over themselves, or used: when one comes again, its session has to end.
+    """
+    over = select(RefreshRow.digest).where(RefreshRow.until_ms <= now_ms - LONGEST_MS)
+    some = over.order_by(RefreshRow.until_ms).limit(DROPPED)
+    done = await connection.execute(delete(RefreshRow).where(RefreshRow.digest.in_(some)))
     return int(done.rowcount)

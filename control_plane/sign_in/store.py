@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.ids import fresh
-from control_plane.sessions.store import end
+from control_plane.sessions.store import LONGEST_MS, end
 from control_plane.sessions.tables import RefreshRow, SessionRow
 from control_plane.subjects import Subject
 from control_plane.tokens import digest_of
@@ -22,8 +22,6 @@ from control_plane.users.tables import UserRow
 IDLE_MS: Final = 12 * 3600 * 1000
 """A refresh token that is not used for so long is over."""
 _AT_ONCE: Final = 400
-LONGEST_MS: Final = 7 * 24 * 3600 * 1000
-"""After so long one signs in again, however often one refreshed."""
 
 
 _SIGNED_IN: Final = users.SUBJECT.where(

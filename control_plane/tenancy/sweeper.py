@@ -1,6 +1,7 @@
 """Deletes calls that their tenant keeps no longer; not those under legal hold.
 
-And answers kept for requests that might have come again (Idempotency-Key), after their day.
+And answers kept for requests that might have come again (Idempotency-Key), after their day; and
+refresh tokens, after their session.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from control_plane.customers import turn
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.holds.store import has_hold
 from control_plane.services import SERVICES, Services
+from control_plane.sessions import store as sessions
 from control_plane.tenants import store as tenants
 
 log = structlog.get_logger()
@@ -41,6 +43,8 @@ async def sweep(services: Services) -> int:
             count += await calls.drop_older(
                 connection, tenant, tenants.kept_since(now_ms, days), spare=has_hold()
             )
+    async with services.database.write() as connection:
+        await sessions.drop_tokens(connection, now_ms)
     if count:
         log.info("calls_deleted", count=count)
     return count

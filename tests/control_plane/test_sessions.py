@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from sqlalchemy import select
 
 from control_plane.audit.tables import AuditRow
 from control_plane.permissions import Role
+from control_plane.sessions import store
+from control_plane.sessions.store import LONGEST_MS
 from control_plane.sessions.tables import RefreshRow
-from control_plane.sign_in.store import IDLE_MS, LONGEST_MS
+from control_plane.sign_in.store import IDLE_MS
+from control_plane.tenancy.sweeper import sweep
 from tests.control_plane.center import PASSWORD, Center, Person, Reply
 
 
@@ -114,3 +118,30 @@ async def test_a_token_works_with_its_own_session_only(center: Center) -> None:
     now_s = center.clock.now().wall_ms // 1000
     session = center.services.tokens.read(other.token, now_s=now_s).session
     assert await _me(center, center.token(mine.id, session=session)) == 401
+
+
+async def _tokens(center: Center) -> int:
+    async with center.services.database.read() as connection:
+        return len((await connection.execute(select(RefreshRow.digest))).all())
+
+
+async def test_refresh_tokens_go_when_their_session_is_over_and_no_sooner(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await _sign_in(center)
+    center.clock.advance(60)
+    assert (await _refresh(center, first["refresh_token"])).status == 201
+    center.clock.advance(LONGEST_MS / 1000 - 61)
+    await sweep(center.services)
+    assert await _tokens(center) == 2
+    again = await _refresh(center, first["refresh_token"])
+    assert again.error_id == "refresh-refused"
+    async with center.services.database.read() as connection:
+        told = select(AuditRow.action).where(AuditRow.action == "session:stolen")
+        assert len((await connection.execute(told)).all()) == 1, "it came twice, days later"
+    center.clock.advance(IDLE_MS / 1000 + 61)
+    monkeypatch.setattr(store, "DROPPED", 1)
+    await sweep(center.services)
+    assert await _tokens(center) == 1, "few at a time"
+    await sweep(center.services)
+    assert await _tokens(center) == 0

@@ -13,7 +13,7 @@ from control_plane.events.endings import Endings
 from control_plane.events.hub import HUB
 from control_plane.events.listener import Listener
 from control_plane.permissions import Role
-from control_plane.sign_in.store import LONGEST_MS
+from control_plane.sessions.store import LONGEST_MS
 from control_plane.subjects import Grant, Subject
 from control_plane.who import STALE_S
 from state import keys

@@ -1,0 +1,16 @@
+"""When refresh tokens are over, to be found by: they are deleted some time after that."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0019"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Change the schema."""
+    with op.batch_alter_table("refresh_tokens", schema=None) as batch_op:
+        batch_op.create_index("ix_refresh_tokens_until_ms", ["until_ms"], unique=False)
