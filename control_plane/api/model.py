@@ -19,7 +19,11 @@ from pydantic import (
 class ApiModel(BaseModel):
     """The base: a field that nobody declared is an error, and values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    # A model is built when it is first used, in a few milliseconds, or by the OpenAPI document: all
+    # of them at once were a tenth of a start, and most are of routes that are seldom asked.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, str_strip_whitespace=True, defer_build=True
+    )
 
     told_by: ClassVar[tuple[type, ...]] = ()
     """Of a model that was made from other classes: these say what its fields are."""

@@ -23,8 +23,11 @@ def structs(packages: Iterable[ModuleType]) -> list[type[Struct]]:
 
 
 def models(packages: Iterable[ModuleType]) -> list[type[BaseModel]]:
-    """Return every pydantic model that the packages define."""
-    return _below(BaseModel, packages)
+    """Return every pydantic model that the packages define, built."""
+    found = _below(BaseModel, packages)
+    for each in found:
+        each.model_rebuild()  # the API's are not before somebody uses them
+    return found
 
 
 def _below(base: type[TypeT], packages: Iterable[ModuleType]) -> list[type[TypeT]]:
