@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final, get_type_hints
 
 import msgspec
-import yaml
 
 from control_plane import conditions, policy
 from control_plane.authz import Authz
@@ -96,6 +95,8 @@ class Proof:
 
 def load(file: Path) -> tuple[Case, ...]:
     """Read cases.yaml. Raise `PolicyError`."""
+    import yaml  # noqa: PLC0415 - a policy is proved seldom, and no start waits for that
+
     try:
         return tuple(msgspec.convert(yaml.safe_load(file.read_text()), list[Case]))
     except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:

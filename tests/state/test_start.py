@@ -111,7 +111,7 @@ LIBRARIES = {
     "edge.phone": "msgspec numpy typing_extensions",
     "control_plane": f"{WEB} {STATE} phonenumbers cryptography obstore brotli"
     " aiosqlite annotated_types argon2 bracex casbin joserfc prometheus_client"
-    " pydantic pydantic_core simpleeval sqlalchemy typing_inspection wcmatch yaml",
+    " pydantic pydantic_core simpleeval sqlalchemy typing_inspection wcmatch",
 }
 """What each takes to serve. What it uses seldom it imports then: a start waits for nothing else."""
 
