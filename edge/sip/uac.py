@@ -16,6 +16,8 @@ from edge.sip.offer_answer import Carrier, Meaning, Side
 from edge.sip.timers import LINGER
 from edge.sip.transaction import ClientTransaction
 
+MOST_FORKS = 16
+"""How many early dialogs one INVITE may have, and how many 2xx are answered: tags cost nothing."""
 MAX_CHANGES = 3
 """How often 422 may raise the session interval of one INVITE."""
 
@@ -99,6 +101,8 @@ class Uac:
         peer = leg.early.get(tag)
         if peer is not None or not tag:
             return peer
+        if len(leg.early) >= MOST_FORKS and not response.is_final:
+            return None
         peer = Peer(self._dialog(leg, transaction, response))
         peer.step(Side.OURS, Carrier.INVITE, has_sdp=bool(transaction.request.body))
         leg.early[tag] = peer
@@ -161,6 +165,8 @@ class Uac:
         again = transaction.acks.get(tag)
         if again is not None:
             core.transactions.outgoing.append(again)
+            return
+        if len(transaction.acks) >= MOST_FORKS:
             return
         if (
             leg.state is LegState.OFFERED

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from edge.sip.events import Answered, Ended, EndedBy, OfferAnswered, OfferReceived, Rejected
+from edge.sip.events import (
+    Answered,
+    Ended,
+    EndedBy,
+    OfferAnswered,
+    OfferReceived,
+    Progress,
+    Rejected,
+)
 from edge.sip.message import Request
+from edge.sip.uac import MOST_FORKS
 from tests.sip.network import ANSWER, LOST, OFFER, Network, Party, arrived, established
 
 
@@ -105,4 +114,34 @@ def test_who_asks_anew_while_a_goodbye_waits_for_their_lost_ack_hears_it() -> No
     assert len(network.sent("bob", "BYE")) == 1
     assert callee.only(Ended).by is EndedBy.LOCAL
     assert not callee.of(OfferReceived)
+    network.run_out()
+
+
+def response_to(invite: Request, status: int, tag: str, more: str = "", body: str = "") -> str:
+    """Write a response of the callee's to the caller's INVITE."""
+    return (
+        f"SIP/2.0 {status} Odd\nVia: {invite.first('via')}\nFrom: {invite.first('from')}\n"
+        f"To: {invite.first('to')};tag={tag}\nCall-ID: {invite.call_id}\n"
+        f"CSeq: {invite.first('cseq')}\nContact: <sip:bob@192.0.2.2>\n{more}"
+        f"Content-Type: application/sdp\nContent-Length: {len(body)}\n\n{body}"
+    )
+
+
+def test_who_rings_and_answers_under_a_thousand_names_is_heard_under_few() -> None:
+    network = Network()
+    caller, callee = network.party("alice"), network.party("bob")
+    callee.deaf = True
+    leg = caller.call(callee)
+    (invite,) = network.sent("alice", "INVITE")
+    assert isinstance(invite, Request)
+    for number in range(1000):
+        network.inject(caller, response_to(invite, 180, f"t{number}"), callee.address)
+    assert len(caller.of(Progress)) == MOST_FORKS
+    network.inject(caller, response_to(invite, 200, "another", body="v=0"), callee.address)
+    assert caller.only(Answered).leg == leg
+    for number in range(1000):
+        network.inject(caller, response_to(invite, 200, f"u{number}", body="v=0"), callee.address)
+    assert len(network.sent("alice", "ACK")) == MOST_FORKS
+    assert len(network.sent("alice", "BYE")) == MOST_FORKS - 1
+    caller.stack.bye(leg, network.now)
     network.run_out()
