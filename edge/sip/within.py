@@ -142,7 +142,13 @@ class Within:
             asked = before.interval_s if before else core.session_expires_s
             session = session_timer.agree(transaction.request, asked)
             lines = session_timer.response_lines(session, transaction.request)
-            self._uas.send_success(leg, peer, transaction, sdp, lines)
+            try:
+                self._uas.send_success(leg, peer, transaction, sdp, lines)
+            except LocalError:
+                # They have left an exchange open that they had begun: this one cannot be answered.
+                peer.withdraw()
+                core.respond(transaction, 500)
+                raise
             core.start_session(leg, peer, session)
             return
         leg.local_sdp = sdp

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from edge.sip.errors import LocalError
 from edge.sip.events import (
     Answered,
     Ended,
@@ -143,5 +146,33 @@ def test_who_rings_and_answers_under_a_thousand_names_is_heard_under_few() -> No
         network.inject(caller, response_to(invite, 200, f"u{number}", body="v=0"), callee.address)
     assert len(network.sent("alice", "ACK")) == MOST_FORKS
     assert len(network.sent("alice", "BYE")) == MOST_FORKS - 1
+    caller.stack.bye(leg, network.now)
+    network.run_out()
+
+
+def test_an_offer_after_one_that_was_left_open_is_refused_and_not_kept_for_ever() -> None:
+    """They answer although their offer in a 183 has not been answered (RFC 3262 §5)."""
+    network = Network()
+    caller, callee = network.party("alice"), network.party("bob")
+    callee.deaf = True
+    leg = caller.call(callee, sdp=None)
+    (invite,) = network.sent("alice", "INVITE")
+    assert isinstance(invite, Request)
+    reliable = "Require: 100rel\nRSeq: 1\n"
+    network.inject(caller, response_to(invite, 183, "t", reliable, "v=0"), callee.address)
+    network.inject(caller, response_to(invite, 200, "t"), callee.address)
+    assert caller.heard(Answered)
+    again = (
+        f"INVITE sip:everline@{caller.address} SIP/2.0\n"
+        f"Via: SIP/2.0/UDP {callee.address};branch=z9hG4bK-odd-again\nMax-Forwards: 70\n"
+        f"From: {invite.first('to')};tag=t\nTo: {invite.first('from')}\n"
+        f"Call-ID: {invite.call_id}\nCSeq: 7 INVITE\nContact: <sip:bob@{callee.address}>\n\n"
+    )
+    network.inject(caller, again, callee.address)
+    assert caller.only(OfferReceived).sdp is None
+    with pytest.raises(LocalError):
+        caller.stack.answer_offer(leg, OFFER, network.now)
+    network.collect()
+    assert network.sent("alice", 500)
     caller.stack.bye(leg, network.now)
     network.run_out()
