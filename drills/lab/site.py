@@ -164,6 +164,9 @@ def _etcd(plan: LabPlan, host: Host, run: Path, identity: Identity) -> ProcessSp
             *("--listen-metrics-urls", health),
             # A member that was cut off and comes back then asks before it unseats the leader.
             *("--heartbeat-interval", "100", "--election-timeout", "1000", "--pre-vote"),
+            # Else it keeps every revision, some 10 KB a call, until it is full and takes no writes.
+            *("--auto-compaction-mode", "periodic", "--auto-compaction-retention", "5m"),
+            *("--quota-backend-bytes", str(8 << 30)),
             *("--trusted-ca-file", str(identity.ca), "--client-cert-auth"),
             *("--cert-file", str(identity.cert), "--key-file", str(identity.key)),
             *("--peer-trusted-ca-file", str(identity.ca), "--peer-client-cert-auth"),

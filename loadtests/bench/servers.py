@@ -61,6 +61,8 @@ def etcd(name: str, run: Path, identity: Identity, *, is_far: bool = False) -> P
             *("--initial-cluster", ",".join(f"{n}=https://{a}:2380" for n, a in known.items())),
             *("--initial-cluster-state", "new", "--listen-metrics-urls", f"http://{address}:2381"),
             *("--heartbeat-interval", "100", "--election-timeout", "1000", "--pre-vote"),
+            *("--auto-compaction-mode", "periodic", "--auto-compaction-retention", "5m"),
+            *("--quota-backend-bytes", str(8 << 30)),
             *("--trusted-ca-file", str(identity.ca), "--client-cert-auth"),
             *("--cert-file", str(identity.cert), "--key-file", str(identity.key)),
             *("--peer-trusted-ca-file", str(identity.ca), "--peer-client-cert-auth"),

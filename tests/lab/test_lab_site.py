@@ -110,6 +110,15 @@ def test_etcd_members_know_each_other_and_ask_everyone_for_a_certificate() -> No
     assert {"--client-cert-auth", "--peer-client-cert-auth"} <= set(argv)
 
 
+def test_etcd_forgets_old_revisions_before_it_is_full_and_takes_no_writes() -> None:
+    argv = process(composed(plan_lab()), "etcd-a").argv
+    assert argv[argv.index("--auto-compaction-mode") + 1] == "periodic"
+    assert argv[argv.index("--auto-compaction-retention") + 1] == "5m"
+    # Twice what is kept: 450 calls a second (docs/scale.md), some 10 KB each.
+    needed = 2 * 300 * 450 * 10_000
+    assert int(argv[argv.index("--quota-backend-bytes") + 1]) > needed
+
+
 def test_nothing_but_sip_rtp_and_etcd_listens_beyond_the_host_itself() -> None:
     argv = process(composed(plan_lab()), "rtpengine-a").argv
     assert "--listen-ng=127.0.0.1:2223" in argv
