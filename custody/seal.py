@@ -34,7 +34,10 @@ def new_pair() -> tuple[bytes, bytes]:
 
 
 def seal(data_key: bytes, public: bytes, place: Place) -> bytes:
-    """Return the data key, readable only with the private half and for this place."""
+    """Return the data key, readable only with the private half and for this place.
+
+    Raise `FormatError` if `public` is no public half.
+    """
     try:
         return _SUITE.encrypt(data_key, X25519PublicKey.from_public_bytes(public), place.bound())
     except ValueError as error:

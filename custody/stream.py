@@ -55,7 +55,10 @@ class Layout:
 
 
 def header(salt: bytes, prefix: bytes) -> bytes:
-    """Return what a segment begins with; both parts are random, once for each segment."""
+    """Return what a segment begins with; both parts are random, once for each segment.
+
+    ValueError for a salt that has not 32 bytes, or a nonce prefix that has not 7.
+    """
     if len(salt) != SALT_BYTES or len(prefix) != PREFIX_BYTES:
         raise ValueError("a salt has 32 bytes and a nonce prefix 7")
     return bytes([HEADER_BYTES]) + salt + prefix

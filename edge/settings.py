@@ -64,7 +64,7 @@ def load(path: Path) -> Settings:
 
 
 def parse(raw: dict[str, Any], where: str) -> Settings:
-    """Check and convert the keys of `raw`; `where` names their origin in errors."""
+    """Check and convert the keys of `raw`. Raise `SettingsError`, where `where` is their origin."""
     known = {field.name for field in fields(Settings)}
     if unknown := sorted(raw.keys() - known):
         raise SettingsError(

@@ -83,7 +83,10 @@ async def trail(connection: AsyncConnection, tenant: str, things: Sequence[str])
 
 
 async def covering(connection: AsyncConnection, place: int) -> str:
-    """Return a checkpoint that covers `place`: countersigned if there is such a one."""
+    """Return a checkpoint that covers `place`: countersigned if there is such a one.
+
+    Raise `SealError` while there is none at all.
+    """
     for text in (await store.last_countersigned(connection), await store.last_note(connection)):
         if text is not None and note.read_head(text).size > place:
             return text

@@ -50,7 +50,7 @@ def head(node: Node, size: int) -> bytes:
 
 
 def inclusion(node: Node, index: int, size: int) -> list[bytes]:
-    """Return the proof that entry `index` is in the tree of `size` (§2.1.3.1)."""
+    """Return the proof that entry `index` is in the tree of `size` (§2.1.3.1), or ValueError."""
     if not 0 <= index < size:
         raise ValueError(f"no entry {index} in a log of {size}")
     proof: list[bytes] = []
@@ -67,7 +67,10 @@ def inclusion(node: Node, index: int, size: int) -> list[bytes]:
 
 
 def consistency(node: Node, first: int, second: int) -> list[bytes]:
-    """Return the proof that the tree of `second` goes on from that of `first` (§2.1.4.1)."""
+    """Return the proof that the tree of `second` goes on from that of `first` (§2.1.4.1).
+
+    ValueError unless 0 < first <= second.
+    """
     if not 0 < first <= second:
         raise ValueError(f"no log of {second} goes on from one of {first}")
     proof: list[bytes] = []

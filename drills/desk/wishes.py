@@ -44,7 +44,10 @@ def check_reason(snapshot: Snapshot, ask: WishAsk) -> None:
 
 
 async def write(store: Store, snapshot: Snapshot, ask: WishAsk) -> None:
-    """Write the wishes, all at once. What a later version of a record has beside ours is kept."""
+    """Write the wishes, all at once. What a later version of a record has beside ours is kept.
+
+    RefusedError: too many agents. Raises as `Store.txn` does.
+    """
     if len(ask.agents) > MOST_AGENTS:
         raise RefusedError(f"at most {MOST_AGENTS} agents at a time, not {len(ask.agents)}")
     puts = []

@@ -304,7 +304,10 @@ class Lab:
             self._authority.issue(f"edge-{edge}", is_expired=are_expired)
 
     def set_clock(self, site: SiteId, off_s: float) -> None:
-        """Set the clocks of our own processes at a site ahead by `off_s`, or right (0)."""
+        """Set the clocks of our own processes at a site ahead by `off_s`, or right (0).
+
+        LabError: the lab was planned without clocks that can be moved.
+        """
         if not self.plan.has_movable_clocks:
             raise LabError("this lab was planned with clocks that cannot be moved")
         path = clock_of(self.paths.of(site))
@@ -334,7 +337,7 @@ class Lab:
     def keep_logs(self, directory: Path) -> Path:
         """Copy the logs of all processes to a directory outside, which is made; return it.
 
-        It also works after the lab has been taken down.
+        It also works after the lab has been taken down. LabError: it cannot be written there.
         """
         target = directory.absolute()
         if target.is_relative_to("/run"):

@@ -112,7 +112,10 @@ def plan_lab(
     has_movable_clocks: bool = False,
     commands: Mapping[str, tuple[str, ...]] | None = None,
 ) -> LabPlan:
-    """Return the plan of a lab with that many sites, and so many edges in each of them."""
+    """Return the plan of a lab with that many sites, and so many edges in each of them.
+
+    PlanError for more than there can be.
+    """
     if not 1 <= sites <= MOST_SITES:
         raise PlanError(f"a lab has 1 to {MOST_SITES} sites, not {sites}")
     if not 0 <= edges <= MOST_EDGES:

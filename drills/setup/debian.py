@@ -54,7 +54,10 @@ def apt_command(names: Iterable[str]) -> str:
 
 
 def ensure_packages() -> None:
-    """Install whatever of the list is missing; return at once if nothing is."""
+    """Install whatever of the list is missing; return at once if nothing is.
+
+    SetupError says what a person has to do.
+    """
     journal = Journal()
     names = list(dict.fromkeys([*journal.read(), *packages.missing()]))
     if not names:

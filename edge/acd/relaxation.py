@@ -64,7 +64,7 @@ class Effective(Struct, frozen=True, kw_only=True, cache_hash=True):
     """Its own, or the one that it has overflowed to."""
     needs: Needs
     priority: int
-    """With what steps have raised it by; aging is `edge.acd.fairness`."""
+    """With what steps have raised it by; what aging adds is told by `edge.acd.line`."""
     step: int = 0
     """How many of the queue's steps are in force; 0: none."""
     turn_away: TurnAway | None = None

@@ -139,7 +139,7 @@ def encode(cookie: str, command: Command) -> bytes:
 
 
 def cookie_of(datagram: bytes) -> str:
-    """Return the cookie that a datagram answers."""
+    """Return the cookie that a datagram answers; `NgError` if it has none."""
     cookie, blank, _ = datagram.partition(b" ")
     if not blank or not cookie.isascii():
         raise NgError("a datagram without a cookie")

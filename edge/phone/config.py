@@ -136,7 +136,7 @@ def read_file(path: Path) -> Plan:
 
 
 def address(text: str) -> Address:
-    """Read `host:port`."""
+    """Read `host:port`; `ConfigError` if it is none."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65_536:  # noqa: PLR2004 - ports
         raise ConfigError(f"phones: `{text}` is no host:port")

@@ -49,7 +49,10 @@ class SegmentWriter:
         self._size = 0
 
     def write(self, frame: Frame, *, is_last: bool = False) -> None:
-        """Seal a second and append it; the last one is shorter than a second."""
+        """Seal a second and append it; the last one, and no other, is shorter, or ValueError.
+
+        OSError: it is not on the disk, or not whole.
+        """
         if is_last == (frame.blocks == BLOCKS):
             raise ValueError("the last frame of a segment, and no other, is a short one")
         sealed = self._cipher.seal(self.frames, frames.pack(frame, self.frames), is_last=is_last)

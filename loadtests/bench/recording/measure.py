@@ -68,6 +68,7 @@ class RecordingFigures(Struct, frozen=True, kw_only=True):
     rungs: tuple[Rung, ...]
     sealed_mb_per_s: float
     overhead: float
+    """What the store holds beyond the codec's own bytes, as a share of them."""
     first_audio_ms: dict[str, float]
 
     @property
