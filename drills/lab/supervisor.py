@@ -203,7 +203,15 @@ class Supervisor:
             if not await self._may_start(ward):
                 return
             started_s = time.monotonic()
-            popen = self._spawn(ward)
+            try:
+                popen = self._spawn(ward)
+            except OSError:
+                # Of the first start somebody hears; later the machine may just have no room for it.
+                if not ward.starts:
+                    raise
+                ward.deaths += 1
+                await self._until_stopping(ward, spec.restart.delay_s(ward.deaths))
+                continue
             prober = asyncio.create_task(self._probe(ward, popen.pid))
             try:
                 detail = await _death(popen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -287,3 +288,23 @@ async def test_what_waits_for_a_process_that_never_comes_up_can_be_stopped(care:
     async with asyncio.timeout(20.0):
         await care.supervisor.close(grace_s=0.2)
     assert care.supervisor.names() == []
+
+
+async def test_a_machine_without_room_for_a_restart_is_asked_again(
+    care: Care, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await care.supervisor.start([care.spec("x", "exec sleep 100")])
+    refused: list[int] = []
+    start = subprocess.Popen
+
+    def full(*args: object, **more: object) -> object:
+        if len(refused) < 2:
+            refused.append(1)
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return start(*args, **more)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "Popen", full)
+    care.supervisor.kill("x")
+    await until(lambda: care.supervisor.starts("x") == 2)
+    assert len(refused) == 2
+    await until(lambda: care.supervisor.is_ready("x"))
