@@ -116,7 +116,7 @@ def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
 @pytest.mark.parametrize("reading", READINGS, ids=lambda each: each.name)
 @settings(
     deadline=None,
-    max_examples=200,
+    max_examples=60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
