@@ -120,9 +120,10 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
     @property
     def held(self) -> bool:
-        """Whether it ended as it should and every expectation held."""
+        """Whether it ended as it should and every expectation held; of none nothing is shown."""
         due = End.ABORTED if self.experiment.aborts_after_s else End.COMPLETED
-        return self.end is due and all(each.held for each in self.judgements)
+        is_judged = bool(self.judgements)
+        return self.end is due and is_judged and all(each.held for each in self.judgements)
 
 
 def verdict(evidence: Evidence) -> str:

@@ -351,6 +351,12 @@ def test_a_drill_that_was_not_begun_tested_nothing_and_is_nobodys_regression() -
     assert regressions(piece("r3", rto_s=6.0), [piece(), not_begun]), "of the last that was begun"
 
 
+def test_a_drill_of_which_nothing_could_be_judged_has_shown_nothing() -> None:
+    unseen = replace(piece(), judgements=())
+    assert not unseen.held
+    assert verdict(unseen) == "BROKEN"
+
+
 def test_a_figure_that_is_missing_does_not_hold() -> None:
     (found,) = judge((Bound(figure="x", at_most=5.0),), {})
     assert found == Judgement(expected="x <= 5", figure="x", value=None, held=False)
