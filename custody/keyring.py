@@ -113,11 +113,22 @@ class Keyring:
         raise NoKeyError(f"there is no recording key {key_id} of {tenant} here")
 
     def newest(self, tenant: str) -> RecordingKey:
-        """Return the tenant's key to seal with now. Raise `NoKeyError`."""
-        folder = self._path(tenant, "any").parent
-        keys = [self.get(tenant, path.stem) for path in sorted(folder.glob("*.json"))]
+        """Return the tenant's key to seal with now: the newest of those that can be read.
+
+        One of a later version, or that is destroyed at this moment, keeps nobody from the others.
+        Raise `NoKeyError` if there is none, `FormatError` if there is none that can be read.
+        """
+        folder, keys = self._path(tenant, "any").parent, []
+        problem: FormatError | NoKeyError = NoKeyError(
+            f"there is no recording key of {tenant} here"
+        )
+        for path in sorted(folder.glob("*.json")):
+            try:
+                keys.append(self.get(tenant, path.stem))
+            except (FormatError, NoKeyError) as error:
+                problem = error
         if not keys:
-            raise NoKeyError(f"there is no recording key of {tenant} here")
+            raise problem
         return max(keys, key=lambda key: (key.made_ms, key.id))
 
     def names(self) -> Iterator[tuple[str, str]]:

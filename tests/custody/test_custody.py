@@ -229,6 +229,21 @@ def test_a_key_file_is_there_whole_or_not_at_all(
     assert keyfile.load(path) == secret
 
 
+@pytest.mark.parametrize("spoilt", [b"", b"{", b"\xff", b'{"v":9}'], ids=str)
+def test_a_key_file_that_cannot_be_read_keeps_nobody_from_sealing_to_another(
+    tmp_path: Path, spoilt: bytes
+) -> None:
+    ring = Keyring(tmp_path)
+    providers = {name: LocalFile(bytes([number]) * 32) for number, name in enumerate("ab")}
+    key = keyring.make("main", keyring.recipients(providers), 1)
+    ring.add(key)
+    (tmp_path / "main" / "0123456789abcdef.json").write_bytes(spoilt)
+    assert ring.newest("main") == key
+    (tmp_path / "main" / f"{key.id}.json").unlink()
+    with pytest.raises(FormatError):
+        ring.newest("main")
+
+
 async def test_an_object_is_made_once(tmp_path: Path) -> None:
     store = RecordingStore.open(str(tmp_path / "store"))
     assert await store.put("main/keys/r1/0001", b"one") is True
