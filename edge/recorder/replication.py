@@ -36,6 +36,8 @@ ANSWER_S: Final = 30.0
 CONNECT_S: Final = 2.0
 FORGIVEN_S: Final = 30.0
 """So long a peer that has failed comes after the others."""
+MOST_IN_A_ROW: Final = 3
+"""So many recordings that the store does not give, and it is the store that is away."""
 MOST_BYTES: Final = 64 * 1024 * 1024
 _ID: Final = r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]{0,63}"
 _AUDIO: Final = re.compile(rf"{_ID}/audio/{_ID}/[0-9]{{4}}-([0-9a-f]{{64}})")
@@ -163,6 +165,8 @@ class Replicator:
         """Tenant and recording of what the store has and nobody else yet: how long, in samples."""
         self._stuck: dict[str, str] = {}
         """Why a recording has not been copied although a site is there, as it was said last."""
+        self._not_given: set[tuple[str, str]] = set()
+        """Tenant and recording of what the store has, and did not give when it was last asked."""
         self._failed_s: dict[str, float] = {}
         self._wake = Wake()
         self.is_failing = False
@@ -202,8 +206,23 @@ class Replicator:
         self._due = await self._look()
         due = {recording for _, recording in self._due}
         self._stuck = {each: told for each, told in self._stuck.items() if each in due}
-        for tenant, recording in tuple(self._due):
-            await self._send(session, tenant, recording)
+        failed: BaseError | None = None
+        in_a_row = 0
+        # What was not given the last time comes behind all others: it may never be.
+        for tenant, recording in sorted(self._due, key=self._not_given.__contains__):
+            try:
+                await self._send(session, tenant, recording)
+            except BaseError as error:
+                self._not_given.add((tenant, recording))
+                failed, in_a_row = error, in_a_row + 1
+                if in_a_row == MOST_IN_A_ROW:
+                    break
+            else:
+                self._not_given.discard((tenant, recording))
+                in_a_row = 0
+        self._not_given &= self._due.keys()
+        if failed is not None:
+            raise failed
 
     async def _look(self) -> dict[tuple[str, str], int]:
         """Return what the store has and has not been counted; what is gone from it is not due."""

@@ -1,0 +1,89 @@
+"""What one recording's trouble is to the copies of the others; no peer is really asked."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import aiohttp
+import pytest
+from obstore.exceptions import GenericError
+
+from custody.store import RecordingStore
+from edge.recorder.replication import Replicator
+from tests.recorder.made import PUBLIC, Archive
+
+CALLS = tuple(letter * 24 for letter in "abcdef")
+
+
+class SpoiltStore(RecordingStore):
+    """A store whose disk does not give some recordings any more."""
+
+    spoilt: frozenset[str] = frozenset()
+    asked = 0
+
+    async def get(self, name: str) -> bytes:
+        """Return an object, if the disk gives it."""
+        if "/audio/" in name and any(call in name for call in self.spoilt):
+            self.asked += 1
+            raise GenericError("Input/output error")
+        return await super().get(name)
+
+
+class Site:
+    """A site with recordings to copy, and a peer that takes all."""
+
+    def __init__(self, archive: Archive, folder: Path, patching: pytest.MonkeyPatch) -> None:
+        opened = RecordingStore.open(str(archive.store))
+        self.store = SpoiltStore(opened._store, [archive.store])  # noqa: SLF001 - a folder's
+        self.replicator = Replicator(
+            store=self.store,
+            recorder="a",
+            recorders={"a": PUBLIC},
+            peers=("198.18.2.10:5090",),
+            tls=ssl.create_default_context(),
+            counted=folder / "counted",
+        )
+
+        async def take(*_: object) -> None:
+            return
+
+        patching.setattr(Replicator, "_put", take)
+
+    async def turn(self) -> None:
+        """Let it send what is due, once."""
+        async with aiohttp.ClientSession() as session:
+            await self.replicator._send_new(session)  # noqa: SLF001 - one turn of its loop
+
+
+@pytest.fixture
+async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    archive = Archive(tmp_path)
+    await archive.make_key()
+    for call in CALLS:
+        archive.record(call, 1.2)
+        archive.end()
+    await archive.ship()
+    return Site(archive, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("spoilt", [1, 2, 4])
+async def test_what_the_stores_disk_does_not_give_keeps_no_other_from_being_copied(
+    site: Site, spoilt: int
+) -> None:
+    site.store.spoilt = frozenset(CALLS[:spoilt])
+    for _ in range(3):
+        with pytest.raises(GenericError):
+            await site.turn()
+    assert site.replicator.count == len(CALLS) - spoilt
+    assert set(site.replicator.uncounted) == set(CALLS[:spoilt])
+
+
+async def test_a_store_that_is_away_is_not_asked_for_every_recording(site: Site) -> None:
+    site.store.spoilt = frozenset(CALLS)
+    with pytest.raises(GenericError):
+        await site.turn()
+    assert site.store.asked <= 3
+    site.store.spoilt = frozenset()
+    await site.turn()
+    assert site.replicator.count == len(CALLS)
