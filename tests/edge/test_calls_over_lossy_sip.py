@@ -1,0 +1,249 @@
+"""Whole calls on the real SIP stack, over a network that delays, turns round, doubles and loses.
+
+Telephones do what people do, at moments that hypothesis chooses: whatever happens nothing is left,
+and who hangs up is not counted as lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Callable
+from typing import cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.calls.telephony import Telephony
+from edge.sip import events as sip
+from edge.sip.endpoint import SipEndpoint
+from edge.sip.errors import LocalError
+from edge.sip.events import Address, LegId
+from edge.sip.stack import SipStack
+from state import keys
+from state.model import EdgeId, EdgeLife, EdgeState, Outcome, Site, SiteId
+from tests.edge.fake_telephony import CALLER_SDP
+from tests.edge.stage import GREETED, SALES, Center, Edge
+from tests.edge.virtual_time import play
+from tests.sip.network import counter_tokens
+
+HOST = "192.0.2.1"
+HOLD = CALLER_SDP.replace(b"sendrecv", b"sendonly")
+AGENTS = {"ann": "a", "bob": "b", "cyd": "c"}
+
+
+class Wire:
+    """Carries datagrams between endpoints, as well as it is told to."""
+
+    def __init__(self, chance: random.Random, lost: float, slow: float) -> None:
+        self.chance = chance
+        self.lost = lost
+        self.slow = slow
+        self.ends: dict[Address, End] = {}
+
+    def carry(self, source: Address, datagram: bytes, to: Address) -> None:
+        """Deliver it later, or never, or twice."""
+        if self.chance.random() < self.lost:
+            return
+        for _ in range(2 if self.chance.random() < self.lost else 1):
+            is_slow = self.chance.random() < self.slow
+            delay = self.chance.uniform(0.02, 0.6) if is_slow else 0.005
+            asyncio.get_running_loop().call_later(delay, self.ends[to].hear, datagram, source)
+
+
+class End:
+    """A stack with a place on the wire: what `SipEndpoint` is, without a socket."""
+
+    def __init__(
+        self, wire: Wire, port: int, on_event: Callable[[sip.Event], None], *, is_edge: bool = False
+    ) -> None:
+        self._wire = wire
+        self._on_event = on_event
+        self._timer: asyncio.TimerHandle | None = None
+        self.local = Address(HOST, port)
+        wire.ends[self.local] = self
+        self.stack = SipStack(
+            local=self.local,
+            product="test",
+            token=counter_tokens(f"p{port}"),
+            session_expires_s=90 if is_edge else None,
+            bye_timeout_s=8.0 if is_edge else None,
+            goodbye_hold_s=0.4 if is_edge else None,
+        )
+
+    def now(self) -> float:
+        """Return the instant."""
+        return asyncio.get_running_loop().time()
+
+    def hear(self, datagram: bytes, source: Address) -> None:
+        """Take a datagram."""
+        self._hand_out(self.stack.receive(datagram, source, self.now()))
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._hand_out(self.stack.handle_timers(self.now()))
+
+    def _hand_out(self, events: list[sip.Event]) -> None:
+        for event in events:
+            self._on_event(event)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what there is, and set the timer anew."""
+        for datagram, to in self.stack.take_outgoing():
+            self._wire.carry(self.local, datagram, to)
+        if self._timer is not None:
+            self._timer.cancel()
+        due = self.stack.next_deadline
+        loop = asyncio.get_running_loop()
+        self._timer = None if due is None else loop.call_at(max(due, self.now()), self._tick)
+
+
+class Person:
+    """Somebody with a telephone, who does this and that until it is enough."""
+
+    def __init__(self, wire: Wire, port: int, edge: Address, *, is_agent: bool) -> None:
+        self.end = End(wire, port, self._take)
+        self._chance = wire.chance
+        self._edge = edge
+        self._is_agent = is_agent
+        self._legs: set[LegId] = set()
+        self.has_enough = False
+
+    def do(self, command: str, *arguments: object) -> bool:
+        """Give a command; False: it is too late for it."""
+        try:
+            getattr(self.end.stack, command)(*arguments, self.end.now())
+        except LocalError:
+            return False
+        finally:
+            self.end.flush()
+        return True
+
+    def dial(self, number: str, sip_call_id: str) -> None:
+        """Call the center; perhaps give it up soon."""
+        leg = self.end.stack.invite(
+            request_uri=f"sip:{number}@everline",
+            from_uri="sip:4930123@everline",
+            to_uri=f"sip:{number}@everline",
+            next_hop=self._edge,
+            sdp=CALLER_SDP,
+            now=self.end.now(),
+            sip_call_id=sip_call_id,
+        )
+        self._legs.add(leg)
+        self.end.flush()
+        if self._chance.random() < 0.2:
+            self._later(self._chance.uniform(0, 2), "cancel", leg)
+
+    def leave(self) -> None:
+        """End whatever there is."""
+        self.has_enough = True
+        for leg in tuple(self._legs):
+            _ = self.do("bye", leg) or self.do("cancel", leg) or self.do("reject", leg, 480)
+
+    def _later(self, after: float, command: str, *arguments: object) -> None:
+        asyncio.get_running_loop().call_later(after, self.do, command, *arguments)
+
+    def _take(self, event: sip.Event) -> None:
+        match event:
+            case sip.IncomingInvite(leg=leg):
+                self._legs.add(leg)
+                self._rings(leg)
+            case sip.Confirmed(leg=leg) | sip.Answered(leg=leg):
+                self._live(leg)
+            case sip.OfferReceived(leg=leg):
+                self._later(self._chance.choice([0, 0, 0.3, 2]), "answer_offer", leg, CALLER_SDP)
+            case sip.Ended(leg=leg) | sip.Rejected(leg=leg) | sip.Cancelled(leg=leg):
+                self._legs.discard(leg)
+            case _:
+                pass
+
+    def _rings(self, leg: LegId) -> None:
+        what = self._chance.random()
+        if self.has_enough or what < 0.1:
+            self.do("reject", leg, 486)
+        elif what < 0.9:
+            self.do("progress", leg, 180)
+            self._later(self._chance.choice([0, 0.3, 2.9, 3.1]), "answer", leg, CALLER_SDP)
+
+    def _live(self, leg: LegId) -> None:
+        asyncio.get_running_loop().call_later(self._chance.expovariate(0.5), self._act, leg)
+
+    def _act(self, leg: LegId) -> None:
+        if self.has_enough or leg not in self._legs:
+            return
+        what = self._chance.choice(["bye", "reinvite", "update", "refer", "talk"])
+        if what == "bye":
+            self.do("bye", leg)
+        elif what in {"reinvite", "update"}:
+            self.do(what, leg, self._chance.choice([HOLD, CALLER_SDP]))
+        elif what == "refer" and self._is_agent:
+            to = self._chance.choice([*AGENTS, "sales", "greeted", "nobody"])
+            self.do("refer", leg, f"sip:{to}@everline")
+            if self._chance.random() < 0.3:
+                self.do("bye", leg)
+        self._live(leg)
+
+
+async def _scene(seed: int, lost: float, slow: float, seconds: float) -> None:
+    wire = Wire(random.Random(seed), lost, slow)  # noqa: S311 - hypothesis chooses the seed
+    made = Center()
+    await made.configure()
+    edges: list[Edge] = []
+    end = End(wire, 5081, lambda event: edges[0].switchboard.take(event), is_edge=True)  # noqa: PLW0108 - made below
+    edge = Edge("a1", made.store, telephony=Telephony(cast("SipEndpoint", end)))
+    edges.append(edge)
+    made.edges["a1"] = edge
+    await edge.start()
+    people = []
+    for port, (name, site) in enumerate(AGENTS.items(), start=6000):
+        where = Site(id=SiteId(site), name=site, sip=f"{HOST}:{port}")
+        await made.put(keys.site(where.id), where)
+        life = EdgeLife(
+            edge=EdgeId(f"{site}9"),
+            site=where.id,
+            sip="-",
+            state=EdgeState.SERVING,
+            started_ms=0,
+        )
+        await made.put(keys.edge(life.edge), life)
+        people.append(Person(wire, port, end.local, is_agent=True))
+        await made.agent(name, site=site)
+    caller = Person(wire, 7000, end.local, is_agent=False)
+    numbers = itertools.count(1)
+    for number in (SALES, GREETED, SALES):
+        caller.dial(number, f"{next(numbers)}@carrier")
+        await asyncio.sleep(wire.chance.choice([0.0, 0.1, 4.0]))
+    await asyncio.sleep(seconds)
+    wire.lost = wire.slow = 0.0
+    for _ in range(8):
+        for person in (*people, caller):
+            person.leave()
+        await asyncio.sleep(10.0)
+    await asyncio.sleep(40.0)
+    assert not edge.switchboard.held()
+    assert not end.stack.legs()
+    assert not edge.snapshot.tickets
+    assert not edge.snapshot.offers
+    assert not await edge.media.calls()
+    lost_by = {
+        each.cause for each in (await made.records()).values() if each.outcome is Outcome.LOST
+    }
+    # Of somebody whose every BYE was lost nobody knows better.
+    assert lost_by <= {"goodbye_unheard"}
+    await edge.kill()
+
+
+@settings(max_examples=4, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    lost=st.sampled_from([0.0, 0.02, 0.05]),
+    slow=st.sampled_from([0.0, 0.05, 0.3]),
+    seconds=st.sampled_from([10.0, 60.0, 200.0]),
+)
+def test_whatever_people_and_the_network_do_nothing_is_left_and_nobody_is_lost(
+    seed: int, lost: float, slow: float, seconds: float
+) -> None:
+    play(_scene(seed, lost, slow, seconds))
