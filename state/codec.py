@@ -246,12 +246,6 @@ def decode_at(key: str, data: bytes) -> Record:
     return value
 
 
-def id_of(kind: Kind, value: Record) -> str:
-    """Return the id under which this record stands."""
-    identifier: str = getattr(value, _ID_FIELDS[kind])
-    return identifier
-
-
 def _as_dict(value: object) -> object:
     """Let any Mapping stand where JSON has an object."""
     if isinstance(value, Mapping):

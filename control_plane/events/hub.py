@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-import structlog
 from aiohttp import web
 
 from control_plane.approvals import store as approvals
@@ -31,8 +30,6 @@ from control_plane.who import STALE_S
 from state.mirror import MirrorState
 from state.model import Now
 from state.snapshot import Delta, Snapshot
-
-log = structlog.get_logger()
 
 TICK_S: Final = 0.5
 """How often it is seen what time has changed; queues are told no oftener."""

@@ -133,15 +133,6 @@ def hold_share(records: Iterable[CallRecord]) -> float | None:
     return _share(sum(each.held_s for each in known), sum(talk_s(each) for each in known))
 
 
-def occupancy(records: Iterable[CallRecord], wrap_up_s: float, staffed_s: float) -> float | None:
-    """Return time handling calls / time signed in and not paused: Erlang's a / N, measured.
-
-    `staffed_s` is the sum over the agents; above 1, it did not cover the records.
-    """
-    talks = [talk_s(record) for record in records if record.connected_ms is not None]
-    return _share(sum(talks) + wrap_up_s * len(talks), staffed_s)
-
-
 # ---- all of them ---------------------------------------------------------------------------------
 
 

@@ -1,23 +1,19 @@
 """A dialog (RFC 3261 §12) as a frozen value: whoever holds it can go on with the call.
 
-Written down with `to_json`, another process can take it up with `from_json`.
+Written down field by field, another process can take it up (`SipStack.adopt`).
 """
 
 from __future__ import annotations
 
-import json
-
-import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
-from edge.sip.errors import LocalError, RemoteError
+from edge.sip.errors import RemoteError
 from edge.sip.events import Address
 from edge.sip.message import Message, Request, Response
 from edge.sip.session_timer import SessionTimer
 from edge.sip.uri import parse_uri
 
-FORMAT = 1
 BRANCH_COOKIE = "z9hG4bK"
 
 
@@ -46,10 +42,6 @@ class Dialog(Struct, frozen=True, kw_only=True):
     """Their Allow names UPDATE."""
     session: SessionTimer | None = None
 
-    def to_json(self) -> str:
-        """Write this dialog down."""
-        return msgspec.json.encode({"format": FORMAT, **asdict(self)}).decode()
-
     @property
     def target(self) -> tuple[str, tuple[str, ...]]:
         """Request-URI and Route fields of a request within this dialog (§12.2.1.1)."""
@@ -69,17 +61,6 @@ class Dialog(Struct, frozen=True, kw_only=True):
             return parse_uri(uri).address or self.hop
         except RemoteError:
             return self.hop
-
-
-def from_json(text: str) -> Dialog:
-    """Read what `to_json` wrote. LocalError if it is something else or of another version."""
-    try:
-        fields = json.loads(text)
-        if fields.pop("format") != FORMAT:
-            raise LocalError(f"dialog written in a format other than {FORMAT}: drop it")
-        return msgspec.convert(fields, Dialog)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise LocalError("not a dialog that was written down by this stack") from error
 
 
 def dialog_of_uas(request: Request, local_tag: str, hop: Address) -> Dialog:

@@ -10,7 +10,6 @@ from edge.acd.service_level import (
     average_handling_time_s,
     average_speed_of_answer_s,
     figures,
-    occupancy,
     talk_s,
     wait_s,
 )
@@ -84,7 +83,6 @@ def test_the_other_figures() -> None:
     assert average_speed_of_answer_s(queued) == 25.0
     assert abandon_rate(queued) == 2 / 5
     assert average_handling_time_s(DAY, wrap_up_s=5.0) == 75.0
-    assert occupancy(DAY, wrap_up_s=5.0, staffed_s=900.0) == 0.25
 
 
 def test_calls_that_called_somebody_back_are_no_callers_and_no_service() -> None:
@@ -102,7 +100,6 @@ def test_a_figure_without_anything_to_count_is_none() -> None:
     assert average_speed_of_answer_s(nothing) is None
     assert abandon_rate(nothing) is None
     assert average_handling_time_s([], wrap_up_s=5.0) is None
-    assert occupancy([], wrap_up_s=5.0, staffed_s=0.0) is None
 
 
 def test_clocks_that_went_back_make_no_negative_times() -> None:

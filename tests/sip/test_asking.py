@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from edge.sip.dialog import from_json
 from edge.sip.errors import LocalError
 from edge.sip.events import Ended, EndedBy, LegId
 from tests.sip.network import Network, Party, established
@@ -14,10 +13,10 @@ from tests.sip.test_hang_up import A, B, call, pass_on, stack
 def _taken_up(network: Network) -> tuple[Party, Party, LegId, LegId]:
     """Return an heir of the caller, the callee, the heir's leg and the callee's."""
     caller, callee, out, incoming = established(network)
-    written = caller.stack.dialog(out).to_json()
+    written = caller.stack.dialog(out)
     caller.deaf = True
     heir = network.party("heir")
-    return heir, callee, heir.stack.adopt(from_json(written), network.now), incoming
+    return heir, callee, heir.stack.adopt(written, network.now), incoming
 
 
 def test_whoever_is_still_there_says_so_and_goes_on() -> None:
