@@ -85,7 +85,9 @@ async def list_all(ask: Listed) -> Page[CaseView]:
     cases, after = await store.page(ask.db, ask.tenant, ask.query, ask.now_ms)
     whose = await find_all(ask.db, ask.tenant, {each.customer for each in cases})
     things = {each.id: customers.about(ask, each) for each in whose}
-    seen = (each for each in cases if ask.sees(_about(ask, each, things[each.customer])))
+    # Somebody may have been erased between the two looks, with their cases.
+    there = (each for each in cases if each.customer in things)
+    seen = (each for each in there if ask.sees(_about(ask, each, things[each.customer])))
     return Page[CaseView](items=tuple(_view(each, ask.now_ms) for each in seen), next=after)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from control_plane.cases.workflow import ENDED, HOUR_MS, State, Step, is_overdue, step, steps_from
+from control_plane.customers import store
+from control_plane.customers.store import Customer
 from control_plane.permissions import Role
 from tests.control_plane.center import Center
 from tests.control_plane.customers.stage import WHY, add, approval, talk
@@ -98,3 +102,22 @@ async def test_cases_are_in_the_access_export_and_go_with_the_customer(center: C
     async with center.services.database.read() as connection:
         for statement in ("SELECT text FROM cases", "SELECT body FROM answers"):
             assert (await connection.exec_driver_sql(statement)).all() == []
+
+
+async def test_who_is_erased_while_cases_are_listed_hides_no_others(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, first = await add(center)
+    _, second = await add(center, name="Bo", numbers=[])
+    for made in (first, second):
+        draft = {"kind": "request", "title": "t"}
+        opened = await manager.post(f"{made.headers['Location']}/cases", draft)
+        assert opened.status == 201, opened.body
+
+    async def without_the_first(*asked: Any) -> list[Customer]:  # noqa: ANN401 - as it is
+        return [each for each in await store.find_all(*asked) if each.id != first.json["id"]]
+
+    monkeypatch.setattr("control_plane.cases.http.find_all", without_the_first)
+    listed = await manager.get("/v1/cases")
+    assert listed.status == 200, listed.body
+    assert [each["customer"] for each in listed.json["items"]] == [second.json["id"]]
