@@ -80,8 +80,19 @@ async def put(ask: Put) -> Answer[ProviderView]:
     )
     if not await store.put(ask.db, made):
         raise ApiError(VERSION_MISMATCH)
-    await ask.audit(ask.tenant, detail={"issuer": body.issuer, "is_enabled": body.is_enabled})
+    await ask.audit(ask.tenant, detail=_told(body))
     return Answer(body=_view(made), version=made.version)
+
+
+def _told(body: ProviderBody) -> dict[str, object]:
+    """Return what the audit log keeps of a provider: who lets people in, and what as."""
+    return {
+        "issuer": body.issuer,
+        "is_enabled": body.is_enabled,
+        "client_id": body.client_id,
+        "creates_users": body.creates_users,
+        "roles": {group: sorted(roles) for group, roles in body.roles.items()},
+    }
 
 
 async def _wrapped(ask: Put, held: store.Provider | None) -> bytes | None:

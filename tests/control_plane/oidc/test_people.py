@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +16,7 @@ from control_plane.oidc.tables import IdentityRow
 from control_plane.permissions import Role
 from control_plane.subjects import ANY_TENANT
 from control_plane.users.tables import GrantRow
-from tests.control_plane.center import Center
+from tests.control_plane.center import Center, running, settings
 
 PROVIDER = ProviderBody(
     issuer="https://idp.example", client_id="us", redirect_uris=("https://desk.example/back",)
@@ -98,3 +100,29 @@ async def test_a_login_that_somebody_else_at_the_provider_has_is_taken(center: C
     with pytest.raises(ApiError) as refused:
         await _comes(center, Person(subject="249", login="ada", name="", groups=None), provider)
     assert refused.value.problem.error_id == "login-taken"
+
+
+async def test_the_log_tells_which_roles_a_provider_s_groups_give(
+    tmp_path: Path, begun_file: str
+) -> None:
+    issuer = "https://id.example.org"
+    async with running(settings(tmp_path, begun_file, oidc_issuers=(issuer,))) as center:
+        admin = await center.administrator()
+        body = {
+            "issuer": issuer, "client_id": "everline", "redirect_uris": ["https://c.example/in"],
+            "roles": {"staff": ["role:agent"], "heads": ["role:manager", "role:agent"]},
+            "creates_users": True,
+        }  # fmt: skip
+        put = await admin.ask("PUT", "/v1/identity-provider", body, {"If-Match": '"0"'})
+        assert put.status == 200, put.body
+        auditor = await center.person(Role.AUDITOR)
+        found = (await auditor.get("/v1/audit?kind=identity_provider")).json["items"]
+        assert [each["detail"] for each in found] == [
+            {
+                "issuer": issuer,
+                "is_enabled": True,
+                "client_id": "everline",
+                "creates_users": True,
+                "roles": {"heads": ["role:agent", "role:manager"], "staff": ["role:agent"]},
+            }
+        ]
