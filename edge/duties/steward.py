@@ -177,6 +177,8 @@ class Steward:
             log.warning("dead_edge_not_cleared", edge=edge, error=str(error))
             self._dead.discard(edge)
             return
+        # If it was of this site, it may have told Kamailio of sites as it alone saw them.
+        self._proxy.doubt()
         log.warning("dead_edge_cleared", edge=edge, media_calls=released, gates=len(freed))
 
     async def run(self) -> None:

@@ -104,6 +104,11 @@ class Proxy:
             log.warning("proxy_not_told", error=str(error))
             self._out_of_step.set()
 
+    def doubt(self) -> None:
+        """Look soon what Kamailio has: somebody else may have told it otherwise, and is gone."""
+        self._forget_told()
+        self._out_of_step.set()
+
     async def free_gate(self, agent: AgentId, token: Token) -> None:
         """Free the agent's gate if that token still holds it.
 
@@ -209,14 +214,17 @@ class Proxy:
     def _note(self, event: Event) -> None:
         if isinstance(event, Connected | Disconnected):
             # What we told was told to a former life; the next knows no more than tables.json.
-            self._may_have |= (self._told or {}).keys()
-            self._told = None
-            self._is_told = self._is_gate_known_open = False
+            self._forget_told()
+            self._is_gate_known_open = False
             self._life += 1
             self._out_of_step.set()
         if self._events.qsize() >= EVENTS_KEPT:
             self._events.get_nowait()
         self._events.put_nowait(event)
+
+    def _forget_told(self) -> None:
+        self._may_have |= (self._told or {}).keys()
+        self._told, self._is_told = None, False
 
     async def _keep_in_step(self) -> None:
         while True:
@@ -312,7 +320,7 @@ class Proxy:
         found: dict[Key, str] = {}
         for table in tables.OWNED:
             try:
-                found |= _entries(table, await self._rpc.call("htable.dump", table))
+                found |= tables.dumped(table, await self._rpc.call("htable.dump", table))
             except ProxyRefusedError:
                 raise
             except ProxyError:
@@ -389,10 +397,6 @@ class Proxy:
 NOT_FOUND = 404
 NO_SUCH_KEY = 500
 """What htable.get says of a key that is not there, and ul.lookup of an agent."""
-
-
-def _entries(table: str, dump: list[dict[str, list[dict[str, str]]]]) -> dict[Key, str]:
-    return {(table, cell["name"]): str(cell["value"]) for slot in dump for cell in slot["slot"]}
 
 
 def _aors(dump: dict[str, list[dict[str, dict[str, list[dict[str, str]]]]]]) -> frozenset[AgentId]:

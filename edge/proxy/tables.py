@@ -112,6 +112,11 @@ def changes(before: Mapping[Key, str], after: Mapping[Key, str]) -> tuple[Put | 
     return puts + drops
 
 
+def dumped(table: str, dump: list[dict[str, list[dict[str, str]]]]) -> dict[Key, str]:
+    """Return the rows of a table, from what Kamailio's htable.dump says."""
+    return {(table, cell["name"]): str(cell["value"]) for slot in dump for cell in slot["slot"]}
+
+
 def peers(trunks: Iterable[Trunk], edges: Iterable[str]) -> dict[str, str]:
     """Return who may speak, from the trunks' addresses and the edges' `host:port`."""
     known = {address: f"trunk:{trunk.id}" for trunk in trunks for address in trunk.addresses}

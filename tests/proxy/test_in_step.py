@@ -121,6 +121,22 @@ def test_it_has_what_it_was_told_last(wanted: list[Tables], fates: list[str]) ->
         play(tell_all(wanted, list(fates), Path(folder)))
 
 
+async def test_what_an_edge_that_is_dead_told_last_is_put_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kamailio, proxy = Kamailio([]), proxy_of(tmp_path)
+    monkeypatch.setattr(RpcClient, "call", kamailio.call)
+    await proxy.apply(A)
+    kamailio.tables["steer", "*"] = "y"  # the other edge saw a site that this one does not
+    await proxy.apply(A)
+    assert kamailio.tables["steer", "*"] == "y", "nothing has changed here"
+    proxy.doubt()
+    assert not proxy.is_in_step
+    await proxy._tell()  # noqa: SLF001 - as it does then
+    assert kamailio.tables == tables.rows(A)
+    proxy.close()
+
+
 @pytest.mark.parametrize("another_life", [False, True], ids=["the stream broke", "another life"])
 async def test_who_may_not_register_any_more_does_not_though_the_table_is_too_big_to_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, another_life: bool
