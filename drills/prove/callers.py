@@ -70,7 +70,9 @@ class Caller:
 
     def call(self) -> None:
         """Send the INVITE."""
-        self._world.note(Placed(at_s=self._world.now(), call=self.call_id, site=self.site))
+        self._world.note(
+            Placed(at_s=self._world.now(), call=self.call_id, site=self.site, did=self._did)
+        )
         self._targets = self._way.targets(self._did, self.sip_call_id)
         self._world.later(self._patience_s, self.leave)
         self._next(FIRST_SILENCE_S)

@@ -1,7 +1,8 @@
 """The call center of a run: three sites, three queues, agents of whom some suit one of them. PURE.
 
 Of each site's eight agents four suit every queue, one suits two, and three suit one: one of these
-has the other's skill at too low a level, until a caller has waited. One queue goes first.
+has the other's skill at too low a level, until a caller has waited. One queue goes first, at first:
+waiting raises the callers of the usual one above it, and a step those of the third above both.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ from state.model import (
 RING_S = 1.0
 RELAXED_S = 1.5
 """After so long callers make do with somebody who knows less."""
+RAISED_S, RAISED = 1.0, 3
+"""After so long the callers of `tech` go before all others."""
+FIRST = 1
+AGING_S, CEILING = 0.2, 2
+"""The usual queue's callers rise by one level in so long, until they go before `first`."""
 TALK, TECH = SkillId("talk"), SkillId("tech")
 _BOTH = {TALK: 5, TECH: 5}
 SKILLS: tuple[Mapping[SkillId, int], ...] = (
@@ -43,12 +49,19 @@ AGENTS_PER_SITE = len(SKILLS)
 
 
 def _queue(
-    name: str, needs: Mapping[SkillId, int], *, priority: int = 0, steps: tuple[Step, ...] = ()
+    name: str,
+    needs: Mapping[SkillId, int],
+    *,
+    priority: int = 0,
+    steps: tuple[Step, ...] = (),
+    aging_s: float | None = None,
 ) -> Queue:
     return Queue(
         id=QueueId(name),
         needs=tuple(SkillNeed(skill=skill, level=level) for skill, level in needs.items()),
         priority=priority,
+        aging_s=aging_s,
+        aging_ceiling=CEILING,
         steps=steps,
         ring_timeout_s=RING_S,
         wrap_up_s=0.0,
@@ -57,13 +70,16 @@ def _queue(
 
 
 QUEUES = (
-    _queue("q", {TALK: 2}),
+    _queue("q", {TALK: 2}, aging_s=AGING_S),
     _queue(
         "tech",
         {TECH: 4, TALK: 1},
-        steps=(Step(after_s=RELAXED_S, lower=(SkillNeed(skill=TECH, level=2),)),),
+        steps=(
+            Step(after_s=RELAXED_S, lower=(SkillNeed(skill=TECH, level=2),)),
+            Step(after_s=RAISED_S, raise_priority=RAISED),
+        ),
     ),
-    _queue("first", {TALK: 4}, priority=5),
+    _queue("first", {TALK: 4}, priority=FIRST),
 )
 DIDS = {"15550100": "q", "15550101": "tech", "15550102": "first"}
 DIALLED = ("15550100", "15550100", "15550101", "15550102")

@@ -40,6 +40,8 @@ class Placed(Struct, frozen=True, kw_only=True):
     at_s: float
     call: CallId
     site: SiteId
+    did: str
+    """Which number they dialled."""
 
 
 class Answered(Struct, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from drills.prove.decisions import HEALED_S, decided_on, said_silent
 from drills.prove.history import Event, FaultKind
-from drills.prove.laws_order import HEALED_S, decided_on, said_silent
 from drills.prove.times import AFTERMATH_S, Span, on_path, spans
 from drills.prove.violations import Law, Violation
 from state.model import EdgeId

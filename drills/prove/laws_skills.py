@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from drills.prove.history import Consults, Event, PassedOn, Stored
-from drills.prove.needs import Waits, asked_for, meets, queue_of, skills_of
+from drills.prove.needs import asked_for, meets, queue_of, skills_of
 from drills.prove.violations import Law, Violation
+from drills.prove.waits import Waits
 from drills.prove.world import World, revisions
 from state.keys import Kind
 from state.model import Offer, TicketState

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from drills.prove.decisions import HEALED_S
 from drills.prove.history import Event, Stored
-from drills.prove.laws_order import HEALED_S
 from drills.prove.needs import asked_by, meets, queue_of, skills_of
 from drills.prove.times import FOR_EVER, Span, on_path, spans
 from drills.prove.violations import Law, Violation

@@ -98,6 +98,16 @@ OF_EDGES = (
         laws=_by(Law.OVERTAKEN),
     ),
     Mutant(
+        name="aging_ignored",
+        line="lets waiting raise nobody",
+        laws=_by(Law.OVERTAKEN),
+    ),
+    Mutant(
+        name="raise_ignored",
+        line="takes a step that raises a call for one that does not",
+        laws=_by(Law.OVERTAKEN),
+    ),
+    Mutant(
         name="level_ignored",
         line="gives whoever has a skill, at whatever level",
         laws=_by(Law.UNSKILLED),

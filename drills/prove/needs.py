@@ -1,23 +1,18 @@
-"""Who may have a call, worked out from the center alone: nothing here is the edge's own. PURE.
+"""Who may have a call, and which level it has: worked out from the center alone. PURE.
 
-Knows what the center of a run has: skills with levels, and steps that lower or drop them. How long
-a caller has waited only their edge knows; what is certain here is between what their ticket says,
-and all the time since they sent their INVITE.
+Nothing here is the edge's own. Knows what the center of a run has: skills with levels, steps that
+lower or drop them or raise the priority, and queues that raise it as callers wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from drills.prove.history import Event, FaultKind, Placed
-from drills.prove.times import FOR_EVER, spans
 from drills.prove.world import World
-from state.model import EdgeId, Queue, SkillId, Ticket
+from state.model import Queue, SkillId, Ticket
 
 Levels = Mapping[SkillId, int]
 """By skill the least level that is asked for, or the level that somebody has."""
-_LATE_S = 1.0
-"""So much later than it is mended a clock may still be wrong: edges look now and then."""
 
 
 def asked_by(queue: Queue, waited_s: float) -> Levels:
@@ -55,27 +50,12 @@ def asked_for(world: World, ticket: Ticket, waited_s: float) -> Levels | None:
     return None if queue is None else asked_by(queue, waited_s)
 
 
-class Waits:
-    """How long callers can have waited at most, in the eyes of an edge."""
-
-    def __init__(self, events: Sequence[Event]) -> None:
-        self._placed: dict[str, float] = {}
-        for event in events:
-            if isinstance(event, Placed):
-                self._placed.setdefault(event.call, event.at_s)
-        self._wrong = [span for span in spans(events) if span.kind is FaultKind.WRONG_CLOCK]
-
-    def most_s(self, ticket: Ticket, edge: EdgeId, at_s: float) -> float:
-        """Return how long, until `at_s`, as far as `edge` can know.
-
-        For ever if one of the clocks was wrong by which an edge tells that of tickets which it has
-        found written: those of itself and of the caller's edge.
-        """
-        placed_s = self._placed.get(ticket.call)
-        clocks = {edge, ticket.holder}
-        if placed_s is None or any(
-            span.target in clocks and span.touches(placed_s, at_s, aftermath_s=_LATE_S)
-            for span in self._wrong
-        ):
-            return FOR_EVER
-        return at_s - placed_s
+def level_of(queue: Queue | None, priority: int, waited_s: float) -> int:
+    """Return the level of a call of that priority whose caller has waited so long."""
+    if queue is None:
+        return priority
+    level = priority + sum(s.raise_priority for s in queue.steps if s.after_s <= waited_s)
+    if queue.aging_s is None:
+        return level
+    aged = min(level + waited_s / queue.aging_s, queue.aging_ceiling)
+    return max(level, int(aged // 1))

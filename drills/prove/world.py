@@ -39,6 +39,8 @@ class World:
 
     revision: int = 0
     tickets: dict[str, tuple[Ticket, int]] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
+    """By which revision each ticket was written last."""
     heirs: dict[str, tuple[Heir, int]] = field(default_factory=dict)
     offers: dict[str, tuple[Offer, int]] = field(default_factory=dict)
     presences: dict[str, tuple[Presence, int]] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class World:
         match change.kind:
             case Kind.TICKET:
                 _set(self.tickets, change, Ticket)
+                self.written[change.id] = change.revision
             case Kind.HEIR:
                 _set(self.heirs, change, Heir)
             case Kind.OFFER:
@@ -114,6 +117,12 @@ class Lone:
     def was(self, edge: str, at_s: float) -> bool:
         """Tell whether an edge did at that instant, or merged what it had done."""
         return any(begin_s <= at_s <= end_s for begin_s, end_s in self._spans.get(edge, ()))
+
+    def was_between(self, edge: str, begin_s: float, end_s: float) -> bool:
+        """Tell whether an edge did at some time between two instants."""
+        return any(
+            since <= end_s and begin_s <= until for since, until in self._spans.get(edge, ())
+        )
 
     def at_site(self, site: str, at_s: float) -> bool:
         """Tell whether an edge of a site did."""

@@ -121,6 +121,26 @@ def priority_ignored() -> None:
     put_in(edge.acd.line, "level_of", same)
 
 
+def aging_ignored() -> None:
+    """Leave all calls at the level at which they came, or to which a step has raised them."""
+
+    def same(priority: int, _waits_s: float, _queue: Any) -> int:  # noqa: ANN401 - as it is
+        return priority
+
+    put_in(edge.acd.line, "level_of", same)
+
+
+def raise_ignored() -> None:
+    """Leave a call at its priority, whatever steps say."""
+    in_force = _of(edge.acd.line, "in_force")
+
+    def mutated(queue: Any, ticket: Any, *arguments: Any, **named: Any) -> Effective:  # noqa: ANN401
+        effective: Effective = in_force(queue, ticket, *arguments, **named)
+        return replace(effective, priority=ticket.priority)
+
+    put_in(edge.acd.line, "in_force", mutated)
+
+
 def level_ignored() -> None:
     """Take whoever has a skill, however little."""
     in_force = _of(edge.acd.line, "in_force")
@@ -330,6 +350,8 @@ BUGS: dict[str, Callable[[], None]] = {
         record_not_compared,
         last_come_first,
         priority_ignored,
+        aging_ignored,
+        raise_ignored,
         level_ignored,
         steps_too_soon,
         offer_kept_at_end,

@@ -66,6 +66,8 @@ QUEUES = (
         steps=(Step(after_s=RELAXED_S, lower=(SkillNeed(skill=TECH, level=2),)),),
     ),
     Queue(id=QueueId("first"), needs=(SkillNeed(skill=TALK, level=4),), priority=5),
+    Queue(id=QueueId("ages"), needs=(), aging_s=1.0, aging_ceiling=3),
+    Queue(id=QueueId("raised"), needs=(), steps=(Step(after_s=RELAXED_S, raise_priority=9),)),
 )
 """Each is dialled by its own name."""
 NOBODY: Mapping[str, str] = {}
@@ -174,9 +176,9 @@ class Tale:
         ticket = replace(ticket, waited_s=waited_s, caller=caller, again_of=earlier)
         return self.store(self.ticket(ticket))
 
-    def comes_to(self, call: str, agent: str) -> int:
+    def comes_to(self, call: str, agent: str, *, holder: str = "a1") -> int:
         """Let a caller arrive, and get a place and an agent by one transaction."""
-        self.ticket(self.arrives(call))
+        self.ticket(self.arrives(call, holder=holder))
         return self.gets(call, agent)
 
     def arrives(
@@ -184,7 +186,7 @@ class Tale:
     ) -> Ticket:
         """Let a caller arrive; return the ticket that is due: of the queue's priority, usually."""
         rules = next(each for each in QUEUES if each.id == queue)
-        self.note(Placed(at_s=self.now(), call=call_id(call), site=SiteId("a")))
+        self.note(Placed(at_s=self.now(), call=call_id(call), site=SiteId("a"), did=queue))
         self.note(Answered(at_s=self.now(), call=call_id(call), edge=SIP[holder]))
         return Ticket(
             call=call_id(call),
@@ -224,6 +226,12 @@ class Tale:
         revision = self.store((Kind.OFFER, agent, offer), self.ticket(ticket))
         self._offers[call] = (offer, revision)
         return revision
+
+    def declines(self, call: str, agent: str) -> int:
+        """Let an agent not take a call, which waits on."""
+        ticket = replace(self._tickets[call], state=TicketState.QUEUED, agent=None)
+        del self._offers[call]
+        return self.store((Kind.OFFER, agent, None), self.ticket(ticket))
 
     def connects(self, call: str) -> None:
         """Let a call and its agent be joined."""

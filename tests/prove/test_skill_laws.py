@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from drills.prove.center import DIALLED, DIDS, QUEUES, SKILLS, configuration
 from drills.prove.history import FaultKind, PassedOn
-from drills.prove.laws_order import Asking, Kind, overtaken
 from drills.prove.laws_waiting import SERVED_S
 from drills.prove.needs import asked_by, meets
+from drills.prove.turns import Asking, Kind, overtaken
 from drills.prove.violations import Law
 from edge.acd.eligibility import unsuited_because
 from edge.acd.relaxation import in_force

@@ -1,0 +1,87 @@
+"""Whether all of a line can have had their turn before somebody was given an agent. PURE.
+
+Each takes somebody left who can do what they ask for, and goes without only if nobody can. By which
+scores an edge chooses is left open: all ways are tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from drills.prove.needs import Levels, meets
+from state.model import SkillId
+
+Kind: TypeAlias = frozenset[tuple[SkillId, int]]
+"""What some agents can do, who are alike for every call."""
+_Left: TypeAlias = tuple[int, ...]
+"""How many of each kind are left."""
+
+
+class Asking(Struct, frozen=True):
+    """What somebody asks for who waits; None: nobody can tell."""
+
+    certainly: Levels | None
+    """At most: of whoever meets it the edge knew that they could have them."""
+    perhaps: Levels | None
+    """At least: nobody else could be theirs."""
+
+    def must_take(self, kind: Kind) -> bool:
+        """Tell whether they could not be left without, while one of these agents was."""
+        return self.certainly is not None and meets(dict(kind), self.certainly)
+
+    def may_take(self, kind: Kind) -> bool:
+        """Tell whether one of these agents may have been given to them."""
+        return self.perhaps is not None and meets(dict(kind), self.perhaps)
+
+
+def overtaken(line: Sequence[Asking], crew: Mapping[Kind, int], winner: Kind) -> int | None:
+    """Return the place in a line of the first who must have been passed over; None: nobody.
+
+    `crew`: how many were free of each kind, without one of the `winner`'s who was given to somebody
+    behind the line.
+    """
+    kinds = tuple(crew)
+    ways: set[_Left] = {tuple(crew.values())}
+    for place, asking in enumerate(line):
+        must = [asking.must_take(kind) for kind in kinds]
+        may = [asking.may_take(kind) for kind in kinds]
+        may_go_without = not asking.must_take(winner)
+        following: set[_Left] = set()
+        for left in ways:
+            following.update(_each_taken(left, may))
+            if may_go_without and not any(n and m for n, m in zip(left, must, strict=True)):
+                following.add(left)
+        if not following:
+            return place
+        ways = following
+    return None
+
+
+def is_overtaken(line: Sequence[Asking], crew: Mapping[Kind, int], winner: Kind) -> bool:
+    """Tell whether somebody must have been passed over, in whatever order they stood in the line.
+
+    Whoever goes without does so because nobody is left for them: then nobody is at the end either.
+    """
+    kinds = tuple(crew)
+    ways: set[tuple[_Left, frozenset[int]]] = {(tuple(crew.values()), frozenset())}
+    """With the kinds of which nobody may be left."""
+    for asking in line:
+        may = [asking.may_take(kind) for kind in kinds]
+        theirs = frozenset(n for n, kind in enumerate(kinds) if asking.must_take(kind))
+        may_go_without = not asking.must_take(winner)
+        following: set[tuple[_Left, frozenset[int]]] = set()
+        for left, spent in ways:
+            following.update((each, spent) for each in _each_taken(left, may))
+            if may_go_without:
+                following.add((left, spent | theirs))
+        ways = following
+    return not any(all(left[n] == 0 for n in spent) for left, spent in ways)
+
+
+def _each_taken(left: _Left, may: Sequence[bool]) -> Iterator[_Left]:
+    for n, (count, is_theirs) in enumerate(zip(left, may, strict=True)):
+        if count and is_theirs:
+            yield (*left[:n], count - 1, *left[n + 1 :])

@@ -1,0 +1,278 @@
+"""The center of a run as a play: real mirrors, reservers and records, in virtual time, no faults.
+
+What `tests.edge.competition` does with one queue is done here with the queues, agents and numbers
+of `drills.prove.center`, and noted as a run's history: so the laws hear what the matcher does, a
+bug planted in it included, without a lab.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import aclosing
+from random import Random
+from typing import Any
+from unittest import mock
+
+from drills.prove import center
+from drills.prove.faults import SITES
+from drills.prove.history import History, Placed, Stored
+from edge.acd.call_events import TurnedAway
+from edge.acd.ending import WITHDRAWN, AgentPart, Ending
+from edge.acd.plan import Held, Plan
+from edge.acd.reservation import connected, ended, offer_failed
+from edge.acd.rivals import Rivals
+from edge.acd.token import Token
+from edge.calls.records import CallRecords, Landed
+from edge.reserve import Reserver
+from state import keys
+from state.codec import RECORD_TYPES, Record, decode, encode
+from state.keys import parse
+from state.memory import MemoryStore
+from state.mirror import Mirror
+from state.model import (
+    CallId,
+    Decision,
+    DidNumber,
+    EdgeId,
+    EdgeLife,
+    EdgeState,
+    Now,
+    Outcome,
+    Presence,
+    PresenceState,
+    QueueId,
+    SiteId,
+    Ticket,
+    TicketState,
+    WorkEnd,
+)
+from state.publishing import publish
+from state.snapshot import Delta, Snapshot
+from state.store import Put
+from tests.edge.competition import Delays, FarStore
+from tests.edge.virtual_time import LoopClock, until
+
+DECLINES = 0.1
+AT_ONCE = 0.5
+"""As in a proof's edges: of so many who come an edge reserves before anybody has seen them."""
+HEARD_S = (0.0, 0.3)
+"""So late the history hears of what was written."""
+RULES = {queue.id: queue for queue in center.QUEUES}
+
+
+class Caller:
+    """A call, from when it is placed until it is over."""
+
+    def __init__(self, site: Site, name: str, did: str) -> None:
+        self._site = site
+        self._did = did
+        self.call = CallId(name)
+        self.records = CallRecords(store=site.store, clock=site.clock, call=self.call)
+        self.is_waiting = True
+
+    def on_reserved(self, decision: Decision, token: Token) -> None:
+        """Take the agent."""
+        assert token.revision > 0
+        self.is_waiting = False
+        self._site.spawn(self._serve(decision))
+
+    def deliver(self, event: TurnedAway) -> None:
+        """Nobody is turned away here."""
+        raise AssertionError(event)
+
+    async def come(self) -> None:
+        """Call."""
+        site = self._site
+        placed = Placed(at_s=site.now().mono_s, call=self.call, site=site.site, did=self._did)
+        site.history.note(placed)
+        await asyncio.sleep(site.chance.uniform(0.0, 0.05))
+        written = await site.reserver.enter(self, self._ticket(), site.now())
+        assert isinstance(written, Landed)
+
+    def _ticket(self) -> Ticket:
+        now, queue = self._site.now(), RULES[QueueId(center.DIDS[self._did])]
+        return Ticket(
+            call=self.call,
+            did=DidNumber(self._did),
+            queue=queue.id,
+            needs=queue.needs,
+            any_of=queue.any_of,
+            attributes=queue.attributes,
+            priority=queue.priority,
+            state=TicketState.QUEUED,
+            holder=self._site.edge,
+            site=self._site.site,
+            via=self._site.site,
+            caller="anonymous",
+            sip_call_id=self.call,
+            arrived_ms=now.wall_ms,
+            queued_ms=now.wall_ms,
+        )
+
+    async def _serve(self, decision: Decision) -> None:
+        chance = self._site.chance
+        await asyncio.sleep(chance.uniform(0.05, 0.4))
+        if chance.random() < DECLINES:
+            await self._write(_declined)
+            self.is_waiting = True
+            self._site.reserver.waits(self.call)
+            return
+        await self._write(_answered)
+        await asyncio.sleep(chance.uniform(0.05, 0.6))
+        ending = Ending(outcome=Outcome.ANSWERED, cause="caller_hung_up", decision=decision)
+        await self._write(lambda held, at: ended(held, ending, WITHDRAWN, at))
+        self._site.is_over(self.call)
+
+    async def _write(self, make: Any) -> None:  # noqa: ANN401 - a plan of what is held, and when
+        def plan(held: Held | None, at: Now) -> Plan | None:
+            made: Plan | None = None if held is None else make(held, at)
+            return made
+
+        assert isinstance(await self.records.write(plan), Landed)
+
+
+def _declined(held: Held, at: Now) -> Plan:
+    assert held.given is not None
+    part = AgentPart(end=WorkEnd.DECLINED, rest_s=0.3)
+    return offer_failed(held, held.given, part, at, tried=True)
+
+
+def _answered(held: Held, at: Now) -> Plan:
+    assert held.given is not None
+    return connected(held, held.given, at)
+
+
+class Site:
+    """One edge: its callers, its mirror and its reserver."""
+
+    def __init__(self, name: str, store: FarStore, history: History, chance: Random) -> None:
+        self.site, self.edge = SiteId(name), EdgeId(f"{name}1")
+        self.clock = LoopClock()
+        self.store = store
+        self.history = history
+        self.chance = chance
+        self.mirror = Mirror(store, self.clock)
+        self._callers: dict[CallId, Caller] = {}
+        self._count = 0
+        self.reserver = Reserver(
+            edge=self.edge,
+            clock=self.clock,
+            snapshot=lambda: self.mirror.snapshot,
+            unreachable=frozenset,
+            call=self._callers.get,
+            is_current=lambda: True,
+            proof_age_s=lambda: self.mirror.age_s,
+        )
+        self.mirror.subscribe(self._changed)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def _changed(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
+        self.reserver.take(snapshot, deltas)
+        self.reserver.wake()
+
+    def now(self) -> Now:
+        """Return this instant."""
+        return self.clock.now()
+
+    async def run(self, seconds: float, wanted: int) -> None:
+        """Let so many callers call at a time, and in the end serve them all."""
+        serving = asyncio.create_task(self.reserver.run())
+        ends_s = self.now().mono_s + seconds
+        while self.now().mono_s < ends_s:
+            if len(self._callers) < wanted:
+                self._call()
+            await asyncio.sleep(self.chance.uniform(0.0, 0.1))
+        await until(lambda: not self._callers, f"{self.edge}: all callers served")
+        serving.cancel()
+
+    def _call(self) -> None:
+        self._count += 1
+        name = f"{self.site}{self._count:023x}"
+        caller = Caller(self, name, self.chance.choice(center.DIALLED))
+        self._callers[caller.call] = caller
+        self.spawn(caller.come())
+
+    def is_over(self, call: CallId) -> None:
+        """Forget a call."""
+        del self._callers[call]
+        self.reserver.gone(call)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do some work on the side."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.result()
+
+
+async def play(
+    *, seed: int, seconds: float = 8.0, wanted: int = 12, delays: Delays | None = None
+) -> History:
+    """Return the history of a play: three edges, with so many callers at a time at each."""
+    chance, history = Random(seed), History()  # noqa: S311 - a repeatable world
+    store = MemoryStore(LoopClock())
+    watching = asyncio.create_task(_watch(store, history, chance))
+    await publish(store, center.configuration({s: f"198.18.1.10:{s}" for s in SITES}))
+    for put in _people():
+        await store.txn((), (put,))
+    far = [FarStore(store, chance, delays or Delays()) for _ in SITES]
+    sites = [Site(*each, history, chance) for each in zip(SITES, far, strict=True)]
+    following = [asyncio.create_task(site.mirror.run()) for site in sites]
+    many = len(center.agents(SITES))
+
+    def are_few(_rivals: Rivals, _now_s: float) -> bool:
+        return chance.random() < AT_ONCE
+
+    with mock.patch.object(Rivals, "are_few", are_few):
+        for site in sites:
+            await site.mirror.wait_until(lambda snapshot: len(snapshot.presences) == many)
+        await asyncio.gather(*(site.run(seconds, wanted) for site in sites))
+    await asyncio.sleep(1.0)
+    for task in (*following, watching):
+        task.cancel()
+    await asyncio.gather(*following, watching, return_exceptions=True)
+    return history
+
+
+def _people() -> Iterator[Put]:
+    for name in SITES:
+        site, edge = SiteId(name), EdgeId(f"{name}1")
+        life = EdgeLife(
+            edge=edge, site=site, sip=f"{name}:5081", state=EdgeState.SERVING, started_ms=1
+        )
+        yield _put(keys.edge(edge), life)
+    made = center.configuration(dict.fromkeys(SITES, "198.18.1.10:5060"))
+    for agent in made.agents:
+        said = Presence(agent=agent.id, site=agent.site, state=PresenceState.READY, since_ms=1)
+        yield _put(keys.presence(agent.id), said)
+
+
+def _put(key: str, record: Record) -> Put:
+    return Put(key=key, value=encode(record))
+
+
+async def _watch(store: MemoryStore, history: History, chance: Random) -> None:
+    """Note all that is written, a little late."""
+    clock = LoopClock()
+    async with aclosing(store.watch(keys.ROOT, 1)) as batches:
+        async for batch in batches:
+            await asyncio.sleep(chance.uniform(*HEARD_S))
+            for each in batch.changes:
+                parsed = parse(each.key)
+                value = None
+                if each.value is not None:
+                    value = decode(RECORD_TYPES[parsed.kind], each.value, each.key)
+                history.note(
+                    Stored(
+                        at_s=clock.now().mono_s,
+                        revision=each.mod_revision,
+                        kind=parsed.kind,
+                        id=parsed.id,
+                        value=value,
+                    )
+                )
