@@ -1,8 +1,9 @@
-"""The call center of a run: three sites, three queues, agents of whom some suit one of them. PURE.
+"""The call center of a run: three sites, four queues, agents of whom some suit one of them. PURE.
 
-Of each site's eight agents four suit every queue, one suits two, and three suit one: one of these
-has the other's skill at too low a level, until a caller has waited. One queue goes first, at first:
-waiting raises the callers of the usual one above it, and a step those of the third above both.
+Of each site's eight agents four suit every queue, and four do not: one of these has the other's
+skill at too low a level, until a caller has waited. One queue goes first, at first: waiting raises
+the callers of the usual one above it, and a step those of the third above both. Nobody dials the
+fourth, `help`: callers overflow to it, and keep their place.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ RAISED_S, RAISED = 1.0, 3
 FIRST = 1
 AGING_S, CEILING = 0.2, 2
 """The usual queue's callers rise by one level in so long, until they go before `first`."""
+OVERFLOW_S = 0.4
+"""After so long callers of `first` are served by the needs of `help`: other agents suit, and who
+can talk and no more does not suit any more."""
 TALK, TECH = SkillId("talk"), SkillId("tech")
 _BOTH = {TALK: 5, TECH: 5}
 SKILLS: tuple[Mapping[SkillId, int], ...] = (
@@ -79,7 +83,13 @@ QUEUES = (
             Step(after_s=RAISED_S, raise_priority=RAISED),
         ),
     ),
-    _queue("first", {TALK: 4}, priority=FIRST),
+    _queue(
+        "first",
+        {TALK: 4},
+        priority=FIRST,
+        steps=(Step(after_s=OVERFLOW_S, overflow=QueueId("help")),),
+    ),
+    _queue("help", {TECH: 2}),
 )
 DIDS = {"15550100": "q", "15550101": "tech", "15550102": "first"}
 DIALLED = ("15550100", "15550100", "15550101", "15550102")

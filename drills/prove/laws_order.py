@@ -24,7 +24,7 @@ from drills.prove.again import places_of_heirs
 from drills.prove.decisions import Due, decided_on, said_silent
 from drills.prove.history import Event, Stored
 from drills.prove.line import Standing, is_certain, line, standing
-from drills.prove.needs import asked_for, skills_of
+from drills.prove.needs import skills_of, stages
 from drills.prove.times import FOR_EVER
 from drills.prove.turns import Asking, Kind, is_overtaken, overtaken
 from drills.prove.violations import Law, Violation
@@ -116,10 +116,7 @@ class _Order:
     def _asking(self, world: World, ticket: Ticket, due: Due) -> Asking:
         least_s = self._waits.least_s(world, ticket, due)
         most_s = self._waits.most_s(ticket, due.by, due.given_s)
-        return Asking(
-            certainly=asked_for(world, ticket, least_s),
-            perhaps=asked_for(world, ticket, max(least_s, most_s)),
-        )
+        return Asking(stages(world, ticket, least_s, most_s))
 
 
 def _free(world: World, own: Ticket) -> list[str]:

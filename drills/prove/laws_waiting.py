@@ -3,7 +3,8 @@
 A caller who stands in the queue for some seconds in which one agent stands ready who can do what
 they ask for has been forgotten. Judged where nothing was broken that may have kept the caller's
 edge from that agent; a caller who was passed on may wait for one alone. What they ask for changes
-with waiting: that counts from when the store was seen to have their ticket.
+with waiting: that counts from when the store was seen to have their ticket, and an agent who would
+not do any more after a later step is not taken for one who can.
 """
 
 from __future__ import annotations
@@ -120,14 +121,16 @@ class _Line:
         yield Violation(law=Law.FORGOTTEN, at_s=at_s, revision=self._world.revision, text=text)
 
     def _suits_s(self, wait: _Wait, agent: str) -> float:
-        """Return since when a caller may have an agent; infinity: they may not."""
+        """Return since when a caller may have an agent whatever comes; infinity: they may not."""
         queue, skills = queue_of(self._world, wait.ticket), skills_of(self._world, agent)
+        since_s = FOR_EVER
         if queue is None:
-            return FOR_EVER
-        for after_s in sorted({0.0, *(step.after_s for step in queue.steps)}):
-            if meets(skills, asked_by(queue, after_s)):
-                return wait.since_s + after_s
-        return FOR_EVER
+            return since_s
+        for after_s in sorted({0.0, *(step.after_s for step in queue.steps)}, reverse=True):
+            if not meets(skills, asked_by(queue, after_s, self._world.queues)):
+                break
+            since_s = wait.since_s + after_s
+        return since_s
 
     def _is_reached(self, wait: _Wait, agent: str) -> bool:
         presence, _ = self._world.presences.get(agent, (None, 0))

@@ -108,6 +108,16 @@ OF_EDGES = (
         laws=_by(Law.OVERTAKEN),
     ),
     Mutant(
+        name="overflow_ignored",
+        line="hands nobody who overflows to the other queue's agents",
+        laws=_by(Law.UNSKILLED, Law.OVERTAKEN, Law.FORGOTTEN),
+    ),
+    Mutant(
+        name="place_lost_by_overflow",
+        line="puts who overflows behind all others",
+        laws=_by(Law.OVERTAKEN),
+    ),
+    Mutant(
         name="level_ignored",
         line="gives whoever has a skill, at whatever level",
         laws=_by(Law.UNSKILLED),

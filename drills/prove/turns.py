@@ -21,20 +21,18 @@ _Left: TypeAlias = tuple[int, ...]
 
 
 class Asking(Struct, frozen=True):
-    """What somebody asks for who waits; None: nobody can tell."""
+    """What somebody asks for who waits."""
 
-    certainly: Levels | None
-    """At most: of whoever meets it the edge knew that they could have them."""
-    perhaps: Levels | None
-    """At least: nobody else could be theirs."""
+    stages: Sequence[Levels]
+    """One of these: nobody can tell which. None: what they ask for is not known at all."""
 
     def must_take(self, kind: Kind) -> bool:
         """Tell whether they could not be left without, while one of these agents was."""
-        return self.certainly is not None and meets(dict(kind), self.certainly)
+        return bool(self.stages) and all(meets(dict(kind), asked) for asked in self.stages)
 
     def may_take(self, kind: Kind) -> bool:
         """Tell whether one of these agents may have been given to them."""
-        return self.perhaps is not None and meets(dict(kind), self.perhaps)
+        return any(meets(dict(kind), asked) for asked in self.stages)
 
 
 def overtaken(line: Sequence[Asking], crew: Mapping[Kind, int], winner: Kind) -> int | None:

@@ -41,6 +41,7 @@ from state.store import Absent, Delete, Put
 
 _OFFER, _RECORD = f"{keys.STATE}offer/", keys.ENDED
 _PRESENCE = f"{keys.STATE}presence/"
+_BEHIND_ALL = 1 << 40
 
 
 def _of(where: Any, name: str) -> Any:  # noqa: ANN401 - of a module or class
@@ -139,6 +140,31 @@ def raise_ignored() -> None:
         return replace(effective, priority=ticket.priority)
 
     put_in(edge.acd.line, "in_force", mutated)
+
+
+def overflow_ignored() -> None:
+    """Hand callers to no other queue."""
+    in_force = _of(edge.acd.line, "in_force")
+
+    def mutated(*arguments: Any, **_named: Any) -> Effective:  # noqa: ANN401 - as the original
+        effective: Effective = in_force(*arguments, queues=None)
+        return effective
+
+    put_in(edge.acd.line, "in_force", mutated)
+
+
+def place_lost_by_overflow() -> None:
+    """Let who overflows stand behind all who do not."""
+    stand = _of(edge.acd.index.callers.Callers, "_stand")
+
+    def mutated(callers: Any, snapshot: Any, waiting: Any) -> Any:  # noqa: ANN401 - as it is
+        caller = stand(callers, snapshot, waiting)
+        if waiting.effective.queue != waiting.entry.value.queue:
+            place, call = caller.standing
+            caller.standing = (place + _BEHIND_ALL, call)
+        return caller
+
+    put_in(edge.acd.index.callers.Callers, "_stand", mutated)
 
 
 def level_ignored() -> None:
@@ -352,6 +378,8 @@ BUGS: dict[str, Callable[[], None]] = {
         priority_ignored,
         aging_ignored,
         raise_ignored,
+        overflow_ignored,
+        place_lost_by_overflow,
         level_ignored,
         steps_too_soon,
         offer_kept_at_end,

@@ -67,6 +67,11 @@ QUEUES = (
     ),
     Queue(id=QueueId("first"), needs=(SkillNeed(skill=TALK, level=4),), priority=5),
     Queue(id=QueueId("ages"), needs=(), aging_s=1.0, aging_ceiling=3),
+    Queue(
+        id=QueueId("over"),
+        needs=(SkillNeed(skill=TALK, level=2),),
+        steps=(Step(after_s=RELAXED_S, overflow=QueueId("tech")),),
+    ),
     Queue(id=QueueId("raised"), needs=(), steps=(Step(after_s=RELAXED_S, raise_priority=9),)),
 )
 """Each is dialled by its own name."""
@@ -202,6 +207,18 @@ class Tale:
             sip_call_id=call,
             arrived_ms=0,
         )
+
+    def is_seen(self, *, by: str = "a1") -> None:
+        """Let an edge show that it knows all that was written: it decides, about another call."""
+        spare = ("a98", "a99")
+        for agent in spare:
+            self.presence(agent)
+        seen = self.revision
+        self.comes_to("c0", "a99", holder=by)
+        self.talks("c0")
+        for agent in spare:
+            self.presence(agent, PresenceState.PAUSED)
+        self.ends("c0", Outcome.ANSWERED, decided_at=seen)
 
     def ticket(self, ticket: Ticket) -> tuple[Kind, str, Record]:
         """Return the write of a ticket, and remember it."""

@@ -20,11 +20,12 @@ from drills.prove.turns import Asking, Kind, is_overtaken, overtaken
 from drills.prove.violations import Law
 from edge.acd.line import level_of as edges_level_of
 from edge.acd.relaxation import in_force
-from state.model import EdgeId, Outcome, PresenceState, Queue
+from state.model import EdgeId, Outcome, Queue
 from tests.edge.competition import Delays
 from tests.edge.virtual_time import in_virtual_time
-from tests.prove import bugs, histories
+from tests.prove import histories
 from tests.prove.histories import BOTH, RELAXED_S, TALK, Tale
+from tests.prove.planting import plant
 from tests.prove.play import play
 
 KNOWS, TALKS = {TALK: 1}, {TALK: 3}
@@ -32,13 +33,9 @@ KNOWS, TALKS = {TALK: 1}, {TALK: 3}
 
 def _seen(queue: str, *, by: str = "a1") -> Tale:
     """Let c1 wait at b1, and an edge show that it knows of it: it decides about another call."""
-    tale = Tale("a08", "a09")
-    seen = tale.waits("c1", holder="b1", queue=queue)
-    tale.comes_to("c0", "a09", holder=by)
-    tale.talks("c0")
-    for agent in ("a08", "a09"):
-        tale.presence(agent, PresenceState.PAUSED)
-    tale.ends("c0", Outcome.ANSWERED, decided_at=seen)
+    tale = Tale()
+    tale.waits("c1", holder="b1", queue=queue)
+    tale.is_seen(by=by)
     return tale
 
 
@@ -218,11 +215,8 @@ def test_so_may_somebody_lift_them_whom_the_store_has_not_got_yet() -> None:
 
 
 KINDS: tuple[Kind, ...] = tuple(frozenset(each.items()) for each in (BOTH, TALKS, KNOWS))
-ASKS = tuple(asked_by(queue, 0.0) for queue in QUEUES)
-LINES = st.lists(
-    st.builds(Asking, st.sampled_from(ASKS), st.just({})),
-    max_size=4,
-) | st.lists(st.builds(lambda asks: Asking(asks, asks), st.sampled_from(ASKS)), max_size=4)
+ASKS = tuple(asked_by(queue, 0.0, {}) for queue in QUEUES)
+LINES = st.lists(st.builds(Asking, st.lists(st.sampled_from(ASKS), max_size=2)), max_size=4)
 
 
 @given(LINES, st.dictionaries(st.sampled_from(KINDS), st.integers(0, 2)), st.sampled_from(KINDS))
@@ -268,12 +262,6 @@ def test_an_agent_who_was_given_twice_was_given_by_each_decision_at_its_time() -
 
 
 # -- what the edges themselves do
-
-
-def plant(monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
-    """Plant a bug until the test is over."""
-    monkeypatch.setattr(bugs, "put_in", monkeypatch.setattr)
-    bugs.BUGS[bug]()
 
 
 @in_virtual_time
