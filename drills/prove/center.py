@@ -1,9 +1,9 @@
-"""The call center of a run: three sites, four queues, agents of whom some suit one of them. PURE.
+"""The call center of a run: three sites, five queues, agents of whom few suit them all. PURE.
 
-Of each site's eight agents four suit every queue, and four do not: one of these has the other's
-skill at too low a level, until a caller has waited. One queue goes first, at first: waiting raises
-the callers of the usual one above it, and a step those of the third above both. Nobody dials the
-fourth, `help`: callers overflow to it, and keep their place.
+One queue goes first, at first: waiting raises the callers of the usual one above it, and a step
+those of `tech` above both. Nobody dials `help`: callers overflow to it, and keep their place. Each
+of a site's eight agents lacks something that some caller asks for, but the first: a skill, or its
+level, or a language; steps give up what some of them lack.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from state.configuration import Configuration
 from state.model import (
     Agent,
     AgentId,
+    AttributeNeed,
     Did,
     DidNumber,
     Queue,
@@ -33,9 +34,12 @@ RAISED_S, RAISED = 1.0, 3
 FIRST = 1
 AGING_S, CEILING = 0.2, 2
 """The usual queue's callers rise by one level in so long, until they go before `first`."""
-OVERFLOW_S = 0.4
+OVERFLOW_S = 0.3
 """After so long callers of `first` are served by the needs of `help`: other agents suit, and who
 can talk and no more does not suit any more."""
+LOWERED_S, ANY_LANGUAGE_S = 2.0, 1.0
+"""After so long those of `abroad` make do with who talks less well, or not in their language."""
+LANGUAGE = "language"
 TALK, TECH = SkillId("talk"), SkillId("tech")
 _BOTH = {TALK: 5, TECH: 5}
 SKILLS: tuple[Mapping[SkillId, int], ...] = (
@@ -48,21 +52,27 @@ SKILLS: tuple[Mapping[SkillId, int], ...] = (
     {TALK: 3, TECH: 3},
     {TALK: 1, TECH: 5},
 )
-"""Of the agents of each site."""
+"""Of the agents of each site..."""
+LANGUAGES = (("de", "fr"), ("de",), ("fr",), ("de",), ("fr",), ("de", "fr"), ("de",), ("fr",))
+"""... and what they speak."""
 AGENTS_PER_SITE = len(SKILLS)
 
 
-def _queue(
+def _queue(  # noqa: PLR0913 - all that a queue of a run has
     name: str,
     needs: Mapping[SkillId, int],
     *,
+    one_of: Mapping[SkillId, int] | None = None,
+    language: str = "",
     priority: int = 0,
     steps: tuple[Step, ...] = (),
     aging_s: float | None = None,
 ) -> Queue:
     return Queue(
         id=QueueId(name),
-        needs=tuple(SkillNeed(skill=skill, level=level) for skill, level in needs.items()),
+        needs=_needs(needs),
+        any_of=(_needs(one_of),) if one_of else (),
+        attributes=(AttributeNeed(name=LANGUAGE, value=language),) if language else (),
         priority=priority,
         aging_s=aging_s,
         aging_ceiling=CEILING,
@@ -71,6 +81,10 @@ def _queue(
         wrap_up_s=0.0,
         no_answer_pause_s=0.3,
     )
+
+
+def _needs(levels: Mapping[SkillId, int]) -> tuple[SkillNeed, ...]:
+    return tuple(SkillNeed(skill=skill, level=level) for skill, level in levels.items())
 
 
 QUEUES = (
@@ -90,10 +104,20 @@ QUEUES = (
         steps=(Step(after_s=OVERFLOW_S, overflow=QueueId("help")),),
     ),
     _queue("help", {TECH: 2}),
+    _queue(
+        "abroad",
+        {},
+        one_of={TALK: 4, TECH: 3},
+        language="fr",
+        steps=(
+            Step(after_s=LOWERED_S, lower=(SkillNeed(skill=TALK, level=3),)),
+            Step(after_s=ANY_LANGUAGE_S, drop_attributes=(LANGUAGE,)),
+        ),
+    ),
 )
-DIDS = {"15550100": "q", "15550101": "tech", "15550102": "first"}
-DIALLED = ("15550100", "15550100", "15550101", "15550102")
-"""Callers draw one of these: half of them wait in the usual queue."""
+DIDS = {"15550100": "q", "15550101": "tech", "15550102": "first", "15550103": "abroad"}
+DIALLED = ("15550100", *DIDS)
+"""Callers draw one of these: two in five wait in the usual queue."""
 
 
 def configuration(addresses: dict[str, str]) -> Configuration:
@@ -111,6 +135,7 @@ def configuration(addresses: dict[str, str]) -> Configuration:
                 name=agent,
                 site=SiteId(site),
                 skills=skills_of(agent),
+                attributes={LANGUAGE: languages_of(agent)},
                 ha1="0" * 32,
             )
             for agent, site in agents(tuple(addresses)).items()
@@ -128,3 +153,8 @@ def agents(sites: tuple[str, ...]) -> dict[str, str]:
 def skills_of(agent: str) -> Mapping[SkillId, int]:
     """Return what an agent can do, by skill how well."""
     return SKILLS[int(agent[-2:]) - 1]
+
+
+def languages_of(agent: str) -> tuple[str, ...]:
+    """Return what an agent speaks."""
+    return LANGUAGES[int(agent[-2:]) - 1]

@@ -24,9 +24,9 @@ from drills.prove.again import places_of_heirs
 from drills.prove.decisions import Due, decided_on, said_silent
 from drills.prove.history import Event, Stored
 from drills.prove.line import Standing, is_certain, line, standing
-from drills.prove.needs import skills_of, stages
+from drills.prove.needs import Able, able, stages
 from drills.prove.times import FOR_EVER
-from drills.prove.turns import Asking, Kind, is_overtaken, overtaken
+from drills.prove.turns import Asking, is_overtaken, overtaken
 from drills.prove.violations import Law, Violation
 from drills.prove.waits import Waits
 from drills.prove.world import World
@@ -133,12 +133,8 @@ def _free(world: World, own: Ticket) -> list[str]:
 # -- who must have been overtaken
 
 
-def _kind(world: World, agent: str) -> Kind:
-    return frozenset(skills_of(world, agent).items())
-
-
-def _kinds(world: World, agents: Iterable[str]) -> Counter[Kind]:
-    return Counter(_kind(world, agent) for agent in agents)
+def _kinds(world: World, agents: Iterable[str]) -> Counter[Able]:
+    return Counter(able(world, agent) for agent in agents)
 
 
 def _passed_over(
@@ -153,7 +149,7 @@ def _passed_over(
 
     `is_certain`: whether those who ask stand in the order in which they were served.
     """
-    winner = _kind(world, decision.winner)
+    winner = able(world, decision.winner)
     crew = [agent for agent in free if agent != decision.winner]
     could = [call for call, each in asking.items() if each.must_take(winner)]
     # All of these have to get another: in whatever order.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from drills.prove.decisions import Due, decided_on
 from drills.prove.history import Consults, Event, PassedOn, Stored
-from drills.prove.needs import Levels, meets, queue_of, skills_of, stages
+from drills.prove.needs import Asked, able, meets, queue_of, stages
 from drills.prove.violations import Law, Violation
 from drills.prove.waits import Waits
 from drills.prove.world import World, revisions
@@ -78,14 +78,14 @@ def _judge_decision(world: World, waits: Waits, due: Due) -> Iterator[Violation]
         yield _unskilled(world, due.change, ticket, winner, f"at least {least_s:.1f}")
 
 
-def _suits(world: World, agent: str, asked: Sequence[Levels]) -> bool:
-    return any(meets(skills_of(world, agent), each) for each in asked)
+def _suits(world: World, agent: str, asked: Sequence[Asked]) -> bool:
+    return any(meets(able(world, agent), each) for each in asked)
 
 
 def _unskilled(world: World, change: Stored, ticket: Ticket, agent: str, waited: str) -> Violation:
     queue = queue_of(world, ticket)
     text = (
-        f"{agent} {dict(skills_of(world, agent))} given to {ticket.call} of "
+        f"{agent}, who can do {able(world, agent)}, given to {ticket.call} of "
         f"{ticket.queue if queue is None else queue.id} after {waited} s"
     )
     return Violation(law=Law.UNSKILLED, at_s=change.at_s, revision=change.revision, text=text)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from drills.prove.decisions import HEALED_S
 from drills.prove.history import Event, Stored
-from drills.prove.needs import asked_by, meets, queue_of, skills_of
+from drills.prove.needs import able, asked_by, meets, queue_of
 from drills.prove.times import FOR_EVER, Span, on_path, spans
 from drills.prove.violations import Law, Violation
 from drills.prove.world import World, revisions
@@ -122,12 +122,12 @@ class _Line:
 
     def _suits_s(self, wait: _Wait, agent: str) -> float:
         """Return since when a caller may have an agent whatever comes; infinity: they may not."""
-        queue, skills = queue_of(self._world, wait.ticket), skills_of(self._world, agent)
+        queue, can = queue_of(self._world, wait.ticket), able(self._world, agent)
         since_s = FOR_EVER
         if queue is None:
             return since_s
         for after_s in sorted({0.0, *(step.after_s for step in queue.steps)}, reverse=True):
-            if not meets(skills, asked_by(queue, after_s, self._world.queues)):
+            if not meets(can, asked_by(queue, after_s, self._world.queues)):
                 break
             since_s = wait.since_s + after_s
         return since_s

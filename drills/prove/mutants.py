@@ -123,6 +123,16 @@ OF_EDGES = (
         laws=_by(Law.UNSKILLED),
     ),
     Mutant(
+        name="attributes_ignored",
+        line="gives whoever has the skills, whatever language they speak",
+        laws=_by(Law.UNSKILLED),
+    ),
+    Mutant(
+        name="group_ignored",
+        line="asks for none of a group of skills, instead of one",
+        laws=_by(Law.UNSKILLED),
+    ),
+    Mutant(
         name="steps_too_soon",
         line="asks for less before a caller has waited for it",
         laws=_by(Law.UNSKILLED),

@@ -1,59 +1,131 @@
 """Who may have a call, and which level it has: worked out from the center alone. PURE.
 
-Nothing here is the edge's own. Knows what the center of a run has: skills with levels, steps that
-lower or drop them, raise the priority or hand the caller to another queue's agents, and queues that
-raise it as callers wait.
+Nothing here is the edge's own. Knows what the center of a run has: skills with levels, groups of
+which one will do, attributes; steps that lower or drop them, raise the priority or hand the caller
+to another queue's agents; and queues that raise it as callers wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from drills.prove.world import World
-from state.model import Queue, SkillId, Ticket
+from state.model import Agent, Queue, SkillId, SkillNeed, Step, Ticket
 
-Levels = Mapping[SkillId, int]
+Levels: TypeAlias = tuple[tuple[SkillId, int], ...]
 """By skill the least level that is asked for, or the level that somebody has."""
-Queues = Mapping[str, tuple[Queue, int]]
+Values: TypeAlias = frozenset[tuple[str, str]]
+"""Attributes: what somebody has under a name, or must have."""
+Queues: TypeAlias = Mapping[str, tuple[Queue, int]]
 """By id, as `World` has them."""
 
 
-def asked_by(queue: Queue, waited_s: float, others: Queues) -> Levels:
+class Able(Struct, frozen=True):
+    """What an agent can do: equal for agents who are alike for every call."""
+
+    levels: Levels = ()
+    """Each skill once, in order."""
+    values: Values = frozenset()
+
+    @classmethod
+    def of(cls, agent: Agent) -> Able:
+        """Return what a configured agent can do."""
+        named = agent.attributes.items()
+        return cls(
+            levels=tuple(sorted(agent.skills.items())),
+            values=frozenset((name, value) for name, values in named for value in values),
+        )
+
+
+class Asked(Struct, frozen=True):
+    """What a call asks for at one moment."""
+
+    levels: Levels = ()
+    """All of these..."""
+    groups: tuple[Levels, ...] = ()
+    """... and of each group one..."""
+    values: Values = frozenset()
+    """... and all of these."""
+
+    @classmethod
+    def at_first(cls, queue: Queue) -> Asked:
+        """Return what a queue asks for a caller who has just come."""
+        return cls(
+            levels=_levels(queue.needs),
+            groups=tuple(map(_levels, queue.any_of)),
+            values=frozenset((each.name, each.value) for each in queue.attributes),
+        )
+
+    def after(self, step: Step) -> Asked:
+        """Return what is left of it once a step has given something up.
+
+        A group goes with any of its skills.
+        """
+        lower = {need.skill: need.level for need in step.lower}
+
+        def lowered(levels: Levels) -> Levels:
+            return tuple((skill, min(level, lower.get(skill, level))) for skill, level in levels)
+
+        return replace(
+            self,
+            levels=tuple(each for each in lowered(self.levels) if each[0] not in step.drop),
+            groups=tuple(
+                lowered(group)
+                for group in self.groups
+                if not any(skill in step.drop for skill, _ in group)
+            ),
+            values=frozenset(each for each in self.values if each[0] not in step.drop_attributes),
+        )
+
+
+def _levels(needs: Iterable[SkillNeed]) -> Levels:
+    return tuple((need.skill, need.level) for need in needs)
+
+
+def asked_by(queue: Queue, waited_s: float, others: Queues) -> Asked:
     """Return what a queue asks for a caller who has waited so long.
 
     Once they have overflowed, it is what that queue asks for at first, and what the steps of their
     own give up from then on.
     """
-    asked = _at_first(queue)
+    asked = Asked.at_first(queue)
     for step in queue.steps:
         if step.after_s > waited_s:
             continue
         if step.overflow is not None and (other := others.get(step.overflow)) is not None:
-            asked = _at_first(other[0])
-        asked.update({n.skill: min(n.level, asked.get(n.skill, 0)) for n in step.lower})
-        asked = {skill: least for skill, least in asked.items() if skill not in step.drop}
-    return {skill: least for skill, least in asked.items() if least}
+            asked = Asked.at_first(other[0])
+        asked = asked.after(step)
+    return asked
 
 
-def _at_first(queue: Queue) -> dict[SkillId, int]:
-    return {need.skill: need.level for need in queue.needs}
-
-
-def stages_of(queue: Queue, others: Queues, least_s: float, most_s: float) -> tuple[Levels, ...]:
+def stages_of(queue: Queue, others: Queues, least_s: float, most_s: float) -> tuple[Asked, ...]:
     """Return all that a queue may ask for a caller who has waited for so long or so long."""
     steps_s = (step.after_s for step in queue.steps if least_s < step.after_s <= most_s)
     return tuple(asked_by(queue, each, others) for each in (least_s, *steps_s))
 
 
-def meets(skills: Levels, asked: Levels) -> bool:
+def meets(able: Able, asked: Asked) -> bool:
     """Tell whether somebody who can do that may have a call that asks for this."""
-    return all(skills.get(skill, 0) >= least for skill, least in asked.items())
+    has = dict(able.levels)
+
+    def is_met(need: tuple[SkillId, int]) -> bool:
+        return has.get(need[0], 0) >= need[1]
+
+    return (
+        all(map(is_met, asked.levels))
+        and all(any(map(is_met, group)) for group in asked.groups)
+        and asked.values <= able.values
+    )
 
 
-def skills_of(world: World, agent: str) -> Levels:
+def able(world: World, agent: str) -> Able:
     """Return what an agent can do; nothing: there is no such agent."""
     found, _ = world.agents.get(agent, (None, 0))
-    return {} if found is None else found.skills
+    return Able() if found is None else Able.of(found)
 
 
 def queue_of(world: World, ticket: Ticket) -> Queue | None:
@@ -64,7 +136,7 @@ def queue_of(world: World, ticket: Ticket) -> Queue | None:
     return queue
 
 
-def stages(world: World, ticket: Ticket, least_s: float, most_s: float) -> tuple[Levels, ...]:
+def stages(world: World, ticket: Ticket, least_s: float, most_s: float) -> tuple[Asked, ...]:
     """Return all that a call may ask for whose caller has waited for so long or so long.
 
     Empty: its queue does not exist.

@@ -11,11 +11,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from drills.prove.needs import Levels, meets
-from state.model import SkillId
+from drills.prove.needs import Able, Asked, meets
 
-Kind: TypeAlias = frozenset[tuple[SkillId, int]]
-"""What some agents can do, who are alike for every call."""
 _Left: TypeAlias = tuple[int, ...]
 """How many of each kind are left."""
 
@@ -23,19 +20,19 @@ _Left: TypeAlias = tuple[int, ...]
 class Asking(Struct, frozen=True):
     """What somebody asks for who waits."""
 
-    stages: Sequence[Levels]
+    stages: Sequence[Asked]
     """One of these: nobody can tell which. None: what they ask for is not known at all."""
 
-    def must_take(self, kind: Kind) -> bool:
+    def must_take(self, kind: Able) -> bool:
         """Tell whether they could not be left without, while one of these agents was."""
-        return bool(self.stages) and all(meets(dict(kind), asked) for asked in self.stages)
+        return bool(self.stages) and all(meets(kind, asked) for asked in self.stages)
 
-    def may_take(self, kind: Kind) -> bool:
+    def may_take(self, kind: Able) -> bool:
         """Tell whether one of these agents may have been given to them."""
-        return any(meets(dict(kind), asked) for asked in self.stages)
+        return any(meets(kind, asked) for asked in self.stages)
 
 
-def overtaken(line: Sequence[Asking], crew: Mapping[Kind, int], winner: Kind) -> int | None:
+def overtaken(line: Sequence[Asking], crew: Mapping[Able, int], winner: Able) -> int | None:
     """Return the place in a line of the first who must have been passed over; None: nobody.
 
     `crew`: how many were free of each kind, without one of the `winner`'s who was given to somebody
@@ -58,7 +55,7 @@ def overtaken(line: Sequence[Asking], crew: Mapping[Kind, int], winner: Kind) ->
     return None
 
 
-def is_overtaken(line: Sequence[Asking], crew: Mapping[Kind, int], winner: Kind) -> bool:
+def is_overtaken(line: Sequence[Asking], crew: Mapping[Able, int], winner: Able) -> bool:
     """Tell whether somebody must have been passed over, in whatever order they stood in the line.
 
     Whoever goes without does so because nobody is left for them: then nobody is at the end either.

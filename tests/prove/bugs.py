@@ -167,20 +167,37 @@ def place_lost_by_overflow() -> None:
     put_in(edge.acd.index.callers.Callers, "_stand", mutated)
 
 
-def level_ignored() -> None:
-    """Take whoever has a skill, however little."""
+def _asks_less(change: Callable[[Needs], Needs]) -> None:
+    """Let calls ask for something else than their queue says."""
     in_force = _of(edge.acd.line, "in_force")
 
     @lru_cache
-    def least(needs: Needs) -> Needs:
+    def changed(needs: Needs) -> Needs:
         """Return the same object for needs that are alike, as the original does."""
-        return replace(needs, all_of=tuple(replace(need, level=1) for need in needs.all_of))
+        return change(needs)
 
     def mutated(*arguments: Any, **named: Any) -> Effective:  # noqa: ANN401 - as the original
         effective: Effective = in_force(*arguments, **named)
-        return replace(effective, needs=least(effective.needs))
+        return replace(effective, needs=changed(effective.needs))
 
     put_in(edge.acd.line, "in_force", mutated)
+
+
+def level_ignored() -> None:
+    """Take whoever has a skill, however little."""
+    _asks_less(
+        lambda needs: replace(needs, all_of=tuple(replace(each, level=1) for each in needs.all_of))
+    )
+
+
+def attributes_ignored() -> None:
+    """Take whoever has the skills, whatever they speak."""
+    _asks_less(lambda needs: replace(needs, attributes=()))
+
+
+def group_ignored() -> None:
+    """Ask for none of a group of skills."""
+    _asks_less(lambda needs: replace(needs, any_of=()))
 
 
 def steps_too_soon() -> None:
@@ -381,6 +398,8 @@ BUGS: dict[str, Callable[[], None]] = {
         overflow_ignored,
         place_lost_by_overflow,
         level_ignored,
+        attributes_ignored,
+        group_ignored,
         steps_too_soon,
         offer_kept_at_end,
         offer_kept_at_refusal,

@@ -23,12 +23,14 @@ from drills.prove.history import (
     Stock,
     Stored,
 )
+from drills.prove.needs import Able
 from drills.prove.violations import Law
 from state.codec import Record
 from state.keys import Kind
 from state.model import (
     Agent,
     AgentId,
+    AttributeNeed,
     CallId,
     CallRecord,
     Decision,
@@ -56,6 +58,7 @@ from state.model import (
 
 SIP = {"a1": "198.18.1.10:5081", "b1": "198.18.2.10:5081"}
 TALK, TECH = SkillId("talk"), SkillId("tech")
+LANGUAGE = "language"
 BOTH = {TALK: 5, TECH: 5}
 RELAXED_S = 2.0
 QUEUES = (
@@ -66,6 +69,17 @@ QUEUES = (
         steps=(Step(after_s=RELAXED_S, lower=(SkillNeed(skill=TECH, level=2),)),),
     ),
     Queue(id=QueueId("first"), needs=(SkillNeed(skill=TALK, level=4),), priority=5),
+    Queue(
+        id=QueueId("abroad"),
+        needs=(),
+        any_of=((SkillNeed(skill=TALK, level=4), SkillNeed(skill=TECH, level=3)),),
+        attributes=(AttributeNeed(name=LANGUAGE, value="fr"),),
+        steps=(
+            Step(after_s=RELAXED_S, lower=(SkillNeed(skill=TALK, level=3),)),
+            Step(after_s=RELAXED_S + 2.0, drop_attributes=(LANGUAGE,)),
+            Step(after_s=RELAXED_S + 4.0, drop=(TECH,)),
+        ),
+    ),
     Queue(id=QueueId("ages"), needs=(), aging_s=1.0, aging_ceiling=3),
     Queue(
         id=QueueId("over"),
@@ -81,6 +95,12 @@ NOBODY: Mapping[str, str] = {}
 def call_id(name: str) -> CallId:
     """Return a call's id."""
     return CallId(name)
+
+
+def can(levels: Mapping[SkillId, int], *languages: str) -> Able:
+    """Return what somebody can do."""
+    values = frozenset((LANGUAGE, each) for each in languages)
+    return Able(levels=tuple(sorted(levels.items())), values=values)
 
 
 class Tale:
@@ -157,11 +177,17 @@ class Tale:
         record = Presence(agent=AgentId(agent), site=SiteId(agent[0]), state=state, since_ms=0)
         self.store((Kind.PRESENCE, agent, record))
 
-    def can(self, agent: str, skills: Mapping[SkillId, int]) -> None:
-        """Let an agent be known, and what they can do."""
+    def can(self, agent: str, skills: Mapping[SkillId, int], *languages: str) -> None:
+        """Let an agent be known, and what they can do and speak."""
         self._agents.add(agent)
         site = SiteId(agent[0])
-        known = Agent(id=AgentId(agent), name=agent, site=site, skills=skills)
+        known = Agent(
+            id=AgentId(agent),
+            name=agent,
+            site=site,
+            skills=skills,
+            attributes={LANGUAGE: languages},
+        )
         self._configured(Kind.AGENT, agent, known)
 
     def waits(  # noqa: PLR0913 - who comes, and where to
@@ -198,6 +224,8 @@ class Tale:
             did=DidNumber(queue),
             queue=rules.id,
             needs=rules.needs,
+            any_of=rules.any_of,
+            attributes=rules.attributes,
             priority=rules.priority if priority is None else priority,
             state=TicketState.QUEUED,
             holder=EdgeId(holder),

