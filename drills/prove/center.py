@@ -2,8 +2,9 @@
 
 One queue goes first, at first: waiting raises the callers of the usual one above it, and a step
 those of `tech` above both. Nobody dials `help`: callers overflow to it, and keep their place. Each
-of a site's eight agents lacks something that some caller asks for, but the first: a skill, or its
-level, or a language; steps give up what some of them lack.
+of a site's eight agents lacks something that some caller asks for: a skill, or its level, or a
+language; or they are of a team, an employer or a site to which a queue does not turn at first.
+Steps give up what some of them lack.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 
 from state.configuration import Configuration
 from state.model import (
+    ANYBODY,
     Agent,
     AgentId,
     AttributeNeed,
@@ -19,6 +21,7 @@ from state.model import (
     DidNumber,
     Queue,
     QueueId,
+    Scope,
     Site,
     SiteId,
     SkillId,
@@ -39,7 +42,11 @@ OVERFLOW_S = 0.3
 can talk and no more does not suit any more."""
 LOWERED_S, ANY_LANGUAGE_S = 2.0, 1.0
 """After so long those of `abroad` make do with who talks less well, or not in their language."""
+WIDENED_S = 0.6
+"""After so long `tech` turns to others' people, too, and `abroad` to those of the third site."""
 LANGUAGE = "language"
+OURS, OTHERS = "", "helpers"
+"""Employers."""
 TALK, TECH = SkillId("talk"), SkillId("tech")
 _BOTH = {TALK: 5, TECH: 5}
 SKILLS: tuple[Mapping[SkillId, int], ...] = (
@@ -54,7 +61,11 @@ SKILLS: tuple[Mapping[SkillId, int], ...] = (
 )
 """Of the agents of each site..."""
 LANGUAGES = (("de", "fr"), ("de",), ("fr",), ("de",), ("fr",), ("de", "fr"), ("de",), ("fr",))
-"""... and what they speak."""
+"""... what they speak..."""
+TEAMS = ("red", "red", "blue", "blue", "red", "red", "blue", "blue")
+"""... whose supervisor sees to them..."""
+EMPLOYERS = (OURS, OURS, OURS, OTHERS, OURS, OURS, OTHERS, OTHERS)
+"""... and who pays them."""
 AGENTS_PER_SITE = len(SKILLS)
 
 
@@ -64,6 +75,7 @@ def _queue(  # noqa: PLR0913 - all that a queue of a run has
     *,
     one_of: Mapping[SkillId, int] | None = None,
     language: str = "",
+    scope: Scope = ANYBODY,
     priority: int = 0,
     steps: tuple[Step, ...] = (),
     aging_s: float | None = None,
@@ -73,6 +85,7 @@ def _queue(  # noqa: PLR0913 - all that a queue of a run has
         needs=_needs(needs),
         any_of=(_needs(one_of),) if one_of else (),
         attributes=(AttributeNeed(name=LANGUAGE, value=language),) if language else (),
+        scope=scope,
         priority=priority,
         aging_s=aging_s,
         aging_ceiling=CEILING,
@@ -92,7 +105,9 @@ QUEUES = (
     _queue(
         "tech",
         {TECH: 4, TALK: 1},
+        scope=Scope(employers=(OURS,)),
         steps=(
+            Step(after_s=WIDENED_S, scope=ANYBODY),
             Step(after_s=RELAXED_S, lower=(SkillNeed(skill=TECH, level=2),)),
             Step(after_s=RAISED_S, raise_priority=RAISED),
         ),
@@ -100,6 +115,7 @@ QUEUES = (
     _queue(
         "first",
         {TALK: 4},
+        scope=Scope(teams=("red",)),
         priority=FIRST,
         steps=(Step(after_s=OVERFLOW_S, overflow=QueueId("help")),),
     ),
@@ -109,7 +125,9 @@ QUEUES = (
         {},
         one_of={TALK: 4, TECH: 3},
         language="fr",
+        scope=Scope(sites=(SiteId("a"), SiteId("b"))),
         steps=(
+            Step(after_s=WIDENED_S, scope=ANYBODY),
             Step(after_s=LOWERED_S, lower=(SkillNeed(skill=TALK, level=3),)),
             Step(after_s=ANY_LANGUAGE_S, drop_attributes=(LANGUAGE,)),
         ),
@@ -136,6 +154,8 @@ def configuration(addresses: dict[str, str]) -> Configuration:
                 site=SiteId(site),
                 skills=skills_of(agent),
                 attributes={LANGUAGE: languages_of(agent)},
+                team=TEAMS[_number(agent)],
+                employer=EMPLOYERS[_number(agent)],
                 ha1="0" * 32,
             )
             for agent, site in agents(tuple(addresses)).items()
@@ -152,9 +172,13 @@ def agents(sites: tuple[str, ...]) -> dict[str, str]:
 
 def skills_of(agent: str) -> Mapping[SkillId, int]:
     """Return what an agent can do, by skill how well."""
-    return SKILLS[int(agent[-2:]) - 1]
+    return SKILLS[_number(agent)]
 
 
 def languages_of(agent: str) -> tuple[str, ...]:
     """Return what an agent speaks."""
-    return LANGUAGES[int(agent[-2:]) - 1]
+    return LANGUAGES[_number(agent)]
+
+
+def _number(agent: str) -> int:
+    return int(agent[-2:]) - 1

@@ -108,10 +108,11 @@ class _Line:
     def _judge(self, call: str, agent: str, at_s: float) -> Iterator[Violation]:
         """Yield a breach if the two have stood beside each other for too long, until now."""
         wait = self._waits[call]
-        since_s = max(
-            self._suits_s(wait, agent), self._free[agent], self._reaches.get(wait.holder, 0.0)
-        )
+        since_s = max(wait.since_s, self._free[agent], self._reaches.get(wait.holder, 0.0))
         if call in self._told or at_s - since_s <= SERVED_S or not self._is_reached(wait, agent):
+            return
+        since_s = max(since_s, self._suits_s(wait, agent))
+        if at_s - since_s <= SERVED_S:
             return
         faults = on_path(self._faults, wait.holder, agent)
         if any(span.touches(since_s, at_s, aftermath_s=HEALED_S) for span in faults):

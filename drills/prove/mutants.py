@@ -133,6 +133,16 @@ OF_EDGES = (
         laws=_by(Law.UNSKILLED),
     ),
     Mutant(
+        name="scope_ignored",
+        line="gives agents of sites, teams and employers to which a queue does not turn",
+        laws=_by(Law.UNSKILLED),
+    ),
+    Mutant(
+        name="scope_never_widened",
+        line="turns for ever to those to whom a queue turns at first",
+        laws=_by(Law.OVERTAKEN, Law.FORGOTTEN),
+    ),
+    Mutant(
         name="steps_too_soon",
         line="asks for less before a caller has waited for it",
         laws=_by(Law.UNSKILLED),

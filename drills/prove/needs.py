@@ -1,8 +1,8 @@
 """Who may have a call, and which level it has: worked out from the center alone. PURE.
 
 Nothing here is the edge's own. Knows what the center of a run has: skills with levels, groups of
-which one will do, attributes; steps that lower or drop them, raise the priority or hand the caller
-to another queue's agents; and queues that raise it as callers wait.
+which one will do, attributes, scopes; steps that lower, drop or widen them, raise the priority or
+hand the caller to another queue's agents; and queues that raise it as callers wait.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from drills.prove.world import World
-from state.model import Agent, Queue, SkillId, SkillNeed, Step, Ticket
+from state.model import ANYBODY, Agent, Queue, Scope, SkillId, SkillNeed, Step, Ticket
 
 Levels: TypeAlias = tuple[tuple[SkillId, int], ...]
 """By skill the least level that is asked for, or the level that somebody has."""
@@ -25,19 +25,28 @@ Queues: TypeAlias = Mapping[str, tuple[Queue, int]]
 
 
 class Able(Struct, frozen=True):
-    """What an agent can do: equal for agents who are alike for every call."""
+    """What an agent can do, and whose they are: equal for agents who are alike for every call."""
 
     levels: Levels = ()
     """Each skill once, in order."""
     values: Values = frozenset()
+    site: str = ""
+    """Where they are at home..."""
+    team: str = ""
+    """... in which team..."""
+    employer: str = ""
+    """... and paid by whom."""
 
     @classmethod
     def of(cls, agent: Agent) -> Able:
-        """Return what a configured agent can do."""
+        """Return what a configured agent can do, and whose they are."""
         named = agent.attributes.items()
         return cls(
             levels=tuple(sorted(agent.skills.items())),
             values=frozenset((name, value) for name, values in named for value in values),
+            site=agent.site,
+            team=agent.team,
+            employer=agent.employer,
         )
 
 
@@ -49,7 +58,9 @@ class Asked(Struct, frozen=True):
     groups: tuple[Levels, ...] = ()
     """... and of each group one..."""
     values: Values = frozenset()
-    """... and all of these."""
+    """... and all of these..."""
+    scope: Scope = ANYBODY
+    """... of somebody here."""
 
     @classmethod
     def at_first(cls, queue: Queue) -> Asked:
@@ -58,6 +69,7 @@ class Asked(Struct, frozen=True):
             levels=_levels(queue.needs),
             groups=tuple(map(_levels, queue.any_of)),
             values=frozenset((each.name, each.value) for each in queue.attributes),
+            scope=queue.scope,
         )
 
     def after(self, step: Step) -> Asked:
@@ -79,6 +91,7 @@ class Asked(Struct, frozen=True):
                 if not any(skill in step.drop for skill, _ in group)
             ),
             values=frozenset(each for each in self.values if each[0] not in step.drop_attributes),
+            scope=self.scope if step.scope is None else step.scope,
         )
 
 
@@ -119,7 +132,18 @@ def meets(able: Able, asked: Asked) -> bool:
         all(map(is_met, asked.levels))
         and all(any(map(is_met, group)) for group in asked.groups)
         and asked.values <= able.values
+        and _is_within(able, asked.scope)
     )
+
+
+def _is_within(able: Able, scope: Scope) -> bool:
+    """Tell whether a queue turns to somebody: where it names nobody it turns to all."""
+    named = (
+        (scope.sites, able.site),
+        (scope.teams, able.team),
+        (scope.employers, able.employer),
+    )
+    return all(not names or own in names for names, own in named)
 
 
 def able(world: World, agent: str) -> Able:

@@ -6,6 +6,7 @@ scores an edge chooses is left open: all ways are tried.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -32,17 +33,34 @@ class Asking(Struct, frozen=True):
         return any(meets(kind, asked) for asked in self.stages)
 
 
+_Kind: TypeAlias = tuple[tuple[bool, bool], ...]
+"""For each of a line, whether they must take one of these agents, and whether they may."""
+
+
+def _alike(line: Sequence[Asking], crew: Mapping[Able, int]) -> Counter[_Kind]:
+    """Return how many agents are alike for everybody in a line; whom nobody may take is left out.
+
+    All ways are tried: so the fewer kinds, the better.
+    """
+    alike: Counter[_Kind] = Counter()
+    for able, count in crew.items():
+        kind = tuple((asking.must_take(able), asking.may_take(able)) for asking in line)
+        if count and any(may for _, may in kind):
+            alike[kind] += count
+    return alike
+
+
 def overtaken(line: Sequence[Asking], crew: Mapping[Able, int], winner: Able) -> int | None:
     """Return the place in a line of the first who must have been passed over; None: nobody.
 
     `crew`: how many were free of each kind, without one of the `winner`'s who was given to somebody
     behind the line.
     """
-    kinds = tuple(crew)
-    ways: set[_Left] = {tuple(crew.values())}
+    alike = _alike(line, crew)
+    ways: set[_Left] = {tuple(alike.values())}
     for place, asking in enumerate(line):
-        must = [asking.must_take(kind) for kind in kinds]
-        may = [asking.may_take(kind) for kind in kinds]
+        must = [kind[place][0] for kind in alike]
+        may = [kind[place][1] for kind in alike]
         may_go_without = not asking.must_take(winner)
         following: set[_Left] = set()
         for left in ways:
@@ -60,12 +78,12 @@ def is_overtaken(line: Sequence[Asking], crew: Mapping[Able, int], winner: Able)
 
     Whoever goes without does so because nobody is left for them: then nobody is at the end either.
     """
-    kinds = tuple(crew)
-    ways: set[tuple[_Left, frozenset[int]]] = {(tuple(crew.values()), frozenset())}
+    alike = _alike(line, crew)
+    ways: set[tuple[_Left, frozenset[int]]] = {(tuple(alike.values()), frozenset())}
     """With the kinds of which nobody may be left."""
-    for asking in line:
-        may = [asking.may_take(kind) for kind in kinds]
-        theirs = frozenset(n for n, kind in enumerate(kinds) if asking.must_take(kind))
+    for place, asking in enumerate(line):
+        may = [kind[place][1] for kind in alike]
+        theirs = frozenset(n for n, kind in enumerate(alike) if kind[place][0])
         may_go_without = not asking.must_take(winner)
         following: set[tuple[_Left, frozenset[int]]] = set()
         for left, spent in ways:

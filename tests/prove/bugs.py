@@ -36,7 +36,7 @@ from edge.alone.merging import Merged
 from edge.calls.journal import Left
 from state import keys
 from state.codec import encode
-from state.model import Now
+from state.model import ANYBODY, Now, Scope
 from state.store import Absent, Delete, Put
 
 _OFFER, _RECORD = f"{keys.STATE}offer/", keys.ENDED
@@ -198,6 +198,28 @@ def attributes_ignored() -> None:
 def group_ignored() -> None:
     """Ask for none of a group of skills."""
     _asks_less(lambda needs: replace(needs, any_of=()))
+
+
+def scope_ignored() -> None:
+    """Turn to anybody."""
+    _asks_less(lambda needs: replace(needs, scope=ANYBODY))
+
+
+def scope_never_widened() -> None:
+    """Turn for ever to those to whom the queue turns at first."""
+    in_force = _of(edge.acd.line, "in_force")
+
+    @lru_cache
+    def within(needs: Needs, scope: Scope) -> Needs:
+        """Return the same object for needs that are alike, as the original does."""
+        return replace(needs, scope=scope)
+
+    def mutated(queue: Any, *arguments: Any, **named: Any) -> Effective:  # noqa: ANN401 - as it is
+        effective: Effective = in_force(queue, *arguments, **named)
+        scope = ANYBODY if queue is None else queue.scope
+        return replace(effective, needs=within(effective.needs, scope))
+
+    put_in(edge.acd.line, "in_force", mutated)
 
 
 def steps_too_soon() -> None:
@@ -400,6 +422,8 @@ BUGS: dict[str, Callable[[], None]] = {
         level_ignored,
         attributes_ignored,
         group_ignored,
+        scope_ignored,
+        scope_never_widened,
         steps_too_soon,
         offer_kept_at_end,
         offer_kept_at_refusal,

@@ -47,6 +47,7 @@ from state.model import (
     Probe,
     Queue,
     QueueId,
+    Scope,
     SiteId,
     SkillId,
     SkillNeed,
@@ -78,6 +79,15 @@ QUEUES = (
             Step(after_s=RELAXED_S, lower=(SkillNeed(skill=TALK, level=3),)),
             Step(after_s=RELAXED_S + 2.0, drop_attributes=(LANGUAGE,)),
             Step(after_s=RELAXED_S + 4.0, drop=(TECH,)),
+        ),
+    ),
+    Queue(
+        id=QueueId("scoped"),
+        needs=(),
+        scope=Scope(sites=(SiteId("a"), SiteId("b")), teams=("red",), employers=("",)),
+        steps=(
+            Step(after_s=RELAXED_S, scope=Scope(teams=("red", "blue"))),
+            Step(after_s=RELAXED_S + 2.0, overflow=QueueId("ages")),
         ),
     ),
     Queue(id=QueueId("ages"), needs=(), aging_s=1.0, aging_ceiling=3),
@@ -177,8 +187,15 @@ class Tale:
         record = Presence(agent=AgentId(agent), site=SiteId(agent[0]), state=state, since_ms=0)
         self.store((Kind.PRESENCE, agent, record))
 
-    def can(self, agent: str, skills: Mapping[SkillId, int], *languages: str) -> None:
-        """Let an agent be known, and what they can do and speak."""
+    def can(
+        self,
+        agent: str,
+        skills: Mapping[SkillId, int],
+        *languages: str,
+        team: str = "",
+        employer: str = "",
+    ) -> None:
+        """Let an agent be known, what they can do and speak, and whose they are."""
         self._agents.add(agent)
         site = SiteId(agent[0])
         known = Agent(
@@ -187,6 +204,8 @@ class Tale:
             site=site,
             skills=skills,
             attributes={LANGUAGE: languages},
+            team=team,
+            employer=employer,
         )
         self._configured(Kind.AGENT, agent, known)
 
