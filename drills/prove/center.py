@@ -4,7 +4,7 @@ One queue goes first, at first: waiting raises the callers of the usual one abov
 those of `tech` above both. Nobody dials `help`: callers overflow to it, and keep their place. Each
 of a site's eight agents lacks something that some caller asks for: a skill, or its level, or a
 language; or they are of a team, an employer or a site to which a queue does not turn at first.
-Steps give up what some of them lack.
+Steps give up what some of them lack. A ninth lacks nothing, and takes no calls: they chat.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from state.model import (
     Agent,
     AgentId,
     AttributeNeed,
+    Channel,
     Did,
     DidNumber,
     Queue,
@@ -58,14 +59,22 @@ SKILLS: tuple[Mapping[SkillId, int], ...] = (
     {TALK: 3},
     {TALK: 3, TECH: 3},
     {TALK: 1, TECH: 5},
+    _BOTH,
 )
 """Of the agents of each site..."""
-LANGUAGES = (("de", "fr"), ("de",), ("fr",), ("de",), ("fr",), ("de", "fr"), ("de",), ("fr",))
+_DE, _FR = ("de",), ("fr",)
+_EITHER = ("de", "fr")
+LANGUAGES = (_EITHER, _DE, _FR, _DE, _FR, _EITHER, _DE, _FR, _EITHER)
 """... what they speak..."""
-TEAMS = ("red", "red", "blue", "blue", "red", "red", "blue", "blue")
+TEAMS = ("red", "red", "blue", "blue", "red", "red", "blue", "blue", "red")
 """... whose supervisor sees to them..."""
-EMPLOYERS = (OURS, OURS, OURS, OTHERS, OURS, OURS, OTHERS, OTHERS)
-"""... and who pays them."""
+EMPLOYERS = (OURS, OURS, OURS, OTHERS, OURS, OURS, OTHERS, OTHERS, OURS)
+"""... who pays them..."""
+_CALLS: Mapping[Channel, int] = {}
+_CALLS_AND_CHATS = {Channel.VOICE: 1, Channel.CHAT: 3}
+_CHATS = {Channel.VOICE: 0, Channel.CHAT: 3}
+CHANNELS = (*[_CALLS] * 4, *[_CALLS_AND_CHATS] * 4, _CHATS)
+"""... and how many conversations they take by which channel."""
 AGENTS_PER_SITE = len(SKILLS)
 
 
@@ -156,6 +165,7 @@ def configuration(addresses: dict[str, str]) -> Configuration:
                 attributes={LANGUAGE: languages_of(agent)},
                 team=TEAMS[_number(agent)],
                 employer=EMPLOYERS[_number(agent)],
+                channels=CHANNELS[_number(agent)],
                 ha1="0" * 32,
             )
             for agent, site in agents(tuple(addresses)).items()

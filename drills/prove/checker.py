@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from drills.prove.history import Event
 from drills.prove.laws_alone import check_alone
+from drills.prove.laws_capacity import check_capacity
 from drills.prove.laws_consultations import check_consultations
 from drills.prove.laws_end import check_end, check_freed
 from drills.prove.laws_order import check_order
@@ -20,6 +21,7 @@ from drills.prove.violations import Violation
 LAWS = (
     check_store,
     check_skills,
+    check_capacity,
     check_order,
     check_silence,
     check_waiting,

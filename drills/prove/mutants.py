@@ -143,6 +143,16 @@ OF_EDGES = (
         laws=_by(Law.OVERTAKEN, Law.FORGOTTEN),
     ),
     Mutant(
+        name="capacity_ignored",
+        line="gives calls to agents who take none",
+        laws=_by(Law.NO_CALLS),
+    ),
+    Mutant(
+        name="capacity_ignored_by_transfers",
+        line="lets callers be passed on to agents who take no calls",
+        laws=_by(Law.NO_CALLS),
+    ),
+    Mutant(
         name="steps_too_soon",
         line="asks for less before a caller has waited for it",
         laws=_by(Law.UNSKILLED),

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from drills.prove.world import World
-from state.model import ANYBODY, Agent, Queue, Scope, SkillId, SkillNeed, Step, Ticket
+from state.model import ANYBODY, Agent, Channel, Queue, Scope, SkillId, SkillNeed, Step, Ticket
 
 Levels: TypeAlias = tuple[tuple[SkillId, int], ...]
 """By skill the least level that is asked for, or the level that somebody has."""
@@ -36,6 +36,8 @@ class Able(Struct, frozen=True):
     """... in which team..."""
     employer: str = ""
     """... and paid by whom."""
+    takes_calls: bool = True
+    """Or conversations by other channels alone."""
 
     @classmethod
     def of(cls, agent: Agent) -> Able:
@@ -47,6 +49,7 @@ class Able(Struct, frozen=True):
             site=agent.site,
             team=agent.team,
             employer=agent.employer,
+            takes_calls=agent.channels.get(Channel.VOICE, 1) > 0,
         )
 
 
@@ -129,7 +132,8 @@ def meets(able: Able, asked: Asked) -> bool:
         return has.get(need[0], 0) >= need[1]
 
     return (
-        all(map(is_met, asked.levels))
+        able.takes_calls
+        and all(map(is_met, asked.levels))
         and all(any(map(is_met, group)) for group in asked.groups)
         and asked.values <= able.values
         and _is_within(able, asked.scope)

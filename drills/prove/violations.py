@@ -25,6 +25,7 @@ class Law(StrEnum):
     FALSE_TOKEN = "token let through that no reservation made"  # noqa: S105
     TWO_CALLS = "telephone rung while in a call"
     UNSKILLED = "agent given who cannot do what is asked for"
+    NO_CALLS = "agent given who takes no calls"
     OVERTAKEN = "call served before one that came first"
     PASSED_OVER = "callers of a living edge passed over"
     FORGOTTEN = "call left waiting beside a free agent"

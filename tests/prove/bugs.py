@@ -12,10 +12,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+import edge.acd.eligibility
 import edge.acd.index.callers
 import edge.acd.line
 import edge.acd.reservation as plans
 import edge.acd.silence
+import edge.acd.transfer
 import edge.alone.alone
 import edge.calls.call
 import edge.calls.consultation
@@ -27,6 +29,7 @@ import edge.proxy.proxy
 import edge.reserve
 import edge.waiting
 from edge.acd import transferring
+from edge.acd.eligibility import Reason
 from edge.acd.ending import Holds
 from edge.acd.needs import Needs
 from edge.acd.plan import Held, Plan, put_ticket, rewritten
@@ -220,6 +223,26 @@ def scope_never_widened() -> None:
         return replace(effective, needs=within(effective.needs, scope))
 
     put_in(edge.acd.line, "in_force", mutated)
+
+
+def capacity_ignored() -> None:
+    """Take everybody for one who takes calls."""
+
+    def one(_agent: Any, _channel: Any) -> int:  # noqa: ANN401 - as it is
+        return 1
+
+    put_in(edge.acd.eligibility, "capacity", one)
+
+
+def capacity_ignored_by_transfers() -> None:
+    """Let agents pass callers on to, and ask, colleagues who take no calls."""
+    because = _of(edge.acd.transfer, "unavailable_because")
+
+    def mutated(*arguments: Any, **named: Any) -> Reason | None:  # noqa: ANN401 - as the original
+        reason: Reason | None = because(*arguments, **named)
+        return None if reason is Reason.NO_CAPACITY else reason
+
+    put_in(edge.acd.transfer, "unavailable_because", mutated)
 
 
 def steps_too_soon() -> None:
@@ -424,6 +447,8 @@ BUGS: dict[str, Callable[[], None]] = {
         group_ignored,
         scope_ignored,
         scope_never_widened,
+        capacity_ignored,
+        capacity_ignored_by_transfers,
         steps_too_soon,
         offer_kept_at_end,
         offer_kept_at_refusal,

@@ -33,6 +33,7 @@ from state.model import (
     AttributeNeed,
     CallId,
     CallRecord,
+    Channel,
     Decision,
     Did,
     DidNumber,
@@ -194,6 +195,7 @@ class Tale:
         *languages: str,
         team: str = "",
         employer: str = "",
+        calls: int = 1,
     ) -> None:
         """Let an agent be known, what they can do and speak, and whose they are."""
         self._agents.add(agent)
@@ -206,6 +208,7 @@ class Tale:
             attributes={LANGUAGE: languages},
             team=team,
             employer=employer,
+            channels={Channel.VOICE: calls, Channel.CHAT: 2},
         )
         self._configured(Kind.AGENT, agent, known)
 

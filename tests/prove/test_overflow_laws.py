@@ -97,7 +97,7 @@ def test_who_may_have_overflowed_may_have_had_either() -> None:
         tale = Tale()
         tale.waits("c1", queue="over", holder="b1")
         tale.now(RELAXED_S)
-        tale.waits("c2")
+        seen = tale.waits("c2")
         for agent, levels in (("a01", BOTH), ("a02", TALKS), ("a03", KNOWS)):
             seen = _comes(tale, agent, levels)
         tale.gets("c2", "a01")

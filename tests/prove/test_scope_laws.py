@@ -12,7 +12,7 @@ from drills.prove.center import QUEUES as CENTER
 from drills.prove.center import WIDENED_S, configuration
 from drills.prove.checker import check
 from drills.prove.laws_waiting import SERVED_S
-from drills.prove.needs import Able, Asked, asked_by, meets
+from drills.prove.needs import Able, Asked, Queues, asked_by, meets
 from drills.prove.turns import Asking, overtaken
 from drills.prove.violations import Law
 from edge.acd.eligibility import unsuited_because
@@ -24,7 +24,7 @@ from tests.prove.planting import plant
 from tests.prove.play import play
 
 (SCOPED,) = (queue for queue in QUEUES if queue.id == "scoped")
-KNOWN = {queue.id: (queue, 0) for queue in QUEUES}
+KNOWN: Queues = {queue.id: (queue, 0) for queue in QUEUES}
 ENTRIES = {
     queue.id: Entry(value=queue, create_revision=1, mod_revision=1, seen_s=0.0) for queue in QUEUES
 }
@@ -54,7 +54,7 @@ def test_the_edge_and_the_proof_agree_on_whom_a_queue_turns_to(waited_s: float) 
 
 def test_in_the_center_some_are_left_out_by_site_by_team_and_by_employer_until_a_step() -> None:
     made = configuration({"a": "198.18.1.10:1", "b": "198.18.1.10:2", "c": "198.18.1.10:3"})
-    queues = {queue.id: (queue, 0) for queue in CENTER}
+    queues: Queues = {queue.id: (queue, 0) for queue in CENTER}
     for queue in CENTER:
         asked = asked_by(queue, 0.0, queues)
         anybody = replace(asked, scope=Scope())
