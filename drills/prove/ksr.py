@@ -125,10 +125,13 @@ class Kamailio:
             "kx.gete_ruser": lambda: self.message.user,
             "kx.get_srcip": lambda: self.message.source.rpartition(":")[0],
             "kx.get_srcport": lambda: int(self.message.source.rpartition(":")[2]),
+            "kx.get_proto": lambda: "udp",
+            "kx.get_rcvip": lambda: "127.0.0.1",
             "kx.get_callid": lambda: self.message.call_id,
             "kx.get_status": lambda: self.message.status,
             "pv.gete": lambda _name: self.message.cseq,
             "hdr.gete": lambda _name: self.message.offer,
+            "hdr.append": lambda _text: 1,
             "hdr.append_to_reply": lambda _text: 1,
             "registrar.lookup": lambda _table: 1 if self.message.is_registered else -1,
             "pvx.avp_sets": self._set_avp,
@@ -144,6 +147,7 @@ class Kamailio:
             "rr.add_rr_param": lambda _text: 1,
             "rr.record_route": lambda: 1,
             "nathelper.add_contact_alias": lambda: 1,
+            "nathelper.add_contact_alias_addr": lambda _ip, _port, _transport: 1,
             "err": lambda _text: 1,
         }
 

@@ -109,6 +109,16 @@ def test_a_planted_gate_lets_through_what_the_sound_one_refuses(tmp_path: Path, 
         assert _offer(kamailio, stale).is_relayed is not is_sound
 
 
+def test_the_script_hears_a_telephone_ring_and_answer(tmp_path: Path) -> None:
+    kamailio, outside = _kamailio(tmp_path)
+    kamailio.routes.obey({"do": "listen", "name": "a1"})
+    message = _offer(kamailio, 11)
+    for status in (180, 200):
+        message.status = status
+        kamailio.serves.ksr_agent_replies(None)
+    assert '"state": "talking"' in outside.told[-1]
+
+
 def test_room_that_an_edge_says_is_kept_for_a_while(tmp_path: Path) -> None:
     kamailio, _ = _kamailio(tmp_path)
     kamailio.routes.obey({"do": "headroom", "edge": "198.18.1.10:5081", "calls": 50})
