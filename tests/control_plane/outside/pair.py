@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from control_plane.audit import keeping
 from control_plane.audit.tables import AuditRow
 from control_plane.permissions import Role
 from state.clock import ManualClock
@@ -70,4 +71,7 @@ async def both(scene: Scene) -> tuple[Furnished, Furnished]:
 
         await eventually(is_carried, f"the call of {who.tenant} is carried into the database")
         well(await who.manager.ask("PUT", f"/v1/recordings/{call_over}/tags/{who.ids['tag']}"))
+    # Of what is not sealed yet the audit log has no trail.
+    await center.services.journal.flush()
+    await keeping.seal_waiting(center.services)
     return ours, theirs
