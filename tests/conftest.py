@@ -108,10 +108,11 @@ def _under_limits(item: pytest.Item) -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
-        _guard.closed = False
-        faulthandler.cancel_dump_traceback_later()
+        # First: one that rings in the rest would leave it on, to end an interpreter that goes.
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        _guard.closed = False
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.hookimpl(wrapper=True)
