@@ -148,10 +148,12 @@ class SiteStore:
             (key, was): revisions.get((key, became), became)
             for (key, was), became in self._revisions.items()
         }
+        # What the merge does not write, as presences, stands in the store as it was: one of the
+        # copy's revisions would make every later write of it fail.
         self._revisions = {
             which: became
             for which, became in (older | dict(revisions)).items()
-            if which[0] in now.raw
+            if which[0] in now.raw and became < ALONE_FROM
         }
         self._ranks = {
             call: rank

@@ -27,16 +27,19 @@ from state.model import (
     AgentId,
     CallRecord,
     EdgeId,
+    Entry,
     Offer,
     OfferState,
     Place,
+    Presence,
+    PresenceState,
     SiteId,
     Ticket,
     TicketState,
 )
 from state.overlay import ALONE_FROM
 from state.raw import Change
-from state.store import Delete, Put
+from state.store import Delete, ModIs, Put
 from tests.edge.lone import A1, ANN, CALL, NUMBER, OTHER, Bench, configured, guess, ticket
 
 GOOD = Seen(age_s=0.2, is_configured=True, has_lease=True)
@@ -271,6 +274,31 @@ async def test_what_is_found_to_have_landed_while_a_site_is_alone_already_is_in_
     await bench.merge()
     assert bench.store.snapshot.offers[ANN].value.granted == 1
     assert isinstance(await bench.end(records), Landed)
+
+
+def presence_as(
+    before: Entry[Presence], state: PresenceState
+) -> tuple[tuple[ModIs, ...], tuple[Put, ...]]:
+    """Return what changes a presence, as its keeper asks for it."""
+    key = keys.presence(before.value.agent)
+    changed = replace(before.value, state=state)
+    compare = ModIs(key=key, mod_revision=before.mod_revision)
+    return (compare,), (Put(key=key, value=encode(changed)),)
+
+
+async def test_a_presence_that_landed_as_a_site_went_alone_can_be_changed_after_the_merge(
+    bench: Bench,
+) -> None:
+    """No merge writes presences: the store has them at the revision at which they landed."""
+    await bench.read()
+    before = bench.store.snapshot.presences[ANN]
+    bench.shared.before_answer = bench.store.begin
+    assert (await bench.store.txn(*presence_as(before, PresenceState.PAUSED))).succeeded
+    assert bench.store.is_alone
+    await bench.merge()
+    paused = bench.store.snapshot.presences[ANN]
+    assert paused.value.state is PresenceState.PAUSED
+    assert (await bench.store.txn(*presence_as(paused, PresenceState.READY))).succeeded
 
 
 async def test_after_a_merge_that_failed_one_that_takes_too_long_still_ends(bench: Bench) -> None:
