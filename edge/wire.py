@@ -17,6 +17,8 @@ MAX_INVITE_AGE_S = 0.4
 BYE_TIMEOUT_S = 8.0
 """An edge says BYE to Kamailios on a private network only: one that has not answered five of them
 is gone, and the call need not linger for 32 s."""
+CANCEL_TIMEOUT_S = BYE_TIMEOUT_S
+"""Nor one whose ring was given up. A 2xx that comes all the same is acknowledged and hung up."""
 GOODBYE_HOLD_S = 0.4
 """How long the answer to a BYE waits for the end of the call to be written down, at most: it would
 be sent again after 0.5 s (timer E). Longer than that a store takes only if it is away, and then the
@@ -34,6 +36,7 @@ def sip_endpoint(settings: Settings, on_event: Callable[[Event], None]) -> SipEn
         session_expires_s=SESSION_EXPIRES_S,
         max_invite_age_s=MAX_INVITE_AGE_S,
         bye_timeout_s=BYE_TIMEOUT_S,
+        cancel_timeout_s=CANCEL_TIMEOUT_S,
         goodbye_hold_s=GOODBYE_HOLD_S,
     )
 

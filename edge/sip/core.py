@@ -19,7 +19,7 @@ from edge.sip.events import Address, Ended, EndedBy, Event, LegId, TransactionId
 from edge.sip.leg import Leg, LegState, LegTimer, Peer
 from edge.sip.message import Request, Response
 from edge.sip.session_timer import SessionTimer
-from edge.sip.timers import TimerQueue
+from edge.sip.timers import LINGER, TimerQueue
 from edge.sip.transaction import ClientTransaction, ServerTransaction
 from edge.sip.transaction_layer import TransactionLayer
 
@@ -35,7 +35,7 @@ Done = Callable[[Leg, ClientTransaction, Response | None], None]
 class Core:
     """The state of one stack."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the parts share of the options
         self,
         *,
         identity: Identity,
@@ -43,6 +43,7 @@ class Core:
         min_se_s: int,
         session_expires_s: int | None,
         bye_timeout_s: float | None = None,
+        cancel_timeout_s: float | None = None,
     ) -> None:
         self.identity = identity
         self.token = token
@@ -50,6 +51,8 @@ class Core:
         self.session_expires_s = session_expires_s
         self.bye_timeout_s = bye_timeout_s
         """How long BYE waits for its answer; None: timer F of the RFC, 32 s."""
+        self.cancel_timeout_s = LINGER if cancel_timeout_s is None else cancel_timeout_s
+        """How long a cancelled INVITE waits for its final answer (RFC 3261 §9.1: 64*T1)."""
         self.now = 0.0
         """The instant of the call into the stack that is under way."""
         self.timers = TimerQueue()

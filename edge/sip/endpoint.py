@@ -79,6 +79,7 @@ class SipEndpoint:
         session_expires_s: int | None = None,
         max_invite_age_s: float | None = None,
         bye_timeout_s: float | None = None,
+        cancel_timeout_s: float | None = None,
         goodbye_hold_s: float | None = None,
     ) -> Self:
         """Bind `local` (port 0: any) and start. OSError if the address cannot be had."""
@@ -103,6 +104,7 @@ class SipEndpoint:
             session_expires_s=session_expires_s,
             max_invite_age_s=max_invite_age_s,
             bye_timeout_s=bye_timeout_s,
+            cancel_timeout_s=cancel_timeout_s,
             goodbye_hold_s=goodbye_hold_s,
         )
         return cls(stack, sock, on_event)

@@ -57,7 +57,7 @@ class LegTimer(Enum):
     KEEP_RINGING = auto()
     """Our 1xx is repeated each minute (RFC 3261 §13.3.1.1)."""
     CANCEL_LOST = auto()
-    """A cancelled INVITE that nobody ends is over after 64*T1 (RFC 3261 §9.1)."""
+    """A cancelled INVITE that nobody ends is over after 64*T1 (RFC 3261 §9.1), or sooner."""
     SESSION = auto()
     """Time to refresh the session, or to hang up because nobody did (RFC 4028 §10)."""
     RETRY_OFFER = auto()

@@ -45,8 +45,9 @@ class SipStack:
     `handles` names the methods outside dialogs that come out as `RequestReceived`; OPTIONS may be
     among them. `session_expires_s` makes calls that come in live by a session timer of ours even if
     the caller asked for none; `min_se_s` is the shortest interval that we accept (RFC 4028).
-    `bye_timeout_s` shortens the 32 s for which an unanswered BYE is sent again, for networks where
-    silence means that nobody is there. With `goodbye_hold_s` their BYEs are answered when the user
+    `bye_timeout_s` shortens the 32 s for which an unanswered BYE is sent again, `cancel_timeout_s`
+    those after which a cancelled INVITE that nobody ends is over, for networks where silence means
+    that nobody is there. With `goodbye_hold_s` their BYEs are answered when the user
     says so (`answer_goodbye`), after so long at the latest.
     """
 
@@ -62,6 +63,7 @@ class SipStack:
         min_se_s: int = MIN_SE,
         max_invite_age_s: float | None = None,
         bye_timeout_s: float | None = None,
+        cancel_timeout_s: float | None = None,
         goodbye_hold_s: float | None = None,
     ) -> None:
         handled = frozenset(handles)
@@ -77,6 +79,7 @@ class SipStack:
             min_se_s=max(min_se_s, MIN_SE),
             session_expires_s=session_expires_s,
             bye_timeout_s=bye_timeout_s,
+            cancel_timeout_s=cancel_timeout_s,
         )
         self._transactions = self._core.transactions
         self._uas = Uas(self._core)

@@ -13,7 +13,6 @@ from edge.sip.events import Answered, EndedBy, LegId, Progress, Rejected
 from edge.sip.leg import InvitePlan, Leg, LegState, LegTimer, Peer
 from edge.sip.message import Response
 from edge.sip.offer_answer import Carrier, Meaning, Side
-from edge.sip.timers import LINGER
 from edge.sip.transaction import ClientTransaction
 
 MOST_FORKS = 16
@@ -316,10 +315,14 @@ class Uac:
             self._send_cancel(leg, leg.invite_out)
 
     def _send_cancel(self, leg: Leg, invite: ClientTransaction) -> None:
+        """Send CANCEL, and again for 32 s, however soon the leg is over.
+
+        Whoever rings at a site that comes back meanwhile should stop.
+        """
         core = self._core
         core.transactions.cancel(invite, reason_line(leg.cancel_reason), core.now, _ignore)
         if leg.state is LegState.CANCELLING:
-            core.set_timer(leg, LegTimer.CANCEL_LOST, LINGER)
+            core.set_timer(leg, LegTimer.CANCEL_LOST, core.cancel_timeout_s)
 
     def fire(self, leg: Leg, timer: LegTimer) -> None:
         """Run one timer of the calling half."""

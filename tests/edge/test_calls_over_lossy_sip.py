@@ -21,6 +21,7 @@ from edge.sip.endpoint import SipEndpoint
 from edge.sip.errors import LocalError
 from edge.sip.events import Address, LegId
 from edge.sip.stack import SipStack
+from edge.wire import BYE_TIMEOUT_S, CANCEL_TIMEOUT_S, GOODBYE_HOLD_S
 from state import keys
 from state.model import EdgeId, EdgeLife, EdgeState, Outcome, Site, SiteId
 from tests.edge.fake_telephony import CALLER_SDP
@@ -61,6 +62,7 @@ class End:
         self._wire = wire
         self._on_event = on_event
         self._timer: asyncio.TimerHandle | None = None
+        self._is_dead = False
         self.local = Address(HOST, port)
         wire.ends[self.local] = self
         self.stack = SipStack(
@@ -68,8 +70,9 @@ class End:
             product="test",
             token=counter_tokens(f"p{port}"),
             session_expires_s=90 if is_edge else None,
-            bye_timeout_s=8.0 if is_edge else None,
-            goodbye_hold_s=0.4 if is_edge else None,
+            bye_timeout_s=BYE_TIMEOUT_S if is_edge else None,
+            cancel_timeout_s=CANCEL_TIMEOUT_S if is_edge else None,
+            goodbye_hold_s=GOODBYE_HOLD_S if is_edge else None,
         )
 
     def now(self) -> float:
@@ -78,7 +81,14 @@ class End:
 
     def hear(self, datagram: bytes, source: Address) -> None:
         """Take a datagram."""
+        if self._is_dead:
+            return
         self._hand_out(self.stack.receive(datagram, source, self.now()))
+
+    def fall_silent(self) -> None:
+        """Be dead: send no more, and hear nothing."""
+        self.flush()
+        self._is_dead = True
 
     def _tick(self) -> None:
         self._timer = None
@@ -92,6 +102,8 @@ class End:
     def flush(self) -> None:
         """Send what there is, and set the timer anew."""
         for datagram, to in self.stack.take_outgoing():
+            if self._is_dead:
+                continue
             self._wire.carry(self.local, datagram, to)
         if self._timer is not None:
             self._timer.cancel()
@@ -187,8 +199,8 @@ class Person:
         self._live(leg)
 
 
-async def _scene(seed: int, lost: float, slow: float, seconds: float) -> None:
-    wire = Wire(random.Random(seed), lost, slow)  # noqa: S311 - hypothesis chooses the seed
+async def _center(wire: Wire) -> tuple[Center, Edge, End, list[Person]]:
+    """Return a center, its one edge and that one's end of the wire, and the agents."""
     made = Center()
     await made.configure()
     edges: list[Edge] = []
@@ -211,6 +223,12 @@ async def _scene(seed: int, lost: float, slow: float, seconds: float) -> None:
         await made.put(keys.edge(life.edge), life)
         people.append(Person(wire, port, end.local, is_agent=True))
         await made.agent(name, site=site)
+    return made, edge, end, people
+
+
+async def _scene(seed: int, lost: float, slow: float, seconds: float) -> None:
+    wire = Wire(random.Random(seed), lost, slow)  # noqa: S311 - hypothesis chooses the seed
+    made, edge, end, people = await _center(wire)
     caller = Person(wire, 7000, end.local, is_agent=False)
     numbers = itertools.count(1)
     for number in (SALES, GREETED, SALES):
@@ -247,3 +265,37 @@ def test_whatever_people_and_the_network_do_nothing_is_left_and_nobody_is_lost(
     seed: int, lost: float, slow: float, seconds: float
 ) -> None:
     play(_scene(seed, lost, slow, seconds))
+
+
+class Deaf(Person):
+    """An agent whose site dies as their telephone rings."""
+
+    def _take(self, event: sip.Event) -> None:
+        if isinstance(event, sip.IncomingInvite):
+            self.do("progress", event.leg, 180)
+            self.end.fall_silent()
+
+
+async def _rung_at_a_site_that_dies() -> None:
+    wire = Wire(random.Random(0), 0.0, 0.0)  # noqa: S311 - chance has no say here
+    made, edge, end, people = await _center(wire)
+    for port in range(6000, 6000 + len(people)):
+        Deaf(wire, port, end.local, is_agent=True)
+    caller = Person(wire, 7000, end.local, is_agent=False)
+    caller.dial(SALES, "1@carrier")
+    await asyncio.sleep(2.0)
+    assert edge.snapshot.offers
+    caller.leave()
+    await asyncio.sleep(8.0 + 1.0)
+    assert not edge.switchboard.held()
+    assert not end.stack.legs()
+    assert not edge.snapshot.tickets
+    assert not edge.snapshot.offers
+    assert not await edge.media.calls()
+    (record,) = (await made.records()).values()
+    assert record.outcome is Outcome.ABANDONED
+    await edge.kill()
+
+
+def test_of_a_ring_at_a_site_that_has_died_nothing_is_left_after_eight_seconds() -> None:
+    play(_rung_at_a_site_that_dies())

@@ -232,14 +232,15 @@ class Network:
 def arrived(
     network: Network,
     *,
+    callers: Mapping[str, Any] = MappingProxyType({}),
     callees: Mapping[str, Any] = MappingProxyType({}),
     **more: Any,  # noqa: ANN401 - whatever else `Party.call` takes
 ) -> tuple[Party, Party, LegId]:
     """Return a caller, a callee and the caller's leg, in a call that has come and no more.
 
-    `callees`: whatever else the callee's `SipStack` takes.
+    `callers`, `callees`: whatever else their `SipStack` takes.
     """
-    caller, callee = network.party("alice"), network.party("bob", **callees)
+    caller, callee = network.party("alice", **callers), network.party("bob", **callees)
     out = caller.call(callee, **more)
     network.run(0.1)
     return caller, callee, out

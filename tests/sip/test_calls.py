@@ -170,16 +170,54 @@ Content-Length: 0
 """
 
 
-def test_a_cancelled_invite_that_nobody_ends_is_over_after_32_seconds() -> None:
+@pytest.mark.parametrize(("cancel_timeout_s", "over_s"), [(None, 32.0), (8.0, 8.0)])
+def test_a_cancelled_invite_that_nobody_ends_is_over_when_its_time_is(
+    cancel_timeout_s: float | None, over_s: float
+) -> None:
     network = Network()
-    caller, callee, leg = arrived(network)
+    caller, callee, leg = arrived(network, callers={"cancel_timeout_s": cancel_timeout_s})
+    callee.deaf = True
+    caller.stack.cancel(leg, network.now, reason="SIP;cause=487")
+    network.run(over_s - 0.1)
+    assert not caller.of(Ended)
+    network.run(0.2)
+    ended = caller.only(Ended)
+    assert (ended.by, ended.cause, ended.reason) == (EndedBy.LOCAL, "cancelled", "SIP;cause=487")
+    assert caller.stack.legs() == 0
+    network.run_out()
+
+
+def test_a_telephone_whose_site_comes_back_after_the_cancel_was_given_up_stops_ringing() -> None:
+    network = Network()
+    caller, callee, leg = arrived(network, callers={"cancel_timeout_s": 8.0})
+    callee.stack.progress(callee.leg, 180, network.now)
     callee.deaf = True
     caller.stack.cancel(leg, network.now)
-    network.run(31)
-    assert not caller.of(Ended)
-    network.run(2)
-    assert caller.only(Ended).cause == "cancelled"
+    network.run(10)
+    assert caller.heard(Ended)
+    callee.deaf = False
+    network.run(5)
+    assert callee.heard(Cancelled)
     network.run_out()
+    assert caller.heard(Ended)
+
+
+@pytest.mark.parametrize("after_s", [10.0, 60.0])
+def test_a_200_after_the_cancel_was_given_up_is_acknowledged_and_hung_up(after_s: float) -> None:
+    network = Network()
+    caller, callee, leg = arrived(network, callers={"cancel_timeout_s": 8.0})
+    network.lose(b"CANCEL")
+    caller.stack.cancel(leg, network.now)
+    network.run(after_s)
+    assert caller.heard(Ended)
+    callee.stack.answer(callee.leg, ANSWER, network.now)
+    network.run(1)
+    assert not caller.of(Answered)
+    assert len(network.sent("alice", "ACK")) == 1
+    assert len(network.sent("alice", "BYE")) == 1
+    assert callee.only(Ended).by is EndedBy.REMOTE
+    network.run_out()
+    assert caller.heard(Ended)
 
 
 # -- ACK and retransmission
