@@ -160,8 +160,8 @@ class Call(Struct, frozen=True, kw_only=True):
     joined_at: Now | None = None
     """When it said so; None: a former life of the edge was told."""
     hears_nothing: bool = False
-    """The relay had forgotten the caller when the call was taken up; until it has made media anew,
-    and the caller has been told of them in an exchange of offer and answer."""
+    """The relay had forgotten the caller when the call was taken up, or a greeting had ended and no
+    edge lived; until the caller has been told of media anew in an exchange of offer and answer."""
     hold: Hold = Hold()
     attempt: Attempt = NO_ATTEMPT
     agent_leg: AgentLeg = AgentLeg.NONE

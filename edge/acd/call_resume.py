@@ -6,6 +6,8 @@ any more is taken for the event that loses least.
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -20,12 +22,15 @@ from edge.acd.call_events import (
     Event,
     GreetingOver,
     MediaLost,
+    MediaRequeued,
     TargetRefused,
 )
 from edge.acd.call_parts import Step
-from state.model import CallId, Decision
+from state.model import CallId, Decision, Now
 
 NO_HOLD = Hold()
+SILENCE_S: Final = 1.0
+"""Nobody takes a shorter one for silence: what is played to them comes after another, too."""
 _AWAY = 503
 _GATE = (503, "gate not loaded")
 """A refusal that is nobody's fault: see `edge.acd.refusal`."""
@@ -67,11 +72,15 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
     has_talked: bool = False,
     passing: Passing = NOTHING_PASSED,
     has_media: bool = True,
+    offered_anew: bytes | None = None,
 ) -> tuple[Call, tuple[Event, ...]]:
     """Return the call that stood in `state`, and the events to give it at once.
 
     Only calls whose caller has been answered can be taken up, and of those that are ending none:
-    ValueError. In the greeting: it has been heard, as far as anybody knows. Ringing: our INVITE is
+    ValueError. In the greeting: it has been heard, as far as anybody knows; whom it has left in
+    silence (`is_silent`) is told anew of the media (`offered_anew`: the session description that
+    they know), since only their answer tells that they are there to hear the music, and did not
+    hang up before it came. Ringing: our INVITE is
     lost, so the caller waits on, at the old place. Joining: the relay has joined the two already.
     A transfer under way: the target cannot be had, so the caller goes back to who passed them on;
     and one who was being brought back waits on: nobody knows what the agent's telephone knows.
@@ -88,11 +97,13 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
         is_passed_on=passing.is_passed_on,
         is_back=passing.is_back,
         talk_held=passing.talk_held,
-        hears_nothing=not has_media,
+        hears_nothing=not has_media or offered_anew is not None,
     )
     match state:
         case State.GREETING:
-            return base, (GreetingOver(),)
+            if offered_anew is None:
+                return base, (GreetingOver(),)
+            return base, (GreetingOver(), MediaRequeued(sdp=offered_anew))
         case State.QUEUED:
             return base, ()
         case State.RINGING:
@@ -113,6 +124,17 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
             return returning, (AgentReinviteRefused(attempt=attempt, status=_AWAY),)
         case State.ARRIVING | State.ENDING | State.ENDED:
             raise ValueError(f"a call that is {state} cannot be taken up")
+
+
+def is_silent(state: State, heard_until_ms: int | None, now: Now) -> bool:
+    """Tell whether a caller who is taken up now has heard a greeting's end, and nothing since.
+
+    `heard_until_ms`: when that end was due, by the wall clock of this host, which the former life
+    went by as well; None: it could not say. Music goes on while no edge lives.
+    """
+    if state is not State.GREETING or heard_until_ms is None:
+        return False
+    return now.wall_ms - heard_until_ms > SILENCE_S * 1000
 
 
 def called_back(call: CallId, rules: Rules, decision: Decision) -> Step:

@@ -13,7 +13,7 @@ import structlog
 from edge.acd import call_events as ev
 from edge.acd.call import WITH_MEDIA, Call, Rules, State
 from edge.acd.call_events import Attempt, Side
-from edge.acd.call_resume import NOTHING_PASSED, called_back, resumed
+from edge.acd.call_resume import NOTHING_PASSED, called_back, is_silent, resumed
 from edge.acd.call_state import start, step
 from edge.acd.token import Token
 from edge.calls.consulting import Consulting, Wanted
@@ -85,6 +85,7 @@ class CallShell:
             recording=recording,
             writer=self._writer,
             consulting=self._consulting,
+            heard_until_ms=lambda: self.sound.heard_until_ms,
         )
         self._tasks = CallTasks(self._fault)
         self.sound = CallSound(
@@ -95,6 +96,7 @@ class CallShell:
             call=lambda: self._call,
             deliver=self.deliver,
             changed=self._note,
+            clock=tools.clock,
         )
         self._effects = CallEffects(
             tools,
@@ -220,6 +222,7 @@ class CallShell:
         )
         self._notes.is_confirmed = True
         self._recording.restore(note.heard, note.unrecorded)
+        is_left = has_media and is_silent(note.state, note.heard_until_ms, self._tools.clock.now())
         self._call, first = resumed(
             self.id,
             note.rules,
@@ -230,6 +233,7 @@ class CallShell:
             has_talked=note.has_talked,
             passing=note.passing or NOTHING_PASSED,
             has_media=has_media,
+            offered_anew=note.told.get(Side.CALLER) if is_left else None,
         )
         if note.is_joined:
             self.sound.record()

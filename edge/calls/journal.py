@@ -72,6 +72,9 @@ class CallNote(Struct, frozen=True, kw_only=True):
     has_talked: bool = False
     hears_nothing: bool = False
     """As `Call` has it."""
+    heard_until_ms: int | None = None
+    """In the greeting: by the wall clock, when what is played before the queue comes to an end, and
+    nothing follows unless an edge plays it. None: not begun, or nobody can tell."""
     heard: Heard = NOT_ASKED
     """What the caller has heard, and said, of being recorded."""
     unrecorded: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from edge.acd import call_events as ev
@@ -34,6 +36,7 @@ class CallNotes:
         recording: CallRecording,
         writer: CallWriter,
         consulting: Consulting,
+        heard_until_ms: Callable[[], int | None],
     ) -> None:
         self._tools = tools
         self._legs = legs
@@ -41,6 +44,7 @@ class CallNotes:
         self._recording = recording
         self._writer = writer
         self._consulting = consulting
+        self._heard_until_ms = heard_until_ms
         self.is_confirmed = False
         """Whether the caller has acknowledged our answer: now the dialog can be taken up."""
 
@@ -108,6 +112,7 @@ class CallNotes:
             hold=call.hold,
             has_talked=call.has_talked,
             hears_nothing=call.hears_nothing,
+            heard_until_ms=self._heard_until_ms() if call.state is State.GREETING else None,
             heard=self._recording.heard,
             unrecorded=self._recording.unrecorded,
             passing=Passing.of(call),

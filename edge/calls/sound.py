@@ -17,6 +17,7 @@ from edge.calls.media import CallMedia, MediaEffect, Spoken
 from edge.calls.recording import CANNOT_BE_RECORDED, CallRecording
 from edge.calls.tasks import CallTasks
 from edge.calls.timers import CallTimers, Own
+from state.clock import Clock
 from state.model import RecordingFailure
 
 
@@ -33,6 +34,7 @@ class CallSound:
         call: Callable[[], Call | None],
         deliver: Callable[[ev.Event], None],
         changed: Callable[[], None],
+        clock: Clock,
     ) -> None:
         """Make it. `changed` notes what is not in the call itself."""
         self._media = media
@@ -42,6 +44,9 @@ class CallSound:
         self._call = call
         self._deliver = deliver
         self._changed = changed
+        self._clock = clock
+        self.heard_until_ms: int | None = None
+        """By the wall clock, when what is played before the queue ends; None: it has not begun."""
         self._open_offers: set[Side] = set()
         """Whose offer is with the relay."""
 
@@ -113,10 +118,14 @@ class CallSound:
 
     def _begun_to_speak(self) -> None:
         spoken_s = self._media.spoken_s
-        if self._media.spoken is Spoken.CONSENT and spoken_s:
-            self._tasks.spawn(self._ask(spoken_s + self._recording.before.wait_s))
+        asks = self._media.spoken is Spoken.CONSENT and bool(spoken_s)
+        if asks:
+            spoken_s += self._recording.before.wait_s
+            self._tasks.spawn(self._ask(spoken_s))
         else:
             self._timers.start(Own.GREETING, spoken_s, self._spoken)
+        self.heard_until_ms = self._clock.now().wall_ms + round(spoken_s * 1000)
+        self._changed()
 
     def _spoken(self) -> None:
         """Go on with what is to be heard next, or to the queue."""

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from edge.acd import call_effects as fx
 from edge.acd import call_events as ev
 from edge.acd.call import WITH_MEDIA, CallerLeg, Rules, State
 from edge.acd.call_events import Attempt, By, Side
 from edge.acd.call_joining import TALK_AFTER_S
-from edge.acd.call_resume import Passing, resumed
+from edge.acd.call_resume import SILENCE_S, Passing, is_silent, resumed
 from edge.acd.call_state import step
 from state.model import Outcome
 from tests.acd.stage import SDP, Stage, decision
@@ -117,10 +118,11 @@ NOBODY_TELLS_THE_CALLER: list[Any] = [
 @given(
     state=st.sampled_from(sorted(WITH_MEDIA)),
     is_passed_on=st.booleans(),
+    is_left=st.booleans(),
     events=st.lists(st.tuples(st.sampled_from(NOBODY_TELLS_THE_CALLER), st.floats(0, 9))),
 )
 def test_whatever_happens_before_they_are_told_of_new_media_their_goodbye_ends_nothing(
-    *, state: State, is_passed_on: bool, events: list[tuple[ev.Event, float]]
+    *, state: State, is_passed_on: bool, is_left: bool, events: list[tuple[ev.Event, float]]
 ) -> None:
     call, first = resumed(
         call_id(1),
@@ -129,7 +131,8 @@ def test_whatever_happens_before_they_are_told_of_new_media_their_goodbye_ends_n
         attempt=FIRST,
         decision=decision(),
         passing=Passing(is_passed_on=is_passed_on),
-        has_media=False,
+        has_media=state is State.GREETING and is_left,
+        offered_anew=SDP if state is State.GREETING and is_left else None,
     )
     now = NOW
     for event in first:
@@ -141,3 +144,37 @@ def test_whatever_happens_before_they_are_told_of_new_media_their_goodbye_ends_n
         call, _ = step(call, ev.CallerEnded(by=By.THEM), now)
     assert call.verdict is not None
     assert (call.verdict.outcome, call.verdict.cause) == LOST
+
+
+@pytest.mark.parametrize(
+    ("state", "over_for_s", "is_so"),
+    [
+        (State.GREETING, SILENCE_S + 0.001, True),
+        (State.GREETING, SILENCE_S, False),
+        (State.GREETING, -2.0, False),
+        (State.GREETING, None, False),
+        (State.QUEUED, 9.0, False),
+        (State.CONNECTED, 9.0, False),
+    ],
+)
+def test_only_a_greeting_that_is_over_leaves_its_caller_in_silence(
+    state: State, over_for_s: float | None, *, is_so: bool
+) -> None:
+    until_ms = None if over_for_s is None else NOW.wall_ms - round(over_for_s * 1000)
+    assert is_silent(state, until_ms, NOW) is is_so
+
+
+def test_whom_a_greeting_left_in_silence_hears_the_music_once_they_say_so() -> None:
+    call, first = resumed(call_id(1), Rules(greeting=True), State.GREETING, offered_anew=SDP)
+    asked: list[fx.Effect] = []
+    for event in first:
+        call, effects = step(call, event, NOW)
+        asked += effects
+    assert fx.Play(prompt=fx.Prompt.MUSIC) in asked
+    assert fx.ReinviteCaller(sdp=SDP) in asked
+    assert call.hears_nothing
+    call, _ = step(call, ev.CallerReinvited(sdp=SDP), NOW)
+    assert call.is_waiting
+    call, _ = step(call, ev.CallerEnded(by=By.THEM), NOW)
+    assert call.verdict is not None
+    assert (call.verdict.outcome, call.verdict.cause) == (Outcome.ABANDONED, "caller_hung_up")

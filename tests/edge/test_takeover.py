@@ -24,7 +24,7 @@ from state.snapshot import Snapshot
 from tests.acd.stage import decision
 from tests.acd.worlds import ticket
 from tests.edge.fake_telephony import CALLER_SDP
-from tests.edge.stage import SALES, Center, Edge, center
+from tests.edge.stage import GREETED, SALES, Center, Edge, center
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
 LEG = LegId("caller")
@@ -62,6 +62,7 @@ def _takeover(  # noqa: PLR0913  what a life finds
     snapshot: Snapshot | None = None,
     is_alone: Callable[[], bool] = lambda: False,
     hears_nothing: bool = False,
+    heard_until_ms: int | None = None,
 ) -> Takeover:
     note = CallNote(
         ticket=place,
@@ -75,6 +76,7 @@ def _takeover(  # noqa: PLR0913  what a life finds
         agent=agent,
         has_talked=agent is not None and state is not State.RINGING,
         hears_nothing=hears_nothing,
+        heard_until_ms=heard_until_ms,
     )
     return Takeover(
         edge=edge.name,
@@ -94,10 +96,13 @@ async def _of_a_waiting_caller(
     *,
     relay_has_it: bool = False,
     hears_nothing: bool = False,
+    heard_until_ms: int | None = None,
 ) -> Takeover:
     """Return the takeover, by edge a1, of a caller whose place is written."""
     a1, waiting = made.edges["a1"], replace(PLACE, state=TicketState(state.value))
-    takeover = _takeover(a1, state, waiting, hears_nothing=hears_nothing)
+    takeover = _takeover(
+        a1, state, waiting, hears_nothing=hears_nothing, heard_until_ms=heard_until_ms
+    )
     await made.put(keys.ticket(PLACE.call), waiting)
     await settle()
     if relay_has_it:
@@ -246,6 +251,73 @@ async def test_a_caller_who_waited_and_left_is_lost_if_they_heard_nothing_any_mo
             await takeover.run()
         record = await made.record(a1, LEG)
         assert record.outcome is (Outcome.ABANDONED if relay_has_it else Outcome.LOST)
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("over_for_s", "outcome"),
+    [
+        pytest.param(5.6, (Outcome.LOST, "media_lost"), id="long over"),
+        pytest.param(0.5, (Outcome.ABANDONED, "caller_hung_up"), id="just over"),
+        pytest.param(-1.0, (Outcome.ABANDONED, "caller_hung_up"), id="not over"),
+    ],
+)
+@pytest.mark.parametrize("is_heard_late", [False, True], ids=["meanwhile", "just after"])
+async def test_who_leaves_is_lost_if_their_greeting_had_ended_and_no_edge_lived_to_go_on(
+    *, over_for_s: float, outcome: tuple[Outcome, str], is_heard_late: bool
+) -> None:
+    """The relay has them, and played nothing more to them after the greeting."""
+    async with center() as made:
+        a1 = made.edges["a1"]
+        over_ms = LoopClock().now().wall_ms - round(over_for_s * 1000)
+        takeover = await _of_a_waiting_caller(
+            made, State.GREETING, relay_has_it=True, heard_until_ms=over_ms
+        )
+        if is_heard_late:
+            await takeover.run()
+            a1.sip.hang_up(LEG)
+        else:
+            a1.sip.hang_up(LEG)
+            await takeover.run()
+        record = await made.record(a1, LEG)
+        assert (record.outcome, record.cause) == outcome
+
+
+@in_virtual_time
+async def test_who_hears_the_music_after_that_silence_and_leaves_was_tired_of_waiting() -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        over_ms = LoopClock().now().wall_ms - 5_600
+        takeover = await _of_a_waiting_caller(
+            made, State.GREETING, relay_has_it=True, heard_until_ms=over_ms
+        )
+        await takeover.run()
+        await settle()
+        assert a1.sip.open[LEG].our_offer == b"of ports that may be no more", "what they know"
+        a1.sip.answer_ours(LEG)
+        await settle()
+        a1.sip.hang_up(LEG)
+        record = await made.record(a1, LEG)
+        assert (record.outcome, record.cause) == (Outcome.ABANDONED, "caller_hung_up")
+
+
+@in_virtual_time
+async def test_a_next_life_knows_when_the_greeting_ends(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal-a1")
+    async with center(edges=()) as made:
+        a1 = await made.edge("a1", tmp_path)
+        leg = a1.sip.arrive(GREETED)
+        await settle()
+        a1.sip.acknowledge(leg)
+        await settle()
+        (note,) = journal.load().calls.values()
+        assert note.state is State.GREETING
+        began_ms = LoopClock().now().wall_ms
+        assert note.heard_until_ms is not None
+        assert note.heard_until_ms - began_ms == pytest.approx(1000, abs=200)
+        await asyncio.sleep(1.5)
+        (note,) = journal.load().calls.values()
+        assert (note.state, note.heard_until_ms) == (State.QUEUED, None)
 
 
 @in_virtual_time
