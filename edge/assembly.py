@@ -185,6 +185,7 @@ class Assembly:
             on_again=self._alone_again,
             kept=self.shared.kept,
             held=self._held_by_calls,
+            holds=self._holds,
         )
         self.sisters = Sisters(
             edge=self.settings.edge,

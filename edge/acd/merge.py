@@ -10,6 +10,7 @@ The laws:
   then the call was served elsewhere, and what was done here is not written.
 - Each plan compares everything that it read, so that it lands once; made anew from what it then
   finds, it has nothing left to do.
+- Of a call that it neither holds nor has written alone an edge knows nothing: its copy was old.
 - What was not written alone is the store's to say: an attempt from before, of which nobody heard,
   may have landed there. Only what a survivor's guess took away is put back.
 - An agent is given to a call only if nobody else was given them: a reservation that the majority
@@ -25,6 +26,7 @@ from collections.abc import Collection, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from edge.acd.abandoned import Holds, holds_all
 from edge.acd.merged_places import place_of
 from edge.acd.yielding import is_owed, yields
 from state import keys
@@ -87,10 +89,11 @@ class Merge(Struct, frozen=True, kw_only=True):
     success: tuple[Put | Delete, ...]
 
 
-def local_calls(overlay: Overlay, edge: EdgeId) -> tuple[LocalCall, ...]:
+def local_calls(overlay: Overlay, edge: EdgeId, holds: Holds = holds_all) -> tuple[LocalCall, ...]:
     """Return the calls that this edge answers for, in the order in which they came."""
     snapshot = overlay.snapshot
-    held = {call for call, each in snapshot.tickets.items() if each.value.holder == edge}
+    own = (call for call, each in snapshot.tickets.items() if each.value.holder == edge)
+    held = {call for call in own if holds(call) or keys.ticket(call) in overlay.written}
     ours = (record for key, record in overlay.ended.items() if overlay.written.get(key))
     over = {call_of_ended(record.key) for record in ours if is_owed(overlay, record, edge)}
     offers: dict[CallId, dict[AgentId, KeyValue]] = {}

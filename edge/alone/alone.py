@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 
+from edge.acd.abandoned import Holds, abandoned, holds_all
 from edge.acd.plan import Held
 from edge.acd.token import Token, alone_token
 from edge.alone.kept import Kept
@@ -60,11 +61,14 @@ class Alone:
         on_again: Callable[[], None] = lambda: None,
         kept: Kept | None = None,
         held: Callable[[], Iterable[Held]] = tuple,
+        holds: Holds = holds_all,
     ) -> None:
         """`on_again`: a former life of this edge was alone; what it knew of the gate is lost.
 
-        `held`: what the calls of this edge hold in the store.
+        `held`: what the calls of this edge hold in the store. `holds` tells of the calls that it
+        has, or owes the records of.
         """
+        self._holds = holds
         self._held = held
         self._kept = kept or Kept(None)
         self.is_settled = False
@@ -183,11 +187,17 @@ class Alone:
             now = self._clock.now()
             self._standing = Standing(mode=Mode.ALONE, since_s=now.mono_s, looked_s=now.mono_s)
             self._since_ms = now.wall_ms
-            self._store.begin(written_before=written)
+            keys_written = {each.key for each in written}
+            drop = [key for key in self._abandoned() if key not in keys_written]
+            self._store.begin(drop=drop, written_before=written)
             log.warning("alone_again", site=self._site, records=len(written))
             self._on_again()
             self._on_change(self.mode)
         self.is_settled = True
+
+    def _abandoned(self) -> list[str]:
+        """Return what the mirror shows of calls that were ours and are over."""
+        return list(abandoned(self._mirror.snapshot, self._edge, self._holds))
 
     def _look(self) -> None:
         now, snapshot = self._clock.now(), self._mirror.snapshot
@@ -200,7 +210,10 @@ class Alone:
         if before.mode is Mode.QUORUM and self.mode is Mode.ALONE:
             self._since_ms = now.wall_ms
             self._over_since.clear()
-            self._store.begin(held=self._held())
+            drop = self._abandoned()
+            if drop:
+                log.warning("copy_is_old", edge=self._edge, keys=len(drop))
+            self._store.begin(drop=drop, held=self._held())
             log.warning("alone", site=self._site, revision=snapshot.revision)
             self._on_change(self.mode)
         elif before.mode is Mode.MERGING and self.mode is Mode.ALONE:
@@ -214,7 +227,9 @@ class Alone:
         try:
             async with asyncio.timeout(MERGE_S):
                 now_there = self._mirror.snapshot
-                await merge(self._shared, overlay, now_there, self._edge, self._done)
+                await merge(
+                    self._shared, overlay, now_there, self._edge, self._done, holds=self._holds
+                )
                 await self._until_shown(self._done)
         except (StoreError, TimeoutError) as error:
             log.warning("merge_waits", error=str(error) or "it took too long")

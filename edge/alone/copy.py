@@ -2,17 +2,21 @@
 
 It is the mirror's, which may be behind, or have lost what its watch should have told. What stands
 in the store of its own calls an edge knows better, by the store's answers; and whatever such a call
-writes next compares that.
+writes next compares that. Whatever else the store has answered is part of the copy, too; and of a
+call that an edge does not hold any more, nothing is.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
 
 from edge.acd.merged_places import Ranks, ranked
 from edge.acd.plan import Held, put_offer, put_ticket
 from state import keys
+from state.keys import call_of_ended
 from state.model import CallId, Entry, Offer, Ticket
 from state.overlay import ALONE_FROM, Revisions
 from state.raw import Change, KeyValue
@@ -21,6 +25,16 @@ from state.store import Delete, Operation, Put
 
 Landed = tuple[int, Sequence[Operation]]
 """What this edge has written, and at which revision."""
+
+
+class Read(Struct, frozen=True, kw_only=True):
+    """What the store has said of a key."""
+
+    key: str
+    record: KeyValue | None
+    """None: nothing stood there."""
+    revision: int
+    """The store's as it said so."""
 
 
 def unseen_of(snapshot: Snapshot, landed: Landed) -> Landed | None:
@@ -90,6 +104,80 @@ def with_landed(
         snapshot, new = step(snapshot, changes, snapshot.revision, now_s)
         deltas += new
     return snapshot, deltas
+
+
+def reads_of(key: str, record: KeyValue | None, revision: int) -> Iterator[Read]:
+    """Yield what an answer of the store says of the state. `revision`: the store's, as it gave it.
+
+    Where a call has its record, it has no ticket: who writes the one deletes the other.
+    """
+    if key.startswith(keys.STATE):
+        yield Read(key=key, record=record, revision=revision)
+    elif key.startswith(keys.ENDED) and record is not None:
+        yield Read(key=keys.ticket(call_of_ended(key)), record=None, revision=revision)
+
+
+def is_told_by(snapshot: Snapshot, read: Read) -> bool:
+    """Tell whether a snapshot shows what was read, or what came after it."""
+    return snapshot.revision >= read.revision and not _is_news(snapshot, read)
+
+
+def _is_news(snapshot: Snapshot, read: Read) -> bool:
+    shown = snapshot.raw.get(read.key)
+    if read.record is None:
+        return shown is not None and shown.mod_revision <= read.revision
+    if shown is None:
+        return snapshot.revision < read.revision  # else it has been deleted since
+    return shown.mod_revision < read.record.mod_revision
+
+
+def news_in(snapshot: Snapshot, reads: Iterable[Read]) -> Sequence[Change]:
+    """Return what was read and a snapshot does not show, as changes.
+
+    A call whose ticket was gone had nobody any more but whom it has been given since.
+    """
+    reads = tuple(reads)
+    news = [_change(each) for each in reads if _is_news(snapshot, each)]
+    over = {each.key: each.revision for each in reads if each.record is None}
+    for agent, offer in snapshot.offers.items() if over else ():
+        at = over.get(keys.ticket(offer.value.call))
+        if at is not None and offer.mod_revision <= at:
+            news.append(
+                Change(key=keys.offer(agent), value=None, create_revision=0, mod_revision=at)
+            )
+    return news
+
+
+def _change(read: Read) -> Change:
+    found = read.record
+    return Change(
+        key=read.key,
+        value=None if found is None else found.value,
+        create_revision=0 if found is None else found.create_revision,
+        mod_revision=read.revision if found is None else found.mod_revision,
+    )
+
+
+def with_read(
+    snapshot: Snapshot, reads: Iterable[Read], now_s: float
+) -> tuple[Snapshot, list[Delta]]:
+    """Return a snapshot with what was read and it does not show, and what that changes."""
+    news = news_in(snapshot, reads)
+    records = [
+        KeyValue(
+            key=each.key,
+            value=each.value,
+            create_revision=each.create_revision,
+            mod_revision=each.mod_revision,
+        )
+        for each in news
+        if each.value is not None
+    ]
+    gone = [each.key for each in news if each.value is None]
+    if not news:
+        return snapshot, []
+    snapshot, deltas = mended(snapshot, records, gone, now_s)
+    return snapshot, list(deltas)
 
 
 def with_held(

@@ -12,6 +12,7 @@ from collections.abc import Coroutine, Iterable
 import structlog
 from msgspec import Struct, field
 
+from edge.acd.abandoned import Holds, holds_all, stands_abandoned
 from edge.acd.merge import (
     Contested,
     Elsewhere,
@@ -35,7 +36,7 @@ from state.model import AgentId, CallId, EdgeId
 from state.overlay import Overlay
 from state.raw import KeyValue
 from state.snapshot import Snapshot
-from state.store import Get, Got, Store
+from state.store import Delete, Get, Got, ModIs, Store
 
 log = structlog.get_logger()
 
@@ -78,16 +79,24 @@ def is_shown(snapshot: Snapshot, done: Merged) -> bool:
     )
 
 
-async def merge(
-    store: Store, overlay: Overlay, now: Snapshot, edge: EdgeId, done: Merged | None = None
+async def merge(  # noqa: PLR0913 - what is written where, and for whom
+    store: Store,
+    overlay: Overlay,
+    now: Snapshot,
+    edge: EdgeId,
+    done: Merged | None = None,
+    *,
+    holds: Holds = holds_all,
 ) -> Merged:
     """Write what this edge did without a quorum.
 
-    Raises StoreError: then merge again, all of it, with what the first try has `done`.
+    `holds` tells of the calls that it has. Raises StoreError: then merge again, all of it, with
+    what the first try has `done`.
     """
     done = Merged() if done is None else done
-    work = _Merger(store, overlay, now, done)
-    calls = local_calls(overlay, edge)
+    calls = local_calls(overlay, edge, holds)
+    merged = {each.call for each in calls}
+    work = _Merger(store, overlay, now, done, edge, lambda call: call in merged or holds(call))
     done.calls, done.elsewhere = len(calls), 0
     waiting = [each for each in calls if _is_waiting(overlay, each)]
     rest = [each for each in calls if each not in waiting]
@@ -105,11 +114,21 @@ def _is_waiting(overlay: Overlay, local: LocalCall) -> bool:
 
 
 class _Merger:
-    def __init__(self, store: Store, overlay: Overlay, now: Snapshot, done: Merged) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - as `merge`
+        self,
+        store: Store,
+        overlay: Overlay,
+        now: Snapshot,
+        done: Merged,
+        edge: EdgeId,
+        holds: Holds,
+    ) -> None:
         self._store = store
         self._overlay = overlay
         self._now = now
         self._done = done
+        self._edge = edge
+        self._holds = holds
         self._offers = {agent: entry.value for agent, entry in now.offers.items()}
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._seen = 0
@@ -164,11 +183,20 @@ class _Merger:
                     log.warning("call_served_elsewhere", call=local.call)
                     return
                 case Contested(agent=agent):
-                    log.warning("merge_waits_for_agent", call=local.call, agent=agent)
-                    await asyncio.sleep(AGAIN_S)
+                    if not await self._free_abandoned(found[keys.offer(agent)]):
+                        log.warning("merge_waits_for_agent", call=local.call, agent=agent)
+                        await asyncio.sleep(AGAIN_S)
                 case Merge():
                     if not await self._carry_out(plan):
                         await asyncio.sleep(AGAIN_S)
+
+    async def _free_abandoned(self, offer: KeyValue | None) -> bool:
+        """Delete an offer that is ours, and of none of our calls: nobody else would meanwhile."""
+        if offer is None or not stands_abandoned(offer, self._edge, self._holds):
+            return False
+        same = ModIs(key=offer.key, mod_revision=offer.mod_revision)
+        await self._carry_out(Merge(compares=(same,), success=(Delete(key=offer.key),)))
+        return True
 
     def _note(self, found: Found) -> None:
         """Note what the mirror has to show before the calls go on."""

@@ -7,8 +7,7 @@ merges they are refused as by a store that is away, which is asked again a momen
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -16,7 +15,8 @@ from msgspec.structs import replace
 
 from edge.acd.merged_places import Rank, ranked
 from edge.acd.plan import Held
-from edge.alone.copy import Landed, unseen_of, with_held, with_landed, with_unseen
+from edge.alone.answers import Answers, landed, read_by
+from edge.alone.copy import Read, news_in, reads_of, with_held
 from edge.alone.kept import Kept
 from state import keys
 from state.clock import Clock
@@ -33,7 +33,6 @@ from state.store import (
     Delete,
     Got,
     LeaseId,
-    Nested,
     Operation,
     Put,
     RangeResult,
@@ -65,10 +64,7 @@ class SiteStore:
         """What the last merge has made of the revisions that calls still hold."""
         self._ranks: Mapping[CallId, Rank] = {}
         """Where the callers of calls that went through merges stand in the store's line."""
-        self._landed: deque[Landed] = deque()
-        """Own writes that the mirror has not come to yet."""
-        self._unseen: list[Landed] = []
-        """Own writes that it has gone beyond and does not show: its watch has lost them."""
+        self._answers = Answers()
         mirror.subscribe(self._mirror_turned)
 
     # -- reading
@@ -107,12 +103,12 @@ class SiteStore:
         its calls hold in the store.
         """
         now_s = self._clock.now().mono_s
-        snapshot, deltas = with_unseen(self._mirror.snapshot, self._unseen, now_s)
-        snapshot, landed = with_landed(snapshot, self._landed, now_s)
+        snapshot, deltas = self._answers.with_written(self._mirror.snapshot, now_s)
         snapshot, of_calls = with_held(
             snapshot, held, now_s, revisions=self._revisions, ranks=self._ranks
         )
-        deltas += landed + of_calls
+        snapshot, read = self._answers.with_read(snapshot, now_s)
+        deltas += of_calls + read
         self._overlay = Overlay(snapshot=snapshot)
         self._is_merging = False
         self._kept.begin(written_before)
@@ -201,8 +197,7 @@ class SiteStore:
         if self._overlay is None:
             known = translated(compares, self._revisions)
             result = await self._store.txn(known, success, failure, patience_s=patience_s)
-            for operations, revision in _landed(success, failure, result):
-                self._note_landed(operations, revision)
+            self._hear(success, failure, result)
             return _as_asked(result, asked, success) if self._ranks else result
         self._overlay, result, deltas = carry_out(
             self._overlay,
@@ -244,9 +239,13 @@ class SiteStore:
     ) -> RangeResult:
         """Read; see `Store.range`. Without a quorum: one key."""
         if self._overlay is None:
-            return await self._store.range(
+            result = await self._store.range(
                 key, prefix=prefix, after=after, revision=revision, limit=limit, keys_only=keys_only
             )
+            if not (prefix or revision or keys_only):
+                found = next(iter(result.records), None)
+                self._note_read(reads_of(key, found, result.revision))
+            return result
         if prefix:
             raise UnavailableError("a site without a quorum lists nothing")
         found = self._overlay.record(key)
@@ -296,19 +295,26 @@ class SiteStore:
         self._revision = max(self._revision + 1, us)
         return self._revision
 
-    def _note_landed(self, operations: Sequence[Operation], revision: int) -> None:
-        if self._overlay is not None:
-            self._absorb(operations, revision)
-        elif revision > self._mirror.snapshot.revision:
-            self._landed.append((revision, operations))
-        else:
-            self._note_passed((revision, operations), self._mirror.snapshot)
+    def _hear(
+        self, success: Sequence[Operation], failure: Sequence[Operation], result: TxnResult
+    ) -> None:
+        """Take in what the store has answered."""
+        shown = self._mirror.snapshot
+        for operations, revision in landed(success, failure, result):
+            if self._overlay is None:
+                self._answers.note_landed(operations, revision, shown)
+            else:
+                self._absorb(operations, revision)
+        self._note_read(read_by(success, failure, result))
 
-    def _note_passed(self, landed: Landed, snapshot: Snapshot) -> None:
-        """See whether the mirror shows what it has gone beyond."""
-        unseen = unseen_of(snapshot, landed)
-        if unseen is not None:
-            self._unseen.append(unseen)
+    def _note_read(self, reads: Iterable[Read]) -> None:
+        """Take in what was read; what is gone also if the answer comes when nobody has a quorum."""
+        if self._overlay is None:
+            self._answers.note_read(reads, self._mirror.snapshot)
+            return
+        written = self._overlay.written
+        gone = [each for each in reads if each.record is None and each.key not in written]
+        self.note(news_in(self._overlay.snapshot, gone), is_ours=False)
 
     def _absorb(self, operations: Sequence[Operation], revision: int) -> None:
         """Take into the copy a write that was under way when the quorum was lost, and landed."""
@@ -333,11 +339,7 @@ class SiteStore:
                 self._revisions[change.key, revision] = held.mod_revision
 
     def _mirror_turned(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
-        if self._unseen:
-            still = (unseen_of(snapshot, each) for each in self._unseen)
-            self._unseen = [each for each in still if each is not None]
-        while self._landed and self._landed[0][0] <= snapshot.revision:
-            self._note_passed(self._landed.popleft(), snapshot)
+        self._answers.turned(snapshot)
         if self._overlay is None:
             self._tell(snapshot, deltas)
 
@@ -345,35 +347,6 @@ class SiteStore:
         if deltas or self._overlay is None:
             for listener in self._listeners:
                 listener(snapshot, deltas)
-
-
-def _landed(
-    success: Sequence[Operation], failure: Sequence[Operation], result: TxnResult
-) -> Iterator[tuple[Sequence[Operation], int]]:
-    """Yield which writes of a transaction stand, and at which revision."""
-    revision = _landed_at(success, result)
-    if revision is not None:
-        yield success, revision
-    elif not result.succeeded:
-        for each, response in zip(failure, result.responses, strict=True):
-            if isinstance(each, Nested) and isinstance(response, TxnResult):
-                yield from _landed(each.success, each.failure, response)
-
-
-def _landed_at(success: Sequence[Operation], result: TxnResult) -> int | None:
-    """Return at which revision the writes of a transaction stand; None: they were refused.
-
-    What it read instead may be what an earlier attempt had written, whose answer was lost.
-    """
-    if result.succeeded:
-        return result.revision
-    puts = {each.key: each.value for each in success if isinstance(each, Put)}
-    for response in result.responses:
-        if isinstance(response, Got) and response.record is not None:
-            found = response.record
-            if puts.get(found.key) == found.value:
-                return found.mod_revision
-    return None
 
 
 def _as_asked(
