@@ -22,6 +22,7 @@ from state.model import (
     Barred,
     Calendar,
     CallRecord,
+    Claim,
     Coding,
     Contingency,
     Did,
@@ -74,6 +75,7 @@ Record: TypeAlias = (
     | Unreplicated
     | Place
     | Heir
+    | Claim
     | RecordingWish
     | RecordingStatus
     | TransferWish
@@ -113,6 +115,7 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.TICKET: Ticket,
     Kind.PLACE: Place,
     Kind.HEIR: Heir,
+    Kind.CLAIM: Claim,
     Kind.RECORDING_WISH: RecordingWish,
     Kind.RECORDING: RecordingStatus,
     Kind.TRANSFER_WISH: TransferWish,
@@ -145,6 +148,7 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.TICKET: "call",
     Kind.PLACE: "call",
     Kind.HEIR: "call",
+    Kind.CLAIM: "call",
     Kind.RECORDING_WISH: "call",
     Kind.RECORDING: "call",
     Kind.TRANSFER_WISH: "call",

@@ -68,6 +68,7 @@ class Kind(StrEnum):
     TICKET = "state/ticket"
     PLACE = "state/place"
     HEIR = "state/heir"
+    CLAIM = "state/claim"
     RECORDING_WISH = "state/recording_wish"
     RECORDING = "state/recording"
     TRANSFER_WISH = "state/transfer_wish"
@@ -84,6 +85,7 @@ _OF_CALLS: Final = frozenset(
         Kind.TICKET,
         Kind.PLACE,
         Kind.HEIR,
+        Kind.CLAIM,
         Kind.RECORDING_WISH,
         Kind.RECORDING,
         Kind.TRANSFER_WISH,
@@ -240,6 +242,11 @@ def place(call: CallId) -> str:
 def heir(call: CallId) -> str:
     """Return the key that says who has had the place of a call."""
     return build(Kind.HEIR, call)
+
+
+def claim(call: CallId) -> str:
+    """Return the key that says whom the caller of a call has acknowledged."""
+    return build(Kind.CLAIM, call)
 
 
 def recording_wish(call: CallId) -> str:

@@ -27,6 +27,7 @@ from state.model import (
     Calendar,
     CalendarId,
     CallId,
+    Claim,
     Contingency,
     Did,
     DidNumber,
@@ -89,6 +90,7 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     tickets: Map[CallId, Entry[Ticket]] = field(default_factory=Map)
     places: Map[CallId, Entry[Place]] = field(default_factory=Map)
     heirs: Map[CallId, Entry[Heir]] = field(default_factory=Map)
+    claims: Map[CallId, Entry[Claim]] = field(default_factory=Map)
     recording_wishes: Map[CallId, Entry[RecordingWish]] = field(default_factory=Map)
     recordings: Map[CallId, Entry[RecordingStatus]] = field(default_factory=Map)
     transfer_wishes: Map[CallId, Entry[TransferWish]] = field(default_factory=Map)
@@ -133,6 +135,7 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.TICKET: "tickets",
     Kind.PLACE: "places",
     Kind.HEIR: "heirs",
+    Kind.CLAIM: "claims",
     Kind.RECORDING_WISH: "recording_wishes",
     Kind.RECORDING: "recordings",
     Kind.TRANSFER_WISH: "transfer_wishes",

@@ -25,6 +25,8 @@ from state.model import (
 
 EDGE_DIED = "edge_died"
 CANCELLED = "caller_cancelled"
+ACKNOWLEDGED_ELSEWHERE = "acknowledged_elsewhere"
+"""An edge has given a call up to another, whose answer the caller has acknowledged."""
 
 
 def check_store(events: Sequence[Event]) -> Iterator[Violation]:
@@ -116,7 +118,9 @@ def _ticket_put(
     before: _Before, world: World, change: Stored, ticket: Ticket, lone: Lone
 ) -> Iterator[Violation]:
     record = before.records.get(change.id)
-    makes_room = record is not None and _is_guess(record[0], change, lone)
+    makes_room = record is not None and (
+        _is_guess(record[0], change, lone) or record[0].cause == ACKNOWLEDGED_ELSEWHERE
+    )
     if (
         record is not None
         and record[0].outcome is not Outcome.REFUSED
@@ -133,7 +137,8 @@ def _is_guess(record: CallRecord, change: Stored, lone: Lone) -> bool:
 
     So does the sister of an edge whose caller cancelled. `change` is what replaces it.
     """
-    return record.cause in {EDGE_DIED, CANCELLED} and lone.was(record.edge, change.at_s)
+    causes = {EDGE_DIED, CANCELLED, ACKNOWLEDGED_ELSEWHERE}
+    return record.cause in causes and lone.was(record.edge, change.at_s)
 
 
 def _record_put(  # noqa: PLR0913, PLR0917  all that tells whether it may be written
@@ -148,7 +153,7 @@ def _record_put(  # noqa: PLR0913, PLR0917  all that tells whether it may be wri
     stood = before.records.get(change.id)
     if stood is not None and not (
         _is_guess(stood[0], change, lone)
-        and (stood[0].edge == record.edge or stood[0].cause == CANCELLED)
+        and (stood[0].edge == record.edge or stood[0].cause != EDGE_DIED)
     ):
         yield _say(Law.TWO_RECORDS, change, f"{record.call}: {record.cause}, written over another")
     was_killed = any(at_s >= change.at_s - _SINCE_KILL_S for at_s in kills.get(record.edge, []))

@@ -160,7 +160,7 @@ class Ground:
     async def _clear(self) -> None:
         more = (
             f"{keys.STATE}{kind}/"
-            for kind in ("place", "heir", "edge", "probe", "transfer", "transfer_wish")
+            for kind in ("place", "heir", "claim", "edge", "probe", "transfer", "transfer_wish")
         )
         doomed = [keys.ENDED, *_OF_CALLS, *more]
         for prefix in doomed:

@@ -148,6 +148,8 @@ class Call(Struct, frozen=True, kw_only=True):
     rules: Rules
     state: State = State.ARRIVING
     caller: CallerLeg = CallerLeg.EARLY
+    is_acknowledged: bool = False
+    """The caller has acknowledged our answer: it is ours that they have."""
     needs_ack: bool = False
     """The offer was late: what the caller can do is not known before the ACK."""
     exchange: Exchange = Exchange.NONE

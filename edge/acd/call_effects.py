@@ -69,6 +69,10 @@ class HangUpCaller(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class LeaveCaller(Struct, frozen=True, kw_only=True):
+    """Forget the caller's leg, whose answer nobody has: no BYE, no `CallerEnded` follows."""
+
+
 # ---- the agent's leg -----------------------------------------------------------------------------
 
 
@@ -237,6 +241,7 @@ Effect: TypeAlias = (
     | RejectCaller
     | ReinviteCaller
     | HangUpCaller
+    | LeaveCaller
     | InviteAgent
     | CancelAgent
     | HangUpAgent

@@ -13,10 +13,10 @@ from edge.acd import call_events as ev
 from edge.acd import call_parts as parts
 from edge.acd import call_writes as wr
 from edge.acd.call import Call, CallerLeg, State, Verdict
-from edge.acd.call_events import By
+from edge.acd.call_events import By, Side
 from edge.acd.call_parts import Step
 from edge.acd.ending import WITHDRAWN
-from edge.acd.yielding import CANCELLED
+from edge.acd.yielding import ACKNOWLEDGED_ELSEWHERE, CANCELLED
 from state.model import Now, Outcome
 
 CALLER_HUNG_UP = "caller_hung_up"
@@ -112,6 +112,15 @@ def ticket_lost(call: Call, _event: ev.TicketLost, now: Now) -> Step:
     return end(call, Outcome.LOST, HELD_ELSEWHERE, now, status=MERGED)
 
 
+def claimed(call: Call, _event: ev.Claimed, now: Now) -> Step:
+    """Give way to the edge whose answer the caller has acknowledged, unless ours is, too."""
+    if call.is_acknowledged:
+        return call, ()
+    call, left = parts.leave_caller(call)
+    call, ended = end(call, Outcome.LOST, ACKNOWLEDGED_ELSEWHERE, now, status=MERGED)
+    return call, (*left, *ended)
+
+
 def end(call: Call, outcome: Outcome, cause: str, now: Now, status: int = _UNAVAILABLE) -> Step:
     """Decide the outcome; tell both legs and the relay. `status`: to a caller not answered."""
     talks = call.state is State.CONNECTED
@@ -156,6 +165,20 @@ def caller_over(call: Call, event: ev.CallerEnded, _now: Now) -> Step:
     if is_unheard and verdict is not None and verdict.cause == AGENT_HUNG_UP:
         verdict = replace(verdict, outcome=Outcome.LOST, cause="caller_unreachable")
     return replace(call, caller=CallerLeg.OVER, verdict=verdict), ()
+
+
+def confirmed_ending(call: Call, event: ev.Confirmed, _now: Now) -> Step:
+    """Note that it is our answer that the caller has: they hear our goodbye."""
+    is_theirs = event.side is Side.CALLER
+    return replace(call, is_acknowledged=call.is_acknowledged or is_theirs), ()
+
+
+def claimed_ending(call: Call, _event: ev.Claimed, _now: Now) -> Step:
+    """Give way, as above, and wait no longer for a caller who will not hear our goodbye."""
+    if call.is_acknowledged or call.is_close_asked or call.verdict is None:
+        return call, ()
+    verdict = replace(call.verdict, outcome=Outcome.LOST, cause=ACKNOWLEDGED_ELSEWHERE)
+    return parts.leave_caller(replace(call, verdict=verdict))
 
 
 def agent_over(call: Call, event: ev.AgentRejected | ev.AgentEnded, _now: Now) -> Step:

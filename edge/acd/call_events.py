@@ -267,6 +267,10 @@ class TicketLost(Struct, frozen=True, kw_only=True):
     """The mirror shows that this call's ticket is another's, or that ours has been closed."""
 
 
+class Claimed(Struct, frozen=True, kw_only=True):
+    """Another edge says that this call's caller has acknowledged it (`edge.acd.yielding`)."""
+
+
 class GreetingOver(Struct, frozen=True, kw_only=True):
     """The greeting has been played."""
 
@@ -322,6 +326,7 @@ Event: TypeAlias = (
     | Written
     | WriteRefused
     | TicketLost
+    | Claimed
     | Reserved
     | GreetingOver
     | RingTimeout

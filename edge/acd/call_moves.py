@@ -176,6 +176,8 @@ def agent_left(call: Call, event: ev.AgentEnded, now: Now) -> Step:
 
 def confirmed(call: Call, event: ev.Confirmed, now: Now) -> Step:
     """Give the relay what this side answered to an offer that it had asked us for."""
+    if event.side is Side.CALLER:
+        call = replace(call, is_acknowledged=True)
     if event.side is Side.CALLER and call.needs_ack:
         if event.sdp is None:
             return end(call, Outcome.LOST, "no_session_in_ack", now)

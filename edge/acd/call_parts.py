@@ -238,6 +238,13 @@ def end_caller(call: Call, status: int, reason: str) -> Step:
             return call, ()
 
 
+def leave_caller(call: Call) -> Step:
+    """Let go of a caller who has another edge's answer, and never had ours."""
+    if call.caller not in {CallerLeg.UP, CallerLeg.CLOSING}:
+        return call, ()
+    return replace(call, caller=CallerLeg.OVER), (ef.LeaveCaller(),)
+
+
 def end_agent(call: Call, reason: str) -> Step:
     """End the leg of the present attempt."""
     attempt = call.attempt

@@ -1,22 +1,41 @@
-"""Whose word counts when two edges of one site have had the same call. PURE.
+"""Whose word counts when two edges have had the same call. PURE.
 
-The proxy gives a call to a sister when an edge is silent for too long. If that edge hears INVITE
-and CANCEL later, it has a caller who gave up before they were answered: they did, or the sister has
-them. So this record says less than any other word of the call.
+The proxy gives a call to a sister when an edge is silent for too long, a carrier to another site.
+If that edge hears INVITE and CANCEL later, it has a caller who gave up before they were answered:
+they did, or the sister has them. So this record says less than any other word of the call.
+
+Or both answer. The caller has one of the two answers and acknowledges that; the other edge may have
+the ticket all the same, as it came first. Who has the ACK has the caller: it *claims* the call, and
+the other, whose caller it can reach by nothing, gives way by a record that makes room. Should the
+claimant die in that moment, the record tells the truth: a caller was lost.
 """
 
 from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+from msgspec import Struct
 
 from state import keys
 from state.codec import decode
 from state.errors import CodecError
 from state.keys import call_of_ended
-from state.model import CallRecord, EdgeId, Outcome
+from state.model import CallRecord, EdgeId, Outcome, Ticket
 from state.overlay import Overlay
 from state.raw import KeyValue
 
 CANCELLED = "caller_cancelled"
 """The cause in the record of a caller who gave up before we answered."""
+ACKNOWLEDGED_ELSEWHERE = "acknowledged_elsewhere"
+"""The cause in the record of a caller who has another edge's answer to the same INVITE."""
+_MAKING_ROOM = {(Outcome.ABANDONED, CANCELLED), (Outcome.LOST, ACKNOWLEDGED_ELSEWHERE)}
+
+REFUSAL_S: Final = 1.0
+"""How long an edge that has refused a call may take to write that down."""
+CLAIM_S: Final = 5.0
+"""How long an edge may take to give way: it lets an agent whom it rings go first, for which it has
+`Rules.release_s`, and it was slow before."""
 
 
 def yields(record: KeyValue | None) -> bool:
@@ -27,10 +46,60 @@ def yields(record: KeyValue | None) -> bool:
         value = decode(CallRecord, record.value, record.key)
     except CodecError:
         return False
-    return (value.outcome, value.cause) == (Outcome.ABANDONED, CANCELLED)
+    return (value.outcome, value.cause) in _MAKING_ROOM
 
 
 def is_owed(overlay: Overlay, record: KeyValue, edge: EdgeId) -> bool:
     """Tell whether a record of this edge is to be merged: not one of a call that a sister has."""
     ticket = overlay.snapshot.tickets.get(call_of_ended(record.key))
     return not yields(record) or ticket is None or ticket.value.holder == edge
+
+
+# ---- an edge that was refused the ticket ---------------------------------------------------------
+
+
+class Todo(Enum):
+    """What is left to an edge that was refused the ticket of a call."""
+
+    WAIT = auto()
+    CLAIM = auto()
+    """Say that the caller has acknowledged us, and wait."""
+    GIVE_UP = auto()
+
+
+class TakeOver(Struct, frozen=True):
+    """Create the ticket over the record of the call, which makes room."""
+
+    record_revision: int
+
+
+def when_refused(  # noqa: PLR0913  what stands there, and what the edge knows
+    edge: EdgeId,
+    *,
+    record: KeyValue | None,
+    ticket: KeyValue | None,
+    is_acknowledged: bool,
+    waited_s: float,
+    claimed_s: float | None,
+) -> TakeOver | Todo:
+    """Return what an edge does that may not create the ticket of a call which it has answered.
+
+    `record`, `ticket`: of that call, as they stand. `waited_s`: since it was refused; `claimed_s`:
+    since it has claimed the call, None: it has not. Raises CodecError if what stands is unreadable.
+
+    A record makes room if some edge has refused the call, or another has given it up. Where a
+    ticket stands, its edge may be refusing the call this moment; or the caller has two answers.
+    """
+    if record is not None:
+        value = decode(CallRecord, record.value, record.key)
+        is_refused = value.outcome is Outcome.REFUSED
+        if is_refused or (yields(record) and value.edge != edge):
+            return TakeOver(record.mod_revision)
+        return Todo.GIVE_UP
+    if claimed_s is not None:
+        return Todo.WAIT if claimed_s < CLAIM_S else Todo.GIVE_UP
+    if is_acknowledged and ticket is not None:
+        holder = decode(Ticket, ticket.value, ticket.key).holder
+        if holder != edge:
+            return Todo.CLAIM
+    return Todo.WAIT if waited_s < REFUSAL_S else Todo.GIVE_UP

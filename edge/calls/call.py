@@ -306,6 +306,7 @@ class CallShell:
 
     def _take(self, event: ev.Event, before: Call) -> None:
         self._call, effects = step(before, event, self._tools.clock.now())
+        self.records.is_acknowledged = self._call.is_acknowledged
         if self._call.state is not before.state:
             log.info(
                 "call_state",

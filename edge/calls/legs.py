@@ -36,6 +36,7 @@ SipEffect = (
     | fx.RejectCaller
     | fx.ReinviteCaller
     | fx.HangUpCaller
+    | fx.LeaveCaller
     | fx.CancelAgent
     | fx.HangUpAgent
     | fx.ReinviteAgent
@@ -166,6 +167,8 @@ class CallLegs:
                 sip.reinvite(self._caller, sdp)
             case fx.HangUpCaller(reason=reason):
                 sip.bye(self._caller, reason=reason_field(reason))
+            case fx.LeaveCaller():
+                sip.leave(self._caller)
             case fx.CancelAgent(attempt=attempt, reason=reason):
                 sip.cancel(self._agents[attempt], reason=reason_field(reason))
             case fx.HangUpAgent(attempt=attempt, reason=reason):

@@ -17,26 +17,15 @@ from edge.acd.ending import WITHDRAWN
 from edge.acd.plan import Held, Plan, carried_out, held_after
 from edge.acd.reservation import created, created_after_another, offer_failed
 from edge.acd.still_held import agent_named, keys_of, still_held
-from edge.acd.yielding import yields
-from state import keys
+from edge.calls.claims import Claims
 from state.clock import Clock
-from state.codec import decode
-from state.errors import (
-    CodecError,
-    OutcomeUnknownError,
-    RejectedError,
-    StoreError,
-    UnavailableError,
-)
-from state.model import AgentId, CallId, CallRecord, EdgeId, Now, Outcome, Ticket
+from state.errors import OutcomeUnknownError, RejectedError, StoreError, UnavailableError
+from state.model import AgentId, CallId, EdgeId, Now, Ticket
 from state.raw import KeyValue
 from state.store import Get, Got, Store
 
 log = structlog.get_logger()
 
-REFUSAL_S = 1.0
-"""How long an edge that has refused a call may take to write that down."""
-_LOOK_S = 0.05
 _RETRY_MIN_S = 0.1
 _RETRY_MAX_S = 2.0
 _AGAIN_S = 0.3
@@ -80,6 +69,8 @@ class CallRecords:
             self._known.set()
         self.held: Held | None = None
         """As the store has it, once the writes that are under way have landed."""
+        self.is_acknowledged = False
+        """Whether the caller has acknowledged our answer."""
 
     def restore(self, held: Held | None, *, is_old: bool = False) -> None:
         """Say what a call that was taken up holds; its writes have waited for that.
@@ -196,40 +187,12 @@ class CallRecords:
         if self.held is not None:
             self.held = replace(self.held, given=None, transferor=None, consulted=None)
 
-    async def _given_up_before(self, edge: EdgeId) -> int | None:
-        """Return the revision of this call's record if it makes room for a call of `edge`.
-
-        It does if some edge has refused the call, or heard its caller cancel it: the proxy cancels
-        what it gave to a second edge when the first, which was silent for too long, answers after
-        all. An edge refuses first and writes that down a moment later; so a ticket that stands is
-        given that moment. Goes on asking while the store is away.
-        """
-        key = keys.ended(self._call)
-        patience_s = REFUSAL_S
-        while True:
-            try:
-                found = await self._store.range(key)
-                for each in found.records:
-                    record = decode(CallRecord, each.value, key)
-                    is_refused = record.outcome is Outcome.REFUSED
-                    makes_room = is_refused or (yields(each) and record.edge != edge)
-                    return each.mod_revision if makes_room else None
-            except UnavailableError:
-                await asyncio.sleep(_RETRY_MAX_S)
-                continue
-            except (StoreError, CodecError) as error:
-                log.warning("record_not_read", call=self._call, error=str(error))
-                return None
-            if patience_s <= 0:
-                return None
-            await asyncio.sleep(_LOOK_S)
-            patience_s -= _LOOK_S
-
     async def create(self, ticket: Ticket, at: Now, *, with_agent: Plan | None = None) -> Written:
         """Create the ticket, in one turn with taking the call over from an edge that gave it up.
 
         The proxy sends a call on that an edge has just refused, and that one's record stands; or it
-        has given the call to two, and one of them has been told that it is over.
+        has given the call to two, and one of them has been told that it is over, or is told by us
+        that the caller has acknowledged our answer (`edge.acd.yielding`).
         `with_agent`: the plan that gives it an agent too, or creates the ticket otherwise.
         """
         async with self._turn:
@@ -239,10 +202,14 @@ class CallRecords:
                 # The store may not have liked that plan, and say nothing against this one.
                 written = await self._carry_out(plan, wait=True)
             if isinstance(written, Refused):
-                given_up = await self._given_up_before(ticket.holder)
-                if given_up is not None:
-                    plan = created_after_another(ticket, given_up, at)
+                claims = Claims(store=self._store, clock=self._clock, call=self._call)
+                room = await claims.room(ticket.holder, lambda: self.is_acknowledged)
+                if room is not None:
+                    record, claim = room.record_revision, room.claim_revision
+                    plan = created_after_another(ticket, record, at, claim=claim)
                     written = await self._carry_out(plan, wait=True)
+                    if isinstance(written, Refused):
+                        await claims.withdraw()
             return written
 
     async def _carry_out(self, plan: Plan, *, wait: bool, patience_s: float = 0.0) -> Written:

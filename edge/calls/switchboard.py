@@ -41,6 +41,7 @@ from state.keys import Kind
 from state.model import (
     AgentId,
     CallId,
+    Claim,
     Decision,
     Queue,
     RecordingRules,
@@ -217,7 +218,9 @@ class Switchboard:
     # -- what the mirror shows
 
     def take_delta(self, delta: Delta) -> None:
-        """See whether a ticket of ours has been closed, or is another's."""
+        """See whether a ticket of ours has been closed, or is another's, or its call claimed."""
+        if delta.kind is Kind.CLAIM:
+            self._take_claim(delta)
         if delta.kind is not Kind.TICKET:
             return
         call = self._calls.get(CallId(delta.id))
@@ -234,6 +237,12 @@ class Switchboard:
             is_lost = isinstance(after, Ticket) and after.holder != self._settings.edge
         if is_lost:
             call.deliver(ev.TicketLost())
+
+    def _take_claim(self, delta: Delta) -> None:
+        claim = None if delta.after is None else delta.after.value
+        call = self._calls.get(CallId(delta.id))
+        if call is not None and isinstance(claim, Claim) and claim.edge != self._settings.edge:
+            call.deliver(ev.Claimed())
 
     # -- what comes over SIP
 

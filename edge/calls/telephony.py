@@ -92,6 +92,10 @@ class Telephony:
         self._stack.bye(leg, self._endpoint.now(), reason=reason)
         self._endpoint.flush()
 
+    def leave(self, leg: LegId) -> None:
+        """Forget a leg whose 200 was never acknowledged: the caller has another's."""
+        self._stack.leave(leg, self._endpoint.now())
+
     def answer_goodbye(self, goodbye: TransactionId) -> None:
         """Answer the BYE that has ended a leg; one that has been answered is left alone."""
         self._stack.answer_goodbye(goodbye, self._endpoint.now())

@@ -24,6 +24,7 @@ from state.errors import StoreError
 from state.mirror import Mirror, MirrorState
 from state.model import (
     CallId,
+    Claim,
     EdgeId,
     Entry,
     Now,
@@ -189,7 +190,7 @@ class Janitor:
                 return
 
     async def _forget_old_wishes(self, snapshot: Snapshot, now: Now) -> None:
-        """Delete what was asked of calls that are over, and what was said of it."""
+        """Delete what was asked of calls that are over, what was said of it, and claims to them."""
         if min(snapshot.edges, default=None) != self._edge:
             return
         old = [
@@ -197,6 +198,7 @@ class Janitor:
             *snapshot.recordings.values(),
             *snapshot.transfer_wishes.values(),
             *snapshot.transfers.values(),
+            *snapshot.claims.values(),
         ]
         for each in old:
             value = each.value
@@ -233,4 +235,5 @@ _WISHED: Mapping[type, Callable[[CallId], str]] = {
     RecordingStatus: keys.recording,
     TransferWish: keys.transfer_wish,
     TransferStatus: keys.transfer,
+    Claim: keys.claim,
 }

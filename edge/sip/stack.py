@@ -249,6 +249,11 @@ class SipStack:
         self._core.now = now
         self._within.bye(leg, one_line(reason, "reason"))
 
+    def leave(self, leg: LegId, now: float) -> None:
+        """Forget a call whose 200 was never acknowledged; nothing is sent, no `Ended` comes."""
+        self._core.now = now
+        self._uas.leave(leg)
+
     def answer_goodbye(self, goodbye: TransactionId, now: float) -> None:
         """Answer the BYE that has ended a leg; one that has been answered is left alone."""
         self._core.now = now

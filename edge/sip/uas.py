@@ -278,6 +278,19 @@ class Uas:
         if leg.wants_bye is not None and leg.state is LegState.CONFIRMED:
             core.hang_up(leg, leg.peer, leg.wants_bye)
 
+    def leave(self, leg_id: LegId) -> None:
+        """Let go of a call whose 2xx nobody has acknowledged, as its caller has another's.
+
+        Not as RFC 3261 §13.3.1.4 has it, by BYE when 32 s are over: a BYE to somebody who talks
+        with another is at best refused. An INVITE that comes again is still absorbed.
+        """
+        leg = self._core.leg(leg_id)
+        if leg.state is not LegState.ANSWERED:
+            raise LocalError(f"leg {leg_id} is {leg.state}: hang up")
+        self._core.refuse_their_offer(leg)
+        self.settle(leg)
+        self._core.forget(leg)
+
     def settle(self, leg: Leg) -> None:
         """Stop sending our 2xx again."""
         leg.answer_message = b""

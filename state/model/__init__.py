@@ -56,6 +56,7 @@ from state.model.identity import (
 from state.model.live import (
     FIRST_EPOCH,
     Barred,
+    Claim,
     EdgeLife,
     EdgeState,
     Heir,
@@ -105,6 +106,7 @@ __all__ = [
     "CallId",
     "CallRecord",
     "Channel",
+    "Claim",
     "Coding",
     "Contingency",
     "CountryRules",

@@ -222,6 +222,17 @@ class Heir(Struct, frozen=True, kw_only=True):
     heir: CallId
 
 
+class Claim(Struct, frozen=True, kw_only=True):
+    """Whom the caller of a call has acknowledged, where another edge holds its ticket.
+
+    Written by the edge that has the caller's ACK and was refused the ticket; deleted by it, with
+    the ticket that it gets or as it gives up. See `edge.acd.yielding`.
+    """
+
+    call: CallId
+    edge: EdgeId
+
+
 class OfferState(StrEnum):
     """How far an agent's call has come."""
 

@@ -67,6 +67,8 @@ class Stage:
 
     def __init__(self, *, greeting: bool = True, sdp: bytes | None = SDP) -> None:
         self.caller = Leg.RINGING
+        self.is_confirmed = False
+        """The caller has acknowledged our answer."""
         self.offer_open: Side | None = None
         """Whose re-INVITE is open on the caller's leg; CALLER: theirs."""
         self.offering: Attempt | None = None
@@ -102,6 +104,7 @@ class Stage:
     def deliver(self, event: ev.Event) -> tuple[ef.Effect, ...]:
         """Let something happen."""
         before = self.call
+        self.is_confirmed |= isinstance(event, ev.Confirmed) and event.side is Side.CALLER
         self.call, effects = step(before, event, self.now)
         if before.state is State.ENDED:
             assert (self.call, effects) == (before, ())
@@ -123,14 +126,8 @@ class Stage:
             case ef.AnswerCaller():
                 assert self.caller is Leg.RINGING
                 self.caller = Leg.UP
-            case ef.RejectCaller(status=status):
-                assert self.caller is Leg.RINGING
-                assert status >= 400
-                self.caller = Leg.OVER
-            case ef.HangUpCaller():
-                assert self.caller is Leg.UP
-                self.caller = Leg.BYE_SENT
-                self.offer_open = None
+            case ef.RejectCaller() | ef.HangUpCaller() | ef.LeaveCaller():
+                self._end_caller(effect)
             case ef.ReinviteCaller():
                 assert self.caller is Leg.UP
                 assert self.offer_open is None
@@ -173,6 +170,21 @@ class Stage:
                 assert ef.CloseMedia() not in self.media
                 assert not self.is_media_closed
                 self.media.append(effect)
+
+    def _end_caller(self, effect: ef.RejectCaller | ef.HangUpCaller | ef.LeaveCaller) -> None:
+        self.offer_open = None
+        match effect:
+            case ef.RejectCaller(status=status):
+                assert self.caller is Leg.RINGING
+                assert status >= 400
+                self.caller = Leg.OVER
+            case ef.HangUpCaller():
+                assert self.caller is Leg.UP
+                self.caller = Leg.BYE_SENT
+            case ef.LeaveCaller():
+                assert self.caller in {Leg.UP, Leg.BYE_SENT}
+                assert not self.is_confirmed
+                self.caller = Leg.OVER
 
     def _transfer(
         self,

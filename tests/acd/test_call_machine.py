@@ -64,6 +64,12 @@ class CallMachine(RuleBasedStateMachine):
         if told:
             self.stage.deliver(ev.TicketLost())
 
+    @precondition(lambda self: not self.stage.is_taken)
+    @rule(now=RARELY)
+    def another_edge_has_the_callers_ack(self, now: bool) -> None:
+        if now:
+            self.stage.deliver(ev.Claimed())
+
     @precondition(lambda self: self.stage.media)
     @rule(works=st.sampled_from([True] * 11 + [False]))
     def the_relay_answers(self, works: bool) -> None:

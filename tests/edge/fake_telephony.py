@@ -180,6 +180,11 @@ class FakeTelephony(Telephony):
             held.state = S.ENDING
             held.their_offer = False
 
+    def leave(self, leg: LegId) -> None:
+        held = self._leg("leave", leg)
+        self._must(held, S.ANSWERED)
+        self._forget(held)
+
     def answer_goodbyes_of(self, sip_call_ids: Iterable[str]) -> None:
         self.of_old = frozenset(sip_call_ids)
 

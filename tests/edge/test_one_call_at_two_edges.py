@@ -5,6 +5,8 @@ In any order of telling each other and of merging. On a store in memory.
 
 from __future__ import annotations
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from msgspec.structs import replace
 from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import created, ended
-from edge.acd.yielding import CANCELLED
+from edge.acd.yielding import ACKNOWLEDGED_ELSEWHERE, CANCELLED
 from edge.alone.merging import merge
 from edge.alone.sister import Told, is_acceptable, telling
 from edge.alone.store import SiteStore
@@ -23,7 +25,7 @@ from state.codec import decode
 from state.mirror import Mirror
 from state.model import CallRecord, EdgeId, Now, Outcome, TicketState
 from tests.edge.lone import A1, ANN, CALL, Bench, configured, ticket
-from tests.edge.virtual_time import play
+from tests.edge.virtual_time import in_virtual_time, play, settle
 
 A2 = EdgeId("a2")
 GAVE_UP = Ending(outcome=Outcome.ABANDONED, cause=CANCELLED)
@@ -148,3 +150,29 @@ async def test_an_edge_that_knows_that_its_sister_has_the_caller_says_nothing_of
     first.hear(second)
     await first.merge()
     assert not await bench.has(keys.ended(CALL))
+
+
+@in_virtual_time
+async def test_the_edge_with_the_callers_acknowledgement_gets_the_call_of_its_sister() -> None:
+    bench = await configured()
+    first, second = Sister(bench, A1), Sister(bench, A2)
+    for each in (first, second):
+        await each.begin()
+    await first.records.write(lambda _, at: created(ticket(), at))
+    second.hear(first)
+    second.records.is_acknowledged = True
+    taking = asyncio.create_task(second.records.create(ticket(holder="a2"), bench.clock.now()))
+    await settle()
+    first.hear(second)
+    assert first.store.snapshot.claims[CALL].value.edge == A2
+    await first.end(Ending(outcome=Outcome.LOST, cause=ACKNOWLEDGED_ELSEWHERE))
+    second.hear(first)
+    assert isinstance(await taking, Landed)
+    assert CALL not in second.store.snapshot.claims
+    first.hear(second)
+    assert [await each.merge() for each in (first, second)] == [0, 0]
+    assert not await bench.has(keys.ended(CALL)), "it goes on"
+    assert not await bench.has(keys.claim(CALL))
+    await second.end(ENDS["answered"])
+    (found,) = (await bench.shared.range(keys.ended(CALL))).records
+    assert decode(CallRecord, found.value, found.key).edge == A2

@@ -82,6 +82,15 @@ def test_a_call_that_is_over_does_not_come_back() -> None:
     assert tale.laws() == [Law.RISEN]
 
 
+def test_a_call_that_one_edge_has_given_up_to_another_goes_on_there() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.ends("c1", Outcome.LOST, cause="acknowledged_elsewhere")
+    again = tale.record("c1", Outcome.LOST)
+    tale.store((Kind.ENDED, again.call, None), tale.ticket(tale._tickets["c1"]))  # noqa: SLF001
+    assert tale.laws() == []
+
+
 def test_a_call_that_one_edge_refused_may_come_to_the_next() -> None:
     tale = Tale("a01")
     tale.waits("c1")

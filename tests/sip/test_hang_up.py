@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from edge.sip.errors import LocalError
 from edge.sip.events import Address, Ended, EndedBy, Event, IncomingInvite, LegId
 from edge.sip.stack import SipStack
 
@@ -98,3 +99,47 @@ def test_a_bye_that_is_challenged_keeps_its_shorter_time() -> None:
     assert caller.handle_timers(108.9) == []
     ended = [each for each in caller.handle_timers(109.1) if isinstance(each, Ended)]
     assert [each.cause for each in ended] == ["bye_timeout"]
+
+
+def test_an_answer_that_another_has_given_is_let_go_without_a_word() -> None:
+    caller, callee = stack(A), stack(B)
+    caller.invite(
+        request_uri="sip:b@192.0.2.2",
+        from_uri="sip:a@192.0.2.1",
+        to_uri="sip:b@192.0.2.2",
+        next_hop=B,
+        sdp=b"v=0\r\n",
+        now=0.0,
+    )
+    ((sent, _),) = caller.take_outgoing()
+    (invite,) = (each for each in callee.receive(sent, A, 0.0) if isinstance(each, IncomingInvite))
+    callee.answer(invite.leg, b"v=0\r\n", 0.0)
+    callee.take_outgoing()
+    callee.leave(invite.leg, 0.1)
+    events = list(callee.receive(sent, A, 0.2))
+    while (due := callee.next_deadline) is not None:
+        events += callee.handle_timers(due)
+    assert not events, "also not to an INVITE that comes again"
+    assert not callee.take_outgoing()
+    assert callee.legs() == 0
+
+
+def test_an_acknowledged_call_is_not_let_go_without_a_word() -> None:
+    caller, callee = stack(A), stack(B)
+    answered: list[LegId] = []
+    caller.invite(
+        request_uri="sip:b@192.0.2.2",
+        from_uri="sip:a@192.0.2.1",
+        to_uri="sip:b@192.0.2.2",
+        next_hop=B,
+        sdp=b"v=0\r\n",
+        now=0.0,
+    )
+    answered += (
+        each.leg for each in pass_on(caller, A, callee) if isinstance(each, IncomingInvite)
+    )
+    callee.answer(answered[0], b"v=0\r\n", 0.0)
+    pass_on(callee, B, caller)
+    pass_on(caller, A, callee)
+    with pytest.raises(LocalError):
+        callee.leave(answered[0], 0.1)

@@ -1,0 +1,110 @@
+"""What an edge does that was refused the ticket of a call: waits for room, and claims the call.
+
+The shell of `edge.acd.yielding.when_refused`. Owns the claim, from its writing to its deletion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from msgspec import Struct
+
+from edge.acd.yielding import TakeOver, Todo, when_refused
+from state import keys
+from state.clock import Clock
+from state.codec import decode, encode
+from state.errors import CodecError, OutcomeUnknownError, StoreError, UnavailableError
+from state.model import CallId, Claim, EdgeId
+from state.raw import KeyValue
+from state.store import Absent, Delete, Get, Got, ModIs, Put, Store
+
+log = structlog.get_logger()
+
+_LOOK_S = 0.05
+_AWAY_S = 2.0
+
+
+class Room(Struct, frozen=True, kw_only=True):
+    """The record of the call makes room for this edge's."""
+
+    record_revision: int
+    claim_revision: int | None
+    """Of the claim that goes with it; None: there was no need of one."""
+
+
+class Claims:
+    """Those of one call at one edge."""
+
+    def __init__(self, *, store: Store, clock: Clock, call: CallId) -> None:
+        self._store = store
+        self._clock = clock
+        self._call = call
+        self._claimed_s: float | None = None
+        self._revision: int | None = None
+
+    async def room(self, edge: EdgeId, is_acknowledged: Callable[[], bool]) -> Room | None:
+        """Wait until the call's record makes room for `edge`; None: it does not.
+
+        Goes on asking while the store is away.
+        """
+        began_s = self._clock.now().mono_s
+        while True:
+            try:
+                record, ticket = await self._stands()
+                now_s = self._clock.now().mono_s
+                todo = when_refused(
+                    edge,
+                    record=record,
+                    ticket=ticket,
+                    is_acknowledged=is_acknowledged(),
+                    waited_s=now_s - began_s,
+                    claimed_s=None if self._claimed_s is None else now_s - self._claimed_s,
+                )
+                if todo is Todo.CLAIM:
+                    await self._claim(edge)
+            except (UnavailableError, OutcomeUnknownError):
+                await asyncio.sleep(_AWAY_S)
+                continue
+            except (StoreError, CodecError) as error:
+                log.warning("record_not_read", call=self._call, error=str(error))
+                todo = Todo.GIVE_UP
+            if isinstance(todo, TakeOver):
+                return Room(record_revision=todo.record_revision, claim_revision=self._revision)
+            if todo is Todo.GIVE_UP:
+                await self.withdraw()
+                return None
+            await asyncio.sleep(_LOOK_S)
+
+    async def withdraw(self) -> None:
+        """Delete the claim, if one stands; one that cannot be deleted is the janitor's."""
+        revision, self._revision = self._revision, None
+        if revision is None:
+            return
+        key = keys.claim(self._call)
+        try:
+            await self._store.txn((ModIs(key=key, mod_revision=revision),), (Delete(key=key),))
+        except StoreError as error:
+            log.warning("claim_not_withdrawn", call=self._call, error=str(error))
+
+    async def _stands(self) -> tuple[KeyValue | None, KeyValue | None]:
+        names = (keys.ended(self._call), keys.ticket(self._call))
+        result = await self._store.txn((), tuple(Get(key=name) for name in names))
+        record, ticket = (each.record for each in result.responses if isinstance(each, Got))
+        return record, ticket
+
+    async def _claim(self, edge: EdgeId) -> None:
+        key = keys.claim(self._call)
+        put = Put(key=key, value=encode(Claim(call=self._call, edge=edge)))
+        result = await self._store.txn((Absent(key=key),), (put,), (Get(key=key),))
+        revision: int | None = result.revision
+        if not result.succeeded:
+            # An attempt that landed unheard; or a third edge has claimed it too.
+            found = result.responses[0]
+            stood = found.record if isinstance(found, Got) else None
+            is_ours = stood is not None and decode(Claim, stood.value, key).edge == edge
+            revision = stood.mod_revision if stood is not None and is_ours else None
+        self._revision = revision
+        self._claimed_s = self._clock.now().mono_s
+        log.warning("call_claimed", call=self._call, is_ours=revision is not None)

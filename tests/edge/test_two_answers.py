@@ -1,0 +1,157 @@
+"""Two edges answer one INVITE: the one whose answer the caller has acknowledged has the call.
+
+The proxy gives a call to a sister when an edge is silent for too long. It answers after all, and
+the caller never has its 200; but its ticket came first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from edge.acd.yielding import ACKNOWLEDGED_ELSEWHERE, CLAIM_S
+from edge.sip.events import LegId
+from state import keys
+from state.model import Claim, EdgeId, Outcome
+from tests.edge.fake_telephony import S
+from tests.edge.stage import GREETED, SALES, Center, Edge, center
+from tests.edge.virtual_time import in_virtual_time, settle, until
+
+TWICE = "twice@carrier"
+CALL = keys.call_id_for(TWICE, "theirs")
+
+
+async def _both_answer(made: Center, number: str = SALES) -> tuple[LegId, LegId]:
+    """Let a1 have the ticket, and the caller a2's answer."""
+    a1, a2 = made.edges["a1"], made.edges["a2"]
+    late = a1.sip.arrive(number, sip_call_id=TWICE)
+    await until(lambda: a1.state_of(late) not in {"new", "arriving"}, "a1 has answered")
+    await until(lambda: CALL in a2.snapshot.tickets, "its ticket stands")
+    taken = a2.sip.arrive(number, sip_call_id=TWICE)
+    await until(lambda: a2.state_of(taken) not in {"new", "arriving"}, "a2 has answered")
+    return late, taken
+
+
+def _holder(made: Center) -> EdgeId | None:
+    ticket = made.edges["a2"].snapshot.tickets.get(CALL)
+    return None if ticket is None else ticket.value.holder
+
+
+async def _withdrawn(edge: Edge) -> None:
+    """Let the telephones that were rung answer the CANCEL."""
+    for leg in [each.id for each in edge.sip.open.values() if each.state is S.CANCELLING]:
+        edge.sip.decline(leg)
+    await settle()
+
+
+async def _is_over(made: Center, late: LegId, taken: LegId) -> None:
+    a1, a2 = made.edges["a1"], made.edges["a2"]
+    assert (a1.state_of(late), a2.state_of(taken)) == ("gone", "gone")
+    await made.nothing_is_left()
+    assert not (await made.store.range(keys.claim(CALL))).records
+    assert len(await made.records()) == 1
+
+
+@in_virtual_time
+@pytest.mark.parametrize("number", [SALES, GREETED], ids=["at once", "after a greeting"])
+@pytest.mark.parametrize("agents", [(), ("ann",)], ids=["waits", "is offered"])
+async def test_the_edge_with_the_acknowledgement_ends_up_with_the_call(
+    agents: tuple[str, ...], number: str
+) -> None:
+    async with center(*agents, edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        late, taken = await _both_answer(made, number)
+        a2.sip.acknowledge(taken)
+        await until(lambda: late not in a1.sip.open, "a1 lets go of its leg")
+        assert not a1.sip.over[late].reasons, "nobody is told goodbye"
+        await _withdrawn(a1)
+        await until(lambda: a1.state_of(late) == "gone", "a1 has given way")
+        await until(lambda: _holder(made) == a2.name, "a2 has the call")
+        assert a2.sip.open[taken].state is S.UP
+        assert await made.records() == {}
+        if agents:
+            await a2.rung("ann")
+        a2.sip.hang_up(taken)
+        await settle()
+        await _withdrawn(a2)
+        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await _is_over(made, late, taken)
+        record = (await made.records())[CALL]
+        assert (record.edge, record.cause) == (a2.name, "caller_hung_up")
+
+
+@in_virtual_time
+async def test_the_media_of_the_edge_that_gives_way_go_and_those_of_the_other_stay() -> None:
+    async with center(edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        late, taken = await _both_answer(made)
+        a2.sip.acknowledge(taken)
+        await until(lambda: a1.state_of(late) == "gone", "a1 has given way")
+        assert list(await a1.media.calls()) == []
+        assert list(await a2.media.calls()) == [CALL]
+        await settle()
+        a2.sip.hang_up(taken)
+        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await _is_over(made, late, taken)
+
+
+@in_virtual_time
+async def test_an_edge_whose_own_answer_is_acknowledged_gives_way_to_no_claim() -> None:
+    async with center(edges=("a1", "a2")) as made:
+        a1 = made.edges["a1"]
+        theirs = await a1.waiting(SALES, sip_call_id=TWICE)
+        await made.put(keys.claim(CALL), Claim(call=CALL, edge=EdgeId("a2")))
+        await asyncio.sleep(1)
+        assert a1.state_of(theirs) == "queued"
+        a1.sip.hang_up(theirs)
+        await until(lambda: a1.state_of(theirs) == "gone", "it is over")
+        assert (await made.records())[CALL].cause == "caller_hung_up"
+
+
+@in_virtual_time
+async def test_a_claim_to_which_nobody_gives_way_is_withdrawn_and_its_caller_sent_away() -> None:
+    async with center(edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        late, taken = await _both_answer(made)
+        a1.sip.acknowledge(late)
+        a2.sip.acknowledge(taken)
+        await until(lambda: CALL in a2.snapshot.claims, "it is claimed")
+        await until(lambda: a2.state_of(taken) == "ending", "a2 gives up", within_s=CLAIM_S + 1)
+        assert a2.sip.open[taken].state is S.ENDING
+        a2.sip.hang_up(taken)
+        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        assert CALL not in a1.snapshot.claims
+        a1.sip.hang_up(late)
+        await until(lambda: a1.state_of(late) == "gone", "it is over")
+        await _is_over(made, late, taken)
+        assert (await made.records())[CALL].edge == a1.name
+
+
+@in_virtual_time
+async def test_who_dies_with_a_claim_has_lost_the_caller_and_the_claim_is_cleared_away() -> None:
+    async with center(edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        late, taken = await _both_answer(made)
+        a2.sip.acknowledge(taken)
+        await until(lambda: CALL in a1.snapshot.claims, "it is claimed")
+        await a2.kill()
+        await until(lambda: a1.state_of(late) == "gone", "a1 gives way")
+        record = (await made.records())[CALL]
+        assert (record.outcome, record.cause) == (Outcome.LOST, ACKNOWLEDGED_ELSEWHERE)
+        await until(lambda: CALL not in a1.snapshot.claims, "cleared away", within_s=30)
+
+
+@in_virtual_time
+async def test_an_edge_that_nobody_has_acknowledged_claims_nothing() -> None:
+    async with center(edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        late, taken = await _both_answer(made)
+        a1.sip.acknowledge(late)
+        await until(lambda: a2.state_of(taken) == "ending", "a2 gives up")
+        assert CALL not in a1.snapshot.claims
+        a2.sip.vanish(taken)
+        assert a1.state_of(late) == "queued"
+        a1.sip.hang_up(late)
+        await until(lambda: a1.state_of(late) == "gone", "it is over")
+        await _is_over(made, late, taken)
