@@ -1,8 +1,8 @@
 """The figures of a drill, each under its name. PURE.
 
-What each is made of: `books` (the calls), `answering` (how soon they are answered), `recovery`
-(when what was back), `talks` (who talked when it broke), `truth` (what the store said of agents);
-here, what is left.
+What each is made of: `books` (the calls), `answering` (how soon they are answered), `delays` (who
+waited though somebody was free), `recovery` (when what was back), `talks` (who talked when it
+broke), `truth` (what the store said of agents); here, what is left.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from drills.answering import answering, short_answering
 from drills.blast import killed_site
 from drills.books import counts, failed_after, lost_elsewhere
 from drills.course import Course
+from drills.delays import offer_delay_s
 from drills.demo import routing
 from drills.demo.ledger import Row
 from drills.demo.reports import End
@@ -71,6 +72,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["untrue_agent_s"] = untrue_agent_s(seen, t0_ms)
     answers["ttl_overrun_s"] = _overrun_s(course)
     answers["offer_wait_s"] = offer_wait_s(seen, t0_ms)
+    answers["offer_delay_s"] = offer_delay_s(seen, t0_ms)
     answers["agents_back_s"] = agents_back_s(seen, t0_ms)
     answers["drained_s"] = drained_s(seen, t0_ms)
     answers["media_rto_s"] = media_rto_s(seen.ledger, t0_ms, first_site)

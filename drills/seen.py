@@ -13,6 +13,7 @@ from drills.demo.history import TicketSeen
 from drills.demo.ledger import Ledger
 from drills.demo.reports import AgentReport, OfferEvent
 from drills.demo.scenario import Scenario
+from drills.demo.waiting import Waiting
 from drills.evidence import ClockBound
 from drills.packets import Dialled, Wire
 from state.model import AgentId, CallId, EdgeId, SiteId, Unreplicated
@@ -84,6 +85,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """What sites wrote down themselves since the first fault: how often each event."""
     redialled: tuple[Redialled, ...] = ()
     tickets: tuple[TicketSeen, ...] = ()
+    waiting: Waiting = Waiting()
+    """Who waited, and who was free, by the shared state's history."""
     short_calls: tuple[Dialled, ...] = ()
     """Test calls beside those of the plan, by the capture: they are in no ledger."""
     written: Written | None = None

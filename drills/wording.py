@@ -44,6 +44,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "redialled": Figure("cut off callers who dialled again"),
     "places_regained": Figure("of these, got their place back", _SHARE),
     "offer_wait_s": Figure("longest wait of an answered caller until an agent was given", _S),
+    "offer_delay_s": Figure("longest wait of a caller while an agent was free for them", _S),
     "agents_back_s": Figure("95 of 100 agents of the dead site can be rung elsewhere", _S),
     "drained_s": Figure("last new call at the site with bad lines", _S),
     "recordings_due": Figure("answered calls, of which there should be a recording"),

@@ -39,7 +39,7 @@ class Seen(Struct, frozen=True, kw_only=True):
 def offers(seen: Iterable[Seen]) -> tuple[OfferEvent, ...]:
     """Return every change of an offer key. CodecError for one that cannot be read."""
     found = []
-    for each, key in _of_kind(seen, Kind.OFFER):
+    for each, key in of_kind(seen, Kind.OFFER):
         value = each.change.value
         offer = None if value is None else decode(Offer, value, each.change.key)
         found.append(
@@ -68,7 +68,7 @@ def sightings(
 def came_back(seen: Iterable[Seen], site: SiteId, from_ms: int) -> dict[AgentId, int]:
     """Return when agents were first there, after `from_ms`, by the word of another site."""
     found: dict[AgentId, int] = {}
-    for each, key in _of_kind(seen, Kind.PRESENCE):
+    for each, key in of_kind(seen, Kind.PRESENCE):
         value = each.change.value
         if each.at_ms < from_ms or value is None:
             continue
@@ -98,14 +98,14 @@ def tickets(seen: Iterable[Seen]) -> tuple[TicketSeen, ...]:
             if each.change.value is None
             else decode(Ticket, each.change.value, each.change.key),
         )
-        for each, key in _of_kind(seen, Kind.TICKET)
+        for each, key in of_kind(seen, Kind.TICKET)
     )
 
 
 def noticed(seen: Iterable[Seen], site: SiteId, from_ms: int) -> dict[EdgeId, int]:
     """Return when each edge first published, after `from_ms`, that it cannot reach a site."""
     found: dict[EdgeId, int] = {}
-    for each, key in _of_kind(seen, Kind.PROBE):
+    for each, key in of_kind(seen, Kind.PROBE):
         value = each.change.value
         if each.at_ms < from_ms or value is None:
             continue
@@ -117,7 +117,7 @@ def noticed(seen: Iterable[Seen], site: SiteId, from_ms: int) -> dict[EdgeId, in
 def _probes(seen: Iterable[Seen], kill: Kill, homes: Mapping[EdgeId, SiteId]) -> Iterator[Sighting]:
     """Find the first and the last of the surviving edges to find the site down."""
     found: dict[EdgeId, int] = {}
-    for each, key in _of_kind(seen, Kind.PROBE):
+    for each, key in of_kind(seen, Kind.PROBE):
         edge, value = EdgeId(key.id), each.change.value
         if each.at_ms < kill.at_ms or edge in found or value is None:
             continue
@@ -136,7 +136,7 @@ def _probes(seen: Iterable[Seen], kill: Kill, homes: Mapping[EdgeId, SiteId]) ->
 
 
 def _leases(seen: Iterable[Seen], kill: Kill, homes: Mapping[EdgeId, SiteId]) -> Iterator[Sighting]:
-    for each, key in _of_kind(seen, Kind.EDGE):
+    for each, key in of_kind(seen, Kind.EDGE):
         is_gone = each.change.value is None and each.at_ms >= kill.at_ms
         if is_gone and homes.get(EdgeId(key.id)) == kill.site:
             yield Sighting(at_ms=each.at_ms, who="etcd", what=f"lease of edge {key.id} ran out")
@@ -148,7 +148,7 @@ def _closed_tickets(
     """Find when the last ticket that the dead site held was closed for it."""
     holders: dict[str, EdgeId] = {}
     closed: list[int] = []
-    for each, key in _of_kind(seen, Kind.TICKET):
+    for each, key in of_kind(seen, Kind.TICKET):
         value = each.change.value
         if value is not None:
             holders[key.id] = decode(Ticket, value, each.change.key).holder
@@ -159,7 +159,7 @@ def _closed_tickets(
         yield Sighting(at_ms=max(closed), who="survivors", what=what)
 
 
-def _of_kind(seen: Iterable[Seen], kind: Kind) -> Iterator[tuple[Seen, Key]]:
+def of_kind(seen: Iterable[Seen], kind: Kind) -> Iterator[tuple[Seen, Key]]:
     """Yield the changes of one kind of record; keys that are none of ours are left out."""
     for each in seen:
         try:

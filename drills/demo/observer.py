@@ -50,6 +50,15 @@ class Observer:
                 # No quorum for a moment: the watch goes on where it was.
                 await asyncio.sleep(LOOK_EVERY_S)
 
+    def begin_anew(self) -> None:
+        """Forget how things came to be as they stand, and keep how they stand."""
+        last = {each.change.key: each for each in self.seen}
+        self.seen[:] = [
+            each
+            for each in self.seen
+            if each is last[each.change.key] and each.change.value is not None
+        ]
+
     def _take(self, changes: Iterable[Change]) -> None:
         at_ms = self._clock.now().wall_ms
         for change in changes:

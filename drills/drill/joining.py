@@ -17,6 +17,7 @@ from drills.demo.figures import Stock
 from drills.demo.ledger import join
 from drills.demo.recorded import Listening
 from drills.demo.run import Stage, edge_homes, read_records
+from drills.demo.waiting import waiting
 from drills.drill import witnesses
 from drills.drill.short_calls import is_short
 from drills.evidence import ClockBound
@@ -82,6 +83,7 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         short_calls=tuple(each for each in wire.calls if is_short(each.sip_call_id)),
         written=kept.written,
         tickets=history.tickets(stage.observer.seen),
+        waiting=waiting(stage.observer.seen),
         dropped=kept.dropped,
         noticed_ms=witnesses.noticed(stage, course),
         stocks=kept.stocks,

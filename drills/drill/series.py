@@ -110,7 +110,7 @@ class Series:
             in_a_row = 0 if missing else in_a_row + 1
             if in_a_row >= READY_FOR:
                 stage.people.begin_anew(stage.scenario)
-                stage.observer.seen.clear()
+                stage.observer.begin_anew()
                 return ""
             if asyncio.get_running_loop().time() > deadline_s:
                 return missing or "it is ready for moments only"

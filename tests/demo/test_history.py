@@ -3,11 +3,13 @@ from __future__ import annotations
 from drills.demo import history
 from drills.demo.failover import Detector, Kill
 from drills.demo.history import Seen
-from drills.demo.observer import is_out
+from drills.demo.observer import Observer, is_out
 from drills.demo.reports import OfferChange
 from drills.demo.wall import Wall
 from state import keys
+from state.clock import SystemClock
 from state.codec import Record, encode
+from state.memory import MemoryStore
 from state.model import (
     AgentId,
     CallId,
@@ -174,3 +176,14 @@ def test_a_site_is_out_when_all_of_its_entries_are() -> None:
         "198.18.1.10",
     )
     assert not is_out(listing((other, "IP")), "198.18.1.10")
+
+
+def test_an_observer_who_begins_anew_still_knows_how_things_stand() -> None:
+    observer = Observer(
+        store=MemoryStore(SystemClock()), clock=SystemClock(), on_seen=lambda _: None
+    )
+    gone, last = ticket(10, A1), probe(30, A1, B)
+    other = probe(20, B1)
+    observer.seen += [gone, probe(5, A1), other, last, deleted(40, keys.ticket(CALL))]
+    observer.begin_anew()
+    assert observer.seen == [other, last]

@@ -26,6 +26,7 @@ FIGURES = {
     *(
         "agents_back_s",
         "offer_wait_s",
+        "offer_delay_s",
         "clock_off_s",
         "stores_away",
         "members_away",
