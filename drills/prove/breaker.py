@@ -20,6 +20,10 @@ DISK_STALLS_S, DISK_WORKS_S = 0.15, 0.05
 """A member is stopped for the one and runs for the other: its disk's fsync as good as takes so
 long. There is no way to slow fsync alone down without a kernel module or a debugger."""
 UP_WITHIN_S = 20.0
+NOTICED_S = 1.5
+"""Whoever hears nothing of their edge for less does not dial again."""
+_CUTS = frozenset({FaultKind.CUT, FaultKind.CUT_OFF})
+_LOSES_EDGE = _CUTS | {FaultKind.KILL_EDGE, FaultKind.FREEZE_EDGE}
 
 
 def _ways(source: str, sink: str) -> list[tuple[str, str]]:
@@ -65,6 +69,9 @@ class Breaker:
         await self._sleep_until(at_s)
         now_s = self._clock.now().mono_s
         self._history.note(Broken(at_s=now_s, kind=fault.kind, target=fault.target))
+        if fault.for_s >= NOTICED_S and fault.kind in _LOSES_EDGE:
+            is_cut = fault.kind in _CUTS
+            self._crowd.edge_is_lost(fault.target[0], fault.for_s, to_others=is_cut)
         try:
             await self._break(fault)
         finally:

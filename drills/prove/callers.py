@@ -11,7 +11,7 @@ from drills.prove import sip
 from drills.prove.history import Answered, CallerOver, Placed, TurnedAway
 from loadtests.bench.wire import Heard, uri_in
 from state.keys import call_id_for
-from state.model import SiteId
+from state.model import CallId, SiteId
 
 if TYPE_CHECKING:
     from drills.prove.people import World
@@ -36,21 +36,33 @@ class _At(Enum):
 class Caller:
     """From the INVITE to the end."""
 
-    def __init__(
-        self, *, world: World, site: SiteId, number: str, did: str, over: Callable[[Caller], None]
+    def __init__(  # noqa: PLR0913 - who calls whom, from where, and for which time
+        self,
+        *,
+        world: World,
+        site: SiteId,
+        number: str,
+        did: str,
+        over: Callable[[Caller], None],
+        before: Caller | None = None,
     ) -> None:
+        """`before`: the call of theirs that came to nothing."""
         self._world = world
         self._way = world.ways[site]
         self.site = site
-        self._number = number
-        self._did = did
+        self.number = number
+        self.did = did
         self._over = over
-        self.sip_call_id = f"{world.run}-{number}@198.18.11.10"
-        self.call_id = call_id_for(self.sip_call_id, number)
+        self.times: int = 1 if before is None else before.times + 1
+        """How often they have dialled, with this."""
+        self._again = None if before is None else before.call_id
+        name = self._name = f"{number}.{self.times}"
+        self.sip_call_id = f"{world.run}-{name}@198.18.11.10"
+        self.call_id: CallId = call_id_for(self.sip_call_id, name)
         self._dialog = sip.Dialog(
             proxy=self._way.address,
             call_id=self.sip_call_id,
-            local=f"<sip:{number}@198.18.11.10>;tag={number}",
+            local=f"<sip:{number}@198.18.11.10>;tag={name}",
             remote=f"<sip:{did}@everline>",
             target=f"sip:{did}@{self._way.address}",
         )
@@ -71,9 +83,15 @@ class Caller:
     def call(self) -> None:
         """Send the INVITE."""
         self._world.note(
-            Placed(at_s=self._world.now(), call=self.call_id, site=self.site, did=self._did)
+            Placed(
+                at_s=self._world.now(),
+                call=self.call_id,
+                site=self.site,
+                did=self.did,
+                again=self._again,
+            )
         )
-        self._targets = self._way.targets(self._did, self.sip_call_id)
+        self._targets = self._way.targets(self.did, self.sip_call_id)
         self._world.later(self._patience_s, self.leave)
         self._next(FIRST_SILENCE_S)
 
@@ -93,7 +111,7 @@ class Caller:
     def _send_invite(self, attempt: int) -> None:
         if self._at is _At.CALLING and attempt == self._tries and not self._is_heard:
             branch = f"{self.sip_call_id.partition('@')[0]}.{attempt}"
-            self._send(sip.invite(self._dialog, self._number, self.site, branch))
+            self._send(sip.invite(self._dialog, self.number, self.site, branch))
 
     def _silence(self, attempt: int, *, heard: bool) -> None:
         if self._at is _At.CALLING and attempt == self._tries and self._is_heard is heard:
@@ -125,7 +143,7 @@ class Caller:
         if heard.status < FAILURE:
             self._dialog.remote = heard.first(b"to").decode()
             self._dialog.target = uri_in(heard.first(b"contact")).decode()
-            self._send(sip.request(self._dialog, "ACK", f"{self._number}.ack"))
+            self._send(sip.request(self._dialog, "ACK", f"{self._name}.ack"))
             if self._at is _At.CALLING:
                 self._at = _At.UP
                 self._target = source
@@ -149,7 +167,7 @@ class Caller:
             return
         key = heard.first(b"cseq")
         if key not in self._answers:
-            contact = f"Contact: <sip:{self._number}@198.18.11.10:5060>\r\n".encode()
+            contact = f"Contact: <sip:{self.number}@198.18.11.10:5060>\r\n".encode()
             self._answers[key] = sip.accepted(heard, contact)
         self._way.send(self._answers[key], source)
         if heard.start.startswith(b"BYE"):
@@ -161,6 +179,15 @@ class Caller:
             self._world.later(self._talk_s, self.leave)
 
     # -- the end
+
+    @property
+    def host(self) -> str:
+        """Where the edge is that was tried last, or has answered."""
+        return self._target.partition(":")[0]
+
+    def waits_at(self, host: str) -> bool:
+        """Tell whether the caller was answered by an edge of that host and has spoken to nobody."""
+        return self._at is _At.UP and not self._is_talking and self.host == host
 
     def leave(self) -> None:
         """Hang up, if there is anything to hang up."""
@@ -176,7 +203,7 @@ class Caller:
         if for_s <= 0:
             self._ended(by_caller=True)
             return
-        self._send(sip.request(self._dialog, "BYE", f"{self._number}.bye"))
+        self._send(sip.request(self._dialog, "BYE", f"{self._name}.bye"))
         self._world.later(BYE_EVERY_S, lambda: self._goodbye(for_s - BYE_EVERY_S))
 
     def _ended(self, *, by_caller: bool) -> None:

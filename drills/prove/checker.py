@@ -11,6 +11,7 @@ from drills.prove.laws_consultations import check_consultations
 from drills.prove.laws_end import check_end, check_freed
 from drills.prove.laws_order import check_order
 from drills.prove.laws_people import check_gates, check_telephones
+from drills.prove.laws_redials import check_redials
 from drills.prove.laws_silence import check_silence
 from drills.prove.laws_skills import check_skills
 from drills.prove.laws_store import check_store
@@ -24,6 +25,7 @@ LAWS = (
     check_capacity,
     check_order,
     check_silence,
+    check_redials,
     check_waiting,
     check_takeover,
     check_consultations,

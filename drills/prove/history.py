@@ -42,6 +42,8 @@ class Placed(Struct, frozen=True, kw_only=True):
     site: SiteId
     did: str
     """Which number they dialled."""
+    again: CallId | None = None
+    """The call of the same caller to the same number that came to nothing; None: they have none."""
 
 
 class Answered(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ An edge sees its own callers before the store does, and for a moment they lift o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -95,14 +95,26 @@ def line(world: World, waits: Waits, due: Due, places: Mapping[CallId, int]) -> 
 
 
 def _lifted(found: Iterable[Standing], unseen: Mapping[_Group, int]) -> list[Standing]:
-    """Lift each call to the level of those behind it in its group; `unseen` are behind all."""
+    """Lift each call to the level of those behind it in its group; `unseen` are behind all.
+
+    Where calls share a place it is open who stands behind whom: a call that was left behind, and
+    who has come again.
+    """
     best: dict[_Group, tuple[int, int]] = {}
     lifted = []
-    for each in sorted(found, key=lambda each: each.place, reverse=True):
-        least, most = best.get(each.group, (each.least, unseen.get(each.group, each.most)))
-        levels = best[each.group] = (max(each.least, least), max(each.most, most))
-        lifted.append(replace(each, least=levels[0], most=levels[1]))
+    for _, together in groupby(sorted(found, key=_behind_first), key=_behind_first):
+        sharing = list(together)
+        group = sharing[0].group
+        lowest, highest = min(each.least for each in sharing), max(each.most for each in sharing)
+        least, most = best.get(group, (lowest, unseen.get(group, highest)))
+        most = max(most, highest)
+        lifted += [replace(each, least=max(each.least, least), most=most) for each in sharing]
+        best[group] = max(least, *(each.least for each in sharing)), most
     return lifted
+
+
+def _behind_first(standing: Standing) -> tuple[_Group, int]:
+    return standing.group, -standing.place
 
 
 def is_certain(ahead: Sequence[Standing]) -> bool:

@@ -64,6 +64,12 @@ SHORT_DEATHS = tuple(
 )
 """Each edge is killed and soon back, with nothing else broken at its site."""
 
+DEATHS = tuple(
+    _fault(1.5 + 7.5 * turn, _F.KILL_EDGE, edge, 6.0)
+    for turn, edge in enumerate(("a1", "b1", "c1"))
+)
+"""Each edge is killed for long enough that who waits there dials again elsewhere."""
+
 CUT_OFF = (_fault(1.0, _F.CUT_OFF, "a", 14.0),)
 
 OF_EDGES = (
@@ -188,6 +194,24 @@ OF_EDGES = (
         line="passes over the callers of edges that live",
         laws=_by(Law.PASSED_OVER),
         kinds=(_F.WRONG_CLOCK,),
+    ),
+    Mutant(
+        name="newest_place",
+        line="gives who dials again the newest place instead of the old one",
+        laws=_by(Law.PLACE_LOST, Law.OVERTAKEN),
+        plan=DEATHS,
+    ),
+    Mutant(
+        name="place_had_twice",
+        line="lets a place be had by everybody who dials again, and not once",
+        laws=_by(Law.PLACE_TWICE),
+        plan=DEATHS,
+    ),
+    Mutant(
+        name="callers_not_known_again",
+        line="knows nobody again who has called before",
+        laws=_by(Law.PLACE_LOST),
+        plan=LONG_DEATH,
     ),
     Mutant(
         name="living_closed", line="takes every other edge for dead", laws=_by(Law.CLOSED_OF_LIVING)

@@ -25,6 +25,13 @@ from state.model import AgentId, CallId, SiteId
 
 AGAIN_S = 20.0
 """So long what an edge sends again is answered again."""
+DIALS_AGAIN, HANGS_UP, ONCE_MORE = 0.6, 0.8, 0.4
+"""Of those who hear nothing of their edge any more so many dial again; so many of these hang up
+before, and of the others the edge hears nothing: their line stays. So many dial once more..."""
+FIRST_AGAIN_S, LAST_AGAIN_S = 0.5, 16.0
+"""So soon, and so late: a dead edge's calls are closed by then."""
+ONCE_MORE_S, MOST_TIMES = 1.0, 3
+"""... after so long, and nobody more often."""
 LONGEST_CONSULTATION_S = 60.0
 """Longer than a colleague can be asked, and what comes again then."""
 
@@ -138,16 +145,56 @@ class Crowd:
     def _call(self, site: str) -> None:
         self._calling[site] += 1
         self._count += 1
-        number = f"49{self._count:08d}"
-        caller = Caller(
-            world=self._world,
-            site=SiteId(site),
-            number=number,
-            did=self._world.chance.choice(self._dids),
-            over=self._caller_over,
+        self._begin(
+            Caller(
+                world=self._world,
+                site=SiteId(site),
+                number=f"49{self._count:08d}",
+                did=self._world.chance.choice(self._dids),
+                over=self._caller_over,
+            )
         )
+
+    def _begin(self, caller: Caller) -> None:
         self._callers[caller.sip_call_id] = caller
         caller.call()
+
+    def edge_is_lost(self, site: str, for_s: float, *, to_others: bool = False) -> None:
+        """Let a site's edge be out of the callers' hearing for so long: some of them dial again.
+
+        `to_others`: only to those who have called by way of other sites.
+        """
+        host, chance = self._world.ways[site].address.partition(":")[0], self._world.chance
+        for caller in list(self._callers.values()):
+            is_cut = not to_others or caller.site != site
+            if is_cut and caller.waits_at(host) and chance.random() < DIALS_AGAIN:
+                self._dials_again_later(caller, host, min(for_s + 1.0, LAST_AGAIN_S))
+
+    def _dials_again_later(self, caller: Caller, host: str, within_s: float) -> None:
+        in_s = self._world.chance.uniform(FIRST_AGAIN_S, max(FIRST_AGAIN_S, within_s))
+        self._world.later(in_s, lambda: self._dial_again(caller, host))
+
+    def _dial_again(self, before: Caller, host: str) -> None:
+        if self.is_over or not before.waits_at(host):
+            return
+        if self._world.chance.random() < HANGS_UP:
+            before.leave()
+        self._calling[before.site] += 1
+        caller = Caller(
+            world=self._world,
+            site=before.site,
+            number=before.number,
+            did=before.did,
+            over=self._caller_over,
+            before=before,
+        )
+        self._begin(caller)
+        if caller.times < MOST_TIMES and self._world.chance.random() < ONCE_MORE:
+            self._world.later(ONCE_MORE_S, lambda: self._dial_once_more(caller))
+
+    def _dial_once_more(self, before: Caller) -> None:
+        """Let somebody who has come again, and still waits, take that line for dead, too."""
+        self._dial_again(before, before.host)
 
     def close(self) -> None:
         """Let nobody call any more, and those who wait give up."""

@@ -31,6 +31,7 @@ class Waits:
 
     def __init__(self, events: Sequence[Event]) -> None:
         self._placed: dict[str, float] = {}
+        self._again: set[str] = set()
         self._came: list[tuple[float, Placed]] = []
         self._written: dict[str, int] = {}
         """By which revision each caller got their first ticket."""
@@ -40,6 +41,8 @@ class Waits:
                 case Placed():
                     self._placed.setdefault(event.call, event.at_s)
                     self._came.append((event.at_s, event))
+                    if event.again is not None:
+                        self._again.add(event.call)
                 case Stored() if isinstance(event.value, Ticket):
                     self._written.setdefault(event.id, event.revision)
                 case TurnedAway() | CallerOver():
@@ -61,6 +64,7 @@ class Waits:
         if (
             placed_s is None
             or ticket.again_of
+            or ticket.call in self._again
             or any(
                 span.target in clocks and span.touches(placed_s, at_s, aftermath_s=_LATE_S)
                 for span in self._wrong

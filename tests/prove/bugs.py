@@ -13,6 +13,8 @@ from typing import Any
 from msgspec.structs import replace
 
 import edge.acd.eligibility
+import edge.acd.granting
+import edge.acd.heirs
 import edge.acd.index.callers
 import edge.acd.line
 import edge.acd.reservation as plans
@@ -39,7 +41,7 @@ from edge.alone.merging import Merged
 from edge.calls.journal import Left
 from state import keys
 from state.codec import encode
-from state.model import ANYBODY, Now, Scope
+from state.model import ANYBODY, Now, Scope, Ticket
 from state.store import Absent, Delete, Put
 
 _OFFER, _RECORD = f"{keys.STATE}offer/", keys.ENDED
@@ -318,6 +320,41 @@ def living_passed_over() -> None:
     put_in(edge.acd.silence.Silence, "hears", lambda *_: None)
 
 
+def newest_place() -> None:
+    """Leave whoever inherits a place at their own."""
+
+    def same(ticket: Ticket, _left: Any) -> Ticket:  # noqa: ANN401 - as it is
+        return ticket
+
+    for module in (edge.acd.heirs, edge.acd.granting):
+        put_in(module, "inheriting", same)
+
+
+def place_had_twice() -> None:
+    """Let everybody who comes again have the place, whoever has had it."""
+    left, inherited = _of(edge.acd.heirs.Heirs, "_left"), _of(edge.acd.granting, "_inherited")
+
+    def anybodys(heirs: Any, snapshot: Any, *arguments: Any) -> Any:  # noqa: ANN401 - as it is
+        return left(heirs, replace(snapshot, heirs=type(snapshot.heirs)()), *arguments)
+
+    def unasked(*arguments: Any) -> Any:  # noqa: ANN401 - as it is
+        found = inherited(*arguments)
+        rests_on = (each for each in found.rests_on if not isinstance(each, Absent))
+        return replace(found, rests_on=tuple(rests_on))
+
+    put_in(edge.acd.heirs.Heirs, "_left", anybodys)
+    put_in(edge.acd.granting, "_inherited", unasked)
+
+
+def callers_not_known_again() -> None:
+    """Find none of the calls of a number that wait at other edges."""
+
+    def none(_numbers: Any, _caller: str, _did: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as it is
+        return ()
+
+    put_in(edge.acd.heirs.Numbers, "waiting", none)
+
+
 def living_closed() -> None:
     """Take all others for dead, without asking the store."""
 
@@ -457,6 +494,9 @@ BUGS: dict[str, Callable[[], None]] = {
         life_without_lease,
         dead_left_alone,
         living_passed_over,
+        newest_place,
+        place_had_twice,
+        callers_not_known_again,
         living_closed,
         journal_forgotten,
         held_back_for_good,

@@ -58,7 +58,7 @@ from state.model import (
     TicketState,
 )
 
-SIP = {"a1": "198.18.1.10:5081", "b1": "198.18.2.10:5081"}
+SIP = {f"{site}1": f"198.18.{n}.10:5081" for n, site in enumerate("abc", 1)}
 TALK, TECH = SkillId("talk"), SkillId("tech")
 LANGUAGE = "language"
 BOTH = {TALK: 5, TECH: 5}
@@ -235,11 +235,24 @@ class Tale:
         return self.gets(call, agent)
 
     def arrives(
-        self, call: str, *, holder: str = "a1", priority: int | None = None, queue: str = "q"
+        self,
+        call: str,
+        *,
+        holder: str = "a1",
+        priority: int | None = None,
+        queue: str = "q",
+        again: str = "",
     ) -> Ticket:
-        """Let a caller arrive; return the ticket that is due: of the queue's priority, usually."""
+        """Let a caller arrive; return the ticket that is due: of the queue's priority, usually.
+
+        `again`: their call before, which came to nothing.
+        """
         rules = next(each for each in QUEUES if each.id == queue)
-        self.note(Placed(at_s=self.now(), call=call_id(call), site=SiteId("a"), did=queue))
+        before = call_id(again) if again else None
+        placed = Placed(
+            at_s=self.now(), call=call_id(call), site=SiteId("a"), did=queue, again=before
+        )
+        self.note(placed)
         self.note(Answered(at_s=self.now(), call=call_id(call), edge=SIP[holder]))
         return Ticket(
             call=call_id(call),
@@ -274,6 +287,10 @@ class Tale:
         """Return the write of a ticket, and remember it."""
         self._tickets[ticket.call] = ticket
         return Kind.TICKET, ticket.call, ticket
+
+    def ticket_of(self, call: str) -> Ticket:
+        """Return a call's ticket as it was written last."""
+        return self._tickets[call]
 
     def offer_of(self, call: str, agent: str) -> Offer:
         """Return an offer as it is made."""

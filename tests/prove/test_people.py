@@ -250,3 +250,49 @@ def test_a_consultation_that_is_answered_too_late_is_acknowledged_and_hung_up() 
     assert not any(isinstance(event, ConsultationUp) for event in stage.noted)
     stage.crowd.take("a", bye.answer(b"200 OK"), EDGE)
     assert any(isinstance(event, ConsultationOver) for event in stage.noted)
+
+
+def _answer_all(stage: Stage, known: dict[bytes, Heard]) -> None:
+    """Let the edge answer all callers of site a that are not known yet."""
+    for invite in stage.requests("INVITE"):
+        if invite.call_id not in known:
+            known[invite.call_id] = invite
+            stage.crowd.take("a", invite.answer(b"200 OK", CONTACT, BODY, tag=b"edge"), EDGE)
+
+
+def test_some_whose_edge_is_lost_dial_again_from_the_same_number_and_some_twice() -> None:
+    stage, known = Stage(), dict[bytes, Heard]()
+    stage.crowd.wanted = 30
+    stage.crowd.fill()
+    _answer_all(stage, known)
+    talks = next(iter(known))
+    ack = b"ACK sip:c@1.1.1.1 SIP/2.0\r\nCall-ID: " + talks + b"\r\nContent-Length: 0\r\n\r\n"
+    stage.crowd.take("a", ack, EDGE)
+    stage.crowd.wanted = 0
+    stage.crowd.edge_is_lost("a", 5.0)
+    for _ in range(90):
+        stage.pass_time(stage.now_s + 0.1)
+        _answer_all(stage, known)
+    placed = {event.call: event for event in stage.noted if isinstance(event, Placed)}
+    before = {event.call: placed[event.again] for event in placed.values() if event.again}
+    assert all(placed[call].did == old.did for call, old in before.items())
+    times = Counter(_number(invite) for invite in known.values())
+    assert set(times.values()) == {1, 2, 3}
+    assert sum(times.values()) == 30 + len(before)
+    assert times[_number(known[talks])] == 1
+
+
+def _number(invite: Heard) -> bytes:
+    """Return who calls."""
+    return invite.first(b"from").partition(b";")[0]
+
+
+def test_nobody_dials_again_who_hears_their_edge_by_way_of_its_own_site() -> None:
+    stage, known = Stage(), dict[bytes, Heard]()
+    stage.crowd.wanted = 30
+    stage.crowd.fill()
+    _answer_all(stage, known)
+    stage.crowd.wanted = 0
+    stage.crowd.edge_is_lost("a", 5.0, to_others=True)
+    stage.pass_time(9.0)
+    assert not any(isinstance(event, Placed) and event.again for event in stage.noted)

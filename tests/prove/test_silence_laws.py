@@ -10,8 +10,8 @@ from drills.prove.history import FaultKind
 from drills.prove.laws_silence import count_passed_over
 from drills.prove.violations import Law
 from edge.acd.match import PASSED_OVER
-from state.keys import Kind
-from state.model import CallId, Heir, Outcome
+from state.model import Outcome
+from tests.prove.comings import comes, inherits
 from tests.prove.histories import NOBODY, Tale
 
 NEXT = {"c1": str(PASSED_OVER)}
@@ -120,11 +120,13 @@ def again(
 ) -> list[Law]:
     """Let the first caller, of b1, come to a1 again as the third; one of a1's gets the agent."""
     tale = broken(FaultKind.KILL_EDGE, "b1")
-    tale.waits("c1", holder="b1", caller="+49")
+    place = tale.waits("c1", holder="b1", caller="+49")
     tale.waits("c2", caller="+1")
     seen = tale.waits("c3", caller=caller, again_of=again_of)
     if had:
-        seen = tale.store((Kind.HEIR, "c1", Heir(call=CallId("c1"), heir=CallId("c0"))))
+        tale.presence("a02")
+        comes(tale, "c0", again_of="c1")
+        seen = inherits(tale, "c0", "c1", place, "a02")
     tale.now(3.0)
     tale.gets(first, "a01")
     tale.talks(first)
@@ -149,3 +151,15 @@ def test_nobody_else_is(how: dict[str, Any]) -> None:
 
 def test_while_the_edge_is_not_said_to_be_silent_each_has_their_own_place() -> None:
     assert again(asked={}, first="c2") == [Law.OVERTAKEN]
+
+
+def test_whether_the_old_call_lifts_who_stands_at_its_place_is_open() -> None:
+    tale = broken(FaultKind.KILL_EDGE, "b1")
+    tale.waits("c1", holder="b1", caller="+49", queue="ages", waited_s=9.0)
+    tale.waits("c2", caller="+49", queue="ages", again_of="c1")
+    seen = tale.waits("c3", priority=1)
+    tale.now(3.0)
+    tale.gets("c3", "a01")
+    tale.talks("c3")
+    tale.ends("c3", Outcome.ANSWERED, decided_at=seen, asked=NEXT)
+    assert tale.laws() == []

@@ -1,0 +1,224 @@
+"""Callers who dial again: the old place is theirs, once, and nobody else's."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from drills.prove.history import FaultKind
+from drills.prove.laws_redials import check_redials
+from drills.prove.violations import Law
+from state.model import AgentId, TicketState
+from tests.prove.comings import CALLER, comes, has_back, inherits, is_lost
+from tests.prove.histories import RELAXED_S, TALK, TECH, Tale
+
+LATE_S = 3.5
+"""Later than everybody has seen what was written, and a place is given back."""
+
+
+def laws(tale: Tale) -> list[Law]:
+    """Return what this law alone finds."""
+    return [each.law for each in check_redials(tale.events)]
+
+
+def left_behind() -> tuple[Tale, int]:
+    """Return a tale with a caller whose edge, b1, was killed, and where they stand."""
+    tale = Tale("a01", "a02", edges="a1 b1 c1")
+    place = comes(tale, "c1", holder="b1")
+    tale.now(LATE_S)
+    tale.breaks(FaultKind.KILL_EDGE, "b1")
+    return tale, place
+
+
+def dead() -> tuple[Tale, int]:
+    """Return a tale in which that caller's call was closed, and left its place."""
+    tale, place = left_behind()
+    tale.dies("b1")
+    is_lost(tale, "c1", place)
+    return tale, place
+
+
+# -- while the old call still stands
+
+
+def test_an_heir_has_the_old_place() -> None:
+    tale, place = left_behind()
+    comes(tale, "c2", again_of="c1", again="c1")
+    inherits(tale, "c2", "c1", place)
+    assert tale.laws() == []
+
+
+@pytest.mark.parametrize("stands", [None, 99], ids=["their own", "another"])
+def test_an_heir_with_any_other_place_has_lost_it(stands: int | None) -> None:
+    tale, _ = left_behind()
+    comes(tale, "c2", again_of="c1", again="c1")
+    inherits(tale, "c2", "c1", stands)
+    assert laws(tale) == [Law.PLACE_LOST]
+
+
+def test_a_place_has_one_heir() -> None:
+    tale, place = left_behind()
+    comes(tale, "c2", again_of="c1", again="c1")
+    comes(tale, "c3", again_of="c1", again="c2", holder="c1")
+    inherits(tale, "c2", "c1", place)
+    inherits(tale, "c3", "c1", place, "a02")
+    assert laws(tale) == [Law.PLACE_TWICE]
+
+
+def test_an_heir_leaves_the_place_to_their_own_next_call() -> None:
+    tale, place = left_behind()
+    comes(tale, "c2", again_of="c1", again="c1")
+    inherits(tale, "c2", "c1", place)
+    comes(tale, "c3", again_of="c1 c2", again="c2", holder="c1")
+    inherits(tale, "c3", "c2", place, "a02")
+    assert laws(tale) == []
+
+
+def test_only_the_same_caller_inherits() -> None:
+    tale, place = left_behind()
+    comes(tale, "c2", again_of="c1", caller="+1")
+    inherits(tale, "c2", "c1", place)
+    assert laws(tale) == [Law.FALSE_PLACE]
+
+
+def test_nobody_inherits_of_a_call_of_their_own_edge() -> None:
+    tale, place = left_behind()
+    comes(tale, "c2", again_of="c1", again="c1", holder="b1")
+    inherits(tale, "c2", "c1", place)
+    assert laws(tale) == [Law.FALSE_PLACE]
+
+
+def test_nobody_inherits_of_one_who_came_later() -> None:
+    tale, _ = left_behind()
+    comes(tale, "c2", again_of="c3")
+    later = comes(tale, "c3", holder="b1")
+    inherits(tale, "c2", "c3", later)
+    assert laws(tale) == [Law.FALSE_PLACE]
+
+
+def test_nobody_inherits_of_a_call_that_talks() -> None:
+    tale, place = left_behind()
+    talks = replace(tale.ticket_of("c1"), state=TicketState.CONNECTED, agent=AgentId("a02"))
+    tale.store(tale.ticket(talks))
+    comes(tale, "c2", again_of="c1", again="c1")
+    inherits(tale, "c2", "c1", place)
+    assert laws(tale) == [Law.FALSE_PLACE]
+
+
+def test_nobody_inherits_of_a_call_that_is_over() -> None:
+    tale, place = left_behind()
+    comes(tale, "c2", again_of="c1", again="c1")
+    tale.ends("c1")
+    inherits(tale, "c2", "c1", place)
+    assert laws(tale) == [Law.FALSE_PLACE]
+
+
+def test_both_calls_of_a_caller_may_have_an_agent_if_their_edge_wakes_up() -> None:
+    tale, place = left_behind()
+    comes(tale, "c2", again_of="c1", again="c1")
+    inherits(tale, "c2", "c1", place)
+    tale.mends(FaultKind.KILL_EDGE, "b1")
+    tale.gets("c1", "a02")
+    assert tale.laws() == []
+
+
+def test_who_dials_again_is_known_again() -> None:
+    tale, _ = left_behind()
+    comes(tale, "c2", again="c1")
+    assert laws(tale) == [Law.PLACE_LOST]
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        (FaultKind.LATE_EVENTS, "a1"),
+        (FaultKind.CUT_ONE_WAY, "b>a"),
+        (FaultKind.KILL_ETCD, "c"),
+    ],
+)
+def test_whether_they_are_is_open_where_the_edge_may_not_have_seen_it(
+    kind: FaultKind, target: str
+) -> None:
+    tale, _ = left_behind()
+    tale.breaks(kind, target)
+    comes(tale, "c2", again="c1")
+    assert laws(tale) == []
+
+
+def test_it_is_open_too_if_the_old_call_was_written_a_moment_ago() -> None:
+    tale, _ = left_behind()
+    tale.store(tale.ticket(tale.ticket_of("c1")))
+    comes(tale, "c2", again="c1")
+    assert laws(tale) == []
+
+
+# -- when it was closed
+
+
+def test_who_comes_again_has_the_place_that_was_left() -> None:
+    tale, place = dead()
+    comes(tale, "c2", again="c1")
+    has_back(tale, "c2", "c1", place)
+    assert tale.laws() == []
+
+
+def test_what_was_waited_before_counts_with_what_is_waited_now() -> None:
+    tale = Tale(edges="a1 b1")
+    tale.can("a01", {TECH: 2, TALK: 5})
+    tale.presence("a01")
+    place = comes(tale, "c1", holder="b1", queue="tech")
+    tale.dies("b1")
+    is_lost(tale, "c1", place)
+    comes(tale, "c2", again="c1", queue="tech")
+    has_back(tale, "c2", "c1", place, waited_s=RELAXED_S - 0.1)
+    tale.now(0.3)
+    tale.gets("c2", "a01")
+    assert Law.UNSKILLED not in tale.laws()
+
+
+def test_nobody_waits_beside_their_place_for_long() -> None:
+    tale, _ = dead()
+    comes(tale, "c2", again="c1")
+    tale.now(LATE_S)
+    tale.gets("c2", "a01")
+    assert laws(tale) == [Law.PLACE_LOST]
+
+
+def test_it_may_come_after_an_agent_who_is_free_at_once() -> None:
+    tale, _ = dead()
+    comes(tale, "c2", again="c1")
+    tale.gets("c2", "a01")
+    assert laws(tale) == []
+
+
+def test_a_place_that_an_heir_has_had_is_not_given_back() -> None:
+    tale, place = left_behind()
+    comes(tale, "c2", again_of="c1", again="c1")
+    inherits(tale, "c2", "c1", place)
+    comes(tale, "c3", again_of="c1", again="c2", holder="c1")
+    is_lost(tale, "c1", place)
+    has_back(tale, "c3", "c1", place)
+    assert laws(tale) == [Law.PLACE_TWICE]
+
+
+def test_a_place_that_was_left_is_its_callers() -> None:
+    tale, place = dead()
+    comes(tale, "c2", caller="+1")
+    has_back(tale, "c2", "c1", place)
+    assert laws(tale) == [Law.FALSE_PLACE]
+
+
+@pytest.mark.parametrize(("after_s", "is_late"), [(590.0, False), (700.0, True)])
+def test_a_place_is_kept_for_ten_minutes(after_s: float, *, is_late: bool) -> None:
+    tale, place = dead()
+    tale.now(after_s)
+    comes(tale, "c2", again="c1")
+    has_back(tale, "c2", "c1", place)
+    assert laws(tale) == [Law.FALSE_PLACE] * is_late
+
+
+def test_a_place_that_nobody_left_is_nobodys() -> None:
+    tale = Tale("a01")
+    comes(tale, "c1")
+    tale.store(tale.ticket(replace(tale.ticket_of("c1"), place=1, caller=CALLER)))
+    assert laws(tale) == [Law.FALSE_PLACE]
