@@ -155,6 +155,8 @@ class Call(Struct, frozen=True, kw_only=True):
     exchange: Exchange = Exchange.NONE
     owed_sdp: bytes | None = None
     """To be offered to the caller once the open exchange is over."""
+    is_offer_needed: bool = True
+    """Whether the caller has to accept what was last offered, or is owed, to hear anybody."""
     is_media_moving: bool = False
     """Between RequeueMedia and MediaRequeued."""
     is_joined: bool = False

@@ -222,6 +222,8 @@ class MediaJoined(Struct, frozen=True, kw_only=True):
 
     attempt: Attempt
     sdp: bytes
+    is_needed: bool = True
+    """Whether the two do not hear each other before the caller has accepted that."""
 
 
 class AgentMediaRefused(Struct, frozen=True, kw_only=True):
@@ -234,6 +236,8 @@ class MediaRequeued(Struct, frozen=True, kw_only=True):
     """`RequeueMedia` is done: music plays, `sdp` is for the caller's re-INVITE."""
 
     sdp: bytes
+    is_needed: bool = True
+    """Whether the caller does not hear it before they have accepted that."""
 
 
 class MediaLost(Struct, frozen=True, kw_only=True):

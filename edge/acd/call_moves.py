@@ -22,6 +22,7 @@ from state.model import Decision, Now, Outcome, WorkEnd
 
 _NOT_ACCEPTABLE = 488
 _PENDING = 491
+_GONE = frozenset({408, 481})
 _NO_ANSWER = 408
 
 
@@ -144,7 +145,8 @@ def media_joined(call: Call, event: ev.MediaJoined, now: Now) -> Step:
     """Tell the caller's telephone where the agent is."""
     if not parts.is_present(call, event.attempt):
         return call, ()
-    return parts.offer_to_caller(replace(call, is_joined=True, joined_at=now), event.sdp)
+    call = replace(call, is_joined=True, joined_at=now)
+    return parts.offer_to_caller(call, event.sdp, is_needed=event.is_needed)
 
 
 def agent_media_refused(call: Call, event: ev.AgentMediaRefused, now: Now) -> Step:
@@ -157,7 +159,8 @@ def agent_media_refused(call: Call, event: ev.AgentMediaRefused, now: Now) -> St
 
 def media_requeued(call: Call, event: ev.MediaRequeued, _now: Now) -> Step:
     """Tell the caller's telephone where the music is."""
-    return parts.offer_to_caller(replace(call, is_media_moving=False), event.sdp)
+    call = replace(call, is_media_moving=False)
+    return parts.offer_to_caller(call, event.sdp, is_needed=event.is_needed)
 
 
 def agent_left(call: Call, event: ev.AgentEnded, now: Now) -> Step:
@@ -197,16 +200,27 @@ def caller_reinvited(call: Call, event: ev.CallerReinvited, now: Now) -> Step:
     settled: tuple[ef.Effect, ...] = ()
     if event.sdp is not None:
         settled = (ef.SettleMedia(side=Side.CALLER, sdp=event.sdp),)
-    call, owed = parts.exchange_over(replace(call, hears_nothing=False))
+    call, effects = _offer_over(replace(call, hears_nothing=False), now)
+    return call, (*settled, *effects)
+
+
+def caller_reinvite_refused(call: Call, event: ev.CallerReinviteRefused, now: Now) -> Step:
+    """Go on with the session as it was (RFC 3261 §14.1), if the caller is where the audio is.
+
+    Or is to be offered something newer; end else, or if they are gone (§12.2.1.2).
+    """
+    is_superseded = call.owed_sdp is not None or call.is_media_moving
+    is_deaf = call.hears_nothing or (call.is_offer_needed and not is_superseded)
+    if event.status in _GONE or is_deaf:
+        return end(call, Outcome.LOST, "reinvite_refused", now)
+    return _offer_over(call, now)
+
+
+def _offer_over(call: Call, now: Now) -> Step:
+    call, owed = parts.exchange_over(call)
     if call.state is State.JOINING and call.is_joined and call.exchange is Exchange.NONE:
-        call, connected = parts.connected(call, now, now)
-        return call, (*settled, *connected)
-    return call, (*settled, *owed)
-
-
-def caller_reinvite_refused(call: Call, _event: ev.CallerReinviteRefused, now: Now) -> Step:
-    """End: the caller cannot be brought to where the audio is."""
-    return end(call, Outcome.LOST, "reinvite_refused", now)
+        return parts.connected(call, now, now)
+    return call, owed
 
 
 def offer_made(call: Call, event: ev.OfferMade, _now: Now) -> Step:

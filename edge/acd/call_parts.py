@@ -260,8 +260,9 @@ def end_agent(call: Call, reason: str) -> Step:
             return call, (ef.HangUpAgent(attempt=attempt, reason=reason),)
 
 
-def offer_to_caller(call: Call, sdp: bytes) -> Step:
+def offer_to_caller(call: Call, sdp: bytes, *, is_needed: bool) -> Step:
     """Offer the caller a changed session, now or once the open exchange is over."""
+    call = replace(call, is_offer_needed=is_needed)
     if call.exchange is not Exchange.NONE:
         return replace(call, owed_sdp=sdp), ()
     return replace(call, exchange=Exchange.OURS), (ef.ReinviteCaller(sdp=sdp),)
@@ -271,7 +272,9 @@ def exchange_over(call: Call) -> Step:
     """Close the exchange on the caller's leg; begin the one that is owed."""
     owed = call.owed_sdp
     call = replace(call, exchange=Exchange.NONE, owed_sdp=None)
-    return (call, ()) if owed is None else offer_to_caller(call, owed)
+    if owed is None:
+        return call, ()
+    return offer_to_caller(call, owed, is_needed=call.is_offer_needed)
 
 
 def their_offer_over(call: Call, side: Side, reply: ef.Effect) -> Step:

@@ -28,6 +28,7 @@ from edge.media.errors import (
     SdpError,
 )
 from edge.media.facing import standing_answer
+from edge.media.pinned import is_served
 from edge.media.plan import AGENT, CALLER, Party
 from edge.media.relay import Relay
 from edge.media.rtpengine.engine import FOREVER
@@ -82,6 +83,8 @@ class CallMedia:
         """Whose offer has been cancelled while it was with the relay."""
         self._told: dict[Side, bytes] = {}
         """What each side was last told."""
+        self._stands = b""
+        """What the caller goes by: they have accepted it."""
         self._is_joined = False
         self._is_forgotten = False
         """By a relay of before: what the caller was told is of ports that are no more."""
@@ -139,6 +142,7 @@ class CallMedia:
         self._is_forgotten = is_forgotten
         self._said.update(said)
         self._told.update(told)
+        self._stands = told.get(Side.CALLER, b"")
         self._is_joined = is_joined
 
     async def carry_out(self, effect: MediaEffect) -> ev.Event | None:
@@ -167,9 +171,11 @@ class CallMedia:
                 self._told[Side.AGENT] = sdp
                 return ev.AgentMediaReady(attempt=attempt, sdp=sdp)
             case fx.JoinMedia(attempt=attempt, sdp=sdp):
-                return ev.MediaJoined(attempt=attempt, sdp=await self._join(sdp))
+                told = await self._join(sdp)
+                return ev.MediaJoined(attempt=attempt, sdp=told, is_needed=self._needs(told))
             case fx.RequeueMedia():
-                return ev.MediaRequeued(sdp=await self._requeue())
+                told = await self._requeue()
+                return ev.MediaRequeued(sdp=told, is_needed=self._needs(told))
             case fx.SettleMedia(side=side, sdp=sdp):
                 await self._settle(side, sdp)
                 return None
@@ -187,8 +193,12 @@ class CallMedia:
         else:
             self._said[Side.CALLER] = sdp
             told = await self._engine.hold_caller(self._call, sdp, is_new=True)
-        self._told[Side.CALLER] = told
+        self._told[Side.CALLER] = self._stands = told
         return told
+
+    def _needs(self, told: bytes) -> bool:
+        """Whether the caller has to accept this to hear who is there, and to be heard."""
+        return not is_served(self._said.get(Side.CALLER, b""), self._stands, told)
 
     async def _play(self, prompt: fx.Prompt) -> None:
         self.spoken_s = 0.0
@@ -316,6 +326,8 @@ class CallMedia:
                 await self._renegotiate(side, said)
                 # They were never told otherwise.
                 self._told[side] = told
+                if side is Side.CALLER:
+                    self._stands = told
             return ev.RenegotiationFailed(side=side)
         finally:
             self._withdrawn.discard(side)
@@ -346,6 +358,7 @@ class CallMedia:
         self._said[side] = sdp
         self._told[side] = told
         if side is Side.CALLER:
+            self._stands = told
             self._is_forgotten = False
         return told
 

@@ -98,6 +98,12 @@ def audio(sdp: bytes) -> Section:
     return sections[first_usable(sections)]
 
 
+def codecs(section: Section) -> list[tuple[str, str]]:
+    """Return its formats and encodings, the preferred first, but for events (RFC 4733)."""
+    named = ((item, section.encodings.get(item, "")) for item in section.formats)
+    return [each for each in named if each[1] != _EVENTS]
+
+
 def keys_apart(sdp: bytes) -> bool:
     """Tell whether its writer keys digits as events of their own (RFC 4733), beside the audio."""
     try:

@@ -143,3 +143,82 @@ def test_a_caller_who_refuses_the_reinvite_is_let_go_properly() -> None:
     stage.check_ended()
     assert stage.outcome == (Outcome.LOST, "reinvite_refused")
     assert stage.closed[0].part == WITHDRAWN
+
+
+# ---- refusals that leave the session as it was (RFC 3261 §14.1) ---------------------------------
+
+
+def _refused(stage: Stage, status: int = 488) -> None:
+    assert stage.offer_open is Side.AGENT
+    stage.offer_open = None
+    stage.deliver(ev.CallerReinviteRefused(status=status))
+
+
+def _told(stage: Stage, event: ev.MediaJoined | ev.MediaRequeued) -> None:
+    """Let the relay do what was asked of it, and say this."""
+    stage.media.popleft()
+    stage.deliver(event)
+
+
+@pytest.mark.parametrize("status", [488, 415, 500, 603])
+def test_a_caller_who_refuses_what_they_need_not_know_talks_all_the_same(status: int) -> None:
+    stage = at(State.JOINING)
+    _told(stage, ev.MediaJoined(attempt=FIRST, sdp=SDP, is_needed=False))
+    _refused(stage, status)
+    assert stage.is_in(State.CONNECTED)
+    stage.caller_ends(By.THEM)
+    stage.end()
+    stage.check_ended()
+    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")
+
+
+@pytest.mark.parametrize("status", [408, 481])
+def test_a_refusal_that_says_that_nobody_is_there_ends_the_call(status: int) -> None:
+    stage = at(State.JOINING)
+    _told(stage, ev.MediaJoined(attempt=FIRST, sdp=SDP, is_needed=False))
+    _refused(stage, status)
+    stage.end()
+    assert stage.outcome == (Outcome.LOST, "reinvite_refused")
+
+
+def _put_back() -> Stage:
+    """Return a call whose agent has left as the caller's re-INVITE is under way."""
+    stage = at(State.JOINING)
+    stage.relay()
+    stage.agent_ends(FIRST, By.THEM)
+    while not isinstance(stage.media[0], ef.RequeueMedia):
+        stage.relay()
+    return stage
+
+
+def test_a_refusal_of_what_is_past_is_none_while_the_relay_brings_the_caller_back() -> None:
+    stage = _put_back()
+    _refused(stage)
+    assert stage.is_in(State.QUEUED)
+    stage.relay()
+    assert stage.log[-1] == ef.ReinviteCaller(sdp=SDP)
+    stage.caller_accepts()
+    assert stage.call.is_waiting
+
+
+@pytest.mark.parametrize("is_needed", [False, True])
+def test_after_a_refusal_what_is_owed_is_offered(*, is_needed: bool) -> None:
+    stage = _put_back()
+    _told(stage, ev.MediaRequeued(sdp=SDP, is_needed=is_needed))
+    _refused(stage)
+    assert stage.log[-1] == ef.ReinviteCaller(sdp=SDP)
+    _refused(stage)
+    assert stage.is_in(State.ENDING if is_needed else State.QUEUED)
+    stage.end()
+    cause = "reinvite_refused" if is_needed else "caller_hung_up"
+    assert stage.outcome[1] == cause
+
+
+def test_who_refuses_music_that_they_need_not_be_told_of_is_rung_for_again() -> None:
+    stage = _put_back()
+    _told(stage, ev.MediaRequeued(sdp=SDP, is_needed=False))
+    _refused(stage)
+    _refused(stage)
+    stage.bring_to(State.CONNECTED)
+    stage.end()
+    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")

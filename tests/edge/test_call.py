@@ -171,6 +171,34 @@ async def test_a_caller_who_will_not_be_re_invited_is_let_go_and_so_is_the_agent
         assert work.value.end is WorkEnd.WITHDRAWN
 
 
+@pytest.mark.parametrize(("codec", "is_served"), [(b"0", True), (b"8", False)])
+@in_virtual_time
+async def test_who_refuses_the_re_invite_talks_if_the_relay_and_the_codecs_let_them(
+    codec: bytes, *, is_served: bool
+) -> None:
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        a1.media.is_pinned = True
+        sdp = CALLER_SDP.replace(b"RTP/AVP 0", b"RTP/AVP 0 8")
+        theirs = a1.sip.arrive("15550001", sdp=sdp)
+        await until(lambda: a1.state_of(theirs) == "queued", "answered")
+        a1.sip.acknowledge(theirs)
+        ours = await a1.rung("ann")
+        agent = sdp.replace(b"192.0.2.1", b"192.0.2.2").replace(b"RTP/AVP 0 8", b"RTP/AVP " + codec)
+        a1.sip.pick_up(ours, agent)
+        await until(lambda: a1.sip.open[theirs].our_offer is not None, "re-invited")
+        a1.sip.refuse_ours(theirs)
+        assert (a1.state_of(theirs) == "connected") is is_served
+        await asyncio.sleep(5)
+        if is_served:
+            a1.sip.hang_up(theirs)
+        await _end(made, a1)
+        record = await made.record(a1, theirs)
+        expected = (Outcome.ANSWERED, "caller_hung_up")
+        lost = (Outcome.LOST, "reinvite_refused")
+        assert (record.outcome, record.cause) == (expected if is_served else lost)
+
+
 @in_virtual_time
 async def test_a_hold_that_is_cancelled_puts_the_media_back() -> None:
     async with center("ann") as made:

@@ -130,6 +130,8 @@ class TroubledMedia(DirectMedia):
         self.released: list[str] = []
         self.packets = 0
         """Had of the agent of every call."""
+        self.is_pinned = False
+        """Callers are told one place, whoever is behind it, as by a relay that holds their port."""
         self.silences: list[bool] = []
         self.held_back: list[str] = []
         """Calls of which that was said; the agent's description has to be said after it."""
@@ -207,7 +209,8 @@ class TroubledMedia(DirectMedia):
         """Send the agent what the caller says."""
         await self._step("join")
         self.agents[call] = agent_sdp
-        return await super().join(call, agent_sdp, agent=agent)
+        told = await super().join(call, agent_sdp, agent=agent)
+        return at_discard_port(told) if self.is_pinned else told
 
     async def relay_offer(self, call: str, sender: Party, receiver: Party, sdp: bytes) -> bytes:
         """Hand it on; an agent who offers may have moved."""

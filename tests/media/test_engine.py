@@ -18,6 +18,7 @@ from edge.media.errors import (
     UnknownCall,
 )
 from edge.media.facing import standing_answer
+from edge.media.pinned import is_served
 from edge.media.rtpengine import AGENT, CALLER, FOREVER, MediaEngine, Party
 from edge.media.sdp import Direction, audio, keys_apart, with_events
 from edge.phone.rtp import RtpClock
@@ -156,11 +157,28 @@ async def test_agent_and_caller_hear_each_other_and_no_music(
 async def test_caller_who_ignores_the_reinvite_is_heard_and_hears(
     engine: MediaEngine, people: Cast
 ) -> None:
-    await wait_in_queue(engine, people.caller)
-    offer = await engine.offer_to_agent("k", people.caller.sdp)
-    await engine.join("k", people.agent.session.answer(offer))
+    caller = people.caller
+    told = await wait_in_queue(engine, caller)
+    offer = await engine.offer_to_agent("k", caller.sdp)
+    now = await engine.join("k", people.agent.session.answer(offer))
     people.agent.talk_to(offer)
-    await hear_each_other(people.caller, people.agent)
+    await hear_each_other(caller, people.agent)
+    assert is_served(caller.sdp, told, now)
+    back = await engine.hold_caller("k", caller.sdp)
+    await engine.drop_agent("k")
+    await engine.play("k", PROMPTS / "music.wav", times=FOREVER)
+    await hears_music(caller)
+    assert is_served(caller.sdp, told, back)
+
+
+async def test_caller_who_has_to_change_codecs_is_not_taken_for_served(
+    engine: MediaEngine, people: Cast
+) -> None:
+    told = await wait_in_queue(engine, people.caller)
+    agent = people.add("agent with A-law", payload_types=(8,))
+    offer = await engine.offer_to_agent("k", people.caller.sdp)
+    now = await engine.join("k", agent.session.answer(offer))
+    assert not is_served(people.caller.sdp, told, now)
 
 
 async def test_ringing_agent_does_not_disturb_the_music_and_is_not_heard(
