@@ -28,6 +28,9 @@ SUPPORTED_LINE = "Supported: 100rel, timer\r\n"
 ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY"
 KNOWN_METHODS = frozenset(ALLOWED.split(", ")) | {"REGISTER", "SUBSCRIBE", "MESSAGE", "PUBLISH"}
 
+MOST_PROOFS = 3
+"""How often a request says who we are. A nonce may run out (`stale`) as it is used, not always."""
+
 Done = Callable[[Leg, ClientTransaction, Response | None], None]
 """What to do with the final response to a request within a dialog; None: none came."""
 
@@ -161,7 +164,7 @@ class Core:
         content_type: str = "application/sdp",
         timeout_s: float | None = None,
     ) -> ClientTransaction:
-        """Send a request in a dialog, meet one challenge, call `done` with the final response.
+        """Send a request in a dialog, meet its challenges, call `done` with the final response.
 
         `timeout_s` in place of timer F.
         """
@@ -192,7 +195,7 @@ class Core:
             peer.dialog = replace(peer.dialog, local_seq=peer.dialog.local_seq + 1)
             again = replace(retry, cseq=peer.dialog.local_seq)
             following = self.transactions.request(again, transaction.peer, self.now, on_response)
-            following.authorised = True
+            following.proofs = transaction.proofs + 1
             self._expire(following, timeout_s)
 
         first = self.transactions.request(request, dialog.next_hop, self.now, on_response)
@@ -314,11 +317,16 @@ class Core:
         response: Response | None,
         credentials: tuple[str, str] | None,
     ) -> Outgoing | None:
-        """Return the request with proof of who we are, if it was refused for want of that."""
+        """Return the request with proof of who we are, if it was refused for want of that.
+
+        None when that is in vain: what was proved was not believed, or was stale once too often.
+        """
         if response is None or response.status not in (401, 407) or credentials is None:
             return None
         challenge = challenge_in(response)
-        if challenge is None or (transaction.authorised and not challenge.is_stale):
+        if challenge is None or transaction.proofs >= MOST_PROOFS:
+            return None
+        if transaction.proofs and not challenge.is_stale:
             return None
         request = transaction.request
         line = proof(challenge, credentials, request.method, request.uri, self.token())

@@ -89,7 +89,7 @@ class Outside:
             if again is not None:
                 again = replace(again, cseq=again.cseq + 1)
                 following = core.transactions.request(again, next_hop, core.now, on_response)
-                following.authorised = True
+                following.proofs = transaction.proofs + 1
                 self._limit(following, timeout_s)
                 return
             core.events.append(_reported(transaction_id, response))

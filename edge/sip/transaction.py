@@ -265,7 +265,7 @@ class Transaction:
 class ClientTransaction(Transaction):
     """A request of ours and what may come back."""
 
-    __slots__ = ("acks", "authorised", "on_response", "request", "via")
+    __slots__ = ("acks", "on_response", "proofs", "request", "via")
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a transaction is made of
         self,
@@ -281,7 +281,8 @@ class ClientTransaction(Transaction):
         self.via = via
         self.on_response = on_response
         """Called with each response, or with None when none came in time."""
-        self.authorised = False
+        self.proofs = 0
+        """How many times this request has been sent with proof of who we are, counting this one."""
         self.acks: dict[str, tuple[bytes, Address]] = {}
         """By To tag, the ACK that each 2xx got, to be sent again when the 2xx comes again."""
 

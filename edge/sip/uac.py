@@ -251,7 +251,7 @@ class Uac:
             return False
         retry = self._core.authorised(transaction, response, leg.credentials)
         if retry is not None:
-            self._send(leg, plan, retry).authorised = True
+            self._send(leg, plan, retry).proofs = transaction.proofs + 1
             return True
         if response.status == 422 and plan.session_expires_s is not None:  # noqa: PLR2004
             try:
