@@ -54,7 +54,10 @@ class IncomingInvite(Struct, frozen=True, kw_only=True):
 
 
 class Confirmed(Struct, frozen=True, kw_only=True):
-    """The ACK to our 2xx came. `sdp` is the answer to our offer when the offer was late."""
+    """The ACK to our 2xx came. `sdp` is the answer to our offer when the offer was late.
+
+    None then: they gave no answer, and have not hung up since either, as who cancels does.
+    """
 
     leg: LegId
     sdp: bytes | None

@@ -56,6 +56,8 @@ class LegTimer(Enum):
     NO_PRACK = auto()
     KEEP_RINGING = auto()
     """Our 1xx is repeated each minute (RFC 3261 §13.3.1.1)."""
+    NO_ANSWER = auto()
+    """Their ACK brought no answer to the offer in our 2xx; their BYE may be on its way."""
     CANCEL_LOST = auto()
     """A cancelled INVITE that nobody ends is over after 64*T1 (RFC 3261 §9.1), or sooner."""
     SESSION = auto()

@@ -6,6 +6,7 @@ What happens within an established call is in `within`; a 2xx to a re-INVITE is 
 from __future__ import annotations
 
 from edge.sip import session_timer
+from edge.sip.asking import BYE_AGAIN_S
 from edge.sip.builder import copied
 from edge.sip.core import SUPPORTED_LINE, Core, required_unsupported
 from edge.sip.dialog import dialog_of_uas
@@ -269,9 +270,12 @@ class Uas:
         self.settle(leg)
         if leg.state is LegState.ANSWERED:
             leg.state = LegState.CONFIRMED
-            core.events.append(
-                Confirmed(leg=leg.id, sdp=sdp if meaning is Meaning.ANSWER else None)
-            )
+            if meaning is Meaning.MISSING:
+                # Whoever cancels and is answered all the same says ACK so, and BYE (§9.1).
+                core.set_timer(leg, LegTimer.NO_ANSWER, BYE_AGAIN_S)
+            else:
+                answer = sdp if meaning is Meaning.ANSWER else None
+                core.events.append(Confirmed(leg=leg.id, sdp=answer))
         elif leg.late_offer:
             core.events.append(OfferAnswered(leg=leg.id, sdp=sdp))
         leg.late_offer = False
@@ -313,6 +317,8 @@ class Uas:
                     core.hang_up(leg, peer, leg.wants_bye)
                 else:
                     core.drop(leg, peer, EndedBy.FAULT, "no_ack")
+            case LegTimer.NO_ANSWER:
+                core.events.append(Confirmed(leg=leg.id, sdp=None))
             case LegTimer.RESEND_RELIABLE:
                 core.transactions.outgoing.append((leg.reliable_message, invite.peer))
                 leg.reliable_interval *= 2

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 from typing import cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +116,8 @@ class End:
 class Person:
     """Somebody with a telephone, who does this and that until it is enough."""
 
+    offer: bytes | None = CALLER_SDP
+
     def __init__(self, wire: Wire, port: int, edge: Address, *, is_agent: bool) -> None:
         self.end = End(wire, port, self._take)
         self._chance = wire.chance
@@ -140,7 +143,7 @@ class Person:
             from_uri="sip:4930123@everline",
             to_uri=f"sip:{number}@everline",
             next_hop=self._edge,
-            sdp=CALLER_SDP,
+            sdp=self.offer,
             now=self.end.now(),
             sip_call_id=sip_call_id,
         )
@@ -226,6 +229,14 @@ async def _center(wire: Wire) -> tuple[Center, Edge, End, list[Person]]:
     return made, edge, end, people
 
 
+async def _nothing_is_left(edge: Edge, end: End) -> None:
+    assert not edge.switchboard.held()
+    assert not end.stack.legs()
+    assert not edge.snapshot.tickets
+    assert not edge.snapshot.offers
+    assert not await edge.media.calls()
+
+
 async def _scene(seed: int, lost: float, slow: float, seconds: float) -> None:
     wire = Wire(random.Random(seed), lost, slow)  # noqa: S311 - hypothesis chooses the seed
     made, edge, end, people = await _center(wire)
@@ -241,11 +252,7 @@ async def _scene(seed: int, lost: float, slow: float, seconds: float) -> None:
             person.leave()
         await asyncio.sleep(10.0)
     await asyncio.sleep(40.0)
-    assert not edge.switchboard.held()
-    assert not end.stack.legs()
-    assert not edge.snapshot.tickets
-    assert not edge.snapshot.offers
-    assert not await edge.media.calls()
+    await _nothing_is_left(edge, end)
     lost_by = {
         each.cause for each in (await made.records()).values() if each.outcome is Outcome.LOST
     }
@@ -287,11 +294,7 @@ async def _rung_at_a_site_that_dies() -> None:
     assert edge.snapshot.offers
     caller.leave()
     await asyncio.sleep(8.0 + 1.0)
-    assert not edge.switchboard.held()
-    assert not end.stack.legs()
-    assert not edge.snapshot.tickets
-    assert not edge.snapshot.offers
-    assert not await edge.media.calls()
+    await _nothing_is_left(edge, end)
     (record,) = (await made.records()).values()
     assert record.outcome is Outcome.ABANDONED
     await edge.kill()
@@ -299,3 +302,41 @@ async def _rung_at_a_site_that_dies() -> None:
 
 def test_of_a_ring_at_a_site_that_has_died_nothing_is_left_after_eight_seconds() -> None:
     play(_rung_at_a_site_that_dies())
+
+
+class Hurried(Person):
+    """Calls without an offer, and has had enough in the moment of the answer."""
+
+    offer = None
+
+    def __init__(self, wire: Wire, port: int, edge: Address, *, how: str) -> None:
+        super().__init__(wire, port, edge, is_agent=False)
+        self._how = how
+
+    def dial(self, number: str, sip_call_id: str) -> None:
+        """Call; CANCEL goes out with the 100, which is here at once, and the 200 right after it."""
+        super().dial(number, sip_call_id)
+        if self._how == "cancels":
+            self.do("cancel", *self._legs)
+
+    def _take(self, event: sip.Event) -> None:
+        if isinstance(event, sip.Answered):
+            if self._how == "answers and hangs up":
+                self.do("acknowledge", event.leg, CALLER_SDP)
+            self.do("bye", event.leg)
+
+
+async def _given_up_as_it_is_answered(how: str) -> None:
+    wire = Wire(random.Random(0), 0.0, 0.0)  # noqa: S311 - chance has no say here
+    made, edge, end, _ = await _center(wire)
+    Hurried(wire, 7000, end.local, how=how).dial(SALES, "1@carrier")
+    await asyncio.sleep(5.0)
+    await _nothing_is_left(edge, end)
+    (record,) = (await made.records()).values()
+    assert (record.outcome, record.cause) == (Outcome.ABANDONED, "caller_hung_up")
+    await edge.kill()
+
+
+@pytest.mark.parametrize("how", ["cancels", "hangs up", "answers and hangs up"])
+def test_who_calls_without_an_offer_and_gives_up_as_they_are_answered_has_left(how: str) -> None:
+    play(_given_up_as_it_is_answered(how))
