@@ -150,6 +150,8 @@ class Call(Struct, frozen=True, kw_only=True):
     caller: CallerLeg = CallerLeg.EARLY
     is_acknowledged: bool = False
     """The caller has acknowledged our answer: it is ours that they have."""
+    is_late: bool = False
+    """A sister may have the call too (`edge.acd.yielding`): nobody is rung before the ACK."""
     needs_ack: bool = False
     """The offer was late: what the caller can do is not known before the ACK."""
     exchange: Exchange = Exchange.NONE
@@ -196,7 +198,12 @@ class Call(Struct, frozen=True, kw_only=True):
     @property
     def is_waiting(self) -> bool:
         """Whether this call can take an agent now."""
-        return self.state is State.QUEUED and not self.needs_ack and not self.is_media_moving
+        return self.state is State.QUEUED and not self.awaits_ack and not self.is_media_moving
+
+    @property
+    def awaits_ack(self) -> bool:
+        """Whether nobody is to be rung before the caller has acknowledged our answer."""
+        return self.needs_ack or (self.is_late and not self.is_acknowledged)
 
     @property
     def agent(self) -> AgentId | None:

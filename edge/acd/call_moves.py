@@ -32,10 +32,10 @@ _NO_ANSWER = 408
 def arrive(call: Call, sdp: bytes | None, now: Now) -> Step:
     """Take the place in the queue at once, and get the media ready for the answer.
 
-    A caller whose offer is late can take nobody before the ACK: until then no agent is kept for
-    them, as during a greeting.
+    A caller whose offer is late, or whom a sister may have, takes nobody before the ACK: until then
+    no agent is kept for them, as during a greeting.
     """
-    greets = call.rules.greeting or call.needs_ack
+    greets = call.rules.greeting or call.awaits_ack
     call, ticket = parts.write(call, wr.CreateTicket(greeting=greets, at=now))
     return call, (ticket, ef.OpenMedia(sdp=sdp))
 
@@ -180,19 +180,25 @@ def agent_left(call: Call, event: ev.AgentEnded, now: Now) -> Step:
 def confirmed(call: Call, event: ev.Confirmed, now: Now) -> Step:
     """Give the relay what this side answered to an offer that it had asked us for."""
     if event.side is Side.CALLER:
-        call = replace(call, is_acknowledged=True)
-    if event.side is Side.CALLER and call.needs_ack:
-        if event.sdp is None:
-            return end(call, Outcome.LOST, "no_session_in_ack", now)
-        call, queued = parts.queued(replace(call, needs_ack=False), now)
-        return call, (ef.SettleMedia(side=event.side, sdp=event.sdp), *queued)
-    if event.sdp is None or (event.side is Side.AGENT and call.agent_leg is not AgentLeg.UP):
+        return _caller_confirmed(call, event.sdp, now)
+    if event.sdp is None or call.agent_leg is not AgentLeg.UP:
         return call, ()
-    settled = ef.SettleMedia(side=event.side, sdp=event.sdp)
-    if event.side is Side.CALLER:
-        return call, (settled,)
     call, held = parts.held(call, now, on=event.holds)
-    return call, (settled, *held)
+    return call, (ef.SettleMedia(side=event.side, sdp=event.sdp), *held)
+
+
+def _caller_confirmed(call: Call, sdp: bytes | None, now: Now) -> Step:
+    """Know that the caller has our answer: who has waited for that waits for an agent now."""
+    awaited, lacks_session = call.awaits_ack, call.needs_ack and sdp is None
+    call = replace(call, is_acknowledged=True)
+    if lacks_session:
+        return end(call, Outcome.LOST, "no_session_in_ack", now)
+    settled = () if sdp is None else (ef.SettleMedia(side=Side.CALLER, sdp=sdp),)
+    call = replace(call, needs_ack=False)
+    if not awaited:
+        return call, settled
+    call, queued = parts.queued(call, now)
+    return call, (*settled, *queued)
 
 
 def caller_reinvited(call: Call, event: ev.CallerReinvited, now: Now) -> Step:

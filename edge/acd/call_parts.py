@@ -83,7 +83,7 @@ def held(call: Call, now: Now, *, on: bool) -> Step:
 
 def queued(call: Call, now: Now) -> Step:
     """Let the others see that the caller waits, once they can take an agent."""
-    if call.state is not State.QUEUED or call.needs_ack:
+    if call.state is not State.QUEUED or call.awaits_ack:
         return call, ()
     call, queued = write(call, wr.MarkQueued(at=now))
     return call, (queued,)

@@ -41,9 +41,12 @@ Move: TypeAlias = Callable[..., Step]
 Row: TypeAlias = Mapping[type[ev.Event], Move | Ignored]
 
 
-def start(call: CallId, rules: Rules, sdp: bytes | None, now: Now) -> Step:
+def start(
+    call: CallId, rules: Rules, sdp: bytes | None, now: Now, *, is_late: bool = False
+) -> Step:
     """Return the call for an INVITE that has just come, and what to do first."""
-    return moves.arrive(Call(id=call, rules=rules, needs_ack=sdp is None), sdp, now)
+    begun = Call(id=call, rules=rules, needs_ack=sdp is None, is_late=is_late)
+    return moves.arrive(begun, sdp, now)
 
 
 def step(call: Call, event: ev.Event, now: Now) -> Step:

@@ -33,6 +33,8 @@ _MAKING_ROOM = {(Outcome.ABANDONED, CANCELLED), (Outcome.LOST, ACKNOWLEDGED_ELSE
 
 REFUSAL_S: Final = 1.0
 """How long an edge that has refused a call may take to write that down."""
+ACK_S: Final = 4.0
+"""How long the ACK may take: our 200 is sent again after 0.5, 1.5 and 3.5 s."""
 CLAIM_S: Final = 5.0
 """How long an edge may take to give way: it lets an agent whom it rings go first, for which it has
 `Rules.release_s`, and it was slow before."""
@@ -53,6 +55,22 @@ def is_owed(overlay: Overlay, record: KeyValue, edge: EdgeId) -> bool:
     """Tell whether a record of this edge is to be merged: not one of a call that a sister has."""
     ticket = overlay.snapshot.tickets.get(call_of_ended(record.key))
     return not yields(record) or ticket is None or ticket.value.holder == edge
+
+
+# ---- an edge that was slow -----------------------------------------------------------------------
+
+LATE_S: Final = 0.1
+"""An INVITE that has waited for so long is late: where edge and proxy keep up it is a millisecond,
+and the proxy gives a call to a sister half a second after it was sent."""
+
+
+def is_late(waited_s: float) -> bool:
+    """Tell whether a sister may have a call whose INVITE has waited so long before it was read.
+
+    Then nobody is rung before the caller has acknowledged our answer: that takes a caller's round
+    trip, which is not spent on every call.
+    """
+    return waited_s >= LATE_S
 
 
 # ---- an edge that was refused the ticket ---------------------------------------------------------
@@ -98,8 +116,7 @@ def when_refused(  # noqa: PLR0913  what stands there, and what the edge knows
         return Todo.GIVE_UP
     if claimed_s is not None:
         return Todo.WAIT if claimed_s < CLAIM_S else Todo.GIVE_UP
-    if is_acknowledged and ticket is not None:
-        holder = decode(Ticket, ticket.value, ticket.key).holder
-        if holder != edge:
-            return Todo.CLAIM
-    return Todo.WAIT if waited_s < REFUSAL_S else Todo.GIVE_UP
+    is_anothers = ticket is not None and decode(Ticket, ticket.value, ticket.key).holder != edge
+    if is_anothers and is_acknowledged:
+        return Todo.CLAIM
+    return Todo.WAIT if waited_s < (ACK_S if is_anothers else REFUSAL_S) else Todo.GIVE_UP

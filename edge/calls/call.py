@@ -181,9 +181,10 @@ class CallShell:
 
     # -- what happens to it
 
-    def begin(self, rules: Rules, sdp: bytes | None) -> None:
+    def begin(self, rules: Rules, sdp: bytes | None, *, is_late: bool) -> None:
         """Take the INVITE."""
-        self._call, effects = start(self.id, rules, sdp, self._tools.clock.now())
+        now = self._tools.clock.now()
+        self._call, effects = start(self.id, rules, sdp, now, is_late=is_late)
         self._effects.carry_out(effects)
 
     def begin_called_back(

@@ -21,6 +21,7 @@ from edge.acd.heirs import left_places
 from edge.acd.owed import Owed
 from edge.acd.region import international, region_of
 from edge.acd.reservation import turned_away
+from edge.acd.yielding import is_late
 from edge.calls.journal import Journal
 from edge.calls.media import Spoken
 from edge.calls.places import place_lost
@@ -64,6 +65,8 @@ class Arrival(Struct, frozen=True, kw_only=True):
     queue: Queue
     before: tuple[tuple[Spoken, Path], ...]
     """What the caller hears before the queue."""
+    is_late: bool = False
+    """A sister may have the call too."""
 
 
 class _OldPlace(Struct, frozen=True):
@@ -175,7 +178,14 @@ class Reception:
         )
         log.info("call_arrived", call=call_id, did=ticket.did, queue=ticket.queue, via=ticket.via)
         self._take(
-            Arrival(ticket=ticket, leg=invite.leg, sdp=invite.sdp, queue=queue, before=before)
+            Arrival(
+                ticket=ticket,
+                leg=invite.leg,
+                sdp=invite.sdp,
+                queue=queue,
+                before=before,
+                is_late=is_late(invite.waited_s),
+            )
         )
 
     def _before(

@@ -277,7 +277,8 @@ class Switchboard:
             arrival.ticket, arrival.leg, queue.recording, before=arrival.before, music=queue.music
         )
         self.taken += 1
-        shell.begin(Rules.of(queue, greeting=bool(arrival.before)), arrival.sdp)
+        rules = Rules.of(queue, greeting=bool(arrival.before))
+        shell.begin(rules, arrival.sdp, is_late=arrival.is_late)
 
     def _shell(  # noqa: PLR0913  what a call begins with
         self,

@@ -51,6 +51,8 @@ class IncomingInvite(Struct, frozen=True, kw_only=True):
     """None: a late offer is wanted, our answer carries the offer and ACK brings theirs."""
     headers: Mapping[str, str]
     """Header fields by lower-case long name, values joined by ', '."""
+    waited_s: float = 0.0
+    """Since it reached this machine, before it was read."""
 
 
 class Confirmed(Struct, frozen=True, kw_only=True):

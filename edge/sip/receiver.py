@@ -129,7 +129,7 @@ class Receiver:
             elif request.to.tag:
                 self._within_dialog(transaction)
             else:
-                self._new(transaction, source)
+                self._new(transaction, source, age_s)
         except RemoteError as error:
             extra = self._hints(request, error.status)
             core.respond(transaction, error.status, reason=error.why, extra=extra)
@@ -169,14 +169,14 @@ class Receiver:
             case _:
                 return ""
 
-    def _new(self, transaction: ServerTransaction, source: Address) -> None:
+    def _new(self, transaction: ServerTransaction, source: Address, age_s: float) -> None:
         if self._transactions.is_merged(transaction):
             raise RemoteError(482, "Loop Detected")
         request = transaction.request
         if request.method in KNOWN_METHODS:
             _check_request_uri(request.uri)
         if request.method == "INVITE":
-            self._uas.arrived(transaction, source)
+            self._uas.arrived(transaction, source, age_s)
         else:
             self._outside.received(transaction, source)
 

@@ -43,7 +43,7 @@ class Uas:
 
     # -- INVITE
 
-    def arrived(self, transaction: ServerTransaction, source: Address) -> None:
+    def arrived(self, transaction: ServerTransaction, source: Address, age_s: float) -> None:
         """Take up a new call, or refuse it with RemoteError."""
         core = self._core
         request = transaction.request
@@ -69,6 +69,7 @@ class Uas:
                 sip_call_id=request.call_id,
                 sdp=sdp,
                 headers=request.joined(),
+                waited_s=age_s,
             )
         )
 

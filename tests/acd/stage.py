@@ -65,7 +65,9 @@ def decision(agent: str = "ann") -> Decision:
 class Stage:
     """One call with its surroundings."""
 
-    def __init__(self, *, greeting: bool = True, sdp: bytes | None = SDP) -> None:
+    def __init__(
+        self, *, greeting: bool = True, sdp: bytes | None = SDP, is_late: bool = False
+    ) -> None:
         self.caller = Leg.RINGING
         self.is_confirmed = False
         """The caller has acknowledged our answer."""
@@ -98,7 +100,7 @@ class Stage:
         self.finished: list[ef.Finished] = []
         self.log: list[ef.Effect] = []
         self.now = NOW
-        self.call, effects = start(call_id(1), Rules(greeting=greeting), sdp, NOW)
+        self.call, effects = start(call_id(1), Rules(greeting=greeting), sdp, NOW, is_late=is_late)
         self._carry_out(effects)
 
     def deliver(self, event: ev.Event) -> tuple[ef.Effect, ...]:
@@ -429,7 +431,7 @@ class Stage:
             self.write()
         elif self.media:
             self.relay()
-        elif self.call.needs_ack:
+        elif self.call.awaits_ack:
             self.deliver(ev.Confirmed(side=Side.CALLER, sdp=SDP))
         elif self.is_greeting:
             self.greeting_ends()

@@ -38,10 +38,14 @@ class CallMachine(RuleBasedStateMachine):
     stage: Stage
 
     @initialize(
-        greeting=st.booleans(), sdp=st.sampled_from([SDP, None]), state=st.sampled_from(USUAL)
+        greeting=st.booleans(),
+        sdp=st.sampled_from([SDP, None]),
+        state=st.sampled_from(USUAL),
+        late=st.sampled_from([False, False, True]),
     )
-    def arrive(self, greeting: bool, sdp: bytes | None, state: State) -> None:
-        self.stage = Stage(greeting=greeting or state is State.GREETING, sdp=sdp).bring_to(state)
+    def arrive(self, greeting: bool, sdp: bytes | None, state: State, late: bool) -> None:
+        stage = Stage(greeting=greeting or state is State.GREETING, sdp=sdp, is_late=late)
+        self.stage = stage.bring_to(state)
 
     # -- the store, the relay, time
 

@@ -7,16 +7,19 @@ from msgspec.structs import replace
 
 from edge.acd import call_effects as ef
 from edge.acd import call_events as ev
+from edge.acd import call_writes as wr
 from edge.acd.call import State
 from edge.acd.call_events import By, Side
 from edge.acd.ending import Ending, record_of
 from edge.acd.yielding import (
+    ACK_S,
     ACKNOWLEDGED_ELSEWHERE,
     CANCELLED,
     CLAIM_S,
     REFUSAL_S,
     TakeOver,
     Todo,
+    is_late,
     when_refused,
     yields,
 )
@@ -24,6 +27,7 @@ from state import keys
 from state.codec import encode
 from state.model import EdgeId, Outcome
 from state.raw import KeyValue
+from tests.acd.stage import Stage
 from tests.acd.states import ANSWERED_STATES, at
 from tests.acd.worlds import NOW, ticket
 
@@ -87,15 +91,43 @@ def test_only_who_has_the_acknowledgement_claims_a_call_and_only_one_that_anothe
 
 
 def test_an_acknowledgement_that_comes_while_a_refusal_is_waited_for_is_not_too_late() -> None:
-    assert _todo(acknowledged=False, waited_s=REFUSAL_S - 0.01) is Todo.WAIT
-    assert _todo(acknowledged=False, waited_s=REFUSAL_S) is Todo.GIVE_UP
+    assert _todo(acknowledged=False, waited_s=ACK_S - 0.01) is Todo.WAIT
+    assert _todo(acknowledged=False, waited_s=ACK_S) is Todo.GIVE_UP
     assert _todo(waited_s=LONG_S) is Todo.CLAIM
+    assert _todo(ticket_=None, waited_s=REFUSAL_S - 0.01) is Todo.WAIT
+    assert _todo(ticket_=None, waited_s=REFUSAL_S) is Todo.GIVE_UP
 
 
 def test_who_has_claimed_a_call_waits_for_a_time_and_does_not_claim_it_twice() -> None:
     assert _todo(waited_s=LONG_S, claimed_s=CLAIM_S - 0.01) is Todo.WAIT
     assert _todo(waited_s=LONG_S, claimed_s=CLAIM_S) is Todo.GIVE_UP
     assert _todo(record=_record(*GIVEN_WAY), claimed_s=CLAIM_S) == TakeOver(7)
+
+
+# ---- an INVITE that is late ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("greeting", [False, True])
+def test_whose_invite_is_late_gets_no_agent_before_the_acknowledgement(*, greeting: bool) -> None:
+    stage = Stage(greeting=greeting, is_late=is_late(0.3))
+    assert ef.Store(write=wr.CreateTicket(greeting=True, at=NOW)) in stage.log
+    while stage.line or stage.media or stage.is_greeting:
+        if stage.is_greeting and not stage.media:
+            stage.greeting_ends()
+        elif stage.line:
+            stage.write(at_once=True)
+        else:
+            stage.relay()
+    assert stage.is_in(State.QUEUED)
+    was_waiting = stage.call.is_waiting
+    stage.deliver(ev.Confirmed(side=Side.CALLER))
+    assert (was_waiting, stage.call.is_waiting) == (False, True)
+    assert list(stage.line) == [wr.MarkQueued(at=stage.now)]
+
+
+def test_whose_invite_is_in_time_waits_for_no_acknowledgement() -> None:
+    stage = Stage(greeting=False, is_late=is_late(0.005)).bring_to(State.RINGING)
+    assert not stage.call.is_acknowledged
 
 
 # ---- the edge that holds it ----------------------------------------------------------------------

@@ -241,7 +241,7 @@ class FakeTelephony(Telephony):
 
     # -- what the far side does; nothing, where the leg's state does not allow it
 
-    def arrive(
+    def arrive(  # noqa: PLR0913 - what an INVITE is made of
         self,
         number: str,
         *,
@@ -249,6 +249,7 @@ class FakeTelephony(Telephony):
         sdp: bytes | None = CALLER_SDP,
         caller: str = "+4930123",
         headers: Mapping[str, str] | None = None,
+        waited_s: float = 0.0,
     ) -> LegId:
         """Let an INVITE come."""
         serial = next(self._count)
@@ -266,6 +267,7 @@ class FakeTelephony(Telephony):
                 sip_call_id=held.sip_call_id,
                 sdp=sdp,
                 headers=headers or {},
+                waited_s=waited_s,
             )
         )
         return leg

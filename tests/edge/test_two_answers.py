@@ -155,3 +155,40 @@ async def test_an_edge_that_nobody_has_acknowledged_claims_nothing() -> None:
         a1.sip.hang_up(late)
         await until(lambda: a1.state_of(late) == "gone", "it is over")
         await _is_over(made, late, taken)
+
+
+@in_virtual_time
+async def test_an_edge_that_reads_an_invite_late_rings_nobody_before_the_acknowledgement() -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs = a1.sip.arrive(SALES, sip_call_id=TWICE, waited_s=0.3)
+        await asyncio.sleep(5)
+        assert a1.state_of(theirs) == "queued"
+        assert not a1.sip.rung("ann")
+        a1.sip.acknowledge(theirs)
+        await a1.rung("ann")
+        a1.sip.hang_up(theirs)
+        await settle()
+        await _withdrawn(a1)
+        await until(lambda: a1.state_of(theirs) == "gone", "it is over")
+        await made.nothing_is_left()
+
+
+@in_virtual_time
+async def test_an_edge_that_was_late_for_a_caller_of_its_sister_rings_nobody_for_them() -> None:
+    async with center("ann", edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        late = a1.sip.arrive(SALES, sip_call_id=TWICE, waited_s=0.3)
+        await until(lambda: CALL in a2.snapshot.tickets, "its ticket stands")
+        taken = a2.sip.arrive(SALES, sip_call_id=TWICE)
+        await until(lambda: a2.state_of(taken) == "queued", "a2 has answered")
+        await asyncio.sleep(2)
+        a2.sip.acknowledge(taken)
+        await a2.rung("ann")
+        assert (await made.offers())[0].edge == a2.name
+        assert not [each for each in a1.sip.over.values() if each.to == "ann"]
+        a2.sip.hang_up(taken)
+        await settle()
+        await _withdrawn(a2)
+        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await _is_over(made, late, taken)

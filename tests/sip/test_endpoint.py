@@ -152,3 +152,22 @@ async def test_an_invite_that_waited_in_the_socket_of_a_frozen_process_is_droppe
         assert isinstance(said[0], ResponseReceived), "what is no new call is served, however late"
         # The retransmission is fresh: whoever sends it still wants us.
         await until(lambda: any(isinstance(event, IncomingInvite) for event in heard))
+
+
+async def test_an_invite_tells_how_long_it_has_waited_in_the_socket() -> None:
+    heard: list[Event] = []
+    async with endpoint(heard.append) as callee, endpoint(lambda _: None) as caller:
+        caller.stack.invite(
+            request_uri="sip:1000@everline",
+            from_uri="sip:2000@everline",
+            to_uri="sip:1000@everline",
+            next_hop=callee.local,
+            sdp=b"v=0",
+            now=caller.now(),
+        )
+        caller.flush()
+        time.sleep(0.2)  # noqa: ASYNC251 - as above
+        await until(lambda: bool(heard))
+        invite = heard[0]
+        assert isinstance(invite, IncomingInvite)
+        assert 0.2 <= invite.waited_s < 5.0
