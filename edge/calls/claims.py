@@ -89,10 +89,13 @@ class Claims:
             log.warning("claim_not_withdrawn", call=self._call, error=str(error))
 
     async def _stands(self) -> tuple[KeyValue | None, KeyValue | None]:
-        names = (keys.ended(self._call), keys.ticket(self._call))
-        result = await self._store.txn((), tuple(Get(key=name) for name in names))
-        record, ticket = (each.record for each in result.responses if isinstance(each, Got))
-        return record, ticket
+        # Not by a transaction: a read waits for no write, and whoever comes now must not pass.
+        record = await self._read(keys.ended(self._call))
+        return record, None if record is not None else await self._read(keys.ticket(self._call))
+
+    async def _read(self, key: str) -> KeyValue | None:
+        found = await self._store.range(key)
+        return next(iter(found.records), None)
 
     async def _claim(self, edge: EdgeId) -> None:
         key = keys.claim(self._call)
