@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -80,6 +81,50 @@ async def test_rtpengine_has_never_more_commands_before_it_than_its_socket_holds
         slow.answer()
     assert [each.result().result for each in asking] == ["pong"] * len(asking)
     assert slow.most == AT_ONCE
+
+
+async def test_the_next_command_goes_when_an_answer_is_read_and_not_when_who_asked_goes_on() -> (
+    None
+):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay:
+        relay.bind((HOST, 0))
+        relay.settimeout(0)
+        client = NgClient(HOST, relay.getsockname()[1], timeout_s=30.0)
+        await client.start()
+        try:
+            asking = [
+                asyncio.create_task(client.ask(ng.Command(verb=ng.Verb.PING)))
+                for _ in range(AT_ONCE + 1)
+            ]
+            await asyncio.sleep(0)
+            (data, address), *_ = [relay.recvfrom(65535) for _ in range(AT_ONCE)]
+            with pytest.raises(BlockingIOError):
+                relay.recv(65535)
+            relay.sendto(data.split(b" ", 1)[0] + b' {"result":"pong"}', address)
+            await asyncio.sleep(0)  # the loop sees the answer
+            await asyncio.sleep(0)  # and has read it
+            assert not any(each.done() for each in asking)
+            assert relay.recv(65535)
+        finally:
+            client.close()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+
+@pytest.mark.parametrize("timeout_s", [0.2])
+async def test_who_has_given_up_before_their_turn_is_not_asked_for(
+    slow: Slow, client: NgClient
+) -> None:
+    first = [
+        asyncio.create_task(client.ask(ng.Command(verb=ng.Verb.PING), within_s=30.0))
+        for _ in range(AT_ONCE)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(MediaUnavailable, match=r"in 0\.2 s"):
+        await client.ask(ng.Command(verb=ng.Verb.PING))
+    while not all(each.done() for each in first):
+        slow.answer()
+        await asyncio.sleep(0.01)
+    assert client.counts.sent - client.counts.repeated == AT_ONCE
 
 
 @pytest.mark.parametrize("timeout_s", [0.5])
