@@ -97,7 +97,7 @@ async def measure(effort: Effort) -> EdgesFigures:
                 for count in (*effort.counts[at:], *effort.counts[:at]):
                     await site.have_edges(count)
                     await site.ready()
-                    spent = await costs(site, effort.rate, effort.seconds)
+                    spent, _ = await costs(site, effort.rate, effort.seconds)
                     if spent:
                         parts[count].append(spent)
                     else:

@@ -244,6 +244,8 @@ def site(figures: SiteFigures) -> dict[str, object]:
     table.add_row("the next did not hold", figures.climb.ended_by)
     for part, ms in figures.cpu_ms.items():
         table.add_row(f"CPU a call of {part}, ms", f"{ms:.2f}")
+    for part, cores in figures.peak_cores.items():
+        table.add_row(f"cores that {part} took at that rate", f"{cores:.2f}")
     times = f"{figures.effort.times:g} times that rate"
     table.add_row(f"served at {times}, share of the rate", _of(figures.kept, 3))
     table.add_row("times that SIPp really placed", _of(figures.offered, 1))

@@ -12,6 +12,8 @@ clean again no later than both together. SIPp and the refusals take their part o
 meanwhile, which `cores` shows: what is left of two for the calls that are served is less than at
 the peak. `kept_per_cpu` leaves SIPp, and cores that nobody used, out of that: calls served for each
 second of the site's own CPU, its refusals included, as a share of what that is at the peak.
+`site.cores` are those that each part takes at the peak: with `overload.cores` they say how much of
+the machine SIPp had in either, and how much nobody.
 """
 
 from __future__ import annotations
@@ -104,6 +106,9 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
     climb: Climb
     cpu_ms: dict[str, float]
     """CPU ms a call by part, in a clean slice at the highest clean rate; empty: there was none."""
+    peak_cores: dict[str, float]
+    """That each part took in that slice while calls were placed, `sipp` too; empty: no such slice,
+    or it was too short."""
     overloads: tuple[Overload, ...]
 
     @property
@@ -146,6 +151,7 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
             "site": {
                 "calls_per_s": round(self.climb.highest, 1),
                 "cpu_ms": {part: round(ms, 3) for part, ms in self.cpu_ms.items()},
+                "cores": {part: round(each, 2) for part, each in self.peak_cores.items()},
                 "ended_the_ladder": self.climb.ended_by,
             },
             "overload": {
@@ -256,24 +262,33 @@ async def measure(effort: Effort) -> SiteFigures:
             found = await climb(site.rung(effort.rung_s), effort, task.advance)
         if not found.highest:
             raise BenchError(f"the site serves no rate cleanly: {found.ended_by}")
-        cpu_ms = await costs(site, found.highest, effort.rung_s)
+        cpu_ms, peak_cores = await costs(site, found.highest, effort.rung_s)
         overloads = []
         with progress("bench site: overload", total=effort.rounds) as task:
             for _ in range(effort.rounds):
                 overloads.append(await overload(site, found.highest, effort))
                 last = overloads[-1]
                 task.advance(f"{last.served_per_s:.0f}/s of {last.offered_per_s:.0f}")
-    return SiteFigures(effort=effort, climb=found, cpu_ms=cpu_ms, overloads=tuple(overloads))
+    return SiteFigures(
+        effort=effort,
+        climb=found,
+        cpu_ms=cpu_ms,
+        peak_cores=peak_cores,
+        overloads=tuple(overloads),
+    )
 
 
-async def costs(site: Site, rate: float, seconds: float) -> dict[str, float]:
-    """Return CPU ms a call by part, in a slice that is clean; empty: none was."""
+async def costs(
+    site: Site, rate: float, seconds: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return CPU ms a call by part, and cores, in a slice that is clean; empty: none was."""
     for _ in range(COST_TRIES):
         run, spent = await site.paid_slice(rate, seconds)
         if not run.tally.dirt:
-            return {part: 1e3 * spent[part] / run.tally.created for part in PARTS}
+            a_call = {part: 1e3 * spent[part] / run.tally.created for part in PARTS}
+            return a_call, run.steady_cores()
         await asyncio.sleep(CALM_S)
-    return {}
+    return {}, {}
 
 
 async def overload(site: Site, peak: float, effort: Effort) -> Overload:

@@ -6,11 +6,20 @@ import math
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from loadtests.bench.cpu import Look
 from loadtests.bench.ladder import Climb
 from loadtests.bench.relay.sipp import SIPP, Run, Span, Tally
-from loadtests.bench.site import PARTS, Effort, Overload, Site, SiteFigures, overload
+from loadtests.bench.site import (
+    PARTS,
+    Effort,
+    Overload,
+    Site,
+    SiteFigures,
+    costs,
+    overload,
+)
 
 
 def figures(*ms: float, peak_ms: float | None = 3.0) -> SiteFigures:
@@ -27,7 +36,9 @@ def figures(*ms: float, peak_ms: float | None = 3.0) -> SiteFigures:
         for each in ms
     )
     climb = Climb(highest=100.0, ended_by="125/s: 3 of 500 failed")
-    return SiteFigures(effort=Effort(), climb=climb, cpu_ms=parts, overloads=overloads)
+    return SiteFigures(
+        effort=Effort(), climb=climb, cpu_ms=parts, peak_cores={}, overloads=overloads
+    )
 
 
 def test_what_is_kept_for_a_cpu_second_leaves_out_what_others_took() -> None:
@@ -98,3 +109,19 @@ async def test_a_site_that_is_never_clean_again_has_not_recovered(
 
 async def test_how_long_sipp_waited_for_its_last_answers_is_told_beside() -> None:
     assert (await overloaded(1)).drained_s == 8.0
+
+
+class Clean(Overloaded):
+    """A site that serves all of a slice."""
+
+    async def paid_slice(self, rate: float, seconds: float) -> tuple[Run, dict[str, float]]:
+        """Say that all went well."""
+        run, spent = await super().paid_slice(rate, seconds)
+        whole = Tally(created=5, succeeded=5, failed=0, retransmissions=0, steady=run.tally.steady)
+        return replace(run, tally=whole), spent
+
+
+async def test_the_cores_at_the_peak_are_told_with_the_generator_s() -> None:
+    ms, cores = await costs(cast("Site", Clean(1)), 100.0, 6.0)
+    assert ms == dict.fromkeys(PARTS, 100.0)
+    assert cores == dict.fromkeys((*PARTS, SIPP), pytest.approx(1 / 9))

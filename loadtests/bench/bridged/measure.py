@@ -75,7 +75,7 @@ async def measure(effort: Effort) -> BridgedFigures:
     ) as site:
         with progress("bench bridged: CPU a call", total=effort.slices) as task:
             for _ in range(effort.slices):
-                spent = await costs(site, effort.rate, effort.seconds)
+                spent, _ = await costs(site, effort.rate, effort.seconds)
                 if not spent:
                     raise BenchError(f"no clean slice of bridged calls at {effort.rate:g}/s")
                 parts.append(spent)
