@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from edge.acd.abandoned import abandoned
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.granting import reserved
 from edge.acd.match import match
@@ -37,6 +38,7 @@ from state.codec import decode, encode
 from state.errors import StoreError
 from state.mirror import Mirror
 from state.model import (
+    CallId,
     CallRecord,
     EdgeId,
     EdgeLife,
@@ -48,51 +50,15 @@ from state.model import (
 )
 from state.raw import Change
 from state.snapshot import Snapshot, apply
-from state.store import Compare, Delete, Operation, Put, TxnResult
+from state.store import Delete, Put
 from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
-from tests.edge.troubled import TroubledStore
+from tests.edge.troubled import TROUBLES, Way
 from tests.edge.virtual_time import play
 
 B1 = EdgeId("b1")
 LIFE = EdgeLife(edge=A1, site=SiteId("a"), sip="h:1", state=EdgeState.SERVING, started_ms=0)
 TALKED = AgentPart(end=WorkEnd.TALKED, rest_s=1.0)
 ENDING = Ending(outcome=Outcome.ANSWERED, cause="agent_hung_up")
-TROUBLES = ("loses_requests", "loses_answers", "is_away")
-
-
-class Way(TroubledStore):
-    """An edge's way to the store, on which so many transactions go well before the next trouble."""
-
-    def __init__(self, inner: object, troubles: Sequence[tuple[int, str]]) -> None:
-        super().__init__(inner)  # type: ignore[arg-type]  # the bench's store
-        self.troubles = list(troubles)
-        self.well = self.troubles[0][0] if self.troubles else 0
-
-    async def txn(
-        self,
-        compares: Sequence[Compare],
-        success: Sequence[Operation],
-        failure: Sequence[Operation] = (),
-        *,
-        patience_s: float = 0.0,
-    ) -> TxnResult:
-        """Compare and do, or get into trouble."""
-        await asyncio.sleep(0.01)
-        if self.troubles:
-            self.well -= 1
-            if self.well < 0:
-                _, kind = self.troubles.pop(0)
-                self.well = self.troubles[0][0] if self.troubles else 0
-                if kind == "is_away":
-                    self.is_away = True
-                    asyncio.get_running_loop().call_later(0.5, self.is_back)
-                else:
-                    setattr(self, kind, 1)
-        return await super().txn(compares, success, failure, patience_s=patience_s)
-
-    def is_back(self) -> None:
-        """Be there again."""
-        self.is_away = False
 
 
 class Story:
@@ -106,6 +72,8 @@ class Story:
         self.has_come = False
         self.is_over = False
         self.is_guessed = False
+        self.is_lost = False
+        """Whether the edge has heard that survivors had closed the call, and let go of it."""
         self.has_agent = False
         """By the journal."""
         self.number = 0
@@ -130,9 +98,10 @@ class Story:
         else:
             await self.read()
         # Nobody is left who knows better than a survivor that took this edge for dead.
-        self.is_guessed = not written and not is_cut_off
+        self.is_guessed = self.is_lost or (not written and not is_cut_off)
         if written or is_cut_off:
-            self.store.begin(written_before=written)
+            drop = list(abandoned(self.mirror.snapshot, A1, self.holds))
+            self.store.begin(drop=drop, written_before=written)
         entry = self.store.snapshot.tickets.get(CALL)
         if entry is not None and entry.value.holder == A1:
             offer = self.store.snapshot.offers.get(ANN)
@@ -147,6 +116,10 @@ class Story:
             await self.records.end(_goodbye, A1)
         elif self.has_come and self.records.held is None:
             await self.records.recreate(ticket(), self.bench.clock.now())
+
+    def holds(self, call: CallId) -> bool:
+        """Tell whether the edge has a call, or owes its record."""
+        return call == CALL and not self.is_lost
 
     async def hear(self, news: str) -> None:
         """Let the watch tell what has happened, or lose it; or let it be still on its way."""
@@ -184,6 +157,8 @@ class Story:
                 self.has_agent = False
             case "end" if held is not None:
                 await self.end()
+            case "be lost" if held is not None and not self.is_over:
+                await self.be_lost()
             case "die":
                 await self.live_again(is_cut_off=self.store.is_alone)
             case _:
@@ -218,6 +193,13 @@ class Story:
         assert isinstance(written, Landed), written
         if at_once and held.given is not None:
             assert (await self.seen()).works[ANN].value.end is WorkEnd.TALKED
+
+    async def be_lost(self) -> None:
+        """Be closed by survivors while the edge is frozen, which hears of it when it wakes up."""
+        await self.others("close")
+        assert not isinstance(await self.records.end(_goodbye, A1), Landed)
+        self.records.restore(None)
+        self.is_over = self.is_guessed = self.is_lost = True
 
     def check_copy(self) -> None:
         """See that the copy on which it serves alone keeps nothing that the call has given back."""
@@ -302,7 +284,7 @@ class Story:
             acting = asyncio.create_task(self.step(what if what != "die" else ""))
             try:
                 async with asyncio.timeout(_KILLED_S if what == "die" else 8.0):
-                    await merge(self.way, overlay, self.mirror.snapshot, A1, done)
+                    await merge(self.way, overlay, self.mirror.snapshot, A1, done, holds=self.holds)
                     await self.read()
                     assert is_shown(self.mirror.snapshot, done)
             except (StoreError, TimeoutError):
@@ -341,11 +323,12 @@ def _for_given(make: Callable[[Held, GivenAgent, Now], Plan]) -> PlanMaker:
 
 
 CALLS = st.sampled_from(["arrive", "reserve", "talk", "give back", "end", "die"])
+BEFORE = st.sampled_from(["arrive", "reserve", "talk", "give back", "end", "die", "be lost"])
 OTHERS = st.sampled_from(["close", "give away", "take back"])
 NEWS = st.sampled_from(["seen", "on their way", "lost"])
 Cut = tuple[list[tuple[str, str]], list[str], list[str], list[str], list[tuple[int, str]]]
 CUTS = st.tuples(
-    st.lists(st.tuples(CALLS, NEWS), max_size=4),
+    st.lists(st.tuples(BEFORE, NEWS), max_size=4),
     st.lists(CALLS, max_size=5),
     st.lists(OTHERS, max_size=4),
     st.lists(CALLS, max_size=3),
@@ -417,6 +400,9 @@ async def _check(story: Story) -> None:
 @example(([("arrive", "lost")], ["end"], [], [], []))
 @example(([CAME, ("reserve", "lost")], ["talk", "end"], [], [], []))
 @example(([CAME, ("reserve", "seen"), ("end", "lost")], [], [], [], []))
+@example(([CAME, ("reserve", "seen"), ("be lost", "on their way")], [], [], [], []))
+@example(([CAME, ("reserve", "seen"), ("be lost", "lost")], [], ["give away"], [], []))
+@example(([CAME, ("reserve", "seen"), ("be lost", "on their way")], ["die"], [], [], []))
 @given(CUTS)
 def test_a_call_that_lives_through_a_cut_ends_once_by_its_own_edge(cut: Cut) -> None:
     with TemporaryDirectory() as disk:

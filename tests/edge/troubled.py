@@ -18,6 +18,8 @@ from state.errors import OutcomeUnknownError, RejectedError, UnavailableError
 from state.memory import MemoryStore
 from state.store import Compare, LeaseId, Operation, RangeResult, TxnResult, WatchBatch
 
+TROUBLES: Final = ("loses_requests", "loses_answers", "is_away")
+"""What may happen to a transaction on a `Way`."""
 UNAVAILABLE: Final = MediaUnavailable("the relay gave no answer")
 
 
@@ -115,6 +117,41 @@ class TroubledStore:
 
     async def close(self) -> None:
         """Do nothing."""
+
+
+class Way(TroubledStore):
+    """An edge's way to the store, on which so many transactions go well before the next trouble."""
+
+    def __init__(self, inner: MemoryStore, troubles: Sequence[tuple[int, str]]) -> None:
+        super().__init__(inner)
+        self.troubles = list(troubles)
+        self.well = self.troubles[0][0] if self.troubles else 0
+
+    async def txn(
+        self,
+        compares: Sequence[Compare],
+        success: Sequence[Operation],
+        failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
+    ) -> TxnResult:
+        """Compare and do, or get into trouble."""
+        await asyncio.sleep(0.01)
+        if self.troubles:
+            self.well -= 1
+            if self.well < 0:
+                _, kind = self.troubles.pop(0)
+                self.well = self.troubles[0][0] if self.troubles else 0
+                if kind == "is_away":
+                    self.is_away = True
+                    asyncio.get_running_loop().call_later(0.5, self.is_back)
+                else:
+                    setattr(self, kind, 1)
+        return await super().txn(compares, success, failure, patience_s=patience_s)
+
+    def is_back(self) -> None:
+        """Be there again."""
+        self.is_away = False
 
 
 class TroubledMedia(DirectMedia):
