@@ -8,7 +8,7 @@ only the edge was gone, the answer is late as well, but the two hear each other 
 
 from __future__ import annotations
 
-from drills.demo.reports import AgentReport, CallerReport
+from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler
 
 AT_ONCE_MS = 600
@@ -27,7 +27,12 @@ Report = CallerReport | AgentReport
 
 
 def caller_ended_nothing(caller: CallerReport, agent: AgentReport | None) -> bool:
-    """Tell whether the call was over when its caller hung up, because something was broken."""
+    """Tell whether the call was over when its caller hung up, because something was broken.
+
+    A goodbye that meets one which neither of the two has said came too late.
+    """
+    if caller.crossed and (agent is None or agent.end is not End.HUNG_UP or agent.crossed):
+        return True
     if agent is not None and _was_left_alone(caller, agent):
         return True
     if not _had_to_wait(caller):
@@ -51,6 +56,8 @@ def never_met(caller: CallerReport, agent: AgentReport | None) -> bool:
 
 def agent_ended_nothing(caller: CallerReport, agent: AgentReport) -> bool:
     """Tell whether the call was over when its agent hung up, because something was broken."""
+    if agent.crossed and caller.end is not End.HUNG_UP:
+        return True
     return _had_to_wait(agent) and _nobody_was_heard(caller, agent)
 
 

@@ -51,6 +51,7 @@ class Line(msgspec.Struct, kw_only=True):
     joined_ms: int | None = None
     last_heard_ms: int | None = None
     hung_up_ms: int | None = None
+    crossed: bool = False
     ended_ms: int | None = None
     held: int = 0
     how: str = ""
@@ -180,6 +181,7 @@ def _caller_report(line: Line, *, heard_nothing: bool) -> CallerReport:
         heard=frozenset(line.heard),
         held=line.held > 0,
         last_heard_ms=_last_heard_ms(line),
+        crossed=line.crossed,
         heard_nothing=heard_nothing,
     )
 
@@ -197,6 +199,7 @@ def _agent_report(line: Line) -> AgentReport:
         sent=line.sent_chord,
         heard=frozenset(line.heard),
         last_heard_ms=_last_heard_ms(line),
+        crossed=line.crossed,
     )
 
 

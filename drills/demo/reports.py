@@ -67,6 +67,8 @@ class CallerReport(Struct, frozen=True, kw_only=True):
     """It put the agent on hold and came back."""
     last_heard_ms: int | None = None
     """When the agent was heard last, if it listens, and there was one agent only."""
+    crossed: bool = False
+    """Its goodbye met one of the other side."""
     heard_nothing: bool = False
     """It hung up because nothing came any more, not even music."""
 
@@ -88,6 +90,8 @@ class AgentReport(Struct, frozen=True, kw_only=True):
     sent: str = ""
     heard: frozenset[str] = frozenset()
     last_heard_ms: int | None = None
+    crossed: bool = False
+    """Its goodbye met one of the other side."""
 
     @property
     def busy_until_ms(self) -> int | None:

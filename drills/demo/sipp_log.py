@@ -102,6 +102,7 @@ def _report(steps: list[Line]) -> CallerReport:
         ended_ms=_at(last),
         end=_ENDS[last.step] if last else End.UNFINISHED,
         status=int(refused.detail) if refused and refused.detail.isdecimal() else None,
+        crossed=last is not None and last.step == "bye_crossed",
         reason=received.detail if received else "",
     )
 

@@ -25,6 +25,7 @@ from edge.phone.rtp import RtpClock, RtpStream
 from edge.phone.session import MediaSession
 from edge.sip.errors import LocalError
 from edge.sip.events import (
+    CROSSED,
     Answered,
     Cancelled,
     Confirmed,
@@ -230,6 +231,7 @@ class Call:
             case Ended():
                 ours = item.by is not EndedBy.REMOTE and self._why_we_end != ""
                 cause = self._why_we_end if ours else item.cause
+                self.summary.crossed = item.cause == CROSSED
                 self.finish(how_of(item, ours=ours), cause=cause, reason=item.reason)
 
     # -- audio

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 from msgspec import Struct, field
 
@@ -141,14 +141,18 @@ class OfferRefused(Struct, frozen=True, kw_only=True):
     timeout: bool
 
 
+CROSSED: Final = "crossed"
+"""The cause of an end where their BYE met ours: we had said it before theirs came."""
+
+
 class Ended(Struct, frozen=True, kw_only=True):
     """The leg is over and nothing of it is left but timers that end by themselves."""
 
     leg: LegId
     by: EndedBy
     cause: str
-    """A constant word: `bye`, `bye_timeout`, `no_ack`, `no_prack`, `session_expired`, `cancelled`,
-    `gone` (481 or 408: the other side knows nothing of it)."""
+    """A constant word: `bye`, `crossed`, `bye_timeout`, `no_ack`, `no_prack`, `session_expired`,
+    `cancelled`, `gone` (481 or 408: the other side knows nothing of it)."""
     reason: str = ""
     """The Reason header field that came with it (RFC 3326)."""
     goodbye: TransactionId | None = None

@@ -13,6 +13,7 @@ from edge.sip.core import SUPPORTED_LINE, Core, is_gone, retry_later
 from edge.sip.dialog import refreshed
 from edge.sip.errors import LocalError, RemoteError
 from edge.sip.events import (
+    CROSSED,
     Confirmed,
     EndedBy,
     LegId,
@@ -58,7 +59,7 @@ class Within:
             return
         goodbye = self._goodbyes.take(transaction)
         if leg.state is LegState.ENDING:
-            core.end(leg, EndedBy.LOCAL, "bye", goodbye=goodbye)
+            core.end(leg, EndedBy.LOCAL, CROSSED, reason, goodbye)
             return
         core.refuse_their_offer(leg)
         core.end(leg, EndedBy.REMOTE, "bye", reason, goodbye)

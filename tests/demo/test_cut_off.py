@@ -209,3 +209,42 @@ def test_with_the_relay_alive_every_goodbye_ends_the_call(
     told = caller(caller_hangs_up, back, agent_hangs_up)
     by_agent = agent(agent_hangs_up, back + NEXT, caller_hangs_up)
     assert outcome_by_people(told, by_agent, GOOD) is Outcome.ANSWERED
+
+
+@pytest.mark.parametrize("who", [CALLER, SIPP])
+@pytest.mark.parametrize(
+    ("by_agent", "outcome"),
+    [
+        pytest.param(
+            agent(None, 910, 0, End.FAR_END), Outcome.LOST, id="their-edge-found-the-relay-dead"
+        ),
+        pytest.param(
+            agent(880, 900, 860), Outcome.ANSWERED, id="the-agent-had-hung-up-just-before"
+        ),
+        pytest.param(
+            agent(880, 4880, 860, End.UNHEARD), Outcome.LOST, id="nobody-had-heard-the-agent"
+        ),
+        pytest.param(
+            replace(agent(900, 910, 0), crossed=True), Outcome.LOST, id="the-agent-s-crossed-it-too"
+        ),
+    ],
+)
+def test_a_goodbye_that_meets_one_which_neither_has_said_came_too_late(
+    who: CallerReport, by_agent: AgentReport, outcome: Outcome
+) -> None:
+    told = caller(890, 920, 880, who)
+    assert outcome_by_people(told, agent(None, 910, 870, End.FAR_END), GOOD) is Outcome.ANSWERED
+    assert outcome_by_people(replace(told, crossed=True), by_agent, GOOD) is outcome
+
+
+def test_a_waiting_caller_s_goodbye_that_meets_another_came_too_late_as_well() -> None:
+    told = replace(caller(890, 920, 0), last_heard_ms=None, joined_ms=None)
+    assert outcome_by_people(told, None, None) is Outcome.ABANDONED
+    assert outcome_by_people(replace(told, crossed=True), None, None) is Outcome.LOST
+
+
+def test_an_agent_s_goodbye_that_meets_one_which_their_caller_has_not_said_came_too_late() -> None:
+    told = replace(caller(0, 900, 0), end=End.FAR_END, hung_up_ms=None)
+    by_agent = agent(890, 910, 880)
+    assert outcome_by_people(told, by_agent, GOOD) is Outcome.ANSWERED
+    assert outcome_by_people(told, replace(by_agent, crossed=True), GOOD) is Outcome.LOST

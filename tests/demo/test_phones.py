@@ -47,11 +47,13 @@ def test_a_callers_summary_becomes_a_report() -> None:
 
 
 def test_a_report_says_when_the_phone_was_put_down_and_who_was_heard_last() -> None:
-    ends = {"hung_up_ms": 4000, "last_heard_ms": 3900}
+    ends = {"hung_up_ms": 4000, "last_heard_ms": 3900, "crossed": True}
     (caller,) = phones.caller_reports([line(**ends)])
     (agent,) = phones.agent_reports([line(role="agent", **ends)])
     assert (caller.hung_up_ms, caller.last_heard_ms) == (4000, 3900)
     assert (agent.hung_up_ms, agent.last_heard_ms) == (4000, 3900)
+    assert caller.crossed
+    assert agent.crossed
     # A phone tells it of whom it heard most: of two agents, that may be the one who left.
     (passed_on,) = phones.caller_reports([line(**ends, heard={"1-2-3-4": 9, "5-6-7-8": 5})])
     assert passed_on.last_heard_ms is None

@@ -47,6 +47,7 @@ def test_each_way_to_end_is_told_apart() -> None:
     for step, end in ends.items():
         (report,) = reports(parse(line("invite", 0) + line("hangs_up", 1) + line(step, 2)))
         assert report.end is end
+        assert report.crossed is (step == "bye_crossed")
 
 
 def test_a_report_says_when_the_caller_said_goodbye_and_when_that_was_answered() -> None:

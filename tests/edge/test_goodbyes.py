@@ -75,6 +75,33 @@ async def test_nobody_was_told_of_an_end_that_their_edge_could_not_write(who: Pi
 
 
 @in_virtual_time
+@pytest.mark.parametrize(
+    ("ends_it", "outcome"),
+    [
+        ("relay", (Outcome.LOST, "media_lost")),
+        ("agent", (Outcome.ANSWERED, "agent_hung_up")),
+    ],
+)
+async def test_a_goodbye_that_crosses_ours_changes_nothing_of_how_the_call_ended(
+    ends_it: str, outcome: tuple[Outcome, str]
+) -> None:
+    """Its telephone has met a goodbye, and its people know whether one of them had said it."""
+    async with center("ann") as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await a1.talking()
+        await settle()
+        if ends_it == "agent":
+            a1.sip.hang_up(ours)
+        else:
+            (call,) = a1.snapshot.tickets
+            a1.switchboard.media_lost(call)
+        assert a1.sip.open[theirs].said[-1] == "bye"
+        a1.sip.hang_up(theirs)
+        assert await _outcome(made, a1, theirs) == outcome
+        await until(lambda: _has_answered(a1, theirs), "the goodbye is answered")
+
+
+@in_virtual_time
 async def test_an_agent_who_hangs_up_before_the_two_talk_is_answered_at_once() -> None:
     async with center("ann") as made:
         a1 = made.edges["a1"]

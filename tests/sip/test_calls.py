@@ -10,6 +10,7 @@ import pytest
 from edge.sip.digest import Challenge, proof
 from edge.sip.errors import LocalError
 from edge.sip.events import (
+    CROSSED,
     Address,
     Answered,
     Cancelled,
@@ -291,8 +292,8 @@ def test_two_byes_that_cross_end_the_call_once_on_each_side() -> None:
     caller.stack.bye(out, network.now)
     callee.stack.bye(incoming, network.now)
     network.run_out()
-    assert caller.only(Ended).by is EndedBy.LOCAL
-    assert callee.only(Ended).by is EndedBy.LOCAL
+    for side in (caller, callee):
+        assert (side.only(Ended).by, side.only(Ended).cause) == (EndedBy.LOCAL, CROSSED)
 
 
 # -- offers
