@@ -166,12 +166,7 @@ def chained(moments: Iterable[Moment]) -> tuple[Moment, ...]:
 def seal(evidence: Evidence, key: Ed25519PrivateKey) -> bytes:
     """Return the file of the evidence, signed."""
     body = msgspec.json.encode(evidence, order="deterministic")
-    sealed = Sealed(
-        evidence=msgspec.Raw(body),
-        public_key=key.public_key().public_bytes_raw().hex(),
-        signature=key.sign(body).hex(),
-    )
-    return msgspec.json.encode(sealed) + b"\n"
+    return _sealed(body, key.public_key(), key.sign(body))
 
 
 def hash_of(content: bytes) -> str:
@@ -195,12 +190,13 @@ def open_sealed(  # noqa: C901 - one check a bond
         body = bytes(sealed.evidence)
         evidence = msgspec.json.decode(body, type=Evidence)
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(sealed.public_key))
-        key.verify(bytes.fromhex(sealed.signature), body)
+        signature = bytes.fromhex(sealed.signature)
+        key.verify(signature, body)
     except InvalidSignature:
         raise TamperedError("the signature is not over this evidence") from None
     except (*UNREADABLE, ValueError) as error:
         raise TamperedError(f"this is no evidence as it was written: {error}") from error
-    if seal_of(sealed) != content:
+    if _sealed(body, key, signature) != content:
         raise TamperedError("there is more in the file than was signed, or it is laid out anew")
     if public_key not in {None, sealed.public_key}:
         raise TamperedError("it is signed by another key than this center's")
@@ -219,8 +215,13 @@ def open_sealed(  # noqa: C901 - one check a bond
     return evidence
 
 
-def seal_of(sealed: Sealed) -> bytes:
-    """Return the bytes of a file again."""
+def _sealed(body: bytes, key: Ed25519PublicKey, signature: bytes) -> bytes:
+    """Return the bytes of a file. There is one way to write it: digits are in small letters."""
+    sealed = Sealed(
+        evidence=msgspec.Raw(body),
+        public_key=key.public_bytes_raw().hex(),
+        signature=signature.hex(),
+    )
     return msgspec.json.encode(sealed) + b"\n"
 
 

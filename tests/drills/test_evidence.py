@@ -102,6 +102,17 @@ def test_one_changed_byte_is_found(data: st.DataObject) -> None:
         open_sealed(bytes(content), FILES, KEY.public_key().public_bytes_raw().hex())
 
 
+@pytest.mark.parametrize("word", ["signature", "public_key"])
+def test_a_digit_of_the_seal_that_is_written_in_another_way_is_found(word: str) -> None:
+    content = seal(piece(), KEY)
+    whole = str(json.loads(content)[word])
+    for at, digit in enumerate(whole):
+        if digit.isalpha():
+            other = f"{whole[:at]}{digit.upper()}{whole[at + 1 :]}"
+            with pytest.raises(TamperedError):
+                open_sealed(content.replace(whole.encode(), other.encode()), FILES, None)
+
+
 def test_a_changed_or_missing_file_is_found_and_named() -> None:
     content = seal(piece(), KEY)
     with pytest.raises(TamperedError, match=r"callers\.pcap is not"):
