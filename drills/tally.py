@@ -1,13 +1,12 @@
 """Sums over many runs of many drills: what `./everline drill all --json` writes. PURE.
 
-Owns the names in that file, and which runs are still to do: it can be taken up where it stopped.
+Owns the names in that file.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice, takewhile
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -16,15 +15,6 @@ from drills.evidence import Evidence
 from drills.experiment import Experiment
 
 _RTOS = ("rto_s", "rto_capture_s")
-MOST_IN_A_LAB = 20
-"""No number calls in two drills of one lab, and numbers are few."""
-
-
-class Due(Struct, frozen=True, kw_only=True):
-    """A drill that is to be carried out."""
-
-    experiment: Experiment
-    seed: int
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -130,48 +120,6 @@ def done(evidence: Evidence) -> Done:
         broken=tuple(each.expected for each in evidence.judgements if not each.held),
         figures=evidence.figures,
     )
-
-
-def still_to_do(
-    wanted: Iterable[Experiment], runs: Iterable[Done], repeats: int | None = None
-) -> Iterator[Due]:
-    """Yield each drill and seed of which there is no run by the same plan yet.
-
-    All drills once, then all a second time: whoever stops it has seen something of each. Those
-    that need the same lab come one after another, the one that needs calm first.
-    """
-    have = {(each.drill, each.plan_hash, each.seed) for each in runs}
-    known = tuple(sorted(wanted, key=lambda each: (*_lab(each), not each.needs_calm)))
-    times = {each.name: repeats or each.repeats for each in known}
-    for seed in range(1, max(times.values(), default=0) + 1):
-        for experiment in known:
-            is_due = seed <= times[experiment.name]
-            if is_due and (experiment.name, experiment.plan_hash, seed) not in have:
-                yield Due(experiment=experiment, seed=seed)
-
-
-def in_one_lab(due: Sequence[Due], labs: int = 1) -> tuple[Due, ...]:
-    """Return what can be done in the lab of the first, as far as it comes at once.
-
-    With several `labs` side by side, each has its share.
-    """
-    first, *others = due
-    most = min(MOST_IN_A_LAB, -(-len(due) // labs))
-    same = takewhile(lambda each: _may_follow(first.experiment, each.experiment), others)
-    return (first, *islice(same, most - 1))
-
-
-def _may_follow(first: Experiment, other: Experiment) -> bool:
-    return _lab(first) == _lab(other) and not other.needs_calm
-
-
-def _lab(experiment: Experiment) -> tuple[bool, bool, int]:
-    """Return what a lab has to be like.
-
-    Clocks can be moved, its database outlives a site, so many agents are seated.
-    """
-    clocks, database = experiment.moves_clocks, experiment.needs_database
-    return clocks, database, experiment.load.agents_per_site
 
 
 def total_of(

@@ -16,11 +16,11 @@ from drills.cli.drill_words import Json, Keep, Name, Seed, every, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.desk.tables import table
+from drills.due import Due
 from drills.evidence import verdict
 from drills.lever import Lever
 from drills.setup.say import note
 from drills.shelf import HOME, Shelf
-from drills.tally import Due
 
 app = cyclopts.App(
     name="drill",

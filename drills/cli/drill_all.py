@@ -16,13 +16,14 @@ from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.desk.tables import table
 from drills.desk.words import lasting
+from drills.due import Due, in_one_lab, still_to_do
 from drills.evidence import Evidence, TamperedError, verdict
 from drills.experiment import MOST_REPEATS, Experiment
 from drills.figures_file import write_figures
 from drills.setup.say import note
 from drills.shelf import HOME, Shelf, tamper
 from drills.sources import PRODUCT, digest
-from drills.tally import Done, Due, Tally, Total, done, in_one_lab, still_to_do, tally, total_of
+from drills.tally import Done, Tally, Total, done, tally, total_of
 from state.codec import UNREADABLE
 
 MOST_MISSING = 3
@@ -73,8 +74,9 @@ def all_(  # noqa: PLR0913 - the options of one command
     with other code too: a drill whose plan has changed is done anew, and how
     many runs are of which code is told. All drills are
     run once before any is run a second time, several in one lab where that
-    is as it was after each. At the end evidence is tampered with, byte by
-    byte in copies, to see that each change is found.
+    is as it was after each. Those that ask for a machine with time come
+    after the others, in one lab while the rest is down. At the end evidence
+    is tampered with, byte by byte in copies, to see that each change is found.
 
     Exit code 0 only if every expectation held in every run so far; the
     last line says how many there are of how many.
@@ -142,9 +144,10 @@ class Many:
         with SideBySide(shelf, labs) as side_by_side:
             while True:
                 due, left_s = self._due(side_by_side.busy), _left_s(ends_s)
-                room = side_by_side.room
-                if due and room and (left_s is None or left_s > 0):
-                    side_by_side.begin(in_one_lab(due, room), left_s)
+                is_time = left_s is None or left_s > 0
+                if due and is_time and side_by_side.has_room_for(due[0]):
+                    batch = in_one_lab(due, labs, side_by_side.under_way)
+                    side_by_side.begin(batch, left_s)
                     continue
                 if not side_by_side.busy:
                     break

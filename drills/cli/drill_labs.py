@@ -19,12 +19,12 @@ import msgspec
 
 from drills.cli.entering import run_inside
 from drills.cli.errors import CommandError, Exit
+from drills.due import Due
 from drills.lab.enter import enter
 from drills.lab.errors import EnterError
 from drills.lever import Lever
 from drills.setup.say import note
 from drills.shelf import Shelf
-from drills.tally import Due
 
 MODULE = "drills.drill"
 ROPE = ("setpriv", "--pdeathsig", "TERM", "--")
@@ -92,9 +92,20 @@ class SideBySide:
         return frozenset((each.experiment.name, each.seed) for due in batches for each in due)
 
     @property
-    def room(self) -> int:
-        """How many more labs may be brought up."""
-        return self._most - len(self._going)
+    def under_way(self) -> int:
+        """How many runs are still to come from the labs that are up."""
+        brought = sum(run not in self._known for run in self._shelf.runs())
+        return max(0, len(self.busy) - brought)
+
+    def has_room_for(self, due: Due) -> bool:
+        """Whether a lab may be brought up for it now.
+
+        One that asks for a machine with time has that alone: the others rest meanwhile.
+        """
+        if due.is_alone:
+            return not self._going
+        is_taken = any(each.is_alone for _, asked in self._going.values() for each in asked)
+        return len(self._going) < self._most and not is_taken
 
     def begin(self, due: tuple[Due, ...], begin_within_s: float | None) -> None:
         """Have drills carried out in a lab of their own."""

@@ -11,11 +11,11 @@ import msgspec
 from drills.cli.errors import Exit
 from drills.demo.run import DemoError
 from drills.drill.series import Series
+from drills.due import Due
 from drills.experiment import ExperimentError
 from drills.lab.errors import LabError
 from drills.setup.say import note
 from drills.shelf import Shelf
-from drills.tally import Due
 from state.errors import StateError
 
 

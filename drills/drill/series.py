@@ -18,13 +18,13 @@ from drills.demo.stock import take
 from drills.drill.ground import Hands
 from drills.drill.keeping import evidence_of
 from drills.drill.rehearsal import planned, rehearse
+from drills.due import Due
 from drills.evidence import Evidence, TamperedError, hash_of, verdict
 from drills.experiment import MOST_CALLS
 from drills.lever import Lever
 from drills.page import page
 from drills.shelf import CAPTURE, Shelf
 from drills.sources import PRODUCT, digest
-from drills.tally import Due
 from state.model import SiteId
 
 READY_AGAIN_S = 60.0

@@ -14,11 +14,11 @@ from drills.demo.run import Stage
 from drills.drill import series
 from drills.drill.ground import Hands
 from drills.drill.rehearsal import Rehearsed
+from drills.due import Due
 from drills.experiment import Bound, Experiment
 from drills.lever import Lever
 from drills.library import experiment_of
 from drills.shelf import CAPTURE, Shelf
-from drills.tally import Due
 from tests.drills.test_figures import seen
 
 STAGE = cast("Stage", SimpleNamespace(lab=None))

@@ -6,20 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from drills.course import End
+from drills.due import still_to_do
 from drills.evidence import Evidence
 from drills.library import experiment_of
 from drills.shelf import Shelf, tamper
-from drills.tally import (
-    MOST_IN_A_LAB,
-    Done,
-    Due,
-    Total,
-    done,
-    in_one_lab,
-    still_to_do,
-    tally,
-    total_of,
-)
+from drills.tally import Done, Total, done, tally, total_of
 from tests.drills.test_evidence import FILES, piece
 
 KILLED, FLAPS = experiment_of("site_killed"), experiment_of("link_flaps")
@@ -89,47 +80,6 @@ def test_the_total_says_how_much_of_what_was_asked_for_there_is() -> None:
 def test_one_change_that_was_not_noticed_is_told() -> None:
     assert not tally([run(1)], 40, 39).evidence.tamper_found
     assert not tally([run(1)], 0, 0).evidence.tamper_found
-
-
-def test_it_goes_on_where_it_stopped_and_runs_all_once_before_any_twice() -> None:
-    to_do = [(each.experiment.name, each.seed) for each in still_to_do([KILLED, FLAPS], [], 2)]
-    assert to_do == [("site_killed", 1), ("link_flaps", 1), ("site_killed", 2), ("link_flaps", 2)]
-    left = [(each.experiment.name, each.seed) for each in still_to_do([KILLED, FLAPS], [run(1)], 2)]
-    assert left == to_do[1:]
-    by_file = list(still_to_do([KILLED, FLAPS], []))
-    assert len(by_file) == KILLED.repeats + FLAPS.repeats
-    assert KILLED.repeats == 20
-
-
-def test_drills_that_seat_as_many_agents_share_a_lab() -> None:
-    waits = experiment_of("waiting_redial")
-    assert waits.load.agents_per_site != KILLED.load.agents_per_site
-    due = list(still_to_do([KILLED, waits, FLAPS], [], 2))
-    alone, both = in_one_lab(due), in_one_lab(due[1:])
-    assert [each.experiment.name for each in alone] == ["waiting_redial"]
-    assert [each.experiment.name for each in both] == ["site_killed", "link_flaps"]
-    many = in_one_lab(list(still_to_do([KILLED], [], 50)))
-    assert len(many) == MOST_IN_A_LAB
-
-
-def test_what_needs_calm_comes_first_of_those_that_share_a_lab() -> None:
-    gray = experiment_of("site_gray")
-    due = list(still_to_do([KILLED, FLAPS, gray], [], 1))
-    assert [each.experiment.name for each in due] == ["site_gray", "site_killed", "link_flaps"]
-    assert len(in_one_lab(due)) == 3
-
-
-def test_labs_side_by_side_have_a_share_each() -> None:
-    due = list(still_to_do([KILLED], [], 5))
-    assert [each.seed for each in in_one_lab(due, 2)] == [1, 2, 3]
-    assert [each.seed for each in in_one_lab(due[3:], 1)] == [4, 5]
-
-
-def test_what_needs_calm_begins_a_lab() -> None:
-    gray = experiment_of("site_gray")
-    due = [Due(experiment=each, seed=1) for each in (KILLED, gray, FLAPS)]
-    assert [each.experiment.name for each in in_one_lab(due)] == ["site_killed"]
-    assert [each.experiment.name for each in in_one_lab(due[1:])] == ["site_gray", "link_flaps"]
 
 
 def test_runs_of_another_plan_do_not_count() -> None:
