@@ -133,6 +133,15 @@ def verdict(evidence: Evidence) -> str:
     return "held" if evidence.held else "BROKEN"
 
 
+def lacked(evidence: Evidence) -> tuple[Bound, ...]:
+    """Return what was needed for it to begin, and was not there when it was last looked at."""
+    if evidence.end is not End.NOT_STEADY or not evidence.looks:
+        return ()
+    _, values = evidence.looks[-1]
+    ready = evidence.experiment.ready
+    return tuple(bound for bound in ready if not bound.holds(values.get(bound.figure)))
+
+
 class Sealed(Struct, frozen=True, kw_only=True):
     """What is written: the evidence's own bytes, so that the signature is over what one reads."""
 

@@ -165,6 +165,15 @@ class Bound(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
             return False
         return self.at_most is None or value <= self.at_most
 
+    def asks_as_much_as(self, other: Bound) -> bool:
+        """Tell whether nothing is within this that is not within the other one."""
+        least, most = _or(self.at_least, -math.inf), _or(self.at_most, math.inf)
+        return (
+            self.figure == other.figure
+            and least >= _or(other.at_least, -math.inf)
+            and most <= _or(other.at_most, math.inf)
+        )
+
     def told(self) -> str:
         """Return it as people write it."""
         least = "" if self.at_least is None else f"{self.at_least:g} <= "
@@ -178,11 +187,14 @@ class Bound(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
             return f"nothing measures {self.figure!r} here; there is {', '.join(near)}"
         if self.at_least is None and self.at_most is None:
             return f"{self.figure} has neither at_least nor at_most"
-        least = -math.inf if self.at_least is None else self.at_least
-        most = math.inf if self.at_most is None else self.at_most
+        least, most = _or(self.at_least, -math.inf), _or(self.at_most, math.inf)
         if not least <= most:
             return f"nothing is within {self.told()}"
         return None
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
 
 
 class Load(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from drills.course import NOT_BEGUN, End
-from drills.evidence import Evidence
-from drills.experiment import Experiment
+from drills.evidence import Evidence, lacked
+from drills.experiment import Bound, Experiment
 
 _RTOS = ("rto_s", "rto_capture_s")
 
@@ -28,9 +28,18 @@ class Done(Struct, frozen=True, kw_only=True):
     held: bool
     code: str = ""
     """Of which code; empty: nobody has noted it."""
+    why: str = ""
+    """Why it was not begun; empty: it was."""
+    lacked: tuple[Bound, ...] = ()
+    """What of `ready` was not there, for which it was not begun."""
     broken: tuple[str, ...]
     """Expectations that did not hold."""
     figures: Mapping[str, float | None]
+
+    @property
+    def due(self) -> tuple[str, str, int]:
+        """Of which drill, by which plan, and with which seed it is a run."""
+        return self.drill, self.plan_hash, self.seed
 
     @property
     def was_begun(self) -> bool:
@@ -117,6 +126,8 @@ def done(evidence: Evidence) -> Done:
         end=evidence.end,
         held=evidence.held,
         code=evidence.code,
+        why="" if evidence.was_begun else evidence.why,
+        lacked=lacked(evidence),
         broken=tuple(each.expected for each in evidence.judgements if not each.held),
         figures=evidence.figures,
     )

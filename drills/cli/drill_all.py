@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from drills.due import Due, in_one_lab, still_to_do
 from drills.evidence import Evidence, TamperedError, verdict
 from drills.experiment import MOST_REPEATS, Experiment
 from drills.figures_file import write_figures
+from drills.lacks import Lacks
 from drills.setup.say import note
 from drills.shelf import HOME, Shelf, tamper
 from drills.sources import PRODUCT, digest
@@ -75,8 +77,11 @@ def all_(  # noqa: PLR0913 - the options of one command
     many runs are of which code is told. All drills are
     run once before any is run a second time, several in one lab where that
     is as it was after each. Those that ask for a machine with time come
-    after the others, in one lab while the rest is down. At the end evidence
-    is tampered with, byte by byte in copies, to see that each change is found.
+    after the others, in one lab while the rest is down; where it does not
+    come within a minute, all that ask for as much are put back to the end,
+    given up after three tries, told with what there was, and due the next
+    time. At the end evidence is tampered with, byte by byte in copies, to
+    see that each change is found.
 
     Exit code 0 only if every expectation held in every run so far; the
     last line says how many there are of how many.
@@ -97,7 +102,7 @@ def all_(  # noqa: PLR0913 - the options of one command
         return status
     answer = many.tally(*tamper(shelf, [each.run for each in many.runs]))
     _write(json, answer)
-    _print_tally(answer)
+    _print_tally(answer, tuple(many.not_begun()))
     held_all = 0 < answer.total.done == answer.total.held
     return Exit.OK if held_all and answer.evidence.tamper_found else Exit.FAILED
 
@@ -120,6 +125,7 @@ class Many:
         self._total = total
         self._since_s = time.monotonic()
         self._in_vain = 0
+        self._lacks = Lacks()
 
     def carry_out(self, shelf: Shelf, ends_s: float | None, labs: int) -> int | None:
         """Drill until all is done, or the time is over; an exit status if it has to stop.
@@ -158,8 +164,13 @@ class Many:
         return None
 
     def _due(self, busy: Collection[tuple[str, int]] = ()) -> list[Due]:
-        due = still_to_do(self._wanted, self.runs, self._repeats)
-        return [each for each in due if (each.experiment.name, each.seed) not in busy]
+        due = still_to_do(self._wanted, self._settled(), self._repeats)
+        free = (each for each in due if (each.experiment.name, each.seed) not in busy)
+        return self._lacks.in_order(free)
+
+    def _settled(self) -> list[Done]:
+        """Return the runs that are not tried again: all but those that lacked a machine's time."""
+        return [each for each in self.runs if each.was_begun or not each.lacked]
 
     def _stops(self, shelf: Shelf, ended: Ended) -> bool:
         """Take what a lab has brought; tell whether to bring up no other."""
@@ -189,8 +200,26 @@ class Many:
         plans = {each.name: each.plan_hash for each in self._wanted}
         return tally(self.runs, tampered, found, plans, total)
 
+    def not_begun(self) -> Iterator[str]:
+        """Yield of each drill that was not begun how many runs of it are left, and why."""
+        known = [each for each in self.runs if each.was_begun]
+        left = Counter(
+            each.experiment.name for each in still_to_do(self._wanted, known, self._repeats)
+        )
+        for experiment in self._wanted:
+            name = experiment.name
+            why = [each.why for each in self.runs if each.drill == name and not each.was_begun]
+            if (told := self._lacks.told(experiment)) and left[name]:
+                yield f"{name}, {left[name]} runs: {told}"
+            elif why:
+                yield f"{name}, {len(why)} runs: {'; '.join(dict.fromkeys(why))}"
+
     def _take(self, evidence: Evidence) -> None:
-        self.runs.append(done(evidence))
+        new = done(evidence)
+        # Of one that was tried before and not begun only what became of it at last is told.
+        self.runs = [each for each in self.runs if each.was_begun or each.due != new.due]
+        self.runs.append(new)
+        self._lacks.take(evidence)
         note(f"drill all: {evidence.experiment.name}, {evidence.seed}: {verdict(evidence)}")
 
     def _count(self, *, is_lost: bool) -> None:
@@ -239,7 +268,7 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
 def _missed(before: Tally, shelf: Shelf, wanted: Sequence[Experiment]) -> list[Done]:
     """Return the runs on the shelf that are not in the file since nobody lived to write it."""
     newest = max([before.total.since, *(each.run for each in before.runs)])
-    have = {(each.drill, each.plan_hash, each.seed) for each in before.runs}
+    have = {each.due for each in before.runs if each.was_begun}
     plans = {each.plan_hash for each in wanted}
     found = []
     for run in shelf.runs():
@@ -249,9 +278,9 @@ def _missed(before: Tally, shelf: Shelf, wanted: Sequence[Experiment]) -> list[D
             except (TamperedError, OSError) as error:
                 note(f"drill all: the evidence of {run} does not count: {error}")
                 continue
-            name = (each.drill, each.plan_hash, each.seed)
-            if each.plan_hash in plans and each.seed and name not in have:
-                have.add(name)
+            is_wanted = each.plan_hash in plans and each.seed and each.was_begun
+            if is_wanted and each.due not in have:
+                have.add(each.due)
                 found.append(each)
     return found
 
@@ -264,7 +293,7 @@ def _write(file: Path | None, answer: Tally) -> None:
             raise CommandError(f"{file} cannot be written: {error.strerror}", Exit.USAGE) from error
 
 
-def _print_tally(answer: Tally) -> None:
+def _print_tally(answer: Tally, not_begun: Sequence[str]) -> None:
     rows = table(
         "Drills", "drill", "runs", "failed", "recovery", "untrue agent", "ledger", "broken"
     )
@@ -287,8 +316,10 @@ def _print_tally(answer: Tally) -> None:
     told = "not known everywhere" if error is None else f"at most {error:.1f} ms from the capture's"
     say(f"Recovery times: {told}")
     total = answer.total
-    if skipped := sum(each.not_begun for each in answer.scenarios.values()):
-        say(f"{skipped} were not begun, and are due again: no steady state, or a guard forbade it")
+    if not_begun:
+        say("Not begun, which is no failure, and due again:")
+        for told in not_begun:
+            say(f"  {told}")
     if len(total.codes) > 1:
         told = ", ".join(f"{count} of {code}" for code, count in total.codes.items())
         say(f"Made with {len(total.codes)} versions of the code: {told}", style="yellow")

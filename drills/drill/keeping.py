@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from drills.books import lost_elsewhere, moved
-from drills.course import NOT_BEGUN
+from drills.course import NOT_BEGUN, Course
 from drills.demo import routing
 from drills.demo.ledger import Row, edges_story, people_story
 from drills.evidence import Alone, CallRow, ClockBound, Evidence, Judgement, Moment, chained, judge
@@ -59,6 +59,39 @@ def evidence_of(  # noqa: PLR0913 - what goes into it
         looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
         alone=tuple(alone_at(each.site, each) for each in seen.alone),
         files=dict(files),
+    )
+
+
+def evidence_not_begun(  # noqa: PLR0913 - what goes into it
+    *, run: str, previous: str, experiment: Experiment, seed: int, code: str, course: Course
+) -> Evidence:
+    """Return the evidence of a drill into which no caller was let, as the machine had no time."""
+    t0_ms = course.looks[0].at_ms
+    return Evidence(
+        run=run,
+        previous=previous,
+        experiment=experiment,
+        plan_hash=experiment.plan_hash,
+        seed=seed,
+        code=code,
+        began_ms=t0_ms,
+        approvals=(),
+        end=course.end,
+        why=course.why,
+        guards=(),
+        judgements=(),
+        figures={},
+        timeline=chained(
+            Moment(
+                after_s=(each.at_ms - t0_ms) / 1000, at_ms=each.at_ms, who=each.who, what=each.what
+            )
+            for each in course.notes
+        ),
+        clocks=(),
+        calls=(),
+        moved={},
+        findings=(),
+        looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
     )
 
 

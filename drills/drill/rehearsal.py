@@ -32,7 +32,7 @@ from drills.experiment import Experiment, Fault, Load
 from drills.faults import FaultAgent, FaultClient
 from drills.lab.lab import PROJECT
 from drills.lever import Lever, Requests
-from drills.runner import LOOK_EVERY_S, STEADY_FOR, Runner, broken
+from drills.runner import LOOK_EVERY_S, STEADY_FOR, Runner
 from drills.seen import Seen
 from state import keys
 from state.model import EdgeId, SiteId, Unreplicated
@@ -40,7 +40,6 @@ from state.model import EdgeId, SiteId, Unreplicated
 CALLERS_LINK = "w-callers"
 """The callers' link, as the router has it."""
 SOCKET = "faults.sock"
-MACHINE_WAIT_S = 60.0
 SETTLE_S = 45.0
 """A proxy that wakes up passes on what it had not read yet. An edge that answers it waits 32 s for
 an ACK that never comes, and 8 s for its BYE to be answered."""
@@ -72,7 +71,6 @@ def planned(experiment: Experiment, seed: int, *, numbers_from: int = 0) -> Scen
 
 async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hands) -> Rehearsed:
     """Carry an experiment out on a stage that nothing is going on at; logs go to `keep`."""
-    await _until_ready(experiment, hands)
     redialler = Redialler(stage)
     database = stage.lab.database
     writer = Writer(stage, database) if database and experiment.needs_database else None
@@ -114,19 +112,6 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
     notes = () if written is None else written.notes
     moments = (*witnesses.moments(stage, course), *witnesses.of_database(notes, course))
     return Rehearsed(seen=seen, moments=moments, clocks=clocks, pcap=content)
-
-
-async def _until_ready(experiment: Experiment, hands: Hands) -> None:
-    """Let no caller in before the machine has time for the drill; in vain, the gate will say so."""
-    deadline_s = asyncio.get_running_loop().time() + MACHINE_WAIT_S
-    told = False
-    while missing := broken(experiment.ready, hands.machine.measure()):
-        if asyncio.get_running_loop().time() > deadline_s:
-            return
-        if not told:
-            hands.tell(f"waits for a machine that has time: {missing}")
-        told = True
-        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _burst(load: Load) -> Burst | None:

@@ -8,19 +8,23 @@ done in another one.
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 from collections.abc import Callable, Sequence
 
 from drills.charts import LAST_RUNS
+from drills.course import Course
 from drills.demo.run import Stage, living_edges, staged
 from drills.demo.screen import Screen
 from drills.demo.stock import take
 from drills.drill.ground import Hands
-from drills.drill.keeping import evidence_of
+from drills.drill.keeping import evidence_not_begun, evidence_of
 from drills.drill.rehearsal import planned, rehearse
+from drills.drill.waiting import in_vain
 from drills.due import Due
 from drills.evidence import Evidence, TamperedError, hash_of, verdict
 from drills.experiment import MOST_CALLS
+from drills.lacks import Lacks
 from drills.lever import Lever
 from drills.page import page
 from drills.shelf import CAPTURE, Shelf
@@ -74,25 +78,35 @@ class Series:
         self, due: Sequence[Due], hands: Hands, begin_within_s: float | None
     ) -> list[Evidence]:
         clock = asyncio.get_running_loop().time
-        ends_s = None if begin_within_s is None else clock() + begin_within_s
+        ends_s = math.inf if begin_within_s is None else clock() + begin_within_s
         first = planned(due[0].experiment, due[0].seed)
         found: list[Evidence] = []
+        lacks = Lacks()
         screen, kind = Screen(scenario=first), due[0].experiment
         async with staged(
             screen, has_movable_clocks=kind.moves_clocks, outlives_site=kind.needs_database
         ) as stage:
             for number, each in enumerate(due):
-                if number:
+                if lacks.puts_back(each.experiment):
+                    continue
+                if found:
                     missing = await self._make_ready(stage, each, number)
                     if missing:
                         logs = self._shelf.folder(found[-1].run) / "logs"
                         stage.lab.keep_logs(logs)
                         self._tell(f"this lab is given up: {missing}; its logs are in {logs}")
                         break
-                if number and ends_s is not None and clock() > ends_s:
+                if found and clock() > ends_s:
                     break
                 began_s = clock()
-                found.append(await self.drill(stage, each, hands))
+                waited = await in_vain(each.experiment, hands, stage.clock)
+                if found and not waited and clock() > ends_s:
+                    break
+                if waited is None:
+                    found.append(await self.drill(stage, each, hands))
+                else:
+                    found.append(self.leave_out(each, waited))
+                lacks.take(found[-1])
                 took_s = clock() - began_s
                 told = f"{verdict(found[-1])}, {took_s:.0f} s"
                 self._tell(f"{each.experiment.name}, {each.seed}: {told}")
@@ -115,6 +129,21 @@ class Series:
             if asyncio.get_running_loop().time() > deadline_s:
                 return missing or "it is ready for moments only"
             await asyncio.sleep(LOOK_EVERY_S)
+
+    def leave_out(self, due: Due, course: Course) -> Evidence:
+        """Keep that a drill was not begun, and why."""
+        experiment, shelf = due.experiment, self._shelf
+        with shelf.adding(experiment.name) as (run, previous):
+            evidence = evidence_not_begun(
+                run=run,
+                previous=previous,
+                experiment=experiment,
+                seed=due.seed,
+                code=self._code,
+                course=course,
+            )
+            shelf.put(evidence, {}, page(evidence, _before(shelf, experiment.name)))
+        return evidence
 
     async def drill(self, stage: Stage, due: Due, hands: Hands) -> Evidence:
         """Carry one drill out, and keep what it brings."""

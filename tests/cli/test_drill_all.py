@@ -134,7 +134,8 @@ def test_what_was_not_begun_has_not_failed_and_is_due_again_the_next_time(
     said = capsys.readouterr()
     assert "site_killed, 1: NOT BEGUN" in said.err
     assert "drill all: 4 runs are left" in said.err
-    assert "4 were not begun" in said.out
+    assert "Not begun, which is no failure, and due again:" in said.out
+    assert "site_killed, 2 runs: the method was carried out" in said.out
     written = json.loads(file.read_bytes())
     assert (written["total"]["done"], written["total"]["due"]) == (0, 4)
     killed = written["scenarios"]["site_killed"]
