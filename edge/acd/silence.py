@@ -41,6 +41,8 @@ MOST_S: Final = 10.0
 """Longer than a lease (8 s) takes to run out, and everybody to see that."""
 LOOK_EVERY_S: Final = 0.5
 """It has to be looked at so often to be counted."""
+SOON_S: Final = 0.1
+"""So soon again, if only a proof of the store is wanting: it makes no news that would be heard."""
 BREAK_S: Final = 1.5
 """Between two looks, or two proofs of the store (one a second), in which nothing is known."""
 
@@ -52,6 +54,8 @@ class _Unheard(Struct):
     call: CallId
     """One of these callers."""
     is_silent: bool = False
+    takes_s: float = SILENT_S
+    """How long it has not to be heard."""
 
 
 class Silence:
@@ -98,8 +102,8 @@ class Silence:
         sites = {edge: snapshot.edges[edge].value.site for edge in self._unheard}
         silent_at = {sites[edge] for edge in self.edges}
         for edge, each in self._unheard.items():
-            takes_s = SILENT_S if silent_at <= {sites[edge]} else 2.0 * SILENT_S
-            each.is_silent = each.is_silent or known_s - each.since_s >= takes_s
+            each.takes_s = SILENT_S if silent_at <= {sites[edge]} else 2.0 * SILENT_S
+            each.is_silent = each.is_silent or known_s - each.since_s >= each.takes_s
 
     def note(self, snapshot: Snapshot, given: Iterable[CallId], now: Now) -> None:
         """Take in to which calls that match gave somebody, or took them to be getting somebody."""
@@ -123,8 +127,8 @@ class Silence:
         """Return when to look again though nothing has been heard; None: no need to."""
         if not self._unheard:
             return None
-        ends = [each.since_s + SILENT_S for each in self._unheard.values()]
-        due = [end for end in ends if end > self._looked_s]
+        heard = [each for each in self._unheard.values() if not each.is_silent]
+        due = [max(each.since_s + each.takes_s, self._looked_s + SOON_S) for each in heard]
         return min([self._looked_s + LOOK_EVERY_S, *due])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from edge.acd.match import PASSED_OVER, match
-from edge.acd.silence import BREAK_S, LOOK_EVERY_S, MOST_S, SILENT_S, Silence
+from edge.acd.silence import BREAK_S, LOOK_EVERY_S, MOST_S, SILENT_S, SOON_S, Silence
 from state import keys
 from state.model import AgentId, CallId, EdgeId, PresenceState, TicketState
 from tests.acd.worlds import NOW, World, at, call_id, ticket
@@ -221,3 +221,24 @@ def test_it_is_looked_at_in_time_though_nothing_is_heard() -> None:
     assert ear.silence.next_due_s() == NOW.mono_s + SILENT_S + LOOK_EVERY_S
     ear.silence.forget()
     assert ear.silence.next_due_s() is None
+
+
+def test_who_would_be_silent_by_the_next_proof_is_looked_at_again_at_once() -> None:
+    """The store proves once a second that nothing has happened, and tells nobody."""
+    ear = Ear()
+    ear.proof_age_s = 0.9
+    assert ear.waits(SILENT_S) == {}
+    assert ear.silence.next_due_s() == pytest.approx(NOW.mono_s + SILENT_S + SOON_S)
+    ear.proof_age_s = 0.0
+    ear.now_s += SOON_S
+    assert ear.look() == {THEIRS: PASSED_OVER}
+    assert ear.silence.next_due_s() == pytest.approx(NOW.mono_s + SILENT_S + SOON_S + LOOK_EVERY_S)
+
+
+def test_an_edge_of_another_site_than_a_silent_one_is_looked_at_in_time_too() -> None:
+    ear = Ear()
+    ear.waits(SILENT_S)
+    ear.world.ticket(2, holder="c1", sales=1)
+    ear.look()
+    ear.waits(2 * SILENT_S - 0.1)
+    assert ear.silence.next_due_s() == pytest.approx(NOW.mono_s + 3 * SILENT_S)
