@@ -16,6 +16,10 @@ AT_ONCE_MS = 600
 GAP_MS = 200
 """The longest gap that a call may have."""
 SILENT_MS = 5 * GAP_MS
+"""Before so long a silence nobody hangs up because of it, and an edge may not know of it either."""
+NEXT_LIFE_MS = 1000
+"""Whoever died together with their relay answers no BYE of that first second sooner than this; a
+living edge says nothing for 0.4 s while the store does not answer, and on a busy machine longer."""
 GAVE_UP_MS = 2000
 """So long before the caller's goodbye, the agent's is not one that crosses it."""
 DEAF_MS = 4000
@@ -35,7 +39,7 @@ def caller_ended_nothing(caller: CallerReport, agent: AgentReport | None) -> boo
         return True
     if agent is not None and _was_left_alone(caller, agent):
         return True
-    if not _had_to_wait(caller):
+    if not _had_to_wait(caller, caller, agent):
         return False
     if caller.last_heard_ms is None and (agent is None or agent.last_heard_ms is None):
         return caller.heard_nothing or _waited_ms(caller) > DEAF_MS
@@ -58,7 +62,7 @@ def agent_ended_nothing(caller: CallerReport, agent: AgentReport) -> bool:
     """Tell whether the call was over when its agent hung up, because something was broken."""
     if agent.crossed and caller.end is not End.HUNG_UP:
         return True
-    return _had_to_wait(agent) and _nobody_was_heard(caller, agent)
+    return _had_to_wait(agent, caller, agent) and _nobody_was_heard(caller, agent)
 
 
 def _was_left_alone(caller: CallerReport, agent: AgentReport) -> bool:
@@ -71,8 +75,12 @@ def _was_left_alone(caller: CallerReport, agent: AgentReport) -> bool:
     return before_ms > GAVE_UP_MS and agent_ended_nothing(caller, agent)
 
 
-def _had_to_wait(report: Report) -> bool:
-    return _waited_ms(report) > AT_ONCE_MS
+def _had_to_wait(report: Report, *ears: Report | None) -> bool:
+    """Tell whether nobody was there when somebody said goodbye, by how late it was answered."""
+    heard_ms = [each.last_heard_ms for each in ears if each and each.last_heard_ms is not None]
+    said_ms = report.hung_up_ms
+    had_sound = bool(heard_ms) and said_ms is not None and said_ms - min(heard_ms) <= SILENT_MS
+    return _waited_ms(report) > (NEXT_LIFE_MS if had_sound else AT_ONCE_MS)
 
 
 def _waited_ms(report: Report) -> int:

@@ -76,6 +76,30 @@ def agent(hung_up: int | None, ended: int, heard: int, end: End = End.HUNG_UP) -
             id="the-caller-cannot-listen-and-the-agent-gave-up-long-before",
         ),
         pytest.param(
+            caller(500, 1300, 0, SIPP),
+            agent(None, 1250, 0, End.FAR_END),
+            Outcome.ANSWERED,
+            id="the-relay-has-just-died-and-a-living-edge-is-slow",
+        ),
+        pytest.param(
+            caller(500, 1300, 0),
+            agent(None, 1250, 0, End.FAR_END),
+            Outcome.ANSWERED,
+            id="the-same-and-the-caller-can-listen",
+        ),
+        pytest.param(
+            caller(1100, 1800, 0, SIPP),
+            agent(None, 1750, 0, End.FAR_END),
+            Outcome.LOST,
+            id="the-relay-has-been-dead-for-longer-than-a-living-edge-does-not-know",
+        ),
+        pytest.param(
+            caller(500, 1600, 0, SIPP),
+            agent(None, 1550, 0, End.FAR_END),
+            Outcome.LOST,
+            id="the-answer-is-as-late-as-a-next-life-s",
+        ),
+        pytest.param(
             caller(1000, 6500, 6450, SIPP),
             agent(None, 6500, 6450, End.FAR_END),
             Outcome.ANSWERED,
