@@ -32,7 +32,7 @@ from edge.calls.tools import Tools
 from edge.calls.transfers import Target
 from edge.media.errors import MediaError
 from edge.sip import events as sip
-from edge.sip.dialog import Dialog, in_unicode
+from edge.sip.dialog import Dialog
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId
 from edge.sip.replaces import Replaces
@@ -349,7 +349,7 @@ class ConsultationShell:
 
     def _dialog(self, leg: LegId) -> Dialog | None:
         try:
-            return in_unicode(self._tools.sip.dialog(leg))
+            return self._tools.sip.dialog(leg)
         except LocalError:
             return None
 

@@ -8,12 +8,13 @@ machine, so nothing waits for the disk; a caller whose machine is gone has lost 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 import structlog
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from edge.acd.call import Hold, Rules, State
 from edge.acd.call_events import NO_ATTEMPT, Attempt, Side
@@ -22,7 +23,7 @@ from edge.acd.owed import Owed
 from edge.acd.recorded import NOT_ASKED, Heard
 from edge.acd.token import Token
 from edge.calls.ears import ALL_IS_HEARD, EarsNote
-from edge.sip.dialog import Dialog
+from edge.sip.dialog import Dialog, as_it_was, in_unicode
 from state.model import AgentId, CallId, Decision, SiteId, Ticket
 
 log = structlog.get_logger()
@@ -141,20 +142,24 @@ class Journal:
             if known.v == FORMAT:
                 lines[CallId(known.call)] = known
         return Left(
-            calls={call: line.note for call, line in lines.items() if line.note is not None},
+            calls={
+                call: _with_dialogs(line.note, as_it_was)
+                for call, line in lines.items()
+                if line.note is not None
+            },
             owed={call: line.owed for call, line in lines.items() if line.owed is not None},
         )
 
     def open(self, left: Left) -> None:
         """Begin a new file with what `load` has returned: this life may end before it is used."""
-        lines = [_Line(v=FORMAT, call=call, note=note) for call, note in left.calls.items()]
+        lines = [_noted(note) for note in left.calls.values()]
         lines += [_Line(v=FORMAT, call=call, owed=owed) for call, owed in left.owed.items()]
         self._lines = {CallId(line.call): _encode(line) for line in lines}
         self._rewrite()
 
     def note(self, note: CallNote) -> None:
         """Write down where a call stands."""
-        self._put(_Line(v=FORMAT, call=note.ticket.call, note=note))
+        self._put(_noted(note))
 
     def owe(self, owed: Owed) -> None:
         """Write down how a call has ended, until its record is written."""
@@ -211,6 +216,32 @@ class Journal:
                 remedy="make room; calls go on, but would not outlive this process",
             )
         self._is_failing = True
+
+
+def _noted(note: CallNote) -> _Line:
+    return _Line(v=FORMAT, call=note.ticket.call, note=_with_dialogs(note, in_unicode))
+
+
+def _with_dialogs(note: CallNote, change: Callable[[Dialog], Dialog]) -> CallNote:
+    """Return a note with each of its dialogs changed."""
+
+    def of(dialog: Dialog | None) -> Dialog | None:
+        return None if dialog is None else change(dialog)
+
+    def of_agent(agent: AgentNote | None) -> AgentNote | None:
+        return None if agent is None else replace(agent, dialog=of(agent.dialog))
+
+    consultation = note.consultation
+    if consultation is not None:
+        asker, colleague = of(consultation.asker), of(consultation.colleague)
+        consultation = replace(consultation, asker=asker, colleague=colleague)
+    return replace(
+        note,
+        caller=change(note.caller),
+        agent=of_agent(note.agent),
+        transferor=of_agent(note.transferor),
+        consultation=consultation,
+    )
 
 
 def _encode(line: _Line) -> bytes:

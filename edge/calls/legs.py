@@ -19,7 +19,7 @@ from edge.calls.journal import AgentNote, ConsultationNote
 from edge.calls.ringing import Rung
 from edge.calls.tools import RETRY_AFTER_S, Tools
 from edge.calls.writer import AgentLegFacts
-from edge.sip.dialog import Dialog, in_unicode
+from edge.sip.dialog import Dialog
 from edge.sip.errors import LocalError
 from edge.sip.events import LegId, TransactionId
 from state.discreet import fault
@@ -142,7 +142,7 @@ class CallLegs:
     def dialog(self, attempt: Attempt | None) -> Dialog:
         """Return the dialog of an established leg, to be written down."""
         leg = self._caller if attempt is None else self._agents[attempt]
-        return in_unicode(self._tools.sip.dialog(leg))
+        return self._tools.sip.dialog(leg)
 
     def ring(self, attempt: Attempt, agent: AgentId, sdp: bytes) -> bool:
         """Send the INVITE; False: the agent or their site is no longer configured."""

@@ -73,9 +73,6 @@ class CallNotes:
             self._tools.journal.note(self._note(call, ticket))
         except LocalError as error:
             log.info("leg_gone", call=call.id, effect="journal", because=str(error))
-        except UnicodeEncodeError:
-            # A dialog named in no Unicode: served, and lost if this process dies.
-            log.info("call_not_journalled", call=call.id)
 
     def _owe(self, before: Call, call: Call, ticket: Ticket) -> None:
         """Write down how the call ended until the store has its record, if it is ours to write."""

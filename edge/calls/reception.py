@@ -32,6 +32,7 @@ from edge.calls.tools import RETRY_AFTER_S
 from edge.settings import Settings
 from edge.sip import events as sip
 from edge.sip.errors import RemoteError
+from edge.sip.escapes import clean
 from edge.sip.events import LegId
 from edge.sip.uri import parse_uri
 from edge.waiting import Line
@@ -217,10 +218,10 @@ class Reception:
             state=TicketState.QUEUED,
             holder=self._settings.edge,
             site=self._settings.site,
-            via=SiteId(_clean(invite.headers.get(VIA, self._settings.site))),
+            via=SiteId(clean(invite.headers.get(VIA, self._settings.site))),
             caller=caller,
             call_back=rules_for(self._snapshot(), queue, caller),
-            sip_call_id=_clean(invite.sip_call_id),
+            sip_call_id=clean(invite.sip_call_id),
             arrived_ms=at.wall_ms,
             region=region_of(self._snapshot(), did.tenant, did.number),
             again_of=self._line.earlier(caller, did.number).calls,
@@ -242,11 +243,6 @@ def _may_exist(snapshot: Snapshot, number: DidNumber) -> bool:
         or number in snapshot.dids
         or (bool(snapshot.bad) and f"{keys.ROOT}{Kind.DID.value}/{number}" in snapshot.bad)
     )
-
-
-def _clean(text: str) -> str:
-    """Return the text without what is no Unicode: no record, and no journal, could hold it."""
-    return text.encode("utf-8", "replace").decode()
 
 
 _TURNED_AWAY = {QUEUE_FULL: "Queue full", WAIT_TOO_LONG: "Wait too long", CLOSED: "Closed"}

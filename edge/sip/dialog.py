@@ -5,10 +5,13 @@ Written down field by field, another process can take it up (`SipStack.adopt`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.sip.errors import RemoteError
+from edge.sip.escapes import escaped, unescaped
 from edge.sip.events import Address
 from edge.sip.message import Message, Request, Response
 from edge.sip.session_timer import SessionTimer
@@ -118,16 +121,26 @@ def dialog_of_uac(
 
 
 def in_unicode(dialog: Dialog) -> Dialog:
-    """Return the dialog without what is no Unicode in its display names, to be written down.
-
-    Nobody goes by those (§12.2.1.1): tags and URIs are what makes a dialog.
-    """
-    return replace(dialog, local=_named(dialog.local), remote=_named(dialog.remote))
+    """Return the dialog with its bytes that are no UTF-8 escaped, to be written down."""
+    return _each_text(dialog, escaped)
 
 
-def _named(value: str) -> str:
-    name, opening, rest = value.rpartition("<")
-    return f"{name.encode(errors='replace').decode()}{opening}{rest}"
+def as_it_was(dialog: Dialog) -> Dialog:
+    """Return the dialog that was written down `in_unicode`."""
+    return _each_text(dialog, unescaped)
+
+
+def _each_text(dialog: Dialog, change: Callable[[str], str]) -> Dialog:
+    """Return it with every text changed that the other side has chosen."""
+    return replace(
+        dialog,
+        sip_call_id=change(dialog.sip_call_id),
+        remote_tag=change(dialog.remote_tag),
+        local=change(dialog.local),
+        remote=change(dialog.remote),
+        remote_target=change(dialog.remote_target),
+        route_set=tuple(change(route) for route in dialog.route_set),
+    )
 
 
 def refreshed(dialog: Dialog, message: Message) -> Dialog:

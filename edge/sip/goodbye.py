@@ -9,6 +9,8 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from edge.sip.escapes import clean
+
 if TYPE_CHECKING:
     from edge.sip.core import Core
     from edge.sip.events import TransactionId
@@ -34,7 +36,7 @@ class Goodbyes:
         self._hold_s = hold_s
         self._held: dict[str, Held] = {}
         self.of_old: frozenset[str] = frozenset()
-        """The Call-IDs of calls that a former life has seen end."""
+        """The Call-IDs, `clean`, of calls that a former life has seen end."""
 
     def take(self, transaction: ServerTransaction) -> TransactionId | None:
         """Answer a BYE now, or return by which name its user is to have it answered."""
@@ -61,7 +63,7 @@ class Goodbyes:
     def is_known(self, transaction: ServerTransaction) -> bool:
         """Answer a BYE that comes again to whom nobody has answered it; tell whether it was one."""
         request = transaction.request
-        if request.method != "BYE" or request.call_id not in self.of_old:
+        if request.method != "BYE" or clean(request.call_id) not in self.of_old:
             return False
         self._core.respond(transaction, 200)
         return True

@@ -260,7 +260,10 @@ class SipStack:
         self._goodbyes.answer(goodbye)
 
     def answer_goodbyes_of(self, sip_call_ids: Iterable[str]) -> None:
-        """Answer also BYEs in dialogs of these Call-IDs: a former life has seen them end."""
+        """Answer also BYEs in dialogs of these Call-IDs: a former life has seen them end.
+
+        With a question mark for each byte that is no UTF-8, as records have them.
+        """
         self._goodbyes.of_old = frozenset(sip_call_ids)
 
     def reinvite(self, leg: LegId, sdp: bytes | None, now: float) -> None:

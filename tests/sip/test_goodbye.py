@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from edge.sip.events import Ended, EndedBy
-from tests.sip.network import Network, Party, established
+from tests.sip.network import ANSWER, Network, Party, arrived, established
+
+CAFE = "caf\udce9@carrier"
+"""As the stack has bytes that are no UTF-8."""
 
 
 def _call(network: Network) -> tuple[Party, Party]:
@@ -65,16 +68,21 @@ def test_goodbyes_that_cross_are_both_answered() -> None:
     network.run_out()
 
 
+@pytest.mark.parametrize(
+    ("sip_call_id", "told"), [("a@carrier", "a@carrier"), (CAFE, "caf?@carrier")]
+)
 @pytest.mark.parametrize("knows", [True, False])
 def test_the_next_life_answers_goodbyes_to_calls_that_are_known_to_have_ended(
-    *, knows: bool
+    sip_call_id: str, told: str, *, knows: bool
 ) -> None:
     network = Network()
-    caller, callee, out, _ = established(network)
+    caller, callee, out = arrived(network, sip_call_id=sip_call_id)
+    callee.stack.answer(callee.leg, ANSWER, network.now)
+    network.run(0.1)
     callee.deaf = True
     heir = network.party("heir")
     if knows:
-        heir.stack.answer_goodbyes_of([caller.stack.dialog(out).sip_call_id])
+        heir.stack.answer_goodbyes_of([told])
     caller.stack.bye(out, network.now)
     bye = caller.stack.take_outgoing()[0][0]
     heir.stack.receive(bye, caller.address, network.now)
