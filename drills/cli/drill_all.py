@@ -70,9 +70,9 @@ def all_(  # noqa: PLR0913 - the options of one command
     """Carry all drills out, each as often as it says; sum up.
 
     Hours: a run takes the better part of a minute, and how long the rest
-    will take is told after each lab. Two labs side by side halve that on two
-    cores that have nothing else to do. Interrupted or killed, it goes on
-    where it was when it is called with the same file again, days later and
+    will take is told after each lab. Two labs side by side take a third off
+    that, on two cores that have nothing else to do. Interrupted or killed, it
+    goes on where it was when it is called with the same file again, days later and
     with other code too: a drill whose plan has changed is done anew, and how
     many runs are of which code is told. All drills are
     run once before any is run a second time, several in one lab where that
