@@ -24,7 +24,7 @@ from state.snapshot import Snapshot
 from tests.acd.stage import decision
 from tests.acd.worlds import ticket
 from tests.edge.fake_telephony import CALLER_SDP
-from tests.edge.stage import GREETED, SALES, Center, Edge, center
+from tests.edge.stage import GREETED, SALES, Center, Edge, center, everybody_leaves
 from tests.edge.virtual_time import LoopClock, in_virtual_time, settle, until
 
 LEG = LegId("caller")
@@ -472,6 +472,27 @@ async def test_a_caller_whose_display_name_is_no_unicode_is_written_down_as_it_i
         await settle()
         (note,) = Journal(tmp_path / "journal-a1").load().calls.values()
         assert note.caller.remote == latin_1
+
+
+@in_virtual_time
+async def test_a_caller_who_was_taken_over_may_refuse_what_they_need_not_know(
+    tmp_path: Path,
+) -> None:
+    async with center("ann", edges=()) as made:
+        first = await made.edge("a1", tmp_path)
+        first.media.is_pinned = True
+        theirs = await first.waiting()
+        await first.rung("ann")
+        await first.kill()
+        a1 = await made.edge("a1", tmp_path)
+        await a1.takeover().run()
+        a1.sip.pick_up(await a1.rung("ann"))
+        await until(lambda: a1.sip.open[theirs].our_offer is not None, "re-invited")
+        a1.sip.refuse_ours(theirs)
+        assert a1.state_of(theirs) == "connected"
+        a1.sip.hang_up(theirs)
+        await everybody_leaves(made)
+        assert (await made.record(a1, theirs)).outcome is Outcome.ANSWERED
 
 
 def test_a_journal_that_is_spoilt_costs_the_calls_of_its_spoilt_lines(tmp_path: Path) -> None:
