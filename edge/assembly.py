@@ -186,6 +186,7 @@ class Assembly:
             kept=self.shared.kept,
             held=self._held_by_calls,
             holds=self._holds,
+            has_ack=self.switchboard.has_ack,
         )
         self.sisters = Sisters(
             edge=self.settings.edge,
@@ -193,7 +194,7 @@ class Assembly:
             clock=self.clock,
             is_alone=lambda: self.alone.is_alone,
             on_told=self.alone.take_from_sister,
-            on_holding=self.alone.drop_what_is_over,
+            on_holding=self.alone.hear_what_is_had,
         )
 
     def _make_line(self) -> None:

@@ -18,15 +18,16 @@ from edge.acd.token import Token, alone_token
 from edge.alone.kept import Kept
 from edge.alone.merging import Merged, is_shown, merge
 from edge.alone.mode import Mode, Seen, Standing, merged, next_standing
-from edge.alone.sister import Holding, is_acceptable, over, telling
+from edge.alone.sister import Holding, contested, is_acceptable, over, telling
 from edge.alone.store import SiteStore
 from edge.proxy.errors import ProxyError
 from edge.proxy.gate import GateEntry, GateState
 from state import keys
 from state.clock import Clock
+from state.codec import encode
 from state.errors import StoreError
 from state.mirror import Mirror
-from state.model import FIRST_EPOCH, AgentId, EdgeId, SiteId
+from state.model import FIRST_EPOCH, AgentId, CallId, Claim, EdgeId, SiteId
 from state.raw import Change
 from state.snapshot import Snapshot
 from state.store import Store
@@ -62,12 +63,14 @@ class Alone:
         kept: Kept | None = None,
         held: Callable[[], Iterable[Held]] = tuple,
         holds: Holds = holds_all,
+        has_ack: Callable[[CallId], bool] = lambda _: False,
     ) -> None:
         """`on_again`: a former life of this edge was alone; what it knew of the gate is lost.
 
         `held`: what the calls of this edge hold in the store. `holds` tells of the calls that it
-        has, or owes the records of.
+        has, or owes the records of; `has_ack` of those whose callers have acknowledged its answer.
         """
+        self._has_ack = has_ack
         self._holds = holds
         self._held = held
         self._kept = kept or Kept(None)
@@ -150,6 +153,31 @@ class Alone:
         self._store.note(taken, is_ours=False)
         log.debug("sister_told", sister=edge, records=len(changes), taken=len(taken))
         return frozenset(each.key for each in taken)
+
+    def hear_what_is_had(self, sister: EdgeId, holding: Holding) -> None:
+        """Take in what another edge of this site has, all of it."""
+        self.drop_what_is_over(sister, holding)
+        self._claim(holding)
+
+    def _claim(self, holding: Holding) -> None:
+        """Claim the calls that both have, where it is our answer that the caller has.
+
+        Without a quorum nobody is refused a ticket: each edge has written its own.
+        """
+        overlay = self._store.overlay
+        if overlay is None or self.mode is Mode.MERGING:
+            return
+        for call in contested(overlay, self._edge, holding):
+            if call in overlay.snapshot.claims or not self._has_ack(call):
+                continue
+            log.warning("call_claimed", call=call, is_ours=True)
+            claim = Change(
+                key=keys.claim(call),
+                value=encode(Claim(call=call, edge=self._edge)),
+                create_revision=overlay.snapshot.revision,
+                mod_revision=0,
+            )
+            self._store.note([claim], is_ours=True)
 
     def drop_what_is_over(self, sister: EdgeId, holding: Holding) -> None:
         """Let go of what stands in a sister's name here, and of which she says that it is over.

@@ -97,6 +97,15 @@ def over(overlay: Overlay, sister: EdgeId, holding: Holding) -> Iterator[str]:
             yield keys.offer(agent)
 
 
+def contested(overlay: Overlay, edge: EdgeId, holding: Holding) -> Iterator[CallId]:
+    """Yield the calls that this `edge` holds, and a sister too, as she says."""
+    tickets = overlay.snapshot.tickets
+    for call in holding.calls:
+        ticket = tickets.get(call)
+        if ticket is not None and ticket.value.holder == edge:
+            yield call
+
+
 def is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
     """Return whether to take in now what a sister says; if not, it is asked again.
 

@@ -195,6 +195,7 @@ class CallShell:
         self._media.restore(said={Side.CALLER: said}, told={Side.CALLER: told}, is_joined=False)
         self._notes.is_confirmed = True
         self._call, effects = called_back(self.id, rules, decision)
+        self.records.is_acknowledged = self._call.is_acknowledged
         self._effects.carry_out(effects)
 
     def adopt_agents(self, note: CallNote) -> None:
@@ -236,6 +237,7 @@ class CallShell:
             has_media=has_media,
             offered_anew=note.told.get(Side.CALLER) if is_left else None,
         )
+        self.records.is_acknowledged = self._call.is_acknowledged
         if note.is_joined:
             self.sound.record()
         if not has_media:

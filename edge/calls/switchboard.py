@@ -121,6 +121,11 @@ class Switchboard:
         """Tell whether a call is held here."""
         return call in self._calls
 
+    def has_ack(self, call: CallId) -> bool:
+        """Tell whether a call is held here whose caller has acknowledged our answer."""
+        held = self._calls.get(call)
+        return held is not None and held.records.is_acknowledged
+
     def held(self) -> Sequence[CallShell]:
         """Return the calls that are held here."""
         return list(self._calls.values())

@@ -16,15 +16,16 @@ from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import created, ended
 from edge.acd.yielding import ACKNOWLEDGED_ELSEWHERE, CANCELLED
+from edge.alone.alone import Alone
 from edge.alone.merging import merge
-from edge.alone.sister import Told, is_acceptable, telling
+from edge.alone.sister import Holding, Told, is_acceptable, telling
 from edge.alone.store import SiteStore
 from edge.calls.records import CallRecords, Landed
 from state import keys
 from state.codec import decode
 from state.mirror import Mirror
-from state.model import CallRecord, EdgeId, Now, Outcome, TicketState
-from tests.edge.lone import A1, ANN, CALL, Bench, configured, ticket
+from state.model import CallId, CallRecord, EdgeId, Now, Outcome, SiteId, TicketState
+from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
 from tests.edge.virtual_time import in_virtual_time, play, settle
 
 A2 = EdgeId("a2")
@@ -176,3 +177,63 @@ async def test_the_edge_with_the_callers_acknowledgement_gets_the_call_of_its_si
     await second.end(ENDS["answered"])
     (found,) = (await bench.shared.range(keys.ended(CALL))).records
     assert decode(CallRecord, found.value, found.key).edge == A2
+
+
+async def _no_gate(_: object) -> None:
+    return None
+
+
+def _serving(bench: Bench, edge: Sister, acknowledged: set[CallId]) -> Alone:
+    return Alone(
+        edge=edge.edge,
+        site=SiteId("a"),
+        clock=bench.clock,
+        mirror=bench.mirror,
+        shared=bench.shared,
+        store=edge.store,
+        gate_of=_no_gate,
+        on_change=lambda _: None,
+        has_ack=acknowledged.__contains__,
+    )
+
+
+async def _both_answer(bench: Bench, merging: list[str]) -> None:
+    edges = {"a1": Sister(bench, A1), "a2": Sister(bench, A2)}
+    first, second = edges.values()
+    for each in edges.values():
+        await each.begin()
+        mine = ticket(holder=each.edge)
+        await each.records.write(lambda _, at, mine=mine: created(mine, at))  # type: ignore[misc]
+    both = Holding(calls=frozenset({CALL}), agents=frozenset())
+    _serving(bench, first, set()).hear_what_is_had(A2, both)
+    _serving(bench, second, {CALL}).hear_what_is_had(A1, both)
+    assert CALL not in first.store.snapshot.claims
+    first.hear(second)
+    assert first.store.snapshot.claims[CALL].value.edge == A2
+    await first.end(Ending(outcome=Outcome.LOST, cause=ACKNOWLEDGED_ELSEWHERE))
+    second.hear(first)
+    assert second.store.snapshot.tickets[CALL].value.holder == A2
+    elsewhere = {who: await edges[who].merge() for who in merging}
+    assert not elsewhere["a2"]
+    assert not await bench.has(keys.ended(CALL)), "it goes on"
+    assert not await bench.has(keys.claim(CALL))
+    await second.end(ENDS["answered"])
+    (found,) = (await bench.shared.range(keys.ended(CALL))).records
+    assert decode(CallRecord, found.value, found.key).edge == A2
+
+
+@in_virtual_time
+async def test_alone_the_edge_with_the_acknowledgement_claims_a_call_that_both_hold() -> None:
+    for merging in (["a1", "a2"], ["a2", "a1"]):
+        await _both_answer(await configured(), merging)
+
+
+@in_virtual_time
+async def test_a_sister_has_to_hold_the_very_call_for_it_to_be_claimed() -> None:
+    bench = await configured()
+    only = Sister(bench, A2)
+    await only.begin()
+    await only.records.write(lambda _, at: created(ticket(holder="a2"), at))
+    serving = _serving(bench, only, {CALL})
+    serving.hear_what_is_had(A1, Holding(calls=frozenset({OTHER}), agents=frozenset()))
+    assert CALL not in only.store.snapshot.claims
