@@ -28,18 +28,15 @@ from msgspec.structs import replace
 
 from edge.acd.abandoned import Holds, holds_all
 from edge.acd.merged_places import place_of
-from edge.acd.yielding import is_owed, yields
+from edge.acd.yielding import is_guess, is_owed, yields
 from state import keys
 from state.codec import decode, encode
 from state.errors import CodecError
 from state.keys import call_of_ended
-from state.model import AgentId, CallId, CallRecord, EdgeId, Offer, Outcome, Place, Ticket, Work
+from state.model import AgentId, CallId, EdgeId, Offer, Place, Ticket, Work
 from state.overlay import ALONE_FROM, Overlay
 from state.raw import KeyValue
 from state.store import Absent, Compare, Delete, ModIs, Put
-
-GUESSED = "edge_died"
-"""The cause in a record that a survivor wrote of a call whose edge it could not see."""
 
 Found = Mapping[str, KeyValue | None]
 """What the shared store has at the keys that were asked for."""
@@ -227,7 +224,9 @@ def _given_back(
 def _wanted(local: LocalCall, found: Found) -> Mapping[str, KeyValue | None]:
     """Return the agents' records as this edge would have them, where it is its word that counts."""
     wanted = {key: local.offers.get(_agent(key)) for key in found if _is_offer(key)}
-    wanted |= {keys.work(agent): work for agent, work in local.works.items()}
+    # Of whom the copy gave to the call, it may be older than what they had done before.
+    works = local.works.items()
+    wanted |= {keys.work(agent): work for agent, work in works if not _is_old(local, agent)}
     for agent in agents_in(found) & local.done.keys():
         # With an offer that ends goes what its agent has done, as everywhere.
         if _is_own(found[keys.offer(agent)], local):
@@ -241,6 +240,10 @@ def _wanted(local: LocalCall, found: Found) -> Mapping[str, KeyValue | None]:
         for key, want in wanted.items()
         if not _is_told(local, key, ticket) or (_is_offer(key) and is_known)
     }
+
+
+def _is_old(local: LocalCall, agent: AgentId) -> bool:
+    return keys.work(agent) not in local.written and keys.offer(agent) in local.written
 
 
 def held_revisions(
@@ -298,7 +301,7 @@ def _agent(offer: str) -> AgentId:
 
 
 def _is_ours(local: LocalCall, ticket: KeyValue | None, record: KeyValue | None) -> bool:
-    makes_room = record is None or _is_guess(record, local.edge)
+    makes_room = record is None or is_guess(record, local.edge)
     if not makes_room and (yields(local.record) or not yields(record)):
         return False
     return ticket is None or _holder(ticket) == local.edge
@@ -361,14 +364,6 @@ def _made(key: str, want: KeyValue | None, have: KeyValue | None) -> list[Put | 
 
 def _put_unless_same(key: str, value: bytes, have: KeyValue | None) -> list[Put | Delete]:
     return [] if have is not None and have.value == value else [Put(key=key, value=value)]
-
-
-def _is_guess(record: KeyValue, edge: EdgeId) -> bool:
-    try:
-        value = decode(CallRecord, record.value, record.key)
-    except CodecError:
-        return False
-    return (value.edge, value.outcome, value.cause) == (edge, Outcome.LOST, GUESSED)
 
 
 def _is_later(have: KeyValue | None, work: KeyValue) -> bool:

@@ -25,6 +25,8 @@ from state.model import CallRecord, EdgeId, Outcome, Ticket
 from state.overlay import Overlay
 from state.raw import KeyValue
 
+GUESSED = "edge_died"
+"""The cause in a record that a survivor wrote of a call whose edge it could not see."""
 CANCELLED = "caller_cancelled"
 """The cause in the record of a caller who gave up before we answered."""
 ACKNOWLEDGED_ELSEWHERE = "acknowledged_elsewhere"
@@ -49,6 +51,15 @@ def yields(record: KeyValue | None) -> bool:
     except CodecError:
         return False
     return (value.outcome, value.cause) in _MAKING_ROOM
+
+
+def is_guess(record: KeyValue, edge: EdgeId) -> bool:
+    """Tell whether a survivor wrote a record, since it took this edge for dead."""
+    try:
+        value = decode(CallRecord, record.value, record.key)
+    except CodecError:
+        return False
+    return (value.edge, value.outcome, value.cause) == (edge, Outcome.LOST, GUESSED)
 
 
 def is_owed(overlay: Overlay, record: KeyValue, edge: EdgeId) -> bool:

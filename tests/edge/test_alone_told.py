@@ -24,7 +24,7 @@ from edge.alone.mode import Mode
 from edge.calls.records import CallRecords, Landed, Refused
 from state import keys
 from state.codec import decode
-from state.model import AgentId, CallId, CallRecord, EdgeId, Now, Offer, OfferState, SiteId
+from state.model import AgentId, CallId, CallRecord, EdgeId, Now, Offer, OfferState, SiteId, WorkEnd
 from state.store import Delete
 from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
 from tests.edge.virtual_time import in_virtual_time, until
@@ -143,6 +143,9 @@ async def test_who_is_free_since_a_call_that_ended_can_be_given_to_another(bench
     (offer,) = (await bench.shared.range(keys.offer(ANN))).records
     assert decode(Offer, offer.value, offer.key).call == OTHER
     assert not await bench.has(keys.ticket(CALL))
+    assert bench.store.snapshot.works[ANN].value.end is WorkEnd.WITHDRAWN
+    assert isinstance(await bench.end(other), Landed)
+    assert not await bench.has(keys.offer(ANN))
 
 
 async def test_a_ticket_that_another_edge_has_taken_is_as_it_was_read(bench: Bench) -> None:
