@@ -103,12 +103,13 @@ class _Inherited(Struct, frozen=True):
     puts: tuple[Put, ...] = ()
 
 
-def _inherited(ticket: Ticket, left: Entry[Ticket] | None) -> _Inherited:
+def _inherited(ticket: Ticket, left: Entry[Ticket] | None, at: Now) -> _Inherited:
     if left is None:
         return _Inherited(ticket)
     record = Heir(call=left.value.call, heir=ticket.call)
     put = Put(key=keys.heir(record.call), value=encode(record))
-    return _Inherited(inheriting(ticket, left), (same_ticket(left), Absent(key=put.key)), (put,))
+    inherited = inheriting(ticket, left, at.mono_s)
+    return _Inherited(inherited, (same_ticket(left), Absent(key=put.key)), (put,))
 
 
 def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
@@ -129,7 +130,7 @@ def reserved(  # noqa: PLR0913 - what is decided, what is held, by whom and when
     """
     grant = _grant(offering, snapshot, edge=edge, at=at, alone=alone)
     waiting = replace(held.ticket.value, waited_s=waited_s(held.ticket, at))
-    inherited = _inherited(waiting, left)
+    inherited = _inherited(waiting, left, at)
     ticket = replace(inherited.ticket, state=TicketState.OFFERED, agent=offering.agent)
     put = put_ticket(ticket)
     seen = ModIs(key=put.key, mod_revision=offering.ticket_revision)
@@ -178,7 +179,7 @@ def created_with_agent(  # noqa: PLR0913 - what is decided, for whom, by whom an
     """
     alone = created(ticket, at)
     grant = _grant(offering, snapshot, edge=edge, at=at, alone=None)
-    inherited = _inherited(ticket, left)
+    inherited = _inherited(ticket, left, at)
     value = replace(inherited.ticket, state=TicketState.OFFERED, agent=offering.agent)
     put = put_ticket(value)
     entry = Entry(value=value, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)

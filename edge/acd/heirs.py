@@ -15,7 +15,7 @@ The laws:
   at an edge that is neither, and has no place but their own.
 - Each ticket that is left behind has one heir, each heir one such ticket: who came again first has
   the best place. By the snapshot and the silent edges alone, so all who know them say the same.
-- An heir stands in the line as if they had the place already, and had waited as long before. Who is
+- An heir stands in the line as if they had the place already, and had waited there since. Who is
   left behind stands in nobody's line but their own edge's. So no place counts twice.
 - The first sign of life of the edge ends that: each of the two stands at their own place again.
 - It is written down with the agent whom the heir is given (`edge.acd.granting`), over the old
@@ -116,16 +116,23 @@ def at_their_places(snapshot: Snapshot, places: Mapping[CallId, CallId]) -> Snap
     if not places:
         return snapshot
     tickets = snapshot.tickets
-    changed = {
-        heir: replace(tickets[heir], value=inheriting(tickets[heir].value, tickets[left]))
-        for heir, left in places.items()
-    }
+    changed = {}
+    for heir, left in places.items():
+        entry = tickets[heir]
+        value = inheriting(entry.value, tickets[left], entry.seen_s)
+        changed[heir] = replace(entry, value=value)
     return replace(snapshot, tickets=tickets.update(changed))
 
 
-def inheriting(ticket: Ticket, left: Entry[Ticket]) -> Ticket:
-    """Return an heir's ticket with the place that was left behind."""
-    waited_s = ticket.waited_s + left.value.waited_s
+def inheriting(ticket: Ticket, left: Entry[Ticket], told_s: float) -> Ticket:
+    """Return an heir's ticket with the place that was left behind, and what was waited there.
+
+    That goes on from when the old ticket was written, which waits since without a word; the heir's
+    own wait is part of it. `told_s`: the monotonic instant at which the heir's was told.
+    """
+    is_greeted = left.value.state is TicketState.GREETING
+    since_s = 0.0 if is_greeted else told_s - left.seen_s
+    waited_s = left.value.waited_s + max(ticket.waited_s, since_s)
     return replace(ticket, place=place_of(left), waited_s=waited_s)
 
 

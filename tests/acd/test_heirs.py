@@ -97,6 +97,21 @@ def test_the_wait_before_counts_as_the_old_ticket_says() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "level"),
+    [(QUEUED, 4), (OFFERED, 4), (GREETING, 3)],
+    ids=["waits", "rings", "greeted"],
+)
+def test_and_what_was_waited_since_that_was_written(state: TicketState, level: int) -> None:
+    world = World()
+    world.set_ticket(of_caller(1, holder="b1", waited_s=30.0, state=state), waits_s=9.0)
+    world.set_ticket(again_of(3, waited_s=2.0))
+    world.set_queue(Queue(id=QueueId("sales"), needs=(), aging_s=10.0, aging_ceiling=9))
+    world.drop(keys.edge(EdgeId("b1")))
+    line = waiting_calls(at_their_places(world.snapshot, {AGAIN: OLD}), at(3))
+    assert {each.entry.value.call: each.level for each in line}[AGAIN] == level
+
+
+@pytest.mark.parametrize(
     ("old", "again"),
     [
         pytest.param({}, {"again_of": ()}, id="names nobody"),

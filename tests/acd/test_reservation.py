@@ -422,15 +422,24 @@ async def test_how_long_the_caller_has_waited_stands_in_every_write(bench: Bench
 # -- at the place of a call that is left behind
 
 
-async def inherit(bench: Bench) -> tuple[Plan, Entry[Ticket]]:
-    """Plan to give ann to call 2, at the place of call 1, which b1 has left behind."""
+async def inherit(bench: Bench, *, between_s: float = 0.0) -> tuple[Plan, Entry[Ticket]]:
+    """Plan to give ann to call 2, at the place of call 1, which b1 has left behind.
+
+    `between_s`: how long after the last word of the one the other has come.
+    """
     old = replace(ticket(1, sales=1), holder=EdgeId("b1"), waited_s=7.0)
     left = (await bench.do(created(old, bench.clock.now()))).ticket
+    bench.clock.advance(between_s)
     held = await bench.do(created(ticket(2, sales=1), bench.clock.now()))
     now, snapshot = bench.clock.advance(3), await bench.snapshot()
     (offering,) = match(snapshot, now, asked={left.value.call: PASSED_OVER})
     plan = reserved(offering, held, snapshot, edge=EDGE, at=now, left=left)
     return plan, left
+
+
+async def test_with_the_agent_goes_what_was_waited_there_until_now(bench: Bench) -> None:
+    plan, _ = await inherit(bench, between_s=20.0)
+    assert (await bench.do(plan)).ticket.value.waited_s == 30.0
 
 
 async def test_with_the_agent_goes_the_place_that_was_left_behind(bench: Bench) -> None:

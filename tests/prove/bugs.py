@@ -323,7 +323,7 @@ def living_passed_over() -> None:
 def newest_place() -> None:
     """Leave whoever inherits a place at their own."""
 
-    def same(ticket: Ticket, _left: Any) -> Ticket:  # noqa: ANN401 - as it is
+    def same(ticket: Ticket, _left: Any, _told_s: float) -> Ticket:  # noqa: ANN401 - as it is
         return ticket
 
     for module in (edge.acd.heirs, edge.acd.granting):
