@@ -5,8 +5,8 @@ Three ways, all in the store's own history:
 - Whoever dials again while their old call waits at another edge is known again: their first ticket
   names that call (`again_of`). Where it then puts them in the line is `laws_order`'s (`again`).
 - An edge gives an agent at the place of a call whose edge cannot act, and says so (`Heir`), in one
-  transaction: the heir's ticket has that place, the call is of the same number to the same DID,
-  stands at another edge, came before, and talks with nobody.
+  transaction: the heir's ticket has that place, and what was waited there until then; the call is
+  of the same number to the same DID, stands at another edge, came before, and talks with nobody.
 - Who was closed leaves a place (`Place`), which goes to a ticket of the same number and DID in the
   transaction that deletes it, within ten minutes; who waits beside such a place gets it.
 
@@ -34,6 +34,8 @@ KEPT_S, SWEPT_S = 600.0, 60.0
 """So long a place is kept, and so much later it has certainly gone."""
 SEEN_S, GIVEN_S = 2.0, 3.0
 """By then all edges see a ticket; by then a place is given to who waits beside it."""
+LATE_S = 3.0
+"""So much less than was seen a wait may be told: what was written is seen a little later."""
 _COMING = frozenset({TicketState.GREETING, TicketState.QUEUED})
 _WAITING = _COMING | {TicketState.OFFERED}
 _EXCUSES_NOTHING = frozenset({FaultKind.WRONG_CLOCK, FaultKind.RESTART_PROXY})
@@ -112,6 +114,16 @@ class _Book:
         elif own[0].place != place_of(*left):
             text = f"{heir.heir} inherits of {heir.call}, whose place was {place_of(*left)}, "
             yield _say(Law.PLACE_LOST, change, f"{text}and stands at {own[0].place}")
+        elif left[0].state is not TicketState.GREETING:
+            yield from self._has_waited(change, own[0], left[0])
+
+    def _has_waited(self, change: Stored, own: Ticket, left: Ticket) -> Iterator[Violation]:
+        """Judge that the old call's wait is the heir's, and went on."""
+        since_s = self._since_s[Kind.TICKET, left.call]
+        least_s = left.waited_s + change.at_s - since_s - LATE_S
+        if own.waited_s < least_s and not self._is_disturbed(own.holder, since_s, change.at_s):
+            text = f"{own.call} inherits of {left.call} a wait of {own.waited_s:.1f} s"
+            yield _say(Law.PLACE_LOST, change, f"{text} instead of {least_s:.1f} s at least")
 
     def _place(
         self,

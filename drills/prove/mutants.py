@@ -202,6 +202,12 @@ OF_EDGES = (
         plan=DEATHS,
     ),
     Mutant(
+        name="wait_not_inherited",
+        line="lets who dials again begin to wait anew at the old place",
+        laws=_by(Law.PLACE_LOST),
+        plan=LONG_DEATH,
+    ),
+    Mutant(
         name="place_had_twice",
         line="lets a place be had by everybody who dials again, and not once",
         laws=_by(Law.PLACE_TWICE),

@@ -330,6 +330,18 @@ def newest_place() -> None:
         put_in(module, "inheriting", same)
 
 
+def wait_not_inherited() -> None:
+    """Leave whoever inherits a place with what they have waited themselves."""
+    inheriting = _of(edge.acd.heirs, "inheriting")
+
+    def mutated(ticket: Ticket, left: Any, told_s: float) -> Ticket:  # noqa: ANN401 - as it is
+        inherited: Ticket = inheriting(ticket, left, told_s)
+        return replace(inherited, waited_s=ticket.waited_s)
+
+    for module in (edge.acd.heirs, edge.acd.granting):
+        put_in(module, "inheriting", mutated)
+
+
 def place_had_twice() -> None:
     """Let everybody who comes again have the place, whoever has had it."""
     left, inherited = _of(edge.acd.heirs.Heirs, "_left"), _of(edge.acd.granting, "_inherited")
@@ -495,6 +507,7 @@ BUGS: dict[str, Callable[[], None]] = {
         dead_left_alone,
         living_passed_over,
         newest_place,
+        wait_not_inherited,
         place_had_twice,
         callers_not_known_again,
         living_closed,

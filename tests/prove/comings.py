@@ -27,10 +27,22 @@ def comes(  # noqa: PLR0913 - who comes, and where to
     return tale.store(tale.ticket(replace(ticket, caller=caller, again_of=earlier)))
 
 
-def inherits(tale: Tale, call: str, left: str, place: int | None, agent: str = "a01") -> int:
-    """Let a call that waits be given an agent at the place of another."""
+def inherits(  # noqa: PLR0913 - who, of whom, and what
+    tale: Tale,
+    call: str,
+    left: str,
+    place: int | None,
+    agent: str = "a01",
+    *,
+    waited_s: float = 30.0,
+) -> int:
+    """Let a call that waits be given an agent at the place of another, with its wait."""
     own = replace(
-        tale.ticket_of(call), state=TicketState.OFFERED, agent=AgentId(agent), place=place
+        tale.ticket_of(call),
+        state=TicketState.OFFERED,
+        agent=AgentId(agent),
+        place=place,
+        waited_s=waited_s,
     )
     offer = (Kind.OFFER, agent, tale.offer_of(call, agent))
     heir = (Kind.HEIR, left, Heir(call=CallId(left), heir=CallId(call)))

@@ -56,6 +56,27 @@ def test_an_heir_with_any_other_place_has_lost_it(stands: int | None) -> None:
     assert laws(tale) == [Law.PLACE_LOST]
 
 
+@pytest.mark.parametrize(
+    ("waited_s", "is_lost_too"), [(12.5, False), (10.5, False), (2.0, True), (0.0, True)]
+)
+def test_an_heir_has_waited_there_since(waited_s: float, *, is_lost_too: bool) -> None:
+    tale, place = left_behind()
+    tale.now(8.0)
+    comes(tale, "c2", again_of="c1", again="c1")
+    tale.now(1.0)
+    inherits(tale, "c2", "c1", place, waited_s=waited_s)
+    assert laws(tale) == [Law.PLACE_LOST] * is_lost_too
+
+
+def test_how_long_is_open_where_the_edge_may_have_seen_the_old_call_late() -> None:
+    tale, place = left_behind()
+    tale.breaks(FaultKind.LATE_EVENTS, "a1")
+    tale.now(8.0)
+    comes(tale, "c2", again_of="c1", again="c1")
+    inherits(tale, "c2", "c1", place, waited_s=0.0)
+    assert laws(tale) == []
+
+
 def test_a_place_has_one_heir() -> None:
     tale, place = left_behind()
     comes(tale, "c2", again_of="c1", again="c1")
