@@ -369,7 +369,8 @@ class Reserver:
         if left is not None:
             log.info("place_inherited", call=offering.call, left=left.value.call)
         self._hold_back(offering.call, revision)
-        self._waiters.is_over(offering.call)
+        # Until the watch shows it, a ticket that was coming stands on no list.
+        self.gone(offering.call)
         held = call.records.held
         if held is not None and held.given is not None:
             call.on_reserved(offering.decision, token_of(held.given.offer))

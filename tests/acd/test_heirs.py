@@ -295,6 +295,23 @@ def test_the_index_sees_an_edge_fall_silent_and_wake_up_and_what_is_written_mean
     assert first({}) == BETWEEN
 
 
+@pytest.mark.parametrize("gone", [(OLD,), (AGAIN,), (OLD, AGAIN)], ids=["left", "heir", "both"])
+def test_the_index_knows_who_has_gone_as_a_clock_was_set(gone: tuple[CallId, ...]) -> None:
+    """It begins anew then, with nobody but those who are there."""
+    world, index = scene(), MatchIndex(EdgeId("a1"))
+    world.set_ticket(of_caller(4, holder="b1", caller="+4915778"))
+    asked = {call_id(4): PASSED_OVER}
+    index.fold(world.snapshot, world.deltas)
+    world.deltas.clear()
+    index.offers(NOW, asked=asked)
+    assert list(index.offered) == [AGAIN]
+    for call in gone:
+        world.drop(keys.ticket(call))
+    index.fold(world.snapshot, world.deltas)
+    set_later = replace(NOW, wall_ms=NOW.wall_ms + 600_000)
+    assert index.offers(set_later, asked=asked) == match(world.snapshot, set_later, asked=asked)
+
+
 def test_what_is_left_for_the_next_who_comes_is_told() -> None:
     world, index = World(), MatchIndex(EdgeId("a1"))
     world.agent("ann", sales=1)

@@ -78,6 +78,25 @@ async def test_who_dials_when_the_silence_is_known_has_ticket_place_and_agent_at
 
 
 @in_virtual_time
+async def test_who_comes_before_an_heirs_ticket_is_seen_finds_the_line_as_it_is() -> None:
+    """The ticket has landed with its agent, and stands on no list until the watch tells it."""
+    async with center("ann", edges=("a1", "b1")) as made:
+        a1, b1 = made.edges["a1"], made.edges["b1"]
+        a1.unreachable = frozenset({SiteId("a")})
+        await _lost(made)
+        await until(lambda: b1.reserver.silent == {"a1"}, "silent")
+        b1.store.watch_latency_s = 0.5
+        again = await b1.waiting(caller=CALLER)
+        await until(lambda: b1.reserver.landed == 1, "landed")
+        assert _call(b1, again) not in b1.snapshot.tickets
+        after = await b1.waiting(caller=OTHER)
+        await made.agent("bea", site="b")
+        await b1.rung("bea")
+        assert b1.state_of(after) == "ringing"
+        await everybody_leaves(made)
+
+
+@in_virtual_time
 async def test_when_the_old_call_is_closed_its_place_is_nobodys_any_more() -> None:
     async with center(edges=("a1", "b1")) as made:
         a1, b1 = made.edges["a1"], made.edges["b1"]

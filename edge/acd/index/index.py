@@ -56,7 +56,6 @@ class MatchIndex:
         self._agents: dict[str, int] = {}
         """Whom to look at anew, and what may be new of them."""
         self._calls: dict[str, None] = {}
-        self._heirs = Heirs()
         self._is_new = True
         self._unreachable: frozenset[SiteId] = frozenset()
         self._asked: Mapping[CallId, AgentId] = _NOTHING
@@ -71,6 +70,7 @@ class MatchIndex:
         self._crew = Crew(self._ready, Skilled(), ahead_s)
         self._callers = Callers(self._ready, self._crew, self._edge)
         self._rounds = Rounds(self._crew, self._callers, self._edge)
+        self._heirs = Heirs()
 
     # ---- what has changed ------------------------------------------------------------------------
 
