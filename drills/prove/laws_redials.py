@@ -7,6 +7,7 @@ Three ways, all in the store's own history:
 - An edge gives an agent at the place of a call whose edge cannot act, and says so (`Heir`), in one
   transaction: the heir's ticket has that place, and what was waited there until then; the call is
   of the same number to the same DID, stands at another edge, came before, and talks with nobody.
+  What an edge has given without a quorum it says when it merges: once, whatever stands there then.
 - Who was closed leaves a place (`Place`), which goes to a ticket of the same number and DID in the
   transaction that deletes it, within ten minutes; who waits beside such a place gets it.
 
@@ -28,7 +29,7 @@ from drills.prove.times import AFTERMATH_S, on_path, spans
 from drills.prove.violations import Law, Violation
 from drills.prove.world import Lone, World, revisions
 from state.keys import Kind
-from state.model import EdgeId, Heir, Place, Ticket, TicketState
+from state.model import EdgeId, Heir, Offer, Place, Ticket, TicketState
 
 KEPT_S, SWEPT_S = 600.0, 60.0
 """So long a place is kept, and so much later it has certainly gone."""
@@ -78,13 +79,18 @@ class _Book:
         tickets = [each for each in changes if each.kind is Kind.TICKET]
         for change in tickets:
             yield from self._ends_waiting(change, before[change.id])
-        was_had = {call: call in self._world.heirs or call in self._had for call in heirs}
+        was_said = {call for call in heirs if call in self._world.heirs}
+        was_had = was_said | {call for call in heirs if call in self._had}
         self._world.apply(changes)
         given: set[str] = set()
         for call, change in heirs.items():
             if isinstance(change.value, Heir):
                 given.add(change.value.heir)
-                yield from self._inherits(change, change.value, left[call], is_had=was_had[call])
+                merges = self._is_merged(change.value, changes)
+                is_had = call in (was_said if merges else was_had)
+                self._had.add(call)
+                if is_had or not merges:
+                    yield from self._inherits(change, change.value, left[call], is_had=is_had)
         for change in changes:
             if change.kind is Kind.PLACE:
                 yield from self._place(change, changes, before, given)
@@ -96,11 +102,24 @@ class _Book:
 
     # -- the ways to a place
 
+    def _is_merged(self, heir: Heir, changes: Sequence[Stored]) -> bool:
+        """Tell whether an heir was given an agent without a quorum, and that is written now."""
+        ticket, record = self._world.tickets.get(heir.heir), self._world.records.get(heir.heir)
+        offers = (each.value for each in changes if isinstance(each.value, Offer))
+        if any(each.call == heir.heir and each.granted is None for each in offers):
+            return False
+        if ticket is not None:
+            edge = ticket[0].holder
+        elif record is not None:
+            edge = record[0].edge
+        else:
+            return False
+        return self._lone.was(edge, changes[0].at_s)
+
     def _inherits(
         self, change: Stored, heir: Heir, left: _Standing | None, *, is_had: bool
     ) -> Iterator[Violation]:
         """Judge that somebody is given an agent at the place of a call that was left behind."""
-        self._had.add(heir.call)
         if is_had:
             yield _say(Law.PLACE_TWICE, change, f"{heir.heir} has the place of {heir.call}, again")
             return

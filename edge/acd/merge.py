@@ -27,7 +27,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.acd.abandoned import Holds, holds_all
-from edge.acd.merged_places import place_of
+from edge.acd.merged_places import had_told, place_of, places_had
 from edge.acd.yielding import is_guess, is_owed, yields
 from state import keys
 from state.codec import decode, encode
@@ -51,6 +51,8 @@ class LocalCall(Struct, frozen=True, kw_only=True):
     """None: it is over."""
     record: KeyValue | None
     place: KeyValue | None
+    had: KeyValue | None
+    """That its caller has had the place of another call, which was left behind."""
     offers: Mapping[AgentId, KeyValue]
     works: Mapping[AgentId, KeyValue | None]
     """Of the agents in `offers`: their offers will end on these revisions."""
@@ -101,6 +103,7 @@ def local_calls(overlay: Overlay, edge: EdgeId, holds: Holds = holds_all) -> tup
     works = {AgentId(key.removeprefix(keys.WORK)): overlay.record(key) for key in written}
     free = works.keys() - snapshot.offers.keys()
     done = {agent: work for agent, work in works.items() if work is not None and agent in free}
+    had = places_had(overlay)
     calls = (
         LocalCall(
             call=call,
@@ -108,6 +111,7 @@ def local_calls(overlay: Overlay, edge: EdgeId, holds: Holds = holds_all) -> tup
             ticket=snapshot.raw.get(keys.ticket(call)) if call in held else None,
             record=overlay.ended.get(keys.ended(call)),
             place=snapshot.raw.get(keys.place(call)),
+            had=had.get(call),
             offers=offers.get(call, {}),
             works={agent: snapshot.raw.get(keys.work(agent)) for agent in offers.get(call, {})},
             done=done,
@@ -152,6 +156,7 @@ def keys_of(
         keys.ticket(local.call),
         keys.ended(local.call),
         keys.place(local.call),
+        *(() if local.had is None else (local.had.key,)),
         *(keys.offer(agent) for agent in sorted(agents)),
         *(keys.work(agent) for agent in sorted(works)),
     )
@@ -182,8 +187,8 @@ def merge_call(
     if contested:
         # An agent of ours may be another call's now, which would wait for us as we wait for them.
         return _given_back(local, found, wanted) or Contested(_agent(contested[0]))
-    compares = [_same(keys.ticket(local.call), ticket), _same(keys.ended(local.call), record)]
-    success: list[Put | Delete] = []
+    compares, success = had_told(local.had, found)
+    compares += [_same(keys.ticket(local.call), ticket), _same(keys.ended(local.call), record)]
     for key, want in wanted.items():
         if want is None and _is_offer(key) and not _is_own(found[key], local):
             continue

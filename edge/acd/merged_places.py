@@ -3,6 +3,10 @@
 A survivor's guess takes a ticket away, and the merge creates it anew: with the place that it had.
 The call itself goes on with the ticket as it left it, without that place, or with one that counts
 only on the copy of a site that was alone. What it writes from then on is given the store's.
+
+And the places that were had without a quorum: with a caller who was given an agent at the place of
+a call that was left behind (`edge.acd.heirs`) goes the word that they have had it. Should somebody
+else have had it meanwhile, that word stands: it keeps everybody from the place as well.
 """
 
 from __future__ import annotations
@@ -15,9 +19,9 @@ from msgspec.structs import replace
 from state import keys
 from state.codec import decode, encode
 from state.model import CallId, Place, Ticket
-from state.overlay import ALONE_FROM
+from state.overlay import ALONE_FROM, Overlay
 from state.raw import KeyValue
-from state.store import Operation, Put
+from state.store import Absent, Compare, Delete, Operation, Put
 
 
 class Rank(Struct, frozen=True):
@@ -44,6 +48,25 @@ def place_of(mine: KeyValue, ticket: KeyValue | None, kept: KeyValue | None) -> 
         return mine.create_revision  # it had a place in the store, which a survivor took away
     # Or it did not know that it had: its copy was from before the caller came.
     return None if kept is None else decode(Place, kept.value, kept.key).place
+
+
+def places_had(overlay: Overlay) -> Mapping[CallId, KeyValue]:
+    """Return what was written without a quorum of places that were left behind, by who has them."""
+    snapshot = overlay.snapshot
+    return {
+        entry.value.heir: snapshot.raw[key]
+        for left, entry in snapshot.heirs.items()
+        if (key := keys.heir(left)) in overlay.written
+    }
+
+
+def had_told(
+    had: KeyValue | None, found: Mapping[str, KeyValue | None]
+) -> tuple[list[Compare], list[Put | Delete]]:
+    """Return what makes the store say that a place was had: nothing, if it says so already."""
+    if had is None or found[had.key] is not None:
+        return [], []
+    return [Absent(key=had.key)], [Put(key=had.key, value=had.value)]
 
 
 def rank_of(ticket: KeyValue) -> Rank:

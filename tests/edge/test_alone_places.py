@@ -6,18 +6,25 @@ import pytest
 from msgspec.structs import replace
 
 from edge.acd.ending import WITHDRAWN, Ending
-from edge.acd.reservation import ended, queued
+from edge.acd.granting import reserved
+from edge.acd.heirs import left_places
+from edge.acd.match import match
+from edge.acd.plan import Held, Plan
+from edge.acd.reservation import created, ended, orphan_closed, queued
 from edge.acd.token import Token
 from edge.alone.merging import merge
-from edge.calls.records import Landed
+from edge.calls.records import CallRecords, Landed
 from state import keys
 from state.codec import encode
 from state.model import (
+    CallId,
+    Heir,
+    Now,
     Outcome,
     TicketState,
 )
 from state.store import Delete, Put
-from tests.edge.lone import A1, CALL, Bench, configured, guess, ticket
+from tests.edge.lone import A1, CALL, OTHER, Bench, configured, guess, ticket
 from tests.edge.troubled import TroubledStore
 
 TOKEN = Token(epoch=2, revision=1)
@@ -110,3 +117,90 @@ async def test_a_write_whose_answer_is_lost_after_a_merge_is_known_to_have_lande
     bench.store._store = way  # noqa: SLF001 - from here on, in trouble
     written = await records.write(lambda held, at: None if held is None else queued(held, at))
     assert isinstance(written, Landed)
+
+
+# ---- the places of callers who were left behind --------------------------------------------------
+
+
+async def _left_behind(bench: Bench) -> int:
+    """Let somebody wait at an edge that is dead; return their place."""
+    left = ticket(OTHER, "b1")
+    plan = created(left, bench.clock.now())
+    assert (await bench.shared.txn(plan.compares, plan.success)).succeeded
+    await bench.read()
+    return bench.store.snapshot.tickets[OTHER].create_revision
+
+
+async def _come_again(bench: Bench) -> CallRecords:
+    """Let them come again here, where nobody has a quorum, and have an agent at their place."""
+    bench.store.begin()
+    records = bench.records()
+    await records.create(replace(ticket(), again_of=(OTHER,)), bench.clock.now())
+    snapshot = bench.store.snapshot
+    (offering,) = [each for each in match(snapshot, bench.clock.now()) if each.call == CALL]
+
+    def plan(held: Held | None, at: Now) -> Plan:
+        assert held is not None
+        left = snapshot.tickets[OTHER]
+        return reserved(offering, held, snapshot, edge=A1, at=at, alone=TOKEN, left=left)
+
+    assert isinstance(await records.write(plan), Landed)
+    return records
+
+
+async def _closed(bench: Bench) -> None:
+    """Let a survivor close the call of the dead edge, which leaves its place; unread so far."""
+    plan = orphan_closed(bench.store.snapshot.tickets[OTHER], None, bench.clock.now(), guard=None)
+    assert (await bench.shared.txn(plan.compares, plan.success)).succeeded
+
+
+async def test_a_place_that_an_heir_has_had_without_a_quorum_is_nobodys_after_the_merge(
+    bench: Bench,
+) -> None:
+    place = await _left_behind(bench)
+    await _come_again(bench)
+    await bench.merge()
+    snapshot = bench.store.snapshot
+    assert snapshot.tickets[CALL].value.place == place
+    assert snapshot.heirs[OTHER].value == Heir(call=OTHER, heir=CALL)
+    await _closed(bench)
+    await bench.read()
+    assert OTHER in bench.store.snapshot.places
+    assert not list(left_places(bench.store.snapshot))
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed before", "left behind still"])
+async def test_it_is_nobodys_either_if_the_heirs_call_is_over_by_then(
+    bench: Bench, *, is_closed: bool
+) -> None:
+    await _left_behind(bench)
+    if is_closed:
+        await _closed(bench)
+    records = await _come_again(bench)
+    await bench.talk(records)
+    assert isinstance(await bench.end(records), Landed)
+    await bench.merge()
+    assert bench.store.snapshot.heirs[OTHER].value.heir == CALL
+    assert not list(left_places(bench.store.snapshot))
+
+
+async def test_that_it_was_had_is_written_once_and_over_nobody_elses_word(bench: Bench) -> None:
+    await _left_behind(bench)
+    await _come_again(bench)
+    theirs = Heir(call=OTHER, heir=CallId("2" * 24))
+    await bench.put(keys.heir(OTHER), theirs)
+    await bench.merge()
+    entry = bench.store.snapshot.heirs[OTHER]
+    assert (entry.value, entry.create_revision) == (theirs, entry.mod_revision)
+
+
+async def test_a_second_try_to_merge_finds_it_written(bench: Bench) -> None:
+    await _left_behind(bench)
+    await _come_again(bench)
+    overlay = bench.store.overlay
+    assert overlay is not None
+    await bench.read()
+    await merge(bench.shared, overlay, bench.mirror.snapshot, A1)
+    assert (await bench.merge()).written == 0
+    entry = bench.store.snapshot.heirs[OTHER]
+    assert entry.create_revision == entry.mod_revision

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from drills.prove.history import FaultKind
+from drills.prove.history import FaultKind, Mode
 from drills.prove.laws_redials import check_redials
 from drills.prove.violations import Law
-from state.model import AgentId, TicketState
+from state.keys import Kind
+from state.model import AgentId, CallId, EdgeId, Heir, Outcome, TicketState
 from tests.prove.comings import CALLER, comes, has_back, inherits, is_lost
 from tests.prove.histories import RELAXED_S, TALK, TECH, Tale
 
@@ -219,6 +220,61 @@ def test_a_place_that_an_heir_has_had_is_not_given_back() -> None:
     comes(tale, "c3", again_of="c1", again="c2", holder="c1")
     is_lost(tale, "c1", place)
     has_back(tale, "c3", "c1", place)
+    assert laws(tale) == [Law.PLACE_TWICE]
+
+
+# -- an heir who was given an agent without a quorum
+
+
+def _merges(tale: Tale, place: int, *, is_over: bool = False, heir: str = "c2") -> None:
+    """Let a1 write who has had the place of c1."""
+    own = replace(tale.ticket_of(heir), state=TicketState.CONNECTED, place=place)
+    over = ((Kind.ENDED, heir, tale.record(heir, Outcome.ANSWERED)), (Kind.TICKET, heir, None))
+    stands = over if is_over else (tale.ticket(own),)
+    tale.store(*stands, (Kind.HEIR, "c1", Heir(call=CallId("c1"), heir=CallId(heir))))
+
+
+def _says(tale: Tale, mode: str) -> None:
+    tale.note(Mode(at_s=tale.now(), edge=EdgeId("a1"), mode=mode))
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["talks", "is over"])
+def test_what_was_had_without_a_quorum_is_said_when_it_is_merged(*, is_over: bool) -> None:
+    tale, place = dead()
+    comes(tale, "c2", again_of="c1")
+    _says(tale, "merging")
+    _merges(tale, place, is_over=is_over)
+    assert laws(tale) == []
+    _says(tale, "quorum")
+    tale.now(LATE_S)
+    comes(tale, "c3", again="c2", holder="c1")
+    has_back(tale, "c3", "c1", place)
+    assert laws(tale) == [Law.PLACE_TWICE]
+
+
+def test_who_had_a_quorum_gives_no_place_of_a_call_that_is_closed() -> None:
+    tale, place = dead()
+    comes(tale, "c2", again_of="c1")
+    _merges(tale, place)
+    assert laws(tale) == [Law.FALSE_PLACE]
+
+
+def test_nor_does_an_edge_that_has_one_again() -> None:
+    tale, place = dead()
+    comes(tale, "c2", again_of="c1")
+    _says(tale, "merging")
+    _says(tale, "quorum")
+    inherits(tale, "c2", "c1", place)
+    assert laws(tale) == [Law.FALSE_PLACE]
+
+
+def test_what_is_merged_is_said_over_nobody_elses_word() -> None:
+    tale, place = left_behind()
+    comes(tale, "c2", again_of="c1")
+    comes(tale, "c3", again_of="c1", holder="c1")
+    inherits(tale, "c3", "c1", place)
+    _says(tale, "merging")
+    _merges(tale, place)
     assert laws(tale) == [Law.PLACE_TWICE]
 
 
