@@ -60,6 +60,7 @@ class _Before:
         self.offers = {key: world.offers[key] for key in ids & world.offers.keys()}
         self.records = {key: world.records[key] for key in ids & world.records.keys()}
         self.presences = {key: world.presences[key] for key in ids & world.presences.keys()}
+        self.claims = {key: world.claims[key] for key in ids & world.claims.keys()}
 
 
 def _offer_put(
@@ -119,7 +120,9 @@ def _ticket_put(
 ) -> Iterator[Violation]:
     record = before.records.get(change.id)
     makes_room = record is not None and (
-        _is_guess(record[0], change, lone) or record[0].cause == ACKNOWLEDGED_ELSEWHERE
+        _is_guess(record[0], change, lone)
+        or record[0].cause == ACKNOWLEDGED_ELSEWHERE
+        or _is_claimed(before, world, ticket, record[0])
     )
     if (
         record is not None
@@ -130,6 +133,14 @@ def _ticket_put(
     held = before.tickets.get(change.id)
     if held is not None and held[0].holder != ticket.holder:
         yield _say(Law.TWO_HOLDERS, change, f"{ticket.call}: {held[0].holder}, {ticket.holder}")
+
+
+def _is_claimed(before: _Before, world: World, ticket: Ticket, record: CallRecord) -> bool:
+    """Tell whether an edge takes up by its claim, which goes, the call of one that has died."""
+    claim = before.claims.get(ticket.call)
+    is_its = claim is not None and claim[0].edge == ticket.holder
+    is_anothers = record.cause == EDGE_DIED and record.edge != ticket.holder
+    return is_its and is_anothers and ticket.call not in world.claims
 
 
 def _is_guess(record: CallRecord, change: Stored, lone: Lone) -> bool:

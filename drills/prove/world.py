@@ -12,6 +12,7 @@ from state.keys import Kind
 from state.model import (
     Agent,
     CallRecord,
+    Claim,
     Did,
     EdgeId,
     EdgeLife,
@@ -42,6 +43,7 @@ class World:
     written: dict[str, int] = field(default_factory=dict)
     """By which revision each ticket was written last."""
     heirs: dict[str, tuple[Heir, int]] = field(default_factory=dict)
+    claims: dict[str, tuple[Claim, int]] = field(default_factory=dict)
     offers: dict[str, tuple[Offer, int]] = field(default_factory=dict)
     presences: dict[str, tuple[Presence, int]] = field(default_factory=dict)
     edges: dict[str, tuple[EdgeLife, int]] = field(default_factory=dict)
@@ -63,13 +65,15 @@ class World:
         probe = self.probes.get(edge)
         return frozenset() if probe is None else frozenset(probe[0].down)
 
-    def _put(self, change: Stored) -> None:  # noqa: C901 - a table
+    def _put(self, change: Stored) -> None:  # noqa: C901, PLR0912 - a table
         match change.kind:
             case Kind.TICKET:
                 _set(self.tickets, change, Ticket)
                 self.written[change.id] = change.revision
             case Kind.HEIR:
                 _set(self.heirs, change, Heir)
+            case Kind.CLAIM:
+                _set(self.claims, change, Claim)
             case Kind.OFFER:
                 _set(self.offers, change, Offer)
             case Kind.PRESENCE:

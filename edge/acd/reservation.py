@@ -83,7 +83,8 @@ def created_after_another(
     `record_revision`: the mod_revision of that record. The proxy sends a call on when an edge
     cannot serve it, cancels it at one of two that it has given it to, or the caller has the answers
     of both (`claim`: the mod_revision of ours, which goes with it); and a call has one record: that
-    of the edge which had it last.
+    of the edge which had it last. The place that a record of a loss has left goes too: its caller
+    was not cut off.
     """
     put = put_ticket(ticket)
     entry = Entry(value=ticket, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)
@@ -94,7 +95,7 @@ def created_after_another(
     same = (ModIs(key=key, mod_revision=revision) for key, revision in gone.items())
     return Plan(
         compares=(Absent(key=put.key), *same),
-        success=(put, *(Delete(key=key) for key in gone)),
+        success=(put, *(Delete(key=key) for key in (*gone, keys.place(ticket.call)))),
         proof=put,
         after=Held(ticket=entry),
     )

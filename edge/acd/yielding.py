@@ -8,6 +8,9 @@ Or both answer. The caller has one of the two answers and acknowledges that; the
 the ticket all the same, as it came first. Who has the ACK has the caller: it *claims* the call, and
 the other, whose caller it can reach by nothing, gives way by a record that makes room. Should the
 claimant die in that moment, the record tells the truth: a caller was lost.
+
+If the other dies before it gives way, its next life or a survivor closes the call as lost. That was
+a guess: to who claims the call, and so has its caller, this record makes room too; to nobody else.
 """
 
 from __future__ import annotations
@@ -37,9 +40,10 @@ REFUSAL_S: Final = 1.0
 """How long an edge that has refused a call may take to write that down."""
 ACK_S: Final = 4.0
 """How long the ACK may take: our 200 is sent again after 0.5, 1.5 and 3.5 s."""
-CLAIM_S: Final = 5.0
+CLAIM_S: Final = 12.0
 """How long an edge may take to give way: it lets an agent whom it rings go first, for which it has
-`Rules.release_s`, and it was slow before."""
+`Rules.release_s`, and it was slow before. If it has died: until its lease has run out (8 s) and a
+survivor has closed its calls, up to 3 s later."""
 
 
 def yields(record: KeyValue | None) -> bool:
@@ -107,27 +111,39 @@ def when_refused(  # noqa: PLR0913  what stands there, and what the edge knows
     *,
     record: KeyValue | None,
     ticket: KeyValue | None,
+    was_anothers: bool,
     is_acknowledged: bool,
     waited_s: float,
     claimed_s: float | None,
 ) -> TakeOver | Todo:
     """Return what an edge does that may not create the ticket of a call which it has answered.
 
-    `record`, `ticket`: of that call, as they stand. `waited_s`: since it was refused; `claimed_s`:
-    since it has claimed the call, None: it has not. Raises CodecError if what stands is unreadable.
+    `record`, `ticket`: of that call, as they stand. `was_anothers`: another's ticket was seen since
+    it was refused, `waited_s` ago; `claimed_s`: since it has claimed the call, None: it has not.
+    Raises CodecError if what stands is unreadable.
 
-    A record makes room if some edge has refused the call, or another has given it up. Where a
-    ticket stands, its edge may be refusing the call this moment; or the caller has two answers.
+    A record makes room if some edge has refused the call, or another has given it up; or has died
+    with it while we waited, and the caller has our answer. Where a ticket stands, its edge may be
+    refusing the call this moment; or the caller has two answers.
     """
     if record is not None:
         value = decode(CallRecord, record.value, record.key)
-        is_refused = value.outcome is Outcome.REFUSED
-        if is_refused or (yields(record) and value.edge != edge):
+        has_died = value.edge != edge and (value.outcome, value.cause) == (Outcome.LOST, GUESSED)
+        has_given_up = value.outcome is Outcome.REFUSED or (yields(record) and value.edge != edge)
+        if has_given_up or (has_died and claimed_s is not None):
             return TakeOver(record.mod_revision)
-        return Todo.GIVE_UP
+        if has_died and was_anothers and is_acknowledged:
+            return Todo.CLAIM
+        may_be_ours = has_died and was_anothers and waited_s < ACK_S
+        return Todo.WAIT if may_be_ours else Todo.GIVE_UP
     if claimed_s is not None:
         return Todo.WAIT if claimed_s < CLAIM_S else Todo.GIVE_UP
-    is_anothers = ticket is not None and decode(Ticket, ticket.value, ticket.key).holder != edge
-    if is_anothers and is_acknowledged:
+    is_held = is_anothers(edge, ticket)
+    if is_held and is_acknowledged:
         return Todo.CLAIM
-    return Todo.WAIT if waited_s < (ACK_S if is_anothers else REFUSAL_S) else Todo.GIVE_UP
+    return Todo.WAIT if waited_s < (ACK_S if is_held else REFUSAL_S) else Todo.GIVE_UP
+
+
+def is_anothers(edge: EdgeId, ticket: KeyValue | None) -> bool:
+    """Tell whether another edge holds a ticket. Raises CodecError if it is unreadable."""
+    return ticket is not None and decode(Ticket, ticket.value, ticket.key).holder != edge

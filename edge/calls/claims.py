@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 from msgspec import Struct
 
-from edge.acd.yielding import TakeOver, Todo, when_refused
+from edge.acd.yielding import TakeOver, Todo, is_anothers, when_refused
 from state import keys
 from state.clock import Clock
 from state.codec import decode, encode
@@ -50,14 +50,17 @@ class Claims:
         Goes on asking while the store is away.
         """
         began_s = self._clock.now().mono_s
+        was_anothers = False
         while True:
             try:
                 record, ticket = await self._stands()
+                was_anothers = was_anothers or is_anothers(edge, ticket)
                 now_s = self._clock.now().mono_s
                 todo = when_refused(
                     edge,
                     record=record,
                     ticket=ticket,
+                    was_anothers=was_anothers,
                     is_acknowledged=is_acknowledged(),
                     waited_s=now_s - began_s,
                     claimed_s=None if self._claimed_s is None else now_s - self._claimed_s,

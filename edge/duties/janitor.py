@@ -17,6 +17,7 @@ from edge.acd.callback import is_over
 from edge.acd.heirs import is_had
 from edge.acd.plan import Plan
 from edge.acd.reservation import edge_is_dead, given_agent, orphan_closed, orphan_freed
+from edge.acd.yielding import CLAIM_S
 from edge.steering import janitor
 from state import keys
 from state.clock import Clock
@@ -45,6 +46,8 @@ PLACE_KEPT_S = 600.0
 """How long a caller who was cut off may come again and have the old place."""
 WISH_KEPT_S = 10.0
 """How long what was asked of a call's recording stays when the call is over."""
+CLAIM_KEPT_S = CLAIM_S + WISH_KEPT_S
+"""Its edge may take the call over as long as it waits for that."""
 GRACE_S = 1.0
 """A lost lease may be a hiccup: an edge that lives writes its life anew within this time."""
 LATE_S = 1.0
@@ -202,7 +205,8 @@ class Janitor:
         ]
         for each in old:
             value = each.value
-            if value.call in snapshot.tickets or now.mono_s - each.seen_s < WISH_KEPT_S:
+            kept_s = CLAIM_KEPT_S if isinstance(value, Claim) else WISH_KEPT_S
+            if value.call in snapshot.tickets or now.mono_s - each.seen_s < kept_s:
                 continue
             key = _WISHED[type(value)](value.call)
             same = ModIs(key=key, mod_revision=each.mod_revision)

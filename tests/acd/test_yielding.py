@@ -16,6 +16,7 @@ from edge.acd.yielding import (
     ACKNOWLEDGED_ELSEWHERE,
     CANCELLED,
     CLAIM_S,
+    GUESSED,
     REFUSAL_S,
     TakeOver,
     Todo,
@@ -48,6 +49,7 @@ def _todo(  # noqa: PLR0913 - what may stand there, and be known
     record: KeyValue | None = None,
     ticket_: KeyValue | None = HELD,
     edge: EdgeId = A2,
+    seen: bool = False,
     acknowledged: bool = True,
     waited_s: float = 0.0,
     claimed_s: float | None = None,
@@ -56,6 +58,7 @@ def _todo(  # noqa: PLR0913 - what may stand there, and be known
         edge,
         record=record,
         ticket=ticket_,
+        was_anothers=seen,
         is_acknowledged=acknowledged,
         waited_s=waited_s,
         claimed_s=claimed_s,
@@ -102,6 +105,25 @@ def test_who_has_claimed_a_call_waits_for_a_time_and_does_not_claim_it_twice() -
     assert _todo(waited_s=LONG_S, claimed_s=CLAIM_S - 0.01) is Todo.WAIT
     assert _todo(waited_s=LONG_S, claimed_s=CLAIM_S) is Todo.GIVE_UP
     assert _todo(record=_record(*GIVEN_WAY), claimed_s=CLAIM_S) == TakeOver(7)
+
+
+DIED = (Outcome.LOST, GUESSED)
+
+
+def test_the_record_of_an_edge_that_died_makes_room_for_who_has_claimed_the_call_alone() -> None:
+    record = _record(*DIED)
+    assert _todo(record=record, claimed_s=CLAIM_S) == TakeOver(7)
+    assert _todo(record=record, edge=A1, claimed_s=0.0) is Todo.GIVE_UP
+    other = _record(Outcome.LOST, "media_lost")
+    assert _todo(record=other, seen=True, claimed_s=0.0) is Todo.GIVE_UP
+
+
+def test_who_saw_anothers_ticket_that_was_closed_before_the_acknowledgement_claims_it_yet() -> None:
+    record = _record(*DIED)
+    assert _todo(record=record, seen=True) is Todo.CLAIM
+    assert _todo(record=record, seen=True, acknowledged=False, waited_s=ACK_S - 0.1) is Todo.WAIT
+    assert _todo(record=record, seen=True, acknowledged=False, waited_s=ACK_S) is Todo.GIVE_UP
+    assert _todo(record=record, seen=True, edge=A1) is Todo.GIVE_UP
 
 
 # ---- an INVITE that is late ----------------------------------------------------------------------

@@ -7,6 +7,7 @@ the caller never has its 200; but its ticket came first.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,44 @@ async def test_who_dies_with_a_claim_has_lost_the_caller_and_the_claim_is_cleare
         record = (await made.records())[CALL]
         assert (record.outcome, record.cause) == (Outcome.LOST, ACKNOWLEDGED_ELSEWHERE)
         await until(lambda: CALL not in a1.snapshot.claims, "cleared away", within_s=30)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("agents", [(), ("ann",)], ids=["waits", "is offered"])
+@pytest.mark.parametrize(
+    ("lives_again", "is_early"),
+    [(True, True), (True, False), (False, True)],
+    ids=["its next life", "its next life before the ACK", "a survivor"],
+)
+async def test_the_edge_with_the_acknowledgement_has_the_call_of_one_that_dies_without(
+    tmp_path: Path, agents: tuple[str, ...], *, is_early: bool, lives_again: bool
+) -> None:
+    async with center(*agents, edges=()) as made:
+        a1, a2 = await made.edge("a1", tmp_path), await made.edge("a2")
+        _, taken = await _both_answer(made)
+        await a1.kill()
+        if is_early:
+            a2.sip.acknowledge(taken)
+            await until(lambda: CALL in a2.snapshot.claims, "it is claimed")
+        if lives_again:
+            await made.edge("a1", tmp_path)
+        if not is_early:
+            await until(lambda: CALL not in a2.snapshot.tickets, "it is closed")
+            a2.sip.acknowledge(taken)
+        await until(lambda: _holder(made) == a2.name, "a2 has the call", within_s=CLAIM_S)
+        assert a2.sip.open[taken].state is S.UP
+        assert await made.records() == {}
+        assert CALL not in a2.snapshot.places, "they were not cut off"
+        if agents:
+            await a2.rung("ann")
+        a2.sip.hang_up(taken)
+        await settle()
+        await _withdrawn(a2)
+        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await made.nothing_is_left()
+        (record,) = (await made.records()).values()
+        assert (record.edge, record.cause) == (a2.name, "caller_hung_up")
+        assert CALL not in a2.snapshot.claims
 
 
 @in_virtual_time

@@ -8,7 +8,16 @@ from msgspec.structs import replace
 from drills.prove.history import FaultKind, Overlap, PassedOn
 from drills.prove.violations import Law
 from state.keys import Kind
-from state.model import AgentId, EdgeId, Outcome, PresenceState, Readiness, TicketState, Wish
+from state.model import (
+    AgentId,
+    Claim,
+    EdgeId,
+    Outcome,
+    PresenceState,
+    Readiness,
+    TicketState,
+    Wish,
+)
 from tests.prove.histories import SIP, Tale, call_id
 
 
@@ -89,6 +98,34 @@ def test_a_call_that_one_edge_has_given_up_to_another_goes_on_there() -> None:
     again = tale.record("c1", Outcome.LOST)
     tale.store((Kind.ENDED, again.call, None), tale.ticket(tale._tickets["c1"]))  # noqa: SLF001
     assert tale.laws() == []
+
+
+@pytest.mark.parametrize(
+    ("claimant", "died", "goes", "may_rise"),
+    [
+        ("b1", "a1", True, True),
+        (None, "a1", True, False),
+        ("c1", "a1", True, False),
+        ("b1", "b1", True, False),
+        ("b1", "a1", False, False),
+    ],
+    ids=["it claims it", "nobody claims it", "another does", "it was its own", "its claim stays"],
+)
+def test_who_claims_a_call_whose_edge_has_died_goes_on_with_it(
+    claimant: str | None, died: str, *, goes: bool, may_rise: bool
+) -> None:
+    tale = Tale("a01", edges="a1 b1 c1")
+    tale.waits("c1", holder=died)
+    call = tale.ticket_of("c1").call
+    if claimant is not None:
+        tale.store((Kind.CLAIM, call, Claim(call=call, edge=EdgeId(claimant))))
+    tale.breaks(FaultKind.KILL_EDGE, died)
+    tale.dies(died)
+    tale.ends("c1", Outcome.LOST, cause="edge_died")
+    gone = [(Kind.ENDED, call, None), *([(Kind.CLAIM, call, None)] if goes else [])]
+    taken = replace(tale.ticket_of("c1"), holder=EdgeId("b1"))
+    tale.store(*gone, tale.ticket(taken))
+    assert (Law.RISEN not in tale.laws()) is may_rise
 
 
 def test_a_call_that_one_edge_refused_may_come_to_the_next() -> None:
