@@ -152,6 +152,10 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         return f"{self.kind} {self.target}" + (f" ({', '.join(how)})" if how else "")
 
 
+_PLACES, _MOST_PLACES = 2, 16
+"""After the point: so many are enough for a reader, if the value is not within then."""
+
+
 class Bound(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A figure and between what it has to be."""
 
@@ -179,6 +183,14 @@ class Bound(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         least = "" if self.at_least is None else f"{self.at_least:g} <= "
         most = "" if self.at_most is None else f" <= {self.at_most:g}"
         return f"{least}{self.figure}{most}"
+
+    def missed_by(self, value: float | None) -> str:
+        """Return a value that is not within as people write it: never rounded to one that is."""
+        if value is None:
+            return "unknown"
+        exact = (f"{value:.{places}f}" for places in range(_PLACES, _MOST_PLACES))
+        text = next((each for each in exact if not self.holds(float(each))), repr(value))
+        return text.rstrip("0").rstrip(".") if "." in text else text
 
     def wrong_because(self, known: Collection[str] | None = None) -> str | None:
         """Return what is wrong with it, or None. `known`: the figures that it may be of."""

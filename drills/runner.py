@@ -315,7 +315,7 @@ class Runner:
 def broken(bounds: Iterable[Bound], values: Mapping[str, float]) -> str:
     """Return which bounds do not hold, in a line; empty: all do."""
     return "; ".join(
-        f"{bound.told()}, but it is {values.get(bound.figure, 'unknown')}"
+        f"{bound.told()}, but it is {bound.missed_by(values.get(bound.figure))}"
         for bound in bounds
         if not bound.holds(values.get(bound.figure))
     )

@@ -20,9 +20,10 @@ from drills.drill.machine import LOOKS, Machine
 from drills.drill.waiting import in_vain
 from drills.due import Due
 from drills.evidence import Evidence, lacked
-from drills.experiment import Experiment
+from drills.experiment import Bound, Experiment
 from drills.lever import Lever
 from drills.library import experiment_of
+from drills.runner import broken
 from drills.shelf import PAGE, Shelf
 from state.clock import SystemClock
 from tests.drills.test_evidence import piece
@@ -71,7 +72,32 @@ async def test_what_was_there_within_the_minute_is_said_and_kept_second_by_secon
     assert course.end is End.NOT_STEADY
     assert course.why == "not there within 0 s: runnable_per_core was 7.0 to 9.0"
     assert len(course.looks) > 2
-    assert load.told == ["waits for a machine that has time: runnable_per_core <= 6, but it is 9.0"]
+    assert load.told == ["waits for a machine that has time: runnable_per_core <= 6, but it is 9"]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (151 / 34, "4.44"),
+        (9.0, "9"),
+        (4.0009, "4.001"),
+        (1234567.89, "1234567.89"),
+        (None, "unknown"),
+    ],
+)
+def test_what_there_is_instead_is_rounded_but_never_to_what_is_asked_for(
+    value: float | None, told: str
+) -> None:
+    bound = Bound(figure="runnable_per_core", at_most=4)
+    values = {} if value is None else {bound.figure: value}
+    assert broken((bound,), values) == f"runnable_per_core <= 4, but it is {told}"
+
+
+def test_a_figure_that_is_just_too_small_is_not_said_to_be_enough() -> None:
+    bound = Bound(figure="success_share", at_least=0.95)
+    assert broken((bound,), {bound.figure: 0.949_99}) == (
+        "0.95 <= success_share, but it is 0.94999"
+    )
 
 
 async def test_it_begins_as_soon_as_there_is_time(load: Load) -> None:
