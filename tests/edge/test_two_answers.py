@@ -182,6 +182,26 @@ async def test_the_edge_with_the_acknowledgement_has_the_call_of_one_that_dies_w
 
 
 @in_virtual_time
+async def test_the_next_life_of_an_edge_that_was_acknowledged_goes_on_and_makes_no_room(
+    tmp_path: Path,
+) -> None:
+    async with center(edges=()) as made:
+        a1, a2 = await made.edge("a1", tmp_path), await made.edge("a2")
+        late, taken = await _both_answer(made)
+        a1.sip.acknowledge(late)
+        a2.sip.acknowledge(taken)
+        await until(lambda: CALL in a2.snapshot.claims, "it is claimed")
+        await a1.kill()
+        again = await made.edge("a1", tmp_path)
+        await again.takeover().run()
+        await until(lambda: a2.state_of(taken) == "ending", "a2 gives up", within_s=CLAIM_S + 1)
+        a2.sip.vanish(taken)
+        assert _holder(made) == again.name
+        assert again.switchboard.holds(CALL)
+        assert await made.records() == {}
+
+
+@in_virtual_time
 async def test_an_edge_that_nobody_has_acknowledged_claims_nothing() -> None:
     async with center(edges=("a1", "a2")) as made:
         a1, a2 = made.edges["a1"], made.edges["a2"]
