@@ -18,11 +18,11 @@ from edge.acd.token import Token, token_of
 from edge.acd.transfer import BUSY, FORBIDDEN, No, ToAgent, ToQueue, decided, destination, offering
 from edge.acd.transferring import consulted, target_reserved
 from edge.calls.prompts import Prompts
-from edge.calls.records import CallRecords, Landed, NotAsked, Written
+from edge.calls.records import CallRecords, Landed, NotAsked, Refused, Written
 from edge.settings import Settings
 from edge.sip.errors import RemoteError
 from edge.sip.uri import parse_uri
-from edge.waiting import AloneTokens
+from edge.waiting import AloneTokens, HeldBack
 from state.clock import Clock
 from state.model import AgentId, Decision, EdgeId, Now, SiteId, Ticket
 from state.snapshot import Snapshot
@@ -30,8 +30,9 @@ from state.snapshot import Snapshot
 log = structlog.get_logger()
 
 TRIES: Final = 3
-"""A reservation that is refused rested on an old snapshot; a newer one is a moment away."""
-_NEWER_S: Final = 0.1
+"""A reservation that is refused rested on an old snapshot, and the next rests on a newer one."""
+_LOOK_S: Final = 0.02
+"""How often it is looked whether that has come."""
 _STORE_AWAY: Final = 503
 
 
@@ -124,10 +125,22 @@ class Transfers:
                     return Target(decision=wish.decision, token=token_of(given.offer))
                 case NotAsked():
                     return _STORE_AWAY
+                case Refused(revision=revision):
+                    await self._newer(revision)
                 case _:
-                    await asyncio.sleep(_NEWER_S)
+                    await self._newer(0)
         log.info("target_not_reserved", call=ticket.call, agent=agent)
         return BUSY
+
+    async def _newer(self, revision: int) -> None:
+        """Wait for a snapshot of that revision (0: of none in particular), as calls that wait do.
+
+        Whom this very call has just freed has a work record that the mirror shows later than the
+        store has it, and how much later the machine's load decides.
+        """
+        held_back = HeldBack.of(revision or None, self._clock.now())
+        while not held_back.is_over(self._snapshot(), self._clock.now()):  # noqa: ASYNC110 - seldom
+            await asyncio.sleep(_LOOK_S)
 
     async def _ask(self, records: CallRecords, wish: _Wish, *, is_alone: bool) -> Written:
         def make(held: Held | None, at: Now) -> Plan | None:
