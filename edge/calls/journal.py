@@ -24,6 +24,7 @@ from edge.acd.recorded import NOT_ASKED, Heard
 from edge.acd.token import Token
 from edge.calls.ears import ALL_IS_HEARD, EarsNote
 from edge.sip.dialog import Dialog, as_it_was, in_unicode
+from edge.sip.escapes import ESCAPE_IN_JSON
 from state.model import AgentId, CallId, Decision, SiteId, Ticket
 
 log = structlog.get_logger()
@@ -152,22 +153,21 @@ class Journal:
 
     def open(self, left: Left) -> None:
         """Begin a new file with what `load` has returned: this life may end before it is used."""
-        lines = [_noted(note) for note in left.calls.values()]
-        lines += [_Line(v=FORMAT, call=call, owed=owed) for call, owed in left.owed.items()]
-        self._lines = {CallId(line.call): _encode(line) for line in lines}
+        self._lines = {call: _noted(note) for call, note in left.calls.items()}
+        for call, owed in left.owed.items():
+            self._lines[call] = _encode(_Line(v=FORMAT, call=call, owed=owed))
         self._rewrite()
 
     def note(self, note: CallNote) -> None:
         """Write down where a call stands."""
-        self._put(_noted(note))
+        self._put(note.ticket.call, _noted(note))
 
     def owe(self, owed: Owed) -> None:
         """Write down how a call has ended, until its record is written."""
-        self._put(_Line(v=FORMAT, call=owed.call, owed=owed))
+        self._put(owed.call, _encode(_Line(v=FORMAT, call=owed.call, owed=owed)))
 
-    def _put(self, known: _Line) -> None:
-        line = _encode(known)
-        self._lines[CallId(known.call)] = line
+    def _put(self, call: CallId, line: bytes) -> None:
+        self._lines[call] = line
         self._append(line)
 
     def forget(self, call: CallId) -> None:
@@ -218,8 +218,16 @@ class Journal:
         self._is_failing = True
 
 
-def _noted(note: CallNote) -> _Line:
-    return _Line(v=FORMAT, call=note.ticket.call, note=_with_dialogs(note, in_unicode))
+def _noted(note: CallNote) -> bytes:
+    """Return the line, with its dialogs escaped if they must be, which hardly any must."""
+    line = _Line(v=FORMAT, call=note.ticket.call, note=note)
+    try:
+        plain = _encode(line)
+    except UnicodeEncodeError:
+        plain = None
+    if plain is not None and ESCAPE_IN_JSON not in plain:
+        return plain
+    return _encode(replace(line, note=_with_dialogs(note, in_unicode)))
 
 
 def _with_dialogs(note: CallNote, change: Callable[[Dialog], Dialog]) -> CallNote:

@@ -11,6 +11,8 @@ import re
 _ESCAPE = "\x1a"
 """SUBSTITUTE, of which hardly any header has one. Two hexadecimal digits follow: those of the byte,
 or its own."""
+ESCAPE_IN_JSON = b"\\u001a"
+"""As JSON writes it (RFC 8259 §7): where that stands, somebody has sent one."""
 _HIGH = 0xDC00
 """Added to a byte that is no UTF-8 (PEP 383)."""
 _LOSSY = re.compile("[\x1a\udc80-\udcff]")

@@ -117,6 +117,14 @@ def test_a_note_without_further_legs_is_read_as_it_was(tmp_path: Path) -> None:
     assert _written_and_read(tmp_path / "journal-a1", note) == note
 
 
+@pytest.mark.parametrize("named", ["plain@carrier", "Müller@carrier", "caf\x1ae9@carrier"])
+def test_a_dialog_in_unicode_is_read_as_it_was(tmp_path: Path, named: str) -> None:
+    dialog = replace(_established()[0], sip_call_id=named, remote_tag="t", local="<sip:a@b>")
+    dialog = replace(dialog, remote="<sip:c@d>", remote_target="sip:c@d", route_set=())
+    note = replace(_note(dialog), agent=None, transferor=None, consultation=None)
+    assert _written_and_read(tmp_path / "journal-a1", note) == note
+
+
 @pytest.mark.parametrize(
     "text", ["", "plain", "Müller", "\x1a", "\x1ae9", "caf\udce9", "\udc80\x1a"]
 )
