@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -76,8 +77,12 @@ class Section(Struct, frozen=True, kw_only=True):
         )
 
 
+@lru_cache(maxsize=256)
 def parse(sdp: bytes) -> tuple[Section, ...]:
-    """Read the m= sections; `SdpError` when there is none or one makes no sense."""
+    """Read the m= sections; `SdpError` when there is none or one makes no sense.
+
+    Kept for a moment: each step of a call asks something else of the same few descriptions.
+    """
     if len(sdp) > _LONGEST:
         raise SdpError(f"session description of {len(sdp)} bytes, more than {_LONGEST}")
     try:
