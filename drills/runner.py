@@ -98,13 +98,16 @@ class Runner:
         self._abort_why = self._abort_why or why
         self._abort.set()
 
-    async def run(self) -> Course:
-        """Carry it out; whatever happens, all faults are undone at the end."""
+    async def run(self, *, within_s: float = STEADY_WITHIN_S) -> Course:
+        """Carry it out; whatever happens, all faults are undone at the end.
+
+        Not begun where the steady state does not come within `within_s`.
+        """
         if not await self._may_begin():
             return self._course(End.REFUSED, _refusal(self._verdicts), (), None, None)
         experiment = self._experiment
         needed = (*experiment.steady, *experiment.ready)
-        missing = await self._until_steady(STEADY_WITHIN_S, needed, may_stop=True)
+        missing = await self._until_steady(within_s, needed, may_stop=True)
         if stopped := self._ground.stopped_because():
             self.note("runner", f"not begun: {stopped}")
             return self._course(End.REFUSED, stopped, (), None, None)

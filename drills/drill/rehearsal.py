@@ -32,7 +32,7 @@ from drills.experiment import Experiment, Fault, Load
 from drills.faults import FaultAgent, FaultClient
 from drills.lab.lab import PROJECT
 from drills.lever import Lever, Requests
-from drills.runner import LOOK_EVERY_S, STEADY_FOR, Runner
+from drills.runner import LOOK_EVERY_S, STEADY_FOR, STEADY_WITHIN_S, Runner
 from drills.seen import Seen
 from state import keys
 from state.model import EdgeId, SiteId, Unreplicated
@@ -43,6 +43,8 @@ SOCKET = "faults.sock"
 SETTLE_S = 45.0
 """A proxy that wakes up passes on what it had not read yet. An edge that answers it waits 32 s for
 an ACK that never comes, and 8 s for its BYE to be answered."""
+CALLS_AFTER_S = 3.0
+"""So long at least calls have to come after the first fault: nothing else shows a recovery."""
 CLOCK_MOVES_S = 2.0
 """libfaketime reads its file once a second."""
 HANG_UP_S = 33.0
@@ -133,7 +135,8 @@ async def _play(
         await calling
         await short.begin()
         await asyncio.sleep(max(0.0, began_s + experiment.load.before_s - loop.time()))
-        course = await runner.run()
+        left_s = began_s + people.scenario.calls[-1].at_s - CALLS_AFTER_S - loop.time()
+        course = await runner.run(within_s=min(STEADY_WITHIN_S, max(0.0, left_s)))
         await short.over()
 
         async def callers_over() -> None:

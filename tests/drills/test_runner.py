@@ -194,6 +194,16 @@ async def test_a_machine_without_time_for_it_lets_it_not_begin_and_may_be_busy_a
 
 
 @in_virtual_time
+async def test_a_drill_is_not_begun_when_no_caller_would_come_after_its_fault() -> None:
+    lab = Lab(lambda now_s: {**GOOD, "sites_serving": 2.0 if now_s - start_s < 6 else 3.0})
+    start_s = lab.clock.now().mono_s
+    course = await runner(lab).run(within_s=5.0)
+    assert (course.end, lab.made) == (End.NOT_STEADY, [])
+    course = await runner(lab).run(within_s=5.0)
+    assert course.end is End.COMPLETED
+
+
+@in_virtual_time
 async def test_at_a_limit_it_stops_and_rolls_back_within_two_seconds() -> None:
     lab = Lab(lambda now_s: {**GOOD, "success_share": 0.4 if 4 < now_s - start_s < 9 else 1.0})
     start_s = lab.clock.now().mono_s
