@@ -185,6 +185,11 @@ class Caller:
         """Where the edge is that was tried last, or has answered."""
         return self._target.partition(":")[0]
 
+    @property
+    def has_talked(self) -> bool:
+        """Whether an agent was joined to the caller."""
+        return self._is_talking
+
     def waits_at(self, host: str) -> bool:
         """Tell whether the caller was answered by an edge of that host and has spoken to nobody."""
         return self._at is _At.UP and not self._is_talking and self.host == host

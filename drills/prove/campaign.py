@@ -136,6 +136,7 @@ async def _caught(ground: Ground, mutant: Mutant, seed: int) -> Catch:
             seed=own,
             faults=mutant.faults(own),
             seconds=mutant.seconds,
+            habits=mutant.habits,
             plant=mutant.name,
             stop_at=mutant.laws,
         )

@@ -1,7 +1,7 @@
 """The bugs that are planted to see whether the checker finds them.
 
 Those of the edge are planted by `tests/prove/planted.py`, which starts an edge with one function of
-it replaced (`bugs.py` beside it has them); those of the gate here, in the script that a site's
+it replaced (`bugs*.py` beside it have them); those of the gate here, in the script that a site's
 proxy has loaded. Neither leaves a switch in the product.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from drills.prove.faults import LONG_DEATH_S, Fault, schedule
+from drills.prove.habits import IN_A_HURRY, USUAL, Habits
 from drills.prove.history import FaultKind
 from drills.prove.violations import Law
 
@@ -35,6 +36,8 @@ class Mutant(Struct, frozen=True, kw_only=True):
     every_s: float = 1.5
     plan: tuple[Fault, ...] = ()
     """... and these."""
+    habits: Habits = USUAL
+    """What people do in its run."""
     seconds: float = 24.0
     """Of traffic, unless it is caught before."""
 
@@ -69,6 +72,12 @@ DEATHS = tuple(
     for turn, edge in enumerate(("a1", "b1", "c1"))
 )
 """Each edge is killed for long enough that who waits there dials again elsewhere."""
+
+DEATHS_IN_RUSHES = (
+    _fault(4.0, _F.KILL_EDGE, "a1", 9.0),
+    _fault(13.5, _F.KILL_EDGE, "b1", 9.0),
+)
+"""Edges are killed when many wait there, for longer than a lease: their calls stand for 8 s."""
 
 CUT_OFF = (_fault(1.0, _F.CUT_OFF, "a", 14.0),)
 
@@ -211,7 +220,8 @@ OF_EDGES = (
         name="place_had_twice",
         line="lets a place be had by everybody who dials again, and not once",
         laws=_by(Law.PLACE_TWICE),
-        plan=DEATHS,
+        plan=DEATHS_IN_RUSHES,
+        habits=IN_A_HURRY,
     ),
     Mutant(
         name="callers_not_known_again",

@@ -17,6 +17,7 @@ from msgspec import Struct
 from drills.prove import sip
 from drills.prove.callers import Caller
 from drills.prove.consultation import Consultation
+from drills.prove.habits import BACK_S, FIRST_AGAIN_S, MOST_TIMES, ONCE_MORE_S, USUAL, Habits
 from drills.prove.history import PASSED, AtGate, Event
 from drills.prove.ksr import Message
 from drills.prove.phones import Phone, PhoneLeg
@@ -25,13 +26,6 @@ from state.model import AgentId, CallId, SiteId
 
 AGAIN_S = 20.0
 """So long what an edge sends again is answered again."""
-DIALS_AGAIN, HANGS_UP, ONCE_MORE = 0.6, 0.8, 0.4
-"""Of those who hear nothing of their edge any more so many dial again; so many of these hang up
-before, and of the others the edge hears nothing: their line stays. So many dial once more..."""
-FIRST_AGAIN_S, LAST_AGAIN_S = 0.5, 16.0
-"""So soon, and so late: a dead edge's calls are closed by then."""
-ONCE_MORE_S, MOST_TIMES = 1.0, 3
-"""... after so long, and nobody more often."""
 LONGEST_CONSULTATION_S = 60.0
 """Longer than a colleague can be asked, and what comes again then."""
 
@@ -79,6 +73,7 @@ class World(Struct, frozen=True, kw_only=True):
     chance: random.Random
     run: str
     """Makes this run's Call-IDs its own."""
+    habits: Habits = USUAL
 
 
 class _Seen(Struct, frozen=True):
@@ -165,10 +160,11 @@ class Crowd:
         `to_others`: only to those who have called by way of other sites.
         """
         host, chance = self._world.ways[site].address.partition(":")[0], self._world.chance
+        habits = self._world.habits
         for caller in list(self._callers.values()):
             is_cut = not to_others or caller.site != site
-            if is_cut and caller.waits_at(host) and chance.random() < DIALS_AGAIN:
-                self._dials_again_later(caller, host, min(for_s + 1.0, LAST_AGAIN_S))
+            if is_cut and caller.waits_at(host) and chance.random() < habits.dials_again:
+                self._dials_again_later(caller, host, min(for_s + 1.0, habits.last_again_s))
 
     def _dials_again_later(self, caller: Caller, host: str, within_s: float) -> None:
         in_s = self._world.chance.uniform(FIRST_AGAIN_S, max(FIRST_AGAIN_S, within_s))
@@ -177,8 +173,14 @@ class Crowd:
     def _dial_again(self, before: Caller, host: str) -> None:
         if self.is_over or not before.waits_at(host):
             return
-        if self._world.chance.random() < HANGS_UP:
+        if self._world.chance.random() < self._world.habits.hangs_up:
             before.leave()
+        caller = self._comes_again(before)
+        if caller.times < MOST_TIMES and self._world.chance.random() < self._world.habits.once_more:
+            self._world.later(ONCE_MORE_S, lambda: self._dial_once_more(caller))
+
+    def _comes_again(self, before: Caller) -> Caller:
+        """Let the same person call once more."""
         self._calling[before.site] += 1
         caller = Caller(
             world=self._world,
@@ -189,12 +191,18 @@ class Crowd:
             before=before,
         )
         self._begin(caller)
-        if caller.times < MOST_TIMES and self._world.chance.random() < ONCE_MORE:
-            self._world.later(ONCE_MORE_S, lambda: self._dial_once_more(caller))
+        return caller
 
     def _dial_once_more(self, before: Caller) -> None:
         """Let somebody who has come again, and still waits, take that line for dead, too."""
         self._dial_again(before, before.host)
+
+    def _may_call_back(self, before: Caller) -> None:
+        """Let somebody who has come again, and has talked with an agent, think of something."""
+        share = self._world.habits.calls_back
+        has_come_again = 1 < before.times < MOST_TIMES
+        if share and has_come_again and before.has_talked and self._world.chance.random() < share:
+            self._world.later(BACK_S, lambda: None if self.is_over else self._comes_again(before))
 
     def close(self) -> None:
         """Let nobody call any more, and those who wait give up."""
@@ -321,6 +329,7 @@ class Crowd:
 
     def _caller_over(self, caller: Caller) -> None:
         self._calling[caller.site] -= 1
+        self._may_call_back(caller)
         self._world.later(AGAIN_S, lambda: self._callers.pop(caller.sip_call_id, None))
         # A breath between two calls: a center that refuses everybody must not be a busy loop.
         self._world.later(0.02, self.fill)

@@ -18,6 +18,7 @@ from drills.prove.center import DIALLED, QUEUES, agents, configuration
 from drills.prove.checker import check
 from drills.prove.faults import EDGES, SITES, Fault
 from drills.prove.figures import Outcome
+from drills.prove.habits import USUAL, Habits
 from drills.prove.history import History
 from drills.prove.laws_silence import count_passed_over
 from drills.prove.mutants import GATE_FAULTS
@@ -58,6 +59,7 @@ class Order(Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...]
     seconds: float
     """Of traffic."""
+    habits: Habits = USUAL
     plant: str | None = None
     stop_at: frozenset[Law] = frozenset()
     """The run is over as soon as one of these is seen to be broken."""
@@ -132,6 +134,7 @@ class Ground:
             now=self._now,
             chance=random.Random(order.seed),  # noqa: S311 - no secret: a seed is to repeat it
             run=f"r{self._runs}x{order.seed}",
+            habits=order.habits,
         )
         crowd = Crowd(world, agents(SITES), DIALLED, [queue.id for queue in QUEUES])
         for proxy in self._proxies.values():

@@ -8,10 +8,10 @@ bug planted in it included, without a lab.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 from unittest import mock
 
 from drills.prove import center
@@ -49,7 +49,7 @@ from state.model import (
 )
 from state.publishing import publish
 from state.snapshot import Delta, Snapshot
-from state.store import Put
+from state.store import Compare, Operation, Put, TxnResult
 from tests.edge.competition import Delays, FarStore
 from tests.edge.virtual_time import LoopClock, until
 
@@ -64,16 +64,30 @@ RULES = {queue.id: queue for queue in center.QUEUES}
 class Caller:
     """A call, from when it is placed until it is over."""
 
-    def __init__(self, site: Site, name: str, did: str) -> None:
+    def __init__(
+        self,
+        site: Site,
+        name: str,
+        did: str,
+        *,
+        number: str,
+        before: Caller | None = None,
+    ) -> None:
+        """`before`: the call of theirs that came to nothing, or after which they thought again."""
         self._site = site
-        self._did = did
-        self.call = CallId(name)
+        self.did = did
+        self.number = number
+        self._again = None if before is None else before.call
+        self.times: int = 1 if before is None else before.times + 1
+        self.call: CallId = CallId(name)
         self.records = CallRecords(store=site.store, clock=site.clock, call=self.call)
         self.is_waiting = True
 
     def on_reserved(self, decision: Decision, token: Token) -> None:
         """Take the agent."""
         assert token.revision > 0
+        if not self.is_waiting:
+            return  # they have given up meanwhile
         self.is_waiting = False
         self._site.spawn(self._serve(decision))
 
@@ -84,17 +98,24 @@ class Caller:
     async def come(self) -> None:
         """Call."""
         site = self._site
-        placed = Placed(at_s=site.now().mono_s, call=self.call, site=site.site, did=self._did)
+        placed = Placed(
+            at_s=site.now().mono_s,
+            call=self.call,
+            site=site.site,
+            did=self.did,
+            again=self._again,
+        )
         site.history.note(placed)
         await asyncio.sleep(site.chance.uniform(0.0, 0.05))
         written = await site.reserver.enter(self, self._ticket(), site.now())
         assert isinstance(written, Landed)
 
     def _ticket(self) -> Ticket:
-        now, queue = self._site.now(), RULES[QueueId(center.DIDS[self._did])]
+        now, queue = self._site.now(), RULES[QueueId(center.DIDS[self.did])]
+        did = DidNumber(self.did)
         return Ticket(
             call=self.call,
-            did=DidNumber(self._did),
+            did=did,
             queue=queue.id,
             needs=queue.needs,
             any_of=queue.any_of,
@@ -104,7 +125,8 @@ class Caller:
             holder=self._site.edge,
             site=self._site.site,
             via=self._site.site,
-            caller="anonymous",
+            caller=self.number,
+            again_of=self._site.reserver.earlier(self.number, did).calls,
             sip_call_id=self.call,
             arrived_ms=now.wall_ms,
             queued_ms=now.wall_ms,
@@ -122,7 +144,20 @@ class Caller:
         await asyncio.sleep(chance.uniform(0.05, 0.6))
         ending = Ending(outcome=Outcome.ANSWERED, cause="caller_hung_up", decision=decision)
         await self._write(lambda held, at: ended(held, ending, WITHDRAWN, at))
-        self._site.is_over(self.call)
+        self._site.is_over(self)
+
+    @property
+    def still_waits(self) -> bool:
+        """Whether their ticket is written, and nobody has been found yet."""
+        return self.is_waiting and self.records.held is not None
+
+    async def gives_up(self) -> None:
+        """Hang up, if nobody has been found yet."""
+        if self.still_waits:
+            self.is_waiting = False
+            ending = Ending(outcome=Outcome.ABANDONED, cause="caller_hung_up")
+            await self._write(lambda held, at: ended(held, ending, WITHDRAWN, at))
+            self._site.forget(self)
 
     async def _write(self, make: Any) -> None:  # noqa: ANN401 - a plan of what is held, and when
         def plan(held: Held | None, at: Now) -> Plan | None:
@@ -143,10 +178,32 @@ def _answered(held: Held, at: Now) -> Plan:
     return connected(held, held.given, at)
 
 
+class OwnStore(FarStore):
+    """The store as one edge reaches it: while that is frozen, nothing is written for it."""
+
+    def __init__(self, *far: Any) -> None:  # noqa: ANN401 - as the store's
+        super().__init__(*far)
+        self.goes = asyncio.Event()
+        """The edge is not frozen."""
+        self.goes.set()
+
+    async def txn(
+        self,
+        compares: Sequence[Compare],
+        success: Sequence[Operation],
+        failure: Sequence[Operation] = (),
+        *,
+        patience_s: float = 0.0,
+    ) -> TxnResult:
+        """Go, once the edge does."""
+        await self.goes.wait()
+        return await super().txn(compares, success, failure, patience_s=patience_s)
+
+
 class Site:
     """One edge: its callers, its mirror and its reserver."""
 
-    def __init__(self, name: str, store: FarStore, history: History, chance: Random) -> None:
+    def __init__(self, name: str, store: OwnStore, history: History, chance: Random) -> None:
         self.site, self.edge = SiteId(name), EdgeId(f"{name}1")
         self.clock = LoopClock()
         self.store = store
@@ -155,6 +212,8 @@ class Site:
         self.mirror = Mirror(store, self.clock)
         self._callers: dict[CallId, Caller] = {}
         self._count = 0
+        self.on_served: Callable[[Caller], None] = lambda _: None
+        """Hears of everybody who has been served."""
         self.reserver = Reserver(
             edge=self.edge,
             clock=self.clock,
@@ -180,23 +239,38 @@ class Site:
         serving = asyncio.create_task(self.reserver.run())
         ends_s = self.now().mono_s + seconds
         while self.now().mono_s < ends_s:
-            if len(self._callers) < wanted:
-                self._call()
+            if len(self._callers) < wanted and self.store.goes.is_set():
+                self.call()
             await asyncio.sleep(self.chance.uniform(0.0, 0.1))
         await until(lambda: not self._callers, f"{self.edge}: all callers served")
         serving.cancel()
 
-    def _call(self) -> None:
+    def call(self, before: Caller | None = None) -> Caller:
+        """Let somebody call: somebody new, or who has called before."""
         self._count += 1
         name = f"{self.site}{self._count:023x}"
-        caller = Caller(self, name, self.chance.choice(center.DIALLED))
+        if before is None:
+            number = f"49{self.site}{self._count}"
+            caller = Caller(self, name, self.chance.choice(center.DIALLED), number=number)
+        else:
+            caller = Caller(self, name, before.did, number=before.number, before=before)
         self._callers[caller.call] = caller
         self.spawn(caller.come())
+        return caller
 
-    def is_over(self, call: CallId) -> None:
+    def waiting(self) -> list[Caller]:
+        """Return the callers who wait."""
+        return [each for each in self._callers.values() if each.still_waits]
+
+    def is_over(self, caller: Caller) -> None:
+        """Forget somebody who has been served."""
+        self.forget(caller)
+        self.on_served(caller)
+
+    def forget(self, caller: Caller) -> None:
         """Forget a call."""
-        del self._callers[call]
-        self.reserver.gone(call)
+        del self._callers[caller.call]
+        self.reserver.gone(caller.call)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do some work on the side."""
@@ -210,17 +284,28 @@ class Site:
             task.result()
 
 
+Story: TypeAlias = Callable[[Sequence[Site]], Coroutine[Any, Any, None]]
+
+
 async def play(
-    *, seed: int, seconds: float = 8.0, wanted: int = 12, delays: Delays | None = None
+    *,
+    seed: int,
+    seconds: float = 8.0,
+    wanted: int = 12,
+    delays: Delays | None = None,
+    story: Story | None = None,
 ) -> History:
-    """Return the history of a play: three edges, with so many callers at a time at each."""
+    """Return the history of a play: three edges, with so many callers at a time at each.
+
+    `story` happens beside it.
+    """
     chance, history = Random(seed), History()  # noqa: S311 - a repeatable world
     store = MemoryStore(LoopClock())
     watching = asyncio.create_task(_watch(store, history, chance))
     await publish(store, center.configuration({s: f"198.18.1.10:{s}" for s in SITES}))
     for put in _people():
         await store.txn((), (put,))
-    far = [FarStore(store, chance, delays or Delays()) for _ in SITES]
+    far = [OwnStore(store, chance, delays or Delays()) for _ in SITES]
     sites = [Site(*each, history, chance) for each in zip(SITES, far, strict=True)]
     following = [asyncio.create_task(site.mirror.run()) for site in sites]
     many = len(center.agents(SITES))
@@ -231,7 +316,8 @@ async def play(
     with mock.patch.object(Rivals, "are_few", are_few):
         for site in sites:
             await site.mirror.wait_until(lambda snapshot: len(snapshot.presences) == many)
-        await asyncio.gather(*(site.run(seconds, wanted) for site in sites))
+        runs = [site.run(seconds, wanted) for site in sites]
+        await asyncio.gather(*runs, *([] if story is None else [story(sites)]))
     await asyncio.sleep(1.0)
     for task in (*following, watching):
         task.cancel()

@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
+import pytest
+
+from drills.prove.habits import IN_A_HURRY, USUAL, Habits
 from drills.prove.history import (
     ConsultationOver,
     ConsultationUp,
@@ -71,7 +74,7 @@ class Way:
 class Stage:
     """People whose time passes when the test says so."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, habits: Habits = USUAL) -> None:
         self.noted: list[Event] = []
         self.due: list[tuple[float, Callable[[], object]]] = []
         self.now_s = 0.0
@@ -83,6 +86,7 @@ class Stage:
             now=lambda: self.now_s,
             chance=random.Random(seed),  # noqa: S311 - no secret
             run="r",
+            habits=habits,
         )
         self.crowd = Crowd(world, AGENTS, ("15550100",), ("q",))
 
@@ -280,6 +284,30 @@ def test_some_whose_edge_is_lost_dial_again_from_the_same_number_and_some_twice(
     assert set(times.values()) == {1, 2, 3}
     assert sum(times.values()) == 30 + len(before)
     assert times[_number(known[talks])] == 1
+
+
+@pytest.mark.parametrize(("habits", "times"), [(USUAL, 2), (IN_A_HURRY, 3)])
+def test_who_has_come_again_and_talked_calls_back_if_that_is_their_habit(
+    habits: Habits, times: int
+) -> None:
+    stage, known = Stage(habits=habits), dict[bytes, Heard]()
+    stage.crowd.wanted = 10
+    stage.crowd.fill()
+    _answer_all(stage, known)
+    stage.crowd.wanted = 0
+    stage.crowd.edge_is_lost("a", 5.0)
+    while not (again := [invite for invite in known.values() if b".2@" in invite.call_id]):
+        stage.pass_time(stage.now_s + 0.1)
+        _answer_all(stage, known)
+    for method in (b"ACK", b"BYE"):
+        head = method + b" sip:c@1.1.1.1 SIP/2.0\r\nVia: SIP/2.0/UDP 1.1.1.1;branch=z9\r\n"
+        head += b"From: <sip:e>;tag=edge\r\nTo: <sip:c>;tag=c\r\nCSeq: 1 " + method
+        head += b"\r\nCall-ID: " + again[0].call_id + b"\r\nContent-Length: 0\r\n\r\n"
+        stage.crowd.take("a", head, EDGE)
+    stage.pass_time(stage.now_s + 0.9)
+    _answer_all(stage, known)
+    numbers = Counter(_number(invite) for invite in known.values())
+    assert numbers[_number(again[0])] == times
 
 
 def _number(invite: Heard) -> bytes:
