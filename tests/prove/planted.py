@@ -37,7 +37,8 @@ from state.clock import SystemClock
 from state.etcd import EtcdStore
 from state.model import Now
 from state.store import WatchBatch
-from tests.prove.bugs import BUGS, put_in
+from tests.prove.bugs import BUGS
+from tests.prove.replacing import put_in
 
 Join = Callable[..., Coroutine[Any, Any, bytes]]
 LOOK_S = 0.2

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.prove import bugs
+from tests.prove import replacing
+from tests.prove.bugs import BUGS
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
     """Replace what a planted bug replaces, until the test is over."""
-    monkeypatch.setattr(bugs, "put_in", monkeypatch.setattr)
-    bugs.BUGS[bug]()
+    monkeypatch.setattr(replacing, "put_in", monkeypatch.setattr)
+    BUGS[bug]()
