@@ -12,8 +12,6 @@ from drills.prove.history import (
     Answered,
     AtGate,
     Broken,
-    ConsultationOver,
-    Consults,
     Event,
     FaultKind,
     LegUp,
@@ -23,14 +21,12 @@ from drills.prove.history import (
     Stock,
     Stored,
 )
-from drills.prove.needs import Able
 from drills.prove.violations import Law
 from state.codec import Record
 from state.keys import Kind
 from state.model import (
     Agent,
     AgentId,
-    AttributeNeed,
     CallId,
     CallRecord,
     Channel,
@@ -46,72 +42,21 @@ from state.model import (
     Presence,
     PresenceState,
     Probe,
-    Queue,
-    QueueId,
-    Scope,
     SiteId,
     SkillId,
-    SkillNeed,
-    Step,
     Talk,
     Ticket,
     TicketState,
 )
+from tests.prove.tale_center import BOTH, LANGUAGE, QUEUES
 
 SIP = {f"{site}1": f"198.18.{n}.10:5081" for n, site in enumerate("abc", 1)}
-TALK, TECH = SkillId("talk"), SkillId("tech")
-LANGUAGE = "language"
-BOTH = {TALK: 5, TECH: 5}
-RELAXED_S = 2.0
-QUEUES = (
-    Queue(id=QueueId("q"), needs=(SkillNeed(skill=TALK, level=2),)),
-    Queue(
-        id=QueueId("tech"),
-        needs=(SkillNeed(skill=TECH, level=4), SkillNeed(skill=TALK, level=1)),
-        steps=(Step(after_s=RELAXED_S, lower=(SkillNeed(skill=TECH, level=2),)),),
-    ),
-    Queue(id=QueueId("first"), needs=(SkillNeed(skill=TALK, level=4),), priority=5),
-    Queue(
-        id=QueueId("abroad"),
-        needs=(),
-        any_of=((SkillNeed(skill=TALK, level=4), SkillNeed(skill=TECH, level=3)),),
-        attributes=(AttributeNeed(name=LANGUAGE, value="fr"),),
-        steps=(
-            Step(after_s=RELAXED_S, lower=(SkillNeed(skill=TALK, level=3),)),
-            Step(after_s=RELAXED_S + 2.0, drop_attributes=(LANGUAGE,)),
-            Step(after_s=RELAXED_S + 4.0, drop=(TECH,)),
-        ),
-    ),
-    Queue(
-        id=QueueId("scoped"),
-        needs=(),
-        scope=Scope(sites=(SiteId("a"), SiteId("b")), teams=("red",), employers=("",)),
-        steps=(
-            Step(after_s=RELAXED_S, scope=Scope(teams=("red", "blue"))),
-            Step(after_s=RELAXED_S + 2.0, overflow=QueueId("ages")),
-        ),
-    ),
-    Queue(id=QueueId("ages"), needs=(), aging_s=1.0, aging_ceiling=3),
-    Queue(
-        id=QueueId("over"),
-        needs=(SkillNeed(skill=TALK, level=2),),
-        steps=(Step(after_s=RELAXED_S, overflow=QueueId("tech")),),
-    ),
-    Queue(id=QueueId("raised"), needs=(), steps=(Step(after_s=RELAXED_S, raise_priority=9),)),
-)
-"""Each is dialled by its own name."""
 NOBODY: Mapping[str, str] = {}
 
 
 def call_id(name: str) -> CallId:
     """Return a call's id."""
     return CallId(name)
-
-
-def can(levels: Mapping[SkillId, int], *languages: str) -> Able:
-    """Return what somebody can do."""
-    values = frozenset((LANGUAGE, each) for each in languages)
-    return Able(levels=tuple(sorted(levels.items())), values=values)
 
 
 class Tale:
@@ -337,33 +282,6 @@ class Tale:
         told = replace(ticket, talks=(*ticket.talks, talk), talking_ms=None)
         self.store(self.ticket(told))
         return ticket.agent
-
-    def consults(self, call: str, agent: str, to: str) -> None:
-        """Let the agent of a call call a colleague."""
-        self.note(
-            Consults(at_s=self.now(), agent=AgentId(agent), call=call_id(call), to=AgentId(to))
-        )
-
-    def colleague(self, call: str, agent: str) -> None:
-        """Let a colleague be reserved for a call, whose ticket stays as it is."""
-        self.store((Kind.OFFER, agent, self.offer_of(call, agent)))
-
-    def consultation_ends(self, call: str, agent: str, to: str) -> None:
-        """Let the asker's telephone be through with it."""
-        self.note(
-            ConsultationOver(
-                at_s=self.now(),
-                agent=AgentId(agent),
-                call=call_id(call),
-                to=AgentId(to),
-                how="hung up",
-            )
-        )
-
-    def is_handed_over(self, call: str, to: str) -> None:
-        """Let the colleague have the caller."""
-        ticket = replace(self._tickets[call], state=TicketState.OFFERED, agent=AgentId(to))
-        self.store(self.ticket(ticket))
 
     def target(self, call: str, agent: str) -> None:
         """Let a second agent be given to a call, beside the first."""

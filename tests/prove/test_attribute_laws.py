@@ -15,9 +15,10 @@ from edge.acd.eligibility import unsuited_because
 from edge.acd.relaxation import in_force
 from state.model import Agent, AgentId, Outcome, SiteId, SkillId
 from tests.edge.virtual_time import in_virtual_time
-from tests.prove.histories import LANGUAGE, QUEUES, RELAXED_S, TALK, TECH, Tale, can
+from tests.prove.histories import Tale
 from tests.prove.planting import plant
 from tests.prove.play import play
+from tests.prove.tale_center import LANGUAGE, QUEUES, RELAXED_S, TALK, TECH, can
 
 (ABROAD,) = (queue for queue in QUEUES if queue.id == "abroad")
 Levels = dict[SkillId, int]

@@ -14,9 +14,11 @@ from edge.acd.transfer import No, ToAgent, destination
 from state.model import AgentId, Channel, Outcome, TicketState
 from tests.acd.worlds import NOW, World, ticket
 from tests.edge.virtual_time import in_virtual_time
-from tests.prove.histories import BOTH, Tale
+from tests.prove.consulting import colleague, consults
+from tests.prove.histories import Tale
 from tests.prove.planting import plant
 from tests.prove.play import play
+from tests.prove.tale_center import BOTH
 
 
 def _chats(*agents: str) -> Tale:
@@ -58,8 +60,8 @@ def test_nor_are_they_asked_about_one() -> None:
     tale.waits("c1")
     tale.gets("c1", "a01")
     tale.connects("c1")
-    tale.consults("c1", "a01", "a09")
-    tale.colleague("c1", "a09")
+    consults(tale, "c1", "a01", "a09")
+    colleague(tale, "c1", "a09")
     assert tale.laws() == [Law.NO_CALLS]
 
 

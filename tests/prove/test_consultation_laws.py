@@ -9,6 +9,7 @@ from drills.prove.laws_consultations import FREED_S
 from drills.prove.violations import Law
 from state.keys import Kind
 from state.model import EdgeId, Outcome, TransferStatus
+from tests.prove.consulting import colleague, consultation_ends, consults, is_handed_over
 from tests.prove.histories import Tale, call_id
 
 
@@ -24,9 +25,9 @@ def _talking(*agents: str) -> Tale:
 
 def test_a_colleague_is_held_while_they_are_asked_and_free_then() -> None:
     tale = _talking("a01", "b01")
-    tale.consults("c1", "a01", "b01")
-    tale.colleague("c1", "b01")
-    tale.consultation_ends("c1", "a01", "b01")
+    consults(tale, "c1", "a01", "b01")
+    colleague(tale, "c1", "b01")
+    consultation_ends(tale, "c1", "a01", "b01")
     tale.store((Kind.OFFER, "b01", None))
     tale.now(FREED_S + 1.0)
     tale.ends("c1", Outcome.ANSWERED)
@@ -39,31 +40,31 @@ def test_a_colleague_is_held_while_they_are_asked_and_free_then() -> None:
 )
 def test_who_is_held_beside_the_agent_has_to_be_whom_that_one_has_asked(by: str, to: str) -> None:
     tale = _talking("a01", "a02", "b01", "b02")
-    tale.consults("c1", by, to)
-    tale.colleague("c1", "b01")
+    consults(tale, "c1", by, to)
+    colleague(tale, "c1", "b01")
     assert Law.NOT_WAITING in tale.laws()
 
 
 def test_one_colleague_is_asked_at_a_time() -> None:
     tale = _talking("a01", "b01", "b02")
     for to in ("b01", "b02"):
-        tale.consults("c1", "a01", to)
-        tale.colleague("c1", to)
+        consults(tale, "c1", "a01", to)
+        colleague(tale, "c1", to)
     assert tale.laws() == [Law.TWO_AGENTS]
 
 
 @pytest.mark.parametrize("is_said", [True, False])
 def test_a_caller_goes_to_a_colleague_only_if_the_agent_says_so(*, is_said: bool) -> None:
     tale = _talking("a01", "b01")
-    tale.consults("c1", "a01", "b01")
-    tale.colleague("c1", "b01")
+    consults(tale, "c1", "a01", "b01")
+    colleague(tale, "c1", "b01")
     tale.is_passed_on("c1")
     if is_said:
         passed = PassedOn(
             at_s=tale.now(), agent=tale.offer_of("c1", "a01").agent, call=call_id("c1"), to="b01"
         )
         tale.note(passed)
-    tale.is_handed_over("c1", "b01")
+    is_handed_over(tale, "c1", "b01")
     tale.connects("c1")
     tale.store((Kind.OFFER, "a01", None))
     assert tale.laws() == ([] if is_said else [Law.ONLY_ASKED])
@@ -71,8 +72,8 @@ def test_a_caller_goes_to_a_colleague_only_if_the_agent_says_so(*, is_said: bool
 
 def test_an_agent_who_consults_another_may_pass_the_caller_to_a_third_meanwhile() -> None:
     tale = _talking("a01", "b01", "b02")
-    tale.consults("c1", "a01", "b01")
-    tale.colleague("c1", "b01")
+    consults(tale, "c1", "a01", "b01")
+    colleague(tale, "c1", "b01")
     tale.is_passed_on("c1")
     tale.target("c1", "b02")
     tale.store((Kind.OFFER, "b01", None))
@@ -82,12 +83,12 @@ def test_an_agent_who_consults_another_may_pass_the_caller_to_a_third_meanwhile(
 @pytest.mark.parametrize("broken", [True, False])
 def test_a_colleague_who_is_kept_is_left_unless_something_was_broken(*, broken: bool) -> None:
     tale = _talking("a01", "b01")
-    tale.consults("c1", "a01", "b01")
-    tale.colleague("c1", "b01")
+    consults(tale, "c1", "a01", "b01")
+    colleague(tale, "c1", "b01")
     if broken:
         tale.breaks(FaultKind.FREEZE_EDGE, "a1")
         tale.mends(FaultKind.FREEZE_EDGE, "a1")
-    tale.consultation_ends("c1", "a01", "b01")
+    consultation_ends(tale, "c1", "a01", "b01")
     tale.now(FREED_S + 1.0)
     tale.presence("a01")
     assert tale.laws() == ([] if broken else [Law.OFFER_LEFT])
@@ -95,8 +96,8 @@ def test_a_colleague_who_is_kept_is_left_unless_something_was_broken(*, broken: 
 
 def test_a_colleague_who_is_held_for_a_call_that_is_over_is_left() -> None:
     tale = _talking("a01", "b01")
-    tale.consults("c1", "a01", "b01")
-    tale.colleague("c1", "b01")
+    consults(tale, "c1", "a01", "b01")
+    colleague(tale, "c1", "b01")
     tale.ends("c1", Outcome.ANSWERED)
     assert tale.laws() == [Law.OFFER_LEFT]
 
@@ -105,7 +106,7 @@ def test_a_colleague_who_is_held_for_a_call_that_is_over_is_left() -> None:
 def test_the_telephone_of_a_colleague_is_in_the_call_too(*, has_asked: bool) -> None:
     tale = _talking("a01", "b01")
     if has_asked:
-        tale.consults("c1", "a01", "b01")
+        consults(tale, "c1", "a01", "b01")
     tale.is_passed_on("c1")
     tale.target("c1", "b01")
     tale.talks("c1")
@@ -132,7 +133,7 @@ def test_a_survivor_frees_whom_the_ticket_names_and_the_other_next(*, by_survivo
 def test_a_colleague_may_be_reserved_in_the_breath_in_which_a_wish_to_pass_on_is_answered() -> None:
     """One transaction holds both, and the answer's key has the call's id, as the ticket's has."""
     tale = _talking("a01", "a02")
-    tale.consults("c1", "a01", "a02")
+    consults(tale, "c1", "a01", "a02")
     told = TransferStatus(call=call_id("c1"), edge=EdgeId("a1"), wish=1, status=486, reason="busy")
     tale.store((Kind.TRANSFER, "c1", told), (Kind.OFFER, "a02", tale.offer_of("c1", "a02")))
     assert tale.laws() == []

@@ -23,10 +23,11 @@ from edge.acd.relaxation import in_force
 from state.model import EdgeId, Outcome, Queue
 from tests.edge.competition import Delays
 from tests.edge.virtual_time import in_virtual_time
-from tests.prove import histories
-from tests.prove.histories import BOTH, RELAXED_S, TALK, Tale, can
+from tests.prove import tale_center
+from tests.prove.histories import Tale
 from tests.prove.planting import plant
 from tests.prove.play import play
+from tests.prove.tale_center import BOTH, RELAXED_S, TALK, can
 
 KNOWS, TALKS = {TALK: 1}, {TALK: 3}
 
@@ -55,7 +56,7 @@ def _next_is_served(tale: Tale, waits_s: float, **how: Any) -> list[Law]:  # noq
 # -- levels
 
 
-@pytest.mark.parametrize("queue", [*QUEUES, *histories.QUEUES], ids=lambda queue: queue.id)
+@pytest.mark.parametrize("queue", [*QUEUES, *tale_center.QUEUES], ids=lambda queue: queue.id)
 @pytest.mark.parametrize("waits_s", [0.0, 0.15, 0.25, 0.9, 1.1, 2.5, 40.0])
 def test_the_edge_and_the_proof_agree_on_the_level_of_a_call(queue: Queue, waits_s: float) -> None:
     """They share no code."""
@@ -65,7 +66,7 @@ def test_the_edge_and_the_proof_agree_on_the_level_of_a_call(queue: Queue, waits
 
 
 def test_who_has_waited_for_ever_is_at_the_ceiling() -> None:
-    (ages,) = (queue for queue in histories.QUEUES if queue.aging_s is not None)
+    (ages,) = (queue for queue in tale_center.QUEUES if queue.aging_s is not None)
     assert level_of(ages, 0, float("inf")) == ages.aging_ceiling
     assert level_of(ages, 7, float("inf")) == 7
     assert level_of(None, 7, float("inf")) == 7

@@ -10,9 +10,10 @@ from drills.prove.needs import asked_by
 from drills.prove.violations import Law
 from state.model import Outcome, SkillId
 from tests.edge.virtual_time import in_virtual_time
-from tests.prove.histories import BOTH, QUEUES, RELAXED_S, TALK, TECH, Tale
+from tests.prove.histories import Tale
 from tests.prove.planting import plant
 from tests.prove.play import play
+from tests.prove.tale_center import BOTH, QUEUES, RELAXED_S, TALK, TECH
 
 TALKS, KNOWS = {TALK: 3}, {TALK: 1, TECH: 5}
 Able = dict[SkillId, int]

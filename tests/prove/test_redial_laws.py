@@ -11,7 +11,8 @@ from drills.prove.violations import Law
 from state.keys import Kind
 from state.model import AgentId, CallId, EdgeId, Heir, Outcome, TicketState
 from tests.prove.comings import CALLER, comes, has_back, inherits, is_lost
-from tests.prove.histories import RELAXED_S, TALK, TECH, Tale
+from tests.prove.histories import Tale
+from tests.prove.tale_center import RELAXED_S, TALK, TECH
 
 LATE_S = 3.5
 """Later than everybody has seen what was written, and a place is given back."""

@@ -19,9 +19,10 @@ from edge.acd.eligibility import unsuited_because
 from edge.acd.relaxation import in_force
 from state.model import Agent, AgentId, Entry, Outcome, Scope, SiteId
 from tests.edge.virtual_time import in_virtual_time
-from tests.prove.histories import QUEUES, RELAXED_S, Tale
+from tests.prove.histories import Tale
 from tests.prove.planting import plant
 from tests.prove.play import play
+from tests.prove.tale_center import QUEUES, RELAXED_S
 
 (SCOPED,) = (queue for queue in QUEUES if queue.id == "scoped")
 KNOWN: Queues = {queue.id: (queue, 0) for queue in QUEUES}

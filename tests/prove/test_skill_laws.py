@@ -21,7 +21,8 @@ from edge.acd.eligibility import capacity, unsuited_because
 from edge.acd.relaxation import in_force
 from state.keys import Kind as Key
 from state.model import AgentId, Channel, Entry, Outcome, Queue, SkillId, Ticket
-from tests.prove.histories import BOTH, NOBODY, RELAXED_S, TALK, TECH, Tale, call_id, can
+from tests.prove.histories import NOBODY, Tale, call_id
+from tests.prove.tale_center import BOTH, RELAXED_S, TALK, TECH, can
 
 CENTER: Queues = {queue.id: (queue, 0) for queue in QUEUES}
 ENTRIES = {
