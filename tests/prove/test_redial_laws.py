@@ -88,6 +88,41 @@ def test_a_place_has_one_heir() -> None:
     assert laws(tale) == [Law.PLACE_TWICE]
 
 
+def test_a_place_is_not_had_again_once_the_note_of_it_is_gone() -> None:
+    tale, place = left_behind()
+    comes(tale, "c2", again_of="c1", again="c1")
+    comes(tale, "c3", again_of="c1", again="c2", holder="c1")
+    inherits(tale, "c2", "c1", place)
+    tale.store((Kind.HEIR, "c1", None))
+    inherits(tale, "c3", "c1", place, "a02")
+    assert laws(tale) == [Law.PLACE_TWICE]
+
+
+def test_nor_if_a_merge_has_brought_the_call_back() -> None:
+    tale, place = left_behind()
+    comes(tale, "c2", again_of="c1", again="c1")
+    comes(tale, "c3", again_of="c1", again="c2", holder="c1")
+    inherits(tale, "c2", "c1", place)
+    tale.store((Kind.TICKET, "c1", None))
+    tale.store(tale.ticket(replace(tale.ticket_of("c1"), place=place)))
+    inherits(tale, "c3", "c1", place, "a02")
+    assert Law.PLACE_TWICE in laws(tale)
+
+
+def test_one_who_calls_when_the_heir_has_talked_has_their_own_place() -> None:
+    for stands, breaks in ((True, [Law.PLACE_TWICE]), (False, [])):
+        tale, place = left_behind()
+        comes(tale, "c2", again_of="c1", again="c1")
+        inherits(tale, "c2", "c1", place)
+        tale.ends("c2", Outcome.ANSWERED)
+        comes(tale, "c3", again_of="c1", again="c2", holder="c1")
+        if stands:
+            inherits(tale, "c3", "c1", place, "a02")
+        else:
+            tale.gets("c3", "a02")
+        assert laws(tale) == breaks
+
+
 def test_an_heir_leaves_the_place_to_their_own_next_call() -> None:
     tale, place = left_behind()
     comes(tale, "c2", again_of="c1", again="c1")
