@@ -111,8 +111,9 @@ def is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
 
     An agent whom this edge has given to a call is its own to speak of until that offer ends: the
     sister may not know of it yet, or have given the same agent, which the gate lets one of them do.
-    So is a call that it holds: the sister may have had the same INVITE, and heard of its end.
-    Neither is what only a later version understands.
+    So is a call that it holds: the sister may have had the same INVITE, and heard of its end. Then
+    that left no place either: who was not cut off is not called back, nor put before others. Neither
+    is what only a later version understands.
     """
     try:
         return _is_acceptable(overlay, edge, change)
@@ -124,6 +125,8 @@ def _is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
     kind, agent = _kind_of(change.key)
     if kind in {Kind.TICKET, Kind.ENDED}:
         return _may_end(overlay, edge, CallId(agent), change)
+    if kind is Kind.PLACE:
+        return change.value is None or not _is_ours_to_end(overlay, edge, CallId(agent))
     if kind is Kind.OFFER:
         offer = overlay.snapshot.offers.get(AgentId(agent))
         return offer is None or offer.value.edge != edge
@@ -136,13 +139,24 @@ def _is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
 
 
 def _may_end(overlay: Overlay, edge: EdgeId, call: CallId, change: Change) -> bool:
-    ticket = overlay.snapshot.tickets.get(call)
-    if ticket is not None and ticket.value.holder == edge:
+    if _holds(overlay, edge, call):
         return False
     if change.value is None or not overlay.written.get(keys.ended(call)):
         return True
     said = KeyValue(key=change.key, value=change.value, create_revision=0, mod_revision=0)
     return not yields(said)
+
+
+def _holds(overlay: Overlay, edge: EdgeId, call: CallId) -> bool:
+    ticket = overlay.snapshot.tickets.get(call)
+    return ticket is not None and ticket.value.holder == edge
+
+
+def _is_ours_to_end(overlay: Overlay, edge: EdgeId, call: CallId) -> bool:
+    """Tell whether this edge has the call, or has had it to its end."""
+    key = keys.ended(call)
+    record = overlay.ended.get(key) if overlay.written.get(key) else None
+    return _holds(overlay, edge, call) or (record is not None and not yields(record))
 
 
 def _kind_of(key: str) -> tuple[Kind, str]:

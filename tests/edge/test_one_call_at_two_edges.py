@@ -25,6 +25,7 @@ from state import keys
 from state.codec import decode
 from state.mirror import Mirror
 from state.model import CallId, CallRecord, EdgeId, Now, Outcome, SiteId, TicketState
+from state.store import Delete
 from tests.edge.lone import A1, ANN, CALL, OTHER, Bench, configured, ticket
 from tests.edge.virtual_time import in_virtual_time, play, settle
 
@@ -226,6 +227,46 @@ async def _both_answer(bench: Bench, merging: list[str]) -> None:
 async def test_alone_the_edge_with_the_acknowledgement_claims_a_call_that_both_hold() -> None:
     for merging in (["a1", "a2"], ["a2", "a1"]):
         await _both_answer(await configured(), merging)
+
+
+async def _given_way(bench: Bench) -> tuple[Sister, Sister]:
+    """Return the two edges: the first has let the second have the call, and told so."""
+    first, second = Sister(bench, A1), Sister(bench, A2)
+    for each in (first, second):
+        await each.begin()
+        mine = ticket(holder=each.edge)
+        await each.records.write(lambda _, at, mine=mine: created(mine, at))  # type: ignore[misc]
+    await first.end(Ending(outcome=Outcome.LOST, cause=ACKNOWLEDGED_ELSEWHERE))
+    second.hear(first)
+    return first, second
+
+
+@in_virtual_time
+async def test_a_caller_whom_a_sister_has_given_up_leaves_no_place_by_that() -> None:
+    for merging in ((0, 1), (1, 0)):
+        for says_so_twice in (False, True):
+            bench = await configured()
+            edges = await _given_way(bench)
+            first, second = edges
+            assert CALL not in second.store.snapshot.places
+            await second.end(ENDS["answered"])
+            if says_so_twice:
+                second.hear(first)
+            for each in merging:
+                await edges[each].merge()
+            assert not await bench.has(keys.place(CALL)), "nor are they called back"
+
+
+@in_virtual_time
+async def test_a_place_that_our_call_has_left_goes_when_a_sister_says_that_it_was_had() -> None:
+    bench = await configured()
+    first, second = await _given_way(bench)
+    await second.end(ENDS["lost"])
+    assert CALL in second.store.snapshot.places
+    first.hear(second)
+    await first.store.txn((), (Delete(key=keys.place(CALL)),))
+    second.hear(first)
+    assert CALL not in second.store.snapshot.places
 
 
 @in_virtual_time
