@@ -70,7 +70,10 @@ class HangUpCaller(Struct, frozen=True, kw_only=True):
 
 
 class LeaveCaller(Struct, frozen=True, kw_only=True):
-    """Forget the caller's leg, whose answer nobody has: no BYE, no `CallerEnded` follows."""
+    """Forget the caller's leg, whose answer nobody has: no `CallerEnded` follows.
+
+    There is a BYE only if an ACK turns up all the same.
+    """
 
 
 # ---- the agent's leg -----------------------------------------------------------------------------

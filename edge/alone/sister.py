@@ -111,9 +111,9 @@ def is_acceptable(overlay: Overlay, edge: EdgeId, change: Change) -> bool:
 
     An agent whom this edge has given to a call is its own to speak of until that offer ends: the
     sister may not know of it yet, or have given the same agent, which the gate lets one of them do.
-    So is a call that it holds: the sister may have had the same INVITE, and heard of its end. Then
-    that left no place either: who was not cut off is not called back, nor put before others. Neither
-    is what only a later version understands.
+    So is a call that it holds: the sister may have had the same INVITE, and heard of its end. That
+    left no place then: who was not cut off is neither called back nor put before others. Nor is
+    what only a later version understands taken in.
     """
     try:
         return _is_acceptable(overlay, edge, change)

@@ -15,6 +15,7 @@ from msgspec import Struct
 from edge.acd import call_effects as fx
 from edge.acd.call_events import Attempt, Side
 from edge.acd.token import NO_TOKEN, Token
+from edge.acd.yielding import ACKNOWLEDGED_ELSEWHERE
 from edge.calls.journal import AgentNote, ConsultationNote
 from edge.calls.ringing import Rung
 from edge.calls.tools import RETRY_AFTER_S, Tools
@@ -168,7 +169,7 @@ class CallLegs:
             case fx.HangUpCaller(reason=reason):
                 sip.bye(self._caller, reason=reason_field(reason))
             case fx.LeaveCaller():
-                sip.leave(self._caller)
+                sip.leave(self._caller, reason=reason_field(ACKNOWLEDGED_ELSEWHERE))
             case fx.CancelAgent(attempt=attempt, reason=reason):
                 sip.cancel(self._agents[attempt], reason=reason_field(reason))
             case fx.HangUpAgent(attempt=attempt, reason=reason):

@@ -92,9 +92,16 @@ class Telephony:
         self._stack.bye(leg, self._endpoint.now(), reason=reason)
         self._endpoint.flush()
 
-    def leave(self, leg: LegId) -> None:
-        """Forget a leg whose 200 was never acknowledged: the caller has another's."""
-        self._stack.leave(leg, self._endpoint.now())
+    def leave(self, leg: LegId, *, reason: str) -> None:
+        """Forget a leg whose 200 was never acknowledged: the caller has another's.
+
+        One that is acknowledged, of which the stack has not told yet, is hung up.
+        """
+        try:
+            self._stack.leave(leg, self._endpoint.now())
+        except LocalError:
+            self.bye(leg, reason=reason)
+        self._endpoint.flush()
 
     def answer_goodbye(self, goodbye: TransactionId) -> None:
         """Answer the BYE that has ended a leg; one that has been answered is left alone."""

@@ -58,6 +58,8 @@ class LegTimer(Enum):
     """Our 1xx is repeated each minute (RFC 3261 §13.3.1.1)."""
     NO_ANSWER = auto()
     """Their ACK brought no answer to the offer in our 2xx; their BYE may be on its way."""
+    LEFT = auto()
+    """Nobody waits for their ACK any more; one that comes so late is answered by BYE."""
     CANCEL_LOST = auto()
     """A cancelled INVITE that nobody ends is over after 64*T1 (RFC 3261 §9.1), or sooner."""
     SESSION = auto()

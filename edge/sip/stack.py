@@ -92,6 +92,7 @@ class SipStack:
         self._refer = Refer(self._core)
         self._outside = Outside(self._core, handled)
         self._on_timer = dict.fromkeys(LegTimer, self._uas.fire) | {
+            LegTimer.LEFT: self._uas.left,
             LegTimer.CANCEL_LOST: self._uac.fire,
             LegTimer.SESSION: self._within.fire,
             LegTimer.RETRY_OFFER: self._within.fire,
@@ -250,7 +251,10 @@ class SipStack:
         self._within.bye(leg, one_line(reason, "reason"))
 
     def leave(self, leg: LegId, now: float) -> None:
-        """Forget a call whose 200 was never acknowledged; nothing is sent, no `Ended` comes."""
+        """Let go of a call whose 200 was never acknowledged; no `Ended` comes.
+
+        Nothing is sent, but BYE if the ACK comes all the same.
+        """
         self._core.now = now
         self._uas.leave(leg)
 

@@ -26,7 +26,7 @@ from edge.sip.headers import parse_rack
 from edge.sip.leg import Leg, LegState, LegTimer, Peer
 from edge.sip.message import Request
 from edge.sip.offer_answer import Carrier, Meaning, Side
-from edge.sip.timers import LINGER, T1, T2
+from edge.sip.timers import LINGER, T1, T2, T4
 from edge.sip.transaction import ServerTransaction, State
 
 RING_AGAIN_S = 60.0
@@ -265,6 +265,8 @@ class Uas:
         """Take the ACK to our 2xx; one that comes again, or late, changes nothing."""
         if leg.peer is None or not leg.answer_message or ack.cseq[0] != leg.answered_cseq:
             return
+        if self.has_left(leg, leg.peer):
+            return
         core = self._core
         sdp = ack.sdp
         meaning = leg.peer.step(Side.THEIRS, Carrier.ACK, has_sdp=sdp is not None)
@@ -287,13 +289,27 @@ class Uas:
         """Let go of a call whose 2xx nobody has acknowledged, as its caller has another's.
 
         Not as RFC 3261 §13.3.1.4 has it, by BYE when 32 s are over: a BYE to somebody who talks
-        with another is at best refused. An INVITE that comes again is still absorbed.
+        with another is at best refused. An INVITE that comes again is still absorbed. Should their
+        ACK be on its way all the same, they have our answer too, and would hear nobody.
         """
         leg = self._core.leg(leg_id)
         if leg.state is not LegState.ANSWERED:
             raise LocalError(f"leg {leg_id} is {leg.state}: hang up")
         self._core.refuse_their_offer(leg)
-        self.settle(leg)
+        self._core.clear_timer(leg, LegTimer.RESEND_ANSWER, LegTimer.NO_ACK)
+        leg.wants_bye = ""
+        self._core.set_timer(leg, LegTimer.LEFT, T4)
+
+    def has_left(self, leg: Leg, peer: Peer) -> bool:
+        """Tell whether we have let go of a leg of which we hear now; hang it up then."""
+        if LegTimer.LEFT not in leg.timers:
+            return False
+        self._core.abandon(leg, peer)
+        self._core.forget(leg)
+        return True
+
+    def left(self, leg: Leg, _timer: LegTimer) -> None:
+        """Forget a leg that we have let go of: nothing of theirs is under way any more."""
         self._core.forget(leg)
 
     def settle(self, leg: Leg) -> None:

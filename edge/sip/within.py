@@ -77,6 +77,8 @@ class Within:
         sdp = request.sdp
         if self._is_offering(leg):
             raise RemoteError(491, "Request Pending")
+        if self._uas.has_left(leg, peer):
+            raise RemoteError(481, "Call/Transaction Does Not Exist")
         if leg.answer_message:
             # They would not ask again had they not got our 2xx: its ACK is lost or late.
             self._uas.settle(leg)

@@ -180,7 +180,8 @@ class FakeTelephony(Telephony):
             held.state = S.ENDING
             held.their_offer = False
 
-    def leave(self, leg: LegId) -> None:
+    def leave(self, leg: LegId, *, reason: str) -> None:
+        del reason
         held = self._leg("leave", leg)
         self._must(held, S.ANSWERED)
         self._forget(held)

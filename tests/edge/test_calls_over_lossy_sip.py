@@ -24,7 +24,7 @@ from edge.sip.events import Address, LegId
 from edge.sip.stack import SipStack
 from edge.wire import BYE_TIMEOUT_S, CANCEL_TIMEOUT_S, GOODBYE_HOLD_S
 from state import keys
-from state.model import EdgeId, EdgeLife, EdgeState, Outcome, Site, SiteId
+from state.model import Claim, EdgeId, EdgeLife, EdgeState, Outcome, Site, SiteId
 from tests.edge.fake_telephony import CALLER_SDP
 from tests.edge.stage import GREETED, SALES, Center, Edge
 from tests.edge.virtual_time import play
@@ -340,3 +340,28 @@ async def _given_up_as_it_is_answered(how: str) -> None:
 @pytest.mark.parametrize("how", ["cancels", "hangs up", "answers and hangs up"])
 def test_who_calls_without_an_offer_and_gives_up_as_they_are_answered_has_left(how: str) -> None:
     play(_given_up_as_it_is_answered(how))
+
+
+class Muted(Wire):
+    """One on which no goodbye of the callers arrives."""
+
+    def carry(self, source: Address, datagram: bytes, to: Address) -> None:
+        """Deliver all else."""
+        if not (source.port == 7000 and datagram.startswith(b"BYE")):
+            super().carry(source, datagram, to)
+
+
+async def _claimed_while_their_goodbye_is_waited_for() -> None:
+    wire = Muted(random.Random(0), 0.0, 0.0)  # noqa: S311 - chance has no say here
+    made, edge, end, _ = await _center(wire)
+    Hurried(wire, 7000, end.local, how="cancels").dial(SALES, "1@carrier")
+    await asyncio.sleep(1.0)
+    (held,) = edge.switchboard.held()
+    await made.put(keys.claim(held.id), Claim(call=held.id, edge=EdgeId("a2")))
+    await asyncio.sleep(1.0)
+    await _nothing_is_left(edge, end)
+    await edge.kill()
+
+
+def test_who_has_acknowledged_without_a_word_is_hung_up_if_another_has_the_call() -> None:
+    play(_claimed_while_their_goodbye_is_waited_for())
