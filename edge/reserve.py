@@ -268,7 +268,7 @@ class Reserver:
                     self._landed(call, offering, revision, left)
                 case Refused(revision=revision):
                     self.refused += 1
-                    del self._asked[offering.call]
+                    self._asked.pop(offering.call, None)
                     self._hold_back(offering.call, revision or None)
                     log.info("reservation_refused", call=offering.call, agent=offering.agent)
                 case NotAsked():
@@ -307,13 +307,16 @@ class Reserver:
             left = self._index.left_by(ticket.call)
             plan = created_with_agent(offering, ticket, snapshot, edge=self._edge, at=at, left=left)
         try:
-            written = await call.records.create(ticket, at, with_agent=plan)
-            self._rivals.took(self._clock.now().mono_s - now.mono_s)
+            written = await call.records.create(
+                ticket, at, with_agent=plan, on_refused=lambda: self._is_anothers(ticket.call, now)
+            )
             held = call.records.held
             if not isinstance(written, Landed):
                 self._waiters.is_over(ticket.call)
                 self._look_at(ticket.call)
-            elif offering is not None and held is not None and held.given is not None:
+                return written
+            self._rivals.took(self._clock.now().mono_s - now.mono_s)
+            if offering is not None and held is not None and held.given is not None:
                 await self._rested(offering.agent, snapshot)
                 self._landed(call, offering, written.revision, left)
             elif offering is not None:
@@ -325,6 +328,15 @@ class Reserver:
                 if ticket.call not in self._not_before:
                     self._asked.pop(ticket.call, None)
                 self._wake.set()
+
+    def _is_anothers(self, call: CallId, since: Now) -> None:
+        """Keep nobody for a call that may wait for seconds for the word of the edge that has it.
+
+        In its place it is for a moment yet (`_SEEN_S`), should that edge have refused it.
+        """
+        self._rivals.took(self._clock.now().mono_s - since.mono_s)
+        self._asked.pop(call, None)
+        self._wake.set()
 
     def _foresee(self, snapshot: Snapshot, ticket: Ticket, now: Now) -> Offering | None:
         """Return the agent whom a call gets that comes last; None: it is to wait and see."""

@@ -187,13 +187,21 @@ class CallRecords:
         if self.held is not None:
             self.held = replace(self.held, given=None, transferor=None, consulted=None)
 
-    async def create(self, ticket: Ticket, at: Now, *, with_agent: Plan | None = None) -> Written:
+    async def create(
+        self,
+        ticket: Ticket,
+        at: Now,
+        *,
+        with_agent: Plan | None = None,
+        on_refused: Callable[[], None] = lambda: None,
+    ) -> Written:
         """Create the ticket, in one turn with taking the call over from an edge that gave it up.
 
         The proxy sends a call on that an edge has just refused, and that one's record stands; or it
         has given the call to two, and one of them has been told that it is over, or is told by us
         that the caller has acknowledged our answer (`edge.acd.yielding`).
         `with_agent`: the plan that gives it an agent too, or creates the ticket otherwise.
+        `on_refused` hears that neither has been done, before a wait for the other edge of seconds.
         """
         async with self._turn:
             plan = created(ticket, at)
@@ -202,6 +210,7 @@ class CallRecords:
                 # The store may not have liked that plan, and say nothing against this one.
                 written = await self._carry_out(plan, wait=True)
             if isinstance(written, Refused):
+                on_refused()
                 claims = Claims(store=self._store, clock=self._clock, call=self._call)
                 room = await claims.room(ticket.holder, lambda: self.is_acknowledged)
                 if room is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.acd.yielding import ACKNOWLEDGED_ELSEWHERE, CLAIM_S
+from edge.acd.yielding import ACK_S, ACKNOWLEDGED_ELSEWHERE, CLAIM_S
 from edge.sip.events import LegId
 from state import keys
 from state.model import Claim, EdgeId, Outcome
@@ -214,6 +214,26 @@ async def test_an_edge_that_nobody_has_acknowledged_claims_nothing() -> None:
         a1.sip.hang_up(late)
         await until(lambda: a1.state_of(late) == "gone", "it is over")
         await _is_over(made, late, taken)
+
+
+@in_virtual_time
+async def test_nobody_is_kept_for_a_call_that_waits_for_the_word_of_another_edge() -> None:
+    async with center("ann", edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        await asyncio.sleep(30)  # nobody has come lately: a2 reserves with the very ticket
+        a2.store.watch_latency_s = 0.05
+        a1.sip.arrive(SALES, sip_call_id=TWICE, waited_s=0.3)
+        await settle()
+        assert CALL not in a2.snapshot.tickets
+        taken = a2.sip.arrive(SALES, sip_call_id=TWICE)
+        await until(lambda: a2.state_of(taken) == "queued", "a2 has answered")
+        other = await a2.waiting(SALES)
+        await until(lambda: a2.state_of(other) == "ringing", "ann is rung", within_s=1.5)
+        assert a2.state_of(taken) == "queued"
+        a2.sip.hang_up(other)
+        await settle()
+        await _withdrawn(a2)
+        await until(lambda: a2.state_of(taken) == "ending", "it was another's", within_s=ACK_S + 1)
 
 
 @in_virtual_time
