@@ -175,17 +175,27 @@ async def complete(ask: CompleteAsk) -> Answer[Session]:
     except claims.ClaimsError as error:
         raise _refused(flow.tenant, str(error)) from error
     async with ask.services.database.write() as connection:
-        user = await people.user_of(connection, flow.tenant, provider.body, person, ask.now_ms)
+        arrival = await people.user_of(connection, flow.tenant, provider.body, person, ask.now_ms)
+        user = arrival.user
         opened = await sessions.begin(connection, user, flow.tenant, ask.now_ms, origin(ask))
         ask.connection = connection
-        detail = {"by": "oidc", "issuer": provider.body.issuer}
+        by: dict[str, object] = {"by": "oidc", "issuer": provider.body.issuer}
+        if arrival.detail:
+            await ask.audit(
+                user,
+                action=Permission.USER_CREATE if arrival.is_made else Permission.USER_UPDATE,
+                kind="user",
+                tenant=flow.tenant,
+                actor=user,
+                detail={**by, **arrival.detail},
+            )
         await ask.audit(
             opened.session,
             action="session:begin",
             kind="session",
             tenant=flow.tenant,
             actor=user,
-            detail=detail,
+            detail=by,
         )
         ask.connection = None
     ask.services.subjects.forget(user)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.errors import ApiError
@@ -10,14 +13,39 @@ from control_plane.oidc import store
 from control_plane.oidc.claims import Person, roles_of
 from control_plane.oidc.errors import REFUSED
 from control_plane.oidc.schemas import ProviderBody
+from control_plane.permissions import Role
 from control_plane.users import store as users
 from control_plane.users.service import is_beyond_tenant
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Who has come, and what their coming has changed here."""
+
+    user: str
+    is_made: bool = False
+    is_linked: bool = False
+    """Nobody at the provider was this user before."""
+    roles_before: tuple[Role, ...] = ()
+    roles: tuple[Role, ...] = ()
+    """As `roles_before`, where the provider's groups give none."""
+
+    @property
+    def detail(self) -> Mapping[str, object]:
+        """Return what the audit log keeps of the change; nothing: there is none."""
+        if self.is_made:
+            return {"roles": self.roles}
+        changed = ["identity"] if self.is_linked else []
+        if self.roles == self.roles_before:
+            return {"changed": changed} if changed else {}
+        told = {"roles": self.roles, "roles_before": self.roles_before}
+        return {"changed": [*changed, "roles"], **told}
+
+
 async def user_of(
     connection: AsyncConnection, tenant: str, provider: ProviderBody, person: Person, now_ms: int
-) -> str:
-    """Return the user's id, with the roles of the provider's groups. Raise `oidc-refused`.
+) -> Arrival:
+    """Return the user, with the roles of the provider's groups. Raise `oidc-refused`.
 
     Of several first sign-ins at once, the later ones find what the first has made.
     """
@@ -26,21 +54,27 @@ async def user_of(
         await store.hold(connection, tenant, person.login)
         known = await store.linked(connection, tenant, provider.issuer, person.subject)
     if known is None:
-        known = await _first(connection, tenant, provider, person, now_ms)
+        known, arrival = await _first(connection, tenant, provider, person, now_ms)
+    else:
+        arrival = Arrival(user=known.id)
     if not known.is_active:
         raise ApiError(REFUSED)
-    if provider.roles:
-        roles = roles_of(provider, person.groups or frozenset())
+    if not provider.roles:
+        return arrival
+    before = await users.hold_roles(connection, known.id, tenant)
+    roles = tuple(sorted(roles_of(provider, person.groups or frozenset())))
+    if roles != before:
         await users.set_roles(connection, known.id, tenant, roles)
-    return known.id
+    return replace(arrival, roles_before=before, roles=roles)
 
 
 async def _first(
     connection: AsyncConnection, tenant: str, provider: ProviderBody, person: Person, now_ms: int
-) -> store.Known:
+) -> tuple[store.Known, Arrival]:
     known = await store.unlinked(connection, tenant, provider.issuer, person.login)
     if known is not None and not await _may_link(connection, known):
         raise ApiError(REFUSED)
+    is_made = known is None
     if known is None:
         try:
             known = await _made(connection, tenant, provider, person, now_ms)
@@ -48,7 +82,7 @@ async def _first(
             quicker = await store.linked(connection, tenant, provider.issuer, person.subject)
             if quicker is None:
                 raise
-            return quicker
+            return quicker, Arrival(user=quicker.id)
     made = store.Identity(
         tenant=tenant,
         issuer=provider.issuer,
@@ -58,7 +92,7 @@ async def _first(
     )
     if not await store.link(connection, made):
         raise ApiError(REFUSED)
-    return known
+    return known, Arrival(user=known.id, is_made=is_made, is_linked=True)
 
 
 async def _may_link(connection: AsyncConnection, known: store.Known) -> bool:

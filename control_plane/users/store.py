@@ -121,6 +121,14 @@ async def set_roles(
         await connection.execute(insert(GrantRow), values)
 
 
+async def hold_roles(connection: AsyncConnection, user: str, tenant: str) -> tuple[Role, ...]:
+    """Return a user's roles in `tenant`, in order; nobody else changes them meanwhile."""
+    await connection.execute(select(UserRow.id).where(UserRow.id == user).with_for_update())
+    having = (GrantRow.user_id == user, GrantRow.tenant == tenant)
+    found = await connection.execute(select(GrantRow.role).where(*having))
+    return tuple(sorted(Role(role) for role in found.scalars()))
+
+
 async def load_subject(connection: AsyncConnection, user: str) -> Subject | None:
     """Return who has this id, with all roles; of whichever tenant."""
     rows = await connection.execute(SUBJECT, {"user": user})

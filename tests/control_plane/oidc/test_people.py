@@ -27,7 +27,7 @@ ADA = Person(subject="248", login="ada", name="Ada L.", groups=None)
 async def _comes(center: Center, who: Person = ADA, provider: ProviderBody = PROVIDER) -> str:
     now_ms = center.clock.now().wall_ms
     async with center.services.database.write() as connection:
-        return await people.user_of(connection, "main", provider, who, now_ms)
+        return (await people.user_of(connection, "main", provider, who, now_ms)).user
 
 
 async def _linked(center: Center) -> list[tuple[str, str]]:
@@ -84,7 +84,7 @@ async def test_of_two_first_sign_ins_at_once_both_are_the_same_user(
         looks += 1
         found = await look(connection, tenant, issuer, subject)
         if looks == after:
-            quicker.append(await people.user_of(connection, tenant, provider, ADA, 1))
+            quicker.append((await people.user_of(connection, tenant, provider, ADA, 1)).user)
         return found
 
     monkeypatch.setattr(store, "linked", overtaken)
