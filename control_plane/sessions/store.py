@@ -13,8 +13,10 @@ from control_plane.sessions.tables import RefreshRow, SessionRow
 MOST = 200
 LONGEST_MS: Final = 7 * 24 * 3600 * 1000
 """After so long one signs in again, however often one refreshed."""
+KEPT_MS: Final = 90 * 24 * 3600 * 1000
+"""So long a session is kept after its time: by it an address is one that its user is known at."""
 DROPPED: Final = 10_000
-"""Tokens that are deleted at once: no statement may take long, also with years of them."""
+"""Rows that are deleted at once: no statement may take long, also with years of them."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,4 +78,12 @@ async def drop_tokens(connection: AsyncConnection, now_ms: int) -> int:
     over = select(RefreshRow.digest).where(RefreshRow.until_ms <= now_ms - LONGEST_MS)
     some = over.order_by(RefreshRow.until_ms).limit(DROPPED)
     done = await connection.execute(delete(RefreshRow).where(RefreshRow.digest.in_(some)))
+    return int(done.rowcount)
+
+
+async def drop_sessions(connection: AsyncConnection, now_ms: int) -> int:
+    """Delete some sessions that were over `KEPT_MS` ago; return how many that were."""
+    over = select(SessionRow.id).where(SessionRow.until_ms <= now_ms - KEPT_MS)
+    some = over.order_by(SessionRow.until_ms).limit(DROPPED)
+    done = await connection.execute(delete(SessionRow).where(SessionRow.id.in_(some)))
     return int(done.rowcount)

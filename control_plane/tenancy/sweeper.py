@@ -1,7 +1,7 @@
 """Deletes calls that their tenant keeps no longer; not those under legal hold.
 
 And answers kept for requests that might have come again (Idempotency-Key), after their day; and
-refresh tokens, after their session.
+refresh tokens and sessions, some time after the session.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ async def sweep(services: Services) -> int:
             )
     async with services.database.write() as connection:
         await sessions.drop_tokens(connection, now_ms)
+        await sessions.drop_sessions(connection, now_ms)
     if count:
         log.info("calls_deleted", count=count)
     return count

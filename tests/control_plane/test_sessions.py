@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from control_plane.audit.tables import AuditRow
 from control_plane.permissions import Role
 from control_plane.sessions import store
-from control_plane.sessions.store import LONGEST_MS
-from control_plane.sessions.tables import RefreshRow
-from control_plane.sign_in.store import IDLE_MS
+from control_plane.sessions.store import KEPT_MS, LONGEST_MS
+from control_plane.sessions.tables import RefreshRow, SessionRow
+from control_plane.sign_in.store import IDLE_MS, was_here
 from control_plane.tenancy.sweeper import sweep
 from tests.control_plane.center import PASSWORD, Center, Person, Reply
 
@@ -145,3 +145,37 @@ async def test_refresh_tokens_go_when_their_session_is_over_and_no_sooner(
     assert await _tokens(center) == 1, "few at a time"
     await sweep(center.services)
     assert await _tokens(center) == 0
+
+
+async def _sessions(center: Center) -> int:
+    async with center.services.database.read() as connection:
+        return len((await connection.execute(select(SessionRow.id))).all())
+
+
+async def _is_known_at(center: Center, address: str) -> bool:
+    async with center.services.database.read() as connection:
+        return await was_here(connection, "main", "admin", address)
+
+
+async def test_sessions_go_when_nobody_has_to_know_of_them_any_more(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They tell for a while from where their user signs in: others' guesses do not hold them up."""
+    session = (await _sign_in(center))["refresh_token"]
+    await _sign_in(center)
+    async with center.services.database.write() as connection:
+        await connection.execute(update(SessionRow).values(address="203.0.113.7"))
+    center.clock.advance(60)
+    assert (await _refresh(center, session)).status == 201
+    center.clock.advance((LONGEST_MS + KEPT_MS) / 1000 - 61)
+    await _sign_in(center)
+    await sweep(center.services)
+    assert await _sessions(center) == 3
+    assert await _is_known_at(center, "203.0.113.7")
+    center.clock.advance(1)
+    monkeypatch.setattr(store, "DROPPED", 1)
+    await sweep(center.services)
+    assert await _sessions(center) == 2, "few at a time"
+    await sweep(center.services)
+    assert await _sessions(center) == 1
+    assert not await _is_known_at(center, "203.0.113.7")
