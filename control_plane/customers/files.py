@@ -16,6 +16,7 @@ from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Stream, Tx
 from control_plane.approvals import store as approvals
 from control_plane.customers import sealed, secrets, service, store
+from control_plane.customers.imagined import Imagined, NoRoomError
 from control_plane.customers.lines import Fault, HeaderError, Record, draft, header, records
 from control_plane.customers.schemas import CustomerDraft, CustomerListing, ImportQuery
 from control_plane.customers.talking import TALKING
@@ -31,6 +32,7 @@ CSV, NDJSON = "text/csv", "application/x-ndjson"
 OTHER_FILE = "is not as it was sent with this Idempotency-Key before: nothing more is added"
 ELSEWHERE = "the same import goes on elsewhere: nothing more is added here"
 KNOWN = "somebody has one of these numbers already: left out, as known=skip says"
+NO_ROOM = "these are more numbers than a dry run can compare: the rest was not looked at"
 ALL = "customers"
 """The id and the digest by which an export of all of them is approved."""
 
@@ -68,7 +70,7 @@ class Progress:
     faulty: int = 0
     waiting: list[tuple[int, CustomerDraft]] = field(default_factory=list)
     """With the line that each begins in."""
-    imagined: set[str] = field(default_factory=set)
+    imagined: Imagined = field(default_factory=Imagined)
     """Numbers of whom a dry run would have added."""
     digest: Any = field(default_factory=sha256)
 
@@ -176,6 +178,8 @@ async def _report(
     except ImportStoppedError as stopped:
         yield _fault(Fault(at, "", str(stopped)))
         return
+    finally:
+        progress.imagined.close()
     yield progress.told(is_done=True)
 
 
@@ -186,17 +190,13 @@ def _fault(each: Fault) -> bytes:
 async def _keep(ask: Imported, progress: Progress) -> list[Fault]:
     """Add what waits, in one transaction; in a dry run only count it. Return who is left out.
 
-    Raise `ImportStoppedError` if somebody else adds the same.
+    Raise `ImportStoppedError` if somebody else adds the same, or there is no room for a dry run.
     """
     waiting, progress.waiting = progress.waiting, []
     if not waiting:
         return []
     if ask.query.dry_run == "true":
-        async with ask.services.database.read() as connection:
-            ask.connection = connection
-            drafts, left_out = await _sift(ask, progress, waiting)
-        progress.imagined.update(number for each in drafts for number in each.numbers)
-        return left_out
+        return await _imagine(ask, progress, waiting)
     async with ask.services.database.write() as connection:
         ask.connection = connection
         drafts, left_out = await _sift(ask, progress, waiting)
@@ -208,12 +208,26 @@ async def _keep(ask: Imported, progress: Progress) -> list[Fault]:
     return left_out
 
 
+async def _imagine(
+    ask: Imported, progress: Progress, waiting: list[tuple[int, CustomerDraft]]
+) -> list[Fault]:
+    """Count what waits, and remember whose numbers would be taken. Raise `ImportStoppedError`."""
+    try:
+        async with ask.services.database.read() as connection:
+            ask.connection = connection
+            drafts, left_out = await _sift(ask, progress, waiting)
+        await progress.imagined.add(number for each in drafts for number in each.numbers)
+    except NoRoomError as error:
+        raise ImportStoppedError(NO_ROOM) from error
+    return left_out
+
+
 async def _sift(
     ask: Imported, progress: Progress, waiting: list[tuple[int, CustomerDraft]]
 ) -> tuple[list[CustomerDraft], list[Fault]]:
     """Return who is to be added, and who is not since somebody has their number."""
     asked = {number for _, each in waiting for number in each.numbers}
-    taken = await store.taken(ask.db, ask.tenant, asked) | (progress.imagined & asked)
+    taken = await store.taken(ask.db, ask.tenant, asked) | await progress.imagined.among(asked)
     drafts: list[CustomerDraft] = []
     left_out: list[Fault] = []
     for at, each in waiting:
