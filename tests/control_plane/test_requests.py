@@ -120,6 +120,49 @@ async def test_health_readiness_and_metrics_answer(center: Center) -> None:
     )
 
 
+async def test_readiness_and_metrics_cost_no_more_for_being_asked_often(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, figures = center.services.database, center.services.metrics
+    looks, renderings = 0, 0
+    is_up, render = database.is_up, figures.render
+
+    async def looked() -> bool:
+        nonlocal looks
+        looks += 1
+        return await is_up()
+
+    def rendered() -> bytes:
+        nonlocal renderings
+        renderings += 1
+        return render()
+
+    monkeypatch.setattr(database, "is_up", looked)
+    monkeypatch.setattr(figures, "render", rendered)
+    for seconds in (1, 2):
+        paths = ("/ready", "/metrics") * 20
+        replies = await asyncio.gather(*(center.ask("GET", path) for path in paths))
+        assert {reply.status for reply in replies} == {200}
+        assert (looks, renderings) == (seconds, seconds)
+        center.clock.advance(1)
+
+
+async def test_a_database_that_goes_is_told_a_second_later(
+    center: Center, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await center.ask("GET", "/ready")).status == 200
+
+    async def down() -> bool:
+        return False
+
+    monkeypatch.setattr(center.services.database, "is_up", down)
+    center.clock.advance(0.9)
+    assert (await center.ask("GET", "/ready")).status == 200
+    center.clock.advance(0.1)
+    assert (await center.ask("GET", "/ready")).status == 503
+    assert (await center.ask("GET", "/ready")).json["parts"] == {"database": "down"}
+
+
 async def test_no_answer_tells_which_software_this_is(center: Center) -> None:
     assert (await center.ask("GET", "/health")).headers["Server"] == "Everline"
 

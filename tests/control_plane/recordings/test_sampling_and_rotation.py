@@ -60,9 +60,9 @@ async def test_copies_are_opened_where_they_are_and_a_site_s_own_recordings_are_
 async def test_the_daily_sample_stands_in_the_metrics(sites: Sites) -> None:
     async with sites.serving():
         await sites.recorded(ONE)
-        sites.clock.advance(1)
 
         async def is_told() -> bool:
+            sites.clock.advance(1)
             told = (await sites.centers["b"].ask("GET", "/metrics")).body.decode()
             return (
                 "everline_recording_sample_tried 1.0" in told
