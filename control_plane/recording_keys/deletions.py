@@ -1,21 +1,24 @@
 """What is to be deleted, and every site's signed statement that it has been.
 
-An order stands in the key store before anything is deleted. Each control plane carries it out at
-its own site, and again whenever a restored backup has brought something back.
+An order stands in the key store before anything is deleted. One of a recording waits until some
+control plane has looked, in the tenant's turn, whether it is under legal hold meanwhile: if so it
+is taken back, and else it begins, for all sites. An erasure does not wait, as its keys are gone
+with the order. Each control plane carries out at its own site what has begun, and again whenever a
+restored backup has brought something back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.db.database import Database
 from control_plane.db.inserting import inserting
-from control_plane.recording_keys.tables import ORDERS, STATEMENTS
+from control_plane.recording_keys.tables import ORDERS, STATEMENTS, WAITING
 from custody.statement import Rule
 
 RECORDING: Final = "recording"
@@ -42,6 +45,11 @@ class Order(Struct, frozen=True, kw_only=True):
         """Return which one."""
         return self.subject.partition(":")[2]
 
+    @property
+    def waits(self) -> bool:
+        """Tell whether a legal hold that is set now may take it back."""
+        return self.kind == RECORDING and self.rule is not Rule.ERASURE
+
 
 class Told(Struct, frozen=True, kw_only=True):
     """A site's statement."""
@@ -63,9 +71,12 @@ def key(key_id: str) -> str:
 
 
 async def give(connection: AsyncConnection, orders: Iterable[Order]) -> None:
-    """Let these be deleted everywhere; what was ordered before stays as it was ordered."""
+    """Let these be deleted everywhere; what was ordered before stays as it was ordered.
+
+    In the tenant's turn. What an erasure orders waits no longer, if it was ordered before and did.
+    """
     for order in orders:
-        await connection.execute(
+        given = await connection.execute(
             inserting(connection, ORDERS)
             .values(
                 tenant=order.tenant,
@@ -75,14 +86,50 @@ async def give(connection: AsyncConnection, orders: Iterable[Order]) -> None:
                 ordered_ms=order.ordered_ms,
             )
             .on_conflict_do_nothing()
+            .returning(ORDERS.c.subject)
         )
+        is_new = given.first() is not None
+        if not order.waits:
+            await begin(connection, order.tenant, [order.subject])
+        elif is_new:
+            row = {"tenant": order.tenant, "subject": order.subject}
+            await connection.execute(inserting(connection, WAITING).values(**row))
+
+
+async def waiting(database: Database, most: int = 200) -> tuple[Order, ...]:
+    """Return orders that wait, the oldest first."""
+    return await _orders(database, select(ORDERS).where(_waits()).limit(most))
+
+
+async def begin(connection: AsyncConnection, tenant: str, subjects: Sequence[str]) -> None:
+    """Let these be carried out: from now on nothing takes them back. In the tenant's turn."""
+    mine = (WAITING.c.tenant == tenant, WAITING.c.subject.in_(tuple(subjects)))
+    await connection.execute(delete(WAITING).where(*mine))
+
+
+async def take_back(
+    connection: AsyncConnection, tenant: str, subjects: Sequence[str]
+) -> tuple[Order, ...]:
+    """Take back those of these orders that wait, and return them. In the tenant's turn."""
+    named = (ORDERS.c.tenant == tenant, ORDERS.c.subject.in_(tuple(subjects)))
+    rows = await connection.execute(select(ORDERS).where(*named, _waits()))
+    found = tuple(_order(row) for row in rows)
+    taken = tuple(order.subject for order in found)
+    await begin(connection, tenant, taken)
+    mine = (ORDERS.c.tenant == tenant, ORDERS.c.subject.in_(taken))
+    await connection.execute(delete(ORDERS).where(*mine))
+    return found
 
 
 async def undone(
     database: Database, site: str, since_ms: int = 0, most: int = 200
 ) -> tuple[Order, ...]:
-    """Return orders given since then of which this site has said nothing yet, the oldest first."""
-    statement = select(ORDERS).where(ORDERS.c.ordered_ms >= since_ms, ~_is_stated(site))
+    """Return orders given since then of which this site has said nothing yet, the oldest first.
+
+    Of those that wait nothing is done.
+    """
+    given = ORDERS.c.ordered_ms >= since_ms
+    statement = select(ORDERS).where(given, ~_is_stated(site), ~_waits())
     return await _orders(database, statement.limit(most))
 
 
@@ -94,6 +141,12 @@ async def done_among(
         ORDERS.c.tenant == tenant, ORDERS.c.subject.in_(tuple(subjects)), _is_stated(site)
     )
     return await _orders(database, statement)
+
+
+def _waits() -> ColumnElement[bool]:
+    return exists().where(
+        WAITING.c.tenant == ORDERS.c.tenant, WAITING.c.subject == ORDERS.c.subject
+    )
 
 
 def _is_stated(site: str) -> ColumnElement[bool]:
@@ -157,13 +210,14 @@ async def _orders(
     order = [each.desc() for each in columns] if is_latest else [each.asc() for each in columns]
     async with database.read() as connection:
         rows = list(await connection.execute(statement.order_by(*order)))
-    return tuple(
-        Order(
-            tenant=row.tenant,
-            subject=row.subject,
-            rule=Rule(row.rule),
-            detail=row.detail,
-            ordered_ms=row.ordered_ms,
-        )
-        for row in rows
+    return tuple(_order(row) for row in rows)
+
+
+def _order(row: Row[Any]) -> Order:
+    return Order(
+        tenant=row.tenant,
+        subject=row.subject,
+        rule=Rule(row.rule),
+        detail=row.detail,
+        ordered_ms=row.ordered_ms,
     )

@@ -59,6 +59,13 @@ ORDERS = Table(
     Column("ordered_ms", BigInteger, nullable=False),
     Index("ix_deletion_orders_ordered_ms", "ordered_ms"),
 )
+WAITING = Table(
+    "deletion_orders_waiting",
+    META,
+    Column("tenant", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+)
+"""Orders of which nothing has been deleted at any site: a legal hold still takes them back."""
 STATEMENTS = Table(
     "deletion_statements",
     META,

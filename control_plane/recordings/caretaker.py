@@ -12,6 +12,7 @@ from obstore.exceptions import BaseError
 
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.recordings.archive import Archive
+from control_plane.recordings.beginning import begin
 from control_plane.recordings.retention import sweep
 from control_plane.services import Services
 from custody.library import Library
@@ -32,7 +33,10 @@ async def look_after(services: Services, archive: Archive, library: Library) -> 
     problem, due_s = "", 0.0
     while True:
         now_ms, loop_s = services.clock.now().wall_ms, asyncio.get_running_loop().time()
-        duties: list[Callable[[], Awaitable[object]]] = [partial(archive.carry_out, now_ms)]
+        duties: list[Callable[[], Awaitable[object]]] = [
+            partial(begin, services.database, archive, now_ms),
+            partial(archive.carry_out, now_ms),
+        ]
         if loop_s >= due_s:
             due_s = loop_s + SWEEP_S
             duties.append(archive.delete_again)

@@ -19,9 +19,9 @@ from control_plane.holds.store import Hold
 from control_plane.permissions import Permission
 from control_plane.recording_keys import deletions
 from control_plane.recording_keys.deletions import Order, Told
-from control_plane.recordings import finding, holding
+from control_plane.recordings import beginning, finding, holding
 from control_plane.recordings.archive import Archive
-from control_plane.recordings.errors import DAMAGED, NOT_SERVED, STORE_AWAY
+from control_plane.recordings.errors import DAMAGED, DELETED, NOT_SERVED, STORE_AWAY
 from control_plane.recordings.schemas import (
     DeletionView,
     HoldChange,
@@ -74,9 +74,28 @@ async def hold(ask: Changed) -> Answer[HoldView]:
     is_set = before.version == ask.version
     if not is_set or not await holds.put(ask.db, ask.tenant, ask.at.recording, now, before):
         raise ApiError(VERSION_MISMATCH)
-    told = {"has_legal_hold": now.has_legal_hold, "because": now.because}
+    told: dict[str, object] = {"has_legal_hold": now.has_legal_hold, "because": now.because}
+    if now.has_legal_hold and (taken := await _taken_back(ask)) is not None:
+        told |= beginning.told(taken)
     await ask.audit(ask.at.recording, detail={**told, "purpose": ask.around.purpose})
     return Answer(body=_hold(ask.at.recording, now), version=now.version)
+
+
+async def _taken_back(ask: Changed) -> Order | None:
+    """Take the order back by which the recording was to go, if there is one.
+
+    Raise `recording-deleted` if it is being carried out already. Where this transaction fails
+    afterwards the order is gone all the same, and nothing is deleted that was to be kept.
+    """
+    archive = ask.request.app.get(ARCHIVE)
+    if archive is None:
+        return None
+    async with archive.database.write() as connection:
+        subject = deletions.recording(ask.at.recording)
+        taken = await deletions.take_back(connection, ask.tenant, [subject])
+    if not taken and await finding.deleted(ask, [ask.at.recording]):
+        raise ApiError(DELETED, "Its deletion has begun, and a hold does not keep it any more.")
+    return taken[0] if taken else None
 
 
 def _hold(recording: str, found: Hold) -> HoldView:
@@ -185,6 +204,7 @@ ROUTES: Routes = (
         body=HoldChange,
         answer=HoldView,
         is_versioned=True,
+        problems=(DELETED,),
     ),
     Route(
         method=Method.DELETE,

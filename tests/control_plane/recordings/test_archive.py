@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -75,6 +76,7 @@ class Site:
         ]
         async with self.database.write() as connection:
             await deletions.give(connection, orders)
+            await deletions.begin(connection, "main", subjects)
 
     async def put(self, recording: str, *folders: str) -> None:
         """Let something of a recording be there."""
@@ -239,6 +241,7 @@ async def test_orders_are_carried_out_whatever_stands_in_the_way_of_looking_for_
     await site.order(deletions.recording(name(1)))
     services = cast("Services", SimpleNamespace(clock=ManualClock(), database=site.database))
     looking = asyncio.create_task(look_after(services, site.archive, cast("Library", None)))
-    async with asyncio.timeout(1.5):
-        await stated.wait()
+    await stated.wait()
     looking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await looking
