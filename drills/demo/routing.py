@@ -74,11 +74,19 @@ def _overlaps_on_phones(agents: Iterable[AgentReport]) -> list[Fault]:
     return faults
 
 
+def _instant(event: OfferEvent) -> tuple[int, bool]:
+    return event.revision, event.change is OfferChange.PUT
+
+
 def _overlaps_in_store(offers: Sequence[OfferEvent]) -> list[Fault]:
-    """Replay the offer keys in the order of their revisions."""
+    """Replay the offer keys in the order of their revisions.
+
+    A transaction is one instant: whoever it frees is free of the call that it gives to somebody
+    else. A merge writes so what a site did one after the other while it was alone.
+    """
     faults = []
     given: dict[AgentId, CallId] = {}
-    for event in sorted(offers, key=lambda each: each.revision):
+    for event in sorted(offers, key=_instant):
         if event.change is OfferChange.DELETED or event.call is None:
             given.pop(event.agent, None)
             continue

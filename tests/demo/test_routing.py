@@ -74,6 +74,12 @@ def test_an_offer_overwritten_by_another_call_is_double() -> None:
     assert "overwritten" in fault.why
 
 
+def test_who_is_given_a_call_as_another_is_freed_of_it_has_it_alone() -> None:
+    had, given = put(1, ALBA, ONE), put(2, CHEN, ONE)
+    assert double_offers((), (had, given, deleted(2, ALBA))) == ()
+    assert double_offers((), (had, given, deleted(3, ALBA)))
+
+
 def test_an_offer_that_only_changes_its_state_is_not() -> None:
     assert double_offers((), (put(1, ALBA, ONE), put(2, ALBA, ONE), deleted(3, ALBA))) == ()
 
