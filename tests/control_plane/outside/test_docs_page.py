@@ -120,6 +120,8 @@ async def test_a_manager_signs_in_edits_a_queue_and_is_told_what_is_wrong(
 
     # The ETag that was seen goes along with the change.
     await page.locator("nav a", has_text="PUT").click()
+    # The form of before has an id, too: what is filled in there goes with it.
+    await expect(page.locator("main h2")).to_have_text("Replace a queue")
     await page.get_by_label("id", exact=True).fill("sales")
     await page.get_by_label("body").fill('{"needs": {"sales": 5}}')
     await page.get_by_role("button", name="Send").click()
