@@ -85,16 +85,24 @@ class Ask(Generic[PathT, QueryT, BodyT]):
         )
 
     def sees(self, thing: Thing, permission: Permission | None = None) -> bool:
-        """Return whether the policy allows this (the route's own permission) for `thing`."""
+        """Return whether the policy allows this (the route's own permission) for `thing`.
+
+        A group of fields of which that is asked is told as shown in the audit log.
+        """
+        asked = permission or self.route.access
+        is_allowed = self.may_see(thing, permission)
+        if is_allowed and isinstance(asked, Permission) and "." in asked.kind:
+            self.shown.add(asked)
+        return is_allowed
+
+    def may_see(self, thing: Thing, permission: Permission | None = None) -> bool:
+        """Return what `sees` does, of what is not shown yet."""
         asked = permission or self.route.access
         if not isinstance(asked, Permission):
             raise TypeError(f"{self.route.name} is public: name the permission")
         if not self.is_fresh and asked not in LIVE_CALL:
             return False
-        is_allowed = decided(self.services.authz, self.question(asked, thing)).allowed
-        if is_allowed and "." in asked.kind:
-            self.shown.add(asked)
-        return is_allowed
+        return decided(self.services.authz, self.question(asked, thing)).allowed
 
     async def audit(  # noqa: PLR0913 - each is a word of the entry
         self,

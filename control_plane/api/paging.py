@@ -3,8 +3,8 @@
 A feature declares a `Listing` with its filters and names the columns to sort by. The id breaks
 ties, so that no row is skipped or shown twice when others come and go between two pages.
 
-A page may end with a row that whoever asks may not see. So a cursor is sealed: it tells nothing to
-whoever holds it, nobody makes one, and one of another listing or tenant is none.
+A page may end with a row that whoever asks may not see (`sight.py`). So a cursor is sealed: it
+tells nothing to whoever holds it, nobody makes one, and one of another listing or tenant is none.
 """
 
 from __future__ import annotations

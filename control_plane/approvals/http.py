@@ -13,6 +13,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route
+from control_plane.api.sight import in_sight
 from control_plane.approvals import store
 from control_plane.approvals.request import (
     DECIDED_WITHIN_MS,
@@ -135,17 +136,20 @@ async def list_all(ask: Listed) -> Page[RequestView]:
         statement = statement.where(RequestRow.act == query.act)
     if query.by is not None:
         statement = statement.where(RequestRow.by == query.by)
-    rows, after = await paging.fetch(
-        ask.db,
-        statement,
-        query,
-        columns={"made": table.c.made_ms},
-        id_column=table.c.id,
-        default="-made",
-    )
-    found = [store.read(row._mapping) for row in rows]  # noqa: SLF001 - documented
-    seen = tuple(view(each, ask.now_ms) for each in found if ask.sees(thing_of(each)))
-    return Page[RequestView](items=seen, next=after)
+
+    async def page(listing: RequestListing) -> tuple[list[Request], str | None]:
+        rows, after = await paging.fetch(
+            ask.db,
+            statement,
+            listing,
+            columns={"made": table.c.made_ms},
+            id_column=table.c.id,
+            default="-made",
+        )
+        return [store.read(row._mapping) for row in rows], after  # noqa: SLF001 - documented
+
+    seen, after = await in_sight(page, query, lambda each: ask.sees(thing_of(each)))
+    return Page[RequestView](items=tuple(view(each, ask.now_ms) for each in seen), next=after)
 
 
 async def show(ask: Named) -> RequestView:

@@ -11,6 +11,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route
+from control_plane.api.sight import in_sight
 from control_plane.cases import store, workflow
 from control_plane.cases.schemas import (
     CaseChange,
@@ -82,12 +83,20 @@ def _view(case: store.Case, now_ms: int) -> CaseView:
 
 async def list_all(ask: Listed) -> Page[CaseView]:
     """Return those of a page that the policy lets the subject see."""
-    cases, after = await store.page(ask.db, ask.tenant, ask.query, ask.now_ms)
-    whose = await find_all(ask.db, ask.tenant, {each.customer for each in cases})
-    things = {each.id: customers.about(ask, each) for each in whose}
-    # Somebody may have been erased between the two looks, with their cases.
-    there = (each for each in cases if each.customer in things)
-    seen = (each for each in there if ask.sees(_about(ask, each, things[each.customer])))
+    things: dict[str, Thing] = {}
+
+    async def page(listing: CaseListing) -> tuple[list[store.Case], str | None]:
+        cases, after = await store.page(ask.db, ask.tenant, listing, ask.now_ms)
+        whose = await find_all(ask.db, ask.tenant, {each.customer for each in cases})
+        things.update((each.id, customers.about(ask, each)) for each in whose)
+        return cases, after
+
+    def sees(case: store.Case) -> bool:
+        # Somebody may have been erased between the two looks, with their cases.
+        customer = things.get(case.customer)
+        return customer is not None and ask.sees(_about(ask, case, customer))
+
+    seen, after = await in_sight(page, ask.query, sees)
     return Page[CaseView](items=tuple(_view(each, ask.now_ms) for each in seen), next=after)
 
 

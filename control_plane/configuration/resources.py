@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import ApiModel
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, AnyRoute, Check, Method, Route, Tx
+from control_plane.api.sight import in_sight
 from control_plane.configuration import store, telling, traffic
 from control_plane.configuration.book import Newest, Outcome
 from control_plane.configuration.desk import DESK
@@ -153,9 +155,12 @@ class _Resource:
     async def list_all(self, ask: AnyAsk) -> Page[Any]:
         section = self._noun.section
         tenant = None if self._noun.is_platform else ask.tenant
-        items, after = await store.page(ask.db, tenant, section, ask.query)
-        seen = tuple(self._view(item) for item in items if ask.sees(self._thing(ask, item)))
-        return self.page(items=seen, next=after)
+        seen, after = await in_sight(
+            partial(store.page, ask.db, tenant, section),
+            ask.query,
+            lambda item: ask.sees(self._thing(ask, item)),
+        )
+        return self.page(items=tuple(self._view(item) for item in seen), next=after)
 
     async def show(self, ask: AnyAsk) -> Answer[Any]:
         item = await self._item(ask)

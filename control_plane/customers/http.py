@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeAlias
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route
+from control_plane.api.sight import in_sight
 from control_plane.approvals.state import STATES
 from control_plane.customers import sealed, secrets, service, store, views
 from control_plane.customers.errors import (
@@ -60,8 +62,12 @@ async def list_all(ask: Listed) -> Page[CustomerView]:
     """Return those of a page whom the policy lets the subject see."""
     service.check_search(ask, ask.query)
     among = await _exactly(ask)
-    customers, after = await store.page(ask.db, ask.tenant, _whole_number(ask), among)
-    return Page[CustomerView](items=await service.seen(ask, customers), next=after)
+    seen, after = await in_sight(
+        partial(store.page, ask.db, ask.tenant, among=among),
+        _whole_number(ask),
+        lambda customer: service.is_in_sight(ask, customer),
+    )
+    return Page[CustomerView](items=await service.seen(ask, seen), next=after)
 
 
 def _whole_number(ask: Listed) -> CustomerListing:

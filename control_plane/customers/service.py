@@ -90,6 +90,11 @@ async def seen(
     return tuple(view(each, eye, filled.get(each.id, ())) for each, eye in allowed)
 
 
+def is_in_sight(ask: AnyAsk, customer: Customer) -> bool:
+    """Tell whether the subject may see anything of one, who is not shown yet."""
+    return not eyes(about(ask, customer), ask.may_see).are_closed
+
+
 async def one(ask: AnyAsk, customer: Customer) -> CustomerView:
     """Return what the subject may see of one that it may act on: at least that it is there."""
     allowed = eyes(about(ask, customer), ask.sees)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Row
@@ -11,6 +12,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route
+from control_plane.api.sight import in_sight
 from control_plane.customers import service as customers
 from control_plane.errors import NOT_FOUND, VERSION_MISMATCH, ApiError, not_found
 from control_plane.ids import fresh
@@ -83,8 +85,12 @@ def _seen(ask: Ask[Any, Any, Any], found: Iterable[store.Article]) -> tuple[Arti
 
 async def list_all(ask: Listed) -> Page[ArticleView]:
     """Return those of a page that the policy lets the subject read."""
-    found, after = await store.page(ask.db, ask.tenant, ask.query)
-    return Page[ArticleView](items=_seen(ask, found), next=after)
+    seen, after = await in_sight(
+        partial(store.page, ask.db, ask.tenant),
+        ask.query,
+        lambda article: ask.sees(_about(article)),
+    )
+    return Page[ArticleView](items=tuple(_view(each) for each in seen), next=after)
 
 
 async def find(ask: Searched) -> ArticlesView:

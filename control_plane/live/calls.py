@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from control_plane.api import paging
@@ -10,6 +11,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, milliseconds
 from control_plane.api.paging import Cursor, Page
 from control_plane.api.route import Check, Method, Route, Routes, Tx
+from control_plane.api.sight import in_sight
 from control_plane.calls import store
 from control_plane.calls.store import PastCall
 from control_plane.customers.talking import TALKING
@@ -79,17 +81,23 @@ async def list_all(ask: Listed) -> Page[CallView]:
     """Return a page of calls, those that came last first."""
     query = ask.query
     paging.check_order(query, _SORT)
-    after = paging.number_after(query, _SORT)
+    seen, following = await in_sight(
+        partial(_page, ask), query, lambda call: ask.sees(views.call_thing(call))
+    )
+    return Page[CallView](items=tuple(view(ask, call) for call in seen), next=following)
+
+
+async def _page(ask: Listed, listing: CallListing) -> tuple[Sequence[CallFacts], str | None]:
+    """Return those that pass the filters, whoever may see them."""
+    after = paging.number_after(listing, _SORT)
     live = _running(ask, after)
     over: list[CallFacts] = []
-    if _wants_past(query):
+    if _wants_past(listing):
         live_ids = {call.id for call in live}
-        found = await _over(ask, after)
+        found = await _over(ask, after, listing.limit + 1)
         over = [past(row) for row in found if row.id not in live_ids]
     merged = sorted((*live, *over), key=_order, reverse=True)
-    items, following = paging.cut(merged, query, lambda last: Cursor(_SORT, *_order(last)))
-    seen = tuple(view(ask, call) for call in items if ask.sees(views.call_thing(call)))
-    return Page[CallView](items=seen, next=following)
+    return paging.cut(merged, listing, lambda last: Cursor(_SORT, *_order(last)))
 
 
 def _order(call: CallFacts) -> tuple[int, str]:
@@ -128,13 +136,13 @@ def _passes(call: CallFacts, query: CallListing) -> bool:
     )
 
 
-async def _over(ask: Listed, after: tuple[int, str] | None) -> Iterable[PastCall]:
-    """Return one row more than a page: whether there is another one."""
+async def _over(ask: Listed, after: tuple[int, str] | None, most: int) -> Iterable[PastCall]:
+    """Return the calls that are over; one more than a page has, to know whether there is one."""
     query = ask.query
     wanted: dict[str, Any] = {name: getattr(query, name) for name in store.FILTERS}
     wanted |= {"since": milliseconds(query.since), "until": milliseconds(query.until)}
     async with ask.services.database.read() as connection:
-        return await store.latest(connection, ask.tenant, wanted, after, query.limit + 1)
+        return await store.latest(connection, ask.tenant, wanted, after, most)
 
 
 # ---- one -----------------------------------------------------------------------------------------

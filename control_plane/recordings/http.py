@@ -6,7 +6,7 @@ sound, and every waveform, is written into the audit log before the first byte g
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
@@ -17,6 +17,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.paging import Cursor, Page
 from control_plane.api.route import Check, Feature, Method, Route, Stream, Tx
+from control_plane.api.sight import in_sight
 from control_plane.approvals import store as approvals
 from control_plane.approvals.state import STATES
 from control_plane.calls import store as calls
@@ -59,10 +60,13 @@ async def list_all(ask: Listed) -> Page[RecordingView]:
     query = ask.query
     paging.check_order(query, _SORT)
     wanted = searching.wanted(ask)
-    after = paging.number_after(query, _SORT)
-    rows = await calls.latest(ask.db, ask.tenant, wanted, after, query.limit + 1)
-    items, following = paging.cut(rows, query, lambda last: Cursor(_SORT, last.arrived_ms, last.id))
-    seen = [call for call in items if ask.sees(finding.thing_of(call))]
+
+    async def page(listing: RecordingListing) -> tuple[Sequence[calls.PastCall], str | None]:
+        after = paging.number_after(listing, _SORT)
+        rows = await calls.latest(ask.db, ask.tenant, wanted, after, listing.limit + 1)
+        return paging.cut(rows, listing, lambda last: Cursor(_SORT, last.arrived_ms, last.id))
+
+    seen, following = await in_sight(page, query, lambda call: ask.sees(finding.thing_of(call)))
     return Page[RecordingView](items=await views(ask, seen), next=following)
 
 

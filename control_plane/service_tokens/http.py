@@ -15,6 +15,7 @@ from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route, Tx
+from control_plane.api.sight import in_sight
 from control_plane.background import running
 from control_plane.errors import DatabaseUnavailableError, not_found
 from control_plane.ids import fresh
@@ -58,11 +59,13 @@ def _thing(token: store.ServiceToken) -> Thing:
 
 async def list_all(ask: Listed) -> Page[ServiceTokenView]:
     """Return those of a page whom the policy lets the subject see."""
-    found, after = await store.page(ask.db, ask.tenant, ask.query)
-    seen = tuple(
-        ServiceTokenView.model_validate(_told(each)) for each in found if ask.sees(_thing(each))
+    seen, after = await in_sight(
+        partial(store.page, ask.db, ask.tenant),
+        ask.query,
+        lambda each: ask.sees(_thing(each)),
     )
-    return Page[ServiceTokenView](items=seen, next=after)
+    items = tuple(ServiceTokenView.model_validate(_told(each)) for each in seen)
+    return Page[ServiceTokenView](items=items, next=after)
 
 
 async def show(ask: Named) -> ServiceTokenView:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeAlias
 
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.paging import Page
 from control_plane.api.route import Answer, Check, Feature, Method, Route
+from control_plane.api.sight import in_sight
 from control_plane.errors import FORBIDDEN, VERSION_MISMATCH, ApiError
 from control_plane.ids import fresh
 from control_plane.passwords import hash_password
@@ -37,9 +39,12 @@ def _check_may_grant(ask: Drafted | Changed, thing: Thing) -> None:
 
 async def list_all(ask: Listed) -> Page[UserView]:
     """Return those of a page whom the policy lets the subject see."""
-    users, after = await store.page(ask.db, ask.tenant, ask.query)
-    seen = tuple(service.view(user) for user in users if ask.sees(service.thing(user)))
-    return Page[UserView](items=seen, next=after)
+    seen, after = await in_sight(
+        partial(store.page, ask.db, ask.tenant),
+        ask.query,
+        lambda user: ask.sees(service.thing(user)),
+    )
+    return Page[UserView](items=tuple(service.view(user) for user in seen), next=after)
 
 
 async def show(ask: Named) -> Answer[UserView]:
