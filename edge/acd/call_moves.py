@@ -216,10 +216,10 @@ def caller_reinvite_refused(call: Call, event: ev.CallerReinviteRefused, now: No
     Or is to be offered something newer; end else, or if they are gone (§12.2.1.2).
     """
     is_superseded = call.owed_sdp is not None or call.is_media_moving
-    is_deaf = call.hears_nothing or (call.is_offer_needed and not is_superseded)
+    is_deaf = call.is_offer_needed and (call.hears_nothing or not is_superseded)
     if event.status in _GONE or is_deaf:
         return end(call, Outcome.LOST, "reinvite_refused", now)
-    return _offer_over(call, now)
+    return _offer_over(replace(call, hears_nothing=False), now)
 
 
 def _offer_over(call: Call, now: Now) -> Step:

@@ -104,7 +104,8 @@ def resumed(  # noqa: PLR0911, PLR0913  what the former life knew
         case State.GREETING:
             if offered_anew is None:
                 return base, (GreetingOver(),)
-            return base, (GreetingOver(), MediaRequeued(sdp=offered_anew))
+            # The relay has them: who refuses to be told hears the music all the same, and is there.
+            return base, (GreetingOver(), MediaRequeued(sdp=offered_anew, is_needed=False))
         case State.QUEUED:
             return base, ()
         case State.RINGING:

@@ -302,6 +302,24 @@ async def test_who_hears_the_music_after_that_silence_and_leaves_was_tired_of_wa
 
 
 @in_virtual_time
+async def test_whose_telephone_refuses_to_be_told_what_it_knows_hears_the_music_as_well() -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        over_ms = LoopClock().now().wall_ms - 5_600
+        takeover = await _of_a_waiting_caller(
+            made, State.GREETING, relay_has_it=True, heard_until_ms=over_ms
+        )
+        await takeover.run()
+        await settle()
+        a1.sip.refuse_ours(LEG)
+        await settle()
+        assert a1.state_of(LEG) == "queued"
+        a1.sip.hang_up(LEG)
+        record = await made.record(a1, LEG)
+        assert (record.outcome, record.cause) == (Outcome.ABANDONED, "caller_hung_up")
+
+
+@in_virtual_time
 async def test_a_next_life_knows_when_the_greeting_ends(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal-a1")
     async with center(edges=()) as made:
