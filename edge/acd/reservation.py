@@ -76,26 +76,25 @@ def created(ticket: Ticket, at: Now) -> Plan:
 
 
 def created_after_another(
-    ticket: Ticket, record_revision: int, at: Now, *, claim: int | None = None
+    ticket: Ticket, record_revision: int, at: Now, *, is_claimed: bool = False
 ) -> Plan:
     """Plan for an arrival that another edge gave up just before: its record makes room.
 
     `record_revision`: the mod_revision of that record. The proxy sends a call on when an edge
     cannot serve it, cancels it at one of two that it has given it to, or the caller has the answers
-    of both (`claim`: the mod_revision of ours, which goes with it); and a call has one record: that
-    of the edge which had it last. The place that a record of a loss has left goes too: its caller
-    was not cut off.
+    of both (`is_claimed`: by us. The claim goes with it, and is not compared: of one that was made
+    without a quorum the store knows nothing); and a call has one record: that of the edge which had
+    it last. The place that a record of a loss has left goes too: its caller was not cut off.
     """
     put = put_ticket(ticket)
     entry = Entry(value=ticket, create_revision=OWN, mod_revision=OWN, seen_s=at.mono_s)
     record = keys.ended(ticket.call)
-    gone = {record: record_revision}
-    if claim is not None:
-        gone[keys.claim(ticket.call)] = claim
-    same = (ModIs(key=key, mod_revision=revision) for key, revision in gone.items())
+    gone = [record, keys.place(ticket.call)]
+    if is_claimed:
+        gone.append(keys.claim(ticket.call))
     return Plan(
-        compares=(Absent(key=put.key), *same),
-        success=(put, *(Delete(key=key) for key in (*gone, keys.place(ticket.call)))),
+        compares=(Absent(key=put.key), ModIs(key=record, mod_revision=record_revision)),
+        success=(put, *(Delete(key=key) for key in gone)),
         proof=put,
         after=Held(ticket=entry),
     )

@@ -30,8 +30,8 @@ class Room(Struct, frozen=True, kw_only=True):
     """The record of the call makes room for this edge's."""
 
     record_revision: int
-    claim_revision: int | None
-    """Of the claim that goes with it; None: there was no need of one."""
+    is_claimed: bool
+    """Whether a claim of ours goes with it."""
 
 
 class Claims:
@@ -74,7 +74,8 @@ class Claims:
                 log.warning("record_not_read", call=self._call, error=str(error))
                 todo = Todo.GIVE_UP
             if isinstance(todo, TakeOver):
-                return Room(record_revision=todo.record_revision, claim_revision=self._revision)
+                is_claimed = self._revision is not None
+                return Room(record_revision=todo.record_revision, is_claimed=is_claimed)
             if todo is Todo.GIVE_UP:
                 await self.withdraw()
                 return None

@@ -214,8 +214,9 @@ class CallRecords:
                 claims = Claims(store=self._store, clock=self._clock, call=self._call)
                 room = await claims.room(ticket.holder, lambda: self.is_acknowledged)
                 if room is not None:
-                    record, claim = room.record_revision, room.claim_revision
-                    plan = created_after_another(ticket, record, at, claim=claim)
+                    plan = created_after_another(
+                        ticket, room.record_revision, at, is_claimed=room.is_claimed
+                    )
                     written = await self._carry_out(plan, wait=True)
                     if isinstance(written, Refused):
                         await claims.withdraw()

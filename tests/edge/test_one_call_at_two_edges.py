@@ -180,6 +180,26 @@ async def test_the_edge_with_the_callers_acknowledgement_gets_the_call_of_its_si
     assert decode(CallRecord, found.value, found.key).edge == A2
 
 
+@in_virtual_time
+async def test_a_claim_holds_though_a_quorum_comes_before_the_sister_has_given_way() -> None:
+    bench = await configured()
+    first, second = Sister(bench, A1), Sister(bench, A2)
+    for each in (first, second):
+        await each.begin()
+    await first.records.write(lambda _, at: created(ticket(), at))
+    second.hear(first)
+    second.records.is_acknowledged = True
+    taking = asyncio.create_task(second.records.create(ticket(holder="a2"), bench.clock.now()))
+    await settle()
+    first.hear(second)
+    assert CALL in first.store.snapshot.claims
+    for each in (first, second):
+        await each.merge()
+    await first.end(Ending(outcome=Outcome.LOST, cause=ACKNOWLEDGED_ELSEWHERE))
+    assert isinstance(await taking, Landed)
+    assert not await bench.has(keys.ended(CALL))
+
+
 async def _no_gate(_: object) -> None:
     return None
 
