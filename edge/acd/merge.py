@@ -103,7 +103,7 @@ def local_calls(overlay: Overlay, edge: EdgeId, holds: Holds = holds_all) -> tup
     works = {AgentId(key.removeprefix(keys.WORK)): overlay.record(key) for key in written}
     free = works.keys() - snapshot.offers.keys()
     done = {agent: work for agent, work in works.items() if work is not None and agent in free}
-    had = places_had(overlay)
+    had, marks = places_had(overlay), frozenset(overlay.written)
     calls = (
         LocalCall(
             call=call,
@@ -115,7 +115,7 @@ def local_calls(overlay: Overlay, edge: EdgeId, holds: Holds = holds_all) -> tup
             offers=offers.get(call, {}),
             works={agent: snapshot.raw.get(keys.work(agent)) for agent in offers.get(call, {})},
             done=done,
-            written=frozenset(overlay.written),
+            written=marks,
         )
         for call in held | over
     )

@@ -99,7 +99,7 @@ async def merge(  # noqa: PLR0913 - what is written where, and for whom
     work = _Merger(store, overlay, now, done, edge, lambda call: call in merged or holds(call))
     done.calls, done.elsewhere = len(calls), 0
     waiting = [each for each in calls if _is_waiting(overlay, each)]
-    rest = [each for each in calls if each not in waiting]
+    rest = [each for each in calls if not _is_waiting(overlay, each)]
     await work.all(work.work(each) for each in works_done(overlay))
     # Those who wait have no agents, so they wait for nobody; but others may wait for one of theirs.
     for each in waiting:

@@ -185,6 +185,17 @@ async def test_what_another_edge_has_is_not_written_over(
     assert (await bench.merge()).elsewhere == 1
 
 
+async def test_calls_that_are_merged_share_what_they_say_of_all_keys(bench: Bench) -> None:
+    """A thousand calls of a site are a thousand times three thousand keys else, at one moment."""
+    bench.store.begin()
+    for call in (CALL, OTHER):
+        await bench.records(call).create(ticket(call), bench.clock.now())
+    overlay = bench.store.overlay
+    assert overlay is not None
+    one, two = local_calls(overlay, A1)
+    assert one.written is two.written
+
+
 async def test_an_agent_whom_the_majority_has_given_away_is_waited_for(bench: Bench) -> None:
     bench.store.begin()
     records = bench.records()
