@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 from msgspec import Struct
 
-from edge.acd.yielding import TakeOver, Todo, is_anothers, when_refused
+from edge.acd.yielding import REFUSAL_S, TakeOver, Todo, is_anothers, when_refused
 from state import keys
 from state.clock import Clock
 from state.codec import decode, encode
@@ -23,6 +23,9 @@ from state.store import Absent, Delete, Get, Got, ModIs, Put, Store
 log = structlog.get_logger()
 
 _LOOK_S = 0.05
+_LATER_S = 0.25
+"""Who has not given way in the first second is slow, or dead; a site that was frozen may have many
+such calls at once."""
 _AWAY_S = 2.0
 
 
@@ -79,7 +82,11 @@ class Claims:
             if todo is Todo.GIVE_UP:
                 await self.withdraw()
                 return None
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(self._pause_s(began_s))
+
+    def _pause_s(self, began_s: float) -> float:
+        since_s = began_s if self._claimed_s is None else self._claimed_s
+        return _LOOK_S if self._clock.now().mono_s - since_s < REFUSAL_S else _LATER_S
 
     async def withdraw(self) -> None:
         """Delete the claim, if one stands; one that cannot be deleted is the janitor's."""

@@ -118,7 +118,9 @@ async def test_a_claim_to_which_nobody_gives_way_is_withdrawn_and_its_caller_sen
         a1.sip.acknowledge(late)
         a2.sip.acknowledge(taken)
         await until(lambda: CALL in a2.snapshot.claims, "it is claimed")
+        before = a2.store.reads
         await until(lambda: a2.state_of(taken) == "ending", "a2 gives up", within_s=CLAIM_S + 1)
+        assert a2.store.reads - before < 12 * CLAIM_S, "the store has other things to do"
         assert a2.sip.open[taken].state is S.ENDING
         a2.sip.hang_up(taken)
         await until(lambda: a2.state_of(taken) == "gone", "it is over")

@@ -40,6 +40,7 @@ class TroubledStore:
         self.loses_events_of = ""
         """The watch loses what happens to keys in which this stands; empty: none."""
         self.txns = 0
+        self.reads = 0
         self.patience_s: list[float] = []
         """Of each transaction, how long it might wait for others."""
 
@@ -59,6 +60,7 @@ class TroubledStore:
     ) -> RangeResult:
         """Read, unless away."""
         self._ask()
+        self.reads += 1
         return await self.inner.range(
             key, prefix=prefix, after=after, revision=revision, limit=limit, keys_only=keys_only
         )
