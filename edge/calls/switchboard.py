@@ -48,6 +48,7 @@ from state.model import (
     SiteId,
     Ticket,
 )
+from state.overlay import ALONE_FROM
 from state.snapshot import Delta, Snapshot
 from state.store import Store
 
@@ -231,17 +232,22 @@ class Switchboard:
         call = self._calls.get(CallId(delta.id))
         if call is None or call.records.held is None:
             return
-        held = call.records.held.ticket
-        if delta.after is None:
-            # The watch may have lost what came between the two: then the snapshot's revision tells.
-            is_lost = delta.before is not None and (
-                max(delta.before.mod_revision, self._snapshot().revision) >= held.mod_revision
-            )
-        else:
-            after = delta.after.value
-            is_lost = isinstance(after, Ticket) and after.holder != self._settings.edge
-        if is_lost:
+        if self._is_lost(call.records.held.ticket.mod_revision, delta):
             call.deliver(ev.TicketLost())
+
+    def _is_lost(self, held: int, delta: Delta) -> bool:
+        """Tell whether a ticket that we `held` at that revision is ours no more.
+
+        A watch that is late may tell yet how another edge had the call before us, and gave it up.
+        """
+        snapshot = self._snapshot()
+        shown = snapshot.tickets.get(CallId(delta.id))
+        if shown is not None:
+            is_old = shown.mod_revision < held < ALONE_FROM
+            return shown.value.holder != self._settings.edge and not is_old
+        # The watch may have lost what came between the two: then the snapshot's revision tells.
+        before = 0 if delta.before is None else delta.before.mod_revision
+        return delta.before is not None and max(before, snapshot.revision) >= held
 
     def _take_claim(self, delta: Delta) -> None:
         claim = None if delta.after is None else delta.after.value

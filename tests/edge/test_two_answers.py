@@ -10,11 +10,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from edge.acd.yielding import ACK_S, ACKNOWLEDGED_ELSEWHERE, CLAIM_S
 from edge.sip.events import LegId
 from state import keys
+from state.keys import Kind
 from state.model import Claim, EdgeId, Outcome
+from state.snapshot import Delta
 from tests.edge.fake_telephony import S
 from tests.edge.stage import GREETED, SALES, Center, Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
@@ -80,6 +83,34 @@ async def test_the_edge_with_the_acknowledgement_ends_up_with_the_call(
         await _is_over(made, late, taken)
         record = (await made.records())[CALL]
         assert (record.edge, record.cause) == (a2.name, "caller_hung_up")
+
+
+@in_virtual_time
+@pytest.mark.parametrize("number", [SALES, GREETED], ids=["at once", "after a greeting"])
+async def test_a_watch_that_is_late_does_not_take_a_call_away_that_was_another_edges(
+    number: str,
+) -> None:
+    async with center(edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        a2.store.watch_latency_s = 0.5
+        late = a1.sip.arrive(number, sip_call_id=TWICE)
+        await until(lambda: a1.state_of(late) not in {"new", "arriving"}, "a1 has answered")
+        await settle()
+        taken = a2.sip.arrive(number, sip_call_id=TWICE)
+        await until(lambda: a2.state_of(taken) not in {"new", "arriving"}, "a2 has answered")
+        a2.sip.acknowledge(taken)
+        await until(lambda: a1.state_of(late) == "gone", "a1 has given way")
+        await asyncio.sleep(5)
+        assert a2.state_of(taken) == "queued"
+        assert _holder(made) == a2.name
+        # As one batch tells it: that it was closed, and then that it is ours.
+        ours = a2.snapshot.tickets[CALL]
+        theirs = replace(ours, value=replace(ours.value, holder=a1.name), mod_revision=1)
+        a2.switchboard.take_delta(Delta(kind=Kind.TICKET, id=CALL, before=theirs, after=None))
+        assert a2.state_of(taken) == "queued"
+        a2.sip.hang_up(taken)
+        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        assert (await made.records())[CALL].cause == "caller_hung_up"
 
 
 @in_virtual_time
