@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from drills.demo.cut_off import SILENT_MS
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import (
     AGENT_DECLINES,
@@ -50,6 +51,8 @@ class Line(msgspec.Struct, kw_only=True):
     answered_ms: int | None = None
     joined_ms: int | None = None
     last_heard_ms: int | None = None
+    longest_gap_s: float = 0.0
+    gap_from_ms: int | None = None
     hung_up_ms: int | None = None
     crossed: bool = False
     ended_ms: int | None = None
@@ -204,8 +207,18 @@ def _agent_report(line: Line) -> AgentReport:
 
 
 def _last_heard_ms(line: Line) -> int | None:
-    """Return when the only one who was heard was heard last; a phone tells of one alone."""
-    return line.last_heard_ms if len(line.heard) == 1 else None
+    """Return when the only one who was heard was heard last; a phone tells of one alone.
+
+    A relay that stood still sends what it had not read when it goes on: what came so, long after
+    the goodbye, nobody heard who said it.
+    """
+    if len(line.heard) != 1:
+        return None
+    gap_ms = round(line.longest_gap_s * 1000)
+    if line.gap_from_ms is None or line.hung_up_ms is None or gap_ms <= SILENT_MS:
+        return line.last_heard_ms
+    is_within = line.gap_from_ms <= line.hung_up_ms < line.gap_from_ms + gap_ms
+    return line.gap_from_ms if is_within else line.last_heard_ms
 
 
 def _end(line: Line) -> End:

@@ -26,6 +26,8 @@ def count(summary: Summary, stream: RtpStream, *, wall_ms: int, now_s: float) ->
     if summary.heard:
         most = listener.sounds[next(iter(summary.heard))]
         summary.longest_gap_s = round(most.longest_gap_s, 3)
+        if most.longest_gap_s:
+            summary.gap_from_ms = wall_ms - round((now_s - most.gap_from_s) * 1000)
         summary.last_heard_ms = wall_ms - round((now_s - most.last_s) * 1000)
 
 

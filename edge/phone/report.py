@@ -71,6 +71,8 @@ class Summary(msgspec.Struct, kw_only=True, omit_defaults=False):
     send_errors: int = 0
     longest_gap_s: float = 0.0
     """Between two packets of the chord that was heard most."""
+    gap_from_ms: int | None = None
+    """When that gap began."""
     invite_ms: int = 0
     ringing_ms: int | None = None
     answered_ms: int | None = None

@@ -118,6 +118,8 @@ class Sound:
     first_s: float = 0.0
     last_s: float = 0.0
     longest_gap_s: float = 0.0
+    gap_from_s: float = 0.0
+    """When the longest gap began."""
 
 
 @dataclass(slots=True)
@@ -139,7 +141,8 @@ class Listener:
             self.sounds[name] = Sound(packets=1, first_s=now_s, last_s=now_s)
             return name
         sound.packets += 1
-        sound.longest_gap_s = max(sound.longest_gap_s, now_s - sound.last_s)
+        if now_s - sound.last_s > sound.longest_gap_s:
+            sound.longest_gap_s, sound.gap_from_s = now_s - sound.last_s, sound.last_s
         sound.last_s = now_s
         return name
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from drills.demo import phones
 from drills.demo.reports import End
 from drills.demo.scenario import Behaviour, Dialler
@@ -57,6 +59,20 @@ def test_a_report_says_when_the_phone_was_put_down_and_who_was_heard_last() -> N
     # A phone tells it of whom it heard most: of two agents, that may be the one who left.
     (passed_on,) = phones.caller_reports([line(**ends, heard={"1-2-3-4": 9, "5-6-7-8": 5})])
     assert passed_on.last_heard_ms is None
+
+
+@pytest.mark.parametrize(
+    ("hung_up", "gap_s", "last_heard"),
+    [(4000, 15.0, 3500), (3400, 15.0, 18_600), (4000, 0.9, 18_600), (18_550, 15.0, 18_600)],
+)
+def test_what_a_relay_sends_on_that_stood_still_was_not_heard_by_who_had_hung_up(
+    hung_up: int, gap_s: float, last_heard: int
+) -> None:
+    gap = {"longest_gap_s": gap_s, "gap_from_ms": 3500}
+    (agent,) = phones.agent_reports(
+        [line(role="agent", hung_up_ms=hung_up, last_heard_ms=18_600, **gap)]
+    )
+    assert agent.last_heard_ms == last_heard
 
 
 def test_a_caller_who_hangs_up_because_nothing_comes_says_so() -> None:

@@ -113,6 +113,7 @@ def test_listener_counts_what_it_hears_and_the_gaps() -> None:
     sound = listener.sounds[str(chord)]
     assert (sound.packets, sound.first_s, sound.last_s) == (3, 1.02, 1.5)
     assert sound.longest_gap_s == pytest.approx(0.46)
+    assert sound.gap_from_s == 1.04
     assert listener.chords() == {"300-500-900-1700": 3}
     assert listener.packets(SILENCE) == 1
     assert listener.now_hearing == str(chord)
