@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 
 import agents
+import beat
 import calls
 import door
 import gate
@@ -98,10 +99,12 @@ class Routes:
             self.alive()
         elif method != "INVITE":
             wire.answer(405, "Method Not Allowed")
-        elif peer == wire.EDGE and KSR.hdr.gete(DIAL):
-            self.call_out()
-        elif peer == wire.EDGE:
+        elif peer == wire.EDGE and not KSR.hdr.gete(DIAL):
             self.offer()
+        elif beat.turns_away():
+            return
+        elif peer == wire.EDGE:
+            self.call_out()
         else:
             self.from_trunk(peer)
 
@@ -121,7 +124,7 @@ class Routes:
             agent = agents.authenticated(self.rush.lets_in)
             if agent:
                 agents.register(agent)
-        elif method == "INVITE":
+        elif method == "INVITE" and not beat.turns_away():
             agent = agents.authenticated()
             if agent:
                 self.call_from_agent(agent)
@@ -324,6 +327,11 @@ class Routes:
         return 1
 
     # -- what happens outside SIP
+
+    def ksr_beat(self, _msg, _event):
+        """Be called by a timer four times a second."""
+        beat.note()
+        return 1
 
     def ksr_tables_from_file(self, _msg, _event):
         """Load the last good tables at start, so that a restart serves at once."""

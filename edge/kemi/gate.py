@@ -14,6 +14,7 @@ Entries are read and written under the lock of their htable slot. It is the proc
 calls inside may take it again; it is released in `finally`, and nothing between can block.
 """
 
+import beat
 import door
 import KSR
 import wire
@@ -61,7 +62,7 @@ def take(agent, token, call):
     """Let this offer ring the agent, or raise RefusedError."""
     if not KSR.htable.sht_get("meta", "gate_loaded"):
         raise RefusedError(wire.UNAVAILABLE, "gate not loaded")
-    if door.is_deserted():
+    if beat.is_waking() or door.is_deserted():
         raise RefusedError(wire.UNAVAILABLE, "nobody listens")
     came_with = KSR.htable.sht_get("home", agent)
     if came_with is None:

@@ -178,6 +178,7 @@ class FakeKsr(ModuleType):
             "nathelper.handle_ruri_alias": self._unalias,
             "nathelper.fix_nated_register": lambda: 1,
             "err": lambda text: self._note("log", text),
+            "warn": lambda text: self._note("log", text),
         }
 
     def _table_verbs(self) -> dict[str, Verb]:

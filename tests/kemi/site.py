@@ -75,6 +75,16 @@ class Kamailio:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process = None
 
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Let all of its processes stand still."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGCONT)
+
     def rpc(self, method: str, *params: str | float) -> Any:  # noqa: ANN401 - JSON of any shape
         """Return the result of one call, or the error as a dict with `code`."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:

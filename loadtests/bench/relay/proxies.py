@@ -31,7 +31,7 @@ SHARED_MB: Final = 1024
 """tm keeps 32 KB a call for 5 s: at thousands of calls a second the shipped 256 would run out."""
 _PYTHON_ONLY: Final = re.compile(
     r'^(cfgengine .*|loadmodule "app_python3\.so"|modparam\("app_python3".*|'
-    r'modparam\(.*"event_callback".*)$',
+    r'modparam\(.*"event_callback".*|modparam\("rtimer", "exec".*)$',
     re.MULTILINE,
 )
 
