@@ -12,6 +12,7 @@ from typing import cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import event
 
 from control_plane.db.database import Database
 from control_plane.recording_keys import deletions
@@ -136,6 +137,20 @@ async def test_what_is_ordered_and_not_done_is_left_to_be_done_and_stated(site: 
     assert await site.archive.delete_again() == 0
     assert await site.archive.carry_out(NOW_MS) == 1
     assert await site.store.of_recording("main", name(1)) == []
+
+
+async def test_whether_something_waits_is_known_without_a_look_at_all_orders(site: Site) -> None:
+    await site.order(*(deletions.recording(name(each)) for each in range(3)))
+    told: list[str] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        told.append(statement)
+
+    event.listen(site.database.readers.sync_engine, "before_cursor_execute", listen)
+    assert await deletions.waiting(site.database) == ()
+    assert len(told) == 1
+    assert "deletion_orders_waiting" in told[0]
+    assert "deletion_orders " not in told[0] + " "
 
 
 async def test_more_than_one_page_of_what_is_here_is_looked_at(
