@@ -17,8 +17,8 @@ from control_plane.api.paging import MAX_PAGE, Listing
 
 ListingT = TypeVar("ListingT", bound=Listing)
 RowT = TypeVar("RowT")
-LOOKS: Final = 10
-"""Of up to `MAX_PAGE` rows each, for one page."""
+LOOKS: Final = 5
+"""Of up to `MAX_PAGE` rows each, for one page: calls take some 30 ms of the processor then."""
 
 
 async def in_sight(
