@@ -38,7 +38,7 @@ class EndedBy(StrEnum):
 
 
 class IncomingInvite(Struct, frozen=True, kw_only=True):
-    """A new INVITE; 100 Trying has already been sent. Answer it with progress/answer/reject."""
+    """A new INVITE. Answer it with progress/answer/reject; 100 is sent if that takes a while."""
 
     leg: LegId
     source: Address

@@ -48,6 +48,8 @@ class LegState(StrEnum):
 class LegTimer(Enum):
     """What a leg waits for, besides its transactions."""
 
+    TRYING = auto()
+    """Our answer to an INVITE is late: a 100 is due."""
     RESEND_ANSWER = auto()
     """Our 2xx to an INVITE goes out again until ACK comes (RFC 3261 §13.3.1.4)."""
     NO_ACK = auto()

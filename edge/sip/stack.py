@@ -92,6 +92,7 @@ class SipStack:
         self._refer = Refer(self._core)
         self._outside = Outside(self._core, handled)
         self._on_timer = dict.fromkeys(LegTimer, self._uas.fire) | {
+            LegTimer.TRYING: self._uas.say_trying,
             LegTimer.LEFT: self._uas.left,
             LegTimer.CANCEL_LOST: self._uac.fire,
             LegTimer.SESSION: self._within.fire,

@@ -47,11 +47,10 @@ def test_a_call_is_answered_confirmed_and_hung_up() -> None:
     network.run_out()
 
 
-def test_a_new_invite_gets_100_at_once_and_says_who_calls() -> None:
+def test_a_new_invite_says_who_calls() -> None:
     network = Network()
     caller, callee, _ = arrived(network, headers={"X-Everline-Via": "a"}, sip_call_id="call-1")
     invite = callee.only(IncomingInvite)
-    assert len(network.sent("bob", 100)) == 1
     assert invite.from_uri == "sip:alice@everline"
     assert invite.to_uri == "sip:bob@everline"
     assert invite.headers["x-everline-via"] == "a"
@@ -177,6 +176,8 @@ def test_a_cancelled_invite_that_nobody_ends_is_over_when_its_time_is(
 ) -> None:
     network = Network()
     caller, callee, leg = arrived(network, callers={"cancel_timeout_s": cancel_timeout_s})
+    callee.stack.progress(callee.leg, 180, network.now)
+    network.run(0.1)
     callee.deaf = True
     caller.stack.cancel(leg, network.now, reason="SIP;cause=487")
     network.run(over_s - 0.1)
@@ -192,6 +193,7 @@ def test_a_telephone_whose_site_comes_back_after_the_cancel_was_given_up_stops_r
     network = Network()
     caller, callee, leg = arrived(network, callers={"cancel_timeout_s": 8.0})
     callee.stack.progress(callee.leg, 180, network.now)
+    network.run(0.1)
     callee.deaf = True
     caller.stack.cancel(leg, network.now)
     network.run(10)
@@ -227,6 +229,8 @@ def test_a_200_after_the_cancel_was_given_up_is_acknowledged_and_hung_up(after_s
 def test_a_200_is_retransmitted_until_ack_and_a_repeated_200_is_acknowledged_again() -> None:
     network = Network()
     _, callee, _ = arrived(network)
+    callee.stack.progress(callee.leg, 180, network.now)
+    network.run(0.1)
     network.fates = iter([LOST, LOST])
     callee.stack.answer(callee.leg, ANSWER, network.now)
     network.run(5)
@@ -903,6 +907,7 @@ def test_responses_go_where_the_request_came_from() -> None:
     callee = network.party("bob")
     natted = Address("192.0.2.77", 31337)
     network.inject(callee, INVITE.replace(";branch", ";rport;branch"), natted)
+    network.run(0.2)
     trying = network.sent("bob", 100)[0]
     assert "received=192.0.2.77" in trying.first("via")
     assert "rport=31337" in trying.first("via")
