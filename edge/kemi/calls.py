@@ -8,17 +8,17 @@ import zlib
 import KSR
 import wire
 
-# How long a target may stay silent to an INVITE (no 100). The first is this site's own edge; the
-# rest follow faster, so that four silent ones fit into the budget. Kamailio's timers tick at
-# 62.5 ms.
+# How long a target may stay silent to an INVITE: an edge that has no answer after 150 ms says 100.
+# The first is this site's own edge; the rest follow faster, so that four silent ones fit into the
+# budget. Kamailio's timers tick at 62.5 ms.
 FIRST_SILENCE_MS = 500
 NEXT_SILENCE_MS = 350
 BUDGET_MS = 1900
 LEAST_TRY_MS = 150
 # A datagram that is lost on the way is sent again before the target counts as silent.
 RETRANSMIT_MS = 200
-# An edge answers within milliseconds: one that said 100 and then nothing is frozen. Once it has
-# rung or answered early it has taken charge, and may take its time.
+# An edge that said it was late (100) and then nothing is frozen. Once it has rung or answered early
+# it has taken charge, and may take its time.
 FROZEN_MS = 4000
 CALLER_WAIT_MS = 120_000
 
@@ -181,16 +181,28 @@ def call_in(site, row, said):
     KSR.pvx.avp_sets("deadline", str(now_ms() + BUDGET_MS))
     if counted:
         KSR.pvx.avp_sets("counted", counted)
+    # Should this site die before it has answered, whoever called must have heard nothing of us: so
+    # they try the next site after a second, and do not wait for us for minutes. An edge answers
+    # within milliseconds; a 100 is due only where none is known to come within 0.2 s (RFC 3261
+    # §17.2.1), and is sent when we find it late: `say_trying`.
+    KSR.tm.t_set_auto_inv_100(0)
     relay(targets[0], " ".join(targets[1:]), FIRST_SILENCE_MS)
 
 
-def try_next(silence_ms):
-    """Relay to the next target while time is left, else 503."""
+def say_trying():
+    """Tell whoever called that this takes longer. For reply and failure routes."""
+    KSR.tm.t_reply(TRYING, "Trying")
+
+
+def try_next(silence_ms, *, is_late=False):
+    """Relay to the next target while time is left, else 503. `is_late`: the caller has waited."""
     left_ms = int(KSR.pvx.avp_gete("deadline")) - now_ms()
     target, _, rest = KSR.pvx.avp_gete("targets").partition(" ")
     if not target or left_ms < LEAST_TRY_MS:
         wire.answer(wire.UNAVAILABLE, "Service Unavailable")
         return
+    if is_late:
+        say_trying()
     # In a failure route only a Request-URI that was set anew makes a branch.
     KSR.seturi(KSR.kx.get_ruri())
     relay(target, rest, min(silence_ms, left_ms))
@@ -213,10 +225,17 @@ def relay(target, rest, silence_ms):
 
 
 def edge_replies():
-    """Take note of what an edge answers: one that rings or speaks early has taken charge."""
-    status = KSR.kx.get_status()
+    """Take note of what an edge answers: one that rings or speaks early has taken charge.
+
+    tm never passes a 100 on: one of its own goes to whoever called. Another process may have taken
+    the answer that came behind the 100 before it, and nothing is said after that.
+    """
+    status, target = KSR.kx.get_status(), KSR.pvx.avp_gete("target")
     if status == TRYING:
+        if KSR.pvx.avp_gete("answered") != target:
+            say_trying()
         return
+    KSR.pvx.avp_sets("answered", target)
     give_room_back()
     if status not in FINAL:
         KSR.tm.t_set_fr(CALLER_WAIT_MS, 0)
@@ -227,6 +246,7 @@ def edge_failed():
     give_room_back()
     if KSR.tm.t_is_canceled() > 0:
         return
+    is_late = False
     if KSR.tm.t_branch_timeout() > 0:
         target = KSR.pvx.avp_gete("target")
         for each in (target, ANY):
@@ -237,9 +257,11 @@ def edge_failed():
         if KSR.tm.t_branch_replied() > 0:
             # It froze after its 100. Seconds are gone already: the others get a full round.
             KSR.pvx.avp_sets("deadline", str(now_ms() + BUDGET_MS))
+        else:
+            is_late = True
     elif KSR.tm.t_check_status("5[0-9][0-9]") < 0:
         return
-    try_next(NEXT_SILENCE_MS)
+    try_next(NEXT_SILENCE_MS, is_late=is_late)
 
 
 def drop_late_replies():

@@ -68,6 +68,8 @@ class World:
     reply_headers: list[str] = field(default_factory=list)
     evapi_message: str = ""
     fr: tuple[int, int] = (0, 0)
+    auto_100: bool = True
+    """Whether tm says 100 to an INVITE as it relays it."""
 
     def was_done(self, verb: str) -> list[tuple[Any, ...]]:
         """Return what was done of one kind."""
@@ -207,6 +209,8 @@ class FakeKsr(ModuleType):
             "tm.t_check_trans": lambda: 1,
             "tmx.t_precheck_trans": lambda: -1,
             "tm.t_set_fr": self._set_fr,
+            "tm.t_set_auto_inv_100": self._set_auto_100,
+            "tm.t_reply": lambda status, reason: self._note("reply", status, reason),
             "tm.t_set_retr": lambda *_: 1,
             "tm.t_on_reply": lambda name: self._note("on_reply", name),
             "tm.t_on_failure": lambda name: self._note("on_failure", name),
@@ -297,6 +301,10 @@ class FakeKsr(ModuleType):
 
     def _set_fr(self, inv: int, fr: int) -> int:
         self.world.fr = (inv, fr)
+        return 1
+
+    def _set_auto_100(self, state: int) -> int:
+        self.world.auto_100 = bool(state)
         return 1
 
     def _check_status(self, pattern: str) -> int:

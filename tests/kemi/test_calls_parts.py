@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import select
+import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -33,9 +35,8 @@ def who_rings(edges: list[SipPeer], timeout_s: float = 2.0) -> SipPeer:
 
 
 def take(edge: SipPeer) -> Message:
-    """Take the call: 100, 200."""
+    """Take the call at once, as an edge does."""
     invite = edge.wait("INVITE")
-    edge.respond(invite, 100)
     edge.respond(invite, 200, body=SDP)
     return invite
 
@@ -54,7 +55,6 @@ def test_a_call_reaches_an_edge_with_our_headers_and_a_route(site: Site) -> None
     assert invite["X-Everline-Trunk"] == "t1"
     assert invite.uri == f"sip:{DID}@{site.address}"
     assert f"<sip:{site.address};" in invite["Record-Route"]
-    assert trunk.wait(100).status == 100
     assert trunk.wait(200).body == SDP
 
 
@@ -117,6 +117,100 @@ def test_an_edge_to_which_there_is_no_way_is_passed_over(site: Site, *, has_dead
     steer(site, nowhere)
     call(trunk)
     assert trunk.final().status == 503
+
+
+def test_given_an_edge_that_answers_at_once_then_nothing_goes_before_its_200(site: Site) -> None:
+    trunk, edge = site.trunk(), site.edge()
+    steer(site, edge.address)
+    call(trunk)
+    take(edge)
+    assert [message.status for message in trunk.messages(0.4)] == [200]
+
+
+def test_given_an_edge_that_is_late_then_its_100_reaches_the_carrier_and_its_200_after(
+    site: Site,
+) -> None:
+    trunk, edge = site.trunk(), site.edge()
+    steer(site, edge.address)
+    invite = trunk.request("INVITE", f"sip:{DID}@{site.address}", body=SDP)
+    start = time.monotonic()
+    trunk.send(invite)
+    at_edge = edge.wait("INVITE")
+    assert trunk.receive(0.15) is None
+    edge.respond(at_edge, 100)
+    trying = trunk.wait(100)
+    assert trying.at_s - start < 0.4
+    assert ";tag=" not in trying["To"]
+
+    # Its timer for a frozen edge runs now, and an INVITE that comes again gets the 100 once more.
+    assert trunk.receive(0.8) is None
+    assert edge.receive(0.05) is None
+    trunk.send(invite)
+    assert trunk.wait(100).status == 100
+    edge.respond(at_edge, 200, body=SDP)
+    assert trunk.final().body == SDP
+    assert edge.receive(0.3) is None
+
+
+def test_a_100_that_its_200_has_overtaken_goes_nowhere(site: Site) -> None:
+    trunk, edge = site.trunk(), site.edge()
+    steer(site, edge.address)
+    before = len(site.log_text())
+    call(trunk)
+    invite = take(edge)
+    assert trunk.final().status == 200
+    edge.respond(invite, 100)
+    assert trunk.receive(0.3) is None
+    assert "ERROR" not in site.log_text()[before:]
+
+
+def test_given_a_silent_edge_then_the_carrier_hears_100_before_the_next_is_tried(
+    site: Site,
+) -> None:
+    trunk, dead, live = site.trunk(), site.edge(), site.edge()
+    steer(site, f"{dead.address}|{live.address}")
+    start = time.monotonic()
+    call(trunk)
+    trying = trunk.receive(1.0)
+    assert trying is not None
+    assert trying.status == 100
+    assert 0.35 < trying.at_s - start < 0.7
+    take(live)
+    assert [message.status for message in trunk.messages(0.3)] == [200]
+
+
+def test_given_a_site_dies_with_a_call_that_it_has_not_answered_then_it_has_said_nothing(
+    tmp_path: Path,
+) -> None:
+    """Silence is what sends a carrier to the next site; after a 100 it would wait for minutes."""
+    site = Site(tmp_path / "site")
+    site.start()
+    try:
+        site.put("meta", "tables", "1")
+        trunk, edge = site.trunk(), site.edge()
+        steer(site, edge.address)
+        call(trunk)
+        edge.wait("INVITE")
+        site.stop(signal.SIGKILL)
+        assert trunk.receive(1.0) is None
+    finally:
+        site.close_peers()
+        site.stop(signal.SIGKILL)
+
+
+def test_a_caller_who_gives_up_after_the_100_of_a_late_edge_ends_it_there(site: Site) -> None:
+    trunk, edge = site.trunk(), site.edge()
+    steer(site, edge.address)
+    uri = f"sip:{DID}@{site.address}"
+    trunk.send(trunk.request("INVITE", uri, body=SDP, call_id="late", branch="z9hG4bKlate"))
+    at_edge = edge.wait("INVITE")
+    edge.respond(at_edge, 100)
+    trunk.wait(100)
+    trunk.send(trunk.request("CANCEL", uri, call_id="late", branch="z9hG4bKlate"))
+    edge.respond(edge.wait("CANCEL"), 200)
+    edge.respond(at_edge, 487)
+    finals = {each.method: each.status for each in trunk.messages(0.3) if each.status >= 200}
+    assert finals == {"CANCEL": 200, "INVITE": 487}
 
 
 def test_a_dead_edge_costs_half_a_second_and_only_the_first_call(site: Site) -> None:

@@ -67,6 +67,39 @@ def test_a_call_goes_to_its_edge_with_both_failure_and_reply_routes_set(
     assert world.fr == (4000, 500)
 
 
+def test_tm_says_no_100_of_its_own_to_a_call_that_comes_in(script: Script, world: World) -> None:
+    script.request(world)
+    assert not world.auto_100
+    assert world.was_done("reply") == []
+
+
+@pytest.mark.parametrize("answer", [180, 183, 200, 486, 503])
+def test_the_100_of_an_edge_that_is_late_and_nothing_else_becomes_one_of_ours(
+    script: Script, world: World, answer: int
+) -> None:
+    script.request(world)
+    world.done.clear()
+    world.status = 100
+    script.routes.ksr_edge_replies(None)
+    assert world.was_done("reply") == [(100, "Trying")]
+    # It may be overtaken, as replies are taken by several processes.
+    for world.status in (answer, 100):
+        script.routes.ksr_edge_replies(None)
+    assert world.was_done("reply") == [(100, "Trying")]
+
+
+def test_the_100_of_the_next_edge_is_one_of_ours_too(script: Script, world: World) -> None:
+    world.tables["steer"]["4930111"] = f"{E1}|{E2}"
+    script.request(world)
+    world.status = 503
+    script.routes.ksr_edge_replies(None)
+    failed(script, world, timeout=False)
+    assert world.was_done("reply") == []
+    world.status = 100
+    script.routes.ksr_edge_replies(None)
+    assert world.was_done("reply") == [(100, "Trying")]
+
+
 @pytest.mark.parametrize(
     ("headers", "removed"),
     [
@@ -118,6 +151,8 @@ def test_after_silence_the_next_edge_is_tried_and_the_first_remembered(
     script.request(world)
     failed(script, world)
     assert world.was_done("relay") == [(f"sip:{E2}",)]
+    assert world.was_done("reply") == [(100, "Trying")]
+    assert world.done.index(("reply", 100, "Trying")) < world.done.index(("relay", f"sip:{E2}"))
     assert world.tables["down"] == {E1: "1", "*": "1"}
     assert world.tables["silent"] == {f"call-id {E1}": "1", "*": "1"}
     assert world.fr == (4000, 350)
@@ -146,6 +181,7 @@ def test_given_an_edge_froze_after_its_100_then_the_others_get_a_full_round(
     world.avps["deadline"] = "0"
     failed(script, world, replied=True)
     assert world.was_done("relay") == [(f"sip:{E2}",)]
+    assert world.was_done("reply") == [], "its 100 was passed on"
 
 
 @pytest.mark.parametrize(
@@ -162,6 +198,7 @@ def test_only_failures_are_hunted_on(
     world.status = status
     failed(script, world, timeout=False)
     assert bool(world.was_done("relay")) == goes_on
+    assert world.was_done("reply") == [], "a refusal comes at once"
     assert world.tables["down"] == {}
 
 
