@@ -47,10 +47,12 @@ class Claims:
         self._claimed_s: float | None = None
         self._revision: int | None = None
 
-    async def room(self, edge: EdgeId, is_acknowledged: Callable[[], bool]) -> Room | None:
+    async def room(
+        self, edge: EdgeId, is_acknowledged: Callable[[], bool], *, waits: bool = True
+    ) -> Room | None:
         """Wait until the call's record makes room for `edge`; None: it does not.
 
-        Goes on asking while the store is away.
+        Goes on asking while the store is away. Without `waits` only what stands there counts.
         """
         began_s = self._clock.now().mono_s
         was_anothers = False
@@ -68,6 +70,8 @@ class Claims:
                     waited_s=now_s - began_s,
                     claimed_s=None if self._claimed_s is None else now_s - self._claimed_s,
                 )
+                if isinstance(todo, Todo) and not waits:
+                    todo = Todo.GIVE_UP
                 if todo is Todo.CLAIM:
                     await self._claim(edge)
             except (UnavailableError, OutcomeUnknownError):

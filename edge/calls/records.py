@@ -84,10 +84,13 @@ class CallRecords:
     async def recreate(self, ticket: Ticket, at: Now) -> Held | None:
         """Create the ticket of a call that was taken up, if there neither is one nor was.
 
-        The former life had answered the caller, and may have died before it could write. Return
-        what is held now, for `restore`: until then all other writes wait.
+        The former life had answered the caller, and may have died before it could write; or as it
+        had claimed the call, which the other edge has given up to it since. Return what is held
+        now, for `restore`: until then all other writes wait.
         """
-        await self._carry_out(created(ticket, at), wait=True)
+        written = await self._carry_out(created(ticket, at), wait=True)
+        if isinstance(written, Refused):
+            await self._take_over(ticket, at, waits=False)
         return self.held
 
     async def write(
@@ -211,16 +214,20 @@ class CallRecords:
                 written = await self._carry_out(plan, wait=True)
             if isinstance(written, Refused):
                 on_refused()
-                claims = Claims(store=self._store, clock=self._clock, call=self._call)
-                room = await claims.room(ticket.holder, lambda: self.is_acknowledged)
-                if room is not None:
-                    plan = created_after_another(
-                        ticket, room.record_revision, at, is_claimed=room.is_claimed
-                    )
-                    written = await self._carry_out(plan, wait=True)
-                    if isinstance(written, Refused):
-                        await claims.withdraw()
+                return await self._take_over(ticket, at) or written
             return written
+
+    async def _take_over(self, ticket: Ticket, at: Now, *, waits: bool = True) -> Written | None:
+        """Create the ticket over the record of another edge; None: that makes no room."""
+        claims = Claims(store=self._store, clock=self._clock, call=self._call)
+        room = await claims.room(ticket.holder, lambda: self.is_acknowledged, waits=waits)
+        if room is None:
+            return None
+        plan = created_after_another(ticket, room.record_revision, at, is_claimed=room.is_claimed)
+        written = await self._carry_out(plan, wait=True)
+        if isinstance(written, Refused):
+            await claims.withdraw()
+        return written
 
     async def _carry_out(self, plan: Plan, *, wait: bool, patience_s: float = 0.0) -> Written:
         retry_s = _RETRY_MIN_S

@@ -177,6 +177,30 @@ async def test_who_dies_with_a_claim_has_lost_the_caller_and_the_claim_is_cleare
 
 
 @in_virtual_time
+@pytest.mark.parametrize("number", [SALES, GREETED], ids=["at once", "after a greeting"])
+async def test_the_next_life_of_who_dies_with_a_claim_has_the_call_that_was_given_up_to_it(
+    tmp_path: Path, number: str
+) -> None:
+    async with center(edges=()) as made:
+        a1, a2 = await made.edge("a1"), await made.edge("a2", tmp_path)
+        late, taken = await _both_answer(made, number)
+        a2.sip.acknowledge(taken)
+        await until(lambda: CALL in a1.snapshot.claims, "it is claimed")
+        await a2.kill()
+        await until(lambda: a1.state_of(late) == "gone", "a1 gives way")
+        again = await made.edge("a2", tmp_path)
+        await again.takeover().run()
+        assert again.state_of(taken) == "queued"
+        assert _holder(made) == again.name
+        assert await made.records() == {}
+        again.sip.hang_up(taken)
+        await until(lambda: again.state_of(taken) == "gone", "it is over")
+        await made.nothing_is_left()
+        assert (await made.records())[CALL].cause == "caller_hung_up"
+        await until(lambda: CALL not in a1.snapshot.claims, "cleared away", within_s=60)
+
+
+@in_virtual_time
 @pytest.mark.parametrize("agents", [(), ("ann",)], ids=["waits", "is offered"])
 @pytest.mark.parametrize(
     ("lives_again", "is_early"),
