@@ -40,10 +40,13 @@ _UNAVAILABLE = 503
 def caller_left(call: Call, event: ev.CallerEnded, now: Now) -> Step:
     """End a call whose caller has not talked to an agent.
 
-    Who leaves because a fault has left them in silence was cut off by it.
+    Who leaves because a fault has left them in silence was cut off by it. Who has two answers, and
+    hangs up on ours (RFC 3261 §13.2.2.4), goes on with the other edge.
     """
     call = replace(call, caller=CallerLeg.OVER)
     if event.by is By.THEM:
+        if event.is_claimed and not (call.is_passed_on or call.has_talked):
+            return end(call, Outcome.LOST, ACKNOWLEDGED_ELSEWHERE, now)
         if call.hears_nothing:
             return end(call, Outcome.LOST, MEDIA_LOST, now)
         if call.is_passed_on:

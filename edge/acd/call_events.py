@@ -49,6 +49,8 @@ class CallerEnded(Struct, frozen=True, kw_only=True):
     by: By
     cause: str = ""
     """A constant word, for the record, when it is a fault, or they gave up before we answered."""
+    is_claimed: bool = False
+    """They have another edge's answer too, as that one says: it is ours that they do not keep."""
 
 
 class CallerReinvited(Struct, frozen=True, kw_only=True):

@@ -9,8 +9,9 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from edge.acd.call_events import Attempt, Side
+from edge.acd.call_events import Attempt, CallerEnded, Side
 from edge.call_recorder import CallRecorder
 from edge.calls.call import CallShell
 from edge.calls.leg_news import of_agent, of_caller
@@ -42,8 +43,10 @@ class Roles:
         sip: Telephony,
         recorder: CallRecorder,
         call: Callable[[CallId], CallShell | None],
+        is_claimed: Callable[[CallId], bool],
     ) -> None:
-        """`call` returns one that is held here."""
+        """`call` returns one that is held here; `is_claimed` tells if another edge claims it."""
+        self._is_claimed = is_claimed
         self._sip = sip
         self._recorder = recorder
         self._call = call
@@ -103,6 +106,8 @@ class Roles:
             return
         told = of_caller(event) if role.attempt is None else of_agent(event, role.attempt)
         if told is not None:
+            if isinstance(told, CallerEnded):
+                told = replace(told, is_claimed=self._is_claimed(role.call))
             call.deliver(told)
             self._see_off(event, call)
         elif isinstance(event, sip.ReferReceived):

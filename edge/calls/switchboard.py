@@ -15,6 +15,7 @@ import structlog
 from edge.acd import call_events as ev
 from edge.acd.call import Rules, State
 from edge.acd.token import Token
+from edge.acd.yielding import CLAIM_S
 from edge.call_recorder import CallRecorder
 from edge.calls.call import CallShell
 from edge.calls.consulting import consultation_wanted
@@ -41,7 +42,6 @@ from state.keys import Kind
 from state.model import (
     AgentId,
     CallId,
-    Claim,
     Decision,
     Queue,
     RecordingRules,
@@ -82,7 +82,9 @@ class Switchboard:
         self._media = media
         self._snapshot = snapshot
         self._calls: dict[CallId, CallShell] = {}
-        self._roles = Roles(sip=sip, recorder=recorder, call=self._calls.get)
+        self._roles = Roles(
+            sip=sip, recorder=recorder, call=self._calls.get, is_claimed=self._is_claimed
+        )
         self._tools = Tools(
             clock=clock,
             sip=sip,
@@ -250,10 +252,16 @@ class Switchboard:
         return delta.before is not None and max(before, snapshot.revision) >= held
 
     def _take_claim(self, delta: Delta) -> None:
-        claim = None if delta.after is None else delta.after.value
         call = self._calls.get(CallId(delta.id))
-        if call is not None and isinstance(claim, Claim) and claim.edge != self._settings.edge:
+        if call is not None and delta.after is not None and self._is_claimed(call.id):
             call.deliver(ev.Claimed())
+
+    def _is_claimed(self, call: CallId) -> bool:
+        """Tell whether another edge claims a call; one that does for longer has died meanwhile."""
+        claim = self._snapshot().claims.get(call)
+        if claim is None or claim.value.edge == self._settings.edge:
+            return False
+        return self._clock.now().mono_s - claim.seen_s < CLAIM_S
 
     # -- what comes over SIP
 

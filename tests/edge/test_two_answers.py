@@ -134,11 +134,37 @@ async def test_an_edge_whose_own_answer_is_acknowledged_gives_way_to_no_claim() 
         a1 = made.edges["a1"]
         theirs = await a1.waiting(SALES, sip_call_id=TWICE)
         await made.put(keys.claim(CALL), Claim(call=CALL, edge=EdgeId("a2")))
-        await asyncio.sleep(1)
+        await asyncio.sleep(CLAIM_S + 1)
         assert a1.state_of(theirs) == "queued"
-        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(theirs)  # of a claim that nobody holds any more they know nothing
         await until(lambda: a1.state_of(theirs) == "gone", "it is over")
         assert (await made.records())[CALL].cause == "caller_hung_up"
+
+
+@in_virtual_time
+@pytest.mark.parametrize("number", [SALES, GREETED], ids=["at once", "after a greeting"])
+@pytest.mark.parametrize("agents", [(), ("ann",)], ids=["waits", "is offered"])
+async def test_a_caller_who_acknowledges_both_and_hangs_up_on_one_stays_with_the_other(
+    agents: tuple[str, ...], number: str
+) -> None:
+    async with center(*agents, edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        late, taken = await _both_answer(made, number)
+        a1.sip.acknowledge(late)
+        a2.sip.acknowledge(taken)
+        await until(lambda: CALL in a1.snapshot.claims, "it is claimed")
+        a1.sip.hang_up(late)
+        await settle()
+        await _withdrawn(a1)
+        await until(lambda: _holder(made) == a2.name, "a2 has the call")
+        assert a2.sip.open[taken].state is S.UP
+        a2.sip.hang_up(taken)
+        await settle()
+        await _withdrawn(a2)
+        await until(lambda: a2.state_of(taken) == "gone", "it is over")
+        await _is_over(made, late, taken)
+        record = (await made.records())[CALL]
+        assert (record.edge, record.cause) == (a2.name, "caller_hung_up")
 
 
 @in_virtual_time
