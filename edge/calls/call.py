@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from edge.acd import call_events as ev
-from edge.acd.call import WITH_MEDIA, Call, Rules, State
+from edge.acd.call import WITH_MEDIA, Call, CallerLeg, Rules, State
 from edge.acd.call_events import Attempt, Side
 from edge.acd.call_resume import NOTHING_PASSED, called_back, is_silent, resumed
 from edge.acd.call_state import start, step
@@ -310,6 +310,7 @@ class CallShell:
     def _take(self, event: ev.Event, before: Call) -> None:
         self._call, effects = step(before, event, self._tools.clock.now())
         self.records.is_acknowledged = self._call.is_acknowledged
+        self.records.has_left = self._call.caller is CallerLeg.OVER
         if self._call.state is not before.state:
             log.info(
                 "call_state",

@@ -37,6 +37,15 @@ class Room(Struct, frozen=True, kw_only=True):
     """Whether a claim of ours goes with it."""
 
 
+class Caller(Struct, frozen=True, kw_only=True):
+    """What is known of a call's caller."""
+
+    is_acknowledged: bool = False
+    """They have acknowledged our answer."""
+    has_left: bool = False
+    """Their leg is over."""
+
+
 class Claims:
     """Those of one call at one edge."""
 
@@ -44,11 +53,12 @@ class Claims:
         self._store = store
         self._clock = clock
         self._call = call
+        self._left_s: float | None = None
         self._claimed_s: float | None = None
         self._revision: int | None = None
 
     async def room(
-        self, edge: EdgeId, is_acknowledged: Callable[[], bool], *, waits: bool = True
+        self, edge: EdgeId, caller: Callable[[], Caller], *, waits: bool = True
     ) -> Room | None:
         """Wait until the call's record makes room for `edge`; None: it does not.
 
@@ -66,7 +76,7 @@ class Claims:
                     record=record,
                     ticket=ticket,
                     was_anothers=was_anothers,
-                    is_acknowledged=is_acknowledged(),
+                    is_acknowledged=self._has_ack(caller(), now_s),
                     waited_s=now_s - began_s,
                     claimed_s=None if self._claimed_s is None else now_s - self._claimed_s,
                 )
@@ -87,6 +97,17 @@ class Claims:
                 await self.withdraw()
                 return None
             await asyncio.sleep(self._pause_s(began_s))
+
+    def _has_ack(self, caller: Caller, now_s: float) -> bool:
+        """Tell whether our answer is the caller's.
+
+        Who has two, and keeps the other's, acknowledges ours and hangs up on it: the other edge may
+        have their ACK a moment later, as its 200 comes again after half a second.
+        """
+        if not caller.has_left:
+            return caller.is_acknowledged
+        self._left_s = now_s if self._left_s is None else self._left_s
+        return caller.is_acknowledged and now_s - self._left_s >= REFUSAL_S
 
     def _pause_s(self, began_s: float) -> float:
         since_s = began_s if self._claimed_s is None else self._claimed_s

@@ -17,7 +17,7 @@ from edge.acd.ending import WITHDRAWN
 from edge.acd.plan import Held, Plan, carried_out, held_after
 from edge.acd.reservation import created, created_after_another, offer_failed
 from edge.acd.still_held import agent_named, keys_of, still_held
-from edge.calls.claims import Claims
+from edge.calls.claims import Caller, Claims
 from state.clock import Clock
 from state.errors import OutcomeUnknownError, RejectedError, StoreError, UnavailableError
 from state.model import AgentId, CallId, EdgeId, Now, Ticket
@@ -71,6 +71,8 @@ class CallRecords:
         """As the store has it, once the writes that are under way have landed."""
         self.is_acknowledged = False
         """Whether the caller has acknowledged our answer."""
+        self.has_left = False
+        """Whether the caller's leg is over."""
 
     def restore(self, held: Held | None, *, is_old: bool = False) -> None:
         """Say what a call that was taken up holds; its writes have waited for that.
@@ -220,7 +222,7 @@ class CallRecords:
     async def _take_over(self, ticket: Ticket, at: Now, *, waits: bool = True) -> Written | None:
         """Create the ticket over the record of another edge; None: that makes no room."""
         claims = Claims(store=self._store, clock=self._clock, call=self._call)
-        room = await claims.room(ticket.holder, lambda: self.is_acknowledged, waits=waits)
+        room = await claims.room(ticket.holder, self._caller, waits=waits)
         if room is None:
             return None
         plan = created_after_another(ticket, room.record_revision, at, is_claimed=room.is_claimed)
@@ -228,6 +230,9 @@ class CallRecords:
         if isinstance(written, Refused):
             await claims.withdraw()
         return written
+
+    def _caller(self) -> Caller:
+        return Caller(is_acknowledged=self.is_acknowledged, has_left=self.has_left)
 
     async def _carry_out(self, plan: Plan, *, wait: bool, patience_s: float = 0.0) -> Written:
         retry_s = _RETRY_MIN_S

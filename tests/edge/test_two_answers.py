@@ -168,6 +168,30 @@ async def test_a_caller_who_acknowledges_both_and_hangs_up_on_one_stays_with_the
 
 
 @in_virtual_time
+@pytest.mark.parametrize("keeps_the_first", [True, False])
+async def test_who_hangs_up_on_the_claimant_may_be_keeping_the_answer_of_the_other(
+    *, keeps_the_first: bool
+) -> None:
+    async with center(edges=("a1", "a2")) as made:
+        a1, a2 = made.edges["a1"], made.edges["a2"]
+        late, taken = await _both_answer(made)
+        a2.sip.acknowledge(taken)
+        a2.sip.hang_up(taken)
+        await asyncio.sleep(0.5)  # their ACK to the first was lost, and its 200 comes again
+        if keeps_the_first:
+            a1.sip.acknowledge(late)
+            await asyncio.sleep(CLAIM_S + 2)
+            assert a1.state_of(late) == "queued"
+            a1.sip.hang_up(late)
+        await until(lambda: a1.state_of(late) == "gone", "it is over", within_s=3)
+        await until(lambda: a2.state_of(taken) == "gone", "it is over", within_s=CLAIM_S + 1)
+        await _is_over(made, late, taken)
+        (record,) = (await made.records()).values()
+        assert record.edge == (a1.name if keeps_the_first else a2.name)
+        assert record.cause == "caller_hung_up"
+
+
+@in_virtual_time
 async def test_a_claim_to_which_nobody_gives_way_is_withdrawn_and_its_caller_sent_away() -> None:
     async with center(edges=("a1", "a2")) as made:
         a1, a2 = made.edges["a1"], made.edges["a2"]
