@@ -24,6 +24,8 @@ AGENT_HUNG_UP = "agent_hung_up"
 AGENT_LOST = "agent_lost"
 UNHEARD = "goodbye_unheard"
 """Somebody was gone of whom no goodbye had been heard: whether they had said one, nobody knows."""
+BOTH_SILENT = "both_silent"
+"""Neither was heard any more, and no goodbye of either could come: most likely they had said it."""
 MEDIA_LOST = "media_lost"
 LEFT_IN_TRANSFER = "left_in_transfer"
 """The caller hung up after an agent had passed them on, before another had them."""
@@ -88,9 +90,14 @@ def agent_done(call: Call, event: ev.AgentEnded, now: Now) -> Step:
 
 
 def agent_silent(call: Call, event: ev.AgentSilent, now: Now) -> Step:
-    """Put the caller of an agent who is gone back at the old place."""
+    """Put the caller of an agent who is gone back at the old place; end it if both are gone.
+
+    The BYE will not reach the agent's telephone: in either case they are free at once.
+    """
     if not parts.is_present(call, event.attempt):
         return call, ()
+    if event.is_caller_silent:
+        return end(replace(call, is_released=True), Outcome.LOST, BOTH_SILENT, now)
     return parts.requeue(call, parts.talked(call), now, tried=False)
 
 

@@ -122,6 +122,8 @@ class AgentSilent(Struct, frozen=True, kw_only=True):
     """
 
     attempt: Attempt
+    is_caller_silent: bool = False
+    """So is the caller, whose way is out of reach too: nobody is there (`edge.acd.gone`)."""
 
 
 # ---- transfers ---------------------------------------------------------------------------------

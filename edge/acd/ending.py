@@ -25,8 +25,8 @@ from state.model import (
 )
 from state.store import Put
 
-_GOODBYES = frozenset({"caller_unreachable", "goodbye_unheard"})
-"""Causes of a loss after which nobody is missed: somebody had hung up."""
+_GOODBYES = frozenset({"both_silent", "caller_unreachable", "goodbye_unheard"})
+"""Causes of a loss after which nobody is missed: somebody had hung up, as far as one can tell."""
 UNKNOWN_CALLER = "anonymous"
 """In place of a number that was withheld: nobody is known by it."""
 

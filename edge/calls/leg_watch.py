@@ -3,7 +3,8 @@
 The dialog runs through the home site's Kamailio, the audio does not: a dead site is no reason to
 cut off two people who hear each other. So an agent counts as gone only if their site is out of
 reach and the relay has had nothing of them for some seconds; one who has put the caller on hold
-says nothing by right.
+says nothing by right. The same answer of the relay tells whether the caller is gone with them, if
+theirs is out of reach too (`edge.acd.gone` decides).
 """
 
 from __future__ import annotations
@@ -12,29 +13,20 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 import structlog
-from msgspec import Struct
 
-from edge.acd.call_events import AgentSilent, Attempt
+from edge.acd.call_events import AgentSilent, Side
+from edge.acd.gone import Gone, Pair, gone, listened
 from edge.calls.call import CallShell
-from edge.media.errors import MediaError
-from edge.media.plan import AGENT
+from edge.media.errors import MediaError, SdpError
+from edge.media.plan import AGENT, CALLER
 from edge.media.relay import Relay
+from edge.media.sdp import audio
 from state.clock import Clock
 from state.model import CallId, SiteId
 
 log = structlog.get_logger()
 
 PERIOD_S = 1.0
-SILENT_S = 5.0
-"""Telephones that send nothing while nobody speaks say so much more often."""
-
-
-class _Heard(Struct, frozen=True):
-    """What the relay had of an agent, and since when no more."""
-
-    attempt: Attempt
-    packets: int
-    since_s: float
 
 
 class LegWatch:
@@ -52,7 +44,7 @@ class LegWatch:
         self._clock = clock
         self._calls = calls
         self._unreachable = unreachable
-        self._heard: dict[CallId, _Heard] = {}
+        self._heard: dict[CallId, Pair] = {}
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -66,21 +58,35 @@ class LegWatch:
                 if (heard := self._heard.get(call.id)) is not None
             }
             for call in watched:
-                await self._look(call)
+                await self._look(call, sites)
 
-    async def _look(self, call: CallShell) -> None:
+    async def _look(self, call: CallShell, out_of_reach: frozenset[SiteId]) -> None:
         try:
-            packets = (await self._relay.packets_from(call.id) or {}).get(AGENT)
+            packets = await self._relay.packets_from(call.id) or {}
         except MediaError as error:
             log.warning("relay_not_asked", call=call.id, error=str(error))
             return
         site, now_s = call.talks_to, self._clock.now().mono_s
-        if packets is None or site is None:
+        if AGENT not in packets or site is None:
             return
-        heard, attempt = self._heard.get(call.id), call.attempt
-        if heard is None or (heard.attempt, heard.packets) != (attempt, packets):
-            self._heard[call.id] = _Heard(attempt, packets, now_s)
-        elif now_s - heard.since_s >= SILENT_S:
-            log.warning("agent_silent", call=call.id, site=site)
-            del self._heard[call.id]
-            call.deliver(AgentSilent(attempt=attempt))
+        pair = listened(
+            self._heard.get(call.id), call.attempt, packets[AGENT], packets.get(CALLER), now_s
+        )
+        self._heard[call.id] = pair
+        is_cut_off = call.way_of(None) in out_of_reach and _is_to_be_heard(call)
+        found = gone(pair, now_s, is_caller_cut_off=is_cut_off)
+        if found is None:
+            return
+        is_caller_silent = found is Gone.BOTH
+        log.warning("agent_silent", call=call.id, site=site, is_caller_silent=is_caller_silent)
+        del self._heard[call.id]
+        call.deliver(AgentSilent(attempt=pair.attempt, is_caller_silent=is_caller_silent))
+
+
+def _is_to_be_heard(call: CallShell) -> bool:
+    """Tell whether the caller sends, by their own last word."""
+    said = call.media.said.get(Side.CALLER)
+    try:
+        return said is not None and not audio(said).may_be_silent
+    except SdpError:
+        return False

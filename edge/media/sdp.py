@@ -67,6 +67,11 @@ class Section(Struct, frozen=True, kw_only=True):
         return self.direction in (Direction.SENDONLY, Direction.INACTIVE) or self.host == _OLD_HOLD
 
     @property
+    def may_be_silent(self) -> bool:
+        """Whether its writer may send nothing: muted, or on hold (where music is no duty)."""
+        return self.is_on_hold or self.direction is Direction.RECVONLY
+
+    @property
     def is_usable(self) -> bool:
         """Whether this is audio over plain RTP in a codec of ours."""
         return (

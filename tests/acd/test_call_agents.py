@@ -80,12 +80,31 @@ def test_a_caller_whose_agent_is_lost_and_who_gives_up_waiting_was_lost(how: str
     assert stage.outcome == (Outcome.LOST, "agent_lost")
 
 
+def test_a_talk_of_which_both_are_gone_is_lost_and_nobody_waits_or_is_kept() -> None:
+    stage = at(State.CONNECTED)
+    stage.settle()
+    stage.deliver(ev.AgentSilent(attempt=FIRST, is_caller_silent=True))
+    assert stage.agents[FIRST] is Leg.BYE_SENT
+    assert ef.CloseMedia() in stage.log
+    assert not stage.call.is_waiting
+    # The agent's telephone will not answer the BYE: it is not waited for.
+    assert [type(write) for write in stage.line] == [wr.FreeAgent]
+    stage.write()
+    assert stage.freed[0].part.end is WorkEnd.TALKED
+    stage.agent_ends(FIRST, By.FAULT)
+    stage.caller_ends(By.FAULT)
+    stage.settle()
+    stage.check_ended()
+    assert stage.outcome == (Outcome.LOST, "both_silent")
+
+
 def test_an_agent_who_is_silent_is_no_news_unless_they_talk() -> None:
     for state in (State.QUEUED, State.RINGING, State.JOINING):
         stage = at(state)
         assert stage.deliver(ev.AgentSilent(attempt=FIRST)) == ()
     stage = at(State.CONNECTED)
     assert stage.deliver(ev.AgentSilent(attempt=Attempt(7))) == ()
+    assert stage.deliver(ev.AgentSilent(attempt=Attempt(7), is_caller_silent=True)) == ()
 
 
 def test_a_dead_telephone_does_not_keep_the_agent_in_the_call() -> None:

@@ -149,10 +149,13 @@ class CallMachine(RuleBasedStateMachine):
         self.stage.agent_ends(self.draw(data, Leg.UP), by)
 
     @precondition(lambda self: self.attempts(Leg.UP))
-    @rule(data=st.data(), now=RARELY)
-    def nothing_is_heard_of_an_agent(self, data: st.DataObject, now: bool) -> None:
+    @rule(data=st.data(), now=RARELY, is_caller_silent=st.booleans())
+    def nothing_is_heard_of_an_agent(
+        self, data: st.DataObject, now: bool, is_caller_silent: bool
+    ) -> None:
         if now:
-            self.stage.deliver(ev.AgentSilent(attempt=self.draw(data, Leg.UP)))
+            attempt = self.draw(data, Leg.UP)
+            self.stage.deliver(ev.AgentSilent(attempt=attempt, is_caller_silent=is_caller_silent))
 
     @precondition(lambda self: self.stage.call.attempt in self.attempts(Leg.UP))
     @precondition(lambda self: not self.stage.agent_offer_open)

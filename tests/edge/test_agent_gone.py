@@ -6,16 +6,18 @@ import asyncio
 
 import pytest
 
-from edge.calls.leg_watch import SILENT_S
+from edge.acd.gone import SILENT_S
 from edge.media.errors import MediaUnavailable
 from edge.sip.events import LegId
 from state.model import AgentId, Outcome, SiteId, TicketState, WorkEnd
-from tests.edge.fake_telephony import AGENT_SDP
+from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP
 from tests.edge.stage import Center, Edge, center
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
 B = frozenset({SiteId("b")})
+BOTH = B | {SiteId("a")}
 HOLD = AGENT_SDP.replace(b"sendrecv", b"inactive")
+MUTED = CALLER_SDP.replace(b"sendrecv", b"recvonly")
 
 
 async def _talking_to_b(made: Center, edge: Edge) -> tuple[LegId, LegId]:
@@ -68,6 +70,49 @@ async def test_two_who_hear_each_other_are_left_alone_though_the_site_is_dead() 
             await asyncio.sleep(1.0)
         assert a1.state_of(theirs) == "connected"
         await until(lambda: a1.state_of(theirs) == "queued", within_s=SILENT_S + 3)
+
+
+@in_virtual_time
+async def test_two_who_have_left_unheard_are_told_goodbye_and_nobody_is_rung_for_them() -> None:
+    async with center(edges=("a1", "b1", "c1")) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talking_to_b(made, a1)
+        await made.agent("cleo", site="c")
+        await asyncio.sleep(30.0)
+        a1.unreachable = BOTH
+        await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=SILENT_S + 1.5)
+        assert a1.snapshot.works[AgentId("bea")].value.end is WorkEnd.TALKED
+        for leg in (theirs, ours):
+            assert "bye" in a1.sip.open[leg].said
+            assert "both_silent" in a1.sip.open[leg].reasons[-1]
+        a1.sip.vanish(theirs)
+        a1.sip.vanish(ours)
+        record = await made.record(a1, theirs)
+        assert (record.outcome, record.cause, record.agent) == (
+            Outcome.LOST,
+            "both_silent",
+            AgentId("bea"),
+        )
+        assert not a1.sip.rung("cleo")
+        assert not a1.snapshot.places, "who has left is not missed"
+        assert not await made.left()
+
+
+@pytest.mark.parametrize("why", ["they speak", "their site lives", "they are muted"])
+@in_virtual_time
+async def test_a_caller_who_may_be_there_is_served_anew(why: str) -> None:
+    async with center(edges=("a1", "b1")) as made:
+        a1 = made.edges["a1"]
+        theirs, _ = await _talking_to_b(made, a1)
+        if why == "they are muted":
+            a1.sip.offer(theirs, MUTED)
+            await settle()
+        a1.unreachable = B if why == "their site lives" else BOTH
+        for _ in range(int(SILENT_S) + 2):
+            if why == "they speak":
+                a1.media.callers_packets += 50
+            await asyncio.sleep(1.0)
+        assert a1.state_of(theirs) == "queued"
 
 
 @pytest.mark.parametrize("why", ["the site lives", "the agent holds", "the relay is away"])

@@ -169,6 +169,8 @@ class TroubledMedia(DirectMedia):
         self.released: list[str] = []
         self.packets = 0
         """Had of the agent of every call."""
+        self.callers_packets = 0
+        """Had of every caller."""
         self.is_pinned = False
         """Callers are told one place, whoever is behind it, as by a relay that holds their port."""
         self.silences: list[bool] = []
@@ -275,10 +277,12 @@ class TroubledMedia(DirectMedia):
         await super().release(call)
 
     async def packets_from(self, call: str) -> Mapping[Party, int] | None:
-        """Tell of the agent alone."""
+        """Tell of the two."""
         await self._step("packets_from")
         known = await super().packets_from(call)
-        return known if known is None else {AGENT: self.packets}
+        if known is None:
+            return None
+        return {AGENT: self.packets, CALLER: self.callers_packets}
 
     async def has(self, call: str) -> bool:
         """Tell whether it knows the call."""

@@ -58,18 +58,21 @@ def test_section_address_and_direction_win_over_those_of_the_session() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "held"),
+    ("lines", "held", "quiet"),
     [
-        (("a=sendonly",), True),
-        (("a=inactive",), True),
-        (("c=IN IP4 0.0.0.0",), True),
-        (("a=recvonly",), False),
-        (("a=sendrecv",), False),
-        ((), False),
+        (("a=sendonly",), True, True),
+        (("a=inactive",), True, True),
+        (("c=IN IP4 0.0.0.0",), True, True),
+        (("a=recvonly",), False, True),
+        (("a=sendrecv",), False, False),
+        ((), False, False),
     ],
 )
-def test_hold_is_seen_old_style_and_new(lines: tuple[str, ...], held: bool) -> None:  # noqa: FBT001 - the expected value
-    assert audio(described("m=audio 4000 RTP/AVP 0", *lines)).is_on_hold is held
+def test_hold_is_seen_old_style_and_new_and_who_may_say_nothing(
+    lines: tuple[str, ...], *, held: bool, quiet: bool
+) -> None:
+    section = audio(described("m=audio 4000 RTP/AVP 0", *lines))
+    assert (section.is_on_hold, section.may_be_silent) == (held, quiet)
 
 
 @pytest.mark.parametrize(
