@@ -14,7 +14,7 @@ import pytest
 from edge.phone.line import Line
 from edge.phone.session import MediaSession
 from edge.phone.tones import chord_for
-from edge.sip.events import Address, Answered, Ended, EndedBy, Event
+from edge.sip.events import Address, Answered, Ended, EndedBy, Event, IncomingInvite
 from tests.media.servers import HOST, until
 from tests.phone.people import Phones, Registrar
 from tests.ports import free_udp_port
@@ -169,26 +169,24 @@ async def test_second_call_to_a_busy_agent_is_refused_and_reported_by_both(
     assert causes == {"busy", "bye"}
 
 
-async def test_caller_without_agent_audio_leaves_when_patience_ends(
-    phones: Phones, registrar: Registrar
-) -> None:
-    alba = phones.agent("alba", registrar=registrar.address, answer_after_s=[0, 0])
-    phones.caller("c1", alba, patience_s=0.0)
-    caller = await phones.call("c1")
-    assert (caller["how"], caller["cause"]) == ("hung_up", "impatient")
-    assert caller["joined_ms"] is None
-
-
 class Mute:
-    """A caller who signals properly and sends no audio."""
+    """Somebody who signals properly and sends no audio."""
 
     def __init__(self) -> None:
         self.line = Line(HOST, user="mute")
         self.events: list[Event] = []
+        self.session = MediaSession(host=HOST, port=free_udp_port(), session_id=1)
+
+    def answer(self, invite: IncomingInvite) -> None:
+        """Take a call."""
+        assert invite.sdp is not None
+        self.line.attach(invite.leg, self.events.append)
+        sdp = self.session.answer(invite.sdp)
+        self.line.do(lambda stack, now: stack.answer(invite.leg, sdp, now))
 
     def call(self, host: str, port: int) -> None:
         """Call a phone."""
-        sdp = MediaSession(host=HOST, port=free_udp_port(), session_id=1).offer()
+        sdp = self.session.offer()
         leg = self.line.do(
             lambda stack, now: stack.invite(
                 request_uri=f"sip:alba@{host}:{port}",
@@ -200,6 +198,17 @@ class Mute:
             )
         )
         self.line.attach(leg, self.events.append)
+
+
+async def test_caller_without_agent_audio_leaves_when_patience_ends(phones: Phones) -> None:
+    mute = Mute()
+    mute.line.on_invite = mute.answer
+    phones.caller("c1", mute.line.contact.removeprefix("sip:mute@"), patience_s=0.2)
+    caller = await phones.call("c1")
+    assert (caller["how"], caller["cause"]) == ("hung_up", "impatient")
+    assert caller["joined_ms"] is None
+    assert [event.by for event in mute.events if isinstance(event, Ended)] == [EndedBy.REMOTE]
+    mute.line.close()
 
 
 async def test_agent_who_hears_nothing_hangs_up(phones: Phones, registrar: Registrar) -> None:
