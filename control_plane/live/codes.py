@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
+
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing
 from control_plane.api.route import Method, Route, Routes, Tx
@@ -49,7 +51,8 @@ async def set_code(ask: Coded) -> CallView:
         except StateError as error:
             raise ApiError(UNAVAILABLE, "The shared state does not answer.") from error
         await store.set_code(connection, call.id, coding.code, revision)
-    return view(ask, await find(ask))
+    # The row may have come into the database meanwhile, from a record that knows nothing of it yet.
+    return view(ask, replace(await find(ask), code=coding.code))
 
 
 def _check(snapshot: Snapshot, call: CallFacts, code: str) -> None:
