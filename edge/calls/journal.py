@@ -7,6 +7,8 @@ machine, so nothing waits for the disk; a caller whose machine is gone has lost 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -122,6 +124,10 @@ class Journal:
         self._lines: dict[CallId, bytes] = {}
         self._size = 0
         self._is_failing = False
+        self._is_torn = False
+        """Whether the disk has taken only the beginning of the last line."""
+        self._misses_some = False
+        """Whether there are lines of which the disk has taken nothing, or not all."""
 
     def load(self) -> Left:
         """Return what the former life has left; what is torn is left out."""
@@ -184,28 +190,53 @@ class Journal:
     def _append(self, line: bytes) -> None:
         if self._descriptor is None:
             return
+        line = b"\n" + line if self._is_torn else line
         try:
-            os.write(self._descriptor, line)
+            written = os.write(self._descriptor, line)
+            self._is_torn = written != len(line)
+            _whole(written, line)
         except OSError as error:
+            self._misses_some = True
             self._failed(error)
             return
         self._is_failing = False
         self._size += len(line)
-        if self._size > BIGGEST_BYTES:
+        if self._size > BIGGEST_BYTES or self._misses_some:
             self._rewrite()
 
     def _rewrite(self) -> None:
-        part = self._path.with_name(f"{self._path.name}.part")
+        """Write the file anew. What there was stays if the disk does not take all of it."""
+        part, content = (
+            self._path.with_name(f"{self._path.name}.part"),
+            b"".join(self._lines.values()),
+        )
+        # Once: a disk that has room for a line may have none for all of them.
+        self._misses_some = False
         try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-            content = b"".join(self._lines.values())
-            os.write(descriptor, content)
-            part.replace(self._path)
+            descriptor = _write_new(part, content)
         except OSError as error:
             self._failed(error)
+            self._go_on_with_what_is_there()
+            return
+        try:
+            part.replace(self._path)
+        except OSError as error:
+            os.close(descriptor)
+            self._failed(error)
+            self._go_on_with_what_is_there()
             return
         self.close()
-        self._descriptor, self._size = descriptor, len(content)
+        self._descriptor, self._size, self._is_torn = descriptor, len(content), False
+
+    def _go_on_with_what_is_there(self) -> None:
+        """Append to the file of the former life, where none could be begun."""
+        if self._descriptor is None:
+            with contextlib.suppress(OSError):
+                self._descriptor = os.open(
+                    self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+                )
+                # It may have died in the middle of a line.
+                self._is_torn = self._misses_some = True
 
     def _failed(self, error: OSError) -> None:
         if not self._is_failing:
@@ -216,6 +247,26 @@ class Journal:
                 remedy="make room; calls go on, but would not outlive this process",
             )
         self._is_failing = True
+
+
+def _write_new(path: Path, content: bytes) -> int:
+    """Return the descriptor of a new file with that in it; raise OSError, and leave none then."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    try:
+        _whole(os.write(descriptor, content), content)
+    except OSError:
+        os.close(descriptor)
+        # It would take the room that is wanted.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+    return descriptor
+
+
+def _whole(written: int, content: bytes) -> None:
+    """Raise OSError if a disk that is full has taken only the beginning."""
+    if written != len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _noted(note: CallNote) -> bytes:
