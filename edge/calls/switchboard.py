@@ -247,9 +247,12 @@ class Switchboard:
         if shown is not None:
             is_old = shown.mod_revision < held < ALONE_FROM
             return shown.value.holder != self._settings.edge and not is_old
-        # The watch may have lost what came between the two: then the snapshot's revision tells.
-        before = 0 if delta.before is None else delta.before.mod_revision
-        return delta.before is not None and max(before, snapshot.revision) >= held
+        if delta.before is None:
+            return False
+        # The watch may have lost what came between the two: then the snapshot's revision tells. Of
+        # what was written alone it shows nothing older, once that has been merged.
+        is_merged = held >= ALONE_FROM > snapshot.revision
+        return is_merged or max(delta.before.mod_revision, snapshot.revision) >= held
 
     def _take_claim(self, delta: Delta) -> None:
         call = self._calls.get(CallId(delta.id))

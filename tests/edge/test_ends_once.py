@@ -37,6 +37,7 @@ from state.model import (
     Work,
     WorkEnd,
 )
+from state.overlay import ALONE_FROM
 from state.store import Delete, Operation, Put
 from tests.acd.worlds import ticket
 from tests.edge.stage import Edge, center
@@ -182,6 +183,22 @@ async def test_a_call_whose_place_only_seems_lost_is_ended_by_its_own_edge(state
         assert (record.outcome, record.cause) == (Outcome.LOST, "held_elsewhere")
         await made.nothing_is_left()
         assert len(await made.records()) == 1
+
+
+@in_virtual_time
+async def test_a_call_of_a_site_that_was_alone_is_told_that_its_place_is_closed() -> None:
+    async with center("ann", edges=("a1",)) as made:
+        a1 = made.edges["a1"]
+        theirs, _ = await a1.talking()
+        await settle()
+        held = _shell(a1).records.held
+        assert held is not None
+        # It has not written since: it goes by the revision that its site's copy had.
+        alone = replace(held.ticket, mod_revision=ALONE_FROM + 7)
+        _shell(a1).records.held = replace(held, ticket=alone)
+        call = held.ticket.value.call
+        await made.store.txn((), (Delete(key=keys.ticket(call)), Delete(key=keys.offer(ANN))))
+        await until(lambda: a1.state_of(theirs) == "ending", "its end is told")
 
 
 @in_virtual_time
