@@ -170,7 +170,7 @@ class Reserver:
         unreachable = self._unreachable()
         asked = self._known(snapshot, now)
         offers = self._index.offers(now, unreachable=unreachable, asked=asked)
-        self._presumed.note(snapshot, self._index.offered, now)
+        self._presumed.note(snapshot, self._index.offered, now, self._index.places)
         self._silence.note(snapshot, self._presumed, now)
         for offering in offers:
             call, is_first = self._call(offering.call), offering.call == newcomer
@@ -208,8 +208,10 @@ class Reserver:
         if unheard != self._told:
             log.info("edges_silent", edges=sorted(unheard), were=sorted(self._told))
             self._told = unheard
-        presumed = self._presumed.agents(snapshot, now, unheard)
-        return presumed | passed | self._asked
+        if self._presumed:
+            places = self._index.heirs(unheard)
+            passed = self._presumed.agents(snapshot, now, unheard, places) | passed
+        return passed | self._asked
 
     def _look_after(self, snapshot: Snapshot, now: Now) -> None:
         """See to those that were held back, or have waited for too long."""

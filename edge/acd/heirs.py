@@ -116,12 +116,18 @@ def at_their_places(snapshot: Snapshot, places: Mapping[CallId, CallId]) -> Snap
     if not places:
         return snapshot
     tickets = snapshot.tickets
-    changed = {}
-    for heir, left in places.items():
-        entry = tickets[heir]
-        value = inheriting(entry.value, tickets[left], entry.seen_s)
-        changed[heir] = replace(entry, value=value)
+    changed = {heir: standing_as(tickets, heir, places) for heir in places}
     return replace(snapshot, tickets=tickets.update(changed))
+
+
+def standing_as(
+    tickets: Mapping[CallId, Entry[Ticket]], call: CallId, places: Mapping[CallId, CallId]
+) -> Entry[Ticket]:
+    """Return a call's ticket as the line is to see it."""
+    entry, left = tickets[call], places.get(call)
+    if left is None:
+        return entry
+    return replace(entry, value=inheriting(entry.value, tickets[left], entry.seen_s))
 
 
 def inheriting(ticket: Ticket, left: Entry[Ticket], told_s: float) -> Ticket:

@@ -10,6 +10,9 @@ The laws:
 
 - What the match gave to another edge's call is held to until the snapshot tells of that call or
   that agent, and `MOST_S` at most: its holder has acted on it, or is about to.
+- And only as long as the rules in force let the agent have that call. After a step of its queue
+  has fallen due (an overflow) it may need somebody else. Then the match is to keep that one for it,
+  lest who came later get them, and to keep this one for it no longer.
 - It enters the match as `asked` does. So it only ever removes candidates of this edge's own calls,
   the match stays the same function, and the log keeps it with the decision.
 - Nobody waits longer for it than `MOST_S`: who is presumed to be given away had been given to the
@@ -20,10 +23,17 @@ The laws:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import inf
+from operator import is_not
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from edge.acd.eligibility import out_of_reach, unsuited_because
+from edge.acd.heirs import standing_as
+from edge.acd.relaxation import effective_now, waited_s
 from state.model import AgentId, CallId, EdgeId, Now, TicketState
 from state.snapshot import Snapshot
 
@@ -31,10 +41,20 @@ MOST_S: Final = 1.0
 """Longer than a reservation takes until everybody has seen it, or it has gone wrong."""
 
 
+_AT_THEIR_OWN: Final[Mapping[CallId, CallId]] = MappingProxyType({})
+
+
 class _Presumed(Struct, frozen=True):
     agent: AgentId
     ticket_revision: int
     until_s: float
+    suits_until_s: float
+    """The call's rules are the same until then, and the agent suits it by these."""
+
+    @property
+    def due_s(self) -> float:
+        """When to look at it again though nothing has changed."""
+        return min(self.until_s, self.suits_until_s)
 
 
 class Presumed:
@@ -43,27 +63,49 @@ class Presumed:
     def __init__(self, edge: EdgeId) -> None:
         self._edge = edge
         self._given: dict[CallId, _Presumed] = {}
+        self._rules: tuple[object, ...] = ()
+        """What says who suits whom, beside the tickets and the time, as it was last looked at."""
 
     def agents(
-        self, snapshot: Snapshot, now: Now, silent: frozenset[EdgeId] = frozenset()
+        self,
+        snapshot: Snapshot,
+        now: Now,
+        silent: frozenset[EdgeId] = frozenset(),
+        places: Mapping[CallId, CallId] = _AT_THEIR_OWN,
     ) -> dict[CallId, AgentId]:
         """Return who is presumed to be on the way to which call, as things stand.
 
-        To nobody's of the `silent` edges: they do not act.
+        To nobody's of the `silent` edges: they do not act. `places`: whose place each heir has.
         """
         given = self._given
         for call in [c for c, each in given.items() if _is_over(c, each, snapshot, now, silent)]:
             del given[call]
+        are_other = self._are_other_rules(snapshot, places)
+        for call, each in list(given.items()):
+            if are_other or now.mono_s >= each.suits_until_s:
+                until_s = _suits_until_s(snapshot, call, each.agent, now, places)
+                if until_s is None:
+                    del given[call]
+                else:
+                    given[call] = replace(each, suits_until_s=until_s)
         return {call: each.agent for call, each in given.items()}
 
-    def note(self, snapshot: Snapshot, offered: Mapping[CallId, AgentId], now: Now) -> None:
+    def note(
+        self,
+        snapshot: Snapshot,
+        offered: Mapping[CallId, AgentId],
+        now: Now,
+        places: Mapping[CallId, CallId] = _AT_THEIR_OWN,
+    ) -> None:
         """Take in what a match on the snapshot gave to all calls."""
         for call, agent in offered.items():
             entry = snapshot.tickets.get(call)
             if entry is None or entry.value.holder == self._edge or call in self._given:
                 continue
-            until_s = now.mono_s + MOST_S
-            self._given[call] = _Presumed(agent, entry.mod_revision, until_s)
+            suits_until_s = _suits_until_s(snapshot, call, agent, now, places)
+            if suits_until_s is not None:
+                until_s = now.mono_s + MOST_S
+                self._given[call] = _Presumed(agent, entry.mod_revision, until_s, suits_until_s)
 
     def __iter__(self) -> Iterator[CallId]:
         return iter(self._given)
@@ -72,8 +114,15 @@ class Presumed:
         return len(self._given)
 
     def next_due_s(self) -> float | None:
-        """Return when the first of them is held to no longer; None: there is none."""
-        return min((each.until_s for each in self._given.values()), default=None)
+        """Return when to look again at the first of them; None: there is none."""
+        return min((each.due_s for each in self._given.values()), default=None)
+
+    def _are_other_rules(self, snapshot: Snapshot, places: Mapping[CallId, CallId]) -> bool:
+        """Tell whether anything has changed that says who suits whom."""
+        before = self._rules
+        # The maps of a snapshot are the same objects until one of their records changes.
+        self._rules = rules = (snapshot.queues, snapshot.agents, snapshot.probes, places)
+        return not before or any(map(is_not, before, rules))
 
 
 def _is_over(
@@ -88,3 +137,19 @@ def _is_over(
         or given.agent in snapshot.offers
         or now.mono_s >= given.until_s
     )
+
+
+def _suits_until_s(
+    snapshot: Snapshot, call: CallId, agent: AgentId, now: Now, places: Mapping[CallId, CallId]
+) -> float | None:
+    """Return until when a call's rules stay, by which the agent suits it; None: they do not."""
+    known, stands = snapshot.agents.get(agent), standing_as(snapshot.tickets, call, places)
+    effective = effective_now(snapshot.queues, stands, now)
+    if (
+        known is None
+        or known.value.site in out_of_reach(snapshot, stands.value)
+        or unsuited_because(known.value, effective.needs) is not None
+    ):
+        return None
+    due_s = effective.next_due_s
+    return inf if due_s is None else now.mono_s + max(0.0, due_s - waited_s(stands, now))

@@ -9,10 +9,20 @@ import pytest
 from edge.acd.match import match
 from edge.acd.presumed import MOST_S, Presumed
 from state import keys
-from state.model import EdgeId, TicketState
-from tests.acd.worlds import NOW, World, at, call_id, ticket
+from state.model import (
+    Agent,
+    AgentId,
+    EdgeId,
+    Queue,
+    QueueId,
+    SiteId,
+    Step,
+    TicketState,
+)
+from tests.acd.worlds import NOW, World, at, call_id, needs, skills, ticket
 
 THEIRS, OURS = call_id(1), call_id(2)
+SALES, FRENCH = QueueId("sales"), QueueId("french")
 
 
 def furnished() -> World:
@@ -76,3 +86,74 @@ def test_it_is_over_after_a_moment_and_counted_from_the_first_time() -> None:
     presumed.note(world.snapshot, presumed.agents(world.snapshot, NOW), at(MOST_S / 2))
     assert presumed.agents(world.snapshot, at(MOST_S - 0.001)) == {THEIRS: "ann"}
     assert presumed.agents(world.snapshot, at(MOST_S)) == {}
+
+
+# -- only as long as the rules let the agent have the call
+
+
+def with_steps(*steps: Step) -> World:
+    """Return that world with these steps for who waits, and a queue to overflow to."""
+    world = furnished()
+    world.set_queue(Queue(id=FRENCH, needs=needs(french=1)))
+    world.set_queue(Queue(id=SALES, needs=needs(sales=1), steps=steps))
+    return world
+
+
+def test_it_is_over_when_the_call_overflows_to_a_queue_whose_needs_the_agent_does_not_meet() -> (
+    None
+):
+    world = with_steps(Step(after_s=0.5, overflow=FRENCH))
+    presumed = presumed_in(world)
+    assert presumed.next_due_s() == NOW.mono_s + 0.5
+    assert presumed.agents(world.snapshot, at(0.499)) == {THEIRS: "ann"}
+    assert presumed.agents(world.snapshot, at(0.5)) == {}
+
+
+def test_a_step_by_which_the_agent_suits_the_call_still_ends_nothing() -> None:
+    world = with_steps(Step(after_s=0.25, lower=needs(sales=1)), Step(after_s=0.5, overflow=FRENCH))
+    presumed = presumed_in(world)
+    assert presumed.next_due_s() == NOW.mono_s + 0.25
+    assert presumed.agents(world.snapshot, at(0.25)) == {THEIRS: "ann"}
+    assert presumed.next_due_s() == NOW.mono_s + 0.5
+    assert presumed.agents(world.snapshot, at(0.5)) == {}
+
+
+def unskilled(world: World) -> None:
+    agent = Agent(id=AgentId("ann"), name="ann", site=SiteId("a"), skills=skills(french=1))
+    world.set_agent(agent)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        unskilled,
+        lambda world: world.drop(keys.agent(AgentId("ann"))),
+        lambda world: world.probe("b1", down="a"),
+        lambda world: world.set_queue(
+            Queue(id=SALES, needs=(), steps=(Step(after_s=0.0, overflow=FRENCH),))
+        ),
+    ],
+    ids=["has other skills", "is gone", "out of the holder's reach", "the queue is another"],
+)
+def test_it_is_over_when_a_change_of_the_configuration_or_of_a_probe_parts_the_two(
+    change: Callable[[World], object],
+) -> None:
+    world = with_steps()
+    presumed = presumed_in(world)
+    assert presumed.agents(world.snapshot, NOW) == {THEIRS: "ann"}
+    change(world)
+    assert presumed.agents(world.snapshot, NOW) == {}
+
+
+def test_who_stands_at_anothers_place_asks_by_what_was_waited_there() -> None:
+    world = World()
+    world.agent("ann", sales=1)
+    left = world.set_ticket(ticket(1, holder="c1", sales=1), waits_s=6.0)
+    heir = world.set_ticket(ticket(3, holder="b1", sales=1))
+    world.set_queue(Queue(id=FRENCH, needs=needs(french=1)))
+    steps = (Step(after_s=5.0, overflow=FRENCH),)
+    world.set_queue(Queue(id=SALES, needs=needs(sales=1), steps=steps))
+    presumed = Presumed(EdgeId("a1"))
+    presumed.note(world.snapshot, {heir: AgentId("ann")}, NOW)
+    assert presumed.agents(world.snapshot, NOW) == {heir: "ann"}
+    assert presumed.agents(world.snapshot, NOW, places={heir: left}) == {}

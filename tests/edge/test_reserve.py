@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -115,9 +115,16 @@ class Center:
         for record in world.snapshot.raw.values():
             await self.store.txn((), (Put(key=record.key, value=record.value),))
 
-    async def call(self, number: int, *, level: int = 1) -> Caller:
-        """Let a caller wait here."""
-        place: Ticket = ticket(number, sales=level)
+    async def call(
+        self,
+        number: int,
+        *,
+        level: int = 1,
+        queue: str = "sales",
+        wants: Mapping[str, int] | None = None,
+    ) -> Caller:
+        """Let a caller wait here, who asks for sales if not for something else."""
+        place: Ticket = ticket(number, queue=queue, wants=wants, sales=level)
         records = CallRecords(store=self.store, clock=self.clock, call=place.call)
         caller = self.callers[place.call] = Caller(records=records)
         at = self.clock.now()
@@ -280,6 +287,33 @@ async def test_who_is_presumed_to_go_to_another_edges_caller_is_not_kept_for_lon
         await made.put(keys.presence(zoe.id), said)
         await until(lambda: ours.given == ["ann"])
         assert (made.reserver.landed, made.reserver.refused) == (1, 0)
+
+
+@in_virtual_time
+async def test_who_overflows_away_from_an_agent_presumed_to_be_theirs_is_not_overtaken() -> None:
+    """The other edge stands still, and its caller comes to a queue that asks for French."""
+    french = QueueId("french")
+    async with center("ann", clock=LoopClock()) as made:
+        speaks = (SkillNeed(skill=SkillId("french"), level=1),)
+        await made.put(keys.queue(french), Queue(id=french, needs=speaks))
+        step = Step(after_s=0.3, overflow=french)
+        await made.put(keys.queue(SALES), Queue(id=SALES, needs=(), steps=(step,)))
+        theirs = ticket(7, sales=1, holder="b1")
+        await made.put(keys.ticket(theirs.call), theirs)
+        ours = await made.call(8, queue="french", wants={"french": 1})
+        also = await made.call(9, queue="others")
+        await asyncio.sleep(0.29)
+        assert not also.given
+        await asyncio.sleep(0.05)
+        # Ann is for nobody else now; that is not only known when the second is over.
+        assert also.given == ["ann"]
+        zoe = Agent(id=AgentId("zoe"), name="zoe", site=SiteId("a"), skills=skills(french=1))
+        await made.put(keys.agent(zoe.id), zoe)
+        ready = PresenceState.READY
+        said = Presence(agent=zoe.id, site=zoe.site, state=ready, since_ms=WALL_MS)
+        await made.put(keys.presence(zoe.id), said)
+        await asyncio.sleep(1.0)
+        assert not ours.given
 
 
 class Alone:

@@ -1,4 +1,4 @@
-"""Callers who dial again in a play: each place is had once, unless the bug is planted."""
+"""Callers of a frozen edge, who dial again: each place is had once, unless the bug is planted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from drills.prove.checker import check
 from drills.prove.habits import IN_A_HURRY, USUAL, Habits
 from drills.prove.history import History, Placed, Stored
 from drills.prove.laws_redials import check_redials
@@ -38,6 +39,13 @@ async def test_what_sound_edges_do_gives_no_place_twice(habits: Habits) -> None:
     times = Counter(event.again for event in history.events if isinstance(event, Placed))
     assert len(heirs) > 1
     assert sum(times.values()) - times[None] >= len(heirs)
+
+
+@in_virtual_time
+async def test_sound_edges_overtake_nobody_who_overflows_at_an_edge_that_stands_still() -> None:
+    """With this seed some do while others presume that they are getting an agent."""
+    history = await _history(5, USUAL)
+    assert check(history.events) == ()
 
 
 @in_virtual_time

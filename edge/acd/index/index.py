@@ -146,7 +146,7 @@ class MatchIndex:
             self._take_back(asked)
         unheard = silent(self._snapshot, asked)
         self._pass_over(unheard)
-        self._calls.update(dict.fromkeys(self._heirs.look(self._snapshot, unheard, self._calls)))
+        self.heirs(unheard)
         self._look_again(now, unreachable)
         if asked or self._asked:
             self._settle(dict(asked))
@@ -156,6 +156,11 @@ class MatchIndex:
             return tuple(self._rounds.serve(self._ready, self._snapshot.revision, now))
         return ()
 
+    def heirs(self, unheard: frozenset[EdgeId]) -> Mapping[CallId, CallId]:
+        """Return whose place each heir has; `unheard`: the edges that are silent."""
+        self._calls.update(dict.fromkeys(self._heirs.look(self._snapshot, unheard, self._calls)))
+        return self._heirs.places
+
     def left_by(self, call: CallId) -> Entry[Ticket] | None:
         """Return the ticket at whose place a call stood at the last `offers`; None: at its own."""
         left = self._heirs.places.get(call)
@@ -164,6 +169,11 @@ class MatchIndex:
     def left_of(self, calls: Iterable[CallId]) -> Entry[Ticket] | None:
         """Return at whose place somebody stood who came now and named these calls."""
         return self._heirs.left_of(self._snapshot, calls)
+
+    @property
+    def places(self) -> Mapping[CallId, CallId]:
+        """Whose place each heir had at the last `offers`."""
+        return self._heirs.places
 
     @property
     def offered(self) -> Mapping[CallId, AgentId]:
