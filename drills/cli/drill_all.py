@@ -266,13 +266,17 @@ def taken_up(file: Path | None, shelf: Shelf, wanted: Sequence[Experiment], code
 
 
 def _missed(before: Tally, shelf: Shelf, wanted: Sequence[Experiment]) -> list[Done]:
-    """Return the runs on the shelf that are not in the file since nobody lived to write it."""
-    newest = max([before.total.since, *(each.run for each in before.runs)])
+    """Return the runs on the shelf that are not in the file since nobody lived to write it.
+
+    Of labs side by side one that stands may have brought some before the newest in the file: what
+    the others brought is written down when they are down.
+    """
+    known = {each.run for each in before.runs}
     have = {each.due for each in before.runs if each.was_begun}
     plans = {each.plan_hash for each in wanted}
     found = []
     for run in shelf.runs():
-        if run > newest:
+        if run > before.total.since and run not in known:
             try:
                 each = done(shelf.read(run))
             except (TamperedError, OSError) as error:

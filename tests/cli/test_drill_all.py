@@ -23,9 +23,11 @@ from drills.cli.errors import CommandError, Exit
 from drills.course import End
 from drills.drill.__main__ import Options
 from drills.due import Due, still_to_do
+from drills.figures_file import write_figures
 from drills.lever import Lever
 from drills.library import experiment_of
 from drills.shelf import Shelf
+from drills.tally import Tally, done
 from tests.drills.test_evidence import FILES, piece
 
 
@@ -157,6 +159,21 @@ def test_what_a_killed_command_had_brought_is_not_done_again(
     rest = Labs(2)
     assert asked(rest, monkeypatch, file) == Exit.OK
     assert rest.asked == [[("site_killed", 2), ("link_flaps", 2)]]
+
+
+def test_what_a_lab_had_brought_before_another_one_ended_is_not_done_again(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    wanted = [experiment_of("site_killed"), experiment_of("link_flaps")]
+    shelf, due = Shelf(file.parent / "kept"), list(still_to_do(wanted, [], 2))
+    assert asked(Labs(), monkeypatch, file, minutes=0.0) == Exit.FAILED
+    Labs(2).run_some(due, shelf)  # by a lab that still stood when the command was killed
+    _, ended = Labs(1).run_some(due[2:], shelf)  # by one that was down, and is in the file
+    before = msgspec.json.decode(file.read_bytes(), type=Tally)
+    write_figures(file, replace(before, runs=(done(shelf.read(ended[0])),)))
+    rest = Labs(1)
+    assert asked(rest, monkeypatch, file) == Exit.OK
+    assert rest.asked == [[(due[3].experiment.name, due[3].seed)]]
 
 
 def test_evidence_that_does_not_stand_is_told_of_and_keeps_no_series_from_going_on(
