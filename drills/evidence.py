@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Struct
 
 from drills.course import NOT_BEGUN, End
-from drills.experiment import Bound, Experiment
+from drills.experiment import CALLERS_COME, Bound, Experiment
 from drills.guards import Verdict
 from drills.permit import Permit
 from state.codec import UNREADABLE
@@ -139,7 +139,9 @@ def lacked(evidence: Evidence) -> tuple[Bound, ...]:
         return ()
     _, values = evidence.looks[-1]
     ready = evidence.experiment.ready
-    return tuple(bound for bound in ready if not bound.holds(values.get(bound.figure)))
+    found = tuple(bound for bound in ready if not bound.holds(values.get(bound.figure)))
+    have_come = CALLERS_COME.holds(values.get(CALLERS_COME.figure, 0.0))
+    return found if have_come else (*found, CALLERS_COME)
 
 
 class Sealed(Struct, frozen=True, kw_only=True):

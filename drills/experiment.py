@@ -15,6 +15,7 @@ import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -41,6 +42,7 @@ MEASURED = frozenset(
     {
         "agents_ready",
         "calls_failed",
+        "calls_late",
         "edges",
         "processes_down",
         "runnable_per_core",
@@ -209,6 +211,10 @@ def _or(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else value
 
 
+CALLERS_COME: Final = Bound(figure="calls_late", at_most=0)
+"""While callers' programs stand still, a fault shows nothing: nobody is there to notice it."""
+
+
 class Load(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """How many callers come; synthetic ones, from phones of ours and SIPp."""
 
@@ -262,6 +268,11 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     def lasts_s(self) -> float:
         """How long the method takes, by its times to live."""
         return max((fault.at_s + fault.ttl_s for fault in self.method), default=0.0)
+
+    @property
+    def needed(self) -> tuple[Bound, ...]:
+        """Return what a lab's drill needs beside the steady state before it begins."""
+        return (*self.ready, CALLERS_COME)
 
     @property
     def moves_clocks(self) -> bool:

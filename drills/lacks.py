@@ -51,8 +51,10 @@ class Lacks:
 
     def told(self, experiment: Experiment) -> str:
         """Return what a drill asks for, and what there was; empty: it asks for nothing in vain."""
-        asks = "; ".join(bound.told() for bound in experiment.ready)
-        why = "; ".join(dict.fromkeys(self._of[bound].why for bound in self._asked(experiment)))
+        asked = self._asked(experiment)
+        in_vain = (each for each in experiment.needed if any(map(each.asks_as_much_as, asked)))
+        asks = "; ".join(bound.told() for bound in in_vain)
+        why = "; ".join(dict.fromkeys(self._of[bound].why for bound in asked))
         return f"it asks for {asks}; {why}" if why else ""
 
     def _is_given_up(self, experiment: Experiment) -> bool:
@@ -63,5 +65,5 @@ class Lacks:
         return [
             bound
             for bound in self._of
-            if any(each.asks_as_much_as(bound) for each in experiment.ready)
+            if any(each.asks_as_much_as(bound) for each in experiment.needed)
         ]

@@ -78,13 +78,16 @@ class Runner:
         clock: Clock,
         tell: Callable[[str], None] = lambda _: None,
         on_first_fault: Callable[[Fault], Awaitable[None]] | None = None,
+        needed: Sequence[Bound] | None = None,
     ) -> None:
+        """`needed`: what has to be there beside the steady state; None: what it is ready with."""
         self._experiment = experiment
         self._ground = ground
         self._faults = faults
         self._clock = clock
         self._tell = tell
         self._on_first_fault = on_first_fault
+        self._needed = tuple(experiment.ready if needed is None else needed)
         self._notes: list[Note] = []
         self._looks: list[Look] = []
         self._method: tuple[Fault, ...] = ()
@@ -106,7 +109,7 @@ class Runner:
         if not await self._may_begin():
             return self._course(End.REFUSED, _refusal(self._verdicts), (), None, None)
         experiment = self._experiment
-        needed = (*experiment.steady, *experiment.ready)
+        needed = (*experiment.steady, *self._needed)
         missing = await self._until_steady(within_s, needed, may_stop=True)
         if stopped := self._ground.stopped_because():
             self.note("runner", f"not begun: {stopped}")

@@ -6,8 +6,9 @@ Owns their programs and what these have said so far. What it means is in `phones
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,8 @@ SIPP_MEDIA_PORT = 6000
 LONGEST_CALL_S = PATIENCE_S + 60.0
 """A caller who has not ended by then, after the last was placed, is not going to."""
 LOOK_EVERY_S = 0.2
+LATE_S = 2.0
+"""A call that has not been placed so long after its time is late: a busy machine needs less."""
 PHONE = (sys.executable, "-m", "edge.phone", "--stdin")
 
 
@@ -42,6 +45,8 @@ class People:
     """What phones have said, agents' and callers'."""
     last_turn_s: float = 0.0
     """When a phone was last answered or put down, on the event loop's clock."""
+    call_from_s: float = math.inf
+    """When the plan of calls begins, on the event loop's clock."""
     transcripts: dict[str, BinaryIO] = field(default_factory=dict)
     """The same, word for word, in the folder of the logs."""
 
@@ -67,12 +72,14 @@ class People:
         Both scenarios have the same agents, and nobody calls at this moment.
         """
         self.scenario = scenario
+        self.call_from_s = math.inf
         self.callers.clear()
         self.lines.clear()
         self._sipp_log_path().unlink(missing_ok=True)
 
     async def let_call(self, start_mono_s: float) -> None:
         """Start all callers; their calls are placed by the plan, counted from `start_mono_s`."""
+        self.call_from_s = start_mono_s
         plan = phones.callers_plan(
             self.scenario,
             carrier=f"{self.lab.addresses['carrier']}:5060",
@@ -135,6 +142,12 @@ class People:
             each.end is End.UNFINISHED and (each.ok_ms is None or each.hung_up_ms is not None)
             for each in by_sipp
         )
+
+    def late(self, reports: Iterable[CallerReport]) -> int:
+        """Return how many calls should have been placed by now, and of whom there is no report."""
+        due_s = asyncio.get_running_loop().time() - self.call_from_s - LATE_S
+        placed = {each.number for each in reports}
+        return sum(each.at_s <= due_s and each.number not in placed for each in self.scenario.calls)
 
     def placed(self) -> int:
         """Return how many calls have been placed so far."""

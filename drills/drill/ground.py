@@ -30,6 +30,9 @@ SPARED_FOR_S = (0.8, 2.5)
 """Callers who have heard their agent for so long have as long again to talk, and more."""
 SPARED = 2
 """So many calls, at least, are listened to where a drill expects something of the spared."""
+TOUCHED = 1
+"""So many, at least, talk where something is broken if a drill is about what becomes of them."""
+OF_TALKS = frozenset({"cleared_s", "kept_share"})
 SPARED_WITHIN_S, LOOK_EVERY_S = 8.0, 0.05
 MOST_LAG_BYTES = 1_048_576
 """As much as Patroni lets a replica lack that is to become the primary."""
@@ -62,8 +65,9 @@ class LabGround:
         self._stage = stage
         self._hands = hands
         self._calls_per_s = experiment.load.calls_per_s
-        listens = any(bound.figure == "spared_gap_ms" for bound in experiment.expect)
-        self._spared = SPARED if listens else 0
+        expected = {bound.figure for bound in experiment.expect}
+        self._spared = SPARED if "spared_gap_ms" in expected else 0
+        self._touched = TOUCHED if expected & OF_TALKS else 0
         self._faults = faults
 
     async def leader(self) -> str | None:
@@ -117,6 +121,7 @@ class LabGround:
             "edges": len(wall.edges),
             "agents_ready": len(wall.ready),
             "waiting": sum(wall.calls().values()) - len(wall.offers),
+            "calls_late": self._stage.people.late(reports),
             "calls_failed": sum(each.end in _BAD for each in reports),
             "success_share": len(good) / len(recent) if recent else 1.0,
             **self._hands.machine.measure(),
@@ -129,19 +134,25 @@ class LabGround:
     async def good_instant(self, method: Sequence[Fault]) -> None:
         """Wait for a moment in which nobody is hanging up.
 
-        And in which so many callers have just begun to talk at sites that are spared that it can
-        be heard whether they are.
+        And in which so many callers have just begun to talk, at sites that are spared, that it can
+        be heard whether they are; and where something will be broken, that it can be told what
+        becomes of them.
         """
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + SPARED_WITHIN_S
-        while len(self._spared_now(method)) < self._spared:
+        while not self._are_enough(method):
             if loop.time() > deadline_s:
                 break
             await asyncio.sleep(LOOK_EVERY_S)
         await quiet_instant(self._stage)
 
-    def _spared_now(self, method: Sequence[Fault]) -> list[Ticket]:
-        """Return the calls of our telephones that have just begun and have nothing to lose."""
+    def _are_enough(self, method: Sequence[Fault]) -> bool:
+        """Tell whether so many talk of each kind, spared and not, as what is expected is about."""
+        touched = [self._is_touched(each, method) for each in self._talking_now()]
+        return touched.count(False) >= self._spared and touched.count(True) >= self._touched
+
+    def _talking_now(self) -> list[Ticket]:
+        """Return the calls of our telephones in which two have just begun to talk."""
         stage = self._stage
         now_ms = stage.clock.now().wall_ms
         joined_ms = {
@@ -155,15 +166,12 @@ class LabGround:
             for ticket in stage.screen.wall.tickets.values()
             if least_s <= (now_ms - joined_ms.get(ticket.sip_call_id, 0)) / 1000 <= most_s
         ]
-        homes = {agent.id: agent.site for agent in stage.scenario.agents}
-        return [
-            ticket
-            for ticket in young
-            if ticket.agent is not None
-            and not any(
-                touches(fault, {ticket.site, ticket.via, homes[ticket.agent]}) for fault in method
-            )
-        ]
+        return [ticket for ticket in young if ticket.agent is not None]
+
+    def _is_touched(self, ticket: Ticket, method: Sequence[Fault]) -> bool:
+        homes = {agent.id: agent.site for agent in self._stage.scenario.agents}
+        at = {ticket.site, ticket.via, *(homes[agent] for agent in (ticket.agent,) if agent)}
+        return any(touches(fault, at) for fault in method)
 
 
 def _is_recent(report: CallerReport, now_ms: int) -> bool:

@@ -216,6 +216,7 @@ def _runner(
         clock=stage.clock,
         tell=hands.tell,
         on_first_fault=meanwhile.begun,
+        needed=experiment.needed,
     )
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from drills.course import End
 from drills.due import Due
 from drills.evidence import Evidence, lacked
-from drills.experiment import Bound, Experiment
+from drills.experiment import CALLERS_COME, Bound, Experiment
 from drills.lacks import MOST_TRIES, Lacks
 from drills.library import experiment_of
 from tests.drills.test_evidence import piece
@@ -61,6 +61,21 @@ def test_what_was_lacked_is_told_by_the_last_look_of_a_drill_that_was_not_begun(
     assert lacked(tried(KEYS, 7.0, End.COMPLETED)) == ()
     assert lacked(tried(KEYS, 7.0, End.REFUSED)) == ()
     assert lacked(tried(KILLED, 7.0)) == ()
+
+
+def test_where_callers_came_late_all_drills_are_put_back_until_one_is_begun() -> None:
+    late = replace(tried(KILLED, 1.0), looks=((0.0, {"calls_late": 3.0}),))
+    assert lacked(late) == (CALLERS_COME,)
+    assert lacked(replace(late, looks=((0.0, {"calls_late": 0.0}),))) == ()
+    lacks = Lacks()
+    lacks.take(late)
+    assert lacks.told(KEYS) == "it asks for calls_late <= 0; it was 1"
+    assert in_order(lacks) == ["site_killed", "etcd_quorum_lost", "keys_lost"], "all the same"
+    for _ in range(MOST_TRIES - 1):
+        lacks.take(late)
+    assert in_order(lacks) == [], "given up"
+    lacks.take(tried(KILLED, 1.0, End.COMPLETED))
+    assert in_order(lacks) == ["site_killed", "etcd_quorum_lost", "keys_lost"]
 
 
 def test_those_that_ask_for_as_much_are_put_back_and_no_others() -> None:

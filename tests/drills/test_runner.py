@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from drills.course import End, FaultError, Made
-from drills.experiment import Bound, Experiment, Fault, FaultKind, Load
+from drills.experiment import CALLERS_COME, Bound, Experiment, Fault, FaultKind, Load
 from drills.facts import Facts
 from drills.runner import Runner
 from state.model import SiteId
@@ -191,6 +191,18 @@ async def test_a_machine_without_time_for_it_lets_it_not_begin_and_may_be_busy_a
     lab = Lab(lambda _: {**GOOD, "runnable_per_core": 9.0 if lab.made else 1.0})
     course = await runner(lab, experiment).run()
     assert (course.end, course.back_s is not None) == (End.COMPLETED, True)
+
+
+@in_virtual_time
+async def test_while_callers_come_late_nothing_is_broken() -> None:
+    began_s = LoopClock().now().mono_s
+    lab = Lab(lambda now_s: GOOD | {"calls_late": float(now_s < began_s + 6.0)})
+    one = Runner(EXPERIMENT, ground=lab, faults=lab, clock=lab.clock, needed=(CALLERS_COME,))
+    course = await one.run()
+    assert course.end is End.COMPLETED
+    late, *_ = [look for look in course.looks if look.values["calls_late"] == 0.0]
+    assert course.began_ms is not None
+    assert course.began_ms > late.at_ms
 
 
 @in_virtual_time

@@ -1,0 +1,119 @@
+"""When a drill in a lab may begin: callers come by their plan, and talk where it matters."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from msgspec.structs import replace
+
+from drills.demo.people import LATE_S, People
+from drills.demo.phones import Line
+from drills.drill import ground
+from drills.drill.ground import SPARED_WITHIN_S, Hands, LabGround
+from drills.experiment import CALLERS_COME, Bound, Fault, FaultKind
+from drills.library import experiment_of
+from state.model import SiteId, Ticket
+from tests.demo.invented import SCENARIO
+from tests.drills.test_figures import ticket_at
+from tests.edge.virtual_time import LoopClock, in_virtual_time
+
+if TYPE_CHECKING:
+    from drills.demo.run import Stage
+    from drills.faults import FaultClient
+    from drills.lab.lab import Lab
+
+KILL_EDGE = Fault(kind=FaultKind.KILL, target="edge-a1")
+
+
+def people(folder: Path) -> People:
+    lab = SimpleNamespace(paths=SimpleNamespace(run=folder))
+    return People(lab=cast("Lab", lab), scenario=SCENARIO)
+
+
+@in_virtual_time
+async def test_a_call_is_late_that_is_not_placed_long_after_its_time(tmp_path: Path) -> None:
+    everybody = people(tmp_path)
+    assert everybody.late(()) == 0, "nobody is to call yet"
+    everybody.call_from_s = asyncio.get_running_loop().time()
+    first, second, *_ = sorted(SCENARIO.calls, key=lambda each: each.at_s)
+    await asyncio.sleep(second.at_s + LATE_S - 0.001)
+    assert everybody.late(()) == 1
+    everybody.lines.append(Line(event="invite", role="caller", phone=first.number, sip_call_id="1"))
+    assert everybody.late(everybody.caller_reports()) == 0
+    await asyncio.sleep(0.002)
+    assert everybody.late(everybody.caller_reports()) == 1
+    everybody.begin_anew(SCENARIO)
+    assert everybody.late(()) == 0
+
+
+def test_no_drill_in_a_lab_begins_while_callers_are_late() -> None:
+    assert CALLERS_COME in experiment_of("site_killed").needed
+    assert CALLERS_COME.holds(0.0)
+    assert not CALLERS_COME.holds(1.0)
+
+
+def talk_at(site: str) -> Ticket:
+    agent = next(each.id for each in SCENARIO.agents if each.site == site)
+    found = ticket_at(0, "talk", 1, site=SiteId(site), via=SiteId(site), agent=agent).ticket
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("expects", "at", "is_enough"),
+    [
+        ("kept_share", "a", True),
+        ("kept_share", "b", False),
+        ("cleared_s", "b", False),
+        ("rto_s", "b", True),
+        ("spared_gap_ms", "a", False),
+    ],
+)
+@in_virtual_time
+async def test_what_breaks_talks_waits_for_somebody_who_talks_there(
+    expects: str, at: str, *, is_enough: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def quiet(_: Stage) -> None:
+        """Be quiet at once."""
+
+    monkeypatch.setattr(ground, "quiet_instant", quiet)
+    clock, everybody = LoopClock(), people(tmp_path)
+    talk = talk_at(at)
+    stage = SimpleNamespace(
+        clock=clock,
+        people=everybody,
+        scenario=SCENARIO,
+        screen=SimpleNamespace(wall=SimpleNamespace(tickets={"talk": talk})),
+    )
+    experiment = replace(
+        experiment_of("edge_killed"), expect=(Bound(figure=expects, at_least=0.0),)
+    )
+    lab = LabGround(
+        cast("Stage", stage),
+        cast("FaultClient", None),
+        experiment=experiment,
+        hands=cast("Hands", None),
+    )
+
+    async def talks_on() -> None:
+        while True:
+            joined = Line(
+                event="joined",
+                role="caller",
+                sip_call_id=talk.sip_call_id,
+                wall_ms=clock.now().wall_ms - 1000,
+            )
+            everybody.lines.append(joined)
+            await asyncio.sleep(0.5)
+
+    talking = asyncio.create_task(talks_on())
+    await asyncio.sleep(0)
+    began_s = clock.now().mono_s
+    await lab.good_instant([KILL_EDGE])
+    talking.cancel()
+    took_s = clock.now().mono_s - began_s
+    assert took_s == 0.0 if is_enough else took_s >= SPARED_WITHIN_S
