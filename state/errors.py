@@ -8,6 +8,7 @@
     └── StoreError             the store did not do what it was asked
         ├── UnavailableError   nobody took the request: nothing was done, asking again is safe
         ├── OutcomeUnknownError  sent, but no answer: it may or may not have been done
+        │   └── StoreFullError     its quota of space is used up: it takes no writes
         ├── CompactedError     the revision asked for is no longer kept
         ├── FutureRevisionError  the revision asked for does not exist yet
         ├── LeaseGoneError     the lease has expired or was revoked
@@ -60,6 +61,14 @@ class UnavailableError(StoreError):
 
 class OutcomeUnknownError(StoreError):
     """The request was sent and no answer came. Read before deciding anything on it."""
+
+
+class StoreFullError(OutcomeUnknownError):
+    """The store has no room left and takes no writes, until somebody makes some (`state.space`).
+
+    Read before deciding anything on it all the same: etcd says so also of the very writes with
+    which it has come to its quota, and these it has done.
+    """
 
 
 class CompactedError(StoreError):

@@ -19,9 +19,11 @@ from state.errors import (
     FutureRevisionError,
     LeaseGoneError,
     RejectedError,
+    StoreFullError,
 )
-from state.nesting import chosen, flat, responses_of
+from state.nesting import all_of, chosen, flat, responses_of
 from state.raw import Change, KeyValue
+from state.space import REMEDY, Space
 from state.store import (
     Absent,
     Compare,
@@ -66,6 +68,8 @@ class MemoryStore:
         self._leases: dict[LeaseId, _Lease] = {}
         self._next_lease = 1
         self._grown = asyncio.Event()
+        self.is_full = False
+        """Whether its quota is used up, as etcd's may be."""
 
     # ---- the Store -------------------------------------------------------------------------------
 
@@ -109,6 +113,9 @@ class MemoryStore:
     ) -> TxnResult:
         """Compare and do; see `Store.txn`."""
         self.tick()
+        if any(isinstance(each, Put) for each in all_of((*success, *failure))):
+            # Whatever its conditions say: so does etcd.
+            self._refuse_if_full()
         succeeded = all(self._holds(compare) for compare in compares)
         operations = chosen(success if succeeded else failure, self._holds)
         done = flat(operations)
@@ -148,6 +155,7 @@ class MemoryStore:
         self.tick()
         if ttl_s < 1:
             raise RejectedError(f"a lease lives 1 s or longer, not {ttl_s}")
+        self._refuse_if_full()
         lease = LeaseId(self._next_lease)
         self._next_lease += 1
         self._leases[lease] = _Lease(ttl_s=ttl_s, ends_s=self._clock.now().mono_s + ttl_s)
@@ -166,6 +174,14 @@ class MemoryStore:
         """End a lease; see `Store.lease_revoke`."""
         self.tick()
         self._end(lease)
+
+    async def space(self) -> Space:
+        """Return whether there is room."""
+        return Space(size_bytes=0, used_bytes=0, is_full=self.is_full)
+
+    async def takes_writes(self) -> bool:
+        """Say whether there is room."""
+        return not self.is_full
 
     async def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
@@ -193,6 +209,10 @@ class MemoryStore:
             self._end(lease)
 
     # ---- inside ----------------------------------------------------------------------------------
+
+    def _refuse_if_full(self) -> None:
+        if self.is_full:
+            raise StoreFullError(f"the store in memory has no space left; {REMEDY}")
 
     def _since(self, revision: int) -> list[Change]:
         start = bisect_left(self._history, revision, key=lambda change: change.mod_revision)

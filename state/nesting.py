@@ -22,6 +22,15 @@ def keys_of(parts: Iterable[Compare | Operation]) -> Iterator[str]:
             yield each.key
 
 
+def all_of(operations: Iterable[Operation]) -> Iterator[Put | Delete | Get]:
+    """Yield every operation that might be done, those of nested ones included."""
+    for each in operations:
+        if isinstance(each, Nested):
+            yield from all_of((*each.success, *each.failure))
+        else:
+            yield each
+
+
 def done_by(
     result: TxnResult, success: Sequence[Operation], failure: Sequence[Operation]
 ) -> Iterator[Put | Delete | Get]:

@@ -81,6 +81,21 @@ class Member:
             request_serializer=pb.LeaseRevokeRequest.SerializeToString,
             response_deserializer=pb.LeaseRevokeResponse.FromString,
         )
+        self.status = unary(
+            "/etcdserverpb.Maintenance/Status",
+            request_serializer=pb.StatusRequest.SerializeToString,
+            response_deserializer=pb.StatusResponse.FromString,
+        )
+        self.alarm = unary(
+            "/etcdserverpb.Maintenance/Alarm",
+            request_serializer=pb.AlarmRequest.SerializeToString,
+            response_deserializer=pb.AlarmResponse.FromString,
+        )
+        self.defragment = unary(
+            "/etcdserverpb.Maintenance/Defragment",
+            request_serializer=pb.DefragmentRequest.SerializeToString,
+            response_deserializer=pb.DefragmentResponse.FromString,
+        )
         self.keepalive = self.channel.stream_stream(
             "/etcdserverpb.Lease/LeaseKeepAlive",
             request_serializer=pb.LeaseKeepAliveRequest.SerializeToString,

@@ -14,7 +14,14 @@ from typing import Final, TypeVar
 import grpc  # type: ignore[import-untyped]  # ships neither stubs nor py.typed
 import grpc.aio  # type: ignore[import-untyped]
 
-from state.errors import CompactedError, FutureRevisionError, LeaseGoneError, RejectedError
+from state.errors import (
+    CompactedError,
+    FutureRevisionError,
+    LeaseGoneError,
+    RejectedError,
+    StoreFullError,
+)
+from state.space import REMEDY
 
 T = TypeVar("T")
 
@@ -52,6 +59,7 @@ def is_cancelled() -> bool:
 
 
 LEASE_EXISTS: Final = "lease already exists"
+_FULL: Final = "database space exceeded"
 _NEVER_DONE: Final = ("etcdserver: no leader", "etcdserver: too many requests")
 """Texts that etcd gives only before it proposes."""
 _REFUSALS: Final = frozenset(
@@ -83,9 +91,12 @@ def judge(what: str, error: grpc.aio.AioRpcError | BrokenStreamError) -> Verdict
         raise FutureRevisionError(f"etcd {what}: {details}") from error
     if "lease not found" in details:
         raise LeaseGoneError(f"etcd {what}: the lease has ended: grant a new one") from error
+    if _FULL in details:
+        # Not proof that it was not done: a member says so, too, of what it has just written when
+        # it came to its quota by that.
+        raise StoreFullError(f"etcd {what}: {details}; {REMEDY}") from error
     if code in _REFUSALS:
-        way_out = "; compact, defragment, then disarm the alarm" if "space" in details else ""
-        raise RejectedError(f"etcd {what} refused: {details}{way_out}") from error
+        raise RejectedError(f"etcd {what} refused: {details}") from error
     return Verdict.UNKNOWN
 
 

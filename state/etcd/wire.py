@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from state.etcdpb import rpc_pb2 as pb
 from state.raw import Change, KeyValue
+from state.space import Space
 from state.store import (
     Absent,
     Compare,
@@ -150,3 +151,13 @@ def _response(response: pb.ResponseOp, revision: int) -> Response:
             return _result(response.response_txn, revision)
         case _:
             return PutDone()
+
+
+def space(reply: pb.StatusResponse) -> Space:
+    """Return how full a member says that it is."""
+    return Space(
+        size_bytes=reply.db_size,
+        used_bytes=reply.db_size_in_use,
+        quota_bytes=reply.db_size_quota,
+        is_full=any("NOSPACE" in each for each in reply.errors),
+    )

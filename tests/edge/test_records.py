@@ -47,6 +47,31 @@ async def test_a_write_whose_outcome_is_unknown_is_asked_for_until_it_is_known(
 
 
 @in_virtual_time
+async def test_what_a_full_store_refuses_is_asked_for_until_there_is_room() -> None:
+    records, store, clock = _records()
+    at = clock.now()
+    store.inner.is_full = True
+    creating = asyncio.create_task(records.write(lambda _, __: created(PLACE, at)))
+    await asyncio.sleep(5.0)
+    assert not creating.done()
+    store.inner.is_full = False
+    assert isinstance(await creating, Landed)
+    # Nor is an end given up: nobody would ever know how that call ended.
+    store.inner.is_full = True
+    ending = Ending(outcome=Outcome.LOST, cause="x")
+    ends = asyncio.create_task(
+        records.end(
+            lambda held, _: ended(held, ending, WITHDRAWN, at) if held else None, PLACE.holder
+        )
+    )
+    await asyncio.sleep(5.0)
+    assert not ends.done()
+    store.inner.is_full = False
+    assert isinstance(await ends, Landed)
+    assert (await store.range(keys.ended(PLACE.call))).records
+
+
+@in_virtual_time
 async def test_writes_land_in_the_order_in_which_they_were_asked_for() -> None:
     records, store, clock = _records()
     store.latency_s = 0.1

@@ -141,12 +141,14 @@ class Cluster:
     authority: Authority
     tls: Tls
     servers: list[Server] = field(default_factory=list)
+    quota_bytes: int = 0
+    """0: etcd's own default."""
 
     @classmethod
-    def make(cls, directory: Path, size: int = 3) -> Cluster:
+    def make(cls, directory: Path, size: int = 3, *, quota_bytes: int = 0) -> Cluster:
         """Lay out a cluster; `start` starts it."""
         authority = Authority(directory)
-        cluster = cls(directory, authority, authority.issue("cert"))
+        cluster = cls(directory, authority, authority.issue("cert"), quota_bytes=quota_bytes)
         ports = free_ports(3 * size)
         for number in range(size):
             client, peer, metrics = ports[3 * number : 3 * number + 3]
@@ -182,6 +184,7 @@ class Cluster:
                     *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
                     *("--listen-metrics-urls", f"http://{HOST}:{server.metrics_port}"),
                     *("--initial-cluster", peers, "--logger", "zap", "--log-level", "warn"),
+                    *("--quota-backend-bytes", str(self.quota_bytes)),
                     *("--client-cert-auth", "--trusted-ca-file", str(tls.ca)),
                     *("--cert-file", str(tls.cert), "--key-file", str(tls.key)),
                     *("--peer-client-cert-auth", "--peer-trusted-ca-file", str(tls.ca)),
