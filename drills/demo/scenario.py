@@ -261,7 +261,10 @@ def _calls(dice: Dice, count: int, coming: Coming) -> tuple[PlannedCall, ...]:
             number=f"1555020{coming.numbers_from + index:04d}",
             did=queues[index].did,
             queue=queues[index].id,
-            at_s=round(_at_s(index + dice.between(-0.4, 0.4, "at", index), coming) + 0.1, 3),
+            # The first is drawn before the traffic begins where calls are few: nobody can call then.
+            at_s=round(
+                max(0.0, _at_s(index + dice.between(-0.4, 0.4, "at", index), coming) + 0.1), 3
+            ),
             first_site=sites[index],
             dialler=diallers[index],
             behaviour=behaviours[index],

@@ -53,6 +53,15 @@ def test_calls_come_in_order_several_a_second(scenario: Scenario) -> None:
     assert 3 <= len(starts) / starts[-1] <= 5
 
 
+@pytest.mark.parametrize("calls_per_s", [0.5, 2.5, 4.0, 25.0])
+def test_nobody_calls_before_the_traffic_begins_however_fast_calls_come(calls_per_s: float) -> None:
+    coming = Coming(calls_per_s=calls_per_s)
+    for seed in range(1, 60):
+        starts = [call.at_s for call in plan(seed=seed, calls=24, coming=coming).calls]
+        assert starts == sorted(starts)
+        assert starts[0] >= 0, f"seed {seed}"
+
+
 def test_the_kill_comes_when_half_of_the_calls_have_been_placed(scenario: Scenario) -> None:
     placed = sum(1 for call in scenario.calls if call.at_s < scenario.kill_at_s)
     assert placed == len(scenario.calls) // 2

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from drills.demo.reports import End
 from drills.demo.scenario import Behaviour, Dialler
 from drills.demo.sipp_log import injection, parse, reports
@@ -34,6 +36,13 @@ def test_a_call_that_the_agent_ends_is_read_step_by_step() -> None:
     assert report.end is End.FAR_END
     assert report.reason == 'everline;text="agent_hung_up"'
     assert report.sent is None
+
+
+def test_no_call_waits_for_less_than_a_millisecond() -> None:
+    first = replace(invented.SCENARIO.calls[0], at_s=-0.049)
+    second = replace(first, at_s=0.0)
+    _, *lines = injection([first, second]).splitlines()
+    assert [line.split(";")[3] for line in lines] == ["1", "1"]
 
 
 def test_each_way_to_end_is_told_apart() -> None:
