@@ -216,6 +216,8 @@ def sipp_command(  # noqa: PLR0913 - what is said on its command line
         *("-inf", "calls.csv", "-m", str(calls), "-r", "1000", "-l", "10000"),
         # An edge's next life asks after each dialog that it takes up: OPTIONS is answered 200.
         "-aa",
+        # What comes while it is about to answer something else is said again, and not the end.
+        *("-default_behaviors", "all,-abortunexp"),
         *("-nostdin", "-trace_logs", "-log_file", str(log)),
         *("-trace_err", "-error_file", str(log.with_name("sipp-errors.log"))),
     )

@@ -261,7 +261,7 @@ def _calls(dice: Dice, count: int, coming: Coming) -> tuple[PlannedCall, ...]:
             number=f"1555020{coming.numbers_from + index:04d}",
             did=queues[index].did,
             queue=queues[index].id,
-            # The first is drawn before the traffic begins where calls are few: nobody can call then.
+            # Where calls are few the first is drawn before the traffic begins.
             at_s=round(
                 max(0.0, _at_s(index + dice.between(-0.4, 0.4, "at", index), coming) + 0.1), 3
             ),

@@ -35,15 +35,12 @@ _ENDS = {
 }
 
 
-LEAST_PAUSE_MS = 1
-"""SIPp takes a pause that is negative for one of 24 days, and may take none for one without end."""
-
-
 def injection(calls: Iterable[PlannedCall]) -> str:
     """Return the injection file: one line a call, times from SIPp's start."""
     lines = ["SEQUENTIAL"]
     for call in calls:
-        start_ms = max(LEAST_PAUSE_MS, round(call.at_s * 1000))
+        # SIPp takes a pause that is negative for one of 24 days.
+        start_ms = max(0, round(call.at_s * 1000))
         lines.append(f"{call.number};{call.did};{call.first_site};{start_ms};{call.behaviour}")
     return "\n".join(lines) + "\n"
 
