@@ -170,7 +170,7 @@ def _leaving(call: Call) -> wr.Leaving | None:
 
 def caller_over(call: Call, event: ev.CallerEnded, _now: Now) -> Step:
     """Note the end of the caller's leg. An agent's goodbye that did not reach them is a loss."""
-    verdict = call.verdict
+    verdict = _said_after_all(call, event, CALLER_HUNG_UP)
     is_unheard = event.by in {By.FAULT, By.UNHEARD}
     if is_unheard and verdict is not None and verdict.cause == AGENT_HUNG_UP:
         verdict = replace(verdict, outcome=Outcome.LOST, cause="caller_unreachable")
@@ -193,7 +193,25 @@ def claimed_ending(call: Call, _event: ev.Claimed, _now: Now) -> Step:
 
 def agent_over(call: Call, event: ev.AgentRejected | ev.AgentEnded, _now: Now) -> Step:
     """Note the end of an agent's leg that we gave up."""
+    if isinstance(event, ev.AgentEnded):
+        call = replace(call, verdict=_said_after_all(call, event, AGENT_HUNG_UP))
     return parts.leg_over(call, event.attempt)
+
+
+def _said_after_all(
+    call: Call, event: ev.CallerEnded | ev.AgentEnded, cause: str
+) -> Verdict | None:
+    """Return the verdict on a call once a goodbye has come that crossed ours.
+
+    That both had left was a guess, and a loss because nobody had heard them say so. Now somebody
+    has, and answers: the first to come has ended the call. Any other end stands as we know it.
+    """
+    verdict = call.verdict
+    if verdict is None or verdict.cause != BOTH_SILENT or event.by is not By.BOTH:
+        return verdict
+    if call.is_close_asked:
+        return verdict
+    return replace(verdict, outcome=Outcome.ANSWERED, cause=cause)
 
 
 def release_timeout(call: Call, _event: ev.ReleaseTimeout, _now: Now) -> Step:

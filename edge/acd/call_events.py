@@ -34,6 +34,8 @@ class By(StrEnum):
     """They hung up, or cancelled."""
     US = "us"
     """We ended it, and it is over."""
+    BOTH = "both"
+    """We had said goodbye, and theirs came before they had answered ours."""
     UNHEARD = "unheard"
     """They were gone when we asked, or said goodbye: if they had hung up, nobody has heard it."""
     FAULT = "fault"

@@ -19,6 +19,8 @@ _GONE = "gone"
 
 def _by(event: sip.Ended) -> By:
     """Return whose doing it was. Somebody who was gone already has told us nothing."""
+    if event.by is sip.EndedBy.LOCAL and event.cause == sip.CROSSED:
+        return By.BOTH
     is_gone = event.cause == _GONE and event.by is not sip.EndedBy.FAULT
     return By.UNHEARD if is_gone else _BY[event.by]
 

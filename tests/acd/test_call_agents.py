@@ -98,6 +98,62 @@ def test_a_talk_of_which_both_are_gone_is_lost_and_nobody_waits_or_is_kept() -> 
     assert stage.outcome == (Outcome.LOST, "both_silent")
 
 
+def _both_silent() -> Stage:
+    stage = at(State.CONNECTED)
+    stage.settle()
+    stage.deliver(ev.AgentSilent(attempt=FIRST, is_caller_silent=True))
+    stage.write()
+    return stage
+
+
+def test_a_goodbye_of_the_caller_that_comes_after_all_was_one_that_ended_the_talk() -> None:
+    stage = _both_silent()
+    stage.caller_ends(By.BOTH)
+    stage.agent_ends(FIRST, By.BOTH)
+    stage.settle()
+    stage.check_ended()
+    assert stage.outcome == (Outcome.ANSWERED, "caller_hung_up")
+
+
+@pytest.mark.parametrize(
+    ("caller", "outcome"),
+    [
+        (By.US, (Outcome.ANSWERED, "agent_hung_up")),
+        (By.BOTH, (Outcome.ANSWERED, "agent_hung_up")),
+        (By.FAULT, (Outcome.LOST, "caller_unreachable")),
+        (By.UNHEARD, (Outcome.LOST, "caller_unreachable")),
+    ],
+)
+def test_a_goodbye_of_the_agent_that_comes_after_all_counts_if_the_caller_hears_ours(
+    caller: By, outcome: tuple[Outcome, str]
+) -> None:
+    stage = _both_silent()
+    stage.agent_ends(FIRST, By.BOTH)
+    stage.caller_ends(caller)
+    stage.settle()
+    stage.check_ended()
+    assert stage.outcome == outcome
+
+
+def test_a_talk_of_which_nobody_has_said_goodbye_stays_lost() -> None:
+    stage = _both_silent()
+    stage.agent_ends(FIRST, By.US)
+    stage.caller_ends(By.US)
+    stage.settle()
+    stage.check_ended()
+    assert stage.outcome == (Outcome.LOST, "both_silent")
+
+
+def test_a_goodbye_that_crosses_ours_changes_nothing_where_we_know_how_it_ended() -> None:
+    stage = at(State.CONNECTED)
+    stage.deliver(ev.MediaLost(cause="media_lost"))
+    stage.caller_ends(By.BOTH)
+    stage.agent_ends(FIRST, By.BOTH)
+    stage.settle()
+    stage.check_ended()
+    assert stage.outcome == (Outcome.LOST, "media_lost")
+
+
 def test_an_agent_who_is_silent_is_no_news_unless_they_talk() -> None:
     for state in (State.QUEUED, State.RINGING, State.JOINING):
         stage = at(state)

@@ -299,9 +299,11 @@ class FakeTelephony(Telephony):
             self._take(sip.Cancelled(leg=leg, reason=""))
         elif held.state in {S.ANSWERED, S.UP, S.ENDING}:
             self._forget(held)
-            by = EndedBy.LOCAL if held.state is S.ENDING else EndedBy.REMOTE
+            by, cause = EndedBy.REMOTE, "bye"
+            if held.state is S.ENDING:
+                by, cause = EndedBy.LOCAL, sip.CROSSED
             goodbye = TransactionId(f"bye-{leg}")
-            self._take(sip.Ended(leg=leg, by=by, cause="bye", goodbye=goodbye))
+            self._take(sip.Ended(leg=leg, by=by, cause=cause, goodbye=goodbye))
 
     def say_goodbye_again(self, sip_call_id: str) -> int:
         """Let a BYE come that a former life has not answered; return the answer."""

@@ -98,6 +98,21 @@ async def test_two_who_have_left_unheard_are_told_goodbye_and_nobody_is_rung_for
         assert not await made.left()
 
 
+@in_virtual_time
+async def test_goodbyes_that_come_when_the_dead_site_wakes_up_have_ended_the_call() -> None:
+    """They were said seconds before ours: whoever said them is answered 200."""
+    async with center(edges=("a1", "b1")) as made:
+        a1 = made.edges["a1"]
+        theirs, ours = await _talking_to_b(made, a1)
+        a1.unreachable = BOTH
+        await until(lambda: not a1.snapshot.offers, "the agent is free", within_s=SILENT_S + 3)
+        a1.sip.hang_up(theirs)
+        a1.sip.hang_up(ours)
+        record = await made.record(a1, theirs)
+        assert (record.outcome, record.cause) == (Outcome.ANSWERED, "caller_hung_up")
+        assert not await made.left()
+
+
 @pytest.mark.parametrize("why", ["they speak", "their site lives", "they are muted"])
 @in_virtual_time
 async def test_a_caller_who_may_be_there_is_served_anew(why: str) -> None:
