@@ -25,7 +25,11 @@ GAVE_UP_MS = 2000
 DEAF_MS = 4000
 """A caller who cannot listen, and whose agent does not say: an edge's next life is quicker."""
 ALONE_MS = 8000
-"""Goodbyes that cross are answered within the 4 s after which they count as late."""
+"""For so long an edge says goodbye to somebody; who has not heard it by then is lost."""
+HOLD_MS = 400
+"""For so long an edge that has heard a goodbye waits with its answer, at most."""
+SOUNDS_PER_S = 25
+"""Half of the packets that come of music, or of somebody who talks."""
 
 Report = CallerReport | AgentReport
 
@@ -33,17 +37,19 @@ Report = CallerReport | AgentReport
 def caller_ended_nothing(caller: CallerReport, agent: AgentReport | None) -> bool:
     """Tell whether the call was over when its caller hung up, because something was broken.
 
-    A goodbye that meets one which neither of the two has said came too late.
+    A goodbye that soon meets one which neither of the two has said came too late. One that has
+    waited for seconds stood before a proxy that did: its edge takes both for gone, if it lives.
     """
-    if caller.crossed and (agent is None or agent.end is not End.HUNG_UP or agent.crossed):
+    is_first = agent is None or agent.end is not End.HUNG_UP or agent.crossed
+    if caller.crossed and is_first and _waited_ms(caller) <= DEAF_MS:
         return True
     if agent is not None and _was_left_alone(caller, agent):
         return True
     if not _had_to_wait(caller, caller, agent):
         return False
     if caller.last_heard_ms is None and (agent is None or agent.last_heard_ms is None):
-        return caller.heard_nothing or _waited_ms(caller) > DEAF_MS
-    return _nobody_was_heard(caller, agent)
+        return caller.heard_nothing or (_waited_ms(caller) > DEAF_MS and not _was_played_to(caller))
+    return _nobody_was_heard(caller, agent, _bearable_ms(caller))
 
 
 def never_met(caller: CallerReport, agent: AgentReport | None) -> bool:
@@ -59,17 +65,37 @@ def never_met(caller: CallerReport, agent: AgentReport | None) -> bool:
 
 
 def agent_ended_nothing(caller: CallerReport, agent: AgentReport) -> bool:
-    """Tell whether the call was over when its agent hung up, because something was broken."""
-    if agent.crossed and caller.end is not End.HUNG_UP:
+    """Tell whether the call was over when its agent hung up, because something was broken.
+
+    Or whether the caller, who has not hung up, was told too late to have heard it by our word.
+    """
+    if caller.end is End.FAR_END and _is_too_late(caller, agent):
         return True
-    return _had_to_wait(agent, caller, agent) and _nobody_was_heard(caller, agent)
+    if agent.crossed and caller.end is not End.HUNG_UP and _waited_ms(agent) <= DEAF_MS:
+        return True
+    if not _had_to_wait(agent, caller, agent):
+        return False
+    return _nobody_was_heard(caller, agent, _bearable_ms(agent))
+
+
+def _is_too_late(caller: CallerReport, agent: AgentReport) -> bool:
+    """Tell whether the agent's goodbye, from when their edge had it, took too long to the caller.
+
+    The edge has it when it is said, or just before it is answered: a proxy may have stood still.
+    """
+    if agent.hung_up_ms is None or caller.ended_ms is None:
+        return False
+    had_ms = agent.hung_up_ms
+    if agent.end is End.HUNG_UP and agent.ended_ms is not None:
+        had_ms = max(had_ms, agent.ended_ms - HOLD_MS)
+    return caller.ended_ms - had_ms > ALONE_MS
 
 
 def _was_left_alone(caller: CallerReport, agent: AgentReport) -> bool:
     """Tell whether the caller, who cannot listen, stayed on after the agent had given up."""
     if agent.hung_up_ms is None or caller.ended_ms is None:
         return False
-    if caller.ended_ms - agent.hung_up_ms > ALONE_MS:
+    if _is_too_late(caller, agent):
         return True
     before_ms = (caller.hung_up_ms or caller.ended_ms) - agent.hung_up_ms
     return before_ms > GAVE_UP_MS and agent_ended_nothing(caller, agent)
@@ -90,21 +116,31 @@ def _waited_ms(report: Report) -> int:
     return report.ended_ms - report.hung_up_ms
 
 
-def _nobody_was_heard(caller: CallerReport, agent: AgentReport | None) -> bool:
+def _was_played_to(caller: CallerReport) -> bool:
+    """Tell whether the caller's music went on until their goodbye was answered."""
+    return caller.packets_after * 1000 > SOUNDS_PER_S * _waited_ms(caller)
+
+
+def _bearable_ms(report: Report) -> int:
+    """Return which silence is no sign yet. After a long wait it is clear that something broke."""
+    return GAP_MS if _waited_ms(report) > ALONE_MS else SILENT_MS
+
+
+def _nobody_was_heard(caller: CallerReport, agent: AgentReport | None, bearable_ms: int) -> bool:
     """Tell whether one of them heard nothing for long, though the other had not hung up."""
-    if _is_deaf_to(caller, agent):
+    if _is_deaf_to(caller, agent, bearable_ms):
         return True
-    return agent is not None and _is_deaf_to(agent, caller)
+    return agent is not None and _is_deaf_to(agent, caller, bearable_ms)
 
 
-def _is_deaf_to(one: Report, other: Report | None) -> bool:
+def _is_deaf_to(one: Report, other: Report | None, bearable_ms: int) -> bool:
     known = [each for each in (one.ended_ms, *_spoke_until_ms(other)) if each is not None]
     if one.last_heard_ms is None or not known:
         return False
     if one.hung_up_ms is not None and _is_echo(other):
         # Who hangs up says nothing more that could be echoed; until then they had to hear it.
         return min(one.hung_up_ms, *known) - one.last_heard_ms > GAP_MS
-    return min(known) - one.last_heard_ms > SILENT_MS
+    return min(known) - one.last_heard_ms > bearable_ms
 
 
 def _spoke_until_ms(other: Report | None) -> tuple[int | None, ...]:

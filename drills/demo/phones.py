@@ -54,6 +54,8 @@ class Line(msgspec.Struct, kw_only=True):
     longest_gap_s: float = 0.0
     gap_from_ms: int | None = None
     hung_up_ms: int | None = None
+    packets_received: int = 0
+    packets_at_goodbye: int | None = None
     crossed: bool = False
     ended_ms: int | None = None
     held: int = 0
@@ -186,6 +188,9 @@ def _caller_report(line: Line, *, heard_nothing: bool) -> CallerReport:
         last_heard_ms=_last_heard_ms(line),
         crossed=line.crossed,
         heard_nothing=heard_nothing,
+        packets_after=0
+        if line.packets_at_goodbye is None
+        else line.packets_received - line.packets_at_goodbye,
     )
 
 

@@ -71,6 +71,8 @@ class CallerReport(Struct, frozen=True, kw_only=True):
     """Its goodbye met one of the other side."""
     heard_nothing: bool = False
     """It hung up because nothing came any more, not even music."""
+    packets_after: int = 0
+    """How many packets of sound, of any kind, came after it had put the phone down."""
 
 
 class AgentReport(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,12 @@ def summary_of(phone: str, role: Role, sip_call_id: str) -> Summary:
     return Summary(phone=phone, role=role, sip_call_id=sip_call_id)
 
 
+def put_down(summary: Summary, stream: RtpStream, at_ms: int) -> None:
+    """Enter that its owner has put the phone down, and what had come until then."""
+    summary.hung_up_ms = at_ms
+    summary.packets_at_goodbye = stream.received
+
+
 def count(summary: Summary, stream: RtpStream, *, wall_ms: int, now_s: float) -> None:
     """Enter what was heard and sent; both clocks say now, `now_s` the event loop's."""
     listener = stream.listener

@@ -18,7 +18,7 @@ from msgspec import Struct
 from custody import g711
 from edge.media.errors import SdpError
 from edge.phone import tones
-from edge.phone.books import count, how_of
+from edge.phone.books import count, how_of, put_down
 from edge.phone.line import Line
 from edge.phone.report import How, Report, Summary
 from edge.phone.rtp import RtpClock, RtpStream
@@ -361,7 +361,7 @@ class Call:
             return
         self._why_we_end = cause
         self.stream.pause()
-        self.summary.hung_up_ms = self.tell("hanging_up", cause=cause)
+        put_down(self.summary, self.stream, self.tell("hanging_up", cause=cause))
         if self.summary.answered_ms is None:
             self.line.do(lambda stack, now: stack.cancel(self.leg, now))
         else:

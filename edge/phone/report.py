@@ -82,6 +82,8 @@ class Summary(msgspec.Struct, kw_only=True, omit_defaults=False):
     """When its last one was."""
     hung_up_ms: int | None = None
     """When its owner put the phone down; the other side may take long to hear of it, or never."""
+    packets_at_goodbye: int | None = None
+    """How many had been received by then."""
     crossed: bool = False
     """Its owner's goodbye met one of the other side: somebody had ended the call before."""
     ended_ms: int = 0

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from drills.demo.cut_off import GAP_MS, GAVE_UP_MS, SILENT_MS
+from drills.demo.cut_off import ALONE_MS, GAP_MS, SILENT_MS
 from drills.demo.ledger import Audio, outcome_by_people
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler
@@ -206,10 +206,9 @@ def test_with_the_relay_gone_every_goodbye_is_lost(
     """Unless both had said it before either could notice."""
     told = caller(caller_hangs_up, back, 0)
     by_agent = agent(agent_hangs_up, back + NEXT, 0)
-    could_notice = max(caller_hangs_up, agent_hangs_up) > SILENT_MS
+    bearable = GAP_MS if back - caller_hangs_up > ALONE_MS else SILENT_MS
+    could_notice = max(caller_hangs_up, agent_hangs_up) > bearable
     due = Outcome.LOST if could_notice else Outcome.ANSWERED
-    if back - agent_hangs_up > 4 * GAVE_UP_MS:
-        due = Outcome.LOST
     assert outcome_by_people(told, by_agent, GOOD) is due
 
 
@@ -225,7 +224,7 @@ def test_of_a_caller_who_cannot_listen_the_agents_ear_tells_until_they_hang_up(
     assert outcome_by_people(told, agent(agent_hangs_up, back, 0), GOOD) is due
 
 
-@given(caller_hangs_up=hang_ups, agent_hangs_up=hang_ups, back=st.integers(4700, 7900))
+@given(caller_hangs_up=hang_ups, agent_hangs_up=hang_ups, back=st.integers(4700, 16_000))
 def test_with_the_relay_alive_every_goodbye_ends_the_call(
     caller_hangs_up: int, agent_hangs_up: int, back: int
 ) -> None:
@@ -272,3 +271,57 @@ def test_an_agent_s_goodbye_that_meets_one_which_their_caller_has_not_said_came_
     by_agent = agent(890, 910, 880)
     assert outcome_by_people(told, by_agent, GOOD) is Outcome.ANSWERED
     assert outcome_by_people(told, replace(by_agent, crossed=True), GOOD) is Outcome.LOST
+
+
+SEEN = replace(
+    CALLER,
+    hung_up_ms=T0 + 10_907,
+    ended_ms=T0 + 15_137,
+    last_heard_ms=T0 + 6907,
+    crossed=True,
+)
+"""Both came by the frozen site and were served at another (seed 2 of `site_frozen`)."""
+THEIR_AGENT = replace(
+    AGENT, hung_up_ms=T0 + 6907, ended_ms=T0 + 15_121, last_heard_ms=T0 + 10_904, end=End.HUNG_UP
+)
+
+
+def test_goodbyes_that_a_frozen_proxy_passes_on_when_it_wakes_up_have_ended_the_call() -> None:
+    assert outcome_by_people(SEEN, THEIR_AGENT, GOOD) is Outcome.ANSWERED
+
+
+@pytest.mark.parametrize("is_crossed", [False, True])
+def test_an_edge_that_took_both_for_gone_is_told_otherwise_by_their_goodbyes(
+    is_crossed: bool,  # noqa: FBT001
+) -> None:
+    told = replace(SEEN, hung_up_ms=T0 + 1000, ended_ms=T0 + 14_000, last_heard_ms=T0 + 4000)
+    by_agent = replace(
+        THEIR_AGENT,
+        hung_up_ms=T0 + 4000,
+        ended_ms=T0 + 14_010,
+        last_heard_ms=T0 + 1000,
+        crossed=is_crossed,
+    )
+    assert outcome_by_people(told, by_agent, GOOD) is Outcome.ANSWERED
+
+
+@pytest.mark.parametrize(
+    ("heard_after_ms", "outcome"), [(7800, Outcome.ANSWERED), (8300, Outcome.LOST)]
+)
+def test_an_agent_s_goodbye_counts_if_the_caller_hears_it_while_their_edge_says_it(
+    heard_after_ms: int, outcome: Outcome
+) -> None:
+    """The caller's proxy stands still; the agent's does not."""
+    told = replace(caller(0, heard_after_ms, 0), end=End.FAR_END, hung_up_ms=None)
+    assert outcome_by_people(told, agent(0, 400, 0), GOOD) is outcome
+
+
+@pytest.mark.parametrize(
+    ("packets", "outcome"), [(450, Outcome.ABANDONED), (40, Outcome.LOST), (0, Outcome.LOST)]
+)
+def test_who_leaves_their_music_has_left_a_call_that_stands_however_late_that_is_known(
+    packets: int, outcome: Outcome
+) -> None:
+    """A site that was frozen itself has a few to send when it wakes up."""
+    told = replace(caller(0, 9000, 0), last_heard_ms=None, joined_ms=None, packets_after=packets)
+    assert outcome_by_people(told, None, None) is outcome
