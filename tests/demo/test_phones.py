@@ -48,6 +48,12 @@ def test_a_callers_summary_becomes_a_report() -> None:
     assert report.held
 
 
+def test_a_report_says_how_much_sound_came_after_the_phone_was_put_down() -> None:
+    (caller,) = phones.caller_reports([line(packets_received=700, packets_at_goodbye=250)])
+    (other,) = phones.caller_reports([line(packets_received=700)])
+    assert (caller.packets_after, other.packets_after) == (450, 0)
+
+
 def test_a_report_says_when_the_phone_was_put_down_and_who_was_heard_last() -> None:
     ends = {"hung_up_ms": 4000, "last_heard_ms": 3900, "crossed": True}
     (caller,) = phones.caller_reports([line(**ends)])

@@ -242,6 +242,8 @@ async def test_agent_who_has_hung_up_on_a_vanished_caller_takes_the_next_call_at
     caller, agent = await phones.call("c1"), await phones.call("alba")
     assert caller["sip_call_id"] == agent["sip_call_id"]
     assert agent["hung_up_ms"] is None
+    assert agent["packets_at_goodbye"] is None
+    assert 0 < caller["packets_at_goodbye"] <= caller["packets_received"]
     await phones.fleet.stop()
     unheard = phones.events("call", "alba")[1]
     assert (unheard["how"], unheard["hung_up_ms"]) == ("unheard", hung_up["wall_ms"])
