@@ -33,12 +33,13 @@ from loadtests.load.center import DID, QUEUE, VOLUME_DID, Center, CenterError
 from loadtests.load.figures import Limits, LimitsError, TableRow, read_limits
 from loadtests.load.logs import Logs
 from loadtests.load.page import with_verdict
-from loadtests.load.plan import ENVIRONMENT, SAID, Plan, Request, SiteRef
+from loadtests.load.plan import ENVIRONMENT, RAN, ROWS, SAID, Plan, Request, SiteRef
+from loadtests.load.ran import Ran, log_lines, why_incomplete
 from loadtests.load.report import Report
 
 LIMITS: Final = Path(__file__).with_name("limits")
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
-ROWS, PROGRESS, PAGE = "rows.json", "progress.json", "page.html"
+PROGRESS, PAGE = "progress.json", "page.html"
 TELL_S: Final = 2.0
 SAMPLES: Final = 60
 """So often the processes are looked at over a load, and once in five seconds at least."""
@@ -251,7 +252,6 @@ async def _people(plan: Plan, file: Path) -> None:
     """Run Locust: a master and its workers; return when all are over."""
     tell("step", what=f"{plan.request.shape}: {plan.request.seconds:g} s")
     port = _free_port()
-    began_s = asyncio.get_running_loop().time()
     programs = [await _locust(plan, file, "master", *_master(plan, port))]
     try:
         for number in range(plan.request.workers):
@@ -272,17 +272,22 @@ async def _people(plan: Plan, file: Path) -> None:
             if program.returncode is None:
                 program.kill()
                 await program.wait()
-    took_s = asyncio.get_running_loop().time() - began_s
-    if not (plan.folder / ROWS).exists() or took_s < plan.request.seconds:
-        what = f"Locust ended after {took_s:.0f} of {plan.request.seconds:g} s; it says:"
-        raise LoadError(f"{what}\n{_last_words(plan.folder)}")
+    why = why_incomplete(await asyncio.to_thread(_ran, plan.folder), plan.request.seconds)
+    if why is not None:
+        raise LoadError(f"{why}; it says:\n{_last_words(plan.folder)}")
+
+
+def _ran(folder: Path) -> Ran | None:
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((folder / RAN).read_bytes(), type=Ran)
+    return None
 
 
 def _last_words(folder: Path) -> str:
     """Return the ends of the logs of Locust's processes."""
     told = []
     for log in sorted(folder.glob("locust-*.log")):
-        lines = log.read_text(errors="replace").splitlines()
+        lines = log_lines(log.read_text(errors="replace"))
         told += [f"{log.stem}: {line}" for line in lines[-LAST_LINES:]]
     return "\n".join(told)
 

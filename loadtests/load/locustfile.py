@@ -28,7 +28,8 @@ from loadtests.load.people.around import READY, around, close, enter
 from loadtests.load.people.caller import Caller  # noqa: F401 - Locust looks for users here
 from loadtests.load.people.engineer import Engineer
 from loadtests.load.people.manager import Manager
-from loadtests.load.plan import ENVIRONMENT, read_plan
+from loadtests.load.plan import ENVIRONMENT, RAN, ROWS, read_plan
+from loadtests.load.ran import Ran
 from loadtests.load.shapes import callers
 from loadtests.load.volume import Volume
 
@@ -37,7 +38,6 @@ SPAWN_PER_S: Final = 50
 PROGRESS_S: Final = 1.0
 ENDS_WITHIN_S: Final = 75.0
 """How long calls that are under way may take to their end: longer than callers have patience."""
-ROWS: Final = "rows.json"
 PROGRESS: Final = "progress.json"
 
 runners.HEARTBEAT_LIVENESS = 30
@@ -56,6 +56,10 @@ class Shape(LoadTestShape):
     """
 
     _has_begun = False
+    at_s = 0.0
+    """How far it is."""
+    stood_still_s = 0.0
+    workers_lost = 0
 
     def tick(self) -> tuple[int, float] | None:
         """Return how many there are to be now; None: it is over."""
@@ -69,6 +73,10 @@ class Shape(LoadTestShape):
                 for due_s, fault in PLAN.faults:
                     gevent.spawn_later(due_s, break_something, self.runner.environment, fault)
         at_s: float = self.get_run_time()  # type: ignore[no-untyped-call]
+        self.stood_still_s = max(self.stood_still_s, at_s - self.at_s)
+        self.at_s = at_s
+        if isinstance(self.runner, MasterRunner):
+            self.workers_lost = max(self.workers_lost, len(self.runner.clients.missing))
         now = callers(PLAN.request, at_s)
         if now is None:
             has_time = at_s < PLAN.request.seconds + ENDS_WITHIN_S
@@ -109,6 +117,14 @@ def finish(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - Locust
     if isinstance(environment.runner, MasterRunner):
         rows = msgspec.json.encode(tuple(table_rows(environment)))
         (PLAN.folder / ROWS).write_bytes(rows)
+        shape = environment.shape_class
+        if isinstance(shape, Shape):
+            ran = Ran(
+                ran_s=shape.at_s,
+                stood_still_s=shape.stood_still_s,
+                workers_lost=shape.workers_lost,
+            )
+            (PLAN.folder / RAN).write_bytes(msgspec.json.encode(ran))
 
 
 def tell_progress(runner: Runner) -> None:

@@ -16,6 +16,8 @@ MOST_SIPP_PER_S = 100.0
 LEAST_S = 5.0
 SAID = "said"
 """Begins the name of a file with what telephones have said of their calls' ends."""
+ROWS, RAN = "rows.json", "ran.json"
+"""What the master leaves: Locust's tables, and how long it ran."""
 ENVIRONMENT = "EVERLINE_LOAD"
 """Names the file with the plan, for Locust's processes."""
 
