@@ -45,7 +45,7 @@ def why_incomplete(ran: Ran | None, seconds: float) -> str | None:
 
 
 def log_lines(text: str) -> list[str]:
-    """Return the lines of Locust's log and of tracebacks, without the tables it writes among them."""
+    """Return the lines of Locust's log, and of tracebacks, without its tables."""
     found: list[str] = []
     is_traceback = False
     for line in text.splitlines():
