@@ -26,6 +26,7 @@ from edge.media.errors import (
     MediaRefused,
     MediaUnavailable,
     SdpError,
+    UnknownCall,
 )
 from edge.media.facing import standing_answer
 from edge.media.pinned import is_served
@@ -375,7 +376,7 @@ def _failure(effect: MediaEffect, error: MediaError) -> ev.Event | None:  # noqa
             if isinstance(error, MediaExhausted):
                 return ev.MediaFailed(status=503, cause="no_media_ports")
             return ev.MediaFailed(status=503, cause="media_unavailable")
-        case fx.JoinMedia(attempt=attempt) if isinstance(error, SdpError):
+        case fx.JoinMedia(attempt=attempt) if _is_of_agent(error):
             return ev.AgentMediaRefused(attempt=attempt)
         case fx.Renegotiate(side=side) if not isinstance(error, MediaUnavailable):
             return ev.RenegotiationFailed(side=side)
@@ -386,3 +387,9 @@ def _failure(effect: MediaEffect, error: MediaError) -> ev.Event | None:  # noqa
             return None
         case _:
             return ev.MediaLost()
+
+
+def _is_of_agent(error: MediaError) -> bool:
+    """Tell whether it is the agent's answer that cannot be used: to us, or to the relay alone."""
+    is_refused = isinstance(error, MediaRefused) and not isinstance(error, UnknownCall)
+    return is_refused or isinstance(error, SdpError)

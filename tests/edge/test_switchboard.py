@@ -9,7 +9,7 @@ import pytest
 
 from edge.acd import call_effects as fx
 from edge.calls.media import CallMedia, Sounds
-from edge.media.errors import MediaRefused, MediaUnavailable, SdpError
+from edge.media.errors import MediaError, MediaRefused, MediaUnavailable, SdpError
 from edge.media.plan import AGENT, CALLER
 from edge.sip import events as sip
 from edge.sip.errors import LocalError
@@ -17,7 +17,7 @@ from edge.sip.events import EndedBy, LegId, TransactionId
 from state import keys
 from state.model import CallId, DidNumber, Outcome, QueueId
 from tests.edge.fake_telephony import AGENT_SDP, CALLER_SDP, S
-from tests.edge.stage import NOWHERE, SALES, Center, center
+from tests.edge.stage import NOWHERE, SALES, Center, center, everybody_leaves
 from tests.edge.troubled import TroubledMedia
 from tests.edge.virtual_time import in_virtual_time, settle, until
 
@@ -178,6 +178,27 @@ async def test_a_transfer_is_refused_at_once_even_if_the_leg_is_just_gone() -> N
         a1.sip.faults["refuse_refer"] = LocalError("gone")
         a1.switchboard.take(refer)
         assert a1.state_of(theirs) == "connected"
+
+
+@in_virtual_time
+@pytest.mark.parametrize("error", [SdpError("no audio"), MediaRefused("Failed to parse SDP")])
+async def test_a_caller_waits_on_whose_agents_answer_is_no_use_to_the_relay(
+    error: MediaError,
+) -> None:
+    async with center("ann", "bob") as made:
+        a1 = made.edges["a1"]
+        theirs = await a1.waiting()
+        await until(lambda: bool(a1.sip.rung("ann") or a1.sip.rung("bob")), "rung")
+        first = "ann" if a1.sip.rung("ann") else "bob"
+        a1.media.fails_with["join"] = error
+        a1.sip.pick_up(a1.sip.rung(first)[0])
+        await until(lambda: a1.sip.open[theirs].our_offer is not None, "told where the music is")
+        a1.sip.answer_ours(theirs)
+        a1.sip.pick_up(await a1.rung("bob" if first == "ann" else "ann"))
+        await until(lambda: a1.sip.open[theirs].our_offer is not None, "told where the agent is")
+        a1.sip.answer_ours(theirs)
+        assert a1.state_of(theirs) == "connected"
+        await everybody_leaves(made)
 
 
 @in_virtual_time

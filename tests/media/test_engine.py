@@ -453,6 +453,25 @@ async def test_each_refusal_has_its_error(
     assert await engine.calls() == ("known",)
 
 
+async def test_an_answer_without_a_place_is_refused_and_the_next_agent_is_joined(
+    engine: MediaEngine, people: Cast
+) -> None:
+    await wait_in_queue(engine, people.caller)
+    await engine.offer_to_agent("k", people.caller.sdp)
+    nowhere = b"".join(
+        line for line in people.agent.sdp.splitlines(keepends=True) if not line.startswith(b"c=")
+    )
+    assert audio(nowhere).port
+    with pytest.raises(MediaRefused) as refused:
+        await engine.join("k", nowhere)
+    assert not isinstance(refused.value, UnknownCall)
+    await engine.hold_caller("k", people.caller.sdp)
+    await engine.drop_agent("k")
+    await engine.play("k", PROMPTS / "music.wav", times=FOREVER)
+    await engine.offer_to_agent("k", people.caller.sdp)
+    await engine.join("k", people.agent.sdp)
+
+
 async def test_killed_rtpengine_is_reported_within_the_time_and_a_new_one_serves(
     server: Rtpengine, engine: MediaEngine, people: Cast
 ) -> None:
