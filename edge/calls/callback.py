@@ -58,7 +58,12 @@ class Callback:
         return self.stage is Stage.WAITING and self.records.held is not None
 
     def on_reserved(self, decision: Decision, token: Token) -> None:
-        """Dial: the agent is kept for this caller."""
+        """Dial: the agent is kept for this caller.
+
+        Unless they have called by themselves while the store was asked: its end frees the agent.
+        """
+        if self.stage is not Stage.WAITING:
+            return
         self.decision, self.token = decision, token
         self.stage = Stage.DIALLING
         self._dial(self)

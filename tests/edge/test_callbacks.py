@@ -45,6 +45,19 @@ TRUNK = Trunk(
 )
 
 
+LOST = Place(
+    call=keys.call_id_for("lost@carrier", "theirs"),
+    did=SALES,
+    caller=NUMBER,
+    place=1,
+    waited_s=3.0,
+    queue=QueueId("sales"),
+    call_back=RULES,
+    due_s=0.0,
+    was_sent_away=True,
+)
+
+
 @asynccontextmanager
 async def calling(
     *agents: str,
@@ -432,6 +445,29 @@ async def test_a_callback_that_another_edge_has_closed_leaves_nothing_at_the_rel
         await asyncio.sleep(3.0)
         assert not await a1.media.has(ticket.call)
         assert a1.switchboard.states() == {}
+
+
+@in_virtual_time
+async def test_who_calls_by_themselves_while_an_agent_is_being_kept_for_them_is_not_dialled() -> (
+    None
+):
+    async with calling(longest_wait_s=None) as made:
+        a1 = made.edges["a1"]
+        await made.put(keys.place(LOST.call), LOST)
+        await until(lambda: bool(a1.callbacks.stages()), "it waits in the line", within_s=30.0)
+        await settle()
+        a1.store.latency_s = 0.2
+        await made.agent("ann")
+        await asyncio.sleep(0.1)  # of the agent who is kept for them the edge hears in 0.3 s
+        theirs = a1.sip.arrive(SALES, caller=NUMBER)
+        await asyncio.sleep(2.0)
+        assert not [leg for leg in a1.sip.open.values() if "X-Everline-Dial" in leg.headers]
+        a1.store.latency_s = 0.0
+        a1.sip.acknowledge(theirs)
+        ours = await a1.rung("ann")
+        a1.sip.hang_up(theirs)
+        a1.sip.decline(ours)
+        await made.nothing_is_left()
 
 
 @in_virtual_time
