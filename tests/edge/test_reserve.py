@@ -13,7 +13,8 @@ from edge.acd.call_events import TurnedAway
 from edge.acd.relaxation import Effective, Queues, effective_now
 from edge.acd.reservation import created
 from edge.acd.silence import SILENT_S
-from edge.acd.token import Token
+from edge.acd.token import Token, token_of
+from edge.alone.store import SiteStore
 from edge.calls.records import CallRecords, Landed
 from edge.reserve import Reserver
 from edge.waiting import AloneTokens
@@ -48,6 +49,7 @@ from state.model import (
 from state.snapshot import Delta, Snapshot
 from state.store import Delete, Put
 from tests.acd.worlds import WALL_MS, World, skills, ticket
+from tests.edge.troubled import TroubledStore
 from tests.edge.virtual_time import LoopClock, in_virtual_time
 
 PATIENCE_S = 5.0
@@ -61,6 +63,7 @@ class Caller:
 
     records: CallRecords
     given: list[AgentId] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
     turned_away: list[tuple[Outcome, str]] = field(default_factory=list)
 
     @property
@@ -72,6 +75,7 @@ class Caller:
         """Note the agent."""
         assert token.revision > 0
         self.given.append(decision.winner)
+        self.tokens.append(token)
 
     def deliver(self, event: TurnedAway) -> None:
         """Note how the queue let the caller go."""
@@ -85,18 +89,20 @@ class Center:
         self.clock = clock
         self.store = MemoryStore(self.clock)
         self.mirror = Mirror(self.store, self.clock)
+        self.way = TroubledStore(self.store)
+        self.site = SiteStore(self.way, self.mirror, self.clock)
         self.callers: dict[CallId, Caller] = {}
         self.reserver = Reserver(
             edge=EDGE,
             clock=self.clock,
-            snapshot=lambda: self.mirror.snapshot,
+            snapshot=lambda: self.site.snapshot,
             unreachable=frozenset,
             call=self.callers.get,
             is_current=lambda: True,
             proof_age_s=lambda: self.mirror.age_s,
             alone=alone,
         )
-        self.mirror.subscribe(self._heard)
+        self.site.subscribe(self._heard)
 
     def _heard(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
         self.reserver.take(snapshot, deltas)
@@ -125,7 +131,7 @@ class Center:
     ) -> Caller:
         """Let a caller wait here, who asks for sales if not for something else."""
         place: Ticket = ticket(number, queue=queue, wants=wants, sales=level)
-        records = CallRecords(store=self.store, clock=self.clock, call=place.call)
+        records = CallRecords(store=self.site, clock=self.clock, call=place.call)
         caller = self.callers[place.call] = Caller(records=records)
         at = self.clock.now()
         assert isinstance(await records.write(lambda _, __: created(place, at)), Landed)
@@ -337,3 +343,38 @@ async def test_a_site_alone_keeps_no_agent_for_callers_of_sites_that_it_cannot_h
         assert not ours.given
         await asyncio.sleep(1.5)
         assert ours.given == ["ann"]
+
+
+class Gate:
+    """What is needed of a gate, once its site serves alone."""
+
+    site: SiteStore
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it does."""
+        return self.site.is_alone
+
+    async def token(self, agent: AgentId, snapshot: Snapshot) -> Token | None:
+        """Return the first token."""
+        _ = agent, snapshot
+        return Token(epoch=2, revision=1)
+
+
+@in_virtual_time
+async def test_a_reservation_that_nobody_knows_of_as_the_quorum_is_lost_is_made_anew_alone() -> (
+    None
+):
+    gate = Gate()
+    async with center("ann", clock=LoopClock(), alone=gate) as made:
+        gate.site = made.site
+        caller = await made.call(1)
+        made.way.loses_requests = 1
+        await asyncio.sleep(0.05)
+        assert not made.way.loses_requests, "it is asked again in a moment"
+        made.site.begin()
+        await asyncio.sleep(2.0)
+        assert caller.given == ["ann"]
+        assert caller.tokens == [Token(epoch=2, revision=1)]
+        (offer,) = made.site.snapshot.offers.values()
+        assert token_of(offer).is_alone
