@@ -187,6 +187,7 @@ class Assembly:
             held=self._held_by_calls,
             holds=self._holds,
             has_ack=self.switchboard.has_ack,
+            full_s=lambda: self.shared.space.full_s,
         )
         self.sisters = Sisters(
             edge=self.settings.edge,

@@ -41,6 +41,7 @@ class EdgeProcess:
         log.info("edge_started", sip=parts.settings.sip, has_recorder=has_recorder)
         running: dict[str, Coroutine[None, None, None]] = {
             "mirror": parts.shared.mirror.run(),
+            "space": parts.shared.space.run(),
             "alone": parts.alone.run(),
             "sisters": parts.sisters.run(),
             "life": parts.life.run(on_lease=parts.reserver.wake),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edge.alone.kept import Kept
+from edge.alone.space import SpaceWatch
 from edge.alone.store import SiteStore
 from edge.settings import Settings
 from state.clock import Clock
@@ -23,6 +24,7 @@ class SharedState:
         tls = Tls.of(settings.etcd_ca, settings.etcd_cert, settings.etcd_key)
         self.store = EtcdStore(settings.etcd, tls=tls)
         """That of all sites."""
+        self.space = SpaceWatch(self.store, clock)
         self.event_log = EventLog(run_dir / f"events-{edge}", reader=edge, clock=clock)
         disk = DiskCopy(run_dir / f"snapshot-{edge}.json")
         self.mirror = Mirror(self.store, clock, disk=disk, recorder=self.event_log)

@@ -17,7 +17,7 @@ from edge.acd.plan import Held
 from edge.acd.token import Token, alone_token
 from edge.alone.kept import Kept
 from edge.alone.merging import Merged, is_shown, merge
-from edge.alone.mode import Mode, Seen, Standing, merged, next_standing
+from edge.alone.mode import Because, Mode, Seen, Standing, merged, next_standing
 from edge.alone.sister import Holding, contested, is_acceptable, over, telling
 from edge.alone.store import SiteStore
 from edge.proxy.errors import ProxyError
@@ -64,12 +64,15 @@ class Alone:
         held: Callable[[], Iterable[Held]] = tuple,
         holds: Holds = holds_all,
         has_ack: Callable[[CallId], bool] = lambda _: False,
+        full_s: Callable[[], float | None] = lambda: None,
     ) -> None:
         """`on_again`: a former life of this edge was alone; what it knew of the gate is lost.
 
         `held`: what the calls of this edge hold in the store. `holds` tells of the calls that it
-        has, or owes the records of; `has_ack` of those whose callers have acknowledged its answer.
+        has, or owes the records of; `has_ack` of those whose callers have acknowledged its answer;
+        `full_s` for how long the store has had no room.
         """
+        self._full_s = full_s
         self._has_ack = has_ack
         self._holds = holds
         self._held = held
@@ -119,6 +122,7 @@ class Alone:
         """Return what the wallboard shows."""
         return {
             "mode": self.mode,
+            "because": self._standing.because,
             "since_ms": self._since_ms,
             "merges": self.merges,
             "last_merge_s": self.last_merge_s,
@@ -213,7 +217,12 @@ class Alone:
             await asyncio.sleep(LOOK_S)
         if written:
             now = self._clock.now()
-            self._standing = Standing(mode=Mode.ALONE, since_s=now.mono_s, looked_s=now.mono_s)
+            self._standing = Standing(
+                mode=Mode.ALONE,
+                since_s=now.mono_s,
+                looked_s=now.mono_s,
+                because=Because.NO_QUORUM,
+            )
             self._since_ms = now.wall_ms
             keys_written = {each.key for each in written}
             drop = [key for key in self._abandoned() if key not in keys_written]
@@ -233,6 +242,7 @@ class Alone:
             age_s=self._mirror.age_s,
             is_configured=bool(snapshot.sites and snapshot.agents),
             has_lease=self._edge in snapshot.edges,
+            full_s=self._full_s(),
         )
         before, self._standing = self._standing, next_standing(self._standing, seen, now.mono_s)
         if before.mode is Mode.QUORUM and self.mode is Mode.ALONE:
@@ -242,7 +252,12 @@ class Alone:
             if drop:
                 log.warning("copy_is_old", edge=self._edge, keys=len(drop))
             self._store.begin(drop=drop, held=self._held())
-            log.warning("alone", site=self._site, revision=snapshot.revision)
+            log.warning(
+                "alone",
+                site=self._site,
+                because=self._standing.because,
+                revision=snapshot.revision,
+            )
             self._on_change(self.mode)
         elif before.mode is Mode.MERGING and self.mode is Mode.ALONE:
             self._store.hold(merging=False)

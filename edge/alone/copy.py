@@ -16,12 +16,13 @@ from msgspec import Struct
 from edge.acd.merged_places import Ranks, ranked
 from edge.acd.plan import Held, put_offer, put_ticket
 from state import keys
+from state.codec import decode
 from state.keys import call_of_ended
 from state.model import CallId, Entry, Offer, Ticket
 from state.overlay import ALONE_FROM, Revisions
 from state.raw import Change, KeyValue
 from state.snapshot import Delta, Snapshot, mended, step
-from state.store import Delete, Operation, Put
+from state.store import Delete, Exists, Operation, Put
 
 Landed = tuple[int, Sequence[Operation]]
 """What this edge has written, and at which revision."""
@@ -35,6 +36,19 @@ class Read(Struct, frozen=True, kw_only=True):
     """None: nothing stood there."""
     revision: int
     """The store's as it said so."""
+
+
+def unless_given_anew(success: Iterable[Operation]) -> Iterator[Exists]:
+    """Yield conditions by which nobody is given to a call on the copy by a token of the store.
+
+    A reservation whose outcome was unknown is asked for again when the site is alone already. Its
+    token's number would be the copy's, and the gate would let no later one of the store through.
+    """
+    for each in success:
+        if isinstance(each, Put) and each.key.startswith(keys.OFFER):
+            offer = decode(Offer, each.value, each.key)
+            if offer.granted is None:
+                yield Exists(key=each.key)
 
 
 def unseen_of(snapshot: Snapshot, landed: Landed) -> Landed | None:

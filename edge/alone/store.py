@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from edge.acd.merged_places import Rank, ranked
 from edge.acd.plan import Held
 from edge.alone.answers import Answers, landed, read_by
-from edge.alone.copy import Read, news_in, reads_of, with_held
+from edge.alone.copy import Read, news_in, reads_of, unless_given_anew, with_held
 from edge.alone.kept import Kept
 from state import keys
 from state.clock import Clock
@@ -201,7 +201,7 @@ class SiteStore:
             return _as_asked(result, asked, success) if self._ranks else result
         self._overlay, result, deltas = carry_out(
             self._overlay,
-            translated(compares, self._revisions),
+            (*translated(compares, self._revisions), *unless_given_anew(success)),
             success,
             failure,
             revision=self._next(),
