@@ -326,6 +326,6 @@ def _site_news(name: str, before: SiteFacts | None, after: SiteFacts | None) -> 
 
 def _site_event(site: SiteFacts) -> bytes:
     told = views.site(site, 0, is_current=True).model_dump_json(
-        exclude={"calls", "alone_since", "may"}
+        exclude={"calls", "alone_since", "alone_because", "may"}
     )
     return event("sites", site.id, told.encode())

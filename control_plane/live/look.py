@@ -6,6 +6,7 @@ Owns which record tells what. Who may see which of it is decided elsewhere (`vie
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from msgspec import Struct
 
@@ -117,6 +118,13 @@ class SiteFacts(Struct, frozen=True, kw_only=True):
     out_of_reach_of: tuple[str, ...]
     """Edges elsewhere whose probes find it down."""
     shares: dict[str, int]
+
+
+class AloneFacts(Struct, frozen=True, kw_only=True):
+    """How a site serves alone."""
+
+    since_ms: int
+    because: Literal["no_quorum", "store_full"]
 
 
 # ---- calls ---------------------------------------------------------------------------------------

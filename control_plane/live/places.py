@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from control_plane.api.ask import Ask
 from control_plane.api.model import Nothing, instant
@@ -15,7 +15,7 @@ from control_plane.calls import store
 from control_plane.errors import DatabaseUnavailableError, not_found
 from control_plane.live import look, views
 from control_plane.live.desk import follower_of
-from control_plane.live.look import QueueFacts
+from control_plane.live.look import AloneFacts, QueueFacts
 from control_plane.live.schemas import (
     LiveQueues,
     LiveSites,
@@ -130,7 +130,7 @@ async def list_sites(ask: Sites) -> LiveSites:
                 each,
                 counts.get(each.id, 0),
                 is_current=is_current,
-                alone_ms=alone.get(SiteId(each.id)),
+                alone=alone.get(SiteId(each.id)),
             ).model_copy(update={"may": _may(ask, each.id)})
             for each in look.sites(snapshot)
             if ask.sees(Thing(kind="site", tenant=ask.tenant, id=each.id, site=each.id))
@@ -144,24 +144,26 @@ def _may(ask: Sites, site: str) -> tuple[str, ...]:
     return ("drain",) if ask.sees(whole, Permission.SITE_DRAIN) else ()
 
 
-async def _alone(ask: Sites) -> dict[SiteId, int]:
-    """Return since when this site's edges serve without a quorum: they alone know."""
+async def _alone(ask: Sites) -> dict[SiteId, AloneFacts]:
+    """Return how this site's edges serve without a quorum: they alone know."""
     settings = ask.services.settings
     if settings.run is None:
         return {}
     paths = sorted(settings.run.glob("edge-*.sock"))
     words = await asyncio.gather(*(ask_edge(path) for path in paths))
-    since = [each for each in map(alone_since_ms, words) if each is not None]
-    return {SiteId(settings.site): min(since)} if since else {}
+    found = [each for each in map(alone_facts, words) if each is not None]
+    return {SiteId(settings.site): min(found, key=lambda each: each.since_ms)} if found else {}
 
 
-def alone_since_ms(word: object) -> int | None:
-    """PURE. Return since when an edge serves alone, by its own word; None: it does not."""
+def alone_facts(word: object) -> AloneFacts | None:
+    """PURE. Return since when and why an edge serves alone, by its own word; None: it does not."""
     serving = word.get("serving") if isinstance(word, dict) else None
     if not isinstance(serving, dict) or serving.get("mode") not in _WITHOUT_QUORUM:
         return None
     since_ms = serving.get("since_ms")
-    return since_ms if isinstance(since_ms, int) else None
+    is_full = serving.get("because") == "store_full"
+    because: Literal["no_quorum", "store_full"] = "store_full" if is_full else "no_quorum"
+    return AloneFacts(since_ms=since_ms, because=because) if isinstance(since_ms, int) else None
 
 
 async def ask_edge(path: Path) -> object:

@@ -325,6 +325,8 @@ class SiteLiveView(ApiModel):
     """Null: this control plane has no news of the shared state itself."""
     alone_since: Instant | None
     """Since when its edges serve without a quorum; told at the site itself."""
+    alone_because: Literal["no_quorum", "store_full"] | None
+    """Why they do; `store_full`: etcd's space is used up. Told at the site itself."""
     edges: tuple[EdgeView, ...]
     out_of_reach_of: tuple[str, ...]
     """Edges elsewhere that do not reach it."""

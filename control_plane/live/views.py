@@ -11,7 +11,7 @@ from datetime import datetime
 
 from control_plane.api.model import instant
 from control_plane.customers.numbers import MASK, e164, mask_number
-from control_plane.live.look import AgentFacts, CallFacts, QueueFacts, SiteFacts
+from control_plane.live.look import AgentFacts, AloneFacts, CallFacts, QueueFacts, SiteFacts
 from control_plane.live.schemas import (
     AgentLiveView,
     CallerView,
@@ -176,7 +176,7 @@ def service(found: Figures, interval_s: int, target_s: float) -> ServiceView:
 
 
 def site(
-    facts: SiteFacts, calls: int, *, is_current: bool, alone_ms: int | None = None
+    facts: SiteFacts, calls: int, *, is_current: bool, alone: AloneFacts | None = None
 ) -> SiteLiveView:
     """Return what is told of a site."""
     return SiteLiveView(
@@ -185,7 +185,8 @@ def site(
         is_draining=facts.is_draining,
         shares=facts.shares,
         has_quorum=facts.has_quorum if is_current else None,
-        alone_since=_instant(alone_ms),
+        alone_since=None if alone is None else instant(alone.since_ms),
+        alone_because=None if alone is None else alone.because,
         edges=tuple(
             EdgeView(
                 edge=each.edge,

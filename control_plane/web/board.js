@@ -44,6 +44,7 @@ function stamped(each, nowMs) { return { ...each, heardMs: nowMs }; }
 /** How a site stands: a word and how grave it is. */
 export function mode(site) {
   if (site.has_quorum === null) return ["not known", "warn"];
+  if (site.alone_because === "store_full") return ["alone: etcd has no space left", "bad"];
   if (site.alone_since) return ["alone, without a quorum", "bad"];
   if (!site.edges.length) return ["no edge lives", "bad"];
   if (site.out_of_reach_of.length) return [`out of reach of ${site.out_of_reach_of.join(", ")}`, "bad"];

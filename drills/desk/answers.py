@@ -164,6 +164,8 @@ class EdgeRow(Struct, frozen=True, kw_only=True):
     """Which sites are out for its steering, and why: `down`, `gray`."""
     mode: str = ""
     """`quorum`; `alone`: it serves without one; `merging`: what it did alone is being written."""
+    because: str = ""
+    """Why it does not serve by the quorum: `no_quorum`, `store_full`."""
     mode_since_ms: int | None = None
     calls: Mapping[str, int] = field(default_factory=dict)
     calls_taken: int = 0
@@ -215,3 +217,5 @@ class Status(Struct, frozen=True, kw_only=True):
     """Sites that serve without a quorum -> since when, in ms since 1970 by their own clock."""
     bad_records: Mapping[str, str]
     """Key -> why it cannot be read and what to do."""
+    full: tuple[SiteId, ...] = ()
+    """Those of them that do so because the store has no room left."""

@@ -226,6 +226,7 @@ class Desk:
             agents=look.states_by_site(agents),
             alone=machines.alone_since(word.row for word in words),
             bad_records=bad,
+            full=machines.full_at(word.row for word in words),
         )
 
     async def _ledger(self) -> ledger.Ledger:

@@ -83,6 +83,7 @@ def edge_word(
         unreachable=tuple(SiteId(str(each)) for each in unreachable),
         out=_out(status.get("out")),
         mode=str(serving["mode"]),
+        because=str(serving.get("because") or ""),
         mode_since_ms=since_ms if isinstance(since_ms, int) else None,
         calls=calls,
         calls_taken=int(str(status["calls_taken"])),
@@ -101,6 +102,11 @@ def alone_since(rows: Iterable[EdgeRow]) -> dict[SiteId, int]:
         if row.mode in _WITHOUT_QUORUM and row.mode_since_ms is not None:
             since[row.site] = min(row.mode_since_ms, since.get(row.site, row.mode_since_ms))
     return since
+
+
+def full_at(rows: Iterable[EdgeRow]) -> tuple[SiteId, ...]:
+    """Return the sites of which an edge serves alone because the store has no room left."""
+    return tuple(sorted({row.site for row in rows if row.because == "store_full"}))
 
 
 _WITHOUT_QUORUM = frozenset({"alone", "merging"})

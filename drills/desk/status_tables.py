@@ -26,6 +26,7 @@ from drills.desk.tables import (
     table,
 )
 from edge.acd.agent_state import AgentState
+from state.space import REMEDY
 
 FRAME_ROWS = 3
 """The headline with a line above it, and the last line."""
@@ -81,8 +82,13 @@ def _headline(answer: Status) -> Text:
         text.append(f"\nWhat is told of queues and agents is {age}: etcd is silent.", style=BAD)
     for site, since_ms in sorted(answer.alone.items()):
         alone_s = max(0.0, (answer.now_ms - since_ms) / MS)
-        text.append(f"\nSite {site} has no quorum and serves alone, since ", style=BAD)
+        why = (
+            "takes no write, as etcd has no space left," if site in answer.full else "has no quorum"
+        )
+        text.append(f"\nSite {site} {why} and serves alone, since ", style=BAD)
         text.append(f"{words.lasting(alone_s)}: its own callers, its own agents.", style=BAD)
+    if answer.full:
+        text.append(f"\nMake room: {REMEDY}.", style=BAD)
     return text
 
 

@@ -88,6 +88,17 @@ def test_old_news_are_said_to_be_old() -> None:
     assert "What is told of queues and agents is 1 min old" in printed(status_tables.status(old))
 
 
+def test_a_site_that_serves_alone_says_why_and_how_that_is_mended() -> None:
+    alone = replace(asked.status(), alone={SiteId("a"): asked.NOW_MS - 5000})
+    text = " ".join(printed(status_tables.status(alone)).split())
+    assert "Site a has no quorum and serves alone, since 5 s" in text
+    assert "Make room" not in text
+    full = replace(alone, full=(SiteId("a"),))
+    text = " ".join(printed(status_tables.status(full)).split())
+    assert "Site a takes no write, as etcd has no space left, and serves alone, since 5 s" in text
+    assert "disarm the alarm: ./everline state mend." in text
+
+
 @pytest.mark.parametrize("rows", [24, 29, 50])
 def test_a_wallboard_shows_every_row_on_a_screen_of_so_many_lines(rows: int) -> None:
     answer = replace(asked.status(), bad_records={})

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from control_plane.live import places
+from control_plane.live.look import AloneFacts
 from control_plane.permissions import Role
 from state import keys
 from state.codec import encode
@@ -134,7 +135,7 @@ async def test_sites_tell_who_lives_drains_and_is_out_of_reach(scene: Scene) -> 
     assert (await manager.get("/v1/live/sites")).json["items"][0]["calls"] == 0, "not its own"
 
 
-async def test_an_edge_tells_since_when_it_serves_alone(tmp_path: Path) -> None:
+async def test_an_edge_tells_since_when_and_why_it_serves_alone(tmp_path: Path) -> None:
     said = {"ok": True, "serving": {"mode": "alone", "since_ms": 1234}}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -145,9 +146,13 @@ async def test_an_edge_tells_since_when_it_serves_alone(tmp_path: Path) -> None:
     path = tmp_path / "edge-a1.sock"
     server = await asyncio.start_unix_server(serve, path)
     async with server:
-        assert places.alone_since_ms(await places.ask_edge(path)) == 1234
+        told = places.alone_facts(await places.ask_edge(path))
+        assert told == AloneFacts(since_ms=1234, because="no_quorum")
+        said["serving"] = {"mode": "merging", "because": "store_full", "since_ms": 1234}
+        told = places.alone_facts(await places.ask_edge(path))
+        assert told == AloneFacts(since_ms=1234, because="store_full")
         said["serving"] = {"mode": "quorum", "since_ms": 1234}
-        assert places.alone_since_ms(await places.ask_edge(path)) is None
+        assert places.alone_facts(await places.ask_edge(path)) is None
     assert await places.ask_edge(tmp_path / "edge-a2.sock") is None
 
 
