@@ -85,6 +85,9 @@ class Breaker:
                 return _later(take_away(recorders.store_of(lab.paths.of(target))))
             case FaultKind.FILL_STORE:
                 return await self._fill(SiteId(target))
+            case FaultKind.FILL_ETCD:
+                await lab.set_etcd_full(is_full=True)
+                return partial(lab.set_etcd_full, is_full=False)
             case FaultKind.FLAP:
                 one, _, other = target.partition("-")
                 lab.wan.cut_between(one, other)

@@ -100,6 +100,8 @@ class FaultKind(StrEnum):
     """A site's store of recordings is gone."""
     FILL_STORE = "fill_store"
     """The disk of a site's store of recordings is full."""
+    FILL_ETCD = "fill_etcd"
+    """etcd refuses writes as one whose space is used up: its alarm is raised. Target: `etcd`."""
 
 
 _ON_LINKS = frozenset({FaultKind.CUT, FaultKind.FLAP})

@@ -106,6 +106,8 @@ def _quorum(experiment: Experiment, faults: tuple[Fault, ...], facts: Facts) -> 
         if fault.target.startswith(_LIFE_OR_DEATH)
         and fault.kind in {FaultKind.HOLD_DOWN, FaultKind.FREEZE}
     }
+    if any(fault.kind is FaultKind.FILL_ETCD for fault in faults):
+        dead = facts.members  # none of them takes a write
     left = facts.members - dead
     needed = len(facts.sites) // 2 + 1
     is_kept = len(left) >= needed

@@ -48,6 +48,7 @@ COMMANDS = (
     Command("recordings", "drills.cli.recordings:app", "List, show, verify, reconcile them."),
     Command("audit", "drills.cli.audit:app", "Check the audit log, export it; make its keys."),
     Command("readiness", "drills.cli.readiness:readiness", "Say what would happen if a site died."),
+    Command("state", "drills.cli.state:app", "Say how full etcd is; make room."),
     Command("ctl", "drills.cli.ctl:app", "Ask a control plane: queues, customers, plans, ..."),
     Command("replay", "drills.cli.replay:replay", "Run a recorded day again under other rules."),
     Command("bench", "drills.cli.bench:bench", "Measure what a call costs on this machine."),

@@ -162,6 +162,13 @@ class RotateAsk(_Ask, frozen=True, kw_only=True, tag="rotate"):
     is_to_begin: bool = False
 
 
+class RoomAsk(_Ask, frozen=True, kw_only=True, tag="room"):
+    """How full is etcd? Answer: `Rooms`."""
+
+    is_to_make: bool = False
+    """Compact, defragment and disarm first."""
+
+
 Ask: TypeAlias = (
     StatusAsk
     | AgentsAsk
@@ -183,6 +190,7 @@ Ask: TypeAlias = (
     | CallbacksAsk
     | CancelCallbackAsk
     | FaultAsk
+    | RoomAsk
 )
 
 

@@ -51,6 +51,7 @@ from drills.desk.asks import (
     ReadinessAsk,
     RecordingsAsk,
     ReportAsk,
+    RoomAsk,
     RotateAsk,
     SampleAsk,
     StakesAsk,
@@ -61,6 +62,7 @@ from drills.desk.asks import (
 from drills.desk.call_answers import Callbacks, Calls, Coded, Explained, Report
 from drills.desk.errors import RefusedError
 from drills.desk.recording_answers import Recordings, Samples
+from drills.desk.rooms import Rooms
 from drills.experiment import Fault
 from drills.lab import replicas
 from drills.lab.lab import Lab
@@ -88,6 +90,7 @@ Answer = (
     | Samples
     | Rotation
     | Faults
+    | Rooms
 )
 FIRST_LIST_S = 5.0
 LEDGER_S = 1.0
@@ -187,6 +190,8 @@ class Desk:
                 return await recordings.sampled(self._lab, most, self._clock.now().wall_ms)
             case RotateAsk():
                 return await recordings.rotation(self._lab, ask.site, is_to_begin=ask.is_to_begin)
+            case RoomAsk(is_to_make=is_to_make):
+                return await machines.rooms(self._place.launcher, self._lab, make=is_to_make)
             case PlaceAsk() | LoadAsk() | ExportAsk():
                 raise RefusedError("this is answered line by line")
 

@@ -13,6 +13,8 @@ from msgspec import Struct
 from drills.desk.answers import EdgeRow, Health, Role, SiteRow
 from drills.desk.asks import WrapUpAsk
 from drills.desk.errors import RefusedError
+from drills.desk.rooms import RoomRow, Rooms
+from drills.lab import room
 from drills.lab.lab import Lab
 from drills.lab.probes import http_get
 from drills.lab.site import ETCD_HEALTH_PORT
@@ -199,6 +201,23 @@ async def _ask_member(site: SiteId) -> Role:
             return role(await http_get(site, "127.0.0.1", ETCD_HEALTH_PORT, "/metrics"))
     except OSError:
         return Role.SILENT
+
+
+async def rooms(launcher: int, lab: Lab, *, make: bool) -> Rooms:
+    """Return how full the members are; first have room made, if that is asked for."""
+    before = await room.look(lab) if make else {}
+    if make:
+        await room.mend(lab)
+    rows = tuple(
+        RoomRow(
+            site=site,
+            leads=each is not None and each.leads,
+            space=None if each is None else each.space,
+        )
+        for site, each in (await room.look(lab)).items()
+    )
+    was = {site: each.space.size_bytes for site, each in before.items() if each}
+    return Rooms(lab=launcher, members=rows, was=was)
 
 
 def role(metrics: bytes) -> Role:

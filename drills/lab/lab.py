@@ -24,7 +24,7 @@ from custody.keyring import Keyring
 from custody.library import Library
 from custody.providers import LocalFile
 from custody.store import RecordingStore
-from drills.lab import control_plane, database, recorders
+from drills.lab import control_plane, database, recorders, room
 from drills.lab.certs import Authority, make_authority
 from drills.lab.commands import Commands, Done
 from drills.lab.database import LabDatabase
@@ -314,6 +314,10 @@ class Lab:
         part = path.with_suffix(".part")
         part.write_text(f"{off_s:+.0f}\n")
         part.replace(path)
+
+    async def set_etcd_full(self, *, is_full: bool) -> None:
+        """Have etcd refuse writes as if its space were used up, or take them again."""
+        await room.set_full(self, is_full=is_full)
 
     async def etcd_leader_site(self) -> SiteId | None:
         """Return the site whose etcd member leads now, None while there is no leader."""

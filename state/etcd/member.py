@@ -91,6 +91,11 @@ class Member:
             request_serializer=pb.AlarmRequest.SerializeToString,
             response_deserializer=pb.AlarmResponse.FromString,
         )
+        self.move_leader = unary(
+            "/etcdserverpb.Maintenance/MoveLeader",
+            request_serializer=pb.MoveLeaderRequest.SerializeToString,
+            response_deserializer=pb.MoveLeaderResponse.FromString,
+        )
         self.defragment = unary(
             "/etcdserverpb.Maintenance/Defragment",
             request_serializer=pb.DefragmentRequest.SerializeToString,

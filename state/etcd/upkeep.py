@@ -57,6 +57,13 @@ class Upkeep:
         reply = await self._status(address)
         return bool(reply.leader and reply.leader == reply.header.member_id)
 
+    async def hand_over(self, leader: str, to: str) -> None:
+        """Have the member that leads hand that over to another."""
+        target = (await self._status(to)).header.member_id
+        request = pb.MoveLeaderRequest(target_id=target)
+        member = self._members[leader]
+        await self._asked(leader, member.move_leader(request, timeout=ASK_S, metadata=METADATA))
+
     async def compact(self, revision: int) -> None:
         """Forget every revision before this one, on all members, and wait until that is done."""
         request = pb.CompactionRequest(revision=revision, physical=True)
@@ -72,7 +79,10 @@ class Upkeep:
             return
 
     async def defragment(self, address: str) -> None:
-        """Let a member give back the room that nothing stands in. It answers nobody meanwhile."""
+        """Let a member give back the room that nothing stands in. It answers nobody meanwhile.
+
+        Nor are leases kept while that is the one that leads: `hand_over` first.
+        """
         member = self._members[address]
         await self._asked(address, member.defragment(pb.DefragmentRequest(), timeout=DEFRAGMENT_S))
 

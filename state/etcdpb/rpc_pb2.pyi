@@ -368,3 +368,13 @@ class DefragmentRequest(_message.Message):
 class DefragmentResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class MoveLeaderRequest(_message.Message):
+    __slots__ = ("target_id",)
+    TARGET_ID_FIELD_NUMBER: _ClassVar[int]
+    target_id: int
+    def __init__(self, target_id: _Optional[int] = ...) -> None: ...
+
+class MoveLeaderResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -105,6 +105,11 @@ class _Spy:
     def rejoin_etcd(self, host: str) -> None:
         self._mend(f"no etcd at {host}")
 
+    async def set_etcd_full(self, *, is_full: bool) -> None:
+        self._mend("full etcd")
+        if is_full:
+            self._break("full etcd")
+
     def set_clock(self, site: SiteId, off_s: float) -> None:
         self._mend(f"clock of {site}")
         if off_s:
@@ -150,6 +155,7 @@ FAULTS = [
     Fault(kind=FaultKind.CUT_ETCD, target="a", ttl_s=5.0),
     Fault(kind=FaultKind.WRONG_CLOCK, target="a", ttl_s=5.0, off_s=600.0),
     Fault(kind=FaultKind.EXPIRE, target="a", ttl_s=5.0),
+    Fault(kind=FaultKind.FILL_ETCD, target="etcd", ttl_s=5.0),
 ]
 DRAIN = Fault(kind=FaultKind.DRAIN, target="a", ttl_s=5.0)
 ON_FILES = {FaultKind.LOSE_KEYS, FaultKind.LOSE_STORE, FaultKind.FILL_STORE}

@@ -104,6 +104,10 @@ def test_a_quorum_may_be_lost_only_in_a_drill_about_that_and_never_on_a_live_sys
     assert forbidden("site_killed", BOTH, FINE) == ["quorum"]
     live = replace(FINE, is_live=True)
     assert forbidden("etcd_quorum_lost", BOTH, live) == ["quorum", "two people"]
+    full = [Fault(kind=FaultKind.FILL_ETCD, target="etcd", ttl_s=5.0)]
+    assert forbidden("etcd_full", full, FINE) == []
+    assert forbidden("site_killed", full, FINE) == ["quorum"]
+    assert "quorum" in forbidden("etcd_full", full, live)
 
 
 def test_more_callers_than_agents_only_in_a_drill_about_those_who_wait() -> None:

@@ -130,6 +130,18 @@ async def _is_written(store: EtcdStore) -> bool:
         return False
 
 
+async def test_who_leads_hands_that_over_before_it_is_busy_with_itself(
+    small: Cluster, upkeep: Upkeep
+) -> None:
+    number = small.wait_for_leader()
+    leader, other = small.addresses(number)[:2]
+    await upkeep.hand_over(leader, other)
+    async with asyncio.timeout(PATIENCE_S):
+        while not await upkeep.leads(other):  # noqa: ASYNC110 - real members
+            await asyncio.sleep(0.1)
+    assert not await upkeep.leads(leader)
+
+
 async def test_a_drill_can_have_a_store_that_has_room_refuse_as_a_full_one_does(
     store: EtcdStore, upkeep: Upkeep
 ) -> None:
