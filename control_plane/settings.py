@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from control_plane.errors import SettingsError
 from state.keys import is_id
+from state.space import QUOTA_BYTES
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
@@ -160,6 +161,8 @@ class Settings(BaseModel):
     etcd_ca: Path | None = None
     etcd_cert: Path | None = None
     etcd_key: Path | None = None
+    etcd_quota_bytes: Annotated[int, Field(ge=1)] = QUOTA_BYTES
+    """The members' `--quota-backend-bytes`: etcd before 3.6 does not tell it."""
     signing_key: Path
     """PEM, EC P-256, mode 0600: signs access tokens. The same at every site."""
     older_keys: tuple[Path, ...] = ()

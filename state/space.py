@@ -9,7 +9,7 @@ etcd 3.4 counts nothing for what stands nested in a transaction: where several g
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -46,6 +46,7 @@ class Space(Struct, frozen=True, kw_only=True):
         return self.is_full or self.share(quota_bytes) >= NEARLY_FULL
 
 
+@runtime_checkable
 class Roomy(Protocol):
     """A store that can be asked whether it has room."""
 

@@ -46,6 +46,27 @@ class Metrics:
             "1: callers would be served as they should whichever site died; 0 is the alarm.",
             registry=self.registry,
         )
+        self.etcd_file_bytes = Gauge(
+            "everline_etcd_file_bytes",
+            "Of this site's etcd member: what counts against its quota.",
+            registry=self.registry,
+        )
+        self.etcd_used_bytes = Gauge(
+            "everline_etcd_used_bytes",
+            "The part of it in which something stands; defragmenting leaves about that.",
+            registry=self.registry,
+        )
+        self.etcd_quota_bytes = Gauge(
+            "everline_etcd_quota_bytes",
+            "Where it takes no more writes, as it says or the settings do.",
+            registry=self.registry,
+        )
+        self.etcd_has_room = Gauge(
+            "everline_etcd_has_room",
+            "1: it takes writes and is below 80 % of its quota; 0 is the alarm.",
+            registry=self.registry,
+        )
+        self.etcd_has_room.set(1)  # until somebody has looked
         self.cut_off = Counter(
             "everline_api_cut_off", "Clients cut off.", ("why",), registry=self.registry
         )

@@ -9,6 +9,7 @@ from aiohttp import web
 from control_plane.background import running
 from control_plane.configuration.book import Book
 from control_plane.configuration.publisher import Publisher
+from control_plane.configuration.room import RoomWatch
 from control_plane.configuration.schemas import Publication
 from control_plane.services import SERVICES
 from control_plane.settings import Settings
@@ -16,6 +17,7 @@ from control_plane.traced_store import TracedStore
 from control_plane.tracing import TRACING
 from state.etcd import EtcdStore, Tls
 from state.mirror import Mirror
+from state.space import Roomy
 from state.store import Store
 
 
@@ -65,6 +67,11 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     if store is None:
         yield
         return
+    rooms = (
+        [RoomWatch(store, services.metrics, services.settings.etcd_quota_bytes)]
+        if (isinstance(store, Roomy))
+        else []
+    )
     if TRACING in app:
         store = TracedStore(store)
     desk.store = store
@@ -77,7 +84,9 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         clock=services.clock,
     )
     try:
-        async with running("configuration", mirror.run, publisher.run):
+        async with running(
+            "configuration", mirror.run, publisher.run, *(each.run for each in rooms)
+        ):
             yield
     finally:
         await store.close()
