@@ -14,6 +14,7 @@ from edge.alone.alone import Alone
 from edge.alone.mode import Mode
 from edge.alone.sister import Sisters
 from edge.call_recorder import NoRecorder
+from edge.calls.arrivals import Waits
 from edge.calls.callbacks import Callbacks
 from edge.calls.hearing import Hearing
 from edge.calls.journal import Journal
@@ -27,7 +28,7 @@ from edge.calls.telephony import Telephony
 from edge.calls.transfer_wishes import TransferWishes
 from edge.calls.transfers import Transfers
 from edge.commands import CommandPort
-from edge.duties.headroom import HeadroomKeeper, Waits
+from edge.duties.headroom import HeadroomKeeper
 from edge.duties.janitor import Janitor
 from edge.duties.life import Life
 from edge.duties.media_probe import MediaProbe
@@ -249,8 +250,7 @@ class Assembly:
         self.headroom = HeadroomKeeper(
             clock=self.clock,
             waits=lambda: Waits(count=self.endpoint.received, sum_s=self.endpoint.waited_s),
-            taken=lambda: self.switchboard.taken,
-            unanswered=lambda: self.switchboard.unanswered,
+            arrivals=self.switchboard.arrivals,
             tell=self.steward.say_room,
         )
         self.janitor = Janitor(

@@ -312,6 +312,8 @@ class CallShell:
         self.records.is_acknowledged = self._call.is_acknowledged
         self.records.has_left = self._call.caller is CallerLeg.OVER
         if self._call.state is not before.state:
+            if before.state is State.ARRIVING:
+                self._tools.arrivals.over(self.id, self._tools.clock.now().mono_s)
             log.info(
                 "call_state",
                 call=self.id,

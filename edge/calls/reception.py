@@ -66,8 +66,13 @@ class Arrival(Struct, frozen=True, kw_only=True):
     queue: Queue
     before: tuple[tuple[Spoken, Path], ...]
     """What the caller hears before the queue."""
-    is_late: bool = False
-    """A sister may have the call too."""
+    waited_s: float = 0.0
+    """How long its INVITE had been in the socket."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a sister may have the call too."""
+        return is_late(self.waited_s)
 
 
 class _OldPlace(Struct, frozen=True):
@@ -185,7 +190,7 @@ class Reception:
                 sdp=invite.sdp,
                 queue=queue,
                 before=before,
-                is_late=is_late(invite.waited_s),
+                waited_s=invite.waited_s,
             )
         )
 

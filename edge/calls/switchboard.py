@@ -13,10 +13,11 @@ from pathlib import Path
 import structlog
 
 from edge.acd import call_events as ev
-from edge.acd.call import Rules, State
+from edge.acd.call import Rules
 from edge.acd.token import Token
 from edge.acd.yielding import CLAIM_S
 from edge.call_recorder import CallRecorder
+from edge.calls.arrivals import Arrivals
 from edge.calls.call import CallShell
 from edge.calls.consulting import consultation_wanted
 from edge.calls.journal import CallNote, Journal
@@ -85,6 +86,8 @@ class Switchboard:
         self._roles = Roles(
             sip=sip, recorder=recorder, call=self._calls.get, is_claimed=self._is_claimed
         )
+        self.arrivals = Arrivals()
+        """Calls that are not answered yet."""
         self._tools = Tools(
             clock=clock,
             sip=sip,
@@ -95,6 +98,7 @@ class Switchboard:
             recorder=recorder,
             line=line,
             transfers=transfers,
+            arrivals=self.arrivals,
             finished=self._finished,
         )
         self._prompts = Prompts(settings.prompts)
@@ -139,11 +143,6 @@ class Switchboard:
         for call in self._calls.values():
             counts[call.state] = counts.get(call.state, 0) + 1
         return counts
-
-    @property
-    def unanswered(self) -> int:
-        """How many calls are not answered yet."""
-        return sum(call.state is State.ARRIVING for call in self._calls.values())
 
     def waiting(self) -> Sequence[CallShell]:
         """Return the calls that have a ticket and no agent."""
@@ -299,6 +298,7 @@ class Switchboard:
             arrival.ticket, arrival.leg, queue.recording, before=arrival.before, music=queue.music
         )
         self.taken += 1
+        self.arrivals.begin(arrival.ticket.call, self._clock.now().mono_s - arrival.waited_s)
         rules = Rules.of(queue, greeting=bool(arrival.before))
         shell.begin(rules, arrival.sdp, is_late=arrival.is_late)
 
@@ -341,5 +341,6 @@ class Switchboard:
 
     def _finished(self, call: CallId) -> None:
         self._calls.pop(call, None)
+        self.arrivals.over(call, self._clock.now().mono_s)
         self._tools.line.gone(call)
         self._roles.forget(call)

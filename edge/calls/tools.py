@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from edge.acd.call_events import Attempt
 from edge.call_recorder import CallRecorder
+from edge.calls.arrivals import Arrivals
 from edge.calls.journal import Journal
 from edge.calls.ringing import Ringing
 from edge.calls.telephony import Telephony
@@ -35,4 +36,6 @@ class Tools(Struct, frozen=True, kw_only=True):
     recorder: CallRecorder
     line: Line
     transfers: Transfers
+    arrivals: Arrivals
+    """Which calls are not answered yet."""
     finished: Callable[[CallId], None]

@@ -9,19 +9,12 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
-from msgspec import Struct
 
+from edge.calls.arrivals import Arrivals, Waits
 from edge.steering.headroom import WINDOW_S, Headroom, Window
 from state.clock import Clock
 
 log = structlog.get_logger()
-
-
-class Waits(Struct, frozen=True, kw_only=True):
-    """How long datagrams have waited in the socket, since the beginning."""
-
-    count: int = 0
-    sum_s: float = 0.0
 
 
 class HeadroomKeeper:
@@ -32,34 +25,35 @@ class HeadroomKeeper:
         *,
         clock: Clock,
         waits: Callable[[], Waits],
-        taken: Callable[[], int],
-        unanswered: Callable[[], int],
+        arrivals: Arrivals,
         tell: Callable[[int], None],
     ) -> None:
-        """`taken`: how many calls this edge has taken so far; `tell` reaches Kamailio, or not."""
+        """Datagrams have their `waits` in the socket; `tell` reaches Kamailio, or not."""
         self._clock = clock
         self._waits = waits
-        self._taken = taken
-        self._unanswered = unanswered
+        self._arrivals = arrivals
         self._tell = tell
         self.headroom = Headroom()
 
     async def run(self) -> None:
         """Look and tell until cancelled."""
-        at_s, waits, taken = self._clock.now().mono_s, self._waits(), self._taken()
+        at_s, waits, answers = self._clock.now().mono_s, self._waits(), self._arrivals.answers()
         while True:
             await asyncio.sleep(WINDOW_S)
-            now_s, more, calls = self._clock.now().mono_s, self._waits(), self._taken()
-            count = more.count - waits.count
+            now_s, more = self._clock.now().mono_s, self._waits()
+            total = self._arrivals.answers()
+            count, answered = more.count - waits.count, total.count - answers.count
+            answered_s = total.sum_s - answers.sum_s
             self._look(
                 Window(
                     seconds=max(WINDOW_S / 2, now_s - at_s),
-                    calls=calls - taken,
+                    answered=answered,
+                    answer_s=answered_s / answered if answered else self._arrivals.oldest_s(now_s),
+                    unanswered=len(self._arrivals),
                     wait_s=(more.sum_s - waits.sum_s) / count if count else 0.0,
-                    unanswered=self._unanswered(),
                 )
             )
-            at_s, waits, taken = now_s, more, calls
+            at_s, waits, answers = now_s, more, total
 
     def _look(self, seen: Window) -> None:
         before, self.headroom = self.headroom, self.headroom.after(seen)
@@ -68,6 +62,7 @@ class HeadroomKeeper:
                 "headroom",
                 is_limiting=self.headroom.is_limiting,
                 calls_at_once=self.headroom.calls,
-                wait_s=round(seen.wait_s, 3),
+                answer_s=round(seen.answer_s, 3),
+                least_s=round(self.headroom.least_s, 3),
             )
         self._tell(self.headroom.calls)

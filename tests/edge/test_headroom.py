@@ -1,50 +1,84 @@
-"""The shell that measures how long datagrams wait and tells Kamailio how many calls may come."""
+"""The shell that measures how long calls wait for their answer and tells Kamailio how many may."""
 
 from __future__ import annotations
 
 import asyncio
 
-from edge.duties.headroom import HeadroomKeeper, Waits
+from edge.calls.arrivals import Arrivals, Waits
+from edge.duties.headroom import HeadroomKeeper
 from edge.steering.headroom import WINDOW_S, Headroom
-from state.clock import ManualClock
+from state.model import CallId
+from tests.edge.stage import SALES, center
+from tests.edge.virtual_time import LoopClock, in_virtual_time, until
 
 
-class Busy:
-    """An edge that takes 40 calls in each window, whose datagrams wait as long as is said."""
-
-    def __init__(self) -> None:
-        self.windows = 0
-        self.wait_s = 0.3
-        self.told: list[int] = []
-
-    def waits(self) -> Waits:
-        """Return what stands after one more window."""
-        self.windows += 1
-        return Waits(count=40 * self.windows, sum_s=self.wait_s * 40 * self.windows)
-
-    def taken(self) -> int:
-        """Return how many calls there were."""
-        return 40 * self.windows
+def calls(number: int) -> list[CallId]:
+    return [CallId(f"{number}-{each}") for each in range(100)]
 
 
-async def test_room_is_said_in_every_window_and_gets_less_when_datagrams_wait() -> None:
-    busy, clock = Busy(), ManualClock()
-    keeper = HeadroomKeeper(
-        clock=clock,
-        waits=busy.waits,
-        taken=busy.taken,
-        unanswered=lambda: 40,
-        tell=busy.told.append,
-    )
+@in_virtual_time
+async def test_room_is_said_in_every_look_and_gets_less_when_calls_wait_for_each_other() -> None:
+    clock, arrivals, told = LoopClock(), Arrivals(), list[int]()
+    keeper = HeadroomKeeper(clock=clock, waits=Waits, arrivals=arrivals, tell=told.append)
     running = asyncio.create_task(keeper.run())
     try:
-        async with asyncio.timeout(10):
-            while len(busy.told) < 2:
-                clock.advance(WINDOW_S / 10)
-                await asyncio.sleep(WINDOW_S / 10)
+        for number in range(4):
+            for call in calls(number):
+                arrivals.begin(call, clock.now().mono_s)
+            await asyncio.sleep(WINDOW_S)
+            for call in calls(number):
+                arrivals.over(call, clock.now().mono_s)
     finally:
         running.cancel()
-    first, second = busy.told[:2]
-    assert first == Headroom().calls
+    assert len(told) >= 3
+    assert told[0] == Headroom().calls
+    assert told[-1] < told[0]
     assert keeper.headroom.is_limiting
-    assert second < first
+
+
+@in_virtual_time
+async def test_edge_that_answers_nobody_says_that_there_is_less_room() -> None:
+    clock, arrivals, told = LoopClock(), Arrivals(), list[int]()
+    for call in calls(1):
+        arrivals.begin(call, clock.now().mono_s)
+    keeper = HeadroomKeeper(clock=clock, waits=Waits, arrivals=arrivals, tell=told.append)
+    running = asyncio.create_task(keeper.run())
+    await asyncio.sleep(4.5 * WINDOW_S)
+    running.cancel()
+    assert told[-1] < told[0]
+
+
+@in_virtual_time
+async def test_call_waits_for_its_answer_until_it_has_got_it() -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        arrivals = a1.switchboard.arrivals
+        leg = a1.sip.arrive(SALES)
+        assert len(arrivals) == 1
+        await until(lambda: a1.state_of(leg) == "queued", "answered")
+        assert len(arrivals) == 0
+        assert arrivals.answers().count == 1
+
+
+@in_virtual_time
+async def test_caller_who_gives_up_before_the_answer_waits_no_more() -> None:
+    async with center() as made:
+        a1 = made.edges["a1"]
+        leg = a1.sip.arrive(SALES)
+        assert a1.state_of(leg) == "arriving"
+        a1.sip.hang_up(leg)
+        await until(lambda: a1.state_of(leg) == "gone", "over")
+        assert len(a1.switchboard.arrivals) == 0
+
+
+def test_call_waits_from_when_it_came_to_the_socket() -> None:
+    arrivals = Arrivals()
+    arrivals.begin(CallId("one"), 10.0)
+    arrivals.begin(CallId("two"), 10.5)
+    assert (len(arrivals), arrivals.oldest_s(11.0)) == (2, 1.0)
+    arrivals.over(CallId("one"), 11.0)
+    arrivals.over(CallId("one"), 12.0)
+    assert (len(arrivals), arrivals.oldest_s(11.0)) == (1, 0.5)
+    assert arrivals.answers() == Waits(count=1, sum_s=1.0)
+    arrivals.over(CallId("two"), 11.0)
+    assert arrivals.oldest_s(12.0) == 0.0
