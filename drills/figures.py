@@ -22,6 +22,7 @@ from drills.recovery import (
     ANSWER_LIMIT_S,
     abort_back_s,
     agents_back_s,
+    came_after,
     cut_off_talk,
     data_rto_s,
     drained_s,
@@ -63,8 +64,9 @@ def figures(seen: Seen) -> dict[str, float | None]:
     if t0_ms is None:
         return answers
     first_site = killed_site(course.method)
-    answers["rto_s"] = ledger_rto_s(seen.ledger, t0_ms, first_site)
-    answers["rto_capture_s"] = rto_s(seen.wire, t0_ms * 1_000_000, ANSWER_LIMIT_S, first_site)
+    after, t0_ns = came_after(seen, t0_ms), t0_ms * 1_000_000
+    answers["rto_s"] = ledger_rto_s(seen.ledger, t0_ms, after, first_site)
+    answers["rto_capture_s"] = rto_s(seen.wire, t0_ns, after, ANSWER_LIMIT_S, first_site)
     answers["rto_error_ms"] = _difference_ms(answers["rto_s"], answers["rto_capture_s"])
     answers["failed"] = len(failed_after(seen.ledger, t0_ms))
     answers["lost_elsewhere"] = len(lost_elsewhere(seen))

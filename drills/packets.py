@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
@@ -131,20 +131,23 @@ def read_wire(pcap: bytes, callers: str) -> Wire:
     )
 
 
-def rto_s(wire: Wire, from_ns: int, limit_s: float, first_site: str | None) -> float | None:
+def rto_s(
+    wire: Wire, from_ns: int, after: Collection[str], limit_s: float, first_site: str | None
+) -> float | None:
     """Return when service was back: the first INVITE from which on all got their 200 in time.
 
-    Over the calls that the carrier tries at `first_site` first; None: over all.
+    Over the calls `after`, by their Call-ID, that the carrier tries at `first_site` first; None:
+    over all of them.
     """
     first_good: int | None = None
     for call in wire.calls:
-        if call.invite_ns < from_ns or first_site not in {None, call.first_site}:
+        if call.sip_call_id not in after or first_site not in {None, call.first_site}:
             continue
         setup_ms = call.setup_ms
         if setup_ms is None or setup_ms > limit_s * 1000:
             first_good = None
         elif first_good is None:
-            first_good = call.invite_ns
+            first_good = max(call.invite_ns, from_ns)
     return None if first_good is None else (first_good - from_ns) / 1e9
 
 

@@ -7,7 +7,7 @@ the same is `drills.packets`'s.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 from typing import Final
 
@@ -25,10 +25,27 @@ MOVED_S: Final = 20.0
 _MS: Final = 1000.0
 
 
-def ledger_rto_s(book: Ledger, t0_ms: int, first_site: SiteId | None) -> float | None:
+def came_after(seen: Seen, t0_ms: int) -> frozenset[str]:
+    """Return the Call-IDs of who came after the first fault, by their telephone or by the wire.
+
+    A telephone's stamp and the packet are milliseconds apart: a call of that very instant is one
+    of the two accounts' calls only if it is one of both.
+    """
+    t0_ns = t0_ms * 1_000_000
+    by_phone = {
+        row.caller.sip_call_id
+        for row in seen.ledger.placed
+        if row.caller and row.caller.invite_ms >= t0_ms
+    }
+    return frozenset(by_phone | {e.sip_call_id for e in seen.wire.calls if e.invite_ns >= t0_ns})
+
+
+def ledger_rto_s(
+    book: Ledger, t0_ms: int, after: Collection[str], first_site: SiteId | None
+) -> float | None:
     """Return when service was back by the callers' telephones; see `drills.packets.rto_s`."""
     first_good: int | None = None
-    rows = [row for row in book.placed if row.caller and row.caller.invite_ms >= t0_ms]
+    rows = [row for row in book.placed if row.caller and row.caller.sip_call_id in after]
     for row in sorted(rows, key=lambda each: each.caller.invite_ms if each.caller else 0):
         caller = row.caller
         if caller is None or first_site not in {None, row.planned.first_site}:
@@ -36,7 +53,7 @@ def ledger_rto_s(book: Ledger, t0_ms: int, first_site: SiteId | None) -> float |
         if caller.ok_ms is None or caller.ok_ms - caller.invite_ms > ANSWER_LIMIT_S * _MS:
             first_good = None
         elif first_good is None:
-            first_good = caller.invite_ms
+            first_good = max(caller.invite_ms, t0_ms)
     return None if first_good is None else (first_good - t0_ms) / _MS
 
 

@@ -122,6 +122,33 @@ def test_a_good_run_is_exact_and_lost_nothing() -> None:
     assert found["ttl_overrun_s"] == 0.3
 
 
+@pytest.mark.parametrize("sent_ms", [-3, 0], ids=["by_the_phone_before", "by_the_wire_before"])
+def test_a_call_of_the_very_instant_of_the_fault_counts_for_telephone_and_capture_alike(
+    sent_ms: int,
+) -> None:
+    index = next(
+        index
+        for index, (call, caller) in enumerate(zip(SCENARIO.calls, CALLERS, strict=True))
+        if caller.invite_ms >= KILL_MS and call.first_site == DEAD
+    )
+    at_ms = KILL_MS + sent_ms
+    callers = (
+        *CALLERS[:index],
+        replace(CALLERS[index], invite_ms=at_ms, ok_ms=at_ms + 300),
+        *CALLERS[index + 1 :],
+    )
+    whole = seen(callers=callers)
+    calls = list(whole.wire.calls)
+    wire_ms = KILL_MS + (1 if sent_ms else -1)
+    calls[index] = replace(calls[index], invite_ns=wire_ms * 1_000_000)
+    ordered = tuple(sorted(calls, key=lambda each: each.invite_ns))
+    found = figures(replace(whole, wire=replace(whole.wire, calls=ordered)))
+    error_ms = found["rto_error_ms"]
+    assert error_ms is not None
+    assert error_ms <= 4.0
+    assert (found["rto_s"], found["rto_capture_s"]) == (0.0, max(0, wire_ms - KILL_MS) / 1000)
+
+
 def test_two_stories_of_one_call_and_the_ledger_is_not_exact() -> None:
     index = ANSWERED[0].index
     other = replace(RECORDS[index], outcome=Outcome.LOST)
