@@ -151,13 +151,40 @@ def rto_s(
     return None if first_good is None else (first_good - from_ns) / 1e9
 
 
-def longest_gap_ms(times: Iterable[int], from_ns: int, to_ns: int) -> float | None:
-    """Return the longest time without audio between two instants; None: there was none at all."""
+def longest_gap_ms(
+    times: Iterable[int],
+    from_ns: int,
+    to_ns: int,
+    unsent: Iterable[tuple[int, int]] = (),
+) -> float | None:
+    """Return the longest time without audio between two instants; None: there was none at all.
+
+    Without what of it is `unsent`: stretches in which nobody had sent anything.
+    """
     inside = [at for at in sorted(times) if from_ns <= at <= to_ns]
     if not inside:
         return None
-    edges = [from_ns, *inside, to_ns]
-    return max(later - earlier for earlier, later in pairwise(edges)) / 1e6
+    stretches = _joined(unsent)
+    return (
+        max(
+            later
+            - earlier
+            - sum(max(0, min(later, end) - max(earlier, begin)) for begin, end in stretches)
+            for earlier, later in pairwise((from_ns, *inside, to_ns))
+        )
+        / 1e6
+    )
+
+
+def _joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return stretches of time of which none overlaps another."""
+    found: list[tuple[int, int]] = []
+    for begin, end in sorted(stretches):
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((begin, end))
+    return found
 
 
 def _is_rtp(payload: bytes) -> bool:

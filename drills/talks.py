@@ -47,7 +47,10 @@ def _talked_at(row: Row, at_ms: int) -> bool:
 
 
 def _gap_ms(wire: Wire, call: Dialled | None, row: Row, t0_ms: int) -> float | None:
-    """Return the longest gap in what an undisturbed caller heard around the first fault."""
+    """Return the longest gap in what an undisturbed caller heard around the first fault.
+
+    What their agent's telephone did not send, as it stood still itself, was not lost on the way.
+    """
     caller = row.caller
     if call is None or call.audio_port is None or caller is None or caller.held:
         return None
@@ -60,7 +63,9 @@ def _gap_ms(wire: Wire, call: Dialled | None, row: Row, t0_ms: int) -> float | N
     if ends_ms <= begins_ms:
         return None
     times = wire.audio_ns.get(call.audio_port, [])
-    found = longest_gap_ms(times, round(begins_ms * 1e6), round(ends_ms * 1e6))
+    heard = () if row.agent is None else (row.agent, *row.earlier)
+    unsent = [(begin * 10**6, end * 10**6) for each in heard for begin, end in each.stalls]
+    found = longest_gap_ms(times, round(begins_ms * 1e6), round(ends_ms * 1e6), unsent)
     # They talked: not a packet is no call without audio, but one that was silent all the while.
     return ends_ms - begins_ms if found is None else found
 

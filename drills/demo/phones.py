@@ -53,6 +53,7 @@ class Line(msgspec.Struct, kw_only=True):
     last_heard_ms: int | None = None
     longest_gap_s: float = 0.0
     gap_from_ms: int | None = None
+    stalls: tuple[tuple[int, int], ...] = ()
     hung_up_ms: int | None = None
     packets_received: int = 0
     packets_at_goodbye: int | None = None
@@ -208,6 +209,7 @@ def _agent_report(line: Line) -> AgentReport:
         heard=frozenset(line.heard),
         last_heard_ms=_last_heard_ms(line),
         crossed=line.crossed,
+        stalls=line.stalls,
     )
 
 

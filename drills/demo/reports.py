@@ -94,6 +94,8 @@ class AgentReport(Struct, frozen=True, kw_only=True):
     last_heard_ms: int | None = None
     crossed: bool = False
     """Its goodbye met one of the other side."""
+    stalls: tuple[tuple[int, int], ...] = ()
+    """From when to when its telephone sent nothing, since the telephone itself stood still."""
 
     @property
     def busy_until_ms(self) -> int | None:

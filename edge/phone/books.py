@@ -29,6 +29,11 @@ def count(summary: Summary, stream: RtpStream, *, wall_ms: int, now_s: float) ->
     summary.packets_received = stream.received
     summary.packets_lost = stream.lost
     summary.send_errors = stream.send_errors
+    stalls = (
+        (wall_ms - round((now_s - from_s) * 1000), wall_ms - round((now_s - to_s) * 1000))
+        for from_s, to_s in stream.stalls
+    )
+    summary.stalls = tuple(each for each in stalls if each[1] >= summary.invite_ms)
     if summary.heard:
         most = listener.sounds[next(iter(summary.heard))]
         summary.longest_gap_s = round(most.longest_gap_s, 3)

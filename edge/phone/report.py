@@ -73,6 +73,8 @@ class Summary(msgspec.Struct, kw_only=True, omit_defaults=False):
     """Between two packets of the chord that was heard most."""
     gap_from_ms: int | None = None
     """When that gap began."""
+    stalls: tuple[tuple[int, int], ...] = ()
+    """From when to when it sent nothing since its own process stood still."""
     invite_ms: int = 0
     ringing_ms: int | None = None
     answered_ms: int | None = None

@@ -26,6 +26,9 @@ _SLOT_S = _PACKET_S / _SLOTS
 _HOPELESS_S = 0.2
 """Further behind than this (the process stood still), packets are left out instead of made up
 for."""
+_STILL_S = 0.04
+"""Later than this, who listens hears a gap that is longer than two packets."""
+_STALLS = 256
 _DRAIN = 64
 """Packets read from one socket before the others get their turn."""
 _LARGEST = 2048
@@ -41,6 +44,8 @@ class RtpClock:
         self._timer: asyncio.TimerHandle | None = None
         self.skipped = 0
         """Slots left out because the process was too late."""
+        self.stalls: deque[tuple[float, float]] = deque(maxlen=_STALLS)
+        """From when to when the process stood still, the last of them; the event loop's clock."""
 
     def add(self, stream: RtpStream) -> None:
         """Let `stream` send a packet every 20 ms from now on."""
@@ -61,6 +66,8 @@ class RtpClock:
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now_s = loop.time()
+        if now_s - self._due_s > _STILL_S:
+            self.stalls.append((self._due_s, now_s))
         if now_s - self._due_s > _HOPELESS_S:
             missed = int((now_s - self._due_s) / _SLOT_S)
             self.skipped += missed
@@ -165,6 +172,11 @@ class RtpStream:
         self.pause()
         self._loop.remove_reader(self._socket)
         self._socket.close()
+
+    @property
+    def stalls(self) -> tuple[tuple[float, float], ...]:
+        """From when to when nothing was sent since this process stood still."""
+        return tuple(self._clock.stalls)
 
     @property
     def lost(self) -> int:

@@ -81,6 +81,11 @@ def test_what_a_relay_sends_on_that_stood_still_was_not_heard_by_who_had_hung_up
     assert agent.last_heard_ms == last_heard
 
 
+def test_an_agents_telephone_says_when_it_stood_still_itself() -> None:
+    (agent,) = phones.agent_reports([line(role="agent", stalls=[[2000, 2150]])])
+    assert agent.stalls == ((2000, 2150),)
+
+
 def test_a_caller_who_hangs_up_because_nothing_comes_says_so() -> None:
     (gives_up,) = phones.caller_reports([line(event="hanging_up", cause="no_media"), line()])
     (impatient,) = phones.caller_reports([line(event="hanging_up", cause="impatient"), line()])

@@ -476,6 +476,39 @@ def test_a_spared_caller_who_hears_nothing_at_all_had_a_gap_as_long_as_was_looke
     assert gap_ms > 500
 
 
+def test_what_an_agents_telephone_did_not_send_as_it_stood_still_is_no_gap() -> None:
+    whole = seen(replace(KILL_SITE, target="none"))
+    row = next(
+        row
+        for row in whole.ledger.placed
+        if row.caller and row.caller.joined_ms and row.planned.dialler is Dialler.PHONE
+    )
+    assert row.caller is not None
+    assert row.caller.joined_ms is not None
+    answering = row.agent
+    assert answering is not None
+    t0_ms = row.caller.joined_ms + 1_000
+    heard_ms = [*range(t0_ms - 500, t0_ms + 100, 20), *range(t0_ms + 350, t0_ms + 6_000, 20)]
+    calls = tuple(
+        replace(each, audio_port=4000 if each.sip_call_id == row.caller.sip_call_id else None)
+        for each in whole.wire.calls
+    )
+    audio_ns = {4000: [each * 10**6 for each in heard_ms]}
+
+    def gap_ms(*stalls: tuple[int, int]) -> float | None:
+        agent = replace(answering, stalls=stalls)
+        rows = tuple(
+            replace(row, agent=agent) if each is row else each for each in whole.ledger.rows
+        )
+        ledger = replace(whole.ledger, rows=rows)
+        one = replace(whole, ledger=ledger, wire=Wire(calls=calls, audio_ns=audio_ns))
+        return talks(one, t0_ms)["spared_gap_ms"]
+
+    assert gap_ms() == 270
+    assert gap_ms((t0_ms + 90, t0_ms + 340)) == 20
+    assert gap_ms((t0_ms - 9_000, t0_ms - 8_000)) == 270
+
+
 def test_who_was_moved_where_is_counted() -> None:
     book = seen().ledger
     wanted = sum(1 for row in book.placed if row.planned.first_site != "a")

@@ -78,6 +78,20 @@ def test_calls_are_read_with_their_first_final_answer() -> None:
     assert (wire.calls[0].number, wire.calls[0].audio_port) == ("15550201", 7000)
 
 
+def test_of_a_gap_counts_what_somebody_had_sent() -> None:
+    times = [0, 20, 40, 400, 420]
+    assert longest_gap_ms([each * 10**6 for each in times], 0, 420 * 10**6) == 360
+
+    def gap_ms(*unsent: tuple[int, int]) -> float | None:
+        stretches = [(begin * 10**6, end * 10**6) for begin, end in unsent]
+        return longest_gap_ms([each * 10**6 for each in times], 0, 420 * 10**6, stretches)
+
+    assert gap_ms((60, 260)) == 160
+    assert gap_ms((60, 260), (100, 300)) == 120, "what two telephones did not send counts once"
+    assert gap_ms((390, 500)) == 350
+    assert gap_ms((420, 900), (-500, 0)) == 360
+
+
 def test_service_is_back_with_the_first_call_after_which_all_are_good() -> None:
     wire = read_wire(
         pcap(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -40,6 +41,21 @@ async def test_twenty_streams_keep_time_and_hear_only_their_peer(streams: list[R
         expected = str(tones.chord_for(f"stream {index ^ 1}"))
         assert list(stream.listener.sounds) == [expected]
         assert stream.lost == 0
+
+
+async def test_a_process_that_stood_still_knows_when_it_sent_nothing(
+    streams: list[RtpStream],
+) -> None:
+    one, two = streams[:2]
+    one.send_to(two.host, two.port, payload_of("one"), 0)
+    await until(lambda: two.received > 5, "packets")
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    time.sleep(0.15)  # noqa: ASYNC251 - as a busy machine does
+    await until(lambda: any(to_s >= began_s + 0.15 for _, to_s in one.stalls), "the stall")
+    from_s, to_s = max(one.stalls, key=lambda each: each[1] - each[0])
+    assert from_s == pytest.approx(began_s, abs=0.06)
+    assert to_s <= loop.time()
 
 
 async def test_paused_stream_hears_but_does_not_send(streams: list[RtpStream]) -> None:
