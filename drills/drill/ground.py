@@ -34,6 +34,8 @@ TOUCHED = 1
 """So many, at least, talk where something is broken if a drill is about what becomes of them."""
 OF_TALKS = frozenset({"cleared_s", "kept_share"})
 SPARED_WITHIN_S, LOOK_EVERY_S = 8.0, 0.05
+CALLS_AFTER_S = 3.0
+"""So long at least calls have to come after the first fault: nothing else shows a recovery."""
 MOST_LAG_BYTES = 1_048_576
 """As much as Patroni lets a replica lack that is to become the primary."""
 _GOOD = frozenset({"answered", "joined"})
@@ -136,10 +138,12 @@ class LabGround:
 
         And in which so many callers have just begun to talk, at sites that are spared, that it can
         be heard whether they are; and where something will be broken, that it can be told what
-        becomes of them.
+        becomes of them. Not until nobody calls any more.
         """
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + SPARED_WITHIN_S
+        people = self._stage.people
+        last_s = people.call_from_s + people.scenario.calls[-1].at_s - CALLS_AFTER_S
+        deadline_s = min(loop.time() + SPARED_WITHIN_S, last_s)
         while not self._are_enough(method):
             if loop.time() > deadline_s:
                 break

@@ -22,7 +22,7 @@ from drills.demo.run import CALLS_BEGIN_IN_S, Stage, living_edges
 from drills.demo.scenario import FEWEST_CALLS, Burst, Coming, Scenario, plan
 from drills.demo.stock import settle
 from drills.drill import joining, witnesses
-from drills.drill.ground import DyingController, Hands, LabGround
+from drills.drill.ground import CALLS_AFTER_S, DyingController, Hands, LabGround
 from drills.drill.joining import Kept
 from drills.drill.redial import Redialler
 from drills.drill.short_calls import ShortCalls
@@ -43,8 +43,6 @@ SOCKET = "faults.sock"
 SETTLE_S = 45.0
 """A proxy that wakes up passes on what it had not read yet. An edge that answers it waits 32 s for
 an ACK that never comes, and 8 s for its BYE to be answered."""
-CALLS_AFTER_S = 3.0
-"""So long at least calls have to come after the first fault: nothing else shows a recovery."""
 CLOCK_MOVES_S = 2.0
 """libfaketime reads its file once a second."""
 HANG_UP_S = 33.0

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from drills.demo.people import LATE_S, People
 from drills.demo.phones import Line
 from drills.drill import ground
-from drills.drill.ground import SPARED_WITHIN_S, Hands, LabGround
+from drills.drill.ground import CALLS_AFTER_S, SPARED_WITHIN_S, Hands, LabGround
 from drills.experiment import CALLERS_COME, Bound, Fault, FaultKind
 from drills.library import experiment_of
 from state.model import SiteId, Ticket
@@ -63,6 +63,45 @@ def talk_at(site: str) -> Ticket:
     return found
 
 
+async def quiet(_: Stage) -> None:
+    """Be quiet at once."""
+
+
+def ground_of(folder: Path, tickets: dict[str, Ticket], expects: str) -> tuple[People, LabGround]:
+    everybody = people(folder)
+    stage = SimpleNamespace(
+        clock=LoopClock(),
+        people=everybody,
+        scenario=SCENARIO,
+        screen=SimpleNamespace(wall=SimpleNamespace(tickets=tickets)),
+    )
+    expect = (Bound(figure=expects, at_least=0.0),)
+    lab = LabGround(
+        cast("Stage", stage),
+        cast("FaultClient", None),
+        experiment=replace(experiment_of("edge_killed"), expect=expect),
+        hands=cast("Hands", None),
+    )
+    return everybody, lab
+
+
+@in_virtual_time
+async def test_a_good_instant_is_not_waited_for_until_nobody_calls_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ground, "quiet_instant", quiet)
+    everybody, lab = ground_of(tmp_path, {}, "kept_share")
+    loop = asyncio.get_running_loop()
+    everybody.call_from_s = loop.time() - SCENARIO.calls[-1].at_s + CALLS_AFTER_S + 2.0
+    began_s = loop.time()
+    await lab.good_instant([KILL_EDGE])
+    assert loop.time() - began_s == pytest.approx(2.0, abs=0.1)
+    everybody.call_from_s -= 2 * CALLS_AFTER_S
+    began_s = loop.time()
+    await lab.good_instant([KILL_EDGE])
+    assert loop.time() - began_s <= 0.1
+
+
 @pytest.mark.parametrize(
     ("expects", "at", "is_enough"),
     [
@@ -77,27 +116,9 @@ def talk_at(site: str) -> Ticket:
 async def test_what_breaks_talks_waits_for_somebody_who_talks_there(
     expects: str, at: str, *, is_enough: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def quiet(_: Stage) -> None:
-        """Be quiet at once."""
-
     monkeypatch.setattr(ground, "quiet_instant", quiet)
-    clock, everybody = LoopClock(), people(tmp_path)
-    talk = talk_at(at)
-    stage = SimpleNamespace(
-        clock=clock,
-        people=everybody,
-        scenario=SCENARIO,
-        screen=SimpleNamespace(wall=SimpleNamespace(tickets={"talk": talk})),
-    )
-    experiment = replace(
-        experiment_of("edge_killed"), expect=(Bound(figure=expects, at_least=0.0),)
-    )
-    lab = LabGround(
-        cast("Stage", stage),
-        cast("FaultClient", None),
-        experiment=experiment,
-        hands=cast("Hands", None),
-    )
+    clock, talk = LoopClock(), talk_at(at)
+    everybody, lab = ground_of(tmp_path, {"talk": talk}, expects)
 
     async def talks_on() -> None:
         while True:
