@@ -12,7 +12,7 @@ import math
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from msgspec import Struct
@@ -21,11 +21,12 @@ from state import keys
 from state.discreet import fault
 from state.errors import CompactedError, StateError
 from state.listing import pages
+from state.mirror.comparing import differing, in_pieces
 from state.pace import Pace
 from state.snapshot import Delta, Listener, Replacing, Snapshot, replace, step
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable
 
     from state.clock import Clock
     from state.mirror.disk import DiskCopy
@@ -34,11 +35,6 @@ if TYPE_CHECKING:
     from state.store import Store, WatchBatch
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
-
-PIECE = 250
-"""Records that are looked at in one go: some milliseconds of work."""
 
 
 class MirrorState(StrEnum):
@@ -238,7 +234,7 @@ class Mirror:
         async with aclosing(pages(self._store, keys.STATE)) as found:
             async for page in found:
                 revision = page.revision
-                async for some in _in_pieces(page.records):
+                async for some in in_pieces(page.records):
                     made.take(some, self._clock.now().mono_s)
         now = self._clock.now()
         snapshot, deltas = made.finish(revision)
@@ -246,8 +242,7 @@ class Mirror:
         if self._recorder is not None:
             self._recorder.listed(snapshot, now)
         if to_heal is not None:
-            differing = await _differing(self._snapshot, made.listed, revision)
-            healed = to_heal & differing
+            healed = to_heal & await differing(self._snapshot, made.listed, revision)
             self.counters.healed += len(healed)
             log.warning("mirror_healed", keys=len(healed), revision=revision)
         self._proved_s = asked_s
@@ -315,12 +310,12 @@ class Mirror:
             log.warning("mirror_ahead_of_store", revision=asked_at, store=revision)
             self._to_heal = frozenset(self._snapshot.raw)
             return
-        suspects = await _differing(self._snapshot, first, revision)
+        suspects = await differing(self._snapshot, first, revision)
         if not suspects:
             return
         await asyncio.sleep(self._settings.grace_s)
         second, revision = await self._listed_keys()
-        lost = await _differing(self._snapshot, second, revision) & suspects
+        lost = await differing(self._snapshot, second, revision) & suspects
         lost = {key for key in lost if first.get(key) == second.get(key)}
         if lost:
             log.warning("mirror_differs_from_store", keys=len(lost))
@@ -333,7 +328,7 @@ class Mirror:
         async with aclosing(pages(self._store, keys.STATE, keys_only=True)) as found:
             async for page in found:
                 revision = page.revision
-                async for some in _in_pieces(page.records):
+                async for some in in_pieces(page.records):
                     listed.update((record.key, record.mod_revision) for record in some)
         return listed, revision
 
@@ -363,28 +358,3 @@ class Mirror:
             self._saved = snapshot.raw
         else:
             self.counters.save_errors += 1
-
-
-async def _differing(snapshot: Snapshot, listed: Mapping[str, int], revision: int) -> set[str]:
-    """Return the keys of which the store said otherwise at `revision` than the snapshot does.
-
-    What the snapshot has seen after `revision` is no difference.
-    """
-    held, found = snapshot.raw, set()
-    async for some in _in_pieces(tuple(listed.items())):
-        for key, mod_revision in some:
-            mine = held.get(key)
-            if mine is None or revision >= mine.mod_revision != mod_revision:
-                found.add(key)
-    async for records in _in_pieces(tuple(held.values())):
-        found.update(
-            mine.key for mine in records if mine.mod_revision <= revision and mine.key not in listed
-        )
-    return found
-
-
-async def _in_pieces(everything: Sequence[T]) -> AsyncGenerator[Sequence[T], None]:
-    """Yield a few at a time, and let calls go on between: there may be hundreds of thousands."""
-    for start in range(0, len(everything), PIECE):
-        yield everything[start : start + PIECE]
-        await asyncio.sleep(0)

@@ -1,0 +1,41 @@
+"""Holds a snapshot against what the store lists, a few records at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+    from state.snapshot import Snapshot
+
+T = TypeVar("T")
+
+PIECE = 250
+"""Records that are looked at in one go: some milliseconds of work."""
+
+
+async def differing(snapshot: Snapshot, listed: Mapping[str, int], revision: int) -> set[str]:
+    """Return the keys of which the store said otherwise at `revision` than the snapshot does.
+
+    What the snapshot has seen after `revision` is no difference.
+    """
+    held, found = snapshot.raw, set()
+    async for some in in_pieces(tuple(listed.items())):
+        for key, mod_revision in some:
+            mine = held.get(key)
+            if mine is None or revision >= mine.mod_revision != mod_revision:
+                found.add(key)
+    async for records in in_pieces(tuple(held.values())):
+        found.update(
+            mine.key for mine in records if mine.mod_revision <= revision and mine.key not in listed
+        )
+    return found
+
+
+async def in_pieces(everything: Sequence[T]) -> AsyncGenerator[Sequence[T], None]:
+    """Yield a few at a time, and let calls go on between: there may be hundreds of thousands."""
+    for start in range(0, len(everything), PIECE):
+        yield everything[start : start + PIECE]
+        await asyncio.sleep(0)
