@@ -22,6 +22,7 @@ from state.discreet import fault
 from state.errors import CompactedError, StateError
 from state.listing import pages
 from state.mirror.comparing import differing, in_pieces
+from state.mirror.lateness import Lateness
 from state.pace import Pace
 from state.snapshot import Delta, Listener, Replacing, Snapshot, replace, step
 
@@ -51,6 +52,10 @@ class MirrorSettings(Struct, frozen=True, kw_only=True):
     """Without a proof for so long, the snapshot is stale."""
     check_every_s: float = 20.0
     """Between two comparisons with the store; longer where one takes a tenth of that."""
+    gauge_every_s: float = 0.5
+    """Between two questions for the store's revision: how late the watch is."""
+    relist_every_s: float = 1.0
+    """Between two listings for a watch that is late; longer where one takes a tenth of that."""
     grace_s: float = 1.0
     """How long a difference may be an event still on its way, before it counts as lost."""
     retry_s: float = 0.2
@@ -67,6 +72,8 @@ class MirrorCounters:
     changes: int = 0
     """Changes taken from the watch."""
     lists: int = 0
+    late: int = 0
+    """Watches that were given up for a listing because what they told was late."""
     compactions: int = 0
     """Watches that had to start anew from a listing because their revision was no longer kept."""
     checks: int = 0
@@ -114,6 +121,9 @@ class Mirror:
         self._to_heal: frozenset[str] | None = None
         """What a check found wrong, and a new list is to put right; None: nothing."""
         self._listed = asyncio.Event()
+        self._lateness = Lateness()
+        self._relisting = Pace(self._settings.relist_every_s)
+        self._listed_s = -math.inf
         self.counters = MirrorCounters()
 
     # ---- reading ---------------------------------------------------------------------------------
@@ -171,6 +181,7 @@ class Mirror:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow_for_ever())
                 tasks.create_task(self._check_for_ever())
+                tasks.create_task(self._gauge_for_ever())
                 if self._disk is not None:
                     tasks.create_task(self._save_for_ever(self._disk))
         finally:
@@ -241,11 +252,14 @@ class Mirror:
         self.counters.lists += 1
         if self._recorder is not None:
             self._recorder.listed(snapshot, now)
-        if to_heal is not None:
+        if to_heal:
             healed = to_heal & await differing(self._snapshot, made.listed, revision)
             self.counters.healed += len(healed)
             log.warning("mirror_healed", keys=len(healed), revision=revision)
         self._proved_s = asked_s
+        self._lateness.is_over()
+        self._listed_s = self._clock.now().mono_s
+        self._relisting.took(self._listed_s - asked_s)
         # What cannot be read makes no delta, and the revision may be the same.
         if snapshot.raw is not self._snapshot.raw or snapshot.revision != self._snapshot.revision:
             self._turn(snapshot, deltas)
@@ -260,15 +274,37 @@ class Mirror:
                 self._proved_s = now.mono_s
                 if batch.changes:
                     self._take(batch, now)
+                else:
+                    self._lateness.is_over()
                 if self._to_heal is not None:
                     return
 
     def _take(self, batch: WatchBatch, now: Now) -> None:
         self.counters.changes += len(batch.changes)
         snapshot, deltas = step(self._snapshot, batch.changes, batch.revision, now.mono_s)
+        self._lateness.takes(batch.revision, now.mono_s)
         if self._recorder is not None:
             self._recorder.changed(snapshot, batch.changes, now)
         self._turn(snapshot, deltas)
+        self._give_up_if_late(now.mono_s)
+
+    def _give_up_if_late(self, now_s: float) -> None:
+        """Ask for a listing instead of a watch that stays late."""
+        may = self._to_heal is None and now_s - self._listed_s >= self._relisting.pause_s
+        if may and self._lateness.stays(now_s):
+            self.counters.late += 1
+            log.warning("mirror_late", late_s=round(self._lateness.late_s, 1))
+            self._to_heal = frozenset()
+
+    async def _gauge_for_ever(self) -> None:
+        """Ask the store again and again which revision it is at."""
+        while True:
+            await asyncio.sleep(self._settings.gauge_every_s)
+            try:
+                answer = await self._store.range(keys.STATE, limit=1, keys_only=True)
+            except (StateError, OSError):
+                continue  # whoever follows says so
+            self._lateness.hears(answer.revision, self._clock.now().mono_s)
 
     def _turn(self, snapshot: Snapshot, deltas: tuple[Delta, ...]) -> None:
         """Let `snapshot` be the current one, and tell everybody."""

@@ -8,7 +8,7 @@ bug planted in it included, without a lab.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
 from random import Random
 from typing import Any, TypeAlias
@@ -49,7 +49,7 @@ from state.model import (
 )
 from state.publishing import publish
 from state.snapshot import Delta, Snapshot
-from state.store import Compare, Operation, Put, TxnResult
+from state.store import Compare, Operation, Put, TxnResult, WatchBatch
 from tests.edge.competition import Delays, FarStore
 from tests.edge.virtual_time import LoopClock, until
 
@@ -186,6 +186,8 @@ class OwnStore(FarStore):
         self.goes = asyncio.Event()
         """The edge is not frozen."""
         self.goes.set()
+        self.late_s = 0.0
+        """What the watch tells comes so late at most, each batch after the one before."""
 
     async def txn(
         self,
@@ -198,6 +200,14 @@ class OwnStore(FarStore):
         """Go, once the edge does."""
         await self.goes.wait()
         return await super().txn(compares, success, failure, patience_s=patience_s)
+
+    async def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
+        """Tell it, as late as it is: delays add up, as in a proof (`tests.prove.planted`)."""
+        async with aclosing(super().watch(prefix, from_revision)) as batches:
+            async for batch in batches:
+                if self.late_s and batch.changes:
+                    await asyncio.sleep(self._random.uniform(0.0, self.late_s))
+                yield batch
 
 
 class Site:
