@@ -41,8 +41,8 @@ class Read(Struct, frozen=True, kw_only=True):
 def unless_given_anew(success: Iterable[Operation]) -> Iterator[Exists]:
     """Yield conditions by which nobody is given to a call on the copy by a token of the store.
 
-    A reservation whose outcome was unknown is asked for again when the site is alone already. Its
-    token's number would be the copy's, and the gate would let no later one of the store through.
+    A reservation, or a transfer, whose outcome was unknown is asked for again when the site is
+    alone already. Its token's number would be the copy's, which no gate reads as one.
     """
     for each in success:
         if isinstance(each, Put) and each.key.startswith(keys.OFFER):

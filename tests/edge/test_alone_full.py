@@ -166,7 +166,7 @@ async def test_a_full_store_has_a_site_serve_alone_and_say_so_until_it_has_merge
 
 @in_virtual_time
 async def test_a_reservation_begun_by_the_store_does_not_land_on_the_copy_without_a_token() -> None:
-    """Its number would be one of the copy's: no token of the store would ever come after it."""
+    """Its number would be one of the copy's, which no gate reads as a token."""
     bench = await configured()
     records = bench.records()
     await records.create(ticket(), bench.clock.now())
