@@ -2,6 +2,7 @@
 // The parts of the page that it speaks of stand in frame.html.
 
 import { byId } from "/docs/elements.js";
+import { goAlong, taken } from "/wallboard/along.js";
 import { isBack, leaveFor } from "/wallboard/oidc.js";
 import { Refused, Session } from "/wallboard/session.js";
 
@@ -32,10 +33,16 @@ export class Entrance {
       this.#close("");
       await this.session.signOut();
     });
+    goAlong(this.session, document.querySelectorAll("footer a.page"), () => this.leave(""));
   }
 
-  /** Let in whoever comes back from their provider. */
-  open() { this.#try(async () => { if (await isBack(this.session)) await this.#enter(); }); }
+  /** Let in whoever comes from another of our pages, or back from their provider. */
+  open() {
+    this.#try(async () => {
+      this.session.takeOver(taken());
+      if (await isBack(this.session) || this.session.isOpen) await this.#enter();
+    });
+  }
 
   /** Show the door, and why. */
   leave(why) {

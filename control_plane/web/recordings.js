@@ -61,6 +61,7 @@ setInterval(() => { if (opened?.sound?.isPlaying) show(); }, 100);
 async function search() {
   next = null;
   byId("found").replaceChildren();
+  byId("none").hidden = true;
   await list();
 }
 
@@ -71,6 +72,7 @@ async function list() {
   byId("found").append(...page.items.map(row));
   next = page.next ?? null;
   byId("more").hidden = !next;
+  byId("none").hidden = Boolean(next) || byId("found").children.length > 0;
 }
 
 function row(recording) {

@@ -35,6 +35,7 @@ PAGES: Final = (
     _served(
         "wallboard",
         "actions.js",
+        "along.js",
         "board.js",
         "entrance.js",
         "frame.css",

@@ -1,4 +1,5 @@
-// Who is signed in. All of it stays in this page's memory: it is gone with the page.
+// Who is signed in. All of it stays in this page's memory: it is gone with the page, unless the next of
+// ours takes it over (along.js).
 
 const EARLY_MS = 30_000;
 
@@ -18,6 +19,10 @@ export class Session {
 
   get isOpen() { return this.#tokens !== null; }
   get tenant() { return this.#tokens?.tenant ?? ""; }
+  get tokens() { return this.#tokens; }
+
+  /** Go on with the session of the page before. */
+  takeOver(tokens) { this.#tokens = tokens; }
 
   async signIn(said) {
     this.#tokens = await send("POST", "/v1/sessions", { body: said });

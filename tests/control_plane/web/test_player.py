@@ -134,3 +134,19 @@ async def test_somebody_finds_a_recording_and_hears_it_from_its_marks(
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     assert "ann" not in await page.locator("main").inner_text(), "nothing is left of what was shown"
+
+
+async def test_who_may_hear_nothing_is_told_so(stage: tuple[str, Served], page: Page) -> None:
+    url, one = stage
+    admin = await one.center.administrator()
+    words = {"login": "quality", "name": "Quinn", "password": SECRET, "roles": [Role.QUALITY.value]}
+    assert (await admin.post("/v1/users", words)).status == 201
+    await page.goto(f"{url}/recordings")
+    await page.get_by_label("Login").fill("quality")
+    await page.get_by_label("Password").fill(SECRET)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.locator("#found tr")).to_have_count(2)
+    await expect(page.locator("#none")).to_be_hidden()
+    await page.locator("#search").get_by_label("Tag").fill("nobody-has-this")
+    await page.get_by_role("button", name="Search").click()
+    await expect(page.locator("#none")).to_be_visible()

@@ -170,3 +170,30 @@ async def test_names_are_no_markup_and_the_page_can_be_used_without_eyes_or_mous
     await page.set_viewport_size({"width": 360, "height": 800})
     wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     assert not await page.evaluate(wide), "it has to be pushed sideways"
+
+
+async def test_who_goes_to_the_other_page_is_still_signed_in_and_nothing_is_left_behind(
+    stage: Stage, page: Page
+) -> None:
+    await stage.person(Role.MANAGER)
+    await sign_in(page, stage.url, "manager")
+    await page.get_by_role("link", name="Recordings").click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    await expect(page).to_have_url(re.compile(r"/recordings$"))
+    assert await page.evaluate("sessionStorage.length") == 0
+    await page.go_back()
+    await expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+    assert await page.evaluate("sessionStorage.length") == 0
+
+
+async def test_a_page_that_is_opened_beside_the_first_asks_who_one_is(
+    stage: Stage, page: Page
+) -> None:
+    await stage.person(Role.MANAGER)
+    await sign_in(page, stage.url, "manager")
+    async with page.context.expect_page() as opened:
+        await page.get_by_role("link", name="Recordings").click(modifiers=["ControlOrMeta"])
+    beside = await opened.value
+    await expect(beside.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+    assert await page.evaluate("sessionStorage.length") == 0
+    await expect(page.get_by_role("status")).to_have_text("Live")
