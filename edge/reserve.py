@@ -171,7 +171,8 @@ class Reserver:
         unreachable = self._unreachable()
         asked = self._known(snapshot, now)
         offers = self._index.offers(now, unreachable=unreachable, asked=asked)
-        self._presumed.note(snapshot, self._index.offered, now, self._index.places)
+        if given := self._index.offered:
+            self._presumed.note(snapshot, given, now, self._index.places)
         self._silence.note(snapshot, self._presumed, now)
         for offering in offers:
             call, is_first = self._call(offering.call), offering.call == newcomer

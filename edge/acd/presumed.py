@@ -48,13 +48,8 @@ class _Presumed(Struct, frozen=True):
     agent: AgentId
     ticket_revision: int
     until_s: float
-    suits_until_s: float
-    """The call's rules are the same until then, and the agent suits it by these."""
-
-    @property
-    def due_s(self) -> float:
-        """When to look at it again though nothing has changed."""
-        return min(self.until_s, self.suits_until_s)
+    due_s: float
+    """When to look at it again though nothing has changed: then a rule of the call's may have."""
 
 
 class Presumed:
@@ -82,12 +77,12 @@ class Presumed:
             del given[call]
         are_other = self._are_other_rules(snapshot, places)
         for call, each in list(given.items()):
-            if are_other or now.mono_s >= each.suits_until_s:
-                until_s = _suits_until_s(snapshot, call, each.agent, now, places)
-                if until_s is None:
+            if are_other or now.mono_s >= each.due_s:
+                suits_until_s = _suits_until_s(snapshot, call, each.agent, now, places)
+                if suits_until_s is None:
                     del given[call]
                 else:
-                    given[call] = replace(each, suits_until_s=until_s)
+                    given[call] = replace(each, due_s=min(each.until_s, suits_until_s))
         return {call: each.agent for call, each in given.items()}
 
     def note(
@@ -105,7 +100,8 @@ class Presumed:
             suits_until_s = _suits_until_s(snapshot, call, agent, now, places)
             if suits_until_s is not None:
                 until_s = now.mono_s + MOST_S
-                self._given[call] = _Presumed(agent, entry.mod_revision, until_s, suits_until_s)
+                due_s = min(until_s, suits_until_s)
+                self._given[call] = _Presumed(agent, entry.mod_revision, until_s, due_s)
 
     def __iter__(self) -> Iterator[CallId]:
         return iter(self._given)

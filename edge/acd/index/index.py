@@ -71,6 +71,8 @@ class MatchIndex:
         self._callers = Callers(self._ready, self._crew, self._edge)
         self._rounds = Rounds(self._crew, self._callers, self._edge)
         self._heirs = Heirs()
+        self._paired_for: frozenset[EdgeId] | None = None
+        """For which silent edges the heirs of this snapshot have been found; None: not yet."""
 
     # ---- what has changed ------------------------------------------------------------------------
 
@@ -80,6 +82,7 @@ class MatchIndex:
         The deltas must lead from the one snapshot to the other, as `state.mirror` tells them.
         """
         before, self._snapshot = self._snapshot, snapshot
+        self._paired_for = None
         agents, calls = self._agents, self._calls
         for delta in deltas:
             kind = delta.kind
@@ -158,7 +161,10 @@ class MatchIndex:
 
     def heirs(self, unheard: frozenset[EdgeId]) -> Mapping[CallId, CallId]:
         """Return whose place each heir has; `unheard`: the edges that are silent."""
-        self._calls.update(dict.fromkeys(self._heirs.look(self._snapshot, unheard, self._calls)))
+        if self._paired_for != unheard:
+            self._paired_for = unheard
+            moved = self._heirs.look(self._snapshot, unheard, self._calls)
+            self._calls.update(dict.fromkeys(moved))
         return self._heirs.places
 
     def left_by(self, call: CallId) -> Entry[Ticket] | None:
