@@ -17,12 +17,24 @@ from state import keys
 from state.codec import decode
 from state.errors import CodecError
 from state.model import AgentId, CallId, EdgeId, Entry, Now, Offer, Ticket, Work
+from state.overlay import ALONE_FROM
 from state.raw import KeyValue
 
 _R = TypeVar("_R", Ticket, Offer, Work)
 
 Found = Mapping[str, KeyValue | None]
 """What the store has at the keys that were asked for."""
+
+
+def is_closed(held: int, shown_last: int, snapshot: int) -> bool:
+    """Tell whether a ticket that a snapshot does not show any more was closed after it was `held`.
+
+    All three are revisions: `shown_last` of the ticket as the snapshot before showed it. The watch
+    may have lost what came between the two: then the snapshot's own tells. Of what was written
+    alone it shows nothing older, once that has been merged.
+    """
+    is_merged = held >= ALONE_FROM > snapshot
+    return is_merged or max(shown_last, snapshot) >= held
 
 
 def keys_of(call: CallId, agents: Collection[AgentId]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from edge.acd.ending import WITHDRAWN, Ending
 from edge.acd.heirs import left_places
 from edge.acd.plan import Held, Plan
 from edge.acd.reservation import ended, taking
+from edge.acd.still_held import is_closed
 from edge.calls.callback import Callback, Stage, is_of, is_on_the_line
 from edge.calls.places import places_of
 from edge.calls.records import CallRecords, Landed
@@ -354,9 +355,8 @@ class Callbacks:
         if back is None or back.records.held is None or delta.after is not None:
             return
         if delta.before is not None and back.stage is not Stage.OVER:
-            held = back.records.held.ticket
-            # As in `edge.calls.switchboard`: what came between the two may have been lost.
-            if max(delta.before.mod_revision, self._snapshot().revision) >= held.mod_revision:
+            held, shown = back.records.held.ticket, delta.before
+            if is_closed(held.mod_revision, shown.mod_revision, self._snapshot().revision):
                 log.warning("callback_lost", call=back.id)
                 self._forget(back)
                 if back.leg is not None:

@@ -14,6 +14,7 @@ import structlog
 
 from edge.acd import call_events as ev
 from edge.acd.call import Rules
+from edge.acd.still_held import is_closed
 from edge.acd.token import Token
 from edge.acd.yielding import CLAIM_S
 from edge.call_recorder import CallRecorder
@@ -248,10 +249,7 @@ class Switchboard:
             return shown.value.holder != self._settings.edge and not is_old
         if delta.before is None:
             return False
-        # The watch may have lost what came between the two: then the snapshot's revision tells. Of
-        # what was written alone it shows nothing older, once that has been merged.
-        is_merged = held >= ALONE_FROM > snapshot.revision
-        return is_merged or max(delta.before.mod_revision, snapshot.revision) >= held
+        return is_closed(held, delta.before.mod_revision, snapshot.revision)
 
     def _take_claim(self, delta: Delta) -> None:
         call = self._calls.get(CallId(delta.id))

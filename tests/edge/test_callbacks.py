@@ -31,6 +31,7 @@ from state.model import (
     TrunkId,
     TurnAway,
 )
+from state.overlay import ALONE_FROM
 from state.store import Delete
 from tests.edge.fake_telephony import S
 from tests.edge.stage import SALES, Center, Edge, center
@@ -445,6 +446,27 @@ async def test_a_callback_that_another_edge_has_closed_leaves_nothing_at_the_rel
         await asyncio.sleep(3.0)
         assert not await a1.media.has(ticket.call)
         assert a1.switchboard.states() == {}
+
+
+@in_virtual_time
+async def test_who_is_dialled_by_a_site_that_was_alone_is_let_go_if_another_has_closed_it() -> None:
+    async with calling() as made:
+        a1 = made.edges["a1"]
+        await _sent_away(made, a1)
+        await made.agent("ann")
+        _, theirs = await _rung(made)
+        (ticket,) = await made.tickets()
+        back = a1.callbacks.call(ticket.call)
+        assert back is not None
+        held = back.records.held
+        assert held is not None
+        # The agent was kept without a quorum: it goes by the revision that its site's copy had.
+        alone = replace(held.ticket, mod_revision=ALONE_FROM + 7)
+        back.records.held = replace(held, ticket=alone)
+        await made.store.txn((), (Delete(key=keys.ticket(ticket.call)),))
+        await until(lambda: not a1.callbacks.holds(ticket.call), "it is let go")
+        assert a1.sip.open[theirs].state is S.CANCELLING
+        a1.sip.decline(theirs, 487)
 
 
 @in_virtual_time
