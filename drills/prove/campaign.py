@@ -12,7 +12,7 @@ from msgspec import Struct
 from drills.prove.faults import EDGES, LONG_DEATH_S, long_death, schedule
 from drills.prove.figures import Catch, Figures, Outcome
 from drills.prove.history import FaultKind
-from drills.prove.mutants import Mutant
+from drills.prove.mutant import Mutant
 from drills.prove.run import Order
 
 ROUND_S = 90.0

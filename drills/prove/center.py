@@ -1,10 +1,15 @@
-"""The call center of a run: three sites, five queues, agents of whom few suit them all. PURE.
+"""The call center of a run: three sites, two tenants, seven queues. PURE.
 
 One queue goes first, at first: waiting raises the callers of the usual one above it, and a step
 those of `tech` above both. Nobody dials `help`: callers overflow to it, and keep their place. Each
 of a site's eight agents lacks something that some caller asks for: a skill, or its level, or a
 language; or they are of a team, an employer or a site to which a queue does not turn at first.
 Steps give up what some of them lack. A ninth lacks nothing, and takes no calls: they chat.
+
+The last two lack nothing either, and are another tenant's, whose queues nobody else answers. One of
+these asks for a skill that only the first of them has, until a step gives that up; and its callers
+would overflow to `help`, if they were not of another tenant than that: no control plane publishes
+such a queue, and an edge that reads it leaves that out.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from collections.abc import Mapping
 from state.configuration import Configuration
 from state.model import (
     ANYBODY,
+    MAIN,
     Agent,
     AgentId,
     AttributeNeed,
@@ -28,6 +34,7 @@ from state.model import (
     SkillId,
     SkillNeed,
     Step,
+    TenantId,
 )
 
 RING_S = 1.0
@@ -45,10 +52,14 @@ LOWERED_S, ANY_LANGUAGE_S = 2.0, 1.0
 """After so long those of `abroad` make do with who talks less well, or not in their language."""
 WIDENED_S = 0.6
 """After so long `tech` turns to others' people, too, and `abroad` to those of the third site."""
+DROPPED_S = 0.2
+"""After so long the other tenant's callers make do with who knows nothing of its wares."""
 LANGUAGE = "language"
 OURS, OTHERS = "", "helpers"
 """Employers."""
-TALK, TECH = SkillId("talk"), SkillId("tech")
+SHOP = TenantId("shop")
+"""The other tenant."""
+TALK, TECH, WARES = SkillId("talk"), SkillId("tech"), SkillId("shop.wares")
 _BOTH = {TALK: 5, TECH: 5}
 SKILLS: tuple[Mapping[SkillId, int], ...] = (
     _BOTH,
@@ -60,20 +71,24 @@ SKILLS: tuple[Mapping[SkillId, int], ...] = (
     {TALK: 3, TECH: 3},
     {TALK: 1, TECH: 5},
     _BOTH,
+    {**_BOTH, WARES: 5},
+    _BOTH,
 )
 """Of the agents of each site..."""
 _DE, _FR = ("de",), ("fr",)
 _EITHER = ("de", "fr")
-LANGUAGES = (_EITHER, _DE, _FR, _DE, _FR, _EITHER, _DE, _FR, _EITHER)
+LANGUAGES = (_EITHER, _DE, _FR, _DE, _FR, _EITHER, _DE, _FR, *[_EITHER] * 3)
 """... what they speak..."""
-TEAMS = ("red", "red", "blue", "blue", "red", "red", "blue", "blue", "red")
+TEAMS = ("red", "red", "blue", "blue", "red", "red", "blue", "blue", *["red"] * 3)
 """... whose supervisor sees to them..."""
-EMPLOYERS = (OURS, OURS, OURS, OTHERS, OURS, OURS, OTHERS, OTHERS, OURS)
+EMPLOYERS = (OURS, OURS, OURS, OTHERS, OURS, OURS, OTHERS, OTHERS, *[OURS] * 3)
 """... who pays them..."""
+TENANTS = (*[MAIN] * 9, SHOP, SHOP)
+"""... whose calls they take..."""
 _CALLS: Mapping[Channel, int] = {}
 _CALLS_AND_CHATS = {Channel.VOICE: 1, Channel.CHAT: 3}
 _CHATS = {Channel.VOICE: 0, Channel.CHAT: 3}
-CHANNELS = (*[_CALLS] * 4, *[_CALLS_AND_CHATS] * 4, _CHATS)
+CHANNELS = (*[_CALLS] * 4, *[_CALLS_AND_CHATS] * 4, _CHATS, _CALLS, _CALLS)
 """... and how many conversations they take by which channel."""
 AGENTS_PER_SITE = len(SKILLS)
 
@@ -88,6 +103,7 @@ def _queue(  # noqa: PLR0913 - all that a queue of a run has
     priority: int = 0,
     steps: tuple[Step, ...] = (),
     aging_s: float | None = None,
+    tenant: TenantId = MAIN,
 ) -> Queue:
     return Queue(
         id=QueueId(name),
@@ -102,6 +118,7 @@ def _queue(  # noqa: PLR0913 - all that a queue of a run has
         ring_timeout_s=RING_S,
         wrap_up_s=0.0,
         no_answer_pause_s=0.3,
+        tenant=tenant,
     )
 
 
@@ -141,10 +158,31 @@ QUEUES = (
             Step(after_s=ANY_LANGUAGE_S, drop_attributes=(LANGUAGE,)),
         ),
     ),
+    _queue(
+        "shop.line",
+        {TALK: 2, WARES: 2},
+        tenant=SHOP,
+        steps=(
+            Step(after_s=OVERFLOW_S, overflow=QueueId("help")),
+            Step(after_s=DROPPED_S, drop=(WARES,)),
+        ),
+    ),
+    _queue("shop.desk", {TALK: 2}, tenant=SHOP),
 )
-DIDS = {"15550100": "q", "15550101": "tech", "15550102": "first", "15550103": "abroad"}
-DIALLED = ("15550100", *DIDS)
-"""Callers draw one of these: two in five wait in the usual queue."""
+DIDS = {
+    "15550100": "q",
+    "15550101": "tech",
+    "15550102": "first",
+    "15550103": "abroad",
+    "15550104": "shop.line",
+    "15550105": "shop.desk",
+}
+_USUAL, *_OTHERS = (did for did, queue in DIDS.items() if not queue.startswith(SHOP))
+_SHOPS = [did for did, queue in DIDS.items() if queue.startswith(SHOP)]
+DIALLED = (*[_USUAL] * 8, *_OTHERS * 4, *_SHOPS * 2, _SHOPS[0])
+"""Callers draw one of these: one in five calls the other tenant, which has as many of the agents;
+of the others two in five wait in the usual queue."""
+_TENANTS_OF_QUEUES = {queue.id: queue.tenant for queue in QUEUES}
 
 
 def configuration(addresses: dict[str, str]) -> Configuration:
@@ -155,7 +193,10 @@ def configuration(addresses: dict[str, str]) -> Configuration:
         ),
         trunks=(),
         queues=QUEUES,
-        dids=tuple(Did(number=DidNumber(did), queue=QueueId(q)) for did, q in DIDS.items()),
+        dids=tuple(
+            Did(number=DidNumber(did), queue=QueueId(q), tenant=_TENANTS_OF_QUEUES[QueueId(q)])
+            for did, q in DIDS.items()
+        ),
         agents=tuple(
             Agent(
                 id=AgentId(agent),
@@ -165,6 +206,7 @@ def configuration(addresses: dict[str, str]) -> Configuration:
                 attributes={LANGUAGE: languages_of(agent)},
                 team=TEAMS[_number(agent)],
                 employer=EMPLOYERS[_number(agent)],
+                tenant=TENANTS[_number(agent)],
                 channels=CHANNELS[_number(agent)],
                 ha1="0" * 32,
             )

@@ -16,6 +16,7 @@ from drills.prove.laws_silence import check_silence
 from drills.prove.laws_skills import check_skills
 from drills.prove.laws_store import check_store
 from drills.prove.laws_takeover import check_takeover
+from drills.prove.laws_tenants import check_tenants
 from drills.prove.laws_waiting import check_waiting
 from drills.prove.violations import Violation
 
@@ -23,6 +24,7 @@ LAWS = (
     check_store,
     check_skills,
     check_capacity,
+    check_tenants,
     check_order,
     check_silence,
     check_redials,

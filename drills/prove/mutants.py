@@ -1,252 +1,235 @@
 """The bugs that are planted to see whether the checker finds them.
 
 Those of the edge are planted by `tests/prove/planted.py`, which starts an edge with one function of
-it replaced (`bugs*.py` beside it have them); those of the gate here, in the script that a site's
-proxy has loaded. Neither leaves a switch in the product.
+it replaced (`bugs*.py` beside it have them); those of the gate are `mutants_of_gates`. Neither
+leaves a switch in the product.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from msgspec import Struct
-
-from drills.prove.faults import LONG_DEATH_S, Fault, schedule
-from drills.prove.habits import IN_A_HURRY, USUAL, Habits
+from drills.prove.faults import LONG_DEATH_S
+from drills.prove.habits import IN_A_HURRY
 from drills.prove.history import FaultKind
+from drills.prove.mutant import Mutant, by, fault
+from drills.prove.mutants_of_gates import OF_GATES
 from drills.prove.violations import Law
 
 _F = FaultKind
 
-
-def _by(*laws: Law) -> frozenset[Law]:
-    return frozenset(laws)
-
-
-class Mutant(Struct, frozen=True, kw_only=True):
-    """One planted bug, and the faults under which it shows."""
-
-    name: str
-    line: str
-    laws: frozenset[Law]
-    """By one of which it has to be caught: what else breaks in its run does not count."""
-    kinds: tuple[FaultKind, ...] = ()
-    """Random faults of these kinds..."""
-    every_s: float = 1.5
-    plan: tuple[Fault, ...] = ()
-    """... and these."""
-    habits: Habits = USUAL
-    """What people do in its run."""
-    seconds: float = 24.0
-    """Of traffic, unless it is caught before."""
-
-    def faults(self, seed: int) -> tuple[Fault, ...]:
-        """Return what is broken in its run."""
-        found = schedule(seed, self.seconds, self.kinds, self.every_s) if self.kinds else ()
-        return (*found, *self.plan)
-
-
-def _fault(at_s: float, kind: FaultKind, target: str, for_s: float) -> Fault:
-    return Fault(at_s=at_s, kind=kind, target=target, for_s=for_s)
-
-
-LONG_DEATH = (_fault(2.0, _F.KILL_EDGE, "a1", LONG_DEATH_S),)
-OUTLIVED = (_fault(1.0, _F.FREEZE_EDGE, "a1", 12.0), _fault(1.5, _F.FREEZE_EDGE, "b1", 12.0))
+LONG_DEATH = (fault(2.0, _F.KILL_EDGE, "a1", LONG_DEATH_S),)
+OUTLIVED = (fault(1.0, _F.FREEZE_EDGE, "a1", 12.0), fault(1.5, _F.FREEZE_EDGE, "b1", 12.0))
 """Two edges sleep until a third has closed their calls, and wake up."""
 UNHEARD = (
-    _fault(0.5, _F.KILL_EDGE, "a1", 14.0),
-    *(_fault(at, _F.CUT_ONE_WAY, "b>a", 0.8) for at in (3.0, 6.0, 9.0, 12.0)),
-    *(_fault(at, _F.CUT_ONE_WAY, "c>a", 0.8) for at in (4.5, 7.5, 10.5, 13.5)),
+    fault(0.5, _F.KILL_EDGE, "a1", 14.0),
+    *(fault(at, _F.CUT_ONE_WAY, "b>a", 0.8) for at in (3.0, 6.0, 9.0, 12.0)),
+    *(fault(at, _F.CUT_ONE_WAY, "c>a", 0.8) for at in (4.5, 7.5, 10.5, 13.5)),
 )
 """Edges take calls, and their answers do not arrive: the call is given to the next one too."""
 
 SHORT_DEATHS = tuple(
-    _fault(4.0 + 5.0 * turn, _F.KILL_EDGE, edge, 0.3)
-    for turn, edge in enumerate(("a1", "b1", "c1"))
+    fault(4.0 + 5.0 * turn, _F.KILL_EDGE, edge, 0.3) for turn, edge in enumerate(("a1", "b1", "c1"))
 )
 """Each edge is killed and soon back, with nothing else broken at its site."""
 
 DEATHS = tuple(
-    _fault(1.5 + 7.5 * turn, _F.KILL_EDGE, edge, 6.0)
-    for turn, edge in enumerate(("a1", "b1", "c1"))
+    fault(1.5 + 7.5 * turn, _F.KILL_EDGE, edge, 6.0) for turn, edge in enumerate(("a1", "b1", "c1"))
 )
 """Each edge is killed for long enough that who waits there dials again elsewhere."""
 
 DEATHS_IN_RUSHES = (
-    _fault(4.0, _F.KILL_EDGE, "a1", 9.0),
-    _fault(13.5, _F.KILL_EDGE, "b1", 9.0),
+    fault(4.0, _F.KILL_EDGE, "a1", 9.0),
+    fault(13.5, _F.KILL_EDGE, "b1", 9.0),
 )
 """Edges are killed when many wait there, for longer than a lease: their calls stand for 8 s."""
 
-CUT_OFF = (_fault(1.0, _F.CUT_OFF, "a", 14.0),)
+CUT_OFF = (fault(1.0, _F.CUT_OFF, "a", 14.0),)
 
 OF_EDGES = (
     Mutant(
         name="offer_not_compared",
         line="reserves without comparing that no offer stands",
-        laws=_by(Law.TWO_OFFERS),
+        laws=by(Law.TWO_OFFERS),
         kinds=(_F.LATE_EVENTS,),
     ),
     Mutant(
         name="presence_not_compared",
         line="reserves without comparing the presence",
-        laws=_by(Law.NOT_READY),
+        laws=by(Law.NOT_READY),
         kinds=(_F.LATE_EVENTS,),
     ),
     Mutant(
         name="arrival_not_compared",
         line="creates a ticket over another edge's",
-        laws=_by(Law.TWO_HOLDERS, Law.RISEN),
+        laws=by(Law.TWO_HOLDERS, Law.RISEN),
         plan=UNHEARD,
     ),
     Mutant(
         name="record_not_compared",
         line="writes a call's record over another's",
-        laws=_by(Law.TWO_RECORDS, Law.RISEN),
+        laws=by(Law.TWO_RECORDS, Law.RISEN),
         plan=OUTLIVED,
     ),
-    Mutant(name="last_come_first", line="serves the youngest call first", laws=_by(Law.OVERTAKEN)),
+    Mutant(name="last_come_first", line="serves the youngest call first", laws=by(Law.OVERTAKEN)),
     Mutant(
         name="priority_ignored",
         line="serves who came first, whatever their queue's priority",
-        laws=_by(Law.OVERTAKEN),
+        laws=by(Law.OVERTAKEN),
     ),
     Mutant(
         name="aging_ignored",
         line="lets waiting raise nobody",
-        laws=_by(Law.OVERTAKEN),
+        laws=by(Law.OVERTAKEN),
     ),
     Mutant(
         name="raise_ignored",
         line="takes a step that raises a call for one that does not",
-        laws=_by(Law.OVERTAKEN),
+        laws=by(Law.OVERTAKEN),
     ),
     Mutant(
         name="overflow_ignored",
         line="hands nobody who overflows to the other queue's agents",
-        laws=_by(Law.UNSKILLED, Law.OVERTAKEN, Law.FORGOTTEN),
+        laws=by(Law.UNSKILLED, Law.OVERTAKEN, Law.FORGOTTEN),
     ),
     Mutant(
         name="place_lost_by_overflow",
         line="puts who overflows behind all others",
-        laws=_by(Law.OVERTAKEN),
+        laws=by(Law.OVERTAKEN),
     ),
     Mutant(
         name="level_ignored",
         line="gives whoever has a skill, at whatever level",
-        laws=_by(Law.UNSKILLED),
+        laws=by(Law.UNSKILLED),
     ),
     Mutant(
         name="attributes_ignored",
         line="gives whoever has the skills, whatever language they speak",
-        laws=_by(Law.UNSKILLED),
+        laws=by(Law.UNSKILLED),
     ),
     Mutant(
         name="group_ignored",
         line="asks for none of a group of skills, instead of one",
-        laws=_by(Law.UNSKILLED),
+        laws=by(Law.UNSKILLED),
     ),
     Mutant(
         name="scope_ignored",
         line="gives agents of sites, teams and employers to which a queue does not turn",
-        laws=_by(Law.UNSKILLED),
+        laws=by(Law.UNSKILLED),
     ),
     Mutant(
         name="scope_never_widened",
         line="turns for ever to those to whom a queue turns at first",
-        laws=_by(Law.OVERTAKEN, Law.FORGOTTEN),
+        laws=by(Law.OVERTAKEN, Law.FORGOTTEN),
+    ),
+    Mutant(
+        name="tenant_ignored",
+        line="takes every caller for the main tenant's",
+        laws=by(Law.OTHER_TENANT),
+    ),
+    Mutant(
+        name="tenant_ignored_by_overflow",
+        line="lets callers overflow to another tenant's queue",
+        laws=by(Law.OTHER_TENANT),
+    ),
+    Mutant(
+        name="tenant_ignored_by_transfers",
+        line="lets callers be passed on to another tenant's agents and queues",
+        laws=by(Law.OTHER_TENANT),
+    ),
+    Mutant(
+        name="drop_ignored",
+        line="asks for ever for a skill that a step gives up",
+        laws=by(Law.OVERTAKEN, Law.FORGOTTEN),
     ),
     Mutant(
         name="capacity_ignored",
         line="gives calls to agents who take none",
-        laws=_by(Law.NO_CALLS),
+        laws=by(Law.NO_CALLS),
     ),
     Mutant(
         name="capacity_ignored_by_transfers",
         line="lets callers be passed on to agents who take no calls",
-        laws=_by(Law.NO_CALLS),
+        laws=by(Law.NO_CALLS),
     ),
     Mutant(
         name="steps_too_soon",
         line="asks for less before a caller has waited for it",
-        laws=_by(Law.UNSKILLED),
+        laws=by(Law.UNSKILLED),
     ),
     Mutant(
-        name="offer_kept_at_end", line="ends a call and keeps its agent", laws=_by(Law.OFFER_LEFT)
+        name="offer_kept_at_end", line="ends a call and keeps its agent", laws=by(Law.OFFER_LEFT)
     ),
     Mutant(
         name="offer_kept_at_refusal",
         line="puts a caller back and keeps the agent",
-        laws=_by(Law.OFFER_LEFT),
+        laws=by(Law.OFFER_LEFT),
     ),
-    Mutant(name="record_left_out", line="ends a call without a record", laws=_by(Law.NO_RECORD)),
+    Mutant(name="record_left_out", line="ends a call without a record", laws=by(Law.NO_RECORD)),
     Mutant(
         name="token_of_snapshot",
         line="puts the snapshot's revision into the token",
-        laws=_by(Law.FALSE_TOKEN, Law.STALE_TOKEN),
+        laws=by(Law.FALSE_TOKEN, Law.STALE_TOKEN),
     ),
     Mutant(
         name="life_without_lease",
         line="lives for ever in the store",
-        laws=_by(Law.NOT_FREED),
+        laws=by(Law.NOT_FREED),
         plan=LONG_DEATH,
     ),
     Mutant(
         name="dead_left_alone",
         line="closes no dead edge's calls",
-        laws=_by(Law.NOT_FREED),
+        laws=by(Law.NOT_FREED),
         plan=LONG_DEATH,
     ),
     Mutant(
         name="living_passed_over",
         line="passes over the callers of edges that live",
-        laws=_by(Law.PASSED_OVER),
+        laws=by(Law.PASSED_OVER),
         kinds=(_F.WRONG_CLOCK,),
     ),
     Mutant(
         name="newest_place",
         line="gives who dials again the newest place instead of the old one",
-        laws=_by(Law.PLACE_LOST, Law.OVERTAKEN),
+        laws=by(Law.PLACE_LOST, Law.OVERTAKEN),
         plan=DEATHS,
     ),
     Mutant(
         name="wait_not_inherited",
         line="lets who dials again begin to wait anew at the old place",
-        laws=_by(Law.PLACE_LOST),
+        laws=by(Law.PLACE_LOST),
         plan=LONG_DEATH,
     ),
     Mutant(
         name="place_had_twice",
         line="lets a place be had by everybody who dials again, and not once",
-        laws=_by(Law.PLACE_TWICE),
+        laws=by(Law.PLACE_TWICE),
         plan=DEATHS_IN_RUSHES,
         habits=IN_A_HURRY,
     ),
     Mutant(
         name="callers_not_known_again",
         line="knows nobody again who has called before",
-        laws=_by(Law.PLACE_LOST),
+        laws=by(Law.PLACE_LOST),
         plan=LONG_DEATH,
     ),
     Mutant(
-        name="living_closed", line="takes every other edge for dead", laws=_by(Law.CLOSED_OF_LIVING)
+        name="living_closed", line="takes every other edge for dead", laws=by(Law.CLOSED_OF_LIVING)
     ),
     Mutant(
         name="journal_forgotten",
         line="knows nothing of its former life's calls",
-        laws=_by(Law.NOT_TAKEN_UP),
+        laws=by(Law.NOT_TAKEN_UP),
         plan=SHORT_DEATHS,
     ),
     Mutant(
         name="held_back_for_good",
         line="tries no call again for which it has tried once",
-        laws=_by(Law.FORGOTTEN),
+        laws=by(Law.FORGOTTEN),
     ),
     Mutant(
         name="gates_left_alone",
         line="frees no gate that is held for nothing",
-        laws=_by(Law.STUCK),
+        laws=by(Law.STUCK),
         kinds=(_F.RESTART_PROXY,),
         every_s=0.7,
         seconds=8.0,
@@ -254,101 +237,43 @@ OF_EDGES = (
     Mutant(
         name="never_alone",
         line="waits for a quorum for ever",
-        laws=_by(Law.NOT_ALONE),
+        laws=by(Law.NOT_ALONE),
         plan=CUT_OFF,
     ),
     Mutant(
         name="merge_left_out",
         line="writes nothing of what it did alone",
         seconds=17.0,
-        laws=_by(Law.NO_RECORD, Law.STUCK),
+        laws=by(Law.NO_RECORD, Law.STUCK),
         plan=CUT_OFF,
     ),
     Mutant(
         name="alone_token_of_store",
         line="makes tokens without a quorum as if the store had",
-        laws=_by(Law.FALSE_TOKEN),
+        laws=by(Law.FALSE_TOKEN),
         plan=CUT_OFF,
     ),
     Mutant(
         name="transferor_kept",
         line="lets a caller be passed on and keeps the first agent",
-        laws=_by(Law.OFFER_LEFT),
+        laws=by(Law.OFFER_LEFT),
     ),
     Mutant(
         name="transfer_untold",
         line="rings a second agent without a word of the talk that is over",
-        laws=_by(Law.NOT_WAITING),
+        laws=by(Law.NOT_WAITING),
     ),
     Mutant(
         name="colleague_kept",
         line="ends a consultation and keeps the colleague",
-        laws=_by(Law.OFFER_LEFT),
+        laws=by(Law.OFFER_LEFT),
     ),
     Mutant(
         name="consultation_outlives_call",
         line="lets a consultation go on when its call is over",
-        laws=_by(Law.TWO_CALLS),
+        laws=by(Law.TWO_CALLS),
     ),
 )
 
 
-def _equal_token(gate: Any) -> None:  # noqa: ANN401 - a module without types
-    take = gate.take
-
-    def mutated(agent: str, token: tuple[int, int], call: str) -> None:
-        known = gate.read(agent)[0]
-        if token == known:
-            gate.write(agent, (known[0], known[1] - 1), gate.read(agent)[1], call)
-        take(agent, token, call)
-
-    gate.take = mutated
-
-
-def _old_token(gate: Any) -> None:  # noqa: ANN401 - as above
-    take = gate.take
-
-    def mutated(agent: str, token: tuple[int, int], call: str) -> None:
-        known, state, _ = gate.read(agent)
-        if token < known:
-            gate.write(agent, (0, 0), state, call)
-        take(agent, token, call)
-
-    gate.take = mutated
-
-
-def _no_floor(gate: Any) -> None:  # noqa: ANN401 - as above
-    gate.floor = lambda: (0, 0)
-
-
-def _never_shut(gate: Any) -> None:  # noqa: ANN401 - as above
-    gate.KSR.htable.sht_sets("meta", "gate_loaded", "1")
-
-
-GATE_FAULTS: Mapping[str, Callable[[Any], None]] = {
-    "equal_token": _equal_token,
-    "old_token": _old_token,
-    "no_floor": _no_floor,
-    "never_shut": _never_shut,
-}
-OF_GATES = (
-    Mutant(
-        name="equal_token", line="the gate lets a token through twice", laws=_by(Law.STALE_TOKEN)
-    ),
-    Mutant(
-        name="old_token", line="the gate lets an older token through", laws=_by(Law.STALE_TOKEN)
-    ),
-    Mutant(
-        name="no_floor",
-        line="a restarted gate knows no floor",
-        laws=_by(Law.STALE_TOKEN),
-        kinds=(_F.RESTART_PROXY,),
-    ),
-    Mutant(
-        name="never_shut",
-        line="a restarted gate is open before it is loaded",
-        laws=_by(Law.STALE_TOKEN),
-        kinds=(_F.RESTART_PROXY,),
-    ),
-)
 MUTANTS = OF_EDGES + OF_GATES

@@ -1,8 +1,9 @@
 """Who may have a call, and which level it has: worked out from the center alone. PURE.
 
 Nothing here is the edge's own. Knows what the center of a run has: skills with levels, groups of
-which one will do, attributes, scopes; steps that lower, drop or widen them, raise the priority or
-hand the caller to another queue's agents; and queues that raise it as callers wait.
+which one will do, attributes, scopes, tenants; steps that lower, drop or widen them, raise the
+priority or hand the caller to another queue's agents, of the same tenant; and queues that raise it
+as callers wait.
 """
 
 from __future__ import annotations
@@ -14,7 +15,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from drills.prove.world import World
-from state.model import ANYBODY, Agent, Channel, Queue, Scope, SkillId, SkillNeed, Step, Ticket
+from state.model import (
+    ANYBODY,
+    MAIN,
+    Agent,
+    Channel,
+    Queue,
+    Scope,
+    SkillId,
+    SkillNeed,
+    Step,
+    TenantId,
+    Ticket,
+)
 
 Levels: TypeAlias = tuple[tuple[SkillId, int], ...]
 """By skill the least level that is asked for, or the level that somebody has."""
@@ -38,6 +51,8 @@ class Able(Struct, frozen=True):
     """... and paid by whom."""
     takes_calls: bool = True
     """Or conversations by other channels alone."""
+    tenant: TenantId = MAIN
+    """Whose calls they take."""
 
     @classmethod
     def of(cls, agent: Agent) -> Able:
@@ -50,6 +65,7 @@ class Able(Struct, frozen=True):
             team=agent.team,
             employer=agent.employer,
             takes_calls=agent.channels.get(Channel.VOICE, 1) > 0,
+            tenant=agent.tenant,
         )
 
 
@@ -63,7 +79,9 @@ class Asked(Struct, frozen=True):
     values: Values = frozenset()
     """... and all of these..."""
     scope: Scope = ANYBODY
-    """... of somebody here."""
+    """... of somebody here..."""
+    tenant: TenantId = MAIN
+    """... and of this tenant, whatever comes."""
 
     @classmethod
     def at_first(cls, queue: Queue) -> Asked:
@@ -73,6 +91,7 @@ class Asked(Struct, frozen=True):
             groups=tuple(map(_levels, queue.any_of)),
             values=frozenset((each.name, each.value) for each in queue.attributes),
             scope=queue.scope,
+            tenant=queue.tenant,
         )
 
     def after(self, step: Step) -> Asked:
@@ -106,14 +125,15 @@ def asked_by(queue: Queue, waited_s: float, others: Queues) -> Asked:
     """Return what a queue asks for a caller who has waited so long.
 
     Once they have overflowed, it is what that queue asks for at first, and what the steps of their
-    own give up from then on.
+    own give up from then on. To another tenant's nobody overflows.
     """
     asked = Asked.at_first(queue)
     for step in queue.steps:
         if step.after_s > waited_s:
             continue
-        if step.overflow is not None and (other := others.get(step.overflow)) is not None:
-            asked = Asked.at_first(other[0])
+        other, _ = others.get(step.overflow or "", (None, 0))
+        if other is not None and other.tenant == queue.tenant:
+            asked = Asked.at_first(other)
         asked = asked.after(step)
     return asked
 
@@ -133,6 +153,7 @@ def meets(able: Able, asked: Asked) -> bool:
 
     return (
         able.takes_calls
+        and able.tenant == asked.tenant
         and all(map(is_met, asked.levels))
         and all(any(map(is_met, group)) for group in asked.groups)
         and asked.values <= able.values

@@ -21,7 +21,7 @@ from drills.prove.figures import Outcome
 from drills.prove.habits import USUAL, Habits
 from drills.prove.history import History
 from drills.prove.laws_silence import count_passed_over
-from drills.prove.mutants import GATE_FAULTS
+from drills.prove.mutants_of_gates import GATE_FAULTS
 from drills.prove.peace import Peace
 from drills.prove.people import Crowd
 from drills.prove.people import World as PeopleWorld
@@ -40,7 +40,7 @@ from state.publishing import OPERATIONS_IN_TXN, publish
 from state.store import Delete, Put
 
 LAUNCHER = PROJECT / "tests" / "prove" / "planted.py"
-RUSH, LULL = 12, 5
+RUSH, LULL = 14, 6
 """So many callers each site has at a time: more than agents, and fewer, so that some are free to
 whom callers can be passed on..."""
 RUSH_S, LULL_S = 6.0, 3.0

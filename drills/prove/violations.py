@@ -26,6 +26,7 @@ class Law(StrEnum):
     TWO_CALLS = "telephone rung while in a call"
     UNSKILLED = "agent given who cannot do what is asked for"
     NO_CALLS = "agent given who takes no calls"
+    OTHER_TENANT = "call served by another tenant"
     OVERTAKEN = "call served before one that came first"
     PASSED_OVER = "callers of a living edge passed over"
     PLACE_LOST = "caller who dialled again without their old place"

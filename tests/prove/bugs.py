@@ -31,6 +31,7 @@ from state.store import Absent, Delete, Put
 from tests.prove import replacing
 from tests.prove.bugs_of_line import OF_LINE
 from tests.prove.bugs_of_places import OF_PLACES
+from tests.prove.bugs_of_tenants import OF_TENANTS
 from tests.prove.replacing import of, without, wrap
 
 _OFFER, _RECORD = f"{keys.STATE}offer/", keys.ENDED
@@ -233,6 +234,7 @@ BUGS: dict[str, Callable[[], None]] = {
     for bug in (
         *OF_LINE,
         *OF_PLACES,
+        *OF_TENANTS,
         offer_not_compared,
         presence_not_compared,
         arrival_not_compared,

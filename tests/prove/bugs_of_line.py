@@ -11,6 +11,7 @@ from msgspec.structs import replace
 import edge.acd.eligibility
 import edge.acd.index.callers
 import edge.acd.line
+import edge.acd.relaxation
 import edge.acd.transfer
 from edge.acd.eligibility import Reason
 from edge.acd.needs import Needs
@@ -142,6 +143,17 @@ def scope_never_widened() -> None:
     replacing.put_in(edge.acd.line, "in_force", mutated)
 
 
+def drop_ignored() -> None:
+    """Ask for ever for each skill for which the queue asks at first."""
+    after = of(edge.acd.relaxation, "_after")
+
+    def mutated(effective: Any, step: Any, queues: Any) -> Effective:  # noqa: ANN401 - as it is
+        stepped: Effective = after(effective, replace(step, drop=()), queues)
+        return stepped
+
+    replacing.put_in(edge.acd.relaxation, "_after", mutated)
+
+
 def capacity_ignored() -> None:
     """Take everybody for one who takes calls."""
 
@@ -185,6 +197,7 @@ OF_LINE = (
     group_ignored,
     scope_ignored,
     scope_never_widened,
+    drop_ignored,
     capacity_ignored,
     capacity_ignored_by_transfers,
     steps_too_soon,

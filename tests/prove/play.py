@@ -117,6 +117,7 @@ class Caller:
             call=self.call,
             did=did,
             queue=queue.id,
+            tenant=queue.tenant,
             needs=queue.needs,
             any_of=queue.any_of,
             attributes=queue.attributes,

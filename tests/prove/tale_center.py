@@ -14,8 +14,10 @@ from state.model import (
     SkillId,
     SkillNeed,
     Step,
+    TenantId,
 )
 
+SHOP = TenantId("shop")
 TALK, TECH = SkillId("talk"), SkillId("tech")
 LANGUAGE = "language"
 BOTH = {TALK: 5, TECH: 5}
@@ -53,6 +55,15 @@ QUEUES = (
         id=QueueId("over"),
         needs=(SkillNeed(skill=TALK, level=2),),
         steps=(Step(after_s=RELAXED_S, overflow=QueueId("tech")),),
+    ),
+    Queue(
+        id=QueueId("shop.line"),
+        needs=(SkillNeed(skill=TALK, level=2), SkillNeed(skill=TECH, level=2)),
+        tenant=SHOP,
+        steps=(
+            Step(after_s=RELAXED_S, overflow=QueueId("q")),
+            Step(after_s=RELAXED_S + 1.0, drop=(TECH,)),
+        ),
     ),
     Queue(id=QueueId("raised"), needs=(), steps=(Step(after_s=RELAXED_S, raise_priority=9),)),
 )

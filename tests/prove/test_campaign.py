@@ -13,7 +13,8 @@ from drills.prove.campaign import (
     campaign,
 )
 from drills.prove.figures import Figures, Outcome
-from drills.prove.mutants import MUTANTS, Mutant
+from drills.prove.mutant import Mutant
+from drills.prove.mutants import MUTANTS
 from drills.prove.run import Order
 from drills.prove.violations import Law, Violation
 

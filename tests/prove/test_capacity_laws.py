@@ -32,8 +32,8 @@ def test_the_edge_and_the_proof_agree_on_who_takes_calls() -> None:
     made = configuration({"a": "198.18.1.10:5060"})
     for agent in made.agents:
         assert Able.of(agent).takes_calls is (capacity(agent, Channel.VOICE) == 1)
-    takes = [meets(Able.of(agent), Asked()) for agent in made.agents]
-    assert takes == [True] * 8 + [False]
+    takes = [meets(Able.of(agent), Asked(tenant=agent.tenant)) for agent in made.agents]
+    assert takes == [True] * 8 + [False, True, True]
     assert len(CHANNELS) == len(SKILLS)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from drills.prove.ksr import Kamailio, Message
-from drills.prove.mutants import GATE_FAULTS
+from drills.prove.mutants_of_gates import GATE_FAULTS
 
 OPEN = {"do": "open_gate", "id": "x", "count": 0, "floor": [1, 10]}
 

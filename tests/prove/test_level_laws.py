@@ -280,5 +280,5 @@ async def test_a_bug_that_forgets_who_has_waited_breaks_this_law_alone(
     bug: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch, bug)
-    history = await play(seed=1, seconds=5.0, wanted=16)
+    history = await play(seed=2, seconds=5.0, wanted=20)
     assert {violation.law for violation in check(history.events)} == {Law.OVERTAKEN}

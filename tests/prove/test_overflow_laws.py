@@ -140,7 +140,7 @@ async def test_a_bug_of_overflowing_breaks_these_laws_alone(
     bug: str, laws: set[Law], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch, bug)
-    history = await play(seed=3, seconds=5.0, wanted=16)
+    history = await play(seed=3, seconds=5.0, wanted=20)
     found = {violation.law for violation in check(history.events)}
     assert found
     assert found <= laws

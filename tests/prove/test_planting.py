@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from drills.prove.mutants import OF_EDGES, Mutant
+from drills.prove.mutant import Mutant
+from drills.prove.mutants import OF_EDGES
 from tests.prove.bugs import BUGS
 from tests.prove.planting import plant
 

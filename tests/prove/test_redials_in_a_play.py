@@ -23,7 +23,7 @@ MUTANT = next(mutant for mutant in MUTANTS if mutant.name == "place_had_twice")
 
 async def _history(seed: int, habits: Habits) -> History:
     story = an_edge_freezes(seed, habits)
-    return await play(seed=seed, seconds=LASTS_S, wanted=16, story=story)
+    return await play(seed=seed, seconds=LASTS_S, wanted=20, story=story)
 
 
 def _is_heir(event: Stored) -> bool:

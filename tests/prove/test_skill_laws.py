@@ -46,7 +46,7 @@ def test_few_agents_suit_every_queue_and_one_queue_goes_first() -> None:
     made = configuration({"a": "198.18.1.10:5060"})
     asks = [asked_by(queue, 0.0, CENTER) for queue in QUEUES]
     suits = [sum(meets(Able.of(agent), asked) for asked in asks) for agent in made.agents]
-    assert suits == [5, 4, 4, 2, 3, 1, 2, 2, 0]
+    assert suits == [5, 4, 4, 2, 3, 1, 2, 2, 0, 2, 1]
     assert len({queue.priority for queue in QUEUES}) == 2
     overflows = {step.overflow for queue in QUEUES for step in queue.steps} - {None}
     assert {DIDS[did] for did in DIALLED} == {queue.id for queue in QUEUES} - overflows
@@ -69,6 +69,7 @@ def _in(queue: Queue, ticket: Ticket) -> Ticket:
     return replace(
         ticket,
         queue=queue.id,
+        tenant=queue.tenant,
         needs=queue.needs,
         any_of=queue.any_of,
         attributes=queue.attributes,
