@@ -56,6 +56,7 @@ class Replies:
         return {
             "stock": self.stock,
             "status": self.status,
+            "mirror": self.mirrored,
             "drain": self.drain,
             "undrain": self.undrain,
             "wrap_up": self.wrap_up,
@@ -114,6 +115,14 @@ class Replies:
             "mirror": asdict(self.mirror.counters),
             "bad_records": dict(self.mirror.snapshot.bad),
         }
+
+    async def mirrored(self, _: Mapping[str, object]) -> Mapping[str, object]:
+        """Say what this edge's mirror of the store holds, as one number, and at which revision.
+
+        Two edges that say different things at one revision do not know the same.
+        """
+        revision, digest = await self.mirror.digest()
+        return {"edge": self.settings.edge, "revision": revision, "digest": digest}
 
     async def tell_sister(self, _: Mapping[str, object]) -> Mapping[str, object]:
         """Return what was written without a quorum."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from drills.lab.paths import Paths
 from drills.prove.faults import EDGES
-from drills.prove.history import History, Mode
+from drills.prove.history import History, Mirrored, Mode
+from drills.prove.laws_mirrors import ASKED_S
 from state.clock import Clock
 from state.model import EdgeId
 
@@ -54,6 +55,26 @@ class Edges:
     async def _mode(self, edge: EdgeId) -> str | None:
         serving: Mapping[str, str] = (await self.ask(edge, "status")).get("serving", {})
         return serving.get("mode")
+
+    async def watch_mirrors(self, history: History) -> None:
+        """Note what each edge's mirror holds, again and again; until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for edge in map(EdgeId, EDGES):
+                group.create_task(self._watch_mirror(edge, history))
+
+    async def _watch_mirror(self, edge: EdgeId, history: History) -> None:
+        while True:
+            said = await self.ask(edge, "mirror")
+            if said.get("digest"):
+                history.note(
+                    Mirrored(
+                        at_s=self._clock.now().mono_s,
+                        edge=edge,
+                        revision=said["revision"],
+                        digest=said["digest"],
+                    )
+                )
+            await asyncio.sleep(ASKED_S)
 
     async def ask(self, edge: EdgeId, command: str, within_s: float = 2.0) -> Mapping[str, Any]:
         """Ask one; nothing if it does not answer."""

@@ -9,7 +9,14 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from drills.prove.faults import EDGES, LONG_DEATH_S, long_death, schedule
+from drills.prove.faults import (
+    EDGES,
+    LONG_DEATH_S,
+    keeps_from_healing,
+    long_death,
+    loss,
+    schedule,
+)
 from drills.prove.figures import Catch, Figures, Outcome
 from drills.prove.history import FaultKind
 from drills.prove.mutant import Mutant
@@ -22,7 +29,9 @@ AROUND_S = 35.0
 USUAL_RATE = 130.0
 """Operations a second, on two cores."""
 DEATH_EVERY = 4
-"""In the first round of so many, an edge lies dead and alone until its calls must be closed."""
+"""In the first round of so many, an edge lies dead and alone until its calls must be closed..."""
+LOSS_IN = 2
+"""... and in this one after it, one loses events and is left alone until it must have healed."""
 MUTANT_TRIES = 2
 """A bug that shows by chance gets a second chance; a checker that is blind does not profit."""
 
@@ -113,6 +122,9 @@ def round_order(
             long_death(edge, 2.0),
             *(fault for fault in faults if fault.at_s > quiet_s),
         )
+    if number % DEATH_EVERY == LOSS_IN:
+        lost = loss(random.Random(own).choice(EDGES), 2.0)  # noqa: S311 - as above
+        faults = (lost, *(fault for fault in faults if not keeps_from_healing(fault, lost)))
     return Order(seed=own, faults=faults, seconds=seconds)
 
 

@@ -41,6 +41,12 @@ BEFORE_IT_S = 31.0
 """So long before it everything has been sound, so that nothing else is to blame."""
 
 
+LOSS_S = 10.0
+"""For so long one edge loses events, in other rounds of a long run..."""
+AFTER_IT_S = 33.0
+"""... and for so long after that nothing keeps its mirror from being put right."""
+
+
 class Fault(Struct, frozen=True, kw_only=True):
     """One fault: when, what, where, for how long. Seconds from the beginning of the run."""
 
@@ -70,6 +76,20 @@ def schedule(
 def long_death(edge: str, at_s: float) -> Fault:
     """Return the death that must be cleared away in time."""
     return Fault(at_s=at_s, kind=FaultKind.KILL_EDGE, target=edge, for_s=LONG_DEATH_S)
+
+
+def loss(edge: str, at_s: float) -> Fault:
+    """Return the losing of events that must be made good in time."""
+    return Fault(at_s=at_s, kind=FaultKind.LOSE_EVENTS, target=edge, for_s=LOSS_S)
+
+
+def keeps_from_healing(fault: Fault, lost: Fault) -> bool:
+    """Tell whether a fault may keep an edge from making good in time what it has lost."""
+    if fault.at_s + fault.for_s < lost.at_s or fault.at_s > lost.at_s + lost.for_s + AFTER_IT_S:
+        return False
+    if fault.kind in {FaultKind.WRONG_CLOCK, FaultKind.RESTART_PROXY}:
+        return False
+    return fault.kind not in OF_EDGES or fault.target == lost.target
 
 
 def _target(kind: FaultKind, chance: random.Random) -> str:

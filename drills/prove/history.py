@@ -203,6 +203,16 @@ class Mode(Struct, frozen=True, kw_only=True):
     mode: str
 
 
+class Mirrored(Struct, frozen=True, kw_only=True):
+    """An edge has said what its mirror of the store holds."""
+
+    at_s: float
+    edge: EdgeId
+    revision: int
+    digest: str
+    """Of all keys under `keys.STATE`, as it stood at that revision."""
+
+
 class Stock(Struct, frozen=True, kw_only=True):
     """What was left when all faults were over, all calls hung up, and time had been given."""
 
@@ -237,6 +247,7 @@ Event: TypeAlias = (
     | Broken
     | Mended
     | Mode
+    | Mirrored
     | Stock
 )
 OPERATIONS = (Placed, CallerOver, AtGate, LegUp, PassedOn, Consults, ConsultationOver, LegOver)

@@ -7,7 +7,7 @@ leaves a switch in the product.
 
 from __future__ import annotations
 
-from drills.prove.faults import LONG_DEATH_S
+from drills.prove.faults import EDGES, LONG_DEATH_S, loss
 from drills.prove.habits import IN_A_HURRY
 from drills.prove.history import FaultKind
 from drills.prove.mutant import Mutant, by, fault
@@ -41,6 +41,8 @@ DEATHS_IN_RUSHES = (
     fault(13.5, _F.KILL_EDGE, "b1", 9.0),
 )
 """Edges are killed when many wait there, for longer than a lease: their calls stand for 8 s."""
+
+LOSSES = tuple(loss(edge, 1.0) for edge in EDGES)
 
 CUT_OFF = (fault(1.0, _F.CUT_OFF, "a", 14.0),)
 
@@ -225,6 +227,13 @@ OF_EDGES = (
         name="held_back_for_good",
         line="tries no call again for which it has tried once",
         laws=by(Law.FORGOTTEN),
+    ),
+    Mutant(
+        name="check_forgotten",
+        line="never compares its mirror with the store",
+        laws=by(Law.NOT_HEALED),
+        plan=LOSSES,
+        seconds=46.0,
     ),
     Mutant(
         name="gates_left_alone",

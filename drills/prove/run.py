@@ -205,6 +205,7 @@ class Ground:
             asyncio.create_task(self._pauses(order.seed, crowd)),
             asyncio.create_task(self._late_copies(crowd)),
             asyncio.create_task(self._edges.watch_modes(history)),
+            asyncio.create_task(self._edges.watch_mirrors(history)),
         ]
         began_s = self._now()
         try:

@@ -35,6 +35,7 @@ class Law(StrEnum):
     FORGOTTEN = "call left waiting beside a free agent"
     NOT_TAKEN_UP = "call of a killed edge lost, though it was back in time"
     NOT_FREED = "dead edge's calls not closed in time"
+    NOT_HEALED = "mirror wrong for longer than 30 s"
     NOT_ALONE = "site cut off that does not serve alone"
     NOT_MERGED = "what was done alone not merged in time"
     ALONE_TOKEN = "token made alone for a site with a quorum"  # noqa: S105 - no password

@@ -1,9 +1,11 @@
-"""Holds a snapshot against what the store lists, a few records at a time."""
+"""Holds a snapshot against what the store lists, or others hold, a few records at a time."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
+
+from state.mirror.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -32,6 +34,14 @@ async def differing(snapshot: Snapshot, listed: Mapping[str, int], revision: int
             mine.key for mine in records if mine.mod_revision <= revision and mine.key not in listed
         )
     return found
+
+
+async def digest_of(snapshot: Snapshot) -> tuple[int, str]:
+    """Return the revision of the snapshot, and one number for all that it holds."""
+    made = Digest()
+    async for some in in_pieces(tuple(snapshot.raw.values())):
+        made.add((record.key, record.mod_revision) for record in some)
+    return snapshot.revision, str(made)
 
 
 async def in_pieces(everything: Sequence[T]) -> AsyncGenerator[Sequence[T], None]:

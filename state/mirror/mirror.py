@@ -21,7 +21,7 @@ from state import keys
 from state.discreet import fault
 from state.errors import CompactedError, StateError
 from state.listing import pages
-from state.mirror.comparing import differing, in_pieces
+from state.mirror.comparing import differing, digest_of, in_pieces
 from state.mirror.lateness import Lateness
 from state.pace import Pace
 from state.snapshot import Delta, Listener, Replacing, Snapshot, replace, step
@@ -171,6 +171,10 @@ class Mirror:
         self._to_heal = frozenset(self._snapshot.raw)
         while self.counters.lists == lists or self._snapshot.revision < revision:
             await self._listed.wait()
+
+    async def digest(self) -> tuple[int, str]:
+        """Return a number for all that the snapshot holds, after the revision at which it does."""
+        return await digest_of(self._snapshot)
 
     # ---- following -------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ import edge.duties.life
 import edge.proxy.proxy
 import edge.reserve
 import edge.waiting
+import state.mirror.mirror
 from edge.acd import transferring
 from edge.acd.ending import Holds
 from edge.acd.plan import Held, Plan, put_ticket, rewritten
@@ -162,6 +163,22 @@ def gates_left_alone() -> None:
     replacing.put_in(edge.proxy.proxy.Proxy, "free_gate", nothing)
 
 
+def check_forgotten() -> None:
+    """Never compare the mirror with the store, and list nothing anew for a watch that is late.
+
+    A listing that lateness asks for, on a busy machine, would put right what no check does.
+    """
+
+    async def nothing(_mirror: Any) -> None:  # noqa: ANN401 - as it is
+        return
+
+    def never(_mirror: Any, _now_s: float) -> None:  # noqa: ANN401 - as it is
+        return
+
+    replacing.put_in(state.mirror.mirror.Mirror, "_check", nothing)
+    replacing.put_in(state.mirror.mirror.Mirror, "_give_up_if_late", never)
+
+
 def never_alone() -> None:
     """Take every snapshot for current."""
 
@@ -249,6 +266,7 @@ BUGS: dict[str, Callable[[], None]] = {
         journal_forgotten,
         held_back_for_good,
         gates_left_alone,
+        check_forgotten,
         never_alone,
         merge_left_out,
         alone_token_of_store,
