@@ -9,6 +9,7 @@ from drills.prove.laws_alone import check_alone
 from drills.prove.laws_capacity import check_capacity
 from drills.prove.laws_consultations import check_consultations
 from drills.prove.laws_end import check_end, check_freed
+from drills.prove.laws_gone import check_gone
 from drills.prove.laws_mirrors import check_mirrors
 from drills.prove.laws_order import check_order
 from drills.prove.laws_people import check_gates, check_telephones
@@ -34,6 +35,7 @@ LAWS = (
     check_consultations,
     check_gates,
     check_telephones,
+    check_gone,
     check_freed,
     check_alone,
     check_mirrors,

@@ -157,6 +157,22 @@ class Overlap(Struct, frozen=True, kw_only=True):
     old_since_s: float
 
 
+class PhoneGone(Struct, frozen=True, kw_only=True):
+    """An agent's telephone is not registered any more."""
+
+    at_s: float
+    agent: AgentId
+    is_told: bool
+    """Whether the proxy has told the edges; else they find out by looking."""
+
+
+class PhoneBack(Struct, frozen=True, kw_only=True):
+    """It is registered again."""
+
+    at_s: float
+    agent: AgentId
+
+
 class FaultKind(StrEnum):
     """What is done to the system."""
 
@@ -244,6 +260,8 @@ Event: TypeAlias = (
     | ConsultationOver
     | LegOver
     | Overlap
+    | PhoneGone
+    | PhoneBack
     | Broken
     | Mended
     | Mode

@@ -94,6 +94,7 @@ class Kamailio:
         modules = _script(self._ksr())
         self.gate: Any = modules["gate"]
         self.routes: Any = modules["edge_routes"]
+        self.door: Any = modules["door"]
         self.calls: Any = modules["calls"]
         arrivals = self.routes.rush.Rush(_REGISTRATIONS)
         self.serves: Any = self.routes.Routes(run_dir, site, arrivals)

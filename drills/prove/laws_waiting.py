@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from drills.prove.decisions import HEALED_S
 from drills.prove.history import Event, Stored
+from drills.prove.laws_gone import Gone
 from drills.prove.needs import able, asked_by, meets, queue_of
 from drills.prove.times import FOR_EVER, Span, on_path, spans
 from drills.prove.violations import Law, Violation
@@ -28,7 +29,7 @@ SERVED_S = 5.0
 
 def check_waiting(events: Sequence[Event]) -> Iterator[Violation]:
     """Yield the callers who have waited beside an agent who was free."""
-    line = _Line(spans(events))
+    line = _Line(spans(events), Gone(events))
     for changes in revisions(events):
         yield from line.take(changes)
     if events:
@@ -50,8 +51,9 @@ class _Wait(Struct, frozen=True):
 class _Line:
     """Who waits and who is free, since when, as revision follows revision."""
 
-    def __init__(self, faults: Sequence[Span]) -> None:
+    def __init__(self, faults: Sequence[Span], gone: Gone) -> None:
         self._faults = faults
+        self._gone = gone
         self._world = World()
         self._waits: dict[str, _Wait] = {}
         self._free: dict[str, float] = {}
@@ -113,6 +115,8 @@ class _Line:
             return
         since_s = max(since_s, self._suits_s(wait, agent))
         if at_s - since_s <= SERVED_S:
+            return
+        if self._gone.between(agent, since_s, at_s):
             return
         faults = on_path(self._faults, wait.holder, agent)
         if any(span.touches(since_s, at_s, aftermath_s=HEALED_S) for span in faults):

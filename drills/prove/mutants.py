@@ -229,6 +229,12 @@ OF_EDGES = (
         laws=by(Law.FORGOTTEN),
     ),
     Mutant(
+        name="goings_unheard",
+        line="takes every telephone that was there once for there",
+        laws=by(Law.GONE),
+        seconds=40.0,
+    ),
+    Mutant(
         name="check_forgotten",
         line="never compares its mirror with the store",
         laws=by(Law.NOT_HEALED),

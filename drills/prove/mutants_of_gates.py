@@ -42,17 +42,27 @@ def _never_shut(gate: Any) -> None:  # noqa: ANN401 - as above
     gate.KSR.htable.sht_sets("meta", "gate_loaded", "1")
 
 
+def _gone_rung(gate: Any) -> None:  # noqa: ANN401 - as above
+    gate.KSR.registrar.lookup = lambda _table: 1
+
+
 GATE_FAULTS: Mapping[str, Callable[[Any], None]] = {
     "equal_token": _equal_token,
     "old_token": _old_token,
     "no_floor": _no_floor,
     "never_shut": _never_shut,
+    "gone_rung": _gone_rung,
 }
 OF_GATES = (
     Mutant(
         name="equal_token", line="the gate lets a token through twice", laws=by(Law.STALE_TOKEN)
     ),
     Mutant(name="old_token", line="the gate lets an older token through", laws=by(Law.STALE_TOKEN)),
+    Mutant(
+        name="gone_rung",
+        line="the gate asks nobody whether the agent has a telephone",
+        laws=by(Law.GONE),
+    ),
     Mutant(
         name="no_floor",
         line="a restarted gate knows no floor",

@@ -18,7 +18,7 @@ from drills.prove import sip
 from drills.prove.callers import Caller
 from drills.prove.consultation import Consultation
 from drills.prove.habits import BACK_S, FIRST_AGAIN_S, MOST_TIMES, ONCE_MORE_S, USUAL, Habits
-from drills.prove.history import PASSED, AtGate, Event
+from drills.prove.history import PASSED, AtGate, Event, PhoneBack, PhoneGone
 from drills.prove.ksr import Message
 from drills.prove.phones import Phone, PhoneLeg
 from loadtests.bench.wire import Heard, hear
@@ -26,6 +26,12 @@ from state.model import AgentId, CallId, SiteId
 
 AGAIN_S = 20.0
 """So long what an edge sends again is answered again."""
+MOST_AWAY = 4
+"""So many telephones are gone at a time."""
+TOLD = 0.5
+"""Of those who go: so many of the goings are told; of the others the event is lost."""
+SHORT_AWAY_S, LONG_AWAY_S, LONG_AWAY = (0.3, 4.0), (12.0, 24.0), 0.4
+"""For so long, and so many of them for the longer."""
 LONGEST_CONSULTATION_S = 60.0
 """Longer than a colleague can be asked, and what comes again then."""
 
@@ -58,6 +64,12 @@ class Way(Protocol):
 
     def goodbye_answered(self, agent: str, token: tuple[int, int], status: int) -> None:
         """Let the script see what came of a telephone's BYE; 408: the edge was silent."""
+
+    def signs_off(self, agent: str, *, is_told: bool) -> None:
+        """Have an agent's telephone no longer, and tell the edges or not."""
+
+    def signs_on(self, agent: str) -> None:
+        """Have it again."""
 
     def serving(self, agent: str) -> str | None:
         """Return where the edge is that holds the caller with whom an agent talks."""
@@ -120,6 +132,7 @@ class Crowd:
             )
             for agent, site in agents.items()
         }
+        self._away: set[AgentId] = set()
         self.is_over = False
 
     # -- what the run asks
@@ -207,6 +220,8 @@ class Crowd:
     def close(self) -> None:
         """Let nobody call any more, and those who wait give up."""
         self.is_over = True
+        for agent in list(self._away):
+            self._comes_back(agent)
         for caller in list(self._callers.values()):
             caller.leave()
 
@@ -231,6 +246,29 @@ class Crowd:
             return None
         phone.leg.passed_on(to)
         return phone.agent, phone.leg.call, to
+
+    def somebody_goes_away(self) -> None:
+        """Let the telephone of an agent who is in no call be gone for a while."""
+        idle = [
+            phone
+            for phone in self.phones.values()
+            if phone.leg is None and phone.consultation is None and phone.agent not in self._away
+        ]
+        chance = self._world.chance
+        if self.is_over or not idle or len(self._away) >= MOST_AWAY:
+            return
+        phone, is_told = chance.choice(idle), chance.random() < TOLD
+        self._away.add(phone.agent)
+        self._world.note(PhoneGone(at_s=self._world.now(), agent=phone.agent, is_told=is_told))
+        phone.way.signs_off(phone.agent, is_told=is_told)
+        for_s = chance.uniform(*(LONG_AWAY_S if chance.random() < LONG_AWAY else SHORT_AWAY_S))
+        self._world.later(for_s, lambda: self._comes_back(phone.agent))
+
+    def _comes_back(self, agent: AgentId) -> None:
+        if agent in self._away:
+            self._away.discard(agent)
+            self.phones[agent].way.signs_on(agent)
+            self._world.note(PhoneBack(at_s=self._world.now(), agent=agent))
 
     def deliver_late_copy(self) -> None:
         """Let the network deliver a copy of some offer that a gate has let through before."""

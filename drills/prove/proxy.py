@@ -48,6 +48,8 @@ class Proxy(asyncio.DatagramProtocol):
         self._host = address
         self._run_dir = run_dir
         self._registered = registered
+        self.away: set[str] = set()
+        """Of those, whose telephones are not here at the moment."""
         self._kamailio = Kamailio(site, run_dir, self)
         self._doors: dict[str, asyncio.StreamWriter] = {}
         self._streams: set[asyncio.StreamWriter] = set()
@@ -122,7 +124,13 @@ class Proxy(asyncio.DatagramProtocol):
 
     def offer(self, agent: str, offer: str, call_id: str, source: str) -> Message:
         """Put an edge's INVITE to an agent to the gate: relayed, or with a reply."""
-        asked = Message(user=agent, offer=offer, call_id=call_id, source=source)
+        asked = Message(
+            user=agent,
+            offer=offer,
+            call_id=call_id,
+            source=source,
+            is_registered=agent not in self.away,
+        )
         message = self._at_hand(asked)
         self._kamailio.serves.offer()
         return message
@@ -149,6 +157,17 @@ class Proxy(asyncio.DatagramProtocol):
             serves.ksr_goodbye_replies(None)
         else:
             serves.ksr_goodbye_failed(None)
+
+    def signs_off(self, agent: str, *, is_told: bool) -> None:
+        """Have an agent's telephone no longer; `is_told`: tell the edges, as the script does."""
+        self.away.add(agent)
+        if is_told:
+            self._kamailio.door.tell(event="unregistered", agent=agent, expires=0)
+
+    def signs_on(self, agent: str) -> None:
+        """Have it again."""
+        self.away.discard(agent)
+        self._kamailio.door.tell(event="registered", agent=agent, expires=3600)
 
     def serving(self, agent: str) -> str | None:
         """Return where the edge is that holds the caller with whom an agent talks."""
@@ -251,7 +270,7 @@ class Proxy(asyncio.DatagramProtocol):
                 slot = [{"name": name, "value": v} for name, v in tables.items(table).items()]
                 return {"result": [{"entry": 0, "slot": slot}]}
             case "ul.dump", _:
-                aors = [{"AoR": agent} for agent in self._registered()]
+                aors = [{"AoR": agent} for agent in self._registered() if agent not in self.away]
                 return {"result": {"Domains": [{"Domain": {"AoRs": aors}}]}}
             case _:
                 return _fault(_NOT_FOUND)

@@ -45,6 +45,8 @@ RUSH, LULL = 14, 6
 whom callers can be passed on..."""
 RUSH_S, LULL_S = 6.0, 3.0
 """... for so long each."""
+AWAY_S = 1.5
+"""How often a telephone goes away."""
 PASSED_ON_S = 0.3
 """How often somebody passes a caller on over the API."""
 READY_S = 25.0
@@ -139,6 +141,7 @@ class Ground:
         crowd = Crowd(world, agents(SITES), DIALLED, [queue.id for queue in QUEUES])
         for proxy in self._proxies.values():
             proxy.people = crowd
+            proxy.away.clear()
         return crowd
 
     async def _begin_anew(self, order: Order, crowd: Crowd, breaker: Breaker) -> None:
@@ -204,6 +207,7 @@ class Ground:
             asyncio.create_task(self._passing_on(crowd)),
             asyncio.create_task(self._pauses(order.seed, crowd)),
             asyncio.create_task(self._late_copies(crowd)),
+            asyncio.create_task(self._goings(crowd)),
             asyncio.create_task(self._edges.watch_modes(history)),
             asyncio.create_task(self._edges.watch_mirrors(history)),
         ]
@@ -261,6 +265,11 @@ class Ground:
         while True:
             await asyncio.sleep(0.15)
             crowd.deliver_late_copy()
+
+    async def _goings(self, crowd: Crowd) -> None:
+        while True:
+            await asyncio.sleep(AWAY_S)
+            crowd.somebody_goes_away()
 
     def _mend(self) -> None:
         self._lab.wan.heal_all()

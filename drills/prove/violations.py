@@ -21,6 +21,7 @@ class Law(StrEnum):
     CLOSED_OF_LIVING = "call of a living edge closed for it"
     OFFER_LEFT = "agent held for a call that does not have them"
     STALE_TOKEN = "stale token let through"  # noqa: S105 - no password
+    GONE = "agent offered whose telephone has gone"
     ONLY_ASKED = "caller handed to an agent who was only asked"
     FALSE_TOKEN = "token let through that no reservation made"  # noqa: S105
     TWO_CALLS = "telephone rung while in a call"

@@ -15,6 +15,7 @@ import edge.calls.journal
 import edge.calls.records
 import edge.duties.janitor
 import edge.duties.life
+import edge.duties.presence
 import edge.proxy.proxy
 import edge.reserve
 import edge.waiting
@@ -163,6 +164,22 @@ def gates_left_alone() -> None:
     replacing.put_in(edge.proxy.proxy.Proxy, "free_gate", nothing)
 
 
+def goings_unheard() -> None:
+    """Take in who comes alone."""
+    keeper = edge.duties.presence.PresenceKeeper
+    note, set_registered = of(keeper, "note"), of(keeper, "set_registered")
+
+    def noted(own: Any, agent: Any, *, registered: bool) -> None:  # noqa: ANN401 - as it is
+        if registered:
+            note(own, agent, registered=True)
+
+    def had(own: Any, agents: Any) -> None:  # noqa: ANN401 - as it is
+        set_registered(own, agents | (own._registered or frozenset()))  # noqa: SLF001 - as it does
+
+    replacing.put_in(keeper, "note", noted)
+    replacing.put_in(keeper, "set_registered", had)
+
+
 def check_forgotten() -> None:
     """Never compare the mirror with the store, and list nothing anew for a watch that is late.
 
@@ -266,6 +283,7 @@ BUGS: dict[str, Callable[[], None]] = {
         journal_forgotten,
         held_back_for_good,
         gates_left_alone,
+        goings_unheard,
         check_forgotten,
         never_alone,
         merge_left_out,

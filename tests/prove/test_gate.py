@@ -37,8 +37,15 @@ def _kamailio(run_dir: Path, *, is_open: bool = True) -> tuple[Kamailio, Outside
     return kamailio, outside
 
 
-def _offer(kamailio: Kamailio, revision: int, call: str = "call") -> Message:
-    kamailio.message = Message(user="a01", offer=f"{call} 1 {revision}", call_id=f"{call}@edge")
+def _offer(
+    kamailio: Kamailio, revision: int, call: str = "call", *, is_registered: bool = True
+) -> Message:
+    kamailio.message = Message(
+        user="a01",
+        offer=f"{call} 1 {revision}",
+        call_id=f"{call}@edge",
+        is_registered=is_registered,
+    )
     kamailio.serves.offer()
     return kamailio.message
 
@@ -101,6 +108,9 @@ def test_a_planted_gate_lets_through_what_the_sound_one_refuses(tmp_path: Path, 
             assert _offer(kamailio, 11).is_relayed is not is_sound
             continue
         kamailio.routes.obey(OPEN)
+        if name == "gone_rung":
+            assert _offer(kamailio, 11, is_registered=False).is_relayed is not is_sound
+            continue
         if name == "no_floor":
             assert _offer(kamailio, 9).is_relayed is not is_sound
             continue

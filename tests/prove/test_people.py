@@ -38,6 +38,8 @@ class Way:
 
     def __init__(self) -> None:
         self.said: list[bytes] = []
+        self.away: dict[str, bool] = {}
+        """Whose telephones have gone, and whether that is told."""
 
     def send(self, datagram: bytes, to: str) -> None:  # noqa: ARG002 - as the proxy's
         """Keep it."""
@@ -65,6 +67,14 @@ class Way:
 
     def goodbye_answered(self, agent: str, token: tuple[int, int], status: int) -> None:
         """Take it in."""
+
+    def signs_off(self, agent: str, *, is_told: bool) -> None:
+        """Keep who has gone."""
+        self.away[agent] = is_told
+
+    def signs_on(self, agent: str) -> None:
+        """Forget it."""
+        del self.away[agent]
 
     def serving(self, agent: str) -> str | None:  # noqa: ARG002 - as the proxy's
         """Know the one edge."""
