@@ -159,6 +159,8 @@ class _Book:
         if stood is None:
             return
         kept, number = stood[0], stood[0].place or stood[1]
+        if any(each.id == change.id and isinstance(each.value, Ticket) for each in changes):
+            return  # their own call goes on; who came by the same transaction has that number, too
         taker = next(
             (
                 each.value

@@ -139,6 +139,17 @@ def test_only_the_same_caller_inherits() -> None:
     assert laws(tale) == [Law.FALSE_PLACE]
 
 
+def test_calls_that_came_by_one_transaction_have_each_their_own_place_again() -> None:
+    """A merge writes many at once: both had one number, and a survivor had closed both."""
+    tale, place = dead()
+    other = replace(tale.arrives("c2", holder="b1"), place=place, caller="+2")
+    again = replace(tale.ticket_of("c1"), place=place)
+    gone = [(kind, again.call, None) for kind in (Kind.ENDED, Kind.PLACE)]
+    tale.note(Mode(at_s=tale.now(), edge=EdgeId("b1"), mode="merging"))
+    tale.store(tale.ticket(other), *gone, tale.ticket(again))
+    assert laws(tale) == []
+
+
 def test_nobody_inherits_of_a_call_of_their_own_edge() -> None:
     tale, place = left_behind()
     comes(tale, "c2", again_of="c1", again="c1", holder="b1")
