@@ -188,6 +188,8 @@ class Segments:
             self._directory.mkdir(mode=_DIRECTORY, parents=True, exist_ok=True)
             for left in self._directory.glob(f"*{_OPEN}"):
                 _compress(left)  # also what a former life has left
+            # A mirror that lists again and again lets none of them become full.
+            self._prune(now)
             numbers = [number_of(path) for path in self._directory.glob("*.log*")]
             number = max(numbers, default=0) + 1
             path = self._directory / f"{number:010d}-{snapshot.revision}{_OPEN}"

@@ -223,6 +223,20 @@ async def test_segments_are_bounded_and_every_kept_revision_can_still_be_read(
     assert [path.suffix for path in kept[:-1]] == [".gz"] * (len(kept) - 1)
 
 
+async def test_segments_that_each_end_with_a_listing_are_bounded_too(tmp_path: Path) -> None:
+    bounds = Bounds(total_bytes=20_000)
+    world, clock = World(), ManualClock()
+    log = EventLog(tmp_path, reader="a1", clock=clock, bounds=bounds)
+    for _ in range(150):
+        # As a mirror does that gives its watch up again and again since that stays late.
+        log.listed(world.snapshot, clock.now())
+        grown(world, log, 2)
+        await log.flush()
+    kept = files.segments(tmp_path)
+    assert sum(path.stat().st_size for path in kept) < 2 * bounds.total_bytes
+    assert len(kept) > 3
+
+
 async def test_a_quiet_log_begins_anew_by_age_and_forgets_what_is_too_old(tmp_path: Path) -> None:
     clock = ManualClock()
     world = World()
