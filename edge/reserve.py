@@ -31,15 +31,14 @@ from edge.acd.plan import Held, Plan
 from edge.acd.presumed import Presumed
 from edge.acd.rivals import Rivals
 from edge.acd.silence import Silence
-from edge.acd.token import Token, token_of
+from edge.acd.token import token_of
 from edge.calls.places import place_lost
-from edge.calls.records import CallRecords, Landed, NotAsked, Refused, Written
+from edge.calls.records import Landed, NotAsked, Refused, Written
 from edge.waiting import AWAY_S, AloneTokens, HeldBack, Note, Waiters, WaitingCall
 from state.clock import Clock
 from state.discreet import fault
 from state.keys import Kind
 from state.model import AgentId, CallId, DidNumber, EdgeId, Entry, Now, QueueId, SiteId, Ticket
-from state.overlay import ALONE_FROM
 from state.snapshot import Delta, Snapshot
 from state.wake import Wake
 
@@ -266,7 +265,7 @@ class Reserver:
                     self._hold_back(offering.call, None)
                     return
             written = await call.records.write(make, wait=False)
-            match await _by_its_token(call.records, written, alone):
+            match written:
                 case Landed(revision=revision):
                     await self._rested(offering.agent, snapshot)
                     self._landed(call, offering, revision, left)
@@ -396,17 +395,6 @@ class Reserver:
 
     def _hold_back(self, call: CallId, revision: int | None) -> None:
         self._not_before[call] = HeldBack.of(revision, self._clock.now())
-
-
-async def _by_its_token(records: CallRecords, written: Written, alone: Token | None) -> Written:
-    """Give back whom this site has granted with a token of the store, which never gave that.
-
-    The quorum was lost while nobody knew what had become of the transaction.
-    """
-    if alone is not None or not isinstance(written, Landed) or written.revision < ALONE_FROM:
-        return written
-    await records.give_back()
-    return Refused(revision=0)
 
 
 def _telling(

@@ -111,16 +111,6 @@ class CallRecords:
                 return Refused(revision=0)
             return await self._carry_out(plan, wait=wait, patience_s=patience_s)
 
-    async def give_back(self) -> None:
-        """Let the call wait as if the agent had never been given to it; nobody has rung them."""
-
-        def make(held: Held | None, at: Now) -> Plan | None:
-            if held is None or held.given is None:
-                return None
-            return offer_failed(held, held.given, WITHDRAWN, at, tried=False)
-
-        await self.write(make)
-
     async def end(self, make: PlanMaker, holder: EdgeId) -> Written:
         """Carry out an end, even if what is held is not what stands in the store.
 

@@ -13,6 +13,8 @@ from edge.acd.token import Token
 from edge.alone.merging import Merged, merge
 from edge.alone.store import SiteStore
 from edge.calls.records import CallRecords, Landed, Written
+from edge.calls.transfers import Transfers
+from edge.waiting import AloneTokens
 from state import keys
 from state.codec import Record, encode
 from state.errors import UnavailableError
@@ -42,6 +44,7 @@ from state.model import (
     WorkEnd,
 )
 from state.store import Compare, Operation, Put, TxnResult
+from tests.edge.stage import settings
 from tests.edge.virtual_time import LoopClock
 
 A1, ANN, CALL, OTHER = EdgeId("a1"), AgentId("ann"), CallId("0" * 24), CallId("1" * 24)
@@ -150,6 +153,16 @@ class Bench:
         made = CallRecords(store=self.store, clock=self.clock, call=call)
         self.calls.append(made)
         return made
+
+    def transfers(self, alone: AloneTokens) -> Transfers:
+        """Return what passes calls on."""
+        return Transfers(
+            settings=settings(A1, SiteId("a")),
+            clock=self.clock,
+            snapshot=lambda: self.store.snapshot,
+            unreachable=frozenset,
+            alone=lambda: alone,
+        )
 
     async def give(self, records: CallRecords, token: Token) -> None:
         """Reserve Ann as the reserver does, and let the two talk."""

@@ -11,14 +11,17 @@ from edge.acd.token import Token, token_of
 from edge.alone.alone import Alone
 from edge.alone.mode import FULL_S, LEAVE_S, Because, Mode, Seen, Standing, merged, next_standing
 from edge.alone.space import FULL_EVERY_S, SpaceWatch
+from edge.calls.transfers import Target
 from state import keys
 from state.errors import UnavailableError
 from state.memory import MemoryStore
-from state.model import AgentId, SiteId
+from state.model import Agent, AgentId, Presence, PresenceState, SiteId
 from state.overlay import ALONE_FROM
-from tests.edge.lone import A1, ANN, CALL, Bench, configured, ticket
+from state.snapshot import Snapshot
+from tests.edge.lone import A1, ANN, CALL, TALK, Bench, configured, ticket
 from tests.edge.virtual_time import LoopClock, in_virtual_time, until
 
+BOB = AgentId("bob")
 GOOD = Seen(age_s=0.2, is_configured=True, has_lease=True)
 AWAY = replace(GOOD, age_s=60.0)
 FULL = replace(GOOD, full_s=60.0)
@@ -198,3 +201,49 @@ async def test_one_that_the_full_store_has_done_all_the_same_stands_by_the_store
     assert token_of(bench.store.snapshot.offers[ANN]).revision < ALONE_FROM
     await bench.talk(records)
     assert token_of(bench.store.snapshot.offers[ANN]).revision < ALONE_FROM
+
+
+class Gate:
+    """What is needed of the gates, once the site serves alone."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it does."""
+        return self._bench.store.is_alone
+
+    async def token(self, agent: AgentId, snapshot: Snapshot) -> Token | None:
+        """Return the first token."""
+        _ = agent, snapshot
+        return Token(epoch=2, revision=1)
+
+
+@pytest.mark.parametrize("consults", [False, True])
+@in_virtual_time
+async def test_a_second_agent_asked_of_a_full_store_is_given_anew_once_the_site_is_alone(
+    *, consults: bool
+) -> None:
+    bench = await configured()
+    records, transfers = bench.records(), bench.transfers(Gate(bench))
+    await records.create(ticket(), bench.clock.now())
+    await bench.read()
+    await bench.reserve(records)
+    await bench.talk(records)
+    await bench.put(
+        keys.agent(BOB), Agent(id=BOB, name="Bob", site=SiteId("a"), skills={TALK.skill: 1})
+    )
+    await bench.put(
+        keys.presence(BOB),
+        Presence(agent=BOB, site=SiteId("a"), state=PresenceState.READY, since_ms=0),
+    )
+    await bench.read()
+    bench.shared.is_full = True
+    asking = asyncio.create_task(transfers.reserve(records, ticket(), ANN, BOB, consults=consults))
+    await asyncio.sleep(1.0)
+    bench.store.begin()
+    got = await asking
+    assert isinstance(got, Target)
+    assert got.token == Token(epoch=2, revision=1)
+    assert token_of(bench.store.snapshot.offers[BOB]) == got.token
