@@ -126,8 +126,11 @@ class Journal:
         self._is_failing = False
         self._is_torn = False
         """Whether the disk has taken only the beginning of the last line."""
-        self._misses_some = False
-        """Whether there are lines of which the disk has taken nothing, or not all."""
+        self._missed: dict[CallId, bytes] = {}
+        """The lines of which the disk has taken nothing, or not all."""
+        self._is_open = False
+        self._enough = 0
+        """From this size on it is written anew, if that is more than `BIGGEST_BYTES`."""
 
     def load(self) -> Left:
         """Return what the former life has left; what is torn is left out."""
@@ -162,6 +165,7 @@ class Journal:
         self._lines = {call: _noted(note) for call, note in left.calls.items()}
         for call, owed in left.owed.items():
             self._lines[call] = _encode(_Line(v=FORMAT, call=call, owed=owed))
+        self._is_open = True
         self._rewrite()
 
     def note(self, note: CallNote) -> None:
@@ -174,35 +178,54 @@ class Journal:
 
     def _put(self, call: CallId, line: bytes) -> None:
         self._lines[call] = line
-        self._append(line)
+        self._append(call, line)
 
     def forget(self, call: CallId) -> None:
         """Write down that a call is over, and its record written or another's to write."""
         if self._lines.pop(call, None) is not None:
-            self._append(_encode(_Line(v=FORMAT, call=call)))
+            self._append(call, _encode(_Line(v=FORMAT, call=call)))
 
     def close(self) -> None:
         """Close the file; what is in it stays."""
+        self._is_open = False
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _append(self, line: bytes) -> None:
-        if self._descriptor is None:
+    def _append(self, call: CallId, line: bytes) -> None:
+        if not self._is_open:
             return
-        line = b"\n" + line if self._is_torn else line
+        if self._descriptor is None:
+            self._missed[call] = line
+            self._rewrite()
+            return
+        # What was missed of this call is old now. The rest follows once there is room for a line.
+        self._missed.pop(call, None)
+        due, each = {call: line, **self._missed}, call
         try:
-            written = os.write(self._descriptor, line)
-            self._is_torn = written != len(line)
-            _whole(written, line)
+            for each, what in due.items():
+                self._write(what)
+                self._missed.pop(each, None)
         except OSError as error:
-            self._misses_some = True
+            self._missed[each] = due[each]
             self._failed(error)
             return
         self._is_failing = False
-        self._size += len(line)
-        if self._size > BIGGEST_BYTES or self._misses_some:
+        if self._size > max(BIGGEST_BYTES, self._enough):
             self._rewrite()
+
+    def _write(self, line: bytes) -> None:
+        """Add a line. OSError if the disk does not take all of it."""
+        if self._descriptor is None:
+            return
+        line = b"\n" + line if self._is_torn else line
+        written = os.write(self._descriptor, line)
+        self._size += written
+        self._is_torn = written != len(line)
+        _whole(written, line)
 
     def _rewrite(self) -> None:
         """Write the file anew. What there was stays if the disk does not take all of it."""
@@ -210,33 +233,36 @@ class Journal:
             self._path.with_name(f"{self._path.name}.part"),
             b"".join(self._lines.values()),
         )
-        # Once: a disk that has room for a line may have none for all of them.
-        self._misses_some = False
         try:
             descriptor = _write_new(part, content)
         except OSError as error:
             self._failed(error)
-            self._go_on_with_what_is_there()
+            self._go_on_with_what_is_there(content)
             return
         try:
             part.replace(self._path)
         except OSError as error:
             os.close(descriptor)
             self._failed(error)
-            self._go_on_with_what_is_there()
+            self._go_on_with_what_is_there(content)
             return
-        self.close()
+        self._let_go()
         self._descriptor, self._size, self._is_torn = descriptor, len(content), False
+        self._missed.clear()
+        self._enough = 2 * len(content)
 
-    def _go_on_with_what_is_there(self) -> None:
-        """Append to the file of the former life, where none could be begun."""
+    def _go_on_with_what_is_there(self, content: bytes) -> None:
+        """Append to the file that there is, of the former life where none could be begun."""
+        # A disk that has room for a line may have none for all: not again with each.
+        self._enough = self._size + len(content)
         if self._descriptor is None:
             with contextlib.suppress(OSError):
                 self._descriptor = os.open(
                     self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
                 )
                 # It may have died in the middle of a line.
-                self._is_torn = self._misses_some = True
+                self._is_torn = True
+                self._missed = {**self._lines, **self._missed}
 
     def _failed(self, error: OSError) -> None:
         if not self._is_failing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,10 @@ def _full(room: int) -> Iterator[None]:
         yield
 
 
+def _no_room(*_: object) -> int:
+    raise OSError(errno.ENOSPC, "no room")
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "journal-a1"
@@ -79,6 +84,66 @@ def test_a_line_that_a_full_disk_has_taken_in_part_spoils_no_other(
     journal.note(_note(3))
     calls = [_note(number).ticket.call for number in (1, 2, 3)]
     assert sorted(_left(path)) == sorted(calls), "and what was missed is made up for"
+
+
+def test_what_was_missed_follows_though_there_was_room_for_one_line_only_at_first(
+    journal: Journal, path: Path
+) -> None:
+    journal.note(_note(1))
+    line = len(path.read_bytes())
+    with _full(0):
+        journal.note(_note(2))
+        journal.note(_note(3))
+    with _full(line + 9):
+        journal.note(_note(4))
+    journal.note(_note(5))
+    assert sorted(_left(path)) == sorted(_note(number).ticket.call for number in range(1, 6))
+
+
+def test_a_file_that_cannot_be_begun_at_all_is_once_it_can(path: Path) -> None:
+    made = Journal(path)
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(os, "open", _no_room)
+        made.open(made.load())
+        made.note(_note(1))
+    made.note(_note(2))
+    assert sorted(_left(path)) == sorted(_note(number).ticket.call for number in (1, 2))
+    made.close()
+
+
+def test_what_ended_while_no_file_could_be_had_is_over_for_the_next_life(
+    journal: Journal, path: Path
+) -> None:
+    journal.note(_note(1))
+    journal.close()
+    made = Journal(path)
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(os, "open", _no_room)
+        made.open(made.load())
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(journals, "_write_new", _no_room)
+        made.forget(_note(1).ticket.call)
+        made.note(_note(2))
+    assert list(_left(path)) == [_note(2).ticket.call]
+    made.close()
+
+
+def test_a_full_disk_is_not_asked_to_take_the_whole_file_with_each_line(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 11):
+        journal.note(_note(number))
+    monkeypatch.setattr(journals, "BIGGEST_BYTES", 1)
+    begun: list[Path] = []
+
+    def refuse(path: Path, _: bytes) -> int:
+        begun.append(path)
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(journals, "_write_new", refuse)
+    for number in range(1, 31):
+        journal.note(_note(number))
+    assert 1 <= len(begun) <= 4
 
 
 def test_what_ended_on_a_full_disk_is_over_for_the_next_life(journal: Journal, path: Path) -> None:
