@@ -14,10 +14,9 @@ A caller for whom an agent is free has both, ticket and agent, by one transactio
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
-from msgspec.structs import replace
 
 from edge.acd.admission import OUTCOMES, WAITED_TOO_LONG
 from edge.acd.call_events import TurnedAway
@@ -25,12 +24,13 @@ from edge.acd.eligibility import rings_from_s
 from edge.acd.granting import created_with_agent, reserved
 from edge.acd.heirs import Earlier, Numbers, left_places
 from edge.acd.index.index import MatchIndex
-from edge.acd.match import PASSED_OVER, Offering, silent
+from edge.acd.match import Offering, silent
 from edge.acd.patience import Patience
 from edge.acd.plan import Held, Plan
 from edge.acd.presumed import Presumed
 from edge.acd.rivals import Rivals
 from edge.acd.silence import Silence
+from edge.acd.telling import telling
 from edge.acd.token import token_of
 from edge.calls.places import place_lost
 from edge.calls.records import Landed, NotAsked, Refused, Written
@@ -44,9 +44,6 @@ from state.wake import Wake
 
 log = structlog.get_logger()
 
-_MOST_TOLD = 32
-"""A decision tells of no more reservations that are under way: in the call's record each takes
-some 45 bytes."""
 _SOONEST_S = 0.001
 """What falls due by itself is looked at no sooner than this, lest a few keep the edge busy."""
 
@@ -191,7 +188,7 @@ class Reserver:
                     unreachable=unreachable,
                     asked=asked,
                 )
-            told = _telling(offering, unreachable, asked)
+            told = telling(offering, unreachable, asked)
             if is_first:
                 first = told
                 continue
@@ -395,17 +392,3 @@ class Reserver:
 
     def _hold_back(self, call: CallId, revision: int | None) -> None:
         self._not_before[call] = HeldBack.of(revision, self._clock.now())
-
-
-def _telling(
-    offering: Offering, unreachable: frozenset[SiteId], asked: Mapping[CallId, AgentId]
-) -> Offering:
-    """Let the decision tell what this edge knew beside the snapshot: others' logs do not."""
-    known = asked
-    if len(asked) > _MOST_TOLD:
-        # Who was passed over is told in any case: one of each silent edge.
-        known = {call: who for call, who in asked.items() if who == PASSED_OVER}
-    if not known and not unreachable:
-        return offering
-    told = replace(offering.decision, asked=known, unreachable=tuple(sorted(unreachable)))
-    return replace(offering, decision=told)
