@@ -54,6 +54,6 @@ class Lateness:
         return self._since_s is not None and now_s - self._since_s >= LASTS_S
 
     def is_over(self) -> None:
-        """Begin anew: nothing waits to be taken in."""
+        """Begin anew: a listing has left behind what waited."""
         self._said.clear()
         self._since_s, self.late_s = None, 0.0

@@ -276,10 +276,9 @@ class Mirror:
             async for batch in batches:
                 now = self._clock.now()
                 self._proved_s = now.mono_s
+                # A sign of life tells nothing of how late changes are: it may be as late itself.
                 if batch.changes:
                     self._take(batch, now)
-                else:
-                    self._lateness.is_over()
                 if self._to_heal is not None:
                     return
 

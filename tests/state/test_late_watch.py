@@ -6,6 +6,8 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+import pytest
+
 from state import keys
 from state.codec import encode
 from state.memory import MemoryStore
@@ -25,6 +27,8 @@ class SlowStore(MemoryStore):
     """Of which a watch tells one change after the other, each so late after the one before."""
 
     late_s = 0.0
+    lives = False
+    """Whether it says that it lives before each change: it is asked, as it is silent so long."""
 
     async def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[WatchBatch, None]:
         """Tell them as they were made, one by one."""
@@ -41,15 +45,17 @@ class SlowStore(MemoryStore):
                 batch = await told.get()
                 if batch.changes:
                     await asyncio.sleep(self.late_s)
+                    if self.lives:
+                        yield WatchBatch(revision=from_revision, changes=())
                 yield batch
         finally:
             filling.cancel()
 
 
-async def follow(late_s: float) -> tuple[Mirror, list[int], list[int]]:
+async def follow(late_s: float, *, lives: bool = False) -> tuple[Mirror, list[int], list[int]]:
     """Return a mirror, and second by second what the store was at, and what it showed."""
     store = SlowStore(LoopClock())
-    store.late_s = late_s
+    store.late_s, store.lives = late_s, lives
     mirror = Mirror(store, LoopClock())
     following = asyncio.create_task(mirror.run())
     written, shown = [], []
@@ -66,9 +72,12 @@ async def follow(late_s: float) -> tuple[Mirror, list[int], list[int]]:
     return mirror, written[:: round(1.0 / EVERY_S)], shown
 
 
+@pytest.mark.parametrize("lives", [False, True])
 @in_virtual_time
-async def test_a_watch_that_tells_less_than_is_written_is_given_up_for_a_listing() -> None:
-    mirror, written, shown = await follow(late_s=0.1)
+async def test_a_watch_that_tells_less_than_is_written_is_given_up_for_a_listing(
+    *, lives: bool
+) -> None:
+    mirror, written, shown = await follow(late_s=0.1, lives=lives)
     assert mirror.counters.late > 1
     for now in range(AT_MOST_S, SECONDS):
         assert shown[now] >= written[now - AT_MOST_S]
