@@ -97,31 +97,47 @@ def in_turn(rooms: Mapping[SiteId, MemberRoom | None]) -> tuple[SiteId, ...]:
 async def mend(lab: Lab) -> None:
     """Compact, defragment one member after the other, none while it leads, and end the alarm."""
     sites = in_turn(await look(lab))
+    async with upkeep(lab) as members:
+        addresses = dict(zip(lab.plan.sites, members.addresses, strict=True))
+        await make_room(members, {site: addresses[site] for site in sites})
+
+
+async def make_room(members: Upkeep, addresses: Mapping[SiteId, str]) -> None:
+    """Make it at these members, in this order."""
+    first, *others = addresses.values()
     try:
-        async with upkeep(lab) as members:
-            addresses = dict(zip(lab.plan.sites, members.addresses, strict=True))
-            await members.compact(await members.revision(addresses[sites[0]]))
-            for site in sites:
-                if site != sites[0] and await members.leads(addresses[site]):
-                    # While one that leads is busy nobody's lease is kept: with 312 MB for 6.9 s.
-                    await members.hand_over(addresses[site], addresses[sites[0]])
-                await members.defragment(addresses[site])
-                await _until_back(members, addresses[site])
-            await members.disarm()
+        await members.compact(await members.revision(first))
+        for site, address in addresses.items():
+            # It may have changed since the order was made.
+            if others and await members.leads(address):
+                # While one that leads is busy nobody's lease is kept: with 312 MB for 6.9 s.
+                await members.hand_over(address, first if address != first else others[-1])
+            await members.defragment(address)
+            await _until_back(members, site, address)
+        await members.disarm()
     except UnavailableError as error:
         raise LabError(f"no room was made: {error}") from error
 
 
-async def _until_back(members: Upkeep, address: str) -> None:
+async def _until_back(members: Upkeep, site: SiteId, address: str) -> None:
     """Wait until a member reads with a quorum again: only then the next may be away."""
-    async with asyncio.timeout(BACK_S):
-        while True:
-            try:
-                await members.revision(address)
-            except UnavailableError:
+    try:
+        async with asyncio.timeout(BACK_S):
+            while not await _reads(members, address):  # noqa: ASYNC110 - a member tells nobody
                 await asyncio.sleep(_AGAIN_S)
-            else:
-                return
+    except TimeoutError as error:
+        raise LabError(
+            f"etcd at {site} does not read {BACK_S:g} s after it was defragmented: "
+            "no further member was, and an alarm stands as before"
+        ) from error
+
+
+async def _reads(members: Upkeep, address: str) -> bool:
+    try:
+        await members.revision(address)
+    except UnavailableError:
+        return False
+    return True
 
 
 async def set_full(lab: Lab, *, is_full: bool) -> None:
