@@ -193,7 +193,8 @@ def claimed_ending(call: Call, _event: ev.Claimed, _now: Now) -> Step:
 
 def agent_over(call: Call, event: ev.AgentRejected | ev.AgentEnded, _now: Now) -> Step:
     """Note the end of an agent's leg that we gave up."""
-    if isinstance(event, ev.AgentEnded):
+    # An agent before them may be said goodbye to yet, at a site that is frozen.
+    if isinstance(event, ev.AgentEnded) and event.attempt == call.attempt:
         call = replace(call, verdict=_said_after_all(call, event, AGENT_HUNG_UP))
     return parts.leg_over(call, event.attempt)
 

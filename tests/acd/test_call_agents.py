@@ -144,6 +144,21 @@ def test_a_talk_of_which_nobody_has_said_goodbye_stays_lost() -> None:
     assert stage.outcome == (Outcome.LOST, "both_silent")
 
 
+def test_a_late_goodbye_of_an_agent_before_tells_nothing_of_the_two_who_talked_last() -> None:
+    stage = at(State.CONNECTED)
+    stage.deliver(ev.AgentSilent(attempt=FIRST))
+    stage.bring_to(State.CONNECTED)
+    assert stage.agents[FIRST] is Leg.BYE_SENT
+    stage.deliver(ev.AgentSilent(attempt=SECOND, is_caller_silent=True))
+    stage.write()
+    stage.agent_ends(FIRST, By.BOTH)
+    stage.agent_ends(SECOND, By.US)
+    stage.caller_ends(By.US)
+    stage.settle()
+    stage.check_ended()
+    assert stage.outcome == (Outcome.LOST, "both_silent")
+
+
 def test_a_goodbye_that_crosses_ours_changes_nothing_where_we_know_how_it_ended() -> None:
     stage = at(State.CONNECTED)
     stage.deliver(ev.MediaLost(cause="media_lost"))
