@@ -120,9 +120,13 @@ class Bench:
     def __init__(self) -> None:
         self.clock = LoopClock()
         self.shared = SlowStore(self.clock)
+        self.calls: list[CallRecords] = []
+        self.join()
+
+    def join(self) -> None:
+        """Follow the shared store, whichever it is."""
         self.mirror = Mirror(self.shared, self.clock)
         self.store = SiteStore(self.shared, self.mirror, self.clock)
-        self.calls: list[CallRecords] = []
 
     async def fill(self) -> None:
         """Configure one site with one agent, who is ready, and one edge."""
