@@ -167,9 +167,9 @@ class Reserver:
         unreachable = self._unreachable()
         asked = self._known(snapshot, now)
         offers = self._index.offers(now, unreachable=unreachable, asked=asked)
-        if given := self._index.offered:
-            self._presumed.note(snapshot, given, now, self._index.places)
-        self._silence.note(snapshot, self._presumed, now)
+        given, places = self._index.offered, self._index.places
+        doubted = self._presumed.note(snapshot, given, now, places) if given else ()
+        self._silence.note(snapshot, (*self._presumed, *doubted), now)
         for offering in offers:
             call, is_first = self._call(offering.call), offering.call == newcomer
             if waiters.is_coming(offering.call) and not is_first:

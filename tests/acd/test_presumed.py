@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from edge.acd.match import match
-from edge.acd.presumed import MOST_S, Presumed
+from edge.acd.presumed import DOUBT, MOST_S, Presumed
 from state import keys
 from state.model import (
     Agent,
@@ -86,6 +86,35 @@ def test_it_is_over_after_a_moment_and_counted_from_the_first_time() -> None:
     presumed.note(world.snapshot, presumed.agents(world.snapshot, NOW), at(MOST_S / 2))
     assert presumed.agents(world.snapshot, at(MOST_S - 0.001)) == {THEIRS: "ann"}
     assert presumed.agents(world.snapshot, at(MOST_S)) == {}
+
+
+# -- only of who does what was presumed
+
+
+def test_nothing_is_presumed_for_a_while_of_who_gives_a_caller_somebody_else() -> None:
+    world = furnished()
+    world.agent("amy", since_ms=0, sales=1)
+    also = world.set_ticket(ticket(3, holder="b1", sales=1))
+    presumed = presumed_in(world)
+    assert presumed.agents(world.snapshot, NOW).keys() == {THEIRS, also}
+    got = ticket(1, holder="b1", sales=1, state=TicketState.OFFERED, agent=AgentId("bob"))
+    world.set_ticket(got)
+    assert presumed.agents(world.snapshot, at(0.25)) == {}
+    sure_s = 0.25 + DOUBT * 0.25
+    assert presumed.note(world.snapshot, {also: AgentId("ann")}, at(sure_s - 0.001)) == [also]
+    assert presumed.agents(world.snapshot, at(sure_s - 0.001)) == {}
+    assert presumed.note(world.snapshot, {also: AgentId("ann")}, at(sure_s)) == []
+    assert presumed.agents(world.snapshot, at(sure_s)) == {also: "ann"}
+
+
+def test_who_gives_a_caller_whom_they_were_presumed_to_get_is_not_doubted() -> None:
+    world = furnished()
+    also = world.set_ticket(ticket(3, holder="b1", sales=1))
+    presumed = presumed_in(world)
+    agent = presumed.agents(world.snapshot, NOW)[THEIRS]
+    world.set_ticket(ticket(1, holder="b1", sales=1, state=TicketState.OFFERED, agent=agent))
+    presumed.note(world.snapshot, {also: AgentId("bob")}, NOW)
+    assert presumed.agents(world.snapshot, NOW) == {also: "bob"}
 
 
 # -- only as long as the rules let the agent have the call
