@@ -15,8 +15,10 @@ from typing import Any, TypeAlias
 from unittest import mock
 
 from drills.prove import center
+from drills.prove.checker import check
 from drills.prove.faults import SITES
 from drills.prove.history import History, Placed, Stored
+from drills.prove.violations import Law
 from edge.acd.call_events import TurnedAway
 from edge.acd.ending import WITHDRAWN, AgentPart, Ending
 from edge.acd.plan import Held, Plan
@@ -58,6 +60,8 @@ AT_ONCE = 0.5
 """As in a proof's edges: of so many who come an edge reserves before anybody has seen them."""
 HEARD_S = (0.0, 0.3)
 """So late the history hears of what was written."""
+PLAYS = 4
+"""In one of so many a planted bug has to show."""
 RULES = {queue.id: queue for queue in center.QUEUES}
 
 
@@ -373,3 +377,19 @@ async def _watch(store: MemoryStore, history: History, chance: Random) -> None:
                         value=value,
                     )
                 )
+
+
+async def broken_laws(
+    *, seed: int, seconds: float, wanted: int, must: Law | None = None
+) -> set[Law]:
+    """Return which laws a play breaks with a bug planted: of the first of `PLAYS` that shows it.
+
+    `must`: only this one shows it. Whether the callers come to be where the bug matters is chance,
+    and another with each change of who reserves when.
+    """
+    for each in range(seed, seed + PLAYS):
+        history = await play(seed=each, seconds=seconds, wanted=wanted)
+        found = {violation.law for violation in check(history.events)}
+        if must in found or (must is None and found):
+            return found
+    return set()

@@ -7,7 +7,6 @@ from itertools import product
 import pytest
 
 from drills.prove.center import languages_of
-from drills.prove.checker import check
 from drills.prove.laws_waiting import SERVED_S
 from drills.prove.needs import Able, Asked, asked_by, meets
 from drills.prove.violations import Law
@@ -17,7 +16,7 @@ from state.model import Agent, AgentId, Outcome, SiteId, SkillId
 from tests.edge.virtual_time import in_virtual_time
 from tests.prove.histories import Tale
 from tests.prove.planting import plant
-from tests.prove.play import play
+from tests.prove.play import broken_laws
 from tests.prove.tale_center import LANGUAGE, QUEUES, RELAXED_S, TALK, TECH, can
 
 (ABROAD,) = (queue for queue in QUEUES if queue.id == "abroad")
@@ -118,8 +117,7 @@ async def test_a_bug_that_asks_for_less_breaks_this_law(
     bug: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch, bug)
-    history = await play(seed=1, wanted=8, seconds=4.0)
-    found = {violation.law for violation in check(history.events)}
+    found = await broken_laws(seed=1, wanted=8, seconds=4.0, must=Law.UNSKILLED)
     # Whoever gets an agent who was not theirs overtakes those whose agent it was.
     assert Law.UNSKILLED in found
     assert found <= {Law.UNSKILLED, Law.OVERTAKEN}

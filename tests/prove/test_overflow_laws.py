@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from drills.prove.checker import check
 from drills.prove.laws_waiting import SERVED_S
 from drills.prove.needs import asked_by
 from drills.prove.violations import Law
@@ -12,7 +11,7 @@ from state.model import Outcome, SkillId
 from tests.edge.virtual_time import in_virtual_time
 from tests.prove.histories import Tale
 from tests.prove.planting import plant
-from tests.prove.play import play
+from tests.prove.play import broken_laws
 from tests.prove.tale_center import BOTH, QUEUES, RELAXED_S, TALK, TECH
 
 TALKS, KNOWS = {TALK: 3}, {TALK: 1, TECH: 5}
@@ -140,7 +139,6 @@ async def test_a_bug_of_overflowing_breaks_these_laws_alone(
     bug: str, laws: set[Law], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch, bug)
-    history = await play(seed=3, seconds=5.0, wanted=20)
-    found = {violation.law for violation in check(history.events)}
+    found = await broken_laws(seed=3, seconds=5.0, wanted=20)
     assert found
     assert found <= laws

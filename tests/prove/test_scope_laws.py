@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from drills.prove.center import QUEUES as CENTER
 from drills.prove.center import WIDENED_S, configuration
-from drills.prove.checker import check
 from drills.prove.laws_waiting import SERVED_S
 from drills.prove.needs import Able, Asked, Queues, asked_by, meets
 from drills.prove.turns import Asking, overtaken
@@ -21,7 +20,7 @@ from state.model import Agent, AgentId, Entry, Outcome, Scope, SiteId
 from tests.edge.virtual_time import in_virtual_time
 from tests.prove.histories import Tale
 from tests.prove.planting import plant
-from tests.prove.play import play
+from tests.prove.play import broken_laws
 from tests.prove.tale_center import QUEUES, RELAXED_S
 
 (SCOPED,) = (queue for queue in QUEUES if queue.id == "scoped")
@@ -159,7 +158,6 @@ async def test_a_bug_of_scopes_breaks_these_laws_alone(
     bug: str, laws: set[Law], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch, bug)
-    history = await play(seed=3, seconds=5.0, wanted=20)
-    found = {violation.law for violation in check(history.events)}
+    found = await broken_laws(seed=3, seconds=5.0, wanted=20)
     assert found
     assert found <= laws

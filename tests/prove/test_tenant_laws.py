@@ -8,7 +8,6 @@ import pytest
 from msgspec.structs import replace
 
 from drills.prove.center import DIDS, QUEUES, SHOP, agents, configuration
-from drills.prove.checker import check
 from drills.prove.laws_tenants import check_tenants
 from drills.prove.laws_waiting import SERVED_S
 from drills.prove.violations import Law
@@ -21,7 +20,7 @@ from tests.edge.virtual_time import in_virtual_time
 from tests.prove.consulting import colleague, consults
 from tests.prove.histories import Tale
 from tests.prove.planting import plant
-from tests.prove.play import play
+from tests.prove.play import broken_laws
 from tests.prove.replacing import of
 from tests.prove.tale_center import BOTH, RELAXED_S, TALK
 
@@ -176,8 +175,7 @@ async def test_a_bug_of_tenants_or_of_dropping_breaks_these_laws_alone(
     bug: str, must: Law, may: set[Law], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch, bug)
-    history = await play(seed=2, seconds=4.0, wanted=20)
-    found = {violation.law for violation in check(history.events)}
+    found = await broken_laws(seed=2, seconds=4.0, wanted=20, must=must)
     assert must in found
     assert found <= {must, *may}
 
