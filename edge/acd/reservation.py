@@ -295,22 +295,32 @@ def edge_is_dead(edge: EdgeId) -> Compare:
     return Absent(key=keys.edge(edge))
 
 
-def orphan_closed(
+def orphan_closed(  # noqa: PLR0913  what was seen, and on which conditions
     ticket: Entry[Ticket],
     given: GivenAgent | None,
     at: Now,
     *,
     cause: str = "edge_died",
     guard: Compare | None,
+    other: Entry[Offer] | None = None,
 ) -> Plan:
     """Plan to close, as lost, a ticket whose holder is gone, and to free its agent.
 
     A survivor passes `guard=edge_is_dead(holder)`, so that an edge which lives again keeps its
     calls. An edge that clears away what its own former life left passes None.
+
+    `given` is None, but the ticket names an agent: whoever plans has missed something, and would
+    leave that agent held for nothing. So they are to have what was seen of them: nothing, or the
+    `other` offer.
     """
     held = Held(ticket=ticket, given=given)
     ending = Ending(outcome=Outcome.LOST, cause=cause)
-    return _closing(held, ending, WITHDRAWN, at, guard=() if guard is None else (guard,))
+    conditions: tuple[Compare, ...] = () if guard is None else (guard,)
+    agent = ticket.value.agent
+    if given is None and agent is not None:
+        as_seen = Absent(key=keys.offer(agent)) if other is None else same_offer(other)
+        conditions = (*conditions, as_seen)
+    return _closing(held, ending, WITHDRAWN, at, guard=conditions)
 
 
 def orphan_freed(given: GivenAgent, at: Now, *, guard: Compare | None) -> Plan:

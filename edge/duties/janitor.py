@@ -164,7 +164,7 @@ class Janitor:
         is_its = offer is not None and offer.value.call == ticket.value.call
         given = given_agent(snapshot, offer) if offer is not None and is_its else None
         guard = None if is_mine else edge_is_dead(ticket.value.holder)
-        plan = orphan_closed(ticket, given, now, guard=guard)
+        plan = orphan_closed(ticket, given, now, guard=guard, other=offer)
         return _Due("ticket_closed_for", plan, ticket.value.call, ticket.value.holder)
 
     async def _forget_old_places(self, snapshot: Snapshot, now: Now) -> None:

@@ -333,6 +333,27 @@ async def test_a_survivor_closes_the_call_of_a_dead_edge_and_frees_its_agent(ben
     assert not {keys.offer(ANN), keys.ticket(call_id(1))} & await bench.keys()
 
 
+async def test_a_survivor_who_has_missed_whom_a_call_holds_does_not_close_it(bench: Bench) -> None:
+    """Nobody would know any more for what the agent is held."""
+    await connect(bench)
+    await bench.store.txn((), (_delete(keys.edge(EDGE)),))
+    entry = (await bench.snapshot()).tickets[call_id(1)]
+    plan = orphan_closed(entry, None, bench.clock.now(), guard=edge_is_dead(EDGE))
+    assert await bench.send(plan) is None
+    assert keys.ticket(call_id(1)) in await bench.keys()
+
+
+async def test_a_survivor_closes_a_call_whose_agent_has_another_offer_by_now(bench: Bench) -> None:
+    await connect(bench)
+    await bench.store.txn((), (_delete(keys.edge(EDGE)),))
+    await bench.put(keys.offer(ANN), _offer(call=7))
+    snapshot = await bench.snapshot()
+    entry, offer, now = snapshot.tickets[call_id(1)], snapshot.offers[ANN], bench.clock.now()
+    plan = orphan_closed(entry, None, now, guard=edge_is_dead(EDGE), other=offer)
+    assert await bench.send(plan) is not None
+    assert keys.offer(ANN) in await bench.keys()
+
+
 async def test_an_edge_that_lives_again_keeps_its_calls(bench: Bench) -> None:
     await connect(bench)
     snapshot = await bench.snapshot()
