@@ -4,7 +4,8 @@ A caller who stands in the queue for some seconds in which one agent stands read
 they ask for has been forgotten. Judged where nothing was broken that may have kept the caller's
 edge from that agent; a caller who was passed on may wait for one alone. What they ask for changes
 with waiting: that counts from when the store was seen to have their ticket, and an agent who would
-not do any more after a later step is not taken for one who can.
+not do any more after a later step is not taken for one who can. What counts as seen is the first
+word of a revision that anybody had, the history's watch or a mirror: either may be late.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from drills.prove.laws_gone import Gone
 from drills.prove.needs import able, asked_by, meets, queue_of
 from drills.prove.times import FOR_EVER, Span, on_path, spans
 from drills.prove.violations import Law, Violation
-from drills.prove.world import World, revisions
+from drills.prove.world import World, known_s, revisions
 from state.keys import Kind
 from state.model import EdgeId, PresenceState, Ticket, TicketState
 
@@ -29,9 +30,9 @@ SERVED_S = 5.0
 
 def check_waiting(events: Sequence[Event]) -> Iterator[Violation]:
     """Yield the callers who have waited beside an agent who was free."""
-    line = _Line(spans(events), Gone(events))
+    line, known = _Line(spans(events), Gone(events)), known_s(events)
     for changes in revisions(events):
-        yield from line.take(changes)
+        yield from line.take(changes, known[changes[0].revision])
     if events:
         yield from line.end(events[-1].at_s)
 
@@ -61,9 +62,9 @@ class _Line:
         """Since when an edge has said the same of the sites that it reaches."""
         self._told: set[str] = set()
 
-    def take(self, changes: Sequence[Stored]) -> Iterator[Violation]:
+    def take(self, changes: Sequence[Stored], at_s: float) -> Iterator[Violation]:
         """Take in a revision; yield whose wait was too long, now that it, or a rest, is over."""
-        at_s, world = changes[0].at_s, self._world
+        world = self._world
         before = {
             change.id: world.out_of_reach(EdgeId(change.id))
             for change in changes

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeVar
 
-from drills.prove.history import Event, Mode, Stored
+from drills.prove.history import Event, Mirrored, Mode, Stored
 from state.keys import Kind
 from state.model import (
     Agent,
@@ -25,6 +25,7 @@ from state.model import (
     Ticket,
     Wish,
 )
+from state.overlay import ALONE_FROM
 
 T = TypeVar("T")
 FOR_EVER = float("inf")
@@ -138,3 +139,22 @@ def revisions(events: Sequence[Event]) -> Iterator[tuple[Stored, ...]]:
     stored = (event for event in events if isinstance(event, Stored))
     for _, changes in groupby(stored, key=lambda change: change.revision):
         yield tuple(changes)
+
+
+def known_s(events: Sequence[Event]) -> dict[int, float]:
+    """Return when the store was at each revision at the latest.
+
+    The history's own watch may be seconds late: the member that it hangs on is cut off. A mirror
+    that told of the revision, or of a later one, before the history heard of it did hear of it.
+    """
+    told = [(event.revision, event.at_s) for event in events if isinstance(event, Stored)]
+    told += [
+        (event.revision, event.at_s)
+        for event in events
+        # A site that is alone counts on by itself.
+        if isinstance(event, Mirrored) and event.revision < ALONE_FROM
+    ]
+    known, first_s = dict[int, float](), FOR_EVER
+    for revision, at_s in sorted(told, reverse=True):
+        known[revision] = first_s = min(first_s, at_s)
+    return known

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from drills.prove.history import FaultKind
+from drills.prove.history import FaultKind, Mirrored
 from drills.prove.laws_takeover import SOON_S
 from drills.prove.laws_waiting import SERVED_S
 from drills.prove.violations import Law
-from state.model import Outcome, PresenceState
+from state.model import EdgeId, Outcome, PresenceState
+from state.overlay import ALONE_FROM
 from tests.prove.histories import Tale
 
 
@@ -85,6 +86,42 @@ def test_an_agent_at_a_site_that_the_edge_does_not_reach_is_not_free_for_its_cal
     tale.now(SERVED_S - 1.0)
     tale.ends("c1")
     assert tale.laws() == []
+
+
+def _mirrors(tale: Tale, revision: int) -> None:
+    said = Mirrored(at_s=tale.now(), edge=EdgeId("b1"), revision=revision, digest="")
+    tale.note(said)
+
+
+def test_a_change_of_which_the_history_hears_late_was_there_when_a_mirror_told_of_it() -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.now(SERVED_S - 1.0)
+    _mirrors(tale, tale.revision + 1)
+    tale.now(2.0)
+    tale.gets("c1", "a01")
+    assert tale.laws() == []
+
+
+def test_who_has_come_before_the_history_hears_of_them_waits_since_a_mirror_told_of_them() -> None:
+    tale = Tale("a01")
+    _mirrors(tale, tale.revision + 1)
+    tale.now(2.0)
+    tale.waits("c1")
+    tale.now(SERVED_S - 1.0)
+    tale.gets("c1", "a01")
+    assert tale.laws() == [Law.FORGOTTEN]
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_no_other_revision_tells_when_a_change_was_there(*, is_alone: bool) -> None:
+    tale = Tale("a01")
+    tale.waits("c1")
+    tale.now(SERVED_S - 1.0)
+    _mirrors(tale, ALONE_FROM if is_alone else tale.revision)
+    tale.now(2.0)
+    tale.gets("c1", "a01")
+    assert tale.laws() == [Law.FORGOTTEN]
 
 
 def _killed(tale: Tale, down_s: float) -> None:
