@@ -19,7 +19,7 @@ edge that wakes up may serve whom it has, as `edge.acd.heirs` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from drills.prove.again import place_of
@@ -83,6 +83,15 @@ class _Book:
         was_had = was_said | {call for call in heirs if call in self._had}
         self._world.apply(changes)
         given: set[str] = set()
+        # Who comes back to a place of their own has nobody else's: what one transaction created has
+        # one number.
+        coming = [
+            each.value
+            for each in changes
+            if isinstance(each.value, Ticket)
+            and _new_place(each.value, before[each.id])
+            and not self._is_own_place(each.value)
+        ]
         for call, change in heirs.items():
             if isinstance(change.value, Heir):
                 given.add(change.value.heir)
@@ -93,12 +102,16 @@ class _Book:
                     yield from self._inherits(change, change.value, left[call], is_had=is_had)
         for change in changes:
             if change.kind is Kind.PLACE:
-                yield from self._place(change, changes, before, given)
+                yield from self._place(change, changes, coming, given)
         for change in tickets:
             yield from self._ticket(change, before[change.id], given)
         for change in changes:
             if change.kind in {Kind.TICKET, Kind.PLACE}:
                 self._since_s[change.kind, change.id] = change.at_s
+
+    def _is_own_place(self, ticket: Ticket) -> bool:
+        left = self._places.get(ticket.call)
+        return left is not None and ticket.place == _number(left)
 
     # -- the ways to a place
 
@@ -148,7 +161,7 @@ class _Book:
         self,
         change: Stored,
         changes: Sequence[Stored],
-        before: Mapping[str, _Standing | None],
+        coming: Sequence[Ticket],
         given: set[str],
     ) -> Iterator[Violation]:
         """Judge who gets a place that is taken away, if anybody does."""
@@ -158,19 +171,11 @@ class _Book:
             return
         if stood is None:
             return
-        kept, number = stood[0], stood[0].place or stood[1]
+        kept, number = stood[0], _number(stood)
         if any(each.id == change.id and isinstance(each.value, Ticket) for each in changes):
             return  # their own call goes on; who came by the same transaction has that number, too
         taker = next(
-            (
-                each.value
-                for each in changes
-                if isinstance(each.value, Ticket)
-                and each.value.place == number
-                and each.id != change.id
-                and _new_place(each.value, before[each.id])
-            ),
-            None,
+            (each for each in coming if each.place == number and each.call != change.id), None
         )
         if taker is None:
             return  # nobody may have it any more
@@ -262,6 +267,11 @@ def _no_heir(own: _Standing, left: _Standing) -> str:
     if theirs.state not in _WAITING:
         return f"that one is {theirs.state}"
     return "" if left[1] < own[1] else "that one came later"
+
+
+def _number(left: _Left) -> int:
+    """Return where the place stands that somebody left."""
+    return left[0].place or left[1]
 
 
 def _new_place(ticket: Ticket, before: _Standing | None) -> bool:

@@ -9,7 +9,7 @@ from drills.prove.history import FaultKind, Mode
 from drills.prove.laws_redials import check_redials
 from drills.prove.violations import Law
 from state.keys import Kind
-from state.model import AgentId, CallId, EdgeId, Heir, Outcome, TicketState
+from state.model import AgentId, CallId, EdgeId, Heir, Outcome, Place, TicketState
 from tests.prove.comings import CALLER, comes, has_back, inherits, is_lost
 from tests.prove.histories import Tale
 from tests.prove.tale_center import RELAXED_S, TALK, TECH
@@ -147,6 +147,18 @@ def test_calls_that_came_by_one_transaction_have_each_their_own_place_again() ->
     gone = [(kind, again.call, None) for kind in (Kind.ENDED, Kind.PLACE)]
     tale.note(Mode(at_s=tale.now(), edge=EdgeId("b1"), mode="merging"))
     tale.store(tale.ticket(other), *gone, tale.ticket(again))
+    assert laws(tale) == []
+
+
+def test_who_comes_back_does_not_have_the_place_of_who_came_with_them_and_is_over() -> None:
+    """One transaction created both, so both have one number; a merge brings back one alone."""
+    tale, place = dead()
+    ticket = replace(tale.arrives("c2", holder="b1"), caller="+2")
+    kept = Place(call=ticket.call, did=ticket.did, caller=ticket.caller, place=place)
+    tale.store((Kind.PLACE, ticket.call, kept))
+    tale.note(Mode(at_s=tale.now(), edge=EdgeId("b1"), mode="merging"))
+    gone = [(Kind.PLACE, call, None) for call in ("c1", "c2")]
+    tale.store(*gone, tale.ticket(replace(ticket, place=place)))
     assert laws(tale) == []
 
 
