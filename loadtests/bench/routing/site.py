@@ -15,6 +15,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from edge.acd.ending import WITHDRAWN, Ending
@@ -191,5 +192,7 @@ async def _work(order: Order) -> Found:
 
 
 if __name__ == "__main__":
+    # What is told on standard output is for whoever measures; a mirror that is late says so, too.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     found = asyncio.run(_work(msgspec.json.decode(sys.argv[1].encode(), type=Order)))
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
