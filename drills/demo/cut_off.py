@@ -64,6 +64,18 @@ def never_met(caller: CallerReport, agent: AgentReport | None) -> bool:
     return not has_met and caller.hung_up_ms - left_ms > ALONE_MS
 
 
+def left_before(caller: CallerReport) -> bool:
+    """Tell whether an agent was joined to somebody who had hung up long before.
+
+    The next life of an edge finds a caller who waited, and may have an agent for them before it
+    hears the goodbye, which stood before a proxy that was gone: what the caller's telephone still
+    takes in then, nobody holds to their ear.
+    """
+    if caller.joined_ms is None or caller.hung_up_ms is None:
+        return False
+    return caller.joined_ms - caller.hung_up_ms > AT_ONCE_MS
+
+
 def agent_ended_nothing(caller: CallerReport, agent: AgentReport) -> bool:
     """Tell whether the call was over when its agent hung up, because something was broken.
 

@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from drills.demo.cut_off import agent_ended_nothing, caller_ended_nothing, never_met
+from drills.demo.cut_off import agent_ended_nothing, caller_ended_nothing, left_before, never_met
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler, PlannedCall, Scenario
 from state.model import CallRecord, Outcome, SiteId
@@ -200,7 +201,10 @@ def outcome_by_people(
     A BYE that nobody answered ends nothing: the call was gone before it. Nor does one that a site
     answers in its next life (`drills.demo.cut_off`).
     """
-    if never_met(caller, agent):
+    if left_before(caller):
+        caller = replace(caller, joined_ms=None, last_heard_ms=None)
+        agent = audio = None
+    elif never_met(caller, agent):
         agent = audio = None
     heard = audio is not None and audio.caller_heard_agent
     match caller.end:

@@ -28,7 +28,13 @@ NEXT = 40
 
 def caller(hung_up: int, ended: int, heard: int, who: CallerReport = CALLER) -> CallerReport:
     last = None if who is SIPP else T0 + heard
-    return replace(who, hung_up_ms=T0 + hung_up, ended_ms=T0 + ended, last_heard_ms=last)
+    return replace(
+        who,
+        joined_ms=T0 - 1000,
+        hung_up_ms=T0 + hung_up,
+        ended_ms=T0 + ended,
+        last_heard_ms=last,
+    )
 
 
 def agent(hung_up: int | None, ended: int, heard: int, end: End = End.HUNG_UP) -> AgentReport:
@@ -194,6 +200,19 @@ def test_an_agent_whom_the_next_life_lets_go_has_met_nobody_either() -> None:
     assert outcome_by_people(told, by_agent, deaf) is Outcome.ABANDONED
 
 
+def test_who_hung_up_at_a_dead_site_did_not_hear_the_agent_whom_its_next_life_gave_them() -> None:
+    """So it was in a drill: 15 s after the goodbye, and 0.1 s before it was heard."""
+    told = replace(caller(3900, 18_940, 18_940), joined_ms=T0 + 18_860, packets_after=4)
+    by_agent = replace(agent(None, 18_970, 0, End.FAR_END), last_heard_ms=None)
+    one_way = Audio(caller_heard_agent=True, agent_heard_caller=False, strangers=frozenset())
+    assert outcome_by_people(told, by_agent, one_way) is Outcome.LOST
+
+
+def test_who_hangs_up_as_they_are_joined_has_met_their_agent() -> None:
+    told = replace(caller(4000, 4100, 4050), joined_ms=T0 + 4040)
+    assert outcome_by_people(told, agent(None, 4100, 4000, End.FAR_END), GOOD) is Outcome.ANSWERED
+
+
 hang_ups = st.integers(min_value=0, max_value=4000)
 
 
@@ -294,7 +313,9 @@ def test_goodbyes_that_a_frozen_proxy_passes_on_when_it_wakes_up_have_ended_the_
 def test_an_edge_that_took_both_for_gone_is_told_otherwise_by_their_goodbyes(
     is_crossed: bool,  # noqa: FBT001
 ) -> None:
-    told = replace(SEEN, hung_up_ms=T0 + 1000, ended_ms=T0 + 14_000, last_heard_ms=T0 + 4000)
+    told = replace(
+        SEEN, joined_ms=T0, hung_up_ms=T0 + 1000, ended_ms=T0 + 14_000, last_heard_ms=T0 + 4000
+    )
     by_agent = replace(
         THEIR_AGENT,
         hung_up_ms=T0 + 4000,
