@@ -141,7 +141,8 @@ def run(  # noqa: PLR0913 - the options of one command
     With --live the sites that are up are drilled: a dry run, which says
     what the guards decide and what would be broken, unless --really is
     given too. Then test calls, one a second, show what callers notice. It
-    takes two people: drill ask, and drill approve by somebody else.
+    takes two people: drill ask, and drill approve by somebody else. Drills
+    that only a lab can show are refused.
 
     Exit code 0 only if every expectation held, or the guards allow it.
 

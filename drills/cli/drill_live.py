@@ -28,6 +28,7 @@ from drills.experiment import Experiment, Fault, aimed
 from drills.facts import Facts
 from drills.guards import APPROVAL, Verdict, decide
 from drills.lever import Lever
+from drills.live_rules import only_in_a_lab_because
 from drills.page import page
 from drills.permit import Permit
 from drills.permits import Asked
@@ -44,6 +45,7 @@ AROUND_S = 60.0
 
 def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: str = "") -> int:
     """Drill the sites that are up, or say what that would be. `approval`: a request's id."""
+    check_is_for_live(experiment)
     hand = Lever(shelf.home)
     with hand.running() as is_alone:
         ground = _ground(experiment, hand, is_alone=is_alone)
@@ -74,10 +76,18 @@ def check_live(experiment: Experiment, shelf: Shelf) -> int:
 
 def forbidden_because(experiment: Experiment, shelf: Shelf) -> str | None:
     """Return why a drill may not begin on the sites that are up; None: it may. CommandError."""
+    if why := only_in_a_lab_because(experiment):
+        return why
     hand = Lever(shelf.home)
     with hand.running() as is_alone:
         _, verdicts = ask_guards(experiment, _ground(experiment, hand, is_alone=is_alone))
     return "; ".join(f"{each.guard}: {each.why}" for each in verdicts if not each.allows) or None
+
+
+def check_is_for_live(experiment: Experiment) -> None:
+    """Refuse a drill that is for a lab alone, before anybody is asked. CommandError says why."""
+    if why := only_in_a_lab_because(experiment):
+        raise CommandError(why)
 
 
 def ask_guards(
@@ -91,7 +101,7 @@ def ask_guards(
     if leader is None:
         raise CommandError("no member of etcd leads: nothing may be broken now")
     sites = tuple(map(str, facts.sites))
-    method = tuple(aimed(fault, leader, sites) for fault in experiment.method)
+    method = tuple(aimed(each, leader, sites, facts.primary) for each in experiment.method)
     verdicts = decide(experiment, method, facts)
     approved = waited(_approval(experiment, _urls(ground)))
     if approved is not None:
@@ -203,12 +213,14 @@ def ask(
 
     Asks the control plane at which you are signed in (./everline ctl
     sign-in). Somebody of another team, with the right to approve, then has
-    a day to say yes to exactly this plan, and you a day to begin it.
+    a day to say yes to exactly this plan, and you a day to begin it. A drill
+    that is for a lab alone is refused at once.
 
     For example:
       ./everline drill ask site_killed --why "quarterly drill"
     """
     experiment = one(name)
+    check_is_for_live(experiment)
     asked = waited(_ask(experiment, why, ticket))
     say = console().print
     say(f"{asked.id}: {experiment.title} (plan {experiment.plan_hash[:12]})", highlight=False)

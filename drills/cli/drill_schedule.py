@@ -15,7 +15,7 @@ import cyclopts
 from msgspec import Struct
 
 from drills.cli.asking import print_json
-from drills.cli.drill_live import blackouts_now, forbidden_because
+from drills.cli.drill_live import blackouts_now, check_is_for_live, forbidden_because
 from drills.cli.drill_words import Json, Keep, every, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.lane import ROPE
@@ -131,6 +131,8 @@ def add(  # noqa: PLR0913 - the options of one command
         made_ms=SystemClock().now().wall_ms,
         is_live=live,
     )
+    if live:
+        check_is_for_live(one(name))
     book = Book(keep.absolute())
     _kindly(book, entry)
     window = entry.next_after(_now())

@@ -367,7 +367,15 @@ async def carry_out(
     experiment: Experiment, ground: LiveGround, tell: Callable[[str], None]
 ) -> Course:
     """Carry an experiment out on sites that are up."""
-    runner = Runner(experiment, ground=ground, faults=ground.faults, clock=ground.clock, tell=tell)
+    runner = Runner(
+        experiment,
+        ground=ground,
+        faults=ground.faults,
+        clock=ground.clock,
+        tell=tell,
+        # What it is ready with is a lab's: how busy the one machine is on which all of it runs.
+        needed=(),
+    )
     await ground.faults.begin_anew()
     async with ground.watched():
         # The first test calls show that there is a steady state at all.
