@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from drills.experiment import Fault, FaultKind
 from drills.lab import recorders
-from drills.lab.disks import FullDisk, take_away
+from drills.lab.disks import Away, FullDisk
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab
 from drills.lab.plan import HostKind
@@ -26,7 +28,16 @@ EDGE_ANSWERS_S = ANSWER_TIMEOUT_S / 2
 _STILL_DRAINS = """; an edge that drains takes no new calls: say {"cmd": "undrain"} on its socket \
 again, or kill its process, whose next life does not drain"""
 
-Undo: TypeAlias = Callable[[], Awaitable[None]]
+Act: TypeAlias = Callable[[], Awaitable[None]]
+
+
+class Breaking(Struct, frozen=True, kw_only=True):
+    """How a fault is made, and undone."""
+
+    do: Act
+    """LabError or OSError: it cannot be made, or not all of it."""
+    undo: Act | None
+    """Undoes all that there is of it, which may be a part, or nothing. None: nothing does."""
 
 
 class Breaker:
@@ -35,73 +46,88 @@ class Breaker:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
 
-    async def do(self, fault: Fault) -> Undo | None:  # noqa: C901, PLR0911, PLR0912 - one case a kind
-        """Make a fault; return what undoes it, None when nothing does. LabError: it cannot be."""
+    def breaking(self, fault: Fault) -> Breaking:  # noqa: C901, PLR0911, PLR0912 - one case a kind
+        """Return how a fault is made, of which nothing is yet. LabError: there is no such target.
+
+        The undoing is there before anything is broken, so that a timer can have it first.
+        """
         lab, target = self._lab, fault.target
         match fault.kind:
             case FaultKind.KILL_SITE:
+                site = SiteId(lab.plan.host(target).name)
                 # What was done is over then; how long it takes to be well, the steady state says.
-                undo = partial(lab.let_site_start, SiteId(target))
-                return await _whole(partial(lab.kill_site, SiteId(target)), undo)
+                return Breaking(
+                    do=_soon(partial(lab.kill_site, site)), undo=partial(lab.let_site_start, site)
+                )
             case FaultKind.FREEZE_SITE:
-                return self._freeze(lab.supervisor.names(lab.plan.host(target).name))
+                return self._freezing(lab.supervisor.names(lab.plan.host(target).name))
             case FaultKind.KILL:
-                lab.supervisor.kill(target)
-                return None
+                return Breaking(do=_soon(partial(lab.supervisor.kill, target)), undo=None)
             case FaultKind.HOLD_DOWN:
-                lab.supervisor.hold_down(target)
-                return partial(lab.supervisor.release, target)
-            case FaultKind.FREEZE:
-                return self._freeze([target])
-            case FaultKind.STUTTER:
                 lab.supervisor.pid(target)  # an unknown one is refused at once
-                return self._again_and_again(self._stutter(target))
-            case FaultKind.CUT | FaultKind.CUT_OFF:
-                pairs = self._pairs(target)
-                return await _whole(partial(self._cut_all, pairs), self._healing(pairs))
+                return Breaking(
+                    do=_soon(partial(lab.supervisor.hold_down, target)),
+                    undo=partial(lab.supervisor.release, target),
+                )
+            case FaultKind.FREEZE:
+                return self._freezing([target])
+            case FaultKind.STUTTER:
+                lab.supervisor.pid(target)
+                return self._again_and_again(partial(self._stutter, target))
             case FaultKind.DRAIN:
-                return await self._drain(SiteId(target))
+                site = SiteId(lab.plan.host(target).name)
+                return Breaking(
+                    do=partial(self._tell_edges, site, "drain"),
+                    undo=partial(self._tell_edges, site, "undrain", _STILL_DRAINS),
+                )
+            case FaultKind.FILL_ETCD:
+                return Breaking(
+                    do=partial(lab.set_etcd_full, is_full=True),
+                    undo=partial(lab.set_etcd_full, is_full=False),
+                )
+            case FaultKind.WRONG_CLOCK | FaultKind.EXPIRE:
+                return self._misleading(fault)
+            case FaultKind.LOSE_KEYS:
+                return _taking(lab.paths.of(target) / recorders.PROVIDER)
+            case FaultKind.LOSE_STORE:
+                return _taking(recorders.store_of(lab.paths.of(target)))
+            case FaultKind.FILL_STORE:
+                return self._filling(SiteId(target))
+            case _:
+                return self._on_links(fault)
+
+    def _on_links(self, fault: Fault) -> Breaking:
+        wan, target = self._lab.wan, fault.target
+        match fault.kind:
             case FaultKind.ISOLATE:
-                lab.wan.isolate(target)
-                return _later(partial(lab.wan.reconnect, target))
+                host = self._lab.plan.host(target).name
+                return _sudden(partial(wan.isolate, host), partial(wan.reconnect, host))
+            case FaultKind.CUT_ETCD:
+                host = self._lab.plan.host(target).name
+                return _sudden(partial(wan.part_etcd, host), partial(wan.rejoin_etcd, host))
             case FaultKind.CUT_ONE_WAY:
                 source, _, sink = target.partition(">")
-                lab.wan.cut(source, sink)
-                return _later(partial(lab.wan.heal, source, sink))
-            case FaultKind.SHAPE:
-                return await self._shape(fault)
-            case FaultKind.CUT_ETCD:
-                lab.wan.part_etcd(target)
-                return _later(partial(lab.wan.rejoin_etcd, target))
-            case FaultKind.WRONG_CLOCK:
-                lab.set_clock(SiteId(target), fault.off_s)
-                return _later(partial(lab.set_clock, SiteId(target), 0.0))
-            case FaultKind.EXPIRE:
-                renewing = _later(partial(lab.renew_certificates, SiteId(target)))
-                return await _whole(partial(self._expire, SiteId(target)), renewing)
-            case FaultKind.LOSE_KEYS:
-                return _later(take_away(lab.paths.of(target) / recorders.PROVIDER))
-            case FaultKind.LOSE_STORE:
-                return _later(take_away(recorders.store_of(lab.paths.of(target))))
-            case FaultKind.FILL_STORE:
-                return await self._fill(SiteId(target))
-            case FaultKind.FILL_ETCD:
-                await lab.set_etcd_full(is_full=True)
-                return partial(lab.set_etcd_full, is_full=False)
+                link = self._link(source, sink)
+                return _sudden(partial(wan.cut, *link), partial(wan.heal, *link))
             case FaultKind.FLAP:
                 one, _, other = target.partition("-")
-                lab.wan.cut_between(one, other)
-                return self._again_and_again(self._flap(one, other, fault.period_s), [(one, other)])
+                return self._again_and_again(
+                    partial(self._flap, one, other, fault.period_s), [self._link(one, other)]
+                )
+            case FaultKind.SHAPE:
+                return self._shaping(fault)
+            case _:
+                pairs = self._pairs(target)
+                return _sudden(partial(self._cut_all, pairs), partial(self._heal_all, pairs))
 
-    async def _drain(self, site: SiteId) -> Undo:
-        undrain = partial(self._tell_edges, site, "undrain", _STILL_DRAINS)
-        try:
-            await self._tell_edges(site, "drain")
-        except BaseException as error:
-            # Nobody would end the draining of those that did.
-            await _taken_back(undrain, error)
-            raise
-        return undrain
+    def _misleading(self, fault: Fault) -> Breaking:
+        """Return how a site is told a wrong time, or that its edges are no longer themselves."""
+        lab, site = self._lab, SiteId(self._lab.plan.host(fault.target).name)
+        if fault.kind is FaultKind.WRONG_CLOCK:
+            return _sudden(
+                partial(lab.set_clock, site, fault.off_s), partial(lab.set_clock, site, 0.0)
+            )
+        return _sudden(partial(self._expire, site), partial(lab.renew_certificates, site))
 
     async def _tell_edges(self, site: SiteId, command: str, remedy: str = "") -> None:
         """Tell each of a site's edges, whether the others answer or not. LabError: who did not."""
@@ -120,42 +146,45 @@ class Breaker:
         for one, other in pairs:
             self._lab.wan.cut_between(one, other)
 
+    def _heal_all(self, pairs: Iterable[tuple[str, str]]) -> None:
+        for one, other in pairs:
+            self._lab.wan.heal_between(one, other)
+
+    def _link(self, one: str, other: str) -> tuple[str, str]:
+        """Return a link that there is."""
+        return self._lab.plan.host(one).name, self._lab.plan.host(other).name
+
     def _pairs(self, target: str) -> list[tuple[str, str]]:
         one, dash, other = target.partition("-")
         if dash and target not in {host.name for host in self._lab.plan.hosts}:
-            return [(one, other)]
-        return [(target, site) for site in self._lab.plan.sites if site != target]
+            return [self._link(one, other)]
+        return [self._link(target, site) for site in self._lab.plan.sites if site != target]
 
-    def _healing(self, pairs: Iterable[tuple[str, str]]) -> Undo:
-        def heal() -> None:
-            for one, other in pairs:
-                self._lab.wan.heal_between(one, other)
-
-        return _later(heal)
-
-    def _freeze(self, names: Iterable[str]) -> Undo:
+    def _freezing(self, names: Iterable[str]) -> Breaking:
         supervisor = self._lab.supervisor
         frozen = {name: supervisor.pid(name) for name in names}
-        for name, pid in frozen.items():
-            if pid is not None:
-                supervisor.freeze(name)
+
+        def freeze() -> None:
+            for name, pid in frozen.items():
+                if pid is not None:
+                    supervisor.freeze(name)
 
         def thaw() -> None:
             for name, pid in frozen.items():
                 if pid is not None and supervisor.pid(name) == pid:
                     supervisor.thaw(name)
 
-        return _later(thaw)
+        return _sudden(freeze, thaw)
 
-    async def _shape(self, fault: Fault) -> Undo:
+    def _shaping(self, fault: Fault) -> Breaking:
         one, dash, other = fault.target.partition("-")
         hosts = {host.name for host in self._lab.plan.hosts}
         if dash and fault.target not in hosts:
-            pairs = [(one, other)]
+            pairs = [self._link(one, other)]
         else:
             kinds = (HostKind.SITE, HostKind.CALLERS, HostKind.AGENTS)
             others = [host.name for host in self._lab.plan.hosts if host.kind in kinds]
-            pairs = [(fault.target, each) for each in others if each != fault.target]
+            pairs = [self._link(fault.target, each) for each in others if each != fault.target]
 
         def shape() -> None:
             for source, sink in [pair for one, two in pairs for pair in ((one, two), (two, one))]:
@@ -167,21 +196,23 @@ class Breaker:
                     loss_pct=fault.loss_pct,
                 )
 
-        return await _whole(shape, self._healing(pairs))
+        return _sudden(shape, partial(self._heal_all, pairs))
 
-    def _again_and_again(
-        self, doing: Awaitable[None], pairs: Iterable[tuple[str, str]] = ()
-    ) -> Undo:
-        task = asyncio.ensure_future(doing)
-        heal = self._healing(tuple(pairs))
+    def _again_and_again(self, going_on: Act, pairs: Iterable[tuple[str, str]] = ()) -> Breaking:
+        pairs, going = tuple(pairs), list[asyncio.Future[None]]()
+
+        async def begin() -> None:
+            self._cut_all(pairs)
+            going.append(asyncio.ensure_future(going_on()))
 
         async def stop() -> None:
-            task.cancel()
+            for each in going:
+                each.cancel()
             # What it could not go on with is undone all the same.
-            await asyncio.gather(task, return_exceptions=True)
-            await heal()
+            await asyncio.gather(*going, return_exceptions=True)
+            self._heal_all(pairs)
 
-        return stop
+        return Breaking(do=begin, undo=stop)
 
     async def _flap(self, one: str, other: str, period_s: float) -> None:
         """Heal a link that has just been cut, and cut it again, and so on."""
@@ -193,31 +224,36 @@ class Breaker:
 
     async def _stutter(self, process: str) -> None:
         while True:
-            thaw = self._freeze([process])
-            try:
+            # Its PID is another one when it was killed meanwhile.
+            async with self._frozen(process):
                 await asyncio.sleep(STALLS_S)
-            finally:
-                await thaw()
             await asyncio.sleep(WORKS_S)
 
-    async def _fill(self, site: SiteId) -> Undo:
-        """Put a site's store on a disk that is full."""
-        store, writer = recorders.store_of(self._lab.paths.of(site)), recorders.process_name(site)
-        # What is written while the disk comes or goes would be gone.
-        thaw = self._freeze([writer])
+    @asynccontextmanager
+    async def _frozen(self, process: str) -> AsyncIterator[None]:
+        freezing = self._freezing([process])
         try:
-            disk = await asyncio.to_thread(FullDisk, store)
+            await freezing.do()
+            yield
         finally:
-            await thaw()
+            if freezing.undo is not None:
+                await freezing.undo()
+
+    def _filling(self, site: SiteId) -> Breaking:
+        """Return how a site's store comes to be on a disk that is full."""
+        disk = FullDisk(recorders.store_of(self._lab.paths.of(site)))
+        writer = recorders.process_name(site)
+
+        # What is written while the disk comes or goes would be gone.
+        async def lay() -> None:
+            async with self._frozen(writer):
+                await asyncio.to_thread(disk.lay)
 
         async def give_back() -> None:
-            thaw = self._freeze([writer])
-            try:
+            async with self._frozen(writer):
                 await asyncio.to_thread(disk.take_away)
-            finally:
-                await thaw()
 
-        return give_back
+        return Breaking(do=lay, undo=give_back)
 
 
 async def tell_edge(path: Path, command: str) -> None:
@@ -248,27 +284,17 @@ async def _complaint(path: Path, command: str) -> str:
     return ""
 
 
-async def _whole(do: Callable[[], object], undo: Undo) -> Undo:
-    """Do what has several steps, and return its undoing; none of it stays where one cannot be."""
-    try:
-        do()
-    except BaseException as error:
-        await _taken_back(undo, error)
-        raise
-    return undo
+def _taking(path: Path) -> Breaking:
+    away = Away(path)
+    return _sudden(away.take, away.bring_back)
 
 
-async def _taken_back(undo: Undo, error: BaseException) -> None:
-    """Undo what was done before an error. LabError with both, where that cannot be either."""
-    try:
-        await undo()
-    except LabError as left:
-        if str(left) != str(error):
-            raise LabError(f"{error}; {left}") from error
+def _sudden(do: Callable[[], object], undo: Callable[[], object]) -> Breaking:
+    return Breaking(do=_soon(do), undo=_soon(undo))
 
 
-def _later(undo: Callable[[], None]) -> Undo:
+def _soon(act: Callable[[], object]) -> Act:
     async def run() -> None:
-        undo()
+        act()
 
     return run

@@ -7,13 +7,14 @@ fault may die, it ends by its time to live. Asked over a Unix socket, one JSON o
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from drills.breaking import ANSWER_TIMEOUT_S, Breaker, Undo
+from drills.breaking import ANSWER_TIMEOUT_S, Act, Breaker
 from drills.course import FaultError, Made
 from drills.experiment import Fault
 from drills.lab.errors import LabError
@@ -23,6 +24,8 @@ from state.clock import Clock
 from state.codec import UNREADABLE
 
 LEVER_EVERY_S = 0.5
+LETS_GO_S = 1.0
+"""So long what is told to make no more of a fault may take to stop, before it is undone."""
 
 
 class BreakAsk(Struct, frozen=True, kw_only=True, tag_field="do", tag="break"):
@@ -62,11 +65,14 @@ class FaultAgent:
         self._breaker = Breaker(lab)
         self._lever = lever
         self._clock = clock
+        self._numbers = itertools.count(1)
         self._made: dict[int, Made] = {}
-        self._undos: dict[int, Undo] = {}
+        self._undos: dict[int, Act] = {}
         self._timers: dict[int, asyncio.Task[None]] = {}
         self._undoing: dict[int, asyncio.Task[None]] = {}
         """What is just being undone, by whomever."""
+        self._making: tuple[int, asyncio.Future[None]] | None = None
+        """What is just being made: it stands with the others, whatever there is of it."""
         self._lock = asyncio.Lock()
 
     @property
@@ -75,7 +81,10 @@ class FaultAgent:
         return tuple(self._made.values())
 
     async def make(self, fault: Fault) -> Made:
-        """Make a fault, its timer first. FaultError when it cannot be made."""
+        """Make a fault, its timer first. FaultError when it cannot be made in its time to live.
+
+        What there is of it is undone then. Where that cannot be it stands, as one that was made.
+        """
         wrong = fault.wrong_because()
         if wrong is not None:
             raise FaultError(wrong)
@@ -83,25 +92,68 @@ class FaultAgent:
         async with self._lock:
             # It may have been pulled while another fault was being made.
             self._check_lever()
-            number = len(self._made) + 1
-            now_ms = self._clock.now().wall_ms
+            return await self._make(fault)
+
+    async def _make(self, fault: Fault) -> Made:
+        try:
+            breaking = self._breaker.breaking(fault)
+        except LabError as error:
+            raise FaultError(f"{fault.told()}: {error}") from error
+        number, timer = self._begin(fault, breaking.undo)
+        doing = asyncio.ensure_future(breaking.do())
+        self._making = number, doing
+        try:
+            await _first_of(doing, timer)
+            is_late = timer is not None and (doing.cancelled() or not doing.done())
+            if not is_late:
+                doing.result()
+        except (LabError, OSError) as error:
+            left = await self._take_back(number)
+            raise FaultError(f"{fault.told()}: {error}{left}") from error
+        except BaseException:
+            await _let_go(doing)
+            await self._take_back(number)
+            raise
+        finally:
+            self._making = None
+        if timer is not None and is_late:
+            await asyncio.wait((timer,))
+            late = "it was not made within its time to live; its timer undid what there was of it"
+            raise FaultError(f"{fault.told()}: {late}")
+        return self._made[number]
+
+    def _begin(self, fault: Fault, undo: Act | None) -> tuple[int, asyncio.Task[None] | None]:
+        """Have a fault that is now made stand, and its time run."""
+        number = next(self._numbers)
+        now_ms = self._clock.now().wall_ms
+        self._made[number] = Made(
+            id=number,
+            fault=fault,
+            at_ms=now_ms,
+            until_ms=now_ms + round(fault.ttl_s * 1000),
+            healed_ms=None if undo else now_ms,
+            by="" if undo else "nothing to undo",
+        )
+        if undo is None:
+            return number, None
+        self._undos[number] = undo
+        timer = self._timers[number] = asyncio.create_task(self._expire(number, fault.ttl_s))
+        return number, timer
+
+    async def _take_back(self, number: int) -> str:
+        """Forget a fault that could not be made. Return why some of it stands, or nothing."""
+        undo = self._undos.get(number)
+        if undo is not None:
             try:
-                undo = await self._breaker.do(fault)
-            except (LabError, OSError) as error:
-                raise FaultError(f"{fault.told()}: {error}") from error
-            made = Made(
-                id=number,
-                fault=fault,
-                at_ms=now_ms,
-                until_ms=now_ms + round(fault.ttl_s * 1000),
-                healed_ms=None if undo else now_ms,
-                by="" if undo else "nothing to undo",
-            )
-            self._made[number] = made
-            if undo is not None:
-                self._undos[number] = undo
-                self._timers[number] = asyncio.create_task(self._expire(number, fault.ttl_s))
-            return made
+                await undo()
+            except Exception as error:  # noqa: BLE001 - its timer tries again, whatever it is
+                return f"; and what was made of it stands until its timer tries again: {error}"
+            if self._undos.pop(number, None) is None:
+                return "; its timer undid what was made of it"
+            if (timer := self._timers.pop(number, None)) is not None:
+                timer.cancel()
+        del self._made[number]
+        return ""
 
     def _check_lever(self) -> None:
         if self._lever is not None and self._lever.is_pulled:
@@ -118,7 +170,8 @@ class FaultAgent:
 
     async def _heal_standing(self, by: str) -> None:
         for number in sorted(self._undos, reverse=True):
-            await self._heal(number, by)
+            if self._making is None or self._making[0] != number:
+                await self._heal(number, by)
         for undoing in tuple(self._undoing.values()):
             await asyncio.shield(undoing)
 
@@ -160,6 +213,8 @@ class FaultAgent:
     async def _expire(self, number: int, ttl_s: float) -> None:
         await asyncio.sleep(ttl_s)
         del self._timers[number]
+        if self._making is not None and self._making[0] == number:
+            await _let_go(self._making[1])
         await self._heal(number, "timer")
 
     async def _heal(self, number: int, by: str) -> None:
@@ -173,7 +228,7 @@ class FaultAgent:
             # Whoever asked may leave: what was begun is done.
             await asyncio.shield(undoing)
 
-    async def _undo(self, number: int, undo: Undo, by: str) -> None:
+    async def _undo(self, number: int, undo: Act, by: str) -> None:
         try:
             await undo()
         except LabError as error:
@@ -184,6 +239,18 @@ class FaultAgent:
         healed_ms = self._clock.now().wall_ms
         self._made[number] = msgspec.structs.replace(self._made[number], healed_ms=healed_ms, by=by)
         del self._undoing[number]
+
+
+async def _first_of(doing: asyncio.Future[None], timer: asyncio.Task[None] | None) -> None:
+    """Wait until one of them is over: the timer waits for no breaking that cannot be stopped."""
+    both = (doing,) if timer is None else (doing, timer)
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _let_go(doing: asyncio.Future[None]) -> None:
+    """Stop making a fault; not for long, if it will not stop."""
+    doing.cancel()
+    await asyncio.wait((doing,), timeout=LETS_GO_S)
 
 
 class FaultClient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import threading
 from pathlib import Path
 
 from drills.lab.errors import NetworkError, ProcessError
@@ -12,48 +12,91 @@ from drills.lab.network import run_tool
 
 
 class FullDisk:
-    """Lies over a folder with all that was in it. Nobody may write there as it comes or goes."""
+    """Lies over a folder with all that was in it. Nobody may write there as it comes or goes.
+
+    One thread may take it away while another is still laying it: it goes when it has come.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Lay it over a folder. ProcessError when that cannot be."""
         self._folder = folder
         self._disk = folder.with_name(f"{folder.name}.disk")
-        try:
-            self._disk.mkdir(mode=0o700)
-            run_tool(("mount", "-t", "tmpfs", "-o", "size=1g,mode=0700", "tmpfs", str(self._disk)))
-            shutil.copytree(folder, self._disk, dirs_exist_ok=True)
-            used = os.statvfs(self._disk)
-            kilobytes = max(4, (used.f_blocks - used.f_bfree) * used.f_frsize // 1024)
-            run_tool(("mount", "-o", f"remount,size={kilobytes}k", str(self._disk)))
-            run_tool(("mount", "--bind", str(self._disk), str(folder)))
-        except (OSError, NetworkError) as error:
-            raise ProcessError(f"{folder} cannot be put on a full disk: {error}") from error
+        self._one_at_a_time = threading.Lock()
+        self._is_given_up = False
+        self._is_made = self._is_mounted = self._is_over = self._is_to_copy = False
+        """What there is of it, and what has to be done yet before it goes."""
+
+    def lay(self) -> None:
+        """Lay it over the folder. ProcessError when that cannot be; take away what there is."""
+        with self._one_at_a_time:
+            if self._is_given_up:
+                raise ProcessError(f"{self._folder} was not put on a full disk: it was given up")
+            try:
+                self._lay()
+            except (OSError, NetworkError) as error:
+                why = f"{self._folder} cannot be put on a full disk: {error}"
+                raise ProcessError(why) from error
+
+    def _lay(self) -> None:
+        self._disk.mkdir(mode=0o700)
+        self._is_made = True
+        run_tool(("mount", "-t", "tmpfs", "-o", "size=1g,mode=0700", "tmpfs", str(self._disk)))
+        self._is_mounted = True
+        shutil.copytree(self._folder, self._disk, dirs_exist_ok=True)
+        used = os.statvfs(self._disk)
+        kilobytes = max(4, (used.f_blocks - used.f_bfree) * used.f_frsize // 1024)
+        run_tool(("mount", "-o", f"remount,size={kilobytes}k", str(self._disk)))
+        run_tool(("mount", "--bind", str(self._disk), str(self._folder)))
+        self._is_over = True
 
     def take_away(self) -> None:
-        """Give the folder back, with what is on the disk by now."""
-        try:
+        """Give the folder back, with what is on the disk by now, and lay it no more.
+
+        ProcessError when that cannot be; asked again, it goes on where it was.
+        """
+        with self._one_at_a_time:
+            self._is_given_up = True
+            try:
+                self._take_away()
+            except (OSError, NetworkError) as error:
+                raise ProcessError(f"{self._folder} is still on a full disk: {error}") from error
+
+    def _take_away(self) -> None:
+        if self._is_over:
             run_tool(("umount", str(self._folder)))
+            self._is_over, self._is_to_copy = False, True
+        if self._is_to_copy:
             shutil.copytree(self._disk, self._folder, dirs_exist_ok=True)
+            self._is_to_copy = False
+        if self._is_mounted:
             run_tool(("umount", str(self._disk)))
+            self._is_mounted = False
+        if self._is_made:
             self._disk.rmdir()
-        except (OSError, NetworkError) as error:
-            raise ProcessError(f"{self._folder} is still on a full disk: {error}") from error
+            self._is_made = False
 
 
-def take_away(path: Path) -> Callable[[], None]:
-    """Take a file or a folder away, and put a file in its place: it cannot be made anew.
+class Away:
+    """A file or a folder that can be taken away, with a file in its place: none is made anew."""
 
-    Return what brings it back. ProcessError when it cannot be taken.
-    """
-    away = path.with_name(f"{path.name}.away")
-    try:
-        path.rename(away)
-        path.touch()
-    except OSError as error:
-        raise ProcessError(f"{path.name} cannot be taken away: {error}") from error
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._away = path.with_name(f"{path.name}.away")
+        self._is_taken = False
 
-    def bring_back() -> None:
-        path.unlink()
-        away.rename(path)
+    def take(self) -> None:
+        """Take it. ProcessError when it cannot be taken; bring back what was."""
+        try:
+            if self._away.exists():  # and what is there now stands in its place
+                raise FileExistsError(f"{self._away} is there already")
+            self._path.rename(self._away)
+            self._is_taken = True
+            self._path.touch()
+        except OSError as error:
+            raise ProcessError(f"{self._path.name} cannot be taken away: {error}") from error
 
-    return bring_back
+    def bring_back(self) -> None:
+        """Bring it back, if it was taken."""
+        if self._is_taken:
+            self._path.unlink(missing_ok=True)
+            self._away.rename(self._path)
+            self._is_taken = False

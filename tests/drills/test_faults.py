@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import cast
@@ -13,7 +14,7 @@ from drills.course import FaultError, Made
 from drills.experiment import Fault, FaultKind
 from drills.faults import FaultAgent, FaultClient
 from drills.lab import recorders
-from drills.lab.errors import NetworkError, ProcessError
+from drills.lab.errors import LabError, NetworkError, ProcessError
 from drills.lab.lab import Lab
 from drills.lab.plan import plan_lab
 from drills.lever import Lever
@@ -321,6 +322,141 @@ async def test_of_a_fault_that_can_be_made_in_part_only_nothing_stays(fault: Fau
         await agent.make(fault)
     assert lab.broken == []
     assert agent.made == ()
+
+
+class _Stuck(_Spy):
+    """A lab whose etcd is full at once, and does not say so for a while."""
+
+    def __init__(self, says_after_s: float) -> None:
+        super().__init__()
+        self.says_after_s = says_after_s
+        self.refuses = 0
+        """So many times it will not be emptied."""
+
+    async def set_etcd_full(self, *, is_full: bool) -> None:
+        if not is_full and self.refuses:
+            self.refuses -= 1
+            raise LabError("etcd was not emptied")
+        await super().set_etcd_full(is_full=is_full)
+        if is_full:
+            await asyncio.sleep(self.says_after_s)
+            raise LabError("etcd was not filled")
+
+
+FULL = Fault(kind=FaultKind.FILL_ETCD, target="etcd", ttl_s=5.0)
+
+
+@in_virtual_time
+async def test_a_breaking_that_hangs_is_undone_by_its_timer() -> None:
+    lab = _Stuck(says_after_s=600.0)
+    agent = agent_of(lab)
+    making = asyncio.create_task(agent.make(FULL))
+    await asyncio.sleep(4.9)
+    assert lab.broken
+    assert [made.healed_ms for made in agent.made] == [None]  # whoever asks is told that it stands
+    await asyncio.sleep(0.2)
+    assert lab.broken == []
+    with pytest.raises(FaultError, match="not made within its time to live"):
+        await making
+    (made,) = agent.made
+    assert made.by == "timer"
+    assert made.healed_ms is not None
+    assert 0 <= made.healed_ms - made.until_ms <= 100
+    await agent.make(FAULTS[5])  # and others can be made
+
+
+@in_virtual_time
+async def test_a_breaking_that_cannot_be_stopped_is_undone_all_the_same() -> None:
+    class Deaf(_Spy):
+        async def set_etcd_full(self, *, is_full: bool) -> None:
+            await super().set_etcd_full(is_full=is_full)
+            while is_full:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(60.0)
+                    return
+
+    lab = Deaf()
+    agent = agent_of(lab)
+    with pytest.raises(FaultError, match="not made within its time to live"):
+        await agent.make(FULL)
+    assert lab.broken == []
+    assert agent.made[0].by == "timer"
+
+
+@in_virtual_time
+async def test_a_faults_time_runs_from_when_it_was_begun_to_be_made() -> None:
+    class Slow(_Spy):
+        async def set_etcd_full(self, *, is_full: bool) -> None:
+            await super().set_etcd_full(is_full=is_full)
+            await asyncio.sleep(2.0 if is_full else 0.0)
+
+    lab = Slow()
+    agent = agent_of(lab)
+    began_ms = LoopClock().now().wall_ms
+    made = await agent.make(FULL)
+    assert made.until_ms == began_ms + 5000
+    await asyncio.sleep(2.9)
+    assert lab.broken
+    await asyncio.sleep(0.2)
+    assert lab.broken == []
+
+
+@in_virtual_time
+async def test_what_was_made_before_an_error_is_undone_at_once() -> None:
+    class Tired(_Spy):
+        def freeze(self, name: str) -> None:
+            super().freeze(name)
+            if name.startswith("kamailio"):
+                raise ProcessError(f"{name} does not run")
+
+    lab = Tired()
+    agent = agent_of(lab)
+    with pytest.raises(FaultError, match="kamailio-b does not run"):
+        await agent.make(FAULTS[1])
+    assert lab.broken == []
+    assert agent.made == ()
+    stuck = _Stuck(says_after_s=1.0)
+    with pytest.raises(FaultError, match="etcd was not filled"):
+        await agent_of(stuck).make(FULL)
+    assert stuck.broken == []
+
+
+@in_virtual_time
+async def test_what_cannot_be_taken_back_at_once_stands_and_is_undone_by_its_timer() -> None:
+    lab = _Stuck(says_after_s=1.0)
+    lab.refuses = 1
+    agent = agent_of(lab)
+    with pytest.raises(FaultError, match=r"not filled; and what was .* stands .*: .* not emptied"):
+        await agent.make(FULL)
+    assert lab.broken
+    assert [made.healed_ms for made in agent.made] == [None]
+    await asyncio.sleep(4.1)
+    assert lab.broken == []
+    assert agent.made[0].by == "timer"
+
+
+@in_virtual_time
+async def test_of_a_fault_whose_making_is_given_up_nothing_stays() -> None:
+    lab = _Stuck(says_after_s=600.0)
+    agent = agent_of(lab)
+    making = asyncio.create_task(agent.make(FULL))
+    await asyncio.sleep(1.0)
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    assert lab.broken == []
+    assert agent.made == ()
+
+
+@pytest.mark.parametrize("kind", [FaultKind.ISOLATE, FaultKind.DRAIN, FaultKind.KILL_SITE])
+@in_virtual_time
+async def test_a_site_that_there_is_not_is_refused_before_anything_is_begun(
+    kind: FaultKind,
+) -> None:
+    lab = _Spy()
+    with pytest.raises(FaultError, match="no host 'x'"):
+        await agent_of(lab).make(Fault(kind=kind, target="x", ttl_s=5.0))
+    assert lab.broken == []
 
 
 @in_virtual_time

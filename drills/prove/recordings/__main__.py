@@ -32,7 +32,7 @@ from drills.demo.screen import Screen
 from drills.demo.stock import settle
 from drills.lab import recorders
 from drills.lab.control_plane import process_name
-from drills.lab.disks import take_away
+from drills.lab.disks import Away
 from drills.lab.errors import LabError
 from drills.lab.lab import Lab
 from drills.prove.recordings.absences import absences, is_explained
@@ -207,11 +207,12 @@ def _process_of(lab: Lab, site: SiteId, kind: str, chance: random.Random) -> str
 
 async def _without_store(lab: Lab, site: SiteId, seconds: float) -> None:
     """Let a site's recordings have no store for a while."""
-    bring_back = take_away(recorders.store_of(lab.paths.of(site)))
+    store = Away(recorders.store_of(lab.paths.of(site)))
     try:
+        store.take()
         await asyncio.sleep(seconds)
     finally:
-        bring_back()
+        store.bring_back()
 
 
 async def _tamper(stage: Stage, book: Ledger, recorded: tuple[Recorded, ...], seed: int) -> Found:
