@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from drills.experiment import Experiment
+from drills.experiment import Bound, Experiment
 
 MEASURED: Final = frozenset(
     {
@@ -27,6 +27,12 @@ JUDGED: Final = frozenset(
     {"back_s", "failed", "final_answer_s", "rto_s", "test_calls", "ttl_overrun_s"}
 )
 """What test calls and the faults' own times show in the end."""
+
+LIMITS: Final = (Bound(figure="success_share", at_least=0.5),)
+"""At which every drill there stops, whatever limits its file has, and without which none begins.
+
+What is not known is within no bound: so it stops too where nobody can say how test calls fare.
+"""
 
 
 def only_in_a_lab_because(experiment: Experiment) -> str | None:

@@ -79,8 +79,12 @@ class Runner:
         tell: Callable[[str], None] = lambda _: None,
         on_first_fault: Callable[[Fault], Awaitable[None]] | None = None,
         needed: Sequence[Bound] | None = None,
+        limits: Sequence[Bound] = (),
     ) -> None:
-        """`needed`: what has to be there beside the steady state; None: what it is ready with."""
+        """`needed`: what has to be there beside the steady state; None: what it is ready with.
+
+        `limits`: at which it stops beside its own.
+        """
         self._experiment = experiment
         self._ground = ground
         self._faults = faults
@@ -88,6 +92,7 @@ class Runner:
         self._tell = tell
         self._on_first_fault = on_first_fault
         self._needed = tuple(experiment.ready if needed is None else needed)
+        self._limits = (*experiment.abort, *limits)
         self._notes: list[Note] = []
         self._looks: list[Look] = []
         self._method: tuple[Fault, ...] = ()
@@ -249,7 +254,7 @@ class Runner:
     async def _look_until_passed(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            passed = broken(self._experiment.abort, self._look())
+            passed = broken(self._limits, self._look())
             why = f"limit reached: {passed}" if passed else self._ground.stopped_because()
             if why:
                 self.note("runner", why)

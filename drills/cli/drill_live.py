@@ -28,7 +28,7 @@ from drills.experiment import Experiment, Fault, aimed
 from drills.facts import Facts
 from drills.guards import APPROVAL, Verdict, decide
 from drills.lever import Lever
-from drills.live_rules import only_in_a_lab_because
+from drills.live_rules import LIMITS, only_in_a_lab_because
 from drills.page import page
 from drills.permit import Permit
 from drills.permits import Asked
@@ -186,6 +186,8 @@ def _dry_run(experiment: Experiment, method: Sequence[Fault], verdicts: Sequence
     say(f"Dry run of {experiment.name} (plan {experiment.plan_hash[:12]}): nothing is broken.")
     for fault in method:
         say(f"would do   at {fault.at_s:g} s: {fault.told()}", highlight=False)
+    for bound in (*experiment.abort, *LIMITS):
+        say(f"would stop unless {bound.told()}", highlight=False)
     for verdict in verdicts:
         word = "allows it " if verdict.allows else "FORBIDS it"
         style = "" if verdict.allows else "red"

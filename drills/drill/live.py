@@ -30,6 +30,7 @@ from drills.evidence import CallRow, Evidence, Moment, chained, judge
 from drills.experiment import Experiment, Fault
 from drills.facts import Facts, Lag
 from drills.lever import Lever
+from drills.live_rules import LIMITS
 from drills.permit import Permit
 from drills.recovery import ANSWER_LIMIT_S
 from drills.runner import Runner
@@ -44,6 +45,7 @@ PROBE_EVERY_S = 1.0
 PROBE_TALK_S = 0.5
 LINGER_S = 6.0
 RECENT_S = (3.0, 13.0)
+"""Test calls placed between so long ago tell how callers fare: old enough to be answered."""
 OLD_S = 10.0
 """What was seen longer ago says nothing of now. A desk whose edges and etcd are silent answers
 within some three seconds."""
@@ -374,7 +376,8 @@ async def carry_out(
         clock=ground.clock,
         tell=tell,
         # What it is ready with is a lab's: how busy the one machine is on which all of it runs.
-        needed=(),
+        needed=LIMITS,
+        limits=LIMITS,
     )
     await ground.faults.begin_anew()
     async with ground.watched():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -245,28 +245,3 @@ def test_recordings_of_one_site_alone_are_those_that_readiness_tells_of() -> Non
     world.put(*alone("b", 2, is_late=True))
     found = recordings_alone(ask(world, []))
     assert {site: (risk.recordings, risk.is_late) for site, risk in found.items()} == {B: (2, True)}
-
-
-async def test_how_busy_this_machine_is_keeps_no_drill_from_sites_that_are_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    needed: list[object] = []
-
-    class Spy:
-        def __init__(self, _experiment: object, **more: object) -> None:
-            needed.append(more["needed"])
-
-        async def run(self) -> Course:
-            return COURSE
-
-    @contextlib.asynccontextmanager
-    async def watched() -> AsyncIterator[None]:
-        yield
-
-    monkeypatch.setattr(live, "Runner", Spy)
-    monkeypatch.setattr(live, "LINGER_S", 0.0)
-    ground = ground_at(tmp_path)
-    monkeypatch.setattr(ground, "watched", watched)
-    monkeypatch.setattr(live, "connected", lambda _lab: contextlib.nullcontext(Desk()))
-    await live.carry_out(experiment_of("keys_lost"), ground, lambda _: None)
-    assert needed == [()]
