@@ -4,6 +4,7 @@ MediaError
 ├── MediaUnavailable   rtpengine did not answer in time: refuse with 503, or end the call
 ├── MediaExhausted     rtpengine has no ports or sessions left: refuse with 503
 ├── MediaRefused       rtpengine said no to this very request
+│   ├── NotPlaying     what should be stopped was never played, or could not be
 │   └── UnknownCall    it does not know the call or the tag (it was restarted, or timed out)
 └── SdpError           the other side's session description cannot be used: 488
 """
@@ -25,6 +26,10 @@ class MediaExhausted(MediaError):  # noqa: N818 - named for the state it reports
 
 class MediaRefused(MediaError):  # noqa: N818 - named for the answer it reports
     """rtpengine refused a request, and a repetition would not help."""
+
+
+class NotPlaying(MediaRefused):
+    """Nothing has been played to the party whose playing was to stop."""
 
 
 class UnknownCall(MediaRefused):

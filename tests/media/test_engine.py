@@ -501,6 +501,19 @@ async def test_call_is_built_anew_on_a_new_rtpengine_from_what_the_two_sides_las
     await hear_each_other(people.caller, people.agent)
 
 
+async def test_caller_whom_a_new_rtpengine_has_never_played_to_is_joined_all_the_same(
+    server: Rtpengine, engine: MediaEngine, people: Cast
+) -> None:
+    await wait_in_queue(engine, people.caller)
+    server.kill()
+    await server.start()
+    with pytest.raises(UnknownCall):
+        await engine.play("k", PROMPTS / "music.wav", times=FOREVER)
+    await connect(engine, people.caller, people.agent)
+    await engine.stop("k")
+    await hear_each_other(people.caller, people.agent)
+
+
 async def test_waiting_caller_who_asks_for_our_offer_keeps_the_music(
     engine: MediaEngine, people: Cast
 ) -> None:

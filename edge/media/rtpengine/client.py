@@ -16,7 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edge.media import ng
-from edge.media.errors import MediaExhausted, MediaRefused, MediaUnavailable, UnknownCall
+from edge.media.errors import (
+    MediaExhausted,
+    MediaRefused,
+    MediaUnavailable,
+    NotPlaying,
+    UnknownCall,
+)
 
 _REPEAT_AFTER_S = (0.2, 0.3)
 """Pauses between repetitions; the last one again and again."""
@@ -30,6 +36,7 @@ _READS_PER_TURN = 64
 as asyncio's own transport reads, lets the buffer run over when the loop is busy."""
 _MAX_DATAGRAM = 65535
 _NO_ROOM = ("Ran out of ports", "Parallel session limit reached", "limit")
+_NOT_PLAYING = "Not currently playing media"
 _UNKNOWN = ("Unknown call-ID", "Unknown call-id", "From-tag given, but no such tag exists")
 
 
@@ -234,4 +241,6 @@ def _refusal(command: ng.Command, reply: ng.Reply) -> MediaExhausted | MediaRefu
         return MediaExhausted(f"{what}: {reason}; widen --port-min/--port-max or --max-sessions")
     if reason in _UNKNOWN:
         return UnknownCall(f"{what}: {reason}")
+    if reason == _NOT_PLAYING:
+        return NotPlaying(f"{what}: {reason}")
     return MediaRefused(f"{what}: {reason}")

@@ -6,10 +6,11 @@ needs is in its arguments, so that any edge could go on where another left off.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from edge.media import plan
-from edge.media.errors import MediaRefused, UnknownCall
+from edge.media.errors import MediaRefused, NotPlaying, UnknownCall
 from edge.media.ng import Command, Reply, Verb
 from edge.media.plan import AGENT, CALLER, QUEUE, Party
 from edge.media.rtpengine.client import Counts, NgClient
@@ -87,7 +88,9 @@ class MediaEngine:
 
     async def stop(self, call: str, *, listener: Party = CALLER) -> None:
         """Stop what is played to `listener`; nothing playing is fine."""
-        await self._ask(plan.stop(self._name(call), listener))
+        # A relay that was started anew may have taken the caller in with the agent's offer.
+        with suppress(NotPlaying):
+            await self._ask(plan.stop(self._name(call), listener))
 
     # -- an agent is rung and joined
 
@@ -113,7 +116,7 @@ class MediaEngine:
         await self._ask(plan.hide_digits(name, CALLER))
         reply = await self._ask(plan.answer(name, CALLER, agent, agent_sdp))
         await self._ask(plan.unblock(name, agent))
-        await self._ask(plan.stop(name, CALLER))
+        await self.stop(call)
         return _sdp(reply)
 
     async def silence_caller(self, call: str, *, on: bool) -> None:
