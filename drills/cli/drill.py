@@ -175,7 +175,9 @@ def run(  # noqa: PLR0913 - the options of one command
 def abort(*, keep: Keep = HOME) -> int:
     """Stop the drill that runs here: everything is mended, and evidence kept.
 
-    Ctrl-C in the drill's own terminal does the same, without evidence.
+    Ctrl-C in the drill's own terminal does the same, without evidence. A
+    drill on sites that are up is stopped without --keep, wherever its
+    evidence goes.
 
     For example:
       ./everline drill abort
@@ -199,6 +201,9 @@ def lever(
     keep: Keep = HOME,
 ) -> int:
     """Pull the safety lever, which stops all drills and lets none begin.
+
+    With --keep: those that keep their evidence there. Drills on sites that
+    are up, wherever they keep it, are stopped by the lever without --keep.
 
     For example:
       ./everline drill lever pull

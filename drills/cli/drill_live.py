@@ -27,7 +27,7 @@ from drills.drill import live as live_drill
 from drills.experiment import Experiment, Fault, aimed
 from drills.facts import Facts
 from drills.guards import APPROVAL, Verdict, decide
-from drills.lever import Lever
+from drills.lever import HOME, Lever
 from drills.live_rules import LIMITS, only_in_a_lab_because
 from drills.page import page
 from drills.permit import Permit
@@ -44,9 +44,13 @@ AROUND_S = 60.0
 
 
 def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: str = "") -> int:
-    """Drill the sites that are up, or say what that would be. `approval`: a request's id."""
+    """Drill the sites that are up, or say what that would be. `approval`: a request's id.
+
+    Evidence goes to the shelf. What forbids and stops a drill of theirs lies in one place, wherever
+    that is: the lever, the calendar, requests to abort, and that one runs.
+    """
     check_is_for_live(experiment)
-    hand = Lever(shelf.home)
+    hand = Lever(HOME)
     with hand.running() as is_alone:
         ground = _ground(experiment, hand, is_alone=is_alone)
         method, verdicts = ask_guards(experiment, ground)
@@ -74,11 +78,11 @@ def check_live(experiment: Experiment, shelf: Shelf) -> int:
     return run_live(experiment, shelf, really=False)
 
 
-def forbidden_because(experiment: Experiment, shelf: Shelf) -> str | None:
+def forbidden_because(experiment: Experiment) -> str | None:
     """Return why a drill may not begin on the sites that are up; None: it may. CommandError."""
     if why := only_in_a_lab_because(experiment):
         return why
-    hand = Lever(shelf.home)
+    hand = Lever(HOME)
     with hand.running() as is_alone:
         _, verdicts = ask_guards(experiment, _ground(experiment, hand, is_alone=is_alone))
     return "; ".join(f"{each.guard}: {each.why}" for each in verdicts if not each.allows) or None

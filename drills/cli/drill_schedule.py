@@ -29,7 +29,7 @@ from drills.schedule.keeper import Keeper
 from drills.schedule.outcomes import Outcome
 from drills.setup.pyenv import ROOT
 from drills.setup.say import note
-from drills.shelf import HOME, Shelf
+from drills.shelf import HOME
 from state.clock import SystemClock
 
 app = cyclopts.App(
@@ -159,6 +159,9 @@ def blackout(  # noqa: PLR0913 - the options of one command
 ) -> int:
     """Say when no drill may be: for all, or on live systems for a site or a tenant.
 
+    Drills on live systems keep to those of .everline/drills, wherever their
+    evidence is kept: with --keep it is for those of that folder alone.
+
     For example:
       ./everline drill schedule blackout christmas --from 2026-12-24T00:00 --until 2026-12-27T00:00
       ./everline drill schedule blackout office --at "0 8 * * MON-FRI" --within 600
@@ -270,16 +273,18 @@ class Starting:
         return await asyncio.to_thread(self._waits_because, entry)
 
     def _waits_because(self, entry: Entry) -> str | None:
-        lever = Lever(self._home)
-        if lever.is_pulled:
-            return "the safety lever is pulled"
-        if lever.is_running():
-            return "another drill runs"
+        # A drill on sites that are up goes by what lies in their own place, too.
+        for home in dict.fromkeys((self._home, HOME) if entry.is_live else (self._home,)):
+            lever = Lever(home)
+            if lever.is_pulled:
+                return "the safety lever is pulled"
+            if lever.is_running():
+                return "another drill runs"
         try:
             experiment = one(entry.drill)
             if black := blackouts_now(experiment, Book(self._home), is_live=entry.is_live):
                 return f"blackout: {', '.join(black)}"
-            return forbidden_because(experiment, Shelf(self._home)) if entry.is_live else None
+            return forbidden_because(experiment) if entry.is_live else None
         except Exception as error:  # noqa: BLE001 - whatever it is, the drill waits and it is told
             return str(error)
 

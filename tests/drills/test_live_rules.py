@@ -71,5 +71,5 @@ def test_nobody_is_asked_anything_for_a_drill_that_is_for_a_lab_alone(
     for way in ways:
         with pytest.raises(CommandError, match="is not for sites that are up"):
             way()
-    assert "is not for sites that are up" in str(forbidden_because(experiment, shelf))
+    assert "is not for sites that are up" in str(forbidden_because(experiment))
     assert Book(tmp_path).read().names == ()
