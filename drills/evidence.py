@@ -9,6 +9,7 @@ hash of the one before it, so that none can be left out unseen.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -185,6 +186,15 @@ def hash_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def fingerprint(public_key: str) -> str:
+    """Return what people compare a public key by, of its hexadecimal digits: as OpenSSH writes it.
+
+    It cannot be taken for a key or for a piece's hash, which are 64 digits.
+    """
+    digest = hashlib.sha256(bytes.fromhex(public_key)).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
 class TamperedError(ValueError):
     """Evidence is not what was written; the text says what differs."""
 
@@ -209,8 +219,11 @@ def open_sealed(  # noqa: C901 - one check a bond
         raise TamperedError(f"this is no evidence as it was written: {error}") from error
     if _sealed(body, key, signature) != content:
         raise TamperedError("there is more in the file than was signed, or it is laid out anew")
-    if public_key not in {None, sealed.public_key}:
-        raise TamperedError("it is signed by another key than this center's")
+    if public_key is not None and public_key != sealed.public_key:
+        raise TamperedError(
+            f"it is signed by another key ({fingerprint(sealed.public_key)}) than the one that it"
+            f" is checked by ({fingerprint(public_key)})"
+        )
     if evidence.plan_hash != evidence.experiment.plan_hash:
         raise TamperedError("the plan is not the one whose hash was kept")
     before = FIRST

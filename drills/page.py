@@ -183,7 +183,11 @@ def _how_to_check(evidence: Evidence) -> Iterator[str]:
         f"<p>Plan <code>{evidence.plan_hash}</code>; the piece before"
         f" <code>{evidence.previous}</code>."
         f" <code>./everline drill report {escape(evidence.run)} --verify</code>"
-        " checks the signature, the chain and the files:</p>"
+        " checks the signature, the chain and the files, also in a copy of the folder, by the"
+        " public key in <code>key.pub</code> alone. Who has that key from elsewhere says"
+        " <code>--public-key</code>; who has kept the last piece's hash says"
+        " <code>--last-hash</code>, and sees whether it was taken away. The files, by their"
+        " SHA-256:</p>"
     )
     yield items(f"{name}: {digest}" for name, digest in evidence.files.items())
     yield "<h2>What this is a record of</h2>"

@@ -1,8 +1,8 @@
 """Where drills' evidence is kept, in the order in which it came: `.everline/drills`.
 
 A folder a run: `evidence.json`, `callers.pcap`, `report.html`, `report.pdf`, `logs/`. The key that
-signs lies beside them and is made when it is first needed; evidence is checked against its public
-half.
+signs lies beside them and is made when the first piece is added; evidence is checked against its
+public half, or against one that somebody has from elsewhere, and then nothing is written.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import fcntl
 import random
-import secrets
 import shutil
 import tempfile
 import time
@@ -20,12 +19,15 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
 
 from custody.disk import write_whole
+from drills import signing
 from drills.evidence import FIRST, Evidence, TamperedError, hash_of, open_sealed, seal
 from drills.lever import HOME
+from drills.signing import SigningError, Whose
 
-__all__ = ["CAPTURE", "EVIDENCE", "HOME", "PAGE", "PRINT", "Shelf", "run_name", "tamper"]
+__all__ = ["CAPTURE", "EVIDENCE", "HOME", "PAGE", "PRINT", "Head", "Shelf", "run_name", "tamper"]
 EVIDENCE, CAPTURE, PAGE, PRINT = "evidence.json", "callers.pcap", "report.html", "report.pdf"
 _MADE_OF_IT: Final = frozenset({EVIDENCE, PAGE, PRINT})
 """Not under the evidence's own seal: the sealed file itself, and what can be made of it anew."""
@@ -45,11 +47,21 @@ def run_name(drill: str, last: str = "") -> str:
     return f"{at:{_STAMP}}-{drill}"
 
 
+class Head(Struct, frozen=True, kw_only=True):
+    """The newest piece of the chain: what to keep elsewhere, since it vouches for all before it."""
+
+    run: str = ""
+    """Empty: there is none."""
+    hash: str = FIRST
+
+
 class Shelf:
     """The runs that are kept in one folder."""
 
-    def __init__(self, home: Path = HOME) -> None:
+    def __init__(self, home: Path = HOME, given: Whose | None = None) -> None:
+        """`given`: by which key evidence is checked; None: by the folder's own."""
         self.home = home
+        self._given = given
 
     def runs(self, drill: str = "") -> list[str]:
         """Return the names of the runs, or of one drill's, the oldest first.
@@ -72,10 +84,18 @@ class Shelf:
         for folder in self.home.glob(f"{_AT_WORK}*"):
             shutil.rmtree(folder, ignore_errors=True)
 
+    def head(self) -> Head:
+        """Return the newest piece, unchecked."""
+        runs = self.runs()
+        return Head(run=runs[-1], hash=self.hash_of(runs[-1])) if runs else Head()
+
     def last_hash(self) -> str:
         """Return the hash of the newest piece, or what stands for none."""
-        runs = self.runs()
-        return hash_of(self._content(runs[-1])) if runs else FIRST
+        return self.head().hash
+
+    def hash_of(self, run: str) -> str:
+        """Return the hash by which the next piece names a run's."""
+        return hash_of(self._content(run))
 
     @contextmanager
     def adding(self, drill: str) -> Iterator[tuple[str, str]]:
@@ -92,14 +112,16 @@ class Shelf:
     def put(self, evidence: Evidence, files: dict[str, bytes], page: str) -> Path:
         """Keep a piece and the files beside it; return its folder.
 
-        Others see it, and a crash leaves it, as a whole or not at all.
+        Others see it, and a crash leaves it, as a whole or not at all. SigningError: this folder's
+        key is not here.
         """
+        key = self._signer()
         folder = self.folder(evidence.run)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, content in files.items():
             write_whole(folder / name, content)
         (folder / PAGE).write_text(page)
-        write_whole(folder / EVIDENCE, seal(evidence, self._key()))
+        write_whole(folder / EVIDENCE, seal(evidence, key))
         return folder
 
     def read(self, run: str) -> Evidence:
@@ -116,12 +138,45 @@ class Shelf:
         }
         return self._content(run), files
 
+    def whose(self) -> Whose:
+        """Return by which key evidence is checked. SigningError: nobody has said. Makes none."""
+        return self._given or signing.beside(self.home)
+
     def public_key(self) -> str:
-        """Return whose evidence this is."""
-        return self._key().public_key().public_bytes_raw().hex()
+        """Return whose evidence this is. SigningError: nobody has said."""
+        return self.whose().public_key
+
+    def ensure_key(self) -> None:
+        """See that evidence can be added: the key is here, or is made now, with its public half.
+
+        SigningError: it is not, and what is here was signed by it. OSError: the disk.
+        """
+        self._signer()
 
     def read_all(self) -> Iterator[Evidence]:
         """Yield every run's evidence, oldest first. TamperedError, also for one that is missing."""
+        yield from (evidence for evidence, _ in self._chain())
+
+    def verify(self, last_hash: str = "") -> int:
+        """Check every piece, every file and the chain; return how many pieces there are.
+
+        `last_hash`: of what was the newest piece once, by whoever has kept it elsewhere: the chain
+        has to come to it. TamperedError says what does not stand, or what is missing.
+        """
+        count, head, has_come = 0, Head(), last_hash in {"", FIRST}
+        for _, head in self._chain():
+            count += 1
+            has_come = has_come or head.hash == last_hash
+        if not has_come:
+            newest = f"the newest here is {head.run} ({head.hash})" if head.run else "none is here"
+            raise TamperedError(
+                f"the piece with the hash {last_hash} is missing: it was the last once, and"
+                f" {newest}; it has been taken away with all between, or is of another folder"
+            )
+        return count
+
+    def _chain(self) -> Iterator[tuple[Evidence, Head]]:
+        """Yield what stands, oldest first, each as the newest so far."""
         before = FIRST
         for run in self.runs():
             try:
@@ -130,30 +185,14 @@ class Shelf:
                 raise TamperedError(f"{run}: {error}") from error
             if evidence.previous != before:
                 raise TamperedError(f"before {run} there was another piece, which is not here")
-            before = hash_of(self._content(run))
-            yield evidence
+            before = self.hash_of(run)
+            yield evidence, Head(run=run, hash=before)
 
     def _content(self, run: str) -> bytes:
         return (self.folder(run) / EVIDENCE).read_bytes()
 
-    def _key(self) -> Ed25519PrivateKey:
-        path = self.home / "key"
-        try:
-            return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
-        except FileNotFoundError:
-            self._make_key(path)
-            return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
-
-    def _make_key(self, path: Path) -> None:
-        """Make a key, whole; of two who do so at once, both go by the first one's."""
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        own = path.with_name(f".key.{secrets.token_hex(4)}")
-        write_whole(own, Ed25519PrivateKey.generate().private_bytes_raw())
-        try:
-            with suppress(FileExistsError):
-                path.hardlink_to(own)
-        finally:
-            own.unlink()
+    def _signer(self) -> Ed25519PrivateKey:
+        return signing.signer(self.home, has_evidence=any(self.home.glob(f"*/{EVIDENCE}")))
 
 
 def tamper(shelf: Shelf, runs: Iterable[str]) -> tuple[int, int]:
@@ -163,7 +202,10 @@ def tamper(shelf: Shelf, runs: Iterable[str]) -> tuple[int, int]:
     """
     tried = found = 0
     chance = random.Random("tamper")  # noqa: S311 - to be repeated
-    key = shelf.public_key()
+    try:
+        key = shelf.public_key()
+    except SigningError:
+        return 0, 0
     for run in runs:
         try:
             content, beside_it = shelf.content(run)

@@ -79,6 +79,10 @@ class OfEvidence(Struct, frozen=True, kw_only=True):
     tampered: int
     """How many were."""
     rto_error_ms: Most
+    head_run: str = ""
+    """The newest run on the shelf when all was done; empty: it was not known yet."""
+    head_hash: str = ""
+    """Of its evidence: kept elsewhere, it shows that nothing was taken away."""
 
 
 class Total(Struct, frozen=True, kw_only=True):

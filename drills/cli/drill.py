@@ -8,6 +8,7 @@ import cyclopts
 
 from drills.cli.asking import print_json
 from drills.cli.drill_all import all_
+from drills.cli.drill_keys import checked_by, see_that_it_signs
 from drills.cli.drill_labs import run_some
 from drills.cli.drill_live import approve, ask, check_live, run_live
 from drills.cli.drill_report import last, print_beside, report, tell
@@ -51,6 +52,8 @@ def list_() -> None:
       ./everline drill list
     """
     shelf = Shelf()
+    if shelf.runs():
+        checked_by(shelf)
     rows = table("Drills", "drill", "what is broken", "last run", "")
     for name, experiment in every().items():
         run = last(shelf, name)
@@ -144,6 +147,9 @@ def run(  # noqa: PLR0913 - the options of one command
     takes two people: drill ask, and drill approve by somebody else. Drills
     that only a lab can show are refused.
 
+    The last line is the hash of the new piece of evidence: kept elsewhere,
+    it shows that nothing was taken away (drill report --last-hash HASH).
+
     Exit code 0 only if every expectation held, or the guards allow it.
 
     For example:
@@ -162,6 +168,8 @@ def run(  # noqa: PLR0913 - the options of one command
         raise CommandError(
             "--approval is for --live --really: nothing else uses an approval up", Exit.USAGE
         )
+    if really or not live:
+        see_that_it_signs(shelf)
     if live:
         return run_live(experiment, shelf, really=really, approval=approval)
     status, found = run_some([Due(experiment=experiment, seed=seed)], shelf)

@@ -11,6 +11,7 @@ from typing import Annotated
 import cyclopts
 import msgspec
 
+from drills.cli.drill_keys import see_that_it_signs, tell_head
 from drills.cli.drill_labs import Ended, SideBySide, run_some
 from drills.cli.drill_words import Keep, every, one
 from drills.cli.errors import CommandError, Exit
@@ -23,7 +24,7 @@ from drills.experiment import MOST_REPEATS, Experiment
 from drills.figures_file import write_figures
 from drills.lacks import Lacks
 from drills.setup.say import note
-from drills.shelf import HOME, Shelf, tamper
+from drills.shelf import HOME, Head, Shelf, tamper
 from drills.sources import PRODUCT, digest
 from drills.tally import Done, Tally, Total, done, tally, total_of
 from state.codec import UNREADABLE
@@ -83,8 +84,10 @@ def all_(  # noqa: PLR0913 - the options of one command
     time. At the end evidence is tampered with, byte by byte in copies, to
     see that each change is found.
 
-    Exit code 0 only if every expectation held in every run so far; the
-    last line says how many there are of how many.
+    Exit code 0 only if every expectation held in every run so far. The
+    last lines say how many there are of how many, and the hash of the newest
+    piece of evidence: kept elsewhere, it shows that nothing was taken away
+    (drill report --last-hash HASH).
 
     For example:
       ./everline drill all --json drills.json
@@ -94,15 +97,18 @@ def all_(  # noqa: PLR0913 - the options of one command
     """
     wanted = [one(name) for name in names] or list(every().values())
     shelf = Shelf(keep.absolute())
+    see_that_it_signs(shelf)
     before = taken_up(json, shelf, wanted, digest(*PRODUCT) if same_code else "")
     many = Many(wanted, repeats, json, list(before.runs), before.total)
     ends_s = None if minutes is None else time.monotonic() + minutes * 60
     status = many.carry_out(shelf, ends_s, labs)
     if status is not None:
+        tell_head(shelf)
         return status
     answer = many.tally(*tamper(shelf, [each.run for each in many.runs]))
-    _write(json, answer)
+    _write(json, _with_head(answer, shelf.head()))
     _print_tally(answer, tuple(many.not_begun()))
+    tell_head(shelf)
     held_all = 0 < answer.total.done == answer.total.held
     return Exit.OK if held_all and answer.evidence.tamper_found else Exit.FAILED
 
@@ -287,6 +293,12 @@ def _missed(before: Tally, shelf: Shelf, wanted: Sequence[Experiment]) -> list[D
                 have.add(each.due)
                 found.append(each)
     return found
+
+
+def _with_head(answer: Tally, head: Head) -> Tally:
+    """Return the sums with what shows later that no piece was taken away: kept elsewhere."""
+    evidence = msgspec.structs.replace(answer.evidence, head_run=head.run, head_hash=head.hash)
+    return msgspec.structs.replace(answer, evidence=evidence)
 
 
 def _write(file: Path | None, answer: Tally) -> None:

@@ -9,19 +9,44 @@ from pathlib import Path
 from typing import Annotated
 
 import cyclopts
+import msgspec
 
 from drills.charts import LAST_RUNS
 from drills.cli.asking import print_json
+from drills.cli.drill_keys import (
+    LastHash,
+    PublicKey,
+    hash_in,
+    shelf_to_check,
+    tell_head,
+    tell_key,
+)
 from drills.cli.drill_words import Json, Keep
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
-from drills.evidence import Evidence, TamperedError
+from drills.evidence import Evidence, TamperedError, fingerprint
 from drills.page import lines, page, regressions
 from drills.setup.say import note
-from drills.shelf import HOME, PAGE, PRINT, Shelf
+from drills.shelf import HOME, PAGE, PRINT, Head, Shelf
+from drills.signing import Whose
 
 
-def report(
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """By what a report's evidence was checked, and what to keep elsewhere, as JSON."""
+
+    public_key: str
+    fingerprint: str
+    key_source: str
+    """A file, or `--public-key`."""
+    hash: str
+    """Of this piece."""
+    head: Head
+    """The newest piece of the chain."""
+    pieces: int | None
+    """How many were checked, with the chain, by --verify; None: only this one was."""
+
+
+def report(  # noqa: PLR0913 - the options of one command
     run: Annotated[str, cyclopts.Parameter(help="Which run. Default: the last.")] = "",
     /,
     *,
@@ -32,6 +57,8 @@ def report(
     pdf: Annotated[
         Path | None, cyclopts.Parameter(help="Write the page to this file, by Chromium.")
     ] = None,
+    public_key: PublicKey = "",
+    last_hash: LastHash = "",
     keep: Keep = HOME,
 ) -> int:
     """Report on a drill: what was expected, what was found.
@@ -40,35 +67,68 @@ def report(
     run's folder, and report.pdf where it was run by itself. Evidence that was
     changed is not shown: exit code 1.
 
+    A copy of the folder can be checked anywhere, by the public key alone:
+    key.pub in it, or the one you have from elsewhere. That the newest pieces
+    were taken away can be found only by who has kept the last hash, which is
+    printed here and after each drill. Nothing is written to check.
+
     For example:
       ./everline drill report
       ./everline drill report --verify
+      ./everline drill report --verify --keep copy --public-key key.pub
+      ./everline drill report --last-hash HASH
       ./everline drill report --json
       ./everline drill report --pdf drill.pdf
     """
-    shelf = Shelf(keep)
-    runs = shelf.runs()
-    if not runs:
+    kept_hash = hash_in(last_hash)
+    if not Shelf(keep).runs():
+        if kept_hash:
+            raise CommandError(f"evidence does not stand: no piece is left in {keep}")
         raise CommandError(f"no drill has been run here ({keep}): ./everline drill run NAME")
+    shelf, whose = shelf_to_check(keep, public_key)
+    pieces = _verified(shelf, whose, kept_hash) if verify or kept_hash else None
+    runs = shelf.runs()
     chosen = run or runs[-1]
     if chosen not in runs:
         raise CommandError(f"there is no run {chosen!r}; the last are: {', '.join(runs[-5:])}")
-    if verify:
-        try:
-            count = sum(1 for _ in shelf.read_all())
-        except TamperedError as error:
-            raise CommandError(f"evidence does not stand: {error}") from error
-        note(f"{count} pieces of evidence are as they were written")
     try:
         if json:
-            print_json(shelf.read(chosen), indent=2)
+            print_json(_as_json(shelf, whose, chosen, pieces), indent=2)
             return Exit.OK
         tell(shelf, chosen)
+        tell_key(whose)
         if pdf is not None:
             _print(shelf, chosen, pdf.absolute())
     except TamperedError as error:
         raise CommandError(f"the evidence of {chosen} does not stand: {error}") from error
     return Exit.OK
+
+
+def _verified(shelf: Shelf, whose: Whose, last_hash: str) -> int:
+    """Check all there is and say so; return how many pieces. CommandError: it does not stand."""
+    try:
+        count = shelf.verify(last_hash)
+    except TamperedError as error:
+        raise CommandError(
+            f"evidence does not stand: {error}; checked by {whose.told()}"
+        ) from error
+    note(f"{count} pieces of evidence are as they were written")
+    if last_hash:
+        note("the piece with the hash that you have kept is among them, and all before it")
+    return count
+
+
+def _as_json(shelf: Shelf, whose: Whose, run: str, pieces: int | None) -> dict[str, object]:
+    """Return a run's evidence, with what the report says beyond it."""
+    checked = Checked(
+        public_key=whose.public_key,
+        fingerprint=fingerprint(whose.public_key),
+        key_source=whose.source,
+        hash=shelf.hash_of(run),
+        head=shelf.head(),
+        pieces=pieces,
+    )
+    return {**msgspec.to_builtins(shelf.read(run)), "checked": checked}
 
 
 def print_beside(shelf: Shelf, run: str) -> None:
@@ -116,6 +176,7 @@ def tell(shelf: Shelf, chosen: str) -> None:
     for line in regressions(evidence, before):
         say(f"worse than the last time: {line}", style="red", highlight=False)
     say(f"{shelf.folder(chosen) / PAGE}", style="dim", highlight=False, soft_wrap=True)
+    tell_head(shelf)
 
 
 def kept(shelf: Shelf, name: str, before: str = "") -> list[Evidence]:

@@ -100,6 +100,17 @@ def test_a_lab_that_is_given_up_is_followed_by_another_until_all_is_done(
     assert again.asked == []
 
 
+def test_the_hash_to_keep_is_told_at_the_end_and_is_in_the_file(
+    monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asked(Labs(4), monkeypatch, file) == Exit.OK
+    head = Shelf(file.parent / "kept").head()
+    said = capsys.readouterr().out
+    assert said.endswith(f"last hash of the chain ({head.run}):\n  {head.hash}\n")
+    written = json.loads(file.read_bytes())["evidence"]
+    assert (written["head_run"], written["head_hash"]) == (head.run, head.hash)
+
+
 def test_when_the_time_is_over_the_file_has_what_was_done_and_the_rest_is_left(
     monkeypatch: pytest.MonkeyPatch, file: Path
 ) -> None:

@@ -179,25 +179,6 @@ def test_a_piece_that_the_disk_took_half_of_is_not_on_the_shelf(tmp_path: Path) 
     assert len(list(shelf.read_all())) == 1
 
 
-def test_whoever_makes_the_key_at_the_same_time_goes_by_the_same_one(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(8) as labs:
-        keys = set(labs.map(lambda _: Shelf(tmp_path).public_key(), range(8)))
-    assert len(keys) == 1
-    assert [each.name for each in tmp_path.iterdir()] == ["key"]
-    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_disk_that_takes_no_key_leaves_none_that_nobody_could_read(tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            Shelf(tmp_path).public_key()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert len(Shelf(tmp_path).public_key()) == 64
-
-
 def test_which_piece_does_not_stand_is_named(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     for name in ("r1", "r2", "r3"):
