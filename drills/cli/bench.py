@@ -65,12 +65,15 @@ Pieces = Annotated[
     str, cyclopts.Parameter(help="all: these alone, with commas between. Default: every one.")
 ]
 Resume = Annotated[
-    bool, cyclopts.Parameter(help="all: go on with the file of figures, without what it has.")
+    bool,
+    cyclopts.Parameter(
+        help="all: go on with the file of figures, without what it has; what failed, last."
+    ),
 ]
 Minutes = Annotated[
     float,
     cyclopts.Parameter(
-        help="all: begin no piece after so long.",
+        help="all: begin no piece after so long. Exit code 4 if some are left then.",
         validator=cyclopts.validators.Number(gte=0, lte=MOST_MINUTES),
     ),
 ]
@@ -102,6 +105,8 @@ def bench(  # noqa: PLR0913 - options of a command
     all     relay, edge, queue, site, growth (a piece for each size), memory,
             breadth, bridged, edges, sites, distance and media, one after the other, as one
             file of figures. Most of an hour; broken off, `--resume` goes on with it.
+            One that fails is named (`failed`) with its reason, and the others
+            are measured: exit code 1.
     api     the control plane with a million customers and 10,000 policy
             lines, on SQLite and PostgreSQL: screen pop, search, queue edit
             (p50, p99, requests a second), events to 500 listeners,

@@ -15,6 +15,8 @@ class Exit(IntEnum):
     """The command line makes no sense."""
     SETUP = 3
     """This machine cannot run it, or could not be set up."""
+    UNFINISHED = 4
+    """All went well as far as it came, and its time was up: called again, it goes on."""
     INTERRUPTED = 130
 
 

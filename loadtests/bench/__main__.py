@@ -9,12 +9,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
-import json
-import math
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,13 +19,13 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from drills.cli.errors import Exit
 from drills.figures_file import write_figures
 from drills.lab.enter import RUN_ROOT, enter, inside
 from drills.lab.errors import EnterError, LabError
 from drills.setup.say import note
 from loadtests.bench.errors import BenchError
 
-FAILED, CANNOT = 1, 3
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 MODULES = {
     "api": "api.measure",
@@ -52,41 +49,44 @@ MODULES = {
 
 
 def main(argv: list[str]) -> int:
-    """Run one benchmark. Exit code 1: it went wrong; 3: this machine cannot run it."""
+    """Run what is named. Exit codes are those of `Exit`."""
     options = _parser().parse_args(argv)
     if inside() is None:
         try:
             return enter("loadtests.bench", argv)
         except EnterError as error:
             note(str(error))
-            return CANNOT
+            return Exit.SETUP
     subprocess.run(("ip", "link", "set", "lo", "up"), check=True)  # noqa: S607 - in our own namespace
     try:
-        figures = asyncio.run(_run(options))
+        return asyncio.run(_run(options))
     except (BenchError, LabError) as error:
         note(str(error))
-        return FAILED
+        return Exit.FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):
         note("interrupted")
-        return 130
-    if options.json is not None:
-        return _written(options.json, figures)
-    return 0
+        return Exit.INTERRUPTED
 
 
-def _written(file: Path, figures: Mapping[str, object]) -> int:
+async def _run(options: argparse.Namespace) -> Exit:
+    if options.name == "all":
+        return await _all(options)
+    figures = await _figures(options)
+    return Exit.OK if options.json is None else _written(options.json, figures)
+
+
+def _written(file: Path, figures: Mapping[str, object]) -> Exit:
     """Write the figures; what has been printed stands, whether the disk takes them or not."""
     try:
         write_figures(file, figures)
     except OSError as error:
         note(f"{file} cannot be written: {error.strerror}")
-        return FAILED
-    return 0
+        return Exit.FAILED
+    return Exit.OK
 
 
-async def _run(options: argparse.Namespace) -> dict[str, object]:
-    if options.name == "all":
-        return await _all(options)
+async def _figures(options: argparse.Namespace) -> dict[str, object]:
+    """Run one benchmark, or what of it is asked for."""
     if options.profile:
         return await _profile(options)
     if options.part and options.name == "routing":
@@ -116,42 +116,20 @@ async def _part_of_routing(name: str, *, is_quick: bool) -> dict[str, object]:
     return report.routing(await measure.measure(effort, measure.Part(name)))
 
 
-async def _all(options: argparse.Namespace) -> dict[str, object]:
-    """Run one after the other; what is measured is written at once, should the next one fail."""
-    from loadtests.bench import together  # noqa: PLC0415 - only what is asked for
+async def _all(options: argparse.Namespace) -> Exit:
+    """Run one after the other. Exit codes: see `series.carry_out`."""
+    from loadtests.bench import series, together  # noqa: PLC0415 - only what is asked for
 
-    found = _measured(options.json, together.KEPT) if options.resume else {}
-    pieces = together.chosen(filter(None, options.pieces.split(",")))
-    todo = together.left(pieces, found) if options.resume else pieces
-    ends_s = time.monotonic() + 60.0 * (options.minutes or math.inf)
-    for number, piece in enumerate(todo):
-        if time.monotonic() > ends_s:
-            note(f"time is up; not measured: {', '.join(each.name for each in todo[number:])}")
-            break
-        note(f"piece {piece.name}: {number + 1} of {len(todo)}")
-        began_s = time.monotonic()
-        figures = await _one(piece.bench, is_quick=options.quick, changes=piece.effort)
-        found[piece.name] = figures | {together.TOOK: round(time.monotonic() - began_s, 1)}
-        if options.json is not None:
-            try:
-                write_figures(options.json, together.figures(found))
-            except OSError as error:
-                raise BenchError(f"{options.json} cannot be written: {error.strerror}") from error
-    return together.figures(found)
+    def measure(piece: together.Piece) -> Awaitable[Mapping[str, Any]]:
+        return _one(piece.bench, is_quick=options.quick, changes=piece.effort)
 
-
-def _measured(file: Path | None, kept: str) -> dict[str, Any]:
-    """Return the pieces that the file of figures has. BenchError: there is no such file."""
-    if file is None:
-        raise BenchError("--resume goes on with a file of figures: name it by --json")
-    try:
-        whole = json.loads(file.read_text()) if file.exists() else {kept: {}}
-    except (OSError, ValueError, RecursionError) as error:
-        raise BenchError(f"{file} holds no figures of `bench all`: {error}") from error
-    found = whole.get(kept) if isinstance(whole, dict) else None
-    if not (isinstance(found, dict) and all(isinstance(each, dict) for each in found.values())):
-        raise BenchError(f"{file} holds no figures of `bench all`: it has no {kept!r}")
-    return found
+    order = series.Order(
+        pieces=together.chosen(filter(None, options.pieces.split(","))),
+        file=options.json,
+        is_resumed=options.resume,
+        minutes=options.minutes,
+    )
+    return await series.carry_out(order, measure)
 
 
 async def _one(

@@ -6,7 +6,8 @@ keeps each piece as it was measured, so that a run that was broken off goes on w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec import Struct
@@ -49,6 +50,9 @@ TOOK: Final = "took_s"
 """How long a piece took, as it came; together they are to stay below 50 minutes."""
 KEPT: Final = "pieces"
 """Where the file of figures keeps the pieces as they were measured."""
+FAILED: Final = "failed"
+"""Where it says which pieces went wrong, and why."""
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def chosen(names: Iterable[str]) -> tuple[Piece, ...]:
@@ -64,17 +68,22 @@ def chosen(names: Iterable[str]) -> tuple[Piece, ...]:
     return tuple(each for each in PIECES if not wanted or each.name in wanted)
 
 
-def left(pieces: Iterable[Piece], found: Mapping[str, object]) -> tuple[Piece, ...]:
-    """Return those that are not measured yet."""
-    return tuple(each for each in pieces if each.name not in found)
+def left(
+    pieces: Iterable[Piece], found: Container[str], failed: Container[str] = ()
+) -> tuple[Piece, ...]:
+    """Return those that are not measured yet, those that have failed last."""
+    due = [each for each in pieces if each.name not in found]
+    return tuple(sorted(due, key=lambda each: each.name in failed))
 
 
-def figures(found: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
+def figures(
+    found: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str] = _NONE
+) -> dict[str, object]:
     """Return what has been measured so far, each benchmark under its name.
 
-    `found` is by piece. `site` measures overload, too. `growth` is by number of agents; what etcd
-    is asked for a call, and what an agent takes of memory, are by-products of its slices and stand
-    under `etcd` and `memory`.
+    `found` is by piece, and so is `failed`, which says why. `site` measures overload, too. `growth`
+    is by number of agents; what etcd is asked for a call, and what an agent takes of memory, are
+    by-products of its slices and stand under `etcd` and `memory`.
     """
     told: dict[str, Any] = {}
     grown: dict[int, Mapping[str, Any]] = {}
@@ -93,7 +102,12 @@ def figures(found: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
         told |= _growth(grown, told.get("memory", {}))
     machines = (each["machine"] for each in found.values() if each.get("machine"))
     took = {name: each[TOOK] for name, each in found.items() if TOOK in each}
-    return told | {"machine": next(machines, None), TOOK: took, KEPT: dict(found)}
+    return told | {
+        "machine": next(machines, None),
+        TOOK: took,
+        FAILED: dict(failed),
+        KEPT: dict(found),
+    }
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def test_figures_stand_under_the_names_that_others_read() -> None:
     assert found.pop("pieces") == pieces
     assert found == {
         "took_s": {"queue": 61.5},
+        "failed": {},
         "queue": {"efficiency": 0.98},
         "site": {"calls_per_s": 250.0},
         "overload": {"kept": 0.97, "recovery_s": 1.0},
