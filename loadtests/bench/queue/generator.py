@@ -7,6 +7,7 @@ dead time; then all of them hang up at one moment, for the refill. Prints one li
 from __future__ import annotations
 
 import gc
+import math
 import os
 import select
 import sys
@@ -47,14 +48,28 @@ class Order(Struct, frozen=True, kw_only=True):
     """Only fill the queue and keep it full."""
 
 
+class Refill(Struct, frozen=True, kw_only=True):
+    """Agents who were all freed at one moment."""
+
+    freed: int
+    rung_ms: list[float]
+    """How long after the end of their rest each was rung who was rung again in time."""
+
+    @property
+    def took_s(self) -> float:
+        """Return after how long the last was rung; endless: not all were."""
+        if len(self.rung_ms) < max(1, self.freed):
+            return math.inf
+        return max(self.rung_ms) / 1e3
+
+
 class Told(Struct, frozen=True, kw_only=True):
     """What came of it."""
 
     efficiency: float
     idles: list[Idle]
     """Each time an agent was rung again, in the measured time."""
-    refills_ms: list[list[float]]
-    """For each refill, how long after the end of their rest each agent was rung."""
+    refills: list[Refill]
     calls: int
     failures: dict[str, int]
 
@@ -88,8 +103,8 @@ class Saturation:
             due_s = self._crowd.next_due_s or now + TICK_S
             self._sockets.receive(self._crowd, min(due_s, now + TICK_S) - now)
 
-    def refill(self) -> list[float]:
-        """Free everybody who talks at one moment; return when each was rung again, in ms."""
+    def refill(self) -> Refill:
+        """Free everybody who talks at one moment; return when each was rung again."""
         self._crowd.let_talk(LONG_S)
         ends_s = time.monotonic() + FILL_WITHIN_S
         while self.shifts.talking < self._order.agents and time.monotonic() < ends_s:
@@ -103,7 +118,7 @@ class Saturation:
             self.run_until(time.monotonic() + TICK_S)
         again_s = began_s + self._order.wrap_up_s
         again = self.shifts.idles[before : before + freed]
-        return [1e3 * (each.rung_s - again_s) for each in again]
+        return Refill(freed=freed, rung_ms=[1e3 * (each.rung_s - again_s) for each in again])
 
     def hold(self) -> None:
         """Fill the queue, say so, and keep it full until standard input ends."""
@@ -156,7 +171,7 @@ def main() -> int:
     told = Told(
         efficiency=queue.shifts.efficiency(order.agents, from_s, to_s),
         idles=list(queue.shifts.idle_between(from_s, to_s)),
-        refills_ms=[queue.refill() for _ in range(order.refills)],
+        refills=[queue.refill() for _ in range(order.refills)],
         calls=queue.calls,
         failures=queue.failures,
     )
