@@ -25,6 +25,7 @@ from drills.lab.enter import RUN_ROOT, enter, inside
 from drills.lab.errors import EnterError, LabError
 from drills.setup.say import note
 from loadtests.bench.errors import BenchError
+from loadtests.bench.machine import machine
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 MODULES = {
@@ -71,8 +72,17 @@ def main(argv: list[str]) -> int:
 async def _run(options: argparse.Namespace) -> Exit:
     if options.name == "all":
         return await _all(options)
-    figures = await _figures(options)
+    figures = await _on_this_machine(_figures(options))
     return Exit.OK if options.json is None else _written(options.json, figures)
+
+
+async def _on_this_machine(measuring: Awaitable[dict[str, object]]) -> dict[str, object]:
+    """Measure; the machine is looked at before, as the load at hand is to be others' alone."""
+    here = machine("before")
+    figures = await measuring
+    from loadtests.bench import report  # noqa: PLC0415 - takes a while
+
+    return report.on(here, figures)
 
 
 def _written(file: Path, figures: Mapping[str, object]) -> Exit:
@@ -121,7 +131,7 @@ async def _all(options: argparse.Namespace) -> Exit:
     from loadtests.bench import series, together  # noqa: PLC0415 - only what is asked for
 
     def measure(piece: together.Piece) -> Awaitable[Mapping[str, Any]]:
-        return _one(piece.bench, is_quick=options.quick, changes=piece.effort)
+        return _on_this_machine(_one(piece.bench, is_quick=options.quick, changes=piece.effort))
 
     order = series.Order(
         pieces=together.chosen(filter(None, options.pieces.split(","))),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import asdict
 from rich.table import Table
 
@@ -13,7 +15,6 @@ from loadtests.bench.distance.measure import DistanceFigures
 from loadtests.bench.edge import EdgeFigures
 from loadtests.bench.edges import EdgesFigures
 from loadtests.bench.growth import GrowthFigures
-from loadtests.bench.machine import machine
 from loadtests.bench.media.measure import MediaFigures
 from loadtests.bench.memory import MemoryFigures
 from loadtests.bench.profile import by_group
@@ -379,7 +380,12 @@ def _columns(table: Table, *names: str) -> None:
 
 
 def _told(figures: dict[str, object], *shown: Table | str) -> dict[str, object]:
-    """Print what was found and on which machine; return both as JSON values."""
-    here = machine()
-    console().print(*shown, *(f"{name}: {value}" for name, value in here.items()), sep="\n")
+    """Print what was found; return it as JSON values."""
+    console().print(*shown, sep="\n")
+    return figures
+
+
+def on(here: Mapping[str, str], figures: dict[str, object]) -> dict[str, object]:
+    """Print on which machine figures were found that have been printed; return them with it."""
+    console().print(*(f"{name}: {value}" for name, value in here.items()), sep="\n")
     return figures | {"machine": here}

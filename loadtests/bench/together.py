@@ -100,14 +100,28 @@ def figures(
             told[piece.bench] = each
     if grown:
         told |= _growth(grown, told.get("memory", {}))
-    machines = (each["machine"] for each in found.values() if each.get("machine"))
     took = {name: each[TOOK] for name, each in found.items() if TOOK in each}
     return told | {
-        "machine": next(machines, None),
+        "machine": _machine(found),
         TOOK: took,
         FAILED: dict(failed),
         KEPT: dict(found),
     }
+
+
+def _machine(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what all pieces were measured on; what is not the same everywhere, by piece."""
+    told: dict[str, dict[str, Any]] = {}
+    for piece, measured in found.items():
+        for name, value in (measured.get("machine") or {}).items():
+            told.setdefault(name, {})[piece] = value
+    return {name: _one_or(by_piece, len(found)) for name, by_piece in told.items()}
+
+
+def _one_or(by_piece: dict[str, Any], pieces: int) -> object:
+    first, *others = by_piece.values()
+    is_same = len(by_piece) == pieces and all(each == first for each in others)
+    return first if is_same else by_piece
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

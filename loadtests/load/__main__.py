@@ -179,7 +179,7 @@ def _report(plan: Plan, limits: Limits, rows: tuple[TableRow, ...], more: _Found
     return Report(
         shape=plan.request.shape,
         request=plan.request,
-        machine=machine(),
+        machine=machine("at the end"),
         rows=rows,
         figures=found,
         limits=judged,

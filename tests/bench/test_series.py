@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,8 +35,11 @@ class Benchmarks:
 def benchmarks(monkeypatch: pytest.MonkeyPatch) -> Benchmarks:
     found = Benchmarks()
     monkeypatch.setattr("loadtests.bench.__main__.inside", object)
-    monkeypatch.setattr("loadtests.bench.__main__.subprocess.run", lambda *_, **__: None)
+    monkeypatch.setattr(
+        "loadtests.bench.__main__.subprocess", SimpleNamespace(run=lambda *_, **__: None)
+    )
     monkeypatch.setattr("loadtests.bench.__main__._one", found.one)
+    monkeypatch.setattr("loadtests.bench.__main__.machine", lambda when: {when: "quiet"})
     return found
 
 
