@@ -5,8 +5,8 @@ How a call ended by the people's word is the demo's rule (`drills.demo.ledger`):
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -35,6 +35,15 @@ class Books(Struct, frozen=True, kw_only=True):
         """Whether people and ledger agree on every call."""
         return not (self.missing or self.doubled or self.contradicted)
 
+    def told(self) -> str:
+        """Return in a few words on how many calls they do not agree."""
+        counts = (
+            (len(self.missing), "in no record"),
+            (len(self.doubled), "in two records"),
+            (len(self.contradicted), "told otherwise"),
+        )
+        return ", ".join(f"{count} calls {what}" for count, what in counts if count)
+
     def figures(self) -> dict[str, float]:
         """Return them by name."""
         return {
@@ -49,14 +58,22 @@ class Books(Struct, frozen=True, kw_only=True):
 
 def compare(
     callers: Iterable[CallerReport],
-    agents: Sequence[AgentReport],
+    agents: Iterable[AgentReport],
     ledger: Iterable[tuple[str, Outcome | None]],
 ) -> Books:
     """Compare; `ledger` has each record of a call that is over: its id, and what came of it."""
     records = list(ledger)
     counts: Mapping[str, int] = Counter(call for call, _ in records)
     outcomes = dict(records)
-    said = {each.call: outcome_of(each, agents) for each in callers if each.ok_ms is not None}
+    # By call, and once: a soak has thousands of both.
+    rung: defaultdict[str | None, list[AgentReport]] = defaultdict(list)
+    for report in agents:
+        rung[report.call].append(report)
+    said = {
+        each.call: outcome_of(each, rung.get(each.call, ()))
+        for each in callers
+        if each.ok_ms is not None
+    }
     return Books(
         calls=len(said),
         missing=tuple(call for call in said if call not in outcomes),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from msgspec.structs import replace
 
@@ -90,3 +92,27 @@ def test_who_is_sent_away_to_be_called_back_was_not_cut_off() -> None:
     found = compare([caller("1", end=End.FAR_END)], [], [("1", Outcome.CALLBACK)])
     assert found.is_exact
     assert found.cut_off == 0
+
+
+class Counted(list[AgentReport]):
+    """Agents' reports that count how often they are gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[AgentReport]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_agents_are_gone_through_once_and_not_for_each_call() -> None:
+    calls = [str(number) for number in range(50)]
+    agents = Counted(agent(call) for call in calls)
+    found = compare(map(caller, calls), agents, [(call, Outcome.ANSWERED) for call in calls])
+    assert found.is_exact
+    assert found.calls == 50
+    assert agents.times <= 2
+
+
+def test_books_that_differ_tell_how_many_calls_and_how() -> None:
+    found = compare([caller("1"), caller("2")], [], [("1", Outcome.ANSWERED)])
+    assert found.told() == "1 calls in no record, 1 calls told otherwise"
