@@ -6,7 +6,9 @@ that the environment names.
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -24,18 +26,20 @@ from drills.desk.errors import DeskError
 from drills.experiment import Fault
 from loadtests.load.figures import TableRow
 from loadtests.load.people.agent import Agent
-from loadtests.load.people.around import READY, around, close, enter
+from loadtests.load.people.around import NO_PHONES, READY, around, close, enter
 from loadtests.load.people.caller import Caller  # noqa: F401 - Locust looks for users here
 from loadtests.load.people.engineer import Engineer
 from loadtests.load.people.manager import Manager
 from loadtests.load.plan import ENVIRONMENT, RAN, ROWS, read_plan
-from loadtests.load.ran import Ran
+from loadtests.load.ran import Ran, why_not_begun
 from loadtests.load.shapes import callers
 from loadtests.load.volume import Volume
 
 PLAN = read_plan(Path(os.environ[ENVIRONMENT]))
 SPAWN_PER_S: Final = 50
 PROGRESS_S: Final = 1.0
+ROWS_EVERY: Final = 15
+"""Progresses: so often the tables are written, for the case that this process does not end well."""
 ENDS_WITHIN_S: Final = 75.0
 """How long calls that are under way may take to their end: longer than callers have patience."""
 PROGRESS: Final = "progress.json"
@@ -56,6 +60,8 @@ class Shape(LoadTestShape):
     """
 
     _has_begun = False
+    _waits_from_s = 0.0
+    never_began = ""
     at_s = 0.0
     """How far it is."""
     stood_still_s = 0.0
@@ -66,8 +72,9 @@ class Shape(LoadTestShape):
         everybody = len(_STAFF) + len(PLAN.agents)
         if not self._has_begun:
             self.reset_time()  # type: ignore[no-untyped-call]
-            if not have_telephones():
-                return everybody, SPAWN_PER_S
+            if len(have_telephones()) < PLAN.request.workers:
+                self.never_began = self._why_not_begun()
+                return None if self.never_began else (everybody, SPAWN_PER_S)
             self._has_begun = True
             if self.runner is not None:
                 for due_s, fault in PLAN.faults:
@@ -83,11 +90,23 @@ class Shape(LoadTestShape):
             return (everybody, SPAWN_PER_S) if has_time and calls_under_way() else None
         return everybody + now, SPAWN_PER_S
 
+    def _why_not_begun(self) -> str:
+        now_s = time.monotonic()
+        self._waits_from_s = self._waits_from_s or now_s
+        said = {_worker(file): file.read_text() for file in PLAN.folder.glob(f"{NO_PHONES}-*")}
+        return why_not_begun(
+            PLAN.request.workers, have_telephones(), said, now_s - self._waits_from_s
+        )
 
-def have_telephones() -> bool:
-    """Return whether the callers of every worker have."""
-    ready = sum(1 for _ in PLAN.folder.glob(f"{READY}-*"))
-    return ready >= PLAN.request.workers
+
+def have_telephones() -> set[int]:
+    """Return the workers whose callers have."""
+    return {_worker(file) for file in PLAN.folder.glob(f"{READY}-*")}
+
+
+def _worker(file: Path) -> int:
+    """Return the worker of whom a file tells, by its name."""
+    return int(file.name.rpartition("-")[2])
 
 
 def calls_under_way() -> int:
@@ -115,21 +134,23 @@ def finish(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - Locust
         _volume.pop().stop()
     close()
     if isinstance(environment.runner, MasterRunner):
-        rows = msgspec.json.encode(tuple(table_rows(environment)))
-        (PLAN.folder / ROWS).write_bytes(rows)
+        write_rows(environment)
         shape = environment.shape_class
         if isinstance(shape, Shape):
             ran = Ran(
                 ran_s=shape.at_s,
                 stood_still_s=shape.stood_still_s,
                 workers_lost=shape.workers_lost,
+                never_began=shape.never_began,
             )
             (PLAN.folder / RAN).write_bytes(msgspec.json.encode(ran))
 
 
 def tell_progress(runner: Runner) -> None:
     """Write how far it is, once a second, for whoever looks."""
-    while True:
+    for second in itertools.count():
+        if second % ROWS_EVERY == 0:
+            write_rows(runner.environment)
         total = runner.stats.total
         told = {
             "users": runner.user_count,
@@ -137,10 +158,20 @@ def tell_progress(runner: Runner) -> None:
             "failed": total.num_failures,
             "calls": calls_under_way(),
         }
-        part = PLAN.folder / f"{PROGRESS}.part"
-        part.write_bytes(msgspec.json.encode(told))
-        part.replace(PLAN.folder / PROGRESS)
+        write_whole(PROGRESS, told)
         gevent.sleep(PROGRESS_S)
+
+
+def write_rows(environment: Environment) -> None:
+    """Write the tables as they are."""
+    write_whole(ROWS, tuple(table_rows(environment)))
+
+
+def write_whole(name: str, value: object) -> None:
+    """Write a file of JSON into the plan's folder; whoever reads it never sees half of it."""
+    part = PLAN.folder / f"{name}.part"
+    part.write_bytes(msgspec.json.encode(value))
+    part.replace(PLAN.folder / name)
 
 
 def break_something(environment: Environment, fault: str) -> None:

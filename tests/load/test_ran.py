@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from loadtests.load.ran import Ran, log_lines, why_incomplete
+from loadtests.load.ran import Ran, log_lines, why_incomplete, why_not_begun
 
 
-def ran(ran_s: float = 61.0, stood_still_s: float = 1.1, workers_lost: int = 0) -> Ran:
-    return Ran(ran_s=ran_s, stood_still_s=stood_still_s, workers_lost=workers_lost)
+def ran(
+    ran_s: float = 61.0,
+    stood_still_s: float = 1.1,
+    workers_lost: int = 0,
+    never_began: str = "",
+) -> Ran:
+    return Ran(
+        ran_s=ran_s,
+        stood_still_s=stood_still_s,
+        workers_lost=workers_lost,
+        never_began=never_began,
+    )
 
 
 def test_a_load_that_ran_to_its_end_is_whole() -> None:
@@ -42,3 +52,16 @@ Type     Name      # reqs      # fails
 SIP      ring      2           0(0.00%)
 """
     assert log_lines(log) == log.splitlines()[:5]
+
+
+def test_a_load_whose_callers_get_no_telephones_never_begins_and_says_who_has_none() -> None:
+    assert why_not_begun(2, {0}, {}, 119.0) == ""
+    assert why_not_begun(2, {0}, {}, 121.0) == (
+        "the callers of worker 1 have no telephones after 121 s"
+    )
+    assert why_incomplete(ran(ran_s=0.0, never_began="no telephones"), 60.0) == "no telephones"
+
+
+def test_a_worker_that_says_why_it_gets_none_is_believed_at_once() -> None:
+    why = why_not_begun(2, set(), {1: "the telephones at callers do not start"}, 61.0)
+    assert why == "worker 1: the telephones at callers do not start"

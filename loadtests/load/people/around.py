@@ -12,11 +12,13 @@ from locust.env import Environment
 
 from loadtests.load.plan import ENVIRONMENT, Agent, Plan, read_plan
 from loadtests.load.shapes import agents_from_s
-from loadtests.load.telephones import Exchange
+from loadtests.load.telephones import Exchange, PhonesError
 from loadtests.load.telling import Row
 
 READY = "ready"
 """Begins the name of a file that says: this worker's callers have telephones."""
+NO_PHONES = "no-phones"
+"""Begins the name of one that says why they have none, and will get none."""
 
 
 class Failed(Exception):  # noqa: N818 - it is what Locust lists under failures
@@ -31,14 +33,19 @@ class Around:
         self.exchange = Exchange(plan.hosts, plan.folder, worker)
         self._under_way = plan.folder / f"under-way-{worker}"
         self._ready = plan.folder / f"{READY}-{worker}"
+        self._no_phones = plan.folder / f"{NO_PHONES}-{worker}"
         self._began_s = 0.0
         self._has_begun = Event()
         self._begun: set[str] = set()
         """Calls of callers that are under way, by the name of their telephone."""
 
     def begin(self) -> None:
-        """Get the callers telephones; from then on the load's time runs here."""
-        self.exchange.at("callers")
+        """Get the callers telephones; from then on the load's time runs here. Or say why not."""
+        try:
+            self.exchange.at("callers")
+        except PhonesError as error:
+            self._no_phones.write_text(str(error))
+            return
         self._began_s = time.monotonic()
         self._ready.touch()
         self._has_begun.set()
