@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 UP_WITHIN_S = 120.0
 DOWN_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.2
-QUIET_S = 60.0
-"""A load that says nothing for so long is not heard of any more."""
+QUIET_S = 300.0
+"""A load says every few seconds that it lives. To leave is to stop it, and hours with it: so one on
+a machine that hardly gets to it is waited for. A lab that goes down is noticed at once."""
 KILLED_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 
 Shape = Annotated[
@@ -78,6 +79,8 @@ def load(  # noqa: PLR0913 - each an option of its own
     up: by no guard's and nobody's leave.
 
     Exit code 0 only if all limits of the shape held (loadtests/load/limits).
+    A load that was cut short, by Locust or by Ctrl-C, does not hold; its
+    reports are written of what there was, and say why.
 
     For example:
       ./everline load day --minutes 5 --html day.html
@@ -109,6 +112,8 @@ def load(  # noqa: PLR0913 - each an option of its own
     from loadtests.load.report import shown  # noqa: PLC0415 - only now is a table to be drawn
 
     console().print(shown(report))
+    if report.unwritten:
+        raise CommandError(f"load: the report cannot be written: {report.unwritten}", Exit.FAILED)
     for file in filter(None, (json, html)):
         note(f"written: {file}")
     return Exit.OK if report.held else Exit.FAILED
@@ -122,6 +127,8 @@ def _follow(line: Line, ask: LoadAsk, request: Request) -> Report:
         for text in line.follow(ask, timeout_s=QUIET_S):
             told = msgspec.json.decode(text)
             match told["event"]:
+                case "alive":
+                    pass
                 case "progress":
                     at_s = _advance(task, told, at_s)
                 case "step":

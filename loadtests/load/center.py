@@ -83,7 +83,10 @@ class Center:
         """Delete what was made and disable its users; return what could not be."""
         left = []
         async with _client(self._sites) as client:
-            await self._sign_in(client)
+            try:
+                await self._sign_in(client)
+            except (CenterError, aiohttp.ClientError, TimeoutError) as error:
+                return (f"{len(self._made)} objects and {len(self._users)} users: {error}",)
             for path in reversed(self._made):
                 try:
                     await self._delete(client, path)

@@ -9,6 +9,9 @@ from typing import Final
 from loadtests.load.report import Report
 
 _BODY: Final = "<body>"
+EMPTY_PAGE: Final = '<!doctype html><html lang="en"><head><meta charset="utf-8"></head>\
+<body><p>Locust left no page.</p></body></html>\n'
+"""Where Locust has written none: it was ended, or never began."""
 _STYLE: Final = (
     "#verdict{font:15px/1.5 sans-serif;margin:2em auto;max-width:72em;padding:0 1em}"
     "#verdict table{border-collapse:collapse;margin:.5em 0 1.5em}"
@@ -28,11 +31,11 @@ def with_verdict(page: str, report: Report) -> str:
 
 def _verdict(report: Report) -> str:
     broken = sum(not each.held for each in report.limits)
-    word = (
-        f'<span class="bad">{broken} of {len(report.limits)} limits broken</span>'
-        if broken
-        else f'<span class="good">all {len(report.limits)} limits held</span>'
-    )
+    count = len(report.limits)
+    judged = f"{broken} of {count} limits broken" if broken else f"all {count} limits held"
+    if report.incomplete:
+        judged = f"not a whole load, {judged}"
+    word = f'<span class="{"good" if report.held else "bad"}">{judged}</span>'
     asked = report.request
     what = (
         f"{asked.seconds:g} s, up to {asked.users} callers, {asked.agents} agents, "
@@ -41,6 +44,7 @@ def _verdict(report: Report) -> str:
     parts = [
         f"<style>{_STYLE}</style>",
         f"<h1>Load: {escape(report.shape)}: {word}</h1><p>{escape(what)}</p>",
+        *(f'<p class="bad">{escape(each)}</p>' for each in report.incomplete),
         _table(
             ("limit", "found", ""),
             (

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 from rich.console import RenderableType
+from rich.text import Text
 
 from drills.desk.tables import spaced, table
 from loadtests.load.complaints import Complaint
@@ -24,6 +25,10 @@ class Report(Struct, frozen=True, kw_only=True):
     figures: dict[str, float]
     limits: tuple[Judged, ...]
     held: bool
+    incomplete: tuple[str, ...] = ()
+    """Why it is not of a whole load, and what Locust's processes said last; nothing: it is."""
+    unwritten: str = ""
+    """Why its files could not be written; empty: they were, or none was asked for."""
     missing_calls: tuple[str, ...]
     """Some that callers knew of and the ledger did not."""
     contradicted_calls: tuple[str, ...] = ()
@@ -68,6 +73,9 @@ def shown(report: Report) -> RenderableType:
     if report.complaints:
         parts.append(_complaints(report))
     parts.append(limits)
+    if report.incomplete:
+        why, *more = report.incomplete
+        parts.insert(0, Text("\n".join((f"NOT WHOLE: {why}", *more)), style="red"))
     if report.faults:
         parts.insert(0, "Faults: " + "; ".join(report.faults))
     return spaced(parts)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from loadtests.load.complaints import Complaint
 from loadtests.load.figures import Judged
 from loadtests.load.growth import Slope
-from loadtests.load.page import with_verdict
+from loadtests.load.page import EMPTY_PAGE, with_verdict
 from loadtests.load.plan import Request, ShapeName
 from loadtests.load.report import Report
 
@@ -56,3 +58,10 @@ def test_broken_limits_faults_growth_and_errors_are_told() -> None:
 
 def test_page_of_another_make_stays_as_it_is() -> None:
     assert with_verdict("<p>nothing", report(HELD)) == "<p>nothing"
+
+
+def test_load_that_was_cut_short_says_so_first_also_where_locust_left_no_page() -> None:
+    short = replace(report(HELD), held=False, incomplete=("Locust ended after 7 of <60> s",))
+    page = with_verdict(EMPTY_PAGE, short)
+    assert '<span class="bad">not a whole load, all 1 limits held</span>' in page
+    assert '<p class="bad">Locust ended after 7 of &lt;60&gt; s</p>' in page

@@ -1,0 +1,61 @@
+"""What is looked at when the people have gone, also of a lab that does not answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drills.desk.answers import Status
+from drills.desk.call_answers import CallRow
+from drills.desk.errors import DeskError
+from loadtests.load.after import look
+from tests.load.test_locusts import plan
+
+
+class SilentDesk:
+    """A lab that does not answer."""
+
+    def status(self) -> Status:
+        """Answer nothing."""
+        raise DeskError("lab 1 has not answered within 15 s")
+
+    def calls(self) -> list[CallRow]:
+        """Answer nothing."""
+        raise DeskError("lab 1 has not answered within 15 s")
+
+
+class DeskAt(SilentDesk):
+    """One that answers of its ledger from the second question on."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def calls(self) -> list[CallRow]:
+        """Answer, but not the first one."""
+        self.asked += 1
+        return super().calls() if self.asked == 1 else []
+
+
+async def test_lab_that_does_not_answer_leaves_figures_out_and_is_told(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    found = await look(plan(tmp_path), SilentDesk(), ledger_s=0.0, left_s=0.0)
+    assert found.figures() == {}
+    assert [each.partition(":")[0] for each in found.unknown] == [
+        "the ledger could not be read",
+        "what is still held could not be asked",
+    ]
+    told = [json.loads(line)["what"] for line in capfdbinary.readouterr().out.splitlines()]
+    assert told == [
+        "comparing the callers' accounts with the ledger",
+        "waiting until nothing is held for a call any more",
+    ]
+
+
+async def test_lab_that_is_busy_for_a_moment_is_asked_again(tmp_path: Path) -> None:
+    desk = DeskAt()
+    found = await look(plan(tmp_path), desk, ledger_s=5.0, left_s=0.0)
+    assert found.figures()["ledger.exact"] == 1.0
+    assert desk.asked == 2
