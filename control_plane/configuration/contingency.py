@@ -12,7 +12,13 @@ from control_plane.configuration.book import Newest
 from control_plane.configuration.carrying import carry_out
 from control_plane.configuration.desk import DESK
 from control_plane.configuration.document import Edit
-from control_plane.configuration.errors import BROKEN, DOES_NOT_FIT, PLAN_ACTIVE, PLAN_NOT_ACTIVE
+from control_plane.configuration.errors import (
+    BROKEN,
+    DOES_NOT_FIT,
+    NOT_PREDICTED,
+    PLAN_ACTIVE,
+    PLAN_NOT_ACTIVE,
+)
 from control_plane.configuration.moving import PLAN_WAITS_S, judged
 from control_plane.configuration.nouns import ACTIVATIONS
 from control_plane.configuration.schemas import Done, ItemPath, MoveTrial, PlanState, Reason
@@ -114,7 +120,7 @@ ROUTES: Routes = (
         body=Reason,
         answer=Done,
         tx=Tx.NONE,
-        problems=(BROKEN, DOES_NOT_FIT, PLAN_ACTIVE),
+        problems=(BROKEN, DOES_NOT_FIT, NOT_PREDICTED, PLAN_ACTIVE),
     ),
     Route(
         method=Method.POST,
@@ -127,6 +133,6 @@ ROUTES: Routes = (
         body=Reason,
         answer=Done,
         tx=Tx.NONE,
-        problems=(BROKEN, DOES_NOT_FIT, PLAN_NOT_ACTIVE),
+        problems=(BROKEN, DOES_NOT_FIT, NOT_PREDICTED, PLAN_NOT_ACTIVE),
     ),
 )

@@ -9,6 +9,7 @@ from aiohttp import web
 from control_plane.background import running
 from control_plane.configuration.book import Book
 from control_plane.configuration.publisher import Publisher
+from control_plane.configuration.reckoning import Reckonings
 from control_plane.configuration.room import RoomWatch
 from control_plane.configuration.schemas import Publication
 from control_plane.services import SERVICES
@@ -26,6 +27,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.book = Book(self.released, self.written)
+        self.reckonings = Reckonings()
         self.mirror: Mirror | None = None
         self.publisher: Publisher | None = None
         self.store: Store | None = None
@@ -89,6 +91,7 @@ async def context(app: web.Application) -> AsyncIterator[None]:
         ):
             yield
     finally:
+        desk.reckonings.close()
         await store.close()
 
 

@@ -31,6 +31,11 @@ DOES_NOT_FIT = Problem(
     error_id="move-does-not-fit",
     title="Those who would take the calls have not enough room or people for them",
 )
+NOT_PREDICTED = Problem(
+    status=409,
+    error_id="move-not-predicted",
+    title="It is not known yet whether those who would take the calls can",
+)
 
 
 def does_not_fit(move: Mapping[str, Any]) -> ApiError:
@@ -39,6 +44,16 @@ def does_not_fit(move: Mapping[str, Any]) -> ApiError:
         DOES_NOT_FIT,
         "Move less, or force it and say why (force=true).",
         details={"move": move},
+    )
+
+
+def not_predicted(waits_s: float | None) -> ApiError:
+    """Return the answer of who did not wait until it was known, and the way out."""
+    waited = "" if waits_s is None else f" longer than {waits_s:g} s"
+    return ApiError(
+        NOT_PREDICTED,
+        f"To reckon it takes{waited}. It goes on, and is kept for a minute: ask again in some"
+        " seconds. A dry run (dry_run=true) waits for it. Or force it and say why (force=true).",
     )
 
 

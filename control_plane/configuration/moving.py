@@ -10,8 +10,10 @@ The laws:
 - An emergency is never refused, and waits for no reckoning: calls leave a site that is dead or
   fails, whatever that comes to. A dry run says what that is.
 - A way back is a move like another: of a plan that is reverted, or a configuration rolled back to.
-- What cannot be looked at, what the prediction stumbles over, and a plan for which it takes too
-  long, is not refused either, and is said not to have been checked.
+- What cannot be looked at, and what the prediction stumbles over, is not refused either, and is
+  said not to have been checked.
+- A plan does not wait for a reckoning that takes long, nor is it carried out unseen: whoever asks
+  hears that it is not known yet, and asks again a little later, when it is, or forces it.
 """
 
 from __future__ import annotations
@@ -22,8 +24,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
-import structlog
-
 from control_plane.api.ask import Ask
 from control_plane.api.model import instant
 from control_plane.calls import store as calls
@@ -32,7 +32,8 @@ from control_plane.configuration.book import Newest
 from control_plane.configuration.check import check
 from control_plane.configuration.desk import DESK
 from control_plane.configuration.document import Edit, applied, difference
-from control_plane.configuration.errors import does_not_fit
+from control_plane.configuration.errors import does_not_fit, not_predicted
+from control_plane.configuration.reckoning import NotKnown, key_of
 from control_plane.configuration.schemas import MoveTrial, MoveView, QueueOutlook, SiteOutlook
 from control_plane.errors import FORBIDDEN, ApiError, invalid
 from control_plane.permissions import Permission
@@ -41,12 +42,9 @@ from edge.steering.coming import coming
 from edge.steering.prediction import Move, QueuePrediction, SitePrediction, move
 from edge.steering.standing import ill_sites
 from state.configuration import Configuration
-from state.discreet import fault
 from state.mirror import Mirror, MirrorState
 from state.model import MAIN, SiteId
 from state.snapshot import Snapshot
-
-log = structlog.get_logger()
 
 AnyAsk = Ask[Any, Any, Any]
 WINDOW_S: Final = 600.0
@@ -56,8 +54,7 @@ UNSEEN: Final = MoveView(why_unchecked="the shared state cannot be seen from her
 PLAN_WAITS_S: Final = 1.5
 """A plan is to be live everywhere in two seconds, which is what the rest is for."""
 TOO_LATE: Final = MoveView(
-    why_unchecked="it took too long to reckon for what is to be live in two seconds:"
-    " a dry run takes its time"
+    why_unchecked="it took too long to reckon for what is to be live in two seconds, and was forced"
 )
 UNPREDICTED: Final = MoveView(why_unchecked="the prediction failed, by a fault that the log tells")
 
@@ -69,7 +66,7 @@ async def judged(
     *,
     within_s: float | None = None,
 ) -> MoveView | None:
-    """Return what a change comes to, or raise `move-does-not-fit`.
+    """Return what a change comes to, or raise `move-does-not-fit`, or `move-not-predicted`.
 
     None: nothing moves, or it would be broken.
     `sites`: those that the change takes calls from; left out, what it does to sites says so.
@@ -105,25 +102,24 @@ async def judged(
         # A version that was written a moment ago is not in the snapshot yet.
         present=newest.checked.configuration,
     )
-    found = await _reckoned(reckoning, None if trial.dry_run else within_s)
-    if isinstance(found, MoveView):
-        return found
+    key = key_of(checked.configuration, newest.checked.configuration)
+    waits_s = None if trial.dry_run else within_s
+    found = await desk.reckonings.found(key, reckoning, waits_s)
+    if isinstance(found, NotKnown):
+        return _unknown(found, waits_s, is_forced=trial.force)
     view = told(found, checked.configuration, ask.tenant, failing)
     if not (view.fits or view.emergency or trial.dry_run or trial.force):
         raise does_not_fit(view.model_dump(mode="json"))
     return view
 
 
-async def _reckoned(reckoning: Callable[[], Move], within_s: float | None) -> Move | MoveView:
-    """Return what was reckoned, or why it was not."""
-    try:
-        async with asyncio.timeout(within_s):
-            return await asyncio.to_thread(reckoning)
-    except TimeoutError:
-        return TOO_LATE
-    except Exception as error:  # noqa: BLE001 - whatever it stumbles over: a plan waits for none
-        log.error("move_not_predicted", **fault(error))  # noqa: TRY400 - its text stays out
+def _unknown(why: NotKnown, waited_s: float | None, *, is_forced: bool) -> MoveView:
+    """Return what is said of a move that is made although nobody knows, or raise that it is not."""
+    if why is NotKnown.FAILED:
         return UNPREDICTED
+    if is_forced:
+        return TOO_LATE
+    raise not_predicted(waited_s)
 
 
 def can_see(mirror: Mirror) -> bool:
@@ -182,11 +178,17 @@ def told(
 
 
 async def note_forced(ask: AnyAsk, moved: MoveView | None, why: str) -> None:
-    """Write down, beside the version's own entry, who went on although they were shown this."""
-    if moved is None or moved.fits or ask.query.dry_run:
+    """Write down, beside the version's own entry, who went on although they were shown this.
+
+    Or, by their own word, although nobody could say what it comes to.
+    """
+    if moved is None or ask.query.dry_run:
+        return
+    if moved.fits and (moved.is_checked or not ask.query.force):
         return
     detail = {
         "why": why,
+        "unchecked": moved.why_unchecked,
         "emergency": moved.emergency,
         "queues": [each.queue for each in moved.queues if not each.fits],
         "sites": [each.site for each in moved.sites if not each.fits],

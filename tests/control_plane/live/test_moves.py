@@ -172,33 +172,114 @@ async def test_a_fault_of_the_prediction_keeps_nobody_from_moving_calls(
     assert done.json["move"]["why_unchecked"] == moving.UNPREDICTED.why_unchecked
 
 
-async def test_a_plan_does_not_wait_for_a_reckoning_without_end_and_a_dry_run_does(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    is_over = threading.Event()
+class _Slow:
+    """The prediction, in a center so large that it takes its time."""
 
-    def slow(*args: object, **named: object) -> Move:
-        assert is_over.wait(60)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_over = threading.Event()
+        self.begun = 0
+        monkeypatch.setattr(moving, "move", self._move)
+        monkeypatch.setattr(contingency, "PLAN_WAITS_S", 0.05)
+
+    def _move(self, *args: object, **named: object) -> Move:
+        self.begun += 1
+        assert self.is_over.wait(60)
         return move(*args, **named)  # type: ignore[arg-type]  # as it was called
 
-    await busy(scene)
+
+async def plan_for_a_storm(scene: Scene) -> Person:
+    """Let there be a plan, which gives one call in a hundred away, and an agent."""
     admin = await scene.center.person(Role.TENANT_ADMIN)
-    for plan in ("storm", {"a": {"backups": ["b"]}}), ("gale", {"b": {"backups": ["a"]}}):
-        made = await admin.post("/v1/plans", {"id": plan[0], "sites": plan[1]})
-        assert made.status == 201, made.body
-    monkeypatch.setattr(moving, "move", slow)
-    monkeypatch.setattr(contingency, "PLAN_WAITS_S", 0.05)
-    trial = asyncio.create_task(
-        admin.post("/v1/plans/gale/activate?dry_run=true", {"why": "a look"})
-    )
+    storm = {
+        "id": "storm",
+        "sites": {"a": {"shares": {"a": 99, "b": 1}}},
+        "agents": {"ann": {"site": "b"}},
+    }
+    made = await admin.post("/v1/plans", storm)
+    assert made.status == 201, made.body
+    return admin
+
+
+async def is_active(who: Person) -> bool:
+    return bool((await who.get("/v1/plans/storm/state")).json["is_active"])
+
+
+STORM, WHY = "/v1/plans/storm/activate", {"why": "a storm"}
+
+
+async def test_a_plan_of_which_nobody_knows_in_time_what_it_comes_to_is_not_carried_out_unseen(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await busy(scene)
+    await plan_for_a_storm(scene)
+    manager = await scene.center.person(Role.MANAGER)
+    slow = _Slow(monkeypatch)
     try:
-        done = await admin.post("/v1/plans/storm/activate", {"why": "a storm"})
-        assert (done.status, done.json["is_written"]) == (200, True), done.body
-        assert done.json["move"]["why_unchecked"] == moving.TOO_LATE.why_unchecked
-        assert not trial.done()
+        refused = await manager.post(STORM, WHY)
+        assert (refused.status, refused.error_id) == (409, "move-not-predicted"), refused.body
+        assert "ask again" in refused.json["detail"]
+        assert not await is_active(manager)
+        again = await manager.post(STORM, WHY)
+        assert again.error_id == "move-not-predicted"
+        assert slow.begun == 1, "who asks again joins the reckoning that goes on"
     finally:
-        is_over.set()
-    assert (await trial).json["move"]["is_checked"]
+        slow.is_over.set()
+
+    async def is_done() -> bool:
+        done = await manager.post(STORM, WHY)
+        return done.status == 200 and done.json["move"]["is_checked"]
+
+    await eventually(is_done, "a little later it is known, and the plan is activated")
+    assert await is_active(manager)
+
+
+async def test_a_plan_of_which_a_dry_run_has_told_what_it_comes_to_needs_no_second_reckoning(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await busy(scene)
+    admin = await plan_for_a_storm(scene)
+    slow = _Slow(monkeypatch)
+    trial = asyncio.create_task(admin.post(f"{STORM}?dry_run=true", {"why": "a look"}))
+    try:
+        while not slow.begun:  # noqa: ASYNC110 - in another thread
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert not trial.done(), "a dry run waits as long as it takes"
+    finally:
+        slow.is_over.set()
+    tried = (await trial).json["move"]
+    assert tried["is_checked"]
+    slow.is_over.clear()
+    try:
+        done = await admin.post(STORM, WHY)
+    finally:
+        slow.is_over.set()
+    assert (done.status, done.json["is_written"]) == (200, True), done.body
+    assert done.json["move"] == tried
+    assert slow.begun == 1
+
+
+async def test_who_has_no_time_to_know_forces_it_says_why_and_is_written_down(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await busy(scene)
+    admin = await plan_for_a_storm(scene)
+    manager = await scene.center.person(Role.MANAGER)
+    slow = _Slow(monkeypatch)
+    try:
+        refused = await manager.post(f"{STORM}?force=true", WHY)
+        assert (refused.status, refused.error_id) == (403, "forbidden")
+        done = await admin.post(f"{STORM}?force=true", WHY)
+    finally:
+        slow.is_over.set()
+    assert (done.status, done.json["is_written"]) == (200, True), done.body
+    assert done.json["move"]["why_unchecked"] == moving.TOO_LATE.why_unchecked
+    auditor = await scene.center.person(Role.AUDITOR)
+    log = (await auditor.get("/v1/audit?limit=50")).json["items"]
+    (entry,) = (each for each in log if each["action"] == "move.forced")
+    assert entry["actor"] == admin.id
+    assert entry["detail"]["why"] == "a storm"
+    assert entry["detail"]["unchecked"] == moving.TOO_LATE.why_unchecked
 
 
 async def put_queue(who: Person, query: str = "", /, **changes: object) -> Reply:
