@@ -30,6 +30,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """Sites whose member of etcd is in the quorum."""
     agents: Mapping[SiteId, int]
     """Ready, by home site."""
+    edges: Mapping[SiteId, int] = {}
+    """How many of them serve, by site; of a site that is not named, one."""
     erlangs: float
     """What comes at its peak: calls a second times how long an agent is busy with one."""
     other_drills: tuple[str, ...] = ()

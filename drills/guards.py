@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from drills.experiment import Experiment, Fault, FaultKind
 from drills.facts import Facts
+from drills.toll import Toll, toll
 from state.model import SiteId
 
 HEADROOM: Final = 1.2
@@ -18,9 +19,6 @@ LIVE_MOST_SITES: Final = 1
 LIVE_MOST_SHARE: Final = 0.5
 """Of the agents, of the calls that go on, and of the numbers that name a site of their own."""
 _WHOLE_SITE: Final = frozenset({FaultKind.KILL_SITE, FaultKind.FREEZE_SITE})
-_OUT_OF_SERVICE: Final = _WHOLE_SITE | {FaultKind.DRAIN, FaultKind.CUT_OFF}
-_PEOPLE: Final = "agents-"
-_LIFE_OR_DEATH: Final = "etcd-"
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -34,39 +32,25 @@ class Verdict(Struct, frozen=True, kw_only=True):
 def decide(experiment: Experiment, method: Iterable[Fault], facts: Facts) -> tuple[Verdict, ...]:
     """Return every guard's decision. `method` is the experiment's, aimed at sites."""
     faults = tuple(method)
+    taken = toll(faults, facts.sites, facts.edges)
     return (
         _lever(facts),
         _alone(facts),
         _incident(facts),
         _calendar(facts),
-        _last_good_site(faults, facts),
-        _quorum(experiment, faults, facts),
+        _last_good_site(taken, facts),
+        _quorum(experiment, taken, facts),
         _replicas(facts),
         _recordings(faults, facts),
-        _headroom(experiment, faults, facts),
-        _radius(faults, facts),
+        _headroom(experiment, faults, taken, facts),
+        _radius(taken, facts),
         _approval(experiment, facts),
     )
 
 
 def lost_sites(faults: Iterable[Fault]) -> frozenset[SiteId]:
-    """Return the sites that serve nobody while these faults last."""
+    """Return the sites that are gone as a whole while these faults last."""
     return frozenset(SiteId(fault.target) for fault in faults if fault.kind in _WHOLE_SITE)
-
-
-def out_of_service(faults: Iterable[Fault]) -> frozenset[SiteId]:
-    """Return the sites that no new caller from outside is served by while these faults last."""
-    return frozenset(SiteId(fault.target) for fault in faults if fault.kind in _OUT_OF_SERVICE)
-
-
-def without_agents(faults: Iterable[Fault]) -> frozenset[SiteId]:
-    """Return the sites whose agents cannot be rung while these faults last."""
-    known = tuple(faults)
-    return lost_sites(known) | {
-        SiteId(fault.target.removeprefix(_PEOPLE))
-        for fault in known
-        if fault.kind is FaultKind.ISOLATE and fault.target.startswith(_PEOPLE)
-    }
 
 
 def _lever(facts: Facts) -> Verdict:
@@ -92,23 +76,15 @@ def _calendar(facts: Facts) -> Verdict:
     return Verdict(guard="calendar", allows=not facts.blackouts, why=why)
 
 
-def _last_good_site(faults: tuple[Fault, ...], facts: Facts) -> Verdict:
-    left = facts.good_sites - out_of_service(faults)
+def _last_good_site(taken: Toll, facts: Facts) -> Verdict:
+    left = facts.good_sites - taken.service
     why = f"good sites left: {', '.join(sorted(left)) or 'none'}"
     return Verdict(guard="never the last good site", allows=bool(left), why=why)
 
 
-def _quorum(experiment: Experiment, faults: tuple[Fault, ...], facts: Facts) -> Verdict:
+def _quorum(experiment: Experiment, taken: Toll, facts: Facts) -> Verdict:
     """Allow the loss of a quorum only to a drill about that, where nobody real calls."""
-    dead = lost_sites(faults) | {
-        SiteId(fault.target.removeprefix(_LIFE_OR_DEATH))
-        for fault in faults
-        if fault.target.startswith(_LIFE_OR_DEATH)
-        and fault.kind in {FaultKind.HOLD_DOWN, FaultKind.FREEZE}
-    }
-    if any(fault.kind is FaultKind.FILL_ETCD for fault in faults):
-        dead = facts.members  # none of them takes a write
-    left = facts.members - dead
+    left = facts.members - taken.members
     needed = len(facts.sites) // 2 + 1
     is_kept = len(left) >= needed
     is_meant = experiment.loses_quorum and not facts.is_live
@@ -147,8 +123,11 @@ def _recordings(faults: tuple[Fault, ...], facts: Facts) -> Verdict:
     return Verdict(guard="recordings replicated", allows=allows, why=told or "all are elsewhere")
 
 
-def _headroom(experiment: Experiment, faults: tuple[Fault, ...], facts: Facts) -> Verdict:
-    lost = lost_sites(faults)
+def _headroom(
+    experiment: Experiment, faults: tuple[Fault, ...], taken: Toll, facts: Facts
+) -> Verdict:
+    # Synthetic callers may wait for agents who are only away.
+    lost = taken.agents if facts.is_live else lost_sites(faults)
     left = sum(count for site, count in facts.agents.items() if site not in lost)
     needed = HEADROOM * facts.erlangs if facts.is_live else facts.erlangs / HEADROOM
     # Synthetic callers may wait: then it is enough that the line does not grow for ever.
@@ -159,16 +138,16 @@ def _headroom(experiment: Experiment, faults: tuple[Fault, ...], facts: Facts) -
     return Verdict(guard="headroom", allows=left >= needed or is_meant, why=why)
 
 
-def _radius(faults: tuple[Fault, ...], facts: Facts) -> Verdict:
-    lost, out = lost_sites(faults), out_of_service(faults)
+def _radius(taken: Toll, facts: Facts) -> Verdict:
+    out = taken.service
     most = LIVE_MOST_SITES if facts.is_live else len(facts.sites) - 1
     most_share = LIVE_MOST_SHARE if facts.is_live else 1.0
-    if unknown := out - frozenset(facts.sites):
-        why = f"there is no site {', '.join(sorted(unknown))}"
+    if taken.unknown:
+        why = f"nobody knows what {', '.join(sorted(taken.unknown))} is here"
         return Verdict(guard="blast radius", allows=False, why=why)
     shares = {
-        "agents": _share(facts.agents, without_agents(faults)),
-        "calls": _share(facts.calls, lost),
+        "agents": _share(facts.agents, taken.agents),
+        "calls": _share(facts.calls, taken.calls),
         "numbers": _share(facts.numbers, out),
     }
     told = ", ".join(f"{share:.0%} of the {what}" for what, share in shares.items())

@@ -90,6 +90,7 @@ class LabGround:
             good_sites=frozenset(site for site in sites if wall.edges_at(site)),
             members=frozenset(sites) if leader else frozenset(),
             agents={site: sum(wall.agents_at(site)) for site in sites},
+            edges={site: wall.edges_at(site) for site in sites},
             unreplicated={
                 site: wall.unreplicated[site].recordings if site in wall.unreplicated else 0
                 for site in sites

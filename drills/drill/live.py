@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -166,6 +167,7 @@ class LiveGround:
                 site: sum(count for state, count in states.items() if state in _PRESENT)
                 for site, states in status.agents.items()
             },
+            edges=Counter(row.site for row in status.edges if row.answers and row.has_lease),
             erlangs=max(stakes.peak_erlangs, sum(queue.erlangs for queue in ready.as_it_is.queues)),
             other_drills=() if self.is_alone else ("another drill that runs on this machine",),
             standing_faults=tuple(each.fault.told() for each in made if each.healed_ms is None),

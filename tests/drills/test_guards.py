@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from drills.blast import named_sites
-from drills.experiment import Fault, FaultKind
+from drills.drill.ground import BUSY_S
+from drills.experiment import Fault, FaultKind, aimed
 from drills.facts import Facts, Lag
 from drills.guards import decide, lost_sites
-from drills.library import experiment_of
+from drills.library import experiment_of, experiments
 from drills.permit import Permit
 from state.model import SiteId
 from tests.acd.worlds import PATIENT
@@ -126,7 +127,9 @@ def test_a_site_that_is_not_there_is_beyond_the_radius() -> None:
 @pytest.mark.parametrize("kind", [FaultKind.DRAIN, FaultKind.CUT_OFF])
 def test_a_site_that_is_drained_or_cut_off_serves_nobody_either(kind: FaultKind) -> None:
     out = [Fault(kind=kind, target=site, ttl_s=5.0) for site in "ab"]
-    assert forbidden("site_killed", out, FINE) == []
+    # Of three that are parted from each other none has a majority.
+    assert forbidden("two_sites_lost", out, FINE) == []
+    assert forbidden("site_killed", out, FINE) == ["quorum"] * (kind is FaultKind.CUT_OFF)
     assert "never the last good site" in forbidden(
         "site_killed", out, replace(FINE, good_sites=frozenset({A, B}))
     )
@@ -136,7 +139,70 @@ def test_a_site_that_is_drained_or_cut_off_serves_nobody_either(kind: FaultKind)
 def test_agents_who_are_cut_off_are_within_the_radius() -> None:
     out = [Fault(kind=FaultKind.ISOLATE, target=f"agents-{site}", ttl_s=5.0) for site in "ab"]
     assert forbidden("agents_return", out, FINE) == []
-    assert forbidden("agents_return", out, LIVE) == ["blast radius", "two people"]
+    assert forbidden("agents_return", out, LIVE) == ["headroom", "blast radius", "two people"]
+
+
+@pytest.mark.parametrize("name", experiments())
+def test_every_reviewed_drill_may_begin_in_a_lab_that_is_well(name: str) -> None:
+    experiment = experiment_of(name)
+    load = experiment.load
+    lab = replace(
+        FINE,
+        agents=dict.fromkeys(SITES, load.agents_per_site),
+        edges=dict.fromkeys(SITES, 2),
+        erlangs=load.calls_per_s * BUSY_S,
+        primary="a",
+    )
+    method = [aimed(each, "a", ("a", "b", "c"), lab.primary) for each in experiment.method]
+    assert forbidden(name, method, lab) == []
+
+
+def test_what_is_aimed_at_nobody_is_forbidden() -> None:
+    for target in ("{other}", "patroni-{primary}", "edge-z1", "nonsense"):
+        fault = Fault(kind=FaultKind.HOLD_DOWN, target=target, ttl_s=5.0)
+        assert forbidden("site_killed", [fault], FINE) == ["blast radius"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        (FaultKind.CUT_OFF, "a"),
+        (FaultKind.EXPIRE, "a"),
+        (FaultKind.SHAPE, "a"),
+        (FaultKind.CUT_ETCD, "a"),
+        (FaultKind.FREEZE, "kamailio-a"),
+        (FaultKind.ISOLATE, "agents-a"),
+    ],
+)
+def test_agents_who_cannot_be_rung_leave_less_headroom_on_a_live_system(
+    kind: FaultKind, target: str
+) -> None:
+    fault = Fault(kind=kind, target=target, ttl_s=5.0, loss_pct=10.0)
+    busy = replace(LIVE, erlangs=17.0)
+    assert forbidden("site_killed", [fault], LIVE) == []
+    assert forbidden("site_killed", [fault], busy) == ["headroom"]
+    drained = Fault(kind=FaultKind.DRAIN, target="a", ttl_s=5.0)
+    assert forbidden("site_killed", [drained], busy) == [], "its agents are rung by the others"
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        (FaultKind.SHAPE, "a"),
+        (FaultKind.CUT, "carrier-a"),
+        (FaultKind.EXPIRE, "a"),
+        (FaultKind.KILL, "kamailio-a"),
+        (FaultKind.KILL, "rtpengine-a"),
+    ],
+)
+def test_the_last_good_site_keeps_all_that_it_serves_with(kind: FaultKind, target: str) -> None:
+    fault = Fault(kind=kind, target=target, ttl_s=5.0, loss_pct=10.0)
+    last = replace(LIVE, good_sites=frozenset({A}))
+    assert forbidden("site_killed", [fault], last) == ["never the last good site"]
+    most = replace(LIVE, calls={A: 6, B: 2, C: 2})
+    assert forbidden("site_killed", [fault], most) == ["blast radius"]
+    other = Fault(kind=FaultKind.DRAIN, target="b", ttl_s=5.0)
+    assert forbidden("site_killed", [fault, other], LIVE) == ["blast radius"], "two sites"
 
 
 KILLED = [Fault(kind=FaultKind.KILL_SITE, target="a", ttl_s=5.0)]
