@@ -7,14 +7,14 @@ every call of the center, and whether a site gets less for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from drills.cli.progress import progress
 from loadtests.bench.errors import BenchError
-from loadtests.bench.ladder import Rungs, climb
+from loadtests.bench.ladder import Climb, Rungs, one_more
 from loadtests.bench.site import PARTS, costs, site_up
 from loadtests.bench.stats import Spread, spread
 
@@ -81,13 +81,15 @@ class EdgesFigures(Struct, frozen=True, kw_only=True):
                 for count, found in self.sites.items()
             },
             "rate": self.effort.rate,
+            "runs": self.effort.rounds,
+            "climbs": self.effort.climbs,
         }
 
 
 async def measure(effort: Effort) -> EdgesFigures:
     """Bring a site up and measure it with each number of edges."""
     parts: dict[int, list[Mapping[str, float]]] = {count: [] for count in effort.counts}
-    rates: dict[int, list[float]] = {count: [] for count in effort.counts}
+    looks: dict[int, list[Climb]] = {count: [] for count in effort.counts}
     dirt: dict[int, list[str]] = {count: [] for count in effort.counts}
     steps = len(effort.counts) * effort.rounds
     async with site_up() as site:
@@ -103,9 +105,9 @@ async def measure(effort: Effort) -> EdgesFigures:
                     else:
                         dirt[count].append(f"no clean slice at {effort.rate:g}/s")
                     if turn < effort.climbs:
-                        found = await climb(site.rung(effort.rung_s), effort)
-                        rates[count].append(found.highest)
-                    task.advance(_told(count, spent, rates[count]))
+                        rung = site.rung(effort.rung_s)
+                        looks[count].append(await one_more(looks[count], rung, effort))
+                    task.advance(_told(count, spent, looks[count]))
     for count in effort.counts:
         if not parts[count]:
             raise BenchError(f"{count} edges: {dirt[count][-1]}")
@@ -113,13 +115,15 @@ async def measure(effort: Effort) -> EdgesFigures:
         effort=effort,
         sites={
             count: Found(
-                parts_ms=tuple(parts[count]), rates=tuple(rates[count]), dirt=tuple(dirt[count])
+                parts_ms=tuple(parts[count]),
+                rates=tuple(each.highest for each in looks[count]),
+                dirt=tuple(dirt[count]),
             )
             for count in effort.counts
         },
     )
 
 
-def _told(count: int, spent: Mapping[str, float], rates: list[float]) -> str:
-    rate = f", {rates[-1]:.0f}/s clean" if rates else ""
+def _told(count: int, spent: Mapping[str, float], looks: Sequence[Climb]) -> str:
+    rate = f", {looks[-1].highest:.0f}/s clean" if looks else ""
     return f"{count} edges: {sum(spent.values()):.2f} ms a call{rate}"

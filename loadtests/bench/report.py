@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec.structs import asdict
 from rich.table import Table
@@ -33,6 +34,8 @@ from loadtests.bench.stage import Slice
 from loadtests.bench.stats import Spread, spread
 from loadtests.bench.steps import STEPS, Times, times
 
+HIGHEST: Final = "highest clean rate, calls/s"
+
 
 def edge(figures: EdgeFigures) -> dict[str, object]:
     """Print what `bench edge` found; return it as JSON values."""
@@ -43,8 +46,10 @@ def edge(figures: EdgeFigures) -> dict[str, object]:
     )
     low = f"CPU a call at {figures.effort.low_rate:.0f}/s, ms"
     table.add_row(low, _of(figures.cpu_at_low_rate()), "")
-    table.add_row("highest clean rate, calls/s", *(f"{c.highest:.0f}" for c in figures.climbs))
-    table.add_row("CPU a call at that rate, ms", *(f"{ms:.2f}" for ms in figures.at_highest_ms))
+    rates = (_of(each.highest, 0) for each in figures.climbs)
+    table.add_row(f"{HIGHEST} ({figures.effort.climbs} looks)", *rates)
+    at_highest_ms = (_of(spread(ms)) if ms else "-" for ms in figures.at_highest_ms)
+    table.add_row("CPU a call at that rate, ms", *at_highest_ms)
     table.add_row("the next did not hold", *(c.ended_by for c in figures.climbs))
     for share in ("p50", "p99"):
         table.add_row(
@@ -71,7 +76,8 @@ def relay(figures: RelayFigures) -> dict[str, object]:
         _of(figures.ratio(CONTROL)),
     )
     climbs = [figures.climbs[each.name] for each in (KEMI, PLAIN)]
-    table.add_row("highest clean rate, calls/s", *(f"{each.highest:.0f}" for each in climbs), "")
+    rates = (_of(each.highest, 0) for each in climbs)
+    table.add_row(f"{HIGHEST} ({figures.effort.climbs} looks)", *rates, "")
     table.add_row("the next did not hold", *(each.ended_by for each in climbs), "")
     sipp = f"SIPp itself (the carrier's side): {_of(spread(figures.sipp_us), 0)} us a call"
     return _told(figures.as_json(), table, sipp)
@@ -241,13 +247,14 @@ def site(figures: SiteFigures) -> dict[str, object]:
     """Print what `bench site` found; return it as JSON values."""
     table = Table(title="A whole site on this machine: Kamailio, edge, rtpengine, etcd")
     _columns(table, "", "found")
-    table.add_row("highest clean rate of answered calls, calls/s", f"{figures.climb.highest:.0f}")
-    table.add_row("the next did not hold", figures.climb.ended_by)
+    looks = f"of answered calls ({figures.effort.climbs} looks)"
+    table.add_row(f"{HIGHEST} {looks}", _of(figures.climbs.highest, 0))
+    table.add_row("the next did not hold", figures.climbs.ended_by)
     for part, ms in figures.cpu_ms.items():
         table.add_row(f"CPU a call of {part}, ms", f"{ms:.2f}")
     for part, cores in figures.peak_cores.items():
         table.add_row(f"cores that {part} took at that rate", f"{cores:.2f}")
-    times = f"{figures.effort.times:g} times that rate"
+    times = f"{figures.effort.times:g} times that rate ({figures.effort.rounds} runs)"
     table.add_row(f"served at {times}, share of the rate", _of(figures.kept, 3))
     table.add_row("times that SIPp really placed", _of(figures.offered, 1))
     if (per_cpu := figures.kept_per_cpu) is not None:
@@ -280,7 +287,10 @@ def distance(figures: DistanceFigures) -> dict[str, object]:
 def edges(figures: EdgesFigures) -> dict[str, object]:
     """Print what `bench edges` found; return it as JSON values."""
     effort = figures.effort
-    table = Table(title=f"A site with several edge processes, at {effort.rate:g} answered calls/s")
+    table = Table(
+        title=f"A site with several edge processes, at {effort.rate:g} answered calls/s"
+        f" (medians of {effort.rounds}; {effort.climbs} looks for the highest clean rate)"
+    )
     columns = ("edges", "CPU a call: all of it, ms", "edges", "Kamailio", "rtpengine", "etcd")
     _columns(table, *columns, "highest clean rate, calls/s", "not clean")
     for count, found in figures.sites.items():
@@ -299,8 +309,9 @@ def bridged(figures: BridgedFigures) -> dict[str, object]:
     table.add_row(f"CPU a call at {effort.rate:g}/s, ms", _of(figures.cpu_ms()))
     for part in figures.parts_ms[0]:
         table.add_row(f"of it {part}", _of(figures.cpu_ms(part)))
-    table.add_row("highest clean rate, calls/s", f"{figures.climb.highest:.0f}")
-    table.add_row("the next did not hold", figures.climb.ended_by)
+    rate = _of(figures.climbs.highest, 0)
+    table.add_row(f"{HIGHEST} ({effort.climbs} looks)", rate)
+    table.add_row("the next did not hold", figures.climbs.ended_by)
     return _told(figures.as_json(), table)
 
 

@@ -4,7 +4,9 @@ Kamailio with our routes, an edge, rtpengine, three etcd members; SIPp is the ca
 INVITE, 200 (queued, music from the relay), ACK, BYE. Everything shares the cores with SIPp, which
 takes its part of them: what comes out is what this machine carries, not what a site could.
 
-Overload is five times the highest clean rate for some seconds. `kept` is what was served in all of
+The highest clean rate is the median of several looks for it (`loadtests.bench.ladder`).
+
+Overload is five times that rate for some seconds. `kept` is what was served in all of
 these but the first, as a share of that rate; `recovery_s` how long after its end the first clean
 slice begins, at half of that rate; null: none did. Its end is that of SIPp, which has waited for
 the last answers by then: for how long after the last call, `drained_s` says, so that the site is
@@ -40,7 +42,7 @@ from loadtests.bench import servers
 from loadtests.bench.center import DID, agent_id, configuration, furnish
 from loadtests.bench.cpu import CpuMeter, session_members
 from loadtests.bench.errors import BenchError
-from loadtests.bench.ladder import Climb, Rungs, TryRate, climb
+from loadtests.bench.ladder import Climb, Climbs, Rungs, TryRate, one_more
 from loadtests.bench.relay import proxies, sipp
 from loadtests.bench.relay.proxies import KEMI, TRUNK
 from loadtests.bench.relay.sipp import SIPP
@@ -70,14 +72,16 @@ class Effort(Rungs, frozen=True, kw_only=True):
     rung_s: float = 4.0
     """Long enough that what waits at a rate that is too high shows: SIPp repeats after 0.5 s."""
     most: float = 1000.0
-    rounds: int = 3
+    climbs: int = 5
+    """Looks for the highest clean rate."""
+    rounds: int = 5
     """Times that the site is overloaded."""
     times: float = 5.0
     over_s: float = 6.0
 
 
 QUICK: Final = Effort(
-    first_rate=20.0, growth=2.0, rung_s=0.5, tries=1, most=20.0, rounds=1, over_s=4.0
+    first_rate=20.0, growth=2.0, rung_s=0.5, tries=1, most=20.0, climbs=1, rounds=1, over_s=4.0
 )
 """Shows that it works; the figures mean little."""
 
@@ -103,7 +107,7 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
     """What came out."""
 
     effort: Effort
-    climb: Climb
+    climbs: Climbs
     cpu_ms: dict[str, float]
     """CPU ms a call by part, in a clean slice at the highest clean rate; empty: there was none."""
     peak_cores: dict[str, float]
@@ -112,14 +116,19 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
     overloads: tuple[Overload, ...]
 
     @property
+    def peak(self) -> float:
+        """Return the highest clean rate, which overload is measured by."""
+        return self.climbs.highest.median
+
+    @property
     def kept(self) -> Spread:
         """Return the share of the highest clean rate that is served under overload."""
-        return spread(each.served_per_s / self.climb.highest for each in self.overloads)
+        return spread(each.served_per_s / self.peak for each in self.overloads)
 
     @property
     def offered(self) -> Spread:
         """Return how many times the highest clean rate was really placed."""
-        return spread(each.offered_per_s / self.climb.highest for each in self.overloads)
+        return spread(each.offered_per_s / self.peak for each in self.overloads)
 
     @property
     def recovery_s(self) -> Spread:
@@ -149,10 +158,11 @@ class SiteFigures(Struct, frozen=True, kw_only=True):
         """Return it for `--json`."""
         return {
             "site": {
-                "calls_per_s": round(self.climb.highest, 1),
+                "calls_per_s": round(self.peak, 1),
                 "cpu_ms": {part: round(ms, 3) for part, ms in self.cpu_ms.items()},
                 "cores": {part: round(each, 2) for part, each in self.peak_cores.items()},
-                "ended_the_ladder": self.climb.ended_by,
+                "ended_the_ladder": self.climbs.ended_by,
+                "spread": {"calls_per_s": self.climbs.highest.as_json(1)},
             },
             "overload": {
                 "kept": round(self.kept.median, 3),
@@ -258,20 +268,24 @@ class Site:
 async def measure(effort: Effort) -> SiteFigures:
     """Bring the site up, climb, then overload it."""
     async with site_up() as site:
+        looks: list[Climb] = []
         with progress("bench site: highest clean rate") as task:
-            found = await climb(site.rung(effort.rung_s), effort, task.advance)
-        if not found.highest:
-            raise BenchError(f"the site serves no rate cleanly: {found.ended_by}")
-        cpu_ms, peak_cores = await costs(site, found.highest, effort.rung_s)
+            for _ in range(effort.climbs):
+                looks.append(await one_more(looks, site.rung(effort.rung_s), effort, task.advance))
+        climbs = Climbs(each=tuple(looks))
+        peak = climbs.highest.median
+        if not peak:
+            raise BenchError(f"the site serves no rate cleanly: {climbs.ended_by}")
+        cpu_ms, peak_cores = await costs(site, peak, effort.rung_s)
         overloads = []
         with progress("bench site: overload", total=effort.rounds) as task:
             for _ in range(effort.rounds):
-                overloads.append(await overload(site, found.highest, effort))
+                overloads.append(await overload(site, peak, effort))
                 last = overloads[-1]
                 task.advance(f"{last.served_per_s:.0f}/s of {last.offered_per_s:.0f}")
     return SiteFigures(
         effort=effort,
-        climb=found,
+        climbs=climbs,
         cpu_ms=cpu_ms,
         peak_cores=peak_cores,
         overloads=tuple(overloads),

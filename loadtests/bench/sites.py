@@ -32,7 +32,7 @@ class Effort(Struct, frozen=True, kw_only=True):
     counts: tuple[int, ...] = (1, 3, 6, 9)
     """Of sites, fewest first."""
     round_trips_ms: tuple[float, ...] = (20.0, 200.0)
-    slices: int = 3
+    slices: int = 5
     seconds: float = 2.0
     rate: float = 30.0
     agents: int = 300

@@ -26,18 +26,18 @@ class Piece(Struct, frozen=True, kw_only=True):
 
 
 PIECES: Final = (
-    Piece(name="relay", bench="relay"),
-    Piece(name="edge", bench="edge"),
+    Piece(name="relay", bench="relay", effort={"climbs": 3}),
+    Piece(name="edge", bench="edge", effort={"climbs": 3}),
     Piece(name="queue", bench="queue"),
     Piece(name="site", bench="site"),
     Piece(name="growth-100", bench="growth", effort={"sizes": (100,)}),
     Piece(name="growth-1000", bench="growth", effort={"sizes": (1_000,)}),
     Piece(name="growth-10000", bench="growth", effort={"sizes": (10_000,)}),
-    Piece(name="growth-100000", bench="growth", effort={"sizes": (100_000,), "slices": 3}),
+    Piece(name="growth-100000", bench="growth", effort={"sizes": (100_000,)}),
     Piece(name="memory", bench="memory"),
-    Piece(name="breadth", bench="breadth", effort={"slices": 3}),
+    Piece(name="breadth", bench="breadth"),
     Piece(name="bridged", bench="bridged"),
-    Piece(name="edges", bench="edges", effort={"rounds": 3, "climbs": 1}),
+    Piece(name="edges", bench="edges", effort={"climbs": 3}),
     Piece(name="sites", bench="sites"),
     Piece(name="distance-here", bench="distance", effort={"leaders": ("here",), "rounds": 3}),
     Piece(

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from loadtests.bench.cpu import Look
-from loadtests.bench.ladder import Climb
+from loadtests.bench.ladder import Climb, Climbs
 from loadtests.bench.relay.sipp import SIPP, Run, Span, Tally
 from loadtests.bench.site import (
     PARTS,
@@ -35,9 +35,10 @@ def figures(*ms: float, peak_ms: float | None = 3.0) -> SiteFigures:
         )
         for each in ms
     )
-    climb = Climb(highest=100.0, ended_by="125/s: 3 of 500 failed")
+    rates = {50.0: "a stall", 100.0: "125/s: 3 of 500 failed", 125.0: "156/s: 1 of 600 failed"}
+    looks = tuple(Climb(highest=rate, ended_by=why) for rate, why in rates.items())
     return SiteFigures(
-        effort=Effort(), climb=climb, cpu_ms=parts, peak_cores={}, overloads=overloads
+        effort=Effort(), climbs=Climbs(each=looks), cpu_ms=parts, peak_cores={}, overloads=overloads
     )
 
 
@@ -67,6 +68,16 @@ def test_without_a_clean_slice_at_the_peak_there_is_nothing_to_compare_with() ->
             "kept": {"median": 0.7, "min": 0.7, "max": 0.7, "slices": 1},
             "recovery_s": {"median": 0.0, "min": 0.0, "max": 0.0, "slices": 1},
         },
+    }
+
+
+def test_the_highest_clean_rate_is_the_median_of_looks_and_tells_their_spread() -> None:
+    assert figures(4.0).as_json()["site"] == {
+        "calls_per_s": 100.0,
+        "cpu_ms": dict.fromkeys(PARTS, 0.75),
+        "cores": {},
+        "ended_the_ladder": "125/s: 3 of 500 failed",
+        "spread": {"calls_per_s": {"median": 100.0, "min": 50.0, "max": 125.0, "slices": 3}},
     }
 
 

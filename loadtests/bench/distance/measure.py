@@ -97,7 +97,12 @@ class DistanceFigures(Struct, frozen=True, kw_only=True):
                 },
                 "dirt": [each.dirt for each in self.slices[key] if each.dirt],
             }
-        return {"round_trip_ms": found, "rate": self.effort.rate, "agents": self.effort.agents}
+        return {
+            "round_trip_ms": found,
+            "rate": self.effort.rate,
+            "agents": self.effort.agents,
+            "runs": self.effort.rounds,
+        }
 
 
 async def measure(effort: Effort) -> DistanceFigures:
