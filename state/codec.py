@@ -23,6 +23,7 @@ from state.model import (
     Calendar,
     CallRecord,
     Claim,
+    Clearance,
     Coding,
     Contingency,
     Did,
@@ -74,6 +75,7 @@ Record: TypeAlias = (
     | Barred
     | Unreplicated
     | Place
+    | Clearance
     | Heir
     | Claim
     | RecordingWish
@@ -114,6 +116,7 @@ RECORD_TYPES: Final[Mapping[Kind, type[Record]]] = {
     Kind.UNREPLICATED: Unreplicated,
     Kind.TICKET: Ticket,
     Kind.PLACE: Place,
+    Kind.CLEARANCE: Clearance,
     Kind.HEIR: Heir,
     Kind.CLAIM: Claim,
     Kind.RECORDING_WISH: RecordingWish,
@@ -147,6 +150,7 @@ _ID_FIELDS: Final[Mapping[Kind, str]] = {
     Kind.UNREPLICATED: "site",
     Kind.TICKET: "call",
     Kind.PLACE: "call",
+    Kind.CLEARANCE: "call",
     Kind.HEIR: "call",
     Kind.CLAIM: "call",
     Kind.RECORDING_WISH: "call",

@@ -24,6 +24,7 @@
     longest_queue = { most = 50, overflow = "help" }
     longest_wait_s = { most = 900, turn_away = "callback" }
     call_back = { trunk = "carrier", tries = 3, after_lost_s = 60 }
+                                     # needs_clearance = false: where no customers are kept
 
     [[queues.sales.steps]]           # what it gives up for those who wait
     after_s = 30

@@ -69,6 +69,7 @@ class Kind(StrEnum):
     UNREPLICATED = "state/unreplicated"
     TICKET = "state/ticket"
     PLACE = "state/place"
+    CLEARANCE = "state/clearance"
     HEIR = "state/heir"
     CLAIM = "state/claim"
     RECORDING_WISH = "state/recording_wish"
@@ -86,6 +87,7 @@ _OF_CALLS: Final = frozenset(
     {
         Kind.TICKET,
         Kind.PLACE,
+        Kind.CLEARANCE,
         Kind.HEIR,
         Kind.CLAIM,
         Kind.RECORDING_WISH,
@@ -239,6 +241,11 @@ def ticket(call: CallId) -> str:
 def place(call: CallId) -> str:
     """Return the key of the place that a lost call had."""
     return build(Kind.PLACE, call)
+
+
+def clearance(call: CallId) -> str:
+    """Return the key that says whether the caller of a place may be called back."""
+    return build(Kind.CLEARANCE, call)
 
 
 def heir(call: CallId) -> str:

@@ -73,6 +73,7 @@ class _CallBackTable(Table):
     ring_s: Annotated[float, Meta(ge=5, le=120)] = 25.0
     expires_s: Annotated[float, Meta(ge=60, le=604_800)] = 7200.0
     after_lost_s: Annotated[float, Meta(ge=0, le=3600)] | None = None
+    needs_clearance: bool = True
 
 
 class _CountryTable(Table):
@@ -210,6 +211,7 @@ def _call_back(table: _CallBackTable | None) -> CallBack | None:
         ring_s=table.ring_s,
         expires_s=table.expires_s,
         after_lost_s=table.after_lost_s,
+        needs_clearance=table.needs_clearance,
     )
 
 

@@ -28,6 +28,7 @@ from state.model import (
     CalendarId,
     CallId,
     Claim,
+    Clearance,
     Contingency,
     Did,
     DidNumber,
@@ -89,6 +90,7 @@ class Snapshot(Discreet, frozen=True, kw_only=True):
     unreplicated: Map[SiteId, Entry[Unreplicated]] = field(default_factory=Map)
     tickets: Map[CallId, Entry[Ticket]] = field(default_factory=Map)
     places: Map[CallId, Entry[Place]] = field(default_factory=Map)
+    clearances: Map[CallId, Entry[Clearance]] = field(default_factory=Map)
     heirs: Map[CallId, Entry[Heir]] = field(default_factory=Map)
     claims: Map[CallId, Entry[Claim]] = field(default_factory=Map)
     recording_wishes: Map[CallId, Entry[RecordingWish]] = field(default_factory=Map)
@@ -134,6 +136,7 @@ FIELDS: Final[Mapping[Kind, str]] = {
     Kind.UNREPLICATED: "unreplicated",
     Kind.TICKET: "tickets",
     Kind.PLACE: "places",
+    Kind.CLEARANCE: "clearances",
     Kind.HEIR: "heirs",
     Kind.CLAIM: "claims",
     Kind.RECORDING_WISH: "recording_wishes",

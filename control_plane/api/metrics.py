@@ -67,6 +67,11 @@ class Metrics:
             registry=self.registry,
         )
         self.etcd_has_room.set(1)  # until somebody has looked
+        self.callbacks_not_cleared = Gauge(
+            "everline_callbacks_not_cleared",
+            "Callers to be called back of whom nobody has looked whether they may be: they wait.",
+            registry=self.registry,
+        )
         self.cut_off = Counter(
             "everline_api_cut_off", "Clients cut off.", ("why",), registry=self.registry
         )

@@ -144,6 +144,23 @@ async def by_number(connection: AsyncConnection, tenant: str, number: str) -> tu
     return tuple(read(row) for row in await connection.execute(_BY_NUMBER, asked))
 
 
+async def consents(
+    connection: AsyncConnection, tenant: str, number: str, to: str
+) -> tuple[bool | None, ...]:
+    """Return what each customer with this number (E.164) has said `to` a purpose; None: nothing.
+
+    Of all of them: whoever asks may not overlook one.
+    """
+    statement = (
+        select(CustomerRow.consent)
+        .join(NumberRow, NumberRow.customer == CustomerRow.id)
+        .where(NumberRow.tenant == tenant, NumberRow.number == number)
+        .where(CustomerRow.tenant == tenant)
+    )
+    told = (row.consent for row in await connection.execute(statement))
+    return tuple(msgspec.json.decode(each, type=dict[str, bool]).get(to) for each in told)
+
+
 async def same_name(connection: AsyncConnection, tenant: str, name: str) -> tuple[Customer, ...]:
     """Return who is called so, whatever the case and the accents, 50 at most."""
     statement = (

@@ -32,6 +32,7 @@ TOPICS: Final = frozenset(
     {"agents", "approvals", "calls", "configuration", "customers", "queues", "readiness", "sites"}
 )
 _OF_AGENTS: Final = frozenset({Kind.AGENT, Kind.OFFER, Kind.PRESENCE, Kind.WISH, Kind.WORK})
+_OF_QUEUES: Final = _OF_AGENTS | {Kind.QUEUE, Kind.TICKET, Kind.PLACE, Kind.CLEARANCE}
 _OF_SITES: Final = frozenset({Kind.SITE, Kind.EDGE, Kind.PROBE})
 Knows = Callable[[str, str], frozenset[str] | None]
 
@@ -83,7 +84,7 @@ class Newsroom:
                 sites, agents = True, None
             elif delta.kind is Kind.RELEASE:
                 found += _release(delta)
-            if delta.kind is Kind.QUEUE or delta.kind is Kind.TICKET or delta.kind in _OF_AGENTS:
+            if delta.kind in _OF_QUEUES:
                 self.queues_are_old = True
         found += self._agents_news(snapshot, agents, now)
         if sites:

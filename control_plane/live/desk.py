@@ -12,9 +12,9 @@ from control_plane.configuration.desk import DESK
 from control_plane.customers.talking import TALKING
 from control_plane.errors import UNAVAILABLE, ApiError
 from control_plane.live.carrier import Carrier
+from control_plane.live.clearances import Clearances
 from control_plane.live.follower import Follower
 from control_plane.live.loads import CallLoad, CodeLoad
-from control_plane.live.refusals import Refusals, cancelling
 from control_plane.live.trimmer import trim_for_ever
 from control_plane.services import SERVICES
 from state.mirror import MirrorState
@@ -32,9 +32,10 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     app[TALKING].follow(follower.to, follower.region)
     loads = (CallLoad(follower), CodeLoad(follower))
     runs = [Carrier(load, follower, services).run for load in loads]
-    if services.settings.run is not None:
-        cancel = cancelling(services.settings.run)
-        runs.append(Refusals(desk.mirror, services.database, cancel).run)
+    clearances = Clearances(
+        desk.mirror, desk.store, services.database, services.clock, services.metrics
+    )
+    runs.append(clearances.run)
     async with running("live", *runs, partial(trim_for_ever, desk.store, services)):
         yield
 

@@ -5,13 +5,16 @@ Owns which record tells what. Who may see which of it is decided elsewhere (`vie
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from control_plane.live.talks import calling, tenant_of
 from edge.acd.agent_state import AgentState, agent_states, state_of
+from edge.acd.callback import is_over, is_refused, waits_for_clearance
 from edge.acd.eligibility import facts_of, live_sites, rest_ends_s
 from edge.acd.ending import UNKNOWN_CALLER
 from edge.acd.forecast import Staff, forecast, forecasts_for_newcomers
@@ -104,6 +107,10 @@ class QueueFacts(Struct, frozen=True, kw_only=True):
     talking: int
     free: int
     estimate_s: float | None
+    callbacks: int = 0
+    """Callers who are to be called back, and are not in the line yet."""
+    callbacks_not_cleared: int = 0
+    """Of these, those of whom nobody has looked yet whether they may be."""
 
 
 class SiteFacts(Struct, frozen=True, kw_only=True):
@@ -279,10 +286,25 @@ def queues(
     ]
     staff = Staff(snapshot)
     expected = forecasts_for_newcomers(staff, snapshot, wanted, now)
+    backs, not_cleared = _callbacks(snapshot, now)
     for queue in wanted:
         suited = free & staff.pool(Needs.of_queue(queue))
         estimate_s = expected[queue.id].wait_s
-        yield _queue(queue, tickets.get(queue.id, ()), len(suited), estimate_s, now)
+        found = _queue(queue, tickets.get(queue.id, ()), len(suited), estimate_s, now)
+        yield replace(found, callbacks=backs[queue.id], callbacks_not_cleared=not_cleared[queue.id])
+
+
+def _callbacks(snapshot: Snapshot, now: Now) -> tuple[Counter[str], Counter[str]]:
+    """Return, by queue, how many are to be called back, and how many of them are not cleared."""
+    backs: Counter[str] = Counter()
+    not_cleared: Counter[str] = Counter()
+    for place in snapshot.places.values():
+        name = place.value.queue
+        if name is None or is_over(place, now) or is_refused(snapshot, place):
+            continue
+        backs[name] += 1
+        not_cleared[name] += waits_for_clearance(snapshot, place, now)
+    return backs, not_cleared
 
 
 def _queue(

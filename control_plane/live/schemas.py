@@ -300,6 +300,10 @@ class QueueLiveView(ApiModel):
     """Agents who could take a call of it now."""
     estimate_s: float | None
     """How long somebody who came now would probably wait; null: nothing tells."""
+    callbacks: int
+    """Callers who are to be called back, and are not in the line yet."""
+    callbacks_not_cleared: int
+    """Of these, those who wait until somebody has looked whether they may be called."""
     service: ServiceView | None
     """Null: the database cannot be reached."""
 

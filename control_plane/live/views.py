@@ -152,6 +152,8 @@ def queue(facts: QueueFacts, service: ServiceView | None) -> QueueLiveView:
         talking=facts.talking,
         free=facts.free,
         estimate_s=facts.estimate_s,
+        callbacks=facts.callbacks,
+        callbacks_not_cleared=facts.callbacks_not_cleared,
         service=service,
     )
 

@@ -105,6 +105,12 @@ export function longest(queue, nowMs) {
   return queue.longest_s === null || !queue.waiting ? null : queue.longest_s + (nowMs - queue.heardMs) / 1000;
 }
 
+/** What waits until somebody has looked whether they may be called, in words; empty: nobody. */
+export function notCleared(queues) {
+  const count = [...queues].reduce((sum, each) => sum + (each.callbacks_not_cleared ?? 0), 0);
+  return count ? `${many(count, "caller")} to be called back: waiting until somebody has looked whether they may be.` : "";
+}
+
 export function level(queue) { return queue.service?.service_level?.[LEVEL] ?? null; }
 
 /** Queues in which somebody waits first, those who wait longest at the top. */

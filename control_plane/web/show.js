@@ -3,7 +3,7 @@
 
 import { element } from "/docs/elements.js";
 import {
-  actsOfAgent, actsOfSite, atWork, counted, duration, label, level, longest, many, mode, ordered, percent, risk, stateName,
+  actsOfAgent, actsOfSite, atWork, counted, duration, label, level, longest, many, mode, notCleared, ordered, percent, risk, stateName,
 } from "/wallboard/board.js";
 
 const LONG_S = 30;
@@ -16,6 +16,7 @@ export function show(board, nowMs, aheadMs) {
   standing(board, readiness.get("center"), sites);
   part("sites", board, keyed(byId("sites"), [...sites.values()], site));
   part("queues", board, keyed(byId("queues"), ordered(queues.values(), nowMs), (each, row) => queue(each, row, nowMs)));
+  said("not-cleared", notCleared(queues.values()));
   const people = atWork(agents.values());
   byId("agents-act").hidden = !people.some((each) => each.may?.length);
   part("agents", board, keyed(byId("agents"), people.slice(0, MOST), (each, row) => agent(each, row, nowMs + aheadMs)));
@@ -25,6 +26,13 @@ export function show(board, nowMs, aheadMs) {
 }
 
 function byId(id) { return document.getElementById(id); }
+
+/** Let a line say so, or be away. */
+function said(id, text) {
+  const line = byId(id);
+  if (line.textContent !== text) line.textContent = text;
+  line.hidden = !text;
+}
 
 function part(kind, board, isEmpty) { byId(`${kind}-part`).hidden = board.mayNot.has(kind) || isEmpty; }
 

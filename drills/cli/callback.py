@@ -17,7 +17,8 @@ List who is to be called back, or call somebody back no more.
 
 A caller whom a queue has sent away to be called back, or who was cut off
 and does not call again, is dialled when an agent is free, at the place
-that they had, if the queue's call_back and the trunk's dial_out allow it.
+that they had, if the queue's call_back and the trunk's dial_out allow it
+and a control plane has looked that they have not said no.
 
 For example:
   ./everline callback list

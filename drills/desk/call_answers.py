@@ -78,6 +78,8 @@ class CallbackRow(Struct, frozen=True, kw_only=True):
     due_in_s: float
     """0: as soon as an agent is free."""
     until_ms: int | None
+    waits_for_clearance: bool = False
+    """Nobody has looked yet whether they may be called: until then they are not."""
 
 
 class Callbacks(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
@@ -97,6 +98,13 @@ def _seconds(seconds: float | None) -> str | Text:
     return NOTHING if seconds is None else f"{seconds:.1f} s"
 
 
+NOT_CLEARED: Final = "not cleared yet"
+WHY_NOT_CLEARED: Final = (
+    "Not cleared yet: waiting until somebody has looked whether they may be called. Control planes "
+    "do, by what customers have said; while none has its database, nobody is called back."
+)
+
+
 def callbacks(answer: Callbacks) -> RenderableType:
     """Return who is to be called back."""
     if not answer.callbacks:
@@ -113,12 +121,16 @@ def callbacks(answer: Callbacks) -> RenderableType:
             f"{row.tries} of {row.most_tries}",
             NOTHING if row.until_ms is None else clock(row.until_ms),
         )
+    if any(row.waits_for_clearance for row in answer.callbacks):
+        return spaced([made, Text(WHY_NOT_CLEARED)])
     return spaced([made])
 
 
 def _when(row: CallbackRow) -> Text:
     if row.is_under_way:
         return Text("now", style="cyan")
+    if row.waits_for_clearance:
+        return Text(NOT_CLEARED, style="yellow")
     if row.due_in_s > 0:
         return Text(f"in {words.lasting(row.due_in_s)}")
     return Text("when it is open")

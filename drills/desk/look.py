@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from drills.desk.answers import AgentRow, QueueRow
 from drills.desk.call_answers import CallbackRow, CallRow
 from edge.acd.agent_state import AgentState, agent_states
-from edge.acd.callback import is_over
+from edge.acd.callback import is_over, is_refused, waits_for_clearance
 from edge.acd.eligibility import unsuited_because
 from edge.acd.forecast import forecast, forecast_for_newcomer
 from edge.acd.line import place_of
@@ -107,9 +107,9 @@ def _queue_row(snapshot: Snapshot, queue: Queue, free: Iterable[AgentRow], now: 
 def callback_rows(snapshot: Snapshot, now: Now) -> tuple[CallbackRow, ...]:
     """Return who is to be called back, in the order in which they came."""
     rows = [
-        (place_number(entry), _due_row(entry, now))
+        (place_number(entry), _due_row(snapshot, entry, now))
         for entry in snapshot.places.values()
-        if not is_over(entry, now)
+        if not is_over(entry, now) and not is_refused(snapshot, entry)
     ]
     rows += [
         (place_of(entry), _under_way_row(entry.value))
@@ -119,7 +119,7 @@ def callback_rows(snapshot: Snapshot, now: Now) -> tuple[CallbackRow, ...]:
     return tuple(row for _, row in sorted(rows, key=lambda each: (each[0], each[1].call)))
 
 
-def _due_row(entry: Entry[Place], now: Now) -> CallbackRow:
+def _due_row(snapshot: Snapshot, entry: Entry[Place], now: Now) -> CallbackRow:
     place = entry.value
     left_s = (place.due_s or 0.0) - (now.mono_s - entry.seen_s)
     return CallbackRow(
@@ -131,6 +131,7 @@ def _due_row(entry: Entry[Place], now: Now) -> CallbackRow:
         most_tries=0 if place.call_back is None else place.call_back.tries,
         due_in_s=round(max(0.0, left_s), 1),
         until_ms=place.until_ms,
+        waits_for_clearance=waits_for_clearance(snapshot, entry, now),
     )
 
 

@@ -14,7 +14,8 @@ The laws:
 - A caller has one callback, however often they were sent away: of several places that they have the
   first is taken, and the others go with it.
 - Whoever calls by themselves takes the place, and there is nothing left to call back.
-- Nobody is dialled who is a customer that said no to it, as far as a control plane could say so.
+- Nobody is dialled of whom no control plane has looked whether they are a customer who said no to
+  it (`Clearance`), unless the queue's rules say that nobody has to. While none can look, they wait.
 - After the last try, or when the time is up, it is over.
 """
 
@@ -35,6 +36,7 @@ from state.codec import encode
 from state.model import (
     CallBack,
     CallId,
+    Clearance,
     DidNumber,
     EdgeId,
     Entry,
@@ -47,11 +49,11 @@ from state.model import (
     Trunk,
 )
 from state.snapshot import Snapshot
-from state.store import Absent, Put
+from state.store import Absent, Delete, ModIs, Put
 
 ASKED_S: Final = 1.0
-"""So long, at least, nobody is dialled: meanwhile control planes look up whether the caller is a
-customer who does not want it, and cancel it then."""
+"""So long, at least, nobody is dialled who needs no clearance: a control plane that is there all
+the same may find meanwhile that they do not want it."""
 NOT_REACHED: Final = "not_reached"
 """The caller did not answer, or their telephone could not be reached."""
 DECLINED: Final = "declined"
@@ -85,10 +87,14 @@ def rules_for(snapshot: Snapshot, queue: Queue, caller: str) -> CallBack | None:
 
 def is_due(snapshot: Snapshot, place: Entry[Place], now: Now) -> bool:
     """Tell whether to call this caller back now."""
-    value = place.value
-    if value.due_s is None or is_over(place, now):
+    value, rules = place.value, place.value.call_back
+    if value.due_s is None or rules is None or is_over(place, now):
         return False
-    if now.mono_s - place.seen_s < max(value.due_s, ASKED_S):
+    cleared = clearance_of(snapshot, place)
+    if rules.needs_clearance if cleared is None else not cleared.value.may_call:
+        return False
+    least_s = ASKED_S if cleared is None else 0.0
+    if now.mono_s - place.seen_s < max(value.due_s, least_s):
         return False
     did = snapshot.dids.get(value.did)
     return did is not None and not is_closed(snapshot, did.value, now)
@@ -104,6 +110,32 @@ def is_over(place: Entry[Place], now: Now) -> bool:
     )
 
 
+def clearance_of(snapshot: Snapshot, place: Entry[Place]) -> Entry[Clearance] | None:
+    """Return what a control plane has said of this very version of the place; None: nothing yet."""
+    found = snapshot.clearances.get(place.value.call)
+    return found if found is not None and found.value.place == place.mod_revision else None
+
+
+def is_unlooked(snapshot: Snapshot, place: Entry[Place], now: Now) -> bool:
+    """Tell whether the caller of a place is to be called back, and nobody has looked if they may.
+
+    Those who need no clearance are among them; see `waits_for_clearance`.
+    """
+    return not is_over(place, now) and clearance_of(snapshot, place) is None
+
+
+def waits_for_clearance(snapshot: Snapshot, place: Entry[Place], now: Now) -> bool:
+    """Tell whether a callback waits until somebody has looked whether they may be called."""
+    rules = place.value.call_back
+    return rules is not None and rules.needs_clearance and is_unlooked(snapshot, place, now)
+
+
+def is_refused(snapshot: Snapshot, place: Entry[Place]) -> bool:
+    """Tell whether the caller of a place is to be called back, and does not want it."""
+    said = clearance_of(snapshot, place)
+    return place.value.due_s is not None and said is not None and not said.value.may_call
+
+
 def call_of(place: Entry[Place]) -> CallId:
     """Return the id of the call of the next try: the same at every edge, and never used before."""
     return keys.call_id_for(place.value.call, f"callback {place.mod_revision}")
@@ -114,6 +146,7 @@ def picked_up(  # noqa: PLR0913  what the ticket is made of
     queue: Queue,
     *,
     others: Sequence[Entry[Place]] = (),
+    clearance: Entry[Clearance] | None = None,
     edge: EdgeId,
     site: SiteId,
     sip_call_id: str,
@@ -121,7 +154,8 @@ def picked_up(  # noqa: PLR0913  what the ticket is made of
 ) -> Plan:
     """Plan to let a callback wait in the line, at the place that the caller had.
 
-    `others`: more places of the same caller, who is called back once for all.
+    `others`: more places of the same caller, who is called back once for all. `clearance`: by which
+    they may be; it is used up.
     """
     value = place.value
     ticket = Ticket(
@@ -152,6 +186,10 @@ def picked_up(  # noqa: PLR0913  what the ticket is made of
     )
     put = Put(key=keys.ticket(ticket.call), value=encode(ticket))
     compares, deletes = taking((place, *others))
+    if clearance is not None:
+        key = keys.clearance(value.call)
+        compares = (*compares, ModIs(key=key, mod_revision=clearance.mod_revision))
+        deletes = (*deletes, Delete(key=key))
     entry = Entry(value=ticket, create_revision=0, mod_revision=0, seen_s=at.mono_s)
     return Plan(
         compares=(

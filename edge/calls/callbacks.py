@@ -18,6 +18,7 @@ from edge.acd.callback import (
     NOT_REACHED,
     call_of,
     cancelled,
+    clearance_of,
     is_due,
     picked_up,
     way_to,
@@ -176,6 +177,7 @@ class Callbacks:
             place,
             queue.value,
             others=[each for each in others if each is not place],
+            clearance=clearance_of(snapshot, place),
             edge=self._settings.edge,
             site=self._settings.site,
             sip_call_id=f"{call}@everline",
@@ -345,7 +347,7 @@ class Callbacks:
 
     def take_delta(self, delta: Delta) -> None:
         """See whether a ticket of ours has been closed by somebody else."""
-        if delta.kind is Kind.PLACE:
+        if delta.kind in {Kind.PLACE, Kind.CLEARANCE}:
             self._wake.set()
         if delta.kind is not Kind.TICKET:
             return

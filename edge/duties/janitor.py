@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 import structlog
 from msgspec import Struct
 
-from edge.acd.callback import is_over
+from edge.acd.callback import cancelled, is_over, is_refused
 from edge.acd.heirs import is_had
 from edge.acd.plan import Plan
 from edge.acd.reservation import edge_is_dead, given_agent, orphan_closed, orphan_freed
@@ -21,11 +21,13 @@ from edge.acd.yielding import CLAIM_S
 from edge.steering import janitor
 from state import keys
 from state.clock import Clock
+from state.codec import encode
 from state.errors import StoreError
 from state.mirror import Mirror, MirrorState
 from state.model import (
     CallId,
     Claim,
+    Clearance,
     EdgeId,
     Entry,
     Now,
@@ -37,7 +39,7 @@ from state.model import (
     TransferWish,
 )
 from state.snapshot import Snapshot
-from state.store import Delete, ModIs, Store
+from state.store import Delete, ModIs, Put, Store
 
 log = structlog.get_logger()
 
@@ -106,6 +108,7 @@ class Janitor:
             await self._carry_out_all(list(self._due(snapshot, mine, now)))
             for edge in dead:
                 await self._on_dead(edge)
+            await self._call_off_refused(snapshot)
             await self._forget_old_places(snapshot, now)
             await self._forget_old_wishes(snapshot, now)
 
@@ -167,6 +170,25 @@ class Janitor:
         plan = orphan_closed(ticket, given, now, guard=guard, other=offer)
         return _Due("ticket_closed_for", plan, ticket.value.call, ticket.value.holder)
 
+    async def _call_off_refused(self, snapshot: Snapshot) -> None:
+        """Call nobody back who does not want it; if they call themselves, they have their place."""
+        if min(snapshot.edges, default=None) != self._edge:
+            return
+        for call in snapshot.clearances:
+            place = snapshot.places.get(call)
+            if place is None or not is_refused(snapshot, place):
+                continue
+            key = keys.place(call)
+            same = ModIs(key=key, mod_revision=place.mod_revision)
+            put = Put(key=key, value=encode(cancelled(place)))
+            try:
+                written = await self._store.txn((same,), (put, Delete(key=keys.clearance(call))))
+            except StoreError as error:
+                log.warning("janitor_waits", error=str(error))
+                return
+            if written.succeeded:
+                log.info("callback_refused", call=call)
+
     async def _forget_old_places(self, snapshot: Snapshot, now: Now) -> None:
         """Delete places that nobody may have any more, and who has had those of calls long over."""
         if min(snapshot.edges, default=None) != self._edge:
@@ -193,7 +215,10 @@ class Janitor:
                 return
 
     async def _forget_old_wishes(self, snapshot: Snapshot, now: Now) -> None:
-        """Delete what was asked of calls that are over, what was said of it, and claims to them."""
+        """Delete what was asked of calls that are over, what was said of it, and claims to them.
+
+        So, too, clearances of places that are gone.
+        """
         if min(snapshot.edges, default=None) != self._edge:
             return
         old = [
@@ -202,6 +227,7 @@ class Janitor:
             *snapshot.transfer_wishes.values(),
             *snapshot.transfers.values(),
             *snapshot.claims.values(),
+            *(each for each in snapshot.clearances.values() if _is_of_none(snapshot, each)),
         ]
         for each in old:
             value = each.value
@@ -240,4 +266,11 @@ _WISHED: Mapping[type, Callable[[CallId], str]] = {
     TransferWish: keys.transfer_wish,
     TransferStatus: keys.transfer,
     Claim: keys.claim,
+    Clearance: keys.clearance,
 }
+
+
+def _is_of_none(snapshot: Snapshot, clearance: Entry[Clearance]) -> bool:
+    """Tell whether the place is gone, or another by now, that a clearance is of."""
+    place = snapshot.places.get(clearance.value.call)
+    return place is None or place.mod_revision != clearance.value.place

@@ -70,6 +70,9 @@ class CallBack(Struct, frozen=True, kw_only=True):
     """After so long nobody wants to be called back any more; by the wall clock."""
     after_lost_s: float | None = None
     """Who was cut off and does not call again within so long is called back; None: they are not."""
+    needs_clearance: bool = True
+    """Nobody is dialled before a control plane has looked whether they said no: see `Clearance`.
+    False: for a center that keeps no customers, where there is nothing to look at."""
 
 
 class TurnAway(StrEnum):

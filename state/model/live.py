@@ -210,6 +210,24 @@ class Place(Discreet, frozen=True, kw_only=True):
     limit."""
 
 
+class Clearance(Struct, frozen=True, kw_only=True):
+    """Whether the caller of a place may be called back, by what customers have consented to.
+
+    Written by the control planes, which know customers; edges know a number alone, and dial nobody
+    without it. It is of one version of the place: whoever is to be called once more is looked up
+    once more. Deleted with the place, or by an edge when that is gone or another.
+    """
+
+    call: CallId
+    """Whose place it is."""
+    place: int
+    """The mod_revision of the place that was looked at."""
+    may_call: bool
+    customers: int = 0
+    """How many customers with that number were found; 0: nobody knows the caller."""
+    looked_ms: int = 0
+
+
 class Heir(Struct, frozen=True, kw_only=True):
     """Who was given an agent at the place of a call whose edge could not act: nobody is once more.
 

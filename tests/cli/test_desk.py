@@ -21,6 +21,7 @@ from state.model import (
     AgentId,
     CallBack,
     CallId,
+    Clearance,
     DidNumber,
     PauseCode,
     Place,
@@ -157,6 +158,13 @@ async def test_a_wish_of_a_later_version_is_not_overwritten(
     assert "version 2 of Wish" in capsys.readouterr().err
 
 
+async def clear(asked: Asked, number: int, *, may_call: bool) -> None:
+    """Let a control plane have looked."""
+    (place,) = (await asked.store.range(keys.place(call_id(number)))).records
+    told = Clearance(call=call_id(number), place=place.mod_revision, may_call=may_call)
+    await asked.put(keys.clearance(told.call), told)
+
+
 async def test_who_is_to_be_called_back_is_listed_in_order_and_without_numbers(
     asked: Asked, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,7 +185,15 @@ async def test_who_is_to_be_called_back_is_listed_in_order_and_without_numbers(
     assert "4930777" not in told
     lines = [line.split() for line in told.splitlines() if "15550100" in line]
     assert [line[2] for line in lines] == ["sales", "sales"]
-    assert "in 2 min" in told
+    assert [line[3:6] for line in lines] == [["not", "cleared", "yet"]] * 2
+    assert "waiting until somebody has looked whether they may be" in " ".join(told.split())
+    await clear(asked, 5, may_call=True)
+    await clear(asked, 7, may_call=False)
+    assert await run("callback", "list") == Exit.OK
+    told = capsys.readouterr().out
+    (line,) = [line.split() for line in told.splitlines() if "15550100" in line]
+    assert line[3:6] == ["in", "2", "min"]
+    assert "looked" not in told
     assert await run("callback", "cancel", "9999") == Exit.FAILED
     assert "./everline callback list names all" in " ".join(capsys.readouterr().err.split())
 

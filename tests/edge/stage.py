@@ -57,6 +57,7 @@ from state.model import (
 )
 from state.snapshot import Delta, Snapshot
 from state.store import Put
+from tests.edge.clearing import Clearing
 from tests.edge.fake_recorder import FakeRecorder
 from tests.edge.fake_telephony import FakeTelephony
 from tests.edge.troubled import TroubledMedia, TroubledStore
@@ -348,6 +349,8 @@ class Center:
     def __init__(self) -> None:
         self.store = MemoryStore(LoopClock())
         self.edges: dict[str, Edge] = {}
+        self.clearing = Clearing(self.store)
+        """Looks when a test lets it run."""
 
     async def put(self, key: str, record: Record | bytes) -> None:
         """Write a record as its writer would."""

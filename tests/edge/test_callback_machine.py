@@ -1,4 +1,4 @@
-"""Callbacks at two edges amid random faults: nobody is dialled twice at once, or too often."""
+"""Callbacks at two edges amid faults: nobody is dialled twice at once, too often, or unasked."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class Callbacks(RuleBasedStateMachine):
         self.numbers = itertools.count(4930100)
         self.dialled: dict[str, list[float]] = {}
         """Number -> when each of our INVITEs to it was first seen."""
+        self.looks: asyncio.Task[None] | None = None
         self.seen: set[tuple[str, str]] = set()
 
     def run(self, scene: Coroutine[Any, Any, None]) -> None:
@@ -66,6 +67,7 @@ class Callbacks(RuleBasedStateMachine):
             await made.presence(name, PresenceState.PAUSED)
         for name in EDGES:
             await made.edge(name)
+        self.looks = asyncio.create_task(made.clearing.run())
 
     def edge(self, name: str) -> Edge:
         """Return an edge."""
@@ -135,6 +137,11 @@ class Callbacks(RuleBasedStateMachine):
         self.edge(name).store.is_away = False
         self.run(self._pass(0.4))
 
+    @rule(is_away=st.booleans())
+    def control_planes_come_and_go(self, is_away: bool) -> None:  # noqa: FBT001
+        """Let nobody look whether callers may be called back, or somebody again."""
+        self.center.clearing.is_away = is_away
+
     @rule(name=edges, what=st.sampled_from(["loses_requests", "loses_answers"]))
     def store_leaves_doubt(self, name: str, what: str) -> None:
         """Let the outcome of a transaction be unknown."""
@@ -169,6 +176,7 @@ class Callbacks(RuleBasedStateMachine):
         assert len(living) == len(set(living)), living
         for number, times in self.dialled.items():
             assert len(times) <= TRIES, (number, times)
+            assert len(times) <= self.center.clearing.cleared[number], (number, times)
             for earlier, later in itertools.pairwise(times):
                 assert later - earlier >= PAUSE_S - 1.0, (number, times)
 
@@ -181,6 +189,7 @@ class Callbacks(RuleBasedStateMachine):
             self.runner.close()
 
     async def _close(self) -> None:
+        self.center.clearing.is_away = False
         for name in AGENTS:
             await self.center.presence(name, PresenceState.READY)
         left = ["not looked yet"]
@@ -197,6 +206,8 @@ class Callbacks(RuleBasedStateMachine):
             waits = [e for e in self._places() if e.value.due_s is not None]
             if not left and not waits:
                 break
+        if self.looks is not None:
+            self.looks.cancel()
         assert not left, left
         for edge in self.center.edges.values():
             assert not edge.dead_parts()

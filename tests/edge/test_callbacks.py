@@ -20,6 +20,7 @@ from state.model import (
     CallBack,
     CallId,
     CallRecord,
+    Clearance,
     Did,
     Limit,
     Outcome,
@@ -77,7 +78,11 @@ async def calling(
             limit = Limit(most=longest_wait_s, turn_away=TurnAway.CALLBACK)
         await made.put(key, replace(queue, call_back=rules, longest_wait_s=limit))
         await settle()
-        yield made
+        looks = asyncio.create_task(made.clearing.run())
+        try:
+            yield made
+        finally:
+            looks.cancel()
 
 
 def _dialled(made: Center) -> list[tuple[Edge, LegId]]:
@@ -437,6 +442,7 @@ async def test_a_callback_that_another_edge_has_closed_leaves_nothing_at_the_rel
         if has_answered:
             a1.media.delay_s = 1.0
             a1.sip.pick_up(theirs)
+            await asyncio.sleep(0.1)  # the relay is asked that first, and then to forget it
         await made.store.txn((), (Delete(key=keys.ticket(ticket.call)),))
         await until(lambda: not a1.callbacks.holds(ticket.call), "it is let go")
         if has_answered:
@@ -533,3 +539,75 @@ async def test_a_fault_frees_the_agent_and_leaves_the_caller_for_another_time(st
         assert not await made.tickets()
         assert not await made.offers()
         assert a1.snapshot.places
+
+
+async def _clearances(made: Center) -> list[str]:
+    listed = await made.store.range(f"{keys.STATE}clearance/", prefix=True)
+    return [each.key for each in listed.records]
+
+
+@in_virtual_time
+async def test_nobody_is_dialled_of_whom_nobody_has_looked_whether_they_may_be() -> None:
+    async with calling("ann") as made:
+        await made.presence("ann", _PAUSED)
+        a1, clearing = made.edges["a1"], made.clearing
+        clearing.is_away = True
+        await _sent_away(made, a1)
+        await made.presence("ann", _READY)
+        await asyncio.sleep(300.0)
+        assert not _dialled(made)
+        assert not a1.callbacks.stages(), "nor is an agent kept for them"
+        clearing.is_away = False
+        edge, theirs = await _rung(made, within_s=3.0)
+        assert not await _clearances(made), "it was for this try"
+        clearing.is_away = True
+        edge.sip.decline(theirs, 486, "Busy Here")
+        await asyncio.sleep(3 * RULES.pause_s)
+        assert not _dialled(made), "each try is looked at anew"
+        clearing.is_away = False
+        edge, theirs = await _rung(made, within_s=3.0)
+        edge.sip.decline(theirs)
+
+
+@in_virtual_time
+async def test_who_said_no_is_not_dialled_and_has_the_place_when_they_call_themselves() -> None:
+    async with calling("ann", edges=("a1", "b1")) as made:
+        a1 = made.edges["a1"]
+        made.clearing.refusing = frozenset({NUMBER})
+        await made.presence("ann", _PAUSED)
+        await _sent_away(made, a1)
+        await until(
+            lambda: [each.value.due_s for each in a1.snapshot.places.values()] == [None],
+            "nobody is to be called back",
+            within_s=5.0,
+        )
+        await until(lambda: not a1.snapshot.clearances, "nothing is left of it", within_s=20.0)
+        await made.presence("ann", _READY)
+        await asyncio.sleep(60.0)
+        assert not _dialled(made)
+        again = await a1.waiting(caller=NUMBER)
+        await until(lambda: not a1.snapshot.places, "the place is given back")
+        ours = await a1.rung("ann")
+        a1.sip.hang_up(again)
+        a1.sip.decline(ours)
+
+
+@in_virtual_time
+async def test_what_was_said_of_a_place_that_is_gone_is_cleared_away() -> None:
+    async with calling() as made:
+        a1 = made.edges["a1"]
+        told = Clearance(call=LOST.call, place=7, may_call=True)
+        await made.put(keys.clearance(LOST.call), told)
+        await until(lambda: LOST.call in a1.snapshot.clearances, "it is seen")
+        await until(lambda: not a1.snapshot.clearances, "it is gone", within_s=20.0)
+
+
+@in_virtual_time
+async def test_where_nobody_has_to_look_callers_are_called_back_without() -> None:
+    async with calling("ann", rules=replace(RULES, needs_clearance=False)) as made:
+        made.clearing.is_away = True
+        await made.presence("ann", _PAUSED)
+        await _sent_away(made, made.edges["a1"])
+        await made.presence("ann", _READY)
+        edge, theirs = await _rung(made, within_s=5.0)
+        edge.sip.decline(theirs)

@@ -29,6 +29,7 @@ def ids(kind: Kind) -> st.SearchStrategy[str]:
     of_calls = {
         Kind.TICKET,
         Kind.PLACE,
+        Kind.CLEARANCE,
         Kind.HEIR,
         Kind.RECORDING_WISH,
         Kind.RECORDING,
