@@ -120,6 +120,11 @@ class Evidence(Struct, frozen=True, kw_only=True):
         return self.end not in NOT_BEGUN
 
     @property
+    def is_live(self) -> bool:
+        """Whether it was on sites that were up: only those are asked two people's approval for."""
+        return bool(self.approvals)
+
+    @property
     def held(self) -> bool:
         """Whether it ended as it should and every expectation held; of none nothing is shown."""
         due = End.ABORTED if self.experiment.aborts_after_s else End.COMPLETED
@@ -199,13 +204,22 @@ class TamperedError(ValueError):
     """Evidence is not what was written; the text says what differs."""
 
 
-def open_sealed(  # noqa: C901 - one check a bond
-    content: bytes, files: Mapping[str, bytes], public_key: str | None
-) -> Evidence:
+def open_sealed(content: bytes, files: Mapping[str, bytes], public_key: str | None) -> Evidence:
     """Return what a file says, if it is what was signed. TamperedError says what is not.
 
     `files` are those that lie beside it; `public_key`: whose it has to be, None for whomever.
     """
+    evidence = open_alone(content, public_key)
+    for name, digest in evidence.files.items():
+        if name not in files:
+            raise TamperedError(f"{name} is missing")
+        if hash_of(files[name]) != digest:
+            raise TamperedError(f"{name} is not the file that was kept")
+    return evidence
+
+
+def open_alone(content: bytes, public_key: str | None) -> Evidence:
+    """Return what a file says, if it is what was signed, whatever lies beside it. TamperedError."""
     try:
         sealed = msgspec.json.decode(content, type=Sealed)
         body = bytes(sealed.evidence)
@@ -231,11 +245,6 @@ def open_sealed(  # noqa: C901 - one check a bond
         if moment.hash != _line_hash(before, moment):
             raise TamperedError(f"the timeline is broken at {moment.after_s:.2f} s: {moment.what}")
         before = moment.hash
-    for name, digest in evidence.files.items():
-        if name not in files:
-            raise TamperedError(f"{name} is missing")
-        if hash_of(files[name]) != digest:
-            raise TamperedError(f"{name} is not the file that was kept")
     return evidence
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from drills.charts import calls_chart, looks_chart, runs_chart
+from drills.comparison import LOSSES, MOST_COMPARED, RULE, compare, is_comparable
 from drills.evidence import Evidence, Judgement
 from drills.experiment import Bound
 from drills.markup import items, mark, no_break, number, table
@@ -37,19 +38,7 @@ _SERVICES = (
 )
 
 
-MOST_RUNS = 6
 _OVER = " is over, by "
-_LOSSES = (
-    "lost",
-    "lost_elsewhere",
-    "refused",
-    "recordings_lost",
-    "recording_lost_s",
-    "cut_off_unrecorded_s",
-    "writes_lost",
-    "replica_lag_bytes",
-    "left_behind",
-)
 _OUT_OF = {
     "lost": "offered",
     "recordings_lost": "recordings_due",
@@ -67,7 +56,7 @@ suffices is the auditor's judgement.</p>
 
 
 def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
-    """Return the page. `before`: earlier runs of the same drill, the oldest first."""
+    """Return the page. `before`: earlier runs, the oldest first, comparable or not."""
     title = escape(f"{evidence.experiment.title}: {evidence.run}")
     parts = (
         *_heading(evidence),
@@ -250,7 +239,7 @@ def _broken(evidence: Evidence) -> Iterator[tuple[str, ...]]:
 
 def _losses(figures: Mapping[str, float | None]) -> Iterator[tuple[str, str]]:
     """Yield what is gone for good, as far as this drill could measure it."""
-    for name in _LOSSES:
+    for name in LOSSES:
         if figures.get(name) is not None:
             due = _OUT_OF.get(name)
             of = "" if due is None else f" of {told(due, figures.get(due))}"
@@ -283,25 +272,23 @@ def _cents(seconds: float) -> float:
     return round(seconds, 2) + 0.0
 
 
-def regressions(evidence: Evidence, before: Sequence[Evidence]) -> tuple[str, ...]:
-    """Return what got worse: expectations that held in the last run and no longer do."""
-    begun = [each for each in before if each.was_begun]
-    if not begun:
-        return ()
-    last = {each.expected: each for each in begun[-1].judgements}
-    return tuple(
-        f"{each.expected}: {number(last[each.expected].value)} before, {number(each.value)} now"
-        for each in evidence.judgements
-        if not each.held and each.expected in last and last[each.expected].held
-    )
-
-
 def _compared(evidence: Evidence, before: Sequence[Evidence]) -> str:
-    if not before:
-        return ""
-    chart = runs_chart(evidence, before)
-    runs = (*before[-(MOST_RUNS - 1) :], evidence)
-    rows = [("held", *(mark(held=run.held) for run in runs))]
+    found = compare(evidence, before)
+    heading, words = "<h2>Compared with the last runs</h2>", escape(found.told())
+    if not found.runs:
+        return f"{heading}<p>{words[:1].upper()}{words[1:]}.</p>"
+    worse = items(each.told() for each in found.worse)
+    text = (
+        f'<p class="broken">Worse than before:</p>{worse}'
+        if found.worse
+        else "<p>Nothing is markedly worse.</p>"
+    )
+    known = [each for each in before if is_comparable(evidence, each)]
+    runs = (*known[-MOST_COMPARED:], evidence)
+    rows = [
+        ("held", *(mark(held=run.held) for run in runs)),
+        ("code", *(f"<code>{escape(run.code)}</code>" for run in runs)),
+    ]
     rows += [
         (
             escape(called(each.figure)),
@@ -310,13 +297,10 @@ def _compared(evidence: Evidence, before: Sequence[Evidence]) -> str:
         for each in evidence.judgements
     ]
     heads = ("", *(f"{_moment(run.began_ms):%d %b %H:%M}" for run in runs))
-    worse = regressions(evidence, before)
-    text = (
-        f'<p class="broken">Worse than the last time: {escape("; ".join(worse))}</p>'
-        if worse
-        else ""
+    return (
+        f'{heading}{text}<p class="dim">{words[:1].upper()}{words[1:]}. {escape(RULE)}</p>'
+        f"{runs_chart(evidence, known)}{table(heads, rows)}"
     )
-    return "<h2>Compared with the last runs</h2>" + text + chart + table(heads, rows)
 
 
 def _moment(at_ms: int) -> dt.datetime:

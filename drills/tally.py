@@ -34,6 +34,8 @@ class Done(Struct, frozen=True, kw_only=True):
     """What of `ready` was not there, for which it was not begun."""
     broken: tuple[str, ...]
     """Expectations that did not hold."""
+    worse: tuple[str, ...] = ()
+    """What was worse than in the comparable runs before it, in words (`drills.comparison`)."""
     figures: Mapping[str, float | None]
 
     @property
@@ -120,8 +122,8 @@ class Tally(Struct, frozen=True, kw_only=True):
     total: Total = NOTHING
 
 
-def done(evidence: Evidence) -> Done:
-    """Return what counts of a run."""
+def done(evidence: Evidence, worse: Iterable[str] = ()) -> Done:
+    """Return what counts of a run. `worse`: than before, in words."""
     return Done(
         drill=evidence.experiment.name,
         plan_hash=evidence.plan_hash,
@@ -133,6 +135,7 @@ def done(evidence: Evidence) -> Done:
         why="" if evidence.was_begun else evidence.why,
         lacked=lacked(evidence),
         broken=tuple(each.expected for each in evidence.judgements if not each.held),
+        worse=tuple(worse),
         figures=evidence.figures,
     )
 

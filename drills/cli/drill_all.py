@@ -13,6 +13,7 @@ import msgspec
 
 from drills.cli.drill_keys import see_that_it_signs, tell_head
 from drills.cli.drill_labs import Ended, SideBySide, run_some
+from drills.cli.drill_report import compared_with
 from drills.cli.drill_words import Keep, every, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
@@ -81,8 +82,9 @@ def all_(  # noqa: PLR0913 - the options of one command
     after the others, in one lab while the rest is down; where it does not
     come within a minute, all that ask for as much are put back to the end,
     given up after three tries, told with what there was, and due the next
-    time. At the end evidence is tampered with, byte by byte in copies, to
-    see that each change is found.
+    time. What got markedly worse since the comparable runs before it is told
+    of each run, and is no failure by itself. At the end evidence is tampered
+    with, byte by byte in copies, to see that each change is found.
 
     Exit code 0 only if every expectation held in every run so far. The
     last lines say how many there are of how many, and the hash of the newest
@@ -181,7 +183,7 @@ class Many:
     def _stops(self, shelf: Shelf, ended: Ended) -> bool:
         """Take what a lab has brought; tell whether to bring up no other."""
         for run in ended.runs:
-            self._take(shelf.read(run))
+            self._take(shelf, run)
         self._count(is_lost=not ended.runs)
         _write(self._file, self.tally(0, 0))
         if ended.status not in {Exit.OK, Exit.FAILED}:
@@ -220,13 +222,16 @@ class Many:
             elif why:
                 yield f"{name}, {len(why)} runs: {'; '.join(dict.fromkeys(why))}"
 
-    def _take(self, evidence: Evidence) -> None:
-        new = done(evidence)
+    def _take(self, shelf: Shelf, run: str) -> None:
+        evidence = shelf.read(run)
+        new = _done(shelf, evidence)
         # Of one that was tried before and not begun only what became of it at last is told.
         self.runs = [each for each in self.runs if each.was_begun or each.due != new.due]
         self.runs.append(new)
         self._lacks.take(evidence)
         note(f"drill all: {evidence.experiment.name}, {evidence.seed}: {verdict(evidence)}")
+        for each in new.worse:
+            note(f"drill all: worse than before: {each}")
 
     def _count(self, *, is_lost: bool) -> None:
         now_s = time.monotonic()
@@ -242,6 +247,10 @@ class Many:
         left = "" if total.left_s is None else f"; about {lasting(total.left_s)} left"
         broken = total.done - total.held
         note(f"drill all: {total.done} of {total.due} runs, {broken} broken{left}")
+
+
+def _done(shelf: Shelf, evidence: Evidence) -> Done:
+    return done(evidence, [each.told() for each in compared_with(shelf, evidence).worse])
 
 
 def _left_s(ends_s: float | None) -> float | None:
@@ -284,7 +293,7 @@ def _missed(before: Tally, shelf: Shelf, wanted: Sequence[Experiment]) -> list[D
     for run in shelf.runs():
         if run > before.total.since and run not in known:
             try:
-                each = done(shelf.read(run))
+                each = _done(shelf, shelf.read(run))
             except (TamperedError, OSError) as error:
                 note(f"drill all: the evidence of {run} does not count: {error}")
                 continue
@@ -336,6 +345,13 @@ def _print_tally(answer: Tally, not_begun: Sequence[str]) -> None:
         say("Not begun, which is no failure, and due again:")
         for told in not_begun:
             say(f"  {told}")
+    worse = [each.run for each in answer.runs if each.worse]
+    if worse:
+        say(
+            f"Worse than comparable runs before them, which alone is no failure: {', '.join(worse)}"
+            " (./everline drill report RUN)",
+            style="yellow",
+        )
     if len(total.codes) > 1:
         told = ", ".join(f"{count} of {code}" for code, count in total.codes.items())
         say(f"Made with {len(total.codes)} versions of the code: {told}", style="yellow")

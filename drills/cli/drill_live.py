@@ -12,7 +12,7 @@ import cyclopts
 
 from drills import permits
 from drills.blast import named_sites
-from drills.cli.drill_report import kept, tell
+from drills.cli.drill_report import comparable, tell
 from drills.cli.drill_words import Name, one
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
@@ -67,8 +67,7 @@ def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: st
             raise CommandError(str(error)) from error
         with shelf.adding(experiment.name) as (run, previous):
             evidence = live_drill.evidence_of(run, previous, experiment, ground, course)
-            before = kept(shelf, experiment.name, before=run)
-            shelf.put(evidence, {}, page(evidence, before))
+            shelf.put(evidence, {}, page(evidence, comparable(shelf, evidence)))
     tell(shelf, run)
     return Exit.OK if evidence.held else Exit.FAILED
 

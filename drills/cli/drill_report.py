@@ -11,7 +11,6 @@ from typing import Annotated
 import cyclopts
 import msgspec
 
-from drills.charts import LAST_RUNS
 from drills.cli.asking import print_json
 from drills.cli.drill_keys import (
     LastHash,
@@ -24,8 +23,10 @@ from drills.cli.drill_keys import (
 from drills.cli.drill_words import Json, Keep
 from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
+from drills.comparison import Comparison, compare
+from drills.earlier import comparable_before
 from drills.evidence import Evidence, TamperedError, fingerprint
-from drills.page import lines, page, regressions
+from drills.page import lines, page
 from drills.setup.say import note
 from drills.shelf import HOME, PAGE, PRINT, Head, Shelf
 from drills.signing import Whose
@@ -61,7 +62,11 @@ def report(  # noqa: PLR0913 - the options of one command
     last_hash: LastHash = "",
     keep: Keep = HOME,
 ) -> int:
-    """Report on a drill: what was expected, what was found.
+    """Report on a drill: what was expected, what was found, what got worse.
+
+    Worse is what no longer holds, and figures that are over 1.5 times the
+    median of the last comparable runs (five at most: same drill, same plan,
+    also in a lab or also live) and well beyond the worst of them.
 
     The page with charts, for managers and auditors, is report.html in the
     run's folder, and report.pdf where it was run by itself. Evidence that was
@@ -120,6 +125,7 @@ def _verified(shelf: Shelf, whose: Whose, last_hash: str) -> int:
 
 def _as_json(shelf: Shelf, whose: Whose, run: str, pieces: int | None) -> dict[str, object]:
     """Return a run's evidence, with what the report says beyond it."""
+    evidence = shelf.read(run)
     checked = Checked(
         public_key=whose.public_key,
         fingerprint=fingerprint(whose.public_key),
@@ -128,7 +134,8 @@ def _as_json(shelf: Shelf, whose: Whose, run: str, pieces: int | None) -> dict[s
         head=shelf.head(),
         pieces=pieces,
     )
-    return {**msgspec.to_builtins(shelf.read(run)), "checked": checked}
+    compared = compared_with(shelf, evidence)
+    return {**msgspec.to_builtins(evidence), "compared": compared, "checked": checked}
 
 
 def print_beside(shelf: Shelf, run: str) -> None:
@@ -141,10 +148,11 @@ def print_beside(shelf: Shelf, run: str) -> None:
 
 def _print(shelf: Shelf, chosen: str, file: Path) -> None:
     """Print the page of evidence that stands, made anew, to a PDF."""
-    before = kept(shelf, shelf.read(chosen).experiment.name, before=chosen)
+    evidence = shelf.read(chosen)
+    before = comparable(shelf, evidence)
     with tempfile.TemporaryDirectory(prefix="everline-page-") as folder:
         source = Path(folder) / PAGE
-        source.write_text(page(shelf.read(chosen), before))
+        source.write_text(page(evidence, before))
         command = (
             "chromium",
             "--headless",
@@ -165,7 +173,6 @@ def _print(shelf: Shelf, chosen: str, file: Path) -> None:
 def tell(shelf: Shelf, chosen: str) -> None:
     """Print what a run found."""
     evidence = shelf.read(chosen)
-    before = kept(shelf, evidence.experiment.name, before=chosen)
     say = console().print
     say(f"{evidence.experiment.title}: {evidence.run}", style="bold")
     say(f"{evidence.end}: {evidence.why}", highlight=False)
@@ -173,19 +180,22 @@ def tell(shelf: Shelf, chosen: str) -> None:
         say(line, style="red" if line.startswith("BROKEN") else "", highlight=False)
     for line in evidence.findings:
         say(f"finding: {line}", highlight=False)
-    for line in regressions(evidence, before):
-        say(f"worse than the last time: {line}", style="red", highlight=False)
+    compared = compared_with(shelf, evidence)
+    for each in compared.worse:
+        say(f"worse than before: {each.told()}", style="red", highlight=False)
+    say(compared.told(), style="dim", highlight=False)
     say(f"{shelf.folder(chosen) / PAGE}", style="dim", highlight=False, soft_wrap=True)
     tell_head(shelf)
 
 
-def kept(shelf: Shelf, name: str, before: str = "") -> list[Evidence]:
-    """Return a drill's last runs that can be believed, the oldest first; `before` a run, if any.
+def compared_with(shelf: Shelf, evidence: Evidence) -> Comparison:
+    """Return what got worse since the last comparable runs on the shelf."""
+    return compare(evidence, comparable(shelf, evidence))
 
-    To read all that is kept would take longer with every run of hundreds.
-    """
-    runs = [each for each in shelf.runs(name) if not before or each < before]
-    return list(filter(None, (_believed(shelf, name, each) for each in runs[-LAST_RUNS:])))
+
+def comparable(shelf: Shelf, evidence: Evidence) -> list[Evidence]:
+    """Return the last comparable runs before one, the oldest first; say which do not stand."""
+    return comparable_before(shelf, evidence, _doubt)
 
 
 def last(shelf: Shelf, name: str) -> Evidence | None:
@@ -199,6 +209,10 @@ def _believed(shelf: Shelf, name: str, run: str) -> Evidence | None:
     try:
         evidence = shelf.read(run)
     except (TamperedError, OSError):
-        sys.stderr.write(f"everline: the evidence of {run} does not stand\n")
+        _doubt(run)
         return None
     return evidence if evidence.experiment.name == name else None
+
+
+def _doubt(run: str) -> None:
+    sys.stderr.write(f"everline: the evidence of {run} does not stand\n")

@@ -12,7 +12,6 @@ import math
 import shutil
 from collections.abc import Callable, Sequence
 
-from drills.charts import LAST_RUNS
 from drills.course import Course
 from drills.demo.run import Stage, living_edges, staged
 from drills.demo.screen import Screen
@@ -22,7 +21,8 @@ from drills.drill.keeping import evidence_not_begun, evidence_of
 from drills.drill.rehearsal import planned, rehearse
 from drills.drill.waiting import in_vain
 from drills.due import Due
-from drills.evidence import Evidence, TamperedError, hash_of, verdict
+from drills.earlier import comparable_before
+from drills.evidence import Evidence, hash_of, verdict
 from drills.experiment import MOST_CALLS
 from drills.lacks import Lacks
 from drills.lever import Lever
@@ -142,7 +142,7 @@ class Series:
                 code=self._code,
                 course=course,
             )
-            shelf.put(evidence, {}, page(evidence, _before(shelf, experiment.name)))
+            shelf.put(evidence, {}, page(evidence, comparable_before(shelf, evidence)))
         return evidence
 
     async def drill(self, stage: Stage, due: Due, hands: Hands) -> Evidence:
@@ -162,7 +162,7 @@ class Series:
                 clocks=brought.clocks,
                 files={CAPTURE: hash_of(brought.pcap)},
             )
-            before = _before(shelf, experiment.name)
+            before = comparable_before(shelf, evidence)
             shelf.put(evidence, {CAPTURE: brought.pcap}, page(evidence, before))
         # Of hundreds of runs they would fill a disk, and nobody asks for those that held.
         if evidence.held:
@@ -189,19 +189,3 @@ async def _missing(stage: Stage) -> str:
     stocks, silent = await take(living_edges(stage, SiteId("")), stage.store)
     left = [stock.place for stock in stocks if stock.left] + list(silent)
     return f"something is left at {', '.join(left)}" if left else ""
-
-
-def _before(shelf: Shelf, name: str) -> list[Evidence]:
-    """Return the last runs of a drill that can still be believed, as many as are compared.
-
-    To read all that is kept would take longer with every run of hundreds.
-    """
-    found = []
-    for run in shelf.runs(name)[-LAST_RUNS:]:
-        try:
-            evidence = shelf.read(run)
-        except (TamperedError, OSError):
-            continue
-        if evidence.experiment.name == name and evidence.was_begun:
-            found.append(evidence)
-    return found

@@ -111,6 +111,33 @@ def test_the_hash_to_keep_is_told_at_the_end_and_is_in_the_file(
     assert (written["head_run"], written["head_hash"]) == (head.run, head.hash)
 
 
+def test_a_run_that_was_worse_than_those_before_it_is_told_and_is_in_the_file(
+    monkeypatch: pytest.MonkeyPatch, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    took_s = iter([0.5, 0.6, 0.5, 4.9])
+
+    def run_some(due: Sequence[Due], shelf: Shelf, *_: object) -> tuple[int, list[str]]:
+        found = []
+        for each in due:
+            with shelf.adding(each.experiment.name) as (run, previous):
+                evidence = replace(piece(run, previous, rto_s=next(took_s)), seed=each.seed)
+                shelf.put(evidence, FILES, "page")
+            found.append(run)
+        return Exit.OK, found
+
+    monkeypatch.setattr(drill_all, "run_some", run_some)
+    kept = file.parent / "kept"
+    assert all_(("site_killed",), json=file, repeats=4, keep=kept) == Exit.OK, "all held"
+    said, told = capsys.readouterr(), "calls are set up again (rto_s): 4.9 s now, 0.5 s before"
+    assert said.err.count("worse than before") == 1
+    assert f"drill all: worse than before: {told}" in said.err
+    last = Shelf(kept).runs()[-1]
+    assert f"which alone is no failure: {last}" in " ".join(said.out.split())
+    worse = [each["worse"] for each in json.loads(file.read_bytes())["runs"]]
+    assert worse[:3] == [[], [], []]
+    assert worse[3][0].startswith(told)
+
+
 def test_when_the_time_is_over_the_file_has_what_was_done_and_the_rest_is_left(
     monkeypatch: pytest.MonkeyPatch, file: Path
 ) -> None:

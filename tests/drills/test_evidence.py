@@ -36,7 +36,7 @@ from drills.evidence import (
 from drills.experiment import Bound
 from drills.guards import Verdict
 from drills.library import experiment_of, experiments
-from drills.page import lines, page, regressions
+from drills.page import lines, page
 from drills.permit import Permit
 from drills.shelf import EVIDENCE, TRIALS_A_RUN, Shelf, tamper
 from drills.wording import FIGURES, limit, told
@@ -326,21 +326,12 @@ def test_limits_and_values_are_told_in_words_and_units(
     assert (limit(bound), told(bound.figure, value)) == words
 
 
-def test_what_held_before_and_no_longer_does_is_a_regression() -> None:
-    worse = piece("r2", rto_s=6.0)
-    assert not worse.held
-    assert regressions(worse, [piece()]) == ("rto_s <= 5: 2.5 before, 6 now",)
-    assert regressions(piece(), [worse]) == ()
-
-
-def test_a_drill_that_was_not_begun_tested_nothing_and_is_nobodys_regression() -> None:
+def test_a_drill_that_was_not_begun_tested_nothing() -> None:
     not_begun = replace(piece("r2"), end=End.NOT_STEADY, why="no steady state", judgements=())
     assert verdict(not_begun) == "NOT BEGUN"
     assert "was not tested: the drill was not begun" in page(not_begun)
     assert "expectations held" not in page(not_begun)
     assert list(lines(not_begun)) == []
-    assert regressions(not_begun, [piece()]) == ()
-    assert regressions(piece("r3", rto_s=6.0), [piece(), not_begun]), "of the last that was begun"
 
 
 def test_a_drill_of_which_nothing_could_be_judged_has_shown_nothing() -> None:
