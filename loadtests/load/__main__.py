@@ -159,6 +159,7 @@ def _report(plan: Plan, limits: Limits, more: _Found) -> Report:
     rows = locusts.rows(plan.folder)
     grown, books = growth.worst(more.seen), more.after.books
     told = more.after.figures() | growth.figures(grown)
+    told |= figures.people(rows, shapes.caller_hours(plan.request))
     found = figures.figures(rows, told | complaints.figures(more.complaints))
     judged = figures.judge(limits, found)
     incomplete = (*more.incomplete, *more.after.unknown)

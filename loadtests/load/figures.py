@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from drills.experiment import Bound
+from loadtests.load.telling import CALL, PHONE, RESTARTED
 from state.codec import UNREADABLE
+
+_TALKED: Final = frozenset({"ended: talked", "ended: agent hung up"})
+_FAULT: Final = "ended: fault"
 
 
 class LimitsError(ValueError):
@@ -85,6 +90,29 @@ def figures(rows: Iterable[TableRow], more: Mapping[str, float]) -> dict[str, fl
     found |= {"all.count": count, "all.failed": failed}
     found["all.failed_share"] = failed / count if count else 0.0
     return found | dict(more)
+
+
+def people(rows: Iterable[TableRow], caller_hours: float) -> dict[str, float]:
+    """Return what became of the people's calls, also where there is no row of it.
+
+    A load in which nobody calls keeps to every limit on what must not happen. `caller_hours`: for
+    how long callers were to be there, all together.
+    """
+    found = list(rows)
+    ended = [row for row in found if row.kind == CALL]
+    talked = sum(row.count for row in ended if row.name in _TALKED)
+    return {
+        "calls.ended": sum(row.count for row in ended),
+        "calls.talked": talked,
+        "calls.talked_per_caller_h": talked / caller_hours if caller_hours else 0.0,
+        "calls.faults": sum(row.count for row in ended if row.name == _FAULT),
+        "phones.restarted": sum(
+            row.count for row in found if row.kind == PHONE and row.name == RESTARTED
+        ),
+        "phones.missing": sum(
+            row.count for row in found if row.kind == PHONE and row.name != RESTARTED
+        ),
+    }
 
 
 def judge(limits: Limits, found: Mapping[str, float]) -> tuple[Judged, ...]:

@@ -7,6 +7,7 @@ corners it is straight. So every shape is bounded in time and number, whatever i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -85,6 +86,15 @@ def _between(corners: Sequence[Corner], share: float) -> float:
             return before.callers + gone * (corner.callers - before.callers)
         before = corner
     return before.callers
+
+
+def caller_hours(request: Request) -> float:
+    """Return for how many hours callers are there, all together."""
+    corners = _CORNERS[request.shape]
+    share = sum(
+        (two.at - one.at) * (one.callers + two.callers) / 2 for one, two in pairwise(corners)
+    )
+    return share * request.users * request.seconds / 3600.0
 
 
 def faults(request: Request, sites: Sequence[str]) -> tuple[tuple[float, Fault], ...]:

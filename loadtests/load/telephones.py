@@ -8,7 +8,6 @@ Imported by Locust's processes alone.
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -22,18 +21,15 @@ from gevent.queue import Empty, Queue
 
 from drills.lab.lab import PROJECT
 from drills.lab.namespaces import entering
-from loadtests.load.plan import SAID
-from loadtests.load.telling import Told, hear
+from loadtests.load.exchange import PhonesError
+from loadtests.load.plan import SAID, Plan
+from loadtests.load.telling import PHONES_GONE, Told, hear
 
 _OF_ENDS = frozenset({"hanging_up", "call"})
 STARTS_WITHIN_S = 60.0
 """Two workers start eight of them at once: on a machine that is full of others that takes 20 s and
 more, and a load whose telephones were given up has measured nothing."""
 STOPS_WITHIN_S = 5.0
-
-
-class PhonesError(Exception):
-    """The process of the telephones has ended."""
 
 
 class Telephones:
@@ -45,7 +41,7 @@ class Telephones:
         self._inboxes: dict[str, Queue[Told | None]] = {}
         self._on_end: dict[str, Callable[[Told], None]] = {}
         command = (sys.executable, "-m", "edge.phone", "--stdin", "--host", address)
-        with log.open("wb") as errors:
+        with log.open("ab") as errors:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 entering(host, command),
                 cwd=PROJECT,
@@ -53,6 +49,7 @@ class Telephones:
                 stdout=subprocess.PIPE,
                 stderr=errors,
             )
+        self._has_ended = False
         self._is_ready = Event()
         self._reading = gevent.spawn(self._read, self._process.stdout)
 
@@ -64,15 +61,28 @@ class Telephones:
         `on_end` gets the summary of each call, also when the user who placed it has been stopped:
         what was begun is counted.
         """
+        phone, pipe = str(plan["id"]), self._process.stdin
+        if pipe is None or self.is_over:
+            raise self._gone()
         inbox: Queue[Told | None] = Queue()
-        self._inboxes[str(plan["id"])] = inbox
-        self._on_end[str(plan["id"])] = on_end
-        pipe = self._process.stdin
-        if pipe is None or self._process.poll() is not None:
-            raise PhonesError(f"the telephones at {self.host} are gone: see their log")
-        pipe.write(msgspec.json.encode({part: [plan]}) + b"\n")
-        pipe.flush()
+        self._inboxes[phone] = inbox
+        self._on_end[phone] = on_end
+        try:
+            pipe.write(msgspec.json.encode({part: [plan]}) + b"\n")
+            pipe.flush()
+        except OSError as error:
+            self._inboxes.pop(phone, None)
+            self._on_end.pop(phone, None)
+            raise self._gone() from error
         return inbox
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the process has ended, or all that it said has been read."""
+        return self._has_ended or self._process.poll() is not None
+
+    def _gone(self) -> PhonesError:
+        return PhonesError(f"the telephones at {self.host} are gone: see their log")
 
     def forget(self, phone: str) -> None:
         """Listen to a telephone no longer."""
@@ -80,6 +90,8 @@ class Telephones:
 
     def stop(self) -> None:
         """Hang up everywhere and sign out; killed if that takes too long."""
+        if self._said.closed:
+            return
         self._process.terminate()
         try:
             self._process.wait(STOPS_WITHIN_S)
@@ -95,9 +107,10 @@ class Telephones:
             if told is not None:
                 self._keep(line, told)
                 self._take(told)
+        self._has_ended = True
         for phone, on_end in list(self._on_end.items()):
             # Nobody else will tell of these calls any more.
-            on_end(Told(event="call", phone=phone, how="fault", cause="telephones gone"))
+            on_end(Told(event="call", phone=phone, how="fault", cause=PHONES_GONE))
         for inbox in self._inboxes.values():
             inbox.put(None)
 
@@ -124,32 +137,13 @@ class Telephones:
                 del self._on_end[told.phone]
 
 
-class Exchange:
-    """The telephones of one worker, by host; started when the first is needed."""
+def starting(plan: Plan, worker: int) -> Callable[[str], Telephones]:
+    """Return what starts a worker's telephones at a host."""
 
-    def __init__(self, hosts: Mapping[str, str], folder: Path, worker: int) -> None:
-        self._hosts = hosts
-        self._folder = folder
-        self._worker = worker
-        self._open: dict[str, Telephones] = {}
-        self._numbers = itertools.count(1)
+    def start(host: str) -> Telephones:
+        return Telephones(host, plan.hosts[host], plan.folder / f"phones-{worker}-{host}.log")
 
-    def at(self, host: str) -> Telephones:
-        """Return the telephones of a host."""
-        if host not in self._open:
-            log = self._folder / f"phones-{self._worker}-{host}.log"
-            self._open[host] = Telephones(host, self._hosts[host], log)
-        self._open[host].await_ready()
-        return self._open[host]
-
-    def number(self) -> str:
-        """Return a calling number that no other caller of this load has."""
-        return f"1555{8 + self._worker % 2}{self._worker // 2}{next(self._numbers):05d}"
-
-    def stop(self) -> None:
-        """Stop them all."""
-        stopping = [gevent.spawn(each.stop) for each in self._open.values()]
-        gevent.joinall(stopping)
+    return start
 
 
 def hear_next(inbox: Queue[Told | None], timeout_s: float) -> Told | None:

@@ -15,7 +15,10 @@ from msgspec import Struct
 from loadtests.load import quality
 from state.codec import UNREADABLE
 
-SIP, RTP, CALL = "SIP", "RTP", "CALL"
+SIP, RTP, CALL, PHONE = "SIP", "RTP", "CALL", "PHONE"
+PHONES_GONE: Final = "telephones gone"
+"""Why a call ended of which its telephone will not tell any more."""
+RESTARTED: Final = "telephones began anew"
 BEARABLE_MOS: Final = 3.6
 """Below it many users are dissatisfied (G.107 Annex B: R under 70)."""
 _CUT_OFF: Final = frozenset({"no_media", "unheard", "fault"})
@@ -56,6 +59,11 @@ class Told(Struct, kw_only=True):
         return self.answered_ms is not None and (self.cause in _CUT_OFF or self.how in _CUT_OFF)
 
     @property
+    def broke_off(self) -> bool:
+        """Whether it ended before any answer by a fault of its own telephone."""
+        return self.answered_ms is None and self.how == "fault"
+
+    @property
     def was_turned_away(self) -> bool:
         """Whether the INVITE was never answered, and not by the caller's own doing."""
         return self.answered_ms is None and self.how in {"refused", "silence"}
@@ -86,8 +94,9 @@ def rows_of_caller(told: Told) -> Iterator[Row]:
     """Yield what a caller's summary adds to the tables."""
     ended_ms = told.ended_ms or told.wall_ms
     if told.answered_ms is None:
-        took_ms = ended_ms - told.invite_ms
-        fault = f"{told.how} {told.status or ''}".strip() if told.was_turned_away else ""
+        took_ms = ended_ms - (told.invite_ms or ended_ms)
+        is_bad = told.was_turned_away or told.broke_off
+        fault = f"{told.how} {told.status or ''}".strip() if is_bad else ""
         yield Row(kind=SIP, name="set-up", value_ms=took_ms, fault=fault)
     else:
         set_up_ms = told.setup_ms or told.answered_ms - told.invite_ms
@@ -99,7 +108,7 @@ def rows_of_caller(told: Told) -> Iterator[Row]:
     yield Row(
         kind=CALL,
         name=f"ended: {how_ended(told)}",
-        value_ms=ended_ms - told.invite_ms,
+        value_ms=ended_ms - (told.invite_ms or ended_ms),
         fault=_fault(told),
     )
 
@@ -124,6 +133,16 @@ def row_of_transfer(told: Told) -> Row:
     return Row(kind=SIP, name=f"transfer: {how}", value_ms=told.took_ms, fault=fault)
 
 
+def row_of_restart(host: str) -> Row:
+    """Return that the telephones of a host died and were begun anew: a fault of the load's own."""
+    return Row(kind=PHONE, name=RESTARTED, value_ms=0, fault=f"those at {host} had ended")
+
+
+def row_without_phone(who: str, why: str) -> Row:
+    """Return that somebody, `a caller` or `an agent`, has no telephone."""
+    return Row(kind=PHONE, name=f"{who} without a telephone", value_ms=0, fault=why)
+
+
 def _sound(told: Told, who: str) -> Iterator[Row]:
     loss = quality.loss_pct(told.packets_received, told.packets_lost)
     score = quality.mean_opinion(loss)
@@ -145,6 +164,8 @@ def how_ended(told: Told) -> str:
 def _fault(told: Told) -> str:
     if told.was_cut_off:
         return f"cut off ({told.cause or told.how})"
+    if told.broke_off:
+        return f"fault ({told.cause})"
     if told.was_turned_away:
         return f"turned away ({told.status})" if told.status else "never answered"
     return ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.load.figures import LimitsError, TableRow, figures, judge, read_limits
+from loadtests.load.figures import LimitsError, TableRow, figures, judge, people, read_limits
 from loadtests.load.plan import ShapeName
 
 LIMITS = Path(__file__).parents[2] / "loadtests" / "load" / "limits"
@@ -67,3 +67,37 @@ def test_file_that_holds_no_limits_is_refused_by_name(text: str, said: str) -> N
 def test_every_shape_has_limits_and_the_ledger_is_among_them(shape: ShapeName) -> None:
     limits = read_limits((LIMITS / f"{shape}.toml").read_text(), shape)
     assert "ledger.exact" in {each.figure for each in limits.limit}
+
+
+def test_a_load_in_which_nobody_calls_has_talked_to_nobody() -> None:
+    found = people([row("GET", "/v1/me", 7)], 10.0)
+    assert found["calls.talked_per_caller_h"] == 0.0
+    assert set(found.values()) == {0.0}
+
+
+def test_calls_are_counted_by_how_they_ended_and_telephones_by_what_became_of_them() -> None:
+    rows = [
+        row("CALL", "ended: talked", 5),
+        row("CALL", "ended: agent hung up", 3),
+        row("CALL", "ended: impatient", 2),
+        row("CALL", "ended: fault", 1, 1),
+        row("PHONE", "telephones began anew", 2, 2),
+        row("PHONE", "a caller without a telephone", 4, 4),
+    ]
+    assert people(rows, 0.5) == {
+        "calls.ended": 11,
+        "calls.talked": 8,
+        "calls.talked_per_caller_h": 16.0,
+        "calls.faults": 1,
+        "phones.restarted": 2,
+        "phones.missing": 4,
+    }
+
+
+@pytest.mark.parametrize("shape", ["soak", "leak"])
+def test_hours_in_which_nobody_calls_do_not_hold(shape: str) -> None:
+    limits = read_limits((LIMITS / f"{shape}.toml").read_text(), shape)
+    silent = judge(limits, people([], 10.0) | {"all.failed_share": 0.0})
+    assert any("calls.talked_per_caller_h" in each.limit for each in silent if not each.held)
+    asked = {each.figure for each in limits.limit}
+    assert {"all.failed_share", "calls.faults", "phones.restarted", "phones.missing"} <= asked

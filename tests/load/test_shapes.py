@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadtests.load.plan import Request, ShapeName
-from loadtests.load.shapes import agents_from_s, faults
+from loadtests.load.shapes import agents_from_s, caller_hours, faults
 from loadtests.load.shapes import callers as callers_at
 
 SITES = ("a", "b", "c")
@@ -92,3 +92,10 @@ def test_what_is_out_of_bounds_is_named(changes: dict[str, object], named: str) 
     wrong = request(ShapeName.STEADY, **changes).wrong_because()
     assert wrong is not None
     assert wrong.startswith(named)
+
+
+def test_hours_of_callers_are_those_of_the_shape() -> None:
+    assert caller_hours(request(ShapeName.SOAK, seconds=7200.0, users=12)) == pytest.approx(11.7)
+    for shape in ShapeName:
+        found = sum(callers(shape)) / 3600
+        assert caller_hours(request(shape)) == pytest.approx(found, rel=0.05)

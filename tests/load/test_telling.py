@@ -7,6 +7,7 @@ import json
 import pytest
 
 from loadtests.load.telling import (
+    PHONES_GONE,
     Told,
     hear,
     how_ended,
@@ -124,3 +125,12 @@ def test_transfer_fails_unless_its_target_has_the_caller_or_is_not_free(
 ) -> None:
     row = row_of_transfer(told(event="transfer", status=status, took_ms=40))
     assert (row.kind, row.name, row.value_ms, row.fault) == ("SIP", name, 40, fault)
+
+
+def test_call_whose_telephone_is_gone_before_the_answer_is_a_failure() -> None:
+    gone = Told(event="call", phone="1", how="fault", cause=PHONES_GONE)
+    found = {f"{row.kind} {row.name}": (row.value_ms, row.fault) for row in rows_of_caller(gone)}
+    assert found == {
+        "SIP set-up": (0, "fault"),
+        "CALL ended: fault": (0, "fault (telephones gone)"),
+    }

@@ -10,11 +10,19 @@ import gevent
 from gevent.queue import Queue
 from locust import between, task
 
+from loadtests.load.exchange import PhonesError
 from loadtests.load.people.api import Person
 from loadtests.load.people.around import around, enter
 from loadtests.load.plan import Agent as Seat
 from loadtests.load.telephones import hear_next
-from loadtests.load.telling import SIP, Row, Told, row_of_transfer, rows_of_agent
+from loadtests.load.telling import (
+    SIP,
+    Row,
+    Told,
+    row_of_transfer,
+    row_without_phone,
+    rows_of_agent,
+)
 
 LOOKS_S: Final = 1.0
 REGISTERS_WITHIN_S: Final = 10.0
@@ -46,10 +54,8 @@ class Agent(Person):
         self._rung_s: dict[str, float] = {}
         self.begin(seat.id, seat.password, seat.site)
         self.listen(("calls", "agents"))
-        self._phones = self._here.exchange.at(f"agents-{seat.site}")
-        self._inbox: Queue[Told | None] = self._phones.add("agents", self._plan(seat), self._count)
-        self._register()
-        self._be("ready")
+        self._inbox: Queue[Told | None] | None = None
+        self._pick_up(seat)
 
     def on_stop(self) -> None:
         """Sign out. The telephone stops with its worker."""
@@ -64,7 +70,7 @@ class Agent(Person):
         if self._seat is None:
             gevent.sleep(LOOKS_S)
             return
-        told = hear_next(self._inbox, LOOKS_S)
+        told = self._hear(self._seat)
         match told:
             case Told(event="invite"):
                 self._rung_s[told.call] = time.perf_counter()
@@ -85,10 +91,34 @@ class Agent(Person):
             shown_ms = 1000 * (time.perf_counter() - rang_s)
             enter(self.environment, Row(kind="WS", name="call shown after ring", value_ms=shown_ms))
 
-    def _register(self) -> None:
+    def _hear(self, seat: Seat) -> Told | None:
+        """Return the next line of the telephone; where that has died, get another."""
+        if self._inbox is None:
+            self._pick_up(seat)
+            return None
+        try:
+            return hear_next(self._inbox, LOOKS_S)
+        except PhonesError:
+            # Its end is told by whoever starts the next, and its calls by their own.
+            self._inbox = None
+            return None
+
+    def _pick_up(self, seat: Seat) -> None:
+        """Get a telephone, register with it and say that one is ready; or try it again later."""
+        try:
+            phones = self._here.exchange.at(f"agents-{seat.site}")
+            self._inbox = phones.add("agents", self._plan(seat), self._count)
+            self._register(self._inbox)
+            self._be("ready")
+        except PhonesError as error:
+            self._inbox = None
+            enter(self.environment, row_without_phone("an agent", str(error)))
+            gevent.sleep(LOOKS_S)
+
+    def _register(self, inbox: Queue[Told | None]) -> None:
         began_s = time.perf_counter()
         fault = "not registered"
-        while (told := hear_next(self._inbox, REGISTERS_WITHIN_S)) is not None:
+        while (told := hear_next(inbox, REGISTERS_WITHIN_S)) is not None:
             if told.event == "registered":
                 fault = ""
                 break

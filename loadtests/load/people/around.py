@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import gevent
 from gevent.event import Event
 from locust.env import Environment
 
+from loadtests.load.exchange import Exchange, PhonesError
 from loadtests.load.plan import ENVIRONMENT, Agent, Plan, read_plan
 from loadtests.load.shapes import agents_from_s
-from loadtests.load.telephones import Exchange, PhonesError
-from loadtests.load.telling import Row
+from loadtests.load.telephones import starting
+from loadtests.load.telling import Row, row_of_restart
 
 READY = "ready"
 """Begins the name of a file that says: this worker's callers have telephones."""
@@ -28,9 +30,9 @@ class Failed(Exception):  # noqa: N818 - it is what Locust lists under failures
 class Around:
     """One worker's share of the world."""
 
-    def __init__(self, plan: Plan, worker: int) -> None:
+    def __init__(self, plan: Plan, worker: int, on_restart: Callable[[str], None]) -> None:
         self.plan = plan
-        self.exchange = Exchange(plan.hosts, plan.folder, worker)
+        self.exchange = Exchange(worker, starting(plan, worker), on_restart)
         self._under_way = plan.folder / f"under-way-{worker}"
         self._ready = plan.folder / f"{READY}-{worker}"
         self._no_phones = plan.folder / f"{NO_PHONES}-{worker}"
@@ -84,7 +86,7 @@ class Around:
 
     def close(self) -> None:
         """Let the telephones ring no more."""
-        self.exchange.stop()
+        gevent.joinall([gevent.spawn(each.stop) for each in self.exchange.everywhere()])
 
 
 _around: list[Around] = []
@@ -94,7 +96,9 @@ def around(environment: Environment) -> Around:
     """Return this worker's; made at the first call."""
     if not _around:
         index = getattr(environment.runner, "worker_index", 0)
-        _around.append(Around(read_plan(Path(os.environ[ENVIRONMENT])), max(0, index)))
+        plan = read_plan(Path(os.environ[ENVIRONMENT]))
+        here = Around(plan, max(0, index), lambda host: enter(environment, row_of_restart(host)))
+        _around.append(here)
     return _around[0]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
+import gevent
 from locust import User, between, task
 
+from loadtests.load.exchange import PhonesError
 from loadtests.load.people.around import Around, around, enter
-from loadtests.load.telephones import hear_next
-from loadtests.load.telling import Told, rows_of_caller
+from loadtests.load.telephones import Telephones, hear_next
+from loadtests.load.telling import Told, row_without_phone, rows_of_caller
 
 REDIALS: Final = 3
 """How often somebody who was cut off, or turned away, tries again."""
@@ -17,6 +19,8 @@ LONGEST_CALL_S: Final = 240.0
 PATIENCE_S: Final = (4.0, 60.0)
 TALK_S: Final = (2.0, 9.0)
 KEYS_SHARE, HOLDS_SHARE = 0.4, 0.15
+AGAIN_S: Final = 1.0
+"""Until somebody without a telephone looks for one again."""
 SILENCE_S: Final = 4.0
 """A caller who hears nothing at all for so long takes the line for dead."""
 
@@ -46,7 +50,14 @@ class Caller(User):
     def _dial(self) -> Told | None:
         self._calls += 1
         name = f"{self._number}/{self._calls}"
-        phones = self._here.exchange.at("callers")
+        try:
+            return self._dial_by(self._here.exchange.at("callers"), name)
+        except PhonesError as error:
+            enter(self.environment, row_without_phone("a caller", str(error)))
+            gevent.sleep(AGAIN_S)
+            return None
+
+    def _dial_by(self, phones: Telephones, name: str) -> Told | None:
         self._here.begin_call(name)
         try:
             inbox = phones.add("callers", self._plan(name), self._ended)
