@@ -50,6 +50,9 @@ class CallRow(Struct, frozen=True, kw_only=True):
     """Of one that is over: how long the agent had the caller on hold."""
     code: str = ""
     """What it was about, as its agent says; empty: nothing said."""
+    callback_of: CallId | None = None
+    """Of one that is over: the call that was lost or sent away, if this one was to call them
+    back."""
 
 
 class Calls(Struct, frozen=True, kw_only=True):

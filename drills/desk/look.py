@@ -220,4 +220,5 @@ def ended_row(record: CallRecord) -> CallRow:
         agent=record.agent,
         agent_site=record.agent_site,
         estimate_s=record.estimate_s,
+        callback_of=record.callback_of,
     )

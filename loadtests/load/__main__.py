@@ -35,6 +35,7 @@ from loadtests.load.page import EMPTY_PAGE, with_verdict
 from loadtests.load.plan import Plan, Request, SiteRef
 from loadtests.load.report import Report
 from loadtests.load.saying import tell, tell_that_it_lives
+from state.clock import SystemClock
 
 LIMITS: Final = Path(__file__).with_name("limits")
 SAMPLES: Final = 60
@@ -173,6 +174,7 @@ def _report(plan: Plan, limits: Limits, more: _Found) -> Report:
         held=not incomplete and all(each.held for each in judged),
         incomplete=incomplete,
         missing_calls=() if books is None else books.missing[:20],
+        unclaimed_calls=() if books is None else books.unclaimed[:20],
         contradicted_calls=() if books is None else books.contradicted[:20],
         growth=grown,
         complaints=more.complaints,
@@ -218,6 +220,7 @@ def _plan(start: Start, center: Center, run: str) -> Plan:
         agents=center.agents,
         manager=center.manager(run),
         password=center.password,
+        began_ms=SystemClock().now().wall_ms,
         faults=tuple(
             (at_s, msgspec.json.encode(fault).decode())
             for at_s, fault in shapes.faults(start.request, sites)

@@ -18,8 +18,9 @@ from drills.desk import answers, asks, call_answers
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
 from loadtests.load import books
-from loadtests.load.plan import SAID, Plan
+from loadtests.load.plan import SAID, STATISTICS, Plan
 from loadtests.load.saying import tell
+from loadtests.load.sums import Sums, sums
 
 T = TypeVar("T")
 LEDGER_MOST: Final = 100_000
@@ -99,10 +100,10 @@ async def look(
 
 async def _books(plan: Plan, desk: Desk, within_s: float) -> books.Books:
     callers, agents = await asyncio.to_thread(_said, plan)
+    ours = await asyncio.to_thread(_ours, plan)
 
     def compare() -> books.Books:
-        over = [(row.call, row.outcome) for row in desk.calls()]
-        return books.compare(callers, agents, over)
+        return books.compare(callers, agents, map(_entry, desk.calls()), ours)
 
     def waits(found: books.Books) -> str:
         return "" if found.is_exact else found.told()
@@ -153,6 +154,28 @@ def held(status: answers.Status) -> dict[str, float]:
         "left.media_calls": float(sum(edge.media_calls or 0 for edge in edges)),
         "left.silent_edges": float(sum(not edge.answers for edge in edges)),
     }
+
+
+def _entry(row: call_answers.CallRow) -> books.Entry:
+    return books.Entry(
+        call=row.call,
+        outcome=row.outcome,
+        did=row.did,
+        arrived_ms=row.arrived_ms,
+        is_callback=row.callback_of is not None,
+    )
+
+
+def _ours(plan: Plan) -> books.Ours:
+    file = plan.folder / STATISTICS
+    by_sipp = sums(file.read_text(errors="replace")) if file.exists() else Sums()
+    return books.Ours(
+        did=plan.did,
+        volume_did=plan.volume_did,
+        since_ms=plan.began_ms,
+        placed=by_sipp.created,
+        succeeded=by_sipp.succeeded,
+    )
 
 
 def _said(plan: Plan) -> tuple[Sequence[CallerReport], Sequence[AgentReport]]:

@@ -7,12 +7,40 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from msgspec import Struct
 
 from drills.demo.ledger import outcome_of
 from drills.demo.reports import AgentReport, CallerReport
 from state.model import Outcome
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """A record of a call that is over, as far as it counts here."""
+
+    call: str
+    outcome: Outcome | None
+    did: str = ""
+    arrived_ms: int = 0
+    """Wall clock."""
+    is_callback: bool = False
+    """An edge placed it, to call somebody back: no caller knows its name."""
+
+
+class Ours(Struct, frozen=True, kw_only=True):
+    """Which records are of this load's calls, and what SIPp says of its own."""
+
+    did: str = ""
+    volume_did: str = ""
+    since_ms: int = 0
+    placed: int = 0
+    """By SIPp."""
+    succeeded: int = 0
+    """Of those: answered, and hung up in order."""
+
+
+NOBODYS: Final = Ours()
 
 
 class Books(Struct, frozen=True, kw_only=True):
@@ -29,11 +57,17 @@ class Books(Struct, frozen=True, kw_only=True):
     other's not: with what both say."""
     cut_off: int
     """Lost, by the people's word."""
+    unclaimed: tuple[str, ...] = ()
+    """Records of calls to the load's number that no caller placed."""
+    volume_missing: int = 0
+    """So many fewer records than calls that SIPp had answered and ended."""
+    volume_unclaimed: int = 0
+    """So many more than calls that SIPp placed, and records beyond a call's first."""
 
     @property
     def is_exact(self) -> bool:
         """Whether people and ledger agree on every call."""
-        return not (self.missing or self.doubled or self.contradicted)
+        return not self.told()
 
     def told(self) -> str:
         """Return in a few words on how many calls they do not agree."""
@@ -41,6 +75,9 @@ class Books(Struct, frozen=True, kw_only=True):
             (len(self.missing), "in no record"),
             (len(self.doubled), "in two records"),
             (len(self.contradicted), "told otherwise"),
+            (len(self.unclaimed), "that nobody placed"),
+            (self.volume_missing, "of SIPp in no record"),
+            (self.volume_unclaimed, "that SIPp has not placed"),
         )
         return ", ".join(f"{count} calls {what}" for count, what in counts if count)
 
@@ -51,6 +88,9 @@ class Books(Struct, frozen=True, kw_only=True):
             "ledger.missing": len(self.missing),
             "ledger.doubled": len(self.doubled),
             "ledger.contradicted": len(self.contradicted),
+            "ledger.unclaimed": len(self.unclaimed),
+            "ledger.volume_missing": self.volume_missing,
+            "ledger.volume_unclaimed": self.volume_unclaimed,
             "ledger.exact": float(self.is_exact),
             "calls.cut_off_share": self.cut_off / self.calls if self.calls else 0.0,
         }
@@ -59,21 +99,26 @@ class Books(Struct, frozen=True, kw_only=True):
 def compare(
     callers: Iterable[CallerReport],
     agents: Iterable[AgentReport],
-    ledger: Iterable[tuple[str, Outcome | None]],
+    ledger: Iterable[Entry],
+    ours: Ours = NOBODYS,
 ) -> Books:
-    """Compare; `ledger` has each record of a call that is over: its id, and what came of it."""
-    records = list(ledger)
-    counts: Mapping[str, int] = Counter(call for call, _ in records)
-    outcomes = dict(records)
+    """Compare both ways: calls that are in no record, and records of calls that nobody placed."""
+    records, placed = list(ledger), list(callers)
+    counts: Mapping[str, int] = Counter(each.call for each in records)
+    outcomes = {each.call: each.outcome for each in records}
     # By call, and once: a soak has thousands of both.
     rung: defaultdict[str | None, list[AgentReport]] = defaultdict(list)
     for report in agents:
         rung[report.call].append(report)
     said = {
         each.call: outcome_of(each, rung.get(each.call, ()))
-        for each in callers
+        for each in placed
         if each.ok_ms is not None
     }
+    lately = [each for each in records if each.arrived_ms >= ours.since_ms]
+    by_sipp = [each.call for each in lately if each.did == ours.volume_did and each.did]
+    once = len(set(by_sipp))
+    claimed = {each.call for each in placed}
     return Books(
         calls=len(said),
         missing=tuple(call for call in said if call not in outcomes),
@@ -88,4 +133,12 @@ def compare(
             outcome is Outcome.LOST and outcomes.get(call) is not Outcome.CALLBACK
             for call, outcome in said.items()
         ),
+        unclaimed=tuple(
+            f"{each.call}: {each.outcome or 'no outcome'}"
+            for each in lately
+            if each.did == ours.did and each.did
+            if not each.is_callback and each.call not in claimed
+        ),
+        volume_missing=max(0, ours.succeeded - once),
+        volume_unclaimed=max(0, once - ours.placed) + len(by_sipp) - once,
     )

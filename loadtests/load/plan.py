@@ -16,6 +16,8 @@ MOST_SIPP_PER_S = 100.0
 LEAST_S = 5.0
 SAID = "said"
 """Begins the name of a file with what telephones have said of their calls' ends."""
+STATISTICS = "sipp.csv"
+"""What SIPp leaves."""
 ROWS, RAN = "rows.json", "ran.json"
 """What the master leaves: Locust's tables, and how long it ran."""
 ENVIRONMENT = "EVERLINE_LOAD"
@@ -111,6 +113,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     manager: str
     """Login, of which `password` is the password."""
     password: str
+    began_ms: int = 0
+    """Wall clock: calls that came before are not this load's."""
     faults: tuple[tuple[float, str], ...] = ()
     """At how many seconds which fault, as JSON of `drills.experiment.Fault`."""
 

@@ -31,6 +31,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """Why its files could not be written; empty: they were, or none was asked for."""
     missing_calls: tuple[str, ...]
     """Some that callers knew of and the ledger did not."""
+    unclaimed_calls: tuple[str, ...] = ()
+    """Some that the ledger knew of and no caller had placed; with what it says."""
     contradicted_calls: tuple[str, ...] = ()
     """Some in which callers heard an agent of whom the ledger does not know; with what it says."""
     faults: tuple[str, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 _SUCCEEDED, _FAILED, _TIME = "SuccessfulCall(C)", "FailedCall(C)", "ResponseTime1(P)"
+_CREATED = "TotalCallCreated"
 
 
 class Sums(Struct, frozen=True, kw_only=True):
@@ -12,6 +13,8 @@ class Sums(Struct, frozen=True, kw_only=True):
 
     succeeded: int = 0
     failed: int = 0
+    created: int = 0
+    """Calls that it has begun."""
     mean_ms: float = 0.0
 
 
@@ -24,6 +27,7 @@ def sums(text: str) -> Sums:
     return Sums(
         succeeded=int(last.get(_SUCCEEDED) or 0),
         failed=int(last.get(_FAILED) or 0),
+        created=int(last.get(_CREATED) or 0),
         mean_ms=_milliseconds(last.get(_TIME, "")),
     )
 

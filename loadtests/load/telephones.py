@@ -115,8 +115,9 @@ class Telephones:
             inbox.put(None)
 
     def _keep(self, line: bytes, told: Told) -> None:
-        """Write down how calls went, to be compared with the edges' ledger."""
-        if told.event in _OF_ENDS:
+        """Write down what calls there were and how they went, to be compared with the ledger."""
+        is_placed = told.event == "invite" and told.role == "caller"
+        if is_placed or told.event in _OF_ENDS:
             self._said.write(line)
             self._said.flush()
 

@@ -16,7 +16,7 @@ import gevent
 
 from drills.lab.lab import PROJECT
 from drills.lab.namespaces import entering
-from loadtests.load.plan import Plan
+from loadtests.load.plan import STATISTICS, Plan
 from loadtests.load.sums import Sums, sums
 from loadtests.load.telling import SIP, Row
 
@@ -39,7 +39,7 @@ class Volume:
 
     def __init__(self, plan: Plan, enter: Callable[[Row], None]) -> None:
         self._enter = enter
-        self._file = plan.folder / "sipp.csv"
+        self._file = plan.folder / STATISTICS
         self._seen = Sums()
         log = plan.folder / "sipp.log"
         with log.open("wb") as output:

@@ -11,6 +11,9 @@ from drills.desk.answers import Status
 from drills.desk.call_answers import CallRow
 from drills.desk.errors import DeskError
 from loadtests.load.after import look
+from loadtests.load.plan import SAID
+from state.keys import call_id_for
+from state.model import CallId, DidNumber, EdgeId, Outcome, QueueId, SiteId
 from tests.load.test_locusts import plan
 
 
@@ -59,3 +62,45 @@ async def test_lab_that_is_busy_for_a_moment_is_asked_again(tmp_path: Path) -> N
     found = await look(plan(tmp_path), desk, ledger_s=5.0, left_s=0.0)
     assert found.figures()["ledger.exact"] == 1.0
     assert desk.asked == 2
+
+
+class DeskWith(SilentDesk):
+    """A lab whose ledger has these calls."""
+
+    def __init__(self, *calls: str) -> None:
+        self._calls = calls
+
+    def calls(self) -> list[CallRow]:
+        """Answer a row for each."""
+        return [row(call) for call in self._calls]
+
+
+def row(call: str) -> CallRow:
+    return CallRow(
+        call=CallId(call),
+        did=DidNumber("1"),
+        queue=QueueId("load"),
+        site=SiteId("a"),
+        edge=EdgeId("a1"),
+        arrived_ms=5,
+        state=None,
+        outcome=Outcome.ABANDONED,
+        cause="caller_hung_up",
+        waited_s=1.0,
+        talked_s=None,
+        ended_ms=6,
+        agent=None,
+        agent_site=None,
+    )
+
+
+async def test_call_of_which_only_its_beginning_was_told_is_claimed_all_the_same(
+    tmp_path: Path,
+) -> None:
+    invite = {"event": "invite", "role": "caller", "phone": "1", "sip_call_id": "x@y"}
+    line = json.dumps(invite | {"local_tag": "t", "wall_ms": 4})
+    (tmp_path / f"{SAID}-0.jsonl").write_text(line + "\n")
+    desk = DeskWith(call_id_for("x@y", "t"), "stranger")
+    found = await look(plan(tmp_path), desk, ledger_s=0.0, left_s=0.0)
+    assert found.books is not None
+    assert found.books.unclaimed == ("stranger: abandoned",)

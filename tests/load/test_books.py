@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from drills.demo.reports import AgentReport, CallerReport, End
 from drills.demo.scenario import Dialler
-from loadtests.load.books import compare
+from loadtests.load.books import Entry, Ours, compare
 from state.model import AgentId, CallId, Outcome
 
 
@@ -43,25 +43,31 @@ def agent(call: str, *, end: End = End.FAR_END) -> AgentReport:
     )
 
 
+def over(*records: tuple[str, Outcome]) -> list[Entry]:
+    return [Entry(call=call, outcome=outcome) for call, outcome in records]
+
+
 def test_books_that_agree_are_exact() -> None:
     unanswered = replace(caller("3", end=End.REFUSED), ok_ms=None)
     found = compare(
         [caller("1"), caller("2", heard=False), unanswered],
         [agent("1")],
-        [("1", Outcome.ANSWERED), ("2", Outcome.ABANDONED), ("9", Outcome.ANSWERED)],
+        over(("1", Outcome.ANSWERED), ("2", Outcome.ABANDONED), ("9", Outcome.ANSWERED)),
     )
     assert found.is_exact
     assert found.calls == 2
 
 
 def test_answered_call_without_a_record_is_missing() -> None:
-    found = compare([caller("1"), caller("2")], [], [("1", Outcome.ABANDONED)])
+    found = compare([caller("1"), caller("2")], [], over(("1", Outcome.ABANDONED)))
     assert found.missing == ("2",)
     assert found.figures()["ledger.exact"] == 0.0
 
 
 def test_call_with_two_records_is_doubled() -> None:
-    found = compare([caller("1")], [agent("1")], [("1", Outcome.ANSWERED), ("1", Outcome.ANSWERED)])
+    found = compare(
+        [caller("1")], [agent("1")], over(("1", Outcome.ANSWERED), ("1", Outcome.ANSWERED))
+    )
     assert found.doubled == ("1",)
 
 
@@ -77,19 +83,19 @@ def test_call_with_two_records_is_doubled() -> None:
 def test_one_side_says_that_a_person_ended_it_and_the_other_not(
     end: End, of_agent: End, record: Outcome
 ) -> None:
-    found = compare([caller("1", end=end)], [agent("1", end=of_agent)], [("1", record)])
+    found = compare([caller("1", end=end)], [agent("1", end=of_agent)], over(("1", record)))
     (contradicted,) = found.contradicted
     assert contradicted.startswith(f"1: {record}, and ")
 
 
 def test_a_caller_whom_an_edge_hangs_up_on_as_the_media_is_lost_was_cut_off() -> None:
-    found = compare([caller("1", end=End.FAR_END)], [agent("1")], [("1", Outcome.LOST)])
+    found = compare([caller("1", end=End.FAR_END)], [agent("1")], over(("1", Outcome.LOST)))
     assert found.is_exact
     assert found.figures()["calls.cut_off_share"] == 1.0
 
 
 def test_who_is_sent_away_to_be_called_back_was_not_cut_off() -> None:
-    found = compare([caller("1", end=End.FAR_END)], [], [("1", Outcome.CALLBACK)])
+    found = compare([caller("1", end=End.FAR_END)], [], over(("1", Outcome.CALLBACK)))
     assert found.is_exact
     assert found.cut_off == 0
 
@@ -107,12 +113,61 @@ class Counted(list[AgentReport]):
 def test_agents_are_gone_through_once_and_not_for_each_call() -> None:
     calls = [str(number) for number in range(50)]
     agents = Counted(agent(call) for call in calls)
-    found = compare(map(caller, calls), agents, [(call, Outcome.ANSWERED) for call in calls])
+    found = compare(map(caller, calls), agents, over(*((call, Outcome.ANSWERED) for call in calls)))
     assert found.is_exact
     assert found.calls == 50
     assert agents.times <= 2
 
 
 def test_books_that_differ_tell_how_many_calls_and_how() -> None:
-    found = compare([caller("1"), caller("2")], [], [("1", Outcome.ANSWERED)])
+    found = compare([caller("1"), caller("2")], [], over(("1", Outcome.ANSWERED)))
     assert found.told() == "1 calls in no record, 1 calls told otherwise"
+
+
+OURS = Ours(did="15550180", volume_did="15550181", since_ms=1_000, placed=3, succeeded=2)
+
+
+def record(call: str, *, did: str = OURS.did, **changes: object) -> Entry:
+    fields: dict[str, object] = {"call": call, "outcome": Outcome.ABANDONED, "arrived_ms": 2_000}
+    return Entry(**fields | {"did": did} | changes)  # type: ignore[arg-type]
+
+
+def by_sipp(*calls: str) -> list[Entry]:
+    return [record(call, did=OURS.volume_did) for call in calls]
+
+
+def test_record_of_a_call_that_nobody_placed_is_unclaimed() -> None:
+    left = replace(caller("1", end=End.CANCELLED), ok_ms=None)
+    ledger = [record("1"), record("2"), *by_sipp("x", "y")]
+    found = compare([left], [], ledger, OURS)
+    assert found.unclaimed == ("2: abandoned",)
+    assert not found.is_exact
+    assert found.figures()["ledger.unclaimed"] == 1
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param(record("9", did="15550101"), id="a-call-to-another-number"),
+        pytest.param(record("9", arrived_ms=999), id="one-that-came-before"),
+        pytest.param(record("9", is_callback=True), id="one-that-an-edge-placed"),
+    ],
+)
+def test_records_of_others_calls_are_claimed_by_nobody(others: Entry) -> None:
+    found = compare([], [], [others, *by_sipp("x", "y", "z")], OURS)
+    assert found.is_exact
+    assert found.told() == ""
+
+
+@pytest.mark.parametrize(
+    ("calls", "told"),
+    [
+        (("x",), "1 calls of SIPp in no record"),
+        (("w", "x", "y", "z"), "1 calls that SIPp has not placed"),
+        (("x", "x", "y"), "1 calls that SIPp has not placed"),
+    ],
+)
+def test_calls_of_sipp_and_their_records_are_as_many(calls: tuple[str, ...], told: str) -> None:
+    found = compare([], [], by_sipp(*calls), OURS)
+    assert found.told() == told
+    assert not found.is_exact

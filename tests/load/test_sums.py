@@ -5,15 +5,16 @@ from __future__ import annotations
 from loadtests.load.sums import Sums, sums
 
 HEADING = (
-    "StartTime;SuccessfulCall(P);SuccessfulCall(C);FailedCall(P);FailedCall(C);ResponseTime1(P);"
+    "StartTime;TotalCallCreated;"
+    "SuccessfulCall(P);SuccessfulCall(C);FailedCall(P);FailedCall(C);ResponseTime1(P);"
 )
-FIRST = "2026-11-28;0;0;0;0;00:00:00:000000;"
-SECOND = "2026-11-28;9;9;1;1;00:00:01:012500;"
+FIRST = "2026-11-28;0;0;0;0;0;00:00:00:000000;"
+SECOND = "2026-11-28;12;9;9;1;1;00:00:01:012500;"
 
 
 def test_last_line_says_how_many_and_how_long() -> None:
     found = sums(f"{HEADING}\n{FIRST}\n{SECOND}\n")
-    assert found == Sums(succeeded=9, failed=1, mean_ms=1012.5)
+    assert found == Sums(succeeded=9, failed=1, created=12, mean_ms=1012.5)
 
 
 def test_line_that_is_being_written_is_not_read_yet() -> None:
