@@ -43,7 +43,7 @@ def touches(fault: Fault, at: Collection[SiteId]) -> bool:  # noqa: PLR0911 - on
             return False
         case FaultKind.LOSE_KEYS | FaultKind.LOSE_STORE | FaultKind.FILL_STORE:
             return False
-        case FaultKind.EXPIRE:
+        case FaultKind.EXPIRE | FaultKind.MUTE:
             return fault.target in sites
         case FaultKind.ISOLATE:
             return fault.target.removeprefix("agents-") in sites

@@ -99,12 +99,14 @@ class Breaker:
     def _on_links(self, fault: Fault) -> Breaking:
         wan, target = self._lab.wan, fault.target
         match fault.kind:
-            case FaultKind.ISOLATE:
+            case FaultKind.ISOLATE | FaultKind.CUT_ETCD | FaultKind.MUTE:
                 host = self._lab.plan.host(target).name
-                return _sudden(partial(wan.isolate, host), partial(wan.reconnect, host))
-            case FaultKind.CUT_ETCD:
-                host = self._lab.plan.host(target).name
-                return _sudden(partial(wan.part_etcd, host), partial(wan.rejoin_etcd, host))
+                do, undo = {
+                    FaultKind.ISOLATE: (wan.isolate, wan.reconnect),
+                    FaultKind.CUT_ETCD: (wan.part_etcd, wan.rejoin_etcd),
+                    FaultKind.MUTE: (wan.mute, wan.unmute),
+                }[fault.kind]
+                return _sudden(partial(do, host), partial(undo, host))
             case FaultKind.CUT_ONE_WAY:
                 source, _, sink = target.partition(">")
                 link = self._link(source, sink)

@@ -86,6 +86,8 @@ class FaultKind(StrEnum):
     """A host from everybody."""
     DRAIN = "drain"
     """All edges of a site told to take no new calls, and then to take them again."""
+    MUTE = "mute"
+    """What a site sends by UDP, but for SIP: it hears, and answers, and nobody hears it."""
     SHAPE = "shape"
     """Loss and delay, both ways, on a link `a-b` or on all links of a host."""
     FLAP = "flap"

@@ -207,9 +207,12 @@ def agents_back_s(seen: Seen, t0_ms: int) -> float | None:
     return back_s[math.ceil(0.95 * len(back_s)) - 1] if back_s else None
 
 
+_GRAY: Final = frozenset({FaultKind.SHAPE, FaultKind.MUTE})
+
+
 def drained_s(seen: Seen, t0_ms: int) -> float | None:
     """Return when the last call came that a site with bad lines still served; None: none came."""
-    gray = {each.target for each in seen.course.method if each.kind is FaultKind.SHAPE}
+    gray = {each.target for each in seen.course.method if each.kind in _GRAY}
     ends_ms = seen.course.healed_ms or t0_ms
     meant = [
         row

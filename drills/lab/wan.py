@@ -97,6 +97,16 @@ class Wan:
         self._known(host)
         self._apply(replace(self._state, without_etcd=self._state.without_etcd - {host}))
 
+    def mute(self, host: str) -> None:
+        """Drop what this host sends by UDP to all others, but for SIP."""
+        self._known(host)
+        self._apply(replace(self._state, mute=self._state.mute | {host}))
+
+    def unmute(self, host: str) -> None:
+        """Undo `mute`."""
+        self._known(host)
+        self._apply(replace(self._state, mute=self._state.mute - {host}))
+
     def heal_all(self) -> None:
         """Make everything sound."""
         self._apply(WanState())

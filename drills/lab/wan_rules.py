@@ -16,6 +16,8 @@ RELAY_TABLE = 100
 _LOSS_SCALE = 1_000_000
 _ETCD = "{ 2379, 2380 }"
 """The ports of its clients and of its members."""
+_SIP = "5060-5099"
+"""Those of proxies and edges."""
 MOST_DELAY_MS = 10_000.0
 
 
@@ -63,6 +65,8 @@ class WanState(Struct, frozen=True, kw_only=True):
     """Hosts all of whose links are cut, whatever `links` says."""
     without_etcd: frozenset[str] = frozenset()
     """Hosts whose links carry all but etcd's own packets."""
+    mute: frozenset[str] = frozenset()
+    """Hosts of which nothing arrives that they send by UDP, but for SIP: what they hear does."""
 
     def link(self, direction: Direction) -> Link:
         """Return what that direction does now."""
@@ -84,6 +88,7 @@ def nft_script(state: WanState, addresses: Mapping[str, str]) -> str:
     """Return the nft script that replaces all our rules, in one transaction."""
     isolated = ", ".join(addresses[host] for host in sorted(state.isolated))
     without_etcd = ", ".join(addresses[host] for host in sorted(state.without_etcd))
+    mute = ", ".join(addresses[host] for host in sorted(state.mute))
     cuts = ", ".join(
         f"{addresses[direction.source]} . {addresses[direction.target]}"
         for direction, link in state.links.items()
@@ -101,6 +106,7 @@ delete table ip everline
 table ip everline {{
   set isolated {{ type ipv4_addr; {_elements(isolated)} }}
   set without_etcd {{ type ipv4_addr; {_elements(without_etcd)} }}
+  set mute {{ type ipv4_addr; {_elements(mute)} }}
   set cuts {{ type ipv4_addr . ipv4_addr; {_elements(cuts)} }}
   chain wan {{
     type filter hook forward priority 0; policy accept;
@@ -111,6 +117,7 @@ table ip everline {{
     ip saddr @without_etcd tcp sport {_ETCD} drop
     ip daddr @without_etcd tcp dport {_ETCD} drop
     ip daddr @without_etcd tcp sport {_ETCD} drop
+    ip saddr @mute udp sport != {_SIP} udp dport != {_SIP} drop
     iifname != "{RELAY_DEVICE}" jump loss
   }}
   chain loss {{

@@ -100,6 +100,12 @@ class _Spy:
         self.heal(one, other)
         self.heal(other, one)
 
+    def mute(self, host: str) -> None:
+        self._break(f"mute {host}")
+
+    def unmute(self, host: str) -> None:
+        self._mend(f"mute {host}")
+
     def part_etcd(self, host: str) -> None:
         self._break(f"no etcd at {host}")
 
@@ -154,6 +160,7 @@ FAULTS = [
     Fault(kind=FaultKind.SHAPE, target="a-b", ttl_s=5.0, delay_ms=80.0),
     Fault(kind=FaultKind.FLAP, target="a-b", ttl_s=5.0, period_s=1.0),
     Fault(kind=FaultKind.CUT_ETCD, target="a", ttl_s=5.0),
+    Fault(kind=FaultKind.MUTE, target="b", ttl_s=5.0),
     Fault(kind=FaultKind.WRONG_CLOCK, target="a", ttl_s=5.0, off_s=600.0),
     Fault(kind=FaultKind.EXPIRE, target="a", ttl_s=5.0),
     Fault(kind=FaultKind.FILL_ETCD, target="etcd", ttl_s=5.0),

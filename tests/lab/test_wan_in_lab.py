@@ -54,6 +54,16 @@ async def test_a_cut_closes_one_direction_of_one_link(lab: Lab) -> None:
     assert reaches(lab.plan, "a", "b")
 
 
+async def test_a_mute_host_hears_and_is_not_heard(lab: Lab) -> None:
+    lab.wan.mute("a")
+    assert not reaches(lab.plan, "a", "b")
+    assert not reaches(lab.plan, "a", "agents-a")
+    assert reaches(lab.plan, "b", "a")
+    assert reaches(lab.plan, "c", "b")
+    lab.wan.unmute("a")
+    assert reaches(lab.plan, "a", "b")
+
+
 async def test_an_isolated_host_is_cut_off_both_ways_at_once(lab: Lab) -> None:
     took_s = []
     for _ in range(3):

@@ -49,6 +49,13 @@ def test_an_isolated_host_needs_one_element() -> None:
     assert script.count("198.18.3.10") == 1
 
 
+def test_of_a_mute_host_sip_alone_arrives() -> None:
+    script = nft_script(WanState(mute=frozenset({"c"})), ADDRESSES)
+    assert "set mute { type ipv4_addr; elements = { 198.18.3.10 }; }" in script
+    assert "ip saddr @mute udp sport != 5060-5099 udp dport != 5060-5099 drop" in script
+    assert "ip daddr @mute" not in script
+
+
 @pytest.mark.parametrize(("loss_pct", "share"), [(0.01, 100), (3, 30_000), (99.9, 999_000)])
 def test_loss_is_a_share_of_a_million(loss_pct: float, share: int) -> None:
     script = nft_script(WanState(links={THERE: Link(loss_pct=loss_pct)}), ADDRESSES)
