@@ -192,9 +192,9 @@ def hash_of(content: bytes) -> str:
 
 
 def fingerprint(public_key: str) -> str:
-    """Return what people compare a public key by, of its hexadecimal digits: as OpenSSH writes it.
+    """Return what people compare a public key by: SHA-256 of its bytes, in base64.
 
-    It cannot be taken for a key or for a piece's hash, which are 64 digits.
+    `public_key`: in hexadecimal digits. A fingerprint looks like no key and no hash of a piece.
     """
     digest = hashlib.sha256(bytes.fromhex(public_key)).digest()
     return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
