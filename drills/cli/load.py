@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ LOOK_EVERY_S = 0.2
 QUIET_S = 300.0
 """A load says every few seconds that it lives. To leave is to stop it, and hours with it: so one on
 a machine that hardly gets to it is waited for. A lab that goes down is noticed at once."""
+SEEDS = 1_000_000
 KILLED_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 
 Shape = Annotated[
@@ -46,7 +48,12 @@ Users = Annotated[int, cyclopts.Parameter(help="Callers at once, at the peak. De
 Agents = Annotated[int, cyclopts.Parameter(help="Agents of the load's own. Default 6.")]
 Workers = Annotated[int, cyclopts.Parameter(help="Processes that play people. Default 1.")]
 Sipp = Annotated[float, cyclopts.Parameter(help="Calls a second of SIPp beside them. Default 0.")]
-Seed = Annotated[int, cyclopts.Parameter(help="Behaviour, and faults. Default 1.")]
+Seed = Annotated[
+    int | None,
+    cyclopts.Parameter(
+        help="Behaviour, and faults. Default 1; of soak and site-lost: drawn, and told."
+    ),
+]
 Json = Annotated[Path | None, cyclopts.Parameter(help="Write the report to this file, as JSON.")]
 Html = Annotated[Path | None, cyclopts.Parameter(help="Write Locust's page with charts there.")]
 Limits = Annotated[
@@ -63,7 +70,7 @@ def load(  # noqa: PLR0913 - each an option of its own
     agents: Agents = 6,
     workers: Workers = 1,
     sipp: Sipp = 0.0,
-    seed: Seed = 1,
+    seed: Seed = None,
     json: Json = None,
     html: Html = None,
     limits: Limits = None,
@@ -76,7 +83,8 @@ def load(  # noqa: PLR0913 - each an option of its own
     brought up, or brings some up and takes them down again. Adds agents,
     two queues and two numbers of its own over the API, and takes them away.
     The shapes site-lost and soak break what they load, also sites that were
-    up: by no guard's and nobody's leave.
+    up: by no guard's and nobody's leave. A soak draws reviewed drills by its
+    seed, a minute or so apart, and leaves the end quiet.
 
     Exit code 0 only if all limits of the shape held (loadtests/load/limits).
     A load that was cut short, by Locust or by Ctrl-C, does not hold; its
@@ -87,7 +95,8 @@ def load(  # noqa: PLR0913 - each an option of its own
       ./everline load flash-crowd --users 30 --workers 2
       ./everline load site-lost --minutes 2 --json lost.json
       ./everline load steady --minutes 0.5 --sipp 10
-      ./everline load soak --minutes 1
+      ./everline load soak --minutes 120 --json soak.json
+      ./everline load soak --minutes 1 --seed 7
     """
     request = Request(
         shape=shape,
@@ -96,7 +105,7 @@ def load(  # noqa: PLR0913 - each an option of its own
         agents=agents,
         workers=workers,
         sipp_per_s=sipp,
-        seed=seed,
+        seed=_drawn(shape) if seed is None else seed,
     )
     wrong = request.wrong_because()
     if wrong is not None:
@@ -117,6 +126,15 @@ def load(  # noqa: PLR0913 - each an option of its own
     for file in filter(None, (json, html)):
         note(f"written: {file}")
     return Exit.OK if report.held else Exit.FAILED
+
+
+def _drawn(shape: ShapeName) -> int:
+    """Draw a seed for a load that breaks something: each time something else, and repeatable."""
+    if shape not in {ShapeName.SOAK, ShapeName.SITE_LOST}:
+        return 1
+    seed = secrets.randbelow(SEEDS)
+    note(f"seed {seed}: --seed {seed} does it again")
+    return seed
 
 
 def _follow(line: Line, ask: LoadAsk, request: Request) -> Report:

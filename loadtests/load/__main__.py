@@ -23,10 +23,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from drills.desk.errors import DeskError
-from drills.experiment import Fault
+from drills.experiment import ExperimentError
 from drills.figures_file import write_figures
+from drills.library import experiments
 from loadtests.bench.machine import machine
-from loadtests.load import complaints, figures, growth, locusts, processes, shapes
+from loadtests.load import complaints, faults, figures, growth, locusts, processes, shapes
 from loadtests.load.after import After, LabDesk, look
 from loadtests.load.center import DID, QUEUE, VOLUME_DID, Center, CenterError
 from loadtests.load.figures import Limits, LimitsError, read_limits
@@ -71,7 +72,7 @@ def main(argv: list[str]) -> int:
     start = msgspec.json.decode(argv[0], type=Start)
     try:
         return asyncio.run(_until_stopped(start))
-    except (LoadError, CenterError, LimitsError, DeskError) as error:
+    except (LoadError, CenterError, LimitsError, DeskError, ExperimentError) as error:
         tell("failed", why=str(error))
         return 1
 
@@ -94,30 +95,34 @@ async def _until_stopped(start: Start) -> int:
 
 async def carry_out(start: Start) -> int:
     """Make the load's center, let the people come, look at what came of it, take all away."""
-    limits, password = _limits(start), Path(start.first_password).read_text().strip()  # noqa: ASYNC240 - once
+    limits, planned = _limits(start), _planned(start)
+    password = Path(start.first_password).read_text().strip()  # noqa: ASYNC240 - once
     _empty(Path(start.folder))
     center = Center(start.sites, password)
     seen: list[growth.Round] = []
     logs = Logs(Path(start.logs))
     async with _furnished(center, start.request) as run:
         plan = _plan(start, center, run)
-        file = _write_plan(plan)
-        watching = asyncio.create_task(processes.watch(_sample_s(start.request), seen))
+        file = _write_plan(plan, planned)
+        watching = [
+            asyncio.create_task(processes.watch(_sample_s(start.request), seen)),
+            asyncio.create_task(logs.follow()),
+        ]
         try:
-            tell("step", what=f"{plan.request.shape}: {plan.request.seconds:g} s")
+            tell("step", what=_told(plan, planned))
             incomplete = await locusts.people(plan, file, locusts.free_port())
             after = await look(plan, LabDesk(plan.lab))
         except asyncio.CancelledError:
             # Whoever stops it has little patience: the files first, and without the ledger.
-            nothing = After(books=None, left={}, unknown=(STOPPED,))
-            _keep(start, _report(plan, limits, _Found((), nothing, seen, ())))
+            after = After(books=None, left={}, unknown=(STOPPED,))
+            found = _Found(incomplete=(), after=after, seen=seen, logs=logs, planned=planned)
+            _keep(start, _report(plan, limits, found))
             raise
         finally:
-            watching.cancel()
-    complained = complaints.complaints(
-        await asyncio.to_thread(logs.read), {fault.kind for _, fault in _planned(plan)}
-    )
-    found = _Found(incomplete, after, seen, complained)
+            for each in watching:
+                each.cancel()
+    await logs.read_to_the_end()
+    found = _Found(incomplete=incomplete, after=after, seen=seen, logs=logs, planned=planned)
     report = await asyncio.to_thread(_report, plan, limits, found)
     try:
         await asyncio.to_thread(_keep, start, report)
@@ -140,28 +145,33 @@ def _empty(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True)
 
 
-def _write_plan(plan: Plan) -> Path:
+def _write_plan(plan: Plan, planned: Sequence[faults.Planned]) -> Path:
+    (plan.folder / faults.FILE).write_bytes(msgspec.json.encode(planned))
     file = plan.folder / "plan.json"
     file.touch(mode=0o600)
     file.write_bytes(msgspec.json.encode(plan))
     return file
 
 
-class _Found(Struct, frozen=True):
+class _Found(Struct, frozen=True, kw_only=True):
     """What was found beside Locust's tables."""
 
     incomplete: tuple[str, ...]
     after: After
     seen: Sequence[growth.Round]
-    complaints: tuple[complaints.Complaint, ...]
+    logs: Logs
+    planned: Sequence[faults.Planned]
 
 
 def _report(plan: Plan, limits: Limits, more: _Found) -> Report:
     rows = locusts.rows(plan.folder)
+    done = locusts.done(plan.folder)
+    complained = complaints.complaints(more.logs.errors, done)
     grown, books = growth.worst(more.seen), more.after.books
     told = more.after.figures() | growth.figures(grown)
     told |= figures.people(rows, shapes.caller_hours(plan.request))
-    found = figures.figures(rows, told | complaints.figures(more.complaints))
+    told |= faults.figures(more.planned, done)
+    found = figures.figures(rows, told | complaints.figures(complained, more.logs.cut))
     judged = figures.judge(limits, found)
     incomplete = (*more.incomplete, *more.after.unknown)
     return Report(
@@ -177,8 +187,9 @@ def _report(plan: Plan, limits: Limits, more: _Found) -> Report:
         unclaimed_calls=() if books is None else books.unclaimed[:20],
         contradicted_calls=() if books is None else books.contradicted[:20],
         growth=grown,
-        complaints=more.complaints,
-        faults=tuple(f"at {at_s:g} s: {fault.told()}" for at_s, fault in _planned(plan)),
+        complaints=complained,
+        faults=tuple(each.told() for each in done if not each.problem),
+        refused_faults=tuple(each.told() for each in done if each.problem),
     )
 
 
@@ -206,7 +217,6 @@ async def _furnished(center: Center, request: Request) -> AsyncIterator[str]:
 
 
 def _plan(start: Start, center: Center, run: str) -> Plan:
-    sites = [site.id for site in start.sites]
     return Plan(
         request=start.request,
         lab=start.lab,
@@ -221,15 +231,19 @@ def _plan(start: Start, center: Center, run: str) -> Plan:
         manager=center.manager(run),
         password=center.password,
         began_ms=SystemClock().now().wall_ms,
-        faults=tuple(
-            (at_s, msgspec.json.encode(fault).decode())
-            for at_s, fault in shapes.faults(start.request, sites)
-        ),
     )
 
 
-def _planned(plan: Plan) -> tuple[tuple[float, Fault], ...]:
-    return shapes.faults(plan.request, [site.id for site in plan.sites])
+def _planned(start: Start) -> tuple[faults.Planned, ...]:
+    drills = experiments()
+    methods = {name: drills[name].method for name in faults.DRILLS}
+    return faults.plan_faults(start.request, [site.id for site in start.sites], methods)
+
+
+def _told(plan: Plan, planned: Sequence[faults.Planned]) -> str:
+    asked = plan.request
+    drawn = f", {len(planned)} faults by seed {asked.seed}" if planned else ""
+    return f"{asked.shape}: {asked.seconds:g} s{drawn}"
 
 
 def _sample_s(request: Request) -> float:

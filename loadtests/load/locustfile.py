@@ -23,19 +23,21 @@ from locust.stats import StatsEntry
 from drills.desk import answers, asks
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
-from drills.experiment import Fault
+from loadtests.load import faults
+from loadtests.load.faults import Done, Planned
 from loadtests.load.figures import TableRow
 from loadtests.load.people.agent import Agent
 from loadtests.load.people.around import NO_PHONES, READY, around, close, enter
 from loadtests.load.people.caller import Caller  # noqa: F401 - Locust looks for users here
 from loadtests.load.people.engineer import Engineer
 from loadtests.load.people.manager import Manager
-from loadtests.load.plan import ENVIRONMENT, RAN, ROWS, read_plan
+from loadtests.load.plan import BROKEN, ENVIRONMENT, RAN, ROWS, read_plan
 from loadtests.load.ran import Ran, why_not_begun
 from loadtests.load.shapes import callers
 from loadtests.load.volume import Volume
 
 PLAN = read_plan(Path(os.environ[ENVIRONMENT]))
+FAULTS = msgspec.json.decode((PLAN.folder / faults.FILE).read_bytes(), type=tuple[Planned, ...])
 SPAWN_PER_S: Final = 50
 PROGRESS_S: Final = 1.0
 ROWS_EVERY: Final = 15
@@ -77,8 +79,8 @@ class Shape(LoadTestShape):
                 return None if self.never_began else (everybody, SPAWN_PER_S)
             self._has_begun = True
             if self.runner is not None:
-                for due_s, fault in PLAN.faults:
-                    gevent.spawn_later(due_s, break_something, self.runner.environment, fault)
+                for each in FAULTS:
+                    gevent.spawn_later(each.at_s, break_something, self.runner.environment, each)
         at_s: float = self.get_run_time()  # type: ignore[no-untyped-call]
         self.stood_still_s = max(self.stood_still_s, at_s - self.at_s)
         self.at_s = at_s
@@ -174,24 +176,35 @@ def write_whole(name: str, value: object) -> None:
     part.replace(PLAN.folder / name)
 
 
-def break_something(environment: Environment, fault: str) -> None:
+def break_something(environment: Environment, planned: Planned) -> None:
     """Have the lab's fault agent make a fault; whether it did is a row of the tables."""
-    asked = msgspec.json.decode(fault, type=Fault)
-    problem = ""
-    try:
-        with connected(PLAN.lab) as line:
-            ask = asks.FaultAsk(do=asks.FaultDo.BREAK, fault=asked, by="load")
-            line.ask(ask, answers.Faults)
-    except DeskError as error:
-        problem = str(error)
+    done = _broken(planned)
+    with (PLAN.folder / BROKEN).open("ab") as file:
+        file.write(msgspec.json.encode(done) + b"\n")
     environment.events.request.fire(
         request_type="FAULT",
-        name=asked.told(),
+        name=planned.drill,
         response_time=0.0,
         response_length=0,
-        exception=RuntimeError(problem) if problem else None,
+        exception=RuntimeError(done.problem) if done.problem else None,
         context={},
     )
+
+
+def _broken(planned: Planned) -> Done:
+    fault, at_s, drill = planned.aimed(None), planned.at_s, planned.drill
+    try:
+        with connected(PLAN.lab) as line:
+            if "{" in planned.fault.target:
+                sites = line.ask(asks.StatusAsk(), answers.Status).sites
+                leads = (row.site for row in sites if row.etcd is answers.Role.LEADER)
+                fault = planned.aimed(next(leads, None))
+            ask = asks.FaultAsk(do=asks.FaultDo.BREAK, fault=fault, by="load")
+            made = line.ask(ask, answers.Faults).made
+    except DeskError as error:
+        return Done(at_s=at_s, drill=drill, fault=fault, problem=str(error))
+    last = next(each for each in reversed(made) if each.fault == fault)
+    return Done(at_s=at_s, drill=drill, fault=fault, from_ms=last.at_ms, until_ms=last.until_ms)
 
 
 def table_rows(environment: Environment) -> Iterator[TableRow]:

@@ -19,8 +19,9 @@ import msgspec
 from msgspec import Struct
 
 from drills.lab.lab import PROJECT
+from loadtests.load.faults import Done
 from loadtests.load.figures import TableRow
-from loadtests.load.plan import ENVIRONMENT, RAN, ROWS, Plan
+from loadtests.load.plan import BROKEN, ENVIRONMENT, RAN, ROWS, Plan
 from loadtests.load.ran import Ran, log_lines, why_incomplete
 from loadtests.load.saying import tell
 
@@ -110,6 +111,14 @@ def rows(folder: Path) -> tuple[TableRow, ...]:
     """Return Locust's tables as it has written them last; none if it never has."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode((folder / ROWS).read_bytes(), type=tuple[TableRow, ...])
+    return ()
+
+
+def done(folder: Path) -> tuple[Done, ...]:
+    """Return what became of the faults whose time has come."""
+    with contextlib.suppress(OSError):
+        lines = (folder / BROKEN).read_bytes().splitlines()
+        return tuple(msgspec.json.decode(line, type=Done) for line in lines)
     return ()
 
 

@@ -53,9 +53,13 @@ def _verdict(report: Report) -> str:
             ),
         ),
     ]
-    if report.faults:
-        items = "".join(f"<li>{escape(each)}</li>" for each in report.faults)
-        parts.append(f"<h2>What was broken on purpose</h2><ul>{items}</ul>")
+    for title, told in (
+        ("What was broken on purpose", report.faults),
+        ("What was to be broken and was not", report.refused_faults),
+    ):
+        if told:
+            items = "".join(f"<li>{escape(each)}</li>" for each in told)
+            parts.append(f"<h2>{title}</h2><ul>{items}</ul>")
     if report.growth:
         parts.append("<h2>What one process held: the life that grew most</h2>")
         parts.append(_table(_GROWTH, _grown(report)))

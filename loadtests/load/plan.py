@@ -18,6 +18,8 @@ SAID = "said"
 """Begins the name of a file with what telephones have said of their calls' ends."""
 STATISTICS = "sipp.csv"
 """What SIPp leaves."""
+BROKEN = "broken.jsonl"
+"""What became of the faults (`loadtests.load.faults.Done`), one a line."""
 ROWS, RAN = "rows.json", "ran.json"
 """What the master leaves: Locust's tables, and how long it ran."""
 ENVIRONMENT = "EVERLINE_LOAD"
@@ -115,8 +117,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     password: str
     began_ms: int = 0
     """Wall clock: calls that came before are not this load's."""
-    faults: tuple[tuple[float, str], ...] = ()
-    """At how many seconds which fault, as JSON of `drills.experiment.Fault`."""
 
     @property
     def folder(self) -> Path:

@@ -36,6 +36,9 @@ class Report(Struct, frozen=True, kw_only=True):
     contradicted_calls: tuple[str, ...] = ()
     """Some in which callers heard an agent of whom the ledger does not know; with what it says."""
     faults: tuple[str, ...]
+    """That were made."""
+    refused_faults: tuple[str, ...] = ()
+    """That could not be made, and why."""
     growth: dict[str, dict[str, Slope]] = {}
     """By program and what it holds: the life in which it surely grew most."""
     complaints: tuple[Complaint, ...] = ()
@@ -78,8 +81,10 @@ def shown(report: Report) -> RenderableType:
     if report.incomplete:
         why, *more = report.incomplete
         parts.insert(0, Text("\n".join((f"NOT WHOLE: {why}", *more)), style="red"))
+    if report.refused_faults:
+        parts.insert(0, "Not made: " + "; ".join(report.refused_faults))
     if report.faults:
-        parts.insert(0, "Faults: " + "; ".join(report.faults))
+        parts.insert(0, f"Faults by seed {report.request.seed}: " + "; ".join(report.faults))
     return spaced(parts)
 
 

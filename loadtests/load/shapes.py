@@ -11,10 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from drills.demo.scenario import Dice
-from drills.experiment import Fault, FaultKind
 from loadtests.load.plan import Request, ShapeName
 
 
@@ -47,22 +44,6 @@ _CORNERS: Final[dict[ShapeName, tuple[Corner, ...]]] = {
 }  # fmt: skip
 _NINE_AT: Final = 0.3
 """The share of the time after which the agents come."""
-_LOST_AT, _LOST_FOR = 0.45, 0.2
-_LOST_MOST_S: Final = 60.0
-_FAULT_EVERY_S: Final = (45.0, 75.0)
-_FIRST_FAULT_S, _FIRST_FAULT = 20.0, 0.25
-"""After so many seconds, or this share of a soak that is shorter."""
-_LAST_FAULT: Final = 0.75
-"""No fault after this share of a soak: what it left has to be gone by the end."""
-_LOST: Final = Fault(kind=FaultKind.KILL_SITE, target="{site}")
-_SOAK_FAULTS: Final = (
-    Fault(kind=FaultKind.KILL, target="edge-{site}1"),
-    Fault(kind=FaultKind.KILL, target="rtpengine-{site}"),
-    Fault(kind=FaultKind.FREEZE, target="etcd-{site}", ttl_s=5.0),
-    Fault(kind=FaultKind.SHAPE, target="{site}", ttl_s=10.0, delay_ms=80.0, jitter_ms=20.0),
-    Fault(kind=FaultKind.CUT_OFF, target="{site}", ttl_s=6.0),
-    Fault(kind=FaultKind.KILL_SITE, target="{site}", ttl_s=12.0),
-)
 
 
 def agents_from_s(request: Request) -> float:
@@ -95,26 +76,3 @@ def caller_hours(request: Request) -> float:
         (two.at - one.at) * (one.callers + two.callers) / 2 for one, two in pairwise(corners)
     )
     return share * request.users * request.seconds / 3600.0
-
-
-def faults(request: Request, sites: Sequence[str]) -> tuple[tuple[float, Fault], ...]:
-    """Return what is broken when, in order; always the same for the same seed."""
-    dice = Dice(request.seed)
-    if request.shape is ShapeName.SITE_LOST:
-        ttl_s = min(_LOST_MOST_S, request.seconds * _LOST_FOR)
-        site = dice.shuffled(list(sites), "lost")[0]
-        return ((request.seconds * _LOST_AT, _at(_LOST, site, ttl_s)),)
-    if request.shape is not ShapeName.SOAK:
-        return ()
-    found: list[tuple[float, Fault]] = []
-    at_s = min(_FIRST_FAULT_S, _FIRST_FAULT * request.seconds)
-    while at_s < request.seconds * _LAST_FAULT:
-        fault = dice.shuffled(list(_SOAK_FAULTS), "fault", len(found))[0]
-        site = dice.shuffled(list(sites), "site", len(found))[0]
-        found.append((at_s, _at(fault, site, fault.ttl_s)))
-        at_s += dice.between(*_FAULT_EVERY_S, len(found))
-    return tuple(found)
-
-
-def _at(fault: Fault, site: str, ttl_s: float) -> Fault:
-    return replace(fault, target=fault.target.replace("{site}", site), ttl_s=ttl_s)

@@ -91,7 +91,7 @@ READINGS = (
     Reading("outcomes", _of_file("calendar.log", lambda folder: Book(folder).outcomes()), PHONE),
     Reading("telephone", lambda content, _: phones.parse(content), PHONE),
     Reading("telephone of a load", lambda content, _: telling.hear(content), PHONE),
-    Reading("log", lambda content, _: complaints.complaints({"edge": [content]}, set()), ERROR),
+    Reading("log", lambda content, _: complaints.complaints({"edge": [content]}, ()), ERROR),
     Reading(
         "limits",
         lambda content, _: figures.read_limits(content.decode(errors="replace"), "x"),

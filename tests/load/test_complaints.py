@@ -2,20 +2,70 @@
 
 from __future__ import annotations
 
-from drills.experiment import FaultKind
-from loadtests.load.complaints import complaints, figures
+import pytest
 
-DEAD = b'{"event":"relay_dead","calls":2,"edge":"a1","level":"error","timestamp":"x"}'
+from drills.experiment import Fault, FaultKind
+from loadtests.load.complaints import SETTLES_MS, complaints, figures
+from loadtests.load.faults import Done
+
+AT_MS = 1_795_953_600_000
+"""12:00:00 on 29 November 2026."""
 FAULT = b'{"event":"call_fault","call":"c","fault":"KeyError","at":"call.py:3","level":"error"}'
 FINE = b'{"event":"call_ended","cause":"an error","level":"info"}'
 OTHERS = b"kamailio[3]: ERROR: something else"
 
 
+def dead(time: str = "2026-11-29T12:00:00.500000Z") -> bytes:
+    return b'{"event":"relay_dead","edge":"a1","level":"error","timestamp":"%b"}' % time.encode()
+
+
+def done(kind: FaultKind = FaultKind.KILL, *, after_s: float = 0.0, problem: str = "") -> Done:
+    from_ms = AT_MS + round(1000 * after_s)
+    fault = Fault(kind=kind, target="x")
+    return Done(
+        at_s=0.0, drill="x", fault=fault, from_ms=from_ms, until_ms=from_ms + 5_000, problem=problem
+    )
+
+
+def is_explained(line: bytes, *faults: Done) -> bool:
+    (found,) = complaints({"edge-a1": [line]}, faults)
+    return found.explained
+
+
 def test_error_is_explained_by_a_fault_that_brings_it_about_and_by_no_other() -> None:
-    logs = {"edge-a1": [DEAD]}
-    assert [e.explained for e in complaints(logs, {FaultKind.KILL})] == [True]
-    assert [e.explained for e in complaints(logs, {FaultKind.SHAPE})] == [False]
-    assert [e.explained for e in complaints(logs, ())] == [False]
+    assert is_explained(dead(), done(FaultKind.KILL))
+    assert not is_explained(dead(), done(FaultKind.SHAPE))
+    assert not is_explained(dead())
+
+
+@pytest.mark.parametrize(
+    ("after_s", "explained"),
+    [
+        pytest.param(1.0, False, id="before-it"),
+        pytest.param(0.0, True, id="while-it-stands"),
+        pytest.param(-4.0 - SETTLES_MS / 1000, True, id="as-it-settles"),
+        pytest.param(-6.0 - SETTLES_MS / 1000, False, id="long-after"),
+    ],
+)
+def test_fault_explains_nothing_before_it_nor_long_after(
+    after_s: float, *, explained: bool
+) -> None:
+    assert is_explained(dead(), done(after_s=after_s)) is explained
+
+
+def test_fault_that_was_refused_explains_nothing() -> None:
+    assert not is_explained(dead(), done(problem="the safety lever is pulled"))
+
+
+def test_error_that_does_not_say_when_is_explained_by_nothing() -> None:
+    assert not is_explained(dead("noon"), done())
+    assert not is_explained(b'{"event":"relay_dead","level":"error"}', done())
+
+
+def test_explained_and_unexplained_errors_of_one_kind_are_told_apart() -> None:
+    lines = [dead(), dead("2026-11-29T13:00:00Z"), dead("2026-11-29T12:00:01Z")]
+    found = complaints({"edge-a1": lines}, [done()])
+    assert [(each.count, each.explained) for each in found] == [(2, True), (1, False)]
 
 
 def test_errors_of_one_kind_are_counted_together_and_named_by_their_fault() -> None:
@@ -27,13 +77,15 @@ def test_errors_of_one_kind_are_counted_together_and_named_by_their_fault() -> N
     ]
 
 
-def test_figures_are_all_errors_and_those_that_nothing_explains() -> None:
-    found = complaints({"edge-a1": [DEAD, FAULT]}, {FaultKind.KILL_SITE})
-    assert figures(found) == {"errors.all": 2.0, "errors.unexplained": 1.0}
+def test_figures_are_all_errors_those_that_nothing_explains_and_logs_that_lost_lines() -> None:
+    found = complaints({"edge-a1": [dead(), FAULT]}, [done(FaultKind.KILL_SITE)])
+    told = {"errors.all": 2.0, "errors.unexplained": 1.0, "errors.logs_cut": 3.0}
+    assert figures(found, {"edge-a1": 2, "edge-b1": 1}) == told
 
 
 def test_nothing_logged_is_nothing_found() -> None:
-    assert figures(complaints({"edge-a1": [FINE, b"", b"{"]}, ())) == {
+    assert figures(complaints({"edge-a1": [FINE, b"", b"{"]}, ()), {}) == {
         "errors.all": 0.0,
         "errors.unexplained": 0.0,
+        "errors.logs_cut": 0.0,
     }

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from loadtests.load.plan import Request, ShapeName
-from loadtests.load.shapes import agents_from_s, caller_hours, faults
+from loadtests.load.shapes import agents_from_s, caller_hours
 from loadtests.load.shapes import callers as callers_at
-
-SITES = ("a", "b", "c")
 
 
 def request(shape: ShapeName, **changes: object) -> Request:
@@ -49,33 +47,6 @@ def test_agents_are_all_back_at_nine_when_callers_wait_and_else_there_from_the_b
     assert agents_from_s(request(ShapeName.NINE)) == pytest.approx(60.0)
     assert callers(ShapeName.NINE)[59] == 20
     assert {agents_from_s(request(each)) for each in ShapeName if each is not ShapeName.NINE} == {0}
-
-
-def test_site_is_lost_once_at_the_peak_and_comes_back_before_the_end() -> None:
-    ((at_s, fault),) = faults(request(ShapeName.SITE_LOST), SITES)
-    assert callers(ShapeName.SITE_LOST)[int(at_s)] == 20
-    assert fault.kind == "kill_site"
-    assert fault.target in SITES
-    assert at_s + fault.ttl_s < 200 * 0.85
-
-
-def test_soak_breaks_something_about_once_a_minute_and_leaves_the_end_quiet() -> None:
-    made = faults(request(ShapeName.SOAK, seconds=7200.0), SITES)
-    assert 80 <= len(made) <= 120
-    assert all(at_s + fault.ttl_s < 7200 * 0.8 for at_s, fault in made)
-    assert len({fault.kind for _, fault in made}) >= 4
-    assert {wrong for _, fault in made if (wrong := fault.wrong_because())} == set()
-
-
-def test_faults_are_the_same_for_the_same_seed_and_others_for_another() -> None:
-    soak = request(ShapeName.SOAK, seconds=900.0)
-    assert faults(soak, SITES) == faults(soak, SITES)
-    assert faults(soak, SITES) != faults(request(ShapeName.SOAK, seconds=900.0, seed=2), SITES)
-
-
-@pytest.mark.parametrize("shape", set(ShapeName) - {ShapeName.SOAK, ShapeName.SITE_LOST})
-def test_other_shapes_break_nothing(shape: ShapeName) -> None:
-    assert faults(request(shape), SITES) == ()
 
 
 @pytest.mark.parametrize(
