@@ -28,7 +28,7 @@ from drills.figures_file import write_figures
 from drills.library import experiments
 from loadtests.bench.machine import machine
 from loadtests.load import complaints, faults, figures, growth, locusts, processes, shapes
-from loadtests.load.after import After, LabDesk, look
+from loadtests.load.after import After, LabDesk, look, watch
 from loadtests.load.center import DID, QUEUE, VOLUME_DID, Center, CenterError
 from loadtests.load.figures import Limits, LimitsError, read_limits
 from loadtests.load.logs import Logs
@@ -42,6 +42,8 @@ LIMITS: Final = Path(__file__).with_name("limits")
 SAMPLES: Final = 60
 """So often the processes are looked at over a load, and once in five seconds at least."""
 SAMPLE_S: Final = (0.5, 5.0)
+HELD_S: Final = (1.0, 15.0)
+"""What the center holds: all its edges are asked for it."""
 STOPPED: Final = "it was stopped before its time was over"
 
 
@@ -100,6 +102,7 @@ async def carry_out(start: Start) -> int:
     _empty(Path(start.folder))
     center = Center(start.sites, password)
     seen: list[growth.Round] = []
+    held: list[growth.Held] = []
     logs = Logs(Path(start.logs))
     async with _furnished(center, start.request) as run:
         plan = _plan(start, center, run)
@@ -110,19 +113,25 @@ async def carry_out(start: Start) -> int:
         ]
         try:
             tell("step", what=_told(plan, planned))
-            incomplete = await locusts.people(plan, file, locusts.free_port())
-            after = await look(plan, LabDesk(plan.lab))
+            desk = LabDesk(plan.lab)
+            async with _watched(desk, start.request, held):
+                incomplete = await locusts.people(plan, file, locusts.free_port())
+            after = await look(plan, desk)
         except asyncio.CancelledError:
             # Whoever stops it has little patience: the files first, and without the ledger.
             after = After(books=None, left={}, unknown=(STOPPED,))
-            found = _Found(incomplete=(), after=after, seen=seen, logs=logs, planned=planned)
+            found = _Found(
+                incomplete=(), after=after, seen=seen, held=held, logs=logs, planned=planned
+            )
             _keep(start, _report(plan, limits, found))
             raise
         finally:
             for each in watching:
                 each.cancel()
     await logs.read_to_the_end()
-    found = _Found(incomplete=incomplete, after=after, seen=seen, logs=logs, planned=planned)
+    found = _Found(
+        incomplete=incomplete, after=after, seen=seen, held=held, logs=logs, planned=planned
+    )
     report = await asyncio.to_thread(_report, plan, limits, found)
     try:
         await asyncio.to_thread(_keep, start, report)
@@ -159,6 +168,7 @@ class _Found(Struct, frozen=True, kw_only=True):
     incomplete: tuple[str, ...]
     after: After
     seen: Sequence[growth.Round]
+    held: Sequence[growth.Held]
     logs: Logs
     planned: Sequence[faults.Planned]
 
@@ -167,7 +177,7 @@ def _report(plan: Plan, limits: Limits, more: _Found) -> Report:
     rows = locusts.rows(plan.folder)
     done = locusts.done(plan.folder)
     complained = complaints.complaints(more.logs.errors, done)
-    grown, books = growth.worst(more.seen), more.after.books
+    grown, books = growth.worst(more.seen) | growth.center(more.held), more.after.books
     told = more.after.figures() | growth.figures(grown)
     told |= figures.people(rows, shapes.caller_hours(plan.request))
     told |= faults.figures(more.planned, done)
@@ -244,6 +254,18 @@ def _told(plan: Plan, planned: Sequence[faults.Planned]) -> str:
     asked = plan.request
     drawn = f", {len(planned)} faults by seed {asked.seed}" if planned else ""
     return f"{asked.shape}: {asked.seconds:g} s{drawn}"
+
+
+@contextlib.asynccontextmanager
+async def _watched(desk: LabDesk, request: Request, held: list[growth.Held]) -> AsyncIterator[None]:
+    """See what the center holds while the block lasts."""
+    least_s, most_s = HELD_S
+    every_s = min(most_s, max(least_s, request.seconds / SAMPLES))
+    watching = asyncio.create_task(watch(desk, every_s, held))
+    try:
+        yield
+    finally:
+        watching.cancel()
 
 
 def _sample_s(request: Request) -> float:

@@ -1,12 +1,13 @@
-"""What is looked at when the people have gone: the ledger, and what is still held for their calls.
+"""What is asked of the lab: what is held for calls, meanwhile and in the end, and the ledger.
 
-Both have their time, and tell what they wait for meanwhile. A lab that does not answer is a reason
-why the report is not whole, and none to throw it away.
+When the people have gone both have their time, and tell what they wait for meanwhile. A lab that
+does not answer is a reason why the report is not whole, and none to throw it away.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
@@ -17,7 +18,7 @@ from drills.demo.reports import AgentReport, CallerReport
 from drills.desk import answers, asks, call_answers
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
-from loadtests.load import books
+from loadtests.load import books, growth
 from loadtests.load.plan import SAID, STATISTICS, Plan
 from loadtests.load.saying import tell
 from loadtests.load.sums import Sums, sums
@@ -43,6 +44,25 @@ class Desk(Protocol):
     def calls(self) -> list[call_answers.CallRow]:
         """Return the calls that are over."""
         ...
+
+
+async def watch(desk: Desk, every_s: float, seen: list[growth.Held]) -> None:
+    """Look again and again at what is held, until cancelled. Who does not answer is not seen."""
+    loop = asyncio.get_running_loop()
+    while True:
+        with contextlib.suppress(DeskError):
+            status = await asyncio.to_thread(desk.status)
+            found = held(status)
+            seen.append(
+                growth.Held(
+                    at_s=loop.time(),
+                    tickets=round(found["left.tickets"]),
+                    calls=round(found["left.calls"]),
+                    legs=round(found["left.legs"]),
+                    media_calls=round(found["left.media_calls"]),
+                )
+            )
+        await asyncio.sleep(every_s)
 
 
 class LabDesk:

@@ -2,7 +2,8 @@
 
 Each life of a process is followed by itself: one that a fault has ended begins anew, smaller. What
 is told of a life is a slope with the bounds between which it lies, and not the difference of two
-moments: its first third is left out (caches fill, tables are read), the rest is cut into blocks,
+moments: its first third and its first minutes are left out (it starts, caches fill, tables are
+read), the rest is cut into blocks,
 and a line is laid through their means. Means of blocks, because neighbouring samples resemble each
 other and would make the bounds look closer than they are.
 """
@@ -17,7 +18,14 @@ from typing import Final
 from msgspec import Struct
 
 WHAT: Final = ("memory_mb", "descriptors", "threads", "sockets")
+HELD: Final = ("tickets", "calls", "legs", "media_calls")
+CENTER: Final = "center"
+"""Stands among the programs for what they hold together."""
 _WARMING: Final = 1 / 3
+WARMING_S: Final = 180.0
+"""So long at least of a life, where the whole was followed for three times as long: a control plane
+grows by 40 MB within its first two minutes, which is no leak and would look like one in a short
+life."""
 _BLOCKS: Final = 8
 _T_99: Final = {2: 6.965, 3: 4.541, 4: 3.747, 5: 3.365, 6: 3.143}
 """Student's t by degrees of freedom: above it lies one in a hundred."""
@@ -35,6 +43,16 @@ class Sample(Struct, frozen=True, kw_only=True):
     threads: int
     sockets: int
     """Of every kind: with them go the ports."""
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """What a whole center held for calls at one moment."""
+
+    at_s: float
+    tickets: int
+    calls: int
+    legs: int
+    media_calls: int
 
 
 Round = Mapping[str, Mapping[int, Sample]]
@@ -58,11 +76,16 @@ class Slope(Struct, frozen=True, kw_only=True):
         return max(0.0, self.low_per_h) * self.followed_s / 3600.0
 
 
-def slope(samples: Sequence[Sample], what: str) -> Slope | None:
-    """Return how it went over one life; None: too short a life to tell."""
+def slope(
+    samples: Sequence[Sample] | Sequence[Held], what: str, warming_s: float = 0.0
+) -> Slope | None:
+    """Return how it went over one life after `warming_s`; None: too short a life to tell."""
     if len(samples) < LEAST_SAMPLES:
         return None
-    warm = samples[round(len(samples) * _WARMING) :]
+    cold = sum(1 for each in samples if each.at_s < samples[0].at_s + warming_s)
+    warm = samples[max(cold, round(len(samples) * _WARMING)) :]
+    if len(warm) < LEAST_SAMPLES * (1 - _WARMING):
+        return None
     count = min(_BLOCKS, len(warm) // 2)
     bounds = [round(len(warm) * number / count) for number in range(count + 1)]
     blocks = [warm[begin:end] for begin, end in pairwise(bounds)]
@@ -106,13 +129,24 @@ def worst(rounds: Iterable[Round]) -> dict[str, dict[str, Slope]]:
     A program without a life that is long enough is left out.
     """
     found: dict[str, dict[str, Slope]] = {}
-    for program, samples in lives(rounds).items():
+    by_program = lives(rounds)
+    times = [each.at_s for all_of in by_program.values() for life in all_of for each in life]
+    warming_s = min(WARMING_S, (max(times) - min(times)) / 3) if times else 0.0
+    for program, samples in by_program.items():
         for what in WHAT:
-            slopes = [each for life in samples if (each := slope(life, what)) is not None]
+            each_life = (slope(life, what, warming_s) for life in samples)
+            slopes = [each for each in each_life if each is not None]
             if slopes:
                 most = max(slopes, key=lambda each: (each.surely, each.per_h))
                 found.setdefault(program, {})[what] = most
     return found
+
+
+def center(looks: Sequence[Held]) -> dict[str, dict[str, Slope]]:
+    """Return how it went what a center holds, as if it were a program; empty: too few looks."""
+    slopes = {what: slope(looks, what) for what in HELD}
+    found = {what: each for what, each in slopes.items() if each is not None}
+    return {CENTER: found} if found else {}
 
 
 def figures(found: Mapping[str, Mapping[str, Slope]]) -> dict[str, float]:

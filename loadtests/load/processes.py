@@ -12,7 +12,7 @@ from loadtests.bench.cpu import memory_kb
 from loadtests.load.growth import Round, Sample
 
 _PROC: Final = Path("/proc")
-_PROGRAMS: Final = {
+PROGRAMS: Final = {
     "edge": ("-m", "edge"),
     "recorder": ("-m", "edge.recorder"),
     "control_plane": ("-m", "control_plane"),
@@ -56,8 +56,8 @@ def _program(folder: Path) -> str | None:
     name = os.path.basename(words[0])  # noqa: PTH119 - a word, no path of ours
     if name.startswith("python") and "-m" in words:
         module = tuple(words[words.index("-m") :][:2])
-        return next((each for each, marks in _PROGRAMS.items() if marks == module), None)
-    return name if _PROGRAMS.get(name) == (name,) else None
+        return next((each for each, marks in PROGRAMS.items() if marks == module), None)
+    return name if PROGRAMS.get(name) == (name,) else None
 
 
 def _sample(at_s: float, folder: Path) -> Sample | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
-from drills.desk.answers import Status
+from drills.desk.answers import QueueRow, Status
 from drills.desk.call_answers import CallRow
 from drills.desk.errors import DeskError
-from loadtests.load.after import look
+from loadtests.load.after import look, watch
+from loadtests.load.growth import Held
 from loadtests.load.plan import SAID
 from state.keys import call_id_for
 from state.model import CallId, DidNumber, EdgeId, Outcome, QueueId, SiteId
@@ -104,3 +107,55 @@ async def test_call_of_which_only_its_beginning_was_told_is_claimed_all_the_same
     found = await look(plan(tmp_path), desk, ledger_s=0.0, left_s=0.0)
     assert found.books is not None
     assert found.books.unclaimed == ("stranger: abandoned",)
+
+
+class DeskThatHolds(SilentDesk):
+    """A lab that holds a ticket more at each look, and is silent at the second."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.was_asked_enough = threading.Event()
+
+    def status(self) -> Status:
+        """Answer, but not the second one."""
+        self.asked += 1
+        if self.asked > 4:
+            self.was_asked_enough.set()
+        return super().status() if self.asked == 2 else holding(self.asked)
+
+
+def holding(tickets: int) -> Status:
+    queue = QueueRow(
+        queue=QueueId("load"),
+        dids=(),
+        needs={},
+        waiting=tickets,
+        longest_s=None,
+        ringing=0,
+        talking=0,
+        free=0,
+    )
+    return Status(
+        lab=1,
+        kind="up",
+        up_s=1.0,
+        now_ms=1,
+        revision=1,
+        snapshot="live",
+        snapshot_age_s=0.0,
+        sites=(),
+        edges=(),
+        queues=(queue,),
+        agents={},
+        alone={},
+        bad_records={},
+    )
+
+
+async def test_what_is_held_is_seen_again_and_again_while_people_call() -> None:
+    seen: list[Held] = []
+    desk = DeskThatHolds()
+    watching = asyncio.create_task(watch(desk, 0.0, seen))
+    await asyncio.wait_for(asyncio.to_thread(desk.was_asked_enough.wait), 5.0)
+    watching.cancel()
+    assert [each.tickets for each in seen[:3]] == [1, 3, 4]

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from loadtests.load.figures import LimitsError, TableRow, figures, judge, people, read_limits
+from loadtests.load.growth import HELD, WHAT
 from loadtests.load.plan import ShapeName
+from loadtests.load.processes import PROGRAMS
 
 LIMITS = Path(__file__).parents[2] / "loadtests" / "load" / "limits"
 
@@ -101,3 +103,11 @@ def test_hours_in_which_nobody_calls_do_not_hold(shape: str) -> None:
     assert any("calls.talked_per_caller_h" in each.limit for each in silent if not each.held)
     asked = {each.figure for each in limits.limit}
     assert {"all.failed_share", "calls.faults", "phones.restarted", "phones.missing"} <= asked
+
+
+@pytest.mark.parametrize("shape", ["soak", "leak"])
+def test_hours_have_a_limit_on_whatever_a_program_or_the_center_holds(shape: str) -> None:
+    limits = read_limits((LIMITS / f"{shape}.toml").read_text(), shape)
+    asked = {each.figure for each in limits.limit}
+    programs = {f"growth.{program}.{what}" for program in PROGRAMS for what in WHAT}
+    assert programs | {f"growth.center.{what}" for what in HELD} <= asked

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from loadtests.load.growth import Round, Sample, Slope, figures, slope, worst
+from loadtests.load.growth import Held, Round, Sample, Slope, center, figures, slope, worst
 
 
 def sample(at_s: float, *, memory_mb: float = 80.0, descriptors: int = 60) -> Sample:
@@ -97,3 +97,35 @@ def test_the_life_that_grew_most_is_told() -> None:
 
 def test_program_that_only_had_short_lives_is_left_out() -> None:
     assert worst(rounds((7, life(count=5)))) == {}
+
+
+def test_what_a_program_takes_as_it_starts_is_no_growth_in_a_short_life() -> None:
+    starting = [sample(5.0 * n, memory_mb=100.0 + min(37.0, 1.05 * n)) for n in range(54)]
+    assert of(starting).surely > 1.0
+    found = worst([*rounds((7, life(count=720))), *rounds((8, starting))])
+    assert found["edge"]["memory_mb"].surely == 0.0
+
+
+def test_load_of_a_minute_is_judged_by_all_but_its_first_third() -> None:
+    minute = [
+        Sample(at_s=0.5 * n, memory_mb=80.0 + n, descriptors=60, threads=8, sockets=30)
+        for n in range(60)
+    ]
+    found = worst(rounds((7, minute)))
+    assert found["edge"]["memory_mb"].surely == pytest.approx(40.0, abs=1.5)
+
+
+def test_life_that_hardly_outlives_its_start_is_left_out() -> None:
+    found = worst([*rounds((7, life(count=720))), *rounds((8, life(mb_per_h=720.0, count=43)))])
+    assert found["edge"]["memory_mb"].per_h == 0.0
+
+
+def test_tickets_that_stay_are_told_as_the_centers_growth() -> None:
+    looks = [
+        Held(at_s=15.0 * n, tickets=4 + n // 10 + n % 3, calls=4 + n % 3, legs=8, media_calls=4)
+        for n in range(240)
+    ]
+    found = figures(center(looks))
+    assert found["growth.center.tickets"] == pytest.approx(15.0, abs=1.5)
+    assert found["growth.center.calls"] == 0.0
+    assert center(looks[:11]) == {}
