@@ -138,6 +138,7 @@ async def _all(options: argparse.Namespace) -> Exit:
         file=options.json,
         is_resumed=options.resume,
         minutes=options.minutes,
+        is_quick=options.quick,
     )
     return await series.carry_out(order, measure)
 

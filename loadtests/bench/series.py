@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Order(Struct, frozen=True, kw_only=True):
     """Go on with what the file has."""
     minutes: float
     """After which no piece is begun; 0: however long it takes."""
+    is_quick: bool = False
+    """How long a piece takes otherwise says nothing then."""
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -66,7 +68,7 @@ async def carry_out(order: Order, measure: Measure) -> Exit:
         if time.monotonic() > ends_s:
             break
         begun.append(piece)
-        note(f"piece {piece.name}: {len(begun)} of {len(todo)}")
+        note(_at_hand(order, kept, todo, piece))
         await _one(kept, piece, measure)
         _write(order.file, kept)
     _write(order.file, kept)
@@ -79,6 +81,27 @@ async def carry_out(order: Order, measure: Measure) -> Exit:
     if wrong:
         return Exit.FAILED
     return Exit.UNFINISHED if left else Exit.OK
+
+
+def _at_hand(order: Order, kept: Kept, todo: Sequence[Piece], piece: Piece) -> str:
+    """Return which piece is begun, and about how long it and all that are left will take."""
+    number = todo.index(piece)
+    told = f"piece {piece.name}: {number + 1} of {len(todo)}"
+    took_s = {
+        name: float(each[together.TOOK])
+        for name, each in kept.found.items()
+        if isinstance(each.get(together.TOOK), int | float)
+    }
+    mine_s, all_s = (together.still_s(some, took_s) for some in ((piece,), todo[number:]))
+    if not order.is_quick and (mine_s is None or all_s is None):
+        mine_s, all_s = (together.usually_s(some) for some in ((piece,), todo[number:]))
+    if mine_s is None or all_s is None:
+        return told
+    return f"{told}; it takes about {_minutes(mine_s)}, all that is left {_minutes(all_s)}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"  # noqa: PLR2004
 
 
 async def _one(kept: Kept, piece: Piece, measure: Measure) -> None:

@@ -14,6 +14,7 @@ from drills.cli.errors import Exit
 from drills.lab.errors import LabError
 from loadtests.bench.__main__ import main
 from loadtests.bench.errors import BenchError
+from loadtests.bench.together import chosen
 
 
 class Benchmarks:
@@ -139,3 +140,27 @@ def test_a_file_that_cannot_be_written_ends_it_all(
     assert main(["all", "--pieces", PIECES, "--json", str(file)]) == Exit.FAILED
     assert benchmarks.asked == ["relay"]
     assert f"{file} cannot be written" in capsys.readouterr().err
+
+
+def test_it_says_how_far_it_is_and_how_long_it_may_still_take(
+    benchmarks: Benchmarks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "figures.json"
+    run(file, pieces="edge,memory")
+    first, last = (each for each in capsys.readouterr().err.splitlines() if "piece" in each)
+    edge, memory = chosen(["edge", "memory"])
+    assert f"1 of 2; it takes about {edge.minutes} min" in first
+    assert f"all that is left {edge.minutes + memory.minutes} min" in first
+    # The first took no time here.
+    assert "piece memory: 2 of 2; it takes about 0 s" in last
+    assert benchmarks.asked == ["edge", "memory"]
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_of_quick_ones_nothing_is_said_until_one_was_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "figures.json", "--quick", pieces="edge,memory")
+    first, last = (each for each in capsys.readouterr().err.splitlines() if "piece" in each)
+    assert first.endswith("piece edge: 1 of 2")
+    assert "piece memory: 2 of 2; it takes about" in last

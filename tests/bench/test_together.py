@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from drills.cli.bench import bench
 from loadtests.bench.__main__ import MODULES, main
 from loadtests.bench.errors import BenchError
-from loadtests.bench.together import PIECES, Piece, chosen, figures, left
+from loadtests.bench.together import PIECES, Piece, chosen, figures, left, still_s, usually_s
 
 
 def growth(agents: int, memory_kb: int) -> dict[str, Any]:
@@ -106,3 +108,21 @@ def test_file_that_is_no_file_of_figures_is_not_gone_on_with(
         assert f"{file} holds no figures of `bench all`" in capsys.readouterr().err
     assert main(["all", "--resume"]) == 1
     assert "name it by --json" in capsys.readouterr().err
+
+
+def test_how_long_is_left_goes_by_how_long_the_others_took() -> None:
+    relay, edge, queue = chosen(["relay", "edge", "queue"])
+    assert still_s([queue], {}) is None
+    usual_s = usually_s([queue])
+    assert usual_s == 60.0 * queue.minutes
+    # Twice as long as usual, both together: a slow one may have had more to do.
+    took_s = {"relay": 60.0 * relay.minutes, "edge": 60.0 * (relay.minutes + 2 * edge.minutes)}
+    assert still_s([queue], took_s) == pytest.approx(2 * usual_s)
+    assert still_s([], took_s) == 0.0
+
+
+def test_the_help_tells_how_long_each_piece_takes() -> None:
+    told = re.search(r"in minutes: ([^.]*)\.", re.sub(r"\s+", " ", bench.__doc__ or ""))
+    assert told is not None
+    assert told[1] == ", ".join(f"{each.name} {each.minutes}" for each in PIECES)
+    assert 50 <= sum(each.minutes for each in PIECES) <= 70, "the help says: about an hour"
