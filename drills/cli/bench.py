@@ -35,7 +35,14 @@ Name = Annotated[
     cyclopts.Parameter(help="Which benchmark."),
 ]
 Json = Annotated[Path | None, cyclopts.Parameter(help="Write the figures to this file, as JSON.")]
-Quick = Annotated[bool, cyclopts.Parameter(help="Fewer and shorter slices: a first idea.")]
+Quick = Annotated[
+    bool,
+    cyclopts.Parameter(
+        help="Few and short slices, smaller centers: shows that it works, the figures mean "
+        "little. Keys that name a size are others: queue.refill_10_s for refill_200_s, growth.20 "
+        "and growth.60."
+    ),
+]
 Agents = Annotated[
     int,
     cyclopts.Parameter(

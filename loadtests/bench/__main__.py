@@ -190,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--minutes", type=float, default=0.0, help="all: begin no piece after so long"
     )
-    parser.add_argument("--quick", action="store_true", help="few and short slices")
+    parser.add_argument("--quick", action="store_true", help="few and short slices, other sizes")
     parser.add_argument(
         "--profile",
         metavar="NG",

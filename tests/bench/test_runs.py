@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
 
+from drills.cli.bench import Quick
+from loadtests.bench import growth
 from loadtests.bench.__main__ import MODULES
 from loadtests.bench.distance import measure as distance
 from loadtests.bench.edges import EdgesFigures
 from loadtests.bench.edges import Effort as EdgesEffort
 from loadtests.bench.ladder import Climb, Climbs
+from loadtests.bench.queue import measure as queue
+from loadtests.bench.queue.generator import Refill, Told
 from loadtests.bench.relay import measure as relay
 from loadtests.bench.relay.proxies import ALL, KEMI, PLAIN
 from loadtests.bench.together import PIECES, Piece
@@ -63,3 +68,16 @@ def test_the_proxies_clean_rates_are_medians_with_their_spread() -> None:
     assert found["spread"]["clean_rate"][KEMI.name] == {
         "median": 1000.0, "min": 900.0, "max": 1300.0, "slices": 3,
     }  # fmt: skip
+
+
+def test_the_help_names_the_keys_that_are_others_when_it_is_quick() -> None:
+    told = get_args(Quick)[1].help
+    ran = Told(
+        efficiency=0.9, idles=[], refills=[Refill(freed=0, rung_ms=[])], calls=1, failures={}
+    )
+    for effort in (queue.QUICK, queue.Effort()):
+        found = queue.QueueFigures(effort=effort, runs=(ran,), steps=()).as_json()
+        (key,) = (each for each in found if each.startswith("refill_"))
+        assert key in told
+    for size in growth.QUICK.sizes:
+        assert f"growth.{size}" in told
