@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -10,6 +10,7 @@ import cyclopts
 
 from drills.cli.entering import reachable, run_inside
 from drills.cli.errors import CommandError, Exit
+from drills.figures_file import write_figures
 
 MOST_MINUTES: Final = 7 * 24 * 60.0
 Name = Annotated[
@@ -29,6 +30,7 @@ Name = Annotated[
         "registrations",
         "relay",
         "routing",
+        "scale",
         "site",
         "sites",
     ],
@@ -66,6 +68,7 @@ _ONLY_OF: Final[Mapping[str, Collection[str]]] = {
     "--pieces": ("all",),
     "--resume": ("all",),
     "--minutes": ("all",),
+    "--from": ("scale",),
 }
 """What would be taken and not heeded anywhere else; and the file of figures written over."""
 Pieces = Annotated[
@@ -82,6 +85,14 @@ Minutes = Annotated[
     cyclopts.Parameter(
         help="all: begin no piece after so long. Exit code 4 if some are left then.",
         validator=cyclopts.validators.Number(gte=0, lte=MOST_MINUTES),
+    ),
+]
+From = Annotated[
+    list[Path] | None,
+    cyclopts.Parameter(
+        name="--from",
+        help="scale: reckon with this file of figures, of `bench all`; once more: and with this "
+        "one, of `bench routing`. Default: with the figures of docs/scale.md.",
     ),
 ]
 Profile = Annotated[
@@ -103,6 +114,7 @@ def bench(  # noqa: PLR0913 - options of a command
     pieces: Pieces = "",
     resume: Resume = False,
     minutes: Minutes = 0.0,
+    from_: From = None,
     quick: Quick = False,
     profile: Profile = False,
     flame: Flame = None,
@@ -110,12 +122,13 @@ def bench(  # noqa: PLR0913 - options of a command
     """Measure what a call costs here, and how many a second there may be.
 
     all     relay, edge, queue, site, growth (a piece for each size), memory,
-            breadth, bridged, edges, sites, distance and media, one after the other, as one
-            file of figures. About an hour on a quiet machine, in minutes: relay 6,
-            edge 6, queue 3, site 6, growth-100 1, growth-1000 1, growth-10000 2,
+            breadth, bridged, edges, sites, distance and media, one after the
+            other, as one file of figures.
+            About an hour on a quiet machine, in minutes: relay 6, edge 6,
+            queue 3, site 6, growth-100 1, growth-1000 1, growth-10000 2,
             growth-100000 6, memory 4, breadth 4, bridged 4, edges 8, sites 4,
-            distance-here 3, distance-elsewhere 3, media 2. A busy one takes longer;
-            each piece says about how long it and the rest still take.
+            distance-here 3, distance-elsewhere 3, media 2. A busy one takes
+            longer; each piece says about how long it and the rest still take.
             Broken off, `--resume` goes on with it.
             One that fails is named (`failed`) with its reason, and the others
             are measured: exit code 1.
@@ -159,6 +172,8 @@ def bench(  # noqa: PLR0913 - options of a command
             what one takes before the index, from bytes to the snapshot;
             reservations a second through three etcd members, with one, two
             and three sites that compete.
+    scale   measures nothing: what cells carry, and how many a million agents
+            need, by the arithmetic of docs/scale.md (a second).
     site    Kamailio, an edge, rtpengine and etcd together: highest clean rate of
             answered calls; what is served at five times that, how long SIPp
             waits for the last answers then, and how soon it is clean again.
@@ -179,6 +194,8 @@ def bench(  # noqa: PLR0913 - options of a command
       ./everline bench api --json figures.json
       ./everline bench api --part load
       ./everline bench routing --part index --json figures.json
+      ./everline bench scale
+      ./everline bench scale --from figures.json --from routing.json
     """
     asked: dict[str, str | bool] = {
         "--json": reachable(json),
@@ -188,6 +205,7 @@ def bench(  # noqa: PLR0913 - options of a command
         "--pieces": pieces,
         "--resume": resume,
         "--minutes": f"{minutes:g}" if minutes else "",
+        "--from": bool(from_),
         "--quick": quick,
         "--profile": "direct" if profile or flame is not None else "",
     }
@@ -199,7 +217,27 @@ def bench(  # noqa: PLR0913 - options of a command
         if asked[option] and name not in names:
             theirs = " and ".join(f"`bench {each}`" for each in names)
             raise CommandError(f"{option} is for {theirs} alone", Exit.USAGE)
+    if name == "scale":
+        return _scale(from_ or [], json, quick=quick)
     return run_inside("loadtests.bench", [name, *_words(asked)])
+
+
+def _scale(files: Sequence[Path], json: Path | None, *, quick: bool) -> int:
+    from loadtests.bench.errors import BenchError  # noqa: PLC0415 - only now is it needed
+    from loadtests.bench.scale_table import show  # noqa: PLC0415 - as above
+
+    if quick:
+        raise CommandError("--quick is for what is measured; `bench scale` reckons", Exit.USAGE)
+    try:
+        figures = show(files)
+    except BenchError as error:
+        raise CommandError(str(error)) from error
+    if json is not None:
+        try:
+            write_figures(json, figures)
+        except OSError as error:
+            raise CommandError(f"{json} cannot be written: {error.strerror}") from error
+    return Exit.OK
 
 
 def _words(asked: Mapping[str, str | bool]) -> Iterator[str]:
