@@ -52,8 +52,10 @@ class Found(Struct, frozen=True, kw_only=True):
     """Highest clean rates; 0: not even a fraction of the first was."""
     dirt: tuple[str, ...]
 
-    def cpu_ms(self, part: str | None = None) -> Spread:
-        """Return CPU ms a call, of one part or of all together."""
+    def cpu_ms(self, part: str | None = None) -> Spread | None:
+        """Return CPU ms a call, of one part or of all together; None: no slice was clean."""
+        if not self.parts_ms:
+            return None
         return spread(sum(each.values()) if part is None else each[part] for each in self.parts_ms)
 
     @property
@@ -73,8 +75,8 @@ class EdgesFigures(Struct, frozen=True, kw_only=True):
         return {
             "edges": {
                 str(count): {
-                    "cpu_ms": found.cpu_ms().as_json(),
-                    "parts_ms": {part: found.cpu_ms(part).as_json() for part in PARTS},
+                    "cpu_ms": _or_none(found.cpu_ms()),
+                    "parts_ms": {part: _or_none(found.cpu_ms(part)) for part in PARTS},
                     "calls_per_s": found.highest.as_json(1),
                     "dirt": [each for each in found.dirt if each],
                 }
@@ -84,6 +86,10 @@ class EdgesFigures(Struct, frozen=True, kw_only=True):
             "runs": self.effort.rounds,
             "climbs": self.effort.climbs,
         }
+
+
+def _or_none(found: Spread | None) -> dict[str, float] | None:
+    return None if found is None else found.as_json()
 
 
 async def measure(effort: Effort) -> EdgesFigures:
@@ -108,9 +114,8 @@ async def measure(effort: Effort) -> EdgesFigures:
                         rung = site.rung(effort.rung_s)
                         looks[count].append(await one_more(looks[count], rung, effort))
                     task.advance(_told(count, spent, looks[count]))
-    for count in effort.counts:
-        if not parts[count]:
-            raise BenchError(f"{count} edges: {dirt[count][-1]}")
+    if not any(parts.values()):
+        raise BenchError(f"no clean slice at {effort.rate:g}/s, with any number of edges")
     return EdgesFigures(
         effort=effort,
         sites={

@@ -379,7 +379,9 @@ def _steps(found: tuple[Times, ...], calls: int) -> Table:
     return table
 
 
-def _of(found: Spread, digits: int = 2) -> str:
+def _of(found: Spread | None, digits: int = 2) -> str:
+    if found is None:
+        return "-"
     return f"{found.median:.{digits}f} ({found.least:.{digits}f} to {found.most:.{digits}f})"
 
 
