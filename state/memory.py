@@ -21,6 +21,7 @@ from state.errors import (
     RejectedError,
     StoreFullError,
 )
+from state.members import EtcdMember
 from state.nesting import all_of, chosen, flat, responses_of
 from state.raw import Change, KeyValue
 from state.space import REMEDY, Space
@@ -70,6 +71,7 @@ class MemoryStore:
         self._grown = asyncio.Event()
         self.is_full = False
         """Whether its quota is used up, as etcd's may be."""
+        self.told_members: tuple[EtcdMember, ...] = ()
 
     # ---- the Store -------------------------------------------------------------------------------
 
@@ -178,6 +180,10 @@ class MemoryStore:
     async def space(self) -> Space:
         """Return whether there is room."""
         return Space(size_bytes=0, used_bytes=0, is_full=self.is_full)
+
+    async def members(self) -> tuple[EtcdMember, ...]:
+        """Return those that a test has made up."""
+        return self.told_members
 
     async def takes_writes(self) -> bool:
         """Say whether there is room."""

@@ -67,6 +67,16 @@ class Metrics:
             registry=self.registry,
         )
         self.etcd_has_room.set(1)  # until somebody has looked
+        self.etcd_members = Gauge(
+            "everline_etcd_members",
+            "Members of etcd with a vote, as the cluster says; 0: none answers here.",
+            registry=self.registry,
+        )
+        self.etcd_members_silent = Gauge(
+            "everline_etcd_members_silent",
+            "Those of them that do not answer here, or do not know who leads.",
+            registry=self.registry,
+        )
         self.callbacks_not_cleared = Gauge(
             "everline_callbacks_not_cleared",
             "Callers to be called back of whom nobody has looked whether they may be: they wait.",

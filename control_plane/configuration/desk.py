@@ -31,6 +31,8 @@ class Desk:
         self.mirror: Mirror | None = None
         self.publisher: Publisher | None = None
         self.store: Store | None = None
+        self.room: RoomWatch | None = None
+        """How that stands; None: it does not tell."""
 
     def released(self) -> int:
         """Return the version that stands in the shared state, as far as is known here."""
@@ -69,11 +71,10 @@ async def context(app: web.Application) -> AsyncIterator[None]:
     if store is None:
         yield
         return
-    rooms = (
-        [RoomWatch(store, services.metrics, services.settings.etcd_quota_bytes)]
-        if (isinstance(store, Roomy))
-        else []
-    )
+    if isinstance(store, Roomy):
+        quota_bytes = services.settings.etcd_quota_bytes
+        desk.room = RoomWatch(store, services.metrics, quota_bytes, services.clock)
+    rooms = [] if desk.room is None else [desk.room]
     if TRACING in app:
         store = TracedStore(store)
     desk.store = store

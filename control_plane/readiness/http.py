@@ -24,11 +24,14 @@ Asked: TypeAlias = Ask[Nothing, Nothing, Nothing]
 
 async def context(app: web.Application) -> AsyncIterator[None]:
     """Look, where the shared state is followed."""
-    mirror = app[DESK].mirror
+    desk = app[DESK]
+    mirror = desk.mirror
     if mirror is None:
         yield
         return
-    watch = app[READINESS] = Watch(app[SERVICES], mirror)
+    watch = app[READINESS] = Watch(
+        app[SERVICES], mirror, lambda: None if desk.room is None else desk.room.room
+    )
     async with running("readiness", watch.run):
         yield
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from control_plane.calls import store as calls
 from control_plane.configuration.moving import MOST_RECORDS, can_see
+from control_plane.configuration.standing import Room
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.readiness import views
 from control_plane.readiness.schemas import ReadinessView
@@ -59,7 +60,11 @@ Hear = Callable[[Standing], None]
 class Watch:
     """One control plane's look at what a site's death would come to."""
 
-    def __init__(self, services: Services, mirror: Mirror) -> None:
+    def __init__(
+        self, services: Services, mirror: Mirror, room: Callable[[], Room | None] = lambda: None
+    ) -> None:
+        """`room` tells how the shared state's own store stands; None: nobody can ask it."""
+        self._room = room
         self._services = services
         self._mirror = mirror
         self._looking = asyncio.Lock()
@@ -103,7 +108,9 @@ class Watch:
         if not can_see(self._mirror) or not snapshot.sites:
             self._stale()
             return
-        found = await asyncio.to_thread(outlook, snapshot, records, now, CALLS)
+        room = self._room()
+        members = () if room is None else room.members
+        found = await asyncio.to_thread(outlook, snapshot, records, now, CALLS, members)
         self._take(found, views.owners(snapshot))
 
     def _stale(self) -> None:

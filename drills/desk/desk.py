@@ -304,9 +304,15 @@ class Desk:
 
     async def _readiness(self) -> Readiness:
         over, now = await self._ledger(), self._clock.now()
+        members = await machines.etcd_members(self._store)
         # It plays minutes of calls: not on the loop that the lab's own people live on.
         return await asyncio.to_thread(
-            readiness.readiness, self._place.launcher, self._mirror.snapshot, over.records, now
+            readiness.readiness,
+            self._place.launcher,
+            self._mirror.snapshot,
+            over.records,
+            now,
+            members,
         )
 
     async def _stakes(self) -> Stakes:

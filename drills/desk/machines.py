@@ -19,8 +19,11 @@ from drills.lab.lab import Lab
 from drills.lab.probes import http_get
 from drills.lab.site import ETCD_HEALTH_PORT
 from edge.steering import home_edge
+from state.errors import StoreError
+from state.members import EtcdMember, Membered
 from state.model import CallId, EdgeId, SiteId
 from state.snapshot import Snapshot
+from state.store import Store
 
 ANSWER_TIMEOUT_S = 1.0
 _LINE_LIMIT = 1 << 20
@@ -168,6 +171,16 @@ async def change_rest(lab: Lab, snapshot: Snapshot, ask: WrapUpAsk) -> float:
         raise RefusedError(str(error)) from error
     except OSError as error:
         raise RefusedError(f"edge {edge} does not answer: see ./everline status") from error
+
+
+async def etcd_members(store: Store) -> tuple[EtcdMember, ...]:
+    """Return who of etcd's members takes part; none: nobody can say."""
+    if not isinstance(store, Membered):
+        return ()
+    try:
+        return await store.members()
+    except StoreError:
+        return ()
 
 
 async def cancel_callback(lab: Lab, snapshot: Snapshot, call: CallId) -> None:

@@ -5,7 +5,7 @@ What that is, is `edge.steering.loss`'s: the same that is asked before traffic m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -14,13 +14,20 @@ from drills.desk.answers import Readiness
 from drills.desk.tables import spaced, table
 from drills.desk.words import lasting
 from edge.steering.loss import SiteRisk, outlook
+from state.members import EtcdMember
 from state.model import CallRecord, Now
 from state.snapshot import Snapshot
 
 
-def readiness(lab: int, snapshot: Snapshot, records: Iterable[CallRecord], now: Now) -> Readiness:
+def readiness(
+    lab: int,
+    snapshot: Snapshot,
+    records: Iterable[CallRecord],
+    now: Now,
+    members: Sequence[EtcdMember] = (),
+) -> Readiness:
     """Return, for each site of a lab, how callers would fare without it."""
-    found = outlook(snapshot, records, now)
+    found = outlook(snapshot, records, now, members=members)
     return Readiness(lab=lab, **{name: getattr(found, name) for name in found.__struct_fields__})
 
 
@@ -71,7 +78,16 @@ def shown(answer: Readiness) -> RenderableType:
             )
         if not risk.queues:
             rows.add_row(*head, "nobody has called lately", *[""] * 6)
-    return spaced((rows, _verdict(answer)))
+    return spaced((rows, *_silent(answer), _verdict(answer)))
+
+
+def _silent(answer: Readiness) -> list[Text]:
+    """Say which members of etcd do not take part, by which the quorum is reckoned."""
+    if not answer.members_silent:
+        return []
+    silent = ", ".join(answer.members_silent)
+    told = f"etcd: {len(answer.members_silent)} of {answer.members} members silent: {silent}"
+    return [Text(told, style="red")]
 
 
 def _verdict(answer: Readiness) -> Text:

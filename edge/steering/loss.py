@@ -7,7 +7,7 @@ other rules.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,6 +16,8 @@ from edge.steering.capacity import LEVEL, TARGET_S
 from edge.steering.coming import Coming, coming
 from edge.steering.imagined import Horizon
 from edge.steering.prediction import QueuePrediction, horizon_of, predict
+from edge.steering.quorum import is_left
+from state.members import EtcdMember, silent
 from state.model import CallRecord, Now, QueueId, SiteId
 from state.snapshot import Snapshot
 
@@ -85,21 +87,34 @@ class Outlook(Struct, frozen=True, kw_only=True):
     as_it_is: SiteRisk
     sites: tuple[SiteRisk, ...]
     can_lose_any: bool
+    members: int = 0
+    """Of etcd, that have a vote; 0: nobody could ask them, and sites that serve are counted."""
+    members_silent: tuple[str, ...] = ()
+    """Those of them that do not take part."""
 
 
 def outlook(
-    snapshot: Snapshot, records: Iterable[CallRecord], now: Now, most_calls: int | None = None
+    snapshot: Snapshot,
+    records: Iterable[CallRecord],
+    now: Now,
+    most_calls: int | None = None,
+    members: Sequence[EtcdMember] = (),
 ) -> Outlook:
     """Return, for each site, how callers would fare without it.
 
     `most_calls`: so many callers are imagined at most; fewer are quicker, and say less exactly.
+    `members`: of etcd, as they were asked; none: nobody knows them.
     """
     what = coming(records, now.wall_ms, WINDOW_S)
     horizon = horizon_of(snapshot)
     if most_calls is not None:
         horizon = replace(horizon, most_calls=min(horizon.most_calls, most_calls))
-    whole = _risk(snapshot, what, now, None, horizon)
-    sites = tuple(_risk(snapshot, what, now, lost, horizon) for lost in sorted(snapshot.sites))
+    told = tuple(members)
+    whole, *risks = (
+        _risk(snapshot, what, now, lost, horizon, members=told)
+        for lost in (None, *sorted(snapshot.sites))
+    )
+    sites = tuple(risks)
     return Outlook(
         now_ms=now.wall_ms,
         since_ms=what.from_ms,
@@ -108,17 +123,28 @@ def outlook(
         as_it_is=whole,
         sites=sites,
         can_lose_any=all(site.can_be_lost for site in sites if site.is_serving),
+        members=len(told),
+        members_silent=silent(told),
     )
 
 
-def _risk(
-    snapshot: Snapshot, what: Coming, now: Now, site: SiteId | None, horizon: Horizon
+def _risk(  # noqa: PLR0913 - the whole of what is known
+    snapshot: Snapshot,
+    what: Coming,
+    now: Now,
+    site: SiteId | None,
+    horizon: Horizon,
+    *,
+    members: tuple[EtcdMember, ...],
 ) -> SiteRisk:
     lost = frozenset() if site is None else frozenset({site})
     serving = frozenset(life.value.site for life in snapshot.edges.values())
     found = predict(snapshot, what, now, lost=lost, horizon=horizon)
     left = serving - lost
-    has_quorum = len(left) >= len(snapshot.sites) // 2 + 1
+    if members:
+        has_quorum = is_left(members, snapshot.sites, site)
+    else:
+        has_quorum = len(left) >= len(snapshot.sites) // 2 + 1
     recordings = None if site is None else _recordings(snapshot, site)
     is_copied = recordings is None or not recordings.is_late
     return SiteRisk(

@@ -96,6 +96,11 @@ class Member:
             request_serializer=pb.MoveLeaderRequest.SerializeToString,
             response_deserializer=pb.MoveLeaderResponse.FromString,
         )
+        self.member_list = unary(
+            "/etcdserverpb.Cluster/MemberList",
+            request_serializer=pb.MemberListRequest.SerializeToString,
+            response_deserializer=pb.MemberListResponse.FromString,
+        )
         self.defragment = unary(
             "/etcdserverpb.Maintenance/Defragment",
             request_serializer=pb.DefragmentRequest.SerializeToString,

@@ -31,6 +31,7 @@ from state.errors import (
     UnavailableError,
 )
 from state.etcd import wire
+from state.etcd.census import Census
 from state.etcd.joined import Joiner
 from state.etcd.member import METADATA, Member
 from state.etcd.pulse import Pulse, next_reply
@@ -44,6 +45,7 @@ from state.etcd.verdict import (
     unless_cut,
 )
 from state.etcdpb import rpc_pb2 as pb
+from state.members import EtcdMember
 from state.space import UNDONE, Space
 from state.store import (
     Compare,
@@ -84,6 +86,7 @@ class EtcdStore:
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._back = asyncio.Event()
         self._joiner = Joiner(self._send_txn)
+        self._census = Census(self._members, lambda: None if tls is None else tls.read())
         self._is_closed = False
         self.benched_total = 0
         self.watch_resumes = 0
@@ -217,6 +220,7 @@ class EtcdStore:
         for probe in probes:
             probe.cancel()
         await asyncio.gather(*probes, return_exceptions=True)
+        await self._census.close()
         for member in self._members:
             await member.channel.close()
 
@@ -232,6 +236,13 @@ class EtcdStore:
             "status", lambda m, s: m.status(request, timeout=s, metadata=METADATA)
         )
         return wire.space(reply)
+
+    async def members(self) -> tuple[EtcdMember, ...]:
+        """Return who has a vote, and whether each takes part: every one is asked by itself."""
+        try:
+            return await self._census.look()
+        except OSError as error:
+            raise UnavailableError(f"etcd's members cannot be asked: {error}") from error
 
     async def takes_writes(self) -> bool:
         """Ask whether there is room; see `state.space`."""

@@ -17,6 +17,7 @@ from drills.desk import wishes
 from drills.desk.asks import PlaceAsk
 from drills.desk.client import connected
 from state import keys
+from state.members import EtcdMember
 from state.model import (
     AgentId,
     CallBack,
@@ -196,6 +197,21 @@ async def test_who_is_to_be_called_back_is_listed_in_order_and_without_numbers(
     assert "looked" not in told
     assert await run("callback", "cancel", "9999") == Exit.FAILED
     assert "./everline callback list names all" in " ".join(capsys.readouterr().err.split())
+
+
+async def test_readiness_goes_by_etcds_members_and_names_the_silent(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run("readiness") == Exit.OK, "nobody has called, and three sites serve"
+    asked.store.told_members = tuple(
+        EtcdMember(name=each, hosts=(), is_up=each != "b") for each in "abc"
+    )
+    capsys.readouterr()
+    assert await run("readiness") == Exit.FAILED
+    told = " ".join(capsys.readouterr().out.split())
+    assert "etcd: 1 of 3 members silent: b" in told
+    assert "site a: no quorum would be left" in told
+    assert "site b:" not in told, "its member is gone already"
 
 
 async def test_an_agent_says_what_a_call_was_about_in_words_of_the_configuration(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from control_plane.configuration.desk import DESK
 from control_plane.events.hub import HUB
 from control_plane.permissions import Role
 from control_plane.readiness.http import READINESS
 from control_plane.readiness.watch import Watch
 from state import keys
+from state.members import EtcdMember
 from state.model import EdgeId, Site, SiteId, Unreplicated
 from state.store import Delete
 from tests.control_plane.events.stage import listening
@@ -40,6 +42,27 @@ async def test_of_two_sites_neither_can_be_lost_and_of_three_each(scene: Scene) 
     assert (told["can_lose_any"], told["alarm_since"]) == (True, None)
     assert [each["can_be_lost"] for each in told["sites"]] == [True, True, True]
     assert "everline_can_lose_a_site 1.0" in scene.center.services.metrics.render().decode()
+
+
+async def test_with_a_member_of_etcd_down_a_site_that_has_another_cannot_be_lost(
+    scene: Scene,
+) -> None:
+    sre = await scene.center.person(Role.SRE)
+    await add_third_site(scene)
+    scene.store.told_members = tuple(
+        EtcdMember(name=each, hosts=(), is_up=each != "b") for each in "abc"
+    )
+    room = scene.center.app[DESK].room
+    assert room is not None
+    await room.look()
+    await watch(scene).look()
+    told = (await sre.get(PATH)).json
+    assert not told["can_lose_any"], "though all three serve"
+    assert {each["site"]: each["quorum_left"] for each in told["sites"]} == {
+        "a": False,
+        "b": True,
+        "c": False,
+    }
 
 
 async def test_the_alarm_is_streamed_when_it_goes_on_and_off_and_keeps_its_beginning(
