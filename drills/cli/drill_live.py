@@ -24,6 +24,7 @@ from drills.desk.asks import StatusAsk
 from drills.desk.client import connected
 from drills.desk.errors import DeskError
 from drills.drill import live as live_drill
+from drills.drill.live_evidence import evidence_of
 from drills.experiment import Experiment, Fault, aimed
 from drills.facts import Facts
 from drills.guards import APPROVAL, Verdict, decide
@@ -66,7 +67,7 @@ def run_live(experiment: Experiment, shelf: Shelf, *, really: bool, approval: st
         except FaultError as error:
             raise CommandError(str(error)) from error
         with shelf.adding(experiment.name) as (run, previous):
-            evidence = live_drill.evidence_of(run, previous, experiment, ground, course)
+            evidence = evidence_of(run, previous, experiment, ground, course)
             shelf.put(evidence, {}, page(evidence, comparable(shelf, evidence)))
     tell(shelf, run)
     return Exit.OK if evidence.held else Exit.FAILED

@@ -21,11 +21,10 @@ from drills.drill.live import (
     DeskFaults,
     LiveGround,
     Probed,
-    evidence_of,
-    figures,
     incidents,
     recordings_alone,
 )
+from drills.drill.live_evidence import evidence_of, figures
 from drills.evidence import FIRST, open_sealed, seal
 from drills.experiment import Fault, FaultKind
 from drills.lever import Lever

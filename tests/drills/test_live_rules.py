@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from drills.cli.drill_live import ask, check_live, forbidden_because, run_live
 from drills.cli.drill_schedule import add
 from drills.cli.errors import CommandError
-from drills.drill.live import figures
+from drills.drill.live_evidence import figures
 from drills.experiment import Bound
 from drills.library import experiment_of, experiments
 from drills.live_rules import JUDGED, only_in_a_lab_because

@@ -1,0 +1,114 @@
+"""What a drill on sites that are up leaves: its figures, by test calls alone, and its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from drills.blast import killed_site
+from drills.books import SETTLED_AFTER_S
+from drills.course import Course
+from drills.drill.keeping import alone_at
+from drills.drill.live import LiveGround, Probed
+from drills.evidence import CallRow, Evidence, Moment, chained, judge
+from drills.experiment import Experiment
+from drills.recovery import ANSWER_LIMIT_S
+from drills.sources import PRODUCT, digest
+from state.model import SiteId
+
+
+def figures(
+    course: Course, probes: Sequence[Probed], first_site: SiteId | None, now_ms: int
+) -> dict[str, float | None]:
+    """Return what can be measured where callers are real: by the test calls alone.
+
+    A fault that was never undone still stands at `now_ms`, and has outlived its time by so much.
+    """
+    t0_ms = course.began_ms
+    late = [
+        ((now_ms if each.healed_ms is None else each.healed_ms) - each.until_ms) / 1000
+        for each in course.made
+        if each.fault.ttl_s
+    ]
+    found: dict[str, float | None] = {
+        "back_s": course.back_s,
+        "ttl_overrun_s": max([0.0, *late]),
+        "test_calls": len(probes),
+    }
+    if t0_ms is None:
+        return found
+    after = [each for each in probes if each.at_ms >= t0_ms]
+    settled = [each for each in after if each.at_ms >= t0_ms + SETTLED_AFTER_S * 1000]
+    answers = [each.answered_ms - each.at_ms for each in after if each.answered_ms is not None]
+    found["failed"] = sum(each.answered_ms is None for each in settled)
+    found["final_answer_s"] = max(answers) / 1000 if answers else None
+    found["rto_s"] = _rto_s(after, t0_ms, first_site)
+    return found
+
+
+def _rto_s(probes: Iterable[Probed], t0_ms: int, first_site: SiteId | None) -> float | None:
+    first_good: int | None = None
+    for each in probes:
+        if first_site not in {None, each.first}:
+            continue
+        # A phone's program takes a moment to start before it dials.
+        limit_ms = (ANSWER_LIMIT_S + 1.0) * 1000
+        if each.answered_ms is None or each.answered_ms - each.at_ms > limit_ms:
+            first_good = None
+        elif first_good is None:
+            first_good = each.at_ms
+    return None if first_good is None else (first_good - t0_ms) / 1000
+
+
+def evidence_of(
+    run: str, previous: str, experiment: Experiment, ground: LiveGround, course: Course
+) -> Evidence:
+    """Return the evidence of a drill on live sites."""
+    t0_ms = course.began_ms or (course.notes[0].at_ms if course.notes else 0)
+    now_ms = ground.clock.now().wall_ms
+    values = figures(course, ground.probes, killed_site(course.method), now_ms)
+    judged = tuple(bound for bound in experiment.expect if bound.figure in values)
+    unseen = [bound.told() for bound in experiment.expect if bound.figure not in values]
+    return Evidence(
+        run=run,
+        previous=previous,
+        experiment=experiment,
+        plan_hash=experiment.plan_hash,
+        seed=0,
+        code=digest(*PRODUCT),
+        began_ms=t0_ms,
+        approvals=() if ground.permit is None else (ground.permit,),
+        end=course.end,
+        why=course.why,
+        guards=course.verdicts,
+        judgements=judge(judged, values),
+        figures=values,
+        timeline=chained(
+            Moment(
+                after_s=round((each.at_ms - t0_ms) / 1000, 3),
+                at_ms=each.at_ms,
+                who=each.who,
+                what=each.what,
+            )
+            for each in course.notes
+        ),
+        clocks=(),
+        calls=tuple(_call(number, each, t0_ms) for number, each in enumerate(ground.probes)),
+        moved={},
+        alone=tuple(alone_at(*each) for each in sorted(ground.alone.items())),
+        findings=(f"not measured where callers are real: {', '.join(unseen)}",) if unseen else (),
+        looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
+    )
+
+
+def _call(number: int, probed: Probed, t0_ms: int) -> CallRow:
+    was_answered = probed.answered_ms is not None
+    return CallRow(
+        call=f"test-{number}",
+        meant_for=probed.first,
+        served_by=None,
+        agent_at=None,
+        people="answered" if was_answered else "lost",
+        edges="",
+        placed_s=(probed.at_ms - t0_ms) / 1000,
+        setup_ms=None if probed.answered_ms is None else float(probed.answered_ms - probed.at_ms),
+    )
