@@ -105,6 +105,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     timeline: tuple[Moment, ...]
     clocks: tuple[ClockBound, ...]
     calls: tuple[CallRow, ...]
+    unjudged: tuple[str, ...] = ()
+    """Expectations of which nothing can be measured there: where callers are real, most."""
     moved: Mapping[str, int]
     findings: tuple[str, ...]
     looks: tuple[tuple[float, Mapping[str, float]], ...] = ()
@@ -126,7 +128,10 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
     @property
     def held(self) -> bool:
-        """Whether it ended as it should and every expectation held; of none nothing is shown."""
+        """Whether it ended as it should and every expectation held; of none nothing is shown.
+
+        Of those that were judged: where `unjudged` names others, it held in part (`verdict`).
+        """
         due = End.ABORTED if self.experiment.aborts_after_s else End.COMPLETED
         is_judged = bool(self.judgements)
         return self.end is due and is_judged and all(each.held for each in self.judgements)
@@ -136,7 +141,15 @@ def verdict(evidence: Evidence) -> str:
     """Return what became of it, in a word or two."""
     if not evidence.was_begun:
         return "NOT BEGUN"
-    return "held" if evidence.held else "BROKEN"
+    if not evidence.held:
+        return "BROKEN"
+    return f"held in part: {extent(evidence)}" if evidence.unjudged else "held"
+
+
+def extent(evidence: Evidence) -> str:
+    """Return how many of its expectations were judged."""
+    judged = len(evidence.judgements)
+    return f"{judged} of {judged + len(evidence.unjudged)} judged"
 
 
 def lacked(evidence: Evidence) -> tuple[Bound, ...]:

@@ -11,7 +11,7 @@ from html import escape
 
 from drills.charts import calls_chart, looks_chart, runs_chart
 from drills.comparison import LOSSES, MOST_COMPARED, RULE, compare, is_comparable
-from drills.evidence import Evidence, Judgement
+from drills.evidence import Evidence, Judgement, extent, verdict
 from drills.experiment import Bound
 from drills.markup import items, mark, no_break, number, table
 from drills.wording import called, limit, told
@@ -75,10 +75,10 @@ def page(evidence: Evidence, before: Sequence[Evidence] = ()) -> str:
 
 def _heading(evidence: Evidence) -> Iterator[str]:
     experiment, when = evidence.experiment, _moment(evidence.began_ms)
-    verdict = (
+    outcome = (
         "was not tested: the drill was not begun"
         if not evidence.was_begun
-        else '<span class="held">held</span>'
+        else f'<span class="held">{escape(verdict(evidence))}</span>'
         if evidence.held
         else '<span class="broken">did not hold</span>'
     )
@@ -87,7 +87,7 @@ def _heading(evidence: Evidence) -> Iterator[str]:
         f'<p class="dim">Drill {escape(experiment.name)}, run {escape(evidence.run)},'
         f" {when:%d %B %Y %H:%M:%S} UTC</p>"
     )
-    yield f'<p class="verdict">The hypothesis {verdict}.</p>'
+    yield f'<p class="verdict">The hypothesis {outcome}.</p>'
     yield f"<p>{escape(experiment.hypothesis)}</p>"
     yield f"<p>{escape(summary(evidence))}</p>"
 
@@ -95,10 +95,10 @@ def _heading(evidence: Evidence) -> Iterator[str]:
 def _found(evidence: Evidence) -> Iterator[str]:
     bounds = {bound.figure: bound for bound in evidence.experiment.expect}
     yield "<h2>Expected and found</h2>"
-    yield table(
-        ("held", "what", "expected", "found"),
-        (_judged(each, bounds.get(each.figure)) for each in evidence.judgements),
-    )
+    rows = [_judged(each, bounds.get(each.figure)) for each in evidence.judgements]
+    expect = evidence.experiment.expect
+    rows += [_unjudged(each) for each in expect if each.told() in evidence.unjudged]
+    yield table(("held", "what", "expected", "found"), rows)
     yield "<h2>Time to recover</h2>"
     yield table(
         ("service", "time"),
@@ -189,6 +189,8 @@ def summary(evidence: Evidence) -> str:
     parts = [f"It was {evidence.end} ({evidence.why})."]
     if evidence.was_begun:
         parts.append(f"{held} of {len(evidence.judgements)} expectations held.")
+    if evidence.was_begun and evidence.unjudged:
+        parts.append(f"Only these could be judged: {extent(evidence)}.")
     if figures.get("offered") is not None:
         parts.append(
             f"Of {number(figures.get('offered'))} callers {number(figures.get('answered'))} were"
@@ -209,6 +211,10 @@ def _judged(each: Judgement, bound: Bound | None) -> tuple[str, ...]:
         escape(expected),
         escape(told(each.figure, each.value)),
     )
+
+
+def _unjudged(bound: Bound) -> tuple[str, ...]:
+    return "not judged", _named(bound.figure), escape(limit(bound)), told(bound.figure, None)
 
 
 def _named(figure: str) -> str:
@@ -286,7 +292,7 @@ def _compared(evidence: Evidence, before: Sequence[Evidence]) -> str:
     known = [each for each in before if is_comparable(evidence, each)]
     runs = (*known[-MOST_COMPARED:], evidence)
     rows = [
-        ("held", *(mark(held=run.held) for run in runs)),
+        ("held", *(_mark(run) for run in runs)),
         ("code", *(f"<code>{escape(run.code)}</code>" for run in runs)),
     ]
     rows += [
@@ -303,6 +309,12 @@ def _compared(evidence: Evidence, before: Sequence[Evidence]) -> str:
     )
 
 
+def _mark(run: Evidence) -> str:
+    if run.held and run.unjudged:
+        return f'<span class="held">in part</span>: {escape(extent(run))}'
+    return mark(held=run.held)
+
+
 def _moment(at_ms: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC)
 
@@ -310,13 +322,14 @@ def _moment(at_ms: int) -> dt.datetime:
 def _ledger(figures: Mapping[str, float | None]) -> str:
     names = ("offered", "answered", "abandoned", "refused", "lost")
     told = " + ".join(f"{number(figures.get(name))} {name}" for name in names[1:])
-    exact = figures.get("ledger_exact") == 1
+    exact = figures.get("ledger_exact")
+    how = "exact" if exact == 1 else '<span class="broken">not exact</span>'
     return (
         f"<p>{number(figures.get('offered'))} offered = {told}. By the packets at the callers'"
         f" link: {number(figures.get('captured_calls'))} calls,"
         f" {number(figures.get('wire_differs'))} told otherwise;"
         f" by SIPp: {number(figures.get('sipp_calls'))} of them. The ledger is "
-        f"{'exact' if exact else '<span class=broken>not exact</span>'}.</p>"
+        f"{'not measured' if exact is None else how}.</p>"
     )
 
 
@@ -332,3 +345,5 @@ def lines(evidence: Evidence) -> Iterator[str]:
     for each in evidence.judgements:
         mark = "held  " if each.held else "BROKEN"
         yield f"{mark}  {each.expected}   found {number(each.value)}"
+    if evidence.was_begun:
+        yield from (f"not judged  {expected}" for expected in evidence.unjudged)

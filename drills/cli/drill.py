@@ -150,7 +150,9 @@ def run(  # noqa: PLR0913 - the options of one command
     The last line is the hash of the new piece of evidence: kept elsewhere,
     it shows that nothing was taken away (drill report --last-hash HASH).
 
-    Exit code 0 only if every expectation held, or the guards allow it.
+    Exit code 0 only if every expectation held, or the guards allow it. With
+    --live, of those that test calls can show: the report says "held in part"
+    and names the others.
 
     For example:
       ./everline drill run site_killed

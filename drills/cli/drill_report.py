@@ -25,7 +25,7 @@ from drills.cli.errors import CommandError, Exit
 from drills.cli.progress import console
 from drills.comparison import Comparison, compare
 from drills.earlier import comparable_before
-from drills.evidence import Evidence, TamperedError, fingerprint
+from drills.evidence import Evidence, TamperedError, fingerprint, verdict
 from drills.page import lines, page
 from drills.setup.say import note
 from drills.shelf import HOME, PAGE, PRINT, Head, Shelf
@@ -135,7 +135,8 @@ def _as_json(shelf: Shelf, whose: Whose, run: str, pieces: int | None) -> dict[s
         pieces=pieces,
     )
     compared = compared_with(shelf, evidence)
-    return {**msgspec.to_builtins(evidence), "compared": compared, "checked": checked}
+    said = {"verdict": verdict(evidence), "compared": compared, "checked": checked}
+    return {**msgspec.to_builtins(evidence), **said}
 
 
 def print_beside(shelf: Shelf, run: str) -> None:
@@ -176,6 +177,8 @@ def tell(shelf: Shelf, chosen: str) -> None:
     say = console().print
     say(f"{evidence.experiment.title}: {evidence.run}", style="bold")
     say(f"{evidence.end}: {evidence.why}", highlight=False)
+    if evidence.unjudged:
+        say(verdict(evidence), highlight=False)
     for line in lines(evidence):
         say(line, style="red" if line.startswith("BROKEN") else "", highlight=False)
     for line in evidence.findings:

@@ -67,7 +67,7 @@ def evidence_of(
     now_ms = ground.clock.now().wall_ms
     values = figures(course, ground.probes, killed_site(course.method), now_ms)
     judged = tuple(bound for bound in experiment.expect if bound.figure in values)
-    unseen = [bound.told() for bound in experiment.expect if bound.figure not in values]
+    unseen = tuple(each.told() for each in experiment.expect if each.figure not in values)
     return Evidence(
         run=run,
         previous=previous,
@@ -81,6 +81,7 @@ def evidence_of(
         why=course.why,
         guards=course.verdicts,
         judgements=judge(judged, values),
+        unjudged=unseen,
         figures=values,
         timeline=chained(
             Moment(

@@ -12,6 +12,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from drills.cli.drill_report import report
+from drills.cli.errors import Exit
 from drills.course import Course, End, Made, Note
 from drills.desk.answers import Faults, Health, Status
 from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk
@@ -25,10 +27,12 @@ from drills.drill.live import (
     recordings_alone,
 )
 from drills.drill.live_evidence import evidence_of, figures
-from drills.evidence import FIRST, open_sealed, seal
+from drills.evidence import FIRST, Evidence, open_sealed, seal, verdict
 from drills.experiment import Fault, FaultKind
 from drills.lever import Lever
 from drills.library import experiment_of
+from drills.page import lines, page
+from drills.shelf import Shelf
 from state.clock import SystemClock
 from state.model import SiteId
 from tests.cli.asked import status
@@ -207,18 +211,51 @@ def test_the_evidence_of_a_fault_that_still_stands_tells_by_how_much(tmp_path: P
     assert not judged.held
 
 
+def evidence_at(folder: Path) -> Evidence:
+    ground = ground_at(folder)
+    ground.probes += [probe(0.5, A), probe(6.0, A)]
+    return evidence_of("r1", FIRST, experiment_of("site_killed"), ground, COURSE)
+
+
 def test_the_evidence_judges_what_test_calls_show_and_names_what_they_do_not(
     tmp_path: Path,
 ) -> None:
-    lever = Lever(tmp_path)
-    ground = LiveGround(None, lever, is_alone=True, clock=SystemClock(), faults=DeskFaults(None))
-    ground.probes += [probe(0.5, A), probe(6.0, A)]
-    evidence = evidence_of("r1", FIRST, experiment_of("site_killed"), ground, COURSE)
+    evidence = evidence_at(tmp_path)
     assert {each.figure for each in evidence.judgements} == {"rto_s", "failed", "final_answer_s"}
     assert evidence.held
+    assert "1 <= ledger_exact" in evidence.unjudged
+    assert len(evidence.unjudged) + 3 == len(evidence.experiment.expect) == 11
     assert "ledger_exact" in evidence.findings[0]
     assert len(evidence.calls) == 2
     assert open_sealed(seal(evidence, KEY), {}, None) == evidence
+
+
+def test_what_held_as_far_as_it_could_be_judged_is_said_to_hold_in_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evidence = evidence_at(tmp_path)
+    assert verdict(evidence) == "held in part: 3 of 11 judged"
+    text = page(evidence, [evidence])
+    assert '<span class="held">held in part: 3 of 11 judged</span>' in text
+    assert "3 of 3 expectations held. Only these could be judged: 3 of 11 judged." in text
+    assert text.count("<td>not judged</td>") == 8
+    assert "The ledger is not measured." in text
+    assert "not judged  1 <= ledger_exact" in list(lines(evidence))
+    shelf = Shelf(tmp_path / "shelf")
+    shelf.put(evidence, {}, text)
+    assert report(keep=shelf.home) == Exit.OK
+    assert "held in part: 3 of 11 judged" in capsys.readouterr().out
+    assert report(json=True, keep=shelf.home) == Exit.OK
+    said = msgspec.json.decode(capsys.readouterr().out)
+    assert said["verdict"] == "held in part: 3 of 11 judged"
+    assert said["unjudged"] == list(evidence.unjudged)
+
+
+def test_what_broke_is_broken_however_little_was_judged(tmp_path: Path) -> None:
+    ground = ground_at(tmp_path)
+    ground.probes += [probe(0.5, A), probe(6.0, A, None)]
+    evidence = evidence_of("r1", FIRST, experiment_of("site_killed"), ground, COURSE)
+    assert verdict(evidence) == "BROKEN"
 
 
 def test_whatever_is_wrong_at_sites_that_are_up_is_an_incident() -> None:
