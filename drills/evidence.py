@@ -84,6 +84,27 @@ class Alone(Struct, frozen=True, kw_only=True):
     under_way_s: float
 
 
+class AtSite(Struct, frozen=True, kw_only=True):
+    """How many were at one site: when it was looked last before the first fault, and so on."""
+
+    site: str
+    what: str
+    """`agents`, those who can be rung by way of it; `calls`, those that are held there."""
+    before: int
+    least: int
+    """While something was broken."""
+    most: int
+    after: int
+    """At the last look."""
+
+    def told(self) -> str:
+        """Return it in words."""
+        return (
+            f"{self.what} at {self.site}: {self.before} before, {self.least} to {self.most}"
+            f" while it was broken, {self.after} at the end"
+        )
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """All that is kept of one drill."""
 
@@ -113,6 +134,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     alone: tuple[Alone, ...] = ()
     """What each site had recorded and no other site had: in a lab at the first fault, on a live
     system when the guards decided."""
+    at_sites: tuple[AtSite, ...] = ()
+    """Where agents and calls were, as a live system told second by second; of a lab the ledger says
+    more (`moved`)."""
     files: Mapping[str, str] = {}
     """SHA-256 of what lies beside it, by name."""
 

@@ -120,6 +120,7 @@ def _calls(evidence: Evidence) -> Iterator[str]:
     yield "<h3>Second by second</h3>"
     yield looks_chart(evidence.looks) or "<p>Nobody looked.</p>"
     yield _moved(evidence)
+    yield _at_sites(evidence)
 
 
 def _what_was_done(evidence: Evidence) -> Iterator[str]:
@@ -152,13 +153,12 @@ def _what_was_seen(evidence: Evidence) -> Iterator[str]:
         ),
     )
     yield "<h2>Clocks</h2>"
-    yield table(
-        ("who", "differs by at least", "at most"),
-        (
-            (escape(each.who), f"{each.least_ms:.1f} ms", f"{each.most_ms:.1f} ms")
-            for each in evidence.clocks
-        ),
-    )
+    clocks = [
+        (escape(each.who), f"{each.least_ms:.1f} ms", f"{each.most_ms:.1f} ms")
+        for each in evidence.clocks
+    ]
+    heads = ("who", "differs by at least", "at most")
+    yield table(heads, clocks) if clocks else "<p>Not measured.</p>"
     yield "<h2>All figures</h2>"
     yield table(
         ("figure", "value"),
@@ -340,6 +340,22 @@ def _moved(evidence: Evidence) -> str:
     return "<h3>Served elsewhere than they came to</h3>" + table(("calls", "how many"), rows)
 
 
+def _at_sites(evidence: Evidence) -> str:
+    if not evidence.at_sites:
+        return ""
+    rows = (
+        (
+            f"{escape(each.what)} at {escape(each.site)}",
+            f"{each.before}",
+            f"{each.least} to {each.most}",
+            f"{each.after}",
+        )
+        for each in evidence.at_sites
+    )
+    heads = ("who", "before", "while it was broken", "at the end")
+    return "<h3>Where agents and calls were</h3>" + table(heads, rows)
+
+
 def lines(evidence: Evidence) -> Iterator[str]:
     """Yield the report in a few lines, for a terminal."""
     for each in evidence.judgements:
@@ -347,3 +363,6 @@ def lines(evidence: Evidence) -> Iterator[str]:
         yield f"{mark}  {each.expected}   found {number(each.value)}"
     if evidence.was_begun:
         yield from (f"not judged  {expected}" for expected in evidence.unjudged)
+    for where in evidence.at_sites:
+        if where.what == "agents" and not where.least == where.most == where.before:
+            yield where.told()

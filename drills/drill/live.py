@@ -46,6 +46,8 @@ OLD_S = 10.0
 within some three seconds."""
 MOST_PROBES = 256
 """Test calls at once: one a second, and none is waited for longer than three minutes."""
+AGENTS_AT, CALLS_AT = "agents_at_", "calls_at_"
+"""Before a site's name, in what is measured: how many are there."""
 MOST_BEHIND = 500
 """Log entries of etcd; a call makes some five."""
 _PRESENT = frozenset(AgentState) - {AgentState.SIGNED_OUT, AgentState.UNREACHABLE}
@@ -157,10 +159,7 @@ class LiveGround:
             members=frozenset(
                 row.site for row in status.sites if row.etcd in {Role.LEADER, Role.FOLLOWER}
             ),
-            agents={
-                site: sum(count for state, count in states.items() if state in _PRESENT)
-                for site, states in status.agents.items()
-            },
+            agents=_present(status),
             edges=Counter(row.site for row in status.edges if row.answers and row.has_lease),
             erlangs=max(stakes.peak_erlangs, sum(queue.erlangs for queue in ready.as_it_is.queues)),
             other_drills=() if self.is_alone else ("another drill that runs on this machine",),
@@ -194,6 +193,7 @@ class LiveGround:
         old_ms, young_ms = now_ms - RECENT_S[1] * 1000, now_ms - RECENT_S[0] * 1000
         recent = [each for each in self.probes if old_ms <= each.at_ms <= young_ms]
         good = [each for each in recent if each.answered_ms is not None]
+        present = _present(self.status)
         found = {
             "sites_serving": len(_serving(self.status)),
             "processes_down": sum(
@@ -202,15 +202,12 @@ class LiveGround:
                 for health in row.processes.values()
             ),
             "edges": sum(1 for row in self.status.edges if row.answers and row.has_lease),
-            "agents_ready": sum(
-                count
-                for states in self.status.agents.values()
-                for state, count in states.items()
-                if state in _PRESENT
-            ),
+            "agents_ready": sum(present.values()),
             "waiting": sum(queue.waiting for queue in self.status.queues),
             "calls_failed": sum(each.answered_ms is None for each in recent),
         }
+        found |= {f"{AGENTS_AT}{site}": count for site, count in present.items()}
+        found |= {f"{CALLS_AT}{row.site}": row.calls for row in self.status.sites}
         # Without a test call nobody knows what callers notice.
         return found | ({"success_share": len(good) / len(recent)} if recent else {})
 
@@ -310,6 +307,14 @@ def recordings_alone(ready: Readiness) -> Mapping[SiteId, RecordingsRisk]:
         risk.site: risk.unreplicated
         for risk in ready.sites
         if risk.site is not None and risk.unreplicated is not None
+    }
+
+
+def _present(status: Status) -> dict[SiteId, int]:
+    """Return how many agents are signed in, by the site by which they are rung."""
+    return {
+        site: sum(count for state, count in states.items() if state in _PRESENT)
+        for site, states in status.agents.items()
     }
 
 

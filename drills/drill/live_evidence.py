@@ -6,14 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from drills.blast import killed_site
 from drills.books import SETTLED_AFTER_S
-from drills.course import Course
+from drills.course import Course, Look
 from drills.drill.keeping import alone_at
-from drills.drill.live import LiveGround, Probed
-from drills.evidence import CallRow, Evidence, Moment, chained, judge
+from drills.drill.live import AGENTS_AT, CALLS_AT, LiveGround, Probed
+from drills.evidence import AtSite, CallRow, Evidence, Moment, chained, judge
 from drills.experiment import Experiment
 from drills.recovery import ANSWER_LIMIT_S
 from drills.sources import PRODUCT, digest
 from state.model import SiteId
+
+_AT = AGENTS_AT, CALLS_AT
 
 
 def figures(
@@ -97,7 +99,36 @@ def evidence_of(
         moved={},
         alone=tuple(alone_at(*each) for each in sorted(ground.alone.items())),
         findings=(f"not measured where callers are real: {', '.join(unseen)}",) if unseen else (),
+        at_sites=at_sites(course, now_ms),
         looks=tuple(((each.at_ms - t0_ms) / 1000, each.values) for each in course.looks),
+    )
+
+
+def at_sites(course: Course, now_ms: int) -> tuple[AtSite, ...]:
+    """Return where agents and calls were before, meanwhile and after; nothing of what never broke.
+
+    A fault that was never undone lasts until `now_ms`.
+    """
+    t0_ms, end_ms = course.began_ms, course.healed_ms or now_ms
+    looks = [look for look in course.looks if look.values]
+    if t0_ms is None or not looks or looks[0].at_ms > t0_ms:
+        return ()
+    names = sorted({name for look in looks for name in look.values if name.startswith(_AT)})
+    return tuple(_at_site(name, looks, t0_ms, end_ms) for name in names)
+
+
+def _at_site(name: str, looks: Sequence[Look], t0_ms: int, end_ms: int) -> AtSite:
+    counts = [(look.at_ms, round(look.values.get(name, 0))) for look in looks]
+    before = [count for at_ms, count in counts if at_ms <= t0_ms][-1]
+    meanwhile = [count for at_ms, count in counts if t0_ms < at_ms <= end_ms] or [before]
+    what, _, site = name.partition("_at_")
+    return AtSite(
+        site=site,
+        what=what,
+        before=before,
+        least=min(meanwhile),
+        most=max(meanwhile),
+        after=counts[-1][1],
     )
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from drills.cli.drill_report import report
 from drills.cli.errors import Exit
-from drills.course import Course, End, Made, Note
+from drills.course import Course, End, Look, Made, Note
 from drills.desk.answers import Faults, Health, Status
 from drills.desk.asks import FaultAsk, FaultDo, PlaceAsk
 from drills.desk.errors import DeskError
@@ -26,13 +26,14 @@ from drills.drill.live import (
     incidents,
     recordings_alone,
 )
-from drills.drill.live_evidence import evidence_of, figures
+from drills.drill.live_evidence import at_sites, evidence_of, figures
 from drills.evidence import FIRST, Evidence, open_sealed, seal, verdict
 from drills.experiment import Fault, FaultKind
 from drills.lever import Lever
 from drills.library import experiment_of
 from drills.page import lines, page
 from drills.shelf import Shelf
+from edge.acd.agent_state import AgentState
 from state.clock import SystemClock
 from state.model import SiteId
 from tests.cli.asked import status
@@ -281,3 +282,50 @@ def test_recordings_of_one_site_alone_are_those_that_readiness_tells_of() -> Non
     world.put(*alone("b", 2, is_late=True))
     found = recordings_alone(ask(world, []))
     assert {site: (risk.recordings, risk.is_late) for site, risk in found.items()} == {B: (2, True)}
+
+
+def looked(at_s: float, **values: float) -> Look:
+    return Look(at_ms=T0_MS + round(at_s * 1000), values=values)
+
+
+MOVING = replace(
+    COURSE,
+    looks=(
+        looked(-2.0, agents_at_a=9, agents_at_b=10, calls_at_a=4),
+        looked(-1.0, agents_at_a=10, agents_at_b=10, calls_at_a=5),
+        looked(1.0, agents_at_a=10, agents_at_b=10, calls_at_a=5),
+        Look(at_ms=T0_MS + 2_000, values={}),
+        looked(8.0, agents_at_b=20, calls_at_a=0),
+        looked(15.0, agents_at_a=4, agents_at_b=16, calls_at_a=1),
+    ),
+)
+
+
+def test_where_agents_and_calls_were_is_told_before_meanwhile_and_after() -> None:
+    told = [each.told() for each in at_sites(MOVING, END_MS)]
+    assert told == [
+        "agents at a: 10 before, 0 to 10 while it was broken, 4 at the end",
+        "agents at b: 10 before, 10 to 20 while it was broken, 16 at the end",
+        "calls at a: 5 before, 0 to 5 while it was broken, 1 at the end",
+    ]
+    assert at_sites(replace(MOVING, began_ms=None), END_MS) == ()
+    assert at_sites(replace(MOVING, looks=MOVING.looks[2:]), END_MS) == (), "nobody looked before"
+    stands = replace(MOVING, healed_ms=None)
+    assert at_sites(stands, END_MS)[1].most == 20
+
+
+def test_the_evidence_tells_who_moved_and_that_no_clock_was_measured(tmp_path: Path) -> None:
+    evidence = evidence_of("r1", FIRST, experiment_of("site_killed"), ground_at(tmp_path), MOVING)
+    moved = [line for line in lines(evidence) if line.startswith(("agents", "calls"))]
+    assert moved == [each.told() for each in evidence.at_sites if each.what == "agents"]
+    text = page(evidence)
+    assert "<td>agents at a</td><td>10</td><td>0 to 10</td><td>4</td>" in text
+    assert "<h2>Clocks</h2><p>Not measured.</p>" in text
+
+
+async def test_each_look_tells_how_many_are_at_each_site(tmp_path: Path, desk: Desk) -> None:
+    assert not desk.is_silent
+    ground = ground_at(tmp_path)
+    await ground.look()
+    found = ground.measure()
+    assert (found["agents_at_b"], found["calls_at_c"]) == (12 * (len(AgentState) - 2), 120)
