@@ -43,6 +43,8 @@ _OF_SITE: Final = {
     FaultKind.CUT_OFF: _ALL,
     # Found gray and put last, and all that is said there is heard badly.
     FaultKind.SHAPE: _ALL,
+    # Its relay is not heard; its agents have their sound from the relays of the others.
+    FaultKind.MUTE: _TRUNK,
     # It serves its own callers alone.
     FaultKind.CUT_ETCD: Loss.AGENTS | Loss.MEMBER,
     # All its edges start anew, and without the shared state.

@@ -33,6 +33,7 @@ def told(found: Toll) -> str:
         (K.CUT_OFF, "a", "a a a a"),
         (K.SHAPE, "a", "a a a a"),
         (K.EXPIRE, "a", "a a a -"),
+        (K.MUTE, "a", "a - a -"),
         (K.DRAIN, "a", "a - - -"),
         (K.CUT_ETCD, "a", "- a - a"),
         (K.CUT, "carrier-a", "a - a -"),
@@ -73,6 +74,13 @@ def test_what_one_fault_takes(kind: FaultKind, target: str, lost: str) -> None:
 def test_what_is_not_there_is_told_whatever_is_done_to_it(kind: FaultKind) -> None:
     if kind is not FaultKind.FILL_ETCD:
         assert taken((kind, "z")).unknown == {"z"}
+
+
+def test_every_kind_of_fault_is_decided() -> None:
+    """One that is not would be forbidden, also in a lab."""
+    at_site = ("a", "a-b", "a>b", "kamailio-a", "etcd")
+    for kind in FaultKind:
+        assert any(not taken((kind, target)).unknown for target in at_site), kind
 
 
 def test_a_site_without_most_of_its_links_is_as_cut_off() -> None:
