@@ -24,18 +24,17 @@ from msgspec.structs import replace
 
 from drills.desk.errors import DeskError
 from drills.experiment import ExperimentError
-from drills.figures_file import write_figures
 from drills.library import experiments
-from loadtests.bench.machine import machine
-from loadtests.load import complaints, faults, figures, growth, locusts, processes, shapes
+from loadtests.load import faults, locusts, processes
 from loadtests.load.after import After, LabDesk, look, watch
 from loadtests.load.center import DID, QUEUE, VOLUME_DID, Center, CenterError
 from loadtests.load.figures import Limits, LimitsError, read_limits
+from loadtests.load.judging import Seen, keep, report_of
 from loadtests.load.logs import Logs
-from loadtests.load.page import EMPTY_PAGE, with_verdict
 from loadtests.load.plan import Plan, Request, SiteRef
 from loadtests.load.report import Report
 from loadtests.load.saying import tell, tell_that_it_lives
+from loadtests.load.watching import watched
 from state.clock import SystemClock
 
 LIMITS: Final = Path(__file__).with_name("limits")
@@ -101,44 +100,47 @@ async def carry_out(start: Start) -> int:
     password = Path(start.first_password).read_text().strip()  # noqa: ASYNC240 - once
     _empty(Path(start.folder))
     center = Center(start.sites, password)
-    seen: list[growth.Round] = []
-    held: list[growth.Held] = []
-    logs = Logs(Path(start.logs))
+    seen = Seen(logs=Logs(Path(start.logs)), planned=planned)
     async with _furnished(center, start.request) as run:
         plan = _plan(start, center, run)
         file = _write_plan(plan, planned)
-        watching = [
-            asyncio.create_task(processes.watch(_sample_s(start.request), seen)),
-            asyncio.create_task(logs.follow()),
-        ]
+        tell("step", what=_told(plan, planned))
         try:
-            tell("step", what=_told(plan, planned))
-            desk = LabDesk(plan.lab)
-            async with _watched(desk, start.request, held):
-                incomplete = await locusts.people(plan, file, locusts.free_port())
-            after = await look(plan, desk)
+            incomplete, after = await _attended(plan, file, seen)
         except asyncio.CancelledError:
             # Whoever stops it has little patience: the files first, and without the ledger.
-            after = After(books=None, left={}, unknown=(STOPPED,))
-            found = _Found(
-                incomplete=(), after=after, seen=seen, held=held, logs=logs, planned=planned
-            )
-            _keep(start, _report(plan, limits, found))
+            nothing = After(books=None, left={}, unknown=(STOPPED,))
+            with contextlib.suppress(OSError):
+                _keep(start, report_of(plan, limits, (), nothing, seen))
             raise
-        finally:
-            for each in watching:
-                each.cancel()
-    await logs.read_to_the_end()
-    found = _Found(
-        incomplete=incomplete, after=after, seen=seen, held=held, logs=logs, planned=planned
-    )
-    report = await asyncio.to_thread(_report, plan, limits, found)
+    await seen.logs.read_to_the_end()
+    report = await asyncio.to_thread(report_of, plan, limits, incomplete, after, seen)
     try:
         await asyncio.to_thread(_keep, start, report)
     except OSError as error:
         report = replace(report, held=False, unwritten=str(error))
     tell("done", report=report)
     return 0 if report.held else 1
+
+
+async def _attended(plan: Plan, file: Path, seen: Seen) -> tuple[tuple[str, ...], After]:
+    """Let the people come, and look meanwhile and after; return also why it is not whole."""
+    desk, asked = LabDesk(plan.lab), plan.request
+    looks = {
+        "the processes": processes.watch(_each_s(asked, SAMPLE_S), seen.rounds),
+        "the logs": seen.logs.follow(),
+    }
+    async with watched(looks) as broken_off:
+        # While people call: afterwards there is less from moment to moment.
+        holding = {"what is held": watch(desk, _each_s(asked, HELD_S), seen.held)}
+        async with watched(holding) as unasked:
+            incomplete = await locusts.people(plan, file, locusts.free_port())
+        after = await look(plan, desk)
+    return (*incomplete, *broken_off, *unasked), after
+
+
+def _keep(start: Start, report: Report) -> None:
+    keep(report, Path(start.folder) / locusts.PAGE, json=start.json, html=start.html)
 
 
 def _limits(start: Start) -> Limits:
@@ -160,56 +162,6 @@ def _write_plan(plan: Plan, planned: Sequence[faults.Planned]) -> Path:
     file.touch(mode=0o600)
     file.write_bytes(msgspec.json.encode(plan))
     return file
-
-
-class _Found(Struct, frozen=True, kw_only=True):
-    """What was found beside Locust's tables."""
-
-    incomplete: tuple[str, ...]
-    after: After
-    seen: Sequence[growth.Round]
-    held: Sequence[growth.Held]
-    logs: Logs
-    planned: Sequence[faults.Planned]
-
-
-def _report(plan: Plan, limits: Limits, more: _Found) -> Report:
-    rows = locusts.rows(plan.folder)
-    done = locusts.done(plan.folder)
-    complained = complaints.complaints(more.logs.errors, done)
-    grown, books = growth.worst(more.seen) | growth.center(more.held), more.after.books
-    told = more.after.figures() | growth.figures(grown)
-    told |= figures.people(rows, shapes.caller_hours(plan.request))
-    told |= faults.figures(more.planned, done)
-    found = figures.figures(rows, told | complaints.figures(complained, more.logs.cut))
-    judged = figures.judge(limits, found)
-    incomplete = (*more.incomplete, *more.after.unknown)
-    return Report(
-        shape=plan.request.shape,
-        request=plan.request,
-        machine=machine("at the end"),
-        rows=rows,
-        figures=found,
-        limits=judged,
-        held=not incomplete and all(each.held for each in judged),
-        incomplete=incomplete,
-        missing_calls=() if books is None else books.missing[:20],
-        unclaimed_calls=() if books is None else books.unclaimed[:20],
-        contradicted_calls=() if books is None else books.contradicted[:20],
-        growth=grown,
-        complaints=complained,
-        faults=tuple(each.told() for each in done if not each.problem),
-        refused_faults=tuple(each.told() for each in done if each.problem),
-    )
-
-
-def _keep(start: Start, report: Report) -> None:
-    if start.json is not None:
-        write_figures(Path(start.json), report)
-    if start.html is not None:
-        page = Path(start.folder) / locusts.PAGE
-        text = page.read_text() if page.exists() else EMPTY_PAGE
-        Path(start.html).write_text(with_verdict(text, report))
 
 
 @contextlib.asynccontextmanager
@@ -256,20 +208,8 @@ def _told(plan: Plan, planned: Sequence[faults.Planned]) -> str:
     return f"{asked.shape}: {asked.seconds:g} s{drawn}"
 
 
-@contextlib.asynccontextmanager
-async def _watched(desk: LabDesk, request: Request, held: list[growth.Held]) -> AsyncIterator[None]:
-    """See what the center holds while the block lasts."""
-    least_s, most_s = HELD_S
-    every_s = min(most_s, max(least_s, request.seconds / SAMPLES))
-    watching = asyncio.create_task(watch(desk, every_s, held))
-    try:
-        yield
-    finally:
-        watching.cancel()
-
-
-def _sample_s(request: Request) -> float:
-    least_s, most_s = SAMPLE_S
+def _each_s(request: Request, bounds: tuple[float, float]) -> float:
+    least_s, most_s = bounds
     return min(most_s, max(least_s, request.seconds / SAMPLES))
 
 

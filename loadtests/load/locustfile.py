@@ -203,7 +203,7 @@ def _broken(planned: Planned) -> Done:
             made = line.ask(ask, answers.Faults).made
     except DeskError as error:
         return Done(at_s=at_s, drill=drill, fault=fault, problem=str(error))
-    last = next(each for each in reversed(made) if each.fault == fault)
+    last = next((each for each in reversed(made) if each.fault == fault), made[-1])
     return Done(at_s=at_s, drill=drill, fault=fault, from_ms=last.at_ms, until_ms=last.until_ms)
 
 

@@ -61,8 +61,11 @@ class Logs:
         """Read what was added since."""
         for file in sorted(self._folder.glob("*.log")):
             place = self._places.setdefault(file, _Place())
-            with file.open("rb") as log:
-                lines = self._added(log, place, file.stem).splitlines()
+            try:
+                with file.open("rb") as log:
+                    lines = self._added(log, place, file.stem).splitlines()
+            except FileNotFoundError:
+                continue  # it was taken away this moment
             self.errors.setdefault(file.stem, []).extend(filter(may_complain, lines))
 
     def _added(self, log: BinaryIO, place: _Place, program: str) -> bytes:

@@ -35,15 +35,15 @@ STOPS_WITHIN_S = 5.0
 class Telephones:
     """All telephones of one host that one worker has."""
 
-    def __init__(self, host: str, address: str, log: Path) -> None:
+    def __init__(self, host: str, command: tuple[str, ...], log: Path) -> None:
+        """`command` starts them there, and writes to the log on standard error."""
         self.host = host
         self._said = log.with_name(f"{SAID}-{log.stem}.jsonl").open("ab")
         self._inboxes: dict[str, Queue[Told | None]] = {}
         self._on_end: dict[str, Callable[[Told], None]] = {}
-        command = (sys.executable, "-m", "edge.phone", "--stdin", "--host", address)
         with log.open("ab") as errors:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                entering(host, command),
+                command,
                 cwd=PROJECT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -142,7 +142,9 @@ def starting(plan: Plan, worker: int) -> Callable[[str], Telephones]:
     """Return what starts a worker's telephones at a host."""
 
     def start(host: str) -> Telephones:
-        return Telephones(host, plan.hosts[host], plan.folder / f"phones-{worker}-{host}.log")
+        command = (sys.executable, "-m", "edge.phone", "--stdin", "--host", plan.hosts[host])
+        log = plan.folder / f"phones-{worker}-{host}.log"
+        return Telephones(host, entering(host, command), log)
 
     return start
 

@@ -1,0 +1,63 @@
+"""The report of a load, whatever became of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from drills.experiment import Fault, FaultKind
+from loadtests.load import judging, locusts
+from loadtests.load.after import After
+from loadtests.load.faults import Done
+from loadtests.load.figures import TableRow, read_limits
+from loadtests.load.judging import Seen, keep, report_of
+from loadtests.load.logs import Logs
+from loadtests.load.plan import BROKEN, ROWS
+from loadtests.load.report import Report
+from tests.load.test_locusts import ROW, plan
+
+LIMITS = read_limits('[[limit]]\nfigure = "sip.set_up.count"\nat_least = 9\n', "here")
+WHY = "Locust heard no more of 1 of its workers, and ended after 5400 of 7200 s"
+
+
+@pytest.fixture
+def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Seen:
+    monkeypatch.setattr(judging, "machine", lambda _when: {})
+    return Seen(logs=Logs(tmp_path), planned=())
+
+
+def left(folder: Path, *rows: TableRow) -> None:
+    (folder / ROWS).write_bytes(msgspec.json.encode(rows))
+
+
+def test_load_that_was_cut_short_has_both_files_and_does_not_hold(
+    tmp_path: Path, seen: Seen
+) -> None:
+    left(tmp_path, ROW)
+    nothing = After(books=None, left={}, unknown=("the ledger could not be read: silent",))
+    report = report_of(plan(tmp_path), LIMITS, (WHY,), nothing, seen)
+    files = {kind: str(tmp_path / f"out.{kind}") for kind in ("json", "html")}
+    keep(report, tmp_path / locusts.PAGE, json=files["json"], html=files["html"])
+    kept = msgspec.json.decode(Path(files["json"]).read_bytes(), type=Report)
+    assert kept == report
+    assert kept.rows == (ROW,)
+    assert [each.held for each in kept.limits] == [True]
+    assert not kept.held
+    assert kept.incomplete == (WHY, "the ledger could not be read: silent")
+    assert WHY in Path(files["html"]).read_text()
+
+
+def test_fault_that_the_lever_refused_is_not_told_as_made(tmp_path: Path, seen: Seen) -> None:
+    left(tmp_path, ROW)
+    kill = Fault(kind=FaultKind.KILL, target="edge-a1")
+    made = Done(at_s=20.0, drill="edge_killed", fault=kill, from_ms=1, until_ms=1)
+    refused = Done(at_s=90.0, drill="edge_killed", fault=kill, problem="the lever is pulled")
+    lines = (msgspec.json.encode(each) + b"\n" for each in (made, refused))
+    (tmp_path / BROKEN).write_bytes(b"".join(lines))
+    whole = After(books=None, left={}, unknown=())
+    report = report_of(plan(tmp_path), LIMITS, (), whole, seen)
+    assert report.held
+    assert report.faults == ("at 20 s: edge_killed: kill edge-a1",)
+    assert report.refused_faults == ("at 90 s: edge_killed: kill edge-a1: the lever is pulled",)
