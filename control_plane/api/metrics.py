@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -43,7 +44,14 @@ class Metrics:
         )
         self.can_lose_a_site = Gauge(
             "everline_can_lose_a_site",
-            "1: callers would be served as they should whichever site died; 0 is the alarm.",
+            "1: callers would be served as they should whichever site died; 0 is the alarm. "
+            "NaN: nobody could look lately.",
+            registry=self.registry,
+        )
+        self.can_lose_a_site.set(nan)  # until somebody has looked
+        self.readiness_age_s = Gauge(
+            "everline_readiness_age_seconds",
+            "Since it was last looked whether a site may be lost; over 60 is an alarm.",
             registry=self.registry,
         )
         self.etcd_file_bytes = Gauge(

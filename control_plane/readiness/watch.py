@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from math import nan
 from typing import Final
 
 import structlog
@@ -68,9 +69,16 @@ class Watch:
         self._services = services
         self._mirror = mirror
         self._looking = asyncio.Lock()
+        self._looked_s = services.clock.now().mono_s
+        """When it was last possible; at first: when this began."""
+        # Asked for when figures are collected, so that it grows also if nothing here goes on.
+        services.metrics.readiness_age_s.set_function(self._age_s)
         self.standing: Standing | None = None
         """The newest."""
         self.on_look: Hear | None = None
+
+    def _age_s(self) -> float:
+        return self._services.clock.now().mono_s - self._looked_s
 
     async def newest(self) -> Standing | None:
         """Return what was found last; look, if nothing was yet. None: nothing can be seen."""
@@ -115,8 +123,10 @@ class Watch:
 
     def _stale(self) -> None:
         """Go on telling what was so, and that it is old."""
+        self._services.metrics.can_lose_a_site.set(nan)
         if self.standing is not None and self.standing.is_current:
             before = self.standing
+            log.warning("readiness_stale")
             self._set(
                 Standing(
                     found=before.found,
@@ -133,6 +143,7 @@ class Watch:
             sites = [each.site for each in found.sites if each.is_serving and not each.can_be_lost]
             log.warning("readiness_alarm", is_on=since_ms is not None, sites=sites)
         self._services.metrics.can_lose_a_site.set(found.can_lose_any)
+        self._looked_s = self._services.clock.now().mono_s
         self._set(Standing(found=found, owners=owners, is_current=True, alarm_since_ms=since_ms))
 
     def _set(self, standing: Standing) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from control_plane.configuration.desk import DESK
@@ -14,6 +16,7 @@ from state.members import EtcdMember
 from state.model import EdgeId, Site, SiteId, Unreplicated
 from state.store import Delete
 from tests.control_plane.events.stage import listening
+from tests.control_plane.live.outage import away
 from tests.control_plane.live.stage import Scene, life
 
 PATH, TOPIC = "/v1/readiness", "?topics=readiness"
@@ -100,6 +103,35 @@ async def test_who_was_cut_off_is_told_of_the_alarm_where_they_go_on(scene: Scen
     async with listening(manager, f"{TOPIC}&after={ear.cursor}") as again:
         told = await again.event(lambda each: not each["data"]["can_lose_any"])
         assert told["topic"] == "readiness"
+
+
+def figure(scene: Scene, name: str) -> float:
+    text = scene.center.services.metrics.render().decode()
+    (line,) = [each for each in text.splitlines() if each.startswith(f"{name} ")]
+    return float(line.split()[1])
+
+
+async def test_while_nobody_can_look_the_figures_say_so_and_not_what_was(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = await scene.center.person(Role.MANAGER)
+    await add_third_site(scene)
+    await watch(scene).look()
+    assert (await manager.get(PATH)).json["is_current"]
+    assert figure(scene, "everline_can_lose_a_site") == 1.0
+    assert figure(scene, "everline_readiness_age_seconds") == 0.0
+    monkeypatch.setattr(scene.center.services.database, "read", away)
+    for _ in range(2):
+        await scene.advance(50)
+        await watch(scene).look()
+    assert math.isnan(figure(scene, "everline_can_lose_a_site"))
+    assert figure(scene, "everline_readiness_age_seconds") == 100.0
+    monkeypatch.undo()
+    told = (await manager.get(PATH)).json
+    assert (told["is_current"], told["can_lose_any"]) == (False, True), "it is what was"
+    await watch(scene).look()
+    assert figure(scene, "everline_can_lose_a_site") == 1.0
+    assert figure(scene, "everline_readiness_age_seconds") == 0.0
 
 
 @pytest.mark.parametrize("role", [Role.AGENT, Role.OUTSOURCED_AGENT, Role.SUPERVISOR])
