@@ -67,6 +67,23 @@ class SiteRiskView(ApiModel):
     """What would be lost with it; null: nobody says, or that is not for this tenant."""
 
 
+class EtcdView(ApiModel):
+    """How etcd stands, which keeps the shared state, as this control plane sees it."""
+
+    members: int
+    """Those with a vote; 0: none answers, and sites that serve are counted for the quorum."""
+    silent: tuple[str, ...]
+    """Those that do not take part."""
+    taken: float | None
+    """The share of its quota of bytes that is taken; null: no member has said."""
+    has_room: bool
+    """False is an alarm: from 80 % on, or when it takes no writes. Then each site serves alone."""
+    is_full: bool
+    no_room_since: Instant | None
+    remedy: str
+    """What makes room; empty while there is enough."""
+
+
 class ReadinessView(ApiModel):
     """Whether the center can lose a site, as it is now."""
 
@@ -81,5 +98,7 @@ class ReadinessView(ApiModel):
     can_lose_any: bool
     """False is the alarm: there is a site whose loss could not be borne."""
     alarm_since: Instant | None
+    etcd: EtcdView | None
+    """null: nobody says, or that is not for this tenant."""
     as_it_is: SiteRiskView
     sites: tuple[SiteRiskView, ...]

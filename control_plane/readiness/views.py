@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from control_plane.api.model import instant
+from control_plane.configuration.standing import Room
 from control_plane.readiness.schemas import (
+    EtcdView,
     QueueRiskView,
     ReadinessView,
     RecordingsRiskView,
     SiteRiskView,
 )
 from edge.steering.loss import Outlook, QueueRisk, RecordingsRisk, SiteRisk
+from state.members import silent
 from state.model import MAIN, QueueId, TenantId
 from state.snapshot import Snapshot
+from state.space import REMEDY
 
 Owners = Mapping[QueueId, TenantId]
 
@@ -27,8 +31,14 @@ def owners(snapshot: Snapshot) -> Owners:
     return {name: entry.value.tenant for name, entry in snapshot.queues.items()}
 
 
-def view(
-    found: Outlook, whose: Owners, tenant: str, *, is_current: bool, alarm_since_ms: int | None
+def view(  # noqa: PLR0913 - the outlook, and how it was come by
+    found: Outlook,
+    whose: Owners,
+    tenant: str,
+    *,
+    is_current: bool,
+    alarm_since_ms: int | None,
+    room: Room | None = None,
 ) -> ReadinessView:
     """Return the outlook as a tenant may see it."""
     sites = tuple(_site(each, whose, tenant) for each in found.sites)
@@ -42,8 +52,23 @@ def view(
         level=found.level,
         can_lose_any=can_lose_any,
         alarm_since=None if since_ms is None else instant(since_ms),
+        etcd=None if room is None or tenant != MAIN else etcd(room),
         as_it_is=_site(found.as_it_is, whose, tenant),
         sites=sites,
+    )
+
+
+def etcd(room: Room) -> EtcdView:
+    """Return how the shared state's own store stands."""
+    space, since_ms = room.space, room.no_room_since_ms
+    return EtcdView(
+        members=len(room.members),
+        silent=silent(room.members),
+        taken=None if space is None else round(room.taken, 2),
+        has_room=since_ms is None,
+        is_full=space is not None and space.is_full,
+        no_room_since=None if since_ms is None else instant(since_ms),
+        remedy="" if since_ms is None else REMEDY,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from control_plane.calls import store as calls
 from control_plane.configuration.moving import MOST_RECORDS, can_see
@@ -43,6 +44,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     owners: views.Owners
     is_current: bool
     alarm_since_ms: int | None
+    room: Room | None = None
+    """How the shared state's own store stands, now; None: nobody can ask it."""
 
     def told(self, tenant: str) -> ReadinessView:
         """Return it as a tenant may see it."""
@@ -52,6 +55,7 @@ class Standing(Struct, frozen=True, kw_only=True):
             tenant,
             is_current=self.is_current,
             alarm_since_ms=self.alarm_since_ms,
+            room=self.room,
         )
 
 
@@ -119,24 +123,20 @@ class Watch:
         room = self._room()
         members = () if room is None else room.members
         found = await asyncio.to_thread(outlook, snapshot, records, now, CALLS, members)
-        self._take(found, views.owners(snapshot))
+        self._take(found, views.owners(snapshot), room)
 
     def _stale(self) -> None:
-        """Go on telling what was so, and that it is old."""
+        """Go on telling what was so, and that it is old; how etcd stands is known all the same."""
         self._services.metrics.can_lose_a_site.set(nan)
-        if self.standing is not None and self.standing.is_current:
-            before = self.standing
+        before, room = self.standing, self._room()
+        if before is None:
+            return
+        if before.is_current:
             log.warning("readiness_stale")
-            self._set(
-                Standing(
-                    found=before.found,
-                    owners=before.owners,
-                    is_current=False,
-                    alarm_since_ms=before.alarm_since_ms,
-                )
-            )
+        if before.is_current or before.room != room:
+            self._set(replace(before, is_current=False, room=room))
 
-    def _take(self, found: Outlook, owners: views.Owners) -> None:
+    def _take(self, found: Outlook, owners: views.Owners, room: Room | None) -> None:
         before = None if self.standing is None else self.standing.alarm_since_ms
         since_ms = None if found.can_lose_any else (before or found.now_ms)
         if (before is None) is not (since_ms is None):
@@ -144,7 +144,11 @@ class Watch:
             log.warning("readiness_alarm", is_on=since_ms is not None, sites=sites)
         self._services.metrics.can_lose_a_site.set(found.can_lose_any)
         self._looked_s = self._services.clock.now().mono_s
-        self._set(Standing(found=found, owners=owners, is_current=True, alarm_since_ms=since_ms))
+        self._set(
+            Standing(
+                found=found, owners=owners, is_current=True, alarm_since_ms=since_ms, room=room
+            )
+        )
 
     def _set(self, standing: Standing) -> None:
         self.standing = standing

@@ -100,6 +100,19 @@ export function risk(each) {
   return ["cannot be lost", "bad", why.join("; ")];
 }
 
+/** What is wrong with etcd, in words, and what mends it; empty: nothing. */
+export function storeAlarm(etcd) {
+  if (!etcd || etcd.has_room) return "";
+  const taken = etcd.taken === null ? "" : ` (${percent(etcd.taken)} of its quota)`;
+  const told = etcd.is_full ? "etcd has no space left, each site serves alone" : `etcd is nearly full${taken}, and once it is full each site serves alone`;
+  return `Alarm: ${told}. Make room: ${etcd.remedy}`;
+}
+
+/** Which members of etcd do not take part, in words; empty: all do. */
+export function silentMembers(etcd) {
+  return etcd?.silent.length ? `etcd: ${etcd.silent.length} of ${many(etcd.members, "member")} silent: ${etcd.silent.join(", ")}.` : "";
+}
+
 /** How long the first has waited by now, in s; null: nobody waits. */
 export function longest(queue, nowMs) {
   return queue.longest_s === null || !queue.waiting ? null : queue.longest_s + (nowMs - queue.heardMs) / 1000;

@@ -3,7 +3,7 @@
 
 import { element } from "/docs/elements.js";
 import {
-  actsOfAgent, actsOfSite, atWork, counted, duration, label, level, longest, many, mode, notCleared, ordered, percent, risk, stateName,
+  actsOfAgent, actsOfSite, atWork, counted, duration, label, level, longest, many, mode, notCleared, ordered, percent, risk, silentMembers, stateName, storeAlarm,
 } from "/wallboard/board.js";
 
 const LONG_S = 30;
@@ -84,7 +84,9 @@ function standing(board, told, sites) {
     lines(card, [[label(each), "name"], [word, "mode"], [why, "dim"]]);
   }));
   const alarm = told && !told.can_lose_any ? `Alarm${since(told)}: the center cannot lose ${lost(risks)}.` : "";
-  if (byId("alarm").textContent !== alarm) byId("alarm").textContent = alarm;
+  const alarms = [alarm, storeAlarm(told?.etcd)].filter((each) => each).join(" ");
+  if (byId("alarm").textContent !== alarms) byId("alarm").textContent = alarms;
+  said("readiness-members", silentMembers(told?.etcd));
   byId("readiness-old").hidden = !told || told.is_current;
 }
 

@@ -29,8 +29,10 @@ def readiness(*, json: Json = False, watch: Watch = False, lab: LabOption = None
     From what came in the last ten minutes and who is there at this moment:
     the agents who would be left for each queue, the wait and the service
     level that Erlang's formula gives, and what the real matcher makes of
-    imagined callers who come as often. Exit code 1 is the alarm: there is
-    a site whose loss could not be borne.
+    imagined callers who come as often. The quorum is reckoned by etcd's
+    members, each of which is asked. Exit code 1 is the alarm: there is a
+    site whose loss could not be borne, or etcd is over 80 % of its quota;
+    once that is full, each site serves alone.
 
     For example:
       ./everline readiness
@@ -44,7 +46,7 @@ def readiness(*, json: Json = False, watch: Watch = False, lab: LabOption = None
                 print_json(answer, indent=2)
             else:
                 console().print(shown(answer))
-            return Exit.OK if answer.can_lose_any else Exit.FAILED
+            return Exit.OK if answer.is_well else Exit.FAILED
         if json:
             _watch_json(line)
         _watch_live(line)

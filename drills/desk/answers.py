@@ -111,6 +111,16 @@ class Readiness(Outlook, frozen=True, kw_only=True):
     """Whether the center can lose a site."""
 
     lab: int
+    etcd_taken: float | None = None
+    """The share of its quota that is taken; None: no member says."""
+    etcd_has_room: bool = True
+    """False is an alarm, too: nearly full, or full."""
+    etcd_is_full: bool = False
+
+    @property
+    def is_well(self) -> bool:
+        """Whether there is no alarm."""
+        return self.can_lose_any and self.etcd_has_room
 
 
 class Stakes(Struct, frozen=True, kw_only=True):

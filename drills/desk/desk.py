@@ -304,7 +304,9 @@ class Desk:
 
     async def _readiness(self) -> Readiness:
         over, now = await self._ledger(), self._clock.now()
-        members = await machines.etcd_members(self._store)
+        members, space = await asyncio.gather(
+            machines.etcd_members(self._store), machines.etcd_space(self._store)
+        )
         # It plays minutes of calls: not on the loop that the lab's own people live on.
         return await asyncio.to_thread(
             readiness.readiness,
@@ -313,6 +315,7 @@ class Desk:
             over.records,
             now,
             members,
+            space,
         )
 
     async def _stakes(self) -> Stakes:

@@ -23,6 +23,7 @@ from state.errors import StoreError
 from state.members import EtcdMember, Membered
 from state.model import CallId, EdgeId, SiteId
 from state.snapshot import Snapshot
+from state.space import Roomy, Space
 from state.store import Store
 
 ANSWER_TIMEOUT_S = 1.0
@@ -181,6 +182,16 @@ async def etcd_members(store: Store) -> tuple[EtcdMember, ...]:
         return await store.members()
     except StoreError:
         return ()
+
+
+async def etcd_space(store: Store) -> Space | None:
+    """Return how full the member is that answers first; None: nobody can say."""
+    if not isinstance(store, Roomy):
+        return None
+    try:
+        return await store.space()
+    except StoreError:
+        return None
 
 
 async def cancel_callback(lab: Lab, snapshot: Snapshot, call: CallId) -> None:

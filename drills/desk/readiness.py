@@ -17,18 +17,26 @@ from edge.steering.loss import SiteRisk, outlook
 from state.members import EtcdMember
 from state.model import CallRecord, Now
 from state.snapshot import Snapshot
+from state.space import REMEDY, Space
 
 
-def readiness(
+def readiness(  # noqa: PLR0913, PLR0917 - all that is known
     lab: int,
     snapshot: Snapshot,
     records: Iterable[CallRecord],
     now: Now,
     members: Sequence[EtcdMember] = (),
+    space: Space | None = None,
 ) -> Readiness:
     """Return, for each site of a lab, how callers would fare without it."""
     found = outlook(snapshot, records, now, members=members)
-    return Readiness(lab=lab, **{name: getattr(found, name) for name in found.__struct_fields__})
+    return Readiness(
+        lab=lab,
+        etcd_taken=None if space is None else round(space.share(), 3),
+        etcd_has_room=space is None or not space.is_nearly_full(),
+        etcd_is_full=space is not None and space.is_full,
+        **{name: getattr(found, name) for name in found.__struct_fields__},
+    )
 
 
 # ---- as a table ----------------------------------------------------------------------------------
@@ -78,7 +86,7 @@ def shown(answer: Readiness) -> RenderableType:
             )
         if not risk.queues:
             rows.add_row(*head, "nobody has called lately", *[""] * 6)
-    return spaced((rows, *_silent(answer), _verdict(answer)))
+    return spaced((rows, *_silent(answer), *_no_room(answer), _verdict(answer)))
 
 
 def _silent(answer: Readiness) -> list[Text]:
@@ -88,6 +96,19 @@ def _silent(answer: Readiness) -> list[Text]:
     silent = ", ".join(answer.members_silent)
     told = f"etcd: {len(answer.members_silent)} of {answer.members} members silent: {silent}"
     return [Text(told, style="red")]
+
+
+def _no_room(answer: Readiness) -> list[Text]:
+    """Say that etcd is full, or soon will be, and what makes room."""
+    if answer.etcd_has_room:
+        return []
+    taken = "" if answer.etcd_taken is None else f"{answer.etcd_taken:.0%} of its quota is taken"
+    told = (
+        "etcd has no space left, and each site serves alone."
+        if answer.etcd_is_full
+        else f"etcd is nearly full ({taken}); once it is full, each site serves alone."
+    )
+    return [Text(f"ALARM: {told}\nMake room: {REMEDY}", style="bold red")]
 
 
 def _verdict(answer: Readiness) -> Text:

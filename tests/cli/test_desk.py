@@ -214,6 +214,14 @@ async def test_readiness_goes_by_etcds_members_and_names_the_silent(
     assert "site b:" not in told, "its member is gone already"
 
 
+async def test_readiness_fails_where_etcd_has_no_space_left(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked.store.is_full = True
+    assert await run("readiness") == Exit.FAILED
+    assert "./everline state mend" in " ".join(capsys.readouterr().out.split())
+
+
 async def test_an_agent_says_what_a_call_was_about_in_words_of_the_configuration(
     asked: Asked, capsys: pytest.CaptureFixture[str]
 ) -> None:

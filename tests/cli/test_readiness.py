@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
@@ -18,6 +19,7 @@ from state.model import (
     SiteId,
     Unreplicated,
 )
+from state.space import QUOTA_BYTES, Space
 from tests.acd.worlds import NOW, WALL_MS, World, call_id
 
 SALES = QueueId("sales")
@@ -115,6 +117,35 @@ def test_the_table_shows_the_alarm_and_the_answer_survives_json() -> None:
     with console.capture() as printed:
         console.print(shown(good))
     assert "Any site may be lost" in printed.get()
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        (Space(size_bytes=QUOTA_BYTES // 2, used_bytes=1), None),
+        (
+            Space(size_bytes=1, used_bytes=1, quota_bytes=1),
+            "nearly full (100% of its quota is taken)",
+        ),
+        (
+            Space(size_bytes=1, used_bytes=1, is_full=True),
+            "no space left, and each site serves alone",
+        ),
+        (None, None),
+    ],
+    ids=["has room", "nearly full", "full", "nobody says"],
+)
+def test_an_etcd_that_is_nearly_full_is_an_alarm_with_its_remedy(
+    space: Space | None, told: str | None
+) -> None:
+    world = center({"a": 6, "b": 6, "c": 6})
+    answer = readiness(1, world.snapshot, [], NOW, space=space)
+    assert answer.can_lose_any, "that is another alarm"
+    assert answer.is_well is (told is None)
+    text = " ".join(printed(answer).split())
+    assert ("ALARM" in text) is (told is not None)
+    assert ("./everline state mend" in text) is (told is not None)
+    assert told is None or told in text
 
 
 def alone(site: str, recordings: int, *, is_late: bool) -> tuple[str, Unreplicated]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -14,6 +15,7 @@ from control_plane.readiness.watch import Watch
 from state import keys
 from state.members import EtcdMember
 from state.model import EdgeId, Site, SiteId, Unreplicated
+from state.space import Space
 from state.store import Delete
 from tests.control_plane.events.stage import listening
 from tests.control_plane.live.outage import away
@@ -132,6 +134,69 @@ async def test_while_nobody_can_look_the_figures_say_so_and_not_what_was(
     await watch(scene).look()
     assert figure(scene, "everline_can_lose_a_site") == 1.0
     assert figure(scene, "everline_readiness_age_seconds") == 0.0
+
+
+def filling(scene: Scene, share: float) -> Callable[[], Awaitable[Space]]:
+    """Return what a member says of which so much is taken."""
+    quota = scene.center.services.settings.etcd_quota_bytes
+
+    async def space() -> Space:
+        return Space(size_bytes=round(share * quota), used_bytes=1)
+
+    return space
+
+
+async def test_that_etcd_is_nearly_full_is_told_with_the_remedy_and_to_who_runs_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = await scene.center.person(Role.MANAGER)
+    theirs = await scene.center.person(Role.MANAGER, tenant="t2")
+    room = scene.center.app[DESK].room
+    assert room is not None
+    await add_third_site(scene)
+    await room.look()
+    await watch(scene).look()
+    told = (await manager.get(PATH)).json["etcd"]
+    assert (told["has_room"], told["is_full"], told["taken"]) == (True, False, 0.0)
+    assert (told["no_room_since"], told["remedy"]) == (None, "")
+    async with listening(manager, TOPIC) as ear:
+        monkeypatch.setattr(scene.store, "space", filling(scene, 0.85))
+        await room.look()
+        await watch(scene).look()
+        told = (await ear.of("readiness"))["data"]["etcd"]
+        assert (told["has_room"], told["is_full"], told["taken"]) == (False, False, 0.85)
+        assert "./everline state mend" in told["remedy"]
+        assert told["no_room_since"] is not None
+    assert (await manager.get(PATH)).json["can_lose_any"], "that is another alarm"
+    assert (await theirs.get(PATH)).json["etcd"] is None
+
+
+async def test_that_etcd_is_full_is_told_while_the_database_is_away(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = await scene.center.person(Role.MANAGER)
+    room = scene.center.app[DESK].room
+    assert room is not None
+    await watch(scene).look()
+    monkeypatch.setattr(scene.center.services.database, "read", away)
+    scene.store.is_full = True
+    await room.look()
+    await watch(scene).look()
+    monkeypatch.undo()
+    told = (await manager.get(PATH)).json
+    assert not told["is_current"]
+    assert (told["etcd"]["has_room"], told["etcd"]["is_full"]) == (False, True)
+
+
+async def test_members_that_are_silent_are_named(scene: Scene) -> None:
+    manager = await scene.center.person(Role.MANAGER)
+    room = scene.center.app[DESK].room
+    assert room is not None
+    scene.store.told_members = (EtcdMember(name="b", hosts=(), is_up=False),)
+    await room.look()
+    await watch(scene).look()
+    told = (await manager.get(PATH)).json["etcd"]
+    assert (told["members"], told["silent"]) == (1, ["b"])
 
 
 @pytest.mark.parametrize("role", [Role.AGENT, Role.OUTSOURCED_AGENT, Role.SUPERVISOR])
