@@ -24,7 +24,7 @@ from control_plane.customers.numbers import dialled
 from control_plane.db.database import Database
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.live.talks import tenant_of
-from edge.acd.callback import is_unlooked, waits_for_clearance
+from edge.acd.callback import clearance_of, is_over, is_unlooked, waits_for_clearance
 from edge.acd.region import region_of
 from state import keys
 from state.clock import Clock
@@ -33,7 +33,7 @@ from state.discreet import fault
 from state.errors import StoreError
 from state.keys import Kind
 from state.mirror import Mirror
-from state.model import CallId, Clearance, Entry, Place
+from state.model import CallId, Clearance, Entry, Now, Place
 from state.snapshot import Delta, Snapshot
 from state.store import Absent, Compare, ModIs, Put, Store
 from state.wake import Wake
@@ -45,6 +45,8 @@ CALLBACK: Final = "callback"
 LOOK_S: Final = 2.0
 LONGEST_S: Final = 30.0
 """A pause after a look that failed; the first is as long as LOOK_S."""
+AGAIN_S: Final = 60.0
+"""Who may be called and has not been since is looked up again: they may have said no by now."""
 ANSWER_S: Final = 10.0
 """So long the database and the shared state may take for one caller."""
 REMEDY: Final = "give the number, or its trunk, the region in whose form callers' numbers come"
@@ -65,6 +67,8 @@ class Clearances:
         self._pause_s = 0.0
         self._again_s = 0.0
         self._unintelligible: frozenset[CallId] = frozenset()
+        self._looked_s: dict[CallId, float] = {}
+        """When those were looked up here last who may be called."""
         mirror.subscribe(self._take)
 
     def _take(self, _snapshot: Snapshot, deltas: Iterable[Delta]) -> None:
@@ -83,8 +87,21 @@ class Clearances:
         due = [each for each in snapshot.places.values() if is_unlooked(snapshot, each, now)]
         waiting = sum(waits_for_clearance(snapshot, each, now) for each in due)
         self._metrics.callbacks_not_cleared.set(waiting)
+        due += self._cleared_long_ago(snapshot, now)
         if due and now.mono_s >= self._again_s:
             self._pause(0.0 if await self._see_to_all(snapshot, due) else self._longer_s())
+
+    def _cleared_long_ago(self, snapshot: Snapshot, now: Now) -> list[Entry[Place]]:
+        found = []
+        cleared = {call: each for call, each in snapshot.clearances.items() if each.value.may_call}
+        self._looked_s = {call: at_s for call, at_s in self._looked_s.items() if call in cleared}
+        for call, each in cleared.items():
+            place = snapshot.places.get(call)
+            if place is None or place.mod_revision != each.value.place or is_over(place, now):
+                continue
+            if now.mono_s - self._looked_s.get(call, each.seen_s) >= AGAIN_S:
+                found.append(place)
+        return found
 
     def _longer_s(self) -> float:
         return min(max(LOOK_S, 2 * self._pause_s), LONGEST_S)
@@ -128,6 +145,10 @@ class Clearances:
             customers=len(consents),
             looked_ms=self._clock.now().wall_ms,
         )
+        before = clearance_of(snapshot, place)
+        if before is not None and before.value.may_call and clearance.may_call:
+            self._looked_s[value.call] = self._clock.now().mono_s
+            return
         key, at = keys.clearance(value.call), keys.place(value.call)
         held = self._mirror.snapshot.raw.get(key)
         unseen: Compare = (

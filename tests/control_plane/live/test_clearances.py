@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from control_plane.api.metrics import Metrics
 from control_plane.db.database import Database
 from control_plane.errors import DatabaseUnavailableError
-from control_plane.live.clearances import LONGEST_S, LOOK_S, Clearances
+from control_plane.live.clearances import AGAIN_S, LONGEST_S, LOOK_S, Clearances
 from control_plane.permissions import Role
 from state import keys
 from state.clock import ManualClock
@@ -115,6 +115,21 @@ async def test_whoever_is_to_be_called_once_more_is_looked_up_once_more(scene: S
         return clearance is not None and not clearance.may_call
 
     await eventually(is_refused, "the newer version is looked up")
+
+
+async def test_who_says_no_before_they_are_called_is_not_called(scene: Scene) -> None:
+    await scene.put(lost(1, ANNA_CALLS), lost(2, OTHER))
+    await is_said(scene, 1, 2)
+    first = scene.mirror.snapshot.clearances[call_id(2)].mod_revision
+    await customer(scene, ANNA_CALLS, consents=False)
+    await scene.advance(AGAIN_S)
+
+    async def is_refused() -> bool:
+        clearance = said(scene, 1)
+        return clearance is not None and not clearance.may_call
+
+    await eventually(is_refused, "they are looked up again")
+    assert scene.mirror.snapshot.clearances[call_id(2)].mod_revision == first, "nothing is new"
 
 
 async def test_while_the_database_is_away_they_wait_and_are_counted_and_then_looked_up(
