@@ -101,7 +101,8 @@ def _seconds(seconds: float | None) -> str | Text:
 NOT_CLEARED: Final = "not cleared yet"
 WHY_NOT_CLEARED: Final = (
     "Not cleared yet: waiting until somebody has looked whether they may be called. Control planes "
-    "do, by what customers have said; while none has its database, nobody is called back."
+    "do, by what customers have said. Either none is there that has its database, or the number "
+    "cannot be read as E.164: then its trunk, or the number dialled, has to say the region."
 )
 
 
