@@ -68,6 +68,9 @@ _OF_PROCESS: Final = {
 _PROCESS_FAULTS: Final = frozenset(
     {FaultKind.KILL, FaultKind.HOLD_DOWN, FaultKind.FREEZE, FaultKind.STUTTER}
 )
+_LINK_FAULTS: Final = frozenset(
+    {FaultKind.CUT, FaultKind.CUT_OFF, FaultKind.CUT_ONE_WAY, FaultKind.FLAP, FaultKind.SHAPE}
+)
 _OUTSIDE: Final = frozenset({"carrier", "callers"})
 _PEOPLE: Final = "agents-"
 _FEWEST_LINKS: Final = 2
@@ -162,7 +165,7 @@ def _ends(fault: Fault) -> tuple[str, ...]:
 
 def _link(fault: Fault, sites: Collection[SiteId]) -> frozenset[SiteId] | None:
     """Return the two sites whose link is broken, in one direction at least; None: it is none."""
-    if fault.kind in _PROCESS_FAULTS:
+    if fault.kind not in _LINK_FAULTS:
         return None
     pair = frozenset(SiteId(end) for end in _ends(fault) if end in sites)
     return pair if len(pair) == len(_ends(fault)) == 2 else None  # noqa: PLR2004 - two ends
