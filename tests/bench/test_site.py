@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
+from loadtests.bench import report
 from loadtests.bench.cpu import Look
 from loadtests.bench.ladder import Climb, Climbs
 from loadtests.bench.relay.sipp import SIPP, Run, Span, Tally
@@ -79,6 +80,14 @@ def test_the_highest_clean_rate_is_the_median_of_looks_and_tells_their_spread() 
         "ended_the_ladder": "125/s: 3 of 500 failed",
         "spread": {"calls_per_s": {"median": 100.0, "min": 50.0, "max": 125.0, "slices": 3}},
     }
+
+
+def test_people_read_the_rate_with_its_spread(capsys: pytest.CaptureFixture[str]) -> None:
+    report.site(figures(4.0))
+    printed = capsys.readouterr().out
+    assert "100 (50 to 125)" in printed
+    assert "5 looks" in printed
+    assert "125/s: 3 of 500 failed" in printed
 
 
 class Overloaded:
