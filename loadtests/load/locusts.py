@@ -116,10 +116,13 @@ def rows(folder: Path) -> tuple[TableRow, ...]:
 
 def done(folder: Path) -> tuple[Done, ...]:
     """Return what became of the faults whose time has come."""
+    found = []
     with contextlib.suppress(OSError):
-        lines = (folder / BROKEN).read_bytes().splitlines()
-        return tuple(msgspec.json.decode(line, type=Done) for line in lines)
-    return ()
+        for line in (folder / BROKEN).read_bytes().splitlines():
+            # The last one may be half of one, if the master was ended just then.
+            with contextlib.suppress(msgspec.MsgspecError):
+                found.append(msgspec.json.decode(line, type=Done))
+    return tuple(found)
 
 
 def _ran(folder: Path) -> Ran | None:

@@ -82,9 +82,10 @@ def shown(report: Report) -> RenderableType:
         why, *more = report.incomplete
         parts.insert(0, Text("\n".join((f"NOT WHOLE: {why}", *more)), style="red"))
     if report.refused_faults:
-        parts.insert(0, "Not made: " + "; ".join(report.refused_faults))
+        parts.insert(0, Text("Not made: " + "; ".join(report.refused_faults)))
     if report.faults:
-        parts.insert(0, f"Faults by seed {report.request.seed}: " + "; ".join(report.faults))
+        made = "; ".join(report.faults)
+        parts.insert(0, Text(f"Faults by seed {report.request.seed}: {made}"))
     return spaced(parts)
 
 

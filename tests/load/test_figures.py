@@ -111,3 +111,11 @@ def test_hours_have_a_limit_on_whatever_a_program_or_the_center_holds(shape: str
     asked = {each.figure for each in limits.limit}
     programs = {f"growth.{program}.{what}" for program in PROGRAMS for what in WHAT}
     assert programs | {f"growth.center.{what}" for what in HELD} <= asked
+
+
+@pytest.mark.parametrize("shape", ["soak", "site-lost"])
+def test_load_that_was_to_break_something_and_did_not_does_not_hold(shape: str) -> None:
+    limits = read_limits((LIMITS / f"{shape}.toml").read_text(), shape)
+    refused = judge(limits, {"faults.made": 0.0})
+    assert any("faults.made" in each.limit for each in refused if not each.held)
+    assert "faults.made" in {each.figure for each in limits.limit}

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from drills.cli.errors import CommandError
-from drills.cli.load import QUIET_S, _follow
+from drills.cli.load import QUIET_S, SEEDS, _drawn, _follow
 from drills.desk.asks import Ask, LoadAsk
 from drills.desk.client import Line
 from loadtests.load.plan import Request, ShapeName
@@ -59,3 +59,17 @@ def test_load_that_cannot_be_done_is_told_in_one_line() -> None:
 
 def test_command_waits_longer_than_anything_is_silent() -> None:
     assert QUIET_S >= 60 * ALIVE_S
+
+
+def test_load_that_breaks_something_draws_a_seed_and_tells_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seeds = {_drawn(ShapeName.SOAK) for _ in range(8)}
+    assert len(seeds) > 1
+    assert all(0 <= seed < SEEDS for seed in seeds)
+    told = capsys.readouterr().err
+    assert all(f"--seed {seed} " in told for seed in seeds)
+
+
+def test_load_that_breaks_nothing_is_always_the_same() -> None:
+    assert _drawn(ShapeName.STEADY) == 1

@@ -55,7 +55,7 @@ def test_fault_that_the_lever_refused_is_not_told_as_made(tmp_path: Path, seen: 
     made = Done(at_s=20.0, drill="edge_killed", fault=kill, from_ms=1, until_ms=1)
     refused = Done(at_s=90.0, drill="edge_killed", fault=kill, problem="the lever is pulled")
     lines = (msgspec.json.encode(each) + b"\n" for each in (made, refused))
-    (tmp_path / BROKEN).write_bytes(b"".join(lines))
+    (tmp_path / BROKEN).write_bytes(b"".join(lines) + b'{"at_s":120.0,"dri')
     whole = After(books=None, left={}, unknown=())
     report = report_of(plan(tmp_path), LIMITS, (), whole, seen)
     assert report.held
