@@ -8,6 +8,7 @@ where they stand elsewhere or no more, the log was cut.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -21,6 +22,8 @@ LOOK_S: Final = 5.0
 MOMENT_S: Final = 0.5
 """A log that is just being cut is whole again after it."""
 _MARK_BYTES: Final = 512
+_LONGEST_LINE: Final = 1 << 16
+"""So much of a log's end holds a whole line."""
 
 
 class _Place(Struct):
@@ -98,6 +101,8 @@ class Logs:
 
 def _end_of(file: Path) -> _Place:
     with file.open("rb") as log:
+        begins = max(0, log.seek(0, os.SEEK_END) - _LONGEST_LINE)
+        log.seek(begins)
         text = log.read()
     whole = text[: text.rfind(b"\n") + 1]
-    return _Place(offset=len(whole), mark=whole[-_MARK_BYTES:])
+    return _Place(offset=begins + len(whole), mark=whole[-_MARK_BYTES:])

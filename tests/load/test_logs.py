@@ -41,6 +41,15 @@ def test_lines_are_read_once_from_where_the_load_began(log: Path) -> None:
     assert errors(logs, "edge-b1") == [20]
 
 
+def test_end_of_a_long_log_is_where_the_load_begins(log: Path) -> None:
+    write(log, *range(10, 1000))
+    assert log.stat().st_size > 100_000
+    logs = Logs(log.parent)
+    write(log, 1000)
+    logs.read()
+    assert errors(logs) == [1000]
+
+
 def test_line_that_is_being_written_is_read_when_it_is_whole(log: Path) -> None:
     logs = Logs(log.parent)
     with log.open("a") as file:
