@@ -11,11 +11,13 @@ from drills.figures_file import write_figures
 from loadtests.bench.machine import machine
 from loadtests.load import complaints, faults, figures, growth, locusts, shapes
 from loadtests.load.after import After
+from loadtests.load.deaths import deaths
 from loadtests.load.figures import Limits
 from loadtests.load.logs import Logs
 from loadtests.load.page import EMPTY_PAGE, with_verdict
 from loadtests.load.plan import Plan
 from loadtests.load.report import Report
+from state.clock import SystemClock
 
 
 class Seen(Struct, kw_only=True):
@@ -38,6 +40,9 @@ def report_of(
     told = after.figures() | growth.figures(grown)
     told |= figures.people(rows, shapes.caller_hours(plan.request))
     told |= faults.figures(seen.planned, done)
+    now = SystemClock().now()
+    died = deaths(seen.rounds, done, now.wall_ms - round(1000 * now.mono_s))
+    told["errors.died"] = float(len(died))
     found = figures.figures(rows, told | complaints.figures(complained, seen.logs.cut))
     judged = figures.judge(limits, found)
     incomplete = (*incomplete, *after.unknown)
@@ -55,6 +60,7 @@ def report_of(
         contradicted_calls=() if books is None else books.contradicted[:20],
         growth=grown,
         complaints=complained,
+        died=died[:20],
         faults=tuple(each.told() for each in done if not each.problem),
         refused_faults=tuple(each.told() for each in done if each.problem),
     )

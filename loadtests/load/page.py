@@ -56,6 +56,7 @@ def _verdict(report: Report) -> str:
     for title, told in (
         ("What was broken on purpose", report.faults),
         ("What was to be broken and was not", report.refused_faults),
+        ("What ended of its own accord", report.died),
     ):
         if told:
             items = "".join(f"<li>{escape(each)}</li>" for each in told)

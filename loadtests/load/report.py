@@ -42,6 +42,8 @@ class Report(Struct, frozen=True, kw_only=True):
     growth: dict[str, dict[str, Slope]] = {}
     """By program and what it holds: the life in which it surely grew most."""
     complaints: tuple[Complaint, ...] = ()
+    died: tuple[str, ...] = ()
+    """Some of the center's processes that ended, and no fault had ended them."""
 
     def grown(self) -> Iterator[tuple[str, str, Slope]]:
         """Yield program, what it holds, and how that went: memory, and what surely grew.
@@ -75,6 +77,8 @@ def shown(report: Report) -> RenderableType:
     parts: list[RenderableType] = [rows]
     if report.growth:
         parts.append(_growth(report))
+    if report.died:
+        parts.append(Text("Of their own accord: " + "; ".join(report.died), style="red"))
     if report.complaints:
         parts.append(_complaints(report))
     parts.append(limits)
