@@ -64,13 +64,19 @@ async def people(
     """
     start = start or _locust
     programs = [await start(plan, file, "master", *_master(plan, port))]
-    stopped = ""
+    stopped, ended_badly = "", []
     telling = asyncio.create_task(_tell_progress(plan))
     try:
         for number in range(plan.request.workers):
             to_master = ("--worker", "--master-host", "127.0.0.1", "--master-port", str(port))
             programs.append(await start(plan, file, f"worker-{number}", *to_master))
         stopped = await _until_over(programs, plan.request.seconds, patience)
+        # Before those that are left are killed: who had ended by itself, and how.
+        ended_badly = [
+            f"Locust's worker {number} ended with exit code {program.returncode}"
+            for number, program in enumerate(programs[1:])
+            if program.returncode
+        ]
     finally:
         telling.cancel()
         await _end(programs)
@@ -79,7 +85,7 @@ async def people(
     )
     if not why:
         return ()
-    return (why, *await asyncio.to_thread(_last_words, plan.folder))
+    return (why, *ended_badly, *await asyncio.to_thread(_last_words, plan.folder))
 
 
 async def _until_over(

@@ -39,15 +39,16 @@ def plan(folder: Path) -> Plan:
 class Cast:
     """Programs in place of Locust's; `master` is what that one does."""
 
-    def __init__(self, master: str) -> None:
+    def __init__(self, master: str, worker: str = "import time; time.sleep(60)") -> None:
         self._master = master
+        self._worker = worker
         self.processes: list[asyncio.subprocess.Process] = []
 
     async def start(
         self, plan: Plan, _file: Path, name: str, *_words: str
     ) -> asyncio.subprocess.Process:
         """Start the master, or a worker that would go on for a minute."""
-        does = self._master if name == "master" else "import time; time.sleep(60)"
+        does = self._master if name == "master" else self._worker
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-S", "-c", does), cwd=plan.folder
         )
@@ -61,37 +62,44 @@ def leaves(**ran: float) -> str:
     return "; ".join(f"open({name!r}, 'w').write({text!r})" for name, text in texts.items())
 
 
-async def people(master: str, folder: Path, over_s: float = 30.0) -> tuple[Cast, tuple[str, ...]]:
-    cast = Cast(master)
+async def people(
+    cast: Cast, folder: Path, over_s: float = 30.0, workers_end_s: float = 0.1
+) -> tuple[str, ...]:
     short = msgspec.structs.replace(plan(folder), request=Request(shape=ShapeName.SOAK, seconds=5))
-    found = await locusts.people(
-        short, folder / "plan.json", 1, cast.start, Patience(over_s=over_s - 5, workers_end_s=0.1)
-    )
+    patience = Patience(over_s=over_s - 5, workers_end_s=workers_end_s)
+    found = await locusts.people(short, folder / "plan.json", 1, cast.start, patience)
     assert all(each.returncode is not None for each in cast.processes)
-    return cast, found
+    return found
 
 
 async def test_lost_worker_ends_the_load_and_leaves_its_tables(tmp_path: Path) -> None:
     master = leaves(ran_s=4.0, stood_still_s=1.0, workers_lost=1)
-    _, (why, *_) = await people(master, tmp_path)
+    why, *_ = await people(Cast(master), tmp_path)
     assert why == "Locust heard no more of 1 of its workers, and ended after 4 of 5 s"
     assert locusts.rows(tmp_path) == (ROW,)
 
 
 async def test_master_that_does_not_end_is_stopped_and_told(tmp_path: Path) -> None:
-    _, (why, *_) = await people("import time; time.sleep(60)", tmp_path, over_s=0.5)
+    why, *_ = await people(Cast("import time; time.sleep(60)"), tmp_path, over_s=0.5)
     assert why.startswith("Locust has not ended within ")
     assert locusts.rows(tmp_path) == ()
 
 
 async def test_master_that_dies_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
     log = "[19:50:27] vm/ERROR/locust.main: Gave up waiting for workers to connect"
-    _, found = await people(f"open('locust-master.log', 'w').write({log!r})", tmp_path)
+    found = await people(Cast(f"open('locust-master.log', 'w').write({log!r})"), tmp_path)
     assert found == ("Locust ended before it had told anything", f"locust-master: {log}")
 
 
 async def test_load_that_ran_to_its_end_has_nothing_to_explain(tmp_path: Path) -> None:
     master = leaves(ran_s=5.0, stood_still_s=1.0, workers_lost=0)
-    cast, found = await people(master, tmp_path)
-    assert found == ()
+    cast = Cast(master)
+    assert await people(cast, tmp_path) == ()
     assert len(cast.processes) == 2
+
+
+async def test_worker_that_died_is_told_with_its_exit_code(tmp_path: Path) -> None:
+    cast = Cast(leaves(ran_s=3.0, stood_still_s=1.0, workers_lost=0), "raise SystemExit(3)")
+    why, who, *_ = await people(cast, tmp_path, workers_end_s=30.0)
+    assert why == "Locust ended after 3 of 5 s"
+    assert who == "Locust's worker 0 ended with exit code 3"
