@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +25,11 @@ ROWS, RAN = "rows.json", "ran.json"
 """What the master leaves: Locust's tables, and how long it ran."""
 ENVIRONMENT = "EVERLINE_LOAD"
 """Names the file with the plan, for Locust's processes."""
+
+
+WITH_WORKER: Final = ("setpriv", "--pdeathsig", "TERM", "--")
+"""Before a command: it ends when the worker that began it does. Telephones that nobody holds would
+answer calls, and SIPp place some, until the lab goes down."""
 
 
 class ShapeName(StrEnum):

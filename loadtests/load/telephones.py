@@ -22,7 +22,7 @@ from gevent.queue import Empty, Queue
 from drills.lab.lab import PROJECT
 from drills.lab.namespaces import entering
 from loadtests.load.exchange import PhonesError
-from loadtests.load.plan import SAID, Plan
+from loadtests.load.plan import SAID, WITH_WORKER, Plan
 from loadtests.load.telling import PHONES_GONE, Told, hear
 
 _OF_ENDS = frozenset({"hanging_up", "call"})
@@ -43,7 +43,7 @@ class Telephones:
         self._on_end: dict[str, Callable[[Told], None]] = {}
         with log.open("ab") as errors:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                command,
+                (*WITH_WORKER, *command),
                 cwd=PROJECT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -80,6 +80,11 @@ class Telephones:
     def is_over(self) -> bool:
         """Whether the process has ended, or all that it said has been read."""
         return self._has_ended or self._process.poll() is not None
+
+    @property
+    def pid(self) -> int:
+        """Return the process's PID."""
+        return self._process.pid
 
     def _gone(self) -> PhonesError:
         return PhonesError(f"the telephones at {self.host} are gone: see their log")

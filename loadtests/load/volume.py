@@ -16,7 +16,7 @@ import gevent
 
 from drills.lab.lab import PROJECT
 from drills.lab.namespaces import entering
-from loadtests.load.plan import STATISTICS, Plan
+from loadtests.load.plan import STATISTICS, WITH_WORKER, Plan
 from loadtests.load.sums import Sums, sums
 from loadtests.load.telling import SIP, Row
 
@@ -44,8 +44,8 @@ class Volume:
         log = plan.folder / "sipp.log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own scenario
-                entering(HOST, command(plan, self._file)), cwd=plan.folder, stdout=output,
-                stderr=output, stdin=subprocess.DEVNULL,
+                (*WITH_WORKER, *entering(HOST, command(plan, self._file))),
+                cwd=plan.folder, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         self._following = gevent.spawn(self._follow)
 

@@ -1,4 +1,4 @@
-"""A worker whose telephones die, as a program: gevent has to own a process from its beginning.
+"""A worker whose telephones die, or that dies itself: gevent has to own a process from its start.
 
 The telephones are a stand-in that tells of one call and ends. Prints what came of it as JSON.
 """
@@ -11,6 +11,8 @@ from gevent import monkey
 monkey.patch_all()
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -58,5 +60,17 @@ def main(folder: Path) -> dict[str, object]:
     }
 
 
+def abandon(folder: Path) -> None:
+    """Begin telephones that nothing but their worker's end would end, tell their PID, and die."""
+    alone = 'import time; print(\'{"event": "ready"}\', flush=True); time.sleep(600)'
+    phones = Telephones("callers", (sys.executable, "-S", "-c", alone), folder / "phones.log")
+    phones.await_ready()
+    sys.stdout.write(str(phones.pid))
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    if sys.argv[2:] == ["abandon"]:
+        abandon(Path(sys.argv[1]))
     sys.stdout.write(json.dumps(main(Path(sys.argv[1]))))
