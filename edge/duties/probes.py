@@ -24,6 +24,10 @@ log = structlog.get_logger()
 PERIOD_S = 1.0
 TIMEOUT_S = 0.9
 MISSES = 2
+SETTLED = 10
+"""So often a site has to have answered, a second each, before it counts that its audio is lost. One
+that comes back answers before its edges send anything, and the media probes tell of some seconds
+before: two sites that came back together made the one that had served alone gray."""
 
 
 class Health(Struct, frozen=True):
@@ -32,17 +36,25 @@ class Health(Struct, frozen=True):
     misses: int = 0
     heard: bool = False
     """Whether it ever answered: a site that has not come up yet is down too."""
+    answers: int = 0
+    """Since it was down last; no more than `SETTLED`."""
 
     @property
     def is_down(self) -> bool:
         """Two misses in a row."""
         return self.misses >= MISSES
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it has been there for a while."""
+        return self.answers >= SETTLED
+
     def after(self, *, answered: bool) -> Health:
         """Return the health after one more probe."""
         if answered:
-            return Health(misses=0, heard=True)
-        return replace(self, misses=min(self.misses + 1, MISSES))
+            return Health(misses=0, heard=True, answers=min(self.answers + 1, SETTLED))
+        missed = replace(self, misses=min(self.misses + 1, MISSES))
+        return replace(missed, answers=0) if missed.is_down else missed
 
 
 class Prober:
@@ -110,20 +122,22 @@ class Prober:
         before = self._health.get(site, Health())
         after = before.after(answered=answered)
         self._health[site] = after
-        if before.is_down == after.is_down and before.heard == after.heard:
-            return
-        log.info("site_down" if after.is_down else "site_up", of=site)
-        self._tell()
-        if before.is_down and before.heard:
+        has_changed = before.is_down != after.is_down or before.heard != after.heard
+        if has_changed:
+            log.info("site_down" if after.is_down else "site_up", of=site)
+        if has_changed or (before.is_settled != after.is_settled and site in self._lossy):
+            self._tell()
+        if has_changed and before.is_down and before.heard:
             self._on_back(site)
 
     def _tell(self) -> None:
         down = self.unreachable
+        settled = {site for site, health in self._health.items() if health.is_settled}
         self._on_change(
             Probe(
                 edge=self._edge,
                 up=tuple(sorted(self._health.keys() - down)),
                 down=tuple(sorted(down)),
-                lossy=tuple(sorted(self._lossy)),
+                lossy=tuple(sorted(self._lossy & settled)),
             )
         )

@@ -199,8 +199,12 @@ class Steward:
             self._note_standings()
             if self._phone_secrets.has_changed():
                 self._soon.set()
-            if (before.left_out, before.last) != (self.standings.left_out, self.standings.last):
+            if self._words_of(before) != self._words_of(self.standings):
                 self._soon.set()
+
+    def _words_of(self, standings: Standings) -> tuple[object, ...]:
+        """Return what Kamailio is told of how the sites stand."""
+        return standings.left_out, standings.last, standings.drains(self._site)
 
     def _note_standings(self) -> None:
         snapshot, before = self._snapshot(), self.standings
@@ -289,7 +293,7 @@ class Steward:
             dial=dial(trunks),
             forward=forwards(snapshot),
             epoch=FIRST_EPOCH,
-            draining=site.value.draining or standings.is_gray(self._site),
+            draining=site.value.draining or standings.drains(self._site),
         )
 
     def _standing(self) -> GateLoad | None:

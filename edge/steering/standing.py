@@ -11,7 +11,8 @@ The laws:
 - A **gray** site answers, but loses audio: a link is bad when either of its ends says that audio
   of the other is lost, and a site is gray when its links to at least two others, and to more than
   half of them, are bad. One bad link makes nobody gray.
-- Words that would leave no good site say nothing: the last good site is never removed.
+- Words that would leave no good site say nothing: the last good site is never removed. One that
+  stands gray takes calls again at once while no other is well, though it may have been for seconds.
 - A site falls at once, and comes back when it has been well for `WELL_S`; but it never changes
   twice within `HOLD_S`. One that comes up for the first time is in at once, which
   is no change.
@@ -96,6 +97,17 @@ class Standings(Struct, frozen=True, kw_only=True):
         """Tell whether the site is out because audio is lost."""
         standing = self.sites.get(site)
         return standing is not None and standing.illness is Illness.GRAY
+
+    def drains(self, site: SiteId) -> bool:
+        """Tell whether the site itself takes no new calls, as its audio is lost.
+
+        Only while another one is well at this moment, and does not stand gray itself: else whoever
+        comes would be turned away by all.
+        """
+        return self.is_gray(site) and any(
+            other != site and other not in self.found and not self.is_gray(other)
+            for other in self.sites
+        )
 
     def after(
         self, sites: Iterable[SiteId], found: Mapping[SiteId, Illness], now_s: float

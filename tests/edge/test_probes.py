@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from edge.duties.probes import Prober
+from edge.duties.probes import SETTLED, Prober
 from edge.sip.events import Address, ResponseReceived, TransactionId
 from state.model import EdgeId, Probe, Site, SiteId
 from tests.edge.fake_telephony import FakeTelephony
@@ -70,8 +70,38 @@ async def test_a_site_is_down_after_two_misses_and_up_after_one_answer() -> None
         _answer(prober, net, {**both, "198.18.2.10:5060": 503})
         await asyncio.sleep(0.5)
     assert prober.unreachable == set()
+    task.cancel()
+
+
+@in_virtual_time
+async def test_audio_that_is_lost_is_told_of_a_site_that_has_been_there_for_a_while() -> None:
+    """One that comes back answers before its edges send, and the window tells of before."""
+    net, heard = Net(), list[Probe]()
+    prober = Prober(edge=EdgeId("a1"), sip=net, on_change=heard.append)
+    task = asyncio.create_task(prober.run(lambda: SITES))
+    both, only_a = {"198.18.1.10:5060": 200, "198.18.2.10:5060": 200}, {"198.18.1.10:5060": 200}
+
+    def said() -> tuple[tuple[SiteId, ...], tuple[SiteId, ...]]:
+        return heard[-1].down, heard[-1].lossy
+
+    async def pass_s(count: int, answers: Mapping[str, int]) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0.5)
+            _answer(prober, net, answers)
+            await asyncio.sleep(0.5)
+
+    await pass_s(SETTLED, both)
     prober.set_lossy(frozenset({B}))
     assert (heard[-1].up, heard[-1].lossy) == ((A, B), (B,))
+    await pass_s(1, only_a)
+    await pass_s(1, both)
+    assert said() == ((), (B,))
+    await pass_s(2, only_a)
+    assert said() == ((B,), ())
+    await pass_s(SETTLED - 1, both)
+    assert said() == ((), ())
+    await pass_s(1, both)
+    assert said() == ((), (B,))
     task.cancel()
 
 

@@ -99,6 +99,50 @@ def test_words_never_take_the_last_site_out(
     assert all(table.values())
 
 
+def gray_for_a_moment(world: World) -> Standings:
+    """Return how the sites stand when C has just been found gray, and is not any more."""
+    standings = NOBODY.after(world.snapshot.sites, {}, 0.0)
+    return standings.after(world.snapshot.sites, {C: Illness.GRAY}, 1.0).after(
+        world.snapshot.sites, {}, 2.0
+    )
+
+
+def test_a_site_that_counts_as_gray_takes_calls_again_while_no_other_is_well() -> None:
+    """So a center turned all callers away, 45 s after its last good site had been gray."""
+    world = world_of(("a1", "", ""), ("b1", "", ""), ("c1", "", ""))
+    standings = gray_for_a_moment(world)
+    assert standings.is_gray(C)
+    assert standings.drains(C)
+    assert not standings.drains(A)
+    alone = standings.after(world.snapshot.sites, {A: Illness.DOWN, B: Illness.DOWN}, 3.0)
+    assert alone.is_gray(C)
+    assert not alone.drains(C)
+    with_one = alone.after(world.snapshot.sites, {A: Illness.DOWN}, 4.0)
+    assert with_one.drains(C)
+
+
+@given(
+    seen=st.lists(
+        st.tuples(
+            st.floats(0.1, 30.0),
+            st.dictionaries(st.sampled_from([A, B, C]), st.sampled_from(Illness)),
+        ),
+        min_size=1,
+        max_size=40,
+    )
+)
+@PATIENT
+def test_whatever_was_found_before_a_site_that_answers_takes_calls(
+    seen: list[tuple[float, dict[SiteId, Illness]]],
+) -> None:
+    standings, now_s = NOBODY, 0.0
+    for pause_s, found in seen:
+        now_s += pause_s
+        standings = standings.after((A, B, C), found, now_s)
+        answering = {A, B, C} - {site for site, ill in found.items() if ill is Illness.DOWN}
+        assert not answering or any(not standings.drains(site) for site in answering)
+
+
 @given(
     seen=st.lists(
         st.tuples(st.floats(0.1, 20.0), st.sampled_from([None, Illness.DOWN, Illness.GRAY])),
