@@ -74,6 +74,8 @@ class CallShell:
             consulting=self._consulting,
         )
         self._call: Call | None = None
+        self._is_doubted = False
+        """Whether the caller's telephone knows of no such call."""
         media.ears.on_change = self._note
         self._timers = CallTimers()
         self._inbox: deque[ev.Event] = deque()
@@ -126,8 +128,8 @@ class CallShell:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it wants an agent."""
-        return self._call is not None and self._call.is_waiting
+        """Whether it wants an agent: not for a caller who has hung up, as it seems."""
+        return self._call is not None and self._call.is_waiting and not self._is_doubted
 
     @property
     def state(self) -> str:
@@ -197,6 +199,10 @@ class CallShell:
         self._call, effects = called_back(self.id, rules, decision)
         self.records.is_acknowledged = self._call.is_acknowledged
         self._effects.carry_out(effects)
+
+    def doubt(self, *, of_caller: bool) -> None:
+        """Take in that a telephone knows of no such call: its BYE is on its way, or met nobody."""
+        self._is_doubted |= of_caller
 
     def adopt_agents(self, note: CallNote) -> None:
         """Take up the legs of the agents whom the former life had given to this call.

@@ -110,6 +110,8 @@ class Roles:
                 told = replace(told, is_claimed=self._is_claimed(role.call))
             call.deliver(told)
             self._see_off(event, call)
+        elif isinstance(event, sip.Doubted):
+            call.doubt(of_caller=role.attempt is None)
         elif isinstance(event, sip.ReferReceived):
             with contextlib.suppress(LocalError):
                 call.refer(event, role.attempt)

@@ -7,7 +7,7 @@ it does not come again for ever.
 from __future__ import annotations
 
 from edge.sip.core import Core, is_gone
-from edge.sip.events import EndedBy, LegId
+from edge.sip.events import Doubted, EndedBy, LegId
 from edge.sip.leg import Leg, LegTimer, Peer
 from edge.sip.message import Response
 from edge.sip.transaction import ClientTransaction
@@ -45,6 +45,7 @@ class Asking:
                 return
             if response is not None and response.status == NO_DIALOG:
                 self._core.set_timer(leg, LegTimer.GONE, BYE_AGAIN_S)
+                self._core.events.append(Doubted(leg=leg.id))
             elif is_gone(response):
                 self._core.set_timer(leg, LegTimer.ASK_AGAIN, AGAIN_S)
 

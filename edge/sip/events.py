@@ -145,6 +145,15 @@ CROSSED: Final = "crossed"
 """The cause of an end where their BYE met ours: we had said it before theirs came."""
 
 
+class Doubted(Struct, frozen=True, kw_only=True):
+    """The other side has no such dialog (481): they are hanging up, and their BYE has met nobody.
+
+    `Ended` follows within `BYE_AGAIN_S`, with that BYE or without.
+    """
+
+    leg: LegId
+
+
 class Ended(Struct, frozen=True, kw_only=True):
     """The leg is over and nothing of it is left but timers that end by themselves."""
 
@@ -227,6 +236,7 @@ Event = (
     | OfferWithdrawn
     | OfferAnswered
     | OfferRefused
+    | Doubted
     | Ended
     | InfoReceived
     | ReferReceived

@@ -313,6 +313,10 @@ class FakeTelephony(Telephony):
                 return 200
         return 200 if sip_call_id in self.of_old else 481
 
+    def doubt(self, leg: LegId) -> None:
+        """Their telephone answers 481 when it is asked: it has hung up, and nobody has heard it."""
+        self._take(sip.Doubted(leg=self.open[leg].id))
+
     def be_gone(self, leg: LegId) -> None:
         """Let a 481 come: to our BYE, or else to our asking whether they are still there."""
         held = self.open.get(leg)

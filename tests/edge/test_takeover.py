@@ -232,6 +232,24 @@ async def test_who_hung_up_meanwhile_ended_the_call_if_they_could_be_heard(
 
 
 @in_virtual_time
+async def test_nobody_is_rung_for_a_caller_whose_telephone_has_hung_up_meanwhile() -> None:
+    """Their BYE stood before a dead proxy; it is sent again, or they are taken for gone."""
+    async with center() as made:
+        a1 = made.edges["a1"]
+        takeover = await _of_a_waiting_caller(made, relay_has_it=True)
+        await takeover.run()
+        a1.sip.doubt(LEG)
+        await made.agent("ann")
+        await asyncio.sleep(2.0)
+        assert (a1.state_of(LEG), a1.sip.rung("ann"), await made.offers()) == ("queued", [], [])
+        a1.sip.be_gone(LEG)
+        record = await made.record(a1, LEG)
+        assert record.agent is None
+        await a1.waiting()
+        assert await a1.rung("ann")
+
+
+@in_virtual_time
 @pytest.mark.parametrize("state", [State.GREETING, State.QUEUED])
 @pytest.mark.parametrize("relay_has_it", [True, False])
 @pytest.mark.parametrize("is_heard_late", [False, True], ids=["meanwhile", "just after"])

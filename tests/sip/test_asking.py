@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.sip.errors import LocalError
-from edge.sip.events import Ended, EndedBy, LegId
+from edge.sip.events import Doubted, Ended, EndedBy, LegId
 from tests.sip.network import Network, Party, established
 from tests.sip.test_hang_up import A, B, call, pass_on, stack
 
@@ -58,7 +58,7 @@ def test_whoever_is_just_hanging_up_is_heard_if_they_say_so_again(*, comes_again
     heir.adopt(dialog, 0.1)
     heir.ask(leg, 0.1)
     pass_on(heir, A, callee)
-    assert not pass_on(callee, B, heir), "it is gone, and may say so yet"
+    assert pass_on(callee, B, heir) == [Doubted(leg=leg)], "it is gone, and may say so yet"
     heard = heir.receive(bye, B, 0.5) if comes_again else heir.handle_timers(3.0)
     (ended,) = (each for each in heard if isinstance(each, Ended))
     assert (ended.by, ended.cause) == (EndedBy.REMOTE, "bye" if comes_again else "gone")
