@@ -230,6 +230,8 @@ class Load(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     """From the beginning of the method on calls come so fast; 0: as before."""
     redial: bool = False
     """Callers who are cut off while they wait dial again, at another site."""
+    call_back: bool = False
+    """Queues call back who was cut off, and nobody dials again."""
     may_queue: bool = False
     """More callers than agents, since the drill is about those who wait."""
     short_calls_per_s: float = 0.0
@@ -289,6 +291,11 @@ class Experiment(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
         return any(PRIMARY in fault.target for fault in self.method)
 
     @property
+    def calls_back(self) -> bool:
+        """Whether the lab has to be one whose queues call back who was cut off."""
+        return self.load.call_back
+
+    @property
     def plan_hash(self) -> str:
         """SHA-256 of all that was reviewed, however the file was laid out.
 
@@ -339,6 +346,10 @@ def _wrong_because(experiment: Experiment) -> str | None:
         (
             0.0 < load.calls_per_s <= MOST_CALLS_PER_S,
             f"load.calls_per_s should be above 0 and at most {MOST_CALLS_PER_S:g}",
+        ),
+        (
+            not (load.redial and load.call_back),
+            "load.redial and load.call_back: who dials again is not called back; choose one",
         ),
         (load.agents_per_site in {5, 10, 15}, "load.agents_per_site should be 5, 10 or 15"),
         (

@@ -12,6 +12,7 @@ from typing import Final
 from drills.answering import answering, short_answering
 from drills.blast import killed_site
 from drills.books import counts, failed_after, lost_elsewhere
+from drills.calling_back import calling_back
 from drills.course import Course
 from drills.delays import offer_delay_s
 from drills.demo import routing
@@ -87,7 +88,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["abort_back_s"] = abort_back_s(seen)
     if seen.written is not None:
         answers |= writes(seen.written, t0_ms, healed_ms)
-    answers |= places(seen)
+    answers |= places(seen) | calling_back(seen)
     answers |= answering(seen.wire, t0_ms)
     if seen.short_calls:
         answers |= short_answering(seen.short_calls, t0_ms, healed_ms)

@@ -55,7 +55,7 @@ def _reasons(experiment: Experiment) -> Iterator[tuple[str, str]]:
     if load.burst_per_s:
         why = f"it is about {load.burst_per_s:g} calls a second, and there only test calls come"
         yield f"{why}, one a second", "./everline load flash-crowd"
-    elif load.redial or load.may_queue:
+    elif load.redial or load.call_back or load.may_queue:
         why = "it is about synthetic callers who wait or dial again, and there are none there"
         yield why, "./everline drill run site_killed --live"
     if experiment.controller_dies:

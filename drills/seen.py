@@ -16,7 +16,7 @@ from drills.demo.scenario import Scenario
 from drills.demo.waiting import Waiting
 from drills.evidence import ClockBound
 from drills.packets import Dialled, Wire
-from state.model import AgentId, CallId, EdgeId, SiteId, Unreplicated
+from state.model import AgentId, CallId, CallRecord, EdgeId, SiteId, Unreplicated
 
 
 class Redialled(Struct, frozen=True, kw_only=True):
@@ -27,6 +27,27 @@ class Redialled(Struct, frozen=True, kw_only=True):
     call: CallId
     joined_ms: int | None
     """When they heard an agent."""
+
+
+class CalledBack(Struct, frozen=True, kw_only=True):
+    """A call that came to a caller's own telephone. Times: wall-clock milliseconds."""
+
+    number: str
+    sip_call_id: str
+    came_ms: int
+    answered_ms: int | None
+    joined_ms: int | None
+    """When they heard an agent."""
+    ended_ms: int | None
+
+
+class CallingBack(Struct, frozen=True, kw_only=True):
+    """What there is of a drill whose queues call back who was cut off."""
+
+    calls: tuple[CalledBack, ...] = ()
+    """By the callers' telephones."""
+    records: tuple[CallRecord, ...] = ()
+    """By the edges: of calls with which somebody was called back."""
 
 
 class Note(Struct, frozen=True, kw_only=True):
@@ -84,6 +105,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     said: Mapping[str, int] = {}
     """What sites wrote down themselves since the first fault: how often each event."""
     redialled: tuple[Redialled, ...] = ()
+    calling_back: CallingBack | None = None
+    """None: nobody is called back there."""
     tickets: tuple[TicketSeen, ...] = ()
     waiting: Waiting = Waiting()
     """Who waited, and who was free, by the shared state's history."""

@@ -7,9 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from drills.demo.scenario import RING_TIMEOUT_S, WRAP_UP_S, PlannedAgent, PlannedQueue, Scenario
+from drills.demo.scenario import (
+    NUMBERS,
+    RING_TIMEOUT_S,
+    WRAP_UP_S,
+    PlannedAgent,
+    PlannedQueue,
+    Scenario,
+)
 from state.configuration import Configuration, ha1_of
-from state.model import Agent, AgentId, Did, Queue, Readiness, Site, SiteId, Trunk, TrunkId, Wish
+from state.model import (
+    Agent,
+    AgentId,
+    CallBack,
+    Did,
+    Queue,
+    Readiness,
+    Site,
+    SiteId,
+    Trunk,
+    TrunkId,
+    Wish,
+)
 
 CARRIER = TrunkId("carrier")
 REGION = "US"
@@ -17,21 +36,28 @@ REGION = "US"
 GREETING = "greeting"
 SIP_PORT = 5060
 SITE_NAMES = {"a": "Alpha", "b": "Bravo", "c": "Charlie"}
+CALL_BACK = CallBack(trunk=CARRIER, tries=2, pause_s=5.0, ring_s=10.0, after_lost_s=6.0)
+"""By what rules callers are called back, in a center that does."""
 NEAR_MS, FAR_MS = 8, 20
 """Round trips between neighbouring sites and between the first and the last."""
 
 
 def configuration(
-    scenario: Scenario, addresses: Mapping[str, str], passwords: Mapping[AgentId, str]
+    scenario: Scenario,
+    addresses: Mapping[str, str],
+    passwords: Mapping[AgentId, str],
+    *,
+    calls_back: bool = False,
 ) -> Configuration:
     """Return all that is under `/everline/state/config/`.
 
     `addresses` has each site's and the carrier's, by host name; `passwords` each agent's.
+    `calls_back`: callers who were cut off and do not dial again are called back by the carrier.
     """
     return Configuration(
         sites=tuple(_site(site, scenario, addresses) for site in scenario.sites),
-        trunks=(Trunk(id=CARRIER, addresses=(addresses["carrier"],), region=REGION),),
-        queues=tuple(_queue(queue) for queue in scenario.queues),
+        trunks=(_trunk(addresses["carrier"], calls_back=calls_back),),
+        queues=tuple(_queue(queue, CALL_BACK if calls_back else None) for queue in scenario.queues),
         dids=tuple(Did(number=queue.did, queue=queue.id) for queue in scenario.queues),
         agents=tuple(_agent(agent, passwords[agent.id]) for agent in scenario.agents),
     )
@@ -58,7 +84,17 @@ def _site(site: SiteId, scenario: Scenario, addresses: Mapping[str, str]) -> Sit
     )
 
 
-def _queue(queue: PlannedQueue) -> Queue:
+def _trunk(address: str, *, calls_back: bool) -> Trunk:
+    return Trunk(
+        id=CARRIER,
+        addresses=(address,),
+        region=REGION,
+        sip=f"{address}:{SIP_PORT}" if calls_back else "",
+        dial_out=(NUMBERS,) if calls_back else (),
+    )
+
+
+def _queue(queue: PlannedQueue, call_back: CallBack | None) -> Queue:
     return Queue(
         id=queue.id,
         needs=queue.needs,
@@ -67,6 +103,7 @@ def _queue(queue: PlannedQueue) -> Queue:
         ring_timeout_s=RING_TIMEOUT_S,
         wrap_up_s=WRAP_UP_S,
         no_answer_pause_s=WRAP_UP_S,
+        call_back=call_back,
     )
 
 

@@ -16,6 +16,7 @@ from drills.demo.scenario import (
     AGENT_DECLINES,
     AGENT_IGNORES,
     AGENT_TALK_S,
+    NUMBERS,
     Behaviour,
     Dialler,
     PlannedCall,
@@ -29,6 +30,10 @@ CALLER_SILENCE_S = 4.0
 """A caller who hears nothing at all for so long takes the line for dead."""
 AGENT_SILENCE_S = 3.0
 REGISTER_EVERY_S = 30
+CALLED_AT = 20_000
+"""A caller's telephone takes calls at this port plus the last four digits of its number."""
+CALLED_TALK_S = 30.0
+"""Who is called back leaves the end to the agent, who comes when they have lifted."""
 CUT_OFF = "no_media"
 """Why a telephone says that it hangs up, when nothing was heard any more."""
 GAVE_UP = "gave_up"
@@ -105,6 +110,27 @@ def callers_plan(scenario: Scenario, *, carrier: str, start_mono_s: float) -> by
     """Return the plan of all calls of our own phone; their time begins at `start_mono_s`."""
     callers = [_caller(call, carrier) for call in scenario.calls if call.dialler is Dialler.PHONE]
     return msgspec.json.encode({"start_mono_s": start_mono_s, "callers": callers})
+
+
+def called_plan(scenario: Scenario) -> bytes:
+    """Return the plan of the telephones at which the callers of a scenario can be called back."""
+    telephones = [
+        {
+            "id": call.number,
+            "registrar": "",
+            "port": called_port(call.number),
+            "answer_after_s": (0.5, 1.5),
+            "talk_s": (CALLED_TALK_S, CALLED_TALK_S),
+            "silence_s": CALLER_SILENCE_S,
+        }
+        for call in scenario.calls
+    ]
+    return msgspec.json.encode({"agents": telephones})
+
+
+def called_port(number: str) -> int:
+    """Return where a caller's telephone takes calls, as the lab's carrier has it (`OUT`)."""
+    return CALLED_AT + int(number.removeprefix(NUMBERS))
 
 
 def _caller(call: PlannedCall, carrier: str) -> dict[str, object]:

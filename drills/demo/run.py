@@ -120,10 +120,12 @@ async def staged(
     *,
     has_movable_clocks: bool = False,
     outlives_site: bool = False,
+    calls_back: bool = False,
 ) -> AsyncIterator[Stage]:
     """Bring the lab up with the scenario's center in it and all agents ready; then take it down.
 
-    `outlives_site`: with a database of its own that does, a member at every site.
+    `outlives_site`: with a database of its own that does, a member at every site. `calls_back`:
+    with queues that call back who was cut off.
     """
     loop = asyncio.get_running_loop()
     began_s = loop.time()
@@ -156,7 +158,7 @@ async def staged(
             if outlives_site:
                 screen.say("the database's members become one")
                 database = (await lab.start_database()).url
-            await _open(stage, database)
+            await _open(stage, database, calls_back=calls_back)
             stage.setup_s = loop.time() - began_s
             yield stage
         finally:
@@ -166,7 +168,7 @@ async def staged(
             await store.close()
 
 
-async def _open(stage: Stage, database: str) -> None:
+async def _open(stage: Stage, database: str, *, calls_back: bool) -> None:
     """Publish the center, which the control planes take for theirs; seat the agents.
 
     Then wait until all of them can be rung.
@@ -174,7 +176,10 @@ async def _open(stage: Stage, database: str) -> None:
     scenario, lab = stage.scenario, stage.lab
     stage.screen.say(f"{len(scenario.agents)} agents sign in")
     passwords = {agent.id: secrets.token_urlsafe(12) for agent in scenario.agents}
-    await publish(stage.store, center.configuration(scenario, lab.addresses, passwords))
+    await publish(
+        stage.store,
+        center.configuration(scenario, lab.addresses, passwords, calls_back=calls_back),
+    )
     for wish in center.wishes(scenario):
         await stage.store.txn((), (Put(key=keys.wish(wish.agent), value=encode(wish)),))
     starting = asyncio.create_task(lab.start_control_planes(database))

@@ -41,6 +41,10 @@ CALLS_FOR_FIFTEEN = 96
 """Up to this many calls five agents a site are enough; more calls get more agents."""
 
 
+NUMBERS = "1555020"
+"""All callers' numbers begin with it; four digits follow. From a range that no network assigns."""
+
+
 class Behaviour(StrEnum):
     """What a caller means to do. What comes of it depends on the others."""
 
@@ -86,7 +90,7 @@ class PlannedCall(Struct, frozen=True, kw_only=True):
 
     index: int
     number: str
-    """The calling number: from a range that no network assigns."""
+    """The calling number."""
     did: DidNumber
     queue: QueueId
     at_s: float
@@ -258,7 +262,7 @@ def _calls(dice: Dice, count: int, coming: Coming) -> tuple[PlannedCall, ...]:
     return tuple(
         PlannedCall(
             index=index,
-            number=f"1555020{coming.numbers_from + index:04d}",
+            number=f"{NUMBERS}{coming.numbers_from + index:04d}",
             did=queues[index].did,
             queue=queues[index].id,
             # Where calls are few the first is drawn before the traffic begins.

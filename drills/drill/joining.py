@@ -22,7 +22,7 @@ from drills.drill import witnesses
 from drills.drill.short_calls import is_short
 from drills.evidence import ClockBound
 from drills.packets import read_wire
-from drills.seen import Redialled, Seen, Written
+from drills.seen import CalledBack, CallingBack, Redialled, Seen, Written
 from state.model import AgentId, EdgeId, Unreplicated
 
 _SIGNED_IN, _SIGNED_OUT = "registered", "registration_failed"
@@ -38,6 +38,8 @@ class Kept(Struct, frozen=True, kw_only=True):
     dropped: int
     """Packets that the kernel did not give to the capture."""
     redialled: tuple[Redialled, ...]
+    called: tuple[CalledBack, ...] | None
+    """What came to callers' own telephones; None: nobody is called back."""
     stocks: tuple[Stock, ...]
     silent: tuple[EdgeId, ...]
     written: Written | None
@@ -50,14 +52,15 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
     """Join it all, once everything is over and before the lab goes down."""
-    extra = {each.sip_call_id for each in kept.redialled}
-    again = {each.call for each in kept.redialled}
+    records = await read_records(stage.store, after=kept.ledger_from)
+    backs = tuple(each for each in records if each.callback_of is not None)
+    extra = {each.sip_call_id for each in kept.redialled} | {each.sip_call_id for each in backs}
+    again = {each.call for each in kept.redialled} | {each.call for each in backs}
 
     def is_planned(sip_call_id: str) -> bool:
         return not (sip_call_id in extra or is_short(sip_call_id))
 
     agents = tuple(each for each in stage.people.agent_reports() if each.call not in again)
-    records = await read_records(stage.store, after=kept.ledger_from)
     wire = read_wire(kept.pcap, stage.lab.addresses["callers"])
     planned = tuple(each for each in wire.calls if is_planned(each.sip_call_id))
     book = join(
@@ -80,6 +83,7 @@ async def seen(stage: Stage, course: Course, kept: Kept) -> Seen:
         aborted_ms=kept.aborted_ms,
         said=witnesses.said(stage, course),
         redialled=kept.redialled,
+        calling_back=None if kept.called is None else CallingBack(calls=kept.called, records=backs),
         short_calls=tuple(each for each in wire.calls if is_short(each.sip_call_id)),
         written=kept.written,
         tickets=history.tickets(stage.observer.seen),

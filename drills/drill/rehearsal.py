@@ -22,6 +22,7 @@ from drills.demo.run import CALLS_BEGIN_IN_S, Stage, living_edges
 from drills.demo.scenario import FEWEST_CALLS, Burst, Coming, Scenario, plan
 from drills.demo.stock import settle
 from drills.drill import joining, witnesses
+from drills.drill.called import Called
 from drills.drill.ground import CALLS_AFTER_S, DyingController, Hands, LabGround
 from drills.drill.joining import Kept
 from drills.drill.redial import Redialler
@@ -71,7 +72,7 @@ def planned(experiment: Experiment, seed: int, *, numbers_from: int = 0) -> Scen
 
 async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hands) -> Rehearsed:
     """Carry an experiment out on a stage that nothing is going on at; logs go to `keep`."""
-    redialler = Redialler(stage)
+    redialler, called = Redialler(stage), Called(stage, is_wanted=experiment.calls_back)
     database = stage.lab.database
     writer = Writer(stage, database) if database and experiment.needs_database else None
     pcap = stage.lab.paths.run / "callers.pcap"
@@ -85,7 +86,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
             try:
                 if writer is not None:
                     await writer.begin()
-                course, stocks, silent = await _play(stage, runner, experiment, redialler)
+                course, stocks, silent = await _play(stage, runner, experiment, redialler, called)
                 written = None if writer is None else await writer.written()
             finally:
                 meanwhile.over()
@@ -101,6 +102,7 @@ async def rehearse(stage: Stage, experiment: Experiment, keep: Path, hands: Hand
         pcap=content,
         dropped=dropped,
         redialled=redialler.calls(),
+        called=called.calls(),
         stocks=stocks,
         silent=silent,
         written=written,
@@ -122,7 +124,7 @@ def _burst(load: Load) -> Burst | None:
 
 
 async def _play(
-    stage: Stage, runner: Runner, experiment: Experiment, redialler: Redialler
+    stage: Stage, runner: Runner, experiment: Experiment, redialler: Redialler, called: Called
 ) -> tuple[Course, tuple[Stock, ...], tuple[EdgeId, ...]]:
     people, loop = stage.people, asyncio.get_running_loop()
     began_s = loop.time() + CALLS_BEGIN_IN_S
@@ -130,6 +132,7 @@ async def _play(
     dialling = asyncio.create_task(redialler.run()) if experiment.load.redial else None
     short = ShortCalls(stage, experiment.load.short_calls_per_s)
     try:
+        await called.begin()
         await calling
         await short.begin()
         await asyncio.sleep(max(0.0, began_s + experiment.load.before_s - loop.time()))
@@ -141,6 +144,8 @@ async def _play(
             if not await people.callers_over():
                 runner.note("runner", "some callers never came to an end and were stopped")
             await redialler.over()
+            if not await called.over():
+                runner.note("runner", "some callers are still to be called back")
 
         course = await runner.look_on(course, callers_over())
         stocks, silent = await settle(living_edges(stage, SiteId("")), stage.store, SETTLE_S)
@@ -151,6 +156,7 @@ async def _play(
         if dialling is not None:
             dialling.cancel()
         redialler.stop()
+        called.stop()
         short.stop()
 
 

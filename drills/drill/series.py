@@ -84,7 +84,10 @@ class Series:
         lacks = Lacks()
         screen, kind = Screen(scenario=first), due[0].experiment
         async with staged(
-            screen, has_movable_clocks=kind.moves_clocks, outlives_site=kind.needs_database
+            screen,
+            has_movable_clocks=kind.moves_clocks,
+            outlives_site=kind.needs_database,
+            calls_back=kind.calls_back,
         ) as stage:
             for number, each in enumerate(due):
                 if lacks.puts_back(each.experiment):

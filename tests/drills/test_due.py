@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from drills.due import MOST_IN_A_LAB, Due, in_one_lab, still_to_do
 from drills.experiment import Experiment
 from drills.library import experiment_of, experiments
@@ -64,7 +66,7 @@ def test_the_whole_series_needs_few_labs_and_does_each_run_in_one_that_fits() ->
     labs = labs_of(wanted)
     due = [each for lab in labs for each in lab]
     assert Counter(named(due)) == Counter(named(list(still_to_do(wanted, []))))
-    assert len(labs) <= 26
+    assert len(labs) <= 27
     for lab in labs:
         assert len(lab) <= MOST_IN_A_LAB
         assert not any(each.experiment.needs_calm for each in lab[1:])
@@ -72,8 +74,17 @@ def test_the_whole_series_needs_few_labs_and_does_each_run_in_one_that_fits() ->
         assert len({each.experiment.load.agents_per_site for each in lab}) == 1
         assert len({each.experiment.moves_clocks for each in lab}) == 1
         assert len({each.experiment.needs_database for each in lab}) == 1
+        assert len({each.experiment.calls_back for each in lab}) == 1
     once = len(wanted)
     assert {each.seed for each in due[:once]} == {1}
+
+
+def test_a_drill_whose_queues_call_back_has_a_lab_alone() -> None:
+    back = experiment_of("callers_called_back")
+    usual = replace(back, load=replace(back.load, call_back=False))
+    assert len(in_one_lab([Due(experiment=usual, seed=seed) for seed in (1, 2)])) == 2
+    due = [Due(experiment=each, seed=1) for each in (back, usual)]
+    assert named(in_one_lab(due)) == [("callers_called_back", 1)]
 
 
 def test_drills_that_seat_as_many_agents_share_a_lab() -> None:

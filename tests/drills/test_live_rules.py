@@ -20,6 +20,7 @@ from drills.shelf import Shelf
 from tests.drills.test_live import COURSE, END_MS, A, probe
 
 IN_A_LAB_ALONE = {
+    "callers_called_back": "synthetic callers who wait or dial again",
     "carrier_floods": "25 calls a second",
     "clocks_wrong": "clocks",
     "controller_dies": "kills the process that carries it out",

@@ -245,13 +245,18 @@ def test_requests_pass_inside_the_dialog_both_ways(wan: Wan) -> None:
                     pass
 
 
-def test_a_site_that_calls_out_reaches_the_callers_host_and_nobody_else_does(wan: Wan) -> None:
-    callee = SipPeer(f"{wan.caller.host.rpartition('.')[0]}.8", 5060, wan.caller.proxy)
+@pytest.mark.parametrize(
+    ("number", "port"), [("4930777", 5060), ("15550200042", 20_042), ("155502000421", 5060)]
+)
+def test_a_site_that_calls_out_reaches_the_callers_host_and_nobody_else_does(
+    wan: Wan, number: str, port: int
+) -> None:
+    callee = SipPeer(f"{wan.caller.host.rpartition('.')[0]}.8", port, wan.caller.proxy)
     try:
         site = wan.sites["a"].peer
-        site.send(site.request("INVITE", f"sip:4930777@{wan.address}", body=SDP))
+        site.send(site.request("INVITE", f"sip:{number}@{wan.address}", body=SDP))
         invite = callee.wait("INVITE")
-        assert invite.uri == f"sip:4930777@{wan.address}"
+        assert invite.uri == f"sip:{number}@{wan.address}"
         callee.respond(invite, 200, body=SDP)
         for message in site.messages(2):
             if message.status == 200:

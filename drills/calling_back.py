@@ -1,0 +1,194 @@
+"""Who was cut off, did not dial again and was called back: how many, in which order. PURE.
+
+By the callers' own telephones, the edges' records and the history of tickets. A ticket of a call
+back stands in the line at the place that its caller had.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from drills.demo.ledger import Row
+from drills.seen import CalledBack, CallingBack, Seen
+from state.model import AgentId, CallId, Outcome, QueueId
+
+TOGETHER_MS: Final = 500
+"""Agents who are free together are given by several edges, each to its own callers: whose write
+comes first says nothing of the order."""
+GOODBYES: Final = frozenset({"both_silent", "caller_unreachable", "goodbye_unheard"})
+"""Causes of a loss after which nobody is called back: somebody had hung up, as far as one knows."""
+
+
+class Turn(Struct, frozen=True, kw_only=True):
+    """A caller who waited to be called back, and when an agent was given to them."""
+
+    lost: CallId
+    queue: QueueId
+    order: tuple[int, int]
+    """The lower is served first: by priority, then by place."""
+    prefers: AgentId | None
+    from_ms: int
+    given_ms: int | None
+    """None: nobody was."""
+    agent: AgentId | None
+    """The first who was."""
+    to_ms: float
+    """Until when the ticket stood."""
+
+
+def calling_back(seen: Seen) -> dict[str, float | None]:
+    """Return every figure of it; none where nobody is called back."""
+    back = seen.calling_back
+    if back is None:
+        return {}
+    lost = tuple(cut_off(seen.ledger.placed))
+    heard = {each.number for each in back.calls if each.joined_ms is not None}
+    waited = [each for each in lost if not _had_talked(each)]
+    talked = [each for each in lost if _had_talked(each)]
+    reached = sum(each.planned.number in heard for each in waited)
+    all_turns = tuple(turns(seen))
+    return {
+        "called_back": reached,
+        "called_back_share": reached / len(waited) if waited else None,
+        "called_back_twice": twice(back),
+        "called_back_in_order": in_order(all_turns),
+        "talks_called_back": sum(each.planned.number in heard for each in talked),
+        "same_agent_share": same_agent_share(seen, all_turns),
+    }
+
+
+def cut_off(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the calls that were cut off, by people and edges, whose callers are to be called."""
+    for row in rows:
+        record = row.record
+        if record is None or record.outcome is not Outcome.LOST or record.cause in GOODBYES:
+            continue
+        if row.by_people is Outcome.LOST:
+            yield row
+
+
+def twice(back: CallingBack) -> int:
+    """Return how many callers were called while they were, or again when they had been served.
+
+    By their telephones, and by the edges' records of who was called back for one lost call.
+    """
+    by_number: dict[str, list[CalledBack]] = {}
+    for each in sorted(back.calls, key=lambda each: each.came_ms):
+        by_number.setdefault(each.number, []).append(each)
+    numbers = sum(_is_twice(calls) for calls in by_number.values())
+    served = [each.callback_of for each in back.records if each.outcome is Outcome.ANSWERED]
+    return max(numbers, len(served) - len(set(served)))
+
+
+def _is_twice(calls: list[CalledBack]) -> bool:
+    """Tell whether a call came before one that had come earlier was over, or after a talk."""
+    return any(
+        first.joined_ms is not None or first.ended_ms is None or second.came_ms < first.ended_ms
+        for first, second in combinations(calls, 2)
+    )
+
+
+def turns(seen: Seen) -> Iterator[Turn]:
+    """Yield how each waited who was to be called back, from the history of tickets."""
+    open_: dict[CallId, Turn] = {}
+    for each in seen.tickets:
+        ticket, turn = each.ticket, open_.get(each.call)
+        if ticket is None:
+            if turn is not None:
+                yield replace(open_.pop(each.call), to_ms=each.at_ms)
+            continue
+        if ticket.callback_of is None:
+            continue
+        if turn is None:
+            turn = Turn(
+                lost=ticket.callback_of,
+                queue=ticket.queue,
+                order=(-ticket.priority, ticket.place or each.create_revision),
+                prefers=ticket.prefers,
+                from_ms=each.at_ms,
+                given_ms=None,
+                agent=None,
+                to_ms=math.inf,
+            )
+        if turn.given_ms is None and ticket.agent is not None:
+            turn = replace(turn, agent=ticket.agent, given_ms=each.at_ms)
+        open_[each.call] = turn
+    yield from open_.values()
+
+
+def in_order(all_turns: Iterable[Turn]) -> float | None:
+    """Return which share of pairs who waited together were given agents by their places.
+
+    Of one queue, and of those whom any of its agents suits: who is to have the agent with whom they
+    were talking waits for that one. None: no two waited together.
+    """
+    alike = sorted(
+        (each for each in all_turns if each.prefers is None), key=lambda each: each.order
+    )
+    found = [_in_order(*pair) for pair in combinations(alike, 2)]
+    known = [each for each in found if each is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _in_order(first: Turn, second: Turn) -> bool | None:
+    """Tell whether the first of a pair was given an agent before the second; None: no such pair."""
+    if first.queue != second.queue or second.given_ms is None:
+        return None
+    was_gone = first.to_ms <= second.given_ms
+    if first.given_ms is not None:
+        was_gone = first.given_ms < second.from_ms
+    if was_gone or first.from_ms > second.given_ms:
+        return None
+    if first.given_ms is not None and first.given_ms <= second.given_ms + TOGETHER_MS:
+        return True
+    # Whoever had only just come may not have been seen by who gave the other an agent.
+    return None if second.given_ms - first.from_ms < TOGETHER_MS else False
+
+
+def same_agent_share(seen: Seen, all_turns: Iterable[Turn]) -> float | None:
+    """Return which share of those cut off in talk got the same agent first, who could be had.
+
+    While they waited to be called back that agent was free, or was given to somebody who stood
+    behind them. None: of nobody.
+    """
+    talked_with = {
+        row.record.call: row.record.agent
+        for row in seen.ledger.placed
+        if row.record is not None and row.record.agent is not None
+    }
+    got = []
+    for turn in all_turns:
+        agent = talked_with.get(turn.lost)
+        if agent is None or turn.given_ms is None:
+            continue
+        if turn.agent == agent or _could_be_had(seen, agent, turn):
+            got.append(turn.agent == agent)
+    return sum(got) / len(got) if got else None
+
+
+def _could_be_had(seen: Seen, agent: AgentId, turn: Turn) -> bool:
+    """Tell whether somebody who waits could have been given an agent, and was not."""
+    from_ms, to_ms = turn.from_ms, (turn.given_ms or turn.from_ms) - TOGETHER_MS
+    is_free = any(
+        each.agent == agent and max(each.from_ms, from_ms) < min(each.to_ms - TOGETHER_MS, to_ms)
+        for each in seen.waiting.free
+    )
+    orders = {each.call: each.order for each in seen.waiting.waits}
+    return is_free or any(
+        each.agent == agent
+        and each.call in orders
+        and orders[each.call] > turn.order
+        and from_ms + TOGETHER_MS < each.at_ms < to_ms
+        for each in seen.offers
+        if each.call is not None
+    )
+
+
+def _had_talked(row: Row) -> bool:
+    return row.record is not None and row.record.connected_ms is not None
