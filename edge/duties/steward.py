@@ -204,7 +204,12 @@ class Steward:
 
     def _words_of(self, standings: Standings) -> tuple[object, ...]:
         """Return what Kamailio is told of how the sites stand."""
-        return standings.left_out, standings.last, standings.drains(self._site)
+        drains = self._drains(self._snapshot(), standings)
+        return standings.left_out, standings.last, drains
+
+    def _drains(self, snapshot: Snapshot, standings: Standings) -> bool:
+        drained = {name for name, site in snapshot.sites.items() if site.value.draining}
+        return standings.drains(self._site, drained)
 
     def _note_standings(self) -> None:
         snapshot, before = self._snapshot(), self.standings
@@ -293,7 +298,7 @@ class Steward:
             dial=dial(trunks),
             forward=forwards(snapshot),
             epoch=FIRST_EPOCH,
-            draining=site.value.draining or standings.drains(self._site),
+            draining=self._drains(snapshot, standings),
         )
 
     def _standing(self) -> GateLoad | None:

@@ -12,7 +12,8 @@ The laws:
   of the other is lost, and a site is gray when its links to at least two others, and to more than
   half of them, are bad. One bad link makes nobody gray.
 - Words that would leave no good site say nothing: the last good site is never removed. One that
-  stands gray takes calls again at once while no other is well, though it may have been for seconds.
+  stands gray, or is drained, takes calls again at once while no other is well, though it may have
+  been for seconds.
 - A site falls at once, and comes back when it has been well for `WELL_S`; but it never changes
   twice within `HOLD_S`. One that comes up for the first time is in at once, which
   is no change.
@@ -98,15 +99,18 @@ class Standings(Struct, frozen=True, kw_only=True):
         standing = self.sites.get(site)
         return standing is not None and standing.illness is Illness.GRAY
 
-    def drains(self, site: SiteId) -> bool:
-        """Tell whether the site itself takes no new calls, as its audio is lost.
+    def drains(self, site: SiteId, drained: Collection[SiteId] = ()) -> bool:
+        """Tell whether a site itself turns new calls away: its audio is lost, or it is drained.
 
-        Only while another one is well at this moment, and does not stand gray itself: else whoever
-        comes would be turned away by all.
+        Only while another one is well at this moment, and turns none away itself: else whoever
+        comes would be turned away by all. `drained`: the sites that managers have drained, whose
+        wish it is if they are all.
         """
-        return self.is_gray(site) and any(
-            other != site and other not in self.found and not self.is_gray(other)
-            for other in self.sites
+        if drained and self.sites.keys() <= set(drained):
+            return site in drained
+        away = {*drained, *filter(self.is_gray, self.sites)}
+        return site in away and any(
+            other not in away and other not in self.found for other in self.sites
         )
 
     def after(

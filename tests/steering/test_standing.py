@@ -121,6 +121,21 @@ def test_a_site_that_counts_as_gray_takes_calls_again_while_no_other_is_well() -
     assert with_one.drains(C)
 
 
+def test_a_site_that_is_drained_takes_calls_again_while_no_other_is_well() -> None:
+    world = world_of(("a1", "", ""), ("b1", "", ""), ("c1", "", ""))
+    well = NOBODY.after(world.snapshot.sites, {}, 0.0)
+    assert well.drains(C, {C})
+    assert not well.drains(A, {C})
+    others_died = well.after(world.snapshot.sites, {A: Illness.DOWN, B: Illness.DOWN}, 1.0)
+    assert not others_died.drains(C, {C})
+    # Nor do two that are drained wait for each other.
+    one_died = well.after(world.snapshot.sites, {A: Illness.DOWN}, 1.0)
+    assert not one_died.drains(B, {B, C})
+    assert not one_died.drains(C, {B, C})
+    # Whoever drains all of them wants just that.
+    assert all(well.drains(site, {A, B, C}) for site in (A, B, C))
+
+
 @given(
     seen=st.lists(
         st.tuples(
@@ -129,18 +144,21 @@ def test_a_site_that_counts_as_gray_takes_calls_again_while_no_other_is_well() -
         ),
         min_size=1,
         max_size=40,
-    )
+    ),
+    drained=st.frozensets(st.sampled_from([A, B, C])),
 )
 @PATIENT
 def test_whatever_was_found_before_a_site_that_answers_takes_calls(
-    seen: list[tuple[float, dict[SiteId, Illness]]],
+    seen: list[tuple[float, dict[SiteId, Illness]]], drained: frozenset[SiteId]
 ) -> None:
     standings, now_s = NOBODY, 0.0
     for pause_s, found in seen:
         now_s += pause_s
         standings = standings.after((A, B, C), found, now_s)
         answering = {A, B, C} - {site for site, ill in found.items() if ill is Illness.DOWN}
-        assert not answering or any(not standings.drains(site) for site in answering)
+        is_wanted = drained >= {A, B, C}
+        takes = [site for site in answering if not standings.drains(site, drained)]
+        assert takes or is_wanted or not answering
 
 
 @given(
