@@ -134,7 +134,36 @@ async def test_what_breaks_talks_waits_for_somebody_who_talks_there(
     talking = asyncio.create_task(talks_on())
     await asyncio.sleep(0)
     began_s = clock.now().mono_s
+    everybody.call_from_s = (
+        began_s + SPARED_WITHIN_S + 1.0 - SCENARIO.calls[-1].at_s + CALLS_AFTER_S
+    )
     await lab.good_instant([KILL_EDGE])
     talking.cancel()
     took_s = clock.now().mono_s - began_s
     assert took_s == 0.0 if is_enough else took_s >= SPARED_WITHIN_S
+
+
+@pytest.mark.parametrize(("at", "waits_s"), [("b", SPARED_WITHIN_S), ("a", SPARED_WITHIN_S + 4.0)])
+@in_virtual_time
+async def test_one_caller_who_is_spared_will_do_after_a_while_and_none_will_not(
+    at: str, waits_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing would be heard of the spared, and the drill not hold for that alone."""
+    monkeypatch.setattr(ground, "quiet_instant", quiet)
+    clock, talk = LoopClock(), talk_at(at)
+    everybody, lab = ground_of(tmp_path, {"talk": talk}, "spared_gap_ms")
+    joined = Line(event="joined", role="caller", sip_call_id=talk.sip_call_id)
+
+    async def talks_on() -> None:
+        while True:
+            everybody.lines.append(replace(joined, wall_ms=clock.now().wall_ms - 1000))
+            await asyncio.sleep(0.5)
+
+    talking = asyncio.create_task(talks_on())
+    await asyncio.sleep(0)
+    began_s = clock.now().mono_s
+    last_s = SPARED_WITHIN_S + 4.0
+    everybody.call_from_s = began_s + last_s - SCENARIO.calls[-1].at_s + CALLS_AFTER_S
+    await lab.good_instant([KILL_EDGE])
+    talking.cancel()
+    assert clock.now().mono_s - began_s == pytest.approx(waits_s, abs=0.2)
