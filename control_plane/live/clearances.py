@@ -97,7 +97,7 @@ class Clearances:
         self._looked_s = {call: at_s for call, at_s in self._looked_s.items() if call in cleared}
         for call, each in cleared.items():
             place = snapshot.places.get(call)
-            if place is None or place.mod_revision != each.value.place or is_over(place, now):
+            if place is None or clearance_of(snapshot, place) is None or is_over(place, now):
                 continue
             if now.mono_s - self._looked_s.get(call, each.seen_s) >= AGAIN_S:
                 found.append(place)

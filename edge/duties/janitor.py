@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 import structlog
 from msgspec import Struct
 
-from edge.acd.callback import cancelled, is_over, is_refused
+from edge.acd.callback import cancelled, clearance_of, is_over, is_refused
 from edge.acd.heirs import is_had
 from edge.acd.plan import Plan
 from edge.acd.reservation import edge_is_dead, given_agent, orphan_closed, orphan_freed
@@ -273,4 +273,4 @@ _WISHED: Mapping[type, Callable[[CallId], str]] = {
 def _is_of_none(snapshot: Snapshot, clearance: Entry[Clearance]) -> bool:
     """Tell whether the place is gone, or another by now, that a clearance is of."""
     place = snapshot.places.get(clearance.value.call)
-    return place is None or place.mod_revision != clearance.value.place
+    return place is None or clearance_of(snapshot, place) is None

@@ -30,26 +30,13 @@ from drills.evidence import Evidence, judge
 from drills.experiment import Bound, Experiment
 from drills.library import experiment_of
 from drills.page import _SERVICES, page
-from drills.permit import Permit
 from drills.shelf import EVIDENCE, Shelf
 from drills.wording import FIGURES
 from tests.acd.worlds import PATIENT
-from tests.drills.test_evidence import EXPERIMENT, FILES, piece
+from tests.drills.test_evidence import EXPERIMENT, FILES, PERMIT, piece
 
 SECONDS = st.floats(0.0, 100.0)
 SOME = st.lists(SECONDS, min_size=1, max_size=MOST_COMPARED)
-PERMIT = Permit(
-    request="apq_1",
-    drill="site_killed",
-    plan_hash=EXPERIMENT.plan_hash,
-    asked_by="usr_sre",
-    asked_by_name="Olga",
-    approved_by="usr_manager",
-    why="quarterly",
-    ticket="",
-    approved="2026-11-28T18:00:00Z",
-    used="2026-11-28T19:00:00Z",
-)
 
 
 def of(

@@ -44,6 +44,18 @@ from tests.acd.worlds import PATIENT
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 EXPERIMENT = experiment_of("site_killed")
+PERMIT = Permit(
+    request="apq_1",
+    drill="site_killed",
+    plan_hash=EXPERIMENT.plan_hash,
+    asked_by="usr_sre",
+    asked_by_name="Olga",
+    approved_by="usr_manager",
+    why="quarterly",
+    ticket="",
+    approved="2026-11-28T18:00:00Z",
+    used="2026-11-28T19:00:00Z",
+)
 FILES = {"callers.pcap": b"packets"}
 
 
@@ -286,18 +298,7 @@ def test_the_page_says_what_no_other_site_had_recorded_and_what_was_cut_off() ->
 
 
 def test_the_page_says_who_asked_and_who_approved_in_quotes() -> None:
-    permit = Permit(
-        request="apq_1",
-        drill="site_killed",
-        plan_hash=EXPERIMENT.plan_hash,
-        asked_by="usr_sre",
-        asked_by_name="Olga",
-        approved_by="usr_manager",
-        why="<b>quarterly</b>",
-        ticket="CHG-7",
-        approved="2026-11-28T18:00:00Z",
-        used="2026-11-28T19:00:00Z",
-    )
+    permit = replace(PERMIT, why="<b>quarterly</b>", ticket="CHG-7")
     text = page(replace(piece(), approvals=(permit,)))
     assert "asked for by Olga (usr_sre) (&lt;b&gt;quarterly&lt;/b&gt;, CHG-7)" in text
     assert "approved by usr_manager at 2026-11-28T18:00:00Z" in text
