@@ -150,7 +150,9 @@ class Clearances:
             self._looked_s[value.call] = self._clock.now().mono_s
             return
         key, at = keys.clearance(value.call), keys.place(value.call)
-        held = self._mirror.snapshot.raw.get(key)
+        # Of the snapshot by which they were due: what has come since is the answer of somebody
+        # quicker, and is not written once more.
+        held = snapshot.raw.get(key)
         unseen: Compare = (
             Absent(key=key) if held is None else ModIs(key=key, mod_revision=held.mod_revision)
         )

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.api.metrics import Metrics
+from control_plane.customers import store as customers
 from control_plane.db.database import Database
 from control_plane.errors import DatabaseUnavailableError
 from control_plane.live.clearances import AGAIN_S, LONGEST_S, LOOK_S, Clearances
@@ -130,6 +131,31 @@ async def test_who_says_no_before_they_are_called_is_not_called(scene: Scene) ->
 
     await eventually(is_refused, "they are looked up again")
     assert scene.mirror.snapshot.clearances[call_id(2)].mod_revision == first, "nothing is new"
+
+
+async def test_what_another_site_has_said_meanwhile_is_not_said_once_more(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, asked = call_id(1), customers.consents
+
+    async def slowly(
+        connection: AsyncConnection, tenant: str, number: str, name: str
+    ) -> tuple[bool | None, ...]:
+        found = await asked(connection, tenant, number, name)
+        if said(scene, 1) is None:
+            place = scene.mirror.snapshot.places[call].mod_revision
+            theirs = Clearance(call=call, place=place, may_call=True, customers=7, looked_ms=1)
+            await scene.put((keys.clearance(call), theirs))
+        return found
+
+    monkeypatch.setattr(customers, "consents", slowly)
+    await scene.put(lost(1, OTHER))
+    await is_said(scene, 1)
+    await scene.put(lost(2, NOBODYS))
+    await is_said(scene, 2)
+    told = said(scene, 1)
+    assert told is not None
+    assert told.customers == 7, "theirs stands"
 
 
 async def test_while_the_database_is_away_they_wait_and_are_counted_and_then_looked_up(
