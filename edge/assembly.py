@@ -252,6 +252,7 @@ class Assembly:
             waits=lambda: Waits(count=self.endpoint.received, sum_s=self.endpoint.waited_s),
             arrivals=self.switchboard.arrivals,
             tell=self.steward.say_room,
+            tell_others=self.life.set_crowding,
         )
         self.janitor = Janitor(
             store=self.shared.here,

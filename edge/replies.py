@@ -102,6 +102,7 @@ class Replies:
             "headroom": {
                 "calls_at_once": self.headroom.headroom.calls,
                 "is_limiting": self.headroom.headroom.is_limiting,
+                "is_crowded": self.headroom.crowding.is_crowded,
             },
             "callbacks": self.callbacks.stages(),
             "forwarded_by_site": dict(self.steward.forwarded),

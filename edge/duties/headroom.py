@@ -1,6 +1,7 @@
 """Tells this site's Kamailio how many calls the edge may have unanswered at once.
 
-`edge.steering.headroom` decides.
+And other sites whether it has had too much to do for a while. `edge.steering.headroom` and
+`edge.steering.crowding` decide.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from edge.calls.arrivals import Arrivals, Waits
+from edge.steering.crowding import Crowding
 from edge.steering.headroom import WINDOW_S, Headroom, Window
 from state.clock import Clock
 
@@ -27,13 +29,19 @@ class HeadroomKeeper:
         waits: Callable[[], Waits],
         arrivals: Arrivals,
         tell: Callable[[int], None],
+        tell_others: Callable[[Crowding], None],
     ) -> None:
-        """Datagrams have their `waits` in the socket; `tell` reaches Kamailio, or not."""
+        """Datagrams have their `waits` in the socket; `tell` reaches Kamailio, or not.
+
+        `tell_others` is told in every look how crowded the edge is.
+        """
         self._clock = clock
         self._waits = waits
         self._arrivals = arrivals
         self._tell = tell
+        self._tell_others = tell_others
         self.headroom = Headroom()
+        self.crowding = Crowding()
 
     async def run(self) -> None:
         """Look and tell until cancelled."""
@@ -66,3 +74,8 @@ class HeadroomKeeper:
                 least_s=round(self.headroom.least_s, 3),
             )
         self._tell(self.headroom.calls)
+        now_s, was_crowded = self._clock.now().mono_s, self.crowding.is_crowded
+        self.crowding = self.crowding.after(now_s, is_limiting=self.headroom.is_limiting)
+        if was_crowded != self.crowding.is_crowded:
+            log.warning("crowded" if self.crowding.is_crowded else "at_ease")
+        self._tell_others(self.crowding)

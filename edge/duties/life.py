@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 from msgspec.structs import replace
 
+from edge.steering.crowding import Crowding
 from state import keys
 from state.clock import Clock
 from state.codec import encode
@@ -68,6 +69,12 @@ class Life:
         """Publish by which version of the configuration this edge, and its Kamailio, go."""
         if version != self._life.applied:
             self._life = replace(self._life, applied=version)
+            self._dirty.set()
+
+    def set_crowding(self, crowding: Crowding) -> None:
+        """Publish whether calls come faster than this edge answers them."""
+        if crowding.is_crowded != self._life.is_crowded:
+            self._life = replace(self._life, is_crowded=crowding.is_crowded)
             self._dirty.set()
 
     def set_probe(self, probe: Probe) -> None:

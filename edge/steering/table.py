@@ -4,8 +4,12 @@ Owns the order of sites. Knows nothing of htables but how a row is written.
 
 The laws:
 
-- The own site comes first unless it drains. Then the others: those where an agent who can take the
-  DID's calls is free, before those without; the nearer first; by id.
+- The own site comes first unless it drains. Then the others: those with an edge that has room
+  before those where all have too much to do, whose own Kamailio cannot keep from them what comes
+  from here; those where an agent who can take the DID's calls is free, before those without; the
+  nearer first; by id.
+- How much the own site has to do is no reason to leave it: its Kamailio refuses what is too much,
+  and the carrier finds the next.
 - A DID that names sites has those first, in its order, whichever it came to. While a site drains,
   the backups that it names come first there, in its order.
 - A site that names shares, and does not drain, makes one first group of the sites that serve and
@@ -14,14 +18,15 @@ The laws:
 - Dead edges, and sites that this one cannot reach, are left out. Edges that drain, and sites that
   do or that are `last` (see `standing`), come after all others. Whoever is left out for a reason
   that may be mistaken comes back in when nobody else is left: the last good site is never removed.
-- A row changes only with what it rests on: whether an agent is free, not how many are.
+- A row changes only with what it rests on: whether an agent is free, not how many are; whether an
+  edge has had too much to do for a while, not how much.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, TypeAlias
 
 from edge.acd.eligibility import facts_of, live_sites, unavailable_because, unsuited_because
@@ -82,7 +87,7 @@ class _View:
         self,
         snapshot: Snapshot,
         own: SiteId,
-        lives: Iterable[EdgeLife],
+        lives: Collection[EdgeLife],
         last: frozenset[SiteId],
     ) -> None:
         self._snapshot = snapshot
@@ -90,6 +95,7 @@ class _View:
         self._own = own
         self._serving: dict[SiteId, list[str]] = defaultdict(list)
         self._leaving: dict[SiteId, list[str]] = defaultdict(list)
+        self._crowded = {life.sip for life in lives if life.is_crowded}
         for life in lives:
             kept = self._leaving if life.state is EdgeState.DRAINING else self._serving
             kept[life.site].append(life.sip)
@@ -141,7 +147,7 @@ class _View:
 
     def _preference(
         self, site: SiteId, staffed: frozenset[SiteId], named: tuple[SiteId, ...]
-    ) -> tuple[bool, int, int, bool, bool, int, SiteId]:
+    ) -> tuple[bool, int, int, bool, bool, bool, int, SiteId]:
         own = self._snapshot.sites.get(self._own)
         distances = {} if own is None else own.value.distance_ms
         distance_ms = distances.get(site, _FAR_MS)
@@ -151,6 +157,7 @@ class _View:
             _rank(named, site),
             _rank(backups, site),
             site != self._own,
+            self._crowded.issuperset(self._serving.get(site, ("",))),
             site not in staffed,
             distance_ms,
             site,

@@ -98,6 +98,9 @@ class EdgeLife(Struct, frozen=True, kw_only=True):
     applied: int = 0
     """The version of the configuration by which it, and its site's Kamailio, last went: see
     `Release`. 0: none, or a file's."""
+    is_crowded: bool = False
+    """Calls have come faster than it answers them for a while: other sites would rather send it
+    none (`edge.steering.crowding`)."""
 
 
 class TicketState(StrEnum):

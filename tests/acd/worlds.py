@@ -107,10 +107,22 @@ class World:
         record = Site(id=SiteId(name), name=name, sip=sip, draining=draining, distance_ms=distances)
         self.put(keys.site(record.id), record)
 
-    def edge(self, name: str, *, sip: str, state: EdgeState = EdgeState.SERVING) -> None:
+    def edge(
+        self,
+        name: str,
+        *,
+        sip: str,
+        state: EdgeState = EdgeState.SERVING,
+        is_crowded: bool = False,
+    ) -> None:
         """Let an edge live; its site is its first letter."""
         record = EdgeLife(
-            edge=EdgeId(name), site=SiteId(name[0]), sip=sip, state=state, started_ms=WALL_MS
+            edge=EdgeId(name),
+            site=SiteId(name[0]),
+            sip=sip,
+            state=state,
+            started_ms=WALL_MS,
+            is_crowded=is_crowded,
         )
         self.put(keys.edge(record.edge), record)
 

@@ -6,6 +6,7 @@ import asyncio
 
 from edge.calls.arrivals import Arrivals, Waits
 from edge.duties.headroom import HeadroomKeeper
+from edge.steering.crowding import CROWDED_S, Crowding
 from edge.steering.headroom import WINDOW_S, Headroom
 from state.model import CallId
 from tests.edge.stage import SALES, center
@@ -19,7 +20,9 @@ def calls(number: int) -> list[CallId]:
 @in_virtual_time
 async def test_room_is_said_in_every_look_and_gets_less_when_calls_wait_for_each_other() -> None:
     clock, arrivals, told = LoopClock(), Arrivals(), list[int]()
-    keeper = HeadroomKeeper(clock=clock, waits=Waits, arrivals=arrivals, tell=told.append)
+    keeper = HeadroomKeeper(
+        clock=clock, waits=Waits, arrivals=arrivals, tell=told.append, tell_others=lambda _: None
+    )
     running = asyncio.create_task(keeper.run())
     try:
         for number in range(4):
@@ -41,11 +44,34 @@ async def test_edge_that_answers_nobody_says_that_there_is_less_room() -> None:
     clock, arrivals, told = LoopClock(), Arrivals(), list[int]()
     for call in calls(1):
         arrivals.begin(call, clock.now().mono_s)
-    keeper = HeadroomKeeper(clock=clock, waits=Waits, arrivals=arrivals, tell=told.append)
+    keeper = HeadroomKeeper(
+        clock=clock, waits=Waits, arrivals=arrivals, tell=told.append, tell_others=lambda _: None
+    )
     running = asyncio.create_task(keeper.run())
     await asyncio.sleep(4.5 * WINDOW_S)
     running.cancel()
     assert told[-1] < told[0]
+
+
+@in_virtual_time
+async def test_other_sites_hear_of_it_when_it_has_lasted_and_not_before() -> None:
+    clock, arrivals, told = LoopClock(), Arrivals(), list[tuple[float, bool]]()
+
+    def hear(crowding: Crowding) -> None:
+        told.append((clock.now().mono_s - begun_s, crowding.is_crowded))
+
+    begun_s = clock.now().mono_s
+    for call in calls(1):
+        arrivals.begin(call, begun_s)
+    keeper = HeadroomKeeper(
+        clock=clock, waits=Waits, arrivals=arrivals, tell=lambda _: None, tell_others=hear
+    )
+    running = asyncio.create_task(keeper.run())
+    await asyncio.sleep(CROWDED_S + 4 * WINDOW_S)
+    running.cancel()
+    said_s = [at_s for at_s, is_crowded in told if is_crowded]
+    assert said_s
+    assert said_s[0] > CROWDED_S
 
 
 @in_virtual_time

@@ -58,6 +58,25 @@ def test_a_site_with_a_free_skilled_agent_comes_before_a_nearer_one_without(worl
     assert table[HELP] == ((A1,), (B1,), (C1,))
 
 
+def test_a_site_that_has_too_much_to_do_comes_after_the_others(world: World) -> None:
+    world.agent("bert", site="b", sales=3)
+    world.edge("b1", sip=B1, is_crowded=True)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (C1,), (B1,))
+    world.edge("c1", sip=C1, is_crowded=True)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (B1,), (C1,)), "nobody has room"
+
+
+def test_a_site_with_one_edge_that_has_room_is_not_full(world: World) -> None:
+    world.edge("b1", sip=B1, is_crowded=True)
+    world.edge("b2", sip="198.18.2.10:5082")
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (B1, "198.18.2.10:5082"), (C1,))
+
+
+def test_the_own_site_is_not_left_for_having_too_much_to_do(world: World) -> None:
+    world.edge("a1", sip=A1, is_crowded=True)
+    assert rows(world.snapshot, A, NOW)[SALES] == ((A1,), (B1,), (C1,))
+
+
 UNFIT: dict[str, Callable[[World], object]] = {
     "level": lambda world: world.agent("cleo", site="c", sales=2),
     "busy": lambda world: world.offer("cleo"),
