@@ -53,7 +53,9 @@ async def test_a_controller_is_killed_also_where_nobody_waits_for_it_any_more(
     tmp_path: Path,
 ) -> None:
     program = tmp_path / "controller"
-    program.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 60\n")
+    # Moved there when it is whole: who sees the file can read it.
+    said = f"echo $$ >{tmp_path}/said && mv {tmp_path}/said {tmp_path}/pid"
+    program.write_text(f"#!/bin/sh\n{said}\nexec sleep 60\n")
     program.chmod(0o700)
     making = asyncio.create_task(controller(Agent(), str(program)).make(CUT))
     async with asyncio.timeout(20.0):
