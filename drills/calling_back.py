@@ -1,22 +1,24 @@
 """Who was cut off, did not dial again and was called back: how many, in which order. PURE.
 
 By the callers' own telephones, the edges' records and the history of tickets. A ticket of a call
-back stands in the line at the place that its caller had.
+back stands in the line at the place that its caller had. Whether those who had talked got the same
+agent is `same_agent`'s.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from drills.demo.history import TicketSeen
 from drills.demo.ledger import Row
 from drills.seen import CalledBack, CallingBack, Seen
-from state.model import AgentId, CallId, Outcome, QueueId
+from state.model import AgentId, CallId, Outcome, QueueId, TicketState
 
 TOGETHER_MS: Final = 500
 """Agents who are free together are given by several edges, each to its own callers: whose write
@@ -26,7 +28,7 @@ GOODBYES: Final = frozenset({"both_silent", "caller_unreachable", "goodbye_unhea
 
 
 class Turn(Struct, frozen=True, kw_only=True):
-    """A caller who waited to be called back, and when an agent was given to them."""
+    """A caller who was cut off and waited anew, and when an agent was given to them."""
 
     lost: CallId
     queue: QueueId
@@ -49,17 +51,16 @@ def calling_back(seen: Seen) -> dict[str, float | None]:
         return {}
     lost = tuple(cut_off(seen.ledger.placed))
     heard = {each.number for each in back.calls if each.joined_ms is not None}
-    waited = [each for each in lost if not _had_talked(each)]
-    talked = [each for each in lost if _had_talked(each)]
+    waited = [each for each in lost if not had_talked(each)]
+    talked = [each for each in lost if had_talked(each)]
     reached = sum(each.planned.number in heard for each in waited)
-    all_turns = tuple(turns(seen))
+    all_turns = turns(seen.tickets, called_back_for)
     return {
         "called_back": reached,
         "called_back_share": reached / len(waited) if waited else None,
         "called_back_twice": twice(back),
         "called_back_in_order": in_order(all_turns),
         "talks_called_back": sum(each.planned.number in heard for each in talked),
-        "same_agent_share": same_agent_share(seen, all_turns),
     }
 
 
@@ -94,20 +95,37 @@ def _is_twice(calls: list[CalledBack]) -> bool:
     )
 
 
-def turns(seen: Seen) -> Iterator[Turn]:
-    """Yield how each waited who was to be called back, from the history of tickets."""
+def called_back_for(seen: TicketSeen) -> CallId | None:
+    """Return the lost call for which a ticket calls somebody back; None: it does not."""
+    return None if seen.ticket is None else seen.ticket.callback_of
+
+
+def turns(
+    tickets: Iterable[TicketSeen], lost_of: Callable[[TicketSeen], CallId | None]
+) -> tuple[Turn, ...]:
+    """Return how each waited who had lost a call, from the history of tickets.
+
+    `lost_of`: for which lost call a ticket waits; None: for none.
+    """
+    return tuple(_turns(tickets, lost_of))
+
+
+def _turns(
+    tickets: Iterable[TicketSeen], lost_of: Callable[[TicketSeen], CallId | None]
+) -> Iterator[Turn]:
     open_: dict[CallId, Turn] = {}
-    for each in seen.tickets:
+    for each in tickets:
         ticket, turn = each.ticket, open_.get(each.call)
         if ticket is None:
             if turn is not None:
                 yield replace(open_.pop(each.call), to_ms=each.at_ms)
             continue
-        if ticket.callback_of is None:
+        lost = lost_of(each)
+        if lost is None or ticket.state is TicketState.GREETING:
             continue
         if turn is None:
             turn = Turn(
-                lost=ticket.callback_of,
+                lost=lost,
                 queue=ticket.queue,
                 order=(-ticket.priority, ticket.place or each.create_revision),
                 prefers=ticket.prefers,
@@ -151,44 +169,6 @@ def _in_order(first: Turn, second: Turn) -> bool | None:
     return None if second.given_ms - first.from_ms < TOGETHER_MS else False
 
 
-def same_agent_share(seen: Seen, all_turns: Iterable[Turn]) -> float | None:
-    """Return which share of those cut off in talk got the same agent first, who could be had.
-
-    While they waited to be called back that agent was free, or was given to somebody who stood
-    behind them. None: of nobody.
-    """
-    talked_with = {
-        row.record.call: row.record.agent
-        for row in seen.ledger.placed
-        if row.record is not None and row.record.agent is not None
-    }
-    got = []
-    for turn in all_turns:
-        agent = talked_with.get(turn.lost)
-        if agent is None or turn.given_ms is None:
-            continue
-        if turn.agent == agent or _could_be_had(seen, agent, turn):
-            got.append(turn.agent == agent)
-    return sum(got) / len(got) if got else None
-
-
-def _could_be_had(seen: Seen, agent: AgentId, turn: Turn) -> bool:
-    """Tell whether somebody who waits could have been given an agent, and was not."""
-    from_ms, to_ms = turn.from_ms, (turn.given_ms or turn.from_ms) - TOGETHER_MS
-    is_free = any(
-        each.agent == agent and max(each.from_ms, from_ms) < min(each.to_ms - TOGETHER_MS, to_ms)
-        for each in seen.waiting.free
-    )
-    orders = {each.call: each.order for each in seen.waiting.waits}
-    return is_free or any(
-        each.agent == agent
-        and each.call in orders
-        and orders[each.call] > turn.order
-        and from_ms + TOGETHER_MS < each.at_ms < to_ms
-        for each in seen.offers
-        if each.call is not None
-    )
-
-
-def _had_talked(row: Row) -> bool:
+def had_talked(row: Row) -> bool:
+    """Tell whether a caller and an agent had heard each other, by the edges."""
     return row.record is not None and row.record.connected_ms is not None

@@ -229,7 +229,7 @@ class Load(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     burst_per_s: float = 0.0
     """From the beginning of the method on calls come so fast; 0: as before."""
     redial: bool = False
-    """Callers who are cut off while they wait dial again, at another site."""
+    """Callers who are cut off, as they wait or as they talk, dial again, at another site."""
     call_back: bool = False
     """Queues call back who was cut off, and nobody dials again."""
     may_queue: bool = False

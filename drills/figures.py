@@ -35,6 +35,7 @@ from drills.recovery import (
     sign_in_rto_s,
     writes,
 )
+from drills.same_agent import same_agent
 from drills.seen import Redialled, Seen
 from drills.talks import talks
 from drills.truth import untrue_agent_s
@@ -88,7 +89,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
     answers["abort_back_s"] = abort_back_s(seen)
     if seen.written is not None:
         answers |= writes(seen.written, t0_ms, healed_ms)
-    answers |= places(seen) | calling_back(seen)
+    answers |= places(seen) | calling_back(seen) | same_agent(seen)
     answers |= answering(seen.wire, t0_ms)
     if seen.short_calls:
         answers |= short_answering(seen.short_calls, t0_ms, healed_ms)
@@ -99,7 +100,7 @@ def figures(seen: Seen) -> dict[str, float | None]:
 
 
 def places(seen: Seen) -> dict[str, float | None]:
-    """Return how many dialled again, and what share of them had their place back.
+    """Return how many dialled again who had waited, and what share of them had their place back.
 
     Who had been given the agent whom they then heard before the lost ticket was closed had no place
     to get back, and lost nothing.
@@ -116,7 +117,8 @@ def places(seen: Seen) -> dict[str, float | None]:
     }
     closed_ms = {each.call: each.at_ms for each in seen.tickets if each.ticket is None}
     calls = {each.ticket.sip_call_id: each.call for each in seen.tickets if each.ticket is not None}
-    had_one = [each for each in seen.redialled if each.lost_sip_call_id in created]
+    waited = [each for each in seen.redialled if not each.had_talked]
+    had_one = [each for each in waited if each.lost_sip_call_id in created]
     back = 0
     for each in had_one:
         lost_ms = closed_ms.get(calls[each.lost_sip_call_id])

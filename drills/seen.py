@@ -20,13 +20,15 @@ from state.model import AgentId, CallId, CallRecord, EdgeId, SiteId, Unreplicate
 
 
 class Redialled(Struct, frozen=True, kw_only=True):
-    """A caller who was cut off while they waited, and dialled again."""
+    """A caller who was cut off, and dialled again."""
 
     lost_sip_call_id: str
     sip_call_id: str
     call: CallId
     joined_ms: int | None
     """When they heard an agent."""
+    had_talked: bool = False
+    """They had heard an agent before they were cut off."""
 
 
 class CalledBack(Struct, frozen=True, kw_only=True):

@@ -1,14 +1,16 @@
-"""Callers who were cut off while they waited, and dial again: as people do.
+"""Callers who were cut off, as they waited or as they talked, and dial again: as people do.
 
-Whoever hears nothing any more before an agent has answered hangs up, and dials the same number from
-the same number. They are no calls of the plan: they have a book of their own.
+Whoever hears nothing any more hangs up, and dials the same number from the same number. They are no
+calls of the plan: they have a book of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import msgspec
+from msgspec import Struct
 
 from drills.demo import phones
 from drills.demo.people import CALLERS, PHONE
@@ -24,6 +26,34 @@ TALK_S = 2.0
 LONGEST_S = 90.0
 
 
+class CutOff(Struct, frozen=True, kw_only=True):
+    """A call in which nothing was heard any more."""
+
+    number: str
+    sip_call_id: str
+    had_talked: bool
+    """They had heard an agent."""
+
+
+def cut_off(lines: Iterable[phones.Line]) -> dict[str, CutOff]:
+    """PURE. Return, by their numbers, who has hung up since they heard nothing; the first time."""
+    found: dict[str, CutOff] = {}
+    joined: set[str] = set()
+    for line in lines:
+        if line.role != "caller":
+            continue
+        if line.event == "joined":
+            joined.add(line.sip_call_id)
+        if line.event == "hanging_up" and line.cause == phones.CUT_OFF:
+            lost = CutOff(
+                number=line.phone,
+                sip_call_id=line.sip_call_id,
+                had_talked=line.sip_call_id in joined,
+            )
+            found.setdefault(line.phone, lost)
+    return found
+
+
 class Redialler:
     """Watches the callers' telephones, and dials again for those who were cut off."""
 
@@ -31,27 +61,17 @@ class Redialler:
         self._stage = stage
         self._programs: list[Program] = []
         self._lines: list[phones.Line] = []
-        self._lost: dict[str, str] = {}
-        """Number -> the SIP Call-ID that was cut off."""
+        self._lost: dict[str, CutOff] = {}
+        """By number."""
 
     async def run(self) -> None:
         """Look and dial until cancelled."""
-        read = 0
-        joined: set[str] = set()
         while True:
-            lines = self._stage.people.lines[read:]
-            read += len(lines)
-            joined |= {line.sip_call_id for line in lines if line.event == "joined"}
-            for line in lines:
-                if (
-                    line.event == "hanging_up"
-                    and line.cause == phones.CUT_OFF
-                    and line.role == "caller"
-                    and line.sip_call_id not in joined
-                    and line.phone not in self._lost
-                ):
-                    self._lost[line.phone] = line.sip_call_id
-                    await self._dial(line.phone)
+            lost = cut_off(self._stage.people.lines)
+            new = {number: each for number, each in lost.items() if number not in self._lost}
+            self._lost |= new
+            if new:
+                await self._dial(list(new))
             await asyncio.sleep(LOOK_S)
 
     async def over(self) -> None:
@@ -75,19 +95,35 @@ class Redialler:
         for line in self._lines:
             if not line.sip_call_id or line.role != "caller":
                 continue
+            lost = self._lost[line.phone]
             found[line.sip_call_id] = Redialled(
-                lost_sip_call_id=self._lost[line.phone],
+                lost_sip_call_id=lost.sip_call_id,
                 sip_call_id=line.sip_call_id,
                 call=call_id_for(line.sip_call_id, line.local_tag),
                 joined_ms=line.joined_ms,
+                had_talked=lost.had_talked,
             )
         return tuple(found.values())
 
-    async def _dial(self, number: str) -> None:
+    async def _dial(self, numbers: list[str]) -> None:
+        """Let them dial again, by one program: a machine has better to do than to start many."""
+        stage = self._stage
+        task = Task(
+            name="redial",
+            host=CALLERS,
+            argv=(*PHONE, "--host", stage.lab.addresses[CALLERS]),
+            cwd=PROJECT,
+            log=stage.lab.paths.run / "log" / f"redial-{numbers[0]}.log",
+            stdin=msgspec.json.encode({"callers": [self._caller(each) for each in numbers]})
+            + b"\n",
+        )
+        self._programs.append(await Program.start(task, self._hear))
+
+    def _caller(self, number: str) -> dict[str, object]:
         stage = self._stage
         planned = next(call for call in stage.scenario.calls if call.number == number)
         first = next(site for site in stage.lab.plan.sites if site != planned.first_site)
-        caller = {
+        return {
             "id": number,
             "number": number,
             "carrier": f"{stage.lab.addresses['carrier']}:5060",
@@ -96,15 +132,6 @@ class Redialler:
             "patience_s": PATIENCE_S,
             "talk_s": TALK_S,
         }
-        task = Task(
-            name="redial",
-            host=CALLERS,
-            argv=(*PHONE, "--host", stage.lab.addresses[CALLERS]),
-            cwd=PROJECT,
-            log=stage.lab.paths.run / "log" / f"redial-{number}.log",
-            stdin=msgspec.json.encode({"callers": [caller]}) + b"\n",
-        )
-        self._programs.append(await Program.start(task, self._hear))
 
     def _hear(self, text: bytes) -> None:
         line = phones.parse(text)

@@ -14,6 +14,7 @@ from drills.demo.reports import End
 from drills.demo.scenario import PlannedCall
 from drills.demo.waiting import Free, Wait, Waiting
 from drills.drill.called import called, hear, is_anybody_left
+from drills.same_agent import same_agent
 from drills.seen import CalledBack, CallingBack, Seen
 from state.model import (
     AgentId,
@@ -99,11 +100,12 @@ def found(
     whole: Seen, *calls: CalledBack, tickets: tuple[TicketSeen, ...] = ()
 ) -> dict[str, float | None]:
     back = CallingBack(calls=calls)
-    return calling_back(replace(whole, calling_back=back, tickets=tickets))
+    whole = replace(whole, calling_back=back, tickets=tickets)
+    return calling_back(whole) | same_agent(whole)
 
 
 def test_a_drill_that_calls_nobody_back_tells_nothing_of_it() -> None:
-    assert calling_back(cut_off()) == {}
+    assert calling_back(cut_off()) | same_agent(cut_off()) == {}
 
 
 def test_those_who_were_cut_off_waiting_and_got_an_agent_are_counted() -> None:

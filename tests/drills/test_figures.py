@@ -602,6 +602,14 @@ def test_who_dials_again_has_the_place_back_that_the_lost_ticket_had() -> None:
     assert share(ticket_at(20, "new", 90)) is None
 
 
+def test_who_was_cut_off_in_talk_is_not_among_those_who_waited_and_dialled_again() -> None:
+    caller = replace(redialled(), had_talked=True)
+    lost = (ticket_at(0, "old", 70), ticket_at(20, "new", 90), closed_at(30, "old"))
+    found = places(replace(seen(), redialled=(caller,), tickets=lost))
+    assert (found["redialled"], found["places_regained"]) == (0, None)
+    assert found["redial_answered"] == 0
+
+
 # ---- the database --------------------------------------------------------------------------------
 
 
