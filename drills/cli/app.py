@@ -17,7 +17,8 @@ when one goes down.
 
 Exit codes: 0 all held; 1 a test, a check or a claim did not hold;
 2 wrong usage; 3 this machine cannot run it or could not be set up;
-4 time was up before all was done (`bench all`); 130 interrupted.
+4 time was up before all was done (`bench all`, `prove --minutes`);
+130 interrupted.
 
 For example:
   ./everline demo

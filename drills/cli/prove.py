@@ -101,7 +101,8 @@ def prove(  # noqa: PLR0913 - the options of one command
     --minutes and --resume make it in pieces, with one file of figures. A
     violation names the seed that shows it again.
 
-    Exit code 0 only if nothing was violated and every bug was caught.
+    Exit code 0 only if nothing was violated and every bug was caught; 4 if
+    so far all is well and --minutes were up before all was done.
 
     `policies` decides every case of policies/cases.yaml, asks a control
     plane for it wherever an endpoint exists, breaks each line and condition

@@ -64,7 +64,7 @@ async def prove(options: Options) -> Exit:
         _report(figures)
     if not is_all:
         note("prove: not all is done yet; go on with --resume")
-        return Exit.INTERRUPTED if figures.held else Exit.FAILED
+        return Exit.UNFINISHED if figures.held else Exit.FAILED
     return Exit.OK if figures.held else Exit.FAILED
 
 
