@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from drills.lab.errors import LabError
 from drills.lab.probes import http_get
 from drills.lab.site import ETCD_HEALTH_PORT
+from drills.only_one import only_one
 from state.errors import UnavailableError
 from state.etcd import Tls
 from state.etcd.upkeep import Upkeep
@@ -27,6 +29,7 @@ ANSWER_TIMEOUT_S: Final = 1.0
 BACK_S: Final = 10.0
 """So long a member may take to answer again once it is defragmented."""
 _AGAIN_S: Final = 0.1
+_LOCK: Final = "room.lock"
 
 
 class MemberRoom(Struct, frozen=True, kw_only=True):
@@ -95,11 +98,24 @@ def in_turn(rooms: Mapping[SiteId, MemberRoom | None]) -> tuple[SiteId, ...]:
 
 
 async def mend(lab: Lab) -> None:
-    """Compact, defragment one member after the other, none while it leads, and end the alarm."""
-    sites = in_turn(await look(lab))
-    async with upkeep(lab) as members:
-        addresses = dict(zip(lab.plan.sites, members.addresses, strict=True))
-        await make_room(members, {site: addresses[site] for site in sites})
+    """Compact, defragment one member after the other, none while it leads, and end the alarm.
+
+    LabError when room is being made already.
+    """
+    with alone(lab.paths.run):
+        sites = in_turn(await look(lab))
+        async with upkeep(lab) as members:
+            addresses = dict(zip(lab.plan.sites, members.addresses, strict=True))
+            await make_room(members, {site: addresses[site] for site in sites})
+
+
+@contextmanager
+def alone(run: Path) -> Iterator[None]:
+    """Be the only one in a lab who makes room: two would have two members away at a time."""
+    with only_one(run / _LOCK) as is_only:
+        if not is_only:
+            raise LabError("room is being made already: ./everline state show tells how far it is")
+        yield
 
 
 async def make_room(members: Upkeep, addresses: Mapping[SiteId, str]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
 from drills.desk.rooms import RoomRow, Rooms, shown
 from drills.lab.errors import LabError
-from drills.lab.room import MemberRoom, in_turn, make_room, quota
+from drills.lab.room import MemberRoom, alone, in_turn, make_room, quota
 from state.errors import UnavailableError
 from state.etcd.upkeep import Upkeep
 from state.model import SiteId
@@ -89,6 +91,13 @@ async def test_a_member_that_stays_away_is_told_by_its_site_and_no_other_is_take
     with pytest.raises(LabError, match="etcd at b does not read"):
         await make_room(members, ADDRESSES)
     assert members.done == ALL[:3]
+
+
+def test_room_is_made_by_one_at_a_time_and_by_the_next_when_that_is_over(tmp_path: Path) -> None:
+    with alone(tmp_path), pytest.raises(LabError, match="being made already"), alone(tmp_path):
+        pytest.fail("two members would be away at a time")
+    with alone(tmp_path):
+        pass
 
 
 def test_a_quota_is_read_from_a_members_metrics() -> None:
