@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -72,14 +71,13 @@ def test_every_command_has_help_with_an_example(
 def test_the_list_of_commands_is_quick_and_imports_no_command() -> None:
     program = (
         "import sys; from drills.cli.app import main; main(['--help']);"
-        "assert not {'numpy', 'grpc', 'drills.cli.suite'} & set(sys.modules)"
+        "assert not {'numpy', 'grpc', 'drills.cli.suite'} & set(sys.modules);"
+        "assert len(sys.modules) < 400, 'each takes a millisecond to read'"
     )
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - began < 8, "0.15 s on an idle machine"
     assert all(command.line in done.stdout for command in COMMANDS)
 
 
