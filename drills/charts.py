@@ -9,15 +9,13 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from textwrap import wrap
 
-from msgspec import Struct
-
+from drills.drawing import GRAY, GREEN, LEFT, RED, WIDTH, Frame, line, svg, text
 from drills.evidence import CallRow, Evidence, Judgement
 from drills.experiment import Bound
 from drills.wording import called, limit
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 220, 52, 28
+_HEIGHT = 220
 _COLOURS = {"answered": "#2c7be5", "abandoned": "#f0a202", "refused": "#b3261e", "lost": "#b3261e"}
-_GRAY, _RED, _GREEN = "#9aa4ae", "#b3261e", "#116329"
 _LOOKS = (
     ("waiting", "callers waiting", "#f0a202"),
     ("agents_ready", "agents signed in and ready", "#2c7be5"),
@@ -26,47 +24,16 @@ LAST_RUNS = 12
 MOST_LETTERS = 36
 
 
-class _Frame(Struct, frozen=True):
-    """Where seconds and heights are on the paper."""
-
-    first: float
-    last: float
-    top: float
-
-    def x(self, at_s: float) -> float:
-        share = (at_s - self.first) / (self.last - self.first)
-        return _LEFT + share * (_WIDTH - _LEFT - 10)
-
-    def y(self, value: float) -> float:
-        return _HEIGHT - _BOTTOM - value / self.top * (_HEIGHT - _BOTTOM - 10)
-
-    def axes(self, unit: str) -> list[str]:
-        shapes = [
-            _line((_LEFT, self.y(0)), (_WIDTH, self.y(0)), _GRAY),
-            _text(4, self.y(self.top / 1.1) + 4, f"{self.top / 1.1:.0f} {unit}"),
-            _text(4, self.y(0), "0"),
-            _text(_LEFT, _HEIGHT - 6, f"{self.first:.0f} s"),
-            _text(_WIDTH - 50, _HEIGHT - 6, f"{self.last:.0f} s"),
-        ]
-        if self.first <= 0.0 <= self.last:
-            x = self.x(0)
-            shapes += [
-                _line((x, 0), (x, self.y(0)), _RED, is_dashed=True),
-                _text(x + 4, 12, "first fault", _RED),
-            ]
-        return shapes
-
-
 def calls_chart(calls: Sequence[CallRow]) -> str:
     """Return a chart: a dot a call, when it came against how long its answer took."""
     if not calls:
         return ""
     first = min(call.placed_s for call in calls)
     known = [call.setup_ms for call in calls if call.setup_ms is not None]
-    frame = _Frame(
+    frame = Frame(
         first, max(*(call.placed_s for call in calls), first + 1.0), max([500.0, *known]) * 1.1
     )
-    shapes = frame.axes("ms")
+    shapes = _axes(frame, "ms")
     for call in calls:
         colour = _COLOURS.get(call.people, "#5b6672")
         height = frame.y(call.setup_ms) if call.setup_ms is not None else 8.0
@@ -76,7 +43,7 @@ def calls_chart(calls: Sequence[CallRow]) -> str:
             f' fill-opacity=".75"><title>{escape(title)}</title></circle>'
         )
     words = "a dot a call: blue answered, yellow given up, red refused or lost"
-    return _svg(shapes, _HEIGHT, words)
+    return svg(shapes, _HEIGHT, words)
 
 
 def looks_chart(looks: Sequence[tuple[float, Mapping[str, float]]]) -> str:
@@ -84,8 +51,8 @@ def looks_chart(looks: Sequence[tuple[float, Mapping[str, float]]]) -> str:
     if len(looks) < 2:  # noqa: PLR2004 - a line has two ends
         return ""
     top = max([1.0, *(values.get(name, 0.0) for _, values in looks for name, _, _ in _LOOKS)])
-    frame = _Frame(looks[0][0], max(looks[-1][0], looks[0][0] + 1.0), top * 1.1)
-    shapes = frame.axes("")
+    frame = Frame(looks[0][0], max(looks[-1][0], looks[0][0] + 1.0), top * 1.1)
+    shapes = _axes(frame, "")
     for number, (name, words, colour) in enumerate(_LOOKS):
         points = " ".join(
             f"{frame.x(at_s):.1f},{frame.y(values[name]):.1f}"
@@ -96,8 +63,8 @@ def looks_chart(looks: Sequence[tuple[float, Mapping[str, float]]]) -> str:
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
         )
         # Below the axis, where no mark of a moment comes.
-        shapes.append(_text(_LEFT + 160 + 220 * number, _HEIGHT - 6, words, colour))
-    return _svg(shapes, _HEIGHT, "callers waiting and agents ready, second by second")
+        shapes.append(text(LEFT + 160 + 220 * number, _HEIGHT - 6, words, colour))
+    return svg(shapes, _HEIGHT, "callers waiting and agents ready, second by second")
 
 
 def runs_chart(evidence: Evidence, before: Sequence[Evidence]) -> str:
@@ -112,7 +79,7 @@ def runs_chart(evidence: Evidence, before: Sequence[Evidence]) -> str:
             continue
         shapes += _bars(judgement, bound, bound.at_most, runs, height)
         height += 84
-    return _svg(shapes, height, "this run and the ones before it, against what is allowed")
+    return svg(shapes, height, "this run and the ones before it, against what is allowed")
 
 
 def _bars(
@@ -128,47 +95,42 @@ def _bars(
     name = wrap(called(judgement.figure), MOST_LETTERS)
     shapes = [
         *(
-            _text(4, floor - 30 - 14 * (len(name) - 1 - number), line)
-            for number, line in enumerate(name)
+            text(4, floor - 30 - 14 * (len(name) - 1 - number), words)
+            for number, words in enumerate(name)
         ),
-        _text(4, floor - 14, limit(bound), _GRAY),
-        _line((left, y(most)), (_WIDTH, y(most)), _RED, is_dashed=True),
-        _line((left, floor), (_WIDTH, floor), _GRAY),
+        text(4, floor - 14, limit(bound), GRAY),
+        line((left, y(most)), (WIDTH, y(most)), RED, is_dashed=True),
+        line((left, floor), (WIDTH, floor), GRAY),
     ]
     for number, (run, value) in enumerate(zip(runs, values, strict=True)):
         x = left + 4 + number * wide
         if value is None:
-            shapes.append(_text(x, floor - 4, "none", _RED))
+            shapes.append(text(x, floor - 4, "none", RED))
             continue
-        colour = _GREEN if bound.holds(value) else _RED
+        colour = GREEN if bound.holds(value) else RED
         opacity = "1" if run is runs[-1] else ".45"
         shapes.append(
             f'<rect x="{x}" y="{y(value):.1f}" width="{wide - 12}"'
             f' height="{max(1.0, floor - y(value)):.1f}" fill="{colour}" fill-opacity="{opacity}">'
             f"<title>{escape(run.run)}: {value:.4g}</title></rect>"
         )
-        shapes.append(_text(x, floor + 12, f"{value:.3g}"))
+        shapes.append(text(x, floor + 12, f"{value:.3g}"))
     return shapes
 
 
-def _line(
-    start: tuple[float, float], end: tuple[float, float], colour: str, *, is_dashed: bool = False
-) -> str:
-    dashes = ' stroke-dasharray="4 3"' if is_dashed else ""
-    return (
-        f'<line x1="{start[0]:.0f}" y1="{start[1]:.1f}" x2="{end[0]:.0f}" y2="{end[1]:.1f}"'
-        f' stroke="{colour}"{dashes}/>'
-    )
-
-
-def _text(x: float, y: float, words: str, colour: str = "#1b1f24") -> str:
-    return f'<text x="{x:.0f}" y="{y:.0f}" font-size="12" fill="{colour}">{escape(words)}</text>'
-
-
-def _svg(shapes: Sequence[str], height: float, words: str) -> str:
-    if not shapes:
-        return ""
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(words)}">'
-        f'{"".join(shapes)}</svg><p class="dim">{escape(words)}</p>'
-    )
+def _axes(frame: Frame, unit: str) -> list[str]:
+    highest = frame.top / 1.1
+    shapes = [
+        line((LEFT, frame.y(0)), (WIDTH, frame.y(0)), GRAY),
+        text(4, frame.y(highest) + 4, f"{highest:.0f} {unit}"),
+        text(4, frame.y(0), "0"),
+        text(LEFT, _HEIGHT - 6, f"{frame.first:.0f} s"),
+        text(WIDTH - 50, _HEIGHT - 6, f"{frame.last:.0f} s"),
+    ]
+    if frame.first <= 0.0 <= frame.last:
+        x = frame.x(0)
+        shapes += [
+            line((x, 0), (x, frame.y(0)), RED, is_dashed=True),
+            text(x + 4, 12, "first fault", RED),
+        ]
+    return shapes
